@@ -1,0 +1,134 @@
+#include "base/text.h"
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void sk_base64_encode(struct sk_buffer *to, struct sk_span bytes) {
+    char *out = sk_buffer_reserve(to, (bytes.n + 2) / 3 * 4);
+    if (out == NULL) return;
+    for (size_t i = 0; i < bytes.n; i += 3) {
+        size_t left = bytes.n - i;
+        uint32_t group = (uint32_t)(unsigned char)bytes.p[i] << 16;
+        if (left > 1) group |= (uint32_t)(unsigned char)bytes.p[i + 1] << 8;
+        if (left > 2) group |= (unsigned char)bytes.p[i + 2];
+        *out++ = base64_digits[group >> 18];
+        *out++ = base64_digits[group >> 12 & 63];
+        *out++ = left > 1 ? base64_digits[group >> 6 & 63] : '=';
+        *out++ = left > 2 ? base64_digits[group & 63] : '=';
+    }
+    to->n += (bytes.n + 2) / 3 * 4;
+}
+
+static int base64_value(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+enum sk_status sk_base64_decode(struct sk_buffer *to, struct sk_span text) {
+    size_t padding = 0;
+    while (padding < 2 && text.n && text.p[text.n - 1] == '=') text.n--, padding++;
+    if (text.n % 4 == 1 || (padding && (text.n + padding) % 4)) return SK_MALFORMED;
+    char *out = sk_buffer_reserve(to, text.n / 4 * 3 + 3);
+    if (out == NULL) return SK_TOO_LARGE;
+    uint32_t group = 0;
+    size_t written = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        int value = base64_value(text.p[i]);
+        if (value < 0) return SK_MALFORMED;
+        group = group << 6 | (uint32_t)value;
+        if (i % 4 != 0) out[written++] = (char)(group >> (6 - 2 * (i % 4)));
+    }
+    to->n += written;
+    return SK_OK;
+}
+
+static const char hex_lower[] = "0123456789abcdef", hex_upper[] = "0123456789ABCDEF";
+
+void sk_hex_encode(struct sk_buffer *to, struct sk_span bytes) {
+    for (size_t i = 0; i < bytes.n; i++) {
+        unsigned char c = (unsigned char)bytes.p[i];
+        sk_buffer_append(to, sk_span((char[]){hex_lower[c >> 4], hex_lower[c & 15]}, 2));
+    }
+}
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = (char)(c | 32);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+enum sk_status sk_hex_decode(struct sk_buffer *to, struct sk_span text) {
+    if (text.n % 2) return SK_MALFORMED;
+    for (size_t i = 0; i < text.n; i += 2) {
+        int high = hex_value(text.p[i]), low = hex_value(text.p[i + 1]);
+        if (high < 0 || low < 0) return SK_MALFORMED;
+        if (sk_buffer_byte(to, (char)(high << 4 | low))) return SK_TOO_LARGE;
+    }
+    return SK_OK;
+}
+
+static bool unreserved(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+           c == '~';
+}
+
+void sk_percent_encode(struct sk_buffer *to, struct sk_span text) {
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (unreserved(text.p[i]))
+            sk_buffer_byte(to, text.p[i]);
+        else
+            sk_buffer_append(to, sk_span((char[]){'%', hex_upper[c >> 4], hex_upper[c & 15]}, 3));
+    }
+}
+
+static size_t percent_decode(char *to, struct sk_span text) {
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '%' && i + 2 < text.n && hex_value(text.p[i + 1]) >= 0 && hex_value(text.p[i + 2]) >= 0) {
+            to[n++] = (char)(hex_value(text.p[i + 1]) << 4 | hex_value(text.p[i + 2]));
+            i += 2;
+        } else {
+            to[n++] = text.p[i];
+        }
+    }
+    return n;
+}
+
+void sk_percent_decode(struct sk_buffer *to, struct sk_span text) {
+    char *out = sk_buffer_reserve(to, text.n);
+    if (out) to->n += percent_decode(out, text);
+}
+
+struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text) {
+    if (sk_span_find(text, '%') == text.n) return text;
+    char *p = sk_arena_alloc(arena, text.n);
+    return sk_span(p, percent_decode(p, text));
+}
+
+void sk_json_string(struct sk_buffer *to, struct sk_span text) {
+    sk_buffer_byte(to, '"');
+    size_t plain = 0; /* start of the run not yet copied */
+    for (size_t i = 0; i <= text.n; i++) {
+        unsigned char c = i < text.n ? (unsigned char)text.p[i] : 0;
+        if (i < text.n && c >= 0x20 && c != '"' && c != '\\') continue;
+        sk_buffer_append(to, sk_span(text.p + plain, i - plain));
+        plain = i + 1;
+        if (i == text.n) break;
+        if (c == '"' || c == '\\')
+            sk_buffer_append(to, sk_span((char[]){'\\', (char)c}, 2));
+        else if (c == '\n')
+            sk_buffer_text(to, "\\n");
+        else
+            sk_buffer_append(to, sk_span((char[]){'\\', 'u', '0', '0', hex_lower[c >> 4], hex_lower[c & 15]}, 6));
+    }
+    sk_buffer_byte(to, '"');
+}
+
+bool sk_equal_constant_time(struct sk_span a, struct sk_span b) {
+    unsigned char different = a.n != b.n;
+    size_t n = a.n < b.n ? a.n : b.n;
+    for (size_t i = 0; i < n; i++) different |= (unsigned char)(a.p[i] ^ b.p[i]);
+    return different == 0;
+}

@@ -1,0 +1,38 @@
+/* Text forms: base64, hex, percent-encoding, times, and CRC-32C. */
+#ifndef SK_BASE_TEXT_H
+#define SK_BASE_TEXT_H
+
+#include "base/memory.h"
+
+/* base64 with padding (RFC 4648, section 4). Decoding takes padded and unpadded text, nothing else. */
+void sk_base64_encode(struct sk_buffer *to, struct sk_span bytes);
+enum sk_status sk_base64_decode(struct sk_buffer *to, struct sk_span text);
+/* Lower-case hex. Decoding takes both cases, an even number of digits. */
+void sk_hex_encode(struct sk_buffer *to, struct sk_span bytes);
+enum sk_status sk_hex_decode(struct sk_buffer *to, struct sk_span text);
+
+/* Percent-encoding (RFC 3986): encodes all but unreserved characters, upper-case escapes. */
+void sk_percent_encode(struct sk_buffer *to, struct sk_span text);
+/* Decodes %XX; '+' stays '+'; a broken escape is kept as it is. */
+void sk_percent_decode(struct sk_buffer *to, struct sk_span text);
+/* The same into an arena; returns `text` itself when there is nothing to decode. */
+struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text);
+
+/* µs since 1970 as "2026-11-21T07:00:00.1234567Z" (always 7 fraction digits, as Azure writes them). */
+#define SK_TIME_TEXT 29
+void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]); /* 28 characters and a NUL */
+/* ISO 8601: date, 'T' or space, time, optional fraction, 'Z' or ±hh:mm; without a zone it is UTC. */
+enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us);
+/* "1d", "12h", "30m", "15s", "500ms", or ISO 8601 "P1DT2H30M5S". */
+enum sk_status sk_duration_parse(struct sk_span text, int64_t *us);
+
+/* A JSON string literal with quotes. */
+void sk_json_string(struct sk_buffer *to, struct sk_span text);
+
+/* CRC-32C (Castagnoli, RFC 3720 appendix B.4), SSE4.2 where present; `crc` is 0 or the result for the bytes before. */
+uint32_t sk_crc32c(uint32_t crc, struct sk_span bytes);
+
+/* True when both hold the same bytes; takes the same time wherever they differ. */
+bool sk_equal_constant_time(struct sk_span a, struct sk_span b);
+
+#endif

@@ -1,0 +1,106 @@
+/* Times as text. Calendar arithmetic after Howard Hinnant's days_from_civil. */
+#include <stdio.h>
+
+#include "base/text.h"
+
+static const int64_t SECOND = 1000000, DAY_S = 86400;
+
+static int64_t days_from_civil(int64_t y, int64_t m, int64_t d) {
+    y -= m <= 2;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t yoe = y - era * 400;
+    int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+    int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+    return era * 146097 + doe - 719468;
+}
+
+void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]) {
+    int64_t seconds = wall_us / SECOND, fraction = wall_us % SECOND;
+    if (fraction < 0) fraction += SECOND, seconds--;
+    int64_t days = seconds / DAY_S, rest = seconds % DAY_S;
+    if (rest < 0) rest += DAY_S, days--;
+    int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
+    int64_t doe = z - era * 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    int64_t d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9, y = yoe + era * 400 + (m <= 2);
+    char text[64];
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%07dZ", (int)y, (int)m, (int)d, (int)(rest / 3600),
+             (int)(rest / 60 % 60), (int)(rest % 60), (int)fraction * 10);
+    memcpy(to, text, SK_TIME_TEXT - 1);
+    to[SK_TIME_TEXT - 1] = 0;
+}
+
+static bool digits(struct sk_span *text, size_t n, int64_t *value) {
+    if (text->n < n || sk_span_to_int(sk_span_first(*text, n), value) || text->p[0] == '-') return false;
+    *text = sk_span_skip(*text, n);
+    return true;
+}
+
+static bool literal(struct sk_span *text, const char *any_of) {
+    if (text->n == 0 || text->p[0] == 0 || strchr(any_of, text->p[0]) == NULL) return false;
+    *text = sk_span_skip(*text, 1);
+    return true;
+}
+
+enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us) {
+    int64_t y, mo, d, h = 0, mi = 0, s = 0, fraction = 0, zone = 0;
+    if (!digits(&text, 4, &y) || !literal(&text, "-") || !digits(&text, 2, &mo) || !literal(&text, "-") ||
+        !digits(&text, 2, &d) || mo < 1 || mo > 12 || d < 1 || d > 31)
+        return SK_MALFORMED;
+    if (literal(&text, "Tt ")) {
+        if (!digits(&text, 2, &h) || !literal(&text, ":") || !digits(&text, 2, &mi) || h > 24 || mi > 59) return SK_MALFORMED;
+        if (literal(&text, ":")) {
+            if (!digits(&text, 2, &s) || s > 60) return SK_MALFORMED;
+            if (literal(&text, ".")) {
+                int64_t scale = 100000, digit;
+                if (!digits(&text, 1, &digit)) return SK_MALFORMED;
+                do {
+                    fraction += digit * scale;
+                    scale /= 10;
+                } while (digits(&text, 1, &digit));
+            }
+        }
+    }
+    if (!literal(&text, "Zz") && text.n) {
+        int sign = text.p[0] == '-' ? -1 : 1;
+        int64_t zh, zm = 0;
+        if (!literal(&text, "+-") || !digits(&text, 2, &zh)) return SK_MALFORMED;
+        literal(&text, ":");
+        if (text.n && !digits(&text, 2, &zm)) return SK_MALFORMED;
+        zone = sign * (zh * 3600 + zm * 60);
+    }
+    if (text.n) return SK_MALFORMED;
+    *wall_us = (days_from_civil(y, mo, d) * DAY_S + h * 3600 + mi * 60 + s - zone) * SECOND + fraction;
+    return SK_OK;
+}
+
+enum sk_status sk_duration_parse(struct sk_span text, int64_t *us) {
+    static const struct {
+        const char *unit;
+        int64_t us;
+    } units[] = {{"ms", 1000}, {"us", 1}, {"d", 86400000000}, {"h", 3600000000}, {"m", 60000000}, {"s", 1000000}};
+    bool iso = literal(&text, "P"), after_t = false, any = false;
+    *us = 0;
+    while (text.n) {
+        if (iso && literal(&text, "T")) {
+            after_t = true;
+            continue;
+        }
+        size_t n = 0;
+        int64_t count, scale = 0;
+        while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9') n++;
+        if (!digits(&text, n, &count)) return SK_MALFORMED;
+        for (size_t i = 0; i < sizeof units / sizeof *units && !scale; i++) {
+            struct sk_span unit = sk_span_z(units[i].unit);
+            if (sk_span_starts_nocase(text, unit) && !(iso && (unit.n == 2 || (unit.p[0] == 'd') == after_t))) {
+                scale = units[i].us;
+                text = sk_span_skip(text, unit.n);
+            }
+        }
+        if (!scale || __builtin_mul_overflow(count, scale, &count) || __builtin_add_overflow(*us, count, us))
+            return SK_MALFORMED;
+        any = true;
+    }
+    return any ? SK_OK : SK_MALFORMED;
+}

@@ -1,0 +1,103 @@
+/* What a world implements (io_uv.c, io_sim.c) behind the functions of io.h. Inside src/io only.
+ *
+ * io.c owns what every world shares: the timer heap, the tasks of a turn, and the dispatch. A world calls sk_loop_turn() after each
+ * callback it makes, and asks sk_loop_next_timer() how long it may wait. */
+#ifndef SK_IO_WORLD_H
+#define SK_IO_WORLD_H
+
+#include "io/io.h"
+
+struct sk_world {
+    void (*run)(struct sk_io *);
+    void (*stop)(struct sk_io *);
+    void (*free)(struct sk_io *);
+    uint64_t (*now)(struct sk_io *);
+    int64_t (*wall)(struct sk_io *);
+    void (*random)(struct sk_io *, void *, size_t);
+    void (*timers_changed)(struct sk_io *); /* the earliest timer is another one now */
+    void (*tasks_waiting)(struct sk_io *);  /* a task was deferred: make a turn soon even if nothing else happens */
+    void (*post)(struct sk_io *, void (*)(struct sk_io *, void *), void *);
+    struct sk_io *(*thread)(struct sk_io *, void (*)(struct sk_io *, void *), void *);
+    void (*thread_join)(struct sk_io *);
+    void (*work)(struct sk_io *, void (*)(void *), void (*)(void *), void *);
+    void (*on_signal)(struct sk_io *, int, void (*)(void *), void *);
+
+    enum sk_status (*file_load)(struct sk_io *, const char *, struct sk_buffer *);
+    enum sk_status (*file_save)(struct sk_io *, const char *, struct sk_span, unsigned);
+    enum sk_status (*file_remove)(struct sk_io *, const char *);
+    enum sk_status (*file_rename)(struct sk_io *, const char *, const char *);
+    enum sk_status (*folder_make)(struct sk_io *, const char *, unsigned);
+    enum sk_status (*folder_list)(struct sk_io *, const char *, void (*)(void *, struct sk_span), void *);
+    enum sk_status (*file_own)(struct sk_io *, const char *, uint32_t, uint32_t);
+    enum sk_status (*file_open)(struct sk_io *, const char *, enum sk_file_mode, struct sk_file **);
+    uint64_t (*file_size)(struct sk_file *);
+    enum sk_status (*file_read)(struct sk_file *, uint64_t, void *, size_t, size_t *);
+    void (*file_write_sync)(struct sk_file *, uint64_t, struct sk_span, sk_file_done *, void *);
+    enum sk_status (*file_truncate)(struct sk_file *, uint64_t);
+    void (*file_close)(struct sk_file *);
+    uint64_t (*disk_free)(struct sk_io *, const char *);
+    const char *(*sqlite_vfs)(struct sk_io *);
+
+    enum sk_status (*tls_new)(struct sk_io *, const struct sk_tls_options *, struct sk_tls **, char *);
+    enum sk_status (*tls_reload)(struct sk_tls *, const struct sk_tls_options *, char *);
+    void (*tls_free)(struct sk_tls *);
+    enum sk_status (*listen)(struct sk_io *, const struct sk_endpoint *, struct sk_tls *, sk_accept_fn *, void *,
+                             struct sk_listener **);
+    uint16_t (*listener_port)(const struct sk_listener *);
+    void (*listener_close)(struct sk_listener *);
+    struct sk_stream *(*connect)(struct sk_io *, const struct sk_endpoint *, struct sk_tls *, const char *,
+                                 const struct sk_stream_events *, void *);
+    enum sk_status (*stream_start_tls)(struct sk_stream *, struct sk_tls *, const char *);
+    void (*stream_flush)(struct sk_stream *);
+    void (*stream_pause)(struct sk_stream *, bool);
+    void (*stream_close)(struct sk_stream *, bool abort);
+    const char *(*stream_peer)(struct sk_stream *);
+    struct sk_span (*stream_peer_certificate)(struct sk_stream *, size_t);
+    struct sk_span (*stream_server_name)(struct sk_stream *);
+    bool (*stream_peer_process)(struct sk_stream *, uint32_t *, uint32_t *);
+
+    enum sk_status (*child_start)(struct sk_io *, const struct sk_child_options *, struct sk_child **);
+    void (*child_signal)(struct sk_child *, int);
+    int (*child_pid)(const struct sk_child *);
+    void (*child_forget)(struct sk_child *);
+};
+
+/* The first member of a world's own loop struct; likewise below. */
+struct sk_io {
+    const struct sk_world *world;
+    struct sk_timer **heap; /* 1-based binary heap by (at_ns, order) */
+    size_t heap_count, heap_capacity;
+    uint64_t timer_order;
+    struct sk_list tasks;
+};
+struct sk_file {
+    struct sk_io *io;
+};
+struct sk_tls {
+    struct sk_io *io;
+};
+struct sk_listener {
+    struct sk_io *io;
+};
+struct sk_child {
+    struct sk_io *io;
+};
+struct sk_stream {
+    struct sk_io *io;
+    const struct sk_stream_events *events;
+    void *arg;
+    struct sk_buffer out; /* written by the user, not yet taken by the world */
+    bool over_high;       /* sk_stream_write returned false since the last on_drain */
+    bool closing;         /* output is dropped from here on */
+};
+
+void sk_loop_init(struct sk_io *io, const struct sk_world *world);
+void sk_loop_free(struct sk_io *io); /* the shared parts; the struct is the world's */
+/* When the earliest timer is due, or UINT64_MAX. */
+uint64_t sk_loop_next_timer(const struct sk_io *io);
+/* Fires the timers that are due now. */
+void sk_loop_fire_timers(struct sk_io *io);
+/* Runs the deferred tasks until none is left. */
+void sk_loop_run_tasks(struct sk_io *io);
+
+#endif
