@@ -103,7 +103,7 @@ typedef void sk_file_done(void *arg, enum sk_status status);
 void sk_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes, sk_file_done *done, void *arg);
 /* Cuts the file, durably. */
 enum sk_status sk_file_truncate(struct sk_file *file, uint64_t size);
-/* Waits for a running write. */
+/* A write that runs is finished first, in the background: its `done` is still called. */
 void sk_file_close(struct sk_file *file);
 /* Bytes free for this user on the disk that holds `path`. */
 uint64_t sk_disk_free(struct sk_io *io, const char *path);

@@ -1,0 +1,318 @@
+/* The real world's loop: libuv for waiting, one turn of timers and tasks before each wait, mail between threads. */
+#include "io/uv.h"
+
+#include <errno.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <time.h>
+
+struct mail {
+    struct mail *next;
+    void (*fn)(struct sk_io *io, void *arg);
+    void *arg;
+};
+
+enum sk_status sk_uv_status(int error_number) {
+    switch (error_number) {
+    case 0: return SK_OK;
+    case ENOENT:
+    case ENOTDIR: return SK_NOT_FOUND;
+    case EEXIST:
+    case EADDRINUSE: return SK_EXISTS;
+    case EACCES:
+    case EPERM:
+    case EROFS: return SK_FORBIDDEN;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return SK_NO_SPACE;
+    case ETIMEDOUT: return SK_TIMEOUT;
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EADDRNOTAVAIL: return SK_REFUSED;
+    case EAGAIN: return SK_AGAIN;
+    default: return SK_IO;
+    }
+}
+
+static int64_t wall_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* ---- the turn ---- */
+
+static void on_timer(uv_timer_t *timer) {
+    (void)timer; /* it only ends the wait; the prepare step fires what is due */
+}
+
+static void arm_timer(struct sk_uv *uv) {
+    uint64_t next = sk_loop_next_timer(&uv->io);
+    if (next == UINT64_MAX) {
+        uv_timer_stop(&uv->timer);
+        return;
+    }
+    uint64_t wait = next > uv->now ? next - uv->now : 0;
+    uv_update_time(&uv->loop);
+    uv_timer_start(&uv->timer, on_timer, (wait + SK_MS - 1) / SK_MS, 0);
+}
+
+static void on_prepare(uv_prepare_t *prepare) {
+    struct sk_uv *uv = prepare->data;
+    uv->now = uv_hrtime();
+    sk_loop_fire_timers(&uv->io);
+    sk_loop_run_tasks(&uv->io);
+    arm_timer(uv);
+}
+
+static void on_check(uv_check_t *check) {
+    ((struct sk_uv *)check->data)->now = uv_hrtime();
+}
+
+static void run(struct sk_io *io) {
+    struct sk_uv *uv = sk_uv(io);
+    uv->now = uv_hrtime();
+    do {
+        sk_loop_run_tasks(io);
+        arm_timer(uv);
+        uv_run(&uv->loop, UV_RUN_DEFAULT);
+    } while (!uv->stopping && !sk_list_empty(&io->tasks));
+    uv->stopping = false;
+}
+
+static void stop(struct sk_io *io) {
+    sk_uv(io)->stopping = true;
+    uv_stop(&sk_uv(io)->loop);
+}
+
+/* ---- mail ---- */
+
+static void on_mail(uv_async_t *async) {
+    struct sk_uv *uv = async->data;
+    uv->now = uv_hrtime();
+    uv_mutex_lock(&uv->mail_lock);
+    struct mail *mail = uv->mail_first;
+    uv->mail_first = NULL;
+    uv->mail_last = &uv->mail_first;
+    uv_mutex_unlock(&uv->mail_lock);
+    while (mail) {
+        struct mail *next = mail->next;
+        mail->fn(&uv->io, mail->arg);
+        free(mail);
+        mail = next;
+    }
+}
+
+static void post(struct sk_io *target, void (*fn)(struct sk_io *, void *), void *arg) {
+    struct sk_uv *uv = sk_uv(target);
+    struct mail *mail = SK_NEW(struct mail);
+    mail->fn = fn;
+    mail->arg = arg;
+    uv_mutex_lock(&uv->mail_lock);
+    *uv->mail_last = mail;
+    uv->mail_last = &mail->next;
+    uv_mutex_unlock(&uv->mail_lock);
+    uv_async_send(&uv->mail);
+}
+
+static void thread_main(void *arg) {
+    struct sk_uv *uv = arg;
+    uv->now = uv_hrtime();
+    uv->start(&uv->io, uv->start_arg);
+    uv_sem_post(&uv->started);
+    sk_io_run(&uv->io);
+}
+
+static struct sk_io *thread(struct sk_io *parent, void (*start)(struct sk_io *, void *), void *arg) {
+    (void)parent;
+    struct sk_uv *uv = sk_uv(sk_io_uv_new());
+    uv->start = start;
+    uv->start_arg = arg;
+    uv_ref((uv_handle_t *)&uv->mail); /* a thread waits for mail even when it has nothing else */
+    uv_sem_init(&uv->started, 0);
+    if (uv_thread_create(&uv->thread, thread_main, uv)) abort();
+    uv_sem_wait(&uv->started);
+    return &uv->io;
+}
+
+static void thread_join(struct sk_io *io) {
+    uv_thread_join(&sk_uv(io)->thread);
+    uv_sem_destroy(&sk_uv(io)->started);
+    sk_io_free(io);
+}
+
+/* ---- work ---- */
+
+struct work {
+    uv_work_t request;
+    void (*work)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void do_work(uv_work_t *request) {
+    struct work *work = request->data;
+    work->work(work->arg);
+}
+
+static void work_done(uv_work_t *request, int status) {
+    (void)status;
+    struct work *work = request->data;
+    if (work->done) work->done(work->arg);
+    free(work);
+}
+
+static void queue_work(struct sk_io *io, void (*fn)(void *), void (*done)(void *), void *arg) {
+    struct work *work = SK_NEW(struct work);
+    work->request.data = work;
+    work->work = fn;
+    work->done = done;
+    work->arg = arg;
+    uv_queue_work(&sk_uv(io)->loop, &work->request, do_work, work_done);
+}
+
+/* ---- signals ---- */
+
+static void on_signal(uv_signal_t *handle, int signal_number) {
+    (void)signal_number;
+    struct uv_signal_slot *slot = handle->data;
+    if (slot->fn) slot->fn(slot->arg);
+}
+
+static void watch_signal(struct sk_io *io, int signal_number, void (*fn)(void *), void *arg) {
+    struct sk_uv *uv = sk_uv(io);
+    struct uv_signal_slot *slot = &uv->signals[signal_number == SIGHUP];
+    slot->fn = fn;
+    slot->arg = arg;
+    if (slot->open) return;
+    slot->open = true;
+    uv_signal_init(&uv->loop, &slot->handle);
+    slot->handle.data = slot;
+    uv_signal_start(&slot->handle, on_signal, signal_number == SIGHUP ? SIGHUP : SIGTERM);
+    uv_unref((uv_handle_t *)&slot->handle);
+    if (signal_number == SIGHUP) return;
+    uv_signal_init(&uv->loop, &uv->interrupt);
+    uv->interrupt.data = slot;
+    uv_signal_start(&uv->interrupt, on_signal, SIGINT);
+    uv_unref((uv_handle_t *)&uv->interrupt);
+}
+
+/* ---- making and freeing ---- */
+
+static void random_bytes(struct sk_io *io, void *to, size_t n) {
+    (void)io;
+    if (RAND_bytes(to, (int)n) != 1) abort(); /* without randomness there is no security: better to end */
+}
+
+static uint64_t now(struct sk_io *io) {
+    return sk_uv(io)->now;
+}
+
+static int64_t wall(struct sk_io *io) {
+    (void)io;
+    return wall_us();
+}
+
+static void timers_changed(struct sk_io *io) {
+    (void)io; /* the prepare step arms the timer before each wait */
+}
+
+static void tasks_waiting(struct sk_io *io) {
+    (void)io; /* the prepare step runs them before each wait */
+}
+
+static const char *sqlite_vfs(struct sk_io *io) {
+    (void)io;
+    return NULL;
+}
+
+static void free_world(struct sk_io *io) {
+    struct sk_uv *uv = sk_uv(io);
+    uv_close((uv_handle_t *)&uv->timer, NULL);
+    uv_close((uv_handle_t *)&uv->prepare, NULL);
+    uv_close((uv_handle_t *)&uv->check, NULL);
+    uv_close((uv_handle_t *)&uv->mail, NULL);
+    for (size_t i = 0; i < 2; i++)
+        if (uv->signals[i].open) uv_close((uv_handle_t *)&uv->signals[i].handle, NULL);
+    if (uv->signals[0].open) uv_close((uv_handle_t *)&uv->interrupt, NULL);
+    uv_run(&uv->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&uv->loop);
+    uv_mutex_destroy(&uv->mail_lock);
+    sk_loop_free(io);
+    free(uv->scratch);
+    free(uv);
+}
+
+static const struct sk_world world = {
+    .run = run,
+    .stop = stop,
+    .free = free_world,
+    .now = now,
+    .wall = wall,
+    .random = random_bytes,
+    .timers_changed = timers_changed,
+    .tasks_waiting = tasks_waiting,
+    .post = post,
+    .thread = thread,
+    .thread_join = thread_join,
+    .work = queue_work,
+    .on_signal = watch_signal,
+    .file_load = sk_uv_file_load,
+    .file_save = sk_uv_file_save,
+    .file_remove = sk_uv_file_remove,
+    .file_rename = sk_uv_file_rename,
+    .folder_make = sk_uv_folder_make,
+    .folder_list = sk_uv_folder_list,
+    .file_own = sk_uv_file_own,
+    .file_open = sk_uv_file_open,
+    .file_size = sk_uv_file_size,
+    .file_read = sk_uv_file_read,
+    .file_write_sync = sk_uv_file_write_sync,
+    .file_truncate = sk_uv_file_truncate,
+    .file_close = sk_uv_file_close,
+    .disk_free = sk_uv_disk_free,
+    .sqlite_vfs = sqlite_vfs,
+    .tls_new = sk_uv_tls_new,
+    .tls_reload = sk_uv_tls_reload,
+    .tls_free = sk_uv_tls_free,
+    .listen = sk_uv_listen,
+    .listener_port = sk_uv_listener_port,
+    .listener_close = sk_uv_listener_close,
+    .connect = sk_uv_connect,
+    .stream_start_tls = sk_uv_stream_start_tls,
+    .stream_flush = sk_uv_stream_flush,
+    .stream_pause = sk_uv_stream_pause,
+    .stream_close = sk_uv_stream_close,
+    .stream_peer = sk_uv_stream_peer,
+    .stream_peer_certificate = sk_uv_stream_peer_certificate,
+    .stream_server_name = sk_uv_stream_server_name,
+    .stream_peer_process = sk_uv_stream_peer_process,
+    .child_start = sk_uv_child_start,
+    .child_signal = sk_uv_child_signal,
+    .child_pid = sk_uv_child_pid,
+    .child_forget = sk_uv_child_forget,
+};
+
+struct sk_io *sk_io_uv_new(void) {
+    struct sk_uv *uv = SK_NEW(struct sk_uv);
+    sk_loop_init(&uv->io, &world);
+    signal(SIGPIPE, SIG_IGN);
+    uv_loop_init(&uv->loop);
+    uv_timer_init(&uv->loop, &uv->timer);
+    uv_prepare_init(&uv->loop, &uv->prepare);
+    uv_check_init(&uv->loop, &uv->check);
+    uv_async_init(&uv->loop, &uv->mail, on_mail);
+    uv->prepare.data = uv->check.data = uv->mail.data = uv;
+    uv_prepare_start(&uv->prepare, on_prepare);
+    uv_check_start(&uv->check, on_check);
+    uv_unref((uv_handle_t *)&uv->prepare);
+    uv_unref((uv_handle_t *)&uv->check);
+    uv_unref((uv_handle_t *)&uv->mail);
+    uv_mutex_init(&uv->mail_lock);
+    uv->mail_last = &uv->mail_first;
+    uv->now = uv_hrtime();
+    uv->scratch = sk_alloc(SK_UV_SCRATCH);
+    sk_note_clock(wall_us);
+    return &uv->io;
+}
