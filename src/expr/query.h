@@ -1,0 +1,23 @@
+/* SELECT statements on twins: "SELECT [TOP n] … FROM devices | devices.modules [WHERE …]".
+ *
+ * For now the projection is kept as text: callers serve `SELECT *` and refuse the rest. */
+#ifndef SK_EXPR_QUERY_H
+#define SK_EXPR_QUERY_H
+
+#include "expr/expr.h"
+
+enum sk_query_from { SK_FROM_DEVICES, SK_FROM_MODULES, SK_FROM_JOBS };
+
+struct sk_query {
+    enum sk_query_from from;
+    bool star;                 /* SELECT * */
+    uint32_t top;              /* 0: all */
+    struct sk_span projection; /* as written, into the query's text */
+    struct sk_expr *where;     /* NULL: everything */
+};
+
+/* SK_MALFORMED, SK_TOO_LARGE: `error` says where and why. */
+enum sk_status sk_query_parse(struct sk_span text, struct sk_query *query, struct sk_expr_error *error);
+void sk_query_free(struct sk_query *query); /* its parts, not the struct */
+
+#endif
