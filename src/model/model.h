@@ -1,0 +1,13 @@
+/* The domain without I/O: identities, messages, twins, requests, refusals, and the vocabularies that turn wire names into them. */
+#ifndef SK_MODEL_H
+#define SK_MODEL_H
+
+#include "model/connection_string.h"
+#include "model/error.h"
+#include "model/identity.h"
+#include "model/message.h"
+#include "model/mqtt_topic.h"
+#include "model/request.h"
+#include "model/twin.h"
+
+#endif
