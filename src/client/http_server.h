@@ -1,0 +1,59 @@
+/* Serving HTTP/1.1 on streams: one exchange at a time on a connection, keep-alive, pipelining, streamed answers.
+ *
+ * The gateway's HTTPS head, the workload API on unix sockets and the metrics endpoint all stand on it. The handler gets an exchange when
+ * the request is complete and answers it whenever it likes, exactly once; until then the connection reads nothing more. */
+#ifndef SK_CLIENT_HTTP_SERVER_H
+#define SK_CLIENT_HTTP_SERVER_H
+
+#include "io/io.h"
+#include "wire/http.h"
+
+struct sk_http_exchange;
+typedef void sk_http_handler(void *arg, struct sk_http_exchange *exchange);
+
+struct sk_http_service {
+    sk_http_handler *handler;
+    void *arg;
+    size_t body_max; /* larger bodies: 413 */
+    /* Optional. `opened` and `closed` bracket each connection. */
+    void (*opened)(void *arg, struct sk_stream *stream);
+    void (*closed)(void *arg, struct sk_stream *stream);
+};
+
+/* One request on its way to its answer. */
+struct sk_http_exchange {
+    struct sk_io *io;
+    struct sk_stream *stream;        /* NULL once the client has gone: the answer will be dropped */
+    struct sk_http_parser *request;  /* complete; lives until the answer */
+    struct sk_arena arena;           /* for the handler; freed after the answer */
+    void *data;                      /* the handler's */
+    /* Set by the handler, optional: the client has gone before the end of the answer. The handler must still answer (or end). */
+    void (*gone)(struct sk_http_exchange *exchange);
+    /* Set by the handler while it streams, optional: what was written has left. */
+    void (*drained)(struct sk_http_exchange *exchange);
+};
+
+/* Takes over an open stream (its events too). `first` are bytes already read from it. `service` must outlive the connection. */
+void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *service, struct sk_span first);
+
+/* Answers and ends the exchange. `headers` are whole header lines ("Name: value\r\n"), made with sk_http_put_header, or empty. A body is
+ * left out for 204 and 304. */
+void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers, struct sk_span body);
+/* The same with Content-Type: application/json; charset=utf-8. */
+void sk_http_respond_json(struct sk_http_exchange *exchange, unsigned status, struct sk_span body);
+/* A streamed answer: start, parts, end. sk_http_respond_part returns false when it should wait for `drained`. */
+void sk_http_respond_start(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers);
+bool sk_http_respond_part(struct sk_http_exchange *exchange, struct sk_span bytes);
+bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span event, struct sk_span id, struct sk_span data);
+void sk_http_respond_end(struct sk_http_exchange *exchange);
+/* Closes the connection after this answer. Call before sk_http_respond. */
+void sk_http_close_after(struct sk_http_exchange *exchange);
+
+/* A listener that serves. */
+struct sk_http_listener;
+enum sk_status sk_http_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, const struct sk_http_service *service,
+                              struct sk_http_listener **listener, uint16_t *port);
+/* Stops listening and closes its connections. */
+void sk_http_listener_close(struct sk_http_listener *listener);
+
+#endif
