@@ -1,11 +1,12 @@
 #include "client/http_server.h"
 
-enum { IDLE_S = 120, KEPT_IN = 1024 };
+enum { IDLE_S = 120, KEPT_IN = 1024, WAITING_MAX = 256 * 1024 };
 
 struct connection {
     struct sk_http_exchange exchange;
     struct sk_http_parser parser;
     const struct sk_http_service *service;
+    void *connection_data; /* of service->opened */
     struct sk_list link; /* of its listener, else self-linked */
     struct sk_buffer in; /* behind the request that is being answered */
     struct sk_timer timer;
@@ -87,10 +88,12 @@ static void process(struct connection *c, struct sk_span bytes) {
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     (void)stream;
     struct connection *c = arg;
-    if (c->answering)
+    if (!c->answering)
+        process(c, bytes);
+    else if (c->in.n + bytes.n <= WAITING_MAX)
         sk_buffer_append(&c->in, bytes);
     else
-        process(c, bytes);
+        sk_stream_abort(c->exchange.stream); /* floods us while it reads a streamed answer */
 }
 
 static void on_drain(struct sk_stream *stream, void *arg) {
@@ -100,9 +103,10 @@ static void on_drain(struct sk_stream *stream, void *arg) {
 }
 
 static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream;
     (void)reason;
     struct connection *c = arg;
-    if (c->service->closed) c->service->closed(c->service->arg, stream);
+    if (c->service->closed) c->service->closed(c->service->arg, c->connection_data);
     c->exchange.stream = NULL;
     sk_timer_stop(&c->timer);
     if (!c->answering)
@@ -122,7 +126,7 @@ static struct connection *open_connection(struct sk_stream *stream, const struct
     sk_list_init(&c->link);
     sk_http_parser_init(&c->parser, true);
     sk_stream_handle(stream, &events, c);
-    if (service->opened) service->opened(service->arg, stream);
+    if (service->opened) c->connection_data = service->opened(service->arg, stream);
     wait_for_request(c);
     return c;
 }

@@ -15,9 +15,9 @@ struct sk_http_service {
     sk_http_handler *handler;
     void *arg;
     size_t body_max; /* larger bodies: 413 */
-    /* Optional. `opened` and `closed` bracket each connection. */
-    void (*opened)(void *arg, struct sk_stream *stream);
-    void (*closed)(void *arg, struct sk_stream *stream);
+    /* Optional. `opened` and `closed` bracket each connection; what `opened` returns is given to `closed`. */
+    void *(*opened)(void *arg, struct sk_stream *stream);
+    void (*closed)(void *arg, void *connection_data);
 };
 
 /* One request on its way to its answer. */

@@ -1,0 +1,280 @@
+/* Who is it? SAS tokens against the keys of identities and policies.
+ *
+ * A token signed by a policy (skn) opens what the policy's rights allow. A token without one is signed by the identity itself, or,
+ * with an auth chain "leaf;edge", by the $edgeHub module of the last edge device, which must be the parent of the identity. Every
+ * identity that takes part is looked up, one after the other: it must exist and be enabled, and so must a module's device.
+ * Reference: device protocols, section 1.1; edge runtime, sections 5.3, 5.5, 5.13. */
+#include "gateway/head.h"
+
+enum { LOOKUPS_MAX = 4 };
+
+struct lookup {
+    struct sk_span device, module;
+    bool signs;   /* its key must have signed the token */
+    bool is_self; /* it is the identity that connects */
+    bool is_actor_device;
+};
+
+struct sk_authentication {
+    struct sk_backend *backend;
+    struct sk_arena arena;
+    struct sk_credentials credentials; /* copied into the arena */
+    struct sk_sas sas;
+    struct lookup lookups[LOOKUPS_MAX];
+    size_t lookup_count, at;
+    struct sk_span actor; /* empty: speaks for itself */
+    struct sk_span actor_scope;
+    struct sk_principal principal;
+    struct sk_error error;
+    sk_authenticated *done; /* NULL: cancelled */
+    void *arg;
+    struct sk_task finish;
+    bool looking; /* a look-up is under way */
+    bool finished;
+};
+
+static const char device_auth[] = "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
+static const char module_auth[] = "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
+static const char hub_auth[] = "{\"scope\":\"hub\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
+
+static void free_authentication(struct sk_authentication *a) {
+    sk_io_undefer(&a->finish);
+    sk_principal_free(&a->principal);
+    sk_arena_free(&a->arena);
+    free(a);
+}
+
+static void finish(struct sk_task *task) {
+    struct sk_authentication *a = SK_CONTAINER(task, struct sk_authentication, finish);
+    if (a->done) a->done(a->arg, a->error.fault ? &a->error : NULL, &a->principal);
+    free_authentication(a);
+}
+
+static void conclude(struct sk_authentication *a) {
+    a->finished = true;
+    sk_io_defer(a->backend->io, &a->finish, finish);
+}
+
+static void refuse(struct sk_authentication *a, enum sk_fault fault, const char *text) {
+    sk_error_set(&a->error, fault, text ? "%s" : NULL, text);
+    conclude(a);
+}
+
+void sk_authentication_cancel(struct sk_authentication *a) {
+    a->done = NULL; /* the look-up that runs, or the deferred end, frees it */
+}
+
+static void add_lookup(struct sk_authentication *a, struct sk_span device, struct sk_span module, bool signs, bool is_self) {
+    a->lookups[a->lookup_count++] = (struct lookup){.device = device, .module = module, .signs = signs, .is_self = is_self};
+}
+
+static bool scope_fits(const struct sk_identity *identity, struct sk_span scope) {
+    if (scope.n == 0) return false;
+    if (sk_span_eq(sk_span_z(identity->device_scope), scope)) return true;
+    for (size_t i = 0; i < identity->parent_scope_count; i++)
+        if (sk_span_is(scope, identity->parent_scopes[i])) return true;
+    return false;
+}
+
+static int64_t now_s(const struct sk_authentication *a) {
+    return sk_io_wall(a->backend->io) / 1000000;
+}
+
+/* Checks the signature; on failure the reason is set. */
+static bool verify(struct sk_authentication *a, struct sk_span primary, struct sk_span secondary) {
+    switch (sk_sas_verify(&a->sas, primary, secondary, now_s(a))) {
+    case SK_OK: return true;
+    case SK_TIMEOUT:
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the token has expired: renew it and connect again");
+        return false;
+    default:
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "the token's signature is wrong: it matches neither the primary nor the secondary key");
+        return false;
+    }
+}
+
+static void next_lookup(struct sk_authentication *a);
+
+static void on_identity(void *arg, enum sk_status status, const struct sk_identity *identity) {
+    struct sk_authentication *a = arg;
+    a->looking = false;
+    const struct lookup *l = &a->lookups[a->at++];
+    if (status && status != SK_NOT_FOUND) {
+        refuse(a, SK_FAULT_UNAVAILABLE, NULL);
+        return;
+    }
+    if (identity == NULL) {
+        sk_error_set(&a->error, l->module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND,
+                     "device %.*s%s%.*s is not registered", SK_ARG(l->device), l->module.n ? ", module " : "", SK_ARG(l->module));
+        conclude(a);
+        return;
+    }
+    if (identity->disabled) {
+        refuse(a, SK_FAULT_DEVICE_DISABLED, NULL);
+        return;
+    }
+    if (l->signs) {
+        if (identity->auth != SK_AUTH_SAS) {
+            refuse(a, SK_FAULT_UNAUTHORIZED, "this identity does not use shared access signatures");
+            return;
+        }
+        if (!verify(a, sk_span_z(identity->primary_key), sk_span_z(identity->secondary_key))) return;
+    }
+    if (l->is_actor_device) a->actor_scope = sk_arena_copy(&a->arena, sk_span_z(identity->device_scope));
+    if (a->actor.n && !l->signs && !l->is_actor_device && l->module.n == 0 && !sk_span_eq(l->device, a->actor) &&
+        !scope_fits(identity, a->actor_scope)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the device is not a child of the edge device that speaks for it");
+        return;
+    }
+    if (l->is_self) a->principal.generation_id = sk_span_dup(sk_span_z(identity->generation_id));
+    next_lookup(a);
+}
+
+static void next_lookup(struct sk_authentication *a) {
+    if (a->at == a->lookup_count) {
+        conclude(a);
+        return;
+    }
+    a->looking = true;
+    a->backend->ops->find_identity(a->backend, a->lookups[a->at].device, a->lookups[a->at].module, on_identity, a);
+}
+
+/* "host/devices/d[/modules/m]" of an identity. */
+static struct sk_span identity_resource(struct sk_authentication *a, struct sk_span host, struct sk_span device,
+                                        struct sk_span module) {
+    if (module.n)
+        return sk_arena_print(&a->arena, "%.*s/devices/%.*s/modules/%.*s", SK_ARG(host), SK_ARG(device), SK_ARG(module));
+    return sk_arena_print(&a->arena, "%.*s/devices/%.*s", SK_ARG(host), SK_ARG(device));
+}
+
+/* Whether the token's scope covers an identity under any of the hub's names. */
+static bool covers_identity(struct sk_authentication *a, struct sk_span device, struct sk_span module) {
+    if (sk_sas_covers(a->sas.resource, identity_resource(a, a->backend->host_name, device, module))) return true;
+    for (size_t i = 0; i < a->backend->alias_count; i++)
+        if (sk_sas_covers(a->sas.resource, identity_resource(a, a->backend->aliases[i], device, module))) return true;
+    return false;
+}
+
+/* Whether a policy's token covers what is asked, under any of the hub's names. */
+static bool covers_path(struct sk_authentication *a) {
+    struct sk_span path = sk_span_skip(a->credentials.resource, sk_span_find(a->credentials.resource, '/'));
+    for (size_t i = 0; i <= a->backend->alias_count; i++) {
+        struct sk_span host = i ? a->backend->aliases[i - 1] : a->backend->host_name;
+        if (sk_sas_covers(a->sas.resource, sk_arena_print(&a->arena, "%.*s%.*s", SK_ARG(host), SK_ARG(path)))) return true;
+    }
+    return false;
+}
+
+static void by_policy(struct sk_authentication *a) {
+    const struct sk_credentials *c = &a->credentials;
+    const struct sk_policy *policy = a->backend->ops->find_policy(a->backend, a->sas.policy);
+    if (policy == NULL) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "there is no shared access policy of that name");
+        return;
+    }
+    if (!verify(a, policy->primary_key, policy->secondary_key)) return;
+    bool covered = c->resource.n ? covers_path(a) : covers_identity(a, c->device, c->module);
+    if (!covered || (c->device.n && !(policy->rights & SK_RIGHT_DEVICE_CONNECT))) {
+        refuse(a, SK_FAULT_UNAUTHORIZED_ACCESS, "the token's scope or policy does not cover this");
+        return;
+    }
+    a->principal.policy = sk_span_dup(policy->name);
+    a->principal.rights = policy->rights;
+    a->principal.auth_method = hub_auth;
+    if (c->device.n) { /* a token service: the device must still exist and be enabled */
+        add_lookup(a, c->device, SK_NONE, false, c->module.n == 0);
+        if (c->module.n) add_lookup(a, c->device, c->module, false, true);
+    }
+    next_lookup(a);
+}
+
+/* Takes device and module out of the token's own scope: HTTPS clients claim nothing else. */
+static bool claim_from_scope(struct sk_authentication *a) {
+    struct sk_span rest = a->sas.resource, part;
+    struct sk_credentials *c = &a->credentials;
+    if (!sk_span_split(&rest, '/', &part) || !sk_span_split(&rest, '/', &part) ||
+        !sk_span_eq_nocase(part, SK_SPAN("devices")) || !sk_span_split(&rest, '/', &part) || part.n == 0)
+        return false;
+    c->device = sk_percent_decoded(&a->arena, part);
+    if (sk_span_split(&rest, '/', &part)) {
+        if (!sk_span_eq_nocase(part, SK_SPAN("modules")) || !sk_span_split(&rest, '/', &part) || part.n == 0) return false;
+        c->module = sk_percent_decoded(&a->arena, part);
+    }
+    return c->device.n <= SK_ID_MAX && c->module.n <= SK_ID_MAX;
+}
+
+/* The last id of "leaf;edge1;edge2" when somebody else speaks for the identity. SK_INVALID: the chain is not for this identity. */
+static enum sk_status find_actor(struct sk_authentication *a) {
+    struct sk_span rest = a->credentials.auth_chain, part, first = SK_NONE, last = SK_NONE;
+    if (rest.n == 0) return SK_OK;
+    while (sk_span_split(&rest, ';', &part)) {
+        if (first.p == NULL) first = part;
+        last = part;
+    }
+    struct sk_span device = sk_span_first(first, sk_span_find(first, '/'));
+    if (!sk_span_eq(device, a->credentials.device) || last.n == 0) return SK_INVALID;
+    if (last.p != first.p) a->actor = last;
+    return SK_OK;
+}
+
+static void by_identity(struct sk_authentication *a) {
+    const struct sk_credentials *c = &a->credentials;
+    if (c->device.n == 0 && !claim_from_scope(a)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the token names neither a policy nor a device");
+        return;
+    }
+    if (find_actor(a)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the auth-chain does not begin with this identity");
+        return;
+    }
+    struct sk_span edge_hub = SK_SPAN("$edgeHub");
+    if (!covers_identity(a, a->actor.n ? a->actor : c->device, a->actor.n ? edge_hub : c->module)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the token is for another hub or identity");
+        return;
+    }
+    if (a->actor.n) {
+        add_lookup(a, a->actor, edge_hub, true, false);
+        add_lookup(a, a->actor, SK_NONE, false, false);
+        a->lookups[1].is_actor_device = true;
+        add_lookup(a, c->device, SK_NONE, false, c->module.n == 0);
+        if (c->module.n) add_lookup(a, c->device, c->module, false, true);
+    } else {
+        add_lookup(a, c->device, c->module, true, true);
+        if (c->module.n) add_lookup(a, c->device, SK_NONE, false, false);
+    }
+    a->principal.auth_method = c->module.n ? module_auth : device_auth;
+    next_lookup(a);
+}
+
+struct sk_authentication *sk_authenticate(struct sk_backend *backend, const struct sk_credentials *credentials,
+                                          sk_authenticated *done, void *arg) {
+    struct sk_authentication *a = SK_NEW(struct sk_authentication);
+    a->backend = backend;
+    a->done = done;
+    a->arg = arg;
+    a->credentials.device = sk_arena_copy(&a->arena, credentials->device);
+    a->credentials.module = sk_arena_copy(&a->arena, credentials->module);
+    a->credentials.auth_chain = sk_arena_copy(&a->arena, credentials->auth_chain);
+    a->credentials.resource = sk_arena_copy(&a->arena, credentials->resource);
+    struct sk_span token = sk_arena_copy(&a->arena, credentials->token);
+    if (token.n == 0) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "credentials are missing: send a shared access signature");
+        return a;
+    }
+    if (sk_sas_parse(token, &a->arena, &a->sas)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the token is not a well-formed shared access signature");
+        return a;
+    }
+    a->principal.expires_s = a->sas.expiry_s;
+    if (a->sas.policy.p)
+        by_policy(a);
+    else
+        by_identity(a);
+    if (a->credentials.device.n) {
+        a->principal.device = sk_span_dup(a->credentials.device);
+        if (a->credentials.module.n) a->principal.module = sk_span_dup(a->credentials.module);
+        if (a->actor.n) a->principal.actor = sk_span_dup(a->actor);
+    }
+    return a;
+}

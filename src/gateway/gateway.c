@@ -1,0 +1,138 @@
+/* Listeners, protocol detection, and the end of it all. */
+#include "gateway/head.h"
+
+enum { FIRST_BYTES_S = 60 };
+
+/* A stream whose protocol is not known yet. */
+struct newcomer {
+    struct sk_connection connection;
+    struct sk_stream *stream;
+    struct sk_timer timer;
+};
+
+void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection, void (*end)(struct sk_connection *)) {
+    connection->gateway = gateway;
+    connection->end = end;
+    sk_list_append(&gateway->connections, &connection->link);
+    gateway->counts.connections++;
+}
+
+static void free_gateway(struct sk_task *task) {
+    struct sk_gateway *gateway = SK_CONTAINER(task, struct sk_gateway, free_task);
+    void (*freed)(void *) = gateway->freed;
+    void *arg = gateway->freed_arg;
+    sk_arena_free(&gateway->scratch);
+    free(gateway->backends);
+    free(gateway->listeners);
+    free(gateway);
+    if (freed) freed(arg);
+}
+
+static void free_when_empty(struct sk_gateway *gateway) {
+    if (gateway->closing && sk_list_empty(&gateway->connections)) sk_io_defer(gateway->io, &gateway->free_task, free_gateway);
+}
+
+void sk_connection_remove(struct sk_connection *connection) {
+    sk_list_remove(&connection->link);
+    connection->gateway->counts.connections--;
+    free_when_empty(connection->gateway);
+}
+
+static void end_newcomer(struct sk_connection *connection) {
+    sk_stream_abort(((struct newcomer *)connection)->stream);
+}
+
+static void on_silent(struct sk_timer *timer) {
+    sk_stream_abort(SK_CONTAINER(timer, struct newcomer, timer)->stream);
+}
+
+static void free_newcomer(struct newcomer *n) {
+    sk_timer_stop(&n->timer);
+    sk_connection_remove(&n->connection);
+    free(n);
+}
+
+static void on_first_bytes(struct sk_stream *stream, void *arg, struct sk_span bytes) {
+    struct newcomer *n = arg;
+    struct sk_gateway *gateway = n->connection.gateway;
+    if (bytes.n == 0) return;
+    char first = bytes.p[0];
+    if (first == SK_MQTT_CONNECT << 4) {
+        sk_mqtt_head_open(gateway, stream, bytes);
+    } else if (first >= 'A' && first <= 'Z' && !sk_span_starts(bytes, SK_SPAN("AMQP"))) {
+        sk_http_serve(stream, &gateway->http, bytes);
+    } else {
+        SK_DEBUG("gateway", "%s: neither MQTT nor HTTP", sk_stream_peer(stream));
+        gateway->counts.refused_total++;
+        sk_stream_abort(stream);
+        return;
+    }
+    free_newcomer(n); /* the head has counted itself in before */
+}
+
+static void on_newcomer_closed(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream;
+    (void)reason;
+    free_newcomer(arg);
+}
+
+static const struct sk_stream_events newcomer_events = {.on_data = on_first_bytes, .on_close = on_newcomer_closed};
+
+static void accepted(void *arg, struct sk_stream *stream) {
+    struct sk_gateway *gateway = arg;
+    struct newcomer *n = SK_NEW(struct newcomer);
+    n->stream = stream;
+    gateway->counts.connections_total++;
+    sk_connection_add(gateway, &n->connection, end_newcomer);
+    sk_stream_handle(stream, &newcomer_events, n);
+    sk_timer_start(gateway->io, &n->timer, FIRST_BYTES_S * SK_S, on_silent);
+}
+
+struct sk_gateway *sk_gateway_new(struct sk_io *io) {
+    struct sk_gateway *gateway = SK_NEW(struct sk_gateway);
+    gateway->io = io;
+    sk_list_init(&gateway->connections);
+    sk_http_head_init(gateway);
+    return gateway;
+}
+
+void sk_gateway_add(struct sk_gateway *gateway, struct sk_backend *backend) {
+    gateway->backends = sk_realloc(gateway->backends, (gateway->backend_count + 1) * sizeof *gateway->backends);
+    gateway->backends[gateway->backend_count++] = backend;
+}
+
+struct sk_backend *sk_gateway_find(struct sk_gateway *gateway, struct sk_span host) {
+    for (size_t i = 0; i < gateway->backend_count; i++) {
+        struct sk_backend *backend = gateway->backends[i];
+        if (backend->any_host || sk_span_eq_nocase(host, backend->host_name)) return backend;
+        for (size_t j = 0; j < backend->alias_count; j++)
+            if (sk_span_eq_nocase(host, backend->aliases[j])) return backend;
+    }
+    return NULL;
+}
+
+enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_endpoint *at, struct sk_tls *tls, uint16_t *port) {
+    struct sk_listener *listener;
+    enum sk_status status = sk_listen(gateway->io, at, tls, accepted, gateway, &listener);
+    if (status) return status;
+    gateway->listeners = sk_realloc(gateway->listeners, (gateway->listener_count + 1) * sizeof *gateway->listeners);
+    gateway->listeners[gateway->listener_count++] = listener;
+    if (port) *port = sk_listener_port(listener);
+    return SK_OK;
+}
+
+const struct sk_gateway_counts *sk_gateway_counts(const struct sk_gateway *gateway) {
+    return &gateway->counts;
+}
+
+void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void *arg) {
+    gateway->closing = true;
+    gateway->freed = freed;
+    gateway->freed_arg = arg;
+    for (size_t i = 0; i < gateway->listener_count; i++) sk_listener_close(gateway->listeners[i]);
+    SK_LIST_EACH(&gateway->connections, node, following) {
+        struct sk_connection *connection = SK_CONTAINER(node, struct sk_connection, link);
+        connection->end(connection);
+    }
+    free_when_empty(gateway);
+}

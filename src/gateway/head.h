@@ -1,0 +1,44 @@
+/* What the heads share. Inside src/gateway only. */
+#ifndef SK_GATEWAY_HEAD_H
+#define SK_GATEWAY_HEAD_H
+
+#include "client/http_server.h"
+#include "gateway/gateway.h"
+#include "wire/mqtt.h"
+#include "wire/sas.h"
+
+struct sk_gateway {
+    struct sk_io *io;
+    struct sk_backend **backends;
+    size_t backend_count;
+    struct sk_listener **listeners;
+    size_t listener_count;
+    struct sk_list connections; /* struct sk_connection */
+    struct sk_gateway_counts counts;
+    struct sk_arena scratch; /* for one packet or request: reset by whoever begins one */
+    struct sk_http_service http;
+    bool closing;
+    struct sk_task free_task;
+    void (*freed)(void *arg);
+    void *freed_arg;
+};
+
+/* A connection that the gateway counts and can end. First member of a head's own struct. */
+struct sk_connection {
+    struct sk_list link;
+    struct sk_gateway *gateway;
+    void (*end)(struct sk_connection *); /* the gateway closes: end soon */
+};
+void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection, void (*end)(struct sk_connection *));
+void sk_connection_remove(struct sk_connection *connection);
+
+/* Heads take over a stream with the bytes that told its protocol. */
+void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
+void sk_http_head_init(struct sk_gateway *gateway);
+
+/* Frees what the session owns; after sk_session_close. */
+void sk_session_free(struct sk_session *session);
+/* Starts (again) the timer that ends the session with its token. */
+void sk_session_watch_expiry(struct sk_session *session);
+
+#endif

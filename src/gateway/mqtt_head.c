@@ -1,0 +1,218 @@
+/* An MQTT connection: bytes to packets, keep-alive, back-pressure, the end. */
+#include "gateway/mqtt_head.h"
+
+enum { CONNECT_S = 60, SILENCE_MAX_S = 1767, KEPT_IN = 1024 };
+
+static void process(struct sk_mqtt_head *m, struct sk_span bytes);
+
+static void free_head(struct sk_mqtt_head *m) {
+    sk_connection_remove(&m->connection);
+    sk_session_free(&m->session);
+    sk_buffer_free(&m->in);
+    sk_buffer_free(&m->will_payload);
+    free(m->will_topic);
+    free(m->model_id);
+    free(m);
+}
+
+/* ---- requests ---- */
+
+struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op) {
+    struct sk_mqtt_request *r = SK_NEW(struct sk_mqtt_request);
+    r->head = m;
+    r->request.op = op;
+    r->request.who = &m->session.principal;
+    r->request.session = &m->session;
+    r->request.device = sk_span_z(m->session.principal.device);
+    r->request.module = sk_span_z(m->session.principal.module);
+    m->pending++;
+    return r;
+}
+
+void sk_mqtt_head_release(struct sk_mqtt_head *m) {
+    m->pending--;
+    if (m->stream == NULL && m->pending == 0) free_head(m);
+}
+
+void sk_mqtt_request_over(struct sk_mqtt_request *r) {
+    struct sk_mqtt_head *m = r->head;
+    free(r->rid);
+    free(r);
+    if (m->stream == NULL) {
+        sk_mqtt_head_release(m);
+        return;
+    }
+    m->pending--;
+    if (!m->paused || m->pending > SK_MQTT_HEAD_PENDING_LOW || m->state != MQTT_OPEN) return;
+    m->paused = false;
+    sk_stream_pause(m->stream, false);
+    sk_mqtt_head_opened(m);
+}
+
+/* ---- the end ---- */
+
+void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why) {
+    if (m->state == MQTT_CLOSING) return;
+    SK_INFO("mqtt", "%s (%s): closing: %s", m->session.key ? m->session.key : "unknown client",
+            m->stream ? sk_stream_peer(m->stream) : "-", why);
+    m->state = MQTT_CLOSING;
+    if (m->stream) sk_stream_close(m->stream);
+}
+
+static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream;
+    (void)reason;
+    struct sk_mqtt_head *m = arg;
+    m->stream = NULL;
+    m->state = MQTT_CLOSING;
+    sk_timer_stop(&m->timer);
+    if (m->authentication) sk_authentication_cancel(m->authentication);
+    m->pending++; /* keeps the head through the will's request */
+    if (m->will_topic && !m->graceful && m->session.key) sk_mqtt_send_will(m);
+    sk_session_close(&m->session, SK_FAULT_NONE);
+    sk_mqtt_head_release(m);
+}
+
+static void end(struct sk_connection *connection) {
+    struct sk_mqtt_head *m = (struct sk_mqtt_head *)connection;
+    m->graceful = true; /* we end, not the client: no will */
+    m->state = MQTT_CLOSING;
+    if (m->stream) sk_stream_close(m->stream);
+}
+
+/* ---- keep-alive ---- */
+
+static void on_timer(struct sk_timer *timer) {
+    struct sk_mqtt_head *m = SK_CONTAINER(timer, struct sk_mqtt_head, timer);
+    if (m->state != MQTT_OPEN) {
+        sk_mqtt_head_fail(m, "no CONNECT came in time");
+        return;
+    }
+    /* Packets only note the time; the timer looks and waits for the rest, so it costs nothing a packet. */
+    uint64_t silent = sk_io_now(timer->io) - m->active_ns, most = m->silence_max_s * SK_S;
+    if (silent >= most && !m->paused)
+        sk_mqtt_head_fail(m, "keep-alive time is over (404104)");
+    else
+        sk_timer_start(timer->io, timer, silent >= most ? most : most - silent, on_timer);
+}
+
+void sk_mqtt_head_opened(struct sk_mqtt_head *m) {
+    if (m->state != MQTT_OPEN || m->stream == NULL) return;
+    if (!sk_timer_running(&m->timer)) {
+        m->active_ns = sk_io_now(m->connection.gateway->io);
+        sk_timer_start(m->connection.gateway->io, &m->timer, m->silence_max_s * SK_S, on_timer);
+    }
+    if (m->in.n == 0) return;
+    struct sk_buffer waiting = m->in;
+    m->in = (struct sk_buffer){0};
+    process(m, sk_buffer_span(&waiting));
+    sk_buffer_free(&waiting);
+}
+
+/* ---- packets ---- */
+
+static void handle(struct sk_mqtt_head *m, const struct sk_mqtt_packet *packet) {
+    if (m->state == MQTT_WAITING) {
+        if (packet->type == SK_MQTT_CONNECT)
+            sk_mqtt_on_connect(m, &packet->u.connect);
+        else
+            sk_mqtt_head_fail(m, "the first packet is not CONNECT");
+        return;
+    }
+    switch (packet->type) {
+    case SK_MQTT_PUBLISH: sk_mqtt_on_publish(m, &packet->u.publish); break;
+    case SK_MQTT_PUBACK: sk_mqtt_on_puback(m, packet->u.id); break;
+    case SK_MQTT_SUBSCRIBE:
+    case SK_MQTT_UNSUBSCRIBE: sk_mqtt_on_subscribe(m, packet); break;
+    case SK_MQTT_PINGREQ:
+        sk_mqtt_put_bare(sk_stream_output(m->stream), SK_MQTT_PINGRESP);
+        sk_stream_flush(m->stream);
+        break;
+    case SK_MQTT_DISCONNECT:
+        m->graceful = true;
+        m->state = MQTT_CLOSING;
+        sk_stream_close(m->stream);
+        break;
+    default: sk_mqtt_head_fail(m, "a packet that a client may not send here"); break;
+    }
+}
+
+static bool may_go_on(struct sk_mqtt_head *m) {
+    if (m->state == MQTT_AUTHENTICATING || m->state == MQTT_CLOSING || m->paused) return false;
+    if (m->pending < SK_MQTT_HEAD_PENDING_MAX) return true;
+    m->paused = true;
+    sk_stream_pause(m->stream, true);
+    return false;
+}
+
+static size_t packet_max(const struct sk_mqtt_head *m) {
+    return m->state == MQTT_WAITING ? SK_MQTT_HEAD_CONNECT_MAX : SK_MQTT_HEAD_PACKET_MAX;
+}
+
+/* Handles whole packets and keeps the rest in m->in (which is empty here). */
+static void process(struct sk_mqtt_head *m, struct sk_span bytes) {
+    struct sk_mqtt_packet packet;
+    size_t used = 0;
+    while (bytes.n && may_go_on(m)) {
+        enum sk_status status = sk_mqtt_decode(bytes, packet_max(m), &packet, &used);
+        if (status == SK_AGAIN) break;
+        if (status) {
+            sk_mqtt_head_fail(m, status == SK_TOO_LARGE ? "a packet is larger than 256 KB (413001)" : "a malformed packet");
+            return;
+        }
+        bytes = sk_span_skip(bytes, used);
+        handle(m, &packet);
+    }
+    if (m->state != MQTT_CLOSING) sk_buffer_append(&m->in, bytes);
+}
+
+/* Completes the packet whose start waits in m->in with as few bytes as it needs, so that the rest is parsed in place. */
+static struct sk_span complete_packet(struct sk_mqtt_head *m, struct sk_span bytes) {
+    while (bytes.n) {
+        struct sk_mqtt_packet packet;
+        size_t whole = 0;
+        enum sk_status status = sk_mqtt_decode(sk_buffer_span(&m->in), packet_max(m), &packet, &whole);
+        if (status != SK_AGAIN) break;
+        size_t missing = whole > m->in.n ? whole - m->in.n : 1; /* unknown while the fixed header is not whole */
+        struct sk_span part = sk_span_first(bytes, missing);
+        sk_buffer_append(&m->in, part);
+        bytes = sk_span_skip(bytes, part.n);
+    }
+    return bytes;
+}
+
+static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
+    (void)stream;
+    struct sk_mqtt_head *m = arg;
+    m->active_ns = sk_io_now(m->connection.gateway->io);
+    if (m->in.n && (m->state == MQTT_WAITING || m->state == MQTT_OPEN) && !m->paused) {
+        bytes = complete_packet(m, bytes);
+        struct sk_buffer first = m->in;
+        m->in = (struct sk_buffer){0};
+        process(m, sk_buffer_span(&first));
+        if (m->in.n == 0 && first.capacity <= KEPT_IN) {
+            first.n = 0;
+            m->in = first; /* saves the next allocation */
+        } else {
+            sk_buffer_free(&first);
+        }
+    }
+    if (bytes.n == 0 || m->state == MQTT_CLOSING) return;
+    if (m->in.n)
+        sk_buffer_append(&m->in, bytes); /* paused or authenticating: reading stops at the end of this call */
+    else
+        process(m, bytes);
+    if (m->state == MQTT_AUTHENTICATING && m->stream) sk_stream_pause(m->stream, true);
+}
+
+static const struct sk_stream_events events = {.on_data = on_data, .on_close = on_close};
+
+void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
+    struct sk_mqtt_head *m = SK_NEW(struct sk_mqtt_head);
+    m->stream = stream;
+    m->silence_max_s = SILENCE_MAX_S;
+    sk_connection_add(gateway, &m->connection, end);
+    sk_stream_handle(stream, &events, m);
+    sk_timer_start(gateway->io, &m->timer, CONNECT_S * SK_S, on_timer);
+    on_data(stream, m, first);
+}

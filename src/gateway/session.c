@@ -1,0 +1,89 @@
+/* Sessions: one for an identity, the newest wins. */
+#include "gateway/gateway.h"
+
+#include "gateway/head.h"
+
+struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span device, struct sk_span module) {
+    char key[2 * SK_ID_MAX + 1];
+    if (device.n + module.n + 1 > sizeof key) return NULL;
+    if (device.n) memcpy(key, device.p, device.n);
+    size_t n = device.n;
+    if (module.n) {
+        key[n++] = '/'; /* not in the alphabet of ids */
+        memcpy(key + n, module.p, module.n);
+        n += module.n;
+    }
+    return sk_map_get(&backend->sessions, sk_span(key, n));
+}
+
+/* The SDKs' tokens end 5 minutes after what they say, as for new connections (reference, section 1.8). */
+static void on_expiry(struct sk_timer *timer) {
+    struct sk_session *session = SK_CONTAINER(timer, struct sk_session, expiry);
+    if (sk_io_wall(timer->io) / 1000000 > session->principal.expires_s + SK_SAS_SKEW_S)
+        session->head->close(session, SK_FAULT_UNAUTHORIZED);
+    else
+        sk_session_watch_expiry(session);
+}
+
+void sk_session_watch_expiry(struct sk_session *session) {
+    enum { CHECK_S = 3600 }; /* the wall clock may jump: look at least once an hour */
+    if (session->principal.expires_s == INT64_MAX) return;
+    int64_t left = session->principal.expires_s + SK_SAS_SKEW_S + 1 - sk_io_wall(session->backend->io) / 1000000;
+    uint64_t wait = left < 1 ? 1 : left > CHECK_S ? CHECK_S : (uint64_t)left;
+    sk_timer_start(session->backend->io, &session->expiry, wait * SK_S, on_expiry);
+}
+
+void sk_session_open(struct sk_session *session, struct sk_backend *backend, const struct sk_head *head,
+                     struct sk_principal *principal, void *owner) {
+    session->backend = backend;
+    session->head = head;
+    session->owner = owner;
+    session->principal = *principal;
+    *principal = (struct sk_principal){0};
+    struct sk_span device = sk_span_z(session->principal.device), module = sk_span_z(session->principal.module);
+    struct sk_session *older = sk_session_find(backend, device, module);
+    if (older) {
+        SK_INFO("gateway", "%s: a new connection takes over (400027)", older->key);
+        sk_session_close(older, SK_FAULT_TAKEN_OVER);
+        older->head->close(older, SK_FAULT_TAKEN_OVER);
+    }
+    struct sk_buffer key = {0};
+    sk_buffer_print(&key, module.n ? "%s/%s" : "%s%s", session->principal.device, module.n ? session->principal.module : "");
+    sk_buffer_byte(&key, 0);
+    session->key = key.p;
+    session->open = true;
+    sk_map_put(&backend->sessions, sk_span_z(session->key), session);
+    sk_session_watch_expiry(session);
+    backend->ops->session_opened(backend, session);
+}
+
+void sk_session_close(struct sk_session *session, enum sk_fault reason) {
+    if (!session->open) return;
+    session->open = false;
+    sk_timer_stop(&session->expiry);
+    sk_map_remove(&session->backend->sessions, sk_span_z(session->key));
+    session->backend->ops->session_closed(session->backend, session, reason);
+}
+
+void sk_session_free(struct sk_session *session) {
+    sk_timer_stop(&session->expiry);
+    sk_principal_free(&session->principal);
+    free(session->key);
+    session->key = NULL;
+}
+
+void sk_session_subscribe(struct sk_session *session, unsigned subscriptions) {
+    if (subscriptions == session->subscriptions) return;
+    session->subscriptions = subscriptions;
+    if (session->persistent) session->backend->ops->save_subscriptions(session->backend, session);
+    session->backend->ops->session_subscribed(session->backend, session);
+}
+
+void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module, enum sk_fault reason) {
+    struct sk_session *session;
+    for (size_t i = 0; (session = sk_map_next(&backend->sessions, &i, NULL)) != NULL;) {
+        if (!sk_span_is(device, session->principal.device)) continue;
+        if (module.n && (session->principal.module == NULL || !sk_span_is(module, session->principal.module))) continue;
+        session->head->close(session, reason); /* the map changes later, when the connection is gone */
+    }
+}
