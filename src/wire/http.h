@@ -11,7 +11,9 @@
 #include "base/base.h"
 
 #define SK_HTTP_HEAD_MAX 32768u /* bytes of target, header names and values together */
+#define SK_HTTP_TARGET_MAX 16384u
 #define SK_HTTP_HEADERS_MAX 64u
+#define SK_HTTP_LENGTH_UNKNOWN UINT64_MAX
 
 enum sk_http_method {
     SK_HTTP_GET,
@@ -44,13 +46,14 @@ struct sk_http_parser {
     struct sk_buffer body;      /* whole, or with `stream` the part since the last event */
     bool keep_alive;            /* the connection may carry another message after this one */
     bool expect_continue;       /* the client waits for "100 Continue" before it sends the body */
+    uint64_t content_length;    /* at SK_HTTP_HEADERS: bytes of the body to come, or SK_HTTP_LENGTH_UNKNOWN */
     bool upgrade;               /* another protocol is asked for (or was agreed on: status 101); bytes behind `used` belong to it.
                                  * Feeding on declines it */
 
     /* --- the user's settings --- */
     size_t body_max;   /* larger bodies are refused with 413; sk_http_parser_init sets 0 */
     bool stream;       /* give the body in parts; body_max does not apply. Set before or at SK_HTTP_HEADERS; reset by each message */
-    bool head_request; /* the response to come answers a HEAD request: it has no body. Reset by each message */
+    bool no_body;      /* the response to come answers HEAD or CONNECT: it has no body. Reset by each message */
 
     /* --- inside --- */
     unsigned refusal;
@@ -59,9 +62,14 @@ struct sk_http_parser {
     struct sk_http_slot {
         uint16_t name, name_size, value, value_size; /* in `head` */
     } slots[SK_HTTP_HEADERS_MAX];
-    size_t target_size, head_size; /* head_size counts trailers too */
+    size_t target_size;
+    size_t head_size; /* all bytes of the head, trailers too */
     unsigned header_count;
-    bool request, began, headers_done, paused, skip_headers, complete;
+    bool request;
+    bool began;        /* its first byte has come */
+    bool headers_done; /* header callbacks are trailers from here on */
+    bool complete;
+    bool after_cr;     /* the last byte of the head so far was CR */
 };
 
 void sk_http_parser_init(struct sk_http_parser *parser, bool request);
@@ -78,7 +86,7 @@ enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes,
 /* The peer ended its side: completes a response that runs to the end of the connection (*event: SK_HTTP_MESSAGE); SK_MALFORMED in
  * the middle of a message. */
 enum sk_status sk_http_finish(struct sk_http_parser *parser, enum sk_http_event *event);
-/* The status to refuse with after an error: 400, 413, 414, 431, 501 or 505. */
+/* The status to refuse a request with after an error: 400, 413, 414, 431 or 505. */
 unsigned sk_http_refusal(const struct sk_http_parser *parser);
 
 /* The first header of that name (case-insensitive); an empty span with p == NULL when there is none. */

@@ -1,0 +1,97 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "wire/http_router.h"
+
+enum { DEVICES, DEVICE, PUT_DEVICE, QUERY, MODULE, WEBSOCKET, STATISTICS };
+static const struct sk_http_route table[] = {
+    {SK_HTTP_GET, "/devices", DEVICES},
+    {SK_HTTP_GET, "/devices/{}", DEVICE},
+    {SK_HTTP_PUT, "/devices/{}", PUT_DEVICE},
+    {SK_HTTP_POST, "/devices/query", QUERY},
+    {SK_HTTP_GET, "/devices/{}/modules/{}", MODULE},
+    {SK_HTTP_GET, "/$iothub/websocket", WEBSOCKET},
+    {SK_HTTP_GET, "/devices/{}/statistics", STATISTICS},
+    {SK_HTTP_GET, "/devices/all/{}", STATISTICS + 1},
+};
+enum { COUNT = sizeof table / sizeof *table };
+static struct sk_arena arena;
+static struct sk_http_match found;
+
+static enum sk_status route(enum sk_http_method method, const char *path) {
+    sk_arena_reset(&arena);
+    return sk_http_route(table, COUNT, method, sk_span_z(path), &arena, &found);
+}
+
+static void segments_are_captured_and_decoded(void **state) {
+    (void)state;
+    assert_int_equal(route(SK_HTTP_GET, "/devices/d%20%231/modules/%24edgeHub"), SK_OK);
+    assert_int_equal(found.id, MODULE);
+    assert_int_equal(found.count, 2);
+    assert_true(sk_span_is(found.captures[0], "d #1"));
+    assert_true(sk_span_is(found.captures[1], "$edgeHub"));
+    assert_int_equal(route(SK_HTTP_GET, "/devices/a%2524b"), SK_OK); /* decoded once, not twice */
+    assert_true(sk_span_is(found.captures[0], "a%24b"));
+}
+
+static void fixed_words_take_any_case_and_an_encoded_dollar(void **state) {
+    (void)state;
+    assert_int_equal(route(SK_HTTP_GET, "/Devices/D/MODULES/m"), SK_OK);
+    assert_true(sk_span_is(found.captures[0], "D"));
+    assert_int_equal(route(SK_HTTP_GET, "/%24iothub/websocket"), SK_OK);
+    assert_int_equal(found.id, WEBSOCKET);
+}
+
+static void a_fixed_word_wins_over_a_capture_from_the_left(void **state) {
+    (void)state;
+    assert_int_equal(route(SK_HTTP_POST, "/devices/query"), SK_OK);
+    assert_int_equal(found.id, QUERY);
+    assert_int_equal(route(SK_HTTP_GET, "/devices/query"), SK_OK); /* a device may be called "query" */
+    assert_int_equal(found.id, DEVICE);
+    assert_int_equal(route(SK_HTTP_GET, "/devices/d/statistics"), SK_OK);
+    assert_int_equal(found.id, STATISTICS);
+    assert_int_equal(route(SK_HTTP_GET, "/devices/all/statistics"), SK_OK);
+    assert_int_equal(found.id, STATISTICS + 1);
+}
+
+static void unknown_paths_and_unknown_methods_are_told_apart(void **state) {
+    (void)state;
+    assert_int_equal(route(SK_HTTP_GET, "/"), SK_NOT_FOUND);
+    assert_int_equal(route(SK_HTTP_GET, ""), SK_NOT_FOUND);
+    assert_int_equal(route(SK_HTTP_GET, "/devices/d/modules"), SK_NOT_FOUND);
+    assert_int_equal(route(SK_HTTP_GET, "/devices//modules/m"), SK_NOT_FOUND);
+    assert_int_equal(route(SK_HTTP_GET, "/devices/d/modules/m/x"), SK_NOT_FOUND);
+    assert_int_equal(route(SK_HTTP_GET, "devices"), SK_NOT_FOUND);
+    assert_int_equal(route(SK_HTTP_DELETE, "/devices/d"), SK_UNSUPPORTED);
+    struct sk_buffer allowed = {0};
+    sk_http_put_allowed(&allowed, found.allowed);
+    assert_true(sk_span_is(sk_buffer_span(&allowed), "GET, PUT"));
+    sk_buffer_free(&allowed);
+}
+
+static void one_slash_at_the_end_is_ignored(void **state) {
+    (void)state;
+    assert_int_equal(route(SK_HTTP_GET, "/devices/"), SK_OK);
+    assert_int_equal(found.id, DEVICES);
+    assert_int_equal(route(SK_HTTP_GET, "/devices//"), SK_NOT_FOUND);
+}
+
+static int clean_up(void **state) {
+    (void)state;
+    sk_arena_free(&arena);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(segments_are_captured_and_decoded),
+        cmocka_unit_test(fixed_words_take_any_case_and_an_encoded_dollar),
+        cmocka_unit_test(a_fixed_word_wins_over_a_capture_from_the_left),
+        cmocka_unit_test(unknown_paths_and_unknown_methods_are_told_apart),
+        cmocka_unit_test(one_slash_at_the_end_is_ignored),
+    };
+    return cmocka_run_group_tests(tests, NULL, clean_up);
+}
