@@ -1,0 +1,27 @@
+/* The HTTPS head's parts. Inside src/gateway only. */
+#ifndef SK_GATEWAY_HTTP_HEAD_H
+#define SK_GATEWAY_HTTP_HEAD_H
+
+#include "gateway/head.h"
+#include "wire/http_router.h"
+
+/* A request made of an exchange. On the heap: the exchange's arena goes with the answer. */
+struct sk_http_request {
+    struct sk_request request;
+    struct sk_http_exchange *exchange;
+    struct sk_backend *backend;
+    struct sk_principal principal;
+    char *payload;
+    /* of a watch */
+    struct sk_event_source *events;
+    struct sk_timer heartbeat;
+    struct sk_span device; /* show only this one's messages; empty: all */
+};
+
+void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error, bool structured);
+void sk_http_request_free(struct sk_http_request *r);
+
+/* http_watch.c: streams events as server-sent events until the client goes; then frees the request. */
+void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events);
+
+#endif
