@@ -40,7 +40,8 @@ typedef void sk_registry_done(void *arg, struct sk_registry_result *result);
  * `reason`: SK_UNSUPPORTED (made by a newer Skerry), SK_MALFORMED (damaged), SK_IO, SK_NO_SPACE. */
 enum sk_status sk_registry_open(struct sk_io *io, const char *path, struct sk_registry **registry,
                                 char reason[SK_MODEL_ERROR_MAX]);
-/* Completes everything that waits; frees now, or when the transaction that is under way has ended (the loop must run till then). */
+/* Completes everything that waits with SK_CLOSED (of a write that is under way the outcome is then unknown); frees now, or when the
+ * transaction that is under way has ended (the loop must run till then). May be called from a completion. */
 void sk_registry_close(struct sk_registry *registry);
 
 /* ---- identities; `module_id` empty: the device itself ---- */
@@ -54,8 +55,8 @@ void sk_registry_get(struct sk_registry *registry, struct sk_span device_id, str
  * SK_EXISTS; SK_NOT_FOUND (also: a module's device); SK_CONFLICT (etag); SK_TOO_LARGE (50 modules); SK_INVALID. */
 void sk_registry_put(struct sk_registry *registry, const struct sk_identity *identity, struct sk_span if_match,
                      sk_registry_done *done, void *arg);
-/* Deletes an identity with its twin and session; a device with its modules. `if_match` empty or `*`: whatever it is.
- * SK_NOT_FOUND, SK_CONFLICT. */
+/* Deletes an identity with its twin and session; a device with its modules. `if_match` empty or `*`: whatever it is. The result's
+ * entries are the deleted identities, the one asked for first. SK_NOT_FOUND, SK_CONFLICT. */
 void sk_registry_delete(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
                         struct sk_span if_match, sk_registry_done *done, void *arg);
 /* At most `max` devices with ids after `after` (empty: from the start), in byte order. */
