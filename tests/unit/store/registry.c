@@ -1,0 +1,664 @@
+/* Conformance test of the registry: every story runs on the real world and on the simulated one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "io/sim.h"
+#include "store/registry.h"
+
+/* ---- worlds ---- */
+
+struct world {
+    struct sk_sim *sim; /* NULL: the real world */
+    struct sk_io *io;
+    char folder[64], path[80];
+    struct sk_registry *registry;
+    unsigned waiting; /* calls without completion */
+};
+static struct world w;
+static char reason[SK_MODEL_ERROR_MAX];
+
+static void open_registry(void) {
+    assert_int_equal(sk_registry_open(w.io, w.path, &w.registry, reason), SK_OK);
+}
+
+static int start_real(void **state) {
+    (void)state;
+    memset(&w, 0, sizeof w);
+    snprintf(w.folder, sizeof w.folder, "/tmp/skerry-registry-XXXXXX");
+    assert_non_null(mkdtemp(w.folder));
+    snprintf(w.path, sizeof w.path, "%s/r.db", w.folder);
+    w.io = sk_io_uv_new();
+    open_registry();
+    return 0;
+}
+
+static int start_simulated(void **state) {
+    (void)state;
+    memset(&w, 0, sizeof w);
+    w.sim = sk_sim_new(&(struct sk_sim_options){.seed = 7});
+    w.io = sk_sim_node(w.sim, "hub");
+    snprintf(w.path, sizeof w.path, "/r.db");
+    open_registry();
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    sk_registry_close(w.registry);
+    if (w.sim) {
+        sk_sim_free(w.sim);
+        return 0;
+    }
+    sk_io_run(w.io);
+    sk_io_free(w.io);
+    static const char *const names[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s%s", w.path, names[i]);
+        unlink(path);
+    }
+    return rmdir(w.folder);
+}
+
+static bool nothing_waits(void *arg) {
+    (void)arg;
+    return w.waiting == 0;
+}
+
+static void wait_all(void) {
+    if (w.sim)
+        assert_true(sk_sim_run_until(w.sim, 60 * SK_S, nothing_waits, NULL));
+    else if (w.waiting)
+        sk_io_run(w.io);
+    assert_int_equal(w.waiting, 0);
+}
+
+/* ---- an answer kept for the test ---- */
+
+struct answer {
+    enum sk_status status;
+    char reason[SK_MODEL_ERROR_MAX];
+    struct sk_registry_entry entries[8];
+    size_t count, total;
+    uint32_t subscriptions;
+    char text[256]; /* documents as "key=bytes," */
+    unsigned times;
+};
+
+static void keep(void *arg, struct sk_registry_result *result) {
+    struct answer *answer = arg;
+    answer->times++;
+    answer->status = result->status;
+    answer->total = result->count;
+    answer->subscriptions = result->subscriptions;
+    memcpy(answer->reason, result->reason, sizeof answer->reason);
+    for (size_t i = 0; i < result->count && i < 8; i++) {
+        answer->entries[i].identity = sk_identity_move(&result->entries[i].identity);
+        answer->entries[i].twin = sk_twin_move(&result->entries[i].twin);
+        answer->count++;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < result->document_count && n < sizeof answer->text; i++)
+        n += (size_t)snprintf(answer->text + n, sizeof answer->text - n, "%.*s=%.*s,", SK_ARG(result->documents[i].key),
+                              SK_ARG(sk_span_first(result->documents[i].bytes, 20)));
+    if (--w.waiting == 0 && !w.sim) sk_io_stop(w.io);
+}
+
+static void forget(struct answer *answer) {
+    for (size_t i = 0; i < answer->count; i++) {
+        sk_identity_free(&answer->entries[i].identity);
+        sk_twin_free(&answer->entries[i].twin);
+    }
+    memset(answer, 0, sizeof *answer);
+}
+
+/* Makes the call, checks that it does not complete inside itself, and waits. */
+#define ASK(answer, call)               \
+    do {                                \
+        forget(answer);                 \
+        w.waiting++;                    \
+        call;                           \
+        assert_int_equal((answer)->times, 0); \
+        wait_all();                     \
+        assert_int_equal((answer)->times, 1); \
+    } while (0)
+
+static struct sk_identity device(const char *id) {
+    return (struct sk_identity){.device_id = (char *)id};
+}
+static struct sk_identity module(const char *device_id, const char *id) {
+    return (struct sk_identity){.device_id = (char *)device_id, .module_id = (char *)id};
+}
+static enum sk_status put(struct sk_identity identity, const char *if_match) {
+    struct answer answer = {0};
+    ASK(&answer, sk_registry_put(w.registry, &identity, sk_span_z(if_match), keep, &answer));
+    enum sk_status status = answer.status;
+    forget(&answer);
+    return status;
+}
+static enum sk_status get(struct answer *answer, const char *device_id, const char *module_id) {
+    ASK(answer, sk_registry_get(w.registry, sk_span_z(device_id), sk_span_z(module_id), keep, answer));
+    return answer->status;
+}
+static enum sk_status change(struct answer *answer, const char *device_id, const char *desired, const char *if_match) {
+    json_t *document = json_loads(desired, 0, NULL);
+    struct sk_twin_change twin_change = {.desired = document};
+    ASK(answer, sk_registry_twin_change(w.registry, sk_span_z(device_id), SK_NONE, &twin_change, sk_span_z(if_match), keep, answer));
+    json_decref(document);
+    return answer->status;
+}
+
+/* ---- identities ---- */
+
+static void a_new_device_gets_keys_an_etag_a_generation_and_a_twin(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    struct sk_identity identity = device("d1");
+    ASK(&answer, sk_registry_put(w.registry, &identity, SK_NONE, keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    struct sk_identity *made = &answer.entries[0].identity;
+    assert_int_equal(strlen(made->primary_key), 44);
+    assert_string_not_equal(made->primary_key, made->secondary_key);
+    assert_int_equal(strlen(made->generation_id), 18);
+    struct sk_identity copy = sk_identity_copy(made);
+    ASK(&answer, sk_registry_twin_get(w.registry, SK_SPAN("d1"), SK_NONE, keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    assert_string_equal(answer.entries[0].identity.primary_key, copy.primary_key);
+    assert_int_equal(answer.entries[0].identity.etag, copy.etag);
+    assert_int_equal(answer.entries[0].twin.version, 2);
+    sk_identity_free(&copy);
+    forget(&answer);
+}
+
+static void every_field_of_an_identity_is_kept(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    struct sk_identity full = {
+        .device_id = (char *)"d",
+        .disabled = true,
+        .status_reason = (char *)"why ü",
+        .auth = SK_AUTH_SELF_SIGNED,
+        .primary_thumbprint = (char *)"AA",
+        .secondary_thumbprint = (char *)"BB",
+        .device_scope = (char *)"ms-azure-iot-edge://e-1",
+        .parent_scopes = {(char *)"ms-azure-iot-edge://e-1"},
+        .parent_scope_count = 1,
+    };
+    assert_int_equal(put(full, ""), SK_OK);
+    struct sk_identity part = module("d", "m");
+    part.managed_by = (char *)"IotEdge";
+    part.auth = SK_AUTH_NONE;
+    assert_int_equal(put(part, ""), SK_OK);
+    assert_int_equal(get(&answer, "d", ""), SK_OK);
+    struct sk_identity *kept = &answer.entries[0].identity;
+    assert_true(kept->disabled && !kept->edge && kept->auth == SK_AUTH_SELF_SIGNED);
+    assert_string_equal(kept->status_reason, "why ü");
+    assert_string_equal(kept->primary_thumbprint, "AA");
+    assert_string_equal(kept->secondary_thumbprint, "BB");
+    assert_string_equal(kept->device_scope, full.device_scope);
+    assert_int_equal(kept->parent_scope_count, 1);
+    assert_string_equal(kept->parent_scopes[0], full.device_scope);
+    assert_null(kept->primary_key);
+    assert_null(kept->module_id);
+    assert_int_equal(get(&answer, "d", "m"), SK_OK);
+    assert_string_equal(answer.entries[0].identity.managed_by, "IotEdge");
+    assert_null(answer.entries[0].identity.primary_key);
+    forget(&answer);
+}
+
+static void create_and_update_are_told_apart_by_if_match(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    assert_int_equal(put(device("d"), "*"), SK_NOT_FOUND);
+    assert_int_equal(put(device("d"), ""), SK_OK);
+    assert_int_equal(put(device("d"), ""), SK_EXISTS);
+    get(&answer, "d", "");
+    char etag[SK_ETAG_MAX], quoted[SK_ETAG_MAX + 2], key[64], generation[32];
+    sk_identity_etag(answer.entries[0].identity.etag, etag);
+    snprintf(quoted, sizeof quoted, "\"%s\"", etag);
+    snprintf(key, sizeof key, "%s", answer.entries[0].identity.primary_key);
+    snprintf(generation, sizeof generation, "%s", answer.entries[0].identity.generation_id);
+    struct sk_identity disabled = device("d");
+    disabled.disabled = true;
+    assert_int_equal(put(disabled, quoted), SK_OK);
+    assert_int_equal(put(disabled, quoted), SK_CONFLICT);
+    assert_int_equal(put(disabled, "\"*\""), SK_OK);
+    get(&answer, "d", "");
+    assert_true(answer.entries[0].identity.disabled);
+    assert_int_not_equal(answer.entries[0].identity.status_updated_us, 0);
+    assert_string_equal(answer.entries[0].identity.primary_key, key);
+    assert_string_equal(answer.entries[0].identity.generation_id, generation);
+    forget(&answer);
+}
+
+static void an_update_that_brings_keys_changes_them(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    put(device("d"), "");
+    struct sk_identity identity = device("d");
+    identity.primary_key = (char *)"MDEyMzQ1Njc4OWFiY2RlZg==";
+    identity.secondary_key = (char *)"MDEyMzQ1Njc4OWFiY2RlZQ==";
+    assert_int_equal(put(identity, "*"), SK_OK);
+    get(&answer, "d", "");
+    assert_string_equal(answer.entries[0].identity.primary_key, identity.primary_key);
+    identity.auth = SK_AUTH_NONE;
+    identity.primary_key = identity.secondary_key = NULL;
+    assert_int_equal(put(identity, "*"), SK_OK);
+    get(&answer, "d", "");
+    assert_null(answer.entries[0].identity.primary_key);
+    forget(&answer);
+}
+
+static void an_edge_device_comes_with_its_system_modules_and_keeps_its_scope(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    struct sk_identity edge = device("e");
+    edge.edge = true;
+    assert_int_equal(put(edge, ""), SK_OK);
+    ASK(&answer, sk_registry_list_modules(w.registry, SK_SPAN("e"), keep, &answer));
+    assert_int_equal(answer.count, 2);
+    assert_string_equal(answer.entries[0].identity.module_id, "$edgeAgent");
+    assert_string_equal(answer.entries[1].identity.module_id, "$edgeHub");
+    ASK(&answer, sk_registry_twin_get(w.registry, SK_SPAN("e"), SK_SPAN("$edgeAgent"), keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    get(&answer, "e", "");
+    char scope[200];
+    snprintf(scope, sizeof scope, "%s", answer.entries[0].identity.device_scope);
+    assert_non_null(strstr(scope, "ms-azure-iot-edge://e-"));
+    edge.device_scope = (char *)"ms-azure-iot-edge://forged-1";
+    assert_int_equal(put(edge, "*"), SK_OK);
+    get(&answer, "e", "");
+    assert_string_equal(answer.entries[0].identity.device_scope, scope);
+    /* A device may become an edge device later. */
+    assert_int_equal(put(device("late"), ""), SK_OK);
+    struct sk_identity late = device("late");
+    late.edge = true;
+    assert_int_equal(put(late, "*"), SK_OK);
+    assert_int_equal(get(&answer, "late", "$edgeHub"), SK_OK);
+    forget(&answer);
+}
+
+static void a_module_needs_its_device_and_a_place(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    assert_int_equal(put(module("d", "m"), ""), SK_NOT_FOUND);
+    put(device("d"), "");
+    char id[16];
+    for (int i = 0; i < SK_MODULES_MAX; i++) {
+        snprintf(id, sizeof id, "m%d", i);
+        assert_int_equal(put(module("d", id), ""), SK_OK);
+    }
+    struct sk_identity more = module("d", "one-more");
+    ASK(&answer, sk_registry_put(w.registry, &more, SK_NONE, keep, &answer));
+    assert_int_equal(answer.status, SK_TOO_LARGE);
+    assert_string_equal(answer.reason, "A device has at most 50 modules.");
+    assert_int_equal(put(module("d", "m7"), "*"), SK_OK); /* updating is fine */
+    ASK(&answer, sk_registry_delete(w.registry, SK_SPAN("d"), SK_SPAN("m7"), SK_NONE, keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    assert_int_equal(put(more, ""), SK_OK);
+    forget(&answer);
+}
+
+static void deleting_a_device_deletes_its_modules_twins_and_sessions(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    struct sk_identity edge = device("e");
+    edge.edge = true;
+    put(edge, "");
+    put(module("e", "m"), "");
+    put(device("e2"), "");
+    ASK(&answer, sk_registry_session_save(w.registry, SK_SPAN("e"), SK_SPAN("m"), 5, keep, &answer));
+    ASK(&answer, sk_registry_delete(w.registry, SK_SPAN("e"), SK_NONE, SK_SPAN("\"nope\""), keep, &answer));
+    assert_int_equal(answer.status, SK_CONFLICT);
+    ASK(&answer, sk_registry_delete(w.registry, SK_SPAN("e"), SK_NONE, SK_SPAN("*"), keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    assert_int_equal(answer.total, 4);
+    assert_null(answer.entries[0].identity.module_id);
+    assert_int_equal(get(&answer, "e", "m"), SK_NOT_FOUND);
+    assert_int_equal(get(&answer, "e2", ""), SK_OK);
+    ASK(&answer, sk_registry_session_load(w.registry, SK_SPAN("e"), SK_SPAN("m"), keep, &answer));
+    assert_int_equal(answer.status, SK_NOT_FOUND);
+    ASK(&answer, sk_registry_delete(w.registry, SK_SPAN("e"), SK_NONE, SK_NONE, keep, &answer));
+    assert_int_equal(answer.status, SK_NOT_FOUND);
+    struct sk_registry_counts counts = sk_registry_counts(w.registry);
+    assert_int_equal(counts.devices, 1);
+    assert_int_equal(counts.modules, 0);
+    forget(&answer);
+}
+
+static void devices_are_listed_in_pages_by_id(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    static const char *const ids[] = {"c", "a", "B", "b", "a1"};
+    for (size_t i = 0; i < 5; i++) put(device(ids[i]), "");
+    put(module("a", "m"), "");
+    ASK(&answer, sk_registry_list_devices(w.registry, SK_NONE, 3, keep, &answer));
+    assert_int_equal(answer.count, 3);
+    assert_string_equal(answer.entries[0].identity.device_id, "B");
+    assert_string_equal(answer.entries[2].identity.device_id, "a1");
+    ASK(&answer, sk_registry_list_devices(w.registry, SK_SPAN("a1"), 3, keep, &answer));
+    assert_int_equal(answer.count, 2);
+    assert_string_equal(answer.entries[1].identity.device_id, "c");
+    ASK(&answer, sk_registry_list_modules(w.registry, SK_SPAN("nobody"), keep, &answer));
+    assert_int_equal(answer.status, SK_NOT_FOUND);
+    ASK(&answer, sk_registry_list_modules(w.registry, SK_SPAN("c"), keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    assert_int_equal(answer.count, 0);
+    forget(&answer);
+}
+
+static void an_edge_devices_scope_holds_itself_its_children_and_their_modules(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    struct sk_identity edge = device("e");
+    edge.edge = true;
+    put(edge, "");
+    get(&answer, "e", "");
+    char scope[200];
+    snprintf(scope, sizeof scope, "%s", answer.entries[0].identity.device_scope);
+    struct sk_identity leaf = device("leaf");
+    leaf.device_scope = scope;
+    put(leaf, "");
+    struct sk_identity child = device("below");
+    child.edge = true;
+    child.parent_scopes[0] = scope;
+    child.parent_scope_count = 1;
+    put(child, "");
+    put(device("stranger"), "");
+    put(module("leaf", "m"), "");
+    static const char *const expected[][2] = {{"below", NULL}, {"below", "$edgeAgent"}, {"below", "$edgeHub"}, {"e", NULL},
+                                              {"e", "$edgeAgent"}, {"e", "$edgeHub"}, {"leaf", NULL}, {"leaf", "m"}};
+    ASK(&answer, sk_registry_list_scope(w.registry, SK_SPAN("e"), SK_NONE, 10, keep, &answer));
+    assert_int_equal(answer.count, 8);
+    for (size_t i = 0; i < 8; i++) {
+        assert_string_equal(answer.entries[i].identity.device_id, expected[i][0]);
+        assert_true(sk_span_eq(sk_span_z(answer.entries[i].identity.module_id), sk_span_z(expected[i][1])));
+    }
+    ASK(&answer, sk_registry_list_scope(w.registry, SK_SPAN("e"), SK_SPAN("below"), 1, keep, &answer));
+    assert_int_equal(answer.count, 3);
+    ASK(&answer, sk_registry_list_scope(w.registry, SK_SPAN("leaf"), SK_NONE, 10, keep, &answer));
+    assert_int_equal(answer.status, SK_INVALID);
+    ASK(&answer, sk_registry_list_scope(w.registry, SK_SPAN("nobody"), SK_NONE, 10, keep, &answer));
+    assert_int_equal(answer.status, SK_NOT_FOUND);
+    forget(&answer);
+}
+
+/* ---- twins ---- */
+
+static void a_twin_change_answers_the_new_twin_and_is_there_afterwards(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    put(device("d"), "");
+    assert_int_equal(change(&answer, "nobody", "{}", ""), SK_NOT_FOUND);
+    assert_int_equal(change(&answer, "d", "{\"a\":{\"b\":1}}", ""), SK_OK);
+    assert_int_equal(answer.entries[0].twin.desired_version, 2);
+    assert_string_equal(answer.entries[0].identity.device_id, "d");
+    char etag[SK_ETAG_MAX];
+    sk_twin_etag(answer.entries[0].twin.etag, etag);
+    assert_int_equal(change(&answer, "d", "{\"a\":{\"c\":2}}", etag), SK_OK);
+    assert_int_equal(change(&answer, "d", "{\"a\":{\"c\":3}}", etag), SK_CONFLICT);
+    assert_int_equal(change(&answer, "d", "{\"a b\":3}", ""), SK_INVALID);
+    assert_non_null(strstr(answer.reason, "'a b'"));
+    ASK(&answer, sk_registry_twin_get(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
+    json_t *expected = json_loads("{\"a\":{\"b\":1,\"c\":2}}", 0, NULL);
+    assert_true(json_equal(answer.entries[0].twin.desired, expected));
+    assert_int_equal(answer.entries[0].twin.desired_version, 3);
+    json_decref(expected);
+    forget(&answer);
+}
+
+static void calls_of_one_turn_share_a_transaction_but_not_their_fate(void **state) {
+    (void)state;
+    struct answer answers[40] = {0};
+    put(device("d"), "");
+    json_t *good = json_pack("{s:i}", "x", 1), *bad = json_pack("{s:i}", "x y", 1);
+    struct sk_twin_change good_change = {.reported = good}, bad_change = {.reported = bad};
+    for (int i = 0; i < 40; i++) {
+        w.waiting++;
+        sk_registry_twin_change(w.registry, SK_SPAN("d"), SK_NONE, i % 4 == 3 ? &bad_change : &good_change, SK_NONE, keep, &answers[i]);
+    }
+    uint64_t before = w.sim ? sk_sim_disk_writes(w.io) : 0;
+    wait_all();
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(answers[i].times, 1);
+        assert_int_equal(answers[i].status, i % 4 == 3 ? SK_INVALID : SK_OK);
+        forget(&answers[i]);
+    }
+    if (w.sim) assert_in_range(sk_sim_disk_writes(w.io) - before, 1, 3);
+    ASK(&answers[0], sk_registry_twin_get(w.registry, SK_SPAN("d"), SK_NONE, keep, &answers[0]));
+    assert_int_equal(answers[0].entries[0].twin.reported_version, 31);
+    forget(&answers[0]);
+    json_decref(good);
+    json_decref(bad);
+}
+
+static void twins_are_listed_in_pages_for_queries(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    put(device("a"), "");
+    put(device("b"), "");
+    put(module("a", "m1"), "");
+    put(module("a", "m2"), "");
+    put(module("b", "m1"), "");
+    change(&answer, "b", "{\"x\":1}", "");
+    ASK(&answer, sk_registry_list_twins(w.registry, false, SK_NONE, SK_NONE, 10, keep, &answer));
+    assert_int_equal(answer.count, 2);
+    assert_int_equal(json_object_size(answer.entries[1].twin.desired), 1);
+    ASK(&answer, sk_registry_list_twins(w.registry, true, SK_SPAN("a"), SK_SPAN("m1"), 10, keep, &answer));
+    assert_int_equal(answer.count, 2);
+    assert_string_equal(answer.entries[0].identity.module_id, "m2");
+    assert_string_equal(answer.entries[1].identity.device_id, "b");
+    ASK(&answer, sk_registry_list_twins(w.registry, true, SK_NONE, SK_NONE, 1, keep, &answer));
+    assert_int_equal(answer.count, 1);
+    forget(&answer);
+}
+
+/* ---- the rest ---- */
+
+static void counts_follow_the_writes_and_survive_reopening(void **state) {
+    (void)state;
+    struct sk_identity disabled = device("off"), edge = device("e");
+    disabled.disabled = true;
+    edge.edge = true;
+    put(disabled, "");
+    put(edge, "");
+    put(edge, "");
+    put(device("off"), "*");
+    put(disabled, "*");
+    for (int i = 0; i < 2; i++) {
+        struct sk_registry_counts counts = sk_registry_counts(w.registry);
+        assert_int_equal(counts.devices, 2);
+        assert_int_equal(counts.enabled_devices, 1);
+        assert_int_equal(counts.modules, 2);
+        sk_registry_close(w.registry);
+        open_registry();
+    }
+}
+
+static void sessions_are_kept_until_deleted(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    ASK(&answer, sk_registry_session_load(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
+    assert_int_equal(answer.status, SK_NOT_FOUND);
+    ASK(&answer, sk_registry_session_save(w.registry, SK_SPAN("d"), SK_NONE, 1, keep, &answer));
+    ASK(&answer, sk_registry_session_save(w.registry, SK_SPAN("d"), SK_NONE, 0xfffffff0u, keep, &answer));
+    sk_registry_close(w.registry);
+    open_registry();
+    ASK(&answer, sk_registry_session_load(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
+    assert_int_equal(answer.subscriptions, 0xfffffff0u);
+    ASK(&answer, sk_registry_session_delete(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
+    ASK(&answer, sk_registry_session_delete(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    ASK(&answer, sk_registry_session_load(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
+    assert_int_equal(answer.status, SK_NOT_FOUND);
+}
+
+static void documents_are_bytes_under_a_kind_and_a_key(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("b"), SK_SPAN("1"), keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("a"), SK_SPAN("2"), keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("b"), SK_SPAN("3"), keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("other"), SK_SPAN("a"), SK_NONE, keep, &answer));
+    ASK(&answer, sk_registry_document_get(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
+    assert_string_equal(answer.text, "b=3,");
+    ASK(&answer, sk_registry_document_list(w.registry, SK_SPAN("twin"), SK_NONE, 10, keep, &answer));
+    assert_string_equal(answer.text, "a=2,b=3,");
+    ASK(&answer, sk_registry_document_list(w.registry, SK_SPAN("twin"), SK_SPAN("a"), 10, keep, &answer));
+    assert_string_equal(answer.text, "b=3,");
+    ASK(&answer, sk_registry_document_delete(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
+    ASK(&answer, sk_registry_document_get(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
+    assert_int_equal(answer.status, SK_NOT_FOUND);
+    ASK(&answer, sk_registry_document_get(w.registry, SK_SPAN("other"), SK_SPAN("a"), keep, &answer));
+    assert_string_equal(answer.text, "a=,");
+    char *large = sk_alloc(SK_REGISTRY_DOCUMENT_MAX + 1);
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("l"), sk_span(large, SK_REGISTRY_DOCUMENT_MAX), keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("l"), sk_span(large, SK_REGISTRY_DOCUMENT_MAX + 1), keep, &answer));
+    assert_int_equal(answer.status, SK_TOO_LARGE);
+    free(large);
+}
+
+static void read_in_completion(void *arg, struct sk_registry_result *result) {
+    assert_int_equal(result->status, SK_OK);
+    sk_registry_twin_get(w.registry, SK_SPAN("d"), SK_NONE, keep, arg);
+}
+
+static void a_read_after_a_writes_completion_sees_it(void **state) {
+    (void)state;
+    struct answer answer = {0};
+    put(device("d"), "");
+    json_t *document = json_pack("{s:i}", "x", 0);
+    struct sk_twin_change twin_change = {.desired = document};
+    for (unsigned i = 0; i < 20; i++) {
+        forget(&answer);
+        w.waiting++;
+        sk_registry_twin_change(w.registry, SK_SPAN("d"), SK_NONE, &twin_change, SK_NONE, read_in_completion, &answer);
+        wait_all();
+        assert_int_equal(answer.entries[0].twin.desired_version, i + 2);
+    }
+    json_decref(document);
+    forget(&answer);
+}
+
+static void closing_completes_what_waits(void **state) {
+    (void)state;
+    struct answer running = {0}, queued = {0}, reading = {0};
+    struct sk_identity identity = device("d");
+    w.waiting = 4; /* one more than there are: closing must not stop the loop */
+    sk_registry_put(w.registry, &identity, SK_NONE, keep, &running);
+    if (w.sim) sk_sim_run(w.sim, 1000); /* the transaction has begun */
+    identity.device_id = (char *)"d2";
+    sk_registry_put(w.registry, &identity, SK_NONE, keep, &queued);
+    sk_registry_get(w.registry, SK_SPAN("d"), SK_NONE, keep, &reading);
+    sk_registry_close(w.registry);
+    assert_int_equal(running.times + queued.times + reading.times, 3);
+    assert_int_equal(running.status, SK_CLOSED);
+    assert_int_equal(queued.status, SK_CLOSED);
+    assert_int_equal(reading.status, SK_CLOSED);
+    if (w.sim) sk_sim_run(w.sim, SK_S);
+    assert_int_equal(running.times, 1);
+    w.waiting = 0;
+    open_registry();
+}
+
+static void close_it(void *arg, struct sk_registry_result *result) {
+    assert_int_equal(result->status, SK_OK);
+    sk_registry_close(w.registry);
+    keep(arg, result);
+}
+
+static void a_completion_may_close_the_registry(void **state) {
+    (void)state;
+    struct answer first = {0}, second = {0};
+    struct sk_identity identity = device("d"), other = device("d2");
+    w.waiting = 2;
+    sk_registry_put(w.registry, &identity, SK_NONE, close_it, &first);
+    sk_registry_put(w.registry, &other, SK_NONE, keep, &second);
+    wait_all();
+    assert_int_equal(second.status, SK_OK); /* it was in the same transaction */
+    forget(&first);
+    forget(&second);
+    open_registry();
+    assert_int_equal(get(&first, "d2", ""), SK_OK);
+    forget(&first);
+}
+
+static void a_file_of_a_newer_skerry_is_refused_with_a_sentence(void **state) {
+    (void)state;
+    if (w.sim) return; /* needs to forge the file's header */
+    sk_registry_close(w.registry);
+    FILE *file = fopen(w.path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 60, SEEK_SET), 0); /* user_version, big-endian, in SQLite's header */
+    assert_int_equal(fwrite("\0\0\3\xe7", 1, 4, file), 4);
+    fclose(file);
+    assert_int_equal(sk_registry_open(w.io, w.path, &w.registry, reason), SK_UNSUPPORTED);
+    assert_non_null(strstr(reason, "newer version of Skerry (form 999"));
+    file = fopen(w.path, "r+b");
+    fwrite("not a database at all", 1, 21, file);
+    fclose(file);
+    assert_int_equal(sk_registry_open(w.io, w.path, &w.registry, reason), SK_MALFORMED);
+    unlink(w.path);
+    open_registry();
+}
+
+static void a_full_disk_refuses_writes_keeps_what_was_done_and_recovers(void **state) {
+    (void)state;
+    if (w.sim == NULL) return; /* only the simulated disk can be filled */
+    struct answer answer = {0};
+    put(device("d"), "");
+    change(&answer, "d", "{\"x\":1}", "");
+    char *bytes = sk_alloc(20000);
+    sk_sim_disk_limit(w.io, 0);
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("big"), sk_span(bytes, 20000), keep, &answer));
+    assert_int_equal(answer.status, SK_NO_SPACE);
+    assert_int_equal(change(&answer, "d", "{\"x\":2}", ""), SK_NO_SPACE);
+    assert_int_equal(put(device("d2"), ""), SK_NO_SPACE);
+    assert_int_equal(sk_registry_counts(w.registry).devices, 1);
+    assert_int_equal(get(&answer, "d2", ""), SK_NOT_FOUND);
+    ASK(&answer, sk_registry_twin_get(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
+    assert_int_equal(answer.entries[0].twin.desired_version, 2);
+    sk_sim_disk_limit(w.io, UINT64_MAX);
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("big"), sk_span(bytes, 20000), keep, &answer));
+    assert_int_equal(answer.status, SK_OK);
+    assert_int_equal(change(&answer, "d", "{\"x\":2}", ""), SK_OK);
+    assert_int_equal(put(device("d2"), ""), SK_OK);
+    free(bytes);
+    forget(&answer);
+}
+
+#define STORY(start, story) cmocka_unit_test_setup_teardown(story, start, end)
+#define STORIES(start)                                                                  \
+    STORY(start, a_new_device_gets_keys_an_etag_a_generation_and_a_twin),               \
+        STORY(start, every_field_of_an_identity_is_kept),                               \
+        STORY(start, create_and_update_are_told_apart_by_if_match),                     \
+        STORY(start, an_update_that_brings_keys_changes_them),                          \
+        STORY(start, an_edge_device_comes_with_its_system_modules_and_keeps_its_scope), \
+        STORY(start, a_module_needs_its_device_and_a_place),                            \
+        STORY(start, deleting_a_device_deletes_its_modules_twins_and_sessions),         \
+        STORY(start, devices_are_listed_in_pages_by_id),                                \
+        STORY(start, an_edge_devices_scope_holds_itself_its_children_and_their_modules), \
+        STORY(start, a_twin_change_answers_the_new_twin_and_is_there_afterwards),       \
+        STORY(start, calls_of_one_turn_share_a_transaction_but_not_their_fate),         \
+        STORY(start, twins_are_listed_in_pages_for_queries),                            \
+        STORY(start, counts_follow_the_writes_and_survive_reopening),                   \
+        STORY(start, sessions_are_kept_until_deleted),                                  \
+        STORY(start, documents_are_bytes_under_a_kind_and_a_key),                       \
+        STORY(start, a_read_after_a_writes_completion_sees_it),                         \
+        STORY(start, closing_completes_what_waits),                                     \
+        STORY(start, a_completion_may_close_the_registry),                              \
+        STORY(start, a_file_of_a_newer_skerry_is_refused_with_a_sentence),              \
+        STORY(start, a_full_disk_refuses_writes_keeps_what_was_done_and_recovers)
+
+int main(void) {
+    const struct CMUnitTest simulated[] = {STORIES(start_simulated)}, real[] = {STORIES(start_real)};
+    int failed = cmocka_run_group_tests(simulated, NULL, NULL);
+    return failed + cmocka_run_group_tests(real, NULL, NULL);
+}
