@@ -177,6 +177,19 @@ void sk_bag_format(struct sk_buffer *to, const struct sk_message *message) {
         put_bag(to, &first, message->properties[i].name, message->properties[i].value);
 }
 
+bool sk_message_system(const struct sk_message *message, struct sk_span name, struct sk_span *value) {
+    *value = SK_NONE;
+    if (sk_span_eq_nocase(name, SK_SPAN("connectionDeviceId")))
+        *value = message->device;
+    else if (sk_span_eq_nocase(name, SK_SPAN("connectionModuleId")))
+        *value = message->module.n ? message->module : SK_NONE;
+    else if (sk_span_eq_nocase(name, SK_SPAN("iothub-message-source")))
+        *value = sk_span_z(sources[message->source]);
+    for (size_t i = 0; i < SK_SYS_COUNT && value->p == NULL; i++)
+        if (message->system[i].p && sk_span_eq_nocase(name, sk_span_z(names[i].json))) *value = message->system[i];
+    return value->p != NULL;
+}
+
 /* ---- for people ---- */
 
 static void put_member(struct sk_buffer *to, const char *name, struct sk_span value) {

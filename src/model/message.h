@@ -79,6 +79,9 @@ void sk_bag_format(struct sk_buffer *to, const struct sk_message *message);
 /* Sets or clears; `name` as in a bag ("$.ct"). True when it was a system property. */
 bool sk_message_set_wire(struct sk_message *message, struct sk_span name, struct sk_span value);
 
+/* System property by its name in routes and JSON ("contentType", "connectionDeviceId", …; ASCII case-insensitive); false: not set. */
+bool sk_message_system(const struct sk_message *message, struct sk_span name, struct sk_span *value);
+
 /* {"body":…,"properties":{…},"systemProperties":{…},…}: how tools show a message. The body is JSON when it is valid JSON text, a string when
  * it is UTF-8, else {"base64":…}. */
 void sk_message_json(struct sk_buffer *to, const struct sk_message *message);

@@ -1,0 +1,268 @@
+/* A hub's life and the dispatch of its requests. */
+#include "hub/hub_parts.h"
+
+#include <stdio.h>
+
+const char *sk_hub_name(const struct sk_hub *hub) {
+    return hub->options->name;
+}
+
+struct sk_backend *sk_hub_backend(struct sk_hub *hub) {
+    return &hub->backend;
+}
+
+void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_result *result) {
+    enum sk_fault fault = sk_fault_of_status(result->status);
+    bool module = request->module.n > 0;
+    switch (result->status) {
+    case SK_NOT_FOUND: fault = module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND; break;
+    case SK_EXISTS: fault = module ? SK_FAULT_MODULE_EXISTS : SK_FAULT_DEVICE_EXISTS; break;
+    case SK_TOO_LARGE: fault = request->op == SK_OP_IDENTITY_PUT ? SK_FAULT_TOO_MANY_MODULES : SK_FAULT_TWIN_TOO_LARGE; break;
+    default: break;
+    }
+    if (result->reason[0])
+        sk_request_refuse(request, fault, "%s", result->reason);
+    else
+        sk_request_refuse(request, fault, NULL);
+}
+
+/* ---- the backend's table ---- */
+
+struct find {
+    sk_identity_done *done;
+    void *arg;
+};
+
+static void found(void *arg, struct sk_registry_result *result) {
+    struct find find = *(struct find *)arg;
+    free(arg);
+    find.done(find.arg, result->status, result->status ? NULL : &result->entries[0].identity);
+}
+
+static void find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module, sk_identity_done *done,
+                          void *arg) {
+    struct find *find = SK_NEW(struct find);
+    *find = (struct find){done, arg};
+    sk_registry_get(sk_hub_of(backend)->registry, device, module, found, find);
+}
+
+static const struct sk_policy *find_policy(struct sk_backend *backend, struct sk_span name) {
+    struct sk_hub *hub = sk_hub_of(backend);
+    for (size_t i = 0; i < hub->options->policy_count; i++)
+        if (sk_span_eq(hub->policies[i].name, name)) return &hub->policies[i];
+    return NULL;
+}
+
+struct load {
+    void (*done)(void *arg, bool found, unsigned bits);
+    void *arg;
+};
+
+static void loaded(void *arg, struct sk_registry_result *result) {
+    struct load load = *(struct load *)arg;
+    free(arg);
+    load.done(load.arg, result->status == SK_OK, result->subscriptions);
+}
+
+static void load_subscriptions(struct sk_backend *backend, const struct sk_session *session,
+                               void (*done)(void *, bool, unsigned), void *arg) {
+    struct load *load = SK_NEW(struct load);
+    *load = (struct load){done, arg};
+    sk_registry_session_load(sk_hub_of(backend)->registry, sk_span_z(session->principal.device),
+                             sk_span_z(session->principal.module), loaded, load);
+}
+
+static void ignore(void *arg, struct sk_registry_result *result) {
+    (void)arg;
+    (void)result;
+}
+
+static void save_subscriptions(struct sk_backend *backend, const struct sk_session *session) {
+    struct sk_registry *registry = sk_hub_of(backend)->registry;
+    struct sk_span device = sk_span_z(session->principal.device), module = sk_span_z(session->principal.module);
+    if (session->persistent)
+        sk_registry_session_save(registry, device, module, session->subscriptions, ignore, NULL);
+    else
+        sk_registry_session_delete(registry, device, module, ignore, NULL);
+}
+
+static void session_opened(struct sk_backend *backend, struct sk_session *session) {
+    sk_hub_seen(sk_hub_of(backend), session, true);
+}
+
+static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
+    if (session->subscriptions & SK_SUB_METHODS) sk_methods_online(&sk_hub_of(backend)->methods, session);
+}
+
+static void session_closed(struct sk_backend *backend, struct sk_session *session, enum sk_fault reason) {
+    (void)reason;
+    struct sk_hub *hub = sk_hub_of(backend);
+    sk_hub_seen(hub, session, false);
+    sk_methods_offline(&hub->methods, session);
+}
+
+static uint64_t connected_devices(const struct sk_hub *hub) {
+    uint64_t count = 0;
+    struct sk_session *session;
+    for (size_t i = 0; (session = sk_map_next(&hub->backend.sessions, &i, NULL)) != NULL;)
+        count += session->principal.module == NULL;
+    return count;
+}
+
+static void answer_statistics(struct sk_hub *hub, struct sk_request *request) {
+    struct sk_registry_counts counts = sk_registry_counts(hub->registry);
+    json_t *document;
+    if (request->op == SK_OP_STATISTICS_SERVICE)
+        document = json_pack("{s:I}", "connectedDeviceCount", (json_int_t)connected_devices(hub));
+    else
+        document = json_pack("{s:I,s:I,s:I}", "totalDeviceCount", (json_int_t)counts.devices, "enabledDeviceCount",
+                             (json_int_t)counts.enabled_devices, "disabledDeviceCount",
+                             (json_int_t)(counts.devices - counts.enabled_devices));
+    request->done(request, &(struct sk_answer){.document = document});
+    json_decref(document);
+}
+
+/* A call on what does not exist is DeviceNotFound, not "not online": so look first. */
+static void target_found(void *arg, struct sk_registry_result *result) {
+    struct sk_request *request = arg;
+    struct sk_hub *hub = (struct sk_hub *)(uintptr_t)request->delivery;
+    if (result->status)
+        sk_hub_refuse_status(request, result);
+    else
+        sk_methods_invoke(&hub->methods, request);
+}
+
+static void invoke_method(struct sk_hub *hub, struct sk_request *request) {
+    hub->counts.methods_total++;
+    request->delivery = (uintptr_t)hub; /* carries the hub to the completion; methods have no delivery number */
+    sk_registry_get(hub->registry, request->device, request->module, target_found, request);
+}
+
+static void submit(struct sk_backend *backend, struct sk_request *request) {
+    struct sk_hub *hub = sk_hub_of(backend);
+    switch (request->op) {
+    case SK_OP_TELEMETRY: sk_hub_telemetry(hub, request); break;
+    case SK_OP_TWIN_GET:
+    case SK_OP_TWIN_REPORT:
+    case SK_OP_TWIN_READ:
+    case SK_OP_TWIN_UPDATE: sk_hub_twin(hub, request); break;
+    case SK_OP_METHOD_RESPOND: sk_methods_respond(&hub->methods, request); break;
+    case SK_OP_METHOD_INVOKE: invoke_method(hub, request); break;
+    case SK_OP_IDENTITY_GET:
+    case SK_OP_IDENTITY_PUT:
+    case SK_OP_IDENTITY_DELETE:
+    case SK_OP_DEVICE_LIST:
+    case SK_OP_MODULE_LIST: sk_hub_identity(hub, request); break;
+    case SK_OP_SCOPE_LIST:
+    case SK_OP_SCOPE_GET: sk_hub_scope(hub, request); break;
+    case SK_OP_QUERY: sk_hub_query(hub, request); break;
+    case SK_OP_CONFIGURATION_APPLY: sk_hub_apply_configuration(hub, request); break;
+    case SK_OP_STATISTICS_DEVICES:
+    case SK_OP_STATISTICS_SERVICE: answer_statistics(hub, request); break;
+    case SK_OP_EVENTS_WATCH: sk_hub_watch(hub, request); break;
+    case SK_OP_SETTLE: sk_request_answer(request); break; /* nothing is delivered to settle yet: a client's stray PUBACK */
+    case SK_OP_COUNT: break;
+    }
+}
+
+static const struct sk_backend_ops ops = {.find_identity = find_identity,
+                                          .find_policy = find_policy,
+                                          .submit = submit,
+                                          .load_subscriptions = load_subscriptions,
+                                          .save_subscriptions = save_subscriptions,
+                                          .session_opened = session_opened,
+                                          .session_subscribed = session_subscribed,
+                                          .session_closed = session_closed};
+
+/* ---- opening and closing ---- */
+
+static void free_hub(struct sk_hub *hub) {
+    void (*closed)(void *) = hub->closed;
+    void *arg = hub->closed_arg;
+    if (hub->conditions)
+        for (size_t i = 0; i < hub->options->route_count; i++) sk_expr_free(hub->conditions[i]);
+    sk_hub_free_presence(hub);
+    sk_map_free(&hub->backend.sessions);
+    sk_buffer_free(&hub->scratch);
+    sk_arena_free(&hub->arena);
+    free(hub->conditions);
+    free(hub->policies);
+    free(hub->aliases);
+    free(hub);
+    if (closed) closed(arg);
+}
+
+static void log_closed(void *arg) {
+    free_hub(arg);
+}
+
+enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options, struct sk_hub **opened, char reason[512]) {
+    struct sk_hub *hub = SK_NEW(struct sk_hub);
+    struct sk_log_recovery recovery;
+    char path[1024], text[SK_MODEL_ERROR_MAX];
+    hub->options = options;
+    hub->backend.ops = &ops;
+    hub->backend.io = io;
+    hub->backend.host_name = sk_span_z(options->host_names[0]);
+    hub->backend.alias_count = options->host_name_count - 1;
+    hub->aliases = sk_alloc(options->host_name_count * sizeof *hub->aliases);
+    for (size_t i = 1; i < options->host_name_count; i++) hub->aliases[i - 1] = sk_span_z(options->host_names[i]);
+    hub->backend.aliases = hub->aliases;
+    hub->policies = sk_alloc(options->policy_count * sizeof *hub->policies);
+    for (size_t i = 0; i < options->policy_count; i++)
+        hub->policies[i] = (struct sk_policy){.name = sk_span_z(options->policies[i].name),
+                                              .primary_key = sk_span_z(options->policies[i].primary_key),
+                                              .secondary_key = sk_span_z(options->policies[i].secondary_key),
+                                              .rights = options->policies[i].rights};
+    sk_methods_init(&hub->methods, &hub->backend);
+
+    enum sk_status status = sk_hub_compile_routes(hub, reason);
+    if (!status && (status = sk_folder_make(io, options->data, 0700)) != SK_OK)
+        snprintf(reason, 512, "cannot make the data folder %s: %s", options->data, sk_status_text(status));
+    if (!status) {
+        snprintf(path, sizeof path, "%s/registry.db", options->data);
+        status = sk_registry_open(io, path, &hub->registry, text);
+        if (status) snprintf(reason, 512, "%s: %s", path, text);
+    }
+    if (!status) {
+        snprintf(path, sizeof path, "%s/events", options->data);
+        status = sk_log_open(io,
+                             &(struct sk_log_options){.folder = path,
+                                                      .retention_us = options->retention_us,
+                                                      .retention_bytes = options->retention_bytes},
+                             &hub->log, &recovery);
+        if (status) {
+            snprintf(reason, 512, "cannot open the event log %s: %s", path, sk_status_text(status));
+            sk_registry_close(hub->registry);
+        } else if (recovery.cut_bytes) {
+            SK_WARN("hub", "%s: %llu bytes of an unfinished write were cut from the end of the log", path,
+                    (unsigned long long)recovery.cut_bytes);
+        }
+    }
+    if (status) {
+        free_hub(hub);
+        return status;
+    }
+    *opened = hub;
+    return SK_OK;
+}
+
+void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
+    hub->closed = closed;
+    hub->closed_arg = arg;
+    sk_methods_free(&hub->methods);
+    sk_registry_close(hub->registry);
+    sk_log_close(hub->log, log_closed, hub);
+}
+
+struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
+    struct sk_hub_counts counts = hub->counts;
+    struct sk_registry_counts registry = sk_registry_counts(hub->registry);
+    counts.devices = registry.devices;
+    counts.modules = registry.modules;
+    counts.sessions = hub->backend.sessions.count;
+    counts.log_bytes = sk_log_bytes(hub->log);
+    counts.first_sequence = sk_log_first_sequence(hub->log);
+    counts.next_sequence = sk_log_next_sequence(hub->log);
+    return counts;
+}

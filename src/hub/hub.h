@@ -1,0 +1,56 @@
+/* The cloud side: one IoT hub with its registry, twins, direct methods, routes and events, as a backend of the gateway.
+ *
+ * A hub owns a folder: `registry.db` and `events/` (the log). Several hubs live in one process, told apart by host name. One thread. */
+#ifndef SK_HUB_H
+#define SK_HUB_H
+
+#include "expr/expr.h"
+#include "gateway/gateway.h"
+
+#define SK_HUB_ROUTES_MAX 100
+#define SK_HUB_POLICIES_MAX 16
+
+struct sk_hub;
+
+struct sk_hub_policy {
+    char *name, *primary_key, *secondary_key; /* keys in base64 */
+    unsigned rights;
+};
+
+struct sk_hub_route {
+    char *name;
+    enum sk_source source;
+    char *condition; /* "true" matches everything */
+    bool enabled;
+};
+
+/* Owned; made by hub/config.h or by a test. */
+struct sk_hub_options {
+    char *name;
+    char **host_names; /* the first is the one that tools write into connection strings */
+    size_t host_name_count;
+    char *data; /* folder */
+    struct sk_hub_policy *policies;
+    size_t policy_count;
+    struct sk_hub_route *routes;
+    size_t route_count;
+    bool fallback; /* messages that no route takes go to the built-in endpoint */
+    uint64_t retention_us, retention_bytes;
+};
+
+/* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for the hub's life. */
+enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options, struct sk_hub **hub, char reason[512]);
+struct sk_backend *sk_hub_backend(struct sk_hub *hub);
+/* Ends it; its gateway must be gone. `closed` comes when everything acknowledged is on disk and all is freed. */
+void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg);
+
+struct sk_hub_counts {
+    uint64_t telemetry_total, telemetry_refused_total, dropped_total; /* dropped: no route, no fallback */
+    uint64_t twin_updates_total, methods_total;
+    uint64_t devices, modules, sessions;
+    uint64_t log_bytes, first_sequence, next_sequence;
+};
+struct sk_hub_counts sk_hub_counts(struct sk_hub *hub);
+const char *sk_hub_name(const struct sk_hub *hub);
+
+#endif

@@ -1,0 +1,58 @@
+/* What the hub's files share. Inside src/hub only. */
+#ifndef SK_HUB_PARTS_H
+#define SK_HUB_PARTS_H
+
+#include "hub/hub.h"
+#include "store/log.h"
+#include "store/registry.h"
+
+/* Bits of a record's routes. */
+#define SK_HUB_ROUTE_EVENTS 1u /* the built-in endpoint */
+
+struct sk_hub {
+    struct sk_backend backend; /* first: the gateway's view */
+    const struct sk_hub_options *options;
+    struct sk_registry *registry;
+    struct sk_log *log;
+    struct sk_methods methods;
+    struct sk_policy *policies;
+    struct sk_expr **conditions; /* by route; NULL: always */
+    struct sk_span *aliases;
+    struct sk_map presence; /* "device[/module]" → struct presence */
+    struct sk_buffer scratch; /* envelope heads */
+    struct sk_arena arena;    /* one evaluation */
+    struct sk_hub_counts counts;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+static inline struct sk_hub *sk_hub_of(struct sk_backend *backend) {
+    return (struct sk_hub *)backend;
+}
+
+/* Answers with what a registry result means. */
+void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_result *result);
+/* Presence of an identity, or NULL when it was never seen since the start. */
+const struct sk_presence *sk_hub_presence(struct sk_hub *hub, const struct sk_identity *identity);
+void sk_hub_seen(struct sk_hub *hub, const struct sk_session *session, bool connected);
+void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module);
+void sk_hub_free_presence(struct sk_hub *hub);
+
+/* ingest.c */
+enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]);
+void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request);
+/* events.c */
+void sk_hub_watch(struct sk_hub *hub, struct sk_request *request);
+/* identities.c */
+void sk_hub_identity(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_scope(struct sk_hub *hub, struct sk_request *request);
+/* twins.c */
+void sk_hub_twin(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request);
+/* Tells a connected client of a change to its desired properties. */
+void sk_hub_notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module, const struct sk_twin *twin,
+                           const struct sk_twin_change *change);
+/* query.c */
+void sk_hub_query(struct sk_hub *hub, struct sk_request *request);
+
+#endif

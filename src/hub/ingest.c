@@ -1,0 +1,81 @@
+/* Telemetry's way in: stamp, route, append, acknowledge when durable. The hot path of the hub. */
+#include "hub/hub_parts.h"
+
+#include <stdio.h>
+
+enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]) {
+    const struct sk_hub_options *options = hub->options;
+    hub->conditions = sk_alloc((options->route_count + 1) * sizeof *hub->conditions);
+    for (size_t i = 0; i < options->route_count; i++) {
+        struct sk_span text = sk_span_trim(sk_span_z(options->routes[i].condition));
+        struct sk_expr_error error;
+        if (sk_span_is(text, "true")) continue;
+        enum sk_status status = sk_expr_compile(text, SK_DIALECT_ROUTE, &hub->conditions[i], &error);
+        if (status == SK_OK) continue;
+        snprintf(reason, 512, "route %s of hub %s: column %u: %s", options->routes[i].name, options->name, error.column,
+                 error.sentence);
+        return status;
+    }
+    return SK_OK;
+}
+
+static bool find_property(void *arg, struct sk_span name, struct sk_span *value) {
+    const struct sk_property *property = sk_message_property(arg, name);
+    if (property) *value = property->value;
+    return property != NULL;
+}
+
+static bool find_system(void *arg, struct sk_span name, struct sk_span *value) {
+    return sk_message_system(arg, name, value);
+}
+
+/* The route bits of a message. */
+static uint64_t route(struct sk_hub *hub, const struct sk_message *message) {
+    const struct sk_hub_options *options = hub->options;
+    uint64_t routes = 0;
+    struct sk_expr_source source = {.property = find_property,
+                                    .system = find_system,
+                                    .arg = (void *)message,
+                                    .body = message->body,
+                                    .content_type = message->system[SK_SYS_CONTENT_TYPE],
+                                    .content_encoding = message->system[SK_SYS_CONTENT_ENCODING]};
+    for (size_t i = 0; i < options->route_count; i++) {
+        const struct sk_hub_route *r = &options->routes[i];
+        if (!r->enabled || r->source != message->source) continue;
+        sk_arena_reset(&hub->arena);
+        if (hub->conditions[i] == NULL || sk_expr_true(hub->conditions[i], &source, &hub->arena)) routes |= SK_HUB_ROUTE_EVENTS;
+    }
+    if (routes == 0 && message->source == SK_SOURCE_TELEMETRY && options->fallback) routes = SK_HUB_ROUTE_EVENTS;
+    return routes;
+}
+
+static void appended(void *arg, enum sk_status status, uint64_t sequence) {
+    (void)sequence;
+    struct sk_request *request = arg;
+    if (status)
+        sk_request_refuse(request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
+    else
+        sk_request_answer(request);
+}
+
+void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
+    struct sk_message message = *request->message;
+    message.system[SK_SYS_GENERATION_ID] = sk_span_z(request->who->generation_id);
+    message.system[SK_SYS_AUTH_METHOD] = sk_span_z(request->who->auth_method);
+    uint64_t routes = route(hub, &message);
+    if (routes == 0) { /* taken and dropped, as the cloud does */
+        hub->counts.dropped_total++;
+        sk_request_answer(request);
+        return;
+    }
+    hub->scratch.n = 0;
+    sk_message_encode_head(&hub->scratch, &message);
+    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message.body};
+    enum sk_status status = sk_log_append(hub->log, parts, 2, routes, appended, request);
+    if (status == SK_OK) {
+        hub->counts.telemetry_total++;
+        return;
+    }
+    hub->counts.telemetry_refused_total++;
+    sk_request_refuse(request, sk_fault_of_status(status), NULL);
+}
