@@ -5,7 +5,7 @@ enum { IDLE_S = 120, KEPT_IN = 1024, WAITING_MAX = 256 * 1024 };
 struct connection {
     struct sk_http_exchange exchange;
     struct sk_http_parser parser;
-    const struct sk_http_service *service;
+    struct sk_http_service service; /* a copy: connections may outlive whoever stops listening */
     void *connection_data; /* of service->opened */
     struct sk_list link; /* of its listener, else self-linked */
     struct sk_buffer in; /* behind the request that is being answered */
@@ -66,7 +66,7 @@ static void process(struct connection *c, struct sk_span bytes) {
         }
         bytes = sk_span_skip(bytes, used);
         if (event == SK_HTTP_HEADERS) {
-            c->parser.body_max = c->service->body_max;
+            c->parser.body_max = c->service.body_max;
             if (c->parser.expect_continue) {
                 sk_http_put_continue(sk_stream_output(c->exchange.stream));
                 sk_stream_flush(c->exchange.stream);
@@ -76,7 +76,7 @@ static void process(struct connection *c, struct sk_span bytes) {
             c->answering = true;
             c->close_after = !c->parser.keep_alive;
             c->head_only = c->parser.method == SK_HTTP_HEAD;
-            c->service->handler(c->service->arg, &c->exchange);
+            c->service.handler(c->service.arg, &c->exchange);
         }
     }
     c->processing = false;
@@ -106,7 +106,7 @@ static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason)
     (void)stream;
     (void)reason;
     struct connection *c = arg;
-    if (c->service->closed) c->service->closed(c->service->arg, c->connection_data);
+    if (c->service.closed) c->service.closed(c->service.arg, c->connection_data);
     c->exchange.stream = NULL;
     sk_timer_stop(&c->timer);
     if (!c->answering)
@@ -122,7 +122,7 @@ static struct connection *open_connection(struct sk_stream *stream, const struct
     c->exchange.io = sk_stream_io(stream);
     c->exchange.stream = stream;
     c->exchange.request = &c->parser;
-    c->service = service;
+    c->service = *service;
     sk_list_init(&c->link);
     sk_http_parser_init(&c->parser, true);
     sk_stream_handle(stream, &events, c);

@@ -1,0 +1,39 @@
+# Shared by the scripts: sourced, not run. Installs what is lacking on a Debian 12 and finds the repository.
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$ROOT"
+
+say() { printf '%s\n' "$*" >&2; }
+
+# need PACKAGE…: installs Debian packages that are not there yet.
+need() {
+    local missing=()
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    say "installing: ${missing[*]}"
+    local sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    export DEBIAN_FRONTEND=noninteractive
+    $sudo apt-get update -qq
+    $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+need_build() {
+    need gcc g++ cmake ninja-build ccache libc6-dev libuv1-dev libssl-dev libjansson-dev libsqlite3-dev libwslay-dev \
+        libqpid-proton11-dev node-llhttp libtomlplusplus-dev libcmocka-dev
+}
+
+# Node itself may come from elsewhere than a package.
+need_node() {
+    command -v npm >/dev/null || need nodejs npm
+}
+
+# build PRESET [TARGET…]
+build() {
+    local preset=$1
+    shift
+    [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+    ninja -C "build/$preset" -j "${JOBS:-$(nproc)}" "$@" | grep -v '^ninja: \(Entering\|no work\)' >&2 || [ "${PIPESTATUS[0]}" = 0 ]
+}

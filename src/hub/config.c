@@ -1,0 +1,287 @@
+#include "hub/config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "toml/toml.h"
+
+/* Where we are in the file, and what is wrong with it; after the first error every step does nothing. */
+struct reader {
+    const char *file;
+    const char *folder;
+    const json_t *lines;
+    char *error;
+    bool failed;
+};
+
+static void fail(struct reader *r, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void fail(struct reader *r, const char *path, const char *format, ...) {
+    if (r->failed) return;
+    r->failed = true;
+    int n = snprintf(r->error, SK_HUB_CONFIG_ERROR_MAX, "%s:%u: %s: ", r->file, sk_toml_line(r->lines, path), path);
+    va_list args;
+    va_start(args, format);
+    if (n > 0 && n < SK_HUB_CONFIG_ERROR_MAX) vsnprintf(r->error + n, (size_t)(SK_HUB_CONFIG_ERROR_MAX - n), format, args);
+    va_end(args);
+}
+
+/* "path.key" in a buffer of the caller. */
+#define PATH_MAX_TEXT 256
+static const char *join(char to[PATH_MAX_TEXT], const char *path, const char *key) {
+    snprintf(to, PATH_MAX_TEXT, *path ? "%s.%s" : "%s%s", path, key);
+    return to;
+}
+
+/* Refuses keys that are not in the NULL-terminated list. */
+static void check_keys(struct reader *r, const json_t *table, const char *path, const char *const *known) {
+    const char *key;
+    json_t *value;
+    char full[PATH_MAX_TEXT];
+    json_object_foreach((json_t *)table, key, value) {
+        const char *const *k = known;
+        while (*k && strcmp(*k, key) != 0) k++;
+        if (*k == NULL) fail(r, join(full, path, key), "unknown key; remove it or correct its spelling");
+    }
+}
+
+static const json_t *member(struct reader *r, const json_t *table, const char *path, const char *key, json_type type,
+                            const char *wanted) {
+    char full[PATH_MAX_TEXT];
+    const json_t *value = json_object_get(table, key);
+    if (value == NULL || json_typeof(value) == type) return value;
+    fail(r, join(full, path, key), "must be %s", wanted);
+    return NULL;
+}
+
+static const char *text(struct reader *r, const json_t *table, const char *path, const char *key) {
+    return json_string_value(member(r, table, path, key, JSON_STRING, "a text in quotes"));
+}
+
+static bool boolean(struct reader *r, const json_t *table, const char *path, const char *key, bool otherwise) {
+    char full[PATH_MAX_TEXT];
+    const json_t *value = json_object_get(table, key);
+    if (value == NULL) return otherwise;
+    if (!json_is_boolean(value)) fail(r, join(full, path, key), "must be true or false");
+    return json_is_true(value);
+}
+
+static const json_t *list(struct reader *r, const json_t *table, const char *path, const char *key) {
+    return member(r, table, path, key, JSON_ARRAY, "a list");
+}
+
+static char *path_of(struct reader *r, const char *file) {
+    if (file == NULL) return NULL;
+    if (file[0] == '/' || *r->folder == 0) return sk_span_dup(sk_span_z(file));
+    struct sk_buffer full = {0};
+    sk_buffer_print(&full, "%s/%s", r->folder, file);
+    char *copy = sk_span_dup(sk_buffer_span(&full));
+    sk_buffer_free(&full);
+    return copy;
+}
+
+/* "0.0.0.0:8883", "[::1]:443" */
+static void read_address(struct reader *r, const char *path, const char *value, struct sk_hub_address *address) {
+    const char *colon = value ? strrchr(value, ':') : NULL;
+    int64_t port;
+    if (colon == NULL || colon == value || sk_span_to_int(sk_span_z(colon + 1), &port) || port < 0 || port > 65535) {
+        fail(r, path, "must be \"address:port\", such as \"0.0.0.0:8883\"");
+        return;
+    }
+    struct sk_span host = sk_span(value, (size_t)(colon - value));
+    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') host = sk_span(host.p + 1, host.n - 2);
+    address->host = sk_span_dup(host);
+    address->port = (uint16_t)port;
+}
+
+static void read_listen(struct reader *r, const json_t *document, struct sk_hub_config *config) {
+    static const char *const keys[] = {"addresses", "certificate", "key", "metrics", NULL};
+    const json_t *listen = member(r, document, "", "listen", JSON_OBJECT, "a table"), *addresses;
+    if (listen == NULL) {
+        fail(r, "listen", "the table [listen] is missing; add it with addresses, certificate and key");
+        return;
+    }
+    check_keys(r, listen, "listen", keys);
+    addresses = list(r, listen, "listen", "addresses");
+    if (json_array_size(addresses) == 0) fail(r, "listen.addresses", "give at least one \"address:port\"");
+    config->address_count = json_array_size(addresses);
+    config->addresses = sk_alloc((config->address_count + 1) * sizeof *config->addresses);
+    for (size_t i = 0; i < config->address_count; i++)
+        read_address(r, "listen.addresses", json_string_value(json_array_get(addresses, i)), &config->addresses[i]);
+    config->certificate = path_of(r, text(r, listen, "listen", "certificate"));
+    config->key = path_of(r, text(r, listen, "listen", "key"));
+    if (config->certificate == NULL || config->key == NULL)
+        fail(r, "listen", "certificate and key must name the server's PEM files");
+    const char *metrics = text(r, listen, "listen", "metrics");
+    if (metrics) read_address(r, "listen.metrics", metrics, &config->metrics);
+}
+
+static void read_policy(struct reader *r, const json_t *table, const char *path, struct sk_hub_policy *policy) {
+    static const char *const keys[] = {"name", "keys", "rights", NULL};
+    char full[PATH_MAX_TEXT];
+    check_keys(r, table, path, keys);
+    const char *name = text(r, table, path, "name");
+    const json_t *secrets = list(r, table, path, "keys"), *rights = list(r, table, path, "rights");
+    if (name == NULL) fail(r, path, "a policy needs a name");
+    policy->name = sk_span_dup(sk_span_z(name));
+    if (json_array_size(secrets) < 1 || json_array_size(secrets) > 2) fail(r, join(full, path, "keys"), "give one or two keys in base64");
+    for (size_t i = 0; i < json_array_size(secrets) && i < 2; i++) {
+        const char *key = json_string_value(json_array_get(secrets, i));
+        struct sk_buffer decoded = {0};
+        if (key == NULL || sk_base64_decode(&decoded, sk_span_z(key)) || decoded.n < 16 || decoded.n > 64)
+            fail(r, join(full, path, "keys"), "a key is base64 text of 16 to 64 bytes");
+        sk_buffer_free(&decoded);
+        *(i ? &policy->secondary_key : &policy->primary_key) = sk_span_dup(sk_span_z(key));
+    }
+    for (size_t i = 0; i < json_array_size(rights); i++) {
+        unsigned bits;
+        if (sk_rights_parse(sk_span_z(json_string_value(json_array_get(rights, i))), &bits))
+            fail(r, join(full, path, "rights"), "rights are RegistryRead, RegistryWrite, ServiceConnect and DeviceConnect");
+        else
+            policy->rights |= bits;
+    }
+    if (policy->rights == 0) fail(r, join(full, path, "rights"), "a policy needs at least one right");
+}
+
+static void read_route(struct reader *r, const json_t *table, const char *path, struct sk_hub_route *route) {
+    static const char *const keys[] = {"name", "source", "condition", "endpoint", "enabled", NULL};
+    static const char *const sources[SK_SOURCE_COUNT] = {"DeviceMessages", "TwinChangeEvents", "DeviceLifecycleEvents",
+                                                         "DeviceConnectionStateEvents"};
+    char full[PATH_MAX_TEXT];
+    check_keys(r, table, path, keys);
+    const char *name = text(r, table, path, "name"), *source = text(r, table, path, "source");
+    const char *condition = text(r, table, path, "condition"), *endpoint = text(r, table, path, "endpoint");
+    if (name == NULL) fail(r, path, "a route needs a name");
+    if (endpoint && strcmp(endpoint, "events") != 0)
+        fail(r, join(full, path, "endpoint"), "there is no endpoint '%s'; the built-in one is \"events\"", endpoint);
+    size_t s = 0;
+    while (source && s < SK_SOURCE_COUNT && strcmp(sources[s], source) != 0) s++;
+    if (s == SK_SOURCE_COUNT) fail(r, join(full, path, "source"), "unknown source; telemetry is \"DeviceMessages\"");
+    route->name = sk_span_dup(sk_span_z(name));
+    route->source = source && s < SK_SOURCE_COUNT ? (enum sk_source)s : SK_SOURCE_TELEMETRY;
+    route->condition = sk_span_dup(sk_span_z(condition ? condition : "true"));
+    route->enabled = boolean(r, table, path, "enabled", true);
+    struct sk_expr *compiled = NULL;
+    struct sk_expr_error error;
+    if (!r->failed && sk_expr_compile(sk_span_z(route->condition), SK_DIALECT_ROUTE, &compiled, &error))
+        fail(r, join(full, path, "condition"), "column %u: %s", error.column, error.sentence);
+    sk_expr_free(compiled);
+}
+
+static uint64_t read_retention(struct reader *r, const json_t *table, const char *path) {
+    char full[PATH_MAX_TEXT];
+    const char *value = text(r, table, path, "retention");
+    int64_t us = 86400000000; /* a day, as IoT Hub's default */
+    if (value && (sk_duration_parse(sk_span_z(value), &us) || us <= 0))
+        fail(r, join(full, path, "retention"), "must be a time such as \"1d\" or \"12h\"");
+    return (uint64_t)us;
+}
+
+static void read_hub(struct reader *r, const json_t *table, const char *path, struct sk_hub_options *hub) {
+    static const char *const keys[] = {"name", "hostnames", "data", "retention", "retention_bytes", "policy", "route", "fallback", NULL};
+    char full[PATH_MAX_TEXT], item[PATH_MAX_TEXT];
+    check_keys(r, table, path, keys);
+    const char *name = text(r, table, path, "name"), *data = text(r, table, path, "data");
+    const json_t *hosts = list(r, table, path, "hostnames");
+    const json_t *policies = list(r, table, path, "policy"), *routes = list(r, table, path, "route");
+    const json_t *fallback = member(r, table, path, "fallback", JSON_OBJECT, "a table");
+    const json_t *bytes = member(r, table, path, "retention_bytes", JSON_INTEGER, "a number of bytes");
+    if (name == NULL) fail(r, path, "a hub needs a name");
+    if (data == NULL) fail(r, path, "a hub needs data = \"folder\"");
+    if (json_array_size(hosts) == 0) fail(r, join(full, path, "hostnames"), "give at least one host name");
+    hub->name = sk_span_dup(sk_span_z(name));
+    hub->data = path_of(r, data ? data : "");
+    hub->host_name_count = json_array_size(hosts);
+    hub->host_names = sk_alloc((hub->host_name_count + 1) * sizeof *hub->host_names);
+    for (size_t i = 0; i < hub->host_name_count; i++) {
+        const char *host = json_string_value(json_array_get(hosts, i));
+        if (host == NULL || *host == 0) fail(r, join(full, path, "hostnames"), "host names are texts in quotes");
+        hub->host_names[i] = sk_span_dup(sk_span_z(host));
+    }
+    hub->retention_us = read_retention(r, table, path);
+    hub->retention_bytes = (uint64_t)json_integer_value(bytes);
+    hub->policy_count = json_array_size(policies);
+    if (hub->policy_count > SK_HUB_POLICIES_MAX) fail(r, join(full, path, "policy"), "a hub has at most %d policies", SK_HUB_POLICIES_MAX);
+    hub->policies = sk_alloc((hub->policy_count + 1) * sizeof *hub->policies);
+    for (size_t i = 0; i < hub->policy_count; i++) {
+        snprintf(item, sizeof item, "%.200s.policy[%zu]", path, i);
+        read_policy(r, json_array_get(policies, i), item, &hub->policies[i]);
+    }
+    hub->route_count = json_array_size(routes);
+    if (hub->route_count > SK_HUB_ROUTES_MAX) fail(r, join(full, path, "route"), "a hub has at most %d routes", SK_HUB_ROUTES_MAX);
+    hub->routes = sk_alloc((hub->route_count + 1) * sizeof *hub->routes);
+    for (size_t i = 0; i < hub->route_count; i++) {
+        snprintf(item, sizeof item, "%.200s.route[%zu]", path, i);
+        read_route(r, json_array_get(routes, i), item, &hub->routes[i]);
+    }
+    hub->fallback = fallback ? boolean(r, fallback, join(full, path, "fallback"), "enabled", true) : true;
+}
+
+enum sk_status sk_hub_config_parse(struct sk_span toml, const char *file_name, const char *folder, struct sk_hub_config *config,
+                                   char error[SK_HUB_CONFIG_ERROR_MAX]) {
+    static const char *const keys[] = {"listen", "hub", NULL};
+    json_t *document, *lines;
+    *config = (struct sk_hub_config){0};
+    enum sk_status status = sk_toml_parse(toml, file_name, &document, &lines, error);
+    if (status) return status;
+    struct reader r = {.file = file_name, .folder = folder, .lines = lines, .error = error};
+    check_keys(&r, document, "", keys);
+    read_listen(&r, document, config);
+    const json_t *hubs = list(&r, document, "", "hub");
+    if (json_array_size(hubs) == 0) fail(&r, "hub", "give at least one [[hub]]");
+    config->hubs = sk_alloc((json_array_size(hubs) + 1) * sizeof *config->hubs);
+    for (size_t i = 0; i < json_array_size(hubs) && !r.failed; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "hub[%zu]", i);
+        config->hub_count = i + 1;
+        read_hub(&r, json_array_get(hubs, i), path, &config->hubs[i]);
+    }
+    json_decref(document);
+    json_decref(lines);
+    if (!r.failed) return SK_OK;
+    sk_hub_config_free(config);
+    return SK_INVALID;
+}
+
+enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_hub_config *config,
+                                  char error[SK_HUB_CONFIG_ERROR_MAX]) {
+    struct sk_buffer toml = {.limit = 1024 * 1024};
+    enum sk_status status = sk_file_load(io, path, &toml);
+    if (status) {
+        snprintf(error, SK_HUB_CONFIG_ERROR_MAX, "%s: cannot be read (%s); make one with `skerry-hub init DIR`", path,
+                 sk_status_text(status));
+        return status;
+    }
+    const char *slash = strrchr(path, '/');
+    SK_CLEANUP_FREE char *folder = sk_span_dup(sk_span(path, slash ? (size_t)(slash - path) : 0));
+    status = sk_hub_config_parse(sk_buffer_span(&toml), path, folder, config, error);
+    sk_buffer_free(&toml);
+    return status;
+}
+
+void sk_hub_config_free(struct sk_hub_config *config) {
+    for (size_t i = 0; i < config->address_count; i++) free(config->addresses[i].host);
+    free(config->addresses);
+    free(config->certificate);
+    free(config->key);
+    free(config->metrics.host);
+    for (size_t i = 0; i < config->hub_count; i++) {
+        struct sk_hub_options *hub = &config->hubs[i];
+        for (size_t j = 0; j < hub->host_name_count; j++) free(hub->host_names[j]);
+        for (size_t j = 0; j < hub->policy_count; j++) {
+            free(hub->policies[j].name);
+            free(hub->policies[j].primary_key);
+            free(hub->policies[j].secondary_key);
+        }
+        for (size_t j = 0; j < hub->route_count; j++) {
+            free(hub->routes[j].name);
+            free(hub->routes[j].condition);
+        }
+        free(hub->host_names);
+        free(hub->policies);
+        free(hub->routes);
+        free(hub->name);
+        free(hub->data);
+    }
+    free(config->hubs);
+    *config = (struct sk_hub_config){0};
+}

@@ -1,0 +1,31 @@
+/* hub.toml: what it may hold, read and checked. An error is one sentence with file, line, key and the mend. */
+#ifndef SK_HUB_CONFIG_H
+#define SK_HUB_CONFIG_H
+
+#include "hub/hub.h"
+
+#define SK_HUB_CONFIG_ERROR_MAX 512
+
+struct sk_hub_address {
+    char *host;
+    uint16_t port;
+};
+
+struct sk_hub_config {
+    struct sk_hub_address *addresses;
+    size_t address_count;
+    char *certificate, *key; /* paths of PEM files */
+    struct sk_hub_address metrics; /* host NULL: none */
+    struct sk_hub_options *hubs;
+    size_t hub_count;
+};
+
+/* Reads and checks a file; relative paths in it count from its folder. SK_NOT_FOUND, SK_MALFORMED, SK_INVALID. */
+enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_hub_config *config,
+                                  char error[SK_HUB_CONFIG_ERROR_MAX]);
+/* The same from a text; `folder` stands for the file's. */
+enum sk_status sk_hub_config_parse(struct sk_span text, const char *file_name, const char *folder, struct sk_hub_config *config,
+                                   char error[SK_HUB_CONFIG_ERROR_MAX]);
+void sk_hub_config_free(struct sk_hub_config *config); /* the contents */
+
+#endif
