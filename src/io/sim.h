@@ -7,7 +7,7 @@
  *   - sk_file_save, _remove, _rename, _truncate and sk_folder_make are durable when they return.
  *   - A file that sk_file_open(SK_FILE_CREATE) makes is there after a power cut once its first sk_file_write_sync has completed: that
  *     write syncs the folder too. Before, the file may be gone, empty or torn.
- *   - sk_file_close waits for a running write and calls its `done` before it returns.
+ *   - After sk_file_close the `done` of a running write still comes.
  *
  * Losing power: sk_sim_power_cut(io) freezes the machine. From then on every call into its io is harmless and does nothing (files give
  * SK_IO, output is dropped), and no callback is made, so the test closes the product's objects as usual. sk_sim_power_on(io) then ends

@@ -26,7 +26,7 @@ struct operation {
 
 /* A sk_file_write_sync on its way. */
 struct running {
-    uint64_t ticket;             /* how the event that ends it finds it: closing the file may end it before */
+    uint64_t ticket;             /* how the event that ends it finds it */
     struct operation *operation; /* NULL: the process died */
     enum sk_status status;
     sk_file_done *done;
@@ -38,6 +38,7 @@ struct sim_file {
     struct sk_list link;
     struct sim_inode *inode;
     struct running *running;
+    bool closing; /* closed while a write was running: goes after its `done` */
 };
 
 struct sim_folder {
@@ -510,7 +511,9 @@ static void finish(struct sim_file *file) {
     enum sk_status status = running->status;
     free(running);
     file->running = NULL;
+    bool closing = file->closing;
     done(arg, status);
+    if (closing) sim_file_close(&file->base);
 }
 
 struct ticket {
@@ -559,7 +562,10 @@ enum sk_status sim_file_truncate(struct sk_file *file, uint64_t size) {
 
 void sim_file_close(struct sk_file *base) {
     struct sim_file *file = file_of(base);
-    if (file->running) finish(file);
+    if (file->running) {
+        file->closing = true;
+        return;
+    }
     sk_list_remove(&file->link);
     struct sim_inode *inode = file->inode;
     if (--inode->users == 0 && sk_list_empty(&inode->link)) inode_free(inode);

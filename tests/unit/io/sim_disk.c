@@ -115,9 +115,9 @@ static void a_created_file_without_a_synced_write_is_lost(void **state) {
     sk_sim_run(sim, SK_S);
     assert_int_equal(outcome.calls, 0);
     sk_file_close(file);
+    io = sk_sim_power_on(io);
     assert_int_equal(outcome.calls, 1);
     assert_int_equal(outcome.status, SK_IO);
-    io = sk_sim_power_on(io);
     assert_int_equal(sk_file_open(io, "/data/log/1", SK_FILE_READ, &file), SK_NOT_FOUND);
 }
 
@@ -250,17 +250,17 @@ static void failing_writes_say_so_and_promise_nothing(void **state) {
     assert_true(file_is("/data/f", "good"));
 }
 
-static void closing_waits_for_the_running_write(void **state) {
+static void closing_lets_the_running_write_end(void **state) {
     (void)state;
     struct sk_file *file;
     struct outcome outcome = {0};
     assert_int_equal(sk_file_open(io, "/data/f", SK_FILE_CREATE, &file), SK_OK);
     sk_file_write_sync(file, 0, SK_SPAN("text"), on_written, &outcome);
     sk_file_close(file);
-    assert_int_equal(outcome.calls, 1);
-    assert_int_equal(outcome.status, SK_OK);
+    assert_int_equal(outcome.calls, 0);
     sk_sim_run(sim, SK_S);
     assert_int_equal(outcome.calls, 1);
+    assert_int_equal(outcome.status, SK_OK);
     reboot(SK_SIM_LOSE_ALL);
     assert_true(file_is("/data/f", "text"));
 }
@@ -328,7 +328,7 @@ int main(void) {
         TEST(a_kill_keeps_what_was_written_and_a_later_power_cut_does_not),
         TEST(a_full_disk_refuses_and_takes_again_when_there_is_room),
         TEST(failing_writes_say_so_and_promise_nothing),
-        TEST(closing_waits_for_the_running_write),
+        TEST(closing_lets_the_running_write_end),
         TEST(a_removed_file_can_still_be_read_by_who_has_it_open),
         TEST(sqlite_keeps_each_commit_through_a_power_cut_at_every_sync),
     };
