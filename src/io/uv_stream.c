@@ -309,6 +309,10 @@ static void handshake(struct uv_stream *s) {
         end(s, verified != X509_V_OK ? SK_UNAUTHORIZED : SK_IO);
         return;
     }
+    char why[160] = "the peer went away";
+    unsigned long code = ERR_peek_error();
+    if (code) ERR_error_string_n(code, why, sizeof why);
+    SK_DEBUG("tls", "handshake with %s failed: %s", sk_uv_stream_peer(&s->stream), why);
     end(s, SK_IO);
 }
 
@@ -669,9 +673,10 @@ struct sk_span sk_uv_stream_server_name(struct sk_stream *stream) {
 }
 
 bool sk_uv_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid) {
+    struct uv_stream *s = (struct uv_stream *)stream;
     struct ucred credentials;
     socklen_t n = sizeof credentials;
-    if (getsockopt(((struct uv_stream *)stream)->socket->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &n)) return false;
+    if (s->socket == NULL || getsockopt(s->socket->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &n)) return false;
     if (credentials.pid == 0) return false; /* not a unix socket */
     *pid = (uint32_t)credentials.pid;
     *uid = credentials.uid;
