@@ -1,13 +1,14 @@
 /* Finding values in raw JSON text without parsing more than lies before them.
  *
  * The scanner validates what it walks over and stops at the value it looks for: text behind it is not looked at. No allocation,
- * bounded depth. Text is UTF-8 (RFC 8259). */
+ * bounded depth. Text is UTF-8 (RFC 8259); bytes from 0x80 on are taken as they are. */
 #ifndef SK_EXPR_JSON_SCAN_H
 #define SK_EXPR_JSON_SCAN_H
 
 #include "expr/value.h"
 
-#define SK_JSON_DEPTH_MAX 64
+#define SK_JSON_DEPTH_MAX 64   /* nested objects and arrays */
+#define SK_JSON_NUMBER_MAX 512 /* bytes of one number's text */
 
 /* One step of a path: an object's member, or an array's element when key.p is NULL. */
 struct sk_json_step {
@@ -50,5 +51,9 @@ bool sk_json_valid(struct sk_span json);
 
 /* The characters of a string: the raw span itself without escapes, else decoded into the arena. Lone surrogates become U+FFFD. */
 struct sk_span sk_json_string_value(struct sk_arena *arena, const struct sk_json *string);
+/* The double nearest to a number's text, which must be one of JSON; infinite when out of range. */
+double sk_json_number_value(struct sk_span raw);
+/* Writes a code point as UTF-8 and returns its bytes; surrogates become U+FFFD. */
+size_t sk_utf8_put(char to[4], unsigned code);
 
 #endif

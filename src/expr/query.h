@@ -1,6 +1,6 @@
-/* SELECT statements on twins: "SELECT [TOP n] … FROM devices | devices.modules [WHERE …]".
+/* SELECT statements on twins: "SELECT [TOP n] … FROM devices | devices.modules | devices.jobs [WHERE …] [GROUP BY …]".
  *
- * For now the projection is kept as text: callers serve `SELECT *` and refuse the rest. */
+ * Projection and grouping are kept as text: callers serve `SELECT *` and refuse the rest. */
 #ifndef SK_EXPR_QUERY_H
 #define SK_EXPR_QUERY_H
 
@@ -14,6 +14,7 @@ struct sk_query {
     uint32_t top;              /* 0: all */
     struct sk_span projection; /* as written, into the query's text */
     struct sk_expr *where;     /* NULL: everything */
+    struct sk_span group;      /* what follows GROUP BY, as written; empty: no grouping */
 };
 
 /* SK_MALFORMED, SK_TOO_LARGE: `error` says where and why. */

@@ -10,7 +10,7 @@
 enum sk_route_sink { SK_SINK_UPSTREAM, SK_SINK_MODULE };
 
 struct sk_route {
-    struct sk_span source; /* without the trailing '*', with a '/' at both ends, e.g. "/messages/" */
+    struct sk_span source;     /* as written, with its stars */
     struct sk_expr *condition; /* NULL: every message */
     enum sk_route_sink sink;
     struct sk_span module, input; /* of SK_SINK_MODULE */
@@ -21,7 +21,8 @@ struct sk_route {
 enum sk_status sk_route_parse(struct sk_span text, struct sk_route *route, struct sk_expr_error *error);
 void sk_route_free(struct sk_route *route); /* its parts, not the struct */
 
-/* Whether the route takes messages of this source: a prefix by whole segments, without regard to case. Sources: "/messages/" (leaf
+/* Whether the route takes messages of this source: the route's path is a prefix by whole segments, without regard to case; a '*'
+ * takes any segment. Sources: "/messages/" (leaf
  * devices), "/messages/modules/<m>/", "/messages/modules/<m>/outputs/<o>/", "/twinChangeNotifications/". */
 bool sk_route_takes(const struct sk_route *route, struct sk_span source);
 

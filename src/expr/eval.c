@@ -1,0 +1,224 @@
+/* The evaluator: one pass over the program with a stack of values. */
+#include "expr/program.h"
+
+#include <math.h>
+
+char *run_alloc(struct run *run, size_t n) {
+    size_t taken = (n + 15) & ~(size_t)15; /* as the arena rounds */
+    if (taken > run->arena_left) return NULL;
+    run->arena_left -= taken;
+    return sk_arena_alloc(run->arena, n);
+}
+
+static void set_bool(struct sk_value *value, bool truth) {
+    *value = (struct sk_value){.type = SK_VALUE_BOOL, .truth = truth};
+}
+
+static bool is_bool(const struct sk_value *value, bool truth) {
+    return value->type == SK_VALUE_BOOL && value->truth == truth;
+}
+
+/* Whether $body may be read: JSON, in UTF-8 said by the encoding or by the content type's charset. */
+static bool body_is_json(const struct sk_expr_source *source) {
+    struct sk_span rest = source->content_type, part;
+    bool charset = false;
+    if (!sk_span_split(&rest, ';', &part) || !sk_span_eq_nocase(sk_span_trim(part), SK_SPAN("application/json"))) return false;
+    while (sk_span_split(&rest, ';', &part)) charset |= sk_span_eq_nocase(sk_span_trim(part), SK_SPAN("charset=utf-8"));
+    struct sk_span encoding = sk_span_trim(source->content_encoding);
+    return encoding.n ? sk_span_eq_nocase(encoding, SK_SPAN("utf-8")) : charset;
+}
+
+static void load_json(struct run *run, struct sk_span json, const struct op *op, struct sk_value *value) {
+    struct sk_json found;
+    if (json.n == 0) return;
+    bool nocase = run->expr->dialect == SK_DIALECT_ROUTE; /* routing ignores case; twin queries do not */
+    if (sk_json_find(json, run->expr->steps + op->at, op->count, nocase, &found)) return;
+    *value = (struct sk_value){.type = found.type, .truth = found.truth, .number = found.number, .text = found.raw};
+    if (found.type != SK_VALUE_STRING || !found.escaped) return;
+    size_t room = (found.raw.n + 15) & ~(size_t)15;
+    if (room > run->arena_left) {
+        *value = (struct sk_value){0};
+        return;
+    }
+    run->arena_left -= room;
+    value->text = sk_json_string_value(run->arena, &found);
+}
+
+static void load_property(struct run *run, const struct op *op, struct sk_value *value) {
+    const struct sk_expr_source *source = run->source;
+    struct sk_span name = run->expr->names[op->at], text;
+    bool found = op->code == CODE_SYSTEM && source->system && source->system(source->arg, name, &text);
+    if (!found) found = source->property && source->property(source->arg, name, &text);
+    if (found) *value = (struct sk_value){.type = SK_VALUE_STRING, .text = text};
+}
+
+/* -1, 0, 1; or 2 when the two cannot be compared. */
+static int compare(const struct sk_value *a, const struct sk_value *b) {
+    if (a->type != b->type) return 2;
+    switch (a->type) {
+    case SK_VALUE_NULL: return 0;
+    case SK_VALUE_BOOL: return a->truth - b->truth;
+    case SK_VALUE_NUMBER: return (a->number > b->number) - (a->number < b->number);
+    case SK_VALUE_STRING: {
+        int order = sk_span_compare(a->text, b->text);
+        return (order > 0) - (order < 0);
+    }
+    default: return 2;
+    }
+}
+
+static void compare_with(enum code code, struct sk_value *a, const struct sk_value *b) {
+    int order = compare(a, b);
+    bool truth = false;
+    switch (code) {
+    case CODE_EQUAL: truth = order == 0; break;
+    case CODE_UNEQUAL: truth = order != 0; break;
+    case CODE_LESS: truth = order < 0; break;
+    case CODE_LESS_EQUAL: truth = order <= 0; break;
+    case CODE_GREATER: truth = order > 0; break;
+    default: truth = order >= 0; break;
+    }
+    if (order == 2 || (a->type == SK_VALUE_NULL && code != CODE_EQUAL && code != CODE_UNEQUAL))
+        *a = (struct sk_value){0};
+    else
+        set_bool(a, truth);
+}
+
+static void is_one_of(struct run *run, const struct op *op, struct sk_value *value) {
+    if (value->type == SK_VALUE_UNDEFINED || value->type >= SK_VALUE_ARRAY) {
+        *value = (struct sk_value){0};
+        return;
+    }
+    bool found = false;
+    for (size_t i = 0; i < op->count && !found; i++) found = compare(value, &run->expr->constants[op->at + i]) == 0;
+    set_bool(value, found != op->flag);
+}
+
+static void calculate(enum code code, struct sk_value *a, const struct sk_value *b) {
+    double result = NAN;
+    if (a->type == SK_VALUE_NUMBER && b->type == SK_VALUE_NUMBER) {
+        switch (code) {
+        case CODE_ADD: result = a->number + b->number; break;
+        case CODE_SUBTRACT: result = a->number - b->number; break;
+        case CODE_MULTIPLY: result = a->number * b->number; break;
+        case CODE_DIVIDE: result = b->number == 0 ? NAN : a->number / b->number; break;
+        default: result = b->number == 0 ? NAN : fmod(a->number, b->number); break;
+        }
+    }
+    *a = isfinite(result) ? (struct sk_value){.type = SK_VALUE_NUMBER, .number = result} : (struct sk_value){0};
+}
+
+static void join(struct run *run, struct sk_value *a, const struct sk_value *b) {
+    char *to = NULL;
+    if (a->type == SK_VALUE_STRING && b->type == SK_VALUE_STRING) to = run_alloc(run, a->text.n + b->text.n);
+    if (to == NULL) {
+        *a = (struct sk_value){0};
+        return;
+    }
+    if (a->text.n) memcpy(to, a->text.p, a->text.n);
+    if (b->text.n) memcpy(to + a->text.n, b->text.p, b->text.n);
+    a->text = sk_span(to, a->text.n + b->text.n);
+}
+
+/* AND with `decider` false, OR with `decider` true: what decides wins over undefined, undefined over the rest. */
+static void combine(struct sk_value *a, const struct sk_value *b, bool decider) {
+    if (is_bool(a, decider) || is_bool(b, decider))
+        set_bool(a, decider);
+    else if (is_bool(a, !decider) && is_bool(b, !decider))
+        set_bool(a, !decider);
+    else
+        *a = (struct sk_value){0};
+}
+
+void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *source, struct sk_arena *arena, struct sk_value *value) {
+    struct run run = {.expr = expr, .source = source, .arena = arena, .arena_left = SK_EXPR_ARENA_MAX};
+    struct sk_value stack[1 + STACK_MAX]; /* the compiler has checked that it suffices; the first is never used */
+    struct sk_value *top = stack;
+    for (uint32_t i = 0; i < expr->op_count; i++) {
+        const struct op *op = &expr->ops[i];
+        switch ((enum code)op->code) {
+        case CODE_CONSTANT: *++top = expr->constants[op->at]; break;
+        case CODE_PROPERTY:
+        case CODE_SYSTEM:
+            *++top = (struct sk_value){0};
+            load_property(&run, op, top);
+            break;
+        case CODE_BODY:
+            *++top = (struct sk_value){0};
+            if (op->flag || body_is_json(source)) load_json(&run, source->body, op, top);
+            break;
+        case CODE_TWIN:
+            *++top = (struct sk_value){0};
+            load_json(&run, source->twin, op, top);
+            break;
+        case CODE_NOT:
+            if (top->type == SK_VALUE_BOOL)
+                top->truth = !top->truth;
+            else
+                *top = (struct sk_value){0};
+            break;
+        case CODE_NEGATE:
+            if (top->type == SK_VALUE_NUMBER)
+                top->number = -top->number;
+            else
+                *top = (struct sk_value){0};
+            break;
+        case CODE_ADD:
+        case CODE_SUBTRACT:
+        case CODE_MULTIPLY:
+        case CODE_DIVIDE:
+        case CODE_MODULO:
+            top--;
+            calculate((enum code)op->code, top, top + 1);
+            break;
+        case CODE_JOIN:
+            top--;
+            join(&run, top, top + 1);
+            break;
+        case CODE_EQUAL:
+        case CODE_UNEQUAL:
+        case CODE_LESS:
+        case CODE_LESS_EQUAL:
+        case CODE_GREATER:
+        case CODE_GREATER_EQUAL:
+            top--;
+            compare_with((enum code)op->code, top, top + 1);
+            break;
+        case CODE_IN: is_one_of(&run, op, top); break;
+        case CODE_AND:
+            top--;
+            combine(top, top + 1, false);
+            break;
+        case CODE_OR:
+            top--;
+            combine(top, top + 1, true);
+            break;
+        case CODE_AND_SKIP:
+            if (is_bool(top, false)) i = op->at - 1;
+            break;
+        case CODE_OR_SKIP:
+            if (is_bool(top, true)) i = op->at - 1;
+            break;
+        case CODE_ELSE_SKIP:
+            if (top->type != SK_VALUE_UNDEFINED)
+                i = op->at - 1;
+            else
+                top--;
+            break;
+        case CODE_CALL: {
+            struct sk_value result = {0};
+            top = top + 1 - op->count;
+            expr_functions[op->at].call(&run, top, op->count, &result);
+            *top = result;
+            break;
+        }
+        }
+    }
+    *value = *top;
+}
+
+bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *source, struct sk_arena *arena) {
+    struct sk_value value;
+    sk_expr_eval(expr, source, arena, &value);
+    return is_bool(&value, true);
+}
