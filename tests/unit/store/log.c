@@ -1,0 +1,395 @@
+/* The log on a simulated disk: appending, limits, segments, failures, closing. Cursors have a file of their own. */
+#include "support/log_world.h"
+
+static struct log_world w;
+
+static int set_up(void **state) {
+    (void)state;
+    log_world_new(&w, 1);
+    return log_world_open(&w);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    log_world_free(&w);
+    return 0;
+}
+
+static struct sk_cursor *reader_from(uint64_t sequence) {
+    struct sk_cursor *cursor;
+    assert_int_equal(sk_cursor_open(w.log, NULL, UINT64_MAX, sequence, NULL, NULL, &cursor), SK_OK);
+    return cursor;
+}
+
+/* Reads all from `sequence` on; the records must be the texts first … last. */
+static void expect_texts(uint64_t sequence, uint64_t first, uint64_t last) {
+    struct sk_cursor *cursor = reader_from(sequence);
+    struct sk_record record;
+    for (uint64_t number = first; number <= last; number++) {
+        assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+        assert_int_equal(log_world_number(&record), number);
+    }
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
+    sk_cursor_close(cursor);
+}
+
+static void count_file(void *arg, struct sk_span name) {
+    if (sk_span_ends(name, SK_SPAN(".log"))) ++*(unsigned *)arg;
+}
+
+static unsigned files_in(const char *folder) {
+    unsigned count = 0;
+    assert_int_equal(sk_folder_list(w.io, folder, count_file, &count), SK_OK);
+    return count;
+}
+
+static void records_are_acknowledged_in_order_once_durable_and_read_back(void **state) {
+    (void)state;
+    for (int i = 0; i < 100; i++) assert_int_equal(log_world_append(&w), SK_OK);
+    assert_int_equal(w.told, 0);
+    assert_int_equal(sk_log_next_sequence(w.log), 1);
+    log_world_run(&w);
+    assert_int_equal(w.acknowledged, 100);
+    assert_int_equal(w.last_sequence, 100);
+    assert_int_equal(sk_log_next_sequence(w.log), 101);
+    expect_texts(0, 1, 100);
+    expect_texts(51, 51, 100);
+}
+
+static void appends_of_one_turn_share_one_durable_write(void **state) {
+    (void)state;
+    uint64_t before = sk_sim_disk_writes(w.io);
+    log_world_fill(&w, 1000, 100);
+    assert_int_equal(sk_sim_disk_writes(w.io) - before, 1);
+    log_world_append(&w);
+    sk_sim_run(w.sim, 1000);
+    for (int i = 0; i < 10; i++) log_world_append(&w); /* gather while the first is being written */
+    log_world_run(&w);
+    assert_int_equal(sk_sim_disk_writes(w.io) - before, 3);
+    assert_int_equal(w.acknowledged, 1011);
+}
+
+static void nothing_is_readable_before_it_is_durable(void **state) {
+    (void)state;
+    struct sk_cursor *cursor = reader_from(0);
+    struct sk_record record;
+    log_world_append(&w);
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
+    sk_sim_run(w.sim, 1000); /* being written */
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
+    log_world_run(&w);
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+    sk_cursor_close(cursor);
+}
+
+static void a_record_at_the_limit_is_taken_and_one_byte_more_is_not(void **state) {
+    (void)state;
+    char *big = sk_alloc(SK_RECORD_MAX + 1);
+    struct sk_span parts[] = {sk_span(big, SK_RECORD_MAX - 5), sk_span(big, 5), sk_span(big, 1)};
+    assert_int_equal(sk_log_append(w.log, parts, 3, 1, NULL, NULL), SK_TOO_LARGE);
+    assert_int_equal(sk_log_append(w.log, parts, 2, 1, NULL, NULL), SK_OK);
+    assert_int_equal(sk_log_append(w.log, NULL, 0, 1, NULL, NULL), SK_OK); /* an empty body is a record too */
+    log_world_run(&w);
+    log_world_reopen(&w);
+    struct sk_cursor *cursor = reader_from(0);
+    struct sk_record record;
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+    assert_int_equal(record.body.n, SK_RECORD_MAX);
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+    assert_int_equal(record.body.n, 0);
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
+    sk_cursor_close(cursor);
+    free(big);
+}
+
+static void a_full_queue_asks_to_come_again(void **state) {
+    (void)state;
+    w.options.queue_bytes = 10 * (32 + 96); /* ten records of 96 bytes */
+    log_world_reopen(&w);
+    for (int i = 0; i < 10; i++) assert_int_equal(log_world_append_sized(&w, 1, 96), SK_OK);
+    assert_int_equal(log_world_append_sized(&w, 1, 96), SK_AGAIN);
+    sk_sim_run(w.sim, 1000); /* being written counts as well */
+    assert_int_equal(log_world_append_sized(&w, 1, 96), SK_AGAIN);
+    log_world_run(&w);
+    assert_int_equal(log_world_append_sized(&w, 1, 96), SK_OK);
+    log_world_run(&w);
+    assert_int_equal(w.acknowledged, 11);
+}
+
+static void records_survive_reopening_and_numbers_go_on(void **state) {
+    (void)state;
+    log_world_fill(&w, 10, 0);
+    log_world_reopen(&w);
+    assert_int_equal(w.recovery.records, 10);
+    assert_int_equal(w.recovery.cut_bytes, 0);
+    assert_int_equal(w.recovery.next_sequence, 11);
+    log_world_fill(&w, 10, 0);
+    assert_int_equal(w.last_sequence, 20);
+    expect_texts(0, 1, 20);
+}
+
+static void a_torn_tail_is_cut_and_reported(void **state) {
+    (void)state;
+    log_world_fill(&w, 3, 40);
+    log_world_close(&w);
+    struct sk_buffer bytes = {0};
+    const char *path = "/log/00000000000000000001.log";
+    assert_int_equal(sk_file_load(w.io, path, &bytes), SK_OK);
+    assert_int_equal(bytes.n, 32 + 3 * (32 + 40));
+    for (size_t cut = 1; cut <= 32 + 40; cut++) {
+        sk_file_save(w.io, path, sk_span(bytes.p, bytes.n - cut), 0600);
+        assert_int_equal(log_world_open(&w), SK_OK);
+        assert_int_equal(w.recovery.records, 2);
+        assert_int_equal(w.recovery.cut_bytes, 32 + 40 - cut);
+        log_world_close(&w);
+    }
+    for (size_t flipped = 32; flipped < 32 + 32 + 40; flipped++) { /* any byte of the first record */
+        bytes.p[flipped] ^= 0x40;
+        sk_file_save(w.io, path, sk_buffer_span(&bytes), 0600);
+        assert_int_equal(log_world_open(&w), SK_OK);
+        assert_int_equal(w.recovery.records, 0);
+        assert_int_equal(w.recovery.cut_bytes, 3 * (32 + 40));
+        log_world_close(&w);
+        bytes.p[flipped] ^= 0x40;
+    }
+    sk_buffer_free(&bytes);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    w.appended = w.last_told = 100;
+    log_world_fill(&w, 1, 0);
+    expect_texts(0, 101, 101);
+}
+
+static void times_never_go_back_even_when_the_clock_does(void **state) {
+    (void)state;
+    struct sk_record record;
+    log_world_fill(&w, 1, 0);
+    sk_sim_clock_jump(w.io, -3600000000);
+    log_world_reopen(&w);
+    log_world_fill(&w, 1, 0);
+    sk_sim_clock_jump(w.io, 7200000000);
+    log_world_fill(&w, 1, 0);
+    struct sk_cursor *cursor = reader_from(0);
+    int64_t times[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+        times[i] = record.wall_us;
+    }
+    assert_true(times[1] == times[0]);
+    assert_true(times[2] > times[1] + 3500000000);
+    sk_cursor_close(cursor);
+}
+
+static void segments_follow_one_another_and_are_read_as_one(void **state) {
+    (void)state;
+    w.options.segment_bytes = 1000;
+    log_world_reopen(&w);
+    for (int i = 0; i < 20; i++) log_world_fill(&w, 8, 100);
+    assert_int_equal(files_in("/log"), 20);
+    expect_texts(0, 1, 160);
+    expect_texts(77, 77, 160);
+    log_world_reopen(&w);
+    assert_int_equal(w.recovery.records, 160);
+    assert_int_equal(w.recovery.cut_bytes, 0);
+    expect_texts(0, 1, 160);
+    log_world_fill(&w, 8, 100);
+    expect_texts(139, 139, 168);
+}
+
+static void a_segment_begun_but_not_written_is_begun_again(void **state) {
+    (void)state;
+    w.options.segment_bytes = 1000;
+    log_world_reopen(&w);
+    log_world_fill(&w, 10, 100);
+    sk_file_save(w.io, "/log/00000000000000000011.log", SK_SPAN("SKLOGtorn"), 0600);
+    log_world_close(&w);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    assert_int_equal(w.recovery.records, 10);
+    assert_int_equal(w.recovery.cut_bytes, 9);
+    sk_sim_clock_jump(w.io, -3600000000); /* the time of the last record must have been found in the segment before */
+    log_world_fill(&w, 3, 100);
+    expect_texts(0, 1, 13);
+    struct sk_cursor *cursor = reader_from(10);
+    struct sk_record last, next;
+    assert_int_equal(sk_cursor_next(cursor, &last), SK_OK);
+    int64_t time = last.wall_us;
+    assert_int_equal(sk_cursor_next(cursor, &next), SK_OK);
+    assert_true(next.wall_us == time);
+    sk_cursor_close(cursor);
+}
+
+static void a_failed_batch_is_refused_and_its_records_never_come_back(void **state) {
+    (void)state;
+    log_world_fill(&w, 5, 50);
+    sk_sim_disk_fail(w.io, 1);
+    for (int i = 0; i < 5; i++) log_world_append_sized(&w, 1, 50); /* 6 … 10 */
+    sk_sim_run(w.sim, 1000);
+    for (int i = 0; i < 3; i++) log_world_append_sized(&w, 1, 50); /* 11 … 13 gather behind them */
+    sk_sim_run(w.sim, SK_MS);
+    assert_int_equal(w.refused, 5);
+    assert_int_equal(w.last_status, SK_IO);
+    sk_sim_disk_fail(w.io, 0);
+    sk_sim_run(w.sim, SK_S);
+    assert_int_equal(w.acknowledged, 8);
+    assert_int_equal(w.last_sequence, 8);
+    struct sk_cursor *cursor = reader_from(6);
+    struct sk_record record;
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+        assert_int_equal(record.sequence, 6 + i);
+        assert_int_equal(log_world_number(&record), 11 + i);
+    }
+    sk_cursor_close(cursor);
+    log_world_reopen(&w);
+    assert_int_equal(w.recovery.records, 8);
+    assert_int_equal(w.recovery.cut_bytes, 0);
+}
+
+static void the_log_stays_usable_through_random_disk_errors(void **state) {
+    (void)state;
+    w.options.segment_bytes = 2000;
+    log_world_reopen(&w);
+    sk_sim_disk_fail(w.io, 4);
+    for (int i = 0; i < 300; i++) {
+        log_world_append_sized(&w, 1, 80);
+        sk_sim_run(w.sim, sk_sim_chance(w.sim, 2) ? 150 * SK_MS : 100000);
+    }
+    sk_sim_disk_fail(w.io, 0);
+    sk_sim_run(w.sim, SK_S);
+    assert_int_equal(w.acknowledged + w.refused, 300);
+    assert_true(w.refused > 20 && w.acknowledged > 100);
+    struct sk_cursor *cursor = reader_from(0);
+    struct sk_record record;
+    uint64_t read = 0, last = 0;
+    while (sk_cursor_next(cursor, &record) == SK_OK) {
+        assert_int_equal(record.sequence, ++read);
+        assert_true(log_world_number(&record) > last);
+        last = log_world_number(&record);
+    }
+    assert_int_equal(read, w.acknowledged);
+    assert_int_equal(sk_cursor_lost(cursor), 0);
+    sk_cursor_close(cursor);
+}
+
+static void a_full_disk_refuses_and_recovers(void **state) {
+    (void)state;
+    w.options.keep_free_bytes = 1000;
+    log_world_reopen(&w);
+    sk_sim_disk_limit(w.io, 5000);
+    while (log_world_append_sized(&w, 1, 100) == SK_OK) log_world_run(&w);
+    assert_int_equal(w.refused, 0);
+    assert_true(w.acknowledged > 20);
+    assert_int_equal(log_world_append_sized(&w, 1, 100), SK_NO_SPACE);
+    sk_sim_disk_limit(w.io, 6000);
+    for (int i = 0; i < 30; i++) log_world_append_sized(&w, 1, 100); /* one batch that does not fit */
+    log_world_run(&w);
+    assert_int_equal(w.refused, 30);
+    assert_int_equal(w.last_status, SK_NO_SPACE);
+    sk_sim_disk_limit(w.io, UINT64_MAX);
+    uint64_t before = w.acknowledged;
+    log_world_append_sized(&w, 1, 100);
+    sk_sim_run(w.sim, SK_S);
+    assert_int_equal(w.acknowledged, before + 1);
+    log_world_reopen(&w);
+    assert_int_equal(w.recovery.records, w.acknowledged);
+}
+
+static void closing_completes_what_is_gathered_and_takes_no_more(void **state) {
+    (void)state;
+    log_world_append(&w);
+    sk_sim_run(w.sim, 1000);
+    log_world_append(&w);
+    sk_log_close(w.log, log_world_on_closed, &w);
+    assert_int_equal(log_world_append(&w), SK_CLOSED);
+    assert_false(w.closed);
+    sk_sim_run(w.sim, SK_S);
+    assert_true(w.closed);
+    assert_int_equal(w.acknowledged, 2);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    assert_int_equal(w.recovery.records, 2);
+}
+
+static void closing_on_a_failing_disk_still_tells_everybody(void **state) {
+    (void)state;
+    sk_sim_disk_fail(w.io, 1);
+    log_world_append(&w);
+    sk_sim_run(w.sim, 1000);
+    log_world_append(&w);
+    log_world_close(&w);
+    assert_int_equal(w.refused, 2);
+    sk_sim_disk_fail(w.io, 0);
+    assert_int_equal(log_world_open(&w), SK_OK);
+}
+
+static void close_when_told(void *arg, enum sk_status status, uint64_t sequence) {
+    (void)status, (void)sequence;
+    if (arg) sk_log_close(w.log, log_world_on_closed, &w);
+}
+
+static void the_log_can_be_closed_from_its_own_callback(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) sk_log_append(w.log, NULL, 0, 1, close_when_told, i == 1 ? &w : NULL);
+    sk_sim_run(w.sim, SK_S);
+    assert_true(w.closed);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    assert_int_equal(w.recovery.records, 3);
+}
+
+static void append_again(void *arg, enum sk_status status, uint64_t sequence) {
+    (void)sequence;
+    unsigned *left = arg;
+    if (status) w.refused++;
+    if (*left && --*left) assert_int_equal(sk_log_append(w.log, NULL, 0, 1, append_again, left), SK_OK);
+}
+
+static void appending_again_from_a_refusal_does_not_spin(void **state) {
+    (void)state;
+    unsigned left = 1000000;
+    sk_sim_disk_fail(w.io, 1);
+    sk_log_append(w.log, NULL, 0, 1, append_again, &left);
+    sk_sim_run(w.sim, SK_S);
+    assert_in_range(w.refused, 5, 20);
+    left = 0;
+    log_world_reopen(&w);
+}
+
+static void a_log_on_a_machine_without_power_is_closed_like_any_other(void **state) {
+    (void)state;
+    log_world_fill(&w, 5, 0);
+    log_world_append(&w);
+    sk_sim_run(w.sim, 1000);
+    log_world_append(&w);
+    sk_sim_power_cut(w.io, SK_SIM_LOSE_ALL);
+    sk_sim_run(w.sim, SK_S);
+    assert_int_equal(w.told, 5);
+    log_world_power_on(&w);
+    assert_int_equal(w.told, 7);
+    assert_int_equal(w.refused, 2);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    assert_int_equal(w.recovery.records, 5);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    sk_note_level(SK_LEVEL_ERROR);
+    const struct CMUnitTest tests[] = {
+        TEST(records_are_acknowledged_in_order_once_durable_and_read_back),
+        TEST(appends_of_one_turn_share_one_durable_write),
+        TEST(nothing_is_readable_before_it_is_durable),
+        TEST(a_record_at_the_limit_is_taken_and_one_byte_more_is_not),
+        TEST(a_full_queue_asks_to_come_again),
+        TEST(records_survive_reopening_and_numbers_go_on),
+        TEST(a_torn_tail_is_cut_and_reported),
+        TEST(times_never_go_back_even_when_the_clock_does),
+        TEST(segments_follow_one_another_and_are_read_as_one),
+        TEST(a_segment_begun_but_not_written_is_begun_again),
+        TEST(a_failed_batch_is_refused_and_its_records_never_come_back),
+        TEST(the_log_stays_usable_through_random_disk_errors),
+        TEST(a_full_disk_refuses_and_recovers),
+        TEST(closing_completes_what_is_gathered_and_takes_no_more),
+        TEST(closing_on_a_failing_disk_still_tells_everybody),
+        TEST(the_log_can_be_closed_from_its_own_callback),
+        TEST(appending_again_from_a_refusal_does_not_spin),
+        TEST(a_log_on_a_machine_without_power_is_closed_like_any_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
