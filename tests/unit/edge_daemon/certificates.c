@@ -1,0 +1,197 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "edge/daemon/certificates.h"
+#include "io/sim.h"
+
+static struct sk_sim *sim;
+static struct sk_io *io;
+static struct sk_certificates *certificates;
+static struct sk_certificate issued;
+static char reason[256];
+static const int64_t DAY_US = 86400000000;
+static const struct sk_certificates_options QUICK = {.folder = "/data/ca", .device_id = "edge1", .ca_days = 90};
+
+static int start(void **state) {
+    (void)state;
+    sim = sk_sim_new(&(struct sk_sim_options){.seed = 1});
+    io = sk_sim_node(sim, "edge");
+    return sk_certificates_open(io, &QUICK, &certificates, reason);
+}
+
+static int end(void **state) {
+    (void)state;
+    sk_certificates_free(certificates);
+    sk_sim_free(sim);
+    return 0;
+}
+
+static X509 *parse(struct sk_span pem) {
+    BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+    X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    assert_non_null(certificate);
+    return certificate;
+}
+
+/* Whether a TLS client that trusts `bundle` accepts the issued certificate now, for this host or address. */
+static bool accepted(struct sk_span bundle, const char *host, const char *address) {
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    BIO *bio = BIO_new_mem_buf(bundle.p, (int)bundle.n);
+    for (X509 *anchor; (anchor = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL; X509_free(anchor)) X509_STORE_add_cert(store, anchor);
+    BIO_free(bio);
+    X509 *leaf = parse(sk_buffer_span(&issued.certificate_pem));
+    X509_STORE_CTX_init(context, store, leaf, NULL);
+    X509_VERIFY_PARAM *parameters = X509_STORE_CTX_get0_param(context);
+    X509_VERIFY_PARAM_set_time(parameters, (time_t)(sk_io_wall(io) / 1000000));
+    X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_SSL_SERVER);
+    X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_X509_STRICT);
+    if (host) X509_VERIFY_PARAM_set1_host(parameters, host, 0);
+    if (address) X509_VERIFY_PARAM_set1_ip_asc(parameters, address);
+    bool fine = X509_verify_cert(context) == 1;
+    X509_free(leaf);
+    X509_STORE_CTX_free(context);
+    X509_STORE_free(store);
+    return fine;
+}
+
+static enum sk_status issue(const char *name) {
+    sk_certificate_free(&issued);
+    return sk_certificates_issue_server(certificates, sk_span_z(name), SK_SPAN("$edgeHub"), &issued, reason);
+}
+
+static void a_client_with_the_trust_bundle_accepts_the_server_by_its_names(void **state) {
+    (void)state;
+    assert_int_equal(issue("gateway.local"), SK_OK);
+    struct sk_span bundle = sk_certificates_trust_bundle(certificates);
+    assert_true(accepted(bundle, "gateway.local", NULL));
+    assert_true(accepted(bundle, "edgehub", NULL)); /* other modules say edgeHub */
+    assert_false(accepted(bundle, "elsewhere", NULL));
+    assert_int_equal(issue("127.0.0.3"), SK_OK);
+    bundle = sk_certificates_trust_bundle(certificates);
+    assert_true(accepted(bundle, NULL, "127.0.0.3"));
+    assert_int_equal(issued.expires_us / 1000000, (sk_io_wall(io) + 30 * DAY_US) / 1000000);
+    BIO *bio = BIO_new_mem_buf(issued.key_pem.p, (int)issued.key_pem.n);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    X509 *leaf = parse(sk_buffer_span(&issued.certificate_pem));
+    assert_int_equal(X509_check_private_key(leaf, key), 1);
+    assert_ptr_equal(strstr(issued.key_pem.p, "-----BEGIN PRIVATE KEY-----"), issued.key_pem.p); /* PKCS#8 */
+    X509_free(leaf);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    sk_certificate_free(&issued);
+}
+
+static void the_ca_stays_the_same_over_a_restart(void **state) {
+    (void)state;
+    char before[4096];
+    snprintf(before, sizeof before, "%.*s", SK_ARG(sk_certificates_trust_bundle(certificates)));
+    sk_certificates_free(certificates);
+    assert_int_equal(sk_certificates_open(io, &QUICK, &certificates, reason), SK_OK);
+    assert_true(sk_span_is(sk_certificates_trust_bundle(certificates), before));
+}
+
+static void at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted(void **state) {
+    (void)state;
+    assert_int_equal(issue("gw"), SK_OK);
+    char old_bundle[4096];
+    struct sk_span bundle = sk_certificates_trust_bundle(certificates);
+    size_t old_size = bundle.n;
+    memcpy(old_bundle, bundle.p, old_size);
+    sk_sim_clock_jump(io, 70 * DAY_US);
+    assert_int_equal(issue("gw"), SK_OK);
+    assert_int_equal(sk_certificates_trust_bundle(certificates).n, old_size); /* not yet */
+    assert_true(issued.expires_us < sk_io_wall(io) + 21 * DAY_US);           /* never outlives its CA */
+    sk_sim_clock_jump(io, 3 * DAY_US);
+    assert_int_equal(issue("gw"), SK_OK);
+    bundle = sk_certificates_trust_bundle(certificates);
+    assert_true(accepted(bundle, "gw", NULL));
+    assert_false(accepted(sk_span(old_bundle, old_size), "gw", NULL));
+    assert_non_null(memmem(bundle.p, bundle.n, old_bundle, old_size));
+    assert_int_equal(issued.expires_us / 1000000, (sk_io_wall(io) + 30 * DAY_US) / 1000000);
+    sk_certificates_free(certificates);
+    assert_int_equal(sk_certificates_open(io, &QUICK, &certificates, reason), SK_OK);
+    bundle = sk_certificates_trust_bundle(certificates);
+    assert_non_null(memmem(bundle.p, bundle.n, old_bundle, old_size));
+    sk_certificate_free(&issued);
+}
+
+static void a_given_ca_and_trust_file_are_used(void **state) {
+    (void)state;
+    /* The quick-start CA's files serve as the given ones. */
+    struct sk_certificates_options given = {.device_id = "e", .certificate_file = "/data/ca/edge-ca.pem", .key_file = "/data/ca/edge-ca.key", .trust_file = "/t.pem"};
+    struct sk_certificates *other;
+    assert_int_equal(sk_certificates_open(io, &given, &other, reason), SK_NOT_FOUND);
+    assert_non_null(strstr(reason, "/t.pem"));
+    assert_int_equal(sk_file_save(io, "/t.pem", SK_SPAN("-- mine --"), 0644), SK_OK);
+    assert_int_equal(sk_certificates_open(io, &given, &other, reason), SK_OK);
+    struct sk_span bundle = sk_certificates_trust_bundle(other);
+    assert_true(sk_span_starts(bundle, SK_SPAN("-----BEGIN CERTIFICATE")) && sk_span_ends(bundle, SK_SPAN("-- mine --")));
+    sk_certificates_free(other);
+}
+
+static void a_given_ca_that_is_none_is_refused(void **state) {
+    (void)state;
+    struct sk_certificates *other;
+    assert_int_equal(issue("gw"), SK_OK);
+    assert_int_equal(sk_file_save(io, "/leaf.pem", sk_buffer_span(&issued.certificate_pem), 0644), SK_OK);
+    assert_int_equal(sk_file_save(io, "/leaf.key", sk_buffer_span(&issued.key_pem), 0600), SK_OK);
+    assert_int_equal(sk_file_save(io, "/text", SK_SPAN("hello"), 0600), SK_OK);
+    struct sk_certificates_options leaf = {.device_id = "e", .certificate_file = "/leaf.pem", .key_file = "/leaf.key"};
+    struct sk_certificates_options foreign = {.device_id = "e", .certificate_file = "/data/ca/edge-ca.pem", .key_file = "/leaf.key"};
+    struct sk_certificates_options text = {.device_id = "e", .certificate_file = "/text", .key_file = "/text"};
+    assert_int_equal(sk_certificates_open(io, &leaf, &other, reason), SK_INVALID);
+    assert_non_null(strstr(reason, "not a CA certificate"));
+    assert_int_equal(sk_certificates_open(io, &foreign, &other, reason), SK_INVALID);
+    assert_non_null(strstr(reason, "does not belong"));
+    assert_int_equal(sk_certificates_open(io, &text, &other, reason), SK_INVALID);
+    sk_certificate_free(&issued);
+}
+
+static void names_that_would_change_the_certificate_are_refused(void **state) {
+    (void)state;
+    static const char *const bad[] = {"", "a,DNS:evil", "a b", "a\nb", "a;b", "ü"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(issue(bad[i]), SK_INVALID);
+    char longest[255];
+    memset(longest, 'a', sizeof longest);
+    longest[253] = 0;
+    assert_int_equal(issue(longest), SK_OK);
+    longest[253] = 'a', longest[254] = 0;
+    assert_int_equal(issue(longest), SK_INVALID);
+    sk_certificate_free(&issued);
+}
+
+static void an_identity_certificate_is_for_clients_and_names_its_module(void **state) {
+    (void)state;
+    assert_int_equal(sk_certificates_issue_identity(certificates, SK_SPAN("hub.example"), SK_SPAN("m"), &issued, reason), SK_OK);
+    assert_false(accepted(sk_certificates_trust_bundle(certificates), NULL, NULL)); /* not a server's */
+    X509 *leaf = parse(sk_buffer_span(&issued.certificate_pem));
+    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+    assert_int_equal(sk_GENERAL_NAME_num(names), 1);
+    const ASN1_STRING *text = sk_GENERAL_NAME_value(names, 0)->d.dNSName;
+    assert_true(sk_span_is(sk_span(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)), "URI: azureiot://hub.example/devices/edge1/modules/m"));
+    GENERAL_NAMES_free(names);
+    X509_free(leaf);
+    sk_certificate_free(&issued);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_client_with_the_trust_bundle_accepts_the_server_by_its_names, start, end),
+        cmocka_unit_test_setup_teardown(the_ca_stays_the_same_over_a_restart, start, end),
+        cmocka_unit_test_setup_teardown(at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted, start, end),
+        cmocka_unit_test_setup_teardown(a_given_ca_and_trust_file_are_used, start, end),
+        cmocka_unit_test_setup_teardown(a_given_ca_that_is_none_is_refused, start, end),
+        cmocka_unit_test_setup_teardown(names_that_would_change_the_certificate_are_refused, start, end),
+        cmocka_unit_test_setup_teardown(an_identity_certificate_is_for_clients_and_names_its_module, start, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

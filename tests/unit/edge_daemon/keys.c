@@ -1,0 +1,120 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "edge/daemon/keys.h"
+#include "io/sim.h"
+#include "wire/sas.h"
+
+static struct sk_sim *sim;
+static struct sk_io *io;
+static struct sk_keys *keys;
+static char reason[256];
+#define MODULE SK_SPAN("filter"), SK_SPAN("636463636967581550")
+
+static int start(void **state) {
+    (void)state;
+    sim = sk_sim_new(&(struct sk_sim_options){.seed = 1});
+    io = sk_sim_node(sim, "edge");
+    return sk_keys_open(io, "/data/keys", &keys, reason);
+}
+
+static int end(void **state) {
+    (void)state;
+    sk_keys_free(keys);
+    sk_sim_free(sim);
+    return 0;
+}
+
+static void module_keys_are_the_same_after_a_restart(void **state) {
+    (void)state;
+    char before[SK_KEY_TEXT], after[SK_KEY_TEXT];
+    sk_keys_module(keys, MODULE, false, before);
+    sk_keys_free(keys);
+    assert_int_equal(sk_keys_open(io, "/data/keys", &keys, reason), SK_OK);
+    sk_keys_module(keys, MODULE, false, after);
+    assert_string_equal(before, after);
+    assert_int_equal(strlen(after), 44);
+}
+
+static void each_module_generation_and_slot_has_its_own_key(void **state) {
+    (void)state;
+    char text[4][SK_KEY_TEXT];
+    sk_keys_module(keys, MODULE, false, text[0]);
+    sk_keys_module(keys, MODULE, true, text[1]);
+    sk_keys_module(keys, SK_SPAN("filter"), SK_SPAN("2"), false, text[2]);
+    sk_keys_module(keys, SK_SPAN("other"), SK_SPAN("636463636967581550"), false, text[3]);
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < i; j++) assert_string_not_equal(text[i], text[j]);
+}
+
+static void a_signature_is_hmac_sha256_with_the_key_the_hub_knows(void **state) {
+    (void)state;
+    char key[SK_KEY_TEXT];
+    uint8_t signature[32], expected[32];
+    sk_keys_module(keys, MODULE, false, key);
+    sk_keys_sign(keys, MODULE, SK_SPAN("hub%2fdevices\n17"), signature);
+    assert_int_equal(sk_sas_hmac(sk_span_z(key), SK_SPAN("hub%2fdevices\n17"), expected), SK_OK);
+    assert_memory_equal(signature, expected, 32);
+}
+
+static void what_was_encrypted_comes_back_only_to_its_module(void **state) {
+    (void)state;
+    struct sk_buffer secret = {0}, plain = {0};
+    assert_int_equal(sk_keys_encrypt(keys, MODULE, SK_SPAN("iv"), SK_SPAN("hello"), &secret), SK_OK);
+    assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_buffer_span(&secret), &plain), SK_OK);
+    assert_true(sk_span_is(sk_buffer_span(&plain), "hello"));
+    assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("vi"), sk_buffer_span(&secret), &plain), SK_UNAUTHORIZED);
+    assert_int_equal(sk_keys_decrypt(keys, SK_SPAN("other"), SK_SPAN("1"), SK_SPAN("iv"), sk_buffer_span(&secret), &plain), SK_UNAUTHORIZED);
+    for (size_t i = 0; i < secret.n; i++) {
+        secret.p[i] ^= 1;
+        assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_buffer_span(&secret), &plain), SK_UNAUTHORIZED);
+        secret.p[i] ^= 1;
+        assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_span(secret.p, i), &plain), SK_UNAUTHORIZED);
+    }
+    assert_true(sk_span_is(sk_buffer_span(&plain), "hello"));
+    sk_buffer_free(&secret);
+    sk_buffer_free(&plain);
+}
+
+static void an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too(void **state) {
+    (void)state;
+    char iv[65] = {0};
+    struct sk_buffer secret = {0}, plain = {0};
+    assert_int_equal(sk_keys_encrypt(keys, MODULE, SK_NONE, SK_SPAN("x"), &secret), SK_INVALID);
+    assert_int_equal(sk_keys_encrypt(keys, MODULE, sk_span(iv, 65), SK_SPAN("x"), &secret), SK_INVALID);
+    assert_int_equal(sk_keys_encrypt(keys, MODULE, sk_span(iv, 64), SK_NONE, &secret), SK_OK);
+    assert_int_equal(sk_keys_decrypt(keys, MODULE, sk_span(iv, 64), sk_buffer_span(&secret), &plain), SK_OK);
+    assert_int_equal(plain.n, 0);
+    sk_buffer_free(&secret);
+    sk_buffer_free(&plain);
+}
+
+static void a_damaged_key_file_is_refused_and_left_alone(void **state) {
+    (void)state;
+    struct sk_keys *other;
+    struct sk_buffer text = {0};
+    assert_int_equal(sk_folder_make(io, "/bad", 0700), SK_OK);
+    assert_int_equal(sk_file_save(io, "/bad/master.key", SK_SPAN("AAAA"), 0600), SK_OK);
+    assert_int_equal(sk_keys_open(io, "/bad", &other, reason), SK_MALFORMED);
+    assert_non_null(strstr(reason, "/bad/master.key"));
+    assert_int_equal(sk_file_load(io, "/bad/master.key", &text), SK_OK);
+    assert_true(sk_span_is(sk_buffer_span(&text), "AAAA"));
+    sk_buffer_free(&text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(module_keys_are_the_same_after_a_restart, start, end),
+        cmocka_unit_test_setup_teardown(each_module_generation_and_slot_has_its_own_key, start, end),
+        cmocka_unit_test_setup_teardown(a_signature_is_hmac_sha256_with_the_key_the_hub_knows, start, end),
+        cmocka_unit_test_setup_teardown(what_was_encrypted_comes_back_only_to_its_module, start, end),
+        cmocka_unit_test_setup_teardown(an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too, start, end),
+        cmocka_unit_test_setup_teardown(a_damaged_key_file_is_refused_and_left_alone, start, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
