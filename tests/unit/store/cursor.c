@@ -1,0 +1,402 @@
+/* Cursors: filters, seeking, checkpoints, waking, retention and damage. */
+#include "support/log_world.h"
+
+static struct log_world w;
+
+static int set_up(void **state) {
+    (void)state;
+    log_world_new(&w, 2);
+    w.options.segment_bytes = 4000;
+    return log_world_open(&w);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    log_world_free(&w);
+    return 0;
+}
+
+static struct sk_cursor *open_named(const char *name, uint64_t routes, uint64_t from) {
+    struct sk_cursor *cursor;
+    assert_int_equal(sk_cursor_open(w.log, name, routes, from, NULL, NULL, &cursor), SK_OK);
+    return cursor;
+}
+
+static uint64_t next_number(struct sk_cursor *cursor) {
+    struct sk_record record;
+    enum sk_status status = sk_cursor_next(cursor, &record);
+    assert_int_equal(status, SK_OK);
+    return log_world_number(&record);
+}
+
+static enum sk_status next_status(struct sk_cursor *cursor) {
+    struct sk_record record;
+    return sk_cursor_next(cursor, &record);
+}
+
+static int64_t now(void) {
+    return sk_io_wall(w.io);
+}
+
+static void a_cursor_sees_only_the_records_for_its_routes(void **state) {
+    (void)state;
+    for (uint64_t i = 0; i < 30; i++) log_world_append_sized(&w, 1u << i % 3, 0);
+    log_world_append_sized(&w, 0, 0); /* for nobody */
+    log_world_run(&w);
+    struct sk_cursor *second = open_named(NULL, 2, 0), *all = open_named(NULL, UINT64_MAX, 0), *two = open_named(NULL, 5, 0);
+    for (uint64_t i = 0; i < 10; i++) assert_int_equal(next_number(second), i * 3 + 2);
+    assert_int_equal(next_status(second), SK_AGAIN);
+    for (uint64_t i = 0; i < 31; i++) assert_int_equal(next_number(all), i + 1);
+    assert_int_equal(next_number(two), 1);
+    assert_int_equal(next_number(two), 3);
+    sk_cursor_routes(two, 2);
+    assert_int_equal(next_number(two), 5);
+}
+
+static void a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence(void **state) {
+    (void)state;
+    log_world_fill(&w, 20, 100);
+    struct sk_cursor *oldest = open_named(NULL, UINT64_MAX, 0), *next = open_named(NULL, UINT64_MAX, UINT64_MAX),
+                     *middle = open_named(NULL, UINT64_MAX, 7);
+    assert_int_equal(next_status(next), SK_AGAIN);
+    log_world_fill(&w, 1, 0);
+    assert_int_equal(next_number(oldest), 1);
+    assert_int_equal(next_number(next), 21);
+    assert_int_equal(next_number(middle), 7);
+    sk_cursor_seek(middle, 20);
+    assert_int_equal(sk_cursor_position(middle), 20);
+    assert_int_equal(next_number(middle), 20);
+    sk_cursor_seek(middle, 3);
+    assert_int_equal(next_number(middle), 3);
+    sk_cursor_seek(middle, UINT64_MAX);
+    assert_int_equal(next_status(middle), SK_AGAIN);
+}
+
+static void seeking_by_time_finds_the_first_record_not_before_it(void **state) {
+    (void)state;
+    enum { COUNT = 400 };
+    int64_t times[COUNT + 1];
+    for (int i = 1; i <= COUNT; i++) {
+        times[i] = now();
+        log_world_append_sized(&w, 1, 2000); /* larger than the index's stride after some dozens; several segments */
+        sk_sim_run(w.sim, SK_S);
+    }
+    assert_int_equal(w.acknowledged, COUNT);
+    for (int reopened = 0; reopened < 2; reopened++) {
+        struct sk_cursor *cursor = open_named(NULL, UINT64_MAX, 0);
+        for (int i = 1; i <= COUNT; i += 13) {
+            sk_cursor_seek_time(cursor, times[i]);
+            assert_int_equal(next_number(cursor), i);
+            assert_int_equal(next_number(cursor), i < COUNT ? i + 1 : i);
+            sk_cursor_seek_time(cursor, times[i] - 1);
+            assert_int_equal(next_number(cursor), i);
+        }
+        sk_cursor_seek_time(cursor, now() + 1);
+        assert_int_equal(next_status(cursor), SK_AGAIN);
+        log_world_reopen(&w);
+    }
+}
+
+static void large_segments_are_searched_through_their_index(void **state) {
+    (void)state;
+    w.options.segment_bytes = 1 << 20;
+    log_world_reopen(&w);
+    for (int i = 0; i < 30; i++) log_world_fill(&w, 100, 1000);
+    for (int reopened = 0; reopened < 2; reopened++) {
+        struct sk_cursor *cursor = open_named(NULL, UINT64_MAX, 0);
+        for (uint64_t i = 1; i <= 3000; i += 37) {
+            sk_cursor_seek(cursor, i);
+            assert_int_equal(next_number(cursor), i);
+        }
+        log_world_reopen(&w);
+    }
+}
+
+static void count_call(void *arg) {
+    ++*(unsigned *)arg;
+}
+
+static void a_waiting_cursor_is_told_once_of_new_records(void **state) {
+    (void)state;
+    struct sk_cursor *cursor;
+    unsigned calls = 0;
+    assert_int_equal(sk_cursor_open(w.log, NULL, UINT64_MAX, 0, count_call, &calls, &cursor), SK_OK);
+    log_world_fill(&w, 1, 0);
+    assert_int_equal(calls, 0); /* it has not been at the end yet */
+    assert_int_equal(next_number(cursor), 1);
+    assert_int_equal(next_status(cursor), SK_AGAIN);
+    log_world_fill(&w, 5, 0);
+    log_world_fill(&w, 5, 0);
+    assert_int_equal(calls, 1);
+    while (next_status(cursor) == SK_OK) {}
+    log_world_fill(&w, 1, 0);
+    assert_int_equal(calls, 2);
+}
+
+struct greedy {
+    struct sk_cursor *cursor;
+    unsigned calls;
+    uint64_t read;
+};
+
+static void read_all(void *arg) {
+    struct greedy *greedy = arg;
+    struct sk_record record;
+    greedy->calls++;
+    while (sk_cursor_next(greedy->cursor, &record) == SK_OK) greedy->read++;
+}
+
+static void close_it(void *arg) {
+    struct greedy *greedy = arg;
+    greedy->calls++;
+    sk_cursor_close(greedy->cursor);
+}
+
+static void cursors_may_read_to_the_end_or_close_while_they_are_told(void **state) {
+    (void)state;
+    struct greedy readers[3] = {0};
+    for (int i = 0; i < 3; i++) {
+        sk_cursor_open(w.log, NULL, UINT64_MAX, 0, i == 1 ? close_it : read_all, &readers[i], &readers[i].cursor);
+        assert_int_equal(next_status(readers[i].cursor), SK_AGAIN);
+    }
+    log_world_fill(&w, 10, 0);
+    log_world_fill(&w, 10, 0);
+    assert_int_equal(readers[0].read, 20);
+    assert_int_equal(readers[2].read, 20);
+    assert_int_equal(readers[1].calls, 1);
+}
+
+static void looking_for_rare_records_gives_the_loop_its_turn(void **state) {
+    (void)state;
+    struct greedy rare = {0};
+    w.options.segment_bytes = 0;
+    log_world_reopen(&w);
+    for (int i = 0; i < 90; i++) log_world_append_sized(&w, 1, 100000);
+    log_world_append_sized(&w, 2, 0);
+    log_world_run(&w);
+    sk_cursor_open(w.log, NULL, 2, 0, read_all, &rare, &rare.cursor);
+    assert_int_equal(next_status(rare.cursor), SK_AGAIN);
+    log_world_run(&w);
+    assert_int_equal(rare.read, 1);
+    assert_int_equal(rare.calls, 2); /* 9 MB at 4 MiB a time */
+}
+
+static void a_named_cursor_continues_where_it_committed(void **state) {
+    (void)state;
+    log_world_fill(&w, 20, 0);
+    struct sk_cursor *cursor = open_named("upstream", 1, 0), *other = open_named("other", 1, 5);
+    struct sk_cursor *twice;
+    assert_int_equal(sk_cursor_open(w.log, "upstream", 1, 0, NULL, NULL, &twice), SK_EXISTS);
+    for (int i = 0; i < 10; i++) next_number(cursor);
+    sk_cursor_commit(cursor, 8);
+    assert_int_equal(sk_cursor_committed(cursor), 8);
+    next_number(other);
+    log_world_reopen(&w);
+    cursor = open_named("upstream", 1, 0);
+    assert_int_equal(next_number(cursor), 8);
+    other = open_named("other", 1, 0);
+    assert_int_equal(next_number(other), 5);
+    sk_cursor_close(cursor);
+    cursor = open_named("upstream", 1, 0); /* in the same life too */
+    assert_int_equal(next_number(cursor), 8);
+    sk_cursor_close(cursor);
+    sk_log_forget_cursor(w.log, "upstream");
+    log_world_reopen(&w);
+    cursor = open_named("upstream", 1, 0);
+    assert_int_equal(next_number(cursor), 1);
+}
+
+static void a_commit_is_on_the_disk_within_a_tenth_of_a_second(void **state) {
+    (void)state;
+    log_world_fill(&w, 1000, 0);
+    struct sk_cursor *cursor = open_named("c", 1, 0);
+    sk_sim_run(w.sim, SK_S);
+    uint64_t before = sk_sim_disk_writes(w.io);
+    for (uint64_t i = 1; i <= 1000; i++) {
+        next_number(cursor);
+        sk_cursor_commit(cursor, i + 1);
+        sk_sim_run(w.sim, SK_MS);
+    }
+    assert_in_range(sk_sim_disk_writes(w.io) - before, 9, 11);
+    sk_sim_run(w.sim, 101 * SK_MS);
+    sk_sim_power_cut(w.io, SK_SIM_LOSE_ALL);
+    log_world_power_on(&w);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    assert_int_equal(sk_cursor_position(open_named("c", 1, 0)), 1001);
+}
+
+static void records_for_others_count_as_done_with(void **state) {
+    (void)state;
+    struct sk_cursor *cursor = open_named("rare", 2, 0);
+    log_world_append_sized(&w, 2, 0);
+    for (int i = 0; i < 9; i++) log_world_append_sized(&w, 1, 0);
+    log_world_run(&w);
+    assert_int_equal(next_number(cursor), 1);
+    assert_int_equal(next_status(cursor), SK_AGAIN);
+    assert_int_equal(sk_cursor_committed(cursor), 1); /* the record given out is not done with */
+    sk_cursor_commit(cursor, 2);
+    log_world_fill(&w, 1, 0);
+    assert_int_equal(next_status(cursor), SK_AGAIN);
+    assert_int_equal(sk_cursor_committed(cursor), 12);
+}
+
+static void torn_checkpoints_leave_the_ones_before(void **state) {
+    (void)state;
+    log_world_fill(&w, 10, 0);
+    for (unsigned cut = 0; cut < 12; cut++) {
+        struct sk_cursor *cursor = open_named("c", 1, 0);
+        uint64_t before = sk_cursor_position(cursor);
+        sk_sim_run(w.sim, SK_S);
+        sk_sim_power_cut_after(w.io, 0, SK_SIM_LOSE_TORN);
+        sk_cursor_commit(cursor, before + 1);
+        sk_sim_run(w.sim, SK_S);
+        assert_true(sk_sim_is_dead(w.io));
+        log_world_power_on(&w);
+        assert_int_equal(log_world_open(&w), SK_OK);
+        cursor = open_named("c", 1, 0);
+        assert_in_range(sk_cursor_position(cursor), before ? before : 1, before + 1);
+        sk_cursor_close(cursor);
+    }
+}
+
+static void the_oldest_segments_go_when_the_log_is_too_large(void **state) {
+    (void)state;
+    w.options.retention_bytes = 20000;
+    log_world_reopen(&w);
+    struct sk_cursor *slow = open_named("slow", 1, 0);
+    for (int i = 0; i < 200; i++) log_world_fill(&w, 1, 1000);
+    assert_in_range(sk_log_bytes(w.log), 12000, 25000);
+    uint64_t first = sk_log_first_sequence(w.log);
+    assert_true(first > 150);
+    assert_int_equal(next_status(slow), SK_NOT_FOUND);
+    assert_int_equal(sk_cursor_lost(slow), first - 1);
+    assert_int_equal(next_number(slow), first);
+    log_world_reopen(&w);
+    assert_int_equal(sk_log_first_sequence(w.log), first);
+    assert_int_equal(w.recovery.records, 201 - first);
+    assert_int_equal(w.recovery.next_sequence, 201);
+}
+
+static void a_reader_in_the_middle_of_a_dropped_segment_is_told(void **state) {
+    (void)state;
+    w.options.retention_bytes = 20000;
+    log_world_reopen(&w);
+    log_world_fill(&w, 3, 1000);
+    struct sk_cursor *cursor = open_named(NULL, 1, 0);
+    assert_int_equal(next_number(cursor), 1);
+    for (int i = 0; i < 50; i++) log_world_fill(&w, 1, 1000);
+    uint64_t first = sk_log_first_sequence(w.log);
+    assert_int_equal(next_status(cursor), SK_NOT_FOUND);
+    assert_int_equal(sk_cursor_lost(cursor), first - 2);
+    assert_int_equal(next_number(cursor), first);
+}
+
+static void old_records_go_even_when_nothing_new_comes(void **state) {
+    (void)state;
+    w.options.retention_us = 3600000000;
+    log_world_reopen(&w);
+    for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, 3500 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 1);
+    sk_sim_run(w.sim, 300 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 11);
+    assert_true(sk_log_bytes(w.log) < 100);
+    log_world_reopen(&w);
+    assert_int_equal(w.recovery.next_sequence, 11); /* numbers are never given again */
+    assert_int_equal(w.recovery.records, 0);
+    log_world_fill(&w, 1, 1000);
+    assert_int_equal(w.last_sequence, 11);
+}
+
+static void segments_go_once_the_slowest_cursor_has_passed(void **state) {
+    (void)state;
+    w.options.retain_until_read = true;
+    log_world_reopen(&w);
+    for (int i = 0; i < 40; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 1); /* nobody has asked for them yet: they wait */
+    struct sk_cursor *fast = open_named("fast", 1, 0), *slow = open_named("slow", 1, 0);
+    sk_cursor_commit(fast, 41);
+    sk_sim_run(w.sim, SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 1);
+    sk_cursor_commit(slow, 20);
+    sk_sim_run(w.sim, SK_S);
+    assert_in_range(sk_log_first_sequence(w.log), 16, 20);
+    sk_cursor_close(slow); /* closed is not forgotten */
+    sk_sim_run(w.sim, SK_S);
+    assert_in_range(sk_log_first_sequence(w.log), 16, 20);
+    sk_log_forget_cursor(w.log, "slow");
+    sk_sim_run(w.sim, SK_S);
+    assert_in_range(sk_log_first_sequence(w.log), 36, 41);
+}
+
+/* Changes one byte of a file. */
+static void damage(const char *path, size_t at) {
+    struct sk_buffer bytes = {0};
+    assert_int_equal(sk_file_load(w.io, path, &bytes), SK_OK);
+    assert_true(at < bytes.n);
+    bytes.p[at] ^= 1;
+    sk_file_save(w.io, path, sk_buffer_span(&bytes), 0600);
+    sk_buffer_free(&bytes);
+}
+
+static void damage_in_a_closed_segment_is_stepped_over_and_counted(void **state) {
+    (void)state;
+    w.options.segment_bytes = 400000;
+    log_world_reopen(&w);
+    for (int i = 0; i < 10; i++) log_world_fill(&w, 100, 968); /* 1000 bytes each: two segments of about 400, and the last */
+    log_world_close(&w);
+    damage("/log/00000000000000000001.log", 32 + 10 * 1000 + 500); /* record 11 */
+    assert_int_equal(log_world_open(&w), SK_OK);
+    struct sk_cursor *cursor = open_named(NULL, 1, 0);
+    for (uint64_t i = 1; i <= 10; i++) assert_int_equal(next_number(cursor), i);
+    assert_int_equal(next_status(cursor), SK_NOT_FOUND);
+    assert_in_range(sk_cursor_lost(cursor), 1, 120); /* up to the next point of the index */
+    uint64_t next = next_number(cursor);
+    assert_int_equal(next, 11 + sk_cursor_lost(cursor));
+    for (uint64_t i = next + 1; i <= 1000; i++) assert_int_equal(next_number(cursor), i);
+    assert_int_equal(next_status(cursor), SK_AGAIN);
+}
+
+static void damage_without_an_index_costs_the_rest_of_the_segment(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) log_world_fill(&w, 4, 1000);
+    log_world_close(&w);
+    damage("/log/00000000000000000001.log", 0);
+    damage("/log/00000000000000000001.log", 32 + 1500);
+    struct sk_buffer bytes = {0};
+    sk_file_load(w.io, "/log/00000000000000000001.log", &bytes);
+    damage("/log/00000000000000000001.log", bytes.n - 1);
+    sk_buffer_free(&bytes);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    struct sk_cursor *cursor = open_named(NULL, 1, 0);
+    assert_int_equal(next_number(cursor), 1);
+    assert_int_equal(next_status(cursor), SK_NOT_FOUND);
+    assert_int_equal(sk_cursor_lost(cursor), 3);
+    for (uint64_t i = 5; i <= 12; i++) assert_int_equal(next_number(cursor), i);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    sk_note_level_parse("error");
+    const struct CMUnitTest tests[] = {
+        TEST(a_cursor_sees_only_the_records_for_its_routes),
+        TEST(a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence),
+        TEST(seeking_by_time_finds_the_first_record_not_before_it),
+        TEST(large_segments_are_searched_through_their_index),
+        TEST(a_waiting_cursor_is_told_once_of_new_records),
+        TEST(cursors_may_read_to_the_end_or_close_while_they_are_told),
+        TEST(looking_for_rare_records_gives_the_loop_its_turn),
+        TEST(a_named_cursor_continues_where_it_committed),
+        TEST(a_commit_is_on_the_disk_within_a_tenth_of_a_second),
+        TEST(records_for_others_count_as_done_with),
+        TEST(torn_checkpoints_leave_the_ones_before),
+        TEST(the_oldest_segments_go_when_the_log_is_too_large),
+        TEST(a_reader_in_the_middle_of_a_dropped_segment_is_told),
+        TEST(old_records_go_even_when_nothing_new_comes),
+        TEST(segments_go_once_the_slowest_cursor_has_passed),
+        TEST(damage_in_a_closed_segment_is_stepped_over_and_counted),
+        TEST(damage_without_an_index_costs_the_rest_of_the_segment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
