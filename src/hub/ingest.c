@@ -1,7 +1,9 @@
 /* Telemetry's way in: stamp, route, append, acknowledge when durable. The hot path of the hub. */
-#include "hub/hub_parts.h"
+#include "expr/message_source.h"
 
 #include <stdio.h>
+
+#include "hub/hub_parts.h"
 
 enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]) {
     const struct sk_hub_options *options = hub->options;
@@ -19,26 +21,11 @@ enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]) {
     return SK_OK;
 }
 
-static bool find_property(void *arg, struct sk_span name, struct sk_span *value) {
-    const struct sk_property *property = sk_message_property(arg, name);
-    if (property) *value = property->value;
-    return property != NULL;
-}
-
-static bool find_system(void *arg, struct sk_span name, struct sk_span *value) {
-    return sk_message_system(arg, name, value);
-}
-
 /* The route bits of a message. */
 static uint64_t route(struct sk_hub *hub, const struct sk_message *message) {
     const struct sk_hub_options *options = hub->options;
     uint64_t routes = 0;
-    struct sk_expr_source source = {.property = find_property,
-                                    .system = find_system,
-                                    .arg = (void *)message,
-                                    .body = message->body,
-                                    .content_type = message->system[SK_SYS_CONTENT_TYPE],
-                                    .content_encoding = message->system[SK_SYS_CONTENT_ENCODING]};
+    struct sk_expr_source source = sk_expr_source_of(message);
     for (size_t i = 0; i < options->route_count; i++) {
         const struct sk_hub_route *r = &options->routes[i];
         if (!r->enabled || r->source != message->source) continue;
