@@ -1,80 +1,102 @@
-/* A device or module of IoT Hub over MQTT: what the edge hub's upstream, the agent, the C module SDK, the tools and the tests speak.
+/* An IoT Hub device or module over MQTT: the client side that the edge hub's upstream, the edge agent, the C module SDK and the command
+ * line share.
  *
- * Connects, and connects again for ever (back-off from 1 s to 60 s with jitter) until it is closed. Subscriptions and unacknowledged
- * telemetry survive connections: what was sent and not acknowledged goes out again, first and in order, marked DUP. One thread. */
+ * It connects by itself and stays connected: capped exponential back-off with jitter, keep-alive pings, tokens renewed by reconnecting
+ * before they expire, subscriptions made again and unacknowledged messages sent again, in order and marked DUP, after every connect.
+ * Callers may send at any time; what cannot go out waits. Belongs to its loop's thread; callbacks never come from inside the call that
+ * caused them, but for sk_device_client_free. */
 #ifndef SK_CLIENT_DEVICE_CLIENT_H
 #define SK_CLIENT_DEVICE_CLIENT_H
 
 #include "io/io.h"
 #include "model/message.h"
+#include "model/mqtt_topic.h"
 
 struct sk_device_client;
 
-/* Gives `client` a token: called at each connect and before expiry; must end with exactly one sk_device_client_token() call, at once or
- * later (a client that was closed meanwhile has forgotten `request`: answer all the same, nothing happens). */
-struct sk_device_token; /* one request for a token */
-typedef void sk_device_token_fn(void *arg, struct sk_device_token *request, struct sk_span resource, int64_t expiry_s);
-/* Ends a request; `token` is copied. Not SK_OK: the connect attempt fails and is repeated. */
-void sk_device_token_done(struct sk_device_token *request, enum sk_status status, struct sk_span token);
-
-struct sk_device_client_events {
-    /* Connected, or not any more (or refused): `connack` is the code of a refusal, else 0. Optional, as all of these. */
-    void (*on_state)(void *arg, bool connected, unsigned connack);
-    /* A change of desired properties: the patch with its $version. */
-    void (*on_desired)(void *arg, struct sk_span patch, uint64_t version);
-    /* A direct method; answer with sk_device_client_respond, at once or later. Spans live until the call returns. */
-    void (*on_method)(void *arg, struct sk_span rid, struct sk_span name, struct sk_span payload);
-    /* A message to a module's input (message->system[SK_SYS_INPUT]) or a cloud-to-device message; acknowledge with
-     * sk_device_client_acknowledge. Spans live until the call returns. */
-    void (*on_message)(void *arg, const struct sk_message *message, uint16_t delivery);
+/* A message that the server waits to have acknowledged. Zero for QoS 0. */
+struct sk_delivery {
+    uint32_t connection;
+    uint16_t id;
 };
 
+/* Why the client is not connected. */
+struct sk_client_down {
+    enum sk_status reason; /* SK_REFUSED with a code: CONNACK; SK_UNAUTHORIZED: the server's certificate, or no token; SK_TIMEOUT: the
+                            * server did not answer; SK_CLOSED: it hung up; SK_IO, SK_MALFORMED */
+    uint8_t connack;       /* return code of the refusal, else 0 */
+    uint64_t retry_ns;     /* until the next attempt */
+};
+
+/* Each may be NULL. */
+struct sk_device_events {
+    /* Subscribed and ready. Comes again, without a `disconnected` before it, after a reconnect to renew the token: desired changes may
+     * have been missed, so get the twin. */
+    void (*connected)(void *arg, bool session_present);
+    /* The connection, or an attempt to make one, has failed; another attempt follows by itself. */
+    void (*disconnected)(void *arg, const struct sk_client_down *down);
+    /* A desired patch, or the whole section after a replace. */
+    void (*desired)(void *arg, struct sk_span patch, uint64_t version);
+    /* A direct method; answer it with sk_device_client_answer, once, now or later. `rid` lives until the callback returns. */
+    void (*method)(void *arg, struct sk_span name, struct sk_span payload, struct sk_span rid);
+    /* A message for a module's input (message->system[SK_SYS_INPUT]), or cloud-to-device. Acknowledge it with
+     * sk_device_client_ack when it has been dealt with. */
+    void (*message)(void *arg, const struct sk_message *message, struct sk_delivery delivery);
+};
+
+/* Texts are copied. */
 struct sk_device_client_options {
-    struct sk_endpoint to;       /* host and port to dial */
-    const char *server_name;     /* for SNI and verification; NULL: to.host */
-    struct sk_tls *tls;          /* NULL: plain */
-    const char *hub_host_name;   /* in the user name and the token's resource */
-    const char *device_id;
-    const char *module_id;       /* NULL: a device */
-    const char *auth_chain;      /* "leaf;edge"; NULL: speaks for itself */
-    const char *token_resource;  /* what the token is for; NULL: hub/devices/d[/modules/m] of the identity */
-    const char *product;         /* DeviceClientType; NULL: "skerry" */
-    const char *key;             /* base64; NULL: `token` is asked */
-    sk_device_token_fn *token;
-    void *token_arg;
-    unsigned keep_alive_s;       /* 0: 60 */
-    unsigned window;             /* telemetry in flight; 0: 32 */
-    bool want_desired, want_methods, want_messages; /* subscribe */
-    struct sk_device_client_events events;
+    const char *host;           /* to dial: the hub, or a gateway */
+    uint16_t port;              /* 0: 8883 */
+    struct sk_tls *tls;         /* NULL: plain (tests); must outlive the client */
+    const char *server_name;    /* TLS name to check; NULL: host */
+    struct sk_span hub_host;    /* the hub's host name: user name and tokens carry it */
+    struct sk_span device_id, module_id; /* no module: empty */
+    struct sk_span auth_chain;  /* "leaf;edge", when somebody else's credentials are used for this identity; empty: none */
+    struct sk_span product;     /* DeviceClientType; empty: "skerry/<version>" */
+    struct sk_span model_id;    /* empty: none */
+    /* Credentials: a key; or who gets tokens; or neither, with a client certificate in `tls`. */
+    struct sk_span key;         /* base64: tokens are made here */
+    struct sk_span policy;      /* the key is this hub policy's */
+    /* Asked before each connect: get a token that will live for about token_life_s, then call sk_device_client_token, once, now or
+     * later. */
+    void (*get_token)(void *arg, struct sk_device_client *client, uint32_t token_life_s);
+    uint32_t token_life_s;      /* 0: 3600. Renewed when three quarters of it have passed */
+    uint16_t keep_alive_s;      /* 0: 60 */
+    unsigned in_flight_max;     /* QoS 1 messages sent and not yet acknowledged; 0: 64 */
+    size_t queue_max;           /* bytes of messages held, waiting or in flight; 0: 16 MB */
+    uint32_t retry_min_ms, retry_max_ms; /* 0: 1 s, 60 s */
+    unsigned subscriptions;     /* SK_SUB_…: see sk_device_client_subscribe */
+    const struct sk_device_events *events;
     void *arg;
 };
-
-/* Starts connecting. All strings are copied; `tls` must outlive it. */
+/* Starts connecting. */
 struct sk_device_client *sk_device_client_new(struct sk_io *io, const struct sk_device_client_options *options);
-/* DISCONNECT and free; every completion that waits is called with SK_CLOSED before this returns. */
-void sk_device_client_close(struct sk_device_client *client);
-bool sk_device_client_connected(const struct sk_device_client *client);
-/* Drops the connection and connects again at once (a new address or token). */
-void sk_device_client_reconnect(struct sk_device_client *client);
-/* Changes what is subscribed; takes effect at once when connected. */
-void sk_device_client_want(struct sk_device_client *client, bool desired, bool methods, bool messages);
+/* Says goodbye to the server and ends everything that waits with SK_CLOSED, from inside this call. May be called from a callback. */
+void sk_device_client_free(struct sk_device_client *client);
+bool sk_device_client_is_connected(const struct sk_device_client *client);
 
-typedef void sk_device_done(void *arg, enum sk_status status);
+/* Answers get_token. `expiry_s`: seconds since 1970. With a status the attempt counts as failed and is made again later. */
+void sk_device_client_token(struct sk_device_client *client, enum sk_status status, struct sk_span token, int64_t expiry_s);
 
-/* Sends telemetry (copied; message->device and ->module are ignored). `done` when it is acknowledged, or SK_CLOSED. Waits for a
- * connection and for room in the window. SK_TOO_LARGE at once (then no `done`): more than SK_MESSAGE_MAX. */
-enum sk_status sk_device_client_send(struct sk_device_client *client, const struct sk_message *message, sk_device_done *done,
-                                     void *arg);
-size_t sk_device_client_unsent(const struct sk_device_client *client); /* messages not yet acknowledged */
+/* Sends telemetry (QoS 1); the message is copied. `done` comes once: SK_OK when the server has acknowledged it, SK_CLOSED.
+ * returns SK_NO_SPACE (over queue_max) or SK_TOO_LARGE at once, and then `done` is not called. */
+typedef void sk_sent_fn(void *arg, enum sk_status status);
+enum sk_status sk_device_client_send(struct sk_device_client *client, const struct sk_message *message, sk_sent_fn *done, void *arg);
+size_t sk_device_client_waiting(const struct sk_device_client *client); /* messages not yet acknowledged */
 
-/* The twin, {"desired":…,"reported":…}. SK_CLOSED: no connection now; SK_TIMEOUT (30 s); SK_REFUSED with the hub's error JSON. */
-typedef void sk_device_twin_done(void *arg, enum sk_status status, struct sk_span json);
-void sk_device_client_twin_get(struct sk_device_client *client, sk_device_twin_done *done, void *arg);
-/* Reports properties. As above; `json` is the error's body when SK_REFUSED; `version` the new one when SK_OK. */
-typedef void sk_device_report_done(void *arg, enum sk_status status, uint64_t version, struct sk_span json);
-void sk_device_client_report(struct sk_device_client *client, struct sk_span patch, sk_device_report_done *done, void *arg);
+/* Twin operations; asked again after a reconnect. `done` comes once: SK_OK with the server's status (200, 204, 400 …), its body and the new
+ * version (0: none); SK_TIMEOUT after 60 s; SK_CLOSED. */
+typedef void sk_twin_fn(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version);
+void sk_device_client_get_twin(struct sk_device_client *client, sk_twin_fn *done, void *arg);
+void sk_device_client_report(struct sk_device_client *client, struct sk_span patch, sk_twin_fn *done, void *arg);
 
-void sk_device_client_respond(struct sk_device_client *client, struct sk_span rid, int status, struct sk_span payload);
-void sk_device_client_acknowledge(struct sk_device_client *client, uint16_t delivery);
+/* Answers a direct method. Dropped when the connection is not there any more: the caller has been told by then. */
+void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid, int status, struct sk_span payload);
+/* Acknowledges a message; one of an earlier connection is ignored (the server sends it again). */
+void sk_device_client_ack(struct sk_device_client *client, struct sk_delivery delivery);
+
+/* Sets what is subscribed: SK_SUB_C2D, SK_SUB_INPUTS, SK_SUB_METHODS, SK_SUB_DESIRED (twin answers always are). */
+void sk_device_client_subscribe(struct sk_device_client *client, unsigned subscriptions);
 
 #endif
