@@ -151,7 +151,7 @@ static void a_given_ca_that_is_none_is_refused(void **state) {
     assert_int_equal(sk_certificates_open(io, &leaf, &other, reason), SK_INVALID);
     assert_non_null(strstr(reason, "not a CA certificate"));
     assert_int_equal(sk_certificates_open(io, &foreign, &other, reason), SK_INVALID);
-    assert_non_null(strstr(reason, "does not belong"));
+    assert_non_null(strstr(reason, "do not belong together"));
     assert_int_equal(sk_certificates_open(io, &text, &other, reason), SK_INVALID);
     sk_certificate_free(&issued);
 }
