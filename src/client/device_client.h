@@ -63,7 +63,7 @@ struct sk_device_client_options {
     void (*get_token)(void *arg, struct sk_device_client *client, uint32_t token_life_s);
     uint32_t token_life_s;      /* 0: 3600. Renewed when three quarters of it have passed */
     uint16_t keep_alive_s;      /* 0: 60 */
-    unsigned in_flight_max;     /* QoS 1 messages sent and not yet acknowledged; 0: 64 */
+    unsigned in_flight_max;     /* QoS 1 messages sent and not yet acknowledged; 0: 64, at most 1000 */
     size_t queue_max;           /* bytes of messages held, waiting or in flight; 0: 16 MB */
     uint32_t retry_min_ms, retry_max_ms; /* 0: 1 s, 60 s */
     unsigned subscriptions;     /* SK_SUB_…: see sk_device_client_subscribe */
