@@ -1,0 +1,244 @@
+/* The edge hub's life and the dispatch of its requests. */
+#include <stdio.h>
+
+#include "edge/hub/hub_parts.h"
+
+#define SESSIONS SK_SPAN("session")
+
+struct sk_backend *sk_edge_hub_backend(struct sk_edge_hub *hub) {
+    return &hub->backend;
+}
+
+static const struct sk_policy *find_policy(struct sk_backend *backend, struct sk_span name) {
+    (void)backend;
+    (void)name;
+    return NULL; /* policies are the cloud's; here every client is an identity */
+}
+
+/* ---- persistent subscriptions ---- */
+
+struct load {
+    void (*done)(void *arg, bool found, unsigned bits);
+    void *arg;
+};
+
+static void loaded(void *arg, struct sk_registry_result *result) {
+    struct load load = *(struct load *)arg;
+    free(arg);
+    int64_t bits = 0;
+    bool found = result->status == SK_OK && sk_span_to_int(result->documents[0].bytes, &bits) == SK_OK;
+    load.done(load.arg, found, (unsigned)bits);
+}
+
+static void load_subscriptions(struct sk_backend *backend, const struct sk_session *session,
+                               void (*done)(void *, bool, unsigned), void *arg) {
+    struct load *load = SK_NEW(struct load);
+    *load = (struct load){done, arg};
+    sk_registry_document_get(sk_edge_hub_of(backend)->store, SESSIONS, sk_span_z(session->key), loaded, load);
+}
+
+static void ignore(void *arg, struct sk_registry_result *result) {
+    (void)arg;
+    (void)result;
+}
+
+static void save_subscriptions(struct sk_backend *backend, const struct sk_session *session) {
+    struct sk_registry *store = sk_edge_hub_of(backend)->store;
+    char text[16];
+    snprintf(text, sizeof text, "%u", session->subscriptions);
+    if (session->persistent)
+        sk_registry_document_put(store, SESSIONS, sk_span_z(session->key), sk_span_z(text), ignore, NULL);
+    else
+        sk_registry_document_delete(store, SESSIONS, sk_span_z(session->key), ignore, NULL);
+}
+
+/* ---- sessions ---- */
+
+static bool is_own_module(const struct sk_edge_hub *hub, const struct sk_session *session) {
+    return session->principal.module && strcmp(session->principal.device, hub->options->device_id) == 0;
+}
+
+static struct sk_edge_identity *identity_of(struct sk_edge_hub *hub, const struct sk_session *session) {
+    return sk_map_get(&hub->identities, sk_span_z(session->key));
+}
+
+static void session_opened(struct sk_backend *backend, struct sk_session *session) {
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_identity *identity = identity_of(hub, session);
+    if (identity) sk_edge_upstream_wants(identity);
+    sk_edge_report_soon(hub);
+}
+
+static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_identity *identity = identity_of(hub, session);
+    if (identity) sk_edge_upstream_wants(identity);
+    if (session->subscriptions & SK_SUB_METHODS) sk_methods_online(&hub->methods, session);
+    if (is_own_module(hub, session) && session->subscriptions & SK_SUB_INPUTS)
+        sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
+}
+
+static void session_closed(struct sk_backend *backend, struct sk_session *session, enum sk_fault reason) {
+    (void)reason;
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_identity *identity = identity_of(hub, session);
+    sk_methods_offline(&hub->methods, session);
+    if (is_own_module(hub, session)) sk_edge_endpoints_offline(hub, sk_span_z(session->principal.module));
+    if (identity && !hub->closing) sk_edge_upstream_wants(identity);
+    sk_edge_report_soon(hub);
+}
+
+/* ---- requests ---- */
+
+static void invoke(struct sk_edge_hub *hub, struct sk_request *request) {
+    if (!sk_span_is(sk_span_z(request->who->device), hub->options->device_id))
+        sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS, "Only modules on the same device can invoke DirectMethods");
+    else if (sk_edge_identity_find(hub, request->device, request->module) == NULL)
+        sk_request_refuse(request, request->module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND, NULL);
+    else
+        sk_methods_invoke(&hub->methods, request);
+}
+
+static void submit(struct sk_backend *backend, struct sk_request *request) {
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    switch (request->op) {
+    case SK_OP_TELEMETRY: sk_edge_ingest(hub, request); break;
+    case SK_OP_TWIN_GET: sk_edge_twin_get(hub, request); break;
+    case SK_OP_TWIN_REPORT: sk_edge_twin_report(hub, request); break;
+    case SK_OP_METHOD_RESPOND: sk_methods_respond(&hub->methods, request); break;
+    case SK_OP_METHOD_INVOKE: invoke(hub, request); break;
+    case SK_OP_SETTLE: sk_edge_settle(hub, request); break;
+    default: sk_request_refuse(request, SK_FAULT_INVALID_OPERATION, "an edge hub does not serve this; ask the IoT hub"); break;
+    }
+}
+
+static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity,
+                                          .find_policy = find_policy,
+                                          .submit = submit,
+                                          .load_subscriptions = load_subscriptions,
+                                          .save_subscriptions = save_subscriptions,
+                                          .session_opened = session_opened,
+                                          .session_subscribed = session_subscribed,
+                                          .session_closed = session_closed};
+
+/* ---- opening ---- */
+
+static void check_loaded(struct sk_timer *timer) {
+    struct sk_edge_hub *hub = SK_CONTAINER(timer, struct sk_edge_hub, load_timer);
+    if (hub->loading) {
+        sk_timer_start(timer->io, timer, SK_MS, check_loaded);
+        return;
+    }
+    sk_edge_upstream_client(hub->self);
+    sk_edge_scope_start(hub);
+    if (hub->options->ready) hub->options->ready(hub->options->ready_arg);
+}
+
+static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
+    struct sk_io *io = hub->backend.io;
+    char path[1024], text[SK_MODEL_ERROR_MAX];
+    struct sk_log_recovery recovery;
+    enum sk_status status = sk_folder_make(io, hub->options->data, 0700);
+    if (status) {
+        snprintf(reason, 512, "cannot make the folder %s (%s)", hub->options->data, sk_status_text(status));
+        return status;
+    }
+    snprintf(path, sizeof path, "%s/edge-hub.db", hub->options->data);
+    status = sk_registry_open(io, path, &hub->store, text);
+    if (status) {
+        snprintf(reason, 512, "%s: %s", path, text);
+        return status;
+    }
+    snprintf(path, sizeof path, "%s/messages", hub->options->data);
+    status = sk_log_open(io,
+                         &(struct sk_log_options){.folder = path,
+                                                  .segment_bytes = 8 * 1024 * 1024,
+                                                  .retention_bytes = hub->options->queue_bytes_max,
+                                                  .retain_until_read = true},
+                         &hub->log, &recovery);
+    if (status) {
+        snprintf(reason, 512, "cannot open the message store %s (%s)", path, sk_status_text(status));
+        return status;
+    }
+    if (recovery.cut_bytes)
+        SK_WARN("edge-hub", "%llu bytes of an unfinished write were cut from the end of the store",
+                (unsigned long long)recovery.cut_bytes);
+    return sk_edge_upstream_open(hub);
+}
+
+static void free_hub(struct sk_edge_hub *hub) {
+    void (*closed)(void *) = hub->closed;
+    void *arg = hub->closed_arg;
+    sk_map_free(&hub->backend.sessions);
+    sk_arena_free(&hub->arena);
+    sk_buffer_free(&hub->scratch);
+    json_decref(hub->reported);
+    free(hub);
+    if (closed) closed(arg);
+}
+
+static void log_closed(void *arg) {
+    free_hub(arg);
+}
+
+void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void *arg) {
+    hub->closing = true;
+    hub->closed = closed;
+    hub->closed_arg = arg;
+    sk_timer_stop(&hub->load_timer);
+    sk_timer_stop(&hub->report_timer);
+    sk_methods_free(&hub->methods);
+    if (hub->https) sk_http_client_free(hub->https);
+    sk_edge_find_waiting(hub);
+    sk_edge_scope_free(hub); /* and with it the upstream connections */
+    sk_edge_upstream_close(hub);
+    sk_edge_routing_free(hub);
+    if (hub->store) sk_registry_close(hub->store);
+    if (hub->log)
+        sk_log_close(hub->log, log_closed, hub);
+    else
+        free_hub(hub);
+}
+
+enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options, struct sk_edge_hub **opened,
+                                char reason[512]) {
+    struct sk_edge_hub *hub = SK_NEW(struct sk_edge_hub);
+    hub->options = options;
+    hub->backend.ops = &ops;
+    hub->backend.io = io;
+    hub->backend.host_name = sk_span_z(options->hub_host_name);
+    hub->alias = sk_span_z(options->host_name);
+    hub->backend.aliases = &hub->alias;
+    hub->backend.alias_count = 1;
+    hub->backend.any_host = true;
+    sk_list_init(&hub->waiting);
+    sk_methods_init(&hub->methods, &hub->backend);
+    hub->self = sk_edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));
+    const char *host = options->upstream_host ? options->upstream_host : options->hub_host_name;
+    enum sk_status status = sk_http_client_new(
+        io,
+        &(struct sk_http_client_options){
+            .to = {.host = host, .port = options->upstream_https_port ? options->upstream_https_port : 443},
+            .host_header = options->hub_host_name,
+            .tls = options->upstream_tls},
+        &hub->https);
+    if (status) snprintf(reason, 512, "the upstream address %s is not usable", host);
+    if (!status) status = open_stores(hub, reason);
+    if (status) {
+        sk_edge_hub_close(hub, NULL, NULL);
+        return status;
+    }
+    sk_edge_routing_load(hub);
+    sk_edge_scope_load(hub);
+    sk_timer_start(io, &hub->load_timer, 0, check_loaded);
+    *opened = hub;
+    return SK_OK;
+}
+
+struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub) {
+    struct sk_edge_hub_counts counts = hub->counts;
+    counts.clients = hub->backend.sessions.count;
+    counts.identities = hub->identities.count;
+    counts.queue_upstream = sk_log_next_sequence(hub->log) - sk_cursor_committed(hub->upstream);
+    return counts;
+}

@@ -1,0 +1,53 @@
+/* The edge hub: the second backend of the gateway, for modules and leaf devices, with or without the cloud.
+ *
+ * Telemetry is routed once, at ingest, into one durable log; each route's sink is a cursor: a module's input, or $upstream. Identities come
+ * from the scope that the cloud gives this edge device, and are cached; so are twins. Whether the cloud is there changes when messages
+ * leave, never what a client sees. One thread; everything durable in one folder. */
+#ifndef SK_EDGE_HUB_H
+#define SK_EDGE_HUB_H
+
+#include "client/device_client.h"
+#include "gateway/gateway.h"
+
+#define SK_EDGE_ENDPOINTS_MAX 63 /* module inputs that routes may name; the 64th bit of a record is $upstream */
+
+struct sk_edge_hub;
+
+typedef void sk_edge_token_done(void *arg, enum sk_status status, struct sk_span token);
+
+/* All borrowed until sk_edge_hub_close has ended. */
+struct sk_edge_hub_options {
+    const char *data;          /* folder */
+    const char *device_id;     /* this edge device */
+    const char *hub_host_name; /* the IoT hub, as in tokens */
+    const char *host_name;     /* ours: what leaf devices dial (GatewayHostName) */
+    const char *upstream_host; /* to dial; NULL: hub_host_name */
+    uint16_t upstream_mqtt_port, upstream_https_port; /* 0: 8883, 443 */
+    struct sk_tls *upstream_tls; /* NULL: plain (the simulated world) */
+    /* Asks for a SAS token of $edgeHub that lives until about `expiry_s` (seconds since 1970); `done` once, now or later. */
+    void (*get_token)(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg);
+    void *token_arg;
+    uint64_t queue_bytes_max; /* of the store; 0: as much as the disk has */
+    void (*ready)(void *arg);  /* the store is read: clients may be let in. Optional */
+    void *ready_arg;
+};
+
+enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options, struct sk_edge_hub **hub,
+                                char reason[512]);
+struct sk_backend *sk_edge_hub_backend(struct sk_edge_hub *hub);
+/* Ends it; its gateway must be gone. */
+void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void *arg);
+
+struct sk_edge_hub_counts {
+    uint64_t received_total;  /* messages taken */
+    uint64_t forwarded_total; /* acknowledged by the cloud */
+    uint64_t delivered_total; /* acknowledged by modules */
+    uint64_t dropped_total;   /* no route took them */
+    uint64_t expired_total;   /* older than their time to live */
+    uint64_t queue_upstream;  /* records not yet acknowledged by the cloud (an upper bound) */
+    uint64_t clients, identities;
+    bool upstream_connected;
+};
+struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub);
+
+#endif

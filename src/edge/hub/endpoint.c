@@ -1,0 +1,121 @@
+/* Module inputs: from a cursor into the module's session, acknowledged by the module, committed in order.
+ *
+ * A delivery number is the endpoint's bit in the top byte and the record's sequence below it. When the module goes, what it had not
+ * acknowledged is read again from the checkpoint for its next session. */
+#include "edge/hub/hub_parts.h"
+
+#include <stdio.h>
+
+enum { BIT_SHIFT = 56 };
+
+static struct sk_session *session_of(struct sk_edge_endpoint *e) {
+    struct sk_session *session = sk_session_find(&e->hub->backend, sk_span_z(e->hub->options->device_id), sk_span_z(e->module));
+    return session && session->subscriptions & SK_SUB_INPUTS ? session : NULL;
+}
+
+static void commit(struct sk_edge_endpoint *e, uint64_t sequence) {
+    uint64_t below = sk_edge_flight_done(&e->flight, sequence);
+    if (below) sk_cursor_commit(e->cursor, below);
+}
+
+/* True: handed to the session. False: it cannot take more now. */
+static bool deliver(struct sk_edge_endpoint *e, struct sk_session *session, const struct sk_record *record) {
+    struct sk_message message;
+    struct sk_arena arena = {0};
+    if (sk_message_decode(record->body, &arena, &message)) {
+        SK_ERROR("edge-hub", "record %llu is not a message; skipped", (unsigned long long)record->sequence);
+        sk_edge_flight_add(&e->flight, record->sequence);
+        commit(e, record->sequence);
+        sk_arena_free(&arena);
+        return true;
+    }
+    message.system[SK_SYS_INPUT] = sk_span_z(e->input);
+    sk_edge_flight_add(&e->flight, record->sequence);
+    bool taken = session->head->deliver_message(session, &message, (uint64_t)e->bit << BIT_SHIFT | record->sequence);
+    if (!taken) e->flight.count--; /* the last one added; nothing can have been added or settled since */
+    sk_arena_free(&arena);
+    return taken;
+}
+
+static void pump(struct sk_edge_endpoint *e) {
+    struct sk_record record;
+    struct sk_session *session;
+    if (e->pumping) return; /* a QoS 0 delivery settles from inside */
+    e->pumping = true;
+    while (!sk_edge_flight_full(&e->flight) && (session = session_of(e)) != NULL) {
+        enum sk_status status = sk_cursor_next(e->cursor, &record);
+        if (status == SK_NOT_FOUND) continue;
+        if (status) break;
+        if (e->ttl_us >= 0 && sk_io_wall(e->hub->backend.io) - record.wall_us > e->ttl_us) {
+            e->hub->counts.expired_total++;
+            sk_edge_flight_add(&e->flight, record.sequence);
+            commit(e, record.sequence);
+        } else if (!deliver(e, session, &record)) {
+            sk_cursor_seek(e->cursor, record.sequence);
+            break;
+        }
+    }
+    e->pumping = false;
+}
+
+static void readable(void *arg) {
+    pump(arg);
+}
+
+enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module, struct sk_span input) {
+    struct sk_edge_endpoint *e = &hub->endpoints[bit];
+    char cursor[300];
+    struct sk_buffer name = {0};
+    sk_buffer_print(&name, "modules/%.*s/inputs/%.*s", SK_ARG(module), SK_ARG(input));
+    e->hub = hub;
+    e->bit = bit;
+    e->name = sk_span_dup(sk_buffer_span(&name));
+    e->module = sk_span_dup(module);
+    e->input = sk_span_dup(input);
+    e->ttl_us = -1;
+    sk_buffer_free(&name);
+    sk_edge_flight_init(&e->flight, SK_EDGE_WINDOW);
+    snprintf(cursor, sizeof cursor, "endpoint-%u", bit);
+    enum sk_status status = sk_cursor_open(hub->log, cursor, 1ull << bit, UINT64_MAX, readable, e, &e->cursor);
+    if (status) sk_edge_endpoint_close(e, false);
+    return status;
+}
+
+void sk_edge_endpoint_close(struct sk_edge_endpoint *e, bool forget) {
+    char cursor[32];
+    if (e->name == NULL) return;
+    if (e->cursor) sk_cursor_close(e->cursor);
+    snprintf(cursor, sizeof cursor, "endpoint-%u", e->bit);
+    if (forget) sk_log_forget_cursor(e->hub->log, cursor);
+    sk_edge_flight_free(&e->flight);
+    free(e->name);
+    free(e->module);
+    free(e->input);
+    *e = (struct sk_edge_endpoint){0};
+}
+
+void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module) {
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
+        if (hub->endpoints[i].name && sk_span_is(module, hub->endpoints[i].module)) pump(&hub->endpoints[i]);
+}
+
+void sk_edge_endpoints_offline(struct sk_edge_hub *hub, struct sk_span module) {
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) {
+        struct sk_edge_endpoint *e = &hub->endpoints[i];
+        if (e->name == NULL || !sk_span_is(module, e->module)) continue;
+        if (e->flight.count) sk_cursor_seek(e->cursor, e->flight.shots[e->flight.first].sequence);
+        sk_edge_flight_clear(&e->flight);
+    }
+}
+
+void sk_edge_settle(struct sk_edge_hub *hub, struct sk_request *request) {
+    uint64_t bit = request->delivery >> BIT_SHIFT, sequence = request->delivery & ((1ull << BIT_SHIFT) - 1);
+    struct sk_span module = request->module;
+    struct sk_edge_endpoint *e = bit < SK_EDGE_ENDPOINTS_MAX ? &hub->endpoints[bit] : NULL;
+    if (e && e->name && sk_span_is(module, e->module)) {
+        hub->counts.delivered_total++;
+        commit(e, sequence);
+    }
+    sk_request_answer(request);
+    sk_edge_endpoints_pump(hub, module); /* the session's window has room again, for any of its inputs */
+}

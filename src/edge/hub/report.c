@@ -1,0 +1,68 @@
+/* What $edgeHub reports of itself: the state of the deployment, and who is connected. Reference: edge runtime, section 3.5. */
+#include <stdio.h>
+
+#include "edge/hub/hub_parts.h"
+
+enum { SETTLE_MS = 1000 /* changes in quick succession become one report */ };
+
+/* Twin keys hold no '.', '$' or space; '/' stays. */
+static void put_client_key(struct sk_buffer *to, const char *key) {
+    for (; *key; key++)
+        if (*key == '.' || *key == '$' || *key == ' ')
+            sk_buffer_print(to, "%%%02X", *key);
+        else
+            sk_buffer_byte(to, *key);
+}
+
+static json_t *clients(struct sk_edge_hub *hub) {
+    json_t *list = json_object();
+    struct sk_session *session;
+    for (size_t i = 0; (session = sk_map_next(&hub->backend.sessions, &i, NULL)) != NULL;) {
+        struct sk_buffer key = {0};
+        put_client_key(&key, session->key);
+        sk_buffer_byte(&key, 0);
+        json_object_set_new(list, key.p, json_pack("{s:s}", "status", "Connected"));
+        sk_buffer_free(&key);
+    }
+    return list;
+}
+
+static json_t *report(struct sk_edge_hub *hub) {
+    return json_pack("{s:s,s:{s:s},s:I,s:{s:i,s:s},s:o}", "schemaVersion", "1.0", "version", "version", SK_VERSION,
+                     "lastDesiredVersion", (json_int_t)hub->desired_version, "lastDesiredStatus", "code", hub->deployment_code,
+                     "description", hub->deployment_text, "clients", clients(hub));
+}
+
+static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+    (void)version;
+    struct sk_edge_hub *hub = arg;
+    if (hub->closing || (status == SK_OK && code < 400)) return;
+    SK_WARN("edge-hub", "the report was not taken (%s, %u): %.*s", sk_status_text(status), code, SK_ARG(body));
+    json_decref(hub->reported); /* say everything again next time */
+    hub->reported = NULL;
+}
+
+static void on_timer(struct sk_timer *timer) {
+    struct sk_edge_hub *hub = SK_CONTAINER(timer, struct sk_edge_hub, report_timer);
+    if (!hub->counts.upstream_connected || hub->deployment_code == 0) return; /* the next connect or deployment comes here again */
+    json_t *now = report(hub), *patch;
+    if (hub->reported) {
+        patch = sk_json_diff(hub->reported, now);
+    } else {
+        /* First report since the start: whatever was there of clients is old. */
+        patch = json_deep_copy(now);
+        sk_device_client_report(hub->self->client, SK_SPAN("{\"clients\":null}"), on_reported, hub);
+    }
+    if (json_object_size(patch)) {
+        SK_CLEANUP_FREE char *text = json_dumps(patch, JSON_COMPACT);
+        sk_device_client_report(hub->self->client, sk_span_z(text), on_reported, hub);
+    }
+    json_decref(patch);
+    json_decref(hub->reported);
+    hub->reported = now;
+}
+
+void sk_edge_report_soon(struct sk_edge_hub *hub) {
+    if (!hub->closing && !sk_timer_running(&hub->report_timer))
+        sk_timer_start(hub->backend.io, &hub->report_timer, SETTLE_MS * SK_MS, on_timer);
+}

@@ -1,0 +1,300 @@
+/* The deployment's routes, and the way of a message through them. Reference: edge runtime, sections 3.3 and 5.2. */
+#include "edge/hub/hub_parts.h"
+
+#include <stdio.h>
+
+#include "expr/message_source.h"
+
+enum { ROUTES_MAX = 200, NO_PRIORITY = 10 };
+
+#define DOCUMENTS SK_SPAN("edge-hub")
+
+static void ignore(void *arg, struct sk_registry_result *result) {
+    (void)arg;
+    if (result->status && result->status != SK_CLOSED)
+        SK_ERROR("edge-hub", "the store refused a document: %s", sk_status_text(result->status));
+}
+
+static void save_document(struct sk_edge_hub *hub, struct sk_span key, const json_t *document) {
+    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    sk_registry_document_put(hub->store, DOCUMENTS, key, sk_span_z(text), ignore, NULL);
+}
+
+/* ---- endpoints: which bit of a record stands for which input; kept, as records hold bits ---- */
+
+static void save_endpoints(struct sk_edge_hub *hub) {
+    json_t *map = json_object();
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
+        if (hub->endpoints[i].name)
+            json_object_set_new(map, hub->endpoints[i].name,
+                                json_pack("{s:I,s:s,s:s}", "bit", (json_int_t)i, "module", hub->endpoints[i].module, "input",
+                                          hub->endpoints[i].input));
+    save_document(hub, SK_SPAN("endpoints"), map);
+    json_decref(map);
+}
+
+static struct sk_edge_endpoint *find_endpoint(struct sk_edge_hub *hub, struct sk_span module, struct sk_span input) {
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
+        if (hub->endpoints[i].name && sk_span_is(module, hub->endpoints[i].module) && sk_span_is(input, hub->endpoints[i].input))
+            return &hub->endpoints[i];
+    return NULL;
+}
+
+/* The endpoint of an input, opened if need be; NULL: all slots are taken, or the log refuses. */
+static struct sk_edge_endpoint *get_endpoint(struct sk_edge_hub *hub, struct sk_span module, struct sk_span input) {
+    struct sk_edge_endpoint *e = find_endpoint(hub, module, input);
+    if (e) return e;
+    for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
+        if (hub->endpoints[i].name == NULL)
+            return sk_edge_endpoint_open(hub, i, module, input) == SK_OK ? &hub->endpoints[i] : NULL;
+    return NULL;
+}
+
+/* ---- the deployment ---- */
+
+static void free_routes(struct sk_edge_route *routes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        free(routes[i].name);
+        sk_route_free(&routes[i].route);
+    }
+    free(routes);
+}
+
+/* One route: a text, or {"route", "priority", "timeToLiveSecs"}. False with a sentence in `why`. */
+static bool read_route(const char *name, const json_t *value, int64_t ttl_us, struct sk_edge_route *to, char why[256]) {
+    const json_t *text = json_is_object(value) ? json_object_get(value, "route") : value;
+    struct sk_expr_error error;
+    *to = (struct sk_edge_route){.priority = NO_PRIORITY, .ttl_us = ttl_us};
+    if (!json_is_string(text)) {
+        snprintf(why, 256, "route %.64s: must be a text, or an object with \"route\"", name);
+        return false;
+    }
+    if (json_is_object(value)) {
+        const json_t *priority = json_object_get(value, "priority"), *ttl = json_object_get(value, "timeToLiveSecs");
+        if (priority && (!json_is_integer(priority) || json_integer_value(priority) < 0 || json_integer_value(priority) > 9)) {
+            snprintf(why, 256, "route %.64s: priority must be 0 to 9", name);
+            return false;
+        }
+        if (ttl && (!json_is_integer(ttl) || json_integer_value(ttl) < 0)) {
+            snprintf(why, 256, "route %.64s: timeToLiveSecs must be a number of seconds", name);
+            return false;
+        }
+        if (priority) to->priority = (unsigned)json_integer_value(priority);
+        if (ttl && json_integer_value(ttl) > 0) to->ttl_us = json_integer_value(ttl) * 1000000;
+    }
+    if (sk_route_parse(sk_span_z(json_string_value(text)), &to->route, &error)) {
+        snprintf(why, 256, "route %.64s: line %u, column %u: %.120s", name, error.line, error.column, error.sentence);
+        return false;
+    }
+    to->name = sk_span_dup(sk_span_z(name));
+    return true;
+}
+
+static bool schema_known(const json_t *desired, char why[256]) {
+    const char *version = json_string_value(json_object_get(desired, "schemaVersion"));
+    if (version && (strcmp(version, "1.0") == 0 || strcmp(version, "1.1") == 0 || strcmp(version, "1.2") == 0 ||
+                    strcmp(version, "1.3") == 0))
+        return true;
+    snprintf(why, 256, "schemaVersion must be \"1.0\" to \"1.3\"");
+    return false;
+}
+
+/* Reads all routes, or none. */
+static bool read_routes(const json_t *desired, struct sk_edge_route **routes, size_t *count, char why[256]) {
+    const json_t *table = json_object_get(desired, "routes");
+    const json_t *storage = json_object_get(desired, "storeAndForwardConfiguration");
+    const json_t *ttl = json_object_get(storage, "timeToLiveSecs"), *value;
+    const char *name;
+    int64_t ttl_us = json_is_integer(ttl) && json_integer_value(ttl) >= 0 ? json_integer_value(ttl) * 1000000 : -1;
+    *routes = NULL;
+    *count = 0;
+    if (!schema_known(desired, why)) return false;
+    if (table && !json_is_object(table)) {
+        snprintf(why, 256, "routes must be an object");
+        return false;
+    }
+    if (json_object_size(table) > ROUTES_MAX) {
+        snprintf(why, 256, "there are more than %d routes", ROUTES_MAX);
+        return false;
+    }
+    *routes = sk_alloc((json_object_size(table) + 1) * sizeof **routes);
+    json_object_foreach((json_t *)table, name, value) {
+        if (json_is_null(value)) continue;
+        if (!read_route(name, value, ttl_us, &(*routes)[*count], why)) {
+            free_routes(*routes, *count);
+            return false;
+        }
+        ++*count;
+    }
+    return true;
+}
+
+/* Gives each route its bit; false: too many inputs. Then nothing has changed that matters: endpoints without a route stay idle. */
+static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count, char why[256]) {
+    for (size_t i = 0; i < count; i++) {
+        if (routes[i].route.sink == SK_SINK_UPSTREAM) {
+            routes[i].bit = 1ull << SK_EDGE_UPSTREAM_BIT;
+            continue;
+        }
+        struct sk_edge_endpoint *e = get_endpoint(hub, routes[i].route.module, routes[i].route.input);
+        if (e == NULL) {
+            snprintf(why, 256, "the routes name more than %d module inputs", SK_EDGE_ENDPOINTS_MAX);
+            return false;
+        }
+        routes[i].bit = 1ull << e->bit;
+    }
+    return true;
+}
+
+/* Closes the endpoints that no route names any more; what waited for them is given up, as in Azure's edge hub. The longest time to live
+ * of an endpoint's routes counts for it. */
+static void retire_endpoints(struct sk_edge_hub *hub) {
+    for (size_t e = 0; e < SK_EDGE_ENDPOINTS_MAX; e++) {
+        struct sk_edge_endpoint *endpoint = &hub->endpoints[e];
+        bool used = false;
+        for (size_t i = 0; i < hub->route_count; i++) {
+            if (hub->routes[i].bit != 1ull << e) continue;
+            int64_t ttl = hub->routes[i].ttl_us;
+            if (!used || ttl < 0 || (endpoint->ttl_us >= 0 && ttl > endpoint->ttl_us)) endpoint->ttl_us = ttl;
+            used = true;
+        }
+        if (endpoint->name && !used) sk_edge_endpoint_close(endpoint, true);
+    }
+    hub->upstream_ttl_us = -1;
+    bool first = true;
+    for (size_t i = 0; i < hub->route_count; i++) {
+        if (hub->routes[i].bit != 1ull << SK_EDGE_UPSTREAM_BIT) continue;
+        int64_t ttl = hub->routes[i].ttl_us;
+        if (first || ttl < 0 || (hub->upstream_ttl_us >= 0 && ttl > hub->upstream_ttl_us)) hub->upstream_ttl_us = ttl;
+        first = false;
+    }
+}
+
+void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version, bool save) {
+    struct sk_edge_route *routes;
+    size_t count;
+    char why[256] = "";
+    hub->desired_version = version;
+    if (json_object_size(desired) == 0) {
+        hub->deployment_code = 417;
+        snprintf(hub->deployment_text, sizeof hub->deployment_text, "the desired properties of $edgeHub are empty");
+    } else if (!read_routes(desired, &routes, &count, why)) {
+        hub->deployment_code = 400;
+        snprintf(hub->deployment_text, sizeof hub->deployment_text, "%s", why);
+    } else if (!bind_routes(hub, routes, count, why)) {
+        free_routes(routes, count);
+        hub->deployment_code = 400;
+        snprintf(hub->deployment_text, sizeof hub->deployment_text, "%s", why);
+    } else {
+        free_routes(hub->routes, hub->route_count);
+        hub->routes = routes;
+        hub->route_count = count;
+        hub->deployment_code = 200;
+        hub->deployment_text[0] = 0;
+        retire_endpoints(hub);
+        if (save) {
+            json_t *document = json_pack("{s:O,s:I}", "desired", desired, "version", (json_int_t)version);
+            save_endpoints(hub);
+            save_document(hub, SK_SPAN("deployment"), document);
+            json_decref(document);
+        }
+        SK_INFO("edge-hub", "deployment version %llu: %zu routes", (unsigned long long)version, count);
+    }
+    if (hub->deployment_code != 200)
+        SK_WARN("edge-hub", "deployment version %llu refused, the old routes stay: %s", (unsigned long long)version,
+                hub->deployment_text);
+    sk_edge_report_soon(hub);
+}
+
+/* ---- the start: endpoints before routes, both before anybody connects ---- */
+
+static void deployment_loaded(void *arg, struct sk_registry_result *result) {
+    struct sk_edge_hub *hub = arg;
+    hub->loading--;
+    if (result->status || hub->closing) return;
+    json_t *document = json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL);
+    uint64_t version = (uint64_t)json_integer_value(json_object_get(document, "version"));
+    sk_edge_deployment_set(hub, json_object_get(document, "desired"), version, false);
+    json_decref(document);
+}
+
+static void endpoints_loaded(void *arg, struct sk_registry_result *result) {
+    struct sk_edge_hub *hub = arg;
+    if (hub->closing) return;
+    if (result->status == SK_OK) {
+        json_t *map = json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL), *value;
+        const char *name;
+        json_object_foreach(map, name, value) {
+            const char *module = json_string_value(json_object_get(value, "module"));
+            const char *input = json_string_value(json_object_get(value, "input"));
+            json_int_t bit = json_integer_value(json_object_get(value, "bit"));
+            if (module && input && bit >= 0 && bit < SK_EDGE_ENDPOINTS_MAX)
+                sk_edge_endpoint_open(hub, (unsigned)bit, sk_span_z(module), sk_span_z(input));
+        }
+        json_decref(map);
+    }
+    sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("deployment"), deployment_loaded, hub);
+}
+
+void sk_edge_routing_load(struct sk_edge_hub *hub) {
+    hub->loading++;
+    hub->upstream_ttl_us = -1;
+    sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("endpoints"), endpoints_loaded, hub);
+}
+
+void sk_edge_routing_free(struct sk_edge_hub *hub) {
+    free_routes(hub->routes, hub->route_count);
+    hub->routes = NULL;
+    hub->route_count = 0;
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) sk_edge_endpoint_close(&hub->endpoints[i], false);
+}
+
+/* ---- ingest ---- */
+
+/* "/messages/", "/messages/modules/<m>/" or "/messages/modules/<m>/outputs/<o>/" */
+static struct sk_span source_path(struct sk_edge_hub *hub, const struct sk_message *message) {
+    struct sk_span output = message->system[SK_SYS_OUTPUT];
+    if (message->source == SK_SOURCE_TWIN_CHANGES) return SK_SPAN("/twinChangeNotifications/");
+    if (message->module.n == 0) return SK_SPAN("/messages/");
+    if (output.n)
+        return sk_arena_print(&hub->arena, "/messages/modules/%.*s/outputs/%.*s/", SK_ARG(message->module), SK_ARG(output));
+    return sk_arena_print(&hub->arena, "/messages/modules/%.*s/", SK_ARG(message->module));
+}
+
+static uint64_t route(struct sk_edge_hub *hub, const struct sk_message *message) {
+    struct sk_expr_source source = sk_expr_source_of(message);
+    sk_arena_reset(&hub->arena);
+    struct sk_span path = source_path(hub, message);
+    uint64_t bits = 0;
+    for (size_t i = 0; i < hub->route_count; i++)
+        if (!(bits & hub->routes[i].bit) && sk_route_matches(&hub->routes[i].route, path, &source, &hub->arena))
+            bits |= hub->routes[i].bit;
+    return bits;
+}
+
+static void appended(void *arg, enum sk_status status, uint64_t sequence) {
+    (void)sequence;
+    struct sk_request *request = arg;
+    if (status)
+        sk_request_refuse(request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
+    else
+        sk_request_answer(request);
+}
+
+void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request) {
+    const struct sk_message *message = request->message;
+    uint64_t bits = route(hub, message);
+    if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
+        hub->counts.dropped_total++;
+        sk_request_answer(request);
+        return;
+    }
+    hub->scratch.n = 0;
+    sk_message_encode_head(&hub->scratch, message);
+    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
+    enum sk_status status = sk_log_append(hub->log, parts, 2, bits, appended, request);
+    if (status)
+        sk_request_refuse(request, sk_fault_of_status(status), NULL);
+    else
+        hub->counts.received_total++;
+}

@@ -1,0 +1,274 @@
+/* The identity scope: who may connect here. Read from the cloud page by page, kept in the store, used without the cloud.
+ * Reference: edge runtime, section 5.4. */
+#include <stdio.h>
+
+#include "edge/hub/hub_parts.h"
+
+enum { REFRESH_S = 300, RETRY_S = 10, ASK_AGAIN_S = 2, PAGE = 100, BATCH = 200 };
+
+#define DOCUMENTS SK_SPAN("scope")
+
+static void run(struct sk_edge_hub *hub);
+
+static void put_key(struct sk_buffer *to, struct sk_span device, struct sk_span module) {
+    sk_buffer_append(to, device);
+    if (module.n) {
+        sk_buffer_byte(to, '/');
+        sk_buffer_append(to, module);
+    }
+}
+
+struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module) {
+    struct sk_buffer key = {0};
+    put_key(&key, device, module);
+    struct sk_edge_identity *identity = sk_map_get(&hub->identities, sk_buffer_span(&key));
+    sk_buffer_free(&key);
+    return identity;
+}
+
+struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module) {
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
+    if (identity) return identity;
+    struct sk_buffer key = {0};
+    put_key(&key, device, module);
+    identity = SK_NEW(struct sk_edge_identity);
+    identity->hub = hub;
+    identity->key = sk_span_dup(sk_buffer_span(&key));
+    sk_list_init(&identity->tokens);
+    sk_identity_set(&identity->identity.device_id, device);
+    sk_identity_set(&identity->identity.module_id, module);
+    sk_map_put(&hub->identities, sk_span_z(identity->key), identity);
+    sk_buffer_free(&key);
+    return identity;
+}
+
+static void free_identity(struct sk_edge_identity *identity) {
+    sk_map_remove(&identity->hub->identities, sk_span_z(identity->key));
+    sk_edge_upstream_drop(identity);
+    sk_edge_twin_free(identity);
+    sk_identity_free(&identity->identity);
+    free(identity->key);
+    free(identity);
+}
+
+static void ignore(void *arg, struct sk_registry_result *result) {
+    (void)arg;
+    (void)result;
+}
+
+/* Takes one entry of a scope answer or of the store. */
+static struct sk_edge_identity *take(struct sk_edge_hub *hub, const json_t *entry) {
+    struct sk_span device = sk_span_z(json_string_value(json_object_get(entry, "deviceId")));
+    struct sk_span module = sk_span_z(json_string_value(json_object_get(entry, "moduleId")));
+    struct sk_identity read;
+    char error[SK_MODEL_ERROR_MAX];
+    if (device.n == 0 || sk_identity_from_json(entry, device, module, &read, error)) return NULL;
+    sk_identity_set(&read.generation_id, sk_span_z(json_string_value(json_object_get(entry, "generationId"))));
+    struct sk_edge_identity *identity = sk_edge_identity_add(hub, device, module);
+    bool now_disabled = read.disabled && !identity->identity.disabled;
+    sk_identity_free(&identity->identity);
+    identity->identity = sk_identity_move(&read);
+    identity->known = true;
+    if (now_disabled) sk_sessions_drop(&hub->backend, device, module, SK_FAULT_DEVICE_DISABLED);
+    return identity;
+}
+
+/* ---- the store ---- */
+
+static void load_page(struct sk_edge_hub *hub, struct sk_span after);
+
+static void loaded(void *arg, struct sk_registry_result *result) {
+    struct sk_edge_hub *hub = arg;
+    hub->loading--;
+    for (size_t i = 0; i < result->document_count && !hub->closing; i++) {
+        json_t *entry = json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
+        take(hub, entry);
+        json_decref(entry);
+    }
+    if (hub->closing) return;
+    if (result->document_count == BATCH)
+        load_page(hub, result->documents[BATCH - 1].key);
+    else
+        sk_edge_twins_load(hub); /* they belong to identities */
+}
+
+static void load_page(struct sk_edge_hub *hub, struct sk_span after) {
+    hub->loading++;
+    sk_registry_document_list(hub->store, DOCUMENTS, after, BATCH, loaded, hub);
+}
+
+void sk_edge_scope_load(struct sk_edge_hub *hub) {
+    load_page(hub, SK_NONE);
+}
+
+/* ---- the cloud ---- */
+
+static void on_timer(struct sk_timer *timer) {
+    run(SK_CONTAINER(timer, struct sk_edge_hub, scope_timer));
+}
+
+static void end_refresh(struct sk_edge_hub *hub, bool complete) {
+    struct sk_edge_identity *identity;
+    hub->scope_running = false;
+    free(hub->scope_continuation);
+    hub->scope_continuation = NULL;
+    for (size_t i = 0; complete && (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
+        if (identity->refresh == hub->scope_refresh || identity == hub->self) continue;
+        SK_INFO("edge-hub", "%s is not in our scope any more", identity->key);
+        sk_sessions_drop(&hub->backend, sk_span_z(identity->identity.device_id), sk_span_z(identity->identity.module_id),
+                         SK_FAULT_DEVICE_NOT_FOUND);
+        sk_registry_document_delete(hub->store, DOCUMENTS, sk_span_z(identity->key), ignore, NULL);
+        free_identity(identity);
+        i = 0; /* the map has changed */
+    }
+    if (complete) sk_edge_report_soon(hub);
+    sk_timer_start(hub->backend.io, &hub->scope_timer, (complete ? REFRESH_S : RETRY_S) * SK_S, on_timer);
+    sk_edge_find_waiting(hub);
+}
+
+static void take_page(struct sk_edge_hub *hub, const json_t *page) {
+    static const char *const lists[] = {"devices", "modules"};
+    for (size_t l = 0; l < 2; l++) {
+        size_t i;
+        json_t *entry;
+        json_array_foreach(json_object_get(page, lists[l]), i, entry) {
+            struct sk_edge_identity *identity = take(hub, entry);
+            if (identity == NULL) continue;
+            SK_CLEANUP_FREE char *text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
+            uint64_t digest = sk_hash(sk_span_z(text));
+            if (identity->digest != digest)
+                sk_registry_document_put(hub->store, DOCUMENTS, sk_span_z(identity->key), sk_span_z(text), ignore, NULL);
+            identity->digest = digest;
+            identity->refresh = hub->scope_refresh;
+        }
+    }
+}
+
+static void ask(struct sk_edge_hub *hub);
+
+static void answered(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct sk_edge_hub *hub = arg;
+    hub->scope_call = NULL;
+    if (hub->closing) return;
+    if (status || answer->status != 200) {
+        SK_DEBUG("edge-hub", "the scope could not be read: %s, HTTP %u", sk_status_text(status), answer ? answer->status : 0);
+        end_refresh(hub, false);
+        return;
+    }
+    json_t *page = json_loadb(answer->body.p, answer->body.n, 0, NULL);
+    const char *link = json_string_value(json_object_get(page, "continuationLink"));
+    if (!json_is_object(page)) {
+        end_refresh(hub, false);
+        return;
+    }
+    take_page(hub, page);
+    free(hub->scope_continuation);
+    hub->scope_continuation = link ? sk_span_dup(sk_span_z(link)) : NULL;
+    json_decref(page);
+    if (hub->scope_continuation)
+        ask(hub);
+    else
+        end_refresh(hub, true);
+}
+
+static void got_token(void *arg, enum sk_status status, struct sk_span token) {
+    struct sk_edge_hub *hub = arg;
+    if (hub->closing) return;
+    if (status) {
+        end_refresh(hub, false);
+        return;
+    }
+    struct sk_buffer target = {0};
+    sk_buffer_text(&target, "/devices/");
+    sk_percent_encode(&target, sk_span_z(hub->options->device_id));
+    sk_buffer_text(&target, "/modules/%24edgeHub/devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview");
+    json_t *body = json_pack("{s:i,s:s,s:s?}", "pageSize", PAGE, "authChain", hub->options->device_id, "continuationLink",
+                             hub->scope_continuation);
+    SK_CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
+    struct sk_http_pair headers[] = {{"Authorization", token}, {"Content-Type", SK_SPAN("application/json; charset=utf-8")}};
+    hub->scope_call = sk_http_client_send(hub->https, &(struct sk_http_ask){.method = SK_HTTP_POST,
+                                                                            .target = sk_buffer_span(&target),
+                                                                            .headers = headers,
+                                                                            .header_count = 2,
+                                                                            .body = sk_span_z(text),
+                                                                            .answer_max = 4 * 1024 * 1024,
+                                                                            .done = answered,
+                                                                            .arg = hub});
+    json_decref(body);
+    sk_buffer_free(&target);
+}
+
+static void ask(struct sk_edge_hub *hub) {
+    enum { TOKEN_S = 3600 };
+    hub->options->get_token(hub->options->token_arg, sk_io_wall(hub->backend.io) / 1000000 + TOKEN_S, got_token, hub);
+}
+
+static void run(struct sk_edge_hub *hub) {
+    if (hub->scope_running) return;
+    sk_timer_stop(&hub->scope_timer);
+    hub->scope_running = true;
+    hub->scope_refresh++;
+    hub->scope_asked_ns = sk_io_now(hub->backend.io);
+    ask(hub);
+}
+
+void sk_edge_scope_start(struct sk_edge_hub *hub) {
+    run(hub);
+}
+
+bool sk_edge_scope_refresh(struct sk_edge_hub *hub) {
+    if (hub->scope_running) return true;
+    if (hub->scope_refresh && sk_io_now(hub->backend.io) - hub->scope_asked_ns < ASK_AGAIN_S * SK_S) return false;
+    run(hub);
+    return true;
+}
+
+void sk_edge_scope_free(struct sk_edge_hub *hub) {
+    struct sk_edge_identity *identity;
+    sk_timer_stop(&hub->scope_timer);
+    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL; i = 0) free_identity(identity);
+    sk_map_free(&hub->identities);
+    free(hub->scope_continuation);
+}
+
+/* ---- look-ups for the gateway ---- */
+
+/* A client that we do not know waits for the cloud's answer: it may have been created a moment ago. */
+struct waiting {
+    struct sk_list link;
+    struct sk_edge_hub *hub;
+    char *device, *module;
+    sk_identity_done *done;
+    void *arg;
+};
+
+static void answer_waiting(struct waiting *w) {
+    struct sk_edge_identity *identity = sk_edge_identity_find(w->hub, sk_span_z(w->device), sk_span_z(w->module));
+    bool known = identity && identity->known;
+    sk_list_remove(&w->link);
+    w->done(w->arg, known ? SK_OK : SK_NOT_FOUND, known ? &identity->identity : NULL);
+    free(w->device);
+    free(w->module);
+    free(w);
+}
+
+void sk_edge_find_waiting(struct sk_edge_hub *hub) {
+    while (!sk_list_empty(&hub->waiting)) answer_waiting(SK_LIST_FIRST(&hub->waiting, struct waiting, link));
+}
+
+void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module, sk_identity_done *done,
+                           void *arg) {
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
+    if (identity && identity->known) {
+        done(arg, SK_OK, &identity->identity);
+        return;
+    }
+    if (!sk_edge_scope_refresh(hub)) {
+        done(arg, SK_NOT_FOUND, NULL);
+        return;
+    }
+    struct waiting *w = SK_NEW(struct waiting);
+    *w = (struct waiting){.hub = hub, .device = sk_span_dup(device), .module = sk_span_dup(module), .done = done, .arg = arg};
+    sk_list_append(&hub->waiting, &w->link);
+}

@@ -1,0 +1,337 @@
+/* Twins at the edge: the cloud's answer when it is there, our copy when it is not; reported properties are kept until the cloud has
+ * them. Reference: edge runtime, section 5.9. */
+#include <stdio.h>
+
+#include "edge/hub/hub_parts.h"
+
+#define DOCUMENTS SK_SPAN("twin")
+
+enum { ANSWER_S = 10 /* for the cloud; then our copy answers */ };
+
+struct sk_edge_twin {
+    json_t *desired, *reported; /* without $version */
+    uint64_t desired_version, reported_version;
+    json_t *pending; /* a patch that the cloud does not have yet */
+    json_t *sending; /* the part of it that is on its way; NULL: none */
+    bool syncing;    /* a GET after a connect is under way */
+};
+
+static void ignore(void *arg, struct sk_registry_result *result) {
+    (void)arg;
+    (void)result;
+}
+
+static struct sk_edge_twin *twin_of(struct sk_edge_identity *identity) {
+    if (identity->twin) return identity->twin;
+    struct sk_edge_twin *twin = SK_NEW(struct sk_edge_twin);
+    twin->desired = json_object();
+    twin->reported = json_object();
+    twin->pending = json_object();
+    identity->twin = twin;
+    return twin;
+}
+
+void sk_edge_twin_free(struct sk_edge_identity *identity) {
+    struct sk_edge_twin *twin = identity->twin;
+    if (twin == NULL) return;
+    json_decref(twin->desired);
+    json_decref(twin->reported);
+    json_decref(twin->pending);
+    json_decref(twin->sending);
+    free(twin);
+    identity->twin = NULL;
+}
+
+/* What the cloud does not have: what is on its way and what waits behind it. */
+static json_t *unsent(const struct sk_edge_twin *twin) {
+    json_t *all = twin->sending ? json_deep_copy(twin->sending) : json_object();
+    sk_json_merge(all, twin->pending, true);
+    return all;
+}
+
+/* `done` with arg when it is durable; NULL: nobody waits. */
+static void save(struct sk_edge_identity *identity, sk_registry_done *done, void *arg) {
+    struct sk_edge_twin *twin = twin_of(identity);
+    json_t *document = json_pack("{s:O,s:O,s:I,s:I,s:o}", "desired", twin->desired, "reported", twin->reported, "desiredVersion",
+                                 (json_int_t)twin->desired_version, "reportedVersion", (json_int_t)twin->reported_version,
+                                 "pending", unsent(twin));
+    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    sk_registry_document_put(identity->hub->store, DOCUMENTS, sk_span_z(identity->key), sk_span_z(text), done ? done : ignore, arg);
+    json_decref(document);
+}
+
+static json_t *take_object(const json_t *document, const char *name) {
+    json_t *value = json_object_get(document, name);
+    return json_is_object(value) ? json_deep_copy(value) : json_object();
+}
+
+static void fill(struct sk_edge_twin *twin, const json_t *document) {
+    json_decref(twin->desired);
+    json_decref(twin->reported);
+    json_decref(twin->pending);
+    twin->desired = take_object(document, "desired");
+    twin->reported = take_object(document, "reported");
+    twin->pending = take_object(document, "pending");
+    twin->desired_version = (uint64_t)json_integer_value(json_object_get(document, "desiredVersion"));
+    twin->reported_version = (uint64_t)json_integer_value(json_object_get(document, "reportedVersion"));
+}
+
+static void load_page(struct sk_edge_hub *hub, struct sk_span after);
+
+enum { BATCH = 100 };
+
+static void loaded(void *arg, struct sk_registry_result *result) {
+    struct sk_edge_hub *hub = arg;
+    hub->loading--;
+    for (size_t i = 0; i < result->document_count && !hub->closing; i++) {
+        struct sk_edge_identity *identity = sk_map_get(&hub->identities, result->documents[i].key);
+        json_t *document = json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
+        if (identity && document) fill(twin_of(identity), document);
+        json_decref(document);
+    }
+    if (result->document_count == BATCH && !hub->closing) load_page(hub, result->documents[BATCH - 1].key);
+}
+
+static void load_page(struct sk_edge_hub *hub, struct sk_span after) {
+    hub->loading++;
+    sk_registry_document_list(hub->store, DOCUMENTS, after, BATCH, loaded, hub);
+}
+
+void sk_edge_twins_load(struct sk_edge_hub *hub) {
+    load_page(hub, SK_NONE);
+}
+
+/* ---- desired properties ---- */
+
+static void desired_changed(struct sk_edge_identity *identity, const json_t *patch) {
+    struct sk_edge_hub *hub = identity->hub;
+    struct sk_edge_twin *twin = identity->twin;
+    if (identity == hub->self) {
+        sk_edge_deployment_set(hub, twin->desired, twin->desired_version, true);
+        return;
+    }
+    struct sk_session *session = sk_session_find(&hub->backend, sk_span_z(identity->identity.device_id),
+                                                 sk_span_z(identity->identity.module_id));
+    if (session == NULL || !(session->subscriptions & SK_SUB_DESIRED)) return;
+    json_t *body = json_deep_copy(patch);
+    json_object_set_new(body, "$version", json_integer((json_int_t)twin->desired_version));
+    SK_CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
+    session->head->deliver_desired(session, sk_span_z(text), twin->desired_version);
+    json_decref(body);
+}
+
+/* Takes the cloud's whole twin; tells the client what has changed since our copy. */
+static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
+    struct sk_edge_twin *twin = twin_of(identity);
+    json_t *document = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+    json_t *desired = take_object(document, "desired"), *reported = take_object(document, "reported");
+    uint64_t desired_version = (uint64_t)json_integer_value(json_object_get(desired, "$version"));
+    uint64_t reported_version = (uint64_t)json_integer_value(json_object_get(reported, "$version"));
+    json_object_del(desired, "$version");
+    json_object_del(reported, "$version");
+    json_t *patch = sk_json_diff(twin->desired, desired), *ours = unsent(twin);
+    bool changed = twin->desired_version != desired_version || json_object_size(patch) > 0;
+    sk_json_merge(reported, ours, false); /* what we have promised to report counts already */
+    json_decref(twin->desired);
+    json_decref(twin->reported);
+    twin->desired = desired;
+    twin->reported = reported;
+    twin->desired_version = desired_version;
+    twin->reported_version = reported_version;
+    json_decref(ours);
+    json_decref(document);
+    save(identity, NULL, NULL);
+    if (changed) desired_changed(identity, patch);
+    json_decref(patch);
+}
+
+/* ---- reported properties ---- */
+
+static void send_pending(struct sk_edge_identity *identity);
+
+static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+    struct sk_edge_identity *identity = arg;
+    struct sk_edge_twin *twin = identity->twin;
+    if (twin == NULL || twin->sending == NULL) return; /* being freed */
+    if (status || code >= 500 || code == 429) {
+        json_t *again = twin->sending;
+        sk_json_merge(again, twin->pending, true);
+        json_decref(twin->pending);
+        twin->pending = again;
+        twin->sending = NULL; /* goes out with the next connect or report */
+        return;
+    }
+    if (code >= 400)
+        SK_ERROR("edge-hub", "%s: the cloud refused reported properties: %.*s", identity->key, SK_ARG(body));
+    else if (version)
+        twin->reported_version = version;
+    json_decref(twin->sending);
+    twin->sending = NULL;
+    save(identity, NULL, NULL);
+    send_pending(identity);
+}
+
+static void send_pending(struct sk_edge_identity *identity) {
+    struct sk_edge_twin *twin = identity->twin;
+    if (!identity->connected || twin == NULL || twin->sending || json_object_size(twin->pending) == 0) return;
+    twin->sending = twin->pending;
+    twin->pending = json_object();
+    SK_CLEANUP_FREE char *text = json_dumps(twin->sending, JSON_COMPACT);
+    sk_device_client_report(identity->client, sk_span_z(text), on_reported, identity);
+}
+
+struct report_call {
+    struct sk_edge_hub *hub;
+    struct sk_request *request;
+    uint64_t version;
+};
+
+static void report_saved(void *arg, struct sk_registry_result *result) {
+    struct report_call call = *(struct report_call *)arg;
+    free(arg);
+    if (result->status) {
+        sk_request_refuse(call.request, sk_fault_of_status(result->status), NULL);
+        return;
+    }
+    struct sk_edge_identity *identity = sk_edge_identity_find(call.hub, call.request->device, call.request->module);
+    call.request->done(call.request, &(struct sk_answer){.version = call.version});
+    if (identity) send_pending(identity);
+}
+
+void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request) {
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, request->device, request->module);
+    char error[SK_MODEL_ERROR_MAX];
+    if (identity == NULL) {
+        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
+        return;
+    }
+    if (sk_twin_check(SK_TWIN_REPORTED, request->body, error)) {
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "%s", error);
+        return;
+    }
+    struct sk_edge_twin *twin = twin_of(identity);
+    json_t *next = json_deep_copy(twin->reported);
+    sk_json_merge(next, request->body, false);
+    if (sk_twin_size(next) > SK_TWIN_SECTION_MAX) {
+        json_decref(next);
+        sk_request_refuse(request, SK_FAULT_TWIN_TOO_LARGE, "'Properties.Reported' size should be less than 32768 bytes.");
+        return;
+    }
+    json_decref(twin->reported);
+    twin->reported = next;
+    twin->reported_version++;
+    sk_json_merge(twin->pending, request->body, true);
+    struct report_call *call = SK_NEW(struct report_call);
+    *call = (struct report_call){hub, request, twin->reported_version};
+    save(identity, report_saved, call);
+}
+
+/* ---- GET ---- */
+
+struct get_call {
+    struct sk_edge_hub *hub;
+    struct sk_request *request; /* NULL: answered */
+    char *key;
+    struct sk_timer timer;
+};
+
+static void answer_from_copy(struct get_call *call) {
+    struct sk_edge_identity *identity = sk_map_get(&call->hub->identities, sk_span_z(call->key));
+    struct sk_request *request = call->request;
+    call->request = NULL;
+    sk_timer_stop(&call->timer);
+    if (identity == NULL) {
+        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
+        return;
+    }
+    struct sk_edge_twin *twin = twin_of(identity);
+    json_t *desired = json_copy(twin->desired), *reported = json_copy(twin->reported);
+    json_object_set_new(desired, "$version", json_integer((json_int_t)(twin->desired_version ? twin->desired_version : 1)));
+    json_object_set_new(reported, "$version", json_integer((json_int_t)(twin->reported_version ? twin->reported_version : 1)));
+    json_t *document = json_pack("{s:o,s:o}", "desired", desired, "reported", reported);
+    request->done(request, &(struct sk_answer){.document = document});
+    json_decref(document);
+}
+
+static void too_slow(struct sk_timer *timer) {
+    answer_from_copy(SK_CONTAINER(timer, struct get_call, timer));
+}
+
+static void on_got(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+    (void)version;
+    struct get_call *call = arg;
+    struct sk_edge_identity *identity = sk_map_get(&call->hub->identities, sk_span_z(call->key));
+    if (identity && !call->hub->closing && status == SK_OK && code == 200) take_twin(identity, body);
+    if (call->request) answer_from_copy(call);
+    free(call->key);
+    free(call);
+}
+
+void sk_edge_twin_get(struct sk_edge_hub *hub, struct sk_request *request) {
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, request->device, request->module);
+    if (identity == NULL) {
+        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
+        return;
+    }
+    struct get_call *call = SK_NEW(struct get_call);
+    *call = (struct get_call){.hub = hub, .request = request, .key = sk_span_dup(sk_span_z(identity->key))};
+    if (!hub->counts.upstream_connected) {
+        answer_from_copy(call);
+        free(call->key);
+        free(call);
+        return;
+    }
+    sk_timer_start(hub->backend.io, &call->timer, ANSWER_S * SK_S, too_slow);
+    sk_device_client_get_twin(sk_edge_upstream_client(identity), on_got, call);
+}
+
+/* ---- the cloud's news ---- */
+
+struct sync_call {
+    struct sk_edge_hub *hub;
+    char *key;
+};
+
+static void on_synced(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+    (void)version;
+    struct sync_call call = *(struct sync_call *)arg;
+    free(arg);
+    struct sk_edge_identity *identity = sk_map_get(&call.hub->identities, sk_span_z(call.key));
+    free(call.key);
+    if (identity == NULL || identity->twin == NULL || call.hub->closing) return;
+    identity->twin->syncing = false;
+    if (status == SK_OK && code == 200) take_twin(identity, body);
+}
+
+static void sync(struct sk_edge_identity *identity) {
+    struct sk_edge_twin *twin = twin_of(identity);
+    if (twin->syncing || identity->client == NULL) return;
+    twin->syncing = true;
+    struct sync_call *call = SK_NEW(struct sync_call);
+    *call = (struct sync_call){identity->hub, sk_span_dup(sk_span_z(identity->key))};
+    sk_device_client_get_twin(identity->client, on_synced, call);
+}
+
+void sk_edge_twin_connected(struct sk_edge_identity *identity) {
+    struct sk_session *session = sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
+                                                 sk_span_z(identity->identity.module_id));
+    bool listens = session && session->subscriptions & SK_SUB_DESIRED;
+    if (identity == identity->hub->self || listens) sync(identity);
+    send_pending(identity);
+}
+
+void sk_edge_twin_desired(struct sk_edge_identity *identity, struct sk_span patch, uint64_t version) {
+    struct sk_edge_twin *twin = twin_of(identity);
+    json_t *change = json_loadb(patch.p ? patch.p : "", patch.n, 0, NULL);
+    if (!json_is_object(change) || version != twin->desired_version + 1) {
+        json_decref(change);
+        sync(identity); /* something was missed: get the whole */
+        return;
+    }
+    json_object_del(change, "$version");
+    sk_json_merge(twin->desired, change, false);
+    twin->desired_version = version;
+    save(identity, NULL, NULL);
+    desired_changed(identity, change);
+    json_decref(change);
+}
