@@ -73,19 +73,25 @@ static enum sk_status begin_segment(struct sk_log *log) {
         return status;
     }
     segment->has_writer = true;
+    log->tail_was_found = false;
     sk_log_add_segment(log, segment);
     return SK_OK;
 }
 
+/* Takes what a failed write may have left behind the last durable record off the disk. */
+static enum sk_status cut_back(struct sk_log *log) {
+    const struct sk_segment *active = sk_log_active(log);
+    enum sk_status status = log->cut_needed ? sk_file_truncate(active->file, active->end) : SK_OK;
+    if (status == SK_OK) log->cut_needed = false;
+    return status;
+}
+
 static enum sk_status prepare_segment(struct sk_log *log) {
-    struct sk_segment *active = sk_log_active(log);
-    if (log->cut_needed) {
-        enum sk_status status = sk_file_truncate(active->file, active->end);
-        if (status) return status;
-        log->cut_needed = false;
-    }
-    bool empty = active && active->first == log->durable;
-    if (empty || (active && active->end < log->options.segment_bytes && !log->roll_wanted)) return SK_OK;
+    const struct sk_segment *active = sk_log_active(log);
+    enum sk_status status = cut_back(log);
+    if (status) return status;
+    bool empty = active && active->first == log->durable, wanted = log->roll_wanted || log->tail_was_found;
+    if (empty || (active && active->end < log->options.segment_bytes && !wanted)) return SK_OK;
     return begin_segment(log);
 }
 
@@ -152,6 +158,7 @@ static void batch_durable(struct sk_log *log) {
 
 static void batch_failed(struct sk_log *log) {
     log->cut_needed = sk_log_active(log) != NULL;
+    cut_back(log); /* at once: should the process die, the next one would find the records; if it fails, before the next write */
     renumber(&log->gathering, log->durable);
 }
 
@@ -339,6 +346,7 @@ void sk_log_close_step(struct sk_log *log) {
         return;
     }
     refuse_gathering(log);
+    cut_back(log);
     if (log->checkpoint_writing || log->footers) return;
     if (log->checkpoint_dirty && !log->last_checkpoint_tried) {
         log->last_checkpoint_tried = true;

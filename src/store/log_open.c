@@ -83,9 +83,10 @@ static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t
     if (status) return status;
     *cut_bytes = last->end - end;
     last->end = end;
-    /* What is cut now can never be taken for records later; if the disk refuses, appending tries again. */
-    if (*cut_bytes) log->cut_needed = sk_file_truncate(last->file, end) != SK_OK;
-    return SK_OK;
+    log->tail_was_found = true;
+    /* Even without a cut: after a kill the last records may stand in the page cache only, and nobody may see or follow them before they
+     * are durable. */
+    return sk_file_truncate(last->file, end);
 }
 
 enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recovery) {

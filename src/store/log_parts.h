@@ -98,7 +98,11 @@ struct sk_log {
     bool is_writing;
     bool cut_needed;   /* a write failed: what stands behind the active segment's end must go before the next one */
     bool roll_wanted;  /* begin a segment even without records, so that retention can take the active one */
-    enum sk_status refused; /* how a batch ended that never reached the disk; told by written_task */
+    /* The active segment's records were written by a process before this one. Should a sync have failed there, the last of them (which
+     * nobody was promised) stand in the page cache and will never reach the disk, whatever is synced now: so that what comes next can
+     * not be lost with them, it goes to a segment of its own. */
+    bool tail_was_found;
+    enum sk_status refused; /* how a batch ended that never reached the disk; told by refused_task */
     struct sk_task flush_task, refused_task, close_task;
     struct sk_timer retry_timer, retention_timer;
     unsigned footers; /* being written */

@@ -43,13 +43,15 @@ static inline void log_world_on_closed(void *arg) {
 }
 
 static inline bool log_world_is_closed(void *arg) {
-    return ((struct log_world *)arg)->closed;
+    struct log_world *w = arg;
+    return w->closed || sk_sim_is_dead(w->io);
 }
 
+/* Power may go meanwhile: then closing ends in log_world_power_on. */
 static inline void log_world_close(struct log_world *w) {
     sk_log_close(w->log, log_world_on_closed, w);
     w->log = NULL;
-    if (!sk_sim_is_dead(w->io)) assert_true(sk_sim_run_until(w->sim, SK_S, log_world_is_closed, w));
+    assert_true(sk_sim_run_until(w->sim, SK_S, log_world_is_closed, w));
 }
 
 static inline void log_world_reopen(struct log_world *w) {
@@ -59,11 +61,9 @@ static inline void log_world_reopen(struct log_world *w) {
 
 /* The log is closed on the dead machine, which then comes back; nothing is opened. */
 static inline void log_world_power_on(struct log_world *w) {
-    if (w->log) sk_log_close(w->log, log_world_on_closed, w);
-    bool had_log = w->log != NULL;
-    w->log = NULL;
+    if (w->log) log_world_close(w);
     w->io = sk_sim_power_on(w->io);
-    if (had_log) assert_true(w->closed);
+    assert_true(w->closed);
 }
 
 static inline void log_world_free(struct log_world *w) {

@@ -1,0 +1,108 @@
+/* Story: power is lost at each durable write of the log in turn, with each kind of loss, over many seeds. What was acknowledged is there
+ * afterwards, in order, with nothing that was never appended; a cursor is never ahead of its commits; and the log goes on from there. */
+#include "support/log_world.h"
+
+enum { SEEDS = 200, BATCHES = 10 };
+
+struct story {
+    struct log_world w;
+    struct sk_cursor *cursor;
+    uint64_t committed;      /* the last commit */
+    uint64_t committed_long; /* the last one that had 200 ms to reach the disk */
+};
+
+static void consume(struct story *story) {
+    struct sk_record record;
+    uint64_t count = sk_sim_chance(story->w.sim, 4);
+    for (uint64_t i = 0; i < count && sk_cursor_next(story->cursor, &record) == SK_OK; i++) {
+        assert_int_equal(log_world_number(&record), record.sequence);
+        sk_cursor_commit(story->cursor, record.sequence + 1);
+        story->committed = record.sequence + 1;
+    }
+}
+
+static void live(struct story *story) {
+    struct log_world *w = &story->w;
+    for (int batch = 0; batch < BATCHES && !sk_sim_is_dead(w->io); batch++) {
+        uint64_t records = 1 + sk_sim_chance(w->sim, 4);
+        for (uint64_t i = 0; i < records; i++)
+            assert_int_equal(log_world_append_sized(w, 1, sk_sim_chance(w->sim, 700)), SK_OK);
+        /* Sometimes the next batch gathers while this one flies. */
+        if (sk_sim_chance(w->sim, 3)) sk_sim_run(w->sim, sk_sim_chance(w->sim, 2) ? 200 * SK_MS : 200000);
+        consume(story);
+        if (sk_sim_chance(w->sim, 3) == 0) {
+            uint64_t before = story->committed;
+            sk_sim_run(w->sim, 250 * SK_MS);
+            if (!sk_sim_is_dead(w->io)) story->committed_long = before;
+        }
+    }
+    sk_sim_run(w->sim, SK_S);
+}
+
+/* Reads the whole log: texts 1 … k under the sequences 1 … k. */
+static void check(struct story *story) {
+    struct log_world *w = &story->w;
+    struct sk_cursor *all;
+    struct sk_record record;
+    assert_int_equal(sk_cursor_open(w->log, NULL, UINT64_MAX, 0, NULL, NULL, &all), SK_OK);
+    uint64_t count = 0;
+    enum sk_status status;
+    while ((status = sk_cursor_next(all, &record)) == SK_OK) {
+        assert_int_equal(record.sequence, ++count);
+        assert_int_equal(log_world_number(&record), count);
+        for (size_t i = sk_span_find(record.body, ':') + 1; i < record.body.n; i++) assert_int_equal(record.body.p[i], '.');
+    }
+    assert_int_equal(status, SK_AGAIN);
+    assert_int_equal(sk_cursor_lost(all), 0);
+    assert_int_equal(count, w->recovery.records);
+    assert_in_range(count, w->acknowledged, w->appended);
+    sk_cursor_close(all);
+    w->appended = w->last_told = w->acknowledged = count;
+}
+
+static void open_story(struct story *story) {
+    struct log_world *w = &story->w;
+    assert_int_equal(log_world_open(w), SK_OK);
+    check(story);
+    assert_int_equal(sk_cursor_open(w->log, "consumer", 1, 0, NULL, NULL, &story->cursor), SK_OK);
+    uint64_t position = sk_cursor_position(story->cursor);
+    assert_in_range(position, story->committed_long, story->committed);
+    story->committed = story->committed_long = position;
+}
+
+/* True when the power went in time. */
+static bool run(uint64_t seed, uint64_t cut, enum sk_sim_loss loss) {
+    struct story story = {.committed = 1, .committed_long = 0};
+    log_world_new(&story.w, seed);
+    story.w.options.segment_bytes = 2500;
+    open_story(&story);
+    sk_sim_power_cut_after(story.w.io, cut, loss);
+    live(&story);
+    bool dead = sk_sim_is_dead(story.w.io);
+    if (dead) {
+        log_world_power_on(&story.w);
+        open_story(&story);
+        live(&story);
+    }
+    log_world_close(&story.w);
+    open_story(&story);
+    log_world_free(&story.w);
+    return dead;
+}
+
+static void power_loss_at_every_write_loses_nothing_acknowledged(void **state) {
+    (void)state;
+    unsigned cuts = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        for (unsigned loss = SK_SIM_LOSE_ALL; loss <= SK_SIM_LOSE_RANDOM; loss++)
+            for (uint64_t cut = 0; run(seed, cut, (enum sk_sim_loss)loss); cut++) cuts++;
+    }
+    print_message("%u seeds, %u power cuts\n", SEEDS, cuts);
+    assert_true(cuts > SEEDS * 3 * 5);
+}
+
+int main(void) {
+    sk_note_level_parse("error");
+    const struct CMUnitTest tests[] = {cmocka_unit_test(power_loss_at_every_write_loses_nothing_acknowledged)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
