@@ -1,0 +1,223 @@
+#include "edge/hub/role.h"
+
+#include <stdio.h>
+
+#include "client/http_server.h"
+#include "client/workload.h"
+
+enum { RETRY_S = 1 };
+
+struct sk_edge_hub_role {
+    struct sk_io *io;
+    const struct sk_edge_hub_role_options *options;
+    struct sk_edge_hub_options hub_options;
+    struct sk_workload *workload;
+    struct sk_tls *server_tls, *upstream_tls;
+    struct sk_edge_hub *hub;
+    struct sk_gateway *gateway;
+    struct sk_http_service metrics;
+    struct sk_http_listener *metrics_listener;
+    struct sk_timer certificate_timer;
+    bool hub_ready, listening, stopping;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+};
+
+/* ---- metrics: names of Azure's edge hub where it has them (edge reference, section 5.12) ---- */
+
+static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
+    struct sk_edge_hub_role *role = arg;
+    struct sk_edge_hub_counts counts = sk_edge_hub_counts(role->hub);
+    const struct {
+        const char *name, *type;
+        uint64_t value;
+    } rows[] = {{"edgehub_messages_received_total", "counter", counts.received_total},
+                {"edgehub_messages_sent_total{to=\"upstream\"}", "counter", counts.forwarded_total},
+                {"edgehub_messages_sent_total{to=\"modules\"}", "counter", counts.delivered_total},
+                {"edgehub_messages_dropped_total{reason=\"no_route\"}", "counter", counts.dropped_total},
+                {"edgehub_messages_dropped_total{reason=\"ttl_expiry\"}", "counter", counts.expired_total},
+                {"edgehub_queue_length{endpoint=\"upstream\"}", "gauge", counts.queue_upstream},
+                {"edgehub_connected_clients", "gauge", counts.clients},
+                {"edgehub_identities", "gauge", counts.identities},
+                {"edgehub_upstream_connected", "gauge", counts.upstream_connected}};
+    if (!sk_span_is(exchange->request->path, "/metrics")) {
+        bool ready = sk_span_is(exchange->request->path, "/health/ready") && role->listening;
+        bool live = sk_span_is(exchange->request->path, "/health/live");
+        sk_http_respond(exchange, ready || live ? 200 : 503, SK_NONE, ready || live ? SK_SPAN("fine\n") : SK_SPAN("not ready\n"));
+        return;
+    }
+    struct sk_buffer text = {0};
+    struct sk_span typed = SK_NONE;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sk_span name = sk_span_z(rows[i].name);
+        name.n = sk_span_find(name, '{');
+        if (!sk_span_eq(name, typed)) sk_buffer_print(&text, "# TYPE %.*s %s\n", SK_ARG(name), rows[i].type);
+        typed = name;
+        sk_buffer_print(&text, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
+    }
+    sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"), sk_buffer_span(&text));
+    sk_buffer_free(&text);
+}
+
+/* ---- tokens of $edgeHub ---- */
+
+struct token_call {
+    sk_edge_token_done *done;
+    void *arg;
+};
+
+static void got_token(void *arg, enum sk_status status, struct sk_span token) {
+    struct token_call call = *(struct token_call *)arg;
+    free(arg);
+    call.done(call.arg, status, token);
+}
+
+static void get_token(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg) {
+    struct sk_edge_hub_role *role = arg;
+    char resource[512];
+    struct token_call *call = SK_NEW(struct token_call);
+    *call = (struct token_call){done, done_arg};
+    snprintf(resource, sizeof resource, "%s/devices/%s/modules/$edgeHub", role->options->hub_host_name, role->options->device_id);
+    sk_workload_token(role->workload, sk_span_z(resource), expiry_s, got_token, call);
+}
+
+/* ---- listening: when there is a certificate and the store is read ---- */
+
+static void listen_when_ready(struct sk_edge_hub_role *role) {
+    if (!role->hub_ready || role->server_tls == NULL || role->listening || role->stopping) return;
+    role->listening = true;
+    for (size_t i = 0; i < role->options->listen_count; i++) {
+        const struct sk_endpoint *at = &role->options->listen[i];
+        enum sk_status status = sk_gateway_listen(role->gateway, at, role->server_tls, NULL);
+        if (status)
+            SK_ERROR("edge-hub", "cannot listen on %s:%u (%s); is another server there, or does the port need root?", at->host, at->port,
+                     sk_status_text(status));
+        else
+            SK_INFO("edge-hub", "listening on %s:%u", at->host, at->port);
+    }
+    SK_INFO("edge-hub", "ready");
+}
+
+static void hub_ready(void *arg) {
+    struct sk_edge_hub_role *role = arg;
+    role->hub_ready = true;
+    listen_when_ready(role);
+}
+
+static void ask_certificate(struct sk_timer *timer);
+
+static void got_certificate(void *arg, enum sk_status status, struct sk_span certificate, struct sk_span key, int64_t expires_us) {
+    struct sk_edge_hub_role *role = arg;
+    char reason[256] = "";
+    if (role->stopping) return;
+    struct sk_tls_options options = {.certificate_pem = certificate, .key_pem = key, .server = true};
+    if (!status)
+        status = role->server_tls ? sk_tls_reload(role->server_tls, &options, reason)
+                                  : sk_tls_new(role->io, &options, &role->server_tls, reason);
+    if (status) {
+        SK_WARN("edge-hub", "no server certificate from the daemon (%s) %s; asking again", sk_status_text(status), reason);
+        sk_timer_start(role->io, &role->certificate_timer, RETRY_S * SK_S, ask_certificate);
+        return;
+    }
+    int64_t left_us = expires_us - sk_io_wall(role->io); /* renewed at four fifths of its life, without a restart */
+    sk_timer_start(role->io, &role->certificate_timer, left_us > 60000000 ? (uint64_t)left_us / 5 * 4 * 1000 : 30 * SK_S, ask_certificate);
+    listen_when_ready(role);
+}
+
+static void ask_certificate(struct sk_timer *timer) {
+    struct sk_edge_hub_role *role = SK_CONTAINER(timer, struct sk_edge_hub_role, certificate_timer);
+    sk_workload_server_certificate(role->workload, sk_span_z(role->options->host_name), got_certificate, role);
+}
+
+/* ---- the life ---- */
+
+static void free_role(struct sk_edge_hub_role *role) {
+    void (*stopped)(void *) = role->stopped;
+    void *arg = role->stopped_arg;
+    sk_tls_free(role->server_tls);
+    sk_tls_free(role->upstream_tls);
+    free(role);
+    if (stopped) stopped(arg);
+}
+
+static void hub_closed(void *arg) {
+    free_role(arg);
+}
+
+static void gateway_closed(void *arg) {
+    struct sk_edge_hub_role *role = arg;
+    if (role->workload) sk_workload_free(role->workload);
+    role->workload = NULL;
+    if (role->hub)
+        sk_edge_hub_close(role->hub, hub_closed, role);
+    else
+        free_role(role);
+}
+
+void sk_edge_hub_role_stop(struct sk_edge_hub_role *role, void (*stopped)(void *arg), void *arg) {
+    if (role->stopping) return;
+    role->stopping = true;
+    role->stopped = stopped;
+    role->stopped_arg = arg;
+    sk_timer_stop(&role->certificate_timer);
+    sk_http_listener_close(role->metrics_listener);
+    sk_gateway_close(role->gateway, gateway_closed, role);
+}
+
+static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
+    const struct sk_edge_hub_role_options *o = role->options;
+    struct sk_buffer trust = {.limit = 1024 * 1024};
+    char why[256];
+    enum sk_status status = SK_OK;
+    if (o->upstream_trust_file && (status = sk_file_load(role->io, o->upstream_trust_file, &trust)) != SK_OK)
+        snprintf(reason, 512, "%s: cannot be read (%s)", o->upstream_trust_file, sk_status_text(status));
+    if (!status && (status = sk_tls_new(role->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, &role->upstream_tls,
+                                        why)) != SK_OK)
+        snprintf(reason, 512, "%s: %s", o->upstream_trust_file ? o->upstream_trust_file : "system certificates", why);
+    sk_buffer_free(&trust);
+    if (!status && (status = sk_workload_new(role->io,
+                                             &(struct sk_workload_options){.uri = o->workload_uri,
+                                                                           .module_id = SK_SPAN("$edgeHub"),
+                                                                           .generation_id = SK_SPAN("0") /* not looked at */},
+                                             &role->workload)) != SK_OK)
+        snprintf(reason, 512, "the workload URI %s is not unix:///path", o->workload_uri);
+    if (status) return status;
+    role->hub_options = (struct sk_edge_hub_options){.data = o->data,
+                                                     .device_id = o->device_id,
+                                                     .hub_host_name = o->hub_host_name,
+                                                     .host_name = o->host_name,
+                                                     .upstream_host = o->upstream_host,
+                                                     .upstream_mqtt_port = o->upstream_mqtt_port,
+                                                     .upstream_https_port = o->upstream_https_port,
+                                                     .upstream_tls = role->upstream_tls,
+                                                     .get_token = get_token,
+                                                     .token_arg = role,
+                                                     .ready = hub_ready,
+                                                     .ready_arg = role};
+    status = sk_edge_hub_open(role->io, &role->hub_options, &role->hub, reason);
+    if (status) return status;
+    sk_gateway_add(role->gateway, sk_edge_hub_backend(role->hub));
+    if (o->metrics) {
+        role->metrics = (struct sk_http_service){.handler = serve_metrics, .arg = role};
+        status = sk_http_listen(role->io, o->metrics, NULL, &role->metrics, &role->metrics_listener, NULL);
+        if (status)
+            snprintf(reason, 512, "cannot listen on %s:%u for metrics (%s)", o->metrics->host, o->metrics->port, sk_status_text(status));
+    }
+    return status;
+}
+
+enum sk_status sk_edge_hub_role_start(struct sk_io *io, const struct sk_edge_hub_role_options *options, struct sk_edge_hub_role **started,
+                                      char reason[512]) {
+    struct sk_edge_hub_role *role = SK_NEW(struct sk_edge_hub_role);
+    role->io = io;
+    role->options = options;
+    role->gateway = sk_gateway_new(io);
+    enum sk_status status = start(role, reason);
+    if (status) {
+        sk_edge_hub_role_stop(role, NULL, NULL);
+        return status;
+    }
+    sk_timer_start(io, &role->certificate_timer, 0, ask_certificate);
+    *started = role;
+    return SK_OK;
+}
