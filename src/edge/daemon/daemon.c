@@ -1,0 +1,280 @@
+/* The daemon role: opening, sockets, and what both APIs share. */
+#include "edge/daemon/daemon.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "edge/daemon/daemon_parts.h"
+
+enum { BODY_MAX = 256 * 1024, TRUST_MAX = 256 * 1024, SOCKET_NAME_MAX = 24, RETRY_S = 10 };
+
+/* ---- paths ---- */
+
+void sk_daemon_management_path(const char *data, char to[SK_SOCKET_PATH_MAX]) {
+    snprintf(to, SK_SOCKET_PATH_MAX, "%s/mgmt.sock", data);
+}
+
+void sk_daemon_socket_path(const char *data, struct sk_span module_id, char to[SK_SOCKET_PATH_MAX]) {
+    char name[SOCKET_NAME_MAX + 1];
+    size_t n = 0;
+    struct sk_span rest = module_id.n && module_id.p[0] == '$' ? sk_span_skip(module_id, 1) : module_id;
+    bool plain = rest.n <= SOCKET_NAME_MAX;
+    for (; n < rest.n && n < SOCKET_NAME_MAX; n++) {
+        char c = rest.p[n];
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || (c == '.' && n);
+        name[n] = fine ? c : '_';
+        plain = plain && fine;
+    }
+    name[n] = 0;
+    /* Two names that became alike are told apart by a checksum of the whole. */
+    if (plain)
+        snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/%s.sock", data, name);
+    else
+        snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/%.12s~%08x.sock", data, name, (unsigned)sk_crc32c(0, module_id));
+}
+
+/* ---- answers ---- */
+
+void daemon_answer(struct sk_http_exchange *exchange, unsigned status, json_t *body) {
+    char *text = json_dumps(body, JSON_COMPACT);
+    sk_http_respond_json(exchange, status, sk_span_z(text));
+    free(text);
+    json_decref(body);
+}
+
+void daemon_refuse(struct sk_http_exchange *exchange, unsigned status, const char *format, ...) {
+    char message[384];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    daemon_answer(exchange, status, json_pack("{s:s}", "message", message));
+}
+
+bool daemon_check_version(struct sk_http_exchange *exchange) {
+    static const char *const known[] = {"2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05", "2020-07-07", "2021-12-07", "2022-08-03"};
+    struct sk_span version = sk_http_query(exchange->request->query, "api-version");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (sk_span_is(version, known[i])) return true;
+    daemon_refuse(exchange, 400, "The query parameter api-version is missing or unknown; use 2022-08-03.");
+    return false;
+}
+
+json_t *daemon_body(struct sk_http_exchange *exchange) {
+    const struct sk_buffer *text = &exchange->request->body;
+    json_t *body = json_loadb(text->p ? text->p : "", text->n, 0, NULL);
+    if (json_is_object(body)) return body;
+    json_decref(body);
+    daemon_refuse(exchange, 400, "The body must be a JSON object.");
+    return NULL;
+}
+
+/* ---- sockets ---- */
+
+struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct sk_span module_id) {
+    SK_LIST_EACH(&daemon->sockets, node, following) {
+        struct daemon_socket *socket = SK_CONTAINER(node, struct daemon_socket, link);
+        if (sk_span_is(module_id, socket->module_id)) return socket;
+    }
+    return NULL;
+}
+
+void daemon_socket_close(struct daemon_socket *socket) {
+    if (socket->listener) sk_http_listener_close(socket->listener);
+    sk_file_remove(socket->daemon->io, socket->path);
+    sk_list_remove(&socket->link);
+    free(socket->module_id);
+    free(socket);
+}
+
+/* The file's mode already keeps others out; this holds even where somebody changed it. */
+static void *socket_opened(void *arg, struct sk_stream *stream) {
+    struct daemon_socket *socket = arg;
+    uint32_t pid, uid;
+    if (socket->uid && (!sk_stream_peer_process(stream, &pid, &uid) || (uid != socket->uid && uid != 0))) {
+        SK_WARN("daemon", "a process of another user was kept from the socket of module %s", socket->module_id);
+        sk_stream_abort(stream);
+    }
+    return NULL;
+}
+
+enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid, uint32_t gid,
+                                  struct daemon_socket **opened) {
+    struct daemon_socket *socket = daemon_socket_find(daemon, module_id);
+    if (socket && socket->uid == uid && socket->gid == gid) {
+        *opened = socket;
+        return SK_OK;
+    }
+    if (socket) daemon_socket_close(socket);
+    socket = SK_NEW(struct daemon_socket);
+    socket->daemon = daemon;
+    socket->module_id = sk_span_dup(module_id);
+    socket->uid = uid;
+    socket->gid = gid;
+    socket->service = (struct sk_http_service){.handler = workload_handle, .arg = socket, .body_max = BODY_MAX, .opened = socket_opened};
+    sk_daemon_socket_path(daemon->config->data, module_id, socket->path);
+    sk_list_append(&daemon->sockets, &socket->link);
+    sk_file_remove(daemon->io, socket->path); /* left behind by a daemon that was killed */
+    struct sk_endpoint at = {.path = socket->path, .path_mode = 0600};
+    enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &socket->service, &socket->listener, NULL);
+    if (!status && uid) status = sk_file_own(daemon->io, socket->path, uid, gid);
+    if (status) {
+        daemon_socket_close(socket);
+        return status;
+    }
+    *opened = socket;
+    return SK_OK;
+}
+
+/* ---- life ---- */
+
+/* The device's key as base64, from the configuration or from its file (which holds the bytes, as Azure's does). */
+static enum sk_status device_key(struct sk_daemon *daemon, struct sk_buffer *key, char reason[256]) {
+    const struct sk_edge_config *config = daemon->config;
+    if (config->device_key) return sk_buffer_text(key, config->device_key);
+    struct sk_buffer bytes = {.limit = 4096};
+    enum sk_status status = sk_file_load(daemon->io, config->device_key_file, &bytes);
+    if (status)
+        snprintf(reason, 256, "Cannot read the device key %.180s: %s.", config->device_key_file, sk_status_text(status));
+    else
+        sk_base64_encode(key, sk_buffer_span(&bytes));
+    sk_buffer_free(&bytes);
+    return status;
+}
+
+static enum sk_status open_tls(struct sk_daemon *daemon, char reason[256]) {
+    struct sk_buffer trust = {.limit = TRUST_MAX};
+    const char *file = daemon->config->hub_trust_file;
+    enum sk_status status = file ? sk_file_load(daemon->io, file, &trust) : SK_OK;
+    if (status)
+        snprintf(reason, 256, "Cannot read the hub's CA certificates %.180s: %s.", file, sk_status_text(status));
+    else
+        status = sk_tls_new(daemon->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, &daemon->tls, reason);
+    sk_buffer_free(&trust);
+    return status;
+}
+
+static enum sk_status open_identities(struct sk_daemon *daemon, char reason[256]) {
+    const struct sk_edge_config *config = daemon->config;
+    struct sk_buffer key = {0};
+    char file[512];
+    snprintf(file, sizeof file, "%s/identities.json", config->data);
+    enum sk_status status = device_key(daemon, &key, reason);
+    if (!status) {
+        sk_buffer_byte(&key, 0);
+        struct sk_identities_options options = {
+            .file = file,
+            .hub_host = config->hub_host,
+            .dial_host = sk_edge_config_upstream(config),
+            .dial_port = config->hub_https_port,
+            .tls = daemon->tls,
+            .device_id = config->device_id,
+            .device_key = key.p,
+            .keys = daemon->keys,
+        };
+        status = sk_identities_open(daemon->io, &options, &daemon->identities, reason);
+    }
+    if (key.p) memset(key.p, 0, key.n);
+    sk_buffer_free(&key);
+    return status;
+}
+
+static enum sk_status open_folders(struct sk_daemon *daemon, char reason[256]) {
+    char path[512];
+    const char *data = daemon->config->data;
+    /* Modules of other users must reach their sockets below, so both can be passed, not listed. */
+    snprintf(path, sizeof path, "%s/sockets", data);
+    enum sk_status status = sk_folder_make(daemon->io, data, 0711);
+    if (!status) status = sk_folder_make(daemon->io, path, 0711);
+    if (status) snprintf(reason, 256, "Cannot make the folder %.180s: %s.", path, sk_status_text(status));
+    return status;
+}
+
+static enum sk_status open_parts(struct sk_daemon *daemon, char reason[256]) {
+    const struct sk_edge_config *config = daemon->config;
+    char keys_folder[512], ca_folder[512];
+    snprintf(keys_folder, sizeof keys_folder, "%s/keys", config->data);
+    snprintf(ca_folder, sizeof ca_folder, "%s/certificates", config->data);
+    struct sk_certificates_options certificates = {
+        .folder = ca_folder,
+        .device_id = config->device_id,
+        .ca_name = config->edge_ca_name,
+        .ca_days = config->edge_ca_days,
+        .certificate_file = config->edge_ca_certificate_file,
+        .key_file = config->edge_ca_key_file,
+        .trust_file = config->trust_bundle_file,
+    };
+    enum sk_status status;
+    if ((status = open_folders(daemon, reason)) || (status = sk_keys_open(daemon->io, keys_folder, &daemon->keys, reason)) ||
+        (status = sk_certificates_open(daemon->io, &certificates, &daemon->certificates, reason)) ||
+        (status = open_tls(daemon, reason)))
+        return status;
+    return open_identities(daemon, reason);
+}
+
+static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
+    struct daemon_socket *socket;
+    char path[SK_SOCKET_PATH_MAX];
+    sk_daemon_management_path(daemon->config->data, path);
+    sk_file_remove(daemon->io, path);
+    daemon->management_service = (struct sk_http_service){.handler = management_handle, .arg = daemon, .body_max = BODY_MAX};
+    struct sk_endpoint at = {.path = path, .path_mode = 0600};
+    enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &daemon->management_service, &daemon->management, NULL);
+    if (!status) status = daemon_socket_open(daemon, SK_SPAN("$edgeAgent"), 0, 0, &socket);
+    if (!status) status = daemon_socket_open(daemon, SK_SPAN("$edgeHub"), 0, 0, &socket);
+    if (status) snprintf(reason, 256, "Cannot make the sockets below %.180s: %s.", daemon->config->data, sk_status_text(status));
+    return status;
+}
+
+static void know_system_modules(struct sk_daemon *daemon);
+
+static void retry_system_modules(struct sk_timer *timer) {
+    know_system_modules(SK_CONTAINER(timer, struct sk_daemon, retry));
+}
+
+static void system_module_known(void *arg, enum sk_status status, struct sk_span generation_id, const char *reason) {
+    struct sk_daemon *daemon = arg;
+    (void)generation_id;
+    if (status == SK_OK || status == SK_CLOSED) return;
+    SK_WARN("daemon", "%s", reason);
+    sk_timer_start(daemon->io, &daemon->retry, RETRY_S * SK_S, retry_system_modules);
+}
+
+/* Asks the hub for our own two modules; what was remembered is only compared. */
+static void know_system_modules(struct sk_daemon *daemon) {
+    static const char *const names[] = {"$edgeAgent", "$edgeHub"};
+    for (size_t i = 0; i < 2; i++)
+        sk_identities_put(daemon->identities, sk_span_z(names[i]), SK_SPAN("IotEdge"), system_module_known, daemon);
+}
+
+enum sk_status sk_daemon_start(struct sk_io *io, const struct sk_edge_config *config, struct sk_daemon **started, char reason[256]) {
+    struct sk_daemon *daemon = SK_NEW(struct sk_daemon);
+    daemon->io = io;
+    daemon->config = config;
+    sk_list_init(&daemon->sockets);
+    enum sk_status status = open_parts(daemon, reason);
+    if (!status) status = open_sockets(daemon, reason);
+    if (status) {
+        sk_daemon_stop(daemon);
+        return status;
+    }
+    know_system_modules(daemon);
+    *started = daemon;
+    return SK_OK;
+}
+
+void sk_daemon_stop(struct sk_daemon *daemon) {
+    char path[SK_SOCKET_PATH_MAX];
+    sk_timer_stop(&daemon->retry);
+    if (daemon->identities) sk_identities_close(daemon->identities); /* answers the calls that wait for the hub */
+    while (!sk_list_empty(&daemon->sockets)) daemon_socket_close(SK_LIST_FIRST(&daemon->sockets, struct daemon_socket, link));
+    if (daemon->management) {
+        sk_http_listener_close(daemon->management);
+        sk_daemon_management_path(daemon->config->data, path);
+        sk_file_remove(daemon->io, path);
+    }
+    if (daemon->tls) sk_tls_free(daemon->tls);
+    if (daemon->certificates) sk_certificates_free(daemon->certificates);
+    if (daemon->keys) sk_keys_free(daemon->keys);
+    free(daemon);
+}
