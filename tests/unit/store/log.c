@@ -349,7 +349,9 @@ static void appending_again_from_a_refusal_does_not_spin(void **state) {
     sk_sim_run(w.sim, SK_S);
     assert_in_range(w.refused, 5, 20);
     left = 0;
-    log_world_reopen(&w);
+    log_world_close(&w);
+    sk_sim_disk_fail(w.io, 0);
+    assert_int_equal(log_world_open(&w), SK_OK);
 }
 
 static void a_log_on_a_machine_without_power_is_closed_like_any_other(void **state) {
