@@ -1,0 +1,326 @@
+/* The agent's life: credentials, the twin, reconciling, reporting. */
+#include <stdio.h>
+
+#include "edge/agent/agent_parts.h"
+
+enum { TICK_S = 5, FILE_MAX = 256 * 1024 };
+static const char API_VERSION[] = "2022-08-03";
+
+static void reconcile(struct sk_agent *agent);
+
+/* ---- reporting ---- */
+
+struct sk_agent_facts agent_facts(struct sk_agent *agent) {
+    const char *failure = sk_modules_failure(agent->modules);
+    bool failed = agent->status_code == 200 && failure[0];
+    struct sk_agent_facts facts = {
+        .deployment = agent->deployed ? &agent->deployment : NULL,
+        .desired_version = agent->desired_version,
+        .status_code = failed ? 500 : agent->status_code,
+        .status_description = failed ? failure : agent->status_description,
+        .agent_started_us = agent->started_us,
+        .hub_running = true,
+        .hub_started_us = agent->started_us,
+    };
+    if (agent->options.hub_running)
+        facts.hub_running = agent->options.hub_running(agent->options.hub_arg, &facts.hub_started_us, &facts.hub_restarts);
+    return facts;
+}
+
+static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+    struct sk_agent *agent = arg;
+    (void)version;
+    json_t *sent = agent->reporting;
+    agent->reporting = NULL;
+    if (status == SK_OK && code / 100 == 2) {
+        json_decref(agent->reported);
+        agent->reported = sent;
+    } else {
+        json_decref(sent); /* the next tick tries again */
+        if (status != SK_CLOSED) SK_WARN("agent", "the hub did not take the report: %s %u %.*s", sk_status_text(status), code, SK_ARG(sk_span_first(body, 200)));
+        return;
+    }
+    if (agent->report_wanted && agent->stopped == NULL) sk_io_defer(agent->io, &agent->report_task, agent->report_task.fn);
+}
+
+/* Sends what has changed since the last report; one at a time. */
+static void report(struct sk_task *task) {
+    struct sk_agent *agent = SK_CONTAINER(task, struct sk_agent, report_task);
+    agent->report_wanted = true;
+    if (agent->reported == NULL || agent->reporting || agent->stopped || !sk_device_client_is_connected(agent->client)) return;
+    struct sk_agent_facts facts = agent_facts(agent);
+    json_t *document = sk_agent_report(&facts, agent->modules);
+    json_t *patch = sk_json_diff(agent->reported, document);
+    agent->report_wanted = false;
+    if (json_object_size(patch)) {
+        char *text = json_dumps(patch, JSON_COMPACT);
+        agent->reporting = document;
+        sk_device_client_report(agent->client, sk_span_z(text), on_reported, agent);
+        free(text);
+    } else {
+        json_decref(document);
+    }
+    json_decref(patch);
+}
+
+static void report_soon(struct sk_agent *agent) {
+    agent->report_task.fn = report;
+    sk_io_defer(agent->io, &agent->report_task, report);
+}
+
+/* ---- deployments ---- */
+
+static void deployment_path(const struct sk_agent *agent, char to[512]) {
+    snprintf(to, 512, "%s/agent/deployment.json", agent->options.data);
+}
+
+static void keep_deployment(struct sk_agent *agent, const json_t *desired) {
+    char path[512];
+    deployment_path(agent, path);
+    char *text = json_dumps(desired, JSON_INDENT(1));
+    enum sk_status status = sk_file_save(agent->io, path, sk_span_z(text), 0600);
+    free(text);
+    if (status) SK_WARN("agent", "cannot keep the deployment in %s: %s", path, sk_status_text(status));
+}
+
+/* Takes desired properties: puts them in force, or says why not. */
+static void take_desired(struct sk_agent *agent, const json_t *desired, bool keep) {
+    struct sk_deployment deployment;
+    struct sk_deployment_fault fault;
+    agent->desired_version = (uint64_t)json_integer_value(json_object_get(desired, "$version"));
+    if (sk_deployment_parse(desired, &deployment, &fault)) {
+        agent->status_code = fault.code;
+        snprintf(agent->status_description, sizeof agent->status_description, "%s", fault.description);
+        SK_WARN("agent", "deployment %llu refused: %s", (unsigned long long)agent->desired_version, fault.description);
+        report_soon(agent);
+        return;
+    }
+    sk_deployment_free(&agent->deployment);
+    agent->deployment = deployment;
+    agent->deployed = true;
+    agent->status_code = 200;
+    agent->status_description[0] = 0;
+    if (keep) keep_deployment(agent, desired);
+    SK_INFO("agent", "deployment %llu with %zu modules", (unsigned long long)agent->desired_version, deployment.module_count);
+    reconcile(agent);
+    report_soon(agent);
+}
+
+static void load_deployment(struct sk_agent *agent) {
+    char path[512];
+    struct sk_buffer text = {.limit = FILE_MAX};
+    deployment_path(agent, path);
+    enum sk_status status = sk_file_load(agent->io, path, &text);
+    json_t *desired = status ? NULL : json_loadb(text.p ? text.p : "", text.n, 0, NULL);
+    if (desired)
+        take_desired(agent, desired, false);
+    else if (status != SK_NOT_FOUND)
+        SK_WARN("agent", "cannot read the last deployment %s; waiting for the hub", path);
+    json_decref(desired);
+    sk_buffer_free(&text);
+}
+
+/* ---- reconciling ---- */
+
+static void next_tick(struct sk_agent *agent);
+
+static void reconcile(struct sk_agent *agent) {
+    if (agent->deployed && !sk_modules_busy(agent->modules)) sk_modules_reconcile(agent->modules, &agent->deployment);
+    next_tick(agent);
+}
+
+static void on_modules_changed(void *arg) {
+    struct sk_agent *agent = arg;
+    report_soon(agent);
+}
+
+/* ---- the hub ---- */
+
+static void on_token(void *arg, enum sk_status status, struct sk_span token) {
+    struct sk_agent *agent = arg;
+    if (agent->client == NULL) return;
+    sk_device_client_token(agent->client, status, token, sk_io_wall(agent->io) / 1000000 + 3600);
+}
+
+static void get_token(void *arg, struct sk_device_client *client, uint32_t token_life_s) {
+    struct sk_agent *agent = arg;
+    struct sk_buffer resource = {0};
+    (void)client;
+    sk_buffer_print(&resource, "%s/devices/%s/modules/$edgeAgent", agent->options.hub_host, agent->options.device_id);
+    sk_workload_token(agent->workload, sk_buffer_span(&resource), sk_io_wall(agent->io) / 1000000 + token_life_s, on_token, agent);
+    sk_buffer_free(&resource);
+}
+
+static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+    struct sk_agent *agent = arg;
+    (void)version;
+    if (status || code != 200) {
+        if (status != SK_CLOSED) SK_WARN("agent", "the twin could not be read: %s %u", sk_status_text(status), code);
+        return;
+    }
+    json_t *twin = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+    json_t *desired = json_object_get(twin, "desired"), *reported = json_object_get(twin, "reported");
+    if (json_is_object(reported) && agent->reporting == NULL) {
+        json_decref(agent->reported);
+        agent->reported = json_deep_copy(reported);
+    }
+    uint64_t desired_version = (uint64_t)json_integer_value(json_object_get(desired, "$version"));
+    if (json_is_object(desired) && (desired_version != agent->desired_version || agent->status_code == 0)) take_desired(agent, desired, true);
+    json_decref(twin);
+    report_soon(agent);
+}
+
+static void on_connected(void *arg, bool session_present) {
+    struct sk_agent *agent = arg;
+    (void)session_present;
+    sk_device_client_get_twin(agent->client, on_twin, agent);
+}
+
+static void on_disconnected(void *arg, const struct sk_client_down *down) {
+    (void)arg;
+    SK_WARN("agent", "not connected to the hub: %s (code %u); next try in %llu s", sk_status_text(down->reason), down->connack,
+            (unsigned long long)(down->retry_ns / SK_S));
+}
+
+/* A patch and a replacement look alike on the wire, so the whole twin is read again. */
+static void on_desired(void *arg, struct sk_span patch, uint64_t version) {
+    struct sk_agent *agent = arg;
+    (void)patch;
+    (void)version;
+    sk_device_client_get_twin(agent->client, on_twin, agent);
+}
+
+static void on_method(void *arg, struct sk_span name, struct sk_span payload, struct sk_span rid) {
+    struct sk_agent *agent = arg;
+    struct sk_buffer answer = {0};
+    int status = agent_method(agent, name, payload, &answer);
+    sk_device_client_answer(agent->client, rid, status, sk_buffer_span(&answer));
+    sk_buffer_free(&answer);
+}
+
+static void connect_hub(struct sk_agent *agent) {
+    static const struct sk_device_events events = {
+        .connected = on_connected, .disconnected = on_disconnected, .desired = on_desired, .method = on_method};
+    struct sk_device_client_options options = {
+        .host = agent->options.dial_host,
+        .port = agent->options.dial_port,
+        .tls = agent->options.tls,
+        .hub_host = sk_span_z(agent->options.hub_host),
+        .device_id = sk_span_z(agent->options.device_id),
+        .module_id = SK_SPAN("$edgeAgent"),
+        .get_token = get_token,
+        .subscriptions = SK_SUB_METHODS | SK_SUB_DESIRED,
+        .events = &events,
+        .arg = agent,
+    };
+    agent->client = sk_device_client_new(agent->io, &options);
+}
+
+static void on_identity(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct sk_agent *agent = arg;
+    if (status == SK_CLOSED || agent->workload) return;
+    json_t *json = status ? NULL : json_loadb(answer->body.p ? answer->body.p : "", answer->body.n, 0, NULL);
+    const char *generation_id = json_string_value(json_object_get(json, "generationId"));
+    if (generation_id) {
+        struct sk_workload_options options = {
+            .uri = agent->options.workload_path, .module_id = SK_SPAN("$edgeAgent"), .generation_id = sk_span_z(generation_id)};
+        if (sk_workload_new(agent->io, &options, &agent->workload) == SK_OK) connect_hub(agent);
+    } else {
+        const char *message = json_string_value(json_object_get(json, "message"));
+        SK_WARN("agent", "waiting for the daemon: %s", message ? message : sk_status_text(status));
+    }
+    json_decref(json);
+}
+
+/* Our own identity; asked for until the daemon has it. */
+static void ask_identity(struct sk_agent *agent) {
+    char target[96];
+    snprintf(target, sizeof target, "/identities/%%24edgeAgent?api-version=%s", API_VERSION);
+    sk_http_client_send(agent->management, &(struct sk_http_ask){.method = SK_HTTP_PUT,
+                                                                 .target = sk_span_z(target),
+                                                                 .body = SK_SPAN("{\"managedBy\":\"IotEdge\"}"),
+                                                                 .done = on_identity,
+                                                                 .arg = agent});
+}
+
+/* ---- life ---- */
+
+static void on_tick(struct sk_timer *timer) {
+    struct sk_agent *agent = SK_CONTAINER(timer, struct sk_agent, tick);
+    if (agent->workload == NULL) ask_identity(agent);
+    report_soon(agent);
+    reconcile(agent);
+}
+
+/* Every 5 s, or when a back-off ends before. */
+static void next_tick(struct sk_agent *agent) {
+    uint64_t wait_ns = TICK_S * SK_S, now_ns = sk_io_now(agent->io), due_ns = sk_modules_due_ns(agent->modules);
+    if (due_ns < now_ns + wait_ns) wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+    sk_timer_start(agent->io, &agent->tick, wait_ns, on_tick);
+}
+
+enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *options, struct sk_agent **started, char reason[256]) {
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/agent", options->data);
+    enum sk_status status = sk_folder_make(io, folder, 0700);
+    if (status) {
+        snprintf(reason, 256, "Cannot make the folder %.180s: %s.", folder, sk_status_text(status));
+        return status;
+    }
+    struct sk_agent *agent = SK_NEW(struct sk_agent);
+    agent->io = io;
+    agent->options = *options;
+    agent->started_us = sk_io_wall(io);
+    agent->control_service = (struct sk_http_service){.handler = control_handle, .arg = agent, .body_max = 4096};
+    sk_file_remove(io, options->control_path);
+    struct sk_endpoint at = {.path = options->control_path, .path_mode = 0600};
+    status = sk_http_listen(io, &at, NULL, &agent->control_service, &agent->control, NULL);
+    if (status) {
+        snprintf(reason, 256, "Cannot listen on %.180s: %s.", options->control_path, sk_status_text(status));
+        free(agent);
+        return status;
+    }
+    sk_http_client_new(io, &(struct sk_http_client_options){.to = {.path = options->management_path}}, &agent->management);
+    agent->modules = sk_modules_new(io, &(struct sk_modules_options){
+                                            .data = options->data,
+                                            .management_path = options->management_path,
+                                            .hub_host = options->hub_host,
+                                            .device_id = options->device_id,
+                                            .gateway_host = options->gateway_host,
+                                            .gateway_port = options->gateway_port,
+                                            .parent_host = options->parent_host,
+                                            .changed = on_modules_changed,
+                                            .arg = agent,
+                                        });
+    load_deployment(agent);
+    ask_identity(agent);
+    next_tick(agent);
+    *started = agent;
+    return SK_OK;
+}
+
+static void modules_freed(void *arg) {
+    struct sk_agent *agent = arg;
+    void (*stopped)(void *) = agent->stopped;
+    void *stopped_arg = agent->stopped_arg;
+    sk_deployment_free(&agent->deployment);
+    json_decref(agent->reported);
+    json_decref(agent->reporting);
+    free(agent);
+    stopped(stopped_arg);
+}
+
+void sk_agent_stop(struct sk_agent *agent, void (*stopped)(void *arg), void *arg) {
+    agent->stopped = stopped;
+    agent->stopped_arg = arg;
+    sk_timer_stop(&agent->tick);
+    sk_io_undefer(&agent->report_task);
+    struct sk_device_client *client = agent->client;
+    agent->client = NULL; /* callbacks from here on find nothing to do */
+    if (client) sk_device_client_free(client);
+    if (agent->workload) sk_workload_free(agent->workload);
+    sk_http_client_free(agent->management);
+    sk_http_listener_close(agent->control);
+    sk_file_remove(agent->io, agent->options.control_path);
+    sk_modules_free(agent->modules, modules_freed, agent);
+}
