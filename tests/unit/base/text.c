@@ -1,0 +1,147 @@
+/* Text forms: base64, hex, percent-encoding, JSON strings, CRC-32C, comparisons. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+
+static struct sk_buffer out;
+
+static int clear(void **state) {
+    (void)state;
+    sk_buffer_free(&out);
+    out.limit = 0;
+    return 0;
+}
+
+static bool out_is(const char *text) {
+    bool same = sk_span_is(sk_buffer_span(&out), text);
+    out.n = 0;
+    return same;
+}
+
+static void base64_matches_the_vectors_of_rfc_4648(void **state) {
+    (void)state;
+    const char *vectors[][2] = {{"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
+                                {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        sk_base64_encode(&out, sk_span_z(vectors[i][0]));
+        assert_true(out_is(vectors[i][1]));
+        assert_int_equal(sk_base64_decode(&out, sk_span_z(vectors[i][1])), SK_OK);
+        assert_true(out_is(vectors[i][0]));
+    }
+    assert_int_equal(sk_base64_decode(&out, SK_SPAN("Zm9vYg")), SK_OK); /* unpadded */
+    assert_true(out_is("foob"));
+}
+
+static void base64_takes_all_bytes_and_nothing_else(void **state) {
+    (void)state;
+    char bytes[256];
+    for (int i = 0; i < 256; i++) bytes[i] = (char)i;
+    struct sk_buffer text = {0};
+    sk_base64_encode(&text, sk_span(bytes, sizeof bytes));
+    assert_int_equal(sk_base64_decode(&out, sk_buffer_span(&text)), SK_OK);
+    assert_true(sk_span_eq(sk_buffer_span(&out), sk_span(bytes, sizeof bytes)));
+    sk_buffer_free(&text);
+    const char *bad[] = {"Z", "Zg=", "Zg===", "Zm9v=", "Zm 9v", "Zm9v\n", "Zm9-", "Zm9_", "=", "Z=g=", "Zg==Zg=="};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        out.n = 0;
+        assert_int_equal(sk_base64_decode(&out, sk_span_z(bad[i])), SK_MALFORMED);
+    }
+}
+
+static void hex_goes_both_ways_and_takes_both_cases(void **state) {
+    (void)state;
+    sk_hex_encode(&out, sk_span("\x00\x7f\xff", 3));
+    assert_true(out_is("007fff"));
+    assert_int_equal(sk_hex_decode(&out, SK_SPAN("6a4B")), SK_OK);
+    assert_true(out_is("jK"));
+    assert_int_equal(sk_hex_decode(&out, SK_SPAN("abc")), SK_MALFORMED);
+    assert_int_equal(sk_hex_decode(&out, SK_SPAN("0g")), SK_MALFORMED);
+}
+
+static void percent_encoding_leaves_only_the_unreserved(void **state) {
+    (void)state;
+    sk_percent_encode(&out, SK_SPAN("a-Z_0.9~ /%\xc3\xa4+"));
+    assert_true(out_is("a-Z_0.9~%20%2F%25%C3%A4%2B"));
+}
+
+static void percent_decoding_keeps_what_is_not_an_escape(void **state) {
+    (void)state;
+    const char *vectors[][2] = {{"a%20b", "a b"}, {"%41%6a%4A", "AjJ"}, {"+", "+"},     {"100%", "100%"},
+                                {"%4", "%4"},     {"%zz", "%zz"},       {"%%41", "%A"}, {"%2541", "%41"}};
+    struct sk_arena arena = {0};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        struct sk_span text = sk_span_z(vectors[i][0]);
+        sk_percent_decode(&out, text);
+        assert_true(out_is(vectors[i][1]));
+        assert_true(sk_span_is(sk_percent_decoded(&arena, text), vectors[i][1]));
+    }
+    struct sk_span plain = SK_SPAN("plain");
+    assert_ptr_equal(sk_percent_decoded(&arena, plain).p, plain.p);
+    sk_arena_free(&arena);
+}
+
+static void json_strings_escape_what_json_demands(void **state) {
+    (void)state;
+    sk_json_string(&out, sk_span("a\"b\\c\n\x01\x1f\xc3\xa4/", 11));
+    assert_true(out_is("\"a\\\"b\\\\c\\n\\u0001\\u001f\xc3\xa4/\""));
+    sk_json_string(&out, SK_NONE);
+    assert_true(out_is("\"\""));
+}
+
+static void crc32c_matches_the_vectors_of_rfc_3720(void **state) {
+    (void)state;
+    char bytes[32] = {0};
+    assert_int_equal(sk_crc32c(0, sk_span(bytes, 32)), 0x8A9136AA);
+    memset(bytes, 0xFF, 32);
+    assert_int_equal(sk_crc32c(0, sk_span(bytes, 32)), 0x62A8AB43);
+    for (int i = 0; i < 32; i++) bytes[i] = (char)i;
+    assert_int_equal(sk_crc32c(0, sk_span(bytes, 32)), 0x46DD794E);
+    for (int i = 0; i < 32; i++) bytes[i] = (char)(31 - i);
+    assert_int_equal(sk_crc32c(0, sk_span(bytes, 32)), 0x113FDB5C);
+    assert_int_equal(sk_crc32c(0, SK_SPAN("123456789")), 0xE3069283);
+    assert_int_equal(sk_crc32c(0, SK_NONE), 0);
+}
+
+static void crc32c_can_be_continued_at_any_byte(void **state) {
+    (void)state;
+    struct sk_span text = SK_SPAN("The quick brown fox jumps over the lazy dog");
+    uint32_t whole = sk_crc32c(0, text);
+    for (size_t n = 0; n <= text.n; n++)
+        assert_int_equal(sk_crc32c(sk_crc32c(0, sk_span_first(text, n)), sk_span_skip(text, n)), whole);
+}
+
+static void equality_in_constant_time_is_equality(void **state) {
+    (void)state;
+    assert_true(sk_equal_constant_time(SK_SPAN("same"), SK_SPAN("same")));
+    assert_true(sk_equal_constant_time(SK_NONE, SK_SPAN("")));
+    assert_false(sk_equal_constant_time(SK_SPAN("same"), SK_SPAN("samf")));
+    assert_false(sk_equal_constant_time(SK_SPAN("same"), SK_SPAN("sam")));
+    assert_false(sk_equal_constant_time(SK_SPAN(""), SK_SPAN("x")));
+}
+
+static void every_status_has_a_name(void **state) {
+    (void)state;
+    for (int status = SK_OK; status >= SK_REFUSED; status--) assert_string_not_equal(sk_status_text((enum sk_status)status), "unknown");
+    assert_string_equal(sk_status_text(SK_NO_SPACE), "no-space");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_teardown(name, clear)
+    const struct CMUnitTest tests[] = {
+        TEST(base64_matches_the_vectors_of_rfc_4648),
+        TEST(base64_takes_all_bytes_and_nothing_else),
+        TEST(hex_goes_both_ways_and_takes_both_cases),
+        TEST(percent_encoding_leaves_only_the_unreserved),
+        TEST(percent_decoding_keeps_what_is_not_an_escape),
+        TEST(json_strings_escape_what_json_demands),
+        TEST(crc32c_matches_the_vectors_of_rfc_3720),
+        TEST(crc32c_can_be_continued_at_any_byte),
+        TEST(equality_in_constant_time_is_equality),
+        TEST(every_status_has_a_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
