@@ -139,10 +139,9 @@ static enum sk_status compile_steps(struct compiler *c) {
             add_step(c, (struct sk_json_step){.key = lexer->token.text});
             lexer_next(lexer);
         } else if (lexer_take_sign(lexer, "[")) {
-            double index = lexer->token.number;
-            if (lexer->token.kind != TOKEN_NUMBER || index != (double)(uint32_t)index)
-                return lexer_expected(lexer, "an index from 0 on");
-            add_step(c, (struct sk_json_step){.index = (uint32_t)index});
+            uint32_t index;
+            if (!lexer_is_whole(lexer, &index)) return lexer_expected(lexer, "an index from 0 on");
+            add_step(c, (struct sk_json_step){.index = index});
             lexer_next(lexer);
             if (!lexer_take_sign(lexer, "]")) return lexer_expected(lexer, "\"]\"");
         } else {

@@ -32,7 +32,8 @@ static void load_json(struct run *run, struct sk_span json, const struct op *op,
     struct sk_json found;
     if (json.n == 0) return;
     bool nocase = run->expr->dialect == SK_DIALECT_ROUTE; /* routing ignores case; twin queries do not */
-    if (sk_json_find(json, run->expr->steps + op->at, op->count, nocase, &found)) return;
+    const struct sk_json_step *path = op->count ? run->expr->steps + op->at : NULL;
+    if (sk_json_find(json, path, op->count, nocase, &found)) return;
     *value = (struct sk_value){.type = found.type, .truth = found.truth, .number = found.number, .text = found.raw};
     if (found.type != SK_VALUE_STRING || !found.escaped) return;
     size_t room = (found.raw.n + 15) & ~(size_t)15;

@@ -215,6 +215,13 @@ bool lexer_is_sign(const struct lexer *lexer, const char *sign) {
     return lexer->token.kind == TOKEN_SIGN && sk_span_is(lexer->token.text, sign);
 }
 
+bool lexer_is_whole(const struct lexer *lexer, uint32_t *value) {
+    double number = lexer->token.number;
+    if (lexer->token.kind != TOKEN_NUMBER || number > UINT32_MAX || number != (double)(uint32_t)number) return false;
+    *value = (uint32_t)number;
+    return true;
+}
+
 bool lexer_take_word(struct lexer *lexer, const char *word) {
     if (!lexer_is_word(lexer, word)) return false;
     lexer_next(lexer);

@@ -37,6 +37,8 @@ bool lexer_take_word(struct lexer *lexer, const char *word);
 bool lexer_take_sign(struct lexer *lexer, const char *sign);
 bool lexer_is_word(const struct lexer *lexer, const char *word);
 bool lexer_is_sign(const struct lexer *lexer, const char *sign);
+/* Whether the current token is a whole number that fits. */
+bool lexer_is_whole(const struct lexer *lexer, uint32_t *value);
 /* Behind a '.' that is the current token: reads a name, or "[[…]]" as a name, as the current token. */
 void lexer_segment(struct lexer *lexer);
 

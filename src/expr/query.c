@@ -4,10 +4,7 @@
 #include "expr/program.h"
 
 static enum sk_status parse_top(struct lexer *lexer, uint32_t *top) {
-    double number = lexer->token.number;
-    if (lexer->token.kind != TOKEN_NUMBER || number < 1 || number != (double)(uint32_t)number)
-        return lexer_expected(lexer, "a whole number from 1 on behind TOP");
-    *top = (uint32_t)number;
+    if (!lexer_is_whole(lexer, top) || *top == 0) return lexer_expected(lexer, "a whole number from 1 on behind TOP");
     lexer_next(lexer);
     return SK_OK;
 }

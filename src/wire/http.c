@@ -72,7 +72,9 @@ static int on_value_complete(llhttp_t *llhttp) {
 static int on_headers(llhttp_t *llhttp) {
     struct sk_http_parser *parser = llhttp->data;
     parser->headers_done = true;
-    if (parser->no_body) llhttp->flags |= F_SKIPBODY;
+    unsigned status = parser->request ? 200 : llhttp->status_code;
+    bool bodiless = status / 100 == 1 || status == 204 || status == 304; /* RFC 9112, 6.3: whatever their headers say */
+    if (parser->no_body || bodiless) llhttp->flags |= F_SKIPBODY;
     return HPE_PAUSED;
 }
 
@@ -169,7 +171,6 @@ static enum sk_status take_headers(struct sk_http_parser *parser, bool *has_body
     parser->upgrade = llhttp->upgrade;
     if (!parser->request) {
         parser->status = llhttp->status_code;
-        if (parser->status == 101) *has_body = false;
         return SK_OK;
     }
     parser->method = method_of(llhttp->method);
@@ -230,7 +231,7 @@ enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes,
         bool in_head = !parser->headers_done;
         enum llhttp_errno code = llhttp_execute(llhttp, at, (size_t)(end - at));
         const char *stopped = code == HPE_OK ? end : llhttp_get_error_pos(llhttp);
-        if (in_head && (code == HPE_OK || code == HPE_PAUSED) && lone_cr(parser, sk_span(at, (size_t)(stopped - at)))) {
+        if (in_head && parser->refusal == 0 && lone_cr(parser, sk_span(at, (size_t)(stopped - at)))) {
             parser->refusal = 400;
             return SK_MALFORMED;
         }

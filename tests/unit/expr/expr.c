@@ -237,6 +237,8 @@ static void errors_tell_the_place_and_the_reason(void **state) {
         {"$body.a[x]", 8, "an index"},
         {"$body.a[1.5]", 8, "an index"},
         {"$body.a[-1]", 8, "an index"},
+        {"$body.a[4294967296]", 8, "an index"},
+        {"$body.a[1e300]", 8, "an index"},
         {"$body.a[1", 9, "\"]\""},
         {"$body.[[]]", 6, "double brackets"},
         {"$ = 1", 0, "missing behind \"$\""},
