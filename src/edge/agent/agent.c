@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "edge/agent/agent_parts.h"
+#include "model/json_patch.h"
 
 enum { TICK_S = 5, FILE_MAX = 256 * 1024 };
 static const char API_VERSION[] = "2022-08-03";
@@ -163,6 +164,7 @@ static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_s
     if (json_is_object(reported) && agent->reporting == NULL) {
         json_decref(agent->reported);
         agent->reported = json_deep_copy(reported);
+        json_object_del(agent->reported, "$version");
     }
     uint64_t desired_version = (uint64_t)json_integer_value(json_object_get(desired, "$version"));
     if (json_is_object(desired) && (desired_version != agent->desired_version || agent->status_code == 0)) take_desired(agent, desired, true);

@@ -2,30 +2,6 @@
 
 #include "edge/agent/planner.h"
 
-/* ---- the patch ---- */
-
-json_t *sk_json_diff(const json_t *from, const json_t *to) {
-    const char *name;
-    json_t *value;
-    json_t *patch = json_object();
-    json_object_foreach((json_t *)from, name, value)
-        if (name[0] != '$' && json_object_get(to, name) == NULL) json_object_set_new(patch, name, json_null());
-    json_object_foreach((json_t *)to, name, value) {
-        const json_t *before = json_object_get(from, name);
-        if (before && json_equal(before, value)) continue;
-        if (!json_is_object(before) || !json_is_object(value)) {
-            json_object_set(patch, name, value);
-            continue;
-        }
-        json_t *below = sk_json_diff(before, value);
-        if (json_object_size(below)) json_object_set(patch, name, below);
-        json_decref(below);
-    }
-    return patch;
-}
-
-/* ---- the document ---- */
-
 static json_t *time_json(int64_t wall_us) {
     char text[SK_TIME_TEXT];
     if (wall_us == 0) return json_string("0001-01-01T00:00:00Z");

@@ -1,4 +1,4 @@
-/* The reported properties of `$edgeAgent` (edge reference, section 3.4), as one document and as the patch from what was reported before. */
+/* The reported properties of `$edgeAgent` (edge reference, section 3.4) as one document. */
 #ifndef SK_EDGE_AGENT_REPORT_H
 #define SK_EDGE_AGENT_REPORT_H
 
@@ -18,8 +18,5 @@ struct sk_agent_facts {
 
 /* The whole document; a new reference. `modules` may be NULL. */
 json_t *sk_agent_report(const struct sk_agent_facts *facts, struct sk_modules *modules);
-/* The merge patch that turns `from` into `to` (null deletes); a new reference, empty when they are equal. `$…` members of `from` are
- * the hub's and left alone. */
-json_t *sk_json_diff(const json_t *from, const json_t *to);
 
 #endif

@@ -1,0 +1,10 @@
+/* Reading config.toml without the C++ of the TOML parser staying in this process. */
+#ifndef SK_EDGE_LOAD_H
+#define SK_EDGE_LOAD_H
+
+#include "edge/daemon/config.h"
+
+/* Warnings go to the log. SK_NOT_FOUND and others with a sentence in `error`. */
+enum sk_status sk_edge_config_load(const char *path, struct sk_edge_config *config, char error[SK_EDGE_CONFIG_ERROR_MAX]);
+
+#endif

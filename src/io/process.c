@@ -1,0 +1,150 @@
+#include "io/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { GRACE_S = 30, RESTART_S = 1 };
+
+/* ---- a helper ---- */
+
+static void write_all(int fd, struct sk_span bytes) {
+    while (bytes.n) {
+        ssize_t n = write(fd, bytes.p, bytes.n);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) _exit(1);
+        bytes = sk_span_skip(bytes, (size_t)n);
+    }
+}
+
+enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer *out), void *arg, struct sk_buffer *out) {
+    int ends[2], how = 0;
+    if (pipe(ends)) return SK_IO;
+    fflush(NULL); /* or the child would write our output once more */
+    pid_t pid = fork();
+    if (pid < 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return SK_IO;
+    }
+    if (pid == 0) {
+        struct sk_buffer text = {0};
+        close(ends[0]);
+        enum sk_status status = work(arg, &text);
+        write_all(ends[1], sk_buffer_span(&text));
+        fflush(stderr);
+        _exit(-(int)status); /* statuses are small negative numbers */
+    }
+    close(ends[1]);
+    for (;;) {
+        char part[4096];
+        ssize_t n = read(ends[0], part, sizeof part);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        sk_buffer_append(out, sk_span(part, (size_t)n));
+    }
+    close(ends[0]);
+    while (waitpid(pid, &how, 0) < 0 && errno == EINTR) continue;
+    return WIFEXITED(how) ? (enum sk_status)-WEXITSTATUS(how) : SK_IO;
+}
+
+/* ---- roles ---- */
+
+struct sk_role_state *sk_role_states(size_t count) {
+    void *memory = mmap(NULL, count * sizeof(struct sk_role_state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int64_t now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void start_role(const struct sk_role *role, const sigset_t *before) {
+    fflush(NULL);
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != parent) _exit(1); /* it died before that took effect */
+        prctl(PR_SET_NAME, role->name);
+        sigprocmask(SIG_SETMASK, before, NULL);
+        _exit(role->run(role->arg));
+    }
+    atomic_store(&role->state->started_us, now_us());
+    atomic_store(&role->state->pid, pid < 0 ? 0 : (int)pid);
+}
+
+static void signal_roles(const struct sk_role *roles, size_t count, int signal_number) {
+    for (size_t i = 0; i < count; i++) {
+        int pid = atomic_load(&roles[i].state->pid);
+        if (pid > 0) kill(pid, signal_number);
+    }
+}
+
+/* Takes note of roles that have ended; true when one gave up. */
+static bool reap(const struct sk_role *roles, size_t count, bool stopping, int *code) {
+    bool gave_up = false;
+    int how;
+    for (pid_t pid; (pid = waitpid(-1, &how, WNOHANG)) > 0;)
+        for (size_t i = 0; i < count; i++) {
+            if (atomic_load(&roles[i].state->pid) != (int)pid) continue;
+            atomic_store(&roles[i].state->pid, 0);
+            if (stopping) continue;
+            if (WIFSIGNALED(how)) SK_WARN("edge", "the %s role was ended by signal %d", roles[i].name, WTERMSIG(how));
+            if (WIFEXITED(how)) SK_WARN("edge", "the %s role ended with code %d", roles[i].name, WEXITSTATUS(how));
+            if (!WIFEXITED(how) || WEXITSTATUS(how) != SK_ROLE_GIVE_UP) continue;
+            gave_up = true;
+            *code = 1;
+        }
+    return gave_up;
+}
+
+static bool any_runs(const struct sk_role *roles, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (atomic_load(&roles[i].state->pid)) return true;
+    return false;
+}
+
+/* Waits for one of the signals, at most `seconds`; its number or 0. */
+static int wait_signal(const sigset_t *signals, int seconds) {
+    struct timespec limit = {.tv_sec = seconds};
+    int number = sigtimedwait(signals, NULL, &limit);
+    return number < 0 ? 0 : number;
+}
+
+int sk_roles_run(const struct sk_role *roles, size_t count) {
+    sigset_t signals, before;
+    int code = 0;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, &before);
+    for (size_t i = 0; i < count; i++) start_role(&roles[i], &before);
+    for (bool stop = false; !stop;) {
+        int number = wait_signal(&signals, RESTART_S);
+        if (number == SIGHUP) signal_roles(roles, count, SIGHUP);
+        stop = number == SIGTERM || number == SIGINT || reap(roles, count, false, &code);
+        /* A second has passed since the last signal: what ended may start again. */
+        for (size_t i = 0; i < count && !stop && number == 0; i++)
+            if (atomic_load(&roles[i].state->pid) == 0) {
+                atomic_fetch_add(&roles[i].state->restarts, 1);
+                start_role(&roles[i], &before);
+            }
+    }
+    signal_roles(roles, count, SIGTERM);
+    for (int waited = 0; any_runs(roles, count); waited++) {
+        if (waited == GRACE_S) signal_roles(roles, count, SIGKILL);
+        wait_signal(&signals, 1);
+        reap(roles, count, true, &code);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return code;
+}
