@@ -3,7 +3,9 @@
 
 enum { SILENCE_MAX_S = 1767 };
 
-static bool is_query(struct sk_span segment) {
+/* Whether the query starts here: its values may hold '/', so only the first segment tells. */
+static bool is_query(struct sk_span rest) {
+    struct sk_span segment = sk_span_first(rest, sk_span_find(rest, '/'));
     if (segment.n && segment.p[0] == '?') return true;
     struct sk_span version = SK_SPAN("api-version=");
     for (size_t i = 0; i + version.n <= segment.n; i++)

@@ -163,7 +163,7 @@ static void process(struct sk_mqtt_head *m, struct sk_span bytes) {
         bytes = sk_span_skip(bytes, used);
         handle(m, &packet);
     }
-    if (m->state != MQTT_CLOSING) sk_buffer_append(&m->in, bytes);
+    if (bytes.n && m->state != MQTT_CLOSING) sk_buffer_append(&m->in, bytes);
 }
 
 /* Completes the packet whose start waits in m->in with as few bytes as it needs, so that the rest is parsed in place. */

@@ -184,3 +184,7 @@ enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config 
 uint16_t sk_hub_server_port(const struct sk_hub_server *server, size_t index) {
     return server->ports[index];
 }
+
+struct sk_hub *sk_hub_server_hub(const struct sk_hub_server *server, size_t index) {
+    return server->hubs[index];
+}

@@ -17,6 +17,8 @@ void sk_hub_server_stop(struct sk_hub_server *server, void (*stopped)(void *arg)
 /* The port that address `index` really has. */
 uint16_t sk_hub_server_port(const struct sk_hub_server *server, size_t index);
 
+struct sk_hub *sk_hub_server_hub(const struct sk_hub_server *server, size_t index);
+
 /* `skerry-hub init`: what to make where. */
 struct sk_hub_init {
     const char *folder;
