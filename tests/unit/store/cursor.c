@@ -330,6 +330,25 @@ static void segments_go_once_the_slowest_cursor_has_passed(void **state) {
     assert_in_range(sk_log_first_sequence(w.log), 36, 41);
 }
 
+static void a_commit_made_while_another_is_being_written_frees_nothing_yet(void **state) {
+    (void)state;
+    w.options.retain_until_read = true;
+    log_world_reopen(&w);
+    for (int i = 0; i < 40; i++) log_world_fill(&w, 1, 1000);
+    struct sk_cursor *cursor = open_named("c", 1, 0);
+    sk_sim_run(w.sim, SK_S);
+    sk_sim_disk_slow(w.io, 50 * SK_MS);
+    sk_cursor_commit(cursor, 10);
+    sk_sim_run(w.sim, 110 * SK_MS); /* the position 10 is on its way */
+    sk_cursor_commit(cursor, 41);
+    sk_sim_run(w.sim, 80 * SK_MS); /* it has arrived; 41 has not been sent yet */
+    assert_in_range(sk_log_first_sequence(w.log), 5, 10);
+    sk_sim_power_cut(w.io, SK_SIM_LOSE_ALL);
+    log_world_power_on(&w);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    assert_int_equal(next_number(open_named("c", 1, 0)), 10);
+}
+
 /* Changes one byte of a file. */
 static void damage(const char *path, size_t at) {
     struct sk_buffer bytes = {0};
@@ -395,6 +414,7 @@ int main(void) {
         TEST(a_reader_in_the_middle_of_a_dropped_segment_is_told),
         TEST(old_records_go_even_when_nothing_new_comes),
         TEST(segments_go_once_the_slowest_cursor_has_passed),
+        TEST(a_commit_made_while_another_is_being_written_frees_nothing_yet),
         TEST(damage_in_a_closed_segment_is_stepped_over_and_counted),
         TEST(damage_without_an_index_costs_the_rest_of_the_segment),
     };
