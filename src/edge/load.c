@@ -28,18 +28,19 @@ static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
     return status;
 }
 
-static void warn(void *arg, const char *sentence) {
+static void log_warning(void *arg, const char *sentence) {
     (void)arg;
     SK_WARN("config", "%s", sentence);
 }
 
-enum sk_status sk_edge_config_load(const char *path, struct sk_edge_config *config, char error[SK_EDGE_CONFIG_ERROR_MAX]) {
+enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_config *config, char error[SK_EDGE_CONFIG_ERROR_MAX]) {
     struct sk_buffer text = {0};
     enum sk_status status = sk_process_run(parse_file, (void *)path, &text);
     json_t *result = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
     const char *reason = json_string_value(json_object_get(result, "error"));
     if (status == SK_OK && result)
-        status = sk_edge_config_read(json_object_get(result, "document"), json_object_get(result, "lines"), path, config, warn, NULL, error);
+        status = sk_edge_config_read(json_object_get(result, "document"), json_object_get(result, "lines"), path, config, warn ? log_warning : NULL,
+                                     NULL, error);
     else {
         snprintf(error, SK_EDGE_CONFIG_ERROR_MAX, "%s", reason ? reason : "The configuration's reader ended without an answer.");
         if (status == SK_OK) status = SK_IO;

@@ -89,8 +89,9 @@ struct role {
     bool stopping;
 };
 
+/* The role has let go of everything: its loop ends by itself when the last connection has closed. */
 static void stopped(void *arg) {
-    sk_io_stop(((struct role *)arg)->io);
+    (void)arg;
 }
 
 static void on_term(void *arg) {
@@ -99,10 +100,7 @@ static void on_term(void *arg) {
     role->stopping = true;
     if (role->agent) sk_agent_stop(role->agent, stopped, role);
     if (role->hub) sk_edge_hub_role_stop(role->hub, stopped, role);
-    if (role->daemon) {
-        sk_daemon_stop(role->daemon);
-        stopped(role);
-    }
+    if (role->daemon) sk_daemon_stop(role->daemon);
 }
 
 static int run_role(struct role *role, const char *name, enum sk_status status, const char *reason) {
@@ -255,7 +253,7 @@ int main(int argc, char **argv) {
     while (command < 6 && strcmp(o.command, commands[command]) != 0) command++;
     if (command == 6) return usage("the commands are run, check, list, status, logs and restart");
     if ((command >= 4) != (o.module != NULL)) return usage(o.module ? "there is an argument too many" : "the module's name is missing");
-    if (sk_edge_config_load(o.config, &edge.config, error)) {
+    if (sk_edge_config_load(o.config, command < 2, &edge.config, error)) {
         fprintf(stderr, "skerry-edge: %s\n", error);
         return SK_EXIT_REFUSED;
     }

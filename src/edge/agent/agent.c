@@ -4,7 +4,8 @@
 #include "edge/agent/agent_parts.h"
 #include "model/json_patch.h"
 
-enum { TICK_S = 5, FILE_MAX = 256 * 1024 };
+enum { TICK_S = 5, EARLY_TICKS = 50, FILE_MAX = 256 * 1024 };
+static const uint64_t EARLY_TICK_NS = 100 * SK_MS;
 static const char API_VERSION[] = "2022-08-03";
 
 static void reconcile(struct sk_agent *agent);
@@ -220,6 +221,7 @@ static void connect_hub(struct sk_agent *agent) {
 
 static void on_identity(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
     struct sk_agent *agent = arg;
+    agent->asking_identity = false;
     if (status == SK_CLOSED || agent->workload) return;
     json_t *json = status ? NULL : json_loadb(answer->body.p ? answer->body.p : "", answer->body.n, 0, NULL);
     const char *generation_id = json_string_value(json_object_get(json, "generationId"));
@@ -229,7 +231,7 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_http_p
         if (sk_workload_new(agent->io, &options, &agent->workload) == SK_OK) connect_hub(agent);
     } else {
         const char *message = json_string_value(json_object_get(json, "message"));
-        SK_WARN("agent", "waiting for the daemon: %s", message ? message : sk_status_text(status));
+        if (agent->early_ticks >= EARLY_TICKS) SK_WARN("agent", "waiting for the daemon: %s", message ? message : sk_status_text(status));
     }
     json_decref(json);
 }
@@ -237,6 +239,8 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_http_p
 /* Our own identity; asked for until the daemon has it. */
 static void ask_identity(struct sk_agent *agent) {
     char target[96];
+    if (agent->asking_identity) return;
+    agent->asking_identity = true;
     snprintf(target, sizeof target, "/identities/%%24edgeAgent?api-version=%s", API_VERSION);
     sk_http_client_send(agent->management, &(struct sk_http_ask){.method = SK_HTTP_PUT,
                                                                  .target = sk_span_z(target),
@@ -249,14 +253,16 @@ static void ask_identity(struct sk_agent *agent) {
 
 static void on_tick(struct sk_timer *timer) {
     struct sk_agent *agent = SK_CONTAINER(timer, struct sk_agent, tick);
+    if (agent->early_ticks < EARLY_TICKS) agent->early_ticks++;
     if (agent->workload == NULL) ask_identity(agent);
     report_soon(agent);
     reconcile(agent);
 }
 
-/* Every 5 s, or when a back-off ends before. */
+/* Every 5 s, or when a back-off ends before; sooner while the daemon is still starting. */
 static void next_tick(struct sk_agent *agent) {
     uint64_t wait_ns = TICK_S * SK_S, now_ns = sk_io_now(agent->io), due_ns = sk_modules_due_ns(agent->modules);
+    if (agent->early_ticks < EARLY_TICKS) wait_ns = EARLY_TICK_NS;
     if (due_ns < now_ns + wait_ns) wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
     sk_timer_start(agent->io, &agent->tick, wait_ns, on_tick);
 }

@@ -27,6 +27,8 @@ struct sk_agent {
     json_t *reporting; /* on its way */
     bool report_wanted;
     struct sk_timer tick;
+    unsigned early_ticks; /* made so far */
+    bool asking_identity;
     struct sk_task report_task;
     void (*stopped)(void *arg);
     void *stopped_arg;

@@ -184,6 +184,7 @@ static void start_process(struct sk_modules *modules, struct module *module) {
         /* Counts as a run that failed, so the restart policy decides about the next try. */
         module->state.exit_failed = true;
         module->state.exited_ns = sk_io_now(modules->io);
+        module->exit_code = 127; /* as a shell says it */
         snprintf(module->description, sizeof module->description, "cannot start %.100s: %s", module->spec.command[0], sk_status_text(status));
         SK_WARN("agent", "module %s: %s", module->spec.name, module->description);
     } else {
