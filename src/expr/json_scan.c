@@ -38,15 +38,28 @@ static int hex4(const char *p, const char *end) {
     return value;
 }
 
-/* Characters that end a plain run in a string: quote, backslash, control characters. Eight bytes at once (bit tricks after Mycroft):
- * a byte of `x` is zero or below n exactly where the borrow of the subtraction reaches its high bit. */
-static bool plain8(const char *p) {
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "plain_run takes the lowest byte for the first character");
+
+/* How many of the next eight bytes are plain characters of a string: no quote, backslash or control character. Bit tricks after
+ * Mycroft: a byte is zero, or less than n, where the borrow of the subtraction reaches its high bit; that is exact for the lowest. */
+static unsigned plain_run(const char *p) {
     const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
     uint64_t word;
     memcpy(&word, p, 8);
     uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
     uint64_t found = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * 0x20) & ~word);
-    return (found & highs) == 0;
+    found &= highs;
+    return found ? (unsigned)__builtin_ctzll(found) / 8 : 8;
+}
+
+/* Skips plain characters; stops at one that is not, or at the end. */
+static void skip_plain(struct cursor *at) {
+    while (at->end - at->p >= 8) {
+        unsigned n = plain_run(at->p);
+        at->p += n;
+        if (n < 8) return;
+    }
+    while (at->p < at->end && *at->p != '"' && *at->p != '\\' && (unsigned char)*at->p >= 0x20) at->p++;
 }
 
 /* Reads a string from behind its opening quote. */
@@ -54,12 +67,11 @@ static enum sk_status read_string(struct cursor *at, struct sk_span *raw, bool *
     const char *from = at->p;
     *escaped = false;
     for (;;) {
-        while (at->end - at->p >= 8 && plain8(at->p)) at->p += 8;
+        skip_plain(at);
         if (at->p == at->end) return SK_MALFORMED;
         unsigned char c = (unsigned char)*at->p++;
         if (c == '"') break;
-        if (c < 0x20) return SK_MALFORMED;
-        if (c != '\\') continue;
+        if (c != '\\') return SK_MALFORMED; /* a control character */
         *escaped = true;
         if (at->p == at->end) return SK_MALFORMED;
         char kind = *at->p++;
