@@ -31,7 +31,7 @@ static bool print_event(void *arg, struct sk_span data) {
         cli_print(w->cli, event, NULL);
     } else {
         const char *module = json_string_value(json_object_get(event, "moduleId"));
-        SK_CLEANUP_FREE char *body = json_dumps(json_object_get(event, "body"), JSON_COMPACT | JSON_ENCODE_ANY);
+        SK_CLEANUP_FREE char *body = json_dumps(json_object_get(event, "body"), JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
         printf("%s  %s%s%s  %s\n", json_string_value(json_object_get(event, "enqueuedTimeUtc")),
                json_string_value(json_object_get(event, "deviceId")), module ? "/" : "", module ? module : "", body);
         if (w->properties) {

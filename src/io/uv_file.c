@@ -144,7 +144,7 @@ enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_
     uv->fd = fd;
     uv->size = (uint64_t)st.st_size;
     uv->path = sk_span_dup(sk_span_z(path));
-    uv->folder_synced = mode == SK_FILE_READ || uv->size > 0;
+    uv->folder_synced = mode == SK_FILE_READ; /* bytes may be there without a durable entry: an earlier process was killed */
     *file = &uv->file;
     return SK_OK;
 }
@@ -208,7 +208,10 @@ enum sk_status sk_uv_file_truncate(struct sk_file *file, uint64_t size) {
     struct uv_file *uv = (struct uv_file *)file;
     if (ftruncate(uv->fd, (off_t)size) || fdatasync(uv->fd)) return sk_uv_status(errno);
     uv->size = size;
-    return SK_OK;
+    if (uv->folder_synced) return SK_OK;
+    enum sk_status status = sync_folder_of(uv->path);
+    uv->folder_synced = status == SK_OK;
+    return status;
 }
 
 void sk_uv_file_close(struct sk_file *file) {

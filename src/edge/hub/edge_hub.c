@@ -189,7 +189,7 @@ void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void 
     sk_timer_stop(&hub->report_timer);
     sk_methods_free(&hub->methods);
     if (hub->https) sk_http_client_free(hub->https);
-    sk_edge_find_waiting(hub);
+    sk_edge_forget_waiting(hub);
     sk_edge_scope_free(hub); /* and with it the upstream connections */
     sk_edge_upstream_close(hub);
     sk_edge_routing_free(hub);

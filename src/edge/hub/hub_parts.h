@@ -85,6 +85,7 @@ struct sk_edge_hub {
     char *scope_continuation;
     bool scope_running;
     struct sk_list waiting; /* look-ups that wait for the scope */
+    size_t waiting_count;
     /* reporting */
     struct sk_timer report_timer;
     uint64_t desired_version;
@@ -117,12 +118,12 @@ struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct s
 struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module);
 void sk_edge_scope_load(struct sk_edge_hub *hub);
 void sk_edge_scope_start(struct sk_edge_hub *hub);
-/* Asks the cloud for the scope now; false: it was asked a moment ago. */
-bool sk_edge_scope_refresh(struct sk_edge_hub *hub);
+/* Asks the cloud for the scope now, or in a moment when it was asked just before. */
+void sk_edge_scope_refresh(struct sk_edge_hub *hub);
 /* The backend's find_identity: an unknown identity waits for a fresh scope. */
 void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module, sk_identity_done *done,
                            void *arg);
-void sk_edge_find_waiting(struct sk_edge_hub *hub);
+void sk_edge_forget_waiting(struct sk_edge_hub *hub); /* answers them all */
 void sk_edge_scope_free(struct sk_edge_hub *hub);
 
 /* routing.c */

@@ -4,7 +4,7 @@
 
 #include "edge/hub/hub_parts.h"
 
-enum { REFRESH_S = 300, RETRY_S = 10, ASK_AGAIN_S = 2, PAGE = 100, BATCH = 200 };
+enum { REFRESH_S = 300, RETRY_S = 10, ASK_AGAIN_S = 2, PAGE = 100, BATCH = 200, WAITING_MAX = 1000 };
 
 #define DOCUMENTS SK_SPAN("scope")
 
@@ -101,6 +101,66 @@ void sk_edge_scope_load(struct sk_edge_hub *hub) {
     load_page(hub, SK_NONE);
 }
 
+/* ---- look-ups for the gateway ---- */
+
+/* A client that we do not know waits for the cloud's answer to a question asked after it came: it may have been created a moment ago. */
+struct waiting {
+    struct sk_list link;
+    char *device, *module;
+    uint64_t refresh; /* the number of the first refresh that can know it */
+    sk_identity_done *done;
+    void *arg;
+};
+
+static void answer_one(struct sk_edge_hub *hub, struct waiting *w) {
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
+    bool known = identity && identity->known;
+    sk_list_remove(&w->link);
+    hub->waiting_count--;
+    w->done(w->arg, known ? SK_OK : SK_NOT_FOUND, known ? &identity->identity : NULL);
+    free(w->device);
+    free(w->module);
+    free(w);
+}
+
+/* After a refresh; `all`: also those that came while it ran. */
+static void answer_waiting(struct sk_edge_hub *hub, bool all) {
+    bool left = false;
+    SK_LIST_EACH(&hub->waiting, node, following) {
+        struct waiting *w = SK_CONTAINER(node, struct waiting, link);
+        struct sk_edge_identity *identity = sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
+        if (all || w->refresh <= hub->scope_refresh || (identity && identity->known))
+            answer_one(hub, w);
+        else
+            left = true;
+    }
+    if (left) sk_edge_scope_refresh(hub);
+}
+
+void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module, sk_identity_done *done,
+                           void *arg) {
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
+    if (identity && identity->known) {
+        done(arg, SK_OK, &identity->identity);
+        return;
+    }
+    if (hub->waiting_count == WAITING_MAX) {
+        done(arg, SK_NOT_FOUND, NULL);
+        return;
+    }
+    struct waiting *w = SK_NEW(struct waiting);
+    *w = (struct waiting){
+        .device = sk_span_dup(device), .module = sk_span_dup(module), .refresh = hub->scope_refresh + 1, .done = done, .arg = arg};
+    sk_list_append(&hub->waiting, &w->link);
+    hub->waiting_count++;
+    sk_edge_scope_refresh(hub);
+}
+
+void sk_edge_forget_waiting(struct sk_edge_hub *hub) {
+    while (!sk_list_empty(&hub->waiting)) answer_one(hub, SK_LIST_FIRST(&hub->waiting, struct waiting, link));
+}
+
 /* ---- the cloud ---- */
 
 static void on_timer(struct sk_timer *timer) {
@@ -123,7 +183,7 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
     }
     if (complete) sk_edge_report_soon(hub);
     sk_timer_start(hub->backend.io, &hub->scope_timer, (complete ? REFRESH_S : RETRY_S) * SK_S, on_timer);
-    sk_edge_find_waiting(hub);
+    answer_waiting(hub, !complete);
 }
 
 static void take_page(struct sk_edge_hub *hub, const json_t *page) {
@@ -216,11 +276,13 @@ void sk_edge_scope_start(struct sk_edge_hub *hub) {
     run(hub);
 }
 
-bool sk_edge_scope_refresh(struct sk_edge_hub *hub) {
-    if (hub->scope_running) return true;
-    if (hub->scope_refresh && sk_io_now(hub->backend.io) - hub->scope_asked_ns < ASK_AGAIN_S * SK_S) return false;
-    run(hub);
-    return true;
+void sk_edge_scope_refresh(struct sk_edge_hub *hub) {
+    uint64_t since = sk_io_now(hub->backend.io) - hub->scope_asked_ns, least = ASK_AGAIN_S * SK_S;
+    if (hub->scope_running || hub->closing) return;
+    if (hub->scope_refresh && since < least)
+        sk_timer_start(hub->backend.io, &hub->scope_timer, least - since, on_timer); /* many may ask: not more often than that */
+    else
+        run(hub);
 }
 
 void sk_edge_scope_free(struct sk_edge_hub *hub) {
@@ -229,46 +291,4 @@ void sk_edge_scope_free(struct sk_edge_hub *hub) {
     for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL; i = 0) free_identity(identity);
     sk_map_free(&hub->identities);
     free(hub->scope_continuation);
-}
-
-/* ---- look-ups for the gateway ---- */
-
-/* A client that we do not know waits for the cloud's answer: it may have been created a moment ago. */
-struct waiting {
-    struct sk_list link;
-    struct sk_edge_hub *hub;
-    char *device, *module;
-    sk_identity_done *done;
-    void *arg;
-};
-
-static void answer_waiting(struct waiting *w) {
-    struct sk_edge_identity *identity = sk_edge_identity_find(w->hub, sk_span_z(w->device), sk_span_z(w->module));
-    bool known = identity && identity->known;
-    sk_list_remove(&w->link);
-    w->done(w->arg, known ? SK_OK : SK_NOT_FOUND, known ? &identity->identity : NULL);
-    free(w->device);
-    free(w->module);
-    free(w);
-}
-
-void sk_edge_find_waiting(struct sk_edge_hub *hub) {
-    while (!sk_list_empty(&hub->waiting)) answer_waiting(SK_LIST_FIRST(&hub->waiting, struct waiting, link));
-}
-
-void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module, sk_identity_done *done,
-                           void *arg) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
-    if (identity && identity->known) {
-        done(arg, SK_OK, &identity->identity);
-        return;
-    }
-    if (!sk_edge_scope_refresh(hub)) {
-        done(arg, SK_NOT_FOUND, NULL);
-        return;
-    }
-    struct waiting *w = SK_NEW(struct waiting);
-    *w = (struct waiting){.hub = hub, .device = sk_span_dup(device), .module = sk_span_dup(module), .done = done, .arg = arg};
-    sk_list_append(&hub->waiting, &w->link);
 }
