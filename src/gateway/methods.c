@@ -42,7 +42,7 @@ static void no_answer(struct sk_timer *timer) {
     sk_request_refuse(finish(call), SK_FAULT_GATEWAY_TIMEOUT, "Timed out waiting for the response from device.");
 }
 
-static void send(struct call *call, struct sk_session *session) {
+static void deliver(struct call *call, struct sk_session *session) {
     call->sent = true;
     call->session = session;
     sk_timer_start(call->methods->backend->io, &call->timer, call->request->response_timeout_s * SK_S, no_answer);
@@ -72,7 +72,7 @@ void sk_methods_invoke(struct sk_methods *methods, struct sk_request *request) {
     sk_io_guid(methods->backend->io, call->rid);
     sk_map_put(&methods->waiting, sk_span_z(call->rid), call);
     if (online)
-        send(call, session);
+        deliver(call, session);
     else
         sk_timer_start(methods->backend->io, &call->timer, request->connect_timeout_s * SK_S, not_online);
 }
@@ -93,7 +93,7 @@ void sk_methods_online(struct sk_methods *methods, struct sk_session *session) {
     struct call *call;
     for (size_t i = 0; (call = sk_map_next(&methods->waiting, &i, NULL)) != NULL;)
         if (!call->sent && sk_session_find(methods->backend, call->request->device, call->request->module) == session)
-            send(call, session);
+            deliver(call, session);
 }
 
 void sk_methods_offline(struct sk_methods *methods, struct sk_session *session) {

@@ -111,7 +111,7 @@ static void three_days_without_the_cloud(uint64_t seed, uint64_t messages) {
 
 static void every_message_arrives_once_in_order_after_three_days_without_the_cloud(void **state) {
     (void)state;
-    uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 300);
+    uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 150);
     for (uint64_t seed = 1; seed <= seeds; seed++) three_days_without_the_cloud(seed, messages);
 }
 

@@ -1,7 +1,7 @@
 /* The edge's certificates: its CA (given, or made for a quick start) and what the CA issues to modules.
  *
  * A quick-start CA is renewed when 80 % of its life is over, at the next certificate it shall issue; the one before stays in the trust
- * bundle. Keys are EC P-256 (docs/decisions/0020-edge-certificates.md). */
+ * bundle. Keys are EC P-256 (docs/decisions/0007-edge-certificates.md). */
 #ifndef SK_EDGE_DAEMON_CERTIFICATES_H
 #define SK_EDGE_DAEMON_CERTIFICATES_H
 
