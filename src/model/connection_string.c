@@ -32,7 +32,7 @@ static enum sk_status read_part(struct sk_span part, struct sk_connection_string
     /* A part that is no `name=value` may be half a key: it is not shown. */
     if (equals == part.n)
         return refuse(error, "A part of the connection string has no '=': write Name=Value;Name=Value.");
-    struct sk_span name = sk_span_first(part, equals), value = sk_span_skip(part, equals + 1);
+    struct sk_span name = sk_span_trim(sk_span_first(part, equals)), value = sk_span_trim(sk_span_skip(part, equals + 1));
     if (value.n == 0) return SK_OK;
     if (sk_span_is(name, "x509")) {
         parts->x509 = sk_span_eq_nocase(value, SK_SPAN("true"));
@@ -56,8 +56,11 @@ enum sk_status sk_connection_string_parse(struct sk_span text, struct sk_connect
                                           char error[SK_MODEL_ERROR_MAX]) {
     struct sk_span rest = sk_span_trim(text), part;
     memset(parts, 0, sizeof *parts);
+    for (size_t i = 0; i < rest.n; i++)
+        if ((uint8_t)rest.p[i] < 0x20 || rest.p[i] == 0x7f)
+            return refuse(error, "The connection string has a control character in it: copy it again.");
     while (sk_span_split(&rest, ';', &part)) {
-        if (part.n == 0) continue;
+        if (sk_span_trim(part).n == 0) continue;
         enum sk_status status = read_part(part, parts, error);
         if (status) return status;
     }

@@ -25,7 +25,7 @@ static void a_module_string_behind_a_gateway_is_read_and_written(void **state) {
 static void a_service_string_names_its_policy(void **state) {
     (void)state;
     struct sk_connection_string parts;
-    assert_int_equal(sk_connection_string_parse(SK_SPAN(" HostName=h;SharedAccessKeyName=iothubowner;SharedAccessKey=AAAA; \n"), &parts, error),
+    assert_int_equal(sk_connection_string_parse(SK_SPAN(" HostName=h; SharedAccessKeyName = iothubowner ;SharedAccessKey=AAAA ; \n"), &parts, error),
                      SK_OK);
     assert_true(sk_span_is(parts.shared_access_key_name, "iothubowner"));
 }
@@ -46,7 +46,7 @@ static void bad_strings_are_refused_without_showing_a_key(void **state) {
     (void)state;
     static const char *const bad[] = {
         "", "DeviceId=d", "HostName=h;secretsecret", "HostName=h;hostname=h", "HostName=h;HostName=i",
-        "HostName=h;ModuleId=m", "HostName=h;DeviceId=a b", "HostName=h;DeviceId=d;SharedAccessKey=secret*secret",
+        "HostName=h;ModuleId=m", "HostName=h\n;DeviceId=d", "HostName=h\x7f", "HostName=h;DeviceId=a b", "HostName=h;DeviceId=d;SharedAccessKey=secret*secret",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct sk_connection_string parts;

@@ -58,6 +58,30 @@ static void bad_text_is_refused_with_file_line_and_column(void **state) {
     }
 }
 
+static void what_the_parser_only_asserts_is_refused_with_its_line(void **state) {
+    (void)state;
+    assert_int_equal(parse("a = 1\n\n[!]\nb = 2\n"), SK_MALFORMED);
+    assert_string_equal(error, "c.toml:3:1: a name is expected in this line.");
+    assert_int_equal(parse("[[\x15gent.env]]"), SK_MALFORMED);
+    assert_ptr_equal(strstr(error, "c.toml:1:"), error);
+}
+
+static void other_alphabets_belong_into_quotes_and_comments(void **state) {
+    (void)state;
+    assert_int_equal(parse("\xef\xbb\xbf" "a = 'ü' # ü\nb = \"\\\"ü\"\n\"ü\" = 1\nc = \"\"\"\nü\"\"\"\"\nd = '''ü\\'''\n"), SK_OK);
+    assert_string_equal(json_string_value(json_object_get(document, "b")), "\"ü");
+    assert_string_equal(json_string_value(json_object_get(document, "c")), "ü\"");
+    release();
+    assert_int_equal(parse("x = 1ab\"ü\""), SK_MALFORMED);
+    assert_int_equal(parse("\"a\".\"b\"={c=[\"d\",\"e\"]}\r\n\"f\"=1"), SK_OK);
+    release();
+    static const char *const bad[] = {"x = 1\naü = 1", "x = 1\na\xef\xbb\xbb = 1", "x = 'ü' # ü\na\xe2\x80\x83= 1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(parse(bad[i]), SK_MALFORMED);
+        assert_ptr_equal(strstr(error, "c.toml:2:"), error);
+    }
+}
+
 static void an_empty_file_is_an_empty_table(void **state) {
     (void)state;
     assert_int_equal(sk_toml_parse(SK_NONE, "c.toml", &document, &lines, error), SK_OK);
@@ -70,6 +94,8 @@ int main(void) {
         cmocka_unit_test(every_kind_of_value_has_a_json_form),
         cmocka_unit_test(a_key_path_has_a_line),
         cmocka_unit_test(bad_text_is_refused_with_file_line_and_column),
+        cmocka_unit_test(what_the_parser_only_asserts_is_refused_with_its_line),
+        cmocka_unit_test(other_alphabets_belong_into_quotes_and_comments),
         cmocka_unit_test(an_empty_file_is_an_empty_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
