@@ -343,6 +343,10 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     struct sk_credentials credentials = {
         .token = sk_http_header(http, "Authorization"),
         .resource = sk_arena_print(&exchange->arena, "%.*s%.*s", SK_ARG(backend->host_name), SK_ARG(http->path))};
+    if (r->request.op == SK_OP_TELEMETRY) { /* as this identity, whoever signed: it must exist and be enabled */
+        credentials.device = r->request.device;
+        credentials.module = r->request.module;
+    }
     struct sk_span caller = sk_http_header(http, "x-ms-edge-moduleId"); /* "device/module": a module's call through an edge hub */
     if (caller.n) {
         size_t slash = sk_span_find(caller, '/');
