@@ -1,0 +1,129 @@
+# Shared by tests/fault/*.sh: sourced with the folder of programs. A hub, an edge and a load on loopback addresses, all gone at the end.
+# Needs root: the edge dials its upstream on port 443.
+set -euo pipefail
+bin=$(cd "$1" && pwd)
+hub=127.0.0.22 edge=127.0.0.23
+hub_ready=http://$hub:9600/health/ready edge_ready=http://$edge:9600/health/ready
+dir=$(mktemp -d)
+hub_pid= edge_pid= load_pid=
+
+finish() {
+    local code=$?
+    for pid in $load_pid $edge_pid $hub_pid; do kill "$pid" 2>/dev/null || true; done
+    for pid in $load_pid $edge_pid $hub_pid; do wait "$pid" 2>/dev/null || true; done
+    if [ $code != 0 ]; then
+        for log in "$dir"/*.log; do
+            echo "--- $(basename "$log")"
+            tail -n 30 "$log"
+        done
+    fi
+    rm -rf "$dir"
+    exit $code
+}
+trap finish EXIT
+
+wait_for() { # wait_for URL
+    for _ in $(seq 400); do
+        curl -sf -o /dev/null "$1" && return
+        sleep 0.03
+    done
+    echo "$1 does not answer"
+    return 1
+}
+
+make_hub() {
+    "$bin/skerry-hub" init "$dir/hub" --hostname $hub --hub fault --listen $hub:8883 --listen $hub:443 --metrics $hub:9600 --json >"$dir/hub.json"
+    export SKERRY_CONNECTION_STRING SKERRY_CA_FILE="$dir/hub/ca.pem"
+    SKERRY_CONNECTION_STRING=$(sed 's/.*"iothubowner":"\([^"]*\)".*/\1/' "$dir/hub.json")
+}
+
+start_hub() {
+    "$bin/skerry-hub" run --config "$dir/hub/hub.toml" 2>>"$dir/hub.log" &
+    hub_pid=$!
+}
+
+make_edge() { # before its first start; the hub must run
+    "$bin/skerry" device add edge --edge >/dev/null
+    cat >"$dir/edge.toml" <<CONFIG
+hostname = "$edge"
+[provisioning]
+source = "manual"
+connection_string = "$("$bin/skerry" device connection-string edge)"
+[skerry]
+data = "$dir/edge"
+hub_trust = "$dir/hub/ca.pem"
+listen = ["$edge:8883"]
+metrics = "$edge:9600"
+CONFIG
+    cat >"$dir/modules.json" <<'MANIFEST'
+{"modulesContent": {
+  "$edgeAgent": {"properties.desired": {"schemaVersion": "1.1", "runtime": {"type": "docker", "settings": {}}, "modules": {},
+    "systemModules": {"edgeAgent": {"type": "process", "settings": {"command": ["skerry-edge"]}},
+                      "edgeHub": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["skerry-edge"]}}}}},
+  "$edgeHub": {"properties.desired": {"schemaVersion": "1.1", "routes": {"up": "FROM /messages/* INTO $upstream"}}}}}
+MANIFEST
+    "$bin/skerry" edge set-modules edge "$dir/modules.json" >/dev/null
+}
+
+start_edge() {
+    "$bin/skerry-edge" run --config "$dir/edge.toml" 2>>"$dir/edge.log" &
+    edge_pid=$!
+}
+
+# start_load CA DEVICE_ARGUMENT… -- CONNECTION_STRING_ARGUMENT…: four devices, made and put to work.
+start_load() {
+    local ca=$1 add=()
+    shift
+    while [ "$1" != -- ]; do
+        add+=("$1")
+        shift
+    done
+    shift
+    for i in 1 2 3 4; do
+        "$bin/skerry" device add "load-$i" "${add[@]}" >/dev/null
+        "$bin/skerry" device connection-string "load-$i" "$@" >>"$dir/devices"
+    done
+    touch "$dir/progress"
+    "$bin/fault-load" --devices "$dir/devices" --ca "$ca" --service "$SKERRY_CONNECTION_STRING" --hub-ca "$dir/hub/ca.pem" \
+        >"$dir/progress" 2>"$dir/load.log" &
+    load_pid=$!
+}
+
+acknowledged() {
+    tail -n 1 "$dir/progress" | sed -n 's/^acknowledged //p'
+}
+
+# under_load URL: waits until that server is ready and the load gets acknowledgements again, then for up to 600 ms more, by chance.
+under_load() {
+    local before
+    wait_for "$1"
+    before=$(acknowledged)
+    for _ in $(seq 600); do
+        if [ "$(acknowledged)" != "$before" ]; then
+            sleep "0.$(printf %03d $((RANDOM % 600)))"
+            return
+        fi
+        sleep 0.02
+    done
+    echo "no acknowledgement for 12 s"
+    return 1
+}
+
+# kill_hard PID…: dead when it returns.
+kill_hard() {
+    kill -9 "$@"
+    for pid in "$@"; do
+        wait "$pid" 2>/dev/null || true
+        while grep -q '^State:.[^ZX]' "/proc/$pid/status" 2>/dev/null; do sleep 0.01; done
+    done
+}
+
+# Ends the load and lets it count; prints its result behind KILLS.
+reckon() { # reckon KILLS
+    kill -TERM "$load_pid"
+    local code=0
+    wait "$load_pid" || code=$?
+    load_pid=
+    echo "$1: $(tail -n 1 "$dir/progress")"
+    return $code
+}
