@@ -125,7 +125,7 @@ static void answer_statistics(struct sk_hub *hub, struct sk_request *request) {
 /* A call on what does not exist is DeviceNotFound, not "not online": so look first. */
 static void target_found(void *arg, struct sk_registry_result *result) {
     struct sk_request *request = arg;
-    struct sk_hub *hub = (struct sk_hub *)(uintptr_t)request->delivery;
+    struct sk_hub *hub = request->backend_data;
     if (result->status)
         sk_hub_refuse_status(request, result);
     else
@@ -134,7 +134,7 @@ static void target_found(void *arg, struct sk_registry_result *result) {
 
 static void invoke_method(struct sk_hub *hub, struct sk_request *request) {
     hub->counts.methods_total++;
-    request->delivery = (uintptr_t)hub; /* carries the hub to the completion; methods have no delivery number */
+    request->backend_data = hub;
     sk_registry_get(hub->registry, request->device, request->module, target_found, request);
 }
 

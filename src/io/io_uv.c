@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/rand.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 
 struct mail {
@@ -294,10 +295,19 @@ static const struct sk_world world = {
     .child_forget = sk_uv_child_forget,
 };
 
+/* Each connection is a descriptor: take as many as the administrator allows, not the shell's soft default of 1024. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 struct sk_io *sk_io_uv_new(void) {
     struct sk_uv *uv = SK_NEW(struct sk_uv);
     sk_loop_init(&uv->io, &world);
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     uv_loop_init(&uv->loop);
     uv_timer_init(&uv->loop, &uv->timer);
     uv_prepare_init(&uv->loop, &uv->prepare);

@@ -22,7 +22,8 @@ static void write_all(int fd, struct sk_span bytes) {
     }
 }
 
-enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer *out), void *arg, struct sk_buffer *out) {
+enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer *out), void *arg,
+                              struct sk_buffer *out) {
     int ends[2], how = 0;
     if (pipe(ends)) return SK_IO;
     fflush(NULL); /* or the child would write our output once more */
@@ -50,13 +51,14 @@ enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer
     }
     close(ends[0]);
     while (waitpid(pid, &how, 0) < 0 && errno == EINTR) continue;
-    return WIFEXITED(how) ? (enum sk_status)-WEXITSTATUS(how) : SK_IO;
+    return WIFEXITED(how) ? (enum sk_status) - WEXITSTATUS(how) : SK_IO;
 }
 
 /* ---- roles ---- */
 
 struct sk_role_state *sk_role_states(size_t count) {
-    void *memory = mmap(NULL, count * sizeof(struct sk_role_state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, count * sizeof(struct sk_role_state), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 
@@ -96,8 +98,10 @@ static bool reap(const struct sk_role *roles, size_t count, bool stopping, int *
             if (atomic_load(&roles[i].state->pid) != (int)pid) continue;
             atomic_store(&roles[i].state->pid, 0);
             if (stopping) continue;
-            if (WIFSIGNALED(how)) SK_WARN("edge", "the %s role was ended by signal %d", roles[i].name, WTERMSIG(how));
-            if (WIFEXITED(how)) SK_WARN("edge", "the %s role ended with code %d", roles[i].name, WEXITSTATUS(how));
+            if (WIFSIGNALED(how))
+                SK_WARN("edge", "the %s role was ended by signal %d", roles[i].name, WTERMSIG(how));
+            if (WIFEXITED(how))
+                SK_WARN("edge", "the %s role ended with code %d", roles[i].name, WEXITSTATUS(how));
             if (!WIFEXITED(how) || WEXITSTATUS(how) != SK_ROLE_GIVE_UP) continue;
             gave_up = true;
             *code = 1;

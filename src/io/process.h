@@ -1,7 +1,8 @@
-/* Processes made from this one by fork: a short-lived helper, and a family of roles under a watching parent.
+/* Processes made from this one by fork: a short-lived helper, and a family of roles under a
+ * watching parent.
  *
- * For programs before they make a loop. Roles share the parent's initialised memory (libraries, tables) page by page, which is why
- * they are forked and not started. */
+ * For programs before they make a loop. Roles share the parent's initialised memory (libraries,
+ * tables) page by page, which is why they are forked and not started. */
 #ifndef SK_IO_PROCESS_H
 #define SK_IO_PROCESS_H
 
@@ -9,28 +10,32 @@
 
 #include "base/base.h"
 
-/* Runs `work(arg, out)` in a child that ends right after; what it appended to `out` is appended to ours. What the work needs of memory
- * and libraries dies with it. Returns its status; SK_IO when it was killed. */
-enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer *out), void *arg, struct sk_buffer *out);
+/* Runs `work(arg, out)` in a child that ends right after; what it appended to `out` is appended to
+ * ours. What the work needs of memory and libraries dies with it. Returns its status; SK_IO when
+ * it was killed. */
+enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer *out), void *arg,
+                              struct sk_buffer *out);
 
 /* How a role stands; lives in memory that all roles share. Written by the parent only. */
 struct sk_role_state {
-    _Atomic(int) pid;              /* 0: not running */
-    _Atomic(int64_t) started_us;   /* wall clock */
+    _Atomic(int) pid;            /* 0: not running */
+    _Atomic(int64_t) started_us; /* wall clock */
     _Atomic(unsigned) restarts;
 };
 struct sk_role {
     const char *name;
-    int (*run)(void *arg);        /* in the role's process; its result is the exit code. SIGTERM asks it to end */
+    int (*run)(
+        void *arg); /* in the role's process; its result is the exit code. SIGTERM asks it to end */
     void *arg;
-    struct sk_role_state *state;  /* from sk_role_states */
+    struct sk_role_state *state; /* from sk_role_states */
 };
 /* Memory for `count` states that forked processes share; zeroed, never freed. */
 struct sk_role_state *sk_role_states(size_t count);
 
-/* Forks the roles and watches them until SIGTERM or SIGINT; a role that ends by itself is started again after a second, one that ends with
- * SK_ROLE_GIVE_UP ends all. Then every role gets SIGTERM, and SIGKILL after 30 s. SIGHUP is passed on. Returns the exit code: 0, or
- * that of the role that gave up. */
+/* Forks the roles and watches them until SIGTERM or SIGINT; a role that ends by itself is started
+ * again after a second, one that ends with SK_ROLE_GIVE_UP ends all. Then every role gets SIGTERM,
+ * and SIGKILL after 30 s. SIGHUP is passed on. Returns the exit code: 0, or that of the role that
+ * gave up. */
 #define SK_ROLE_GIVE_UP 3
 int sk_roles_run(const struct sk_role *roles, size_t count);
 

@@ -94,6 +94,7 @@ struct sk_request {
     uint64_t version, delivery, max, start_sequence;
     int64_t start_us;
     unsigned response_timeout_s, connect_timeout_s;
+    void *backend_data; /* the backend's, while it works on the request */
     void (*done)(struct sk_request *request, const struct sk_answer *answer);
 };
 

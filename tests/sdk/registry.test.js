@@ -64,6 +64,16 @@ test('twins are read and patched; a stale etag is refused', async () => {
   assert.strictEqual(second.tags.floor, 3);
 });
 
+test("azure-iothub's Twin updates itself", async () => {
+  const device = await createDevice();
+  const twin = await body(registry.getTwin(device.deviceId));
+  await twin.update({ tags: { room: 'b' }, properties: { desired: { level: 4 } } }); // changes the object itself
+  assert.strictEqual(twin.properties.desired.level, 4);
+  await registry.updateTwin(device.deviceId, { tags: { room: 'c' } }, '*');
+  await twin.get();
+  assert.strictEqual(twin.tags.room, 'c');
+});
+
 test('a twin that breaks a rule is refused and stays as it was', async () => {
   const device = await createDevice();
   const deep = (n) => (n === 0 ? 1 : { d: deep(n - 1) });
