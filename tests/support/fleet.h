@@ -40,7 +40,9 @@ struct fleet {
 static const char fleet_hub_toml[] = "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"-\"\nkey = \"-\"\n"
                                      "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\ndata = \"/data\"\nretention = \"30d\"\n"
                                      "[[hub.policy]]\nname = \"owner\"\nkeys = [\"" FLEET_KEY "\"]\n"
-                                     "rights = [\"RegistryRead\", \"RegistryWrite\", \"ServiceConnect\", \"DeviceConnect\"]\n";
+                                     "rights = [\"RegistryRead\", \"RegistryWrite\", \"ServiceConnect\", \"DeviceConnect\"]\n"
+                                     "[[hub.policy]]\nname = \"reader\"\nkeys = [\"" FLEET_KEY "\"]\n"
+                                     "rights = [\"RegistryRead\"]\n";
 
 static inline bool fleet_idle(void *arg) {
     return ((struct fleet *)arg)->waiting == 0;
@@ -163,6 +165,16 @@ static inline bool fleet_edge_connected(void *arg) {
 
 /* ---- the world ---- */
 
+#define FLEET_SAS "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"" FLEET_KEY "\",\"secondaryKey\":\"" FLEET_KEY "\"}}"
+
+/* A device with FLEET_KEY; `more` are further members, each with a comma in front. */
+static inline void fleet_put_device(struct fleet *f, const char *device, const char *more) {
+    char path[256], body[1024];
+    snprintf(path, sizeof path, "/devices/%s", device);
+    snprintf(body, sizeof body, "{\"deviceId\":\"%s\"," FLEET_SAS "%s}", device, more);
+    fleet_put(f, path, body);
+}
+
 /* Identities with FLEET_KEY: edge1 with $edgeAgent, $edgeHub and reader; leaf1 as its child. */
 static inline void fleet_make_identities(struct fleet *f) {
     static const char sas[] = "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"" FLEET_KEY
@@ -187,9 +199,10 @@ static inline void fleet_make_identities(struct fleet *f) {
 
 #define FLEET_ROUTES_UP "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":\"FROM /messages/* INTO $upstream\"}}"
 
-static inline void fleet_new(struct fleet *f, uint64_t seed, const char *routes) {
+/* A hub without identities, and nothing else. */
+static inline void fleet_new_hub(struct fleet *f, uint64_t seed) {
     char error[SK_HUB_CONFIG_ERROR_MAX];
-    *f = (struct fleet){.routes = routes};
+    *f = (struct fleet){0};
     if (getenv("FLEET_LOG") == NULL || !sk_note_level_parse(getenv("FLEET_LOG"))) sk_note_level(SK_LEVEL_ERROR);
     f->sim = sk_sim_new(&(struct sk_sim_options){.seed = seed, .latency_jitter_ns = 2 * SK_MS});
     f->hub_io = sk_sim_node(f->sim, "hub.test");
@@ -203,6 +216,11 @@ static inline void fleet_new(struct fleet *f, uint64_t seed, const char *routes)
                                                                          .host_header = "hub.test"},
                                         &f->service),
                      SK_OK);
+}
+
+static inline void fleet_new(struct fleet *f, uint64_t seed, const char *routes) {
+    fleet_new_hub(f, seed);
+    f->routes = routes;
     fleet_make_identities(f);
     fleet_start_edge(f);
     assert_true(sk_sim_run_until(f->sim, 60 * SK_S, fleet_edge_connected, f));
