@@ -24,13 +24,18 @@ static void on_done(void *arg, enum sk_status status, const struct sk_http_parse
     sk_io_stop(request->io);
 }
 
-static void ask(struct request *request, const struct sk_http_client_options *options, enum sk_http_method method, const char *target) {
+static void ask(struct request *request, const struct sk_http_client_options *options,
+                enum sk_http_method method, const char *target) {
     struct sk_http_client *client;
     request->io = sk_io_uv_new();
     request->status = sk_http_client_new(request->io, options, &client);
     if (request->status == SK_OK) {
-        sk_http_client_send(client, &(struct sk_http_ask){
-                                        .method = method, .target = sk_span_z(target), .timeout_ms = 20000, .answer_max = 64 << 20, .done = on_done, .arg = request});
+        sk_http_client_send(client, &(struct sk_http_ask){.method = method,
+                                                          .target = sk_span_z(target),
+                                                          .timeout_ms = 20000,
+                                                          .answer_max = 64 << 20,
+                                                          .done = on_done,
+                                                          .arg = request});
         sk_io_run(request->io);
         sk_http_client_free(client);
         sk_io_run(request->io); /* till the connection has closed */
@@ -39,7 +44,8 @@ static void ask(struct request *request, const struct sk_http_client_options *op
 }
 
 /* Asks the agent; true when it answered well, else a sentence was printed. */
-static bool ask_agent(const struct sk_edge_config *config, struct request *request, enum sk_http_method method, const char *target) {
+static bool ask_agent(const struct sk_edge_config *config, struct request *request,
+                      enum sk_http_method method, const char *target) {
     char path[SK_SOCKET_PATH_MAX];
     memset(request, 0, sizeof *request);
     snprintf(path, sizeof path, "%s/%s", config->data, SK_CONTROL_SOCKET);
@@ -48,8 +54,10 @@ static bool ask_agent(const struct sk_edge_config *config, struct request *reque
     json_t *json = json_loadb(request->body.p ? request->body.p : "", request->body.n, 0, NULL);
     const char *message = json_string_value(json_object_get(json, "message"));
     if (request->status)
-        fprintf(stderr, "skerry-edge: the edge does not answer on %s (%s); is `skerry-edge run` running, and may you read the socket?\n", path,
-                sk_status_text(request->status));
+        fprintf(
+            stderr,
+            "skerry-edge: the edge does not answer on %s (%s); is `skerry-edge run` running, and may you read the socket?\n",
+            path, sk_status_text(request->status));
     else
         fprintf(stderr, "skerry-edge: %s\n", message ? message : sk_http_reason(request->http));
     json_decref(json);
@@ -81,7 +89,8 @@ static void print_modules(const json_t *modules) {
         const char *program = json_string_value(json_array_get(command, 0));
         const char *image = text_of(json_object_get(module, "settings"), "image");
         printf("%-24s %-10s %-9lld %-28s %s\n", name, text_of(module, "runtimeStatus"),
-               (long long)json_integer_value(json_object_get(module, "restartCount")), text_of(module, "statusDescription"), program ? program : image);
+               (long long)json_integer_value(json_object_get(module, "restartCount")),
+               text_of(module, "statusDescription"), program ? program : image);
     }
 }
 
@@ -94,7 +103,8 @@ int sk_edge_list(const struct sk_edge_config *config, bool json) {
         json_dumpf(modules, stdout, JSON_INDENT(2));
         printf("\n");
     } else {
-        printf("%-24s %-10s %-9s %-28s %s\n", "NAME", "STATUS", "RESTARTS", "DESCRIPTION", "PROGRAM");
+        printf("%-24s %-10s %-9s %-28s %s\n", "NAME", "STATUS", "RESTARTS", "DESCRIPTION",
+               "PROGRAM");
         print_modules(modules);
     }
     json_decref(modules);
@@ -111,9 +121,12 @@ int sk_edge_status(const struct sk_edge_config *config, bool json) {
     } else {
         const json_t *last = json_object_get(status, "lastDesiredStatus");
         printf("device      %s at %s\n", text_of(status, "deviceId"), text_of(status, "hub"));
-        printf("hub         %s\n", json_is_true(json_object_get(status, "connected")) ? "connected" : "not connected");
-        printf("deployment  version %lld, status %lld %s\n", (long long)json_integer_value(json_object_get(status, "lastDesiredVersion")),
-               (long long)json_integer_value(json_object_get(last, "code")), text_of(last, "description"));
+        printf("hub         %s\n",
+               json_is_true(json_object_get(status, "connected")) ? "connected" : "not connected");
+        printf("deployment  version %lld, status %lld %s\n",
+               (long long)json_integer_value(json_object_get(status, "lastDesiredVersion")),
+               (long long)json_integer_value(json_object_get(last, "code")),
+               text_of(last, "description"));
     }
     json_decref(status);
     return SK_EXIT_FINE;
@@ -158,14 +171,23 @@ static int check_hub(const struct sk_edge_config *config) {
     struct sk_buffer trust = {.limit = 256 * 1024};
     struct sk_tls *tls = NULL;
     char what[256], reason[256] = "";
-    snprintf(what, sizeof what, "the hub answers over HTTPS at %s:%u", sk_edge_config_upstream(config), config->hub_https_port);
+    snprintf(what, sizeof what, "the hub answers over HTTPS at %s:%u",
+             sk_edge_config_upstream(config), config->hub_https_port);
     struct sk_io *io = sk_io_uv_new();
-    enum sk_status status = config->hub_trust_file ? sk_file_load(io, config->hub_trust_file, &trust) : SK_OK;
-    if (status) snprintf(reason, sizeof reason, "%.150s cannot be read: %s", config->hub_trust_file, sk_status_text(status));
-    if (!status) status = sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, &tls, reason);
+    enum sk_status status =
+        config->hub_trust_file ? sk_file_load(io, config->hub_trust_file, &trust) : SK_OK;
+    if (status)
+        snprintf(reason, sizeof reason, "%.150s cannot be read: %s", config->hub_trust_file,
+                 sk_status_text(status));
+    if (!status)
+        status = sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, &tls,
+                            reason);
     if (!status) {
         struct request request = {0};
-        ask(&request, &(struct sk_http_client_options){.to = {.host = sk_edge_config_upstream(config), .port = config->hub_https_port}, .tls = tls},
+        ask(&request,
+            &(struct sk_http_client_options){
+                .to = {.host = sk_edge_config_upstream(config), .port = config->hub_https_port},
+                .tls = tls},
             SK_HTTP_GET, "/");
         status = request.status;
         if (status) snprintf(reason, sizeof reason, "%s", sk_status_text(status));
@@ -185,11 +207,16 @@ int sk_edge_check(const struct sk_edge_config *config) {
     memset(&request, 0, sizeof request);
     snprintf(path, sizeof path, "%s/%s", config->data, SK_CONTROL_SOCKET);
     ask(&request, &(struct sk_http_client_options){.to = {.path = path}}, SK_HTTP_GET, "/status");
-    failed += verdict(request.status == SK_OK, "the agent answers on its socket", request.status ? sk_status_text(request.status) : "");
+    failed += verdict(request.status == SK_OK, "the agent answers on its socket",
+                      request.status ? sk_status_text(request.status) : "");
     json_t *json = json_loadb(request.body.p ? request.body.p : "", request.body.n, 0, NULL);
     const json_t *last = json_object_get(json, "lastDesiredStatus");
-    if (json) failed += verdict(json_is_true(json_object_get(json, "connected")), "the agent is connected to the hub", "");
-    if (json) failed += verdict(json_integer_value(json_object_get(last, "code")) == 200, "the deployment is in force", text_of(last, "description"));
+    if (json)
+        failed += verdict(json_is_true(json_object_get(json, "connected")),
+                          "the agent is connected to the hub", "");
+    if (json)
+        failed += verdict(json_integer_value(json_object_get(last, "code")) == 200,
+                          "the deployment is in force", text_of(last, "description"));
     json_decref(json);
     sk_buffer_free(&request.body);
     return failed ? SK_EXIT_REFUSED : SK_EXIT_FINE;

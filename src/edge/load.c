@@ -16,7 +16,8 @@ static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
     enum sk_status status = sk_file_load(io, path, &text);
     if (status)
         snprintf(error, sizeof error, "%.300s cannot be read: %s.", path, sk_status_text(status));
-    else if ((status = sk_toml_parse(sk_buffer_span(&text), path, &document, &lines, error)) == SK_OK)
+    else if ((status = sk_toml_parse(sk_buffer_span(&text), path, &document, &lines, error)) ==
+             SK_OK)
         result = json_pack("{s:o,s:o}", "document", document, "lines", lines);
     if (result == NULL) result = json_pack("{s:s}", "error", error);
     char *json = json_dumps(result, JSON_COMPACT);
@@ -33,16 +34,19 @@ static void log_warning(void *arg, const char *sentence) {
     SK_WARN("config", "%s", sentence);
 }
 
-enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_config *config, char error[SK_EDGE_CONFIG_ERROR_MAX]) {
+enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_config *config,
+                                   char error[SK_EDGE_CONFIG_ERROR_MAX]) {
     struct sk_buffer text = {0};
     enum sk_status status = sk_process_run(parse_file, (void *)path, &text);
     json_t *result = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
     const char *reason = json_string_value(json_object_get(result, "error"));
     if (status == SK_OK && result)
-        status = sk_edge_config_read(json_object_get(result, "document"), json_object_get(result, "lines"), path, config, warn ? log_warning : NULL,
-                                     NULL, error);
+        status = sk_edge_config_read(json_object_get(result, "document"),
+                                     json_object_get(result, "lines"), path, config,
+                                     warn ? log_warning : NULL, NULL, error);
     else {
-        snprintf(error, SK_EDGE_CONFIG_ERROR_MAX, "%s", reason ? reason : "The configuration's reader ended without an answer.");
+        snprintf(error, SK_EDGE_CONFIG_ERROR_MAX, "%s",
+                 reason ? reason : "The configuration's reader ended without an answer.");
         if (status == SK_OK) status = SK_IO;
     }
     json_decref(result);

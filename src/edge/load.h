@@ -5,6 +5,7 @@
 #include "edge/daemon/config.h"
 
 /* Warnings go to the log when `warn`. SK_NOT_FOUND and others with a sentence in `error`. */
-enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_config *config, char error[SK_EDGE_CONFIG_ERROR_MAX]);
+enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_config *config,
+                                   char error[SK_EDGE_CONFIG_ERROR_MAX]);
 
 #endif

@@ -39,9 +39,10 @@ static int usage(const char *sentence) {
 }
 
 static bool read_options(int argc, char **argv, struct options *o) {
-    static const struct option names[] = {{"config", required_argument, NULL, 'c'},    {"json", no_argument, NULL, 'j'},
-                                          {"tail", required_argument, NULL, 't'},      {"log-level", required_argument, NULL, 'L'},
-                                          {"log-format", required_argument, NULL, 'F'}, {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"config", required_argument, NULL, 'c'},     {"json", no_argument, NULL, 'j'},
+        {"tail", required_argument, NULL, 't'},       {"log-level", required_argument, NULL, 'L'},
+        {"log-format", required_argument, NULL, 'F'}, {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "c:", names, NULL)) != -1;) {
         int64_t number;
         bool fine = true;
@@ -49,7 +50,8 @@ static bool read_options(int argc, char **argv, struct options *o) {
         case 'c': o->config = optarg; break;
         case 'j': o->json = true; break;
         case 't':
-            fine = sk_span_to_int(sk_span_z(optarg), &number) == SK_OK && number > 0 && number <= 1000000;
+            fine = sk_span_to_int(sk_span_z(optarg), &number) == SK_OK && number > 0 &&
+                   number <= 1000000;
             if (fine) o->tail = (unsigned)number;
             break;
         case 'L': fine = sk_note_level_parse(optarg); break;
@@ -103,7 +105,8 @@ static void on_term(void *arg) {
     if (role->daemon) sk_daemon_stop(role->daemon);
 }
 
-static int run_role(struct role *role, const char *name, enum sk_status status, const char *reason) {
+static int run_role(struct role *role, const char *name, enum sk_status status,
+                    const char *reason) {
     if (status) {
         SK_ERROR(name, "%s", reason);
         if (role->tls) sk_tls_free(role->tls);
@@ -135,13 +138,17 @@ static bool hub_running(void *arg, int64_t *started_us, unsigned *restarts) {
 }
 
 /* The connection upstream trusts what [skerry] hub_trust names, else the system's certificates. */
-static enum sk_status upstream_tls(struct sk_io *io, const struct sk_edge_config *config, struct sk_tls **tls, char reason[256]) {
+static enum sk_status upstream_tls(struct sk_io *io, const struct sk_edge_config *config,
+                                   struct sk_tls **tls, char reason[256]) {
     struct sk_buffer trust = {.limit = 256 * 1024};
-    enum sk_status status = config->hub_trust_file ? sk_file_load(io, config->hub_trust_file, &trust) : SK_OK;
+    enum sk_status status =
+        config->hub_trust_file ? sk_file_load(io, config->hub_trust_file, &trust) : SK_OK;
     if (status)
-        snprintf(reason, 256, "%.180s cannot be read: %s.", config->hub_trust_file, sk_status_text(status));
+        snprintf(reason, 256, "%.180s cannot be read: %s.", config->hub_trust_file,
+                 sk_status_text(status));
     else
-        status = sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, tls, reason);
+        status = sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, tls,
+                            reason);
     sk_buffer_free(&trust);
     return status;
 }
@@ -180,7 +187,8 @@ static int run_hub(void *arg) {
     struct sk_endpoint metrics = {.host = config->metrics_host, .port = config->metrics_port};
     char data[512], reason[512] = "";
     for (size_t i = 0; i < config->listen_count; i++)
-        listen[i] = (struct sk_endpoint){.host = config->listen[i].host, .port = config->listen[i].port};
+        listen[i] =
+            (struct sk_endpoint){.host = config->listen[i].host, .port = config->listen[i].port};
     snprintf(data, sizeof data, "%s/hub", config->data);
     struct sk_edge_hub_role_options options = {
         .data = data,
@@ -252,7 +260,8 @@ int main(int argc, char **argv) {
     size_t command = 0;
     while (command < 6 && strcmp(o.command, commands[command]) != 0) command++;
     if (command == 6) return usage("the commands are run, check, list, status, logs and restart");
-    if ((command >= 4) != (o.module != NULL)) return usage(o.module ? "there is an argument too many" : "the module's name is missing");
+    if ((command >= 4) != (o.module != NULL))
+        return usage(o.module ? "there is an argument too many" : "the module's name is missing");
     if (sk_edge_config_load(o.config, command < 2, &edge.config, error)) {
         fprintf(stderr, "skerry-edge: %s\n", error);
         return SK_EXIT_REFUSED;

@@ -20,8 +20,9 @@ struct sk_connection_string {
     bool x509; /* x509=true */
 };
 
-/* SK_MALFORMED with a sentence that names the part but shows no secret: unknown name, a name twice, no '=', no HostName, a
- * module without a device, a key that is not base64, a control character. */
+/* SK_MALFORMED with a sentence that names the part but shows no secret: unknown name, a name
+ * twice, no '=', no HostName, a module without a device, a key that is not base64, a control
+ * character. */
 enum sk_status sk_connection_string_parse(struct sk_span text, struct sk_connection_string *parts,
                                           char error[SK_MODEL_ERROR_MAX]);
 /* Appends the text form, in the order that Azure's tools write. */

@@ -62,7 +62,8 @@ enum sk_status sk_id_check(struct sk_span id) {
     if (id.n == 0 || id.n > SK_ID_MAX) return SK_INVALID;
     for (size_t i = 0; i < id.n; i++) {
         char c = id.p[i];
-        bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool alphanumeric =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!alphanumeric && (c == 0 || strchr("-:.+%_#*?!(),=@;$'", c) == NULL)) return SK_INVALID;
     }
     return SK_OK;
@@ -76,8 +77,8 @@ static enum sk_status refuse(char error[SK_MODEL_ERROR_MAX], const char *sentenc
 }
 
 /* Reads an optional string member; absent and null give the empty span. */
-static enum sk_status text_member(const json_t *object, const char *name, size_t max, struct sk_span *text,
-                                  char error[SK_MODEL_ERROR_MAX]) {
+static enum sk_status text_member(const json_t *object, const char *name, size_t max,
+                                  struct sk_span *text, char error[SK_MODEL_ERROR_MAX]) {
     const json_t *value = json_object_get(object, name);
     *text = SK_NONE;
     if (value == NULL || json_is_null(value)) return SK_OK;
@@ -87,7 +88,8 @@ static enum sk_status text_member(const json_t *object, const char *name, size_t
     }
     *text = sk_span(json_string_value(value), json_string_length(value));
     if (text->n > max || memchr(text->p, 0, text->n)) {
-        snprintf(error, SK_MODEL_ERROR_MAX, "'%s' must have at most %zu characters and no NUL.", name, max);
+        snprintf(error, SK_MODEL_ERROR_MAX, "'%s' must have at most %zu characters and no NUL.",
+                 name, max);
         return SK_INVALID;
     }
     return SK_OK;
@@ -120,25 +122,29 @@ static enum sk_status check_key(struct sk_span key, char error[SK_MODEL_ERROR_MA
     enum sk_status status = sk_base64_decode(&bytes, key);
     size_t n = bytes.n;
     sk_buffer_free(&bytes);
-    if (status || n < 16 || n > 64) return refuse(error, "A symmetric key must be base64 of 16 to 64 bytes.");
+    if (status || n < 16 || n > 64)
+        return refuse(error, "A symmetric key must be base64 of 16 to 64 bytes.");
     return SK_OK;
 }
 
-static enum sk_status read_thumbprint(struct sk_span text, char **field, char error[SK_MODEL_ERROR_MAX]) {
+static enum sk_status read_thumbprint(struct sk_span text, char **field,
+                                      char error[SK_MODEL_ERROR_MAX]) {
     if (text.n == 0) return SK_OK;
     struct sk_buffer bytes = {0};
     enum sk_status status = sk_hex_decode(&bytes, text);
     sk_buffer_free(&bytes);
     if (status || (text.n != 40 && text.n != 64))
-        return refuse(error, "A thumbprint must be 40 (SHA-1) or 64 (SHA-256) hexadecimal digits without colons.");
+        return refuse(
+            error,
+            "A thumbprint must be 40 (SHA-1) or 64 (SHA-256) hexadecimal digits without colons.");
     sk_identity_set(field, text);
     for (char *c = *field; *c; c++)
         if (*c >= 'a' && *c <= 'f') *c = (char)(*c - 'a' + 'A');
     return SK_OK;
 }
 
-static enum sk_status read_auth_type(struct sk_span text, bool has_thumbprint, enum sk_auth_type *type,
-                                     char error[SK_MODEL_ERROR_MAX]) {
+static enum sk_status read_auth_type(struct sk_span text, bool has_thumbprint,
+                                     enum sk_auth_type *type, char error[SK_MODEL_ERROR_MAX]) {
     if (text.n == 0) {
         *type = has_thumbprint ? SK_AUTH_SELF_SIGNED : SK_AUTH_SAS;
         return SK_OK;
@@ -148,7 +154,8 @@ static enum sk_status read_auth_type(struct sk_span text, bool has_thumbprint, e
             *type = t;
             return SK_OK;
         }
-    return refuse(error, "'authentication.type' must be sas, selfSigned, certificateAuthority or none.");
+    return refuse(error,
+                  "'authentication.type' must be sas, selfSigned, certificateAuthority or none.");
 }
 
 static enum sk_status read_authentication(const json_t *body, struct sk_identity *identity,
@@ -166,7 +173,8 @@ static enum sk_status read_authentication(const json_t *body, struct sk_identity
         return status;
     if (identity->auth == SK_AUTH_SELF_SIGNED) {
         if (primary.n == 0 && secondary.n == 0)
-            return refuse(error, "Authentication type selfSigned needs a thumbprint in 'x509Thumbprint'.");
+            return refuse(error,
+                          "Authentication type selfSigned needs a thumbprint in 'x509Thumbprint'.");
         if ((status = read_thumbprint(primary, &identity->primary_thumbprint, error)) ||
             (status = read_thumbprint(secondary, &identity->secondary_thumbprint, error)))
             return status;
@@ -178,19 +186,22 @@ static enum sk_status read_authentication(const json_t *body, struct sk_identity
     if (primary.n == 0 && secondary.n == 0) return SK_OK;
     if (primary.n == 0 || secondary.n == 0)
         return refuse(error, "Give both symmetric keys, or none to have them made.");
-    if ((status = check_key(primary, error)) || (status = check_key(secondary, error))) return status;
+    if ((status = check_key(primary, error)) || (status = check_key(secondary, error)))
+        return status;
     sk_identity_set(&identity->primary_key, primary);
     sk_identity_set(&identity->secondary_key, secondary);
     return SK_OK;
 }
 
-static enum sk_status read_scopes(const json_t *body, struct sk_identity *identity, char error[SK_MODEL_ERROR_MAX]) {
+static enum sk_status read_scopes(const json_t *body, struct sk_identity *identity,
+                                  char error[SK_MODEL_ERROR_MAX]) {
     struct sk_span scope, prefix = sk_span_z(SCOPE_PREFIX);
     const json_t *parents = json_object_get(body, "parentScopes"), *parent;
     enum sk_status status = text_member(body, "deviceScope", 256, &scope, error);
     if (status) return status;
     if (scope.n && !sk_span_starts(scope, prefix))
-        return refuse(error, "'deviceScope' must be an edge device's scope (ms-azure-iot-edge://…).");
+        return refuse(error,
+                      "'deviceScope' must be an edge device's scope (ms-azure-iot-edge://…).");
     sk_identity_set(&identity->device_scope, scope);
     if (parents == NULL || json_is_null(parents)) parents = NULL;
     if (parents && (!json_is_array(parents) || json_array_size(parents) > SK_PARENT_SCOPES_MAX))
@@ -199,7 +210,8 @@ static enum sk_status read_scopes(const json_t *body, struct sk_identity *identi
     json_array_foreach(parents, i, parent) {
         struct sk_span text = sk_span(json_string_value(parent), json_string_length(parent));
         if (!sk_span_starts(text, prefix) || text.n > 256 || memchr(text.p, 0, text.n))
-            return refuse(error, "'parentScopes' must hold an edge device's scope (ms-azure-iot-edge://…).");
+            return refuse(
+                error, "'parentScopes' must hold an edge device's scope (ms-azure-iot-edge://…).");
         sk_identity_set(&identity->parent_scopes[identity->parent_scope_count++], text);
     }
     if (identity->edge) return SK_OK;
@@ -213,28 +225,35 @@ static enum sk_status read_scopes(const json_t *body, struct sk_identity *identi
     return SK_OK;
 }
 
-static enum sk_status read_device(const json_t *body, struct sk_identity *identity, char error[SK_MODEL_ERROR_MAX]) {
+static enum sk_status read_device(const json_t *body, struct sk_identity *identity,
+                                  char error[SK_MODEL_ERROR_MAX]) {
     const json_t *capabilities, *edge;
     struct sk_span text;
     enum sk_status status = text_member(body, "status", 16, &text, error);
     if (status) return status;
-    if (text.n && !sk_span_eq_nocase(text, SK_SPAN("enabled")) && !sk_span_eq_nocase(text, SK_SPAN("disabled")))
+    if (text.n && !sk_span_eq_nocase(text, SK_SPAN("enabled")) &&
+        !sk_span_eq_nocase(text, SK_SPAN("disabled")))
         return refuse(error, "'status' must be enabled or disabled.");
     identity->disabled = sk_span_eq_nocase(text, SK_SPAN("disabled"));
-    if ((status = text_member(body, "statusReason", SK_STATUS_REASON_MAX, &text, error))) return status;
+    if ((status = text_member(body, "statusReason", SK_STATUS_REASON_MAX, &text, error)))
+        return status;
     sk_identity_set(&identity->status_reason, text);
     if ((status = object_member(body, "capabilities", &capabilities, error))) return status;
     edge = json_object_get(capabilities, "iotEdge");
-    if (edge && !json_is_boolean(edge)) return refuse(error, "'capabilities.iotEdge' must be true or false.");
+    if (edge && !json_is_boolean(edge))
+        return refuse(error, "'capabilities.iotEdge' must be true or false.");
     identity->edge = json_is_true(edge);
     return read_scopes(body, identity, error);
 }
 
-enum sk_status sk_identity_from_json(const json_t *body, struct sk_span device_id, struct sk_span module_id,
-                                     struct sk_identity *identity, char error[SK_MODEL_ERROR_MAX]) {
+enum sk_status sk_identity_from_json(const json_t *body, struct sk_span device_id,
+                                     struct sk_span module_id, struct sk_identity *identity,
+                                     char error[SK_MODEL_ERROR_MAX]) {
     memset(identity, 0, sizeof *identity);
     if (sk_id_check(device_id) || (module_id.n && sk_id_check(module_id)))
-        return refuse(error, "An id has 1 to 128 characters: letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '.");
+        return refuse(
+            error,
+            "An id has 1 to 128 characters: letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '.");
     if (!json_is_object(body)) return refuse(error, "The body must be a JSON object.");
     sk_identity_set(&identity->device_id, device_id);
     sk_identity_set(&identity->module_id, module_id);
@@ -261,14 +280,10 @@ fail:
 
 const char *sk_auth_type_text(enum sk_auth_type type) {
     switch (type) {
-    case SK_AUTH_SELF_SIGNED:
-        return "selfSigned";
-    case SK_AUTH_CA:
-        return "certificateAuthority";
-    case SK_AUTH_NONE:
-        return "none";
-    case SK_AUTH_SAS:
-        break;
+    case SK_AUTH_SELF_SIGNED: return "selfSigned";
+    case SK_AUTH_CA: return "certificateAuthority";
+    case SK_AUTH_NONE: return "none";
+    case SK_AUTH_SAS: break;
     }
     return "sas";
 }
@@ -286,13 +301,16 @@ static json_t *time_json(int64_t wall_us) {
 }
 
 json_t *sk_identity_authentication_json(const struct sk_identity *identity) {
-    return json_pack("{s:{s:o,s:o},s:{s:o,s:o},s:s}", "symmetricKey", "primaryKey", text_or_null(identity->primary_key),
-                     "secondaryKey", text_or_null(identity->secondary_key), "x509Thumbprint", "primaryThumbprint",
+    return json_pack("{s:{s:o,s:o},s:{s:o,s:o},s:s}", "symmetricKey", "primaryKey",
+                     text_or_null(identity->primary_key), "secondaryKey",
+                     text_or_null(identity->secondary_key), "x509Thumbprint", "primaryThumbprint",
                      text_or_null(identity->primary_thumbprint), "secondaryThumbprint",
-                     text_or_null(identity->secondary_thumbprint), "type", sk_auth_type_text(identity->auth));
+                     text_or_null(identity->secondary_thumbprint), "type",
+                     sk_auth_type_text(identity->auth));
 }
 
-json_t *sk_identity_to_json(const struct sk_identity *identity, const struct sk_presence *presence) {
+json_t *sk_identity_to_json(const struct sk_identity *identity,
+                            const struct sk_presence *presence) {
     static const struct sk_presence unseen;
     char etag[SK_ETAG_MAX];
     json_t *json = json_object();
@@ -305,7 +323,8 @@ json_t *sk_identity_to_json(const struct sk_identity *identity, const struct sk_
     }
     json_object_set_new(json, "generationId", text_or_null(identity->generation_id));
     json_object_set_new(json, "etag", json_string(etag));
-    json_object_set_new(json, "connectionState", json_string(presence->connected ? "Connected" : "Disconnected"));
+    json_object_set_new(json, "connectionState",
+                        json_string(presence->connected ? "Connected" : "Disconnected"));
     json_object_set_new(json, "connectionStateUpdatedTime", time_json(presence->changed_us));
     json_object_set_new(json, "lastActivityTime", time_json(presence->active_us));
     json_object_set_new(json, "cloudToDeviceMessageCount", json_integer(presence->c2d_count));
@@ -344,7 +363,8 @@ void sk_identity_begin(struct sk_identity *identity, int64_t wall_us) {
     sk_identity_set(&identity->generation_id, sk_span_z(text));
     identity->status_updated_us = 0;
     if (identity->module_id || !identity->edge) return;
-    snprintf(text, sizeof text, "%s%s-%s", SCOPE_PREFIX, identity->device_id, identity->generation_id);
+    snprintf(text, sizeof text, "%s%s-%s", SCOPE_PREFIX, identity->device_id,
+             identity->generation_id);
     sk_identity_set(&identity->device_scope, sk_span_z(text));
 }
 

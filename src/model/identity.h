@@ -1,7 +1,9 @@
-/* Who may connect: devices and modules, their credentials and their place in the tree of edge devices.
+/* Who may connect: devices and modules, their credentials and their place in the tree of edge
+ * devices.
  *
- * Pure data without I/O. The JSON forms are those of IoT Hub's identity registry (`Device`, `Module`). Strings are owned,
- * NUL-terminated and never NULL unless a field's comment says so; a zeroed struct is the empty identity. */
+ * Pure data without I/O. The JSON forms are those of IoT Hub's identity registry (`Device`,
+ * `Module`). Strings are owned, NUL-terminated and never NULL unless a field's comment says so; a
+ * zeroed struct is the empty identity. */
 #ifndef SK_MODEL_IDENTITY_H
 #define SK_MODEL_IDENTITY_H
 
@@ -9,11 +11,11 @@
 
 #include "base/base.h"
 
-#define SK_ID_MAX 128           /* characters of a device or module id */
+#define SK_ID_MAX 128 /* characters of a device or module id */
 #define SK_STATUS_REASON_MAX 128
-#define SK_MODULES_MAX 50       /* modules of one device */
-#define SK_PARENT_SCOPES_MAX 1  /* an edge device has at most one parent */
-#define SK_MODEL_ERROR_MAX 256  /* room for one sentence */
+#define SK_MODULES_MAX 50      /* modules of one device */
+#define SK_PARENT_SCOPES_MAX 1 /* an edge device has at most one parent */
+#define SK_MODEL_ERROR_MAX 256 /* room for one sentence */
 
 enum sk_auth_type { SK_AUTH_SAS, SK_AUTH_SELF_SIGNED, SK_AUTH_CA, SK_AUTH_NONE };
 
@@ -27,10 +29,10 @@ struct sk_identity {
     char *status_reason;
     int64_t status_updated_us; /* 0: never */
     enum sk_auth_type auth;
-    char *primary_key, *secondary_key; /* base64 text */
+    char *primary_key, *secondary_key;               /* base64 text */
     char *primary_thumbprint, *secondary_thumbprint; /* upper-case hex, SHA-1 or SHA-256 */
-    bool edge;           /* capabilities.iotEdge; devices only */
-    char *device_scope;  /* an edge device's own; a leaf's parent's */
+    bool edge;                                       /* capabilities.iotEdge; devices only */
+    char *device_scope;                              /* an edge device's own; a leaf's parent's */
     char *parent_scopes[SK_PARENT_SCOPES_MAX];
     size_t parent_scope_count;
     char *managed_by; /* modules only */
@@ -54,11 +56,13 @@ void sk_identity_set(char **field, struct sk_span text);
 /* SK_INVALID unless 1 to 128 characters of the alphabet A-Z a-z 0-9 - : . + % _ # * ? ! ( ) , = @ ; $ ' */
 enum sk_status sk_id_check(struct sk_span id);
 
-/* Reads the body of a PUT. The ids come from the path: one in the body must agree. Fields that a client cannot set (generation
- * id, etag, times, connection state) are ignored. Missing or empty keys stay NULL: see sk_identity_fill_keys.
- * SK_INVALID with one sentence in `error`. `identity` is overwritten; nothing to free after a failure. */
-enum sk_status sk_identity_from_json(const json_t *body, struct sk_span device_id, struct sk_span module_id,
-                                     struct sk_identity *identity, char error[SK_MODEL_ERROR_MAX]);
+/* Reads the body of a PUT. The ids come from the path: one in the body must agree. Fields that a
+ * client cannot set (generation id, etag, times, connection state) are ignored. Missing or empty
+ * keys stay NULL: see sk_identity_fill_keys. SK_INVALID with one sentence in `error`. `identity`
+ * is overwritten; nothing to free after a failure. */
+enum sk_status sk_identity_from_json(const json_t *body, struct sk_span device_id,
+                                     struct sk_span module_id, struct sk_identity *identity,
+                                     char error[SK_MODEL_ERROR_MAX]);
 /* The `Device` or `Module` JSON; a new reference. `presence` may be NULL. */
 json_t *sk_identity_to_json(const struct sk_identity *identity, const struct sk_presence *presence);
 /* "sas", "selfSigned", "certificateAuthority", "none". */
@@ -68,7 +72,8 @@ json_t *sk_identity_authentication_json(const struct sk_identity *identity);
 
 /* Gives a SAS identity without keys two keys of 32 bytes each. `random` comes from sk_io_random. True when it did. */
 bool sk_identity_fill_keys(struct sk_identity *identity, const uint8_t random[64]);
-/* What a new identity gets from the registry: its generation id (18 digits, .NET ticks of `wall_us`), an edge device its scope. */
+/* What a new identity gets from the registry: its generation id (18 digits, .NET ticks of
+ * `wall_us`), an edge device its scope. */
 void sk_identity_begin(struct sk_identity *identity, int64_t wall_us);
 
 /* Etag texts, unquoted: an identity's is base64 of the decimal counter, a twin's base64 of 8 bytes big-endian. */

@@ -1,7 +1,8 @@
 /* Twins: checking, merging and showing them (device reference 2.8 and 6.3, service reference 3).
  *
- * Sections are never changed in place: a merge makes new objects along the changed paths and shares the rest, so that a
- * refused change leaves no trace and a small patch to a large twin stays cheap. */
+ * Sections are never changed in place: a merge makes new objects along the changed paths and
+ * shares the rest, so that a refused change leaves no trace and a small patch to a large twin
+ * stays cheap. */
 #include "model/twin.h"
 
 #include <stdio.h>
@@ -72,7 +73,8 @@ struct check {
 
 /* Writes "Property 'key' of properties.desired <what>." */
 static enum sk_status broken(const struct check *check, const char *key, const char *what) {
-    snprintf(check->error, SK_MODEL_ERROR_MAX, "Property '%.80s' of %s %s.", key, section_text(check->section), what);
+    snprintf(check->error, SK_MODEL_ERROR_MAX, "Property '%.80s' of %s %s.", key,
+             section_text(check->section), what);
     return SK_INVALID;
 }
 
@@ -82,48 +84,54 @@ static enum sk_status check_key(const struct check *check, const char *key) {
     if (n > SK_TWIN_KEY_MAX) return broken(check, key, "has a name longer than 1024 bytes");
     for (size_t i = 0; i < n; i++) {
         uint8_t c = (uint8_t)key[i];
-        bool control = c < 0x20 || c == 0x7f || (c == 0xc2 && (uint8_t)key[i + 1] < 0xa0); /* C0, DEL, C1 in UTF-8 */
+        bool control = c < 0x20 || c == 0x7f ||
+                       (c == 0xc2 && (uint8_t)key[i + 1] < 0xa0); /* C0, DEL, C1 in UTF-8 */
         if (control) return broken(check, "?", "has a control character in its name");
-        if (c == '.' || c == '$' || c == ' ') return broken(check, key, "has '.', '$' or a space in its name");
+        if (c == '.' || c == '$' || c == ' ')
+            return broken(check, key, "has '.', '$' or a space in its name");
     }
     return SK_OK;
 }
 
-static enum sk_status check_object(const struct check *check, const json_t *object, unsigned depth, bool in_array);
+static enum sk_status check_object(const struct check *check, const json_t *object, unsigned depth,
+                                   bool in_array);
 
 /* `key` is the property that holds the value, for the sentence. `depth`: containers above, below the root. */
-static enum sk_status check_value(const struct check *check, const char *key, const json_t *value, unsigned depth,
-                                  bool in_array) {
+static enum sk_status check_value(const struct check *check, const char *key, const json_t *value,
+                                  unsigned depth, bool in_array) {
     switch (json_typeof(value)) {
     case JSON_STRING:
         if (json_string_length(value) > SK_TWIN_STRING_MAX)
             return broken(check, key, "has a string value longer than 4096 bytes");
         return SK_OK;
     case JSON_INTEGER:
-        if (json_integer_value(value) < SK_TWIN_INTEGER_MIN || json_integer_value(value) > SK_TWIN_INTEGER_MAX)
+        if (json_integer_value(value) < SK_TWIN_INTEGER_MIN ||
+            json_integer_value(value) > SK_TWIN_INTEGER_MAX)
             return broken(check, key, "has an integer outside -4503599627370496..4503599627370495");
         return SK_OK;
-    case JSON_NULL:
-        return in_array ? broken(check, key, "has null inside an array") : SK_OK;
+    case JSON_NULL: return in_array ? broken(check, key, "has null inside an array") : SK_OK;
     case JSON_OBJECT:
-        if (depth + 1 > SK_TWIN_DEPTH_MAX) return broken(check, key, "is nested deeper than 10 levels");
+        if (depth + 1 > SK_TWIN_DEPTH_MAX)
+            return broken(check, key, "is nested deeper than 10 levels");
         return check_object(check, value, depth + 1, in_array);
     case JSON_ARRAY:
-        if (depth + 1 > SK_TWIN_DEPTH_MAX) return broken(check, key, "is nested deeper than 10 levels");
+        if (depth + 1 > SK_TWIN_DEPTH_MAX)
+            return broken(check, key, "is nested deeper than 10 levels");
         for (size_t i = 0; i < json_array_size(value); i++) {
-            enum sk_status status = check_value(check, key, json_array_get(value, i), depth + 1, true);
+            enum sk_status status =
+                check_value(check, key, json_array_get(value, i), depth + 1, true);
             if (status) return status;
         }
         return SK_OK;
     case JSON_REAL:
     case JSON_TRUE:
-    case JSON_FALSE:
-        break;
+    case JSON_FALSE: break;
     }
     return SK_OK;
 }
 
-static enum sk_status check_object(const struct check *check, const json_t *object, unsigned depth, bool in_array) {
+static enum sk_status check_object(const struct check *check, const json_t *object, unsigned depth,
+                                   bool in_array) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)object, key, value) {
@@ -135,7 +143,8 @@ static enum sk_status check_object(const struct check *check, const json_t *obje
     return SK_OK;
 }
 
-enum sk_status sk_twin_check(enum sk_twin_section section, const json_t *document, char error[SK_MODEL_ERROR_MAX]) {
+enum sk_status sk_twin_check(enum sk_twin_section section, const json_t *document,
+                             char error[SK_MODEL_ERROR_MAX]) {
     struct check check = {section, error};
     if (!json_is_object(document)) {
         snprintf(error, SK_MODEL_ERROR_MAX, "%s must be a JSON object.", section_text(section));
@@ -160,21 +169,19 @@ size_t sk_twin_size(const json_t *document) {
     size_t size = 0;
     switch (json_typeof(document)) {
     case JSON_OBJECT:
-        json_object_foreach((json_t *)document, key, value) size += text_size(key, strlen(key)) + sk_twin_size(value);
+        json_object_foreach((json_t *)document, key, value) size +=
+            text_size(key, strlen(key)) + sk_twin_size(value);
         return size;
     case JSON_ARRAY:
-        for (size_t i = 0; i < json_array_size(document); i++) size += sk_twin_size(json_array_get(document, i));
+        for (size_t i = 0; i < json_array_size(document); i++)
+            size += sk_twin_size(json_array_get(document, i));
         return size;
-    case JSON_STRING:
-        return text_size(json_string_value(document), json_string_length(document));
+    case JSON_STRING: return text_size(json_string_value(document), json_string_length(document));
     case JSON_INTEGER:
-    case JSON_REAL:
-        return 8;
+    case JSON_REAL: return 8;
     case JSON_TRUE:
-    case JSON_FALSE:
-        return 4;
-    case JSON_NULL:
-        break;
+    case JSON_FALSE: return 4;
+    case JSON_NULL: break;
     }
     return 0;
 }
@@ -189,12 +196,13 @@ struct stamp {
 static void put_stamp(json_t *metadata, const struct stamp *stamp) {
     json_object_set_new(metadata, "$lastUpdated", json_string(stamp->time));
     if (stamp->version)
-        json_object_set_new(metadata, "$lastUpdatedVersion", json_integer((json_int_t)stamp->version));
+        json_object_set_new(metadata, "$lastUpdatedVersion",
+                            json_integer((json_int_t)stamp->version));
 }
 
 /* `patch` over `old` (NULL: nothing there): the new value and its metadata. Nulls delete and are never kept. */
-static void merge(const json_t *old, const json_t *old_metadata, const json_t *patch, const struct stamp *stamp, bool root,
-                  json_t **merged, json_t **metadata) {
+static void merge(const json_t *old, const json_t *old_metadata, const json_t *patch,
+                  const struct stamp *stamp, bool root, json_t **merged, json_t **metadata) {
     const char *key;
     json_t *value;
     *merged = old ? json_copy((json_t *)old) : json_object();
@@ -211,7 +219,8 @@ static void merge(const json_t *old, const json_t *old_metadata, const json_t *p
         if (json_is_object(value)) {
             const json_t *below = json_object_get(old, key);
             if (!json_is_object(below)) below = NULL;
-            merge(below, json_object_get(old_metadata, key), value, stamp, false, &child, &child_metadata);
+            merge(below, json_object_get(old_metadata, key), value, stamp, false, &child,
+                  &child_metadata);
         } else {
             child = json_deep_copy(value);
             child_metadata = json_object();
@@ -222,20 +231,24 @@ static void merge(const json_t *old, const json_t *old_metadata, const json_t *p
     }
 }
 
-/* The new form of one section. On SK_OK the caller owns *merged and *metadata; they stay NULL when nothing is asked. */
-static enum sk_status change_section(enum sk_twin_section section, const json_t *old, const json_t *old_metadata,
-                                     const json_t *document, bool replace, const struct stamp *stamp, json_t **merged,
+/* The new form of one section. On SK_OK the caller owns *merged and *metadata; they stay NULL when
+ * nothing is asked. */
+static enum sk_status change_section(enum sk_twin_section section, const json_t *old,
+                                     const json_t *old_metadata, const json_t *document,
+                                     bool replace, const struct stamp *stamp, json_t **merged,
                                      json_t **metadata, char error[SK_MODEL_ERROR_MAX]) {
     static const char *const azure_name[] = {"Tags", "Properties.Desired", "Properties.Reported"};
     *merged = *metadata = NULL;
     if (document == NULL) return SK_OK;
     enum sk_status status = sk_twin_check(section, document, error);
     if (status) return status;
-    merge(replace ? NULL : old, replace ? NULL : old_metadata, document, stamp, true, merged, metadata);
-    size_t max = section == SK_TWIN_TAGS ? SK_TWIN_TAGS_MAX : SK_TWIN_SECTION_MAX, size = sk_twin_size(*merged);
+    merge(replace ? NULL : old, replace ? NULL : old_metadata, document, stamp, true, merged,
+          metadata);
+    size_t max = section == SK_TWIN_TAGS ? SK_TWIN_TAGS_MAX : SK_TWIN_SECTION_MAX,
+           size = sk_twin_size(*merged);
     if (size <= max) return SK_OK;
-    snprintf(error, SK_MODEL_ERROR_MAX, "'%s' size should be less than %zu bytes. It would be %zu.", azure_name[section], max,
-             size);
+    snprintf(error, SK_MODEL_ERROR_MAX, "'%s' size should be less than %zu bytes. It would be %zu.",
+             azure_name[section], max, size);
     json_decref(*merged);
     json_decref(*metadata);
     *merged = *metadata = NULL;
@@ -248,23 +261,25 @@ static void take(json_t **place, json_t *value) {
     *place = value;
 }
 
-enum sk_status sk_twin_apply(struct sk_twin *twin, const struct sk_twin_change *change, int64_t wall_us,
-                             char error[SK_MODEL_ERROR_MAX]) {
+enum sk_status sk_twin_apply(struct sk_twin *twin, const struct sk_twin_change *change,
+                             int64_t wall_us, char error[SK_MODEL_ERROR_MAX]) {
     struct stamp stamp;
     json_t *tags = NULL, *desired = NULL, *reported = NULL;
     json_t *tags_metadata = NULL, *desired_metadata = NULL, *reported_metadata = NULL;
     sk_time_text(wall_us, stamp.time);
     stamp.version = 0;
-    enum sk_status status = change_section(SK_TWIN_TAGS, twin->tags, NULL, change->tags, change->replace_tags, &stamp, &tags,
-                                           &tags_metadata, error);
+    enum sk_status status =
+        change_section(SK_TWIN_TAGS, twin->tags, NULL, change->tags, change->replace_tags, &stamp,
+                       &tags, &tags_metadata, error);
     json_decref(tags_metadata); /* tags have none */
     if (status) goto fail;
-    status = change_section(SK_TWIN_REPORTED, twin->reported, twin->reported_metadata, change->reported,
-                            change->replace_reported, &stamp, &reported, &reported_metadata, error);
+    status =
+        change_section(SK_TWIN_REPORTED, twin->reported, twin->reported_metadata, change->reported,
+                       change->replace_reported, &stamp, &reported, &reported_metadata, error);
     if (status) goto fail;
     stamp.version = twin->desired_version + 1;
-    status = change_section(SK_TWIN_DESIRED, twin->desired, twin->desired_metadata, change->desired, change->replace_desired,
-                            &stamp, &desired, &desired_metadata, error);
+    status = change_section(SK_TWIN_DESIRED, twin->desired, twin->desired_metadata, change->desired,
+                            change->replace_desired, &stamp, &desired, &desired_metadata, error);
     if (status) goto fail;
     twin->desired_version += desired != NULL;
     twin->reported_version += reported != NULL;
@@ -294,12 +309,15 @@ static json_t *with_version(const json_t *section, json_t *metadata, uint64_t ve
 }
 
 json_t *sk_twin_device_json(const struct sk_twin *twin) {
-    return json_pack("{s:o,s:o}", "desired", with_version(twin->desired, NULL, twin->desired_version), "reported",
+    return json_pack("{s:o,s:o}", "desired",
+                     with_version(twin->desired, NULL, twin->desired_version), "reported",
                      with_version(twin->reported, NULL, twin->reported_version));
 }
 
-json_t *sk_twin_desired_notification(const struct sk_twin *twin, const struct sk_twin_change *change) {
-    json_t *body = with_version(change->replace_desired ? twin->desired : change->desired, NULL, twin->desired_version);
+json_t *sk_twin_desired_notification(const struct sk_twin *twin,
+                                     const struct sk_twin_change *change) {
+    json_t *body = with_version(change->replace_desired ? twin->desired : change->desired, NULL,
+                                twin->desired_version);
     json_object_del(body, "$metadata");
     return body;
 }
@@ -324,29 +342,36 @@ json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identit
     sk_twin_etag(twin->etag, etag);
     sk_identity_etag(identity->etag, device_etag);
     json_object_set_new(json, "deviceId", json_string(identity->device_id));
-    if (identity->module_id) json_object_set_new(json, "moduleId", json_string(identity->module_id));
+    if (identity->module_id)
+        json_object_set_new(json, "moduleId", json_string(identity->module_id));
     json_object_set_new(json, "etag", json_string(etag));
     json_object_set_new(json, "deviceEtag", json_string(device_etag));
     json_object_set_new(json, "status", json_string(identity->disabled ? "disabled" : "enabled"));
-    if (identity->status_reason) json_object_set_new(json, "statusReason", json_string(identity->status_reason));
+    if (identity->status_reason)
+        json_object_set_new(json, "statusReason", json_string(identity->status_reason));
     json_object_set_new(json, "statusUpdateTime", time_json(identity->status_updated_us));
-    json_object_set_new(json, "connectionState", json_string(presence->connected ? "Connected" : "Disconnected"));
+    json_object_set_new(json, "connectionState",
+                        json_string(presence->connected ? "Connected" : "Disconnected"));
     json_object_set_new(json, "lastActivityTime", time_json(presence->active_us));
     json_object_set_new(json, "cloudToDeviceMessageCount", json_integer(presence->c2d_count));
     json_object_set_new(json, "authenticationType", json_string(sk_auth_type_text(identity->auth)));
     json_object_set_new(json, "x509Thumbprint",
-                        json_pack("{s:o,s:o}", "primaryThumbprint", text_or_null(identity->primary_thumbprint),
-                                  "secondaryThumbprint", text_or_null(identity->secondary_thumbprint)));
+                        json_pack("{s:o,s:o}", "primaryThumbprint",
+                                  text_or_null(identity->primary_thumbprint), "secondaryThumbprint",
+                                  text_or_null(identity->secondary_thumbprint)));
     json_object_set_new(json, "modelId", json_string(""));
     json_object_set_new(json, "version", json_integer((json_int_t)twin->version));
     if (json_object_size(twin->tags)) json_object_set(json, "tags", twin->tags);
-    json_object_set_new(json, "properties",
-                        json_pack("{s:o,s:o}", "desired",
-                                  with_version(twin->desired, twin->desired_metadata, twin->desired_version), "reported",
-                                  with_version(twin->reported, twin->reported_metadata, twin->reported_version)));
+    json_object_set_new(
+        json, "properties",
+        json_pack("{s:o,s:o}", "desired",
+                  with_version(twin->desired, twin->desired_metadata, twin->desired_version),
+                  "reported",
+                  with_version(twin->reported, twin->reported_metadata, twin->reported_version)));
     if (identity->module_id) return json;
     json_object_set_new(json, "capabilities", json_pack("{s:b}", "iotEdge", identity->edge));
-    if (identity->device_scope) json_object_set_new(json, "deviceScope", json_string(identity->device_scope));
+    if (identity->device_scope)
+        json_object_set_new(json, "deviceScope", json_string(identity->device_scope));
     json_t *parents = json_array();
     for (size_t i = 0; i < identity->parent_scope_count; i++)
         json_array_append_new(parents, json_string(identity->parent_scopes[i]));
@@ -355,15 +380,19 @@ json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identit
     return json;
 }
 
-enum sk_status sk_twin_change_from_json(const json_t *body, bool replace, struct sk_twin_change *change,
+enum sk_status sk_twin_change_from_json(const json_t *body, bool replace,
+                                        struct sk_twin_change *change,
                                         char error[SK_MODEL_ERROR_MAX]) {
     memset(change, 0, sizeof *change);
     const json_t *properties = json_object_get(body, "properties");
-    if (!json_is_object(body) || (properties && !json_is_null(properties) && !json_is_object(properties))) {
-        snprintf(error, SK_MODEL_ERROR_MAX, "The body must be a twin: {\"tags\":{…},\"properties\":{\"desired\":{…}}}.");
+    if (!json_is_object(body) ||
+        (properties && !json_is_null(properties) && !json_is_object(properties))) {
+        snprintf(error, SK_MODEL_ERROR_MAX,
+                 "The body must be a twin: {\"tags\":{…},\"properties\":{\"desired\":{…}}}.");
         return SK_INVALID;
     }
-    const json_t *tags = json_object_get(body, "tags"), *desired = json_object_get(properties, "desired");
+    const json_t *tags = json_object_get(body, "tags"),
+                 *desired = json_object_get(properties, "desired");
     change->tags = json_is_null(tags) ? NULL : tags;
     change->desired = json_is_null(desired) ? NULL : desired;
     change->replace_tags = change->replace_desired = replace;

@@ -6,18 +6,19 @@
 
 #include "model/identity.h"
 
-#define SK_TWIN_TAGS_MAX (8 * 1024)       /* bytes by Azure's counting: see sk_twin_size */
-#define SK_TWIN_SECTION_MAX (32 * 1024)   /* desired, reported */
+#define SK_TWIN_TAGS_MAX (8 * 1024)     /* bytes by Azure's counting: see sk_twin_size */
+#define SK_TWIN_SECTION_MAX (32 * 1024) /* desired, reported */
 #define SK_TWIN_KEY_MAX 1024
 #define SK_TWIN_STRING_MAX 4096
-#define SK_TWIN_DEPTH_MAX 10              /* objects and arrays nested below a section's root */
+#define SK_TWIN_DEPTH_MAX 10 /* objects and arrays nested below a section's root */
 #define SK_TWIN_INTEGER_MIN (-4503599627370496)
 #define SK_TWIN_INTEGER_MAX 4503599627370495
 
 enum sk_twin_section { SK_TWIN_TAGS, SK_TWIN_DESIRED, SK_TWIN_REPORTED };
 
-/* The documents are owned objects without `$version` and `$metadata`. Metadata mirrors its section: each object level and each leaf
- * is an object with $lastUpdated (and $lastUpdatedVersion in desired) beside its children. */
+/* The documents are owned objects without `$version` and `$metadata`. Metadata mirrors its
+ * section: each object level and each leaf is an object with $lastUpdated (and $lastUpdatedVersion
+ * in desired) beside its children. */
 struct sk_twin {
     json_t *tags, *desired, *reported;
     json_t *desired_metadata, *reported_metadata;
@@ -28,36 +29,42 @@ struct sk_twin {
 
 /* A fresh twin: version 2, sections at version 1, never updated. */
 struct sk_twin sk_twin_new(void);
-void sk_twin_free(struct sk_twin *twin); /* the contents; leaves it zeroed */
+void sk_twin_free(struct sk_twin *twin);                 /* the contents; leaves it zeroed */
 struct sk_twin sk_twin_copy(const struct sk_twin *twin); /* deep */
 struct sk_twin sk_twin_move(struct sk_twin *from);
 
-/* What to do to a twin, all at once. Documents are borrowed; NULL: leave the section. A root's `$version` and `$metadata`
- * are ignored, as SDKs send back what they read. */
+/* What to do to a twin, all at once. Documents are borrowed; NULL: leave the section. A root's
+ * `$version` and `$metadata` are ignored, as SDKs send back what they read. */
 struct sk_twin_change {
     const json_t *tags, *desired, *reported;
     bool replace_tags, replace_desired, replace_reported; /* else: merge, null deletes */
 };
 
-/* Checks one section's patch or replacement for what does not depend on the twin: SK_INVALID (400004) with a sentence. */
-enum sk_status sk_twin_check(enum sk_twin_section section, const json_t *document, char error[SK_MODEL_ERROR_MAX]);
-/* Checks and applies a change, or leaves the twin as it was.
- * SK_INVALID (400004): breaks a rule; SK_TOO_LARGE (403100): a section would pass its size; one sentence in `error`. */
-enum sk_status sk_twin_apply(struct sk_twin *twin, const struct sk_twin_change *change, int64_t wall_us,
+/* Checks one section's patch or replacement for what does not depend on the twin: SK_INVALID
+ * (400004) with a sentence. */
+enum sk_status sk_twin_check(enum sk_twin_section section, const json_t *document,
                              char error[SK_MODEL_ERROR_MAX]);
-/* Size of a section as Azure counts it: UTF-8 bytes of keys and strings without control characters, 8 a number, 4 a boolean. */
+/* Checks and applies a change, or leaves the twin as it was. SK_INVALID (400004): breaks a rule;
+ * SK_TOO_LARGE (403100): a section would pass its size; one sentence in `error`. */
+enum sk_status sk_twin_apply(struct sk_twin *twin, const struct sk_twin_change *change,
+                             int64_t wall_us, char error[SK_MODEL_ERROR_MAX]);
+/* Size of a section as Azure counts it: UTF-8 bytes of keys and strings without control
+ * characters, 8 a number, 4 a boolean. */
 size_t sk_twin_size(const json_t *document);
 
 /* {"desired":{…,"$version":N},"reported":{…,"$version":M}}, what a device's GET answers; a new reference. */
 json_t *sk_twin_device_json(const struct sk_twin *twin);
-/* The body of a desired notification after `change` was applied: the patch with its nulls, or the whole new document after
- * a replacement, with `$version`; a new reference. */
-json_t *sk_twin_desired_notification(const struct sk_twin *twin, const struct sk_twin_change *change);
+/* The body of a desired notification after `change` was applied: the patch with its nulls, or the
+ * whole new document after a replacement, with `$version`; a new reference. */
+json_t *sk_twin_desired_notification(const struct sk_twin *twin,
+                                     const struct sk_twin_change *change);
 /* The service's `Twin` (with metadata and the identity's read-only copy); a new reference. `presence` may be NULL. */
-json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identity *identity, const struct sk_presence *presence);
-/* Reads the sections out of the body of a service's PATCH or PUT: `tags` and `properties.desired` (borrowed from `body`).
- * PUT replaces the sections that are there. SK_INVALID with a sentence. */
-enum sk_status sk_twin_change_from_json(const json_t *body, bool replace, struct sk_twin_change *change,
+json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identity *identity,
+                             const struct sk_presence *presence);
+/* Reads the sections out of the body of a service's PATCH or PUT: `tags` and `properties.desired`
+ * (borrowed from `body`). PUT replaces the sections that are there. SK_INVALID with a sentence. */
+enum sk_status sk_twin_change_from_json(const json_t *body, bool replace,
+                                        struct sk_twin_change *change,
                                         char error[SK_MODEL_ERROR_MAX]);
 
 #endif

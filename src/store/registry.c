@@ -1,9 +1,11 @@
-/* The registry's queue: calls from the loop, transactions on a worker thread, completions on the loop again.
+/* The registry's queue: calls from the loop, transactions on a worker thread, completions on the
+ * loop again.
  *
- * One write connection belongs to the worker while a transaction is under way (`busy`); all writes that arrive meanwhile
- * form the next transaction. Reads use a second connection on the loop's thread: they are short, WAL readers wait for nobody, and
- * each starts after the completions before it, so it sees what they announced. The simulated world has one thread and no
- * shared memory: there, one connection does both. */
+ * One write connection belongs to the worker while a transaction is under way (`busy`); all writes
+ * that arrive meanwhile form the next transaction. Reads use a second connection on the loop's
+ * thread: they are short, WAL readers wait for nobody, and each starts after the completions
+ * before it, so it sees what they announced. The simulated world has one thread and no shared
+ * memory: there, one connection does both. */
 #include "store/registry.h"
 
 #include <stdio.h>
@@ -16,7 +18,8 @@ struct sk_registry {
     struct registry_db reader; /* unused in the simulated world */
     bool one_connection;
     struct sk_list writes, reads; /* struct registry_call, waiting */
-    struct sk_list batch;         /* in the transaction that is under way; the worker's while busy and not delivering */
+    /* In the transaction that is under way; the worker's while busy and not delivering. */
+    struct sk_list batch;
     struct sk_task start;
     bool busy, delivering, closing;
     struct sk_registry_counts counts;
@@ -38,7 +41,8 @@ static enum sk_status load_counts(struct sk_registry *registry) {
 static void registry_free(struct sk_registry *registry) {
     sk_io_undefer(&registry->start);
     registry_db_close(&registry->reader);
-    registry_db_close(&registry->writer); /* last: the last connection folds the WAL into the file */
+    registry_db_close(
+        &registry->writer); /* last: the last connection folds the WAL into the file */
     free(registry);
 }
 
@@ -52,9 +56,11 @@ enum sk_status sk_registry_open(struct sk_io *io, const char *path, struct sk_re
     sk_list_init(&registry->reads);
     sk_list_init(&registry->batch);
     enum sk_status status = registry_db_open(&registry->writer, path, vfs, true, reason);
-    if (!status && !registry->one_connection) status = registry_db_open(&registry->reader, path, NULL, false, reason);
+    if (!status && !registry->one_connection)
+        status = registry_db_open(&registry->reader, path, NULL, false, reason);
     if (!status && (status = load_counts(registry)))
-        snprintf(reason, SK_MODEL_ERROR_MAX, "Cannot read the registry %s: %s.", path, sk_status_text(status));
+        snprintf(reason, SK_MODEL_ERROR_MAX, "Cannot read the registry %s: %s.", path,
+                 sk_status_text(status));
     if (status) {
         registry_free(registry);
         return status;
@@ -114,8 +120,9 @@ void sk_registry_close(struct sk_registry *registry) {
 
 /* ---- transactions ---- */
 
-/* Runs one call in the open transaction, so that a failure leaves nothing of it behind. The call's outcome goes into its result;
- * returns a failure that ended the whole transaction (SQLite does that on a full disk and on I/O errors). */
+/* Runs one call in the open transaction, so that a failure leaves nothing of it behind. The call's
+ * outcome goes into its result; returns a failure that ended the whole transaction (SQLite does
+ * that on a full disk and on I/O errors). */
 static enum sk_status run_write(struct registry_db *db, struct registry_call *call) {
     enum sk_status status = registry_db_simple(db, SQL_SAVE);
     if (!status) {
@@ -172,7 +179,8 @@ static void start_batch(struct sk_task *task) {
     struct sk_registry *registry = SK_CONTAINER(task, struct sk_registry, start);
     struct registry_call *call;
     if (registry->busy || registry->closing) return;
-    while ((call = take_first(&registry->writes)) != NULL) sk_list_append(&registry->batch, &call->link);
+    while ((call = take_first(&registry->writes)) != NULL)
+        sk_list_append(&registry->batch, &call->link);
     registry->busy = true;
     sk_io_work(registry->io, run_batch, batch_done, registry);
 }
@@ -181,14 +189,15 @@ static void run_read(struct sk_task *task) {
     struct registry_call *call = SK_CONTAINER(task, struct registry_call, task);
     struct sk_registry *registry = call->registry;
     sk_list_remove(&call->link);
-    call->result.status = call->run(registry->one_connection ? &registry->writer : &registry->reader, call);
+    call->result.status =
+        call->run(registry->one_connection ? &registry->writer : &registry->reader, call);
     complete(call);
 }
 
 /* ---- calls ---- */
 
-static struct registry_call *call_new(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                                      sk_registry_done *done, void *arg) {
+static struct registry_call *call_new(struct sk_registry *registry, struct sk_span device_id,
+                                      struct sk_span module_id, sk_registry_done *done, void *arg) {
     struct registry_call *call = SK_NEW(struct registry_call);
     call->registry = registry;
     call->device_id = sk_arena_copy(&call->arena, device_id);
@@ -206,7 +215,8 @@ static void submit_read(struct registry_call *call,
 }
 
 static void submit_write(struct registry_call *call,
-                         enum sk_status (*run)(struct registry_db *db, struct registry_call *call)) {
+                         enum sk_status (*run)(struct registry_db *db,
+                                               struct registry_call *call)) {
     struct sk_registry *registry = call->registry;
     call->run = run;
     call->wall_us = sk_io_wall(registry->io);
@@ -214,54 +224,58 @@ static void submit_write(struct registry_call *call,
     if (!registry->busy) sk_io_defer(registry->io, &registry->start, start_batch);
 }
 
-void sk_registry_get(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id, sk_registry_done *done,
-                     void *arg) {
+void sk_registry_get(struct sk_registry *registry, struct sk_span device_id,
+                     struct sk_span module_id, sk_registry_done *done, void *arg) {
     submit_read(call_new(registry, device_id, module_id, done, arg), registry_run_get);
 }
 
-void sk_registry_put(struct sk_registry *registry, const struct sk_identity *identity, struct sk_span if_match,
-                     sk_registry_done *done, void *arg) {
-    struct registry_call *call =
-        call_new(registry, sk_span_z(identity->device_id), sk_span_z(identity->module_id), done, arg);
+void sk_registry_put(struct sk_registry *registry, const struct sk_identity *identity,
+                     struct sk_span if_match, sk_registry_done *done, void *arg) {
+    struct registry_call *call = call_new(registry, sk_span_z(identity->device_id),
+                                          sk_span_z(identity->module_id), done, arg);
     call->identity = sk_identity_copy(identity);
     call->if_match = sk_arena_copy(&call->arena, if_match);
     sk_io_random(registry->io, call->random, sizeof call->random);
     submit_write(call, registry_run_put);
 }
 
-void sk_registry_delete(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                        struct sk_span if_match, sk_registry_done *done, void *arg) {
+void sk_registry_delete(struct sk_registry *registry, struct sk_span device_id,
+                        struct sk_span module_id, struct sk_span if_match, sk_registry_done *done,
+                        void *arg) {
     struct registry_call *call = call_new(registry, device_id, module_id, done, arg);
     call->if_match = sk_arena_copy(&call->arena, if_match);
     submit_write(call, registry_run_delete);
 }
 
-void sk_registry_list_devices(struct sk_registry *registry, struct sk_span after, size_t max, sk_registry_done *done,
-                              void *arg) {
+void sk_registry_list_devices(struct sk_registry *registry, struct sk_span after, size_t max,
+                              sk_registry_done *done, void *arg) {
     struct registry_call *call = call_new(registry, after, SK_NONE, done, arg);
     call->max = max;
     submit_read(call, registry_run_list_devices);
 }
 
-void sk_registry_list_modules(struct sk_registry *registry, struct sk_span device_id, sk_registry_done *done, void *arg) {
+void sk_registry_list_modules(struct sk_registry *registry, struct sk_span device_id,
+                              sk_registry_done *done, void *arg) {
     submit_read(call_new(registry, device_id, SK_NONE, done, arg), registry_run_list_modules);
 }
 
-void sk_registry_list_scope(struct sk_registry *registry, struct sk_span edge_device_id, struct sk_span after,
-                            size_t max_devices, sk_registry_done *done, void *arg) {
+void sk_registry_list_scope(struct sk_registry *registry, struct sk_span edge_device_id,
+                            struct sk_span after, size_t max_devices, sk_registry_done *done,
+                            void *arg) {
     struct registry_call *call = call_new(registry, edge_device_id, SK_NONE, done, arg);
     call->key = sk_arena_copy(&call->arena, after);
     call->max = max_devices;
     submit_read(call, registry_run_list_scope);
 }
 
-void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                          sk_registry_done *done, void *arg) {
+void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id,
+                          struct sk_span module_id, sk_registry_done *done, void *arg) {
     submit_read(call_new(registry, device_id, module_id, done, arg), registry_run_twin_get);
 }
 
-void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                             const struct sk_twin_change *change, struct sk_span if_match, sk_registry_done *done, void *arg) {
+void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id,
+                             struct sk_span module_id, const struct sk_twin_change *change,
+                             struct sk_span if_match, sk_registry_done *done, void *arg) {
     struct registry_call *call = call_new(registry, device_id, module_id, done, arg);
     call->change = *change;
     call->change.tags = json_deep_copy(change->tags);
@@ -272,7 +286,8 @@ void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device
 }
 
 void sk_registry_list_twins(struct sk_registry *registry, bool modules, struct sk_span after_device,
-                            struct sk_span after_module, size_t max, sk_registry_done *done, void *arg) {
+                            struct sk_span after_module, size_t max, sk_registry_done *done,
+                            void *arg) {
     struct registry_call *call = call_new(registry, after_device, after_module, done, arg);
     call->modules = modules;
     call->max = max;
@@ -283,51 +298,53 @@ struct sk_registry_counts sk_registry_counts(const struct sk_registry *registry)
     return registry->counts;
 }
 
-void sk_registry_session_save(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                              uint32_t subscriptions, sk_registry_done *done, void *arg) {
+void sk_registry_session_save(struct sk_registry *registry, struct sk_span device_id,
+                              struct sk_span module_id, uint32_t subscriptions,
+                              sk_registry_done *done, void *arg) {
     struct registry_call *call = call_new(registry, device_id, module_id, done, arg);
     call->subscriptions = subscriptions;
     submit_write(call, registry_run_session_save);
 }
 
-void sk_registry_session_load(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                              sk_registry_done *done, void *arg) {
+void sk_registry_session_load(struct sk_registry *registry, struct sk_span device_id,
+                              struct sk_span module_id, sk_registry_done *done, void *arg) {
     submit_read(call_new(registry, device_id, module_id, done, arg), registry_run_session_load);
 }
 
-void sk_registry_session_delete(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                                sk_registry_done *done, void *arg) {
+void sk_registry_session_delete(struct sk_registry *registry, struct sk_span device_id,
+                                struct sk_span module_id, sk_registry_done *done, void *arg) {
     submit_write(call_new(registry, device_id, module_id, done, arg), registry_run_session_delete);
 }
 
-static struct registry_call *document_call(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
-                                           sk_registry_done *done, void *arg) {
+static struct registry_call *document_call(struct sk_registry *registry, struct sk_span kind,
+                                           struct sk_span key, sk_registry_done *done, void *arg) {
     struct registry_call *call = call_new(registry, SK_NONE, SK_NONE, done, arg);
     call->kind = sk_arena_copy(&call->arena, kind);
     call->key = sk_arena_copy(&call->arena, key);
     return call;
 }
 
-void sk_registry_document_put(struct sk_registry *registry, struct sk_span kind, struct sk_span key, struct sk_span bytes,
-                              sk_registry_done *done, void *arg) {
+void sk_registry_document_put(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
+                              struct sk_span bytes, sk_registry_done *done, void *arg) {
     struct registry_call *call = document_call(registry, kind, key, done, arg);
     call->max = bytes.n; /* what is too large is refused, not copied */
     if (bytes.n <= SK_REGISTRY_DOCUMENT_MAX) call->bytes = sk_arena_copy(&call->arena, bytes);
     submit_write(call, registry_run_document_put);
 }
 
-void sk_registry_document_get(struct sk_registry *registry, struct sk_span kind, struct sk_span key, sk_registry_done *done,
-                              void *arg) {
+void sk_registry_document_get(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
+                              sk_registry_done *done, void *arg) {
     submit_read(document_call(registry, kind, key, done, arg), registry_run_document_get);
 }
 
-void sk_registry_document_delete(struct sk_registry *registry, struct sk_span kind, struct sk_span key, sk_registry_done *done,
-                                 void *arg) {
+void sk_registry_document_delete(struct sk_registry *registry, struct sk_span kind,
+                                 struct sk_span key, sk_registry_done *done, void *arg) {
     submit_write(document_call(registry, kind, key, done, arg), registry_run_document_delete);
 }
 
-void sk_registry_document_list(struct sk_registry *registry, struct sk_span kind, struct sk_span after_key, size_t max,
-                               sk_registry_done *done, void *arg) {
+void sk_registry_document_list(struct sk_registry *registry, struct sk_span kind,
+                               struct sk_span after_key, size_t max, sk_registry_done *done,
+                               void *arg) {
     struct registry_call *call = document_call(registry, kind, after_key, done, arg);
     call->max = max;
     submit_read(call, registry_run_document_list);

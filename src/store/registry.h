@@ -1,10 +1,11 @@
 /* The registry: identities, twins, sessions and small documents, durable, on one file.
  *
- * Every call is asynchronous and ends with exactly one completion on the loop's thread, never from inside the call (only
- * sk_registry_close() completes what is still waiting, with SK_CLOSED, before it returns). A completion of a write comes after
- * it is durable; all writes that arrive while others are being made durable share the next transaction, each with its own
- * outcome. A read that starts after a write's completion sees it. A full disk refuses writes with SK_NO_SPACE, keeps what
- * was completed, and accepts writes again when there is room.
+ * Every call is asynchronous and ends with exactly one completion on the loop's thread, never from
+ * inside the call (only sk_registry_close() completes what is still waiting, with SK_CLOSED,
+ * before it returns). A completion of a write comes after it is durable; all writes that arrive
+ * while others are being made durable share the next transaction, each with its own outcome. A
+ * read that starts after a write's completion sees it. A full disk refuses writes with
+ * SK_NO_SPACE, keeps what was completed, and accepts writes again when there is room.
  *
  * Spans and documents given to a call are copied before it returns. One thread uses a registry. */
 #ifndef SK_STORE_REGISTRY_H
@@ -24,63 +25,77 @@ struct sk_registry_entry {
 struct sk_registry_document {
     struct sk_span key, bytes;
 };
-/* What a call found or did. Lives until the completion returns; sk_identity_move() and sk_twin_move() take contents out. */
+/* What a call found or did. Lives until the completion returns; sk_identity_move() and
+ * sk_twin_move() take contents out. */
 struct sk_registry_result {
     enum sk_status status;
-    char reason[SK_MODEL_ERROR_MAX]; /* one sentence when status is SK_INVALID or SK_TOO_LARGE; else empty */
+    /* One sentence when status is SK_INVALID or SK_TOO_LARGE; else empty. */
+    char reason[SK_MODEL_ERROR_MAX];
     struct sk_registry_entry *entries; /* of get, put, change: one; of lists: `count` */
     size_t count;
     uint32_t subscriptions; /* sk_registry_session_load */
-    struct sk_registry_document *documents; /* of document get: one; of list: `document_count`, by key */
+    struct sk_registry_document *documents; /* of get: one; of list: `document_count`, by key */
     size_t document_count;
 };
 typedef void sk_registry_done(void *arg, struct sk_registry_result *result);
 
-/* Opens or makes the file at `path` (its folder must be there) and brings it to the newest form. On failure writes a sentence to
- * `reason`: SK_UNSUPPORTED (made by a newer Skerry), SK_MALFORMED (damaged), SK_IO, SK_NO_SPACE. */
+/* Opens or makes the file at `path` (its folder must be there) and brings it to the newest form.
+ * On failure writes a sentence to `reason`: SK_UNSUPPORTED (made by a newer Skerry), SK_MALFORMED
+ * (damaged), SK_IO, SK_NO_SPACE. */
 enum sk_status sk_registry_open(struct sk_io *io, const char *path, struct sk_registry **registry,
                                 char reason[SK_MODEL_ERROR_MAX]);
-/* Completes everything that waits with SK_CLOSED (of a write that is under way the outcome is then unknown); frees now, or when the
- * transaction that is under way has ended (the loop must run till then). May be called from a completion. */
+/* Completes everything that waits with SK_CLOSED (of a write that is under way the outcome is then
+ * unknown); frees now, or when the transaction that is under way has ended (the loop must run till
+ * then). May be called from a completion. */
 void sk_registry_close(struct sk_registry *registry);
 
 /* ---- identities; `module_id` empty: the device itself ---- */
 
 /* SK_NOT_FOUND. */
-void sk_registry_get(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id, sk_registry_done *done,
-                     void *arg);
-/* Creates (`if_match` empty) or updates (`"etag"` or `*`); missing SAS keys are made, generation id, etag and scope are set.
- * A new edge device gets its modules $edgeAgent and $edgeHub in the same transaction; every identity gets a twin.
- * An update keeps the generation id, and the keys when the identity stays SAS and comes without.
- * SK_EXISTS; SK_NOT_FOUND (also: a module's device); SK_CONFLICT (etag); SK_TOO_LARGE (50 modules); SK_INVALID. */
-void sk_registry_put(struct sk_registry *registry, const struct sk_identity *identity, struct sk_span if_match,
-                     sk_registry_done *done, void *arg);
-/* Deletes an identity with its twin and session; a device with its modules. `if_match` empty or `*`: whatever it is. The result's
- * entries are the deleted identities, the one asked for first. SK_NOT_FOUND, SK_CONFLICT. */
-void sk_registry_delete(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                        struct sk_span if_match, sk_registry_done *done, void *arg);
+void sk_registry_get(struct sk_registry *registry, struct sk_span device_id,
+                     struct sk_span module_id, sk_registry_done *done, void *arg);
+/* Creates (`if_match` empty) or updates (`"etag"` or `*`); missing SAS keys are made, generation
+ * id, etag and scope are set. A new edge device gets its modules $edgeAgent and $edgeHub in the
+ * same transaction; every identity gets a twin. An update keeps the generation id, and the keys
+ * when the identity stays SAS and comes without. SK_EXISTS; SK_NOT_FOUND (also: a module's
+ * device); SK_CONFLICT (etag); SK_TOO_LARGE (50 modules); SK_INVALID. */
+void sk_registry_put(struct sk_registry *registry, const struct sk_identity *identity,
+                     struct sk_span if_match, sk_registry_done *done, void *arg);
+/* Deletes an identity with its twin and session; a device with its modules. `if_match` empty or
+ * `*`: whatever it is. The result's entries are the deleted identities, the one asked for first.
+ * SK_NOT_FOUND, SK_CONFLICT. */
+void sk_registry_delete(struct sk_registry *registry, struct sk_span device_id,
+                        struct sk_span module_id, struct sk_span if_match, sk_registry_done *done,
+                        void *arg);
 /* At most `max` devices with ids after `after` (empty: from the start), in byte order. */
-void sk_registry_list_devices(struct sk_registry *registry, struct sk_span after, size_t max, sk_registry_done *done,
-                              void *arg);
+void sk_registry_list_devices(struct sk_registry *registry, struct sk_span after, size_t max,
+                              sk_registry_done *done, void *arg);
 /* SK_NOT_FOUND: no such device. */
-void sk_registry_list_modules(struct sk_registry *registry, struct sk_span device_id, sk_registry_done *done, void *arg);
-/* The identities that an edge device answers for: itself, its modules, the devices whose scope is its scope or whose parent
- * scopes hold it, and the modules of those; devices after `after`, each followed by its modules; stops after `max_devices` devices.
- * SK_NOT_FOUND: no such device; SK_INVALID: it is not an edge device. */
-void sk_registry_list_scope(struct sk_registry *registry, struct sk_span edge_device_id, struct sk_span after,
-                            size_t max_devices, sk_registry_done *done, void *arg);
+void sk_registry_list_modules(struct sk_registry *registry, struct sk_span device_id,
+                              sk_registry_done *done, void *arg);
+/* The identities that an edge device answers for: itself, its modules, the devices whose scope is
+ * its scope or whose parent scopes hold it, and the modules of those; devices after `after`, each
+ * followed by its modules; stops after `max_devices` devices. SK_NOT_FOUND: no such device;
+ * SK_INVALID: it is not an edge device. */
+void sk_registry_list_scope(struct sk_registry *registry, struct sk_span edge_device_id,
+                            struct sk_span after, size_t max_devices, sk_registry_done *done,
+                            void *arg);
 
 /* ---- twins ---- */
 
-void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                          sk_registry_done *done, void *arg);
-/* Applies a change; `if_match` as a twin's etag, empty or `*`: whatever it is. The result holds the new twin and the identity.
- * SK_NOT_FOUND, SK_CONFLICT, SK_INVALID (400004), SK_TOO_LARGE (403100). */
-void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                             const struct sk_twin_change *change, struct sk_span if_match, sk_registry_done *done, void *arg);
-/* At most `max` entries with twins, for queries: devices, or modules of all devices (`modules`), after (device, module). */
+void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id,
+                          struct sk_span module_id, sk_registry_done *done, void *arg);
+/* Applies a change; `if_match` as a twin's etag, empty or `*`: whatever it is. The result holds
+ * the new twin and the identity. SK_NOT_FOUND, SK_CONFLICT, SK_INVALID (400004), SK_TOO_LARGE
+ * (403100). */
+void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id,
+                             struct sk_span module_id, const struct sk_twin_change *change,
+                             struct sk_span if_match, sk_registry_done *done, void *arg);
+/* At most `max` entries with twins, for queries: devices, or modules of all devices (`modules`),
+ * after (device, module). */
 void sk_registry_list_twins(struct sk_registry *registry, bool modules, struct sk_span after_device,
-                            struct sk_span after_module, size_t max, sk_registry_done *done, void *arg);
+                            struct sk_span after_module, size_t max, sk_registry_done *done,
+                            void *arg);
 
 /* ---- counts, as of the last completed write ---- */
 
@@ -91,27 +106,29 @@ struct sk_registry_counts sk_registry_counts(const struct sk_registry *registry)
 
 /* ---- sessions: an MQTT client's persistent subscriptions as bits (their meaning is the gateway's) ---- */
 
-void sk_registry_session_save(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                              uint32_t subscriptions, sk_registry_done *done, void *arg);
-/* SK_NOT_FOUND: no session is kept. */
-void sk_registry_session_load(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
+void sk_registry_session_save(struct sk_registry *registry, struct sk_span device_id,
+                              struct sk_span module_id, uint32_t subscriptions,
                               sk_registry_done *done, void *arg);
+/* SK_NOT_FOUND: no session is kept. */
+void sk_registry_session_load(struct sk_registry *registry, struct sk_span device_id,
+                              struct sk_span module_id, sk_registry_done *done, void *arg);
 /* Fine when there is none. */
-void sk_registry_session_delete(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                                sk_registry_done *done, void *arg);
+void sk_registry_session_delete(struct sk_registry *registry, struct sk_span device_id,
+                                struct sk_span module_id, sk_registry_done *done, void *arg);
 
 /* ---- documents: bytes under (kind, key), for caches and small state ---- */
 
 #define SK_REGISTRY_DOCUMENT_MAX (1024 * 1024)
 /* SK_TOO_LARGE beyond SK_REGISTRY_DOCUMENT_MAX. */
-void sk_registry_document_put(struct sk_registry *registry, struct sk_span kind, struct sk_span key, struct sk_span bytes,
+void sk_registry_document_put(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
+                              struct sk_span bytes, sk_registry_done *done, void *arg);
+void sk_registry_document_get(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
                               sk_registry_done *done, void *arg);
-void sk_registry_document_get(struct sk_registry *registry, struct sk_span kind, struct sk_span key, sk_registry_done *done,
-                              void *arg);
 /* Fine when there is none. */
-void sk_registry_document_delete(struct sk_registry *registry, struct sk_span kind, struct sk_span key, sk_registry_done *done,
-                                 void *arg);
-void sk_registry_document_list(struct sk_registry *registry, struct sk_span kind, struct sk_span after_key, size_t max,
-                               sk_registry_done *done, void *arg);
+void sk_registry_document_delete(struct sk_registry *registry, struct sk_span kind,
+                                 struct sk_span key, sk_registry_done *done, void *arg);
+void sk_registry_document_list(struct sk_registry *registry, struct sk_span kind,
+                               struct sk_span after_key, size_t max, sk_registry_done *done,
+                               void *arg);
 
 #endif

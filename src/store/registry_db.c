@@ -32,7 +32,7 @@ static const char *const migrations[] = {
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 
 #define IDENTITY_COLUMNS                                                                                             \
-    "i.row, i.device_id, i.module_id, i.generation_id, i.etag, i.disabled, i.status_reason, i.status_updated_us, "    \
+    "i.row, i.device_id, i.module_id, i.generation_id, i.etag, i.disabled, i.status_reason, i.status_updated_us, "   \
     "i.auth, i.primary_key, i.secondary_key, i.primary_thumbprint, i.secondary_thumbprint, i.edge, i.device_scope, " \
     "i.parent_scope, i.managed_by"
 
@@ -43,7 +43,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SAVE] = "SAVEPOINT call",
     [SQL_RELEASE] = "RELEASE call",
     [SQL_UNDO] = "ROLLBACK TO call",
-    [SQL_IDENTITY_GET] = "SELECT " IDENTITY_COLUMNS " FROM identity i WHERE i.device_id = ?1 AND i.module_id = ?2",
+    [SQL_IDENTITY_GET] =
+        "SELECT " IDENTITY_COLUMNS " FROM identity i WHERE i.device_id = ?1 AND i.module_id = ?2",
     [SQL_IDENTITY_INSERT] =
         "INSERT INTO identity (device_id, module_id, generation_id, etag, disabled, status_reason, status_updated_us, auth, "
         "primary_key, secondary_key, primary_thumbprint, secondary_thumbprint, edge, device_scope, parent_scope, managed_by) "
@@ -53,51 +54,56 @@ static const char *const texts[SQL_COUNT] = {
         "status_updated_us = ?8, auth = ?9, primary_key = ?10, secondary_key = ?11, primary_thumbprint = ?12, "
         "secondary_thumbprint = ?13, edge = ?14, device_scope = ?15, parent_scope = ?16, managed_by = ?17 WHERE row = ?1",
     [SQL_IDENTITY_DELETE] = "DELETE FROM identity WHERE row = ?1",
-    [SQL_DEVICE_LIST] = "SELECT " IDENTITY_COLUMNS
-                        " FROM identity i WHERE i.module_id = '' AND i.device_id > ?1 ORDER BY i.device_id LIMIT ?2",
-    [SQL_DEVICE_FAMILY] = "SELECT " IDENTITY_COLUMNS " FROM identity i WHERE i.device_id = ?1 ORDER BY i.module_id",
+    [SQL_DEVICE_LIST] =
+        "SELECT " IDENTITY_COLUMNS
+        " FROM identity i WHERE i.module_id = '' AND i.device_id > ?1 ORDER BY i.device_id LIMIT ?2",
+    [SQL_DEVICE_FAMILY] =
+        "SELECT " IDENTITY_COLUMNS " FROM identity i WHERE i.device_id = ?1 ORDER BY i.module_id",
     [SQL_MODULE_COUNT] = "SELECT COUNT(*) FROM identity WHERE device_id = ?1 AND module_id > ''",
-    [SQL_SCOPE_LIST] = "SELECT device_id FROM identity WHERE device_scope = ?1 AND device_id > ?2 UNION "
-                       "SELECT device_id FROM identity WHERE parent_scope = ?1 AND device_id > ?2 "
-                       "ORDER BY device_id LIMIT ?3",
-    [SQL_TWIN_GET] = "SELECT tags, desired, reported, desired_metadata, reported_metadata, desired_version, reported_version, "
-                     "version, etag FROM twin WHERE row = ?1",
+    [SQL_SCOPE_LIST] =
+        "SELECT device_id FROM identity WHERE device_scope = ?1 AND device_id > ?2 UNION "
+        "SELECT device_id FROM identity WHERE parent_scope = ?1 AND device_id > ?2 "
+        "ORDER BY device_id LIMIT ?3",
+    [SQL_TWIN_GET] =
+        "SELECT tags, desired, reported, desired_metadata, reported_metadata, desired_version, reported_version, "
+        "version, etag FROM twin WHERE row = ?1",
     [SQL_TWIN_INSERT] = "INSERT INTO twin VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    [SQL_TWIN_UPDATE] = "UPDATE twin SET tags = ?2, desired = ?3, reported = ?4, desired_metadata = ?5, "
-                        "reported_metadata = ?6, desired_version = ?7, reported_version = ?8, version = ?9, etag = ?10 "
-                        "WHERE row = ?1",
+    [SQL_TWIN_UPDATE] =
+        "UPDATE twin SET tags = ?2, desired = ?3, reported = ?4, desired_metadata = ?5, "
+        "reported_metadata = ?6, desired_version = ?7, reported_version = ?8, version = ?9, etag = ?10 "
+        "WHERE row = ?1",
     [SQL_TWIN_DELETE] = "DELETE FROM twin WHERE row = ?1",
-    [SQL_TWIN_LIST_DEVICES] = "SELECT " IDENTITY_COLUMNS
-                              " FROM identity i WHERE i.module_id = '' AND i.device_id > ?1 ORDER BY i.device_id LIMIT ?3",
-    [SQL_TWIN_LIST_MODULES] = "SELECT " IDENTITY_COLUMNS
-                              " FROM identity i WHERE (i.device_id, i.module_id) > (?1, ?2) AND i.module_id > '' "
-                              "ORDER BY i.device_id, i.module_id LIMIT ?3",
-    [SQL_COUNTS] = "SELECT COUNT(*) FILTER (WHERE module_id = ''), COUNT(*) FILTER (WHERE module_id = '' AND NOT disabled), "
-                   "COUNT(*) FILTER (WHERE module_id > '') FROM identity",
+    [SQL_TWIN_LIST_DEVICES] =
+        "SELECT " IDENTITY_COLUMNS
+        " FROM identity i WHERE i.module_id = '' AND i.device_id > ?1 ORDER BY i.device_id LIMIT ?3",
+    [SQL_TWIN_LIST_MODULES] =
+        "SELECT " IDENTITY_COLUMNS
+        " FROM identity i WHERE (i.device_id, i.module_id) > (?1, ?2) AND i.module_id > '' "
+        "ORDER BY i.device_id, i.module_id LIMIT ?3",
+    [SQL_COUNTS] =
+        "SELECT COUNT(*) FILTER (WHERE module_id = ''), COUNT(*) FILTER (WHERE module_id = '' AND NOT disabled), "
+        "COUNT(*) FILTER (WHERE module_id > '') FROM identity",
     [SQL_SESSION_PUT] = "INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3)",
     [SQL_SESSION_GET] = "SELECT subscriptions FROM session WHERE device_id = ?1 AND module_id = ?2",
     [SQL_SESSION_DELETE] = "DELETE FROM session WHERE device_id = ?1 AND module_id = ?2",
-    [SQL_DOCUMENT_PUT] = "INSERT INTO document VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET bytes = excluded.bytes",
+    [SQL_DOCUMENT_PUT] =
+        "INSERT INTO document VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET bytes = excluded.bytes",
     [SQL_DOCUMENT_GET] = "SELECT key, bytes FROM document WHERE kind = ?1 AND key = ?2",
     [SQL_DOCUMENT_DELETE] = "DELETE FROM document WHERE kind = ?1 AND key = ?2",
-    [SQL_DOCUMENT_LIST] = "SELECT key, bytes FROM document WHERE kind = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+    [SQL_DOCUMENT_LIST] =
+        "SELECT key, bytes FROM document WHERE kind = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
 };
 
 enum sk_status registry_db_status(int result) {
     switch (result & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
-    case SQLITE_DONE:
-        return SK_OK;
-    case SQLITE_FULL:
-        return SK_NO_SPACE;
+    case SQLITE_DONE: return SK_OK;
+    case SQLITE_FULL: return SK_NO_SPACE;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return SK_MALFORMED;
-    case SQLITE_TOOBIG:
-        return SK_TOO_LARGE;
-    default:
-        return SK_IO;
+    case SQLITE_NOTADB: return SK_MALFORMED;
+    case SQLITE_TOOBIG: return SK_TOO_LARGE;
+    default: return SK_IO;
     }
 }
 
@@ -135,23 +141,29 @@ static enum sk_status migrate(struct registry_db *db, int version) {
     return status;
 }
 
-/* EXCLUSIVE keeps the WAL index in memory, as the simulated disk has no shared memory; it must come before the first read. */
+/* EXCLUSIVE keeps the WAL index in memory, as the simulated disk has no shared memory; it must
+ * come before the first read. */
 static const char SIMULATED_PRAGMAS[] = "PRAGMA locking_mode = EXCLUSIVE";
-static const char WRITER_PRAGMAS[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024";
+static const char WRITER_PRAGMAS[] =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024";
 static const char READER_PRAGMAS[] = "PRAGMA query_only = ON; PRAGMA cache_size = -1024";
 
-enum sk_status registry_db_open(struct registry_db *db, const char *path, const char *vfs, bool writer,
-                                char reason[SK_MODEL_ERROR_MAX]) {
+enum sk_status registry_db_open(struct registry_db *db, const char *path, const char *vfs,
+                                bool writer, char reason[SK_MODEL_ERROR_MAX]) {
     int version = 0;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0);
     enum sk_status status = registry_db_status(sqlite3_open_v2(path, &db->handle, flags, vfs));
     if (status) goto fail;
-    sqlite3_busy_timeout(db->handle, 5000); /* only against another program that looks into the file */
+    sqlite3_busy_timeout(db->handle,
+                         5000); /* only against another program that looks into the file */
     if (vfs && (status = execute(db, SIMULATED_PRAGMAS))) goto fail;
-    if ((status = execute(db, writer ? WRITER_PRAGMAS : READER_PRAGMAS)) || (status = read_version(db, &version))) goto fail;
+    if ((status = execute(db, writer ? WRITER_PRAGMAS : READER_PRAGMAS)) ||
+        (status = read_version(db, &version)))
+        goto fail;
     if (version > VERSION) {
-        snprintf(reason, SK_MODEL_ERROR_MAX, "%s was made by a newer version of Skerry (form %d, this one knows up to %d).", path,
-                 version, VERSION);
+        snprintf(reason, SK_MODEL_ERROR_MAX,
+                 "%s was made by a newer version of Skerry (form %d, this one knows up to %d).",
+                 path, version, VERSION);
         registry_db_close(db);
         return SK_UNSUPPORTED;
     }
@@ -182,7 +194,8 @@ sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which
 enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement) {
     if (statement == NULL) return registry_db_error(db);
     int result = sqlite3_step(statement);
-    enum sk_status status = result == SQLITE_DONE || result == SQLITE_ROW ? SK_OK : registry_db_error(db);
+    enum sk_status status =
+        result == SQLITE_DONE || result == SQLITE_ROW ? SK_OK : registry_db_error(db);
     sqlite3_reset(statement);
     return status;
 }

@@ -1,6 +1,8 @@
-/* The registry's SQLite side: connections, rows, and the calls as they run on a connection. Inside src/store/registry*.c only.
+/* The registry's SQLite side: connections, rows, and the calls as they run on a connection. Inside
+ * src/store/registry*.c only.
  *
- * registry.c queues calls and moves them between threads; everything here is synchronous and knows one connection. */
+ * registry.c queues calls and moves them between threads; everything here is synchronous and knows
+ * one connection. */
 #ifndef SK_STORE_REGISTRY_DB_H
 #define SK_STORE_REGISTRY_DB_H
 
@@ -58,7 +60,7 @@ struct registry_call {
 
     struct sk_span device_id, module_id, if_match;
     struct sk_span kind, key, bytes;
-    struct sk_identity identity; /* owned */
+    struct sk_identity identity;  /* owned */
     struct sk_twin_change change; /* owned documents */
     uint32_t subscriptions;
     size_t max;
@@ -73,8 +75,8 @@ struct registry_call {
 
 /* ---- registry_db.c ---- */
 
-enum sk_status registry_db_open(struct registry_db *db, const char *path, const char *vfs, bool writer,
-                                char reason[SK_MODEL_ERROR_MAX]);
+enum sk_status registry_db_open(struct registry_db *db, const char *path, const char *vfs,
+                                bool writer, char reason[SK_MODEL_ERROR_MAX]);
 void registry_db_close(struct registry_db *db);
 enum sk_status registry_db_status(int result); /* of an SQLite result code */
 /* The statement, reset and without bindings. NULL: it cannot be prepared (then registry_db_error says why). */
@@ -85,7 +87,8 @@ enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement);
 enum sk_status registry_db_simple(struct registry_db *db, enum statement which);
 /* The next row: SK_OK, SK_NOT_FOUND at the end, or an error. */
 enum sk_status registry_db_row(struct registry_db *db, sqlite3_stmt *statement);
-void registry_bind_text(sqlite3_stmt *statement, int at, struct sk_span text); /* empty text stays text; bytes must live on */
+void registry_bind_text(sqlite3_stmt *statement, int at,
+                        struct sk_span text); /* empty text stays text; bytes must live on */
 void registry_bind_optional(sqlite3_stmt *statement, int at, const char *text); /* NULL: SQL NULL */
 void registry_bind_blob(sqlite3_stmt *statement, int at, struct sk_span bytes);
 struct sk_span registry_column(sqlite3_stmt *statement, int at); /* until the next step or reset */
@@ -93,14 +96,18 @@ struct sk_span registry_column(sqlite3_stmt *statement, int at); /* until the ne
 /* ---- registry_rows.c ---- */
 
 /* The identity and its row's number. SK_NOT_FOUND. `identity` may be NULL. */
-enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id, struct sk_span module_id,
-                                      struct sk_identity *identity, int64_t *row);
-enum sk_status registry_identity_insert(struct registry_db *db, const struct sk_identity *identity, int64_t *row);
-enum sk_status registry_identity_update(struct registry_db *db, const struct sk_identity *identity, int64_t row);
+enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id,
+                                      struct sk_span module_id, struct sk_identity *identity,
+                                      int64_t *row);
+enum sk_status registry_identity_insert(struct registry_db *db, const struct sk_identity *identity,
+                                        int64_t *row);
+enum sk_status registry_identity_update(struct registry_db *db, const struct sk_identity *identity,
+                                        int64_t row);
 /* Reads the identity columns that every listing statement begins with. */
 void registry_identity_column(sqlite3_stmt *statement, struct sk_identity *identity, int64_t *row);
 enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin);
-enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const struct sk_twin *twin, bool is_new);
+enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const struct sk_twin *twin,
+                                   bool is_new);
 /* Adds an empty entry to the call's result. */
 struct sk_registry_entry *registry_entry_add(struct registry_call *call);
 void registry_result_free(struct registry_call *call);

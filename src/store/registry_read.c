@@ -4,7 +4,8 @@
 enum sk_status registry_run_get(struct registry_db *db, struct registry_call *call) {
     struct sk_identity identity;
     int64_t row;
-    enum sk_status status = registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
+    enum sk_status status =
+        registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
     if (!status) registry_entry_add(call)->identity = identity;
     return status;
 }
@@ -12,7 +13,8 @@ enum sk_status registry_run_get(struct registry_db *db, struct registry_call *ca
 enum sk_status registry_run_twin_get(struct registry_db *db, struct registry_call *call) {
     struct sk_identity identity;
     int64_t row;
-    enum sk_status status = registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
+    enum sk_status status =
+        registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
     if (status) return status;
     struct sk_registry_entry *entry = registry_entry_add(call);
     entry->identity = identity;
@@ -20,7 +22,8 @@ enum sk_status registry_run_twin_get(struct registry_db *db, struct registry_cal
 }
 
 /* Collects the identities of a listing statement, with their twins when asked. */
-static enum sk_status collect(struct registry_db *db, struct registry_call *call, sqlite3_stmt *statement, bool with_twins) {
+static enum sk_status collect(struct registry_db *db, struct registry_call *call,
+                              sqlite3_stmt *statement, bool with_twins) {
     enum sk_status status;
     while ((status = registry_db_row(db, statement)) == SK_OK) {
         struct sk_registry_entry *entry = registry_entry_add(call);
@@ -42,7 +45,8 @@ enum sk_status registry_run_list_devices(struct registry_db *db, struct registry
     return collect(db, call, statement, false);
 }
 
-static enum sk_status collect_family(struct registry_db *db, struct registry_call *call, struct sk_span device_id) {
+static enum sk_status collect_family(struct registry_db *db, struct registry_call *call,
+                                     struct sk_span device_id) {
     sqlite3_stmt *statement = registry_db_statement(db, SQL_DEVICE_FAMILY);
     if (statement == NULL) return registry_db_error(db);
     registry_bind_text(statement, 1, device_id);
@@ -82,7 +86,8 @@ end:
 }
 
 enum sk_status registry_run_list_twins(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement = registry_db_statement(db, call->modules ? SQL_TWIN_LIST_MODULES : SQL_TWIN_LIST_DEVICES);
+    sqlite3_stmt *statement =
+        registry_db_statement(db, call->modules ? SQL_TWIN_LIST_MODULES : SQL_TWIN_LIST_DEVICES);
     if (statement == NULL) return registry_db_error(db);
     registry_bind_text(statement, 1, call->device_id);
     if (call->modules) registry_bind_text(statement, 2, call->module_id);
@@ -104,7 +109,8 @@ enum sk_status registry_run_session_load(struct registry_db *db, struct registry
 
 static void document_add(struct registry_call *call, sqlite3_stmt *statement) {
     struct sk_registry_result *result = &call->result;
-    result->documents = sk_realloc(result->documents, (result->document_count + 1) * sizeof *result->documents);
+    result->documents =
+        sk_realloc(result->documents, (result->document_count + 1) * sizeof *result->documents);
     result->documents[result->document_count++] = (struct sk_registry_document){
         .key = sk_arena_copy(&call->arena, registry_column(statement, 0)),
         .bytes = sk_arena_copy(&call->arena, registry_column(statement, 1)),

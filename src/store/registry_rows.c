@@ -30,8 +30,9 @@ void registry_identity_column(sqlite3_stmt *statement, struct sk_identity *ident
     column_text(statement, 16, &identity->managed_by);
 }
 
-enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id, struct sk_span module_id,
-                                      struct sk_identity *identity, int64_t *row) {
+enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id,
+                                      struct sk_span module_id, struct sk_identity *identity,
+                                      int64_t *row) {
     sqlite3_stmt *statement = registry_db_statement(db, SQL_IDENTITY_GET);
     if (statement == NULL) return registry_db_error(db);
     registry_bind_text(statement, 1, device_id);
@@ -59,11 +60,13 @@ static void bind_identity(sqlite3_stmt *statement, const struct sk_identity *ide
     registry_bind_optional(statement, 13, identity->secondary_thumbprint);
     sqlite3_bind_int(statement, 14, identity->edge);
     registry_bind_optional(statement, 15, identity->device_scope);
-    registry_bind_optional(statement, 16, identity->parent_scope_count ? identity->parent_scopes[0] : NULL);
+    registry_bind_optional(statement, 16,
+                           identity->parent_scope_count ? identity->parent_scopes[0] : NULL);
     registry_bind_optional(statement, 17, identity->managed_by);
 }
 
-enum sk_status registry_identity_insert(struct registry_db *db, const struct sk_identity *identity, int64_t *row) {
+enum sk_status registry_identity_insert(struct registry_db *db, const struct sk_identity *identity,
+                                        int64_t *row) {
     sqlite3_stmt *statement = registry_db_statement(db, SQL_IDENTITY_INSERT);
     if (statement == NULL) return registry_db_error(db);
     bind_identity(statement, identity);
@@ -72,7 +75,8 @@ enum sk_status registry_identity_insert(struct registry_db *db, const struct sk_
     return status;
 }
 
-enum sk_status registry_identity_update(struct registry_db *db, const struct sk_identity *identity, int64_t row) {
+enum sk_status registry_identity_update(struct registry_db *db, const struct sk_identity *identity,
+                                        int64_t row) {
     sqlite3_stmt *statement = registry_db_statement(db, SQL_IDENTITY_UPDATE);
     if (statement == NULL) return registry_db_error(db);
     sqlite3_bind_int64(statement, 1, row);
@@ -105,16 +109,19 @@ enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk
         .etag = (uint64_t)sqlite3_column_int64(statement, 8),
     };
     sqlite3_reset(statement);
-    if (twin->tags && twin->desired && twin->reported && twin->desired_metadata && twin->reported_metadata) return SK_OK;
+    if (twin->tags && twin->desired && twin->reported && twin->desired_metadata &&
+        twin->reported_metadata)
+        return SK_OK;
     sk_twin_free(twin);
     return SK_MALFORMED;
 }
 
-enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const struct sk_twin *twin, bool is_new) {
+enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const struct sk_twin *twin,
+                                   bool is_new) {
     sqlite3_stmt *statement = registry_db_statement(db, is_new ? SQL_TWIN_INSERT : SQL_TWIN_UPDATE);
     if (statement == NULL) return registry_db_error(db);
-    const json_t *const documents[] = {twin->tags, twin->desired, twin->reported, twin->desired_metadata,
-                                       twin->reported_metadata};
+    const json_t *const documents[] = {twin->tags, twin->desired, twin->reported,
+                                       twin->desired_metadata, twin->reported_metadata};
     char *texts[5];
     sqlite3_bind_int64(statement, 1, row);
     for (int i = 0; i < 5; i++) {
@@ -136,7 +143,8 @@ struct sk_registry_entry *registry_entry_add(struct registry_call *call) {
     struct sk_registry_result *result = &call->result;
     if (result->count == call->entry_capacity) {
         call->entry_capacity = call->entry_capacity ? call->entry_capacity * 2 : 1;
-        result->entries = sk_realloc(result->entries, call->entry_capacity * sizeof *result->entries);
+        result->entries =
+            sk_realloc(result->entries, call->entry_capacity * sizeof *result->entries);
     }
     struct sk_registry_entry *entry = &result->entries[result->count++];
     memset(entry, 0, sizeof *entry);

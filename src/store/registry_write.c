@@ -25,7 +25,8 @@ static enum sk_status insert_with_twin(struct registry_db *db, struct registry_c
     return status;
 }
 
-/* An edge device's system modules, which have no credentials until the device gives them some. Those that are there stay. */
+/* An edge device's system modules, which have no credentials until the device gives them some.
+ * Those that are there stay. */
 static enum sk_status insert_system_modules(struct registry_db *db, struct registry_call *call,
                                             const struct sk_identity *device) {
     static const char *const names[] = {"$edgeAgent", "$edgeHub"};
@@ -35,7 +36,8 @@ static enum sk_status insert_system_modules(struct registry_db *db, struct regis
         struct sk_span name = sk_span_z(names[i]);
         status = registry_identity_load(db, call->device_id, name, NULL, &row);
         if (status != SK_NOT_FOUND) continue;
-        struct sk_identity module = {.auth = SK_AUTH_NONE, .etag = take_etag(call->random + 4 + 4 * i)};
+        struct sk_identity module = {.auth = SK_AUTH_NONE,
+                                     .etag = take_etag(call->random + 4 + 4 * i)};
         sk_identity_set(&module.device_id, sk_span_z(device->device_id));
         sk_identity_set(&module.module_id, name);
         sk_identity_begin(&module, call->wall_us);
@@ -56,7 +58,8 @@ static enum sk_status check_module_place(struct registry_db *db, struct registry
     int64_t count = sqlite3_column_int64(statement, 0);
     sqlite3_reset(statement);
     if (count < SK_MODULES_MAX) return SK_OK;
-    snprintf(call->result.reason, sizeof call->result.reason, "A device has at most %d modules.", SK_MODULES_MAX);
+    snprintf(call->result.reason, sizeof call->result.reason, "A device has at most %d modules.",
+             SK_MODULES_MAX);
     return SK_TOO_LARGE;
 }
 
@@ -72,7 +75,8 @@ static enum sk_status create(struct registry_db *db, struct registry_call *call)
     return status;
 }
 
-/* What an update does not change: the generation, the scope of a device that stays an edge device, the keys when none come. */
+/* What an update does not change: the generation, the scope of a device that stays an edge device,
+ * the keys when none come. */
 static void keep_from_stored(struct registry_call *call, struct sk_identity *stored) {
     struct sk_identity *identity = &call->identity;
     bool was_edge = stored->edge;
@@ -83,16 +87,19 @@ static void keep_from_stored(struct registry_call *call, struct sk_identity *sto
         sk_identity_set(&identity->device_scope, sk_span_z(scope));
     }
     sk_identity_set(&identity->generation_id, sk_span_z(stored->generation_id));
-    if (identity->auth == SK_AUTH_SAS && stored->auth == SK_AUTH_SAS && identity->primary_key == NULL) {
+    if (identity->auth == SK_AUTH_SAS && stored->auth == SK_AUTH_SAS &&
+        identity->primary_key == NULL) {
         sk_identity_set(&identity->primary_key, sk_span_z(stored->primary_key));
         sk_identity_set(&identity->secondary_key, sk_span_z(stored->secondary_key));
     }
     sk_identity_fill_keys(identity, call->random + 64);
-    identity->status_updated_us = identity->disabled != stored->disabled ? call->wall_us : stored->status_updated_us;
+    identity->status_updated_us =
+        identity->disabled != stored->disabled ? call->wall_us : stored->status_updated_us;
     identity->etag = stored->etag + 1;
 }
 
-static enum sk_status update(struct registry_db *db, struct registry_call *call, struct sk_identity *stored, int64_t row) {
+static enum sk_status update(struct registry_db *db, struct registry_call *call,
+                             struct sk_identity *stored, int64_t row) {
     struct sk_identity *identity = &call->identity;
     char etag[SK_ETAG_MAX];
     sk_identity_etag(stored->etag, etag);
@@ -107,7 +114,8 @@ static enum sk_status update(struct registry_db *db, struct registry_call *call,
 enum sk_status registry_run_put(struct registry_db *db, struct registry_call *call) {
     struct sk_identity stored = {0};
     int64_t row;
-    enum sk_status status = registry_identity_load(db, call->device_id, call->module_id, &stored, &row);
+    enum sk_status status =
+        registry_identity_load(db, call->device_id, call->module_id, &stored, &row);
     if (call->if_match.n == 0 && !status)
         status = SK_EXISTS;
     else if (call->if_match.n == 0 && status == SK_NOT_FOUND)
@@ -128,7 +136,8 @@ static enum sk_status delete_row(struct registry_db *db, enum statement which, i
     return registry_db_run(db, statement);
 }
 
-static enum sk_status delete_session(struct registry_db *db, struct sk_span device_id, struct sk_span module_id) {
+static enum sk_status delete_session(struct registry_db *db, struct sk_span device_id,
+                                     struct sk_span module_id) {
     sqlite3_stmt *statement = registry_db_statement(db, SQL_SESSION_DELETE);
     if (statement == NULL) return registry_db_error(db);
     registry_bind_text(statement, 1, device_id);
@@ -137,11 +146,12 @@ static enum sk_status delete_session(struct registry_db *db, struct sk_span devi
 }
 
 /* Deletes one identity with all that hangs on it; the identity goes into the result. */
-static enum sk_status delete_identity(struct registry_db *db, struct registry_call *call, struct sk_identity *identity,
-                                      int64_t row) {
+static enum sk_status delete_identity(struct registry_db *db, struct registry_call *call,
+                                      struct sk_identity *identity, int64_t row) {
     enum sk_status status = delete_row(db, SQL_IDENTITY_DELETE, row);
     if (!status) status = delete_row(db, SQL_TWIN_DELETE, row);
-    if (!status) status = delete_session(db, sk_span_z(identity->device_id), sk_span_z(identity->module_id));
+    if (!status)
+        status = delete_session(db, sk_span_z(identity->device_id), sk_span_z(identity->module_id));
     call->devices_added -= identity->module_id == NULL;
     call->enabled_added -= identity->module_id == NULL && !identity->disabled;
     call->modules_added -= identity->module_id != NULL;
@@ -150,7 +160,8 @@ static enum sk_status delete_identity(struct registry_db *db, struct registry_ca
 }
 
 static enum sk_status delete_modules(struct registry_db *db, struct registry_call *call) {
-    struct sk_identity modules[SK_MODULES_MAX + 2]; /* an update to an edge device may have put two on top */
+    /* An update to an edge device may have put two on top of the limit. */
+    struct sk_identity modules[SK_MODULES_MAX + 2];
     int64_t rows[SK_MODULES_MAX + 2];
     size_t count = 0;
     sqlite3_stmt *statement = registry_db_statement(db, SQL_DEVICE_FAMILY);
@@ -174,7 +185,8 @@ enum sk_status registry_run_delete(struct registry_db *db, struct registry_call 
     struct sk_identity identity;
     int64_t row;
     char etag[SK_ETAG_MAX];
-    enum sk_status status = registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
+    enum sk_status status =
+        registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
     if (status) return status;
     sk_identity_etag(identity.etag, etag);
     if (call->if_match.n && !sk_etag_matches(call->if_match, etag))
@@ -193,7 +205,8 @@ enum sk_status registry_run_twin_change(struct registry_db *db, struct registry_
     struct sk_twin twin = {0};
     int64_t row;
     char etag[SK_ETAG_MAX];
-    enum sk_status status = registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
+    enum sk_status status =
+        registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
     if (status) return status;
     if ((status = registry_twin_load(db, row, &twin))) goto fail;
     sk_twin_etag(twin.etag, etag);
@@ -229,7 +242,8 @@ enum sk_status registry_run_session_delete(struct registry_db *db, struct regist
 
 enum sk_status registry_run_document_put(struct registry_db *db, struct registry_call *call) {
     if (call->max > SK_REGISTRY_DOCUMENT_MAX) {
-        snprintf(call->result.reason, sizeof call->result.reason, "A document has at most %d bytes.", SK_REGISTRY_DOCUMENT_MAX);
+        snprintf(call->result.reason, sizeof call->result.reason,
+                 "A document has at most %d bytes.", SK_REGISTRY_DOCUMENT_MAX);
         return SK_TOO_LARGE;
     }
     sqlite3_stmt *statement = registry_db_statement(db, SQL_DOCUMENT_PUT);

@@ -1,7 +1,8 @@
 // toml++ behind a C function: see toml.h.
 #include "toml/toml.h"
 
-// toml++ 3.3 asserts what a file can break ("[!]"), and in release builds assumes it. Here its assertions throw and the file is refused.
+// toml++ 3.3 asserts what a file can break ("[!]"), and in release builds assumes it. Here its
+// assertions throw and the file is refused.
 #undef NDEBUG
 namespace {
 struct broken_assumption {};
@@ -9,7 +10,8 @@ struct broken_assumption {};
 #define TOML_ASSERT(condition) ((condition) ? void() : throw broken_assumption())
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 1
-// Its test for white space takes most characters between U+2000 and U+FEFF for unreachable; they are reachable, and no white space.
+// Its test for white space takes most characters between U+2000 and U+FEFF for unreachable; they
+// are reachable, and no white space.
 #include <toml++/impl/preprocessor.h>
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
@@ -46,7 +48,8 @@ json_t *convert_table(walk &walk, const toml::table &table, const std::string &p
         // The key's place; the value may begin further down.
         unsigned line = key.source().begin.line;
         json_object_set_new(walk.lines, below.c_str(), json_integer(line));
-        json_object_setn_new(object, key.str().data(), key.str().size(), convert(walk, value, below));
+        json_object_setn_new(object, key.str().data(), key.str().size(),
+                             convert(walk, value, below));
     }
     return object;
 }
@@ -79,8 +82,8 @@ json_t *convert(walk &walk, const toml::node &node, const std::string &path) {
     json_t *real = node.is_floating_point() ? json_real(node.as_floating_point()->get()) : nullptr;
     if (real == nullptr) {
         auto at = node.source().begin;
-        snprintf(walk.error, SK_TOML_ERROR_MAX, "%s:%u:%u: '%.100s' must be a finite number.", walk.file_name, at.line, at.column,
-                 path.c_str());
+        snprintf(walk.error, SK_TOML_ERROR_MAX, "%s:%u:%u: '%.100s' must be a finite number.",
+                 walk.file_name, at.line, at.column, path.c_str());
     }
     return real;
 }
@@ -102,7 +105,8 @@ static bool breaks_assumption(std::string_view text) {
 // The line that an assertion is about: parsing goes from front to back, so it is the first with which the text breaks.
 static unsigned line_of_assumption(std::string_view text) {
     std::vector<size_t> ends;
-    for (size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) ends.push_back(at + 1);
+    for (size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1))
+        ends.push_back(at + 1);
     ends.push_back(text.size());
     size_t below = 0, above = ends.size() - 1;
     while (below < above) {
@@ -115,8 +119,8 @@ static unsigned line_of_assumption(std::string_view text) {
     return static_cast<unsigned>(above + 1);
 }
 
-enum sk_status sk_toml_parse(struct sk_span text, const char *file_name, json_t **document, json_t **lines,
-                             char error[SK_TOML_ERROR_MAX]) {
+enum sk_status sk_toml_parse(struct sk_span text, const char *file_name, json_t **document,
+                             json_t **lines, char error[SK_TOML_ERROR_MAX]) {
     std::string_view view(text.p ? text.p : "", text.n);
     toml::table table;
     try {
@@ -124,10 +128,12 @@ enum sk_status sk_toml_parse(struct sk_span text, const char *file_name, json_t 
     } catch (const toml::parse_error &mistake) {
         auto at = mistake.source().begin;
         std::string reason(mistake.description());
-        snprintf(error, SK_TOML_ERROR_MAX, "%s:%u:%u: %.300s.", file_name, at.line, at.column, reason.c_str());
+        snprintf(error, SK_TOML_ERROR_MAX, "%s:%u:%u: %.300s.", file_name, at.line, at.column,
+                 reason.c_str());
         return SK_MALFORMED;
     } catch (const broken_assumption &) {
-        snprintf(error, SK_TOML_ERROR_MAX, "%s:%u:1: a name is expected in this line.", file_name, line_of_assumption(view));
+        snprintf(error, SK_TOML_ERROR_MAX, "%s:%u:1: a name is expected in this line.", file_name,
+                 line_of_assumption(view));
         return SK_MALFORMED;
     }
     walk walk{json_object(), file_name, error};

@@ -1,7 +1,8 @@
 /* People's configuration files: TOML text into a JSON tree with line numbers.
  *
- * A thin C face of toml++, which is C++. Long-running processes that count their memory parse in a short-lived child (sk_toml_parse
- * is then called there only) and pass document and lines on as JSON text; reading them needs no C++. */
+ * A thin C face of toml++, which is C++. Long-running processes that count their memory parse in a
+ * short-lived child (sk_toml_parse is then called there only) and pass document and lines on as
+ * JSON text; reading them needs no C++. */
 #ifndef SK_TOML_H
 #define SK_TOML_H
 
@@ -16,10 +17,11 @@
 extern "C" {
 #endif
 
-/* Parses TOML 1.0. Gives new references: `document` (dates and times as their text), and `lines`, a flat object from key path
- * ("provisioning.source", "hub[0].name") to its line. SK_MALFORMED with "file:line:column: reason" in `error`. */
-enum sk_status sk_toml_parse(struct sk_span text, const char *file_name, json_t **document, json_t **lines,
-                             char error[SK_TOML_ERROR_MAX]);
+/* Parses TOML 1.0. Gives new references: `document` (dates and times as their text), and `lines`,
+ * a flat object from key path ("provisioning.source", "hub[0].name") to its line. SK_MALFORMED
+ * with "file:line:column: reason" in `error`. */
+enum sk_status sk_toml_parse(struct sk_span text, const char *file_name, json_t **document,
+                             json_t **lines, char error[SK_TOML_ERROR_MAX]);
 
 #ifdef __cplusplus
 }

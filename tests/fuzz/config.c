@@ -20,7 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     if (sk_edge_config_read(document, lines, "f.toml", &config, warning, NULL, error) == SK_OK) {
-        if (config.hostname == NULL || config.hub_host == NULL || config.device_id == NULL || config.listen_count == 0) abort();
+        if (config.hostname == NULL || config.hub_host == NULL || config.device_id == NULL ||
+            config.listen_count == 0)
+            abort();
         sk_edge_config_free(&config);
     } else if (strncmp(error, "f.toml:", 7) != 0) {
         abort();

@@ -11,7 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     json_t *desired = json_loadb((const char *)data, size, JSON_DECODE_ANY, NULL);
     if (desired == NULL) return 0;
     if (sk_deployment_parse(desired, &deployment, &fault)) {
-        if ((fault.code != 400 && fault.code != 412 && fault.code != 417) || fault.description[0] == 0) abort();
+        if ((fault.code != 400 && fault.code != 412 && fault.code != 417) ||
+            fault.description[0] == 0)
+            abort();
         json_decref(desired);
         return 0;
     }
@@ -20,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (plan.count < deployment.module_count || plan.count > 2 * deployment.module_count) abort();
     for (size_t i = 0; i < deployment.module_count; i++) {
         struct sk_module_spec copy = sk_module_spec_copy(&deployment.modules[i]);
-        if (copy.command[0] == NULL || sk_module_spec_differs(&copy, &deployment.modules[i])) abort();
+        if (copy.command[0] == NULL || sk_module_spec_differs(&copy, &deployment.modules[i]))
+            abort();
         sk_module_spec_free(&copy);
     }
     sk_plan_free(&plan);

@@ -16,7 +16,9 @@ static void check_mirror(const json_t *section, const json_t *metadata, bool roo
     json_t *value;
     size_t own = 0;
     json_object_foreach((json_t *)metadata, key, value) own += key[0] == '$';
-    if (json_object_size(metadata) != json_object_size(section) + own || !json_is_string(json_object_get(metadata, "$lastUpdated"))) abort();
+    if (json_object_size(metadata) != json_object_size(section) + own ||
+        !json_is_string(json_object_get(metadata, "$lastUpdated")))
+        abort();
     if (root) return;
     json_object_foreach((json_t *)section, key, value) {
         const json_t *below = json_object_get(metadata, key);
@@ -35,13 +37,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct sk_twin_change change = {.desired = begin, .replace_desired = true};
         if (begin) sk_twin_apply(&twin, &change, 1, error);
         struct sk_twin before = sk_twin_copy(&twin);
-        change = (struct sk_twin_change){.desired = patch, .reported = patch, .replace_desired = replace};
+        change = (struct sk_twin_change){
+            .desired = patch, .reported = patch, .replace_desired = replace};
         enum sk_status status = sk_twin_apply(&twin, &change, 2, error);
         if (status) {
             if ((status != SK_INVALID && status != SK_TOO_LARGE) || error[0] == 0) abort();
-            if (!json_equal(twin.desired, before.desired) || !json_equal(twin.reported, before.reported) || twin.version != before.version) abort();
+            if (!json_equal(twin.desired, before.desired) ||
+                !json_equal(twin.reported, before.reported) || twin.version != before.version)
+                abort();
         } else {
-            if (sk_twin_size(twin.desired) > SK_TWIN_SECTION_MAX || twin.desired_version != before.desired_version + 1) abort();
+            if (sk_twin_size(twin.desired) > SK_TWIN_SECTION_MAX ||
+                twin.desired_version != before.desired_version + 1)
+                abort();
             check_mirror(twin.desired, twin.desired_metadata, true);
             check_mirror(twin.desired, twin.desired_metadata, false);
             json_decref(sk_twin_desired_notification(&twin, &change));

@@ -1,5 +1,6 @@
-/* Power is cut at a random durable write, several times in each world, under all three kinds of loss: whatever the registry completed
- * is there afterwards, and nothing is there that was never asked for. */
+/* Power is cut at a random durable write, several times in each world, under all three kinds of
+ * loss: whatever the registry completed is there afterwards, and nothing is there that was never
+ * asked for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@ static const char PATH[] = "/registry.db";
 /* What one device was asked to become. Each change writes the next number into desired.n, in order. */
 struct subject {
     char id[16];
-    bool created;          /* completed */
+    bool created;           /* completed */
     json_int_t asked, done; /* desired.n: last asked, last completed */
     json_int_t document_asked, document_done;
     unsigned running;
@@ -32,10 +33,10 @@ struct story {
     bool read;
 };
 
-#define STORY_FAILS(story, ...)                      \
-    do {                                             \
-        print_error("seed %u: ", (story)->seed);     \
-        fail_msg(__VA_ARGS__);                       \
+#define STORY_FAILS(story, ...)                                                                    \
+    do {                                                                                           \
+        print_error("seed %u: ", (story)->seed);                                                   \
+        fail_msg(__VA_ARGS__);                                                                     \
     } while (0)
 
 struct ask {
@@ -67,14 +68,16 @@ static void ask_something(struct story *story) {
     if (!subject->created) {
         struct sk_identity identity = {.device_id = subject->id, .edge = subject->id[1] == '0'};
         if (subject->running == 0)
-            sk_registry_put(story->registry, &identity, SK_NONE, completed, ask_new(subject, CREATE, 0));
+            sk_registry_put(story->registry, &identity, SK_NONE, completed,
+                            ask_new(subject, CREATE, 0));
         return;
     }
     if (sk_sim_chance(story->sim, 4) == 0) {
         char text[32];
         json_int_t n = ++subject->document_asked;
         int length = snprintf(text, sizeof text, "%lld", (long long)n);
-        sk_registry_document_put(story->registry, SK_SPAN("story"), sk_span_z(subject->id), sk_span(text, (size_t)length), completed,
+        sk_registry_document_put(story->registry, SK_SPAN("story"), sk_span_z(subject->id),
+                                 sk_span(text, (size_t)length), completed,
                                  ask_new(subject, DOCUMENT, n));
         return;
     }
@@ -85,8 +88,8 @@ static void ask_something(struct story *story) {
     json_int_t n = ++subject->asked;
     json_t *document = json_pack("{s:I,s:s%}", "n", n, "pad", text, pad);
     struct sk_twin_change change = {.desired = document};
-    sk_registry_twin_change(story->registry, sk_span_z(subject->id), SK_NONE, &change, SK_NONE, completed,
-                            ask_new(subject, CHANGE, n));
+    sk_registry_twin_change(story->registry, sk_span_z(subject->id), SK_NONE, &change, SK_NONE,
+                            completed, ask_new(subject, CHANGE, n));
     json_decref(document);
 }
 
@@ -104,19 +107,24 @@ static void check_twins(void *arg, struct sk_registry_result *result) {
     for (size_t i = 0; i < result->count; i++) {
         struct subject *subject = subject_of(story, result->entries[i].identity.device_id);
         json_int_t n = json_integer_value(json_object_get(result->entries[i].twin.desired, "n"));
-        if (n < subject->done) STORY_FAILS(story, "%s lost a completed change: %lld of %lld", subject->id, (long long)n, (long long)subject->done);
+        if (n < subject->done)
+            STORY_FAILS(story, "%s lost a completed change: %lld of %lld", subject->id,
+                        (long long)n, (long long)subject->done);
         if (n > subject->asked) STORY_FAILS(story, "%s has a change from the future", subject->id);
-        if ((json_int_t)result->entries[i].twin.desired_version != n + 1) STORY_FAILS(story, "%s skipped a change", subject->id);
+        if ((json_int_t)result->entries[i].twin.desired_version != n + 1)
+            STORY_FAILS(story, "%s skipped a change", subject->id);
         subject->asked = subject->done = n;
         subject->created = seen[subject - story->subjects] = true;
     }
     for (int i = 0; i < DEVICES; i++)
-        if (story->subjects[i].created && !seen[i]) STORY_FAILS(story, "%s lost its creation", story->subjects[i].id);
+        if (story->subjects[i].created && !seen[i])
+            STORY_FAILS(story, "%s lost its creation", story->subjects[i].id);
 }
 
 static void check_documents(void *arg, struct sk_registry_result *result) {
     struct story *story = arg;
-    if (result->status) STORY_FAILS(story, "reading the documents: %s", sk_status_text(result->status));
+    if (result->status)
+        STORY_FAILS(story, "reading the documents: %s", sk_status_text(result->status));
     size_t expected = 0;
     for (int i = 0; i < DEVICES; i++) expected += story->subjects[i].document_done > 0;
     if (result->document_count < expected) STORY_FAILS(story, "a completed document is lost");
@@ -125,7 +133,8 @@ static void check_documents(void *arg, struct sk_registry_result *result) {
         memcpy(id, result->documents[i].key.p, result->documents[i].key.n);
         struct subject *subject = subject_of(story, id);
         int64_t n = 0;
-        if (sk_span_to_int(result->documents[i].bytes, &n) || n < subject->document_done || n > subject->document_asked)
+        if (sk_span_to_int(result->documents[i].bytes, &n) || n < subject->document_done ||
+            n > subject->document_asked)
             STORY_FAILS(story, "%s has document %lld", id, (long long)n);
         subject->document_asked = subject->document_done = n;
     }
@@ -145,12 +154,15 @@ static bool has_read(void *arg) {
 /* Opens after a power cut and compares. */
 static void check(struct story *story) {
     char reason[SK_MODEL_ERROR_MAX];
-    if (sk_registry_open(story->io, PATH, &story->registry, reason)) STORY_FAILS(story, "%s", reason);
+    if (sk_registry_open(story->io, PATH, &story->registry, reason))
+        STORY_FAILS(story, "%s", reason);
     story->read = false;
     sk_registry_list_twins(story->registry, false, SK_NONE, SK_NONE, 100, check_twins, story);
     sk_registry_list_modules(story->registry, SK_SPAN("d0"), check_system_modules, story);
-    sk_registry_document_list(story->registry, SK_SPAN("story"), SK_NONE, 100, check_documents, story);
-    if (!sk_sim_run_until(story->sim, SK_S, has_read, story)) STORY_FAILS(story, "the reads never completed");
+    sk_registry_document_list(story->registry, SK_SPAN("story"), SK_NONE, 100, check_documents,
+                              story);
+    if (!sk_sim_run_until(story->sim, SK_S, has_read, story))
+        STORY_FAILS(story, "the reads never completed");
 }
 
 /* Works until the power goes; returns how many writes had completed by then. */
@@ -158,7 +170,10 @@ static void live(struct story *story) {
     enum sk_sim_loss loss = (enum sk_sim_loss)(story->seed % 3);
     char reason[SK_MODEL_ERROR_MAX];
     /* The cut may fall into opening (checkpoint, migration) or far into the work. */
-    sk_sim_power_cut_after(story->io, sk_sim_chance(story->sim, 4) ? sk_sim_chance(story->sim, 60) : sk_sim_chance(story->sim, 6), loss);
+    sk_sim_power_cut_after(story->io,
+                           sk_sim_chance(story->sim, 4) ? sk_sim_chance(story->sim, 60)
+                                                        : sk_sim_chance(story->sim, 6),
+                           loss);
     story->registry = NULL;
     sk_registry_open(story->io, PATH, &story->registry, reason);
     for (unsigned turn = 0; turn < 2000 && !sk_sim_is_dead(story->io); turn++) {
@@ -175,24 +190,28 @@ static void what_was_completed_survives_power_loss_at_any_write(void **state) {
     (void)state;
     json_int_t changes = 0, documents = 0;
     for (unsigned seed = 1; seed <= WORLDS; seed++) {
-        struct story story = {.seed = seed, .sim = sk_sim_new(&(struct sk_sim_options){.seed = seed})};
+        struct story story = {.seed = seed,
+                              .sim = sk_sim_new(&(struct sk_sim_options){.seed = seed})};
         story.io = sk_sim_node(story.sim, "hub");
-        for (int i = 0; i < DEVICES; i++) snprintf(story.subjects[i].id, sizeof story.subjects[i].id, "d%d", i);
+        for (int i = 0; i < DEVICES; i++)
+            snprintf(story.subjects[i].id, sizeof story.subjects[i].id, "d%d", i);
         for (int cut = 0; cut < CUTS; cut++) {
             live(&story);
             for (int i = 0; i < DEVICES; i++) story.subjects[i].running = 0;
             check(&story);
             sk_registry_close(story.registry);
         }
-        for (int i = 0; i < DEVICES; i++) changes += story.subjects[i].done, documents += story.subjects[i].document_done;
+        for (int i = 0; i < DEVICES; i++)
+            changes += story.subjects[i].done, documents += story.subjects[i].document_done;
         sk_sim_free(story.sim);
     }
-    print_message("%d worlds, %d power cuts each: %lld changes and %lld documents kept\n", WORLDS, CUTS, (long long)changes,
-                  (long long)documents);
+    print_message("%d worlds, %d power cuts each: %lld changes and %lld documents kept\n", WORLDS,
+                  CUTS, (long long)changes, (long long)documents);
     assert_true(changes > WORLDS); /* the story must have told something */
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_was_completed_survives_power_loss_at_any_write)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_completed_survives_power_loss_at_any_write)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

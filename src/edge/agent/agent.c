@@ -25,11 +25,13 @@ struct sk_agent_facts agent_facts(struct sk_agent *agent) {
         .hub_started_us = agent->started_us,
     };
     if (agent->options.hub_running)
-        facts.hub_running = agent->options.hub_running(agent->options.hub_arg, &facts.hub_started_us, &facts.hub_restarts);
+        facts.hub_running = agent->options.hub_running(agent->options.hub_arg,
+                                                       &facts.hub_started_us, &facts.hub_restarts);
     return facts;
 }
 
-static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                        uint64_t version) {
     struct sk_agent *agent = arg;
     (void)version;
     json_t *sent = agent->reporting;
@@ -39,17 +41,22 @@ static void on_reported(void *arg, enum sk_status status, unsigned code, struct 
         agent->reported = sent;
     } else {
         json_decref(sent); /* the next tick tries again */
-        if (status != SK_CLOSED) SK_WARN("agent", "the hub did not take the report: %s %u %.*s", sk_status_text(status), code, SK_ARG(sk_span_first(body, 200)));
+        if (status != SK_CLOSED)
+            SK_WARN("agent", "the hub did not take the report: %s %u %.*s", sk_status_text(status),
+                    code, SK_ARG(sk_span_first(body, 200)));
         return;
     }
-    if (agent->report_wanted && agent->stopped == NULL) sk_io_defer(agent->io, &agent->report_task, agent->report_task.fn);
+    if (agent->report_wanted && agent->stopped == NULL)
+        sk_io_defer(agent->io, &agent->report_task, agent->report_task.fn);
 }
 
 /* Sends what has changed since the last report; one at a time. */
 static void report(struct sk_task *task) {
     struct sk_agent *agent = SK_CONTAINER(task, struct sk_agent, report_task);
     agent->report_wanted = true;
-    if (agent->reported == NULL || agent->reporting || agent->stopped || !sk_device_client_is_connected(agent->client)) return;
+    if (agent->reported == NULL || agent->reporting || agent->stopped ||
+        !sk_device_client_is_connected(agent->client))
+        return;
     struct sk_agent_facts facts = agent_facts(agent);
     json_t *document = sk_agent_report(&facts, agent->modules);
     json_t *patch = sk_json_diff(agent->reported, document);
@@ -82,7 +89,8 @@ static void keep_deployment(struct sk_agent *agent, const json_t *desired) {
     char *text = json_dumps(desired, JSON_INDENT(1));
     enum sk_status status = sk_file_save(agent->io, path, sk_span_z(text), 0600);
     free(text);
-    if (status) SK_WARN("agent", "cannot keep the deployment in %s: %s", path, sk_status_text(status));
+    if (status)
+        SK_WARN("agent", "cannot keep the deployment in %s: %s", path, sk_status_text(status));
 }
 
 /* Takes desired properties: puts them in force, or says why not. */
@@ -92,8 +100,10 @@ static void take_desired(struct sk_agent *agent, const json_t *desired, bool kee
     agent->desired_version = (uint64_t)json_integer_value(json_object_get(desired, "$version"));
     if (sk_deployment_parse(desired, &deployment, &fault)) {
         agent->status_code = fault.code;
-        snprintf(agent->status_description, sizeof agent->status_description, "%s", fault.description);
-        SK_WARN("agent", "deployment %llu refused: %s", (unsigned long long)agent->desired_version, fault.description);
+        snprintf(agent->status_description, sizeof agent->status_description, "%s",
+                 fault.description);
+        SK_WARN("agent", "deployment %llu refused: %s", (unsigned long long)agent->desired_version,
+                fault.description);
         report_soon(agent);
         return;
     }
@@ -103,7 +113,8 @@ static void take_desired(struct sk_agent *agent, const json_t *desired, bool kee
     agent->status_code = 200;
     agent->status_description[0] = 0;
     if (keep) keep_deployment(agent, desired);
-    SK_INFO("agent", "deployment %llu with %zu modules", (unsigned long long)agent->desired_version, deployment.module_count);
+    SK_INFO("agent", "deployment %llu with %zu modules", (unsigned long long)agent->desired_version,
+            deployment.module_count);
     reconcile(agent);
     report_soon(agent);
 }
@@ -127,7 +138,8 @@ static void load_deployment(struct sk_agent *agent) {
 static void next_tick(struct sk_agent *agent);
 
 static void reconcile(struct sk_agent *agent) {
-    if (agent->deployed && !sk_modules_busy(agent->modules)) sk_modules_reconcile(agent->modules, &agent->deployment);
+    if (agent->deployed && !sk_modules_busy(agent->modules))
+        sk_modules_reconcile(agent->modules, &agent->deployment);
     next_tick(agent);
 }
 
@@ -148,27 +160,34 @@ static void get_token(void *arg, struct sk_device_client *client, uint32_t token
     struct sk_agent *agent = arg;
     struct sk_buffer resource = {0};
     (void)client;
-    sk_buffer_print(&resource, "%s/devices/%s/modules/$edgeAgent", agent->options.hub_host, agent->options.device_id);
-    sk_workload_token(agent->workload, sk_buffer_span(&resource), sk_io_wall(agent->io) / 1000000 + token_life_s, on_token, agent);
+    sk_buffer_print(&resource, "%s/devices/%s/modules/$edgeAgent", agent->options.hub_host,
+                    agent->options.device_id);
+    sk_workload_token(agent->workload, sk_buffer_span(&resource),
+                      sk_io_wall(agent->io) / 1000000 + token_life_s, on_token, agent);
     sk_buffer_free(&resource);
 }
 
-static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                    uint64_t version) {
     struct sk_agent *agent = arg;
     (void)version;
     if (status || code != 200) {
-        if (status != SK_CLOSED) SK_WARN("agent", "the twin could not be read: %s %u", sk_status_text(status), code);
+        if (status != SK_CLOSED)
+            SK_WARN("agent", "the twin could not be read: %s %u", sk_status_text(status), code);
         return;
     }
     json_t *twin = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
-    json_t *desired = json_object_get(twin, "desired"), *reported = json_object_get(twin, "reported");
+    json_t *desired = json_object_get(twin, "desired"),
+           *reported = json_object_get(twin, "reported");
     if (json_is_object(reported) && agent->reporting == NULL) {
         json_decref(agent->reported);
         agent->reported = json_deep_copy(reported);
         json_object_del(agent->reported, "$version");
     }
     uint64_t desired_version = (uint64_t)json_integer_value(json_object_get(desired, "$version"));
-    if (json_is_object(desired) && (desired_version != agent->desired_version || agent->status_code == 0)) take_desired(agent, desired, true);
+    if (json_is_object(desired) &&
+        (desired_version != agent->desired_version || agent->status_code == 0))
+        take_desired(agent, desired, true);
     json_decref(twin);
     report_soon(agent);
 }
@@ -181,7 +200,8 @@ static void on_connected(void *arg, bool session_present) {
 
 static void on_disconnected(void *arg, const struct sk_client_down *down) {
     (void)arg;
-    SK_WARN("agent", "not connected to the hub: %s (code %u); next try in %llu s", sk_status_text(down->reason), down->connack,
+    SK_WARN("agent", "not connected to the hub: %s (code %u); next try in %llu s",
+            sk_status_text(down->reason), down->connack,
             (unsigned long long)(down->retry_ns / SK_S));
 }
 
@@ -202,8 +222,10 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
 }
 
 static void connect_hub(struct sk_agent *agent) {
-    static const struct sk_device_events events = {
-        .connected = on_connected, .disconnected = on_disconnected, .desired = on_desired, .method = on_method};
+    static const struct sk_device_events events = {.connected = on_connected,
+                                                   .disconnected = on_disconnected,
+                                                   .desired = on_desired,
+                                                   .method = on_method};
     struct sk_device_client_options options = {
         .host = agent->options.dial_host,
         .port = agent->options.dial_port,
@@ -223,15 +245,19 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_http_p
     struct sk_agent *agent = arg;
     agent->asking_identity = false;
     if (status == SK_CLOSED || agent->workload) return;
-    json_t *json = status ? NULL : json_loadb(answer->body.p ? answer->body.p : "", answer->body.n, 0, NULL);
+    json_t *json =
+        status ? NULL : json_loadb(answer->body.p ? answer->body.p : "", answer->body.n, 0, NULL);
     const char *generation_id = json_string_value(json_object_get(json, "generationId"));
     if (generation_id) {
-        struct sk_workload_options options = {
-            .uri = agent->options.workload_path, .module_id = SK_SPAN("$edgeAgent"), .generation_id = sk_span_z(generation_id)};
+        struct sk_workload_options options = {.uri = agent->options.workload_path,
+                                              .module_id = SK_SPAN("$edgeAgent"),
+                                              .generation_id = sk_span_z(generation_id)};
         if (sk_workload_new(agent->io, &options, &agent->workload) == SK_OK) connect_hub(agent);
     } else {
         const char *message = json_string_value(json_object_get(json, "message"));
-        if (agent->early_ticks >= EARLY_TICKS) SK_WARN("agent", "waiting for the daemon: %s", message ? message : sk_status_text(status));
+        if (agent->early_ticks >= EARLY_TICKS)
+            SK_WARN("agent", "waiting for the daemon: %s",
+                    message ? message : sk_status_text(status));
     }
     json_decref(json);
 }
@@ -242,11 +268,12 @@ static void ask_identity(struct sk_agent *agent) {
     if (agent->asking_identity) return;
     agent->asking_identity = true;
     snprintf(target, sizeof target, "/identities/%%24edgeAgent?api-version=%s", API_VERSION);
-    sk_http_client_send(agent->management, &(struct sk_http_ask){.method = SK_HTTP_PUT,
-                                                                 .target = sk_span_z(target),
-                                                                 .body = SK_SPAN("{\"managedBy\":\"IotEdge\"}"),
-                                                                 .done = on_identity,
-                                                                 .arg = agent});
+    sk_http_client_send(agent->management,
+                        &(struct sk_http_ask){.method = SK_HTTP_PUT,
+                                              .target = sk_span_z(target),
+                                              .body = SK_SPAN("{\"managedBy\":\"IotEdge\"}"),
+                                              .done = on_identity,
+                                              .arg = agent});
 }
 
 /* ---- life ---- */
@@ -261,13 +288,15 @@ static void on_tick(struct sk_timer *timer) {
 
 /* Every 5 s, or when a back-off ends before; sooner while the daemon is still starting. */
 static void next_tick(struct sk_agent *agent) {
-    uint64_t wait_ns = TICK_S * SK_S, now_ns = sk_io_now(agent->io), due_ns = sk_modules_due_ns(agent->modules);
+    uint64_t wait_ns = TICK_S * SK_S, now_ns = sk_io_now(agent->io),
+             due_ns = sk_modules_due_ns(agent->modules);
     if (agent->early_ticks < EARLY_TICKS) wait_ns = EARLY_TICK_NS;
     if (due_ns < now_ns + wait_ns) wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
     sk_timer_start(agent->io, &agent->tick, wait_ns, on_tick);
 }
 
-enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *options, struct sk_agent **started, char reason[256]) {
+enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *options,
+                              struct sk_agent **started, char reason[256]) {
     char folder[512];
     snprintf(folder, sizeof folder, "%s/agent", options->data);
     enum sk_status status = sk_folder_make(io, folder, 0700);
@@ -279,16 +308,20 @@ enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *o
     agent->io = io;
     agent->options = *options;
     agent->started_us = sk_io_wall(io);
-    agent->control_service = (struct sk_http_service){.handler = control_handle, .arg = agent, .body_max = 4096};
+    agent->control_service =
+        (struct sk_http_service){.handler = control_handle, .arg = agent, .body_max = 4096};
     sk_file_remove(io, options->control_path);
     struct sk_endpoint at = {.path = options->control_path, .path_mode = 0600};
     status = sk_http_listen(io, &at, NULL, &agent->control_service, &agent->control, NULL);
     if (status) {
-        snprintf(reason, 256, "Cannot listen on %.180s: %s.", options->control_path, sk_status_text(status));
+        snprintf(reason, 256, "Cannot listen on %.180s: %s.", options->control_path,
+                 sk_status_text(status));
         free(agent);
         return status;
     }
-    sk_http_client_new(io, &(struct sk_http_client_options){.to = {.path = options->management_path}}, &agent->management);
+    sk_http_client_new(io,
+                       &(struct sk_http_client_options){.to = {.path = options->management_path}},
+                       &agent->management);
     agent->modules = sk_modules_new(io, &(struct sk_modules_options){
                                             .data = options->data,
                                             .management_path = options->management_path,

@@ -1,7 +1,9 @@
-/* The agent role: makes the modules on this machine what the `$edgeAgent` twin says, and reports how they stand.
+/* The agent role: makes the modules on this machine what the `$edgeAgent` twin says, and reports
+ * how they stand.
  *
- * The last good deployment is kept in <data>/agent/deployment.json and is in force from the start, connected or not. A deployment that
- * is refused is reported with its reason; the one in force stays. */
+ * The last good deployment is kept in <data>/agent/deployment.json and is in force from the start,
+ * connected or not. A deployment that is refused is reported with its reason; the one in force
+ * stays. */
 #ifndef SK_EDGE_AGENT_H
 #define SK_EDGE_AGENT_H
 
@@ -17,18 +19,19 @@ struct sk_agent_options {
     const char *workload_path;   /* the daemon's socket for $edgeAgent */
     const char *control_path;    /* socket to serve the command line on */
     const char *hub_host, *device_id;
-    const char *dial_host;       /* the hub or the parent */
-    uint16_t dial_port;          /* MQTT */
-    struct sk_tls *tls;          /* NULL: plain (tests); must outlive the agent */
-    const char *gateway_host;    /* the edge hub, as modules dial it */
+    const char *dial_host;    /* the hub or the parent */
+    uint16_t dial_port;       /* MQTT */
+    struct sk_tls *tls;       /* NULL: plain (tests); must outlive the agent */
+    const char *gateway_host; /* the edge hub, as modules dial it */
     uint16_t gateway_port;
-    const char *parent_host;     /* nested, else NULL */
+    const char *parent_host; /* nested, else NULL */
     /* How the hub role stands; NULL: it runs. */
     bool (*hub_running)(void *arg, int64_t *started_us, unsigned *restarts);
     void *hub_arg;
 };
 
-enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *options, struct sk_agent **agent, char reason[256]);
+enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *options,
+                              struct sk_agent **agent, char reason[256]);
 /* Stops the modules, then frees; `stopped` comes once, not from inside. */
 void sk_agent_stop(struct sk_agent *agent, void (*stopped)(void *arg), void *arg);
 

@@ -41,7 +41,8 @@ struct sk_agent_facts agent_facts(struct sk_agent *agent);
 /* --- methods.c --- */
 
 /* Answers a direct method: its status and, in `answer`, its JSON payload. */
-int agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload, struct sk_buffer *answer);
+int agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
+                 struct sk_buffer *answer);
 
 /* --- control.c: for the command line --- */
 

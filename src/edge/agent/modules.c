@@ -6,7 +6,13 @@
 #include "client/http_client.h"
 #include "model/identity.h"
 
-enum { STOP_S = 10, LOG_MAX = 8 * 1024 * 1024, LOG_KEPT = 1024 * 1024, LOG_TAIL = 64 * 1024, ENVIRONMENT_MAX = 256 };
+enum {
+    STOP_S = 10,
+    LOG_MAX = 8 * 1024 * 1024,
+    LOG_KEPT = 1024 * 1024,
+    LOG_TAIL = 64 * 1024,
+    ENVIRONMENT_MAX = 256
+};
 static const char API_VERSION[] = "2022-08-03";
 
 struct module {
@@ -17,9 +23,9 @@ struct module {
     char *generation_id, *socket_path;
     uint32_t uid, gid;
     struct sk_child *child;
-    struct sk_timer kill;         /* after a polite stop */
-    bool start_again;             /* restart asked for: start when it has ended */
-    unsigned failed_plan;         /* number of the plan in which a step of it failed */
+    struct sk_timer kill; /* after a polite stop */
+    bool start_again;     /* restart asked for: start when it has ended */
+    unsigned failed_plan; /* number of the plan in which a step of it failed */
     int exit_code;
     int64_t last_start_us, last_exit_us, last_restart_us;
     char description[192];
@@ -39,8 +45,9 @@ struct sk_modules {
     struct sk_list list;
     struct step *steps;
     size_t step_count, step_next;
-    unsigned plan;              /* number of the running or last plan */
-    bool running, waiting;      /* a plan runs; its current step waits for the daemon or a process's end */
+    unsigned plan; /* number of the running or last plan */
+    bool running; /* a plan */
+    bool waiting; /* its current step, for the daemon or a process's end */
     struct sk_timer log_check;
     uint64_t due_ns;
     char failure[256];
@@ -64,10 +71,12 @@ static struct module *find(struct sk_modules *modules, struct sk_span name) {
 }
 
 static void changed(struct sk_modules *modules) {
-    if (modules->options.changed && modules->freed == NULL) modules->options.changed(modules->options.arg);
+    if (modules->options.changed && modules->freed == NULL)
+        modules->options.changed(modules->options.arg);
 }
 
-static void path_of(const struct sk_modules *modules, const char *folder, const char *name, const char *suffix, char to[512]) {
+static void path_of(const struct sk_modules *modules, const char *folder, const char *name,
+                    const char *suffix, char to[512]) {
     snprintf(to, 512, "%s/%s/%s%s", modules->options.data, folder, name, suffix);
 }
 
@@ -87,8 +96,10 @@ static void module_free(struct module *module) {
 }
 
 /* A step failed: the module's other steps of this plan are left out. */
-static void fail(struct sk_modules *modules, struct module *module, const char *what, const char *why) {
-    snprintf(modules->failure, sizeof modules->failure, "%s of module %.80s: %.120s", what, modules->steps[modules->step_next].name, why);
+static void fail(struct sk_modules *modules, struct module *module, const char *what,
+                 const char *why) {
+    snprintf(modules->failure, sizeof modules->failure, "%s of module %.80s: %.120s", what,
+             modules->steps[modules->step_next].name, why);
     SK_WARN("agent", "%s", modules->failure);
     module->failed_plan = modules->plan;
     snprintf(module->description, sizeof module->description, "%s", modules->failure);
@@ -110,14 +121,16 @@ static void on_exit_of(struct sk_child *child, void *arg, int exit_code, int sig
     /* Asked to stop, an end by that signal is no failure. */
     module->state.exit_failed = module->exit_code != 0 && !stopped_by_us;
     if (signal_number)
-        snprintf(module->description, sizeof module->description, "ended by signal %d", signal_number);
+        snprintf(module->description, sizeof module->description, "ended by signal %d",
+                 signal_number);
     else
         snprintf(module->description, sizeof module->description, "exited with code %d", exit_code);
     SK_INFO("agent", "module %s %s", module->spec.name, module->description);
     bool again = module->start_again;
     module->start_again = false;
     changed(modules);
-    if (modules->running && modules->waiting && sk_span_is(sk_span_z(module->spec.name), modules->steps[modules->step_next].name))
+    if (modules->running && modules->waiting &&
+        sk_span_is(sk_span_z(module->spec.name), modules->steps[modules->step_next].name))
         step_done(modules);
     else if (modules->freed)
         run_steps(modules);
@@ -125,24 +138,28 @@ static void on_exit_of(struct sk_child *child, void *arg, int exit_code, int sig
         start_process(modules, module);
 }
 
-static void add_variable(struct sk_arena *arena, const char **environment, size_t *count, const char *name, const char *value) {
+static void add_variable(struct sk_arena *arena, const char **environment, size_t *count,
+                         const char *name, const char *value) {
     size_t n = strlen(name);
     if (value == NULL) return;
     for (size_t i = 0; i < *count; i++)
-        if (strncmp(environment[i], name, n) == 0 && environment[i][n] == '=') return; /* the manifest's wins */
-    if (*count + 1 < ENVIRONMENT_MAX) environment[(*count)++] = sk_arena_print(arena, "%s=%s", name, value).p;
+        if (strncmp(environment[i], name, n) == 0 && environment[i][n] == '=')
+            return; /* the manifest's wins */
+    if (*count + 1 < ENVIRONMENT_MAX)
+        environment[(*count)++] = sk_arena_print(arena, "%s=%s", name, value).p;
 }
 
-static void make_environment(const struct module *module, const char *folder, struct sk_arena *arena,
-                             const char *environment[ENVIRONMENT_MAX]) {
+static void make_environment(const struct module *module, const char *folder,
+                             struct sk_arena *arena, const char *environment[ENVIRONMENT_MAX]) {
     const struct sk_modules_options *options = &module->modules->options;
     const char *name;
     json_t *entry;
     size_t n = 0;
     char port[8];
-    json_object_foreach(module->spec.env, name, entry)
-        add_variable(arena, environment, &n, name, json_string_value(json_object_get(entry, "value")));
-    add_variable(arena, environment, &n, "IOTEDGE_WORKLOADURI", sk_arena_print(arena, "unix://%s", module->socket_path).p);
+    json_object_foreach(module->spec.env, name, entry) add_variable(
+        arena, environment, &n, name, json_string_value(json_object_get(entry, "value")));
+    add_variable(arena, environment, &n, "IOTEDGE_WORKLOADURI",
+                 sk_arena_print(arena, "unix://%s", module->socket_path).p);
     add_variable(arena, environment, &n, "IOTEDGE_AUTHSCHEME", "sasToken");
     add_variable(arena, environment, &n, "IOTEDGE_MODULEGENERATIONID", module->generation_id);
     add_variable(arena, environment, &n, "IOTEDGE_IOTHUBHOSTNAME", options->hub_host);
@@ -153,9 +170,11 @@ static void make_environment(const struct module *module, const char *folder, st
     add_variable(arena, environment, &n, "RuntimeLogLevel", "info");
     add_variable(arena, environment, &n, "IOTEDGE_APIVERSION", API_VERSION);
     add_variable(arena, environment, &n, "HOME", folder);
-    add_variable(arena, environment, &n, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    add_variable(arena, environment, &n, "PATH",
+                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     snprintf(port, sizeof port, "%u", options->gateway_port);
-    if (options->gateway_port != 8883) add_variable(arena, environment, &n, "SKERRY_GATEWAY_PORT", port);
+    if (options->gateway_port != 8883)
+        add_variable(arena, environment, &n, "SKERRY_GATEWAY_PORT", port);
     environment[n] = NULL;
 }
 
@@ -185,13 +204,15 @@ static void start_process(struct sk_modules *modules, struct module *module) {
         module->state.exit_failed = true;
         module->state.exited_ns = sk_io_now(modules->io);
         module->exit_code = 127; /* as a shell says it */
-        snprintf(module->description, sizeof module->description, "cannot start %.100s: %s", module->spec.command[0], sk_status_text(status));
+        snprintf(module->description, sizeof module->description, "cannot start %.100s: %s",
+                 module->spec.command[0], sk_status_text(status));
         SK_WARN("agent", "module %s: %s", module->spec.name, module->description);
     } else {
         module->state.started_ns = sk_io_now(modules->io);
         module->last_start_us = sk_io_wall(modules->io);
         snprintf(module->description, sizeof module->description, "running");
-        SK_INFO("agent", "module %s started (pid %d)", module->spec.name, sk_child_pid(module->child));
+        SK_INFO("agent", "module %s started (pid %d)", module->spec.name,
+                sk_child_pid(module->child));
     }
     changed(modules);
 }
@@ -212,23 +233,27 @@ static void stop_process(struct module *module) {
 /* ---- the daemon ---- */
 
 /* Sends a request about the current step's module. */
-static void ask_daemon(struct sk_modules *modules, enum sk_http_method method, const char *what, const char *name, struct sk_span body,
-                       void (*done)(void *arg, enum sk_status status, const struct sk_http_parser *answer)) {
+static void ask_daemon(struct sk_modules *modules, enum sk_http_method method, const char *what,
+                       const char *name, struct sk_span body,
+                       void (*done)(void *arg, enum sk_status status,
+                                    const struct sk_http_parser *answer)) {
     struct sk_buffer target = {0};
     sk_buffer_print(&target, "/%s/", what);
     sk_percent_encode(&target, sk_span_z(name));
     sk_buffer_print(&target, "?api-version=%s", API_VERSION);
     modules->waiting = true;
-    sk_http_client_send(modules->management, &(struct sk_http_ask){.method = method,
-                                                                   .target = sk_buffer_span(&target),
-                                                                   .body = body,
-                                                                   .done = done,
-                                                                   .arg = modules});
+    sk_http_client_send(modules->management,
+                        &(struct sk_http_ask){.method = method,
+                                              .target = sk_buffer_span(&target),
+                                              .body = body,
+                                              .done = done,
+                                              .arg = modules});
     sk_buffer_free(&target);
 }
 
 /* The JSON of a good answer; else NULL with the reason in `why`. */
-static json_t *read_answer(enum sk_status status, const struct sk_http_parser *answer, char why[160]) {
+static json_t *read_answer(enum sk_status status, const struct sk_http_parser *answer,
+                           char why[160]) {
     if (status) {
         snprintf(why, 160, "the daemon cannot be asked: %s", sk_status_text(status));
         return NULL;
@@ -263,7 +288,8 @@ static void socket_made(void *arg, enum sk_status status, const struct sk_http_p
 }
 
 /* The folder, its owner, and then the socket. */
-static void make_place(struct sk_modules *modules, struct module *module, const struct sk_module_spec *spec) {
+static void make_place(struct sk_modules *modules, struct module *module,
+                       const struct sk_module_spec *spec) {
     char folder[512], logs[512], body[64];
     module->uid = module->gid = 0;
     if (spec->user && sk_user_find(spec->user, &module->uid, &module->gid)) {
@@ -312,10 +338,12 @@ static void create(struct sk_modules *modules, struct step *step) {
         sk_list_append(&modules->list, &module->link);
         take_spec(module, &step->spec);
     }
-    ask_daemon(modules, SK_HTTP_PUT, "identities", step->name, SK_SPAN("{\"managedBy\":\"IotEdge\"}"), identity_made);
+    ask_daemon(modules, SK_HTTP_PUT, "identities", step->name,
+               SK_SPAN("{\"managedBy\":\"IotEdge\"}"), identity_made);
 }
 
-static void identity_deleted(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+static void identity_deleted(void *arg, enum sk_status status,
+                             const struct sk_http_parser *answer) {
     struct sk_modules *modules = arg;
     (void)answer;
     if (status == SK_CLOSED && modules->freed) return;
@@ -359,9 +387,7 @@ static bool run_step(struct sk_modules *modules, struct step *step) {
     if (module == NULL && step->kind != SK_PLAN_CREATE) return true;
     switch (step->kind) {
     case SK_PLAN_CREATE:
-    case SK_PLAN_UPDATE:
-        create(modules, step);
-        return false;
+    case SK_PLAN_UPDATE: create(modules, step); return false;
     case SK_PLAN_REMOVE:
         ask_daemon(modules, SK_HTTP_DELETE, "sockets", step->name, SK_NONE, socket_deleted);
         return false;
@@ -422,7 +448,8 @@ void sk_modules_reconcile(struct sk_modules *modules, const struct sk_deployment
     size_t count = 0;
     if (modules->running || modules->freed) return;
     SK_LIST_EACH(&modules->list, node, following)
-        if (count < sizeof states / sizeof *states) states[count++] = SK_CONTAINER(node, struct module, link)->state;
+    if (count < sizeof states / sizeof *states)
+        states[count++] = SK_CONTAINER(node, struct module, link)->state;
     sk_plan_make(desired, states, count, sk_io_now(modules->io), &plan);
     modules->due_ns = plan.again_ns;
     modules->plan++;
@@ -452,12 +479,14 @@ const char *sk_modules_failure(const struct sk_modules *modules) {
 }
 
 uint64_t sk_modules_due_ns(const struct sk_modules *modules) {
-    return modules->running ? UINT64_MAX : modules->due_ns; /* a running plan ends before the next is made */
+    return modules->running ? UINT64_MAX
+                            : modules->due_ns; /* a running plan ends before the next is made */
 }
 
 /* ---- for people ---- */
 
-void sk_modules_each(struct sk_modules *modules, void (*each)(void *arg, const struct sk_module_view *view), void *arg) {
+void sk_modules_each(struct sk_modules *modules,
+                     void (*each)(void *arg, const struct sk_module_view *view), void *arg) {
     SK_LIST_EACH(&modules->list, node, following) {
         struct module *module = SK_CONTAINER(node, struct module, link);
         each(arg, &(struct sk_module_view){
@@ -484,7 +513,8 @@ enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span nam
 }
 
 /* Reads the end of a file. */
-static enum sk_status read_end(struct sk_io *io, const char *path, size_t max, struct sk_buffer *to) {
+static enum sk_status read_end(struct sk_io *io, const char *path, size_t max,
+                               struct sk_buffer *to) {
     struct sk_file *file;
     enum sk_status status = sk_file_open(io, path, SK_FILE_READ, &file);
     if (status) return status;
@@ -497,7 +527,8 @@ static enum sk_status read_end(struct sk_io *io, const char *path, size_t max, s
     return status;
 }
 
-enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, unsigned tail, struct sk_buffer *to) {
+enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, unsigned tail,
+                              struct sk_buffer *to) {
     char path[512];
     struct module *module = find(modules, name);
     if (module == NULL) return SK_NOT_FOUND;
@@ -505,7 +536,8 @@ enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, u
     struct sk_buffer end = {0};
     enum sk_status status = read_end(modules->io, path, tail ? LOG_KEPT : LOG_TAIL, &end);
     size_t from = end.n, lines = 0;
-    while (tail && from > 0 && !(end.p[from - 1] == '\n' && from < end.n && ++lines == tail)) from--;
+    while (tail && from > 0 && !(end.p[from - 1] == '\n' && from < end.n && ++lines == tail))
+        from--;
     if (!status) status = sk_buffer_append(to, sk_span_skip(sk_buffer_span(&end), tail ? from : 0));
     sk_buffer_free(&end);
     return status == SK_NOT_FOUND ? SK_OK : status; /* nothing was written yet */
@@ -524,7 +556,8 @@ static void check_logs(struct sk_timer *timer) {
         if (sk_file_open(modules->io, path, SK_FILE_READ, &file)) continue;
         uint64_t size = sk_file_size(file);
         sk_file_close(file);
-        if (size <= LOG_MAX || read_end(modules->io, path, LOG_KEPT, &end) || sk_file_save(modules->io, kept, sk_buffer_span(&end), 0644) ||
+        if (size <= LOG_MAX || read_end(modules->io, path, LOG_KEPT, &end) ||
+            sk_file_save(modules->io, kept, sk_buffer_span(&end), 0644) ||
             sk_file_open(modules->io, path, SK_FILE_CREATE, &file)) {
             sk_buffer_free(&end);
             continue;
@@ -544,14 +577,17 @@ struct sk_modules *sk_modules_new(struct sk_io *io, const struct sk_modules_opti
     modules->options = *options;
     modules->due_ns = UINT64_MAX;
     sk_list_init(&modules->list);
-    sk_http_client_new(io, &(struct sk_http_client_options){.to = {.path = options->management_path}}, &modules->management);
+    sk_http_client_new(io,
+                       &(struct sk_http_client_options){.to = {.path = options->management_path}},
+                       &modules->management);
     sk_timer_start(io, &modules->log_check, 60 * SK_S, check_logs);
     return modules;
 }
 
 static void free_now(struct sk_task *task) {
     struct sk_modules *modules = SK_CONTAINER(task, struct sk_modules, freeing);
-    while (!sk_list_empty(&modules->list)) module_free(SK_LIST_FIRST(&modules->list, struct module, link));
+    while (!sk_list_empty(&modules->list))
+        module_free(SK_LIST_FIRST(&modules->list, struct module, link));
     steps_free(modules);
     modules->freed(modules->freed_arg);
     free(modules);
@@ -559,7 +595,7 @@ static void free_now(struct sk_task *task) {
 
 static void free_when_empty(struct sk_modules *modules) {
     SK_LIST_EACH(&modules->list, node, following)
-        if (SK_CONTAINER(node, struct module, link)->child) return;
+    if (SK_CONTAINER(node, struct module, link)->child) return;
     sk_io_defer(modules->io, &modules->freeing, free_now);
 }
 
@@ -568,6 +604,7 @@ void sk_modules_free(struct sk_modules *modules, void (*freed)(void *arg), void 
     modules->freed_arg = arg;
     sk_timer_stop(&modules->log_check);
     sk_http_client_free(modules->management);
-    SK_LIST_EACH(&modules->list, node, following) stop_process(SK_CONTAINER(node, struct module, link));
+    SK_LIST_EACH(&modules->list, node, following)
+    stop_process(SK_CONTAINER(node, struct module, link));
     free_when_empty(modules);
 }

@@ -1,7 +1,8 @@
 /* The modules on this machine: making, starting, watching and stopping processes as a plan says.
  *
- * A module has an identity and a socket (from the daemon, over its management API), a working folder <data>/modules/<name>, and a log
- * <data>/logs/<name>.log. One plan runs at a time, its steps one after another; a step that fails ends only its module's part. */
+ * A module has an identity and a socket (from the daemon, over its management API), a working
+ * folder <data>/modules/<name>, and a log <data>/logs/<name>.log. One plan runs at a time, its
+ * steps one after another; a step that fails ends only its module's part. */
 #ifndef SK_EDGE_AGENT_MODULES_H
 #define SK_EDGE_AGENT_MODULES_H
 
@@ -15,9 +16,9 @@ struct sk_modules_options {
     const char *data;            /* folder */
     const char *management_path; /* the daemon's socket */
     const char *hub_host, *device_id;
-    const char *gateway_host;    /* the edge hub, as modules dial it */
-    uint16_t gateway_port;       /* its MQTT port; told to modules when it is not 8883 */
-    const char *parent_host;     /* nested: the parent, else NULL */
+    const char *gateway_host; /* the edge hub, as modules dial it */
+    uint16_t gateway_port;    /* its MQTT port; told to modules when it is not 8883 */
+    const char *parent_host;  /* nested: the parent, else NULL */
     /* Something that is reported has changed. */
     void (*changed)(void *arg);
     void *arg;
@@ -27,7 +28,7 @@ struct sk_modules_options {
 struct sk_module_view {
     const struct sk_module_state *state;
     int exit_code;
-    int pid; /* 0: not running */
+    int pid;                                              /* 0: not running */
     int64_t last_start_us, last_exit_us, last_restart_us; /* 0: never */
     const char *description; /* "running", "exited with code 1", why it could not be made … */
 };
@@ -36,8 +37,8 @@ struct sk_modules *sk_modules_new(struct sk_io *io, const struct sk_modules_opti
 /* Stops every module (asked for 10 s, then killed) and frees; `freed` comes once, not from inside. */
 void sk_modules_free(struct sk_modules *modules, void (*freed)(void *arg), void *arg);
 
-/* Plans from what is there to what is desired and starts the plan; while one runs, the next call after it plans anew. The deployment
- * is read now and not kept. */
+/* Plans from what is there to what is desired and starts the plan; while one runs, the next call
+ * after it plans anew. The deployment is read now and not kept. */
 void sk_modules_reconcile(struct sk_modules *modules, const struct sk_deployment *desired);
 bool sk_modules_busy(const struct sk_modules *modules);
 /* Why the last plan was not carried out in full, or "" when it was. */
@@ -45,10 +46,12 @@ const char *sk_modules_failure(const struct sk_modules *modules);
 /* When to reconcile for the next back-off (monotonic, ns); UINT64_MAX: no need. */
 uint64_t sk_modules_due_ns(const struct sk_modules *modules);
 
-void sk_modules_each(struct sk_modules *modules, void (*each)(void *arg, const struct sk_module_view *view), void *arg);
+void sk_modules_each(struct sk_modules *modules,
+                     void (*each)(void *arg, const struct sk_module_view *view), void *arg);
 /* Stops and starts a module now, without counting it. SK_NOT_FOUND. */
 enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span name);
 /* Appends the last `tail` lines of a module's log (0: the last 64 KB). SK_NOT_FOUND: no such module. */
-enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, unsigned tail, struct sk_buffer *to);
+enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, unsigned tail,
+                              struct sk_buffer *to);
 
 #endif

@@ -29,7 +29,8 @@ static int64_t now_s(const struct sk_certificates *certificates) {
 
 /* ---- the CA ---- */
 
-static enum sk_status load_file(struct sk_certificates *certificates, const char *path, struct sk_buffer *to, char reason[256]) {
+static enum sk_status load_file(struct sk_certificates *certificates, const char *path,
+                                struct sk_buffer *to, char reason[256]) {
     to->limit = FILE_MAX;
     enum sk_status status = sk_file_load(certificates->io, path, to);
     if (status) snprintf(reason, 256, "Cannot read %.180s: %s.", path, sk_status_text(status));
@@ -37,7 +38,8 @@ static enum sk_status load_file(struct sk_certificates *certificates, const char
 }
 
 /* Whether certificate and key are a pair and the certificate may sign others; a sentence when not. */
-static enum sk_status check_ca(struct sk_certificates *certificates, const char *path, char reason[256]) {
+static enum sk_status check_ca(struct sk_certificates *certificates, const char *path,
+                               char reason[256]) {
     BIO *certificate_bio = BIO_new_mem_buf(certificates->ca_pem.p, (int)certificates->ca_pem.n);
     BIO *key_bio = BIO_new_mem_buf(certificates->key_pem.p, (int)certificates->key_pem.n);
     X509 *ca = PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL);
@@ -57,11 +59,15 @@ static enum sk_status check_ca(struct sk_certificates *certificates, const char 
     BIO_free(key_bio);
     X509_free(ca);
     EVP_PKEY_free(key);
-    return problem ? SK_INVALID : sk_x509_not_after(sk_buffer_span(&certificates->ca_pem), &certificates->ca_ends_s);
+    return problem
+               ? SK_INVALID
+               : sk_x509_not_after(sk_buffer_span(&certificates->ca_pem), &certificates->ca_ends_s);
 }
 
-static enum sk_status load_ca(struct sk_certificates *certificates, const char *certificate_path, const char *key_path, char reason[256]) {
-    enum sk_status status = load_file(certificates, certificate_path, &certificates->ca_pem, reason);
+static enum sk_status load_ca(struct sk_certificates *certificates, const char *certificate_path,
+                              const char *key_path, char reason[256]) {
+    enum sk_status status =
+        load_file(certificates, certificate_path, &certificates->ca_pem, reason);
     if (!status) status = load_file(certificates, key_path, &certificates->key_pem, reason);
     if (!status) status = check_ca(certificates, certificate_path, reason);
     return status;
@@ -78,7 +84,8 @@ struct ca_paths {
 static void quick_start_paths(const struct sk_certificates *certificates, struct ca_paths *paths) {
     snprintf(paths->certificate, sizeof paths->certificate, "%s/edge-ca.pem", certificates->folder);
     snprintf(paths->key, sizeof paths->key, "%s/edge-ca.key", certificates->folder);
-    snprintf(paths->previous, sizeof paths->previous, "%s/edge-ca-previous.pem", certificates->folder);
+    snprintf(paths->previous, sizeof paths->previous, "%s/edge-ca-previous.pem",
+             certificates->folder);
 }
 
 static void key_free(struct sk_buffer *key_pem) {
@@ -103,11 +110,15 @@ static enum sk_status make_ca(struct sk_certificates *certificates, char reason[
     quick_start_paths(certificates, &paths);
     enum sk_status status = sk_x509_make(&request, &certificate_pem, &key_pem);
     if (!status && certificates->ca_pem.n)
-        status = sk_file_save(certificates->io, paths.previous, sk_buffer_span(&certificates->ca_pem), 0644);
+        status = sk_file_save(certificates->io, paths.previous,
+                              sk_buffer_span(&certificates->ca_pem), 0644);
     if (!status) status = sk_file_save(certificates->io, paths.key, sk_buffer_span(&key_pem), 0600);
-    if (!status) status = sk_file_save(certificates->io, paths.certificate, sk_buffer_span(&certificate_pem), 0644);
+    if (!status)
+        status = sk_file_save(certificates->io, paths.certificate, sk_buffer_span(&certificate_pem),
+                              0644);
     if (status) {
-        snprintf(reason, 256, "Cannot make an edge CA in %.180s: %s.", certificates->folder, sk_status_text(status));
+        snprintf(reason, 256, "Cannot make an edge CA in %.180s: %s.", certificates->folder,
+                 sk_status_text(status));
         sk_buffer_free(&certificate_pem);
         key_free(&key_pem);
         return status;
@@ -127,7 +138,8 @@ static enum sk_status open_quick_start(struct sk_certificates *certificates, cha
     quick_start_paths(certificates, &paths);
     enum sk_status status = sk_folder_make(certificates->io, certificates->folder, 0700);
     if (status) {
-        snprintf(reason, 256, "Cannot make the folder %.180s: %s.", certificates->folder, sk_status_text(status));
+        snprintf(reason, 256, "Cannot make the folder %.180s: %s.", certificates->folder,
+                 sk_status_text(status));
         return status;
     }
     status = load_ca(certificates, paths.certificate, paths.key, reason);
@@ -156,9 +168,10 @@ enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificat
     certificates->key_file = copy(options->key_file);
     certificates->trust_file = copy(options->trust_file);
     certificates->ca_days = options->ca_days;
-    enum sk_status status = certificates->certificate_file
-                                ? load_ca(certificates, certificates->certificate_file, certificates->key_file, reason)
-                                : open_quick_start(certificates, reason);
+    enum sk_status status =
+        certificates->certificate_file
+            ? load_ca(certificates, certificates->certificate_file, certificates->key_file, reason)
+            : open_quick_start(certificates, reason);
     if (!status && certificates->trust_file) {
         struct sk_buffer trust = {0};
         status = load_file(certificates, certificates->trust_file, &trust, reason);
@@ -206,23 +219,26 @@ void sk_certificate_free(struct sk_certificate *certificate) {
     key_free(&certificate->key_pem);
 }
 
-static enum sk_status issue(struct sk_certificates *certificates, struct sk_x509_request *request, struct sk_certificate *certificate,
-                            char reason[256]) {
+static enum sk_status issue(struct sk_certificates *certificates, struct sk_x509_request *request,
+                            struct sk_certificate *certificate, char reason[256]) {
     memset(certificate, 0, sizeof *certificate);
     enum sk_status status = SK_OK;
-    if (certificates->certificate_file == NULL && outlived(certificates) && (status = make_ca(certificates, reason))) return status;
+    if (certificates->certificate_file == NULL && outlived(certificates) &&
+        (status = make_ca(certificates, reason)))
+        return status;
     request->not_before_s = now_s(certificates) - DAY_S;
     request->not_after_s = now_s(certificates) + MODULE_DAYS * DAY_S;
     request->issuer_certificate_pem = sk_buffer_span(&certificates->ca_pem);
     request->issuer_key_pem = sk_buffer_span(&certificates->key_pem);
     status = sk_x509_make(request, &certificate->certificate_pem, &certificate->key_pem);
     if (status) {
-        snprintf(reason, 256, "Cannot issue a certificate for %.*s: %s.", SK_ARG(sk_span_first(request->common_name, 64)),
-                 sk_status_text(status));
+        snprintf(reason, 256, "Cannot issue a certificate for %.*s: %s.",
+                 SK_ARG(sk_span_first(request->common_name, 64)), sk_status_text(status));
         sk_certificate_free(certificate);
         return status;
     }
-    int64_t ends_s = request->not_after_s < certificates->ca_ends_s ? request->not_after_s : certificates->ca_ends_s;
+    int64_t ends_s = request->not_after_s < certificates->ca_ends_s ? request->not_after_s
+                                                                    : certificates->ca_ends_s;
     certificate->expires_us = ends_s * 1000000;
     return sk_buffer_append(&certificate->certificate_pem, sk_buffer_span(&certificates->ca_pem));
 }
@@ -232,13 +248,15 @@ static bool is_host(struct sk_span name) {
     if (name.n == 0 || name.n > 253) return false;
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
-        bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool alphanumeric =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!alphanumeric && (c == 0 || strchr("-._:*", c) == NULL)) return false;
     }
     return true;
 }
 
-enum sk_status sk_certificates_issue_server(struct sk_certificates *certificates, struct sk_span common_name, struct sk_span module_id,
+enum sk_status sk_certificates_issue_server(struct sk_certificates *certificates,
+                                            struct sk_span common_name, struct sk_span module_id,
                                             struct sk_certificate *certificate, char reason[256]) {
     if (!is_host(common_name)) {
         snprintf(reason, 256, "The common name must be a host name or an address.");
@@ -255,12 +273,16 @@ enum sk_status sk_certificates_issue_server(struct sk_certificates *certificates
     return issue(certificates, &request, certificate, reason);
 }
 
-enum sk_status sk_certificates_issue_identity(struct sk_certificates *certificates, struct sk_span hub, struct sk_span module_id,
-                                              struct sk_certificate *certificate, char reason[256]) {
+enum sk_status sk_certificates_issue_identity(struct sk_certificates *certificates,
+                                              struct sk_span hub, struct sk_span module_id,
+                                              struct sk_certificate *certificate,
+                                              char reason[256]) {
     struct sk_buffer name = {0};
-    sk_buffer_print(&name, "URI: azureiot://%.*s/devices/%s/modules/%.*s", SK_ARG(hub), certificates->device_id, SK_ARG(module_id));
+    sk_buffer_print(&name, "URI: azureiot://%.*s/devices/%s/modules/%.*s", SK_ARG(hub),
+                    certificates->device_id, SK_ARG(module_id));
     const struct sk_span names[] = {sk_buffer_span(&name)}; /* a DNS entry in Azure too */
-    struct sk_x509_request request = {.use = SK_X509_CLIENT, .common_name = module_id, .names = names, .name_count = 1};
+    struct sk_x509_request request = {
+        .use = SK_X509_CLIENT, .common_name = module_id, .names = names, .name_count = 1};
     enum sk_status status = issue(certificates, &request, certificate, reason);
     sk_buffer_free(&name);
     return status;

@@ -1,7 +1,9 @@
-/* The edge's certificates: its CA (given, or made for a quick start) and what the CA issues to modules.
+/* The edge's certificates: its CA (given, or made for a quick start) and what the CA issues to
+ * modules.
  *
- * A quick-start CA is renewed when 80 % of its life is over, at the next certificate it shall issue; the one before stays in the trust
- * bundle. Keys are EC P-256 (docs/decisions/0007-edge-certificates.md). */
+ * A quick-start CA is renewed when 80 % of its life is over, at the next certificate it shall
+ * issue; the one before stays in the trust bundle. Keys are EC P-256
+ * (docs/decisions/0007-edge-certificates.md). */
 #ifndef SK_EDGE_DAEMON_CERTIFICATES_H
 #define SK_EDGE_DAEMON_CERTIFICATES_H
 
@@ -10,12 +12,12 @@
 struct sk_certificates;
 
 struct sk_certificates_options {
-    const char *folder;           /* of a quick-start CA's files */
+    const char *folder; /* of a quick-start CA's files */
     const char *device_id;
-    const char *ca_name;          /* common name; NULL: "aziot-edge CA <deviceId>" */
+    const char *ca_name; /* common name; NULL: "aziot-edge CA <deviceId>" */
     unsigned ca_days;
     const char *certificate_file, *key_file; /* a given CA with its chain; NULL: quick start */
-    const char *trust_file;       /* added to the trust bundle; NULL: nothing */
+    const char *trust_file;                  /* added to the trust bundle; NULL: nothing */
 };
 
 /* On failure a sentence in `reason`. Options are copied. */
@@ -33,12 +35,14 @@ struct sk_certificate {
 };
 void sk_certificate_free(struct sk_certificate *certificate);
 
-/* For a TLS server: SAN = `common_name` (an address or a name) and the module's name without '$'. 30 days, no longer than the CA.
- * SK_INVALID: the name cannot be in a certificate. */
-enum sk_status sk_certificates_issue_server(struct sk_certificates *certificates, struct sk_span common_name, struct sk_span module_id,
+/* For a TLS server: SAN = `common_name` (an address or a name) and the module's name without '$'.
+ * 30 days, no longer than the CA. SK_INVALID: the name cannot be in a certificate. */
+enum sk_status sk_certificates_issue_server(struct sk_certificates *certificates,
+                                            struct sk_span common_name, struct sk_span module_id,
                                             struct sk_certificate *certificate, char reason[256]);
 /* For a TLS client: CN = module, SAN "URI: azureiot://<hub>/devices/<d>/modules/<m>". */
-enum sk_status sk_certificates_issue_identity(struct sk_certificates *certificates, struct sk_span hub, struct sk_span module_id,
+enum sk_status sk_certificates_issue_identity(struct sk_certificates *certificates,
+                                              struct sk_span hub, struct sk_span module_id,
                                               struct sk_certificate *certificate, char reason[256]);
 
 #endif

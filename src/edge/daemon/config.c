@@ -7,7 +7,8 @@
 #include "toml/toml.h"
 
 enum { CA_DAYS = 90, MQTT_PORT = 8883, HTTPS_PORT = 443 };
-/* Longest data folder: below it "/sockets/<module>.sock" must fit into a unix address (108 bytes); see check_data(). */
+/* Longest data folder: below it "/sockets/<module>.sock" must fit into a unix address (108 bytes);
+ * see check_data(). */
 enum { DATA_MAX = 64 };
 
 struct reader {
@@ -32,7 +33,8 @@ static enum sk_status refuse(struct reader *reader, const char *path, const char
     vsnprintf(sentence, sizeof sentence, format, args);
     va_end(args);
     unsigned line = sk_toml_line(reader->lines, path);
-    int n = line ? snprintf(reader->error, SK_EDGE_CONFIG_ERROR_MAX, "%.100s:%u: ", reader->file_name, line)
+    int n = line ? snprintf(reader->error, SK_EDGE_CONFIG_ERROR_MAX,
+                            "%.100s:%u: ", reader->file_name, line)
                  : snprintf(reader->error, SK_EDGE_CONFIG_ERROR_MAX, "%.100s: ", reader->file_name);
     snprintf(reader->error + n, SK_EDGE_CONFIG_ERROR_MAX - (size_t)n, "%.60s: %s", path, sentence);
     return SK_INVALID;
@@ -40,8 +42,8 @@ static enum sk_status refuse(struct reader *reader, const char *path, const char
 
 static void warn_later(struct reader *reader, const char *path) {
     char sentence[SK_EDGE_CONFIG_ERROR_MAX];
-    snprintf(sentence, sizeof sentence, "%.100s:%u: %.100s has no effect yet in Skerry.", reader->file_name,
-             sk_toml_line(reader->lines, path), path);
+    snprintf(sentence, sizeof sentence, "%.100s:%u: %.100s has no effect yet in Skerry.",
+             reader->file_name, sk_toml_line(reader->lines, path), path);
     if (reader->warning) reader->warning(reader->warning_arg, sentence);
 }
 
@@ -59,12 +61,14 @@ static enum sk_status check_table(struct reader *reader, const json_t *table, co
             return near ? refuse(reader, path, "is not known; did you mean %s?", near)
                         : refuse(reader, path, "is not known; remove it or correct its name.");
         }
-        if (!config_type_fits(key->type, value)) return refuse(reader, path, "must be %s.", config_type_text(key->type));
+        if (!config_type_fits(key->type, value))
+            return refuse(reader, path, "must be %s.", config_type_text(key->type));
         if (key->later) {
             warn_later(reader, path);
             continue;
         }
-        enum sk_status status = key->type == CONFIG_TABLE ? check_table(reader, value, path) : SK_OK;
+        enum sk_status status =
+            key->type == CONFIG_TABLE ? check_table(reader, value, path) : SK_OK;
         if (status) return status;
     }
     return SK_OK;
@@ -92,7 +96,8 @@ static enum sk_status read_text(struct reader *reader, const char *path, const c
     const json_t *value = value_at(reader, path);
     if (value == NULL) return SK_OK;
     struct sk_span text = sk_span(json_string_value(value), json_string_length(value));
-    if (text.n == 0 || memchr(text.p, 0, text.n)) return refuse(reader, path, "must not be empty; remove the key instead.");
+    if (text.n == 0 || memchr(text.p, 0, text.n))
+        return refuse(reader, path, "must not be empty; remove the key instead.");
     *to = keep(reader, text);
     return SK_OK;
 }
@@ -105,12 +110,15 @@ static enum sk_status read_file(struct reader *reader, const char *path, const c
     if (strncmp(text, "pkcs11:", 7) == 0)
         return refuse(reader, path, "PKCS#11 is not supported yet; use a file (\"file:///…\").");
     if (strncmp(text, "file://", 7) == 0) text += 7;
-    if (text[0] != '/') return refuse(reader, path, "must be a file with its whole path, like \"file:///etc/aziot/key\".");
+    if (text[0] != '/')
+        return refuse(reader, path,
+                      "must be a file with its whole path, like \"file:///etc/aziot/key\".");
     *to = text;
     return SK_OK;
 }
 
-static enum sk_status read_number(struct reader *reader, const char *path, int64_t min, int64_t max, int64_t *to) {
+static enum sk_status read_number(struct reader *reader, const char *path, int64_t min, int64_t max,
+                                  int64_t *to) {
     const json_t *value = value_at(reader, path);
     if (value == NULL) return SK_OK;
     *to = json_integer_value(value);
@@ -119,14 +127,16 @@ static enum sk_status read_number(struct reader *reader, const char *path, int64
 }
 
 /* "address:port", the address of IPv6 in brackets. */
-static enum sk_status read_address(struct reader *reader, const char *path, struct sk_span text, const char **host,
-                                   uint16_t *port) {
+static enum sk_status read_address(struct reader *reader, const char *path, struct sk_span text,
+                                   const char **host, uint16_t *port) {
     size_t colon = text.n;
     while (colon > 0 && text.p[colon - 1] != ':') colon--;
     int64_t number;
     struct sk_span name = sk_span_first(text, colon ? colon - 1 : 0);
-    if (name.n > 2 && name.p[0] == '[' && name.p[name.n - 1] == ']') name = sk_span(name.p + 1, name.n - 2);
-    if (name.n == 0 || memchr(text.p, 0, text.n) || sk_span_to_int(sk_span_skip(text, colon), &number) || number < 1 || number > 65535)
+    if (name.n > 2 && name.p[0] == '[' && name.p[name.n - 1] == ']')
+        name = sk_span(name.p + 1, name.n - 2);
+    if (name.n == 0 || memchr(text.p, 0, text.n) ||
+        sk_span_to_int(sk_span_skip(text, colon), &number) || number < 1 || number > 65535)
         return refuse(reader, path, "must be ADDRESS:PORT, like \"0.0.0.0:8883\".");
     *host = keep(reader, name);
     *port = (uint16_t)number;
@@ -141,7 +151,8 @@ static enum sk_status read_connection_string(struct reader *reader) {
     const json_t *value = value_at(reader, path);
     struct sk_connection_string parts;
     char reason[SK_MODEL_ERROR_MAX];
-    if (sk_connection_string_parse(sk_span(json_string_value(value), json_string_length(value)), &parts, reason))
+    if (sk_connection_string_parse(sk_span(json_string_value(value), json_string_length(value)),
+                                   &parts, reason))
         return refuse(reader, path, "%s", reason);
     if (parts.device_id.n == 0 || parts.module_id.n || parts.shared_access_key.n == 0)
         return refuse(reader, path, "must be a device's: HostName=…;DeviceId=…;SharedAccessKey=….");
@@ -158,17 +169,24 @@ static enum sk_status read_sas_identity(struct reader *reader) {
     if ((status = read_text(reader, "provisioning.iothub_hostname", &config->hub_host)) ||
         (status = read_text(reader, "provisioning.device_id", &config->device_id)) ||
         (status = read_text(reader, "provisioning.authentication.method", &method)) ||
-        (status = read_text(reader, "provisioning.authentication.device_id_pk.value", &config->device_key)) ||
-        (status = read_file(reader, "provisioning.authentication.device_id_pk.uri", &config->device_key_file)))
+        (status = read_text(reader, "provisioning.authentication.device_id_pk.value",
+                            &config->device_key)) ||
+        (status = read_file(reader, "provisioning.authentication.device_id_pk.uri",
+                            &config->device_key_file)))
         return status;
     if (config->hub_host == NULL)
-        return refuse(reader, "provisioning", "source \"manual\" needs connection_string, or iothub_hostname, device_id and authentication.");
+        return refuse(
+            reader, "provisioning",
+            "source \"manual\" needs connection_string, or iothub_hostname, device_id and authentication.");
     if (config->device_id == NULL) return refuse(reader, "provisioning.device_id", "is missing.");
-    if (sk_id_check(sk_span_z(config->device_id))) return refuse(reader, "provisioning.device_id", "is not a valid device id.");
+    if (sk_id_check(sk_span_z(config->device_id)))
+        return refuse(reader, "provisioning.device_id", "is not a valid device id.");
     if (method == NULL || strcmp(method, "sas") != 0)
-        return refuse(reader, "provisioning.authentication.method", "must be \"sas\"; X.509 is not supported yet.");
+        return refuse(reader, "provisioning.authentication.method",
+                      "must be \"sas\"; X.509 is not supported yet.");
     if ((config->device_key == NULL) == (config->device_key_file == NULL))
-        return refuse(reader, "provisioning.authentication.device_id_pk", "must be { value = \"…\" } or { uri = \"file:///…\" }.");
+        return refuse(reader, "provisioning.authentication.device_id_pk",
+                      "must be { value = \"…\" } or { uri = \"file:///…\" }.");
     return SK_OK;
 }
 
@@ -176,12 +194,17 @@ static enum sk_status read_provisioning(struct reader *reader) {
     const char *source = NULL;
     enum sk_status status = read_text(reader, "provisioning.source", &source);
     if (status) return status;
-    if (source == NULL) return refuse(reader, "provisioning.source", "is missing; write source = \"manual\" and a connection_string.");
+    if (source == NULL)
+        return refuse(reader, "provisioning.source",
+                      "is missing; write source = \"manual\" and a connection_string.");
     if (strcmp(source, "manual") != 0)
-        return refuse(reader, "provisioning.source", "must be \"manual\"; \"%.20s\" is not supported yet.", source);
-    if (value_at(reader, "provisioning.connection_string") == NULL) return read_sas_identity(reader);
+        return refuse(reader, "provisioning.source",
+                      "must be \"manual\"; \"%.20s\" is not supported yet.", source);
+    if (value_at(reader, "provisioning.connection_string") == NULL)
+        return read_sas_identity(reader);
     if (value_at(reader, "provisioning.iothub_hostname"))
-        return refuse(reader, "provisioning.iothub_hostname", "stands beside a connection_string; keep one of the two.");
+        return refuse(reader, "provisioning.iothub_hostname",
+                      "stands beside a connection_string; keep one of the two.");
     return read_connection_string(reader);
 }
 
@@ -190,11 +213,13 @@ static enum sk_status read_edge_ca(struct reader *reader) {
     int64_t days = CA_DAYS;
     enum sk_status status;
     if (value_at(reader, "edge_ca.method"))
-        return refuse(reader, "edge_ca.method", "is not supported yet; remove it for a quick-start CA, or give cert and pk.");
+        return refuse(reader, "edge_ca.method",
+                      "is not supported yet; remove it for a quick-start CA, or give cert and pk.");
     if ((status = read_file(reader, "edge_ca.cert", &config->edge_ca_certificate_file)) ||
         (status = read_file(reader, "edge_ca.pk", &config->edge_ca_key_file)) ||
         (status = read_text(reader, "edge_ca.common_name", &config->edge_ca_name)) ||
-        (status = read_number(reader, "edge_ca.auto_generated_edge_ca_expiry_days", 1, 36500, &days)))
+        (status =
+             read_number(reader, "edge_ca.auto_generated_edge_ca_expiry_days", 1, 36500, &days)))
         return status;
     if ((config->edge_ca_certificate_file == NULL) != (config->edge_ca_key_file == NULL))
         return refuse(reader, "edge_ca", "needs both cert and pk, or none of them.");
@@ -242,8 +267,9 @@ static enum sk_status read_listen(struct reader *reader) {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *text = json_array_get(list, i);
         struct sk_edge_listen *listen = &config->listen[config->listen_count++];
-        enum sk_status status = read_address(reader, "skerry.listen", sk_span(json_string_value(text), json_string_length(text)),
-                                             &listen->host, &listen->port);
+        enum sk_status status = read_address(
+            reader, "skerry.listen", sk_span(json_string_value(text), json_string_length(text)),
+            &listen->host, &listen->port);
         if (status) return status;
     }
     return SK_OK;
@@ -254,38 +280,45 @@ static enum sk_status read_skerry(struct reader *reader) {
     int64_t mqtt_port = MQTT_PORT, https_port = HTTPS_PORT;
     const char *homedir = NULL, *metrics = NULL;
     enum sk_status status;
-    if ((status = read_file(reader, "homedir", &homedir)) || (status = read_file(reader, "skerry.data", &config->data)) ||
+    if ((status = read_file(reader, "homedir", &homedir)) ||
+        (status = read_file(reader, "skerry.data", &config->data)) ||
         (status = read_file(reader, "skerry.hub_trust", &config->hub_trust_file)) ||
         (status = read_number(reader, "skerry.hub_mqtt_port", 1, 65535, &mqtt_port)) ||
         (status = read_number(reader, "skerry.hub_https_port", 1, 65535, &https_port)) ||
         (status = read_text(reader, "skerry.metrics", &metrics)) || (status = read_listen(reader)))
         return status;
-    if (metrics &&
-        (status = read_address(reader, "skerry.metrics", sk_span_z(metrics), &config->metrics_host, &config->metrics_port)))
+    if (metrics && (status = read_address(reader, "skerry.metrics", sk_span_z(metrics),
+                                          &config->metrics_host, &config->metrics_port)))
         return status;
     if (config->data == NULL) config->data = homedir ? homedir : "/var/lib/skerry";
     if (strlen(config->data) > DATA_MAX)
-        return refuse(reader, "skerry.data", "must have at most %d characters: unix sockets below it have short names.", DATA_MAX);
+        return refuse(reader, "skerry.data",
+                      "must have at most %d characters: unix sockets below it have short names.",
+                      DATA_MAX);
     config->hub_mqtt_port = (uint16_t)mqtt_port;
     config->hub_https_port = (uint16_t)https_port;
     return SK_OK;
 }
 
-enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines, const char *file_name, struct sk_edge_config *config,
-                                   sk_edge_config_warning *warning, void *warning_arg, char error[SK_EDGE_CONFIG_ERROR_MAX]) {
+enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
+                                   const char *file_name, struct sk_edge_config *config,
+                                   sk_edge_config_warning *warning, void *warning_arg,
+                                   char error[SK_EDGE_CONFIG_ERROR_MAX]) {
     struct reader reader = {document, lines, file_name, config, warning, warning_arg, error};
     enum sk_status status;
     memset(config, 0, sizeof *config);
-    if ((status = check_table(&reader, document, "")) || (status = read_text(&reader, "hostname", &config->hostname)) ||
+    if ((status = check_table(&reader, document, "")) ||
+        (status = read_text(&reader, "hostname", &config->hostname)) ||
         (status = read_text(&reader, "parent_hostname", &config->parent_hostname)) ||
         (status = read_file(&reader, "trust_bundle_cert", &config->trust_bundle_file)) ||
-        (status = read_provisioning(&reader)) || (status = read_edge_ca(&reader)) || (status = read_agent_env(&reader)) ||
-        (status = read_skerry(&reader))) {
+        (status = read_provisioning(&reader)) || (status = read_edge_ca(&reader)) ||
+        (status = read_agent_env(&reader)) || (status = read_skerry(&reader))) {
         sk_edge_config_free(config);
         return status;
     }
     if (config->hostname) return SK_OK;
-    status = refuse(&reader, "hostname", "is missing; write the name under which leaf devices reach this machine.");
+    status = refuse(&reader, "hostname",
+                    "is missing; write the name under which leaf devices reach this machine.");
     sk_edge_config_free(config);
     return status;
 }

@@ -1,7 +1,8 @@
 /* The edge's configuration: Azure's `config.toml` as it is, and Skerry's own keys under [skerry].
  *
- * Pure: reads the JSON form of the file (toml/toml.h), touches no other file. Unknown keys and wrong types are errors that name
- * file, line, key and the mend; keys of Azure that Skerry does not use yet are warnings. */
+ * Pure: reads the JSON form of the file (toml/toml.h), touches no other file. Unknown keys and
+ * wrong types are errors that name file, line, key and the mend; keys of Azure that Skerry does
+ * not use yet are warnings. */
 #ifndef SK_EDGE_DAEMON_CONFIG_H
 #define SK_EDGE_DAEMON_CONFIG_H
 
@@ -16,33 +17,35 @@ struct sk_edge_config {
     const char *hostname;        /* name under which modules and leaves reach the edge hub */
     const char *parent_hostname; /* nested: upstream goes there */
     const char *trust_bundle_file;
-    const char *hub_host, *device_id; /* of the identity */
-    const char *device_key;           /* base64; or */
-    const char *device_key_file;      /* a file with the key's bytes */
+    const char *hub_host, *device_id;                        /* of the identity */
+    const char *device_key;                                  /* base64; or */
+    const char *device_key_file;                             /* a file with the key's bytes */
     const char *edge_ca_certificate_file, *edge_ca_key_file; /* both or none: quick-start CA */
-    const char *edge_ca_name;         /* common name, or NULL */
-    unsigned edge_ca_days;            /* life of the quick-start CA */
-    json_t *agent_env;                /* object of texts; may be NULL */
+    const char *edge_ca_name;                                /* common name, or NULL */
+    unsigned edge_ca_days;                                   /* life of the quick-start CA */
+    json_t *agent_env;                                       /* object of texts; may be NULL */
 
     /* [skerry] */
-    const char *data;            /* folder of all state */
-    const char *hub_trust_file;  /* anchors for the connection upstream; NULL: the system's */
+    const char *data;           /* folder of all state */
+    const char *hub_trust_file; /* anchors for the connection upstream; NULL: the system's */
     uint16_t hub_mqtt_port, hub_https_port;
     struct sk_edge_listen {
         const char *host;
         uint16_t port;
     } listen[SK_EDGE_LISTEN_MAX];
     size_t listen_count;
-    const char *metrics_host;    /* NULL: no metrics listener */
+    const char *metrics_host; /* NULL: no metrics listener */
     uint16_t metrics_port;
 };
 
 typedef void sk_edge_config_warning(void *arg, const char *sentence);
 
-/* Reads `document` with its `lines` (see sk_toml_parse). SK_INVALID with "file:line: key: what is wrong and what to do" in `error`; then
- * there is nothing to free. `warning` may be NULL. */
-enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines, const char *file_name, struct sk_edge_config *config,
-                                   sk_edge_config_warning *warning, void *warning_arg, char error[SK_EDGE_CONFIG_ERROR_MAX]);
+/* Reads `document` with its `lines` (see sk_toml_parse). SK_INVALID with "file:line: key: what is
+ * wrong and what to do" in `error`; then there is nothing to free. `warning` may be NULL. */
+enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
+                                   const char *file_name, struct sk_edge_config *config,
+                                   sk_edge_config_warning *warning, void *warning_arg,
+                                   char error[SK_EDGE_CONFIG_ERROR_MAX]);
 void sk_edge_config_free(struct sk_edge_config *config);
 /* The host that the edge dials: the parent's, else the hub's. */
 const char *sk_edge_config_upstream(const struct sk_edge_config *config);

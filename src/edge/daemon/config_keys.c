@@ -111,7 +111,8 @@ const char *config_key_near(const char *path) {
     if (strlen(path + parent) > NAME_MAX_COMPARED) return NULL;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *name = keys[i].path + parent_length(keys[i].path);
-        if (parent_length(keys[i].path) != parent || strncmp(keys[i].path, path, parent) != 0) continue;
+        if (parent_length(keys[i].path) != parent || strncmp(keys[i].path, path, parent) != 0)
+            continue;
         if (strlen(name) > NAME_MAX_COMPARED) continue;
         unsigned d = distance(path + parent, name);
         if (d < best_distance) best_distance = d, best = keys[i].path;
@@ -121,21 +122,14 @@ const char *config_key_near(const char *path) {
 
 const char *config_type_text(enum config_type type) {
     switch (type) {
-    case CONFIG_TEXT:
-        return "text in quotes";
-    case CONFIG_INTEGER:
-        return "a whole number";
-    case CONFIG_BOOLEAN:
-        return "true or false";
+    case CONFIG_TEXT: return "text in quotes";
+    case CONFIG_INTEGER: return "a whole number";
+    case CONFIG_BOOLEAN: return "true or false";
     case CONFIG_TABLE:
-    case CONFIG_MAP:
-        return "a table";
-    case CONFIG_LIST:
-        return "a list of texts";
-    case CONFIG_TEXT_OR_TABLE:
-        return "text in quotes or a table";
-    case CONFIG_ANY:
-        break;
+    case CONFIG_MAP: return "a table";
+    case CONFIG_LIST: return "a list of texts";
+    case CONFIG_TEXT_OR_TABLE: return "text in quotes or a table";
+    case CONFIG_ANY: break;
     }
     return "a value";
 }
@@ -145,28 +139,21 @@ bool config_type_fits(enum config_type type, const json_t *value) {
     json_t *member;
     size_t i;
     switch (type) {
-    case CONFIG_TEXT:
-        return json_is_string(value);
-    case CONFIG_INTEGER:
-        return json_is_integer(value);
-    case CONFIG_BOOLEAN:
-        return json_is_boolean(value);
-    case CONFIG_TABLE:
-        return json_is_object(value);
+    case CONFIG_TEXT: return json_is_string(value);
+    case CONFIG_INTEGER: return json_is_integer(value);
+    case CONFIG_BOOLEAN: return json_is_boolean(value);
+    case CONFIG_TABLE: return json_is_object(value);
     case CONFIG_MAP:
         if (!json_is_object(value)) return false;
-        json_object_foreach((json_t *)value, name, member)
-            if (json_is_object(member) || json_is_array(member)) return false;
+        json_object_foreach((json_t *)value, name, member) if (json_is_object(member) ||
+                                                               json_is_array(member)) return false;
         return true;
     case CONFIG_LIST:
         if (!json_is_array(value)) return false;
-        json_array_foreach(value, i, member)
-            if (!json_is_string(member)) return false;
+        json_array_foreach(value, i, member) if (!json_is_string(member)) return false;
         return true;
-    case CONFIG_TEXT_OR_TABLE:
-        return json_is_string(value) || json_is_object(value);
-    case CONFIG_ANY:
-        break;
+    case CONFIG_TEXT_OR_TABLE: return json_is_string(value) || json_is_object(value);
+    case CONFIG_ANY: break;
     }
     return true;
 }

@@ -14,14 +14,17 @@ void sk_daemon_management_path(const char *data, char to[SK_SOCKET_PATH_MAX]) {
     snprintf(to, SK_SOCKET_PATH_MAX, "%s/mgmt.sock", data);
 }
 
-void sk_daemon_socket_path(const char *data, struct sk_span module_id, char to[SK_SOCKET_PATH_MAX]) {
+void sk_daemon_socket_path(const char *data, struct sk_span module_id,
+                           char to[SK_SOCKET_PATH_MAX]) {
     char name[SOCKET_NAME_MAX + 1];
     size_t n = 0;
-    struct sk_span rest = module_id.n && module_id.p[0] == '$' ? sk_span_skip(module_id, 1) : module_id;
+    struct sk_span rest =
+        module_id.n && module_id.p[0] == '$' ? sk_span_skip(module_id, 1) : module_id;
     bool plain = rest.n <= SOCKET_NAME_MAX;
     for (; n < rest.n && n < SOCKET_NAME_MAX; n++) {
         char c = rest.p[n];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || (c == '.' && n);
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || c == '-' || (c == '.' && n);
         name[n] = fine ? c : '_';
         plain = plain && fine;
     }
@@ -30,7 +33,8 @@ void sk_daemon_socket_path(const char *data, struct sk_span module_id, char to[S
     if (plain)
         snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/%s.sock", data, name);
     else
-        snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/%.12s~%08x.sock", data, name, (unsigned)sk_crc32c(0, module_id));
+        snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/%.12s~%08x.sock", data, name,
+                 (unsigned)sk_crc32c(0, module_id));
 }
 
 /* ---- answers ---- */
@@ -52,11 +56,13 @@ void daemon_refuse(struct sk_http_exchange *exchange, unsigned status, const cha
 }
 
 bool daemon_check_version(struct sk_http_exchange *exchange) {
-    static const char *const known[] = {"2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05", "2020-07-07", "2021-12-07", "2022-08-03"};
+    static const char *const known[] = {"2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05",
+                                        "2020-07-07", "2021-12-07", "2022-08-03"};
     struct sk_span version = sk_http_query(exchange->request->query, "api-version");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (sk_span_is(version, known[i])) return true;
-    daemon_refuse(exchange, 400, "The query parameter api-version is missing or unknown; use 2022-08-03.");
+    daemon_refuse(exchange, 400,
+                  "The query parameter api-version is missing or unknown; use 2022-08-03.");
     return false;
 }
 
@@ -91,15 +97,17 @@ void daemon_socket_close(struct daemon_socket *socket) {
 static void *socket_opened(void *arg, struct sk_stream *stream) {
     struct daemon_socket *socket = arg;
     uint32_t pid, uid;
-    if (socket->uid && (!sk_stream_peer_process(stream, &pid, &uid) || (uid != socket->uid && uid != 0))) {
-        SK_WARN("daemon", "a process of another user was kept from the socket of module %s", socket->module_id);
+    if (socket->uid &&
+        (!sk_stream_peer_process(stream, &pid, &uid) || (uid != socket->uid && uid != 0))) {
+        SK_WARN("daemon", "a process of another user was kept from the socket of module %s",
+                socket->module_id);
         sk_stream_abort(stream);
     }
     return NULL;
 }
 
-enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid, uint32_t gid,
-                                  struct daemon_socket **opened) {
+enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid,
+                                  uint32_t gid, struct daemon_socket **opened) {
     struct daemon_socket *socket = daemon_socket_find(daemon, module_id);
     if (socket && socket->uid == uid && socket->gid == gid) {
         *opened = socket;
@@ -111,12 +119,14 @@ enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span modul
     socket->module_id = sk_span_dup(module_id);
     socket->uid = uid;
     socket->gid = gid;
-    socket->service = (struct sk_http_service){.handler = workload_handle, .arg = socket, .body_max = BODY_MAX, .opened = socket_opened};
+    socket->service = (struct sk_http_service){
+        .handler = workload_handle, .arg = socket, .body_max = BODY_MAX, .opened = socket_opened};
     sk_daemon_socket_path(daemon->config->data, module_id, socket->path);
     sk_list_append(&daemon->sockets, &socket->link);
     sk_file_remove(daemon->io, socket->path); /* left behind by a daemon that was killed */
     struct sk_endpoint at = {.path = socket->path, .path_mode = 0600};
-    enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &socket->service, &socket->listener, NULL);
+    enum sk_status status =
+        sk_http_listen(daemon->io, &at, NULL, &socket->service, &socket->listener, NULL);
     if (!status && uid) status = sk_file_own(daemon->io, socket->path, uid, gid);
     if (status) {
         daemon_socket_close(socket);
@@ -129,13 +139,15 @@ enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span modul
 /* ---- life ---- */
 
 /* The device's key as base64, from the configuration or from its file (which holds the bytes, as Azure's does). */
-static enum sk_status device_key(struct sk_daemon *daemon, struct sk_buffer *key, char reason[256]) {
+static enum sk_status device_key(struct sk_daemon *daemon, struct sk_buffer *key,
+                                 char reason[256]) {
     const struct sk_edge_config *config = daemon->config;
     if (config->device_key) return sk_buffer_text(key, config->device_key);
     struct sk_buffer bytes = {.limit = 4096};
     enum sk_status status = sk_file_load(daemon->io, config->device_key_file, &bytes);
     if (status)
-        snprintf(reason, 256, "Cannot read the device key %.180s: %s.", config->device_key_file, sk_status_text(status));
+        snprintf(reason, 256, "Cannot read the device key %.180s: %s.", config->device_key_file,
+                 sk_status_text(status));
     else
         sk_base64_encode(key, sk_buffer_span(&bytes));
     sk_buffer_free(&bytes);
@@ -147,9 +159,12 @@ static enum sk_status open_tls(struct sk_daemon *daemon, char reason[256]) {
     const char *file = daemon->config->hub_trust_file;
     enum sk_status status = file ? sk_file_load(daemon->io, file, &trust) : SK_OK;
     if (status)
-        snprintf(reason, 256, "Cannot read the hub's CA certificates %.180s: %s.", file, sk_status_text(status));
+        snprintf(reason, 256, "Cannot read the hub's CA certificates %.180s: %s.", file,
+                 sk_status_text(status));
     else
-        status = sk_tls_new(daemon->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, &daemon->tls, reason);
+        status =
+            sk_tls_new(daemon->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)},
+                       &daemon->tls, reason);
     sk_buffer_free(&trust);
     return status;
 }
@@ -186,7 +201,8 @@ static enum sk_status open_folders(struct sk_daemon *daemon, char reason[256]) {
     snprintf(path, sizeof path, "%s/sockets", data);
     enum sk_status status = sk_folder_make(daemon->io, data, 0711);
     if (!status) status = sk_folder_make(daemon->io, path, 0711);
-    if (status) snprintf(reason, 256, "Cannot make the folder %.180s: %s.", path, sk_status_text(status));
+    if (status)
+        snprintf(reason, 256, "Cannot make the folder %.180s: %s.", path, sk_status_text(status));
     return status;
 }
 
@@ -205,7 +221,8 @@ static enum sk_status open_parts(struct sk_daemon *daemon, char reason[256]) {
         .trust_file = config->trust_bundle_file,
     };
     enum sk_status status;
-    if ((status = open_folders(daemon, reason)) || (status = sk_keys_open(daemon->io, keys_folder, &daemon->keys, reason)) ||
+    if ((status = open_folders(daemon, reason)) ||
+        (status = sk_keys_open(daemon->io, keys_folder, &daemon->keys, reason)) ||
         (status = sk_certificates_open(daemon->io, &certificates, &daemon->certificates, reason)) ||
         (status = open_tls(daemon, reason)))
         return status;
@@ -217,12 +234,16 @@ static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
     char path[SK_SOCKET_PATH_MAX];
     sk_daemon_management_path(daemon->config->data, path);
     sk_file_remove(daemon->io, path);
-    daemon->management_service = (struct sk_http_service){.handler = management_handle, .arg = daemon, .body_max = BODY_MAX};
+    daemon->management_service =
+        (struct sk_http_service){.handler = management_handle, .arg = daemon, .body_max = BODY_MAX};
     struct sk_endpoint at = {.path = path, .path_mode = 0600};
-    enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &daemon->management_service, &daemon->management, NULL);
+    enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &daemon->management_service,
+                                           &daemon->management, NULL);
     if (!status) status = daemon_socket_open(daemon, SK_SPAN("$edgeAgent"), 0, 0, &socket);
     if (!status) status = daemon_socket_open(daemon, SK_SPAN("$edgeHub"), 0, 0, &socket);
-    if (status) snprintf(reason, 256, "Cannot make the sockets below %.180s: %s.", daemon->config->data, sk_status_text(status));
+    if (status)
+        snprintf(reason, 256, "Cannot make the sockets below %.180s: %s.", daemon->config->data,
+                 sk_status_text(status));
     return status;
 }
 
@@ -232,7 +253,8 @@ static void retry_system_modules(struct sk_timer *timer) {
     know_system_modules(SK_CONTAINER(timer, struct sk_daemon, retry));
 }
 
-static void system_module_known(void *arg, enum sk_status status, struct sk_span generation_id, const char *reason) {
+static void system_module_known(void *arg, enum sk_status status, struct sk_span generation_id,
+                                const char *reason) {
     struct sk_daemon *daemon = arg;
     (void)generation_id;
     if (status == SK_OK || status == SK_CLOSED) return;
@@ -244,10 +266,12 @@ static void system_module_known(void *arg, enum sk_status status, struct sk_span
 static void know_system_modules(struct sk_daemon *daemon) {
     static const char *const names[] = {"$edgeAgent", "$edgeHub"};
     for (size_t i = 0; i < 2; i++)
-        sk_identities_put(daemon->identities, sk_span_z(names[i]), SK_SPAN("IotEdge"), system_module_known, daemon);
+        sk_identities_put(daemon->identities, sk_span_z(names[i]), SK_SPAN("IotEdge"),
+                          system_module_known, daemon);
 }
 
-enum sk_status sk_daemon_start(struct sk_io *io, const struct sk_edge_config *config, struct sk_daemon **started, char reason[256]) {
+enum sk_status sk_daemon_start(struct sk_io *io, const struct sk_edge_config *config,
+                               struct sk_daemon **started, char reason[256]) {
     struct sk_daemon *daemon = SK_NEW(struct sk_daemon);
     daemon->io = io;
     daemon->config = config;
@@ -266,8 +290,10 @@ enum sk_status sk_daemon_start(struct sk_io *io, const struct sk_edge_config *co
 void sk_daemon_stop(struct sk_daemon *daemon) {
     char path[SK_SOCKET_PATH_MAX];
     sk_timer_stop(&daemon->retry);
-    if (daemon->identities) sk_identities_close(daemon->identities); /* answers the calls that wait for the hub */
-    while (!sk_list_empty(&daemon->sockets)) daemon_socket_close(SK_LIST_FIRST(&daemon->sockets, struct daemon_socket, link));
+    if (daemon->identities)
+        sk_identities_close(daemon->identities); /* answers the calls that wait for the hub */
+    while (!sk_list_empty(&daemon->sockets))
+        daemon_socket_close(SK_LIST_FIRST(&daemon->sockets, struct daemon_socket, link));
     if (daemon->management) {
         sk_http_listener_close(daemon->management);
         sk_daemon_management_path(daemon->config->data, path);

@@ -1,7 +1,8 @@
 /* The daemon role: keys, certificates, module identities, and the two APIs that hand them out.
  *
- * The workload API is served on one unix socket a module, <data>/sockets/<module>.sock, which only the module's user can open; the
- * socket, not the path in a request, says who asks. The management API on <data>/mgmt.sock is for the agent. */
+ * The workload API is served on one unix socket a module, <data>/sockets/<module>.sock, which only
+ * the module's user can open; the socket, not the path in a request, says who asks. The management
+ * API on <data>/mgmt.sock is for the agent. */
 #ifndef SK_EDGE_DAEMON_H
 #define SK_EDGE_DAEMON_H
 
@@ -10,12 +11,15 @@
 
 struct sk_daemon;
 
-/* Opens what the configuration names, makes the folders and sockets, and asks the hub for $edgeAgent and $edgeHub in the background. The
- * configuration is borrowed. On failure a sentence in `reason`. */
-enum sk_status sk_daemon_start(struct sk_io *io, const struct sk_edge_config *config, struct sk_daemon **daemon, char reason[256]);
+/* Opens what the configuration names, makes the folders and sockets, and asks the hub for
+ * $edgeAgent and $edgeHub in the background. The configuration is borrowed. On failure a sentence
+ * in `reason`. */
+enum sk_status sk_daemon_start(struct sk_io *io, const struct sk_edge_config *config,
+                               struct sk_daemon **daemon, char reason[256]);
 void sk_daemon_stop(struct sk_daemon *daemon);
 
-/* Where a module's socket is; `to` has room for every path that config.c lets through. Long or odd module names are shortened. */
+/* Where a module's socket is; `to` has room for every path that config.c lets through. Long or odd
+ * module names are shortened. */
 #define SK_SOCKET_PATH_MAX 108
 void sk_daemon_socket_path(const char *data, struct sk_span module_id, char to[SK_SOCKET_PATH_MAX]);
 void sk_daemon_management_path(const char *data, char to[SK_SOCKET_PATH_MAX]);

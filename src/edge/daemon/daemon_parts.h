@@ -38,15 +38,16 @@ struct daemon_socket {
 /* --- daemon.c --- */
 
 /* Makes or replaces a module's socket. */
-enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid, uint32_t gid,
-                                  struct daemon_socket **socket);
+enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid,
+                                  uint32_t gid, struct daemon_socket **socket);
 void daemon_socket_close(struct daemon_socket *socket);
 struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct sk_span module_id);
 
 /* Answers with JSON, which is freed. */
 void daemon_answer(struct sk_http_exchange *exchange, unsigned status, json_t *body);
 /* {"message":"…"}. */
-void daemon_refuse(struct sk_http_exchange *exchange, unsigned status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void daemon_refuse(struct sk_http_exchange *exchange, unsigned status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* False, and answered, unless the request's api-version is one that Azure's daemon knows. */
 bool daemon_check_version(struct sk_http_exchange *exchange);
 /* The request's JSON object (a new reference), or NULL and answered with 400. */

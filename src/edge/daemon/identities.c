@@ -14,7 +14,7 @@ struct sk_identities {
     struct sk_http_client *http;
     char *file, *hub_host, *device_id, *device_key;
     const struct sk_keys *keys;
-    json_t *known;       /* {"module":{"generationId":"…","managedBy":"…"}} */
+    json_t *known; /* {"module":{"generationId":"…","managedBy":"…"}} */
     struct sk_list jobs;
     bool closing;
 };
@@ -45,7 +45,11 @@ static enum sk_status load(struct sk_identities *identities, char reason[256]) {
         if (!json_is_object(identities->known)) status = SK_MALFORMED;
     }
     sk_buffer_free(&text);
-    if (status) snprintf(reason, 256, "Cannot read the module identities in %.150s: %s; remove the file to ask the hub again.", identities->file, sk_status_text(status));
+    if (status)
+        snprintf(
+            reason, 256,
+            "Cannot read the module identities in %.150s: %s; remove the file to ask the hub again.",
+            identities->file, sk_status_text(status));
     return status;
 }
 
@@ -53,23 +57,29 @@ static void save(struct sk_identities *identities) {
     char *text = json_dumps(identities->known, JSON_INDENT(1) | JSON_SORT_KEYS);
     enum sk_status status = sk_file_save(identities->io, identities->file, sk_span_z(text), 0600);
     free(text);
-    if (status) SK_WARN("daemon", "cannot remember module identities in %s: %s", identities->file, sk_status_text(status));
+    if (status)
+        SK_WARN("daemon", "cannot remember module identities in %s: %s", identities->file,
+                sk_status_text(status));
 }
 
 static const json_t *find(const struct sk_identities *identities, struct sk_span module_id) {
     return json_object_getn(identities->known, module_id.p, module_id.n);
 }
 
-struct sk_span sk_identities_generation(const struct sk_identities *identities, struct sk_span module_id) {
-    return sk_span_z(json_string_value(json_object_get(find(identities, module_id), "generationId")));
+struct sk_span sk_identities_generation(const struct sk_identities *identities,
+                                        struct sk_span module_id) {
+    return sk_span_z(
+        json_string_value(json_object_get(find(identities, module_id), "generationId")));
 }
 
-void sk_identities_each(const struct sk_identities *identities, void (*each)(void *arg, struct sk_span module_id, struct sk_span generation_id),
+void sk_identities_each(const struct sk_identities *identities,
+                        void (*each)(void *arg, struct sk_span module_id,
+                                     struct sk_span generation_id),
                         void *arg) {
     const char *name;
     json_t *entry;
-    json_object_foreach(identities->known, name, entry)
-        each(arg, sk_span_z(name), sk_span_z(json_string_value(json_object_get(entry, "generationId"))));
+    json_object_foreach(identities->known, name, entry) each(
+        arg, sk_span_z(name), sk_span_z(json_string_value(json_object_get(entry, "generationId"))));
 }
 
 static void remember(struct job *job) {
@@ -106,22 +116,26 @@ static void on_answer(void *arg, enum sk_status status, const struct sk_http_par
 
 static json_t *keys_body(const struct job *job) {
     char primary[SK_KEY_TEXT], secondary[SK_KEY_TEXT];
-    struct sk_span module_id = sk_span_z(job->module_id), generation_id = sk_span_z(job->generation_id);
+    struct sk_span module_id = sk_span_z(job->module_id),
+                   generation_id = sk_span_z(job->generation_id);
     sk_keys_module(job->identities->keys, module_id, generation_id, false, primary);
     sk_keys_module(job->identities->keys, module_id, generation_id, true, secondary);
-    return json_pack("{s:s,s:s,s:s,s:s*,s:{s:s,s:{s:s,s:s}}}", "deviceId", job->identities->device_id, "moduleId", job->module_id,
-                     "generationId", job->generation_id, "managedBy", job->managed_by, "authentication", "type", "sas", "symmetricKey",
-                     "primaryKey", primary, "secondaryKey", secondary);
+    return json_pack("{s:s,s:s,s:s,s:s*,s:{s:s,s:{s:s,s:s}}}", "deviceId",
+                     job->identities->device_id, "moduleId", job->module_id, "generationId",
+                     job->generation_id, "managedBy", job->managed_by, "authentication", "type",
+                     "sas", "symmetricKey", "primaryKey", primary, "secondaryKey", secondary);
 }
 
 static void take_step(struct job *job, enum step step) {
-    static const enum sk_http_method methods[] = {SK_HTTP_GET, SK_HTTP_PUT, SK_HTTP_PUT, SK_HTTP_DELETE};
+    static const enum sk_http_method methods[] = {SK_HTTP_GET, SK_HTTP_PUT, SK_HTTP_PUT,
+                                                  SK_HTTP_DELETE};
     struct sk_identities *identities = job->identities;
     struct sk_buffer target = {0}, token = {0}, resource = {0};
     json_t *body = NULL;
     job->step = step;
     if (step == STEP_CREATE)
-        body = json_pack("{s:s,s:s,s:s*}", "deviceId", identities->device_id, "moduleId", job->module_id, "managedBy", job->managed_by);
+        body = json_pack("{s:s,s:s,s:s*}", "deviceId", identities->device_id, "moduleId",
+                         job->module_id, "managedBy", job->managed_by);
     if (step == STEP_GIVE_KEYS) body = keys_body(job);
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     sk_buffer_text(&target, "/devices/");
@@ -134,8 +148,11 @@ static void take_step(struct job *job, enum step step) {
                   sk_io_wall(identities->io) / 1000000 + TOKEN_LIFE_S);
     struct sk_http_pair headers[3] = {{"Authorization", sk_buffer_span(&token)}};
     size_t count = 1;
-    if (body) headers[count++] = (struct sk_http_pair){"Content-Type", SK_SPAN("application/json; charset=utf-8")};
-    if (step == STEP_GIVE_KEYS || step == STEP_DELETE) headers[count++] = (struct sk_http_pair){"If-Match", SK_SPAN("\"*\"")};
+    if (body)
+        headers[count++] =
+            (struct sk_http_pair){"Content-Type", SK_SPAN("application/json; charset=utf-8")};
+    if (step == STEP_GIVE_KEYS || step == STEP_DELETE)
+        headers[count++] = (struct sk_http_pair){"If-Match", SK_SPAN("\"*\"")};
     sk_http_client_send(identities->http, &(struct sk_http_ask){
                                               .method = methods[step],
                                               .target = sk_buffer_span(&target),
@@ -156,8 +173,8 @@ static void take_step(struct job *job, enum step step) {
 static void refused(struct job *job, const struct sk_http_parser *answer) {
     char reason[256];
     struct sk_span text = sk_http_header(answer, "iothub-errorcode");
-    snprintf(reason, sizeof reason, "The hub refused module %.80s: HTTP %u %.*s.", job->module_id, answer->status,
-             SK_ARG(sk_span_first(text, 60)));
+    snprintf(reason, sizeof reason, "The hub refused module %.80s: HTTP %u %.*s.", job->module_id,
+             answer->status, SK_ARG(sk_span_first(text, 60)));
     job_end(job, SK_REFUSED, reason);
 }
 
@@ -166,7 +183,8 @@ static bool has_our_key(const struct job *job, const json_t *module) {
     char key[SK_KEY_TEXT];
     const json_t *keys = json_object_get(json_object_get(module, "authentication"), "symmetricKey");
     const char *there = json_string_value(json_object_get(keys, "primaryKey"));
-    sk_keys_module(job->identities->keys, sk_span_z(job->module_id), sk_span_z(job->generation_id), false, key);
+    sk_keys_module(job->identities->keys, sk_span_z(job->module_id), sk_span_z(job->generation_id),
+                   false, key);
     return there && strcmp(there, key) == 0;
 }
 
@@ -196,7 +214,8 @@ static void on_answer(void *arg, enum sk_status status, const struct sk_http_par
     struct sk_identities *identities = job->identities;
     if (status) {
         char reason[256];
-        snprintf(reason, sizeof reason, "Cannot ask the hub for module %.80s: %s.", job->module_id, sk_status_text(status));
+        snprintf(reason, sizeof reason, "Cannot ask the hub for module %.80s: %s.", job->module_id,
+                 sk_status_text(status));
         job_end(job, status, reason);
         return;
     }
@@ -238,7 +257,8 @@ static void on_answer(void *arg, enum sk_status status, const struct sk_http_par
     }
 }
 
-static struct job *job_new(struct sk_identities *identities, struct sk_span module_id, sk_identities_done *done, void *arg) {
+static struct job *job_new(struct sk_identities *identities, struct sk_span module_id,
+                           sk_identities_done *done, void *arg) {
     struct job *job = SK_NEW(struct job);
     job->identities = identities;
     job->module_id = sk_span_dup(module_id);
@@ -256,8 +276,8 @@ static void answer_known(struct sk_task *task) {
     if (done) done(job->arg, SK_OK, sk_span_z(job->generation_id), "");
 }
 
-void sk_identities_put(struct sk_identities *identities, struct sk_span module_id, struct sk_span managed_by, sk_identities_done *done,
-                       void *arg) {
+void sk_identities_put(struct sk_identities *identities, struct sk_span module_id,
+                       struct sk_span managed_by, sk_identities_done *done, void *arg) {
     struct job *job = job_new(identities, module_id, done, arg);
     struct sk_span generation_id = sk_identities_generation(identities, module_id);
     if (managed_by.n) job->managed_by = sk_span_dup(managed_by);
@@ -268,7 +288,8 @@ void sk_identities_put(struct sk_identities *identities, struct sk_span module_i
     take_step(job, STEP_GET);
 }
 
-void sk_identities_delete(struct sk_identities *identities, struct sk_span module_id, sk_identities_done *done, void *arg) {
+void sk_identities_delete(struct sk_identities *identities, struct sk_span module_id,
+                          sk_identities_done *done, void *arg) {
     take_step(job_new(identities, module_id, done, arg), STEP_DELETE);
 }
 
@@ -278,8 +299,8 @@ static char *copy(const char *text) {
     return sk_span_dup(sk_span_z(text));
 }
 
-enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_options *options, struct sk_identities **opened,
-                                  char reason[256]) {
+enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_options *options,
+                                  struct sk_identities **opened, char reason[256]) {
     struct sk_identities *identities = SK_NEW(struct sk_identities);
     identities->io = io;
     identities->file = copy(options->file);
@@ -290,8 +311,12 @@ enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_o
     sk_list_init(&identities->jobs);
     enum sk_status status = load(identities, reason);
     if (!status)
-        status = sk_http_client_new(io, &(struct sk_http_client_options){.to = {.host = options->dial_host, .port = options->dial_port},
-                                                                         .tls = options->tls}, &identities->http);
+        status =
+            sk_http_client_new(io,
+                               &(struct sk_http_client_options){
+                                   .to = {.host = options->dial_host, .port = options->dial_port},
+                                   .tls = options->tls},
+                               &identities->http);
     if (status) {
         sk_identities_close(identities);
         return status;

@@ -44,7 +44,8 @@ static enum sk_status make_master(struct sk_io *io, const char *path, uint8_t ma
     return status;
 }
 
-enum sk_status sk_keys_open(struct sk_io *io, const char *folder, struct sk_keys **opened, char reason[256]) {
+enum sk_status sk_keys_open(struct sk_io *io, const char *folder, struct sk_keys **opened,
+                            char reason[256]) {
     char path[512];
     struct sk_keys *keys = SK_NEW(struct sk_keys);
     snprintf(path, sizeof path, "%s/master.key", folder);
@@ -52,8 +53,11 @@ enum sk_status sk_keys_open(struct sk_io *io, const char *folder, struct sk_keys
     if (!status) status = load_master(io, path, keys->master);
     if (status == SK_NOT_FOUND) status = make_master(io, path, keys->master);
     if (status) {
-        snprintf(reason, 256, "Cannot open the key store %.180s: %s%s.", path, sk_status_text(status),
-                 status == SK_MALFORMED ? "; restore the file from a backup, or remove it to make new module keys" : "");
+        snprintf(reason, 256, "Cannot open the key store %.180s: %s%s.", path,
+                 sk_status_text(status),
+                 status == SK_MALFORMED
+                     ? "; restore the file from a backup, or remove it to make new module keys"
+                     : "");
         sk_keys_free(keys);
         return status;
     }
@@ -69,16 +73,16 @@ void sk_keys_free(struct sk_keys *keys) {
 
 /* ---- module keys ---- */
 
-static void derive(const struct sk_keys *keys, struct sk_span module_id, struct sk_span generation_id, const char *which,
-                   uint8_t key[KEY]) {
+static void derive(const struct sk_keys *keys, struct sk_span module_id,
+                   struct sk_span generation_id, const char *which, uint8_t key[KEY]) {
     struct sk_buffer text = {0};
     sk_buffer_print(&text, "%.*s:%.*s:%s", SK_ARG(module_id), SK_ARG(generation_id), which);
     hmac(keys->master, sk_buffer_span(&text), key);
     sk_buffer_free(&text);
 }
 
-void sk_keys_module(const struct sk_keys *keys, struct sk_span module_id, struct sk_span generation_id, bool secondary,
-                    char to[SK_KEY_TEXT]) {
+void sk_keys_module(const struct sk_keys *keys, struct sk_span module_id,
+                    struct sk_span generation_id, bool secondary, char to[SK_KEY_TEXT]) {
     uint8_t key[KEY];
     struct sk_buffer text = {0};
     derive(keys, module_id, generation_id, secondary ? "secondary" : "primary", key);
@@ -90,8 +94,8 @@ void sk_keys_module(const struct sk_keys *keys, struct sk_span module_id, struct
     sk_buffer_free(&text);
 }
 
-void sk_keys_sign(const struct sk_keys *keys, struct sk_span module_id, struct sk_span generation_id, struct sk_span data,
-                  uint8_t digest[32]) {
+void sk_keys_sign(const struct sk_keys *keys, struct sk_span module_id,
+                  struct sk_span generation_id, struct sk_span data, uint8_t digest[32]) {
     uint8_t key[KEY];
     derive(keys, module_id, generation_id, "primary", key);
     hmac(key, data, digest);
@@ -101,40 +105,48 @@ void sk_keys_sign(const struct sk_keys *keys, struct sk_span module_id, struct s
 /* ---- encryption ---- */
 
 /* Runs AES-256-GCM one way over `from` into `to`, which has room for from.n bytes; the tag is read or written. */
-static bool gcm(const struct sk_keys *keys, bool encrypt, struct sk_span module_id, struct sk_span generation_id, struct sk_span iv,
-                struct sk_span from, uint8_t *to, uint8_t tag[TAG]) {
+static bool gcm(const struct sk_keys *keys, bool encrypt, struct sk_span module_id,
+                struct sk_span generation_id, struct sk_span iv, struct sk_span from, uint8_t *to,
+                uint8_t tag[TAG]) {
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     int n = 0, direction = encrypt ? 1 : 0;
     const unsigned char *input = (const unsigned char *)(from.p ? from.p : "");
-    bool fine = EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, NULL, NULL, direction) &&
-                EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_IVLEN, (int)iv.n, NULL) &&
-                EVP_CipherInit_ex(context, NULL, NULL, keys->encryption, (const unsigned char *)iv.p, direction) &&
-                EVP_CipherUpdate(context, NULL, &n, (const unsigned char *)module_id.p, (int)module_id.n) &&
-                EVP_CipherUpdate(context, NULL, &n, (const unsigned char *)generation_id.p, (int)generation_id.n) &&
-                EVP_CipherUpdate(context, to, &n, input, (int)from.n) &&
-                (encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG, tag)) &&
-                EVP_CipherFinal_ex(context, to + n, &n) &&
-                (!encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, TAG, tag));
+    bool fine =
+        EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, NULL, NULL, direction) &&
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_IVLEN, (int)iv.n, NULL) &&
+        EVP_CipherInit_ex(context, NULL, NULL, keys->encryption, (const unsigned char *)iv.p,
+                          direction) &&
+        EVP_CipherUpdate(context, NULL, &n, (const unsigned char *)module_id.p, (int)module_id.n) &&
+        EVP_CipherUpdate(context, NULL, &n, (const unsigned char *)generation_id.p,
+                         (int)generation_id.n) &&
+        EVP_CipherUpdate(context, to, &n, input, (int)from.n) &&
+        (encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG, tag)) &&
+        EVP_CipherFinal_ex(context, to + n, &n) &&
+        (!encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, TAG, tag));
     EVP_CIPHER_CTX_free(context);
     return fine;
 }
 
-enum sk_status sk_keys_encrypt(const struct sk_keys *keys, struct sk_span module_id, struct sk_span generation_id, struct sk_span iv,
+enum sk_status sk_keys_encrypt(const struct sk_keys *keys, struct sk_span module_id,
+                               struct sk_span generation_id, struct sk_span iv,
                                struct sk_span plaintext, struct sk_buffer *to) {
     if (iv.n == 0 || iv.n > IV_MAX) return SK_INVALID;
     size_t size = 1 + TAG + plaintext.n;
     uint8_t *out = (uint8_t *)sk_buffer_reserve(to, size);
     if (out == NULL) return SK_TOO_LARGE;
     out[0] = VERSION;
-    if (!gcm(keys, true, module_id, generation_id, iv, plaintext, out + 1 + TAG, out + 1)) return SK_INVALID;
+    if (!gcm(keys, true, module_id, generation_id, iv, plaintext, out + 1 + TAG, out + 1))
+        return SK_INVALID;
     to->n += size;
     return SK_OK;
 }
 
-enum sk_status sk_keys_decrypt(const struct sk_keys *keys, struct sk_span module_id, struct sk_span generation_id, struct sk_span iv,
+enum sk_status sk_keys_decrypt(const struct sk_keys *keys, struct sk_span module_id,
+                               struct sk_span generation_id, struct sk_span iv,
                                struct sk_span ciphertext, struct sk_buffer *to) {
     uint8_t tag[TAG];
-    if (iv.n == 0 || iv.n > IV_MAX || ciphertext.n < 1 + TAG || ciphertext.p[0] != VERSION) return SK_UNAUTHORIZED;
+    if (iv.n == 0 || iv.n > IV_MAX || ciphertext.n < 1 + TAG || ciphertext.p[0] != VERSION)
+        return SK_UNAUTHORIZED;
     memcpy(tag, ciphertext.p + 1, TAG);
     struct sk_span data = sk_span_skip(ciphertext, 1 + TAG);
     uint8_t *out = (uint8_t *)sk_buffer_reserve(to, data.n + 1); /* never an empty reservation */

@@ -1,9 +1,18 @@
-/* The workload API (edge reference, section 1.3). A module reaches only its own socket, and a path that names another module is refused. */
+/* The workload API (edge reference, section 1.3). A module reaches only its own socket, and a path
+ * that names another module is refused. */
 #include <stdio.h>
 
 #include "edge/daemon/daemon_parts.h"
 
-enum route { TRUST_BUNDLE, MANIFEST_BUNDLE, SIGN, ENCRYPT, DECRYPT, SERVER_CERTIFICATE, IDENTITY_CERTIFICATE };
+enum route {
+    TRUST_BUNDLE,
+    MANIFEST_BUNDLE,
+    SIGN,
+    ENCRYPT,
+    DECRYPT,
+    SERVER_CERTIFICATE,
+    IDENTITY_CERTIFICATE
+};
 
 static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, "/trust-bundle", TRUST_BUNDLE},
@@ -21,7 +30,8 @@ struct call {
     struct sk_daemon *daemon;
     struct sk_http_exchange *exchange;
     struct sk_span module_id;
-    struct sk_span generation_id; /* as the hub knows it now; the one in the path may be older and is ignored, as in Azure */
+    /* As the hub knows it now; the one in the path may be older and is ignored, as in Azure. */
+    struct sk_span generation_id;
     json_t *body;
 };
 
@@ -46,7 +56,8 @@ static void sign(struct call *call) {
     struct sk_buffer data = {0};
     uint8_t digest[32];
     if (bytes_member(call, "data", &data)) {
-        sk_keys_sign(call->daemon->keys, call->module_id, call->generation_id, sk_buffer_span(&data), digest);
+        sk_keys_sign(call->daemon->keys, call->module_id, call->generation_id,
+                     sk_buffer_span(&data), digest);
         answer_bytes(call, "digest", sk_span(digest, sizeof digest));
     }
     sk_buffer_free(&data);
@@ -54,8 +65,10 @@ static void sign(struct call *call) {
 
 static void encrypt(struct call *call) {
     struct sk_buffer plain = {0}, iv = {0}, secret = {0};
-    if (bytes_member(call, "plaintext", &plain) && bytes_member(call, "initializationVector", &iv)) {
-        if (sk_keys_encrypt(call->daemon->keys, call->module_id, call->generation_id, sk_buffer_span(&iv), sk_buffer_span(&plain), &secret))
+    if (bytes_member(call, "plaintext", &plain) &&
+        bytes_member(call, "initializationVector", &iv)) {
+        if (sk_keys_encrypt(call->daemon->keys, call->module_id, call->generation_id,
+                            sk_buffer_span(&iv), sk_buffer_span(&plain), &secret))
             daemon_refuse(call->exchange, 400, "'initializationVector' must have 1 to 64 bytes.");
         else
             answer_bytes(call, "ciphertext", sk_buffer_span(&secret));
@@ -67,9 +80,13 @@ static void encrypt(struct call *call) {
 
 static void decrypt(struct call *call) {
     struct sk_buffer secret = {0}, iv = {0}, plain = {0};
-    if (bytes_member(call, "ciphertext", &secret) && bytes_member(call, "initializationVector", &iv)) {
-        if (sk_keys_decrypt(call->daemon->keys, call->module_id, call->generation_id, sk_buffer_span(&iv), sk_buffer_span(&secret), &plain))
-            daemon_refuse(call->exchange, 400, "The ciphertext was not made for this module with this initialization vector.");
+    if (bytes_member(call, "ciphertext", &secret) &&
+        bytes_member(call, "initializationVector", &iv)) {
+        if (sk_keys_decrypt(call->daemon->keys, call->module_id, call->generation_id,
+                            sk_buffer_span(&iv), sk_buffer_span(&secret), &plain))
+            daemon_refuse(
+                call->exchange, 400,
+                "The ciphertext was not made for this module with this initialization vector.");
         else
             answer_bytes(call, "plaintext", sk_buffer_span(&plain));
     }
@@ -83,8 +100,9 @@ static void answer_certificate(struct call *call, struct sk_certificate *certifi
     sk_time_text(certificate->expires_us, expiration);
     snprintf(expiration + 19, sizeof expiration - 19, "+00:00"); /* as Azure's daemon writes it */
     daemon_answer(call->exchange, 201,
-                  json_pack("{s:{s:s,s:s%},s:s%,s:s}", "privateKey", "type", "key", "bytes", certificate->key_pem.p,
-                            certificate->key_pem.n, "certificate", certificate->certificate_pem.p, certificate->certificate_pem.n,
+                  json_pack("{s:{s:s,s:s%},s:s%,s:s}", "privateKey", "type", "key", "bytes",
+                            certificate->key_pem.p, certificate->key_pem.n, "certificate",
+                            certificate->certificate_pem.p, certificate->certificate_pem.n,
                             "expiration", expiration));
     sk_certificate_free(certificate);
 }
@@ -94,7 +112,8 @@ static void server_certificate(struct call *call) {
     char reason[256];
     const json_t *name = json_object_get(call->body, "commonName");
     struct sk_span common_name = sk_span(json_string_value(name), json_string_length(name));
-    enum sk_status status = sk_certificates_issue_server(call->daemon->certificates, common_name, call->module_id, &certificate, reason);
+    enum sk_status status = sk_certificates_issue_server(call->daemon->certificates, common_name,
+                                                         call->module_id, &certificate, reason);
     if (status)
         daemon_refuse(call->exchange, status == SK_INVALID ? 400 : 500, "%s", reason);
     else
@@ -104,8 +123,9 @@ static void server_certificate(struct call *call) {
 static void identity_certificate(struct call *call) {
     struct sk_certificate certificate;
     char reason[256];
-    enum sk_status status = sk_certificates_issue_identity(call->daemon->certificates, sk_span_z(call->daemon->config->hub_host),
-                                                           call->module_id, &certificate, reason);
+    enum sk_status status = sk_certificates_issue_identity(
+        call->daemon->certificates, sk_span_z(call->daemon->config->hub_host), call->module_id,
+        &certificate, reason);
     if (status)
         daemon_refuse(call->exchange, 500, "%s", reason);
     else
@@ -119,17 +139,24 @@ static void answer_bundle(struct sk_http_exchange *exchange, struct sk_span pem)
 void workload_handle(void *arg, struct sk_http_exchange *exchange) {
     struct daemon_socket *socket = arg;
     struct sk_daemon *daemon = socket->daemon;
-    struct call call = {.socket = socket, .daemon = daemon, .exchange = exchange, .module_id = sk_span_z(socket->module_id)};
+    struct call call = {.socket = socket,
+                        .daemon = daemon,
+                        .exchange = exchange,
+                        .module_id = sk_span_z(socket->module_id)};
     struct sk_http_match match;
-    enum sk_status status = sk_http_route(routes, sizeof routes / sizeof *routes, exchange->request->method, exchange->request->path,
-                                          &exchange->arena, &match);
+    enum sk_status status =
+        sk_http_route(routes, sizeof routes / sizeof *routes, exchange->request->method,
+                      exchange->request->path, &exchange->arena, &match);
     if (status) {
-        daemon_refuse(exchange, status == SK_UNSUPPORTED ? 405 : 404, "There is no such resource in the workload API.");
+        daemon_refuse(exchange, status == SK_UNSUPPORTED ? 405 : 404,
+                      "There is no such resource in the workload API.");
         return;
     }
     if (!daemon_check_version(exchange)) return;
     if (match.id == TRUST_BUNDLE || match.id == MANIFEST_BUNDLE) {
-        answer_bundle(exchange, match.id == TRUST_BUNDLE ? sk_certificates_trust_bundle(daemon->certificates) : SK_NONE);
+        answer_bundle(exchange, match.id == TRUST_BUNDLE
+                                    ? sk_certificates_trust_bundle(daemon->certificates)
+                                    : SK_NONE);
         return;
     }
     if (!sk_span_eq(match.captures[0], call.module_id)) {
@@ -138,7 +165,10 @@ void workload_handle(void *arg, struct sk_http_exchange *exchange) {
     }
     call.generation_id = sk_identities_generation(daemon->identities, call.module_id);
     if (call.generation_id.n == 0) {
-        daemon_refuse(exchange, 404, "The hub has not yet been asked for module %s; try again when the device is connected.", socket->module_id);
+        daemon_refuse(
+            exchange, 404,
+            "The hub has not yet been asked for module %s; try again when the device is connected.",
+            socket->module_id);
         return;
     }
     if (match.id == IDENTITY_CERTIFICATE) { /* its body is ignored */

@@ -25,11 +25,13 @@ static enum sk_status parse(const char *text) {
 
 static void a_process_module_is_read_with_azures_defaults(void **state) {
     (void)state;
-    assert_int_equal(parse("{\"schemaVersion\":\"1.1\",\"$version\":7,\"runtime\":{\"type\":\"docker\",\"settings\":{}},"
-                           "\"systemModules\":{\"edgeAgent\":{\"type\":\"docker\",\"settings\":{\"image\":\"a\"},\"env\":{\"L\":{\"value\":\"debug\"}}},"
-                           "\"edgeHub\":{\"type\":\"docker\",\"status\":\"running\",\"restartPolicy\":\"always\",\"settings\":{\"image\":\"h\"}}},"
-                           "\"modules\":{\"filter\":{" PROCESS "}}}"),
-                     SK_OK);
+    assert_int_equal(
+        parse(
+            "{\"schemaVersion\":\"1.1\",\"$version\":7,\"runtime\":{\"type\":\"docker\",\"settings\":{}},"
+            "\"systemModules\":{\"edgeAgent\":{\"type\":\"docker\",\"settings\":{\"image\":\"a\"},\"env\":{\"L\":{\"value\":\"debug\"}}},"
+            "\"edgeHub\":{\"type\":\"docker\",\"status\":\"running\",\"restartPolicy\":\"always\",\"settings\":{\"image\":\"h\"}}},"
+            "\"modules\":{\"filter\":{" PROCESS "}}}"),
+        SK_OK);
     assert_int_equal(deployment.version, 7);
     assert_int_equal(deployment.module_count, 1);
     struct sk_module_spec *spec = &deployment.modules[0];
@@ -41,31 +43,39 @@ static void a_process_module_is_read_with_azures_defaults(void **state) {
     assert_int_equal(spec->startup_order, SK_STARTUP_ORDER_LAST);
     assert_string_equal(deployment.edge_hub.name, "edgeHub");
     assert_int_equal(deployment.edge_agent.restart_policy, SK_RESTART_ALWAYS);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(deployment.edge_agent.env, "L"), "value")), "debug");
+    assert_string_equal(json_string_value(json_object_get(
+                            json_object_get(deployment.edge_agent.env, "L"), "value")),
+                        "debug");
     sk_deployment_free(&deployment);
 }
 
 static void everything_that_can_be_set_is_read(void **state) {
     (void)state;
-    assert_int_equal(parse(MODULES("\"m\":{\"version\":\"1.0\",\"type\":\"process\",\"status\":\"stopped\",\"restartPolicy\":\"never\","
-                                   "\"imagePullPolicy\":\"never\",\"startupOrder\":3,\"env\":{\"A\":{\"value\":\"x\"},\"B\":{\"value\":4},\"C\":{\"value\":true}},"
-                                   "\"settings\":{\"command\":[\"p\"],\"user\":\"nobody\",\"folder\":\"/srv\"}}")),
-                     SK_OK);
+    assert_int_equal(
+        parse(MODULES(
+            "\"m\":{\"version\":\"1.0\",\"type\":\"process\",\"status\":\"stopped\",\"restartPolicy\":\"never\","
+            "\"imagePullPolicy\":\"never\",\"startupOrder\":3,\"env\":{\"A\":{\"value\":\"x\"},\"B\":{\"value\":4},\"C\":{\"value\":true}},"
+            "\"settings\":{\"command\":[\"p\"],\"user\":\"nobody\",\"folder\":\"/srv\"}}")),
+        SK_OK);
     struct sk_module_spec *spec = sk_deployment_module(&deployment, "m");
     assert_true(spec->stopped);
     assert_int_equal(spec->restart_policy, SK_RESTART_NEVER);
     assert_int_equal(spec->startup_order, 3);
     assert_string_equal(spec->user, "nobody");
     assert_string_equal(spec->folder, "/srv");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(spec->env, "B"), "value")), "4");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(spec->env, "C"), "value")), "true");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(spec->env, "B"), "value")), "4");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(spec->env, "C"), "value")), "true");
     assert_null(sk_deployment_module(&deployment, "other"));
     sk_deployment_free(&deployment);
 }
 
 static void modules_are_sorted_by_startup_order_then_name(void **state) {
     (void)state;
-    assert_int_equal(parse(MODULES("\"b\":{" PROCESS "},\"a\":{" PROCESS "},\"z\":{\"startupOrder\":0," PROCESS "}")), SK_OK);
+    assert_int_equal(parse(MODULES("\"b\":{" PROCESS "},\"a\":{" PROCESS
+                                   "},\"z\":{\"startupOrder\":0," PROCESS "}")),
+                     SK_OK);
     assert_string_equal(deployment.modules[0].name, "z");
     assert_string_equal(deployment.modules[1].name, "a");
     assert_string_equal(deployment.modules[2].name, "b");
@@ -75,8 +85,11 @@ static void modules_are_sorted_by_startup_order_then_name(void **state) {
 static void a_spec_differs_in_everything_but_the_status(void **state) {
     (void)state;
     static const char *const variants[] = {
-        "\"m\":{\"version\":\"2\"," PROCESS "}", "\"m\":{\"restartPolicy\":\"never\"," PROCESS "}", "\"m\":{\"startupOrder\":1," PROCESS "}",
-        "\"m\":{\"env\":{\"A\":{\"value\":\"x\"}}," PROCESS "}", "\"m\":{\"imagePullPolicy\":\"never\"," PROCESS "}",
+        "\"m\":{\"version\":\"2\"," PROCESS "}",
+        "\"m\":{\"restartPolicy\":\"never\"," PROCESS "}",
+        "\"m\":{\"startupOrder\":1," PROCESS "}",
+        "\"m\":{\"env\":{\"A\":{\"value\":\"x\"}}," PROCESS "}",
+        "\"m\":{\"imagePullPolicy\":\"never\"," PROCESS "}",
         "\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"/bin/x\"]}}"};
     assert_int_equal(parse(MODULES("\"m\":{" PROCESS "}")), SK_OK);
     struct sk_module_spec base = sk_module_spec_copy(&deployment.modules[0]);
@@ -111,33 +124,49 @@ static void bad_deployments_are_refused_with_code_place_and_mend(void **state) {
         {"{\"schemaVersion\":\"1.1\",\"modules\":[]}", 400, "modules: must be an object."},
         {MODULES("\"m\":7"), 400, "modules.m: must be an object."},
         {MODULES("\"m\":{\"settings\":{}}"), 400, "modules.m: type must be \"process\"."},
-        {MODULES("\"m\":{\"type\":\"docker\",\"settings\":{\"image\":\"x\"}}"), 400, "modules.m: type \"docker\" needs a container engine"},
-        {MODULES("\"m\":{\"type\":\"process\"}"), 400, "modules.m: settings.command must be a list"},
-        {MODULES("\"m\":{\"type\":\"process\",\"settings\":\"x\"}"), 400, "modules.m: settings must be an object"},
-        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[]}}"), 400, "settings.command must be a list"},
-        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"\"]}}"), 400, "settings.command[0] must be a string that names"},
-        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\",1]}}"), 400, "settings.command[1] must be a string."},
-        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\"],\"limits\":{}}}"), 400, "settings.limits is not known"},
-        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\"],\"folder\":\"y\"}}"), 400, "whole path"},
-        {MODULES("\"m\":{\"restartPolicy\":\"often\"," PROCESS "}"), 400, "modules.m: restartPolicy must be one of never, on-failure, on-unhealthy, always."},
-        {MODULES("\"m\":{\"status\":\"idle\"," PROCESS "}"), 400, "status must be one of running, stopped."},
+        {MODULES("\"m\":{\"type\":\"docker\",\"settings\":{\"image\":\"x\"}}"), 400,
+         "modules.m: type \"docker\" needs a container engine"},
+        {MODULES("\"m\":{\"type\":\"process\"}"), 400,
+         "modules.m: settings.command must be a list"},
+        {MODULES("\"m\":{\"type\":\"process\",\"settings\":\"x\"}"), 400,
+         "modules.m: settings must be an object"},
+        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[]}}"), 400,
+         "settings.command must be a list"},
+        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"\"]}}"), 400,
+         "settings.command[0] must be a string that names"},
+        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\",1]}}"), 400,
+         "settings.command[1] must be a string."},
+        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\"],\"limits\":{}}}"),
+         400, "settings.limits is not known"},
+        {MODULES(
+             "\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\"],\"folder\":\"y\"}}"),
+         400, "whole path"},
+        {MODULES("\"m\":{\"restartPolicy\":\"often\"," PROCESS "}"), 400,
+         "modules.m: restartPolicy must be one of never, on-failure, on-unhealthy, always."},
+        {MODULES("\"m\":{\"status\":\"idle\"," PROCESS "}"), 400,
+         "status must be one of running, stopped."},
         {MODULES("\"m\":{\"startupOrder\":-1," PROCESS "}"), 400, "startupOrder"},
         {MODULES("\"m\":{\"startupOrder\":4294967296," PROCESS "}"), 400, "startupOrder"},
         {MODULES("\"m\":{\"env\":[]," PROCESS "}"), 400, "env must be an object"},
-        {MODULES("\"m\":{\"env\":{\"A\":\"x\"}," PROCESS "}"), 400, "env.A must be {\"value\":\"text\"}."},
-        {MODULES("\"m\":{\"env\":{\"IOTEDGE_DEVICEID\":{\"value\":\"x\"}}," PROCESS "}"), 400, "set by the runtime"},
+        {MODULES("\"m\":{\"env\":{\"A\":\"x\"}," PROCESS "}"), 400,
+         "env.A must be {\"value\":\"text\"}."},
+        {MODULES("\"m\":{\"env\":{\"IOTEDGE_DEVICEID\":{\"value\":\"x\"}}," PROCESS "}"), 400,
+         "set by the runtime"},
         {MODULES("\"m\":{\"env\":{\"A=B\":{\"value\":\"x\"}}," PROCESS "}"), 400, "holds '='"},
         {MODULES("\"..\":{" PROCESS "}"), 400, "is not a module name"},
         {MODULES("\"a/b\":{" PROCESS "}"), 400, "is not a module name"},
         {MODULES("\"$x\":{" PROCESS "}"), 400, "is not a module name"},
         {MODULES("\"edgeHub\":{" PROCESS "}"), 400, "belongs into systemModules"},
-        {"{\"schemaVersion\":\"1.1\",\"systemModules\":{\"other\":{}}}", 400, "systemModules.other: is not known"},
-        {"{\"schemaVersion\":\"1.1\",\"systemModules\":{\"edgeHub\":{\"status\":\"stopped\"}}}", 400, "cannot be stopped"},
+        {"{\"schemaVersion\":\"1.1\",\"systemModules\":{\"other\":{}}}", 400,
+         "systemModules.other: is not known"},
+        {"{\"schemaVersion\":\"1.1\",\"systemModules\":{\"edgeHub\":{\"status\":\"stopped\"}}}",
+         400, "cannot be stopped"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(parse(cases[i].text), SK_INVALID);
         assert_int_equal(fault.code, cases[i].code);
-        if (strstr(fault.description, cases[i].part) == NULL) fail_msg("%s\nhas no \"%s\"", fault.description, cases[i].part);
+        if (strstr(fault.description, cases[i].part) == NULL)
+            fail_msg("%s\nhas no \"%s\"", fault.description, cases[i].part);
     }
 }
 
@@ -148,10 +177,13 @@ static void a_device_has_48_modules_beside_its_system_modules(void **state) {
         for (int i = 0; i < count; i++) {
             char name[16];
             snprintf(name, sizeof name, "m%d", i);
-            json_object_set_new(modules, name, json_pack("{s:s,s:{s:[s]}}", "type", "process", "settings", "command", "x"));
+            json_object_set_new(
+                modules, name,
+                json_pack("{s:s,s:{s:[s]}}", "type", "process", "settings", "command", "x"));
         }
         json_t *desired = json_pack("{s:s,s:o}", "schemaVersion", "1.1", "modules", modules);
-        assert_int_equal(sk_deployment_parse(desired, &deployment, &fault), count == 48 ? SK_OK : SK_INVALID);
+        assert_int_equal(sk_deployment_parse(desired, &deployment, &fault),
+                         count == 48 ? SK_OK : SK_INVALID);
         sk_deployment_free(&deployment);
         json_decref(desired);
     }

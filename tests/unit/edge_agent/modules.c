@@ -26,21 +26,25 @@ static struct {
 
 static void daemon_handle(void *arg, struct sk_http_exchange *exchange) {
     (void)arg;
-    bool socket = sk_span_starts(exchange->request->path, SK_SPAN("/sockets/")), put = exchange->request->method == SK_HTTP_PUT;
+    bool socket = sk_span_starts(exchange->request->path, SK_SPAN("/sockets/")),
+         put = exchange->request->method == SK_HTTP_PUT;
     if (daemon_role.refuses) {
         sk_http_respond_json(exchange, 503, SK_SPAN("{\"message\":\"the hub is away\"}"));
         return;
     }
     *(socket ? put ? &daemon_role.sockets_put : &daemon_role.sockets_deleted
-             : put ? &daemon_role.identities_put : &daemon_role.identities_deleted) += 1;
+      : put  ? &daemon_role.identities_put
+             : &daemon_role.identities_deleted) += 1;
     if (socket && put)
-        snprintf(daemon_role.last_body, sizeof daemon_role.last_body, "%.*s", SK_ARG(sk_buffer_span(&exchange->request->body)));
+        snprintf(daemon_role.last_body, sizeof daemon_role.last_body, "%.*s",
+                 SK_ARG(sk_buffer_span(&exchange->request->body)));
     if (!put)
         sk_http_respond(exchange, 204, SK_NONE, SK_NONE);
     else if (socket)
         sk_http_respond_json(exchange, 200, SK_SPAN("{\"path\":\"/run/module.sock\"}"));
     else
-        sk_http_respond_json(exchange, 200, SK_SPAN("{\"moduleId\":\"m\",\"generationId\":\"63000\"}"));
+        sk_http_respond_json(exchange, 200,
+                             SK_SPAN("{\"moduleId\":\"m\",\"generationId\":\"63000\"}"));
 }
 
 static const struct sk_http_service daemon_service = {.handler = daemon_handle, .body_max = 4096};
@@ -87,7 +91,8 @@ static void see(void *arg, const struct sk_module_view *view) {
     struct seen *s = &seen[seen_count++];
     snprintf(s->name, sizeof s->name, "%s", view->state->spec->name);
     snprintf(s->description, sizeof s->description, "%s", view->description);
-    snprintf(s->runtime, sizeof s->runtime, "%s", sk_module_runtime_text(sk_module_runtime(view->state)));
+    snprintf(s->runtime, sizeof s->runtime, "%s",
+             sk_module_runtime_text(sk_module_runtime(view->state)));
     s->exit_code = view->exit_code;
     s->pid = view->pid;
     s->restarts = view->state->restart_count;
@@ -115,7 +120,8 @@ static void deploy(const char *text) {
     json_object_foreach(list, name, entry) {
         json_t *module = json_deep_copy(entry);
         json_object_set_new(module, "type", json_string("process"));
-        json_object_set_new(module, "settings", json_pack("{s:O}", "command", json_object_get(entry, "command")));
+        json_object_set_new(module, "settings",
+                            json_pack("{s:O}", "command", json_object_get(entry, "command")));
         json_object_del(module, "command");
         json_object_set_new(all, name, module);
     }
@@ -137,8 +143,13 @@ static int start(void **state) {
     io = sk_io_uv_new();
     struct sk_endpoint at = {.path = management, .path_mode = 0600};
     assert_int_equal(sk_http_listen(io, &at, NULL, &daemon_service, &daemon_listener, NULL), SK_OK);
-    modules = sk_modules_new(io, &(struct sk_modules_options){.data = data, .management_path = management, .hub_host = "hub.example", .device_id = "edge1",
-                                                              .gateway_host = "gw", .gateway_port = 18883, .changed = on_changed});
+    modules = sk_modules_new(io, &(struct sk_modules_options){.data = data,
+                                                              .management_path = management,
+                                                              .hub_host = "hub.example",
+                                                              .device_id = "edge1",
+                                                              .gateway_host = "gw",
+                                                              .gateway_port = 18883,
+                                                              .changed = on_changed});
     return 0;
 }
 
@@ -169,8 +180,9 @@ static int end(void **state) {
 
 static void a_module_runs_with_its_environment_and_folder_and_its_output_is_kept(void **state) {
     (void)state;
-    deploy("{\"m\":{\"restartPolicy\":\"never\",\"env\":{\"MINE\":{\"value\":\"x y\"},\"RuntimeLogLevel\":{\"value\":\"debug\"}},"
-           "\"command\":[\"/bin/sh\",\"-c\",\"pwd; env | sort; echo last >&2; exit 3\"]}}");
+    deploy(
+        "{\"m\":{\"restartPolicy\":\"never\",\"env\":{\"MINE\":{\"value\":\"x y\"},\"RuntimeLogLevel\":{\"value\":\"debug\"}},"
+        "\"command\":[\"/bin/sh\",\"-c\",\"pwd; env | sort; echo last >&2; exit 3\"]}}");
     wait_for(has_ended);
     assert_string_equal(look()->description, "exited with code 3");
     assert_int_equal(seen[0].exit_code, 3);
@@ -178,10 +190,18 @@ static void a_module_runs_with_its_environment_and_folder_and_its_output_is_kept
     struct sk_buffer log = {0};
     assert_int_equal(sk_modules_log(modules, SK_SPAN("m"), 0, &log), SK_OK);
     sk_buffer_byte(&log, 0);
-    static const char *const lines[] = {"IOTEDGE_APIVERSION=2022-08-03\n", "IOTEDGE_AUTHSCHEME=sasToken\n", "IOTEDGE_DEVICEID=edge1\n",
-                                        "IOTEDGE_GATEWAYHOSTNAME=gw\n", "IOTEDGE_IOTHUBHOSTNAME=hub.example\n", "IOTEDGE_MODULEGENERATIONID=63000\n",
-                                        "IOTEDGE_MODULEID=m\n", "IOTEDGE_WORKLOADURI=unix:///run/module.sock\n", "MINE=x y\n",
-                                        "RuntimeLogLevel=debug\n", "SKERRY_GATEWAY_PORT=18883\n", "/modules/m\n"};
+    static const char *const lines[] = {"IOTEDGE_APIVERSION=2022-08-03\n",
+                                        "IOTEDGE_AUTHSCHEME=sasToken\n",
+                                        "IOTEDGE_DEVICEID=edge1\n",
+                                        "IOTEDGE_GATEWAYHOSTNAME=gw\n",
+                                        "IOTEDGE_IOTHUBHOSTNAME=hub.example\n",
+                                        "IOTEDGE_MODULEGENERATIONID=63000\n",
+                                        "IOTEDGE_MODULEID=m\n",
+                                        "IOTEDGE_WORKLOADURI=unix:///run/module.sock\n",
+                                        "MINE=x y\n",
+                                        "RuntimeLogLevel=debug\n",
+                                        "SKERRY_GATEWAY_PORT=18883\n",
+                                        "/modules/m\n"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         if (strstr(log.p, lines[i]) == NULL) fail_msg("no %s in\n%s", lines[i], log.p);
     assert_null(strstr(log.p, "IOTEDGE_PARENTHOSTNAME"));
@@ -215,22 +235,26 @@ static void a_changed_module_is_replaced_and_a_stopped_one_stays_made(void **sta
     deploy("{\"m\":{\"version\":\"2\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
     assert_true(look()->pid > 0 && seen[0].pid != pid);
     assert_int_equal(daemon_role.sockets_put, 2);
-    deploy("{\"m\":{\"version\":\"2\",\"status\":\"stopped\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
+    deploy(
+        "{\"m\":{\"version\":\"2\",\"status\":\"stopped\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
     assert_int_equal(look()->pid, 0);
     assert_string_equal(seen[0].runtime, "stopped");
     assert_int_equal(daemon_role.sockets_deleted, 0);
-    deploy("{\"m\":{\"version\":\"2\",\"status\":\"running\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
+    deploy(
+        "{\"m\":{\"version\":\"2\",\"status\":\"running\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
     assert_true(look()->pid > 0);
 }
 
 static void a_program_that_is_not_there_is_a_failed_run(void **state) {
     (void)state;
-    deploy("{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
+    deploy(
+        "{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
     assert_string_equal(look()->description, "cannot start /nowhere/program: not-found");
     assert_int_equal(seen[0].exit_code, 127);
     assert_string_equal(seen[0].runtime, "backoff");
     assert_string_equal(seen[1].runtime, "running");
-    deploy("{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
+    deploy(
+        "{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
     uint64_t due = sk_modules_due_ns(modules), now = sk_io_now(io);
     assert_true(due > now && due <= now + 10 * SK_S);
 }
@@ -252,14 +276,16 @@ static void an_unknown_user_is_told(void **state) {
     (void)state;
     struct sk_deployment deployment;
     struct sk_deployment_fault fault;
-    json_t *desired = json_pack("{s:s,s:{s:{s:s,s:{s:[s],s:s}}}}", "schemaVersion", "1.1", "modules", "m", "type", "process", "settings", "command", "/bin/true",
-                                "user", "no-such-user-here");
+    json_t *desired =
+        json_pack("{s:s,s:{s:{s:s,s:{s:[s],s:s}}}}", "schemaVersion", "1.1", "modules", "m", "type",
+                  "process", "settings", "command", "/bin/true", "user", "no-such-user-here");
     assert_int_equal(sk_deployment_parse(desired, &deployment, &fault), SK_OK);
     sk_modules_reconcile(modules, &deployment);
     sk_deployment_free(&deployment);
     json_decref(desired);
     wait_for(is_idle);
-    assert_string_equal(sk_modules_failure(modules), "User of module m: there is no such user on this machine");
+    assert_string_equal(sk_modules_failure(modules),
+                        "User of module m: there is no such user on this machine");
 }
 
 static int old_pid;
@@ -279,34 +305,59 @@ static void a_restart_by_hand_is_not_counted(void **state) {
 
 static void the_report_has_azures_shape(void **state) {
     (void)state;
-    deploy("{\"m\":{\"version\":\"1.0\",\"startupOrder\":2,\"restartPolicy\":\"never\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
-    struct sk_agent_facts facts = {.desired_version = 11, .status_code = 200, .status_description = "", .agent_started_us = 1795262400000000, .hub_running = true};
-    json_t *report = sk_agent_report(&facts, modules), *module = json_object_get(json_object_get(report, "modules"), "m");
+    deploy(
+        "{\"m\":{\"version\":\"1.0\",\"startupOrder\":2,\"restartPolicy\":\"never\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
+    struct sk_agent_facts facts = {.desired_version = 11,
+                                   .status_code = 200,
+                                   .status_description = "",
+                                   .agent_started_us = 1795262400000000,
+                                   .hub_running = true};
+    json_t *report = sk_agent_report(&facts, modules),
+           *module = json_object_get(json_object_get(report, "modules"), "m");
     assert_string_equal(json_string_value(json_object_get(report, "schemaVersion")), "1.0");
     assert_int_equal(json_integer_value(json_object_get(report, "lastDesiredVersion")), 11);
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(report, "lastDesiredStatus"), "code")), 200);
-    static const char *const members[] = {"exitCode", "statusDescription", "lastStartTimeUtc", "lastExitTimeUtc", "restartCount", "lastRestartTimeUtc",
-                                          "runtimeStatus", "version", "status", "restartPolicy", "imagePullPolicy", "type", "settings", "env", "startupOrder"};
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(report, "lastDesiredStatus"), "code")),
+        200);
+    static const char *const members[] = {"exitCode",         "statusDescription",
+                                          "lastStartTimeUtc", "lastExitTimeUtc",
+                                          "restartCount",     "lastRestartTimeUtc",
+                                          "runtimeStatus",    "version",
+                                          "status",           "restartPolicy",
+                                          "imagePullPolicy",  "type",
+                                          "settings",         "env",
+                                          "startupOrder"};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (json_object_get(module, members[i]) == NULL) fail_msg("no %s", members[i]);
     assert_string_equal(json_string_value(json_object_get(module, "runtimeStatus")), "running");
     const json_t *system = json_object_get(report, "systemModules");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(system, "edgeHub"), "runtimeStatus")), "running");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(system, "edgeAgent"), "lastStartTimeUtc")), "2026-11-21T12:00:00.0000000Z");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(system, "edgeHub"), "runtimeStatus")),
+        "running");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(system, "edgeAgent"),
+                                                          "lastStartTimeUtc")),
+                        "2026-11-21T12:00:00.0000000Z");
     json_decref(report);
     facts.hub_running = false;
     report = sk_agent_report(&facts, modules);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(json_object_get(report, "systemModules"), "edgeHub"), "runtimeStatus")), "failed");
+    assert_string_equal(
+        json_string_value(json_object_get(
+            json_object_get(json_object_get(report, "systemModules"), "edgeHub"), "runtimeStatus")),
+        "failed");
     json_decref(report);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_module_runs_with_its_environment_and_folder_and_its_output_is_kept, start, end),
-        cmocka_unit_test_setup_teardown(a_running_module_is_stopped_when_it_leaves_the_deployment, start, end),
-        cmocka_unit_test_setup_teardown(a_changed_module_is_replaced_and_a_stopped_one_stays_made, start, end),
+        cmocka_unit_test_setup_teardown(
+            a_module_runs_with_its_environment_and_folder_and_its_output_is_kept, start, end),
+        cmocka_unit_test_setup_teardown(a_running_module_is_stopped_when_it_leaves_the_deployment,
+                                        start, end),
+        cmocka_unit_test_setup_teardown(a_changed_module_is_replaced_and_a_stopped_one_stays_made,
+                                        start, end),
         cmocka_unit_test_setup_teardown(a_program_that_is_not_there_is_a_failed_run, start, end),
-        cmocka_unit_test_setup_teardown(a_module_whose_identity_cannot_be_had_is_tried_again, start, end),
+        cmocka_unit_test_setup_teardown(a_module_whose_identity_cannot_be_had_is_tried_again, start,
+                                        end),
         cmocka_unit_test_setup_teardown(an_unknown_user_is_told, start, end),
         cmocka_unit_test_setup_teardown(a_restart_by_hand_is_not_counted, start, end),
         cmocka_unit_test_setup_teardown(the_report_has_azures_shape, start, end),

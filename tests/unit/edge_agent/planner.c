@@ -17,10 +17,14 @@ static struct sk_deployment deploy(const char *text) {
     json_t *modules = json_object();
     assert_non_null(short_form);
     json_object_foreach(short_form, name, entry) {
-        json_t *module = json_pack("{s:s,s:{s:[s]}}", "type", "process", "settings", "command", "x");
-        static const char *const from[] = {"policy", "status", "order", "version"}, *const to[] = {"restartPolicy", "status", "startupOrder", "version"};
+        json_t *module =
+            json_pack("{s:s,s:{s:[s]}}", "type", "process", "settings", "command", "x");
+        static const char *const from[] = {"policy", "status", "order", "version"},
+                                 *const to[] = {"restartPolicy", "status", "startupOrder",
+                                                "version"};
         for (int i = 0; i < 4; i++)
-            if (json_object_get(entry, from[i])) json_object_set(module, to[i], json_object_get(entry, from[i]));
+            if (json_object_get(entry, from[i]))
+                json_object_set(module, to[i], json_object_get(entry, from[i]));
         json_object_set_new(modules, name, module);
     }
     json_t *desired = json_pack("{s:s,s:o}", "schemaVersion", "1.1", "modules", modules);
@@ -36,13 +40,15 @@ static char text[1024];
 static uint64_t again_ns;
 
 /* The plan as "start a, stop b". */
-static const char *plan(const struct sk_deployment *desired, const struct sk_module_state *actual, size_t count, uint64_t now_ns) {
+static const char *plan(const struct sk_deployment *desired, const struct sk_module_state *actual,
+                        size_t count, uint64_t now_ns) {
     struct sk_plan made;
     size_t n = 0;
     sk_plan_make(desired, actual, count, now_ns, &made);
     text[0] = 0;
     for (size_t i = 0; i < made.count; i++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %s", i ? ", " : "", sk_plan_kind_text(made.steps[i].kind), made.steps[i].module);
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %s", i ? ", " : "",
+                              sk_plan_kind_text(made.steps[i].kind), made.steps[i].module);
     again_ns = made.again_ns;
     sk_plan_free(&made);
     return text;
@@ -50,18 +56,22 @@ static const char *plan(const struct sk_deployment *desired, const struct sk_mod
 
 static void groups_start_in_order_and_removals_come_first(void **state) {
     (void)state;
-    struct sk_deployment desired = deploy("{\"late\":{},\"b\":{\"order\":1},\"a\":{\"order\":1},\"first\":{\"order\":0},\"off\":{\"status\":\"stopped\",\"order\":2}}");
+    struct sk_deployment desired = deploy(
+        "{\"late\":{},\"b\":{\"order\":1},\"a\":{\"order\":1},\"first\":{\"order\":0},\"off\":{\"status\":\"stopped\",\"order\":2}}");
     struct sk_deployment old = deploy("{\"gone\":{},\"sleeping\":{}}");
-    struct sk_module_state actual[] = {{.spec = &old.modules[0], .running = true, .started = true}, {.spec = &old.modules[1]}};
-    assert_string_equal(plan(&desired, actual, 2, 0),
-                        "stop gone, remove gone, remove sleeping, create first, start first, create a, start a, create b, start b, create off, create late, start late");
+    struct sk_module_state actual[] = {{.spec = &old.modules[0], .running = true, .started = true},
+                                       {.spec = &old.modules[1]}};
+    assert_string_equal(
+        plan(&desired, actual, 2, 0),
+        "stop gone, remove gone, remove sleeping, create first, start first, create a, start a, create b, start b, create off, create late, start late");
     sk_deployment_free(&old);
     sk_deployment_free(&desired);
 }
 
 static void a_changed_module_is_made_anew_and_an_unchanged_one_left_alone(void **state) {
     (void)state;
-    struct sk_deployment old = deploy("{\"a\":{\"version\":\"1\"},\"b\":{}}"), desired = deploy("{\"a\":{\"version\":\"2\"},\"b\":{}}");
+    struct sk_deployment old = deploy("{\"a\":{\"version\":\"1\"},\"b\":{}}"),
+                         desired = deploy("{\"a\":{\"version\":\"2\"},\"b\":{}}");
     struct sk_module_state actual[] = {{.spec = &old.modules[0], .running = true, .started = true},
                                        {.spec = &old.modules[1], .running = true, .started = true}};
     assert_string_equal(plan(&desired, actual, 2, 0), "stop a, update a, start a");
@@ -76,7 +86,8 @@ static void a_changed_module_is_made_anew_and_an_unchanged_one_left_alone(void *
 
 static void a_changed_status_only_starts_or_stops(void **state) {
     (void)state;
-    struct sk_deployment on = deploy("{\"a\":{\"policy\":\"never\"}}"), off = deploy("{\"a\":{\"policy\":\"never\",\"status\":\"stopped\"}}");
+    struct sk_deployment on = deploy("{\"a\":{\"policy\":\"never\"}}"),
+                         off = deploy("{\"a\":{\"policy\":\"never\",\"status\":\"stopped\"}}");
     struct sk_module_state running = {.spec = &on.modules[0], .running = true, .started = true};
     struct sk_module_state stopped = {.spec = &off.modules[0], .started = true};
     assert_string_equal(plan(&off, &running, 1, 0), "stop a");
@@ -105,13 +116,17 @@ static void policies_decide_which_ends_are_restarted(void **state) {
     static const struct {
         const char *policy;
         bool after_failure, after_success;
-    } cases[] = {{"never", false, false}, {"on-failure", true, false}, {"on-unhealthy", true, false}, {"always", true, true}};
+    } cases[] = {{"never", false, false},
+                 {"on-failure", true, false},
+                 {"on-unhealthy", true, false},
+                 {"always", true, true}};
     for (size_t i = 0; i < 4; i++)
         for (int failed = 0; failed < 2; failed++) {
             char short_form[64];
             snprintf(short_form, sizeof short_form, "{\"a\":{\"policy\":\"%s\"}}", cases[i].policy);
             struct sk_deployment desired = deploy(short_form);
-            struct sk_module_state actual = {.spec = &desired.modules[0], .started = true, .exit_failed = failed};
+            struct sk_module_state actual = {
+                .spec = &desired.modules[0], .started = true, .exit_failed = failed};
             bool expected = failed ? cases[i].after_failure : cases[i].after_success;
             assert_string_equal(plan(&desired, &actual, 1, 10 * S), expected ? "restart a" : "");
             sk_deployment_free(&desired);
@@ -123,7 +138,10 @@ static void the_back_off_doubles_up_to_five_minutes_from_the_last_end(void **sta
     static const uint64_t wait_s[] = {10, 20, 40, 80, 160, 300, 300};
     struct sk_deployment desired = deploy("{\"a\":{\"policy\":\"always\"}}");
     for (unsigned count = 0; count < 7; count++) {
-        struct sk_module_state actual = {.spec = &desired.modules[0], .started = true, .restart_count = count, .exited_ns = 1000 * S};
+        struct sk_module_state actual = {.spec = &desired.modules[0],
+                                         .started = true,
+                                         .restart_count = count,
+                                         .exited_ns = 1000 * S};
         uint64_t due = (1000 + wait_s[count]) * S;
         assert_string_equal(plan(&desired, &actual, 1, due - 1), "");
         assert_true(again_ns == due);
@@ -135,13 +153,19 @@ static void the_back_off_doubles_up_to_five_minutes_from_the_last_end(void **sta
 
 static void after_20_restarts_only_always_goes_on(void **state) {
     (void)state;
-    struct sk_deployment desired = deploy("{\"a\":{\"policy\":\"on-failure\"},\"b\":{\"policy\":\"always\"}}");
+    struct sk_deployment desired =
+        deploy("{\"a\":{\"policy\":\"on-failure\"},\"b\":{\"policy\":\"always\"}}");
     for (unsigned count = 19; count <= 20; count++) {
         struct sk_module_state actual[2];
         for (int i = 0; i < 2; i++)
-            actual[i] = (struct sk_module_state){.spec = &desired.modules[i], .started = true, .exit_failed = true, .restart_count = count};
-        assert_string_equal(plan(&desired, actual, 2, 300 * S), count < 20 ? "restart a, restart b" : "restart b");
-        assert_int_equal(sk_module_runtime(&actual[0]), count < 20 ? SK_MODULE_BACKOFF : SK_MODULE_FAILED);
+            actual[i] = (struct sk_module_state){.spec = &desired.modules[i],
+                                                 .started = true,
+                                                 .exit_failed = true,
+                                                 .restart_count = count};
+        assert_string_equal(plan(&desired, actual, 2, 300 * S),
+                            count < 20 ? "restart a, restart b" : "restart b");
+        assert_int_equal(sk_module_runtime(&actual[0]),
+                         count < 20 ? SK_MODULE_BACKOFF : SK_MODULE_FAILED);
         assert_int_equal(sk_module_runtime(&actual[1]), SK_MODULE_BACKOFF);
     }
     sk_deployment_free(&desired);
@@ -150,7 +174,11 @@ static void after_20_restarts_only_always_goes_on(void **state) {
 static void ten_minutes_of_running_well_end_the_intensive_care(void **state) {
     (void)state;
     struct sk_deployment desired = deploy("{\"a\":{}}");
-    struct sk_module_state actual = {.spec = &desired.modules[0], .running = true, .started = true, .restart_count = 3, .started_ns = 5 * S};
+    struct sk_module_state actual = {.spec = &desired.modules[0],
+                                     .running = true,
+                                     .started = true,
+                                     .restart_count = 3,
+                                     .started_ns = 5 * S};
     assert_string_equal(plan(&desired, &actual, 1, 605 * S - 1), "");
     assert_string_equal(plan(&desired, &actual, 1, 605 * S), "forget-restarts a");
     actual.restart_count = 0;

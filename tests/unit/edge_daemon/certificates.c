@@ -17,7 +17,8 @@ static struct sk_certificates *certificates;
 static struct sk_certificate issued;
 static char reason[256];
 static const int64_t DAY_US = 86400000000;
-static const struct sk_certificates_options QUICK = {.folder = "/data/ca", .device_id = "edge1", .ca_days = 90};
+static const struct sk_certificates_options QUICK = {
+    .folder = "/data/ca", .device_id = "edge1", .ca_days = 90};
 
 static int start(void **state) {
     (void)state;
@@ -46,7 +47,9 @@ static bool accepted(struct sk_span bundle, const char *host, const char *addres
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     BIO *bio = BIO_new_mem_buf(bundle.p, (int)bundle.n);
-    for (X509 *anchor; (anchor = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL; X509_free(anchor)) X509_STORE_add_cert(store, anchor);
+    for (X509 *anchor; (anchor = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL;
+         X509_free(anchor))
+        X509_STORE_add_cert(store, anchor);
     BIO_free(bio);
     X509 *leaf = parse(sk_buffer_span(&issued.certificate_pem));
     X509_STORE_CTX_init(context, store, leaf, NULL);
@@ -65,7 +68,8 @@ static bool accepted(struct sk_span bundle, const char *host, const char *addres
 
 static enum sk_status issue(const char *name) {
     sk_certificate_free(&issued);
-    return sk_certificates_issue_server(certificates, sk_span_z(name), SK_SPAN("$edgeHub"), &issued, reason);
+    return sk_certificates_issue_server(certificates, sk_span_z(name), SK_SPAN("$edgeHub"), &issued,
+                                        reason);
 }
 
 static void a_client_with_the_trust_bundle_accepts_the_server_by_its_names(void **state) {
@@ -83,7 +87,8 @@ static void a_client_with_the_trust_bundle_accepts_the_server_by_its_names(void 
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
     X509 *leaf = parse(sk_buffer_span(&issued.certificate_pem));
     assert_int_equal(X509_check_private_key(leaf, key), 1);
-    assert_ptr_equal(strstr(issued.key_pem.p, "-----BEGIN PRIVATE KEY-----"), issued.key_pem.p); /* PKCS#8 */
+    assert_ptr_equal(strstr(issued.key_pem.p, "-----BEGIN PRIVATE KEY-----"),
+                     issued.key_pem.p); /* PKCS#8 */
     X509_free(leaf);
     EVP_PKEY_free(key);
     BIO_free(bio);
@@ -99,7 +104,8 @@ static void the_ca_stays_the_same_over_a_restart(void **state) {
     assert_true(sk_span_is(sk_certificates_trust_bundle(certificates), before));
 }
 
-static void at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted(void **state) {
+static void
+at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted(void **state) {
     (void)state;
     assert_int_equal(issue("gw"), SK_OK);
     char old_bundle[4096];
@@ -109,7 +115,7 @@ static void at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_tr
     sk_sim_clock_jump(io, 70 * DAY_US);
     assert_int_equal(issue("gw"), SK_OK);
     assert_int_equal(sk_certificates_trust_bundle(certificates).n, old_size); /* not yet */
-    assert_true(issued.expires_us < sk_io_wall(io) + 21 * DAY_US);           /* never outlives its CA */
+    assert_true(issued.expires_us < sk_io_wall(io) + 21 * DAY_US); /* never outlives its CA */
     sk_sim_clock_jump(io, 3 * DAY_US);
     assert_int_equal(issue("gw"), SK_OK);
     bundle = sk_certificates_trust_bundle(certificates);
@@ -127,14 +133,18 @@ static void at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_tr
 static void a_given_ca_and_trust_file_are_used(void **state) {
     (void)state;
     /* The quick-start CA's files serve as the given ones. */
-    struct sk_certificates_options given = {.device_id = "e", .certificate_file = "/data/ca/edge-ca.pem", .key_file = "/data/ca/edge-ca.key", .trust_file = "/t.pem"};
+    struct sk_certificates_options given = {.device_id = "e",
+                                            .certificate_file = "/data/ca/edge-ca.pem",
+                                            .key_file = "/data/ca/edge-ca.key",
+                                            .trust_file = "/t.pem"};
     struct sk_certificates *other;
     assert_int_equal(sk_certificates_open(io, &given, &other, reason), SK_NOT_FOUND);
     assert_non_null(strstr(reason, "/t.pem"));
     assert_int_equal(sk_file_save(io, "/t.pem", SK_SPAN("-- mine --"), 0644), SK_OK);
     assert_int_equal(sk_certificates_open(io, &given, &other, reason), SK_OK);
     struct sk_span bundle = sk_certificates_trust_bundle(other);
-    assert_true(sk_span_starts(bundle, SK_SPAN("-----BEGIN CERTIFICATE")) && sk_span_ends(bundle, SK_SPAN("-- mine --")));
+    assert_true(sk_span_starts(bundle, SK_SPAN("-----BEGIN CERTIFICATE")) &&
+                sk_span_ends(bundle, SK_SPAN("-- mine --")));
     sk_certificates_free(other);
 }
 
@@ -142,12 +152,16 @@ static void a_given_ca_that_is_none_is_refused(void **state) {
     (void)state;
     struct sk_certificates *other;
     assert_int_equal(issue("gw"), SK_OK);
-    assert_int_equal(sk_file_save(io, "/leaf.pem", sk_buffer_span(&issued.certificate_pem), 0644), SK_OK);
+    assert_int_equal(sk_file_save(io, "/leaf.pem", sk_buffer_span(&issued.certificate_pem), 0644),
+                     SK_OK);
     assert_int_equal(sk_file_save(io, "/leaf.key", sk_buffer_span(&issued.key_pem), 0600), SK_OK);
     assert_int_equal(sk_file_save(io, "/text", SK_SPAN("hello"), 0600), SK_OK);
-    struct sk_certificates_options leaf = {.device_id = "e", .certificate_file = "/leaf.pem", .key_file = "/leaf.key"};
-    struct sk_certificates_options foreign = {.device_id = "e", .certificate_file = "/data/ca/edge-ca.pem", .key_file = "/leaf.key"};
-    struct sk_certificates_options text = {.device_id = "e", .certificate_file = "/text", .key_file = "/text"};
+    struct sk_certificates_options leaf = {
+        .device_id = "e", .certificate_file = "/leaf.pem", .key_file = "/leaf.key"};
+    struct sk_certificates_options foreign = {
+        .device_id = "e", .certificate_file = "/data/ca/edge-ca.pem", .key_file = "/leaf.key"};
+    struct sk_certificates_options text = {
+        .device_id = "e", .certificate_file = "/text", .key_file = "/text"};
     assert_int_equal(sk_certificates_open(io, &leaf, &other, reason), SK_INVALID);
     assert_non_null(strstr(reason, "not a CA certificate"));
     assert_int_equal(sk_certificates_open(io, &foreign, &other, reason), SK_INVALID);
@@ -159,7 +173,8 @@ static void a_given_ca_that_is_none_is_refused(void **state) {
 static void names_that_would_change_the_certificate_are_refused(void **state) {
     (void)state;
     static const char *const bad[] = {"", "a,DNS:evil", "a b", "a\nb", "a;b", "ü"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(issue(bad[i]), SK_INVALID);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(issue(bad[i]), SK_INVALID);
     char longest[255];
     memset(longest, 'a', sizeof longest);
     longest[253] = 0;
@@ -171,13 +186,17 @@ static void names_that_would_change_the_certificate_are_refused(void **state) {
 
 static void an_identity_certificate_is_for_clients_and_names_its_module(void **state) {
     (void)state;
-    assert_int_equal(sk_certificates_issue_identity(certificates, SK_SPAN("hub.example"), SK_SPAN("m"), &issued, reason), SK_OK);
-    assert_false(accepted(sk_certificates_trust_bundle(certificates), NULL, NULL)); /* not a server's */
+    assert_int_equal(sk_certificates_issue_identity(certificates, SK_SPAN("hub.example"),
+                                                    SK_SPAN("m"), &issued, reason),
+                     SK_OK);
+    assert_false(
+        accepted(sk_certificates_trust_bundle(certificates), NULL, NULL)); /* not a server's */
     X509 *leaf = parse(sk_buffer_span(&issued.certificate_pem));
     GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
     assert_int_equal(sk_GENERAL_NAME_num(names), 1);
     const ASN1_STRING *text = sk_GENERAL_NAME_value(names, 0)->d.dNSName;
-    assert_true(sk_span_is(sk_span(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)), "URI: azureiot://hub.example/devices/edge1/modules/m"));
+    assert_true(sk_span_is(sk_span(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)),
+                           "URI: azureiot://hub.example/devices/edge1/modules/m"));
     GENERAL_NAMES_free(names);
     X509_free(leaf);
     sk_certificate_free(&issued);
@@ -185,13 +204,17 @@ static void an_identity_certificate_is_for_clients_and_names_its_module(void **s
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_client_with_the_trust_bundle_accepts_the_server_by_its_names, start, end),
+        cmocka_unit_test_setup_teardown(
+            a_client_with_the_trust_bundle_accepts_the_server_by_its_names, start, end),
         cmocka_unit_test_setup_teardown(the_ca_stays_the_same_over_a_restart, start, end),
-        cmocka_unit_test_setup_teardown(at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted, start, end),
+        cmocka_unit_test_setup_teardown(
+            at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted, start, end),
         cmocka_unit_test_setup_teardown(a_given_ca_and_trust_file_are_used, start, end),
         cmocka_unit_test_setup_teardown(a_given_ca_that_is_none_is_refused, start, end),
-        cmocka_unit_test_setup_teardown(names_that_would_change_the_certificate_are_refused, start, end),
-        cmocka_unit_test_setup_teardown(an_identity_certificate_is_for_clients_and_names_its_module, start, end),
+        cmocka_unit_test_setup_teardown(names_that_would_change_the_certificate_are_refused, start,
+                                        end),
+        cmocka_unit_test_setup_teardown(an_identity_certificate_is_for_clients_and_names_its_module,
+                                        start, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

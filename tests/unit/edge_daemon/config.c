@@ -20,9 +20,11 @@ static void collect(void *arg, const char *sentence) {
 static enum sk_status read_text(const char *text) {
     json_t *document, *lines;
     char reason[SK_TOML_ERROR_MAX];
-    if (sk_toml_parse(sk_span_z(text), "config.toml", &document, &lines, reason)) fail_msg("%s", reason);
+    if (sk_toml_parse(sk_span_z(text), "config.toml", &document, &lines, reason))
+        fail_msg("%s", reason);
     warnings[0] = error[0] = 0;
-    enum sk_status status = sk_edge_config_read(document, lines, "config.toml", &config, collect, NULL, error);
+    enum sk_status status =
+        sk_edge_config_read(document, lines, "config.toml", &config, collect, NULL, error);
     json_decref(document);
     json_decref(lines);
     return status;
@@ -30,7 +32,8 @@ static enum sk_status read_text(const char *text) {
 
 #define HOST "hostname = \"gw\"\n"
 #define MANUAL "[provisioning]\nsource = \"manual\"\n"
-#define STRING MANUAL "connection_string = \"HostName=hub.example;DeviceId=edge1;SharedAccessKey=MDEyMw==\"\n"
+#define STRING                                                                                     \
+    MANUAL "connection_string = \"HostName=hub.example;DeviceId=edge1;SharedAccessKey=MDEyMw==\"\n"
 
 static void a_connection_string_is_all_that_is_needed(void **state) {
     (void)state;
@@ -51,13 +54,16 @@ static void a_connection_string_is_all_that_is_needed(void **state) {
 
 static void azures_long_form_and_skerrys_keys_are_read(void **state) {
     (void)state;
-    assert_int_equal(read_text(HOST "parent_hostname = \"up\"\ntrust_bundle_cert = \"file:///etc/b.pem\"\nhomedir = \"/h\"\n" MANUAL
-                               "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\n"
-                               "device_id_pk = { uri = \"file:///etc/key\" }\n"
-                               "[edge_ca]\ncert = \"file:///c.pem\"\npk = \"file:///k.pem\"\n"
-                               "[agent.env]\nA = \"x\"\nB = 3\nC = true\n"
-                               "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\"]\nhub_trust = \"/ca.pem\"\nhub_mqtt_port = 18883\nmetrics = \"127.0.0.1:9601\"\n"),
-                     SK_OK);
+    assert_int_equal(
+        read_text(
+            HOST
+            "parent_hostname = \"up\"\ntrust_bundle_cert = \"file:///etc/b.pem\"\nhomedir = \"/h\"\n" MANUAL
+            "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\n"
+            "device_id_pk = { uri = \"file:///etc/key\" }\n"
+            "[edge_ca]\ncert = \"file:///c.pem\"\npk = \"file:///k.pem\"\n"
+            "[agent.env]\nA = \"x\"\nB = 3\nC = true\n"
+            "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\"]\nhub_trust = \"/ca.pem\"\nhub_mqtt_port = 18883\nmetrics = \"127.0.0.1:9601\"\n"),
+        SK_OK);
     assert_string_equal(sk_edge_config_upstream(&config), "up");
     assert_string_equal(config.trust_bundle_file, "/etc/b.pem");
     assert_string_equal(config.device_key_file, "/etc/key");
@@ -75,10 +81,14 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
 
 static void azures_other_keys_are_warnings_with_their_line(void **state) {
     (void)state;
-    assert_int_equal(read_text(HOST "auto_reprovisioning_mode = \"Dynamic\"\n" STRING
-                               "[agent]\nname = \"edgeAgent\"\ntype = \"docker\"\n[agent.config]\nimage = \"x\"\n[moby_runtime]\nuri = \"u\"\n"),
-                     SK_OK);
-    assert_non_null(strstr(warnings, "config.toml:2: auto_reprovisioning_mode has no effect yet in Skerry."));
+    assert_int_equal(
+        read_text(
+            HOST
+            "auto_reprovisioning_mode = \"Dynamic\"\n" STRING
+            "[agent]\nname = \"edgeAgent\"\ntype = \"docker\"\n[agent.config]\nimage = \"x\"\n[moby_runtime]\nuri = \"u\"\n"),
+        SK_OK);
+    assert_non_null(
+        strstr(warnings, "config.toml:2: auto_reprovisioning_mode has no effect yet in Skerry."));
     assert_non_null(strstr(warnings, "agent.config has no effect"));
     assert_non_null(strstr(warnings, "moby_runtime has no effect"));
     sk_edge_config_free(&config);
@@ -90,30 +100,48 @@ static void mistakes_are_told_with_file_line_key_and_the_mend(void **state) {
         const char *text, *error;
     } cases[] = {
         {"hostnam = \"x\"\n", "config.toml:1: hostnam: is not known; did you mean hostname?"},
-        {HOST "[provisioning]\nsourc = \"manual\"\n", "config.toml:3: provisioning.sourc: is not known; did you mean provisioning.source?"},
-        {HOST "frobnicate = 1\n", "config.toml:2: frobnicate: is not known; remove it or correct its name."},
+        {HOST "[provisioning]\nsourc = \"manual\"\n",
+         "config.toml:3: provisioning.sourc: is not known; did you mean provisioning.source?"},
+        {HOST "frobnicate = 1\n",
+         "config.toml:2: frobnicate: is not known; remove it or correct its name."},
         {"hostname = 7\n", "config.toml:1: hostname: must be text in quotes."},
         {HOST "provisioning = 1\n", "config.toml:2: provisioning: must be a table."},
-        {HOST, "config.toml: provisioning.source: is missing; write source = \"manual\" and a connection_string."},
-        {STRING, "config.toml: hostname: is missing; write the name under which leaf devices reach this machine."},
-        {HOST "[provisioning]\nsource = \"dps\"\nid_scope = \"x\"\n", "config.toml:3: provisioning.source: must be \"manual\"; \"dps\" is not supported yet."},
-        {HOST MANUAL, "config.toml:2: provisioning: source \"manual\" needs connection_string, or iothub_hostname, device_id and authentication."},
-        {HOST MANUAL "connection_string = \"HostName=h;DeviceId=d\"\n", "config.toml:4: provisioning.connection_string: must be a device's: HostName=…;DeviceId=…;SharedAccessKey=…."},
-        {HOST MANUAL "connection_string = \"HostName=h;DeviceId\"\n", "config.toml:4: provisioning.connection_string: A part of the connection string has no '=': write Name=Value;Name=Value."},
-        {HOST MANUAL "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"x509\"\n",
+        {HOST,
+         "config.toml: provisioning.source: is missing; write source = \"manual\" and a connection_string."},
+        {STRING,
+         "config.toml: hostname: is missing; write the name under which leaf devices reach this machine."},
+        {HOST "[provisioning]\nsource = \"dps\"\nid_scope = \"x\"\n",
+         "config.toml:3: provisioning.source: must be \"manual\"; \"dps\" is not supported yet."},
+        {HOST MANUAL,
+         "config.toml:2: provisioning: source \"manual\" needs connection_string, or iothub_hostname, device_id and authentication."},
+        {HOST MANUAL "connection_string = \"HostName=h;DeviceId=d\"\n",
+         "config.toml:4: provisioning.connection_string: must be a device's: HostName=…;DeviceId=…;SharedAccessKey=…."},
+        {HOST MANUAL "connection_string = \"HostName=h;DeviceId\"\n",
+         "config.toml:4: provisioning.connection_string: A part of the connection string has no '=': write Name=Value;Name=Value."},
+        {HOST MANUAL
+         "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"x509\"\n",
          "config.toml:7: provisioning.authentication.method: must be \"sas\"; X.509 is not supported yet."},
-        {HOST STRING "[edge_ca]\ncert = \"file:///c\"\n", "config.toml:5: edge_ca: needs both cert and pk, or none of them."},
+        {HOST STRING "[edge_ca]\ncert = \"file:///c\"\n",
+         "config.toml:5: edge_ca: needs both cert and pk, or none of them."},
         {HOST STRING "[edge_ca]\nauto_generated_edge_ca_expiry_days = 0\n",
          "config.toml:6: edge_ca.auto_generated_edge_ca_expiry_days: must be between 1 and 36500."},
-        {HOST STRING "[edge_ca]\nmethod = \"est\"\n", "config.toml:6: edge_ca.method: is not supported yet; remove it for a quick-start CA, or give cert and pk."},
-        {HOST STRING "[edge_ca]\ncert = \"pkcs11:x\"\npk = \"c.pem\"\n", "config.toml:6: edge_ca.cert: PKCS#11 is not supported yet; use a file (\"file:///…\")."},
-        {HOST STRING "[skerry]\nlisten = [\"8883\"]\n", "config.toml:6: skerry.listen: must be ADDRESS:PORT, like \"0.0.0.0:8883\"."},
-        {HOST STRING "[skerry]\nlisten = [\"a:65536\"]\n", "config.toml:6: skerry.listen: must be ADDRESS:PORT, like \"0.0.0.0:8883\"."},
-        {HOST STRING "[skerry]\nlisten = []\n", "config.toml:6: skerry.listen: must hold 1 to 8 addresses."},
-        {HOST STRING "[skerry]\nlisten = [1]\n", "config.toml:6: skerry.listen: must be a list of texts."},
-        {HOST STRING "[skerry]\ndata = \"here\"\n", "config.toml:6: skerry.data: must be a file with its whole path, like \"file:///etc/aziot/key\"."},
+        {HOST STRING "[edge_ca]\nmethod = \"est\"\n",
+         "config.toml:6: edge_ca.method: is not supported yet; remove it for a quick-start CA, or give cert and pk."},
+        {HOST STRING "[edge_ca]\ncert = \"pkcs11:x\"\npk = \"c.pem\"\n",
+         "config.toml:6: edge_ca.cert: PKCS#11 is not supported yet; use a file (\"file:///…\")."},
+        {HOST STRING "[skerry]\nlisten = [\"8883\"]\n",
+         "config.toml:6: skerry.listen: must be ADDRESS:PORT, like \"0.0.0.0:8883\"."},
+        {HOST STRING "[skerry]\nlisten = [\"a:65536\"]\n",
+         "config.toml:6: skerry.listen: must be ADDRESS:PORT, like \"0.0.0.0:8883\"."},
+        {HOST STRING "[skerry]\nlisten = []\n",
+         "config.toml:6: skerry.listen: must hold 1 to 8 addresses."},
+        {HOST STRING "[skerry]\nlisten = [1]\n",
+         "config.toml:6: skerry.listen: must be a list of texts."},
+        {HOST STRING "[skerry]\ndata = \"here\"\n",
+         "config.toml:6: skerry.data: must be a file with its whole path, like \"file:///etc/aziot/key\"."},
         {HOST STRING "[agent.env]\nA = [1]\n", "config.toml:5: agent.env: must be a table."},
-        {HOST STRING "[skerry]\ndata = \"\"\n", "config.toml:6: skerry.data: must not be empty; remove the key instead."},
+        {HOST STRING "[skerry]\ndata = \"\"\n",
+         "config.toml:6: skerry.data: must not be empty; remove the key instead."},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(read_text(cases[i].text), SK_INVALID);

@@ -1,4 +1,5 @@
-/* The daemon in the simulated world: a hub that answers as scripted, the daemon's machine, and modules as other processes on it. */
+/* The daemon in the simulated world: a hub that answers as scripted, the daemon's machine, and
+ * modules as other processes on it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,8 +35,9 @@ static struct {
     struct sk_http_listener *listener;
 } hub;
 
-static const struct sk_http_route hub_routes[] = {
-    {SK_HTTP_GET, "/devices/{}/modules/{}", 0}, {SK_HTTP_PUT, "/devices/{}/modules/{}", 1}, {SK_HTTP_DELETE, "/devices/{}/modules/{}", 2}};
+static const struct sk_http_route hub_routes[] = {{SK_HTTP_GET, "/devices/{}/modules/{}", 0},
+                                                  {SK_HTTP_PUT, "/devices/{}/modules/{}", 1},
+                                                  {SK_HTTP_DELETE, "/devices/{}/modules/{}", 2}};
 
 static void answer_json(struct sk_http_exchange *exchange, unsigned status, const json_t *json) {
     char *text = json_dumps(json, 0);
@@ -48,10 +50,15 @@ static void hub_handle(void *arg, struct sk_http_exchange *exchange) {
     struct sk_http_match match;
     struct sk_sas sas;
     char name[64];
-    assert_int_equal(sk_http_route(hub_routes, 3, exchange->request->method, exchange->request->path, &exchange->arena, &match), SK_OK);
+    assert_int_equal(sk_http_route(hub_routes, 3, exchange->request->method,
+                                   exchange->request->path, &exchange->arena, &match),
+                     SK_OK);
     assert_true(sk_span_is(match.captures[0], "edge1"));
-    assert_int_equal(sk_sas_parse(sk_http_header(exchange->request, "Authorization"), &exchange->arena, &sas), SK_OK);
-    assert_int_equal(sk_sas_verify(&sas, SK_SPAN(DEVICE_KEY), SK_NONE, sk_io_wall(hub_io) / 1000000), SK_OK);
+    assert_int_equal(
+        sk_sas_parse(sk_http_header(exchange->request, "Authorization"), &exchange->arena, &sas),
+        SK_OK);
+    assert_int_equal(
+        sk_sas_verify(&sas, SK_SPAN(DEVICE_KEY), SK_NONE, sk_io_wall(hub_io) / 1000000), SK_OK);
     assert_true(sk_span_is(sas.resource, "hub.example/devices/edge1"));
     snprintf(name, sizeof name, "%.*s", SK_ARG(match.captures[1]));
     json_t *module = json_object_get(hub.modules, name);
@@ -84,13 +91,21 @@ static const struct sk_http_service hub_service = {.handler = hub_handle, .body_
 
 static void hub_open(void) {
     struct sk_buffer certificate = {0}, key = {0};
-    struct sk_x509_request request = {.use = SK_X509_SERVER, .common_name = SK_SPAN("hub.example"), .not_after_s = 4000000000};
+    struct sk_x509_request request = {
+        .use = SK_X509_SERVER, .common_name = SK_SPAN("hub.example"), .not_after_s = 4000000000};
     assert_int_equal(sk_x509_make(&request, &certificate, &key), SK_OK);
-    assert_int_equal(sk_tls_new(hub_io, &(struct sk_tls_options){.server = true, .certificate_pem = sk_buffer_span(&certificate), .key_pem = sk_buffer_span(&key)},
-                                &hub.tls, reason), SK_OK);
+    assert_int_equal(
+        sk_tls_new(hub_io,
+                   &(struct sk_tls_options){.server = true,
+                                            .certificate_pem = sk_buffer_span(&certificate),
+                                            .key_pem = sk_buffer_span(&key)},
+                   &hub.tls, reason),
+        SK_OK);
     sk_buffer_free(&certificate);
     sk_buffer_free(&key);
-    assert_int_equal(sk_http_listen(hub_io, &(struct sk_endpoint){.host = "0.0.0.0", .port = 443}, hub.tls, &hub_service, &hub.listener, NULL), SK_OK);
+    assert_int_equal(sk_http_listen(hub_io, &(struct sk_endpoint){.host = "0.0.0.0", .port = 443},
+                                    hub.tls, &hub_service, &hub.listener, NULL),
+                     SK_OK);
 }
 
 /* ---- asking ---- */
@@ -119,15 +134,22 @@ static void on_http(void *arg, enum sk_status status, const struct sk_http_parse
     answer.status = status;
     if (http == NULL) return;
     answer.http = http->status;
-    answer.n = (size_t)snprintf(answer.text, sizeof answer.text, "%.*s", SK_ARG(sk_buffer_span(&http->body)));
+    answer.n = (size_t)snprintf(answer.text, sizeof answer.text, "%.*s",
+                                SK_ARG(sk_buffer_span(&http->body)));
 }
 
 /* One request to a unix socket by a process of the edge's machine; the HTTP status, or 0 when there was no answer. */
-static unsigned ask(struct sk_io *io, const char *path, enum sk_http_method method, const char *target, const char *body) {
+static unsigned ask(struct sk_io *io, const char *path, enum sk_http_method method,
+                    const char *target, const char *body) {
     struct sk_http_client *client;
     memset(&answer, 0, sizeof answer);
-    assert_int_equal(sk_http_client_new(io, &(struct sk_http_client_options){.to = {.path = path}}, &client), SK_OK);
-    sk_http_client_send(client, &(struct sk_http_ask){.method = method, .target = sk_span_z(target), .body = sk_span_z(body), .done = on_http});
+    assert_int_equal(
+        sk_http_client_new(io, &(struct sk_http_client_options){.to = {.path = path}}, &client),
+        SK_OK);
+    sk_http_client_send(client, &(struct sk_http_ask){.method = method,
+                                                      .target = sk_span_z(target),
+                                                      .body = sk_span_z(body),
+                                                      .done = on_http});
     wait_answer();
     sk_http_client_free(client);
     sk_sim_run(sim, SK_S);
@@ -154,8 +176,14 @@ static int start(void **state) {
     sim = sk_sim_new(&(struct sk_sim_options){.seed = 3});
     hub_io = sk_sim_node(sim, "hub.example");
     edge_io = sk_sim_node(sim, "edge");
-    config = (struct sk_edge_config){.hostname = "gw", .hub_host = "hub.example", .device_id = "edge1", .device_key = DEVICE_KEY,
-                                     .edge_ca_days = 90, .data = "/d", .hub_mqtt_port = 8883, .hub_https_port = 443};
+    config = (struct sk_edge_config){.hostname = "gw",
+                                     .hub_host = "hub.example",
+                                     .device_id = "edge1",
+                                     .device_key = DEVICE_KEY,
+                                     .edge_ca_days = 90,
+                                     .data = "/d",
+                                     .hub_mqtt_port = 8883,
+                                     .hub_https_port = 443};
     memset(&hub, 0, sizeof hub);
     hub.modules = json_object();
     hub_open();
@@ -178,7 +206,9 @@ static int end(void **state) {
 
 static const char *hub_key(const char *module) {
     return json_string_value(json_object_get(
-        json_object_get(json_object_get(json_object_get(hub.modules, module), "authentication"), "symmetricKey"), "primaryKey"));
+        json_object_get(json_object_get(json_object_get(hub.modules, module), "authentication"),
+                        "symmetricKey"),
+        "primaryKey"));
 }
 
 static void the_system_modules_get_identities_and_keys_by_themselves(void **state) {
@@ -201,8 +231,12 @@ static void on_token(void *arg, enum sk_status status, struct sk_span token) {
 
 static struct sk_workload *workload_of(struct sk_io *io, const char *module) {
     struct sk_workload *workload;
-    assert_int_equal(sk_workload_new(io, &(struct sk_workload_options){.uri = socket_of(module), .module_id = sk_span_z(module),
-                                                                       .generation_id = SK_SPAN("0")}, &workload), SK_OK);
+    assert_int_equal(sk_workload_new(io,
+                                     &(struct sk_workload_options){.uri = socket_of(module),
+                                                                   .module_id = sk_span_z(module),
+                                                                   .generation_id = SK_SPAN("0")},
+                                     &workload),
+                     SK_OK);
     return workload;
 }
 
@@ -211,7 +245,8 @@ static void a_token_signed_by_the_daemon_is_accepted_by_the_hub(void **state) {
     struct sk_workload *workload = workload_of(edge_io, "$edgeHub");
     int64_t now_s = sk_io_wall(edge_io) / 1000000;
     memset(&answer, 0, sizeof answer);
-    sk_workload_token(workload, SK_SPAN("hub.example/devices/edge1/modules/$edgeHub"), now_s + 3600, on_token, NULL);
+    sk_workload_token(workload, SK_SPAN("hub.example/devices/edge1/modules/$edgeHub"), now_s + 3600,
+                      on_token, NULL);
     assert_false(answer.done);
     wait_answer();
     assert_int_equal(answer.status, SK_OK);
@@ -219,7 +254,8 @@ static void a_token_signed_by_the_daemon_is_accepted_by_the_hub(void **state) {
     struct sk_sas sas;
     assert_int_equal(sk_sas_parse(sk_span(answer.text, answer.n), &arena, &sas), SK_OK);
     assert_int_equal(sk_sas_verify(&sas, sk_span_z(hub_key("$edgeHub")), SK_NONE, now_s), SK_OK);
-    assert_int_equal(sk_sas_verify(&sas, sk_span_z(hub_key("$edgeAgent")), SK_NONE, now_s), SK_UNAUTHORIZED);
+    assert_int_equal(sk_sas_verify(&sas, sk_span_z(hub_key("$edgeAgent")), SK_NONE, now_s),
+                     SK_UNAUTHORIZED);
     sk_arena_free(&arena);
     sk_workload_free(workload);
 }
@@ -231,11 +267,13 @@ static void signing_works_without_the_hub_after_a_restart(void **state) {
     start_daemon();
     struct sk_workload *workload = workload_of(edge_io, "$edgeHub");
     memset(&answer, 0, sizeof answer);
-    sk_workload_token(workload, SK_SPAN("hub.example/devices/edge1/modules/$edgeHub"), 1, on_token, NULL);
+    sk_workload_token(workload, SK_SPAN("hub.example/devices/edge1/modules/$edgeHub"), 1, on_token,
+                      NULL);
     wait_answer();
     assert_int_equal(answer.status, SK_OK);
     sk_workload_free(workload);
-    assert_int_equal(manage(SK_HTTP_PUT, "/identities/$edgeAgent" V, "{}"), 200); /* answers from memory */
+    assert_int_equal(manage(SK_HTTP_PUT, "/identities/$edgeAgent" V, "{}"),
+                     200); /* answers from memory */
     sk_sim_partition(hub_io, edge_io, false);
 }
 
@@ -245,9 +283,12 @@ static void a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there(void
     assert_int_equal(manage(SK_HTTP_PUT, "/identities/filter" V, "{}"), 503);
     assert_non_null(strstr(answer.text, "Cannot ask the hub for module filter"));
     sk_sim_partition(hub_io, edge_io, false);
-    assert_int_equal(manage(SK_HTTP_PUT, "/identities/filter" V, "{\"managedBy\":\"IotEdge\"}"), 200);
+    assert_int_equal(manage(SK_HTTP_PUT, "/identities/filter" V, "{\"managedBy\":\"IotEdge\"}"),
+                     200);
     assert_non_null(strstr(answer.text, "\"generationId\":\"63000000000000000"));
-    assert_string_equal(json_string_value(json_object_get(json_object_get(hub.modules, "filter"), "managedBy")), "IotEdge");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(hub.modules, "filter"), "managedBy")),
+        "IotEdge");
     assert_int_equal(manage(SK_HTTP_GET, "/identities/" V, NULL), 200);
     assert_non_null(strstr(answer.text, "\"moduleId\":\"filter\""));
     assert_int_equal(manage(SK_HTTP_DELETE, "/identities/filter" V, NULL), 204);
@@ -266,7 +307,9 @@ static void a_module_made_anew_on_the_hub_gets_new_keys(void **state) {
     sk_sim_run(sim, SK_S);
     assert_string_not_equal(hub_key("m"), before);
     assert_int_equal(manage(SK_HTTP_PUT, "/sockets/m" V, "{}"), 200);
-    assert_int_equal(ask(edge_io, socket_of("m"), SK_HTTP_POST, "/modules/m/genid/x/sign" V, "{\"data\":\"AAAA\"}"), 200);
+    assert_int_equal(ask(edge_io, socket_of("m"), SK_HTTP_POST, "/modules/m/genid/x/sign" V,
+                         "{\"data\":\"AAAA\"}"),
+                     200);
     uint8_t digest[32];
     struct sk_buffer text = {0};
     sk_sas_hmac(sk_span_z(hub_key("m")), sk_span("\0\0\0", 3), digest);
@@ -283,9 +326,15 @@ static void a_module_reaches_only_its_own_socket(void **state) {
     manage(SK_HTTP_PUT, "/sockets/a" V, "{\"uid\":1001,\"gid\":1001}");
     assert_non_null(strstr(answer.text, "/d/sockets/a.sock"));
     struct sk_io *owner = sk_sim_process(edge_io, 1001), *stranger = sk_sim_process(edge_io, 1002);
-    assert_int_equal(ask(owner, socket_of("a"), SK_HTTP_POST, "/modules/a/genid/x/sign" V, "{\"data\":\"AAAA\"}"), 200);
-    assert_int_equal(ask(owner, socket_of("a"), SK_HTTP_POST, "/modules/b/genid/x/sign" V, "{\"data\":\"AAAA\"}"), 403);
-    assert_int_equal(ask(stranger, socket_of("a"), SK_HTTP_POST, "/modules/a/genid/x/sign" V, "{\"data\":\"AAAA\"}"), 0);
+    assert_int_equal(ask(owner, socket_of("a"), SK_HTTP_POST, "/modules/a/genid/x/sign" V,
+                         "{\"data\":\"AAAA\"}"),
+                     200);
+    assert_int_equal(ask(owner, socket_of("a"), SK_HTTP_POST, "/modules/b/genid/x/sign" V,
+                         "{\"data\":\"AAAA\"}"),
+                     403);
+    assert_int_equal(ask(stranger, socket_of("a"), SK_HTTP_POST, "/modules/a/genid/x/sign" V,
+                         "{\"data\":\"AAAA\"}"),
+                     0);
     assert_int_equal(manage(SK_HTTP_DELETE, "/sockets/a" V, NULL), 204);
     assert_int_equal(ask(owner, socket_of("a"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
 }
@@ -293,13 +342,20 @@ static void a_module_reaches_only_its_own_socket(void **state) {
 static void certificates_and_bundle_come_as_pem_text(void **state) {
     (void)state;
     const char *path = socket_of("$edgeHub");
-    assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/%24edgeHub/genid/x/certificate/server" V, "{\"commonName\":\"gw\",\"expiration\":\"2027-01-01T00:00:00Z\"}"), 201);
+    assert_int_equal(ask(edge_io, path, SK_HTTP_POST,
+                         "/modules/%24edgeHub/genid/x/certificate/server" V,
+                         "{\"commonName\":\"gw\",\"expiration\":\"2027-01-01T00:00:00Z\"}"),
+                     201);
     json_t *json = json_loads(answer.text, 0, NULL);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(json, "privateKey"), "type")), "key");
-    assert_ptr_equal(strstr(json_string_value(json_object_get(json, "certificate")), "-----BEGIN CERTIFICATE-----"), json_string_value(json_object_get(json, "certificate")));
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(json, "privateKey"), "type")), "key");
+    assert_ptr_equal(strstr(json_string_value(json_object_get(json, "certificate")),
+                            "-----BEGIN CERTIFICATE-----"),
+                     json_string_value(json_object_get(json, "certificate")));
     assert_string_equal(json_string_value(json_object_get(json, "expiration")) + 19, "+00:00");
     json_decref(json);
-    assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/certificate/identity" V, NULL), 201);
+    assert_int_equal(
+        ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/certificate/identity" V, NULL), 201);
     assert_int_equal(ask(edge_io, path, SK_HTTP_GET, "/trust-bundle" V, NULL), 200);
     assert_non_null(strstr(answer.text, "-----BEGIN CERTIFICATE-----\\n"));
     assert_int_equal(ask(edge_io, path, SK_HTTP_GET, "/manifest-trust-bundle" V, NULL), 200);
@@ -310,13 +366,19 @@ static void what_is_encrypted_is_decrypted_again(void **state) {
     (void)state;
     const char *path = socket_of("$edgeHub");
     char body[512];
-    assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/genid/x/encrypt" V, "{\"plaintext\":\"aGVsbG8=\",\"initializationVector\":\"AAAA\"}"), 200);
+    assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/genid/x/encrypt" V,
+                         "{\"plaintext\":\"aGVsbG8=\",\"initializationVector\":\"AAAA\"}"),
+                     200);
     json_t *json = json_loads(answer.text, 0, NULL);
-    snprintf(body, sizeof body, "{\"ciphertext\":\"%s\",\"initializationVector\":\"AAAA\"}", json_string_value(json_object_get(json, "ciphertext")));
+    snprintf(body, sizeof body, "{\"ciphertext\":\"%s\",\"initializationVector\":\"AAAA\"}",
+             json_string_value(json_object_get(json, "ciphertext")));
     json_decref(json);
-    assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/genid/x/decrypt" V, body), 200);
+    assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/genid/x/decrypt" V, body),
+                     200);
     assert_string_equal(answer.text, "{\"plaintext\":\"aGVsbG8=\"}");
-    assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/genid/x/decrypt" V, "{\"ciphertext\":\"AAAA\",\"initializationVector\":\"AAAA\"}"), 400);
+    assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/genid/x/decrypt" V,
+                         "{\"ciphertext\":\"AAAA\",\"initializationVector\":\"AAAA\"}"),
+                     400);
 }
 
 static void bad_requests_are_refused_with_a_message(void **state) {
@@ -333,11 +395,14 @@ static void bad_requests_are_refused_with_a_message(void **state) {
         {SK_HTTP_POST, "/modules/$edgeHub/genid/x/sign" V, "[]", 400},
         {SK_HTTP_POST, "/modules/$edgeHub/genid/x/sign" V, "{\"data\":\"***\"}", 400},
         {SK_HTTP_POST, "/modules/$edgeHub/genid/x/sign" V, "{}", 400},
-        {SK_HTTP_POST, "/modules/$edgeHub/genid/x/certificate/server" V, "{\"commonName\":\"a,b\"}", 400},
+        {SK_HTTP_POST, "/modules/$edgeHub/genid/x/certificate/server" V, "{\"commonName\":\"a,b\"}",
+         400},
         {SK_HTTP_POST, "/modules/other/genid/x/sign" V, "{}", 403},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_int_equal(ask(edge_io, socket_of("$edgeHub"), cases[i].method, cases[i].target, cases[i].body), cases[i].status);
+        assert_int_equal(
+            ask(edge_io, socket_of("$edgeHub"), cases[i].method, cases[i].target, cases[i].body),
+            cases[i].status);
         assert_ptr_equal(strstr(answer.text, "{\"message\":\""), answer.text);
     }
     assert_int_equal(manage(SK_HTTP_PUT, "/identities/a%2Fb" V, "{}"), 400);
@@ -346,7 +411,13 @@ static void bad_requests_are_refused_with_a_message(void **state) {
 
 static void socket_names_are_short_and_never_the_same_for_two_modules(void **state) {
     (void)state;
-    static const char *const names[] = {"a-name-of-exactly-24-bytes", "a-name-of-exactly-24-bytes-and-one-more", "x/y", "x_y", "..", "$edgeHub", "edge*Hub"};
+    static const char *const names[] = {"a-name-of-exactly-24-bytes",
+                                        "a-name-of-exactly-24-bytes-and-one-more",
+                                        "x/y",
+                                        "x_y",
+                                        "..",
+                                        "$edgeHub",
+                                        "edge*Hub"};
     char data[65], paths[7][SK_SOCKET_PATH_MAX];
     memset(data, 'd', sizeof data);
     data[0] = '/', data[64] = 0;
@@ -360,10 +431,13 @@ static void socket_names_are_short_and_never_the_same_for_two_modules(void **sta
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_system_modules_get_identities_and_keys_by_themselves, start, end),
-        cmocka_unit_test_setup_teardown(a_token_signed_by_the_daemon_is_accepted_by_the_hub, start, end),
+        cmocka_unit_test_setup_teardown(the_system_modules_get_identities_and_keys_by_themselves,
+                                        start, end),
+        cmocka_unit_test_setup_teardown(a_token_signed_by_the_daemon_is_accepted_by_the_hub, start,
+                                        end),
         cmocka_unit_test_setup_teardown(signing_works_without_the_hub_after_a_restart, start, end),
-        cmocka_unit_test_setup_teardown(a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there, start, end),
+        cmocka_unit_test_setup_teardown(
+            a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there, start, end),
         cmocka_unit_test_setup_teardown(a_module_made_anew_on_the_hub_gets_new_keys, start, end),
         cmocka_unit_test_setup_teardown(a_module_reaches_only_its_own_socket, start, end),
         cmocka_unit_test_setup_teardown(certificates_and_bundle_come_as_pem_text, start, end),

@@ -65,16 +65,24 @@ static void a_signature_is_hmac_sha256_with_the_key_the_hub_knows(void **state) 
 static void what_was_encrypted_comes_back_only_to_its_module(void **state) {
     (void)state;
     struct sk_buffer secret = {0}, plain = {0};
-    assert_int_equal(sk_keys_encrypt(keys, MODULE, SK_SPAN("iv"), SK_SPAN("hello"), &secret), SK_OK);
-    assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_buffer_span(&secret), &plain), SK_OK);
+    assert_int_equal(sk_keys_encrypt(keys, MODULE, SK_SPAN("iv"), SK_SPAN("hello"), &secret),
+                     SK_OK);
+    assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_buffer_span(&secret), &plain),
+                     SK_OK);
     assert_true(sk_span_is(sk_buffer_span(&plain), "hello"));
-    assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("vi"), sk_buffer_span(&secret), &plain), SK_UNAUTHORIZED);
-    assert_int_equal(sk_keys_decrypt(keys, SK_SPAN("other"), SK_SPAN("1"), SK_SPAN("iv"), sk_buffer_span(&secret), &plain), SK_UNAUTHORIZED);
+    assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("vi"), sk_buffer_span(&secret), &plain),
+                     SK_UNAUTHORIZED);
+    assert_int_equal(sk_keys_decrypt(keys, SK_SPAN("other"), SK_SPAN("1"), SK_SPAN("iv"),
+                                     sk_buffer_span(&secret), &plain),
+                     SK_UNAUTHORIZED);
     for (size_t i = 0; i < secret.n; i++) {
         secret.p[i] ^= 1;
-        assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_buffer_span(&secret), &plain), SK_UNAUTHORIZED);
+        assert_int_equal(
+            sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_buffer_span(&secret), &plain),
+            SK_UNAUTHORIZED);
         secret.p[i] ^= 1;
-        assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_span(secret.p, i), &plain), SK_UNAUTHORIZED);
+        assert_int_equal(sk_keys_decrypt(keys, MODULE, SK_SPAN("iv"), sk_span(secret.p, i), &plain),
+                         SK_UNAUTHORIZED);
     }
     assert_true(sk_span_is(sk_buffer_span(&plain), "hello"));
     sk_buffer_free(&secret);
@@ -86,9 +94,11 @@ static void an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too(void **stat
     char iv[65] = {0};
     struct sk_buffer secret = {0}, plain = {0};
     assert_int_equal(sk_keys_encrypt(keys, MODULE, SK_NONE, SK_SPAN("x"), &secret), SK_INVALID);
-    assert_int_equal(sk_keys_encrypt(keys, MODULE, sk_span(iv, 65), SK_SPAN("x"), &secret), SK_INVALID);
+    assert_int_equal(sk_keys_encrypt(keys, MODULE, sk_span(iv, 65), SK_SPAN("x"), &secret),
+                     SK_INVALID);
     assert_int_equal(sk_keys_encrypt(keys, MODULE, sk_span(iv, 64), SK_NONE, &secret), SK_OK);
-    assert_int_equal(sk_keys_decrypt(keys, MODULE, sk_span(iv, 64), sk_buffer_span(&secret), &plain), SK_OK);
+    assert_int_equal(
+        sk_keys_decrypt(keys, MODULE, sk_span(iv, 64), sk_buffer_span(&secret), &plain), SK_OK);
     assert_int_equal(plain.n, 0);
     sk_buffer_free(&secret);
     sk_buffer_free(&plain);
@@ -110,10 +120,14 @@ static void a_damaged_key_file_is_refused_and_left_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(module_keys_are_the_same_after_a_restart, start, end),
-        cmocka_unit_test_setup_teardown(each_module_generation_and_slot_has_its_own_key, start, end),
-        cmocka_unit_test_setup_teardown(a_signature_is_hmac_sha256_with_the_key_the_hub_knows, start, end),
-        cmocka_unit_test_setup_teardown(what_was_encrypted_comes_back_only_to_its_module, start, end),
-        cmocka_unit_test_setup_teardown(an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too, start, end),
+        cmocka_unit_test_setup_teardown(each_module_generation_and_slot_has_its_own_key, start,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_signature_is_hmac_sha256_with_the_key_the_hub_knows,
+                                        start, end),
+        cmocka_unit_test_setup_teardown(what_was_encrypted_comes_back_only_to_its_module, start,
+                                        end),
+        cmocka_unit_test_setup_teardown(an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too,
+                                        start, end),
         cmocka_unit_test_setup_teardown(a_damaged_key_file_is_refused_and_left_alone, start, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,8 @@ static int end_once_then_all(void *arg) {
 static void a_role_that_gives_up_ends_all(void **state) {
     (void)state;
     struct sk_role_state *states = sk_role_states(2);
-    const struct sk_role roles[] = {{"waits", wait_for_term, NULL, &states[0]}, {"gives-up", give_up, NULL, &states[1]}};
+    const struct sk_role roles[] = {{"waits", wait_for_term, NULL, &states[0]},
+                                    {"gives-up", give_up, NULL, &states[1]}};
     assert_int_equal(sk_roles_run(roles, 2), 1);
     assert_int_equal(atomic_load(&states[0].pid), 0);
 }
@@ -76,7 +77,8 @@ static void a_role_that_gives_up_ends_all(void **state) {
 static void a_role_that_ends_is_started_again_and_term_ends_all(void **state) {
     (void)state;
     struct sk_role_state *states = sk_role_states(2);
-    const struct sk_role roles[] = {{"waits", wait_for_term, NULL, &states[0]}, {"ends", end_once_then_all, &states[1], &states[1]}};
+    const struct sk_role roles[] = {{"waits", wait_for_term, NULL, &states[0]},
+                                    {"ends", end_once_then_all, &states[1], &states[1]}};
     assert_int_equal(sk_roles_run(roles, 2), 0);
     assert_int_equal(atomic_load(&states[1].restarts), 1);
     assert_int_equal(atomic_load(&states[0].restarts), 0);

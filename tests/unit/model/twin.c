@@ -31,8 +31,12 @@ static void assert_json(const json_t *actual, const char *expected) {
 /* Applies {"tags":…,"desired":…,"reported":…} given as text; replaces when asked. */
 static enum sk_status apply(struct sk_twin *twin, const char *text, bool replace) {
     json_t *json = parse(text);
-    struct sk_twin_change change = {json_object_get(json, "tags"), json_object_get(json, "desired"),
-                                    json_object_get(json, "reported"), replace, replace, replace};
+    struct sk_twin_change change = {json_object_get(json, "tags"),
+                                    json_object_get(json, "desired"),
+                                    json_object_get(json, "reported"),
+                                    replace,
+                                    replace,
+                                    replace};
     error[0] = 0;
     enum sk_status status = sk_twin_apply(twin, &change, NOON, error);
     json_decref(json);
@@ -72,9 +76,10 @@ static void a_fresh_twin_has_azures_versions(void **state) {
     assert_int_equal(json_integer_value(json_object_get(json, "version")), 2);
     assert_string_equal(json_string_value(json_object_get(json, "etag")), "AAAAAAAAAAE=");
     assert_null(json_object_get(json, "tags"));
-    assert_json(json_object_get(json, "properties"),
-                "{\"desired\":{\"$metadata\":{\"$lastUpdated\":\"0001-01-01T00:00:00Z\"},\"$version\":1},"
-                "\"reported\":{\"$metadata\":{\"$lastUpdated\":\"0001-01-01T00:00:00Z\"},\"$version\":1}}");
+    assert_json(
+        json_object_get(json, "properties"),
+        "{\"desired\":{\"$metadata\":{\"$lastUpdated\":\"0001-01-01T00:00:00Z\"},\"$version\":1},"
+        "\"reported\":{\"$metadata\":{\"$lastUpdated\":\"0001-01-01T00:00:00Z\"},\"$version\":1}}");
     json_decref(json);
     sk_twin_free(&twin);
 }
@@ -82,9 +87,16 @@ static void a_fresh_twin_has_azures_versions(void **state) {
 static void a_patch_merges_objects_replaces_values_and_deletes_with_null(void **state) {
     (void)state;
     struct sk_twin twin = sk_twin_new();
-    assert_int_equal(apply(&twin, "{\"desired\":{\"a\":{\"b\":1,\"c\":[1,2]},\"d\":\"x\",\"gone\":null}}", false), SK_OK);
-    assert_int_equal(apply(&twin, "{\"desired\":{\"a\":{\"b\":null,\"c\":[3],\"e\":{\"f\":true,\"g\":null}},\"d\":{\"y\":1}}}", false),
+    assert_int_equal(apply(&twin,
+                           "{\"desired\":{\"a\":{\"b\":1,\"c\":[1,2]},\"d\":\"x\",\"gone\":null}}",
+                           false),
                      SK_OK);
+    assert_int_equal(
+        apply(
+            &twin,
+            "{\"desired\":{\"a\":{\"b\":null,\"c\":[3],\"e\":{\"f\":true,\"g\":null}},\"d\":{\"y\":1}}}",
+            false),
+        SK_OK);
     assert_json(twin.desired, "{\"a\":{\"c\":[3],\"e\":{\"f\":true}},\"d\":{\"y\":1}}");
     assert_int_equal(twin.desired_version, 3);
     assert_int_equal(twin.reported_version, 1);
@@ -98,9 +110,10 @@ static void metadata_tells_when_and_in_which_version_each_leaf_changed(void **st
     apply(&twin, "{\"desired\":{\"a\":{\"b\":1},\"c\":2}}", false);
     apply(&twin, "{\"desired\":{\"c\":3},\"reported\":{\"r\":1}}", false);
 #define AT "\"$lastUpdated\":\"2026-11-21T12:00:00.0000000Z\""
-    assert_json(twin.desired_metadata, "{" AT ",\"$lastUpdatedVersion\":3,"
-                                       "\"a\":{" AT ",\"$lastUpdatedVersion\":2,\"b\":{" AT ",\"$lastUpdatedVersion\":2}},"
-                                       "\"c\":{" AT ",\"$lastUpdatedVersion\":3}}");
+    assert_json(twin.desired_metadata,
+                "{" AT ",\"$lastUpdatedVersion\":3,"
+                "\"a\":{" AT ",\"$lastUpdatedVersion\":2,\"b\":{" AT ",\"$lastUpdatedVersion\":2}},"
+                "\"c\":{" AT ",\"$lastUpdatedVersion\":3}}");
     assert_json(twin.reported_metadata, "{" AT ",\"r\":{" AT "}}");
     apply(&twin, "{\"desired\":{\"a\":null}}", false);
     assert_null(json_object_get(twin.desired_metadata, "a"));
@@ -121,7 +134,12 @@ static void a_replacement_leaves_nothing_of_the_old_section(void **state) {
 static void what_sdks_read_they_may_send_back(void **state) {
     (void)state;
     struct sk_twin twin = sk_twin_new();
-    assert_int_equal(apply(&twin, "{\"desired\":{\"a\":1,\"$version\":7,\"$metadata\":{\"a\":{\"$lastUpdated\":\"x\"}}}}", false), SK_OK);
+    assert_int_equal(
+        apply(
+            &twin,
+            "{\"desired\":{\"a\":1,\"$version\":7,\"$metadata\":{\"a\":{\"$lastUpdated\":\"x\"}}}}",
+            false),
+        SK_OK);
     assert_json(twin.desired, "{\"a\":1}");
     assert_int_equal(twin.desired_version, 2);
     assert_int_equal(apply(&twin, "{\"desired\":{\"a\":{\"$version\":7}}}", false), SK_INVALID);
@@ -133,7 +151,10 @@ static void a_refused_change_leaves_no_trace(void **state) {
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"tags\":{\"x\":1},\"desired\":{\"a\":1},\"reported\":{\"r\":1}}", false);
     struct sk_twin before = sk_twin_copy(&twin);
-    assert_int_equal(apply(&twin, "{\"tags\":{\"x\":2},\"reported\":{\"r\":2},\"desired\":{\"a\":{\"b c\":1}}}", false), SK_INVALID);
+    assert_int_equal(
+        apply(&twin, "{\"tags\":{\"x\":2},\"reported\":{\"r\":2},\"desired\":{\"a\":{\"b c\":1}}}",
+              false),
+        SK_INVALID);
     assert_non_null(strstr(error, "'b c' of properties.desired"));
     assert_true(json_equal(twin.tags, before.tags) && json_equal(twin.reported, before.reported));
     assert_true(json_equal(twin.desired_metadata, before.desired_metadata));
@@ -150,9 +171,15 @@ static void keys_have_an_alphabet_and_a_length(void **state) {
     assert_int_equal(check_key(key), SK_OK);
     key[SK_TWIN_KEY_MAX] = 'k';
     assert_int_equal(check_key(key), SK_INVALID);
-    static const char *const good[] = {"a#b", "Grüße", "a/b", "\xc2\xa0"}, *const bad[] = {"", "a b", "a.b", "$a", "a\n", "a\x7f", "\xc2\x85"};
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_int_equal(check_key(good[i]), SK_OK);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(check_key(bad[i]), SK_INVALID);
+    static const char *const good[] = {"a#b", "Grüße", "a/b", "\xc2\xa0"}, *const bad[] = {
+                                                                               "",        "a b",
+                                                                               "a.b",     "$a",
+                                                                               "a\n",     "a\x7f",
+                                                                               "\xc2\x85"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_int_equal(check_key(good[i]), SK_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(check_key(bad[i]), SK_INVALID);
 }
 
 static void values_have_limits(void **state) {
@@ -206,17 +233,21 @@ static void sections_have_a_size(void **state) {
     static const struct {
         enum sk_twin_section section;
         size_t max;
-    } cases[] = {{SK_TWIN_TAGS, SK_TWIN_TAGS_MAX}, {SK_TWIN_DESIRED, SK_TWIN_SECTION_MAX}, {SK_TWIN_REPORTED, SK_TWIN_SECTION_MAX}};
+    } cases[] = {{SK_TWIN_TAGS, SK_TWIN_TAGS_MAX},
+                 {SK_TWIN_DESIRED, SK_TWIN_SECTION_MAX},
+                 {SK_TWIN_REPORTED, SK_TWIN_SECTION_MAX}};
     for (size_t i = 0; i < 3; i++)
         for (size_t over = 0; over < 2; over++) {
             struct sk_twin twin = sk_twin_new();
             json_t *document = section_of(cases[i].max + over);
             struct sk_twin_change change = {0};
             *(i == 0 ? &change.tags : i == 1 ? &change.desired : &change.reported) = document;
-            assert_int_equal(sk_twin_apply(&twin, &change, NOON, error), over ? SK_TOO_LARGE : SK_OK);
+            assert_int_equal(sk_twin_apply(&twin, &change, NOON, error),
+                             over ? SK_TOO_LARGE : SK_OK);
             assert_int_equal(twin.version, over ? 2 : 3);
             if (over && i == 2)
-                assert_non_null(strstr(error, "'Properties.Reported' size should be less than 32768 bytes."));
+                assert_non_null(
+                    strstr(error, "'Properties.Reported' size should be less than 32768 bytes."));
             json_decref(document);
             sk_twin_free(&twin);
         }
@@ -234,7 +265,8 @@ static void the_device_sees_sections_with_versions_only(void **state) {
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"tags\":{\"t\":1},\"desired\":{\"a\":1},\"reported\":{\"b\":2}}", false);
     json_t *json = sk_twin_device_json(&twin);
-    assert_json(json, "{\"desired\":{\"a\":1,\"$version\":2},\"reported\":{\"b\":2,\"$version\":2}}");
+    assert_json(json,
+                "{\"desired\":{\"a\":1,\"$version\":2},\"reported\":{\"b\":2,\"$version\":2}}");
     json_decref(json);
     assert_json(twin.desired, "{\"a\":1}"); /* making a view changes nothing */
     sk_twin_free(&twin);
@@ -262,14 +294,17 @@ static void a_notification_is_the_patch_or_the_whole_new_document(void **state) 
 static void a_service_body_gives_tags_and_desired_and_nothing_else(void **state) {
     (void)state;
     struct sk_twin_change change;
-    json_t *body = parse("{\"deviceId\":\"x\",\"tags\":{\"a\":1},\"properties\":{\"desired\":{\"b\":1},\"reported\":{\"c\":1}}}");
+    json_t *body = parse(
+        "{\"deviceId\":\"x\",\"tags\":{\"a\":1},\"properties\":{\"desired\":{\"b\":1},\"reported\":{\"c\":1}}}");
     assert_int_equal(sk_twin_change_from_json(body, false, &change, error), SK_OK);
     assert_json(change.tags, "{\"a\":1}");
     assert_json(change.desired, "{\"b\":1}");
     assert_null(change.reported);
     assert_false(change.replace_desired);
     json_decref(body);
-    static const char *const bad[] = {"[]", "{\"properties\":1}", "{\"tags\":3}", "{\"properties\":{\"desired\":[]}}", "{\"tags\":{\"a b\":1}}"};
+    static const char *const bad[] = {"[]", "{\"properties\":1}", "{\"tags\":3}",
+                                      "{\"properties\":{\"desired\":[]}}",
+                                      "{\"tags\":{\"a b\":1}}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         body = parse(bad[i]);
         assert_int_equal(sk_twin_change_from_json(body, true, &change, error), SK_INVALID);

@@ -105,7 +105,8 @@ static void keep(void *arg, struct sk_registry_result *result) {
     }
     size_t n = 0;
     for (size_t i = 0; i < result->document_count && n < sizeof answer->text; i++)
-        n += (size_t)snprintf(answer->text + n, sizeof answer->text - n, "%.*s=%.*s,", SK_ARG(result->documents[i].key),
+        n += (size_t)snprintf(answer->text + n, sizeof answer->text - n, "%.*s=%.*s,",
+                              SK_ARG(result->documents[i].key),
                               SK_ARG(sk_span_first(result->documents[i].bytes, 20)));
     if (--w.waiting == 0 && !w.sim) sk_io_stop(w.io);
 }
@@ -119,14 +120,14 @@ static void forget(struct answer *answer) {
 }
 
 /* Makes the call, checks that it does not complete inside itself, and waits. */
-#define ASK(answer, call)               \
-    do {                                \
-        forget(answer);                 \
-        w.waiting++;                    \
-        call;                           \
-        assert_int_equal((answer)->times, 0); \
-        wait_all();                     \
-        assert_int_equal((answer)->times, 1); \
+#define ASK(answer, call)                                                                          \
+    do {                                                                                           \
+        forget(answer);                                                                            \
+        w.waiting++;                                                                               \
+        call;                                                                                      \
+        assert_int_equal((answer)->times, 0);                                                      \
+        wait_all();                                                                                \
+        assert_int_equal((answer)->times, 1);                                                      \
     } while (0)
 
 static struct sk_identity device(const char *id) {
@@ -143,13 +144,16 @@ static enum sk_status put(struct sk_identity identity, const char *if_match) {
     return status;
 }
 static enum sk_status get(struct answer *answer, const char *device_id, const char *module_id) {
-    ASK(answer, sk_registry_get(w.registry, sk_span_z(device_id), sk_span_z(module_id), keep, answer));
+    ASK(answer,
+        sk_registry_get(w.registry, sk_span_z(device_id), sk_span_z(module_id), keep, answer));
     return answer->status;
 }
-static enum sk_status change(struct answer *answer, const char *device_id, const char *desired, const char *if_match) {
+static enum sk_status change(struct answer *answer, const char *device_id, const char *desired,
+                             const char *if_match) {
     json_t *document = json_loads(desired, 0, NULL);
     struct sk_twin_change twin_change = {.desired = document};
-    ASK(answer, sk_registry_twin_change(w.registry, sk_span_z(device_id), SK_NONE, &twin_change, sk_span_z(if_match), keep, answer));
+    ASK(answer, sk_registry_twin_change(w.registry, sk_span_z(device_id), SK_NONE, &twin_change,
+                                        sk_span_z(if_match), keep, answer));
     json_decref(document);
     return answer->status;
 }
@@ -265,7 +269,8 @@ static void an_edge_device_comes_with_its_system_modules_and_keeps_its_scope(voi
     assert_int_equal(answer.count, 2);
     assert_string_equal(answer.entries[0].identity.module_id, "$edgeAgent");
     assert_string_equal(answer.entries[1].identity.module_id, "$edgeHub");
-    ASK(&answer, sk_registry_twin_get(w.registry, SK_SPAN("e"), SK_SPAN("$edgeAgent"), keep, &answer));
+    ASK(&answer,
+        sk_registry_twin_get(w.registry, SK_SPAN("e"), SK_SPAN("$edgeAgent"), keep, &answer));
     assert_int_equal(answer.status, SK_OK);
     get(&answer, "e", "");
     char scope[200];
@@ -299,7 +304,8 @@ static void a_module_needs_its_device_and_a_place(void **state) {
     assert_int_equal(answer.status, SK_TOO_LARGE);
     assert_string_equal(answer.reason, "A device has at most 50 modules.");
     assert_int_equal(put(module("d", "m7"), "*"), SK_OK); /* updating is fine */
-    ASK(&answer, sk_registry_delete(w.registry, SK_SPAN("d"), SK_SPAN("m7"), SK_NONE, keep, &answer));
+    ASK(&answer,
+        sk_registry_delete(w.registry, SK_SPAN("d"), SK_SPAN("m7"), SK_NONE, keep, &answer));
     assert_int_equal(answer.status, SK_OK);
     assert_int_equal(put(more, ""), SK_OK);
     forget(&answer);
@@ -313,10 +319,13 @@ static void deleting_a_device_deletes_its_modules_twins_and_sessions(void **stat
     put(edge, "");
     put(module("e", "m"), "");
     put(device("e2"), "");
-    ASK(&answer, sk_registry_session_save(w.registry, SK_SPAN("e"), SK_SPAN("m"), 5, keep, &answer));
-    ASK(&answer, sk_registry_delete(w.registry, SK_SPAN("e"), SK_NONE, SK_SPAN("\"nope\""), keep, &answer));
+    ASK(&answer,
+        sk_registry_session_save(w.registry, SK_SPAN("e"), SK_SPAN("m"), 5, keep, &answer));
+    ASK(&answer,
+        sk_registry_delete(w.registry, SK_SPAN("e"), SK_NONE, SK_SPAN("\"nope\""), keep, &answer));
     assert_int_equal(answer.status, SK_CONFLICT);
-    ASK(&answer, sk_registry_delete(w.registry, SK_SPAN("e"), SK_NONE, SK_SPAN("*"), keep, &answer));
+    ASK(&answer,
+        sk_registry_delete(w.registry, SK_SPAN("e"), SK_NONE, SK_SPAN("*"), keep, &answer));
     assert_int_equal(answer.status, SK_OK);
     assert_int_equal(answer.total, 4);
     assert_null(answer.entries[0].identity.module_id);
@@ -372,15 +381,18 @@ static void an_edge_devices_scope_holds_itself_its_children_and_their_modules(vo
     put(child, "");
     put(device("stranger"), "");
     put(module("leaf", "m"), "");
-    static const char *const expected[][2] = {{"below", NULL}, {"below", "$edgeAgent"}, {"below", "$edgeHub"}, {"e", NULL},
-                                              {"e", "$edgeAgent"}, {"e", "$edgeHub"}, {"leaf", NULL}, {"leaf", "m"}};
+    static const char *const expected[][2] = {
+        {"below", NULL},     {"below", "$edgeAgent"}, {"below", "$edgeHub"}, {"e", NULL},
+        {"e", "$edgeAgent"}, {"e", "$edgeHub"},       {"leaf", NULL},        {"leaf", "m"}};
     ASK(&answer, sk_registry_list_scope(w.registry, SK_SPAN("e"), SK_NONE, 10, keep, &answer));
     assert_int_equal(answer.count, 8);
     for (size_t i = 0; i < 8; i++) {
         assert_string_equal(answer.entries[i].identity.device_id, expected[i][0]);
-        assert_true(sk_span_eq(sk_span_z(answer.entries[i].identity.module_id), sk_span_z(expected[i][1])));
+        assert_true(
+            sk_span_eq(sk_span_z(answer.entries[i].identity.module_id), sk_span_z(expected[i][1])));
     }
-    ASK(&answer, sk_registry_list_scope(w.registry, SK_SPAN("e"), SK_SPAN("below"), 1, keep, &answer));
+    ASK(&answer,
+        sk_registry_list_scope(w.registry, SK_SPAN("e"), SK_SPAN("below"), 1, keep, &answer));
     assert_int_equal(answer.count, 3);
     ASK(&answer, sk_registry_list_scope(w.registry, SK_SPAN("leaf"), SK_NONE, 10, keep, &answer));
     assert_int_equal(answer.status, SK_INVALID);
@@ -421,7 +433,9 @@ static void calls_of_one_turn_share_a_transaction_but_not_their_fate(void **stat
     struct sk_twin_change good_change = {.reported = good}, bad_change = {.reported = bad};
     for (int i = 0; i < 40; i++) {
         w.waiting++;
-        sk_registry_twin_change(w.registry, SK_SPAN("d"), SK_NONE, i % 4 == 3 ? &bad_change : &good_change, SK_NONE, keep, &answers[i]);
+        sk_registry_twin_change(w.registry, SK_SPAN("d"), SK_NONE,
+                                i % 4 == 3 ? &bad_change : &good_change, SK_NONE, keep,
+                                &answers[i]);
     }
     uint64_t before = w.sim ? sk_sim_disk_writes(w.io) : 0;
     wait_all();
@@ -450,7 +464,8 @@ static void twins_are_listed_in_pages_for_queries(void **state) {
     ASK(&answer, sk_registry_list_twins(w.registry, false, SK_NONE, SK_NONE, 10, keep, &answer));
     assert_int_equal(answer.count, 2);
     assert_int_equal(json_object_size(answer.entries[1].twin.desired), 1);
-    ASK(&answer, sk_registry_list_twins(w.registry, true, SK_SPAN("a"), SK_SPAN("m1"), 10, keep, &answer));
+    ASK(&answer,
+        sk_registry_list_twins(w.registry, true, SK_SPAN("a"), SK_SPAN("m1"), 10, keep, &answer));
     assert_int_equal(answer.count, 2);
     assert_string_equal(answer.entries[0].identity.module_id, "m2");
     assert_string_equal(answer.entries[1].identity.device_id, "b");
@@ -487,7 +502,8 @@ static void sessions_are_kept_until_deleted(void **state) {
     ASK(&answer, sk_registry_session_load(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
     assert_int_equal(answer.status, SK_NOT_FOUND);
     ASK(&answer, sk_registry_session_save(w.registry, SK_SPAN("d"), SK_NONE, 1, keep, &answer));
-    ASK(&answer, sk_registry_session_save(w.registry, SK_SPAN("d"), SK_NONE, 0xfffffff0u, keep, &answer));
+    ASK(&answer,
+        sk_registry_session_save(w.registry, SK_SPAN("d"), SK_NONE, 0xfffffff0u, keep, &answer));
     sk_registry_close(w.registry);
     open_registry();
     ASK(&answer, sk_registry_session_load(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
@@ -502,25 +518,38 @@ static void sessions_are_kept_until_deleted(void **state) {
 static void documents_are_bytes_under_a_kind_and_a_key(void **state) {
     (void)state;
     struct answer answer = {0};
-    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("b"), SK_SPAN("1"), keep, &answer));
-    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("a"), SK_SPAN("2"), keep, &answer));
-    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("b"), SK_SPAN("3"), keep, &answer));
-    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("other"), SK_SPAN("a"), SK_NONE, keep, &answer));
-    ASK(&answer, sk_registry_document_get(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("b"), SK_SPAN("1"),
+                                          keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("a"), SK_SPAN("2"),
+                                          keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("b"), SK_SPAN("3"),
+                                          keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("other"), SK_SPAN("a"), SK_NONE, keep,
+                                          &answer));
+    ASK(&answer,
+        sk_registry_document_get(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
     assert_string_equal(answer.text, "b=3,");
-    ASK(&answer, sk_registry_document_list(w.registry, SK_SPAN("twin"), SK_NONE, 10, keep, &answer));
+    ASK(&answer,
+        sk_registry_document_list(w.registry, SK_SPAN("twin"), SK_NONE, 10, keep, &answer));
     assert_string_equal(answer.text, "a=2,b=3,");
-    ASK(&answer, sk_registry_document_list(w.registry, SK_SPAN("twin"), SK_SPAN("a"), 10, keep, &answer));
+    ASK(&answer,
+        sk_registry_document_list(w.registry, SK_SPAN("twin"), SK_SPAN("a"), 10, keep, &answer));
     assert_string_equal(answer.text, "b=3,");
-    ASK(&answer, sk_registry_document_delete(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
-    ASK(&answer, sk_registry_document_get(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
+    ASK(&answer,
+        sk_registry_document_delete(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
+    ASK(&answer,
+        sk_registry_document_get(w.registry, SK_SPAN("twin"), SK_SPAN("b"), keep, &answer));
     assert_int_equal(answer.status, SK_NOT_FOUND);
-    ASK(&answer, sk_registry_document_get(w.registry, SK_SPAN("other"), SK_SPAN("a"), keep, &answer));
+    ASK(&answer,
+        sk_registry_document_get(w.registry, SK_SPAN("other"), SK_SPAN("a"), keep, &answer));
     assert_string_equal(answer.text, "a=,");
     char *large = sk_alloc(SK_REGISTRY_DOCUMENT_MAX + 1);
-    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("l"), sk_span(large, SK_REGISTRY_DOCUMENT_MAX), keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("l"),
+                                          sk_span(large, SK_REGISTRY_DOCUMENT_MAX), keep, &answer));
     assert_int_equal(answer.status, SK_OK);
-    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("l"), sk_span(large, SK_REGISTRY_DOCUMENT_MAX + 1), keep, &answer));
+    ASK(&answer,
+        sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("l"),
+                                 sk_span(large, SK_REGISTRY_DOCUMENT_MAX + 1), keep, &answer));
     assert_int_equal(answer.status, SK_TOO_LARGE);
     free(large);
 }
@@ -539,7 +568,8 @@ static void a_read_after_a_writes_completion_sees_it(void **state) {
     for (unsigned i = 0; i < 20; i++) {
         forget(&answer);
         w.waiting++;
-        sk_registry_twin_change(w.registry, SK_SPAN("d"), SK_NONE, &twin_change, SK_NONE, read_in_completion, &answer);
+        sk_registry_twin_change(w.registry, SK_SPAN("d"), SK_NONE, &twin_change, SK_NONE,
+                                read_in_completion, &answer);
         wait_all();
         assert_int_equal(answer.entries[0].twin.desired_version, i + 2);
     }
@@ -596,7 +626,8 @@ static void a_file_of_a_newer_skerry_is_refused_with_a_sentence(void **state) {
     sk_registry_close(w.registry);
     FILE *file = fopen(w.path, "r+b");
     assert_non_null(file);
-    assert_int_equal(fseek(file, 60, SEEK_SET), 0); /* user_version, big-endian, in SQLite's header */
+    assert_int_equal(fseek(file, 60, SEEK_SET),
+                     0); /* user_version, big-endian, in SQLite's header */
     assert_int_equal(fwrite("\0\0\3\xe7", 1, 4, file), 4);
     fclose(file);
     assert_int_equal(sk_registry_open(w.io, w.path, &w.registry, reason), SK_UNSUPPORTED);
@@ -617,7 +648,8 @@ static void a_full_disk_refuses_writes_keeps_what_was_done_and_recovers(void **s
     change(&answer, "d", "{\"x\":1}", "");
     char *bytes = sk_alloc(20000);
     sk_sim_disk_limit(w.io, 0);
-    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("big"), sk_span(bytes, 20000), keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("big"),
+                                          sk_span(bytes, 20000), keep, &answer));
     assert_int_equal(answer.status, SK_NO_SPACE);
     assert_int_equal(change(&answer, "d", "{\"x\":2}", ""), SK_NO_SPACE);
     assert_int_equal(put(device("d2"), ""), SK_NO_SPACE);
@@ -626,7 +658,8 @@ static void a_full_disk_refuses_writes_keeps_what_was_done_and_recovers(void **s
     ASK(&answer, sk_registry_twin_get(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
     assert_int_equal(answer.entries[0].twin.desired_version, 2);
     sk_sim_disk_limit(w.io, UINT64_MAX);
-    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("big"), sk_span(bytes, 20000), keep, &answer));
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("big"),
+                                          sk_span(bytes, 20000), keep, &answer));
     assert_int_equal(answer.status, SK_OK);
     assert_int_equal(change(&answer, "d", "{\"x\":2}", ""), SK_OK);
     assert_int_equal(put(device("d2"), ""), SK_OK);
@@ -635,30 +668,31 @@ static void a_full_disk_refuses_writes_keeps_what_was_done_and_recovers(void **s
 }
 
 #define STORY(start, story) cmocka_unit_test_setup_teardown(story, start, end)
-#define STORIES(start)                                                                  \
-    STORY(start, a_new_device_gets_keys_an_etag_a_generation_and_a_twin),               \
-        STORY(start, every_field_of_an_identity_is_kept),                               \
-        STORY(start, create_and_update_are_told_apart_by_if_match),                     \
-        STORY(start, an_update_that_brings_keys_changes_them),                          \
-        STORY(start, an_edge_device_comes_with_its_system_modules_and_keeps_its_scope), \
-        STORY(start, a_module_needs_its_device_and_a_place),                            \
-        STORY(start, deleting_a_device_deletes_its_modules_twins_and_sessions),         \
-        STORY(start, devices_are_listed_in_pages_by_id),                                \
-        STORY(start, an_edge_devices_scope_holds_itself_its_children_and_their_modules), \
-        STORY(start, a_twin_change_answers_the_new_twin_and_is_there_afterwards),       \
-        STORY(start, calls_of_one_turn_share_a_transaction_but_not_their_fate),         \
-        STORY(start, twins_are_listed_in_pages_for_queries),                            \
-        STORY(start, counts_follow_the_writes_and_survive_reopening),                   \
-        STORY(start, sessions_are_kept_until_deleted),                                  \
-        STORY(start, documents_are_bytes_under_a_kind_and_a_key),                       \
-        STORY(start, a_read_after_a_writes_completion_sees_it),                         \
-        STORY(start, closing_completes_what_waits),                                     \
-        STORY(start, a_completion_may_close_the_registry),                              \
-        STORY(start, a_file_of_a_newer_skerry_is_refused_with_a_sentence),              \
+#define STORIES(start)                                                                             \
+    STORY(start, a_new_device_gets_keys_an_etag_a_generation_and_a_twin),                          \
+        STORY(start, every_field_of_an_identity_is_kept),                                          \
+        STORY(start, create_and_update_are_told_apart_by_if_match),                                \
+        STORY(start, an_update_that_brings_keys_changes_them),                                     \
+        STORY(start, an_edge_device_comes_with_its_system_modules_and_keeps_its_scope),            \
+        STORY(start, a_module_needs_its_device_and_a_place),                                       \
+        STORY(start, deleting_a_device_deletes_its_modules_twins_and_sessions),                    \
+        STORY(start, devices_are_listed_in_pages_by_id),                                           \
+        STORY(start, an_edge_devices_scope_holds_itself_its_children_and_their_modules),           \
+        STORY(start, a_twin_change_answers_the_new_twin_and_is_there_afterwards),                  \
+        STORY(start, calls_of_one_turn_share_a_transaction_but_not_their_fate),                    \
+        STORY(start, twins_are_listed_in_pages_for_queries),                                       \
+        STORY(start, counts_follow_the_writes_and_survive_reopening),                              \
+        STORY(start, sessions_are_kept_until_deleted),                                             \
+        STORY(start, documents_are_bytes_under_a_kind_and_a_key),                                  \
+        STORY(start, a_read_after_a_writes_completion_sees_it),                                    \
+        STORY(start, closing_completes_what_waits),                                                \
+        STORY(start, a_completion_may_close_the_registry),                                         \
+        STORY(start, a_file_of_a_newer_skerry_is_refused_with_a_sentence),                         \
         STORY(start, a_full_disk_refuses_writes_keeps_what_was_done_and_recovers)
 
 int main(void) {
-    const struct CMUnitTest simulated[] = {STORIES(start_simulated)}, real[] = {STORIES(start_real)};
+    const struct CMUnitTest simulated[] = {STORIES(start_simulated)},
+                            real[] = {STORIES(start_real)};
     int failed = cmocka_run_group_tests(simulated, NULL, NULL);
     return failed + cmocka_run_group_tests(real, NULL, NULL);
 }

@@ -21,11 +21,15 @@ static void release(void) {
 
 static void every_kind_of_value_has_a_json_form(void **state) {
     (void)state;
-    assert_int_equal(parse("s = \"t\\u00fc\"\ni = 0x1F\nf = 1.5\nb = true\nd = 2026-11-21\nt = 2026-11-21T07:00:00Z\n"
-                           "[a.b]\nlist = [1, \"x\", {y = 2}]\n[[c]]\nn = 1\n[[c]]\nn = 2\n"),
-                     SK_OK);
-    json_t *expected = json_loads("{\"s\":\"tü\",\"i\":31,\"f\":1.5,\"b\":true,\"d\":\"2026-11-21\",\"t\":\"2026-11-21T07:00:00Z\","
-                                  "\"a\":{\"b\":{\"list\":[1,\"x\",{\"y\":2}]}},\"c\":[{\"n\":1},{\"n\":2}]}", 0, NULL);
+    assert_int_equal(
+        parse(
+            "s = \"t\\u00fc\"\ni = 0x1F\nf = 1.5\nb = true\nd = 2026-11-21\nt = 2026-11-21T07:00:00Z\n"
+            "[a.b]\nlist = [1, \"x\", {y = 2}]\n[[c]]\nn = 1\n[[c]]\nn = 2\n"),
+        SK_OK);
+    json_t *expected = json_loads(
+        "{\"s\":\"tü\",\"i\":31,\"f\":1.5,\"b\":true,\"d\":\"2026-11-21\",\"t\":\"2026-11-21T07:00:00Z\","
+        "\"a\":{\"b\":{\"list\":[1,\"x\",{\"y\":2}]}},\"c\":[{\"n\":1},{\"n\":2}]}",
+        0, NULL);
     assert_non_null(expected);
     assert_true(json_equal(document, expected));
     json_decref(expected);
@@ -34,7 +38,10 @@ static void every_kind_of_value_has_a_json_form(void **state) {
 
 static void a_key_path_has_a_line(void **state) {
     (void)state;
-    assert_int_equal(parse("# comment\nhostname = \"h\"\n\n[provisioning]\nsource = \"manual\"\n[[hub]]\n[[hub]]\nname = \"x\"\n[\"a.b\"]\nc=1\n"), SK_OK);
+    assert_int_equal(
+        parse(
+            "# comment\nhostname = \"h\"\n\n[provisioning]\nsource = \"manual\"\n[[hub]]\n[[hub]]\nname = \"x\"\n[\"a.b\"]\nc=1\n"),
+        SK_OK);
     assert_int_equal(sk_toml_line(lines, "hostname"), 2);
     assert_int_equal(sk_toml_line(lines, "provisioning"), 4);
     assert_int_equal(sk_toml_line(lines, "provisioning.source"), 5);
@@ -51,7 +58,9 @@ static void bad_text_is_refused_with_file_line_and_column(void **state) {
     (void)state;
     assert_int_equal(parse("a = 1\nb = = 2\n"), SK_MALFORMED);
     assert_ptr_equal(strstr(error, "c.toml:2:"), error);
-    static const char *const bad[] = {"a", "a = ", "a = 1\na = 2\n", "[t", "a = 'x", "a = inf", "a = [nan]", "a = 99999999999999999999", "a = \"\xff\""};
+    static const char *const bad[] = {
+        "a",       "a = ",      "a = 1\na = 2\n",           "[t",          "a = 'x",
+        "a = inf", "a = [nan]", "a = 99999999999999999999", "a = \"\xff\""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(parse(bad[i]), SK_MALFORMED);
         assert_ptr_equal(strstr(error, "c.toml:"), error);
@@ -68,14 +77,18 @@ static void what_the_parser_only_asserts_is_refused_with_its_line(void **state) 
 
 static void other_alphabets_belong_into_quotes_and_comments(void **state) {
     (void)state;
-    assert_int_equal(parse("\xef\xbb\xbf" "a = 'ü' # ü\nb = \"\\\"ü\"\n\"ü\" = 1\nc = \"\"\"\nü\"\"\"\"\nd = '''ü\\'''\n"), SK_OK);
+    assert_int_equal(
+        parse("\xef\xbb\xbf"
+              "a = 'ü' # ü\nb = \"\\\"ü\"\n\"ü\" = 1\nc = \"\"\"\nü\"\"\"\"\nd = '''ü\\'''\n"),
+        SK_OK);
     assert_string_equal(json_string_value(json_object_get(document, "b")), "\"ü");
     assert_string_equal(json_string_value(json_object_get(document, "c")), "ü\"");
     release();
     assert_int_equal(parse("x = 1ab\"ü\""), SK_MALFORMED);
     assert_int_equal(parse("\"a\".\"b\"={c=[\"d\",\"e\"]}\r\n\"f\"=1"), SK_OK);
     release();
-    static const char *const bad[] = {"x = 1\naü = 1", "x = 1\na\xef\xbb\xbb = 1", "x = 'ü' # ü\na\xe2\x80\x83= 1"};
+    static const char *const bad[] = {"x = 1\naü = 1", "x = 1\na\xef\xbb\xbb = 1",
+                                      "x = 'ü' # ü\na\xe2\x80\x83= 1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(parse(bad[i]), SK_MALFORMED);
         assert_ptr_equal(strstr(error, "c.toml:2:"), error);
