@@ -153,11 +153,23 @@ static enum sk_status upstream_tls(struct sk_io *io, const struct sk_edge_config
     return status;
 }
 
+/* [agent.env]: the agent's environment, of which modules inherit what they are given (RuntimeLogLevel,
+ * UpstreamProtocol). */
+static void take_agent_env(const json_t *environment) {
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)environment, name, value) {
+        setenv(name, json_string_value(value), 1);
+        if (strcmp(name, "RuntimeLogLevel") == 0) sk_note_level_parse(json_string_value(value));
+    }
+}
+
 static int run_agent(void *arg) {
     struct edge *edge = arg;
     const struct sk_edge_config *config = &edge->config;
     struct role role = {.io = sk_io_uv_new()};
     char reason[256] = "";
+    take_agent_env(config->agent_env);
     enum sk_status status = upstream_tls(role.io, config, &role.tls, reason);
     struct sk_agent_options options = {
         .data = config->data,

@@ -167,7 +167,9 @@ static void make_environment(const struct module *module, const char *folder,
     add_variable(arena, environment, &n, "IOTEDGE_PARENTHOSTNAME", options->parent_host);
     add_variable(arena, environment, &n, "IOTEDGE_DEVICEID", options->device_id);
     add_variable(arena, environment, &n, "IOTEDGE_MODULEID", module->spec.name);
-    add_variable(arena, environment, &n, "RuntimeLogLevel", "info");
+    const char *level = getenv("RuntimeLogLevel"); /* the agent's own: [agent.env] */
+    add_variable(arena, environment, &n, "RuntimeLogLevel", level ? level : "info");
+    add_variable(arena, environment, &n, "UpstreamProtocol", getenv("UpstreamProtocol"));
     add_variable(arena, environment, &n, "IOTEDGE_APIVERSION", API_VERSION);
     add_variable(arena, environment, &n, "HOME", folder);
     add_variable(arena, environment, &n, "PATH",
