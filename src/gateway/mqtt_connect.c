@@ -1,8 +1,6 @@
 /* CONNECT: the user name says who, the password proves it, CONNACK says what came of it. */
 #include "gateway/mqtt_head.h"
 
-enum { SILENCE_MAX_S = 1767 };
-
 /* Whether the query starts here: its values may hold '/', so only the first segment tells. */
 static bool is_query(struct sk_span rest) {
     struct sk_span segment = sk_span_first(rest, sk_span_find(rest, '/'));
@@ -144,8 +142,8 @@ void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *co
         sk_buffer_append(&m->will_payload, connect->will_payload);
     }
     m->clean = connect->clean_session;
-    unsigned silence = connect->keep_alive_s * 3u / 2u;
-    m->silence_max_s = silence == 0 || silence > SILENCE_MAX_S ? SILENCE_MAX_S : silence;
+    unsigned silence = connect->keep_alive_s * 1500u;
+    m->silence_max_ms = silence == 0 || silence > SK_MQTT_HEAD_SILENCE_MAX_MS ? SK_MQTT_HEAD_SILENCE_MAX_MS : silence;
     if (user.model_id.n) m->model_id = sk_span_dup(user.model_id);
     m->state = MQTT_AUTHENTICATING;
     m->authentication = sk_authenticate(m->backend,

@@ -1,7 +1,7 @@
 /* An MQTT connection: bytes to packets, keep-alive, back-pressure, the end. */
 #include "gateway/mqtt_head.h"
 
-enum { CONNECT_S = 60, SILENCE_MAX_S = 1767, KEPT_IN = 1024 };
+enum { CONNECT_S = 60, KEPT_IN = 1024 };
 
 static void process(struct sk_mqtt_head *m, struct sk_span bytes);
 
@@ -89,7 +89,7 @@ static void on_timer(struct sk_timer *timer) {
         return;
     }
     /* Packets only note the time; the timer looks and waits for the rest, so it costs nothing a packet. */
-    uint64_t silent = sk_io_now(timer->io) - m->active_ns, most = m->silence_max_s * SK_S;
+    uint64_t silent = sk_io_now(timer->io) - m->active_ns, most = m->silence_max_ms * SK_MS;
     if (silent >= most && !m->paused)
         sk_mqtt_head_fail(m, "keep-alive time is over (404104)");
     else
@@ -100,7 +100,7 @@ void sk_mqtt_head_opened(struct sk_mqtt_head *m) {
     if (m->state != MQTT_OPEN || m->stream == NULL) return;
     if (!sk_timer_running(&m->timer)) {
         m->active_ns = sk_io_now(m->connection.gateway->io);
-        sk_timer_start(m->connection.gateway->io, &m->timer, m->silence_max_s * SK_S, on_timer);
+        sk_timer_start(m->connection.gateway->io, &m->timer, m->silence_max_ms * SK_MS, on_timer);
     }
     if (m->in.n == 0) return;
     struct sk_buffer waiting = m->in;
@@ -210,7 +210,7 @@ static const struct sk_stream_events events = {.on_data = on_data, .on_close = o
 void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
     struct sk_mqtt_head *m = SK_NEW(struct sk_mqtt_head);
     m->stream = stream;
-    m->silence_max_s = SILENCE_MAX_S;
+    m->silence_max_ms = SK_MQTT_HEAD_SILENCE_MAX_MS;
     sk_connection_add(gateway, &m->connection, end);
     sk_stream_handle(stream, &events, m);
     sk_timer_start(gateway->io, &m->timer, CONNECT_S * SK_S, on_timer);

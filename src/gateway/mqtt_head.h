@@ -10,6 +10,7 @@ enum {
     SK_MQTT_HEAD_PENDING_LOW = 256,  /* and goes on below */
     SK_MQTT_HEAD_PACKET_MAX = SK_MESSAGE_MAX + 65536 + 64, /* a topic of full length beside a full body */
     SK_MQTT_HEAD_CONNECT_MAX = 16 * 1024, /* before the client is known */
+    SK_MQTT_HEAD_SILENCE_MAX_MS = 1767000, /* one and a half times the longest keep-alive */
 };
 
 enum mqtt_state { MQTT_WAITING, MQTT_AUTHENTICATING, MQTT_OPEN, MQTT_CLOSING };
@@ -26,7 +27,7 @@ struct sk_mqtt_head {
     struct sk_buffer in; /* the start of a packet, or what waits while paused */
     struct sk_timer timer;
     uint64_t active_ns;
-    unsigned silence_max_s;
+    unsigned silence_max_ms;
     char *model_id;
     char *will_topic;
     struct sk_buffer will_payload;
