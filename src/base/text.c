@@ -107,22 +107,45 @@ struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text) {
     return sk_span(p, percent_decode(p, text));
 }
 
+/* Bytes of the UTF-8 sequence at the start (shortest form, no surrogates, at most U+10FFFF); 0: there is none. */
+static size_t utf8_length(struct sk_span text) {
+    const unsigned char *p = (const unsigned char *)text.p;
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    if (n > text.n) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)) return 0;
+    if ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) return 0;
+    return n;
+}
+
+static void put_escaped(struct sk_buffer *to, unsigned char c) {
+    if (c == '"' || c == '\\')
+        sk_buffer_append(to, sk_span((char[]){'\\', (char)c}, 2));
+    else if (c == '\n')
+        sk_buffer_text(to, "\\n");
+    else
+        sk_buffer_append(to, sk_span((char[]){'\\', 'u', '0', '0', hex_lower[c >> 4], hex_lower[c & 15]}, 6));
+}
+
 void sk_json_string(struct sk_buffer *to, struct sk_span text) {
     sk_buffer_byte(to, '"');
-    size_t plain = 0; /* start of the run not yet copied */
-    for (size_t i = 0; i <= text.n; i++) {
-        unsigned char c = i < text.n ? (unsigned char)text.p[i] : 0;
-        if (i < text.n && c >= 0x20 && c != '"' && c != '\\') continue;
+    size_t plain = 0, i = 0; /* start of the run not yet copied; where we look */
+    while (i < text.n) {
+        unsigned char c = (unsigned char)text.p[i];
+        size_t length = utf8_length(sk_span_skip(text, i));
+        if (length && c >= 0x20 && c != '"' && c != '\\') {
+            i += length;
+            continue;
+        }
         sk_buffer_append(to, sk_span(text.p + plain, i - plain));
-        plain = i + 1;
-        if (i == text.n) break;
-        if (c == '"' || c == '\\')
-            sk_buffer_append(to, sk_span((char[]){'\\', (char)c}, 2));
-        else if (c == '\n')
-            sk_buffer_text(to, "\\n");
+        if (length)
+            put_escaped(to, c);
         else
-            sk_buffer_append(to, sk_span((char[]){'\\', 'u', '0', '0', hex_lower[c >> 4], hex_lower[c & 15]}, 6));
+            sk_buffer_text(to, "\xef\xbf\xbd"); /* U+FFFD */
+        plain = ++i;
     }
+    sk_buffer_append(to, sk_span(text.p ? text.p + plain : NULL, text.n - plain));
     sk_buffer_byte(to, '"');
 }
 

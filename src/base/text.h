@@ -26,7 +26,7 @@ enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us);
 /* "1d", "12h", "30m", "15s", "500ms", or ISO 8601 "P1DT2H30M5S". */
 enum sk_status sk_duration_parse(struct sk_span text, int64_t *us);
 
-/* A JSON string literal with quotes. */
+/* A JSON string literal with quotes. Bytes that are not UTF-8 become U+FFFD: what clients send, and sentences cut short, may hold some. */
 void sk_json_string(struct sk_buffer *to, struct sk_span text);
 
 /* CRC-32C (Castagnoli, RFC 3720 appendix B.4), SSE4.2 where present; `crc` is 0 or the result for the bytes before. */

@@ -92,6 +92,28 @@ static void json_strings_escape_what_json_demands(void **state) {
     assert_true(out_is("\"\""));
 }
 
+static void json_strings_replace_what_is_not_utf8(void **state) {
+    (void)state;
+    static const struct {
+        struct sk_span text;
+        const char *literal;
+    } cases[] = {
+        {{"a\xff" "b", 3}, "\"a\xef\xbf\xbd" "b\""},
+        {{"\xc3", 1}, "\"\xef\xbf\xbd\""},                             /* cut short */
+        {{"\xe2\x82", 2}, "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        {{"\xe2\x82\xac", 3}, "\"\xe2\x82\xac\""},
+        {{"\xf0\x9f\x98\x80", 4}, "\"\xf0\x9f\x98\x80\""},
+        {{"\xc0\x80", 2}, "\"\xef\xbf\xbd\xef\xbf\xbd\""},             /* not the shortest form */
+        {{"\xed\xa0\x80", 3}, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""}, /* a surrogate */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sk_json_string(&out, cases[i].text);
+        assert_int_equal(out.n, strlen(cases[i].literal));
+        assert_memory_equal(out.p, cases[i].literal, out.n);
+        out.n = 0;
+    }
+}
+
 static void crc32c_matches_the_vectors_of_rfc_3720(void **state) {
     (void)state;
     char bytes[32] = {0};
@@ -138,6 +160,7 @@ int main(void) {
         TEST(percent_encoding_leaves_only_the_unreserved),
         TEST(percent_decoding_keeps_what_is_not_an_escape),
         TEST(json_strings_escape_what_json_demands),
+        TEST(json_strings_replace_what_is_not_utf8),
         TEST(crc32c_matches_the_vectors_of_rfc_3720),
         TEST(crc32c_can_be_continued_at_any_byte),
         TEST(equality_in_constant_time_is_equality),
