@@ -68,7 +68,9 @@ static void answer_method(struct sk_http_exchange *exchange, const struct sk_ans
     struct sk_buffer body = {0};
     json_t *valid = answer->payload.n ? json_loadb(answer->payload.p, answer->payload.n, JSON_DECODE_ANY, NULL) : NULL;
     if (answer->payload.n && valid == NULL) {
-        refuse(exchange, SK_FAULT_BAD_GATEWAY, "the device's answer is not JSON");
+        struct sk_error error;
+        sk_error_set(&error, SK_FAULT_BAD_GATEWAY, "the device's answer is not JSON");
+        sk_http_head_refuse(exchange, &error, true);
         return;
     }
     sk_buffer_print(&body, "{\"status\":%d,\"payload\":", answer->status);

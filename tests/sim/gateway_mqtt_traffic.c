@@ -1,0 +1,630 @@
+/* What an open MQTT connection to a hub may say, what it is told, and what ends it. */
+#include "support/raw_client.h"
+
+static int new_world(void **state) {
+    struct fleet *f = SK_NEW(struct fleet);
+    fleet_new_hub(f, 1);
+    fleet_put_device(f, "d1", "");
+    fleet_put_device(f, "d2", "");
+    *state = f;
+    return 0;
+}
+
+static int free_world(void **state) {
+    fleet_free(*state);
+    free(*state);
+    return 0;
+}
+
+/* ---- what the hub has stored ---- */
+
+struct stored {
+    size_t count, body_bytes;
+    char last[600]; /* "name=value;…|body" of the last one */
+};
+
+static void note(void *arg, const struct sk_message *message) {
+    struct stored *stored = arg;
+    struct sk_buffer text = {0};
+    for (size_t i = 0; i < message->property_count; i++)
+        sk_buffer_print(&text, "%.*s=%.*s;", SK_ARG(message->properties[i].name), SK_ARG(message->properties[i].value));
+    stored->count++;
+    stored->body_bytes += message->body.n;
+    snprintf(stored->last, sizeof stored->last, "%.*s|%.*s", SK_ARG(sk_buffer_span(&text)), SK_ARG(sk_span_first(message->body, 60)));
+    sk_buffer_free(&text);
+}
+
+static struct stored stored(struct fleet *f) {
+    struct stored stored = {0};
+    sk_sim_run(f->sim, 100 * SK_MS);
+    fleet_read_events(f, note, &stored);
+    return stored;
+}
+
+/* ---- telemetry ---- */
+
+static void telemetry_is_acknowledged_and_stored_in_every_shape_of_its_topic(void **state) {
+    struct fleet *f = *state;
+    static const struct {
+        const char *topic, *stored;
+    } cases[] = {
+        {"devices/d1/messages/events", "|x"},
+        {"devices/d1/messages/events/", "|x"},
+        {"devices/d1/messages/events/a=1&b=2", "a=1;b=2;|x"},
+        {"devices/d1/messages/events/a=1&b=2/", "a=1;b=2;|x"},
+        {"devices/d1/messages/events/?a=1", "a=1;|x"},
+        {"devices/d1/messages/events/%24.ct=text&a%20b=%2F+", "a b=/+;|x"},
+        {"devices/%641/messages/events/k&&l=", "k=;l=;|x"},
+    };
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        raw_publish(&c, cases[i].topic, SK_SPAN("x"), 1, (uint16_t)(i + 1));
+        raw_expect_ack(&c, SK_MQTT_PUBACK, (uint16_t)(i + 1));
+        struct stored s = stored(f);
+        assert_int_equal(s.count, i + 1);
+        assert_string_equal(s.last, cases[i].stored);
+    }
+    raw_publish(&c, "devices/d1/messages/events/", SK_NONE, 0, 0); /* QoS 0, empty */
+    raw_expect_nothing(&c);
+    assert_int_equal(stored(f).count, sizeof cases / sizeof *cases + 1);
+    raw_free(&c);
+}
+
+static void a_message_of_256_kilobytes_is_taken_and_one_byte_more_ends_the_connection(void **state) {
+    struct fleet *f = *state;
+    static char body[SK_MESSAGE_MAX + 1];
+    memset(body, 'x', sizeof body);
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    raw_publish(&c, "devices/d1/messages/events/", sk_span(body, SK_MESSAGE_MAX), 1, 1);
+    raw_expect_ack(&c, SK_MQTT_PUBACK, 1);
+    raw_publish(&c, "devices/d1/messages/events/ab=cd", sk_span(body, SK_MESSAGE_MAX - 4), 1, 2); /* properties count */
+    raw_expect_ack(&c, SK_MQTT_PUBACK, 2);
+    raw_publish(&c, "devices/d1/messages/events/", sk_span(body, SK_MESSAGE_MAX + 1), 1, 3);
+    raw_expect_closed(&c);
+    raw_free(&c);
+    raw_login(&c, f, "d1");
+    raw_publish(&c, "devices/d1/messages/events/ab=cd", sk_span(body, SK_MESSAGE_MAX - 3), 1, 4);
+    raw_expect_closed(&c);
+    raw_free(&c);
+    assert_int_equal(stored(f).count, 2);
+}
+
+static void a_packet_that_cannot_be_a_message_is_refused_by_its_length_alone(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    raw_send(&c, SK_SPAN("\x32\xff\xff\xff\x7f")); /* 268435455 bytes to come */
+    raw_expect_closed(&c);
+    raw_free(&c);
+}
+
+static void a_message_of_1024_properties_is_taken_and_one_more_ends_the_connection(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    for (unsigned more = 0; more < 2; more++) {
+        struct sk_buffer topic = {0};
+        sk_buffer_text(&topic, "devices/d1/messages/events/");
+        for (unsigned i = 0; i < SK_PROPERTIES_MAX + more; i++) sk_buffer_print(&topic, "%sp%u=v", i ? "&" : "", i);
+        sk_buffer_byte(&topic, 0);
+        raw_publish(&c, topic.p, SK_SPAN("x"), 1, 1);
+        sk_buffer_free(&topic);
+        if (more == 0)
+            raw_expect_ack(&c, SK_MQTT_PUBACK, 1);
+        else
+            raw_expect_closed(&c);
+    }
+    raw_free(&c);
+    assert_int_equal(stored(f).count, 1);
+}
+
+static void publishing_where_or_how_a_device_may_not_ends_the_connection(void **state) {
+    struct fleet *f = *state;
+    static const struct {
+        const char *topic;
+        uint8_t qos;
+    } cases[] = {
+        {"devices/d1/messages/events/", 2},
+        {"devices/d2/messages/events/", 1},
+        {"devices/d1/modules/m/messages/events/", 1},
+        {"devices/d1/messages/devicebound/", 1},
+        {"devices/d1", 1},
+        {"devices/d1/messages/event/", 1},
+        {"$iothub/twin/PATCH/properties/desired/?$version=1", 0},
+        {"$iothub/twin/GET/", 0},
+        {"$iothub/methods/POST/x/?$rid=1", 0},
+        {"$iothub/methods/res/ok/?$rid=1", 0},
+        {"anything", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct raw_client c;
+        raw_login(&c, f, "d1");
+        raw_publish(&c, cases[i].topic, SK_SPAN("x"), cases[i].qos, cases[i].qos ? 1 : 0);
+        raw_expect_closed(&c);
+        raw_free(&c);
+    }
+    assert_int_equal(stored(f).count, 0);
+}
+
+static void packets_that_only_a_server_sends_end_the_connection(void **state) {
+    struct fleet *f = *state;
+    static const struct sk_span packets[] = {{"\x20\x02\x00\x00", 4}, {"\x90\x03\x00\x01\x00", 5}, {"\xd0\x00", 2}, {"\x50\x02\x00\x01", 4}};
+    for (size_t i = 0; i < sizeof packets / sizeof *packets; i++) {
+        struct raw_client c;
+        raw_login(&c, f, "d1");
+        raw_send(&c, packets[i]);
+        raw_expect_closed(&c);
+        raw_free(&c);
+    }
+}
+
+static void a_retained_publish_becomes_a_property(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    raw_login(&c, f, "d1");
+    sk_mqtt_put_publish(&out, &(struct sk_mqtt_publish){.qos = 1,
+                                                        .id = 9,
+                                                        .retain = true,
+                                                        .topic = SK_SPAN("devices/d1/messages/events/a=1"),
+                                                        .payload = SK_SPAN("x")});
+    raw_send_buffer(&c, &out);
+    raw_expect_ack(&c, SK_MQTT_PUBACK, 9);
+    assert_string_equal(stored(f).last, "mqtt-retain=true;a=1;|x");
+    raw_free(&c);
+}
+
+static void a_duplicate_is_acknowledged_again(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    for (unsigned dup = 0; dup < 2; dup++) {
+        struct sk_buffer out = {0};
+        sk_mqtt_put_publish(&out, &(struct sk_mqtt_publish){.qos = 1,
+                                                            .id = 5,
+                                                            .dup = dup,
+                                                            .topic = SK_SPAN("devices/d1/messages/events/"),
+                                                            .payload = SK_SPAN("x")});
+        raw_send_buffer(&c, &out);
+        raw_expect_ack(&c, SK_MQTT_PUBACK, 5);
+    }
+    assert_int_equal(stored(f).count, 2); /* at least once: nothing is sorted out */
+    raw_free(&c);
+}
+
+static void thousands_of_unacknowledged_messages_wait_and_are_acknowledged_in_order(void **state) {
+    struct fleet *f = *state;
+    enum { MANY = 3000 };
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    raw_login(&c, f, "d1");
+    sk_sim_disk_slow(f->hub_io, 50 * SK_MS);
+    for (unsigned i = 1; i <= MANY; i++)
+        sk_mqtt_put_publish(&out, &(struct sk_mqtt_publish){.qos = 1,
+                                                            .id = (uint16_t)i,
+                                                            .topic = SK_SPAN("devices/d1/messages/events/"),
+                                                            .payload = SK_SPAN("0123456789")});
+    raw_send_buffer(&c, &out);
+    for (unsigned i = 1; i <= MANY; i++) raw_expect_ack(&c, SK_MQTT_PUBACK, (uint16_t)i);
+    raw_ping(&c);
+    assert_int_equal(stored(f).count, MANY);
+    raw_free(&c);
+}
+
+static void a_full_disk_ends_the_connection_without_an_acknowledgement_and_room_heals_it(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    sk_sim_disk_limit(f->hub_io, 0);
+    raw_publish(&c, "devices/d1/messages/events/", SK_SPAN("x"), 1, 1);
+    raw_expect_closed(&c);
+    raw_free(&c);
+    sk_sim_disk_limit(f->hub_io, UINT64_MAX);
+    sk_sim_run(f->sim, 30 * SK_S);
+    raw_login(&c, f, "d1");
+    raw_publish(&c, "devices/d1/messages/events/", SK_SPAN("y"), 1, 1);
+    raw_expect_ack(&c, SK_MQTT_PUBACK, 1);
+    raw_free(&c);
+    assert_string_equal(stored(f).last, "|y");
+}
+
+/* ---- subscriptions ---- */
+
+static void a_packet_of_five_filters_gets_one_answer(void **state) {
+    struct fleet *f = *state;
+    static const char *const filters[] = {"devices/d1/messages/devicebound/#", "$iothub/methods/POST/#", "$iothub/twin/res/#",
+                                          "$iothub/twin/PATCH/properties/desired/#", "some/thing/#"};
+    static const uint8_t qos[] = {2, 0, 1, 0, 1};
+    struct sk_mqtt_subscription list[5];
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    for (size_t i = 0; i < 5; i++) list[i] = (struct sk_mqtt_subscription){sk_span_z(filters[i]), qos[i]};
+    raw_login(&c, f, "d1");
+    sk_mqtt_put_subscribe(&out, 77, list, 5);
+    raw_send_buffer(&c, &out);
+    raw_expect_suback(&c, 77, "\x01\x00\x01\x00\x80", 5); /* QoS 2 is granted as 1, what nobody knows refused */
+    sk_mqtt_put_unsubscribe(&out, 78, list, 5);
+    raw_send_buffer(&c, &out);
+    raw_expect_ack(&c, SK_MQTT_UNSUBACK, 78);
+    fleet_call(f, SK_HTTP_PATCH, "/twins/d1", "{\"properties\":{\"desired\":{\"a\":1}}}");
+    raw_expect_nothing(&c);
+    raw_free(&c);
+}
+
+static void a_filter_for_another_identity_ends_the_connection(void **state) {
+    struct fleet *f = *state;
+    static const char *const filters[] = {"devices/d2/messages/devicebound/#", "devices/d1/modules/m/inputs/#", "devices/d1/modules/m/#"};
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        struct raw_client c;
+        raw_login(&c, f, "d1");
+        raw_subscribe(&c, 1, filters[i], 1);
+        raw_expect_closed(&c);
+        raw_free(&c);
+    }
+}
+
+static void what_follows_connect_at_once_is_served_after_it(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    raw_put_connect(&out, f, &(struct raw_connect){.device = "d1"});
+    sk_mqtt_put_subscribe(&out, 1, &(struct sk_mqtt_subscription){.filter = SK_SPAN("$iothub/twin/res/#")}, 1);
+    sk_mqtt_put_publish(&out, &(struct sk_mqtt_publish){.topic = SK_SPAN("$iothub/twin/GET/?$rid=q"), .payload = SK_SPAN(" ")});
+    sk_mqtt_put_bare(&out, SK_MQTT_PINGREQ);
+    raw_open(&c, f, "hub.test");
+    raw_send_buffer(&c, &out);
+    raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
+    raw_expect_suback(&c, 1, "\0", 1);
+    raw_expect(&c, SK_MQTT_PINGRESP);
+    struct sk_mqtt_packet packet = raw_expect(&c, SK_MQTT_PUBLISH);
+    assert_true(sk_span_is(packet.u.publish.topic, "$iothub/twin/res/200/?$rid=q"));
+    assert_true(sk_span_is(packet.u.publish.payload, "{\"desired\":{\"$version\":1},\"reported\":{\"$version\":1}}"));
+    raw_free(&c);
+}
+
+static void packets_may_be_split_at_every_byte(void **state) {
+    struct fleet *f = *state;
+    struct sk_buffer out = {0};
+    raw_put_connect(&out, f, &(struct raw_connect){.device = "d1", .clean = true});
+    sk_mqtt_put_subscribe(&out, 1, &(struct sk_mqtt_subscription){.filter = SK_SPAN("$iothub/twin/res/#")}, 1);
+    sk_mqtt_put_publish(&out, &(struct sk_mqtt_publish){
+                                  .qos = 1, .id = 2, .topic = SK_SPAN("devices/d1/messages/events/a=b"), .payload = SK_SPAN("body")});
+    sk_mqtt_put_bare(&out, SK_MQTT_PINGREQ);
+    for (size_t cut = 1; cut < out.n; cut++) {
+        struct raw_client c;
+        raw_open(&c, f, "hub.test");
+        raw_send(&c, sk_span(out.p, cut));
+        sk_sim_run(f->sim, 20 * SK_MS);
+        raw_send(&c, sk_span(out.p + cut, out.n - cut));
+        raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
+        raw_expect_suback(&c, 1, "\0", 1);
+        struct sk_mqtt_packet packet;
+        bool acknowledged = false, pong = false;
+        for (unsigned i = 0; i < 2 && raw_next(&c, &packet); i++) {
+            acknowledged = acknowledged || packet.type == SK_MQTT_PUBACK;
+            pong = pong || packet.type == SK_MQTT_PINGRESP;
+        }
+        if (!acknowledged || !pong) fail_msg("cut at %zu", cut);
+        raw_free(&c);
+    }
+    assert_int_equal(stored(f).count, out.n - 1);
+    sk_buffer_free(&out);
+}
+
+/* ---- twins ---- */
+
+/* Sends a patch and checks the answer's status; the JSON of an error must have the code. */
+static void report(struct raw_client *c, struct sk_span patch, unsigned status, int code) {
+    char topic[64];
+    raw_publish(c, "$iothub/twin/PATCH/properties/reported/?$rid=r-1", patch, 0, 0);
+    struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_PUBLISH);
+    snprintf(topic, sizeof topic, "$iothub/twin/res/%u/?$rid=r-1%s", status, status == 204 ? "&$version=" : "");
+    if (!sk_span_starts(packet.u.publish.topic, sk_span_z(topic)))
+        fail_msg("%.*s instead of %s: %.*s", SK_ARG(packet.u.publish.topic), topic, SK_ARG(packet.u.publish.payload));
+    if (status == 204) {
+        assert_int_equal(packet.u.publish.payload.n, 0);
+        return;
+    }
+    json_t *error = json_loadb(packet.u.publish.payload.p, packet.u.publish.payload.n, 0, NULL);
+    if (error == NULL) fail_msg("not JSON: %.*s", SK_ARG(packet.u.publish.payload));
+    assert_int_equal(json_integer_value(json_object_get(error, "errorCode")), code);
+    assert_true(json_string_length(json_object_get(error, "message")) > 0);
+    assert_true(json_is_string(json_object_get(error, "trackingId")));
+    assert_true(json_is_string(json_object_get(error, "timestampUtc")));
+    json_decref(error);
+}
+
+static void reported_properties_that_break_a_rule_are_refused_with_a_sentence(void **state) {
+    struct fleet *f = *state;
+    static const char *const patches[] = {"",
+                                          "{",
+                                          "not json",
+                                          "[1]",
+                                          "1",
+                                          "null",
+                                          "{\"a\":1,\"a\":2}",
+                                          "{\"a.b\":1}",
+                                          "{\"a b\":1}",
+                                          "{\"$a\":1}",
+                                          "{\"a\":[1,null]}",
+                                          "{\"a\":4503599627370496}",
+                                          "{\"a\":-4503599627370497}",
+                                          "{\"1\":{\"2\":{\"3\":{\"4\":{\"5\":{\"6\":{\"7\":{\"8\":{\"9\":{\"10\":{\"11\":{}}}}}}}}}}}}",
+                                          "{\"a\":\"\xff\"}"};
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    for (size_t i = 0; i < sizeof patches / sizeof *patches; i++) report(&c, sk_span_z(patches[i]), 400, 400004);
+    report(&c, SK_SPAN("{\"a\":4503599627370495,\"b\":-4503599627370496}"), 204, 0);
+    raw_free(&c);
+}
+
+static void a_key_that_is_too_long_is_refused_with_json_that_can_be_read(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    /* Two-byte characters, at both parities: wherever the sentence is cut, it must not be in the middle of one. */
+    for (unsigned shift = 0; shift < 2; shift++) {
+        struct sk_buffer patch = {0};
+        sk_buffer_text(&patch, shift ? "{\"x" : "{\"");
+        for (unsigned i = 0; i < 600; i++) sk_buffer_text(&patch, "\xc3\xa9");
+        sk_buffer_text(&patch, "\":1}");
+        report(&c, sk_buffer_span(&patch), 400, 400004);
+        sk_buffer_free(&patch);
+    }
+    raw_free(&c);
+}
+
+static void reported_properties_beyond_32_kilobytes_are_refused_with_403100(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    for (unsigned more = 0; more < 2; more++) {
+        struct sk_buffer patch = {0};
+        sk_buffer_byte(&patch, '{');
+        for (unsigned i = 0; i < 8; i++) { /* 8 keys of 1 byte and values of 4095: 32768 */
+            sk_buffer_print(&patch, "%s\"%u\":\"", i ? "," : "", i);
+            for (unsigned j = 0; j < 4095; j++) sk_buffer_byte(&patch, 'x');
+            sk_buffer_byte(&patch, '"');
+        }
+        sk_buffer_text(&patch, more ? ",\"y\":null,\"z\":\"\"}" : "}");
+        report(&c, sk_buffer_span(&patch), more ? 403 : 204, 403100);
+        sk_buffer_free(&patch);
+    }
+    raw_free(&c);
+}
+
+static void a_report_at_qos_1_is_acknowledged_too(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    raw_publish(&c, "$iothub/twin/PATCH/properties/reported/?$rid=7&$version=1", SK_SPAN("{\"a\":1}"), 1, 4);
+    raw_expect_ack(&c, SK_MQTT_PUBACK, 4);
+    struct sk_mqtt_packet packet = raw_expect(&c, SK_MQTT_PUBLISH);
+    assert_true(sk_span_is(packet.u.publish.topic, "$iothub/twin/res/204/?$rid=7&$version=2"));
+    raw_free(&c);
+}
+
+/* ---- direct methods ---- */
+
+struct method {
+    struct fleet *f;
+    struct sk_http_client *client;
+    unsigned status;
+    char *answer;
+    bool done;
+};
+
+static void on_method_answer(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct method *m = arg;
+    m->done = true;
+    m->status = status ? 0 : answer->status;
+    m->answer = status ? NULL : sk_span_dup(sk_buffer_span(&answer->body));
+}
+
+static void invoke(struct method *m, struct fleet *f, const char *body) {
+    struct sk_buffer token = {0};
+    *m = (struct method){.f = f};
+    assert_int_equal(sk_http_client_new(f->field_io,
+                                        &(struct sk_http_client_options){.to = {.host = "hub.test", .port = 8883},
+                                                                         .host_header = "hub.test"},
+                                        &m->client),
+                     SK_OK);
+    sk_sas_create(&token, SK_SPAN("hub.test"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"), sk_io_wall(f->field_io) / 1000000 + 3600);
+    sk_http_client_send(m->client, &(struct sk_http_ask){.method = SK_HTTP_POST,
+                                                         .target = SK_SPAN("/twins/d1/methods?api-version=2021-04-12"),
+                                                         .headers = &(struct sk_http_pair){"Authorization", sk_buffer_span(&token)},
+                                                         .header_count = 1,
+                                                         .timeout_ms = 400000,
+                                                         .body = sk_span_z(body),
+                                                         .done = on_method_answer,
+                                                         .arg = m});
+    sk_buffer_free(&token);
+}
+
+static bool is_done(void *arg) {
+    return ((struct method *)arg)->done;
+}
+
+static void end_method(struct method *m, uint64_t within_ns, unsigned status, const char *holds) {
+    if (!sk_sim_run_until(m->f->sim, within_ns, is_done, m)) fail_msg("no answer; expected %u %s", status, holds);
+    if (m->status != status || (m->answer && strstr(m->answer, holds) == NULL))
+        fail_msg("%u %s instead of %u %s", m->status, m->answer, status, holds);
+    free(m->answer);
+    sk_http_client_free(m->client);
+}
+
+static void listen_to_methods(struct raw_client *c, struct fleet *f, const char *device) {
+    raw_login(c, f, device);
+    raw_subscribe(c, 1, "$iothub/methods/POST/#", 0);
+    raw_expect_suback(c, 1, "\0", 1);
+}
+
+/* The call's request id as it came. */
+static void expect_call(struct raw_client *c, const char *name, const char *payload, char rid[64]) {
+    struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_PUBLISH);
+    struct sk_topic topic;
+    sk_topic_parse(packet.u.publish.topic, &topic);
+    assert_int_equal(topic.kind, SK_TOPIC_METHOD_CALL);
+    assert_true(sk_span_is(topic.name, name));
+    assert_true(sk_span_is(packet.u.publish.payload, payload));
+    assert_true(sk_span_ends(packet.u.publish.topic, topic.rid)); /* .NET takes the rest of the segment */
+    snprintf(rid, 64, "%.*s", SK_ARG(topic.rid));
+}
+
+static void answer_call(struct raw_client *c, const char *rid, const char *payload) {
+    char topic[128];
+    snprintf(topic, sizeof topic, "$iothub/methods/res/200/?$rid=%s", rid);
+    raw_publish(c, topic, sk_span_z(payload), 0, 0);
+}
+
+static void a_method_goes_to_the_device_and_its_answer_back(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct method m;
+    char rid[64];
+    listen_to_methods(&c, f, "d1");
+    invoke(&m, f, "{\"methodName\":\"a b\",\"payload\":{\"x\":[1]}}");
+    expect_call(&c, "a%20b", "{\"x\":[1]}", rid);
+    answer_call(&c, rid, "{\"y\":true}");
+    end_method(&m, SK_S, 200, "{\"status\":200,\"payload\":{\"y\":true}}");
+    invoke(&m, f, "{\"methodName\":\"m\"}");
+    expect_call(&c, "m", "", rid);
+    answer_call(&c, rid, "");
+    end_method(&m, SK_S, 200, "{\"status\":200,\"payload\":null}");
+    invoke(&m, f, "{\"methodName\":\"m\"}");
+    expect_call(&c, "m", "", rid);
+    answer_call(&c, rid, "no json");
+    end_method(&m, SK_S, 502, "502000");
+    raw_free(&c);
+}
+
+static void a_method_for_a_device_that_does_not_listen_is_404103(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct method m;
+    char rid[64];
+    invoke(&m, f, "{\"methodName\":\"m\"}");
+    end_method(&m, SK_S, 404, "404103");
+    raw_login(&c, f, "d1"); /* connected, not subscribed */
+    invoke(&m, f, "{\"methodName\":\"m\"}");
+    end_method(&m, SK_S, 404, "404103");
+    invoke(&m, f, "{\"methodName\":\"m\",\"connectTimeoutInSeconds\":20}");
+    end_method(&m, 21 * SK_S, 404, "404103");
+    /* It subscribes in time. */
+    invoke(&m, f, "{\"methodName\":\"m\",\"connectTimeoutInSeconds\":20}");
+    sk_sim_run(f->sim, 10 * SK_S);
+    raw_subscribe(&c, 1, "$iothub/methods/POST/#", 0);
+    raw_expect_suback(&c, 1, "\0", 1);
+    expect_call(&c, "m", "", rid);
+    answer_call(&c, rid, "1");
+    end_method(&m, SK_S, 200, "\"payload\":1");
+    raw_free(&c);
+}
+
+static void a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct method m;
+    char rid[64];
+    listen_to_methods(&c, f, "d1");
+    invoke(&m, f, "{\"methodName\":\"m\",\"responseTimeoutInSeconds\":5}");
+    expect_call(&c, "m", "", rid);
+    sk_sim_run(f->sim, 4 * SK_S);
+    assert_false(m.done);
+    end_method(&m, 2 * SK_S, 504, "504101");
+    answer_call(&c, rid, "1");
+    raw_ping(&c);
+    raw_free(&c);
+}
+
+static void another_devices_answer_is_ignored(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c, thief;
+    struct method m;
+    char rid[64];
+    listen_to_methods(&c, f, "d1");
+    listen_to_methods(&thief, f, "d2");
+    invoke(&m, f, "{\"methodName\":\"m\"}");
+    expect_call(&c, "m", "", rid);
+    answer_call(&thief, rid, "\"false\"");
+    raw_ping(&thief);
+    assert_false(m.done);
+    answer_call(&c, rid, "\"true\"");
+    end_method(&m, SK_S, 200, "\"true\"");
+    raw_free(&c);
+    raw_free(&thief);
+}
+
+static void a_device_that_leaves_before_it_answers_is_404(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c, second;
+    struct method m;
+    char rid[64];
+    listen_to_methods(&c, f, "d1");
+    invoke(&m, f, "{\"methodName\":\"m\"}");
+    expect_call(&c, "m", "", rid);
+    raw_free(&c);
+    end_method(&m, SK_S, 404, "404103");
+    /* The same when another connection takes over; its answer with the old id is nobody's. */
+    listen_to_methods(&c, f, "d1");
+    invoke(&m, f, "{\"methodName\":\"m\"}");
+    expect_call(&c, "m", "", rid);
+    listen_to_methods(&second, f, "d1");
+    answer_call(&second, rid, "1");
+    end_method(&m, SK_S, 404, "404103");
+    raw_free(&c);
+    raw_free(&second);
+}
+
+static void a_method_that_waits_when_the_hub_stops_does_no_harm(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct method waiting, sent;
+    char rid[64];
+    invoke(&waiting, f, "{\"methodName\":\"m\",\"connectTimeoutInSeconds\":300}");
+    sk_sim_run(f->sim, SK_S);
+    fleet_stop_hub(f);
+    end_method(&waiting, 10 * SK_S, 0, "");
+    fleet_start_hub(f);
+    listen_to_methods(&c, f, "d1");
+    invoke(&sent, f, "{\"methodName\":\"m\"}");
+    expect_call(&c, "m", "", rid);
+    fleet_stop_hub(f);
+    end_method(&sent, 10 * SK_S, 0, "");
+    fleet_start_hub(f);
+    raw_free(&c);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(telemetry_is_acknowledged_and_stored_in_every_shape_of_its_topic),
+        TEST(a_message_of_256_kilobytes_is_taken_and_one_byte_more_ends_the_connection),
+        TEST(a_packet_that_cannot_be_a_message_is_refused_by_its_length_alone),
+        TEST(a_message_of_1024_properties_is_taken_and_one_more_ends_the_connection),
+        TEST(publishing_where_or_how_a_device_may_not_ends_the_connection),
+        TEST(packets_that_only_a_server_sends_end_the_connection),
+        TEST(a_retained_publish_becomes_a_property),
+        TEST(a_duplicate_is_acknowledged_again),
+        TEST(thousands_of_unacknowledged_messages_wait_and_are_acknowledged_in_order),
+        TEST(a_full_disk_ends_the_connection_without_an_acknowledgement_and_room_heals_it),
+        TEST(a_packet_of_five_filters_gets_one_answer),
+        TEST(a_filter_for_another_identity_ends_the_connection),
+        TEST(what_follows_connect_at_once_is_served_after_it),
+        TEST(packets_may_be_split_at_every_byte),
+        TEST(reported_properties_that_break_a_rule_are_refused_with_a_sentence),
+        TEST(a_key_that_is_too_long_is_refused_with_json_that_can_be_read),
+        TEST(reported_properties_beyond_32_kilobytes_are_refused_with_403100),
+        TEST(a_report_at_qos_1_is_acknowledged_too),
+        TEST(a_method_goes_to_the_device_and_its_answer_back),
+        TEST(a_method_for_a_device_that_does_not_listen_is_404103),
+        TEST(a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped),
+        TEST(another_devices_answer_is_ignored),
+        TEST(a_device_that_leaves_before_it_answers_is_404),
+        TEST(a_method_that_waits_when_the_hub_stops_does_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
