@@ -170,6 +170,7 @@ static void ended(struct connection *c) {
 static struct sk_buffer *begin(struct connection *c, unsigned status, struct sk_span headers) {
     struct sk_buffer *out = sk_stream_output(c->exchange.stream);
     sk_http_put_status(out, status);
+    sk_http_put_header(out, "Server", SK_SPAN("Skerry/" SK_VERSION)); /* a Skerry edge looks at it: edge/hub/scope.c */
     sk_buffer_append(out, headers);
     if (c->close_after) sk_http_put_header(out, "Connection", SK_SPAN("close"));
     return out;

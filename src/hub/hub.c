@@ -179,6 +179,7 @@ static const struct sk_backend_ops ops = {.find_identity = find_identity,
 static void free_hub(struct sk_hub *hub) {
     void (*closed)(void *) = hub->closed;
     void *arg = hub->closed_arg;
+    if (hub->once) sk_once_free(hub->once);
     if (hub->conditions)
         for (size_t i = 0; i < hub->options->route_count; i++) sk_expr_free(hub->conditions[i]);
     sk_hub_free_presence(hub);
@@ -190,6 +191,10 @@ static void free_hub(struct sk_hub *hub) {
     free(hub->aliases);
     free(hub);
     if (closed) closed(arg);
+}
+
+static void once_ready(void *arg) {
+    ((struct sk_hub *)arg)->once_ready = true;
 }
 
 static void log_closed(void *arg) {
@@ -243,6 +248,7 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         free_hub(hub);
         return status;
     }
+    hub->once = sk_once_new(io, hub->registry, hub->log, once_ready, hub);
     *opened = hub;
     return SK_OK;
 }
@@ -251,6 +257,7 @@ void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     hub->closed = closed;
     hub->closed_arg = arg;
     sk_methods_free(&hub->methods);
+    sk_once_save(hub->once);
     sk_registry_close(hub->registry);
     sk_log_close(hub->log, log_closed, hub);
 }

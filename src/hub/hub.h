@@ -46,6 +46,7 @@ void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg);
 
 struct sk_hub_counts {
     uint64_t telemetry_total, telemetry_refused_total, dropped_total; /* dropped: no route, no fallback */
+    uint64_t repeated_total; /* sent again by an edge, stored already */
     uint64_t twin_updates_total, methods_total;
     uint64_t devices, modules, sessions;
     uint64_t log_bytes, first_sequence, next_sequence;

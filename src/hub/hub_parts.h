@@ -3,6 +3,7 @@
 #define SK_HUB_PARTS_H
 
 #include "hub/hub.h"
+#include "hub/once.h"
 #include "store/log.h"
 #include "store/registry.h"
 
@@ -14,6 +15,8 @@ struct sk_hub {
     const struct sk_hub_options *options;
     struct sk_registry *registry;
     struct sk_log *log;
+    struct sk_once *once;
+    bool once_ready;
     struct sk_methods methods;
     struct sk_policy *policies;
     struct sk_expr **conditions; /* by route; NULL: always */

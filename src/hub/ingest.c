@@ -37,8 +37,12 @@ static uint64_t route(struct sk_hub *hub, const struct sk_message *message) {
 }
 
 static void appended(void *arg, enum sk_status status, uint64_t sequence) {
-    (void)sequence;
     struct sk_request *request = arg;
+    if (request->backend_data) { /* numbered by an edge: it came over a session */
+        SK_CLEANUP_FREE char *number = request->backend_data;
+        struct sk_hub *hub = sk_hub_of(request->session->backend);
+        sk_once_done(hub->once, request->device, request->module, sk_span_z(number), status == SK_OK, sequence);
+    }
     if (status)
         sk_request_refuse(request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
     else
@@ -49,11 +53,25 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
     struct sk_message message = *request->message;
     message.system[SK_SYS_GENERATION_ID] = sk_span_z(request->who->generation_id);
     message.system[SK_SYS_AUTH_METHOD] = sk_span_z(request->who->auth_method);
+    if (request->who->actor == NULL || request->session == NULL) message.system[SK_SYS_EDGE_NUMBER] = SK_NONE;
     uint64_t routes = route(hub, &message);
     if (routes == 0) { /* taken and dropped, as the cloud does */
         hub->counts.dropped_total++;
         sk_request_answer(request);
         return;
+    }
+    if (message.system[SK_SYS_EDGE_NUMBER].n) {
+        enum sk_once_verdict verdict = hub->once_ready ? sk_once_check(hub->once, &message) : SK_ONCE_LATER;
+        if (verdict == SK_ONCE_STORED) {
+            hub->counts.repeated_total++;
+            sk_request_answer(request);
+            return;
+        }
+        if (verdict == SK_ONCE_LATER) {
+            sk_request_refuse(request, SK_FAULT_UNAVAILABLE, NULL);
+            return;
+        }
+        request->backend_data = sk_span_dup(message.system[SK_SYS_EDGE_NUMBER]);
     }
     hub->scratch.n = 0;
     sk_message_encode_head(&hub->scratch, &message);
@@ -64,5 +82,10 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
         return;
     }
     hub->counts.telemetry_refused_total++;
+    if (request->backend_data) {
+        sk_once_done(hub->once, request->device, request->module, message.system[SK_SYS_EDGE_NUMBER], false, 0);
+        free(request->backend_data);
+        request->backend_data = NULL;
+    }
     sk_request_refuse(request, sk_fault_of_status(status), NULL);
 }

@@ -34,6 +34,7 @@ static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
         ROW("skerry_hub_telemetry_total", "counter", "Messages accepted.", telemetry_total),
         ROW("skerry_hub_telemetry_refused_total", "counter", "Messages refused: store full or busy.", telemetry_refused_total),
         ROW("skerry_hub_telemetry_dropped_total", "counter", "Messages that no route and no fallback took.", dropped_total),
+        ROW("skerry_hub_telemetry_repeated_total", "counter", "Messages that an edge sent again, stored already.", repeated_total),
         ROW("skerry_hub_twin_updates_total", "counter", "Twin changes stored.", twin_updates_total),
         ROW("skerry_hub_methods_total", "counter", "Direct methods invoked.", methods_total),
         ROW("skerry_hub_devices", "gauge", "Device identities.", devices),

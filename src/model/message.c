@@ -25,6 +25,7 @@ static const struct {
     [SK_SYS_OPERATION] = {"iothub-operation", "operation"},
     [SK_SYS_DIAGNOSTIC_ID] = {"$.diagid", "diagnosticId"},
     [SK_SYS_DIAGNOSTIC_CONTEXT] = {"$.diagctx", "diagnosticContext"},
+    [SK_SYS_EDGE_NUMBER] = {"$.skn", "edgeNumber"},
     [SK_SYS_MODEL_ID] = {NULL, "dt-dataschema"},
     [SK_SYS_GENERATION_ID] = {NULL, "connectionDeviceGenerationId"},
     [SK_SYS_AUTH_METHOD] = {NULL, "connectionAuthMethod"},

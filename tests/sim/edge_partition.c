@@ -109,6 +109,33 @@ static void three_days_without_the_cloud(uint64_t seed, uint64_t messages) {
     assert_int_equal(s.desired_version, 2);
 }
 
+/* Crashes at both sides while messages flow and the network comes and goes. */
+static void crashes_all_day(uint64_t seed, uint64_t messages) {
+    struct story s;
+    struct fleet *f = &s.fleet;
+    start(&s, seed, messages, 60 * SK_S / messages);
+    for (int i = 0; i < 6; i++) {
+        sk_sim_run(f->sim, (1 + sk_sim_chance(f->sim, 9000)) * SK_MS);
+        switch (sk_sim_chance(f->sim, 4)) {
+        case 0: fleet_crash_hub(f); break;
+        case 1: fleet_crash_edge(f); break;
+        case 2: sk_sim_drop_connections(f->edge_io); break;
+        default:
+            sk_sim_partition(f->edge_io, f->hub_io, true);
+            sk_sim_run(f->sim, sk_sim_chance(f->sim, 40000) * SK_MS);
+            sk_sim_partition(f->edge_io, f->hub_io, false);
+            break;
+        }
+    }
+    finish(&s, "crashes", seed);
+}
+
+static void every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub(void **state) {
+    (void)state;
+    uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 150);
+    for (uint64_t seed = 1; seed <= seeds; seed++) crashes_all_day(seed, messages);
+}
+
 static void every_message_arrives_once_in_order_after_three_days_without_the_cloud(void **state) {
     (void)state;
     uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 150);
@@ -123,6 +150,7 @@ static void a_hundred_thousand_messages_wait_for_the_cloud(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_message_arrives_once_in_order_after_three_days_without_the_cloud),
+        cmocka_unit_test(every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub),
         cmocka_unit_test(a_hundred_thousand_messages_wait_for_the_cloud),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,14 @@ static inline void fleet_stop_hub(struct fleet *f) {
     fleet_wait(f);
 }
 
+/* Power is lost and comes back: what was not durable is gone, torn or there. */
+static inline void fleet_crash_hub(struct fleet *f) {
+    sk_sim_power_cut(f->hub_io, (enum sk_sim_loss)sk_sim_chance(f->sim, 3));
+    sk_hub_server_stop(f->hub, NULL, NULL);
+    f->hub_io = sk_sim_power_on(f->hub_io);
+    fleet_start_hub(f);
+}
+
 /* ---- REST ---- */
 
 static inline void fleet_on_answer(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
@@ -156,6 +164,17 @@ static inline void fleet_stop_edge(struct fleet *f) {
     sk_gateway_close(f->edge_gateway, fleet_gateway_closed, f);
     fleet_wait(f);
     f->edge = NULL;
+}
+
+static inline void fleet_crashed_gateway_closed(void *arg) {
+    sk_edge_hub_close(arg, NULL, NULL);
+}
+
+static inline void fleet_crash_edge(struct fleet *f) {
+    sk_sim_power_cut(f->edge_io, (enum sk_sim_loss)sk_sim_chance(f->sim, 3));
+    sk_gateway_close(f->edge_gateway, fleet_crashed_gateway_closed, f->edge);
+    f->edge_io = sk_sim_power_on(f->edge_io);
+    fleet_start_edge(f);
 }
 
 static inline bool fleet_edge_connected(void *arg) {

@@ -160,6 +160,7 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
         snprintf(reason, 512, "cannot open the message store %s (%s)", path, sk_status_text(status));
         return status;
     }
+    hub->fresh_log = recovery.next_sequence <= 1;
     if (recovery.cut_bytes)
         SK_WARN("edge-hub", "%llu bytes of an unfinished write were cut from the end of the store",
                 (unsigned long long)recovery.cut_bytes);

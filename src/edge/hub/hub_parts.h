@@ -73,6 +73,8 @@ struct sk_edge_hub {
     struct sk_edge_endpoint endpoints[SK_EDGE_ENDPOINTS_MAX];
     int64_t upstream_ttl_us;
     /* upstream */
+    char epoch[37];       /* of our store; see hub/once.h */
+    bool numbers;         /* the cloud is a Skerry hub: what is forwarded carries a number */
     struct sk_cursor *upstream;
     struct sk_edge_flight upstream_flight;
     struct sk_task upstream_pump;
@@ -93,6 +95,7 @@ struct sk_edge_hub {
     char deployment_text[256];
     json_t *reported;
     bool closing;
+    bool fresh_log;
     unsigned loading; /* documents that are still being read at the start */
     struct sk_timer load_timer;
     struct sk_span alias; /* our own host name */
@@ -132,6 +135,9 @@ void sk_edge_routing_load(struct sk_edge_hub *hub);
 void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version, bool save);
 void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request);
 void sk_edge_routing_free(struct sk_edge_hub *hub);
+
+/* Whether the cloud takes numbers, as its answers tell. */
+void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers);
 
 /* endpoint.c */
 enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module, struct sk_span input);

@@ -236,8 +236,47 @@ static void endpoints_loaded(void *arg, struct sk_registry_result *result) {
     sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("deployment"), deployment_loaded, hub);
 }
 
-void sk_edge_routing_load(struct sk_edge_hub *hub) {
+/* ---- the store's epoch: new with a new log, whose sequences count from the start ---- */
+
+static void epoch_saved(void *arg, struct sk_registry_result *result) {
+    (void)result;
+    ((struct sk_edge_hub *)arg)->loading--;
+}
+
+static void save_epoch(struct sk_edge_hub *hub) {
+    json_t *document = json_pack("{s:s,s:b}", "epoch", hub->epoch, "numbers", hub->numbers);
+    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
     hub->loading++;
+    sk_registry_document_put(hub->store, DOCUMENTS, SK_SPAN("epoch"), sk_span_z(text), epoch_saved, hub);
+    json_decref(document);
+}
+
+static void epoch_loaded(void *arg, struct sk_registry_result *result) {
+    struct sk_edge_hub *hub = arg;
+    hub->loading--;
+    if (hub->closing) return;
+    json_t *document =
+        result->status ? NULL : json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL);
+    const char *epoch = json_string_value(json_object_get(document, "epoch"));
+    hub->numbers = json_is_true(json_object_get(document, "numbers"));
+    if (epoch && strlen(epoch) < sizeof hub->epoch && !hub->fresh_log) {
+        memcpy(hub->epoch, epoch, strlen(epoch) + 1);
+    } else {
+        sk_io_guid(hub->backend.io, hub->epoch);
+        save_epoch(hub);
+    }
+    json_decref(document);
+}
+
+void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers) {
+    if (numbers == hub->numbers) return;
+    hub->numbers = numbers;
+    save_epoch(hub);
+}
+
+void sk_edge_routing_load(struct sk_edge_hub *hub) {
+    hub->loading += 2;
+    sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("epoch"), epoch_loaded, hub);
     hub->upstream_ttl_us = -1;
     sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("endpoints"), endpoints_loaded, hub);
 }
@@ -282,7 +321,8 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
 }
 
 void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request) {
-    const struct sk_message *message = request->message;
+    struct sk_message numberless = *request->message, *message = &numberless;
+    message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
     uint64_t bits = route(hub, message);
     if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
         hub->counts.dropped_total++;

@@ -215,6 +215,7 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
         end_refresh(hub, false);
         return;
     }
+    sk_edge_numbers_set(hub, sk_span_starts(sk_http_header(answer, "Server"), SK_SPAN("Skerry/")));
     json_t *page = json_loadb(answer->body.p, answer->body.n, 0, NULL);
     const char *link = json_string_value(json_object_get(page, "continuationLink"));
     if (!json_is_object(page)) {

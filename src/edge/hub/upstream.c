@@ -245,6 +245,8 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
         land(hub, record->sequence);
         return true;
     }
+    message.system[SK_SYS_EDGE_NUMBER] =
+        hub->numbers ? sk_arena_print(&hub->arena, "%s:%llu", hub->epoch, (unsigned long long)record->sequence) : SK_NONE;
     struct shot *shot = SK_NEW(struct shot);
     *shot = (struct shot){hub, record->sequence};
     status = sk_device_client_send(sk_edge_upstream_client(sender), &message, on_sent, shot);

@@ -1,0 +1,174 @@
+#include "hub/once.h"
+
+#include <stdio.h>
+
+enum { SAVE_S = 5 };
+
+#define KIND SK_SPAN("once")
+#define KEY SK_SPAN("senders")
+
+struct sender {
+    char *key; /* "device" or "device/module" */
+    uint64_t epoch; /* hash of its text */
+    uint64_t stored; /* highest durable number */
+    uint64_t taken;  /* highest number given to the log */
+};
+
+struct sk_once {
+    struct sk_io *io;
+    struct sk_registry *registry;
+    struct sk_log *log;
+    struct sk_map senders;
+    struct sk_timer save_timer;
+    uint64_t position; /* all records below are in the memory */
+    bool changed;
+    void (*ready)(void *arg);
+    void *arg;
+};
+
+/* "<epoch>:<sequence>" */
+static bool read_number(struct sk_span number, uint64_t *epoch, uint64_t *sequence) {
+    size_t colon = sk_span_find(number, ':');
+    int64_t value;
+    if (colon == number.n || sk_span_to_int(sk_span_skip(number, colon + 1), &value) || value < 1) return false;
+    uint64_t hash = 14695981039346656037u; /* FNV-1a: the same in every process, unlike sk_hash */
+    for (size_t i = 0; i < colon; i++) hash = (hash ^ (unsigned char)number.p[i]) * 1099511628211u;
+    *epoch = hash;
+    *sequence = (uint64_t)value;
+    return true;
+}
+
+static struct sender *get_sender(struct sk_once *once, struct sk_span device, struct sk_span module) {
+    char key[2 * 128 + 2];
+    int n = snprintf(key, sizeof key, module.n ? "%.*s/%.*s" : "%.*s%.*s", SK_ARG(device), SK_ARG(module));
+    struct sender *sender = sk_map_get(&once->senders, sk_span(key, (size_t)n));
+    if (sender) return sender;
+    sender = SK_NEW(struct sender);
+    sender->key = sk_span_dup(sk_span(key, (size_t)n));
+    sk_map_put(&once->senders, sk_span_z(sender->key), sender);
+    return sender;
+}
+
+static void remember(struct sender *sender, uint64_t epoch, uint64_t sequence) {
+    if (sender->epoch != epoch) { /* the edge's store was made anew: it counts from the start */
+        sender->epoch = epoch;
+        sender->stored = sender->taken = 0;
+    }
+    if (sequence > sender->stored) sender->stored = sequence;
+    if (sequence > sender->taken) sender->taken = sequence;
+}
+
+/* ---- the document ---- */
+
+static void ignore(void *arg, struct sk_registry_result *result) {
+    (void)arg;
+    (void)result; /* not saved: the next start reads more of the log */
+}
+
+void sk_once_save(struct sk_once *once) {
+    if (!once->changed) return;
+    json_t *senders = json_object();
+    struct sender *sender;
+    for (size_t i = 0; (sender = sk_map_next(&once->senders, &i, NULL)) != NULL;)
+        json_object_set_new(senders, sender->key, json_pack("[I,I]", (json_int_t)sender->epoch, (json_int_t)sender->stored));
+    json_t *document = json_pack("{s:I,s:o}", "position", (json_int_t)once->position, "senders", senders);
+    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    sk_registry_document_put(once->registry, KIND, KEY, sk_span_z(text), ignore, NULL);
+    json_decref(document);
+    once->changed = false;
+}
+
+static void on_save(struct sk_timer *timer) {
+    sk_once_save(SK_CONTAINER(timer, struct sk_once, save_timer));
+}
+
+/* The records behind the document's position: what came after it was last saved. */
+static void read_log(struct sk_once *once) {
+    struct sk_cursor *cursor;
+    struct sk_record record;
+    struct sk_arena arena = {0};
+    enum sk_status status;
+    if (sk_cursor_open(once->log, NULL, UINT64_MAX, once->position, NULL, NULL, &cursor)) return;
+    while ((status = sk_cursor_next(cursor, &record)) == SK_OK || status == SK_NOT_FOUND) {
+        struct sk_message message;
+        uint64_t epoch, sequence;
+        if (status == SK_NOT_FOUND) continue;
+        once->position = record.sequence + 1;
+        sk_arena_reset(&arena);
+        if (sk_message_decode(record.body, &arena, &message) == SK_OK &&
+            read_number(message.system[SK_SYS_EDGE_NUMBER], &epoch, &sequence))
+            remember(get_sender(once, message.device, message.module), epoch, sequence);
+    }
+    sk_cursor_close(cursor);
+    sk_arena_free(&arena);
+}
+
+static void loaded(void *arg, struct sk_registry_result *result) {
+    struct sk_once *once = arg;
+    if (result->status == SK_CLOSED) return; /* closing: nobody waits */
+    if (result->status == SK_OK) {
+        json_t *document = json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL), *entry;
+        const char *key;
+        once->position = (uint64_t)json_integer_value(json_object_get(document, "position"));
+        json_object_foreach(json_object_get(document, "senders"), key, entry) {
+            struct sk_span text = sk_span_z(key);
+            size_t slash = sk_span_find(text, '/');
+            remember(get_sender(once, sk_span_first(text, slash), sk_span_skip(text, slash + 1)),
+                     (uint64_t)json_integer_value(json_array_get(entry, 0)), (uint64_t)json_integer_value(json_array_get(entry, 1)));
+        }
+        json_decref(document);
+    }
+    read_log(once);
+    once->ready(once->arg);
+}
+
+struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log, void (*ready)(void *arg), void *arg) {
+    struct sk_once *once = SK_NEW(struct sk_once);
+    once->io = io;
+    once->registry = registry;
+    once->log = log;
+    once->ready = ready;
+    once->arg = arg;
+    sk_registry_document_get(registry, KIND, KEY, loaded, once);
+    return once;
+}
+
+void sk_once_free(struct sk_once *once) {
+    struct sender *sender;
+    sk_timer_stop(&once->save_timer);
+    for (size_t i = 0; (sender = sk_map_next(&once->senders, &i, NULL)) != NULL;) {
+        free(sender->key);
+        free(sender);
+    }
+    sk_map_free(&once->senders);
+    free(once);
+}
+
+/* ---- deciding ---- */
+
+enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message *message) {
+    uint64_t epoch, sequence;
+    if (!read_number(message->system[SK_SYS_EDGE_NUMBER], &epoch, &sequence)) return SK_ONCE_NEW;
+    struct sender *sender = get_sender(once, message->device, message->module);
+    if (sender->epoch == epoch && sequence <= sender->stored) return SK_ONCE_STORED;
+    if (sender->epoch == epoch && sequence <= sender->taken) return SK_ONCE_LATER;
+    if (sender->epoch != epoch) remember(sender, epoch, 0);
+    sender->taken = sequence;
+    return SK_ONCE_NEW;
+}
+
+void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module, struct sk_span number, bool stored,
+                  uint64_t log_sequence) {
+    uint64_t epoch, sequence;
+    if (!read_number(number, &epoch, &sequence)) return;
+    struct sender *sender = get_sender(once, device, module);
+    if (sender->epoch != epoch) return;
+    if (!stored) {
+        sender->taken = sender->stored; /* it may come again */
+        return;
+    }
+    if (sequence > sender->stored) sender->stored = sequence;
+    if (log_sequence >= once->position) once->position = log_sequence + 1;
+    once->changed = true;
+    if (!sk_timer_running(&once->save_timer)) sk_timer_start(once->io, &once->save_timer, SAVE_S * SK_S, on_save);
+}

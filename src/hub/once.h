@@ -1,0 +1,33 @@
+/* Messages of edge hubs, once: what an edge sends again after a fault is recognised and not stored again.
+ *
+ * A Skerry edge numbers what it forwards, "<epoch>:<sequence>": the epoch names its store, the sequence rises. For each sender the highest
+ * number that is durable is remembered. The memory is a document in the registry, written now and then with the log's position, and
+ * brought up to date at the start by reading the log from there. Messages without a number (every other client) pass untouched. */
+#ifndef SK_HUB_ONCE_H
+#define SK_HUB_ONCE_H
+
+#include "model/message.h"
+#include "store/log.h"
+#include "store/registry.h"
+
+struct sk_once;
+
+/* Loads the document and reads the log's rest; `ready(arg)` when that is done, never from inside. */
+struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log, void (*ready)(void *arg), void *arg);
+/* Writes what is known to the registry, before that is closed. */
+void sk_once_save(struct sk_once *once);
+/* After the log was closed: its last records still tell their outcome. */
+void sk_once_free(struct sk_once *once);
+
+enum sk_once_verdict {
+    SK_ONCE_NEW,    /* store it; then call sk_once_stored or sk_once_failed */
+    SK_ONCE_STORED, /* it is stored: acknowledge */
+    SK_ONCE_LATER,  /* it is being stored for an earlier connection: ask again later */
+};
+/* What to do with a numbered message (message->system[SK_SYS_EDGE_NUMBER] set). */
+enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message *message);
+/* The outcome of storing, in the order of the checks. */
+void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module, struct sk_span number, bool stored,
+                  uint64_t log_sequence);
+
+#endif
