@@ -204,6 +204,8 @@ static bool read_watch(struct sk_http_request *r) {
         r->request.start_sequence = 0;
     else if (sk_span_to_int(from, &n) == SK_OK && n >= 0)
         r->request.start_sequence = (uint64_t)n;
+    else if (sk_time_parse(from, &n) == SK_OK && n <= 0)
+        r->request.start_sequence = 0; /* 1970 and before: a start_us of 0 would mean "no time" */
     else if (sk_time_parse(from, &n) == SK_OK)
         r->request.start_us = n;
     else if (from.n && !sk_span_is(from, "latest"))

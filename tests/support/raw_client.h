@@ -211,4 +211,37 @@ static inline void raw_expect_suback(struct raw_client *c, uint16_t id, const ch
     assert_memory_equal(packet.u.suback.codes.p, codes, count);
 }
 
+/* ---- HTTP ---- */
+
+struct raw_answer {
+    struct sk_http_parser parser; /* status, headers, body */
+    bool complete;
+};
+
+struct raw_reading {
+    struct raw_client *client;
+    struct raw_answer *answer;
+};
+
+static inline bool raw_read_answer(void *arg) {
+    struct raw_reading *r = arg;
+    while (r->client->in.n && !r->answer->complete) {
+        size_t used = 0;
+        enum sk_http_event event;
+        assert_int_equal(sk_http_feed(&r->answer->parser, sk_buffer_span(&r->client->in), &used, &event), SK_OK);
+        sk_buffer_consume(&r->client->in, used);
+        if (event == SK_HTTP_HEADERS) r->answer->parser.body_max = 16 * 1024 * 1024;
+        r->answer->complete = event == SK_HTTP_MESSAGE;
+    }
+    return r->answer->complete || r->client->stream == NULL;
+}
+
+/* The next answer on the connection; free it with sk_http_parser_free(&answer->parser). */
+static inline void raw_next_answer(struct raw_client *c, struct raw_answer *answer) {
+    *answer = (struct raw_answer){0};
+    sk_http_parser_init(&answer->parser, false);
+    sk_sim_run_until(c->sim, 400 * SK_S, raw_read_answer, &(struct raw_reading){c, answer});
+    if (!answer->complete) fail_msg("no answer");
+}
+
 #endif
