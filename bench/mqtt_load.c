@@ -2,7 +2,7 @@
  *
  *   bench-mqtt_load --host 127.0.0.2 --port 8883 --ca ca.pem --connections 50 --in-flight 50 --size 256 --seconds 5
  *                   [--hub HOST --key BASE64KEY]    IoT hub mode: devices bench-0 … bench-N-1, SAS tokens of that key, Azure's topics
- *                   [--idle]                        connect only, then wait; for memory measurements
+ *                   [--idle]                        connect only, say so in a line of JSON, then wait; for memory measurements
  *
  * Prints one line of JSON: messages acknowledged, seconds, rate, connect time. */
 #include <getopt.h>
@@ -36,10 +36,11 @@ struct client {
 
 static void send_one(struct client *c) {
     if (++c->next_id == 0) c->next_id = 1;
-    sk_mqtt_put_publish(sk_stream_output(c->stream), &(struct sk_mqtt_publish){.qos = 1,
-                                                                               .id = c->next_id,
-                                                                               .topic = sk_buffer_span(&c->topic),
-                                                                               .payload = sk_buffer_span(&c->load->payload)});
+    sk_mqtt_put_publish(sk_stream_output(c->stream),
+                        &(struct sk_mqtt_publish){.qos = 1,
+                                                  .id = c->next_id,
+                                                  .topic = sk_buffer_span(&c->topic),
+                                                  .payload = sk_buffer_span(&c->load->payload)});
 }
 
 static void on_over(struct sk_timer *timer) {
@@ -52,6 +53,10 @@ static void on_over(struct sk_timer *timer) {
 static void all_connected(struct load *l) {
     l->connected_ns = sk_io_now(l->io);
     sk_timer_start(l->io, &l->timer, l->seconds * SK_S, on_over);
+    if (l->idle) {
+        printf("{\"connected\":%u}\n", l->connected);
+        fflush(stdout);
+    }
     for (unsigned i = 0; i < l->connections && !l->idle; i++) {
         for (unsigned j = 0; j < l->in_flight; j++) send_one(&l->clients[i]);
         sk_stream_flush(l->clients[i].stream);
@@ -64,7 +69,8 @@ static void handle(struct client *c, const struct sk_mqtt_packet *packet) {
     struct load *l = c->load;
     if (packet->type == SK_MQTT_CONNACK) {
         if (packet->u.connack.code) {
-            fprintf(stderr, "connection %u refused with code %u\n", c->number, packet->u.connack.code);
+            fprintf(stderr, "connection %u refused with code %u\n", c->number,
+                    packet->u.connack.code);
             exit(1);
         }
         if (++l->connected == l->connections)
@@ -100,11 +106,14 @@ static void on_open(struct sk_stream *stream, void *arg) {
     if (l->hub) {
         sk_buffer_print(&user, "%s/bench-%u/?api-version=2021-04-12", l->hub, c->number);
         sk_buffer_print(&resource, "%s/devices/bench-%u", l->hub, c->number);
-        sk_sas_create(&password, sk_buffer_span(&resource), sk_span_z(l->key), SK_NONE, sk_io_wall(l->io) / 1000000 + 3600);
+        sk_sas_create(&password, sk_buffer_span(&resource), sk_span_z(l->key), SK_NONE,
+                      sk_io_wall(l->io) / 1000000 + 3600);
         connect.has_user = connect.has_password = true;
         connect.user = sk_buffer_span(&user);
         connect.password = sk_buffer_span(&password);
-        sk_buffer_print(&c->topic, "devices/bench-%u/messages/events/%%24.ct=application%%2Fjson&%%24.ce=utf-8", c->number);
+        sk_buffer_print(
+            &c->topic, "devices/bench-%u/messages/events/%%24.ct=application%%2Fjson&%%24.ce=utf-8",
+            c->number);
     } else {
         sk_buffer_print(&c->topic, "bench/%u/telemetry", c->number);
     }
@@ -124,7 +133,8 @@ static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason)
     exit(1);
 }
 
-static const struct sk_stream_events events = {.on_open = on_open, .on_data = on_data, .on_close = on_close};
+static const struct sk_stream_events events = {
+    .on_open = on_open, .on_data = on_data, .on_close = on_close};
 
 /* A few handshakes at a time: the listener's backlog is not what is measured. */
 static void start_next(struct load *l) {
@@ -132,7 +142,7 @@ static void start_next(struct load *l) {
     struct client *c = &l->clients[l->closed];
     c->load = l;
     c->number = l->closed++;
-    c->stream = sk_connect(l->io, &l->to, l->tls, "localhost", &events, c);
+    c->stream = sk_connect(l->io, &l->to, l->tls, NULL, &events, c);
 }
 
 static void fill_payload(struct load *l) {
@@ -142,12 +152,21 @@ static void fill_payload(struct load *l) {
 }
 
 int main(int argc, char **argv) {
-    struct load l = {.to = {.host = "127.0.0.1", .port = 8883}, .connections = 50, .in_flight = 50, .size = 256, .seconds = 5};
-    static const struct option names[] = {{"host", required_argument, NULL, 'h'},      {"port", required_argument, NULL, 'p'},
-                                          {"ca", required_argument, NULL, 'c'},        {"connections", required_argument, NULL, 'n'},
-                                          {"in-flight", required_argument, NULL, 'f'}, {"size", required_argument, NULL, 's'},
-                                          {"seconds", required_argument, NULL, 't'},   {"hub", required_argument, NULL, 'H'},
-                                          {"key", required_argument, NULL, 'k'},       {"idle", no_argument, NULL, 'i'},
+    struct load l = {.to = {.host = "127.0.0.1", .port = 8883},
+                     .connections = 50,
+                     .in_flight = 50,
+                     .size = 256,
+                     .seconds = 5};
+    static const struct option names[] = {{"host", required_argument, NULL, 'h'},
+                                          {"port", required_argument, NULL, 'p'},
+                                          {"ca", required_argument, NULL, 'c'},
+                                          {"connections", required_argument, NULL, 'n'},
+                                          {"in-flight", required_argument, NULL, 'f'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {"hub", required_argument, NULL, 'H'},
+                                          {"key", required_argument, NULL, 'k'},
+                                          {"idle", no_argument, NULL, 'i'},
                                           {NULL, 0, NULL, 0}};
     const char *ca = NULL;
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (c) {
@@ -167,7 +186,9 @@ int main(int argc, char **argv) {
     if (ca) {
         char reason[256];
         struct sk_buffer pem = {0};
-        if (sk_file_load(l.io, ca, &pem) || sk_tls_new(l.io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&pem)}, &l.tls, reason)) {
+        if (sk_file_load(l.io, ca, &pem) ||
+            sk_tls_new(l.io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&pem)}, &l.tls,
+                       reason)) {
             fprintf(stderr, "%s is not usable\n", ca);
             return 1;
         }
@@ -178,7 +199,8 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 16 && i < l.connections; i++) start_next(&l);
     sk_io_run(l.io);
     double seconds = (double)(l.ended_ns - l.connected_ns) / 1e9;
-    printf("{\"acknowledged\":%llu,\"seconds\":%.3f,\"rate\":%.0f,\"connect_seconds\":%.3f}\n", (unsigned long long)l.acknowledged,
-           seconds, (double)l.acknowledged / seconds, (double)(l.connected_ns - l.began_ns) / 1e9);
+    printf("{\"acknowledged\":%llu,\"seconds\":%.3f,\"rate\":%.0f,\"connect_seconds\":%.3f}\n",
+           (unsigned long long)l.acknowledged, seconds, (double)l.acknowledged / seconds,
+           (double)(l.connected_ns - l.began_ns) / 1e9);
     return 0;
 }

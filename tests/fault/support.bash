@@ -1,16 +1,17 @@
-# Shared by tests/fault/*.sh: sourced with the folder of programs. A hub, an edge and a load on loopback addresses, all gone at the end.
+# Shared by tests/fault/*.sh and bench/*.sh: sourced with the folder of programs. A hub, an edge and a load on loopback addresses, all
+# gone at the end.
 # Needs root: the edge dials its upstream on port 443.
 set -euo pipefail
 bin=$(cd "$1" && pwd)
 hub=127.0.0.22 edge=127.0.0.23
 hub_ready=http://$hub:9600/health/ready edge_ready=http://$edge:9600/health/ready
 dir=$(mktemp -d)
-hub_pid= edge_pid= load_pid=
+hub_pid= edge_pid= load_pid= other_pids=
 
 finish() {
     local code=$?
-    for pid in $load_pid $edge_pid $hub_pid; do kill "$pid" 2>/dev/null || true; done
-    for pid in $load_pid $edge_pid $hub_pid; do wait "$pid" 2>/dev/null || true; done
+    for pid in $load_pid $other_pids $edge_pid $hub_pid; do kill "$pid" 2>/dev/null || true; done
+    for pid in $load_pid $other_pids $edge_pid $hub_pid; do wait "$pid" 2>/dev/null || true; done
     if [ $code != 0 ]; then
         for log in "$dir"/*.log; do
             echo "--- $(basename "$log")"
@@ -32,7 +33,7 @@ wait_for() { # wait_for URL
 }
 
 make_hub() {
-    "$bin/skerry-hub" init "$dir/hub" --hostname $hub --hub fault --listen $hub:8883 --listen $hub:443 --metrics $hub:9600 --json >"$dir/hub.json"
+    "$bin/skerry-hub" init "$dir/hub" --hostname $hub --hub test --listen $hub:8883 --listen $hub:443 --metrics $hub:9600 --json >"$dir/hub.json"
     export SKERRY_CONNECTION_STRING SKERRY_CA_FILE="$dir/hub/ca.pem"
     SKERRY_CONNECTION_STRING=$(sed 's/.*"iothubowner":"\([^"]*\)".*/\1/' "$dir/hub.json")
 }
@@ -42,7 +43,7 @@ start_hub() {
     hub_pid=$!
 }
 
-make_edge() { # before its first start; the hub must run
+make_edge() { # make_edge [MANIFEST]: before its first start; the hub must run
     "$bin/skerry" device add edge --edge >/dev/null
     cat >"$dir/edge.toml" <<CONFIG
 hostname = "$edge"
@@ -55,14 +56,14 @@ hub_trust = "$dir/hub/ca.pem"
 listen = ["$edge:8883"]
 metrics = "$edge:9600"
 CONFIG
-    cat >"$dir/modules.json" <<'MANIFEST'
+    cat >"$dir/no_modules.json" <<'MANIFEST'
 {"modulesContent": {
   "$edgeAgent": {"properties.desired": {"schemaVersion": "1.1", "runtime": {"type": "docker", "settings": {}}, "modules": {},
     "systemModules": {"edgeAgent": {"type": "process", "settings": {"command": ["skerry-edge"]}},
                       "edgeHub": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["skerry-edge"]}}}}},
   "$edgeHub": {"properties.desired": {"schemaVersion": "1.1", "routes": {"up": "FROM /messages/* INTO $upstream"}}}}}
 MANIFEST
-    "$bin/skerry" edge set-modules edge "$dir/modules.json" >/dev/null
+    "$bin/skerry" edge set-modules edge "${1:-$dir/no_modules.json}" >/dev/null
 }
 
 start_edge() {
