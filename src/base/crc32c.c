@@ -11,7 +11,8 @@ static uint32_t table[8][256];
 __attribute__((constructor)) static void fill_table(void) {
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t crc = i;
-        for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >> 1 ^ (uint32_t)POLYNOMIAL : crc >> 1;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc & 1 ? crc >> 1 ^ (uint32_t)POLYNOMIAL : crc >> 1;
         table[0][i] = crc;
     }
     for (uint32_t i = 0; i < 256; i++)
@@ -32,7 +33,8 @@ static uint32_t by_table(uint32_t crc, const unsigned char *p, size_t n) {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const unsigned char *p, size_t n) {
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc,
+                                                                 const unsigned char *p, size_t n) {
     uint64_t sum = crc;
     for (; n >= 8; n -= 8, p += 8) {
         uint64_t word;

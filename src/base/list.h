@@ -27,12 +27,12 @@ static inline void sk_list_remove(struct sk_list *node) {
     node->next->prev = node->prev;
     sk_list_init(node);
 }
-#define SK_CONTAINER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define SK_CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 /* The first element's container, or NULL when the list is empty. */
-#define SK_LIST_FIRST(list, type, member) \
+#define SK_LIST_FIRST(list, type, member)                                                          \
     (sk_list_empty(list) ? NULL : SK_CONTAINER((list)->next, type, member))
-#define SK_LIST_EACH(list, node, following) \
-    for (struct sk_list *node = (list)->next, *following = node->next; node != (list); \
+#define SK_LIST_EACH(list, node, following)                                                        \
+    for (struct sk_list *node = (list)->next, *following = node->next; node != (list);             \
          node = following, following = node->next)
 
 #endif

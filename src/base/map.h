@@ -12,7 +12,7 @@ struct sk_map {
         struct sk_span key;
         uint64_t hash;
         void *value; /* NULL: free */
-    } *entries;
+    } * entries;
     size_t capacity; /* a power of two, or 0 */
     size_t count;
 };

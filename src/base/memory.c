@@ -89,7 +89,8 @@ void sk_arena_free(struct sk_arena *arena) {
 char *sk_buffer_reserve(struct sk_buffer *buffer, size_t n) {
     size_t wanted = buffer->n + n;
     if (wanted < n || (buffer->limit && wanted > buffer->limit)) return NULL;
-    if (wanted > buffer->capacity || buffer->p == NULL) { /* room for nothing is room too: NULL says "over the limit" */
+    if (wanted > buffer->capacity ||
+        buffer->p == NULL) { /* room for nothing is room too: NULL says "over the limit" */
         size_t capacity = buffer->capacity ? buffer->capacity * 2 : 64;
         if (capacity < wanted) capacity = wanted;
         buffer->p = sk_realloc(buffer->p, capacity);

@@ -9,8 +9,8 @@
 
 #include "base/span.h"
 
-void *sk_alloc(size_t n);                    /* zeroed */
-void *sk_realloc(void *p, size_t n);         /* new bytes are not zeroed */
+void *sk_alloc(size_t n);            /* zeroed */
+void *sk_realloc(void *p, size_t n); /* new bytes are not zeroed */
 #define SK_NEW(type) ((type *)sk_alloc(sizeof(type)))
 
 /* Runs sk_<type>_cleanup(&variable) at the end of the scope; `free` for plain pointers is SK_CLEANUP_FREE. */
@@ -24,8 +24,10 @@ struct sk_arena {
     size_t used; /* bytes handed out since the last reset */
 };
 void *sk_arena_alloc(struct sk_arena *arena, size_t n); /* 16-byte aligned, zeroed */
-struct sk_span sk_arena_copy(struct sk_arena *arena, struct sk_span text);  /* with a NUL behind, not counted */
-struct sk_span sk_arena_print(struct sk_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct sk_span sk_arena_copy(struct sk_arena *arena,
+                             struct sk_span text); /* with a NUL behind, not counted */
+struct sk_span sk_arena_print(struct sk_arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void sk_arena_reset(struct sk_arena *arena); /* keeps the first block for reuse */
 void sk_arena_free(struct sk_arena *arena);
 

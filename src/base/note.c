@@ -46,7 +46,7 @@ void sk_note(enum sk_level level, const char *component, const char *format, ...
     }
     struct sk_buffer quoted = {0};
     sk_json_string(&quoted, sk_span_z(text));
-    fprintf(stderr, "{\"time\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"text\":%.*s}\n", when, names[level], component,
-            SK_ARG(sk_buffer_span(&quoted)));
+    fprintf(stderr, "{\"time\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"text\":%.*s}\n", when,
+            names[level], component, SK_ARG(sk_buffer_span(&quoted)));
     sk_buffer_free(&quoted);
 }

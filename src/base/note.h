@@ -10,7 +10,8 @@
 
 enum sk_level { SK_LEVEL_ERROR, SK_LEVEL_WARN, SK_LEVEL_INFO, SK_LEVEL_DEBUG };
 
-void sk_note(enum sk_level level, const char *component, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void sk_note(enum sk_level level, const char *component, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void sk_note_level(enum sk_level level);
 bool sk_note_level_parse(const char *text); /* "error" … "debug"; false when unknown */
 void sk_note_json(bool on);

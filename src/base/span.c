@@ -56,7 +56,8 @@ enum sk_status sk_span_to_int(struct sk_span a, int64_t *value) {
     for (size_t i = 0; i < a.n; i++) {
         if (a.p[i] < '0' || a.p[i] > '9') return SK_MALFORMED;
         if (__builtin_mul_overflow(sum, 10, &sum)) return SK_MALFORMED;
-        if (__builtin_sub_overflow(sum, a.p[i] - '0', &sum)) return SK_MALFORMED; /* negative: INT64_MIN fits */
+        if (__builtin_sub_overflow(sum, a.p[i] - '0', &sum))
+            return SK_MALFORMED; /* negative: INT64_MIN fits */
     }
     if (!negative && sum == INT64_MIN) return SK_MALFORMED;
     *value = negative ? sum : -sum;

@@ -7,9 +7,9 @@
 
 enum sk_status {
     SK_OK = 0,
-    SK_AGAIN = -1,        /* not yet: more input, or a later attempt, is needed */
-    SK_MALFORMED = -2,    /* the input breaks its grammar */
-    SK_TOO_LARGE = -3,    /* a limit of size or count would be passed */
+    SK_AGAIN = -1,     /* not yet: more input, or a later attempt, is needed */
+    SK_MALFORMED = -2, /* the input breaks its grammar */
+    SK_TOO_LARGE = -3, /* a limit of size or count would be passed */
     SK_NOT_FOUND = -4,
     SK_EXISTS = -5,
     SK_CONFLICT = -6,     /* a precondition (etag, version) does not hold */
@@ -20,8 +20,8 @@ enum sk_status {
     SK_IO = -11,          /* the operating system reported an I/O error */
     SK_TIMEOUT = -12,
     SK_UNSUPPORTED = -13,
-    SK_INVALID = -14,     /* well-formed, but not allowed by a rule of the domain */
-    SK_REFUSED = -15,     /* the peer refused (connection, CONNACK, HTTP status) */
+    SK_INVALID = -14, /* well-formed, but not allowed by a rule of the domain */
+    SK_REFUSED = -15, /* the peer refused (connection, CONNACK, HTTP status) */
 };
 
 /* The name of a status for log lines and tests, e.g. "no-space". Never NULL; static. */

@@ -1,6 +1,7 @@
 #include "base/text.h"
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void sk_base64_encode(struct sk_buffer *to, struct sk_span bytes) {
     char *out = sk_buffer_reserve(to, (bytes.n + 2) / 3 * 4);
@@ -69,8 +70,8 @@ enum sk_status sk_hex_decode(struct sk_buffer *to, struct sk_span text) {
 }
 
 static bool unreserved(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-           c == '~';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
 }
 
 void sk_percent_encode(struct sk_buffer *to, struct sk_span text) {
@@ -86,7 +87,8 @@ void sk_percent_encode(struct sk_buffer *to, struct sk_span text) {
 static size_t percent_decode(char *to, struct sk_span text) {
     size_t n = 0;
     for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] == '%' && i + 2 < text.n && hex_value(text.p[i + 1]) >= 0 && hex_value(text.p[i + 2]) >= 0) {
+        if (text.p[i] == '%' && i + 2 < text.n && hex_value(text.p[i + 1]) >= 0 &&
+            hex_value(text.p[i + 2]) >= 0) {
             to[n++] = (char)(hex_value(text.p[i + 1]) << 4 | hex_value(text.p[i + 2]));
             i += 2;
         } else {
@@ -110,7 +112,12 @@ struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text) {
 /* Bytes of the UTF-8 sequence at the start (shortest form, no surrogates, at most U+10FFFF); 0: there is none. */
 static size_t utf8_length(struct sk_span text) {
     const unsigned char *p = (const unsigned char *)text.p;
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    size_t n = p[0] < 0x80   ? 1
+               : p[0] < 0xc2 ? 0
+               : p[0] < 0xe0 ? 2
+               : p[0] < 0xf0 ? 3
+               : p[0] < 0xf5 ? 4
+                             : 0;
     if (n > text.n) return 0;
     for (size_t i = 1; i < n; i++)
         if ((p[i] & 0xc0) != 0x80) return 0;
@@ -125,7 +132,8 @@ static void put_escaped(struct sk_buffer *to, unsigned char c) {
     else if (c == '\n')
         sk_buffer_text(to, "\\n");
     else
-        sk_buffer_append(to, sk_span((char[]){'\\', 'u', '0', '0', hex_lower[c >> 4], hex_lower[c & 15]}, 6));
+        sk_buffer_append(
+            to, sk_span((char[]){'\\', 'u', '0', '0', hex_lower[c >> 4], hex_lower[c & 15]}, 6));
 }
 
 void sk_json_string(struct sk_buffer *to, struct sk_span text) {

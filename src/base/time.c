@@ -23,16 +23,18 @@ void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]) {
     int64_t doe = z - era * 146097;
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    int64_t d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9, y = yoe + era * 400 + (m <= 2);
+    int64_t d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9,
+            y = yoe + era * 400 + (m <= 2);
     char text[64];
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%07dZ", (int)y, (int)m, (int)d, (int)(rest / 3600),
-             (int)(rest / 60 % 60), (int)(rest % 60), (int)fraction * 10);
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%07dZ", (int)y, (int)m, (int)d,
+             (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60), (int)fraction * 10);
     memcpy(to, text, SK_TIME_TEXT - 1);
     to[SK_TIME_TEXT - 1] = 0;
 }
 
 static bool digits(struct sk_span *text, size_t n, int64_t *value) {
-    if (text->n < n || sk_span_to_int(sk_span_first(*text, n), value) || text->p[0] == '-') return false;
+    if (text->n < n || sk_span_to_int(sk_span_first(*text, n), value) || text->p[0] == '-')
+        return false;
     *text = sk_span_skip(*text, n);
     return true;
 }
@@ -45,11 +47,13 @@ static bool literal(struct sk_span *text, const char *any_of) {
 
 enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us) {
     int64_t y, mo, d, h = 0, mi = 0, s = 0, fraction = 0, zone = 0;
-    if (!digits(&text, 4, &y) || !literal(&text, "-") || !digits(&text, 2, &mo) || !literal(&text, "-") ||
-        !digits(&text, 2, &d) || mo < 1 || mo > 12 || d < 1 || d > 31)
+    if (!digits(&text, 4, &y) || !literal(&text, "-") || !digits(&text, 2, &mo) ||
+        !literal(&text, "-") || !digits(&text, 2, &d) || mo < 1 || mo > 12 || d < 1 || d > 31)
         return SK_MALFORMED;
     if (literal(&text, "Tt ")) {
-        if (!digits(&text, 2, &h) || !literal(&text, ":") || !digits(&text, 2, &mi) || h > 24 || mi > 59) return SK_MALFORMED;
+        if (!digits(&text, 2, &h) || !literal(&text, ":") || !digits(&text, 2, &mi) || h > 24 ||
+            mi > 59)
+            return SK_MALFORMED;
         if (literal(&text, ":")) {
             if (!digits(&text, 2, &s) || s > 60) return SK_MALFORMED;
             if (literal(&text, ".")) {
@@ -71,7 +75,8 @@ enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us) {
         zone = sign * (zh * 3600 + zm * 60);
     }
     if (text.n) return SK_MALFORMED;
-    *wall_us = (days_from_civil(y, mo, d) * DAY_S + h * 3600 + mi * 60 + s - zone) * SECOND + fraction;
+    *wall_us =
+        (days_from_civil(y, mo, d) * DAY_S + h * 3600 + mi * 60 + s - zone) * SECOND + fraction;
     return SK_OK;
 }
 
@@ -79,7 +84,8 @@ enum sk_status sk_duration_parse(struct sk_span text, int64_t *us) {
     static const struct {
         const char *unit;
         int64_t us;
-    } units[] = {{"ms", 1000}, {"us", 1}, {"d", 86400000000}, {"h", 3600000000}, {"m", 60000000}, {"s", 1000000}};
+    } units[] = {{"ms", 1000},      {"us", 1},       {"d", 86400000000},
+                 {"h", 3600000000}, {"m", 60000000}, {"s", 1000000}};
     bool iso = literal(&text, "P"), after_t = false, any = false;
     *us = 0;
     while (text.n) {
@@ -93,12 +99,14 @@ enum sk_status sk_duration_parse(struct sk_span text, int64_t *us) {
         if (!digits(&text, n, &count)) return SK_MALFORMED;
         for (size_t i = 0; i < sizeof units / sizeof *units && !scale; i++) {
             struct sk_span unit = sk_span_z(units[i].unit);
-            if (sk_span_starts_nocase(text, unit) && !(iso && (unit.n == 2 || (unit.p[0] == 'd') == after_t))) {
+            if (sk_span_starts_nocase(text, unit) &&
+                !(iso && (unit.n == 2 || (unit.p[0] == 'd') == after_t))) {
                 scale = units[i].us;
                 text = sk_span_skip(text, unit.n);
             }
         }
-        if (!scale || __builtin_mul_overflow(count, scale, &count) || __builtin_add_overflow(*us, count, us))
+        if (!scale || __builtin_mul_overflow(count, scale, &count) ||
+            __builtin_add_overflow(*us, count, us))
             return SK_MALFORMED;
         any = true;
     }

@@ -29,10 +29,11 @@ static const struct {
     const char *name;
     int (*run)(struct cli *cli);
     bool connects;
-} commands[] = {{"login", cli_login, false},        {"device", cli_device, true}, {"module", cli_module, true},
-                {"twin", cli_twin, true},           {"method", cli_method, true}, {"telemetry", cli_telemetry, true},
-                {"events", cli_events, true},       {"query", cli_query, true},   {"edge", cli_edge, true},
-                {"completion", cli_completion, false}};
+} commands[] = {{"login", cli_login, false},  {"device", cli_device, true},
+                {"module", cli_module, true}, {"twin", cli_twin, true},
+                {"method", cli_method, true}, {"telemetry", cli_telemetry, true},
+                {"events", cli_events, true}, {"query", cli_query, true},
+                {"edge", cli_edge, true},     {"completion", cli_completion, false}};
 
 static const char *const flags[] = {"edge", "properties", "help", NULL};
 
@@ -58,31 +59,34 @@ int cli_usage(const char *format, ...) {
 
 const char *cli_option(const struct cli *cli, const char *name) {
     for (size_t i = 0; i < cli->option_count; i++)
-        if (strcmp(cli->options[i].name, name) == 0) return cli->options[i].value ? cli->options[i].value : "";
+        if (strcmp(cli->options[i].name, name) == 0)
+            return cli->options[i].value ? cli->options[i].value : "";
     return NULL;
 }
 
 int cli_completion(struct cli *cli) {
     const char *shell = cli->word_count == 1 ? cli->words[0] : "";
     bool zsh = strcmp(shell, "zsh") == 0;
-    if (!zsh && strcmp(shell, "bash") != 0) return cli_usage("completion bash|zsh, such as: source <(skerry completion bash)");
+    if (!zsh && strcmp(shell, "bash") != 0)
+        return cli_usage("completion bash|zsh, such as: source <(skerry completion bash)");
     if (zsh) puts("autoload -U +X bashcompinit && bashcompinit");
-    puts("_skerry() {\n"
-         "  local words='login device module twin method telemetry events query edge completion'\n"
-         "  case ${COMP_WORDS[1]} in\n"
-         "    device) words='list add show update remove connection-string sas' ;;\n"
-         "    module) words='list add show remove connection-string' ;;\n"
-         "    twin) words='show update replace' ;;\n"
-         "    method) words='call' ;;\n"
-         "    telemetry) words='send' ;;\n"
-         "    events) words='watch' ;;\n"
-         "    edge) words='set-modules' ;;\n"
-         "    completion) words='bash zsh' ;;\n"
-         "  esac\n"
-         "  [ $COMP_CWORD -gt 2 ] && words=$(skerry device list --output tsv 2>/dev/null | cut -f1)\n"
-         "  COMPREPLY=($(compgen -W \"$words --output --login --profile --ca\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
-         "}\n"
-         "complete -F _skerry skerry");
+    puts(
+        "_skerry() {\n"
+        "  local words='login device module twin method telemetry events query edge completion'\n"
+        "  case ${COMP_WORDS[1]} in\n"
+        "    device) words='list add show update remove connection-string sas' ;;\n"
+        "    module) words='list add show remove connection-string' ;;\n"
+        "    twin) words='show update replace' ;;\n"
+        "    method) words='call' ;;\n"
+        "    telemetry) words='send' ;;\n"
+        "    events) words='watch' ;;\n"
+        "    edge) words='set-modules' ;;\n"
+        "    completion) words='bash zsh' ;;\n"
+        "  esac\n"
+        "  [ $COMP_CWORD -gt 2 ] && words=$(skerry device list --output tsv 2>/dev/null | cut -f1)\n"
+        "  COMPREPLY=($(compgen -W \"$words --output --login --profile --ca\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
+        "}\n"
+        "complete -F _skerry skerry");
     return CLI_FINE;
 }
 
@@ -96,7 +100,8 @@ static bool is_flag(const char *name) {
 static bool read_arguments(struct cli *cli, int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) != 0) {
-            if (cli->word_count == sizeof cli->words / sizeof *cli->words) return !cli_usage("… has too many words");
+            if (cli->word_count == sizeof cli->words / sizeof *cli->words)
+                return !cli_usage("… has too many words");
             cli->words[cli->word_count++] = argv[i];
             continue;
         }
@@ -107,7 +112,8 @@ static bool read_arguments(struct cli *cli, int argc, char **argv) {
             if (i + 1 == argc) return !cli_usage("--%s needs a value", name);
             value = argv[++i];
         }
-        if (cli->option_count == sizeof cli->options / sizeof *cli->options) return !cli_usage("… has too many options");
+        if (cli->option_count == sizeof cli->options / sizeof *cli->options)
+            return !cli_usage("… has too many options");
         cli->options[cli->option_count++] = (struct cli_option){name, value};
     }
     return true;

@@ -37,10 +37,12 @@ static void print_rows(const json_t *rows, const char *const *columns, bool tabl
         widths[c] = width(columns[c]);
         json_array_foreach((json_t *)rows, i, row) {
             SK_CLEANUP_FREE char *text = text_of(at(row, columns[c]));
-            if (width(text) > widths[c]) widths[c] = width(text) > WIDTH_MAX ? WIDTH_MAX : width(text);
+            if (width(text) > widths[c])
+                widths[c] = width(text) > WIDTH_MAX ? WIDTH_MAX : width(text);
         }
     }
-    for (size_t c = 0; table && c < n; c++) printf("%s%-*s", c ? "  " : "", c + 1 == n ? 0 : widths[c], columns[c]);
+    for (size_t c = 0; table && c < n; c++)
+        printf("%s%-*s", c ? "  " : "", c + 1 == n ? 0 : widths[c], columns[c]);
     if (table) putchar('\n');
     json_array_foreach((json_t *)rows, i, row) {
         for (size_t c = 0; c < n; c++) {
@@ -81,7 +83,8 @@ void cli_print(const struct cli *cli, const json_t *value, const char *const *co
             putchar('\n');
         }
     } else if (cli->output == CLI_JSON || cli->output == CLI_JSONL) {
-        json_dumpf(value, stdout, (cli->output == CLI_JSON ? JSON_INDENT(2) : JSON_COMPACT) | JSON_ENCODE_ANY);
+        json_dumpf(value, stdout,
+                   (cli->output == CLI_JSON ? JSON_INDENT(2) : JSON_COMPACT) | JSON_ENCODE_ANY);
         putchar('\n');
     } else if (json_is_array(value) && columns) {
         print_rows(value, columns, cli->output == CLI_TABLE);

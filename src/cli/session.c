@@ -18,7 +18,9 @@ static const char *profile_path(struct cli *cli) {
 static bool split_port(struct cli *cli) {
     size_t colon = sk_span_find(cli->host, ':');
     int64_t port = 443;
-    if (colon < cli->host.n && (sk_span_to_int(sk_span_skip(cli->host, colon + 1), &port) || port < 1 || port > 65535)) return false;
+    if (colon < cli->host.n &&
+        (sk_span_to_int(sk_span_skip(cli->host, colon + 1), &port) || port < 1 || port > 65535))
+        return false;
     cli->host = sk_span_first(cli->host, colon);
     cli->port = (uint16_t)port;
     return true;
@@ -27,10 +29,12 @@ static bool split_port(struct cli *cli) {
 static int use_login(struct cli *cli, const char *text) {
     struct sk_connection_string parts;
     char error[SK_MODEL_ERROR_MAX];
-    if (sk_connection_string_parse(sk_arena_copy(&cli->arena, sk_span_trim(sk_span_z(text))), &parts, error))
+    if (sk_connection_string_parse(sk_arena_copy(&cli->arena, sk_span_trim(sk_span_z(text))),
+                                   &parts, error))
         return cli_fail("the connection string is not usable: %s", error);
     if (parts.shared_access_key_name.n == 0 || parts.shared_access_key.n == 0)
-        return cli_fail("this is a device's connection string; log in with a policy's, such as iothubowner");
+        return cli_fail(
+            "this is a device's connection string; log in with a policy's, such as iothubowner");
     cli->host = parts.host_name;
     cli->policy = parts.shared_access_key_name;
     cli->key = parts.shared_access_key;
@@ -42,11 +46,13 @@ static int load_profile(struct cli *cli) {
     struct sk_buffer text = {.limit = 16384};
     const char *path = profile_path(cli);
     if (sk_file_load(cli->io, path, &text))
-        return cli_fail("not logged in; run: skerry login 'HostName=…;SharedAccessKeyName=…;SharedAccessKey=…' [--ca FILE]");
+        return cli_fail(
+            "not logged in; run: skerry login 'HostName=…;SharedAccessKeyName=…;SharedAccessKey=…' [--ca FILE]");
     struct sk_span rest = sk_buffer_span(&text), line;
     sk_span_split(&rest, '\n', &line);
     int code = use_login(cli, sk_arena_copy(&cli->arena, line).p);
-    if (sk_span_split(&rest, '\n', &line) && line.n && cli->ca_file == NULL) cli->ca_file = sk_arena_copy(&cli->arena, line).p;
+    if (sk_span_split(&rest, '\n', &line) && line.n && cli->ca_file == NULL)
+        cli->ca_file = sk_arena_copy(&cli->arena, line).p;
     sk_buffer_free(&text);
     return code;
 }
@@ -58,13 +64,18 @@ int cli_connect(struct cli *cli) {
     if (code) return code;
     if (cli->ca_file == NULL) cli->ca_file = getenv("SKERRY_CA_FILE");
     struct sk_buffer trust = {.limit = 1024 * 1024};
-    if (cli->ca_file && sk_file_load(cli->io, cli->ca_file, &trust)) return cli_fail("%s cannot be read", cli->ca_file);
-    if (sk_tls_new(cli->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, &cli->tls, reason)) code = cli_fail("%s", reason);
+    if (cli->ca_file && sk_file_load(cli->io, cli->ca_file, &trust))
+        return cli_fail("%s cannot be read", cli->ca_file);
+    if (sk_tls_new(cli->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)},
+                   &cli->tls, reason))
+        code = cli_fail("%s", reason);
     sk_buffer_free(&trust);
-    if (!code && sk_http_client_new(cli->io,
-                                    &(struct sk_http_client_options){
-                                        .to = {.host = sk_arena_copy(&cli->arena, cli->host).p, .port = cli->port}, .tls = cli->tls},
-                                    &cli->http))
+    if (!code && sk_http_client_new(
+                     cli->io,
+                     &(struct sk_http_client_options){
+                         .to = {.host = sk_arena_copy(&cli->arena, cli->host).p, .port = cli->port},
+                         .tls = cli->tls},
+                     &cli->http))
         code = cli_fail("the host name is not usable");
     return code;
 }
@@ -82,7 +93,8 @@ int cli_login(struct cli *cli) {
     SK_CLEANUP_FREE char *ca = cli->ca_file ? realpath(cli->ca_file, NULL) : NULL;
     sk_buffer_print(&text, "%s\n%s\n", cli->login, ca ? ca : "");
     const char *slash = strrchr(path, '/');
-    sk_folder_make(cli->io, sk_arena_copy(&cli->arena, sk_span(path, (size_t)(slash - path))).p, 0700);
+    sk_folder_make(cli->io, sk_arena_copy(&cli->arena, sk_span(path, (size_t)(slash - path))).p,
+                   0700);
     enum sk_status status = sk_file_save(cli->io, path, sk_buffer_span(&text), 0600);
     sk_buffer_free(&text);
     if (status) return cli_fail("cannot write %s (%s)", path, sk_status_text(status));
@@ -123,9 +135,11 @@ const char *cli_target(struct cli *cli, const char *root, const char *target) {
     struct sk_span text = sk_span_z(target);
     size_t slash = sk_span_find(text, '/');
     const char *device = sk_arena_copy(&cli->arena, sk_span_first(text, slash)).p;
-    if (slash == text.n) return cli_path(cli, sk_arena_print(&cli->arena, "/%s/%%s", root).p, device, NULL);
+    if (slash == text.n)
+        return cli_path(cli, sk_arena_print(&cli->arena, "/%s/%%s", root).p, device, NULL);
     const char *module = sk_arena_copy(&cli->arena, sk_span_skip(text, slash + 1)).p;
-    return cli_path(cli, sk_arena_print(&cli->arena, "/%s/%%s/modules/%%s", root).p, device, module);
+    return cli_path(cli, sk_arena_print(&cli->arena, "/%s/%%s/modules/%%s", root).p, device,
+                    module);
 }
 
 /* ---- calls ---- */
@@ -149,9 +163,11 @@ static int refused(unsigned status, const json_t *body) {
     const char *message = json_string_value(json_object_get(body, "Message"));
     if (message && strncmp(message, "ErrorCode:", 10) == 0) {
         const char *text = strchr(message, ';');
-        return cli_fail("%s (%.*s)", text ? text + 1 : message, text ? (int)(text - message - 10) : 0, message + 10);
+        return cli_fail("%s (%.*s)", text ? text + 1 : message,
+                        text ? (int)(text - message - 10) : 0, message + 10);
     }
-    json_t *inner = message ? json_loads(message, 0, NULL) : NULL; /* methods answer with JSON inside */
+    json_t *inner =
+        message ? json_loads(message, 0, NULL) : NULL; /* methods answer with JSON inside */
     const char *text = json_string_value(json_object_get(inner, "message"));
     int code = cli_fail("%s (HTTP %u)", text ? text : message ? message : "refused", status);
     json_decref(inner);
@@ -163,10 +179,12 @@ static void on_done(void *arg, enum sk_status status, const struct sk_http_parse
     struct cli *cli = call->cli;
     call->status = status;
     if (response) {
-        struct sk_span body = sk_buffer_span(&response->body), continuation = sk_http_header(response, "x-ms-continuation");
+        struct sk_span body = sk_buffer_span(&response->body),
+                       continuation = sk_http_header(response, "x-ms-continuation");
         call->answer->status = response->status;
         call->answer->body = body.n ? json_loadb(body.p, body.n, JSON_DECODE_ANY, NULL) : NULL;
-        call->answer->continuation = continuation.n ? sk_arena_copy(&cli->arena, continuation).p : NULL;
+        call->answer->continuation =
+            continuation.n ? sk_arena_copy(&cli->arena, continuation).p : NULL;
     }
     sk_io_stop(cli->io);
 }
@@ -177,7 +195,8 @@ static void on_part(void *arg, const struct sk_http_parser *response, struct sk_
     sk_buffer_append(&call->rest, part);
     struct sk_span rest = sk_buffer_span(&call->rest), line;
     while (sk_span_find(rest, '\n') < rest.n && sk_span_split(&rest, '\n', &line)) {
-        if (sk_span_starts(line, SK_SPAN("data:")) && !call->enough && !call->line(call->arg, sk_span_trim(sk_span_skip(line, 5)))) {
+        if (sk_span_starts(line, SK_SPAN("data:")) && !call->enough &&
+            !call->line(call->arg, sk_span_trim(sk_span_skip(line, 5)))) {
             call->enough = true;
             sk_io_stop(call->cli->io);
         }
@@ -188,12 +207,14 @@ static void on_part(void *arg, const struct sk_http_parser *response, struct sk_
 
 static int explain(const struct cli *cli, enum sk_status status) {
     if (status == SK_UNAUTHORIZED)
-        return cli_fail("the certificate of %.*s is not trusted; give the hub's ca.pem with --ca", SK_ARG(cli->host));
-    return cli_fail("%.*s:%u did not answer (%s); is the hub running?", SK_ARG(cli->host), cli->port, sk_status_text(status));
+        return cli_fail("the certificate of %.*s is not trusted; give the hub's ca.pem with --ca",
+                        SK_ARG(cli->host));
+    return cli_fail("%.*s:%u did not answer (%s); is the hub running?", SK_ARG(cli->host),
+                    cli->port, sk_status_text(status));
 }
 
-static int run_call(struct call *call, enum sk_http_method method, const char *path, const json_t *body, const char *if_match,
-                    const char *continuation) {
+static int run_call(struct call *call, enum sk_http_method method, const char *path,
+                    const json_t *body, const char *if_match, const char *continuation) {
     struct cli *cli = call->cli;
     struct sk_buffer token = {0}, target = {0};
     struct sk_http_pair headers[4];
@@ -202,20 +223,24 @@ static int run_call(struct call *call, enum sk_http_method method, const char *p
     sk_buffer_print(&target, "%s%sapi-version=2021-04-12", path, strchr(path, '?') ? "&" : "?");
     SK_CLEANUP_FREE char *text = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     headers[n++] = (struct sk_http_pair){"Authorization", sk_buffer_span(&token)};
-    if (body) headers[n++] = (struct sk_http_pair){"Content-Type", SK_SPAN("application/json; charset=utf-8")};
+    if (body)
+        headers[n++] =
+            (struct sk_http_pair){"Content-Type", SK_SPAN("application/json; charset=utf-8")};
     if (if_match) headers[n++] = (struct sk_http_pair){"If-Match", sk_span_z(if_match)};
-    if (continuation) headers[n++] = (struct sk_http_pair){"x-ms-continuation", sk_span_z(continuation)};
+    if (continuation)
+        headers[n++] = (struct sk_http_pair){"x-ms-continuation", sk_span_z(continuation)};
     *call->answer = (struct cli_answer){0};
-    struct sk_http_call *sent = sk_http_client_send(cli->http, &(struct sk_http_ask){.method = method,
-                                                         .target = sk_buffer_span(&target),
-                                                         .headers = headers,
-                                                         .header_count = n,
-                                                         .body = sk_span_z(text),
-                                                         .timeout_ms = 310000, /* a direct method may take 300 s */
-                                                         .answer_max = 64 * 1024 * 1024,
-                                                         .on_body = call->line ? on_part : NULL,
-                                                         .done = on_done,
-                                                         .arg = call});
+    struct sk_http_call *sent = sk_http_client_send(
+        cli->http, &(struct sk_http_ask){.method = method,
+                                         .target = sk_buffer_span(&target),
+                                         .headers = headers,
+                                         .header_count = n,
+                                         .body = sk_span_z(text),
+                                         .timeout_ms = 310000, /* a direct method may take 300 s */
+                                         .answer_max = 64 * 1024 * 1024,
+                                         .on_body = call->line ? on_part : NULL,
+                                         .done = on_done,
+                                         .arg = call});
     sk_buffer_free(&token);
     sk_buffer_free(&target);
     sk_io_run(cli->io);
@@ -231,13 +256,14 @@ static int run_call(struct call *call, enum sk_http_method method, const char *p
     return code;
 }
 
-int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body, const char *if_match,
-             const char *continuation, struct cli_answer *answer) {
+int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+             const char *if_match, const char *continuation, struct cli_answer *answer) {
     struct call call = {.cli = cli, .answer = answer};
     return run_call(&call, method, path, body, if_match, continuation);
 }
 
-int cli_stream(struct cli *cli, const char *path, bool (*line)(void *arg, struct sk_span data), void *arg) {
+int cli_stream(struct cli *cli, const char *path, bool (*line)(void *arg, struct sk_span data),
+               void *arg) {
     struct cli_answer answer;
     struct call call = {.cli = cli, .answer = &answer, .line = line, .arg = arg};
     int code = run_call(&call, SK_HTTP_GET, path, NULL, NULL, NULL);

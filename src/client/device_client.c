@@ -3,12 +3,13 @@
 #include "wire/sas.h"
 
 enum {
-    STEP_S = 30,      /* for a token; for TCP, TLS and CONNACK together */
+    STEP_S = 30, /* for a token; for TCP, TLS and CONNACK together */
     PONG_S = 30,
-    ACK_S = 120,      /* a PUBACK later than this will not come */
-    STABLE_S = 30,    /* a connection that lasted so long forgives earlier failures */
+    ACK_S = 120,   /* a PUBACK later than this will not come */
+    STABLE_S = 30, /* a connection that lasted so long forgives earlier failures */
     RENEW_RETRY_S = 60,
-    PACKET_MAX = SK_MESSAGE_MAX + 2 * SK_MQTT_TEXT_MAX, /* remaining length of a packet from the server */
+    PACKET_MAX =
+        SK_MESSAGE_MAX + 2 * SK_MQTT_TEXT_MAX, /* remaining length of a packet from the server */
     KEPT_IN = 4096,
     IN_FLIGHT_MAX = 1000,
 };
@@ -51,7 +52,8 @@ static struct sk_span for_topic(struct sk_device_client *client, struct sk_span 
     return id;
 }
 
-struct sk_device_client *sk_device_client_new(struct sk_io *io, const struct sk_device_client_options *options) {
+struct sk_device_client *sk_device_client_new(struct sk_io *io,
+                                              const struct sk_device_client_options *options) {
     struct sk_device_client *client = SK_NEW(struct sk_device_client);
     client->io = io;
     struct sk_device_client_options *own = &client->options;
@@ -62,7 +64,8 @@ struct sk_device_client *sk_device_client_new(struct sk_io *io, const struct sk_
     own->device_id = copy(client, options->device_id);
     own->module_id = copy(client, options->module_id);
     own->auth_chain = copy(client, options->auth_chain);
-    own->product = copy(client, options->product.n ? options->product : SK_SPAN("skerry/" SK_VERSION));
+    own->product =
+        copy(client, options->product.n ? options->product : SK_SPAN("skerry/" SK_VERSION));
     own->model_id = copy(client, options->model_id);
     own->key = copy(client, options->key);
     own->policy = copy(client, options->policy);
@@ -126,7 +129,8 @@ bool sk_device_client_is_connected(const struct sk_device_client *client) {
 
 /* Doubles from retry_min_ms to retry_max_ms; the last half is drawn, so that many clients do not come back at once. */
 static uint64_t retry_delay(struct sk_device_client *client) {
-    uint64_t delay = client->options.retry_min_ms * SK_MS, most = client->options.retry_max_ms * SK_MS;
+    uint64_t delay = client->options.retry_min_ms * SK_MS,
+             most = client->options.retry_max_ms * SK_MS;
     for (unsigned i = 1; i < client->failures && delay < most; i++) delay *= 2;
     if (delay > most) delay = most;
     uint64_t random;
@@ -135,10 +139,12 @@ static uint64_t retry_delay(struct sk_device_client *client) {
 }
 
 void client_lost(struct sk_device_client *client, enum sk_status reason, uint8_t connack) {
-    bool lasted = client->state == CLIENT_CONNECTED && sk_io_now(client->io) - client->connected_ns >= STABLE_S * SK_S;
+    bool lasted = client->state == CLIENT_CONNECTED &&
+                  sk_io_now(client->io) - client->connected_ns >= STABLE_S * SK_S;
     end_connection(client, false);
     client->failures = lasted ? 1 : client->failures + 1;
-    struct sk_client_down down = {.reason = reason, .connack = connack, .retry_ns = retry_delay(client)};
+    struct sk_client_down down = {
+        .reason = reason, .connack = connack, .retry_ns = retry_delay(client)};
     sk_timer_start(client->io, &client->timer, down.retry_ns, on_attempt);
     if (client->options.events && client->options.events->disconnected)
         client->options.events->disconnected(client->options.arg, &down);
@@ -155,7 +161,8 @@ static void dial(struct sk_device_client *client) {
     struct sk_endpoint to = {.host = client->options.host, .port = client->options.port};
     client->state = CLIENT_CONNECTING;
     client->connection++;
-    client->stream = sk_connect(client->io, &to, client->options.tls, client->options.server_name, &stream_events, client);
+    client->stream = sk_connect(client->io, &to, client->options.tls, client->options.server_name,
+                                &stream_events, client);
     sk_timer_start(client->io, &client->timer, STEP_S * SK_S, on_step_limit);
 }
 
@@ -175,7 +182,8 @@ static enum sk_status make_token(struct sk_device_client *client) {
     }
     client->token.n = 0;
     client->token_expiry_s = wall_s(client) + o->token_life_s;
-    enum sk_status status = sk_sas_create(&client->token, sk_buffer_span(&resource), o->key, o->policy, client->token_expiry_s);
+    enum sk_status status = sk_sas_create(&client->token, sk_buffer_span(&resource), o->key,
+                                          o->policy, client->token_expiry_s);
     sk_buffer_free(&resource);
     return status;
 }
@@ -220,7 +228,8 @@ static void reconnect(struct sk_device_client *client) {
 static void on_renew(struct sk_timer *timer) {
     struct sk_device_client *client = SK_CONTAINER(timer, struct sk_device_client, renew);
     client_enter(client);
-    sk_timer_start(client->io, &client->renew, RENEW_RETRY_S * SK_S, on_renew); /* should this one come to nothing */
+    sk_timer_start(client->io, &client->renew, RENEW_RETRY_S * SK_S,
+                   on_renew); /* should this one come to nothing */
     if (client->options.get_token)
         ask_for_token(client);
     else if (make_token(client) == SK_OK)
@@ -228,7 +237,8 @@ static void on_renew(struct sk_timer *timer) {
     client_leave(client);
 }
 
-void sk_device_client_token(struct sk_device_client *client, enum sk_status status, struct sk_span token, int64_t expiry_s) {
+void sk_device_client_token(struct sk_device_client *client, enum sk_status status,
+                            struct sk_span token, int64_t expiry_s) {
     if (client->dead || !client->asking) return;
     client->asking = false;
     client_enter(client);
@@ -305,8 +315,11 @@ static void on_open(struct sk_stream *stream, void *arg) {
     put_query(&user, "DeviceClientType", o->product);
     put_query(&user, "model-id", o->model_id);
     put_query(&user, "auth-chain", o->auth_chain);
-    struct sk_mqtt_connect connect = {.keep_alive_s = o->keep_alive_s, .client_id = sk_buffer_span(&id), .has_user = true,
-                                      .user = sk_buffer_span(&user), .has_password = client->token.n > 0,
+    struct sk_mqtt_connect connect = {.keep_alive_s = o->keep_alive_s,
+                                      .client_id = sk_buffer_span(&id),
+                                      .has_user = true,
+                                      .user = sk_buffer_span(&user),
+                                      .has_password = client->token.n > 0,
                                       .password = sk_buffer_span(&client->token)};
     enum sk_status status = sk_mqtt_put_connect(sk_stream_output(stream), &connect);
     sk_stream_flush(stream);
@@ -318,7 +331,8 @@ static void on_open(struct sk_stream *stream, void *arg) {
     client_leave(client);
 }
 
-static enum sk_status take_connack(struct sk_device_client *client, const struct sk_mqtt_packet *packet) {
+static enum sk_status take_connack(struct sk_device_client *client,
+                                   const struct sk_mqtt_packet *packet) {
     if (client->state != CLIENT_CONNECTING) return SK_MALFORMED;
     if (packet->u.connack.code != SK_MQTT_ACCEPTED) {
         client_lost(client, SK_REFUSED, packet->u.connack.code);
@@ -334,7 +348,8 @@ static enum sk_status take_connack(struct sk_device_client *client, const struct
     return SK_OK;
 }
 
-static enum sk_status take_packet(struct sk_device_client *client, const struct sk_mqtt_packet *packet) {
+static enum sk_status take_packet(struct sk_device_client *client,
+                                  const struct sk_mqtt_packet *packet) {
     if (packet->type == SK_MQTT_CONNACK) return take_connack(client, packet);
     if (client->state != CLIENT_CONNECTED) return SK_MALFORMED;
     if (packet->type != SK_MQTT_PINGRESP) return traffic_packet(client, packet);
@@ -343,12 +358,14 @@ static enum sk_status take_packet(struct sk_device_client *client, const struct 
 }
 
 /* Handles the whole packets at the start of `bytes` and returns how many bytes they took. */
-static size_t take_packets(struct sk_device_client *client, struct sk_stream *stream, struct sk_span bytes) {
+static size_t take_packets(struct sk_device_client *client, struct sk_stream *stream,
+                           struct sk_span bytes) {
     size_t taken = 0;
     while (client->stream == stream) { /* a callback may have ended this connection */
         struct sk_mqtt_packet packet;
         size_t used;
-        enum sk_status status = sk_mqtt_decode(sk_span_skip(bytes, taken), PACKET_MAX, &packet, &used);
+        enum sk_status status =
+            sk_mqtt_decode(sk_span_skip(bytes, taken), PACKET_MAX, &packet, &used);
         if (status == SK_AGAIN) break;
         if (status == SK_OK) status = take_packet(client, &packet);
         if (status) {
@@ -407,4 +424,5 @@ static void on_data_ignored(struct sk_stream *stream, void *arg, struct sk_span 
 
 static const struct sk_stream_events stream_events = {
     .on_open = on_open, .on_data = on_data, .on_drain = on_drain, .on_close = on_close};
-static const struct sk_stream_events no_events = {.on_data = on_data_ignored, .on_close = on_close_ignored};
+static const struct sk_stream_events no_events = {.on_data = on_data_ignored,
+                                                  .on_close = on_close_ignored};

@@ -22,10 +22,11 @@ struct sk_delivery {
 
 /* Why the client is not connected. */
 struct sk_client_down {
-    enum sk_status reason; /* SK_REFUSED with a code: CONNACK; SK_UNAUTHORIZED: the server's certificate, or no token; SK_TIMEOUT: the
+    enum sk_status
+        reason; /* SK_REFUSED with a code: CONNACK; SK_UNAUTHORIZED: the server's certificate, or no token; SK_TIMEOUT: the
                             * server did not answer; SK_CLOSED: it hung up; SK_IO, SK_MALFORMED */
-    uint8_t connack;       /* return code of the refusal, else 0 */
-    uint64_t retry_ns;     /* until the next attempt */
+    uint8_t connack;   /* return code of the refusal, else 0 */
+    uint64_t retry_ns; /* until the next attempt */
 };
 
 /* Each may be NULL. */
@@ -46,53 +47,61 @@ struct sk_device_events {
 
 /* Texts are copied. */
 struct sk_device_client_options {
-    const char *host;           /* to dial: the hub, or a gateway */
-    uint16_t port;              /* 0: 8883 */
-    struct sk_tls *tls;         /* NULL: plain (tests); must outlive the client */
-    const char *server_name;    /* TLS name to check; NULL: host */
-    struct sk_span hub_host;    /* the hub's host name: user name and tokens carry it */
+    const char *host;                    /* to dial: the hub, or a gateway */
+    uint16_t port;                       /* 0: 8883 */
+    struct sk_tls *tls;                  /* NULL: plain (tests); must outlive the client */
+    const char *server_name;             /* TLS name to check; NULL: host */
+    struct sk_span hub_host;             /* the hub's host name: user name and tokens carry it */
     struct sk_span device_id, module_id; /* no module: empty */
-    struct sk_span auth_chain;  /* "leaf;edge", when somebody else's credentials are used for this identity; empty: none */
-    struct sk_span product;     /* DeviceClientType; empty: "skerry/<version>" */
-    struct sk_span model_id;    /* empty: none */
+    struct sk_span
+        auth_chain; /* "leaf;edge", when somebody else's credentials are used for this identity; empty: none */
+    struct sk_span product;  /* DeviceClientType; empty: "skerry/<version>" */
+    struct sk_span model_id; /* empty: none */
     /* Credentials: a key; or who gets tokens; or neither, with a client certificate in `tls`. */
-    struct sk_span key;         /* base64: tokens are made here */
-    struct sk_span policy;      /* the key is this hub policy's */
+    struct sk_span key;    /* base64: tokens are made here */
+    struct sk_span policy; /* the key is this hub policy's */
     /* Asked before each connect: get a token that will live for about token_life_s, then call sk_device_client_token, once, now or
      * later. */
     void (*get_token)(void *arg, struct sk_device_client *client, uint32_t token_life_s);
-    uint32_t token_life_s;      /* 0: 3600. Renewed when three quarters of it have passed */
-    uint16_t keep_alive_s;      /* 0: 60 */
-    unsigned in_flight_max;     /* QoS 1 messages sent and not yet acknowledged; 0: 64, at most 1000 */
-    size_t queue_max;           /* bytes of messages held, waiting or in flight; 0: 16 MB */
+    uint32_t token_life_s;  /* 0: 3600. Renewed when three quarters of it have passed */
+    uint16_t keep_alive_s;  /* 0: 60 */
+    unsigned in_flight_max; /* QoS 1 messages sent and not yet acknowledged; 0: 64, at most 1000 */
+    size_t queue_max;       /* bytes of messages held, waiting or in flight; 0: 16 MB */
     uint32_t retry_min_ms, retry_max_ms; /* 0: 1 s, 60 s */
-    unsigned subscriptions;     /* SK_SUB_…: see sk_device_client_subscribe */
+    unsigned subscriptions;              /* SK_SUB_…: see sk_device_client_subscribe */
     const struct sk_device_events *events;
     void *arg;
 };
 /* Starts connecting. */
-struct sk_device_client *sk_device_client_new(struct sk_io *io, const struct sk_device_client_options *options);
+struct sk_device_client *sk_device_client_new(struct sk_io *io,
+                                              const struct sk_device_client_options *options);
 /* Says goodbye to the server and ends everything that waits with SK_CLOSED, from inside this call. May be called from a callback. */
 void sk_device_client_free(struct sk_device_client *client);
 bool sk_device_client_is_connected(const struct sk_device_client *client);
 
 /* Answers get_token. `expiry_s`: seconds since 1970. With a status the attempt counts as failed and is made again later. */
-void sk_device_client_token(struct sk_device_client *client, enum sk_status status, struct sk_span token, int64_t expiry_s);
+void sk_device_client_token(struct sk_device_client *client, enum sk_status status,
+                            struct sk_span token, int64_t expiry_s);
 
 /* Sends telemetry (QoS 1); the message is copied. `done` comes once: SK_OK when the server has acknowledged it, SK_CLOSED.
  * returns SK_NO_SPACE (over queue_max) or SK_TOO_LARGE at once, and then `done` is not called. */
 typedef void sk_sent_fn(void *arg, enum sk_status status);
-enum sk_status sk_device_client_send(struct sk_device_client *client, const struct sk_message *message, sk_sent_fn *done, void *arg);
-size_t sk_device_client_waiting(const struct sk_device_client *client); /* messages not yet acknowledged */
+enum sk_status sk_device_client_send(struct sk_device_client *client,
+                                     const struct sk_message *message, sk_sent_fn *done, void *arg);
+size_t
+sk_device_client_waiting(const struct sk_device_client *client); /* messages not yet acknowledged */
 
 /* Twin operations; asked again after a reconnect. `done` comes once: SK_OK with the server's status (200, 204, 400 …), its body and the new
  * version (0: none); SK_TIMEOUT after 60 s; SK_CLOSED. */
-typedef void sk_twin_fn(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version);
+typedef void sk_twin_fn(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                        uint64_t version);
 void sk_device_client_get_twin(struct sk_device_client *client, sk_twin_fn *done, void *arg);
-void sk_device_client_report(struct sk_device_client *client, struct sk_span patch, sk_twin_fn *done, void *arg);
+void sk_device_client_report(struct sk_device_client *client, struct sk_span patch,
+                             sk_twin_fn *done, void *arg);
 
 /* Answers a direct method. Dropped when the connection is not there any more: the caller has been told by then. */
-void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid, int status, struct sk_span payload);
+void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid, int status,
+                             struct sk_span payload);
 /* Acknowledges a message; one of an earlier connection is ignored (the server sends it again). */
 void sk_device_client_ack(struct sk_device_client *client, struct sk_delivery delivery);
 

@@ -48,8 +48,8 @@ struct sk_device_client {
     unsigned failures;   /* attempts since the last connection that lasted */
     uint64_t connected_ns;
     bool session_present;
-    bool ready;          /* subscriptions are acknowledged: connected() was called */
-    bool asking;         /* get_token was called and not answered */
+    bool ready;  /* subscriptions are acknowledged: connected() was called */
+    bool asking; /* get_token was called and not answered */
     bool pong_due;
     struct sk_timer timer; /* next attempt; or the limit of the present step */
     struct sk_timer ping, renew;
@@ -67,7 +67,7 @@ struct sk_device_client {
     uint16_t last_id;
     struct sk_list twin_operations;
     uint32_t last_rid;
-    unsigned subscribed; /* bits asked for on this connection */
+    unsigned subscribed;   /* bits asked for on this connection */
     uint16_t subscribe_id; /* of the SUBSCRIBE whose SUBACK makes it ready; 0: none */
 
     unsigned busy; /* callbacks under way: free waits for their end */

@@ -3,7 +3,11 @@
 
 #include <stdio.h>
 
-enum { TWIN_S = 60, SUBSCRIPTIONS = SK_SUB_C2D | SK_SUB_INPUTS | SK_SUB_METHODS | SK_SUB_TWIN_RESPONSES | SK_SUB_DESIRED };
+enum {
+    TWIN_S = 60,
+    SUBSCRIPTIONS =
+        SK_SUB_C2D | SK_SUB_INPUTS | SK_SUB_METHODS | SK_SUB_TWIN_RESPONSES | SK_SUB_DESIRED
+};
 
 static const struct sk_device_events *events_of(const struct sk_device_client *client) {
     static const struct sk_device_events none;
@@ -36,14 +40,18 @@ static void finish(struct sk_device_client *client, struct outgoing *one, enum s
     free(one);
 }
 
-enum sk_status sk_device_client_send(struct sk_device_client *client, const struct sk_message *message, sk_sent_fn *done, void *arg) {
+enum sk_status sk_device_client_send(struct sk_device_client *client,
+                                     const struct sk_message *message, sk_sent_fn *done,
+                                     void *arg) {
     if (client->dead) return SK_CLOSED;
     if (sk_message_size(message) > SK_MESSAGE_MAX) return SK_TOO_LARGE;
     struct sk_buffer topic = {0}, packet = {0};
     sk_topic_put_telemetry(&topic, client->topic_device, client->topic_module, message);
-    struct sk_mqtt_publish publish = {.qos = 1, .id = 1, .topic = sk_buffer_span(&topic), .payload = message->body};
+    struct sk_mqtt_publish publish = {
+        .qos = 1, .id = 1, .topic = sk_buffer_span(&topic), .payload = message->body};
     enum sk_status status = sk_mqtt_put_publish(&packet, &publish);
-    if (status == SK_OK && client->outgoing_bytes + packet.n > client->options.queue_max) status = SK_NO_SPACE;
+    if (status == SK_OK && client->outgoing_bytes + packet.n > client->options.queue_max)
+        status = SK_NO_SPACE;
     sk_buffer_free(&topic);
     if (status) {
         sk_buffer_free(&packet);
@@ -82,7 +90,8 @@ static bool transmit(struct sk_device_client *client, struct outgoing *one) {
 
 void traffic_pump(struct sk_device_client *client) {
     if (client->state != CLIENT_CONNECTED) return;
-    while (!client->blocked && client->in_flight < client->options.in_flight_max && client->unsent != &client->outgoing) {
+    while (!client->blocked && client->in_flight < client->options.in_flight_max &&
+           client->unsent != &client->outgoing) {
         struct outgoing *one = SK_CONTAINER(client->unsent, struct outgoing, link);
         client->unsent = one->link.next;
         client->blocked = !transmit(client, one);
@@ -150,7 +159,8 @@ void sk_device_client_subscribe(struct sk_device_client *client, unsigned subscr
     if (client->dead) return;
     client->options.subscriptions = subscriptions;
     if (client->state != CLIENT_CONNECTED) return;
-    unsigned add = wanted(client) & ~client->subscribed, remove = client->subscribed & ~wanted(client);
+    unsigned add = wanted(client) & ~client->subscribed,
+             remove = client->subscribed & ~wanted(client);
     if (add) put_subscriptions(client, add, true);
     if (remove) put_subscriptions(client, remove, false);
     client->subscribed = wanted(client);
@@ -158,7 +168,8 @@ void sk_device_client_subscribe(struct sk_device_client *client, unsigned subscr
 
 /* --- twin operations --- */
 
-static void finish_twin(struct twin_operation *one, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void finish_twin(struct twin_operation *one, enum sk_status status, unsigned code,
+                        struct sk_span body, uint64_t version) {
     sk_list_remove(&one->link);
     sk_timer_stop(&one->timer);
     if (one->done) one->done(one->arg, status, code, body, version);
@@ -176,14 +187,17 @@ static void on_twin_limit(struct sk_timer *timer) {
 
 static void transmit_twin(struct sk_device_client *client, const struct twin_operation *one) {
     struct sk_buffer topic = {0};
-    sk_buffer_print(&topic, "$iothub/twin/%s/?$rid=%x", one->report ? "PATCH/properties/reported" : "GET", one->rid);
-    struct sk_mqtt_publish publish = {.topic = sk_buffer_span(&topic), .payload = sk_buffer_span(&one->body)};
+    sk_buffer_print(&topic, "$iothub/twin/%s/?$rid=%x",
+                    one->report ? "PATCH/properties/reported" : "GET", one->rid);
+    struct sk_mqtt_publish publish = {.topic = sk_buffer_span(&topic),
+                                      .payload = sk_buffer_span(&one->body)};
     sk_mqtt_put_publish(sk_stream_output(client->stream), &publish);
     sk_stream_flush(client->stream);
     sk_buffer_free(&topic);
 }
 
-static void begin_twin(struct sk_device_client *client, bool report, struct sk_span body, sk_twin_fn *done, void *arg) {
+static void begin_twin(struct sk_device_client *client, bool report, struct sk_span body,
+                       sk_twin_fn *done, void *arg) {
     struct twin_operation *one = SK_NEW(struct twin_operation);
     one->client = client;
     one->report = report;
@@ -192,46 +206,55 @@ static void begin_twin(struct sk_device_client *client, bool report, struct sk_s
     one->done = done;
     one->arg = arg;
     sk_list_append(&client->twin_operations, &one->link);
-    if (client->dead) return; /* asked from a completion of sk_device_client_free, which ends this one too */
+    if (client->dead)
+        return; /* asked from a completion of sk_device_client_free, which ends this one too */
     sk_timer_start(client->io, &one->timer, TWIN_S * SK_S, on_twin_limit);
-    if (client->ready) transmit_twin(client, one); /* else when the subscription to the answers stands */
+    if (client->ready)
+        transmit_twin(client, one); /* else when the subscription to the answers stands */
 }
 
 void sk_device_client_get_twin(struct sk_device_client *client, sk_twin_fn *done, void *arg) {
     begin_twin(client, false, SK_NONE, done, arg);
 }
 
-void sk_device_client_report(struct sk_device_client *client, struct sk_span patch, sk_twin_fn *done, void *arg) {
+void sk_device_client_report(struct sk_device_client *client, struct sk_span patch,
+                             sk_twin_fn *done, void *arg) {
     begin_twin(client, true, patch, done, arg);
 }
 
-static void take_twin_response(struct sk_device_client *client, const struct sk_topic *topic, struct sk_span body) {
+static void take_twin_response(struct sk_device_client *client, const struct sk_topic *topic,
+                               struct sk_span body) {
     SK_LIST_EACH(&client->twin_operations, node, following) {
         struct twin_operation *one = SK_CONTAINER(node, struct twin_operation, link);
         char rid[16];
         snprintf(rid, sizeof rid, "%x", one->rid);
         if (!sk_span_is(topic->rid, rid)) continue;
-        finish_twin(one, SK_OK, topic->status < 0 ? 0 : (unsigned)topic->status, body, topic->version);
+        finish_twin(one, SK_OK, topic->status < 0 ? 0 : (unsigned)topic->status, body,
+                    topic->version);
         return;
     }
 }
 
-static enum sk_status take_suback(struct sk_device_client *client, uint16_t id, struct sk_span codes) {
+static enum sk_status take_suback(struct sk_device_client *client, uint16_t id,
+                                  struct sk_span codes) {
     for (size_t i = 0; i < codes.n; i++)
         if ((unsigned char)codes.p[i] == SK_MQTT_SUBACK_FAILURE)
-            SK_WARN("client", "%.*s: the hub refuses a subscription", SK_ARG(client->options.device_id));
+            SK_WARN("client", "%.*s: the hub refuses a subscription",
+                    SK_ARG(client->options.device_id));
     if (id != client->subscribe_id) return SK_OK;
     client->subscribe_id = 0;
     client->ready = true;
     SK_LIST_EACH(&client->twin_operations, node, following)
-        transmit_twin(client, SK_CONTAINER(node, struct twin_operation, link));
-    if (events_of(client)->connected) events_of(client)->connected(client->options.arg, client->session_present);
+    transmit_twin(client, SK_CONTAINER(node, struct twin_operation, link));
+    if (events_of(client)->connected)
+        events_of(client)->connected(client->options.arg, client->session_present);
     return SK_OK;
 }
 
 /* --- methods and messages --- */
 
-void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid, int status, struct sk_span payload) {
+void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid, int status,
+                             struct sk_span payload) {
     if (client->state != CLIENT_CONNECTED) return;
     struct sk_buffer topic = {0};
     sk_buffer_print(&topic, "$iothub/methods/res/%d/?$rid=%.*s", status, SK_ARG(rid));
@@ -242,16 +265,20 @@ void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid
 }
 
 void sk_device_client_ack(struct sk_device_client *client, struct sk_delivery delivery) {
-    if (client->state != CLIENT_CONNECTED || delivery.id == 0 || delivery.connection != client->connection) return;
+    if (client->state != CLIENT_CONNECTED || delivery.id == 0 ||
+        delivery.connection != client->connection)
+        return;
     sk_mqtt_put_ack(sk_stream_output(client->stream), SK_MQTT_PUBACK, delivery.id);
     sk_stream_flush(client->stream);
 }
 
-static void take_message(struct sk_device_client *client, const struct sk_topic *topic, const struct sk_mqtt_publish *publish) {
+static void take_message(struct sk_device_client *client, const struct sk_topic *topic,
+                         const struct sk_mqtt_publish *publish) {
     struct sk_delivery delivery = {.connection = client->connection, .id = publish->id};
     struct sk_message message = {.body = publish->payload};
     enum sk_status status = sk_bag_parse(topic->bag, &client->arena, &message);
-    if (topic->kind == SK_TOPIC_INPUT) message.system[SK_SYS_INPUT] = sk_percent_decoded(&client->arena, topic->name);
+    if (topic->kind == SK_TOPIC_INPUT)
+        message.system[SK_SYS_INPUT] = sk_percent_decoded(&client->arena, topic->name);
     if (status == SK_OK && events_of(client)->message)
         events_of(client)->message(client->options.arg, &message, delivery);
     else
@@ -269,17 +296,21 @@ static void take_publish(struct sk_device_client *client, const struct sk_mqtt_p
         break;
     case SK_TOPIC_METHOD_CALL:
         if (events->method)
-            events->method(client->options.arg, sk_percent_decoded(&client->arena, topic.name), publish->payload, topic.rid);
+            events->method(client->options.arg, sk_percent_decoded(&client->arena, topic.name),
+                           publish->payload, topic.rid);
         else
             sk_device_client_answer(client, topic.rid, 501, SK_SPAN("null"));
         break;
     case SK_TOPIC_C2D:
     case SK_TOPIC_INPUT: take_message(client, &topic, publish); break;
-    default: sk_device_client_ack(client, (struct sk_delivery){client->connection, publish->id}); break;
+    default:
+        sk_device_client_ack(client, (struct sk_delivery){client->connection, publish->id});
+        break;
     }
 }
 
-enum sk_status traffic_packet(struct sk_device_client *client, const struct sk_mqtt_packet *packet) {
+enum sk_status traffic_packet(struct sk_device_client *client,
+                              const struct sk_mqtt_packet *packet) {
     switch (packet->type) {
     case SK_MQTT_PUBACK: take_puback(client, packet->u.id); return SK_OK;
     case SK_MQTT_SUBACK: return take_suback(client, packet->u.suback.id, packet->u.suback.codes);
@@ -302,7 +333,8 @@ void traffic_begin(struct sk_device_client *client) {
 }
 
 void traffic_interrupted(struct sk_device_client *client) {
-    SK_LIST_EACH(&client->outgoing, node, following) SK_CONTAINER(node, struct outgoing, link)->in_flight = false;
+    SK_LIST_EACH(&client->outgoing, node, following)
+    SK_CONTAINER(node, struct outgoing, link)->in_flight = false;
     client->unsent = client->outgoing.next;
     client->in_flight = 0;
     client->blocked = false;
@@ -314,5 +346,6 @@ void traffic_end(struct sk_device_client *client) {
     while (!sk_list_empty(&client->outgoing))
         finish(client, SK_LIST_FIRST(&client->outgoing, struct outgoing, link), SK_CLOSED);
     while (!sk_list_empty(&client->twin_operations))
-        finish_twin(SK_LIST_FIRST(&client->twin_operations, struct twin_operation, link), SK_CLOSED, 0, SK_NONE, 0);
+        finish_twin(SK_LIST_FIRST(&client->twin_operations, struct twin_operation, link), SK_CLOSED,
+                    0, SK_NONE, 0);
 }

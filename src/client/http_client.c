@@ -35,9 +35,9 @@ struct sk_http_call {
 struct sk_http_client {
     struct sk_io *io;
     struct sk_arena texts;
-    struct sk_endpoint to;      /* what to dial: the server, or the proxy */
-    struct sk_span host_header; /* also the authority of the tunnel */
-    struct sk_span authority;   /* "host:port", for CONNECT */
+    struct sk_endpoint to;            /* what to dial: the server, or the proxy */
+    struct sk_span host_header;       /* also the authority of the tunnel */
+    struct sk_span authority;         /* "host:port", for CONNECT */
     struct sk_span proxy_credentials; /* base64 of user:password, or empty */
     bool proxied;
     struct sk_tls *tls;
@@ -72,7 +72,8 @@ static void leave(struct sk_http_client *client) {
 
 /* --- making one --- */
 
-static struct sk_span authority(struct sk_arena *arena, const char *host, uint16_t port, bool always_port, uint16_t standard) {
+static struct sk_span authority(struct sk_arena *arena, const char *host, uint16_t port,
+                                bool always_port, uint16_t standard) {
     bool v6 = strchr(host, ':') != NULL;
     if (port == standard && !always_port) return sk_arena_print(arena, v6 ? "[%s]" : "%s", host);
     return sk_arena_print(arena, v6 ? "[%s]:%u" : "%s:%u", host, port);
@@ -97,26 +98,32 @@ static enum sk_status parse_proxy(struct sk_http_client *client, struct sk_span 
     size_t colon = url.n;
     while (colon && url.p[colon - 1] != ':') colon--;
     int64_t port;
-    if (colon < 2 || sk_span_to_int(sk_span_skip(url, colon), &port) || port < 1 || port > 65535) return SK_MALFORMED;
+    if (colon < 2 || sk_span_to_int(sk_span_skip(url, colon), &port) || port < 1 || port > 65535)
+        return SK_MALFORMED;
     struct sk_span host = sk_span_first(url, colon - 1);
-    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') host = sk_span(host.p + 1, host.n - 2);
-    client->to = (struct sk_endpoint){.host = sk_arena_copy(&client->texts, host).p, .port = (uint16_t)port};
+    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+        host = sk_span(host.p + 1, host.n - 2);
+    client->to =
+        (struct sk_endpoint){.host = sk_arena_copy(&client->texts, host).p, .port = (uint16_t)port};
     client->proxied = true;
     return SK_OK;
 }
 
-enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_options *options, struct sk_http_client **made) {
+enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_options *options,
+                                  struct sk_http_client **made) {
     struct sk_http_client *client = SK_NEW(struct sk_http_client);
     struct sk_arena *texts = &client->texts;
     client->io = io;
     client->tls = options->tls;
-    client->connect_ns = (options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_MS) * SK_MS;
+    client->connect_ns =
+        (options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_MS) * SK_MS;
     client->idle_ns = (options->idle_ms ? options->idle_ms : IDLE_MS) * SK_MS;
     sk_list_init(&client->calls);
     sk_http_parser_init(&client->parser, false);
     const struct sk_endpoint *to = &options->to;
     if (to->host) {
-        client->to = (struct sk_endpoint){.host = sk_arena_copy(texts, sk_span_z(to->host)).p, .port = to->port};
+        client->to = (struct sk_endpoint){.host = sk_arena_copy(texts, sk_span_z(to->host)).p,
+                                          .port = to->port};
         client->host_header = authority(texts, to->host, to->port, false, options->tls ? 443 : 80);
         client->authority = authority(texts, to->host, to->port, true, 0);
     } else {
@@ -125,7 +132,8 @@ enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_
     }
     const char *server_name = options->server_name ? options->server_name : to->host;
     client->server_name = server_name ? sk_arena_copy(texts, sk_span_z(server_name)).p : NULL;
-    if (options->host_header) client->host_header = sk_arena_copy(texts, sk_span_z(options->host_header));
+    if (options->host_header)
+        client->host_header = sk_arena_copy(texts, sk_span_z(options->host_header));
     if (options->proxy && to->host && parse_proxy(client, sk_span_z(options->proxy))) {
         sk_arena_free(texts);
         free(client);
@@ -177,7 +185,7 @@ static void link_failed(struct sk_http_client *client, enum sk_status reason) {
     hang_up(client);
     if (!was_up) {
         fresh_parser(client); /* it may hold half of the proxy's answer */
-        size_t waiting = 0; /* only those that wait now: a completion may ask again */
+        size_t waiting = 0;   /* only those that wait now: a completion may ask again */
         SK_LIST_EACH(&client->calls, node, following) waiting++;
         for (; waiting && !sk_list_empty(&client->calls); waiting--)
             finish(SK_LIST_FIRST(&client->calls, struct sk_http_call, link), reason);
@@ -215,7 +223,8 @@ static void on_call_limit(struct sk_timer *timer) {
 void sk_http_call_cancel(struct sk_http_call *call) {
     struct sk_http_client *client = call->client;
     enter(client);
-    if (client->current == call) hang_up(client); /* the parser may be in use: it is renewed with the next connection */
+    if (client->current == call)
+        hang_up(client); /* the parser may be in use: it is renewed with the next connection */
     finish(call, SK_CLOSED);
     pump_soon(client);
     leave(client);
@@ -227,11 +236,13 @@ void sk_http_client_free(struct sk_http_client *client) {
     client->dead = true;
     sk_io_undefer(&client->pump);
     hang_up(client);
-    while (!sk_list_empty(&client->calls)) finish(SK_LIST_FIRST(&client->calls, struct sk_http_call, link), SK_CLOSED);
+    while (!sk_list_empty(&client->calls))
+        finish(SK_LIST_FIRST(&client->calls, struct sk_http_call, link), SK_CLOSED);
     leave(client);
 }
 
-static void write_request(struct sk_http_client *client, const struct sk_http_ask *ask, struct sk_buffer *to) {
+static void write_request(struct sk_http_client *client, const struct sk_http_ask *ask,
+                          struct sk_buffer *to) {
     struct sk_buffer target = {0};
     bool absolute = client->proxied && client->tls == NULL;
     if (absolute) {
@@ -246,15 +257,18 @@ static void write_request(struct sk_http_client *client, const struct sk_http_as
         sk_buffer_append(to, client->proxy_credentials);
         sk_buffer_text(to, "\r\n");
     }
-    for (size_t i = 0; i < ask->header_count; i++) sk_http_put_header(to, ask->headers[i].name, ask->headers[i].value);
-    bool has_body = ask->method == SK_HTTP_POST || ask->method == SK_HTTP_PUT || ask->method == SK_HTTP_PATCH || ask->body.n > 0;
+    for (size_t i = 0; i < ask->header_count; i++)
+        sk_http_put_header(to, ask->headers[i].name, ask->headers[i].value);
+    bool has_body = ask->method == SK_HTTP_POST || ask->method == SK_HTTP_PUT ||
+                    ask->method == SK_HTTP_PATCH || ask->body.n > 0;
     if (has_body)
         sk_http_put_body(to, ask->body);
     else
         sk_http_put_end(to);
 }
 
-struct sk_http_call *sk_http_client_send(struct sk_http_client *client, const struct sk_http_ask *ask) {
+struct sk_http_call *sk_http_client_send(struct sk_http_client *client,
+                                         const struct sk_http_ask *ask) {
     struct sk_http_call *call = SK_NEW(struct sk_http_call);
     call->client = client;
     write_request(client, ask, &call->request);
@@ -265,7 +279,8 @@ struct sk_http_call *sk_http_client_send(struct sk_http_client *client, const st
     call->done = ask->done;
     call->arg = ask->arg;
     sk_list_append(&client->calls, &call->link);
-    sk_timer_start(client->io, &call->timer, (ask->timeout_ms ? ask->timeout_ms : CALL_MS) * SK_MS, on_call_limit);
+    sk_timer_start(client->io, &call->timer, (ask->timeout_ms ? ask->timeout_ms : CALL_MS) * SK_MS,
+                   on_call_limit);
     pump_soon(client);
     return call;
 }
@@ -288,8 +303,8 @@ static void on_idle(struct sk_timer *timer) {
 static void dial(struct sk_http_client *client) {
     fresh_parser(client);
     client->state = LINK_CONNECTING;
-    client->stream = sk_connect(client->io, &client->to, client->proxied ? NULL : client->tls, client->server_name, &stream_events,
-                                client);
+    client->stream = sk_connect(client->io, &client->to, client->proxied ? NULL : client->tls,
+                                client->server_name, &stream_events, client);
     sk_timer_start(client->io, &client->timer, client->connect_ns, on_connect_limit);
 }
 
@@ -299,7 +314,8 @@ static void pump(struct sk_task *task) {
     if (client->current) return;
     struct sk_http_call *call = SK_LIST_FIRST(&client->calls, struct sk_http_call, link);
     if (call == NULL) {
-        if (client->state == LINK_UP) sk_timer_start(client->io, &client->timer, client->idle_ns, on_idle);
+        if (client->state == LINK_UP)
+            sk_timer_start(client->io, &client->timer, client->idle_ns, on_idle);
         return;
     }
     if (client->state == LINK_DOWN) dial(client);
@@ -340,7 +356,8 @@ static void take_tunnel(struct sk_http_client *client, struct sk_span bytes) {
     if (sk_http_feed(&client->parser, bytes, &used, &event)) {
         link_failed(client, SK_MALFORMED);
     } else if (event == SK_HTTP_MESSAGE) {
-        bool agreed = client->parser.status / 100 == 2 && used == bytes.n; /* a server does not speak before the client in TLS */
+        bool agreed = client->parser.status / 100 == 2 &&
+                      used == bytes.n; /* a server does not speak before the client in TLS */
         if (agreed) {
             client->state = LINK_SECURING;
             fresh_parser(client);
@@ -360,7 +377,8 @@ static void take_headers(struct sk_http_client *client) {
     }
 }
 
-static void take_answer(struct sk_http_client *client, struct sk_stream *stream, struct sk_span bytes) {
+static void take_answer(struct sk_http_client *client, struct sk_stream *stream,
+                        struct sk_span bytes) {
     while (bytes.n && client->stream == stream) {
         struct sk_http_call *call = client->current;
         if (call == NULL) { /* bytes that nobody asked for */
@@ -376,15 +394,18 @@ static void take_answer(struct sk_http_client *client, struct sk_stream *stream,
             return;
         }
         bytes = sk_span_skip(bytes, used);
-        bool streaming = client->parser.stream || (call->on_body && event == SK_HTTP_MESSAGE && client->parser.status / 100 == 2);
+        bool streaming = client->parser.stream || (call->on_body && event == SK_HTTP_MESSAGE &&
+                                                   client->parser.status / 100 == 2);
         if (event == SK_HTTP_HEADERS) take_headers(client);
-        if ((event == SK_HTTP_BODY || event == SK_HTTP_MESSAGE) && streaming && client->parser.body.n) {
+        if ((event == SK_HTTP_BODY || event == SK_HTTP_MESSAGE) && streaming &&
+            client->parser.body.n) {
             call->on_body(call->arg, &client->parser, sk_buffer_span(&client->parser.body));
             if (client->current != call) return; /* cancelled in there */
             client->parser.body.n = 0;           /* handed out */
         }
         if (event != SK_HTTP_MESSAGE) continue;
-        answer_complete(client, client->parser.keep_alive && !client->parser.upgrade && bytes.n == 0);
+        answer_complete(client,
+                        client->parser.keep_alive && !client->parser.upgrade && bytes.n == 0);
         return;
     }
 }
@@ -406,7 +427,8 @@ static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason)
     enter(client);
     struct sk_http_call *call = client->current;
     enum sk_http_event event = SK_HTTP_MORE;
-    bool ended = call && call->answered && reason == SK_OK && sk_http_finish(&client->parser, &event) == SK_OK;
+    bool ended = call && call->answered && reason == SK_OK &&
+                 sk_http_finish(&client->parser, &event) == SK_OK;
     if (ended && event == SK_HTTP_MESSAGE)
         answer_complete(client, false);
     else
@@ -422,5 +444,7 @@ static void on_close_ignored(struct sk_stream *stream, void *arg, enum sk_status
     (void)stream, (void)arg, (void)reason;
 }
 
-static const struct sk_stream_events stream_events = {.on_open = on_open, .on_data = on_data, .on_close = on_close};
-static const struct sk_stream_events no_events = {.on_data = on_data_ignored, .on_close = on_close_ignored};
+static const struct sk_stream_events stream_events = {
+    .on_open = on_open, .on_data = on_data, .on_close = on_close};
+static const struct sk_stream_events no_events = {.on_data = on_data_ignored,
+                                                  .on_close = on_close_ignored};

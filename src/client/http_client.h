@@ -14,16 +14,18 @@ struct sk_http_client;
 
 /* All texts are copied. */
 struct sk_http_client_options {
-    struct sk_endpoint to;    /* host and port, or path of a unix socket */
-    const char *host_header;  /* NULL: to.host (with its port when it is not the standard one), or "localhost" */
-    struct sk_tls *tls;       /* NULL: plain; must outlive the client */
-    const char *server_name;  /* TLS name to check; NULL: to.host */
-    const char *proxy;        /* "http://[user:password@]host:port" or NULL */
+    struct sk_endpoint to; /* host and port, or path of a unix socket */
+    const char *
+        host_header; /* NULL: to.host (with its port when it is not the standard one), or "localhost" */
+    struct sk_tls *tls;          /* NULL: plain; must outlive the client */
+    const char *server_name;     /* TLS name to check; NULL: to.host */
+    const char *proxy;           /* "http://[user:password@]host:port" or NULL */
     uint32_t connect_timeout_ms; /* name, TCP, proxy and TLS; 0: 20 s */
     uint32_t idle_ms;            /* how long an unused connection is kept; 0: 10 s */
 };
 /* SK_MALFORMED: the proxy's text is no URL. */
-enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_options *options, struct sk_http_client **client);
+enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_options *options,
+                                  struct sk_http_client **client);
 /* Ends every request with SK_CLOSED, from inside this call, and closes. May be called from a callback. */
 void sk_http_client_free(struct sk_http_client *client);
 
@@ -40,9 +42,9 @@ struct sk_http_ask {
     struct sk_span target; /* "/path?query", already encoded */
     const struct sk_http_pair *headers;
     size_t header_count;
-    struct sk_span body;   /* sent with its length; for POST, PUT and PATCH also when empty */
-    uint32_t timeout_ms;   /* from now to the whole answer, or with on_body to its headers; 0: 30 s */
-    size_t answer_max;     /* bytes of the answer's body; 0: 1 MB */
+    struct sk_span body; /* sent with its length; for POST, PUT and PATCH also when empty */
+    uint32_t timeout_ms; /* from now to the whole answer, or with on_body to its headers; 0: 30 s */
+    size_t answer_max;   /* bytes of the answer's body; 0: 1 MB */
     /* With it the body is handed out in parts as they come, for answers with a 2xx status; others come whole. `answer` has the status
      * and headers. Optional. */
     void (*on_body)(void *arg, const struct sk_http_parser *answer, struct sk_span part);
@@ -53,7 +55,8 @@ struct sk_http_ask {
     void *arg;
 };
 /* The call is valid until `done`. */
-struct sk_http_call *sk_http_client_send(struct sk_http_client *client, const struct sk_http_ask *ask);
+struct sk_http_call *sk_http_client_send(struct sk_http_client *client,
+                                         const struct sk_http_ask *ask);
 /* Ends the call with SK_CLOSED, from inside. */
 void sk_http_call_cancel(struct sk_http_call *call);
 

@@ -6,9 +6,9 @@ struct connection {
     struct sk_http_exchange exchange;
     struct sk_http_parser parser;
     struct sk_http_service service; /* a copy: connections may outlive whoever stops listening */
-    void *connection_data; /* of service->opened */
-    struct sk_list link; /* of its listener, else self-linked */
-    struct sk_buffer in; /* behind the request that is being answered */
+    void *connection_data;          /* of service->opened */
+    struct sk_list link;            /* of its listener, else self-linked */
+    struct sk_buffer in;            /* behind the request that is being answered */
     struct sk_timer timer;
     bool answering, streaming, close_after, processing, head_only;
 };
@@ -115,9 +115,11 @@ static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason)
         c->exchange.gone(&c->exchange);
 }
 
-static const struct sk_stream_events events = {.on_data = on_data, .on_drain = on_drain, .on_close = on_close};
+static const struct sk_stream_events events = {
+    .on_data = on_data, .on_drain = on_drain, .on_close = on_close};
 
-static struct connection *open_connection(struct sk_stream *stream, const struct sk_http_service *service) {
+static struct connection *open_connection(struct sk_stream *stream,
+                                          const struct sk_http_service *service) {
     struct connection *c = SK_NEW(struct connection);
     c->exchange.io = sk_stream_io(stream);
     c->exchange.stream = stream;
@@ -131,7 +133,8 @@ static struct connection *open_connection(struct sk_stream *stream, const struct
     return c;
 }
 
-void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *service, struct sk_span first) {
+void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *service,
+                   struct sk_span first) {
     struct connection *c = open_connection(stream, service);
     if (first.n) process(c, first);
 }
@@ -170,13 +173,16 @@ static void ended(struct connection *c) {
 static struct sk_buffer *begin(struct connection *c, unsigned status, struct sk_span headers) {
     struct sk_buffer *out = sk_stream_output(c->exchange.stream);
     sk_http_put_status(out, status);
-    sk_http_put_header(out, "Server", SK_SPAN("Skerry/" SK_VERSION)); /* a Skerry edge looks at it: edge/hub/scope.c */
+    sk_http_put_header(
+        out, "Server",
+        SK_SPAN("Skerry/" SK_VERSION)); /* a Skerry edge looks at it: edge/hub/scope.c */
     sk_buffer_append(out, headers);
     if (c->close_after) sk_http_put_header(out, "Connection", SK_SPAN("close"));
     return out;
 }
 
-void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers, struct sk_span body) {
+void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers,
+                     struct sk_span body) {
     struct connection *c = of(exchange);
     if (exchange->stream) {
         struct sk_buffer *out = begin(c, status, headers);
@@ -192,10 +198,12 @@ void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct 
 }
 
 void sk_http_respond_json(struct sk_http_exchange *exchange, unsigned status, struct sk_span body) {
-    sk_http_respond(exchange, status, SK_SPAN("Content-Type: application/json; charset=utf-8\r\n"), body);
+    sk_http_respond(exchange, status, SK_SPAN("Content-Type: application/json; charset=utf-8\r\n"),
+                    body);
 }
 
-void sk_http_respond_start(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers) {
+void sk_http_respond_start(struct sk_http_exchange *exchange, unsigned status,
+                           struct sk_span headers) {
     struct connection *c = of(exchange);
     c->streaming = true;
     if (exchange->stream == NULL) return;
@@ -210,7 +218,8 @@ bool sk_http_respond_part(struct sk_http_exchange *exchange, struct sk_span byte
     return sk_stream_write(exchange->stream, SK_NONE);
 }
 
-bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span event, struct sk_span id, struct sk_span data) {
+bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span event,
+                           struct sk_span id, struct sk_span data) {
     if (exchange->stream == NULL) return true;
     sk_http_put_event(sk_stream_output(exchange->stream), event, id, data);
     return sk_stream_write(exchange->stream, SK_NONE);
@@ -233,7 +242,8 @@ static void accepted(void *arg, struct sk_stream *stream) {
     sk_list_append(&l->connections, &c->link);
 }
 
-enum sk_status sk_http_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, const struct sk_http_service *service,
+enum sk_status sk_http_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
+                              const struct sk_http_service *service,
                               struct sk_http_listener **listener, uint16_t *port) {
     struct sk_http_listener *l = SK_NEW(struct sk_http_listener);
     l->service = service;

@@ -23,10 +23,10 @@ struct sk_http_service {
 /* One request on its way to its answer. */
 struct sk_http_exchange {
     struct sk_io *io;
-    struct sk_stream *stream;        /* NULL once the client has gone: the answer will be dropped */
-    struct sk_http_parser *request;  /* complete; lives until the answer */
-    struct sk_arena arena;           /* for the handler; freed after the answer */
-    void *data;                      /* the handler's */
+    struct sk_stream *stream;       /* NULL once the client has gone: the answer will be dropped */
+    struct sk_http_parser *request; /* complete; lives until the answer */
+    struct sk_arena arena;          /* for the handler; freed after the answer */
+    void *data;                     /* the handler's */
     /* Set by the handler, optional: the client has gone before the end of the answer. The handler must still answer (or end). */
     void (*gone)(struct sk_http_exchange *exchange);
     /* Set by the handler while it streams, optional: what was written has left. */
@@ -34,24 +34,29 @@ struct sk_http_exchange {
 };
 
 /* Takes over an open stream (its events too). `first` are bytes already read from it. `service` must outlive the connection. */
-void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *service, struct sk_span first);
+void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *service,
+                   struct sk_span first);
 
 /* Answers and ends the exchange. `headers` are whole header lines ("Name: value\r\n"), made with sk_http_put_header, or empty. A body is
  * left out for 204 and 304. */
-void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers, struct sk_span body);
+void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers,
+                     struct sk_span body);
 /* The same with Content-Type: application/json; charset=utf-8. */
 void sk_http_respond_json(struct sk_http_exchange *exchange, unsigned status, struct sk_span body);
 /* A streamed answer: start, parts, end. sk_http_respond_part returns false when it should wait for `drained`. */
-void sk_http_respond_start(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers);
+void sk_http_respond_start(struct sk_http_exchange *exchange, unsigned status,
+                           struct sk_span headers);
 bool sk_http_respond_part(struct sk_http_exchange *exchange, struct sk_span bytes);
-bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span event, struct sk_span id, struct sk_span data);
+bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span event,
+                           struct sk_span id, struct sk_span data);
 void sk_http_respond_end(struct sk_http_exchange *exchange);
 /* Closes the connection after this answer. Call before sk_http_respond. */
 void sk_http_close_after(struct sk_http_exchange *exchange);
 
 /* A listener that serves. */
 struct sk_http_listener;
-enum sk_status sk_http_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, const struct sk_http_service *service,
+enum sk_status sk_http_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
+                              const struct sk_http_service *service,
                               struct sk_http_listener **listener, uint16_t *port);
 /* Stops listening and closes its connections. */
 void sk_http_listener_close(struct sk_http_listener *listener);

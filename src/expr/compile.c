@@ -2,7 +2,17 @@
 #include "expr/program.h"
 
 /* Binary operators, loosest first; NOT stands between AND and the comparisons. */
-enum level { LEVEL_ELSE, LEVEL_OR, LEVEL_AND, LEVEL_NOT, LEVEL_EQUAL, LEVEL_ORDER, LEVEL_SUM, LEVEL_PRODUCT, LEVEL_UNARY };
+enum level {
+    LEVEL_ELSE,
+    LEVEL_OR,
+    LEVEL_AND,
+    LEVEL_NOT,
+    LEVEL_EQUAL,
+    LEVEL_ORDER,
+    LEVEL_SUM,
+    LEVEL_PRODUCT,
+    LEVEL_UNARY
+};
 
 static const struct {
     const char *text;
@@ -10,22 +20,22 @@ static const struct {
     enum level level;
     enum code code;
 } operators[] = {
-    {"??", false, LEVEL_ELSE, CODE_ELSE_SKIP},   {"OR", true, LEVEL_OR, CODE_OR},
-    {"AND", true, LEVEL_AND, CODE_AND},          {"=", false, LEVEL_EQUAL, CODE_EQUAL},
-    {"!=", false, LEVEL_EQUAL, CODE_UNEQUAL},    {"<>", false, LEVEL_EQUAL, CODE_UNEQUAL},
-    {"<", false, LEVEL_ORDER, CODE_LESS},        {"<=", false, LEVEL_ORDER, CODE_LESS_EQUAL},
-    {">", false, LEVEL_ORDER, CODE_GREATER},     {">=", false, LEVEL_ORDER, CODE_GREATER_EQUAL},
-    {"IN", true, LEVEL_ORDER, CODE_IN},          {"NIN", true, LEVEL_ORDER, CODE_IN},
-    {"+", false, LEVEL_SUM, CODE_ADD},           {"-", false, LEVEL_SUM, CODE_SUBTRACT},
-    {"||", false, LEVEL_SUM, CODE_JOIN},         {"*", false, LEVEL_PRODUCT, CODE_MULTIPLY},
-    {"/", false, LEVEL_PRODUCT, CODE_DIVIDE},    {"%", false, LEVEL_PRODUCT, CODE_MODULO},
+    {"??", false, LEVEL_ELSE, CODE_ELSE_SKIP}, {"OR", true, LEVEL_OR, CODE_OR},
+    {"AND", true, LEVEL_AND, CODE_AND},        {"=", false, LEVEL_EQUAL, CODE_EQUAL},
+    {"!=", false, LEVEL_EQUAL, CODE_UNEQUAL},  {"<>", false, LEVEL_EQUAL, CODE_UNEQUAL},
+    {"<", false, LEVEL_ORDER, CODE_LESS},      {"<=", false, LEVEL_ORDER, CODE_LESS_EQUAL},
+    {">", false, LEVEL_ORDER, CODE_GREATER},   {">=", false, LEVEL_ORDER, CODE_GREATER_EQUAL},
+    {"IN", true, LEVEL_ORDER, CODE_IN},        {"NIN", true, LEVEL_ORDER, CODE_IN},
+    {"+", false, LEVEL_SUM, CODE_ADD},         {"-", false, LEVEL_SUM, CODE_SUBTRACT},
+    {"||", false, LEVEL_SUM, CODE_JOIN},       {"*", false, LEVEL_PRODUCT, CODE_MULTIPLY},
+    {"/", false, LEVEL_PRODUCT, CODE_DIVIDE},  {"%", false, LEVEL_PRODUCT, CODE_MODULO},
 };
 
 struct compiler {
     struct lexer *lexer;
     struct sk_expr *expr;
     size_t op_room, constant_room, step_room, name_room, pool_used;
-    size_t depth;   /* values on the stack at this point of the program */
+    size_t depth; /* values on the stack at this point of the program */
     unsigned nested;
     bool too_large;
 };
@@ -61,7 +71,8 @@ static struct sk_span keep(struct compiler *c, struct sk_span text) {
 
 static uint32_t add_constant(struct compiler *c, struct sk_value value) {
     struct sk_expr *expr = c->expr;
-    expr->constants = grow(expr->constants, expr->constant_count, &c->constant_room, sizeof *expr->constants);
+    expr->constants =
+        grow(expr->constants, expr->constant_count, &c->constant_room, sizeof *expr->constants);
     expr->constants[expr->constant_count] = value;
     return expr->constant_count++;
 }
@@ -97,7 +108,8 @@ static enum sk_status take_literal(struct compiler *c, struct sk_value *value) {
         *value = (struct sk_value){.type = SK_VALUE_NUMBER, .number = token->number};
     } else if (token->kind == TOKEN_STRING) {
         char *to = c->expr->pool + c->pool_used;
-        *value = (struct sk_value){.type = SK_VALUE_STRING, .text = sk_span(to, lexer_string(token, to))};
+        *value = (struct sk_value){.type = SK_VALUE_STRING,
+                                   .text = sk_span(to, lexer_string(token, to))};
         c->pool_used += value->text.n;
     } else if (lexer_is_word(lexer, "true") || lexer_is_word(lexer, "false")) {
         *value = (struct sk_value){.type = SK_VALUE_BOOL, .truth = lexer_is_word(lexer, "true")};
@@ -122,7 +134,8 @@ static enum sk_status compile_in(struct compiler *c, bool none) {
             return lexer_expected(lexer, "a literal in the list");
         if (negative) value.number = -value.number;
         add_constant(c, value);
-        if (!lexer_is_sign(lexer, "]") && !lexer_take_sign(lexer, ",")) return lexer_expected(lexer, "\",\" or \"]\"");
+        if (!lexer_is_sign(lexer, "]") && !lexer_take_sign(lexer, ","))
+            return lexer_expected(lexer, "\",\" or \"]\"");
     }
     lexer_next(lexer);
     uint16_t count = (uint16_t)(c->expr->constant_count - first); /* the text's length bounds it */
@@ -135,7 +148,8 @@ static enum sk_status compile_steps(struct compiler *c) {
     for (;;) {
         if (lexer_is_sign(lexer, ".")) {
             lexer_segment(lexer);
-            if (lexer->token.kind != TOKEN_NAME) return lexer_expected(lexer, "a name behind the dot");
+            if (lexer->token.kind != TOKEN_NAME)
+                return lexer_expected(lexer, "a name behind the dot");
             add_step(c, (struct sk_json_step){.key = lexer->token.text});
             lexer_next(lexer);
         } else if (lexer_take_sign(lexer, "[")) {
@@ -156,7 +170,8 @@ static enum sk_status emit_path(struct compiler *c, enum code code, uint32_t fir
     else
         c->expr->uses_twin = true;
     uint16_t count = (uint16_t)(c->expr->step_count - first);
-    return emit(c, (struct op){.code = (uint8_t)code, .flag = flag, .count = count, .at = first}, 1);
+    return emit(c, (struct op){.code = (uint8_t)code, .flag = flag, .count = count, .at = first},
+                1);
 }
 
 /* $body.a[0] and $twin.tags.x; the current token is behind the root. An index right behind $body is undefined in Azure too. */
@@ -165,24 +180,45 @@ static enum sk_status compile_rooted(struct compiler *c, enum code code) {
     bool indexed = lexer_is_sign(c->lexer, "[");
     if (compile_steps(c)) return SK_MALFORMED;
     if (!indexed) return emit_path(c, code, first, false);
-    return emit(c, (struct op){.code = CODE_CONSTANT, .at = add_constant(c, (struct sk_value){0})}, 1);
+    return emit(c, (struct op){.code = CODE_CONSTANT, .at = add_constant(c, (struct sk_value){0})},
+                1);
 }
 
 /* Names that Azure knows at the top of a twin are found in any case; below them keys are what they are. */
 static void spell_as_the_twin_does(struct sk_json_step *steps, size_t count) {
     static const char *const tops[] = {
-        "deviceId", "moduleId", "etag", "deviceEtag", "status", "statusReason", "statusUpdateTime", "connectionState",
-        "lastActivityTime", "cloudToDeviceMessageCount", "authenticationType", "x509Thumbprint", "modelId", "version",
-        "tags", "properties", "capabilities", "deviceScope", "parentScopes", "configurations",
+        "deviceId",
+        "moduleId",
+        "etag",
+        "deviceEtag",
+        "status",
+        "statusReason",
+        "statusUpdateTime",
+        "connectionState",
+        "lastActivityTime",
+        "cloudToDeviceMessageCount",
+        "authenticationType",
+        "x509Thumbprint",
+        "modelId",
+        "version",
+        "tags",
+        "properties",
+        "capabilities",
+        "deviceScope",
+        "parentScopes",
+        "configurations",
     };
     for (size_t i = 0; i < sizeof tops / sizeof *tops; i++)
         if (sk_span_eq_nocase(steps[0].key, sk_span_z(tops[i]))) steps[0].key = sk_span_z(tops[i]);
     if (count < 2) return;
-    if (sk_span_is(steps[0].key, "properties") && sk_span_eq_nocase(steps[1].key, SK_SPAN("desired")))
+    if (sk_span_is(steps[0].key, "properties") &&
+        sk_span_eq_nocase(steps[1].key, SK_SPAN("desired")))
         steps[1].key = SK_SPAN("desired");
-    if (sk_span_is(steps[0].key, "properties") && sk_span_eq_nocase(steps[1].key, SK_SPAN("reported")))
+    if (sk_span_is(steps[0].key, "properties") &&
+        sk_span_eq_nocase(steps[1].key, SK_SPAN("reported")))
         steps[1].key = SK_SPAN("reported");
-    if (sk_span_is(steps[0].key, "capabilities") && sk_span_eq_nocase(steps[1].key, SK_SPAN("iotEdge")))
+    if (sk_span_is(steps[0].key, "capabilities") &&
+        sk_span_eq_nocase(steps[1].key, SK_SPAN("iotEdge")))
         steps[1].key = SK_SPAN("iotEdge");
 }
 
@@ -205,18 +241,22 @@ static enum sk_status compile_property(struct compiler *c, struct token from) {
         lexer_next(lexer);
     }
     if (lexer_is_sign(lexer, "["))
-        return lexer_fail_at(lexer, lexer->token.at, "a message's property has no elements; those of the body are $body.…");
+        return lexer_fail_at(lexer, lexer->token.at,
+                             "a message's property has no elements; those of the body are $body.…");
     bool system = name.n && name.p[0] == '$';
     if (system) name = sk_span_skip(name, 1);
-    if (name.n == 0) return lexer_fail_at(lexer, from.at, "a property's name is missing behind \"$\"");
-    return emit(c, (struct op){.code = system ? CODE_SYSTEM : CODE_PROPERTY, .at = add_name(c, name)}, 1);
+    if (name.n == 0)
+        return lexer_fail_at(lexer, from.at, "a property's name is missing behind \"$\"");
+    return emit(
+        c, (struct op){.code = system ? CODE_SYSTEM : CODE_PROPERTY, .at = add_name(c, name)}, 1);
 }
 
 /* TWIN_CHANGE_INCLUDES(a.b): the argument is a path into the body of a twin change, not a value. */
 static enum sk_status compile_twin_change(struct compiler *c) {
     struct lexer *lexer = c->lexer;
     uint32_t first = c->expr->step_count;
-    if (lexer->token.kind != TOKEN_NAME) return lexer_expected(lexer, "a path such as reported.temperature");
+    if (lexer->token.kind != TOKEN_NAME)
+        return lexer_expected(lexer, "a path such as reported.temperature");
     add_step(c, (struct sk_json_step){.key = lexer->token.text});
     lexer_next(lexer);
     if (compile_steps(c)) return SK_MALFORMED;
@@ -231,25 +271,36 @@ static enum sk_status compile_call(struct compiler *c, struct token name) {
     struct lexer *lexer = c->lexer;
     const struct function *function = expr_functions;
     while (function->name && !sk_span_eq_nocase(sk_span_z(function->name), name.text)) function++;
-    if (function->name == NULL || (c->expr->dialect == SK_DIALECT_TWIN_QUERY && !function->in_twin_query))
-        return lexer_fail_at(lexer, name.at, "there is no function %.*s here", SK_ARG(sk_span_first(name.text, 40)));
+    if (function->name == NULL ||
+        (c->expr->dialect == SK_DIALECT_TWIN_QUERY && !function->in_twin_query))
+        return lexer_fail_at(lexer, name.at, "there is no function %.*s here",
+                             SK_ARG(sk_span_first(name.text, 40)));
     lexer_next(lexer); /* "(" */
     if (enter(c, name.at)) return SK_MALFORMED;
     uint16_t count = 0;
     while (!lexer_is_sign(lexer, ")")) {
-        if (count == ARGUMENTS_MAX) return too_large(c, name.at, "a function takes at most 64 arguments");
-        if (is_twin_change(function) ? compile_twin_change(c) : compile_level(c, LEVEL_ELSE)) return SK_MALFORMED;
+        if (count == ARGUMENTS_MAX)
+            return too_large(c, name.at, "a function takes at most 64 arguments");
+        if (is_twin_change(function) ? compile_twin_change(c) : compile_level(c, LEVEL_ELSE))
+            return SK_MALFORMED;
         count++;
-        if (!lexer_is_sign(lexer, ")") && !lexer_take_sign(lexer, ",")) return lexer_expected(lexer, "\",\" or \")\"");
+        if (!lexer_is_sign(lexer, ")") && !lexer_take_sign(lexer, ","))
+            return lexer_expected(lexer, "\",\" or \")\"");
     }
     lexer_next(lexer);
     c->nested--;
     if (count < function->min || count > function->max)
-        return lexer_fail_at(lexer, name.at, "%s takes %s%u argument%s, not %u", function->name,
-                             function->min == function->max ? "" : count < function->min ? "at least " : "at most ",
-                             count < function->min ? function->min : function->max,
-                             (count < function->min ? function->min : function->max) == 1 ? "" : "s", count);
-    return emit(c, (struct op){.code = CODE_CALL, .count = count, .at = (uint32_t)(function - expr_functions)}, 1 - (int)count);
+        return lexer_fail_at(
+            lexer, name.at, "%s takes %s%u argument%s, not %u", function->name,
+            function->min == function->max ? ""
+            : count < function->min        ? "at least "
+                                           : "at most ",
+            count < function->min ? function->min : function->max,
+            (count < function->min ? function->min : function->max) == 1 ? "" : "s", count);
+    return emit(
+        c,
+        (struct op){.code = CODE_CALL, .count = count, .at = (uint32_t)(function - expr_functions)},
+        1 - (int)count);
 }
 
 /* Words that cannot be a value; a property of that name is written {in}. */
@@ -276,7 +327,8 @@ static enum sk_status compile_primary(struct compiler *c) {
         lexer_next(lexer);
         return compile_property(c, token);
     }
-    if (token.kind != TOKEN_NAME || is_reserved(lexer, c->expr->dialect)) return lexer_expected(lexer, "a value");
+    if (token.kind != TOKEN_NAME || is_reserved(lexer, c->expr->dialect))
+        return lexer_expected(lexer, "a value");
     lexer_next(lexer);
     if (lexer_is_sign(lexer, "(")) return compile_call(c, token);
     if (!route) return compile_twin_path(c, token.text);
@@ -288,7 +340,8 @@ static enum sk_status compile_primary(struct compiler *c) {
 static enum sk_status compile_prefixed(struct compiler *c, enum code code, bool loose) {
     size_t at = c->lexer->token.at;
     lexer_next(c->lexer);
-    if (enter(c, at) || (loose ? compile_level(c, LEVEL_NOT) : compile_unary(c))) return SK_MALFORMED;
+    if (enter(c, at) || (loose ? compile_level(c, LEVEL_NOT) : compile_unary(c)))
+        return SK_MALFORMED;
     c->nested--;
     return emit(c, (struct op){.code = (uint8_t)code}, 0);
 }
@@ -301,11 +354,15 @@ static enum sk_status compile_unary(struct compiler *c) {
 
 /* The right side of AND, OR and ??, jumped over when the left one decides. */
 static enum sk_status compile_skipped(struct compiler *c, enum level level, enum code code) {
-    enum code skip = code == CODE_AND ? CODE_AND_SKIP : code == CODE_OR ? CODE_OR_SKIP : CODE_ELSE_SKIP;
+    enum code skip = code == CODE_AND  ? CODE_AND_SKIP
+                     : code == CODE_OR ? CODE_OR_SKIP
+                                       : CODE_ELSE_SKIP;
     uint32_t jump = c->expr->op_count;
-    if (emit(c, (struct op){.code = (uint8_t)skip}, skip == CODE_ELSE_SKIP ? -1 : 0)) return SK_MALFORMED;
+    if (emit(c, (struct op){.code = (uint8_t)skip}, skip == CODE_ELSE_SKIP ? -1 : 0))
+        return SK_MALFORMED;
     if (compile_level(c, level + 1)) return SK_MALFORMED;
-    if (skip != CODE_ELSE_SKIP && emit(c, (struct op){.code = (uint8_t)code}, -1)) return SK_MALFORMED;
+    if (skip != CODE_ELSE_SKIP && emit(c, (struct op){.code = (uint8_t)code}, -1))
+        return SK_MALFORMED;
     c->expr->ops[jump].at = c->expr->op_count;
     return SK_OK;
 }
@@ -313,12 +370,14 @@ static enum sk_status compile_skipped(struct compiler *c, enum level level, enum
 static enum sk_status compile_level(struct compiler *c, enum level level) {
     struct lexer *lexer = c->lexer;
     if (level == LEVEL_UNARY) return compile_unary(c);
-    if (level == LEVEL_NOT && lexer_is_word(lexer, "NOT")) return compile_prefixed(c, CODE_NOT, true);
+    if (level == LEVEL_NOT && lexer_is_word(lexer, "NOT"))
+        return compile_prefixed(c, CODE_NOT, true);
     if (compile_level(c, level + 1)) return SK_MALFORMED;
     for (;;) {
         size_t i = 0, count = sizeof operators / sizeof *operators;
-        while (i < count && (operators[i].level != level || !(operators[i].word ? lexer_is_word(lexer, operators[i].text)
-                                                                                : lexer_is_sign(lexer, operators[i].text))))
+        while (i < count && (operators[i].level != level ||
+                             !(operators[i].word ? lexer_is_word(lexer, operators[i].text)
+                                                 : lexer_is_sign(lexer, operators[i].text))))
             i++;
         if (i == count) return SK_OK;
         lexer_next(lexer);
@@ -329,7 +388,8 @@ static enum sk_status compile_level(struct compiler *c, enum level level) {
         else if (level <= LEVEL_AND)
             status = compile_skipped(c, level, code);
         else
-            status = compile_level(c, level + 1) ? SK_MALFORMED : emit(c, (struct op){.code = (uint8_t)code}, -1);
+            status = compile_level(c, level + 1) ? SK_MALFORMED
+                                                 : emit(c, (struct op){.code = (uint8_t)code}, -1);
         if (status) return SK_MALFORMED;
     }
 }
@@ -337,7 +397,8 @@ static enum sk_status compile_level(struct compiler *c, enum level level) {
 enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect, struct sk_expr **expr) {
     struct compiler c = {.lexer = lexer, .expr = SK_NEW(struct sk_expr)};
     c.expr->dialect = dialect;
-    c.expr->pool = sk_alloc(lexer->text.n); /* each name and string is kept once, none longer than it was written */
+    c.expr->pool = sk_alloc(
+        lexer->text.n); /* each name and string is kept once, none longer than it was written */
     if (compile_level(&c, LEVEL_ELSE)) {
         sk_expr_free(c.expr);
         return c.too_large ? SK_TOO_LARGE : SK_MALFORMED;
@@ -349,11 +410,13 @@ enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect, struct
 enum sk_status expr_check_length(struct sk_span text, struct sk_expr_error *error) {
     if (text.n <= SK_EXPR_TEXT_MAX) return SK_OK;
     struct lexer lexer = {.text = text, .error = error};
-    lexer_fail_at(&lexer, SK_EXPR_TEXT_MAX, "the text has %zu bytes; at most %d are allowed", text.n, SK_EXPR_TEXT_MAX);
+    lexer_fail_at(&lexer, SK_EXPR_TEXT_MAX, "the text has %zu bytes; at most %d are allowed",
+                  text.n, SK_EXPR_TEXT_MAX);
     return SK_TOO_LARGE;
 }
 
-enum sk_status sk_expr_compile(struct sk_span text, enum sk_dialect dialect, struct sk_expr **expr, struct sk_expr_error *error) {
+enum sk_status sk_expr_compile(struct sk_span text, enum sk_dialect dialect, struct sk_expr **expr,
+                               struct sk_expr_error *error) {
     struct sk_expr_error unused;
     if (error == NULL) error = &unused;
     *expr = NULL;

@@ -22,19 +22,25 @@ static bool is_bool(const struct sk_value *value, bool truth) {
 static bool body_is_json(const struct sk_expr_source *source) {
     struct sk_span rest = source->content_type, part;
     bool charset = false;
-    if (!sk_span_split(&rest, ';', &part) || !sk_span_eq_nocase(sk_span_trim(part), SK_SPAN("application/json"))) return false;
-    while (sk_span_split(&rest, ';', &part)) charset |= sk_span_eq_nocase(sk_span_trim(part), SK_SPAN("charset=utf-8"));
+    if (!sk_span_split(&rest, ';', &part) ||
+        !sk_span_eq_nocase(sk_span_trim(part), SK_SPAN("application/json")))
+        return false;
+    while (sk_span_split(&rest, ';', &part))
+        charset |= sk_span_eq_nocase(sk_span_trim(part), SK_SPAN("charset=utf-8"));
     struct sk_span encoding = sk_span_trim(source->content_encoding);
     return encoding.n ? sk_span_eq_nocase(encoding, SK_SPAN("utf-8")) : charset;
 }
 
-static void load_json(struct run *run, struct sk_span json, const struct op *op, struct sk_value *value) {
+static void load_json(struct run *run, struct sk_span json, const struct op *op,
+                      struct sk_value *value) {
     struct sk_json found;
     if (json.n == 0) return;
-    bool nocase = run->expr->dialect == SK_DIALECT_ROUTE; /* routing ignores case; twin queries do not */
+    bool nocase =
+        run->expr->dialect == SK_DIALECT_ROUTE; /* routing ignores case; twin queries do not */
     const struct sk_json_step *path = op->count ? run->expr->steps + op->at : NULL;
     if (sk_json_find(json, path, op->count, nocase, &found)) return;
-    *value = (struct sk_value){.type = found.type, .truth = found.truth, .number = found.number, .text = found.raw};
+    *value = (struct sk_value){
+        .type = found.type, .truth = found.truth, .number = found.number, .text = found.raw};
     if (found.type != SK_VALUE_STRING || !found.escaped) return;
     size_t room = (found.raw.n + 15) & ~(size_t)15;
     if (room > run->arena_left) {
@@ -48,7 +54,8 @@ static void load_json(struct run *run, struct sk_span json, const struct op *op,
 static void load_property(struct run *run, const struct op *op, struct sk_value *value) {
     const struct sk_expr_source *source = run->source;
     struct sk_span name = run->expr->names[op->at], text;
-    bool found = op->code == CODE_SYSTEM && source->system && source->system(source->arg, name, &text);
+    bool found =
+        op->code == CODE_SYSTEM && source->system && source->system(source->arg, name, &text);
     if (!found) found = source->property && source->property(source->arg, name, &text);
     if (found) *value = (struct sk_value){.type = SK_VALUE_STRING, .text = text};
 }
@@ -91,7 +98,8 @@ static void is_one_of(struct run *run, const struct op *op, struct sk_value *val
         return;
     }
     bool found = false;
-    for (size_t i = 0; i < op->count && !found; i++) found = compare(value, &run->expr->constants[op->at + i]) == 0;
+    for (size_t i = 0; i < op->count && !found; i++)
+        found = compare(value, &run->expr->constants[op->at + i]) == 0;
     set_bool(value, found != op->flag);
 }
 
@@ -106,12 +114,14 @@ static void calculate(enum code code, struct sk_value *a, const struct sk_value 
         default: result = b->number == 0 ? NAN : fmod(a->number, b->number); break;
         }
     }
-    *a = isfinite(result) ? (struct sk_value){.type = SK_VALUE_NUMBER, .number = result} : (struct sk_value){0};
+    *a = isfinite(result) ? (struct sk_value){.type = SK_VALUE_NUMBER, .number = result}
+                          : (struct sk_value){0};
 }
 
 static void join(struct run *run, struct sk_value *a, const struct sk_value *b) {
     char *to = NULL;
-    if (a->type == SK_VALUE_STRING && b->type == SK_VALUE_STRING) to = run_alloc(run, a->text.n + b->text.n);
+    if (a->type == SK_VALUE_STRING && b->type == SK_VALUE_STRING)
+        to = run_alloc(run, a->text.n + b->text.n);
     if (to == NULL) {
         *a = (struct sk_value){0};
         return;
@@ -131,9 +141,13 @@ static void combine(struct sk_value *a, const struct sk_value *b, bool decider) 
         *a = (struct sk_value){0};
 }
 
-void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *source, struct sk_arena *arena, struct sk_value *value) {
-    struct run run = {.expr = expr, .source = source, .arena = arena, .arena_left = SK_EXPR_ARENA_MAX};
-    struct sk_value stack[1 + STACK_MAX]; /* the compiler has checked that it suffices; the first is never used */
+void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *source,
+                  struct sk_arena *arena, struct sk_value *value) {
+    struct run run = {
+        .expr = expr, .source = source, .arena = arena, .arena_left = SK_EXPR_ARENA_MAX};
+    struct sk_value
+        stack[1 +
+              STACK_MAX]; /* the compiler has checked that it suffices; the first is never used */
     struct sk_value *top = stack;
     for (uint32_t i = 0; i < expr->op_count; i++) {
         const struct op *op = &expr->ops[i];
@@ -218,7 +232,8 @@ void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *sourc
     *value = *top;
 }
 
-bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *source, struct sk_arena *arena) {
+bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *source,
+                  struct sk_arena *arena) {
     struct sk_value value;
     sk_expr_eval(expr, source, arena, &value);
     return is_bool(&value, true);

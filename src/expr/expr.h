@@ -13,13 +13,13 @@
 #define SK_EXPR_DEPTH_MAX 64  /* nested parentheses, calls, NOTs, … */
 
 enum sk_dialect {
-    SK_DIALECT_ROUTE,      /* roots: application property, $system, {$system}, $body…, $twin… */
+    SK_DIALECT_ROUTE, /* roots: application property, $system, {$system}, $body…, $twin… */
     SK_DIALECT_TWIN_QUERY, /* roots: paths into the twin document (tags.…, properties.…, deviceId, …) */
 };
 
 /* Where an expression broke its grammar, for people. */
 struct sk_expr_error {
-    size_t position; /* bytes from the start of the text */
+    size_t position;       /* bytes from the start of the text */
     unsigned line, column; /* from 1; columns count bytes */
     char sentence[200];
 };
@@ -32,22 +32,26 @@ struct sk_expr_source {
     bool (*system)(void *arg, struct sk_span name, struct sk_span *value);
     void *arg;
     struct sk_span body;
-    struct sk_span content_type, content_encoding; /* $body is undefined unless they say JSON in UTF-8 */
-    struct sk_span twin; /* JSON text: root of TWIN_QUERY, and $twin of ROUTE */
+    struct sk_span content_type,
+        content_encoding; /* $body is undefined unless they say JSON in UTF-8 */
+    struct sk_span twin;  /* JSON text: root of TWIN_QUERY, and $twin of ROUTE */
 };
 
 struct sk_expr;
 
 /* Compiles a condition. On SK_MALFORMED or SK_TOO_LARGE `error` (may be NULL) says where and why. The caller frees the result. */
-enum sk_status sk_expr_compile(struct sk_span text, enum sk_dialect dialect, struct sk_expr **expr, struct sk_expr_error *error);
+enum sk_status sk_expr_compile(struct sk_span text, enum sk_dialect dialect, struct sk_expr **expr,
+                               struct sk_expr_error *error);
 void sk_expr_free(struct sk_expr *expr);
 
 /* Evaluates. The value's text lives in the source, in the expression, or in `arena`. Not more than SK_EXPR_ARENA_MAX bytes are taken
  * from the arena; a string that would not fit is undefined. */
 #define SK_EXPR_ARENA_MAX (1024 * 1024)
-void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *source, struct sk_arena *arena, struct sk_value *value);
+void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *source,
+                  struct sk_arena *arena, struct sk_value *value);
 /* Whether it evaluates to the boolean true. */
-bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *source, struct sk_arena *arena);
+bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *source,
+                  struct sk_arena *arena);
 
 /* What the expression reads, so that a caller can spare itself the loading. */
 bool sk_expr_uses_body(const struct sk_expr *expr);

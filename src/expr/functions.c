@@ -17,25 +17,27 @@ static bool all_are(const struct sk_value *args, size_t count, enum sk_value_typ
     return true;
 }
 
-#define MATH(fn, expression)                                                                                      \
-    static void fn(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {         \
-        (void)run;                                                                                                \
-        if (all_are(args, count, SK_VALUE_NUMBER)) set_number(result, expression);                                \
+#define MATH(fn, expression)                                                                       \
+    static void fn(struct run *run, const struct sk_value *args, size_t count,                     \
+                   struct sk_value *result) {                                                      \
+        (void)run;                                                                                 \
+        if (all_are(args, count, SK_VALUE_NUMBER)) set_number(result, expression);                 \
     }
 MATH(fn_abs, fabs(args[0].number))
 MATH(fn_exp, exp(args[0].number))
 MATH(fn_power, pow(args[0].number, args[1].number))
-MATH(fn_square, args[0].number * args[0].number)
+MATH(fn_square, args[0].number *args[0].number)
 MATH(fn_ceiling, ceil(args[0].number))
 MATH(fn_floor, floor(args[0].number))
 MATH(fn_sign, (args[0].number > 0) - (args[0].number < 0))
 MATH(fn_sqrt, sqrt(args[0].number))
 
-#define TYPE(fn, condition)                                                                                       \
-    static void fn(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {         \
-        (void)run, (void)count;                                                                                   \
-        enum sk_value_type type = args[0].type;                                                                   \
-        set_bool(result, condition);                                                                              \
+#define TYPE(fn, condition)                                                                        \
+    static void fn(struct run *run, const struct sk_value *args, size_t count,                     \
+                   struct sk_value *result) {                                                      \
+        (void)run, (void)count;                                                                    \
+        enum sk_value_type type = args[0].type;                                                    \
+        set_bool(result, condition);                                                               \
     }
 TYPE(fn_is_array, type == SK_VALUE_ARRAY)
 TYPE(fn_is_bool, type == SK_VALUE_BOOL)
@@ -47,7 +49,8 @@ TYPE(fn_is_primitive, type != SK_VALUE_UNDEFINED && type < SK_VALUE_ARRAY)
 TYPE(fn_is_string, type == SK_VALUE_STRING)
 
 /* A string as a JSON number; blanks around it and a '+' before it are allowed. */
-static void fn_as_number(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {
+static void fn_as_number(struct run *run, const struct sk_value *args, size_t count,
+                         struct sk_value *result) {
     (void)run, (void)count;
     if (args[0].type == SK_VALUE_NUMBER) *result = args[0];
     if (args[0].type != SK_VALUE_STRING) return;
@@ -55,11 +58,13 @@ static void fn_as_number(struct run *run, const struct sk_value *args, size_t co
     if (text.n > 1 && text.p[0] == '+' && text.p[1] != '-') text = sk_span_skip(text, 1);
     struct sk_json number;
     size_t used;
-    if (sk_json_read(text, &number, &used) || used != text.n || number.type != SK_VALUE_NUMBER) return;
+    if (sk_json_read(text, &number, &used) || used != text.n || number.type != SK_VALUE_NUMBER)
+        return;
     set_number(result, number.number);
 }
 
-static void fn_concat(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {
+static void fn_concat(struct run *run, const struct sk_value *args, size_t count,
+                      struct sk_value *result) {
     if (!all_are(args, count, SK_VALUE_STRING)) return;
     size_t n = 0;
     for (size_t i = 0; i < count; i++) n += args[i].text.n;
@@ -94,13 +99,15 @@ static size_t byte_of(struct sk_span text, double index) {
     return i;
 }
 
-static void fn_length(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {
+static void fn_length(struct run *run, const struct sk_value *args, size_t count,
+                      struct sk_value *result) {
     (void)run, (void)count;
     if (args[0].type == SK_VALUE_STRING) set_number(result, (double)characters(args[0].text));
 }
 
 /* Only ASCII letters change: property names and states are written in them, and tables for the rest would cost more than they give. */
-static void change_case(struct run *run, const struct sk_value *arg, char first, char last, struct sk_value *result) {
+static void change_case(struct run *run, const struct sk_value *arg, char first, char last,
+                        struct sk_value *result) {
     if (arg->type != SK_VALUE_STRING) return;
     char *to = run_alloc(run, arg->text.n);
     if (to == NULL) return;
@@ -111,23 +118,29 @@ static void change_case(struct run *run, const struct sk_value *arg, char first,
     *result = (struct sk_value){.type = SK_VALUE_STRING, .text = sk_span(to, arg->text.n)};
 }
 
-static void fn_lower(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {
+static void fn_lower(struct run *run, const struct sk_value *args, size_t count,
+                     struct sk_value *result) {
     (void)count;
     change_case(run, args, 'A', 'Z', result);
 }
 
-static void fn_upper(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {
+static void fn_upper(struct run *run, const struct sk_value *args, size_t count,
+                     struct sk_value *result) {
     (void)count;
     change_case(run, args, 'a', 'z', result);
 }
 
 static bool is_index(const struct sk_value *value) {
-    return value->type == SK_VALUE_NUMBER && value->number >= 0 && value->number == floor(value->number);
+    return value->type == SK_VALUE_NUMBER && value->number >= 0 &&
+           value->number == floor(value->number);
 }
 
-static void fn_substring(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {
+static void fn_substring(struct run *run, const struct sk_value *args, size_t count,
+                         struct sk_value *result) {
     (void)run;
-    if (args[0].type != SK_VALUE_STRING || !is_index(&args[1]) || (count == 3 && !is_index(&args[2]))) return;
+    if (args[0].type != SK_VALUE_STRING || !is_index(&args[1]) ||
+        (count == 3 && !is_index(&args[2])))
+        return;
     struct sk_span text = sk_span_skip(args[0].text, byte_of(args[0].text, args[1].number));
     if (count == 3) text = sk_span_first(text, byte_of(text, args[2].number));
     *result = (struct sk_value){.type = SK_VALUE_STRING, .text = text};
@@ -140,17 +153,19 @@ static size_t find(struct sk_span text, struct sk_span part) {
     return at ? (size_t)(at - text.p) : SIZE_MAX;
 }
 
-static void fn_index_of(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {
+static void fn_index_of(struct run *run, const struct sk_value *args, size_t count,
+                        struct sk_value *result) {
     (void)run;
     if (!all_are(args, count, SK_VALUE_STRING)) return;
     size_t at = find(args[0].text, args[1].text);
     set_number(result, at == SIZE_MAX ? -1 : (double)characters(sk_span_first(args[0].text, at)));
 }
 
-#define TEXT(fn, condition)                                                                                       \
-    static void fn(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result) {         \
-        (void)run;                                                                                                \
-        if (all_are(args, count, SK_VALUE_STRING)) set_bool(result, condition);                                   \
+#define TEXT(fn, condition)                                                                        \
+    static void fn(struct run *run, const struct sk_value *args, size_t count,                     \
+                   struct sk_value *result) {                                                      \
+        (void)run;                                                                                 \
+        if (all_are(args, count, SK_VALUE_STRING)) set_bool(result, condition);                    \
     }
 TEXT(fn_starts_with, sk_span_starts(args[0].text, args[1].text))
 TEXT(fn_ends_with, sk_span_ends(args[0].text, args[1].text))

@@ -5,7 +5,8 @@ struct cursor {
 };
 
 static void skip_space(struct cursor *at) {
-    while (at->p < at->end && (*at->p == ' ' || *at->p == '\t' || *at->p == '\n' || *at->p == '\r')) at->p++;
+    while (at->p < at->end && (*at->p == ' ' || *at->p == '\t' || *at->p == '\n' || *at->p == '\r'))
+        at->p++;
 }
 
 /* The next character after white space, or 0 at the end (a NUL in the text is no JSON either). */
@@ -38,7 +39,8 @@ static int hex4(const char *p, const char *end) {
     return value;
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "plain_run takes the lowest byte for the first character");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "plain_run takes the lowest byte for the first character");
 
 /* How many of the next eight bytes are plain characters of a string: no quote, backslash or control character. Bit tricks after
  * Mycroft: a byte is zero, or less than n, where the borrow of the subtraction reaches its high bit; that is exact for the lowest. */
@@ -47,7 +49,8 @@ static unsigned plain_run(const char *p) {
     uint64_t word;
     memcpy(&word, p, 8);
     uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-    uint64_t found = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * 0x20) & ~word);
+    uint64_t found = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
+                     ((word - ones * 0x20) & ~word);
     found &= highs;
     return found ? (unsigned)__builtin_ctzll(found) / 8 : 8;
 }
@@ -59,7 +62,8 @@ static void skip_plain(struct cursor *at) {
         at->p += n;
         if (n < 8) return;
     }
-    while (at->p < at->end && *at->p != '"' && *at->p != '\\' && (unsigned char)*at->p >= 0x20) at->p++;
+    while (at->p < at->end && *at->p != '"' && *at->p != '\\' && (unsigned char)*at->p >= 0x20)
+        at->p++;
 }
 
 /* Reads a string from behind its opening quote. */
@@ -113,8 +117,9 @@ static enum sk_status read_number(struct cursor *at, struct sk_span *raw) {
 }
 
 double sk_json_number_value(struct sk_span raw) {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     bool negative = raw.n && raw.p[0] == '-';
     uint64_t mantissa = 0;
     int scale = 0;
@@ -129,7 +134,9 @@ double sk_json_number_value(struct sk_span raw) {
         mantissa = mantissa * 10 + (uint64_t)(raw.p[i] - '0');
         scale += point;
     }
-    if (i == raw.n && scale <= 22) { /* both factors are exact, so the quotient is rounded once: the right double */
+    if (i == raw.n &&
+        scale <=
+            22) { /* both factors are exact, so the quotient is rounded once: the right double */
         double value = (double)mantissa / powers[scale];
         return negative ? -value : value;
     }
@@ -141,7 +148,8 @@ double sk_json_number_value(struct sk_span raw) {
 }
 
 static enum sk_status read_word(struct cursor *at, struct sk_span word) {
-    if ((size_t)(at->end - at->p) < word.n || memcmp(at->p, word.p, word.n) != 0) return SK_MALFORMED;
+    if ((size_t)(at->end - at->p) < word.n || memcmp(at->p, word.p, word.n) != 0)
+        return SK_MALFORMED;
     at->p += word.n;
     return SK_OK;
 }
@@ -151,9 +159,7 @@ static enum sk_status skip_scalar(struct cursor *at, char first) {
     struct sk_span raw;
     bool escaped;
     switch (first) {
-    case '"':
-        at->p++;
-        return read_string(at, &raw, &escaped);
+    case '"': at->p++; return read_string(at, &raw, &escaped);
     case 't': return read_word(at, SK_SPAN("true"));
     case 'f': return read_word(at, SK_SPAN("false"));
     case 'n': return read_word(at, SK_SPAN("null"));
@@ -294,14 +300,16 @@ static bool same_key(struct sk_span raw, bool escaped, struct sk_span wanted, bo
         char part[4];
         size_t n = unescape(&p, end, part);
         struct sk_span here = sk_span(part, n);
-        if (!(nocase ? sk_span_starts_nocase(wanted, here) : sk_span_starts(wanted, here))) return false;
+        if (!(nocase ? sk_span_starts_nocase(wanted, here) : sk_span_starts(wanted, here)))
+            return false;
         wanted = sk_span_skip(wanted, n);
     }
     return wanted.n == 0;
 }
 
 /* Moves to the value of a member. */
-static enum sk_status find_member(struct cursor *at, struct sk_span wanted, bool nocase, unsigned depth) {
+static enum sk_status find_member(struct cursor *at, struct sk_span wanted, bool nocase,
+                                  unsigned depth) {
     if (take(at, '}')) return SK_NOT_FOUND;
     for (;;) {
         struct sk_span key;
@@ -324,7 +332,8 @@ static enum sk_status find_element(struct cursor *at, uint32_t index, unsigned d
     return SK_OK;
 }
 
-enum sk_status sk_json_find(struct sk_span json, const struct sk_json_step *path, size_t count, bool nocase, struct sk_json *value) {
+enum sk_status sk_json_find(struct sk_span json, const struct sk_json_step *path, size_t count,
+                            bool nocase, struct sk_json *value) {
     struct cursor at = {json.p, json.p + json.n};
     if (count > SK_JSON_DEPTH_MAX) return SK_NOT_FOUND;
     for (unsigned i = 0; i < count; i++) {
@@ -333,8 +342,8 @@ enum sk_status sk_json_find(struct sk_span json, const struct sk_json_step *path
             struct sk_json other; /* another kind of value, which must still be one */
             return read_value(&at, i, &other) ? SK_MALFORMED : SK_NOT_FOUND;
         }
-        enum sk_status status =
-            member ? find_member(&at, path[i].key, nocase, i + 1) : find_element(&at, path[i].index, i + 1);
+        enum sk_status status = member ? find_member(&at, path[i].key, nocase, i + 1)
+                                       : find_element(&at, path[i].index, i + 1);
         if (status) return status;
     }
     return read_value(&at, (unsigned)count, value);
@@ -352,7 +361,8 @@ enum sk_status sk_json_walk(struct sk_span json, struct sk_json_walk *walk) {
 
 enum sk_status sk_json_next(struct sk_json_walk *walk) {
     struct cursor at = {walk->at, walk->end};
-    if (take(&at, walk->object ? '}' : ']')) return SK_NOT_FOUND; /* `at` stays: asking again gives the same */
+    if (take(&at, walk->object ? '}' : ']'))
+        return SK_NOT_FOUND; /* `at` stays: asking again gives the same */
     if (!walk->first && !take(&at, ',')) return SK_MALFORMED;
     walk->first = false;
     bool escaped;
@@ -378,7 +388,8 @@ bool sk_json_valid(struct sk_span json) {
 
 struct sk_span sk_json_string_value(struct sk_arena *arena, const struct sk_json *string) {
     if (!string->escaped) return string->raw;
-    char *to = sk_arena_alloc(arena, string->raw.n); /* no escape is shorter than what it stands for */
+    char *to =
+        sk_arena_alloc(arena, string->raw.n); /* no escape is shorter than what it stands for */
     size_t n = 0;
     const char *p = string->raw.p, *end = p + string->raw.n;
     while (p < end) {

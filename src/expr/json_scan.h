@@ -20,7 +20,7 @@ struct sk_json_step {
 struct sk_json {
     enum sk_value_type type;
     bool truth;
-    bool escaped;       /* a string holds backslashes: see sk_json_string_value */
+    bool escaped; /* a string holds backslashes: see sk_json_string_value */
     double number;
     struct sk_span raw; /* as it stands; of strings without the quotes */
 };
@@ -29,7 +29,8 @@ struct sk_json {
  *
  * nocase   keys are compared without regard to (ASCII) case
  * returns  SK_OK, SK_NOT_FOUND: no such member or element, SK_MALFORMED: not JSON, as far as it was read; too deep */
-enum sk_status sk_json_find(struct sk_span json, const struct sk_json_step *path, size_t count, bool nocase, struct sk_json *value);
+enum sk_status sk_json_find(struct sk_span json, const struct sk_json_step *path, size_t count,
+                            bool nocase, struct sk_json *value);
 
 /* Walks members of an object or elements of an array:
  *   struct sk_json_walk walk;
@@ -41,7 +42,8 @@ struct sk_json_walk {
     const char *at, *end;
     bool object, first;
 };
-enum sk_status sk_json_walk(struct sk_span json, struct sk_json_walk *walk); /* SK_MALFORMED: not an object or array */
+enum sk_status sk_json_walk(struct sk_span json,
+                            struct sk_json_walk *walk); /* SK_MALFORMED: not an object or array */
 enum sk_status sk_json_next(struct sk_json_walk *walk);
 
 /* The value at the start of `json` (after white space); `*size` (may be NULL): bytes read, with white space before it. */

@@ -24,13 +24,17 @@ enum sk_status lexer_fail_at(struct lexer *lexer, size_t at, const char *format,
 
 enum sk_status lexer_expected(struct lexer *lexer, const char *what) {
     const struct token *token = &lexer->token;
-    if (token->kind == TOKEN_END) return lexer_fail_at(lexer, token->at, "expected %s, but the text ends here", what);
-    struct sk_span shown = sk_span_first(sk_span_skip(lexer->text, token->at), lexer->next - token->at);
-    return lexer_fail_at(lexer, token->at, "expected %s, found \"%.*s\"", what, SK_ARG(sk_span_first(shown, 40)));
+    if (token->kind == TOKEN_END)
+        return lexer_fail_at(lexer, token->at, "expected %s, but the text ends here", what);
+    struct sk_span shown =
+        sk_span_first(sk_span_skip(lexer->text, token->at), lexer->next - token->at);
+    return lexer_fail_at(lexer, token->at, "expected %s, found \"%.*s\"", what,
+                         SK_ARG(sk_span_first(shown, 40)));
 }
 
 static bool starts_name(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
+           (unsigned char)c >= 0x80;
 }
 
 static bool is_digit(char c) {
@@ -85,13 +89,16 @@ static void lex_hex_number(struct lexer *lexer) {
     double value = 0;
     for (;; n++) {
         char c = look(lexer, n);
-        int digit = is_digit(c) ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        int digit = is_digit(c)                          ? c - '0'
+                    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                         : -1;
         if (digit < 0) break;
         value = value * 16 + digit;
     }
     lexer->token.number = value;
     if (n == 2 || in_name(look(lexer, n)))
-        lexer_fail_at(lexer, lexer->token.at, "this hexadecimal number is not one; write for example 0x1F");
+        lexer_fail_at(lexer, lexer->token.at,
+                      "this hexadecimal number is not one; write for example 0x1F");
     finish(lexer, TOKEN_NUMBER, n);
 }
 
@@ -110,7 +117,8 @@ static void lex_number(struct lexer *lexer) {
             for (n += 1 + sign; is_digit(look(lexer, n));) n++;
     }
     if (in_name(look(lexer, n)) || n > SK_JSON_NUMBER_MAX)
-        lexer_fail_at(lexer, lexer->token.at, "this number is not one; put names in front or blanks between");
+        lexer_fail_at(lexer, lexer->token.at,
+                      "this number is not one; put names in front or blanks between");
     else
         lexer->token.number = sk_json_number_value(sk_span(lexer->text.p + lexer->next, n));
     finish(lexer, TOKEN_NUMBER, n);
@@ -127,8 +135,10 @@ static void lex_string(struct lexer *lexer, char quote) {
         char c = look(lexer, n);
         if (c == quote && look(lexer, n + 1) != quote) break;
         if (c != quote && c != '\\') continue;
-        if (c == '\\' && (look(lexer, n + 1) == 0 || strchr("'\"\\/bfnrtu", look(lexer, n + 1)) == NULL)) {
-            lexer_fail_at(lexer, lexer->next + n, "there is no such escape; write \\\\ for a backslash");
+        if (c == '\\' &&
+            (look(lexer, n + 1) == 0 || strchr("'\"\\/bfnrtu", look(lexer, n + 1)) == NULL)) {
+            lexer_fail_at(lexer, lexer->next + n,
+                          "there is no such escape; write \\\\ for a backslash");
             break;
         }
         if (c == '\\' && look(lexer, n + 1) == 'u') {
@@ -149,7 +159,8 @@ static void lex_braced(struct lexer *lexer) {
     size_t n = 1;
     while (look(lexer, n) && look(lexer, n) != '}') n++;
     if (look(lexer, n) != '}' || n == 1)
-        lexer_fail_at(lexer, lexer->token.at, "braces hold a property's name, as in {$contentType}");
+        lexer_fail_at(lexer, lexer->token.at,
+                      "braces hold a property's name, as in {$contentType}");
     finish(lexer, TOKEN_BRACED, n + 1);
     lexer->token.text = sk_span_trim(sk_span(lexer->token.text.p + 1, n - 1));
 }
@@ -170,8 +181,8 @@ void lexer_next(struct lexer *lexer) {
     } else if (c == '{') {
         lex_braced(lexer);
     } else {
-        static const char *const signs[] = {"<>", "<=", ">=", "!=", "||", "??", "(", ")", "[", "]", ",",
-                                            ".",  "+",  "-",  "*",  "/",  "%",  "=", "<", ">"};
+        static const char *const signs[] = {"<>", "<=", ">=", "!=", "||", "??", "(", ")", "[", "]",
+                                            ",",  ".",  "+",  "-",  "*",  "/",  "%", "=", "<", ">"};
         struct sk_span rest = sk_span_skip(lexer->text, lexer->next);
         for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
             if (sk_span_starts(rest, sk_span_z(signs[i]))) {
@@ -202,7 +213,8 @@ void lexer_segment(struct lexer *lexer) {
     lexer->token.text = sk_span(lexer->token.text.p + 2, n - 2);
 }
 
-void lexer_init(struct lexer *lexer, struct sk_span text, size_t from, struct sk_expr_error *error) {
+void lexer_init(struct lexer *lexer, struct sk_span text, size_t from,
+                struct sk_expr_error *error) {
     *lexer = (struct lexer){.text = text, .next = from, .error = error};
     lexer_next(lexer);
 }
@@ -217,7 +229,9 @@ bool lexer_is_sign(const struct lexer *lexer, const char *sign) {
 
 bool lexer_is_whole(const struct lexer *lexer, uint32_t *value) {
     double number = lexer->token.number;
-    if (lexer->token.kind != TOKEN_NUMBER || number > UINT32_MAX || number != (double)(uint32_t)number) return false;
+    if (lexer->token.kind != TOKEN_NUMBER || number > UINT32_MAX ||
+        number != (double)(uint32_t)number)
+        return false;
     *value = (uint32_t)number;
     return true;
 }
@@ -236,7 +250,8 @@ bool lexer_take_sign(struct lexer *lexer, const char *sign) {
 
 static unsigned hex4(const char *p) {
     unsigned value = 0;
-    for (int i = 0; i < 4; i++) value = value << 4 | (unsigned)(p[i] <= '9' ? p[i] - '0' : (p[i] | 32) - 'a' + 10);
+    for (int i = 0; i < 4; i++)
+        value = value << 4 | (unsigned)(p[i] <= '9' ? p[i] - '0' : (p[i] | 32) - 'a' + 10);
     return value;
 }
 

@@ -8,7 +8,7 @@ enum token_kind {
     TOKEN_END,
     TOKEN_NUMBER,
     TOKEN_STRING, /* text: between the quotes, still with escapes */
-    TOKEN_NAME,   /* letters, digits, '_', '$', '#'; '-' where a letter or digit follows at once; any case */
+    TOKEN_NAME, /* letters, digits, '_', '$', '#'; '-' where a letter or digit follows at once; any case */
     TOKEN_BRACED, /* {…}: text between the braces */
     TOKEN_SIGN,   /* text: the operator or punctuation */
     TOKEN_BAD,    /* what no token starts with, or an unfinished one; the error is set */
@@ -43,7 +43,8 @@ bool lexer_is_whole(const struct lexer *lexer, uint32_t *value);
 void lexer_segment(struct lexer *lexer);
 
 /* Notes an error at a place, the first one only; returns SK_MALFORMED. */
-enum sk_status lexer_fail_at(struct lexer *lexer, size_t at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+enum sk_status lexer_fail_at(struct lexer *lexer, size_t at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "expected …, found …" at the current token. */
 enum sk_status lexer_expected(struct lexer *lexer, const char *what);
 

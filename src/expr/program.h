@@ -7,9 +7,9 @@
 enum code {
     CODE_CONSTANT, /* push constants[at] */
     CODE_PROPERTY, /* push the application property names[at] */
-    CODE_SYSTEM,   /* push the system property names[at], or else the application property of that name */
-    CODE_BODY,     /* push what the body holds at steps[at …+count]; flag: whatever its content type */
-    CODE_TWIN,     /* the same in the twin document */
+    CODE_SYSTEM, /* push the system property names[at], or else the application property of that name */
+    CODE_BODY, /* push what the body holds at steps[at …+count]; flag: whatever its content type */
+    CODE_TWIN, /* the same in the twin document */
     CODE_NOT,
     CODE_NEGATE,
     CODE_ADD,
@@ -24,8 +24,8 @@ enum code {
     CODE_LESS_EQUAL,
     CODE_GREATER,
     CODE_GREATER_EQUAL,
-    CODE_IN,        /* the top is one of constants[at …+count]; flag: is none of them */
-    CODE_AND,       /* two values; follows CODE_AND_SKIP */
+    CODE_IN,  /* the top is one of constants[at …+count]; flag: is none of them */
+    CODE_AND, /* two values; follows CODE_AND_SKIP */
     CODE_OR,
     CODE_AND_SKIP,  /* to op `at` when the top is false, keeping it */
     CODE_OR_SKIP,   /* to op `at` when the top is true, keeping it */
@@ -69,7 +69,8 @@ struct function {
     const char *name;
     uint8_t min, max; /* arguments */
     bool in_twin_query;
-    void (*call)(struct run *run, const struct sk_value *args, size_t count, struct sk_value *result); /* starts undefined */
+    void (*call)(struct run *run, const struct sk_value *args, size_t count,
+                 struct sk_value *result); /* starts undefined */
 };
 /* NULL-terminated by name. */
 extern const struct function expr_functions[];

@@ -4,7 +4,8 @@
 #include "expr/program.h"
 
 static enum sk_status parse_top(struct lexer *lexer, uint32_t *top) {
-    if (!lexer_is_whole(lexer, top) || *top == 0) return lexer_expected(lexer, "a whole number from 1 on behind TOP");
+    if (!lexer_is_whole(lexer, top) || *top == 0)
+        return lexer_expected(lexer, "a whole number from 1 on behind TOP");
     lexer_next(lexer);
     return SK_OK;
 }
@@ -14,7 +15,8 @@ static enum sk_status parse_projection(struct lexer *lexer, struct sk_query *que
     size_t from = lexer->token.at, tokens = 0;
     bool star = lexer_is_sign(lexer, "*");
     while (!lexer_is_word(lexer, "FROM")) {
-        if (lexer->token.kind == TOKEN_END || lexer->token.kind == TOKEN_BAD) return lexer_expected(lexer, "FROM");
+        if (lexer->token.kind == TOKEN_END || lexer->token.kind == TOKEN_BAD)
+            return lexer_expected(lexer, "FROM");
         tokens++;
         lexer_next(lexer);
     }
@@ -58,10 +60,12 @@ static enum sk_status parse(struct lexer *lexer, struct sk_query *query) {
     }
     if (parse_group(lexer, query)) return SK_MALFORMED;
     if (lexer->token.kind == TOKEN_END) return SK_OK;
-    return lexer_expected(lexer, query->where ? "an operator, GROUP BY or the end" : "WHERE, GROUP BY or the end");
+    return lexer_expected(lexer, query->where ? "an operator, GROUP BY or the end"
+                                              : "WHERE, GROUP BY or the end");
 }
 
-enum sk_status sk_query_parse(struct sk_span text, struct sk_query *query, struct sk_expr_error *error) {
+enum sk_status sk_query_parse(struct sk_span text, struct sk_query *query,
+                              struct sk_expr_error *error) {
     struct sk_expr_error unused;
     if (error == NULL) error = &unused;
     *query = (struct sk_query){0};

@@ -18,7 +18,8 @@ struct sk_query {
 };
 
 /* SK_MALFORMED, SK_TOO_LARGE: `error` says where and why. */
-enum sk_status sk_query_parse(struct sk_span text, struct sk_query *query, struct sk_expr_error *error);
+enum sk_status sk_query_parse(struct sk_span text, struct sk_query *query,
+                              struct sk_expr_error *error);
 void sk_query_free(struct sk_query *query); /* its parts, not the struct */
 
 #endif

@@ -7,7 +7,8 @@
 static enum sk_status parse_source(struct lexer *lexer, struct sk_span *source) {
     struct sk_span text = lexer->text;
     size_t from = lexer->next;
-    while (from < text.n && (text.p[from] == ' ' || (text.p[from] >= '\t' && text.p[from] <= '\r'))) from++;
+    while (from < text.n && (text.p[from] == ' ' || (text.p[from] >= '\t' && text.p[from] <= '\r')))
+        from++;
     size_t end = from;
     while (end < text.n && (unsigned char)text.p[end] > ' ') end++;
     *source = sk_span_skip(sk_span_first(text, end), from);
@@ -16,7 +17,8 @@ static enum sk_status parse_source(struct lexer *lexer, struct sk_span *source) 
         return lexer_fail_at(lexer, from, "expected a source such as /messages/* behind FROM");
     while (sk_span_split(&rest, '/', &item))
         if (item.n == 0 && rest.p != NULL) /* one '/' at the end is fine */
-            return lexer_fail_at(lexer, (size_t)(item.p - text.p), "the source has an empty part between two slashes");
+            return lexer_fail_at(lexer, (size_t)(item.p - text.p),
+                                 "the source has an empty part between two slashes");
     lexer->next = end;
     lexer_next(lexer);
     return SK_OK;
@@ -25,9 +27,10 @@ static enum sk_status parse_source(struct lexer *lexer, struct sk_span *source) 
 /* "/modules/<m>/inputs/<in>" */
 static bool parse_input(struct sk_span text, struct sk_route *route) {
     struct sk_span empty, modules, inputs;
-    return sk_span_split(&text, '/', &empty) && empty.n == 0 && sk_span_split(&text, '/', &modules) &&
-           sk_span_split(&text, '/', &route->module) && sk_span_split(&text, '/', &inputs) &&
-           sk_span_split(&text, '/', &route->input) && text.p == NULL && sk_span_eq_nocase(modules, SK_SPAN("modules")) &&
+    return sk_span_split(&text, '/', &empty) && empty.n == 0 &&
+           sk_span_split(&text, '/', &modules) && sk_span_split(&text, '/', &route->module) &&
+           sk_span_split(&text, '/', &inputs) && sk_span_split(&text, '/', &route->input) &&
+           text.p == NULL && sk_span_eq_nocase(modules, SK_SPAN("modules")) &&
            sk_span_eq_nocase(inputs, SK_SPAN("inputs")) && route->module.n && route->input.n;
 }
 
@@ -37,12 +40,14 @@ static enum sk_status parse_sink(struct lexer *lexer, struct sk_route *route) {
         return SK_OK;
     }
     if (!lexer_take_word(lexer, "BrokeredEndpoint"))
-        return lexer_expected(lexer, "$upstream or BrokeredEndpoint(\"/modules/<module>/inputs/<input>\")");
+        return lexer_expected(
+            lexer, "$upstream or BrokeredEndpoint(\"/modules/<module>/inputs/<input>\")");
     route->sink = SK_SINK_MODULE;
     if (!lexer_take_sign(lexer, "(")) return lexer_expected(lexer, "\"(\"");
     if (lexer->token.kind != TOKEN_STRING) return lexer_expected(lexer, "the endpoint in quotes");
     if (!parse_input(lexer->token.text, route))
-        return lexer_fail_at(lexer, lexer->token.at, "an endpoint is \"/modules/<module>/inputs/<input>\", not \"%.*s\"",
+        return lexer_fail_at(lexer, lexer->token.at,
+                             "an endpoint is \"/modules/<module>/inputs/<input>\", not \"%.*s\"",
                              SK_ARG(sk_span_first(lexer->token.text, 60)));
     lexer_next(lexer);
     return lexer_take_sign(lexer, ")") ? SK_OK : lexer_expected(lexer, "\")\"");
@@ -63,7 +68,8 @@ static enum sk_status parse(struct lexer *lexer, struct sk_route *route) {
     return lexer->token.kind == TOKEN_END ? SK_OK : lexer_expected(lexer, "the end of the route");
 }
 
-enum sk_status sk_route_parse(struct sk_span text, struct sk_route *route, struct sk_expr_error *error) {
+enum sk_status sk_route_parse(struct sk_span text, struct sk_route *route,
+                              struct sk_expr_error *error) {
     struct sk_expr_error unused;
     if (error == NULL) error = &unused;
     *route = (struct sk_route){0};
@@ -89,14 +95,16 @@ bool sk_route_takes(const struct sk_route *route, struct sk_span source) {
     source = sk_span_skip(source, 1);
     while (sk_span_split(&rest, '/', &wanted)) {
         bool any = sk_span_is(wanted, "*");
-        if (rest.p == NULL && (any || wanted.n == 0)) return true; /* "…/" and "…/ *" take everything below */
+        if (rest.p == NULL && (any || wanted.n == 0))
+            return true; /* "…/" and "…/ *" take everything below */
         if (!sk_span_split(&source, '/', &part) || part.n == 0) return false;
         if (!any && !sk_span_eq_nocase(wanted, part)) return false;
     }
     return true;
 }
 
-bool sk_route_matches(const struct sk_route *route, struct sk_span source, const struct sk_expr_source *message,
-                      struct sk_arena *arena) {
-    return sk_route_takes(route, source) && (route->condition == NULL || sk_expr_true(route->condition, message, arena));
+bool sk_route_matches(const struct sk_route *route, struct sk_span source,
+                      const struct sk_expr_source *message, struct sk_arena *arena) {
+    return sk_route_takes(route, source) &&
+           (route->condition == NULL || sk_expr_true(route->condition, message, arena));
 }

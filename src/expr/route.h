@@ -14,11 +14,12 @@ struct sk_route {
     struct sk_expr *condition; /* NULL: every message */
     enum sk_route_sink sink;
     struct sk_span module, input; /* of SK_SINK_MODULE */
-    char *text; /* owned copy that the spans point into */
+    char *text;                   /* owned copy that the spans point into */
 };
 
 /* Parses and compiles. SK_MALFORMED, SK_TOO_LARGE: `error` says where and why. The caller frees the parts with sk_route_free. */
-enum sk_status sk_route_parse(struct sk_span text, struct sk_route *route, struct sk_expr_error *error);
+enum sk_status sk_route_parse(struct sk_span text, struct sk_route *route,
+                              struct sk_expr_error *error);
 void sk_route_free(struct sk_route *route); /* its parts, not the struct */
 
 /* Whether the route takes messages of this source: the route's path is a prefix by whole segments, without regard to case; a '*'
@@ -27,7 +28,7 @@ void sk_route_free(struct sk_route *route); /* its parts, not the struct */
 bool sk_route_takes(const struct sk_route *route, struct sk_span source);
 
 /* Takes the source and its condition is true. */
-bool sk_route_matches(const struct sk_route *route, struct sk_span source, const struct sk_expr_source *message,
-                      struct sk_arena *arena);
+bool sk_route_matches(const struct sk_route *route, struct sk_span source,
+                      const struct sk_expr_source *message, struct sk_arena *arena);
 
 #endif

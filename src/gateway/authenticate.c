@@ -33,9 +33,12 @@ struct sk_authentication {
     bool finished;
 };
 
-static const char device_auth[] = "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
-static const char module_auth[] = "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
-static const char hub_auth[] = "{\"scope\":\"hub\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
+static const char device_auth[] =
+    "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
+static const char module_auth[] =
+    "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
+static const char hub_auth[] =
+    "{\"scope\":\"hub\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
 
 static void free_authentication(struct sk_authentication *a) {
     sk_io_undefer(&a->finish);
@@ -64,8 +67,10 @@ void sk_authentication_cancel(struct sk_authentication *a) {
     a->done = NULL; /* the look-up that runs, or the deferred end, frees it */
 }
 
-static void add_lookup(struct sk_authentication *a, struct sk_span device, struct sk_span module, bool signs, bool is_self) {
-    a->lookups[a->lookup_count++] = (struct lookup){.device = device, .module = module, .signs = signs, .is_self = is_self};
+static void add_lookup(struct sk_authentication *a, struct sk_span device, struct sk_span module,
+                       bool signs, bool is_self) {
+    a->lookups[a->lookup_count++] =
+        (struct lookup){.device = device, .module = module, .signs = signs, .is_self = is_self};
 }
 
 static bool scope_fits(const struct sk_identity *identity, struct sk_span scope) {
@@ -88,8 +93,9 @@ static bool verify(struct sk_authentication *a, struct sk_span primary, struct s
         refuse(a, SK_FAULT_UNAUTHORIZED, "the token has expired: renew it and connect again");
         return false;
     default:
-        refuse(a, SK_FAULT_UNAUTHORIZED,
-               "the token's signature is wrong: it matches neither the primary nor the secondary key");
+        refuse(
+            a, SK_FAULT_UNAUTHORIZED,
+            "the token's signature is wrong: it matches neither the primary nor the secondary key");
         return false;
     }
 }
@@ -106,7 +112,8 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
     }
     if (identity == NULL) {
         sk_error_set(&a->error, l->module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND,
-                     "device %.*s%s%.*s is not registered", SK_ARG(l->device), l->module.n ? ", module " : "", SK_ARG(l->module));
+                     "device %.*s%s%.*s is not registered", SK_ARG(l->device),
+                     l->module.n ? ", module " : "", SK_ARG(l->module));
         conclude(a);
         return;
     }
@@ -119,12 +126,15 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
             refuse(a, SK_FAULT_UNAUTHORIZED, "this identity does not use shared access signatures");
             return;
         }
-        if (!verify(a, sk_span_z(identity->primary_key), sk_span_z(identity->secondary_key))) return;
+        if (!verify(a, sk_span_z(identity->primary_key), sk_span_z(identity->secondary_key)))
+            return;
     }
-    if (l->is_actor_device) a->actor_scope = sk_arena_copy(&a->arena, sk_span_z(identity->device_scope));
-    if (a->actor.n && !l->signs && !l->is_actor_device && l->module.n == 0 && !sk_span_eq(l->device, a->actor) &&
-        !scope_fits(identity, a->actor_scope)) {
-        refuse(a, SK_FAULT_UNAUTHORIZED, "the device is not a child of the edge device that speaks for it");
+    if (l->is_actor_device)
+        a->actor_scope = sk_arena_copy(&a->arena, sk_span_z(identity->device_scope));
+    if (a->actor.n && !l->signs && !l->is_actor_device && l->module.n == 0 &&
+        !sk_span_eq(l->device, a->actor) && !scope_fits(identity, a->actor_scope)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "the device is not a child of the edge device that speaks for it");
         return;
     }
     if (l->is_self) a->principal.generation_id = sk_span_dup(sk_span_z(identity->generation_id));
@@ -137,31 +147,40 @@ static void next_lookup(struct sk_authentication *a) {
         return;
     }
     a->looking = true;
-    a->backend->ops->find_identity(a->backend, a->lookups[a->at].device, a->lookups[a->at].module, on_identity, a);
+    a->backend->ops->find_identity(a->backend, a->lookups[a->at].device, a->lookups[a->at].module,
+                                   on_identity, a);
 }
 
 /* "host/devices/d[/modules/m]" of an identity. */
-static struct sk_span identity_resource(struct sk_authentication *a, struct sk_span host, struct sk_span device,
-                                        struct sk_span module) {
+static struct sk_span identity_resource(struct sk_authentication *a, struct sk_span host,
+                                        struct sk_span device, struct sk_span module) {
     if (module.n)
-        return sk_arena_print(&a->arena, "%.*s/devices/%.*s/modules/%.*s", SK_ARG(host), SK_ARG(device), SK_ARG(module));
+        return sk_arena_print(&a->arena, "%.*s/devices/%.*s/modules/%.*s", SK_ARG(host),
+                              SK_ARG(device), SK_ARG(module));
     return sk_arena_print(&a->arena, "%.*s/devices/%.*s", SK_ARG(host), SK_ARG(device));
 }
 
 /* Whether the token's scope covers an identity under any of the hub's names. */
-static bool covers_identity(struct sk_authentication *a, struct sk_span device, struct sk_span module) {
-    if (sk_sas_covers(a->sas.resource, identity_resource(a, a->backend->host_name, device, module))) return true;
+static bool covers_identity(struct sk_authentication *a, struct sk_span device,
+                            struct sk_span module) {
+    if (sk_sas_covers(a->sas.resource, identity_resource(a, a->backend->host_name, device, module)))
+        return true;
     for (size_t i = 0; i < a->backend->alias_count; i++)
-        if (sk_sas_covers(a->sas.resource, identity_resource(a, a->backend->aliases[i], device, module))) return true;
+        if (sk_sas_covers(a->sas.resource,
+                          identity_resource(a, a->backend->aliases[i], device, module)))
+            return true;
     return false;
 }
 
 /* Whether a policy's token covers what is asked, under any of the hub's names. */
 static bool covers_path(struct sk_authentication *a) {
-    struct sk_span path = sk_span_skip(a->credentials.resource, sk_span_find(a->credentials.resource, '/'));
+    struct sk_span path =
+        sk_span_skip(a->credentials.resource, sk_span_find(a->credentials.resource, '/'));
     for (size_t i = 0; i <= a->backend->alias_count; i++) {
         struct sk_span host = i ? a->backend->aliases[i - 1] : a->backend->host_name;
-        if (sk_sas_covers(a->sas.resource, sk_arena_print(&a->arena, "%.*s%.*s", SK_ARG(host), SK_ARG(path)))) return true;
+        if (sk_sas_covers(a->sas.resource,
+                          sk_arena_print(&a->arena, "%.*s%.*s", SK_ARG(host), SK_ARG(path))))
+            return true;
     }
     return false;
 }
@@ -194,11 +213,14 @@ static bool claim_from_scope(struct sk_authentication *a) {
     struct sk_span rest = a->sas.resource, part;
     struct sk_credentials *c = &a->credentials;
     if (!sk_span_split(&rest, '/', &part) || !sk_span_split(&rest, '/', &part) ||
-        !sk_span_eq_nocase(part, SK_SPAN("devices")) || !sk_span_split(&rest, '/', &part) || part.n == 0)
+        !sk_span_eq_nocase(part, SK_SPAN("devices")) || !sk_span_split(&rest, '/', &part) ||
+        part.n == 0)
         return false;
     c->device = sk_percent_decoded(&a->arena, part);
     if (sk_span_split(&rest, '/', &part)) {
-        if (!sk_span_eq_nocase(part, SK_SPAN("modules")) || !sk_span_split(&rest, '/', &part) || part.n == 0) return false;
+        if (!sk_span_eq_nocase(part, SK_SPAN("modules")) || !sk_span_split(&rest, '/', &part) ||
+            part.n == 0)
+            return false;
         c->module = sk_percent_decoded(&a->arena, part);
     }
     return c->device.n <= SK_ID_MAX && c->module.n <= SK_ID_MAX;
@@ -247,7 +269,8 @@ static void by_identity(struct sk_authentication *a) {
     next_lookup(a);
 }
 
-struct sk_authentication *sk_authenticate(struct sk_backend *backend, const struct sk_credentials *credentials,
+struct sk_authentication *sk_authenticate(struct sk_backend *backend,
+                                          const struct sk_credentials *credentials,
                                           sk_authenticated *done, void *arg) {
     struct sk_authentication *a = SK_NEW(struct sk_authentication);
     a->backend = backend;

@@ -41,7 +41,9 @@ static bool may(const struct sk_backend *backend, const struct sk_request *reque
     if (device & LOCAL && backend->any_host && who->module) return true;
     if (!sk_span_is(request->device, who->device)) return false;
     if (device & SELF && sk_span_eq(request->module, sk_span_z(who->module))) return true;
-    if (device & OWN_MODULES && who->module == NULL && (request->module.n || request->op == SK_OP_MODULE_LIST)) return true;
+    if (device & OWN_MODULES && who->module == NULL &&
+        (request->module.n || request->op == SK_OP_MODULE_LIST))
+        return true;
     return device & EDGE_HUB && who->module && strcmp(who->module, "$edgeHub") == 0;
 }
 
@@ -50,5 +52,6 @@ void sk_gateway_submit(struct sk_backend *backend, struct sk_request *request) {
         backend->ops->submit(backend, request);
     else
         sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS, "%s does not allow this operation",
-                          sk_principal_is_device(request->who) ? "a device's own credential" : request->who->policy);
+                          sk_principal_is_device(request->who) ? "a device's own credential"
+                                                               : request->who->policy);
 }

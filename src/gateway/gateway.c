@@ -10,7 +10,8 @@ struct newcomer {
     struct sk_timer timer;
 };
 
-void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection, void (*end)(struct sk_connection *)) {
+void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
+                       void (*end)(struct sk_connection *)) {
     connection->gateway = gateway;
     connection->end = end;
     sk_list_append(&gateway->connections, &connection->link);
@@ -29,7 +30,8 @@ static void free_gateway(struct sk_task *task) {
 }
 
 static void free_when_empty(struct sk_gateway *gateway) {
-    if (gateway->closing && sk_list_empty(&gateway->connections)) sk_io_defer(gateway->io, &gateway->free_task, free_gateway);
+    if (gateway->closing && sk_list_empty(&gateway->connections))
+        sk_io_defer(gateway->io, &gateway->free_task, free_gateway);
 }
 
 void sk_connection_remove(struct sk_connection *connection) {
@@ -76,7 +78,8 @@ static void on_newcomer_closed(struct sk_stream *stream, void *arg, enum sk_stat
     free_newcomer(arg);
 }
 
-static const struct sk_stream_events newcomer_events = {.on_data = on_first_bytes, .on_close = on_newcomer_closed};
+static const struct sk_stream_events newcomer_events = {.on_data = on_first_bytes,
+                                                        .on_close = on_newcomer_closed};
 
 static void accepted(void *arg, struct sk_stream *stream) {
     struct sk_gateway *gateway = arg;
@@ -97,7 +100,8 @@ struct sk_gateway *sk_gateway_new(struct sk_io *io) {
 }
 
 void sk_gateway_add(struct sk_gateway *gateway, struct sk_backend *backend) {
-    gateway->backends = sk_realloc(gateway->backends, (gateway->backend_count + 1) * sizeof *gateway->backends);
+    gateway->backends =
+        sk_realloc(gateway->backends, (gateway->backend_count + 1) * sizeof *gateway->backends);
     gateway->backends[gateway->backend_count++] = backend;
 }
 
@@ -111,11 +115,13 @@ struct sk_backend *sk_gateway_find(struct sk_gateway *gateway, struct sk_span ho
     return NULL;
 }
 
-enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_endpoint *at, struct sk_tls *tls, uint16_t *port) {
+enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_endpoint *at,
+                                 struct sk_tls *tls, uint16_t *port) {
     struct sk_listener *listener;
     enum sk_status status = sk_listen(gateway->io, at, tls, accepted, gateway, &listener);
     if (status) return status;
-    gateway->listeners = sk_realloc(gateway->listeners, (gateway->listener_count + 1) * sizeof *gateway->listeners);
+    gateway->listeners =
+        sk_realloc(gateway->listeners, (gateway->listener_count + 1) * sizeof *gateway->listeners);
     gateway->listeners[gateway->listener_count++] = listener;
     if (port) *port = sk_listener_port(listener);
     return SK_OK;

@@ -29,7 +29,8 @@ struct sk_connection {
     struct sk_gateway *gateway;
     void (*end)(struct sk_connection *); /* the gateway closes: end soon */
 };
-void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection, void (*end)(struct sk_connection *));
+void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
+                       void (*end)(struct sk_connection *));
 void sk_connection_remove(struct sk_connection *connection);
 
 /* Heads take over a stream with the bytes that told its protocol. */

@@ -37,7 +37,8 @@ static const struct sk_http_route routes[] = {
 
 /* ---- answers ---- */
 
-void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error, bool structured) {
+void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
+                         bool structured) {
     const struct sk_fault_kind *kind = sk_fault_kind(error->fault);
     struct sk_buffer headers = {0}, body = {0};
     char tracking[37];
@@ -46,7 +47,8 @@ void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_erro
     sk_http_put_header(&headers, "iothub-errorcode", sk_span_z(kind->name));
     sk_http_put_header(&headers, "x-ms-request-id", sk_span_z(tracking));
     sk_error_http_body(&body, error, sk_span_z(tracking), sk_io_wall(exchange->io), structured);
-    sk_http_respond(exchange, (unsigned)kind->http_status, sk_buffer_span(&headers), sk_buffer_span(&body));
+    sk_http_respond(exchange, (unsigned)kind->http_status, sk_buffer_span(&headers),
+                    sk_buffer_span(&body));
     sk_buffer_free(&headers);
     sk_buffer_free(&body);
 }
@@ -66,7 +68,9 @@ void sk_http_request_free(struct sk_http_request *r) {
 
 static void answer_method(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
     struct sk_buffer body = {0};
-    json_t *valid = answer->payload.n ? json_loadb(answer->payload.p, answer->payload.n, JSON_DECODE_ANY, NULL) : NULL;
+    json_t *valid = answer->payload.n
+                        ? json_loadb(answer->payload.p, answer->payload.n, JSON_DECODE_ANY, NULL)
+                        : NULL;
     if (answer->payload.n && valid == NULL) {
         struct sk_error error;
         sk_error_set(&error, SK_FAULT_BAD_GATEWAY, "the device's answer is not JSON");
@@ -89,7 +93,8 @@ static void answer_document(struct sk_http_exchange *exchange, const struct sk_a
         snprintf(quoted, sizeof quoted, "\"%.*s\"", SK_ARG(answer->etag));
         sk_http_put_header(&headers, "ETag", sk_span_z(quoted));
     }
-    if (answer->continuation.n) sk_http_put_header(&headers, "x-ms-continuation", answer->continuation);
+    if (answer->continuation.n)
+        sk_http_put_header(&headers, "x-ms-continuation", answer->continuation);
     if (answer->item_type.n) sk_http_put_header(&headers, "x-ms-item-type", answer->item_type);
     SK_CLEANUP_FREE char *body = json_dumps(answer->document, JSON_COMPACT);
     sk_http_respond(exchange, 200, sk_buffer_span(&headers), sk_span_z(body));
@@ -127,7 +132,8 @@ static struct sk_span text_member(const json_t *body, const char *name) {
     return sk_span_z(json_string_value(json_object_get(body, name)));
 }
 
-static bool read_timeout(const json_t *body, const char *name, unsigned least, unsigned otherwise, unsigned *seconds) {
+static bool read_timeout(const json_t *body, const char *name, unsigned least, unsigned otherwise,
+                         unsigned *seconds) {
     const json_t *value = json_object_get(body, name);
     *seconds = otherwise;
     if (value == NULL || json_is_null(value)) return true;
@@ -175,7 +181,8 @@ static bool read_telemetry(struct sk_http_request *r) {
                  {"dt-subject", SK_SYS_COMPONENT}};
     struct sk_http_parser *http = r->exchange->request;
     struct sk_message *message = sk_arena_alloc(&r->exchange->arena, sizeof *message);
-    struct sk_property *properties = sk_arena_alloc(&r->exchange->arena, SK_HTTP_HEADERS_MAX * sizeof *properties);
+    struct sk_property *properties =
+        sk_arena_alloc(&r->exchange->arena, SK_HTTP_HEADERS_MAX * sizeof *properties);
     struct sk_span name, value, prefix = SK_SPAN("iothub-app-");
     message->source = SK_SOURCE_TELEMETRY;
     message->device = r->request.device;
@@ -184,9 +191,11 @@ static bool read_telemetry(struct sk_http_request *r) {
     message->properties = properties;
     for (unsigned i = 0; sk_http_header_at(http, i, &name, &value); i++) {
         if (sk_span_starts_nocase(name, prefix) && name.n > prefix.n)
-            properties[message->property_count++] = (struct sk_property){sk_span_skip(name, prefix.n), value};
+            properties[message->property_count++] =
+                (struct sk_property){sk_span_skip(name, prefix.n), value};
         for (size_t j = 0; j < sizeof names / sizeof *names; j++)
-            if (sk_span_eq_nocase(name, sk_span_z(names[j].header))) message->system[names[j].property] = value;
+            if (sk_span_eq_nocase(name, sk_span_z(names[j].header)))
+                message->system[names[j].property] = value;
     }
     r->request.message = message;
     return sk_message_size(message) <= SK_MESSAGE_MAX;
@@ -194,7 +203,8 @@ static bool read_telemetry(struct sk_http_request *r) {
 
 /* from=earliest | latest | <sequence number> | <ISO 8601 time>; Last-Event-ID continues after a sequence number. */
 static bool read_watch(struct sk_http_request *r) {
-    struct sk_span from = sk_percent_decoded(&r->exchange->arena, sk_http_query(r->exchange->request->query, "from"));
+    struct sk_span from =
+        sk_percent_decoded(&r->exchange->arena, sk_http_query(r->exchange->request->query, "from"));
     struct sk_span last = sk_http_header(r->exchange->request, "Last-Event-ID");
     int64_t n;
     r->request.start_sequence = UINT64_MAX; /* what comes next */
@@ -220,16 +230,20 @@ static bool read_scope(struct sk_http_request *r) {
     if (r->request.op == SK_OP_SCOPE_LIST) {
         r->request.max = body ? (uint64_t)json_integer_value(json_object_get(body, "pageSize"))
                               : number(sk_http_query(http->query, "deviceCount"), 100);
-        r->request.continuation = body ? text_member(body, "continuationLink")
-                                       : sk_percent_decoded(arena, sk_http_query(http->query, "continuationToken"));
+        r->request.continuation =
+            body ? text_member(body, "continuationLink")
+                 : sk_percent_decoded(arena, sk_http_query(http->query, "continuationToken"));
         if (r->request.max == 0 || r->request.max > 100) r->request.max = 100;
         return true;
     }
-    struct sk_span device = body ? text_member(body, "targetDeviceId")
-                                 : sk_percent_decoded(arena, sk_http_query(http->query, "targetDeviceId"));
-    struct sk_span module = body ? text_member(body, "targetModuleId")
-                                 : sk_percent_decoded(arena, sk_http_query(http->query, "targetModuleId"));
-    r->request.name = module.n ? sk_arena_print(arena, "%.*s/%.*s", SK_ARG(device), SK_ARG(module)) : device;
+    struct sk_span device =
+        body ? text_member(body, "targetDeviceId")
+             : sk_percent_decoded(arena, sk_http_query(http->query, "targetDeviceId"));
+    struct sk_span module =
+        body ? text_member(body, "targetModuleId")
+             : sk_percent_decoded(arena, sk_http_query(http->query, "targetModuleId"));
+    r->request.name =
+        module.n ? sk_arena_print(arena, "%.*s/%.*s", SK_ARG(device), SK_ARG(module)) : device;
     return device.n > 0;
 }
 
@@ -244,7 +258,8 @@ static bool read_request(struct sk_http_request *r) {
     bool fine = true;
     if (wants_json_body(r->request.op, http->method)) {
         json_error_t error;
-        r->request.body = json_loadb(http->body.p ? http->body.p : "", http->body.n, JSON_REJECT_DUPLICATES, &error);
+        r->request.body = json_loadb(http->body.p ? http->body.p : "", http->body.n,
+                                     JSON_REJECT_DUPLICATES, &error);
         if (!json_is_object(r->request.body)) {
             struct sk_error refusal;
             sk_error_set(&refusal, SK_FAULT_DESERIALIZATION, "the body is not a JSON object: %s",
@@ -287,7 +302,8 @@ static bool read_request(struct sk_http_request *r) {
     return fine;
 }
 
-static void on_authenticated(void *arg, const struct sk_error *error, struct sk_principal *principal) {
+static void on_authenticated(void *arg, const struct sk_error *error,
+                             struct sk_principal *principal) {
     struct sk_http_request *r = arg;
     if (error) {
         sk_http_head_refuse(r->exchange, error, false);
@@ -315,7 +331,8 @@ static bool version_known(struct sk_span version) {
     return false;
 }
 
-static struct sk_backend *find_backend(struct sk_gateway *gateway, struct sk_http_exchange *exchange) {
+static struct sk_backend *find_backend(struct sk_gateway *gateway,
+                                       struct sk_http_exchange *exchange) {
     struct sk_span host = sk_http_header(exchange->request, "Host");
     return sk_gateway_find(gateway, sk_span_first(host, sk_span_find(host, ':')));
 }
@@ -329,9 +346,11 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
         refuse(exchange, SK_FAULT_HUB_NOT_FOUND, NULL);
         return;
     }
-    enum sk_status status = sk_http_route(routes, sizeof routes / sizeof *routes, http->method, http->path, &exchange->arena, &match);
+    enum sk_status status = sk_http_route(routes, sizeof routes / sizeof *routes, http->method,
+                                          http->path, &exchange->arena, &match);
     if (status) {
-        refuse(exchange, status == SK_UNSUPPORTED ? SK_FAULT_METHOD_NOT_ALLOWED : SK_FAULT_NOT_FOUND, NULL);
+        refuse(exchange,
+               status == SK_UNSUPPORTED ? SK_FAULT_METHOD_NOT_ALLOWED : SK_FAULT_NOT_FOUND, NULL);
         return;
     }
     if (!version_known(sk_http_query(http->query, "api-version"))) {
@@ -344,14 +363,17 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     r->request.op = (enum sk_op)match.id;
     if (match.count > 0) r->request.device = match.captures[0];
     if (match.count > 1) r->request.module = match.captures[1];
-    struct sk_credentials credentials = {
-        .token = sk_http_header(http, "Authorization"),
-        .resource = sk_arena_print(&exchange->arena, "%.*s%.*s", SK_ARG(backend->host_name), SK_ARG(http->path))};
-    if (r->request.op == SK_OP_TELEMETRY) { /* as this identity, whoever signed: it must exist and be enabled */
+    struct sk_credentials credentials = {.token = sk_http_header(http, "Authorization"),
+                                         .resource = sk_arena_print(&exchange->arena, "%.*s%.*s",
+                                                                    SK_ARG(backend->host_name),
+                                                                    SK_ARG(http->path))};
+    if (r->request.op ==
+        SK_OP_TELEMETRY) { /* as this identity, whoever signed: it must exist and be enabled */
         credentials.device = r->request.device;
         credentials.module = r->request.module;
     }
-    struct sk_span caller = sk_http_header(http, "x-ms-edge-moduleId"); /* "device/module": a module's call through an edge hub */
+    struct sk_span caller = sk_http_header(
+        http, "x-ms-edge-moduleId"); /* "device/module": a module's call through an edge hub */
     if (caller.n) {
         size_t slash = sk_span_find(caller, '/');
         credentials.device = sk_percent_decoded(&exchange->arena, sk_span_first(caller, slash));
@@ -385,5 +407,9 @@ static void closed(void *arg, void *connection_data) {
 }
 
 void sk_http_head_init(struct sk_gateway *gateway) {
-    gateway->http = (struct sk_http_service){.handler = handle, .arg = gateway, .body_max = BODY_MAX, .opened = opened, .closed = closed};
+    gateway->http = (struct sk_http_service){.handler = handle,
+                                             .arg = gateway,
+                                             .body_max = BODY_MAX,
+                                             .opened = opened,
+                                             .closed = closed};
 }

@@ -18,7 +18,8 @@ struct sk_http_request {
     struct sk_span device; /* show only this one's messages; empty: all */
 };
 
-void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error, bool structured);
+void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
+                         bool structured);
 void sk_http_request_free(struct sk_http_request *r);
 
 /* http_watch.c: streams events as server-sent events until the client goes; then frees the request. */

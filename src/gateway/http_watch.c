@@ -32,7 +32,8 @@ static void drained(struct sk_http_exchange *exchange) {
 
 static void heartbeat(struct sk_timer *timer) {
     struct sk_http_request *r = SK_CONTAINER(timer, struct sk_http_request, heartbeat);
-    sk_http_respond_part(r->exchange, SK_SPAN(":\n\n")); /* a comment: finds out whether the client is still there */
+    sk_http_respond_part(
+        r->exchange, SK_SPAN(":\n\n")); /* a comment: finds out whether the client is still there */
     sk_timer_start(timer->io, timer, HEARTBEAT_S * SK_S, heartbeat);
 }
 
@@ -53,10 +54,13 @@ void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *even
         gone(r->exchange);
         return;
     }
-    r->device = sk_percent_decoded(&r->exchange->arena, sk_http_query(r->exchange->request->query, "device"));
+    r->device = sk_percent_decoded(&r->exchange->arena,
+                                   sk_http_query(r->exchange->request->query, "device"));
     r->exchange->gone = gone;
     r->exchange->drained = drained;
-    sk_http_respond_start(r->exchange, 200, SK_SPAN("Content-Type: text/event-stream\r\nCache-Control: no-store\r\n"));
+    sk_http_respond_start(
+        r->exchange, 200,
+        SK_SPAN("Content-Type: text/event-stream\r\nCache-Control: no-store\r\n"));
     sk_timer_start(r->exchange->io, &r->heartbeat, HEARTBEAT_S * SK_S, heartbeat);
     pump(r);
 }

@@ -2,7 +2,10 @@
  * (response time-out). Limits and codes: reference of IoT Hub's service API, section 2, "Twins". */
 #include "gateway/gateway.h"
 
-enum { PAYLOAD_MAX = 128 * 1024, IN_FLIGHT_MAX = 64 /* of one hub; a choice of ours, see docs/compatibility.md */ };
+enum {
+    PAYLOAD_MAX = 128 * 1024,
+    IN_FLIGHT_MAX = 64 /* of one hub; a choice of ours, see docs/compatibility.md */
+};
 
 struct call {
     struct sk_methods *methods;
@@ -34,28 +37,34 @@ void sk_methods_free(struct sk_methods *methods) {
 
 static void not_online(struct sk_timer *timer) {
     struct call *call = SK_CONTAINER(timer, struct call, timer);
-    sk_request_refuse(finish(call), SK_FAULT_DEVICE_NOT_ONLINE, "Timed out waiting for device to connect.");
+    sk_request_refuse(finish(call), SK_FAULT_DEVICE_NOT_ONLINE,
+                      "Timed out waiting for device to connect.");
 }
 
 static void no_answer(struct sk_timer *timer) {
     struct call *call = SK_CONTAINER(timer, struct call, timer);
-    sk_request_refuse(finish(call), SK_FAULT_GATEWAY_TIMEOUT, "Timed out waiting for the response from device.");
+    sk_request_refuse(finish(call), SK_FAULT_GATEWAY_TIMEOUT,
+                      "Timed out waiting for the response from device.");
 }
 
 static void deliver(struct call *call, struct sk_session *session) {
     call->sent = true;
     call->session = session;
-    sk_timer_start(call->methods->backend->io, &call->timer, call->request->response_timeout_s * SK_S, no_answer);
-    session->head->deliver_method(session, &(struct sk_method_call){.rid = sk_span_z(call->rid),
-                                                                    .name = call->request->name,
-                                                                    .payload = call->request->payload});
+    sk_timer_start(call->methods->backend->io, &call->timer,
+                   call->request->response_timeout_s * SK_S, no_answer);
+    session->head->deliver_method(session,
+                                  &(struct sk_method_call){.rid = sk_span_z(call->rid),
+                                                           .name = call->request->name,
+                                                           .payload = call->request->payload});
 }
 
 void sk_methods_invoke(struct sk_methods *methods, struct sk_request *request) {
-    struct sk_session *session = sk_session_find(methods->backend, request->device, request->module);
+    struct sk_session *session =
+        sk_session_find(methods->backend, request->device, request->module);
     bool online = session && session->subscriptions & SK_SUB_METHODS;
     if (request->payload.n > PAYLOAD_MAX) {
-        sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE, "the payload of a direct method is at most 128 KB");
+        sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE,
+                          "the payload of a direct method is at most 128 KB");
         return;
     }
     if (methods->waiting.count >= IN_FLIGHT_MAX) {
@@ -63,7 +72,8 @@ void sk_methods_invoke(struct sk_methods *methods, struct sk_request *request) {
         return;
     }
     if (!online && request->connect_timeout_s == 0) {
-        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_ONLINE, "The operation failed because the requested device isn't online.");
+        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_ONLINE,
+                          "The operation failed because the requested device isn't online.");
         return;
     }
     struct call *call = SK_NEW(struct call);
@@ -74,17 +84,23 @@ void sk_methods_invoke(struct sk_methods *methods, struct sk_request *request) {
     if (online)
         deliver(call, session);
     else
-        sk_timer_start(methods->backend->io, &call->timer, request->connect_timeout_s * SK_S, not_online);
+        sk_timer_start(methods->backend->io, &call->timer, request->connect_timeout_s * SK_S,
+                       not_online);
 }
 
 void sk_methods_respond(struct sk_methods *methods, struct sk_request *response) {
     struct call *call = sk_map_get(&methods->waiting, response->rid);
-    if (call && call->session == response->session) { /* another client's id is none of its business; a late answer is dropped */
+    if (call &&
+        call->session ==
+            response
+                ->session) { /* another client's id is none of its business; a late answer is dropped */
         struct sk_request *request = finish(call);
         if (response->payload.n > PAYLOAD_MAX)
-            sk_request_refuse(request, SK_FAULT_BAD_GATEWAY, "the device's answer is larger than 128 KB");
+            sk_request_refuse(request, SK_FAULT_BAD_GATEWAY,
+                              "the device's answer is larger than 128 KB");
         else
-            request->done(request, &(struct sk_answer){.status = (int)response->status, .payload = response->payload});
+            request->done(request, &(struct sk_answer){.status = (int)response->status,
+                                                       .payload = response->payload});
     }
     sk_request_answer(response);
 }
@@ -92,7 +108,8 @@ void sk_methods_respond(struct sk_methods *methods, struct sk_request *response)
 void sk_methods_online(struct sk_methods *methods, struct sk_session *session) {
     struct call *call;
     for (size_t i = 0; (call = sk_map_next(&methods->waiting, &i, NULL)) != NULL;)
-        if (!call->sent && sk_session_find(methods->backend, call->request->device, call->request->module) == session)
+        if (!call->sent && sk_session_find(methods->backend, call->request->device,
+                                           call->request->module) == session)
             deliver(call, session);
 }
 
@@ -100,7 +117,8 @@ void sk_methods_offline(struct sk_methods *methods, struct sk_session *session) 
     struct call *call;
     for (size_t i = 0; (call = sk_map_next(&methods->waiting, &i, NULL)) != NULL;) {
         if (!call->sent || call->session != session) continue;
-        sk_request_refuse(finish(call), SK_FAULT_DEVICE_NOT_ONLINE, "The device's connection ended before it answered.");
+        sk_request_refuse(finish(call), SK_FAULT_DEVICE_NOT_ONLINE,
+                          "The device's connection ended before it answered.");
         i = 0; /* the map has changed */
     }
 }

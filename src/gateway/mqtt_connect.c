@@ -16,14 +16,20 @@ static void parse_query(struct sk_span query, struct sk_arena *arena, struct sk_
     for (struct sk_span part; sk_span_split(&query, '&', &part);) {
         size_t equals = sk_span_find(part, '=');
         struct sk_span key = sk_span_first(part, equals), *to = NULL;
-        if (sk_span_is(key, "api-version")) to = &user->api_version;
-        else if (sk_span_is(key, "model-id")) to = &user->model_id;
-        else if (sk_span_is(key, "auth-chain")) to = &user->auth_chain;
-        if (to && to->p == NULL) *to = sk_percent_decoded(arena, sk_span_skip(part, equals + 1)); /* the first one counts */
+        if (sk_span_is(key, "api-version"))
+            to = &user->api_version;
+        else if (sk_span_is(key, "model-id"))
+            to = &user->model_id;
+        else if (sk_span_is(key, "auth-chain"))
+            to = &user->auth_chain;
+        if (to && to->p == NULL)
+            *to = sk_percent_decoded(arena,
+                                     sk_span_skip(part, equals + 1)); /* the first one counts */
     }
 }
 
-enum sk_status sk_mqtt_user_parse(struct sk_span text, struct sk_arena *arena, struct sk_mqtt_user *user) {
+enum sk_status sk_mqtt_user_parse(struct sk_span text, struct sk_arena *arena,
+                                  struct sk_mqtt_user *user) {
     *user = (struct sk_mqtt_user){0};
     struct sk_span rest = text, part, ids[4];
     size_t n = 0;
@@ -85,20 +91,23 @@ static void on_subscriptions(void *arg, bool found, unsigned subscriptions) {
     accept_client(m, found);
 }
 
-static void on_authenticated(void *arg, const struct sk_error *error, struct sk_principal *principal) {
+static void on_authenticated(void *arg, const struct sk_error *error,
+                             struct sk_principal *principal) {
     struct sk_mqtt_head *m = arg;
     m->authentication = NULL;
     if (m->state != MQTT_AUTHENTICATING) return;
     if (error) {
         /* 5 whatever is wrong, as the real service does; 3 means "disabled" to the C SDK (reference, 1.4). */
-        bool later = error->fault == SK_FAULT_DEVICE_DISABLED || error->fault == SK_FAULT_UNAVAILABLE;
+        bool later =
+            error->fault == SK_FAULT_DEVICE_DISABLED || error->fault == SK_FAULT_UNAVAILABLE;
         refuse(m, later ? SK_MQTT_UNAVAILABLE : SK_MQTT_NOT_AUTHORIZED, sk_error_text(error));
         return;
     }
     m->session.persistent = !m->clean;
     sk_session_open(&m->session, m->backend, &sk_mqtt_head_ops, principal, m);
     if (m->clean) {
-        m->backend->ops->save_subscriptions(m->backend, &m->session); /* drops what an earlier session left */
+        m->backend->ops->save_subscriptions(m->backend,
+                                            &m->session); /* drops what an earlier session left */
         accept_client(m, false);
     } else {
         m->pending++;
@@ -115,7 +124,8 @@ void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *co
     }
     sk_arena_reset(&gateway->scratch);
     if (!connect->has_user || sk_mqtt_user_parse(connect->user, &gateway->scratch, &user)) {
-        refuse(m, SK_MQTT_NOT_AUTHORIZED, "the user name is not {hub}/{device}[/{module}]/?api-version=…");
+        refuse(m, SK_MQTT_NOT_AUTHORIZED,
+               "the user name is not {hub}/{device}[/{module}]/?api-version=…");
         return;
     }
     m->backend = sk_gateway_find(gateway, user.host);
@@ -125,7 +135,8 @@ void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *co
     }
     struct sk_span expected = user.device;
     if (user.module.n)
-        expected = sk_arena_print(&gateway->scratch, "%.*s/%.*s", SK_ARG(user.device), SK_ARG(user.module));
+        expected = sk_arena_print(&gateway->scratch, "%.*s/%.*s", SK_ARG(user.device),
+                                  SK_ARG(user.module));
     if (!sk_span_eq(connect->client_id, expected)) {
         refuse(m, SK_MQTT_BAD_CLIENT_ID, "the client id is not the identity in the user name");
         return;
@@ -133,9 +144,11 @@ void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *co
     if (connect->has_will) {
         struct sk_topic topic;
         sk_topic_parse(connect->will_topic, &topic);
-        if (connect->will_qos > 1 || topic.kind != SK_TOPIC_TELEMETRY || !sk_topic_id_is(topic.device, user.device) ||
+        if (connect->will_qos > 1 || topic.kind != SK_TOPIC_TELEMETRY ||
+            !sk_topic_id_is(topic.device, user.device) ||
             !sk_topic_id_is(topic.module, user.module)) {
-            refuse(m, SK_MQTT_NOT_AUTHORIZED, "the will is not telemetry of this identity at QoS 0 or 1");
+            refuse(m, SK_MQTT_NOT_AUTHORIZED,
+                   "the will is not telemetry of this identity at QoS 0 or 1");
             return;
         }
         m->will_topic = sk_span_dup(connect->will_topic);
@@ -143,13 +156,16 @@ void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *co
     }
     m->clean = connect->clean_session;
     unsigned silence = connect->keep_alive_s * 1500u;
-    m->silence_max_ms = silence == 0 || silence > SK_MQTT_HEAD_SILENCE_MAX_MS ? SK_MQTT_HEAD_SILENCE_MAX_MS : silence;
+    m->silence_max_ms = silence == 0 || silence > SK_MQTT_HEAD_SILENCE_MAX_MS
+                            ? SK_MQTT_HEAD_SILENCE_MAX_MS
+                            : silence;
     if (user.model_id.n) m->model_id = sk_span_dup(user.model_id);
     m->state = MQTT_AUTHENTICATING;
-    m->authentication = sk_authenticate(m->backend,
-                                        &(struct sk_credentials){.device = user.device,
-                                                                 .module = user.module,
-                                                                 .token = connect->has_password ? connect->password : SK_NONE,
-                                                                 .auth_chain = user.auth_chain},
-                                        on_authenticated, m);
+    m->authentication = sk_authenticate(
+        m->backend,
+        &(struct sk_credentials){.device = user.device,
+                                 .module = user.module,
+                                 .token = connect->has_password ? connect->password : SK_NONE,
+                                 .auth_chain = user.auth_chain},
+        on_authenticated, m);
 }

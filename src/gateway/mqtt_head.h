@@ -5,11 +5,13 @@
 #include "gateway/head.h"
 
 enum {
-    SK_MQTT_HEAD_WINDOW = 16,        /* messages on their way to the client, not yet acknowledged */
-    SK_MQTT_HEAD_PENDING_MAX = 512,  /* requests of one connection at the backend; reading pauses beyond */
-    SK_MQTT_HEAD_PENDING_LOW = 256,  /* and goes on below */
-    SK_MQTT_HEAD_PACKET_MAX = SK_MESSAGE_MAX + 65536 + 64, /* a topic of full length beside a full body */
-    SK_MQTT_HEAD_CONNECT_MAX = 16 * 1024, /* before the client is known */
+    SK_MQTT_HEAD_WINDOW = 16, /* messages on their way to the client, not yet acknowledged */
+    SK_MQTT_HEAD_PENDING_MAX =
+        512, /* requests of one connection at the backend; reading pauses beyond */
+    SK_MQTT_HEAD_PENDING_LOW = 256, /* and goes on below */
+    SK_MQTT_HEAD_PACKET_MAX =
+        SK_MESSAGE_MAX + 65536 + 64,       /* a topic of full length beside a full body */
+    SK_MQTT_HEAD_CONNECT_MAX = 16 * 1024,  /* before the client is known */
     SK_MQTT_HEAD_SILENCE_MAX_MS = 1767000, /* one and a half times the longest keep-alive */
 };
 
@@ -23,7 +25,7 @@ struct sk_mqtt_head {
     struct sk_authentication *authentication;
     enum mqtt_state state;
     bool paused, graceful, clean, got_disconnect;
-    unsigned pending; /* requests at the backend that will come back to us */
+    unsigned pending;    /* requests at the backend that will come back to us */
     struct sk_buffer in; /* the start of a packet, or what waits while paused */
     struct sk_timer timer;
     uint64_t active_ns;
@@ -49,9 +51,12 @@ struct sk_mqtt_request {
 /* mqtt_head.c: the connection. */
 void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why);
 struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op);
-void sk_mqtt_request_over(struct sk_mqtt_request *r); /* frees it; reading may go on, a closed head may go */
+void sk_mqtt_request_over(
+    struct sk_mqtt_request *r); /* frees it; reading may go on, a closed head may go */
 
-void sk_mqtt_head_release(struct sk_mqtt_head *m); /* takes one off `pending`; a head that is closed and waits for nothing goes */
+void sk_mqtt_head_release(
+    struct sk_mqtt_head
+        *m); /* takes one off `pending`; a head that is closed and waits for nothing goes */
 
 /* mqtt_operations.c: what comes in PUBLISH, SUBSCRIBE and PUBACK, and what goes out. */
 void sk_mqtt_on_publish(struct sk_mqtt_head *m, const struct sk_mqtt_publish *publish);
@@ -62,13 +67,15 @@ extern const struct sk_head sk_mqtt_head_ops;
 
 /* mqtt_connect.c: CONNECT and its user name. */
 void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *connect);
-void sk_mqtt_head_opened(struct sk_mqtt_head *m); /* CONNACK is out: go on with what has come since */
+void sk_mqtt_head_opened(
+    struct sk_mqtt_head *m); /* CONNACK is out: go on with what has come since */
 
 /* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms (reference, section 1.4). Spans point into `user`,
  * query values are decoded into the arena. SK_MALFORMED. */
 struct sk_mqtt_user {
     struct sk_span host, device, module, api_version, model_id, auth_chain;
 };
-enum sk_status sk_mqtt_user_parse(struct sk_span user, struct sk_arena *arena, struct sk_mqtt_user *parsed);
+enum sk_status sk_mqtt_user_parse(struct sk_span user, struct sk_arena *arena,
+                                  struct sk_mqtt_user *parsed);
 
 #endif

@@ -3,7 +3,8 @@
 
 #include "gateway/head.h"
 
-struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span device, struct sk_span module) {
+struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span device,
+                                   struct sk_span module) {
     char key[2 * SK_ID_MAX + 1];
     if (device.n + module.n + 1 > sizeof key) return NULL;
     if (device.n) memcpy(key, device.p, device.n);
@@ -29,19 +30,21 @@ void sk_session_watch_expiry(struct sk_session *session) {
     enum { CHECK_S = 3600 }; /* the wall clock may jump: look at least once an hour */
     if (session->principal.expires_s == INT64_MAX) return;
     /* Nothing is added to the expiry: a token may say any time to the end of the type. */
-    int64_t left = session->principal.expires_s - (sk_io_wall(session->backend->io) / 1000000 - SK_SAS_SKEW_S - 1);
+    int64_t left = session->principal.expires_s -
+                   (sk_io_wall(session->backend->io) / 1000000 - SK_SAS_SKEW_S - 1);
     uint64_t wait = left < 1 ? 1 : left > CHECK_S ? CHECK_S : (uint64_t)left;
     sk_timer_start(session->backend->io, &session->expiry, wait * SK_S, on_expiry);
 }
 
-void sk_session_open(struct sk_session *session, struct sk_backend *backend, const struct sk_head *head,
-                     struct sk_principal *principal, void *owner) {
+void sk_session_open(struct sk_session *session, struct sk_backend *backend,
+                     const struct sk_head *head, struct sk_principal *principal, void *owner) {
     session->backend = backend;
     session->head = head;
     session->owner = owner;
     session->principal = *principal;
     *principal = (struct sk_principal){0};
-    struct sk_span device = sk_span_z(session->principal.device), module = sk_span_z(session->principal.module);
+    struct sk_span device = sk_span_z(session->principal.device),
+                   module = sk_span_z(session->principal.module);
     struct sk_session *older = sk_session_find(backend, device, module);
     if (older) {
         SK_INFO("gateway", "%s: a new connection takes over (400027)", older->key);
@@ -49,7 +52,8 @@ void sk_session_open(struct sk_session *session, struct sk_backend *backend, con
         older->head->close(older, SK_FAULT_TAKEN_OVER);
     }
     struct sk_buffer key = {0};
-    sk_buffer_print(&key, module.n ? "%s/%s" : "%s%s", session->principal.device, module.n ? session->principal.module : "");
+    sk_buffer_print(&key, module.n ? "%s/%s" : "%s%s", session->principal.device,
+                    module.n ? session->principal.module : "");
     sk_buffer_byte(&key, 0);
     session->key = key.p;
     session->open = true;
@@ -80,11 +84,15 @@ void sk_session_subscribe(struct sk_session *session, unsigned subscriptions) {
     session->backend->ops->session_subscribed(session->backend, session);
 }
 
-void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module, enum sk_fault reason) {
+void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                      enum sk_fault reason) {
     struct sk_session *session;
     for (size_t i = 0; (session = sk_map_next(&backend->sessions, &i, NULL)) != NULL;) {
         if (!sk_span_is(device, session->principal.device)) continue;
-        if (module.n && (session->principal.module == NULL || !sk_span_is(module, session->principal.module))) continue;
-        session->head->close(session, reason); /* the map changes later, when the connection is gone */
+        if (module.n &&
+            (session->principal.module == NULL || !sk_span_is(module, session->principal.module)))
+            continue;
+        session->head->close(session,
+                             reason); /* the map changes later, when the connection is gone */
     }
 }

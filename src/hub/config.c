@@ -14,14 +14,17 @@ struct reader {
     bool failed;
 };
 
-static void fail(struct reader *r, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void fail(struct reader *r, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static void fail(struct reader *r, const char *path, const char *format, ...) {
     if (r->failed) return;
     r->failed = true;
-    int n = snprintf(r->error, SK_HUB_CONFIG_ERROR_MAX, "%s:%u: %s: ", r->file, sk_toml_line(r->lines, path), path);
+    int n = snprintf(r->error, SK_HUB_CONFIG_ERROR_MAX, "%s:%u: %s: ", r->file,
+                     sk_toml_line(r->lines, path), path);
     va_list args;
     va_start(args, format);
-    if (n > 0 && n < SK_HUB_CONFIG_ERROR_MAX) vsnprintf(r->error + n, (size_t)(SK_HUB_CONFIG_ERROR_MAX - n), format, args);
+    if (n > 0 && n < SK_HUB_CONFIG_ERROR_MAX)
+        vsnprintf(r->error + n, (size_t)(SK_HUB_CONFIG_ERROR_MAX - n), format, args);
     va_end(args);
 }
 
@@ -33,19 +36,21 @@ static const char *join(char to[PATH_MAX_TEXT], const char *path, const char *ke
 }
 
 /* Refuses keys that are not in the NULL-terminated list. */
-static void check_keys(struct reader *r, const json_t *table, const char *path, const char *const *known) {
+static void check_keys(struct reader *r, const json_t *table, const char *path,
+                       const char *const *known) {
     const char *key;
     json_t *value;
     char full[PATH_MAX_TEXT];
     json_object_foreach((json_t *)table, key, value) {
         const char *const *k = known;
         while (*k && strcmp(*k, key) != 0) k++;
-        if (*k == NULL) fail(r, join(full, path, key), "unknown key; remove it or correct its spelling");
+        if (*k == NULL)
+            fail(r, join(full, path, key), "unknown key; remove it or correct its spelling");
     }
 }
 
-static const json_t *member(struct reader *r, const json_t *table, const char *path, const char *key, json_type type,
-                            const char *wanted) {
+static const json_t *member(struct reader *r, const json_t *table, const char *path,
+                            const char *key, json_type type, const char *wanted) {
     char full[PATH_MAX_TEXT];
     const json_t *value = json_object_get(table, key);
     if (value == NULL || json_typeof(value) == type) return value;
@@ -57,7 +62,8 @@ static const char *text(struct reader *r, const json_t *table, const char *path,
     return json_string_value(member(r, table, path, key, JSON_STRING, "a text in quotes"));
 }
 
-static bool boolean(struct reader *r, const json_t *table, const char *path, const char *key, bool otherwise) {
+static bool boolean(struct reader *r, const json_t *table, const char *path, const char *key,
+                    bool otherwise) {
     char full[PATH_MAX_TEXT];
     const json_t *value = json_object_get(table, key);
     if (value == NULL) return otherwise;
@@ -65,7 +71,8 @@ static bool boolean(struct reader *r, const json_t *table, const char *path, con
     return json_is_true(value);
 }
 
-static const json_t *list(struct reader *r, const json_t *table, const char *path, const char *key) {
+static const json_t *list(struct reader *r, const json_t *table, const char *path,
+                          const char *key) {
     return member(r, table, path, key, JSON_ARRAY, "a list");
 }
 
@@ -80,15 +87,18 @@ static char *path_of(struct reader *r, const char *file) {
 }
 
 /* "0.0.0.0:8883", "[::1]:443" */
-static void read_address(struct reader *r, const char *path, const char *value, struct sk_hub_address *address) {
+static void read_address(struct reader *r, const char *path, const char *value,
+                         struct sk_hub_address *address) {
     const char *colon = value ? strrchr(value, ':') : NULL;
     int64_t port;
-    if (colon == NULL || colon == value || sk_span_to_int(sk_span_z(colon + 1), &port) || port < 0 || port > 65535) {
+    if (colon == NULL || colon == value || sk_span_to_int(sk_span_z(colon + 1), &port) ||
+        port < 0 || port > 65535) {
         fail(r, path, "must be \"address:port\", such as \"0.0.0.0:8883\"");
         return;
     }
     struct sk_span host = sk_span(value, (size_t)(colon - value));
-    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') host = sk_span(host.p + 1, host.n - 2);
+    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+        host = sk_span(host.p + 1, host.n - 2);
     address->host = sk_span_dup(host);
     address->port = (uint16_t)port;
 }
@@ -97,16 +107,19 @@ static void read_listen(struct reader *r, const json_t *document, struct sk_hub_
     static const char *const keys[] = {"addresses", "certificate", "key", "metrics", NULL};
     const json_t *listen = member(r, document, "", "listen", JSON_OBJECT, "a table"), *addresses;
     if (listen == NULL) {
-        fail(r, "listen", "the table [listen] is missing; add it with addresses, certificate and key");
+        fail(r, "listen",
+             "the table [listen] is missing; add it with addresses, certificate and key");
         return;
     }
     check_keys(r, listen, "listen", keys);
     addresses = list(r, listen, "listen", "addresses");
-    if (json_array_size(addresses) == 0) fail(r, "listen.addresses", "give at least one \"address:port\"");
+    if (json_array_size(addresses) == 0)
+        fail(r, "listen.addresses", "give at least one \"address:port\"");
     config->address_count = json_array_size(addresses);
     config->addresses = sk_alloc((config->address_count + 1) * sizeof *config->addresses);
     for (size_t i = 0; i < config->address_count; i++)
-        read_address(r, "listen.addresses", json_string_value(json_array_get(addresses, i)), &config->addresses[i]);
+        read_address(r, "listen.addresses", json_string_value(json_array_get(addresses, i)),
+                     &config->addresses[i]);
     config->certificate = path_of(r, text(r, listen, "listen", "certificate"));
     config->key = path_of(r, text(r, listen, "listen", "key"));
     if (config->certificate == NULL || config->key == NULL)
@@ -115,7 +128,8 @@ static void read_listen(struct reader *r, const json_t *document, struct sk_hub_
     if (metrics) read_address(r, "listen.metrics", metrics, &config->metrics);
 }
 
-static void read_policy(struct reader *r, const json_t *table, const char *path, struct sk_hub_policy *policy) {
+static void read_policy(struct reader *r, const json_t *table, const char *path,
+                        struct sk_hub_policy *policy) {
     static const char *const keys[] = {"name", "keys", "rights", NULL};
     char full[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
@@ -123,11 +137,13 @@ static void read_policy(struct reader *r, const json_t *table, const char *path,
     const json_t *secrets = list(r, table, path, "keys"), *rights = list(r, table, path, "rights");
     if (name == NULL) fail(r, path, "a policy needs a name");
     policy->name = sk_span_dup(sk_span_z(name));
-    if (json_array_size(secrets) < 1 || json_array_size(secrets) > 2) fail(r, join(full, path, "keys"), "give one or two keys in base64");
+    if (json_array_size(secrets) < 1 || json_array_size(secrets) > 2)
+        fail(r, join(full, path, "keys"), "give one or two keys in base64");
     for (size_t i = 0; i < json_array_size(secrets) && i < 2; i++) {
         const char *key = json_string_value(json_array_get(secrets, i));
         struct sk_buffer decoded = {0};
-        if (key == NULL || sk_base64_decode(&decoded, sk_span_z(key)) || decoded.n < 16 || decoded.n > 64)
+        if (key == NULL || sk_base64_decode(&decoded, sk_span_z(key)) || decoded.n < 16 ||
+            decoded.n > 64)
             fail(r, join(full, path, "keys"), "a key is base64 text of 16 to 64 bytes");
         sk_buffer_free(&decoded);
         *(i ? &policy->secondary_key : &policy->primary_key) = sk_span_dup(sk_span_z(key));
@@ -135,34 +151,42 @@ static void read_policy(struct reader *r, const json_t *table, const char *path,
     for (size_t i = 0; i < json_array_size(rights); i++) {
         unsigned bits;
         if (sk_rights_parse(sk_span_z(json_string_value(json_array_get(rights, i))), &bits))
-            fail(r, join(full, path, "rights"), "rights are RegistryRead, RegistryWrite, ServiceConnect and DeviceConnect");
+            fail(r, join(full, path, "rights"),
+                 "rights are RegistryRead, RegistryWrite, ServiceConnect and DeviceConnect");
         else
             policy->rights |= bits;
     }
-    if (policy->rights == 0) fail(r, join(full, path, "rights"), "a policy needs at least one right");
+    if (policy->rights == 0)
+        fail(r, join(full, path, "rights"), "a policy needs at least one right");
 }
 
-static void read_route(struct reader *r, const json_t *table, const char *path, struct sk_hub_route *route) {
+static void read_route(struct reader *r, const json_t *table, const char *path,
+                       struct sk_hub_route *route) {
     static const char *const keys[] = {"name", "source", "condition", "endpoint", "enabled", NULL};
-    static const char *const sources[SK_SOURCE_COUNT] = {"DeviceMessages", "TwinChangeEvents", "DeviceLifecycleEvents",
+    static const char *const sources[SK_SOURCE_COUNT] = {"DeviceMessages", "TwinChangeEvents",
+                                                         "DeviceLifecycleEvents",
                                                          "DeviceConnectionStateEvents"};
     char full[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
     const char *name = text(r, table, path, "name"), *source = text(r, table, path, "source");
-    const char *condition = text(r, table, path, "condition"), *endpoint = text(r, table, path, "endpoint");
+    const char *condition = text(r, table, path, "condition"),
+               *endpoint = text(r, table, path, "endpoint");
     if (name == NULL) fail(r, path, "a route needs a name");
     if (endpoint && strcmp(endpoint, "events") != 0)
-        fail(r, join(full, path, "endpoint"), "there is no endpoint '%s'; the built-in one is \"events\"", endpoint);
+        fail(r, join(full, path, "endpoint"),
+             "there is no endpoint '%s'; the built-in one is \"events\"", endpoint);
     size_t s = 0;
     while (source && s < SK_SOURCE_COUNT && strcmp(sources[s], source) != 0) s++;
-    if (s == SK_SOURCE_COUNT) fail(r, join(full, path, "source"), "unknown source; telemetry is \"DeviceMessages\"");
+    if (s == SK_SOURCE_COUNT)
+        fail(r, join(full, path, "source"), "unknown source; telemetry is \"DeviceMessages\"");
     route->name = sk_span_dup(sk_span_z(name));
     route->source = source && s < SK_SOURCE_COUNT ? (enum sk_source)s : SK_SOURCE_TELEMETRY;
     route->condition = sk_span_dup(sk_span_z(condition ? condition : "true"));
     route->enabled = boolean(r, table, path, "enabled", true);
     struct sk_expr *compiled = NULL;
     struct sk_expr_error error;
-    if (!r->failed && sk_expr_compile(sk_span_z(route->condition), SK_DIALECT_ROUTE, &compiled, &error))
+    if (!r->failed &&
+        sk_expr_compile(sk_span_z(route->condition), SK_DIALECT_ROUTE, &compiled, &error))
         fail(r, join(full, path, "condition"), "column %u: %s", error.column, error.sentence);
     sk_expr_free(compiled);
 }
@@ -176,47 +200,58 @@ static uint64_t read_retention(struct reader *r, const json_t *table, const char
     return (uint64_t)us;
 }
 
-static void read_hub(struct reader *r, const json_t *table, const char *path, struct sk_hub_options *hub) {
-    static const char *const keys[] = {"name", "hostnames", "data", "retention", "retention_bytes", "policy", "route", "fallback", NULL};
+static void read_hub(struct reader *r, const json_t *table, const char *path,
+                     struct sk_hub_options *hub) {
+    static const char *const keys[] = {"name",      "hostnames",       "data",
+                                       "retention", "retention_bytes", "policy",
+                                       "route",     "fallback",        NULL};
     char full[PATH_MAX_TEXT], item[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
     const char *name = text(r, table, path, "name"), *data = text(r, table, path, "data");
     const json_t *hosts = list(r, table, path, "hostnames");
-    const json_t *policies = list(r, table, path, "policy"), *routes = list(r, table, path, "route");
+    const json_t *policies = list(r, table, path, "policy"),
+                 *routes = list(r, table, path, "route");
     const json_t *fallback = member(r, table, path, "fallback", JSON_OBJECT, "a table");
-    const json_t *bytes = member(r, table, path, "retention_bytes", JSON_INTEGER, "a number of bytes");
+    const json_t *bytes =
+        member(r, table, path, "retention_bytes", JSON_INTEGER, "a number of bytes");
     if (name == NULL) fail(r, path, "a hub needs a name");
     if (data == NULL) fail(r, path, "a hub needs data = \"folder\"");
-    if (json_array_size(hosts) == 0) fail(r, join(full, path, "hostnames"), "give at least one host name");
+    if (json_array_size(hosts) == 0)
+        fail(r, join(full, path, "hostnames"), "give at least one host name");
     hub->name = sk_span_dup(sk_span_z(name));
     hub->data = path_of(r, data ? data : "");
     hub->host_name_count = json_array_size(hosts);
     hub->host_names = sk_alloc((hub->host_name_count + 1) * sizeof *hub->host_names);
     for (size_t i = 0; i < hub->host_name_count; i++) {
         const char *host = json_string_value(json_array_get(hosts, i));
-        if (host == NULL || *host == 0) fail(r, join(full, path, "hostnames"), "host names are texts in quotes");
+        if (host == NULL || *host == 0)
+            fail(r, join(full, path, "hostnames"), "host names are texts in quotes");
         hub->host_names[i] = sk_span_dup(sk_span_z(host));
     }
     hub->retention_us = read_retention(r, table, path);
     hub->retention_bytes = (uint64_t)json_integer_value(bytes);
     hub->policy_count = json_array_size(policies);
-    if (hub->policy_count > SK_HUB_POLICIES_MAX) fail(r, join(full, path, "policy"), "a hub has at most %d policies", SK_HUB_POLICIES_MAX);
+    if (hub->policy_count > SK_HUB_POLICIES_MAX)
+        fail(r, join(full, path, "policy"), "a hub has at most %d policies", SK_HUB_POLICIES_MAX);
     hub->policies = sk_alloc((hub->policy_count + 1) * sizeof *hub->policies);
     for (size_t i = 0; i < hub->policy_count; i++) {
         snprintf(item, sizeof item, "%.200s.policy[%zu]", path, i);
         read_policy(r, json_array_get(policies, i), item, &hub->policies[i]);
     }
     hub->route_count = json_array_size(routes);
-    if (hub->route_count > SK_HUB_ROUTES_MAX) fail(r, join(full, path, "route"), "a hub has at most %d routes", SK_HUB_ROUTES_MAX);
+    if (hub->route_count > SK_HUB_ROUTES_MAX)
+        fail(r, join(full, path, "route"), "a hub has at most %d routes", SK_HUB_ROUTES_MAX);
     hub->routes = sk_alloc((hub->route_count + 1) * sizeof *hub->routes);
     for (size_t i = 0; i < hub->route_count; i++) {
         snprintf(item, sizeof item, "%.200s.route[%zu]", path, i);
         read_route(r, json_array_get(routes, i), item, &hub->routes[i]);
     }
-    hub->fallback = fallback ? boolean(r, fallback, join(full, path, "fallback"), "enabled", true) : true;
+    hub->fallback =
+        fallback ? boolean(r, fallback, join(full, path, "fallback"), "enabled", true) : true;
 }
 
-enum sk_status sk_hub_config_parse(struct sk_span toml, const char *file_name, const char *folder, struct sk_hub_config *config,
+enum sk_status sk_hub_config_parse(struct sk_span toml, const char *file_name, const char *folder,
+                                   struct sk_hub_config *config,
                                    char error[SK_HUB_CONFIG_ERROR_MAX]) {
     static const char *const keys[] = {"listen", "hub", NULL};
     json_t *document, *lines;
@@ -247,7 +282,8 @@ enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_
     struct sk_buffer toml = {.limit = 1024 * 1024};
     enum sk_status status = sk_file_load(io, path, &toml);
     if (status) {
-        snprintf(error, SK_HUB_CONFIG_ERROR_MAX, "%s: cannot be read (%s); make one with `skerry-hub init DIR`", path,
+        snprintf(error, SK_HUB_CONFIG_ERROR_MAX,
+                 "%s: cannot be read (%s); make one with `skerry-hub init DIR`", path,
                  sk_status_text(status));
         return status;
     }

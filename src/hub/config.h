@@ -14,7 +14,7 @@ struct sk_hub_address {
 struct sk_hub_config {
     struct sk_hub_address *addresses;
     size_t address_count;
-    char *certificate, *key; /* paths of PEM files */
+    char *certificate, *key;       /* paths of PEM files */
     struct sk_hub_address metrics; /* host NULL: none */
     struct sk_hub_options *hubs;
     size_t hub_count;
@@ -24,7 +24,8 @@ struct sk_hub_config {
 enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_hub_config *config,
                                   char error[SK_HUB_CONFIG_ERROR_MAX]);
 /* The same from a text; `folder` stands for the file's. */
-enum sk_status sk_hub_config_parse(struct sk_span text, const char *file_name, const char *folder, struct sk_hub_config *config,
+enum sk_status sk_hub_config_parse(struct sk_span text, const char *file_name, const char *folder,
+                                   struct sk_hub_config *config,
                                    char error[SK_HUB_CONFIG_ERROR_MAX]);
 void sk_hub_config_free(struct sk_hub_config *config); /* the contents */
 

@@ -17,7 +17,8 @@ static enum sk_status next(struct sk_event_source *events, struct sk_message *me
         if (status) return status;
         sk_arena_reset(&s->arena);
         status = sk_message_decode(record.body, &s->arena, message);
-        if (status) SK_ERROR("hub", "record %llu is not a message", (unsigned long long)record.sequence);
+        if (status)
+            SK_ERROR("hub", "record %llu is not a message", (unsigned long long)record.sequence);
     } while (status);
     message->sequence = record.sequence;
     message->enqueued_us = record.wall_us;
@@ -40,7 +41,8 @@ void sk_hub_watch(struct sk_hub *hub, struct sk_request *request) {
     struct source *s = SK_NEW(struct source);
     s->source.next = next;
     s->source.close = close_source;
-    enum sk_status status = sk_cursor_open(hub->log, NULL, SK_HUB_ROUTE_EVENTS, request->start_sequence, readable, s, &s->cursor);
+    enum sk_status status = sk_cursor_open(hub->log, NULL, SK_HUB_ROUTE_EVENTS,
+                                           request->start_sequence, readable, s, &s->cursor);
     if (status) {
         free(s);
         sk_request_refuse(request, sk_fault_of_status(status), NULL);

@@ -15,9 +15,14 @@ void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_r
     enum sk_fault fault = sk_fault_of_status(result->status);
     bool module = request->module.n > 0;
     switch (result->status) {
-    case SK_NOT_FOUND: fault = module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND; break;
+    case SK_NOT_FOUND:
+        fault = module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND;
+        break;
     case SK_EXISTS: fault = module ? SK_FAULT_MODULE_EXISTS : SK_FAULT_DEVICE_EXISTS; break;
-    case SK_TOO_LARGE: fault = request->op == SK_OP_IDENTITY_PUT ? SK_FAULT_TOO_MANY_MODULES : SK_FAULT_TWIN_TOO_LARGE; break;
+    case SK_TOO_LARGE:
+        fault =
+            request->op == SK_OP_IDENTITY_PUT ? SK_FAULT_TOO_MANY_MODULES : SK_FAULT_TWIN_TOO_LARGE;
+        break;
     default: break;
     }
     if (result->reason[0])
@@ -39,8 +44,8 @@ static void found(void *arg, struct sk_registry_result *result) {
     find.done(find.arg, result->status, result->status ? NULL : &result->entries[0].identity);
 }
 
-static void find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module, sk_identity_done *done,
-                          void *arg) {
+static void find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                          sk_identity_done *done, void *arg) {
     struct find *find = SK_NEW(struct find);
     *find = (struct find){done, arg};
     sk_registry_get(sk_hub_of(backend)->registry, device, module, found, find);
@@ -79,7 +84,8 @@ static void ignore(void *arg, struct sk_registry_result *result) {
 
 static void save_subscriptions(struct sk_backend *backend, const struct sk_session *session) {
     struct sk_registry *registry = sk_hub_of(backend)->registry;
-    struct sk_span device = sk_span_z(session->principal.device), module = sk_span_z(session->principal.module);
+    struct sk_span device = sk_span_z(session->principal.device),
+                   module = sk_span_z(session->principal.module);
     if (session->persistent)
         sk_registry_session_save(registry, device, module, session->subscriptions, ignore, NULL);
     else
@@ -91,10 +97,12 @@ static void session_opened(struct sk_backend *backend, struct sk_session *sessio
 }
 
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
-    if (session->subscriptions & SK_SUB_METHODS) sk_methods_online(&sk_hub_of(backend)->methods, session);
+    if (session->subscriptions & SK_SUB_METHODS)
+        sk_methods_online(&sk_hub_of(backend)->methods, session);
 }
 
-static void session_closed(struct sk_backend *backend, struct sk_session *session, enum sk_fault reason) {
+static void session_closed(struct sk_backend *backend, struct sk_session *session,
+                           enum sk_fault reason) {
     (void)reason;
     struct sk_hub *hub = sk_hub_of(backend);
     sk_hub_seen(hub, session, false);
@@ -115,9 +123,10 @@ static void answer_statistics(struct sk_hub *hub, struct sk_request *request) {
     if (request->op == SK_OP_STATISTICS_SERVICE)
         document = json_pack("{s:I}", "connectedDeviceCount", (json_int_t)connected_devices(hub));
     else
-        document = json_pack("{s:I,s:I,s:I}", "totalDeviceCount", (json_int_t)counts.devices, "enabledDeviceCount",
-                             (json_int_t)counts.enabled_devices, "disabledDeviceCount",
-                             (json_int_t)(counts.devices - counts.enabled_devices));
+        document =
+            json_pack("{s:I,s:I,s:I}", "totalDeviceCount", (json_int_t)counts.devices,
+                      "enabledDeviceCount", (json_int_t)counts.enabled_devices,
+                      "disabledDeviceCount", (json_int_t)(counts.devices - counts.enabled_devices));
     request->done(request, &(struct sk_answer){.document = document});
     json_decref(document);
 }
@@ -160,7 +169,9 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
     case SK_OP_STATISTICS_DEVICES:
     case SK_OP_STATISTICS_SERVICE: answer_statistics(hub, request); break;
     case SK_OP_EVENTS_WATCH: sk_hub_watch(hub, request); break;
-    case SK_OP_SETTLE: sk_request_answer(request); break; /* nothing is delivered to settle yet: a client's stray PUBACK */
+    case SK_OP_SETTLE:
+        sk_request_answer(request);
+        break; /* nothing is delivered to settle yet: a client's stray PUBACK */
     case SK_OP_COUNT: break;
     }
 }
@@ -201,7 +212,8 @@ static void log_closed(void *arg) {
     free_hub(arg);
 }
 
-enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options, struct sk_hub **opened, char reason[512]) {
+enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options,
+                           struct sk_hub **opened, char reason[512]) {
     struct sk_hub *hub = SK_NEW(struct sk_hub);
     struct sk_log_recovery recovery;
     char path[1024], text[SK_MODEL_ERROR_MAX];
@@ -211,19 +223,22 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
     hub->backend.host_name = sk_span_z(options->host_names[0]);
     hub->backend.alias_count = options->host_name_count - 1;
     hub->aliases = sk_alloc(options->host_name_count * sizeof *hub->aliases);
-    for (size_t i = 1; i < options->host_name_count; i++) hub->aliases[i - 1] = sk_span_z(options->host_names[i]);
+    for (size_t i = 1; i < options->host_name_count; i++)
+        hub->aliases[i - 1] = sk_span_z(options->host_names[i]);
     hub->backend.aliases = hub->aliases;
     hub->policies = sk_alloc(options->policy_count * sizeof *hub->policies);
     for (size_t i = 0; i < options->policy_count; i++)
-        hub->policies[i] = (struct sk_policy){.name = sk_span_z(options->policies[i].name),
-                                              .primary_key = sk_span_z(options->policies[i].primary_key),
-                                              .secondary_key = sk_span_z(options->policies[i].secondary_key),
-                                              .rights = options->policies[i].rights};
+        hub->policies[i] =
+            (struct sk_policy){.name = sk_span_z(options->policies[i].name),
+                               .primary_key = sk_span_z(options->policies[i].primary_key),
+                               .secondary_key = sk_span_z(options->policies[i].secondary_key),
+                               .rights = options->policies[i].rights};
     sk_methods_init(&hub->methods, &hub->backend);
 
     enum sk_status status = sk_hub_compile_routes(hub, reason);
     if (!status && (status = sk_folder_make(io, options->data, 0700)) != SK_OK)
-        snprintf(reason, 512, "cannot make the data folder %s: %s", options->data, sk_status_text(status));
+        snprintf(reason, 512, "cannot make the data folder %s: %s", options->data,
+                 sk_status_text(status));
     if (!status) {
         snprintf(path, sizeof path, "%s/registry.db", options->data);
         status = sk_registry_open(io, path, &hub->registry, text);
@@ -240,8 +255,8 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
             snprintf(reason, 512, "cannot open the event log %s: %s", path, sk_status_text(status));
             sk_registry_close(hub->registry);
         } else if (recovery.cut_bytes) {
-            SK_WARN("hub", "%s: %llu bytes of an unfinished write were cut from the end of the log", path,
-                    (unsigned long long)recovery.cut_bytes);
+            SK_WARN("hub", "%s: %llu bytes of an unfinished write were cut from the end of the log",
+                    path, (unsigned long long)recovery.cut_bytes);
         }
     }
     if (status) {

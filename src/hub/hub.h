@@ -39,13 +39,15 @@ struct sk_hub_options {
 };
 
 /* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for the hub's life. */
-enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options, struct sk_hub **hub, char reason[512]);
+enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options,
+                           struct sk_hub **hub, char reason[512]);
 struct sk_backend *sk_hub_backend(struct sk_hub *hub);
 /* Ends it; its gateway must be gone. `closed` comes when everything acknowledged is on disk and all is freed. */
 void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg);
 
 struct sk_hub_counts {
-    uint64_t telemetry_total, telemetry_refused_total, dropped_total; /* dropped: no route, no fallback */
+    uint64_t telemetry_total, telemetry_refused_total,
+        dropped_total;       /* dropped: no route, no fallback */
     uint64_t repeated_total; /* sent again by an edge, stored already */
     uint64_t twin_updates_total, methods_total;
     uint64_t devices, modules, sessions;

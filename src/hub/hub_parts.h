@@ -21,7 +21,7 @@ struct sk_hub {
     struct sk_policy *policies;
     struct sk_expr **conditions; /* by route; NULL: always */
     struct sk_span *aliases;
-    struct sk_map presence; /* "device[/module]" → struct presence */
+    struct sk_map presence;   /* "device[/module]" → struct presence */
     struct sk_buffer scratch; /* envelope heads */
     struct sk_arena arena;    /* one evaluation */
     struct sk_hub_counts counts;
@@ -53,8 +53,8 @@ void sk_hub_scope(struct sk_hub *hub, struct sk_request *request);
 void sk_hub_twin(struct sk_hub *hub, struct sk_request *request);
 void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request);
 /* Tells a connected client of a change to its desired properties. */
-void sk_hub_notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module, const struct sk_twin *twin,
-                           const struct sk_twin_change *change);
+void sk_hub_notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
+                           const struct sk_twin *twin, const struct sk_twin_change *change);
 /* query.c */
 void sk_hub_query(struct sk_hub *hub, struct sk_request *request);
 

@@ -25,7 +25,8 @@ static void answer_identity(struct call *call, const struct sk_identity *identit
     char etag[SK_ETAG_MAX];
     sk_identity_etag(identity->etag, etag);
     json_t *document = sk_identity_to_json(identity, sk_hub_presence(call->hub, identity));
-    call->request->done(call->request, &(struct sk_answer){.document = document, .etag = sk_span_z(etag)});
+    call->request->done(call->request,
+                        &(struct sk_answer){.document = document, .etag = sk_span_z(etag)});
     json_decref(document);
 }
 
@@ -37,7 +38,8 @@ static void got(void *arg, struct sk_registry_result *result) {
     }
     const struct sk_identity *identity = &result->entries[0].identity;
     if (call.request->op == SK_OP_IDENTITY_PUT && identity->disabled)
-        sk_sessions_drop(&call.hub->backend, call.request->device, SK_NONE, SK_FAULT_DEVICE_DISABLED);
+        sk_sessions_drop(&call.hub->backend, call.request->device, SK_NONE,
+                         SK_FAULT_DEVICE_DISABLED);
     answer_identity(&call, identity);
 }
 
@@ -50,7 +52,8 @@ static void listed(void *arg, struct sk_registry_result *result) {
     json_t *document = json_array();
     for (size_t i = 0; i < result->count; i++) {
         const struct sk_identity *identity = &result->entries[i].identity;
-        json_array_append_new(document, sk_identity_to_json(identity, sk_hub_presence(call.hub, identity)));
+        json_array_append_new(document,
+                              sk_identity_to_json(identity, sk_hub_presence(call.hub, identity)));
     }
     call.request->done(call.request, &(struct sk_answer){.document = document});
     json_decref(document);
@@ -82,29 +85,38 @@ static void put(struct sk_hub *hub, struct sk_request *request) {
 
 void sk_hub_identity(struct sk_hub *hub, struct sk_request *request) {
     switch (request->op) {
-    case SK_OP_IDENTITY_GET: sk_registry_get(hub->registry, request->device, request->module, got, new_call(hub, request)); break;
+    case SK_OP_IDENTITY_GET:
+        sk_registry_get(hub->registry, request->device, request->module, got,
+                        new_call(hub, request));
+        break;
     case SK_OP_IDENTITY_PUT: put(hub, request); break;
     case SK_OP_IDENTITY_DELETE:
-        sk_registry_delete(hub->registry, request->device, request->module, request->if_match, deleted, new_call(hub, request));
+        sk_registry_delete(hub->registry, request->device, request->module, request->if_match,
+                           deleted, new_call(hub, request));
         break;
     case SK_OP_DEVICE_LIST:
-        sk_registry_list_devices(hub->registry, SK_NONE, request->max, listed, new_call(hub, request));
+        sk_registry_list_devices(hub->registry, SK_NONE, request->max, listed,
+                                 new_call(hub, request));
         break;
-    default: sk_registry_list_modules(hub->registry, request->device, listed, new_call(hub, request)); break;
+    default:
+        sk_registry_list_modules(hub->registry, request->device, listed, new_call(hub, request));
+        break;
     }
 }
 
 /* ---- identity scope of an edge device: edge reference, section 5.4 ---- */
 
-static void answer_scope(struct sk_request *request, const struct sk_registry_result *result, struct sk_span continuation) {
+static void answer_scope(struct sk_request *request, const struct sk_registry_result *result,
+                         struct sk_span continuation) {
     json_t *devices = json_array(), *modules = json_array();
     for (size_t i = 0; i < result->count; i++) {
         const struct sk_identity *identity = &result->entries[i].identity;
-        json_array_append_new(identity->module_id ? modules : devices, sk_identity_to_json(identity, NULL));
+        json_array_append_new(identity->module_id ? modules : devices,
+                              sk_identity_to_json(identity, NULL));
     }
     json_t *link = continuation.n ? json_stringn(continuation.p, continuation.n) : json_null();
-    json_t *document = json_pack("{s:o,s:o,s:O,s:o}", "devices", devices, "modules", modules, "continuationLink", link,
-                                 "continuationToken", link);
+    json_t *document = json_pack("{s:o,s:o,s:O,s:o}", "devices", devices, "modules", modules,
+                                 "continuationLink", link, "continuationToken", link);
     request->done(request, &(struct sk_answer){.document = document});
     json_decref(document);
 }
@@ -136,10 +148,13 @@ struct scope_get {
 static void end_scope_get(struct scope_get *get, const struct sk_registry_result *failed) {
     struct sk_request *request = get->request;
     if (failed)
-        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, "%.*s is not in the scope of %.*s", SK_ARG(request->name),
-                          SK_ARG(request->device));
+        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, "%.*s is not in the scope of %.*s",
+                          SK_ARG(request->name), SK_ARG(request->device));
     else
-        answer_scope(request, &(struct sk_registry_result){.entries = get->found + 1, .count = get->count - 1}, SK_NONE);
+        answer_scope(
+            request,
+            &(struct sk_registry_result){.entries = get->found + 1, .count = get->count - 1},
+            SK_NONE);
     for (size_t i = 0; i < get->count; i++) sk_identity_free(&get->found[i].identity);
     free(get);
 }
@@ -156,7 +171,8 @@ static bool in_scope(const struct sk_identity *device, const struct sk_identity 
 
 static void scope_step(void *arg, struct sk_registry_result *result) {
     struct scope_get *get = arg;
-    struct sk_span device = sk_span_first(get->request->name, sk_span_find(get->request->name, '/'));
+    struct sk_span device =
+        sk_span_first(get->request->name, sk_span_find(get->request->name, '/'));
     struct sk_span module = sk_span_skip(get->request->name, device.n + 1);
     if (result->status) {
         end_scope_get(get, result);
@@ -175,8 +191,8 @@ static void scope_step(void *arg, struct sk_registry_result *result) {
 
 void sk_hub_scope(struct sk_hub *hub, struct sk_request *request) {
     if (request->op == SK_OP_SCOPE_LIST) {
-        sk_registry_list_scope(hub->registry, request->device, request->continuation, request->max, scope_listed,
-                               new_call(hub, request));
+        sk_registry_list_scope(hub->registry, request->device, request->continuation, request->max,
+                               scope_listed, new_call(hub, request));
         return;
     }
     struct scope_get *get = SK_NEW(struct scope_get);

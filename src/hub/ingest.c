@@ -12,10 +12,11 @@ enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]) {
         struct sk_span text = sk_span_trim(sk_span_z(options->routes[i].condition));
         struct sk_expr_error error;
         if (sk_span_is(text, "true")) continue;
-        enum sk_status status = sk_expr_compile(text, SK_DIALECT_ROUTE, &hub->conditions[i], &error);
+        enum sk_status status =
+            sk_expr_compile(text, SK_DIALECT_ROUTE, &hub->conditions[i], &error);
         if (status == SK_OK) continue;
-        snprintf(reason, 512, "route %s of hub %s: column %u: %s", options->routes[i].name, options->name, error.column,
-                 error.sentence);
+        snprintf(reason, 512, "route %s of hub %s: column %u: %s", options->routes[i].name,
+                 options->name, error.column, error.sentence);
         return status;
     }
     return SK_OK;
@@ -30,9 +31,11 @@ static uint64_t route(struct sk_hub *hub, const struct sk_message *message) {
         const struct sk_hub_route *r = &options->routes[i];
         if (!r->enabled || r->source != message->source) continue;
         sk_arena_reset(&hub->arena);
-        if (hub->conditions[i] == NULL || sk_expr_true(hub->conditions[i], &source, &hub->arena)) routes |= SK_HUB_ROUTE_EVENTS;
+        if (hub->conditions[i] == NULL || sk_expr_true(hub->conditions[i], &source, &hub->arena))
+            routes |= SK_HUB_ROUTE_EVENTS;
     }
-    if (routes == 0 && message->source == SK_SOURCE_TELEMETRY && options->fallback) routes = SK_HUB_ROUTE_EVENTS;
+    if (routes == 0 && message->source == SK_SOURCE_TELEMETRY && options->fallback)
+        routes = SK_HUB_ROUTE_EVENTS;
     return routes;
 }
 
@@ -41,10 +44,12 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
     if (request->backend_data) { /* numbered by an edge: it came over a session */
         SK_CLEANUP_FREE char *number = request->backend_data;
         struct sk_hub *hub = sk_hub_of(request->session->backend);
-        sk_once_done(hub->once, request->device, request->module, sk_span_z(number), status == SK_OK, sequence);
+        sk_once_done(hub->once, request->device, request->module, sk_span_z(number),
+                     status == SK_OK, sequence);
     }
     if (status)
-        sk_request_refuse(request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
+        sk_request_refuse(
+            request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
     else
         sk_request_answer(request);
 }
@@ -53,7 +58,8 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
     struct sk_message message = *request->message;
     message.system[SK_SYS_GENERATION_ID] = sk_span_z(request->who->generation_id);
     message.system[SK_SYS_AUTH_METHOD] = sk_span_z(request->who->auth_method);
-    if (request->who->actor == NULL || request->session == NULL) message.system[SK_SYS_EDGE_NUMBER] = SK_NONE;
+    if (request->who->actor == NULL || request->session == NULL)
+        message.system[SK_SYS_EDGE_NUMBER] = SK_NONE;
     uint64_t routes = route(hub, &message);
     if (routes == 0) { /* taken and dropped, as the cloud does */
         hub->counts.dropped_total++;
@@ -61,7 +67,8 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
         return;
     }
     if (message.system[SK_SYS_EDGE_NUMBER].n) {
-        enum sk_once_verdict verdict = hub->once_ready ? sk_once_check(hub->once, &message) : SK_ONCE_LATER;
+        enum sk_once_verdict verdict =
+            hub->once_ready ? sk_once_check(hub->once, &message) : SK_ONCE_LATER;
         if (verdict == SK_ONCE_STORED) {
             hub->counts.repeated_total++;
             sk_request_answer(request);
@@ -83,7 +90,8 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
     }
     hub->counts.telemetry_refused_total++;
     if (request->backend_data) {
-        sk_once_done(hub->once, request->device, request->module, message.system[SK_SYS_EDGE_NUMBER], false, 0);
+        sk_once_done(hub->once, request->device, request->module,
+                     message.system[SK_SYS_EDGE_NUMBER], false, 0);
         free(request->backend_data);
         request->backend_data = NULL;
     }

@@ -32,8 +32,10 @@ static void put_list(struct sk_buffer *to, const char *const *texts, size_t coun
 }
 
 static void put_config(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *to) {
-    sk_buffer_text(to, "# skerry-hub: see docs/reference/hub.toml.md. Check with `skerry-hub check --config hub.toml`.\n\n[listen]\n"
-                       "addresses = ");
+    sk_buffer_text(
+        to,
+        "# skerry-hub: see docs/reference/hub.toml.md. Check with `skerry-hub check --config hub.toml`.\n\n[listen]\n"
+        "addresses = ");
     put_list(to, init->addresses, init->address_count);
     sk_buffer_text(to, "\ncertificate = \"server.pem\"\nkey = \"server.key\"\n");
     if (init->metrics) sk_buffer_print(to, "metrics = \"%s\"\n", init->metrics);
@@ -42,7 +44,8 @@ static void put_config(struct sk_io *io, const struct sk_hub_init *init, struct 
         put_list(to, init->host_names, init->host_name_count);
         sk_buffer_print(to, "\ndata = \"data/%s\"\nretention = \"1d\"\n", init->hubs[h]);
         for (size_t p = 0; p < sizeof default_policies / sizeof *default_policies; p++) {
-            sk_buffer_print(to, "[[hub.policy]]\nname = \"%s\"\nkeys = [\"", default_policies[p].name);
+            sk_buffer_print(to, "[[hub.policy]]\nname = \"%s\"\nkeys = [\"",
+                            default_policies[p].name);
             put_key(io, to);
             sk_buffer_text(to, "\", \"");
             put_key(io, to);
@@ -51,15 +54,19 @@ static void put_config(struct sk_io *io, const struct sk_hub_init *init, struct 
     }
 }
 
-static enum sk_status save(struct sk_io *io, const char *folder, const char *name, struct sk_span bytes, unsigned mode, char *reason) {
+static enum sk_status save(struct sk_io *io, const char *folder, const char *name,
+                           struct sk_span bytes, unsigned mode, char *reason) {
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     enum sk_status status = sk_file_save(io, path, bytes, mode);
-    if (status) snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot write %s (%s)", path, sk_status_text(status));
+    if (status)
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot write %s (%s)", path,
+                 sk_status_text(status));
     return status;
 }
 
-static enum sk_status make_certificates(struct sk_io *io, const struct sk_hub_init *init, char *reason) {
+static enum sk_status make_certificates(struct sk_io *io, const struct sk_hub_init *init,
+                                        char *reason) {
     struct sk_buffer ca = {0}, ca_key = {0}, leaf = {0}, leaf_key = {0};
     struct sk_span names[64];
     int64_t now = sk_io_wall(io) / 1000000;
@@ -80,12 +87,15 @@ static enum sk_status make_certificates(struct sk_io *io, const struct sk_hub_in
                                        .issuer_certificate_pem = sk_buffer_span(&ca),
                                        .issuer_key_pem = sk_buffer_span(&ca_key)};
     if (!status) status = sk_x509_make(&request, &leaf, &leaf_key);
-    if (status) snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot make a certificate for %s", init->host_names[0]);
+    if (status)
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot make a certificate for %s",
+                 init->host_names[0]);
     sk_buffer_append(&leaf, sk_buffer_span(&ca));
     if (!status) status = save(io, init->folder, "ca.pem", sk_buffer_span(&ca), 0644, reason);
     if (!status) status = save(io, init->folder, "ca.key", sk_buffer_span(&ca_key), 0600, reason);
     if (!status) status = save(io, init->folder, "server.pem", sk_buffer_span(&leaf), 0644, reason);
-    if (!status) status = save(io, init->folder, "server.key", sk_buffer_span(&leaf_key), 0600, reason);
+    if (!status)
+        status = save(io, init->folder, "server.key", sk_buffer_span(&leaf_key), 0600, reason);
     sk_buffer_free(&ca);
     sk_buffer_free(&ca_key);
     sk_buffer_free(&leaf);
@@ -97,17 +107,20 @@ void sk_hub_connection_strings(const struct sk_hub_config *config, struct sk_buf
     sk_buffer_text(json, "{\"hubs\":[");
     for (size_t h = 0; h < config->hub_count; h++) {
         const struct sk_hub_options *hub = &config->hubs[h];
-        sk_buffer_print(json, "%s{\"name\":\"%s\",\"hostName\":\"%s\",\"connectionStrings\":{", h ? "," : "", hub->name,
-                        hub->host_names[0]);
+        sk_buffer_print(json, "%s{\"name\":\"%s\",\"hostName\":\"%s\",\"connectionStrings\":{",
+                        h ? "," : "", hub->name, hub->host_names[0]);
         for (size_t p = 0; p < hub->policy_count; p++)
-            sk_buffer_print(json, "%s\"%s\":\"HostName=%s;SharedAccessKeyName=%s;SharedAccessKey=%s\"", p ? "," : "",
-                            hub->policies[p].name, hub->host_names[0], hub->policies[p].name, hub->policies[p].primary_key);
+            sk_buffer_print(json,
+                            "%s\"%s\":\"HostName=%s;SharedAccessKeyName=%s;SharedAccessKey=%s\"",
+                            p ? "," : "", hub->policies[p].name, hub->host_names[0],
+                            hub->policies[p].name, hub->policies[p].primary_key);
         sk_buffer_text(json, "}}");
     }
     sk_buffer_text(json, "]}");
 }
 
-enum sk_status sk_hub_init(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *json, char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+enum sk_status sk_hub_init(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *json,
+                           char reason[SK_HUB_CONFIG_ERROR_MAX]) {
     struct sk_buffer toml = {0};
     struct sk_hub_config config;
     char path[1024];
@@ -116,12 +129,14 @@ enum sk_status sk_hub_init(struct sk_io *io, const struct sk_hub_init *init, str
     enum sk_status status = sk_file_load(io, path, &existing);
     sk_buffer_free(&existing);
     if (status != SK_NOT_FOUND) {
-        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s is there already; remove it or choose another folder", path);
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX,
+                 "%s is there already; remove it or choose another folder", path);
         return SK_EXISTS;
     }
     status = sk_folder_make(io, init->folder, 0755);
     if (status) {
-        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot make the folder %s (%s)", init->folder, sk_status_text(status));
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot make the folder %s (%s)", init->folder,
+                 sk_status_text(status));
         return status;
     }
     put_config(io, init, &toml);

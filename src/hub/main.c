@@ -39,10 +39,14 @@ static bool add(const char *list[LIST_MAX], size_t *count, const char *value) {
 }
 
 static bool read_options(int argc, char **argv, struct options *o) {
-    static const struct option names[] = {{"hostname", required_argument, NULL, 'H'}, {"hub", required_argument, NULL, 'n'},
-                                          {"listen", required_argument, NULL, 'l'},   {"metrics", required_argument, NULL, 'm'},
-                                          {"config", required_argument, NULL, 'c'},   {"json", no_argument, NULL, 'j'},
-                                          {"log-level", required_argument, NULL, 'L'}, {"log-format", required_argument, NULL, 'F'},
+    static const struct option names[] = {{"hostname", required_argument, NULL, 'H'},
+                                          {"hub", required_argument, NULL, 'n'},
+                                          {"listen", required_argument, NULL, 'l'},
+                                          {"metrics", required_argument, NULL, 'm'},
+                                          {"config", required_argument, NULL, 'c'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"log-level", required_argument, NULL, 'L'},
+                                          {"log-format", required_argument, NULL, 'F'},
                                           {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "c:", names, NULL)) != -1;) {
         bool fine = true;
@@ -126,8 +130,9 @@ static int check(struct sk_io *io, const struct options *o) {
     print_strings(sk_buffer_span(&json), o->json);
     if (!o->json)
         for (size_t i = 0; i < config.hub_count; i++)
-            printf("hub %s: data in %s, %zu routes, fallback %s, events kept %llu h\n", config.hubs[i].name, config.hubs[i].data,
-                   config.hubs[i].route_count, config.hubs[i].fallback ? "on" : "off",
+            printf("hub %s: data in %s, %zu routes, fallback %s, events kept %llu h\n",
+                   config.hubs[i].name, config.hubs[i].data, config.hubs[i].route_count,
+                   config.hubs[i].fallback ? "on" : "off",
                    (unsigned long long)(config.hubs[i].retention_us / 3600000000));
     sk_buffer_free(&json);
     sk_hub_config_free(&config);
@@ -194,7 +199,8 @@ int main(int argc, char **argv) {
     const char *command = argv[1];
     if (!read_options(argc - 1, argv + 1, &o)) return usage("the options are not usable");
     bool makes = strcmp(command, "init") == 0;
-    if (!makes && strcmp(command, "run") != 0 && strcmp(command, "check") != 0) return usage("the commands are init, run and check");
+    if (!makes && strcmp(command, "run") != 0 && strcmp(command, "check") != 0)
+        return usage("the commands are init, run and check");
     if (!makes && o.config == NULL) return usage("--config FILE is missing");
     struct sk_io *io = sk_io_uv_new();
     uint64_t seed;

@@ -8,8 +8,8 @@ enum { SAVE_S = 5 };
 #define KEY SK_SPAN("senders")
 
 struct sender {
-    char *key; /* "device" or "device/module" */
-    uint64_t epoch; /* hash of its text */
+    char *key;       /* "device" or "device/module" */
+    uint64_t epoch;  /* hash of its text */
     uint64_t stored; /* highest durable number */
     uint64_t taken;  /* highest number given to the log */
 };
@@ -30,7 +30,8 @@ struct sk_once {
 static bool read_number(struct sk_span number, uint64_t *epoch, uint64_t *sequence) {
     size_t colon = sk_span_find(number, ':');
     int64_t value;
-    if (colon == number.n || sk_span_to_int(sk_span_skip(number, colon + 1), &value) || value < 1) return false;
+    if (colon == number.n || sk_span_to_int(sk_span_skip(number, colon + 1), &value) || value < 1)
+        return false;
     uint64_t hash = 14695981039346656037u; /* FNV-1a: the same in every process, unlike sk_hash */
     for (size_t i = 0; i < colon; i++) hash = (hash ^ (unsigned char)number.p[i]) * 1099511628211u;
     *epoch = hash;
@@ -38,9 +39,11 @@ static bool read_number(struct sk_span number, uint64_t *epoch, uint64_t *sequen
     return true;
 }
 
-static struct sender *get_sender(struct sk_once *once, struct sk_span device, struct sk_span module) {
+static struct sender *get_sender(struct sk_once *once, struct sk_span device,
+                                 struct sk_span module) {
     char key[2 * 128 + 2];
-    int n = snprintf(key, sizeof key, module.n ? "%.*s/%.*s" : "%.*s%.*s", SK_ARG(device), SK_ARG(module));
+    int n = snprintf(key, sizeof key, module.n ? "%.*s/%.*s" : "%.*s%.*s", SK_ARG(device),
+                     SK_ARG(module));
     struct sender *sender = sk_map_get(&once->senders, sk_span(key, (size_t)n));
     if (sender) return sender;
     sender = SK_NEW(struct sender);
@@ -70,8 +73,11 @@ void sk_once_save(struct sk_once *once) {
     json_t *senders = json_object();
     struct sender *sender;
     for (size_t i = 0; (sender = sk_map_next(&once->senders, &i, NULL)) != NULL;)
-        json_object_set_new(senders, sender->key, json_pack("[I,I]", (json_int_t)sender->epoch, (json_int_t)sender->stored));
-    json_t *document = json_pack("{s:I,s:o}", "position", (json_int_t)once->position, "senders", senders);
+        json_object_set_new(
+            senders, sender->key,
+            json_pack("[I,I]", (json_int_t)sender->epoch, (json_int_t)sender->stored));
+    json_t *document =
+        json_pack("{s:I,s:o}", "position", (json_int_t)once->position, "senders", senders);
     SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
     sk_registry_document_put(once->registry, KIND, KEY, sk_span_z(text), ignore, NULL);
     json_decref(document);
@@ -107,14 +113,17 @@ static void loaded(void *arg, struct sk_registry_result *result) {
     struct sk_once *once = arg;
     if (result->status == SK_CLOSED) return; /* closing: nobody waits */
     if (result->status == SK_OK) {
-        json_t *document = json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL), *entry;
+        json_t *document =
+                   json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL),
+               *entry;
         const char *key;
         once->position = (uint64_t)json_integer_value(json_object_get(document, "position"));
         json_object_foreach(json_object_get(document, "senders"), key, entry) {
             struct sk_span text = sk_span_z(key);
             size_t slash = sk_span_find(text, '/');
             remember(get_sender(once, sk_span_first(text, slash), sk_span_skip(text, slash + 1)),
-                     (uint64_t)json_integer_value(json_array_get(entry, 0)), (uint64_t)json_integer_value(json_array_get(entry, 1)));
+                     (uint64_t)json_integer_value(json_array_get(entry, 0)),
+                     (uint64_t)json_integer_value(json_array_get(entry, 1)));
         }
         json_decref(document);
     }
@@ -122,7 +131,8 @@ static void loaded(void *arg, struct sk_registry_result *result) {
     once->ready(once->arg);
 }
 
-struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log, void (*ready)(void *arg), void *arg) {
+struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log,
+                            void (*ready)(void *arg), void *arg) {
     struct sk_once *once = SK_NEW(struct sk_once);
     once->io = io;
     once->registry = registry;
@@ -157,8 +167,8 @@ enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message
     return SK_ONCE_NEW;
 }
 
-void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module, struct sk_span number, bool stored,
-                  uint64_t log_sequence) {
+void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module,
+                  struct sk_span number, bool stored, uint64_t log_sequence) {
     uint64_t epoch, sequence;
     if (!read_number(number, &epoch, &sequence)) return;
     struct sender *sender = get_sender(once, device, module);
@@ -170,5 +180,6 @@ void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span mo
     if (sequence > sender->stored) sender->stored = sequence;
     if (log_sequence >= once->position) once->position = log_sequence + 1;
     once->changed = true;
-    if (!sk_timer_running(&once->save_timer)) sk_timer_start(once->io, &once->save_timer, SAVE_S * SK_S, on_save);
+    if (!sk_timer_running(&once->save_timer))
+        sk_timer_start(once->io, &once->save_timer, SAVE_S * SK_S, on_save);
 }

@@ -13,7 +13,8 @@
 struct sk_once;
 
 /* Loads the document and reads the log's rest; `ready(arg)` when that is done, never from inside. */
-struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log, void (*ready)(void *arg), void *arg);
+struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log,
+                            void (*ready)(void *arg), void *arg);
 /* Writes what is known to the registry, before that is closed. */
 void sk_once_save(struct sk_once *once);
 /* After the log was closed: its last records still tell their outcome. */
@@ -27,7 +28,7 @@ enum sk_once_verdict {
 /* What to do with a numbered message (message->system[SK_SYS_EDGE_NUMBER] set). */
 enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message *message);
 /* The outcome of storing, in the order of the checks. */
-void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module, struct sk_span number, bool stored,
-                  uint64_t log_sequence);
+void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module,
+                  struct sk_span number, bool stored, uint64_t log_sequence);
 
 #endif

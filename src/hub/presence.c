@@ -35,9 +35,11 @@ static void forget(struct sk_hub *hub, struct presence *known) {
 void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module) {
     struct presence *known;
     for (size_t i = 0; (known = sk_map_next(&hub->presence, &i, NULL)) != NULL;) {
-        struct sk_span key = sk_span_z(known->key), known_device = sk_span_first(key, sk_span_find(key, '/'));
+        struct sk_span key = sk_span_z(known->key),
+                       known_device = sk_span_first(key, sk_span_find(key, '/'));
         struct sk_span known_module = sk_span_skip(key, known_device.n + 1);
-        if (!sk_span_eq(known_device, device) || (module.n && !sk_span_eq(known_module, module))) continue;
+        if (!sk_span_eq(known_device, device) || (module.n && !sk_span_eq(known_module, module)))
+            continue;
         forget(hub, known);
         i = 0; /* the map has changed */
     }
@@ -45,6 +47,7 @@ void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span mod
 
 void sk_hub_free_presence(struct sk_hub *hub) {
     struct presence *known;
-    for (size_t i = 0; (known = sk_map_next(&hub->presence, &i, NULL)) != NULL; i = 0) forget(hub, known);
+    for (size_t i = 0; (known = sk_map_next(&hub->presence, &i, NULL)) != NULL; i = 0)
+        forget(hub, known);
     sk_map_free(&hub->presence);
 }

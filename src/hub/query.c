@@ -32,8 +32,8 @@ static bool read_token(struct query_call *call, struct sk_span token) {
     bool fine = token.n == 0;
     if (token.n && sk_base64_decode(&plain, token) == SK_OK) {
         struct sk_span rest = sk_buffer_span(&plain);
-        if (sk_span_split(&rest, '/', &part) && sk_span_to_int(part, &returned) == SK_OK && returned >= 0 &&
-            sk_span_split(&rest, '/', &part) && sk_id_check(part) == SK_OK) {
+        if (sk_span_split(&rest, '/', &part) && sk_span_to_int(part, &returned) == SK_OK &&
+            returned >= 0 && sk_span_split(&rest, '/', &part) && sk_id_check(part) == SK_OK) {
             call->after_device = sk_span_dup(part);
             call->after_module = sk_span_dup(rest);
             call->returned = (uint64_t)returned;
@@ -65,7 +65,8 @@ static bool matches(struct query_call *call, const json_t *twin) {
     if (call->query.where == NULL) return true;
     SK_CLEANUP_FREE char *text = json_dumps(twin, JSON_COMPACT);
     sk_arena_reset(&call->hub->arena);
-    return sk_expr_true(call->query.where, &(struct sk_expr_source){.twin = sk_span_z(text)}, &call->hub->arena);
+    return sk_expr_true(call->query.where, &(struct sk_expr_source){.twin = sk_span_z(text)},
+                        &call->hub->arena);
 }
 
 static void read_batch(struct query_call *call);
@@ -79,10 +80,12 @@ static void got_batch(void *arg, struct sk_registry_result *result) {
         return;
     }
     uint64_t room = call->request->max > PAGE_MAX ? PAGE_MAX : call->request->max;
-    if (call->query.top && call->query.top - call->returned < room) room = call->query.top - call->returned;
+    if (call->query.top && call->query.top - call->returned < room)
+        room = call->query.top - call->returned;
     for (size_t i = 0; i < result->count; i++) {
         const struct sk_registry_entry *entry = &result->entries[i];
-        json_t *twin = sk_twin_service_json(&entry->twin, &entry->identity, sk_hub_presence(call->hub, &entry->identity));
+        json_t *twin = sk_twin_service_json(&entry->twin, &entry->identity,
+                                            sk_hub_presence(call->hub, &entry->identity));
         sk_identity_set(&call->after_device, sk_span_z(entry->identity.device_id));
         sk_identity_set(&call->after_module, sk_span_z(entry->identity.module_id));
         if (matches(call, twin)) json_array_append(call->page, twin);
@@ -99,8 +102,9 @@ static void got_batch(void *arg, struct sk_registry_result *result) {
 }
 
 static void read_batch(struct query_call *call) {
-    sk_registry_list_twins(call->hub->registry, call->query.from == SK_FROM_MODULES, sk_span_z(call->after_device),
-                           sk_span_z(call->after_module), BATCH, got_batch, call);
+    sk_registry_list_twins(call->hub->registry, call->query.from == SK_FROM_MODULES,
+                           sk_span_z(call->after_device), sk_span_z(call->after_module), BATCH,
+                           got_batch, call);
 }
 
 void sk_hub_query(struct sk_hub *hub, struct sk_request *request) {
@@ -111,11 +115,14 @@ void sk_hub_query(struct sk_hub *hub, struct sk_request *request) {
     call->text = sk_span_dup(request->name);
     call->page = json_array();
     if (sk_query_parse(sk_span_z(call->text), &call->query, &error)) {
-        sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "line %u, column %u: %s", error.line, error.column, error.sentence);
+        sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "line %u, column %u: %s", error.line,
+                          error.column, error.sentence);
     } else if (!call->query.star || call->query.from == SK_FROM_JOBS) {
-        sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "only SELECT * FROM devices or devices.modules is served so far");
+        sk_request_refuse(request, SK_FAULT_QUERY_INVALID,
+                          "only SELECT * FROM devices or devices.modules is served so far");
     } else if (!read_token(call, request->continuation)) {
-        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "the continuation token is not one of ours");
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
+                          "the continuation token is not one of ours");
     } else {
         read_batch(call);
         return;

@@ -32,16 +32,20 @@ static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
     } rows[] = {
 #define ROW(name, type, help, field) {name, type, help, offsetof(struct sk_hub_counts, field)}
         ROW("skerry_hub_telemetry_total", "counter", "Messages accepted.", telemetry_total),
-        ROW("skerry_hub_telemetry_refused_total", "counter", "Messages refused: store full or busy.", telemetry_refused_total),
-        ROW("skerry_hub_telemetry_dropped_total", "counter", "Messages that no route and no fallback took.", dropped_total),
-        ROW("skerry_hub_telemetry_repeated_total", "counter", "Messages that an edge sent again, stored already.", repeated_total),
+        ROW("skerry_hub_telemetry_refused_total", "counter",
+            "Messages refused: store full or busy.", telemetry_refused_total),
+        ROW("skerry_hub_telemetry_dropped_total", "counter",
+            "Messages that no route and no fallback took.", dropped_total),
+        ROW("skerry_hub_telemetry_repeated_total", "counter",
+            "Messages that an edge sent again, stored already.", repeated_total),
         ROW("skerry_hub_twin_updates_total", "counter", "Twin changes stored.", twin_updates_total),
         ROW("skerry_hub_methods_total", "counter", "Direct methods invoked.", methods_total),
         ROW("skerry_hub_devices", "gauge", "Device identities.", devices),
         ROW("skerry_hub_modules", "gauge", "Module identities.", modules),
         ROW("skerry_hub_sessions", "gauge", "Connected devices and modules.", sessions),
         ROW("skerry_hub_log_bytes", "gauge", "Bytes of stored events on disk.", log_bytes),
-        ROW("skerry_hub_log_next_sequence", "gauge", "Sequence number of the next event.", next_sequence),
+        ROW("skerry_hub_log_next_sequence", "gauge", "Sequence number of the next event.",
+            next_sequence),
 #undef ROW
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -50,16 +54,20 @@ static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
             struct sk_hub_counts counts = sk_hub_counts(s->hubs[h]);
             uint64_t value;
             memcpy(&value, (char *)&counts + rows[i].offset, sizeof value);
-            sk_buffer_print(to, "%s{hub=\"%s\"} %llu\n", rows[i].name, sk_hub_name(s->hubs[h]), (unsigned long long)value);
+            sk_buffer_print(to, "%s{hub=\"%s\"} %llu\n", rows[i].name, sk_hub_name(s->hubs[h]),
+                            (unsigned long long)value);
         }
     }
     const struct sk_gateway_counts *g = sk_gateway_counts(s->gateway);
     put_metric(to, "skerry_gateway_connections", "gauge", "Open connections.");
     sk_buffer_print(to, "skerry_gateway_connections %llu\n", (unsigned long long)g->connections);
     put_metric(to, "skerry_gateway_connections_total", "counter", "Connections accepted.");
-    sk_buffer_print(to, "skerry_gateway_connections_total %llu\n", (unsigned long long)g->connections_total);
-    put_metric(to, "skerry_gateway_refused_total", "counter", "Connections refused: protocol or credentials.");
-    sk_buffer_print(to, "skerry_gateway_refused_total %llu\n", (unsigned long long)g->refused_total);
+    sk_buffer_print(to, "skerry_gateway_connections_total %llu\n",
+                    (unsigned long long)g->connections_total);
+    put_metric(to, "skerry_gateway_refused_total", "counter",
+               "Connections refused: protocol or credentials.");
+    sk_buffer_print(to, "skerry_gateway_refused_total %llu\n",
+                    (unsigned long long)g->refused_total);
 }
 
 static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
@@ -68,14 +76,17 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
     if (sk_span_is(path, "/metrics")) {
         struct sk_buffer text = {0};
         put_metrics(s, &text);
-        sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"), sk_buffer_span(&text));
+        sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"),
+                        sk_buffer_span(&text));
         sk_buffer_free(&text);
     } else if (sk_span_is(path, "/health/live")) {
         sk_http_respond(exchange, 200, SK_NONE, SK_SPAN("alive\n"));
     } else if (sk_span_is(path, "/health/ready")) {
-        sk_http_respond(exchange, s->stopping ? 503 : 200, SK_NONE, s->stopping ? SK_SPAN("stopping\n") : SK_SPAN("ready\n"));
+        sk_http_respond(exchange, s->stopping ? 503 : 200, SK_NONE,
+                        s->stopping ? SK_SPAN("stopping\n") : SK_SPAN("ready\n"));
     } else {
-        sk_http_respond(exchange, 404, SK_NONE, SK_SPAN("try /metrics, /health/live or /health/ready\n"));
+        sk_http_respond(exchange, 404, SK_NONE,
+                        SK_SPAN("try /metrics, /health/live or /health/ready\n"));
     }
 }
 
@@ -88,19 +99,25 @@ static enum sk_status load_tls(struct sk_hub_server *s, char reason[SK_HUB_CONFI
     enum sk_status status = sk_file_load(s->io, file, &certificate);
     if (!status) status = sk_file_load(s->io, file = s->config->key, &key);
     if (status) {
-        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s: cannot be read (%s)", file, sk_status_text(status));
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s: cannot be read (%s)", file,
+                 sk_status_text(status));
     } else {
-        struct sk_tls_options options = {
-            .certificate_pem = sk_buffer_span(&certificate), .key_pem = sk_buffer_span(&key), .server = true};
-        status = s->tls ? sk_tls_reload(s->tls, &options, why) : sk_tls_new(s->io, &options, &s->tls, why);
-        if (status) snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s, %s: %s", s->config->certificate, file, why);
+        struct sk_tls_options options = {.certificate_pem = sk_buffer_span(&certificate),
+                                         .key_pem = sk_buffer_span(&key),
+                                         .server = true};
+        status = s->tls ? sk_tls_reload(s->tls, &options, why)
+                        : sk_tls_new(s->io, &options, &s->tls, why);
+        if (status)
+            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s, %s: %s", s->config->certificate, file,
+                     why);
     }
     sk_buffer_free(&certificate);
     sk_buffer_free(&key);
     return status;
 }
 
-enum sk_status sk_hub_server_reload(struct sk_hub_server *server, char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+enum sk_status sk_hub_server_reload(struct sk_hub_server *server,
+                                    char reason[SK_HUB_CONFIG_ERROR_MAX]) {
     return server->tls ? load_tls(server, reason) : SK_OK;
 }
 
@@ -148,25 +165,32 @@ static enum sk_status start(struct sk_hub_server *s, bool tls, char *reason) {
     }
     for (size_t i = 0; i < config->address_count && !status; i++) {
         const struct sk_hub_address *a = &config->addresses[i];
-        status = sk_gateway_listen(s->gateway, &(struct sk_endpoint){.host = a->host, .port = a->port}, s->tls, &s->ports[i]);
+        status =
+            sk_gateway_listen(s->gateway, &(struct sk_endpoint){.host = a->host, .port = a->port},
+                              s->tls, &s->ports[i]);
         if (status)
-            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot listen on %s:%u (%s); is another server there, or does the port need root?",
-                     a->host, a->port, sk_status_text(status));
+            snprintf(
+                reason, SK_HUB_CONFIG_ERROR_MAX,
+                "cannot listen on %s:%u (%s); is another server there, or does the port need root?",
+                a->host, a->port, sk_status_text(status));
         else
             SK_INFO("hub", "listening on %s:%u", a->host, s->ports[i]);
     }
     if (!status && config->metrics.host) {
         s->metrics = (struct sk_http_service){.handler = serve_metrics, .arg = s};
-        status = sk_http_listen(s->io, &(struct sk_endpoint){.host = config->metrics.host, .port = config->metrics.port}, NULL,
-                                &s->metrics, &s->metrics_listener, NULL);
+        status = sk_http_listen(
+            s->io,
+            &(struct sk_endpoint){.host = config->metrics.host, .port = config->metrics.port}, NULL,
+            &s->metrics, &s->metrics_listener, NULL);
         if (status)
-            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot listen on %s:%u for metrics (%s)", config->metrics.host,
-                     config->metrics.port, sk_status_text(status));
+            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot listen on %s:%u for metrics (%s)",
+                     config->metrics.host, config->metrics.port, sk_status_text(status));
     }
     return status;
 }
 
-enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config *config, bool tls, struct sk_hub_server **server,
+enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config *config, bool tls,
+                                   struct sk_hub_server **server,
                                    char reason[SK_HUB_CONFIG_ERROR_MAX]) {
     struct sk_hub_server *s = SK_NEW(struct sk_hub_server);
     s->io = io;

@@ -8,10 +8,12 @@ struct sk_hub_server;
 
 /* Starts everything; `reason` gets one sentence on failure. `tls` false: plain listeners (the simulated world). The configuration is
  * borrowed for the server's life. */
-enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config *config, bool tls, struct sk_hub_server **server,
+enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config *config, bool tls,
+                                   struct sk_hub_server **server,
                                    char reason[SK_HUB_CONFIG_ERROR_MAX]);
 /* Reads the certificate files again; connections that exist keep theirs. */
-enum sk_status sk_hub_server_reload(struct sk_hub_server *server, char reason[SK_HUB_CONFIG_ERROR_MAX]);
+enum sk_status sk_hub_server_reload(struct sk_hub_server *server,
+                                    char reason[SK_HUB_CONFIG_ERROR_MAX]);
 /* Drains: stops listening, closes clients, makes durable what was taken, then calls `stopped`. */
 void sk_hub_server_stop(struct sk_hub_server *server, void (*stopped)(void *arg), void *arg);
 /* The port that address `index` really has. */
@@ -32,7 +34,8 @@ struct sk_hub_init {
 };
 /* Makes folder/hub.toml, CA, server certificate and keys; appends the JSON with the connection strings. SK_EXISTS: there is a
  * hub.toml already. */
-enum sk_status sk_hub_init(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *json, char reason[SK_HUB_CONFIG_ERROR_MAX]);
+enum sk_status sk_hub_init(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *json,
+                           char reason[SK_HUB_CONFIG_ERROR_MAX]);
 /* The same JSON for a configuration that exists. */
 void sk_hub_connection_strings(const struct sk_hub_config *config, struct sk_buffer *json);
 

@@ -8,25 +8,29 @@ struct change_call {
     struct sk_twin_change change;
 };
 
-void sk_hub_notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module, const struct sk_twin *twin,
-                           const struct sk_twin_change *change) {
+void sk_hub_notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
+                           const struct sk_twin *twin, const struct sk_twin_change *change) {
     struct sk_session *session = sk_session_find(&hub->backend, device, module);
-    if (change->desired == NULL || session == NULL || !(session->subscriptions & SK_SUB_DESIRED)) return;
+    if (change->desired == NULL || session == NULL || !(session->subscriptions & SK_SUB_DESIRED))
+        return;
     json_t *patch = sk_twin_desired_notification(twin, change);
     SK_CLEANUP_FREE char *text = json_dumps(patch, JSON_COMPACT);
     session->head->deliver_desired(session, sk_span_z(text), twin->desired_version);
     json_decref(patch);
 }
 
-static void answer_twin(struct sk_hub *hub, struct sk_request *request, const struct sk_registry_entry *entry) {
+static void answer_twin(struct sk_hub *hub, struct sk_request *request,
+                        const struct sk_registry_entry *entry) {
     char etag[SK_ETAG_MAX];
     sk_twin_etag(entry->twin.etag, etag);
     json_t *document = request->op == SK_OP_TWIN_GET
                            ? sk_twin_device_json(&entry->twin)
-                           : sk_twin_service_json(&entry->twin, &entry->identity, sk_hub_presence(hub, &entry->identity));
-    request->done(request, &(struct sk_answer){.document = document,
-                                               .version = entry->twin.reported_version,
-                                               .etag = request->op == SK_OP_TWIN_GET ? SK_NONE : sk_span_z(etag)});
+                           : sk_twin_service_json(&entry->twin, &entry->identity,
+                                                  sk_hub_presence(hub, &entry->identity));
+    request->done(request, &(struct sk_answer){
+                               .document = document,
+                               .version = entry->twin.reported_version,
+                               .etag = request->op == SK_OP_TWIN_GET ? SK_NONE : sk_span_z(etag)});
     json_decref(document);
 }
 
@@ -39,17 +43,21 @@ static void changed(void *arg, struct sk_registry_result *result) {
     }
     const struct sk_registry_entry *entry = &result->entries[0];
     call.hub->counts.twin_updates_total++;
-    sk_hub_notify_desired(call.hub, call.request->device, call.request->module, &entry->twin, &call.change);
+    sk_hub_notify_desired(call.hub, call.request->device, call.request->module, &entry->twin,
+                          &call.change);
     if (call.request->op == SK_OP_TWIN_REPORT)
-        call.request->done(call.request, &(struct sk_answer){.version = entry->twin.reported_version});
+        call.request->done(call.request,
+                           &(struct sk_answer){.version = entry->twin.reported_version});
     else
         answer_twin(call.hub, call.request, entry);
 }
 
-static void change(struct sk_hub *hub, struct sk_request *request, const struct sk_twin_change *what) {
+static void change(struct sk_hub *hub, struct sk_request *request,
+                   const struct sk_twin_change *what) {
     struct change_call *call = SK_NEW(struct change_call);
     *call = (struct change_call){hub, request, *what};
-    sk_registry_twin_change(hub->registry, request->device, request->module, what, request->if_match, changed, call);
+    sk_registry_twin_change(hub->registry, request->device, request->module, what,
+                            request->if_match, changed, call);
 }
 
 static void read_done(void *arg, struct sk_registry_result *result) {
@@ -119,7 +127,8 @@ static void module_made(void *arg, struct sk_registry_result *result) {
         end_apply(apply, result);
         return;
     }
-    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply), &apply->change, SK_NONE, applied, apply);
+    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply),
+                            &apply->change, SK_NONE, applied, apply);
 }
 
 static void applied(void *arg, struct sk_registry_result *result) {
@@ -137,7 +146,8 @@ static void applied(void *arg, struct sk_registry_result *result) {
         end_apply(apply, result);
         return;
     }
-    sk_hub_notify_desired(apply->hub, apply->request->device, module_at(apply), &result->entries[0].twin, &apply->change);
+    sk_hub_notify_desired(apply->hub, apply->request->device, module_at(apply),
+                          &result->entries[0].twin, &apply->change);
     apply->at = json_object_iter_next(apply->contents, apply->at);
     apply_next(apply);
 }
@@ -148,8 +158,10 @@ static void apply_next(struct apply *apply) {
         return;
     }
     json_t *content = json_object_iter_value(apply->at);
-    apply->change = (struct sk_twin_change){.desired = json_object_get(content, "properties.desired"), .replace_desired = true};
-    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply), &apply->change, SK_NONE, applied, apply);
+    apply->change = (struct sk_twin_change){
+        .desired = json_object_get(content, "properties.desired"), .replace_desired = true};
+    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply),
+                            &apply->change, SK_NONE, applied, apply);
 }
 
 static void edge_found(void *arg, struct sk_registry_result *result) {
@@ -159,7 +171,8 @@ static void edge_found(void *arg, struct sk_registry_result *result) {
     } else if (!result->entries[0].identity.edge) {
         struct sk_request *request = apply->request;
         free(apply);
-        sk_request_refuse(request, SK_FAULT_INVALID_OPERATION, "%.*s is not an edge device", SK_ARG(request->device));
+        sk_request_refuse(request, SK_FAULT_INVALID_OPERATION, "%.*s is not an edge device",
+                          SK_ARG(request->device));
     } else {
         apply->at = json_object_iter(apply->contents);
         apply_next(apply);
@@ -171,22 +184,26 @@ void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request) 
     const char *module;
     char error[SK_MODEL_ERROR_MAX];
     if (!json_is_object(contents)) {
-        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "the body has no modulesContent object");
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
+                          "the body has no modulesContent object");
         return;
     }
     json_object_foreach(contents, module, content) {
         json_t *desired = json_object_get(content, "properties.desired");
         if (sk_id_check(sk_span_z(module))) {
-            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "'%.64s' is not a module id", module);
-            return;
-        }
-        if (!json_is_object(desired) || json_object_size(content) != 1) {
-            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "modulesContent.%s must hold exactly \"properties.desired\", an object",
+            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "'%.64s' is not a module id",
                               module);
             return;
         }
+        if (!json_is_object(desired) || json_object_size(content) != 1) {
+            sk_request_refuse(
+                request, SK_FAULT_ARGUMENT_INVALID,
+                "modulesContent.%s must hold exactly \"properties.desired\", an object", module);
+            return;
+        }
         if (sk_twin_check(SK_TWIN_DESIRED, desired, error)) {
-            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "modulesContent.%s: %s", module, error);
+            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "modulesContent.%s: %s", module,
+                              error);
             return;
         }
     }

@@ -147,23 +147,40 @@ void sk_io_guid(struct sk_io *io, char to[37]) {
     sk_io_random(io, b, sizeof b);
     b[6] = (unsigned char)((b[6] & 0x0F) | 0x40);
     b[8] = (unsigned char)((b[8] & 0x3F) | 0x80);
-    snprintf(to, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5],
-             b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    snprintf(to, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+             b[14], b[15]);
 }
 
 /* ---- dispatch ---- */
 
-void sk_io_run(struct sk_io *io) { io->world->run(io); }
-void sk_io_stop(struct sk_io *io) { io->world->stop(io); }
-void sk_io_free(struct sk_io *io) { io->world->free(io); }
-uint64_t sk_io_now(struct sk_io *io) { return io->world->now(io); }
-int64_t sk_io_wall(struct sk_io *io) { return io->world->wall(io); }
-void sk_io_random(struct sk_io *io, void *to, size_t n) { io->world->random(io, to, n); }
-void sk_io_post(struct sk_io *target, void (*fn)(struct sk_io *, void *), void *arg) { target->world->post(target, fn, arg); }
+void sk_io_run(struct sk_io *io) {
+    io->world->run(io);
+}
+void sk_io_stop(struct sk_io *io) {
+    io->world->stop(io);
+}
+void sk_io_free(struct sk_io *io) {
+    io->world->free(io);
+}
+uint64_t sk_io_now(struct sk_io *io) {
+    return io->world->now(io);
+}
+int64_t sk_io_wall(struct sk_io *io) {
+    return io->world->wall(io);
+}
+void sk_io_random(struct sk_io *io, void *to, size_t n) {
+    io->world->random(io, to, n);
+}
+void sk_io_post(struct sk_io *target, void (*fn)(struct sk_io *, void *), void *arg) {
+    target->world->post(target, fn, arg);
+}
 struct sk_io *sk_io_thread(struct sk_io *parent, void (*start)(struct sk_io *, void *), void *arg) {
     return parent->world->thread(parent, start, arg);
 }
-void sk_io_thread_join(struct sk_io *io) { io->world->thread_join(io); }
+void sk_io_thread_join(struct sk_io *io) {
+    io->world->thread_join(io);
+}
 void sk_io_work(struct sk_io *io, void (*work)(void *), void (*done)(void *), void *arg) {
     io->world->work(io, work, done, arg);
 }
@@ -173,74 +190,114 @@ void sk_io_on_signal(struct sk_io *io, int signal_number, void (*fn)(void *), vo
 enum sk_status sk_file_load(struct sk_io *io, const char *path, struct sk_buffer *to) {
     return io->world->file_load(io, path, to);
 }
-enum sk_status sk_file_save(struct sk_io *io, const char *path, struct sk_span bytes, unsigned mode) {
+enum sk_status sk_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
+                            unsigned mode) {
     return io->world->file_save(io, path, bytes, mode);
 }
-enum sk_status sk_file_remove(struct sk_io *io, const char *path) { return io->world->file_remove(io, path); }
+enum sk_status sk_file_remove(struct sk_io *io, const char *path) {
+    return io->world->file_remove(io, path);
+}
 enum sk_status sk_file_rename(struct sk_io *io, const char *from, const char *to) {
     return io->world->file_rename(io, from, to);
 }
 enum sk_status sk_folder_make(struct sk_io *io, const char *path, unsigned mode) {
     return io->world->folder_make(io, path, mode);
 }
-enum sk_status sk_folder_list(struct sk_io *io, const char *path, void (*each)(void *, struct sk_span), void *arg) {
+enum sk_status sk_folder_list(struct sk_io *io, const char *path,
+                              void (*each)(void *, struct sk_span), void *arg) {
     return io->world->folder_list(io, path, each, arg);
 }
 enum sk_status sk_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid) {
     return io->world->file_own(io, path, uid, gid);
 }
-enum sk_status sk_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode, struct sk_file **file) {
+enum sk_status sk_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode,
+                            struct sk_file **file) {
     return io->world->file_open(io, path, mode, file);
 }
-uint64_t sk_file_size(struct sk_file *file) { return file->io->world->file_size(file); }
-enum sk_status sk_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n, size_t *got) {
+uint64_t sk_file_size(struct sk_file *file) {
+    return file->io->world->file_size(file);
+}
+enum sk_status sk_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n,
+                            size_t *got) {
     return file->io->world->file_read(file, offset, to, n, got);
 }
-void sk_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes, sk_file_done *done, void *arg) {
+void sk_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes,
+                        sk_file_done *done, void *arg) {
     file->io->world->file_write_sync(file, offset, bytes, done, arg);
 }
-enum sk_status sk_file_truncate(struct sk_file *file, uint64_t size) { return file->io->world->file_truncate(file, size); }
-void sk_file_close(struct sk_file *file) { file->io->world->file_close(file); }
-uint64_t sk_disk_free(struct sk_io *io, const char *path) { return io->world->disk_free(io, path); }
-const char *sk_io_sqlite_vfs(struct sk_io *io) { return io->world->sqlite_vfs(io); }
-enum sk_status sk_tls_new(struct sk_io *io, const struct sk_tls_options *options, struct sk_tls **tls, char reason[256]) {
+enum sk_status sk_file_truncate(struct sk_file *file, uint64_t size) {
+    return file->io->world->file_truncate(file, size);
+}
+void sk_file_close(struct sk_file *file) {
+    file->io->world->file_close(file);
+}
+uint64_t sk_disk_free(struct sk_io *io, const char *path) {
+    return io->world->disk_free(io, path);
+}
+const char *sk_io_sqlite_vfs(struct sk_io *io) {
+    return io->world->sqlite_vfs(io);
+}
+enum sk_status sk_tls_new(struct sk_io *io, const struct sk_tls_options *options,
+                          struct sk_tls **tls, char reason[256]) {
     return io->world->tls_new(io, options, tls, reason);
 }
-enum sk_status sk_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options, char reason[256]) {
+enum sk_status sk_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options,
+                             char reason[256]) {
     return tls->io->world->tls_reload(tls, options, reason);
 }
 void sk_tls_free(struct sk_tls *tls) {
     if (tls) tls->io->world->tls_free(tls);
 }
-enum sk_status sk_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, sk_accept_fn *accept, void *arg,
-                         struct sk_listener **listener) {
+enum sk_status sk_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
+                         sk_accept_fn *accept, void *arg, struct sk_listener **listener) {
     return io->world->listen(io, at, tls, accept, arg, listener);
 }
-uint16_t sk_listener_port(const struct sk_listener *listener) { return listener->io->world->listener_port(listener); }
+uint16_t sk_listener_port(const struct sk_listener *listener) {
+    return listener->io->world->listener_port(listener);
+}
 void sk_listener_close(struct sk_listener *listener) {
     if (listener) listener->io->world->listener_close(listener);
 }
-struct sk_stream *sk_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls, const char *server_name,
-                             const struct sk_stream_events *events, void *arg) {
+struct sk_stream *sk_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
+                             const char *server_name, const struct sk_stream_events *events,
+                             void *arg) {
     return io->world->connect(io, to, tls, server_name, events, arg);
 }
-enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls, const char *server_name) {
+enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
+                                   const char *server_name) {
     return stream->io->world->stream_start_tls(stream, tls, server_name);
 }
-void sk_stream_pause(struct sk_stream *stream, bool paused) { stream->io->world->stream_pause(stream, paused); }
-void sk_stream_close(struct sk_stream *stream) { stream->io->world->stream_close(stream, false); }
-void sk_stream_abort(struct sk_stream *stream) { stream->io->world->stream_close(stream, true); }
-const char *sk_stream_peer(struct sk_stream *stream) { return stream->io->world->stream_peer(stream); }
+void sk_stream_pause(struct sk_stream *stream, bool paused) {
+    stream->io->world->stream_pause(stream, paused);
+}
+void sk_stream_close(struct sk_stream *stream) {
+    stream->io->world->stream_close(stream, false);
+}
+void sk_stream_abort(struct sk_stream *stream) {
+    stream->io->world->stream_close(stream, true);
+}
+const char *sk_stream_peer(struct sk_stream *stream) {
+    return stream->io->world->stream_peer(stream);
+}
 struct sk_span sk_stream_peer_certificate(struct sk_stream *stream, size_t index) {
     return stream->io->world->stream_peer_certificate(stream, index);
 }
-struct sk_span sk_stream_server_name(struct sk_stream *stream) { return stream->io->world->stream_server_name(stream); }
+struct sk_span sk_stream_server_name(struct sk_stream *stream) {
+    return stream->io->world->stream_server_name(stream);
+}
 bool sk_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid) {
     return stream->io->world->stream_peer_process(stream, pid, uid);
 }
-enum sk_status sk_child_start(struct sk_io *io, const struct sk_child_options *options, struct sk_child **child) {
+enum sk_status sk_child_start(struct sk_io *io, const struct sk_child_options *options,
+                              struct sk_child **child) {
     return io->world->child_start(io, options, child);
 }
-void sk_child_signal(struct sk_child *child, int signal_number) { child->io->world->child_signal(child, signal_number); }
-int sk_child_pid(const struct sk_child *child) { return child->io->world->child_pid(child); }
-void sk_child_forget(struct sk_child *child) { child->io->world->child_forget(child); }
+void sk_child_signal(struct sk_child *child, int signal_number) {
+    child->io->world->child_signal(child, signal_number);
+}
+int sk_child_pid(const struct sk_child *child) {
+    return child->io->world->child_pid(child);
+}
+void sk_child_forget(struct sk_child *child) {
+    child->io->world->child_forget(child);
+}

@@ -40,7 +40,7 @@ struct sk_timer {
     struct sk_io *io;
     sk_timer_fn *fn;
     uint64_t at_ns;
-    uint64_t order; /* ties fire in the order of starting */
+    uint64_t order;  /* ties fire in the order of starting */
     size_t position; /* in the loop's heap, from 1; 0: not running */
 };
 void sk_timer_start(struct sk_io *io, struct sk_timer *timer, uint64_t after_ns, sk_timer_fn *fn);
@@ -66,7 +66,8 @@ void sk_io_undefer(struct sk_task *task);
 void sk_io_post(struct sk_io *target, void (*fn)(struct sk_io *io, void *arg), void *arg);
 /* Starts a thread with a loop of its own: `start(io, arg)` runs on it first, then the loop until sk_io_stop(io). Returns the new
  * loop. sk_io_thread_join waits for its end and frees the loop. */
-struct sk_io *sk_io_thread(struct sk_io *parent, void (*start)(struct sk_io *io, void *arg), void *arg);
+struct sk_io *sk_io_thread(struct sk_io *parent, void (*start)(struct sk_io *io, void *arg),
+                           void *arg);
 void sk_io_thread_join(struct sk_io *io);
 /* Runs blocking `work(arg)` on a worker thread, then `done(arg)` on the loop's. */
 void sk_io_work(struct sk_io *io, void (*work)(void *arg), void (*done)(void *arg), void *arg);
@@ -81,26 +82,32 @@ void sk_io_on_signal(struct sk_io *io, int signal_number, void (*fn)(void *arg),
 /* Whole small files. Reading appends to `to` (bounded by to->limit). Writing is atomic and durable: temporary file, fsync,
  * rename, fsync of the folder; `mode` as for open(2). SK_NOT_FOUND, SK_TOO_LARGE, SK_NO_SPACE, SK_IO. */
 enum sk_status sk_file_load(struct sk_io *io, const char *path, struct sk_buffer *to);
-enum sk_status sk_file_save(struct sk_io *io, const char *path, struct sk_span bytes, unsigned mode);
-enum sk_status sk_file_remove(struct sk_io *io, const char *path);           /* durable: the folder is synced */
+enum sk_status sk_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
+                            unsigned mode);
+enum sk_status sk_file_remove(struct sk_io *io,
+                              const char *path); /* durable: the folder is synced */
 enum sk_status sk_file_rename(struct sk_io *io, const char *from, const char *to); /* durable */
-enum sk_status sk_folder_make(struct sk_io *io, const char *path, unsigned mode); /* with parents; fine when there */
+enum sk_status sk_folder_make(struct sk_io *io, const char *path,
+                              unsigned mode); /* with parents; fine when there */
 /* Names of the files in a folder (not "." and ".."), in byte order. */
-enum sk_status sk_folder_list(struct sk_io *io, const char *path, void (*each)(void *arg, struct sk_span name), void *arg);
+enum sk_status sk_folder_list(struct sk_io *io, const char *path,
+                              void (*each)(void *arg, struct sk_span name), void *arg);
 /* Owner of a file or socket; no-op without the privilege. uid or gid (uint32_t)-1: unchanged. */
 enum sk_status sk_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid);
 
 /* An open file for the log: appended by one writer, read at any place. */
 struct sk_file;
 enum sk_file_mode { SK_FILE_READ, SK_FILE_CREATE /* new or existing, read and write */ };
-enum sk_status sk_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode, struct sk_file **file);
+enum sk_status sk_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode,
+                            struct sk_file **file);
 uint64_t sk_file_size(struct sk_file *file);
 /* Reads up to n bytes at an offset; *got < n only at the end of the file. Synchronous (page cache). */
 enum sk_status sk_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n, size_t *got);
 /* Writes `bytes` at `offset` and makes them durable (fdatasync), then calls `done`. One at a time for a file; `bytes` must live until
  * `done`. On failure nothing is promised about the bytes; the caller may try again at the same offset. */
 typedef void sk_file_done(void *arg, enum sk_status status);
-void sk_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes, sk_file_done *done, void *arg);
+void sk_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes,
+                        sk_file_done *done, void *arg);
 /* Cuts the file, durably. */
 enum sk_status sk_file_truncate(struct sk_file *file, uint64_t size);
 /* A write that runs is finished first, in the background: its `done` is still called. */
@@ -117,14 +124,16 @@ struct sk_tls;
 struct sk_tls_options {
     struct sk_span certificate_pem; /* leaf, then intermediates; empty: none (client) */
     struct sk_span key_pem;
-    struct sk_span trust_pem;       /* client: anchors to trust; empty: the system's */
+    struct sk_span trust_pem; /* client: anchors to trust; empty: the system's */
     bool server;
-    bool insecure;                  /* client: do not verify (tools only) */
+    bool insecure; /* client: do not verify (tools only) */
 };
 /* On failure writes one sentence to `reason`. */
-enum sk_status sk_tls_new(struct sk_io *io, const struct sk_tls_options *options, struct sk_tls **tls, char reason[256]);
+enum sk_status sk_tls_new(struct sk_io *io, const struct sk_tls_options *options,
+                          struct sk_tls **tls, char reason[256]);
 /* Takes other certificates for connections that come after (SIGHUP). */
-enum sk_status sk_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options, char reason[256]);
+enum sk_status sk_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options,
+                             char reason[256]);
 void sk_tls_free(struct sk_tls *tls);
 
 /* ---- streams: TCP, TLS over TCP, unix sockets ---- */
@@ -156,18 +165,20 @@ struct sk_stream_events {
 /* Called for each accepted stream, after the TLS handshake; set its events there with sk_stream_handle. */
 typedef void sk_accept_fn(void *arg, struct sk_stream *stream);
 /* SK_EXISTS: the address is in use; SK_FORBIDDEN: not allowed; SK_IO. `tls` may be NULL. */
-enum sk_status sk_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, sk_accept_fn *accept, void *arg,
-                         struct sk_listener **listener);
+enum sk_status sk_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
+                         sk_accept_fn *accept, void *arg, struct sk_listener **listener);
 uint16_t sk_listener_port(const struct sk_listener *listener);
 void sk_listener_close(struct sk_listener *listener);
 
 /* Starts connecting; the outcome is on_open or on_close (SK_REFUSED, SK_TIMEOUT, SK_UNAUTHORIZED: certificate not trusted, SK_IO).
  * `server_name` for SNI and verification (NULL: endpoint's host). */
-struct sk_stream *sk_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls, const char *server_name,
-                             const struct sk_stream_events *events, void *arg);
+struct sk_stream *sk_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
+                             const char *server_name, const struct sk_stream_events *events,
+                             void *arg);
 void sk_stream_handle(struct sk_stream *stream, const struct sk_stream_events *events, void *arg);
 /* Starts TLS as a client on an open plain stream (after an HTTP CONNECT); on_open is called once more. */
-enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls, const char *server_name);
+enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
+                                   const char *server_name);
 
 /* Copies the bytes to the stream's output, which leaves at the end of this turn of the loop. Returns false when more than
  * SK_STREAM_HIGH bytes wait: stop writing until on_drain. Bytes for a closing stream are dropped. */
@@ -202,11 +213,13 @@ struct sk_child_options {
     const char *folder;             /* working folder; NULL: ours */
     uint32_t uid, gid;              /* 0: ours */
     const char *output_path;        /* stdout and stderr are appended here; NULL: ours */
-    void (*on_exit)(struct sk_child *child, void *arg, int exit_code, int signal_number); /* frees the child afterwards */
+    void (*on_exit)(struct sk_child *child, void *arg, int exit_code,
+                    int signal_number); /* frees the child afterwards */
     void *arg;
 };
 /* SK_NOT_FOUND: no such program; SK_FORBIDDEN; SK_IO. The child dies with our process (PR_SET_PDEATHSIG where there is one). */
-enum sk_status sk_child_start(struct sk_io *io, const struct sk_child_options *options, struct sk_child **child);
+enum sk_status sk_child_start(struct sk_io *io, const struct sk_child_options *options,
+                              struct sk_child **child);
 void sk_child_signal(struct sk_child *child, int signal_number);
 int sk_child_pid(const struct sk_child *child);
 /* Forget the child: on_exit will not be called any more. */

@@ -125,7 +125,8 @@ static void thread_main(void *arg) {
     sk_io_run(&uv->io);
 }
 
-static struct sk_io *thread(struct sk_io *parent, void (*start)(struct sk_io *, void *), void *arg) {
+static struct sk_io *thread(struct sk_io *parent, void (*start)(struct sk_io *, void *),
+                            void *arg) {
     (void)parent;
     struct sk_uv *uv = sk_uv(sk_io_uv_new());
     uv->start = start;
@@ -203,7 +204,8 @@ static void watch_signal(struct sk_io *io, int signal_number, void (*fn)(void *)
 
 static void random_bytes(struct sk_io *io, void *to, size_t n) {
     (void)io;
-    if (RAND_bytes(to, (int)n) != 1) abort(); /* without randomness there is no security: better to end */
+    if (RAND_bytes(to, (int)n) != 1)
+        abort(); /* without randomness there is no security: better to end */
 }
 
 static uint64_t now(struct sk_io *io) {

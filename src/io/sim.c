@@ -94,7 +94,8 @@ static void hold(struct sim_loop *loop, struct sim_event event) {
     loop->held[loop->held_count++] = event;
 }
 
-void sim_at(struct sim_loop *loop, uint64_t at_ns, void (*run)(void *arg), void (*drop)(void *arg), void *arg) {
+void sim_at(struct sim_loop *loop, uint64_t at_ns, void (*run)(void *arg), void (*drop)(void *arg),
+            void *arg) {
     struct sk_sim *sim = loop->sim;
     struct sim_event event = {at_ns, sim->event_order++, loop, run, drop, arg};
     if (loop->dead)
@@ -151,7 +152,8 @@ static void run_timers(struct sim_loop *loop) {
 
 /* The loop whose timer is due first, if that is before the queue's first event (events of the same moment go first). `only`: of this
  * loop; NULL: of all. */
-static struct sim_loop *timer_first(struct sk_sim *sim, const struct sim_loop *only, uint64_t event_ns, uint64_t *at_ns) {
+static struct sim_loop *timer_first(struct sk_sim *sim, const struct sim_loop *only,
+                                    uint64_t event_ns, uint64_t *at_ns) {
     struct sim_loop *first = NULL;
     *at_ns = event_ns;
     SK_LIST_EACH(&sim->loops, node, following) {
@@ -184,7 +186,8 @@ static uint64_t later(const struct sk_sim *sim, uint64_t ns) {
 
 bool sk_sim_run(struct sk_sim *sim, uint64_t ns) {
     uint64_t at, end = later(sim, ns);
-    while (step(sim, end)) {}
+    while (step(sim, end)) {
+    }
     sim->now_ns = end;
     timer_first(sim, NULL, sim->heap_count ? sim->heap[1].at_ns : UINT64_MAX, &at);
     return at != UINT64_MAX;
@@ -204,7 +207,8 @@ bool sk_sim_run_until(struct sk_sim *sim, uint64_t ns, bool (*until)(void *arg),
 
 static void loop_run(struct sk_io *io) {
     struct sim_loop *loop = sim_loop(io);
-    while (!loop->stopped && !loop->dead && step(loop->sim, UINT64_MAX - 1)) {}
+    while (!loop->stopped && !loop->dead && step(loop->sim, UINT64_MAX - 1)) {
+    }
 }
 
 static void loop_stop(struct sk_io *io) {
@@ -217,7 +221,8 @@ static uint64_t loop_now(struct sk_io *io) {
 
 static int64_t loop_wall(struct sk_io *io) {
     struct sim_loop *loop = sim_loop(io);
-    return loop->sim->options.wall_us + loop->machine->wall_offset_us + (int64_t)(loop->sim->now_ns / 1000);
+    return loop->sim->options.wall_us + loop->machine->wall_offset_us +
+           (int64_t)(loop->sim->now_ns / 1000);
 }
 
 static void loop_random(struct sk_io *io, void *to, size_t n) {
@@ -276,7 +281,8 @@ static void do_work(void *arg) {
     sim_at(loop, loop->sim->now_ns + sim_below(loop->sim, 50000), finish_work, NULL, work);
 }
 
-static void loop_work(struct sk_io *io, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
+static void loop_work(struct sk_io *io, void (*work)(void *arg), void (*done)(void *arg),
+                      void *arg) {
     struct sim_loop *loop = sim_loop(io);
     struct work *job = SK_NEW(struct work);
     *job = (struct work){loop, work, done, arg};
@@ -287,7 +293,8 @@ static void loop_on_signal(struct sk_io *io, int signal_number, void (*fn)(void 
     (void)io, (void)signal_number, (void)fn, (void)arg;
 }
 
-static enum sk_status child_start(struct sk_io *io, const struct sk_child_options *options, struct sk_child **child) {
+static enum sk_status child_start(struct sk_io *io, const struct sk_child_options *options,
+                                  struct sk_child **child) {
     (void)io, (void)options, (void)child;
     return SK_UNSUPPORTED;
 }
@@ -305,7 +312,8 @@ static void child_forget(struct sk_child *child) {
     (void)child;
 }
 
-static struct sk_io *loop_thread(struct sk_io *parent, void (*start)(struct sk_io *io, void *arg), void *arg);
+static struct sk_io *loop_thread(struct sk_io *parent, void (*start)(struct sk_io *io, void *arg),
+                                 void *arg);
 static void loop_thread_join(struct sk_io *io);
 
 static void loop_free(struct sk_io *io) {
@@ -449,7 +457,8 @@ static void start_thread(struct sk_io *io, void *arg) {
     fn(io, fn_arg);
 }
 
-static struct sk_io *loop_thread(struct sk_io *parent, void (*start)(struct sk_io *io, void *arg), void *arg) {
+static struct sk_io *loop_thread(struct sk_io *parent, void (*start)(struct sk_io *io, void *arg),
+                                 void *arg) {
     struct sim_loop *of = sim_loop(parent), *loop = make_loop(of->machine, of->process);
     loop->dead = of->dead;
     struct mail *mail = SK_NEW(struct mail);
@@ -465,7 +474,8 @@ static void loop_thread_join(struct sk_io *io) {
     while (!loop->stopped && !loop->dead) {
         size_t first = 0;
         for (size_t i = 1; i <= sim->heap_count; i++)
-            if (sim->heap[i].loop == loop && (!first || before(&sim->heap[i], &sim->heap[first]))) first = i;
+            if (sim->heap[i].loop == loop && (!first || before(&sim->heap[i], &sim->heap[first])))
+                first = i;
         uint64_t at, event_ns = first ? sim->heap[first].at_ns : UINT64_MAX;
         struct sim_loop *timers = timer_first(sim, loop, event_ns, &at);
         if (at == UINT64_MAX) break; /* it would never stop */
@@ -482,7 +492,8 @@ static void loop_thread_join(struct sk_io *io) {
         run_event(event);
     }
     die(loop, false);
-    while (bury_once(loop)) {}
+    while (bury_once(loop)) {
+    }
     destroy_loop(loop);
 }
 
@@ -507,8 +518,9 @@ struct sk_sim *sk_sim_new(const struct sk_sim_options *options) {
 
 void sk_sim_free(struct sk_sim *sim) {
     SK_LIST_EACH(&sim->loops, node, following)
-        die(SK_CONTAINER(node, struct sim_loop, link), true);
-    while (!sk_list_empty(&sim->loops)) bury(SK_LIST_FIRST(&sim->loops, struct sim_loop, link)->process);
+    die(SK_CONTAINER(node, struct sim_loop, link), true);
+    while (!sk_list_empty(&sim->loops))
+        bury(SK_LIST_FIRST(&sim->loops, struct sim_loop, link)->process);
     SK_LIST_EACH(&sim->machines, node, following) {
         struct sim_machine *machine = SK_CONTAINER(node, struct sim_machine, link);
         sim_disk_free(machine);
@@ -524,10 +536,11 @@ struct sk_io *sk_sim_node(struct sk_sim *sim, const char *name) {
     struct sim_machine *machine = SK_NEW(struct sim_machine);
     unsigned number = 1;
     SK_LIST_EACH(&sim->machines, node, following)
-        number++;
+    number++;
     machine->sim = sim;
     machine->name = sk_span_dup(sk_span_z(name));
-    snprintf(machine->address, sizeof machine->address, "10.0.%u.%u", number >> 8 & 255, number & 255);
+    snprintf(machine->address, sizeof machine->address, "10.0.%u.%u", number >> 8 & 255,
+             number & 255);
     machine->powered = true;
     machine->last_pid = 100;
     machine->last_port = 40000;

@@ -67,16 +67,17 @@ bool sk_sim_is_dead(struct sk_io *io);
 /* kill -9 of one process: as power_cut, but what was written (also unsynced) stays and peers see the connections end. */
 void sk_sim_kill(struct sk_io *io);
 
-void sk_sim_disk_limit(struct sk_io *io, uint64_t bytes);   /* capacity; UINT64_MAX: endless */
-void sk_sim_disk_fail(struct sk_io *io, uint64_t one_in);   /* each write fails with SK_IO with chance 1/n; 0: never */
-void sk_sim_disk_slow(struct sk_io *io, uint64_t sync_ns);  /* time of a durable write from now on */
-uint64_t sk_sim_disk_writes(struct sk_io *io);              /* durable writes started so far */
+void sk_sim_disk_limit(struct sk_io *io, uint64_t bytes); /* capacity; UINT64_MAX: endless */
+void sk_sim_disk_fail(struct sk_io *io,
+                      uint64_t one_in); /* each write fails with SK_IO with chance 1/n; 0: never */
+void sk_sim_disk_slow(struct sk_io *io, uint64_t sync_ns); /* time of a durable write from now on */
+uint64_t sk_sim_disk_writes(struct sk_io *io);             /* durable writes started so far */
 
 /* Cuts the network between two machines (or joins them again): connections between them hang and time out after 20 s apart; so do
  * new ones. */
 void sk_sim_partition(struct sk_io *a, struct sk_io *b, bool apart);
 /* Resets every connection of the machine. */
 void sk_sim_drop_connections(struct sk_io *io);
-void sk_sim_clock_jump(struct sk_io *io, int64_t us);       /* wall clock only */
+void sk_sim_clock_jump(struct sk_io *io, int64_t us); /* wall clock only */
 
 #endif

@@ -75,7 +75,8 @@ static struct sim_folder *find_folder(struct sim_disk *disk, struct sk_span path
 
 /* The root and the working folder are always there. */
 static bool has_folder(struct sim_disk *disk, struct sk_span path) {
-    return path.n == 0 || sk_span_is(path, ".") || sk_span_is(path, "/tmp") || find_folder(disk, path);
+    return path.n == 0 || sk_span_is(path, ".") || sk_span_is(path, "/tmp") ||
+           find_folder(disk, path);
 }
 
 static struct sim_inode *find_inode(struct sim_disk *disk, const char *path) {
@@ -88,7 +89,9 @@ static struct sim_inode *find_inode(struct sim_disk *disk, const char *path) {
 
 static void link_inode(struct sim_disk *disk, struct sim_inode *inode) {
     struct sk_list *at = disk->inodes.next;
-    while (at != &disk->inodes && strcmp(SK_CONTAINER(at, struct sim_inode, link)->path, inode->path) < 0) at = at->next;
+    while (at != &disk->inodes &&
+           strcmp(SK_CONTAINER(at, struct sim_inode, link)->path, inode->path) < 0)
+        at = at->next;
     sk_list_append(at, &inode->link); /* before `at` */
 }
 
@@ -101,7 +104,8 @@ static void drop_operation(struct operation *operation) {
 }
 
 static void inode_free(struct sim_inode *inode) {
-    while (!sk_list_empty(&inode->operations)) drop_operation(SK_LIST_FIRST(&inode->operations, struct operation, link));
+    while (!sk_list_empty(&inode->operations))
+        drop_operation(SK_LIST_FIRST(&inode->operations, struct operation, link));
     sk_buffer_free(&inode->cache);
     sk_buffer_free(&inode->medium);
     free(inode->path);
@@ -153,7 +157,8 @@ static void begin(struct sim_disk *disk, struct sim_inode *inode, struct operati
     if (inode->link.next != &inode->link) disk->used += inode->cache.n - before;
 }
 
-static struct operation *add_operation(struct sim_inode *inode, uint64_t offset, struct sk_span bytes) {
+static struct operation *add_operation(struct sim_inode *inode, uint64_t offset,
+                                       struct sk_span bytes) {
     struct operation *operation = SK_NEW(struct operation);
     operation->offset = offset;
     operation->bytes = sk_span_dup(bytes);
@@ -173,7 +178,8 @@ static void make_durable(struct sim_inode *inode) {
 }
 
 /* Bytes of a write at `offset` for which there is room. */
-static size_t room(const struct sim_disk *disk, const struct sim_inode *inode, uint64_t offset, size_t n) {
+static size_t room(const struct sim_disk *disk, const struct sim_inode *inode, uint64_t offset,
+                   size_t n) {
     uint64_t end = offset + n, more = end > inode->cache.n ? end - inode->cache.n : 0;
     uint64_t left = disk->limit > disk->used ? disk->limit - disk->used : 0;
     if (more <= left) return n;
@@ -195,7 +201,8 @@ static bool fails(struct sim_loop *loop) {
     return sim_one_in(loop->sim, loop->machine->disk.fail_one_in);
 }
 
-static void survive(struct sk_sim *sim, struct sim_inode *inode, struct operation *operation, enum sk_sim_loss loss) {
+static void survive(struct sk_sim *sim, struct sim_inode *inode, struct operation *operation,
+                    enum sk_sim_loss loss) {
     if (loss == SK_SIM_LOSE_ALL) return;
     if (operation->kind == CUT) {
         if (sim_below(sim, 2)) apply(&inode->medium, operation);
@@ -213,7 +220,8 @@ static void survive(struct sk_sim *sim, struct sim_inode *inode, struct operatio
         next = (at / SECTOR + 1) * SECTOR;
         if (next > end) next = end;
         if (sim_below(sim, 8) < odds)
-            put(&inode->medium, at, sk_span(operation->bytes + (at - operation->offset), (size_t)(next - at)));
+            put(&inode->medium, at,
+                sk_span(operation->bytes + (at - operation->offset), (size_t)(next - at)));
     }
 }
 
@@ -285,7 +293,7 @@ void sim_disk_new(struct sim_machine *machine) {
 
 void sim_disk_free(struct sim_machine *machine) {
     SK_LIST_EACH(&machine->disk.inodes, node, following)
-        inode_free(SK_CONTAINER(node, struct sim_inode, link));
+    inode_free(SK_CONTAINER(node, struct sim_inode, link));
     SK_LIST_EACH(&machine->disk.folders, folder_node, following_folder) {
         struct sim_folder *folder = SK_CONTAINER(folder_node, struct sim_folder, link);
         free(folder->path);
@@ -303,7 +311,8 @@ enum sk_status sim_file_load(struct sk_io *io, const char *path, struct sk_buffe
     return inode ? sk_buffer_append(to, sk_buffer_span(&inode->cache)) : SK_NOT_FOUND;
 }
 
-enum sk_status sim_file_save(struct sk_io *io, const char *path, struct sk_span bytes, unsigned mode) {
+enum sk_status sim_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
+                             unsigned mode) {
     (void)mode;
     struct sim_loop *loop = sim_loop(io);
     struct sim_disk *disk = &loop->machine->disk;
@@ -311,11 +320,13 @@ enum sk_status sim_file_save(struct sk_io *io, const char *path, struct sk_span 
     if (loop->dead) return SK_IO;
     if (!has_folder(disk, parent(name))) return SK_NOT_FOUND;
     if (fails(loop)) return SK_IO;
-    if (bytes.n > sim_disk_space(io, path)) return SK_NO_SPACE; /* the old content stays until the rename */
+    if (bytes.n > sim_disk_space(io, path))
+        return SK_NO_SPACE; /* the old content stays until the rename */
     sim_trace_bytes(loop->sim, bytes);
     enum sk_sim_loss loss = disk->cut_loss;
     bool cut = started(loop);
-    if (cut && (loss == SK_SIM_LOSE_ALL || sim_below(loop->sim, 2))) return SK_IO; /* the rename did not reach the medium */
+    if (cut && (loss == SK_SIM_LOSE_ALL || sim_below(loop->sim, 2)))
+        return SK_IO; /* the rename did not reach the medium */
     struct sim_inode *old = find_inode(disk, name);
     if (old) unlink_inode(disk, old);
     struct sim_inode *inode = make_inode(disk, name);
@@ -393,12 +404,15 @@ static int span_order(const void *a, const void *b) {
 /* The last part of `path` when it lies right inside `folder`. */
 static bool child_name(const char *path, const char *folder, struct sk_span *name) {
     struct sk_span above = parent(path);
-    if (!sk_span_is(above, folder) && !(above.n == 0 && (strcmp(folder, "/") == 0 || strcmp(folder, ".") == 0))) return false;
+    if (!sk_span_is(above, folder) &&
+        !(above.n == 0 && (strcmp(folder, "/") == 0 || strcmp(folder, ".") == 0)))
+        return false;
     *name = sk_span_skip(sk_span_z(path), above.n + (path[above.n] == '/'));
     return true;
 }
 
-enum sk_status sim_folder_list(struct sk_io *io, const char *path, void (*each)(void *arg, struct sk_span name), void *arg) {
+enum sk_status sim_folder_list(struct sk_io *io, const char *path,
+                               void (*each)(void *arg, struct sk_span name), void *arg) {
     struct sim_loop *loop = sim_loop(io);
     struct sim_disk *disk = &loop->machine->disk;
     char *name SK_CLEANUP_FREE = normal(path);
@@ -414,7 +428,8 @@ enum sk_status sim_folder_list(struct sk_io *io, const char *path, void (*each)(
         names[count++] = sk_arena_copy(&arena, child);
     }
     SK_LIST_EACH(&disk->folders, folder, following_folder) {
-        if (!child_name(SK_CONTAINER(folder, struct sim_folder, link)->path, name, &child)) continue;
+        if (!child_name(SK_CONTAINER(folder, struct sim_folder, link)->path, name, &child))
+            continue;
         names = sk_realloc(names, (count + 1) * sizeof *names);
         names[count++] = sk_arena_copy(&arena, child);
     }
@@ -451,7 +466,8 @@ static struct sim_loop *loop_of(const struct sim_file *file) {
     return sim_loop(file->base.io);
 }
 
-enum sk_status sim_file_open(struct sim_loop *loop, const char *path, bool create, struct sk_file **file) {
+enum sk_status sim_file_open(struct sim_loop *loop, const char *path, bool create,
+                             struct sk_file **file) {
     struct sim_disk *disk = &loop->machine->disk;
     char *name SK_CLEANUP_FREE = normal(path);
     if (loop->dead) return SK_IO;
@@ -469,7 +485,8 @@ enum sk_status sim_file_open(struct sim_loop *loop, const char *path, bool creat
     return SK_OK;
 }
 
-enum sk_status sim_file_open_world(struct sk_io *io, const char *path, enum sk_file_mode mode, struct sk_file **file) {
+enum sk_status sim_file_open_world(struct sk_io *io, const char *path, enum sk_file_mode mode,
+                                   struct sk_file **file) {
     return sim_file_open(sim_loop(io), path, mode == SK_FILE_CREATE, file);
 }
 
@@ -477,7 +494,8 @@ uint64_t sim_file_size(struct sk_file *file) {
     return file_of(file)->inode->cache.n;
 }
 
-enum sk_status sim_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n, size_t *got) {
+enum sk_status sim_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n,
+                             size_t *got) {
     const struct sk_buffer *cache = &file_of(file)->inode->cache;
     *got = 0;
     if (sim_loop(file->io)->dead) return SK_IO;
@@ -533,7 +551,8 @@ static void write_done(void *arg) {
     }
 }
 
-void sim_file_write_sync(struct sk_file *base, uint64_t offset, struct sk_span bytes, sk_file_done *done, void *arg) {
+void sim_file_write_sync(struct sk_file *base, uint64_t offset, struct sk_span bytes,
+                         sk_file_done *done, void *arg) {
     struct sim_file *file = file_of(base);
     struct sim_loop *loop = loop_of(file);
     struct sk_sim *sim = loop->sim;
@@ -552,7 +571,8 @@ void sim_file_write_sync(struct sk_file *base, uint64_t offset, struct sk_span b
     if (started(loop)) return;
     struct ticket *ticket = SK_NEW(struct ticket);
     *ticket = (struct ticket){loop, running->ticket = sim->event_order};
-    sim_at(loop, sim->now_ns + disk->sync_ns / 2 + sim_below(sim, disk->sync_ns), write_done, free, ticket);
+    sim_at(loop, sim->now_ns + disk->sync_ns / 2 + sim_below(sim, disk->sync_ns), write_done, free,
+           ticket);
 }
 
 enum sk_status sim_file_truncate(struct sk_file *file, uint64_t size) {

@@ -11,7 +11,7 @@
 enum { WINDOW = 64 * 1024 };
 #define PATIENCE (20 * SK_S) /* until a cut connection is given up */
 #define CLOSE_PATIENCE (5 * SK_S)
-#define LOCAL_NS 20000       /* within a machine */
+#define LOCAL_NS 20000 /* within a machine */
 #define NEVER UINT64_MAX
 
 /* A certificate chain as DER; shared by a sk_tls and the streams made under it. */
@@ -55,9 +55,10 @@ struct sim_stream {
     uint64_t wake_ns;
 
     struct sim_machine *remote;
-    struct sim_stream *peer; /* NULL: not yet, or no more */
+    struct sim_stream *peer;       /* NULL: not yet, or no more */
     struct sim_listener *listener; /* of an accepted stream that its listener does not know yet */
-    char *host, *path, *server_name; /* where a connecting stream goes; server_name also of an accepted one */
+    char *host, *path,
+        *server_name; /* where a connecting stream goes; server_name also of an accepted one */
     uint16_t port;
     struct sim_tls *tls;
     struct chain *peer_chain;
@@ -67,12 +68,12 @@ struct sim_stream {
     uint64_t connect_at, open_at, end_at, give_up_at, close_by; /* NEVER: not due */
     enum sk_status end_reason;
     bool open, paused, drain_due;
-    bool lost;              /* the peer is gone and nobody has said so */
-    size_t swallowed;       /* written since it is lost */
-    struct sk_list chunks;  /* inbound */
-    size_t unread;          /* their bytes */
-    uint64_t last_arrival;  /* of the newest chunk */
-    struct sk_buffer rest;  /* output left when the owner closed */
+    bool lost;             /* the peer is gone and nobody has said so */
+    size_t swallowed;      /* written since it is lost */
+    struct sk_list chunks; /* inbound */
+    size_t unread;         /* their bytes */
+    uint64_t last_arrival; /* of the newest chunk */
+    struct sk_buffer rest; /* output left when the owner closed */
 };
 
 struct sim_partition {
@@ -95,8 +96,10 @@ static struct chain *chain_of(struct sk_span pem) {
         for (; at < last; at++)
             if ((unsigned char)*at > ' ') sk_buffer_byte(&text, *at);
         if (sk_base64_decode(&der, sk_buffer_span(&text)) == SK_OK) {
-            chain->certificates = sk_realloc(chain->certificates, (chain->count + 1) * sizeof *chain->certificates);
-            chain->certificates[chain->count++] = sk_arena_copy(&chain->arena, sk_buffer_span(&der));
+            chain->certificates =
+                sk_realloc(chain->certificates, (chain->count + 1) * sizeof *chain->certificates);
+            chain->certificates[chain->count++] =
+                sk_arena_copy(&chain->arena, sk_buffer_span(&der));
         }
         sk_buffer_free(&text);
         sk_buffer_free(&der);
@@ -131,7 +134,8 @@ static void tls_unshare(struct sim_tls *tls) {
     free(tls);
 }
 
-enum sk_status sim_tls_new(struct sk_io *io, const struct sk_tls_options *options, struct sk_tls **tls, char *reason) {
+enum sk_status sim_tls_new(struct sk_io *io, const struct sk_tls_options *options,
+                           struct sk_tls **tls, char *reason) {
     struct chain *chain = chain_of(options->certificate_pem);
     if (options->server && chain->count == 0) {
         unshare(chain);
@@ -146,7 +150,8 @@ enum sk_status sim_tls_new(struct sk_io *io, const struct sk_tls_options *option
     return SK_OK;
 }
 
-enum sk_status sim_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options, char *reason) {
+enum sk_status sim_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options,
+                              char *reason) {
     struct sk_tls *fresh;
     enum sk_status status = sim_tls_new(tls->io, options, &fresh, reason);
     if (status) return status;
@@ -163,7 +168,8 @@ void sim_tls_free(struct sk_tls *tls) {
 
 /* ---- the paths between machines ---- */
 
-static struct sim_partition *find_partition(struct sk_sim *sim, const struct sim_machine *a, const struct sim_machine *b) {
+static struct sim_partition *find_partition(struct sk_sim *sim, const struct sim_machine *a,
+                                            const struct sim_machine *b) {
     SK_LIST_EACH(&sim->partitions, node, following) {
         struct sim_partition *cut = SK_CONTAINER(node, struct sim_partition, link);
         if ((cut->a == a && cut->b == b) || (cut->a == b && cut->b == a)) return cut;
@@ -172,7 +178,8 @@ static struct sim_partition *find_partition(struct sk_sim *sim, const struct sim
 }
 
 static bool apart(const struct sim_stream *stream) {
-    return stream->remote && find_partition(stream->loop->sim, stream->loop->machine, stream->remote);
+    return stream->remote &&
+           find_partition(stream->loop->sim, stream->loop->machine, stream->remote);
 }
 
 /* One way, drawn anew each time. */
@@ -183,14 +190,16 @@ static uint64_t delay(const struct sim_stream *stream) {
 }
 
 static bool is_loopback(const char *host) {
-    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 || strncmp(host, "127.", 4) == 0;
+    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+           strncmp(host, "127.", 4) == 0;
 }
 
 static struct sim_machine *resolve(struct sim_machine *from, const char *host) {
     if (is_loopback(host)) return from;
     SK_LIST_EACH(&from->sim->machines, node, following) {
         struct sim_machine *machine = SK_CONTAINER(node, struct sim_machine, link);
-        if (strcasecmp(host, machine->name) == 0 || strcmp(host, machine->address) == 0) return machine;
+        if (strcasecmp(host, machine->name) == 0 || strcmp(host, machine->address) == 0)
+            return machine;
     }
     return NULL;
 }
@@ -215,12 +224,14 @@ static bool reached_as(const struct sim_machine *machine, const char *bound, con
     return first_bound && first_host;
 }
 
-static struct sim_listener *find_listener(struct sim_machine *machine, const char *host, uint16_t port, const char *path) {
+static struct sim_listener *find_listener(struct sim_machine *machine, const char *host,
+                                          uint16_t port, const char *path) {
     SK_LIST_EACH(&machine->listeners, node, following) {
         struct sim_listener *listener = SK_CONTAINER(node, struct sim_listener, link);
         if (sim_loop(listener->base.io)->dead) continue;
         if (path ? listener->path && strcmp(listener->path, path) == 0
-                 : !listener->path && listener->port == port && reached_as(machine, listener->host, host))
+                 : !listener->path && listener->port == port &&
+                       reached_as(machine, listener->host, host))
             return listener;
     }
     return NULL;
@@ -261,7 +272,8 @@ static struct sim_stream *make_stream(struct sim_loop *loop, struct sim_machine 
     stream->loop = loop;
     stream->users = 1;
     stream->remote = remote;
-    stream->wake_ns = stream->connect_at = stream->open_at = stream->end_at = stream->give_up_at = stream->close_by = NEVER;
+    stream->wake_ns = stream->connect_at = stream->open_at = stream->end_at = stream->give_up_at =
+        stream->close_by = NEVER;
     sk_list_init(&stream->chunks);
     sk_list_append(&loop->streams, &stream->link);
     return stream;
@@ -293,7 +305,8 @@ static void part(struct sim_stream *stream) {
 static void forget(struct sim_stream *stream) {
     if (stream->peer) {
         stream->peer->lost = true;
-        if (stream->peer->give_up_at == NEVER) stream->peer->give_up_at = stream->loop->sim->now_ns + PATIENCE;
+        if (stream->peer->give_up_at == NEVER)
+            stream->peer->give_up_at = stream->loop->sim->now_ns + PATIENCE;
         wake(stream->peer, stream->peer->give_up_at);
     }
     part(stream);
@@ -342,7 +355,8 @@ static void send_some(struct sim_stream *stream, struct sk_buffer *from) {
         /* Into the void; but a machine that is up again answers with a reset. */
         if (n > WINDOW - stream->swallowed) n = WINDOW - stream->swallowed;
         stream->swallowed += n;
-        if (n && stream->remote->powered) end(stream, stream->loop->sim->now_ns + 2 * delay(stream), SK_IO);
+        if (n && stream->remote->powered)
+            end(stream, stream->loop->sim->now_ns + 2 * delay(stream), SK_IO);
     }
     sk_buffer_consume(from, n);
     if (from->n == 0) sk_buffer_shrink(from, 4096);
@@ -358,7 +372,9 @@ static bool receive(struct sim_stream *stream) {
     if (sk_list_empty(&stream->chunks) || apart(stream)) return false;
     struct chunk *chunk = SK_LIST_FIRST(&stream->chunks, struct chunk, link);
     if (chunk->at_ns > sim->now_ns) return false;
-    bool deaf = stream->base.closing; /* the owner has closed: read on, so that the peer is not held up, but tell nobody */
+    bool deaf =
+        stream->base
+            .closing; /* the owner has closed: read on, so that the peer is not held up, but tell nobody */
     if (!deaf && (stream->paused || !stream->open || stream->base.events == NULL)) return false;
     sk_list_remove(&chunk->link);
     if (chunk->end) {
@@ -377,10 +393,12 @@ static bool receive(struct sim_stream *stream) {
         sk_list_append(stream->chunks.next, &later->link); /* in front */
     }
     stream->unread -= n;
-    if (stream->peer && wants_to_send(stream->peer)) wake(stream->peer, sim->now_ns + delay(stream));
+    if (stream->peer && wants_to_send(stream->peer))
+        wake(stream->peer, sim->now_ns + delay(stream));
     if (!deaf) {
         sim_trace_bytes(sim, sk_span(chunk->bytes, n));
-        if (stream->base.events->on_data) stream->base.events->on_data(&stream->base, stream->base.arg, sk_span(chunk->bytes, n));
+        if (stream->base.events->on_data)
+            stream->base.events->on_data(&stream->base, stream->base.arg, sk_span(chunk->bytes, n));
     }
     free(chunk);
     return true;
@@ -393,7 +411,8 @@ static void connect_now(struct sim_stream *stream) {
     stream->connect_at = NEVER;
     if (apart(stream)) return; /* sk_sim_partition tries again; give_up_at ends it */
     struct sim_listener *listener =
-        stream->remote ? find_listener(stream->remote, stream->host, stream->port, stream->path) : NULL;
+        stream->remote ? find_listener(stream->remote, stream->host, stream->port, stream->path)
+                       : NULL;
     if (listener == NULL) {
         end(stream, sim->now_ns, SK_REFUSED);
         return;
@@ -407,15 +426,16 @@ static void connect_now(struct sim_stream *stream) {
     accepted->peer = stream;
     stream->peer = accepted;
     if (stream->tls) {
-        accepted->server_name = sk_span_dup(sk_span_z(stream->server_name ? stream->server_name : stream->host));
+        accepted->server_name =
+            sk_span_dup(sk_span_z(stream->server_name ? stream->server_name : stream->host));
         accepted->peer_chain = share(stream->tls->chain);
         stream->peer_chain = share(listener->tls->chain);
     }
     if (stream->path)
         snprintf(accepted->peer_text, sizeof accepted->peer_text, "unix");
     else
-        snprintf(accepted->peer_text, sizeof accepted->peer_text, "%s:%u", stream->loop->machine->address,
-                 next_port(stream->loop->machine));
+        snprintf(accepted->peer_text, sizeof accepted->peer_text, "%s:%u",
+                 stream->loop->machine->address, next_port(stream->loop->machine));
     accepted->peer_pid = stream->loop->pid;
     accepted->peer_uid = stream->loop->uid;
     stream->peer_pid = accepted->loop->pid;
@@ -451,7 +471,8 @@ static void reset_peer(struct sim_stream *stream) {
 }
 
 static uint64_t earliest(const struct sim_stream *stream) {
-    const uint64_t moments[] = {stream->connect_at, stream->open_at, stream->end_at, stream->give_up_at, stream->close_by};
+    const uint64_t moments[] = {stream->connect_at, stream->open_at, stream->end_at,
+                                stream->give_up_at, stream->close_by};
     uint64_t first = NEVER;
     for (size_t i = 0; i < sizeof moments / sizeof *moments; i++)
         if (moments[i] < first) first = moments[i];
@@ -481,7 +502,8 @@ static void service(struct sim_stream *stream) {
     } else {
         if (wants_to_send(stream)) {
             send_some(stream, stream->base.closing ? &stream->rest : &stream->base.out);
-            if (!stream->base.closing && stream->base.out.n == 0 && stream->base.over_high) stream->drain_due = true;
+            if (!stream->base.closing && stream->base.out.n == 0 && stream->base.over_high)
+                stream->drain_due = true;
         }
         if (stream->base.closing && stream->rest.n == 0 && stream->close_by != NEVER) {
             say_goodbye(stream);
@@ -509,12 +531,13 @@ static struct sim_stream *of(struct sk_stream *stream) {
     return (struct sim_stream *)stream;
 }
 
-enum sk_status sim_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, sk_accept_fn *accept, void *arg,
-                          struct sk_listener **listener) {
+enum sk_status sim_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
+                          sk_accept_fn *accept, void *arg, struct sk_listener **listener) {
     struct sim_machine *machine = sim_loop(io)->machine;
     if (sim_loop(io)->dead) return SK_IO;
     const char *host = any_address(at->host) ? NULL : at->host;
-    if (host && resolve(machine, host) != machine) return SK_IO; /* not an address of this machine */
+    if (host && resolve(machine, host) != machine)
+        return SK_IO; /* not an address of this machine */
     SK_LIST_EACH(&machine->listeners, node, following) {
         struct sim_listener *other = SK_CONTAINER(node, struct sim_listener, link);
         if (sim_loop(other->base.io)->dead) continue;
@@ -545,7 +568,8 @@ void sim_listener_close(struct sk_listener *base) {
     struct sim_loop *loop = sim_loop(base->io);
     SK_LIST_EACH(&loop->streams, node, following) {
         struct sim_stream *stream = SK_CONTAINER(node, struct sim_stream, link);
-        if (stream->listener != listener) continue; /* else: connected, but never shown to the owner */
+        if (stream->listener != listener)
+            continue; /* else: connected, but never shown to the owner */
         reset_peer(stream);
         forget(stream);
         release(stream);
@@ -557,8 +581,9 @@ void sim_listener_close(struct sk_listener *base) {
     free(listener);
 }
 
-struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls, const char *server_name,
-                              const struct sk_stream_events *events, void *arg) {
+struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
+                              const char *server_name, const struct sk_stream_events *events,
+                              void *arg) {
     struct sim_loop *loop = sim_loop(io);
     struct sim_machine *remote = to->path ? loop->machine : resolve(loop->machine, to->host);
     struct sim_stream *stream = make_stream(loop, remote);
@@ -572,14 +597,16 @@ struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, st
     if (to->path)
         snprintf(stream->peer_text, sizeof stream->peer_text, "unix");
     else
-        snprintf(stream->peer_text, sizeof stream->peer_text, "%s:%u", remote ? remote->address : "0.0.0.0", to->port);
+        snprintf(stream->peer_text, sizeof stream->peer_text, "%s:%u",
+                 remote ? remote->address : "0.0.0.0", to->port);
     stream->connect_at = loop->sim->now_ns + delay(stream);
     stream->give_up_at = loop->sim->now_ns + PATIENCE;
     wake(stream, stream->connect_at);
     return &stream->base;
 }
 
-enum sk_status sim_stream_start_tls(struct sk_stream *base, struct sk_tls *tls, const char *server_name) {
+enum sk_status sim_stream_start_tls(struct sk_stream *base, struct sk_tls *tls,
+                                    const char *server_name) {
     struct sim_stream *stream = of(base);
     (void)server_name; /* whoever is at the far end of a proxy learns nothing in this world */
     if (stream->tls || !stream->open) return SK_INVALID;
@@ -594,7 +621,8 @@ void sim_stream_flush(struct sk_stream *base) {
     if (stream->loop->dead)
         stream->base.out.n = 0;
     else if (stream->open)
-        wake(stream, stream->loop->sim->now_ns); /* an event of its own: "at the end of this turn" */
+        wake(stream,
+             stream->loop->sim->now_ns); /* an event of its own: "at the end of this turn" */
 }
 
 void sim_stream_pause(struct sk_stream *base, bool paused) {
@@ -642,7 +670,8 @@ struct sk_span sim_stream_peer_certificate(struct sk_stream *stream, size_t inde
 
 struct sk_span sim_stream_server_name(struct sk_stream *stream) {
     struct sim_stream *self = of(stream);
-    return self->host ? SK_NONE : sk_span_z(self->server_name); /* only an accepted stream has no host */
+    return self->host ? SK_NONE
+                      : sk_span_z(self->server_name); /* only an accepted stream has no host */
 }
 
 bool sim_stream_peer_process(struct sk_stream *base, uint32_t *pid, uint32_t *uid) {
@@ -706,7 +735,8 @@ void sk_sim_drop_connections(struct sk_io *io) {
 void sim_net_loop_died(struct sim_loop *loop, bool silent) {
     struct sk_sim *sim = loop->sim;
     SK_LIST_EACH(&loop->streams, node, following) {
-        struct sim_stream *stream = SK_CONTAINER(node, struct sim_stream, link), *peer = stream->peer;
+        struct sim_stream *stream = SK_CONTAINER(node, struct sim_stream, link),
+                          *peer = stream->peer;
         stream->base.out.n = 0;
         if (peer == NULL) continue;
         part(stream);
@@ -747,7 +777,8 @@ void sim_net_loop_freed(struct sim_loop *loop) {
 
 void sim_net_free(struct sk_sim *sim) {
     while (!sk_list_empty(&sim->partitions)) {
-        struct sim_partition *partition = SK_LIST_FIRST(&sim->partitions, struct sim_partition, link);
+        struct sim_partition *partition =
+            SK_LIST_FIRST(&sim->partitions, struct sim_partition, link);
         sk_list_remove(&partition->link);
         free(partition);
     }

@@ -34,14 +34,16 @@ static int file_close(sqlite3_file *base) {
 
 static int file_read(sqlite3_file *base, void *to, int n, sqlite3_int64 offset) {
     size_t got;
-    if (sim_file_read(of(base)->file, (uint64_t)offset, to, (size_t)n, &got)) return SQLITE_IOERR_READ;
+    if (sim_file_read(of(base)->file, (uint64_t)offset, to, (size_t)n, &got))
+        return SQLITE_IOERR_READ;
     if (got == (size_t)n) return SQLITE_OK;
     memset((char *)to + got, 0, (size_t)n - got);
     return SQLITE_IOERR_SHORT_READ;
 }
 
 static int file_write(sqlite3_file *base, const void *from, int n, sqlite3_int64 offset) {
-    enum sk_status status = sim_file_write(of(base)->file, (uint64_t)offset, sk_span(from, (size_t)n));
+    enum sk_status status =
+        sim_file_write(of(base)->file, (uint64_t)offset, sk_span(from, (size_t)n));
     return status == SK_OK ? SQLITE_OK : status == SK_NO_SPACE ? SQLITE_FULL : SQLITE_IOERR_WRITE;
 }
 
@@ -105,17 +107,20 @@ static struct sim_loop *loop_of(sqlite3_vfs *vfs) {
     return ((struct vfs *)vfs)->loop;
 }
 
-static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename path, sqlite3_file *base, int flags, int *flags_out) {
+static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename path, sqlite3_file *base, int flags,
+                    int *flags_out) {
     struct vfs_file *file = of(base);
     struct sim_loop *loop = loop_of(vfs);
     *file = (struct vfs_file){.loop = loop};
     char temporary[64];
     if (path == NULL) {
-        snprintf(temporary, sizeof temporary, "/tmp/sqlite-%016llx", (unsigned long long)sim_random(loop->sim));
+        snprintf(temporary, sizeof temporary, "/tmp/sqlite-%016llx",
+                 (unsigned long long)sim_random(loop->sim));
         path = temporary;
     }
     if ((flags & SQLITE_OPEN_EXCLUSIVE) && sim_file_exists(loop, path)) return SQLITE_CANTOPEN;
-    if (sim_file_open(loop, path, (flags & SQLITE_OPEN_CREATE) != 0, &file->file)) return SQLITE_CANTOPEN;
+    if (sim_file_open(loop, path, (flags & SQLITE_OPEN_CREATE) != 0, &file->file))
+        return SQLITE_CANTOPEN;
     if (flags & SQLITE_OPEN_DELETEONCLOSE) file->remove_on_close = sk_span_dup(sk_span_z(path));
     file->base.pMethods = &methods;
     if (flags_out) *flags_out = flags;
@@ -125,7 +130,9 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename path, sqlite3_file *base,
 static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync) {
     (void)sync;
     enum sk_status status = sim_file_remove(&loop_of(vfs)->base, path);
-    return status == SK_OK ? SQLITE_OK : status == SK_NOT_FOUND ? SQLITE_IOERR_DELETE_NOENT : SQLITE_IOERR_DELETE;
+    return status == SK_OK          ? SQLITE_OK
+           : status == SK_NOT_FOUND ? SQLITE_IOERR_DELETE_NOENT
+                                    : SQLITE_IOERR_DELETE;
 }
 
 static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags, int *result) {
@@ -150,7 +157,8 @@ static int vfs_sleep(sqlite3_vfs *vfs, int us) {
 }
 
 static int vfs_time_ms(sqlite3_vfs *vfs, sqlite3_int64 *julian_ms) {
-    *julian_ms = sk_io_wall(&loop_of(vfs)->base) / 1000 + 210866760000000; /* 1970 as a Julian day, in ms */
+    *julian_ms =
+        sk_io_wall(&loop_of(vfs)->base) / 1000 + 210866760000000; /* 1970 as a Julian day, in ms */
     return SQLITE_OK;
 }
 
@@ -170,7 +178,8 @@ const char *sim_sqlite_vfs(struct sk_io *io) {
     struct sim_loop *loop = sim_loop(io);
     struct vfs *vfs = loop->vfs;
     if (vfs) return vfs->name;
-    static unsigned made; /* names are process-wide, several worlds may stand side by side; no effect on a run */
+    static unsigned
+        made; /* names are process-wide, several worlds may stand side by side; no effect on a run */
     loop->vfs = vfs = SK_NEW(struct vfs);
     vfs->loop = loop;
     snprintf(vfs->name, sizeof vfs->name, "sk-sim-%u", ++made);

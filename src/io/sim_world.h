@@ -17,9 +17,11 @@ struct sk_sim {
         uint64_t at_ns, order;
         struct sim_loop *loop;
         void (*run)(void *arg);
-        void (*drop)(void *arg); /* instead of `run` when the loop has died; NULL: `run` waits for the funeral */
+        void (*drop)(
+            void *
+                arg); /* instead of `run` when the loop has died; NULL: `run` waits for the funeral */
         void *arg;
-    } *heap; /* 1-based binary heap by (at_ns, order) */
+    } * heap; /* 1-based binary heap by (at_ns, order) */
     size_t heap_count, heap_capacity;
     uint64_t event_order;
     struct sk_list machines, loops;
@@ -56,9 +58,9 @@ struct sim_loop {
     unsigned number;
     uint32_t pid, uid;
     bool dead, buried, stopped, running; /* running: inside a callback */
-    struct sk_list files;   /* struct sim_file */
-    struct sk_list streams; /* struct sim_stream */
-    struct sim_event *held; /* events waiting for the funeral, in order */
+    struct sk_list files;                /* struct sim_file */
+    struct sk_list streams;              /* struct sim_stream */
+    struct sim_event *held;              /* events waiting for the funeral, in order */
     size_t held_count, held_capacity;
     void *vfs; /* SQLite's, once asked for */
 };
@@ -72,7 +74,8 @@ bool sim_one_in(struct sk_sim *sim, uint64_t n); /* never for 0 */
 void sim_trace(struct sk_sim *sim, uint64_t what);
 void sim_trace_bytes(struct sk_sim *sim, struct sk_span bytes);
 /* Queues `run(arg)` on a loop; see struct sim_event for what a loop's death makes of it. */
-void sim_at(struct sim_loop *loop, uint64_t at_ns, void (*run)(void *arg), void (*drop)(void *arg), void *arg);
+void sim_at(struct sim_loop *loop, uint64_t at_ns, void (*run)(void *arg), void (*drop)(void *arg),
+            void *arg);
 /* What a loop does behind each callback. */
 void sim_turn(struct sim_loop *loop);
 static inline struct sim_loop *sim_loop(struct sk_io *io) {
@@ -94,23 +97,29 @@ bool sim_disk_bury(struct sim_loop *loop);
 void sim_disk_loop_freed(struct sim_loop *loop);
 
 /* Unsynced access, for SQLite. */
-enum sk_status sim_file_open(struct sim_loop *loop, const char *path, bool create, struct sk_file **file);
+enum sk_status sim_file_open(struct sim_loop *loop, const char *path, bool create,
+                             struct sk_file **file);
 enum sk_status sim_file_write(struct sk_file *file, uint64_t offset, struct sk_span bytes);
 enum sk_status sim_file_cut(struct sk_file *file, uint64_t size);
 enum sk_status sim_file_sync(struct sk_file *file);
 bool sim_file_exists(struct sim_loop *loop, const char *path);
 
 enum sk_status sim_file_load(struct sk_io *io, const char *path, struct sk_buffer *to);
-enum sk_status sim_file_save(struct sk_io *io, const char *path, struct sk_span bytes, unsigned mode);
+enum sk_status sim_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
+                             unsigned mode);
 enum sk_status sim_file_remove(struct sk_io *io, const char *path);
 enum sk_status sim_file_rename(struct sk_io *io, const char *from, const char *to);
 enum sk_status sim_folder_make(struct sk_io *io, const char *path, unsigned mode);
-enum sk_status sim_folder_list(struct sk_io *io, const char *path, void (*each)(void *arg, struct sk_span name), void *arg);
+enum sk_status sim_folder_list(struct sk_io *io, const char *path,
+                               void (*each)(void *arg, struct sk_span name), void *arg);
 enum sk_status sim_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid);
-enum sk_status sim_file_open_world(struct sk_io *io, const char *path, enum sk_file_mode mode, struct sk_file **file);
+enum sk_status sim_file_open_world(struct sk_io *io, const char *path, enum sk_file_mode mode,
+                                   struct sk_file **file);
 uint64_t sim_file_size(struct sk_file *file);
-enum sk_status sim_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n, size_t *got);
-void sim_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes, sk_file_done *done, void *arg);
+enum sk_status sim_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n,
+                             size_t *got);
+void sim_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes,
+                         sk_file_done *done, void *arg);
 enum sk_status sim_file_truncate(struct sk_file *file, uint64_t size);
 void sim_file_close(struct sk_file *file);
 uint64_t sim_disk_space(struct sk_io *io, const char *path);
@@ -124,16 +133,20 @@ bool sim_net_bury(struct sim_loop *loop);
 void sim_net_loop_freed(struct sim_loop *loop);
 void sim_net_free(struct sk_sim *sim);
 
-enum sk_status sim_tls_new(struct sk_io *io, const struct sk_tls_options *options, struct sk_tls **tls, char *reason);
-enum sk_status sim_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options, char *reason);
+enum sk_status sim_tls_new(struct sk_io *io, const struct sk_tls_options *options,
+                           struct sk_tls **tls, char *reason);
+enum sk_status sim_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options,
+                              char *reason);
 void sim_tls_free(struct sk_tls *tls);
-enum sk_status sim_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, sk_accept_fn *accept, void *arg,
-                          struct sk_listener **listener);
+enum sk_status sim_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
+                          sk_accept_fn *accept, void *arg, struct sk_listener **listener);
 uint16_t sim_listener_port(const struct sk_listener *listener);
 void sim_listener_close(struct sk_listener *listener);
-struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls, const char *server_name,
-                              const struct sk_stream_events *events, void *arg);
-enum sk_status sim_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls, const char *server_name);
+struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
+                              const char *server_name, const struct sk_stream_events *events,
+                              void *arg);
+enum sk_status sim_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
+                                    const char *server_name);
 void sim_stream_flush(struct sk_stream *stream);
 void sim_stream_pause(struct sk_stream *stream, bool paused);
 void sim_stream_close(struct sk_stream *stream, bool abort);

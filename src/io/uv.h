@@ -54,34 +54,43 @@ void sk_uv_tls_release(struct sk_uv_tls *tls);
 /* A TLS side for a socket; NULL when OpenSSL refuses the name. */
 SSL *sk_uv_tls_attach(struct sk_uv_tls *tls, int fd, const char *server_name);
 
-enum sk_status sk_uv_tls_new(struct sk_io *io, const struct sk_tls_options *options, struct sk_tls **tls, char *reason);
-enum sk_status sk_uv_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options, char *reason);
+enum sk_status sk_uv_tls_new(struct sk_io *io, const struct sk_tls_options *options,
+                             struct sk_tls **tls, char *reason);
+enum sk_status sk_uv_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options,
+                                char *reason);
 void sk_uv_tls_free(struct sk_tls *tls);
 
 /* --- uv_file.c --- */
 enum sk_status sk_uv_file_load(struct sk_io *io, const char *path, struct sk_buffer *to);
-enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_span bytes, unsigned mode);
+enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
+                               unsigned mode);
 enum sk_status sk_uv_file_remove(struct sk_io *io, const char *path);
 enum sk_status sk_uv_file_rename(struct sk_io *io, const char *from, const char *to);
 enum sk_status sk_uv_folder_make(struct sk_io *io, const char *path, unsigned mode);
-enum sk_status sk_uv_folder_list(struct sk_io *io, const char *path, void (*each)(void *, struct sk_span), void *arg);
+enum sk_status sk_uv_folder_list(struct sk_io *io, const char *path,
+                                 void (*each)(void *, struct sk_span), void *arg);
 enum sk_status sk_uv_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid);
-enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode, struct sk_file **file);
+enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode,
+                               struct sk_file **file);
 uint64_t sk_uv_file_size(struct sk_file *file);
-enum sk_status sk_uv_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n, size_t *got);
-void sk_uv_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes, sk_file_done *done, void *arg);
+enum sk_status sk_uv_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n,
+                               size_t *got);
+void sk_uv_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes,
+                           sk_file_done *done, void *arg);
 enum sk_status sk_uv_file_truncate(struct sk_file *file, uint64_t size);
 void sk_uv_file_close(struct sk_file *file);
 uint64_t sk_uv_disk_free(struct sk_io *io, const char *path);
 
 /* --- uv_stream.c --- */
-enum sk_status sk_uv_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, sk_accept_fn *accept, void *arg,
-                            struct sk_listener **listener);
+enum sk_status sk_uv_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
+                            sk_accept_fn *accept, void *arg, struct sk_listener **listener);
 uint16_t sk_uv_listener_port(const struct sk_listener *listener);
 void sk_uv_listener_close(struct sk_listener *listener);
-struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls, const char *server_name,
-                                const struct sk_stream_events *events, void *arg);
-enum sk_status sk_uv_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls, const char *server_name);
+struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
+                                const char *server_name, const struct sk_stream_events *events,
+                                void *arg);
+enum sk_status sk_uv_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
+                                      const char *server_name);
 void sk_uv_stream_flush(struct sk_stream *stream);
 void sk_uv_stream_pause(struct sk_stream *stream, bool paused);
 void sk_uv_stream_close(struct sk_stream *stream, bool abort);
@@ -91,7 +100,8 @@ struct sk_span sk_uv_stream_server_name(struct sk_stream *stream);
 bool sk_uv_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid);
 
 /* --- uv_child.c --- */
-enum sk_status sk_uv_child_start(struct sk_io *io, const struct sk_child_options *options, struct sk_child **child);
+enum sk_status sk_uv_child_start(struct sk_io *io, const struct sk_child_options *options,
+                                 struct sk_child **child);
 void sk_uv_child_signal(struct sk_child *child, int signal_number);
 int sk_uv_child_pid(const struct sk_child *child);
 void sk_uv_child_forget(struct sk_child *child);

@@ -35,7 +35,8 @@ static void on_ended(uv_poll_t *poll, int status, int events) {
     if (waitpid(c->pid, &how, WNOHANG) != c->pid) return;
     uv_poll_stop(&c->poll);
     if (c->on_exit)
-        c->on_exit(&c->child, c->arg, WIFEXITED(how) ? WEXITSTATUS(how) : -1, WIFSIGNALED(how) ? WTERMSIG(how) : 0);
+        c->on_exit(&c->child, c->arg, WIFEXITED(how) ? WEXITSTATUS(how) : -1,
+                   WIFSIGNALED(how) ? WTERMSIG(how) : 0);
     uv_close((uv_handle_t *)&c->poll, on_poll_closed);
 }
 
@@ -61,10 +62,12 @@ static void become(const struct sk_child_options *options) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
-    execvpe(options->command[0], (char *const *)options->command, (char *const *)options->environment);
+    execvpe(options->command[0], (char *const *)options->command,
+            (char *const *)options->environment);
 }
 
-enum sk_status sk_uv_child_start(struct sk_io *io, const struct sk_child_options *options, struct sk_child **child) {
+enum sk_status sk_uv_child_start(struct sk_io *io, const struct sk_child_options *options,
+                                 struct sk_child **child) {
     int report[2];
     if (pipe2(report, O_CLOEXEC)) return sk_uv_status(errno);
     pid_t pid = fork();
@@ -120,7 +123,9 @@ void sk_uv_child_forget(struct sk_child *child) {
 
 enum sk_status sk_user_find(const char *name, uint32_t *uid, uint32_t *gid) {
     int64_t number;
-    struct passwd *user = sk_span_to_int(sk_span_z(name), &number) == SK_OK && number >= 0 ? getpwuid((uid_t)number) : getpwnam(name);
+    struct passwd *user = sk_span_to_int(sk_span_z(name), &number) == SK_OK && number >= 0
+                              ? getpwuid((uid_t)number)
+                              : getpwnam(name);
     if (user == NULL) return SK_NOT_FOUND;
     *uid = user->pw_uid;
     *gid = user->pw_gid;

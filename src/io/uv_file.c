@@ -64,9 +64,11 @@ static int write_all(int fd, struct sk_span bytes, uint64_t offset) {
     return 0;
 }
 
-enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_span bytes, unsigned mode) {
+enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
+                               unsigned mode) {
     char temporary[4096];
-    if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary) return SK_TOO_LARGE;
+    if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary)
+        return SK_TOO_LARGE;
     unlink(temporary); /* left by a crash, maybe with another mode */
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) return sk_uv_status(errno);
@@ -111,7 +113,8 @@ static int by_name(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-enum sk_status sk_uv_folder_list(struct sk_io *io, const char *path, void (*each)(void *, struct sk_span), void *arg) {
+enum sk_status sk_uv_folder_list(struct sk_io *io, const char *path,
+                                 void (*each)(void *, struct sk_span), void *arg) {
     (void)io;
     struct dirent **entries;
     int n = scandir(path, &entries, NULL, by_name);
@@ -131,8 +134,10 @@ enum sk_status sk_uv_file_own(struct sk_io *io, const char *path, uint32_t uid, 
     return chown(path, uid, gid) ? sk_uv_status(errno) : SK_OK;
 }
 
-enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode, struct sk_file **file) {
-    int fd = mode == SK_FILE_READ ? open(path, O_RDONLY | O_CLOEXEC) : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode,
+                               struct sk_file **file) {
+    int fd = mode == SK_FILE_READ ? open(path, O_RDONLY | O_CLOEXEC)
+                                  : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) return sk_uv_status(errno);
     struct stat st;
     if (fstat(fd, &st)) {
@@ -144,7 +149,9 @@ enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_
     uv->fd = fd;
     uv->size = (uint64_t)st.st_size;
     uv->path = sk_span_dup(sk_span_z(path));
-    uv->folder_synced = mode == SK_FILE_READ; /* bytes may be there without a durable entry: an earlier process was killed */
+    uv->folder_synced =
+        mode ==
+        SK_FILE_READ; /* bytes may be there without a durable entry: an earlier process was killed */
     *file = &uv->file;
     return SK_OK;
 }
@@ -153,7 +160,8 @@ uint64_t sk_uv_file_size(struct sk_file *file) {
     return ((struct uv_file *)file)->size;
 }
 
-enum sk_status sk_uv_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n, size_t *got) {
+enum sk_status sk_uv_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n,
+                               size_t *got) {
     struct uv_file *uv = (struct uv_file *)file;
     *got = 0;
     while (*got < n) {
@@ -193,7 +201,8 @@ static void write_done(uv_work_t *request, int cancelled) {
     if (closing) free_file(uv);
 }
 
-void sk_uv_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes, sk_file_done *done, void *arg) {
+void sk_uv_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes,
+                           sk_file_done *done, void *arg) {
     struct uv_file *uv = (struct uv_file *)file;
     uv->writing = true;
     uv->offset = offset;

@@ -19,11 +19,11 @@
 enum state { RESOLVING, CONNECTING, HANDSHAKE, OPEN, FLUSHING, CLOSED };
 
 enum {
-    HANDSHAKE_S = 30,   /* connecting, and the TLS handshake of either side */
-    FLUSH_S = 5,        /* what a closing stream gets to send its rest */
-    READS_A_TURN = 8,   /* scratch buffers full before the others get a turn */
+    HANDSHAKE_S = 30, /* connecting, and the TLS handshake of either side */
+    FLUSH_S = 5,      /* what a closing stream gets to send its rest */
+    READS_A_TURN = 8, /* scratch buffers full before the others get a turn */
     ACCEPTS_A_TURN = 64,
-    KEPT_OUT = 2048,    /* output memory an idle stream may keep */
+    KEPT_OUT = 2048, /* output memory an idle stream may keep */
 };
 
 /* The socket under poll. On its own, because libuv gives a handle back only later, and a name with several addresses needs one
@@ -75,7 +75,8 @@ static void try_next_address(struct uv_stream *s);
 /* ---- ending ---- */
 
 static void free_stream(struct uv_stream *s) {
-    if (s->stream.events && s->stream.events->on_close) s->stream.events->on_close(&s->stream, s->stream.arg, s->reason);
+    if (s->stream.events && s->stream.events->on_close)
+        s->stream.events->on_close(&s->stream, s->stream.arg, s->reason);
     if (s->ssl) SSL_free(s->ssl);
     if (s->tls) sk_uv_tls_release(s->tls);
     if (s->addresses) freeaddrinfo(s->addresses);
@@ -137,7 +138,8 @@ static void update_poll(struct uv_stream *s) {
     if (s->state == CLOSED || s->socket == NULL) return;
     int events = 0;
     if (s->state == CONNECTING || s->wants_write) events |= UV_WRITABLE;
-    if (s->state == HANDSHAKE || s->state == FLUSHING || (s->state == OPEN && !s->paused)) events |= UV_READABLE;
+    if (s->state == HANDSHAKE || s->state == FLUSHING || (s->state == OPEN && !s->paused))
+        events |= UV_READABLE;
     if (events)
         uv_poll_start(&s->socket->poll, events, on_poll);
     else
@@ -216,7 +218,10 @@ static enum sk_status read_some(struct uv_stream *s, char *to, size_t size, size
     while (*n < size) {
         if (s->ssl == NULL) {
             ssize_t r = recv(s->socket->fd, to + *n, size - *n, 0);
-            if (r < 0) return errno == EAGAIN || errno == EINTR ? SK_AGAIN : errno == ECONNRESET ? SK_CLOSED : SK_IO;
+            if (r < 0)
+                return errno == EAGAIN || errno == EINTR ? SK_AGAIN
+                       : errno == ECONNRESET             ? SK_CLOSED
+                                                         : SK_IO;
             if (r == 0) return SK_CLOSED;
             *n += (size_t)r;
             if (*n < size) return SK_AGAIN;
@@ -247,7 +252,8 @@ static void read_all(struct uv_stream *s) {
         if (s->state != OPEN || s->paused) return;
         size_t n;
         enum sk_status status = read_some(s, scratch, SK_UV_SCRATCH, &n);
-        if (n && s->stream.events) s->stream.events->on_data(&s->stream, s->stream.arg, sk_span(scratch, n));
+        if (n && s->stream.events)
+            s->stream.events->on_data(&s->stream, s->stream.arg, sk_span(scratch, n));
         if (status == SK_AGAIN) return;
         if (status) {
             end(s, status == SK_CLOSED ? SK_OK : status);
@@ -286,7 +292,9 @@ static void opened(struct uv_stream *s) {
     }
     if (s->state != OPEN) return;
     if (s->stream.out.n) sk_uv_stream_flush(&s->stream);
-    if (s->ssl) sk_io_defer(s->stream.io, &s->read_more, read_more); /* data may have come with the handshake */
+    if (s->ssl)
+        sk_io_defer(s->stream.io, &s->read_more,
+                    read_more); /* data may have come with the handshake */
 }
 
 static void handshake(struct uv_stream *s) {
@@ -305,7 +313,8 @@ static void handshake(struct uv_stream *s) {
     if (!s->tls->server) {
         long verified = SSL_get_verify_result(s->ssl);
         if (verified != X509_V_OK)
-            SK_WARN("tls", "%s is not trusted: %s", s->server_name, X509_verify_cert_error_string(verified));
+            SK_WARN("tls", "%s is not trusted: %s", s->server_name,
+                    X509_verify_cert_error_string(verified));
         end(s, verified != X509_V_OK ? SK_UNAUTHORIZED : SK_IO);
         return;
     }
@@ -389,7 +398,8 @@ static void no_delay(int fd) {
 
 /* ---- connecting ---- */
 
-static enum sk_status start_connect(struct uv_stream *s, const struct sockaddr *address, socklen_t n) {
+static enum sk_status start_connect(struct uv_stream *s, const struct sockaddr *address,
+                                    socklen_t n) {
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return sk_uv_status(errno);
     if (address->sa_family != AF_UNIX) no_delay(fd);
@@ -437,8 +447,9 @@ static void failed_at_once(struct sk_timer *timer) {
     end(s, s->reason);
 }
 
-struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls, const char *server_name,
-                                const struct sk_stream_events *events, void *arg) {
+struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
+                                const char *server_name, const struct sk_stream_events *events,
+                                void *arg) {
     struct uv_stream *s = new_stream(io, tls);
     sk_stream_handle(&s->stream, events, arg);
     const char *name = server_name ? server_name : to->host;
@@ -461,7 +472,9 @@ struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, 
         sk_buffer_print(&peer, "%s:%s", to->host, port);
         sk_buffer_byte(&peer, 0);
         s->peer = peer.p;
-        struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *numeric = NULL;
+        struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                 .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV},
+                        *numeric = NULL;
         if (getaddrinfo(to->host, port, &hints, &numeric) == 0) {
             s->addresses = s->next_address = numeric;
             s->next_address = NULL;
@@ -471,7 +484,8 @@ struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, 
             resolve->request.data = resolve;
             resolve->stream = s;
             hints.ai_flags = AI_ADDRCONFIG;
-            int failed = uv_getaddrinfo(&sk_uv(io)->loop, &resolve->request, on_resolved, to->host, port, &hints);
+            int failed = uv_getaddrinfo(&sk_uv(io)->loop, &resolve->request, on_resolved, to->host,
+                                        port, &hints);
             if (failed) {
                 free(resolve);
                 status = SK_NOT_FOUND;
@@ -487,7 +501,8 @@ struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, 
     return &s->stream;
 }
 
-enum sk_status sk_uv_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls, const char *server_name) {
+enum sk_status sk_uv_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
+                                      const char *server_name) {
     struct uv_stream *s = (struct uv_stream *)stream;
     if (s->state != OPEN || s->ssl) return SK_INVALID;
     s->tls = (struct sk_uv_tls *)tls;
@@ -520,8 +535,8 @@ void sk_uv_stream_close(struct sk_stream *stream, bool abort) {
 static char *address_text(const struct sockaddr_storage *address) {
     char host[64] = "unix", port[8] = "";
     if (address->ss_family != AF_UNIX)
-        getnameinfo((const struct sockaddr *)address, sizeof *address, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV);
+        getnameinfo((const struct sockaddr *)address, sizeof *address, host, sizeof host, port,
+                    sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
     struct sk_buffer text = {0};
     sk_buffer_print(&text, "%s%s%s", host, *port ? ":" : "", port);
     sk_buffer_byte(&text, 0);
@@ -545,7 +560,8 @@ static void on_acceptable(uv_poll_t *poll, int status, int events) {
         int fd = accept4(l->fd, (struct sockaddr *)&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                SK_WARN("io", "cannot accept more connections: %s; raise the limit of open files", strerror(errno));
+                SK_WARN("io", "cannot accept more connections: %s; raise the limit of open files",
+                        strerror(errno));
                 uv_poll_stop(&l->poll);
                 sk_timer_start(l->listener.io, &l->pause, 100 * SK_MS, accept_again);
             }
@@ -579,7 +595,9 @@ static int open_listening(const struct sk_endpoint *at, enum sk_status *status) 
     } else {
         char port[8];
         snprintf(port, sizeof port, "%u", at->port);
-        struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+        struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                 .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                        *found = NULL;
         if (getaddrinfo(at->host, port, &hints, &found)) {
             *status = SK_NOT_FOUND;
             return -1;
@@ -589,7 +607,8 @@ static int open_listening(const struct sk_endpoint *at, enum sk_status *status) 
         freeaddrinfo(found);
     }
     int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-    if (fd >= 0 && storage.ss_family != AF_UNIX) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd >= 0 && storage.ss_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (fd < 0 || bind(fd, (struct sockaddr *)&storage, n) ||
         (at->path && chmod(at->path, at->path_mode ? at->path_mode : 0600)) || listen(fd, 1024)) {
         *status = sk_uv_status(errno);
@@ -599,8 +618,8 @@ static int open_listening(const struct sk_endpoint *at, enum sk_status *status) 
     return fd;
 }
 
-enum sk_status sk_uv_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls, sk_accept_fn *accept, void *arg,
-                            struct sk_listener **listener) {
+enum sk_status sk_uv_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
+                            sk_accept_fn *accept, void *arg, struct sk_listener **listener) {
     enum sk_status status = SK_OK;
     int fd = open_listening(at, &status);
     if (fd < 0) return status;
@@ -622,7 +641,8 @@ enum sk_status sk_uv_listen(struct sk_io *io, const struct sk_endpoint *at, stru
 uint16_t sk_uv_listener_port(const struct sk_listener *listener) {
     struct sockaddr_storage address;
     socklen_t n = sizeof address;
-    if (getsockname(((const struct uv_listener *)listener)->fd, (struct sockaddr *)&address, &n)) return 0;
+    if (getsockname(((const struct uv_listener *)listener)->fd, (struct sockaddr *)&address, &n))
+        return 0;
     if (address.ss_family == AF_INET) return ntohs(((struct sockaddr_in *)&address)->sin_port);
     if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return 0;
@@ -676,7 +696,8 @@ bool sk_uv_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t
     struct uv_stream *s = (struct uv_stream *)stream;
     struct ucred credentials;
     socklen_t n = sizeof credentials;
-    if (s->socket == NULL || getsockopt(s->socket->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &n)) return false;
+    if (s->socket == NULL || getsockopt(s->socket->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &n))
+        return false;
     if (credentials.pid == 0) return false; /* not a unix socket */
     *pid = (uint32_t)credentials.pid;
     *uid = credentials.uid;

@@ -22,7 +22,8 @@ static int accept_any(int ok, X509_STORE_CTX *store) {
     return 1;
 }
 
-static enum sk_status use_certificate(SSL_CTX *context, const struct sk_tls_options *options, char *reason) {
+static enum sk_status use_certificate(SSL_CTX *context, const struct sk_tls_options *options,
+                                      char *reason) {
     BIO *bio = BIO_new_mem_buf(options->certificate_pem.p, (int)options->certificate_pem.n);
     X509 *leaf = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
     enum sk_status status = SK_OK;
@@ -62,20 +63,24 @@ static enum sk_status trust(SSL_CTX *context, struct sk_span pem, char *reason) 
     return count ? SK_OK : refuse(reason, "the trusted certificates are not usable PEM");
 }
 
-static enum sk_status make_context(const struct sk_tls_options *options, SSL_CTX **made, char *reason) {
+static enum sk_status make_context(const struct sk_tls_options *options, SSL_CTX **made,
+                                   char *reason) {
     SSL_CTX *context = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
     if (context == NULL) return refuse(reason, "OpenSSL gives no TLS context");
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
-    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1);
     enum sk_status status = SK_OK;
     if (options->certificate_pem.n) status = use_certificate(context, options, reason);
     if (!status && options->server) {
         SSL_CTX_set_num_tickets(context, 1);
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets need no memory here */
+        SSL_CTX_set_session_cache_mode(context,
+                                       SSL_SESS_CACHE_OFF); /* tickets need no memory here */
         SSL_CTX_set_session_id_context(context, (const unsigned char *)"skerry", 6);
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, accept_any);
     } else if (!status) {
@@ -93,7 +98,8 @@ static enum sk_status make_context(const struct sk_tls_options *options, SSL_CTX
     return SK_OK;
 }
 
-enum sk_status sk_uv_tls_new(struct sk_io *io, const struct sk_tls_options *options, struct sk_tls **tls, char *reason) {
+enum sk_status sk_uv_tls_new(struct sk_io *io, const struct sk_tls_options *options,
+                             struct sk_tls **tls, char *reason) {
     SSL_CTX *context;
     enum sk_status status = make_context(options, &context, reason);
     if (status) return status;
@@ -106,7 +112,8 @@ enum sk_status sk_uv_tls_new(struct sk_io *io, const struct sk_tls_options *opti
     return SK_OK;
 }
 
-enum sk_status sk_uv_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options, char *reason) {
+enum sk_status sk_uv_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options,
+                                char *reason) {
     struct sk_uv_tls *uv = (struct sk_uv_tls *)tls;
     SSL_CTX *context;
     enum sk_status status = make_context(options, &context, reason);
@@ -114,7 +121,8 @@ enum sk_status sk_uv_tls_reload(struct sk_tls *tls, const struct sk_tls_options 
     /* Tickets given out before stay good: the sessions they resume name no certificate of ours. */
     unsigned char keys[80];
     long n = SSL_CTX_get_tlsext_ticket_keys(uv->context, NULL, 0);
-    if (n > 0 && n <= (long)sizeof keys && SSL_CTX_get_tlsext_ticket_keys(uv->context, keys, n) == 1)
+    if (n > 0 && n <= (long)sizeof keys &&
+        SSL_CTX_get_tlsext_ticket_keys(uv->context, keys, n) == 1)
         SSL_CTX_set_tlsext_ticket_keys(context, keys, n);
     SSL_CTX_free(uv->context); /* streams hold their own reference to it */
     uv->context = context;
@@ -141,9 +149,11 @@ SSL *sk_uv_tls_attach(struct sk_uv_tls *tls, int fd, const char *server_name) {
     }
     SSL_set_connect_state(ssl);
     struct in6_addr address;
-    bool is_address = inet_pton(AF_INET, server_name, &address) == 1 || inet_pton(AF_INET6, server_name, &address) == 1;
-    int fine = is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name)
-                          : SSL_set1_host(ssl, server_name) && SSL_set_tlsext_host_name(ssl, server_name);
+    bool is_address = inet_pton(AF_INET, server_name, &address) == 1 ||
+                      inet_pton(AF_INET6, server_name, &address) == 1;
+    int fine = is_address
+                   ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name)
+                   : SSL_set1_host(ssl, server_name) && SSL_set_tlsext_host_name(ssl, server_name);
     if (fine) return ssl;
     SSL_free(ssl);
     return NULL;

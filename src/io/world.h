@@ -15,7 +15,8 @@ struct sk_world {
     int64_t (*wall)(struct sk_io *);
     void (*random)(struct sk_io *, void *, size_t);
     void (*timers_changed)(struct sk_io *); /* the earliest timer is another one now */
-    void (*tasks_waiting)(struct sk_io *);  /* a task was deferred: make a turn soon even if nothing else happens */
+    void (*tasks_waiting)(
+        struct sk_io *); /* a task was deferred: make a turn soon even if nothing else happens */
     void (*post)(struct sk_io *, void (*)(struct sk_io *, void *), void *);
     struct sk_io *(*thread)(struct sk_io *, void (*)(struct sk_io *, void *), void *);
     void (*thread_join)(struct sk_io *);
@@ -27,7 +28,8 @@ struct sk_world {
     enum sk_status (*file_remove)(struct sk_io *, const char *);
     enum sk_status (*file_rename)(struct sk_io *, const char *, const char *);
     enum sk_status (*folder_make)(struct sk_io *, const char *, unsigned);
-    enum sk_status (*folder_list)(struct sk_io *, const char *, void (*)(void *, struct sk_span), void *);
+    enum sk_status (*folder_list)(struct sk_io *, const char *, void (*)(void *, struct sk_span),
+                                  void *);
     enum sk_status (*file_own)(struct sk_io *, const char *, uint32_t, uint32_t);
     enum sk_status (*file_open)(struct sk_io *, const char *, enum sk_file_mode, struct sk_file **);
     uint64_t (*file_size)(struct sk_file *);
@@ -38,15 +40,16 @@ struct sk_world {
     uint64_t (*disk_free)(struct sk_io *, const char *);
     const char *(*sqlite_vfs)(struct sk_io *);
 
-    enum sk_status (*tls_new)(struct sk_io *, const struct sk_tls_options *, struct sk_tls **, char *);
+    enum sk_status (*tls_new)(struct sk_io *, const struct sk_tls_options *, struct sk_tls **,
+                              char *);
     enum sk_status (*tls_reload)(struct sk_tls *, const struct sk_tls_options *, char *);
     void (*tls_free)(struct sk_tls *);
-    enum sk_status (*listen)(struct sk_io *, const struct sk_endpoint *, struct sk_tls *, sk_accept_fn *, void *,
-                             struct sk_listener **);
+    enum sk_status (*listen)(struct sk_io *, const struct sk_endpoint *, struct sk_tls *,
+                             sk_accept_fn *, void *, struct sk_listener **);
     uint16_t (*listener_port)(const struct sk_listener *);
     void (*listener_close)(struct sk_listener *);
-    struct sk_stream *(*connect)(struct sk_io *, const struct sk_endpoint *, struct sk_tls *, const char *,
-                                 const struct sk_stream_events *, void *);
+    struct sk_stream *(*connect)(struct sk_io *, const struct sk_endpoint *, struct sk_tls *,
+                                 const char *, const struct sk_stream_events *, void *);
     enum sk_status (*stream_start_tls)(struct sk_stream *, struct sk_tls *, const char *);
     void (*stream_flush)(struct sk_stream *);
     void (*stream_pause)(struct sk_stream *, bool);
@@ -56,7 +59,8 @@ struct sk_world {
     struct sk_span (*stream_server_name)(struct sk_stream *);
     bool (*stream_peer_process)(struct sk_stream *, uint32_t *, uint32_t *);
 
-    enum sk_status (*child_start)(struct sk_io *, const struct sk_child_options *, struct sk_child **);
+    enum sk_status (*child_start)(struct sk_io *, const struct sk_child_options *,
+                                  struct sk_child **);
     void (*child_signal)(struct sk_child *, int);
     int (*child_pid)(const struct sk_child *);
     void (*child_forget)(struct sk_child *);

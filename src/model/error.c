@@ -7,7 +7,7 @@ enum { NACK = 0, CLOSE = 1 };
 
 static const struct sk_fault_kind kinds[SK_FAULT_COUNT] = {
     [SK_FAULT_NONE] = {200, 0, "", "", false, ""},
-#define SK_FAULT(name, http, code, text, condition, mqtt, sentence) \
+#define SK_FAULT(name, http, code, text, condition, mqtt, sentence)                                \
     [SK_FAULT_##name] = {http, code, text, condition, mqtt == CLOSE, sentence},
 #include "model/error.def"
 #undef SK_FAULT
@@ -53,25 +53,29 @@ enum sk_fault sk_fault_of_status(enum sk_status status) {
     return SK_FAULT_SERVER_ERROR;
 }
 
-void sk_error_json(struct sk_buffer *to, const struct sk_error *error, struct sk_span tracking_id, int64_t wall_us) {
+void sk_error_json(struct sk_buffer *to, const struct sk_error *error, struct sk_span tracking_id,
+                   int64_t wall_us) {
     char when[SK_TIME_TEXT];
     sk_time_text(wall_us, when);
-    sk_buffer_print(to, "{\"errorCode\":%d,\"trackingId\":\"%.*s\",\"message\":", kinds[error->fault].code, SK_ARG(tracking_id));
+    sk_buffer_print(to, "{\"errorCode\":%d,\"trackingId\":\"%.*s\",\"message\":",
+                    kinds[error->fault].code, SK_ARG(tracking_id));
     sk_json_string(to, sk_span_z(sk_error_text(error)));
     sk_buffer_print(to, ",\"timestampUtc\":\"%s\"}", when);
 }
 
-void sk_error_http_body(struct sk_buffer *to, const struct sk_error *error, struct sk_span tracking_id, int64_t wall_us,
-                        bool structured) {
+void sk_error_http_body(struct sk_buffer *to, const struct sk_error *error,
+                        struct sk_span tracking_id, int64_t wall_us, bool structured) {
     struct sk_buffer message = {0};
     char when[SK_TIME_TEXT];
     sk_time_text(wall_us, when);
     if (structured)
         sk_error_json(&message, error, tracking_id, wall_us);
     else
-        sk_buffer_print(&message, "ErrorCode:%s;%s", kinds[error->fault].name, sk_error_text(error));
+        sk_buffer_print(&message, "ErrorCode:%s;%s", kinds[error->fault].name,
+                        sk_error_text(error));
     sk_buffer_text(to, "{\"Message\":");
     sk_json_string(to, sk_buffer_span(&message));
-    sk_buffer_print(to, ",\"ExceptionMessage\":\"Tracking ID:%.*s-TimeStamp:%s\"}", SK_ARG(tracking_id), when);
+    sk_buffer_print(to, ",\"ExceptionMessage\":\"Tracking ID:%.*s-TimeStamp:%s\"}",
+                    SK_ARG(tracking_id), when);
     sk_buffer_free(&message);
 }

@@ -14,10 +14,10 @@ enum sk_fault {
 
 struct sk_fault_kind {
     int http_status;
-    int code;               /* IoT Hub's, e.g. 404001 */
-    const char *name;       /* IoT Hub's, e.g. "DeviceNotFound" */
-    const char *condition;  /* AMQP */
-    bool mqtt_closes;       /* else answered in the operation's response topic */
+    int code;              /* IoT Hub's, e.g. 404001 */
+    const char *name;      /* IoT Hub's, e.g. "DeviceNotFound" */
+    const char *condition; /* AMQP */
+    bool mqtt_closes;      /* else answered in the operation's response topic */
     const char *sentence;
 };
 const struct sk_fault_kind *sk_fault_kind(enum sk_fault fault);
@@ -28,15 +28,18 @@ struct sk_error {
     char text[256]; /* empty: the catalogue's sentence */
 };
 /* Fills it; `format` NULL takes the catalogue's sentence. */
-void sk_error_set(struct sk_error *error, enum sk_fault fault, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void sk_error_set(struct sk_error *error, enum sk_fault fault, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 const char *sk_error_text(const struct sk_error *error);
 /* What a status of the store or the codecs means to a client when nobody knows better. */
 enum sk_fault sk_fault_of_status(enum sk_status status);
 
 /* The JSON of MQTT twin answers and AMQP descriptions: {"errorCode":404001,"trackingId":"…","message":"…","timestampUtc":"…"}. */
-void sk_error_json(struct sk_buffer *to, const struct sk_error *error, struct sk_span tracking_id, int64_t wall_us);
+void sk_error_json(struct sk_buffer *to, const struct sk_error *error, struct sk_span tracking_id,
+                   int64_t wall_us);
 /* The body of HTTP errors: {"Message":"ErrorCode:DeviceNotFound;text","ExceptionMessage":"Tracking ID:…"}; `structured` puts the JSON
  * above into Message, as direct methods answer. */
-void sk_error_http_body(struct sk_buffer *to, const struct sk_error *error, struct sk_span tracking_id, int64_t wall_us, bool structured);
+void sk_error_http_body(struct sk_buffer *to, const struct sk_error *error,
+                        struct sk_span tracking_id, int64_t wall_us, bool structured);
 
 #endif

@@ -31,8 +31,8 @@ static const struct {
     [SK_SYS_AUTH_METHOD] = {NULL, "connectionAuthMethod"},
 };
 
-static const char *const sources[SK_SOURCE_COUNT] = {"Telemetry", "twinChangeEvents", "deviceLifecycleEvents",
-                                                     "deviceConnectionStateEvents"};
+static const char *const sources[SK_SOURCE_COUNT] = {
+    "Telemetry", "twinChangeEvents", "deviceLifecycleEvents", "deviceConnectionStateEvents"};
 
 enum { ENVELOPE_VERSION = 1 };
 
@@ -51,7 +51,8 @@ size_t sk_message_size(const struct sk_message *message) {
     return size;
 }
 
-const struct sk_property *sk_message_property(const struct sk_message *message, struct sk_span name) {
+const struct sk_property *sk_message_property(const struct sk_message *message,
+                                              struct sk_span name) {
     for (size_t i = 0; i < message->property_count; i++)
         if (sk_span_eq_nocase(message->properties[i].name, name)) return &message->properties[i];
     return NULL;
@@ -59,7 +60,8 @@ const struct sk_property *sk_message_property(const struct sk_message *message, 
 
 /* ---- the envelope ---- */
 
-static void put_pair(struct sk_buffer *to, uint16_t a, struct sk_span first, struct sk_span second) {
+static void put_pair(struct sk_buffer *to, uint16_t a, struct sk_span first,
+                     struct sk_span second) {
     uint16_t sizes[2] = {a, (uint16_t)second.n};
     sk_buffer_append(to, sk_span(sizes, sizeof sizes));
     sk_buffer_append(to, first);
@@ -72,14 +74,16 @@ void sk_message_encode_head(struct sk_buffer *to, const struct sk_message *messa
                         .device_n = (uint8_t)message->device.n,
                         .module_n = (uint8_t)message->module.n,
                         .property_count = (uint16_t)message->property_count};
-    for (size_t i = 0; i < SK_SYS_COUNT; i++) head.system_count = (uint16_t)(head.system_count + (message->system[i].p != NULL));
+    for (size_t i = 0; i < SK_SYS_COUNT; i++)
+        head.system_count = (uint16_t)(head.system_count + (message->system[i].p != NULL));
     sk_buffer_append(to, sk_span(&head, sizeof head));
     sk_buffer_append(to, message->device);
     sk_buffer_append(to, message->module);
     for (size_t i = 0; i < SK_SYS_COUNT; i++)
         if (message->system[i].p) put_pair(to, (uint16_t)i, SK_NONE, message->system[i]);
     for (size_t i = 0; i < message->property_count; i++)
-        put_pair(to, (uint16_t)message->properties[i].name.n, message->properties[i].name, message->properties[i].value);
+        put_pair(to, (uint16_t)message->properties[i].name.n, message->properties[i].name,
+                 message->properties[i].value);
 }
 
 static bool take(struct sk_span *from, size_t n, struct sk_span *part) {
@@ -89,29 +93,35 @@ static bool take(struct sk_span *from, size_t n, struct sk_span *part) {
     return true;
 }
 
-enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena, struct sk_message *message) {
+enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena,
+                                 struct sk_message *message) {
     struct head head;
     struct sk_span part;
     uint16_t sizes[2];
     *message = (struct sk_message){0};
     if (!take(&envelope, sizeof head, &part)) return SK_MALFORMED;
     memcpy(&head, part.p, sizeof head);
-    if (head.version != ENVELOPE_VERSION || head.source >= SK_SOURCE_COUNT || head.property_count > SK_PROPERTIES_MAX)
+    if (head.version != ENVELOPE_VERSION || head.source >= SK_SOURCE_COUNT ||
+        head.property_count > SK_PROPERTIES_MAX)
         return SK_MALFORMED;
     message->source = (enum sk_source)head.source;
-    if (!take(&envelope, head.device_n, &message->device) || !take(&envelope, head.module_n, &message->module))
+    if (!take(&envelope, head.device_n, &message->device) ||
+        !take(&envelope, head.module_n, &message->module))
         return SK_MALFORMED;
     for (size_t i = 0; i < head.system_count; i++) {
         if (!take(&envelope, sizeof sizes, &part)) return SK_MALFORMED;
         memcpy(sizes, part.p, sizeof sizes);
-        if (sizes[0] >= SK_SYS_COUNT || !take(&envelope, sizes[1], &message->system[sizes[0]])) return SK_MALFORMED;
+        if (sizes[0] >= SK_SYS_COUNT || !take(&envelope, sizes[1], &message->system[sizes[0]]))
+            return SK_MALFORMED;
     }
     struct sk_property *properties =
-        head.property_count ? sk_arena_alloc(arena, head.property_count * sizeof *properties) : NULL;
+        head.property_count ? sk_arena_alloc(arena, head.property_count * sizeof *properties)
+                            : NULL;
     for (size_t i = 0; i < head.property_count; i++) {
         if (!take(&envelope, sizeof sizes, &part)) return SK_MALFORMED;
         memcpy(sizes, part.p, sizeof sizes);
-        if (!take(&envelope, sizes[0], &properties[i].name) || !take(&envelope, sizes[1], &properties[i].value))
+        if (!take(&envelope, sizes[0], &properties[i].name) ||
+            !take(&envelope, sizes[1], &properties[i].value))
             return SK_MALFORMED;
     }
     message->properties = properties;
@@ -138,14 +148,16 @@ bool sk_message_set_wire(struct sk_message *message, struct sk_span name, struct
     return true;
 }
 
-enum sk_status sk_bag_parse(struct sk_span bag, struct sk_arena *arena, struct sk_message *message) {
+enum sk_status sk_bag_parse(struct sk_span bag, struct sk_arena *arena,
+                            struct sk_message *message) {
     if (bag.n && bag.p[0] == '?') bag = sk_span_skip(bag, 1);
     if (bag.n && bag.p[bag.n - 1] == '/') bag.n--;
     size_t count = 1;
     for (size_t i = 0; i < bag.n; i++) count += bag.p[i] == '&';
     if (bag.n == 0) return SK_OK;
     if (count > SK_PROPERTIES_MAX + SK_SYS_COUNT) return SK_TOO_LARGE;
-    struct sk_property *properties = sk_arena_alloc(arena, (message->property_count + count) * sizeof *properties);
+    struct sk_property *properties =
+        sk_arena_alloc(arena, (message->property_count + count) * sizeof *properties);
     size_t n = message->property_count;
     if (n) memcpy(properties, message->properties, n * sizeof *properties);
     for (struct sk_span part; sk_span_split(&bag, '&', &part);) {
@@ -154,7 +166,8 @@ enum sk_status sk_bag_parse(struct sk_span bag, struct sk_arena *arena, struct s
         struct sk_span name = sk_percent_decoded(arena, sk_span_first(part, equals));
         struct sk_span value = sk_percent_decoded(arena, sk_span_skip(part, equals + 1));
         if (value.p == NULL) value = SK_SPAN(""); /* "key" without '=': an empty value */
-        if (!sk_message_set_wire(message, name, value)) properties[n++] = (struct sk_property){name, value};
+        if (!sk_message_set_wire(message, name, value))
+            properties[n++] = (struct sk_property){name, value};
     }
     if (n > SK_PROPERTIES_MAX) return SK_TOO_LARGE;
     message->properties = properties;
@@ -173,12 +186,14 @@ static void put_bag(struct sk_buffer *to, bool *first, struct sk_span name, stru
 void sk_bag_format(struct sk_buffer *to, const struct sk_message *message) {
     bool first = true;
     for (size_t i = 0; i < SK_SYS_COUNT; i++)
-        if (names[i].wire && message->system[i].p) put_bag(to, &first, sk_span_z(names[i].wire), message->system[i]);
+        if (names[i].wire && message->system[i].p)
+            put_bag(to, &first, sk_span_z(names[i].wire), message->system[i]);
     for (size_t i = 0; i < message->property_count; i++)
         put_bag(to, &first, message->properties[i].name, message->properties[i].value);
 }
 
-bool sk_message_system(const struct sk_message *message, struct sk_span name, struct sk_span *value) {
+bool sk_message_system(const struct sk_message *message, struct sk_span name,
+                       struct sk_span *value) {
     *value = SK_NONE;
     if (sk_span_eq_nocase(name, SK_SPAN("connectionDeviceId")))
         *value = message->device;
@@ -187,7 +202,8 @@ bool sk_message_system(const struct sk_message *message, struct sk_span name, st
     else if (sk_span_eq_nocase(name, SK_SPAN("iothub-message-source")))
         *value = sk_span_z(sources[message->source]);
     for (size_t i = 0; i < SK_SYS_COUNT && value->p == NULL; i++)
-        if (message->system[i].p && sk_span_eq_nocase(name, sk_span_z(names[i].json))) *value = message->system[i];
+        if (message->system[i].p && sk_span_eq_nocase(name, sk_span_z(names[i].json)))
+            *value = message->system[i];
     return value->p != NULL;
 }
 
@@ -200,7 +216,8 @@ static void put_member(struct sk_buffer *to, const char *name, struct sk_span va
 
 static void put_body(struct sk_buffer *to, struct sk_span body) {
     json_t *json = json_loadb(body.p ? body.p : "", body.n, JSON_DECODE_ANY, NULL);
-    json_t *text = json ? NULL : json_stringn(body.p ? body.p : "", body.n); /* NULL unless it is UTF-8 */
+    json_t *text =
+        json ? NULL : json_stringn(body.p ? body.p : "", body.n); /* NULL unless it is UTF-8 */
     if (json) {
         sk_buffer_append(to, sk_span_trim(body));
     } else if (text) {

@@ -64,12 +64,14 @@ struct sk_message {
 /* Bytes that count against SK_MESSAGE_MAX: body, values of system properties, names and values of application properties. */
 size_t sk_message_size(const struct sk_message *message);
 /* First application property of this name (ASCII case-insensitive), or NULL. */
-const struct sk_property *sk_message_property(const struct sk_message *message, struct sk_span name);
+const struct sk_property *sk_message_property(const struct sk_message *message,
+                                              struct sk_span name);
 
 /* Appends all of the envelope but the body, which follows it in the record: parts {head, message->body}. */
 void sk_message_encode_head(struct sk_buffer *head, const struct sk_message *message);
 /* Reads an envelope in place; the property array comes from the arena. SK_MALFORMED. */
-enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena, struct sk_message *message);
+enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena,
+                                 struct sk_message *message);
 
 /* Property bags of MQTT topics: "k=v&%24.ct=application%2Fjson". Parsing decodes into the arena, puts system properties in their place (keys
  * that only we may stamp are dropped), tolerates a leading '?', a trailing '/', empty parts and keys without '='.
@@ -81,7 +83,8 @@ void sk_bag_format(struct sk_buffer *to, const struct sk_message *message);
 bool sk_message_set_wire(struct sk_message *message, struct sk_span name, struct sk_span value);
 
 /* System property by its name in routes and JSON ("contentType", "connectionDeviceId", …; ASCII case-insensitive); false: not set. */
-bool sk_message_system(const struct sk_message *message, struct sk_span name, struct sk_span *value);
+bool sk_message_system(const struct sk_message *message, struct sk_span name,
+                       struct sk_span *value);
 
 /* {"body":…,"properties":{…},"systemProperties":{…},…}: how tools show a message. The body is JSON when it is valid JSON text, a string when
  * it is UTF-8, else {"base64":…}. */

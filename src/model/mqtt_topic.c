@@ -19,7 +19,8 @@ static void parse_query(struct sk_span query, struct sk_topic *topic) {
         int64_t version;
         if (take_prefix(&part, "$rid="))
             topic->rid = part;
-        else if (take_prefix(&part, "$version=") && sk_span_to_int(part, &version) == SK_OK && version > 0)
+        else if (take_prefix(&part, "$version=") && sk_span_to_int(part, &version) == SK_OK &&
+                 version > 0)
             topic->version = (uint64_t)version;
     }
 }
@@ -29,7 +30,8 @@ static void parse_device(struct sk_span rest, struct sk_topic *topic) {
     struct sk_span part;
     if (!segment(&rest, &topic->device) || topic->device.n == 0 || !segment(&rest, &part)) return;
     if (sk_span_is(part, "modules")) {
-        if (!segment(&rest, &topic->module) || topic->module.n == 0 || !segment(&rest, &part)) return;
+        if (!segment(&rest, &topic->module) || topic->module.n == 0 || !segment(&rest, &part))
+            return;
         if (sk_span_is(part, "inputs")) {
             if (!segment(&rest, &topic->name) || topic->name.n == 0) return;
             topic->bag = rest;
@@ -38,7 +40,8 @@ static void parse_device(struct sk_span rest, struct sk_topic *topic) {
         }
     }
     if (!sk_span_is(part, "messages") || !segment(&rest, &part)) return;
-    topic->bag = rest; /* p == NULL when nothing follows; the bag itself may hold '/' in values of careless clients */
+    topic->bag =
+        rest; /* p == NULL when nothing follows; the bag itself may hold '/' in values of careless clients */
     if (sk_span_is(part, "events"))
         topic->kind = SK_TOPIC_TELEMETRY;
     else if (sk_span_is(part, "devicebound"))
@@ -92,7 +95,8 @@ unsigned sk_topic_filter(struct sk_span filter, struct sk_span *device, struct s
     struct sk_span part;
     if (!take_prefix(&filter, "devices/") || !segment(&filter, device)) return 0;
     if (sk_span_is(filter, "messages/devicebound/#")) return SK_SUB_C2D;
-    if (!segment(&filter, &part) || !sk_span_is(part, "modules") || !segment(&filter, module)) return 0;
+    if (!segment(&filter, &part) || !sk_span_is(part, "modules") || !segment(&filter, module))
+        return 0;
     return sk_span_is(filter, "inputs/#") || sk_span_is(filter, "#") ? SK_SUB_INPUTS : 0;
 }
 
@@ -115,19 +119,22 @@ static void put_identity(struct sk_buffer *to, struct sk_span device, struct sk_
     }
 }
 
-void sk_topic_put_telemetry(struct sk_buffer *to, struct sk_span device, struct sk_span module, const struct sk_message *message) {
+void sk_topic_put_telemetry(struct sk_buffer *to, struct sk_span device, struct sk_span module,
+                            const struct sk_message *message) {
     put_identity(to, device, module);
     sk_buffer_text(to, "/messages/events/");
     sk_bag_format(to, message);
 }
 
-void sk_topic_put_c2d(struct sk_buffer *to, struct sk_span device, const struct sk_message *message) {
+void sk_topic_put_c2d(struct sk_buffer *to, struct sk_span device,
+                      const struct sk_message *message) {
     put_identity(to, device, SK_NONE);
     sk_buffer_text(to, "/messages/devicebound/");
     sk_bag_format(to, message);
 }
 
-void sk_topic_put_input(struct sk_buffer *to, struct sk_span device, struct sk_span module, const struct sk_message *message) {
+void sk_topic_put_input(struct sk_buffer *to, struct sk_span device, struct sk_span module,
+                        const struct sk_message *message) {
     put_identity(to, device, module);
     sk_buffer_text(to, "/inputs/");
     sk_buffer_append(to, message->system[SK_SYS_INPUT]);

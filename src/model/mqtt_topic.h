@@ -46,8 +46,11 @@ unsigned sk_topic_filter(struct sk_span filter, struct sk_span *device, struct s
 bool sk_topic_id_is(struct sk_span segment, struct sk_span id);
 
 /* Writers; ids are written as they are. */
-void sk_topic_put_telemetry(struct sk_buffer *to, struct sk_span device, struct sk_span module, const struct sk_message *message);
-void sk_topic_put_c2d(struct sk_buffer *to, struct sk_span device, const struct sk_message *message);
-void sk_topic_put_input(struct sk_buffer *to, struct sk_span device, struct sk_span module, const struct sk_message *message);
+void sk_topic_put_telemetry(struct sk_buffer *to, struct sk_span device, struct sk_span module,
+                            const struct sk_message *message);
+void sk_topic_put_c2d(struct sk_buffer *to, struct sk_span device,
+                      const struct sk_message *message);
+void sk_topic_put_input(struct sk_buffer *to, struct sk_span device, struct sk_span module,
+                        const struct sk_message *message);
 
 #endif

@@ -26,12 +26,12 @@ enum sk_op {
     SK_OP_MODULE_LIST,     /* → document: an array */
     SK_OP_TWIN_READ,       /* → document: the service's twin */
     SK_OP_TWIN_UPDATE,     /* body, if_match, replace → document */
-    SK_OP_METHOD_INVOKE,   /* name, payload (JSON text or empty), response_timeout_s, connect_timeout_s → status, payload */
-    SK_OP_QUERY,           /* name: the query's text; max, continuation → document, continuation, item_type */
+    SK_OP_METHOD_INVOKE, /* name, payload (JSON text or empty), response_timeout_s, connect_timeout_s → status, payload */
+    SK_OP_QUERY, /* name: the query's text; max, continuation → document, continuation, item_type */
     SK_OP_CONFIGURATION_APPLY, /* body: ConfigurationContent */
     SK_OP_STATISTICS_DEVICES,
     SK_OP_STATISTICS_SERVICE,
-    SK_OP_EVENTS_WATCH,  /* start_sequence or start_us → events */
+    SK_OP_EVENTS_WATCH, /* start_sequence or start_us → events */
     /* by an edge hub */
     SK_OP_SCOPE_LIST, /* max, continuation → document */
     SK_OP_SCOPE_GET,  /* name: "device" or "device/module" → document */
@@ -52,8 +52,8 @@ enum sk_status sk_rights_parse(struct sk_span text, unsigned *rights);
 struct sk_principal {
     char *device, *module; /* module NULL: the device itself */
     char *generation_id;
-    char *policy;          /* the policy whose key signed, or NULL */
-    char *actor;           /* the edge device that speaks for this identity, or NULL */
+    char *policy;            /* the policy whose key signed, or NULL */
+    char *actor;             /* the edge device that speaks for this identity, or NULL */
     const char *auth_method; /* JSON text for iothub-connection-auth-method; static */
     unsigned rights;
     int64_t expires_s; /* of the token, seconds since 1970; INT64_MAX: never */
@@ -72,9 +72,9 @@ struct sk_answer {
     const struct sk_error *error; /* NULL: fine */
     json_t *document;             /* borrowed; take a reference to keep it */
     uint64_t version;
-    int status;                   /* of a direct method */
-    struct sk_span payload;       /* likewise: JSON text */
-    struct sk_span etag;          /* unquoted, or empty */
+    int status;             /* of a direct method */
+    struct sk_span payload; /* likewise: JSON text */
+    struct sk_span etag;    /* unquoted, or empty */
     struct sk_span continuation, item_type;
     struct sk_event_source *events; /* given away */
     bool created;
@@ -99,7 +99,8 @@ struct sk_request {
 };
 
 /* Answers with a refusal; `format` NULL takes the catalogue's sentence. */
-void sk_request_refuse(struct sk_request *request, enum sk_fault fault, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void sk_request_refuse(struct sk_request *request, enum sk_fault fault, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static inline void sk_request_answer(struct sk_request *request) {
     request->done(request, &(struct sk_answer){0});
 }

@@ -25,7 +25,8 @@ static void on_stored(void *user, enum skerry_result result) {
     free(pending);
 }
 
-static void on_message(void *user, struct skerry_module *module, const struct skerry_message *message, skerry_delivery delivery) {
+static void on_message(void *user, struct skerry_module *module,
+                       const struct skerry_message *message, skerry_delivery delivery) {
     struct filter *f = user;
     json_t *body = json_loadb(message->body, message->body_size, 0, NULL);
     json_t *temperature = json_object_get(json_object_get(body, "machine"), "temperature");
@@ -51,7 +52,8 @@ static void on_message(void *user, struct skerry_module *module, const struct sk
 static void on_desired(void *user, struct skerry_module *module, const char *text, bool complete) {
     (void)complete;
     struct filter *f = user;
-    json_t *desired = json_loads(text, 0, NULL), *value = json_object_get(desired, "TemperatureThreshold");
+    json_t *desired = json_loads(text, 0, NULL),
+           *value = json_object_get(desired, "TemperatureThreshold");
     if (json_is_number(value)) f->threshold = json_number_value(value);
     json_decref(desired);
     char report[64];

@@ -28,16 +28,20 @@ static void tick(void *user, struct skerry_module *module) {
     struct sensor *s = user;
     schedule(s, module);
     if (!s->send) return;
-    s->temperature += s->temperature < HOT ? skerry_random(module) * s->drift : (skerry_random(module) - 0.5) * s->drift;
-    double shown = s->anomalous && skerry_random(module) < 0.05 ? s->temperature * 2.5 : s->temperature;
+    s->temperature += s->temperature < HOT ? skerry_random(module) * s->drift
+                                           : (skerry_random(module) - 0.5) * s->drift;
+    double shown =
+        s->anomalous && skerry_random(module) < 0.05 ? s->temperature * 2.5 : s->temperature;
     char body[320];
     int n = snprintf(body, sizeof body,
                      "{\"sequence\":%llu,\"machine\":{\"temperature\":%.3f,\"pressure\":%.3f},"
                      "\"ambient\":{\"temperature\":%.3f,\"humidity\":%d}}",
-                     (unsigned long long)++s->sent, shown, 1 + (shown - COLD) / (HOT - COLD) * 9, 20.5 + skerry_random(module),
-                     24 + (int)(skerry_random(module) * 4));
-    struct skerry_message message = {
-        .body = body, .body_size = (size_t)n, .content_type = "application/json", .content_encoding = "utf-8"};
+                     (unsigned long long)++s->sent, shown, 1 + (shown - COLD) / (HOT - COLD) * 9,
+                     20.5 + skerry_random(module), 24 + (int)(skerry_random(module) * 4));
+    struct skerry_message message = {.body = body,
+                                     .body_size = (size_t)n,
+                                     .content_type = "application/json",
+                                     .content_encoding = "utf-8"};
     if (skerry_module_send(module, "temperatureOutput", &message, NULL, NULL)) s->sent--;
 }
 
@@ -49,19 +53,24 @@ static void on_desired(void *user, struct skerry_module *module, const char *tex
     (void)complete;
     struct sensor *s = user;
     json_t *desired = json_loads(text, 0, NULL), *value;
-    if ((value = json_object_get(desired, "SendInterval")) != NULL && json_number_value(value) >= 0.001) s->interval_s = json_number_value(value);
+    if ((value = json_object_get(desired, "SendInterval")) != NULL &&
+        json_number_value(value) >= 0.001)
+        s->interval_s = json_number_value(value);
     if ((value = json_object_get(desired, "SendData")) != NULL) s->send = !json_is_false(value);
     if ((value = json_object_get(desired, "Anomalous")) != NULL) s->anomalous = json_is_true(value);
-    if ((value = json_object_get(desired, "Drift")) != NULL && json_is_number(value)) s->drift = json_number_value(value);
+    if ((value = json_object_get(desired, "Drift")) != NULL && json_is_number(value))
+        s->drift = json_number_value(value);
     json_decref(desired);
     char report[200];
-    snprintf(report, sizeof report, "{\"SendInterval\":%g,\"SendData\":%s,\"Anomalous\":%s,\"Drift\":%g}", s->interval_s,
+    snprintf(report, sizeof report,
+             "{\"SendInterval\":%g,\"SendData\":%s,\"Anomalous\":%s,\"Drift\":%g}", s->interval_s,
              s->send ? "true" : "false", s->anomalous ? "true" : "false", s->drift);
     skerry_module_report(module, report, NULL, NULL);
     schedule(s, module);
 }
 
-static void on_method(void *user, struct skerry_module *module, const char *name, const char *payload, struct skerry_call *call) {
+static void on_method(void *user, struct skerry_module *module, const char *name,
+                      const char *payload, struct skerry_call *call) {
     (void)module;
     (void)payload;
     struct sensor *s = user;
@@ -76,7 +85,8 @@ static void on_method(void *user, struct skerry_module *module, const char *name
 
 int main(void) {
     struct sensor sensor = {.temperature = COLD, .interval_s = 5, .drift = 0.5, .send = true};
-    struct skerry_handlers handlers = {.on_connected = on_connected, .on_desired = on_desired, .on_method = on_method};
+    struct skerry_handlers handlers = {
+        .on_connected = on_connected, .on_desired = on_desired, .on_method = on_method};
     struct skerry_module *module;
     if (skerry_module_from_environment(&handlers, &sensor, &module)) return 1;
     int code = skerry_module_run(module);

@@ -64,7 +64,8 @@ static void got_token(void *arg, enum sk_status status, struct sk_span token) {
     struct token_request request = *(struct token_request *)arg;
     free(arg);
     /* The workload client ends what waits before the device client goes, so the client is there. */
-    if (request.m->client == request.client) sk_device_client_token(request.client, status, token, request.expiry_s);
+    if (request.m->client == request.client)
+        sk_device_client_token(request.client, status, token, request.expiry_s);
 }
 
 static void get_token(void *arg, struct sk_device_client *client, uint32_t life_s) {
@@ -78,7 +79,8 @@ static void get_token(void *arg, struct sk_device_client *client, uint32_t life_
 
 /* ---- events ---- */
 
-static void got_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void got_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                     uint64_t version) {
     (void)version;
     struct skerry_module *m = arg;
     m->getting_twin = false;
@@ -128,7 +130,8 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
 
 void skerry_call_answer(struct skerry_call *call, int status, const char *payload_json) {
     if (call->module)
-        sk_device_client_answer(call->module->client, sk_span_z(call->rid), status, sk_span_z(payload_json ? payload_json : "null"));
+        sk_device_client_answer(call->module->client, sk_span_z(call->rid), status,
+                                sk_span_z(payload_json ? payload_json : "null"));
     sk_list_remove(&call->link);
     free(call->rid);
     free(call);
@@ -141,21 +144,24 @@ static const char *text_or_null(struct sk_arena *arena, struct sk_span text) {
 static void on_message(void *arg, const struct sk_message *message, struct sk_delivery delivery) {
     struct skerry_module *m = arg;
     struct sk_arena arena = {0};
-    struct skerry_property *properties = sk_arena_alloc(&arena, (message->property_count + 1) * sizeof *properties);
+    struct skerry_property *properties =
+        sk_arena_alloc(&arena, (message->property_count + 1) * sizeof *properties);
     for (size_t i = 0; i < message->property_count; i++)
-        properties[i] = (struct skerry_property){text_or_null(&arena, message->properties[i].name),
-                                                 text_or_null(&arena, message->properties[i].value)};
-    struct skerry_message out = {.body = message->body.p,
-                                 .body_size = message->body.n,
-                                 .content_type = text_or_null(&arena, message->system[SK_SYS_CONTENT_TYPE]),
-                                 .content_encoding = text_or_null(&arena, message->system[SK_SYS_CONTENT_ENCODING]),
-                                 .message_id = text_or_null(&arena, message->system[SK_SYS_MESSAGE_ID]),
-                                 .correlation_id = text_or_null(&arena, message->system[SK_SYS_CORRELATION_ID]),
-                                 .properties = properties,
-                                 .property_count = message->property_count,
-                                 .input = text_or_null(&arena, message->system[SK_SYS_INPUT]),
-                                 .sender_device = text_or_null(&arena, message->device),
-                                 .sender_module = text_or_null(&arena, message->module)};
+        properties[i] =
+            (struct skerry_property){text_or_null(&arena, message->properties[i].name),
+                                     text_or_null(&arena, message->properties[i].value)};
+    struct skerry_message out = {
+        .body = message->body.p,
+        .body_size = message->body.n,
+        .content_type = text_or_null(&arena, message->system[SK_SYS_CONTENT_TYPE]),
+        .content_encoding = text_or_null(&arena, message->system[SK_SYS_CONTENT_ENCODING]),
+        .message_id = text_or_null(&arena, message->system[SK_SYS_MESSAGE_ID]),
+        .correlation_id = text_or_null(&arena, message->system[SK_SYS_CORRELATION_ID]),
+        .properties = properties,
+        .property_count = message->property_count,
+        .input = text_or_null(&arena, message->system[SK_SYS_INPUT]),
+        .sender_device = text_or_null(&arena, message->device),
+        .sender_module = text_or_null(&arena, message->module)};
     skerry_delivery number = (uint64_t)delivery.connection << 16 | delivery.id;
     if (m->handlers.on_message)
         m->handlers.on_message(m->user, m, &out, number);
@@ -165,7 +171,8 @@ static void on_message(void *arg, const struct sk_message *message, struct sk_de
 }
 
 void skerry_module_acknowledge(struct skerry_module *m, skerry_delivery delivery) {
-    sk_device_client_ack(m->client, (struct sk_delivery){.connection = (uint32_t)(delivery >> 16), .id = (uint16_t)delivery});
+    sk_device_client_ack(m->client, (struct sk_delivery){.connection = (uint32_t)(delivery >> 16),
+                                                         .id = (uint16_t)delivery});
 }
 
 static const struct sk_device_events events = {.connected = on_connected,
@@ -178,25 +185,29 @@ static const struct sk_device_events events = {.connected = on_connected,
 
 static void connect_client(struct skerry_module *m) {
     char reason[256];
-    if (sk_tls_new(m->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&m->trust)}, &m->tls, reason)) {
+    if (sk_tls_new(m->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&m->trust)}, &m->tls,
+                   reason)) {
         SK_ERROR("module", "%s", reason);
         return;
     }
     unsigned subscriptions = 0;
     if (m->handlers.on_desired) subscriptions |= SK_SUB_DESIRED;
     if (m->handlers.on_method) subscriptions |= SK_SUB_METHODS;
-    if (m->handlers.on_message) subscriptions |= m->module ? SK_SUB_INPUTS | SK_SUB_INPUTS_QOS1 : SK_SUB_C2D | SK_SUB_C2D_QOS1;
-    m->client = sk_device_client_new(m->io, &(struct sk_device_client_options){.host = m->gateway,
-                                                                               .port = (uint16_t)m->port,
-                                                                               .tls = m->tls,
-                                                                               .hub_host = sk_span_z(m->hub),
-                                                                               .device_id = sk_span_z(m->device),
-                                                                               .module_id = sk_span_z(m->module),
-                                                                               .key = sk_span_z(m->key),
-                                                                               .get_token = m->workload ? get_token : NULL,
-                                                                               .subscriptions = subscriptions,
-                                                                               .events = &events,
-                                                                               .arg = m});
+    if (m->handlers.on_message)
+        subscriptions |=
+            m->module ? SK_SUB_INPUTS | SK_SUB_INPUTS_QOS1 : SK_SUB_C2D | SK_SUB_C2D_QOS1;
+    m->client = sk_device_client_new(
+        m->io, &(struct sk_device_client_options){.host = m->gateway,
+                                                  .port = (uint16_t)m->port,
+                                                  .tls = m->tls,
+                                                  .hub_host = sk_span_z(m->hub),
+                                                  .device_id = sk_span_z(m->device),
+                                                  .module_id = sk_span_z(m->module),
+                                                  .key = sk_span_z(m->key),
+                                                  .get_token = m->workload ? get_token : NULL,
+                                                  .subscriptions = subscriptions,
+                                                  .events = &events,
+                                                  .arg = m});
 }
 
 static void ask_trust(struct sk_timer *timer);
@@ -205,7 +216,8 @@ static void got_trust(void *arg, enum sk_status status, struct sk_span pem) {
     struct skerry_module *m = arg;
     if (m->stopping) return;
     if (status) {
-        SK_WARN("module", "the trust bundle could not be had from %s (%s); asking again", m->workload_uri, sk_status_text(status));
+        SK_WARN("module", "the trust bundle could not be had from %s (%s); asking again",
+                m->workload_uri, sk_status_text(status));
         sk_timer_start(m->io, &m->retry, SK_S, ask_trust);
         return;
     }
@@ -224,23 +236,28 @@ static struct skerry_module *new_module(const struct skerry_handlers *handlers, 
     m->handlers = *handlers;
     m->user = user;
     sk_list_init(&m->calls);
-    const char *port = getenv("SKERRY_GATEWAY_PORT"); /* ours: an edge hub without root listens elsewhere */
-    if (port == NULL || sk_span_to_int(sk_span_z(port), &m->port) || m->port < 1 || m->port > 65535) m->port = 8883;
+    const char *port =
+        getenv("SKERRY_GATEWAY_PORT"); /* ours: an edge hub without root listens elsewhere */
+    if (port == NULL || sk_span_to_int(sk_span_z(port), &m->port) || m->port < 1 || m->port > 65535)
+        m->port = 8883;
     return m;
 }
 
 static char *variable(const char *name, bool *missing) {
     const char *value = getenv(name);
     if (value && *value) return sk_span_dup(sk_span_z(value));
-    SK_ERROR("module", "the environment variable %s is missing; start the module by the edge agent", name);
+    SK_ERROR("module", "the environment variable %s is missing; start the module by the edge agent",
+             name);
     *missing = true;
     return NULL;
 }
 
-enum skerry_result skerry_module_from_environment(const struct skerry_handlers *handlers, void *user, struct skerry_module **module) {
+enum skerry_result skerry_module_from_environment(const struct skerry_handlers *handlers,
+                                                  void *user, struct skerry_module **module) {
     const char *connection_string = getenv("EdgeHubConnectionString");
     if (connection_string)
-        return skerry_module_from_connection_string(connection_string, getenv("EdgeModuleCACertificateFile"), handlers, user, module);
+        return skerry_module_from_connection_string(
+            connection_string, getenv("EdgeModuleCACertificateFile"), handlers, user, module);
     struct skerry_module *m = new_module(handlers, user);
     bool missing = false;
     m->workload_uri = variable("IOTEDGE_WORKLOADURI", &missing);
@@ -250,11 +267,12 @@ enum skerry_result skerry_module_from_environment(const struct skerry_handlers *
     m->hub = variable("IOTEDGE_IOTHUBHOSTNAME", &missing);
     const char *gateway = getenv("IOTEDGE_GATEWAYHOSTNAME");
     m->gateway = sk_span_dup(sk_span_z(gateway && *gateway ? gateway : m->hub));
-    if (!missing && sk_workload_new(m->io,
-                                    &(struct sk_workload_options){.uri = m->workload_uri,
-                                                                  .module_id = sk_span_z(m->module),
-                                                                  .generation_id = sk_span_z(m->generation)},
-                                    &m->workload)) {
+    if (!missing &&
+        sk_workload_new(m->io,
+                        &(struct sk_workload_options){.uri = m->workload_uri,
+                                                      .module_id = sk_span_z(m->module),
+                                                      .generation_id = sk_span_z(m->generation)},
+                        &m->workload)) {
         SK_ERROR("module", "IOTEDGE_WORKLOADURI is %s; it must be unix:///path", m->workload_uri);
         missing = true;
     }
@@ -267,8 +285,10 @@ enum skerry_result skerry_module_from_environment(const struct skerry_handlers *
     return SKERRY_OK;
 }
 
-enum skerry_result skerry_module_from_connection_string(const char *connection_string, const char *ca_file,
-                                                        const struct skerry_handlers *handlers, void *user, struct skerry_module **module) {
+enum skerry_result skerry_module_from_connection_string(const char *connection_string,
+                                                        const char *ca_file,
+                                                        const struct skerry_handlers *handlers,
+                                                        void *user, struct skerry_module **module) {
     struct sk_connection_string parts;
     char error[SK_MODEL_ERROR_MAX];
     if (sk_connection_string_parse(sk_span_z(connection_string), &parts, error)) {
@@ -318,7 +338,8 @@ void skerry_module_free(struct skerry_module *m) {
     if (m->client) sk_device_client_free(m->client);
     SK_LIST_EACH(&m->calls, node, following) {
         sk_list_remove(node);
-        SK_CONTAINER(node, struct skerry_call, link)->module = NULL; /* its owner still answers it */
+        SK_CONTAINER(node, struct skerry_call, link)->module =
+            NULL; /* its owner still answers it */
     }
     sk_timer_start(m->io, &m->timer, 100 * SK_MS, stop_now); /* the goodbye leaves */
     sk_io_run(m->io);
@@ -348,13 +369,17 @@ static void on_sent(void *arg, enum sk_status status) {
     if (sending.done) sending.done(sending.user, result_of(status));
 }
 
-enum skerry_result skerry_module_send(struct skerry_module *m, const char *output, const struct skerry_message *message,
-                                      skerry_done *done, void *user) {
-    if (m->client == NULL) return SKERRY_CLOSED; /* the trust bundle is not there yet: wait for on_connected */
+enum skerry_result skerry_module_send(struct skerry_module *m, const char *output,
+                                      const struct skerry_message *message, skerry_done *done,
+                                      void *user) {
+    if (m->client == NULL)
+        return SKERRY_CLOSED; /* the trust bundle is not there yet: wait for on_connected */
     struct sk_arena arena = {0};
-    struct sk_property *properties = sk_arena_alloc(&arena, (message->property_count + 1) * sizeof *properties);
+    struct sk_property *properties =
+        sk_arena_alloc(&arena, (message->property_count + 1) * sizeof *properties);
     for (size_t i = 0; i < message->property_count; i++)
-        properties[i] = (struct sk_property){sk_span_z(message->properties[i].name), sk_span_z(message->properties[i].value)};
+        properties[i] = (struct sk_property){sk_span_z(message->properties[i].name),
+                                             sk_span_z(message->properties[i].value)};
     struct sk_message out = {.body = sk_span(message->body, message->body_size),
                              .properties = properties,
                              .property_count = message->property_count};
@@ -371,7 +396,8 @@ enum skerry_result skerry_module_send(struct skerry_module *m, const char *outpu
     return result_of(status);
 }
 
-static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                        uint64_t version) {
     (void)version;
     struct sending sending = *(struct sending *)arg;
     free(arg);
@@ -382,7 +408,8 @@ static void on_reported(void *arg, enum sk_status status, unsigned code, struct 
     if (sending.done) sending.done(sending.user, result_of(status));
 }
 
-void skerry_module_report(struct skerry_module *m, const char *patch_json, skerry_done *done, void *user) {
+void skerry_module_report(struct skerry_module *m, const char *patch_json, skerry_done *done,
+                          void *user) {
     if (m->client == NULL) {
         if (done) done(user, SKERRY_CLOSED);
         return;
@@ -397,7 +424,8 @@ static void on_timer(struct sk_timer *timer) {
     m->on_timer(m->user, m);
 }
 
-void skerry_module_timer(struct skerry_module *m, uint32_t after_ms, void (*fn)(void *user, struct skerry_module *module)) {
+void skerry_module_timer(struct skerry_module *m, uint32_t after_ms,
+                         void (*fn)(void *user, struct skerry_module *module)) {
     m->on_timer = fn;
     if (after_ms)
         sk_timer_start(m->io, &m->timer, after_ms * SK_MS, on_timer);

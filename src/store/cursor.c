@@ -6,8 +6,8 @@ enum { SKIP_BYTES = 4 * 1024 * 1024, NAME_MAX_BYTES = 1024 };
 
 struct sk_cursor {
     struct sk_log *log;
-    struct sk_list link; /* in log->cursors */
-    struct sk_list wait; /* in log->waiting or log->waking, or alone */
+    struct sk_list link;              /* in log->cursors */
+    struct sk_list wait;              /* in log->waiting or log->waking, or alone */
     struct sk_checkpoint *checkpoint; /* NULL: unnamed */
     uint64_t routes;
     void (*readable)(void *arg);
@@ -28,8 +28,8 @@ static void unplace(struct sk_cursor *cursor) {
 
 /* ---- opening and closing ---- */
 
-enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t routes, uint64_t from, void (*readable)(void *arg),
-                              void *arg, struct sk_cursor **result) {
+enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t routes, uint64_t from,
+                              void (*readable)(void *arg), void *arg, struct sk_cursor **result) {
     if (log->closing) return SK_CLOSED;
     struct sk_span key = sk_span_z(name);
     if (key.n > NAME_MAX_BYTES) return SK_TOO_LARGE;
@@ -68,7 +68,8 @@ void sk_cursor_close(struct sk_cursor *cursor) {
 }
 
 void sk_cursors_free(struct sk_log *log) {
-    while (!sk_list_empty(&log->cursors)) sk_cursor_close(SK_LIST_FIRST(&log->cursors, struct sk_cursor, link));
+    while (!sk_list_empty(&log->cursors))
+        sk_cursor_close(SK_LIST_FIRST(&log->cursors, struct sk_cursor, link));
 }
 
 void sk_log_forget_cursor(struct sk_log *log, const char *name) {
@@ -97,7 +98,8 @@ void sk_cursors_wake(struct sk_log *log) {
 
 static void wait_for_more(struct sk_cursor *cursor) {
     sk_reader_forget(&cursor->reader);
-    if (cursor->readable && sk_list_empty(&cursor->wait)) sk_list_append(&cursor->log->waiting, &cursor->wait);
+    if (cursor->readable && sk_list_empty(&cursor->wait))
+        sk_list_append(&cursor->log->waiting, &cursor->wait);
 }
 
 static void on_resume(struct sk_timer *timer) {
@@ -108,7 +110,8 @@ static void on_resume(struct sk_timer *timer) {
 /* ---- finding the place ---- */
 
 /* The last point that is at or before the sequence and before the time. */
-static struct sk_point best_point(struct sk_segment *segment, uint64_t sequence, int64_t from_wall_us) {
+static struct sk_point best_point(struct sk_segment *segment, uint64_t sequence,
+                                  int64_t from_wall_us) {
     struct sk_point best = {segment->first, segment->floor_us, SK_SEGMENT_HEADER}, *points;
     size_t low = 0, high;
     bool owned;
@@ -116,7 +119,8 @@ static struct sk_point best_point(struct sk_segment *segment, uint64_t sequence,
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct sk_point *point = &points[middle];
-        if (point->sequence <= sequence || (from_wall_us != INT64_MIN && point->wall_us < from_wall_us)) {
+        if (point->sequence <= sequence ||
+            (from_wall_us != INT64_MIN && point->wall_us < from_wall_us)) {
             best = *point;
             low = middle + 1;
         } else {
@@ -131,8 +135,10 @@ static struct sk_point best_point(struct sk_segment *segment, uint64_t sequence,
 static enum sk_status place(struct sk_cursor *cursor) {
     struct sk_log *log = cursor->log;
     size_t i = sk_log_find_segment(log, cursor->position);
-    if (cursor->from_wall_us != INT64_MIN) /* a segment's newest record has the time that the next one calls its floor */
-        while (i + 1 < log->segment_count && log->segments[i + 1]->floor_us < cursor->from_wall_us) i++;
+    if (cursor->from_wall_us !=
+        INT64_MIN) /* a segment's newest record has the time that the next one calls its floor */
+        while (i + 1 < log->segment_count && log->segments[i + 1]->floor_us < cursor->from_wall_us)
+            i++;
     struct sk_segment *segment = log->segments[i];
     enum sk_status status = sk_segment_enter(segment, SK_FILE_READ);
     if (status) return status == SK_NOT_FOUND ? SK_IO : status;
@@ -154,7 +160,8 @@ static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
     bool owned;
     sk_segment_points(reader->segment, &points, &count, &owned);
     for (size_t i = 0; i < count; i++)
-        if (points[i].sequence > reader->sequence && points[i].offset > reader->offset && points[i].sequence < stop) {
+        if (points[i].sequence > reader->sequence && points[i].offset > reader->offset &&
+            points[i].sequence < stop) {
             next = points[i];
             break;
         }
@@ -177,7 +184,9 @@ static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
 /* Records that were passed over because they are for others count as done with, once all that was given out is. */
 static void passed(struct sk_cursor *cursor) {
     struct sk_checkpoint *checkpoint = cursor->checkpoint;
-    if (checkpoint == NULL || checkpoint->committed < cursor->delivered || cursor->position <= checkpoint->committed) return;
+    if (checkpoint == NULL || checkpoint->committed < cursor->delivered ||
+        cursor->position <= checkpoint->committed)
+        return;
     checkpoint->committed = cursor->position;
     sk_checkpoint_changed(cursor->log);
 }
@@ -193,7 +202,8 @@ enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record
         return SK_NOT_FOUND;
     }
     for (;;) {
-        uint64_t at = reader->segment && reader->sequence > cursor->position ? reader->sequence : cursor->position;
+        uint64_t at = reader->segment && reader->sequence > cursor->position ? reader->sequence
+                                                                             : cursor->position;
         if (at >= log->durable) {
             wait_for_more(cursor);
             return SK_AGAIN;
@@ -204,7 +214,8 @@ enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record
         }
         struct sk_segment *segment = reader->segment;
         uint64_t stop = log->durable;
-        if (segment != sk_log_active(log)) stop = log->segments[sk_log_find_segment(log, segment->first) + 1]->first;
+        if (segment != sk_log_active(log))
+            stop = log->segments[sk_log_find_segment(log, segment->first) + 1]->first;
         if (reader->sequence >= stop) {
             cursor->position = stop > cursor->position ? stop : cursor->position;
             unplace(cursor);
@@ -247,7 +258,8 @@ void sk_cursor_seek(struct sk_cursor *cursor, uint64_t sequence) {
     unplace(cursor);
     uint64_t first = sk_log_first_sequence(cursor->log);
     if (sequence < first) sequence = first;
-    cursor->position = cursor->delivered = sequence < cursor->log->durable ? sequence : cursor->log->durable;
+    cursor->position = cursor->delivered =
+        sequence < cursor->log->durable ? sequence : cursor->log->durable;
     cursor->from_wall_us = INT64_MIN;
 }
 

@@ -28,7 +28,8 @@ static size_t batch_bytes(const struct sk_batch *batch) {
     return batch->bytes.n > SK_SEGMENT_HEADER ? batch->bytes.n - SK_SEGMENT_HEADER : 0;
 }
 
-static void add_candidate(struct sk_batch *batch, uint64_t sequence, int64_t wall_us, size_t offset) {
+static void add_candidate(struct sk_batch *batch, uint64_t sequence, int64_t wall_us,
+                          size_t offset) {
     if (batch->point_count == batch->point_capacity) {
         batch->point_capacity = batch->point_capacity ? batch->point_capacity * 2 : 16;
         batch->points = sk_realloc(batch->points, batch->point_capacity * sizeof *batch->points);
@@ -90,7 +91,8 @@ static enum sk_status prepare_segment(struct sk_log *log) {
     const struct sk_segment *active = sk_log_active(log);
     enum sk_status status = cut_back(log);
     if (status) return status;
-    bool empty = active && active->first == log->durable, wanted = log->roll_wanted || log->tail_was_found;
+    bool empty = active && active->first == log->durable,
+         wanted = log->roll_wanted || log->tail_was_found;
     if (empty || (active && active->end < log->options.segment_bytes && !wanted)) return SK_OK;
     return begin_segment(log);
 }
@@ -111,12 +113,15 @@ static void write_batch(struct sk_log *log) {
     }
     struct sk_segment *active = sk_log_active(log);
     struct sk_buffer *bytes = &log->writing.bytes;
-    if (bytes->n == 0) bytes->n = sk_buffer_reserve(bytes, SK_SEGMENT_HEADER) ? SK_SEGMENT_HEADER : 0; /* only to roll */
+    if (bytes->n == 0)
+        bytes->n =
+            sk_buffer_reserve(bytes, SK_SEGMENT_HEADER) ? SK_SEGMENT_HEADER : 0; /* only to roll */
     struct sk_span all = sk_buffer_span(bytes);
     if (active->end)
         all = sk_span_skip(all, SK_SEGMENT_HEADER);
     else
-        sk_segment_header_write(bytes->p, &(struct sk_segment_header){active->first, active->floor_us});
+        sk_segment_header_write(bytes->p,
+                                &(struct sk_segment_header){active->first, active->floor_us});
     sk_file_write_sync(active->file, active->end, all, on_written, log);
 }
 
@@ -125,7 +130,8 @@ static void on_flush(struct sk_task *task) {
 }
 
 void sk_log_flush_soon(struct sk_log *log) {
-    if (!log->is_writing && !sk_timer_running(&log->retry_timer)) sk_io_defer(log->io, &log->flush_task, on_flush);
+    if (!log->is_writing && !sk_timer_running(&log->retry_timer))
+        sk_io_defer(log->io, &log->flush_task, on_flush);
 }
 
 static void on_retry(struct sk_timer *timer) {
@@ -158,7 +164,8 @@ static void batch_durable(struct sk_log *log) {
 
 static void batch_failed(struct sk_log *log) {
     log->cut_needed = sk_log_active(log) != NULL;
-    cut_back(log); /* at once: should the process die, the next one would find the records; if it fails, before the next write */
+    cut_back(
+        log); /* at once: should the process die, the next one would find the records; if it fails, before the next write */
     renumber(&log->gathering, log->durable);
 }
 
@@ -213,8 +220,8 @@ static void add_waiter(struct sk_batch *batch, sk_log_done *done, void *arg) {
     batch->waiters[batch->count++] = (struct sk_waiter){done, arg};
 }
 
-enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, size_t count, uint64_t routes, sk_log_done *done,
-                             void *arg) {
+enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, size_t count,
+                             uint64_t routes, sk_log_done *done, void *arg) {
     struct sk_batch *batch = &log->gathering;
     if (log->closing) return SK_CLOSED;
     size_t length = 0;
@@ -222,7 +229,8 @@ enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, si
         if (parts[i].n > SK_RECORD_MAX - length) return SK_TOO_LARGE;
         length += parts[i].n;
     }
-    size_t size = sk_record_size(length), queued = batch_bytes(batch) + (log->is_writing ? batch_bytes(&log->writing) : 0);
+    size_t size = sk_record_size(length),
+           queued = batch_bytes(batch) + (log->is_writing ? batch_bytes(&log->writing) : 0);
     if (queued && queued + size > log->options.queue_bytes) return SK_AGAIN;
     if (batch->count == 0) {
         enum sk_status status = begin_batch(log);
@@ -266,13 +274,15 @@ uint64_t sk_log_bytes(const struct sk_log *log) {
 void sk_log_add_segment(struct sk_log *log, struct sk_segment *segment) {
     if (log->segment_count == log->segment_capacity) {
         log->segment_capacity = log->segment_capacity ? log->segment_capacity * 2 : 16;
-        log->segments = sk_realloc(log->segments, log->segment_capacity * sizeof(struct sk_segment *));
+        log->segments =
+            sk_realloc(log->segments, log->segment_capacity * sizeof(struct sk_segment *));
     }
     log->segments[log->segment_count++] = segment;
 }
 
 size_t sk_log_find_segment(const struct sk_log *log, uint64_t sequence) {
-    size_t low = 0, high = log->segment_count; /* segments[low]->first <= sequence < segments[high]->first */
+    size_t low = 0,
+           high = log->segment_count; /* segments[low]->first <= sequence < segments[high]->first */
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
         if (log->segments[middle]->first <= sequence)
@@ -302,8 +312,8 @@ static void free_log(struct sk_log *log) {
     free(log);
 }
 
-enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *options, struct sk_log **result,
-                           struct sk_log_recovery *recovery) {
+enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *options,
+                           struct sk_log **result, struct sk_log_recovery *recovery) {
     struct sk_log *log = SK_NEW(struct sk_log);
     log->io = io;
     log->options = *options;

@@ -17,24 +17,27 @@ struct sk_cursor;
 
 struct sk_log_options {
     const char *folder;
-    uint64_t segment_bytes;     /* a segment is closed when it passes this; 0: 64 MiB */
-    uint64_t retention_us;      /* segments whose newest record is older than this go, whatever the cursors; 0: for ever */
-    uint64_t retention_bytes;   /* the oldest segments go when all together are larger; 0: no limit */
-    bool retain_until_read;     /* a segment also goes once every named cursor has durably committed past it (edge); while there is none,
+    uint64_t segment_bytes; /* a segment is closed when it passes this; 0: 64 MiB */
+    uint64_t
+        retention_us; /* segments whose newest record is older than this go, whatever the cursors; 0: for ever */
+    uint64_t retention_bytes; /* the oldest segments go when all together are larger; 0: no limit */
+    bool
+        retain_until_read; /* a segment also goes once every named cursor has durably committed past it (edge); while there is none,
                                    and without this, segments go by time and size only (hub) */
-    uint64_t keep_free_bytes;   /* appending is refused with SK_NO_SPACE when the disk has less than this free; 0: 16 MiB */
-    uint64_t queue_bytes;       /* appended but not yet durable; beyond it SK_AGAIN; 0: 64 MiB */
+    uint64_t
+        keep_free_bytes; /* appending is refused with SK_NO_SPACE when the disk has less than this free; 0: 16 MiB */
+    uint64_t queue_bytes; /* appended but not yet durable; beyond it SK_AGAIN; 0: 64 MiB */
 };
 
 /* What recovery found. */
 struct sk_log_recovery {
-    uint64_t records;     /* readable in all */
-    uint64_t cut_bytes;   /* dropped from the tail of the last segment */
+    uint64_t records;   /* readable in all */
+    uint64_t cut_bytes; /* dropped from the tail of the last segment */
     uint64_t next_sequence;
 };
 
-enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *options, struct sk_log **log,
-                           struct sk_log_recovery *recovery);
+enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *options,
+                           struct sk_log **log, struct sk_log_recovery *recovery);
 /* Stops taking records and closes all cursors at once. Batches not yet durable are completed when the disk lets them (else their `done`
  * gets SK_IO, SK_NO_SPACE or SK_CLOSED), the checkpoints are written, everything is freed and `closed(arg)` is called (may be NULL); all
  * that after this call has returned, so it may be made from any callback. */
@@ -50,8 +53,8 @@ void sk_log_close(struct sk_log *log, void (*closed)(void *arg), void *arg);
  * returns       SK_TOO_LARGE, SK_AGAIN (queue full: try when earlier ones are done), SK_NO_SPACE or SK_CLOSED at once; then `done` is
  *               not called */
 typedef void sk_log_done(void *arg, enum sk_status status, uint64_t sequence);
-enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, size_t count, uint64_t routes, sk_log_done *done,
-                             void *arg);
+enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, size_t count,
+                             uint64_t routes, sk_log_done *done, void *arg);
 
 struct sk_record {
     uint64_t sequence; /* from 1, without gaps */
@@ -60,16 +63,17 @@ struct sk_record {
     struct sk_span body; /* lives until the next call on the same cursor */
 };
 
-uint64_t sk_log_first_sequence(const struct sk_log *log); /* of the oldest record kept; = next when empty */
-uint64_t sk_log_next_sequence(const struct sk_log *log);  /* of the next durable record */
-uint64_t sk_log_bytes(const struct sk_log *log);          /* on disk */
+uint64_t
+sk_log_first_sequence(const struct sk_log *log); /* of the oldest record kept; = next when empty */
+uint64_t sk_log_next_sequence(const struct sk_log *log); /* of the next durable record */
+uint64_t sk_log_bytes(const struct sk_log *log);         /* on disk */
 
 /* Opens a cursor. With a `name` (at most 1024 bytes; SK_EXISTS when one of that name is open) its checkpoint is durable in the log's folder and it starts there; a new one starts at `from`
  * (a sequence; 0: the oldest, UINT64_MAX: what comes next). NULL name: no checkpoint, not counted for retention.
  * `routes`: only records with one of these bits (UINT64_MAX: all).
  * `readable(arg)` is called when there is more after sk_cursor_next had returned SK_AGAIN; NULL: the owner asks by himself. */
-enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t routes, uint64_t from, void (*readable)(void *arg),
-                              void *arg, struct sk_cursor **cursor);
+enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t routes, uint64_t from,
+                              void (*readable)(void *arg), void *arg, struct sk_cursor **cursor);
 /* The next record; SK_AGAIN at the end (and, with a `readable`, after 4 MiB of records for others, so that the loop gets its turn);
  * SK_NOT_FOUND when retention has dropped or damage has eaten what came next (the cursor continues behind: call again;
  * sk_cursor_lost counts them); SK_IO. */

@@ -20,7 +20,8 @@ struct sk_checkpoint *sk_checkpoint_find(struct sk_log *log, struct sk_span name
     return NULL;
 }
 
-struct sk_checkpoint *sk_checkpoint_add(struct sk_log *log, struct sk_span name, uint64_t position) {
+struct sk_checkpoint *sk_checkpoint_add(struct sk_log *log, struct sk_span name,
+                                        uint64_t position) {
     struct sk_checkpoint *checkpoint = sk_alloc(sizeof *checkpoint + name.n);
     checkpoint->committed = position;
     checkpoint->name_n = name.n;
@@ -38,7 +39,8 @@ enum sk_status sk_checkpoints_open(struct sk_log *log) {
         path_of(log, slot, &path);
         status = sk_file_load(log->io, path.p, &files[slot]);
         if (status == SK_NOT_FOUND || status == SK_TOO_LARGE) status = SK_OK;
-        if (status == SK_OK && sk_checkpoints_read(sk_buffer_span(&files[slot]), &generation, &found) &&
+        if (status == SK_OK &&
+            sk_checkpoints_read(sk_buffer_span(&files[slot]), &generation, &found) &&
             generation > log->checkpoint_generation) {
             log->checkpoint_generation = generation;
             entries = found;
@@ -91,26 +93,30 @@ void sk_checkpoints_write(struct sk_log *log) {
     SK_LIST_EACH(&log->checkpoints, node, following) {
         struct sk_checkpoint *checkpoint = SK_CONTAINER(node, struct sk_checkpoint, link);
         checkpoint->flying = checkpoint->committed;
-        sk_checkpoints_add(&log->checkpoint_bytes, sk_span(checkpoint->name, checkpoint->name_n), checkpoint->flying);
+        sk_checkpoints_add(&log->checkpoint_bytes, sk_span(checkpoint->name, checkpoint->name_n),
+                           checkpoint->flying);
         count++;
     }
     sk_checkpoints_end(&log->checkpoint_bytes, count);
     if (log->checkpoint_files[slot] == NULL) {
         struct sk_buffer path = {0};
         path_of(log, slot, &path);
-        enum sk_status status = sk_file_open(log->io, path.p, SK_FILE_CREATE, &log->checkpoint_files[slot]);
+        enum sk_status status =
+            sk_file_open(log->io, path.p, SK_FILE_CREATE, &log->checkpoint_files[slot]);
         sk_buffer_free(&path);
         if (status) {
             checkpoints_written(log, status);
             return;
         }
     }
-    sk_file_write_sync(log->checkpoint_files[slot], 0, sk_buffer_span(&log->checkpoint_bytes), checkpoints_written, log);
+    sk_file_write_sync(log->checkpoint_files[slot], 0, sk_buffer_span(&log->checkpoint_bytes),
+                       checkpoints_written, log);
 }
 
 void sk_checkpoints_free(struct sk_log *log) {
     while (!sk_list_empty(&log->checkpoints)) {
-        struct sk_checkpoint *checkpoint = SK_LIST_FIRST(&log->checkpoints, struct sk_checkpoint, link);
+        struct sk_checkpoint *checkpoint =
+            SK_LIST_FIRST(&log->checkpoints, struct sk_checkpoint, link);
         sk_list_remove(&checkpoint->link);
         free(checkpoint);
     }

@@ -2,7 +2,8 @@
 
 #include <endian.h>
 
-static const char segment_magic[8] = "SKLOGSEG", footer_magic[8] = "SKLOGIDX", checkpoint_magic[8] = "SKLOGCUR";
+static const char segment_magic[8] = "SKLOGSEG", footer_magic[8] = "SKLOGIDX",
+                  checkpoint_magic[8] = "SKLOGCUR";
 enum { VERSION = 1 };
 
 static void put16(char *to, uint16_t value) {
@@ -49,7 +50,9 @@ void sk_segment_header_write(char to[SK_SEGMENT_HEADER], const struct sk_segment
 }
 
 bool sk_segment_header_read(struct sk_span bytes, struct sk_segment_header *header) {
-    if (bytes.n < SK_SEGMENT_HEADER || memcmp(bytes.p, segment_magic, 8) != 0 || get32(bytes.p + 8) != VERSION) return false;
+    if (bytes.n < SK_SEGMENT_HEADER || memcmp(bytes.p, segment_magic, 8) != 0 ||
+        get32(bytes.p + 8) != VERSION)
+        return false;
     if (get32(bytes.p + 12) != sk_crc32c(0, sk_span(bytes.p + 16, 16))) return false;
     header->first = get64(bytes.p + 16);
     header->floor_us = (int64_t)get64(bytes.p + 24);
@@ -62,7 +65,8 @@ static uint32_t record_crc(const char *record, size_t length) {
     return sk_crc32c(0, sk_span(record + 4, SK_RECORD_HEADER - 4 + length));
 }
 
-void sk_record_seal(char *record, size_t length, uint64_t sequence, int64_t wall_us, uint64_t routes) {
+void sk_record_seal(char *record, size_t length, uint64_t sequence, int64_t wall_us,
+                    uint64_t routes) {
     put32(record + 4, (uint32_t)length);
     put64(record + 8, sequence);
     put64(record + 16, (uint64_t)wall_us);
@@ -84,7 +88,8 @@ bool sk_record_intact(const char *record, const struct sk_record_header *header)
 
 /* ---- footer: points of 24, then records' end 8, count 4, crc 4 (of points and the 12 bytes before), zero 8, magic 8 ---- */
 
-void sk_footer_write(struct sk_buffer *to, const struct sk_point *points, size_t count, uint64_t records_end) {
+void sk_footer_write(struct sk_buffer *to, const struct sk_point *points, size_t count,
+                     uint64_t records_end) {
     size_t start = to->n;
     char entry[SK_POINT_BYTES], trailer[SK_FOOTER_TRAILER] = {0};
     for (size_t i = 0; i < count; i++) {
@@ -102,7 +107,8 @@ void sk_footer_write(struct sk_buffer *to, const struct sk_point *points, size_t
 }
 
 bool sk_footer_trailer(struct sk_span trailer, size_t *bytes, uint64_t *records_end) {
-    if (trailer.n != SK_FOOTER_TRAILER || memcmp(trailer.p + 24, footer_magic, 8) != 0) return false;
+    if (trailer.n != SK_FOOTER_TRAILER || memcmp(trailer.p + 24, footer_magic, 8) != 0)
+        return false;
     *bytes = (size_t)get32(trailer.p + 8) * SK_POINT_BYTES + SK_FOOTER_TRAILER;
     *records_end = get64(trailer.p);
     return true;
@@ -113,14 +119,17 @@ bool sk_footer_read(struct sk_span footer, struct sk_point **points, size_t *cou
     size_t bytes;
     if (footer.n < SK_FOOTER_TRAILER) return false;
     const char *trailer = footer.p + footer.n - SK_FOOTER_TRAILER;
-    if (!sk_footer_trailer(sk_span(trailer, SK_FOOTER_TRAILER), &bytes, &records_end) || bytes != footer.n) return false;
+    if (!sk_footer_trailer(sk_span(trailer, SK_FOOTER_TRAILER), &bytes, &records_end) ||
+        bytes != footer.n)
+        return false;
     uint32_t crc = sk_crc32c(0, sk_span_first(footer, footer.n - SK_FOOTER_TRAILER));
     if (sk_crc32c(crc, sk_span(trailer, 12)) != get32(trailer + 12)) return false;
     *count = get32(trailer + 8);
     *points = sk_alloc(*count * sizeof **points);
     for (size_t i = 0; i < *count; i++) {
         const char *entry = footer.p + i * SK_POINT_BYTES;
-        (*points)[i] = (struct sk_point){get64(entry), (int64_t)get64(entry + 8), get64(entry + 16)};
+        (*points)[i] =
+            (struct sk_point){get64(entry), (int64_t)get64(entry + 8), get64(entry + 16)};
     }
     return true;
 }
@@ -152,11 +161,14 @@ void sk_checkpoints_end(struct sk_buffer *to, uint32_t count) {
 }
 
 bool sk_checkpoints_read(struct sk_span file, uint64_t *generation, struct sk_span *entries) {
-    if (file.n < SK_CHECKPOINT_HEADER || memcmp(file.p, checkpoint_magic, 8) != 0 || get32(file.p + 8) != VERSION) return false;
+    if (file.n < SK_CHECKPOINT_HEADER || memcmp(file.p, checkpoint_magic, 8) != 0 ||
+        get32(file.p + 8) != VERSION)
+        return false;
     size_t bytes = get32(file.p + 24);
     /* What an older, longer generation left behind is not ours. */
     if (bytes > file.n - SK_CHECKPOINT_HEADER) return false;
-    if (get32(file.p + 12) != sk_crc32c(0, sk_span(file.p + 16, SK_CHECKPOINT_HEADER - 16 + bytes))) return false;
+    if (get32(file.p + 12) != sk_crc32c(0, sk_span(file.p + 16, SK_CHECKPOINT_HEADER - 16 + bytes)))
+        return false;
     *generation = get64(file.p + 16);
     *entries = sk_span(file.p + SK_CHECKPOINT_HEADER, bytes);
     return true;

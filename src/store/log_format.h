@@ -32,7 +32,8 @@ static inline size_t sk_record_size(size_t length) {
     return SK_RECORD_HEADER + ((length + 7) & ~(size_t)7);
 }
 /* Writes the header in front of a body of `length` bytes that already stands at record + SK_RECORD_HEADER. */
-void sk_record_seal(char *record, size_t length, uint64_t sequence, int64_t wall_us, uint64_t routes);
+void sk_record_seal(char *record, size_t length, uint64_t sequence, int64_t wall_us,
+                    uint64_t routes);
 void sk_record_header_read(const char *bytes, struct sk_record_header *header);
 /* Whether the record's bytes (header and body) carry their own checksum. */
 bool sk_record_intact(const char *record, const struct sk_record_header *header);
@@ -44,7 +45,8 @@ struct sk_point {
     uint64_t offset;
 };
 /* The index of a closed segment, as it stands behind its last record: the points, then the trailer. */
-void sk_footer_write(struct sk_buffer *to, const struct sk_point *points, size_t count, uint64_t records_end);
+void sk_footer_write(struct sk_buffer *to, const struct sk_point *points, size_t count,
+                     uint64_t records_end);
 /* Reads the trailer; *bytes is the size of the whole footer. */
 bool sk_footer_trailer(struct sk_span trailer, size_t *bytes, uint64_t *records_end);
 /* Decodes a whole footer; *points from malloc. */

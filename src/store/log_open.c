@@ -6,7 +6,8 @@ enum { NAME_DIGITS = 20 };
 static bool segment_name(struct sk_span name, uint64_t *first) {
     int64_t value;
     if (name.n != NAME_DIGITS + 4 || !sk_span_ends(name, SK_SPAN(".log"))) return false;
-    if (name.p[0] == '-' || sk_span_to_int(sk_span_first(name, NAME_DIGITS), &value) || value < 1) return false;
+    if (name.p[0] == '-' || sk_span_to_int(sk_span_first(name, NAME_DIGITS), &value) || value < 1)
+        return false;
     *first = (uint64_t)value;
     return true;
 }
@@ -14,7 +15,8 @@ static bool segment_name(struct sk_span name, uint64_t *first) {
 static void found(void *arg, struct sk_span name) {
     struct sk_log *log = arg;
     uint64_t first;
-    if (segment_name(name, &first)) sk_log_add_segment(log, sk_segment_new(log, first, INT64_MIN, 0));
+    if (segment_name(name, &first))
+        sk_log_add_segment(log, sk_segment_new(log, first, INT64_MIN, 0));
 }
 
 /* Reads a segment's size and header; a header that is not this segment's counts as none (*ours = false). */
@@ -25,7 +27,8 @@ static enum sk_status read_header(struct sk_segment *segment, bool *ours) {
     enum sk_status status = sk_segment_enter(segment, SK_FILE_READ);
     if (status) return status;
     status = sk_file_read(segment->file, 0, bytes, sizeof bytes, &got);
-    *ours = status == SK_OK && sk_segment_header_read(sk_span(bytes, got), &header) && header.first == segment->first;
+    *ours = status == SK_OK && sk_segment_header_read(sk_span(bytes, got), &header) &&
+            header.first == segment->first;
     if (*ours) segment->floor_us = header.floor_us;
     segment->end = sk_file_size(segment->file);
     sk_segment_leave(segment);
@@ -36,7 +39,8 @@ static enum sk_status read_header(struct sk_segment *segment, bool *ours) {
  * those behind it. */
 static enum sk_status scan(struct sk_segment *segment, uint64_t *end) {
     struct sk_log *log = segment->log;
-    struct sk_reader reader = {.segment = segment, .offset = SK_SEGMENT_HEADER, .sequence = segment->first};
+    struct sk_reader reader = {
+        .segment = segment, .offset = SK_SEGMENT_HEADER, .sequence = segment->first};
     struct sk_record record;
     enum sk_status status;
     do {
@@ -44,7 +48,8 @@ static enum sk_status scan(struct sk_segment *segment, uint64_t *end) {
         status = sk_reader_next(&reader, segment->end, &record);
         if (status == SK_OK) {
             log->durable_wall_us = record.wall_us;
-            sk_segment_add_point(segment, (struct sk_point){record.sequence, record.wall_us, offset});
+            sk_segment_add_point(segment,
+                                 (struct sk_point){record.sequence, record.wall_us, offset});
         }
     } while (status == SK_OK);
     sk_reader_forget(&reader);
@@ -105,8 +110,8 @@ enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recove
     if (status) return status;
     log->last_wall_us = log->durable_wall_us;
     if (cut_bytes)
-        SK_WARN("log", "%s: dropped %llu bytes behind record %llu that were never acknowledged", log->folder,
-                (unsigned long long)cut_bytes, (unsigned long long)log->durable - 1);
+        SK_WARN("log", "%s: dropped %llu bytes behind record %llu that were never acknowledged",
+                log->folder, (unsigned long long)cut_bytes, (unsigned long long)log->durable - 1);
     if (recovery)
         *recovery = (struct sk_log_recovery){
             .records = log->durable - sk_log_first_sequence(log),

@@ -18,25 +18,30 @@ struct sk_segment {
     struct sk_log *log;
     uint64_t first;   /* sequence of its first record */
     int64_t floor_us; /* wall time of the record before; INT64_MIN: unknown */
-    uint64_t end;     /* active: where the durable records end (0: not even the header is written); closed: size of the file */
+    uint64_t
+        end; /* active: where the durable records end (0: not even the header is written); closed: size of the file */
     struct sk_file *file; /* open while users > 0 */
     unsigned users;       /* cursors that stand in it, the writer, the footer being written */
     bool has_writer;      /* one of the users is the log that appends to it */
     bool dropped;         /* retention has removed it; it lives until its last user leaves */
-    struct sk_point *points; /* the index while it is in memory: always that of the active segment */
+    struct sk_point
+        *points; /* the index while it is in memory: always that of the active segment */
     size_t point_count, point_capacity;
 };
 
-struct sk_segment *sk_segment_new(struct sk_log *log, uint64_t first, int64_t floor_us, uint64_t end);
+struct sk_segment *sk_segment_new(struct sk_log *log, uint64_t first, int64_t floor_us,
+                                  uint64_t end);
 void sk_segment_free(struct sk_segment *segment);
-void sk_segment_path(const struct sk_segment *segment, struct sk_buffer *path); /* with a NUL behind */
+void sk_segment_path(const struct sk_segment *segment,
+                     struct sk_buffer *path); /* with a NUL behind */
 /* Opens the file if need be and counts the caller as a user. */
 enum sk_status sk_segment_enter(struct sk_segment *segment, enum sk_file_mode mode);
 /* The last one out closes the file, and frees a dropped segment. */
 void sk_segment_leave(struct sk_segment *segment);
 void sk_segment_add_point(struct sk_segment *segment, struct sk_point point);
 /* The index, from memory or from the footer; *owned: the caller frees *points. None: *count = 0. The segment is entered. */
-void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count, bool *owned);
+void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count,
+                       bool *owned);
 /* Writes the footer of a segment that has just been closed, in the background. Needs the writer's entry and gives it back. */
 void sk_segment_write_footer(struct sk_segment *segment);
 
@@ -89,26 +94,31 @@ struct sk_log {
     struct sk_segment **segments; /* by first sequence; the last one is active */
     size_t segment_count, segment_capacity;
 
-    uint64_t durable;          /* sequence behind the last durable record */
-    int64_t durable_wall_us;   /* its wall time */
-    int64_t last_wall_us;      /* of the newest record appended */
+    uint64_t durable;        /* sequence behind the last durable record */
+    int64_t durable_wall_us; /* its wall time */
+    int64_t last_wall_us;    /* of the newest record appended */
     struct sk_batch gathering, writing;
-    struct sk_waiter *spare; /* the third array of waiters: one gathers, one flies, one is being told */
+    struct sk_waiter
+        *spare; /* the third array of waiters: one gathers, one flies, one is being told */
     size_t spare_capacity;
     bool is_writing;
-    bool cut_needed;   /* a write failed: what stands behind the active segment's end must go before the next one */
-    bool roll_wanted;  /* begin a segment even without records, so that retention can take the active one */
+    bool
+        cut_needed; /* a write failed: what stands behind the active segment's end must go before the next one */
+    bool
+        roll_wanted; /* begin a segment even without records, so that retention can take the active one */
     /* The active segment's records were written by a process before this one. Should a sync have failed there, the last of them (which
      * nobody was promised) stand in the page cache and will never reach the disk, whatever is synced now: so that what comes next can
      * not be lost with them, it goes to a segment of its own. */
     bool tail_was_found;
-    enum sk_status refused; /* how a batch ended that never reached the disk; told by refused_task */
+    enum sk_status
+        refused; /* how a batch ended that never reached the disk; told by refused_task */
     struct sk_task flush_task, refused_task, close_task;
     struct sk_timer retry_timer, retention_timer;
     unsigned footers; /* being written */
 
     struct sk_list cursors;
-    struct sk_list waiting, waking; /* cursors at the end; those of them that are being told of more */
+    struct sk_list waiting,
+        waking; /* cursors at the end; those of them that are being told of more */
 
     struct sk_list checkpoints;
     struct sk_timer checkpoint_timer;

@@ -8,7 +8,8 @@ static void drop_oldest(struct sk_log *log) {
     sk_segment_path(oldest, &path);
     enum sk_status status = sk_file_remove(log->io, path.p);
     if (status && status != SK_NOT_FOUND)
-        SK_WARN("log", "cannot remove %s (%s); recovery will find it again", path.p, sk_status_text(status));
+        SK_WARN("log", "cannot remove %s (%s); recovery will find it again", path.p,
+                sk_status_text(status));
     sk_buffer_free(&path);
     memmove(log->segments, log->segments + 1, --log->segment_count * sizeof(struct sk_segment *));
     oldest->dropped = true;
@@ -29,17 +30,20 @@ void sk_log_retain(struct sk_log *log) {
     const struct sk_log_options *options = &log->options;
     int64_t oldest_us = INT64_MIN;
     if (options->retention_us) oldest_us = sk_io_wall(log->io) - (int64_t)options->retention_us;
-    uint64_t passed = options->retain_until_read ? passed_by_all(log) : 0, bytes = sk_log_bytes(log);
+    uint64_t passed = options->retain_until_read ? passed_by_all(log) : 0,
+             bytes = sk_log_bytes(log);
     while (log->segment_count > 1) {
         const struct sk_segment *oldest = log->segments[0], *next = log->segments[1];
-        bool too_old = options->retention_us && next->floor_us < oldest_us; /* the floor: time of our newest record */
+        bool too_old = options->retention_us &&
+                       next->floor_us < oldest_us; /* the floor: time of our newest record */
         bool too_many = options->retention_bytes && bytes > options->retention_bytes;
         if (!too_old && !too_many && next->first > passed) break;
         bytes -= oldest->end;
         drop_oldest(log);
     }
     struct sk_segment *active = sk_log_active(log);
-    if (options->retention_us && active && active->first < log->durable && log->durable_wall_us < oldest_us && !log->roll_wanted) {
+    if (options->retention_us && active && active->first < log->durable &&
+        log->durable_wall_us < oldest_us && !log->roll_wanted) {
         log->roll_wanted = true;
         sk_log_flush_soon(log);
     }

@@ -5,7 +5,8 @@
 
 enum { READ_AHEAD = 64 * 1024 };
 
-struct sk_segment *sk_segment_new(struct sk_log *log, uint64_t first, int64_t floor_us, uint64_t end) {
+struct sk_segment *sk_segment_new(struct sk_log *log, uint64_t first, int64_t floor_us,
+                                  uint64_t end) {
     struct sk_segment *segment = SK_NEW(struct sk_segment);
     segment->log = log;
     segment->first = first;
@@ -21,7 +22,8 @@ void sk_segment_free(struct sk_segment *segment) {
 }
 
 void sk_segment_path(const struct sk_segment *segment, struct sk_buffer *path) {
-    sk_buffer_print(path, "%s/%020llu.log", segment->log->folder, (unsigned long long)segment->first);
+    sk_buffer_print(path, "%s/%020llu.log", segment->log->folder,
+                    (unsigned long long)segment->first);
 }
 
 enum sk_status sk_segment_enter(struct sk_segment *segment, enum sk_file_mode mode) {
@@ -46,10 +48,13 @@ void sk_segment_leave(struct sk_segment *segment) {
 /* ---- the index ---- */
 
 void sk_segment_add_point(struct sk_segment *segment, struct sk_point point) {
-    if (segment->point_count && point.offset < segment->points[segment->point_count - 1].offset + SK_INDEX_STRIDE) return;
+    if (segment->point_count &&
+        point.offset < segment->points[segment->point_count - 1].offset + SK_INDEX_STRIDE)
+        return;
     if (segment->point_count == segment->point_capacity) {
         segment->point_capacity = segment->point_capacity ? segment->point_capacity * 2 : 16;
-        segment->points = sk_realloc(segment->points, segment->point_capacity * sizeof *segment->points);
+        segment->points =
+            sk_realloc(segment->points, segment->point_capacity * sizeof *segment->points);
     }
     segment->points[segment->point_count++] = point;
 }
@@ -60,7 +65,9 @@ static bool read_footer(struct sk_segment *segment, struct sk_point **points, si
     size_t got, bytes;
     uint64_t records_end, size = sk_file_size(segment->file);
     if (size < SK_SEGMENT_HEADER + SK_FOOTER_TRAILER) return false;
-    if (sk_file_read(segment->file, size - sizeof trailer, trailer, sizeof trailer, &got) || got != sizeof trailer) return false;
+    if (sk_file_read(segment->file, size - sizeof trailer, trailer, sizeof trailer, &got) ||
+        got != sizeof trailer)
+        return false;
     if (!sk_footer_trailer(sk_span(trailer, sizeof trailer), &bytes, &records_end)) return false;
     if (bytes > size || records_end != size - bytes) return false;
     char *footer SK_CLEANUP_FREE = sk_alloc(bytes);
@@ -68,7 +75,8 @@ static bool read_footer(struct sk_segment *segment, struct sk_point **points, si
     return sk_footer_read(sk_span(footer, bytes), points, count);
 }
 
-void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count, bool *owned) {
+void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count,
+                       bool *owned) {
     *points = segment->points;
     *count = segment->point_count;
     *owned = false;
@@ -86,7 +94,8 @@ static void footer_written(void *arg, enum sk_status status) {
     struct footer *footer = arg;
     struct sk_segment *segment = footer->segment;
     struct sk_log *log = segment->log;
-    if (status == SK_OK) segment->end += footer->bytes.n; /* else readers find their way without it */
+    if (status == SK_OK)
+        segment->end += footer->bytes.n; /* else readers find their way without it */
     free(segment->points);
     segment->points = NULL;
     segment->point_count = segment->point_capacity = 0;
@@ -102,13 +111,15 @@ void sk_segment_write_footer(struct sk_segment *segment) {
     footer->segment = segment;
     sk_footer_write(&footer->bytes, segment->points, segment->point_count, segment->end);
     segment->log->footers++;
-    sk_file_write_sync(segment->file, segment->end, sk_buffer_span(&footer->bytes), footer_written, footer);
+    sk_file_write_sync(segment->file, segment->end, sk_buffer_span(&footer->bytes), footer_written,
+                       footer);
 }
 
 /* ---- reading ---- */
 
 /* Makes [offset, offset + n) stand in the window; SK_MALFORMED when the file ends before. */
-static enum sk_status look_at(struct sk_reader *reader, uint64_t offset, size_t n, uint64_t limit, const char **at) {
+static enum sk_status look_at(struct sk_reader *reader, uint64_t offset, size_t n, uint64_t limit,
+                              const char **at) {
     if (offset > limit || n > limit - offset) return SK_MALFORMED;
     if (offset < reader->window_offset || offset + n > reader->window_offset + reader->n) {
         size_t wanted = limit - offset < READ_AHEAD ? (size_t)(limit - offset) : READ_AHEAD;
@@ -120,7 +131,8 @@ static enum sk_status look_at(struct sk_reader *reader, uint64_t offset, size_t 
         }
         reader->window_offset = offset;
         reader->n = 0;
-        enum sk_status status = sk_file_read(reader->segment->file, offset, reader->window, wanted, &reader->n);
+        enum sk_status status =
+            sk_file_read(reader->segment->file, offset, reader->window, wanted, &reader->n);
         if (status) {
             reader->n = 0;
             return status;

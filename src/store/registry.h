@@ -33,7 +33,7 @@ struct sk_registry_result {
     char reason[SK_MODEL_ERROR_MAX];
     struct sk_registry_entry *entries; /* of get, put, change: one; of lists: `count` */
     size_t count;
-    uint32_t subscriptions; /* sk_registry_session_load */
+    uint32_t subscriptions;                 /* sk_registry_session_load */
     struct sk_registry_document *documents; /* of get: one; of list: `document_count`, by key */
     size_t document_count;
 };

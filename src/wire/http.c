@@ -1,7 +1,9 @@
 /* The parser. Writers are in http_put.c. */
 #include "wire/http.h"
 
-enum { HEADER_OVERHEAD = 4 }; /* ": " and the line end count too, so that empty headers are bounded */
+enum {
+    HEADER_OVERHEAD = 4
+}; /* ": " and the line end count too, so that empty headers are bounded */
 
 static enum sk_http_method method_of(unsigned llhttp_method) {
     switch (llhttp_method) {
@@ -53,7 +55,8 @@ static int on_field_complete(llhttp_t *llhttp) {
     if (parser->header_count == SK_HTTP_HEADERS_MAX) return refuse(parser, 431);
     struct sk_http_slot *slot = &parser->slots[parser->header_count];
     const struct sk_http_slot *before = slot - 1;
-    slot->name = (uint16_t)(parser->header_count ? before->value + before->value_size : parser->target_size);
+    slot->name =
+        (uint16_t)(parser->header_count ? before->value + before->value_size : parser->target_size);
     slot->name_size = (uint16_t)(parser->head.n - slot->name);
     slot->value = (uint16_t)parser->head.n;
     return 0;
@@ -73,7 +76,8 @@ static int on_headers(llhttp_t *llhttp) {
     struct sk_http_parser *parser = llhttp->data;
     parser->headers_done = true;
     unsigned status = parser->request ? 200 : llhttp->status_code;
-    bool bodiless = status / 100 == 1 || status == 204 || status == 304; /* RFC 9112, 6.3: whatever their headers say */
+    bool bodiless = status / 100 == 1 || status == 204 ||
+                    status == 304; /* RFC 9112, 6.3: whatever their headers say */
     if (parser->no_body || bodiless) llhttp->flags |= F_SKIPBODY;
     return HPE_PAUSED;
 }
@@ -164,9 +168,12 @@ static enum sk_status take_headers(struct sk_http_parser *parser, bool *has_body
         return SK_MALFORMED;
     }
     bool length_known = llhttp->flags & F_CONTENT_LENGTH && !(llhttp->flags & F_CHUNKED);
-    *has_body = llhttp->flags & F_CHUNKED || (length_known ? llhttp->content_length > 0 : llhttp_message_needs_eof(llhttp) != 0);
+    *has_body = llhttp->flags & F_CHUNKED ||
+                (length_known ? llhttp->content_length > 0 : llhttp_message_needs_eof(llhttp) != 0);
     if (llhttp->flags & F_SKIPBODY) *has_body = false;
-    parser->content_length = !*has_body ? 0 : length_known ? llhttp->content_length : SK_HTTP_LENGTH_UNKNOWN;
+    parser->content_length = !*has_body     ? 0
+                             : length_known ? llhttp->content_length
+                                            : SK_HTTP_LENGTH_UNKNOWN;
     parser->keep_alive = llhttp_should_keep_alive(llhttp);
     parser->upgrade = llhttp->upgrade;
     if (!parser->request) {
@@ -175,10 +182,12 @@ static enum sk_status take_headers(struct sk_http_parser *parser, bool *has_body
     }
     parser->method = method_of(llhttp->method);
     split_target(parser);
-    parser->expect_continue = *has_body && llhttp->http_minor && sk_http_header_has(parser, "Expect", "100-continue");
+    parser->expect_continue =
+        *has_body && llhttp->http_minor && sk_http_header_has(parser, "Expect", "100-continue");
     unsigned hosts = 0;
     struct sk_span name, value;
-    for (unsigned i = 0; sk_http_header_at(parser, i, &name, &value); i++) hosts += sk_span_eq_nocase(name, SK_SPAN("Host"));
+    for (unsigned i = 0; sk_http_header_at(parser, i, &name, &value); i++)
+        hosts += sk_span_eq_nocase(name, SK_SPAN("Host"));
     if (hosts > 1 || (hosts == 0 && llhttp->http_minor)) { /* RFC 9112, 3.2 */
         parser->refusal = 400;
         return SK_MALFORMED;
@@ -199,8 +208,11 @@ static bool lone_cr(struct sk_http_parser *parser, struct sk_span head) {
 }
 
 static enum sk_status failed(struct sk_http_parser *parser, enum llhttp_errno code) {
-    if (parser->refusal == 0) parser->refusal = code == HPE_INVALID_VERSION || code == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
-    return parser->refusal == 413 || parser->refusal == 414 || parser->refusal == 431 ? SK_TOO_LARGE : SK_MALFORMED;
+    if (parser->refusal == 0)
+        parser->refusal = code == HPE_INVALID_VERSION || code == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
+    return parser->refusal == 413 || parser->refusal == 414 || parser->refusal == 431
+               ? SK_TOO_LARGE
+               : SK_MALFORMED;
 }
 
 /* The message is complete: the user's settings for it end here, so that he can make those for the next one. */
@@ -210,7 +222,8 @@ static enum sk_status ended(struct sk_http_parser *parser, enum sk_http_event *e
     return SK_OK;
 }
 
-enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes, size_t *used, enum sk_http_event *event) {
+enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes, size_t *used,
+                            enum sk_http_event *event) {
     llhttp_t *llhttp = &parser->llhttp;
     const char *from = bytes.p ? bytes.p : "";
     const char *at = from, *end = from + bytes.n;
@@ -223,7 +236,8 @@ enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes,
         parser->body.n = 0;
     llhttp->data = parser;
     if (parser->headers_done && llhttp->error == HPE_PAUSED) { /* the user has seen the headers */
-        if (!parser->stream && parser->content_length != SK_HTTP_LENGTH_UNKNOWN && parser->content_length > parser->body_max)
+        if (!parser->stream && parser->content_length != SK_HTTP_LENGTH_UNKNOWN &&
+            parser->content_length > parser->body_max)
             return refuse(parser, 413), SK_TOO_LARGE;
         llhttp_resume(llhttp);
     }
@@ -231,7 +245,8 @@ enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes,
         bool in_head = !parser->headers_done;
         enum llhttp_errno code = llhttp_execute(llhttp, at, (size_t)(end - at));
         const char *stopped = code == HPE_OK ? end : llhttp_get_error_pos(llhttp);
-        if (in_head && parser->refusal == 0 && lone_cr(parser, sk_span(at, (size_t)(stopped - at)))) {
+        if (in_head && parser->refusal == 0 &&
+            lone_cr(parser, sk_span(at, (size_t)(stopped - at)))) {
             parser->refusal = 400;
             return SK_MALFORMED;
         }
@@ -243,7 +258,8 @@ enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes,
         }
         if (code != HPE_PAUSED) return failed(parser, code);
         if (parser->complete) {
-            if (!parser->request && parser->status / 100 == 1 && parser->status != 101) { /* interim: the answer follows */
+            if (!parser->request && parser->status / 100 == 1 &&
+                parser->status != 101) { /* interim: the answer follows */
                 forget(parser);
                 continue;
             }
@@ -282,7 +298,8 @@ unsigned sk_http_refusal(const struct sk_http_parser *parser) {
     return parser->refusal;
 }
 
-bool sk_http_header_at(const struct sk_http_parser *parser, unsigned index, struct sk_span *name, struct sk_span *value) {
+bool sk_http_header_at(const struct sk_http_parser *parser, unsigned index, struct sk_span *name,
+                       struct sk_span *value) {
     if (index >= parser->header_count) return false;
     const struct sk_http_slot *slot = &parser->slots[index];
     *name = sk_span(parser->head.p + slot->name, slot->name_size);
@@ -297,7 +314,8 @@ struct sk_span sk_http_header(const struct sk_http_parser *parser, const char *w
     return SK_NONE;
 }
 
-bool sk_http_header_has(const struct sk_http_parser *parser, const char *wanted, const char *token) {
+bool sk_http_header_has(const struct sk_http_parser *parser, const char *wanted,
+                        const char *token) {
     struct sk_span name, value, part;
     for (unsigned i = 0; sk_http_header_at(parser, i, &name, &value); i++) {
         if (!sk_span_eq_nocase(name, sk_span_z(wanted))) continue;
@@ -311,7 +329,8 @@ struct sk_span sk_http_query(struct sk_span query, const char *wanted) {
     struct sk_span part;
     while (sk_span_split(&query, '&', &part)) {
         size_t equals = sk_span_find(part, '=');
-        if (sk_span_eq_nocase(sk_span_first(part, equals), sk_span_z(wanted))) return sk_span_skip(part, equals + 1);
+        if (sk_span_eq_nocase(sk_span_first(part, equals), sk_span_z(wanted)))
+            return sk_span_skip(part, equals + 1);
     }
     return SK_NONE;
 }

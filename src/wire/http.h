@@ -30,9 +30,9 @@ enum sk_http_method {
 const char *sk_http_method_name(enum sk_http_method method);
 
 enum sk_http_event {
-    SK_HTTP_MORE,    /* all bytes are used, nothing to say yet */
+    SK_HTTP_MORE, /* all bytes are used, nothing to say yet */
     SK_HTTP_HEADERS, /* the headers of a message with a body are there: look at them, set body_max or stream, feed on */
-    SK_HTTP_BODY,    /* stream only: `body` holds the part that has come; it is emptied by the next feed */
+    SK_HTTP_BODY, /* stream only: `body` holds the part that has come; it is emptied by the next feed */
     SK_HTTP_MESSAGE, /* the message is complete; its spans live until the next feed */
 };
 
@@ -46,14 +46,18 @@ struct sk_http_parser {
     struct sk_buffer body;      /* whole, or with `stream` the part since the last event */
     bool keep_alive;            /* the connection may carry another message after this one */
     bool expect_continue;       /* the client waits for "100 Continue" before it sends the body */
-    uint64_t content_length;    /* at SK_HTTP_HEADERS: bytes of the body to come, or SK_HTTP_LENGTH_UNKNOWN */
-    bool upgrade;               /* another protocol is asked for (or was agreed on: status 101); bytes behind `used` belong to it.
+    uint64_t
+        content_length; /* at SK_HTTP_HEADERS: bytes of the body to come, or SK_HTTP_LENGTH_UNKNOWN */
+    bool
+        upgrade; /* another protocol is asked for (or was agreed on: status 101); bytes behind `used` belong to it.
                                  * Feeding on declines it */
 
     /* --- the user's settings --- */
-    size_t body_max;   /* larger bodies are refused with 413; sk_http_parser_init sets 0 */
-    bool stream;       /* give the body in parts; body_max does not apply. Set before or at SK_HTTP_HEADERS; reset by each message */
-    bool no_body;      /* the response to come answers HEAD or CONNECT: it has no body. Reset by each message */
+    size_t body_max; /* larger bodies are refused with 413; sk_http_parser_init sets 0 */
+    bool
+        stream; /* give the body in parts; body_max does not apply. Set before or at SK_HTTP_HEADERS; reset by each message */
+    bool
+        no_body; /* the response to come answers HEAD or CONNECT: it has no body. Reset by each message */
 
     /* --- inside --- */
     unsigned refusal;
@@ -69,7 +73,7 @@ struct sk_http_parser {
     bool began;        /* its first byte has come */
     bool headers_done; /* header callbacks are trailers from here on */
     bool complete;
-    bool after_cr;     /* the last byte of the head so far was CR */
+    bool after_cr; /* the last byte of the head so far was CR */
 };
 
 void sk_http_parser_init(struct sk_http_parser *parser, bool request);
@@ -82,7 +86,8 @@ bool sk_http_parser_is_idle(const struct sk_http_parser *parser);
 /* Parses until the next event or the end of `bytes`; call again with what was not used.
  *
  * returns  SK_OK; SK_MALFORMED or SK_TOO_LARGE: answer with sk_http_refusal() and close; the parser takes nothing more */
-enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes, size_t *used, enum sk_http_event *event);
+enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes, size_t *used,
+                            enum sk_http_event *event);
 /* The peer ended its side: completes a response that runs to the end of the connection (*event: SK_HTTP_MESSAGE); SK_MALFORMED in
  * the middle of a message. */
 enum sk_status sk_http_finish(struct sk_http_parser *parser, enum sk_http_event *event);
@@ -92,7 +97,8 @@ unsigned sk_http_refusal(const struct sk_http_parser *parser);
 /* The first header of that name (case-insensitive); an empty span with p == NULL when there is none. */
 struct sk_span sk_http_header(const struct sk_http_parser *parser, const char *name);
 /* Header `index`; false when there are not so many. */
-bool sk_http_header_at(const struct sk_http_parser *parser, unsigned index, struct sk_span *name, struct sk_span *value);
+bool sk_http_header_at(const struct sk_http_parser *parser, unsigned index, struct sk_span *name,
+                       struct sk_span *value);
 /* Whether a comma-separated header holds the token (case-insensitive). */
 bool sk_http_header_has(const struct sk_http_parser *parser, const char *name, const char *token);
 
@@ -104,7 +110,8 @@ struct sk_span sk_http_query(struct sk_span query, const char *name);
 /* "HTTP/1.1 404 Not Found". */
 void sk_http_put_status(struct sk_buffer *to, unsigned status);
 /* "POST /x HTTP/1.1" and Host. */
-void sk_http_put_request(struct sk_buffer *to, enum sk_http_method method, struct sk_span target, struct sk_span host);
+void sk_http_put_request(struct sk_buffer *to, enum sk_http_method method, struct sk_span target,
+                         struct sk_span host);
 /* Control characters in the value become spaces: no header can be smuggled in through it. */
 void sk_http_put_header(struct sk_buffer *to, const char *name, struct sk_span value);
 /* Content-Length, the empty line and the body: ends the message. */
@@ -117,7 +124,8 @@ void sk_http_put_chunk(struct sk_buffer *to, struct sk_span bytes);
 void sk_http_put_last_chunk(struct sk_buffer *to);
 /* A server-sent event as one chunk (after Content-Type: text/event-stream and sk_http_put_chunked). `event` and `id` may be empty;
  * they hold no line breaks. */
-void sk_http_put_event(struct sk_buffer *to, struct sk_span event, struct sk_span id, struct sk_span data);
+void sk_http_put_event(struct sk_buffer *to, struct sk_span event, struct sk_span id,
+                       struct sk_span data);
 /* "HTTP/1.1 100 Continue". */
 void sk_http_put_continue(struct sk_buffer *to);
 /* The reason phrase of a status, e.g. "Not Found"; "Unknown" for others. */

@@ -2,7 +2,8 @@
 #include "wire/http.h"
 
 const char *sk_http_method_name(enum sk_http_method method) {
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"};
+    static const char *const names[] = {"GET",   "HEAD",   "POST",    "PUT",
+                                        "PATCH", "DELETE", "OPTIONS", "CONNECT"};
     return method < SK_HTTP_OTHER ? names[method] : "";
 }
 
@@ -11,15 +12,44 @@ const char *sk_http_reason(unsigned status) {
         unsigned status;
         const char *reason;
     } reasons[] = {
-        {100, "Continue"}, {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
-        {206, "Partial Content"}, {301, "Moved Permanently"}, {302, "Found"}, {304, "Not Modified"}, {400, "Bad Request"},
-        {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-        {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
-        {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"},
-        {417, "Expectation Failed"}, {421, "Misdirected Request"}, {426, "Upgrade Required"}, {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"}, {499, "Client Closed Request"}, {500, "Internal Server Error"},
-        {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"}, {507, "Insufficient Storage"},
+        {100, "Continue"},
+        {101, "Switching Protocols"},
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {206, "Partial Content"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {304, "Not Modified"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
+        {426, "Upgrade Required"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {499, "Client Closed Request"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
     };
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (reasons[i].status == status) return reasons[i].reason;
@@ -35,7 +65,8 @@ void sk_http_put_continue(struct sk_buffer *to) {
     sk_http_put_end(to);
 }
 
-void sk_http_put_request(struct sk_buffer *to, enum sk_http_method method, struct sk_span target, struct sk_span host) {
+void sk_http_put_request(struct sk_buffer *to, enum sk_http_method method, struct sk_span target,
+                         struct sk_span host) {
     sk_buffer_text(to, sk_http_method_name(method));
     sk_buffer_byte(to, ' ');
     sk_buffer_append(to, target);
@@ -102,7 +133,8 @@ static size_t put_event_line(struct sk_buffer *to, const char *field, struct sk_
 }
 
 /* Writes the event's lines, or only counts their bytes (to == NULL). */
-static size_t put_event_lines(struct sk_buffer *to, struct sk_span event, struct sk_span id, struct sk_span data) {
+static size_t put_event_lines(struct sk_buffer *to, struct sk_span event, struct sk_span id,
+                              struct sk_span data) {
     size_t size = 0;
     if (event.n) size += put_event_line(to, "event: ", event);
     if (id.n) size += put_event_line(to, "id: ", id);
@@ -112,7 +144,8 @@ static size_t put_event_lines(struct sk_buffer *to, struct sk_span event, struct
     return size + put_event_line(to, "", SK_NONE);
 }
 
-void sk_http_put_event(struct sk_buffer *to, struct sk_span event, struct sk_span id, struct sk_span data) {
+void sk_http_put_event(struct sk_buffer *to, struct sk_span event, struct sk_span id,
+                       struct sk_span data) {
     sk_buffer_print(to, "%zx\r\n", put_event_lines(NULL, event, id, data));
     put_event_lines(to, event, id, data);
     sk_buffer_text(to, "\r\n");

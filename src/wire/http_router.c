@@ -2,7 +2,8 @@
 
 /* Matches a pattern and collects raw captures. `*literals` gets a bit for each segment, the first one highest: 1 for a fixed word;
  * so of two patterns the larger one wins. */
-static bool match(const char *pattern, struct sk_span path, struct sk_span *captures, size_t *count, uint32_t *literals) {
+static bool match(const char *pattern, struct sk_span path, struct sk_span *captures, size_t *count,
+                  uint32_t *literals) {
     struct sk_span rest = sk_span_z(pattern), wanted, segment;
     *count = 0;
     *literals = 0;
@@ -27,7 +28,8 @@ static struct sk_span with_plain_words(struct sk_arena *arena, struct sk_span pa
     char *p = NULL;
     size_t n = 0;
     for (size_t i = 0; i < path.n; i++) {
-        bool dollar = path.n - i >= 3 && path.p[i] == '%' && path.p[i + 1] == '2' && path.p[i + 2] == '4';
+        bool dollar =
+            path.n - i >= 3 && path.p[i] == '%' && path.p[i + 1] == '2' && path.p[i + 2] == '4';
         if (dollar && p == NULL) {
             p = sk_arena_alloc(arena, path.n);
             memcpy(p, path.p, i);
@@ -39,7 +41,8 @@ static struct sk_span with_plain_words(struct sk_arena *arena, struct sk_span pa
     return p ? sk_span(p, n) : path;
 }
 
-enum sk_status sk_http_route(const struct sk_http_route *routes, size_t count, enum sk_http_method method, struct sk_span path,
+enum sk_status sk_http_route(const struct sk_http_route *routes, size_t count,
+                             enum sk_http_method method, struct sk_span path,
                              struct sk_arena *arena, struct sk_http_match *found) {
     *found = (struct sk_http_match){0};
     path = with_plain_words(arena, path);
@@ -60,7 +63,8 @@ enum sk_status sk_http_route(const struct sk_http_route *routes, size_t count, e
         memcpy(found->captures, captures, captured * sizeof *captures);
     }
     if (!taken) return found->allowed ? SK_UNSUPPORTED : SK_NOT_FOUND;
-    for (size_t i = 0; i < found->count; i++) found->captures[i] = sk_percent_decoded(arena, found->captures[i]);
+    for (size_t i = 0; i < found->count; i++)
+        found->captures[i] = sk_percent_decoded(arena, found->captures[i]);
     return SK_OK;
 }
 

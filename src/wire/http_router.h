@@ -19,12 +19,13 @@ struct sk_http_match {
     int id;
     size_t count;
     struct sk_span captures[SK_HTTP_CAPTURES_MAX]; /* percent-decoded */
-    unsigned allowed;                              /* bit `1 << method` for each method the path has, for an Allow header */
+    unsigned allowed; /* bit `1 << method` for each method the path has, for an Allow header */
 };
 
 /* Decoded captures are spans into `path` or `arena`.
  * SK_NOT_FOUND: no such path (404). SK_UNSUPPORTED: the path is there, the method is not (405; `allowed` is set). */
-enum sk_status sk_http_route(const struct sk_http_route *routes, size_t count, enum sk_http_method method, struct sk_span path,
+enum sk_status sk_http_route(const struct sk_http_route *routes, size_t count,
+                             enum sk_http_method method, struct sk_span path,
                              struct sk_arena *arena, struct sk_http_match *match);
 
 /* Appends "GET, PUT" for an `allowed` set. */

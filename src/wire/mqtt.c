@@ -5,10 +5,10 @@
  * QoS 3 and DUP with QoS 0 (3.3.1). */
 enum { PLAIN = 1u << 0, MARKED = 1u << 2, PUBLISH_FLAGS = 0x3c3f };
 static const uint16_t flags_allowed[16] = {
-    [SK_MQTT_CONNECT] = PLAIN,      [SK_MQTT_CONNACK] = PLAIN,       [SK_MQTT_PUBLISH] = PUBLISH_FLAGS,
-    [SK_MQTT_PUBACK] = PLAIN,       [SK_MQTT_PUBREC] = PLAIN,        [SK_MQTT_PUBREL] = MARKED,
-    [SK_MQTT_PUBCOMP] = PLAIN,      [SK_MQTT_SUBSCRIBE] = MARKED,    [SK_MQTT_SUBACK] = PLAIN,
-    [SK_MQTT_UNSUBSCRIBE] = MARKED, [SK_MQTT_UNSUBACK] = PLAIN,      [SK_MQTT_PINGREQ] = PLAIN,
+    [SK_MQTT_CONNECT] = PLAIN,      [SK_MQTT_CONNACK] = PLAIN,    [SK_MQTT_PUBLISH] = PUBLISH_FLAGS,
+    [SK_MQTT_PUBACK] = PLAIN,       [SK_MQTT_PUBREC] = PLAIN,     [SK_MQTT_PUBREL] = MARKED,
+    [SK_MQTT_PUBCOMP] = PLAIN,      [SK_MQTT_SUBSCRIBE] = MARKED, [SK_MQTT_SUBACK] = PLAIN,
+    [SK_MQTT_UNSUBSCRIBE] = MARKED, [SK_MQTT_UNSUBACK] = PLAIN,   [SK_MQTT_PINGREQ] = PLAIN,
     [SK_MQTT_PINGRESP] = PLAIN,     [SK_MQTT_DISCONNECT] = PLAIN,
 };
 
@@ -30,7 +30,8 @@ static bool take_text(struct sk_span *rest, struct sk_span *part) {
     return take_bytes(rest, part) && sk_mqtt_utf8_valid(*part);
 }
 
-static enum sk_status decode_publish(unsigned flags, struct sk_span rest, struct sk_mqtt_publish *publish) {
+static enum sk_status decode_publish(unsigned flags, struct sk_span rest,
+                                     struct sk_mqtt_publish *publish) {
     unsigned qos = flags >> 1 & 3;
     size_t id_size = qos ? 2 : 0;
     if (rest.n < 2) return SK_MALFORMED;
@@ -55,7 +56,8 @@ static enum sk_status decode_connect(struct sk_span rest, struct sk_mqtt_connect
     if (!take_text(&rest, &connect->protocol) || rest.n < 1) return SK_MALFORMED;
     connect->level = (uint8_t)rest.p[0];
     rest = sk_span_skip(rest, 1);
-    if (!sk_mqtt_connect_supported(connect)) return SK_OK; /* other levels have other fields from here on */
+    if (!sk_mqtt_connect_supported(connect))
+        return SK_OK; /* other levels have other fields from here on */
 
     if (rest.n < 3) return SK_MALFORMED;
     unsigned flags = (unsigned char)rest.p[0];
@@ -67,14 +69,15 @@ static enum sk_status decode_connect(struct sk_span rest, struct sk_mqtt_connect
     connect->will_retain = flags & 0x20;
     connect->has_password = flags & 0x40;
     connect->has_user = flags & 0x80;
-    if (flags & 0x01) return SK_MALFORMED;                                        /* 3.1.2-3 */
-    if (!connect->has_will && (flags & 0x38)) return SK_MALFORMED;                /* 3.1.2-13, -15 */
-    if (connect->will_qos == 3) return SK_MALFORMED;                              /* 3.1.2-14 */
-    if (!connect->has_user && connect->has_password) return SK_MALFORMED;         /* 3.1.2-22 */
+    if (flags & 0x01) return SK_MALFORMED;                                /* 3.1.2-3 */
+    if (!connect->has_will && (flags & 0x38)) return SK_MALFORMED;        /* 3.1.2-13, -15 */
+    if (connect->will_qos == 3) return SK_MALFORMED;                      /* 3.1.2-14 */
+    if (!connect->has_user && connect->has_password) return SK_MALFORMED; /* 3.1.2-22 */
 
     if (!take_text(&rest, &connect->client_id)) return SK_MALFORMED;
     if (connect->has_will) {
-        if (!take_text(&rest, &connect->will_topic) || connect->will_topic.n == 0) return SK_MALFORMED;
+        if (!take_text(&rest, &connect->will_topic) || connect->will_topic.n == 0)
+            return SK_MALFORMED;
         if (!take_bytes(&rest, &connect->will_payload)) return SK_MALFORMED;
     }
     if (connect->has_user && !take_text(&rest, &connect->user)) return SK_MALFORMED;
@@ -82,11 +85,13 @@ static enum sk_status decode_connect(struct sk_span rest, struct sk_mqtt_connect
     return rest.n ? SK_MALFORMED : SK_OK;
 }
 
-static enum sk_status decode_subscribe(enum sk_mqtt_type type, struct sk_span rest, struct sk_mqtt_packet *packet) {
+static enum sk_status decode_subscribe(enum sk_mqtt_type type, struct sk_span rest,
+                                       struct sk_mqtt_packet *packet) {
     if (rest.n < 2) return SK_MALFORMED;
     packet->u.subscribe.id = read_u16(rest.p);
     packet->u.subscribe.filters = rest = sk_span_skip(rest, 2);
-    if (packet->u.subscribe.id == 0 || rest.n == 0) return SK_MALFORMED; /* 2.3.1-1, 3.8.3-3, 3.10.3-2 */
+    if (packet->u.subscribe.id == 0 || rest.n == 0)
+        return SK_MALFORMED; /* 2.3.1-1, 3.8.3-3, 3.10.3-2 */
     while (rest.n) {
         struct sk_span filter;
         if (!take_text(&rest, &filter) || filter.n == 0) return SK_MALFORMED; /* 4.7.3-1 */
@@ -97,7 +102,8 @@ static enum sk_status decode_subscribe(enum sk_mqtt_type type, struct sk_span re
     return SK_OK;
 }
 
-bool sk_mqtt_next_filter(enum sk_mqtt_type type, struct sk_span *filters, struct sk_mqtt_subscription *subscription) {
+bool sk_mqtt_next_filter(enum sk_mqtt_type type, struct sk_span *filters,
+                         struct sk_mqtt_subscription *subscription) {
     if (!take_bytes(filters, &subscription->filter)) return false;
     subscription->qos = 0;
     if (type == SK_MQTT_SUBSCRIBE) {
@@ -119,12 +125,11 @@ static enum sk_status decode_suback(struct sk_span rest, struct sk_mqtt_packet *
     return SK_OK;
 }
 
-static enum sk_status decode_body(unsigned flags, struct sk_span rest, struct sk_mqtt_packet *packet) {
+static enum sk_status decode_body(unsigned flags, struct sk_span rest,
+                                  struct sk_mqtt_packet *packet) {
     switch (packet->type) {
-    case SK_MQTT_PUBLISH:
-        return decode_publish(flags, rest, &packet->u.publish);
-    case SK_MQTT_CONNECT:
-        return decode_connect(rest, &packet->u.connect);
+    case SK_MQTT_PUBLISH: return decode_publish(flags, rest, &packet->u.publish);
+    case SK_MQTT_CONNECT: return decode_connect(rest, &packet->u.connect);
     case SK_MQTT_CONNACK:
         if (rest.n != 2 || (unsigned char)rest.p[0] > 1) return SK_MALFORMED;
         packet->u.connack.session_present = rest.p[0];
@@ -139,19 +144,17 @@ static enum sk_status decode_body(unsigned flags, struct sk_span rest, struct sk
         packet->u.id = read_u16(rest.p);
         return packet->u.id ? SK_OK : SK_MALFORMED;
     case SK_MQTT_SUBSCRIBE:
-    case SK_MQTT_UNSUBSCRIBE:
-        return decode_subscribe(packet->type, rest, packet);
-    case SK_MQTT_SUBACK:
-        return decode_suback(rest, packet);
+    case SK_MQTT_UNSUBSCRIBE: return decode_subscribe(packet->type, rest, packet);
+    case SK_MQTT_SUBACK: return decode_suback(rest, packet);
     case SK_MQTT_PINGREQ:
     case SK_MQTT_PINGRESP:
-    case SK_MQTT_DISCONNECT:
-        return rest.n ? SK_MALFORMED : SK_OK;
+    case SK_MQTT_DISCONNECT: return rest.n ? SK_MALFORMED : SK_OK;
     }
     return SK_MALFORMED;
 }
 
-enum sk_status sk_mqtt_decode(struct sk_span bytes, size_t size_max, struct sk_mqtt_packet *packet, size_t *used) {
+enum sk_status sk_mqtt_decode(struct sk_span bytes, size_t size_max, struct sk_mqtt_packet *packet,
+                              size_t *used) {
     *used = 0;
     if (bytes.n == 0) return SK_AGAIN;
     unsigned first = (unsigned char)bytes.p[0];

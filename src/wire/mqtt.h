@@ -38,12 +38,13 @@ enum sk_mqtt_code {
 };
 
 #define SK_MQTT_SUBACK_FAILURE 0x80
-#define SK_MQTT_TEXT_MAX 65535            /* bytes of a topic, user name, will payload, … */
-#define SK_MQTT_REMAINING_MAX 268435455   /* bytes after the fixed header */
+#define SK_MQTT_TEXT_MAX 65535          /* bytes of a topic, user name, will payload, … */
+#define SK_MQTT_REMAINING_MAX 268435455 /* bytes after the fixed header */
 
 struct sk_mqtt_connect {
     struct sk_span protocol; /* "MQTT" */
-    uint8_t level;           /* 4; with another name or level nothing after this field is decoded: answer CONNACK 1 */
+    uint8_t
+        level; /* 4; with another name or level nothing after this field is decoded: answer CONNACK 1 */
     bool clean_session;
     bool has_will, has_user, has_password;
     bool will_retain;
@@ -96,21 +97,29 @@ struct sk_mqtt_packet {
  * size_max  largest remaining length taken (bytes after the fixed header)
  * used      SK_OK: bytes of the packet. SK_AGAIN: bytes that the whole packet takes, or 0 while that is not known
  * returns   SK_OK, SK_AGAIN: more bytes needed, SK_MALFORMED, SK_TOO_LARGE: known from the fixed header alone */
-enum sk_status sk_mqtt_decode(struct sk_span bytes, size_t size_max, struct sk_mqtt_packet *packet, size_t *used);
+enum sk_status sk_mqtt_decode(struct sk_span bytes, size_t size_max, struct sk_mqtt_packet *packet,
+                              size_t *used);
 
 /* Takes the next filter of a decoded SUBSCRIBE or UNSUBSCRIBE from `*filters`; false at the end. */
-bool sk_mqtt_next_filter(enum sk_mqtt_type type, struct sk_span *filters, struct sk_mqtt_subscription *subscription);
+bool sk_mqtt_next_filter(enum sk_mqtt_type type, struct sk_span *filters,
+                         struct sk_mqtt_subscription *subscription);
 
 /* Encoders. SK_TOO_LARGE: over the buffer's limit, or a part is longer than the protocol can say; then nothing was appended.
  * Their input is our own: qos ≤ 2, ids ≠ 0 where the protocol wants one, texts are UTF-8. */
-enum sk_status sk_mqtt_put_connect(struct sk_buffer *to, const struct sk_mqtt_connect *connect); /* always "MQTT", level 4 */
+enum sk_status
+sk_mqtt_put_connect(struct sk_buffer *to,
+                    const struct sk_mqtt_connect *connect); /* always "MQTT", level 4 */
 enum sk_status sk_mqtt_put_connack(struct sk_buffer *to, bool session_present, uint8_t code);
 enum sk_status sk_mqtt_put_publish(struct sk_buffer *to, const struct sk_mqtt_publish *publish);
-enum sk_status sk_mqtt_put_ack(struct sk_buffer *to, enum sk_mqtt_type type, uint16_t id); /* PUBACK … PUBCOMP, UNSUBACK */
-enum sk_status sk_mqtt_put_subscribe(struct sk_buffer *to, uint16_t id, const struct sk_mqtt_subscription *list, size_t count);
-enum sk_status sk_mqtt_put_unsubscribe(struct sk_buffer *to, uint16_t id, const struct sk_mqtt_subscription *list, size_t count);
+enum sk_status sk_mqtt_put_ack(struct sk_buffer *to, enum sk_mqtt_type type,
+                               uint16_t id); /* PUBACK … PUBCOMP, UNSUBACK */
+enum sk_status sk_mqtt_put_subscribe(struct sk_buffer *to, uint16_t id,
+                                     const struct sk_mqtt_subscription *list, size_t count);
+enum sk_status sk_mqtt_put_unsubscribe(struct sk_buffer *to, uint16_t id,
+                                       const struct sk_mqtt_subscription *list, size_t count);
 enum sk_status sk_mqtt_put_suback(struct sk_buffer *to, uint16_t id, struct sk_span codes);
-enum sk_status sk_mqtt_put_bare(struct sk_buffer *to, enum sk_mqtt_type type); /* PINGREQ, PINGRESP, DISCONNECT */
+enum sk_status sk_mqtt_put_bare(struct sk_buffer *to,
+                                enum sk_mqtt_type type); /* PINGREQ, PINGRESP, DISCONNECT */
 
 /* A topic name without wildcards, not empty. */
 bool sk_mqtt_topic_valid(struct sk_span topic);

@@ -28,9 +28,10 @@ static char *begin(struct sk_buffer *to, unsigned first, size_t remaining) {
 }
 
 enum sk_status sk_mqtt_put_connect(struct sk_buffer *to, const struct sk_mqtt_connect *connect) {
-    const struct sk_span texts[] = {connect->client_id, connect->will_topic, connect->will_payload, connect->user,
-                                    connect->password};
-    const bool present[] = {true, connect->has_will, connect->has_will, connect->has_user, connect->has_password};
+    const struct sk_span texts[] = {connect->client_id, connect->will_topic, connect->will_payload,
+                                    connect->user, connect->password};
+    const bool present[] = {true, connect->has_will, connect->has_will, connect->has_user,
+                            connect->has_password};
     size_t remaining = 10;
     for (size_t i = 0; i < 5; i++) {
         if (!present[i]) continue;
@@ -41,8 +42,11 @@ enum sk_status sk_mqtt_put_connect(struct sk_buffer *to, const struct sk_mqtt_co
     if (p == NULL) return SK_TOO_LARGE;
     p = write_bytes(p, SK_SPAN("MQTT"));
     *p++ = 4;
-    *p++ = (char)((connect->clean_session ? 0x02 : 0) | (connect->has_password ? 0x40 : 0) | (connect->has_user ? 0x80 : 0) |
-                  (connect->has_will ? 0x04 | connect->will_qos << 3 | (connect->will_retain ? 0x20 : 0) : 0));
+    *p++ = (char)((connect->clean_session ? 0x02 : 0) | (connect->has_password ? 0x40 : 0) |
+                  (connect->has_user ? 0x80 : 0) |
+                  (connect->has_will
+                       ? 0x04 | connect->will_qos << 3 | (connect->will_retain ? 0x20 : 0)
+                       : 0));
     p = write_u16(p, connect->keep_alive_s);
     for (size_t i = 0; i < 5; i++)
         if (present[i]) p = write_bytes(p, texts[i]);
@@ -58,8 +62,10 @@ enum sk_status sk_mqtt_put_connack(struct sk_buffer *to, bool session_present, u
 }
 
 enum sk_status sk_mqtt_put_publish(struct sk_buffer *to, const struct sk_mqtt_publish *publish) {
-    if (publish->topic.n > SK_MQTT_TEXT_MAX || publish->payload.n > SK_MQTT_REMAINING_MAX) return SK_TOO_LARGE;
-    unsigned first = (unsigned)(SK_MQTT_PUBLISH << 4 | publish->dup << 3 | publish->qos << 1 | publish->retain);
+    if (publish->topic.n > SK_MQTT_TEXT_MAX || publish->payload.n > SK_MQTT_REMAINING_MAX)
+        return SK_TOO_LARGE;
+    unsigned first =
+        (unsigned)(SK_MQTT_PUBLISH << 4 | publish->dup << 3 | publish->qos << 1 | publish->retain);
     char *p = begin(to, first, 2 + publish->topic.n + (publish->qos ? 2 : 0) + publish->payload.n);
     if (p == NULL) return SK_TOO_LARGE;
     p = write_bytes(p, publish->topic);
@@ -93,11 +99,13 @@ static enum sk_status put_filters(struct sk_buffer *to, enum sk_mqtt_type type, 
     return SK_OK;
 }
 
-enum sk_status sk_mqtt_put_subscribe(struct sk_buffer *to, uint16_t id, const struct sk_mqtt_subscription *list, size_t count) {
+enum sk_status sk_mqtt_put_subscribe(struct sk_buffer *to, uint16_t id,
+                                     const struct sk_mqtt_subscription *list, size_t count) {
     return put_filters(to, SK_MQTT_SUBSCRIBE, id, list, count);
 }
 
-enum sk_status sk_mqtt_put_unsubscribe(struct sk_buffer *to, uint16_t id, const struct sk_mqtt_subscription *list, size_t count) {
+enum sk_status sk_mqtt_put_unsubscribe(struct sk_buffer *to, uint16_t id,
+                                       const struct sk_mqtt_subscription *list, size_t count) {
     return put_filters(to, SK_MQTT_UNSUBSCRIBE, id, list, count);
 }
 

@@ -7,7 +7,10 @@ static size_t utf8_sequence(const unsigned char *p, size_t n) {
     if (p[0] < 0xc2 || p[0] > 0xf4) return 0;
     size_t size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
     if (n < size) return 0;
-    unsigned low = 0x80, high = 0xbf; /* bounds of the second byte keep out overlong forms, surrogates and > U+10FFFF */
+    unsigned
+        low = 0x80,
+        high =
+            0xbf; /* bounds of the second byte keep out overlong forms, surrogates and > U+10FFFF */
     if (p[0] == 0xe0) low = 0xa0;
     if (p[0] == 0xed) high = 0x9f;
     if (p[0] == 0xf0) low = 0x90;
@@ -22,7 +25,8 @@ bool sk_mqtt_utf8_valid(struct sk_span text) {
     const unsigned char *p = (const unsigned char *)text.p;
     size_t i = 0;
     while (i < text.n) {
-        if (text.n - i >= 8) { /* eight ASCII characters at once: topics hardly ever hold anything else */
+        if (text.n - i >=
+            8) { /* eight ASCII characters at once: topics hardly ever hold anything else */
             uint64_t word;
             memcpy(&word, p + i, 8);
             if ((((word - 0x0101010101010101) | word) & 0x8080808080808080) == 0) {
@@ -38,16 +42,19 @@ bool sk_mqtt_utf8_valid(struct sk_span text) {
 }
 
 bool sk_mqtt_topic_valid(struct sk_span topic) {
-    return topic.n > 0 && sk_span_find(topic, '+') == topic.n && sk_span_find(topic, '#') == topic.n;
+    return topic.n > 0 && sk_span_find(topic, '+') == topic.n &&
+           sk_span_find(topic, '#') == topic.n;
 }
 
 bool sk_mqtt_filter_valid(struct sk_span filter) {
     if (filter.n == 0) return false;
     struct sk_span level;
     while (sk_span_split(&filter, '/', &level)) {
-        if (level.n == 1 && level.p[0] == '#') return filter.p == NULL; /* 4.7.1-2: the last level */
+        if (level.n == 1 && level.p[0] == '#')
+            return filter.p == NULL; /* 4.7.1-2: the last level */
         if (level.n == 1 && level.p[0] == '+') continue;
-        if (level.n && !sk_mqtt_topic_valid(level)) return false; /* 4.7.1-3: wildcards stand alone */
+        if (level.n && !sk_mqtt_topic_valid(level))
+            return false; /* 4.7.1-3: wildcards stand alone */
     }
     return true;
 }
@@ -57,7 +64,8 @@ bool sk_mqtt_filter_covers(struct sk_span filter, struct sk_span topic) {
     if (topic.p[0] == '$' && (filter.p[0] == '+' || filter.p[0] == '#')) return false;
     struct sk_span wanted, level;
     while (sk_span_split(&filter, '/', &wanted)) {
-        if (wanted.n == 1 && wanted.p[0] == '#') return true; /* "a/#" covers "a" too: topic may be used up here */
+        if (wanted.n == 1 && wanted.p[0] == '#')
+            return true; /* "a/#" covers "a" too: topic may be used up here */
         if (!sk_span_split(&topic, '/', &level)) return false;
         if (wanted.n == 1 && wanted.p[0] == '+') continue;
         if (!sk_span_eq(wanted, level)) return false;

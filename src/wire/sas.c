@@ -13,10 +13,13 @@ static enum sk_status parse_expiry(struct sk_span text, int64_t *expiry_s) {
     return sk_span_to_int(sk_span_first(text, point), expiry_s);
 }
 
-static enum sk_status parse_signature(struct sk_span encoded, struct sk_arena *arena, unsigned char signature[32]) {
+static enum sk_status parse_signature(struct sk_span encoded, struct sk_arena *arena,
+                                      unsigned char signature[32]) {
     char space[40];
-    struct sk_buffer bytes = {.p = space, .capacity = sizeof space, .limit = sizeof space}; /* never grows: no heap */
-    if (sk_base64_decode(&bytes, sk_percent_decoded(arena, encoded)) || bytes.n != 32) return SK_MALFORMED;
+    struct sk_buffer bytes = {
+        .p = space, .capacity = sizeof space, .limit = sizeof space}; /* never grows: no heap */
+    if (sk_base64_decode(&bytes, sk_percent_decoded(arena, encoded)) || bytes.n != 32)
+        return SK_MALFORMED;
     memcpy(signature, bytes.p, 32);
     return SK_OK;
 }
@@ -31,7 +34,8 @@ enum sk_status sk_sas_parse(struct sk_span token, struct sk_arena *arena, struct
     for (size_t i = 0; i < fields.n; i++)
         if (fields.p[i] == ' ' || (fields.p[i] >= '\t' && fields.p[i] <= '\r')) return SK_MALFORMED;
     while (sk_span_split(&fields, '&', &field)) {
-        size_t equals = sk_span_find(field, '='); /* the first one only: base64 padding may stand unencoded */
+        size_t equals =
+            sk_span_find(field, '='); /* the first one only: base64 padding may stand unencoded */
         struct sk_span name = sk_span_first(field, equals), value = sk_span_skip(field, equals + 1);
         if (sk_span_eq_nocase(name, SK_SPAN("sr")))
             sas->sr = value;
@@ -49,10 +53,12 @@ enum sk_status sk_sas_parse(struct sk_span token, struct sk_arena *arena, struct
 }
 
 /* HMAC-SHA256 over `a` "\n" `b`. */
-static enum sk_status sign(struct sk_span key_base64, struct sk_span a, struct sk_span b, unsigned char digest[32]) {
+static enum sk_status sign(struct sk_span key_base64, struct sk_span a, struct sk_span b,
+                           unsigned char digest[32]) {
     char space[SK_SAS_KEY_MAX + 3], text_space[512];
     struct sk_buffer key = {.p = space, .capacity = sizeof space, .limit = sizeof space};
-    struct sk_buffer text = {.p = text_space, .capacity = sizeof text_space, .limit = sizeof text_space};
+    struct sk_buffer text = {
+        .p = text_space, .capacity = sizeof text_space, .limit = sizeof text_space};
     struct sk_buffer long_text = {0};
     enum sk_status status = SK_MALFORMED;
     if (sk_base64_decode(&key, key_base64) == SK_OK && key.n > 0 && key.n <= SK_SAS_KEY_MAX) {
@@ -62,23 +68,29 @@ static enum sk_status sign(struct sk_span key_base64, struct sk_span a, struct s
         if (b.p) sk_buffer_byte(to, '\n');
         sk_buffer_append(to, b);
         unsigned size = 32;
-        status = HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)to->p, to->n, digest, &size) ? SK_OK : SK_IO;
+        status = HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)to->p, to->n, digest,
+                      &size)
+                     ? SK_OK
+                     : SK_IO;
     }
     OPENSSL_cleanse(space, sizeof space);
     sk_buffer_free(&long_text);
     return status;
 }
 
-enum sk_status sk_sas_hmac(struct sk_span key_base64, struct sk_span text, unsigned char digest[32]) {
+enum sk_status sk_sas_hmac(struct sk_span key_base64, struct sk_span text,
+                           unsigned char digest[32]) {
     return sign(key_base64, text, SK_NONE, digest);
 }
 
 static bool fits(const struct sk_sas *sas, struct sk_span key) {
     unsigned char digest[32];
-    return key.n && sign(key, sas->sr, sas->se, digest) == SK_OK && CRYPTO_memcmp(digest, sas->signature, 32) == 0;
+    return key.n && sign(key, sas->sr, sas->se, digest) == SK_OK &&
+           CRYPTO_memcmp(digest, sas->signature, 32) == 0;
 }
 
-enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_key, struct sk_span secondary_key, int64_t now_s) {
+enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_key,
+                             struct sk_span secondary_key, int64_t now_s) {
     if (!fits(sas, primary_key) && !fits(sas, secondary_key)) return SK_UNAUTHORIZED;
     return sas->expiry_s < now_s - SK_SAS_SKEW_S ? SK_TIMEOUT : SK_OK;
 }
@@ -95,25 +107,29 @@ static bool same_segment(struct sk_span sent, struct sk_span plain, bool is_id) 
 
 /* The words that an id follows. */
 static bool names_an_id(struct sk_span word) {
-    return sk_span_eq_nocase(word, SK_SPAN("devices")) || sk_span_eq_nocase(word, SK_SPAN("modules")) ||
-           sk_span_eq_nocase(word, SK_SPAN("twins"));
+    return sk_span_eq_nocase(word, SK_SPAN("devices")) ||
+           sk_span_eq_nocase(word, SK_SPAN("modules")) || sk_span_eq_nocase(word, SK_SPAN("twins"));
 }
 
 static bool same_host(struct sk_span scope, struct sk_span host) {
-    return sk_span_eq_nocase(scope, host) || sk_span_eq_nocase(sk_span_first(scope, sk_span_find(scope, ':')), host);
+    return sk_span_eq_nocase(scope, host) ||
+           sk_span_eq_nocase(sk_span_first(scope, sk_span_find(scope, ':')), host);
 }
 
 bool sk_sas_covers(struct sk_span scope, struct sk_span resource) {
     size_t colon = sk_span_find(scope, ':');
-    if (sk_span_starts(sk_span_skip(scope, colon), SK_SPAN("://"))) scope = sk_span_skip(scope, colon + 3);
+    if (sk_span_starts(sk_span_skip(scope, colon), SK_SPAN("://")))
+        scope = sk_span_skip(scope, colon + 3);
     struct sk_span sent, plain;
     if (!sk_span_split(&scope, '/', &sent) || !sk_span_split(&resource, '/', &plain)) return false;
     if (sent.n == 0 || !same_host(sent, plain)) return false;
     bool is_id = false;
     while (sk_span_split(&scope, '/', &sent)) {
         bool last = scope.p == NULL;
-        if (last && (sent.n == 0 || sk_span_starts_nocase(sent, SK_SPAN("api-version=")))) return true;
-        if (!sk_span_split(&resource, '/', &plain) || !same_segment(sent, plain, is_id)) return false;
+        if (last && (sent.n == 0 || sk_span_starts_nocase(sent, SK_SPAN("api-version="))))
+            return true;
+        if (!sk_span_split(&resource, '/', &plain) || !same_segment(sent, plain, is_id))
+            return false;
         is_id = !is_id && names_an_id(plain);
     }
     return true;
@@ -128,8 +144,8 @@ void sk_sas_put_text_to_sign(struct sk_buffer *to, struct sk_span resource, int6
     put_encoded_expiry(to, "\n", expiry_s);
 }
 
-void sk_sas_put_token(struct sk_buffer *to, struct sk_span resource, struct sk_span signature_base64, struct sk_span policy,
-                      int64_t expiry_s) {
+void sk_sas_put_token(struct sk_buffer *to, struct sk_span resource,
+                      struct sk_span signature_base64, struct sk_span policy, int64_t expiry_s) {
     sk_buffer_text(to, "SharedAccessSignature sr=");
     sk_percent_encode(to, resource);
     sk_buffer_text(to, "&sig=");
@@ -140,8 +156,8 @@ void sk_sas_put_token(struct sk_buffer *to, struct sk_span resource, struct sk_s
     sk_percent_encode(to, policy);
 }
 
-enum sk_status sk_sas_create(struct sk_buffer *to, struct sk_span resource, struct sk_span key, struct sk_span policy,
-                             int64_t expiry_s) {
+enum sk_status sk_sas_create(struct sk_buffer *to, struct sk_span resource, struct sk_span key,
+                             struct sk_span policy, int64_t expiry_s) {
     struct sk_buffer text = {0}, signature = {0};
     sk_sas_put_text_to_sign(&text, resource, expiry_s);
     unsigned char digest[32];

@@ -25,7 +25,8 @@ enum sk_status sk_sas_parse(struct sk_span token, struct sk_arena *arena, struct
 
 /* Checks the signature with either key (base64; an empty one matches nothing), then the expiry.
  * SK_UNAUTHORIZED: no key fits; SK_TIMEOUT: signed well, but expired for more than the skew. */
-enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_key, struct sk_span secondary_key, int64_t now_s);
+enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_key,
+                             struct sk_span secondary_key, int64_t now_s);
 
 /* Whether a token for `scope` ("host", "host/devices", "host/devices/d", …, decoded once) opens `resource` (in plain text,
  * "host/devices/d/modules/m/messages/events"): a prefix by whole segments. The host is compared without case, ids with it, fixed
@@ -34,14 +35,15 @@ enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_ke
 bool sk_sas_covers(struct sk_span scope, struct sk_span resource);
 
 /* Appends a token. `resource` is plain text and gets percent-encoded; `policy` may be empty. SK_MALFORMED: the key is not base64. */
-enum sk_status sk_sas_create(struct sk_buffer *to, struct sk_span resource, struct sk_span key, struct sk_span policy,
-                             int64_t expiry_s);
+enum sk_status sk_sas_create(struct sk_buffer *to, struct sk_span resource, struct sk_span key,
+                             struct sk_span policy, int64_t expiry_s);
 /* The same in two steps for keys that another process holds: the text to sign, then the token from the signature in base64. */
 void sk_sas_put_text_to_sign(struct sk_buffer *to, struct sk_span resource, int64_t expiry_s);
-void sk_sas_put_token(struct sk_buffer *to, struct sk_span resource, struct sk_span signature_base64, struct sk_span policy,
-                      int64_t expiry_s);
+void sk_sas_put_token(struct sk_buffer *to, struct sk_span resource,
+                      struct sk_span signature_base64, struct sk_span policy, int64_t expiry_s);
 
 /* HMAC-SHA256 with a base64 key. SK_MALFORMED: not base64, empty, or longer than SK_SAS_KEY_MAX. */
-enum sk_status sk_sas_hmac(struct sk_span key_base64, struct sk_span text, unsigned char digest[32]);
+enum sk_status sk_sas_hmac(struct sk_span key_base64, struct sk_span text,
+                           unsigned char digest[32]);
 
 #endif

@@ -46,9 +46,13 @@ static bool add_names(X509 *certificate, const struct sk_span *names, size_t cou
     for (size_t i = 0; i < count; i++) {
         SK_CLEANUP_FREE char *text = sk_span_dup(names[i]);
         unsigned char address[16];
-        int size = inet_pton(AF_INET, text, address) == 1 ? 4 : inet_pton(AF_INET6, text, address) == 1 ? 16 : 0;
-        ASN1_STRING *value = size ? (ASN1_STRING *)ASN1_OCTET_STRING_new() : (ASN1_STRING *)ASN1_IA5STRING_new();
-        ASN1_STRING_set(value, size ? (const void *)address : (const void *)text, size ? size : (int)names[i].n);
+        int size = inet_pton(AF_INET, text, address) == 1    ? 4
+                   : inet_pton(AF_INET6, text, address) == 1 ? 16
+                                                             : 0;
+        ASN1_STRING *value =
+            size ? (ASN1_STRING *)ASN1_OCTET_STRING_new() : (ASN1_STRING *)ASN1_IA5STRING_new();
+        ASN1_STRING_set(value, size ? (const void *)address : (const void *)text,
+                        size ? size : (int)names[i].n);
         GENERAL_NAME *name = GENERAL_NAME_new();
         GENERAL_NAME_set0_value(name, size ? GEN_IPADD : GEN_DNS, value);
         sk_GENERAL_NAME_push(list, name);
@@ -60,18 +64,23 @@ static bool add_names(X509 *certificate, const struct sk_span *names, size_t cou
 
 static bool set_times(X509 *certificate, X509 *issuer, const struct sk_x509_request *request) {
     time_t from = (time_t)request->not_before_s, to = (time_t)request->not_after_s;
-    if (!ASN1_TIME_set(X509_getm_notBefore(certificate), from) || !ASN1_TIME_set(X509_getm_notAfter(certificate), to)) return false;
-    if (issuer != certificate && ASN1_TIME_compare(X509_get0_notAfter(issuer), X509_get0_notAfter(certificate)) < 0)
+    if (!ASN1_TIME_set(X509_getm_notBefore(certificate), from) ||
+        !ASN1_TIME_set(X509_getm_notAfter(certificate), to))
+        return false;
+    if (issuer != certificate &&
+        ASN1_TIME_compare(X509_get0_notAfter(issuer), X509_get0_notAfter(certificate)) < 0)
         return X509_set1_notAfter(certificate, X509_get0_notAfter(issuer)) == 1;
     return true;
 }
 
-static bool fill(X509 *certificate, X509 *issuer, EVP_PKEY *key, const struct sk_x509_request *request) {
+static bool fill(X509 *certificate, X509 *issuer, EVP_PKEY *key,
+                 const struct sk_x509_request *request) {
     unsigned char serial[16];
     char constraints[48] = "critical,CA:FALSE";
     bool ca = request->use == SK_X509_CA;
     if (ca && request->path_length >= 0)
-        snprintf(constraints, sizeof constraints, "critical,CA:TRUE,pathlen:%d", request->path_length);
+        snprintf(constraints, sizeof constraints, "critical,CA:TRUE,pathlen:%d",
+                 request->path_length);
     else if (ca)
         snprintf(constraints, sizeof constraints, "critical,CA:TRUE");
     if (RAND_bytes(serial, sizeof serial) != 1) return false;
@@ -82,18 +91,23 @@ static bool fill(X509 *certificate, X509 *issuer, EVP_PKEY *key, const struct sk
     X509_NAME *subject = X509_get_subject_name(certificate);
     struct sk_span name = sk_span_first(request->common_name, 64);
     return X509_set_version(certificate, 2) && X509_set_pubkey(certificate, key) &&
-           X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name.p, (int)name.n, -1, 0) &&
-           X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) && set_times(certificate, issuer, request) &&
+           X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name.p,
+                                      (int)name.n, -1, 0) &&
+           X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) &&
+           set_times(certificate, issuer, request) &&
            add_extension(certificate, issuer, NID_basic_constraints, constraints) &&
            add_extension(certificate, issuer, NID_key_usage,
-                         ca ? "critical,digitalSignature,keyCertSign,cRLSign" : "critical,digitalSignature,keyEncipherment") &&
-           (ca || add_extension(certificate, issuer, NID_ext_key_usage, request->use == SK_X509_SERVER ? "serverAuth" : "clientAuth")) &&
+                         ca ? "critical,digitalSignature,keyCertSign,cRLSign"
+                            : "critical,digitalSignature,keyEncipherment") &&
+           (ca || add_extension(certificate, issuer, NID_ext_key_usage,
+                                request->use == SK_X509_SERVER ? "serverAuth" : "clientAuth")) &&
            add_extension(certificate, issuer, NID_subject_key_identifier, "hash") &&
            add_extension(certificate, issuer, NID_authority_key_identifier, "keyid") &&
            add_names(certificate, request->names, request->name_count);
 }
 
-enum sk_status sk_x509_make(const struct sk_x509_request *request, struct sk_buffer *certificate_pem, struct sk_buffer *key_pem) {
+enum sk_status sk_x509_make(const struct sk_x509_request *request,
+                            struct sk_buffer *certificate_pem, struct sk_buffer *key_pem) {
     enum sk_status status = SK_OK;
     X509 *issuer = NULL, *certificate = X509_new();
     EVP_PKEY *issuer_key = NULL, *key = request->rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
@@ -103,8 +117,9 @@ enum sk_status sk_x509_make(const struct sk_x509_request *request, struct sk_buf
         issuer_key = read_key(request->issuer_key_pem);
         if (issuer == NULL || issuer_key == NULL) status = SK_MALFORMED;
     }
-    if (!status && (key == NULL || !fill(certificate, self_signed ? certificate : issuer, key, request) ||
-                    !X509_sign(certificate, self_signed ? key : issuer_key, EVP_sha256())))
+    if (!status &&
+        (key == NULL || !fill(certificate, self_signed ? certificate : issuer, key, request) ||
+         !X509_sign(certificate, self_signed ? key : issuer_key, EVP_sha256())))
         status = SK_INVALID;
     if (!status) {
         BIO *bio = BIO_new(BIO_s_mem());

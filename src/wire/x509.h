@@ -12,18 +12,20 @@ enum sk_x509_use {
 
 struct sk_x509_request {
     enum sk_x509_use use;
-    struct sk_span common_name;      /* at most 64 bytes are kept (RFC 5280, ub-common-name) */
-    const struct sk_span *names;     /* subject alternative names: addresses become IP entries, others DNS */
+    struct sk_span common_name; /* at most 64 bytes are kept (RFC 5280, ub-common-name) */
+    const struct sk_span
+        *names; /* subject alternative names: addresses become IP entries, others DNS */
     size_t name_count;
-    int path_length;                 /* of a CA; -1: no limit */
+    int path_length;                   /* of a CA; -1: no limit */
     int64_t not_before_s, not_after_s; /* seconds since 1970; not_after is cut to the issuer's */
     struct sk_span issuer_certificate_pem, issuer_key_pem; /* empty: self-signed */
-    bool rsa;                        /* RSA 2048 instead of EC P-256, for clients that know no curves */
+    bool rsa; /* RSA 2048 instead of EC P-256, for clients that know no curves */
 };
 
 /* Makes a key and a certificate for it; appends PEM texts (PKCS#8 key; the certificate alone, without its issuer).
  * SK_MALFORMED: the issuer is not usable; SK_INVALID: OpenSSL refused a name. */
-enum sk_status sk_x509_make(const struct sk_x509_request *request, struct sk_buffer *certificate_pem, struct sk_buffer *key_pem);
+enum sk_status sk_x509_make(const struct sk_x509_request *request,
+                            struct sk_buffer *certificate_pem, struct sk_buffer *key_pem);
 
 /* When a PEM certificate (the first of a text) ends, seconds since 1970. SK_MALFORMED. */
 enum sk_status sk_x509_not_after(struct sk_span certificate_pem, int64_t *not_after_s);

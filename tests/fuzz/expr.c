@@ -12,9 +12,12 @@ static bool property(void *arg, struct sk_span name, struct sk_span *value) {
     return !sk_span_is(name, "missing");
 }
 
-static void check_error(struct sk_span text, enum sk_status status, const struct sk_expr_error *error) {
+static void check_error(struct sk_span text, enum sk_status status,
+                        const struct sk_expr_error *error) {
     if (status != SK_MALFORMED && status != SK_TOO_LARGE) abort();
-    if (error->position > text.n || error->line == 0 || error->column == 0 || error->sentence[0] == 0) abort();
+    if (error->position > text.n || error->line == 0 || error->column == 0 ||
+        error->sentence[0] == 0)
+        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -22,8 +25,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct sk_span text = sk_span_first(all, sk_span_find(all, '\n'));
     struct sk_span body = sk_span_skip(all, text.n + 1);
     if (body.n == 0) body = SK_SPAN("{\"a\":{\"b\":[1,\"x\\u0041\",true,null]},\"t\":21.5}");
-    struct sk_expr_source source = {.property = property, .system = property, .body = body, .twin = body,
-                                    .content_type = SK_SPAN("application/json"), .content_encoding = SK_SPAN("utf-8")};
+    struct sk_expr_source source = {.property = property,
+                                    .system = property,
+                                    .body = body,
+                                    .twin = body,
+                                    .content_type = SK_SPAN("application/json"),
+                                    .content_encoding = SK_SPAN("utf-8")};
     struct sk_arena arena = {0};
     for (int dialect = SK_DIALECT_ROUTE; dialect <= SK_DIALECT_TWIN_QUERY; dialect++) {
         struct sk_expr *expr;
@@ -36,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct sk_value value;
         sk_expr_eval(expr, &source, &arena, &value);
         if (arena.used > SK_EXPR_ARENA_MAX) abort();
-        if (value.type == SK_VALUE_STRING && value.text.n) (void)*(volatile const char *)(value.text.p + value.text.n - 1);
+        if (value.type == SK_VALUE_STRING && value.text.n)
+            (void)*(volatile const char *)(value.text.p + value.text.n - 1);
         sk_arena_reset(&arena);
         sk_expr_free(expr);
     }

@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { BODY_MAX = 100 };
 
 /* Everything that was seen, as text. */
-static enum sk_status feed(struct sk_span bytes, bool request, bool stream, size_t step, struct sk_buffer *seen) {
+static enum sk_status feed(struct sk_span bytes, bool request, bool stream, size_t step,
+                           struct sk_buffer *seen) {
     struct sk_http_parser parser;
     enum sk_status status = SK_OK;
     enum sk_http_event event = SK_HTTP_MORE;
@@ -27,11 +28,12 @@ static enum sk_status feed(struct sk_span bytes, bool request, bool stream, size
                 parser.body_max = BODY_MAX;
                 parser.stream = stream;
             }
-            if (event == SK_HTTP_BODY || event == SK_HTTP_MESSAGE) sk_buffer_append(seen, sk_buffer_span(&parser.body));
+            if (event == SK_HTTP_BODY || event == SK_HTTP_MESSAGE)
+                sk_buffer_append(seen, sk_buffer_span(&parser.body));
             if (event != SK_HTTP_MESSAGE) continue;
             struct sk_span name, value;
-            sk_buffer_print(seen, "\n%u %u %.*s %d%d\n", parser.method, parser.status, SK_ARG(parser.target), parser.keep_alive,
-                            parser.upgrade);
+            sk_buffer_print(seen, "\n%u %u %.*s %d%d\n", parser.method, parser.status,
+                            SK_ARG(parser.target), parser.keep_alive, parser.upgrade);
             for (unsigned i = 0; sk_http_header_at(&parser, i, &name, &value); i++)
                 sk_buffer_print(seen, "%.*s=%.*s\n", SK_ARG(name), SK_ARG(value));
             if (parser.upgrade || !parser.keep_alive) {
@@ -41,7 +43,8 @@ static enum sk_status feed(struct sk_span bytes, bool request, bool stream, size
             }
         }
     }
-    if (status == SK_OK && !request && sk_http_finish(&parser, &event) == SK_OK && event == SK_HTTP_MESSAGE)
+    if (status == SK_OK && !request && sk_http_finish(&parser, &event) == SK_OK &&
+        event == SK_HTTP_MESSAGE)
         sk_buffer_append(seen, sk_buffer_span(&parser.body));
     if (status && sk_http_refusal(&parser) < 400) abort();
     sk_http_parser_free(&parser);
@@ -49,7 +52,8 @@ static enum sk_status feed(struct sk_span bytes, bool request, bool stream, size
 }
 
 static void route(struct sk_span path) {
-    static const struct sk_http_route table[] = {{SK_HTTP_GET, "/devices/{}", 1}, {SK_HTTP_GET, "/devices/{}/modules/{}", 2},
+    static const struct sk_http_route table[] = {{SK_HTTP_GET, "/devices/{}", 1},
+                                                 {SK_HTTP_GET, "/devices/{}/modules/{}", 2},
                                                  {SK_HTTP_PUT, "/$iothub/{}", 3}};
     struct sk_arena arena = {0};
     struct sk_http_match match;

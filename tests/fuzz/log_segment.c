@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(condition) \
+#define CHECK(condition)                                                                           \
     if (!(condition)) abort()
 
 enum { CLOSED = 1, CHECKPOINTS = 2, REPAIRED = 4, SEGMENT_FIRST = 1 };
@@ -20,7 +20,8 @@ static void repair(struct sk_buffer *file) {
     if (file->n < SK_SEGMENT_HEADER) return;
     sk_segment_header_write(file->p, &(struct sk_segment_header){SEGMENT_FIRST, 0});
     uint64_t sequence = SEGMENT_FIRST;
-    for (size_t at = SK_SEGMENT_HEADER; file->n - at >= SK_RECORD_HEADER; at += sk_record_size(record.length)) {
+    for (size_t at = SK_SEGMENT_HEADER; file->n - at >= SK_RECORD_HEADER;
+         at += sk_record_size(record.length)) {
         sk_record_header_read(file->p + at, &record);
         if (sk_record_size(record.length) > file->n - at) break;
         sk_record_seal(file->p + at, record.length, sequence++, record.wall_us, record.routes);

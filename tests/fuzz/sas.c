@@ -5,7 +5,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(condition) \
+#define CHECK(condition)                                                                           \
     if (!(condition)) abort()
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -27,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     }
     /* The input as a scope, cut at its first line. */
-    struct sk_span scope = sk_span_first(sk_span(data, size), sk_span_find(sk_span(data, size), '\n'));
+    struct sk_span scope =
+        sk_span_first(sk_span(data, size), sk_span_find(sk_span(data, size), '\n'));
     sk_sas_covers(scope, sk_span_skip(sk_span(data, size), scope.n + 1));
     sk_arena_free(&arena);
     return 0;

@@ -74,13 +74,15 @@ static void start(struct story *s, uint64_t seed, uint64_t messages, uint64_t pe
 static void finish(struct story *s, const char *name, uint64_t seed) {
     bool forwarded = sk_sim_run_until(s->fleet.sim, 2 * DAY_S * SK_S, all_forwarded, s);
     if (!forwarded)
-        fail_msg("%s, seed %llu: sent %llu, acknowledged %llu, waiting %llu", name, (unsigned long long)seed,
-                 (unsigned long long)s->sent, (unsigned long long)s->acknowledged,
+        fail_msg("%s, seed %llu: sent %llu, acknowledged %llu, waiting %llu", name,
+                 (unsigned long long)seed, (unsigned long long)s->sent,
+                 (unsigned long long)s->acknowledged,
                  (unsigned long long)sk_edge_hub_counts(s->fleet.edge).queue_upstream);
     size_t stored = fleet_read_events(&s->fleet, count_event, s);
     if (s->lost || s->next != s->to_send || s->repeated)
-        fail_msg("%s, seed %llu: %llu in order of %llu, lost %llu, repeated %llu, stored %zu", name, (unsigned long long)seed,
-                 (unsigned long long)s->next, (unsigned long long)s->to_send, (unsigned long long)s->lost,
+        fail_msg("%s, seed %llu: %llu in order of %llu, lost %llu, repeated %llu, stored %zu", name,
+                 (unsigned long long)seed, (unsigned long long)s->next,
+                 (unsigned long long)s->to_send, (unsigned long long)s->lost,
                  (unsigned long long)s->repeated, stored);
     sk_timer_stop(&s->timer);
     sk_device_client_free(s->leaf);
@@ -130,7 +132,8 @@ static void crashes_all_day(uint64_t seed, uint64_t messages) {
     finish(&s, "crashes", seed);
 }
 
-static void every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub(void **state) {
+static void
+every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub(void **state) {
     (void)state;
     uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 150);
     for (uint64_t seed = 1; seed <= seeds; seed++) crashes_all_day(seed, messages);

@@ -29,12 +29,16 @@ struct ask {
 
 static void put_ask(struct sk_buffer *to, struct fleet *f, const struct ask *ask) {
     struct sk_buffer token = {0};
-    sk_sas_create(&token, sk_span_z(ask->resource ? ask->resource : "hub.test"), sk_span_z(ask->key ? ask->key : FLEET_KEY),
-                  sk_span_z(ask->policy ? ask->policy : "owner"), sk_io_wall(f->field_io) / 1000000 + 3600);
-    sk_buffer_print(to, "%s %s HTTP/1.1\r\nHost: %s\r\n", ask->method ? ask->method : "GET", ask->target,
-                    ask->host ? ask->host : "hub.test");
-    if (!ask->no_token) sk_buffer_print(to, "Authorization: %.*s\r\n", SK_ARG(sk_buffer_span(&token)));
-    sk_buffer_print(to, "%sContent-Length: %zu\r\n\r\n", ask->headers ? ask->headers : "", ask->body.n);
+    sk_sas_create(&token, sk_span_z(ask->resource ? ask->resource : "hub.test"),
+                  sk_span_z(ask->key ? ask->key : FLEET_KEY),
+                  sk_span_z(ask->policy ? ask->policy : "owner"),
+                  sk_io_wall(f->field_io) / 1000000 + 3600);
+    sk_buffer_print(to, "%s %s HTTP/1.1\r\nHost: %s\r\n", ask->method ? ask->method : "GET",
+                    ask->target, ask->host ? ask->host : "hub.test");
+    if (!ask->no_token)
+        sk_buffer_print(to, "Authorization: %.*s\r\n", SK_ARG(sk_buffer_span(&token)));
+    sk_buffer_print(to, "%sContent-Length: %zu\r\n\r\n", ask->headers ? ask->headers : "",
+                    ask->body.n);
     sk_buffer_append(to, ask->body);
     sk_buffer_free(&token);
 }
@@ -50,14 +54,17 @@ static void asks(struct fleet *f, const struct ask *ask, struct raw_answer *answ
 }
 
 /* Asks and checks the status, the error's name (or NULL) and that the body holds a text. */
-static void gets(struct fleet *f, const struct ask *ask, unsigned status, const char *name, const char *holds) {
+static void gets(struct fleet *f, const struct ask *ask, unsigned status, const char *name,
+                 const char *holds) {
     struct raw_answer answer;
     asks(f, ask, &answer);
     struct sk_span code = sk_http_header(&answer.parser, "iothub-errorcode");
     sk_buffer_byte(&answer.parser.body, 0);
-    if (answer.parser.status != status || (name && !sk_span_is(code, name)) || strstr(answer.parser.body.p, holds) == NULL)
-        fail_msg("%s %s: %u %.*s %s\ninstead of %u %s %s", ask->method ? ask->method : "GET", ask->target, answer.parser.status,
-                 SK_ARG(code), answer.parser.body.p, status, name ? name : "", holds);
+    if (answer.parser.status != status || (name && !sk_span_is(code, name)) ||
+        strstr(answer.parser.body.p, holds) == NULL)
+        fail_msg("%s %s: %u %.*s %s\ninstead of %u %s %s", ask->method ? ask->method : "GET",
+                 ask->target, answer.parser.status, SK_ARG(code), answer.parser.body.p, status,
+                 name ? name : "", holds);
     if (status >= 400 && name) { /* SDKs parse the body for name and text */
         json_t *error = json_loads(answer.parser.body.p, 0, NULL);
         assert_non_null(error);
@@ -81,64 +88,96 @@ static void what_is_not_there_is_404_and_a_wrong_method_405(void **state) {
     gets(f, &(struct ask){.target = "/devices/d3" VERSION}, 404, "DeviceNotFound", "");
     gets(f, &(struct ask){.target = "/devices/d1/modules/m" VERSION}, 404, "ModuleNotFound", "");
     gets(f, &(struct ask){.target = "/twins/d3" VERSION}, 404, "DeviceNotFound", "");
-    gets(f, &(struct ask){.method = "POST", .target = "/twins/d3/methods" VERSION, .body = json("{\"methodName\":\"m\"}")}, 404,
-         "DeviceNotFound", "");
-    gets(f, &(struct ask){.method = "PATCH", .target = "/devices/d1" VERSION}, 405, "GenericMethodNotAllowed", "");
-    gets(f, &(struct ask){.method = "DELETE", .target = "/twins/d1" VERSION}, 405, "GenericMethodNotAllowed", "");
+    gets(f,
+         &(struct ask){.method = "POST",
+                       .target = "/twins/d3/methods" VERSION,
+                       .body = json("{\"methodName\":\"m\"}")},
+         404, "DeviceNotFound", "");
+    gets(f, &(struct ask){.method = "PATCH", .target = "/devices/d1" VERSION}, 405,
+         "GenericMethodNotAllowed", "");
+    gets(f, &(struct ask){.method = "DELETE", .target = "/twins/d1" VERSION}, 405,
+         "GenericMethodNotAllowed", "");
 }
 
 static void an_api_version_must_be_there_and_be_a_date(void **state) {
     struct fleet *f = *state;
-    static const char *const targets[] = {"/devices/d1", "/devices/d1?api-version=", "/devices/d1?api-version=latest",
-                                          "/devices/d1?api-version=2021-13-01", "/devices/d1?api-version=2021-04-12-beta"};
+    static const char *const targets[] = {
+        "/devices/d1", "/devices/d1?api-version=", "/devices/d1?api-version=latest",
+        "/devices/d1?api-version=2021-13-01", "/devices/d1?api-version=2021-04-12-beta"};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
         gets(f, &(struct ask){.target = targets[i]}, 400, "InvalidProtocolVersion", "");
-    gets(f, &(struct ask){.target = "/devices/d1?api-version=2020-06-30-preview"}, 200, NULL, "\"d1\"");
+    gets(f, &(struct ask){.target = "/devices/d1?api-version=2020-06-30-preview"}, 200, NULL,
+         "\"d1\"");
 }
 
 static void another_hub_is_not_served(void **state) {
     struct fleet *f = *state;
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .host = "other.test"}, 401, "IotHubNotFound", "");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .host = "HUB.TEST:8883"}, 200, NULL, "\"d1\"");
+    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .host = "other.test"}, 401,
+         "IotHubNotFound", "");
+    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .host = "HUB.TEST:8883"}, 200, NULL,
+         "\"d1\"");
 }
 
 static void ids_may_be_percent_encoded(void **state) {
     struct fleet *f = *state;
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/a%25b%23c" VERSION, .body = json("{\"deviceId\":\"a%b#c\"}")}, 200, NULL,
-         "\"a%b#c\"");
+    gets(f,
+         &(struct ask){.method = "PUT",
+                       .target = "/devices/a%25b%23c" VERSION,
+                       .body = json("{\"deviceId\":\"a%b#c\"}")},
+         200, NULL, "\"a%b#c\"");
     gets(f, &(struct ask){.target = "/devices/%61%25b%23c" VERSION}, 200, NULL, "\"a%b#c\"");
     gets(f, &(struct ask){.target = "/twins/a%25b%23c" VERSION}, 200, NULL, "\"a%b#c\"");
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/a%2Fb" VERSION, .body = json("{\"deviceId\":\"a/b\"}")}, 400,
-         "ArgumentInvalid", "");
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/a%00b" VERSION, .body = json("{\"deviceId\":\"a\"}")}, 400,
-         "ArgumentInvalid", "");
+    gets(f,
+         &(struct ask){.method = "PUT",
+                       .target = "/devices/a%2Fb" VERSION,
+                       .body = json("{\"deviceId\":\"a/b\"}")},
+         400, "ArgumentInvalid", "");
+    gets(f,
+         &(struct ask){.method = "PUT",
+                       .target = "/devices/a%00b" VERSION,
+                       .body = json("{\"deviceId\":\"a\"}")},
+         400, "ArgumentInvalid", "");
 }
 
 /* ---- credentials ---- */
 
 static void wrong_credentials_are_401(void **state) {
     struct fleet *f = *state;
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .no_token = true}, 401, "IotHubUnauthorized", "missing");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .no_token = true, .headers = "Authorization: Basic eDp5\r\n"}, 401,
-         "IotHubUnauthorized", "");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .key = "AQID"}, 401, "IotHubUnauthorized", "signature");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .policy = "nobody"}, 401, "IotHubUnauthorized", "policy");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .resource = "hub.test/devices/d2"}, 401, "IotHubUnauthorizedAccess", "");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .resource = "other.test"}, 401, "IotHubUnauthorizedAccess", "");
-    gets(f, &(struct ask){.target = "/twins/d1" VERSION, .resource = "hub.test/devices"}, 401, "IotHubUnauthorizedAccess", "");
+    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .no_token = true}, 401,
+         "IotHubUnauthorized", "missing");
+    gets(f,
+         &(struct ask){.target = "/devices/d1" VERSION,
+                       .no_token = true,
+                       .headers = "Authorization: Basic eDp5\r\n"},
+         401, "IotHubUnauthorized", "");
+    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .key = "AQID"}, 401,
+         "IotHubUnauthorized", "signature");
+    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .policy = "nobody"}, 401,
+         "IotHubUnauthorized", "policy");
+    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .resource = "hub.test/devices/d2"}, 401,
+         "IotHubUnauthorizedAccess", "");
+    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .resource = "other.test"}, 401,
+         "IotHubUnauthorizedAccess", "");
+    gets(f, &(struct ask){.target = "/twins/d1" VERSION, .resource = "hub.test/devices"}, 401,
+         "IotHubUnauthorizedAccess", "");
 }
 
 static void a_policy_opens_only_what_its_rights_say(void **state) {
     struct fleet *f = *state;
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .policy = "reader"}, 200, NULL, "\"d1\"");
+    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .policy = "reader"}, 200, NULL,
+         "\"d1\"");
     gets(f, &(struct ask){.target = "/devices" VERSION, .policy = "reader"}, 200, NULL, "\"d1\"");
     static const struct ask others[] = {
         {.method = "PUT", .target = "/devices/d9" VERSION, .body = {"{}", 2}},
         {.method = "DELETE", .target = "/devices/d1" VERSION, .headers = "If-Match: *\r\n"},
         {.target = "/twins/d1" VERSION},
         {.method = "PATCH", .target = "/twins/d1" VERSION, .body = {"{}", 2}},
-        {.method = "POST", .target = "/twins/d1/methods" VERSION, .body = {"{\"methodName\":\"m\"}", 18}},
-        {.method = "POST", .target = "/devices/query" VERSION, .body = {"{\"query\":\"SELECT * FROM devices\"}", 33}},
+        {.method = "POST",
+         .target = "/twins/d1/methods" VERSION,
+         .body = {"{\"methodName\":\"m\"}", 18}},
+        {.method = "POST",
+         .target = "/devices/query" VERSION,
+         .body = {"{\"query\":\"SELECT * FROM devices\"}", 33}},
         {.method = "POST", .target = "/devices/d1/messages/events" VERSION, .body = {"x", 1}},
         {.target = "/messages/events" VERSION},
     };
@@ -151,7 +190,8 @@ static void a_policy_opens_only_what_its_rights_say(void **state) {
 
 static void a_device_may_only_ask_for_itself_and_its_modules(void **state) {
     struct fleet *f = *state;
-    fleet_put(f, "/devices/d1/modules/m", "{\"deviceId\":\"d1\",\"moduleId\":\"m\"}"); /* with keys of its own */
+    fleet_put(f, "/devices/d1/modules/m",
+              "{\"deviceId\":\"d1\",\"moduleId\":\"m\"}"); /* with keys of its own */
     const struct ask device = {.policy = "", .resource = "hub.test/devices/d1"};
     static const struct {
         const char *method, *target;
@@ -176,21 +216,32 @@ static void a_device_may_only_ask_for_itself_and_its_modules(void **state) {
     }
     /* A module's key opens neither its device nor its siblings. */
     fleet_put(f, "/devices/d1/modules/n", "{\"deviceId\":\"d1\",\"moduleId\":\"n\"," FLEET_SAS "}");
-    struct ask module = {.policy = "", .resource = "hub.test/devices/d1/modules/n", .target = "/devices/d1" VERSION};
+    struct ask module = {
+        .policy = "", .resource = "hub.test/devices/d1/modules/n", .target = "/devices/d1" VERSION};
     gets(f, &module, 401, "IotHubUnauthorizedAccess", "");
     module.target = "/devices/d1/modules/m" VERSION;
     gets(f, &module, 401, "IotHubUnauthorizedAccess", "");
-    gets(f, &(struct ask){.policy = "", .resource = "hub.test/devices/d3", .target = "/devices/d3" VERSION}, 404, "DeviceNotFound", "");
+    gets(f,
+         &(struct ask){
+             .policy = "", .resource = "hub.test/devices/d3", .target = "/devices/d3" VERSION},
+         404, "DeviceNotFound", "");
 }
 
 /* ---- bodies ---- */
 
 static void a_body_must_be_a_json_object(void **state) {
     struct fleet *f = *state;
-    static const char *const bodies[] = {"", "x", "[]", "1", "{\"a\":1,\"a\":2}", "{\"a\":}", "{} {}"};
+    static const char *const bodies[] = {"",         "x",    "[]", "1", "{\"a\":1,\"a\":2}",
+                                         "{\"a\":}", "{} {}"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-        gets(f, &(struct ask){.method = "PUT", .target = "/devices/d9" VERSION, .body = json(bodies[i])}, 400, "DeserializationError", "");
-        gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = json(bodies[i])}, 400, "DeserializationError", "");
+        gets(f,
+             &(struct ask){
+                 .method = "PUT", .target = "/devices/d9" VERSION, .body = json(bodies[i])},
+             400, "DeserializationError", "");
+        gets(f,
+             &(struct ask){
+                 .method = "PATCH", .target = "/twins/d1" VERSION, .body = json(bodies[i])},
+             400, "DeserializationError", "");
     }
 }
 
@@ -199,8 +250,13 @@ static void a_body_of_more_than_a_megabyte_is_413(void **state) {
     enum { MEGABYTE = 1024 * 1024 };
     static char body[MEGABYTE + 1];
     memset(body, ' ', sizeof body);
-    gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = {body, MEGABYTE}}, 400, "DeserializationError", "");
-    gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = {body, MEGABYTE + 1}}, 413, NULL, "");
+    gets(f,
+         &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = {body, MEGABYTE}},
+         400, "DeserializationError", "");
+    gets(f,
+         &(struct ask){
+             .method = "PATCH", .target = "/twins/d1" VERSION, .body = {body, MEGABYTE + 1}},
+         413, NULL, "");
 }
 
 static void telemetry_of_256_kilobytes_is_taken_and_one_byte_more_is_413(void **state) {
@@ -244,18 +300,38 @@ static void an_identity_changes_only_for_its_etag(void **state) {
     struct raw_answer answer;
     char line[96];
     const struct sk_span body = json("{\"deviceId\":\"d1\"," FLEET_SAS "}");
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/d1" VERSION, .body = body}, 409, "DeviceAlreadyExists", "");
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = "If-Match: \"AAAA\"\r\n"}, 412,
-         "PreconditionFailed", "");
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/d9" VERSION, .body = json("{}"), .headers = "If-Match: *\r\n"}, 404,
-         "DeviceNotFound", "");
+    gets(f, &(struct ask){.method = "PUT", .target = "/devices/d1" VERSION, .body = body}, 409,
+         "DeviceAlreadyExists", "");
+    gets(f,
+         &(struct ask){.method = "PUT",
+                       .target = "/devices/d1" VERSION,
+                       .body = body,
+                       .headers = "If-Match: \"AAAA\"\r\n"},
+         412, "PreconditionFailed", "");
+    gets(f,
+         &(struct ask){.method = "PUT",
+                       .target = "/devices/d9" VERSION,
+                       .body = json("{}"),
+                       .headers = "If-Match: *\r\n"},
+         404, "DeviceNotFound", "");
     asks(f, &(struct ask){.target = "/devices/d1" VERSION}, &answer);
-    snprintf(line, sizeof line, "If-Match: %.*s\r\n", SK_ARG(sk_http_header(&answer.parser, "ETag")));
+    snprintf(line, sizeof line, "If-Match: %.*s\r\n",
+             SK_ARG(sk_http_header(&answer.parser, "ETag")));
     sk_http_parser_free(&answer.parser);
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = line}, 200, NULL, "\"d1\"");
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = line}, 412, "PreconditionFailed", "");
-    gets(f, &(struct ask){.method = "DELETE", .target = "/devices/d1" VERSION, .headers = line}, 412, "PreconditionFailed", "");
-    gets(f, &(struct ask){.method = "DELETE", .target = "/devices/d1" VERSION, .headers = "If-Match: \"*\"\r\n"}, 204, NULL, "");
+    gets(f,
+         &(struct ask){
+             .method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = line},
+         200, NULL, "\"d1\"");
+    gets(f,
+         &(struct ask){
+             .method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = line},
+         412, "PreconditionFailed", "");
+    gets(f, &(struct ask){.method = "DELETE", .target = "/devices/d1" VERSION, .headers = line},
+         412, "PreconditionFailed", "");
+    gets(f,
+         &(struct ask){
+             .method = "DELETE", .target = "/devices/d1" VERSION, .headers = "If-Match: \"*\"\r\n"},
+         204, NULL, "");
 }
 
 static void a_twin_changes_only_for_its_etag(void **state) {
@@ -263,22 +339,38 @@ static void a_twin_changes_only_for_its_etag(void **state) {
     struct raw_answer answer;
     char line[96];
     const struct sk_span body = json("{\"tags\":{\"a\":1}}");
-    gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = body, .headers = "If-Match: \"AAAA\"\r\n"}, 412,
-         "PreconditionFailed", "");
+    gets(f,
+         &(struct ask){.method = "PATCH",
+                       .target = "/twins/d1" VERSION,
+                       .body = body,
+                       .headers = "If-Match: \"AAAA\"\r\n"},
+         412, "PreconditionFailed", "");
     asks(f, &(struct ask){.target = "/twins/d1" VERSION}, &answer);
-    snprintf(line, sizeof line, "If-Match: %.*s\r\n", SK_ARG(sk_http_header(&answer.parser, "ETag")));
+    snprintf(line, sizeof line, "If-Match: %.*s\r\n",
+             SK_ARG(sk_http_header(&answer.parser, "ETag")));
     sk_http_parser_free(&answer.parser);
-    gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = body, .headers = line}, 200, NULL, "\"a\":1");
-    gets(f, &(struct ask){.method = "PUT", .target = "/twins/d1" VERSION, .body = body, .headers = line}, 412, "PreconditionFailed", "");
-    gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = body}, 200, NULL, "\"a\":1");
+    gets(f,
+         &(struct ask){
+             .method = "PATCH", .target = "/twins/d1" VERSION, .body = body, .headers = line},
+         200, NULL, "\"a\":1");
+    gets(f,
+         &(struct ask){
+             .method = "PUT", .target = "/twins/d1" VERSION, .body = body, .headers = line},
+         412, "PreconditionFailed", "");
+    gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = body}, 200,
+         NULL, "\"a\":1");
 }
 
 static void twin_changes_that_break_a_rule_are_400(void **state) {
     struct fleet *f = *state;
-    static const char *const bodies[] = {"{\"tags\":1}", "{\"properties\":[]}", "{\"properties\":{\"desired\":{\"a.b\":1}}}",
-                                         "{\"properties\":{\"desired\":{\"a\":[null]}}}", "{\"tags\":{\"a\":{\"$b\":1}}}"};
+    static const char *const bodies[] = {
+        "{\"tags\":1}", "{\"properties\":[]}", "{\"properties\":{\"desired\":{\"a.b\":1}}}",
+        "{\"properties\":{\"desired\":{\"a\":[null]}}}", "{\"tags\":{\"a\":{\"$b\":1}}}"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
-        gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = json(bodies[i])}, 400, "ArgumentInvalid", "");
+        gets(f,
+             &(struct ask){
+                 .method = "PATCH", .target = "/twins/d1" VERSION, .body = json(bodies[i])},
+             400, "ArgumentInvalid", "");
 }
 
 /* ---- deployments, queries, methods ---- */
@@ -290,22 +382,36 @@ static void a_bad_deployment_is_refused_as_a_whole(void **state) {
     } cases[] = {
         {"{}", "modulesContent"},
         {"{\"modulesContent\":[]}", "modulesContent"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"a b\":{\"properties.desired\":{}}}}", "a b"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{}}}", "modulesContent.m"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":1}}}", "modulesContent.m"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":{},\"x\":1}}}", "modulesContent.m"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":{\"a.b\":1}}}}", "modulesContent.m"},
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"a b\":{\"properties.desired\":{}}}}",
+         "a b"},
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{}}}",
+         "modulesContent.m"},
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":1}}}",
+         "modulesContent.m"},
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":{},\"x\":1}}}",
+         "modulesContent.m"},
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":{\"a.b\":1}}}}",
+         "modulesContent.m"},
     };
     const char *target = "/devices/edge1/applyConfigurationContent" VERSION;
     fleet_put_device(f, "edge1", ",\"capabilities\":{\"iotEdge\":true}");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        gets(f, &(struct ask){.method = "POST", .target = target, .body = json(cases[i].body)}, 400, "ArgumentInvalid", cases[i].holds);
-    gets(f, &(struct ask){.target = "/devices/edge1/modules/good" VERSION}, 404, "ModuleNotFound", "");
-    const struct sk_span good = json("{\"modulesContent\":{\"good\":{\"properties.desired\":{\"a\":1}}}}");
-    gets(f, &(struct ask){.method = "POST", .target = "/devices/d1/applyConfigurationContent" VERSION, .body = good}, 400,
-         "InvalidOperation", "d1");
-    gets(f, &(struct ask){.method = "POST", .target = "/devices/d3/applyConfigurationContent" VERSION, .body = good}, 404,
-         "DeviceNotFound", "");
+        gets(f, &(struct ask){.method = "POST", .target = target, .body = json(cases[i].body)}, 400,
+             "ArgumentInvalid", cases[i].holds);
+    gets(f, &(struct ask){.target = "/devices/edge1/modules/good" VERSION}, 404, "ModuleNotFound",
+         "");
+    const struct sk_span good =
+        json("{\"modulesContent\":{\"good\":{\"properties.desired\":{\"a\":1}}}}");
+    gets(f,
+         &(struct ask){.method = "POST",
+                       .target = "/devices/d1/applyConfigurationContent" VERSION,
+                       .body = good},
+         400, "InvalidOperation", "d1");
+    gets(f,
+         &(struct ask){.method = "POST",
+                       .target = "/devices/d3/applyConfigurationContent" VERSION,
+                       .body = good},
+         404, "DeviceNotFound", "");
     gets(f, &(struct ask){.method = "POST", .target = target, .body = good}, 204, NULL, "");
     gets(f, &(struct ask){.target = "/twins/edge1/modules/good" VERSION}, 200, NULL, "\"a\":1");
 }
@@ -324,12 +430,15 @@ static void a_query_with_a_mistake_is_refused_with_its_place(void **state) {
         {"{\"query\":\"SELECT * FROM devices WHERE tags.a = 'x\"}", "line 1, column"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        gets(f, &(struct ask){.method = "POST", .target = "/devices/query" VERSION, .body = json(cases[i].body)}, 400, "ArgumentInvalid",
-             cases[i].holds);
-    gets(f, &(struct ask){.method = "POST",
-                          .target = "/devices/query" VERSION,
-                          .body = json("{\"query\":\"SELECT * FROM devices\"}"),
-                          .headers = "x-ms-continuation: nonsense\r\n"},
+        gets(f,
+             &(struct ask){
+                 .method = "POST", .target = "/devices/query" VERSION, .body = json(cases[i].body)},
+             400, "ArgumentInvalid", cases[i].holds);
+    gets(f,
+         &(struct ask){.method = "POST",
+                       .target = "/devices/query" VERSION,
+                       .body = json("{\"query\":\"SELECT * FROM devices\"}"),
+                       .headers = "x-ms-continuation: nonsense\r\n"},
          400, "ArgumentInvalid", "continuation");
 }
 
@@ -343,10 +452,12 @@ static void a_query_comes_in_pages(void **state) {
     }
     while (line[0]) {
         struct raw_answer answer;
-        asks(f, &(struct ask){.method = "POST",
-                              .target = "/devices/query" VERSION,
-                              .body = json("{\"query\":\"SELECT * FROM devices WHERE deviceId != 'd4'\"}"),
-                              .headers = line},
+        asks(f,
+             &(struct ask){.method = "POST",
+                           .target = "/devices/query" VERSION,
+                           .body =
+                               json("{\"query\":\"SELECT * FROM devices WHERE deviceId != 'd4'\"}"),
+                           .headers = line},
              &answer);
         assert_int_equal(answer.parser.status, 200);
         json_t *page = json_loadb(answer.parser.body.p, answer.parser.body.n, 0, NULL);
@@ -355,7 +466,9 @@ static void a_query_comes_in_pages(void **state) {
         pages++;
         struct sk_span next = sk_http_header(&answer.parser, "x-ms-continuation");
         line[0] = 0;
-        if (next.n) snprintf(line, sizeof line, "x-ms-max-item-count: 2\r\nx-ms-continuation: %.*s\r\n", SK_ARG(next));
+        if (next.n)
+            snprintf(line, sizeof line, "x-ms-max-item-count: 2\r\nx-ms-continuation: %.*s\r\n",
+                     SK_ARG(next));
         json_decref(page);
         sk_http_parser_free(&answer.parser);
     }
@@ -383,23 +496,30 @@ static void method_arguments_are_checked_at_their_limits(void **state) {
         {"{\"methodName\":\"m\",\"connectTimeoutInSeconds\":301}", 400},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        gets(f, &(struct ask){.method = "POST", .target = "/twins/d1/methods" VERSION, .body = json(cases[i].body)}, cases[i].status, NULL,
-             cases[i].status == 404 ? "404103" : "");
+        gets(f,
+             &(struct ask){.method = "POST",
+                           .target = "/twins/d1/methods" VERSION,
+                           .body = json(cases[i].body)},
+             cases[i].status, NULL, cases[i].status == 404 ? "404103" : "");
     for (unsigned more = 0; more < 2; more++) {
         char body[160];
         snprintf(body, sizeof body, "{\"methodName\":\"%0*d\"}", 100 + (int)more, 0);
-        gets(f, &(struct ask){.method = "POST", .target = "/twins/d1/methods" VERSION, .body = json(body)}, more ? 400 : 404, NULL, "");
+        gets(f,
+             &(struct ask){
+                 .method = "POST", .target = "/twins/d1/methods" VERSION, .body = json(body)},
+             more ? 400 : 404, NULL, "");
     }
 }
 
 /* ---- events ---- */
 
 static void send_telemetry(struct fleet *f, const char *body) {
-    gets(f, &(struct ask){.method = "POST",
-                          .target = "/devices/d1/messages/events" VERSION,
-                          .policy = "",
-                          .resource = "hub.test/devices/d1",
-                          .body = json(body)},
+    gets(f,
+         &(struct ask){.method = "POST",
+                       .target = "/devices/d1/messages/events" VERSION,
+                       .policy = "",
+                       .resource = "hub.test/devices/d1",
+                       .body = json(body)},
          204, NULL, "");
 }
 
@@ -437,22 +557,33 @@ static void events_start_where_they_are_asked_to(void **state) {
     send_telemetry(f, "not json \xff");
     struct sk_hub_counts counts = sk_hub_counts(sk_hub_server_hub(f->hub, 0));
     char sequence[40], last[60];
-    snprintf(sequence, sizeof sequence, "&from=%llu", (unsigned long long)counts.first_sequence + 1);
-    snprintf(last, sizeof last, "Last-Event-ID: %llu\r\n", (unsigned long long)counts.first_sequence + 1);
+    snprintf(sequence, sizeof sequence, "&from=%llu",
+             (unsigned long long)counts.first_sequence + 1);
+    snprintf(last, sizeof last, "Last-Event-ID: %llu\r\n",
+             (unsigned long long)counts.first_sequence + 1);
     const struct {
         const char *query, *headers;
         unsigned count;
     } cases[] = {
-        {"&from=earliest", "", 3}, {"&from=1970-01-01T00:00:00Z", "", 3}, {from, "", 1}, {sequence, "", 2},
-        {"&from=earliest", last, 1}, {"&from=latest", "", 0}, {"", "", 0}, {"&from=earliest&device=d2", "", 0},
-        {"&from=2999-01-01T00:00:00Z", "", 0}, {"&from=999999", "", 0},
+        {"&from=earliest", "", 3},
+        {"&from=1970-01-01T00:00:00Z", "", 3},
+        {from, "", 1},
+        {sequence, "", 2},
+        {"&from=earliest", last, 1},
+        {"&from=latest", "", 0},
+        {"", "", 0},
+        {"&from=earliest&device=d2", "", 0},
+        {"&from=2999-01-01T00:00:00Z", "", 0},
+        {"&from=999999", "", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         watch(&c, f, cases[i].query, cases[i].headers);
-        if (times(&c, "data:") != cases[i].count) fail_msg("%s %s: %s", cases[i].query, cases[i].headers, c.in.p);
+        if (times(&c, "data:") != cases[i].count)
+            fail_msg("%s %s: %s", cases[i].query, cases[i].headers, c.in.p);
         raw_free(&c);
     }
-    gets(f, &(struct ask){.target = "/messages/events" VERSION "&from=yesterday"}, 400, "ArgumentInvalid", "from");
+    gets(f, &(struct ask){.target = "/messages/events" VERSION "&from=yesterday"}, 400,
+         "ArgumentInvalid", "from");
 }
 
 static void a_watcher_sees_what_comes_while_it_watches(void **state) {
@@ -507,7 +638,10 @@ static void a_client_that_goes_before_its_answer_does_no_harm(void **state) {
         struct raw_client c;
         struct sk_buffer out = {0};
         raw_open(&c, f, "hub.test");
-        put_ask(&out, f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = json("{\"tags\":{\"x\":1}}")});
+        put_ask(&out, f,
+                &(struct ask){.method = "PATCH",
+                              .target = "/twins/d1" VERSION,
+                              .body = json("{\"tags\":{\"x\":1}}")});
         raw_send_buffer(&c, &out);
         sk_sim_run(f->sim, wait * SK_MS / 10);
         raw_free(&c);

@@ -42,7 +42,8 @@ static void the_first_packet_must_be_connect(void **state) {
 
 static void what_is_neither_mqtt_nor_http_is_hung_up_on(void **state) {
     struct fleet *f = *state;
-    static const char *const firsts[] = {"AMQP\x03\x01\x01", "\x16\x03\x01\x02", "get / HTTP/1.1\r\n\r\n", "\xff\xff\xff\xff"};
+    static const char *const firsts[] = {"AMQP\x03\x01\x01", "\x16\x03\x01\x02",
+                                         "get / HTTP/1.1\r\n\r\n", "\xff\xff\xff\xff"};
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
         struct raw_client c;
         raw_open(&c, f, "hub.test");
@@ -66,9 +67,9 @@ static void a_second_connect_ends_the_connection(void **state) {
 static void a_malformed_packet_ends_the_connection(void **state) {
     struct fleet *f = *state;
     static const struct sk_span packets[] = {
-        {"\x10\xff\xff\xff\xff\x01", 6},             /* a remaining length of five bytes */
-        {"\x10\x06\x00\x04MQTT", 8},                 /* CONNECT that ends in the middle */
-        {"\x11\x00", 2},                             /* flags that CONNECT does not have */
+        {"\x10\xff\xff\xff\xff\x01", 6},                      /* a remaining length of five bytes */
+        {"\x10\x06\x00\x04MQTT", 8},                          /* CONNECT that ends in the middle */
+        {"\x11\x00", 2},                                      /* flags that CONNECT does not have */
         {"\x10\x0c\x00\x04MQTT\x04\x03\x00\x00\x00\x00", 14}, /* the reserved flag */
     };
     for (size_t i = 0; i < sizeof packets / sizeof *packets; i++) {
@@ -105,9 +106,11 @@ static void another_protocol_level_is_refused_with_1(void **state) {
     struct fleet *f = *state;
     static const struct sk_span packets[] = {
         {"\x10\x0f\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x02"
-         "d1", 17},                                            /* MQTT 5 */
+         "d1",
+         17}, /* MQTT 5 */
         {"\x10\x10\x00\x06MQIsdp\x03\x02\x00\x00\x00\x02"
-         "d1", 18},                                            /* MQTT 3.1 */
+         "d1",
+         18}, /* MQTT 3.1 */
     };
     for (size_t i = 0; i < sizeof packets / sizeof *packets; i++) {
         struct raw_client c;
@@ -128,7 +131,8 @@ static void nobody_unknown_may_send_more_than_16_kilobytes(void **state) {
     for (size_t more = 0; more < 2; more++) {
         struct raw_client c;
         struct sk_buffer out = {0};
-        struct sk_mqtt_connect connect = {.clean_session = true, .client_id = sk_span(text, LIMIT - WITHOUT_WILL - 2 + more)};
+        struct sk_mqtt_connect connect = {
+            .clean_session = true, .client_id = sk_span(text, LIMIT - WITHOUT_WILL - 2 + more)};
         assert_int_equal(sk_mqtt_put_connect(&out, &connect), SK_OK);
         assert_int_equal(out.n, LIMIT + 4 + more - (LIMIT + more < 16384 ? 1 : 0));
         raw_open(&c, f, "hub.test");
@@ -144,29 +148,40 @@ static void nobody_unknown_may_send_more_than_16_kilobytes(void **state) {
 static void a_good_token_is_taken_with_either_key_and_through_a_policy(void **state) {
     struct fleet *f = *state;
     connects_with(f, &(struct raw_connect){.device = "d1"}, SK_MQTT_ACCEPTED);
-    connects_with(f, &(struct raw_connect){.device = "d1", .policy = "owner", .resource = "hub.test"}, SK_MQTT_ACCEPTED);
-    connects_with(f, &(struct raw_connect){.device = "d1", .policy = "owner", .resource = "hub.test/devices"}, SK_MQTT_ACCEPTED);
-    connects_with(f, &(struct raw_connect){.device = "d1", .resource = "HUB.TEST/devices/d1"}, SK_MQTT_ACCEPTED);
+    connects_with(f,
+                  &(struct raw_connect){.device = "d1", .policy = "owner", .resource = "hub.test"},
+                  SK_MQTT_ACCEPTED);
+    connects_with(
+        f, &(struct raw_connect){.device = "d1", .policy = "owner", .resource = "hub.test/devices"},
+        SK_MQTT_ACCEPTED);
+    connects_with(f, &(struct raw_connect){.device = "d1", .resource = "HUB.TEST/devices/d1"},
+                  SK_MQTT_ACCEPTED);
 }
 
 static void a_client_id_that_is_not_the_user_is_refused_with_2(void **state) {
     struct fleet *f = *state;
-    connects_with(f, &(struct raw_connect){.device = "d1", .client_id = "d2"}, SK_MQTT_BAD_CLIENT_ID);
-    connects_with(f, &(struct raw_connect){.device = "d1", .client_id = "D1"}, SK_MQTT_BAD_CLIENT_ID);
+    connects_with(f, &(struct raw_connect){.device = "d1", .client_id = "d2"},
+                  SK_MQTT_BAD_CLIENT_ID);
+    connects_with(f, &(struct raw_connect){.device = "d1", .client_id = "D1"},
+                  SK_MQTT_BAD_CLIENT_ID);
     connects_with(f, &(struct raw_connect){.device = "d1", .client_id = ""}, SK_MQTT_BAD_CLIENT_ID);
-    connects_with(f, &(struct raw_connect){.device = "d1", .client_id = "d1/m"}, SK_MQTT_BAD_CLIENT_ID);
+    connects_with(f, &(struct raw_connect){.device = "d1", .client_id = "d1/m"},
+                  SK_MQTT_BAD_CLIENT_ID);
 }
 
 static void bad_tokens_are_refused_with_5(void **state) {
     struct fleet *f = *state;
     refused(f, &(struct raw_connect){.device = "d1", .password = ""});
     refused(f, &(struct raw_connect){.device = "d1", .password = "secret"});
-    refused(f, &(struct raw_connect){.device = "d1", .password = "SharedAccessSignature sr=hub.test"});
+    refused(f,
+            &(struct raw_connect){.device = "d1", .password = "SharedAccessSignature sr=hub.test"});
     refused(f, &(struct raw_connect){.device = "d1", .key = "AQID"});
     refused(f, &(struct raw_connect){.device = "d1", .resource = "hub.test/devices/d2"});
     refused(f, &(struct raw_connect){.device = "d1", .resource = "hub.test/devices/d"});
     refused(f, &(struct raw_connect){.device = "d1", .resource = "other.test/devices/d1"});
-    refused(f, &(struct raw_connect){.device = "d1", .policy = "reader", .resource = "hub.test"}); /* without DeviceConnect */
+    refused(f, &(struct raw_connect){.device = "d1",
+                                     .policy = "reader",
+                                     .resource = "hub.test"}); /* without DeviceConnect */
     refused(f, &(struct raw_connect){.device = "d1", .policy = "nobody", .resource = "hub.test"});
 }
 
@@ -180,7 +195,8 @@ static void a_token_may_be_good_for_ever(void **state) {
     struct fleet *f = *state;
     int64_t now_s = sk_io_wall(f->field_io) / 1000000;
     struct raw_client c;
-    raw_dial(&c, f, "hub.test", &(struct raw_connect){.device = "d1", .life_s = INT64_MAX - 1 - now_s});
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .life_s = INT64_MAX - 1 - now_s});
     raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
     raw_ping(&c);
     raw_free(&c);
@@ -188,7 +204,8 @@ static void a_token_may_be_good_for_ever(void **state) {
 
 static void another_hub_or_an_unreadable_user_name_is_refused_with_5(void **state) {
     struct fleet *f = *state;
-    refused(f, &(struct raw_connect){.device = "d1", .user = "other.test/d1/?api-version=2021-04-12"});
+    refused(f,
+            &(struct raw_connect){.device = "d1", .user = "other.test/d1/?api-version=2021-04-12"});
     refused(f, &(struct raw_connect){.device = "d1", .user = "d1"});
     refused(f, &(struct raw_connect){.device = "d1", .user = ""});
     refused(f, &(struct raw_connect){.device = "d1", .user = "hub.test//?api-version=2021-04-12"});
@@ -205,22 +222,27 @@ static void unknown_identities_are_refused_with_5(void **state) {
 static void nobody_may_speak_for_a_device_that_is_not_his_child(void **state) {
     struct fleet *f = *state;
     fleet_put_device(f, "edge1", ",\"capabilities\":{\"iotEdge\":true}");
-    fleet_send(f, SK_HTTP_PUT, "/devices/edge1/modules/%24edgeHub", "{\"deviceId\":\"edge1\",\"moduleId\":\"$edgeHub\"," FLEET_SAS "}",
-               true);
+    fleet_send(f, SK_HTTP_PUT, "/devices/edge1/modules/%24edgeHub",
+               "{\"deviceId\":\"edge1\",\"moduleId\":\"$edgeHub\"," FLEET_SAS "}", true);
     assert_int_equal(f->status, 200);
-    static const char *const users[] = {"hub.test/d1/?api-version=2021-04-12&auth-chain=d1%3Bedge1",
-                                        "hub.test/d1/?api-version=2021-04-12&auth-chain=d2%3Bedge1",
-                                        "hub.test/d1/?api-version=2021-04-12&auth-chain=d1%3B",
-                                        "hub.test/d1/?api-version=2021-04-12&auth-chain=%3B%3Bedge1"};
+    static const char *const users[] = {
+        "hub.test/d1/?api-version=2021-04-12&auth-chain=d1%3Bedge1",
+        "hub.test/d1/?api-version=2021-04-12&auth-chain=d2%3Bedge1",
+        "hub.test/d1/?api-version=2021-04-12&auth-chain=d1%3B",
+        "hub.test/d1/?api-version=2021-04-12&auth-chain=%3B%3Bedge1"};
     for (size_t i = 0; i < sizeof users / sizeof *users; i++)
-        refused(f, &(struct raw_connect){.device = "d1", .user = users[i], .resource = "hub.test/devices/edge1/modules/$edgeHub"});
+        refused(f, &(struct raw_connect){.device = "d1",
+                                         .user = users[i],
+                                         .resource = "hub.test/devices/edge1/modules/$edgeHub"});
 }
 
 static void a_disabled_device_is_refused_with_3(void **state) {
     struct fleet *f = *state;
     fleet_put_device(f, "off", ",\"status\":\"disabled\"");
     connects_with(f, &(struct raw_connect){.device = "off"}, SK_MQTT_UNAVAILABLE);
-    connects_with(f, &(struct raw_connect){.device = "off", .policy = "owner", .resource = "hub.test"}, SK_MQTT_UNAVAILABLE);
+    connects_with(f,
+                  &(struct raw_connect){.device = "off", .policy = "owner", .resource = "hub.test"},
+                  SK_MQTT_UNAVAILABLE);
 }
 
 /* ---- what ends a connection ---- */
@@ -228,7 +250,8 @@ static void a_disabled_device_is_refused_with_3(void **state) {
 static void silence_of_one_and_a_half_keep_alives_ends_it(void **state) {
     struct fleet *f = *state;
     struct raw_client c;
-    raw_dial(&c, f, "hub.test", &(struct raw_connect){.device = "d1", .clean = true, .keep_alive_s = 20});
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .clean = true, .keep_alive_s = 20});
     raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
     sk_sim_run(f->sim, 29 * SK_S);
     raw_ping(&c); /* any packet counts */
@@ -242,7 +265,8 @@ static void silence_of_one_and_a_half_keep_alives_ends_it(void **state) {
 static void half_seconds_of_the_keep_alive_count(void **state) {
     struct fleet *f = *state;
     struct raw_client c;
-    raw_dial(&c, f, "hub.test", &(struct raw_connect){.device = "d1", .clean = true, .keep_alive_s = 1});
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .clean = true, .keep_alive_s = 1});
     raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
     for (unsigned i = 0; i < 10; i++) {
         sk_sim_run(f->sim, 1200 * SK_MS);
@@ -258,7 +282,9 @@ static void without_keep_alive_the_longest_silence_is_1767_seconds(void **state)
     static const uint16_t keep_alives[] = {0, 60000};
     for (size_t i = 0; i < 2; i++) {
         struct raw_client c;
-        raw_dial(&c, f, "hub.test", &(struct raw_connect){.device = "d1", .clean = true, .keep_alive_s = keep_alives[i]});
+        raw_dial(
+            &c, f, "hub.test",
+            &(struct raw_connect){.device = "d1", .clean = true, .keep_alive_s = keep_alives[i]});
         raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
         sk_sim_run(f->sim, 1766 * SK_S);
         assert_non_null(c.stream);
@@ -300,7 +326,8 @@ static void a_module_and_its_device_do_not_displace_each_other(void **state) {
     struct raw_client device, module;
     fleet_put(f, "/devices/d1/modules/m", "{\"deviceId\":\"d1\",\"moduleId\":\"m\"," FLEET_SAS "}");
     raw_login(&device, f, "d1");
-    raw_dial(&module, f, "hub.test", &(struct raw_connect){.device = "d1", .module = "m", .clean = true});
+    raw_dial(&module, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .module = "m", .clean = true});
     raw_expect_connack(&module, SK_MQTT_ACCEPTED, false);
     raw_ping(&device);
     raw_ping(&module);
@@ -318,12 +345,14 @@ static void a_device_that_is_deleted_or_disabled_loses_its_connection(void **sta
     struct raw_client c, other;
     raw_login(&other, f, "d2");
     raw_login(&c, f, "d1");
-    fleet_send(f, SK_HTTP_PUT, "/devices/d1", "{\"deviceId\":\"d1\",\"status\":\"disabled\"," FLEET_SAS "}", true);
+    fleet_send(f, SK_HTTP_PUT, "/devices/d1",
+               "{\"deviceId\":\"d1\",\"status\":\"disabled\"," FLEET_SAS "}", true);
     assert_int_equal(f->status, 200);
     raw_expect_closed(&c);
     raw_free(&c);
     connects_with(f, &(struct raw_connect){.device = "d1"}, SK_MQTT_UNAVAILABLE);
-    fleet_send(f, SK_HTTP_PUT, "/devices/d1", "{\"deviceId\":\"d1\",\"status\":\"enabled\"," FLEET_SAS "}", true);
+    fleet_send(f, SK_HTTP_PUT, "/devices/d1",
+               "{\"deviceId\":\"d1\",\"status\":\"enabled\"," FLEET_SAS "}", true);
     raw_login(&c, f, "d1");
     fleet_call(f, SK_HTTP_DELETE, "/devices/d1", "");
     assert_int_equal(f->status, 204);
@@ -350,7 +379,8 @@ static void clean_session_0_keeps_subscriptions_over_reconnects_and_restarts(voi
         raw_expect_connack(&c, SK_MQTT_ACCEPTED, true);
         fleet_call(f, SK_HTTP_PATCH, "/twins/d1", "{\"properties\":{\"desired\":{\"a\":1}}}");
         struct sk_mqtt_packet packet = raw_expect(&c, SK_MQTT_PUBLISH);
-        assert_true(sk_span_starts(packet.u.publish.topic, SK_SPAN("$iothub/twin/PATCH/properties/desired/?$version=")));
+        assert_true(sk_span_starts(packet.u.publish.topic,
+                                   SK_SPAN("$iothub/twin/PATCH/properties/desired/?$version=")));
         raw_free(&c);
         fleet_stop_hub(f);
         fleet_start_hub(f);
@@ -396,8 +426,10 @@ static void see(void *arg, const struct sk_message *message) {
     snprintf(seen->device, sizeof seen->device, "%.*s", SK_ARG(message->device));
 }
 
-static const struct raw_connect with_will = {
-    .device = "d1", .clean = true, .will_topic = "devices/d1/messages/events/a=b", .will_payload = "gone"};
+static const struct raw_connect with_will = {.device = "d1",
+                                             .clean = true,
+                                             .will_topic = "devices/d1/messages/events/a=b",
+                                             .will_payload = "gone"};
 
 static void a_will_is_sent_when_the_connection_breaks_off(void **state) {
     struct fleet *f = *state;
@@ -437,7 +469,9 @@ static void no_will_is_sent_after_disconnect_or_when_the_hub_stops(void **state)
     fleet_stop_hub(f);
     fleet_start_hub(f);
     raw_free(&c);
-    raw_dial(&c, f, "hub.test", &(struct raw_connect){.device = "d1", .key = "AQID", .will_topic = with_will.will_topic});
+    raw_dial(
+        &c, f, "hub.test",
+        &(struct raw_connect){.device = "d1", .key = "AQID", .will_topic = with_will.will_topic});
     raw_expect_connack(&c, SK_MQTT_NOT_AUTHORIZED, false);
     raw_free(&c);
     fleet_read_events(f, see, &seen);
@@ -447,9 +481,11 @@ static void no_will_is_sent_after_disconnect_or_when_the_hub_stops(void **state)
 static void a_will_that_is_not_the_clients_own_telemetry_is_refused(void **state) {
     struct fleet *f = *state;
     refused(f, &(struct raw_connect){.device = "d1", .will_topic = "devices/d2/messages/events/"});
-    refused(f, &(struct raw_connect){.device = "d1", .will_topic = "devices/d1/modules/m/messages/events/"});
+    refused(f, &(struct raw_connect){.device = "d1",
+                                     .will_topic = "devices/d1/modules/m/messages/events/"});
     refused(f, &(struct raw_connect){.device = "d1", .will_topic = "$iothub/twin/GET/?$rid=1"});
-    refused(f, &(struct raw_connect){.device = "d1", .will_topic = "devices/d1/messages/events/", .will_qos = 2});
+    refused(f, &(struct raw_connect){
+                   .device = "d1", .will_topic = "devices/d1/messages/events/", .will_qos = 2});
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)

@@ -8,7 +8,8 @@ struct story {
     struct log_world w;
     struct sk_cursor *cursor;
     uint64_t committed, seen; /* sequences */
-    bool syncs_failed; /* since the machine started: the page cache may show what is not on the disk */
+    bool
+        syncs_failed; /* since the machine started: the page cache may show what is not on the disk */
     /* What the producer was told of each text. FOUND: not acknowledged, but there all the same when the log was opened again, and since
      * syncs had failed it may still vanish with the next power cut. */
     enum { UNTOLD, ACKNOWLEDGED, REFUSED, FOUND } told[TEXTS_MAX];
@@ -28,7 +29,8 @@ static void on_done(void *arg, enum sk_status status, uint64_t sequence) {
     (void)sequence;
     assert_int_equal(story->told[append.number], UNTOLD);
     story->told[append.number] = status == SK_OK ? ACKNOWLEDGED : REFUSED;
-    if (status == SK_OK && append.number > story->must_not_come) story->must_not_come = append.number;
+    if (status == SK_OK && append.number > story->must_not_come)
+        story->must_not_come = append.number;
 }
 
 static void produce(struct story *story) {
@@ -50,7 +52,8 @@ static void produce(struct story *story) {
 static bool next(struct story *story, struct sk_cursor *cursor, struct sk_record *record) {
     uint64_t lost = sk_cursor_lost(cursor);
     enum sk_status status;
-    while ((status = sk_cursor_next(cursor, record)) == SK_NOT_FOUND) {}
+    while ((status = sk_cursor_next(cursor, record)) == SK_NOT_FOUND) {
+    }
     if (status) return false;
     for (lost = sk_cursor_lost(cursor) - lost; lost > 0; lost--)
         assert_int_equal(story->told[story->number_of[record->sequence - lost]], FOUND);
@@ -71,7 +74,8 @@ static void consume(struct story *story, uint64_t most) {
             assert_true(number > story->number_of[record.sequence - 1]);
             if (story->told[number] == REFUSED) assert_true(number > story->must_not_come);
         }
-        assert_int_equal(story->number_of[record.sequence], number); /* seen again after a crash: it is the same one */
+        assert_int_equal(story->number_of[record.sequence],
+                         number); /* seen again after a crash: it is the same one */
         if (sk_sim_chance(story->w.sim, 3) == 0) {
             sk_cursor_commit(story->cursor, record.sequence + 1);
             story->committed = record.sequence + 1;
@@ -99,7 +103,8 @@ static void open_story(struct story *story) {
         uint64_t number = log_world_number(&record);
         assert_true(number > last);
         count = record.sequence;
-        for (uint64_t missing = last + 1; missing < number; missing++) assert_int_not_equal(story->told[missing], ACKNOWLEDGED);
+        for (uint64_t missing = last + 1; missing < number; missing++)
+            assert_int_not_equal(story->told[missing], ACKNOWLEDGED);
         if (story->told[number] == REFUSED || story->told[number] == UNTOLD) {
             assert_true(number > story->must_not_come);
             story->told[number] = story->syncs_failed ? FOUND : ACKNOWLEDGED;
@@ -107,8 +112,10 @@ static void open_story(struct story *story) {
         story->number_of[count] = number;
         last = number;
     }
-    for (uint64_t missing = last + 1; missing <= w->appended; missing++) assert_int_not_equal(story->told[missing], ACKNOWLEDGED);
-    while (story->seen > count) assert_int_equal(story->told[story->number_of[story->seen--]], FOUND);
+    for (uint64_t missing = last + 1; missing <= w->appended; missing++)
+        assert_int_not_equal(story->told[missing], ACKNOWLEDGED);
+    while (story->seen > count)
+        assert_int_equal(story->told[story->number_of[story->seen--]], FOUND);
     story->must_not_come = w->appended;
     sk_cursor_close(all);
 }
@@ -119,7 +126,9 @@ static void live(struct story *story) {
     bool failing = sk_sim_chance(sim, 3) == 0;
     sk_sim_disk_fail(w->io, failing ? 2 + sk_sim_chance(sim, 8) : 0);
     story->syncs_failed |= failing;
-    sk_sim_disk_limit(w->io, sk_sim_chance(sim, 4) ? UINT64_MAX : sk_log_bytes(w->log) + sk_sim_chance(sim, 8000));
+    sk_sim_disk_limit(w->io, sk_sim_chance(sim, 4)
+                                 ? UINT64_MAX
+                                 : sk_log_bytes(w->log) + sk_sim_chance(sim, 8000));
     uint64_t cut = sk_sim_chance(sim, 60);
     if (cut < 40) sk_sim_power_cut_after(w->io, cut, (enum sk_sim_loss)sk_sim_chance(sim, 3));
     for (int turn = 0; turn < 15 && !sk_sim_is_dead(w->io); turn++) {

@@ -28,7 +28,8 @@ static void live(struct story *story) {
         for (uint64_t i = 0; i < records; i++)
             assert_int_equal(log_world_append_sized(w, 1, sk_sim_chance(w->sim, 700)), SK_OK);
         /* Sometimes the next batch gathers while this one flies. */
-        if (sk_sim_chance(w->sim, 3)) sk_sim_run(w->sim, sk_sim_chance(w->sim, 2) ? 200 * SK_MS : 200000);
+        if (sk_sim_chance(w->sim, 3))
+            sk_sim_run(w->sim, sk_sim_chance(w->sim, 2) ? 200 * SK_MS : 200000);
         consume(story);
         if (sk_sim_chance(w->sim, 3) == 0) {
             uint64_t before = story->committed;
@@ -51,7 +52,8 @@ static void check(struct story *story) {
     while ((status = sk_cursor_next(all, &record)) == SK_OK) {
         assert_int_equal(record.sequence, ++count);
         assert_int_equal(log_world_number(&record), count);
-        for (size_t i = sk_span_find(record.body, ':') + 1; i < record.body.n; i++) assert_int_equal(record.body.p[i], '.');
+        for (size_t i = sk_span_find(record.body, ':') + 1; i < record.body.n; i++)
+            assert_int_equal(record.body.p[i], '.');
     }
     assert_int_equal(status, SK_AGAIN);
     assert_int_equal(sk_cursor_lost(all), 0);
@@ -63,7 +65,8 @@ static void check(struct story *story) {
 
 static void open_story(struct story *story) {
     struct log_world *w = &story->w;
-    if (log_world_open(w) != SK_OK) { /* the power may go here as well: opening syncs what it found */
+    if (log_world_open(w) !=
+        SK_OK) { /* the power may go here as well: opening syncs what it found */
         assert_true(sk_sim_is_dead(w->io));
         w->io = sk_sim_power_on(w->io);
         assert_int_equal(log_world_open(w), SK_OK);
@@ -72,7 +75,8 @@ static void open_story(struct story *story) {
     assert_int_equal(sk_cursor_open(w->log, "consumer", 1, 0, NULL, NULL, &story->cursor), SK_OK);
     uint64_t position = sk_cursor_position(story->cursor);
     assert_in_range(position, story->committed_long, story->committed);
-    assert_true(sk_log_first_sequence(w->log) <= position); /* no segment went before its reader had durably passed it */
+    assert_true(sk_log_first_sequence(w->log) <=
+                position); /* no segment went before its reader had durably passed it */
     story->committed = story->committed_long = position;
 }
 
@@ -110,6 +114,7 @@ static void power_loss_at_every_write_loses_nothing_acknowledged(void **state) {
 
 int main(void) {
     sk_note_level_parse("error");
-    const struct CMUnitTest tests[] = {cmocka_unit_test(power_loss_at_every_write_loses_nothing_acknowledged)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(power_loss_at_every_write_loses_nothing_acknowledged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,7 +93,8 @@ static inline void log_world_done(void *arg, enum sk_status status, uint64_t seq
 }
 
 /* Appends "<number>:" and padding up to `size` bytes. */
-static inline enum sk_status log_world_append_sized(struct log_world *w, uint64_t routes, size_t size) {
+static inline enum sk_status log_world_append_sized(struct log_world *w, uint64_t routes,
+                                                    size_t size) {
     char text[24];
     int n = snprintf(text, sizeof text, "%llu:", (unsigned long long)w->appended + 1);
     size_t more = size > (size_t)n ? size - (size_t)n : 0;
@@ -101,8 +102,9 @@ static inline enum sk_status log_world_append_sized(struct log_world *w, uint64_
     memset(padding, '.', more);
     struct log_world_append *append = SK_NEW(struct log_world_append);
     *append = (struct log_world_append){w, w->appended + 1};
-    enum sk_status status = sk_log_append(w->log, (struct sk_span[]){sk_span(text, (size_t)n), sk_span(padding, more)}, 2, routes,
-                                          log_world_done, append);
+    enum sk_status status =
+        sk_log_append(w->log, (struct sk_span[]){sk_span(text, (size_t)n), sk_span(padding, more)},
+                      2, routes, log_world_done, append);
     free(padding);
     if (status)
         free(append);
@@ -117,7 +119,9 @@ static inline enum sk_status log_world_append(struct log_world *w) {
 
 static inline uint64_t log_world_number(const struct sk_record *record) {
     int64_t number = 0;
-    assert_int_equal(sk_span_to_int(sk_span_first(record->body, sk_span_find(record->body, ':')), &number), SK_OK);
+    assert_int_equal(
+        sk_span_to_int(sk_span_first(record->body, sk_span_find(record->body, ':')), &number),
+        SK_OK);
     return (uint64_t)number;
 }
 
@@ -128,7 +132,8 @@ static inline void log_world_run(struct log_world *w) {
 /* Appends `count` records and waits until they are acknowledged. */
 static inline void log_world_fill(struct log_world *w, uint64_t count, size_t size) {
     uint64_t before = w->acknowledged;
-    for (uint64_t i = 0; i < count; i++) assert_int_equal(log_world_append_sized(w, 1, size), SK_OK);
+    for (uint64_t i = 0; i < count; i++)
+        assert_int_equal(log_world_append_sized(w, 1, size), SK_OK);
     log_world_run(w);
     assert_int_equal(w->acknowledged - before, count);
 }

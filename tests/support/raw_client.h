@@ -34,11 +34,13 @@ static inline bool raw_is_settled(void *arg) {
     return c->open || c->stream == NULL;
 }
 
-static const struct sk_stream_events raw_events = {.on_open = raw_on_open, .on_data = raw_on_data, .on_close = raw_on_close};
+static const struct sk_stream_events raw_events = {
+    .on_open = raw_on_open, .on_data = raw_on_data, .on_close = raw_on_close};
 
 static inline void raw_open(struct raw_client *c, struct fleet *f, const char *host) {
     *c = (struct raw_client){.sim = f->sim};
-    c->stream = sk_connect(f->field_io, &(struct sk_endpoint){.host = host, .port = 8883}, NULL, NULL, &raw_events, c);
+    c->stream = sk_connect(f->field_io, &(struct sk_endpoint){.host = host, .port = 8883}, NULL,
+                           NULL, &raw_events, c);
     assert_true(sk_sim_run_until(c->sim, 60 * SK_S, raw_is_settled, c));
     assert_true(c->open);
 }
@@ -76,7 +78,8 @@ static inline bool raw_has_packet(void *arg) {
     struct raw_client *c = arg;
     struct sk_mqtt_packet packet;
     size_t used;
-    return sk_mqtt_decode(sk_buffer_span(&c->in), SK_MQTT_REMAINING_MAX, &packet, &used) != SK_AGAIN;
+    return sk_mqtt_decode(sk_buffer_span(&c->in), SK_MQTT_REMAINING_MAX, &packet, &used) !=
+           SK_AGAIN;
 }
 
 static inline bool raw_packet_or_end(void *arg) {
@@ -88,11 +91,13 @@ static inline bool raw_next(struct raw_client *c, struct sk_mqtt_packet *packet)
     size_t used = 0;
     sk_sim_run_until(c->sim, 60 * SK_S, raw_packet_or_end, c);
     if (!raw_has_packet(c)) return false;
-    assert_int_equal(sk_mqtt_decode(sk_buffer_span(&c->in), SK_MQTT_REMAINING_MAX, packet, &used), SK_OK);
+    assert_int_equal(sk_mqtt_decode(sk_buffer_span(&c->in), SK_MQTT_REMAINING_MAX, packet, &used),
+                     SK_OK);
     c->last.n = 0;
     sk_buffer_append(&c->last, sk_span(c->in.p, used));
     sk_buffer_consume(&c->in, used);
-    assert_int_equal(sk_mqtt_decode(sk_buffer_span(&c->last), SK_MQTT_REMAINING_MAX, packet, &used), SK_OK);
+    assert_int_equal(sk_mqtt_decode(sk_buffer_span(&c->last), SK_MQTT_REMAINING_MAX, packet, &used),
+                     SK_OK);
     return true;
 }
 
@@ -141,7 +146,8 @@ struct raw_connect {
     const char *client_id; /* NULL: the identity */
     const char *password;  /* NULL: a good token */
     const char *resource;  /* of the token; NULL: the identity's */
-    const char *key, *policy; /* a wrong key must differ in more than zeros at its end: HMAC pads with them */
+    const char *key,
+        *policy; /* a wrong key must differ in more than zeros at its end: HMAC pads with them */
     int64_t life_s;
     bool clean;
     uint16_t keep_alive_s;
@@ -149,27 +155,33 @@ struct raw_connect {
     uint8_t will_qos;
 };
 
-static inline void raw_put_connect(struct sk_buffer *to, struct fleet *f, const struct raw_connect *as) {
+static inline void raw_put_connect(struct sk_buffer *to, struct fleet *f,
+                                   const struct raw_connect *as) {
     struct sk_buffer identity = {0}, user = {0}, resource = {0}, token = {0};
-    sk_buffer_print(&identity, as->module ? "%s/%s" : "%s%s", as->device, as->module ? as->module : "");
-    sk_buffer_print(&user, "hub.test/%.*s/?api-version=2021-04-12", SK_ARG(sk_buffer_span(&identity)));
-    sk_buffer_print(&resource, as->module ? "hub.test/devices/%s/modules/%s" : "hub.test/devices/%s%s", as->device,
+    sk_buffer_print(&identity, as->module ? "%s/%s" : "%s%s", as->device,
                     as->module ? as->module : "");
-    assert_int_equal(sk_sas_create(&token, as->resource ? sk_span_z(as->resource) : sk_buffer_span(&resource),
-                                   sk_span_z(as->key ? as->key : FLEET_KEY), sk_span_z(as->policy),
-                                   sk_io_wall(f->field_io) / 1000000 + (as->life_s ? as->life_s : 3600)),
-                     SK_OK);
-    struct sk_mqtt_connect connect = {.clean_session = as->clean,
-                                      .has_user = true,
-                                      .has_password = true,
-                                      .keep_alive_s = as->keep_alive_s,
-                                      .client_id = as->client_id ? sk_span_z(as->client_id) : sk_buffer_span(&identity),
-                                      .user = as->user ? sk_span_z(as->user) : sk_buffer_span(&user),
-                                      .password = as->password ? sk_span_z(as->password) : sk_buffer_span(&token),
-                                      .has_will = as->will_topic != NULL,
-                                      .will_qos = as->will_qos,
-                                      .will_topic = sk_span_z(as->will_topic),
-                                      .will_payload = sk_span_z(as->will_payload)};
+    sk_buffer_print(&user, "hub.test/%.*s/?api-version=2021-04-12",
+                    SK_ARG(sk_buffer_span(&identity)));
+    sk_buffer_print(&resource,
+                    as->module ? "hub.test/devices/%s/modules/%s" : "hub.test/devices/%s%s",
+                    as->device, as->module ? as->module : "");
+    assert_int_equal(
+        sk_sas_create(&token, as->resource ? sk_span_z(as->resource) : sk_buffer_span(&resource),
+                      sk_span_z(as->key ? as->key : FLEET_KEY), sk_span_z(as->policy),
+                      sk_io_wall(f->field_io) / 1000000 + (as->life_s ? as->life_s : 3600)),
+        SK_OK);
+    struct sk_mqtt_connect connect = {
+        .clean_session = as->clean,
+        .has_user = true,
+        .has_password = true,
+        .keep_alive_s = as->keep_alive_s,
+        .client_id = as->client_id ? sk_span_z(as->client_id) : sk_buffer_span(&identity),
+        .user = as->user ? sk_span_z(as->user) : sk_buffer_span(&user),
+        .password = as->password ? sk_span_z(as->password) : sk_buffer_span(&token),
+        .has_will = as->will_topic != NULL,
+        .will_qos = as->will_qos,
+        .will_topic = sk_span_z(as->will_topic),
+        .will_payload = sk_span_z(as->will_payload)};
     assert_int_equal(sk_mqtt_put_connect(to, &connect), SK_OK);
     sk_buffer_free(&identity);
     sk_buffer_free(&user);
@@ -178,7 +190,8 @@ static inline void raw_put_connect(struct sk_buffer *to, struct fleet *f, const 
 }
 
 /* A fresh connection that has said CONNECT. */
-static inline void raw_dial(struct raw_client *c, struct fleet *f, const char *host, const struct raw_connect *as) {
+static inline void raw_dial(struct raw_client *c, struct fleet *f, const char *host,
+                            const struct raw_connect *as) {
     struct sk_buffer out = {0};
     raw_open(c, f, host);
     raw_put_connect(&out, f, as);
@@ -191,20 +204,25 @@ static inline void raw_login(struct raw_client *c, struct fleet *f, const char *
     raw_expect_connack(c, SK_MQTT_ACCEPTED, false);
 }
 
-static inline void raw_publish(struct raw_client *c, const char *topic, struct sk_span payload, uint8_t qos, uint16_t id) {
+static inline void raw_publish(struct raw_client *c, const char *topic, struct sk_span payload,
+                               uint8_t qos, uint16_t id) {
     struct sk_buffer out = {0};
-    struct sk_mqtt_publish publish = {.topic = sk_span_z(topic), .payload = payload, .qos = qos, .id = id};
+    struct sk_mqtt_publish publish = {
+        .topic = sk_span_z(topic), .payload = payload, .qos = qos, .id = id};
     assert_int_equal(sk_mqtt_put_publish(&out, &publish), SK_OK);
     raw_send_buffer(c, &out);
 }
 
-static inline void raw_subscribe(struct raw_client *c, uint16_t id, const char *filter, uint8_t qos) {
+static inline void raw_subscribe(struct raw_client *c, uint16_t id, const char *filter,
+                                 uint8_t qos) {
     struct sk_buffer out = {0};
-    sk_mqtt_put_subscribe(&out, id, &(struct sk_mqtt_subscription){.filter = sk_span_z(filter), .qos = qos}, 1);
+    sk_mqtt_put_subscribe(
+        &out, id, &(struct sk_mqtt_subscription){.filter = sk_span_z(filter), .qos = qos}, 1);
     raw_send_buffer(c, &out);
 }
 
-static inline void raw_expect_suback(struct raw_client *c, uint16_t id, const char *codes, size_t count) {
+static inline void raw_expect_suback(struct raw_client *c, uint16_t id, const char *codes,
+                                     size_t count) {
     struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_SUBACK);
     assert_int_equal(packet.u.suback.id, id);
     assert_int_equal(packet.u.suback.codes.n, count);
@@ -228,7 +246,8 @@ static inline bool raw_read_answer(void *arg) {
     while (r->client->in.n && !r->answer->complete) {
         size_t used = 0;
         enum sk_http_event event;
-        assert_int_equal(sk_http_feed(&r->answer->parser, sk_buffer_span(&r->client->in), &used, &event), SK_OK);
+        assert_int_equal(
+            sk_http_feed(&r->answer->parser, sk_buffer_span(&r->client->in), &used, &event), SK_OK);
         sk_buffer_consume(&r->client->in, used);
         if (event == SK_HTTP_HEADERS) r->answer->parser.body_max = 16 * 1024 * 1024;
         r->answer->complete = event == SK_HTTP_MESSAGE;

@@ -46,8 +46,8 @@ struct sk_modules {
     struct step *steps;
     size_t step_count, step_next;
     unsigned plan; /* number of the running or last plan */
-    bool running; /* a plan */
-    bool waiting; /* its current step, for the daemon or a process's end */
+    bool running;  /* a plan */
+    bool waiting;  /* its current step, for the daemon or a process's end */
     struct sk_timer log_check;
     uint64_t due_ns;
     char failure[256];

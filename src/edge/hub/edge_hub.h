@@ -9,7 +9,8 @@
 #include "client/device_client.h"
 #include "gateway/gateway.h"
 
-#define SK_EDGE_ENDPOINTS_MAX 63 /* module inputs that routes may name; the 64th bit of a record is $upstream */
+#define SK_EDGE_ENDPOINTS_MAX                                                                      \
+    63 /* module inputs that routes may name; the 64th bit of a record is $upstream */
 
 struct sk_edge_hub;
 
@@ -23,17 +24,17 @@ struct sk_edge_hub_options {
     const char *host_name;     /* ours: what leaf devices dial (GatewayHostName) */
     const char *upstream_host; /* to dial; NULL: hub_host_name */
     uint16_t upstream_mqtt_port, upstream_https_port; /* 0: 8883, 443 */
-    struct sk_tls *upstream_tls; /* NULL: plain (the simulated world) */
+    struct sk_tls *upstream_tls;                      /* NULL: plain (the simulated world) */
     /* Asks for a SAS token of $edgeHub that lives until about `expiry_s` (seconds since 1970); `done` once, now or later. */
     void (*get_token)(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg);
     void *token_arg;
     uint64_t queue_bytes_max; /* of the store; 0: as much as the disk has */
-    void (*ready)(void *arg);  /* the store is read: clients may be let in. Optional */
+    void (*ready)(void *arg); /* the store is read: clients may be let in. Optional */
     void *ready_arg;
 };
 
-enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options, struct sk_edge_hub **hub,
-                                char reason[512]);
+enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options,
+                                struct sk_edge_hub **hub, char reason[512]);
 struct sk_backend *sk_edge_hub_backend(struct sk_edge_hub *hub);
 /* Ends it; its gateway must be gone. */
 void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void *arg);

@@ -9,7 +9,8 @@
 enum { BIT_SHIFT = 56 };
 
 static struct sk_session *session_of(struct sk_edge_endpoint *e) {
-    struct sk_session *session = sk_session_find(&e->hub->backend, sk_span_z(e->hub->options->device_id), sk_span_z(e->module));
+    struct sk_session *session = sk_session_find(
+        &e->hub->backend, sk_span_z(e->hub->options->device_id), sk_span_z(e->module));
     return session && session->subscriptions & SK_SUB_INPUTS ? session : NULL;
 }
 
@@ -19,11 +20,13 @@ static void commit(struct sk_edge_endpoint *e, uint64_t sequence) {
 }
 
 /* True: handed to the session. False: it cannot take more now. */
-static bool deliver(struct sk_edge_endpoint *e, struct sk_session *session, const struct sk_record *record) {
+static bool deliver(struct sk_edge_endpoint *e, struct sk_session *session,
+                    const struct sk_record *record) {
     struct sk_message message;
     struct sk_arena arena = {0};
     if (sk_message_decode(record->body, &arena, &message)) {
-        SK_ERROR("edge-hub", "record %llu is not a message; skipped", (unsigned long long)record->sequence);
+        SK_ERROR("edge-hub", "record %llu is not a message; skipped",
+                 (unsigned long long)record->sequence);
         sk_edge_flight_add(&e->flight, record->sequence);
         commit(e, record->sequence);
         sk_arena_free(&arena);
@@ -31,8 +34,10 @@ static bool deliver(struct sk_edge_endpoint *e, struct sk_session *session, cons
     }
     message.system[SK_SYS_INPUT] = sk_span_z(e->input);
     sk_edge_flight_add(&e->flight, record->sequence);
-    bool taken = session->head->deliver_message(session, &message, (uint64_t)e->bit << BIT_SHIFT | record->sequence);
-    if (!taken) e->flight.count--; /* the last one added; nothing can have been added or settled since */
+    bool taken = session->head->deliver_message(session, &message,
+                                                (uint64_t)e->bit << BIT_SHIFT | record->sequence);
+    if (!taken)
+        e->flight.count--; /* the last one added; nothing can have been added or settled since */
     sk_arena_free(&arena);
     return taken;
 }
@@ -62,7 +67,8 @@ static void readable(void *arg) {
     pump(arg);
 }
 
-enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module, struct sk_span input) {
+enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
+                                     struct sk_span input) {
     struct sk_edge_endpoint *e = &hub->endpoints[bit];
     char cursor[300];
     struct sk_buffer name = {0};
@@ -76,7 +82,8 @@ enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, stru
     sk_buffer_free(&name);
     sk_edge_flight_init(&e->flight, SK_EDGE_WINDOW);
     snprintf(cursor, sizeof cursor, "endpoint-%u", bit);
-    enum sk_status status = sk_cursor_open(hub->log, cursor, 1ull << bit, UINT64_MAX, readable, e, &e->cursor);
+    enum sk_status status =
+        sk_cursor_open(hub->log, cursor, 1ull << bit, UINT64_MAX, readable, e, &e->cursor);
     if (status) sk_edge_endpoint_close(e, false);
     return status;
 }
@@ -96,7 +103,8 @@ void sk_edge_endpoint_close(struct sk_edge_endpoint *e, bool forget) {
 
 void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module) {
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->endpoints[i].name && sk_span_is(module, hub->endpoints[i].module)) pump(&hub->endpoints[i]);
+        if (hub->endpoints[i].name && sk_span_is(module, hub->endpoints[i].module))
+            pump(&hub->endpoints[i]);
 }
 
 void sk_edge_endpoints_offline(struct sk_edge_hub *hub, struct sk_span module) {
@@ -109,7 +117,8 @@ void sk_edge_endpoints_offline(struct sk_edge_hub *hub, struct sk_span module) {
 }
 
 void sk_edge_settle(struct sk_edge_hub *hub, struct sk_request *request) {
-    uint64_t bit = request->delivery >> BIT_SHIFT, sequence = request->delivery & ((1ull << BIT_SHIFT) - 1);
+    uint64_t bit = request->delivery >> BIT_SHIFT,
+             sequence = request->delivery & ((1ull << BIT_SHIFT) - 1);
     struct sk_span module = request->module;
     struct sk_edge_endpoint *e = bit < SK_EDGE_ENDPOINTS_MAX ? &hub->endpoints[bit] : NULL;
     if (e && e->name && sk_span_is(module, e->module)) {
@@ -117,5 +126,6 @@ void sk_edge_settle(struct sk_edge_hub *hub, struct sk_request *request) {
         commit(e, sequence);
     }
     sk_request_answer(request);
-    sk_edge_endpoints_pump(hub, module); /* the session's window has room again, for any of its inputs */
+    sk_edge_endpoints_pump(hub,
+                           module); /* the session's window has room again, for any of its inputs */
 }

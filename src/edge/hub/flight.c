@@ -2,7 +2,8 @@
 #include "edge/hub/hub_parts.h"
 
 void sk_edge_flight_init(struct sk_edge_flight *flight, size_t capacity) {
-    *flight = (struct sk_edge_flight){.shots = sk_alloc(capacity * sizeof *flight->shots), .capacity = capacity};
+    *flight = (struct sk_edge_flight){.shots = sk_alloc(capacity * sizeof *flight->shots),
+                                      .capacity = capacity};
 }
 
 void sk_edge_flight_free(struct sk_edge_flight *flight) {

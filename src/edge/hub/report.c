@@ -28,23 +28,27 @@ static json_t *clients(struct sk_edge_hub *hub) {
 }
 
 static json_t *report(struct sk_edge_hub *hub) {
-    return json_pack("{s:s,s:{s:s},s:I,s:{s:i,s:s},s:o}", "schemaVersion", "1.0", "version", "version", SK_VERSION,
-                     "lastDesiredVersion", (json_int_t)hub->desired_version, "lastDesiredStatus", "code", hub->deployment_code,
-                     "description", hub->deployment_text, "clients", clients(hub));
+    return json_pack("{s:s,s:{s:s},s:I,s:{s:i,s:s},s:o}", "schemaVersion", "1.0", "version",
+                     "version", SK_VERSION, "lastDesiredVersion", (json_int_t)hub->desired_version,
+                     "lastDesiredStatus", "code", hub->deployment_code, "description",
+                     hub->deployment_text, "clients", clients(hub));
 }
 
-static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                        uint64_t version) {
     (void)version;
     struct sk_edge_hub *hub = arg;
     if (hub->closing || (status == SK_OK && code < 400)) return;
-    SK_WARN("edge-hub", "the report was not taken (%s, %u): %.*s", sk_status_text(status), code, SK_ARG(body));
+    SK_WARN("edge-hub", "the report was not taken (%s, %u): %.*s", sk_status_text(status), code,
+            SK_ARG(body));
     json_decref(hub->reported); /* say everything again next time */
     hub->reported = NULL;
 }
 
 static void on_timer(struct sk_timer *timer) {
     struct sk_edge_hub *hub = SK_CONTAINER(timer, struct sk_edge_hub, report_timer);
-    if (!hub->counts.upstream_connected || hub->deployment_code == 0) return; /* the next connect or deployment comes here again */
+    if (!hub->counts.upstream_connected || hub->deployment_code == 0)
+        return; /* the next connect or deployment comes here again */
     json_t *now = report(hub), *patch;
     if (hub->reported) {
         patch = sk_json_diff(hub->reported, now);

@@ -31,19 +31,21 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
     const struct {
         const char *name, *type;
         uint64_t value;
-    } rows[] = {{"edgehub_messages_received_total", "counter", counts.received_total},
-                {"edgehub_messages_sent_total{to=\"upstream\"}", "counter", counts.forwarded_total},
-                {"edgehub_messages_sent_total{to=\"modules\"}", "counter", counts.delivered_total},
-                {"edgehub_messages_dropped_total{reason=\"no_route\"}", "counter", counts.dropped_total},
-                {"edgehub_messages_dropped_total{reason=\"ttl_expiry\"}", "counter", counts.expired_total},
-                {"edgehub_queue_length{endpoint=\"upstream\"}", "gauge", counts.queue_upstream},
-                {"edgehub_connected_clients", "gauge", counts.clients},
-                {"edgehub_identities", "gauge", counts.identities},
-                {"edgehub_upstream_connected", "gauge", counts.upstream_connected}};
+    } rows[] = {
+        {"edgehub_messages_received_total", "counter", counts.received_total},
+        {"edgehub_messages_sent_total{to=\"upstream\"}", "counter", counts.forwarded_total},
+        {"edgehub_messages_sent_total{to=\"modules\"}", "counter", counts.delivered_total},
+        {"edgehub_messages_dropped_total{reason=\"no_route\"}", "counter", counts.dropped_total},
+        {"edgehub_messages_dropped_total{reason=\"ttl_expiry\"}", "counter", counts.expired_total},
+        {"edgehub_queue_length{endpoint=\"upstream\"}", "gauge", counts.queue_upstream},
+        {"edgehub_connected_clients", "gauge", counts.clients},
+        {"edgehub_identities", "gauge", counts.identities},
+        {"edgehub_upstream_connected", "gauge", counts.upstream_connected}};
     if (!sk_span_is(exchange->request->path, "/metrics")) {
         bool ready = sk_span_is(exchange->request->path, "/health/ready") && role->listening;
         bool live = sk_span_is(exchange->request->path, "/health/live");
-        sk_http_respond(exchange, ready || live ? 200 : 503, SK_NONE, ready || live ? SK_SPAN("fine\n") : SK_SPAN("not ready\n"));
+        sk_http_respond(exchange, ready || live ? 200 : 503, SK_NONE,
+                        ready || live ? SK_SPAN("fine\n") : SK_SPAN("not ready\n"));
         return;
     }
     struct sk_buffer text = {0};
@@ -51,11 +53,13 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct sk_span name = sk_span_z(rows[i].name);
         name.n = sk_span_find(name, '{');
-        if (!sk_span_eq(name, typed)) sk_buffer_print(&text, "# TYPE %.*s %s\n", SK_ARG(name), rows[i].type);
+        if (!sk_span_eq(name, typed))
+            sk_buffer_print(&text, "# TYPE %.*s %s\n", SK_ARG(name), rows[i].type);
         typed = name;
         sk_buffer_print(&text, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
     }
-    sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"), sk_buffer_span(&text));
+    sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"),
+                    sk_buffer_span(&text));
     sk_buffer_free(&text);
 }
 
@@ -77,7 +81,8 @@ static void get_token(void *arg, int64_t expiry_s, sk_edge_token_done *done, voi
     char resource[512];
     struct token_call *call = SK_NEW(struct token_call);
     *call = (struct token_call){done, done_arg};
-    snprintf(resource, sizeof resource, "%s/devices/%s/modules/$edgeHub", role->options->hub_host_name, role->options->device_id);
+    snprintf(resource, sizeof resource, "%s/devices/%s/modules/$edgeHub",
+             role->options->hub_host_name, role->options->device_id);
     sk_workload_token(role->workload, sk_span_z(resource), expiry_s, got_token, call);
 }
 
@@ -90,8 +95,10 @@ static void listen_when_ready(struct sk_edge_hub_role *role) {
         const struct sk_endpoint *at = &role->options->listen[i];
         enum sk_status status = sk_gateway_listen(role->gateway, at, role->server_tls, NULL);
         if (status)
-            SK_ERROR("edge-hub", "cannot listen on %s:%u (%s); is another server there, or does the port need root?", at->host, at->port,
-                     sk_status_text(status));
+            SK_ERROR(
+                "edge-hub",
+                "cannot listen on %s:%u (%s); is another server there, or does the port need root?",
+                at->host, at->port, sk_status_text(status));
         else
             SK_INFO("edge-hub", "listening on %s:%u", at->host, at->port);
     }
@@ -106,27 +113,35 @@ static void hub_ready(void *arg) {
 
 static void ask_certificate(struct sk_timer *timer);
 
-static void got_certificate(void *arg, enum sk_status status, struct sk_span certificate, struct sk_span key, int64_t expires_us) {
+static void got_certificate(void *arg, enum sk_status status, struct sk_span certificate,
+                            struct sk_span key, int64_t expires_us) {
     struct sk_edge_hub_role *role = arg;
     char reason[256] = "";
     if (role->stopping) return;
-    struct sk_tls_options options = {.certificate_pem = certificate, .key_pem = key, .server = true};
+    struct sk_tls_options options = {
+        .certificate_pem = certificate, .key_pem = key, .server = true};
     if (!status)
         status = role->server_tls ? sk_tls_reload(role->server_tls, &options, reason)
                                   : sk_tls_new(role->io, &options, &role->server_tls, reason);
     if (status) {
-        SK_WARN("edge-hub", "no server certificate from the daemon (%s) %s; asking again", sk_status_text(status), reason);
+        SK_WARN("edge-hub", "no server certificate from the daemon (%s) %s; asking again",
+                sk_status_text(status), reason);
         sk_timer_start(role->io, &role->certificate_timer, RETRY_S * SK_S, ask_certificate);
         return;
     }
-    int64_t left_us = expires_us - sk_io_wall(role->io); /* renewed at four fifths of its life, without a restart */
-    sk_timer_start(role->io, &role->certificate_timer, left_us > 60000000 ? (uint64_t)left_us / 5 * 4 * 1000 : 30 * SK_S, ask_certificate);
+    int64_t left_us =
+        expires_us -
+        sk_io_wall(role->io); /* renewed at four fifths of its life, without a restart */
+    sk_timer_start(role->io, &role->certificate_timer,
+                   left_us > 60000000 ? (uint64_t)left_us / 5 * 4 * 1000 : 30 * SK_S,
+                   ask_certificate);
     listen_when_ready(role);
 }
 
 static void ask_certificate(struct sk_timer *timer) {
     struct sk_edge_hub_role *role = SK_CONTAINER(timer, struct sk_edge_hub_role, certificate_timer);
-    sk_workload_server_certificate(role->workload, sk_span_z(role->options->host_name), got_certificate, role);
+    sk_workload_server_certificate(role->workload, sk_span_z(role->options->host_name),
+                                   got_certificate, role);
 }
 
 /* ---- the life ---- */
@@ -169,16 +184,21 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
     struct sk_buffer trust = {.limit = 1024 * 1024};
     char why[256];
     enum sk_status status = SK_OK;
-    if (o->upstream_trust_file && (status = sk_file_load(role->io, o->upstream_trust_file, &trust)) != SK_OK)
-        snprintf(reason, 512, "%s: cannot be read (%s)", o->upstream_trust_file, sk_status_text(status));
-    if (!status && (status = sk_tls_new(role->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, &role->upstream_tls,
-                                        why)) != SK_OK)
-        snprintf(reason, 512, "%s: %s", o->upstream_trust_file ? o->upstream_trust_file : "system certificates", why);
+    if (o->upstream_trust_file &&
+        (status = sk_file_load(role->io, o->upstream_trust_file, &trust)) != SK_OK)
+        snprintf(reason, 512, "%s: cannot be read (%s)", o->upstream_trust_file,
+                 sk_status_text(status));
+    if (!status && (status = sk_tls_new(
+                        role->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)},
+                        &role->upstream_tls, why)) != SK_OK)
+        snprintf(reason, 512, "%s: %s",
+                 o->upstream_trust_file ? o->upstream_trust_file : "system certificates", why);
     sk_buffer_free(&trust);
     if (!status && (status = sk_workload_new(role->io,
-                                             &(struct sk_workload_options){.uri = o->workload_uri,
-                                                                           .module_id = SK_SPAN("$edgeHub"),
-                                                                           .generation_id = SK_SPAN("0") /* not looked at */},
+                                             &(struct sk_workload_options){
+                                                 .uri = o->workload_uri,
+                                                 .module_id = SK_SPAN("$edgeHub"),
+                                                 .generation_id = SK_SPAN("0") /* not looked at */},
                                              &role->workload)) != SK_OK)
         snprintf(reason, 512, "the workload URI %s is not unix:///path", o->workload_uri);
     if (status) return status;
@@ -199,15 +219,18 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
     sk_gateway_add(role->gateway, sk_edge_hub_backend(role->hub));
     if (o->metrics) {
         role->metrics = (struct sk_http_service){.handler = serve_metrics, .arg = role};
-        status = sk_http_listen(role->io, o->metrics, NULL, &role->metrics, &role->metrics_listener, NULL);
+        status = sk_http_listen(role->io, o->metrics, NULL, &role->metrics, &role->metrics_listener,
+                                NULL);
         if (status)
-            snprintf(reason, 512, "cannot listen on %s:%u for metrics (%s)", o->metrics->host, o->metrics->port, sk_status_text(status));
+            snprintf(reason, 512, "cannot listen on %s:%u for metrics (%s)", o->metrics->host,
+                     o->metrics->port, sk_status_text(status));
     }
     return status;
 }
 
-enum sk_status sk_edge_hub_role_start(struct sk_io *io, const struct sk_edge_hub_role_options *options, struct sk_edge_hub_role **started,
-                                      char reason[512]) {
+enum sk_status sk_edge_hub_role_start(struct sk_io *io,
+                                      const struct sk_edge_hub_role_options *options,
+                                      struct sk_edge_hub_role **started, char reason[512]) {
     struct sk_edge_hub_role *role = SK_NEW(struct sk_edge_hub_role);
     role->io = io;
     role->options = options;

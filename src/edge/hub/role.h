@@ -8,21 +8,22 @@ struct sk_edge_hub_role;
 
 /* Borrowed for the role's life. */
 struct sk_edge_hub_role_options {
-    const char *data;             /* folder for the store */
+    const char *data; /* folder for the store */
     const char *device_id, *hub_host_name;
-    const char *host_name;        /* ours: name in the server certificate */
-    const char *upstream_host;    /* NULL: hub_host_name */
+    const char *host_name;                            /* ours: name in the server certificate */
+    const char *upstream_host;                        /* NULL: hub_host_name */
     uint16_t upstream_mqtt_port, upstream_https_port; /* 0: 8883, 443 */
-    const char *upstream_trust_file; /* PEM; NULL: the system's certificates */
-    const char *workload_uri;     /* $edgeHub's own socket */
+    const char *upstream_trust_file;                  /* PEM; NULL: the system's certificates */
+    const char *workload_uri;                         /* $edgeHub's own socket */
     const struct sk_endpoint *listen;
     size_t listen_count;
     const struct sk_endpoint *metrics; /* NULL: none */
 };
 
 /* Opens the store and asks the daemon for a certificate; listens when both are there. One sentence in `reason` on failure. */
-enum sk_status sk_edge_hub_role_start(struct sk_io *io, const struct sk_edge_hub_role_options *options, struct sk_edge_hub_role **role,
-                                      char reason[512]);
+enum sk_status sk_edge_hub_role_start(struct sk_io *io,
+                                      const struct sk_edge_hub_role_options *options,
+                                      struct sk_edge_hub_role **role, char reason[512]);
 /* Drains: closes clients, makes durable what was taken, then calls `stopped`. */
 void sk_edge_hub_role_stop(struct sk_edge_hub_role *role, void (*stopped)(void *arg), void *arg);
 

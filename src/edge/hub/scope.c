@@ -4,7 +4,14 @@
 
 #include "edge/hub/hub_parts.h"
 
-enum { REFRESH_S = 300, RETRY_S = 10, ASK_AGAIN_S = 2, PAGE = 100, BATCH = 200, WAITING_MAX = 1000 };
+enum {
+    REFRESH_S = 300,
+    RETRY_S = 10,
+    ASK_AGAIN_S = 2,
+    PAGE = 100,
+    BATCH = 200,
+    WAITING_MAX = 1000
+};
 
 #define DOCUMENTS SK_SPAN("scope")
 
@@ -18,7 +25,8 @@ static void put_key(struct sk_buffer *to, struct sk_span device, struct sk_span 
     }
 }
 
-struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module) {
+struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
+                                               struct sk_span module) {
     struct sk_buffer key = {0};
     put_key(&key, device, module);
     struct sk_edge_identity *identity = sk_map_get(&hub->identities, sk_buffer_span(&key));
@@ -26,7 +34,8 @@ struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct s
     return identity;
 }
 
-struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module) {
+struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
+                                              struct sk_span module) {
     struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
     if (identity) return identity;
     struct sk_buffer key = {0};
@@ -63,7 +72,8 @@ static struct sk_edge_identity *take(struct sk_edge_hub *hub, const json_t *entr
     struct sk_identity read;
     char error[SK_MODEL_ERROR_MAX];
     if (device.n == 0 || sk_identity_from_json(entry, device, module, &read, error)) return NULL;
-    sk_identity_set(&read.generation_id, sk_span_z(json_string_value(json_object_get(entry, "generationId"))));
+    sk_identity_set(&read.generation_id,
+                    sk_span_z(json_string_value(json_object_get(entry, "generationId"))));
     struct sk_edge_identity *identity = sk_edge_identity_add(hub, device, module);
     bool now_disabled = read.disabled && !identity->identity.disabled;
     sk_identity_free(&identity->identity);
@@ -81,7 +91,8 @@ static void loaded(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = arg;
     hub->loading--;
     for (size_t i = 0; i < result->document_count && !hub->closing; i++) {
-        json_t *entry = json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
+        json_t *entry =
+            json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
         take(hub, entry);
         json_decref(entry);
     }
@@ -113,7 +124,8 @@ struct waiting {
 };
 
 static void answer_one(struct sk_edge_hub *hub, struct waiting *w) {
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
+    struct sk_edge_identity *identity =
+        sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
     bool known = identity && identity->known;
     sk_list_remove(&w->link);
     hub->waiting_count--;
@@ -128,7 +140,8 @@ static void answer_waiting(struct sk_edge_hub *hub, bool all) {
     bool left = false;
     SK_LIST_EACH(&hub->waiting, node, following) {
         struct waiting *w = SK_CONTAINER(node, struct waiting, link);
-        struct sk_edge_identity *identity = sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
+        struct sk_edge_identity *identity =
+            sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
         if (all || w->refresh <= hub->scope_refresh || (identity && identity->known))
             answer_one(hub, w);
         else
@@ -137,8 +150,8 @@ static void answer_waiting(struct sk_edge_hub *hub, bool all) {
     if (left) sk_edge_scope_refresh(hub);
 }
 
-void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module, sk_identity_done *done,
-                           void *arg) {
+void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                           sk_identity_done *done, void *arg) {
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
     struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
     if (identity && identity->known) {
@@ -150,15 +163,19 @@ void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, st
         return;
     }
     struct waiting *w = SK_NEW(struct waiting);
-    *w = (struct waiting){
-        .device = sk_span_dup(device), .module = sk_span_dup(module), .refresh = hub->scope_refresh + 1, .done = done, .arg = arg};
+    *w = (struct waiting){.device = sk_span_dup(device),
+                          .module = sk_span_dup(module),
+                          .refresh = hub->scope_refresh + 1,
+                          .done = done,
+                          .arg = arg};
     sk_list_append(&hub->waiting, &w->link);
     hub->waiting_count++;
     sk_edge_scope_refresh(hub);
 }
 
 void sk_edge_forget_waiting(struct sk_edge_hub *hub) {
-    while (!sk_list_empty(&hub->waiting)) answer_one(hub, SK_LIST_FIRST(&hub->waiting, struct waiting, link));
+    while (!sk_list_empty(&hub->waiting))
+        answer_one(hub, SK_LIST_FIRST(&hub->waiting, struct waiting, link));
 }
 
 /* ---- the cloud ---- */
@@ -175,14 +192,15 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
     for (size_t i = 0; complete && (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
         if (identity->refresh == hub->scope_refresh || identity == hub->self) continue;
         SK_INFO("edge-hub", "%s is not in our scope any more", identity->key);
-        sk_sessions_drop(&hub->backend, sk_span_z(identity->identity.device_id), sk_span_z(identity->identity.module_id),
-                         SK_FAULT_DEVICE_NOT_FOUND);
+        sk_sessions_drop(&hub->backend, sk_span_z(identity->identity.device_id),
+                         sk_span_z(identity->identity.module_id), SK_FAULT_DEVICE_NOT_FOUND);
         sk_registry_document_delete(hub->store, DOCUMENTS, sk_span_z(identity->key), ignore, NULL);
         free_identity(identity);
         i = 0; /* the map has changed */
     }
     if (complete) sk_edge_report_soon(hub);
-    sk_timer_start(hub->backend.io, &hub->scope_timer, (complete ? REFRESH_S : RETRY_S) * SK_S, on_timer);
+    sk_timer_start(hub->backend.io, &hub->scope_timer, (complete ? REFRESH_S : RETRY_S) * SK_S,
+                   on_timer);
     answer_waiting(hub, !complete);
 }
 
@@ -197,7 +215,8 @@ static void take_page(struct sk_edge_hub *hub, const json_t *page) {
             SK_CLEANUP_FREE char *text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
             uint64_t digest = sk_hash(sk_span_z(text));
             if (identity->digest != digest)
-                sk_registry_document_put(hub->store, DOCUMENTS, sk_span_z(identity->key), sk_span_z(text), ignore, NULL);
+                sk_registry_document_put(hub->store, DOCUMENTS, sk_span_z(identity->key),
+                                         sk_span_z(text), ignore, NULL);
             identity->digest = digest;
             identity->refresh = hub->scope_refresh;
         }
@@ -211,7 +230,8 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
     hub->scope_call = NULL;
     if (hub->closing) return;
     if (status || answer->status != 200) {
-        SK_DEBUG("edge-hub", "the scope could not be read: %s, HTTP %u", sk_status_text(status), answer ? answer->status : 0);
+        SK_DEBUG("edge-hub", "the scope could not be read: %s, HTTP %u", sk_status_text(status),
+                 answer ? answer->status : 0);
         end_refresh(hub, false);
         return;
     }
@@ -242,26 +262,31 @@ static void got_token(void *arg, enum sk_status status, struct sk_span token) {
     struct sk_buffer target = {0};
     sk_buffer_text(&target, "/devices/");
     sk_percent_encode(&target, sk_span_z(hub->options->device_id));
-    sk_buffer_text(&target, "/modules/%24edgeHub/devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview");
-    json_t *body = json_pack("{s:i,s:s,s:s?}", "pageSize", PAGE, "authChain", hub->options->device_id, "continuationLink",
-                             hub->scope_continuation);
+    sk_buffer_text(
+        &target,
+        "/modules/%24edgeHub/devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview");
+    json_t *body = json_pack("{s:i,s:s,s:s?}", "pageSize", PAGE, "authChain",
+                             hub->options->device_id, "continuationLink", hub->scope_continuation);
     SK_CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
-    struct sk_http_pair headers[] = {{"Authorization", token}, {"Content-Type", SK_SPAN("application/json; charset=utf-8")}};
-    hub->scope_call = sk_http_client_send(hub->https, &(struct sk_http_ask){.method = SK_HTTP_POST,
-                                                                            .target = sk_buffer_span(&target),
-                                                                            .headers = headers,
-                                                                            .header_count = 2,
-                                                                            .body = sk_span_z(text),
-                                                                            .answer_max = 4 * 1024 * 1024,
-                                                                            .done = answered,
-                                                                            .arg = hub});
+    struct sk_http_pair headers[] = {{"Authorization", token},
+                                     {"Content-Type", SK_SPAN("application/json; charset=utf-8")}};
+    hub->scope_call =
+        sk_http_client_send(hub->https, &(struct sk_http_ask){.method = SK_HTTP_POST,
+                                                              .target = sk_buffer_span(&target),
+                                                              .headers = headers,
+                                                              .header_count = 2,
+                                                              .body = sk_span_z(text),
+                                                              .answer_max = 4 * 1024 * 1024,
+                                                              .done = answered,
+                                                              .arg = hub});
     json_decref(body);
     sk_buffer_free(&target);
 }
 
 static void ask(struct sk_edge_hub *hub) {
     enum { TOKEN_S = 3600 };
-    hub->options->get_token(hub->options->token_arg, sk_io_wall(hub->backend.io) / 1000000 + TOKEN_S, got_token, hub);
+    hub->options->get_token(hub->options->token_arg,
+                            sk_io_wall(hub->backend.io) / 1000000 + TOKEN_S, got_token, hub);
 }
 
 static void run(struct sk_edge_hub *hub) {
@@ -281,7 +306,8 @@ void sk_edge_scope_refresh(struct sk_edge_hub *hub) {
     uint64_t since = sk_io_now(hub->backend.io) - hub->scope_asked_ns, least = ASK_AGAIN_S * SK_S;
     if (hub->scope_running || hub->closing) return;
     if (hub->scope_refresh && since < least)
-        sk_timer_start(hub->backend.io, &hub->scope_timer, least - since, on_timer); /* many may ask: not more often than that */
+        sk_timer_start(hub->backend.io, &hub->scope_timer, least - since,
+                       on_timer); /* many may ask: not more often than that */
     else
         run(hub);
 }
@@ -289,7 +315,8 @@ void sk_edge_scope_refresh(struct sk_edge_hub *hub) {
 void sk_edge_scope_free(struct sk_edge_hub *hub) {
     struct sk_edge_identity *identity;
     sk_timer_stop(&hub->scope_timer);
-    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL; i = 0) free_identity(identity);
+    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL; i = 0)
+        free_identity(identity);
     sk_map_free(&hub->identities);
     free(hub->scope_continuation);
 }

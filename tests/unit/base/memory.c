@@ -12,7 +12,8 @@ static void splitting_gives_each_part_and_ends(void **state) {
     (void)state;
     const struct {
         const char *text, *parts;
-    } vectors[] = {{"a/b", "[a][b]"}, {"a//b", "[a][][b]"}, {"", "[]"}, {"/", "[][]"}, {"a/", "[a][]"}};
+    } vectors[] = {
+        {"a/b", "[a][b]"}, {"a//b", "[a][][b]"}, {"", "[]"}, {"/", "[][]"}, {"a/", "[a][]"}};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         struct sk_buffer parts = {0};
         struct sk_span rest = sk_span_z(vectors[i].text), part;
@@ -48,8 +49,11 @@ static void integers_are_read_to_their_limits_and_no_further(void **state) {
     assert_true(value == INT64_MAX);
     assert_int_equal(sk_span_to_int(SK_SPAN("-9223372036854775808"), &value), SK_OK);
     assert_true(value == INT64_MIN);
-    const char *bad[] = {"9223372036854775808", "-9223372036854775809", "", "-", "+1", "1 ", "0x1", "1.0", "99999999999999999999999"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(sk_span_to_int(sk_span_z(bad[i]), &value), SK_MALFORMED);
+    const char *bad[] = {
+        "9223372036854775808",    "-9223372036854775809", "", "-", "+1", "1 ", "0x1", "1.0",
+        "99999999999999999999999"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(sk_span_to_int(sk_span_z(bad[i]), &value), SK_MALFORMED);
 }
 
 static void a_buffer_takes_up_to_its_limit_and_not_one_byte_more(void **state) {

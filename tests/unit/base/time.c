@@ -98,8 +98,11 @@ static void durations_are_read_in_both_spellings(void **state) {
         const char *text;
         int64_t us;
     } vectors[] = {
-        {"1d", 86400000000}, {"12h", 43200000000}, {"30m", 1800000000}, {"15s", 15000000},    {"500ms", 500000},
-        {"7us", 7},          {"1h30m", 5400000000}, {"P1D", 86400000000}, {"PT1H", 3600000000}, {"P1DT2H30M5S", 95405000000},
+        {"1d", 86400000000},   {"12h", 43200000000},
+        {"30m", 1800000000},   {"15s", 15000000},
+        {"500ms", 500000},     {"7us", 7},
+        {"1h30m", 5400000000}, {"P1D", 86400000000},
+        {"PT1H", 3600000000},  {"P1DT2H30M5S", 95405000000},
         {"PT60M", 3600000000}, {"0s", 0},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
@@ -107,7 +110,8 @@ static void durations_are_read_in_both_spellings(void **state) {
         assert_int_equal(sk_duration_parse(sk_span_z(vectors[i].text), &us), SK_OK);
         assert_int_equal(us, vectors[i].us);
     }
-    const char *bad[] = {"", "1", "d", "1x", "-1d", "P", "PT", "P1H", "PT1D", "1 d", "9223372036854775807d", "1.5h"};
+    const char *bad[] = {
+        "", "1", "d", "1x", "-1d", "P", "PT", "P1H", "PT1D", "1 d", "9223372036854775807d", "1.5h"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t us;
         assert_int_equal(sk_duration_parse(sk_span_z(bad[i]), &us), SK_MALFORMED);

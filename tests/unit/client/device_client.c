@@ -57,7 +57,8 @@ static void serve_subscribe(const struct sk_mqtt_packet *packet) {
     }
     if (packet->type == SK_MQTT_SUBSCRIBE) {
         server.subscribes++;
-        sk_mqtt_put_suback(sk_stream_output(server.stream), packet->u.subscribe.id, sk_span(codes, count));
+        sk_mqtt_put_suback(sk_stream_output(server.stream), packet->u.subscribe.id,
+                           sk_span(codes, count));
     } else {
         server.unsubscribes++;
         sk_mqtt_put_ack(sk_stream_output(server.stream), SK_MQTT_UNSUBACK, packet->u.subscribe.id);
@@ -66,7 +67,8 @@ static void serve_subscribe(const struct sk_mqtt_packet *packet) {
 }
 
 static void send_publish(const char *topic, const char *payload, uint8_t qos, uint16_t id) {
-    struct sk_mqtt_publish publish = {.qos = qos, .id = id, .topic = sk_span_z(topic), .payload = sk_span_z(payload)};
+    struct sk_mqtt_publish publish = {
+        .qos = qos, .id = id, .topic = sk_span_z(topic), .payload = sk_span_z(payload)};
     sk_mqtt_put_publish(sk_stream_output(server.stream), &publish);
     flush();
 }
@@ -84,7 +86,8 @@ static void serve_publish(const struct sk_mqtt_publish *publish) {
         snprintf(answer, sizeof answer, "$iothub/twin/res/200/?$rid=%.*s", SK_ARG(topic.rid));
         send_publish(answer, "{\"desired\":{\"$version\":3},\"reported\":{}}", 0, 0);
     } else if (topic.kind == SK_TOPIC_TWIN_REPORT && !server.no_twin) {
-        snprintf(answer, sizeof answer, "$iothub/twin/res/204/?$rid=%.*s&$version=7", SK_ARG(topic.rid));
+        snprintf(answer, sizeof answer, "$iothub/twin/res/204/?$rid=%.*s&$version=7",
+                 SK_ARG(topic.rid));
         send_publish(answer, "", 0, 0);
     }
     if (publish->qos && !server.no_puback) {
@@ -102,7 +105,8 @@ static void serve(const struct sk_mqtt_packet *packet) {
         text_to(server.user, sizeof server.user, packet->u.connect.user);
         text_to(server.password, sizeof server.password, packet->u.connect.password);
         if (server.mute) return;
-        sk_mqtt_put_connack(sk_stream_output(server.stream), server.session_present, server.connack);
+        sk_mqtt_put_connack(sk_stream_output(server.stream), server.session_present,
+                            server.connack);
         flush();
         if (server.connack) sk_stream_close(server.stream);
         break;
@@ -133,7 +137,8 @@ static void server_data(struct sk_stream *stream, void *arg, struct sk_span byte
     sk_buffer_append(&server.in, bytes);
     struct sk_mqtt_packet packet;
     size_t used;
-    while (server.stream && sk_mqtt_decode(sk_buffer_span(&server.in), 1000000, &packet, &used) == SK_OK) {
+    while (server.stream &&
+           sk_mqtt_decode(sk_buffer_span(&server.in), 1000000, &packet, &used) == SK_OK) {
         serve(&packet);
         sk_buffer_consume(&server.in, used);
     }
@@ -145,11 +150,13 @@ static void server_close(struct sk_stream *stream, void *arg, enum sk_status rea
     if (stream == server.stream) server.stream = NULL;
 }
 
-static const struct sk_stream_events server_events = {.on_data = server_data, .on_close = server_close};
+static const struct sk_stream_events server_events = {.on_data = server_data,
+                                                      .on_close = server_close};
 
 static void on_accept(void *arg, struct sk_stream *stream) {
     (void)arg;
-    if (server.in.n && server.in.p[0] == (char)0xe0) server.disconnects++; /* half of it has come so far */
+    if (server.in.n && server.in.p[0] == (char)0xe0)
+        server.disconnects++; /* half of it has come so far */
     server.stream = stream;
     server.in.n = 0;
     sk_stream_handle(stream, &server_events, NULL);
@@ -215,7 +222,8 @@ static void on_message(void *arg, const struct sk_message *message, struct sk_de
     if (property) text_to(seen.property, sizeof seen.property, property->value);
 }
 
-static const struct sk_device_events device_events = {on_connected, on_disconnected, on_desired, on_method, on_message};
+static const struct sk_device_events device_events = {on_connected, on_disconnected, on_desired,
+                                                      on_method, on_message};
 
 static void on_sent(void *arg, enum sk_status status) {
     (void)arg;
@@ -229,7 +237,8 @@ static void on_sent(void *arg, enum sk_status status) {
     client = NULL;
 }
 
-static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                    uint64_t version) {
     (void)arg;
     seen.twins++;
     seen.status = status;
@@ -239,9 +248,14 @@ static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_s
 }
 
 static struct sk_device_client_options options(void) {
-    return (struct sk_device_client_options){
-        .host = "hub", .port = 8883, .hub_host = SK_SPAN("hub.local"), .device_id = SK_SPAN("d1"), .key = SK_SPAN(KEY),
-        .product = SK_SPAN("test/1"), .events = &device_events, .subscriptions = SK_SUB_DESIRED | SK_SUB_METHODS};
+    return (struct sk_device_client_options){.host = "hub",
+                                             .port = 8883,
+                                             .hub_host = SK_SPAN("hub.local"),
+                                             .device_id = SK_SPAN("d1"),
+                                             .key = SK_SPAN(KEY),
+                                             .product = SK_SPAN("test/1"),
+                                             .events = &device_events,
+                                             .subscriptions = SK_SUB_DESIRED | SK_SUB_METHODS};
 }
 
 static void start(struct sk_device_client_options how) {
@@ -254,7 +268,8 @@ static void run(uint64_t ns) {
 
 static void send(const char *body) {
     struct sk_property property = {SK_SPAN("a b"), SK_SPAN("c/d")};
-    struct sk_message message = {.properties = &property, .property_count = 1, .body = sk_span_z(body)};
+    struct sk_message message = {
+        .properties = &property, .property_count = 1, .body = sk_span_z(body)};
     message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
     assert_int_equal(sk_device_client_send(client, &message, on_sent, NULL), SK_OK);
 }
@@ -268,7 +283,8 @@ static int set_up(void **state) {
     hub = sk_sim_node(sim, "hub");
     device = sk_sim_node(sim, "device");
     client = NULL;
-    return sk_listen(hub, &(struct sk_endpoint){.host = "0.0.0.0", .port = 8883}, NULL, on_accept, NULL, &listener) != SK_OK;
+    return sk_listen(hub, &(struct sk_endpoint){.host = "0.0.0.0", .port = 8883}, NULL, on_accept,
+                     NULL, &listener) != SK_OK;
 }
 
 static int tear_down(void **state) {
@@ -295,8 +311,10 @@ static void it_presents_itself_as_the_hub_expects(void **state) {
     start(how);
     run(SK_S);
     assert_string_equal(server.client_id, "d1/m1");
-    assert_string_equal(server.user, "hub.local/d1/m1/?api-version=2021-04-12&DeviceClientType=test%2F1&model-id=dtmi%3Acom%3Ax%3B1"
-                                     "&auth-chain=d1%2Fm1%3Bedge");
+    assert_string_equal(
+        server.user,
+        "hub.local/d1/m1/?api-version=2021-04-12&DeviceClientType=test%2F1&model-id=dtmi%3Acom%3Ax%3B1"
+        "&auth-chain=d1%2Fm1%3Bedge");
     struct sk_arena arena = {0};
     struct sk_sas sas;
     assert_int_equal(sk_sas_parse(sk_span_z(server.password), &arena, &sas), SK_OK);
@@ -352,7 +370,8 @@ static void telemetry_is_acknowledged_once(void **state) {
     run(SK_S);
     assert_int_equal(seen.sent, 2);
     assert_int_equal(sk_device_client_waiting(client), 0);
-    assert_string_equal(server.published[0].topic, "devices/d1/messages/events/%24.ct=application%2Fjson&a%20b=c%2Fd");
+    assert_string_equal(server.published[0].topic,
+                        "devices/d1/messages/events/%24.ct=application%2Fjson&a%20b=c%2Fd");
     assert_string_equal(server.published[1].payload, "2");
     assert_int_not_equal(server.published[0].id, server.published[1].id);
 }
@@ -477,7 +496,8 @@ static void desired_changes_and_methods_arrive(void **state) {
     (void)state;
     start(options());
     run(SK_S);
-    send_publish("$iothub/twin/PATCH/properties/desired/?$version=4", "{\"x\":1,\"$version\":4}", 0, 0);
+    send_publish("$iothub/twin/PATCH/properties/desired/?$version=4", "{\"x\":1,\"$version\":4}", 0,
+                 0);
     run(SK_S);
     assert_int_equal(seen.desired, 1);
     assert_int_equal(seen.version, 4);
@@ -523,8 +543,9 @@ static void packets_in_pieces_are_put_together(void **state) {
     run(SK_S);
     struct sk_buffer wire = {0};
     for (int i = 0; i < 3; i++) {
-        struct sk_mqtt_publish publish = {.topic = SK_SPAN("$iothub/twin/PATCH/properties/desired/?$version=4"),
-                                          .payload = SK_SPAN("{}")};
+        struct sk_mqtt_publish publish = {
+            .topic = SK_SPAN("$iothub/twin/PATCH/properties/desired/?$version=4"),
+            .payload = SK_SPAN("{}")};
         sk_mqtt_put_publish(&wire, &publish);
     }
     for (size_t i = 0; i < wire.n; i++) {
@@ -634,7 +655,8 @@ static void tokens_are_renewed_before_they_expire(void **state) {
 
 static void give_token(struct sk_timer *timer) {
     (void)timer;
-    sk_device_client_token(client, seen.tokens == 2 ? SK_UNAUTHORIZED : SK_OK, SK_SPAN("a token"), sk_io_wall(device) / 1000000 + 400);
+    sk_device_client_token(client, seen.tokens == 2 ? SK_UNAUTHORIZED : SK_OK, SK_SPAN("a token"),
+                           sk_io_wall(device) / 1000000 + 400);
 }
 
 static struct sk_timer token_timer;

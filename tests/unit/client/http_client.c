@@ -44,11 +44,15 @@ static void server_data(struct sk_stream *stream, void *arg, struct sk_span byte
         bytes = sk_span_skip(bytes, used);
         server.parser.body_max = 1000;
         if (event != SK_HTTP_MESSAGE) continue;
-        snprintf(server.seen[server.requests], sizeof server.seen[0], "%s %.*s %.*s", sk_http_method_name(server.parser.method),
-                 SK_ARG(server.parser.target), SK_ARG(sk_buffer_span(&server.parser.body)));
-        snprintf(server.host, sizeof server.host, "%.*s", SK_ARG(sk_http_header(&server.parser, "Host")));
-        snprintf(server.header, sizeof server.header, "%.*s", SK_ARG(sk_http_header(&server.parser, "X-Test")));
-        snprintf(server.proxy, sizeof server.proxy, "%.*s", SK_ARG(sk_http_header(&server.parser, "Proxy-Authorization")));
+        snprintf(server.seen[server.requests], sizeof server.seen[0], "%s %.*s %.*s",
+                 sk_http_method_name(server.parser.method), SK_ARG(server.parser.target),
+                 SK_ARG(sk_buffer_span(&server.parser.body)));
+        snprintf(server.host, sizeof server.host, "%.*s",
+                 SK_ARG(sk_http_header(&server.parser, "Host")));
+        snprintf(server.header, sizeof server.header, "%.*s",
+                 SK_ARG(sk_http_header(&server.parser, "X-Test")));
+        snprintf(server.proxy, sizeof server.proxy, "%.*s",
+                 SK_ARG(sk_http_header(&server.parser, "Proxy-Authorization")));
         const char *answer = server.answers[server.requests++];
         if (answer && *answer) sk_stream_write(stream, sk_span_z(answer));
         bool close = answer && (*answer == 0 || strstr(answer, "close"));
@@ -64,7 +68,8 @@ static void server_close(struct sk_stream *stream, void *arg, enum sk_status rea
     if (stream == server.stream) server.stream = NULL;
 }
 
-static const struct sk_stream_events server_events = {.on_data = server_data, .on_close = server_close};
+static const struct sk_stream_events server_events = {.on_data = server_data,
+                                                      .on_close = server_close};
 
 static void on_accept(void *arg, struct sk_stream *stream) {
     (void)arg;
@@ -111,9 +116,16 @@ static void on_body(void *arg, const struct sk_http_parser *answer, struct sk_sp
 
 static void ask(struct call *call, enum sk_http_method method, const char *target, bool stream) {
     struct sk_http_pair header = {"X-Test", SK_SPAN("yes")};
-    struct sk_http_ask what = {.method = method, .target = sk_span_z(target), .headers = &header, .header_count = 1,
-                               .body = method == SK_HTTP_PUT || method == SK_HTTP_POST ? SK_SPAN("body") : SK_NONE,
-                               .on_body = stream ? on_body : NULL, .answer_max = 20, .done = on_done, .arg = call};
+    struct sk_http_ask what = {
+        .method = method,
+        .target = sk_span_z(target),
+        .headers = &header,
+        .header_count = 1,
+        .body = method == SK_HTTP_PUT || method == SK_HTTP_POST ? SK_SPAN("body") : SK_NONE,
+        .on_body = stream ? on_body : NULL,
+        .answer_max = 20,
+        .done = on_done,
+        .arg = call};
     call->call = sk_http_client_send(client, &what);
 }
 
@@ -127,8 +139,12 @@ static int set_up(void **state) {
     sim = sk_sim_new(&(struct sk_sim_options){.seed = 3});
     there = sk_sim_node(sim, "there");
     here = sk_sim_node(sim, "here");
-    assert_int_equal(sk_listen(there, &(struct sk_endpoint){.host = "0.0.0.0", .port = 80}, NULL, on_accept, NULL, &listener), SK_OK);
-    return sk_http_client_new(here, &(struct sk_http_client_options){.to = {.host = "there", .port = 80}}, &client) != SK_OK;
+    assert_int_equal(sk_listen(there, &(struct sk_endpoint){.host = "0.0.0.0", .port = 80}, NULL,
+                               on_accept, NULL, &listener),
+                     SK_OK);
+    return sk_http_client_new(here,
+                              &(struct sk_http_client_options){.to = {.host = "there", .port = 80}},
+                              &client) != SK_OK;
 }
 
 static int tear_down(void **state) {
@@ -303,7 +319,8 @@ static void nonsense_is_told(void **state) {
     ask(&calls[1], SK_HTTP_GET, "/2", false);
     run(SK_S);
     assert_int_equal(calls[0].status, SK_MALFORMED);
-    assert_int_equal(calls[1].status, SK_OK); /* what follows the answer costs the connection, not the call */
+    assert_int_equal(calls[1].status,
+                     SK_OK); /* what follows the answer costs the connection, not the call */
 }
 
 static void streams_are_handed_out_as_they_come_for_as_long_as_they_last(void **state) {
@@ -319,7 +336,8 @@ static void streams_are_handed_out_as_they_come_for_as_long_as_they_last(void **
     assert_string_equal(calls[0].streamed, "firstsecond");
     assert_int_equal(calls[0].done, 1);
     assert_string_equal(calls[0].body, "");
-    server.answers[1] = "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"; /* an error comes whole */
+    server.answers[1] =
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"; /* an error comes whole */
     calls[1].streamed[0] = 0;
     ask(&calls[1], SK_HTTP_GET, "/2", true);
     run(SK_S);
@@ -347,7 +365,8 @@ static void calls_are_cancelled_waiting_and_under_way(void **state) {
 
 static void it_may_be_freed_in_its_callbacks(void **state) {
     (void)state;
-    server.answers[0] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n5\r\nfirst\r\n";
+    server.answers[0] =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n5\r\nfirst\r\n";
     server.answers[1] = OK_ANSWER;
     calls[0].free_in_part = true;
     ask(&calls[0], SK_HTTP_GET, "/1", true);
@@ -356,7 +375,10 @@ static void it_may_be_freed_in_its_callbacks(void **state) {
     assert_null(client);
     assert_int_equal(calls[0].done + calls[1].done, 2);
     assert_int_equal(calls[1].status, SK_CLOSED);
-    assert_int_equal(sk_http_client_new(here, &(struct sk_http_client_options){.to = {.host = "there", .port = 80}}, &client), SK_OK);
+    assert_int_equal(
+        sk_http_client_new(
+            here, &(struct sk_http_client_options){.to = {.host = "there", .port = 80}}, &client),
+        SK_OK);
     calls[2].free_when_done = true;
     ask(&calls[2], SK_HTTP_GET, "/3", false);
     run(SK_S);
@@ -367,7 +389,8 @@ static void it_may_be_freed_in_its_callbacks(void **state) {
 static void plain_requests_go_through_a_proxy_with_absolute_targets(void **state) {
     (void)state;
     server.answers[0] = OK_ANSWER;
-    renew_client((struct sk_http_client_options){.to = {.host = "far.away", .port = 8080}, .proxy = "http://u:p%40@there:80/"});
+    renew_client((struct sk_http_client_options){.to = {.host = "far.away", .port = 8080},
+                                                 .proxy = "http://u:p%40@there:80/"});
     ask(&calls[0], SK_HTTP_GET, "/x", false);
     run(SK_S);
     assert_int_equal(calls[0].status, SK_OK);
@@ -380,9 +403,11 @@ static void tls_goes_through_a_tunnel(void **state) {
     (void)state;
     char reason[256];
     struct sk_tls *tls;
-    assert_int_equal(sk_tls_new(here, &(struct sk_tls_options){.insecure = true}, &tls, reason), SK_OK);
+    assert_int_equal(sk_tls_new(here, &(struct sk_tls_options){.insecure = true}, &tls, reason),
+                     SK_OK);
     server.answers[0] = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-    renew_client((struct sk_http_client_options){.to = {.host = "far.away", .port = 443}, .tls = tls, .proxy = "http://there:80"});
+    renew_client((struct sk_http_client_options){
+        .to = {.host = "far.away", .port = 443}, .tls = tls, .proxy = "http://there:80"});
     ask(&calls[0], SK_HTTP_GET, "/x", false);
     run(SK_S);
     assert_string_equal(server.seen[0], "CONNECT far.away:443 ");
@@ -394,17 +419,28 @@ static void tls_goes_through_a_tunnel(void **state) {
 
 static void proxies_that_are_none_are_refused(void **state) {
     (void)state;
-    static const char *const bad[] = {"there:80", "http://there", "http://:80", "http://there:0", "http://there:x", "https://there:1", ""};
+    static const char *const bad[] = {"there:80",
+                                      "http://there",
+                                      "http://:80",
+                                      "http://there:0",
+                                      "http://there:x",
+                                      "https://there:1",
+                                      ""};
     struct sk_http_client *none;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(sk_http_client_new(here, &(struct sk_http_client_options){.to = {.host = "h", .port = 1}, .proxy = bad[i]}, &none),
+        assert_int_equal(sk_http_client_new(here,
+                                            &(struct sk_http_client_options){
+                                                .to = {.host = "h", .port = 1}, .proxy = bad[i]},
+                                            &none),
                          SK_MALFORMED);
 }
 
 static void unix_sockets_are_dialled(void **state) {
     (void)state;
     struct sk_listener *local;
-    assert_int_equal(sk_listen(here, &(struct sk_endpoint){.path = "/run/x.sock"}, NULL, on_accept, NULL, &local), SK_OK);
+    assert_int_equal(sk_listen(here, &(struct sk_endpoint){.path = "/run/x.sock"}, NULL, on_accept,
+                               NULL, &local),
+                     SK_OK);
     server.answers[0] = OK_ANSWER;
     renew_client((struct sk_http_client_options){.to = {.path = "/run/x.sock"}});
     ask(&calls[0], SK_HTTP_GET, "/1", false);

@@ -19,10 +19,14 @@ static struct sk_tls *server_tls, *client_tls, *stranger_tls;
 /* --- certificates --- */
 
 static void make_certificates(void) {
-    struct sk_buffer ca = {0}, ca_key = {0}, leaf = {0}, leaf_key = {0}, other = {0}, other_key = {0};
+    struct sk_buffer ca = {0}, ca_key = {0}, leaf = {0}, leaf_key = {0}, other = {0},
+                     other_key = {0};
     int64_t now_s = sk_io_wall(io) / 1000000;
-    struct sk_x509_request request = {.use = SK_X509_CA, .common_name = SK_SPAN("test CA"), .path_length = -1,
-                                      .not_before_s = now_s - 3600, .not_after_s = now_s + 3600};
+    struct sk_x509_request request = {.use = SK_X509_CA,
+                                      .common_name = SK_SPAN("test CA"),
+                                      .path_length = -1,
+                                      .not_before_s = now_s - 3600,
+                                      .not_after_s = now_s + 3600};
     assert_int_equal(sk_x509_make(&request, &ca, &ca_key), SK_OK);
     assert_int_equal(sk_x509_make(&request, &other, &other_key), SK_OK);
     struct sk_span name = SK_SPAN("localhost");
@@ -34,11 +38,18 @@ static void make_certificates(void) {
     request.issuer_key_pem = sk_buffer_span(&ca_key);
     assert_int_equal(sk_x509_make(&request, &leaf, &leaf_key), SK_OK);
     char reason[256];
-    assert_int_equal(sk_tls_new(io, &(struct sk_tls_options){.certificate_pem = sk_buffer_span(&leaf),
-                                                             .key_pem = sk_buffer_span(&leaf_key), .server = true},
-                                &server_tls, reason), SK_OK);
-    assert_int_equal(sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&ca)}, &client_tls, reason), SK_OK);
-    assert_int_equal(sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&other)}, &stranger_tls, reason), SK_OK);
+    assert_int_equal(sk_tls_new(io,
+                                &(struct sk_tls_options){.certificate_pem = sk_buffer_span(&leaf),
+                                                         .key_pem = sk_buffer_span(&leaf_key),
+                                                         .server = true},
+                                &server_tls, reason),
+                     SK_OK);
+    assert_int_equal(sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&ca)},
+                                &client_tls, reason),
+                     SK_OK);
+    assert_int_equal(sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&other)},
+                                &stranger_tls, reason),
+                     SK_OK);
     struct sk_buffer *all[] = {&ca, &ca_key, &leaf, &leaf_key, &other, &other_key};
     for (size_t i = 0; i < 6; i++) sk_buffer_free(all[i]);
 }
@@ -89,7 +100,8 @@ static void proxy_close(struct sk_stream *stream, void *arg, enum sk_status reas
     if (proxy.server) sk_stream_close(proxy.server);
 }
 
-static const struct sk_stream_events proxy_events = {.on_open = proxy_open, .on_data = relay, .on_close = proxy_close};
+static const struct sk_stream_events proxy_events = {
+    .on_open = proxy_open, .on_data = relay, .on_close = proxy_close};
 
 static void relay(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     (void)arg;
@@ -101,7 +113,8 @@ static void relay(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     sk_buffer_append(&proxy.head, bytes);
     if (proxy.server || !sk_span_ends(sk_buffer_span(&proxy.head), SK_SPAN("\r\n\r\n"))) return;
     assert_true(sk_span_starts(sk_buffer_span(&proxy.head), SK_SPAN("CONNECT localhost:")));
-    proxy.server = sk_connect(io, &(struct sk_endpoint){.host = "127.0.0.1", .port = port}, NULL, NULL, &proxy_events, NULL);
+    proxy.server = sk_connect(io, &(struct sk_endpoint){.host = "127.0.0.1", .port = port}, NULL,
+                              NULL, &proxy_events, NULL);
 }
 
 static void proxy_accept(void *arg, struct sk_stream *stream) {
@@ -123,8 +136,10 @@ static void mqtt_data(struct sk_stream *stream, void *arg, struct sk_span bytes)
     while (sk_mqtt_decode(sk_buffer_span(&mqtt_in), 100000, &packet, &used) == SK_OK) {
         struct sk_buffer *out = sk_stream_output(stream);
         if (packet.type == SK_MQTT_CONNECT) sk_mqtt_put_connack(out, false, 0);
-        if (packet.type == SK_MQTT_SUBSCRIBE) sk_mqtt_put_suback(out, packet.u.subscribe.id, SK_SPAN("\0"));
-        if (packet.type == SK_MQTT_PUBLISH) sk_mqtt_put_ack(out, SK_MQTT_PUBACK, packet.u.publish.id);
+        if (packet.type == SK_MQTT_SUBSCRIBE)
+            sk_mqtt_put_suback(out, packet.u.subscribe.id, SK_SPAN("\0"));
+        if (packet.type == SK_MQTT_PUBLISH)
+            sk_mqtt_put_ack(out, SK_MQTT_PUBACK, packet.u.publish.id);
         sk_stream_flush(stream);
         sk_buffer_consume(&mqtt_in, used);
     }
@@ -168,7 +183,9 @@ static void on_done(void *arg, enum sk_status status, const struct sk_http_parse
     (void)arg;
     got = status;
     text[0] = 0;
-    if (parser) snprintf(text, sizeof text, "%u %.*s", parser->status, SK_ARG(sk_buffer_span(&parser->body)));
+    if (parser)
+        snprintf(text, sizeof text, "%u %.*s", parser->status,
+                 SK_ARG(sk_buffer_span(&parser->body)));
     sk_io_stop(io);
 }
 
@@ -176,7 +193,8 @@ static enum sk_status get(struct sk_http_client_options how) {
     struct sk_http_client *client;
     assert_int_equal(sk_http_client_new(io, &how, &client), SK_OK);
     for (int i = 0; i < 2; i++) { /* the second over the kept connection */
-        sk_http_client_send(client, &(struct sk_http_ask){.target = SK_SPAN("/it"), .done = on_done});
+        sk_http_client_send(client,
+                            &(struct sk_http_ask){.target = SK_SPAN("/it"), .done = on_done});
         run();
         if (got) break;
     }
@@ -211,7 +229,8 @@ static int tear_down(void **state) {
 static void https_is_spoken_with_a_server_that_is_trusted(void **state) {
     (void)state;
     listen_at((struct sk_endpoint){.host = "127.0.0.1"}, server_tls);
-    struct sk_http_client_options how = {.to = {.host = "127.0.0.1", .port = port}, .server_name = "localhost", .tls = client_tls};
+    struct sk_http_client_options how = {
+        .to = {.host = "127.0.0.1", .port = port}, .server_name = "localhost", .tls = client_tls};
     assert_int_equal(get(how), SK_OK);
     assert_string_equal(text, "200 you asked for /it");
     how.server_name = "elsewhere";
@@ -224,10 +243,14 @@ static void https_is_spoken_with_a_server_that_is_trusted(void **state) {
 static void https_goes_through_a_proxy(void **state) {
     (void)state;
     listen_at((struct sk_endpoint){.host = "127.0.0.1"}, server_tls);
-    assert_int_equal(sk_listen(io, &(struct sk_endpoint){.host = "127.0.0.1"}, NULL, proxy_accept, NULL, &proxy.listener), SK_OK);
+    assert_int_equal(sk_listen(io, &(struct sk_endpoint){.host = "127.0.0.1"}, NULL, proxy_accept,
+                               NULL, &proxy.listener),
+                     SK_OK);
     char url[50];
     snprintf(url, sizeof url, "http://127.0.0.1:%u", sk_listener_port(proxy.listener));
-    assert_int_equal(get((struct sk_http_client_options){.to = {.host = "localhost", .port = port}, .tls = client_tls, .proxy = url}),
+    assert_int_equal(get((struct sk_http_client_options){.to = {.host = "localhost", .port = port},
+                                                         .tls = client_tls,
+                                                         .proxy = url}),
                      SK_OK);
     assert_string_equal(text, "200 you asked for /it");
     assert_int_equal(proxy.tunnels, 1);
@@ -258,12 +281,21 @@ static void on_down(void *arg, const struct sk_client_down *down) {
 static void telemetry_goes_over_tls(void **state) {
     (void)state;
     static const struct sk_device_events events = {.disconnected = on_down};
-    assert_int_equal(sk_listen(io, &(struct sk_endpoint){.host = "127.0.0.1"}, server_tls, mqtt_accept, NULL, &mqtt_listener), SK_OK);
-    struct sk_device_client_options how = {.host = "127.0.0.1", .port = sk_listener_port(mqtt_listener), .server_name = "localhost",
-                                           .tls = client_tls, .hub_host = SK_SPAN("hub"), .device_id = SK_SPAN("d"),
-                                           .key = SK_SPAN("a2V5"), .events = &events};
+    assert_int_equal(sk_listen(io, &(struct sk_endpoint){.host = "127.0.0.1"}, server_tls,
+                               mqtt_accept, NULL, &mqtt_listener),
+                     SK_OK);
+    struct sk_device_client_options how = {.host = "127.0.0.1",
+                                           .port = sk_listener_port(mqtt_listener),
+                                           .server_name = "localhost",
+                                           .tls = client_tls,
+                                           .hub_host = SK_SPAN("hub"),
+                                           .device_id = SK_SPAN("d"),
+                                           .key = SK_SPAN("a2V5"),
+                                           .events = &events};
     struct sk_device_client *client = sk_device_client_new(io, &how);
-    assert_int_equal(sk_device_client_send(client, &(struct sk_message){.body = SK_SPAN("x")}, on_sent, NULL), SK_OK);
+    assert_int_equal(
+        sk_device_client_send(client, &(struct sk_message){.body = SK_SPAN("x")}, on_sent, NULL),
+        SK_OK);
     got = SK_IO;
     run();
     assert_int_equal(got, SK_OK);

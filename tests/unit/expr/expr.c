@@ -11,9 +11,10 @@
 static struct sk_arena arena;
 
 static bool property(void *arg, struct sk_span name, struct sk_span *value) {
-    static const char *const pairs[][2] = {{"level", "critical"}, {"severity", "5"},   {"my-prop", "dash"}, {"a.b", "dotted"},
-                                           {"in", "reserved"},    {"with blank", "w"}, {"empty", ""},       {"onlyHere", "app"},
-                                           {"contentType", "application's own"}};
+    static const char *const pairs[][2] = {
+        {"level", "critical"}, {"severity", "5"},   {"my-prop", "dash"},
+        {"a.b", "dotted"},     {"in", "reserved"},  {"with blank", "w"},
+        {"empty", ""},         {"onlyHere", "app"}, {"contentType", "application's own"}};
     (void)arg;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         if (sk_span_eq_nocase(name, sk_span_z(pairs[i][0]))) {
@@ -24,7 +25,8 @@ static bool property(void *arg, struct sk_span name, struct sk_span *value) {
 }
 
 static bool system_property(void *arg, struct sk_span name, struct sk_span *value) {
-    static const char *const pairs[][2] = {{"contentType", "application/json"}, {"connectionDeviceId", "d1"},
+    static const char *const pairs[][2] = {{"contentType", "application/json"},
+                                           {"connectionDeviceId", "d1"},
                                            {"creation-time-utc", "2026-01-01T00:00:00Z"}};
     (void)arg;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
@@ -35,15 +37,20 @@ static bool system_property(void *arg, struct sk_span name, struct sk_span *valu
     return false;
 }
 
-#define BODY "{\"temperature\":31.5,\"humidity\":40,\"ok\":true,\"none\":null,\"name\":\"pu\\u006dp\",\"list\":[1,{\"x\":2}],\"o\":{}, \
+#define BODY                                                                                       \
+    "{\"temperature\":31.5,\"humidity\":40,\"ok\":true,\"none\":null,\"name\":\"pu\\u006dp\",\"list\":[1,{\"x\":2}],\"o\":{}, \
 \"my-key\":7,\"odd key\":8}"
-#define TWIN "{\"deviceId\":\"d1\",\"status\":\"enabled\",\"tags\":{\"location\":{\"region\":\"US\",\"floor\":1},\"Case\":1,\"case\":2}, \
+#define TWIN                                                                                       \
+    "{\"deviceId\":\"d1\",\"status\":\"enabled\",\"tags\":{\"location\":{\"region\":\"US\",\"floor\":1},\"Case\":1,\"case\":2}, \
 \"properties\":{\"desired\":{\"$version\":4},\"reported\":{\"connectivity\":\"wifi\",\"bat\":55}},\"capabilities\":{\"iotEdge\":true}, \
 \"configurations\":{\"my id\":{\"status\":\"Applied\"}}}"
 
 static struct sk_expr_source message(void) {
-    return (struct sk_expr_source){.property = property, .system = system_property, .body = SK_SPAN(BODY),
-                                   .content_type = SK_SPAN("application/json"), .content_encoding = SK_SPAN("utf-8"),
+    return (struct sk_expr_source){.property = property,
+                                   .system = system_property,
+                                   .body = SK_SPAN(BODY),
+                                   .content_type = SK_SPAN("application/json"),
+                                   .content_encoding = SK_SPAN("utf-8"),
                                    .twin = SK_SPAN(TWIN)};
 }
 
@@ -59,11 +66,13 @@ static void show(const struct sk_value *value, char *to, size_t size) {
     }
 }
 
-static void evaluates(enum sk_dialect dialect, const struct sk_expr_source *source, const char *text, const char *expected) {
+static void evaluates(enum sk_dialect dialect, const struct sk_expr_source *source,
+                      const char *text, const char *expected) {
     struct sk_expr *expr;
     struct sk_expr_error error;
     char shown[300];
-    if (sk_expr_compile(sk_span_z(text), dialect, &expr, &error)) fail_msg("%s: %u: %s", text, error.column, error.sentence);
+    if (sk_expr_compile(sk_span_z(text), dialect, &expr, &error))
+        fail_msg("%s: %u: %s", text, error.column, error.sentence);
     struct sk_value value;
     sk_expr_eval(expr, source, &arena, &value);
     show(&value, shown, sizeof shown);
@@ -76,36 +85,42 @@ static void evaluates(enum sk_dialect dialect, const struct sk_expr_source *sour
 struct row {
     const char *text, *value;
 };
-#define ROWS(dialect, source, ...)                                                                   \
-    do {                                                                                             \
-        const struct row rows[] = {__VA_ARGS__};                                                     \
-        struct sk_expr_source from = source;                                                         \
-        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)                                      \
-            evaluates(dialect, &from, rows[i].text, rows[i].value);                                  \
+#define ROWS(dialect, source, ...)                                                                 \
+    do {                                                                                           \
+        const struct row rows[] = {__VA_ARGS__};                                                   \
+        struct sk_expr_source from = source;                                                       \
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)                                    \
+            evaluates(dialect, &from, rows[i].text, rows[i].value);                                \
     } while (0)
 #define ROUTE_ROWS(...) ROWS(SK_DIALECT_ROUTE, message(), __VA_ARGS__)
 #define TWIN_ROWS(...) ROWS(SK_DIALECT_TWIN_QUERY, message(), __VA_ARGS__)
 
 static void literals_are_read(void **state) {
     (void)state;
-    ROUTE_ROWS({"1", "1"}, {"1.5e3", "1500"}, {"0x1F", "31"}, {"-2", "-2"}, {"'a'", "'a'"}, {"\"a'b\"", "'a'b'"}, {"'it''s'", "'it's'"},
-               {"'\\u0041\\n\\''", "'A\n''"}, {"'\\ud83d\\ude00'", "'\xf0\x9f\x98\x80'"}, {"true", "true"}, {"FALSE", "false"},
-               {"null", "null"}, {"Undefined", "undefined"}, {"''", "''"}, {"''''", "'''"}, {"/* x */ 1 /* y*/", "1"}, {"\t(\n1\r)", "1"});
+    ROUTE_ROWS({"1", "1"}, {"1.5e3", "1500"}, {"0x1F", "31"}, {"-2", "-2"}, {"'a'", "'a'"},
+               {"\"a'b\"", "'a'b'"}, {"'it''s'", "'it's'"}, {"'\\u0041\\n\\''", "'A\n''"},
+               {"'\\ud83d\\ude00'", "'\xf0\x9f\x98\x80'"}, {"true", "true"}, {"FALSE", "false"},
+               {"null", "null"}, {"Undefined", "undefined"}, {"''", "''"}, {"''''", "'''"},
+               {"/* x */ 1 /* y*/", "1"}, {"\t(\n1\r)", "1"});
 }
 
 static void properties_are_read_in_any_case(void **state) {
     (void)state;
-    ROUTE_ROWS({"level", "'critical'"}, {"LEVEL", "'critical'"}, {"my-prop", "'dash'"}, {"a.b", "'dotted'"}, {"{in}", "'reserved'"},
-               {"{with blank}", "'w'"}, {"missing", "undefined"}, {"$contentType", "'application/json'"},
-               {"$CONNECTIONDEVICEID", "'d1'"}, {"{$contentType}", "'application/json'"}, {"contentType", "'application's own'"},
-               {"$creation-time-utc", "'2026-01-01T00:00:00Z'"}, {"$onlyHere", "'app'"}, {"$missing", "undefined"}, {"empty", "''"});
+    ROUTE_ROWS({"level", "'critical'"}, {"LEVEL", "'critical'"}, {"my-prop", "'dash'"},
+               {"a.b", "'dotted'"}, {"{in}", "'reserved'"}, {"{with blank}", "'w'"},
+               {"missing", "undefined"}, {"$contentType", "'application/json'"},
+               {"$CONNECTIONDEVICEID", "'d1'"}, {"{$contentType}", "'application/json'"},
+               {"contentType", "'application's own'"},
+               {"$creation-time-utc", "'2026-01-01T00:00:00Z'"}, {"$onlyHere", "'app'"},
+               {"$missing", "undefined"}, {"empty", "''"});
 }
 
 static void body_paths_are_read(void **state) {
     (void)state;
-    ROUTE_ROWS({"$body.temperature", "31.5"}, {"$body.TEMPERATURE", "31.5"}, {"$body.ok", "true"}, {"$body.none", "null"},
-               {"$body.name", "'pump'"}, {"$body.list[0]", "1"}, {"$body.list[1].x", "2"}, {"$body.list[2]", "undefined"},
-               {"$body.o", "{}"}, {"$body.list", "[1,{\"x\":2}]"}, {"$body.x.y", "undefined"}, {"$body.my-key", "7"},
+    ROUTE_ROWS({"$body.temperature", "31.5"}, {"$body.TEMPERATURE", "31.5"}, {"$body.ok", "true"},
+               {"$body.none", "null"}, {"$body.name", "'pump'"}, {"$body.list[0]", "1"},
+               {"$body.list[1].x", "2"}, {"$body.list[2]", "undefined"}, {"$body.o", "{}"},
+               {"$body.list", "[1,{\"x\":2}]"}, {"$body.x.y", "undefined"}, {"$body.my-key", "7"},
                {"$body.[[odd key]]", "8"}, {"$body[0]", "undefined"}, {"$Body.ok", "true"},
                {"$twin.tags.location.floor", "1"}, {"$twin.properties.reported.bat", "55"});
 }
@@ -115,10 +130,15 @@ static void the_body_is_undefined_unless_it_says_it_is_json(void **state) {
     static const struct {
         const char *type, *encoding, *value;
     } cases[] = {
-        {"application/json", "utf-8", "31.5"}, {"Application/JSON", "UTF-8", "31.5"},
-        {"application/json;charset=utf-8", "", "31.5"}, {"application/json; charset=UTF-8", "utf-8", "31.5"},
-        {"application/json", "", "undefined"}, {"", "utf-8", "undefined"}, {"text/plain", "utf-8", "undefined"},
-        {"application/json", "gzip", "undefined"}, {"application/jsonx", "utf-8", "undefined"},
+        {"application/json", "utf-8", "31.5"},
+        {"Application/JSON", "UTF-8", "31.5"},
+        {"application/json;charset=utf-8", "", "31.5"},
+        {"application/json; charset=UTF-8", "utf-8", "31.5"},
+        {"application/json", "", "undefined"},
+        {"", "utf-8", "undefined"},
+        {"text/plain", "utf-8", "undefined"},
+        {"application/json", "gzip", "undefined"},
+        {"application/jsonx", "utf-8", "undefined"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sk_expr_source source = message();
@@ -129,83 +149,111 @@ static void the_body_is_undefined_unless_it_says_it_is_json(void **state) {
     struct sk_expr_source broken = message();
     broken.body = SK_SPAN("{\"temperature\":");
     evaluates(SK_DIALECT_ROUTE, &broken, "$body.temperature", "undefined");
-    evaluates(SK_DIALECT_ROUTE, &(struct sk_expr_source){0}, "$body.a = 1 OR b = 'x' OR $c = 'x' OR $twin.a", "undefined");
+    evaluates(SK_DIALECT_ROUTE, &(struct sk_expr_source){0},
+              "$body.a = 1 OR b = 'x' OR $c = 'x' OR $twin.a", "undefined");
 }
 
 static void comparisons_need_the_same_kind(void **state) {
     (void)state;
-    ROUTE_ROWS({"1 = 1", "true"}, {"1 != 1", "false"}, {"1 <> 2", "true"}, {"2 < 10", "true"}, {"'2' < '10'", "false"}, {"2 >= 2", "true"},
-               {"'a' = 'A'", "false"}, {"'a' < 'ab'", "true"}, {"true = true", "true"}, {"false < true", "true"}, {"null = null", "true"},
-               {"null != null", "false"}, {"null < null", "undefined"}, {"1 = '1'", "undefined"}, {"1 != '1'", "undefined"},
-               {"null = 1", "undefined"}, {"undefined = undefined", "undefined"}, {"severity = 5", "undefined"},
-               {"AS_NUMBER(severity) = 5", "true"}, {"$body.list = $body.list", "undefined"}, {"$body.temperature > 30", "true"},
-               {"level = 'critical'", "true"}, {"1 < 2 = true", "true"});
+    ROUTE_ROWS({"1 = 1", "true"}, {"1 != 1", "false"}, {"1 <> 2", "true"}, {"2 < 10", "true"},
+               {"'2' < '10'", "false"}, {"2 >= 2", "true"}, {"'a' = 'A'", "false"},
+               {"'a' < 'ab'", "true"}, {"true = true", "true"}, {"false < true", "true"},
+               {"null = null", "true"}, {"null != null", "false"}, {"null < null", "undefined"},
+               {"1 = '1'", "undefined"}, {"1 != '1'", "undefined"}, {"null = 1", "undefined"},
+               {"undefined = undefined", "undefined"}, {"severity = 5", "undefined"},
+               {"AS_NUMBER(severity) = 5", "true"}, {"$body.list = $body.list", "undefined"},
+               {"$body.temperature > 30", "true"}, {"level = 'critical'", "true"},
+               {"1 < 2 = true", "true"});
 }
 
 static void undefined_follows_three_valued_logic(void **state) {
     (void)state;
-    ROUTE_ROWS({"true AND undefined", "undefined"}, {"undefined AND false", "false"}, {"false AND undefined", "false"},
-               {"undefined AND true", "undefined"}, {"undefined OR true", "true"}, {"true OR undefined", "true"},
-               {"undefined OR false", "undefined"}, {"false OR undefined", "undefined"}, {"NOT undefined", "undefined"},
-               {"NOT null", "undefined"}, {"NOT 1", "undefined"}, {"1 AND true", "undefined"}, {"'x' OR true", "true"},
-               {"undefined OR undefined", "undefined"}, {"true AND true AND false", "false"}, {"false OR false OR true", "true"},
-               {"missing ?? 'd'", "'d'"}, {"level ?? 'd'", "'critical'"}, {"null ?? 1", "null"}, {"missing ?? missing ?? 3", "3"});
+    ROUTE_ROWS({"true AND undefined", "undefined"}, {"undefined AND false", "false"},
+               {"false AND undefined", "false"}, {"undefined AND true", "undefined"},
+               {"undefined OR true", "true"}, {"true OR undefined", "true"},
+               {"undefined OR false", "undefined"}, {"false OR undefined", "undefined"},
+               {"NOT undefined", "undefined"}, {"NOT null", "undefined"}, {"NOT 1", "undefined"},
+               {"1 AND true", "undefined"}, {"'x' OR true", "true"},
+               {"undefined OR undefined", "undefined"}, {"true AND true AND false", "false"},
+               {"false OR false OR true", "true"}, {"missing ?? 'd'", "'d'"},
+               {"level ?? 'd'", "'critical'"}, {"null ?? 1", "null"},
+               {"missing ?? missing ?? 3", "3"});
 }
 
 static void operators_bind_as_the_grammar_says(void **state) {
     (void)state;
-    ROUTE_ROWS({"1 + 2 * 3", "7"}, {"(1 + 2) * 3", "9"}, {"10 - 2 - 3", "5"}, {"10 / 4", "2.5"}, {"10 % 4", "2"}, {"-2 * -3", "6"},
-               {"- - 2", "2"}, {"true OR false AND false", "true"}, {"NOT false AND false", "false"}, {"NOT 1 = 2", "true"},
-               {"true = NOT false", "true"}, {"1 + 1 = 2 AND 'a' || 'b' = 'ab'", "true"}, {"1 / 0", "undefined"}, {"1 % 0", "undefined"},
-               {"1 + 'a'", "undefined"}, {"'a' + 'b'", "undefined"}, {"'a' || 1", "undefined"}, {"missing ?? 1 = 1", "true"},
-               {"NOT NOT true", "true"}, {"$body.humidity - 10 > 20", "true"}, {"-$body.humidity", "-40"}, {"-level", "undefined"});
+    ROUTE_ROWS(
+        {"1 + 2 * 3", "7"}, {"(1 + 2) * 3", "9"}, {"10 - 2 - 3", "5"}, {"10 / 4", "2.5"},
+        {"10 % 4", "2"}, {"-2 * -3", "6"}, {"- - 2", "2"}, {"true OR false AND false", "true"},
+        {"NOT false AND false", "false"}, {"NOT 1 = 2", "true"}, {"true = NOT false", "true"},
+        {"1 + 1 = 2 AND 'a' || 'b' = 'ab'", "true"}, {"1 / 0", "undefined"}, {"1 % 0", "undefined"},
+        {"1 + 'a'", "undefined"}, {"'a' + 'b'", "undefined"}, {"'a' || 1", "undefined"},
+        {"missing ?? 1 = 1", "true"}, {"NOT NOT true", "true"},
+        {"$body.humidity - 10 > 20", "true"}, {"-$body.humidity", "-40"}, {"-level", "undefined"});
 }
 
 static void lists_are_searched(void **state) {
     (void)state;
-    ROUTE_ROWS({"level IN ['low', 'critical']", "true"}, {"level NIN ['low', 'critical']", "false"}, {"1 IN [2, -1, 1]", "true"},
-               {"-1 in [-1]", "true"}, {"1 IN []", "false"}, {"1 NIN []", "true"}, {"missing IN ['a']", "undefined"},
-               {"null IN [null]", "true"}, {"'1' IN [1, '1']", "true"}, {"$body.o IN [1]", "undefined"}, {"NOT 1 IN [1]", "false"},
-               {"true IN [true] AND 1 IN [1]", "true"});
+    ROUTE_ROWS({"level IN ['low', 'critical']", "true"}, {"level NIN ['low', 'critical']", "false"},
+               {"1 IN [2, -1, 1]", "true"}, {"-1 in [-1]", "true"}, {"1 IN []", "false"},
+               {"1 NIN []", "true"}, {"missing IN ['a']", "undefined"}, {"null IN [null]", "true"},
+               {"'1' IN [1, '1']", "true"}, {"$body.o IN [1]", "undefined"},
+               {"NOT 1 IN [1]", "false"}, {"true IN [true] AND 1 IN [1]", "true"});
 }
 
 static void functions_do_what_their_names_say(void **state) {
     (void)state;
-    ROUTE_ROWS({"ABS(-2)", "2"}, {"EXP(0)", "1"}, {"POWER(2, 10)", "1024"}, {"SQUARE(3)", "9"}, {"CEILING(1.2)", "2"}, {"FLOOR(-1.2)", "-2"},
-               {"SIGN(-5)", "-1"}, {"SIGN(0)", "0"}, {"SQRT(9)", "3"}, {"SQRT(-1)", "undefined"}, {"ABS('x')", "undefined"},
-               {"AS_NUMBER(' 12.5 ')", "12.5"}, {"AS_NUMBER('+1')", "1"}, {"AS_NUMBER('x')", "undefined"}, {"AS_NUMBER('1x')", "undefined"},
-               {"AS_NUMBER('')", "undefined"}, {"AS_NUMBER('+-1')", "undefined"}, {"AS_NUMBER(true)", "undefined"},
-               {"IS_ARRAY($body.list)", "true"}, {"IS_OBJECT($body.o)", "true"}, {"IS_BOOL($body.ok)", "true"}, {"IS_NULL($body.none)", "true"},
-               {"IS_NUMBER($body.humidity)", "true"}, {"IS_STRING(level)", "true"}, {"IS_PRIMITIVE(null)", "true"},
-               {"IS_PRIMITIVE($body.o)", "false"}, {"IS_PRIMITIVE(missing)", "false"}, {"IS_STRING(missing)", "false"},
-               {"IS_DEFINED($body.none)", "true"}, {"is_defined($body.missing)", "false"}, {"NOT IS_DEFINED($connectionModuleId)", "true"},
-               {"CONCAT('a', level, 'b')", "'acriticalb'"}, {"CONCAT('a', 1)", "undefined"}, {"LENGTH('a\xc3\xa4\xf0\x9f\x98\x80')", "3"},
-               {"LOWER('AbZ[\xc3\x84')", "'abz[\xc3\x84'"}, {"UPPER('abz{')", "'ABZ{'"}, {"SUBSTRING('hello', 1, 3)", "'ell'"},
-               {"SUBSTRING('hello', 3)", "'lo'"}, {"SUBSTRING('hello', 9)", "''"}, {"SUBSTRING('\xc3\xa4pfel', 1, 1)", "'p'"},
-               {"SUBSTRING('x', -1)", "undefined"}, {"SUBSTRING('x', 0.5)", "undefined"}, {"SUBSTRING('x', 0, 1e300)", "'x'"},
-               {"INDEX_OF('hello', 'l')", "2"}, {"INDEX_OF('\xc3\xa4l', 'l')", "1"}, {"INDEX_OF('hello', 'x')", "-1"}, {"INDEX_OF('', '')", "0"},
-               {"STARTS_WITH(level, 'crit')", "true"}, {"ENDS_WITH(level, 'cal')", "true"}, {"CONTAINS(level, 'iti')", "true"},
-               {"CONTAINS(level, 'x')", "false"}, {"STARTS_WITH(missing, 'x')", "undefined"}, {"CONTAINS(level, '')", "true"},
-               {"TWIN_CHANGE_INCLUDES(list)", "true"}, {"TWIN_CHANGE_INCLUDES(o.x)", "false"}, {"ABS ( 1 )", "1"});
+    ROUTE_ROWS({"ABS(-2)", "2"}, {"EXP(0)", "1"}, {"POWER(2, 10)", "1024"}, {"SQUARE(3)", "9"},
+               {"CEILING(1.2)", "2"}, {"FLOOR(-1.2)", "-2"}, {"SIGN(-5)", "-1"}, {"SIGN(0)", "0"},
+               {"SQRT(9)", "3"}, {"SQRT(-1)", "undefined"}, {"ABS('x')", "undefined"},
+               {"AS_NUMBER(' 12.5 ')", "12.5"}, {"AS_NUMBER('+1')", "1"},
+               {"AS_NUMBER('x')", "undefined"}, {"AS_NUMBER('1x')", "undefined"},
+               {"AS_NUMBER('')", "undefined"}, {"AS_NUMBER('+-1')", "undefined"},
+               {"AS_NUMBER(true)", "undefined"}, {"IS_ARRAY($body.list)", "true"},
+               {"IS_OBJECT($body.o)", "true"}, {"IS_BOOL($body.ok)", "true"},
+               {"IS_NULL($body.none)", "true"}, {"IS_NUMBER($body.humidity)", "true"},
+               {"IS_STRING(level)", "true"}, {"IS_PRIMITIVE(null)", "true"},
+               {"IS_PRIMITIVE($body.o)", "false"}, {"IS_PRIMITIVE(missing)", "false"},
+               {"IS_STRING(missing)", "false"}, {"IS_DEFINED($body.none)", "true"},
+               {"is_defined($body.missing)", "false"},
+               {"NOT IS_DEFINED($connectionModuleId)", "true"},
+               {"CONCAT('a', level, 'b')", "'acriticalb'"}, {"CONCAT('a', 1)", "undefined"},
+               {"LENGTH('a\xc3\xa4\xf0\x9f\x98\x80')", "3"},
+               {"LOWER('AbZ[\xc3\x84')", "'abz[\xc3\x84'"}, {"UPPER('abz{')", "'ABZ{'"},
+               {"SUBSTRING('hello', 1, 3)", "'ell'"}, {"SUBSTRING('hello', 3)", "'lo'"},
+               {"SUBSTRING('hello', 9)", "''"}, {"SUBSTRING('\xc3\xa4pfel', 1, 1)", "'p'"},
+               {"SUBSTRING('x', -1)", "undefined"}, {"SUBSTRING('x', 0.5)", "undefined"},
+               {"SUBSTRING('x', 0, 1e300)", "'x'"}, {"INDEX_OF('hello', 'l')", "2"},
+               {"INDEX_OF('\xc3\xa4l', 'l')", "1"}, {"INDEX_OF('hello', 'x')", "-1"},
+               {"INDEX_OF('', '')", "0"}, {"STARTS_WITH(level, 'crit')", "true"},
+               {"ENDS_WITH(level, 'cal')", "true"}, {"CONTAINS(level, 'iti')", "true"},
+               {"CONTAINS(level, 'x')", "false"}, {"STARTS_WITH(missing, 'x')", "undefined"},
+               {"CONTAINS(level, '')", "true"}, {"TWIN_CHANGE_INCLUDES(list)", "true"},
+               {"TWIN_CHANGE_INCLUDES(o.x)", "false"}, {"ABS ( 1 )", "1"});
 }
 
 static void twin_queries_read_the_twin(void **state) {
     (void)state;
     TWIN_ROWS({"tags.location.region = 'US' AND properties.reported.bat >= 55", "true"},
-              {"DeviceId = 'd1'", "true"}, {"TAGS.location.floor", "1"}, {"tags.Location.floor", "undefined"}, {"tags.Case", "1"},
-              {"tags.case", "2"}, {"Properties.Reported.connectivity IN ['wired', 'wifi']", "true"},
-              {"properties.desired.$version", "4"}, {"capabilities.iotEdge = true", "true"}, {"capabilities.iotedge", "true"},
-              {"configurations.[[my id]].status = 'Applied'", "true"}, {"is_defined(tags.location)", "true"},
-              {"is_defined(tags.nowhere)", "false"}, {"deviceId", "'d1'"}, {"status = 'enabled'", "true"}, {"nothing = 1", "undefined"});
+              {"DeviceId = 'd1'", "true"}, {"TAGS.location.floor", "1"},
+              {"tags.Location.floor", "undefined"}, {"tags.Case", "1"}, {"tags.case", "2"},
+              {"Properties.Reported.connectivity IN ['wired', 'wifi']", "true"},
+              {"properties.desired.$version", "4"}, {"capabilities.iotEdge = true", "true"},
+              {"capabilities.iotedge", "true"},
+              {"configurations.[[my id]].status = 'Applied'", "true"},
+              {"is_defined(tags.location)", "true"}, {"is_defined(tags.nowhere)", "false"},
+              {"deviceId", "'d1'"}, {"status = 'enabled'", "true"}, {"nothing = 1", "undefined"});
 }
 
 static void refused(enum sk_dialect dialect, const char *text, size_t position, const char *part) {
     struct sk_expr *expr;
     struct sk_expr_error error;
-    if (sk_expr_compile(sk_span_z(text), dialect, &expr, &error) != SK_MALFORMED) fail_msg("taken: %s", text);
+    if (sk_expr_compile(sk_span_z(text), dialect, &expr, &error) != SK_MALFORMED)
+        fail_msg("taken: %s", text);
     assert_null(expr);
     if (error.position != position || strstr(error.sentence, part) == NULL)
-        fail_msg("%s: at %zu \"%s\", not at %zu \"%s\"", text, error.position, error.sentence, position, part);
+        fail_msg("%s: at %zu \"%s\", not at %zu \"%s\"", text, error.position, error.sentence,
+                 position, part);
 }
 
 static void errors_tell_the_place_and_the_reason(void **state) {
@@ -261,7 +309,9 @@ static void errors_tell_the_place_and_the_reason(void **state) {
 
     struct sk_expr *expr;
     struct sk_expr_error error;
-    assert_int_equal(sk_expr_compile(SK_SPAN("a = 1 AND\n  b = ="), SK_DIALECT_ROUTE, &expr, &error), SK_MALFORMED);
+    assert_int_equal(
+        sk_expr_compile(SK_SPAN("a = 1 AND\n  b = ="), SK_DIALECT_ROUTE, &expr, &error),
+        SK_MALFORMED);
     assert_int_equal(error.line, 2);
     assert_int_equal(error.column, 7);
     assert_int_equal(sk_expr_compile(SK_SPAN("a ="), SK_DIALECT_ROUTE, &expr, NULL), SK_MALFORMED);
@@ -274,14 +324,18 @@ static void the_length_is_bounded(void **state) {
     text[0] = '1';
     struct sk_expr *expr;
     struct sk_expr_error error;
-    assert_int_equal(sk_expr_compile(sk_span(text, SK_EXPR_TEXT_MAX), SK_DIALECT_ROUTE, &expr, &error), SK_OK);
+    assert_int_equal(
+        sk_expr_compile(sk_span(text, SK_EXPR_TEXT_MAX), SK_DIALECT_ROUTE, &expr, &error), SK_OK);
     sk_expr_free(expr);
-    assert_int_equal(sk_expr_compile(sk_span(text, SK_EXPR_TEXT_MAX + 1), SK_DIALECT_ROUTE, &expr, &error), SK_TOO_LARGE);
+    assert_int_equal(
+        sk_expr_compile(sk_span(text, SK_EXPR_TEXT_MAX + 1), SK_DIALECT_ROUTE, &expr, &error),
+        SK_TOO_LARGE);
     assert_non_null(strstr(error.sentence, "8193"));
 }
 
 /* `prefix` count times, "true", `suffix` count times. */
-static enum sk_status nested(const char *prefix, const char *suffix, size_t count, const char *value) {
+static enum sk_status nested(const char *prefix, const char *suffix, size_t count,
+                             const char *value) {
     struct sk_buffer text = {0};
     for (size_t i = 0; i < count; i++) sk_buffer_text(&text, prefix);
     sk_buffer_text(&text, value);
@@ -304,11 +358,15 @@ static enum sk_status nested(const char *prefix, const char *suffix, size_t coun
 
 static void nesting_is_bounded(void **state) {
     (void)state;
-    static const char *const kinds[][3] = {{"(", ")", "1"}, {"NOT ", "", "true"}, {"- ", "", "1"}, {"ABS(", ")", "1"},
+    static const char *const kinds[][3] = {{"(", ")", "1"},
+                                           {"NOT ", "", "true"},
+                                           {"- ", "", "1"},
+                                           {"ABS(", ")", "1"},
                                            {"1+(", ")", "1"}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         assert_int_equal(nested(kinds[i][0], kinds[i][1], SK_EXPR_DEPTH_MAX, kinds[i][2]), SK_OK);
-        assert_int_equal(nested(kinds[i][0], kinds[i][1], SK_EXPR_DEPTH_MAX + 1, kinds[i][2]), SK_TOO_LARGE);
+        assert_int_equal(nested(kinds[i][0], kinds[i][1], SK_EXPR_DEPTH_MAX + 1, kinds[i][2]),
+                         SK_TOO_LARGE);
     }
 }
 
@@ -332,12 +390,15 @@ static void the_stack_and_the_arguments_are_bounded(void **state) {
         sk_buffer_text(&text, "CONCAT('a'");
         for (size_t i = 1; i < count; i++) sk_buffer_text(&text, ",'a'");
         sk_buffer_byte(&text, ')');
-        enum sk_status status = sk_expr_compile(sk_buffer_span(&text), SK_DIALECT_ROUTE, &expr, &error);
+        enum sk_status status =
+            sk_expr_compile(sk_buffer_span(&text), SK_DIALECT_ROUTE, &expr, &error);
         assert_int_equal(status, count == 64 ? SK_OK : SK_TOO_LARGE);
         sk_expr_free(expr);
         sk_buffer_free(&text);
     }
-    for (size_t calls = 8; calls <= 9; calls++) { /* 63 pending values a call, and one: 8 × 63 + 1 = 505; 9 × 63 + 1 = 568 > 512 */
+    for (
+        size_t calls = 8; calls <= 9;
+        calls++) { /* 63 pending values a call, and one: 8 × 63 + 1 = 505; 9 × 63 + 1 = 568 > 512 */
         struct sk_buffer text = {0};
         for (size_t i = 0; i < calls; i++) {
             sk_buffer_text(&text, "CONCAT(");
@@ -345,7 +406,8 @@ static void the_stack_and_the_arguments_are_bounded(void **state) {
         }
         sk_buffer_text(&text, "'a'");
         for (size_t i = 0; i < calls; i++) sk_buffer_byte(&text, ')');
-        enum sk_status status = sk_expr_compile(sk_buffer_span(&text), SK_DIALECT_ROUTE, &expr, &error);
+        enum sk_status status =
+            sk_expr_compile(sk_buffer_span(&text), SK_DIALECT_ROUTE, &expr, &error);
         assert_int_equal(status, calls == 8 ? SK_OK : SK_TOO_LARGE);
         if (status == SK_OK) {
             struct sk_value value;
@@ -367,9 +429,12 @@ static void string_results_are_bounded(void **state) {
     sk_buffer_text(&body, "\"}");
     struct sk_expr_source source = message();
     source.body = sk_buffer_span(&body);
-    evaluates(SK_DIALECT_ROUTE, &source, "LENGTH(CONCAT($body.s, $body.s, $body.s, $body.s, $body.s))", "1e+06");
-    evaluates(SK_DIALECT_ROUTE, &source, "CONCAT($body.s, $body.s, $body.s, $body.s, $body.s, $body.s)", "undefined");
-    evaluates(SK_DIALECT_ROUTE, &source, "LENGTH(UPPER($body.s)||UPPER($body.s)||UPPER($body.s))", "undefined");
+    evaluates(SK_DIALECT_ROUTE, &source,
+              "LENGTH(CONCAT($body.s, $body.s, $body.s, $body.s, $body.s))", "1e+06");
+    evaluates(SK_DIALECT_ROUTE, &source,
+              "CONCAT($body.s, $body.s, $body.s, $body.s, $body.s, $body.s)", "undefined");
+    evaluates(SK_DIALECT_ROUTE, &source, "LENGTH(UPPER($body.s)||UPPER($body.s)||UPPER($body.s))",
+              "undefined");
     sk_buffer_free(&body);
 }
 
@@ -379,7 +444,9 @@ static void an_expression_says_what_it_reads(void **state) {
     assert_int_equal(sk_expr_compile(SK_SPAN("a = 'x'"), SK_DIALECT_ROUTE, &expr, NULL), SK_OK);
     assert_false(sk_expr_uses_body(expr) || sk_expr_uses_twin(expr));
     sk_expr_free(expr);
-    assert_int_equal(sk_expr_compile(SK_SPAN("$body.a = 1 AND $twin.tags.b"), SK_DIALECT_ROUTE, &expr, NULL), SK_OK);
+    assert_int_equal(
+        sk_expr_compile(SK_SPAN("$body.a = 1 AND $twin.tags.b"), SK_DIALECT_ROUTE, &expr, NULL),
+        SK_OK);
     assert_true(sk_expr_uses_body(expr) && sk_expr_uses_twin(expr));
     sk_expr_free(expr);
 }

@@ -18,12 +18,14 @@ static enum sk_status find(const char *json, const char *path, bool nocase, stru
     while (sk_span_split(&rest, '.', &part)) {
         int64_t index;
         bool element = sk_span_to_int(part, &index) == SK_OK;
-        steps[count++] = element ? (struct sk_json_step){.index = (uint32_t)index} : (struct sk_json_step){.key = part};
+        steps[count++] = element ? (struct sk_json_step){.index = (uint32_t)index}
+                                 : (struct sk_json_step){.key = part};
     }
     return sk_json_find(sk_span_z(json), steps, count, nocase, value);
 }
 
-#define DOCUMENT "{\"a\" : {\"b\":[1, -2.5e1 ,{\"c\":\"x\\\"y\"}],\"b2\":true},\"A\":null, \"e\":{}, \"l\":[] , \"k\\u0041\":\"\\u20ac\"}"
+#define DOCUMENT                                                                                   \
+    "{\"a\" : {\"b\":[1, -2.5e1 ,{\"c\":\"x\\\"y\"}],\"b2\":true},\"A\":null, \"e\":{}, \"l\":[] , \"k\\u0041\":\"\\u20ac\"}"
 
 static void values_are_found_at_their_paths(void **state) {
     (void)state;
@@ -63,10 +65,12 @@ static void keys_are_compared_decoded_and_on_wish_without_case(void **state) {
 
 static void what_is_not_there_is_not_found(void **state) {
     (void)state;
-    static const char *const paths[] = {"x", "a.x", "a.b.3", "a.b.c", "a.0", "e.x", "l.0", "A.x", "a.b2.x", "a.b.0.0"};
+    static const char *const paths[] = {"x",   "a.x", "a.b.3", "a.b.c",  "a.0",
+                                        "e.x", "l.0", "A.x",   "a.b2.x", "a.b.0.0"};
     struct sk_json value;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        if (find(DOCUMENT, paths[i], false, &value) != SK_NOT_FOUND) fail_msg("found: %s", paths[i]);
+        if (find(DOCUMENT, paths[i], false, &value) != SK_NOT_FOUND)
+            fail_msg("found: %s", paths[i]);
 }
 
 static void nothing_behind_the_value_is_looked_at(void **state) {
@@ -79,13 +83,35 @@ static void nothing_behind_the_value_is_looked_at(void **state) {
 static void only_json_is_valid(void **state) {
     (void)state;
     static const char *const good[] = {
-        "0", "-0", "1.5", "1e5", "1E-5", "\"\"", "\"\\u12aB\\n\"", "[]", "{}", "[[],{}]", " { \"a\" : [ 1 , 2 ] } ", "true", "null",
-        "\"12345678\\\"90123456\"", "[1,2,3]", "{\"a\":{\"a\":{}},\"b\":0}",
+        "0",
+        "-0",
+        "1.5",
+        "1e5",
+        "1E-5",
+        "\"\"",
+        "\"\\u12aB\\n\"",
+        "[]",
+        "{}",
+        "[[],{}]",
+        " { \"a\" : [ 1 , 2 ] } ",
+        "true",
+        "null",
+        "\"12345678\\\"90123456\"",
+        "[1,2,3]",
+        "{\"a\":{\"a\":{}},\"b\":0}",
     };
     static const char *const bad[] = {
-        "", " ", "01", "-", "1.", ".5", "1e", "1e+", "+1", "0x1", "\"", "\"\n\"", "\"\\x\"", "\"\\u12g4\"", "\"\\u123", "\"1234567\t90\"",
-        "[", "]", "[1,]", "[,1]", "[1 2]", "[1}", "{", "}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":1]", "{1:1}", "tru", "True",
-        "nul", "1 2", "[]]", "{} x", "\"12345678", "'a'", "NaN", "{\"a\" 1}", "{,}",
+        "",           " ",           "01",         "-",
+        "1.",         ".5",          "1e",         "1e+",
+        "+1",         "0x1",         "\"",         "\"\n\"",
+        "\"\\x\"",    "\"\\u12g4\"", "\"\\u123",   "\"1234567\t90\"",
+        "[",          "]",           "[1,]",       "[,1]",
+        "[1 2]",      "[1}",         "{",          "}",
+        "{\"a\"}",    "{\"a\":}",    "{\"a\":1,}", "{a:1}",
+        "{\"a\":1]",  "{1:1}",       "tru",        "True",
+        "nul",        "1 2",         "[]]",        "{} x",
+        "\"12345678", "'a'",         "NaN",        "{\"a\" 1}",
+        "{,}",
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         if (!sk_json_valid(sk_span_z(good[i]))) fail_msg("refused: %s", good[i]);
@@ -136,9 +162,19 @@ static void numbers_have_the_nearest_double(void **state) {
         const char *text;
         double number;
     } cases[] = {
-        {"0", 0}, {"1", 1}, {"-1", -1}, {"0.1", 0.1}, {"21.5", 21.5}, {"123456789012345", 123456789012345.0},
-        {"9007199254740993", 9007199254740993.0}, {"0.30000000000000004", 0.30000000000000004}, {"1e3", 1000}, {"1.5E-2", 0.015},
-        {"4503599627370495", 4503599627370495.0}, {"3.141592653589793238462643", 3.141592653589793}, {"1e-320", 1e-320},
+        {"0", 0},
+        {"1", 1},
+        {"-1", -1},
+        {"0.1", 0.1},
+        {"21.5", 21.5},
+        {"123456789012345", 123456789012345.0},
+        {"9007199254740993", 9007199254740993.0},
+        {"0.30000000000000004", 0.30000000000000004},
+        {"1e3", 1000},
+        {"1.5E-2", 0.015},
+        {"4503599627370495", 4503599627370495.0},
+        {"3.141592653589793238462643", 3.141592653589793},
+        {"1e-320", 1e-320},
         {"0.0000000000000000000000000001", 1e-28},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -152,7 +188,8 @@ static void numbers_have_the_nearest_double(void **state) {
     char digits[SK_JSON_NUMBER_MAX + 1];
     memset(digits, '1', sizeof digits);
     assert_int_equal(sk_json_read(sk_span(digits, SK_JSON_NUMBER_MAX), &value, NULL), SK_OK);
-    assert_int_equal(sk_json_read(sk_span(digits, SK_JSON_NUMBER_MAX + 1), &value, NULL), SK_MALFORMED);
+    assert_int_equal(sk_json_read(sk_span(digits, SK_JSON_NUMBER_MAX + 1), &value, NULL),
+                     SK_MALFORMED);
 }
 
 static void escapes_are_decoded(void **state) {
@@ -160,9 +197,14 @@ static void escapes_are_decoded(void **state) {
     static const struct {
         const char *raw, *text;
     } cases[] = {
-        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t"}, {"\"\\u0041\\u00e4\\u20AC\"", "A\xc3\xa4\xe2\x82\xac"},
-        {"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80"}, {"\"\\ud83d\"", "\xef\xbf\xbd"}, {"\"\\ude00x\"", "\xef\xbf\xbdx"},
-        {"\"\\ud83d\\u0041\"", "\xef\xbf\xbd" "A"}, {"\"a\\ud83dz\"", "a\xef\xbf\xbdz"},
+        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t"},
+        {"\"\\u0041\\u00e4\\u20AC\"", "A\xc3\xa4\xe2\x82\xac"},
+        {"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80"},
+        {"\"\\ud83d\"", "\xef\xbf\xbd"},
+        {"\"\\ude00x\"", "\xef\xbf\xbdx"},
+        {"\"\\ud83d\\u0041\"", "\xef\xbf\xbd"
+                               "A"},
+        {"\"a\\ud83dz\"", "a\xef\xbf\xbdz"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sk_json value;

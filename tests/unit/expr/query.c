@@ -16,8 +16,12 @@ static void statements_are_taken_apart(void **state) {
     assert_null(query.where);
     sk_query_free(&query);
 
-    assert_int_equal(sk_query_parse(SK_SPAN("select top 5 deviceId, COUNT() AS n from devices.modules where tags.a = 'FROM' group by deviceId "),
-                                    &query, &error), SK_OK);
+    assert_int_equal(
+        sk_query_parse(
+            SK_SPAN(
+                "select top 5 deviceId, COUNT() AS n from devices.modules where tags.a = 'FROM' group by deviceId "),
+            &query, &error),
+        SK_OK);
     assert_false(query.star);
     assert_int_equal(query.top, 5);
     assert_true(sk_span_is(query.projection, "deviceId, COUNT() AS n"));
@@ -35,9 +39,15 @@ static void a_condition_is_evaluated_on_a_twin(void **state) {
     (void)state;
     struct sk_query query;
     struct sk_arena arena = {0};
-    assert_int_equal(sk_query_parse(SK_SPAN("SELECT * FROM devices WHERE tags.location.region = 'US' AND properties.reported.t.f >= 60"),
-                                    &query, NULL), SK_OK);
-    struct sk_expr_source twin = {.twin = SK_SPAN("{\"tags\":{\"location\":{\"region\":\"US\"}},\"properties\":{\"reported\":{\"t\":{\"f\":60}}}}")};
+    assert_int_equal(
+        sk_query_parse(
+            SK_SPAN(
+                "SELECT * FROM devices WHERE tags.location.region = 'US' AND properties.reported.t.f >= 60"),
+            &query, NULL),
+        SK_OK);
+    struct sk_expr_source twin = {
+        .twin = SK_SPAN(
+            "{\"tags\":{\"location\":{\"region\":\"US\"}},\"properties\":{\"reported\":{\"t\":{\"f\":60}}}}")};
     assert_true(sk_expr_true(query.where, &twin, &arena));
     twin.twin = SK_SPAN("{\"tags\":{}}");
     assert_false(sk_expr_true(query.where, &twin, &arena));
@@ -52,17 +62,27 @@ static void bad_statements_tell_the_place_and_the_reason(void **state) {
         size_t position;
         const char *part;
     } cases[] = {
-        {"", 0, "SELECT"}, {"UPDATE x", 0, "SELECT"}, {"SELECT FROM devices", 7, "\"*\" or a list"},
-        {"SELECT *", 8, "FROM"}, {"SELECT TOP 0 * FROM devices", 11, "TOP"}, {"SELECT TOP x FROM devices", 11, "TOP"},
-        {"SELECT * FROM", 13, "devices"}, {"SELECT * FROM twins", 14, "devices"}, {"SELECT * FROM devices.x", 22, "devices"},
-        {"SELECT * FROM devices x", 22, "WHERE, GROUP BY or the end"}, {"SELECT * FROM devices WHERE", 27, "a value"},
-        {"SELECT * FROM devices WHERE a = 1 b", 34, "an operator"}, {"SELECT * FROM devices GROUP x", 28, "BY"},
-        {"SELECT * FROM devices GROUP BY", 30, "group by"}, {"SELECT 'x FROM devices", 7, "no end"},
+        {"", 0, "SELECT"},
+        {"UPDATE x", 0, "SELECT"},
+        {"SELECT FROM devices", 7, "\"*\" or a list"},
+        {"SELECT *", 8, "FROM"},
+        {"SELECT TOP 0 * FROM devices", 11, "TOP"},
+        {"SELECT TOP x FROM devices", 11, "TOP"},
+        {"SELECT * FROM", 13, "devices"},
+        {"SELECT * FROM twins", 14, "devices"},
+        {"SELECT * FROM devices.x", 22, "devices"},
+        {"SELECT * FROM devices x", 22, "WHERE, GROUP BY or the end"},
+        {"SELECT * FROM devices WHERE", 27, "a value"},
+        {"SELECT * FROM devices WHERE a = 1 b", 34, "an operator"},
+        {"SELECT * FROM devices GROUP x", 28, "BY"},
+        {"SELECT * FROM devices GROUP BY", 30, "group by"},
+        {"SELECT 'x FROM devices", 7, "no end"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sk_query query;
         struct sk_expr_error error;
-        if (sk_query_parse(sk_span_z(cases[i].text), &query, &error) != SK_MALFORMED) fail_msg("taken: %s", cases[i].text);
+        if (sk_query_parse(sk_span_z(cases[i].text), &query, &error) != SK_MALFORMED)
+            fail_msg("taken: %s", cases[i].text);
         if (error.position != cases[i].position || strstr(error.sentence, cases[i].part) == NULL)
             fail_msg("%s: at %zu \"%s\"", cases[i].text, error.position, error.sentence);
     }

@@ -10,14 +10,20 @@ static void routes_of_the_documentation_are_parsed(void **state) {
     (void)state;
     struct sk_route route;
     struct sk_expr_error error;
-    assert_int_equal(sk_route_parse(SK_SPAN("FROM /messages/* INTO $upstream"), &route, &error), SK_OK);
+    assert_int_equal(sk_route_parse(SK_SPAN("FROM /messages/* INTO $upstream"), &route, &error),
+                     SK_OK);
     assert_true(sk_span_is(route.source, "/messages/*"));
     assert_int_equal(route.sink, SK_SINK_UPSTREAM);
     assert_null(route.condition);
     sk_route_free(&route);
 
-    assert_int_equal(sk_route_parse(SK_SPAN("select * from /messages/modules/tempSensor/outputs/out\n where $body.t > 30 AND a = 'INTO'\n"
-                                            " into brokeredendpoint( \"/Modules/filter/INPUTS/in\" ) "), &route, &error), SK_OK);
+    assert_int_equal(
+        sk_route_parse(
+            SK_SPAN(
+                "select * from /messages/modules/tempSensor/outputs/out\n where $body.t > 30 AND a = 'INTO'\n"
+                " into brokeredendpoint( \"/Modules/filter/INPUTS/in\" ) "),
+            &route, &error),
+        SK_OK);
     assert_int_equal(route.sink, SK_SINK_MODULE);
     assert_true(sk_span_is(route.module, "filter"));
     assert_true(sk_span_is(route.input, "in"));
@@ -31,12 +37,18 @@ static void sources_match_by_whole_segments_without_case(void **state) {
         const char *source, *message;
         bool takes;
     } cases[] = {
-        {"/*", "/messages/", true}, {"/*", "/twinChangeNotifications/", true}, {"/messages/*", "/messages/", true},
-        {"/messages", "/messages/modules/m/", true}, {"/messages/", "/messages/modules/m/outputs/o/", true},
-        {"/messages/*", "/twinChangeNotifications/", false}, {"/twinchangenotifications/*", "/twinChangeNotifications/", true},
-        {"/messages/modules/*", "/messages/", false}, {"/messages/modules/*", "/messages/modules/m/", true},
+        {"/*", "/messages/", true},
+        {"/*", "/twinChangeNotifications/", true},
+        {"/messages/*", "/messages/", true},
+        {"/messages", "/messages/modules/m/", true},
+        {"/messages/", "/messages/modules/m/outputs/o/", true},
+        {"/messages/*", "/twinChangeNotifications/", false},
+        {"/twinchangenotifications/*", "/twinChangeNotifications/", true},
+        {"/messages/modules/*", "/messages/", false},
+        {"/messages/modules/*", "/messages/modules/m/", true},
         {"/messages/modules/m/*", "/messages/modules/M/outputs/o/", true},
-        {"/messages/modules/m", "/messages/modules/m2/", false}, {"/messages/modules/m2", "/messages/modules/m/", false},
+        {"/messages/modules/m", "/messages/modules/m2/", false},
+        {"/messages/modules/m2", "/messages/modules/m/", false},
         {"/messages/modules/m/outputs/*", "/messages/modules/m/", false},
         {"/messages/modules/m/outputs/o", "/messages/modules/m/outputs/o/", true},
         {"/messages/modules/m/outputs/o", "/messages/modules/m/outputs/o2/", false},
@@ -66,7 +78,9 @@ static void a_route_takes_a_message_when_its_condition_is_true(void **state) {
     struct sk_route route;
     struct sk_arena arena = {0};
     struct sk_expr_source message = {.property = property};
-    assert_int_equal(sk_route_parse(SK_SPAN("FROM /messages/* WHERE level = 'high' INTO $upstream"), &route, NULL), SK_OK);
+    assert_int_equal(sk_route_parse(SK_SPAN("FROM /messages/* WHERE level = 'high' INTO $upstream"),
+                                    &route, NULL),
+                     SK_OK);
     assert_true(sk_route_matches(&route, SK_SPAN("/messages/"), &message, &arena));
     assert_false(sk_route_matches(&route, SK_SPAN("/twinChangeNotifications/"), &message, &arena));
     message.property = NULL;
@@ -107,7 +121,8 @@ static void bad_routes_tell_the_place_and_the_reason(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sk_route route;
         struct sk_expr_error error;
-        if (sk_route_parse(sk_span_z(cases[i].text), &route, &error) != SK_MALFORMED) fail_msg("taken: %s", cases[i].text);
+        if (sk_route_parse(sk_span_z(cases[i].text), &route, &error) != SK_MALFORMED)
+            fail_msg("taken: %s", cases[i].text);
         if (error.position != cases[i].position || strstr(error.sentence, cases[i].part) == NULL)
             fail_msg("%s: at %zu \"%s\"", cases[i].text, error.position, error.sentence);
         assert_null(route.text);
@@ -122,7 +137,8 @@ static void the_length_is_bounded(void **state) {
     struct sk_route route;
     assert_int_equal(sk_route_parse(sk_span(text, SK_EXPR_TEXT_MAX), &route, NULL), SK_OK);
     sk_route_free(&route);
-    assert_int_equal(sk_route_parse(sk_span(text, SK_EXPR_TEXT_MAX + 1), &route, NULL), SK_TOO_LARGE);
+    assert_int_equal(sk_route_parse(sk_span(text, SK_EXPR_TEXT_MAX + 1), &route, NULL),
+                     SK_TOO_LARGE);
 }
 
 int main(void) {

@@ -29,7 +29,8 @@ static void is(struct sk_span span, const char *text) {
 
 static void a_device_is_three_segments(void **state) {
     (void)state;
-    struct sk_mqtt_user user = parsed("h.net/d1/?api-version=2021-04-12&DeviceClientType=azure-iot-device%2F1.18%20(node)");
+    struct sk_mqtt_user user = parsed(
+        "h.net/d1/?api-version=2021-04-12&DeviceClientType=azure-iot-device%2F1.18%20(node)");
     is(user.host, "h.net");
     is(user.device, "d1");
     is(user.module, "");
@@ -38,7 +39,8 @@ static void a_device_is_three_segments(void **state) {
 
 static void a_module_is_four_segments(void **state) {
     (void)state;
-    struct sk_mqtt_user user = parsed("h.net/d1/$edgeHub/?api-version=2021-04-12&auth-chain=leaf%3Bd1");
+    struct sk_mqtt_user user =
+        parsed("h.net/d1/$edgeHub/?api-version=2021-04-12&auth-chain=leaf%3Bd1");
     is(user.device, "d1");
     is(user.module, "$edgeHub");
     is(user.auth_chain, "leaf;d1");
@@ -46,7 +48,8 @@ static void a_module_is_four_segments(void **state) {
 
 static void slashes_in_the_query_belong_to_it(void **state) {
     (void)state;
-    struct sk_mqtt_user user = parsed("h.net/d1/m1/?api-version=2021-04-12&DeviceClientType=skerry/0.1/x&model-id=dtmi:a:b;1");
+    struct sk_mqtt_user user = parsed(
+        "h.net/d1/m1/?api-version=2021-04-12&DeviceClientType=skerry/0.1/x&model-id=dtmi:a:b;1");
     is(user.module, "m1");
     is(user.model_id, "dtmi:a:b;1");
 }
@@ -57,7 +60,8 @@ static void old_forms_without_a_question_mark_are_taken(void **state) {
     is(user.device, "d1");
     is(user.module, "");
     is(user.api_version, "2016-11-14");
-    user = parsed("h.net/d1/m1/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1-preview-003");
+    user = parsed(
+        "h.net/d1/m1/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1-preview-003");
     is(user.module, "m1");
 }
 

@@ -165,7 +165,8 @@ static void a_random_loss_keeps_whole_sectors(void **state) {
         bool kept = false, lost = false;
         for (size_t at = 0; at < bytes.n; at += 512) {
             size_t n = bytes.n - at < 512 ? bytes.n - at : 512;
-            for (size_t i = 1; n == 512 && i < n; i++) assert_int_equal(bytes.p[at + i] == 'n', bytes.p[at] == 'n');
+            for (size_t i = 1; n == 512 && i < n; i++)
+                assert_int_equal(bytes.p[at + i] == 'n', bytes.p[at] == 'n');
             *(bytes.p[at] == 'n' ? &kept : &lost) = true;
         }
         if (kept && lost) mixed = true;
@@ -283,8 +284,12 @@ static void a_removed_file_can_still_be_read_by_who_has_it_open(void **state) {
 
 static sqlite3 *open_database(void) {
     sqlite3 *db;
-    assert_int_equal(sqlite3_open_v2("/data/r.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, sk_io_sqlite_vfs(io)), SQLITE_OK);
-    sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL, NULL);
+    assert_int_equal(sqlite3_open_v2("/data/r.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                                     sk_io_sqlite_vfs(io)),
+                     SQLITE_OK);
+    sqlite3_exec(db,
+                 "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+                 NULL, NULL, NULL);
     return db;
 }
 
@@ -303,14 +308,20 @@ static void sqlite_keeps_each_commit_through_a_power_cut_at_every_sync(void **st
         int committed = 0;
         sk_sim_power_cut_after(io, cut, (enum sk_sim_loss)(cut % 3));
         sqlite3 *db = open_database();
-        if (sqlite3_exec(db, "DROP TABLE IF EXISTS t; CREATE TABLE t(x)", NULL, NULL, NULL) == SQLITE_OK)
-            while (sqlite3_exec(db, "INSERT INTO t SELECT count(*) FROM t", NULL, NULL, NULL) == SQLITE_OK) committed++;
+        if (sqlite3_exec(db, "DROP TABLE IF EXISTS t; CREATE TABLE t(x)", NULL, NULL, NULL) ==
+            SQLITE_OK)
+            while (sqlite3_exec(db, "INSERT INTO t SELECT count(*) FROM t", NULL, NULL, NULL) ==
+                   SQLITE_OK)
+                committed++;
         sqlite3_close(db);
         assert_true(sk_sim_is_dead(io));
         io = sk_sim_power_on(io);
         db = open_database();
-        assert_int_equal(sqlite3_exec(db, "CREATE TABLE IF NOT EXISTS t(x); PRAGMA integrity_check", NULL, NULL, NULL), SQLITE_OK);
-        if (committed) assert_in_range(number(db, "SELECT count(*) FROM t"), committed, committed + 1);
+        assert_int_equal(sqlite3_exec(db, "CREATE TABLE IF NOT EXISTS t(x); PRAGMA integrity_check",
+                                      NULL, NULL, NULL),
+                         SQLITE_OK);
+        if (committed)
+            assert_in_range(number(db, "SELECT count(*) FROM t"), committed, committed + 1);
         sqlite3_close(db);
     }
 }

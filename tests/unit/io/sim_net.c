@@ -63,7 +63,8 @@ static int set_up(void **state) {
     edge = sk_sim_node(sim, "edge");
     server = client = (struct end){0};
     listener = NULL;
-    return sk_listen(hub, &(struct sk_endpoint){.host = "0.0.0.0", .port = 8883}, NULL, on_accept, &server, &listener);
+    return sk_listen(hub, &(struct sk_endpoint){.host = "0.0.0.0", .port = 8883}, NULL, on_accept,
+                     &server, &listener);
 }
 
 static int tear_down(void **state) {
@@ -76,7 +77,8 @@ static int tear_down(void **state) {
 }
 
 static void dial(struct sk_io *from, const char *host, uint16_t port) {
-    client.stream = sk_connect(from, &(struct sk_endpoint){.host = host, .port = port}, NULL, NULL, &events, &client);
+    client.stream = sk_connect(from, &(struct sk_endpoint){.host = host, .port = port}, NULL, NULL,
+                               &events, &client);
     assert_int_equal(client.opened + client.closed, 0);
 }
 
@@ -170,13 +172,16 @@ static void a_listener_is_reached_by_name_address_and_loopback(void **state) {
 static void an_address_in_use_is_refused_and_another_loopback_is_not(void **state) {
     (void)state;
     struct sk_listener *second, *third;
-    struct sk_endpoint two = {.host = "127.0.0.2", .port = 443}, three = {.host = "127.0.0.3", .port = 443};
+    struct sk_endpoint two = {.host = "127.0.0.2", .port = 443},
+                       three = {.host = "127.0.0.3", .port = 443};
     assert_int_equal(sk_listen(edge, &two, NULL, on_accept, &server, &second), SK_OK);
     assert_int_equal(sk_listen(edge, &two, NULL, on_accept, &server, &third), SK_EXISTS);
     assert_int_equal(sk_listen(edge, &three, NULL, on_accept, &server, &third), SK_OK);
     sk_listener_close(second);
     sk_listener_close(third);
-    assert_int_equal(sk_listen(edge, &(struct sk_endpoint){.host = "127.0.0.1"}, NULL, on_accept, &server, &second), SK_OK);
+    assert_int_equal(sk_listen(edge, &(struct sk_endpoint){.host = "127.0.0.1"}, NULL, on_accept,
+                               &server, &second),
+                     SK_OK);
     assert_true(sk_listener_port(second) > 0);
     sk_listener_close(second);
 }
@@ -336,18 +341,28 @@ static void unix_sockets_stay_on_their_machine_and_name_the_process(void **state
 
 static void tls_shows_each_side_the_chain_and_name_of_the_other(void **state) {
     (void)state;
-    static const char leaf[] = "-----BEGIN CERTIFICATE-----\nbGVhZg==\n-----END CERTIFICATE-----\n"
-                               "-----BEGIN CERTIFICATE-----\ncm9v\ndA==\n-----END CERTIFICATE-----\n",
-                      device[] = "-----BEGIN CERTIFICATE-----\nZGV2aWNl\n-----END CERTIFICATE-----\n";
+    static const char leaf[] =
+        "-----BEGIN CERTIFICATE-----\nbGVhZg==\n-----END CERTIFICATE-----\n"
+        "-----BEGIN CERTIFICATE-----\ncm9v\ndA==\n-----END CERTIFICATE-----\n",
+                      device[] =
+                          "-----BEGIN CERTIFICATE-----\nZGV2aWNl\n-----END CERTIFICATE-----\n";
     struct sk_tls *server_tls, *client_tls;
     struct sk_listener *secure;
     char reason[256];
-    assert_int_equal(sk_tls_new(hub, &(struct sk_tls_options){.server = true}, &server_tls, reason), SK_INVALID);
-    assert_int_equal(sk_tls_new(hub, &(struct sk_tls_options){.server = true, .certificate_pem = SK_SPAN(leaf)}, &server_tls, reason),
+    assert_int_equal(sk_tls_new(hub, &(struct sk_tls_options){.server = true}, &server_tls, reason),
+                     SK_INVALID);
+    assert_int_equal(
+        sk_tls_new(hub, &(struct sk_tls_options){.server = true, .certificate_pem = SK_SPAN(leaf)},
+                   &server_tls, reason),
+        SK_OK);
+    assert_int_equal(sk_tls_new(edge, &(struct sk_tls_options){.certificate_pem = SK_SPAN(device)},
+                                &client_tls, reason),
                      SK_OK);
-    assert_int_equal(sk_tls_new(edge, &(struct sk_tls_options){.certificate_pem = SK_SPAN(device)}, &client_tls, reason), SK_OK);
-    assert_int_equal(sk_listen(hub, &(struct sk_endpoint){.port = 443}, server_tls, on_accept, &server, &secure), SK_OK);
-    client.stream = sk_connect(edge, &(struct sk_endpoint){.host = "hub", .port = 443}, client_tls, "demo.hub", &events, &client);
+    assert_int_equal(
+        sk_listen(hub, &(struct sk_endpoint){.port = 443}, server_tls, on_accept, &server, &secure),
+        SK_OK);
+    client.stream = sk_connect(edge, &(struct sk_endpoint){.host = "hub", .port = 443}, client_tls,
+                               "demo.hub", &events, &client);
     sk_tls_free(client_tls);
     sk_sim_run(sim, SK_S);
     assert_int_equal(client.opened, 1);
@@ -365,7 +380,8 @@ static void a_plain_client_of_a_tls_listener_fails(void **state) {
     struct sk_tls *tls;
     char reason[256];
     assert_int_equal(sk_tls_new(edge, &(struct sk_tls_options){0}, &tls, reason), SK_OK);
-    client.stream = sk_connect(edge, &(struct sk_endpoint){.host = "hub", .port = 8883}, tls, NULL, &events, &client);
+    client.stream = sk_connect(edge, &(struct sk_endpoint){.host = "hub", .port = 8883}, tls, NULL,
+                               &events, &client);
     sk_sim_run(sim, SK_S);
     assert_int_equal(client.closed, 1);
     assert_int_equal(client.reason, SK_IO);

@@ -41,7 +41,10 @@ static void timers_fire_in_time_order_and_ties_in_order_of_starting(void **state
     (void)state;
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
-    struct named_timer timers[] = {{.to = &to, .name = 'a'}, {.to = &to, .name = 'b'}, {.to = &to, .name = 'c'}, {.to = &to, .name = 'd'}};
+    struct named_timer timers[] = {{.to = &to, .name = 'a'},
+                                   {.to = &to, .name = 'b'},
+                                   {.to = &to, .name = 'c'},
+                                   {.to = &to, .name = 'd'}};
     sk_timer_start(to.io, &timers[0].timer, 30 * SK_MS, on_named_timer);
     sk_timer_start(to.io, &timers[1].timer, 10 * SK_MS, on_named_timer);
     sk_timer_start(to.io, &timers[2].timer, 30 * SK_MS, on_named_timer);
@@ -110,7 +113,8 @@ static void deferred_tasks_run_once_in_order_and_before_time_passes(void **state
     (void)state;
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
-    struct chained_task last = {.to = &to, .name = '3'}, first = {.to = &to, .name = '1', .next = &last},
+    struct chained_task last = {.to = &to, .name = '3'},
+                        first = {.to = &to, .name = '1', .next = &last},
                         second = {.to = &to, .name = '2'}, never = {.to = &to, .name = 'x'};
     sk_io_defer(to.io, &first.task, on_chained_task);
     sk_io_defer(to.io, &second.task, on_chained_task);
@@ -247,12 +251,16 @@ static uint64_t trace_of(uint64_t seed) {
     struct recorder to = {.io = sk_sim_node(sim, "a")};
     sk_folder_make(to.io, "/d", 0700);
     sqlite3 *db;
-    assert_int_equal(sqlite3_open_v2("/d/r.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, sk_io_sqlite_vfs(to.io)), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db,
-                                  "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                                  "CREATE TABLE t(x); INSERT INTO t VALUES(randomblob(100)),(2);",
-                                  NULL, NULL, NULL),
+    assert_int_equal(sqlite3_open_v2("/d/r.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                                     sk_io_sqlite_vfs(to.io)),
                      SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(
+            db,
+            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+            "CREATE TABLE t(x); INSERT INTO t VALUES(randomblob(100)),(2);",
+            NULL, NULL, NULL),
+        SQLITE_OK);
     for (int i = 0; i < 20; i++) {
         char name[16], guid[37];
         snprintf(name, sizeof name, "/d/%d", (int)sk_sim_chance(sim, 8));

@@ -43,7 +43,8 @@ static void a_cursor_sees_only_the_records_for_its_routes(void **state) {
     for (uint64_t i = 0; i < 30; i++) log_world_append_sized(&w, 1u << i % 3, 0);
     log_world_append_sized(&w, 0, 0); /* for nobody */
     log_world_run(&w);
-    struct sk_cursor *second = open_named(NULL, 2, 0), *all = open_named(NULL, UINT64_MAX, 0), *two = open_named(NULL, 5, 0);
+    struct sk_cursor *second = open_named(NULL, 2, 0), *all = open_named(NULL, UINT64_MAX, 0),
+                     *two = open_named(NULL, 5, 0);
     for (uint64_t i = 0; i < 10; i++) assert_int_equal(next_number(second), i * 3 + 2);
     assert_int_equal(next_status(second), SK_AGAIN);
     for (uint64_t i = 0; i < 31; i++) assert_int_equal(next_number(all), i + 1);
@@ -56,7 +57,8 @@ static void a_cursor_sees_only_the_records_for_its_routes(void **state) {
 static void a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence(void **state) {
     (void)state;
     log_world_fill(&w, 20, 100);
-    struct sk_cursor *oldest = open_named(NULL, UINT64_MAX, 0), *next = open_named(NULL, UINT64_MAX, UINT64_MAX),
+    struct sk_cursor *oldest = open_named(NULL, UINT64_MAX, 0),
+                     *next = open_named(NULL, UINT64_MAX, UINT64_MAX),
                      *middle = open_named(NULL, UINT64_MAX, 7);
     assert_int_equal(next_status(next), SK_AGAIN);
     log_world_fill(&w, 1, 0);
@@ -78,7 +80,8 @@ static void seeking_by_time_finds_the_first_record_not_before_it(void **state) {
     int64_t times[COUNT + 1];
     for (int i = 1; i <= COUNT; i++) {
         times[i] = now();
-        log_world_append_sized(&w, 1, 2000); /* larger than the index's stride after some dozens; several segments */
+        log_world_append_sized(
+            &w, 1, 2000); /* larger than the index's stride after some dozens; several segments */
         sk_sim_run(w.sim, SK_S);
     }
     assert_int_equal(w.acknowledged, COUNT);
@@ -120,7 +123,8 @@ static void a_waiting_cursor_is_told_once_of_new_records(void **state) {
     (void)state;
     struct sk_cursor *cursor;
     unsigned calls = 0;
-    assert_int_equal(sk_cursor_open(w.log, NULL, UINT64_MAX, 0, count_call, &calls, &cursor), SK_OK);
+    assert_int_equal(sk_cursor_open(w.log, NULL, UINT64_MAX, 0, count_call, &calls, &cursor),
+                     SK_OK);
     log_world_fill(&w, 1, 0);
     assert_int_equal(calls, 0); /* it has not been at the end yet */
     assert_int_equal(next_number(cursor), 1);
@@ -128,7 +132,8 @@ static void a_waiting_cursor_is_told_once_of_new_records(void **state) {
     log_world_fill(&w, 5, 0);
     log_world_fill(&w, 5, 0);
     assert_int_equal(calls, 1);
-    while (next_status(cursor) == SK_OK) {}
+    while (next_status(cursor) == SK_OK) {
+    }
     log_world_fill(&w, 1, 0);
     assert_int_equal(calls, 2);
 }
@@ -156,7 +161,8 @@ static void cursors_may_read_to_the_end_or_close_while_they_are_told(void **stat
     (void)state;
     struct greedy readers[3] = {0};
     for (int i = 0; i < 3; i++) {
-        sk_cursor_open(w.log, NULL, UINT64_MAX, 0, i == 1 ? close_it : read_all, &readers[i], &readers[i].cursor);
+        sk_cursor_open(w.log, NULL, UINT64_MAX, 0, i == 1 ? close_it : read_all, &readers[i],
+                       &readers[i].cursor);
         assert_int_equal(next_status(readers[i].cursor), SK_AGAIN);
     }
     log_world_fill(&w, 10, 0);
@@ -314,7 +320,8 @@ static void segments_go_once_the_slowest_cursor_has_passed(void **state) {
     log_world_reopen(&w);
     for (int i = 0; i < 40; i++) log_world_fill(&w, 1, 1000);
     sk_sim_run(w.sim, SK_S);
-    assert_int_equal(sk_log_first_sequence(w.log), 1); /* nobody has asked for them yet: they wait */
+    assert_int_equal(sk_log_first_sequence(w.log),
+                     1); /* nobody has asked for them yet: they wait */
     struct sk_cursor *fast = open_named("fast", 1, 0), *slow = open_named("slow", 1, 0);
     sk_cursor_commit(fast, 41);
     sk_sim_run(w.sim, SK_S);
@@ -363,7 +370,8 @@ static void damage_in_a_closed_segment_is_stepped_over_and_counted(void **state)
     (void)state;
     w.options.segment_bytes = 400000;
     log_world_reopen(&w);
-    for (int i = 0; i < 10; i++) log_world_fill(&w, 100, 968); /* 1000 bytes each: two segments of about 400, and the last */
+    for (int i = 0; i < 10; i++)
+        log_world_fill(&w, 100, 968); /* 1000 bytes each: two segments of about 400, and the last */
     log_world_close(&w);
     damage("/log/00000000000000000001.log", 32 + 10 * 1000 + 500); /* record 11 */
     assert_int_equal(log_world_open(&w), SK_OK);

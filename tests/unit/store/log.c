@@ -88,7 +88,8 @@ static void a_record_at_the_limit_is_taken_and_one_byte_more_is_not(void **state
     struct sk_span parts[] = {sk_span(big, SK_RECORD_MAX - 5), sk_span(big, 5), sk_span(big, 1)};
     assert_int_equal(sk_log_append(w.log, parts, 3, 1, NULL, NULL), SK_TOO_LARGE);
     assert_int_equal(sk_log_append(w.log, parts, 2, 1, NULL, NULL), SK_OK);
-    assert_int_equal(sk_log_append(w.log, NULL, 0, 1, NULL, NULL), SK_OK); /* an empty body is a record too */
+    assert_int_equal(sk_log_append(w.log, NULL, 0, 1, NULL, NULL),
+                     SK_OK); /* an empty body is a record too */
     log_world_run(&w);
     log_world_reopen(&w);
     struct sk_cursor *cursor = reader_from(0);
@@ -143,7 +144,8 @@ static void a_torn_tail_is_cut_and_reported(void **state) {
         assert_int_equal(w.recovery.cut_bytes, 32 + 40 - cut);
         log_world_close(&w);
     }
-    for (size_t flipped = 32; flipped < 32 + 32 + 40; flipped++) { /* any byte of the first record */
+    for (size_t flipped = 32; flipped < 32 + 32 + 40;
+         flipped++) { /* any byte of the first record */
         bytes.p[flipped] ^= 0x40;
         sk_file_save(w.io, path, sk_buffer_span(&bytes), 0600);
         assert_int_equal(log_world_open(&w), SK_OK);
@@ -205,7 +207,9 @@ static void a_segment_begun_but_not_written_is_begun_again(void **state) {
     assert_int_equal(log_world_open(&w), SK_OK);
     assert_int_equal(w.recovery.records, 10);
     assert_int_equal(w.recovery.cut_bytes, 9);
-    sk_sim_clock_jump(w.io, -3600000000); /* the time of the last record must have been found in the segment before */
+    sk_sim_clock_jump(
+        w.io,
+        -3600000000); /* the time of the last record must have been found in the segment before */
     log_world_fill(&w, 3, 100);
     expect_texts(0, 1, 13);
     struct sk_cursor *cursor = reader_from(10);
@@ -280,7 +284,8 @@ static void a_full_disk_refuses_and_recovers(void **state) {
     assert_true(w.acknowledged > 20);
     assert_int_equal(log_world_append_sized(&w, 1, 100), SK_NO_SPACE);
     sk_sim_disk_limit(w.io, 6000);
-    for (int i = 0; i < 30; i++) log_world_append_sized(&w, 1, 100); /* one batch that does not fit */
+    for (int i = 0; i < 30; i++)
+        log_world_append_sized(&w, 1, 100); /* one batch that does not fit */
     log_world_run(&w);
     assert_int_equal(w.refused, 30);
     assert_int_equal(w.last_status, SK_NO_SPACE);
@@ -327,7 +332,8 @@ static void close_when_told(void *arg, enum sk_status status, uint64_t sequence)
 
 static void the_log_can_be_closed_from_its_own_callback(void **state) {
     (void)state;
-    for (int i = 0; i < 3; i++) sk_log_append(w.log, NULL, 0, 1, close_when_told, i == 1 ? &w : NULL);
+    for (int i = 0; i < 3; i++)
+        sk_log_append(w.log, NULL, 0, 1, close_when_told, i == 1 ? &w : NULL);
     sk_sim_run(w.sim, SK_S);
     assert_true(w.closed);
     assert_int_equal(log_world_open(&w), SK_OK);
@@ -338,7 +344,8 @@ static void append_again(void *arg, enum sk_status status, uint64_t sequence) {
     (void)sequence;
     unsigned *left = arg;
     if (status) w.refused++;
-    if (*left && --*left) assert_int_equal(sk_log_append(w.log, NULL, 0, 1, append_again, left), SK_OK);
+    if (*left && --*left)
+        assert_int_equal(sk_log_append(w.log, NULL, 0, 1, append_again, left), SK_OK);
 }
 
 static void appending_again_from_a_refusal_does_not_spin(void **state) {

@@ -35,7 +35,8 @@ static void feed_in(struct outcome *out, struct sk_span bytes, size_t step) {
                 out->parser.body_max = out->body_max;
                 out->parser.stream = out->stream;
             }
-            if (event == SK_HTTP_BODY || event == SK_HTTP_MESSAGE) sk_buffer_append(&out->bodies, sk_buffer_span(&out->parser.body));
+            if (event == SK_HTTP_BODY || event == SK_HTTP_MESSAGE)
+                sk_buffer_append(&out->bodies, sk_buffer_span(&out->parser.body));
             if (event == SK_HTTP_MESSAGE) {
                 sk_buffer_byte(&out->bodies, '|');
                 if (++out->messages == out->stop_after) {
@@ -73,8 +74,9 @@ static void refused(const char *text, unsigned refusal) {
 
 static void a_request_comes_out_the_same_however_it_is_cut(void **state) {
     (void)state;
-    struct sk_span bytes = SK_SPAN("POST /devices/d%201?api-version=2021-04-12&Top=5 HTTP/1.1\r\nhost: h\r\nX-Empty:\r\n"
-                                   "Content-Type:  application/json \r\nContent-Length: 7\r\n\r\n{\"a\":1}");
+    struct sk_span bytes = SK_SPAN(
+        "POST /devices/d%201?api-version=2021-04-12&Top=5 HTTP/1.1\r\nhost: h\r\nX-Empty:\r\n"
+        "Content-Type:  application/json \r\nContent-Length: 7\r\n\r\n{\"a\":1}");
     for (size_t step = 1; step <= bytes.n; step++) {
         struct outcome out = {.body_max = 7};
         begin(&out, true);
@@ -99,8 +101,9 @@ static void a_request_comes_out_the_same_however_it_is_cut(void **state) {
 
 static void pipelined_requests_come_one_by_one(void **state) {
     (void)state;
-    struct sk_span bytes = SK_SPAN("GET /a HTTP/1.1\r\nHost: h\r\n\r\nPUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nxy"
-                                   "\r\nGET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    struct sk_span bytes = SK_SPAN(
+        "GET /a HTTP/1.1\r\nHost: h\r\n\r\nPUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nxy"
+        "\r\nGET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     for (size_t step = 1; step <= bytes.n; step++) {
         struct outcome out = {.body_max = 2};
         begin(&out, true);
@@ -116,8 +119,9 @@ static void pipelined_requests_come_one_by_one(void **state) {
 
 static void a_chunked_body_is_put_together_and_trailers_are_dropped(void **state) {
     (void)state;
-    struct sk_span bytes = SK_SPAN("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                   "3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nX-Late: 1\r\n\r\n");
+    struct sk_span bytes =
+        SK_SPAN("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nX-Late: 1\r\n\r\n");
     for (size_t step = 1; step <= bytes.n; step++) {
         struct outcome out = {.body_max = 13};
         begin(&out, true);
@@ -142,7 +146,8 @@ static void a_body_too_long_is_refused_by_its_announced_length(void **state) {
     begin(&out, true);
     size_t used;
     enum sk_http_event event;
-    struct sk_span bytes = SK_SPAN("PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n");
+    struct sk_span bytes =
+        SK_SPAN("PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n");
     assert_int_equal(sk_http_feed(&out.parser, bytes, &used, &event), SK_OK);
     assert_int_equal(event, SK_HTTP_HEADERS);
     assert_int_equal(used, bytes.n);
@@ -157,7 +162,8 @@ static void a_body_too_long_is_refused_by_its_announced_length(void **state) {
 
 static void streamed_bodies_come_in_parts_and_are_not_kept(void **state) {
     (void)state;
-    struct sk_span bytes = SK_SPAN("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n5\r\nmore!\r\n0\r\n\r\n");
+    struct sk_span bytes = SK_SPAN(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n5\r\nmore!\r\n0\r\n\r\n");
     for (size_t step = 1; step <= bytes.n; step++) {
         struct outcome out = {.stream = true};
         begin(&out, false);
@@ -173,8 +179,9 @@ static void streamed_bodies_come_in_parts_and_are_not_kept(void **state) {
 
 static void an_upgrade_hands_over_what_follows(void **state) {
     (void)state;
-    struct sk_span bytes = SK_SPAN("GET /$iothub/websocket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-                                   "\x82\x01x");
+    struct sk_span bytes = SK_SPAN(
+        "GET /$iothub/websocket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        "\x82\x01x");
     struct outcome out = {.stop_after = 1};
     begin(&out, true);
     feed_in(&out, bytes, bytes.n);
@@ -183,7 +190,8 @@ static void an_upgrade_hands_over_what_follows(void **state) {
     assert_int_equal(out.left, 3);
     end(&out);
 
-    struct sk_span answer = SK_SPAN("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nabc");
+    struct sk_span answer = SK_SPAN(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nabc");
     begin(&out, false);
     feed_in(&out, answer, answer.n);
     assert_int_equal(out.parser.status, 101);
@@ -196,8 +204,12 @@ static void an_upgrade_that_is_declined_is_an_ordinary_request(void **state) {
     (void)state;
     struct outcome out = {0};
     begin(&out, true);
-    feed_in(&out, SK_SPAN("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
-                          "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"), 1000);
+    feed_in(
+        &out,
+        SK_SPAN(
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
+            "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"),
+        1000);
     assert_int_equal(out.messages, 2);
     assert_true(sk_span_is(out.parser.path, "/next"));
     end(&out);
@@ -206,8 +218,14 @@ static void an_upgrade_that_is_declined_is_an_ordinary_request(void **state) {
 static void responses_end_as_their_kind_says(void **state) {
     (void)state;
     struct outcome out = {.body_max = 100};
-    begin(&out, false); /* an interim answer is skipped; 204 has no body; HEAD has none whatever its length says */
-    feed_in(&out, SK_SPAN("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n"), 3);
+    begin(
+        &out,
+        false); /* an interim answer is skipped; 204 has no body; HEAD has none whatever its length says */
+    feed_in(
+        &out,
+        SK_SPAN(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n"),
+        3);
     assert_int_equal(out.messages, 1);
     assert_int_equal(out.parser.status, 204);
     out.parser.no_body = true;
@@ -240,11 +258,12 @@ static void responses_end_as_their_kind_says(void **state) {
 
 static void what_smuggles_or_breaks_the_grammar_is_refused(void **state) {
     (void)state;
-    refused("GET / HTTP/1.1\r\n\r\n", 400);                             /* no Host */
+    refused("GET / HTTP/1.1\r\n\r\n", 400); /* no Host */
     refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400);
     refused("GET / HTTP/1.1\r\nHost: a\r\nX: y\rSmuggled: 1\r\n\r\n", 400); /* lone CR */
     refused("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400);
-    refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400);
+    refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400);
     refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", 400);
     refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\n", 400);
     refused("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400);
@@ -379,7 +398,10 @@ static void tokens_are_found_in_lists(void **state) {
     (void)state;
     struct outcome out = {0};
     begin(&out, true);
-    feed_in(&out, SK_SPAN("GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Protocol: AMQPWSB10 , mqtt\r\n\r\n"), 1000);
+    feed_in(
+        &out,
+        SK_SPAN("GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Protocol: AMQPWSB10 , mqtt\r\n\r\n"),
+        1000);
     assert_true(sk_http_header_has(&out.parser, "sec-websocket-protocol", "MQTT"));
     assert_true(sk_http_header_has(&out.parser, "sec-websocket-protocol", "amqpwsb10"));
     assert_false(sk_http_header_has(&out.parser, "sec-websocket-protocol", "mqt"));

@@ -44,7 +44,10 @@ static void a_connect_with_everything_is_decoded(void **state) {
     (void)state;
     struct sk_mqtt_packet packet;
     /*                          MQTT 4  flags=will retain qos1 user password, keep-alive 60 */
-    assert_int_equal(decode("10 1b 0004 4d515454 04 ec 003c 0001 64 0001 74 0002 7770 0001 75 0002 7077", &packet), SK_OK);
+    assert_int_equal(
+        decode("10 1b 0004 4d515454 04 ec 003c 0001 64 0001 74 0002 7770 0001 75 0002 7077",
+               &packet),
+        SK_OK);
     assert_int_equal(packet.type, SK_MQTT_CONNECT);
     struct sk_mqtt_connect *connect = &packet.u.connect;
     assert_true(sk_mqtt_connect_supported(connect));
@@ -72,17 +75,17 @@ static void an_unknown_protocol_level_is_decoded_so_that_it_can_be_answered(void
 static void connects_against_the_rules_are_refused(void **state) {
     (void)state;
     taken("10 0d 0004 4d515454 04 02 003c 0001 64");
-    taken("10 0c 0004 4d515454 04 00 003c 0000");           /* an empty client id is the server's to refuse */
-    refused("10 0d 0004 4d515454 04 03 003c 0001 64");      /* reserved flag */
-    refused("10 0d 0004 4d515454 04 0a 003c 0001 64");      /* will QoS without a will */
-    refused("10 0d 0004 4d515454 04 22 003c 0001 64");      /* will retain without a will */
-    refused("10 0f 0004 4d515454 04 42 003c 0001 64 0000"); /* password without a user */
+    taken("10 0c 0004 4d515454 04 00 003c 0000"); /* an empty client id is the server's to refuse */
+    refused("10 0d 0004 4d515454 04 03 003c 0001 64");              /* reserved flag */
+    refused("10 0d 0004 4d515454 04 0a 003c 0001 64");              /* will QoS without a will */
+    refused("10 0d 0004 4d515454 04 22 003c 0001 64");              /* will retain without a will */
+    refused("10 0f 0004 4d515454 04 42 003c 0001 64 0000");         /* password without a user */
     refused("10 12 0004 4d515454 04 1e 003c 0001 64 0001 74 0000"); /* will QoS 3 */
     refused("10 11 0004 4d515454 04 06 003c 0001 64 0000 0000");    /* empty will topic */
-    refused("10 0e 0004 4d515454 04 02 003c 0001 64 00");   /* a byte too many */
-    refused("10 0c 0004 4d515454 04 02 003c 0001");         /* client id cut off */
-    refused("10 0d 0004 4d515454 04 02 003c 0001 ff");      /* client id not UTF-8 */
-    refused("11 0d 0004 4d515454 04 02 003c 0001 64");      /* fixed header flags */
+    refused("10 0e 0004 4d515454 04 02 003c 0001 64 00");           /* a byte too many */
+    refused("10 0c 0004 4d515454 04 02 003c 0001");                 /* client id cut off */
+    refused("10 0d 0004 4d515454 04 02 003c 0001 ff");              /* client id not UTF-8 */
+    refused("11 0d 0004 4d515454 04 02 003c 0001 64");              /* fixed header flags */
     refused("10 06 0004 4d515454");
     refused("10 00");
 }
@@ -124,8 +127,12 @@ static void publishes_against_the_rules_are_refused(void **state) {
 static void every_packet_type_takes_its_own_flags_only(void **state) {
     (void)state;
     static const char *const good[] = {
-        "20 02 0100", "40 02 0001", "50 02 0001", "62 02 0001", "70 02 0001", "82 06 0001 0001 61 01",
-        "90 03 0001 80", "a2 05 0001 0001 61", "b0 02 0001", "c0 00", "d0 00", "e0 00",
+        "20 02 0100",    "40 02 0001",
+        "50 02 0001",    "62 02 0001",
+        "70 02 0001",    "82 06 0001 0001 61 01",
+        "90 03 0001 80", "a2 05 0001 0001 61",
+        "b0 02 0001",    "c0 00",
+        "d0 00",         "e0 00",
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         taken(good[i]);
@@ -200,7 +207,8 @@ static void a_packet_in_pieces_waits_for_its_end_and_says_how_long_it_is(void **
     (void)state;
     struct sk_buffer wire = {0};
     char payload[300] = {0};
-    struct sk_mqtt_publish publish = {.qos = 1, .id = 7, .topic = SK_SPAN("t"), .payload = sk_span(payload, sizeof payload)};
+    struct sk_mqtt_publish publish = {
+        .qos = 1, .id = 7, .topic = SK_SPAN("t"), .payload = sk_span(payload, sizeof payload)};
     assert_int_equal(sk_mqtt_put_publish(&wire, &publish), SK_OK);
     struct sk_mqtt_packet packet;
     size_t used;
@@ -221,18 +229,29 @@ static void the_size_limit_is_known_from_the_fixed_header(void **state) {
     assert_int_equal(sk_mqtt_decode(hex("30 808001"), 16384, &packet, &used), SK_AGAIN);
     assert_int_equal(used, 4 + 16384);
     assert_int_equal(sk_mqtt_decode(hex("30 808001"), 16383, &packet, &used), SK_TOO_LARGE);
-    assert_int_equal(sk_mqtt_decode(hex("30 ffffff7f"), SK_MQTT_REMAINING_MAX, &packet, &used), SK_AGAIN);
-    assert_int_equal(sk_mqtt_decode(hex("30 ffffffff"), SK_MQTT_REMAINING_MAX, &packet, &used), SK_MALFORMED);
-    assert_int_equal(sk_mqtt_decode(hex("30 ffffff"), SK_MQTT_REMAINING_MAX, &packet, &used), SK_AGAIN);
+    assert_int_equal(sk_mqtt_decode(hex("30 ffffff7f"), SK_MQTT_REMAINING_MAX, &packet, &used),
+                     SK_AGAIN);
+    assert_int_equal(sk_mqtt_decode(hex("30 ffffffff"), SK_MQTT_REMAINING_MAX, &packet, &used),
+                     SK_MALFORMED);
+    assert_int_equal(sk_mqtt_decode(hex("30 ffffff"), SK_MQTT_REMAINING_MAX, &packet, &used),
+                     SK_AGAIN);
 }
 
 static void what_is_encoded_decodes_to_the_same(void **state) {
     (void)state;
     struct sk_buffer wire = {0};
-    struct sk_mqtt_connect connect = {.clean_session = true, .has_will = true, .will_qos = 1, .will_retain = true,
-                                      .has_user = true, .has_password = true, .keep_alive_s = 240,
-                                      .client_id = SK_SPAN("d1/m1"), .will_topic = SK_SPAN("w"), .will_payload = SK_SPAN("gone"),
-                                      .user = SK_SPAN("host/d1/m1/?api-version=2021-04-12"), .password = SK_SPAN("secret")};
+    struct sk_mqtt_connect connect = {.clean_session = true,
+                                      .has_will = true,
+                                      .will_qos = 1,
+                                      .will_retain = true,
+                                      .has_user = true,
+                                      .has_password = true,
+                                      .keep_alive_s = 240,
+                                      .client_id = SK_SPAN("d1/m1"),
+                                      .will_topic = SK_SPAN("w"),
+                                      .will_payload = SK_SPAN("gone"),
+                                      .user = SK_SPAN("host/d1/m1/?api-version=2021-04-12"),
+                                      .password = SK_SPAN("secret")};
     struct sk_mqtt_subscription list[] = {{SK_SPAN("a/+"), 1}, {SK_SPAN("$iothub/twin/res/#"), 0}};
     sk_mqtt_put_connect(&wire, &connect);
     sk_mqtt_put_connack(&wire, true, SK_MQTT_ACCEPTED);
@@ -246,8 +265,9 @@ static void what_is_encoded_decodes_to_the_same(void **state) {
     struct sk_mqtt_packet packet;
     struct sk_span rest = sk_buffer_span(&wire);
     size_t used;
-    static const enum sk_mqtt_type order[] = {SK_MQTT_CONNECT, SK_MQTT_CONNACK, SK_MQTT_SUBSCRIBE, SK_MQTT_SUBACK,
-                                              SK_MQTT_UNSUBSCRIBE, SK_MQTT_UNSUBACK, SK_MQTT_PUBREL, SK_MQTT_PINGREQ};
+    static const enum sk_mqtt_type order[] = {
+        SK_MQTT_CONNECT,     SK_MQTT_CONNACK,  SK_MQTT_SUBSCRIBE, SK_MQTT_SUBACK,
+        SK_MQTT_UNSUBSCRIBE, SK_MQTT_UNSUBACK, SK_MQTT_PUBREL,    SK_MQTT_PINGREQ};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         assert_int_equal(sk_mqtt_decode(rest, 1000, &packet, &used), SK_OK);
         assert_int_equal(packet.type, order[i]);
@@ -274,7 +294,8 @@ static void remaining_lengths_are_encoded_at_each_width(void **state) {
     char *payload = sk_alloc(2097152);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct sk_buffer wire = {0};
-        struct sk_mqtt_publish publish = {.topic = SK_SPAN("t"), .payload = sk_span(payload, sizes[i] - 3)};
+        struct sk_mqtt_publish publish = {.topic = SK_SPAN("t"),
+                                          .payload = sk_span(payload, sizes[i] - 3)};
         struct sk_mqtt_packet packet;
         size_t used;
         assert_int_equal(sk_mqtt_put_publish(&wire, &publish), SK_OK);
@@ -314,11 +335,24 @@ static void utf8_is_checked_at_every_alignment(void **state) {
         const char *bytes;
         bool good;
     } cases[] = {
-        {"\xc3\xa4", true}, {"\xe2\x82\xac", true}, {"\xf0\x9f\x98\x80", true}, {"\xf4\x8f\xbf\xbf", true},
-        {"\xef\xbb\xbf", true}, {"\xed\x9f\xbf", true}, {"\xee\x80\x80", true},
-        {"\x80", false}, {"\xc3", false}, {"\xc1\xbf", false}, {"\xe0\x9f\xbf", false}, {"\xed\xa0\x80", false},
-        {"\xf0\x8f\xbf\xbf", false}, {"\xf4\x90\x80\x80", false}, {"\xf5\x80\x80\x80", false}, {"\xe2\x82", false},
-        {"\xe2\x28\xa1", false}, {"\xff", false},
+        {"\xc3\xa4", true},
+        {"\xe2\x82\xac", true},
+        {"\xf0\x9f\x98\x80", true},
+        {"\xf4\x8f\xbf\xbf", true},
+        {"\xef\xbb\xbf", true},
+        {"\xed\x9f\xbf", true},
+        {"\xee\x80\x80", true},
+        {"\x80", false},
+        {"\xc3", false},
+        {"\xc1\xbf", false},
+        {"\xe0\x9f\xbf", false},
+        {"\xed\xa0\x80", false},
+        {"\xf0\x8f\xbf\xbf", false},
+        {"\xf4\x90\x80\x80", false},
+        {"\xf5\x80\x80\x80", false},
+        {"\xe2\x82", false},
+        {"\xe2\x28\xa1", false},
+        {"\xff", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (size_t before = 0; before < 20; before++) {
@@ -349,16 +383,31 @@ static void filters_cover_topics_as_the_specification_says(void **state) {
         {"sport/tennis/player1/#", "sport/tennis/player1", true},
         {"sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true},
         {"sport/tennis/player1/#", "sport/tennis/player10", false},
-        {"sport/#", "sport", true}, {"#", "a/b", true}, {"#", "/", true},
-        {"sport/tennis/+", "sport/tennis/player1", true}, {"sport/tennis/+", "sport/tennis/player1/ranking", false},
-        {"sport/+", "sport", false}, {"sport/+", "sport/", true},
-        {"+/+", "/finance", true}, {"/+", "/finance", true}, {"+", "/finance", false},
-        {"#", "$SYS/x", false}, {"+/x", "$SYS/x", false}, {"$SYS/#", "$SYS/x", true}, {"$SYS/+", "$SYS/x", true},
-        {"a/b", "a/b", true}, {"a/b", "a/B", false}, {"a/b", "a/b/", false}, {"a//b", "a//b", true}, {"a/+/b", "a//b", true},
-        {"a", "", false}, {"", "a", false},
+        {"sport/#", "sport", true},
+        {"#", "a/b", true},
+        {"#", "/", true},
+        {"sport/tennis/+", "sport/tennis/player1", true},
+        {"sport/tennis/+", "sport/tennis/player1/ranking", false},
+        {"sport/+", "sport", false},
+        {"sport/+", "sport/", true},
+        {"+/+", "/finance", true},
+        {"/+", "/finance", true},
+        {"+", "/finance", false},
+        {"#", "$SYS/x", false},
+        {"+/x", "$SYS/x", false},
+        {"$SYS/#", "$SYS/x", true},
+        {"$SYS/+", "$SYS/x", true},
+        {"a/b", "a/b", true},
+        {"a/b", "a/B", false},
+        {"a/b", "a/b/", false},
+        {"a//b", "a//b", true},
+        {"a/+/b", "a//b", true},
+        {"a", "", false},
+        {"", "a", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (sk_mqtt_filter_covers(sk_span_z(cases[i].filter), sk_span_z(cases[i].topic)) != cases[i].covers)
+        if (sk_mqtt_filter_covers(sk_span_z(cases[i].filter), sk_span_z(cases[i].topic)) !=
+            cases[i].covers)
             fail_msg("%s covers %s", cases[i].filter, cases[i].topic);
 }
 
@@ -366,7 +415,8 @@ static void wildcards_stand_alone_in_filters_and_not_at_all_in_topics(void **sta
     (void)state;
     static const char *const good[] = {"#", "+", "a/#", "+/a/#", "/", "//", "a", "/+/"};
     static const char *const bad[] = {"", "a#", "a/#/b", "a/b#", "a+", "+a/b", "##", "#/"};
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_true(sk_mqtt_filter_valid(sk_span_z(good[i])));
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(sk_mqtt_filter_valid(sk_span_z(good[i])));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (sk_mqtt_filter_valid(sk_span_z(bad[i]))) fail_msg("taken: %s", bad[i]);
     assert_true(sk_mqtt_topic_valid(SK_SPAN("a/b")));

@@ -6,7 +6,8 @@
 
 #include "wire/sas.h"
 
-#define KEY "18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA=="
+#define KEY                                                                                        \
+    "18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA=="
 #define SIGNATURE "f%2BwW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM%3D"
 #define RESOURCE "MyExampleHub.azure-devices.net%2Fdevices%2Fmy-symkey-device"
 #define TOKEN "SharedAccessSignature sr=" RESOURCE "&sig=" SIGNATURE "&se=1663119026"
@@ -19,7 +20,8 @@ static enum sk_status parse(const char *text, struct sk_sas *sas) {
     return sk_sas_parse(sk_span_z(text), &arena, sas);
 }
 
-static enum sk_status check(const char *text, const char *primary, const char *secondary, int64_t now) {
+static enum sk_status check(const char *text, const char *primary, const char *secondary,
+                            int64_t now) {
     struct sk_sas sas;
     assert_int_equal(parse(text, &sas), SK_OK);
     return sk_sas_verify(&sas, sk_span_z(primary), sk_span_z(secondary), now);
@@ -29,7 +31,8 @@ static void the_published_vector_is_verified(void **state) {
     (void)state;
     struct sk_sas sas;
     assert_int_equal(parse(TOKEN, &sas), SK_OK);
-    assert_true(sk_span_is(sas.resource, "MyExampleHub.azure-devices.net/devices/my-symkey-device"));
+    assert_true(
+        sk_span_is(sas.resource, "MyExampleHub.azure-devices.net/devices/my-symkey-device"));
     assert_null(sas.policy.p);
     assert_int_equal(sas.expiry_s, EXPIRY);
     assert_int_equal(check(TOKEN, KEY, "", EXPIRY), SK_OK);
@@ -53,7 +56,9 @@ static void a_token_lives_five_minutes_longer_than_it_says(void **state) {
 
 static void fields_come_in_any_order_and_case(void **state) {
     (void)state;
-    assert_int_equal(check("SharedAccessSignature SIG=" SIGNATURE "&Se=1663119026&sr=" RESOURCE, KEY, "", EXPIRY), SK_OK);
+    assert_int_equal(check("SharedAccessSignature SIG=" SIGNATURE "&Se=1663119026&sr=" RESOURCE,
+                           KEY, "", EXPIRY),
+                     SK_OK);
     struct sk_sas sas;
     assert_int_equal(parse(TOKEN "&skn=iot%20owner&extra=1", &sas), SK_OK);
     assert_true(sk_span_is(sas.policy, "iot owner"));
@@ -61,26 +66,41 @@ static void fields_come_in_any_order_and_case(void **state) {
 
 static void an_unencoded_signature_keeps_its_padding(void **state) {
     (void)state;
-    assert_int_equal(check("SharedAccessSignature sr=" RESOURCE "&sig=f+wW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM=&se=1663119026",
-                           KEY, "", EXPIRY), SK_OK);
+    assert_int_equal(check("SharedAccessSignature sr=" RESOURCE
+                           "&sig=f+wW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM=&se=1663119026",
+                           KEY, "", EXPIRY),
+                     SK_OK);
 }
 
 static void the_resource_is_signed_as_it_was_sent(void **state) {
     (void)state;
     /* The same resource with lower-case escapes is another text, so its signature is another one too. */
-    assert_int_equal(check("SharedAccessSignature sr=MyExampleHub.azure-devices.net%2fdevices%2fmy-symkey-device&sig=" SIGNATURE
-                           "&se=1663119026", KEY, "", EXPIRY), SK_UNAUTHORIZED);
+    assert_int_equal(
+        check(
+            "SharedAccessSignature sr=MyExampleHub.azure-devices.net%2fdevices%2fmy-symkey-device&sig=" SIGNATURE
+            "&se=1663119026",
+            KEY, "", EXPIRY),
+        SK_UNAUTHORIZED);
 }
 
 static void broken_tokens_are_refused(void **state) {
     (void)state;
     static const char *const bad[] = {
-        "", "SharedAccessSignature", "SharedAccessSignature ", "sharedaccesssignature sr=a&sig=" SIGNATURE "&se=1",
-        "Bearer x", "SharedAccessSignature sr=a&sig=" SIGNATURE, "SharedAccessSignature sr=a&se=1",
-        "SharedAccessSignature sig=" SIGNATURE "&se=1", "SharedAccessSignature sr=&sig=" SIGNATURE "&se=1",
-        "SharedAccessSignature sr=a&sig=" SIGNATURE "&se=soon", "SharedAccessSignature sr=a&sig=" SIGNATURE "&se=1.x",
-        "SharedAccessSignature sr=a&sig=" SIGNATURE "&se=99999999999999999999", "SharedAccessSignature sr=a&sig=AAAA&se=1",
-        "SharedAccessSignature sr=a&sig=!!!&se=1", "SharedAccessSignature sr=a &sig=" SIGNATURE "&se=1",
+        "",
+        "SharedAccessSignature",
+        "SharedAccessSignature ",
+        "sharedaccesssignature sr=a&sig=" SIGNATURE "&se=1",
+        "Bearer x",
+        "SharedAccessSignature sr=a&sig=" SIGNATURE,
+        "SharedAccessSignature sr=a&se=1",
+        "SharedAccessSignature sig=" SIGNATURE "&se=1",
+        "SharedAccessSignature sr=&sig=" SIGNATURE "&se=1",
+        "SharedAccessSignature sr=a&sig=" SIGNATURE "&se=soon",
+        "SharedAccessSignature sr=a&sig=" SIGNATURE "&se=1.x",
+        "SharedAccessSignature sr=a&sig=" SIGNATURE "&se=99999999999999999999",
+        "SharedAccessSignature sr=a&sig=AAAA&se=1",
+        "SharedAccessSignature sr=a&sig=!!!&se=1",
+        "SharedAccessSignature sr=a &sig=" SIGNATURE "&se=1",
         "SharedAccessSignature sr=a&sig=" SIGNATURE SIGNATURE "&se=1",
     };
     struct sk_sas sas;
@@ -98,15 +118,19 @@ static void broken_tokens_are_refused(void **state) {
 static void a_created_token_verifies(void **state) {
     (void)state;
     struct sk_buffer token = {0};
-    assert_int_equal(sk_sas_create(&token, SK_SPAN("hub.local/devices/d#1/modules/m"), SK_SPAN(KEY), SK_SPAN("a&b"), 1000), SK_OK);
+    assert_int_equal(sk_sas_create(&token, SK_SPAN("hub.local/devices/d#1/modules/m"), SK_SPAN(KEY),
+                                   SK_SPAN("a&b"), 1000),
+                     SK_OK);
     struct sk_sas sas;
     assert_int_equal(sk_sas_parse(sk_buffer_span(&token), &arena, &sas), SK_OK);
     assert_true(sk_span_is(sas.resource, "hub.local/devices/d#1/modules/m"));
     assert_true(sk_span_is(sas.policy, "a&b"));
     assert_int_equal(sk_sas_verify(&sas, SK_SPAN(KEY), SK_NONE, 1000), SK_OK);
     token.n = 0;
-    assert_int_equal(sk_sas_create(&token, SK_SPAN("MyExampleHub.azure-devices.net/devices/my-symkey-device"), SK_SPAN(KEY), SK_NONE,
-                                   EXPIRY), SK_OK);
+    assert_int_equal(
+        sk_sas_create(&token, SK_SPAN("MyExampleHub.azure-devices.net/devices/my-symkey-device"),
+                      SK_SPAN(KEY), SK_NONE, EXPIRY),
+        SK_OK);
     assert_true(sk_span_is(sk_buffer_span(&token), TOKEN));
     token.n = 0;
     assert_int_equal(sk_sas_create(&token, SK_SPAN("h"), SK_SPAN("***"), SK_NONE, 1), SK_MALFORMED);
@@ -138,10 +162,14 @@ static void scopes_cover_by_whole_segments(void **state) {
         {"h/devices/d", "h/devices/dd", false},
         {"h/devices/dd", "h/devices/d", false},
         {"h/devices/d", "h/devices", false},
-        {"h", "h/devices/d", true}, {"h/", "h/devices/d", true}, {"h/devices", "h/devices/d", true},
-        {"h/devices/", "h/devices/d", true}, {"h/devices//d", "h/devices/d", false},
+        {"h", "h/devices/d", true},
+        {"h/", "h/devices/d", true},
+        {"h/devices", "h/devices/d", true},
+        {"h/devices/", "h/devices/d", true},
+        {"h/devices//d", "h/devices/d", false},
         {"H.Local/devices/d", "h.local/devices/d", true}, /* the host without case, ids with it */
-        {"h/devices/D", "h/devices/d", false}, {"h/Devices/d", "h/devices/d", true},
+        {"h/devices/D", "h/devices/d", false},
+        {"h/Devices/d", "h/devices/d", true},
         {"h/messages/deviceBound", "h/messages/devicebound", true},
         {"h/messages/devicebound", "h/messages/events", false},
         {"h/devices/d/api-version=2016-11-14", "h/devices/d", true},
@@ -152,12 +180,18 @@ static void scopes_cover_by_whole_segments(void **state) {
         {"h/devices/a%2523b", "h/devices/a#b", false},
         {"h/devices/a%23b", "h/devices/a%23b", true}, /* a device may be called so */
         {"h/devices/d/modules/%24edgeHub", "h/devices/d/modules/$edgeHub", true},
-        {"h/devices/devices", "h/devices/devices", true}, {"h/devices/Devices", "h/devices/devices", false},
-        {"amqps://h:5671/devices/d", "h/devices/d", true}, {"sb://h/entity", "h/entity", true},
-        {"h2/devices/d", "h/devices/d", false}, {"", "h", false}, {"/devices/d", "h/devices/d", false}, {"h", "", false},
+        {"h/devices/devices", "h/devices/devices", true},
+        {"h/devices/Devices", "h/devices/devices", false},
+        {"amqps://h:5671/devices/d", "h/devices/d", true},
+        {"sb://h/entity", "h/entity", true},
+        {"h2/devices/d", "h/devices/d", false},
+        {"", "h", false},
+        {"/devices/d", "h/devices/d", false},
+        {"h", "", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (sk_sas_covers(sk_span_z(cases[i].scope), sk_span_z(cases[i].resource)) != cases[i].covers)
+        if (sk_sas_covers(sk_span_z(cases[i].scope), sk_span_z(cases[i].resource)) !=
+            cases[i].covers)
             fail_msg("%s covers %s", cases[i].scope, cases[i].resource);
 }
 
