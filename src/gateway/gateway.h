@@ -37,6 +37,7 @@ struct sk_backend_ops {
     void (*session_opened)(struct sk_backend *, struct sk_session *);
     void (*session_subscribed)(struct sk_backend *, struct sk_session *); /* its subscriptions changed */
     void (*session_closed)(struct sk_backend *, struct sk_session *, enum sk_fault reason);
+    void (*session_writable)(struct sk_backend *, struct sk_session *); /* its output has room again. Optional */
 };
 
 struct sk_backend {
@@ -56,7 +57,7 @@ struct sk_method_call {
 };
 
 struct sk_head {
-    /* Sends; false: cannot now (window full or closing), try after a settlement. `delivery` comes back in SK_OP_SETTLE when qos1. */
+    /* Sends; false: cannot now, try after a settlement (its window was full) or session_writable (its output was). `delivery` comes back in SK_OP_SETTLE when qos1. */
     bool (*deliver_message)(struct sk_session *, const struct sk_message *, uint64_t delivery);
     void (*deliver_method)(struct sk_session *, const struct sk_method_call *);
     void (*deliver_desired)(struct sk_session *, struct sk_span patch_json, uint64_t version);

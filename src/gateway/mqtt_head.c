@@ -205,7 +205,14 @@ static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     if (m->state == MQTT_AUTHENTICATING && m->stream) sk_stream_pause(m->stream, true);
 }
 
-static const struct sk_stream_events events = {.on_data = on_data, .on_close = on_close};
+static void on_drain(struct sk_stream *stream, void *arg) {
+    (void)stream;
+    struct sk_mqtt_head *m = arg;
+    if (m->state == MQTT_OPEN && m->session.open && m->backend->ops->session_writable)
+        m->backend->ops->session_writable(m->backend, &m->session);
+}
+
+static const struct sk_stream_events events = {.on_data = on_data, .on_drain = on_drain, .on_close = on_close};
 
 void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
     struct sk_mqtt_head *m = SK_NEW(struct sk_mqtt_head);

@@ -248,7 +248,7 @@ static uint16_t next_id(struct sk_mqtt_head *m) {
 
 static bool deliver_message(struct sk_session *session, const struct sk_message *message, uint64_t delivery) {
     struct sk_mqtt_head *m = session->owner;
-    if (!can_send(m) || sk_stream_pending(m->stream) > SK_STREAM_HIGH) return false;
+    if (!can_send(m) || !sk_stream_write(m->stream, SK_NONE)) return false; /* on_drain follows */
     bool input = session->principal.module != NULL;
     bool qos1 = session->subscriptions & (input ? SK_SUB_INPUTS_QOS1 : SK_SUB_C2D_QOS1);
     size_t slot = 0;

@@ -78,6 +78,11 @@ static void session_subscribed(struct sk_backend *backend, struct sk_session *se
         sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
 }
 
+static void session_writable(struct sk_backend *backend, struct sk_session *session) {
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    if (is_own_module(hub, session)) sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
+}
+
 static void session_closed(struct sk_backend *backend, struct sk_session *session, enum sk_fault reason) {
     (void)reason;
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
@@ -119,7 +124,8 @@ static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity
                                           .save_subscriptions = save_subscriptions,
                                           .session_opened = session_opened,
                                           .session_subscribed = session_subscribed,
-                                          .session_closed = session_closed};
+                                          .session_closed = session_closed,
+                                          .session_writable = session_writable};
 
 /* ---- opening ---- */
 
