@@ -70,6 +70,7 @@ struct sk_edge_hub {
     /* routing */
     struct sk_edge_route *routes;
     size_t route_count;
+    bool deployed; /* routes were set once; they may be none */
     struct sk_edge_endpoint endpoints[SK_EDGE_ENDPOINTS_MAX];
     int64_t upstream_ttl_us;
     /* upstream */
@@ -160,7 +161,8 @@ void sk_edge_twins_load(struct sk_edge_hub *hub);
 void sk_edge_twin_get(struct sk_edge_hub *hub, struct sk_request *request);
 void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request);
 void sk_edge_twin_connected(struct sk_edge_identity *identity);
-void sk_edge_twin_desired(struct sk_edge_identity *identity, struct sk_span patch, uint64_t version);
+/* The cloud has told of a change to the desired properties. */
+void sk_edge_twin_desired(struct sk_edge_identity *identity);
 void sk_edge_twin_free(struct sk_edge_identity *identity);
 
 /* report.c */

@@ -13,7 +13,8 @@ struct sk_edge_twin {
     uint64_t desired_version, reported_version;
     json_t *pending; /* a patch that the cloud does not have yet */
     json_t *sending; /* the part of it that is on its way; NULL: none */
-    bool syncing;    /* a GET after a connect is under way */
+    bool syncing;    /* a GET is under way */
+    bool sync_again; /* the cloud has told of a change since it was sent */
 };
 
 static void ignore(void *arg, struct sk_registry_result *result) {
@@ -292,6 +293,8 @@ struct sync_call {
     char *key;
 };
 
+static void sync(struct sk_edge_identity *identity);
+
 static void on_synced(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
     (void)version;
     struct sync_call call = *(struct sync_call *)arg;
@@ -299,8 +302,11 @@ static void on_synced(void *arg, enum sk_status status, unsigned code, struct sk
     struct sk_edge_identity *identity = sk_map_get(&call.hub->identities, sk_span_z(call.key));
     free(call.key);
     if (identity == NULL || identity->twin == NULL || call.hub->closing) return;
-    identity->twin->syncing = false;
+    struct sk_edge_twin *twin = identity->twin;
+    bool again = twin->sync_again && status == SK_OK;
+    twin->syncing = twin->sync_again = false;
     if (status == SK_OK && code == 200) take_twin(identity, body);
+    if (again) sync(identity);
 }
 
 static void sync(struct sk_edge_identity *identity) {
@@ -320,18 +326,12 @@ void sk_edge_twin_connected(struct sk_edge_identity *identity) {
     send_pending(identity);
 }
 
-void sk_edge_twin_desired(struct sk_edge_identity *identity, struct sk_span patch, uint64_t version) {
+/* A patch and, after a replacement, the whole section come in the same form: so the twin itself is read, and what has changed is found by
+ * comparing. */
+void sk_edge_twin_desired(struct sk_edge_identity *identity) {
     struct sk_edge_twin *twin = twin_of(identity);
-    json_t *change = json_loadb(patch.p ? patch.p : "", patch.n, 0, NULL);
-    if (!json_is_object(change) || version != twin->desired_version + 1) {
-        json_decref(change);
-        sync(identity); /* something was missed: get the whole */
-        return;
-    }
-    json_object_del(change, "$version");
-    sk_json_merge(twin->desired, change, false);
-    twin->desired_version = version;
-    save(identity, NULL, NULL);
-    desired_changed(identity, change);
-    json_decref(change);
+    if (twin->syncing)
+        twin->sync_again = true;
+    else
+        sync(identity);
 }

@@ -82,7 +82,9 @@ static void on_disconnected(void *arg, const struct sk_client_down *down) {
 }
 
 static void on_desired(void *arg, struct sk_span patch, uint64_t version) {
-    sk_edge_twin_desired(arg, patch, version);
+    (void)patch;
+    (void)version;
+    sk_edge_twin_desired(arg);
 }
 
 /* A method from the cloud, on its way to the client at our side. */
