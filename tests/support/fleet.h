@@ -30,7 +30,7 @@ struct fleet {
     struct sk_edge_hub *edge;
     struct sk_gateway *edge_gateway;
     struct sk_http_client *service;
-    const char *routes; /* JSON of $edgeHub's desired properties */
+    const char *routes; /* JSON of $edgeHub's desired properties; NULL: no deployment yet */
     unsigned waiting;   /* things under way */
     unsigned status;    /* of the last REST answer */
     char *answer;
@@ -194,6 +194,16 @@ static inline void fleet_put_device(struct fleet *f, const char *device, const c
     fleet_put(f, path, body);
 }
 
+/* Gives the edge hub its routes. */
+static inline void fleet_deploy(struct fleet *f, const char *desired) {
+    struct sk_buffer body = {0};
+    sk_buffer_print(&body, "{\"modulesContent\":{\"$edgeHub\":{\"properties.desired\":%s}}}", desired);
+    sk_buffer_byte(&body, 0);
+    fleet_call(f, SK_HTTP_POST, "/devices/edge1/applyConfigurationContent", body.p);
+    if (f->status != 204) fail_msg("applyConfigurationContent: %u %s", f->status, f->answer ? f->answer : "");
+    sk_buffer_free(&body);
+}
+
 /* Identities with FLEET_KEY: edge1 with $edgeAgent, $edgeHub and reader; leaf1 as its child. */
 static inline void fleet_make_identities(struct fleet *f) {
     static const char sas[] = "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"" FLEET_KEY
@@ -211,9 +221,7 @@ static inline void fleet_make_identities(struct fleet *f) {
     snprintf(body, sizeof body, "{\"deviceId\":\"edge1\",\"moduleId\":\"$edgeHub\",%s}", sas);
     fleet_send(f, SK_HTTP_PUT, "/devices/edge1/modules/%24edgeHub", body, true);
     assert_int_equal(f->status, 200);
-    snprintf(body, sizeof body, "{\"modulesContent\":{\"$edgeHub\":{\"properties.desired\":%s}}}", f->routes);
-    fleet_call(f, SK_HTTP_POST, "/devices/edge1/applyConfigurationContent", body);
-    if (f->status != 204) fail_msg("applyConfigurationContent: %u %s", f->status, f->answer ? f->answer : "");
+    if (f->routes) fleet_deploy(f, f->routes);
 }
 
 #define FLEET_ROUTES_UP "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":\"FROM /messages/* INTO $upstream\"}}"

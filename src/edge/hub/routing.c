@@ -40,14 +40,27 @@ static struct sk_edge_endpoint *find_endpoint(struct sk_edge_hub *hub, struct sk
     return NULL;
 }
 
-/* The endpoint of an input, opened if need be; NULL: all slots are taken, or the log refuses. */
-static struct sk_edge_endpoint *get_endpoint(struct sk_edge_hub *hub, struct sk_span module, struct sk_span input) {
-    struct sk_edge_endpoint *e = find_endpoint(hub, module, input);
-    if (e) return e;
+static bool leads_to(const struct sk_edge_route *route, struct sk_span module, struct sk_span input) {
+    return route->route.sink != SK_SINK_UPSTREAM && sk_span_eq(route->route.module, module) && sk_span_eq(route->route.input, input);
+}
+
+/* Whether one of the routes leads to an input. */
+static bool named(const struct sk_edge_route *routes, size_t count, struct sk_span module, struct sk_span input) {
+    for (size_t i = 0; i < count; i++)
+        if (leads_to(&routes[i], module, input)) return true;
+    return false;
+}
+
+/* A slot for one more input: a free one, else one that the new routes do not name. There is one: they name few enough. */
+static unsigned free_slot(struct sk_edge_hub *hub, const struct sk_edge_route *routes, size_t count) {
     for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->endpoints[i].name == NULL)
-            return sk_edge_endpoint_open(hub, i, module, input) == SK_OK ? &hub->endpoints[i] : NULL;
-    return NULL;
+        if (hub->endpoints[i].name == NULL) return i;
+    unsigned i = 0;
+    while (i + 1 < SK_EDGE_ENDPOINTS_MAX &&
+           named(routes, count, sk_span_z(hub->endpoints[i].module), sk_span_z(hub->endpoints[i].input)))
+        i++;
+    sk_edge_endpoint_close(&hub->endpoints[i], true);
+    return i;
 }
 
 /* ---- the deployment ---- */
@@ -129,19 +142,28 @@ static bool read_routes(const json_t *desired, struct sk_edge_route **routes, si
     return true;
 }
 
-/* Gives each route its bit; false: too many inputs. Then nothing has changed that matters: endpoints without a route stay idle. */
+/* Gives each route its bit; false: too many inputs, or the log refuses. */
 static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count, char why[256]) {
+    size_t inputs = 0;
+    for (size_t i = 0; i < count; i++)
+        inputs += routes[i].route.sink != SK_SINK_UPSTREAM && !named(routes, i, routes[i].route.module, routes[i].route.input);
+    if (inputs > SK_EDGE_ENDPOINTS_MAX) {
+        snprintf(why, 256, "the routes name more than %d module inputs", SK_EDGE_ENDPOINTS_MAX);
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
+        struct sk_span module = routes[i].route.module, input = routes[i].route.input;
         if (routes[i].route.sink == SK_SINK_UPSTREAM) {
             routes[i].bit = 1ull << SK_EDGE_UPSTREAM_BIT;
             continue;
         }
-        struct sk_edge_endpoint *e = get_endpoint(hub, routes[i].route.module, routes[i].route.input);
-        if (e == NULL) {
-            snprintf(why, 256, "the routes name more than %d module inputs", SK_EDGE_ENDPOINTS_MAX);
+        struct sk_edge_endpoint *e = find_endpoint(hub, module, input);
+        unsigned slot = e ? e->bit : free_slot(hub, routes, count);
+        if (e == NULL && sk_edge_endpoint_open(hub, slot, module, input)) {
+            snprintf(why, 256, "route %.64s: the message store cannot be read", routes[i].name);
             return false;
         }
-        routes[i].bit = 1ull << e->bit;
+        routes[i].bit = 1ull << slot;
     }
     return true;
 }
@@ -192,6 +214,9 @@ void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint
         hub->deployment_code = 200;
         hub->deployment_text[0] = 0;
         retire_endpoints(hub);
+        for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) /* a new one's module may be here already */
+            if (hub->endpoints[i].name) sk_edge_endpoints_pump(hub, sk_span_z(hub->endpoints[i].module));
+        hub->deployed = true;
         if (save) {
             json_t *document = json_pack("{s:O,s:I}", "desired", desired, "version", (json_int_t)version);
             save_endpoints(hub);
@@ -320,9 +345,27 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
         sk_request_answer(request);
 }
 
+/* Whether the message can go on by MQTT: there its properties are part of a topic, percent-encoded, beside ids, input and number. */
+static bool fits_a_topic(struct sk_edge_hub *hub, const struct sk_message *message) {
+    enum { TOPIC_MAX = 65535, REST_MAX = 2048, LONGEST_KEY = 20 };
+    size_t at_most = SK_SYS_COUNT * LONGEST_KEY + 2 * message->property_count + 3 * (sk_message_size(message) - message->body.n);
+    if (at_most <= TOPIC_MAX - REST_MAX) return true;
+    hub->scratch.n = 0;
+    sk_bag_format(&hub->scratch, message);
+    return hub->scratch.n <= TOPIC_MAX - REST_MAX;
+}
+
 void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     struct sk_message numberless = *request->message, *message = &numberless;
     message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
+    if (!hub->deployed) { /* dropping it with an acknowledgement would lose it for a deployment that is on its way */
+        sk_request_refuse(request, SK_FAULT_UNAVAILABLE, "the edge hub has no routes yet; try again when a deployment has come");
+        return;
+    }
+    if (!fits_a_topic(hub, message)) {
+        sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE, "the properties are longer than a topic can be");
+        return;
+    }
     uint64_t bits = route(hub, message);
     if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
         hub->counts.dropped_total++;
