@@ -1,6 +1,7 @@
 /* Makes the devices of a benchmark: bench-0 … bench-N-1, all with one key.
  *
- *   bench-devices --service CONNECTION_STRING --ca ca.pem --count 5000 --key BASE64KEY [--scope DEVICESCOPE]
+ *   bench-devices --service CONNECTION_STRING --ca ca.pem --count 5000 --key BASE64KEY [--scope
+ *   DEVICESCOPE]
  *
  * Several connections at once, so that the hub can store many devices with one commit. */
 #include <getopt.h>

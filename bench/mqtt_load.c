@@ -1,8 +1,12 @@
-/* An MQTT load generator for hubs and brokers alike: N connections, each with M QoS 1 messages in flight, for S seconds.
+/* An MQTT load generator for hubs and brokers alike: N connections, each with M QoS 1 messages in
+ * flight, for S seconds.
  *
- *   bench-mqtt_load --host 127.0.0.2 --port 8883 --ca ca.pem --connections 50 --in-flight 50 --size 256 --seconds 5
- *                   [--hub HOST --key BASE64KEY]    IoT hub mode: devices bench-0 … bench-N-1, SAS tokens of that key, Azure's topics
- *                   [--idle]                        connect only, say so in a line of JSON, then wait; for memory measurements
+ *   bench-mqtt_load --host 127.0.0.2 --port 8883 --ca ca.pem --connections 50 --in-flight 50 --size
+ *   256 --seconds 5
+ *                   [--hub HOST --key BASE64KEY]    IoT hub mode: devices bench-0 … bench-N-1, SAS
+ *                   tokens of that key, Azure's topics
+ *                   [--idle]                        connect only, say so in a line of JSON, then
+ *                                                   wait; for memory measurements
  *
  * Prints one line of JSON: messages acknowledged, seconds, rate, connect time. */
 #include <getopt.h>

@@ -1,10 +1,11 @@
 /* How long a server takes from its start to its first service.
  *
  *   bench-start --ready HOST:PORT COMMAND…                  until GET /health/ready answers 200
- *   bench-start --puback CONNECTION_STRING COMMAND…         until a device's first message is acknowledged (over MQTT, port 8883)
+ *   bench-start --puback CONNECTION_STRING COMMAND…         until a device's first message is
+ *   acknowledged (over MQTT, port 8883)
  *
- * Starts the command, asks without pause, prints the milliseconds, ends the command and waits for its end. Any certificate is
- * taken: an edge makes its own while the clock runs. */
+ * Starts the command, asks without pause, prints the milliseconds, ends the command and waits for
+ * its end. Any certificate is taken: an edge makes its own while the clock runs. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>

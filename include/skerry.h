@@ -1,9 +1,11 @@
 /* Skerry's C SDK for IoT Edge modules: connect, send, receive, twin, direct methods, in one header.
  *
- * A module is a program that the edge agent starts. Everything it needs comes from its environment (IOTEDGE_…), as for every IoT Edge
- * module, so it runs on a Skerry edge and on Azure IoT Edge alike.
+ * A module is a program that the edge agent starts. Everything it needs comes from its environment
+ * (IOTEDGE_…), as for every IoT Edge module, so it runs on a Skerry edge and on Azure IoT Edge
+ * alike.
  *
- *     static void on_message(void *user, struct skerry_module *module, const struct skerry_message *message, skerry_delivery delivery) {
+ *     static void on_message(void *user, struct skerry_module *module, const struct skerry_message
+ *     *message, skerry_delivery delivery) {
  *         skerry_module_send(module, "out", message, NULL, NULL);
  *         skerry_module_acknowledge(module, delivery);
  *     }
@@ -16,8 +18,9 @@
  *         return code;
  *     }
  *
- * One thread: handlers are called from skerry_module_run, and all functions are called from that thread. The connection is made again by
- * itself for ever; what was sent and not acknowledged goes out again. Texts given to handlers live until the handler returns. */
+ * One thread: handlers are called from skerry_module_run, and all functions are called from that
+ * thread. The connection is made again by itself for ever; what was sent and not acknowledged goes
+ * out again. Texts given to handlers live until the handler returns. */
 #ifndef SKERRY_H
 #define SKERRY_H
 
@@ -66,18 +69,21 @@ struct skerry_call;
 struct skerry_handlers {
     void (*on_connected)(void *user, struct skerry_module *module);
     void (*on_disconnected)(void *user, struct skerry_module *module);
-    /* A message for one of the module's inputs. Acknowledge it when it is dealt with; what is not acknowledged comes again. */
+    /* A message for one of the module's inputs. Acknowledge it when it is dealt with; what is not
+     * acknowledged comes again. */
     void (*on_message)(void *user, struct skerry_module *module,
                        const struct skerry_message *message, skerry_delivery delivery);
-    /* Desired properties, JSON: everything after each connect, then each change as a patch (null: deleted). `complete` tells which. */
+    /* Desired properties, JSON: everything after each connect, then each change as a patch (null:
+     * deleted). `complete` tells which. */
     void (*on_desired)(void *user, struct skerry_module *module, const char *json, bool complete);
     /* A direct method. Answer with skerry_call_answer, now or later, exactly once. */
     void (*on_method)(void *user, struct skerry_module *module, const char *name,
                       const char *payload_json, struct skerry_call *call);
 };
 
-/* Reads IOTEDGE_WORKLOADURI, IOTEDGE_DEVICEID, IOTEDGE_MODULEID, IOTEDGE_MODULEGENERATIONID, IOTEDGE_IOTHUBHOSTNAME and
- * IOTEDGE_GATEWAYHOSTNAME; or, for work at a desk, EdgeHubConnectionString and EdgeModuleCACertificateFile. */
+/* Reads IOTEDGE_WORKLOADURI, IOTEDGE_DEVICEID, IOTEDGE_MODULEID, IOTEDGE_MODULEGENERATIONID,
+ * IOTEDGE_IOTHUBHOSTNAME and IOTEDGE_GATEWAYHOSTNAME; or, for work at a desk,
+ * EdgeHubConnectionString and EdgeModuleCACertificateFile. */
 enum skerry_result skerry_module_from_environment(const struct skerry_handlers *handlers,
                                                   void *user, struct skerry_module **module);
 /* A device or module by its connection string; `ca_file` NULL: the system's certificates. */
@@ -90,8 +96,9 @@ int skerry_module_run(struct skerry_module *module);
 void skerry_module_stop(struct skerry_module *module);
 void skerry_module_free(struct skerry_module *module);
 
-/* Sends to an output of the module (NULL: plain telemetry). The message is copied. `done` (may be NULL) when the edge hub has stored it,
- * or with the reason why it never will be. SKERRY_TOO_LARGE, SKERRY_QUEUE_FULL at once; then `done` is not called. */
+/* Sends to an output of the module (NULL: plain telemetry). The message is copied. `done` (may be
+ * NULL) when the edge hub has stored it, or with the reason why it never will be. SKERRY_TOO_LARGE,
+ * SKERRY_QUEUE_FULL at once; then `done` is not called. */
 typedef void skerry_done(void *user, enum skerry_result result);
 enum skerry_result skerry_module_send(struct skerry_module *module, const char *output,
                                       const struct skerry_message *message, skerry_done *done,
@@ -103,7 +110,8 @@ void skerry_module_report(struct skerry_module *module, const char *patch_json, 
 /* `payload_json` NULL: null. */
 void skerry_call_answer(struct skerry_call *call, int status, const char *payload_json);
 
-/* Calls `fn` once after some milliseconds; start it again in `fn` to repeat. One timer a module; 0 ms stops it. */
+/* Calls `fn` once after some milliseconds; start it again in `fn` to repeat. One timer a module; 0
+ * ms stops it. */
 void skerry_module_timer(struct skerry_module *module, uint32_t after_ms,
                          void (*fn)(void *user, struct skerry_module *module));
 /* Milliseconds since some moment, monotonic; and a random number from 0 to 1. */

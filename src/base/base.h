@@ -1,4 +1,5 @@
-/* What every other folder stands on: spans, memory, maps, lists, text forms and log lines. No I/O, no clock, no threads. */
+/* What every other folder stands on: spans, memory, maps, lists, text forms and log lines. No I/O,
+ * no clock, no threads. */
 #ifndef SK_BASE_H
 #define SK_BASE_H
 

@@ -6,8 +6,8 @@ void sk_hash_seed(uint64_t value) {
     seed = value;
 }
 
-/* A multiply-and-fold hash over 8-byte words (after wyhash). Keys come from authenticated ids or carry the random seed, so
- * crafted collisions need the seed. */
+/* A multiply-and-fold hash over 8-byte words (after wyhash). Keys come from authenticated ids or
+ * carry the random seed, so crafted collisions need the seed. */
 static uint64_t fold(uint64_t a, uint64_t b) {
     __uint128_t product = (__uint128_t)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);

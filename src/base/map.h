@@ -1,7 +1,8 @@
-/* A hash map from spans to pointers (open addressing, SipHash-free: keys are hashed with a seed drawn at start).
+/* A hash map from spans to pointers (open addressing, SipHash-free: keys are hashed with a seed
+ * drawn at start).
  *
- * The map stores the key span itself, not its bytes: the bytes must live as long as the entry (usually inside the value).
- * Zero-initialised is empty and ready. Values must not be NULL. */
+ * The map stores the key span itself, not its bytes: the bytes must live as long as the entry
+ * (usually inside the value). Zero-initialised is empty and ready. Values must not be NULL. */
 #ifndef SK_BASE_MAP_H
 #define SK_BASE_MAP_H
 
@@ -28,7 +29,8 @@ void *sk_map_put(struct sk_map *map, struct sk_span key, void *value);
 void *sk_map_remove(struct sk_map *map, struct sk_span key);
 void sk_map_free(struct sk_map *map); /* the table only, not the values */
 
-/* for (size_t i = 0; (value = sk_map_next(map, &i, &key)) != NULL;) — key may be NULL. Removing while walking is not allowed. */
+/* for (size_t i = 0; (value = sk_map_next(map, &i, &key)) != NULL;) — key may be NULL. Removing
+ * while walking is not allowed. */
 void *sk_map_next(const struct sk_map *map, size_t *position, struct sk_span *key);
 
 #endif

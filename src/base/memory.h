@@ -1,7 +1,8 @@
 /* Allocation, arenas and growing buffers.
  *
- * sk_alloc and its kin never return NULL: what the network can make us allocate is bounded before it is asked for, and on
- * a machine that is out of memory all the same, ending at once beats limping (docs/decisions/0002-allocation.md). */
+ * sk_alloc and its kin never return NULL: what the network can make us allocate is bounded before
+ * it is asked for, and on a machine that is out of memory all the same, ending at once beats
+ * limping (docs/decisions/0002-allocation.md). */
 #ifndef SK_BASE_MEMORY_H
 #define SK_BASE_MEMORY_H
 
@@ -13,7 +14,8 @@ void *sk_alloc(size_t n);            /* zeroed */
 void *sk_realloc(void *p, size_t n); /* new bytes are not zeroed */
 #define SK_NEW(type) ((type *)sk_alloc(sizeof(type)))
 
-/* Runs sk_<type>_cleanup(&variable) at the end of the scope; `free` for plain pointers is SK_CLEANUP_FREE. */
+/* Runs sk_<type>_cleanup(&variable) at the end of the scope; `free` for plain pointers is
+ * SK_CLEANUP_FREE. */
 #define SK_CLEANUP(fn) __attribute__((cleanup(fn)))
 void sk_free_cleanup(void *pointer_to_pointer);
 #define SK_CLEANUP_FREE SK_CLEANUP(sk_free_cleanup)
@@ -31,8 +33,8 @@ struct sk_span sk_arena_print(struct sk_arena *arena, const char *format, ...)
 void sk_arena_reset(struct sk_arena *arena); /* keeps the first block for reuse */
 void sk_arena_free(struct sk_arena *arena);
 
-/* A growing byte buffer. Zero-initialised is empty and without a limit. Appending beyond `limit` (when not 0) changes nothing
- * and returns SK_TOO_LARGE. */
+/* A growing byte buffer. Zero-initialised is empty and without a limit. Appending beyond `limit`
+ * (when not 0) changes nothing and returns SK_TOO_LARGE. */
 struct sk_buffer {
     char *p;
     size_t n;
@@ -44,7 +46,8 @@ enum sk_status sk_buffer_byte(struct sk_buffer *buffer, char c);
 enum sk_status sk_buffer_text(struct sk_buffer *buffer, const char *text);
 enum sk_status sk_buffer_print(struct sk_buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Room for `n` more bytes at the returned place (NULL: over the limit); add to buffer->n what was written. */
+/* Room for `n` more bytes at the returned place (NULL: over the limit); add to buffer->n what was
+ * written. */
 char *sk_buffer_reserve(struct sk_buffer *buffer, size_t n);
 /* Drops the first `n` bytes. */
 void sk_buffer_consume(struct sk_buffer *buffer, size_t n);

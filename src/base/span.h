@@ -1,6 +1,7 @@
 /* Text and bytes: a pointer and a length.
  *
- * A span does not own its bytes; whoever made it says how long they live. Nothing relies on a final NUL. */
+ * A span does not own its bytes; whoever made it says how long they live. Nothing relies on a final
+ * NUL. */
 #ifndef SK_BASE_SPAN_H
 #define SK_BASE_SPAN_H
 
@@ -55,8 +56,8 @@ bool sk_span_ends(struct sk_span a, struct sk_span suffix);
 int sk_span_compare(struct sk_span a, struct sk_span b);
 /* Position of the first `c`, or a.n when absent. */
 size_t sk_span_find(struct sk_span a, char c);
-/* Takes the part of `*rest` before the first `c` and moves `*rest` behind it; false once `*rest` is used up (p == NULL).
- * "a//b" by '/' gives "a", "", "b"; "" gives "" once. */
+/* Takes the part of `*rest` before the first `c` and moves `*rest` behind it; false once `*rest` is
+ * used up (p == NULL). "a//b" by '/' gives "a", "", "b"; "" gives "" once. */
 bool sk_span_split(struct sk_span *rest, char c, struct sk_span *part);
 /* Without ASCII white space at both ends. */
 struct sk_span sk_span_trim(struct sk_span a);

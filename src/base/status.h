@@ -1,7 +1,8 @@
 /* Outcomes of functions that can fail.
  *
- * SK_OK is zero and everything else is negative, so `if (status)` reads as "if it failed". What a person or a client is told
- * is a `struct sk_error` (model/error.h); this enum is what our own code branches on. */
+ * SK_OK is zero and everything else is negative, so `if (status)` reads as "if it failed". What a
+ * person or a client is told is a `struct sk_error` (model/error.h); this enum is what our own code
+ * branches on. */
 #ifndef SK_BASE_STATUS_H
 #define SK_BASE_STATUS_H
 

@@ -109,7 +109,8 @@ struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text) {
     return sk_span(p, percent_decode(p, text));
 }
 
-/* Bytes of the UTF-8 sequence at the start (shortest form, no surrogates, at most U+10FFFF); 0: there is none. */
+/* Bytes of the UTF-8 sequence at the start (shortest form, no surrogates, at most U+10FFFF); 0:
+ * there is none. */
 static size_t utf8_length(struct sk_span text) {
     const unsigned char *p = (const unsigned char *)text.p;
     size_t n = p[0] < 0x80   ? 1

@@ -4,7 +4,8 @@
 
 #include "base/memory.h"
 
-/* base64 with padding (RFC 4648, section 4). Decoding takes padded and unpadded text, nothing else. */
+/* base64 with padding (RFC 4648, section 4). Decoding takes padded and unpadded text, nothing else.
+ */
 void sk_base64_encode(struct sk_buffer *to, struct sk_span bytes);
 enum sk_status sk_base64_decode(struct sk_buffer *to, struct sk_span text);
 /* Lower-case hex. Decoding takes both cases, an even number of digits. */
@@ -18,18 +19,22 @@ void sk_percent_decode(struct sk_buffer *to, struct sk_span text);
 /* The same into an arena; returns `text` itself when there is nothing to decode. */
 struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text);
 
-/* µs since 1970 as "2026-11-21T07:00:00.1234567Z" (always 7 fraction digits, as Azure writes them). */
+/* µs since 1970 as "2026-11-21T07:00:00.1234567Z" (always 7 fraction digits, as Azure writes them).
+ */
 #define SK_TIME_TEXT 29
 void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]); /* 28 characters and a NUL */
-/* ISO 8601: date, 'T' or space, time, optional fraction, 'Z' or ±hh:mm; without a zone it is UTC. */
+/* ISO 8601: date, 'T' or space, time, optional fraction, 'Z' or ±hh:mm; without a zone it is UTC.
+ */
 enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us);
 /* "1d", "12h", "30m", "15s", "500ms", or ISO 8601 "P1DT2H30M5S". */
 enum sk_status sk_duration_parse(struct sk_span text, int64_t *us);
 
-/* A JSON string literal with quotes. Bytes that are not UTF-8 become U+FFFD: what clients send, and sentences cut short, may hold some. */
+/* A JSON string literal with quotes. Bytes that are not UTF-8 become U+FFFD: what clients send, and
+ * sentences cut short, may hold some. */
 void sk_json_string(struct sk_buffer *to, struct sk_span text);
 
-/* CRC-32C (Castagnoli, RFC 3720 appendix B.4), SSE4.2 where present; `crc` is 0 or the result for the bytes before. */
+/* CRC-32C (Castagnoli, RFC 3720 appendix B.4), SSE4.2 where present; `crc` is 0 or the result for
+ * the bytes before. */
 uint32_t sk_crc32c(uint32_t crc, struct sk_span bytes);
 
 /* True when both hold the same bytes; takes the same time wherever they differ. */

@@ -1,4 +1,5 @@
-/* What the commands of `skerry` share: the connection, calls to its end, and output. Inside src/cli only. */
+/* What the commands of `skerry` share: the connection, calls to its end, and output. Inside src/cli
+ * only. */
 #ifndef SK_CLI_H
 #define SK_CLI_H
 
@@ -50,12 +51,14 @@ struct cli_answer {
 /* A call to its end. `body` borrowed. Refusals are printed and give CLI_REFUSED. */
 int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
              const char *if_match, const char *continuation, struct cli_answer *answer);
-/* A streamed GET: `line(arg, data)` for each server-sent event, until it returns false or the stream ends. */
+/* A streamed GET: `line(arg, data)` for each server-sent event, until it returns false or the
+ * stream ends. */
 int cli_stream(struct cli *cli, const char *path, bool (*line)(void *arg, struct sk_span data),
                void *arg);
 
 /* --- print.c --- */
-/* A value as the chosen output says. `columns` NULL-terminated dotted paths for tables of objects; NULL: all members. */
+/* A value as the chosen output says. `columns` NULL-terminated dotted paths for tables of objects;
+ * NULL: all members. */
 void cli_print(const struct cli *cli, const json_t *value, const char *const *columns);
 
 /* --- commands --- */

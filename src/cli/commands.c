@@ -255,7 +255,8 @@ int cli_edge(struct cli *cli) {
     const char *file = sk_arena_print(&cli->arena, "@%s", cli->words[2]).p;
     json_t *manifest = cli_json(cli, cli->words[2], file);
     if (manifest == NULL) return CLI_REFUSED;
-    /* A deployment file may be the content itself or wrapped as tools write it: {"content":{"modulesContent":…}}. */
+    /* A deployment file may be the content itself or wrapped as tools write it:
+     * {"content":{"modulesContent":…}}. */
     json_t *content = json_object_get(manifest, "content");
     if (!json_is_object(content)) content = manifest;
     int code =

@@ -1,4 +1,5 @@
-/* skerry: the command line for people. Speaks the service's REST API, so it works on any IoT hub of this kind. */
+/* skerry: the command line for people. Speaks the service's REST API, so it works on any IoT hub of
+ * this kind. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -3,7 +3,8 @@
 
 #include "cli/cli.h"
 
-/* A POST on the device's own endpoint, with the policy's token (it needs DeviceConnect). JSON goes as it is, other text as a JSON string. */
+/* A POST on the device's own endpoint, with the policy's token (it needs DeviceConnect). JSON goes
+ * as it is, other text as a JSON string. */
 int cli_telemetry(struct cli *cli) {
     if (cli->word_count != 3 || strcmp(cli->words[0], "send") != 0)
         return cli_usage("telemetry send DEVICE TEXT");

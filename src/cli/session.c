@@ -1,4 +1,5 @@
-/* Login and calls. A call runs the loop until its answer is there: commands read as straight lines. */
+/* Login and calls. A call runs the loop until its answer is there: commands read as straight lines.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,7 +42,8 @@ static int use_login(struct cli *cli, const char *text) {
     return split_port(cli) ? CLI_FINE : cli_fail("the port in HostName is not a number");
 }
 
-/* A profile is two lines: the connection string, and the file of trusted certificates (may be empty). */
+/* A profile is two lines: the connection string, and the file of trusted certificates (may be
+ * empty). */
 static int load_profile(struct cli *cli) {
     struct sk_buffer text = {.limit = 16384};
     const char *path = profile_path(cli);

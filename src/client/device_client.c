@@ -1,4 +1,5 @@
-/* The connection: tokens, connecting, keep-alive, back-off. What goes over it is in device_traffic.c. */
+/* The connection: tokens, connecting, keep-alive, back-off. What goes over it is in
+ * device_traffic.c. */
 #include "client/device_client_parts.h"
 #include "wire/sas.h"
 
@@ -127,7 +128,8 @@ bool sk_device_client_is_connected(const struct sk_device_client *client) {
 
 /* --- attempts --- */
 
-/* Doubles from retry_min_ms to retry_max_ms; the last half is drawn, so that many clients do not come back at once. */
+/* Doubles from retry_min_ms to retry_max_ms; the last half is drawn, so that many clients do not
+ * come back at once. */
 static uint64_t retry_delay(struct sk_device_client *client) {
     uint64_t delay = client->options.retry_min_ms * SK_MS,
              most = client->options.retry_max_ms * SK_MS;
@@ -381,7 +383,8 @@ static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     struct sk_device_client *client = arg;
     client_enter(client);
     if (client->in.n) {
-        /* The packets' spans point into this buffer, which the end of the connection would free: it is taken out meanwhile. */
+        /* The packets' spans point into this buffer, which the end of the connection would free: it
+         * is taken out meanwhile. */
         struct sk_buffer in = client->in;
         client->in = (struct sk_buffer){0};
         sk_buffer_append(&in, bytes);

@@ -1,10 +1,11 @@
-/* An IoT Hub device or module over MQTT: the client side that the edge hub's upstream, the edge agent, the C module SDK and the command
- * line share.
+/* An IoT Hub device or module over MQTT: the client side that the edge hub's upstream, the edge
+ * agent, the C module SDK and the command line share.
  *
- * It connects by itself and stays connected: capped exponential back-off with jitter, keep-alive pings, tokens renewed by reconnecting
- * before they expire, subscriptions made again and unacknowledged messages sent again, in order and marked DUP, after every connect.
- * Callers may send at any time; what cannot go out waits. Belongs to its loop's thread; callbacks never come from inside the call that
- * caused them, but for sk_device_client_free. */
+ * It connects by itself and stays connected: capped exponential back-off with jitter, keep-alive
+ * pings, tokens renewed by reconnecting before they expire, subscriptions made again and
+ * unacknowledged messages sent again, in order and marked DUP, after every connect. Callers may
+ * send at any time; what cannot go out waits. Belongs to its loop's thread; callbacks never come
+ * from inside the call that caused them, but for sk_device_client_free. */
 #ifndef SK_CLIENT_DEVICE_CLIENT_H
 #define SK_CLIENT_DEVICE_CLIENT_H
 
@@ -31,17 +32,18 @@ struct sk_client_down {
 
 /* Each may be NULL. */
 struct sk_device_events {
-    /* Subscribed and ready. Comes again, without a `disconnected` before it, after a reconnect to renew the token: desired changes may
-     * have been missed, so get the twin. */
+    /* Subscribed and ready. Comes again, without a `disconnected` before it, after a reconnect to
+     * renew the token: desired changes may have been missed, so get the twin. */
     void (*connected)(void *arg, bool session_present);
     /* The connection, or an attempt to make one, has failed; another attempt follows by itself. */
     void (*disconnected)(void *arg, const struct sk_client_down *down);
     /* A desired patch, or the whole section after a replace. */
     void (*desired)(void *arg, struct sk_span patch, uint64_t version);
-    /* A direct method; answer it with sk_device_client_answer, once, now or later. `rid` lives until the callback returns. */
+    /* A direct method; answer it with sk_device_client_answer, once, now or later. `rid` lives
+     * until the callback returns. */
     void (*method)(void *arg, struct sk_span name, struct sk_span payload, struct sk_span rid);
-    /* A message for a module's input (message->system[SK_SYS_INPUT]), or cloud-to-device. Acknowledge it with
-     * sk_device_client_ack when it has been dealt with. */
+    /* A message for a module's input (message->system[SK_SYS_INPUT]), or cloud-to-device.
+     * Acknowledge it with sk_device_client_ack when it has been dealt with. */
     void (*message)(void *arg, const struct sk_message *message, struct sk_delivery delivery);
 };
 
@@ -60,8 +62,8 @@ struct sk_device_client_options {
     /* Credentials: a key; or who gets tokens; or neither, with a client certificate in `tls`. */
     struct sk_span key;    /* base64: tokens are made here */
     struct sk_span policy; /* the key is this hub policy's */
-    /* Asked before each connect: get a token that will live for about token_life_s, then call sk_device_client_token, once, now or
-     * later. */
+    /* Asked before each connect: get a token that will live for about token_life_s, then call
+     * sk_device_client_token, once, now or later. */
     void (*get_token)(void *arg, struct sk_device_client *client, uint32_t token_life_s);
     uint32_t token_life_s;  /* 0: 3600. Renewed when three quarters of it have passed */
     uint16_t keep_alive_s;  /* 0: 60 */
@@ -75,37 +77,42 @@ struct sk_device_client_options {
 /* Starts connecting. */
 struct sk_device_client *sk_device_client_new(struct sk_io *io,
                                               const struct sk_device_client_options *options);
-/* Says goodbye to the server and ends everything that waits with SK_CLOSED, from inside this call. May be called from a callback. */
+/* Says goodbye to the server and ends everything that waits with SK_CLOSED, from inside this call.
+ * May be called from a callback. */
 void sk_device_client_free(struct sk_device_client *client);
 bool sk_device_client_is_connected(const struct sk_device_client *client);
 
-/* Answers get_token. `expiry_s`: seconds since 1970. With a status the attempt counts as failed and is made again later. */
+/* Answers get_token. `expiry_s`: seconds since 1970. With a status the attempt counts as failed and
+ * is made again later. */
 void sk_device_client_token(struct sk_device_client *client, enum sk_status status,
                             struct sk_span token, int64_t expiry_s);
 
-/* Sends telemetry (QoS 1); the message is copied. `done` comes once: SK_OK when the server has acknowledged it, SK_CLOSED.
- * returns SK_NO_SPACE (over queue_max) or SK_TOO_LARGE at once, and then `done` is not called. */
+/* Sends telemetry (QoS 1); the message is copied. `done` comes once: SK_OK when the server has
+ * acknowledged it, SK_CLOSED. returns SK_NO_SPACE (over queue_max) or SK_TOO_LARGE at once, and
+ * then `done` is not called. */
 typedef void sk_sent_fn(void *arg, enum sk_status status);
 enum sk_status sk_device_client_send(struct sk_device_client *client,
                                      const struct sk_message *message, sk_sent_fn *done, void *arg);
 size_t
 sk_device_client_waiting(const struct sk_device_client *client); /* messages not yet acknowledged */
 
-/* Twin operations; asked again after a reconnect. `done` comes once: SK_OK with the server's status (200, 204, 400 …), its body and the new
- * version (0: none); SK_TIMEOUT after 60 s; SK_CLOSED. */
+/* Twin operations; asked again after a reconnect. `done` comes once: SK_OK with the server's status
+ * (200, 204, 400 …), its body and the new version (0: none); SK_TIMEOUT after 60 s; SK_CLOSED. */
 typedef void sk_twin_fn(void *arg, enum sk_status status, unsigned code, struct sk_span body,
                         uint64_t version);
 void sk_device_client_get_twin(struct sk_device_client *client, sk_twin_fn *done, void *arg);
 void sk_device_client_report(struct sk_device_client *client, struct sk_span patch,
                              sk_twin_fn *done, void *arg);
 
-/* Answers a direct method. Dropped when the connection is not there any more: the caller has been told by then. */
+/* Answers a direct method. Dropped when the connection is not there any more: the caller has been
+ * told by then. */
 void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid, int status,
                              struct sk_span payload);
 /* Acknowledges a message; one of an earlier connection is ignored (the server sends it again). */
 void sk_device_client_ack(struct sk_device_client *client, struct sk_delivery delivery);
 
-/* Sets what is subscribed: SK_SUB_C2D, SK_SUB_INPUTS, SK_SUB_METHODS, SK_SUB_DESIRED (twin answers always are). */
+/* Sets what is subscribed: SK_SUB_C2D, SK_SUB_INPUTS, SK_SUB_METHODS, SK_SUB_DESIRED (twin answers
+ * always are). */
 void sk_device_client_subscribe(struct sk_device_client *client, unsigned subscriptions);
 
 #endif

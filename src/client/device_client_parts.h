@@ -1,4 +1,5 @@
-/* The device client's inside, shared by its two halves: device_client.c keeps the connection, device_traffic.c what goes over it. */
+/* The device client's inside, shared by its two halves: device_client.c keeps the connection,
+ * device_traffic.c what goes over it. */
 #ifndef SK_CLIENT_DEVICE_CLIENT_PARTS_H
 #define SK_CLIENT_DEVICE_CLIENT_PARTS_H
 
@@ -86,7 +87,8 @@ void client_lost(struct sk_device_client *client, enum sk_status reason, uint8_t
 void traffic_begin(struct sk_device_client *client);
 /* The connection is gone: nothing is in flight any more. */
 void traffic_interrupted(struct sk_device_client *client);
-/* Handles a packet other than CONNACK and PINGRESP; SK_MALFORMED: the server breaks the protocol. */
+/* Handles a packet other than CONNACK and PINGRESP; SK_MALFORMED: the server breaks the protocol.
+ */
 enum sk_status traffic_packet(struct sk_device_client *client, const struct sk_mqtt_packet *packet);
 /* Sends as much as the window and the stream take. */
 void traffic_pump(struct sk_device_client *client);

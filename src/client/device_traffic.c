@@ -1,4 +1,5 @@
-/* What goes over a device client's connection: telemetry, twin operations, methods, messages, subscriptions. */
+/* What goes over a device client's connection: telemetry, twin operations, methods, messages,
+ * subscriptions. */
 #include "client/device_client_parts.h"
 
 #include <stdio.h>
@@ -14,7 +15,8 @@ static const struct sk_device_events *events_of(const struct sk_device_client *c
     return client->options.events ? client->options.events : &none;
 }
 
-/* A packet id that is not in flight: their number is bounded by in_flight_max, so the search is short. */
+/* A packet id that is not in flight: their number is bounded by in_flight_max, so the search is
+ * short. */
 static uint16_t next_id(struct sk_device_client *client) {
     for (;;) {
         if (++client->last_id == 0) client->last_id = 1;

@@ -178,7 +178,8 @@ static void pump_soon(struct sk_http_client *client) {
     if (!client->dead) sk_io_defer(client->io, &client->pump, pump);
 }
 
-/* The connection has ended: with it the call under way, unless it can go out again; and when there never was one, all of them. */
+/* The connection has ended: with it the call under way, unless it can go out again; and when there
+ * never was one, all of them. */
 static void link_failed(struct sk_http_client *client, enum sk_status reason) {
     bool was_up = client->state == LINK_UP, reused = client->reused;
     struct sk_http_call *call = client->current;

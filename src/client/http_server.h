@@ -1,7 +1,9 @@
-/* Serving HTTP/1.1 on streams: one exchange at a time on a connection, keep-alive, pipelining, streamed answers.
+/* Serving HTTP/1.1 on streams: one exchange at a time on a connection, keep-alive, pipelining,
+ * streamed answers.
  *
- * The gateway's HTTPS head, the workload API on unix sockets and the metrics endpoint all stand on it. The handler gets an exchange when
- * the request is complete and answers it whenever it likes, exactly once; until then the connection reads nothing more. */
+ * The gateway's HTTPS head, the workload API on unix sockets and the metrics endpoint all stand on
+ * it. The handler gets an exchange when the request is complete and answers it whenever it likes,
+ * exactly once; until then the connection reads nothing more. */
 #ifndef SK_CLIENT_HTTP_SERVER_H
 #define SK_CLIENT_HTTP_SERVER_H
 
@@ -15,7 +17,8 @@ struct sk_http_service {
     sk_http_handler *handler;
     void *arg;
     size_t body_max; /* larger bodies: 413 */
-    /* Optional. `opened` and `closed` bracket each connection; what `opened` returns is given to `closed`. */
+    /* Optional. `opened` and `closed` bracket each connection; what `opened` returns is given to
+     * `closed`. */
     void *(*opened)(void *arg, struct sk_stream *stream);
     void (*closed)(void *arg, void *connection_data);
 };
@@ -27,23 +30,26 @@ struct sk_http_exchange {
     struct sk_http_parser *request; /* complete; lives until the answer */
     struct sk_arena arena;          /* for the handler; freed after the answer */
     void *data;                     /* the handler's */
-    /* Set by the handler, optional: the client has gone before the end of the answer. The handler must still answer (or end). */
+    /* Set by the handler, optional: the client has gone before the end of the answer. The handler
+     * must still answer (or end). */
     void (*gone)(struct sk_http_exchange *exchange);
     /* Set by the handler while it streams, optional: what was written has left. */
     void (*drained)(struct sk_http_exchange *exchange);
 };
 
-/* Takes over an open stream (its events too). `first` are bytes already read from it. `service` must outlive the connection. */
+/* Takes over an open stream (its events too). `first` are bytes already read from it. `service`
+ * must outlive the connection. */
 void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *service,
                    struct sk_span first);
 
-/* Answers and ends the exchange. `headers` are whole header lines ("Name: value\r\n"), made with sk_http_put_header, or empty. A body is
- * left out for 204 and 304. */
+/* Answers and ends the exchange. `headers` are whole header lines ("Name: value\r\n"), made with
+ * sk_http_put_header, or empty. A body is left out for 204 and 304. */
 void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers,
                      struct sk_span body);
 /* The same with Content-Type: application/json; charset=utf-8. */
 void sk_http_respond_json(struct sk_http_exchange *exchange, unsigned status, struct sk_span body);
-/* A streamed answer: start, parts, end. sk_http_respond_part returns false when it should wait for `drained`. */
+/* A streamed answer: start, parts, end. sk_http_respond_part returns false when it should wait for
+ * `drained`. */
 void sk_http_respond_start(struct sk_http_exchange *exchange, unsigned status,
                            struct sk_span headers);
 bool sk_http_respond_part(struct sk_http_exchange *exchange, struct sk_span bytes);

@@ -20,9 +20,11 @@ enum sk_status sk_workload_new(struct sk_io *io, const struct sk_workload_option
                                struct sk_workload **workload);
 void sk_workload_free(struct sk_workload *workload);
 
-/* `token` lives until the callback returns. SK_REFUSED: the daemon said no; else why it could not be asked. */
+/* `token` lives until the callback returns. SK_REFUSED: the daemon said no; else why it could not
+ * be asked. */
 typedef void sk_workload_token_fn(void *arg, enum sk_status status, struct sk_span token);
-/* A SAS token for `resource` in plain text ("hub/devices/d/modules/m") until `expiry_s`, seconds since 1970. */
+/* A SAS token for `resource` in plain text ("hub/devices/d/modules/m") until `expiry_s`, seconds
+ * since 1970. */
 void sk_workload_token(struct sk_workload *workload, struct sk_span resource, int64_t expiry_s,
                        sk_workload_token_fn *done, void *arg);
 

@@ -91,7 +91,8 @@ struct role {
     bool stopping;
 };
 
-/* The role has let go of everything: its loop ends by itself when the last connection has closed. */
+/* The role has let go of everything: its loop ends by itself when the last connection has closed.
+ */
 static void stopped(void *arg) {
     (void)arg;
 }
@@ -153,8 +154,8 @@ static enum sk_status upstream_tls(struct sk_io *io, const struct sk_edge_config
     return status;
 }
 
-/* [agent.env]: the agent's environment, of which modules inherit what they are given (RuntimeLogLevel,
- * UpstreamProtocol). */
+/* [agent.env]: the agent's environment, of which modules inherit what they are given
+ * (RuntimeLogLevel, UpstreamProtocol). */
 static void take_agent_env(const json_t *environment) {
     const char *name;
     json_t *value;
@@ -220,7 +221,8 @@ static int run_hub(void *arg) {
     return run_role(&role, "edge-hub", status, reason);
 }
 
-/* What every role would otherwise make for itself, once and shared: library tables, the hash seeds. */
+/* What every role would otherwise make for itself, once and shared: library tables, the hash seeds.
+ */
 static void initialise(void) {
     uint64_t seed;
     OPENSSL_init_ssl(0, NULL);

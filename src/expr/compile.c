@@ -174,7 +174,8 @@ static enum sk_status emit_path(struct compiler *c, enum code code, uint32_t fir
                 1);
 }
 
-/* $body.a[0] and $twin.tags.x; the current token is behind the root. An index right behind $body is undefined in Azure too. */
+/* $body.a[0] and $twin.tags.x; the current token is behind the root. An index right behind $body is
+ * undefined in Azure too. */
 static enum sk_status compile_rooted(struct compiler *c, enum code code) {
     uint32_t first = c->expr->step_count;
     bool indexed = lexer_is_sign(c->lexer, "[");
@@ -184,7 +185,8 @@ static enum sk_status compile_rooted(struct compiler *c, enum code code) {
                 1);
 }
 
-/* Names that Azure knows at the top of a twin are found in any case; below them keys are what they are. */
+/* Names that Azure knows at the top of a twin are found in any case; below them keys are what they
+ * are. */
 static void spell_as_the_twin_does(struct sk_json_step *steps, size_t count) {
     static const char *const tops[] = {
         "deviceId",

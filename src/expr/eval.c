@@ -18,7 +18,8 @@ static bool is_bool(const struct sk_value *value, bool truth) {
     return value->type == SK_VALUE_BOOL && value->truth == truth;
 }
 
-/* Whether $body may be read: JSON, in UTF-8 said by the encoding or by the content type's charset. */
+/* Whether $body may be read: JSON, in UTF-8 said by the encoding or by the content type's charset.
+ */
 static bool body_is_json(const struct sk_expr_source *source) {
     struct sk_span rest = source->content_type, part;
     bool charset = false;
@@ -131,7 +132,8 @@ static void join(struct run *run, struct sk_value *a, const struct sk_value *b) 
     a->text = sk_span(to, a->text.n + b->text.n);
 }
 
-/* AND with `decider` false, OR with `decider` true: what decides wins over undefined, undefined over the rest. */
+/* AND with `decider` false, OR with `decider` true: what decides wins over undefined, undefined
+ * over the rest. */
 static void combine(struct sk_value *a, const struct sk_value *b, bool decider) {
     if (is_bool(a, decider) || is_bool(b, decider))
         set_bool(a, decider);

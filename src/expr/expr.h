@@ -1,8 +1,9 @@
 /* One expression engine: conditions of edge routes, of hub routes and of twin queries.
  *
- * Text is compiled once into a compact program and evaluated many times against a message or a twin document, without allocation
- * but for string results (arena). Every operation has a meaning for undefined and null, so evaluation cannot fail: what makes no
- * sense is undefined, and only the boolean true is true (docs/expressions.md). */
+ * Text is compiled once into a compact program and evaluated many times against a message or a twin
+ * document, without allocation but for string results (arena). Every operation has a meaning for
+ * undefined and null, so evaluation cannot fail: what makes no sense is undefined, and only the
+ * boolean true is true (docs/expressions.md). */
 #ifndef SK_EXPR_H
 #define SK_EXPR_H
 
@@ -28,7 +29,8 @@ struct sk_expr_error {
 struct sk_expr_source {
     /* Application property by name, without regard to case; false when there is none. */
     bool (*property)(void *arg, struct sk_span name, struct sk_span *value);
-    /* System property by the name behind '$', without regard to case ("contentType", "connectionDeviceId", …). */
+    /* System property by the name behind '$', without regard to case ("contentType",
+     * "connectionDeviceId", …). */
     bool (*system)(void *arg, struct sk_span name, struct sk_span *value);
     void *arg;
     struct sk_span body;
@@ -39,13 +41,14 @@ struct sk_expr_source {
 
 struct sk_expr;
 
-/* Compiles a condition. On SK_MALFORMED or SK_TOO_LARGE `error` (may be NULL) says where and why. The caller frees the result. */
+/* Compiles a condition. On SK_MALFORMED or SK_TOO_LARGE `error` (may be NULL) says where and why.
+ * The caller frees the result. */
 enum sk_status sk_expr_compile(struct sk_span text, enum sk_dialect dialect, struct sk_expr **expr,
                                struct sk_expr_error *error);
 void sk_expr_free(struct sk_expr *expr);
 
-/* Evaluates. The value's text lives in the source, in the expression, or in `arena`. Not more than SK_EXPR_ARENA_MAX bytes are taken
- * from the arena; a string that would not fit is undefined. */
+/* Evaluates. The value's text lives in the source, in the expression, or in `arena`. Not more than
+ * SK_EXPR_ARENA_MAX bytes are taken from the arena; a string that would not fit is undefined. */
 #define SK_EXPR_ARENA_MAX (1024 * 1024)
 void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *source,
                   struct sk_arena *arena, struct sk_value *value);

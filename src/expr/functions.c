@@ -105,7 +105,8 @@ static void fn_length(struct run *run, const struct sk_value *args, size_t count
     if (args[0].type == SK_VALUE_STRING) set_number(result, (double)characters(args[0].text));
 }
 
-/* Only ASCII letters change: property names and states are written in them, and tables for the rest would cost more than they give. */
+/* Only ASCII letters change: property names and states are written in them, and tables for the rest
+ * would cost more than they give. */
 static void change_case(struct run *run, const struct sk_value *arg, char first, char last,
                         struct sk_value *result) {
     if (arg->type != SK_VALUE_STRING) return;

@@ -42,8 +42,9 @@ static int hex4(const char *p, const char *end) {
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "plain_run takes the lowest byte for the first character");
 
-/* How many of the next eight bytes are plain characters of a string: no quote, backslash or control character. Bit tricks after
- * Mycroft: a byte is zero, or less than n, where the borrow of the subtraction reaches its high bit; that is exact for the lowest. */
+/* How many of the next eight bytes are plain characters of a string: no quote, backslash or control
+ * character. Bit tricks after Mycroft: a byte is zero, or less than n, where the borrow of the
+ * subtraction reaches its high bit; that is exact for the lowest. */
 static unsigned plain_run(const char *p) {
     const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
     uint64_t word;
@@ -173,7 +174,8 @@ static enum sk_status read_key(struct cursor *at, struct sk_span *key, bool *esc
     return SK_OK;
 }
 
-/* Skips a value of any kind; `depth` containers are around it. Without recursion: a bit a level tells objects from arrays. */
+/* Skips a value of any kind; `depth` containers are around it. Without recursion: a bit a level
+ * tells objects from arrays. */
 static enum sk_status skip_value(struct cursor *at, unsigned depth) {
     uint64_t objects = 0;
     unsigned level = 0;

@@ -39,7 +39,8 @@ bool lexer_is_word(const struct lexer *lexer, const char *word);
 bool lexer_is_sign(const struct lexer *lexer, const char *sign);
 /* Whether the current token is a whole number that fits. */
 bool lexer_is_whole(const struct lexer *lexer, uint32_t *value);
-/* Behind a '.' that is the current token: reads a name, or "[[…]]" as a name, as the current token. */
+/* Behind a '.' that is the current token: reads a name, or "[[…]]" as a name, as the current token.
+ */
 void lexer_segment(struct lexer *lexer);
 
 /* Notes an error at a place, the first one only; returns SK_MALFORMED. */
@@ -48,8 +49,8 @@ enum sk_status lexer_fail_at(struct lexer *lexer, size_t at, const char *format,
 /* "expected …, found …" at the current token. */
 enum sk_status lexer_expected(struct lexer *lexer, const char *what);
 
-/* The characters of a TOKEN_STRING; `to` has room for its text. Returns their bytes. Escapes: \' \" \\ \/ \b \f \n \r \t \uXXXX and
- * a doubled quote. */
+/* The characters of a TOKEN_STRING; `to` has room for its text. Returns their bytes. Escapes: \' \"
+ * \\ \/ \b \f \n \r \t \uXXXX and a doubled quote. */
 size_t lexer_string(const struct token *token, char *to);
 
 #endif

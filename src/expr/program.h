@@ -75,7 +75,8 @@ struct function {
 /* NULL-terminated by name. */
 extern const struct function expr_functions[];
 
-/* Compiles the expression that starts at the lexer's current token, up to the first token that cannot belong to it. */
+/* Compiles the expression that starts at the lexer's current token, up to the first token that
+ * cannot belong to it. */
 enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect, struct sk_expr **expr);
 /* The two checks all languages share: the text's length, and `error` where the caller gave none. */
 enum sk_status expr_check_length(struct sk_span text, struct sk_expr_error *error);

@@ -1,8 +1,9 @@
 /* Who is it? SAS tokens against the keys of identities and policies.
  *
- * A token signed by a policy (skn) opens what the policy's rights allow. A token without one is signed by the identity itself, or,
- * with an auth chain "leaf;edge", by the $edgeHub module of the last edge device, which must be the parent of the identity. Every
- * identity that takes part is looked up, one after the other: it must exist and be enabled, and so must a module's device.
+ * A token signed by a policy (skn) opens what the policy's rights allow. A token without one is
+ * signed by the identity itself, or, with an auth chain "leaf;edge", by the $edgeHub module of the
+ * last edge device, which must be the parent of the identity. Every identity that takes part is
+ * looked up, one after the other: it must exist and be enabled, and so must a module's device.
  * Reference: device protocols, section 1.1; edge runtime, sections 5.3, 5.5, 5.13. */
 #include "gateway/head.h"
 
@@ -226,7 +227,8 @@ static bool claim_from_scope(struct sk_authentication *a) {
     return c->device.n <= SK_ID_MAX && c->module.n <= SK_ID_MAX;
 }
 
-/* The last id of "leaf;edge1;edge2" when somebody else speaks for the identity. SK_INVALID: the chain is not for this identity. */
+/* The last id of "leaf;edge1;edge2" when somebody else speaks for the identity. SK_INVALID: the
+ * chain is not for this identity. */
 static enum sk_status find_actor(struct sk_authentication *a) {
     struct sk_span rest = a->credentials.auth_chain, part, first = SK_NONE, last = SK_NONE;
     if (rest.n == 0) return SK_OK;

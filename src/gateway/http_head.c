@@ -1,4 +1,5 @@
-/* The HTTPS head: paths to requests, answers to status lines. Reference: service API, sections 1 and 2; device protocols, section 4. */
+/* The HTTPS head: paths to requests, answers to status lines. Reference: service API, sections 1
+ * and 2; device protocols, section 4. */
 #include "gateway/http_head.h"
 
 #include <stdio.h>
@@ -108,7 +109,8 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
         sk_http_watch_start(r, answer->events); /* takes the request along */
         return;
     }
-    /* Answering ends the exchange and its arena, into which the request points: nothing of it is used after. */
+    /* Answering ends the exchange and its arena, into which the request points: nothing of it is
+     * used after. */
     if (answer->error)
         sk_http_head_refuse(exchange, answer->error, request->op == SK_OP_METHOD_INVOKE);
     else if (request->op == SK_OP_METHOD_INVOKE)
@@ -161,7 +163,8 @@ static bool read_method(struct sk_http_request *r, const char **why) {
     return true;
 }
 
-/* Telemetry: system properties and application properties are headers (device reference, section 4.1). */
+/* Telemetry: system properties and application properties are headers (device reference, section
+ * 4.1). */
 static bool read_telemetry(struct sk_http_request *r) {
     static const struct {
         const char *header;
@@ -201,7 +204,8 @@ static bool read_telemetry(struct sk_http_request *r) {
     return sk_message_size(message) <= SK_MESSAGE_MAX;
 }
 
-/* from=earliest | latest | <sequence number> | <ISO 8601 time>; Last-Event-ID continues after a sequence number. */
+/* from=earliest | latest | <sequence number> | <ISO 8601 time>; Last-Event-ID continues after a
+ * sequence number. */
 static bool read_watch(struct sk_http_request *r) {
     struct sk_span from =
         sk_percent_decoded(&r->exchange->arena, sk_http_query(r->exchange->request->query, "from"));

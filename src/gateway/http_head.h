@@ -22,7 +22,8 @@ void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_erro
                          bool structured);
 void sk_http_request_free(struct sk_http_request *r);
 
-/* http_watch.c: streams events as server-sent events until the client goes; then frees the request. */
+/* http_watch.c: streams events as server-sent events until the client goes; then frees the request.
+ */
 void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events);
 
 #endif

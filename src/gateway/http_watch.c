@@ -1,4 +1,5 @@
-/* Events for people: GET /messages/events as server-sent events, one JSON message each, its id the sequence number. */
+/* Events for people: GET /messages/events as server-sent events, one JSON message each, its id the
+ * sequence number. */
 #include "gateway/http_head.h"
 
 #include <stdio.h>
@@ -14,7 +15,8 @@ static void pump(struct sk_http_request *r) {
         char id[24];
         snprintf(id, sizeof id, "%llu", (unsigned long long)message.sequence);
         sk_message_json(&json, &message);
-        /* Event data may not hold line breaks; a JSON body that came with some is one line as well without them. */
+        /* Event data may not hold line breaks; a JSON body that came with some is one line as well
+         * without them. */
         for (size_t i = 0; i < json.n; i++)
             if (json.p[i] == '\n' || json.p[i] == '\r') json.p[i] = ' ';
         room = sk_http_respond_event(r->exchange, SK_NONE, sk_span_z(id), sk_buffer_span(&json));

@@ -70,8 +70,8 @@ void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *co
 void sk_mqtt_head_opened(
     struct sk_mqtt_head *m); /* CONNACK is out: go on with what has come since */
 
-/* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms (reference, section 1.4). Spans point into `user`,
- * query values are decoded into the arena. SK_MALFORMED. */
+/* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms (reference, section
+ * 1.4). Spans point into `user`, query values are decoded into the arena. SK_MALFORMED. */
 struct sk_mqtt_user {
     struct sk_span host, device, module, api_version, model_id, auth_chain;
 };

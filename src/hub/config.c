@@ -5,7 +5,8 @@
 
 #include "toml/toml.h"
 
-/* Where we are in the file, and what is wrong with it; after the first error every step does nothing. */
+/* Where we are in the file, and what is wrong with it; after the first error every step does
+ * nothing. */
 struct reader {
     const char *file;
     const char *folder;

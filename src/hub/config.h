@@ -1,4 +1,5 @@
-/* hub.toml: what it may hold, read and checked. An error is one sentence with file, line, key and the mend. */
+/* hub.toml: what it may hold, read and checked. An error is one sentence with file, line, key and
+ * the mend. */
 #ifndef SK_HUB_CONFIG_H
 #define SK_HUB_CONFIG_H
 
@@ -20,7 +21,8 @@ struct sk_hub_config {
     size_t hub_count;
 };
 
-/* Reads and checks a file; relative paths in it count from its folder. SK_NOT_FOUND, SK_MALFORMED, SK_INVALID. */
+/* Reads and checks a file; relative paths in it count from its folder. SK_NOT_FOUND, SK_MALFORMED,
+ * SK_INVALID. */
 enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_hub_config *config,
                                   char error[SK_HUB_CONFIG_ERROR_MAX]);
 /* The same from a text; `folder` stands for the file's. */

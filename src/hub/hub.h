@@ -1,6 +1,8 @@
-/* The cloud side: one IoT hub with its registry, twins, direct methods, routes and events, as a backend of the gateway.
+/* The cloud side: one IoT hub with its registry, twins, direct methods, routes and events, as a
+ * backend of the gateway.
  *
- * A hub owns a folder: `registry.db` and `events/` (the log). Several hubs live in one process, told apart by host name. One thread. */
+ * A hub owns a folder: `registry.db` and `events/` (the log). Several hubs live in one process,
+ * told apart by host name. One thread. */
 #ifndef SK_HUB_H
 #define SK_HUB_H
 
@@ -38,11 +40,13 @@ struct sk_hub_options {
     uint64_t retention_us, retention_bytes;
 };
 
-/* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for the hub's life. */
+/* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for
+ * the hub's life. */
 enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options,
                            struct sk_hub **hub, char reason[512]);
 struct sk_backend *sk_hub_backend(struct sk_hub *hub);
-/* Ends it; its gateway must be gone. `closed` comes when everything acknowledged is on disk and all is freed. */
+/* Ends it; its gateway must be gone. `closed` comes when everything acknowledged is on disk and all
+ * is freed. */
 void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg);
 
 struct sk_hub_counts {

@@ -137,7 +137,8 @@ static void scope_listed(void *arg, struct sk_registry_result *result) {
     answer_scope(call.request, result, devices >= call.request->max ? last : SK_NONE);
 }
 
-/* One identity of the scope: the edge device, the target's device, then the target's module, each looked up in turn. */
+/* One identity of the scope: the edge device, the target's device, then the target's module, each
+ * looked up in turn. */
 struct scope_get {
     struct sk_hub *hub;
     struct sk_request *request;

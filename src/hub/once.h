@@ -1,8 +1,11 @@
-/* Messages of edge hubs, once: what an edge sends again after a fault is recognised and not stored again.
+/* Messages of edge hubs, once: what an edge sends again after a fault is recognised and not stored
+ * again.
  *
- * A Skerry edge numbers what it forwards, "<epoch>:<sequence>": the epoch names its store, the sequence rises. For each sender the highest
- * number that is durable is remembered. The memory is a document in the registry, written now and then with the log's position, and
- * brought up to date at the start by reading the log from there. Messages without a number (every other client) pass untouched. */
+ * A Skerry edge numbers what it forwards, "<epoch>:<sequence>": the epoch names its store, the
+ * sequence rises. For each sender the highest number that is durable is remembered. The memory is a
+ * document in the registry, written now and then with the log's position, and brought up to date at
+ * the start by reading the log from there. Messages without a number (every other client) pass
+ * untouched. */
 #ifndef SK_HUB_ONCE_H
 #define SK_HUB_ONCE_H
 
@@ -12,7 +15,8 @@
 
 struct sk_once;
 
-/* Loads the document and reads the log's rest; `ready(arg)` when that is done, never from inside. */
+/* Loads the document and reads the log's rest; `ready(arg)` when that is done, never from inside.
+ */
 struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log,
                             void (*ready)(void *arg), void *arg);
 /* Writes what is known to the registry, before that is closed. */

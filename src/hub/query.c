@@ -1,4 +1,5 @@
-/* POST /devices/query: SELECT * over devices or modules, a page at a time. The condition is evaluated on each twin's JSON. */
+/* POST /devices/query: SELECT * over devices or modules, a page at a time. The condition is
+ * evaluated on each twin's JSON. */
 #include "expr/query.h"
 
 #include "hub/hub_parts.h"

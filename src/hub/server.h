@@ -6,8 +6,8 @@
 
 struct sk_hub_server;
 
-/* Starts everything; `reason` gets one sentence on failure. `tls` false: plain listeners (the simulated world). The configuration is
- * borrowed for the server's life. */
+/* Starts everything; `reason` gets one sentence on failure. `tls` false: plain listeners (the
+ * simulated world). The configuration is borrowed for the server's life. */
 enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config *config, bool tls,
                                    struct sk_hub_server **server,
                                    char reason[SK_HUB_CONFIG_ERROR_MAX]);
@@ -32,8 +32,8 @@ struct sk_hub_init {
     size_t address_count;
     const char *metrics; /* NULL: none */
 };
-/* Makes folder/hub.toml, CA, server certificate and keys; appends the JSON with the connection strings. SK_EXISTS: there is a
- * hub.toml already. */
+/* Makes folder/hub.toml, CA, server certificate and keys; appends the JSON with the connection
+ * strings. SK_EXISTS: there is a hub.toml already. */
 enum sk_status sk_hub_init(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *json,
                            char reason[SK_HUB_CONFIG_ERROR_MAX]);
 /* The same JSON for a configuration that exists. */

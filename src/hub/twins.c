@@ -1,4 +1,5 @@
-/* Twins: what devices and services read and change, and the deployment of an edge device's modules. */
+/* Twins: what devices and services read and change, and the deployment of an edge device's modules.
+ */
 #include "hub/hub_parts.h"
 
 /* Carries a change through the registry; the documents belong to the request's body. */
@@ -92,10 +93,11 @@ void sk_hub_twin(struct sk_hub *hub, struct sk_request *request) {
     }
 }
 
-/* ---- applyConfigurationContent: {"modulesContent":{"$edgeAgent":{"properties.desired":{…}}, …}} ---- */
+/* ---- applyConfigurationContent: {"modulesContent":{"$edgeAgent":{"properties.desired":{…}}, …}}
+ * ---- */
 
-/* Goes through the modules one after the other: makes the identity where it is missing, then replaces its desired properties.
- * Everything is checked before anything is changed. */
+/* Goes through the modules one after the other: makes the identity where it is missing, then
+ * replaces its desired properties. Everything is checked before anything is changed. */
 struct apply {
     struct sk_hub *hub;
     struct sk_request *request;

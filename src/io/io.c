@@ -76,7 +76,8 @@ uint64_t sk_loop_next_timer(const struct sk_io *io) {
 
 void sk_loop_fire_timers(struct sk_io *io) {
     uint64_t now = sk_io_now(io), last = io->timer_order;
-    /* Timers started by these callbacks wait for the next turn, so a timer of 0 cannot starve the loop. */
+    /* Timers started by these callbacks wait for the next turn, so a timer of 0 cannot starve the
+     * loop. */
     while (io->heap_count && io->heap[1]->at_ns <= now && io->heap[1]->order < last) {
         struct sk_timer *timer = io->heap[1];
         sk_timer_stop(timer);

@@ -1,8 +1,9 @@
 /* The only door to the outside: clock, timers, random, files, streams, child processes and threads.
  *
- * One `struct sk_io` is one event loop with the world as seen from it, and belongs to one thread. There are two makers:
- * sk_io_uv_new() (libuv, OpenSSL) and sk_sim_node() (io/sim.h: seeded virtual time, a disk and a network that fail on demand).
- * Nothing outside src/io asks the operating system for anything; the same product code runs on both.
+ * One `struct sk_io` is one event loop with the world as seen from it, and belongs to one thread.
+ * There are two makers: sk_io_uv_new() (libuv, OpenSSL) and sk_sim_node() (io/sim.h: seeded virtual
+ * time, a disk and a network that fail on demand). Nothing outside src/io asks the operating system
+ * for anything; the same product code runs on both.
  *
  * Callbacks run on the loop's thread, never from inside the call that registered them. */
 #ifndef SK_IO_H
@@ -34,8 +35,8 @@ void sk_io_guid(struct sk_io *io, char to[37]);
 
 struct sk_timer;
 typedef void sk_timer_fn(struct sk_timer *timer);
-/* Embedded in the owner's struct, zero-initialised; find the owner with SK_CONTAINER. One-shot: start it again in its callback to
- * repeat. Starting a running timer moves it. */
+/* Embedded in the owner's struct, zero-initialised; find the owner with SK_CONTAINER. One-shot:
+ * start it again in its callback to repeat. Starting a running timer moves it. */
 struct sk_timer {
     struct sk_io *io;
     sk_timer_fn *fn;
@@ -49,8 +50,9 @@ static inline bool sk_timer_running(const struct sk_timer *timer) {
     return timer->position != 0;
 }
 
-/* Runs `fn(arg)` once, after the current callback and before the loop waits again ("end of this turn"). The task is embedded and
- * zero-initialised; deferring it again while it is queued does nothing. */
+/* Runs `fn(arg)` once, after the current callback and before the loop waits again ("end of this
+ * turn"). The task is embedded and zero-initialised; deferring it again while it is queued does
+ * nothing. */
 struct sk_task;
 typedef void sk_task_fn(struct sk_task *task);
 struct sk_task {
@@ -62,10 +64,11 @@ void sk_io_undefer(struct sk_task *task);
 
 /* ---- threads ---- */
 
-/* Asks loop `target` to call `fn(arg)`; from any thread; in order for one sender. The only way between loops. */
+/* Asks loop `target` to call `fn(arg)`; from any thread; in order for one sender. The only way
+ * between loops. */
 void sk_io_post(struct sk_io *target, void (*fn)(struct sk_io *io, void *arg), void *arg);
-/* Starts a thread with a loop of its own: `start(io, arg)` runs on it first, then the loop until sk_io_stop(io). Returns the new
- * loop. sk_io_thread_join waits for its end and frees the loop. */
+/* Starts a thread with a loop of its own: `start(io, arg)` runs on it first, then the loop until
+ * sk_io_stop(io). Returns the new loop. sk_io_thread_join waits for its end and frees the loop. */
 struct sk_io *sk_io_thread(struct sk_io *parent, void (*start)(struct sk_io *io, void *arg),
                            void *arg);
 void sk_io_thread_join(struct sk_io *io);
@@ -74,13 +77,15 @@ void sk_io_work(struct sk_io *io, void (*work)(void *arg), void (*done)(void *ar
 
 /* ---- signals (sk_io_uv only; elsewhere ignored) ---- */
 
-/* Calls `fn(arg)` on each delivery of SIGTERM, SIGINT (as SIGTERM) or SIGHUP; replaces an earlier registration. NULL ends it. */
+/* Calls `fn(arg)` on each delivery of SIGTERM, SIGINT (as SIGTERM) or SIGHUP; replaces an earlier
+ * registration. NULL ends it. */
 void sk_io_on_signal(struct sk_io *io, int signal_number, void (*fn)(void *arg), void *arg);
 
 /* ---- files ---- */
 
-/* Whole small files. Reading appends to `to` (bounded by to->limit). Writing is atomic and durable: temporary file, fsync,
- * rename, fsync of the folder; `mode` as for open(2). SK_NOT_FOUND, SK_TOO_LARGE, SK_NO_SPACE, SK_IO. */
+/* Whole small files. Reading appends to `to` (bounded by to->limit). Writing is atomic and durable:
+ * temporary file, fsync, rename, fsync of the folder; `mode` as for open(2). SK_NOT_FOUND,
+ * SK_TOO_LARGE, SK_NO_SPACE, SK_IO. */
 enum sk_status sk_file_load(struct sk_io *io, const char *path, struct sk_buffer *to);
 enum sk_status sk_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
                             unsigned mode);
@@ -101,10 +106,12 @@ enum sk_file_mode { SK_FILE_READ, SK_FILE_CREATE /* new or existing, read and wr
 enum sk_status sk_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode,
                             struct sk_file **file);
 uint64_t sk_file_size(struct sk_file *file);
-/* Reads up to n bytes at an offset; *got < n only at the end of the file. Synchronous (page cache). */
+/* Reads up to n bytes at an offset; *got < n only at the end of the file. Synchronous (page cache).
+ */
 enum sk_status sk_file_read(struct sk_file *file, uint64_t offset, void *to, size_t n, size_t *got);
-/* Writes `bytes` at `offset` and makes them durable (fdatasync), then calls `done`. One at a time for a file; `bytes` must live until
- * `done`. On failure nothing is promised about the bytes; the caller may try again at the same offset. */
+/* Writes `bytes` at `offset` and makes them durable (fdatasync), then calls `done`. One at a time
+ * for a file; `bytes` must live until `done`. On failure nothing is promised about the bytes; the
+ * caller may try again at the same offset. */
 typedef void sk_file_done(void *arg, enum sk_status status);
 void sk_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span bytes,
                         sk_file_done *done, void *arg);
@@ -119,7 +126,8 @@ const char *sk_io_sqlite_vfs(struct sk_io *io);
 
 /* ---- TLS ---- */
 
-/* Certificates and settings for one side of TLS; shared by many streams; reference-counted by them. TLS 1.2 and later with ECDHE. */
+/* Certificates and settings for one side of TLS; shared by many streams; reference-counted by them.
+ * TLS 1.2 and later with ECDHE. */
 struct sk_tls;
 struct sk_tls_options {
     struct sk_span certificate_pem; /* leaf, then intermediates; empty: none (client) */
@@ -149,10 +157,12 @@ struct sk_endpoint {
     unsigned path_mode; /* of a listening unix socket, e.g. 0600 */
 };
 
-/* What a stream tells its user. After on_close nothing more is called and the stream is gone; on_close comes exactly once, after
- * sk_stream_close() too, and never from inside another call into the stream. */
+/* What a stream tells its user. After on_close nothing more is called and the stream is gone;
+ * on_close comes exactly once, after sk_stream_close() too, and never from inside another call into
+ * the stream. */
 struct sk_stream_events {
-    /* A connecting stream is ready to write (after the TLS handshake). Optional for accepted streams: they are ready. */
+    /* A connecting stream is ready to write (after the TLS handshake). Optional for accepted
+     * streams: they are ready. */
     void (*on_open)(struct sk_stream *stream, void *arg);
     /* Bytes have come. They live until the callback returns; all are consumed. */
     void (*on_data)(struct sk_stream *stream, void *arg, struct sk_span bytes);
@@ -162,7 +172,8 @@ struct sk_stream_events {
     void (*on_close)(struct sk_stream *stream, void *arg, enum sk_status reason);
 };
 
-/* Called for each accepted stream, after the TLS handshake; set its events there with sk_stream_handle. */
+/* Called for each accepted stream, after the TLS handshake; set its events there with
+ * sk_stream_handle. */
 typedef void sk_accept_fn(void *arg, struct sk_stream *stream);
 /* SK_EXISTS: the address is in use; SK_FORBIDDEN: not allowed; SK_IO. `tls` may be NULL. */
 enum sk_status sk_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
@@ -170,27 +181,32 @@ enum sk_status sk_listen(struct sk_io *io, const struct sk_endpoint *at, struct 
 uint16_t sk_listener_port(const struct sk_listener *listener);
 void sk_listener_close(struct sk_listener *listener);
 
-/* Starts connecting; the outcome is on_open or on_close (SK_REFUSED, SK_TIMEOUT, SK_UNAUTHORIZED: certificate not trusted, SK_IO).
- * `server_name` for SNI and verification (NULL: endpoint's host). */
+/* Starts connecting; the outcome is on_open or on_close (SK_REFUSED, SK_TIMEOUT, SK_UNAUTHORIZED:
+ * certificate not trusted, SK_IO). `server_name` for SNI and verification (NULL: endpoint's host).
+ */
 struct sk_stream *sk_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
                              const char *server_name, const struct sk_stream_events *events,
                              void *arg);
 void sk_stream_handle(struct sk_stream *stream, const struct sk_stream_events *events, void *arg);
-/* Starts TLS as a client on an open plain stream (after an HTTP CONNECT); on_open is called once more. */
+/* Starts TLS as a client on an open plain stream (after an HTTP CONNECT); on_open is called once
+ * more. */
 enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
                                    const char *server_name);
 
-/* Copies the bytes to the stream's output, which leaves at the end of this turn of the loop. Returns false when more than
- * SK_STREAM_HIGH bytes wait: stop writing until on_drain. Bytes for a closing stream are dropped. */
+/* Copies the bytes to the stream's output, which leaves at the end of this turn of the loop.
+ * Returns false when more than SK_STREAM_HIGH bytes wait: stop writing until on_drain. Bytes for a
+ * closing stream are dropped. */
 #define SK_STREAM_HIGH (256 * 1024)
 bool sk_stream_write(struct sk_stream *stream, struct sk_span bytes);
-/* The output buffer itself, for encoders that append to it in place; call sk_stream_flush(stream) after appending. */
+/* The output buffer itself, for encoders that append to it in place; call sk_stream_flush(stream)
+ * after appending. */
 struct sk_buffer *sk_stream_output(struct sk_stream *stream);
 void sk_stream_flush(struct sk_stream *stream);
 size_t sk_stream_pending(const struct sk_stream *stream); /* bytes not yet given to the system */
 /* Stops and restarts on_data (back-pressure). */
 void sk_stream_pause(struct sk_stream *stream, bool paused);
-/* Sends what is written (for at most 5 s), then closes. sk_stream_abort drops it. on_close follows in both cases. */
+/* Sends what is written (for at most 5 s), then closes. sk_stream_abort drops it. on_close follows
+ * in both cases. */
 void sk_stream_close(struct sk_stream *stream);
 void sk_stream_abort(struct sk_stream *stream);
 
@@ -217,7 +233,8 @@ struct sk_child_options {
                     int signal_number); /* frees the child afterwards */
     void *arg;
 };
-/* SK_NOT_FOUND: no such program; SK_FORBIDDEN; SK_IO. The child dies with our process (PR_SET_PDEATHSIG where there is one). */
+/* SK_NOT_FOUND: no such program; SK_FORBIDDEN; SK_IO. The child dies with our process
+ * (PR_SET_PDEATHSIG where there is one). */
 enum sk_status sk_child_start(struct sk_io *io, const struct sk_child_options *options,
                               struct sk_child **child);
 void sk_child_signal(struct sk_child *child, int signal_number);

@@ -1,4 +1,5 @@
-/* The real world's loop: libuv for waiting, one turn of timers and tasks before each wait, mail between threads. */
+/* The real world's loop: libuv for waiting, one turn of timers and tasks before each wait, mail
+ * between threads. */
 #include "io/uv.h"
 
 #include <errno.h>
@@ -297,7 +298,8 @@ static const struct sk_world world = {
     .child_forget = sk_uv_child_forget,
 };
 
-/* Each connection is a descriptor: take as many as the administrator allows, not the shell's soft default of 1024. */
+/* Each connection is a descriptor: take as many as the administrator allows, not the shell's soft
+ * default of 1024. */
 static void raise_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max) return;

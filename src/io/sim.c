@@ -150,8 +150,8 @@ static void run_timers(struct sim_loop *loop) {
     loop->running = false;
 }
 
-/* The loop whose timer is due first, if that is before the queue's first event (events of the same moment go first). `only`: of this
- * loop; NULL: of all. */
+/* The loop whose timer is due first, if that is before the queue's first event (events of the same
+ * moment go first). `only`: of this loop; NULL: of all. */
 static struct sim_loop *timer_first(struct sk_sim *sim, const struct sim_loop *only,
                                     uint64_t event_ns, uint64_t *at_ns) {
     struct sim_loop *first = NULL;
@@ -427,8 +427,8 @@ static bool bury_once(struct sim_loop *loop) {
     return any;
 }
 
-/* Ends what the owners of a dead process have begun to close, then frees its loops. Code that answers each failure with another
- * attempt at once would never end, hence the bound. */
+/* Ends what the owners of a dead process have begun to close, then frees its loops. Code that
+ * answers each failure with another attempt at once would never end, hence the bound. */
 static void bury(struct sim_loop *process) {
     struct sk_sim *sim = process->sim;
     bool any = true;
@@ -467,7 +467,8 @@ static struct sk_io *loop_thread(struct sk_io *parent, void (*start)(struct sk_i
     return &loop->base;
 }
 
-/* Runs the thread's events alone, whatever their time, until it has stopped: the caller is blocked, the rest of the world waits. */
+/* Runs the thread's events alone, whatever their time, until it has stopped: the caller is blocked,
+ * the rest of the world waits. */
 static void loop_thread_join(struct sk_io *io) {
     struct sim_loop *loop = sim_loop(io);
     struct sk_sim *sim = loop->sim;

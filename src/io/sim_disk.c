@@ -1,7 +1,8 @@
 /* Files of the simulated machines, and everything that can go wrong with them.
  *
- * Each file has two contents: what everybody reads (the page cache) and what is on the medium; between them stands the list of operations
- * not yet synced. Losing power drops the first and lets each operation of the list survive in whole, in part or not at all. */
+ * Each file has two contents: what everybody reads (the page cache) and what is on the medium;
+ * between them stands the list of operations not yet synced. Losing power drops the first and lets
+ * each operation of the list survive in whole, in part or not at all. */
 #include "io/sim_world.h"
 
 #include <assert.h>
@@ -188,7 +189,8 @@ static size_t room(const struct sim_disk *disk, const struct sim_inode *inode, u
 
 /* ---- faults ---- */
 
-/* Counts a durable write that has been started; true when it was the one at which the power goes. */
+/* Counts a durable write that has been started; true when it was the one at which the power goes.
+ */
 static bool started(struct sim_loop *loop) {
     struct sim_disk *disk = &loop->machine->disk;
     disk->writes++;
@@ -337,7 +339,8 @@ enum sk_status sim_file_save(struct sk_io *io, const char *path, struct sk_span 
     return cut ? SK_IO : SK_OK;
 }
 
-/* Shared by the operations that change a folder: SK_OK when the change shall be made. A power cut inside leaves it made or not. */
+/* Shared by the operations that change a folder: SK_OK when the change shall be made. A power cut
+ * inside leaves it made or not. */
 static enum sk_status change_folder(struct sim_loop *loop, bool *cut) {
     *cut = false;
     if (loop->dead || fails(loop)) return SK_IO;
@@ -517,7 +520,8 @@ static void finish(struct sim_file *file) {
         if (running->status == SK_OK) {
             make_durable(inode);
         } else if (running->status == SK_IO) {
-            /* Nobody knows how much of a failed write is on the medium; and later syncs do not repair it. */
+            /* Nobody knows how much of a failed write is on the medium; and later syncs do not
+             * repair it. */
             running->operation->n = (size_t)sim_below(loop->sim, running->operation->n + 1);
             apply(&inode->medium, running->operation);
             drop_operation(running->operation);

@@ -1,13 +1,15 @@
 /* The simulated network: streams between and within machines, their delays, and how they break.
  *
- * Each stream is a small machine whose moments (connected, bytes due, end due, …) stand in its fields; service() does one thing that is
- * due, and wakes itself for the next. So there is one kind of event, and a callback is the last thing an event does. */
+ * Each stream is a small machine whose moments (connected, bytes due, end due, …) stand in its
+ * fields; service() does one thing that is due, and wakes itself for the next. So there is one kind
+ * of event, and a callback is the last thing an event does. */
 #include "io/sim_world.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-/* What a receiver may have not yet read, in flight included; as large as a small socket buffer, so that back-pressure is felt. */
+/* What a receiver may have not yet read, in flight included; as large as a small socket buffer, so
+ * that back-pressure is felt. */
 enum { WINDOW = 64 * 1024 };
 #define PATIENCE (20 * SK_S) /* until a cut connection is given up */
 #define CLOSE_PATIENCE (5 * SK_S)
@@ -485,7 +487,8 @@ static uint64_t earliest(const struct sim_stream *stream) {
     return first;
 }
 
-/* Does one thing that is due, callbacks last; then sees to being called again. The caller holds the stream. */
+/* Does one thing that is due, callbacks last; then sees to being called again. The caller holds the
+ * stream. */
 static void service(struct sim_stream *stream) {
     uint64_t now = stream->loop->sim->now_ns;
     if (stream->end_at <= now) {

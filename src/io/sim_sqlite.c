@@ -1,7 +1,8 @@
 /* SQLite's files on the simulated disk: a VFS a loop.
  *
- * Writes are visible at once and durable after xSync, which is where a power cut can come in between. Locks are always granted and there
- * is no shared memory: the registry opens its database with locking_mode=EXCLUSIVE. */
+ * Writes are visible at once and durable after xSync, which is where a power cut can come in
+ * between. Locks are always granted and there is no shared memory: the registry opens its database
+ * with locking_mode=EXCLUSIVE. */
 #include "io/sim_world.h"
 
 #include <sqlite3.h>
@@ -199,7 +200,8 @@ const char *sim_sqlite_vfs(struct sk_io *io) {
         .xCurrentTimeInt64 = vfs_time_ms,
     };
     sqlite3_vfs_register(&vfs->base, 0);
-    /* SQLite draws its WAL salts from one generator of its own, which would be seeded by the real system. */
+    /* SQLite draws its WAL salts from one generator of its own, which would be seeded by the real
+     * system. */
     sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)(sim_random(loop->sim) | 1), NULL);
     return vfs->name;
 }

@@ -1,5 +1,6 @@
-/* What the files of the simulated world share: sim.c (queue, clock, loops, death), sim_disk.c (files and their faults), sim_net.c
- * (streams) and sim_sqlite.c (SQLite's files). Inside src/io only. */
+/* What the files of the simulated world share: sim.c (queue, clock, loops, death), sim_disk.c
+ * (files and their faults), sim_net.c (streams) and sim_sqlite.c (SQLite's files). Inside src/io
+ * only. */
 #ifndef SK_IO_SIM_WORLD_H
 #define SK_IO_SIM_WORLD_H
 

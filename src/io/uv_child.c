@@ -1,6 +1,8 @@
-/* Child processes: fork and exec with a pipe for the exec's failure, and a pidfd in the loop for the end.
+/* Child processes: fork and exec with a pipe for the exec's failure, and a pidfd in the loop for
+ * the end.
  *
- * Not uv_spawn: a child must die with us, and PR_SET_PDEATHSIG has to be set between fork and exec, after the change of user. */
+ * Not uv_spawn: a child must die with us, and PR_SET_PDEATHSIG has to be set between fork and exec,
+ * after the change of user. */
 #include "io/uv.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Files of the real world. Small files synchronously; the log's writes on a worker thread, each made durable before `done`. */
+/* Files of the real world. Small files synchronously; the log's writes on a worker thread, each
+ * made durable before `done`. */
 #include "io/uv.h"
 
 #include <dirent.h>

@@ -1,7 +1,8 @@
 /* Streams of the real world: a non-blocking socket under uv_poll, with or without OpenSSL on it.
  *
- * TLS works on the socket itself, so the only buffers are OpenSSL's own (released when idle) and what waits to be written. Reads go
- * through one scratch buffer a loop. Output gathers in stream->out and leaves once a turn. */
+ * TLS works on the socket itself, so the only buffers are OpenSSL's own (released when idle) and
+ * what waits to be written. Reads go through one scratch buffer a loop. Output gathers in
+ * stream->out and leaves once a turn. */
 #include "io/uv.h"
 
 #include <errno.h>
@@ -26,8 +27,8 @@ enum {
     KEPT_OUT = 2048, /* output memory an idle stream may keep */
 };
 
-/* The socket under poll. On its own, because libuv gives a handle back only later, and a name with several addresses needs one
- * socket after the other. */
+/* The socket under poll. On its own, because libuv gives a handle back only later, and a name with
+ * several addresses needs one socket after the other. */
 struct polled {
     uv_poll_t poll;
     int fd;
@@ -211,8 +212,8 @@ void sk_uv_stream_flush(struct sk_stream *stream) {
 
 /* ---- reading ---- */
 
-/* Fills the scratch buffer as far as there is input. SK_OK: *n bytes, more may follow; SK_AGAIN: *n bytes and the socket is empty;
- * SK_CLOSED: *n bytes and the peer has ended; else an error. */
+/* Fills the scratch buffer as far as there is input. SK_OK: *n bytes, more may follow; SK_AGAIN: *n
+ * bytes and the socket is empty; SK_CLOSED: *n bytes and the peer has ended; else an error. */
 static enum sk_status read_some(struct uv_stream *s, char *to, size_t size, size_t *n) {
     *n = 0;
     while (*n < size) {

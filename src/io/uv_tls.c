@@ -1,4 +1,5 @@
-/* TLS contexts on OpenSSL: TLS 1.2 and 1.3 with forward secrecy, stateless session tickets, buffers released when idle. */
+/* TLS contexts on OpenSSL: TLS 1.2 and 1.3 with forward secrecy, stateless session tickets, buffers
+ * released when idle. */
 #include "io/uv.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,8 @@
 /* What a world implements (io_uv.c, io_sim.c) behind the functions of io.h. Inside src/io only.
  *
- * io.c owns what every world shares: the timer heap, the tasks of a turn, and the dispatch. A world calls sk_loop_turn() after each
- * callback it makes, and asks sk_loop_next_timer() how long it may wait. */
+ * io.c owns what every world shares: the timer heap, the tasks of a turn, and the dispatch. A world
+ * calls sk_loop_turn() after each callback it makes, and asks sk_loop_next_timer() how long it may
+ * wait. */
 #ifndef SK_IO_WORLD_H
 #define SK_IO_WORLD_H
 

@@ -1,7 +1,7 @@
 /* Connection strings: `HostName=…;DeviceId=…;SharedAccessKey=…`.
  *
- * Parts are separated by ';', a name ends at the first '='; names are case-sensitive, empty parts are skipped, as is
- * white space around names and values (people copy it along). */
+ * Parts are separated by ';', a name ends at the first '='; names are case-sensitive, empty parts
+ * are skipped, as is white space around names and values (people copy it along). */
 #ifndef SK_MODEL_CONNECTION_STRING_H
 #define SK_MODEL_CONNECTION_STRING_H
 

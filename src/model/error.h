@@ -1,4 +1,5 @@
-/* Refusals as clients see them: one catalogue (error.def) with the code of each protocol, and one sentence for the case at hand. */
+/* Refusals as clients see them: one catalogue (error.def) with the code of each protocol, and one
+ * sentence for the case at hand. */
 #ifndef SK_MODEL_ERROR_H
 #define SK_MODEL_ERROR_H
 
@@ -34,11 +35,12 @@ const char *sk_error_text(const struct sk_error *error);
 /* What a status of the store or the codecs means to a client when nobody knows better. */
 enum sk_fault sk_fault_of_status(enum sk_status status);
 
-/* The JSON of MQTT twin answers and AMQP descriptions: {"errorCode":404001,"trackingId":"…","message":"…","timestampUtc":"…"}. */
+/* The JSON of MQTT twin answers and AMQP descriptions:
+ * {"errorCode":404001,"trackingId":"…","message":"…","timestampUtc":"…"}. */
 void sk_error_json(struct sk_buffer *to, const struct sk_error *error, struct sk_span tracking_id,
                    int64_t wall_us);
-/* The body of HTTP errors: {"Message":"ErrorCode:DeviceNotFound;text","ExceptionMessage":"Tracking ID:…"}; `structured` puts the JSON
- * above into Message, as direct methods answer. */
+/* The body of HTTP errors: {"Message":"ErrorCode:DeviceNotFound;text","ExceptionMessage":"Tracking
+ * ID:…"}; `structured` puts the JSON above into Message, as direct methods answer. */
 void sk_error_http_body(struct sk_buffer *to, const struct sk_error *error,
                         struct sk_span tracking_id, int64_t wall_us, bool structured);
 

@@ -53,7 +53,8 @@ struct sk_identity sk_identity_move(struct sk_identity *from);
 /* Frees the old text and keeps a copy of `text` (empty: NULL). */
 void sk_identity_set(char **field, struct sk_span text);
 
-/* SK_INVALID unless 1 to 128 characters of the alphabet A-Z a-z 0-9 - : . + % _ # * ? ! ( ) , = @ ; $ ' */
+/* SK_INVALID unless 1 to 128 characters of the alphabet A-Z a-z 0-9 - : . + % _ # * ? ! ( ) , = @ ;
+ * $ ' */
 enum sk_status sk_id_check(struct sk_span id);
 
 /* Reads the body of a PUT. The ids come from the path: one in the body must agree. Fields that a
@@ -70,17 +71,20 @@ const char *sk_auth_type_text(enum sk_auth_type type);
 /* The `authentication` member alone, as in identities and scope answers; a new reference. */
 json_t *sk_identity_authentication_json(const struct sk_identity *identity);
 
-/* Gives a SAS identity without keys two keys of 32 bytes each. `random` comes from sk_io_random. True when it did. */
+/* Gives a SAS identity without keys two keys of 32 bytes each. `random` comes from sk_io_random.
+ * True when it did. */
 bool sk_identity_fill_keys(struct sk_identity *identity, const uint8_t random[64]);
 /* What a new identity gets from the registry: its generation id (18 digits, .NET ticks of
  * `wall_us`), an edge device its scope. */
 void sk_identity_begin(struct sk_identity *identity, int64_t wall_us);
 
-/* Etag texts, unquoted: an identity's is base64 of the decimal counter, a twin's base64 of 8 bytes big-endian. */
+/* Etag texts, unquoted: an identity's is base64 of the decimal counter, a twin's base64 of 8 bytes
+ * big-endian. */
 #define SK_ETAG_MAX 32
 void sk_identity_etag(uint64_t counter, char to[SK_ETAG_MAX]);
 void sk_twin_etag(uint64_t counter, char to[SK_ETAG_MAX]);
-/* An If-Match value (`"etag"`, `W/"etag"`, `etag`, `"*"`, `*`) against an etag text. Empty matches nothing. */
+/* An If-Match value (`"etag"`, `W/"etag"`, `etag`, `"*"`, `*`) against an etag text. Empty matches
+ * nothing. */
 bool sk_etag_matches(struct sk_span if_match, const char *etag);
 
 #endif

@@ -3,7 +3,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Names in MQTT property bags and, for people, in JSON (Azure's camelCase). Source: device reference, sections 2.4 and 5.1. */
+/* Names in MQTT property bags and, for people, in JSON (Azure's camelCase). Source: device
+ * reference, sections 2.4 and 5.1. */
 static const struct {
     const char *wire; /* NULL: never in a bag */
     const char *json;
@@ -36,7 +37,8 @@ static const char *const sources[SK_SOURCE_COUNT] = {
 
 enum { ENVELOPE_VERSION = 1 };
 
-/* Fixed part of an envelope; the variable part follows without padding. Little endian as all of the log. */
+/* Fixed part of an envelope; the variable part follows without padding. Little endian as all of the
+ * log. */
 struct head {
     uint8_t version, source;
     uint8_t device_n, module_n;

@@ -1,7 +1,8 @@
-/* A message on its way: who sent it, its properties and its body, and the one form in which it is stored.
+/* A message on its way: who sent it, its properties and its body, and the one form in which it is
+ * stored.
  *
- * All spans borrow: from the network buffer, an arena or a log record. The stored form ("envelope") is the same for hub and edge hub and
- * is read in place; layout in docs/log-format.md. */
+ * All spans borrow: from the network buffer, an arena or a log record. The stored form ("envelope")
+ * is the same for hub and edge hub and is read in place; layout in docs/log-format.md. */
 #ifndef SK_MODEL_MESSAGE_H
 #define SK_MODEL_MESSAGE_H
 
@@ -61,33 +62,37 @@ struct sk_message {
     uint64_t sequence;   /* likewise */
 };
 
-/* Bytes that count against SK_MESSAGE_MAX: body, values of system properties, names and values of application properties. */
+/* Bytes that count against SK_MESSAGE_MAX: body, values of system properties, names and values of
+ * application properties. */
 size_t sk_message_size(const struct sk_message *message);
 /* First application property of this name (ASCII case-insensitive), or NULL. */
 const struct sk_property *sk_message_property(const struct sk_message *message,
                                               struct sk_span name);
 
-/* Appends all of the envelope but the body, which follows it in the record: parts {head, message->body}. */
+/* Appends all of the envelope but the body, which follows it in the record: parts {head,
+ * message->body}. */
 void sk_message_encode_head(struct sk_buffer *head, const struct sk_message *message);
 /* Reads an envelope in place; the property array comes from the arena. SK_MALFORMED. */
 enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena,
                                  struct sk_message *message);
 
-/* Property bags of MQTT topics: "k=v&%24.ct=application%2Fjson". Parsing decodes into the arena, puts system properties in their place (keys
- * that only we may stamp are dropped), tolerates a leading '?', a trailing '/', empty parts and keys without '='.
- * SK_TOO_LARGE: more than SK_PROPERTIES_MAX. Formatting encodes '$' and '/', without a leading '?'. */
+/* Property bags of MQTT topics: "k=v&%24.ct=application%2Fjson". Parsing decodes into the arena,
+ * puts system properties in their place (keys that only we may stamp are dropped), tolerates a
+ * leading '?', a trailing '/', empty parts and keys without '='. SK_TOO_LARGE: more than
+ * SK_PROPERTIES_MAX. Formatting encodes '$' and '/', without a leading '?'. */
 enum sk_status sk_bag_parse(struct sk_span bag, struct sk_arena *arena, struct sk_message *message);
 void sk_bag_format(struct sk_buffer *to, const struct sk_message *message);
 
 /* Sets or clears; `name` as in a bag ("$.ct"). True when it was a system property. */
 bool sk_message_set_wire(struct sk_message *message, struct sk_span name, struct sk_span value);
 
-/* System property by its name in routes and JSON ("contentType", "connectionDeviceId", …; ASCII case-insensitive); false: not set. */
+/* System property by its name in routes and JSON ("contentType", "connectionDeviceId", …; ASCII
+ * case-insensitive); false: not set. */
 bool sk_message_system(const struct sk_message *message, struct sk_span name,
                        struct sk_span *value);
 
-/* {"body":…,"properties":{…},"systemProperties":{…},…}: how tools show a message. The body is JSON when it is valid JSON text, a string when
- * it is UTF-8, else {"base64":…}. */
+/* {"body":…,"properties":{…},"systemProperties":{…},…}: how tools show a message. The body is JSON
+ * when it is valid JSON text, a string when it is UTF-8, else {"base64":…}. */
 void sk_message_json(struct sk_buffer *to, const struct sk_message *message);
 
 #endif

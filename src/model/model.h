@@ -1,4 +1,5 @@
-/* The domain without I/O: identities, messages, twins, requests, refusals, and the vocabularies that turn wire names into them. */
+/* The domain without I/O: identities, messages, twins, requests, refusals, and the vocabularies
+ * that turn wire names into them. */
 #ifndef SK_MODEL_H
 #define SK_MODEL_H
 

@@ -1,4 +1,5 @@
-/* MQTT topics of IoT Hub, both directions, and the subscription filters. Reference: device protocols, sections 2.1, 2.2, 2.6. */
+/* MQTT topics of IoT Hub, both directions, and the subscription filters. Reference: device
+ * protocols, sections 2.1, 2.2, 2.6. */
 #ifndef SK_MODEL_MQTT_TOPIC_H
 #define SK_MODEL_MQTT_TOPIC_H
 
@@ -39,7 +40,8 @@ enum {
     SK_SUB_C2D_QOS1 = 32,
     SK_SUB_INPUTS_QOS1 = 64,
 };
-/* The bit of a filter (without the QoS bits), 0 for one that is not in the tables; `*device`/`*module` are the ids in it, if any. */
+/* The bit of a filter (without the QoS bits), 0 for one that is not in the tables;
+ * `*device`/`*module` are the ids in it, if any. */
 unsigned sk_topic_filter(struct sk_span filter, struct sk_span *device, struct sk_span *module);
 
 /* An id segment against an id: verbatim or percent-decoded. */

@@ -1,8 +1,9 @@
 /* One vocabulary: whatever a client asks in whatever protocol becomes a `struct sk_request`.
  *
- * A head fills it, the stages in front of a backend (authorise, …) look at it, the backend answers it by calling `done` exactly once,
- * on the asker's thread, maybe from inside submit. The asker owns it and all it points to until then; `message` and `payload` only while
- * submit runs: a backend that needs them longer copies them. */
+ * A head fills it, the stages in front of a backend (authorise, …) look at it, the backend answers
+ * it by calling `done` exactly once, on the asker's thread, maybe from inside submit. The asker
+ * owns it and all it points to until then; `message` and `payload` only while submit runs: a
+ * backend that needs them longer copies them. */
 #ifndef SK_MODEL_REQUEST_H
 #define SK_MODEL_REQUEST_H
 
@@ -48,7 +49,8 @@ enum {
 /* "RegistryRead, RegistryWrite" and the like; SK_INVALID for an unknown name. */
 enum sk_status sk_rights_parse(struct sk_span text, unsigned *rights);
 
-/* Who asks: a device or module (device set), or a service with a policy (device empty). Owned strings: see sk_principal_free. */
+/* Who asks: a device or module (device set), or a service with a policy (device empty). Owned
+ * strings: see sk_principal_free. */
 struct sk_principal {
     char *device, *module; /* module NULL: the device itself */
     char *generation_id;
@@ -107,7 +109,8 @@ static inline void sk_request_answer(struct sk_request *request) {
 
 /* A readable stream of stored messages, for SK_OP_EVENTS_WATCH. */
 struct sk_event_source {
-    /* The next message; its spans live until the next call. SK_AGAIN: none now; `readable` will be called. */
+    /* The next message; its spans live until the next call. SK_AGAIN: none now; `readable` will be
+     * called. */
     enum sk_status (*next)(struct sk_event_source *source, struct sk_message *message);
     void (*close)(struct sk_event_source *source);
     void (*readable)(void *arg); /* set by the reader */

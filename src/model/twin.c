@@ -96,7 +96,8 @@ static enum sk_status check_key(const struct check *check, const char *key) {
 static enum sk_status check_object(const struct check *check, const json_t *object, unsigned depth,
                                    bool in_array);
 
-/* `key` is the property that holds the value, for the sentence. `depth`: containers above, below the root. */
+/* `key` is the property that holds the value, for the sentence. `depth`: containers above, below
+ * the root. */
 static enum sk_status check_value(const struct check *check, const char *key, const json_t *value,
                                   unsigned depth, bool in_array) {
     switch (json_typeof(value)) {
@@ -200,7 +201,8 @@ static void put_stamp(json_t *metadata, const struct stamp *stamp) {
                             json_integer((json_int_t)stamp->version));
 }
 
-/* `patch` over `old` (NULL: nothing there): the new value and its metadata. Nulls delete and are never kept. */
+/* `patch` over `old` (NULL: nothing there): the new value and its metadata. Nulls delete and are
+ * never kept. */
 static void merge(const json_t *old, const json_t *old_metadata, const json_t *patch,
                   const struct stamp *stamp, bool root, json_t **merged, json_t **metadata) {
     const char *key;

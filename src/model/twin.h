@@ -1,6 +1,8 @@
-/* Device twins: three JSON sections with versions and per-leaf metadata, and the rules for changing them.
+/* Device twins: three JSON sections with versions and per-leaf metadata, and the rules for changing
+ * them.
  *
- * Pure functions over jansson documents. Limits and texts: IoT Hub's device reference, section 6.3. */
+ * Pure functions over jansson documents. Limits and texts: IoT Hub's device reference, section 6.3.
+ */
 #ifndef SK_MODEL_TWIN_H
 #define SK_MODEL_TWIN_H
 
@@ -52,13 +54,15 @@ enum sk_status sk_twin_apply(struct sk_twin *twin, const struct sk_twin_change *
  * characters, 8 a number, 4 a boolean. */
 size_t sk_twin_size(const json_t *document);
 
-/* {"desired":{…,"$version":N},"reported":{…,"$version":M}}, what a device's GET answers; a new reference. */
+/* {"desired":{…,"$version":N},"reported":{…,"$version":M}}, what a device's GET answers; a new
+ * reference. */
 json_t *sk_twin_device_json(const struct sk_twin *twin);
 /* The body of a desired notification after `change` was applied: the patch with its nulls, or the
  * whole new document after a replacement, with `$version`; a new reference. */
 json_t *sk_twin_desired_notification(const struct sk_twin *twin,
                                      const struct sk_twin_change *change);
-/* The service's `Twin` (with metadata and the identity's read-only copy); a new reference. `presence` may be NULL. */
+/* The service's `Twin` (with metadata and the identity's read-only copy); a new reference.
+ * `presence` may be NULL. */
 json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identity *identity,
                              const struct sk_presence *presence);
 /* Reads the sections out of the body of a service's PATCH or PUT: `tags` and `properties.desired`

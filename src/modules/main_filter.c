@@ -1,7 +1,10 @@
-/* skerry-filter: passes on what is hot. Input "input1" → output "output1", with the property MessageType = Alert.
+/* skerry-filter: passes on what is hot. Input "input1" → output "output1", with the property
+ * MessageType = Alert.
  *
- *   twin, desired: TemperatureThreshold (°C, machine.temperature; default 25). Reports the threshold it uses.
- * A message is acknowledged when what it became is stored by the edge hub, so a crash between loses nothing. */
+ *   twin, desired: TemperatureThreshold (°C, machine.temperature; default 25). Reports the
+ *   threshold it uses.
+ * A message is acknowledged when what it became is stored by the edge hub, so a crash between loses
+ * nothing. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

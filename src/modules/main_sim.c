@@ -1,8 +1,10 @@
 /* skerry-sim: a simulated temperature sensor, like Azure's.
  *
- * Sends {"machine":{temperature,pressure},"ambient":{temperature,humidity}} to output "temperatureOutput". The machine warms up
- * from 21 to 100 °C; the direct method `reset` cools it down.
- *   twin, desired: SendInterval (s, may be a fraction), SendData (bool), Anomalous (bool: now and then a reading far off), Drift (°C a message) */
+ * Sends {"machine":{temperature,pressure},"ambient":{temperature,humidity}} to output
+ * "temperatureOutput". The machine warms up from 21 to 100 °C; the direct method `reset` cools it
+ * down.
+ *   twin, desired: SendInterval (s, may be a fraction), SendData (bool), Anomalous (bool: now and
+ *   then a reading far off), Drift (°C a message) */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

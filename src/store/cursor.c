@@ -1,7 +1,8 @@
 /* Reading the log: each cursor at its own place, through its own bounded window. */
 #include "store/log_parts.h"
 
-/* A cursor with a `readable` gives the loop back after skipping this much for records that it wants. */
+/* A cursor with a `readable` gives the loop back after skipping this much for records that it
+ * wants. */
 enum { SKIP_BYTES = 4 * 1024 * 1024, NAME_MAX_BYTES = 1024 };
 
 struct sk_cursor {
@@ -83,7 +84,8 @@ void sk_log_forget_cursor(struct sk_log *log, const char *name) {
 /* ---- waiting ---- */
 
 void sk_cursors_wake(struct sk_log *log) {
-    /* Those that wait now; one that comes to the end again while it is told waits for the next time. */
+    /* Those that wait now; one that comes to the end again while it is told waits for the next
+     * time. */
     while (!sk_list_empty(&log->waiting)) {
         struct sk_list *node = log->waiting.next;
         sk_list_remove(node);
@@ -152,7 +154,8 @@ static enum sk_status place(struct sk_cursor *cursor) {
     return SK_OK;
 }
 
-/* Something in a segment cannot be read: continues at the next point of its index, or at the next segment. */
+/* Something in a segment cannot be read: continues at the next point of its index, or at the next
+ * segment. */
 static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
     struct sk_reader *reader = &cursor->reader;
     struct sk_point *points, next = {.sequence = stop};
@@ -181,7 +184,8 @@ static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
 
 /* ---- reading ---- */
 
-/* Records that were passed over because they are for others count as done with, once all that was given out is. */
+/* Records that were passed over because they are for others count as done with, once all that was
+ * given out is. */
 static void passed(struct sk_cursor *cursor) {
     struct sk_checkpoint *checkpoint = cursor->checkpoint;
     if (checkpoint == NULL || checkpoint->committed < cursor->delivered ||

@@ -1,8 +1,10 @@
-/* Appending: records gather in a batch while the one before is written and synced, in two buffers that take turns.
+/* Appending: records gather in a batch while the one before is written and synced, in two buffers
+ * that take turns.
  *
- * A batch that fails gives its sequences back: the records gathered behind it are renumbered (nobody has been told their numbers yet),
- * and before anything else is written the segment is cut back to its last durable record. So what a failed write may have left on the
- * disk can never stand behind an acknowledged record. */
+ * A batch that fails gives its sequences back: the records gathered behind it are renumbered
+ * (nobody has been told their numbers yet), and before anything else is written the segment is cut
+ * back to its last durable record. So what a failed write may have left on the disk can never stand
+ * behind an acknowledged record. */
 #include "store/log_parts.h"
 
 #include <assert.h>
@@ -38,7 +40,8 @@ static void add_candidate(struct sk_batch *batch, uint64_t sequence, int64_t wal
     batch->next_point = offset + SK_INDEX_STRIDE;
 }
 
-/* Gives the records of a batch the sequences from `first` on, after those before them have failed. */
+/* Gives the records of a batch the sequences from `first` on, after those before them have failed.
+ */
 static void renumber(struct sk_batch *batch, uint64_t first) {
     uint64_t sequence = first;
     struct sk_record_header header;
@@ -64,7 +67,8 @@ static void on_refused(struct sk_task *task) {
     batch_ended(log, log->refused);
 }
 
-/* Begins a new segment behind the active one, which is complete. Its header travels with the first batch. */
+/* Begins a new segment behind the active one, which is complete. Its header travels with the first
+ * batch. */
 static enum sk_status begin_segment(struct sk_log *log) {
     struct sk_segment *segment = sk_segment_new(log, log->durable, log->durable_wall_us, 0);
     enum sk_status status = sk_segment_enter(segment, SK_FILE_CREATE);
@@ -153,7 +157,8 @@ static void batch_durable(struct sk_log *log) {
     log->durable += batch->count;
     if (batch->count) log->durable_wall_us = batch->last_wall_us;
     if (!opened || log->segment_count < 2) return;
-    /* Only now is the segment before surely not the last one any more, so that recovery never takes a footer for records. */
+    /* Only now is the segment before surely not the last one any more, so that recovery never takes
+     * a footer for records. */
     struct sk_segment *before = log->segments[log->segment_count - 2];
     if (before->has_writer) {
         before->has_writer = false;
@@ -183,7 +188,8 @@ static void batch_ended(struct sk_log *log, enum sk_status status) {
     log->spare = NULL;
     log->spare_capacity = 0;
     batch_reset(&log->writing, log->gathering.count == 0);
-    /* The disk first: it works while the waiters are told. After a failure it gets time to recover. */
+    /* The disk first: it works while the waiters are told. After a failure it gets time to recover.
+     */
     if (status == SK_OK)
         write_batch(log);
     else if (!log->closing)

@@ -1,10 +1,12 @@
 /* Durable append-only message log.
  *
- * A log is a folder of segments. Records are gathered into batches, written with one fdatasync each, and acknowledged after it; while
- * one batch flies the next gathers. Every reader is a cursor with its own durable checkpoint. One thread uses a log. Crash recovery:
- * sk_log_open() cuts the last segment at its first damaged record and reports the cut. Format: docs/log-format.md.
+ * A log is a folder of segments. Records are gathered into batches, written with one fdatasync
+ * each, and acknowledged after it; while one batch flies the next gathers. Every reader is a cursor
+ * with its own durable checkpoint. One thread uses a log. Crash recovery: sk_log_open() cuts the
+ * last segment at its first damaged record and reports the cut. Format: docs/log-format.md.
  *
- * The log knows nothing of what its records mean: a body of bytes, and 64 route bits that say which consumers want it. */
+ * The log knows nothing of what its records mean: a body of bytes, and 64 route bits that say which
+ * consumers want it. */
 #ifndef SK_STORE_LOG_H
 #define SK_STORE_LOG_H
 
@@ -38,19 +40,24 @@ struct sk_log_recovery {
 
 enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *options,
                            struct sk_log **log, struct sk_log_recovery *recovery);
-/* Stops taking records and closes all cursors at once. Batches not yet durable are completed when the disk lets them (else their `done`
- * gets SK_IO, SK_NO_SPACE or SK_CLOSED), the checkpoints are written, everything is freed and `closed(arg)` is called (may be NULL); all
- * that after this call has returned, so it may be made from any callback. */
+/* Stops taking records and closes all cursors at once. Batches not yet durable are completed when
+ * the disk lets them (else their `done` gets SK_IO, SK_NO_SPACE or SK_CLOSED), the checkpoints are
+ * written, everything is freed and `closed(arg)` is called (may be NULL); all that after this call
+ * has returned, so it may be made from any callback. */
 void sk_log_close(struct sk_log *log, void (*closed)(void *arg), void *arg);
 
 /* Appends a record and calls `done` once it is durable, or with the reason why it never will be.
  *
- * parts, count  the body in pieces, copied before the call returns; together at most SK_RECORD_MAX bytes
+ * parts, count  the body in pieces, copied before the call returns; together at most SK_RECORD_MAX
+ *               bytes
  * routes        bit i set: the cursor with route bit i shall see the record
- * done          on the log's thread, in append order, exactly once, never from inside this call: SK_OK, SK_NO_SPACE, SK_IO, SK_CLOSED;
- *               `sequence` is the record's when SK_OK. After SK_IO the record may still be found there if the power goes before the
+ * done          on the log's thread, in append order, exactly once, never from inside this call:
+ *               SK_OK, SK_NO_SPACE, SK_IO, SK_CLOSED;
+ *               `sequence` is the record's when SK_OK. After SK_IO the record may still be found
+ *               there if the power goes before the
  *               next append is durable; after that it is certainly gone
- * returns       SK_TOO_LARGE, SK_AGAIN (queue full: try when earlier ones are done), SK_NO_SPACE or SK_CLOSED at once; then `done` is
+ * returns       SK_TOO_LARGE, SK_AGAIN (queue full: try when earlier ones are done), SK_NO_SPACE or
+ *               SK_CLOSED at once; then `done` is
  *               not called */
 typedef void sk_log_done(void *arg, enum sk_status status, uint64_t sequence);
 enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, size_t count,
@@ -68,15 +75,17 @@ sk_log_first_sequence(const struct sk_log *log); /* of the oldest record kept; =
 uint64_t sk_log_next_sequence(const struct sk_log *log); /* of the next durable record */
 uint64_t sk_log_bytes(const struct sk_log *log);         /* on disk */
 
-/* Opens a cursor. With a `name` (at most 1024 bytes; SK_EXISTS when one of that name is open) its checkpoint is durable in the log's folder and it starts there; a new one starts at `from`
- * (a sequence; 0: the oldest, UINT64_MAX: what comes next). NULL name: no checkpoint, not counted for retention.
- * `routes`: only records with one of these bits (UINT64_MAX: all).
- * `readable(arg)` is called when there is more after sk_cursor_next had returned SK_AGAIN; NULL: the owner asks by himself. */
+/* Opens a cursor. With a `name` (at most 1024 bytes; SK_EXISTS when one of that name is open) its
+ * checkpoint is durable in the log's folder and it starts there; a new one starts at `from` (a
+ * sequence; 0: the oldest, UINT64_MAX: what comes next). NULL name: no checkpoint, not counted for
+ * retention. `routes`: only records with one of these bits (UINT64_MAX: all). `readable(arg)` is
+ * called when there is more after sk_cursor_next had returned SK_AGAIN; NULL: the owner asks by
+ * himself. */
 enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t routes, uint64_t from,
                               void (*readable)(void *arg), void *arg, struct sk_cursor **cursor);
-/* The next record; SK_AGAIN at the end (and, with a `readable`, after 4 MiB of records for others, so that the loop gets its turn);
- * SK_NOT_FOUND when retention has dropped or damage has eaten what came next (the cursor continues behind: call again;
- * sk_cursor_lost counts them); SK_IO. */
+/* The next record; SK_AGAIN at the end (and, with a `readable`, after 4 MiB of records for others,
+ * so that the loop gets its turn); SK_NOT_FOUND when retention has dropped or damage has eaten what
+ * came next (the cursor continues behind: call again; sk_cursor_lost counts them); SK_IO. */
 enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record);
 uint64_t sk_cursor_lost(const struct sk_cursor *cursor);
 /* The sequence that sk_cursor_next will look at next. */
@@ -84,9 +93,10 @@ uint64_t sk_cursor_position(const struct sk_cursor *cursor);
 /* Jumps to a sequence (next record ≥ it), or to the first record at or after a time. */
 void sk_cursor_seek(struct sk_cursor *cursor, uint64_t sequence);
 void sk_cursor_seek_time(struct sk_cursor *cursor, int64_t wall_us);
-/* All records below `sequence` are done with. Checkpoints are written in the background within 100 ms and on closing: after a crash up
- * to that much may be seen again, never less. Records for others that the cursor has passed count as done with by themselves.
- * sk_cursor_committed: what was committed last. */
+/* All records below `sequence` are done with. Checkpoints are written in the background within 100
+ * ms and on closing: after a crash up to that much may be seen again, never less. Records for
+ * others that the cursor has passed count as done with by themselves. sk_cursor_committed: what was
+ * committed last. */
 void sk_cursor_commit(struct sk_cursor *cursor, uint64_t sequence);
 uint64_t sk_cursor_committed(const struct sk_cursor *cursor);
 /* Changes the route filter. */

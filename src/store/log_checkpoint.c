@@ -1,7 +1,8 @@
 /* The durable positions of named cursors.
  *
- * All of them stand in one small file, written anew in the background at most every 100 ms while they move; two files take turns, so
- * that a torn one leaves the one before. A commit itself costs no I/O. */
+ * All of them stand in one small file, written anew in the background at most every 100 ms while
+ * they move; two files take turns, so that a torn one leaves the one before. A commit itself costs
+ * no I/O. */
 #include "store/log_parts.h"
 
 #define WRITE_EVERY (100 * SK_MS)
@@ -47,7 +48,8 @@ enum sk_status sk_checkpoints_open(struct sk_log *log) {
         }
     }
     while (status == SK_OK && sk_checkpoints_next(&entries, &name, &position)) {
-        /* A position that recovery has cut away belongs to a disk that lied; what comes next is all there is. */
+        /* A position that recovery has cut away belongs to a disk that lied; what comes next is all
+         * there is. */
         if (position > log->durable) position = log->durable;
         sk_checkpoint_add(log, name, position)->durable = position;
     }

@@ -39,7 +39,8 @@ static uint64_t get64(const char *from) {
     return le64toh(value);
 }
 
-/* ---- segment header: magic 8, version 4, crc 4 (of what follows), first sequence 8, floor 8 ---- */
+/* ---- segment header: magic 8, version 4, crc 4 (of what follows), first sequence 8, floor 8 ----
+ */
 
 void sk_segment_header_write(char to[SK_SEGMENT_HEADER], const struct sk_segment_header *header) {
     memcpy(to, segment_magic, 8);
@@ -59,7 +60,8 @@ bool sk_segment_header_read(struct sk_span bytes, struct sk_segment_header *head
     return true;
 }
 
-/* ---- record: crc 4 (of what follows, padding excluded), length 4, sequence 8, wall 8, routes 8, body ---- */
+/* ---- record: crc 4 (of what follows, padding excluded), length 4, sequence 8, wall 8, routes 8,
+ * body ---- */
 
 static uint32_t record_crc(const char *record, size_t length) {
     return sk_crc32c(0, sk_span(record + 4, SK_RECORD_HEADER - 4 + length));
@@ -86,7 +88,8 @@ bool sk_record_intact(const char *record, const struct sk_record_header *header)
     return header->crc == record_crc(record, header->length);
 }
 
-/* ---- footer: points of 24, then records' end 8, count 4, crc 4 (of points and the 12 bytes before), zero 8, magic 8 ---- */
+/* ---- footer: points of 24, then records' end 8, count 4, crc 4 (of points and the 12 bytes
+ * before), zero 8, magic 8 ---- */
 
 void sk_footer_write(struct sk_buffer *to, const struct sk_point *points, size_t count,
                      uint64_t records_end) {
@@ -134,7 +137,8 @@ bool sk_footer_read(struct sk_span footer, struct sk_point **points, size_t *cou
     return true;
 }
 
-/* ---- checkpoints: magic 8, version 4, crc 4 (of what follows), generation 8, bytes of entries 4, count 4;
+/* ---- checkpoints: magic 8, version 4, crc 4 (of what follows), generation 8, bytes of entries 4,
+ * count 4;
  *      entry: position 8, name length 2, name ---- */
 
 void sk_checkpoints_begin(struct sk_buffer *to, uint64_t generation) {

@@ -1,4 +1,5 @@
-/* The bytes of a log's files; docs/log-format.md describes them. Pure encoding, no I/O. Inside the log only. */
+/* The bytes of a log's files; docs/log-format.md describes them. Pure encoding, no I/O. Inside the
+ * log only. */
 #ifndef SK_STORE_LOG_FORMAT_H
 #define SK_STORE_LOG_FORMAT_H
 
@@ -31,20 +32,23 @@ struct sk_record_header {
 static inline size_t sk_record_size(size_t length) {
     return SK_RECORD_HEADER + ((length + 7) & ~(size_t)7);
 }
-/* Writes the header in front of a body of `length` bytes that already stands at record + SK_RECORD_HEADER. */
+/* Writes the header in front of a body of `length` bytes that already stands at record +
+ * SK_RECORD_HEADER. */
 void sk_record_seal(char *record, size_t length, uint64_t sequence, int64_t wall_us,
                     uint64_t routes);
 void sk_record_header_read(const char *bytes, struct sk_record_header *header);
 /* Whether the record's bytes (header and body) carry their own checksum. */
 bool sk_record_intact(const char *record, const struct sk_record_header *header);
 
-/* A point of the index: the record with this sequence and time begins at this offset of its segment. */
+/* A point of the index: the record with this sequence and time begins at this offset of its
+ * segment. */
 struct sk_point {
     uint64_t sequence;
     int64_t wall_us;
     uint64_t offset;
 };
-/* The index of a closed segment, as it stands behind its last record: the points, then the trailer. */
+/* The index of a closed segment, as it stands behind its last record: the points, then the trailer.
+ */
 void sk_footer_write(struct sk_buffer *to, const struct sk_point *points, size_t count,
                      uint64_t records_end);
 /* Reads the trailer; *bytes is the size of the whole footer. */

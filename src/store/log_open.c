@@ -19,7 +19,8 @@ static void found(void *arg, struct sk_span name) {
         sk_log_add_segment(log, sk_segment_new(log, first, INT64_MIN, 0));
 }
 
-/* Reads a segment's size and header; a header that is not this segment's counts as none (*ours = false). */
+/* Reads a segment's size and header; a header that is not this segment's counts as none (*ours =
+ * false). */
 static enum sk_status read_header(struct sk_segment *segment, bool *ours) {
     char bytes[SK_SEGMENT_HEADER];
     struct sk_segment_header header;
@@ -35,8 +36,8 @@ static enum sk_status read_header(struct sk_segment *segment, bool *ours) {
     return status;
 }
 
-/* Reads records from the segment's start to the first that is not whole; builds the index. The log's next sequence and time become
- * those behind it. */
+/* Reads records from the segment's start to the first that is not whole; builds the index. The
+ * log's next sequence and time become those behind it. */
 static enum sk_status scan(struct sk_segment *segment, uint64_t *end) {
     struct sk_log *log = segment->log;
     struct sk_reader reader = {
@@ -58,7 +59,8 @@ static enum sk_status scan(struct sk_segment *segment, uint64_t *end) {
     return status == SK_MALFORMED ? SK_OK : status;
 }
 
-/* The last segment has no header: it was being begun when the power went, so the one before is complete and tells the time. */
+/* The last segment has no header: it was being begun when the power went, so the one before is
+ * complete and tells the time. */
 static enum sk_status time_from(struct sk_segment *before) {
     uint64_t end;
     enum sk_status status = sk_segment_enter(before, SK_FILE_READ);
@@ -89,8 +91,8 @@ static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t
     *cut_bytes = last->end - end;
     last->end = end;
     log->tail_was_found = true;
-    /* Even without a cut: after a kill the last records may stand in the page cache only, and nobody may see or follow them before they
-     * are durable. */
+    /* Even without a cut: after a kill the last records may stand in the page cache only, and
+     * nobody may see or follow them before they are durable. */
     return sk_file_truncate(last->file, end);
 }
 

@@ -39,13 +39,16 @@ enum sk_status sk_segment_enter(struct sk_segment *segment, enum sk_file_mode mo
 /* The last one out closes the file, and frees a dropped segment. */
 void sk_segment_leave(struct sk_segment *segment);
 void sk_segment_add_point(struct sk_segment *segment, struct sk_point point);
-/* The index, from memory or from the footer; *owned: the caller frees *points. None: *count = 0. The segment is entered. */
+/* The index, from memory or from the footer; *owned: the caller frees *points. None: *count = 0.
+ * The segment is entered. */
 void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count,
                        bool *owned);
-/* Writes the footer of a segment that has just been closed, in the background. Needs the writer's entry and gives it back. */
+/* Writes the footer of a segment that has just been closed, in the background. Needs the writer's
+ * entry and gives it back. */
 void sk_segment_write_footer(struct sk_segment *segment);
 
-/* Reads the records of one segment in order, through a window that is freed when there is no need for it. */
+/* Reads the records of one segment in order, through a window that is freed when there is no need
+ * for it. */
 struct sk_reader {
     struct sk_segment *segment; /* entered by the owner */
     uint64_t offset;            /* of the next record */
@@ -54,7 +57,8 @@ struct sk_reader {
     size_t capacity, n;
     uint64_t window_offset;
 };
-/* The next record that ends at or before `limit`. SK_MALFORMED: what stands there is not that record. */
+/* The next record that ends at or before `limit`. SK_MALFORMED: what stands there is not that
+ * record. */
 enum sk_status sk_reader_next(struct sk_reader *reader, uint64_t limit, struct sk_record *record);
 void sk_reader_forget(struct sk_reader *reader); /* frees the window */
 
@@ -65,7 +69,8 @@ struct sk_waiter {
     void *arg;
 };
 
-/* Records on their way to the disk. The buffer begins with room for a segment header, used when the batch opens a segment. */
+/* Records on their way to the disk. The buffer begins with room for a segment header, used when the
+ * batch opens a segment. */
 struct sk_batch {
     struct sk_buffer bytes;
     struct sk_waiter *waiters; /* one a record, in order */
@@ -106,9 +111,10 @@ struct sk_log {
         cut_needed; /* a write failed: what stands behind the active segment's end must go before the next one */
     bool
         roll_wanted; /* begin a segment even without records, so that retention can take the active one */
-    /* The active segment's records were written by a process before this one. Should a sync have failed there, the last of them (which
-     * nobody was promised) stand in the page cache and will never reach the disk, whatever is synced now: so that what comes next can
-     * not be lost with them, it goes to a segment of its own. */
+    /* The active segment's records were written by a process before this one. Should a sync have
+     * failed there, the last of them (which nobody was promised) stand in the page cache and will
+     * never reach the disk, whatever is synced now: so that what comes next can not be lost with
+     * them, it goes to a segment of its own. */
     bool tail_was_found;
     enum sk_status
         refused; /* how a batch ended that never reached the disk; told by refused_task */
@@ -142,7 +148,8 @@ static inline uint64_t sk_log_segment_stop(const struct sk_log *log, size_t i) {
 /* Writes what is gathered, or begins the segment that is wanted, at the end of this turn. */
 void sk_log_flush_soon(struct sk_log *log);
 void sk_log_add_segment(struct sk_log *log, struct sk_segment *segment);
-/* Position in log->segments of the one that holds `sequence` (the first or last one when outside). */
+/* Position in log->segments of the one that holds `sequence` (the first or last one when outside).
+ */
 size_t sk_log_find_segment(const struct sk_log *log, uint64_t sequence);
 /* Closing goes on when something that it waits for has ended. */
 void sk_log_close_step(struct sk_log *log);

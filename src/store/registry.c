@@ -136,7 +136,8 @@ static enum sk_status run_write(struct registry_db *db, struct registry_call *ca
     return SK_OK;
 }
 
-/* On the worker's thread. A transaction that fails as a whole fails each call that had succeeded in it. */
+/* On the worker's thread. A transaction that fails as a whole fails each call that had succeeded in
+ * it. */
 static void run_batch(void *arg) {
     struct sk_registry *registry = arg;
     struct registry_db *db = &registry->writer;

@@ -104,7 +104,8 @@ struct sk_registry_counts {
 };
 struct sk_registry_counts sk_registry_counts(const struct sk_registry *registry);
 
-/* ---- sessions: an MQTT client's persistent subscriptions as bits (their meaning is the gateway's) ---- */
+/* ---- sessions: an MQTT client's persistent subscriptions as bits (their meaning is the gateway's)
+ * ---- */
 
 void sk_registry_session_save(struct sk_registry *registry, struct sk_span device_id,
                               struct sk_span module_id, uint32_t subscriptions,

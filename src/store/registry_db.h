@@ -79,7 +79,8 @@ enum sk_status registry_db_open(struct registry_db *db, const char *path, const 
                                 bool writer, char reason[SK_MODEL_ERROR_MAX]);
 void registry_db_close(struct registry_db *db);
 enum sk_status registry_db_status(int result); /* of an SQLite result code */
-/* The statement, reset and without bindings. NULL: it cannot be prepared (then registry_db_error says why). */
+/* The statement, reset and without bindings. NULL: it cannot be prepared (then registry_db_error
+ * says why). */
 sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which);
 enum sk_status registry_db_error(struct registry_db *db);
 /* Runs a statement that gives no rows. */

@@ -1,4 +1,5 @@
-/* The registry's writes as they run inside a transaction. A failing one is undone by its savepoint (registry.c). */
+/* The registry's writes as they run inside a transaction. A failing one is undone by its savepoint
+ * (registry.c). */
 #include "store/registry_db.h"
 
 #include <stdio.h>

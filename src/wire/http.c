@@ -143,7 +143,8 @@ void sk_http_parser_idle(struct sk_http_parser *parser) {
     sk_buffer_shrink(&parser->body, 0);
 }
 
-/* Splits the target; in absolute form ("http://host/path", RFC 9112, 3.2.2) the path follows the authority. */
+/* Splits the target; in absolute form ("http://host/path", RFC 9112, 3.2.2) the path follows the
+ * authority. */
 static void split_target(struct sk_http_parser *parser) {
     struct sk_span rest = parser->target = sk_span(parser->head.p, parser->target_size);
     if (rest.n && rest.p[0] != '/') {
@@ -195,7 +196,8 @@ static enum sk_status take_headers(struct sk_http_parser *parser, bool *has_body
     return SK_OK;
 }
 
-/* llhttp 8 ends header lines at a CR without LF, which other HTTP software reads as part of the value: a way to smuggle headers. */
+/* llhttp 8 ends header lines at a CR without LF, which other HTTP software reads as part of the
+ * value: a way to smuggle headers. */
 static bool lone_cr(struct sk_http_parser *parser, struct sk_span head) {
     for (size_t i = 0; i < head.n; i++) {
         if (parser->after_cr && head.p[i] != '\n') return true;
@@ -215,7 +217,8 @@ static enum sk_status failed(struct sk_http_parser *parser, enum llhttp_errno co
                : SK_MALFORMED;
 }
 
-/* The message is complete: the user's settings for it end here, so that he can make those for the next one. */
+/* The message is complete: the user's settings for it end here, so that he can make those for the
+ * next one. */
 static enum sk_status ended(struct sk_http_parser *parser, enum sk_http_event *event) {
     parser->no_body = parser->stream = false;
     *event = SK_HTTP_MESSAGE;

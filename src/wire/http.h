@@ -1,8 +1,9 @@
 /* HTTP/1.1 messages without I/O: an incremental parser for requests and responses, and writers.
  *
- * A parser takes bytes as they come and stops at each thing its user must see; it holds one message at a time, so pipelined
- * requests wait in the caller's bytes until the one before has been answered. Memory: headers up to SK_HTTP_HEAD_MAX bytes, body
- * up to `body_max`; sk_http_parser_idle() gives it back between messages. */
+ * A parser takes bytes as they come and stops at each thing its user must see; it holds one message
+ * at a time, so pipelined requests wait in the caller's bytes until the one before has been
+ * answered. Memory: headers up to SK_HTTP_HEAD_MAX bytes, body up to `body_max`;
+ * sk_http_parser_idle() gives it back between messages. */
 #ifndef SK_WIRE_HTTP_H
 #define SK_WIRE_HTTP_H
 
@@ -78,23 +79,26 @@ struct sk_http_parser {
 
 void sk_http_parser_init(struct sk_http_parser *parser, bool request);
 void sk_http_parser_free(struct sk_http_parser *parser);
-/* Gives back all memory that is not needed while no message is under way. Call it after the last answer. */
+/* Gives back all memory that is not needed while no message is under way. Call it after the last
+ * answer. */
 void sk_http_parser_idle(struct sk_http_parser *parser);
 /* True between two messages. */
 bool sk_http_parser_is_idle(const struct sk_http_parser *parser);
 
 /* Parses until the next event or the end of `bytes`; call again with what was not used.
  *
- * returns  SK_OK; SK_MALFORMED or SK_TOO_LARGE: answer with sk_http_refusal() and close; the parser takes nothing more */
+ * returns  SK_OK; SK_MALFORMED or SK_TOO_LARGE: answer with sk_http_refusal() and close; the parser
+ *          takes nothing more */
 enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes, size_t *used,
                             enum sk_http_event *event);
-/* The peer ended its side: completes a response that runs to the end of the connection (*event: SK_HTTP_MESSAGE); SK_MALFORMED in
- * the middle of a message. */
+/* The peer ended its side: completes a response that runs to the end of the connection (*event:
+ * SK_HTTP_MESSAGE); SK_MALFORMED in the middle of a message. */
 enum sk_status sk_http_finish(struct sk_http_parser *parser, enum sk_http_event *event);
 /* The status to refuse a request with after an error: 400, 413, 414, 431 or 505. */
 unsigned sk_http_refusal(const struct sk_http_parser *parser);
 
-/* The first header of that name (case-insensitive); an empty span with p == NULL when there is none. */
+/* The first header of that name (case-insensitive); an empty span with p == NULL when there is
+ * none. */
 struct sk_span sk_http_header(const struct sk_http_parser *parser, const char *name);
 /* Header `index`; false when there are not so many. */
 bool sk_http_header_at(const struct sk_http_parser *parser, unsigned index, struct sk_span *name,
@@ -102,7 +106,8 @@ bool sk_http_header_at(const struct sk_http_parser *parser, unsigned index, stru
 /* Whether a comma-separated header holds the token (case-insensitive). */
 bool sk_http_header_has(const struct sk_http_parser *parser, const char *name, const char *token);
 
-/* The raw value of a query parameter (name without case, first one wins); p == NULL when there is none. */
+/* The raw value of a query parameter (name without case, first one wins); p == NULL when there is
+ * none. */
 struct sk_span sk_http_query(struct sk_span query, const char *name);
 
 /* --- writers; each appends --- */
@@ -122,8 +127,8 @@ void sk_http_put_end(struct sk_buffer *to);
 void sk_http_put_chunked(struct sk_buffer *to);
 void sk_http_put_chunk(struct sk_buffer *to, struct sk_span bytes);
 void sk_http_put_last_chunk(struct sk_buffer *to);
-/* A server-sent event as one chunk (after Content-Type: text/event-stream and sk_http_put_chunked). `event` and `id` may be empty;
- * they hold no line breaks. */
+/* A server-sent event as one chunk (after Content-Type: text/event-stream and sk_http_put_chunked).
+ * `event` and `id` may be empty; they hold no line breaks. */
 void sk_http_put_event(struct sk_buffer *to, struct sk_span event, struct sk_span id,
                        struct sk_span data);
 /* "HTTP/1.1 100 Continue". */

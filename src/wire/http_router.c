@@ -1,7 +1,7 @@
 #include "wire/http_router.h"
 
-/* Matches a pattern and collects raw captures. `*literals` gets a bit for each segment, the first one highest: 1 for a fixed word;
- * so of two patterns the larger one wins. */
+/* Matches a pattern and collects raw captures. `*literals` gets a bit for each segment, the first
+ * one highest: 1 for a fixed word; so of two patterns the larger one wins. */
 static bool match(const char *pattern, struct sk_span path, struct sk_span *captures, size_t *count,
                   uint32_t *literals) {
     struct sk_span rest = sk_span_z(pattern), wanted, segment;

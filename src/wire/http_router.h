@@ -1,7 +1,8 @@
 /* A table of HTTP routes: {SK_HTTP_GET, "/devices/{}/modules/{}", id}.
  *
- * A pattern's fixed words match without regard to case, "{}" takes one whole, non-empty segment. Where several patterns of a method
- * match, the one with a fixed word in the leftmost differing segment wins. One '/' at the end of a path is ignored. */
+ * A pattern's fixed words match without regard to case, "{}" takes one whole, non-empty segment.
+ * Where several patterns of a method match, the one with a fixed word in the leftmost differing
+ * segment wins. One '/' at the end of a path is ignored. */
 #ifndef SK_WIRE_HTTP_ROUTER_H
 #define SK_WIRE_HTTP_ROUTER_H
 
@@ -22,8 +23,8 @@ struct sk_http_match {
     unsigned allowed; /* bit `1 << method` for each method the path has, for an Allow header */
 };
 
-/* Decoded captures are spans into `path` or `arena`.
- * SK_NOT_FOUND: no such path (404). SK_UNSUPPORTED: the path is there, the method is not (405; `allowed` is set). */
+/* Decoded captures are spans into `path` or `arena`. SK_NOT_FOUND: no such path (404).
+ * SK_UNSUPPORTED: the path is there, the method is not (405; `allowed` is set). */
 enum sk_status sk_http_route(const struct sk_http_route *routes, size_t count,
                              enum sk_http_method method, struct sk_span path,
                              struct sk_arena *arena, struct sk_http_match *match);

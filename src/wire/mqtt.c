@@ -1,8 +1,8 @@
 /* Decoding. Encoding is in mqtt_put.c, topics and UTF-8 in mqtt_text.c. */
 #include "wire/mqtt.h"
 
-/* Bit f of entry t is set: packet type t may carry the flags f in its first byte (table 2.2). PUBLISH takes every combination but
- * QoS 3 and DUP with QoS 0 (3.3.1). */
+/* Bit f of entry t is set: packet type t may carry the flags f in its first byte (table 2.2).
+ * PUBLISH takes every combination but QoS 3 and DUP with QoS 0 (3.3.1). */
 enum { PLAIN = 1u << 0, MARKED = 1u << 2, PUBLISH_FLAGS = 0x3c3f };
 static const uint16_t flags_allowed[16] = {
     [SK_MQTT_CONNECT] = PLAIN,      [SK_MQTT_CONNACK] = PLAIN,    [SK_MQTT_PUBLISH] = PUBLISH_FLAGS,

@@ -1,10 +1,11 @@
 /* MQTT 3.1.1 (OASIS, 29 October 2014): the codec for both directions.
  *
- * Stateless and without copies: decoding yields spans into the input, encoding appends to a buffer. What the specification
- * forbids on the wire is SK_MALFORMED here; what it leaves to the server (unknown protocol level, QoS 2, session rules) is
- * decoded and left to the caller. One deliberate exception: '+' and '#' in PUBLISH topics and their placing in filters are not
- * checked, only reported (sk_mqtt_topic_valid, sk_mqtt_filter_valid), because Azure device ids may contain both characters and
- * SDKs write them into topics verbatim. */
+ * Stateless and without copies: decoding yields spans into the input, encoding appends to a buffer.
+ * What the specification forbids on the wire is SK_MALFORMED here; what it leaves to the server
+ * (unknown protocol level, QoS 2, session rules) is decoded and left to the caller. One deliberate
+ * exception: '+' and '#' in PUBLISH topics and their placing in filters are not checked, only
+ * reported (sk_mqtt_topic_valid, sk_mqtt_filter_valid), because Azure device ids may contain both
+ * characters and SDKs write them into topics verbatim. */
 #ifndef SK_WIRE_MQTT_H
 #define SK_WIRE_MQTT_H
 
@@ -95,8 +96,10 @@ struct sk_mqtt_packet {
 /* Decodes the packet at the start of `bytes`; the packet's spans point into them.
  *
  * size_max  largest remaining length taken (bytes after the fixed header)
- * used      SK_OK: bytes of the packet. SK_AGAIN: bytes that the whole packet takes, or 0 while that is not known
- * returns   SK_OK, SK_AGAIN: more bytes needed, SK_MALFORMED, SK_TOO_LARGE: known from the fixed header alone */
+ * used      SK_OK: bytes of the packet. SK_AGAIN: bytes that the whole packet takes, or 0 while
+ *           that is not known
+ * returns   SK_OK, SK_AGAIN: more bytes needed, SK_MALFORMED, SK_TOO_LARGE: known from the fixed
+ *           header alone */
 enum sk_status sk_mqtt_decode(struct sk_span bytes, size_t size_max, struct sk_mqtt_packet *packet,
                               size_t *used);
 
@@ -104,8 +107,9 @@ enum sk_status sk_mqtt_decode(struct sk_span bytes, size_t size_max, struct sk_m
 bool sk_mqtt_next_filter(enum sk_mqtt_type type, struct sk_span *filters,
                          struct sk_mqtt_subscription *subscription);
 
-/* Encoders. SK_TOO_LARGE: over the buffer's limit, or a part is longer than the protocol can say; then nothing was appended.
- * Their input is our own: qos ≤ 2, ids ≠ 0 where the protocol wants one, texts are UTF-8. */
+/* Encoders. SK_TOO_LARGE: over the buffer's limit, or a part is longer than the protocol can say;
+ * then nothing was appended. Their input is our own: qos ≤ 2, ids ≠ 0 where the protocol wants one,
+ * texts are UTF-8. */
 enum sk_status
 sk_mqtt_put_connect(struct sk_buffer *to,
                     const struct sk_mqtt_connect *connect); /* always "MQTT", level 4 */
@@ -125,7 +129,8 @@ enum sk_status sk_mqtt_put_bare(struct sk_buffer *to,
 bool sk_mqtt_topic_valid(struct sk_span topic);
 /* A filter whose '+' fill a level and whose '#' is the last level (4.7.1), not empty. */
 bool sk_mqtt_filter_valid(struct sk_span filter);
-/* Whether a valid filter covers a topic (4.7); wildcards at the start do not cover topics that begin with '$' (4.7.2). */
+/* Whether a valid filter covers a topic (4.7); wildcards at the start do not cover topics that
+ * begin with '$' (4.7.2). */
 bool sk_mqtt_filter_covers(struct sk_span filter, struct sk_span topic);
 
 /* UTF-8 as MQTT wants it (1.5.3): shortest form, no surrogates, no U+0000. */

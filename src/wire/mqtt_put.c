@@ -1,5 +1,5 @@
-/* Encoding of MQTT packets. Each packet's size is known before its first byte is written, so a packet is appended as a whole or
- * not at all. */
+/* Encoding of MQTT packets. Each packet's size is known before its first byte is written, so a
+ * packet is appended as a whole or not at all. */
 #include "wire/mqtt.h"
 
 static char *write_u16(char *to, size_t value) {
@@ -14,7 +14,8 @@ static char *write_bytes(char *to, struct sk_span bytes) {
     return to + bytes.n;
 }
 
-/* Reserves a packet and writes its fixed header; NULL: too large. sk_buffer's n covers the whole packet from here on. */
+/* Reserves a packet and writes its fixed header; NULL: too large. sk_buffer's n covers the whole
+ * packet from here on. */
 static char *begin(struct sk_buffer *to, unsigned first, size_t remaining) {
     if (remaining > SK_MQTT_REMAINING_MAX) return NULL;
     size_t header = remaining < 128 ? 2 : remaining < 16384 ? 3 : remaining < 2097152 ? 4 : 5;

@@ -1,7 +1,8 @@
 /* MQTT's texts: UTF-8, topic names and topic filters. */
 #include "wire/mqtt.h"
 
-/* Bytes of the sequence that starts at p, or 0 when it is not well-formed (Unicode 15, table 3-7) or is U+0000. */
+/* Bytes of the sequence that starts at p, or 0 when it is not well-formed (Unicode 15, table 3-7)
+ * or is U+0000. */
 static size_t utf8_sequence(const unsigned char *p, size_t n) {
     if (p[0] < 0x80) return p[0] != 0;
     if (p[0] < 0xc2 || p[0] > 0xf4) return 0;

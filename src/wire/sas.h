@@ -1,7 +1,8 @@
 /* Shared access signatures: "SharedAccessSignature sr=…&sig=…&se=…[&skn=…]".
  *
- * The signature is HMAC-SHA256 over `sr` and `se` exactly as they stand in the token. Parsing is syntax only; verifying needs the
- * keys, and what the token may be used for is sk_sas_covers() on its decoded `sr`. */
+ * The signature is HMAC-SHA256 over `sr` and `se` exactly as they stand in the token. Parsing is
+ * syntax only; verifying needs the keys, and what the token may be used for is sk_sas_covers() on
+ * its decoded `sr`. */
 #ifndef SK_WIRE_SAS_H
 #define SK_WIRE_SAS_H
 
@@ -28,16 +29,19 @@ enum sk_status sk_sas_parse(struct sk_span token, struct sk_arena *arena, struct
 enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_key,
                              struct sk_span secondary_key, int64_t now_s);
 
-/* Whether a token for `scope` ("host", "host/devices", "host/devices/d", …, decoded once) opens `resource` (in plain text,
- * "host/devices/d/modules/m/messages/events"): a prefix by whole segments. The host is compared without case, ids with it, fixed
- * words without. Ids in the scope may be encoded a second time. A scheme and a port in the scope and a last segment
- * "api-version=…" are ignored. */
+/* Whether a token for `scope` ("host", "host/devices", "host/devices/d", …, decoded once) opens
+ * `resource` (in plain text, "host/devices/d/modules/m/messages/events"): a prefix by whole
+ * segments. The host is compared without case, ids with it, fixed words without. Ids in the scope
+ * may be encoded a second time. A scheme and a port in the scope and a last segment "api-version=…"
+ * are ignored. */
 bool sk_sas_covers(struct sk_span scope, struct sk_span resource);
 
-/* Appends a token. `resource` is plain text and gets percent-encoded; `policy` may be empty. SK_MALFORMED: the key is not base64. */
+/* Appends a token. `resource` is plain text and gets percent-encoded; `policy` may be empty.
+ * SK_MALFORMED: the key is not base64. */
 enum sk_status sk_sas_create(struct sk_buffer *to, struct sk_span resource, struct sk_span key,
                              struct sk_span policy, int64_t expiry_s);
-/* The same in two steps for keys that another process holds: the text to sign, then the token from the signature in base64. */
+/* The same in two steps for keys that another process holds: the text to sign, then the token from
+ * the signature in base64. */
 void sk_sas_put_text_to_sign(struct sk_buffer *to, struct sk_span resource, int64_t expiry_s);
 void sk_sas_put_token(struct sk_buffer *to, struct sk_span resource,
                       struct sk_span signature_base64, struct sk_span policy, int64_t expiry_s);

@@ -1,4 +1,5 @@
-/* X.509 certificates: making keys and certificates for hubs, edge devices and modules. OpenSSL underneath, PEM in and out, no I/O. */
+/* X.509 certificates: making keys and certificates for hubs, edge devices and modules. OpenSSL
+ * underneath, PEM in and out, no I/O. */
 #ifndef SK_WIRE_X509_H
 #define SK_WIRE_X509_H
 
@@ -22,8 +23,9 @@ struct sk_x509_request {
     bool rsa; /* RSA 2048 instead of EC P-256, for clients that know no curves */
 };
 
-/* Makes a key and a certificate for it; appends PEM texts (PKCS#8 key; the certificate alone, without its issuer).
- * SK_MALFORMED: the issuer is not usable; SK_INVALID: OpenSSL refused a name. */
+/* Makes a key and a certificate for it; appends PEM texts (PKCS#8 key; the certificate alone,
+ * without its issuer). SK_MALFORMED: the issuer is not usable; SK_INVALID: OpenSSL refused a name.
+ */
 enum sk_status sk_x509_make(const struct sk_x509_request *request,
                             struct sk_buffer *certificate_pem, struct sk_buffer *key_pem);
 

@@ -2,11 +2,13 @@
  *
  *   fault-load --devices FILE --ca FILE --service CONNECTION_STRING --hub-ca FILE
  *
- * Each line of the devices' FILE is a connection string; one with GatewayHostName dials the gateway, which --ca must vouch for. Every
- * device sends {"n":1}, {"n":2}, … (QoS 1) and stays connected on its own; each acknowledgement is written down. Prints
- * "acknowledged N" as it goes on. SIGTERM ends the sending: what is under way is waited for, then the hub's stored events are read
- * from the earliest until every acknowledged number has been seen, or nothing has come for a while. Prints one line of JSON; exit code
- * 1 when an acknowledged number is missing or came before the one it follows. */
+ * Each line of the devices' FILE is a connection string; one with GatewayHostName dials the
+ * gateway, which --ca must vouch for. Every device sends {"n":1}, {"n":2}, … (QoS 1) and stays
+ * connected on its own; each acknowledgement is written down. Prints "acknowledged N" as it goes
+ * on. SIGTERM ends the sending: what is under way is waited for, then the hub's stored events are
+ * read from the earliest until every acknowledged number has been seen, or nothing has come for a
+ * while. Prints one line of JSON; exit code 1 when an acknowledged number is missing or came before
+ * the one it follows. */
 #include <getopt.h>
 #include <jansson.h>
 #include <signal.h>

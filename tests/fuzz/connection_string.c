@@ -1,4 +1,5 @@
-/* Any connection string: refused with a sentence, or read so that writing it and reading it again gives the same parts. */
+/* Any connection string: refused with a sentence, or read so that writing it and reading it again
+ * gives the same parts. */
 #include <stdlib.h>
 
 #include "model/connection_string.h"

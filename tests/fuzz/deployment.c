@@ -1,4 +1,5 @@
-/* Any desired properties of $edgeAgent: a deployment whose modules can all be planned, or a refusal with code and reason. */
+/* Any desired properties of $edgeAgent: a deployment whose modules can all be planned, or a refusal
+ * with code and reason. */
 #include <stdlib.h>
 
 #include "edge/agent/planner.h"

@@ -1,5 +1,5 @@
-/* Any text: it compiles and evaluates, or is refused with a place in it. Against one message, whose body is the input's second line when it
- * has one. */
+/* Any text: it compiles and evaluates, or is refused with a place in it. Against one message, whose
+ * body is the input's second line when it has one. */
 #include <stdlib.h>
 
 #include "expr/query.h"

@@ -1,5 +1,5 @@
-/* A stream of requests (or of responses) gives the same events however it is cut. The first byte of the input chooses the side and the
- * way of cutting. */
+/* A stream of requests (or of responses) gives the same events however it is cut. The first byte of
+ * the input chooses the side and the way of cutting. */
 #include <stdlib.h>
 
 #include "wire/http_router.h"

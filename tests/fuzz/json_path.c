@@ -1,4 +1,5 @@
-/* Any text as JSON: the quick check, a walk, and a search agree with each other and, on what is valid, with jansson. */
+/* Any text as JSON: the quick check, a walk, and a search agree with each other and, on what is
+ * valid, with jansson. */
 #include <stdlib.h>
 
 #include <jansson.h>

@@ -1,7 +1,9 @@
-/* Arbitrary bytes as the files of a log: it opens, is read, takes a record, and has it after opening again.
+/* Arbitrary bytes as the files of a log: it opens, is read, takes a record, and has it after
+ * opening again.
  *
- * The first byte says what the rest is: bit 0 a closed segment (an empty one follows) instead of the last; bit 1 also the checkpoints;
- * bit 2: checksums are put right first, so that the fuzzer gets behind them. */
+ * The first byte says what the rest is: bit 0 a closed segment (an empty one follows) instead of
+ * the last; bit 1 also the checkpoints; bit 2: checksums are put right first, so that the fuzzer
+ * gets behind them. */
 #include <stdlib.h>
 
 #include "io/sim.h"

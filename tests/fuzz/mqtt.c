@@ -1,4 +1,5 @@
-/* Whatever decodes must encode to a packet that decodes to the same; and a packet in pieces is never anything but incomplete. */
+/* Whatever decodes must encode to a packet that decodes to the same; and a packet in pieces is
+ * never anything but incomplete. */
 #include <stdlib.h>
 
 #include "wire/mqtt.h"

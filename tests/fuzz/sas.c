@@ -1,4 +1,5 @@
-/* Tokens of any shape: what parses has all its parts, and what we create from them parses to the same. */
+/* Tokens of any shape: what parses has all its parts, and what we create from them parses to the
+ * same. */
 #include <stdlib.h>
 
 #include "wire/sas.h"

@@ -1,5 +1,6 @@
-/* Any twin document with any patch: applied or refused with a sentence; a refused one changes nothing, an applied one keeps the limits and
- * its metadata mirrors it. The input is the twin's desired section, a line break, and the patch. */
+/* Any twin document with any patch: applied or refused with a sentence; a refused one changes
+ * nothing, an applied one keeps the limits and its metadata mirrors it. The input is the twin's
+ * desired section, a line break, and the patch. */
 #include <stdlib.h>
 
 #include "model/twin.h"

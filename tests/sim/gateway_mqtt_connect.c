@@ -127,7 +127,8 @@ static void nobody_unknown_may_send_more_than_16_kilobytes(void **state) {
     static char text[SK_MQTT_TEXT_MAX];
     enum { LIMIT = 16 * 1024, WITHOUT_WILL = 2 + 4 + 1 + 1 + 2 };
     memset(text, 'x', sizeof text);
-    /* A CONNECT whose remaining length is exactly the limit, then one more: the client id fills it. */
+    /* A CONNECT whose remaining length is exactly the limit, then one more: the client id fills it.
+     */
     for (size_t more = 0; more < 2; more++) {
         struct raw_client c;
         struct sk_buffer out = {0};

@@ -393,7 +393,8 @@ static void a_key_that_is_too_long_is_refused_with_json_that_can_be_read(void **
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
-    /* Two-byte characters, at both parities: wherever the sentence is cut, it must not be in the middle of one. */
+    /* Two-byte characters, at both parities: wherever the sentence is cut, it must not be in the
+     * middle of one. */
     for (unsigned shift = 0; shift < 2; shift++) {
         struct sk_buffer patch = {0};
         sk_buffer_text(&patch, shift ? "{\"x" : "{\"");

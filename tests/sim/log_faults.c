@@ -1,5 +1,6 @@
-/* Story: a log lives through many short lives with failing writes, a full disk, kills, power cuts and clean restarts in random order. Its
- * consumer sees each acknowledged record at least once and in order, and never one that was refused and given up. */
+/* Story: a log lives through many short lives with failing writes, a full disk, kills, power cuts
+ * and clean restarts in random order. Its consumer sees each acknowledged record at least once and
+ * in order, and never one that was refused and given up. */
 #include "support/log_world.h"
 
 enum { SEEDS = 200, LIVES = 12, TEXTS_MAX = 4000 };
@@ -10,8 +11,9 @@ struct story {
     uint64_t committed, seen; /* sequences */
     bool
         syncs_failed; /* since the machine started: the page cache may show what is not on the disk */
-    /* What the producer was told of each text. FOUND: not acknowledged, but there all the same when the log was opened again, and since
-     * syncs had failed it may still vanish with the next power cut. */
+    /* What the producer was told of each text. FOUND: not acknowledged, but there all the same when
+     * the log was opened again, and since syncs had failed it may still vanish with the next power
+     * cut. */
     enum { UNTOLD, ACKNOWLEDGED, REFUSED, FOUND } told[TEXTS_MAX];
     uint64_t number_of[TEXTS_MAX]; /* by sequence: what stood there */
     uint64_t must_not_come;        /* refused texts below this one are surely gone */

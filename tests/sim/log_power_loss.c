@@ -1,5 +1,6 @@
-/* Story: power is lost at each durable write of the log in turn, with each kind of loss, over many seeds. What was acknowledged is there
- * afterwards, in order, with nothing that was never appended; a cursor is never ahead of its commits; and the log goes on from there. */
+/* Story: power is lost at each durable write of the log in turn, with each kind of loss, over many
+ * seeds. What was acknowledged is there afterwards, in order, with nothing that was never appended;
+ * a cursor is never ahead of its commits; and the log goes on from there. */
 #include "support/log_world.h"
 
 enum { SEEDS = 200, BATCHES = 8 };
@@ -40,7 +41,8 @@ static void live(struct story *story) {
     sk_sim_run(w->sim, SK_S);
 }
 
-/* Reads the whole log: texts n … k under the sequences n … k, and n is 1 but where segments go once they are read. */
+/* Reads the whole log: texts n … k under the sequences n … k, and n is 1 but where segments go once
+ * they are read. */
 static void check(struct story *story) {
     struct log_world *w = &story->w;
     struct sk_cursor *all;

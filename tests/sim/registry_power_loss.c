@@ -15,7 +15,8 @@
 enum { DEVICES = 5, WORLDS = 240, CUTS = 4 };
 static const char PATH[] = "/registry.db";
 
-/* What one device was asked to become. Each change writes the next number into desired.n, in order. */
+/* What one device was asked to become. Each change writes the next number into desired.n, in order.
+ */
 struct subject {
     char id[16];
     bool created;           /* completed */

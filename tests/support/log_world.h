@@ -1,4 +1,5 @@
-/* A log on a simulated machine, for tests: opening, appending and reading with the outcome written down. */
+/* A log on a simulated machine, for tests: opening, appending and reading with the outcome written
+ * down. */
 #ifndef TESTS_LOG_WORLD_H
 #define TESTS_LOG_WORLD_H
 

@@ -139,7 +139,8 @@ static inline void raw_ping(struct raw_client *c) {
     raw_expect(c, SK_MQTT_PINGRESP);
 }
 
-/* Who connects, and how. Zero is clean session 0, keep-alive 0, a token of an hour from FLEET_KEY. */
+/* Who connects, and how. Zero is clean session 0, keep-alive 0, a token of an hour from FLEET_KEY.
+ */
 struct raw_connect {
     const char *device, *module;
     const char *user;      /* NULL: "hub.test/{device}[/{module}]/?api-version=2021-04-12" */

@@ -62,7 +62,8 @@ struct sk_module_spec *sk_deployment_module(const struct sk_deployment *deployme
 
 struct sk_module_spec sk_module_spec_copy(const struct sk_module_spec *spec);
 void sk_module_spec_free(struct sk_module_spec *spec);
-/* Whether a module made from `a` would be another one if made from `b`: anything but the desired status differs. */
+/* Whether a module made from `a` would be another one if made from `b`: anything but the desired
+ * status differs. */
 bool sk_module_spec_differs(const struct sk_module_spec *a, const struct sk_module_spec *b);
 /* "never", "on-failure", "on-unhealthy", "always". */
 const char *sk_restart_policy_text(enum sk_restart_policy policy);

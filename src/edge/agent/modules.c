@@ -349,7 +349,8 @@ static void identity_deleted(void *arg, enum sk_status status,
     struct sk_modules *modules = arg;
     (void)answer;
     if (status == SK_CLOSED && modules->freed) return;
-    /* Without a connection the identity stays on the hub; the process is gone, which is what was asked. */
+    /* Without a connection the identity stays on the hub; the process is gone, which is what was
+     * asked. */
     step_done(modules);
 }
 
@@ -545,7 +546,8 @@ enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, u
     return status == SK_NOT_FOUND ? SK_OK : status; /* nothing was written yet */
 }
 
-/* Logs that have grown too long: the last part is kept aside and the file cut. Modules go on appending. */
+/* Logs that have grown too long: the last part is kept aside and the file cut. Modules go on
+ * appending. */
 static void check_logs(struct sk_timer *timer) {
     struct sk_modules *modules = SK_CONTAINER(timer, struct sk_modules, log_check);
     SK_LIST_EACH(&modules->list, node, following) {

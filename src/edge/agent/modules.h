@@ -34,7 +34,8 @@ struct sk_module_view {
 };
 
 struct sk_modules *sk_modules_new(struct sk_io *io, const struct sk_modules_options *options);
-/* Stops every module (asked for 10 s, then killed) and frees; `freed` comes once, not from inside. */
+/* Stops every module (asked for 10 s, then killed) and frees; `freed` comes once, not from inside.
+ */
 void sk_modules_free(struct sk_modules *modules, void (*freed)(void *arg), void *arg);
 
 /* Plans from what is there to what is desired and starts the plan; while one runs, the next call
@@ -50,7 +51,8 @@ void sk_modules_each(struct sk_modules *modules,
                      void (*each)(void *arg, const struct sk_module_view *view), void *arg);
 /* Stops and starts a module now, without counting it. SK_NOT_FOUND. */
 enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span name);
-/* Appends the last `tail` lines of a module's log (0: the last 64 KB). SK_NOT_FOUND: no such module. */
+/* Appends the last `tail` lines of a module's log (0: the last 64 KB). SK_NOT_FOUND: no such
+ * module. */
 enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, unsigned tail,
                               struct sk_buffer *to);
 

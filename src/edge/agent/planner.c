@@ -84,7 +84,8 @@ static void plan_added_or_updated(struct sk_plan *plan, const struct sk_module_s
 static void plan_status(struct sk_plan *plan, const struct sk_module_spec *spec,
                         const struct sk_module_state *state) {
     if (state->running && spec->stopped) add(plan, SK_PLAN_STOP, spec->name);
-    /* Asked to run again, or made but not yet started (the agent died in between): policies do not matter. */
+    /* Asked to run again, or made but not yet started (the agent died in between): policies do not
+     * matter. */
     if (!state->running && !spec->stopped && (state->spec->stopped || !state->started))
         add(plan, SK_PLAN_START, spec->name);
 }

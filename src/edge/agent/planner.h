@@ -52,7 +52,8 @@ struct sk_plan {
     uint64_t again_ns; /* when the next back-off ends; UINT64_MAX: nothing to wait for */
 };
 
-/* Both sides: at most one entry a name. The plan's memory is the caller's to free with sk_plan_free. */
+/* Both sides: at most one entry a name. The plan's memory is the caller's to free with
+ * sk_plan_free. */
 void sk_plan_make(const struct sk_deployment *desired, const struct sk_module_state *actual,
                   size_t actual_count, uint64_t now_ns, struct sk_plan *plan);
 void sk_plan_free(struct sk_plan *plan);

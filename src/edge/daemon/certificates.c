@@ -37,7 +37,8 @@ static enum sk_status load_file(struct sk_certificates *certificates, const char
     return status;
 }
 
-/* Whether certificate and key are a pair and the certificate may sign others; a sentence when not. */
+/* Whether certificate and key are a pair and the certificate may sign others; a sentence when not.
+ */
 static enum sk_status check_ca(struct sk_certificates *certificates, const char *path,
                                char reason[256]) {
     BIO *certificate_bio = BIO_new_mem_buf(certificates->ca_pem.p, (int)certificates->ca_pem.n);
@@ -93,7 +94,8 @@ static void key_free(struct sk_buffer *key_pem) {
     sk_buffer_free(key_pem);
 }
 
-/* Makes a quick-start CA and stores it, key first: a certificate without its key would be of no use. */
+/* Makes a quick-start CA and stores it, key first: a certificate without its key would be of no
+ * use. */
 static enum sk_status make_ca(struct sk_certificates *certificates, char reason[256]) {
     struct ca_paths paths;
     struct sk_buffer certificate_pem = {0}, key_pem = {0};
@@ -132,7 +134,8 @@ static enum sk_status make_ca(struct sk_certificates *certificates, char reason[
     return SK_OK;
 }
 
-/* What an interrupted make_ca() left (nothing, or a key beside an older certificate) is made anew. */
+/* What an interrupted make_ca() left (nothing, or a key beside an older certificate) is made anew.
+ */
 static enum sk_status open_quick_start(struct sk_certificates *certificates, char reason[256]) {
     struct ca_paths paths;
     quick_start_paths(certificates, &paths);

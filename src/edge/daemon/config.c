@@ -1,4 +1,5 @@
-/* Reading the edge's configuration: first every key against the table of config_keys.c, then the meaning. */
+/* Reading the edge's configuration: first every key against the table of config_keys.c, then the
+ * meaning. */
 #include "edge/daemon/config.h"
 
 #include <stdarg.h>

@@ -138,7 +138,8 @@ enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span modul
 
 /* ---- life ---- */
 
-/* The device's key as base64, from the configuration or from its file (which holds the bytes, as Azure's does). */
+/* The device's key as base64, from the configuration or from its file (which holds the bytes, as
+ * Azure's does). */
 static enum sk_status device_key(struct sk_daemon *daemon, struct sk_buffer *key,
                                  char reason[256]) {
     const struct sk_edge_config *config = daemon->config;

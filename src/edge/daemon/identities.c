@@ -1,4 +1,5 @@
-/* Module identities: three steps with the hub (GET, create, give keys), as Azure's identity service does them. */
+/* Module identities: three steps with the hub (GET, create, give keys), as Azure's identity service
+ * does them. */
 #include "edge/daemon/identities.h"
 
 #include <jansson.h>

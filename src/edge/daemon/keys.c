@@ -104,7 +104,8 @@ void sk_keys_sign(const struct sk_keys *keys, struct sk_span module_id,
 
 /* ---- encryption ---- */
 
-/* Runs AES-256-GCM one way over `from` into `to`, which has room for from.n bytes; the tag is read or written. */
+/* Runs AES-256-GCM one way over `from` into `to`, which has room for from.n bytes; the tag is read
+ * or written. */
 static bool gcm(const struct sk_keys *keys, bool encrypt, struct sk_span module_id,
                 struct sk_span generation_id, struct sk_span iv, struct sk_span from, uint8_t *to,
                 uint8_t tag[TAG]) {

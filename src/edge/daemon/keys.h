@@ -12,7 +12,8 @@
 
 struct sk_keys;
 
-/* Opens the store in `folder`, or makes it. On failure a sentence in `reason`; SK_MALFORMED: a damaged key file. */
+/* Opens the store in `folder`, or makes it. On failure a sentence in `reason`; SK_MALFORMED: a
+ * damaged key file. */
 enum sk_status sk_keys_open(struct sk_io *io, const char *folder, struct sk_keys **keys,
                             char reason[256]);
 void sk_keys_free(struct sk_keys *keys);

@@ -76,7 +76,8 @@ static void put_identity(struct sk_daemon *daemon, struct sk_http_exchange *exch
                       wait_for_hub(exchange, module_id, false));
 }
 
-/* Body {"uid":n,"gid":n}; 0 or absent: the daemon's own user. Answers where the module finds its socket. */
+/* Body {"uid":n,"gid":n}; 0 or absent: the daemon's own user. Answers where the module finds its
+ * socket. */
 static void put_socket(struct sk_daemon *daemon, struct sk_http_exchange *exchange,
                        struct sk_span module_id, const json_t *body) {
     json_int_t uid = json_integer_value(json_object_get(body, "uid")),

@@ -1,8 +1,10 @@
-/* The edge hub: the second backend of the gateway, for modules and leaf devices, with or without the cloud.
+/* The edge hub: the second backend of the gateway, for modules and leaf devices, with or without
+ * the cloud.
  *
- * Telemetry is routed once, at ingest, into one durable log; each route's sink is a cursor: a module's input, or $upstream. Identities come
- * from the scope that the cloud gives this edge device, and are cached; so are twins. Whether the cloud is there changes when messages
- * leave, never what a client sees. One thread; everything durable in one folder. */
+ * Telemetry is routed once, at ingest, into one durable log; each route's sink is a cursor: a
+ * module's input, or $upstream. Identities come from the scope that the cloud gives this edge
+ * device, and are cached; so are twins. Whether the cloud is there changes when messages leave,
+ * never what a client sees. One thread; everything durable in one folder. */
 #ifndef SK_EDGE_HUB_H
 #define SK_EDGE_HUB_H
 
@@ -25,7 +27,8 @@ struct sk_edge_hub_options {
     const char *upstream_host; /* to dial; NULL: hub_host_name */
     uint16_t upstream_mqtt_port, upstream_https_port; /* 0: 8883, 443 */
     struct sk_tls *upstream_tls;                      /* NULL: plain (the simulated world) */
-    /* Asks for a SAS token of $edgeHub that lives until about `expiry_s` (seconds since 1970); `done` once, now or later. */
+    /* Asks for a SAS token of $edgeHub that lives until about `expiry_s` (seconds since 1970);
+     * `done` once, now or later. */
     void (*get_token)(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg);
     void *token_arg;
     uint64_t queue_bytes_max; /* of the store; 0: as much as the disk has */

@@ -1,7 +1,9 @@
-/* Module inputs: from a cursor into the module's session, acknowledged by the module, committed in order.
+/* Module inputs: from a cursor into the module's session, acknowledged by the module, committed in
+ * order.
  *
- * A delivery number is the endpoint's bit in the top byte and the record's sequence below it. When the module goes, what it had not
- * acknowledged is read again from the checkpoint for its next session. */
+ * A delivery number is the endpoint's bit in the top byte and the record's sequence below it. When
+ * the module goes, what it had not acknowledged is read again from the checkpoint for its next
+ * session. */
 #include "edge/hub/hub_parts.h"
 
 #include <stdio.h>

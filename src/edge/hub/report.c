@@ -1,4 +1,5 @@
-/* What $edgeHub reports of itself: the state of the deployment, and who is connected. Reference: edge runtime, section 3.5. */
+/* What $edgeHub reports of itself: the state of the deployment, and who is connected. Reference:
+ * edge runtime, section 3.5. */
 #include <stdio.h>
 
 #include "edge/hub/hub_parts.h"

@@ -1,4 +1,5 @@
-/* The hub role of skerry-edge: the edge hub with its gateway, certificates from the daemon, and metrics. */
+/* The hub role of skerry-edge: the edge hub with its gateway, certificates from the daemon, and
+ * metrics. */
 #ifndef SK_EDGE_HUB_ROLE_H
 #define SK_EDGE_HUB_ROLE_H
 
@@ -20,7 +21,8 @@ struct sk_edge_hub_role_options {
     const struct sk_endpoint *metrics; /* NULL: none */
 };
 
-/* Opens the store and asks the daemon for a certificate; listens when both are there. One sentence in `reason` on failure. */
+/* Opens the store and asks the daemon for a certificate; listens when both are there. One sentence
+ * in `reason` on failure. */
 enum sk_status sk_edge_hub_role_start(struct sk_io *io,
                                       const struct sk_edge_hub_role_options *options,
                                       struct sk_edge_hub_role **role, char reason[512]);

@@ -1,5 +1,5 @@
-/* The identity scope: who may connect here. Read from the cloud page by page, kept in the store, used without the cloud.
- * Reference: edge runtime, section 5.4. */
+/* The identity scope: who may connect here. Read from the cloud page by page, kept in the store,
+ * used without the cloud. Reference: edge runtime, section 5.4. */
 #include <stdio.h>
 
 #include "edge/hub/hub_parts.h"
@@ -114,7 +114,8 @@ void sk_edge_scope_load(struct sk_edge_hub *hub) {
 
 /* ---- look-ups for the gateway ---- */
 
-/* A client that we do not know waits for the cloud's answer to a question asked after it came: it may have been created a moment ago. */
+/* A client that we do not know waits for the cloud's answer to a question asked after it came: it
+ * may have been created a moment ago. */
 struct waiting {
     struct sk_list link;
     char *device, *module;

@@ -1,4 +1,5 @@
-/* The device client on the simulated world, against a small MQTT server whose behaviour each test scripts. */
+/* The device client on the simulated world, against a small MQTT server whose behaviour each test
+ * scripts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* The HTTP client on the simulated world, against a server that answers with the bytes each test gives it. */
+/* The HTTP client on the simulated world, against a server that answers with the bytes each test
+ * gives it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* Modules as real processes of this machine; the daemon is played by an HTTP server on a unix socket. */
+/* Modules as real processes of this machine; the daemon is played by an HTTP server on a unix
+ * socket. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

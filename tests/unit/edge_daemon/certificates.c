@@ -42,7 +42,8 @@ static X509 *parse(struct sk_span pem) {
     return certificate;
 }
 
-/* Whether a TLS client that trusts `bundle` accepts the issued certificate now, for this host or address. */
+/* Whether a TLS client that trusts `bundle` accepts the issued certificate now, for this host or
+ * address. */
 static bool accepted(struct sk_span bundle, const char *host, const char *address) {
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *context = X509_STORE_CTX_new();

@@ -138,7 +138,8 @@ static void on_http(void *arg, enum sk_status status, const struct sk_http_parse
                                 SK_ARG(sk_buffer_span(&http->body)));
 }
 
-/* One request to a unix socket by a process of the edge's machine; the HTTP status, or 0 when there was no answer. */
+/* One request to a unix socket by a process of the edge's machine; the HTTP status, or 0 when there
+ * was no answer. */
 static unsigned ask(struct sk_io *io, const char *path, enum sk_http_method method,
                     const char *target, const char *body) {
     struct sk_http_client *client;

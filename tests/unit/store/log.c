@@ -1,4 +1,5 @@
-/* The log on a simulated disk: appending, limits, segments, failures, closing. Cursors have a file of their own. */
+/* The log on a simulated disk: appending, limits, segments, failures, closing. Cursors have a file
+ * of their own. */
 #include "support/log_world.h"
 
 static struct log_world w;

@@ -1,4 +1,5 @@
-/* HTTP messages: each is fed at once, byte by byte and in two parts cut anywhere, and must come out the same. */
+/* HTTP messages: each is fed at once, byte by byte and in two parts cut anywhere, and must come out
+ * the same. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -74,7 +74,8 @@ static void an_unencoded_signature_keeps_its_padding(void **state) {
 
 static void the_resource_is_signed_as_it_was_sent(void **state) {
     (void)state;
-    /* The same resource with lower-case escapes is another text, so its signature is another one too. */
+    /* The same resource with lower-case escapes is another text, so its signature is another one
+     * too. */
     assert_int_equal(
         check(
             "SharedAccessSignature sr=MyExampleHub.azure-devices.net%2fdevices%2fmy-symkey-device&sig=" SIGNATURE
