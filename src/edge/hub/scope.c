@@ -7,7 +7,7 @@
 enum {
     REFRESH_S = 300,
     RETRY_S = 10,
-    ASK_AGAIN_S = 2,
+    ASK_AGAIN_MS = 500,
     PAGE = 100,
     BATCH = 200,
     WAITING_MAX = 1000
@@ -304,7 +304,7 @@ void sk_edge_scope_start(struct sk_edge_hub *hub) {
 }
 
 void sk_edge_scope_refresh(struct sk_edge_hub *hub) {
-    uint64_t since = sk_io_now(hub->backend.io) - hub->scope_asked_ns, least = ASK_AGAIN_S * SK_S;
+    uint64_t since = sk_io_now(hub->backend.io) - hub->scope_asked_ns, least = ASK_AGAIN_MS * SK_MS;
     if (hub->scope_running || hub->closing) return;
     if (hub->scope_refresh && since < least)
         sk_timer_start(hub->backend.io, &hub->scope_timer, least - since,
