@@ -1,8 +1,10 @@
-/* The gateway: listeners that take every protocol, heads that translate them, sessions, and the backend behind them.
+/* The gateway: listeners that take every protocol, heads that translate them, sessions, and the
+ * backend behind them.
  *
- * After TLS the first bytes tell the protocol: 0x10 is MQTT, a method name is HTTP. A head turns the wire into requests
- * (model/request.h) and answers back; it knows no storage. Requests pass head → authorise → backend. The hub and the edge hub are two
- * backends behind the same heads. All on one thread. */
+ * After TLS the first bytes tell the protocol: 0x10 is MQTT, a method name is HTTP. A head turns
+ * the wire into requests (model/request.h) and answers back; it knows no storage. Requests pass
+ * head → authorise → backend. The hub and the edge hub are two backends behind the same heads. All
+ * on one thread. */
 #ifndef SK_GATEWAY_H
 #define SK_GATEWAY_H
 
@@ -25,29 +27,33 @@ typedef void sk_identity_done(void *arg, enum sk_status status, const struct sk_
 
 struct sk_backend_ops {
     /* Looks an identity up; `done` is called exactly once, maybe at once. */
-    void (*find_identity)(struct sk_backend *, struct sk_span device, struct sk_span module, sk_identity_done *done, void *arg);
+    void (*find_identity)(struct sk_backend *, struct sk_span device, struct sk_span module,
+                          sk_identity_done *done, void *arg);
     /* NULL: no such policy. */
     const struct sk_policy *(*find_policy)(struct sk_backend *, struct sk_span name);
     /* Serves an authorised request. */
     void (*submit)(struct sk_backend *, struct sk_request *);
     /* Persistent subscriptions: `done(arg, found, bits)`. */
-    void (*load_subscriptions)(struct sk_backend *, const struct sk_session *, void (*done)(void *arg, bool found, unsigned bits),
-                               void *arg);
-    void (*save_subscriptions)(struct sk_backend *, const struct sk_session *); /* persistent → stored, else dropped */
+    void (*load_subscriptions)(struct sk_backend *, const struct sk_session *,
+                               void (*done)(void *arg, bool found, unsigned bits), void *arg);
+    void (*save_subscriptions)(struct sk_backend *,
+                               const struct sk_session *); /* persistent → stored, else dropped */
     void (*session_opened)(struct sk_backend *, struct sk_session *);
-    void (*session_subscribed)(struct sk_backend *, struct sk_session *); /* its subscriptions changed */
+    void (*session_subscribed)(struct sk_backend *,
+                               struct sk_session *); /* its subscriptions changed */
     void (*session_closed)(struct sk_backend *, struct sk_session *, enum sk_fault reason);
-    void (*session_writable)(struct sk_backend *, struct sk_session *); /* its output has room again. Optional */
+    void (*session_writable)(struct sk_backend *,
+                             struct sk_session *); /* its output has room again. Optional */
 };
 
 struct sk_backend {
     const struct sk_backend_ops *ops;
     struct sk_io *io;
-    struct sk_span host_name;       /* the hub's name in resource scopes ("myhub.example") */
-    const struct sk_span *aliases;  /* other names it answers to */
+    struct sk_span host_name;      /* the hub's name in resource scopes ("myhub.example") */
+    const struct sk_span *aliases; /* other names it answers to */
     size_t alias_count;
-    bool any_host;                  /* take every host name (edge hub) */
-    struct sk_map sessions;         /* "device" or "device/module" → struct sk_session */
+    bool any_host;          /* take every host name (edge hub) */
+    struct sk_map sessions; /* "device" or "device/module" → struct sk_session */
 };
 
 /* ---- sessions: one authenticated identity on one connection ---- */
@@ -57,7 +63,8 @@ struct sk_method_call {
 };
 
 struct sk_head {
-    /* Sends; false: cannot now, try after a settlement (its window was full) or session_writable (its output was). `delivery` comes back in SK_OP_SETTLE when qos1. */
+    /* Sends; false: cannot now, try after a settlement (its window was full) or session_writable
+     * (its output was). `delivery` comes back in SK_OP_SETTLE when qos1. */
     bool (*deliver_message)(struct sk_session *, const struct sk_message *, uint64_t delivery);
     void (*deliver_method)(struct sk_session *, const struct sk_method_call *);
     void (*deliver_desired)(struct sk_session *, struct sk_span patch_json, uint64_t version);
@@ -73,21 +80,24 @@ struct sk_session {
     unsigned subscriptions; /* SK_SUB_… */
     bool persistent;        /* MQTT clean session 0 */
     bool open;
-    void *owner;            /* the head's */
-    void *data;             /* the backend's */
+    void *owner; /* the head's */
+    void *data;  /* the backend's */
     struct sk_timer expiry;
 };
 
-struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span device, struct sk_span module);
-/* Takes the principal; displaces an older session of the same identity (closed with TAKEN_OVER), tells the backend. The session is the
- * head's, embedded in its connection. */
-void sk_session_open(struct sk_session *session, struct sk_backend *backend, const struct sk_head *head,
-                     struct sk_principal *principal, void *owner);
+struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span device,
+                                   struct sk_span module);
+/* Takes the principal; displaces an older session of the same identity (closed with TAKEN_OVER),
+ * tells the backend. The session is the head's, embedded in its connection. */
+void sk_session_open(struct sk_session *session, struct sk_backend *backend,
+                     const struct sk_head *head, struct sk_principal *principal, void *owner);
 void sk_session_close(struct sk_session *session, enum sk_fault reason);
 /* Sets the bits, stores them when persistent and tells the backend. */
 void sk_session_subscribe(struct sk_session *session, unsigned subscriptions);
-/* Closes every session of an identity (deleted, disabled, key changed); module empty: the device and all its modules. */
-void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module, enum sk_fault reason);
+/* Closes every session of an identity (deleted, disabled, key changed); module empty: the device
+ * and all its modules. */
+void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                      enum sk_fault reason);
 
 /* ---- authentication and authorisation ---- */
 
@@ -97,10 +107,13 @@ struct sk_credentials {
     struct sk_span auth_chain;     /* "leaf;edge" or empty */
     struct sk_span resource;       /* what is asked, "host/path"; empty: the identity itself */
 };
-/* `principal` is to be taken (moved out) when error is NULL. Never called from inside. All spans are copied. */
-typedef void sk_authenticated(void *arg, const struct sk_error *error, struct sk_principal *principal);
+/* `principal` is to be taken (moved out) when error is NULL. Never called from inside. All spans
+ * are copied. */
+typedef void sk_authenticated(void *arg, const struct sk_error *error,
+                              struct sk_principal *principal);
 struct sk_authentication;
-struct sk_authentication *sk_authenticate(struct sk_backend *backend, const struct sk_credentials *credentials,
+struct sk_authentication *sk_authenticate(struct sk_backend *backend,
+                                          const struct sk_credentials *credentials,
                                           sk_authenticated *done, void *arg);
 /* Forgets the caller: `done` will not be called. */
 void sk_authentication_cancel(struct sk_authentication *authentication);
@@ -136,7 +149,8 @@ void sk_gateway_add(struct sk_gateway *gateway, struct sk_backend *backend);
 /* The backend for a host name (without port); NULL: none. */
 struct sk_backend *sk_gateway_find(struct sk_gateway *gateway, struct sk_span host);
 /* `tls` NULL: plain (tests, the simulated world). */
-enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_endpoint *at, struct sk_tls *tls, uint16_t *port);
+enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_endpoint *at,
+                                 struct sk_tls *tls, uint16_t *port);
 const struct sk_gateway_counts *sk_gateway_counts(const struct sk_gateway *gateway);
 /* Closes listeners and connections; frees when the last is gone and calls `freed`. */
 void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void *arg);

@@ -88,7 +88,8 @@ static void on_timer(struct sk_timer *timer) {
         sk_mqtt_head_fail(m, "no CONNECT came in time");
         return;
     }
-    /* Packets only note the time; the timer looks and waits for the rest, so it costs nothing a packet. */
+    /* Packets only note the time; the timer looks and waits for the rest, so it costs nothing a
+     * packet. */
     uint64_t silent = sk_io_now(timer->io) - m->active_ns, most = m->silence_max_ms * SK_MS;
     if (silent >= most && !m->paused)
         sk_mqtt_head_fail(m, "keep-alive time is over (404104)");
@@ -157,7 +158,8 @@ static void process(struct sk_mqtt_head *m, struct sk_span bytes) {
         enum sk_status status = sk_mqtt_decode(bytes, packet_max(m), &packet, &used);
         if (status == SK_AGAIN) break;
         if (status) {
-            sk_mqtt_head_fail(m, status == SK_TOO_LARGE ? "a packet is larger than 256 KB (413001)" : "a malformed packet");
+            sk_mqtt_head_fail(m, status == SK_TOO_LARGE ? "a packet is larger than 256 KB (413001)"
+                                                        : "a malformed packet");
             return;
         }
         bytes = sk_span_skip(bytes, used);
@@ -166,14 +168,17 @@ static void process(struct sk_mqtt_head *m, struct sk_span bytes) {
     if (bytes.n && m->state != MQTT_CLOSING) sk_buffer_append(&m->in, bytes);
 }
 
-/* Completes the packet whose start waits in m->in with as few bytes as it needs, so that the rest is parsed in place. */
+/* Completes the packet whose start waits in m->in with as few bytes as it needs, so that the rest
+ * is parsed in place. */
 static struct sk_span complete_packet(struct sk_mqtt_head *m, struct sk_span bytes) {
     while (bytes.n) {
         struct sk_mqtt_packet packet;
         size_t whole = 0;
-        enum sk_status status = sk_mqtt_decode(sk_buffer_span(&m->in), packet_max(m), &packet, &whole);
+        enum sk_status status =
+            sk_mqtt_decode(sk_buffer_span(&m->in), packet_max(m), &packet, &whole);
         if (status != SK_AGAIN) break;
-        size_t missing = whole > m->in.n ? whole - m->in.n : 1; /* unknown while the fixed header is not whole */
+        size_t missing =
+            whole > m->in.n ? whole - m->in.n : 1; /* unknown while the fixed header is not whole */
         struct sk_span part = sk_span_first(bytes, missing);
         sk_buffer_append(&m->in, part);
         bytes = sk_span_skip(bytes, part.n);
@@ -199,7 +204,8 @@ static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     }
     if (bytes.n == 0 || m->state == MQTT_CLOSING) return;
     if (m->in.n)
-        sk_buffer_append(&m->in, bytes); /* paused or authenticating: reading stops at the end of this call */
+        sk_buffer_append(
+            &m->in, bytes); /* paused or authenticating: reading stops at the end of this call */
     else
         process(m, bytes);
     if (m->state == MQTT_AUTHENTICATING && m->stream) sk_stream_pause(m->stream, true);
@@ -212,7 +218,8 @@ static void on_drain(struct sk_stream *stream, void *arg) {
         m->backend->ops->session_writable(m->backend, &m->session);
 }
 
-static const struct sk_stream_events events = {.on_data = on_data, .on_drain = on_drain, .on_close = on_close};
+static const struct sk_stream_events events = {
+    .on_data = on_data, .on_drain = on_drain, .on_close = on_close};
 
 void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
     struct sk_mqtt_head *m = SK_NEW(struct sk_mqtt_head);

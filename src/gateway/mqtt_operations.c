@@ -21,7 +21,8 @@ static void puback(struct sk_mqtt_head *m, uint16_t id) {
 }
 
 /* $iothub/twin/res/{status}/?$rid={rid}[&$version={n}] */
-static void put_twin_response(struct sk_mqtt_head *m, int status, const char *rid, uint64_t version, struct sk_span body) {
+static void put_twin_response(struct sk_mqtt_head *m, int status, const char *rid, uint64_t version,
+                              struct sk_span body) {
     char tail[40] = "";
     struct sk_buffer topic = {0};
     if (version) snprintf(tail, sizeof tail, "&$version=%llu", (unsigned long long)version);
@@ -68,7 +69,8 @@ static void on_twin_reported(struct sk_request *request, const struct sk_answer 
 static void on_stored(struct sk_request *request, const struct sk_answer *answer) {
     struct sk_mqtt_request *r = (struct sk_mqtt_request *)request;
     struct sk_mqtt_head *m = r->head;
-    if (answer->error && r->id) /* no PUBACK, no silence either: the client sends it again after it has connected again */
+    if (answer->error &&
+        r->id) /* no PUBACK, no silence either: the client sends it again after it has connected again */
         sk_mqtt_head_fail(m, sk_error_text(answer->error));
     else if (!answer->error)
         puback(m, r->id);
@@ -87,9 +89,10 @@ static bool is_own(const struct sk_mqtt_head *m, const struct sk_topic *topic) {
            sk_topic_id_is(topic->module, sk_span_z(m->session.principal.module));
 }
 
-/* Fills the message from a telemetry topic; false when it may not be. `extra` is one more application property, or NULL. */
-static bool read_telemetry(struct sk_mqtt_head *m, struct sk_span bag, struct sk_span payload, const struct sk_property *extra,
-                           struct sk_message *message) {
+/* Fills the message from a telemetry topic; false when it may not be. `extra` is one more
+ * application property, or NULL. */
+static bool read_telemetry(struct sk_mqtt_head *m, struct sk_span bag, struct sk_span payload,
+                           const struct sk_property *extra, struct sk_message *message) {
     struct sk_arena *scratch = &m->connection.gateway->scratch;
     *message = (struct sk_message){.source = SK_SOURCE_TELEMETRY, .body = payload};
     if (extra) {
@@ -103,7 +106,8 @@ static bool read_telemetry(struct sk_mqtt_head *m, struct sk_span bag, struct sk
     return sk_message_size(message) <= SK_MESSAGE_MAX;
 }
 
-static void submit_telemetry(struct sk_mqtt_head *m, const struct sk_message *message, uint16_t id) {
+static void submit_telemetry(struct sk_mqtt_head *m, const struct sk_message *message,
+                             uint16_t id) {
     struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_TELEMETRY);
     r->id = id;
     r->request.message = message;
@@ -113,12 +117,14 @@ static void submit_telemetry(struct sk_mqtt_head *m, const struct sk_message *me
     sk_gateway_submit(m->backend, &r->request);
 }
 
-static void on_telemetry(struct sk_mqtt_head *m, const struct sk_topic *topic, const struct sk_mqtt_publish *publish) {
+static void on_telemetry(struct sk_mqtt_head *m, const struct sk_topic *topic,
+                         const struct sk_mqtt_publish *publish) {
     static const struct sk_property retained = {{"mqtt-retain", 11}, {"true", 4}};
     struct sk_message message;
     if (!is_own(m, topic))
         sk_mqtt_head_fail(m, "telemetry for another identity");
-    else if (!read_telemetry(m, topic->bag, publish->payload, publish->retain ? &retained : NULL, &message))
+    else if (!read_telemetry(m, topic->bag, publish->payload, publish->retain ? &retained : NULL,
+                             &message))
         sk_mqtt_head_fail(m, "a message is larger than 256 KB (413001)");
     else
         submit_telemetry(m, &message, publish->id);
@@ -130,30 +136,36 @@ void sk_mqtt_send_will(struct sk_mqtt_head *m) {
     struct sk_message message;
     sk_topic_parse(sk_span_z(m->will_topic), &topic);
     sk_arena_reset(&m->connection.gateway->scratch);
-    if (read_telemetry(m, topic.bag, sk_buffer_span(&m->will_payload), &will, &message)) submit_telemetry(m, &message, 0);
+    if (read_telemetry(m, topic.bag, sk_buffer_span(&m->will_payload), &will, &message))
+        submit_telemetry(m, &message, 0);
 }
 
-static struct sk_mqtt_request *new_twin_request(struct sk_mqtt_head *m, enum sk_op op, const struct sk_topic *topic, uint16_t id) {
+static struct sk_mqtt_request *new_twin_request(struct sk_mqtt_head *m, enum sk_op op,
+                                                const struct sk_topic *topic, uint16_t id) {
     struct sk_mqtt_request *r = sk_mqtt_request_new(m, op);
     r->rid = sk_span_dup(topic->rid);
     r->id = id;
     return r;
 }
 
-static void on_report(struct sk_mqtt_head *m, const struct sk_topic *topic, const struct sk_mqtt_publish *publish) {
+static void on_report(struct sk_mqtt_head *m, const struct sk_topic *topic,
+                      const struct sk_mqtt_publish *publish) {
     struct sk_mqtt_request *r = new_twin_request(m, SK_OP_TWIN_REPORT, topic, publish->id);
     r->request.done = on_twin_reported;
     r->request.version = topic->version;
     json_error_t error;
-    r->request.body = json_loadb(publish->payload.p ? publish->payload.p : "", publish->payload.n, JSON_REJECT_DUPLICATES, &error);
+    r->request.body = json_loadb(publish->payload.p ? publish->payload.p : "", publish->payload.n,
+                                 JSON_REJECT_DUPLICATES, &error);
     if (json_is_object(r->request.body))
         sk_gateway_submit(m->backend, &r->request);
     else
-        sk_request_refuse(&r->request, SK_FAULT_ARGUMENT_INVALID, "the reported properties are not a JSON object: %s",
+        sk_request_refuse(&r->request, SK_FAULT_ARGUMENT_INVALID,
+                          "the reported properties are not a JSON object: %s",
                           r->request.body ? "another type" : error.text);
 }
 
-static void on_method_response(struct sk_mqtt_head *m, const struct sk_topic *topic, const struct sk_mqtt_publish *publish) {
+static void on_method_response(struct sk_mqtt_head *m, const struct sk_topic *topic,
+                               const struct sk_mqtt_publish *publish) {
     struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_METHOD_RESPOND);
     r->id = publish->id;
     r->request.rid = topic->rid;
@@ -241,12 +253,14 @@ static uint16_t next_id(struct sk_mqtt_head *m) {
     for (;;) {
         if (++m->next_id == 0) m->next_id = 1;
         bool used = false;
-        for (size_t i = 0; i < SK_MQTT_HEAD_WINDOW; i++) used = used || m->window[i].id == m->next_id;
+        for (size_t i = 0; i < SK_MQTT_HEAD_WINDOW; i++)
+            used = used || m->window[i].id == m->next_id;
         if (!used) return m->next_id;
     }
 }
 
-static bool deliver_message(struct sk_session *session, const struct sk_message *message, uint64_t delivery) {
+static bool deliver_message(struct sk_session *session, const struct sk_message *message,
+                            uint64_t delivery) {
     struct sk_mqtt_head *m = session->owner;
     if (!can_send(m) || !sk_stream_write(m->stream, SK_NONE)) return false; /* on_drain follows */
     bool input = session->principal.module != NULL;
@@ -255,7 +269,8 @@ static bool deliver_message(struct sk_session *session, const struct sk_message 
     while (slot < SK_MQTT_HEAD_WINDOW && m->window[slot].id) slot++;
     if (slot == SK_MQTT_HEAD_WINDOW) return false;
     struct sk_buffer topic = {0};
-    struct sk_span device = sk_span_z(session->principal.device), module = sk_span_z(session->principal.module);
+    struct sk_span device = sk_span_z(session->principal.device),
+                   module = sk_span_z(session->principal.module);
     if (input)
         sk_topic_put_input(&topic, device, module, message);
     else
@@ -293,7 +308,8 @@ static void deliver_desired(struct sk_session *session, struct sk_span patch, ui
     struct sk_mqtt_head *m = session->owner;
     if (!can_send(m)) return;
     struct sk_buffer topic = {0};
-    sk_buffer_print(&topic, "$iothub/twin/PATCH/properties/desired/?$version=%llu", (unsigned long long)version);
+    sk_buffer_print(&topic, "$iothub/twin/PATCH/properties/desired/?$version=%llu",
+                    (unsigned long long)version);
     put(m, &(struct sk_mqtt_publish){.topic = sk_buffer_span(&topic), .payload = patch});
     sk_buffer_free(&topic);
 }

@@ -1,8 +1,10 @@
-/* From a leaf device through an edge hub's routes into modules, and what a deployment changes about it. */
+/* From a leaf device through an edge hub's routes into modules, and what a deployment changes about
+ * it. */
 #include "support/raw_client.h"
 
 #define ROUTES(list) "{\"schemaVersion\":\"1.1\",\"routes\":{" list "}}"
-#define TO_READER "\"r\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/in\\\")\""
+#define TO_READER                                                                                  \
+    "\"r\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/in\\\")\""
 #define UP "\"up\":\"FROM /messages/* INTO $upstream\""
 
 static void begin(struct fleet *f, const char *routes) {
@@ -21,7 +23,8 @@ static void open_leaf(struct raw_client *c, struct fleet *f) {
 }
 
 static void open_reader(struct raw_client *c, struct fleet *f, uint8_t qos) {
-    raw_dial(c, f, "edge.test", &(struct raw_connect){.device = "edge1", .module = "reader", .clean = true});
+    raw_dial(c, f, "edge.test",
+             &(struct raw_connect){.device = "edge1", .module = "reader", .clean = true});
     raw_expect_connack(c, SK_MQTT_ACCEPTED, false);
     raw_subscribe(c, 1, "devices/edge1/modules/reader/#", qos);
     raw_expect_suback(c, 1, qos ? "\1" : "\0", 1);
@@ -43,8 +46,10 @@ static void acknowledge(struct raw_client *c, uint16_t id) {
 /* The next message of an input; its packet id. */
 static uint16_t reader_gets(struct raw_client *c, const char *topic, const char *body) {
     struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_PUBLISH);
-    if (topic && !sk_span_is(packet.u.publish.topic, topic)) fail_msg("%.*s", SK_ARG(packet.u.publish.topic));
-    if (!sk_span_is(packet.u.publish.payload, body)) fail_msg("%.*s instead of %s", SK_ARG(packet.u.publish.payload), body);
+    if (topic && !sk_span_is(packet.u.publish.topic, topic))
+        fail_msg("%.*s", SK_ARG(packet.u.publish.topic));
+    if (!sk_span_is(packet.u.publish.payload, body))
+        fail_msg("%.*s instead of %s", SK_ARG(packet.u.publish.payload), body);
     return packet.u.publish.id;
 }
 
@@ -58,12 +63,15 @@ static void a_message_reaches_the_input_that_its_route_names(void **state) {
     open_reader(&reader, &f, 1);
     open_leaf(&leaf, &f);
     leaf_sends(&leaf, "", "plain");
-    acknowledge(&reader, reader_gets(&reader, "devices/edge1/modules/reader/inputs/in/%24.cdid=leaf1", "plain"));
+    acknowledge(
+        &reader,
+        reader_gets(&reader, "devices/edge1/modules/reader/inputs/in/%24.cdid=leaf1", "plain"));
     leaf_sends(&leaf, "$.ct=application/json&a%20b=1/2&%24.mid=7", "{}");
-    acknowledge(&reader, reader_gets(&reader,
-                                     "devices/edge1/modules/reader/inputs/in/"
-                                     "%24.cdid=leaf1&%24.mid=7&%24.ct=application%2Fjson&a%20b=1%2F2",
-                                     "{}"));
+    acknowledge(&reader,
+                reader_gets(&reader,
+                            "devices/edge1/modules/reader/inputs/in/"
+                            "%24.cdid=leaf1&%24.mid=7&%24.ct=application%2Fjson&a%20b=1%2F2",
+                            "{}"));
     raw_expect_nothing(&reader);
     assert_int_equal(sk_edge_hub_counts(f.edge).delivered_total, 2);
     raw_free(&leaf);
@@ -83,7 +91,8 @@ static void what_a_module_has_not_acknowledged_comes_again_after_it_reconnects(v
     leaf_sends(&leaf, "", "3");
     acknowledge(&reader, reader_gets(&reader, NULL, "1"));
     reader_gets(&reader, NULL, "2");
-    acknowledge(&reader, reader_gets(&reader, NULL, "3")); /* out of order: 2 holds the queue back */
+    acknowledge(&reader,
+                reader_gets(&reader, NULL, "3")); /* out of order: 2 holds the queue back */
     sk_sim_run(f.sim, SK_S);
     raw_free(&reader);
     open_reader(&reader, &f, 1);
@@ -174,7 +183,8 @@ static void properties_that_no_topic_can_carry_on_are_refused_at_the_door(void *
     for (unsigned fits = 0; fits < 2; fits++) {
         struct sk_buffer topic = {0};
         sk_buffer_text(&topic, "devices/leaf1/messages/events/a=");
-        for (unsigned i = 0; i < 21000 + (fits ? 0 : 1500); i++) sk_buffer_byte(&topic, ':'); /* three bytes each when it goes on */
+        for (unsigned i = 0; i < 21000 + (fits ? 0 : 1500); i++)
+            sk_buffer_byte(&topic, ':'); /* three bytes each when it goes on */
         sk_buffer_byte(&topic, 0);
         open_leaf(&leaf, &f);
         raw_publish(&leaf, topic.p, SK_SPAN("x"), 1, 1);
@@ -200,27 +210,35 @@ static void conditions_choose_by_properties_and_by_the_body(void **state) {
     (void)state;
     struct fleet f;
     struct raw_client leaf, reader;
-    begin(&f, ROUTES("\"p\":\"FROM /messages/* WHERE kind = 'hot' INTO BrokeredEndpoint(\\\"/modules/reader/inputs/prop\\\")\","
-                     "\"b\":\"FROM /messages/* WHERE $body.t > 20 AND $connectionDeviceId = 'leaf1' INTO "
-                     "BrokeredEndpoint(\\\"/modules/reader/inputs/body\\\")\","
-                     "\"m\":\"FROM /messages/modules/reader/outputs/out INTO BrokeredEndpoint(\\\"/modules/reader/inputs/own\\\")\""));
+    begin(
+        &f,
+        ROUTES(
+            "\"p\":\"FROM /messages/* WHERE kind = 'hot' INTO BrokeredEndpoint(\\\"/modules/reader/inputs/prop\\\")\","
+            "\"b\":\"FROM /messages/* WHERE $body.t > 20 AND $connectionDeviceId = 'leaf1' INTO "
+            "BrokeredEndpoint(\\\"/modules/reader/inputs/body\\\")\","
+            "\"m\":\"FROM /messages/modules/reader/outputs/out INTO BrokeredEndpoint(\\\"/modules/reader/inputs/own\\\")\""));
     open_reader(&reader, &f, 1);
     open_leaf(&leaf, &f);
     leaf_sends(&leaf, "kind=cold", "{\"t\":10}");
     leaf_sends(&leaf, "kind=hot", "{\"t\":11}");
-    acknowledge(&reader, reader_gets(&reader, "devices/edge1/modules/reader/inputs/prop/%24.cdid=leaf1&kind=hot", "{\"t\":11}"));
+    acknowledge(&reader,
+                reader_gets(&reader,
+                            "devices/edge1/modules/reader/inputs/prop/%24.cdid=leaf1&kind=hot",
+                            "{\"t\":11}"));
     leaf_sends(&leaf, "%24.ct=application%2Fjson&%24.ce=utf-8", "{\"t\":21}");
     acknowledge(&reader, reader_gets(&reader,
                                      "devices/edge1/modules/reader/inputs/body/"
                                      "%24.cdid=leaf1&%24.ct=application%2Fjson&%24.ce=utf-8",
                                      "{\"t\":21}"));
-    raw_publish(&reader, "devices/edge1/modules/reader/messages/events/%24.on=out/", SK_SPAN("mine"), 1, 9);
+    raw_publish(&reader, "devices/edge1/modules/reader/messages/events/%24.on=out/",
+                SK_SPAN("mine"), 1, 9);
     bool acknowledged = false, delivered = false;
     for (unsigned i = 0; i < 2; i++) {
         struct sk_mqtt_packet packet;
         assert_true(raw_next(&reader, &packet));
         acknowledged = acknowledged || packet.type == SK_MQTT_PUBACK;
-        delivered = delivered || (packet.type == SK_MQTT_PUBLISH && sk_span_is(packet.u.publish.payload, "mine"));
+        delivered = delivered || (packet.type == SK_MQTT_PUBLISH &&
+                                  sk_span_is(packet.u.publish.payload, "mine"));
     }
     assert_true(acknowledged && delivered);
     raw_expect_nothing(&reader);
@@ -233,7 +251,8 @@ static void a_message_older_than_its_time_to_live_is_not_delivered(void **state)
     (void)state;
     struct fleet f;
     struct raw_client leaf, reader;
-    begin(&f, "{\"schemaVersion\":\"1.1\",\"routes\":{" TO_READER "},\"storeAndForwardConfiguration\":{\"timeToLiveSecs\":60}}");
+    begin(&f, "{\"schemaVersion\":\"1.1\",\"routes\":{" TO_READER
+              "},\"storeAndForwardConfiguration\":{\"timeToLiveSecs\":60}}");
     open_leaf(&leaf, &f);
     leaf_sends(&leaf, "", "old");
     sk_sim_run(f.sim, 50 * SK_S);
@@ -254,7 +273,8 @@ static int desired_status(struct fleet *f, char description[300]) {
     fleet_call(f, SK_HTTP_GET, "/twins/edge1/modules/%24edgeHub", "");
     assert_int_equal(f->status, 200);
     json_t *twin = json_loads(f->answer, 0, NULL);
-    const json_t *status = json_object_get(json_object_get(json_object_get(twin, "properties"), "reported"), "lastDesiredStatus");
+    const json_t *status = json_object_get(
+        json_object_get(json_object_get(twin, "properties"), "reported"), "lastDesiredStatus");
     int code = (int)json_integer_value(json_object_get(status, "code"));
     const char *text = json_string_value(json_object_get(status, "description"));
     snprintf(description, 300, "%s", text ? text : "");
@@ -276,8 +296,10 @@ static void a_bad_deployment_is_reported_and_the_old_routes_stay(void **state) {
         {ROUTES("\"bad\":\"\""), "bad"},
         {ROUTES("\"bad\":7"), "bad"},
         {ROUTES("\"bad\":{\"priority\":1}"), "bad"},
-        {ROUTES("\"bad\":{\"route\":\"FROM /messages/* INTO $upstream\",\"priority\":10}"), "priority"},
-        {ROUTES("\"bad\":{\"route\":\"FROM /messages/* INTO $upstream\",\"timeToLiveSecs\":-1}"), "timeToLiveSecs"},
+        {ROUTES("\"bad\":{\"route\":\"FROM /messages/* INTO $upstream\",\"priority\":10}"),
+         "priority"},
+        {ROUTES("\"bad\":{\"route\":\"FROM /messages/* INTO $upstream\",\"timeToLiveSecs\":-1}"),
+         "timeToLiveSecs"},
         {"{}", "empty"},
     };
     struct fleet f;
@@ -290,7 +312,8 @@ static void a_bad_deployment_is_reported_and_the_old_routes_stay(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         deploy(&f, cases[i].desired);
         int code = desired_status(&f, description);
-        if (code < 400 || strstr(description, cases[i].holds) == NULL) fail_msg("%s: %d %s", cases[i].desired, code, description);
+        if (code < 400 || strstr(description, cases[i].holds) == NULL)
+            fail_msg("%s: %d %s", cases[i].desired, code, description);
         leaf_sends(&leaf, "", "still");
         acknowledge(&reader, reader_gets(&reader, NULL, "still"));
     }
@@ -353,8 +376,10 @@ static void sixty_three_inputs_are_served_and_one_more_is_refused(void **state) 
         struct sk_buffer desired = {0};
         sk_buffer_text(&desired, "{\"schemaVersion\":\"1.1\",\"routes\":{");
         for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX + more; i++)
-            sk_buffer_print(&desired, "%s\"r%u\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/i%u\\\")\"",
-                            i ? "," : "", i, i);
+            sk_buffer_print(
+                &desired,
+                "%s\"r%u\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/i%u\\\")\"",
+                i ? "," : "", i, i);
         sk_buffer_text(&desired, "}}");
         sk_buffer_byte(&desired, 0);
         deploy(&f, desired.p);
@@ -362,14 +387,20 @@ static void sixty_three_inputs_are_served_and_one_more_is_refused(void **state) 
         int code = desired_status(&f, description);
         if (code != (more ? 400 : 200)) fail_msg("%d %s", code, description);
         leaf_sends(&leaf, "", "x");
-        for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) acknowledge(&reader, reader_gets(&reader, NULL, "x"));
+        for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
+            acknowledge(&reader, reader_gets(&reader, NULL, "x"));
         raw_expect_nothing(&reader);
     }
     /* Other inputs in their place: the slots are free again. */
-    deploy(&f, ROUTES("\"o\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/other\\\")\""));
+    deploy(
+        &f,
+        ROUTES(
+            "\"o\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/other\\\")\""));
     assert_int_equal(desired_status(&f, description), 200);
     leaf_sends(&leaf, "", "y");
-    acknowledge(&reader, reader_gets(&reader, "devices/edge1/modules/reader/inputs/other/%24.cdid=leaf1", "y"));
+    acknowledge(
+        &reader,
+        reader_gets(&reader, "devices/edge1/modules/reader/inputs/other/%24.cdid=leaf1", "y"));
     raw_free(&leaf);
     raw_free(&reader);
     fleet_free(&f);
@@ -403,21 +434,25 @@ static void a_module_calls_a_method_of_another_through_the_edge(void **state) {
     struct sk_buffer token = {0}, out = {0};
     const char *body = "{\"methodName\":\"reset\",\"payload\":1,\"responseTimeoutInSeconds\":10}";
     begin(&f, ROUTES(UP));
-    fleet_put(&f, "/devices/edge1/modules/caller", "{\"deviceId\":\"edge1\",\"moduleId\":\"caller\"," FLEET_SAS "}");
+    fleet_put(&f, "/devices/edge1/modules/caller",
+              "{\"deviceId\":\"edge1\",\"moduleId\":\"caller\"," FLEET_SAS "}");
     open_reader(&reader, &f, 1);
     raw_subscribe(&reader, 2, "$iothub/methods/POST/#", 0);
     raw_expect_suback(&reader, 2, "\0", 1);
-    sk_sas_create(&token, SK_SPAN("hub.test/devices/edge1/modules/caller"), SK_SPAN(FLEET_KEY), SK_NONE,
-                  sk_io_wall(f.field_io) / 1000000 + 600);
+    sk_sas_create(&token, SK_SPAN("hub.test/devices/edge1/modules/caller"), SK_SPAN(FLEET_KEY),
+                  SK_NONE, sk_io_wall(f.field_io) / 1000000 + 600);
     static const struct {
         const char *path;
         unsigned status;
-    } cases[] = {{"/twins/edge1/modules/reader/methods", 200}, {"/twins/leaf1/methods", 404}, {"/twins/nobody/methods", 404}};
+    } cases[] = {{"/twins/edge1/modules/reader/methods", 200},
+                 {"/twins/leaf1/methods", 404},
+                 {"/twins/nobody/methods", 404}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        sk_buffer_print(&out,
-                        "POST %s?api-version=2018-06-30 HTTP/1.1\r\nHost: edge.test\r\nx-ms-edge-moduleId: edge1/caller\r\n"
-                        "Authorization: %.*s\r\nContent-Length: %zu\r\n\r\n%s",
-                        cases[i].path, SK_ARG(sk_buffer_span(&token)), strlen(body), body);
+        sk_buffer_print(
+            &out,
+            "POST %s?api-version=2018-06-30 HTTP/1.1\r\nHost: edge.test\r\nx-ms-edge-moduleId: edge1/caller\r\n"
+            "Authorization: %.*s\r\nContent-Length: %zu\r\n\r\n%s",
+            cases[i].path, SK_ARG(sk_buffer_span(&token)), strlen(body), body);
         raw_open(&caller, &f, "edge.test");
         raw_send_buffer(&caller, &out);
         if (cases[i].status == 200) {
@@ -432,16 +467,19 @@ static void a_module_calls_a_method_of_another_through_the_edge(void **state) {
         raw_next_answer(&caller, &answer);
         assert_int_equal(answer.parser.status, cases[i].status);
         if (cases[i].status == 200)
-            assert_true(sk_span_is(sk_buffer_span(&answer.parser.body), "{\"status\":201,\"payload\":{\"ok\":true}}"));
+            assert_true(sk_span_is(sk_buffer_span(&answer.parser.body),
+                                   "{\"status\":201,\"payload\":{\"ok\":true}}"));
         sk_http_parser_free(&answer.parser);
         raw_free(&caller);
     }
     /* A leaf device is not a module of this edge. */
     token.n = 0;
-    sk_sas_create(&token, SK_SPAN("hub.test/devices/leaf1"), SK_SPAN(FLEET_KEY), SK_NONE, sk_io_wall(f.field_io) / 1000000 + 600);
-    sk_buffer_print(&out,
-                    "POST %s?api-version=2018-06-30 HTTP/1.1\r\nHost: edge.test\r\nAuthorization: %.*s\r\nContent-Length: %zu\r\n\r\n%s",
-                    cases[0].path, SK_ARG(sk_buffer_span(&token)), strlen(body), body);
+    sk_sas_create(&token, SK_SPAN("hub.test/devices/leaf1"), SK_SPAN(FLEET_KEY), SK_NONE,
+                  sk_io_wall(f.field_io) / 1000000 + 600);
+    sk_buffer_print(
+        &out,
+        "POST %s?api-version=2018-06-30 HTTP/1.1\r\nHost: edge.test\r\nAuthorization: %.*s\r\nContent-Length: %zu\r\n\r\n%s",
+        cases[0].path, SK_ARG(sk_buffer_span(&token)), strlen(body), body);
     raw_open(&leaf, &f, "edge.test");
     raw_send_buffer(&leaf, &out);
     raw_next_answer(&leaf, &answer);

@@ -1,7 +1,8 @@
 /* A hub, an edge hub behind it, and devices, in one simulated world; for stories.
  *
- * Machines: "hub.test", "edge.test", "field.test" (leaf devices and modules). The hub serves REST and MQTT on port 8883, the edge hub MQTT
- * on 8883. Device edge1 is the edge device; leaf1 is its child; module edge1/reader is a module on it. */
+ * Machines: "hub.test", "edge.test", "field.test" (leaf devices and modules). The hub serves REST
+ * and MQTT on port 8883, the edge hub MQTT on 8883. Device edge1 is the edge device; leaf1 is its
+ * child; module edge1/reader is a module on it. */
 #ifndef TESTS_FLEET_H
 #define TESTS_FLEET_H
 
@@ -37,12 +38,13 @@ struct fleet {
     bool edge_ready;
 };
 
-static const char fleet_hub_toml[] = "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"-\"\nkey = \"-\"\n"
-                                     "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\ndata = \"/data\"\nretention = \"30d\"\n"
-                                     "[[hub.policy]]\nname = \"owner\"\nkeys = [\"" FLEET_KEY "\"]\n"
-                                     "rights = [\"RegistryRead\", \"RegistryWrite\", \"ServiceConnect\", \"DeviceConnect\"]\n"
-                                     "[[hub.policy]]\nname = \"reader\"\nkeys = [\"" FLEET_KEY "\"]\n"
-                                     "rights = [\"RegistryRead\"]\n";
+static const char fleet_hub_toml[] =
+    "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"-\"\nkey = \"-\"\n"
+    "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\ndata = \"/data\"\nretention = \"30d\"\n"
+    "[[hub.policy]]\nname = \"owner\"\nkeys = [\"" FLEET_KEY "\"]\n"
+    "rights = [\"RegistryRead\", \"RegistryWrite\", \"ServiceConnect\", \"DeviceConnect\"]\n"
+    "[[hub.policy]]\nname = \"reader\"\nkeys = [\"" FLEET_KEY "\"]\n"
+    "rights = [\"RegistryRead\"]\n";
 
 static inline bool fleet_idle(void *arg) {
     return ((struct fleet *)arg)->waiting == 0;
@@ -79,7 +81,8 @@ static inline void fleet_crash_hub(struct fleet *f) {
 
 /* ---- REST ---- */
 
-static inline void fleet_on_answer(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+static inline void fleet_on_answer(void *arg, enum sk_status status,
+                                   const struct sk_http_parser *answer) {
     struct fleet *f = arg;
     f->waiting--;
     free(f->answer);
@@ -88,11 +91,14 @@ static inline void fleet_on_answer(void *arg, enum sk_status status, const struc
 }
 
 /* One service call, to its end; f->status and f->answer. */
-static inline void fleet_send(struct fleet *f, enum sk_http_method method, const char *path, const char *body, bool if_match) {
+static inline void fleet_send(struct fleet *f, enum sk_http_method method, const char *path,
+                              const char *body, bool if_match) {
     struct sk_buffer token = {0}, target = {0};
-    sk_sas_create(&token, SK_SPAN("hub.test"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"), sk_io_wall(f->field_io) / 1000000 + 3600);
+    sk_sas_create(&token, SK_SPAN("hub.test"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
+                  sk_io_wall(f->field_io) / 1000000 + 3600);
     sk_buffer_print(&target, "%s?api-version=2021-04-12", path);
-    struct sk_http_pair headers[] = {{"Authorization", sk_buffer_span(&token)}, {"If-Match", SK_SPAN("\"*\"")}};
+    struct sk_http_pair headers[] = {{"Authorization", sk_buffer_span(&token)},
+                                     {"If-Match", SK_SPAN("\"*\"")}};
     f->waiting++;
     sk_http_client_send(f->service, &(struct sk_http_ask){.method = method,
                                                           .target = sk_buffer_span(&target),
@@ -106,7 +112,8 @@ static inline void fleet_send(struct fleet *f, enum sk_http_method method, const
     sk_buffer_free(&target);
 }
 
-static inline void fleet_call(struct fleet *f, enum sk_http_method method, const char *path, const char *body) {
+static inline void fleet_call(struct fleet *f, enum sk_http_method method, const char *path,
+                              const char *body) {
     fleet_send(f, method, path, body, method == SK_HTTP_PATCH || method == SK_HTTP_DELETE);
 }
 
@@ -117,10 +124,12 @@ static inline void fleet_put(struct fleet *f, const char *path, const char *body
 
 /* ---- the edge ---- */
 
-static inline void fleet_edge_token(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg) {
+static inline void fleet_edge_token(void *arg, int64_t expiry_s, sk_edge_token_done *done,
+                                    void *done_arg) {
     (void)arg;
     struct sk_buffer token = {0};
-    sk_sas_create(&token, SK_SPAN("hub.test/devices/edge1/modules/$edgeHub"), SK_SPAN(FLEET_KEY), SK_NONE, expiry_s);
+    sk_sas_create(&token, SK_SPAN("hub.test/devices/edge1/modules/$edgeHub"), SK_SPAN(FLEET_KEY),
+                  SK_NONE, expiry_s);
     done(done_arg, SK_OK, sk_buffer_span(&token));
     sk_buffer_free(&token);
 }
@@ -128,7 +137,10 @@ static inline void fleet_edge_token(void *arg, int64_t expiry_s, sk_edge_token_d
 static inline void fleet_edge_ready(void *arg) {
     struct fleet *f = arg;
     f->edge_ready = true;
-    assert_int_equal(sk_gateway_listen(f->edge_gateway, &(struct sk_endpoint){.host = "0.0.0.0", .port = 8883}, NULL, NULL), SK_OK);
+    assert_int_equal(sk_gateway_listen(f->edge_gateway,
+                                       &(struct sk_endpoint){.host = "0.0.0.0", .port = 8883}, NULL,
+                                       NULL),
+                     SK_OK);
 }
 
 static inline bool fleet_edge_is_ready(void *arg) {
@@ -179,12 +191,15 @@ static inline void fleet_crash_edge(struct fleet *f) {
 
 static inline bool fleet_edge_connected(void *arg) {
     struct fleet *f = arg;
-    return sk_edge_hub_counts(f->edge).upstream_connected && sk_edge_hub_counts(f->edge).identities >= 4;
+    return sk_edge_hub_counts(f->edge).upstream_connected &&
+           sk_edge_hub_counts(f->edge).identities >= 4;
 }
 
 /* ---- the world ---- */
 
-#define FLEET_SAS "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"" FLEET_KEY "\",\"secondaryKey\":\"" FLEET_KEY "\"}}"
+#define FLEET_SAS                                                                                  \
+    "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"" FLEET_KEY           \
+    "\",\"secondaryKey\":\"" FLEET_KEY "\"}}"
 
 /* A device with FLEET_KEY; `more` are further members, each with a comma in front. */
 static inline void fleet_put_device(struct fleet *f, const char *device, const char *more) {
@@ -197,19 +212,23 @@ static inline void fleet_put_device(struct fleet *f, const char *device, const c
 /* Gives the edge hub its routes. */
 static inline void fleet_deploy(struct fleet *f, const char *desired) {
     struct sk_buffer body = {0};
-    sk_buffer_print(&body, "{\"modulesContent\":{\"$edgeHub\":{\"properties.desired\":%s}}}", desired);
+    sk_buffer_print(&body, "{\"modulesContent\":{\"$edgeHub\":{\"properties.desired\":%s}}}",
+                    desired);
     sk_buffer_byte(&body, 0);
     fleet_call(f, SK_HTTP_POST, "/devices/edge1/applyConfigurationContent", body.p);
-    if (f->status != 204) fail_msg("applyConfigurationContent: %u %s", f->status, f->answer ? f->answer : "");
+    if (f->status != 204)
+        fail_msg("applyConfigurationContent: %u %s", f->status, f->answer ? f->answer : "");
     sk_buffer_free(&body);
 }
 
 /* Identities with FLEET_KEY: edge1 with $edgeAgent, $edgeHub and reader; leaf1 as its child. */
 static inline void fleet_make_identities(struct fleet *f) {
-    static const char sas[] = "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"" FLEET_KEY
-                              "\",\"secondaryKey\":\"" FLEET_KEY "\"}}";
+    static const char sas[] =
+        "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"" FLEET_KEY
+        "\",\"secondaryKey\":\"" FLEET_KEY "\"}}";
     char body[1024];
-    snprintf(body, sizeof body, "{\"deviceId\":\"edge1\",\"capabilities\":{\"iotEdge\":true},%s}", sas);
+    snprintf(body, sizeof body, "{\"deviceId\":\"edge1\",\"capabilities\":{\"iotEdge\":true},%s}",
+             sas);
     fleet_put(f, "/devices/edge1", body);
     json_t *edge = json_loads(f->answer, 0, NULL);
     snprintf(body, sizeof body, "{\"deviceId\":\"leaf1\",\"deviceScope\":\"%s\",%s}",
@@ -224,25 +243,29 @@ static inline void fleet_make_identities(struct fleet *f) {
     if (f->routes) fleet_deploy(f, f->routes);
 }
 
-#define FLEET_ROUTES_UP "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":\"FROM /messages/* INTO $upstream\"}}"
+#define FLEET_ROUTES_UP                                                                            \
+    "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":\"FROM /messages/* INTO $upstream\"}}"
 
 /* A hub without identities, and nothing else. */
 static inline void fleet_new_hub(struct fleet *f, uint64_t seed) {
     char error[SK_HUB_CONFIG_ERROR_MAX];
     *f = (struct fleet){0};
-    if (getenv("FLEET_LOG") == NULL || !sk_note_level_parse(getenv("FLEET_LOG"))) sk_note_level(SK_LEVEL_ERROR);
+    if (getenv("FLEET_LOG") == NULL || !sk_note_level_parse(getenv("FLEET_LOG")))
+        sk_note_level(SK_LEVEL_ERROR);
     f->sim = sk_sim_new(&(struct sk_sim_options){.seed = seed, .latency_jitter_ns = 2 * SK_MS});
     f->hub_io = sk_sim_node(f->sim, "hub.test");
     f->edge_io = sk_sim_node(f->sim, "edge.test");
     f->field_io = sk_sim_node(f->sim, "field.test");
-    enum sk_status status = sk_hub_config_parse(sk_span_z(fleet_hub_toml), "hub.toml", "", &f->config, error);
+    enum sk_status status =
+        sk_hub_config_parse(sk_span_z(fleet_hub_toml), "hub.toml", "", &f->config, error);
     if (status) fail_msg("%s", error);
     fleet_start_hub(f);
-    assert_int_equal(sk_http_client_new(f->field_io,
-                                        &(struct sk_http_client_options){.to = {.host = "hub.test", .port = 8883},
-                                                                         .host_header = "hub.test"},
-                                        &f->service),
-                     SK_OK);
+    assert_int_equal(
+        sk_http_client_new(f->field_io,
+                           &(struct sk_http_client_options){
+                               .to = {.host = "hub.test", .port = 8883}, .host_header = "hub.test"},
+                           &f->service),
+        SK_OK);
 }
 
 static inline void fleet_new(struct fleet *f, uint64_t seed, const char *routes) {
@@ -264,29 +287,35 @@ static inline void fleet_free(struct fleet *f) {
 }
 
 /* A device client of the field; `module` NULL: a device. `host`: "edge.test" or "hub.test". */
-static inline struct sk_device_client *fleet_client(struct fleet *f, const char *host, const char *device, const char *module,
-                                                    unsigned subscriptions, const struct sk_device_events *events, void *arg) {
-    return sk_device_client_new(f->field_io, &(struct sk_device_client_options){.host = host,
-                                                                                .port = 8883,
-                                                                                .hub_host = SK_SPAN("hub.test"),
-                                                                                .device_id = sk_span_z(device),
-                                                                                .module_id = sk_span_z(module),
-                                                                                .key = SK_SPAN(FLEET_KEY),
-                                                                                .subscriptions = subscriptions,
-                                                                                .events = events,
-                                                                                .arg = arg});
+static inline struct sk_device_client *
+fleet_client(struct fleet *f, const char *host, const char *device, const char *module,
+             unsigned subscriptions, const struct sk_device_events *events, void *arg) {
+    return sk_device_client_new(f->field_io,
+                                &(struct sk_device_client_options){.host = host,
+                                                                   .port = 8883,
+                                                                   .hub_host = SK_SPAN("hub.test"),
+                                                                   .device_id = sk_span_z(device),
+                                                                   .module_id = sk_span_z(module),
+                                                                   .key = SK_SPAN(FLEET_KEY),
+                                                                   .subscriptions = subscriptions,
+                                                                   .events = events,
+                                                                   .arg = arg});
 }
 
 static inline void fleet_on_events(struct sk_request *request, const struct sk_answer *answer) {
     *(struct sk_event_source **)(uintptr_t)request->delivery = answer->events;
 }
 
-/* Reads the hub's stored events from the start: calls `each` for every message; returns how many. */
-static inline size_t fleet_read_events(struct fleet *f, void (*each)(void *arg, const struct sk_message *message), void *arg) {
+/* Reads the hub's stored events from the start: calls `each` for every message; returns how many.
+ */
+static inline size_t fleet_read_events(struct fleet *f,
+                                       void (*each)(void *arg, const struct sk_message *message),
+                                       void *arg) {
     struct sk_event_source *events = NULL;
     struct sk_message message;
     size_t count = 0;
-    struct sk_request request = {.op = SK_OP_EVENTS_WATCH, .delivery = (uintptr_t)&events, .done = fleet_on_events};
+    struct sk_request request = {
+        .op = SK_OP_EVENTS_WATCH, .delivery = (uintptr_t)&events, .done = fleet_on_events};
     struct sk_backend *backend = sk_hub_backend(sk_hub_server_hub(f->hub, 0));
     backend->ops->submit(backend, &request);
     assert_non_null(events);

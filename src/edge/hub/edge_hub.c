@@ -26,7 +26,8 @@ static void loaded(void *arg, struct sk_registry_result *result) {
     struct load load = *(struct load *)arg;
     free(arg);
     int64_t bits = 0;
-    bool found = result->status == SK_OK && sk_span_to_int(result->documents[0].bytes, &bits) == SK_OK;
+    bool found =
+        result->status == SK_OK && sk_span_to_int(result->documents[0].bytes, &bits) == SK_OK;
     load.done(load.arg, found, (unsigned)bits);
 }
 
@@ -34,7 +35,8 @@ static void load_subscriptions(struct sk_backend *backend, const struct sk_sessi
                                void (*done)(void *, bool, unsigned), void *arg) {
     struct load *load = SK_NEW(struct load);
     *load = (struct load){done, arg};
-    sk_registry_document_get(sk_edge_hub_of(backend)->store, SESSIONS, sk_span_z(session->key), loaded, load);
+    sk_registry_document_get(sk_edge_hub_of(backend)->store, SESSIONS, sk_span_z(session->key),
+                             loaded, load);
 }
 
 static void ignore(void *arg, struct sk_registry_result *result) {
@@ -47,7 +49,8 @@ static void save_subscriptions(struct sk_backend *backend, const struct sk_sessi
     char text[16];
     snprintf(text, sizeof text, "%u", session->subscriptions);
     if (session->persistent)
-        sk_registry_document_put(store, SESSIONS, sk_span_z(session->key), sk_span_z(text), ignore, NULL);
+        sk_registry_document_put(store, SESSIONS, sk_span_z(session->key), sk_span_z(text), ignore,
+                                 NULL);
     else
         sk_registry_document_delete(store, SESSIONS, sk_span_z(session->key), ignore, NULL);
 }
@@ -55,10 +58,12 @@ static void save_subscriptions(struct sk_backend *backend, const struct sk_sessi
 /* ---- sessions ---- */
 
 static bool is_own_module(const struct sk_edge_hub *hub, const struct sk_session *session) {
-    return session->principal.module && strcmp(session->principal.device, hub->options->device_id) == 0;
+    return session->principal.module &&
+           strcmp(session->principal.device, hub->options->device_id) == 0;
 }
 
-static struct sk_edge_identity *identity_of(struct sk_edge_hub *hub, const struct sk_session *session) {
+static struct sk_edge_identity *identity_of(struct sk_edge_hub *hub,
+                                            const struct sk_session *session) {
     return sk_map_get(&hub->identities, sk_span_z(session->key));
 }
 
@@ -80,15 +85,18 @@ static void session_subscribed(struct sk_backend *backend, struct sk_session *se
 
 static void session_writable(struct sk_backend *backend, struct sk_session *session) {
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    if (is_own_module(hub, session)) sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
+    if (is_own_module(hub, session))
+        sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
 }
 
-static void session_closed(struct sk_backend *backend, struct sk_session *session, enum sk_fault reason) {
+static void session_closed(struct sk_backend *backend, struct sk_session *session,
+                           enum sk_fault reason) {
     (void)reason;
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
     struct sk_edge_identity *identity = identity_of(hub, session);
     sk_methods_offline(&hub->methods, session);
-    if (is_own_module(hub, session)) sk_edge_endpoints_offline(hub, sk_span_z(session->principal.module));
+    if (is_own_module(hub, session))
+        sk_edge_endpoints_offline(hub, sk_span_z(session->principal.module));
     if (identity && !hub->closing) sk_edge_upstream_wants(identity);
     sk_edge_report_soon(hub);
 }
@@ -97,9 +105,12 @@ static void session_closed(struct sk_backend *backend, struct sk_session *sessio
 
 static void invoke(struct sk_edge_hub *hub, struct sk_request *request) {
     if (!sk_span_is(sk_span_z(request->who->device), hub->options->device_id))
-        sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS, "Only modules on the same device can invoke DirectMethods");
+        sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS,
+                          "Only modules on the same device can invoke DirectMethods");
     else if (sk_edge_identity_find(hub, request->device, request->module) == NULL)
-        sk_request_refuse(request, request->module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND, NULL);
+        sk_request_refuse(request,
+                          request->module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND,
+                          NULL);
     else
         sk_methods_invoke(&hub->methods, request);
 }
@@ -113,7 +124,10 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
     case SK_OP_METHOD_RESPOND: sk_methods_respond(&hub->methods, request); break;
     case SK_OP_METHOD_INVOKE: invoke(hub, request); break;
     case SK_OP_SETTLE: sk_edge_settle(hub, request); break;
-    default: sk_request_refuse(request, SK_FAULT_INVALID_OPERATION, "an edge hub does not serve this; ask the IoT hub"); break;
+    default:
+        sk_request_refuse(request, SK_FAULT_INVALID_OPERATION,
+                          "an edge hub does not serve this; ask the IoT hub");
+        break;
     }
 }
 
@@ -146,7 +160,8 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
     struct sk_log_recovery recovery;
     enum sk_status status = sk_folder_make(io, hub->options->data, 0700);
     if (status) {
-        snprintf(reason, 512, "cannot make the folder %s (%s)", hub->options->data, sk_status_text(status));
+        snprintf(reason, 512, "cannot make the folder %s (%s)", hub->options->data,
+                 sk_status_text(status));
         return status;
     }
     snprintf(path, sizeof path, "%s/edge-hub.db", hub->options->data);
@@ -163,7 +178,8 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
                                                   .retain_until_read = true},
                          &hub->log, &recovery);
     if (status) {
-        snprintf(reason, 512, "cannot open the message store %s (%s)", path, sk_status_text(status));
+        snprintf(reason, 512, "cannot open the message store %s (%s)", path,
+                 sk_status_text(status));
         return status;
     }
     hub->fresh_log = recovery.next_sequence <= 1;
@@ -207,8 +223,8 @@ void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void 
         free_hub(hub);
 }
 
-enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options, struct sk_edge_hub **opened,
-                                char reason[512]) {
+enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options,
+                                struct sk_edge_hub **opened, char reason[512]) {
     struct sk_edge_hub *hub = SK_NEW(struct sk_edge_hub);
     hub->options = options;
     hub->backend.ops = &ops;
@@ -225,7 +241,8 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     enum sk_status status = sk_http_client_new(
         io,
         &(struct sk_http_client_options){
-            .to = {.host = host, .port = options->upstream_https_port ? options->upstream_https_port : 443},
+            .to = {.host = host,
+                   .port = options->upstream_https_port ? options->upstream_https_port : 443},
             .host_header = options->hub_host_name,
             .tls = options->upstream_tls},
         &hub->https);

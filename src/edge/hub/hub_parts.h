@@ -16,17 +16,18 @@ enum { SK_EDGE_WINDOW = 16, SK_EDGE_UPSTREAM_WINDOW = 256 };
 struct sk_edge_route {
     char *name;
     struct sk_route route;
-    uint64_t bit;    /* 1 << endpoint, or 1 << SK_EDGE_UPSTREAM_BIT */
+    uint64_t bit;      /* 1 << endpoint, or 1 << SK_EDGE_UPSTREAM_BIT */
     unsigned priority; /* 0 … 9; 10: none given */
-    int64_t ttl_us;  /* of its messages; < 0: for ever */
+    int64_t ttl_us;    /* of its messages; < 0: for ever */
 };
 
-/* Records that were handed out and not yet all acknowledged, in order; what is done at the front is committed. */
+/* Records that were handed out and not yet all acknowledged, in order; what is done at the front is
+ * committed. */
 struct sk_edge_flight {
     struct sk_edge_shot {
         uint64_t sequence;
         bool done;
-    } *shots;
+    } * shots;
     size_t capacity, first, count;
 };
 
@@ -47,9 +48,10 @@ struct sk_edge_identity {
     struct sk_edge_hub *hub;
     char *key; /* "device" or "device/module" */
     struct sk_identity identity;
-    bool known;       /* the scope (or our copy of it) has it; false: only $edgeHub itself before the first answer */
-    uint64_t refresh; /* number of the scope refresh that saw it last */
-    uint64_t digest;  /* of its entry as stored */
+    bool
+        known; /* the scope (or our copy of it) has it; false: only $edgeHub itself before the first answer */
+    uint64_t refresh;                /* number of the scope refresh that saw it last */
+    uint64_t digest;                 /* of its entry as stored */
     struct sk_device_client *client; /* its upstream connection, opened when needed */
     bool connected;
     struct sk_timer idle;
@@ -74,8 +76,8 @@ struct sk_edge_hub {
     struct sk_edge_endpoint endpoints[SK_EDGE_ENDPOINTS_MAX];
     int64_t upstream_ttl_us;
     /* upstream */
-    char epoch[37];       /* of our store; see hub/once.h */
-    bool numbers;         /* the cloud is a Skerry hub: what is forwarded carries a number */
+    char epoch[37]; /* of our store; see hub/once.h */
+    bool numbers;   /* the cloud is a Skerry hub: what is forwarded carries a number */
     struct sk_cursor *upstream;
     struct sk_edge_flight upstream_flight;
     struct sk_task upstream_pump;
@@ -113,27 +115,31 @@ void sk_edge_flight_init(struct sk_edge_flight *flight, size_t capacity);
 void sk_edge_flight_free(struct sk_edge_flight *flight);
 bool sk_edge_flight_full(const struct sk_edge_flight *flight);
 void sk_edge_flight_add(struct sk_edge_flight *flight, uint64_t sequence);
-/* Marks a record; returns the sequence below which all are done, or 0 when the front has not moved. Unknown ones are ignored. */
+/* Marks a record; returns the sequence below which all are done, or 0 when the front has not moved.
+ * Unknown ones are ignored. */
 uint64_t sk_edge_flight_done(struct sk_edge_flight *flight, uint64_t sequence);
 void sk_edge_flight_clear(struct sk_edge_flight *flight);
 
 /* scope.c: identities */
-struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module);
-struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module);
+struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
+                                               struct sk_span module);
+struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
+                                              struct sk_span module);
 void sk_edge_scope_load(struct sk_edge_hub *hub);
 void sk_edge_scope_start(struct sk_edge_hub *hub);
 /* Asks the cloud for the scope now, or in a moment when it was asked just before. */
 void sk_edge_scope_refresh(struct sk_edge_hub *hub);
 /* The backend's find_identity: an unknown identity waits for a fresh scope. */
-void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module, sk_identity_done *done,
-                           void *arg);
+void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                           sk_identity_done *done, void *arg);
 void sk_edge_forget_waiting(struct sk_edge_hub *hub); /* answers them all */
 void sk_edge_scope_free(struct sk_edge_hub *hub);
 
 /* routing.c */
 void sk_edge_routing_load(struct sk_edge_hub *hub);
 /* Takes new desired properties of $edgeHub; a bad one changes nothing but the reported status. */
-void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version, bool save);
+void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
+                            bool save);
 void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request);
 void sk_edge_routing_free(struct sk_edge_hub *hub);
 
@@ -141,7 +147,8 @@ void sk_edge_routing_free(struct sk_edge_hub *hub);
 void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers);
 
 /* endpoint.c */
-enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module, struct sk_span input);
+enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
+                                     struct sk_span input);
 void sk_edge_endpoint_close(struct sk_edge_endpoint *endpoint, bool forget);
 void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module);
 void sk_edge_endpoints_offline(struct sk_edge_hub *hub, struct sk_span module);

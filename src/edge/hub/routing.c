@@ -1,4 +1,5 @@
-/* The deployment's routes, and the way of a message through them. Reference: edge runtime, sections 3.3 and 5.2. */
+/* The deployment's routes, and the way of a message through them. Reference: edge runtime, sections
+ * 3.3 and 5.2. */
 #include "edge/hub/hub_parts.h"
 
 #include <stdio.h>
@@ -27,37 +28,46 @@ static void save_endpoints(struct sk_edge_hub *hub) {
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
         if (hub->endpoints[i].name)
             json_object_set_new(map, hub->endpoints[i].name,
-                                json_pack("{s:I,s:s,s:s}", "bit", (json_int_t)i, "module", hub->endpoints[i].module, "input",
+                                json_pack("{s:I,s:s,s:s}", "bit", (json_int_t)i, "module",
+                                          hub->endpoints[i].module, "input",
                                           hub->endpoints[i].input));
     save_document(hub, SK_SPAN("endpoints"), map);
     json_decref(map);
 }
 
-static struct sk_edge_endpoint *find_endpoint(struct sk_edge_hub *hub, struct sk_span module, struct sk_span input) {
+static struct sk_edge_endpoint *find_endpoint(struct sk_edge_hub *hub, struct sk_span module,
+                                              struct sk_span input) {
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->endpoints[i].name && sk_span_is(module, hub->endpoints[i].module) && sk_span_is(input, hub->endpoints[i].input))
+        if (hub->endpoints[i].name && sk_span_is(module, hub->endpoints[i].module) &&
+            sk_span_is(input, hub->endpoints[i].input))
             return &hub->endpoints[i];
     return NULL;
 }
 
-static bool leads_to(const struct sk_edge_route *route, struct sk_span module, struct sk_span input) {
-    return route->route.sink != SK_SINK_UPSTREAM && sk_span_eq(route->route.module, module) && sk_span_eq(route->route.input, input);
+static bool leads_to(const struct sk_edge_route *route, struct sk_span module,
+                     struct sk_span input) {
+    return route->route.sink != SK_SINK_UPSTREAM && sk_span_eq(route->route.module, module) &&
+           sk_span_eq(route->route.input, input);
 }
 
 /* Whether one of the routes leads to an input. */
-static bool named(const struct sk_edge_route *routes, size_t count, struct sk_span module, struct sk_span input) {
+static bool named(const struct sk_edge_route *routes, size_t count, struct sk_span module,
+                  struct sk_span input) {
     for (size_t i = 0; i < count; i++)
         if (leads_to(&routes[i], module, input)) return true;
     return false;
 }
 
-/* A slot for one more input: a free one, else one that the new routes do not name. There is one: they name few enough. */
-static unsigned free_slot(struct sk_edge_hub *hub, const struct sk_edge_route *routes, size_t count) {
+/* A slot for one more input: a free one, else one that the new routes do not name. There is one:
+ * they name few enough. */
+static unsigned free_slot(struct sk_edge_hub *hub, const struct sk_edge_route *routes,
+                          size_t count) {
     for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
         if (hub->endpoints[i].name == NULL) return i;
     unsigned i = 0;
     while (i + 1 < SK_EDGE_ENDPOINTS_MAX &&
-           named(routes, count, sk_span_z(hub->endpoints[i].module), sk_span_z(hub->endpoints[i].input)))
+           named(routes, count, sk_span_z(hub->endpoints[i].module),
+                 sk_span_z(hub->endpoints[i].input)))
         i++;
     sk_edge_endpoint_close(&hub->endpoints[i], true);
     return i;
@@ -74,7 +84,8 @@ static void free_routes(struct sk_edge_route *routes, size_t count) {
 }
 
 /* One route: a text, or {"route", "priority", "timeToLiveSecs"}. False with a sentence in `why`. */
-static bool read_route(const char *name, const json_t *value, int64_t ttl_us, struct sk_edge_route *to, char why[256]) {
+static bool read_route(const char *name, const json_t *value, int64_t ttl_us,
+                       struct sk_edge_route *to, char why[256]) {
     const json_t *text = json_is_object(value) ? json_object_get(value, "route") : value;
     struct sk_expr_error error;
     *to = (struct sk_edge_route){.priority = NO_PRIORITY, .ttl_us = ttl_us};
@@ -83,8 +94,10 @@ static bool read_route(const char *name, const json_t *value, int64_t ttl_us, st
         return false;
     }
     if (json_is_object(value)) {
-        const json_t *priority = json_object_get(value, "priority"), *ttl = json_object_get(value, "timeToLiveSecs");
-        if (priority && (!json_is_integer(priority) || json_integer_value(priority) < 0 || json_integer_value(priority) > 9)) {
+        const json_t *priority = json_object_get(value, "priority"),
+                     *ttl = json_object_get(value, "timeToLiveSecs");
+        if (priority && (!json_is_integer(priority) || json_integer_value(priority) < 0 ||
+                         json_integer_value(priority) > 9)) {
             snprintf(why, 256, "route %.64s: priority must be 0 to 9", name);
             return false;
         }
@@ -96,7 +109,8 @@ static bool read_route(const char *name, const json_t *value, int64_t ttl_us, st
         if (ttl && json_integer_value(ttl) > 0) to->ttl_us = json_integer_value(ttl) * 1000000;
     }
     if (sk_route_parse(sk_span_z(json_string_value(text)), &to->route, &error)) {
-        snprintf(why, 256, "route %.64s: line %u, column %u: %.120s", name, error.line, error.column, error.sentence);
+        snprintf(why, 256, "route %.64s: line %u, column %u: %.120s", name, error.line,
+                 error.column, error.sentence);
         return false;
     }
     to->name = sk_span_dup(sk_span_z(name));
@@ -105,20 +119,23 @@ static bool read_route(const char *name, const json_t *value, int64_t ttl_us, st
 
 static bool schema_known(const json_t *desired, char why[256]) {
     const char *version = json_string_value(json_object_get(desired, "schemaVersion"));
-    if (version && (strcmp(version, "1.0") == 0 || strcmp(version, "1.1") == 0 || strcmp(version, "1.2") == 0 ||
-                    strcmp(version, "1.3") == 0))
+    if (version && (strcmp(version, "1.0") == 0 || strcmp(version, "1.1") == 0 ||
+                    strcmp(version, "1.2") == 0 || strcmp(version, "1.3") == 0))
         return true;
     snprintf(why, 256, "schemaVersion must be \"1.0\" to \"1.3\"");
     return false;
 }
 
 /* Reads all routes, or none. */
-static bool read_routes(const json_t *desired, struct sk_edge_route **routes, size_t *count, char why[256]) {
+static bool read_routes(const json_t *desired, struct sk_edge_route **routes, size_t *count,
+                        char why[256]) {
     const json_t *table = json_object_get(desired, "routes");
     const json_t *storage = json_object_get(desired, "storeAndForwardConfiguration");
     const json_t *ttl = json_object_get(storage, "timeToLiveSecs"), *value;
     const char *name;
-    int64_t ttl_us = json_is_integer(ttl) && json_integer_value(ttl) >= 0 ? json_integer_value(ttl) * 1000000 : -1;
+    int64_t ttl_us = json_is_integer(ttl) && json_integer_value(ttl) >= 0
+                         ? json_integer_value(ttl) * 1000000
+                         : -1;
     *routes = NULL;
     *count = 0;
     if (!schema_known(desired, why)) return false;
@@ -143,10 +160,12 @@ static bool read_routes(const json_t *desired, struct sk_edge_route **routes, si
 }
 
 /* Gives each route its bit; false: too many inputs, or the log refuses. */
-static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count, char why[256]) {
+static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
+                        char why[256]) {
     size_t inputs = 0;
     for (size_t i = 0; i < count; i++)
-        inputs += routes[i].route.sink != SK_SINK_UPSTREAM && !named(routes, i, routes[i].route.module, routes[i].route.input);
+        inputs += routes[i].route.sink != SK_SINK_UPSTREAM &&
+                  !named(routes, i, routes[i].route.module, routes[i].route.input);
     if (inputs > SK_EDGE_ENDPOINTS_MAX) {
         snprintf(why, 256, "the routes name more than %d module inputs", SK_EDGE_ENDPOINTS_MAX);
         return false;
@@ -168,8 +187,8 @@ static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, s
     return true;
 }
 
-/* Closes the endpoints that no route names any more; what waited for them is given up, as in Azure's edge hub. The longest time to live
- * of an endpoint's routes counts for it. */
+/* Closes the endpoints that no route names any more; what waited for them is given up, as in
+ * Azure's edge hub. The longest time to live of an endpoint's routes counts for it. */
 static void retire_endpoints(struct sk_edge_hub *hub) {
     for (size_t e = 0; e < SK_EDGE_ENDPOINTS_MAX; e++) {
         struct sk_edge_endpoint *endpoint = &hub->endpoints[e];
@@ -177,7 +196,8 @@ static void retire_endpoints(struct sk_edge_hub *hub) {
         for (size_t i = 0; i < hub->route_count; i++) {
             if (hub->routes[i].bit != 1ull << e) continue;
             int64_t ttl = hub->routes[i].ttl_us;
-            if (!used || ttl < 0 || (endpoint->ttl_us >= 0 && ttl > endpoint->ttl_us)) endpoint->ttl_us = ttl;
+            if (!used || ttl < 0 || (endpoint->ttl_us >= 0 && ttl > endpoint->ttl_us))
+                endpoint->ttl_us = ttl;
             used = true;
         }
         if (endpoint->name && !used) sk_edge_endpoint_close(endpoint, true);
@@ -187,19 +207,22 @@ static void retire_endpoints(struct sk_edge_hub *hub) {
     for (size_t i = 0; i < hub->route_count; i++) {
         if (hub->routes[i].bit != 1ull << SK_EDGE_UPSTREAM_BIT) continue;
         int64_t ttl = hub->routes[i].ttl_us;
-        if (first || ttl < 0 || (hub->upstream_ttl_us >= 0 && ttl > hub->upstream_ttl_us)) hub->upstream_ttl_us = ttl;
+        if (first || ttl < 0 || (hub->upstream_ttl_us >= 0 && ttl > hub->upstream_ttl_us))
+            hub->upstream_ttl_us = ttl;
         first = false;
     }
 }
 
-void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version, bool save) {
+void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
+                            bool save) {
     struct sk_edge_route *routes;
     size_t count;
     char why[256] = "";
     hub->desired_version = version;
     if (json_object_size(desired) == 0) {
         hub->deployment_code = 417;
-        snprintf(hub->deployment_text, sizeof hub->deployment_text, "the desired properties of $edgeHub are empty");
+        snprintf(hub->deployment_text, sizeof hub->deployment_text,
+                 "the desired properties of $edgeHub are empty");
     } else if (!read_routes(desired, &routes, &count, why)) {
         hub->deployment_code = 400;
         snprintf(hub->deployment_text, sizeof hub->deployment_text, "%s", why);
@@ -214,20 +237,24 @@ void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint
         hub->deployment_code = 200;
         hub->deployment_text[0] = 0;
         retire_endpoints(hub);
-        for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) /* a new one's module may be here already */
-            if (hub->endpoints[i].name) sk_edge_endpoints_pump(hub, sk_span_z(hub->endpoints[i].module));
+        for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX;
+             i++) /* a new one's module may be here already */
+            if (hub->endpoints[i].name)
+                sk_edge_endpoints_pump(hub, sk_span_z(hub->endpoints[i].module));
         hub->deployed = true;
         if (save) {
-            json_t *document = json_pack("{s:O,s:I}", "desired", desired, "version", (json_int_t)version);
+            json_t *document =
+                json_pack("{s:O,s:I}", "desired", desired, "version", (json_int_t)version);
             save_endpoints(hub);
             save_document(hub, SK_SPAN("deployment"), document);
             json_decref(document);
         }
-        SK_INFO("edge-hub", "deployment version %llu: %zu routes", (unsigned long long)version, count);
+        SK_INFO("edge-hub", "deployment version %llu: %zu routes", (unsigned long long)version,
+                count);
     }
     if (hub->deployment_code != 200)
-        SK_WARN("edge-hub", "deployment version %llu refused, the old routes stay: %s", (unsigned long long)version,
-                hub->deployment_text);
+        SK_WARN("edge-hub", "deployment version %llu refused, the old routes stay: %s",
+                (unsigned long long)version, hub->deployment_text);
     sk_edge_report_soon(hub);
 }
 
@@ -237,7 +264,8 @@ static void deployment_loaded(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = arg;
     hub->loading--;
     if (result->status || hub->closing) return;
-    json_t *document = json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL);
+    json_t *document =
+        json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL);
     uint64_t version = (uint64_t)json_integer_value(json_object_get(document, "version"));
     sk_edge_deployment_set(hub, json_object_get(document, "desired"), version, false);
     json_decref(document);
@@ -247,7 +275,9 @@ static void endpoints_loaded(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = arg;
     if (hub->closing) return;
     if (result->status == SK_OK) {
-        json_t *map = json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL), *value;
+        json_t *map =
+                   json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL),
+               *value;
         const char *name;
         json_object_foreach(map, name, value) {
             const char *module = json_string_value(json_object_get(value, "module"));
@@ -272,7 +302,8 @@ static void save_epoch(struct sk_edge_hub *hub) {
     json_t *document = json_pack("{s:s,s:b}", "epoch", hub->epoch, "numbers", hub->numbers);
     SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
     hub->loading++;
-    sk_registry_document_put(hub->store, DOCUMENTS, SK_SPAN("epoch"), sk_span_z(text), epoch_saved, hub);
+    sk_registry_document_put(hub->store, DOCUMENTS, SK_SPAN("epoch"), sk_span_z(text), epoch_saved,
+                             hub);
     json_decref(document);
 }
 
@@ -280,8 +311,9 @@ static void epoch_loaded(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = arg;
     hub->loading--;
     if (hub->closing) return;
-    json_t *document =
-        result->status ? NULL : json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL);
+    json_t *document = result->status ? NULL
+                                      : json_loadb(result->documents[0].bytes.p,
+                                                   result->documents[0].bytes.n, 0, NULL);
     const char *epoch = json_string_value(json_object_get(document, "epoch"));
     hub->numbers = json_is_true(json_object_get(document, "numbers"));
     if (epoch && strlen(epoch) < sizeof hub->epoch && !hub->fresh_log) {
@@ -310,7 +342,8 @@ void sk_edge_routing_free(struct sk_edge_hub *hub) {
     free_routes(hub->routes, hub->route_count);
     hub->routes = NULL;
     hub->route_count = 0;
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) sk_edge_endpoint_close(&hub->endpoints[i], false);
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
+        sk_edge_endpoint_close(&hub->endpoints[i], false);
 }
 
 /* ---- ingest ---- */
@@ -321,7 +354,8 @@ static struct sk_span source_path(struct sk_edge_hub *hub, const struct sk_messa
     if (message->source == SK_SOURCE_TWIN_CHANGES) return SK_SPAN("/twinChangeNotifications/");
     if (message->module.n == 0) return SK_SPAN("/messages/");
     if (output.n)
-        return sk_arena_print(&hub->arena, "/messages/modules/%.*s/outputs/%.*s/", SK_ARG(message->module), SK_ARG(output));
+        return sk_arena_print(&hub->arena, "/messages/modules/%.*s/outputs/%.*s/",
+                              SK_ARG(message->module), SK_ARG(output));
     return sk_arena_print(&hub->arena, "/messages/modules/%.*s/", SK_ARG(message->module));
 }
 
@@ -331,7 +365,8 @@ static uint64_t route(struct sk_edge_hub *hub, const struct sk_message *message)
     struct sk_span path = source_path(hub, message);
     uint64_t bits = 0;
     for (size_t i = 0; i < hub->route_count; i++)
-        if (!(bits & hub->routes[i].bit) && sk_route_matches(&hub->routes[i].route, path, &source, &hub->arena))
+        if (!(bits & hub->routes[i].bit) &&
+            sk_route_matches(&hub->routes[i].route, path, &source, &hub->arena))
             bits |= hub->routes[i].bit;
     return bits;
 }
@@ -340,15 +375,18 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
     (void)sequence;
     struct sk_request *request = arg;
     if (status)
-        sk_request_refuse(request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
+        sk_request_refuse(
+            request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
     else
         sk_request_answer(request);
 }
 
-/* Whether the message can go on by MQTT: there its properties are part of a topic, percent-encoded, beside ids, input and number. */
+/* Whether the message can go on by MQTT: there its properties are part of a topic, percent-encoded,
+ * beside ids, input and number. */
 static bool fits_a_topic(struct sk_edge_hub *hub, const struct sk_message *message) {
     enum { TOPIC_MAX = 65535, REST_MAX = 2048, LONGEST_KEY = 20 };
-    size_t at_most = SK_SYS_COUNT * LONGEST_KEY + 2 * message->property_count + 3 * (sk_message_size(message) - message->body.n);
+    size_t at_most = SK_SYS_COUNT * LONGEST_KEY + 2 * message->property_count +
+                     3 * (sk_message_size(message) - message->body.n);
     if (at_most <= TOPIC_MAX - REST_MAX) return true;
     hub->scratch.n = 0;
     sk_bag_format(&hub->scratch, message);
@@ -359,11 +397,13 @@ void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     struct sk_message numberless = *request->message, *message = &numberless;
     message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
     if (!hub->deployed) { /* dropping it with an acknowledgement would lose it for a deployment that is on its way */
-        sk_request_refuse(request, SK_FAULT_UNAVAILABLE, "the edge hub has no routes yet; try again when a deployment has come");
+        sk_request_refuse(request, SK_FAULT_UNAVAILABLE,
+                          "the edge hub has no routes yet; try again when a deployment has come");
         return;
     }
     if (!fits_a_topic(hub, message)) {
-        sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE, "the properties are longer than a topic can be");
+        sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE,
+                          "the properties are longer than a topic can be");
         return;
     }
     uint64_t bits = route(hub, message);

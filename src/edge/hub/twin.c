@@ -1,5 +1,5 @@
-/* Twins at the edge: the cloud's answer when it is there, our copy when it is not; reported properties are kept until the cloud has
- * them. Reference: edge runtime, section 5.9. */
+/* Twins at the edge: the cloud's answer when it is there, our copy when it is not; reported
+ * properties are kept until the cloud has them. Reference: edge runtime, section 5.9. */
 #include <stdio.h>
 
 #include "edge/hub/hub_parts.h"
@@ -53,11 +53,13 @@ static json_t *unsent(const struct sk_edge_twin *twin) {
 /* `done` with arg when it is durable; NULL: nobody waits. */
 static void save(struct sk_edge_identity *identity, sk_registry_done *done, void *arg) {
     struct sk_edge_twin *twin = twin_of(identity);
-    json_t *document = json_pack("{s:O,s:O,s:I,s:I,s:o}", "desired", twin->desired, "reported", twin->reported, "desiredVersion",
-                                 (json_int_t)twin->desired_version, "reportedVersion", (json_int_t)twin->reported_version,
-                                 "pending", unsent(twin));
+    json_t *document =
+        json_pack("{s:O,s:O,s:I,s:I,s:o}", "desired", twin->desired, "reported", twin->reported,
+                  "desiredVersion", (json_int_t)twin->desired_version, "reportedVersion",
+                  (json_int_t)twin->reported_version, "pending", unsent(twin));
     SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
-    sk_registry_document_put(identity->hub->store, DOCUMENTS, sk_span_z(identity->key), sk_span_z(text), done ? done : ignore, arg);
+    sk_registry_document_put(identity->hub->store, DOCUMENTS, sk_span_z(identity->key),
+                             sk_span_z(text), done ? done : ignore, arg);
     json_decref(document);
 }
 
@@ -73,8 +75,10 @@ static void fill(struct sk_edge_twin *twin, const json_t *document) {
     twin->desired = take_object(document, "desired");
     twin->reported = take_object(document, "reported");
     twin->pending = take_object(document, "pending");
-    twin->desired_version = (uint64_t)json_integer_value(json_object_get(document, "desiredVersion"));
-    twin->reported_version = (uint64_t)json_integer_value(json_object_get(document, "reportedVersion"));
+    twin->desired_version =
+        (uint64_t)json_integer_value(json_object_get(document, "desiredVersion"));
+    twin->reported_version =
+        (uint64_t)json_integer_value(json_object_get(document, "reportedVersion"));
 }
 
 static void load_page(struct sk_edge_hub *hub, struct sk_span after);
@@ -86,11 +90,13 @@ static void loaded(void *arg, struct sk_registry_result *result) {
     hub->loading--;
     for (size_t i = 0; i < result->document_count && !hub->closing; i++) {
         struct sk_edge_identity *identity = sk_map_get(&hub->identities, result->documents[i].key);
-        json_t *document = json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
+        json_t *document =
+            json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
         if (identity && document) fill(twin_of(identity), document);
         json_decref(document);
     }
-    if (result->document_count == BATCH && !hub->closing) load_page(hub, result->documents[BATCH - 1].key);
+    if (result->document_count == BATCH && !hub->closing)
+        load_page(hub, result->documents[BATCH - 1].key);
 }
 
 static void load_page(struct sk_edge_hub *hub, struct sk_span after) {
@@ -111,8 +117,9 @@ static void desired_changed(struct sk_edge_identity *identity, const json_t *pat
         sk_edge_deployment_set(hub, twin->desired, twin->desired_version, true);
         return;
     }
-    struct sk_session *session = sk_session_find(&hub->backend, sk_span_z(identity->identity.device_id),
-                                                 sk_span_z(identity->identity.module_id));
+    struct sk_session *session =
+        sk_session_find(&hub->backend, sk_span_z(identity->identity.device_id),
+                        sk_span_z(identity->identity.module_id));
     if (session == NULL || !(session->subscriptions & SK_SUB_DESIRED)) return;
     json_t *body = json_deep_copy(patch);
     json_object_set_new(body, "$version", json_integer((json_int_t)twin->desired_version));
@@ -125,7 +132,8 @@ static void desired_changed(struct sk_edge_identity *identity, const json_t *pat
 static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
     struct sk_edge_twin *twin = twin_of(identity);
     json_t *document = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
-    json_t *desired = take_object(document, "desired"), *reported = take_object(document, "reported");
+    json_t *desired = take_object(document, "desired"),
+           *reported = take_object(document, "reported");
     uint64_t desired_version = (uint64_t)json_integer_value(json_object_get(desired, "$version"));
     uint64_t reported_version = (uint64_t)json_integer_value(json_object_get(reported, "$version"));
     json_object_del(desired, "$version");
@@ -150,7 +158,8 @@ static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
 
 static void send_pending(struct sk_edge_identity *identity);
 
-static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                        uint64_t version) {
     struct sk_edge_identity *identity = arg;
     struct sk_edge_twin *twin = identity->twin;
     if (twin == NULL || twin->sending == NULL) return; /* being freed */
@@ -163,7 +172,8 @@ static void on_reported(void *arg, enum sk_status status, unsigned code, struct 
         return;
     }
     if (code >= 400)
-        SK_ERROR("edge-hub", "%s: the cloud refused reported properties: %.*s", identity->key, SK_ARG(body));
+        SK_ERROR("edge-hub", "%s: the cloud refused reported properties: %.*s", identity->key,
+                 SK_ARG(body));
     else if (version)
         twin->reported_version = version;
     json_decref(twin->sending);
@@ -174,7 +184,9 @@ static void on_reported(void *arg, enum sk_status status, unsigned code, struct 
 
 static void send_pending(struct sk_edge_identity *identity) {
     struct sk_edge_twin *twin = identity->twin;
-    if (!identity->connected || twin == NULL || twin->sending || json_object_size(twin->pending) == 0) return;
+    if (!identity->connected || twin == NULL || twin->sending ||
+        json_object_size(twin->pending) == 0)
+        return;
     twin->sending = twin->pending;
     twin->pending = json_object();
     SK_CLEANUP_FREE char *text = json_dumps(twin->sending, JSON_COMPACT);
@@ -194,13 +206,15 @@ static void report_saved(void *arg, struct sk_registry_result *result) {
         sk_request_refuse(call.request, sk_fault_of_status(result->status), NULL);
         return;
     }
-    struct sk_edge_identity *identity = sk_edge_identity_find(call.hub, call.request->device, call.request->module);
+    struct sk_edge_identity *identity =
+        sk_edge_identity_find(call.hub, call.request->device, call.request->module);
     call.request->done(call.request, &(struct sk_answer){.version = call.version});
     if (identity) send_pending(identity);
 }
 
 void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, request->device, request->module);
+    struct sk_edge_identity *identity =
+        sk_edge_identity_find(hub, request->device, request->module);
     char error[SK_MODEL_ERROR_MAX];
     if (identity == NULL) {
         sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
@@ -215,7 +229,8 @@ void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request) {
     sk_json_merge(next, request->body, false);
     if (sk_twin_size(next) > SK_TWIN_SECTION_MAX) {
         json_decref(next);
-        sk_request_refuse(request, SK_FAULT_TWIN_TOO_LARGE, "'Properties.Reported' size should be less than 32768 bytes.");
+        sk_request_refuse(request, SK_FAULT_TWIN_TOO_LARGE,
+                          "'Properties.Reported' size should be less than 32768 bytes.");
         return;
     }
     json_decref(twin->reported);
@@ -247,8 +262,12 @@ static void answer_from_copy(struct get_call *call) {
     }
     struct sk_edge_twin *twin = twin_of(identity);
     json_t *desired = json_copy(twin->desired), *reported = json_copy(twin->reported);
-    json_object_set_new(desired, "$version", json_integer((json_int_t)(twin->desired_version ? twin->desired_version : 1)));
-    json_object_set_new(reported, "$version", json_integer((json_int_t)(twin->reported_version ? twin->reported_version : 1)));
+    json_object_set_new(
+        desired, "$version",
+        json_integer((json_int_t)(twin->desired_version ? twin->desired_version : 1)));
+    json_object_set_new(
+        reported, "$version",
+        json_integer((json_int_t)(twin->reported_version ? twin->reported_version : 1)));
     json_t *document = json_pack("{s:o,s:o}", "desired", desired, "reported", reported);
     request->done(request, &(struct sk_answer){.document = document});
     json_decref(document);
@@ -258,24 +277,28 @@ static void too_slow(struct sk_timer *timer) {
     answer_from_copy(SK_CONTAINER(timer, struct get_call, timer));
 }
 
-static void on_got(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void on_got(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                   uint64_t version) {
     (void)version;
     struct get_call *call = arg;
     struct sk_edge_identity *identity = sk_map_get(&call->hub->identities, sk_span_z(call->key));
-    if (identity && !call->hub->closing && status == SK_OK && code == 200) take_twin(identity, body);
+    if (identity && !call->hub->closing && status == SK_OK && code == 200)
+        take_twin(identity, body);
     if (call->request) answer_from_copy(call);
     free(call->key);
     free(call);
 }
 
 void sk_edge_twin_get(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, request->device, request->module);
+    struct sk_edge_identity *identity =
+        sk_edge_identity_find(hub, request->device, request->module);
     if (identity == NULL) {
         sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
         return;
     }
     struct get_call *call = SK_NEW(struct get_call);
-    *call = (struct get_call){.hub = hub, .request = request, .key = sk_span_dup(sk_span_z(identity->key))};
+    *call = (struct get_call){
+        .hub = hub, .request = request, .key = sk_span_dup(sk_span_z(identity->key))};
     if (!hub->counts.upstream_connected) {
         answer_from_copy(call);
         free(call->key);
@@ -295,7 +318,8 @@ struct sync_call {
 
 static void sync(struct sk_edge_identity *identity);
 
-static void on_synced(void *arg, enum sk_status status, unsigned code, struct sk_span body, uint64_t version) {
+static void on_synced(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                      uint64_t version) {
     (void)version;
     struct sync_call call = *(struct sync_call *)arg;
     free(arg);
@@ -319,15 +343,16 @@ static void sync(struct sk_edge_identity *identity) {
 }
 
 void sk_edge_twin_connected(struct sk_edge_identity *identity) {
-    struct sk_session *session = sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
-                                                 sk_span_z(identity->identity.module_id));
+    struct sk_session *session =
+        sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
+                        sk_span_z(identity->identity.module_id));
     bool listens = session && session->subscriptions & SK_SUB_DESIRED;
     if (identity == identity->hub->self || listens) sync(identity);
     send_pending(identity);
 }
 
-/* A patch and, after a replacement, the whole section come in the same form: so the twin itself is read, and what has changed is found by
- * comparing. */
+/* A patch and, after a replacement, the whole section come in the same form: so the twin itself is
+ * read, and what has changed is found by comparing. */
 void sk_edge_twin_desired(struct sk_edge_identity *identity) {
     struct sk_edge_twin *twin = twin_of(identity);
     if (twin->syncing)

@@ -1,6 +1,7 @@
-/* The way to the cloud: one MQTT connection an identity, all with $edgeHub's token and an auth chain, and the queue's cursor that feeds
- * them. Order is kept for each identity; a record is committed when the cloud has acknowledged it and all before it.
- * Reference: edge runtime, section 5.5. */
+/* The way to the cloud: one MQTT connection an identity, all with $edgeHub's token and an auth
+ * chain, and the queue's cursor that feeds them. Order is kept for each identity; a record is
+ * committed when the cloud has acknowledged it and all before it. Reference: edge runtime, section
+ * 5.5. */
 #include "edge/hub/hub_parts.h"
 
 #include <stdio.h>
@@ -59,7 +60,8 @@ static void on_connected(void *arg, bool session_present) {
     struct sk_edge_identity *identity = arg;
     identity->connected = true;
     if (identity == identity->hub->self) {
-        if (!identity->hub->counts.upstream_connected) SK_INFO("edge-hub", "connected to %s", identity->hub->options->hub_host_name);
+        if (!identity->hub->counts.upstream_connected)
+            SK_INFO("edge-hub", "connected to %s", identity->hub->options->hub_host_name);
         identity->hub->counts.upstream_connected = true;
         sk_edge_scope_refresh(identity->hub);
         sk_edge_report_soon(identity->hub);
@@ -73,8 +75,8 @@ static void on_disconnected(void *arg, const struct sk_client_down *down) {
     identity->connected = false;
     if (identity == identity->hub->self) {
         if (identity->hub->counts.upstream_connected)
-            SK_WARN("edge-hub", "%s is not reachable (%s); messages wait here", identity->hub->options->hub_host_name,
-                    sk_status_text(down->reason));
+            SK_WARN("edge-hub", "%s is not reachable (%s); messages wait here",
+                    identity->hub->options->hub_host_name, sk_status_text(down->reason));
         identity->hub->counts.upstream_connected = false;
     } else if (down->connack) {
         sk_edge_scope_refresh(identity->hub); /* deleted or disabled in the cloud, most likely */
@@ -97,17 +99,20 @@ struct invocation {
 
 static void on_invoked(struct sk_request *request, const struct sk_answer *answer) {
     struct invocation *i = (struct invocation *)request;
-    struct sk_edge_identity *identity = sk_edge_identity_find(i->hub, request->device, request->module);
+    struct sk_edge_identity *identity =
+        sk_edge_identity_find(i->hub, request->device, request->module);
     if (identity && identity->client && answer->error) {
         struct sk_buffer body = {0};
         sk_buffer_text(&body, "{\"message\":");
         sk_json_string(&body, sk_span_z(sk_error_text(answer->error)));
         sk_buffer_byte(&body, '}');
-        sk_device_client_answer(identity->client, sk_span_z(i->rid), sk_fault_kind(answer->error->fault)->http_status,
+        sk_device_client_answer(identity->client, sk_span_z(i->rid),
+                                sk_fault_kind(answer->error->fault)->http_status,
                                 sk_buffer_span(&body));
         sk_buffer_free(&body);
     } else if (identity && identity->client) {
-        sk_device_client_answer(identity->client, sk_span_z(i->rid), answer->status, answer->payload);
+        sk_device_client_answer(identity->client, sk_span_z(i->rid), answer->status,
+                                answer->payload);
     }
     free(i->device);
     free(i->module);
@@ -124,13 +129,15 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
     if (identity == hub->self) {
         bool refresh = sk_span_eq_nocase(name, SK_SPAN("RefreshDeviceScopeIdentityCache"));
         if (refresh) sk_edge_scope_refresh(hub);
-        sk_device_client_answer(identity->client, rid, refresh ? 200 : 404, refresh ? SK_NONE : SK_SPAN("null"));
+        sk_device_client_answer(identity->client, rid, refresh ? 200 : 404,
+                                refresh ? SK_NONE : SK_SPAN("null"));
         return;
     }
     struct invocation *i = SK_NEW(struct invocation);
     i->hub = hub;
     i->device = sk_span_dup(sk_span_z(identity->identity.device_id));
-    i->module = identity->identity.module_id ? sk_span_dup(sk_span_z(identity->identity.module_id)) : NULL;
+    i->module =
+        identity->identity.module_id ? sk_span_dup(sk_span_z(identity->identity.module_id)) : NULL;
     i->name = sk_span_dup(name);
     i->payload = sk_span_dup(payload);
     i->rid = sk_span_dup(rid);
@@ -145,17 +152,21 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
     sk_methods_invoke(&hub->methods, &i->request);
 }
 
-static const struct sk_device_events events = {
-    .connected = on_connected, .disconnected = on_disconnected, .desired = on_desired, .method = on_method};
+static const struct sk_device_events events = {.connected = on_connected,
+                                               .disconnected = on_disconnected,
+                                               .desired = on_desired,
+                                               .method = on_method};
 
 struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identity) {
     struct sk_edge_hub *hub = identity->hub;
     if (identity->client) return identity->client;
     struct sk_buffer chain = {0};
-    if (identity != hub->self) sk_buffer_print(&chain, "%s;%s", identity->key, hub->options->device_id);
+    if (identity != hub->self)
+        sk_buffer_print(&chain, "%s;%s", identity->key, hub->options->device_id);
     identity->client = sk_device_client_new(
         hub->backend.io, &(struct sk_device_client_options){
-                             .host = hub->options->upstream_host ? hub->options->upstream_host : hub->options->hub_host_name,
+                             .host = hub->options->upstream_host ? hub->options->upstream_host
+                                                                 : hub->options->hub_host_name,
                              .port = hub->options->upstream_mqtt_port,
                              .tls = hub->options->upstream_tls,
                              .hub_host = sk_span_z(hub->options->hub_host_name),
@@ -174,7 +185,8 @@ struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identi
 void sk_edge_upstream_drop(struct sk_edge_identity *identity) {
     sk_timer_stop(&identity->idle);
     while (!sk_list_empty(&identity->tokens)) {
-        struct token_request *request = SK_LIST_FIRST(&identity->tokens, struct token_request, link);
+        struct token_request *request =
+            SK_LIST_FIRST(&identity->tokens, struct token_request, link);
         sk_list_remove(&request->link);
         request->identity = NULL;
     }
@@ -219,8 +231,9 @@ static void on_sent(void *arg, enum sk_status status) {
     struct shot shot = *(struct shot *)arg;
     free(arg);
     if (shot.hub->closing) return; /* not acknowledged: it goes out again after the start */
-    if (status) /* its identity has left the scope: nobody will take it */
-        SK_WARN("edge-hub", "message %llu cannot be forwarded any more: its sender has left the scope",
+    if (status)                    /* its identity has left the scope: nobody will take it */
+        SK_WARN("edge-hub",
+                "message %llu cannot be forwarded any more: its sender has left the scope",
                 (unsigned long long)shot.sequence);
     else
         shot.hub->counts.forwarded_total++;
@@ -234,28 +247,36 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
     enum sk_status status = SK_OK;
     sk_edge_flight_add(&hub->upstream_flight, record->sequence);
     sk_arena_reset(&hub->arena);
-    bool expired = hub->upstream_ttl_us >= 0 && sk_io_wall(hub->backend.io) - record->wall_us > hub->upstream_ttl_us;
+    bool expired = hub->upstream_ttl_us >= 0 &&
+                   sk_io_wall(hub->backend.io) - record->wall_us > hub->upstream_ttl_us;
     if (sk_message_decode(record->body, &hub->arena, &message)) {
-        SK_ERROR("edge-hub", "record %llu is not a message; skipped", (unsigned long long)record->sequence);
+        SK_ERROR("edge-hub", "record %llu is not a message; skipped",
+                 (unsigned long long)record->sequence);
         land(hub, record->sequence);
         return true;
     }
     struct sk_edge_identity *sender = sk_edge_identity_find(hub, message.device, message.module);
     if (expired || sender == NULL) {
-        if (expired) hub->counts.expired_total++;
-        else SK_WARN("edge-hub", "a message of %.*s cannot be forwarded: it has left the scope", SK_ARG(message.device));
+        if (expired)
+            hub->counts.expired_total++;
+        else
+            SK_WARN("edge-hub", "a message of %.*s cannot be forwarded: it has left the scope",
+                    SK_ARG(message.device));
         land(hub, record->sequence);
         return true;
     }
-    message.system[SK_SYS_EDGE_NUMBER] =
-        hub->numbers ? sk_arena_print(&hub->arena, "%s:%llu", hub->epoch, (unsigned long long)record->sequence) : SK_NONE;
+    message.system[SK_SYS_EDGE_NUMBER] = hub->numbers
+                                             ? sk_arena_print(&hub->arena, "%s:%llu", hub->epoch,
+                                                              (unsigned long long)record->sequence)
+                                             : SK_NONE;
     struct shot *shot = SK_NEW(struct shot);
     *shot = (struct shot){hub, record->sequence};
     status = sk_device_client_send(sk_edge_upstream_client(sender), &message, on_sent, shot);
     if (status == SK_OK) return true;
     free(shot);
     if (status == SK_TOO_LARGE) {
-        SK_ERROR("edge-hub", "message %llu is too large for the cloud; skipped", (unsigned long long)record->sequence);
+        SK_ERROR("edge-hub", "message %llu is too large for the cloud; skipped",
+                 (unsigned long long)record->sequence);
         land(hub, record->sequence);
         return true;
     }
@@ -280,7 +301,8 @@ static void readable(void *arg) {
 
 enum sk_status sk_edge_upstream_open(struct sk_edge_hub *hub) {
     sk_edge_flight_init(&hub->upstream_flight, SK_EDGE_UPSTREAM_WINDOW);
-    return sk_cursor_open(hub->log, "upstream", 1ull << SK_EDGE_UPSTREAM_BIT, 0, readable, hub, &hub->upstream);
+    return sk_cursor_open(hub->log, "upstream", 1ull << SK_EDGE_UPSTREAM_BIT, 0, readable, hub,
+                          &hub->upstream);
 }
 
 void sk_edge_upstream_close(struct sk_edge_hub *hub) {
