@@ -45,13 +45,18 @@ static bool literal(struct sk_span *text, const char *any_of) {
     return true;
 }
 
+static int64_t days_in_month(int64_t y, int64_t m) {
+    return m == 12 ? 31 : days_from_civil(y, m + 1, 1) - days_from_civil(y, m, 1);
+}
+
 enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us) {
     int64_t y, mo, d, h = 0, mi = 0, s = 0, fraction = 0, zone = 0;
     if (!digits(&text, 4, &y) || !literal(&text, "-") || !digits(&text, 2, &mo) ||
-        !literal(&text, "-") || !digits(&text, 2, &d) || mo < 1 || mo > 12 || d < 1 || d > 31)
+        !literal(&text, "-") || !digits(&text, 2, &d) || mo < 1 || mo > 12 || d < 1 ||
+        d > days_in_month(y, mo))
         return SK_MALFORMED;
     if (literal(&text, "Tt ")) {
-        if (!digits(&text, 2, &h) || !literal(&text, ":") || !digits(&text, 2, &mi) || h > 24 ||
+        if (!digits(&text, 2, &h) || !literal(&text, ":") || !digits(&text, 2, &mi) || h > 23 ||
             mi > 59)
             return SK_MALFORMED;
         if (literal(&text, ":")) {

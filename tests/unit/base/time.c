@@ -69,7 +69,10 @@ static void times_are_read_in_the_forms_of_iso_8601(void **state) {
 
 static void what_is_no_time_is_refused(void **state) {
     (void)state;
-    const char *bad[] = {"",
+    const char *bad[] = {"2026-02-29T00:00:00Z",
+                         "2026-04-31",
+                         "2026-01-01T24:00:00Z",
+                         "",
                          "2026",
                          "2026-1-01",
                          "2026-13-01",
