@@ -69,10 +69,14 @@ static void readable(void *arg) {
     pump(arg);
 }
 
+static void name_cursor(unsigned bit, char to[32]) {
+    snprintf(to, 32, "endpoint-%u", bit);
+}
+
 enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
-                                     struct sk_span input) {
+                                     struct sk_span input, uint64_t from) {
     struct sk_edge_endpoint *e = &hub->endpoints[bit];
-    char cursor[300];
+    char cursor[32];
     struct sk_buffer name = {0};
     sk_buffer_print(&name, "modules/%.*s/inputs/%.*s", SK_ARG(module), SK_ARG(input));
     e->hub = hub;
@@ -83,24 +87,37 @@ enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, stru
     e->ttl_us = -1;
     sk_buffer_free(&name);
     sk_edge_flight_init(&e->flight, SK_EDGE_WINDOW);
-    snprintf(cursor, sizeof cursor, "endpoint-%u", bit);
+    name_cursor(bit, cursor);
     enum sk_status status =
-        sk_cursor_open(hub->log, cursor, 1ull << bit, UINT64_MAX, readable, e, &e->cursor);
-    if (status) sk_edge_endpoint_close(e, false);
-    return status;
+        sk_cursor_open(hub->log, cursor, 1ull << bit, from, readable, e, &e->cursor);
+    if (status) {
+        sk_edge_endpoint_close(e);
+        return status;
+    }
+    if (from != UINT64_MAX &&
+        sk_cursor_committed(e->cursor) < from) { /* left by the slot's last user */
+        sk_cursor_seek(e->cursor, from);
+        sk_cursor_commit(e->cursor, from);
+    }
+    e->from = from == UINT64_MAX ? sk_cursor_position(e->cursor) : from;
+    return SK_OK;
 }
 
-void sk_edge_endpoint_close(struct sk_edge_endpoint *e, bool forget) {
-    char cursor[32];
+void sk_edge_endpoint_close(struct sk_edge_endpoint *e) {
     if (e->name == NULL) return;
     if (e->cursor) sk_cursor_close(e->cursor);
-    snprintf(cursor, sizeof cursor, "endpoint-%u", e->bit);
-    if (forget) sk_log_forget_cursor(e->hub->log, cursor);
     sk_edge_flight_free(&e->flight);
     free(e->name);
     free(e->module);
     free(e->input);
     *e = (struct sk_edge_endpoint){0};
+}
+
+void sk_edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit) {
+    char cursor[32];
+    sk_edge_endpoint_close(&hub->endpoints[bit]);
+    name_cursor(bit, cursor);
+    sk_log_forget_cursor(hub->log, cursor);
 }
 
 void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module) {

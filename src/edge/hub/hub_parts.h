@@ -38,6 +38,8 @@ struct sk_edge_endpoint {
     char *name; /* "modules/<m>/inputs/<in>"; NULL: the slot is free */
     char *module, *input;
     struct sk_cursor *cursor;
+    uint64_t
+        from; /* the first sequence that may be for it: the slot may have been another's before */
     struct sk_edge_flight flight;
     int64_t ttl_us;
     bool pumping;
@@ -72,6 +74,8 @@ struct sk_edge_hub {
     /* routing */
     struct sk_edge_route *routes;
     size_t route_count;
+    struct sk_edge_deployment *next; /* being written; its routes count once that is durable */
+    struct sk_timer deployment_timer;
     bool deployed; /* routes were set once; they may be none */
     struct sk_edge_endpoint endpoints[SK_EDGE_ENDPOINTS_MAX];
     int64_t upstream_ttl_us;
@@ -137,9 +141,10 @@ void sk_edge_scope_free(struct sk_edge_hub *hub);
 
 /* routing.c */
 void sk_edge_routing_load(struct sk_edge_hub *hub);
-/* Takes new desired properties of $edgeHub; a bad one changes nothing but the reported status. */
+/* Takes new desired properties of $edgeHub; a bad one changes nothing but the reported status.
+ * `durable`: they come from the store and count at once; else they are written there first. */
 void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
-                            bool save);
+                            bool durable);
 void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request);
 void sk_edge_routing_free(struct sk_edge_hub *hub);
 
@@ -147,9 +152,13 @@ void sk_edge_routing_free(struct sk_edge_hub *hub);
 void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers);
 
 /* endpoint.c */
+/* Opens slot `bit` for an input. `from`: where it began, when it is known from before; UINT64_MAX: it
+ * begins now. */
 enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
-                                     struct sk_span input);
-void sk_edge_endpoint_close(struct sk_edge_endpoint *endpoint, bool forget);
+                                     struct sk_span input, uint64_t from);
+void sk_edge_endpoint_close(struct sk_edge_endpoint *endpoint);
+/* Closes slot `bit`, if it is open, and forgets how far its queue was read: what waits is given up. */
+void sk_edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit);
 void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module);
 void sk_edge_endpoints_offline(struct sk_edge_hub *hub, struct sk_span module);
 void sk_edge_settle(struct sk_edge_hub *hub, struct sk_request *request);

@@ -10,29 +10,19 @@ enum { ROUTES_MAX = 200, NO_PRIORITY = 10 };
 
 #define DOCUMENTS SK_SPAN("edge-hub")
 
-static void ignore(void *arg, struct sk_registry_result *result) {
-    (void)arg;
-    if (result->status && result->status != SK_CLOSED)
-        SK_ERROR("edge-hub", "the store refused a document: %s", sk_status_text(result->status));
-}
-
-static void save_document(struct sk_edge_hub *hub, struct sk_span key, const json_t *document) {
-    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
-    sk_registry_document_put(hub->store, DOCUMENTS, key, sk_span_z(text), ignore, NULL);
-}
-
 /* ---- endpoints: which bit of a record stands for which input; kept, as records hold bits ---- */
 
-static void save_endpoints(struct sk_edge_hub *hub) {
+static json_t *endpoints_document(const struct sk_edge_hub *hub) {
     json_t *map = json_object();
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->endpoints[i].name)
-            json_object_set_new(map, hub->endpoints[i].name,
-                                json_pack("{s:I,s:s,s:s}", "bit", (json_int_t)i, "module",
-                                          hub->endpoints[i].module, "input",
-                                          hub->endpoints[i].input));
-    save_document(hub, SK_SPAN("endpoints"), map);
-    json_decref(map);
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) {
+        const struct sk_edge_endpoint *e = &hub->endpoints[i];
+        if (e->name)
+            json_object_set_new(map, e->name,
+                                json_pack("{s:I,s:s,s:s,s:I}", "bit", (json_int_t)i, "module",
+                                          e->module, "input", e->input, "from",
+                                          (json_int_t)e->from));
+    }
+    return map;
 }
 
 static struct sk_edge_endpoint *find_endpoint(struct sk_edge_hub *hub, struct sk_span module,
@@ -69,7 +59,9 @@ static unsigned free_slot(struct sk_edge_hub *hub, const struct sk_edge_route *r
            named(routes, count, sk_span_z(hub->endpoints[i].module),
                  sk_span_z(hub->endpoints[i].input)))
         i++;
-    sk_edge_endpoint_close(&hub->endpoints[i], true);
+    for (size_t j = 0; j < hub->route_count; j++) /* until the new routes count */
+        if (hub->routes[j].bit == 1ull << i) hub->routes[j].bit = 0;
+    sk_edge_endpoint_forget(hub, i);
     return i;
 }
 
@@ -178,7 +170,7 @@ static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, s
         }
         struct sk_edge_endpoint *e = find_endpoint(hub, module, input);
         unsigned slot = e ? e->bit : free_slot(hub, routes, count);
-        if (e == NULL && sk_edge_endpoint_open(hub, slot, module, input)) {
+        if (e == NULL && sk_edge_endpoint_open(hub, slot, module, input, UINT64_MAX)) {
             snprintf(why, 256, "route %.64s: the message store cannot be read", routes[i].name);
             return false;
         }
@@ -200,7 +192,8 @@ static void retire_endpoints(struct sk_edge_hub *hub) {
                 endpoint->ttl_us = ttl;
             used = true;
         }
-        if (endpoint->name && !used) sk_edge_endpoint_close(endpoint, true);
+        /* Empty slots too: a checkpoint that a crash has left there would hold the log back. */
+        if (!used) sk_edge_endpoint_forget(hub, (unsigned)e);
     }
     hub->upstream_ttl_us = -1;
     bool first = true;
@@ -213,49 +206,131 @@ static void retire_endpoints(struct sk_edge_hub *hub) {
     }
 }
 
+static void activate(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
+                     uint64_t version) {
+    free_routes(hub->routes, hub->route_count);
+    hub->routes = routes;
+    hub->route_count = count;
+    hub->deployed = true;
+    if (version == hub->desired_version) {
+        hub->deployment_code = 200;
+        hub->deployment_text[0] = 0;
+    }
+    retire_endpoints(hub);
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) /* a new one's module may be here already */
+        if (hub->endpoints[i].name)
+            sk_edge_endpoints_pump(hub, sk_span_z(hub->endpoints[i].module));
+    SK_INFO("edge-hub", "deployment version %llu: %zu routes", (unsigned long long)version, count);
+    sk_edge_report_soon(hub);
+}
+
+/* A deployment on its way to the disk. What it routes may be acknowledged only when a crash cannot
+ * make us forget which slot of a record stands for which input. */
+struct sk_edge_deployment {
+    struct sk_edge_hub *hub;
+    struct sk_edge_route *routes;
+    size_t count;
+    uint64_t version;
+    json_t *desired;
+    unsigned writing; /* documents */
+    bool failed;
+};
+
+static void free_deployment(struct sk_edge_deployment *d) {
+    free_routes(d->routes, d->count);
+    json_decref(d->desired);
+    free(d);
+}
+
+static void save(struct sk_edge_deployment *d);
+
+static void save_again(struct sk_timer *timer) {
+    save(SK_CONTAINER(timer, struct sk_edge_hub, deployment_timer)->next);
+}
+
+static void saved(void *arg, struct sk_registry_result *result) {
+    enum { AGAIN_S = 5 };
+    struct sk_edge_deployment *d = arg;
+    struct sk_edge_hub *hub = d->hub;
+    d->failed = d->failed || result->status;
+    if (--d->writing) return;
+    if (hub->closing || hub->next != d) { /* a newer one has come */
+        free_deployment(d);
+    } else if (d->failed) {
+        SK_WARN("edge-hub", "deployment version %llu cannot be stored (%s); the old routes stay",
+                (unsigned long long)d->version, sk_status_text(result->status));
+        sk_timer_start(hub->backend.io, &hub->deployment_timer, AGAIN_S * SK_S, save_again);
+    } else {
+        hub->next = NULL;
+        activate(hub, d->routes, d->count, d->version);
+        d->routes = NULL;
+        d->count = 0;
+        free_deployment(d);
+    }
+}
+
+static void save_document(struct sk_edge_deployment *d, struct sk_span key, json_t *document) {
+    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    d->writing++;
+    sk_registry_document_put(d->hub->store, DOCUMENTS, key, sk_span_z(text), saved, d);
+    json_decref(document);
+}
+
+/* The endpoints first, with those that the old routes still need: either deployment fits them. */
+static void save(struct sk_edge_deployment *d) {
+    d->failed = false;
+    save_document(d, SK_SPAN("endpoints"), endpoints_document(d->hub));
+    save_document(d, SK_SPAN("deployment"),
+                  json_pack("{s:O,s:I}", "desired", d->desired, "version", (json_int_t)d->version));
+}
+
+/* The newest deployment takes the place of one that still waits. */
+static void set_next(struct sk_edge_hub *hub, struct sk_edge_deployment *next) {
+    struct sk_edge_deployment *waiting = hub->next;
+    sk_timer_stop(&hub->deployment_timer);
+    hub->next = next;
+    if (waiting && waiting->writing == 0) free_deployment(waiting); /* else its last write does */
+}
+
+static void refuse_deployment(struct sk_edge_hub *hub, int code, const char *why) {
+    hub->deployment_code = code;
+    snprintf(hub->deployment_text, sizeof hub->deployment_text, "%s", why);
+    SK_WARN("edge-hub", "deployment version %llu refused, the old routes stay: %s",
+            (unsigned long long)hub->desired_version, why);
+    sk_edge_report_soon(hub);
+}
+
 void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
-                            bool save) {
+                            bool durable) {
     struct sk_edge_route *routes;
     size_t count;
     char why[256] = "";
     hub->desired_version = version;
     if (json_object_size(desired) == 0) {
-        hub->deployment_code = 417;
-        snprintf(hub->deployment_text, sizeof hub->deployment_text,
-                 "the desired properties of $edgeHub are empty");
-    } else if (!read_routes(desired, &routes, &count, why)) {
-        hub->deployment_code = 400;
-        snprintf(hub->deployment_text, sizeof hub->deployment_text, "%s", why);
-    } else if (!bind_routes(hub, routes, count, why)) {
-        free_routes(routes, count);
-        hub->deployment_code = 400;
-        snprintf(hub->deployment_text, sizeof hub->deployment_text, "%s", why);
-    } else {
-        free_routes(hub->routes, hub->route_count);
-        hub->routes = routes;
-        hub->route_count = count;
-        hub->deployment_code = 200;
-        hub->deployment_text[0] = 0;
-        retire_endpoints(hub);
-        for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX;
-             i++) /* a new one's module may be here already */
-            if (hub->endpoints[i].name)
-                sk_edge_endpoints_pump(hub, sk_span_z(hub->endpoints[i].module));
-        hub->deployed = true;
-        if (save) {
-            json_t *document =
-                json_pack("{s:O,s:I}", "desired", desired, "version", (json_int_t)version);
-            save_endpoints(hub);
-            save_document(hub, SK_SPAN("deployment"), document);
-            json_decref(document);
-        }
-        SK_INFO("edge-hub", "deployment version %llu: %zu routes", (unsigned long long)version,
-                count);
+        refuse_deployment(hub, 417, "the desired properties of $edgeHub are empty");
+        return;
     }
-    if (hub->deployment_code != 200)
-        SK_WARN("edge-hub", "deployment version %llu refused, the old routes stay: %s",
-                (unsigned long long)version, hub->deployment_text);
-    sk_edge_report_soon(hub);
+    if (!read_routes(desired, &routes, &count, why)) {
+        refuse_deployment(hub, 400, why);
+        return;
+    }
+    if (!bind_routes(hub, routes, count, why)) {
+        free_routes(routes, count);
+        refuse_deployment(hub, 400, why);
+        return;
+    }
+    if (durable) {
+        activate(hub, routes, count, version);
+        return;
+    }
+    struct sk_edge_deployment *d = SK_NEW(struct sk_edge_deployment);
+    *d = (struct sk_edge_deployment){.hub = hub,
+                                     .routes = routes,
+                                     .count = count,
+                                     .version = version,
+                                     .desired = json_deep_copy(desired)};
+    set_next(hub, d);
+    save(d);
 }
 
 /* ---- the start: endpoints before routes, both before anybody connects ---- */
@@ -267,7 +342,7 @@ static void deployment_loaded(void *arg, struct sk_registry_result *result) {
     json_t *document =
         json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL);
     uint64_t version = (uint64_t)json_integer_value(json_object_get(document, "version"));
-    sk_edge_deployment_set(hub, json_object_get(document, "desired"), version, false);
+    sk_edge_deployment_set(hub, json_object_get(document, "desired"), version, true);
     json_decref(document);
 }
 
@@ -283,8 +358,10 @@ static void endpoints_loaded(void *arg, struct sk_registry_result *result) {
             const char *module = json_string_value(json_object_get(value, "module"));
             const char *input = json_string_value(json_object_get(value, "input"));
             json_int_t bit = json_integer_value(json_object_get(value, "bit"));
-            if (module && input && bit >= 0 && bit < SK_EDGE_ENDPOINTS_MAX)
-                sk_edge_endpoint_open(hub, (unsigned)bit, sk_span_z(module), sk_span_z(input));
+            json_int_t from = json_integer_value(json_object_get(value, "from"));
+            if (module && input && bit >= 0 && bit < SK_EDGE_ENDPOINTS_MAX && from >= 0)
+                sk_edge_endpoint_open(hub, (unsigned)bit, sk_span_z(module), sk_span_z(input),
+                                      (uint64_t)from);
         }
         json_decref(map);
     }
@@ -339,11 +416,11 @@ void sk_edge_routing_load(struct sk_edge_hub *hub) {
 }
 
 void sk_edge_routing_free(struct sk_edge_hub *hub) {
+    set_next(hub, NULL);
     free_routes(hub->routes, hub->route_count);
     hub->routes = NULL;
     hub->route_count = 0;
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        sk_edge_endpoint_close(&hub->endpoints[i], false);
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) sk_edge_endpoint_close(&hub->endpoints[i]);
 }
 
 /* ---- ingest ---- */

@@ -114,7 +114,7 @@ static void desired_changed(struct sk_edge_identity *identity, const json_t *pat
     struct sk_edge_hub *hub = identity->hub;
     struct sk_edge_twin *twin = identity->twin;
     if (identity == hub->self) {
-        sk_edge_deployment_set(hub, twin->desired, twin->desired_version, true);
+        sk_edge_deployment_set(hub, twin->desired, twin->desired_version, false);
         return;
     }
     struct sk_session *session =
