@@ -1,5 +1,6 @@
 /* The real world's loop: libuv for waiting, one turn of timers and tasks before each wait, mail
  * between threads. */
+#include "io/process.h"
 #include "io/uv.h"
 
 #include <errno.h>
@@ -7,6 +8,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
+
+enum { SETTLE_MS = 15000 }; /* unused connections of the start have been closed by then */
 
 struct mail {
     struct mail *next;
@@ -72,9 +75,16 @@ static void on_check(uv_check_t *check) {
     ((struct sk_uv *)check->data)->now = uv_hrtime();
 }
 
+static void on_settle(uv_timer_t *timer) {
+    (void)timer;
+    sk_process_settle();
+}
+
 static void run(struct sk_io *io) {
     struct sk_uv *uv = sk_uv(io);
     uv->now = uv_hrtime();
+    if (uv->start == NULL && !uv->ran) uv_timer_start(&uv->settle, on_settle, SETTLE_MS, 0);
+    uv->ran = true;
     do {
         sk_loop_run_tasks(io);
         arm_timer(uv);
@@ -234,6 +244,7 @@ static const char *sqlite_vfs(struct sk_io *io) {
 static void free_world(struct sk_io *io) {
     struct sk_uv *uv = sk_uv(io);
     uv_close((uv_handle_t *)&uv->timer, NULL);
+    uv_close((uv_handle_t *)&uv->settle, NULL);
     uv_close((uv_handle_t *)&uv->prepare, NULL);
     uv_close((uv_handle_t *)&uv->check, NULL);
     uv_close((uv_handle_t *)&uv->mail, NULL);
@@ -314,19 +325,21 @@ struct sk_io *sk_io_uv_new(void) {
     raise_descriptor_limit();
     uv_loop_init(&uv->loop);
     uv_timer_init(&uv->loop, &uv->timer);
+    uv_timer_init(&uv->loop, &uv->settle);
     uv_prepare_init(&uv->loop, &uv->prepare);
     uv_check_init(&uv->loop, &uv->check);
     uv_async_init(&uv->loop, &uv->mail, on_mail);
     uv->prepare.data = uv->check.data = uv->mail.data = uv;
     uv_prepare_start(&uv->prepare, on_prepare);
     uv_check_start(&uv->check, on_check);
+    uv_unref((uv_handle_t *)&uv->settle);
     uv_unref((uv_handle_t *)&uv->prepare);
     uv_unref((uv_handle_t *)&uv->check);
     uv_unref((uv_handle_t *)&uv->mail);
     uv_mutex_init(&uv->mail_lock);
     uv->mail_last = &uv->mail_first;
     uv->now = uv_hrtime();
-    uv->scratch = sk_alloc(SK_UV_SCRATCH);
+    uv->scratch = sk_realloc(NULL, SK_UV_SCRATCH); /* not zeroed: most of it is never touched */
     sk_note_clock(wall_us);
     return &uv->io;
 }

@@ -132,6 +132,7 @@ int sk_roles_run(const struct sk_role *roles, size_t count) {
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, &before);
     for (size_t i = 0; i < count; i++) start_role(&roles[i], &before);
+    sk_process_settle(); /* from here on we only wait */
     for (bool stop = false; !stop;) {
         int number = wait_signal(&signals, RESTART_S);
         if (number == SIGHUP) signal_roles(roles, count, SIGHUP);

@@ -16,6 +16,9 @@
 enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer *out), void *arg,
                               struct sk_buffer *out);
 
+/* Gives back memory that only starting up has needed. Loops of sk_io_uv_new do it by themselves. */
+void sk_process_settle(void);
+
 /* How a role stands; lives in memory that all roles share. Written by the parent only. */
 struct sk_role_state {
     _Atomic(int) pid;            /* 0: not running */

@@ -18,13 +18,14 @@ struct sk_uv {
     struct sk_io io;
     uv_loop_t loop;
     uv_timer_t timer;     /* the earliest sk_timer */
+    uv_timer_t settle;    /* once, when starting up is over */
     uv_prepare_t prepare; /* timers and tasks, before each wait */
     uv_check_t check;     /* refreshes `now` after each wait */
     uv_async_t mail;
     uv_mutex_t mail_lock;
     struct mail *mail_first, **mail_last;
     uint64_t now;
-    bool stopping;
+    bool stopping, ran;
     struct uv_signal_slot signals[2]; /* SIGTERM with SIGINT, SIGHUP */
     uv_signal_t interrupt;            /* SIGINT, with signals[0] */
     uv_thread_t thread;               /* when made by sk_io_thread */
