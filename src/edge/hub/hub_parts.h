@@ -93,6 +93,7 @@ struct sk_edge_hub {
     uint64_t scope_refresh, scope_asked_ns;
     char *scope_continuation;
     bool scope_running;
+    bool scope_known; /* read from the cloud as a whole since we are connected */
     struct sk_list waiting; /* look-ups that wait for the scope */
     size_t waiting_count;
     /* reporting */
@@ -171,6 +172,8 @@ struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identi
 /* What the identity's client at our side wants from the cloud has changed. */
 void sk_edge_upstream_wants(struct sk_edge_identity *identity);
 void sk_edge_upstream_drop(struct sk_edge_identity *identity);
+/* The whole scope has been read: a sender that is not in it has left it. */
+void sk_edge_upstream_scope_known(struct sk_edge_hub *hub);
 
 /* twin.c */
 void sk_edge_twins_load(struct sk_edge_hub *hub);
@@ -179,6 +182,8 @@ void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request);
 void sk_edge_twin_connected(struct sk_edge_identity *identity);
 /* The cloud has told of a change to the desired properties. */
 void sk_edge_twin_desired(struct sk_edge_identity *identity);
+/* Whether there are reported properties that the cloud does not have. */
+bool sk_edge_twin_unsent(const struct sk_edge_identity *identity);
 void sk_edge_twin_free(struct sk_edge_identity *identity);
 
 /* report.c */

@@ -5,7 +5,9 @@
 #include "client/http_server.h"
 #include "client/workload.h"
 
-enum { RETRY_S = 1 };
+/* The daemon starts beside us, and on the very first start has to fetch our identity: it is asked
+ * again quickly at first. */
+enum { QUICK_MS = 20, QUICK_TRIES = 50, RETRY_S = 1 };
 
 struct sk_edge_hub_role {
     struct sk_io *io;
@@ -18,6 +20,8 @@ struct sk_edge_hub_role {
     struct sk_http_service metrics;
     struct sk_http_listener *metrics_listener;
     struct sk_timer certificate_timer;
+    unsigned certificate_tries; /* without success */
+    struct sk_list tokens;      /* struct token_call */
     bool hub_ready, listening, stopping;
     void (*stopped)(void *arg);
     void *stopped_arg;
@@ -66,24 +70,53 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
 /* ---- tokens of $edgeHub ---- */
 
 struct token_call {
+    struct sk_list link;
+    struct sk_edge_hub_role *role;
     sk_edge_token_done *done;
     void *arg;
+    int64_t expiry_s;
+    unsigned tries;
+    struct sk_timer again;
 };
 
+static void ask_token(struct sk_timer *timer);
+
+static void end_token(struct token_call *call, enum sk_status status, struct sk_span token) {
+    sk_timer_stop(&call->again);
+    sk_list_remove(&call->link);
+    call->done(call->arg, status, token);
+    free(call);
+}
+
 static void got_token(void *arg, enum sk_status status, struct sk_span token) {
-    struct token_call call = *(struct token_call *)arg;
-    free(arg);
-    call.done(call.arg, status, token);
+    struct token_call *call = arg;
+    if (status && status != SK_CLOSED && !call->role->stopping && ++call->tries < QUICK_TRIES)
+        sk_timer_start(call->role->io, &call->again, QUICK_MS * SK_MS, ask_token);
+    else
+        end_token(call, status, token);
+}
+
+static void ask_token(struct sk_timer *timer) {
+    struct token_call *call = SK_CONTAINER(timer, struct token_call, again);
+    const struct sk_edge_hub_role_options *options = call->role->options;
+    char resource[512];
+    snprintf(resource, sizeof resource, "%s/devices/%s/modules/$edgeHub", options->hub_host_name,
+             options->device_id);
+    sk_workload_token(call->role->workload, sk_span_z(resource), call->expiry_s, got_token, call);
 }
 
 static void get_token(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg) {
     struct sk_edge_hub_role *role = arg;
-    char resource[512];
     struct token_call *call = SK_NEW(struct token_call);
-    *call = (struct token_call){done, done_arg};
-    snprintf(resource, sizeof resource, "%s/devices/%s/modules/$edgeHub",
-             role->options->hub_host_name, role->options->device_id);
-    sk_workload_token(role->workload, sk_span_z(resource), expiry_s, got_token, call);
+    *call = (struct token_call){.role = role, .done = done, .arg = done_arg, .expiry_s = expiry_s};
+    sk_list_append(&role->tokens, &call->link);
+    ask_token(&call->again);
+}
+
+/* The calls that wait to ask again; those under way end with the workload client. */
+static void end_tokens(struct sk_edge_hub_role *role) {
+    while (!sk_list_empty(&role->tokens))
+        end_token(SK_LIST_FIRST(&role->tokens, struct token_call, link), SK_CLOSED, SK_NONE);
 }
 
 /* ---- listening: when there is a certificate and the store is read ---- */
@@ -124,9 +157,12 @@ static void got_certificate(void *arg, enum sk_status status, struct sk_span cer
         status = role->server_tls ? sk_tls_reload(role->server_tls, &options, reason)
                                   : sk_tls_new(role->io, &options, &role->server_tls, reason);
     if (status) {
-        SK_WARN("edge-hub", "no server certificate from the daemon (%s) %s; asking again",
-                sk_status_text(status), reason);
-        sk_timer_start(role->io, &role->certificate_timer, RETRY_S * SK_S, ask_certificate);
+        bool quick = ++role->certificate_tries < QUICK_TRIES;
+        if (!quick)
+            SK_WARN("edge-hub", "no server certificate from the daemon (%s) %s; asking again",
+                    sk_status_text(status), reason);
+        sk_timer_start(role->io, &role->certificate_timer,
+                       quick ? QUICK_MS * SK_MS : RETRY_S * SK_S, ask_certificate);
         return;
     }
     int64_t left_us =
@@ -163,6 +199,7 @@ static void gateway_closed(void *arg) {
     struct sk_edge_hub_role *role = arg;
     if (role->workload) sk_workload_free(role->workload);
     role->workload = NULL;
+    end_tokens(role);
     if (role->hub)
         sk_edge_hub_close(role->hub, hub_closed, role);
     else
@@ -234,6 +271,7 @@ enum sk_status sk_edge_hub_role_start(struct sk_io *io,
     struct sk_edge_hub_role *role = SK_NEW(struct sk_edge_hub_role);
     role->io = io;
     role->options = options;
+    sk_list_init(&role->tokens);
     role->gateway = sk_gateway_new(io);
     enum sk_status status = start(role, reason);
     if (status) {

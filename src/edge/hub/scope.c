@@ -79,7 +79,11 @@ static struct sk_edge_identity *take(struct sk_edge_hub *hub, const json_t *entr
     sk_identity_free(&identity->identity);
     identity->identity = sk_identity_move(&read);
     identity->known = true;
-    if (now_disabled) sk_sessions_drop(&hub->backend, device, module, SK_FAULT_DEVICE_DISABLED);
+    if (now_disabled) {
+        sk_sessions_drop(&hub->backend, device, module, SK_FAULT_DEVICE_DISABLED);
+        /* The cloud takes nothing from it any more, and what waits for it holds up the others. */
+        if (identity != hub->self) sk_edge_upstream_drop(identity);
+    }
     return identity;
 }
 
@@ -200,6 +204,7 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
         i = 0; /* the map has changed */
     }
     if (complete) sk_edge_report_soon(hub);
+    if (complete) sk_edge_upstream_scope_known(hub);
     sk_timer_start(hub->backend.io, &hub->scope_timer, (complete ? REFRESH_S : RETRY_S) * SK_S,
                    on_timer);
     answer_waiting(hub, !complete);

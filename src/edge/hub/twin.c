@@ -11,10 +11,12 @@ enum { ANSWER_S = 10 /* for the cloud; then our copy answers */ };
 struct sk_edge_twin {
     json_t *desired, *reported; /* without $version */
     uint64_t desired_version, reported_version;
-    json_t *pending; /* a patch that the cloud does not have yet */
-    json_t *sending; /* the part of it that is on its way; NULL: none */
-    bool syncing;    /* a GET is under way */
-    bool sync_again; /* the cloud has told of a change since it was sent */
+    /* What the cloud does not have yet, each as two patches (sk_json_patch_append). */
+    json_t *pending[2], *sending[2];
+    unsigned unanswered; /* patches on their way: `sending` holds them */
+    bool failed;         /* one of them */
+    bool syncing;        /* a GET is under way */
+    bool sync_again;     /* the cloud has told of a change since it was sent */
 };
 
 static void ignore(void *arg, struct sk_registry_result *result) {
@@ -27,7 +29,10 @@ static struct sk_edge_twin *twin_of(struct sk_edge_identity *identity) {
     struct sk_edge_twin *twin = SK_NEW(struct sk_edge_twin);
     twin->desired = json_object();
     twin->reported = json_object();
-    twin->pending = json_object();
+    for (size_t i = 0; i < 2; i++) {
+        twin->pending[i] = json_object();
+        twin->sending[i] = json_object();
+    }
     identity->twin = twin;
     return twin;
 }
@@ -37,26 +42,36 @@ void sk_edge_twin_free(struct sk_edge_identity *identity) {
     if (twin == NULL) return;
     json_decref(twin->desired);
     json_decref(twin->reported);
-    json_decref(twin->pending);
-    json_decref(twin->sending);
+    for (size_t i = 0; i < 2; i++) {
+        json_decref(twin->pending[i]);
+        json_decref(twin->sending[i]);
+    }
     free(twin);
     identity->twin = NULL;
 }
 
-/* What the cloud does not have: what is on its way and what waits behind it. */
-static json_t *unsent(const struct sk_edge_twin *twin) {
-    json_t *all = twin->sending ? json_deep_copy(twin->sending) : json_object();
-    sk_json_merge(all, twin->pending, true);
-    return all;
+/* What the cloud does not have: what is on its way and what waits behind it; new references. */
+static void unsent(const struct sk_edge_twin *twin, json_t *all[2]) {
+    for (size_t i = 0; i < 2; i++) all[i] = json_deep_copy(twin->sending[i]);
+    for (size_t i = 0; i < 2; i++) sk_json_patch_append(all[0], all[1], twin->pending[i]);
+}
+
+bool sk_edge_twin_unsent(const struct sk_edge_identity *identity) {
+    const struct sk_edge_twin *twin = identity->twin;
+    if (twin == NULL) return false;
+    return twin->unanswered || json_object_size(twin->pending[0]) ||
+           json_object_size(twin->pending[1]);
 }
 
 /* `done` with arg when it is durable; NULL: nobody waits. */
 static void save(struct sk_edge_identity *identity, sk_registry_done *done, void *arg) {
     struct sk_edge_twin *twin = twin_of(identity);
+    json_t *all[2];
+    unsent(twin, all);
     json_t *document =
-        json_pack("{s:O,s:O,s:I,s:I,s:o}", "desired", twin->desired, "reported", twin->reported,
+        json_pack("{s:O,s:O,s:I,s:I,s:o,s:o}", "desired", twin->desired, "reported", twin->reported,
                   "desiredVersion", (json_int_t)twin->desired_version, "reportedVersion",
-                  (json_int_t)twin->reported_version, "pending", unsent(twin));
+                  (json_int_t)twin->reported_version, "pendingFirst", all[0], "pending", all[1]);
     SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
     sk_registry_document_put(identity->hub->store, DOCUMENTS, sk_span_z(identity->key),
                              sk_span_z(text), done ? done : ignore, arg);
@@ -71,10 +86,11 @@ static json_t *take_object(const json_t *document, const char *name) {
 static void fill(struct sk_edge_twin *twin, const json_t *document) {
     json_decref(twin->desired);
     json_decref(twin->reported);
-    json_decref(twin->pending);
+    for (size_t i = 0; i < 2; i++) json_decref(twin->pending[i]);
     twin->desired = take_object(document, "desired");
     twin->reported = take_object(document, "reported");
-    twin->pending = take_object(document, "pending");
+    twin->pending[0] = take_object(document, "pendingFirst");
+    twin->pending[1] = take_object(document, "pending");
     twin->desired_version =
         (uint64_t)json_integer_value(json_object_get(document, "desiredVersion"));
     twin->reported_version =
@@ -138,16 +154,19 @@ static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
     uint64_t reported_version = (uint64_t)json_integer_value(json_object_get(reported, "$version"));
     json_object_del(desired, "$version");
     json_object_del(reported, "$version");
-    json_t *patch = sk_json_diff(twin->desired, desired), *ours = unsent(twin);
+    json_t *patch = sk_json_diff(twin->desired, desired), *ours[2];
+    unsent(twin, ours);
     bool changed = twin->desired_version != desired_version || json_object_size(patch) > 0;
-    sk_json_merge(reported, ours, false); /* what we have promised to report counts already */
+    for (size_t i = 0; i < 2; i++) { /* what we have promised to report counts already */
+        sk_json_merge(reported, ours[i]);
+        json_decref(ours[i]);
+    }
     json_decref(twin->desired);
     json_decref(twin->reported);
     twin->desired = desired;
     twin->reported = reported;
     twin->desired_version = desired_version;
     twin->reported_version = reported_version;
-    json_decref(ours);
     json_decref(document);
     save(identity, NULL, NULL);
     if (changed) desired_changed(identity, patch);
@@ -158,39 +177,53 @@ static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
 
 static void send_pending(struct sk_edge_identity *identity);
 
+static void forget_sending(struct sk_edge_twin *twin) {
+    for (size_t i = 0; i < 2; i++) json_object_clear(twin->sending[i]);
+}
+
 static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,
                         uint64_t version) {
     struct sk_edge_identity *identity = arg;
     struct sk_edge_twin *twin = identity->twin;
-    if (twin == NULL || twin->sending == NULL) return; /* being freed */
-    if (status || code >= 500 || code == 429) {
-        json_t *again = twin->sending;
-        sk_json_merge(again, twin->pending, true);
-        json_decref(twin->pending);
-        twin->pending = again;
-        twin->sending = NULL; /* goes out with the next connect or report */
-        return;
-    }
-    if (code >= 400)
+    if (twin == NULL) return; /* being freed */
+    if (status || code >= 500 || code == 429)
+        twin->failed = true;
+    else if (code >= 400)
         SK_ERROR("edge-hub", "%s: the cloud refused reported properties: %.*s", identity->key,
                  SK_ARG(body));
     else if (version)
         twin->reported_version = version;
-    json_decref(twin->sending);
-    twin->sending = NULL;
+    if (--twin->unanswered) return;
+    if (twin->failed) { /* goes out again with the next connect or report */
+        json_t *all[2];
+        unsent(twin, all);
+        for (size_t i = 0; i < 2; i++) {
+            json_decref(twin->pending[i]);
+            twin->pending[i] = all[i];
+        }
+        forget_sending(twin);
+        return;
+    }
+    forget_sending(twin);
     save(identity, NULL, NULL);
     send_pending(identity);
 }
 
 static void send_pending(struct sk_edge_identity *identity) {
     struct sk_edge_twin *twin = identity->twin;
-    if (!identity->connected || twin == NULL || twin->sending ||
-        json_object_size(twin->pending) == 0)
-        return;
-    twin->sending = twin->pending;
-    twin->pending = json_object();
-    SK_CLEANUP_FREE char *text = json_dumps(twin->sending, JSON_COMPACT);
-    sk_device_client_report(identity->client, sk_span_z(text), on_reported, identity);
+    if (!identity->connected || twin == NULL || twin->unanswered) return;
+    twin->failed = false;
+    for (size_t i = 0; i < 2; i++) {
+        json_t *patch = twin->pending[i];
+        twin->pending[i] = twin->sending[i]; /* empty */
+        twin->sending[i] = patch;
+        twin->unanswered += json_object_size(patch) > 0;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (json_object_size(twin->sending[i]) == 0) continue;
+        SK_CLEANUP_FREE char *text = json_dumps(twin->sending[i], JSON_COMPACT);
+        sk_device_client_report(identity->client, sk_span_z(text), on_reported, identity);
+    }
 }
 
 struct report_call {
@@ -226,7 +259,7 @@ void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request) {
     }
     struct sk_edge_twin *twin = twin_of(identity);
     json_t *next = json_deep_copy(twin->reported);
-    sk_json_merge(next, request->body, false);
+    sk_json_merge(next, request->body);
     if (sk_twin_size(next) > SK_TWIN_SECTION_MAX) {
         json_decref(next);
         sk_request_refuse(request, SK_FAULT_TWIN_TOO_LARGE,
@@ -236,7 +269,7 @@ void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request) {
     json_decref(twin->reported);
     twin->reported = next;
     twin->reported_version++;
-    sk_json_merge(twin->pending, request->body, true);
+    sk_json_patch_append(twin->pending[0], twin->pending[1], request->body);
     struct report_call *call = SK_NEW(struct report_call);
     *call = (struct report_call){hub, request, twin->reported_version};
     save(identity, report_saved, call);

@@ -55,6 +55,17 @@ static unsigned wanted(const struct sk_edge_identity *identity) {
     return session ? session->subscriptions & (SK_SUB_DESIRED | SK_SUB_METHODS) : 0;
 }
 
+/* Their clients may be gone for long. */
+static void send_reports_of_all(struct sk_edge_hub *hub) {
+    struct sk_edge_identity *identity;
+    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
+        if (identity->client || identity->identity.disabled || !sk_edge_twin_unsent(identity))
+            continue;
+        sk_edge_upstream_client(identity);
+        sk_edge_upstream_wants(identity);
+    }
+}
+
 static void on_connected(void *arg, bool session_present) {
     (void)session_present;
     struct sk_edge_identity *identity = arg;
@@ -63,6 +74,7 @@ static void on_connected(void *arg, bool session_present) {
         if (!identity->hub->counts.upstream_connected)
             SK_INFO("edge-hub", "connected to %s", identity->hub->options->hub_host_name);
         identity->hub->counts.upstream_connected = true;
+        send_reports_of_all(identity->hub);
         sk_edge_scope_refresh(identity->hub);
         sk_edge_report_soon(identity->hub);
     }
@@ -78,6 +90,7 @@ static void on_disconnected(void *arg, const struct sk_client_down *down) {
             SK_WARN("edge-hub", "%s is not reachable (%s); messages wait here",
                     identity->hub->options->hub_host_name, sk_status_text(down->reason));
         identity->hub->counts.upstream_connected = false;
+        identity->hub->scope_known = false;
     } else if (down->connack) {
         sk_edge_scope_refresh(identity->hub); /* deleted or disabled in the cloud, most likely */
     }
@@ -199,7 +212,7 @@ void sk_edge_upstream_drop(struct sk_edge_identity *identity) {
 static void on_idle(struct sk_timer *timer) {
     struct sk_edge_identity *identity = SK_CONTAINER(timer, struct sk_edge_identity, idle);
     if (identity->client == NULL || session_of(identity)) return;
-    if (sk_device_client_waiting(identity->client))
+    if (sk_device_client_waiting(identity->client) || sk_edge_twin_unsent(identity))
         sk_timer_start(timer->io, timer, IDLE_S * SK_S, on_idle);
     else
         sk_edge_upstream_drop(identity);
@@ -256,12 +269,18 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
         return true;
     }
     struct sk_edge_identity *sender = sk_edge_identity_find(hub, message.device, message.module);
-    if (expired || sender == NULL) {
+    if ((sender == NULL || sender->identity.disabled) &&
+        !hub->scope_known) { /* our copy may be old: ask first */
+        hub->upstream_flight.count--;
+        sk_cursor_seek(hub->upstream, record->sequence);
+        return false;
+    }
+    if (expired || sender == NULL || sender->identity.disabled) {
         if (expired)
             hub->counts.expired_total++;
         else
-            SK_WARN("edge-hub", "a message of %.*s cannot be forwarded: it has left the scope",
-                    SK_ARG(message.device));
+            SK_WARN("edge-hub", "a message of %.*s cannot be forwarded: it %s",
+                    SK_ARG(message.device), sender ? "is disabled" : "has left the scope");
         land(hub, record->sequence);
         return true;
     }
@@ -297,6 +316,11 @@ static void pump(struct sk_task *task) {
 
 static void readable(void *arg) {
     pump_soon(arg);
+}
+
+void sk_edge_upstream_scope_known(struct sk_edge_hub *hub) {
+    hub->scope_known = true;
+    pump_soon(hub);
 }
 
 enum sk_status sk_edge_upstream_open(struct sk_edge_hub *hub) {
