@@ -1,0 +1,219 @@
+/* The hub role beside a daemon that is slower than it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "client/http_server.h"
+#include "edge/hub/role.h"
+#include "io/sim.h"
+#include "wire/x509.h"
+
+struct fixture {
+    struct sk_sim *sim;
+    struct sk_io *edge_io, *hub_io;
+    struct sk_http_listener *daemon, *cloud;
+    struct sk_edge_hub_role *role;
+    struct sk_tls *device_tls;
+    bool knows_identity; /* the daemon may sign */
+    unsigned signs, scopes;
+    bool connected, stopped;
+};
+
+static const struct sk_endpoint listen_at = {.host = "0.0.0.0", .port = 8883};
+static const struct sk_edge_hub_role_options options = {.data = "/hub",
+                                                        .device_id = "edge1",
+                                                        .hub_host_name = "hub.test",
+                                                        .host_name = "edge.test",
+                                                        .upstream_trust_file = "/ca.pem",
+                                                        .workload_uri = "unix:///workload.sock",
+                                                        .listen = &listen_at,
+                                                        .listen_count = 1};
+
+/* ---- the daemon and the cloud, as far as the role asks them ---- */
+
+static void make_certificate(struct sk_buffer *certificate, struct sk_buffer *key) {
+    struct sk_x509_request request = {
+        .use = SK_X509_SERVER, .common_name = SK_SPAN("edge.test"), .not_after_s = 4000000000};
+    assert_int_equal(sk_x509_make(&request, certificate, key), SK_OK);
+}
+
+static void answer_certificate(struct sk_http_exchange *exchange) {
+    struct sk_buffer certificate = {0}, key = {0}, json = {0};
+    make_certificate(&certificate, &key);
+    sk_buffer_text(&json, "{\"certificate\":");
+    sk_json_string(&json, sk_buffer_span(&certificate));
+    sk_buffer_text(&json, ",\"privateKey\":{\"type\":\"key\",\"bytes\":");
+    sk_json_string(&json, sk_buffer_span(&key));
+    sk_buffer_text(&json, "},\"expiration\":\"2027-01-01T00:00:00Z\"}");
+    sk_http_respond_json(exchange, 201, sk_buffer_span(&json));
+    sk_buffer_free(&certificate);
+    sk_buffer_free(&key);
+    sk_buffer_free(&json);
+}
+
+static void daemon_handle(void *arg, struct sk_http_exchange *exchange) {
+    struct fixture *f = arg;
+    if (sk_span_ends(exchange->request->path, SK_SPAN("/certificate/server"))) {
+        answer_certificate(exchange);
+        return;
+    }
+    assert_true(sk_span_ends(exchange->request->path, SK_SPAN("/sign")));
+    f->signs++;
+    if (f->knows_identity)
+        sk_http_respond_json(exchange, 200, SK_SPAN("{\"digest\":\"AAAA\"}"));
+    else
+        sk_http_respond_json(exchange, 404, SK_SPAN("{\"message\":\"not known yet\"}"));
+}
+
+static void cloud_handle(void *arg, struct sk_http_exchange *exchange) {
+    ((struct fixture *)arg)->scopes++;
+    sk_http_respond_json(exchange, 200,
+                         SK_SPAN("{\"devices\":[],\"modules\":[],\"continuationLink\":null}"));
+}
+
+static struct sk_http_service daemon_service = {.handler = daemon_handle, .body_max = 65536};
+static struct sk_http_service cloud_service = {.handler = cloud_handle, .body_max = 65536};
+
+static void start_daemon(struct fixture *f) {
+    daemon_service.arg = f;
+    assert_int_equal(sk_http_listen(f->edge_io, &(struct sk_endpoint){.path = "/workload.sock"},
+                                    NULL, &daemon_service, &f->daemon, NULL),
+                     SK_OK);
+}
+
+/* ---- the world ---- */
+
+static struct fixture *fixture_new(void) {
+    struct fixture *f = SK_NEW(struct fixture);
+    struct sk_buffer certificate = {0}, key = {0};
+    struct sk_tls *tls;
+    char reason[512];
+    f->sim = sk_sim_new(&(struct sk_sim_options){.seed = 5});
+    f->edge_io = sk_sim_node(f->sim, "edge.test");
+    f->hub_io = sk_sim_node(f->sim, "hub.test");
+    make_certificate(&certificate, &key);
+    assert_int_equal(
+        sk_tls_new(f->hub_io,
+                   &(struct sk_tls_options){.server = true,
+                                            .certificate_pem = sk_buffer_span(&certificate),
+                                            .key_pem = sk_buffer_span(&key)},
+                   &tls, reason),
+        SK_OK);
+    assert_int_equal(sk_tls_new(f->hub_io,
+                                &(struct sk_tls_options){.trust_pem = sk_buffer_span(&certificate)},
+                                &f->device_tls, reason),
+                     SK_OK);
+    cloud_service.arg = f;
+    assert_int_equal(sk_http_listen(f->hub_io,
+                                    &(struct sk_endpoint){.host = "0.0.0.0", .port = 443}, tls,
+                                    &cloud_service, &f->cloud, NULL),
+                     SK_OK);
+    sk_tls_free(tls);
+    assert_int_equal(sk_file_save(f->edge_io, "/ca.pem", sk_buffer_span(&certificate), 0644),
+                     SK_OK);
+    sk_buffer_free(&certificate);
+    sk_buffer_free(&key);
+    enum sk_status status = sk_edge_hub_role_start(f->edge_io, &options, &f->role, reason);
+    if (status) fail_msg("%s", reason);
+    return f;
+}
+
+static void on_stopped(void *arg) {
+    ((struct fixture *)arg)->stopped = true;
+}
+
+static bool is_stopped(void *arg) {
+    return ((struct fixture *)arg)->stopped;
+}
+
+static void fixture_free(struct fixture *f) {
+    sk_edge_hub_role_stop(f->role, on_stopped, f);
+    assert_true(sk_sim_run_until(f->sim, 10 * SK_S, is_stopped, f));
+    if (f->daemon) sk_http_listener_close(f->daemon);
+    sk_http_listener_close(f->cloud);
+    sk_sim_run(f->sim, 10 * SK_S);
+    sk_tls_free(f->device_tls);
+    sk_sim_free(f->sim);
+    free(f);
+}
+
+static void on_probe_open(struct sk_stream *stream, void *arg) {
+    ((struct fixture *)arg)->connected = true;
+    sk_stream_abort(stream);
+}
+
+static void on_probe_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
+    (void)stream, (void)arg, (void)bytes;
+}
+
+static void on_probe_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream, (void)arg, (void)reason;
+}
+
+/* Whether a device could connect now. */
+static bool serves(struct fixture *f) {
+    static const struct sk_stream_events events = {
+        .on_open = on_probe_open, .on_data = on_probe_data, .on_close = on_probe_close};
+    f->connected = false;
+    sk_connect(f->hub_io, &(struct sk_endpoint){.host = "edge.test", .port = 8883}, f->device_tls,
+               NULL, &events, f);
+    sk_sim_run(f->sim, 20 * SK_MS);
+    return f->connected;
+}
+
+/* ---- tests ---- */
+
+static void a_role_that_is_there_before_its_daemon_serves_soon_after_it(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new();
+    sk_sim_run(f->sim, 200 * SK_MS);
+    assert_false(serves(f));
+    start_daemon(f);
+    sk_sim_run(f->sim, 60 * SK_MS);
+    assert_true(serves(f));
+    fixture_free(f);
+}
+
+static void a_token_is_asked_for_again_until_the_daemon_knows_the_identity(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new();
+    start_daemon(f);
+    sk_sim_run(f->sim, 200 * SK_MS);
+    assert_true(f->signs > 3);
+    assert_int_equal(f->scopes, 0);
+    f->knows_identity = true;
+    sk_sim_run(f->sim, 60 * SK_MS);
+    assert_int_equal(f->scopes, 1);
+    fixture_free(f);
+}
+
+static void asking_again_gives_way_to_slower_tries(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new();
+    start_daemon(f);
+    sk_sim_run(f->sim, 60 * SK_S);
+    unsigned before = f->signs;
+    sk_sim_run(f->sim, 600 * SK_S);
+    /* Fifty quick tries each time that the upstream connection or the scope wants a token. */
+    assert_true(f->signs - before < 600 / 10 * 2 * 50);
+    fixture_free(f);
+}
+
+static void a_role_without_a_daemon_stops(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new();
+    sk_sim_run(f->sim, 100 * SK_MS);
+    fixture_free(f); /* asserts that it comes to its end */
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_role_that_is_there_before_its_daemon_serves_soon_after_it),
+        cmocka_unit_test(a_token_is_asked_for_again_until_the_daemon_knows_the_identity),
+        cmocka_unit_test(asking_again_gives_way_to_slower_tries),
+        cmocka_unit_test(a_role_without_a_daemon_stops)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
