@@ -218,8 +218,9 @@ static void put_member(struct sk_buffer *to, const char *name, struct sk_span va
 
 static void put_body(struct sk_buffer *to, struct sk_span body) {
     json_t *json = json_loadb(body.p ? body.p : "", body.n, JSON_DECODE_ANY, NULL);
-    json_t *text =
-        json ? NULL : json_stringn(body.p ? body.p : "", body.n); /* NULL unless it is UTF-8 */
+    bool binary =
+        body.n && memchr(body.p, 0, body.n); /* and what is not UTF-8: then `text` is NULL */
+    json_t *text = json || binary ? NULL : json_stringn(body.p ? body.p : "", body.n);
     if (json) {
         sk_buffer_append(to, sk_span_trim(body));
     } else if (text) {

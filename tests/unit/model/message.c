@@ -41,14 +41,16 @@ static struct sk_message parsed(struct world *w, const char *bag) {
 
 static void a_stored_message_reads_back_the_same(void **state) {
     struct world *w = *state;
-    struct sk_property properties[] = {{SK_SPAN("a"), SK_SPAN("1")}, {SK_SPAN(""), SK_SPAN("")}, {SK_SPAN("é\n"), {"\0\xff", 2}}};
+    struct sk_property properties[] = {
+        {SK_SPAN("a"), SK_SPAN("1")}, {SK_SPAN(""), SK_SPAN("")}, {SK_SPAN("é\n"), {"\0\xff", 2}}};
     struct sk_message message = {.source = SK_SOURCE_TWIN_CHANGES,
                                  .device = SK_SPAN("d"),
                                  .module = SK_SPAN("m"),
                                  .properties = properties,
                                  .property_count = 3,
                                  .body = SK_SPAN("body")};
-    for (size_t i = 0; i < SK_SYS_COUNT; i += 2) message.system[i] = sk_arena_print(&w->arena, "value %zu", i);
+    for (size_t i = 0; i < SK_SYS_COUNT; i += 2)
+        message.system[i] = sk_arena_print(&w->arena, "value %zu", i);
     message.system[1] = SK_SPAN(""); /* set, and empty: not the same as not set */
     sk_message_encode_head(&w->out, &message);
     sk_buffer_append(&w->out, message.body);
@@ -72,7 +74,11 @@ static void a_stored_message_reads_back_the_same(void **state) {
 static void a_head_cut_anywhere_is_malformed(void **state) {
     struct world *w = *state;
     struct sk_property property = {SK_SPAN("name"), SK_SPAN("value")};
-    struct sk_message message = {.device = SK_SPAN("device"), .module = SK_SPAN("m"), .properties = &property, .property_count = 1}, back;
+    struct sk_message message = {.device = SK_SPAN("device"),
+                                 .module = SK_SPAN("m"),
+                                 .properties = &property,
+                                 .property_count = 1},
+                      back;
     message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("text/plain");
     sk_message_encode_head(&w->out, &message);
     for (size_t n = 0; n < w->out.n; n++) {
@@ -90,7 +96,10 @@ static void a_head_cut_anywhere_is_malformed(void **state) {
 static void the_size_of_a_message_is_body_and_properties(void **state) {
     (void)state;
     struct sk_property properties[] = {{SK_SPAN("ab"), SK_SPAN("c")}, {SK_SPAN("d"), SK_NONE}};
-    struct sk_message message = {.body = SK_SPAN("12345"), .properties = properties, .property_count = 2, .device = SK_SPAN("not counted")};
+    struct sk_message message = {.body = SK_SPAN("12345"),
+                                 .properties = properties,
+                                 .property_count = 2,
+                                 .device = SK_SPAN("not counted")};
     message.system[SK_SYS_MESSAGE_ID] = SK_SPAN("678");
     assert_int_equal(sk_message_size(&message), 5 + 3 + 1 + 3);
 }
@@ -99,7 +108,9 @@ static void the_size_of_a_message_is_body_and_properties(void **state) {
 
 static void a_bag_is_decoded_and_sorted_into_system_and_application_properties(void **state) {
     struct world *w = *state;
-    struct sk_message m = parsed(w, "%24.ct=application%2Fjson&$.ce=utf-8&a%20b=c%26d&%24.mid=1&iothub-ack=full&$.unknown=x&e=1+2");
+    struct sk_message m = parsed(
+        w,
+        "%24.ct=application%2Fjson&$.ce=utf-8&a%20b=c%26d&%24.mid=1&iothub-ack=full&$.unknown=x&e=1+2");
     is(m.system[SK_SYS_CONTENT_TYPE], "application/json");
     is(m.system[SK_SYS_CONTENT_ENCODING], "utf-8");
     is(m.system[SK_SYS_MESSAGE_ID], "1");
@@ -130,7 +141,8 @@ static void careless_bags_are_tolerated(void **state) {
 static void a_bag_holds_1024_properties_and_not_one_more(void **state) {
     struct world *w = *state;
     struct sk_message message = {0};
-    for (unsigned i = 0; i < SK_PROPERTIES_MAX; i++) sk_buffer_print(&w->out, "%sp%u=%u", i ? "&" : "", i, i);
+    for (unsigned i = 0; i < SK_PROPERTIES_MAX; i++)
+        sk_buffer_print(&w->out, "%sp%u=%u", i ? "&" : "", i, i);
     assert_int_equal(sk_bag_parse(sk_buffer_span(&w->out), &w->arena, &message), SK_OK);
     assert_int_equal(message.property_count, SK_PROPERTIES_MAX);
     sk_buffer_text(&w->out, "&$.ct=x"); /* a system property is not counted */
@@ -153,12 +165,14 @@ static void properties_that_were_there_count_too(void **state) {
 
 static void a_formatted_bag_escapes_what_clients_split_on_and_parses_to_the_same(void **state) {
     struct world *w = *state;
-    struct sk_property properties[] = {{SK_SPAN("a&b=c/d?#+"), SK_SPAN("$ %\xc3\xa9")}, {SK_SPAN("empty"), SK_SPAN("")}};
+    struct sk_property properties[] = {{SK_SPAN("a&b=c/d?#+"), SK_SPAN("$ %\xc3\xa9")},
+                                       {SK_SPAN("empty"), SK_SPAN("")}};
     struct sk_message message = {.properties = properties, .property_count = 2};
     message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
     message.system[SK_SYS_GENERATION_ID] = SK_SPAN("never in a bag");
     sk_bag_format(&w->out, &message);
-    is(sk_buffer_span(&w->out), "%24.ct=application%2Fjson&a%26b%3Dc%2Fd%3F%23%2B=%24%20%25%C3%A9&empty=");
+    is(sk_buffer_span(&w->out),
+       "%24.ct=application%2Fjson&a%26b%3Dc%2Fd%3F%23%2B=%24%20%25%C3%A9&empty=");
     sk_buffer_byte(&w->out, 0);
     struct sk_message back = parsed(w, w->out.p);
     assert_int_equal(back.property_count, 2);
@@ -171,8 +185,9 @@ static void a_formatted_bag_escapes_what_clients_split_on_and_parses_to_the_same
 
 static void what_only_we_may_stamp_stays_out_of_the_system_properties(void **state) {
     struct world *w = *state;
-    struct sk_message m =
-        parsed(w, "iothub-connection-device-id=evil&connectionDeviceGenerationId=1&dt-dataschema=x&iothub-connection-auth-method=y");
+    struct sk_message m = parsed(
+        w,
+        "iothub-connection-device-id=evil&connectionDeviceGenerationId=1&dt-dataschema=x&iothub-connection-auth-method=y");
     assert_null(m.system[SK_SYS_GENERATION_ID].p);
     assert_null(m.system[SK_SYS_AUTH_METHOD].p);
     assert_null(m.system[SK_SYS_MODEL_ID].p);
@@ -200,7 +215,8 @@ static void system_properties_are_found_by_their_names_in_any_case(void **state)
 
 static void the_first_property_of_a_name_counts(void **state) {
     (void)state;
-    struct sk_property properties[] = {{SK_SPAN("Kind"), SK_SPAN("1")}, {SK_SPAN("kind"), SK_SPAN("2")}};
+    struct sk_property properties[] = {{SK_SPAN("Kind"), SK_SPAN("1")},
+                                       {SK_SPAN("kind"), SK_SPAN("2")}};
     struct sk_message m = {.properties = properties, .property_count = 2};
     is(sk_message_property(&m, SK_SPAN("KIND"))->value, "1");
     assert_null(sk_message_property(&m, SK_SPAN("kin")));
@@ -214,12 +230,21 @@ static void the_json_of_a_message_is_json_whatever_is_in_it(void **state) {
         struct sk_span body;
         const char *json; /* of the body member */
     } cases[] = {
-        {{"{\"a\": 1}", 8}, "{\"a\":1}"}, {{" [1]\n", 5}, "[1]"},  {{"text", 4}, "\"text\""},         {{"", 0}, "\"\""},
-        {{"\xff\xfe", 2}, "{\"base64\":\"//4=\"}"}, {{"7", 1}, "7"}, {{"{\"a\":}", 6}, "\"{\\\"a\\\":}\""},
+        {{"{\"a\": 1}", 8}, "{\"a\":1}"},
+        {{" [1]\n", 5}, "[1]"},
+        {{"text", 4}, "\"text\""},
+        {{"", 0}, "\"\""},
+        {{"\xff\xfe", 2}, "{\"base64\":\"//4=\"}"},
+        {{"a\0b", 3}, "{\"base64\":\"YQBi\"}"},
+        {{"7", 1}, "7"},
+        {{"{\"a\":}", 6}, "\"{\\\"a\\\":}\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sk_property property = {{"bad\xff", 4}, {"\xc3", 1}};
-        struct sk_message m = {.device = SK_SPAN("d"), .properties = &property, .property_count = 1, .body = cases[i].body};
+        struct sk_message m = {.device = SK_SPAN("d"),
+                               .properties = &property,
+                               .property_count = 1,
+                               .body = cases[i].body};
         m.system[SK_SYS_MESSAGE_ID] = SK_SPAN("\"quoted\"");
         w->out.n = 0;
         sk_message_json(&w->out, &m);
