@@ -251,6 +251,34 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
         fallback ? boolean(r, fallback, join(full, path, "fallback"), "enabled", true) : true;
 }
 
+/* Hubs are told apart by host name, in logs by name, and each has its folder for itself. */
+static void check_hub_apart(struct reader *r, const struct sk_hub_config *config, size_t at) {
+    const struct sk_hub_options *hub = &config->hubs[at];
+    char path[32], full[PATH_MAX_TEXT];
+    snprintf(path, sizeof path, "hub[%zu]", at);
+    for (size_t i = 0; i < at && !r->failed; i++) {
+        const struct sk_hub_options *other = &config->hubs[i];
+        if (strcmp(hub->name, other->name) == 0)
+            fail(r, join(full, path, "name"), "another hub has the name '%s'; give it its own",
+                 hub->name);
+        if (strcmp(hub->data, other->data) == 0)
+            fail(r, join(full, path, "data"), "hub '%s' has this folder; give it its own",
+                 other->name);
+        for (size_t j = 0; j < hub->host_name_count; j++)
+            for (size_t k = 0; k < other->host_name_count; k++)
+                if (sk_span_eq_nocase(sk_span_z(hub->host_names[j]),
+                                      sk_span_z(other->host_names[k])))
+                    fail(r, join(full, path, "hostnames"),
+                         "hub '%s' has the host name %s; give it its own", other->name,
+                         hub->host_names[j]);
+    }
+    for (size_t i = 0; i < hub->policy_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(hub->policies[i].name, hub->policies[j].name) == 0)
+                fail(r, join(full, path, "policy"), "two policies have the name '%s'",
+                     hub->policies[i].name);
+}
+
 enum sk_status sk_hub_config_parse(struct sk_span toml, const char *file_name, const char *folder,
                                    struct sk_hub_config *config,
                                    char error[SK_HUB_CONFIG_ERROR_MAX]) {
@@ -270,6 +298,7 @@ enum sk_status sk_hub_config_parse(struct sk_span toml, const char *file_name, c
         snprintf(path, sizeof path, "hub[%zu]", i);
         config->hub_count = i + 1;
         read_hub(&r, json_array_get(hubs, i), path, &config->hubs[i]);
+        if (!r.failed) check_hub_apart(&r, config, i);
     }
     json_decref(document);
     json_decref(lines);

@@ -1,0 +1,146 @@
+/* hub.toml: what is taken, and that every mistake is named with file, line, key and the mend. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "hub/config.h"
+
+#define LISTEN                                                                                     \
+    "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"
+#define HUB "[[hub]]\nname = \"h\"\nhostnames = [\"h.test\"]\ndata = \"data\"\n"
+#define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define POLICY "[[hub.policy]]\nname = \"p\"\nkeys = [\"" KEY "\"]\nrights = [\"ServiceConnect\"]\n"
+
+static void a_whole_configuration_is_read(void **state) {
+    (void)state;
+    struct sk_hub_config config;
+    char error[SK_HUB_CONFIG_ERROR_MAX];
+    const char *text =
+        "[listen]\naddresses = [\"0.0.0.0:8883\", \"[::1]:443\"]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"
+        "metrics = \"127.0.0.1:9600\"\n" HUB "retention = \"12h\"\nretention_bytes = 5\n" POLICY
+        "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\ncondition = \"a = 1\"\nenabled = false\n"
+        "[hub.fallback]\nenabled = false\n";
+    if (sk_hub_config_parse(sk_span_z(text), "h.toml", "/etc/skerry", &config, error))
+        fail_msg("%s", error);
+    assert_int_equal(config.address_count, 2);
+    assert_string_equal(config.addresses[1].host, "::1");
+    assert_int_equal(config.addresses[1].port, 443);
+    assert_string_equal(config.certificate,
+                        "/etc/skerry/c.pem"); /* relative to the file's folder */
+    assert_string_equal(config.key, "/k.pem");
+    assert_int_equal(config.metrics.port, 9600);
+    assert_int_equal(config.hub_count, 1);
+    const struct sk_hub_options *hub = &config.hubs[0];
+    assert_string_equal(hub->data, "/etc/skerry/data");
+    assert_int_equal(hub->retention_us, 12ll * 3600 * 1000000);
+    assert_int_equal(hub->retention_bytes, 5);
+    assert_int_equal(hub->policies[0].rights, SK_RIGHT_SERVICE_CONNECT);
+    assert_false(hub->routes[0].enabled);
+    assert_false(hub->fallback);
+    sk_hub_config_free(&config);
+}
+
+static void every_mistake_is_named_with_its_place_and_its_mend(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *place, *mend;
+    } cases[] = {
+        {"", "h.toml", "[listen]"},
+        {"[listen", "h.toml:1", ""},
+        {LISTEN, "h.toml", "[[hub]]"},
+        {LISTEN HUB "colour = 1\n", "h.toml:9: hub[0].colour: ", "unknown key"},
+        {"x = 1\n" LISTEN HUB, "h.toml:1: x: ", "unknown key"},
+        {"[listen]\naddresses = []\ncertificate = \"c\"\nkey = \"k\"\n" HUB,
+         "h.toml:2: listen.addresses: ", "at least one"},
+        {"[listen]\naddresses = [\"8883\"]\ncertificate = \"c\"\nkey = \"k\"\n" HUB,
+         "h.toml:2: listen.addresses: ", "address:port"},
+        {"[listen]\naddresses = [\"a:65536\"]\ncertificate = \"c\"\nkey = \"k\"\n" HUB,
+         "h.toml:2: listen.addresses: ", "address:port"},
+        {"[listen]\naddresses = [1]\ncertificate = \"c\"\nkey = \"k\"\n" HUB,
+         "h.toml:2: listen.addresses: ", "address:port"},
+        {"[listen]\naddresses = \"a:1\"\ncertificate = \"c\"\nkey = \"k\"\n" HUB,
+         "h.toml:2: listen.addresses: ", "a list"},
+        {"[listen]\naddresses = [\"a:1\"]\nkey = \"k\"\n" HUB,
+         "h.toml:1: listen: ", "certificate and key"},
+        {LISTEN "[[hub]]\nhostnames = [\"h\"]\ndata = \"d\"\n", "h.toml:5: hub[0]: ", "name"},
+        {LISTEN "[[hub]]\nname = \"h\"\nhostnames = [\"h\"]\n", "h.toml:5: hub[0]: ", "data"},
+        {LISTEN "[[hub]]\nname = \"h\"\nhostnames = []\ndata = \"d\"\n",
+         "h.toml:7: hub[0].hostnames: ", "at least one"},
+        {LISTEN HUB "retention = \"soon\"\n", "h.toml:9: hub[0].retention: ", "1d"},
+        {LISTEN HUB "retention_bytes = \"5\"\n",
+         "h.toml:9: hub[0].retention_bytes: ", "number of bytes"},
+        {LISTEN HUB "[[hub.policy]]\nname = \"p\"\nkeys = [\"x\"]\nrights = [\"ServiceConnect\"]\n",
+         "h.toml:11: hub[0].policy[0].keys: ", "base64"},
+        {LISTEN HUB "[[hub.policy]]\nname = \"p\"\nkeys = []\nrights = [\"ServiceConnect\"]\n",
+         "h.toml:11: hub[0].policy[0].keys: ", "one or two"},
+        {LISTEN HUB "[[hub.policy]]\nname = \"p\"\nkeys = [\"" KEY "\"]\nrights = [\"All\"]\n",
+         "h.toml:12: hub[0].policy[0].rights: ", "RegistryRead"},
+        {LISTEN HUB "[[hub.route]]\nname = \"r\"\nsource = \"Nothing\"\n",
+         "h.toml:11: hub[0].route[0].source: ", "DeviceMessages"},
+        {LISTEN HUB
+         "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\ncondition = \"a = = 1\"\n",
+         "h.toml:12: hub[0].route[0].condition: ", "column"},
+        {LISTEN HUB
+         "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\nendpoint = \"lake\"\n",
+         "h.toml:12: hub[0].route[0].endpoint: ", "events"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sk_hub_config config;
+        char error[SK_HUB_CONFIG_ERROR_MAX] = "";
+        if (sk_hub_config_parse(sk_span_z(cases[i].text), "h.toml", "/f", &config, error) == SK_OK)
+            fail_msg("taken:\n%s", cases[i].text);
+        if (strncmp(error, cases[i].place, strlen(cases[i].place)) != 0 ||
+            strstr(error, cases[i].mend) == NULL)
+            fail_msg("'%s' instead of '%s … %s'", error, cases[i].place, cases[i].mend);
+    }
+}
+
+static void a_hub_has_16_policies_and_not_one_more(void **state) {
+    (void)state;
+    for (unsigned more = 0; more < 2; more++) {
+        struct sk_buffer text = {0};
+        struct sk_hub_config config;
+        char error[SK_HUB_CONFIG_ERROR_MAX];
+        sk_buffer_text(&text, LISTEN HUB);
+        for (unsigned i = 0; i < SK_HUB_POLICIES_MAX + more; i++)
+            sk_buffer_print(&text,
+                            "[[hub.policy]]\nname = \"p%u\"\nkeys = [\"" KEY
+                            "\"]\nrights = [\"ServiceConnect\"]\n",
+                            i);
+        enum sk_status status =
+            sk_hub_config_parse(sk_buffer_span(&text), "h.toml", "/f", &config, error);
+        assert_int_equal(status == SK_OK, more == 0);
+        if (status == SK_OK) sk_hub_config_free(&config);
+        sk_buffer_free(&text);
+    }
+}
+
+static void no_two_hubs_answer_to_one_name(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        LISTEN HUB "[[hub]]\nname = \"i\"\nhostnames = [\"H.test\"]\ndata = \"other\"\n",
+        LISTEN HUB "[[hub]]\nname = \"h\"\nhostnames = [\"i.test\"]\ndata = \"other\"\n",
+        LISTEN HUB
+        "[[hub]]\nname = \"i\"\nhostnames = [\"i.test\"]\ndata = \"data\"\n", /* one folder */
+        LISTEN HUB POLICY POLICY,                                             /* nor two policies */
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct sk_hub_config config;
+        char error[SK_HUB_CONFIG_ERROR_MAX];
+        if (sk_hub_config_parse(sk_span_z(texts[i]), "h.toml", "/f", &config, error) == SK_OK)
+            fail_msg("taken:\n%s", texts[i]);
+        assert_non_null(strstr(error, "h.toml:"));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_configuration_is_read),
+        cmocka_unit_test(every_mistake_is_named_with_its_place_and_its_mend),
+        cmocka_unit_test(a_hub_has_16_policies_and_not_one_more),
+        cmocka_unit_test(no_two_hubs_answer_to_one_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
