@@ -10,7 +10,8 @@ static void begin(struct fleet *f) {
 }
 
 static void open_as(struct raw_client *c, struct fleet *f, const char *device, const char *module) {
-    raw_dial(c, f, "edge.test", &(struct raw_connect){.device = device, .module = module, .clean = true});
+    raw_dial(c, f, "edge.test",
+             &(struct raw_connect){.device = device, .module = module, .clean = true});
     raw_expect_connack(c, SK_MQTT_ACCEPTED, false);
 }
 
@@ -30,7 +31,8 @@ static void make_leaf2(struct fleet *f) {
     char more[200];
     fleet_call(f, SK_HTTP_GET, "/devices/edge1", "");
     json_t *edge = json_loads(f->answer, 0, NULL);
-    snprintf(more, sizeof more, ",\"deviceScope\":\"%s\"", json_string_value(json_object_get(edge, "deviceScope")));
+    snprintf(more, sizeof more, ",\"deviceScope\":\"%s\"",
+             json_string_value(json_object_get(edge, "deviceScope")));
     json_decref(edge);
     fleet_put_device(f, "leaf2", more);
 }
@@ -45,7 +47,8 @@ static void note(void *arg, const struct sk_message *message) {
     struct stored *s = arg;
     if (!sk_span_is(message->device, s->device)) return;
     size_t n = strlen(s->bodies);
-    snprintf(s->bodies + n, sizeof s->bodies - n, "%.*s ", SK_ARG(sk_span_first(message->body, 20)));
+    snprintf(s->bodies + n, sizeof s->bodies - n, "%.*s ",
+             SK_ARG(sk_span_first(message->body, 20)));
     s->count++;
 }
 
@@ -65,8 +68,10 @@ static void subscribe_to_twin(struct raw_client *c) {
 /* The next packet is a PUBLISH whose topic starts so; its payload as JSON. */
 static json_t *expect_json(struct raw_client *c, const char *topic) {
     struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_PUBLISH);
-    if (!sk_span_starts(packet.u.publish.topic, sk_span_z(topic))) fail_msg("%.*s", SK_ARG(packet.u.publish.topic));
-    json_t *json = json_loadb(packet.u.publish.payload.p ? packet.u.publish.payload.p : "", packet.u.publish.payload.n, 0, NULL);
+    if (!sk_span_starts(packet.u.publish.topic, sk_span_z(topic)))
+        fail_msg("%.*s", SK_ARG(packet.u.publish.topic));
+    json_t *json = json_loadb(packet.u.publish.payload.p ? packet.u.publish.payload.p : "",
+                              packet.u.publish.payload.n, 0, NULL);
     return json;
 }
 
@@ -77,10 +82,12 @@ static void an_edge_that_starts_without_the_cloud_serves_whom_it_knows(void **st
     struct fleet f;
     struct raw_client leaf;
     begin(&f);
-    fleet_call(&f, SK_HTTP_PATCH, "/twins/leaf1", "{\"properties\":{\"desired\":{\"interval\":7}}}");
+    fleet_call(&f, SK_HTTP_PATCH, "/twins/leaf1",
+               "{\"properties\":{\"desired\":{\"interval\":7}}}");
     open_leaf(&leaf, &f);
     subscribe_to_twin(&leaf);
-    raw_publish(&leaf, "$iothub/twin/GET/?$rid=1", SK_NONE, 0, 0); /* and with it into the edge's copy */
+    raw_publish(&leaf, "$iothub/twin/GET/?$rid=1", SK_NONE, 0,
+                0); /* and with it into the edge's copy */
     sk_sim_run(f.sim, 5 * SK_S);
     raw_free(&leaf);
 
@@ -91,12 +98,16 @@ static void an_edge_that_starts_without_the_cloud_serves_whom_it_knows(void **st
     subscribe_to_twin(&leaf);
     raw_publish(&leaf, "$iothub/twin/GET/?$rid=2", SK_NONE, 0, 0);
     json_t *twin = expect_json(&leaf, "$iothub/twin/res/200/?$rid=2");
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(twin, "desired"), "interval")), 7);
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(twin, "desired"), "$version")), 2);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(twin, "desired"), "interval")), 7);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(twin, "desired"), "$version")), 2);
     json_decref(twin);
-    raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=3", SK_SPAN("{\"state\":\"alone\",\"gone\":1}"), 0, 0);
+    raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=3",
+                SK_SPAN("{\"state\":\"alone\",\"gone\":1}"), 0, 0);
     raw_expect(&leaf, SK_MQTT_PUBLISH);
-    raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=4", SK_SPAN("{\"gone\":null}"), 0, 0);
+    raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=4", SK_SPAN("{\"gone\":null}"),
+                0, 0);
     raw_expect(&leaf, SK_MQTT_PUBLISH);
     sends(&leaf, "leaf1", "1");
     sends(&leaf, "leaf1", "2");
@@ -104,7 +115,8 @@ static void an_edge_that_starts_without_the_cloud_serves_whom_it_knows(void **st
     raw_dial(&stranger, &f, "edge.test", &(struct raw_connect){.device = "nobody", .clean = true});
     raw_expect_connack(&stranger, SK_MQTT_NOT_AUTHORIZED, false);
     raw_free(&stranger);
-    raw_dial(&stranger, &f, "edge.test", &(struct raw_connect){.device = "leaf1", .key = "AQID", .clean = true});
+    raw_dial(&stranger, &f, "edge.test",
+             &(struct raw_connect){.device = "leaf1", .key = "AQID", .clean = true});
     raw_expect_connack(&stranger, SK_MQTT_NOT_AUTHORIZED, false);
     raw_free(&stranger);
     sk_sim_run(f.sim, 600 * SK_S);
@@ -120,19 +132,23 @@ static void an_edge_that_starts_without_the_cloud_serves_whom_it_knows(void **st
     fleet_free(&f);
 }
 
-static void reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_other(void **state) {
+static void
+reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_other(void **state) {
     (void)state;
-    static const char *const patches[] = {"{\"a\":null}", "{\"a\":{\"new\":1}}", "{\"b\":5}", "{\"b\":{\"c\":null,\"d\":2}}"};
+    static const char *const patches[] = {"{\"a\":null}", "{\"a\":{\"new\":1}}", "{\"b\":5}",
+                                          "{\"b\":{\"c\":null,\"d\":2}}"};
     struct fleet f;
     struct raw_client leaf;
     begin(&f);
     open_leaf(&leaf, &f);
-    raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=1", SK_SPAN("{\"a\":{\"old\":1},\"b\":{\"old\":2}}"), 0, 0);
+    raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=1",
+                SK_SPAN("{\"a\":{\"old\":1},\"b\":{\"old\":2}}"), 0, 0);
     raw_expect(&leaf, SK_MQTT_PUBLISH);
     sk_sim_run(f.sim, 10 * SK_S);
     sk_sim_partition(f.edge_io, f.hub_io, true);
     for (size_t i = 0; i < sizeof patches / sizeof *patches; i++) {
-        raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=1", sk_span_z(patches[i]), 0, 0);
+        raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=1", sk_span_z(patches[i]),
+                    0, 0);
         raw_expect(&leaf, SK_MQTT_PUBLISH);
     }
     raw_free(&leaf);
@@ -141,7 +157,8 @@ static void reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_
     sk_sim_partition(f.edge_io, f.hub_io, false);
     sk_sim_run(f.sim, 200 * SK_S);
     fleet_call(&f, SK_HTTP_GET, "/twins/leaf1", "");
-    json_t *twin = json_loads(f.answer, 0, NULL), *expected = json_loads("{\"a\":{\"new\":1},\"b\":{\"d\":2}}", 0, NULL);
+    json_t *twin = json_loads(f.answer, 0, NULL),
+           *expected = json_loads("{\"a\":{\"new\":1},\"b\":{\"d\":2}}", 0, NULL);
     json_t *reported = json_object_get(json_object_get(twin, "properties"), "reported");
     json_object_del(reported, "$metadata");
     json_object_del(reported, "$version");
@@ -162,8 +179,10 @@ static void a_change_made_while_the_edge_was_away_arrives_once(void **state) {
     leaf.in.n = 0; /* what its own connection has brought */
     sk_sim_partition(f.edge_io, f.hub_io, true);
     sk_sim_run(f.sim, 120 * SK_S);
-    fleet_call(&f, SK_HTTP_PATCH, "/twins/leaf1", "{\"properties\":{\"desired\":{\"a\":1,\"b\":1}}}");
-    fleet_call(&f, SK_HTTP_PATCH, "/twins/leaf1", "{\"properties\":{\"desired\":{\"b\":null,\"c\":{\"d\":2}}}}");
+    fleet_call(&f, SK_HTTP_PATCH, "/twins/leaf1",
+               "{\"properties\":{\"desired\":{\"a\":1,\"b\":1}}}");
+    fleet_call(&f, SK_HTTP_PATCH, "/twins/leaf1",
+               "{\"properties\":{\"desired\":{\"b\":null,\"c\":{\"d\":2}}}}");
     raw_expect_nothing(&leaf);
     sk_sim_partition(f.edge_io, f.hub_io, false);
     sk_sim_run(f.sim, 200 * SK_S);
@@ -174,7 +193,8 @@ static void a_change_made_while_the_edge_was_away_arrives_once(void **state) {
     json_decref(expected);
     raw_expect_nothing(&leaf);
     /* And now at once. */
-    fleet_call(&f, SK_HTTP_PUT, "/twins/leaf1", "{\"properties\":{\"desired\":{\"c\":{\"d\":2},\"e\":3}}}");
+    fleet_call(&f, SK_HTTP_PUT, "/twins/leaf1",
+               "{\"properties\":{\"desired\":{\"c\":{\"d\":2},\"e\":3}}}");
     patch = expect_json(&leaf, "$iothub/twin/PATCH/properties/desired/?$version=4");
     expected = json_loads("{\"a\":null,\"e\":3,\"$version\":4}", 0, NULL);
     assert_true(json_equal(patch, expected)); /* a replacement, as the difference it makes */
@@ -187,7 +207,8 @@ static void a_change_made_while_the_edge_was_away_arrives_once(void **state) {
 
 /* ---- identities that go ---- */
 
-static void an_identity_that_is_removed_or_disabled_in_the_cloud_loses_its_connection(void **state) {
+static void
+an_identity_that_is_removed_or_disabled_in_the_cloud_loses_its_connection(void **state) {
     (void)state;
     for (unsigned disabled = 0; disabled < 2; disabled++) {
         struct fleet f;
@@ -196,7 +217,8 @@ static void an_identity_that_is_removed_or_disabled_in_the_cloud_loses_its_conne
         open_leaf(&leaf, &f);
         open_as(&reader, &f, "edge1", "reader");
         if (disabled)
-            fleet_send(&f, SK_HTTP_PUT, "/devices/leaf1", "{\"deviceId\":\"leaf1\",\"status\":\"disabled\"," FLEET_SAS "}", true);
+            fleet_send(&f, SK_HTTP_PUT, "/devices/leaf1",
+                       "{\"deviceId\":\"leaf1\",\"status\":\"disabled\"," FLEET_SAS "}", true);
         else
             fleet_call(&f, SK_HTTP_DELETE, "/devices/leaf1", "");
         assert_true(f.status == 200 || f.status == 204);
@@ -306,7 +328,9 @@ struct numbers {
 static void count(void *arg, const struct sk_message *message) {
     struct numbers *n = arg;
     int64_t number;
-    assert_int_equal(sk_span_to_int(sk_span_first(message->body, sk_span_find(message->body, ':')), &number), SK_OK);
+    assert_int_equal(
+        sk_span_to_int(sk_span_first(message->body, sk_span_find(message->body, ':')), &number),
+        SK_OK);
     if ((uint64_t)number == n->next)
         n->next++;
     else if ((uint64_t)number > n->next)
@@ -328,7 +352,9 @@ static void forwarding_into_a_hub_whose_disk_is_full_loses_nothing(void **state)
             size_t n = (size_t)snprintf(body, sizeof body, "%u:", i);
             memset(body + n, 'x', sizeof body - n);
             n += sk_sim_chance(f.sim, 3) ? 10 : sk_sim_chance(f.sim, 50000);
-            if (i % 10 == 0) sk_sim_disk_limit(f.hub_io, sk_sim_chance(f.sim, 2) ? 0 : sk_sim_chance(f.sim, 3000000));
+            if (i % 10 == 0)
+                sk_sim_disk_limit(f.hub_io,
+                                  sk_sim_chance(f.sim, 2) ? 0 : sk_sim_chance(f.sim, 3000000));
             raw_publish(&leaf, "devices/leaf1/messages/events/", sk_span(body, n), 1, 1);
             raw_expect_ack(&leaf, SK_MQTT_PUBACK, 1);
             sk_sim_run(f.sim, sk_sim_chance(f.sim, 200) * SK_MS);
@@ -339,8 +365,9 @@ static void forwarding_into_a_hub_whose_disk_is_full_loses_nothing(void **state)
         struct numbers numbers = {0};
         fleet_read_events(&f, count, &numbers);
         if (numbers.next != MANY || numbers.lost)
-            fail_msg("seed %llu: %llu of %d in order, %llu after a gap, %llu wait", (unsigned long long)seed,
-                     (unsigned long long)numbers.next, MANY, (unsigned long long)numbers.lost,
+            fail_msg("seed %llu: %llu of %d in order, %llu after a gap, %llu wait",
+                     (unsigned long long)seed, (unsigned long long)numbers.next, MANY,
+                     (unsigned long long)numbers.lost,
                      (unsigned long long)sk_edge_hub_counts(f.edge).queue_upstream);
         raw_free(&leaf);
         fleet_free(&f);

@@ -3,8 +3,11 @@
 #include "support/fleet.h"
 
 #define ROUTES(list) "{\"schemaVersion\":\"1.1\",\"routes\":{" list "}}"
-#define TO_READER "\"r\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/in\\\")\""
-#define TO_OTHER(name) "\"" name "\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/" name "\\\")\""
+#define TO_READER                                                                                  \
+    "\"r\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/in\\\")\""
+#define TO_OTHER(name)                                                                             \
+    "\"" name "\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/" name       \
+    "\\\")\""
 #define UP "\"up\":\"FROM /messages/* INTO $upstream\""
 
 #define US 1000ull
@@ -35,11 +38,13 @@ static void send_next(struct sk_timer *timer) {
         char body[32];
         snprintf(body, sizeof body, "%llu", (unsigned long long)s->sent[i]);
         if (s->leaves[i] && s->sent[i] < MESSAGES &&
-            sk_device_client_send(s->leaves[i], &(struct sk_message){.body = sk_span_z(body)}, on_sent, &s->acknowledged[i]) == SK_OK)
+            sk_device_client_send(s->leaves[i], &(struct sk_message){.body = sk_span_z(body)},
+                                  on_sent, &s->acknowledged[i]) == SK_OK)
             s->sent[i]++;
         more = more || s->sent[i] < MESSAGES;
     }
-    if (more) sk_timer_start(timer->io, timer, (1 + sk_sim_chance(s->fleet.sim, 400)) * SK_MS, send_next);
+    if (more)
+        sk_timer_start(timer->io, timer, (1 + sk_sim_chance(s->fleet.sim, 400)) * SK_MS, send_next);
 }
 
 static void see(struct seen *seen, const struct sk_message *message) {
@@ -85,7 +90,8 @@ static void reach_cloud(struct fleet *f) {
 
 /* An extra input comes and goes, so that slots and cursors are made and dropped between the crashes. */
 static void deploy_something(struct story *s) {
-    static const char *const deployments[] = {ROUTES(TO_READER "," UP), ROUTES(TO_OTHER("a") "," TO_READER "," UP),
+    static const char *const deployments[] = {ROUTES(TO_READER "," UP),
+                                              ROUTES(TO_OTHER("a") "," TO_READER "," UP),
                                               ROUTES(TO_OTHER("b") "," UP "," TO_READER)};
     reach_cloud(&s->fleet);
     fleet_deploy(&s->fleet, deployments[sk_sim_chance(s->fleet.sim, 3)]);
@@ -93,7 +99,8 @@ static void deploy_something(struct story *s) {
 
 static void crash(struct story *s) {
     struct fleet *f = &s->fleet;
-    sk_sim_run(f->sim, sk_sim_chance(f->sim, 3) ? sk_sim_chance(f->sim, 300000) * US : sk_sim_chance(f->sim, 20000) * SK_MS);
+    sk_sim_run(f->sim, sk_sim_chance(f->sim, 3) ? sk_sim_chance(f->sim, 300000) * US
+                                                : sk_sim_chance(f->sim, 20000) * SK_MS);
     if (sk_sim_chance(f->sim, 4) == 0) fleet_crash_hub(f);
     if (sk_sim_chance(f->sim, 2)) deploy_something(s);
     if (sk_sim_chance(f->sim, 2)) sk_sim_run(f->sim, sk_sim_chance(f->sim, 50000) * US);
@@ -112,11 +119,13 @@ static void a_stormy_day(uint64_t seed) {
     sk_timer_start(f->field_io, &s.timer, SK_MS, send_next);
     size_t new_leaf_at = sk_sim_chance(f->sim, CRASHES);
     for (size_t i = 0; i < CRASHES; i++) {
-        if (i == new_leaf_at) { /* made in the cloud just now: the edge learns of it when it comes */
+        if (i ==
+            new_leaf_at) { /* made in the cloud just now: the edge learns of it when it comes */
             char more[200];
             reach_cloud(f);
             json_t *edge = json_loads(f->answer, 0, NULL);
-            snprintf(more, sizeof more, ",\"deviceScope\":\"%s\"", json_string_value(json_object_get(edge, "deviceScope")));
+            snprintf(more, sizeof more, ",\"deviceScope\":\"%s\"",
+                     json_string_value(json_object_get(edge, "deviceScope")));
             json_decref(edge);
             fleet_put_device(f, "leaf2", more);
             s.leaves[1] = fleet_client(f, "edge.test", "leaf2", NULL, 0, NULL, NULL);
@@ -126,13 +135,15 @@ static void a_stormy_day(uint64_t seed) {
     bool complete = sk_sim_run_until(f->sim, 86400 * SK_S, all_there, &s);
     fleet_read_events(f, at_cloud, &s);
     for (size_t i = 0; i < LEAVES; i++)
-        if (!complete || s.cloud[i].lost || s.cloud[i].next != MESSAGES || s.module[i].lost || s.module[i].next != MESSAGES)
-            fail_msg("seed %llu, leaf%zu: acknowledged %llu; cloud: %llu in order, lost %llu, repeated %llu; "
-                     "module: %llu in order, lost %llu, repeated %llu",
-                     (unsigned long long)seed, i + 1, (unsigned long long)s.acknowledged[i], (unsigned long long)s.cloud[i].next,
-                     (unsigned long long)s.cloud[i].lost, (unsigned long long)s.cloud[i].repeated,
-                     (unsigned long long)s.module[i].next, (unsigned long long)s.module[i].lost,
-                     (unsigned long long)s.module[i].repeated);
+        if (!complete || s.cloud[i].lost || s.cloud[i].next != MESSAGES || s.module[i].lost ||
+            s.module[i].next != MESSAGES)
+            fail_msg(
+                "seed %llu, leaf%zu: acknowledged %llu; cloud: %llu in order, lost %llu, repeated %llu; "
+                "module: %llu in order, lost %llu, repeated %llu",
+                (unsigned long long)seed, i + 1, (unsigned long long)s.acknowledged[i],
+                (unsigned long long)s.cloud[i].next, (unsigned long long)s.cloud[i].lost,
+                (unsigned long long)s.cloud[i].repeated, (unsigned long long)s.module[i].next,
+                (unsigned long long)s.module[i].lost, (unsigned long long)s.module[i].repeated);
     sk_timer_stop(&s.timer);
     for (size_t i = 0; i < LEAVES; i++) sk_device_client_free(s.leaves[i]);
     sk_device_client_free(s.reader);
@@ -140,7 +151,8 @@ static void a_stormy_day(uint64_t seed) {
     fleet_free(f);
 }
 
-static void what_a_leaf_saw_acknowledged_reaches_cloud_and_module_whenever_power_is_lost(void **state) {
+static void
+what_a_leaf_saw_acknowledged_reaches_cloud_and_module_whenever_power_is_lost(void **state) {
     (void)state;
     int64_t seeds = 200, first = 1;
     if (getenv("FLEET_SEEDS")) sk_span_to_int(sk_span_z(getenv("FLEET_SEEDS")), &seeds);
@@ -155,7 +167,8 @@ struct counter {
     uint64_t messages;
 };
 
-static void count_message(void *arg, const struct sk_message *message, struct sk_delivery delivery) {
+static void count_message(void *arg, const struct sk_message *message,
+                          struct sk_delivery delivery) {
     struct counter *c = arg;
     (void)message;
     c->messages++;
@@ -172,32 +185,38 @@ static void crash_after_first_message(uint64_t wait_us) {
     sk_sim_run(f.sim, 5 * SK_S);
     fleet_deploy(&f, ROUTES(TO_READER));
     while (sk_edge_hub_counts(f.edge).received_total == 0) { /* until the new route takes one */
-        sk_device_client_send(leaf, &(struct sk_message){.body = SK_SPAN("1")}, on_sent, &acknowledged);
+        sk_device_client_send(leaf, &(struct sk_message){.body = SK_SPAN("1")}, on_sent,
+                              &acknowledged);
         sk_sim_run(f.sim, SK_MS);
     }
-    uint64_t received = sk_edge_hub_counts(f.edge).received_total, dropped = sk_edge_hub_counts(f.edge).dropped_total;
+    uint64_t received = sk_edge_hub_counts(f.edge).received_total,
+             dropped = sk_edge_hub_counts(f.edge).dropped_total;
     while (acknowledged < received + dropped) sk_sim_run(f.sim, US);
     sk_sim_run(f.sim, wait_us * US);
     sk_device_client_free(leaf);
     fleet_crash_edge(&f);
-    counter.client = fleet_client(&f, "edge.test", "edge1", "reader", SK_SUB_INPUTS, &counting, &counter);
+    counter.client =
+        fleet_client(&f, "edge.test", "edge1", "reader", SK_SUB_INPUTS, &counting, &counter);
     sk_sim_run(f.sim, 30 * SK_S);
     if (counter.messages < received)
-        fail_msg("%llu µs after the acknowledgement: %llu of %llu messages", (unsigned long long)wait_us,
-                 (unsigned long long)counter.messages, (unsigned long long)received);
+        fail_msg("%llu µs after the acknowledgement: %llu of %llu messages",
+                 (unsigned long long)wait_us, (unsigned long long)counter.messages,
+                 (unsigned long long)received);
     sk_device_client_free(counter.client);
     fleet_free(&f);
 }
 
 static void the_first_message_of_a_new_input_survives_a_crash_at_any_moment(void **state) {
     (void)state;
-    for (uint64_t wait_us = 0; wait_us < 200000; wait_us += wait_us < 2000 ? 50 : 5000) crash_after_first_message(wait_us);
+    for (uint64_t wait_us = 0; wait_us < 200000; wait_us += wait_us < 2000 ? 50 : 5000)
+        crash_after_first_message(wait_us);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_message_of_a_new_input_survives_a_crash_at_any_moment),
-        cmocka_unit_test(what_a_leaf_saw_acknowledged_reaches_cloud_and_module_whenever_power_is_lost),
+        cmocka_unit_test(
+            what_a_leaf_saw_acknowledged_reaches_cloud_and_module_whenever_power_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,8 +53,10 @@ static void the_bare_form_holds_code_tracking_id_message_and_time(void **state) 
     json_t *json = as_json(&out);
     assert_int_equal(json_integer_value(json_object_get(json, "errorCode")), 403100);
     assert_string_equal(json_string_value(json_object_get(json, "trackingId")), "id");
-    assert_string_equal(json_string_value(json_object_get(json, "message")), "a \"quoted\"\nsentence");
-    assert_string_equal(json_string_value(json_object_get(json, "timestampUtc")), "1970-01-01T00:00:00.0000000Z");
+    assert_string_equal(json_string_value(json_object_get(json, "message")),
+                        "a \"quoted\"\nsentence");
+    assert_string_equal(json_string_value(json_object_get(json, "timestampUtc")),
+                        "1970-01-01T00:00:00.0000000Z");
     json_decref(json);
     sk_buffer_free(&out);
 }
@@ -66,7 +68,8 @@ static void http_bodies_are_parsed_by_both_kinds_of_sdk(void **state) {
     sk_error_set(&error, SK_FAULT_DEVICE_NOT_FOUND, "no such device");
     sk_error_http_body(&out, &error, SK_SPAN("id"), 0, false);
     json_t *json = as_json(&out);
-    assert_string_equal(json_string_value(json_object_get(json, "Message")), "ErrorCode:DeviceNotFound;no such device");
+    assert_string_equal(json_string_value(json_object_get(json, "Message")),
+                        "ErrorCode:DeviceNotFound;no such device");
     json_decref(json);
     out.n = 0;
     sk_error_http_body(&out, &error, SK_SPAN("id"), 0, true);

@@ -39,7 +39,8 @@ static void the_examples_of_rfc_7396_come_out_right(void **state) {
     is(merged("{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}"), "{\"b\":\"c\"}");
     is(merged("{\"a\":[\"b\"]}", "{\"a\":\"c\"}"), "{\"a\":\"c\"}");
     is(merged("{\"a\":\"c\"}", "{\"a\":[\"b\"]}"), "{\"a\":[\"b\"]}");
-    is(merged("{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}"), "{\"a\":{\"b\":\"d\"}}");
+    is(merged("{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}"),
+       "{\"a\":{\"b\":\"d\"}}");
     is(merged("{\"a\":[{\"b\":\"c\"}]}", "{\"a\":[1]}"), "{\"a\":[1]}");
     is(merged("{\"e\":null}", "{\"a\":1}"), "{\"e\":null,\"a\":1}");
     is(merged("{}", "{\"a\":{\"bb\":{\"ccc\":null}}}"), "{\"a\":{\"bb\":{}}}");
@@ -70,7 +71,8 @@ static void any_patches_become_two_that_do_the_same(void **state) {
     enum { PATCHES = sizeof patches / sizeof *patches, LENGTH = 3 };
     for (size_t t = 0; t < sizeof targets / sizeof *targets; t++)
         for (size_t i = 0; i < PATCHES * PATCHES * PATCHES; i++) {
-            json_t *one = from(targets[t]), *two = from(targets[t]), *first = json_object(), *second = json_object();
+            json_t *one = from(targets[t]), *two = from(targets[t]), *first = json_object(),
+                   *second = json_object();
             for (size_t n = 0, rest = i; n < LENGTH; n++, rest /= PATCHES) {
                 json_t *patch = from(patches[rest % PATCHES]);
                 sk_json_merge(one, patch);
@@ -89,14 +91,15 @@ static void any_patches_become_two_that_do_the_same(void **state) {
 
 static void a_difference_is_the_patch_that_makes_it(void **state) {
     (void)state;
-    static const char *const documents[] = {"{}",
-                                            "{\"a\":1}",
-                                            "{\"a\":1.0}",
-                                            "{\"a\":\"1\"}",
-                                            "{\"a\":{}}",
-                                            "{\"a\":{\"b\":1,\"c\":{\"d\":[1,2]}}}",
-                                            "{\"a\":{\"b\":2,\"c\":{\"d\":[1,3],\"e\":false}},\"f\":\"x\"}",
-                                            "{\"a\":[{\"b\":1}],\"f\":true}"};
+    static const char *const documents[] = {
+        "{}",
+        "{\"a\":1}",
+        "{\"a\":1.0}",
+        "{\"a\":\"1\"}",
+        "{\"a\":{}}",
+        "{\"a\":{\"b\":1,\"c\":{\"d\":[1,2]}}}",
+        "{\"a\":{\"b\":2,\"c\":{\"d\":[1,3],\"e\":false}},\"f\":\"x\"}",
+        "{\"a\":[{\"b\":1}],\"f\":true}"};
     enum { DOCUMENTS = sizeof documents / sizeof *documents };
     for (size_t i = 0; i < DOCUMENTS; i++)
         for (size_t j = 0; j < DOCUMENTS; j++) {

@@ -127,7 +127,8 @@ static void filters_are_the_documented_ones(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sk_span device, module;
-        assert_int_equal(sk_topic_filter(sk_span_z(cases[i].filter), &device, &module), cases[i].bit);
+        assert_int_equal(sk_topic_filter(sk_span_z(cases[i].filter), &device, &module),
+                         cases[i].bit);
         if (cases[i].device == NULL) continue;
         is(device, cases[i].device);
         is(module, cases[i].module);
@@ -149,11 +150,15 @@ static void an_id_in_a_topic_may_be_percent_encoded(void **state) {
 static void written_topics_are_read_back(void **state) {
     (void)state;
     struct sk_property property = {SK_SPAN("k"), SK_SPAN("v/w")};
-    struct sk_message m = {.device = SK_SPAN("leaf#1"), .module = SK_SPAN("m"), .properties = &property, .property_count = 1};
+    struct sk_message m = {.device = SK_SPAN("leaf#1"),
+                           .module = SK_SPAN("m"),
+                           .properties = &property,
+                           .property_count = 1};
     struct sk_buffer out = {0};
     m.system[SK_SYS_INPUT] = SK_SPAN("in");
     sk_topic_put_input(&out, SK_SPAN("edge"), SK_SPAN("reader"), &m);
-    is(sk_buffer_span(&out), "devices/edge/modules/reader/inputs/in/%24.cdid=leaf%231&%24.cmid=m&k=v%2Fw");
+    is(sk_buffer_span(&out),
+       "devices/edge/modules/reader/inputs/in/%24.cdid=leaf%231&%24.cmid=m&k=v%2Fw");
     struct sk_topic t;
     sk_topic_parse(sk_buffer_span(&out), &t);
     assert_int_equal(t.kind, SK_TOPIC_INPUT);
