@@ -116,7 +116,7 @@ bool sk_stream_write(struct sk_stream *stream, struct sk_span bytes) {
     if (stream->closing) return true;
     sk_buffer_append(&stream->out, bytes);
     sk_stream_flush(stream);
-    if (stream->out.n <= SK_STREAM_HIGH) return true;
+    if (sk_stream_pending(stream) <= SK_STREAM_HIGH) return true;
     stream->over_high = true;
     return false;
 }
@@ -125,11 +125,11 @@ void sk_stream_flush(struct sk_stream *stream) {
     if (stream->closing)
         stream->out.n = 0;
     else
-        stream->io->world->stream_flush(stream);
+        stream->ops->flush(stream);
 }
 
 size_t sk_stream_pending(const struct sk_stream *stream) {
-    return stream->out.n;
+    return stream->out.n + (stream->ops->pending ? stream->ops->pending(stream) : 0);
 }
 
 void sk_stream_handle(struct sk_stream *stream, const struct sk_stream_events *events, void *arg) {
@@ -266,28 +266,28 @@ struct sk_stream *sk_connect(struct sk_io *io, const struct sk_endpoint *to, str
 }
 enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
                                    const char *server_name) {
-    return stream->io->world->stream_start_tls(stream, tls, server_name);
+    return stream->ops->start_tls(stream, tls, server_name);
 }
 void sk_stream_pause(struct sk_stream *stream, bool paused) {
-    stream->io->world->stream_pause(stream, paused);
+    stream->ops->pause(stream, paused);
 }
 void sk_stream_close(struct sk_stream *stream) {
-    stream->io->world->stream_close(stream, false);
+    stream->ops->close(stream, false);
 }
 void sk_stream_abort(struct sk_stream *stream) {
-    stream->io->world->stream_close(stream, true);
+    stream->ops->close(stream, true);
 }
 const char *sk_stream_peer(struct sk_stream *stream) {
-    return stream->io->world->stream_peer(stream);
+    return stream->ops->peer(stream);
 }
 struct sk_span sk_stream_peer_certificate(struct sk_stream *stream, size_t index) {
-    return stream->io->world->stream_peer_certificate(stream, index);
+    return stream->ops->peer_certificate(stream, index);
 }
 struct sk_span sk_stream_server_name(struct sk_stream *stream) {
-    return stream->io->world->stream_server_name(stream);
+    return stream->ops->server_name(stream);
 }
 bool sk_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid) {
-    return stream->io->world->stream_peer_process(stream, pid, uid);
+    return stream->ops->peer_process(stream, pid, uid);
 }
 enum sk_status sk_child_start(struct sk_io *io, const struct sk_child_options *options,
                               struct sk_child **child) {

@@ -242,6 +242,7 @@ static struct sim_listener *find_listener(struct sim_machine *machine, const cha
 /* ---- a stream's events ---- */
 
 static void service(struct sim_stream *stream);
+static const struct sk_stream_ops stream_ops;
 
 static void release(void *arg) {
     struct sim_stream *stream = arg;
@@ -270,6 +271,7 @@ static void wake(struct sim_stream *stream, uint64_t at_ns) {
 
 static struct sim_stream *make_stream(struct sim_loop *loop, struct sim_machine *remote) {
     struct sim_stream *stream = SK_NEW(struct sim_stream);
+    stream->base.ops = &stream_ops;
     stream->base.io = &loop->base;
     stream->loop = loop;
     stream->users = 1;
@@ -608,8 +610,8 @@ struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, st
     return &stream->base;
 }
 
-enum sk_status sim_stream_start_tls(struct sk_stream *base, struct sk_tls *tls,
-                                    const char *server_name) {
+static enum sk_status begin_tls(struct sk_stream *base, struct sk_tls *tls,
+                                const char *server_name) {
     struct sim_stream *stream = of(base);
     (void)server_name; /* whoever is at the far end of a proxy learns nothing in this world */
     if (stream->tls || !stream->open) return SK_INVALID;
@@ -619,7 +621,7 @@ enum sk_status sim_stream_start_tls(struct sk_stream *base, struct sk_tls *tls,
     return SK_OK;
 }
 
-void sim_stream_flush(struct sk_stream *base) {
+static void flush_soon(struct sk_stream *base) {
     struct sim_stream *stream = of(base);
     if (stream->loop->dead)
         stream->base.out.n = 0;
@@ -628,13 +630,13 @@ void sim_stream_flush(struct sk_stream *base) {
              stream->loop->sim->now_ns); /* an event of its own: "at the end of this turn" */
 }
 
-void sim_stream_pause(struct sk_stream *base, bool paused) {
+static void pause_reading(struct sk_stream *base, bool paused) {
     struct sim_stream *stream = of(base);
     stream->paused = paused;
     if (!paused) wake(stream, stream->loop->sim->now_ns);
 }
 
-void sim_stream_close(struct sk_stream *base, bool abort) {
+static void close_stream(struct sk_stream *base, bool abort) {
     struct sim_stream *stream = of(base);
     uint64_t now = stream->loop->sim->now_ns;
     bool first = !stream->base.closing;
@@ -662,28 +664,39 @@ void sim_stream_close(struct sk_stream *base, bool abort) {
     }
 }
 
-const char *sim_stream_peer(struct sk_stream *stream) {
+static const char *peer_address(struct sk_stream *stream) {
     return of(stream)->peer_text;
 }
 
-struct sk_span sim_stream_peer_certificate(struct sk_stream *stream, size_t index) {
+static struct sk_span peer_certificate(struct sk_stream *stream, size_t index) {
     const struct chain *chain = of(stream)->peer_chain;
     return chain && index < chain->count ? chain->certificates[index] : SK_NONE;
 }
 
-struct sk_span sim_stream_server_name(struct sk_stream *stream) {
+static struct sk_span server_name(struct sk_stream *stream) {
     struct sim_stream *self = of(stream);
     return self->host ? SK_NONE
                       : sk_span_z(self->server_name); /* only an accepted stream has no host */
 }
 
-bool sim_stream_peer_process(struct sk_stream *base, uint32_t *pid, uint32_t *uid) {
+static bool peer_process(struct sk_stream *base, uint32_t *pid, uint32_t *uid) {
     struct sim_stream *stream = of(base);
     if (strcmp(stream->peer_text, "unix") != 0) return false;
     *pid = stream->peer_pid;
     *uid = stream->peer_uid;
     return true;
 }
+
+static const struct sk_stream_ops stream_ops = {
+    .start_tls = begin_tls,
+    .flush = flush_soon,
+    .pause = pause_reading,
+    .close = close_stream,
+    .peer = peer_address,
+    .peer_certificate = peer_certificate,
+    .server_name = server_name,
+    .peer_process = peer_process,
+};
 
 /* ---- faults ---- */
 

@@ -146,15 +146,6 @@ void sim_listener_close(struct sk_listener *listener);
 struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
                               const char *server_name, const struct sk_stream_events *events,
                               void *arg);
-enum sk_status sim_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
-                                    const char *server_name);
-void sim_stream_flush(struct sk_stream *stream);
-void sim_stream_pause(struct sk_stream *stream, bool paused);
-void sim_stream_close(struct sk_stream *stream, bool abort);
-const char *sim_stream_peer(struct sk_stream *stream);
-struct sk_span sim_stream_peer_certificate(struct sk_stream *stream, size_t index);
-struct sk_span sim_stream_server_name(struct sk_stream *stream);
-bool sim_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid);
 
 /* --- sim_sqlite.c --- */
 

@@ -90,15 +90,6 @@ void sk_uv_listener_close(struct sk_listener *listener);
 struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
                                 const char *server_name, const struct sk_stream_events *events,
                                 void *arg);
-enum sk_status sk_uv_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
-                                      const char *server_name);
-void sk_uv_stream_flush(struct sk_stream *stream);
-void sk_uv_stream_pause(struct sk_stream *stream, bool paused);
-void sk_uv_stream_close(struct sk_stream *stream, bool abort);
-const char *sk_uv_stream_peer(struct sk_stream *stream);
-struct sk_span sk_uv_stream_peer_certificate(struct sk_stream *stream, size_t index);
-struct sk_span sk_uv_stream_server_name(struct sk_stream *stream);
-bool sk_uv_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid);
 
 /* --- uv_child.c --- */
 enum sk_status sk_uv_child_start(struct sk_io *io, const struct sk_child_options *options,

@@ -72,6 +72,8 @@ struct resolve {
 
 static void advance(struct uv_stream *s, int events);
 static void try_next_address(struct uv_stream *s);
+static const char *peer_address(struct sk_stream *stream);
+static const struct sk_stream_ops stream_ops;
 
 /* ---- ending ---- */
 
@@ -205,7 +207,7 @@ static void flush_task(struct sk_task *task) {
     flush(SK_CONTAINER(task, struct uv_stream, flush));
 }
 
-void sk_uv_stream_flush(struct sk_stream *stream) {
+static void flush_soon(struct sk_stream *stream) {
     struct uv_stream *s = (struct uv_stream *)stream;
     if (s->state != CLOSED && !s->wants_write) sk_io_defer(stream->io, &s->flush, flush_task);
 }
@@ -269,7 +271,7 @@ static void read_more(struct sk_task *task) {
     read_all(SK_CONTAINER(task, struct uv_stream, read_more));
 }
 
-void sk_uv_stream_pause(struct sk_stream *stream, bool paused) {
+static void pause_reading(struct sk_stream *stream, bool paused) {
     struct uv_stream *s = (struct uv_stream *)stream;
     if (s->paused == paused) return;
     s->paused = paused;
@@ -292,7 +294,7 @@ static void opened(struct uv_stream *s) {
         s->stream.events->on_open(&s->stream, s->stream.arg);
     }
     if (s->state != OPEN) return;
-    if (s->stream.out.n) sk_uv_stream_flush(&s->stream);
+    if (s->stream.out.n) flush_soon(&s->stream);
     if (s->ssl)
         sk_io_defer(s->stream.io, &s->read_more,
                     read_more); /* data may have come with the handshake */
@@ -322,7 +324,7 @@ static void handshake(struct uv_stream *s) {
     char why[160] = "the peer went away";
     unsigned long code = ERR_peek_error();
     if (code) ERR_error_string_n(code, why, sizeof why);
-    SK_DEBUG("tls", "handshake with %s failed: %s", sk_uv_stream_peer(&s->stream), why);
+    SK_DEBUG("tls", "handshake with %s failed: %s", peer_address(&s->stream), why);
     end(s, SK_IO);
 }
 
@@ -385,6 +387,7 @@ static void advance(struct uv_stream *s, int events) {
 
 static struct uv_stream *new_stream(struct sk_io *io, struct sk_tls *tls) {
     struct uv_stream *s = SK_NEW(struct uv_stream);
+    s->stream.ops = &stream_ops;
     s->stream.io = io;
     s->tls = (struct sk_uv_tls *)tls;
     if (s->tls) s->tls->references++;
@@ -502,8 +505,8 @@ struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, 
     return &s->stream;
 }
 
-enum sk_status sk_uv_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
-                                      const char *server_name) {
+static enum sk_status begin_tls(struct sk_stream *stream, struct sk_tls *tls,
+                                const char *server_name) {
     struct uv_stream *s = (struct uv_stream *)stream;
     if (s->state != OPEN || s->ssl) return SK_INVALID;
     s->tls = (struct sk_uv_tls *)tls;
@@ -516,7 +519,7 @@ enum sk_status sk_uv_stream_start_tls(struct sk_stream *stream, struct sk_tls *t
     return SK_OK;
 }
 
-void sk_uv_stream_close(struct sk_stream *stream, bool abort) {
+static void close_stream(struct sk_stream *stream, bool abort) {
     struct uv_stream *s = (struct uv_stream *)stream;
     if (s->state == CLOSED) return;
     if (abort || s->state != OPEN) {
@@ -667,12 +670,12 @@ void sk_uv_listener_close(struct sk_listener *listener) {
 
 /* ---- who is there ---- */
 
-const char *sk_uv_stream_peer(struct sk_stream *stream) {
+static const char *peer_address(struct sk_stream *stream) {
     const char *peer = ((struct uv_stream *)stream)->peer;
     return peer ? peer : "?";
 }
 
-struct sk_span sk_uv_stream_peer_certificate(struct sk_stream *stream, size_t index) {
+static struct sk_span peer_certificate(struct sk_stream *stream, size_t index) {
     struct uv_stream *s = (struct uv_stream *)stream;
     if (s->ssl == NULL || index >= 4) return SK_NONE;
     if (s->certificates[index] == NULL) {
@@ -688,12 +691,12 @@ struct sk_span sk_uv_stream_peer_certificate(struct sk_stream *stream, size_t in
     return sk_span(s->certificates[index], (size_t)s->certificate_sizes[index]);
 }
 
-struct sk_span sk_uv_stream_server_name(struct sk_stream *stream) {
+static struct sk_span server_name(struct sk_stream *stream) {
     struct uv_stream *s = (struct uv_stream *)stream;
     return s->ssl ? sk_span_z(SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name)) : SK_NONE;
 }
 
-bool sk_uv_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid) {
+static bool peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid) {
     struct uv_stream *s = (struct uv_stream *)stream;
     struct ucred credentials;
     socklen_t n = sizeof credentials;
@@ -704,3 +707,14 @@ bool sk_uv_stream_peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t
     *uid = credentials.uid;
     return true;
 }
+
+static const struct sk_stream_ops stream_ops = {
+    .start_tls = begin_tls,
+    .flush = flush_soon,
+    .pause = pause_reading,
+    .close = close_stream,
+    .peer = peer_address,
+    .peer_certificate = peer_certificate,
+    .server_name = server_name,
+    .peer_process = peer_process,
+};

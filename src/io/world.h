@@ -51,20 +51,25 @@ struct sk_world {
     void (*listener_close)(struct sk_listener *);
     struct sk_stream *(*connect)(struct sk_io *, const struct sk_endpoint *, struct sk_tls *,
                                  const char *, const struct sk_stream_events *, void *);
-    enum sk_status (*stream_start_tls)(struct sk_stream *, struct sk_tls *, const char *);
-    void (*stream_flush)(struct sk_stream *);
-    void (*stream_pause)(struct sk_stream *, bool);
-    void (*stream_close)(struct sk_stream *, bool abort);
-    const char *(*stream_peer)(struct sk_stream *);
-    struct sk_span (*stream_peer_certificate)(struct sk_stream *, size_t);
-    struct sk_span (*stream_server_name)(struct sk_stream *);
-    bool (*stream_peer_process)(struct sk_stream *, uint32_t *, uint32_t *);
 
     enum sk_status (*child_start)(struct sk_io *, const struct sk_child_options *,
                                   struct sk_child **);
     void (*child_signal)(struct sk_child *, int);
     int (*child_pid)(const struct sk_child *);
     void (*child_forget)(struct sk_child *);
+};
+
+/* What a kind of stream implements: each world's own, and the layers over them (layer.h). */
+struct sk_stream_ops {
+    enum sk_status (*start_tls)(struct sk_stream *, struct sk_tls *, const char *);
+    void (*flush)(struct sk_stream *);
+    size_t (*pending)(const struct sk_stream *); /* behind stream->out; NULL: nothing */
+    void (*pause)(struct sk_stream *, bool);
+    void (*close)(struct sk_stream *, bool abort);
+    const char *(*peer)(struct sk_stream *);
+    struct sk_span (*peer_certificate)(struct sk_stream *, size_t);
+    struct sk_span (*server_name)(struct sk_stream *);
+    bool (*peer_process)(struct sk_stream *, uint32_t *, uint32_t *);
 };
 
 /* The first member of a world's own loop struct; likewise below. */
@@ -88,6 +93,7 @@ struct sk_child {
     struct sk_io *io;
 };
 struct sk_stream {
+    const struct sk_stream_ops *ops;
     struct sk_io *io;
     const struct sk_stream_events *events;
     void *arg;
