@@ -64,12 +64,16 @@ struct sk_method_call {
 
 struct sk_head {
     /* Sends; false: cannot now, try after a settlement (its window was full) or session_writable
-     * (its output was). `delivery` comes back in SK_OP_SETTLE when qos1. */
+     * (its output was, or the client had given no credit). `delivery` comes back in SK_OP_SETTLE,
+     * maybe from inside this call. */
     bool (*deliver_message)(struct sk_session *, const struct sk_message *, uint64_t delivery);
     void (*deliver_method)(struct sk_session *, const struct sk_method_call *);
     void (*deliver_desired)(struct sk_session *, struct sk_span patch_json, uint64_t version);
     /* Ends the connection (or the link); session_closed follows, not from inside. */
     void (*close)(struct sk_session *, enum sk_fault reason);
+    /* What was sent and not settled is not sent again on the same connection, even when its lock has
+     * expired (MQTT 3.1.1, section 4.4); a late settlement counts then. */
+    bool never_resends;
 };
 
 struct sk_session {

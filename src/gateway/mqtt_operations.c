@@ -321,4 +321,5 @@ static void close_session(struct sk_session *session, enum sk_fault reason) {
 const struct sk_head sk_mqtt_head_ops = {.deliver_message = deliver_message,
                                          .deliver_method = deliver_method,
                                          .deliver_desired = deliver_desired,
-                                         .close = close_session};
+                                         .close = close_session,
+                                         .never_resends = true};

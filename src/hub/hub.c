@@ -170,8 +170,13 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
     case SK_OP_STATISTICS_SERVICE: answer_statistics(hub, request); break;
     case SK_OP_EVENTS_WATCH: sk_hub_watch(hub, request); break;
     case SK_OP_SETTLE:
-        sk_request_answer(request);
-        break; /* nothing is delivered to settle yet: a client's stray PUBACK */
+    case SK_OP_C2D_RECEIVE:
+    case SK_OP_C2D_SETTLE:
+    case SK_OP_C2D_SEND:
+    case SK_OP_C2D_PURGE:
+    case SK_OP_FEEDBACK_SUBSCRIBE:
+    case SK_OP_FEEDBACK_RECEIVE:
+    case SK_OP_FEEDBACK_SETTLE: sk_request_refuse(request, SK_FAULT_INVALID_OPERATION, NULL); break;
     case SK_OP_COUNT: break;
     }
 }

@@ -51,15 +51,19 @@ struct sk_property {
     struct sk_span name, value;
 };
 
+struct sk_c2d;
+
 struct sk_message {
     enum sk_source source;
-    struct sk_span device, module; /* the sender; no module: empty */
+    struct sk_span device, module; /* the sender, of a cloud-to-device message the device that it is
+                                    * for; no module: empty */
     struct sk_span system[SK_SYS_COUNT];
     const struct sk_property *properties;
     size_t property_count;
     struct sk_span body;
-    int64_t enqueued_us; /* from the record, when stored */
-    uint64_t sequence;   /* likewise */
+    int64_t enqueued_us;      /* from the record, when stored */
+    uint64_t sequence;        /* likewise */
+    const struct sk_c2d *c2d; /* of a cloud-to-device message on its way; model/c2d.h */
 };
 
 /* Bytes that count against SK_MESSAGE_MAX: body, values of system properties, names and values of

@@ -3,6 +3,7 @@
 #ifndef SK_MODEL_H
 #define SK_MODEL_H
 
+#include "model/c2d.h"
 #include "model/connection_string.h"
 #include "model/error.h"
 #include "model/identity.h"

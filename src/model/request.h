@@ -9,8 +9,8 @@
 
 #include <jansson.h>
 
+#include "model/c2d.h"
 #include "model/error.h"
-#include "model/message.h"
 
 enum sk_op {
     /* by a device or module, for itself */
@@ -18,7 +18,9 @@ enum sk_op {
     SK_OP_TWIN_GET,       /* → document: {"desired":…,"reported":…} */
     SK_OP_TWIN_REPORT,    /* body: the patch; version: expected, 0 any → version: the new one */
     SK_OP_METHOD_RESPOND, /* rid, status, payload */
-    SK_OP_SETTLE,         /* delivery, outcome */
+    SK_OP_SETTLE,         /* delivery, outcome: of what deliver_message() sent on this session */
+    SK_OP_C2D_RECEIVE, /* lock_s (0: SK_C2D_LOCK_S) → message, locked; NULL: the queue is empty */
+    SK_OP_C2D_SETTLE,  /* name: the lock token; outcome */
     /* by a service; `device` and `module` say on what */
     SK_OP_IDENTITY_GET,    /* → document */
     SK_OP_IDENTITY_PUT,    /* body, if_match (empty: create) → document */
@@ -33,6 +35,11 @@ enum sk_op {
     SK_OP_STATISTICS_DEVICES,
     SK_OP_STATISTICS_SERVICE,
     SK_OP_EVENTS_WATCH, /* start_sequence or start_us → events */
+    SK_OP_C2D_SEND,  /* message: its body, properties and SK_SYS_…, ack and expiry among them */
+    SK_OP_C2D_PURGE, /* → document: {"totalMessagesPurged":…} */
+    SK_OP_FEEDBACK_SUBSCRIBE, /* → feedback */
+    SK_OP_FEEDBACK_RECEIVE,   /* → message, locked; NULL: there is none */
+    SK_OP_FEEDBACK_SETTLE,    /* name: the lock token; outcome */
     /* by an edge hub */
     SK_OP_SCOPE_LIST, /* max, continuation → document */
     SK_OP_SCOPE_GET,  /* name: "device" or "device/module" → document */
@@ -65,10 +72,19 @@ static inline bool sk_principal_is_device(const struct sk_principal *who) {
     return who->device != NULL;
 }
 
-enum sk_outcome { SK_COMPLETE, SK_ABANDON, SK_REJECT };
+/* What becomes of a delivery. A settlement that comes too late is refused with
+ * SK_FAULT_MESSAGE_LOCK_LOST. */
+enum sk_outcome {
+    SK_COMPLETE,
+    SK_ABANDON, /* back into the queue, counted; after the last permitted one it is dead */
+    SK_REJECT,  /* dead */
+    SK_RELEASE, /* back into the queue, uncounted: its link is gone, its session is not. When the
+                 * session closes nothing needs to be said */
+};
 
 struct sk_session;
 struct sk_event_source;
+struct sk_feedback_source;
 
 struct sk_answer {
     const struct sk_error *error; /* NULL: fine */
@@ -78,7 +94,9 @@ struct sk_answer {
     struct sk_span payload; /* likewise: JSON text */
     struct sk_span etag;    /* unquoted, or empty */
     struct sk_span continuation, item_type;
-    struct sk_event_source *events; /* given away */
+    struct sk_event_source *events;      /* given away */
+    struct sk_feedback_source *feedback; /* given away */
+    const struct sk_message *message;    /* until `done` returns; message->c2d is set */
     bool created;
 };
 
@@ -95,7 +113,7 @@ struct sk_request {
     int64_t status;
     uint64_t version, delivery, max, start_sequence;
     int64_t start_us;
-    unsigned response_timeout_s, connect_timeout_s;
+    unsigned response_timeout_s, connect_timeout_s, lock_s;
     void *backend_data; /* the backend's, while it works on the request */
     void (*done)(struct sk_request *request, const struct sk_answer *answer);
 };
@@ -113,6 +131,24 @@ struct sk_event_source {
      * called. */
     enum sk_status (*next)(struct sk_event_source *source, struct sk_message *message);
     void (*close)(struct sk_event_source *source);
+    void (*readable)(void *arg); /* set by the reader */
+    void *arg;
+};
+
+/* A receiver of feedback, for SK_OP_FEEDBACK_SUBSCRIBE. Each message goes to one receiver and is
+ * locked for it (60 s unless the hub says otherwise) until it is settled; what was not settled in
+ * time, or when the source closes, goes to the next one who asks. */
+struct sk_feedback_source {
+    /* The next message, locked; `*delivery` is for settle. Its spans live until the next call.
+     * SK_AGAIN: none now, or SK_FEEDBACK_LOCKED_MAX of this receiver are not settled; `readable`
+     * will be called, never from inside a call. */
+    enum sk_status (*next)(struct sk_feedback_source *source, struct sk_message *message,
+                           uint64_t *delivery);
+    /* `done` comes once, when the outcome is durable (error NULL) or with the reason why it is not;
+     * not from inside this call. Not after close: what was under way happens all the same. */
+    void (*settle)(struct sk_feedback_source *source, uint64_t delivery, enum sk_outcome outcome,
+                   void (*done)(void *arg, const struct sk_error *error), void *arg);
+    void (*close)(struct sk_feedback_source *source);
     void (*readable)(void *arg); /* set by the reader */
     void *arg;
 };
