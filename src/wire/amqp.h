@@ -1,0 +1,141 @@
+/* AMQP 1.0 (OASIS, 29 October 2012): one connection, either side of it, without I/O.
+ *
+ * The engine is qpid-proton's connection driver. Bytes that came in go to sk_amqp_feed(), what is
+ * to go out leaves through the `write` callback of sk_amqp_flush(); in between, callbacks say what
+ * the peer did. Links, deliveries and their credit are proton's; a link that the peer attaches
+ * stays unanswered until sk_amqp_attach() or sk_amqp_refuse(). Nothing may be called from another
+ * thread; callbacks may call everything but sk_amqp_free(). Values and messages: amqp_message.h. */
+#ifndef SK_WIRE_AMQP_H
+#define SK_WIRE_AMQP_H
+
+#include "wire/amqp_message.h"
+
+#define SK_AMQP_FRAME_MAX 65536
+#define SK_AMQP_MESSAGE_MAX (1024 * 1024) /* of one transfer, at the level of links */
+#define SK_AMQP_HEADER_BYTES 8
+
+struct sk_amqp;
+struct sk_amqp_link;
+struct sk_amqp_delivery;
+
+enum sk_amqp_outcome {
+    SK_AMQP_ACCEPTED,
+    SK_AMQP_REJECTED,
+    SK_AMQP_RELEASED,
+    SK_AMQP_MODIFIED,
+    SK_AMQP_NO_OUTCOME, /* settled without a word */
+};
+
+/* An error of the peer, or for it: `condition` "amqp:not-found" and the like. Zeroed: none. */
+struct sk_amqp_error {
+    struct sk_span condition, description;
+    const struct sk_amqp_field *info; /* or NULL; for sending only */
+    size_t info_count;
+};
+
+/* How SASL ends. */
+enum sk_amqp_sasl { SK_AMQP_SASL_OK, SK_AMQP_SASL_REFUSED };
+
+struct sk_amqp_events {
+    /* Server: a client chose a mechanism; answer once with sk_amqp_sasl_done(), now or later.
+     * Without SASL the connection opens unasked. */
+    void (*on_sasl)(void *arg, struct sk_span mechanism, struct sk_span response);
+    /* The peer has opened the connection; `host_name` is what a client dialled (may be empty). */
+    void (*on_open)(void *arg, struct sk_span host_name);
+    /* Server: the peer attaches a link. Client: the peer has answered ours. */
+    void (*on_attach)(void *arg, struct sk_amqp_link *link);
+    /* The link is gone: detached, its session or the connection ended. The last word about it and
+     * its deliveries. */
+    void (*on_detach)(void *arg, struct sk_amqp_link *link, const struct sk_amqp_error *error);
+    /* A whole transfer has come; `payload` lives until the callback returns. Settle it some time
+     * with sk_amqp_settle(), unless it came settled (`delivery` is NULL then). */
+    void (*on_transfer)(void *arg, struct sk_amqp_link *link, struct sk_amqp_delivery *delivery,
+                        struct sk_span payload);
+    /* The peer's verdict on what was sent with sk_amqp_send(); it is settled with this. */
+    void (*on_outcome)(void *arg, struct sk_amqp_link *link, void *data,
+                       enum sk_amqp_outcome outcome, const struct sk_amqp_error *error);
+    /* A sender has credit. */
+    void (*on_credit)(void *arg, struct sk_amqp_link *link);
+    /* The connection is over: closed by the peer, by us, or broken (error). Flush, then end the
+     * stream. Comes once. */
+    void (*on_close)(void *arg, const struct sk_amqp_error *error);
+};
+
+struct sk_amqp_options {
+    bool server;
+    const char *container;    /* container-id */
+    const char *host_name;    /* client: hostname of open, or NULL */
+    unsigned idle_timeout_ms; /* told to the peer; 0: none */
+    /* client: SASL PLAIN with these, or ANONYMOUS when `sasl_anonymous`; neither: a bare
+     * connection */
+    const char *user, *password;
+    bool sasl_anonymous;
+};
+
+struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
+                            const struct sk_amqp_events *events, void *arg);
+/* Calls on_detach for the links that are left. */
+void sk_amqp_free(struct sk_amqp *amqp);
+
+void sk_amqp_feed(struct sk_amqp *amqp, struct sk_span bytes);
+/* The peer's end of the stream. */
+void sk_amqp_feed_end(struct sk_amqp *amqp);
+/* Hands out all that is ready. */
+void sk_amqp_flush(struct sk_amqp *amqp, void (*write)(void *arg, struct sk_span bytes), void *arg);
+/* Idle time-outs; returns when to call again (ms of the same clock), 0: not needed. Flush after. */
+uint64_t sk_amqp_tick(struct sk_amqp *amqp, uint64_t now_ms);
+
+void sk_amqp_sasl_done(struct sk_amqp *amqp, enum sk_amqp_sasl outcome);
+/* Closes the connection, with an error or NULL. */
+void sk_amqp_close(struct sk_amqp *amqp, const struct sk_amqp_error *error);
+
+/* ---- links ---- */
+
+/* Server: answers an attach as the peer asked for it. A receiver gets `credit`, kept up by
+ * sk_amqp_settle(). */
+void sk_amqp_attach(struct sk_amqp_link *link, int credit);
+/* Answers an attach (when that is due) and detaches with an error. on_detach does not follow. */
+void sk_amqp_refuse(struct sk_amqp_link *link, const struct sk_amqp_error *error);
+/* Client: attaches. `address` is the target of a sender, the source of a receiver. */
+struct sk_amqp_link_options {
+    const char *name, *address, *local_address; /* the other terminus, or NULL */
+    bool sender;
+    bool settled;                           /* sender: sends everything settled */
+    int credit;                             /* receiver; -1: sk_amqp_grant() only */
+    const struct sk_amqp_field *properties; /* symbol keys */
+    size_t property_count;
+    const char *selector; /* receiver: apache.org:selector-filter:string, or NULL */
+};
+struct sk_amqp_link *sk_amqp_open_link(struct sk_amqp *amqp,
+                                       const struct sk_amqp_link_options *options);
+/* Receiver: that much more credit. */
+void sk_amqp_grant(struct sk_amqp_link *link, int credit);
+
+bool sk_amqp_link_is_sender(const struct sk_amqp_link *link); /* we send on it */
+/* The address that matters: what the peer receives from us (its source), or sends to (its target).
+ */
+struct sk_span sk_amqp_link_address(const struct sk_amqp_link *link);
+struct sk_span sk_amqp_link_other_address(const struct sk_amqp_link *link);
+struct sk_span sk_amqp_link_name(const struct sk_amqp_link *link);
+/* A property of the peer's attach by its symbol; SK_AMQP_NULL: none. */
+struct sk_amqp_value sk_amqp_link_property(const struct sk_amqp_link *link, const char *name);
+/* The text of a selector filter on the peer's source, or empty. */
+struct sk_span sk_amqp_link_selector(const struct sk_amqp_link *link);
+/* Whether the peer wants what we send settled at once. */
+bool sk_amqp_link_presettled(const struct sk_amqp_link *link);
+int sk_amqp_link_credit(const struct sk_amqp_link *link); /* transfers that may go now */
+/* The user's own pointer. */
+void sk_amqp_link_set_data(struct sk_amqp_link *link, void *data);
+void *sk_amqp_link_data(const struct sk_amqp_link *link);
+
+/* ---- transfers ---- */
+
+/* Needs credit. `tag` at most 32 bytes; empty: a number. `data` comes back in on_outcome, unless
+ * the transfer is settled. */
+void sk_amqp_send(struct sk_amqp_link *link, struct sk_span tag, struct sk_span payload,
+                  bool settled, void *data);
+/* Settles what came in. `error` goes with SK_AMQP_REJECTED. */
+void sk_amqp_settle(struct sk_amqp_link *link, struct sk_amqp_delivery *delivery,
+                    enum sk_amqp_outcome outcome, const struct sk_amqp_error *error);
+
+#endif
