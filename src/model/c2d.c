@@ -28,9 +28,8 @@ const char *sk_c2d_end_name(enum sk_c2d_end end) {
     return ends[end];
 }
 
-bool sk_c2d_ack_wants(enum sk_c2d_ack ack, enum sk_c2d_end end) {
-    return ack == SK_ACK_FULL ||
-           ack == (end == SK_C2D_COMPLETED ? SK_ACK_POSITIVE : SK_ACK_NEGATIVE);
+enum sk_c2d_ack sk_c2d_end_ack(enum sk_c2d_end end) {
+    return end == SK_C2D_COMPLETED ? SK_ACK_POSITIVE : SK_ACK_NEGATIVE;
 }
 
 static void put_member(struct sk_buffer *to, const char *name, struct sk_span value) {

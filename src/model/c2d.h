@@ -23,7 +23,8 @@ struct sk_c2d {
     bool redelivered;          /* it was sent before and may have been received: MQTT's DUP */
 };
 
-/* The feedback that the sender asked for: `iothub-ack`, in SK_SYS_ACK. */
+/* The feedback that the sender asked for: `iothub-ack`, in SK_SYS_ACK. As bits: of success, of
+ * everything else, of both. */
 enum sk_c2d_ack { SK_ACK_NONE, SK_ACK_POSITIVE, SK_ACK_NEGATIVE, SK_ACK_FULL };
 /* An empty text is SK_ACK_NONE; SK_INVALID for an unknown one. Without regard to case. */
 enum sk_status sk_c2d_ack_parse(struct sk_span text, enum sk_c2d_ack *ack);
@@ -40,8 +41,8 @@ enum sk_c2d_end {
 };
 /* The statusCode of feedback: "Success", "Expired", … */
 const char *sk_c2d_end_name(enum sk_c2d_end end);
-/* Whether this end is told to a sender who asked for `ack`. */
-bool sk_c2d_ack_wants(enum sk_c2d_ack ack, enum sk_c2d_end end);
+/* The bit that must be in the sender's wish for this end to be told. */
+enum sk_c2d_ack sk_c2d_end_ack(enum sk_c2d_end end);
 
 struct sk_feedback_record {
     struct sk_span message_id, device, generation_id;

@@ -144,8 +144,8 @@ struct sk_feedback_source {
      * will be called, never from inside a call. */
     enum sk_status (*next)(struct sk_feedback_source *source, struct sk_message *message,
                            uint64_t *delivery);
-    /* `done` comes once, when the outcome is durable (error NULL) or with the reason why it is not;
-     * not from inside this call. Not after close: what was under way happens all the same. */
+    /* `done` comes once, maybe from inside this call: the outcome is durable (error NULL), or why
+     * it is not. Not after close: what was under way happens all the same. */
     void (*settle)(struct sk_feedback_source *source, uint64_t delivery, enum sk_outcome outcome,
                    void (*done)(void *arg, const struct sk_error *error), void *arg);
     void (*close)(struct sk_feedback_source *source);

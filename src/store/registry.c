@@ -317,6 +317,105 @@ void sk_registry_session_delete(struct sk_registry *registry, struct sk_span dev
     submit_write(call_new(registry, device_id, module_id, done, arg), registry_run_session_delete);
 }
 
+/* ---- cloud-to-device messages and feedback ---- */
+
+void sk_registry_c2d_put(struct sk_registry *registry, struct sk_span device_id,
+                         const struct sk_registry_c2d_new *message, sk_registry_done *done,
+                         void *arg) {
+    struct registry_call *call = call_new(registry, device_id, SK_NONE, done, arg);
+    struct sk_span head = message->envelope[0], body = message->envelope[1];
+    char *envelope = sk_arena_alloc(&call->arena, head.n + body.n);
+    if (head.n) memcpy(envelope, head.p, head.n);
+    if (body.n) memcpy(envelope + head.n, body.p, body.n);
+    call->c2d = *message;
+    call->c2d.message_id = sk_arena_copy(&call->arena, message->message_id);
+    call->bytes = sk_span(envelope, head.n + body.n);
+    submit_write(call, registry_run_c2d_put);
+}
+
+void sk_registry_c2d_list(struct sk_registry *registry, struct sk_span device_id,
+                          sk_registry_done *done, void *arg) {
+    submit_read(call_new(registry, device_id, SK_NONE, done, arg), registry_run_c2d_list);
+}
+
+/* A call on the row or rows from `sequence`. */
+static struct registry_call *sequence_call(struct sk_registry *registry, uint64_t sequence,
+                                           sk_registry_done *done, void *arg) {
+    struct registry_call *call = call_new(registry, SK_NONE, SK_NONE, done, arg);
+    call->sequence = sequence;
+    return call;
+}
+
+void sk_registry_c2d_get(struct sk_registry *registry, uint64_t sequence, sk_registry_done *done,
+                         void *arg) {
+    submit_read(sequence_call(registry, sequence, done, arg), registry_run_c2d_get);
+}
+
+void sk_registry_c2d_end(struct sk_registry *registry, uint64_t sequence, enum sk_c2d_end end,
+                         int64_t feedback_ttl_us, sk_registry_done *done, void *arg) {
+    struct registry_call *call = sequence_call(registry, sequence, done, arg);
+    call->end = end;
+    call->time_us = feedback_ttl_us;
+    submit_write(call, registry_run_c2d_end);
+}
+
+void sk_registry_c2d_return(struct sk_registry *registry, uint64_t sequence,
+                            unsigned deliveries_max, int64_t feedback_ttl_us,
+                            sk_registry_done *done, void *arg) {
+    struct registry_call *call = sequence_call(registry, sequence, done, arg);
+    call->max = deliveries_max;
+    call->time_us = feedback_ttl_us;
+    submit_write(call, registry_run_c2d_return);
+}
+
+void sk_registry_c2d_purge(struct sk_registry *registry, struct sk_span device_id,
+                           int64_t feedback_ttl_us, sk_registry_done *done, void *arg) {
+    struct registry_call *call = call_new(registry, device_id, SK_NONE, done, arg);
+    call->time_us = feedback_ttl_us;
+    submit_write(call, registry_run_c2d_purge);
+}
+
+void sk_registry_c2d_expired(struct sk_registry *registry, int64_t now_us, size_t max,
+                             sk_registry_done *done, void *arg) {
+    struct registry_call *call = sequence_call(registry, 0, done, arg);
+    call->time_us = now_us;
+    call->max = max;
+    submit_read(call, registry_run_c2d_expired);
+}
+
+void sk_registry_feedback_list(struct sk_registry *registry, uint64_t after, uint64_t before,
+                               int64_t now_us, size_t max, sk_registry_done *done, void *arg) {
+    struct registry_call *call = sequence_call(registry, after, done, arg);
+    call->before = before;
+    call->time_us = now_us;
+    call->max = max;
+    submit_read(call, registry_run_feedback_list);
+}
+
+void sk_registry_feedback_delete(struct sk_registry *registry, uint64_t first, uint64_t last,
+                                 sk_registry_done *done, void *arg) {
+    struct registry_call *call = sequence_call(registry, first, done, arg);
+    call->before = last;
+    submit_write(call, registry_run_feedback_delete);
+}
+
+void sk_registry_feedback_return(struct sk_registry *registry, uint64_t first, uint64_t last,
+                                 unsigned deliveries_max, sk_registry_done *done, void *arg) {
+    struct registry_call *call = sequence_call(registry, first, done, arg);
+    call->before = last;
+    call->max = deliveries_max;
+    submit_write(call, registry_run_feedback_return);
+}
+
+void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
+                                 sk_registry_done *done, void *arg) {
+    struct registry_call *call = sequence_call(registry, 0, done, arg);
+    call->time_us = now_us;
+    submit_write(call, registry_run_feedback_expire);
+}
+
+/* ---- documents ---- */
+
 static struct registry_call *document_call(struct sk_registry *registry, struct sk_span kind,
                                            struct sk_span key, sk_registry_done *done, void *arg) {
     struct registry_call *call = call_new(registry, SK_NONE, SK_NONE, done, arg);

@@ -12,6 +12,7 @@
 #define SK_STORE_REGISTRY_H
 
 #include "io/io.h"
+#include "model/c2d.h"
 #include "model/identity.h"
 #include "model/twin.h"
 
@@ -25,6 +26,19 @@ struct sk_registry_entry {
 struct sk_registry_document {
     struct sk_span key, bytes;
 };
+/* A cloud-to-device message as its queue knows it. */
+struct sk_registry_c2d {
+    uint64_t sequence;
+    int64_t enqueued_us, expiry_us;
+    unsigned deliveries;     /* how often it was abandoned */
+    bool sent;               /* it was on its way to the device before */
+    struct sk_span envelope; /* of sk_registry_c2d_get only */
+};
+struct sk_registry_feedback {
+    uint64_t sequence;
+    unsigned deliveries; /* how often it was abandoned */
+    struct sk_feedback_record record;
+};
 /* What a call found or did. Lives until the completion returns; sk_identity_move() and
  * sk_twin_move() take contents out. */
 struct sk_registry_result {
@@ -36,6 +50,17 @@ struct sk_registry_result {
     uint32_t subscriptions;                 /* sk_registry_session_load */
     struct sk_registry_document *documents; /* of get: one; of list: `document_count`, by key */
     size_t document_count;
+    struct sk_registry_c2d *c2d; /* of c2d_put, _get, _return: one, if any; of _list `c2d_count` */
+    size_t c2d_count;
+    struct sk_span *devices; /* of c2d_expired: those with expired messages */
+    size_t device_count;
+    int64_t next_expiry_us; /* likewise: when the next message expires; INT64_MAX: none will */
+    uint64_t purged;        /* of c2d_purge: messages */
+    struct sk_registry_feedback *feedback; /* of feedback_list */
+    size_t feedback_count;
+    /* Of calls that end messages: how many feedback records that made; of all that touch feedback:
+     * the newest record (0: none). */
+    uint64_t feedback_added, feedback_newest;
 };
 typedef void sk_registry_done(void *arg, struct sk_registry_result *result);
 
@@ -116,6 +141,54 @@ void sk_registry_session_load(struct sk_registry *registry, struct sk_span devic
 /* Fine when there is none. */
 void sk_registry_session_delete(struct sk_registry *registry, struct sk_span device_id,
                                 struct sk_span module_id, sk_registry_done *done, void *arg);
+
+/* ---- cloud-to-device messages: a queue a device, by sequence number. What ends a message writes
+ * its feedback record, when its sender asked for one, in the same transaction; such calls take the
+ * time that the record lives. Deleting a device deletes its messages and records. ---- */
+
+struct sk_registry_c2d_new {
+    struct sk_span message_id; /* empty: no feedback is ever given */
+    enum sk_c2d_ack ack;
+    int64_t expiry_us;
+    struct sk_span envelope[2]; /* head and body */
+};
+/* SK_NOT_FOUND: no such device, or it is disabled; SK_TOO_LARGE: SK_C2D_PENDING_MAX wait. */
+void sk_registry_c2d_put(struct sk_registry *registry, struct sk_span device_id,
+                         const struct sk_registry_c2d_new *message, sk_registry_done *done,
+                         void *arg);
+/* A device's queue in order, without the messages' envelopes. */
+void sk_registry_c2d_list(struct sk_registry *registry, struct sk_span device_id,
+                          sk_registry_done *done, void *arg);
+/* SK_NOT_FOUND: it has ended. */
+void sk_registry_c2d_get(struct sk_registry *registry, uint64_t sequence, sk_registry_done *done,
+                         void *arg);
+/* SK_NOT_FOUND: it has ended before. */
+void sk_registry_c2d_end(struct sk_registry *registry, uint64_t sequence, enum sk_c2d_end end,
+                         int64_t feedback_ttl_us, sk_registry_done *done, void *arg);
+/* Notes that it was sent and came back. `deliveries_max` 0: uncounted; else it counts as abandoned,
+ * and ends when that makes so many (the result then has no message). SK_NOT_FOUND: it has ended. */
+void sk_registry_c2d_return(struct sk_registry *registry, uint64_t sequence,
+                            unsigned deliveries_max, int64_t feedback_ttl_us,
+                            sk_registry_done *done, void *arg);
+/* Ends all that a device has waiting. SK_NOT_FOUND: no such device. */
+void sk_registry_c2d_purge(struct sk_registry *registry, struct sk_span device_id,
+                           int64_t feedback_ttl_us, sk_registry_done *done, void *arg);
+/* At most `max` devices that have messages with expiry_us <= now_us. */
+void sk_registry_c2d_expired(struct sk_registry *registry, int64_t now_us, size_t max,
+                             sk_registry_done *done, void *arg);
+
+/* Feedback records with `after` < sequence < `before` that have not expired, the oldest first. */
+void sk_registry_feedback_list(struct sk_registry *registry, uint64_t after, uint64_t before,
+                               int64_t now_us, size_t max, sk_registry_done *done, void *arg);
+/* Forgets the records from `first` to `last`. */
+void sk_registry_feedback_delete(struct sk_registry *registry, uint64_t first, uint64_t last,
+                                 sk_registry_done *done, void *arg);
+/* Counts them as abandoned; those that were so `deliveries_max` times are forgotten. */
+void sk_registry_feedback_return(struct sk_registry *registry, uint64_t first, uint64_t last,
+                                 unsigned deliveries_max, sk_registry_done *done, void *arg);
+/* Forgets those that have expired. */
+void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
+                                 sk_registry_done *done, void *arg);
 
 /* ---- documents: bytes under (kind, key), for caches and small state ---- */
 

@@ -28,6 +28,22 @@ static const char *const migrations[] = {
     " PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;"
     "CREATE TABLE document ("
     " kind TEXT NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL, UNIQUE (kind, key));",
+    /* AUTOINCREMENT: the number of a message that has ended is never given again. */
+    "CREATE TABLE c2d ("
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " device_id TEXT NOT NULL, generation_id TEXT NOT NULL, message_id TEXT NOT NULL,"
+    " ack INTEGER NOT NULL, enqueued_us INTEGER NOT NULL, expiry_us INTEGER NOT NULL,"
+    " deliveries INTEGER NOT NULL DEFAULT 0, sent INTEGER NOT NULL DEFAULT 0,"
+    " envelope BLOB NOT NULL);"
+    "CREATE INDEX c2d_device ON c2d (device_id, sequence);"
+    "CREATE INDEX c2d_expiry ON c2d (expiry_us, device_id);"
+    "CREATE TABLE feedback ("
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " device_id TEXT NOT NULL, generation_id TEXT NOT NULL, message_id TEXT NOT NULL,"
+    " end INTEGER NOT NULL, ended_us INTEGER NOT NULL, expiry_us INTEGER NOT NULL,"
+    " deliveries INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX feedback_device ON feedback (device_id);"
+    "CREATE INDEX feedback_expiry ON feedback (expiry_us);",
 };
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 
@@ -35,6 +51,12 @@ static const char *const migrations[] = {
     "i.row, i.device_id, i.module_id, i.generation_id, i.etag, i.disabled, i.status_reason, i.status_updated_us, "   \
     "i.auth, i.primary_key, i.secondary_key, i.primary_thumbprint, i.secondary_thumbprint, i.edge, i.device_scope, " \
     "i.parent_scope, i.managed_by"
+
+#define C2D_COLUMNS "sequence, enqueued_us, expiry_us, deliveries, sent"
+/* The records of messages that end so (?2) now (?3), for senders who asked for that (?5). */
+#define FEEDBACK_OF                                                                                \
+    "INSERT INTO feedback (device_id, generation_id, message_id, end, ended_us, expiry_us) "       \
+    "SELECT device_id, generation_id, message_id, ?2, ?3, ?4 FROM c2d WHERE message_id > '' AND ack & ?5"
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -92,6 +114,31 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_DOCUMENT_DELETE] = "DELETE FROM document WHERE kind = ?1 AND key = ?2",
     [SQL_DOCUMENT_LIST] =
         "SELECT key, bytes FROM document WHERE kind = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+    [SQL_C2D_PENDING] = "SELECT COUNT(*) FROM c2d WHERE device_id = ?1",
+    [SQL_C2D_INSERT] =
+        "INSERT INTO c2d (device_id, generation_id, message_id, ack, enqueued_us, expiry_us, envelope) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_C2D_LIST] = "SELECT " C2D_COLUMNS " FROM c2d WHERE device_id = ?1 ORDER BY sequence",
+    [SQL_C2D_GET] = "SELECT " C2D_COLUMNS ", envelope FROM c2d WHERE sequence = ?1",
+    [SQL_C2D_RETURN] =
+        "UPDATE c2d SET sent = 1, deliveries = deliveries + ?2 WHERE sequence = ?1 RETURNING " C2D_COLUMNS,
+    [SQL_C2D_DELETE] = "DELETE FROM c2d WHERE sequence = ?1",
+    [SQL_C2D_DELETE_DEVICE] = "DELETE FROM c2d WHERE device_id = ?1",
+    [SQL_C2D_EXPIRED] = "SELECT DISTINCT device_id FROM c2d WHERE expiry_us <= ?1 LIMIT ?2",
+    [SQL_C2D_NEXT_EXPIRY] = "SELECT MIN(expiry_us) FROM c2d WHERE expiry_us > ?1",
+    [SQL_FEEDBACK_INSERT] = FEEDBACK_OF " AND sequence = ?1",
+    [SQL_FEEDBACK_INSERT_DEVICE] = FEEDBACK_OF " AND device_id = ?1 ORDER BY sequence",
+    [SQL_FEEDBACK_LIST] =
+        "SELECT sequence, deliveries, message_id, device_id, generation_id, end, ended_us FROM feedback "
+        "WHERE sequence > ?1 AND sequence < ?2 AND expiry_us > ?3 ORDER BY sequence LIMIT ?4",
+    [SQL_FEEDBACK_DELETE] = "DELETE FROM feedback WHERE sequence BETWEEN ?1 AND ?2",
+    [SQL_FEEDBACK_DELETE_DEVICE] = "DELETE FROM feedback WHERE device_id = ?1",
+    [SQL_FEEDBACK_RETURN] =
+        "UPDATE feedback SET deliveries = deliveries + 1 WHERE sequence BETWEEN ?1 AND ?2",
+    [SQL_FEEDBACK_DELETE_DEAD] =
+        "DELETE FROM feedback WHERE sequence BETWEEN ?1 AND ?2 AND deliveries >= ?3",
+    [SQL_FEEDBACK_EXPIRE] = "DELETE FROM feedback WHERE expiry_us <= ?1",
+    [SQL_FEEDBACK_NEWEST] = "SELECT MAX(sequence) FROM feedback",
 };
 
 enum sk_status registry_db_status(int result) {

@@ -40,6 +40,24 @@ enum statement {
     SQL_DOCUMENT_GET,
     SQL_DOCUMENT_DELETE,
     SQL_DOCUMENT_LIST,
+    SQL_C2D_PENDING,
+    SQL_C2D_INSERT,
+    SQL_C2D_LIST,
+    SQL_C2D_GET,
+    SQL_C2D_RETURN,
+    SQL_C2D_DELETE,
+    SQL_C2D_DELETE_DEVICE,
+    SQL_C2D_EXPIRED,
+    SQL_C2D_NEXT_EXPIRY,
+    SQL_FEEDBACK_INSERT,
+    SQL_FEEDBACK_INSERT_DEVICE,
+    SQL_FEEDBACK_LIST,
+    SQL_FEEDBACK_DELETE,
+    SQL_FEEDBACK_DELETE_DEVICE,
+    SQL_FEEDBACK_RETURN,
+    SQL_FEEDBACK_DELETE_DEAD,
+    SQL_FEEDBACK_EXPIRE,
+    SQL_FEEDBACK_NEWEST,
     SQL_COUNT,
 };
 
@@ -65,7 +83,11 @@ struct registry_call {
     uint32_t subscriptions;
     size_t max;
     bool modules;
-    uint8_t random[128]; /* keys and etags of new identities */
+    struct sk_registry_c2d_new c2d;
+    enum sk_c2d_end end;
+    uint64_t sequence, before; /* of deletes and returns: from and to */
+    int64_t time_us;           /* a moment or a length */
+    uint8_t random[128];       /* keys and etags of new identities */
     int64_t wall_us;
 
     struct sk_registry_result result;
@@ -112,6 +134,8 @@ enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const st
 /* Adds an empty entry to the call's result. */
 struct sk_registry_entry *registry_entry_add(struct registry_call *call);
 void registry_result_free(struct registry_call *call);
+/* Deletes a device's messages and feedback records. */
+enum sk_status registry_c2d_delete_device(struct registry_db *db, struct sk_span device_id);
 
 /* ---- registry_write.c, registry_read.c: the calls ---- */
 
@@ -132,5 +156,20 @@ enum sk_status registry_run_list_twins(struct registry_db *db, struct registry_c
 enum sk_status registry_run_session_load(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_document_get(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_document_list(struct registry_db *db, struct registry_call *call);
+
+/* ---- registry_c2d.c ---- */
+
+enum sk_status registry_run_c2d_put(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_c2d_end(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_c2d_return(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_c2d_purge(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_feedback_delete(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_feedback_return(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_feedback_expire(struct registry_db *db, struct registry_call *call);
+
+enum sk_status registry_run_c2d_list(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_c2d_get(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_c2d_expired(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_feedback_list(struct registry_db *db, struct registry_call *call);
 
 #endif

@@ -159,7 +159,14 @@ void registry_result_free(struct registry_call *call) {
     }
     free(result->entries);
     free(result->documents);
+    free(result->c2d);
+    free(result->devices);
+    free(result->feedback);
     result->entries = NULL;
     result->documents = NULL;
+    result->c2d = NULL;
+    result->devices = NULL;
+    result->feedback = NULL;
     result->count = result->document_count = call->entry_capacity = 0;
+    result->c2d_count = result->device_count = result->feedback_count = 0;
 }

@@ -153,6 +153,8 @@ static enum sk_status delete_identity(struct registry_db *db, struct registry_ca
     if (!status) status = delete_row(db, SQL_TWIN_DELETE, row);
     if (!status)
         status = delete_session(db, sk_span_z(identity->device_id), sk_span_z(identity->module_id));
+    if (!status && identity->module_id == NULL)
+        status = registry_c2d_delete_device(db, sk_span_z(identity->device_id));
     call->devices_added -= identity->module_id == NULL;
     call->enabled_added -= identity->module_id == NULL && !identity->disabled;
     call->modules_added -= identity->module_id != NULL;
