@@ -11,6 +11,8 @@ struct connection {
     struct sk_buffer in;            /* behind the request that is being answered */
     struct sk_timer timer;
     bool answering, streaming, close_after, processing, head_only;
+    sk_http_taken *taken; /* the stream goes to it: another protocol */
+    void *taken_arg;
 };
 
 struct sk_http_listener {
@@ -20,6 +22,7 @@ struct sk_http_listener {
 };
 
 static void process(struct connection *c, struct sk_span bytes);
+static void give_away(struct connection *c, struct sk_span bytes);
 
 static struct connection *of(struct sk_http_exchange *exchange) {
     return SK_CONTAINER(exchange, struct connection, exchange);
@@ -80,6 +83,10 @@ static void process(struct connection *c, struct sk_span bytes) {
         }
     }
     c->processing = false;
+    if (c->taken) {
+        give_away(c, bytes);
+        return;
+    }
     if (!c->exchange.stream) return;
     if (bytes.n && bytes.p != c->in.p) sk_buffer_append(&c->in, bytes);
     if (c->answering) sk_stream_pause(c->exchange.stream, true);
@@ -228,6 +235,28 @@ bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span eve
 void sk_http_respond_end(struct sk_http_exchange *exchange) {
     if (exchange->stream) sk_http_put_last_chunk(sk_stream_output(exchange->stream));
     ended(of(exchange));
+}
+
+/* The connection ends here, its stream lives on; `bytes` stand behind the request. */
+static void give_away(struct connection *c, struct sk_span bytes) {
+    struct sk_stream *stream = c->exchange.stream;
+    if (stream) {
+        sk_stream_flush(stream);
+        sk_stream_pause(stream, false);
+        c->taken(c->taken_arg, stream, bytes);
+        if (c->service.closed) c->service.closed(c->service.arg, c->connection_data);
+    }
+    free_connection(c);
+}
+
+void sk_http_upgrade(struct sk_http_exchange *exchange, struct sk_span headers,
+                     sk_http_taken *taken, void *arg) {
+    struct connection *c = of(exchange);
+    c->taken = taken;
+    c->taken_arg = arg;
+    c->close_after = false;
+    if (exchange->stream) sk_http_put_end(begin(c, 101, headers));
+    if (!c->processing) give_away(c, sk_buffer_span(&c->in)); /* else process() does it */
 }
 
 void sk_http_close_after(struct sk_http_exchange *exchange) {

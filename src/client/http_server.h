@@ -56,6 +56,12 @@ bool sk_http_respond_part(struct sk_http_exchange *exchange, struct sk_span byte
 bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span event,
                            struct sk_span id, struct sk_span data);
 void sk_http_respond_end(struct sk_http_exchange *exchange);
+/* Answers 101 with `headers` and ends the exchange: the stream is given away to `taken`, with what
+ * has come behind the request; the connection's `closed` follows. Only when request->upgrade is set.
+ * When the client has gone, nothing is called. */
+typedef void sk_http_taken(void *arg, struct sk_stream *stream, struct sk_span first);
+void sk_http_upgrade(struct sk_http_exchange *exchange, struct sk_span headers,
+                     sk_http_taken *taken, void *arg); /* `arg` may live in the arena */
 /* Closes the connection after this answer. Call before sk_http_respond. */
 void sk_http_close_after(struct sk_http_exchange *exchange);
 

@@ -127,6 +127,12 @@ enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_end
     return SK_OK;
 }
 
+void sk_gateway_allow_origins(struct sk_gateway *gateway, const struct sk_span *origins,
+                              size_t count) {
+    gateway->origins = origins;
+    gateway->origin_count = count;
+}
+
 const struct sk_gateway_counts *sk_gateway_counts(const struct sk_gateway *gateway) {
     return &gateway->counts;
 }

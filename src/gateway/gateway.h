@@ -155,6 +155,10 @@ struct sk_backend *sk_gateway_find(struct sk_gateway *gateway, struct sk_span ho
 /* `tls` NULL: plain (tests, the simulated world). */
 enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_endpoint *at,
                                  struct sk_tls *tls, uint16_t *port);
+/* Pages of these origins ("https://tool.example"), beside our own host's, may open WebSockets. The
+ * texts must outlive the gateway. */
+void sk_gateway_allow_origins(struct sk_gateway *gateway, const struct sk_span *origins,
+                              size_t count);
 const struct sk_gateway_counts *sk_gateway_counts(const struct sk_gateway *gateway);
 /* Closes listeners and connections; frees when the last is gone and calls `freed`. */
 void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void *arg);

@@ -17,6 +17,8 @@ struct sk_gateway {
     struct sk_gateway_counts counts;
     struct sk_arena scratch; /* for one packet or request: reset by whoever begins one */
     struct sk_http_service http;
+    const struct sk_span *origins; /* of pages that may open WebSockets */
+    size_t origin_count;
     bool closing;
     struct sk_task free_task;
     void (*freed)(void *arg);

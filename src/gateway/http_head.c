@@ -345,6 +345,10 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     struct sk_gateway *gateway = arg;
     struct sk_http_parser *http = exchange->request;
     struct sk_http_match match;
+    if (sk_websocket_head_path(http->path, &exchange->arena)) {
+        sk_websocket_head_upgrade(gateway, exchange); /* CONNECT or OPEN will name the hub */
+        return;
+    }
     struct sk_backend *backend = find_backend(gateway, exchange);
     if (backend == NULL) {
         refuse(exchange, SK_FAULT_HUB_NOT_FOUND, NULL);

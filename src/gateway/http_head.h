@@ -22,6 +22,10 @@ void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_erro
                          bool structured);
 void sk_http_request_free(struct sk_http_request *r);
 
+/* websocket_head.c: whether a path is one of those that serve WebSockets; and their upgrade. */
+bool sk_websocket_head_path(struct sk_span path, struct sk_arena *arena);
+void sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
+
 /* http_watch.c: streams events as server-sent events until the client goes; then frees the request.
  */
 void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events);

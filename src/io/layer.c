@@ -109,10 +109,14 @@ static void on_open(struct sk_stream *below, void *arg) {
     if (l->ops->opened && !l->ended) l->ops->opened(&l->stream, l->arg);
 }
 
+void sk_layer_feed(struct sk_stream *stream, struct sk_span bytes) {
+    struct layer *l = of(stream);
+    if (!l->ended) l->ops->input(stream, l->arg, bytes);
+}
+
 static void on_data(struct sk_stream *below, void *arg, struct sk_span bytes) {
     (void)below;
-    struct layer *l = arg;
-    if (!l->ended) l->ops->input(&l->stream, l->arg, bytes);
+    sk_layer_feed(arg, bytes);
 }
 
 static void on_drain(struct sk_stream *below, void *arg) {

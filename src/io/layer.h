@@ -32,6 +32,8 @@ void sk_layer_opened(struct sk_stream *layer);
 /* Hands bytes to the user's on_data, at most once an input(): a user that pauses in there must not
  * be called again. */
 void sk_layer_deliver(struct sk_stream *layer, struct sk_span bytes);
+/* Bytes that were read from below before there was a layer: as if they came now. */
+void sk_layer_feed(struct sk_stream *layer, struct sk_span bytes);
 /* The stream below, for a layer's own words; sk_stream_flush it after appending to its output. */
 struct sk_stream *sk_layer_below(struct sk_stream *layer);
 /* The protocol of the layer has ended: the stream below sends what it has and closes. on_close says
