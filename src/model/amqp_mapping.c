@@ -1,0 +1,184 @@
+#include "model/amqp_mapping.h"
+
+#include "model/c2d.h"
+
+/* System properties that travel as application properties or annotations. */
+static const struct {
+    enum sk_system_property property;
+    const char *application, *annotation;
+} names[] = {
+    {SK_SYS_OUTPUT, "iothub-outputname", NULL},
+    {SK_SYS_SCHEMA, "iothub-message-schema", NULL},
+    {SK_SYS_CREATION_TIME, "iothub-creation-time-utc", NULL},
+    {SK_SYS_OPERATION, "iothub-operation", NULL},
+    {SK_SYS_ACK, "iothub-ack", NULL},
+    {SK_SYS_EDGE_NUMBER, "$.skn", NULL},
+    {SK_SYS_INTERFACE_ID, NULL, "iothub-interface-id"},
+    {SK_SYS_COMPONENT, NULL, "dt-subject"},
+    {SK_SYS_DIAGNOSTIC_ID, NULL, "Diagnostic-Id"},
+    {SK_SYS_DIAGNOSTIC_CONTEXT, NULL, "Correlation-Context"},
+};
+enum { NAMES = sizeof names / sizeof *names, ANNOTATIONS_MAX = 16 };
+
+/* ---- in ---- */
+
+static struct sk_span time_text(struct sk_arena *arena, int64_t ms) {
+    char text[SK_TIME_TEXT];
+    if (ms == 0) return SK_NONE;
+    sk_time_text(ms * 1000, text);
+    return sk_arena_copy(arena, sk_span_z(text));
+}
+
+static struct sk_span joined_body(const struct sk_amqp_message *from, struct sk_arena *arena) {
+    if (from->data_count == 0) return sk_amqp_text(&from->value, arena);
+    if (from->data_count == 1) return from->data[0];
+    size_t n = 0;
+    for (size_t i = 0; i < from->data_count; i++) n += from->data[i].n;
+    char *body = sk_arena_alloc(arena, n + 1), *to = body;
+    for (size_t i = 0; i < from->data_count; i++) {
+        if (from->data[i].n) memcpy(to, from->data[i].p, from->data[i].n);
+        to += from->data[i].n;
+    }
+    return sk_span(body, n);
+}
+
+/* Empty texts stay "not there": AMQP clients write them for fields that they do not set. */
+static struct sk_span or_none(struct sk_span text) {
+    return text.n ? text : SK_NONE;
+}
+
+enum sk_status sk_message_from_amqp(const struct sk_amqp_message *from, struct sk_arena *arena,
+                                    struct sk_message *message) {
+    *message = (struct sk_message){.source = SK_SOURCE_TELEMETRY};
+    if (from->application_count > SK_PROPERTIES_MAX) return SK_TOO_LARGE;
+    struct sk_span *system = message->system;
+    system[SK_SYS_MESSAGE_ID] = or_none(sk_amqp_text(&from->message_id, arena));
+    system[SK_SYS_CORRELATION_ID] = or_none(sk_amqp_text(&from->correlation_id, arena));
+    system[SK_SYS_USER_ID] = or_none(from->user_id);
+    system[SK_SYS_TO] = or_none(from->to);
+    system[SK_SYS_CONTENT_TYPE] = or_none(from->content_type);
+    system[SK_SYS_CONTENT_ENCODING] = or_none(from->content_encoding);
+    system[SK_SYS_EXPIRY] = time_text(arena, from->expiry_ms);
+    system[SK_SYS_CREATION_TIME] = time_text(arena, from->creation_ms);
+    struct sk_property *properties =
+        sk_arena_alloc(arena, (from->application_count + 1) * sizeof *properties);
+    for (size_t i = 0; i < from->application_count; i++) {
+        const struct sk_amqp_field *field = &from->application[i];
+        struct sk_span text = sk_amqp_text(&field->value, arena);
+        if (text.p == NULL) text = SK_SPAN("");
+        size_t known = 0;
+        while (known < NAMES && (names[known].application == NULL ||
+                                 !sk_span_is(field->name, names[known].application)))
+            known++;
+        if (known < NAMES)
+            system[names[known].property] = text;
+        else
+            properties[message->property_count++] = (struct sk_property){field->name, text};
+    }
+    message->properties = properties;
+    for (size_t i = 0; i < NAMES; i++) {
+        const struct sk_amqp_value *value =
+            names[i].annotation ? sk_amqp_find(from->annotations, from->annotation_count,
+                                               names[i].annotation)
+                                : NULL;
+        if (value) system[names[i].property] = or_none(sk_amqp_text(value, arena));
+    }
+    message->body = joined_body(from, arena);
+    return SK_OK;
+}
+
+/* ---- out ---- */
+
+struct annotations {
+    struct sk_amqp_field *fields;
+    size_t count;
+};
+
+static void add(struct annotations *to, const char *name, struct sk_amqp_value value) {
+    to->fields[to->count++] = (struct sk_amqp_field){sk_span_z(name), value};
+}
+
+static void add_text(struct annotations *to, const char *name, struct sk_span text) {
+    if (text.n) add(to, name, SK_AMQP_VALUE_STRING(text));
+}
+
+static int64_t parse_ms(struct sk_span text) {
+    int64_t us;
+    return text.n && sk_time_parse(text, &us) == SK_OK ? us / 1000 : 0;
+}
+
+/* Everything but what depends on the receiver. */
+static struct annotations put_common(const struct sk_message *message, struct sk_arena *arena,
+                                     struct sk_amqp_message *to) {
+    const struct sk_span *system = message->system;
+    *to = (struct sk_amqp_message){.user_id = system[SK_SYS_USER_ID],
+                                   .to = system[SK_SYS_TO],
+                                   .content_type = system[SK_SYS_CONTENT_TYPE],
+                                   .content_encoding = system[SK_SYS_CONTENT_ENCODING],
+                                   .expiry_ms = parse_ms(system[SK_SYS_EXPIRY])};
+    if (system[SK_SYS_MESSAGE_ID].n)
+        to->message_id = SK_AMQP_VALUE_STRING(system[SK_SYS_MESSAGE_ID]);
+    if (system[SK_SYS_CORRELATION_ID].n)
+        to->correlation_id = SK_AMQP_VALUE_STRING(system[SK_SYS_CORRELATION_ID]);
+    struct sk_amqp_field *application =
+        sk_arena_alloc(arena, (message->property_count + NAMES) * sizeof *application);
+    struct annotations annotations = {
+        .fields = sk_arena_alloc(arena, ANNOTATIONS_MAX * sizeof *annotations.fields)};
+    for (size_t i = 0; i < message->property_count; i++)
+        application[to->application_count++] = (struct sk_amqp_field){
+            message->properties[i].name, SK_AMQP_VALUE_STRING(message->properties[i].value)};
+    for (size_t i = 0; i < NAMES; i++) {
+        struct sk_span text = system[names[i].property];
+        if (text.n == 0 || names[i].property == SK_SYS_EDGE_NUMBER) continue;
+        if (names[i].application)
+            application[to->application_count++] = (struct sk_amqp_field){
+                sk_span_z(names[i].application), SK_AMQP_VALUE_STRING(text)};
+        else
+            add_text(&annotations, names[i].annotation, text);
+    }
+    to->application = application;
+    struct sk_span *body = sk_arena_alloc(arena, sizeof *body);
+    *body = message->body;
+    to->data = body;
+    to->data_count = 1;
+    to->annotations = annotations.fields;
+    return annotations;
+}
+
+void sk_message_to_amqp(const struct sk_message *message, struct sk_arena *arena,
+                        struct sk_amqp_message *to) {
+    struct annotations a = put_common(message, arena, to);
+    if (message->enqueued_us)
+        add(&a, "iothub-enqueuedtime", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
+    if (message->c2d) {
+        add(&a, "iothub-deliverycount",
+            (struct sk_amqp_value){SK_AMQP_UBYTE, .u = message->c2d->delivery_count});
+        add(&a, "x-opt-sequence-number",
+            (struct sk_amqp_value){SK_AMQP_ULONG, .u = message->sequence});
+        add_text(&a, "x-opt-lock-token", message->c2d->lock_token);
+    } else {
+        add_text(&a, "x-opt-input-name", message->system[SK_SYS_INPUT]);
+        add_text(&a, "iothub-connection-device-id", message->device);
+        add_text(&a, "iothub-connection-module-id", message->module);
+    }
+    to->annotation_count = a.count;
+}
+
+void sk_event_to_amqp(const struct sk_message *message, struct sk_span offset, uint64_t number,
+                      struct sk_arena *arena, struct sk_amqp_message *to) {
+    struct annotations a = put_common(message, arena, to);
+    struct sk_span source;
+    add(&a, "x-opt-sequence-number", SK_AMQP_VALUE_LONG((int64_t)number));
+    add_text(&a, "x-opt-offset", offset);
+    add(&a, "x-opt-enqueued-time", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
+    add_text(&a, "x-opt-partition-key", message->device);
+    add_text(&a, "iothub-connection-device-id", message->device);
+    add_text(&a, "iothub-connection-module-id", message->module);
+    add_text(&a, "iothub-connection-auth-generation-id", message->system[SK_SYS_GENERATION_ID]);
+    add_text(&a, "iothub-connection-auth-method", message->system[SK_SYS_AUTH_METHOD]);
+    add(&a, "iothub-enqueuedtime", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
+    if (sk_message_system(message, SK_SPAN("iothub-message-source"), &source))
+        add_text(&a, "iothub-message-source", source);
+    add_text(&a, "dt-dataschema", message->system[SK_SYS_MODEL_ID]);
+    to->annotation_count = a.count;
+}

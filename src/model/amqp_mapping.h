@@ -1,0 +1,23 @@
+/* Messages between IoT Hub's model and AMQP's sections. Reference: device protocols, section 3.5;
+ * service API, section 6. */
+#ifndef SK_MODEL_AMQP_MAPPING_H
+#define SK_MODEL_AMQP_MAPPING_H
+
+#include "model/message.h"
+#include "wire/amqp_message.h"
+
+/* A message that a device or a service sends. What only we may stamp is not taken. Spans point into
+ * `from` and the arena. SK_TOO_LARGE: more than SK_PROPERTIES_MAX properties. */
+enum sk_status sk_message_from_amqp(const struct sk_amqp_message *from, struct sk_arena *arena,
+                                    struct sk_message *message);
+
+/* A cloud-to-device message, or a module's input, for its receiver. */
+void sk_message_to_amqp(const struct sk_message *message, struct sk_arena *arena,
+                        struct sk_amqp_message *to);
+
+/* A stored event for readers of the event stream: `offset` is opaque to them, `number` counts
+ * within the partition. */
+void sk_event_to_amqp(const struct sk_message *message, struct sk_span offset, uint64_t number,
+                      struct sk_arena *arena, struct sk_amqp_message *to);
+
+#endif
