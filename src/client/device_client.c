@@ -1,7 +1,10 @@
 /* The connection: tokens, connecting, keep-alive, back-off. What goes over it is in
  * device_traffic.c. */
 #include "client/device_client_parts.h"
+#include "client/dial.h"
 #include "wire/sas.h"
+
+#include <assert.h>
 
 enum {
     STEP_S = 30, /* for a token; for TCP, TLS and CONNACK together */
@@ -61,6 +64,12 @@ struct sk_device_client *sk_device_client_new(struct sk_io *io,
     *own = *options;
     own->host = copy_z(client, options->host);
     own->server_name = copy_z(client, options->server_name);
+    if (options->proxy) {
+        enum sk_status status =
+            sk_proxy_parse(sk_span_z(options->proxy), &client->texts, &client->proxy);
+        assert(status == SK_OK);
+        (void)status;
+    }
     own->hub_host = copy(client, options->hub_host);
     own->device_id = copy(client, options->device_id);
     own->module_id = copy(client, options->module_id);
@@ -70,7 +79,7 @@ struct sk_device_client *sk_device_client_new(struct sk_io *io,
     own->model_id = copy(client, options->model_id);
     own->key = copy(client, options->key);
     own->policy = copy(client, options->policy);
-    if (own->port == 0) own->port = 8883;
+    if (own->port == 0) own->port = own->websocket ? 443 : 8883;
     if (own->token_life_s == 0) own->token_life_s = 3600;
     if (own->keep_alive_s == 0) own->keep_alive_s = 60;
     if (own->in_flight_max == 0) own->in_flight_max = 64;
@@ -160,11 +169,16 @@ static void on_step_limit(struct sk_timer *timer) {
 }
 
 static void dial(struct sk_device_client *client) {
-    struct sk_endpoint to = {.host = client->options.host, .port = client->options.port};
+    const struct sk_device_client_options *o = &client->options;
     client->state = CLIENT_CONNECTING;
     client->connection++;
-    client->stream = sk_connect(client->io, &to, client->options.tls, client->options.server_name,
-                                &stream_events, client);
+    client->stream = sk_dial(client->io,
+                             &(struct sk_dial_options){.to = {.host = o->host, .port = o->port},
+                                                       .tls = o->tls,
+                                                       .server_name = o->server_name,
+                                                       .proxy = o->proxy ? &client->proxy : NULL,
+                                                       .subprotocol = o->websocket ? "mqtt" : NULL},
+                             &stream_events, client);
     sk_timer_start(client->io, &client->timer, STEP_S * SK_S, on_step_limit);
 }
 

@@ -49,9 +49,11 @@ struct sk_device_events {
 
 /* Texts are copied. */
 struct sk_device_client_options {
-    const char *host;                    /* to dial: the hub, or a gateway */
-    uint16_t port;                       /* 0: 8883 */
-    struct sk_tls *tls;                  /* NULL: plain (tests); must outlive the client */
+    const char *host;   /* to dial: the hub, or a gateway */
+    uint16_t port;      /* 0: 8883, or 443 */
+    bool websocket;     /* MQTT over WebSocket */
+    const char *proxy;  /* NULL, or "http://[user:password@]host:port" that sk_proxy_parse takes */
+    struct sk_tls *tls; /* NULL: plain (tests); must outlive the client */
     const char *server_name;             /* TLS name to check; NULL: host */
     struct sk_span hub_host;             /* the hub's host name: user name and tokens carry it */
     struct sk_span device_id, module_id; /* no module: empty */

@@ -4,6 +4,7 @@
 #define SK_CLIENT_DEVICE_CLIENT_PARTS_H
 
 #include "client/device_client.h"
+#include "client/tunnel.h"
 #include "wire/mqtt.h"
 
 enum client_state {
@@ -40,6 +41,7 @@ struct twin_operation {
 struct sk_device_client {
     struct sk_io *io;
     struct sk_device_client_options options; /* its texts in `texts` */
+    struct sk_proxy proxy;                   /* when options.proxy is set */
     struct sk_arena texts;
     struct sk_span topic_device, topic_module; /* ids as they stand in topics */
 

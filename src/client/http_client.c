@@ -1,6 +1,6 @@
 #include "client/http_client.h"
 
-#include <stdio.h>
+#include "client/tunnel.h"
 
 enum {
     CONNECT_MS = 20000,
@@ -12,9 +12,7 @@ enum {
 
 enum link_state {
     LINK_DOWN,
-    LINK_CONNECTING, /* TCP, or to the proxy */
-    LINK_TUNNELING,  /* CONNECT is sent */
-    LINK_SECURING,   /* TLS within the tunnel */
+    LINK_CONNECTING,
     LINK_UP,
 };
 
@@ -35,10 +33,9 @@ struct sk_http_call {
 struct sk_http_client {
     struct sk_io *io;
     struct sk_arena texts;
-    struct sk_endpoint to;            /* what to dial: the server, or the proxy */
-    struct sk_span host_header;       /* also the authority of the tunnel */
-    struct sk_span authority;         /* "host:port", for CONNECT */
-    struct sk_span proxy_credentials; /* base64 of user:password, or empty */
+    struct sk_endpoint to;
+    struct sk_span host_header;
+    struct sk_proxy proxy;
     bool proxied;
     struct sk_tls *tls;
     const char *server_name;
@@ -72,43 +69,6 @@ static void leave(struct sk_http_client *client) {
 
 /* --- making one --- */
 
-static struct sk_span authority(struct sk_arena *arena, const char *host, uint16_t port,
-                                bool always_port, uint16_t standard) {
-    bool v6 = strchr(host, ':') != NULL;
-    if (port == standard && !always_port) return sk_arena_print(arena, v6 ? "[%s]" : "%s", host);
-    return sk_arena_print(arena, v6 ? "[%s]:%u" : "%s:%u", host, port);
-}
-
-/* "http://[user:password@]host:port[/]" */
-static enum sk_status parse_proxy(struct sk_http_client *client, struct sk_span url) {
-    if (!sk_span_starts_nocase(url, SK_SPAN("http://"))) return SK_MALFORMED;
-    url = sk_span_skip(url, 7);
-    url = sk_span_first(url, sk_span_find(url, '/'));
-    size_t at = url.n;
-    while (at && url.p[at - 1] != '@') at--;
-    if (at) {
-        struct sk_buffer plain = {0}, encoded = {0};
-        sk_percent_decode(&plain, sk_span_first(url, at - 1));
-        sk_base64_encode(&encoded, sk_buffer_span(&plain));
-        client->proxy_credentials = sk_arena_copy(&client->texts, sk_buffer_span(&encoded));
-        sk_buffer_free(&plain);
-        sk_buffer_free(&encoded);
-        url = sk_span_skip(url, at);
-    }
-    size_t colon = url.n;
-    while (colon && url.p[colon - 1] != ':') colon--;
-    int64_t port;
-    if (colon < 2 || sk_span_to_int(sk_span_skip(url, colon), &port) || port < 1 || port > 65535)
-        return SK_MALFORMED;
-    struct sk_span host = sk_span_first(url, colon - 1);
-    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-        host = sk_span(host.p + 1, host.n - 2);
-    client->to =
-        (struct sk_endpoint){.host = sk_arena_copy(&client->texts, host).p, .port = (uint16_t)port};
-    client->proxied = true;
-    return SK_OK;
-}
-
 enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_options *options,
                                   struct sk_http_client **made) {
     struct sk_http_client *client = SK_NEW(struct sk_http_client);
@@ -124,8 +84,10 @@ enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_
     if (to->host) {
         client->to = (struct sk_endpoint){.host = sk_arena_copy(texts, sk_span_z(to->host)).p,
                                           .port = to->port};
-        client->host_header = authority(texts, to->host, to->port, false, options->tls ? 443 : 80);
-        client->authority = authority(texts, to->host, to->port, true, 0);
+        struct sk_buffer authority = {0};
+        sk_put_authority(&authority, to, options->tls ? 443 : 80);
+        client->host_header = sk_arena_copy(texts, sk_buffer_span(&authority));
+        sk_buffer_free(&authority);
     } else {
         client->to.path = sk_arena_copy(texts, sk_span_z(to->path)).p;
         client->host_header = SK_SPAN("localhost");
@@ -134,7 +96,8 @@ enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_
     client->server_name = server_name ? sk_arena_copy(texts, sk_span_z(server_name)).p : NULL;
     if (options->host_header)
         client->host_header = sk_arena_copy(texts, sk_span_z(options->host_header));
-    if (options->proxy && to->host && parse_proxy(client, sk_span_z(options->proxy))) {
+    client->proxied = options->proxy && to->host;
+    if (client->proxied && sk_proxy_parse(sk_span_z(options->proxy), texts, &client->proxy)) {
         sk_arena_free(texts);
         free(client);
         return SK_MALFORMED;
@@ -185,8 +148,7 @@ static void link_failed(struct sk_http_client *client, enum sk_status reason) {
     struct sk_http_call *call = client->current;
     hang_up(client);
     if (!was_up) {
-        fresh_parser(client); /* it may hold half of the proxy's answer */
-        size_t waiting = 0;   /* only those that wait now: a completion may ask again */
+        size_t waiting = 0; /* only those that wait now: a completion may ask again */
         SK_LIST_EACH(&client->calls, node, following) waiting++;
         for (; waiting && !sk_list_empty(&client->calls); waiting--)
             finish(SK_LIST_FIRST(&client->calls, struct sk_http_call, link), reason);
@@ -253,11 +215,7 @@ static void write_request(struct sk_http_client *client, const struct sk_http_as
     sk_buffer_append(&target, ask->target);
     sk_http_put_request(to, ask->method, sk_buffer_span(&target), client->host_header);
     sk_buffer_free(&target);
-    if (absolute && client->proxy_credentials.n) {
-        sk_buffer_text(to, "Proxy-Authorization: Basic ");
-        sk_buffer_append(to, client->proxy_credentials);
-        sk_buffer_text(to, "\r\n");
-    }
+    if (absolute) sk_proxy_put_authorization(to, &client->proxy);
     for (size_t i = 0; i < ask->header_count; i++)
         sk_http_put_header(to, ask->headers[i].name, ask->headers[i].value);
     bool has_body = ask->method == SK_HTTP_POST || ask->method == SK_HTTP_PUT ||
@@ -304,8 +262,11 @@ static void on_idle(struct sk_timer *timer) {
 static void dial(struct sk_http_client *client) {
     fresh_parser(client);
     client->state = LINK_CONNECTING;
-    client->stream = sk_connect(client->io, &client->to, client->proxied ? NULL : client->tls,
-                                client->server_name, &stream_events, client);
+    client->stream = client->proxied && client->tls
+                         ? sk_tunnel_connect(client->io, &client->proxy, &client->to, client->tls,
+                                             client->server_name, &stream_events, client)
+                         : sk_connect(client->io, client->proxied ? &client->proxy.at : &client->to,
+                                      client->tls, client->server_name, &stream_events, client);
     sk_timer_start(client->io, &client->timer, client->connect_ns, on_connect_limit);
 }
 
@@ -330,42 +291,11 @@ static void pump(struct sk_task *task) {
 }
 
 static void on_open(struct sk_stream *stream, void *arg) {
+    (void)stream;
     struct sk_http_client *client = arg;
-    if (client->state == LINK_CONNECTING && client->proxied && client->tls) {
-        struct sk_buffer *out = sk_stream_output(stream);
-        sk_http_put_request(out, SK_HTTP_CONNECT, client->authority, client->authority);
-        if (client->proxy_credentials.n) {
-            sk_buffer_text(out, "Proxy-Authorization: Basic ");
-            sk_buffer_append(out, client->proxy_credentials);
-            sk_buffer_text(out, "\r\n");
-        }
-        sk_http_put_end(out);
-        sk_stream_flush(stream);
-        client->parser.no_body = true;
-        client->state = LINK_TUNNELING;
-        return;
-    }
     client->state = LINK_UP;
     sk_timer_stop(&client->timer);
     pump_soon(client);
-}
-
-/* The proxy's answer to CONNECT. */
-static void take_tunnel(struct sk_http_client *client, struct sk_span bytes) {
-    size_t used;
-    enum sk_http_event event;
-    if (sk_http_feed(&client->parser, bytes, &used, &event)) {
-        link_failed(client, SK_MALFORMED);
-    } else if (event == SK_HTTP_MESSAGE) {
-        bool agreed = client->parser.status / 100 == 2 &&
-                      used == bytes.n; /* a server does not speak before the client in TLS */
-        if (agreed) {
-            client->state = LINK_SECURING;
-            fresh_parser(client);
-            agreed = sk_stream_start_tls(client->stream, client->tls, client->server_name) == SK_OK;
-        }
-        if (!agreed) link_failed(client, SK_REFUSED);
-    }
 }
 
 /* The headers of an answer: decide how its body is taken. */
@@ -414,10 +344,7 @@ static void take_answer(struct sk_http_client *client, struct sk_stream *stream,
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     struct sk_http_client *client = arg;
     enter(client);
-    if (client->state == LINK_TUNNELING)
-        take_tunnel(client, bytes);
-    else
-        take_answer(client, stream, bytes);
+    take_answer(client, stream, bytes);
     leave(client);
 }
 

@@ -187,7 +187,8 @@ static int check_hub(const struct sk_edge_config *config) {
         ask(&request,
             &(struct sk_http_client_options){
                 .to = {.host = sk_edge_config_upstream(config), .port = config->hub_https_port},
-                .tls = tls},
+                .tls = tls,
+                .proxy = config->upstream_proxy},
             SK_HTTP_GET, "/");
         status = request.status;
         if (status) snprintf(reason, sizeof reason, "%s", sk_status_text(status));

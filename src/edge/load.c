@@ -29,6 +29,15 @@ static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
     return status;
 }
 
+/* What a proxied machine has in its environment counts where [agent.env] is silent. */
+static void inherit(json_t *document, const char *name, const char *value) {
+    if (value == NULL || *value == 0) return;
+    json_t *agent = json_object_get(document, "agent"), *env = json_object_get(agent, "env");
+    if (agent == NULL) json_object_set_new(document, "agent", agent = json_object());
+    if (env == NULL) json_object_set_new(agent, "env", env = json_object());
+    if (json_object_get(env, name) == NULL) json_object_set_new(env, name, json_string(value));
+}
+
 static void log_warning(void *arg, const char *sentence) {
     (void)arg;
     SK_WARN("config", "%s", sentence);
@@ -40,11 +49,16 @@ enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_c
     enum sk_status status = sk_process_run(parse_file, (void *)path, &text);
     json_t *result = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
     const char *reason = json_string_value(json_object_get(result, "error"));
-    if (status == SK_OK && result)
-        status = sk_edge_config_read(json_object_get(result, "document"),
-                                     json_object_get(result, "lines"), path, config,
+    if (status == SK_OK && result) {
+        json_t *document = json_object_get(result, "document");
+        const char *proxy = getenv("https_proxy");
+        inherit(document, "https_proxy", proxy ? proxy : getenv("HTTPS_PROXY"));
+        const char *no_proxy = getenv("no_proxy");
+        inherit(document, "no_proxy", no_proxy ? no_proxy : getenv("NO_PROXY"));
+        inherit(document, "UpstreamProtocol", getenv("UpstreamProtocol"));
+        status = sk_edge_config_read(document, json_object_get(result, "lines"), path, config,
                                      warn ? log_warning : NULL, NULL, error);
-    else {
+    } else {
         snprintf(error, SK_EDGE_CONFIG_ERROR_MAX, "%s",
                  reason ? reason : "The configuration's reader ended without an answer.");
         if (status == SK_OK) status = SK_IO;

@@ -26,8 +26,8 @@ function deviceString(device, gateway) {
 }
 
 // A connected, unmodified device client.
-async function connect(device, { gateway, ca = process.env.HUB_CA } = {}) {
-  const client = Client.fromConnectionString(deviceString(device, gateway), Mqtt);
+async function connect(device, { gateway, ca = process.env.HUB_CA, transport = Mqtt } = {}) {
+  const client = Client.fromConnectionString(deviceString(device, gateway), transport);
   await client.setOptions({ ca: fs.readFileSync(ca, 'utf8') });
   await client.open();
   return client;

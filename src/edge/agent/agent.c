@@ -229,6 +229,8 @@ static void connect_hub(struct sk_agent *agent) {
     struct sk_device_client_options options = {
         .host = agent->options.dial_host,
         .port = agent->options.dial_port,
+        .websocket = agent->options.websocket,
+        .proxy = agent->options.websocket ? agent->options.proxy : NULL,
         .tls = agent->options.tls,
         .hub_host = sk_span_z(agent->options.hub_host),
         .device_id = sk_span_z(agent->options.device_id),

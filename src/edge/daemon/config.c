@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 
+#include "client/tunnel.h"
 #include "edge/daemon/config_keys.h"
 #include "toml/toml.h"
 
@@ -253,6 +254,54 @@ static enum sk_status read_agent_env(struct reader *reader) {
     return SK_OK;
 }
 
+/* no_proxy: "localhost,.corp.example,10.0.0.1": names with all below them, or "*". */
+static bool proxy_spares(const char *list, struct sk_span host) {
+    struct sk_span rest = sk_span_z(list), entry;
+    while (sk_span_split(&rest, ',', &entry)) {
+        entry = sk_span_trim(entry);
+        if (sk_span_is(entry, "*")) return true;
+        if (entry.n && entry.p[0] == '.') entry = sk_span_skip(entry, 1);
+        if (entry.n == 0 || entry.n > host.n) continue;
+        size_t before = host.n - entry.n;
+        if (sk_span_eq_nocase(sk_span_skip(host, before), entry) &&
+            (before == 0 || host.p[before - 1] == '.'))
+            return true;
+    }
+    return false;
+}
+
+/* [agent.env] UpstreamProtocol, https_proxy and no_proxy, as Azure names them. Until the edge speaks AMQP
+ * upstream, its MQTT goes the same way: by TLS or by WebSocket. */
+static enum sk_status read_upstream(struct reader *reader) {
+    static const struct {
+        const char *name;
+        bool websocket;
+    } protocols[] = {{"Mqtt", false}, {"MqttWs", true}, {"Amqp", false}, {"AmqpWs", true}};
+    struct sk_edge_config *config = reader->config;
+    const char *protocol =
+        json_string_value(json_object_get(config->agent_env, "UpstreamProtocol"));
+    const char *proxy = json_string_value(json_object_get(config->agent_env, "https_proxy"));
+    struct sk_proxy parsed;
+    if (proxy && *proxy) {
+        if (sk_proxy_parse(sk_span_z(proxy), &config->arena, &parsed))
+            return refuse(reader, "agent.env.https_proxy",
+                          "must be http://[USER:PASSWORD@]HOST:PORT.");
+        if (!proxy_spares(json_string_value(json_object_get(config->agent_env, "no_proxy")),
+                          sk_span_z(sk_edge_config_upstream(config))))
+            config->upstream_proxy = keep(reader, sk_span_z(proxy));
+    }
+    if (protocol == NULL) {
+        config->upstream_websocket = config->upstream_proxy != NULL; /* proxies pass 443 only */
+        return SK_OK;
+    }
+    for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
+        if (strcasecmp(protocol, protocols[i].name) == 0) {
+            config->upstream_websocket = protocols[i].websocket;
+            return SK_OK;
+        }
+    return refuse(reader, "agent.env.UpstreamProtocol", "must be Mqtt, MqttWs, Amqp or AmqpWs.");
+}
+
 static enum sk_status read_listen(struct reader *reader) {
     struct sk_edge_config *config = reader->config;
     const json_t *list = value_at(reader, "skerry.listen");
@@ -313,7 +362,8 @@ enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
         (status = read_text(&reader, "parent_hostname", &config->parent_hostname)) ||
         (status = read_file(&reader, "trust_bundle_cert", &config->trust_bundle_file)) ||
         (status = read_provisioning(&reader)) || (status = read_edge_ca(&reader)) ||
-        (status = read_agent_env(&reader)) || (status = read_skerry(&reader))) {
+        (status = read_agent_env(&reader)) || (status = read_upstream(&reader)) ||
+        (status = read_skerry(&reader))) {
         sk_edge_config_free(config);
         return status;
     }

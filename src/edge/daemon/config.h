@@ -24,6 +24,8 @@ struct sk_edge_config {
     const char *edge_ca_name;                                /* common name, or NULL */
     unsigned edge_ca_days;                                   /* life of the quick-start CA */
     json_t *agent_env;                                       /* object of texts; may be NULL */
+    bool upstream_websocket;    /* MQTT over WebSocket, on hub_https_port */
+    const char *upstream_proxy; /* URL of an HTTP proxy, or NULL */
 
     /* [skerry] */
     const char *data;           /* folder of all state */

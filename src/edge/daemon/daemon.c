@@ -183,6 +183,7 @@ static enum sk_status open_identities(struct sk_daemon *daemon, char reason[256]
             .hub_host = config->hub_host,
             .dial_host = sk_edge_config_upstream(config),
             .dial_port = config->hub_https_port,
+            .proxy = config->upstream_proxy,
             .tls = daemon->tls,
             .device_id = config->device_id,
             .device_key = key.p,

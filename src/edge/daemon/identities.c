@@ -316,7 +316,8 @@ enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_o
             sk_http_client_new(io,
                                &(struct sk_http_client_options){
                                    .to = {.host = options->dial_host, .port = options->dial_port},
-                                   .tls = options->tls},
+                                   .tls = options->tls,
+                                   .proxy = options->proxy},
                                &identities->http);
     if (status) {
         sk_identities_close(identities);

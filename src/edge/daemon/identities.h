@@ -19,6 +19,7 @@ struct sk_identities_options {
     const char *hub_host;  /* as in tokens */
     const char *dial_host; /* the hub or the parent */
     uint16_t dial_port;
+    const char *proxy;  /* URL, or NULL */
     struct sk_tls *tls; /* NULL: plain (tests) */
     const char *device_id;
     const char *device_key; /* base64 */

@@ -244,7 +244,8 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
             .to = {.host = host,
                    .port = options->upstream_https_port ? options->upstream_https_port : 443},
             .host_header = options->hub_host_name,
-            .tls = options->upstream_tls},
+            .tls = options->upstream_tls,
+            .proxy = options->upstream_proxy},
         &hub->https);
     if (status) snprintf(reason, 512, "the upstream address %s is not usable", host);
     if (!status) status = open_stores(hub, reason);

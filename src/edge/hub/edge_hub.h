@@ -26,7 +26,9 @@ struct sk_edge_hub_options {
     const char *host_name;     /* ours: what leaf devices dial (GatewayHostName) */
     const char *upstream_host; /* to dial; NULL: hub_host_name */
     uint16_t upstream_mqtt_port, upstream_https_port; /* 0: 8883, 443 */
-    struct sk_tls *upstream_tls;                      /* NULL: plain (the simulated world) */
+    bool upstream_websocket;     /* MQTT over WebSocket, on upstream_https_port */
+    const char *upstream_proxy;  /* URL of an HTTP proxy, for WebSockets and HTTPS; NULL: none */
+    struct sk_tls *upstream_tls; /* NULL: plain (the simulated world) */
     /* Asks for a SAS token of $edgeHub that lives until about `expiry_s` (seconds since 1970);
      * `done` once, now or later. */
     void (*get_token)(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg);

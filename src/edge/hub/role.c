@@ -246,6 +246,8 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
                                                      .upstream_host = o->upstream_host,
                                                      .upstream_mqtt_port = o->upstream_mqtt_port,
                                                      .upstream_https_port = o->upstream_https_port,
+                                                     .upstream_websocket = o->upstream_websocket,
+                                                     .upstream_proxy = o->upstream_proxy,
                                                      .upstream_tls = role->upstream_tls,
                                                      .get_token = get_token,
                                                      .token_arg = role,

@@ -14,8 +14,10 @@ struct sk_edge_hub_role_options {
     const char *host_name;                            /* ours: name in the server certificate */
     const char *upstream_host;                        /* NULL: hub_host_name */
     uint16_t upstream_mqtt_port, upstream_https_port; /* 0: 8883, 443 */
-    const char *upstream_trust_file;                  /* PEM; NULL: the system's certificates */
-    const char *workload_uri;                         /* $edgeHub's own socket */
+    bool upstream_websocket;
+    const char *upstream_proxy;      /* URL, or NULL */
+    const char *upstream_trust_file; /* PEM; NULL: the system's certificates */
+    const char *workload_uri;        /* $edgeHub's own socket */
     const struct sk_endpoint *listen;
     size_t listen_count;
     const struct sk_endpoint *metrics; /* NULL: none */

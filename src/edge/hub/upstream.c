@@ -177,20 +177,24 @@ struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identi
     if (identity != hub->self)
         sk_buffer_print(&chain, "%s;%s", identity->key, hub->options->device_id);
     identity->client = sk_device_client_new(
-        hub->backend.io, &(struct sk_device_client_options){
-                             .host = hub->options->upstream_host ? hub->options->upstream_host
-                                                                 : hub->options->hub_host_name,
-                             .port = hub->options->upstream_mqtt_port,
-                             .tls = hub->options->upstream_tls,
-                             .hub_host = sk_span_z(hub->options->hub_host_name),
-                             .device_id = sk_span_z(identity->identity.device_id),
-                             .module_id = sk_span_z(identity->identity.module_id),
-                             .auth_chain = sk_buffer_span(&chain),
-                             .get_token = get_token,
-                             .queue_max = SIZE_MAX, /* the flight bounds it */
-                             .subscriptions = wanted(identity),
-                             .events = &events,
-                             .arg = identity});
+        hub->backend.io,
+        &(struct sk_device_client_options){
+            .host = hub->options->upstream_host ? hub->options->upstream_host
+                                                : hub->options->hub_host_name,
+            .port = hub->options->upstream_websocket ? hub->options->upstream_https_port
+                                                     : hub->options->upstream_mqtt_port,
+            .websocket = hub->options->upstream_websocket,
+            .proxy = hub->options->upstream_websocket ? hub->options->upstream_proxy : NULL,
+            .tls = hub->options->upstream_tls,
+            .hub_host = sk_span_z(hub->options->hub_host_name),
+            .device_id = sk_span_z(identity->identity.device_id),
+            .module_id = sk_span_z(identity->identity.module_id),
+            .auth_chain = sk_buffer_span(&chain),
+            .get_token = get_token,
+            .queue_max = SIZE_MAX, /* the flight bounds it */
+            .subscriptions = wanted(identity),
+            .events = &events,
+            .arg = identity});
     sk_buffer_free(&chain);
     return identity->client;
 }
