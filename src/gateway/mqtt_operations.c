@@ -278,6 +278,7 @@ static bool deliver_message(struct sk_session *session, const struct sk_message 
     struct sk_mqtt_publish publish = {.topic = sk_buffer_span(&topic), .payload = message->body};
     if (qos1) {
         publish.qos = 1;
+        publish.dup = message->c2d && message->c2d->redelivered;
         publish.id = next_id(m);
         m->window[slot].id = publish.id;
         m->window[slot].delivery = delivery;

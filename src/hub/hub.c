@@ -97,8 +97,13 @@ static void session_opened(struct sk_backend *backend, struct sk_session *sessio
 }
 
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
-    if (session->subscriptions & SK_SUB_METHODS)
-        sk_methods_online(&sk_hub_of(backend)->methods, session);
+    struct sk_hub *hub = sk_hub_of(backend);
+    if (session->subscriptions & SK_SUB_METHODS) sk_methods_online(&hub->methods, session);
+    sk_hub_c2d_online(hub, session);
+}
+
+static void session_writable(struct sk_backend *backend, struct sk_session *session) {
+    sk_hub_c2d_online(sk_hub_of(backend), session);
 }
 
 static void session_closed(struct sk_backend *backend, struct sk_session *session,
@@ -107,6 +112,7 @@ static void session_closed(struct sk_backend *backend, struct sk_session *sessio
     struct sk_hub *hub = sk_hub_of(backend);
     sk_hub_seen(hub, session, false);
     sk_methods_offline(&hub->methods, session);
+    sk_hub_c2d_offline(hub, session);
 }
 
 static uint64_t connected_devices(const struct sk_hub *hub) {
@@ -173,10 +179,10 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
     case SK_OP_C2D_RECEIVE:
     case SK_OP_C2D_SETTLE:
     case SK_OP_C2D_SEND:
-    case SK_OP_C2D_PURGE:
+    case SK_OP_C2D_PURGE: sk_hub_c2d(hub, request); break;
     case SK_OP_FEEDBACK_SUBSCRIBE:
     case SK_OP_FEEDBACK_RECEIVE:
-    case SK_OP_FEEDBACK_SETTLE: sk_request_refuse(request, SK_FAULT_INVALID_OPERATION, NULL); break;
+    case SK_OP_FEEDBACK_SETTLE: sk_hub_feedback(hub, request); break;
     case SK_OP_COUNT: break;
     }
 }
@@ -188,7 +194,8 @@ static const struct sk_backend_ops ops = {.find_identity = find_identity,
                                           .save_subscriptions = save_subscriptions,
                                           .session_opened = session_opened,
                                           .session_subscribed = session_subscribed,
-                                          .session_closed = session_closed};
+                                          .session_closed = session_closed,
+                                          .session_writable = session_writable};
 
 /* ---- opening and closing ---- */
 
@@ -269,6 +276,8 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         return status;
     }
     hub->once = sk_once_new(io, hub->registry, hub->log, once_ready, hub);
+    sk_hub_c2d_start(hub);
+    sk_hub_feedback_start(hub);
     *opened = hub;
     return SK_OK;
 }
@@ -276,9 +285,12 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
 void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     hub->closed = closed;
     hub->closed_arg = arg;
+    hub->closing = true;
     sk_methods_free(&hub->methods);
     sk_once_save(hub->once);
     sk_registry_close(hub->registry);
+    sk_hub_c2d_free(hub);
+    sk_hub_feedback_free(hub);
     sk_log_close(hub->log, log_closed, hub);
 }
 

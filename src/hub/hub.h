@@ -26,6 +26,14 @@ struct sk_hub_route {
     bool enabled;
 };
 
+/* Cloud-to-device messages; 0 is IoT Hub's default. */
+struct sk_hub_c2d_options {
+    int64_t default_ttl_us;                    /* 1 h */
+    unsigned deliveries_max;                   /* 10 */
+    int64_t feedback_ttl_us, feedback_lock_us; /* 1 h, 60 s */
+    unsigned feedback_deliveries_max;          /* 10 */
+};
+
 /* Owned; made by hub/config.h or by a test. */
 struct sk_hub_options {
     char *name;
@@ -38,6 +46,7 @@ struct sk_hub_options {
     size_t route_count;
     bool fallback; /* messages that no route takes go to the built-in endpoint */
     uint64_t retention_us, retention_bytes;
+    struct sk_hub_c2d_options c2d;
 };
 
 /* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for
@@ -54,6 +63,8 @@ struct sk_hub_counts {
         dropped_total;       /* dropped: no route, no fallback */
     uint64_t repeated_total; /* sent again by an edge, stored already */
     uint64_t twin_updates_total, methods_total;
+    uint64_t c2d_accepted_total, c2d_abandoned_total, c2d_ended_total[SK_C2D_END_COUNT];
+    uint64_t feedback_total; /* records */
     uint64_t devices, modules, sessions;
     uint64_t log_bytes, first_sequence, next_sequence;
 };

@@ -10,6 +10,26 @@
 /* Bits of a record's routes. */
 #define SK_HUB_ROUTE_EVENTS 1u /* the built-in endpoint */
 
+/* Cloud-to-device messages: see c2d.h. */
+struct sk_hub_c2d {
+    struct sk_map queues; /* device → struct queue */
+    struct sk_timer sweep;
+    uint64_t deliveries; /* numbers given */
+};
+
+/* Feedback: see feedback.c. */
+struct sk_hub_feedback {
+    struct sk_list batches;     /* locked ones, by their first record */
+    struct sk_list sources;     /* who receives; the one who got something last at the end */
+    struct sk_list settlements; /* on their way to the registry */
+    uint64_t closed, newest;    /* records: the last that may go out, the last that there is */
+    uint64_t gathering;         /* how many lie between them */
+    uint64_t read_after;        /* the place of the reading that is under way */
+    bool reading, started;
+    uint64_t deliveries; /* numbers given */
+    struct sk_timer gather, expire;
+};
+
 struct sk_hub {
     struct sk_backend backend; /* first: the gateway's view */
     const struct sk_hub_options *options;
@@ -25,6 +45,9 @@ struct sk_hub {
     struct sk_buffer scratch; /* envelope heads */
     struct sk_arena arena;    /* one evaluation */
     struct sk_hub_counts counts;
+    struct sk_hub_c2d c2d;
+    struct sk_hub_feedback feedback;
+    bool closing;
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -55,6 +78,23 @@ void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request);
 /* Tells a connected client of a change to its desired properties. */
 void sk_hub_notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
                            const struct sk_twin *twin, const struct sk_twin_change *change);
+/* c2d.c, c2d_queue.c */
+void sk_hub_c2d_start(struct sk_hub *hub);
+/* Serves SK_OP_C2D_…, SK_OP_SETTLE. */
+void sk_hub_c2d(struct sk_hub *hub, struct sk_request *request);
+/* A session's subscriptions have changed, or it can take more. */
+void sk_hub_c2d_online(struct sk_hub *hub, const struct sk_session *session);
+void sk_hub_c2d_offline(struct sk_hub *hub, const struct sk_session *session);
+void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device); /* it was deleted */
+void sk_hub_c2d_free(struct sk_hub *hub);
+/* feedback.c */
+void sk_hub_feedback_start(struct sk_hub *hub);
+int64_t sk_hub_feedback_ttl_us(const struct sk_hub *hub);
+/* Ends of messages have made records. */
+void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_result *result);
+/* Serves SK_OP_FEEDBACK_…. */
+void sk_hub_feedback(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_feedback_free(struct sk_hub *hub);
 /* query.c */
 void sk_hub_query(struct sk_hub *hub, struct sk_request *request);
 

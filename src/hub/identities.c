@@ -69,6 +69,7 @@ static void deleted(void *arg, struct sk_registry_result *result) {
     sk_sessions_drop(&call.hub->backend, call.request->device, call.request->module,
                      module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND);
     sk_hub_forget(call.hub, call.request->device, call.request->module);
+    if (!module) sk_hub_c2d_forget(call.hub, call.request->device);
     sk_request_answer(call.request);
 }
 
