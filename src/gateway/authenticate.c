@@ -193,7 +193,10 @@ static void by_policy(struct sk_authentication *a) {
         refuse(a, SK_FAULT_UNAUTHORIZED, "there is no shared access policy of that name");
         return;
     }
-    if (!verify(a, policy->primary_key, policy->secondary_key)) return;
+    if (!(c->event_stream && sk_sas_verify_text(&a->sas, policy->primary_key, policy->secondary_key,
+                                                now_s(a)) == SK_OK) &&
+        !verify(a, policy->primary_key, policy->secondary_key))
+        return;
     bool covered = c->resource.n ? covers_path(a) : covers_identity(a, c->device, c->module);
     if (!covered || (c->device.n && !(policy->rights & SK_RIGHT_DEVICE_CONNECT))) {
         refuse(a, SK_FAULT_UNAUTHORIZED_ACCESS, "the token's scope or policy does not cover this");
@@ -282,6 +285,7 @@ struct sk_authentication *sk_authenticate(struct sk_backend *backend,
     a->credentials.module = sk_arena_copy(&a->arena, credentials->module);
     a->credentials.auth_chain = sk_arena_copy(&a->arena, credentials->auth_chain);
     a->credentials.resource = sk_arena_copy(&a->arena, credentials->resource);
+    a->credentials.event_stream = credentials->event_stream;
     struct sk_span token = sk_arena_copy(&a->arena, credentials->token);
     if (token.n == 0) {
         refuse(a, SK_FAULT_UNAUTHORIZED, "credentials are missing: send a shared access signature");

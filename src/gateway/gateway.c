@@ -23,6 +23,7 @@ static void free_gateway(struct sk_task *task) {
     void (*freed)(void *) = gateway->freed;
     void *arg = gateway->freed_arg;
     sk_arena_free(&gateway->scratch);
+    if (gateway->amqp) sk_amqp_codec_free(gateway->amqp);
     free(gateway->backends);
     free(gateway->listeners);
     free(gateway);
@@ -61,10 +62,12 @@ static void on_first_bytes(struct sk_stream *stream, void *arg, struct sk_span b
     char first = bytes.p[0];
     if (first == SK_MQTT_CONNECT << 4) {
         sk_mqtt_head_open(gateway, stream, bytes);
-    } else if (first >= 'A' && first <= 'Z' && !sk_span_starts(bytes, SK_SPAN("AMQP"))) {
+    } else if (first == 'A') { /* no HTTP method that anybody uses begins with it */
+        sk_amqp_head_open(gateway, stream, bytes);
+    } else if (first > 'A' && first <= 'Z') {
         sk_http_serve(stream, &gateway->http, bytes);
     } else {
-        SK_DEBUG("gateway", "%s: neither MQTT nor HTTP", sk_stream_peer(stream));
+        SK_DEBUG("gateway", "%s: neither MQTT nor AMQP nor HTTP", sk_stream_peer(stream));
         gateway->counts.refused_total++;
         sk_stream_abort(stream);
         return;

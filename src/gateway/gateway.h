@@ -1,7 +1,7 @@
 /* The gateway: listeners that take every protocol, heads that translate them, sessions, and the
  * backend behind them.
  *
- * After TLS the first bytes tell the protocol: 0x10 is MQTT, a method name is HTTP. A head turns
+ * After TLS the first bytes tell the protocol: 0x10 is MQTT, "AMQP" is AMQP, a method name is HTTP. A head turns
  * the wire into requests (model/request.h) and answers back; it knows no storage. Requests pass
  * head → authorise → backend. The hub and the edge hub are two backends behind the same heads. All
  * on one thread. */
@@ -110,6 +110,7 @@ struct sk_credentials {
     struct sk_span token;          /* SAS text; empty: none */
     struct sk_span auth_chain;     /* "leaf;edge" or empty */
     struct sk_span resource;       /* what is asked, "host/path"; empty: the identity itself */
+    bool event_stream; /* a policy's token may be signed as for Event Hubs: with the key's text */
 };
 /* `principal` is to be taken (moved out) when error is NULL. Never called from inside. All spans
  * are copied. */

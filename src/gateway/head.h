@@ -4,6 +4,7 @@
 
 #include "client/http_server.h"
 #include "gateway/gateway.h"
+#include "wire/amqp_message.h"
 #include "wire/mqtt.h"
 #include "wire/sas.h"
 
@@ -17,6 +18,7 @@ struct sk_gateway {
     struct sk_gateway_counts counts;
     struct sk_arena scratch; /* for one packet or request: reset by whoever begins one */
     struct sk_http_service http;
+    struct sk_amqp_codec *amqp; /* made by the first AMQP connection */
     const struct sk_span *origins; /* of pages that may open WebSockets */
     size_t origin_count;
     bool closing;
@@ -37,6 +39,7 @@ void sk_connection_remove(struct sk_connection *connection);
 
 /* Heads take over a stream with the bytes that told its protocol. */
 void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
+void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
 void sk_http_head_init(struct sk_gateway *gateway);
 
 /* Frees what the session owns; after sk_session_close. */

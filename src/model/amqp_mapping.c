@@ -78,9 +78,9 @@ enum sk_status sk_message_from_amqp(const struct sk_amqp_message *from, struct s
     message->properties = properties;
     for (size_t i = 0; i < NAMES; i++) {
         const struct sk_amqp_value *value =
-            names[i].annotation ? sk_amqp_find(from->annotations, from->annotation_count,
-                                               names[i].annotation)
-                                : NULL;
+            names[i].annotation
+                ? sk_amqp_find(from->annotations, from->annotation_count, names[i].annotation)
+                : NULL;
         if (value) system[names[i].property] = or_none(sk_amqp_text(value, arena));
     }
     message->body = joined_body(from, arena);
@@ -131,8 +131,8 @@ static struct annotations put_common(const struct sk_message *message, struct sk
         struct sk_span text = system[names[i].property];
         if (text.n == 0 || names[i].property == SK_SYS_EDGE_NUMBER) continue;
         if (names[i].application)
-            application[to->application_count++] = (struct sk_amqp_field){
-                sk_span_z(names[i].application), SK_AMQP_VALUE_STRING(text)};
+            application[to->application_count++] =
+                (struct sk_amqp_field){sk_span_z(names[i].application), SK_AMQP_VALUE_STRING(text)};
         else
             add_text(&annotations, names[i].annotation, text);
     }
@@ -181,4 +181,17 @@ void sk_event_to_amqp(const struct sk_message *message, struct sk_span offset, u
         add_text(&a, "iothub-message-source", source);
     add_text(&a, "dt-dataschema", message->system[SK_SYS_MODEL_ID]);
     to->annotation_count = a.count;
+}
+
+enum sk_status sk_lock_token_tag(struct sk_span token, unsigned char tag[16]) {
+    static const unsigned char order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    struct sk_buffer digits = {0}, bytes = {0};
+    for (size_t i = 0; i < token.n; i++)
+        if (token.p[i] != '-') sk_buffer_byte(&digits, token.p[i]);
+    enum sk_status status = sk_hex_decode(&bytes, sk_buffer_span(&digits));
+    if (!status && bytes.n != 16) status = SK_MALFORMED;
+    for (size_t i = 0; !status && i < 16; i++) tag[i] = (unsigned char)bytes.p[order[i]];
+    sk_buffer_free(&digits);
+    sk_buffer_free(&bytes);
+    return status;
 }

@@ -53,28 +53,31 @@ enum sk_status sk_sas_parse(struct sk_span token, struct sk_arena *arena, struct
 }
 
 /* HMAC-SHA256 over `a` "\n" `b`. */
+static enum sk_status sign_with(struct sk_span key, struct sk_span a, struct sk_span b,
+                                unsigned char digest[32]) {
+    char space[512];
+    struct sk_buffer text = {.p = space, .capacity = sizeof space, .limit = sizeof space};
+    struct sk_buffer long_text = {0};
+    /* Almost every text fits the stack; only a very long resource takes the heap. */
+    struct sk_buffer *to = a.n + b.n + 1 <= sizeof space ? &text : &long_text;
+    sk_buffer_append(to, a);
+    if (b.p) sk_buffer_byte(to, '\n');
+    sk_buffer_append(to, b);
+    unsigned size = 32;
+    bool fine = HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)to->p, to->n, digest,
+                     &size) != NULL;
+    sk_buffer_free(&long_text);
+    return fine ? SK_OK : SK_IO;
+}
+
 static enum sk_status sign(struct sk_span key_base64, struct sk_span a, struct sk_span b,
                            unsigned char digest[32]) {
-    char space[SK_SAS_KEY_MAX + 3], text_space[512];
+    char space[SK_SAS_KEY_MAX + 3];
     struct sk_buffer key = {.p = space, .capacity = sizeof space, .limit = sizeof space};
-    struct sk_buffer text = {
-        .p = text_space, .capacity = sizeof text_space, .limit = sizeof text_space};
-    struct sk_buffer long_text = {0};
     enum sk_status status = SK_MALFORMED;
-    if (sk_base64_decode(&key, key_base64) == SK_OK && key.n > 0 && key.n <= SK_SAS_KEY_MAX) {
-        /* Almost every text fits the stack; only a very long resource takes the heap. */
-        struct sk_buffer *to = a.n + b.n + 1 <= sizeof text_space ? &text : &long_text;
-        sk_buffer_append(to, a);
-        if (b.p) sk_buffer_byte(to, '\n');
-        sk_buffer_append(to, b);
-        unsigned size = 32;
-        status = HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)to->p, to->n, digest,
-                      &size)
-                     ? SK_OK
-                     : SK_IO;
-    }
+    if (sk_base64_decode(&key, key_base64) == SK_OK && key.n > 0 && key.n <= SK_SAS_KEY_MAX)
+        status = sign_with(sk_buffer_span(&key), a, b, digest);
     OPENSSL_cleanse(space, sizeof space);
-    sk_buffer_free(&long_text);
     return status;
 }
 
@@ -83,16 +86,30 @@ enum sk_status sk_sas_hmac(struct sk_span key_base64, struct sk_span text,
     return sign(key_base64, text, SK_NONE, digest);
 }
 
-static bool fits(const struct sk_sas *sas, struct sk_span key) {
+typedef enum sk_status sign_fn(struct sk_span key, struct sk_span a, struct sk_span b,
+                               unsigned char digest[32]);
+
+static bool fits(const struct sk_sas *sas, struct sk_span key, sign_fn *sign_by) {
     unsigned char digest[32];
-    return key.n && sign(key, sas->sr, sas->se, digest) == SK_OK &&
+    return key.n && sign_by(key, sas->sr, sas->se, digest) == SK_OK &&
            CRYPTO_memcmp(digest, sas->signature, 32) == 0;
+}
+
+static enum sk_status verify(const struct sk_sas *sas, struct sk_span primary_key,
+                             struct sk_span secondary_key, int64_t now_s, sign_fn *sign_by) {
+    if (!fits(sas, primary_key, sign_by) && !fits(sas, secondary_key, sign_by))
+        return SK_UNAUTHORIZED;
+    return sas->expiry_s < now_s - SK_SAS_SKEW_S ? SK_TIMEOUT : SK_OK;
 }
 
 enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_key,
                              struct sk_span secondary_key, int64_t now_s) {
-    if (!fits(sas, primary_key) && !fits(sas, secondary_key)) return SK_UNAUTHORIZED;
-    return sas->expiry_s < now_s - SK_SAS_SKEW_S ? SK_TIMEOUT : SK_OK;
+    return verify(sas, primary_key, secondary_key, now_s, sign);
+}
+
+enum sk_status sk_sas_verify_text(const struct sk_sas *sas, struct sk_span primary_key,
+                                  struct sk_span secondary_key, int64_t now_s) {
+    return verify(sas, primary_key, secondary_key, now_s, sign_with);
 }
 
 /* Whether a scope's segment, sent in plain or encoded once more, is the resource's. */

@@ -29,6 +29,11 @@ enum sk_status sk_sas_parse(struct sk_span token, struct sk_arena *arena, struct
 enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_key,
                              struct sk_span secondary_key, int64_t now_s);
 
+/* The same for tokens of Event Hubs clients: their HMAC key is the text of the key, not what it
+ * decodes to. */
+enum sk_status sk_sas_verify_text(const struct sk_sas *sas, struct sk_span primary_key,
+                                  struct sk_span secondary_key, int64_t now_s);
+
 /* Whether a token for `scope` ("host", "host/devices", "host/devices/d", …, decoded once) opens
  * `resource` (in plain text, "host/devices/d/modules/m/messages/events"): a prefix by whole
  * segments. The host is compared without case, ids with it, fixed words without. Ids in the scope

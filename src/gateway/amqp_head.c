@@ -1,0 +1,484 @@
+/* An AMQP connection: bytes to links and transfers, answers back, back-pressure, the end. */
+#include "gateway/amqp_head.h"
+
+/* ---- out ---- */
+
+static void write_out(void *arg, struct sk_span bytes) {
+    struct sk_amqp_head *head = arg;
+    if (head->stream && !sk_stream_write(head->stream, bytes)) head->congested = true;
+}
+
+static void flush_now(struct sk_amqp_head *head) {
+    sk_io_undefer(&head->flush);
+    if (head->stream) sk_amqp_flush(head->amqp, write_out, head);
+}
+
+static void on_flush(struct sk_task *task) {
+    flush_now(SK_CONTAINER(task, struct sk_amqp_head, flush));
+}
+
+void sk_amqp_head_flush(struct sk_amqp_head *head) {
+    if (head->stream) sk_io_defer(head->connection.gateway->io, &head->flush, on_flush);
+}
+
+struct sk_amqp_codec *sk_amqp_head_codec(struct sk_amqp_head *head) {
+    struct sk_gateway *gateway = head->connection.gateway;
+    if (gateway->amqp == NULL) gateway->amqp = sk_amqp_codec_new();
+    return gateway->amqp;
+}
+
+struct sk_amqp_error sk_amqp_head_error(struct sk_amqp_head *head, const struct sk_error *error) {
+    struct sk_gateway *gateway = head->connection.gateway;
+    struct sk_buffer text = {0};
+    char tracking[37];
+    sk_io_guid(gateway->io, tracking);
+    sk_error_json(&text, error, sk_span_z(tracking), sk_io_wall(gateway->io));
+    struct sk_amqp_error result = {.condition = sk_span_z(sk_fault_kind(error->fault)->condition),
+                                   .description =
+                                       sk_arena_copy(&gateway->scratch, sk_buffer_span(&text))};
+    sk_buffer_free(&text);
+    return result;
+}
+
+/* ---- the connection's end ---- */
+
+static void free_head(struct sk_amqp_head *head) {
+    sk_io_undefer(&head->flush);
+    sk_timer_stop(&head->tick);
+    sk_timer_stop(&head->prove);
+    sk_amqp_tokens_free(head);
+    sk_map_free(&head->clients);
+    sk_connection_remove(&head->connection);
+    free(head->sasl_user);
+    free(head);
+}
+
+void sk_amqp_head_release(struct sk_amqp_head *head) {
+    head->pending--;
+    if (head->stream == NULL) {
+        if (head->pending == 0) free_head(head);
+    } else if (head->paused && head->pending <= SK_AMQP_HEAD_PENDING_LOW) {
+        head->paused = false;
+        sk_stream_pause(head->stream, false);
+    }
+}
+
+static void close_stream(struct sk_amqp_head *head) {
+    head->closing = true;
+    flush_now(head);
+    if (head->stream) sk_stream_close(head->stream);
+}
+
+void sk_amqp_head_fail(struct sk_amqp_head *head, const struct sk_error *error) {
+    if (head->closing || head->stream == NULL) return;
+    SK_INFO("amqp", "%s: closing: %s", sk_stream_peer(head->stream), sk_error_text(error));
+    struct sk_amqp_error said = sk_amqp_head_error(head, error);
+    sk_amqp_close(head->amqp, &said);
+    close_stream(head);
+}
+
+static void end_head(struct sk_connection *connection) {
+    struct sk_amqp_head *head = (struct sk_amqp_head *)connection;
+    if (head->closing || head->stream == NULL) return;
+    sk_amqp_close(head->amqp,
+                  &(struct sk_amqp_error){.condition = SK_SPAN("amqp:connection:forced"),
+                                          .description = SK_SPAN("the server is shutting down")});
+    close_stream(head);
+}
+
+static void on_stream_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream;
+    (void)reason;
+    struct sk_amqp_head *head = arg;
+    head->stream = NULL;
+    head->closing = true;
+    sk_io_undefer(&head->flush);
+    sk_timer_stop(&head->tick);
+    sk_timer_stop(&head->prove);
+    head->pending++;
+    sk_amqp_free(head->amqp); /* the ends go */
+    head->amqp = NULL;
+    sk_amqp_head_release(head);
+}
+
+/* ---- ends ---- */
+
+struct outgoing {
+    struct sk_list link;
+    struct sk_buffer bytes;
+};
+
+static void free_end(struct sk_amqp_end *end) {
+    struct sk_amqp_head *head = end->head;
+    if (end->client) sk_amqp_client_end_freed(end);
+    sk_principal_free(&end->principal);
+    sk_arena_free(&end->texts);
+    free(end);
+    sk_amqp_head_release(head);
+}
+
+static struct sk_amqp_end *new_end(struct sk_amqp_head *head, struct sk_amqp_link *link,
+                                   const struct sk_amqp_role *role) {
+    struct sk_amqp_end *end = SK_NEW(struct sk_amqp_end);
+    end->head = head;
+    end->amqp = link;
+    end->role = role;
+    sk_list_init(&end->sent);
+    sk_list_init(&end->outbox);
+    sk_list_append(&head->ends, &end->link);
+    head->end_count++;
+    head->pending++; /* the end itself keeps the head */
+    sk_amqp_link_set_data(link, end);
+    return end;
+}
+
+/* The link is gone, the end stays for its requests. */
+static void end_gone(struct sk_amqp_end *end) {
+    struct sk_amqp_head *head = end->head;
+    end->amqp = NULL;
+    sk_list_remove(&end->link);
+    head->end_count--;
+    if (end->authentication) {
+        sk_authentication_cancel(end->authentication);
+        end->authentication = NULL;
+    }
+    if (end->open && end->role->gone) end->role->gone(end);
+    SK_LIST_EACH(&end->sent, node, following) {
+        sk_list_remove(node);
+        free(SK_CONTAINER(node, struct sk_amqp_sent, link));
+    }
+    SK_LIST_EACH(&end->outbox, waiting, after) {
+        struct outgoing *outgoing = SK_CONTAINER(waiting, struct outgoing, link);
+        sk_list_remove(waiting);
+        sk_buffer_free(&outgoing->bytes);
+        free(outgoing);
+    }
+    if (end->client) sk_amqp_client_end_gone(end);
+    if (end->pending == 0) free_end(end);
+}
+
+void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error) {
+    struct sk_amqp_head *head = end->head;
+    if (end->amqp == NULL) return;
+    SK_INFO("amqp", "%s: link %.*s: %s", head->stream ? sk_stream_peer(head->stream) : "-",
+            SK_ARG(sk_amqp_link_address(end->amqp)), sk_error_text(error));
+    struct sk_amqp_error said = sk_amqp_head_error(head, error);
+    sk_amqp_refuse(end->amqp, &said);
+    end_gone(end);
+    sk_amqp_head_flush(head);
+}
+
+bool sk_amqp_end_writable(const struct sk_amqp_end *end) {
+    return end->amqp && end->head->stream && !end->head->congested && sk_list_empty(&end->outbox) &&
+           sk_amqp_link_credit(end->amqp) > 0;
+}
+
+void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
+                      const struct sk_amqp_message *message, uint64_t delivery) {
+    struct sk_buffer bytes = {0};
+    struct sk_amqp_sent *sent = NULL;
+    sk_amqp_encode(sk_amqp_head_codec(end->head), &bytes, message);
+    if (delivery) {
+        sent = SK_NEW(struct sk_amqp_sent);
+        sent->delivery = delivery;
+        sk_list_append(&end->sent, &sent->link);
+    }
+    sk_amqp_send(end->amqp, tag, sk_buffer_span(&bytes), delivery == 0, sent);
+    sk_buffer_free(&bytes);
+    sk_amqp_head_flush(end->head);
+}
+
+void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message) {
+    if (end->amqp == NULL || end->head->stream == NULL) return;
+    if (sk_list_empty(&end->outbox) && sk_amqp_link_credit(end->amqp) > 0) {
+        sk_amqp_end_send(end, SK_NONE, message, 0);
+        return;
+    }
+    if (end->outbox_count == SK_AMQP_HEAD_OUTBOX_MAX) {
+        struct sk_error error;
+        sk_error_set(&error, SK_FAULT_QUOTA_EXCEEDED,
+                     "too many answers wait for credit on this link");
+        sk_amqp_end_refuse(end, &error);
+        return;
+    }
+    struct outgoing *outgoing = SK_NEW(struct outgoing);
+    sk_amqp_encode(sk_amqp_head_codec(end->head), &outgoing->bytes, message);
+    sk_list_append(&end->outbox, &outgoing->link);
+    end->outbox_count++;
+}
+
+static void writable(struct sk_amqp_end *end) {
+    SK_LIST_EACH(&end->outbox, node, following) {
+        struct outgoing *outgoing = SK_CONTAINER(node, struct outgoing, link);
+        if (sk_amqp_link_credit(end->amqp) <= 0) return;
+        sk_amqp_send(end->amqp, SK_NONE, sk_buffer_span(&outgoing->bytes), true, NULL);
+        sk_list_remove(node);
+        sk_buffer_free(&outgoing->bytes);
+        free(outgoing);
+        end->outbox_count--;
+    }
+    if (end->role->writable && sk_amqp_end_writable(end)) end->role->writable(end);
+}
+
+/* ---- transfers and their requests ---- */
+
+struct sk_amqp_incoming *sk_amqp_incoming_new(struct sk_amqp_end *end,
+                                              struct sk_amqp_delivery *delivery) {
+    struct sk_amqp_incoming *incoming = SK_NEW(struct sk_amqp_incoming);
+    incoming->end = end;
+    incoming->delivery = delivery;
+    incoming->waiting = 1; /* the caller's own, until it has made all requests */
+    return incoming;
+}
+
+void sk_amqp_incoming_settle(struct sk_amqp_incoming *incoming) {
+    struct sk_amqp_end *end = incoming->end;
+    if (--incoming->waiting) return;
+    if (end->amqp && incoming->delivery) {
+        struct sk_amqp_error error = {0};
+        if (incoming->error.fault) error = sk_amqp_head_error(end->head, &incoming->error);
+        sk_amqp_settle(end->amqp, incoming->delivery,
+                       incoming->error.fault ? SK_AMQP_REJECTED : SK_AMQP_ACCEPTED, &error);
+        sk_amqp_head_flush(end->head);
+    }
+    free(incoming);
+}
+
+void sk_amqp_reject(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery, enum sk_fault fault,
+                    const char *why) {
+    struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
+    sk_error_set(&incoming->error, fault, why ? "%s" : NULL, why);
+    sk_amqp_incoming_settle(incoming);
+}
+
+void sk_amqp_accept(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery) {
+    sk_amqp_incoming_settle(sk_amqp_incoming_new(end, delivery));
+}
+
+struct sk_amqp_request *sk_amqp_request_new(struct sk_amqp_end *end, enum sk_op op,
+                                            struct sk_amqp_incoming *incoming) {
+    struct sk_amqp_request *r = SK_NEW(struct sk_amqp_request);
+    struct sk_amqp_head *head = end->head;
+    r->end = end;
+    r->incoming = incoming;
+    if (incoming) incoming->waiting++;
+    r->request.op = op;
+    r->request.done = sk_amqp_request_done;
+    if (end->client) {
+        struct sk_session *session = &end->client->session;
+        r->request.who = &session->principal;
+        r->request.session = session;
+        r->request.device = sk_span_z(session->principal.device);
+        r->request.module = sk_span_z(session->principal.module);
+    } else {
+        r->request.who = &end->principal;
+    }
+    end->pending++;
+    if (++head->pending >= SK_AMQP_HEAD_PENDING_MAX && !head->paused && head->stream) {
+        head->paused = true;
+        sk_stream_pause(head->stream, true);
+    }
+    return r;
+}
+
+void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *error) {
+    struct sk_amqp_end *end = r->end;
+    struct sk_amqp_head *head = end->head;
+    if (r->incoming) {
+        if (error && !r->incoming->error.fault) r->incoming->error = *error;
+        sk_amqp_incoming_settle(r->incoming);
+    }
+    json_decref(r->request.body);
+    free(r->correlation_text);
+    free(r);
+    end->pending--;
+    if (end->pending == 0 && end->amqp == NULL) free_end(end);
+    sk_amqp_head_release(head);
+}
+
+void sk_amqp_request_done(struct sk_request *request, const struct sk_answer *answer) {
+    sk_amqp_request_over((struct sk_amqp_request *)request, answer->error);
+}
+
+void sk_amqp_request_correlate(struct sk_amqp_request *r, const struct sk_amqp_value *value) {
+    r->correlation = *value;
+    bool text = value->type == SK_AMQP_STRING || value->type == SK_AMQP_SYMBOL ||
+                value->type == SK_AMQP_BINARY || value->type == SK_AMQP_UUID;
+    if (!text) return;
+    r->correlation_text = sk_span_dup(value->text);
+    r->correlation.text = sk_span(r->correlation_text, value->text.n);
+}
+
+/* ---- what the engine tells ---- */
+
+static void on_sasl(void *arg, struct sk_span mechanism, struct sk_span response) {
+    sk_amqp_on_sasl(arg, mechanism, response);
+}
+
+static void on_open(void *arg, struct sk_span host_name) {
+    struct sk_amqp_head *head = arg;
+    host_name = sk_span_first(host_name, sk_span_find(host_name, ':'));
+    if (head->backend == NULL) head->backend = sk_gateway_find(head->connection.gateway, host_name);
+}
+
+static const struct sk_amqp_role *const roles[] = {
+    &sk_amqp_cbs_in,   &sk_amqp_cbs_out,     &sk_amqp_telemetry,   &sk_amqp_messages,
+    &sk_amqp_inputs,   &sk_amqp_methods_in,  &sk_amqp_methods_out, &sk_amqp_twin_in,
+    &sk_amqp_twin_out, &sk_amqp_service_c2d, &sk_amqp_feedback,
+};
+
+static const struct sk_amqp_role *find_role(const struct sk_address *address, bool sends) {
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+        if (roles[i]->kind == address->kind && roles[i]->sends == sends) return roles[i];
+    return NULL;
+}
+
+static const struct sk_amqp_role unknown = {.kind = SK_ADDRESS_UNKNOWN};
+
+static void on_attach(void *arg, struct sk_amqp_link *link) {
+    struct sk_amqp_head *head = arg;
+    struct sk_gateway *gateway = head->connection.gateway;
+    struct sk_address address;
+    struct sk_error error;
+    sk_arena_reset(&gateway->scratch);
+    sk_address_parse(sk_amqp_link_address(link), &gateway->scratch, &address);
+    const struct sk_amqp_role *role = find_role(&address, sk_amqp_link_is_sender(link));
+    struct sk_amqp_end *end = new_end(head, link, role ? role : &unknown);
+    if (role == NULL) {
+        sk_error_set(&error, SK_FAULT_ADDRESS_NOT_FOUND, NULL);
+        sk_amqp_end_refuse(end, &error);
+        return;
+    }
+    if (head->end_count > SK_AMQP_HEAD_LINKS_MAX) {
+        sk_error_set(&error, SK_FAULT_QUOTA_EXCEEDED, "this connection has too many links");
+        sk_amqp_end_refuse(end, &error);
+        return;
+    }
+    /* Once more, into the end's own arena: it needs the texts as long as it lives. */
+    sk_address_parse(sk_arena_copy(&end->texts, sk_amqp_link_address(link)), &end->texts,
+                     &end->address);
+    struct sk_amqp_value pair = sk_amqp_link_property(link, "com.microsoft:channel-correlation-id");
+    struct sk_span text = sk_amqp_text(&pair, &gateway->scratch);
+    end->pair = sk_arena_copy(&end->texts, sk_span_skip(text, sk_span_find(text, ':') + 1));
+    sk_amqp_authorise(end);
+}
+
+static void on_detach(void *arg, struct sk_amqp_link *link, const struct sk_amqp_error *error) {
+    (void)arg;
+    (void)error;
+    struct sk_amqp_end *end = sk_amqp_link_data(link);
+    if (end) end_gone(end);
+}
+
+static void on_transfer(void *arg, struct sk_amqp_link *link, struct sk_amqp_delivery *delivery,
+                        struct sk_span payload) {
+    struct sk_amqp_head *head = arg;
+    struct sk_amqp_end *end = sk_amqp_link_data(link);
+    sk_arena_reset(&head->connection.gateway->scratch);
+    if (end && end->open && end->role->transfer) end->role->transfer(end, delivery, payload);
+}
+
+static void on_outcome(void *arg, struct sk_amqp_link *link, void *data,
+                       enum sk_amqp_outcome outcome, const struct sk_amqp_error *error) {
+    (void)arg;
+    (void)error;
+    struct sk_amqp_end *end = sk_amqp_link_data(link);
+    struct sk_amqp_sent *sent = data;
+    if (end == NULL || sent == NULL) return;
+    sk_list_remove(&sent->link);
+    if (end->role->outcome) end->role->outcome(end, sent, outcome);
+    free(sent);
+}
+
+static void on_credit(void *arg, struct sk_amqp_link *link) {
+    (void)arg;
+    struct sk_amqp_end *end = sk_amqp_link_data(link);
+    if (end) writable(end);
+}
+
+static void on_close(void *arg, const struct sk_amqp_error *error) {
+    struct sk_amqp_head *head = arg;
+    if (error->condition.n)
+        SK_INFO("amqp", "%s: closed: %.*s %.*s", head->stream ? sk_stream_peer(head->stream) : "-",
+                SK_ARG(error->condition), SK_ARG(error->description));
+    if (head->closing) return;
+    head->closing = true; /* the stream is closed when what is being fed has been flushed */
+}
+
+static const struct sk_amqp_events amqp_events = {.on_sasl = on_sasl,
+                                                  .on_open = on_open,
+                                                  .on_attach = on_attach,
+                                                  .on_detach = on_detach,
+                                                  .on_transfer = on_transfer,
+                                                  .on_outcome = on_outcome,
+                                                  .on_credit = on_credit,
+                                                  .on_close = on_close};
+
+/* ---- the stream and the clock ---- */
+
+static void after_input(struct sk_amqp_head *head) {
+    flush_now(head);
+    if (head->closing && head->stream) sk_stream_close(head->stream);
+}
+
+static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
+    (void)stream;
+    struct sk_amqp_head *head = arg;
+    sk_amqp_feed(head->amqp, bytes);
+    after_input(head);
+}
+
+static void on_drain(struct sk_stream *stream, void *arg) {
+    (void)stream;
+    struct sk_amqp_head *head = arg;
+    head->congested = false;
+    SK_LIST_EACH(&head->ends, node, following) {
+        struct sk_amqp_end *end = SK_CONTAINER(node, struct sk_amqp_end, link);
+        if (end->role->sends && end->open) writable(end);
+        if (head->congested) break;
+    }
+    sk_amqp_head_flush(head);
+}
+
+static void on_tick(struct sk_timer *timer) {
+    struct sk_amqp_head *head = SK_CONTAINER(timer, struct sk_amqp_head, tick);
+    uint64_t now_ms = sk_io_now(timer->io) / SK_MS;
+    uint64_t next_ms = sk_amqp_tick(head->amqp, now_ms);
+    after_input(head);
+    if (head->stream && !head->closing)
+        sk_timer_start(timer->io, timer,
+                       next_ms > now_ms ? (next_ms - now_ms) * SK_MS : SK_AMQP_HEAD_IDLE_MS * SK_MS,
+                       on_tick);
+}
+
+static void on_not_proved(struct sk_timer *timer) {
+    struct sk_amqp_head *head = SK_CONTAINER(timer, struct sk_amqp_head, prove);
+    struct sk_error error;
+    if (head->tokens.count || head->clients.count) return;
+    sk_error_set(&error, SK_FAULT_UNAUTHORIZED, "no credential came in time");
+    sk_amqp_head_fail(head, &error);
+}
+
+static const struct sk_stream_events stream_events = {
+    .on_data = on_data, .on_drain = on_drain, .on_close = on_stream_close};
+
+void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
+    struct sk_amqp_head *head = SK_NEW(struct sk_amqp_head);
+    char guid[37], container[48] = "DeviceGateway_";
+    size_t n = strlen(container);
+    sk_io_guid(gateway->io, guid);
+    for (const char *c = guid; *c; c++)
+        if (*c != '-') container[n++] = *c;
+    container[n] = 0;
+    head->stream = stream;
+    sk_list_init(&head->ends);
+    sk_connection_add(gateway, &head->connection, end_head);
+    head->amqp = sk_amqp_new(&(struct sk_amqp_options){.server = true,
+                                                       .container = container,
+                                                       .idle_timeout_ms = SK_AMQP_HEAD_IDLE_MS},
+                             &amqp_events, head);
+    sk_stream_handle(stream, &stream_events, head);
+    sk_timer_start(gateway->io, &head->prove, SK_AMQP_HEAD_PROVE_S * SK_S, on_not_proved);
+    sk_timer_start(gateway->io, &head->tick, SK_S, on_tick);
+    on_data(stream, head, first);
+}
