@@ -9,7 +9,7 @@
 static const struct subprotocol {
     const char *name;
     void (*open)(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
-} subprotocols[] = {{"mqtt", sk_mqtt_head_open}};
+} subprotocols[] = {{"mqtt", sk_mqtt_head_open}, {"AMQPWSB10", sk_amqp_head_open}};
 
 bool sk_websocket_head_path(struct sk_span path, struct sk_arena *arena) {
     path = sk_percent_decoded(arena, path);

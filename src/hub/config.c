@@ -105,7 +105,8 @@ static void read_address(struct reader *r, const char *path, const char *value,
 }
 
 static void read_listen(struct reader *r, const json_t *document, struct sk_hub_config *config) {
-    static const char *const keys[] = {"addresses", "certificate", "key", "metrics", NULL};
+    static const char *const keys[] = {"addresses", "certificate",     "key",
+                                       "metrics",   "allowed_origins", NULL};
     const json_t *listen = member(r, document, "", "listen", JSON_OBJECT, "a table"), *addresses;
     if (listen == NULL) {
         fail(r, "listen",
@@ -125,6 +126,18 @@ static void read_listen(struct reader *r, const json_t *document, struct sk_hub_
     config->key = path_of(r, text(r, listen, "listen", "key"));
     if (config->certificate == NULL || config->key == NULL)
         fail(r, "listen", "certificate and key must name the server's PEM files");
+    const json_t *origins = list(r, listen, "listen", "allowed_origins");
+    config->origin_count = json_array_size(origins);
+    config->origins = sk_alloc((config->origin_count + 1) * sizeof *config->origins);
+    for (size_t i = 0; i < config->origin_count; i++) {
+        struct sk_span origin = sk_span_z(json_string_value(json_array_get(origins, i)));
+        size_t scheme = sk_span_find(origin, ':');
+        if (!sk_span_starts(sk_span_skip(origin, scheme), SK_SPAN("://")) ||
+            sk_span_find(sk_span_skip(origin, scheme + 3), '/') + scheme + 3 < origin.n)
+            fail(r, "listen.allowed_origins",
+                 "an origin is scheme and host, such as \"https://tool.example\"");
+        config->origins[i] = sk_span(sk_span_dup(origin), origin.n);
+    }
     const char *metrics = text(r, listen, "listen", "metrics");
     if (metrics) read_address(r, "listen.metrics", metrics, &config->metrics);
 }
@@ -327,6 +340,8 @@ enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_
 void sk_hub_config_free(struct sk_hub_config *config) {
     for (size_t i = 0; i < config->address_count; i++) free(config->addresses[i].host);
     free(config->addresses);
+    for (size_t i = 0; i < config->origin_count; i++) free((void *)(uintptr_t)config->origins[i].p);
+    free(config->origins);
     free(config->certificate);
     free(config->key);
     free(config->metrics.host);

@@ -15,7 +15,9 @@ struct sk_hub_address {
 struct sk_hub_config {
     struct sk_hub_address *addresses;
     size_t address_count;
-    char *certificate, *key;       /* paths of PEM files */
+    char *certificate, *key; /* paths of PEM files */
+    struct sk_span *origins; /* of pages that may open WebSockets */
+    size_t origin_count;
     struct sk_hub_address metrics; /* host NULL: none */
     struct sk_hub_options *hubs;
     size_t hub_count;

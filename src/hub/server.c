@@ -163,6 +163,7 @@ static enum sk_status start(struct sk_hub_server *s, bool tls, char *reason) {
         s->open_hubs++;
         sk_gateway_add(s->gateway, sk_hub_backend(s->hubs[i]));
     }
+    sk_gateway_allow_origins(s->gateway, config->origins, config->origin_count);
     for (size_t i = 0; i < config->address_count && !status; i++) {
         const struct sk_hub_address *a = &config->addresses[i];
         status =

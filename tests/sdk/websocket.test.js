@@ -1,18 +1,19 @@
 'use strict';
-// azure-iot-device over MQTT over WebSocket, unmodified, against the hub and through the edge; and what a browser or a broken client sees.
+// azure-iot-device over MQTT and AMQP over WebSocket, unmodified, against the hub and through the edge; and what a browser or a broken client sees.
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('fs');
 const path = require('path');
 const tls = require('tls');
+const { AmqpWs } = require('azure-iot-device-amqp');
 const { MqttWs } = require('azure-iot-device-mqtt');
 const { Message } = require('azure-iot-device');
 const { body, connect, createDevice, events, host, pause, registry, report, service } = require('./support');
 
 const edge = process.env.EDGE_HOST;
 
-async function works(device, options) {
-  const client = await connect(device, { transport: MqttWs, ...options });
+async function works(device, transport, options) {
+  const client = await connect(device, { transport, ...options });
   await client.sendEvent(new Message('"small"'));
   await client.sendEvent(new Message(JSON.stringify('x'.repeat(200 * 1024)))); // in many frames and TLS records
   const twin = await client.getTwin();
@@ -27,19 +28,21 @@ async function works(device, options) {
   assert.strictEqual(second.body.length, 200 * 1024);
 }
 
-test('telemetry, twin and methods work over a WebSocket', async () => {
-  const device = await createDevice();
-  await works(device);
-  const seen = await body(registry.getTwin(device.deviceId));
-  assert.strictEqual(seen.properties.reported.over, 'websocket');
-});
+for (const [name, transport] of Object.entries({ MqttWs, AmqpWs })) {
+  test(`${name}: telemetry, twin and methods work`, async () => {
+    const device = await createDevice();
+    await works(device, transport);
+    const seen = await body(registry.getTwin(device.deviceId));
+    assert.strictEqual(seen.properties.reported.over, 'websocket');
+  });
 
-test('the same through the edge', async () => {
-  const routes = { up: 'FROM /messages/* INTO $upstream' };
-  await registry.applyConfigurationContentOnDevice('edge-sdk', { modulesContent: { $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes } } } });
-  const parent = await body(registry.get('edge-sdk'));
-  await works(await createDevice({ deviceScope: parent.deviceScope }), { gateway: edge, ca: path.join(process.env.EDGE_DATA, 'certificates', 'edge-ca.pem') });
-});
+  test(`${name}: the same through the edge`, async () => {
+    const routes = { up: 'FROM /messages/* INTO $upstream' };
+    await registry.applyConfigurationContentOnDevice('edge-sdk', { modulesContent: { $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes } } } });
+    const parent = await body(registry.get('edge-sdk'));
+    await works(await createDevice({ deviceScope: parent.deviceScope }), transport, { gateway: edge, ca: path.join(process.env.EDGE_DATA, 'certificates', 'edge-ca.pem') });
+  });
+}
 
 // The answer to an upgrade, byte for byte.
 function upgrade(headers, target = '/$iothub/websocket') {

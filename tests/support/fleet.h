@@ -36,10 +36,12 @@ struct fleet {
     unsigned status;    /* of the last REST answer */
     char *answer;
     bool edge_ready;
+    bool edge_websocket; /* the edge's way upstream */
 };
 
 static const char fleet_hub_toml[] =
     "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"-\"\nkey = \"-\"\n"
+    "allowed_origins = [\"https://tool.example\"]\n"
     "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\ndata = \"/data\"\nretention = \"30d\"\n"
     "[[hub.policy]]\nname = \"owner\"\nkeys = [\"" FLEET_KEY "\"]\n"
     "rights = [\"RegistryRead\", \"RegistryWrite\", \"ServiceConnect\", \"DeviceConnect\"]\n"
@@ -155,6 +157,7 @@ static inline void fleet_start_edge(struct fleet *f) {
                                                    .host_name = "edge.test",
                                                    .upstream_mqtt_port = 8883,
                                                    .upstream_https_port = 8883,
+                                                   .upstream_websocket = f->edge_websocket,
                                                    .get_token = fleet_edge_token,
                                                    .ready = fleet_edge_ready,
                                                    .ready_arg = f};
