@@ -9,6 +9,13 @@ enum { BODY_MAX = 1024 * 1024, LIST_MAX = 1000 };
 static const struct sk_http_route routes[] = {
     {SK_HTTP_POST, "/devices/{}/messages/events", SK_OP_TELEMETRY},
     {SK_HTTP_POST, "/devices/{}/modules/{}/messages/events", SK_OP_TELEMETRY},
+    {SK_HTTP_GET, "/devices/{}/messages/devicebound", SK_OP_C2D_RECEIVE},
+    {SK_HTTP_DELETE, "/devices/{}/messages/devicebound/{}", SK_OP_C2D_SETTLE},
+    {SK_HTTP_POST, "/devices/{}/messages/devicebound/{}/abandon", SK_OP_C2D_SETTLE},
+    {SK_HTTP_DELETE, "/devices/{}/commands", SK_OP_C2D_PURGE},
+    {SK_HTTP_GET, "/messages/servicebound/feedback", SK_OP_FEEDBACK_RECEIVE},
+    {SK_HTTP_DELETE, "/messages/servicebound/feedback/{}", SK_OP_FEEDBACK_SETTLE},
+    {SK_HTTP_POST, "/messages/servicebound/feedback/{}/abandon", SK_OP_FEEDBACK_SETTLE},
     {SK_HTTP_GET, "/devices", SK_OP_DEVICE_LIST},
     {SK_HTTP_GET, "/devices/{}", SK_OP_IDENTITY_GET},
     {SK_HTTP_PUT, "/devices/{}", SK_OP_IDENTITY_PUT},
@@ -117,6 +124,8 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
         answer_method(exchange, answer);
     else if (answer->document)
         answer_document(exchange, answer);
+    else if (answer->message)
+        sk_http_answer_message(exchange, answer->message);
     else
         sk_http_respond(exchange, 204, SK_NONE, SK_NONE);
     sk_http_request_free(r);
@@ -161,47 +170,6 @@ static bool read_method(struct sk_http_request *r, const char **why) {
     r->payload = payload ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     r->request.payload = r->payload ? sk_span_z(r->payload) : SK_NONE;
     return true;
-}
-
-/* Telemetry: system properties and application properties are headers (device reference, section
- * 4.1). */
-static bool read_telemetry(struct sk_http_request *r) {
-    static const struct {
-        const char *header;
-        enum sk_system_property property;
-    } names[] = {{"iothub-messageid", SK_SYS_MESSAGE_ID},
-                 {"iothub-correlationid", SK_SYS_CORRELATION_ID},
-                 {"iothub-userid", SK_SYS_USER_ID},
-                 {"iothub-to", SK_SYS_TO},
-                 {"iothub-expiry", SK_SYS_EXPIRY},
-                 {"iothub-contenttype", SK_SYS_CONTENT_TYPE},
-                 {"iothub-contentencoding", SK_SYS_CONTENT_ENCODING},
-                 {"iothub-creation-time-utc", SK_SYS_CREATION_TIME},
-                 {"iothub-creationtimeutc", SK_SYS_CREATION_TIME},
-                 {"iothub-messageschema", SK_SYS_SCHEMA},
-                 {"iothub-interface-id", SK_SYS_INTERFACE_ID},
-                 {"iothub-ack", SK_SYS_ACK},
-                 {"dt-subject", SK_SYS_COMPONENT}};
-    struct sk_http_parser *http = r->exchange->request;
-    struct sk_message *message = sk_arena_alloc(&r->exchange->arena, sizeof *message);
-    struct sk_property *properties =
-        sk_arena_alloc(&r->exchange->arena, SK_HTTP_HEADERS_MAX * sizeof *properties);
-    struct sk_span name, value, prefix = SK_SPAN("iothub-app-");
-    message->source = SK_SOURCE_TELEMETRY;
-    message->device = r->request.device;
-    message->module = r->request.module;
-    message->body = sk_buffer_span(&http->body);
-    message->properties = properties;
-    for (unsigned i = 0; sk_http_header_at(http, i, &name, &value); i++) {
-        if (sk_span_starts_nocase(name, prefix) && name.n > prefix.n)
-            properties[message->property_count++] =
-                (struct sk_property){sk_span_skip(name, prefix.n), value};
-        for (size_t j = 0; j < sizeof names / sizeof *names; j++)
-            if (sk_span_eq_nocase(name, sk_span_z(names[j].header)))
-                message->system[names[j].property] = value;
-    }
-    r->request.message = message;
-    return sk_message_size(message) <= SK_MESSAGE_MAX;
 }
 
 /* from=earliest | latest | <sequence number> | <ISO 8601 time>; Last-Event-ID continues after a
@@ -252,7 +220,8 @@ static bool read_scope(struct sk_http_request *r) {
 }
 
 static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
-    return method != SK_HTTP_GET && method != SK_HTTP_DELETE && op != SK_OP_TELEMETRY;
+    return method != SK_HTTP_GET && method != SK_HTTP_DELETE && op != SK_OP_TELEMETRY &&
+           op != SK_OP_C2D_SETTLE && op != SK_OP_FEEDBACK_SETTLE;
 }
 
 /* Everything that depends on the operation; false: already refused. */
@@ -274,9 +243,15 @@ static bool read_request(struct sk_http_request *r) {
     }
     switch (r->request.op) {
     case SK_OP_TELEMETRY:
-        if (read_telemetry(r)) break;
+        if (sk_http_read_telemetry(r)) break;
         refuse(r->exchange, SK_FAULT_MESSAGE_TOO_LARGE, NULL);
         return false;
+    case SK_OP_C2D_RECEIVE:
+        fine = sk_http_read_receive(r);
+        why = "IotHub-MessageLockTimeout is a number of seconds";
+        break;
+    case SK_OP_C2D_SETTLE:
+    case SK_OP_FEEDBACK_SETTLE: sk_http_read_settle(r); break;
     case SK_OP_METHOD_INVOKE: fine = read_method(r, &why); break;
     case SK_OP_QUERY:
         r->request.name = text_member(r->request.body, "query");
@@ -318,10 +293,16 @@ static void on_authenticated(void *arg, const struct sk_error *error,
     *principal = (struct sk_principal){0};
     r->request.who = &r->principal;
     r->request.done = on_answer;
-    if (read_request(r))
-        sk_gateway_submit(r->backend, &r->request);
-    else
+    if (sk_http_is_batch(r)) {
+        struct sk_error refusal;
+        if (sk_http_submit_batch(r, &refusal)) return;
+        sk_http_head_refuse(r->exchange, &refusal, false);
         sk_http_request_free(r);
+    } else if (read_request(r)) {
+        sk_gateway_submit(r->backend, &r->request);
+    } else {
+        sk_http_request_free(r);
+    }
 }
 
 static bool version_known(struct sk_span version) {
@@ -333,6 +314,20 @@ static bool version_known(struct sk_span version) {
             return sk_time_parse(sk_span_first(version, 10), &when) == SK_OK;
     }
     return false;
+}
+
+/* What is between the words of a path: ids, or the lock token of a message. */
+static void take_captures(struct sk_request *request, const struct sk_http_match *match) {
+    bool settles = request->op == SK_OP_C2D_SETTLE || request->op == SK_OP_FEEDBACK_SETTLE;
+    size_t ids = match->count - (settles ? 1 : 0);
+    if (ids > 0) request->device = match->captures[0];
+    if (ids > 1) request->module = match->captures[1];
+    if (settles) request->name = match->captures[ids];
+}
+
+/* A device's own calls: made as that identity, whoever signed; it must exist and be enabled. */
+static bool is_own_call(enum sk_op op) {
+    return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE;
 }
 
 static struct sk_backend *find_backend(struct sk_gateway *gateway,
@@ -369,14 +364,12 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     r->exchange = exchange;
     r->backend = backend;
     r->request.op = (enum sk_op)match.id;
-    if (match.count > 0) r->request.device = match.captures[0];
-    if (match.count > 1) r->request.module = match.captures[1];
+    take_captures(&r->request, &match);
     struct sk_credentials credentials = {.token = sk_http_header(http, "Authorization"),
                                          .resource = sk_arena_print(&exchange->arena, "%.*s%.*s",
                                                                     SK_ARG(backend->host_name),
                                                                     SK_ARG(http->path))};
-    if (r->request.op ==
-        SK_OP_TELEMETRY) { /* as this identity, whoever signed: it must exist and be enabled */
+    if (is_own_call(r->request.op)) {
         credentials.device = r->request.device;
         credentials.module = r->request.module;
     }

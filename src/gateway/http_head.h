@@ -22,6 +22,16 @@ void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_erro
                          bool structured);
 void sk_http_request_free(struct sk_http_request *r);
 
+/* http_message.c: messages as headers and body. */
+bool sk_http_read_telemetry(struct sk_http_request *r); /* false: it is too large */
+/* Whether it is telemetry in a batch; such a request has no other reading. */
+bool sk_http_is_batch(const struct sk_http_request *r);
+/* Stores a batch as a whole and answers; false: nothing of it, for the reason in `error`. */
+bool sk_http_submit_batch(struct sk_http_request *r, struct sk_error *error);
+bool sk_http_read_receive(struct sk_http_request *r); /* false: its lock time is none */
+void sk_http_read_settle(struct sk_http_request *r);
+void sk_http_answer_message(struct sk_http_exchange *exchange, const struct sk_message *message);
+
 /* websocket_head.c: whether a path is one of those that serve WebSockets; and their upgrade. */
 bool sk_websocket_head_path(struct sk_span path, struct sk_arena *arena);
 void sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
