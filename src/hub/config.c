@@ -214,11 +214,54 @@ static uint64_t read_retention(struct reader *r, const json_t *table, const char
     return (uint64_t)us;
 }
 
+/* A time within limits, both in seconds; 0 when it is not given. */
+static int64_t read_time(struct reader *r, const json_t *table, const char *path, const char *key,
+                         int64_t least_s, int64_t most_s) {
+    char full[PATH_MAX_TEXT];
+    const char *value = text(r, table, path, key);
+    int64_t us = 0;
+    if (value && (sk_duration_parse(sk_span_z(value), &us) || us < least_s * 1000000 ||
+                  us > most_s * 1000000))
+        fail(r, join(full, path, key),
+             "must be a time from %lld to %lld seconds, such as \"90s\" or \"PT1M30S\"",
+             (long long)least_s, (long long)most_s);
+    return us;
+}
+
+/* 1 to 100; 0 when it is not given. */
+static unsigned read_delivery_count(struct reader *r, const json_t *table, const char *path) {
+    static const char key[] = "max_delivery_count";
+    char full[PATH_MAX_TEXT];
+    const json_t *value = member(r, table, path, key, JSON_INTEGER, "a number");
+    json_int_t count = json_integer_value(value);
+    if (value && (count < 1 || count > 100)) fail(r, join(full, path, key), "must be 1 to 100");
+    return value ? (unsigned)count : 0;
+}
+
+/* The limits are IoT Hub's: device reference, section 6.1. */
+static void read_cloud_to_device(struct reader *r, const json_t *table, const char *path,
+                                 struct sk_hub_c2d_options *c2d) {
+    static const char *const keys[] = {"default_ttl", "max_delivery_count", "feedback", NULL};
+    static const char *const feedback_keys[] = {"ttl", "lock_duration", "max_delivery_count", NULL};
+    char inner[PATH_MAX_TEXT];
+    if (table == NULL) return;
+    check_keys(r, table, path, keys);
+    c2d->default_ttl_us = read_time(r, table, path, "default_ttl", 60, 172800);
+    c2d->deliveries_max = read_delivery_count(r, table, path);
+    const json_t *feedback = member(r, table, path, "feedback", JSON_OBJECT, "a table");
+    if (feedback == NULL) return;
+    join(inner, path, "feedback");
+    check_keys(r, feedback, inner, feedback_keys);
+    c2d->feedback_ttl_us = read_time(r, feedback, inner, "ttl", 60, 172800);
+    c2d->feedback_lock_us = read_time(r, feedback, inner, "lock_duration", 5, 300);
+    c2d->feedback_deliveries_max = read_delivery_count(r, feedback, inner);
+}
+
 static void read_hub(struct reader *r, const json_t *table, const char *path,
                      struct sk_hub_options *hub) {
-    static const char *const keys[] = {"name",      "hostnames",       "data",
-                                       "retention", "retention_bytes", "policy",
-                                       "route",     "fallback",        NULL};
+    static const char *const keys[] = {
+        "name",   "hostnames", "data",     "retention",       "retention_bytes",
+        "policy", "route",     "fallback", "cloud_to_device", NULL};
     char full[PATH_MAX_TEXT], item[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
     const char *name = text(r, table, path, "name"), *data = text(r, table, path, "data");
@@ -260,6 +303,8 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
         snprintf(item, sizeof item, "%.200s.route[%zu]", path, i);
         read_route(r, json_array_get(routes, i), item, &hub->routes[i]);
     }
+    read_cloud_to_device(r, member(r, table, path, "cloud_to_device", JSON_OBJECT, "a table"),
+                         join(full, path, "cloud_to_device"), &hub->c2d);
     hub->fallback =
         fallback ? boolean(r, fallback, join(full, path, "fallback"), "enabled", true) : true;
 }

@@ -135,12 +135,68 @@ static void no_two_hubs_answer_to_one_name(void **state) {
     }
 }
 
+static void cloud_to_device_times_and_counts_are_taken_within_their_limits(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        bool fine;
+    } cases[] = {
+        {"default_ttl = \"59s\"", false},
+        {"default_ttl = \"1m\"", true},
+        {"default_ttl = \"P2D\"", true},
+        {"default_ttl = \"P2DT1S\"", false},
+        {"max_delivery_count = 0", false},
+        {"max_delivery_count = 1", true},
+        {"max_delivery_count = 100", true},
+        {"max_delivery_count = 101", false},
+        {"max_delivery_count = \"5\"", false},
+        {"feedback = { lock_duration = \"4s\" }", false},
+        {"feedback = { lock_duration = \"5s\" }", true},
+        {"feedback = { lock_duration = \"5m\" }", true},
+        {"feedback = { lock_duration = \"301s\" }", false},
+        {"feedback = { ttl = \"PT59S\" }", false},
+        {"feedback = { max_delivery_count = 101 }", false},
+        {"feedback = { ttl = \"2d\", max_delivery_count = 100 }", true},
+        {"feedback = 5", false},
+        {"ttl = \"1h\"", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sk_hub_config config;
+        struct sk_buffer text = {0};
+        char error[SK_HUB_CONFIG_ERROR_MAX] = "";
+        sk_buffer_print(&text, LISTEN HUB "[hub.cloud_to_device]\n%s\n", cases[i].line);
+        enum sk_status status =
+            sk_hub_config_parse(sk_buffer_span(&text), "h.toml", "/f", &config, error);
+        if ((status == SK_OK) != cases[i].fine) fail_msg("%s: %s", cases[i].line, error);
+        if (status) assert_non_null(strstr(error, "hub[0].cloud_to_device"));
+        if (status == SK_OK) sk_hub_config_free(&config);
+        sk_buffer_free(&text);
+    }
+    struct sk_hub_config config;
+    char error[SK_HUB_CONFIG_ERROR_MAX];
+    assert_int_equal(
+        sk_hub_config_parse(SK_SPAN(LISTEN HUB "[hub.cloud_to_device]\ndefault_ttl = \"PT90M\"\n"
+                                               "max_delivery_count = 3\n"
+                                               "feedback = { ttl = \"1d\", lock_duration = \"7s\", "
+                                               "max_delivery_count = 4 }\n"),
+                            "h.toml", "/f", &config, error),
+        SK_OK);
+    const struct sk_hub_c2d_options *c2d = &config.hubs[0].c2d;
+    assert_int_equal(c2d->default_ttl_us, 5400000000);
+    assert_int_equal(c2d->deliveries_max, 3);
+    assert_int_equal(c2d->feedback_ttl_us, 86400000000);
+    assert_int_equal(c2d->feedback_lock_us, 7000000);
+    assert_int_equal(c2d->feedback_deliveries_max, 4);
+    sk_hub_config_free(&config);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_configuration_is_read),
         cmocka_unit_test(every_mistake_is_named_with_its_place_and_its_mend),
         cmocka_unit_test(a_hub_has_16_policies_and_not_one_more),
         cmocka_unit_test(no_two_hubs_answer_to_one_name),
+        cmocka_unit_test(cloud_to_device_times_and_counts_are_taken_within_their_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
