@@ -111,8 +111,8 @@ for (const [protocol, transport] of Object.entries({ MQTT: Mqtt, 'MQTT-WS': Mqtt
     first.setRetryPolicy(new (require('azure-iot-common').NoRetry)());
     const gone = new Promise((resolve) => first.on('disconnect', resolve));
     const second = await connect(device);
-    await gone;
     await second.sendEvent(new Message('second'));
+    await gone;
     assert.strictEqual((await events(device.deviceId, 2))[1].body, 'second');
     await second.close();
   });
