@@ -1,10 +1,12 @@
-/* Who is it? SAS tokens against the keys of identities and policies.
+/* Who is it? SAS tokens against the keys of identities and policies, or client certificates.
  *
  * A token signed by a policy (skn) opens what the policy's rights allow. A token without one is
  * signed by the identity itself, or, with an auth chain "leaf;edge", by the $edgeHub module of the
  * last edge device, which must be the parent of the identity. Every identity that takes part is
  * looked up, one after the other: it must exist and be enabled, and so must a module's device.
- * Reference: device protocols, section 1.1; edge runtime, sections 5.3, 5.5, 5.13. */
+ * Without a token the certificate of the connection counts, if the identity is one for that: by its
+ * thumbprint, or by a chain to a CA of the hub. TLS has asked for it and taken any.
+ * Reference: device protocols, sections 1.1, 1.3; edge runtime, sections 5.3, 5.5, 5.13. */
 #include "gateway/head.h"
 
 enum { LOOKUPS_MAX = 4 };
@@ -21,6 +23,9 @@ struct sk_authentication {
     struct sk_arena arena;
     struct sk_credentials credentials; /* copied into the arena */
     struct sk_sas sas;
+    struct sk_span chain[SK_X509_SENT_MAX]; /* of a client without a token; in the arena */
+    size_t chain_size;
+    struct sk_x509_leaf leaf;
     struct lookup lookups[LOOKUPS_MAX];
     size_t lookup_count, at;
     struct sk_span actor; /* empty: speaks for itself */
@@ -38,6 +43,10 @@ static const char device_auth[] =
     "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
 static const char module_auth[] =
     "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
+static const char device_certificate[] =
+    "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"external\",\"acceptingIpFilterRule\":null}";
+static const char module_certificate[] =
+    "{\"scope\":\"module\",\"type\":\"x509\",\"issuer\":\"external\",\"acceptingIpFilterRule\":null}";
 static const char hub_auth[] =
     "{\"scope\":\"hub\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
 
@@ -101,6 +110,70 @@ static bool verify(struct sk_authentication *a, struct sk_span primary, struct s
     }
 }
 
+/* ---- certificates ---- */
+
+static bool has_thumbprint(const struct sk_x509_leaf *leaf, const char *wanted) {
+    return wanted && (strcmp(wanted, leaf->sha1) == 0 || strcmp(wanted, leaf->sha256) == 0);
+}
+
+/* The words of the real service, which people search for (reference, section 1.3). */
+static bool check_thumbprint(struct sk_authentication *a, const struct sk_identity *identity) {
+    const char *primary = identity->primary_thumbprint, *secondary = identity->secondary_thumbprint;
+    if (has_thumbprint(&a->leaf, primary) || has_thumbprint(&a->leaf, secondary)) return true;
+    sk_error_set(&a->error, SK_FAULT_UNAUTHORIZED,
+                 "Thumbprint does not match configuration: Thumbprint: SHA1Hash=%s, SHA2Hash=%s; "
+                 "Configuration: PrimaryThumbprint=%s, SecondaryThumbprint=%s",
+                 a->leaf.sha1, a->leaf.sha256, primary ? primary : "", secondary ? secondary : "");
+    conclude(a);
+    return false;
+}
+
+static bool check_chain(struct sk_authentication *a, const struct lookup *l) {
+    char reason[128] = "no CA certificate is registered here";
+    struct sk_span name = l->device;
+    if (l->module.n)
+        name = sk_arena_print(&a->arena, "%.*s/%.*s", SK_ARG(l->device), SK_ARG(l->module));
+    if (!sk_span_is(name, a->leaf.common_name)) {
+        sk_error_set(&a->error, SK_FAULT_UNAUTHORIZED,
+                     "the certificate's common name is '%.128s', not the identity's",
+                     a->leaf.common_name);
+        conclude(a);
+        return false;
+    }
+    if (a->backend->device_cas &&
+        sk_x509_verify(a->backend->device_cas, a->chain, a->chain_size, now_s(a), reason) == SK_OK)
+        return true;
+    sk_error_set(&a->error, SK_FAULT_UNAUTHORIZED,
+                 "Authentication failed for this device, renew token or certificate and reconnect: "
+                 "%s",
+                 reason);
+    conclude(a);
+    return false;
+}
+
+static bool check_certificate(struct sk_authentication *a, const struct lookup *l,
+                              const struct sk_identity *identity) {
+    int64_t now = now_s(a);
+    if (identity->auth != SK_AUTH_SELF_SIGNED && identity->auth != SK_AUTH_CA)
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "credentials are missing: this identity needs a shared access signature");
+    else if (now < a->leaf.not_before_s)
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the client certificate is not valid yet");
+    else if (now > a->leaf.not_after_s)
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "the client certificate has expired: renew it and connect again");
+    else
+        return identity->auth == SK_AUTH_CA ? check_chain(a, l) : check_thumbprint(a, identity);
+    return false;
+}
+
+static bool check_token(struct sk_authentication *a, const struct sk_identity *identity) {
+    if (identity->auth == SK_AUTH_SAS)
+        return verify(a, sk_span_z(identity->primary_key), sk_span_z(identity->secondary_key));
+    refuse(a, SK_FAULT_UNAUTHORIZED, "this identity does not use shared access signatures");
+    return false;
+}
+
 static void next_lookup(struct sk_authentication *a);
 
 static void on_identity(void *arg, enum sk_status status, const struct sk_identity *identity) {
@@ -122,14 +195,8 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
         refuse(a, SK_FAULT_DEVICE_DISABLED, NULL);
         return;
     }
-    if (l->signs) {
-        if (identity->auth != SK_AUTH_SAS) {
-            refuse(a, SK_FAULT_UNAUTHORIZED, "this identity does not use shared access signatures");
-            return;
-        }
-        if (!verify(a, sk_span_z(identity->primary_key), sk_span_z(identity->secondary_key)))
-            return;
-    }
+    if (l->signs && !(a->chain_size ? check_certificate(a, l, identity) : check_token(a, identity)))
+        return;
     if (l->is_actor_device)
         a->actor_scope = sk_arena_copy(&a->arena, sk_span_z(identity->device_scope));
     if (a->actor.n && !l->signs && !l->is_actor_device && l->module.n == 0 &&
@@ -274,6 +341,48 @@ static void by_identity(struct sk_authentication *a) {
     next_lookup(a);
 }
 
+static void by_certificate(struct sk_authentication *a) {
+    const struct sk_credentials *c = &a->credentials;
+    if (find_actor(a) || a->actor.n) {
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "who speaks for another identity needs a shared access signature");
+        return;
+    }
+    if (c->module.n && a->backend->modules_by_key) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "modules need a shared access signature here");
+        return;
+    }
+    if (sk_x509_read(a->chain[0], &a->leaf)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the client certificate is malformed");
+        return;
+    }
+    /* Sessions outlive a token by the skew that clocks may have; a certificate they do not. */
+    a->principal.expires_s = a->leaf.not_after_s - SK_SAS_SKEW_S;
+    a->principal.auth_method = c->module.n ? module_certificate : device_certificate;
+    add_lookup(a, c->device, c->module, true, true);
+    if (c->module.n) add_lookup(a, c->device, SK_NONE, false, false);
+    next_lookup(a);
+}
+
+static void by_token(struct sk_authentication *a, struct sk_span token) {
+    if (sk_sas_parse(token, &a->arena, &a->sas)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the token is not a well-formed shared access signature");
+        return;
+    }
+    a->principal.expires_s = a->sas.expiry_s;
+    if (a->sas.policy.p)
+        by_policy(a);
+    else
+        by_identity(a);
+}
+
+static void take_chain(struct sk_authentication *a, struct sk_stream *stream) {
+    struct sk_span der;
+    while (a->chain_size < SK_X509_SENT_MAX &&
+           (der = sk_stream_peer_certificate(stream, a->chain_size)).n > 0)
+        a->chain[a->chain_size++] = sk_arena_copy(&a->arena, der);
+}
+
 struct sk_authentication *sk_authenticate(struct sk_backend *backend,
                                           const struct sk_credentials *credentials,
                                           sk_authenticated *done, void *arg) {
@@ -287,19 +396,15 @@ struct sk_authentication *sk_authenticate(struct sk_backend *backend,
     a->credentials.resource = sk_arena_copy(&a->arena, credentials->resource);
     a->credentials.event_stream = credentials->event_stream;
     struct sk_span token = sk_arena_copy(&a->arena, credentials->token);
-    if (token.n == 0) {
-        refuse(a, SK_FAULT_UNAUTHORIZED, "credentials are missing: send a shared access signature");
-        return a;
-    }
-    if (sk_sas_parse(token, &a->arena, &a->sas)) {
-        refuse(a, SK_FAULT_UNAUTHORIZED, "the token is not a well-formed shared access signature");
-        return a;
-    }
-    a->principal.expires_s = a->sas.expiry_s;
-    if (a->sas.policy.p)
-        by_policy(a);
+    if (token.n == 0 && credentials->stream) take_chain(a, credentials->stream);
+    if (token.n)
+        by_token(a, token);
+    else if (a->chain_size && a->credentials.device.n)
+        by_certificate(a);
     else
-        by_identity(a);
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "credentials are missing: send a shared access signature, or connect with the "
+               "identity's certificate");
     if (a->credentials.device.n) {
         a->principal.device = sk_span_dup(a->credentials.device);
         if (a->credentials.module.n) a->principal.module = sk_span_dup(a->credentials.module);

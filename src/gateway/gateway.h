@@ -10,6 +10,7 @@
 
 #include "io/io.h"
 #include "model/model.h"
+#include "wire/x509_chain.h"
 
 struct sk_gateway;
 struct sk_backend;
@@ -52,7 +53,9 @@ struct sk_backend {
     struct sk_span host_name;      /* the hub's name in resource scopes ("myhub.example") */
     const struct sk_span *aliases; /* other names it answers to */
     size_t alias_count;
-    bool any_host;          /* take every host name (edge hub) */
+    bool any_host;                            /* take every host name (edge hub) */
+    const struct sk_x509_anchors *device_cas; /* which CAs may have signed devices' certificates */
+    bool modules_by_key;                      /* a module's certificate is not taken (edge hub) */
     struct sk_map sessions; /* "device" or "device/module" → struct sk_session */
 };
 
@@ -110,6 +113,8 @@ struct sk_credentials {
     struct sk_span token;          /* SAS text; empty: none */
     struct sk_span auth_chain;     /* "leaf;edge" or empty */
     struct sk_span resource;       /* what is asked, "host/path"; empty: the identity itself */
+    struct sk_stream *stream; /* its client certificate proves the identity when there is no token;
+                               * read before the call returns. NULL: none */
     bool event_stream; /* a policy's token may be signed as for Event Hubs: with the key's text */
 };
 /* `principal` is to be taken (moved out) when error is NULL. Never called from inside. All spans

@@ -365,7 +365,8 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     r->backend = backend;
     r->request.op = (enum sk_op)match.id;
     take_captures(&r->request, &match);
-    struct sk_credentials credentials = {.token = sk_http_header(http, "Authorization"),
+    struct sk_credentials credentials = {.stream = exchange->stream,
+                                         .token = sk_http_header(http, "Authorization"),
                                          .resource = sk_arena_print(&exchange->arena, "%.*s%.*s",
                                                                     SK_ARG(backend->host_name),
                                                                     SK_ARG(http->path))};
@@ -373,6 +374,8 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
         credentials.device = r->request.device;
         credentials.module = r->request.module;
     }
+    if (credentials.token.n == 0)
+        credentials.device = r->request.device; /* a certificate names no identity for certain */
     struct sk_span caller = sk_http_header(
         http, "x-ms-edge-moduleId"); /* "device/module": a module's call through an edge hub */
     if (caller.n) {

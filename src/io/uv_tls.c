@@ -7,6 +7,8 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
+enum { CLIENT_CHAIN_MAX = 32 * 1024 }; /* bytes of certificates that a client may send */
+
 static enum sk_status refuse(char *reason, const char *sentence) {
     unsigned long code = ERR_get_error();
     char text[160] = "";
@@ -20,6 +22,23 @@ static enum sk_status refuse(char *reason, const char *sentence) {
 static int accept_any(int ok, X509_STORE_CTX *store) {
     (void)ok;
     (void)store;
+    return 1;
+}
+
+/* A ticket carries the client's own certificate but not those that came with it, without which its
+ * chain leads nowhere: clients with certificates make the whole handshake each time. */
+static SSL_TICKET_RETURN without_certificate(SSL *ssl, SSL_SESSION *session,
+                                             const unsigned char *name, size_t name_size,
+                                             SSL_TICKET_STATUS status, void *arg) {
+    (void)ssl, (void)name, (void)name_size, (void)arg;
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    if (SSL_SESSION_get0_peer(session)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+static int any_ticket(SSL *ssl, void *arg) {
+    (void)ssl, (void)arg;
     return 1;
 }
 
@@ -84,6 +103,8 @@ static enum sk_status make_context(const struct sk_tls_options *options, SSL_CTX
                                        SSL_SESS_CACHE_OFF); /* tickets need no memory here */
         SSL_CTX_set_session_id_context(context, (const unsigned char *)"skerry", 6);
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, accept_any);
+        SSL_CTX_set_max_cert_list(context, CLIENT_CHAIN_MAX);
+        SSL_CTX_set_session_ticket_cb(context, any_ticket, without_certificate, NULL);
     } else if (!status) {
         SSL_CTX_set_verify(context, options->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
         if (options->trust_pem.n)
