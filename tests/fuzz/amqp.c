@@ -1,0 +1,97 @@
+/* AMQP from a client that we do not know: the engine, as the head uses it, and messages. */
+#include "wire/amqp.h"
+
+static struct sk_amqp_codec *codec;
+
+static void on_sasl(void *arg, struct sk_span mechanism, struct sk_span response) {
+    (void)mechanism;
+    struct sk_amqp **amqp = arg;
+    sk_amqp_sasl_done(*amqp, response.n & 1 ? SK_AMQP_SASL_REFUSED : SK_AMQP_SASL_OK);
+}
+
+static void on_open(void *arg, struct sk_span host) {
+    (void)arg;
+    (void)host;
+}
+
+static void on_attach(void *arg, struct sk_amqp_link *link) {
+    (void)arg;
+    struct sk_amqp_error error = {.condition = SK_SPAN("amqp:not-found")};
+    sk_amqp_link_property(link, "com.microsoft:channel-correlation-id");
+    sk_amqp_link_selector(link);
+    sk_amqp_link_other_address(link);
+    if (sk_amqp_link_address(link).n & 1)
+        sk_amqp_refuse(link, &error);
+    else
+        sk_amqp_attach(link, 3);
+}
+
+static void on_detach(void *arg, struct sk_amqp_link *link, const struct sk_amqp_error *error) {
+    (void)arg;
+    (void)link;
+    (void)error;
+}
+
+static void decode(struct sk_span bytes) {
+    struct sk_arena arena = {0};
+    struct sk_buffer again = {0};
+    struct sk_amqp_message message;
+    if (sk_amqp_decode(codec, bytes, &arena, &message) == SK_OK) {
+        sk_amqp_is_batch(codec, &message, &arena);
+        sk_amqp_encode(codec, &again, &message);
+        for (size_t i = 0; i < message.application_count; i++)
+            sk_amqp_text(&message.application[i].value, &arena);
+    }
+    sk_buffer_free(&again);
+    sk_arena_free(&arena);
+}
+
+static void on_transfer(void *arg, struct sk_amqp_link *link, struct sk_amqp_delivery *delivery,
+                        struct sk_span payload) {
+    (void)arg;
+    decode(payload);
+    if (delivery) sk_amqp_settle(link, delivery, SK_AMQP_ACCEPTED, NULL);
+}
+
+static void on_outcome(void *arg, struct sk_amqp_link *link, void *data,
+                       enum sk_amqp_outcome outcome, const struct sk_amqp_error *error) {
+    (void)arg;
+    (void)link;
+    (void)data;
+    (void)outcome;
+    (void)error;
+}
+
+static void on_credit(void *arg, struct sk_amqp_link *link) {
+    (void)arg;
+    while (sk_amqp_link_credit(link) > 0 && sk_amqp_link_credit(link) < 10)
+        sk_amqp_send(link, SK_NONE, SK_SPAN("x"), false, arg);
+}
+
+static void on_close(void *arg, const struct sk_amqp_error *error) {
+    (void)arg;
+    (void)error;
+}
+
+static void drop(void *arg, struct sk_span bytes) {
+    (void)arg;
+    (void)bytes;
+}
+
+static const struct sk_amqp_events events = {on_sasl,     on_open,    on_attach, on_detach,
+                                             on_transfer, on_outcome, on_credit, on_close};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (codec == NULL) codec = sk_amqp_codec_new();
+    decode(sk_span(data, size));
+    struct sk_amqp *amqp;
+    amqp = sk_amqp_new(&(struct sk_amqp_options){.server = true, .container = "s"}, &events, &amqp);
+    sk_amqp_feed(amqp, sk_span(data, size));
+    sk_amqp_flush(amqp, drop, NULL);
+    sk_amqp_tick(amqp, 1000);
+    sk_amqp_flush(amqp, drop, NULL);
+    sk_amqp_free(amqp);
+    return 0;
+}

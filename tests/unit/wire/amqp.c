@@ -1,0 +1,326 @@
+/* Two ends of a connection, in memory: what one sends the other is told. */
+#include "wire/amqp.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { SEEN_MAX = 8 };
+
+struct side {
+    struct sk_amqp *amqp;
+    struct sk_amqp_link *links[SEEN_MAX];
+    size_t attached, detached, transfers, outcomes, credits, closed, opened, asked;
+    struct sk_buffer payload, mechanism, response, condition, host;
+    struct sk_amqp_delivery *delivery;
+    enum sk_amqp_outcome outcome;
+    void *sent;
+    bool accept;
+};
+
+static void on_sasl(void *arg, struct sk_span mechanism, struct sk_span response) {
+    struct side *s = arg;
+    s->asked++;
+    sk_buffer_append(&s->mechanism, mechanism);
+    sk_buffer_append(&s->response, response);
+}
+
+static void on_open(void *arg, struct sk_span host) {
+    struct side *s = arg;
+    s->opened++;
+    sk_buffer_append(&s->host, host);
+}
+
+static void on_attach(void *arg, struct sk_amqp_link *link) {
+    struct side *s = arg;
+    if (s->attached < SEEN_MAX) s->links[s->attached++] = link;
+    if (s->accept) sk_amqp_attach(link, 10);
+}
+
+static void on_detach(void *arg, struct sk_amqp_link *link, const struct sk_amqp_error *error) {
+    (void)link;
+    struct side *s = arg;
+    s->detached++;
+    sk_buffer_append(&s->condition, error->condition);
+}
+
+static void on_transfer(void *arg, struct sk_amqp_link *link, struct sk_amqp_delivery *delivery,
+                        struct sk_span payload) {
+    (void)link;
+    struct side *s = arg;
+    s->transfers++;
+    s->delivery = delivery;
+    s->payload.n = 0;
+    sk_buffer_append(&s->payload, payload);
+}
+
+static void on_outcome(void *arg, struct sk_amqp_link *link, void *data,
+                       enum sk_amqp_outcome outcome, const struct sk_amqp_error *error) {
+    (void)link;
+    struct side *s = arg;
+    s->outcomes++;
+    s->sent = data;
+    s->outcome = outcome;
+    sk_buffer_append(&s->condition, error->condition);
+}
+
+static void on_credit(void *arg, struct sk_amqp_link *link) {
+    (void)link;
+    ((struct side *)arg)->credits++;
+}
+
+static void on_close(void *arg, const struct sk_amqp_error *error) {
+    struct side *s = arg;
+    s->closed++;
+    sk_buffer_append(&s->condition, error->condition);
+}
+
+static const struct sk_amqp_events events = {on_sasl,     on_open,    on_attach, on_detach,
+                                             on_transfer, on_outcome, on_credit, on_close};
+
+static void feed(void *arg, struct sk_span bytes) {
+    for (; bytes.n; bytes = sk_span_skip(bytes, 7)) /* in pieces that fit nothing */
+        sk_amqp_feed(arg, sk_span_first(bytes, 7));
+}
+
+static void exchange(struct side *a, struct side *b) {
+    for (int i = 0; i < 8; i++) {
+        sk_amqp_flush(a->amqp, feed, b->amqp);
+        sk_amqp_flush(b->amqp, feed, a->amqp);
+    }
+}
+
+static void begin(struct side *client, struct side *server, struct sk_amqp_options options) {
+    *client = (struct side){0};
+    *server = (struct side){.accept = true};
+    options.container = "client";
+    client->amqp = sk_amqp_new(&options, &events, client);
+    server->amqp =
+        sk_amqp_new(&(struct sk_amqp_options){.server = true, .container = "s"}, &events, server);
+    exchange(client, server);
+}
+
+static void finish(struct side *side) {
+    sk_amqp_free(side->amqp);
+    struct sk_buffer *buffers[] = {&side->payload, &side->mechanism, &side->response,
+                                   &side->condition, &side->host};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) sk_buffer_free(buffers[i]);
+}
+
+static void a_bare_connection_opens_without_sasl(void **state) {
+    (void)state;
+    struct side client, server;
+    begin(&client, &server, (struct sk_amqp_options){.host_name = "hub.example"});
+    assert_int_equal(client.opened, 1);
+    assert_int_equal(server.opened, 1);
+    assert_int_equal(server.asked, 0);
+    assert_true(sk_span_is(sk_buffer_span(&server.host), "hub.example"));
+    sk_amqp_close(client.amqp, NULL);
+    exchange(&client, &server);
+    assert_int_equal(server.closed, 1);
+    assert_int_equal(client.closed, 1);
+    finish(&client);
+    finish(&server);
+}
+
+static void sasl_plain_waits_for_the_verdict(void **state) {
+    (void)state;
+    for (int refused = 0; refused < 2; refused++) {
+        struct side client, server;
+        begin(&client, &server, (struct sk_amqp_options){.user = "d@sas.hub", .password = "token"});
+        assert_int_equal(server.asked, 1);
+        assert_int_equal(client.opened, 0);
+        assert_true(sk_span_is(sk_buffer_span(&server.mechanism), "PLAIN"));
+        assert_true(sk_span_eq(sk_buffer_span(&server.response), SK_SPAN("\0d@sas.hub\0token")));
+        sk_amqp_sasl_done(server.amqp, refused ? SK_AMQP_SASL_REFUSED : SK_AMQP_SASL_OK);
+        exchange(&client, &server);
+        assert_int_equal(client.opened, !refused);
+        if (refused)
+            assert_true(sk_span_is(sk_buffer_span(&client.condition), "amqp:unauthorized-access"));
+        finish(&client);
+        finish(&server);
+    }
+}
+
+static void what_is_sent_arrives_and_comes_back_settled(void **state) {
+    (void)state;
+    struct side client, server;
+    char big[200 * 1000];
+    memset(big, 'x', sizeof big);
+    struct sk_amqp_field property = {SK_SPAN("com.microsoft:client-version"),
+                                     SK_AMQP_VALUE_STRING(SK_SPAN("test"))};
+    begin(&client, &server, (struct sk_amqp_options){0});
+    struct sk_amqp_link *sender = sk_amqp_open_link(
+        client.amqp, &(struct sk_amqp_link_options){.name = "a",
+                                                    .address = "/devices/d/messages/events",
+                                                    .sender = true,
+                                                    .properties = &property,
+                                                    .property_count = 1});
+    exchange(&client, &server);
+    assert_int_equal(server.attached, 1);
+    assert_false(sk_amqp_link_is_sender(server.links[0]));
+    assert_true(sk_span_is(sk_amqp_link_address(server.links[0]), "/devices/d/messages/events"));
+    assert_int_equal(sk_amqp_link_credit(sender), 10);
+    sk_amqp_send(sender, SK_NONE, sk_span(big, sizeof big), false, big);
+    exchange(&client, &server);
+    assert_int_equal(server.transfers, 1);
+    assert_int_equal(server.payload.n, sizeof big);
+    struct sk_amqp_error why = {.condition = SK_SPAN("amqp:not-found"),
+                                .description = SK_SPAN("no such thing")};
+    sk_amqp_settle(server.links[0], server.delivery, SK_AMQP_REJECTED, &why);
+    exchange(&client, &server);
+    assert_int_equal(client.outcomes, 1);
+    assert_int_equal(client.outcome, SK_AMQP_REJECTED);
+    assert_ptr_equal(client.sent, big);
+    assert_true(sk_span_is(sk_buffer_span(&client.condition), "amqp:not-found"));
+    assert_int_equal(sk_amqp_link_credit(sender), 10); /* the settlement brought it back */
+    finish(&client);
+    finish(&server);
+}
+
+static void a_transfer_beyond_the_limit_costs_its_link_only(void **state) {
+    (void)state;
+    struct side client, server;
+    struct sk_buffer big = {0};
+    sk_buffer_reserve(&big, SK_AMQP_MESSAGE_MAX + 1);
+    memset(big.p, 'x', SK_AMQP_MESSAGE_MAX + 1);
+    for (size_t over = 0; over < 2; over++) {
+        begin(&client, &server, (struct sk_amqp_options){0});
+        struct sk_amqp_link *sender = sk_amqp_open_link(
+            client.amqp,
+            &(struct sk_amqp_link_options){.name = "a", .address = "a", .sender = true});
+        sk_amqp_open_link(client.amqp, &(struct sk_amqp_link_options){
+                                           .name = "b", .address = "b", .sender = true});
+        exchange(&client, &server);
+        sk_amqp_send(sender, SK_NONE, sk_span(big.p, SK_AMQP_MESSAGE_MAX + over), false, NULL);
+        exchange(&client, &server);
+        assert_int_equal(server.transfers, !over);
+        assert_int_equal(server.detached, over);
+        assert_int_equal(client.detached, over);
+        assert_int_equal(client.closed, 0);
+        if (over)
+            assert_true(
+                sk_span_is(sk_buffer_span(&client.condition), "amqp:link:message-size-exceeded"));
+        finish(&client);
+        finish(&server);
+    }
+    sk_buffer_free(&big);
+}
+
+static void a_refused_link_tells_why_and_leaves_the_connection(void **state) {
+    (void)state;
+    struct side client, server;
+    begin(&client, &server, (struct sk_amqp_options){0});
+    server.accept = false;
+    sk_amqp_open_link(client.amqp,
+                      &(struct sk_amqp_link_options){.name = "a", .address = "x", .credit = 1});
+    exchange(&client, &server);
+    struct sk_amqp_error why = {.condition = SK_SPAN("amqp:unauthorized-access"),
+                                .description = SK_SPAN("no")};
+    sk_amqp_refuse(server.links[0], &why);
+    exchange(&client, &server);
+    assert_int_equal(client.detached, 1);
+    assert_true(sk_span_is(sk_buffer_span(&client.condition), "amqp:unauthorized-access"));
+    assert_int_equal(client.closed, 0);
+    finish(&client);
+    finish(&server);
+}
+
+static void rubbish_ends_the_connection_with_an_error(void **state) {
+    (void)state;
+    static const char *const inputs[] = {"AMQP\0\1\0\0\0\0\0\4garbage!", "AMQP\0\2\0\0",
+                                         "AMQP\0\1\0\0\377\377\377\377\2\0\0\0"};
+    static const size_t sizes[] = {20, 8, 16};
+    for (size_t i = 0; i < 3; i++) {
+        struct side server = {.accept = true};
+        server.amqp = sk_amqp_new(&(struct sk_amqp_options){.server = true, .container = "s"},
+                                  &events, &server);
+        feed(server.amqp, sk_span(inputs[i], sizes[i]));
+        assert_int_equal(server.closed, 1);
+        finish(&server);
+    }
+}
+
+static void a_message_survives_encoding_and_decoding(void **state) {
+    (void)state;
+    struct sk_amqp_codec *codec = sk_amqp_codec_new();
+    struct sk_arena arena = {0};
+    struct sk_buffer bytes = {0};
+    struct sk_span bodies[] = {SK_SPAN("one"), SK_SPAN("two")};
+    struct sk_amqp_field annotation = {SK_SPAN("x-opt-sequence-number"), SK_AMQP_VALUE_LONG(7)};
+    struct sk_amqp_field application[] = {{SK_SPAN("k"), SK_AMQP_VALUE_STRING(SK_SPAN("v"))},
+                                          {SK_SPAN("n"), SK_AMQP_VALUE_INT(-5)},
+                                          {SK_SPAN("b"), SK_AMQP_VALUE_BOOL(true)}};
+    struct sk_amqp_value uuid = {SK_AMQP_UUID,
+                                 .text = SK_SPAN("\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb"
+                                                 "\xcc\xdd\xee\xff")};
+    struct sk_amqp_message message = {.message_id = uuid,
+                                      .to = SK_SPAN("/devices/d"),
+                                      .content_type = SK_SPAN("application/json"),
+                                      .expiry_ms = 1700000000000,
+                                      .annotations = &annotation,
+                                      .annotation_count = 1,
+                                      .application = application,
+                                      .application_count = 3,
+                                      .data = bodies,
+                                      .data_count = 2};
+    struct sk_amqp_message back;
+    sk_amqp_encode(codec, &bytes, &message);
+    assert_int_equal(sk_amqp_decode(codec, sk_buffer_span(&bytes), &arena, &back), SK_OK);
+    assert_true(
+        sk_span_is(sk_amqp_text(&back.message_id, &arena), "00112233-4455-6677-8899-aabbccddeeff"));
+    assert_true(sk_span_is(back.to, "/devices/d"));
+    assert_true(sk_span_is(back.content_type, "application/json"));
+    assert_int_equal(back.expiry_ms, 1700000000000);
+    assert_int_equal(back.application_count, 3);
+    assert_true(sk_span_is(
+        sk_amqp_text(sk_amqp_find(back.application, back.application_count, "n"), &arena), "-5"));
+    assert_true(sk_span_is(
+        sk_amqp_text(sk_amqp_find(back.application, back.application_count, "b"), &arena), "true"));
+    assert_int_equal(
+        sk_amqp_find(back.annotations, back.annotation_count, "x-opt-sequence-number")->i, 7);
+    assert_int_equal(back.data_count, 2);
+    assert_true(sk_span_is(back.data[1], "two"));
+    assert_false(sk_amqp_is_batch(codec, &back, &arena));
+    for (size_t n = 1; n < bytes.n; n++) /* cut anywhere: refused or less, never more */
+        sk_amqp_decode(codec, sk_span(bytes.p, n), &arena, &back);
+    sk_buffer_free(&bytes);
+    sk_arena_free(&arena);
+    sk_amqp_codec_free(codec);
+}
+
+static void a_batch_is_known_by_what_it_holds(void **state) {
+    (void)state;
+    struct sk_amqp_codec *codec = sk_amqp_codec_new();
+    struct sk_arena arena = {0};
+    struct sk_buffer one = {0}, batch = {0};
+    struct sk_span body = SK_SPAN("{}");
+    sk_amqp_encode(codec, &one, &(struct sk_amqp_message){.data = &body, .data_count = 1});
+    struct sk_span inner[] = {sk_buffer_span(&one), sk_buffer_span(&one)};
+    struct sk_amqp_message back;
+    sk_amqp_encode(codec, &batch, &(struct sk_amqp_message){.data = inner, .data_count = 2});
+    assert_int_equal(sk_amqp_decode(codec, sk_buffer_span(&batch), &arena, &back), SK_OK);
+    assert_true(sk_amqp_is_batch(codec, &back, &arena));
+    assert_int_equal(sk_amqp_decode(codec, sk_buffer_span(&one), &arena, &back), SK_OK);
+    assert_false(sk_amqp_is_batch(codec, &back, &arena));
+    sk_buffer_free(&one);
+    sk_buffer_free(&batch);
+    sk_arena_free(&arena);
+    sk_amqp_codec_free(codec);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bare_connection_opens_without_sasl),
+        cmocka_unit_test(sasl_plain_waits_for_the_verdict),
+        cmocka_unit_test(what_is_sent_arrives_and_comes_back_settled),
+        cmocka_unit_test(a_transfer_beyond_the_limit_costs_its_link_only),
+        cmocka_unit_test(a_refused_link_tells_why_and_leaves_the_connection),
+        cmocka_unit_test(rubbish_ends_the_connection_with_an_error),
+        cmocka_unit_test(a_message_survives_encoding_and_decoding),
+        cmocka_unit_test(a_batch_is_known_by_what_it_holds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
