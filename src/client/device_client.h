@@ -19,6 +19,7 @@ struct sk_device_client;
 struct sk_delivery {
     uint32_t connection;
     uint16_t id;
+    bool redelivered; /* the server has sent it before (DUP) */
 };
 
 /* Why the client is not connected. */

@@ -276,7 +276,8 @@ void sk_device_client_ack(struct sk_device_client *client, struct sk_delivery de
 
 static void take_message(struct sk_device_client *client, const struct sk_topic *topic,
                          const struct sk_mqtt_publish *publish) {
-    struct sk_delivery delivery = {.connection = client->connection, .id = publish->id};
+    struct sk_delivery delivery = {
+        .connection = client->connection, .id = publish->id, .redelivered = publish->dup};
     struct sk_message message = {.body = publish->payload};
     enum sk_status status = sk_bag_parse(topic->bag, &client->arena, &message);
     if (topic->kind == SK_TOPIC_INPUT)
@@ -306,7 +307,8 @@ static void take_publish(struct sk_device_client *client, const struct sk_mqtt_p
     case SK_TOPIC_C2D:
     case SK_TOPIC_INPUT: take_message(client, &topic, publish); break;
     default:
-        sk_device_client_ack(client, (struct sk_delivery){client->connection, publish->id});
+        sk_device_client_ack(
+            client, (struct sk_delivery){.connection = client->connection, .id = publish->id});
         break;
     }
 }

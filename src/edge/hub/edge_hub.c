@@ -78,6 +78,7 @@ static void session_subscribed(struct sk_backend *backend, struct sk_session *se
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
     struct sk_edge_identity *identity = identity_of(hub, session);
     if (identity) sk_edge_upstream_wants(identity);
+    if (identity && session->subscriptions & SK_SUB_C2D) sk_edge_c2d_pump(identity);
     if (session->subscriptions & SK_SUB_METHODS) sk_methods_online(&hub->methods, session);
     if (is_own_module(hub, session) && session->subscriptions & SK_SUB_INPUTS)
         sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
@@ -85,8 +86,11 @@ static void session_subscribed(struct sk_backend *backend, struct sk_session *se
 
 static void session_writable(struct sk_backend *backend, struct sk_session *session) {
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_identity *identity = identity_of(hub, session);
     if (is_own_module(hub, session))
         sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
+    else if (identity)
+        sk_edge_c2d_pump(identity);
 }
 
 static void session_closed(struct sk_backend *backend, struct sk_session *session,
@@ -97,6 +101,7 @@ static void session_closed(struct sk_backend *backend, struct sk_session *sessio
     sk_methods_offline(&hub->methods, session);
     if (is_own_module(hub, session))
         sk_edge_endpoints_offline(hub, sk_span_z(session->principal.module));
+    if (identity) sk_edge_c2d_offline(identity, session);
     if (identity && !hub->closing) sk_edge_upstream_wants(identity);
     sk_edge_report_soon(hub);
 }
@@ -123,7 +128,12 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
     case SK_OP_TWIN_REPORT: sk_edge_twin_report(hub, request); break;
     case SK_OP_METHOD_RESPOND: sk_methods_respond(&hub->methods, request); break;
     case SK_OP_METHOD_INVOKE: invoke(hub, request); break;
-    case SK_OP_SETTLE: sk_edge_settle(hub, request); break;
+    case SK_OP_SETTLE:
+        if (request->module.n)
+            sk_edge_settle(hub, request);
+        else
+            sk_edge_c2d_settle(hub, request);
+        break;
     default:
         sk_request_refuse(request, SK_FAULT_INVALID_OPERATION,
                           "an edge hub does not serve this; ask the IoT hub");

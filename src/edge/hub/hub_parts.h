@@ -59,6 +59,8 @@ struct sk_edge_identity {
     struct sk_timer idle;
     struct sk_edge_twin *twin; /* NULL: not loaded */
     struct sk_list tokens;     /* token requests under way */
+    struct sk_list c2d;        /* cloud-to-device messages that it has not settled */
+    bool c2d_pumping;
 };
 
 struct sk_edge_hub {
@@ -86,6 +88,7 @@ struct sk_edge_hub {
     struct sk_edge_flight upstream_flight;
     struct sk_task upstream_pump;
     struct sk_edge_identity *self; /* $edgeHub */
+    uint64_t c2d_deliveries;       /* numbers given */
     /* scope */
     struct sk_http_client *https;
     struct sk_timer scope_timer;
@@ -93,7 +96,7 @@ struct sk_edge_hub {
     uint64_t scope_refresh, scope_asked_ns;
     char *scope_continuation;
     bool scope_running;
-    bool scope_known; /* read from the cloud as a whole since we are connected */
+    bool scope_known;       /* read from the cloud as a whole since we are connected */
     struct sk_list waiting; /* look-ups that wait for the scope */
     size_t waiting_count;
     /* reporting */
@@ -174,6 +177,17 @@ void sk_edge_upstream_wants(struct sk_edge_identity *identity);
 void sk_edge_upstream_drop(struct sk_edge_identity *identity);
 /* The whole scope has been read: a sender that is not in it has left it. */
 void sk_edge_upstream_scope_known(struct sk_edge_hub *hub);
+
+/* c2d.c */
+void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,
+                      struct sk_delivery delivery);
+/* Gives the leaf what it has room for. */
+void sk_edge_c2d_pump(struct sk_edge_identity *identity);
+/* Serves SK_OP_SETTLE of a device. */
+void sk_edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request);
+void sk_edge_c2d_offline(struct sk_edge_identity *identity, const struct sk_session *session);
+/* The connection that brought them is gone: the cloud sends them again. */
+void sk_edge_c2d_drop(struct sk_edge_identity *identity);
 
 /* twin.c */
 void sk_edge_twins_load(struct sk_edge_hub *hub);

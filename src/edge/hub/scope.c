@@ -44,6 +44,7 @@ struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk
     identity->hub = hub;
     identity->key = sk_span_dup(sk_buffer_span(&key));
     sk_list_init(&identity->tokens);
+    sk_list_init(&identity->c2d);
     sk_identity_set(&identity->identity.device_id, device);
     sk_identity_set(&identity->identity.module_id, module);
     sk_map_put(&hub->identities, sk_span_z(identity->key), identity);

@@ -52,7 +52,9 @@ static struct sk_session *session_of(const struct sk_edge_identity *identity) {
 static unsigned wanted(const struct sk_edge_identity *identity) {
     if (identity == identity->hub->self) return SK_SUB_DESIRED | SK_SUB_METHODS;
     struct sk_session *session = session_of(identity);
-    return session ? session->subscriptions & (SK_SUB_DESIRED | SK_SUB_METHODS) : 0;
+    unsigned passed_on = SK_SUB_DESIRED | SK_SUB_METHODS;
+    if (identity->identity.module_id == NULL) passed_on |= SK_SUB_C2D; /* modules get none */
+    return session ? session->subscriptions & passed_on : 0;
 }
 
 /* Their clients may be gone for long. */
@@ -85,6 +87,7 @@ static void on_connected(void *arg, bool session_present) {
 static void on_disconnected(void *arg, const struct sk_client_down *down) {
     struct sk_edge_identity *identity = arg;
     identity->connected = false;
+    sk_edge_c2d_drop(identity);
     if (identity == identity->hub->self) {
         if (identity->hub->counts.upstream_connected)
             SK_WARN("edge-hub", "%s is not reachable (%s); messages wait here",
@@ -165,10 +168,15 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
     sk_methods_invoke(&hub->methods, &i->request);
 }
 
+static void on_message(void *arg, const struct sk_message *message, struct sk_delivery delivery) {
+    sk_edge_c2d_take(arg, message, delivery);
+}
+
 static const struct sk_device_events events = {.connected = on_connected,
                                                .disconnected = on_disconnected,
                                                .desired = on_desired,
-                                               .method = on_method};
+                                               .method = on_method,
+                                               .message = on_message};
 
 struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identity) {
     struct sk_edge_hub *hub = identity->hub;
@@ -210,6 +218,7 @@ void sk_edge_upstream_drop(struct sk_edge_identity *identity) {
     struct sk_device_client *client = identity->client;
     identity->client = NULL;
     identity->connected = false;
+    sk_edge_c2d_drop(identity);
     if (client) sk_device_client_free(client);
 }
 

@@ -1,0 +1,141 @@
+/* Cloud-to-device messages for leaf devices. They are the cloud's: held here, in memory, only between
+ * their coming and the leaf's word, which goes back to the cloud. What a connection to the cloud
+ * brought and did not acknowledge, the cloud sends again on the next one. The cloud's window bounds
+ * how many there are. Reference: edge runtime, section 5.9. */
+#include <assert.h>
+
+#include "edge/hub/hub_parts.h"
+
+enum {
+    DELIVERIES_MAX = 10
+}; /* by MQTT nothing can be abandoned in the cloud, so it is counted here */
+
+struct parcel {
+    struct sk_list link; /* in its identity, in the order of coming */
+    struct sk_buffer envelope;
+    struct sk_delivery cloud;
+    uint64_t number; /* of the delivery to the leaf */
+    char token[37];
+    unsigned deliveries;
+    bool sent;
+    int64_t enqueued_us, expiry_us;
+    struct sk_session *holder; /* has it and has said nothing yet */
+};
+
+static void drop(struct parcel *parcel) {
+    sk_list_remove(&parcel->link);
+    sk_buffer_free(&parcel->envelope);
+    free(parcel);
+}
+
+void sk_edge_c2d_drop(struct sk_edge_identity *identity) {
+    while (!sk_list_empty(&identity->c2d)) drop(SK_LIST_FIRST(&identity->c2d, struct parcel, link));
+}
+
+/* False: the leaf has no room. True: it has the parcel, or has settled it already. */
+static bool deliver(struct sk_edge_identity *identity, struct sk_session *session,
+                    struct parcel *parcel) {
+    struct sk_edge_hub *hub = identity->hub;
+    struct sk_message message;
+    struct sk_c2d c2d = {.lock_token = sk_span_z(parcel->token),
+                         .delivery_count = parcel->deliveries,
+                         .expiry_us = parcel->expiry_us,
+                         .redelivered = parcel->sent};
+    sk_arena_reset(&hub->arena);
+    enum sk_status status =
+        sk_message_decode(sk_buffer_span(&parcel->envelope), &hub->arena, &message);
+    assert(status == SK_OK); /* we have encoded it */
+    (void)status;
+    message.device = sk_span_z(identity->identity.device_id);
+    message.sequence = parcel->number;
+    message.enqueued_us = parcel->enqueued_us;
+    message.c2d = &c2d;
+    parcel->holder = session;
+    if (session->head->deliver_message(session, &message, parcel->number)) return true;
+    parcel->holder = NULL;
+    return false;
+}
+
+static struct parcel *first_waiting(const struct sk_edge_identity *identity) {
+    SK_LIST_EACH(&identity->c2d, node, following) {
+        struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
+        if (parcel->holder == NULL) return parcel;
+    }
+    return NULL;
+}
+
+void sk_edge_c2d_pump(struct sk_edge_identity *identity) {
+    struct sk_session *session =
+        sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id), SK_NONE);
+    struct parcel *parcel;
+    bool room = true;
+    if (identity->c2d_pumping || session == NULL || !(session->subscriptions & SK_SUB_C2D)) return;
+    int64_t now = sk_io_wall(identity->hub->backend.io);
+    identity->c2d_pumping = true; /* a delivery may be settled from inside */
+    while (room && (parcel = first_waiting(identity)) != NULL) {
+        if (parcel->expiry_us <= now)
+            drop(parcel); /* the cloud ends it */
+        else
+            room = deliver(identity, session, parcel);
+    }
+    identity->c2d_pumping = false;
+}
+
+void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,
+                      struct sk_delivery delivery) {
+    struct sk_io *io = identity->hub->backend.io;
+    struct parcel *first = SK_LIST_FIRST(&identity->c2d, struct parcel, link);
+    if (first && first->cloud.connection != delivery.connection) /* all of them come again */
+        sk_edge_c2d_drop(identity);
+    struct parcel *parcel = SK_NEW(struct parcel);
+    sk_message_encode_head(&parcel->envelope, message);
+    sk_buffer_append(&parcel->envelope, message->body);
+    parcel->cloud = delivery;
+    parcel->sent = delivery.redelivered;
+    parcel->number = ++identity->hub->c2d_deliveries;
+    parcel->enqueued_us = sk_io_wall(io);
+    if (sk_time_parse(message->system[SK_SYS_EXPIRY], &parcel->expiry_us))
+        parcel->expiry_us = INT64_MAX;
+    sk_io_guid(io, parcel->token);
+    sk_list_append(&identity->c2d, &parcel->link);
+    sk_edge_c2d_pump(identity);
+}
+
+static struct parcel *find(struct sk_edge_identity *identity, const struct sk_request *request) {
+    SK_LIST_EACH(&identity->c2d, node, following) {
+        struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
+        if (parcel->number == request->delivery && parcel->holder == request->session)
+            return parcel;
+    }
+    return NULL;
+}
+
+void sk_edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, request->device, SK_NONE);
+    struct parcel *parcel = identity ? find(identity, request) : NULL;
+    if (parcel == NULL) {
+        sk_request_refuse(request, SK_FAULT_MESSAGE_LOCK_LOST, NULL);
+        return;
+    }
+    bool again = request->outcome == SK_RELEASE ||
+                 (request->outcome == SK_ABANDON && ++parcel->deliveries < DELIVERIES_MAX);
+    if (again) {
+        parcel->sent = true;
+        parcel->holder = NULL;
+    } else {
+        /* MQTT knows one word for the cloud: a rejected message counts as completed there. */
+        if (identity->client) sk_device_client_ack(identity->client, parcel->cloud);
+        drop(parcel);
+    }
+    sk_request_answer(request);
+    sk_edge_c2d_pump(identity);
+}
+
+void sk_edge_c2d_offline(struct sk_edge_identity *identity, const struct sk_session *session) {
+    SK_LIST_EACH(&identity->c2d, node, following) {
+        struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
+        if (parcel->holder != session) continue;
+        parcel->holder = NULL;
+        parcel->sent = true;
+    }
+}
