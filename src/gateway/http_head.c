@@ -37,6 +37,12 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
     {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
     {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},
+    {SK_HTTP_GET, "/certificates", SK_OP_CERTIFICATE_LIST},
+    {SK_HTTP_GET, "/certificates/{}", SK_OP_CERTIFICATE_GET},
+    {SK_HTTP_PUT, "/certificates/{}", SK_OP_CERTIFICATE_PUT},
+    {SK_HTTP_DELETE, "/certificates/{}", SK_OP_CERTIFICATE_DELETE},
+    {SK_HTTP_POST, "/certificates/{}/generateVerificationCode", SK_OP_CERTIFICATE_CODE},
+    {SK_HTTP_POST, "/certificates/{}/verify", SK_OP_CERTIFICATE_VERIFY},
     {SK_HTTP_GET, "/devices/{}/modules/{}/devicesAndModulesInDeviceScope", SK_OP_SCOPE_LIST},
     {SK_HTTP_POST, "/devices/{}/modules/{}/devicesAndModulesInTargetDeviceScope", SK_OP_SCOPE_LIST},
     {SK_HTTP_GET, "/devices/{}/modules/{}/deviceAndModuleInDeviceScope", SK_OP_SCOPE_GET},
@@ -221,7 +227,7 @@ static bool read_scope(struct sk_http_request *r) {
 
 static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
     return method != SK_HTTP_GET && method != SK_HTTP_DELETE && op != SK_OP_TELEMETRY &&
-           op != SK_OP_C2D_SETTLE && op != SK_OP_FEEDBACK_SETTLE;
+           op != SK_OP_C2D_SETTLE && op != SK_OP_FEEDBACK_SETTLE && op != SK_OP_CERTIFICATE_CODE;
 }
 
 /* Everything that depends on the operation; false: already refused. */
@@ -316,13 +322,17 @@ static bool version_known(struct sk_span version) {
     return false;
 }
 
-/* What is between the words of a path: ids, or the lock token of a message. */
+/* What is between the words of a path: ids, then the name of something else (a lock token, a
+ * certificate) where there is one. */
 static void take_captures(struct sk_request *request, const struct sk_http_match *match) {
-    bool settles = request->op == SK_OP_C2D_SETTLE || request->op == SK_OP_FEEDBACK_SETTLE;
-    size_t ids = match->count - (settles ? 1 : 0);
+    bool certificate =
+        request->op >= SK_OP_CERTIFICATE_GET && request->op <= SK_OP_CERTIFICATE_VERIFY;
+    bool named =
+        certificate || request->op == SK_OP_C2D_SETTLE || request->op == SK_OP_FEEDBACK_SETTLE;
+    size_t ids = match->count - (named ? 1 : 0);
     if (ids > 0) request->device = match->captures[0];
     if (ids > 1) request->module = match->captures[1];
-    if (settles) request->name = match->captures[ids];
+    if (named) request->name = match->captures[ids];
 }
 
 /* A device's own calls: made as that identity, whoever signed; it must exist and be enabled. */

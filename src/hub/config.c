@@ -205,6 +205,27 @@ static void read_route(struct reader *r, const json_t *table, const char *path,
     sk_expr_free(compiled);
 }
 
+/* [[hub.ca]]: whoever writes it here vouches for it. */
+static void read_cas(struct reader *r, const json_t *table, const char *path,
+                     struct sk_hub_options *hub) {
+    static const char *const keys[] = {"file", "verified", NULL};
+    char item[PATH_MAX_TEXT], full[PATH_MAX_TEXT];
+    const json_t *cas = list(r, table, path, "ca");
+    hub->ca_file_count = json_array_size(cas);
+    hub->ca_files = sk_alloc((hub->ca_file_count + 1) * sizeof *hub->ca_files);
+    for (size_t i = 0; i < hub->ca_file_count; i++) {
+        const json_t *ca = json_array_get(cas, i);
+        snprintf(item, sizeof item, "%.200s.ca[%zu]", path, i);
+        check_keys(r, ca, item, keys);
+        hub->ca_files[i] = path_of(r, text(r, ca, item, "file"));
+        if (hub->ca_files[i] == NULL) fail(r, item, "a CA certificate needs file = \"….pem\"");
+        if (!boolean(r, ca, item, "verified", false))
+            fail(r, join(full, item, "verified"),
+                 "must be true: you vouch for this CA; to prove possession of its key instead, use "
+                 "`skerry certificate add`");
+    }
+}
+
 static uint64_t read_retention(struct reader *r, const json_t *table, const char *path) {
     char full[PATH_MAX_TEXT];
     const char *value = text(r, table, path, "retention");
@@ -260,8 +281,8 @@ static void read_cloud_to_device(struct reader *r, const json_t *table, const ch
 static void read_hub(struct reader *r, const json_t *table, const char *path,
                      struct sk_hub_options *hub) {
     static const char *const keys[] = {
-        "name",   "hostnames", "data",     "retention",       "retention_bytes",
-        "policy", "route",     "fallback", "cloud_to_device", NULL};
+        "name",     "hostnames",       "data", "retention", "retention_bytes", "policy", "route",
+        "fallback", "cloud_to_device", "ca",   NULL};
     char full[PATH_MAX_TEXT], item[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
     const char *name = text(r, table, path, "name"), *data = text(r, table, path, "data");
@@ -305,6 +326,7 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
     }
     read_cloud_to_device(r, member(r, table, path, "cloud_to_device", JSON_OBJECT, "a table"),
                          join(full, path, "cloud_to_device"), &hub->c2d);
+    read_cas(r, table, path, hub);
     hub->fallback =
         fallback ? boolean(r, fallback, join(full, path, "fallback"), "enabled", true) : true;
 }
@@ -402,6 +424,8 @@ void sk_hub_config_free(struct sk_hub_config *config) {
             free(hub->routes[j].name);
             free(hub->routes[j].condition);
         }
+        for (size_t j = 0; j < hub->ca_file_count; j++) free(hub->ca_files[j]);
+        free(hub->ca_files);
         free(hub->host_names);
         free(hub->policies);
         free(hub->routes);

@@ -183,6 +183,12 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
     case SK_OP_FEEDBACK_SUBSCRIBE:
     case SK_OP_FEEDBACK_RECEIVE:
     case SK_OP_FEEDBACK_SETTLE: sk_hub_feedback(hub, request); break;
+    case SK_OP_CERTIFICATE_LIST:
+    case SK_OP_CERTIFICATE_GET:
+    case SK_OP_CERTIFICATE_PUT:
+    case SK_OP_CERTIFICATE_DELETE:
+    case SK_OP_CERTIFICATE_CODE:
+    case SK_OP_CERTIFICATE_VERIFY: sk_hub_certificate(hub, request); break;
     case SK_OP_COUNT: break;
     }
 }
@@ -206,6 +212,7 @@ static void free_hub(struct sk_hub *hub) {
     if (hub->conditions)
         for (size_t i = 0; i < hub->options->route_count; i++) sk_expr_free(hub->conditions[i]);
     sk_hub_free_presence(hub);
+    sk_hub_certificates_free(hub);
     sk_map_free(&hub->backend.sessions);
     sk_buffer_free(&hub->scratch);
     sk_arena_free(&hub->arena);
@@ -247,7 +254,8 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
                                .rights = options->policies[i].rights};
     sk_methods_init(&hub->methods, &hub->backend);
 
-    enum sk_status status = sk_hub_compile_routes(hub, reason);
+    enum sk_status status = sk_hub_certificates_load(hub, reason);
+    if (!status) status = sk_hub_compile_routes(hub, reason);
     if (!status && (status = sk_folder_make(io, options->data, 0700)) != SK_OK)
         snprintf(reason, 512, "cannot make the data folder %s: %s", options->data,
                  sk_status_text(status));
@@ -276,6 +284,7 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         return status;
     }
     hub->once = sk_once_new(io, hub->registry, hub->log, once_ready, hub);
+    sk_hub_certificates_start(hub);
     sk_hub_c2d_start(hub);
     sk_hub_feedback_start(hub);
     *opened = hub;

@@ -47,6 +47,8 @@ struct sk_hub_options {
     bool fallback; /* messages that no route takes go to the built-in endpoint */
     uint64_t retention_us, retention_bytes;
     struct sk_hub_c2d_options c2d;
+    char **ca_files; /* PEM: CA certificates that device certificates may lead to */
+    size_t ca_file_count;
 };
 
 /* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for

@@ -47,6 +47,8 @@ struct sk_hub {
     struct sk_hub_counts counts;
     struct sk_hub_c2d c2d;
     struct sk_hub_feedback feedback;
+    struct sk_list certificates; /* CAs: see certificates.c */
+    struct sk_x509_anchors *anchors;
     bool closing;
     void (*closed)(void *arg);
     void *closed_arg;
@@ -95,6 +97,12 @@ void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_result *
 /* Serves SK_OP_FEEDBACK_…. */
 void sk_hub_feedback(struct sk_hub *hub, struct sk_request *request);
 void sk_hub_feedback_free(struct sk_hub *hub);
+/* certificates.c */
+enum sk_status sk_hub_certificates_load(struct sk_hub *hub, char reason[512]); /* configured ones */
+void sk_hub_certificates_start(struct sk_hub *hub);                            /* stored ones */
+/* Serves SK_OP_CERTIFICATE_…. */
+void sk_hub_certificate(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_certificates_free(struct sk_hub *hub);
 /* query.c */
 void sk_hub_query(struct sk_hub *hub, struct sk_request *request);
 

@@ -40,6 +40,12 @@ enum sk_op {
     SK_OP_FEEDBACK_SUBSCRIBE, /* → feedback */
     SK_OP_FEEDBACK_RECEIVE,   /* → message, locked; NULL: there is none */
     SK_OP_FEEDBACK_SETTLE,    /* name: the lock token; outcome */
+    SK_OP_CERTIFICATE_LIST,   /* → document: CA certificates of the hub */
+    SK_OP_CERTIFICATE_GET,    /* name → document; likewise the following */
+    SK_OP_CERTIFICATE_PUT,    /* name, body */
+    SK_OP_CERTIFICATE_DELETE,
+    SK_OP_CERTIFICATE_CODE,   /* name: asks for a verification code */
+    SK_OP_CERTIFICATE_VERIFY, /* name, body: the proof of possession */
     /* by an edge hub */
     SK_OP_SCOPE_LIST, /* max, continuation → document */
     SK_OP_SCOPE_GET,  /* name: "device" or "device/module" → document */

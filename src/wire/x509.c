@@ -150,6 +150,17 @@ enum sk_status sk_x509_not_after(struct sk_span certificate_pem, int64_t *not_af
     return SK_OK;
 }
 
+enum sk_status sk_x509_first(struct sk_span certificates_pem, struct sk_buffer *pem) {
+    X509 *certificate = read_certificate(certificates_pem);
+    ERR_clear_error();
+    if (certificate == NULL) return SK_MALFORMED;
+    BIO *bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509(bio, certificate);
+    append_bio(pem, bio);
+    X509_free(certificate);
+    return SK_OK;
+}
+
 enum sk_status sk_x509_der(struct sk_span certificate_pem, struct sk_buffer *der) {
     X509 *certificate = read_certificate(certificate_pem);
     ERR_clear_error();

@@ -32,6 +32,9 @@ enum sk_status sk_x509_make(const struct sk_x509_request *request,
 /* When a PEM certificate (the first of a text) ends, seconds since 1970. SK_MALFORMED. */
 enum sk_status sk_x509_not_after(struct sk_span certificate_pem, int64_t *not_after_s);
 
+/* Appends the first certificate of a PEM text alone, as PEM. SK_MALFORMED. */
+enum sk_status sk_x509_first(struct sk_span certificates_pem, struct sk_buffer *pem);
+
 /* Appends the first certificate of a PEM text as DER. SK_MALFORMED. */
 enum sk_status sk_x509_der(struct sk_span certificate_pem, struct sk_buffer *der);
 

@@ -63,6 +63,7 @@ enum sk_status sk_x509_read(struct sk_span der, struct sk_x509_leaf *leaf) {
     X509 *certificate = decode(der);
     if (certificate == NULL) return SK_MALFORMED;
     common_name(certificate, leaf->common_name, sizeof leaf->common_name);
+    leaf->ca = X509_check_ca(certificate) == 1;
     thumbprint(certificate, EVP_sha1(), leaf->sha1);
     thumbprint(certificate, EVP_sha256(), leaf->sha256);
     enum sk_status status = seconds_of(X509_get0_notBefore(certificate), &leaf->not_before_s);

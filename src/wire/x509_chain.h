@@ -15,6 +15,7 @@ enum {
 struct sk_x509_leaf {
     char common_name[256 + 1]; /* "deviceId/moduleId" at the longest; empty: none, or longer */
     char sha1[40 + 1], sha256[64 + 1]; /* thumbprints: upper-case hex of the DER's digests */
+    bool ca;                           /* basic constraints say that it may sign others */
     int64_t not_before_s, not_after_s; /* seconds since 1970 */
 };
 /* SK_MALFORMED: it is no certificate, or not that alone. */
