@@ -61,7 +61,13 @@ int cli_stream(struct cli *cli, const char *path, bool (*line)(void *arg, struct
  * NULL: all members. */
 void cli_print(const struct cli *cli, const json_t *value, const char *const *columns);
 
+/* --- commands.c --- */
+/* Calls and prints the answer. */
+int cli_show(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+             const char *if_match, const char *const *columns);
+
 /* --- commands --- */
+int cli_certificate(struct cli *cli);
 int cli_device(struct cli *cli);
 int cli_module(struct cli *cli);
 int cli_twin(struct cli *cli);

@@ -37,9 +37,8 @@ json_t *cli_json(struct cli *cli, const char *name, const char *text) {
     return value;
 }
 
-/* Calls and prints the answer. */
-static int show(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
-                const char *if_match, const char *const *columns) {
+int cli_show(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+             const char *if_match, const char *const *columns) {
     struct cli_answer answer;
     int code = cli_call(cli, method, path, body, if_match, NULL, &answer);
     if (!code) cli_print(cli, answer.body, columns);
@@ -49,15 +48,31 @@ static int show(struct cli *cli, enum sk_http_method method, const char *path, c
 
 /* ---- device, module ---- */
 
+/* --auth as the registry's JSON; NULL: keys, made by the hub. False: not usable. */
+static bool read_auth(const struct cli *cli, json_t **authentication) {
+    const char *auth = cli_option(cli, "auth"), *primary = cli_option(cli, "primary-thumbprint"),
+               *secondary = cli_option(cli, "secondary-thumbprint");
+    bool thumbprint = auth ? strcmp(auth, "thumbprint") == 0 : primary != NULL;
+    *authentication = NULL;
+    if (thumbprint == (primary == NULL && secondary == NULL)) return false;
+    if (thumbprint)
+        *authentication = json_pack("{s:s,s:{s:s*,s:s*}}", "type", "selfSigned", "x509Thumbprint",
+                                    "primaryThumbprint", primary, "secondaryThumbprint", secondary);
+    else if (auth && strcmp(auth, "ca") == 0)
+        *authentication = json_pack("{s:s}", "type", "certificateAuthority");
+    else
+        return auth == NULL || strcmp(auth, "sas") == 0;
+    return true;
+}
+
 static int add_device(struct cli *cli) {
-    const char *id = cli->words[1], *parent = cli_option(cli, "parent"),
-               *auth = cli_option(cli, "auth");
-    json_t *body = json_pack("{s:s,s:{s:b}}", "deviceId", id, "capabilities", "iotEdge",
-                             cli_option(cli, "edge") != NULL);
-    if (auth && strcmp(auth, "sas") != 0) {
-        json_decref(body);
-        return cli_usage("--auth: only sas is served so far");
-    }
+    const char *id = cli->words[1], *parent = cli_option(cli, "parent");
+    json_t *authentication;
+    if (!read_auth(cli, &authentication))
+        return cli_usage("device add ID --auth sas|thumbprint|ca; with thumbprint: "
+                         "--primary-thumbprint HEX [--secondary-thumbprint HEX]");
+    json_t *body = json_pack("{s:s,s:{s:b},s:o*}", "deviceId", id, "capabilities", "iotEdge",
+                             cli_option(cli, "edge") != NULL, "authentication", authentication);
     if (parent) {
         struct cli_answer answer;
         int code = cli_call(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s", parent, NULL), NULL,
@@ -79,8 +94,8 @@ static int add_device(struct cli *cli) {
             return cli_fail("%s is not an edge device; a parent must be one", parent);
         }
     }
-    int code =
-        show(cli, SK_HTTP_PUT, cli_path(cli, "/devices/%s", id, NULL), body, NULL, device_columns);
+    int code = cli_show(cli, SK_HTTP_PUT, cli_path(cli, "/devices/%s", id, NULL), body, NULL,
+                        device_columns);
     json_decref(body);
     return code;
 }
@@ -93,7 +108,7 @@ static int update_device(struct cli *cli) {
     int code = cli_call(cli, SK_HTTP_GET, path, NULL, NULL, NULL, &answer);
     if (code) return code;
     json_object_set_new(answer.body, "status", json_string(status));
-    code = show(cli, SK_HTTP_PUT, path, answer.body, "\"*\"", device_columns);
+    code = cli_show(cli, SK_HTTP_PUT, path, answer.body, "\"*\"", device_columns);
     json_decref(answer.body);
     return code;
 }
@@ -104,13 +119,16 @@ static int print_credentials(struct cli *cli, const char *target, bool token) {
     int code =
         cli_call(cli, SK_HTTP_GET, cli_target(cli, "devices", target), NULL, NULL, NULL, &answer);
     if (code) return code;
-    const char *key = json_string_value(json_object_get(
-        json_object_get(json_object_get(answer.body, "authentication"), "symmetricKey"),
-        "primaryKey"));
+    const json_t *authentication = json_object_get(answer.body, "authentication");
+    const char *type = json_string_value(json_object_get(authentication, "type"));
+    const char *key = json_string_value(
+        json_object_get(json_object_get(authentication, "symmetricKey"), "primaryKey"));
+    bool x509 =
+        type && (strcmp(type, "selfSigned") == 0 || strcmp(type, "certificateAuthority") == 0);
     const char *device = json_string_value(json_object_get(answer.body, "deviceId"));
     const char *module = json_string_value(json_object_get(answer.body, "moduleId"));
     struct sk_buffer text = {0};
-    if (key == NULL) {
+    if (token ? key == NULL : key == NULL && !x509) {
         code = cli_fail("%s has no shared access key", target);
     } else if (token) {
         int64_t seconds = 3600;
@@ -128,6 +146,7 @@ static int print_credentials(struct cli *cli, const char *target, bool token) {
                                                   .device_id = sk_span_z(device),
                                                   .module_id = sk_span_z(module),
                                                   .shared_access_key = sk_span_z(key),
+                                                  .x509 = x509,
                                                   .gateway_host_name =
                                                       sk_span_z(cli_option(cli, "gateway"))});
     }
@@ -146,35 +165,36 @@ static int print_credentials(struct cli *cli, const char *target, bool token) {
 int cli_device(struct cli *cli) {
     const char *id = cli->word_count > 1 ? cli->words[1] : NULL;
     if (word_is(cli, "list", 1))
-        return show(cli, SK_HTTP_GET, "/devices?top=1000", NULL, NULL, device_columns);
+        return cli_show(cli, SK_HTTP_GET, "/devices?top=1000", NULL, NULL, device_columns);
     if (word_is(cli, "add", 2)) return add_device(cli);
     if (word_is(cli, "show", 2))
-        return show(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s", id, NULL), NULL, NULL, NULL);
+        return cli_show(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s", id, NULL), NULL, NULL, NULL);
     if (word_is(cli, "update", 2)) return update_device(cli);
     if (word_is(cli, "remove", 2))
-        return show(cli, SK_HTTP_DELETE, cli_path(cli, "/devices/%s", id, NULL), NULL, "\"*\"",
-                    NULL);
+        return cli_show(cli, SK_HTTP_DELETE, cli_path(cli, "/devices/%s", id, NULL), NULL, "\"*\"",
+                        NULL);
     if (word_is(cli, "connection-string", 2)) return print_credentials(cli, id, false);
     if (word_is(cli, "sas", 2)) return print_credentials(cli, id, true);
     return cli_usage(
-        "device list | add ID [--edge] [--parent EDGE] | show ID | update ID --status S | remove ID | "
+        "device list | add ID [--edge] [--parent EDGE] [--auth sas|thumbprint|ca] | show ID | update ID --status S | remove ID | "
         "connection-string ID [--gateway HOST] | sas ID [--duration S]");
 }
 
 int cli_module(struct cli *cli) {
     const char *target = cli->word_count > 1 ? cli->words[1] : NULL;
     if (word_is(cli, "list", 2))
-        return show(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s/modules", target, NULL), NULL,
-                    NULL, module_columns);
+        return cli_show(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s/modules", target, NULL), NULL,
+                        NULL, module_columns);
     if (target && strchr(target, '/')) {
         const char *path = cli_target(cli, "devices", target), *slash = strchr(target, '/');
-        if (word_is(cli, "show", 2)) return show(cli, SK_HTTP_GET, path, NULL, NULL, NULL);
-        if (word_is(cli, "remove", 2)) return show(cli, SK_HTTP_DELETE, path, NULL, "\"*\"", NULL);
+        if (word_is(cli, "show", 2)) return cli_show(cli, SK_HTTP_GET, path, NULL, NULL, NULL);
+        if (word_is(cli, "remove", 2))
+            return cli_show(cli, SK_HTTP_DELETE, path, NULL, "\"*\"", NULL);
         if (word_is(cli, "connection-string", 2)) return print_credentials(cli, target, false);
         if (word_is(cli, "add", 2)) {
             json_t *body = json_pack("{s:s%,s:s}", "deviceId", target, (size_t)(slash - target),
                                      "moduleId", slash + 1);
-            int code = show(cli, SK_HTTP_PUT, path, body, NULL, module_columns);
+            int code = cli_show(cli, SK_HTTP_PUT, path, body, NULL, module_columns);
             json_decref(body);
             return code;
         }
@@ -187,7 +207,8 @@ int cli_module(struct cli *cli) {
 
 int cli_twin(struct cli *cli) {
     if (word_is(cli, "show", 2))
-        return show(cli, SK_HTTP_GET, cli_target(cli, "twins", cli->words[1]), NULL, NULL, NULL);
+        return cli_show(cli, SK_HTTP_GET, cli_target(cli, "twins", cli->words[1]), NULL, NULL,
+                        NULL);
     bool replace = word_is(cli, "replace", 2);
     const char *desired = cli_option(cli, "desired"), *tags = cli_option(cli, "tags");
     if ((!replace && !word_is(cli, "update", 2)) || (desired == NULL && tags == NULL))
@@ -205,8 +226,8 @@ int cli_twin(struct cli *cli) {
     else if (!code && tags)
         code = CLI_REFUSED;
     if (!code)
-        code = show(cli, replace ? SK_HTTP_PUT : SK_HTTP_PATCH,
-                    cli_target(cli, "twins", cli->words[1]), body, "\"*\"", NULL);
+        code = cli_show(cli, replace ? SK_HTTP_PUT : SK_HTTP_PATCH,
+                        cli_target(cli, "twins", cli->words[1]), body, "\"*\"", NULL);
     json_decref(body);
     return code;
 }
@@ -224,7 +245,7 @@ int cli_method(struct cli *cli) {
                              "responseTimeoutInSeconds", (json_int_t)seconds);
     const char *path =
         sk_arena_print(&cli->arena, "%s/methods", cli_target(cli, "twins", cli->words[1])).p;
-    int code = show(cli, SK_HTTP_POST, path, body, NULL, NULL);
+    int code = cli_show(cli, SK_HTTP_POST, path, body, NULL, NULL);
     json_decref(body);
     return code;
 }
@@ -261,9 +282,9 @@ int cli_edge(struct cli *cli) {
     if (!json_is_object(content)) content = manifest;
     int code =
         json_is_object(json_object_get(content, "modulesContent"))
-            ? show(cli, SK_HTTP_POST,
-                   cli_path(cli, "/devices/%s/applyConfigurationContent", cli->words[1], NULL),
-                   content, NULL, NULL)
+            ? cli_show(cli, SK_HTTP_POST,
+                       cli_path(cli, "/devices/%s/applyConfigurationContent", cli->words[1], NULL),
+                       content, NULL, NULL)
             : cli_fail("%s has no modulesContent", cli->words[2]);
     json_decref(manifest);
     if (!code && cli->output == CLI_TABLE) printf("modules of %s set\n", cli->words[1]);

@@ -10,6 +10,7 @@ static const char help[] =
     "\n"
     "  skerry login 'HostName=…;SharedAccessKeyName=…;SharedAccessKey=…' [--ca FILE] [--profile P]\n"
     "  skerry device list | add ID [--edge] [--parent EDGE] | show ID | update ID --status S | remove ID\n"
+    "  skerry device add ID --auth ca | --auth thumbprint --primary-thumbprint HEX [--secondary-thumbprint HEX]\n"
     "  skerry device connection-string ID [--gateway HOST] | sas ID [--duration S]\n"
     "  skerry module list DEVICE | add DEVICE/MODULE | show … | remove … | connection-string …\n"
     "  skerry twin show TARGET | update TARGET --desired JSON --tags JSON | replace TARGET …\n"
@@ -18,6 +19,7 @@ static const char help[] =
     "  skerry events watch [--device D] [--from earliest|latest|TIME|SEQUENCE] [--properties] [--count N]\n"
     "  skerry query 'SELECT * FROM devices WHERE …'\n"
     "  skerry edge set-modules DEVICE FILE\n"
+    "  skerry certificate list | add NAME FILE [--verified] | verify NAME FILE | remove NAME\n"
     "  skerry completion bash|zsh\n"
     "\n"
     "TARGET is DEVICE or DEVICE/MODULE; JSON may be @FILE.\n"
@@ -30,13 +32,19 @@ static const struct {
     const char *name;
     int (*run)(struct cli *cli);
     bool connects;
-} commands[] = {{"login", cli_login, false},  {"device", cli_device, true},
-                {"module", cli_module, true}, {"twin", cli_twin, true},
-                {"method", cli_method, true}, {"telemetry", cli_telemetry, true},
-                {"events", cli_events, true}, {"query", cli_query, true},
-                {"edge", cli_edge, true},     {"completion", cli_completion, false}};
+} commands[] = {{"login", cli_login, false},
+                {"device", cli_device, true},
+                {"module", cli_module, true},
+                {"twin", cli_twin, true},
+                {"method", cli_method, true},
+                {"telemetry", cli_telemetry, true},
+                {"events", cli_events, true},
+                {"query", cli_query, true},
+                {"edge", cli_edge, true},
+                {"certificate", cli_certificate, true},
+                {"completion", cli_completion, false}};
 
-static const char *const flags[] = {"edge", "properties", "help", NULL};
+static const char *const flags[] = {"edge", "properties", "verified", "help", NULL};
 
 int cli_fail(const char *format, ...) {
     va_list args;

@@ -372,13 +372,18 @@ void sk_amqp_authorise(struct sk_amqp_end *end) {
         while (sk_span_split(&rest, ';', &actor)) continue; /* the last one speaks */
         if (token == NULL && actor.n) token = device_token(head, actor, SK_SPAN("$edgeHub"));
     }
-    if (token == NULL || head->backend == NULL) {
+    bool certified = token == NULL && sk_stream_peer_certificate(head->stream, 0).n > 0;
+    if ((token == NULL && !certified) || head->backend == NULL) {
         sk_error_set(&error, SK_FAULT_UNAUTHORIZED,
                      "no token on this connection covers the address: put one to $cbs first");
         sk_amqp_end_refuse(end, &error);
         return;
     }
-    end->token_path = token->path;
-    credentials.token = sk_span_z(token->text);
+    if (certified) {
+        credentials.stream = head->stream;
+    } else {
+        end->token_path = token->path;
+        credentials.token = sk_span_z(token->text);
+    }
     end->authentication = sk_authenticate(head->backend, &credentials, on_authorised, end);
 }

@@ -1,0 +1,82 @@
+/* The hub's CA certificates: registering them, and proving to hold their keys. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+
+static const char *const columns[] = {"name",
+                                      "properties.subject",
+                                      "properties.isVerified",
+                                      "properties.expiry",
+                                      "properties.thumbprint",
+                                      NULL};
+static const char *const code_columns[] = {"name", "properties.subject", "properties.isVerified",
+                                           "properties.verificationCode", NULL};
+
+/* The text of a PEM file as a JSON string; NULL with a message when there is none. */
+static json_t *read_file(struct cli *cli, const char *file) {
+    struct sk_buffer text = {.limit = 64 * 1024};
+    json_t *value = NULL;
+    enum sk_status status = sk_file_load(cli->io, file, &text);
+    if (!status) value = json_stringn(text.p, text.n);
+    if (value == NULL)
+        cli_fail("%s cannot be read: %s", file,
+                 status ? sk_status_text(status) : "it is no text; convert it to PEM");
+    sk_buffer_free(&text);
+    return value;
+}
+
+static int add(struct cli *cli, const char *path) {
+    bool verified = cli_option(cli, "verified") != NULL;
+    json_t *pem = read_file(cli, cli->words[2]);
+    if (pem == NULL) return CLI_REFUSED;
+    json_t *body =
+        json_pack("{s:{s:o,s:b}}", "properties", "certificate", pem, "isVerified", verified);
+    struct cli_answer answer;
+    int code = cli_call(cli, SK_HTTP_PUT, path, body, NULL, NULL, &answer);
+    json_decref(body);
+    if (code) return code;
+    if (verified) cli_print(cli, answer.body, columns);
+    json_decref(answer.body);
+    if (verified) return code;
+    /* What comes next is the proof: print the code that it is made with. */
+    path = sk_arena_print(&cli->arena, "%s/generateVerificationCode", path).p;
+    code = cli_show(cli, SK_HTTP_POST, path, NULL, NULL, code_columns);
+    if (!code && cli->output == CLI_TABLE)
+        fprintf(stderr,
+                "Sign a certificate with the code as its common name by this CA, then: "
+                "skerry certificate verify %s FILE\n",
+                cli->words[1]);
+    return code;
+}
+
+static int verify(struct cli *cli, const char *path) {
+    json_t *pem = read_file(cli, cli->words[2]);
+    if (pem == NULL) return CLI_REFUSED;
+    json_t *body = json_pack("{s:o}", "certificate", pem);
+    int code = cli_show(cli, SK_HTTP_POST, sk_arena_print(&cli->arena, "%s/verify", path).p, body,
+                        NULL, columns);
+    json_decref(body);
+    return code;
+}
+
+static int list(struct cli *cli) {
+    struct cli_answer answer;
+    int code = cli_call(cli, SK_HTTP_GET, "/certificates", NULL, NULL, NULL, &answer);
+    if (code) return code;
+    cli_print(cli, json_object_get(answer.body, "value"), columns);
+    json_decref(answer.body);
+    return code;
+}
+
+int cli_certificate(struct cli *cli) {
+    const char *verb = cli->word_count ? cli->words[0] : "";
+    size_t words = cli->word_count;
+    if (strcmp(verb, "list") == 0 && words == 1) return list(cli);
+    const char *path = words > 1 ? cli_path(cli, "/certificates/%s", cli->words[1], NULL) : NULL;
+    if (strcmp(verb, "add") == 0 && words == 3) return add(cli, path);
+    if (strcmp(verb, "verify") == 0 && words == 3) return verify(cli, path);
+    if (strcmp(verb, "remove") == 0 && words == 2)
+        return cli_show(cli, SK_HTTP_DELETE, path, NULL, NULL, NULL);
+    return cli_usage(
+        "certificate list | add NAME FILE [--verified] | verify NAME FILE | remove NAME");
+}

@@ -1,0 +1,111 @@
+'use strict';
+// Devices with certificates: by thumbprint and by CA, over every transport of the unmodified SDKs, at the hub and through the edge.
+const test = require('node:test');
+const assert = require('node:assert');
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { execFileSync } = require('child_process');
+const { Client, Message, X509AuthenticationProvider } = require('azure-iot-device');
+const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
+const { Http } = require('azure-iot-device-http');
+const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
+const { body, createDevice, events, host, registry, report, until } = require('./support');
+
+const hubCa = fs.readFileSync(process.env.HUB_CA, 'utf8');
+const edgeCa = path.join(process.env.EDGE_DATA, 'certificates', 'edge-ca.pem');
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'x509-'));
+test.after(() => fs.rmSync(folder, { recursive: true }));
+const at = (name) => path.join(folder, name);
+const openssl = (...args) => execFileSync('openssl', args, { stdio: 'pipe' }).toString();
+const skerry = (...args) => JSON.parse(execFileSync(`${process.env.BIN}/skerry`, [...args, '--output', 'json']).toString() || 'null');
+
+// A certificate for `name`: its own issuer, or signed by `issuer`.
+function certificate(file, name, issuer, { days = 30, ca = false } = {}) {
+  const key = at(`${file}.key`), cert = at(`${file}.pem`);
+  const extensions = ca ? 'basicConstraints=critical,CA:TRUE' : 'extendedKeyUsage=clientAuth';
+  openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', key);
+  openssl('req', '-new', '-key', key, '-subj', `/CN=${name}`, '-out', at('csr'));
+  fs.writeFileSync(at('ext'), extensions);
+  const signer = issuer ? ['-CA', at(`${issuer}.pem`), '-CAkey', at(`${issuer}.key`), '-CAcreateserial'] : ['-signkey', key];
+  openssl('x509', '-req', '-in', at('csr'), '-days', String(days), '-extfile', at('ext'), '-out', cert, ...signer);
+  return { cert: fs.readFileSync(cert, 'utf8'), key: fs.readFileSync(key, 'utf8') };
+}
+
+const thumbprint = (file, digest) => openssl('x509', '-in', at(`${file}.pem`), '-noout', '-fingerprint', `-${digest}`).trim().split('=')[1].replace(/:/g, '');
+
+async function connect(deviceId, { cert, key }, transport, { gateway, ca = hubCa } = {}) {
+  const provider = new X509AuthenticationProvider({ deviceId, host, gatewayHostName: gateway, x509: { cert, key } });
+  const client = Client.fromAuthenticationProvider(provider, transport);
+  if (transport !== Http) await client.setOptions({ ca }); // of HTTP the SDK never says that it is done
+  await client.open();
+  return client;
+}
+
+async function works(deviceId, credentials, transport, options) {
+  const client = await connect(deviceId, credentials, transport, options);
+  await client.sendEvent(new Message('"proved"'));
+  if (transport !== Http) await report(await client.getTwin(), { by: 'certificate' });
+  await client.close();
+  const [event] = await events(deviceId, 1);
+  assert.strictEqual(event.body, 'proved');
+  assert.match(event.systemProperties.connectionAuthMethod, /"type":"x509"/);
+}
+
+const refused = (...args) => assert.rejects(connect(...args).then((client) => client.close()));
+
+const transports = { Mqtt, MqttWs, Amqp, AmqpWs, Http };
+
+for (const [name, transport] of Object.entries(transports)) {
+  test(`${name}: thumbprints, SHA-1 and SHA-256, primary and secondary`, async () => {
+    const one = certificate('one', 'whatever'), two = certificate('two', 'other');
+    const device = await createDevice({ authentication: { type: 'selfSigned',
+      x509Thumbprint: { primaryThumbprint: thumbprint('one', 'sha1').toLowerCase(), secondaryThumbprint: thumbprint('two', 'sha256') } } });
+    assert.strictEqual(device.authentication.x509Thumbprint.primaryThumbprint, thumbprint('one', 'sha1'));
+    await works(device.deviceId, one, transport);
+    await works(device.deviceId, two, transport);
+    if (transport === Mqtt || transport === MqttWs) await refused(device.deviceId, certificate('three', device.deviceId), transport);
+  });
+}
+
+test('a CA counts once possession of its key is proved', async () => {
+  certificate('ca', 'Factory root', null, { ca: true, days: 300 });
+  const added = skerry('certificate', 'add', 'factory', at('ca.pem'));
+  const code = added.properties.verificationCode;
+  assert.match(code, /^[0-9A-F]{48}$/);
+  const device = await createDevice({ authentication: { type: 'certificateAuthority' } });
+  const leaf = certificate('leaf', device.deviceId, 'ca');
+  await refused(device.deviceId, leaf, Mqtt);
+  certificate('wrong', 'not the code', 'ca');
+  assert.throws(() => skerry('certificate', 'verify', 'factory', at('wrong.pem')), /common name is not the verification code/);
+  certificate('forged', code, null);
+  assert.throws(() => skerry('certificate', 'verify', 'factory', at('forged.pem')));
+  certificate('proof', code, 'ca');
+  assert.strictEqual(skerry('certificate', 'verify', 'factory', at('proof.pem')).properties.isVerified, true);
+  for (const transport of Object.values(transports)) await works(device.deviceId, leaf, transport);
+
+  certificate('middle', 'Line 1', 'ca', { ca: true });
+  const below = certificate('below', device.deviceId, 'middle');
+  await works(device.deviceId, { cert: below.cert + fs.readFileSync(at('middle.pem')), key: below.key }, Mqtt);
+  await refused(device.deviceId, below, Mqtt); // the intermediate is missing
+  await refused(device.deviceId, certificate('stranger', 'stranger', 'ca'), Mqtt);
+
+  execFileSync(`${process.env.BIN}/skerry`, ['certificate', 'remove', 'factory']);
+  assert.ok(!skerry('certificate', 'list').some((one) => one.name === 'factory'));
+  await refused(device.deviceId, leaf, Mqtt);
+});
+
+test('a leaf with a thumbprint works through the edge', async () => {
+  const routes = { up: 'FROM /messages/* INTO $upstream' };
+  await registry.applyConfigurationContentOnDevice('edge-sdk', { modulesContent: { $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes } } } });
+  const credentials = certificate('leaf2', 'leaf2');
+  const parent = await body(registry.get('edge-sdk'));
+  const device = await createDevice({ deviceScope: parent.deviceScope,
+    authentication: { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: thumbprint('leaf2', 'sha256') } } });
+  for (const transport of [Mqtt, MqttWs]) {
+    await until('the edge to know the leaf', () => connect(device.deviceId, credentials, transport, { gateway: process.env.EDGE_HOST, ca: fs.readFileSync(edgeCa, 'utf8') })
+      .then((client) => client.sendEvent(new Message('"through"')).then(() => client.close()).then(() => true), () => false));
+  }
+  assert.strictEqual((await events(device.deviceId, 2))[1].body, 'through');
+  await refused(device.deviceId, certificate('leaf3', 'leaf3'), Mqtt, { gateway: process.env.EDGE_HOST, ca: fs.readFileSync(edgeCa, 'utf8') });
+});
