@@ -1,7 +1,11 @@
 /* An MQTT connection: bytes to packets, keep-alive, back-pressure, the end. */
 #include "gateway/mqtt_head.h"
 
-enum { CONNECT_S = 60, KEPT_IN = 1024 };
+enum {
+    CONNECT_S = 60,
+    KEPT_IN = 1024,
+    END_S = 5, /* for what is under way when we end */
+};
 
 static void process(struct sk_mqtt_head *m, struct sk_span bytes);
 
@@ -34,6 +38,15 @@ void sk_mqtt_head_release(struct sk_mqtt_head *m) {
     if (m->stream == NULL && m->pending == 0) free_head(m);
 }
 
+/* We end, not the client: what it has sent gets its PUBACK first, so that it need not send it again
+ * after it has connected again. */
+static void close_when_answered(struct sk_mqtt_head *m) {
+    bool waits = m->pending && m->state == MQTT_OPEN;
+    if (waits || m->state == MQTT_CLOSING) return;
+    m->state = MQTT_CLOSING;
+    if (m->stream) sk_stream_close(m->stream);
+}
+
 void sk_mqtt_request_over(struct sk_mqtt_request *r) {
     struct sk_mqtt_head *m = r->head;
     free(r->rid);
@@ -43,6 +56,10 @@ void sk_mqtt_request_over(struct sk_mqtt_request *r) {
         return;
     }
     m->pending--;
+    if (m->ending) {
+        close_when_answered(m);
+        return;
+    }
     if (!m->paused || m->pending > SK_MQTT_HEAD_PENDING_LOW || m->state != MQTT_OPEN) return;
     m->paused = false;
     sk_stream_pause(m->stream, false);
@@ -73,11 +90,20 @@ static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason)
     sk_mqtt_head_release(m);
 }
 
-static void end(struct sk_connection *connection) {
-    struct sk_mqtt_head *m = (struct sk_mqtt_head *)connection;
-    m->graceful = true; /* we end, not the client: no will */
+static void on_not_answered(struct sk_timer *timer) {
+    struct sk_mqtt_head *m = SK_CONTAINER(timer, struct sk_mqtt_head, timer);
     m->state = MQTT_CLOSING;
     if (m->stream) sk_stream_close(m->stream);
+}
+
+static void end(struct sk_connection *connection) {
+    struct sk_mqtt_head *m = (struct sk_mqtt_head *)connection;
+    m->graceful = true; /* no will */
+    if (m->stream == NULL || m->state == MQTT_CLOSING) return;
+    m->ending = true;
+    sk_stream_pause(m->stream, true);
+    sk_timer_start(connection->gateway->io, &m->timer, END_S * SK_S, on_not_answered);
+    close_when_answered(m);
 }
 
 /* ---- keep-alive ---- */
@@ -139,7 +165,8 @@ static void handle(struct sk_mqtt_head *m, const struct sk_mqtt_packet *packet) 
 }
 
 static bool may_go_on(struct sk_mqtt_head *m) {
-    if (m->state == MQTT_AUTHENTICATING || m->state == MQTT_CLOSING || m->paused) return false;
+    if (m->state == MQTT_AUTHENTICATING || m->state == MQTT_CLOSING || m->paused || m->ending)
+        return false;
     if (m->pending < SK_MQTT_HEAD_PENDING_MAX) return true;
     m->paused = true;
     sk_stream_pause(m->stream, true);

@@ -24,7 +24,7 @@ struct sk_mqtt_head {
     struct sk_backend *backend;
     struct sk_authentication *authentication;
     enum mqtt_state state;
-    bool paused, graceful, clean, got_disconnect;
+    bool paused, graceful, clean, ending;
     unsigned pending;    /* requests at the backend that will come back to us */
     struct sk_buffer in; /* the start of a packet, or what waits while paused */
     struct sk_timer timer;

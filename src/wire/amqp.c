@@ -504,6 +504,7 @@ static struct sk_amqp_value member(const struct sk_amqp_link *link, pn_data_t *d
                                    const char *name) {
     const struct sk_amqp_field *fields;
     size_t count;
+    if (data == NULL) return (struct sk_amqp_value){0}; /* the attach had no such field */
     pn_data_rewind(data);
     if (!pn_data_next(data) || sk_amqp_read_map(data, &link->amqp->scratch, 1, &fields, &count))
         return (struct sk_amqp_value){0};
