@@ -12,6 +12,7 @@ enum {
     ACK_S = 120,   /* a PUBACK later than this will not come */
     STABLE_S = 30, /* a connection that lasted so long forgives earlier failures */
     RENEW_RETRY_S = 60,
+    RENEW_WAIT_S = 10, /* for what is in flight when the token is renewed */
     PACKET_MAX =
         SK_MESSAGE_MAX + 2 * SK_MQTT_TEXT_MAX, /* remaining length of a packet from the server */
     KEPT_IN = 4096,
@@ -117,7 +118,7 @@ static void end_connection(struct sk_device_client *client, bool politely) {
     sk_timer_stop(&client->ping);
     sk_timer_stop(&client->renew);
     client->state = CLIENT_WAITING;
-    client->ready = client->pong_due = false;
+    client->ready = client->pong_due = client->renewing = false;
     sk_buffer_shrink(&client->in, 0);
     traffic_interrupted(client);
 }
@@ -241,6 +242,27 @@ static void reconnect(struct sk_device_client *client) {
     dial(client);
 }
 
+static void on_drained(struct sk_timer *timer) {
+    struct sk_device_client *client = SK_CONTAINER(timer, struct sk_device_client, renew);
+    client_enter(client);
+    reconnect(client);
+    client_leave(client);
+}
+
+void client_drained(struct sk_device_client *client) {
+    sk_timer_start(client->io, &client->renew, 0, on_drained); /* not from inside its packet */
+}
+
+/* What is in flight is waited for, or the server would get it twice. */
+static void renew(struct sk_device_client *client) {
+    if (client->in_flight == 0) {
+        reconnect(client);
+        return;
+    }
+    client->renewing = true;
+    sk_timer_start(client->io, &client->renew, RENEW_WAIT_S * SK_S, on_drained);
+}
+
 static void on_renew(struct sk_timer *timer) {
     struct sk_device_client *client = SK_CONTAINER(timer, struct sk_device_client, renew);
     client_enter(client);
@@ -249,7 +271,7 @@ static void on_renew(struct sk_timer *timer) {
     if (client->options.get_token)
         ask_for_token(client);
     else if (make_token(client) == SK_OK)
-        reconnect(client);
+        renew(client);
     client_leave(client);
 }
 
@@ -269,7 +291,7 @@ void sk_device_client_token(struct sk_device_client *client, enum sk_status stat
         else
             dial(client);
     } else if (client->state == CLIENT_CONNECTED && status == SK_OK) {
-        reconnect(client);
+        renew(client);
     }
     client_leave(client);
 }

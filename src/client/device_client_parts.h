@@ -67,6 +67,7 @@ struct sk_device_client {
     bool blocked;            /* the stream is full: on_drain follows */
     size_t outgoing_count, outgoing_bytes;
     unsigned in_flight;
+    bool renewing; /* nothing more goes out on this connection: it ends with the last PUBACK */
     uint16_t last_id;
     struct sk_list twin_operations;
     uint32_t last_rid;
@@ -82,6 +83,9 @@ void client_enter(struct sk_device_client *client);
 void client_leave(struct sk_device_client *client);
 /* The connection is of no use any more: closes it and plans the next attempt. */
 void client_lost(struct sk_device_client *client, enum sk_status reason, uint8_t connack);
+
+/* A connection that is `renewing` has nothing in flight any more. */
+void client_drained(struct sk_device_client *client);
 
 /* --- device_traffic.c --- */
 

@@ -91,7 +91,7 @@ static bool transmit(struct sk_device_client *client, struct outgoing *one) {
 }
 
 void traffic_pump(struct sk_device_client *client) {
-    if (client->state != CLIENT_CONNECTED) return;
+    if (client->state != CLIENT_CONNECTED || client->renewing) return;
     while (!client->blocked && client->in_flight < client->options.in_flight_max &&
            client->unsent != &client->outgoing) {
         struct outgoing *one = SK_CONTAINER(client->unsent, struct outgoing, link);
@@ -106,6 +106,7 @@ static void take_puback(struct sk_device_client *client, uint16_t id) {
         if (!one->in_flight) return; /* an id we do not know */
         if (one->id != id) continue;
         finish(client, one, SK_OK);
+        if (client->renewing && client->in_flight == 0 && !client->dead) client_drained(client);
         if (!client->dead) traffic_pump(client);
         return;
     }

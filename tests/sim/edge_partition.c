@@ -1,4 +1,5 @@
-/* Stories of an edge that loses the cloud. FLEET_SEEDS and FLEET_MESSAGES change their length. */
+/* Stories of an edge that loses the cloud. FLEET_FIRST (seed), FLEET_SEEDS (the last one) and FLEET_MESSAGES
+ * change their length. */
 #include "support/fleet.h"
 
 enum { DAY_S = 86400 };
@@ -150,13 +151,15 @@ static void
 every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub(void **state) {
     (void)state;
     uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 150);
-    for (uint64_t seed = 1; seed <= seeds; seed++) crashes_all_day(seed, messages);
+    for (uint64_t seed = setting("FLEET_FIRST", 1); seed <= seeds; seed++)
+        crashes_all_day(seed, messages);
 }
 
 static void every_message_arrives_once_in_order_after_three_days_without_the_cloud(void **state) {
     (void)state;
     uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 150);
-    for (uint64_t seed = 1; seed <= seeds; seed++) three_days_without_the_cloud(seed, messages);
+    for (uint64_t seed = setting("FLEET_FIRST", 1); seed <= seeds; seed++)
+        three_days_without_the_cloud(seed, messages);
 }
 
 static void a_hundred_thousand_messages_wait_for_the_cloud(void **state) {
