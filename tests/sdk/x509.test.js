@@ -95,17 +95,27 @@ test('a CA counts once possession of its key is proved', async () => {
   await refused(device.deviceId, leaf, Mqtt);
 });
 
-test('a leaf with a thumbprint works through the edge', async () => {
+test('leaves with certificates work through the edge: by thumbprint, and by a CA of its trust bundle', async () => {
   const routes = { up: 'FROM /messages/* INTO $upstream' };
   await registry.applyConfigurationContentOnDevice('edge-sdk', { modulesContent: { $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes } } } });
   const credentials = certificate('leaf2', 'leaf2');
   const parent = await body(registry.get('edge-sdk'));
   const device = await createDevice({ deviceScope: parent.deviceScope,
     authentication: { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: thumbprint('leaf2', 'sha256') } } });
-  for (const transport of [Mqtt, MqttWs]) {
-    await until('the edge to know the leaf', () => connect(device.deviceId, credentials, transport, { gateway: process.env.EDGE_HOST, ca: fs.readFileSync(edgeCa, 'utf8') })
-      .then((client) => client.sendEvent(new Message('"through"')).then(() => client.close()).then(() => true), () => false));
-  }
-  assert.strictEqual((await events(device.deviceId, 2))[1].body, 'through');
-  await refused(device.deviceId, certificate('leaf3', 'leaf3'), Mqtt, { gateway: process.env.EDGE_HOST, ca: fs.readFileSync(edgeCa, 'utf8') });
+  const gateway = { gateway: process.env.EDGE_HOST, ca: fs.readFileSync(edgeCa, 'utf8') };
+  const through = async (deviceId, pair) => {
+    for (const transport of [Mqtt, MqttWs, Amqp, AmqpWs]) {
+      await until('the edge to know the leaf', () => connect(deviceId, pair, transport, gateway)
+        .then((client) => client.sendEvent(new Message('"through"')).then(() => client.close()).then(() => true), () => false));
+    }
+    assert.strictEqual((await events(deviceId, 4))[3].body, 'through');
+  };
+  await through(device.deviceId, credentials);
+  await refused(device.deviceId, certificate('leaf3', 'leaf3'), Mqtt, gateway);
+
+  for (const kind of ['pem', 'key']) fs.copyFileSync(`${process.env.LEAF_CA}.${kind}`, at(`leaves.${kind}`));
+  const signed = await createDevice({ deviceScope: parent.deviceScope, authentication: { type: 'certificateAuthority' } });
+  await through(signed.deviceId, certificate('leaf4', signed.deviceId, 'leaves'));
+  await refused(signed.deviceId, certificate('leaf5', 'leaf5', 'leaves'), Mqtt, gateway);
+  await refused(signed.deviceId, certificate('leaf6', signed.deviceId), Mqtt, gateway);
 });

@@ -280,13 +280,19 @@ enum sk_status sk_certificates_issue_identity(struct sk_certificates *certificat
                                               struct sk_span hub, struct sk_span module_id,
                                               struct sk_certificate *certificate,
                                               char reason[256]) {
-    struct sk_buffer name = {0};
+    /* "device/module", as IoT Hub has it: Azure's bare module id could be a leaf device's, too, and
+     * leaves prove themselves to the edge hub by their common name. */
+    struct sk_buffer name = {0}, common_name = {0};
+    sk_buffer_print(&common_name, "%s/%.*s", certificates->device_id, SK_ARG(module_id));
     sk_buffer_print(&name, "URI: azureiot://%.*s/devices/%s/modules/%.*s", SK_ARG(hub),
                     certificates->device_id, SK_ARG(module_id));
     const struct sk_span names[] = {sk_buffer_span(&name)}; /* a DNS entry in Azure too */
-    struct sk_x509_request request = {
-        .use = SK_X509_CLIENT, .common_name = module_id, .names = names, .name_count = 1};
+    struct sk_x509_request request = {.use = SK_X509_CLIENT,
+                                      .common_name = sk_buffer_span(&common_name),
+                                      .names = names,
+                                      .name_count = 1};
     enum sk_status status = issue(certificates, &request, certificate, reason);
+    sk_buffer_free(&common_name);
     sk_buffer_free(&name);
     return status;
 }

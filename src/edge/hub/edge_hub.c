@@ -203,6 +203,7 @@ static void free_hub(struct sk_edge_hub *hub) {
     void (*closed)(void *) = hub->closed;
     void *arg = hub->closed_arg;
     sk_map_free(&hub->backend.sessions);
+    sk_x509_anchors_free(hub->anchors);
     sk_arena_free(&hub->arena);
     sk_buffer_free(&hub->scratch);
     json_decref(hub->reported);
@@ -244,6 +245,7 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     hub->backend.aliases = &hub->alias;
     hub->backend.alias_count = 1;
     hub->backend.any_host = true;
+    hub->backend.modules_by_key = true; /* as Azure's edge hub: edge reference, section 5.3 */
     sk_list_init(&hub->waiting);
     sk_methods_init(&hub->methods, &hub->backend);
     hub->self = sk_edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));
@@ -268,6 +270,13 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     sk_timer_start(io, &hub->load_timer, 0, check_loaded);
     *opened = hub;
     return SK_OK;
+}
+
+void sk_edge_hub_trust(struct sk_edge_hub *hub, struct sk_span pem) {
+    sk_x509_anchors_free(hub->anchors);
+    hub->anchors = sk_x509_anchors_new();
+    sk_x509_anchors_add(hub->anchors, pem);
+    hub->backend.device_cas = hub->anchors;
 }
 
 struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub) {

@@ -110,6 +110,7 @@ struct sk_edge_hub {
     unsigned loading; /* documents that are still being read at the start */
     struct sk_timer load_timer;
     struct sk_span alias; /* our own host name */
+    struct sk_x509_anchors *anchors;
     void (*closed)(void *arg);
     void *closed_arg;
 };

@@ -8,6 +8,7 @@
 /* The daemon starts beside us, and on the very first start has to fetch our identity: it is asked
  * again quickly at first. */
 enum { QUICK_MS = 20, QUICK_TRIES = 50, RETRY_S = 1 };
+enum { BUNDLE_S = 600 }; /* the trust bundle's file may be replaced: how soon that counts */
 
 struct sk_edge_hub_role {
     struct sk_io *io;
@@ -21,7 +22,8 @@ struct sk_edge_hub_role {
     struct sk_http_listener *metrics_listener;
     struct sk_timer certificate_timer;
     unsigned certificate_tries; /* without success */
-    struct sk_list tokens;      /* struct token_call */
+    struct sk_timer bundle_timer;
+    struct sk_list tokens; /* struct token_call */
     bool hub_ready, listening, stopping;
     void (*stopped)(void *arg);
     void *stopped_arg;
@@ -144,6 +146,24 @@ static void hub_ready(void *arg) {
     listen_when_ready(role);
 }
 
+/* ---- trust: which CAs may have signed the certificates of leaf devices ---- */
+
+static void ask_bundle(struct sk_timer *timer);
+
+static void got_bundle(void *arg, enum sk_status status, struct sk_span pem) {
+    struct sk_edge_hub_role *role = arg;
+    if (role->stopping) return;
+    if (!status) sk_edge_hub_trust(role->hub, pem);
+    sk_timer_start(role->io, &role->bundle_timer, (status ? RETRY_S : BUNDLE_S) * SK_S, ask_bundle);
+}
+
+static void ask_bundle(struct sk_timer *timer) {
+    struct sk_edge_hub_role *role = SK_CONTAINER(timer, struct sk_edge_hub_role, bundle_timer);
+    sk_workload_trust_bundle(role->workload, got_bundle, role);
+}
+
+/* ---- our certificate ---- */
+
 static void ask_certificate(struct sk_timer *timer);
 
 static void got_certificate(void *arg, enum sk_status status, struct sk_span certificate,
@@ -171,6 +191,7 @@ static void got_certificate(void *arg, enum sk_status status, struct sk_span cer
     sk_timer_start(role->io, &role->certificate_timer,
                    left_us > 60000000 ? (uint64_t)left_us / 5 * 4 * 1000 : 30 * SK_S,
                    ask_certificate);
+    if (!sk_timer_running(&role->bundle_timer)) ask_bundle(&role->bundle_timer);
     listen_when_ready(role);
 }
 
@@ -212,6 +233,7 @@ void sk_edge_hub_role_stop(struct sk_edge_hub_role *role, void (*stopped)(void *
     role->stopped = stopped;
     role->stopped_arg = arg;
     sk_timer_stop(&role->certificate_timer);
+    sk_timer_stop(&role->bundle_timer);
     sk_http_listener_close(role->metrics_listener);
     sk_gateway_close(role->gateway, gateway_closed, role);
 }

@@ -198,6 +198,10 @@ static void an_identity_certificate_is_for_clients_and_names_its_module(void **s
     const ASN1_STRING *text = sk_GENERAL_NAME_value(names, 0)->d.dNSName;
     assert_true(sk_span_is(sk_span(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)),
                            "URI: azureiot://hub.example/devices/edge1/modules/m"));
+    char common_name[64];
+    X509_NAME_get_text_by_NID(X509_get_subject_name(leaf), NID_commonName, common_name,
+                              sizeof common_name);
+    assert_string_equal(common_name, "edge1/m");
     GENERAL_NAMES_free(names);
     X509_free(leaf);
     sk_certificate_free(&issued);
