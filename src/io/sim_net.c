@@ -3,10 +3,10 @@
  * Each stream is a small machine whose moments (connected, bytes due, end due, …) stand in its
  * fields; service() does one thing that is due, and wakes itself for the next. So there is one kind
  * of event, and a callback is the last thing an event does. */
-#include "io/sim_world.h"
-
 #include <assert.h>
 #include <stdio.h>
+
+#include "io/sim_tls.h"
 
 /* What a receiver may have not yet read, in flight included; as large as a small socket buffer, so
  * that back-pressure is felt. */
@@ -15,20 +15,6 @@ enum { WINDOW = 64 * 1024 };
 #define CLOSE_PATIENCE (5 * SK_S)
 #define LOCAL_NS 20000 /* within a machine */
 #define NEVER UINT64_MAX
-
-/* A certificate chain as DER; shared by a sk_tls and the streams made under it. */
-struct chain {
-    unsigned users;
-    size_t count;
-    struct sk_span *certificates;
-    struct sk_arena arena;
-};
-
-struct sim_tls {
-    struct sk_tls base;
-    unsigned users; /* the owner and each listener and connecting stream */
-    struct chain *chain;
-};
 
 struct sim_listener {
     struct sk_listener base;
@@ -63,7 +49,7 @@ struct sim_stream {
         *server_name; /* where a connecting stream goes; server_name also of an accepted one */
     uint16_t port;
     struct sim_tls *tls;
-    struct chain *peer_chain;
+    struct sim_chain *peer_chain;
     char peer_text[32];
     uint32_t peer_pid, peer_uid; /* of the process at the other end */
 
@@ -82,91 +68,6 @@ struct sim_partition {
     struct sk_list link;
     struct sim_machine *a, *b;
 };
-
-/* ---- certificates ---- */
-
-static struct chain *chain_of(struct sk_span pem) {
-    struct chain *chain = SK_NEW(struct chain);
-    chain->users = 1;
-    static const char begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
-    const char *at = pem.p, *stop = pem.p + pem.n;
-    while (at && (at = memmem(at, (size_t)(stop - at), begin, sizeof begin - 1)) != NULL) {
-        at += sizeof begin - 1;
-        const char *last = memmem(at, (size_t)(stop - at), end, sizeof end - 1);
-        if (last == NULL) break;
-        struct sk_buffer text = {0}, der = {0};
-        for (; at < last; at++)
-            if ((unsigned char)*at > ' ') sk_buffer_byte(&text, *at);
-        if (sk_base64_decode(&der, sk_buffer_span(&text)) == SK_OK) {
-            chain->certificates =
-                sk_realloc(chain->certificates, (chain->count + 1) * sizeof *chain->certificates);
-            chain->certificates[chain->count++] =
-                sk_arena_copy(&chain->arena, sk_buffer_span(&der));
-        }
-        sk_buffer_free(&text);
-        sk_buffer_free(&der);
-    }
-    return chain;
-}
-
-static struct chain *share(struct chain *chain) {
-    if (chain) chain->users++;
-    return chain;
-}
-
-static void unshare(struct chain *chain) {
-    if (chain == NULL || --chain->users) return;
-    free(chain->certificates);
-    sk_arena_free(&chain->arena);
-    free(chain);
-}
-
-static struct sim_tls *tls_of(struct sk_tls *tls) {
-    return (struct sim_tls *)tls;
-}
-
-static struct sim_tls *tls_share(struct sk_tls *tls) {
-    if (tls) tls_of(tls)->users++;
-    return tls_of(tls);
-}
-
-static void tls_unshare(struct sim_tls *tls) {
-    if (tls == NULL || --tls->users) return;
-    unshare(tls->chain);
-    free(tls);
-}
-
-enum sk_status sim_tls_new(struct sk_io *io, const struct sk_tls_options *options,
-                           struct sk_tls **tls, char *reason) {
-    struct chain *chain = chain_of(options->certificate_pem);
-    if (options->server && chain->count == 0) {
-        unshare(chain);
-        snprintf(reason, 256, "a server needs a certificate in PEM form");
-        return SK_INVALID;
-    }
-    struct sim_tls *made = SK_NEW(struct sim_tls);
-    made->base.io = io;
-    made->users = 1;
-    made->chain = chain;
-    *tls = &made->base;
-    return SK_OK;
-}
-
-enum sk_status sim_tls_reload(struct sk_tls *tls, const struct sk_tls_options *options,
-                              char *reason) {
-    struct sk_tls *fresh;
-    enum sk_status status = sim_tls_new(tls->io, options, &fresh, reason);
-    if (status) return status;
-    struct chain *before = tls_of(tls)->chain;
-    tls_of(tls)->chain = share(tls_of(fresh)->chain);
-    unshare(before);
-    sim_tls_free(fresh);
-    return SK_OK;
-}
-
-void sim_tls_free(struct sk_tls *tls) {
-    tls_unshare(tls_of(tls));
-}
 
 /* ---- the paths between machines ---- */
 
@@ -247,8 +148,8 @@ static const struct sk_stream_ops stream_ops;
 static void release(void *arg) {
     struct sim_stream *stream = arg;
     if (--stream->users) return;
-    unshare(stream->peer_chain);
-    tls_unshare(stream->tls);
+    sim_chain_unshare(stream->peer_chain);
+    sim_tls_unshare(stream->tls);
     free(stream->host);
     free(stream->path);
     free(stream->server_name);
@@ -432,8 +333,8 @@ static void connect_now(struct sim_stream *stream) {
     if (stream->tls) {
         accepted->server_name =
             sk_span_dup(sk_span_z(stream->server_name ? stream->server_name : stream->host));
-        accepted->peer_chain = share(stream->tls->chain);
-        stream->peer_chain = share(listener->tls->chain);
+        accepted->peer_chain = sim_chain_share(stream->tls->chain);
+        stream->peer_chain = sim_chain_share(listener->tls->chain);
     }
     if (stream->path)
         snprintf(accepted->peer_text, sizeof accepted->peer_text, "unix");
@@ -556,7 +457,7 @@ enum sk_status sim_listen(struct sk_io *io, const struct sk_endpoint *at, struct
     made->path = at->path ? sk_span_dup(sk_span_z(at->path)) : NULL;
     made->host = host ? sk_span_dup(sk_span_z(host)) : NULL;
     made->port = at->path ? 0 : at->port ? at->port : next_port(machine);
-    made->tls = tls_share(tls);
+    made->tls = sim_tls_share(tls);
     made->accept = accept;
     made->arg = arg;
     sk_list_append(&machine->listeners, &made->link);
@@ -580,7 +481,7 @@ void sim_listener_close(struct sk_listener *base) {
         release(stream);
     }
     sk_list_remove(&listener->link);
-    tls_unshare(listener->tls);
+    sim_tls_unshare(listener->tls);
     free(listener->host);
     free(listener->path);
     free(listener);
@@ -598,7 +499,7 @@ struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, st
     stream->path = to->path ? sk_span_dup(sk_span_z(to->path)) : NULL;
     stream->server_name = server_name ? sk_span_dup(sk_span_z(server_name)) : NULL;
     stream->port = to->port;
-    stream->tls = tls_share(tls);
+    stream->tls = sim_tls_share(tls);
     if (to->path)
         snprintf(stream->peer_text, sizeof stream->peer_text, "unix");
     else
@@ -615,7 +516,7 @@ static enum sk_status begin_tls(struct sk_stream *base, struct sk_tls *tls,
     struct sim_stream *stream = of(base);
     (void)server_name; /* whoever is at the far end of a proxy learns nothing in this world */
     if (stream->tls || !stream->open) return SK_INVALID;
-    stream->tls = tls_share(tls);
+    stream->tls = sim_tls_share(tls);
     stream->open_at = stream->loop->sim->now_ns + 2 * delay(stream);
     wake(stream, stream->open_at);
     return SK_OK;
@@ -669,7 +570,7 @@ static const char *peer_address(struct sk_stream *stream) {
 }
 
 static struct sk_span peer_certificate(struct sk_stream *stream, size_t index) {
-    const struct chain *chain = of(stream)->peer_chain;
+    const struct sim_chain *chain = of(stream)->peer_chain;
     return chain && index < chain->count ? chain->certificates[index] : SK_NONE;
 }
 
