@@ -40,10 +40,10 @@ static void the_first_packet_must_be_connect(void **state) {
     raw_free(&c);
 }
 
-static void what_is_neither_mqtt_nor_http_is_hung_up_on(void **state) {
+static void what_speaks_no_protocol_of_ours_is_hung_up_on(void **state) {
     struct fleet *f = *state;
-    static const char *const firsts[] = {"AMQP\x03\x01\x01", "\x16\x03\x01\x02",
-                                         "get / HTTP/1.1\r\n\r\n", "\xff\xff\xff\xff"};
+    static const char *const firsts[] = {"\x01\x02", "\x16\x03\x01\x02", "get / HTTP/1.1\r\n\r\n",
+                                         "\xff\xff\xff\xff"};
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
         struct raw_client c;
         raw_open(&c, f, "hub.test");
@@ -494,7 +494,7 @@ static void a_will_that_is_not_the_clients_own_telemetry_is_refused(void **state
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_first_packet_must_be_connect),
-        TEST(what_is_neither_mqtt_nor_http_is_hung_up_on),
+        TEST(what_speaks_no_protocol_of_ours_is_hung_up_on),
         TEST(a_second_connect_ends_the_connection),
         TEST(a_malformed_packet_ends_the_connection),
         TEST(a_client_that_says_nothing_is_hung_up_on_after_a_minute),
