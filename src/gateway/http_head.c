@@ -340,6 +340,18 @@ static bool is_own_call(enum sk_op op) {
     return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE;
 }
 
+/* A module's call through an edge hub says who calls (device reference, section 4.5); false: it does
+ * not. */
+static bool take_caller(const struct sk_http_request *r, struct sk_credentials *credentials) {
+    struct sk_span caller = sk_http_header(r->exchange->request, "x-ms-edge-moduleId");
+    size_t slash = sk_span_find(caller, '/');
+    struct sk_arena *arena = &r->exchange->arena;
+    if (caller.p == NULL) return r->request.op != SK_OP_METHOD_INVOKE || !r->backend->any_host;
+    credentials->device = sk_percent_decoded(arena, sk_span_first(caller, slash));
+    credentials->module = sk_percent_decoded(arena, sk_span_skip(caller, slash + 1));
+    return credentials->device.n && credentials->module.n;
+}
+
 static struct sk_backend *find_backend(struct sk_gateway *gateway,
                                        struct sk_http_exchange *exchange) {
     struct sk_span host = sk_http_header(exchange->request, "Host");
@@ -386,12 +398,11 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     }
     if (credentials.token.n == 0)
         credentials.device = r->request.device; /* a certificate names no identity for certain */
-    struct sk_span caller = sk_http_header(
-        http, "x-ms-edge-moduleId"); /* "device/module": a module's call through an edge hub */
-    if (caller.n) {
-        size_t slash = sk_span_find(caller, '/');
-        credentials.device = sk_percent_decoded(&exchange->arena, sk_span_first(caller, slash));
-        credentials.module = sk_percent_decoded(&exchange->arena, sk_span_skip(caller, slash + 1));
+    if (!take_caller(r, &credentials)) {
+        refuse(exchange, SK_FAULT_ARGUMENT_INVALID,
+               "x-ms-edge-moduleId names the calling module: {device}/{module}");
+        sk_http_request_free(r);
+        return;
     }
     sk_authenticate(backend, &credentials, on_authenticated, r);
 }

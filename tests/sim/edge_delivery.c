@@ -429,7 +429,7 @@ static void nothing_is_acknowledged_before_there_is_a_deployment(void **state) {
 static void a_module_calls_a_method_of_another_through_the_edge(void **state) {
     (void)state;
     struct fleet f;
-    struct raw_client reader, caller, leaf;
+    struct raw_client reader, caller;
     struct raw_answer answer;
     struct sk_buffer token = {0}, out = {0};
     const char *body = "{\"methodName\":\"reset\",\"payload\":1,\"responseTimeoutInSeconds\":10}";
@@ -472,22 +472,49 @@ static void a_module_calls_a_method_of_another_through_the_edge(void **state) {
         sk_http_parser_free(&answer.parser);
         raw_free(&caller);
     }
-    /* A leaf device is not a module of this edge. */
-    token.n = 0;
-    sk_sas_create(&token, SK_SPAN("hub.test/devices/leaf1"), SK_SPAN(FLEET_KEY), SK_NONE,
-                  sk_io_wall(f.field_io) / 1000000 + 600);
-    sk_buffer_print(
-        &out,
-        "POST %s?api-version=2018-06-30 HTTP/1.1\r\nHost: edge.test\r\nAuthorization: %.*s\r\nContent-Length: %zu\r\n\r\n%s",
-        cases[0].path, SK_ARG(sk_buffer_span(&token)), strlen(body), body);
-    raw_open(&leaf, &f, "edge.test");
-    raw_send_buffer(&leaf, &out);
-    raw_next_answer(&leaf, &answer);
-    assert_int_equal(answer.parser.status, 401);
-    sk_http_parser_free(&answer.parser);
-    raw_free(&leaf);
     raw_free(&reader);
     sk_buffer_free(&token);
+    fleet_free(&f);
+}
+
+/* Who calls must say so, and be a module of this edge device (device reference, section 4.5). */
+static void a_method_call_without_a_module_of_this_edge_is_refused(void **state) {
+    (void)state;
+    struct fleet f;
+    static const struct {
+        const char *resource, *header;
+        unsigned status;
+    } cases[] = {
+        {"hub.test/devices/edge1/modules/reader", "", 400},
+        {"hub.test/devices/edge1/modules/reader", "x-ms-edge-moduleId: edge1\r\n", 400},
+        {"hub.test/devices/edge1/modules/reader", "x-ms-edge-moduleId: /reader\r\n", 400},
+        {"hub.test/devices/edge1/modules/reader", "x-ms-edge-moduleId: edge1/\r\n", 400},
+        {"hub.test/devices/edge1/modules/reader", "x-ms-edge-moduleId: edge1/other\r\n", 401},
+        {"hub.test/devices/leaf1/modules/m", "x-ms-edge-moduleId: leaf1/m\r\n", 401},
+        {"hub.test/devices/edge1/modules/reader", "x-ms-edge-moduleId: edge1/reader\r\n", 404}};
+    const char *body = "{\"methodName\":\"reset\"}";
+    begin(&f, ROUTES(UP));
+    fleet_put(&f, "/devices/leaf1/modules/m",
+              "{\"deviceId\":\"leaf1\",\"moduleId\":\"m\"," FLEET_SAS "}");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct raw_client caller;
+        struct raw_answer answer;
+        struct sk_buffer token = {0}, out = {0};
+        sk_sas_create(&token, sk_span_z(cases[i].resource), SK_SPAN(FLEET_KEY), SK_NONE,
+                      sk_io_wall(f.field_io) / 1000000 + 600);
+        sk_buffer_print(&out,
+                        "POST /twins/leaf1/methods?api-version=2018-06-30 HTTP/1.1\r\n"
+                        "Host: edge.test\r\n%sAuthorization: %.*s\r\nContent-Length: %zu\r\n\r\n%s",
+                        cases[i].header, SK_ARG(sk_buffer_span(&token)), strlen(body), body);
+        raw_open(&caller, &f, "edge.test");
+        raw_send_buffer(&caller, &out);
+        raw_next_answer(&caller, &answer);
+        if (answer.parser.status != cases[i].status)
+            fail_msg("%s%s: %u", cases[i].header, cases[i].resource, answer.parser.status);
+        sk_http_parser_free(&answer.parser);
+        raw_free(&caller);
+        sk_buffer_free(&token);
+    }
     fleet_free(&f);
 }
 
@@ -507,6 +534,7 @@ int main(void) {
         cmocka_unit_test(sixty_three_inputs_are_served_and_one_more_is_refused),
         cmocka_unit_test(nothing_is_acknowledged_before_there_is_a_deployment),
         cmocka_unit_test(a_module_calls_a_method_of_another_through_the_edge),
+        cmocka_unit_test(a_method_call_without_a_module_of_this_edge_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
