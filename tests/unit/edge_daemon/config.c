@@ -159,6 +159,47 @@ static void a_data_folder_leaves_room_for_socket_names(void **state) {
     }
 }
 
+static void the_way_upstream_is_what_agent_env_says(void **state) {
+    (void)state;
+    static const struct {
+        const char *env;
+        bool websocket;
+        const char *proxy;
+    } cases[] = {
+        {"", false, NULL},
+        {"UpstreamProtocol = \"Mqtt\"\n", false, NULL},
+        {"UpstreamProtocol = \"MqttWs\"\n", true, NULL},
+        {"UpstreamProtocol = \"mqttws\"\n", true, NULL},
+        {"UpstreamProtocol = \"Amqp\"\n", false, NULL},
+        {"UpstreamProtocol = \"AmqpWs\"\n", true, NULL},
+        {"https_proxy = \"http://u:p@proxy:3128\"\n", true, "http://u:p@proxy:3128"},
+        {"UpstreamProtocol = \"Mqtt\"\nhttps_proxy = \"http://proxy:3128/\"\n", false,
+         "http://proxy:3128/"},
+        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"localhost, .example\"\n", false, NULL},
+        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"hub.example\"\n", false, NULL},
+        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"*\"\n", false, NULL},
+        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"ub.example,other\"\n", true,
+         "http://proxy:3128"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text, HOST STRING "[agent.env]\n%s", cases[i].env);
+        if (read_text(text)) fail_msg("%s: %s", cases[i].env, error);
+        assert_int_equal(config.upstream_websocket, cases[i].websocket);
+        if (cases[i].proxy)
+            assert_string_equal(config.upstream_proxy, cases[i].proxy);
+        else
+            assert_null(config.upstream_proxy);
+        sk_edge_config_free(&config);
+    }
+    assert_int_equal(read_text(HOST STRING "[agent.env]\nUpstreamProtocol = \"Pigeon\"\n"),
+                     SK_INVALID);
+    assert_non_null(strstr(error, "config.toml:6: agent.env.UpstreamProtocol: must be Mqtt"));
+    assert_int_equal(read_text(HOST STRING "[agent.env]\nhttps_proxy = \"proxy:3128\"\n"),
+                     SK_INVALID);
+    assert_non_null(strstr(error, "agent.env.https_proxy: must be http://"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_string_is_all_that_is_needed),
@@ -166,6 +207,7 @@ int main(void) {
         cmocka_unit_test(azures_other_keys_are_warnings_with_their_line),
         cmocka_unit_test(mistakes_are_told_with_file_line_key_and_the_mend),
         cmocka_unit_test(a_data_folder_leaves_room_for_socket_names),
+        cmocka_unit_test(the_way_upstream_is_what_agent_env_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,9 +19,10 @@ static void a_whole_configuration_is_read(void **state) {
     char error[SK_HUB_CONFIG_ERROR_MAX];
     const char *text =
         "[listen]\naddresses = [\"0.0.0.0:8883\", \"[::1]:443\"]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"
-        "metrics = \"127.0.0.1:9600\"\n" HUB "retention = \"12h\"\nretention_bytes = 5\n" POLICY
+        "metrics = \"127.0.0.1:9600\"\nallowed_origins = [\"https://tool.example\"]\n" HUB
+        "retention = \"12h\"\nretention_bytes = 5\n" POLICY
         "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\ncondition = \"a = 1\"\nenabled = false\n"
-        "[hub.fallback]\nenabled = false\n";
+        "[hub.fallback]\nenabled = false\n[[hub.ca]]\nfile = \"ca.pem\"\nverified = true\n";
     if (sk_hub_config_parse(sk_span_z(text), "h.toml", "/etc/skerry", &config, error))
         fail_msg("%s", error);
     assert_int_equal(config.address_count, 2);
@@ -31,6 +32,8 @@ static void a_whole_configuration_is_read(void **state) {
                         "/etc/skerry/c.pem"); /* relative to the file's folder */
     assert_string_equal(config.key, "/k.pem");
     assert_int_equal(config.metrics.port, 9600);
+    assert_int_equal(config.origin_count, 1);
+    assert_true(sk_span_is(config.origins[0], "https://tool.example"));
     assert_int_equal(config.hub_count, 1);
     const struct sk_hub_options *hub = &config.hubs[0];
     assert_string_equal(hub->data, "/etc/skerry/data");
@@ -38,6 +41,8 @@ static void a_whole_configuration_is_read(void **state) {
     assert_int_equal(hub->retention_bytes, 5);
     assert_int_equal(hub->policies[0].rights, SK_RIGHT_SERVICE_CONNECT);
     assert_false(hub->routes[0].enabled);
+    assert_int_equal(hub->ca_file_count, 1);
+    assert_string_equal(hub->ca_files[0], "/etc/skerry/ca.pem");
     assert_false(hub->fallback);
     sk_hub_config_free(&config);
 }
@@ -85,6 +90,13 @@ static void every_mistake_is_named_with_its_place_and_its_mend(void **state) {
         {LISTEN HUB
          "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\nendpoint = \"lake\"\n",
          "h.toml:12: hub[0].route[0].endpoint: ", "events"},
+        {LISTEN "allowed_origins = [\"tool.example\"]\n" HUB,
+         "h.toml:5: listen.allowed_origins: ", "https://"},
+        {LISTEN "allowed_origins = [\"https://tool.example/page\"]\n" HUB,
+         "h.toml:5: listen.allowed_origins: ", "https://"},
+        {LISTEN HUB "[[hub.ca]]\nverified = true\n", "h.toml:9: hub[0].ca[0]: ", "file"},
+        {LISTEN HUB "[[hub.ca]]\nfile = \"c.pem\"\nverified = false\n",
+         "h.toml:11: hub[0].ca[0].verified: ", "skerry certificate add"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sk_hub_config config;
