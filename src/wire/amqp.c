@@ -20,7 +20,8 @@ struct sk_amqp {
     const struct sk_amqp_events *events;
     void *arg;
     bool server, opened, closed;
-    bool sasl_asked; /* on_sasl is due */
+    bool sasl_asked, sasl_failed;    /* on_sasl is due; no outcome can help any more */
+    const char *sasl_init_mechanism; /* proton's copy of what the client named */
     struct sk_buffer sasl_mechanism, sasl_response;
     struct sk_buffer payload; /* of the transfer at hand */
     struct sk_arena scratch;  /* what an attach carries */
@@ -54,17 +55,26 @@ static bool sasl_init_client(pn_transport_t *transport) {
     return false;
 }
 
+static void sasl_refuse_bytes(pn_transport_t *transport, const pn_bytes_t *bytes) {
+    (void)bytes;
+    struct sk_amqp *a = pnx_sasl_get_context(transport);
+    a->sasl_failed = true;
+    pnx_sasl_set_failed(transport);
+    pnx_sasl_set_desired_state(transport, SASL_POSTED_OUTCOME);
+}
+
 static void sasl_init(pn_transport_t *transport, const char *mechanism, const pn_bytes_t *bytes) {
     struct sk_amqp *a = pnx_sasl_get_context(transport);
+    bool again = a->sasl_init_mechanism != NULL;
+    free((char *)a->sasl_init_mechanism); /* proton 0.37 overwrites its copy and would leak it */
+    a->sasl_init_mechanism = mechanism;
+    if (again) {
+        sasl_refuse_bytes(transport, bytes);
+        return;
+    }
     a->sasl_asked = true;
     sk_buffer_text(&a->sasl_mechanism, mechanism);
     sk_buffer_append(&a->sasl_response, sk_span(bytes->start, bytes->size));
-}
-
-static void sasl_refuse_bytes(pn_transport_t *transport, const pn_bytes_t *bytes) {
-    (void)bytes;
-    pnx_sasl_set_failed(transport);
-    pnx_sasl_set_desired_state(transport, SASL_POSTED_OUTCOME);
 }
 
 static bool sasl_no_mechanism(pn_transport_t *transport, const char *mechanisms) {
@@ -96,6 +106,7 @@ static const pnx_sasl_implementation sasl_server = {.free = sasl_nothing,
 
 void sk_amqp_sasl_done(struct sk_amqp *a, enum sk_amqp_sasl outcome) {
     pn_transport_t *transport = a->driver.transport;
+    if (a->sasl_failed) return;
     if (outcome == SK_AMQP_SASL_OK)
         pnx_sasl_set_succeeded(transport, "client", "");
     else

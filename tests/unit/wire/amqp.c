@@ -85,6 +85,10 @@ static void feed(void *arg, struct sk_span bytes) {
         sk_amqp_feed(arg, sk_span_first(bytes, 7));
 }
 
+static void collect(void *arg, struct sk_span bytes) {
+    sk_buffer_append(arg, bytes);
+}
+
 static void exchange(struct side *a, struct side *b) {
     for (int i = 0; i < 8; i++) {
         sk_amqp_flush(a->amqp, feed, b->amqp);
@@ -142,6 +146,26 @@ static void sasl_plain_waits_for_the_verdict(void **state) {
         finish(&client);
         finish(&server);
     }
+}
+
+/* Found by the fuzzer: proton forgot, and leaked, what the first one named. */
+static void a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first(void **state) {
+    (void)state;
+    struct side server = {.accept = true};
+    server.amqp =
+        sk_amqp_new(&(struct sk_amqp_options){.server = true, .container = "s"}, &events, &server);
+    static const char init[] = "\0\0\0\x17\2\1\0\0"
+                               "\0S\x41\xc0\x0a\1\xa3\x07MSSBCBS";
+    sk_amqp_feed(server.amqp, SK_SPAN("AMQP\3\1\0\0"));
+    sk_amqp_feed(server.amqp, SK_SPAN(init));
+    sk_amqp_feed(server.amqp, SK_SPAN(init));
+    assert_int_equal(server.asked, 1);
+    sk_amqp_sasl_done(server.amqp, SK_AMQP_SASL_OK);
+    struct sk_buffer out = {0};
+    sk_amqp_flush(server.amqp, collect, &out);
+    assert_memory_equal(out.p + out.n - 5, "\xc0\3\1\x50\1", 5); /* outcome: auth */
+    sk_buffer_free(&out);
+    finish(&server);
 }
 
 static void what_is_sent_arrives_and_comes_back_settled(void **state) {
@@ -315,6 +339,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bare_connection_opens_without_sasl),
         cmocka_unit_test(sasl_plain_waits_for_the_verdict),
+        cmocka_unit_test(a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first),
         cmocka_unit_test(what_is_sent_arrives_and_comes_back_settled),
         cmocka_unit_test(a_transfer_beyond_the_limit_costs_its_link_only),
         cmocka_unit_test(a_refused_link_tells_why_and_leaves_the_connection),
