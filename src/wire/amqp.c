@@ -181,9 +181,12 @@ static void gone(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
 
 static void all_gone(struct sk_amqp *a, pn_session_t *session) {
     struct sk_amqp_error none = {0};
-    SK_LIST_EACH(&a->links, node, following) {
+    for (struct sk_list *node = a->links.next; node != &a->links;) {
         struct sk_amqp_link *link = SK_CONTAINER(node, struct sk_amqp_link, link);
-        if (session == NULL || pn_link_session(link->pn) == session) gone(link, &none);
+        node = node->next;
+        if (session && pn_link_session(link->pn) != session) continue;
+        gone(link, &none);
+        node = a->links.next; /* its user may have ended others */
     }
 }
 

@@ -94,7 +94,8 @@ void sk_amqp_close(struct sk_amqp *amqp, const struct sk_amqp_error *error);
 /* Server: answers an attach as the peer asked for it. A receiver gets `credit`, kept up by
  * sk_amqp_settle(). */
 void sk_amqp_attach(struct sk_amqp_link *link, int credit);
-/* Answers an attach (when that is due) and detaches with an error. on_detach does not follow. */
+/* Answers an attach (when that is due) and detaches, with an error or NULL. on_detach does not
+ * follow, nor on_outcome. */
 void sk_amqp_refuse(struct sk_amqp_link *link, const struct sk_amqp_error *error);
 /* Client: attaches. `address` is the target of a sender, the source of a receiver. */
 struct sk_amqp_link_options {
