@@ -50,6 +50,10 @@ static void on_token_expiry(struct sk_timer *timer) {
     }
     struct sk_error error; /* the sessions of devices watch their own expiry */
     sk_error_set(&error, SK_FAULT_UNAUTHORIZED, "the token has expired: put a new one");
+    if (token->sasl) {
+        sk_amqp_head_fail(head, &error);
+        return;
+    }
     SK_LIST_EACH(&head->ends, node, following) {
         struct sk_amqp_end *end = SK_CONTAINER(node, struct sk_amqp_end, link);
         if (end->token_path == token->path) sk_amqp_end_refuse(end, &error);
@@ -60,7 +64,7 @@ static void on_token_expiry(struct sk_timer *timer) {
 
 /* Links that live on an older token of the same scope live on with the new one. */
 static void keep_token(struct sk_amqp_head *head, struct sk_span path, struct sk_span text,
-                       int64_t expires_s) {
+                       int64_t expires_s, bool sasl) {
     struct sk_amqp_token *token = sk_map_get(&head->tokens, path);
     if (token == NULL) {
         token = SK_NEW(struct sk_amqp_token);
@@ -70,6 +74,7 @@ static void keep_token(struct sk_amqp_head *head, struct sk_span path, struct sk
     }
     free(token->text);
     token->text = sk_span_dup(text);
+    token->sasl |= sasl;
     token->expires_s =
         expires_s > INT64_MAX - SK_SAS_SKEW_S ? INT64_MAX - SK_SAS_SKEW_S : expires_s;
     sk_timer_start(head->connection.gateway->io, &token->expiry, SK_S, on_token_expiry);
@@ -145,7 +150,8 @@ static void on_token_checked(void *arg, const struct sk_error *error,
     struct putting *p = arg;
     struct sk_amqp_head *head = p->head;
     if (!error && head->stream)
-        keep_token(head, sk_span_z(p->path), sk_span_z(p->token), principal->expires_s);
+        keep_token(head, sk_span_z(p->path), sk_span_z(p->token), principal->expires_s,
+                   p->end == NULL);
     conclude(p, error);
 }
 

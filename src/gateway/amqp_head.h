@@ -46,6 +46,7 @@ struct sk_amqp_token {
     char *text;
     struct sk_timer expiry;
     int64_t expires_s;
+    bool sasl; /* came with SASL PLAIN: the connection ends with it */
 };
 
 /* An identity on this connection. */
