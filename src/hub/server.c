@@ -230,3 +230,7 @@ uint16_t sk_hub_server_port(const struct sk_hub_server *server, size_t index) {
 struct sk_hub *sk_hub_server_hub(const struct sk_hub_server *server, size_t index) {
     return server->hubs[index];
 }
+
+struct sk_gateway *sk_hub_server_gateway(const struct sk_hub_server *s) {
+    return s->gateway;
+}

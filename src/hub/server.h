@@ -20,6 +20,7 @@ void sk_hub_server_stop(struct sk_hub_server *server, void (*stopped)(void *arg)
 uint16_t sk_hub_server_port(const struct sk_hub_server *server, size_t index);
 
 struct sk_hub *sk_hub_server_hub(const struct sk_hub_server *server, size_t index);
+struct sk_gateway *sk_hub_server_gateway(const struct sk_hub_server *server);
 
 /* `skerry-hub init`: what to make where. */
 struct sk_hub_init {

@@ -419,18 +419,35 @@ static bool bury_once(struct sim_loop *loop) {
     return any;
 }
 
+/* Fires one of the timers that were started at the funeral: somebody was told of a failure and wants
+ * to try again before it ends. */
+static bool fire_late_timer(struct sim_loop *loop) {
+    struct sk_io *io = &loop->base;
+    for (size_t i = 1; i <= io->heap_count; i++) {
+        struct sk_timer *timer = io->heap[i];
+        if (timer->order < loop->timers_before) continue;
+        sk_timer_stop(timer);
+        timer->fn(timer);
+        return true;
+    }
+    return false;
+}
+
 /* Ends what the owners of a dead process have begun to close, then frees its loops. Code that
- * answers each failure with another attempt at once would never end, hence the bound. */
+ * answers each failure with another attempt would never end, hence the bounds. */
 static void bury(struct sim_loop *process) {
+    enum { ROUNDS_MAX = 100000, LATE_TIMERS_MAX = 100 };
     struct sk_sim *sim = process->sim;
+    unsigned late = 0;
     bool any = true;
-    for (unsigned round = 0; any && round < 100000; round++) {
+    for (unsigned round = 0; any && round < ROUNDS_MAX; round++) {
         any = false;
         SK_LIST_EACH(&sim->loops, node, following) {
             struct sim_loop *loop = SK_CONTAINER(node, struct sim_loop, link);
             if (loop->process != process) continue;
+            if (!loop->buried) loop->timers_before = loop->base.timer_order;
             loop->buried = true;
-            any = bury_once(loop);
+            any = bury_once(loop) || (late++ < LATE_TIMERS_MAX && fire_late_timer(loop));
             if (any) break; /* it may have joined threads: the list is another one now */
         }
     }

@@ -16,7 +16,7 @@
  * harmless and does nothing (files give SK_IO, output is dropped), and no callback is made, so the
  * test closes the product's objects as usual. sk_sim_power_on(io) then ends what closing has begun
  * (deferred tasks, posts, sk_io_work and running writes with SK_IO, on_close of streams that their
- * owner closed; no timers), frees the old loop and gives a fresh one on the disk as it survived.
+ * owner closed; of timers only those that are started meanwhile), frees the old loop and gives a fresh one on the disk as it survived.
  * sk_sim_free does the same for machines left dead. */
 #ifndef SK_IO_SIM_H
 #define SK_IO_SIM_H

@@ -59,9 +59,11 @@ struct sim_loop {
     unsigned number;
     uint32_t pid, uid;
     bool dead, buried, stopped, running; /* running: inside a callback */
-    struct sk_list files;                /* struct sim_file */
-    struct sk_list streams;              /* struct sim_stream */
-    struct sim_event *held;              /* events waiting for the funeral, in order */
+    uint64_t
+        timers_before;    /* the number of the first timer that is started after the burial began */
+    struct sk_list files; /* struct sim_file */
+    struct sk_list streams; /* struct sim_stream */
+    struct sim_event *held; /* events waiting for the funeral, in order */
     size_t held_count, held_capacity;
     void *vfs; /* SQLite's, once asked for */
 };

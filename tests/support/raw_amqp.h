@@ -42,9 +42,9 @@ struct raw_amqp {
     struct sk_arena arena; /* of the message taken last */
     struct sk_buffer last;
     struct sk_timer tick;
-    bool open, over;
-    bool fed;           /* inside the engine: what callbacks write goes out after it */
-    char condition[64]; /* of the connection's end */
+    bool ready, open, over; /* the stream takes bytes; the peer has opened; the end */
+    bool fed;               /* inside the engine: what callbacks write goes out after it */
+    char condition[64];     /* of the connection's end */
     struct raw_link cbs_out, cbs_in;
     unsigned answers;                                                    /* of $cbs */
     int status;                                                          /* the last one's */
@@ -66,7 +66,7 @@ static inline void raw_amqp_write(void *arg, struct sk_span bytes) {
 }
 
 static inline void raw_amqp_flush(struct raw_amqp *c) {
-    if (c->fed) return;
+    if (c->fed || !c->ready) return;
     if (c->stream && c->amqp) sk_amqp_flush(c->amqp, raw_amqp_write, c);
     if (c->over && c->stream) sk_stream_close(c->stream);
 }
@@ -165,6 +165,7 @@ static const struct sk_amqp_events raw_amqp_events = {.on_open = raw_amqp_on_ope
 
 static inline void raw_amqp_on_stream(struct sk_stream *stream, void *arg) {
     (void)stream;
+    ((struct raw_amqp *)arg)->ready = true;
     raw_amqp_flush(arg);
 }
 

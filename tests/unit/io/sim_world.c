@@ -208,6 +208,15 @@ static void work_is_done_later_and_reported_on_the_loop(void **state) {
     sk_sim_free(sim);
 }
 
+static void do_nothing(void *arg) {
+    (void)arg;
+}
+
+static void start_late_timer(void *arg) {
+    struct named_timer *timer = arg;
+    sk_timer_start(timer->to->io, &timer->timer, SK_S, on_named_timer);
+}
+
 static void a_dead_machine_is_silent_until_it_is_buried(void **state) {
     (void)state;
     struct sk_sim *sim = world_of(1);
@@ -225,6 +234,21 @@ static void a_dead_machine_is_silent_until_it_is_buried(void **state) {
     to.io = sk_sim_power_on(to.io);
     assert_string_equal(to.text, "1wd");
     assert_false(sk_sim_is_dead(to.io));
+    sk_sim_free(sim);
+}
+
+/* Somebody whose write has failed tries again a little later, and ends when that has failed too. */
+static void a_timer_that_is_started_at_the_funeral_fires(void **state) {
+    (void)state;
+    struct sk_sim *sim = world_of(1);
+    struct recorder to = {.io = sk_sim_node(sim, "a")};
+    struct named_timer before = {.to = &to, .name = 't'};
+    struct named_timer late = {.to = &to, .name = 'l'};
+    sk_timer_start(to.io, &before.timer, SK_MS, on_named_timer);
+    sk_io_work(to.io, do_nothing, start_late_timer, &late);
+    sk_sim_power_cut(to.io, SK_SIM_LOSE_ALL);
+    to.io = sk_sim_power_on(to.io);
+    assert_string_equal(to.text, "l");
     sk_sim_free(sim);
 }
 
@@ -293,6 +317,7 @@ int main(void) {
         cmocka_unit_test(a_thread_gets_its_mail_in_order_and_can_be_joined),
         cmocka_unit_test(work_is_done_later_and_reported_on_the_loop),
         cmocka_unit_test(a_dead_machine_is_silent_until_it_is_buried),
+        cmocka_unit_test(a_timer_that_is_started_at_the_funeral_fires),
         cmocka_unit_test(a_killed_process_leaves_the_others_of_its_machine_alone),
         cmocka_unit_test(the_same_seed_gives_the_same_run),
     };
