@@ -1,8 +1,16 @@
 /* Cloud-to-device messages over long times: services send, devices come and go and settle in every
  * way, the hub loses power; and every accepted message ends exactly once, as its sender is told. */
 #include "support/fleet_c2d.h"
+#include "support/raw_amqp.h"
 
-enum { MESSAGES = 160, DEVICES = 3, HTTPS_DEVICE = 2, STEPS = 700, DELIVERIES_MAX = 3 };
+enum {
+    MESSAGES = 200,
+    DEVICES = 4, /* the first two speak MQTT */
+    HTTPS_DEVICE = 2,
+    AMQP_DEVICE = 3,
+    STEPS = 900,
+    DELIVERIES_MAX = 3
+};
 
 struct mail {
     struct fleet_c2d sent;
@@ -31,7 +39,16 @@ struct story {
             struct sk_delivery delivery;
         } pending[64];
         size_t count;
-    } devices[DEVICES];
+    } devices[HTTPS_DEVICE];
+    struct amqp_device {
+        struct raw_amqp c;
+        struct raw_link link;
+        struct {
+            struct mail *mail;
+            struct sk_amqp_delivery *delivery;
+        } pending[64];
+        size_t count;
+    } amqp;
     /* One HTTPS call at a time of the device, one of the service. */
     struct call {
         struct story *story;
@@ -60,7 +77,7 @@ static struct mail *find_mail(struct sk_span id) {
 }
 
 static const char *device_name(unsigned device) {
-    static const char *const names[] = {"d0", "d1", "d2"};
+    static const char *const names[] = {"d0", "d1", "d2", "d3"};
     return names[device];
 }
 
@@ -230,11 +247,59 @@ static void come_or_go(struct mqtt_device *d) {
     }
 }
 
+/* ---- AMQP ---- */
+
+static void on_transfer(struct raw_link *link, struct sk_amqp_delivery *delivery,
+                        const struct sk_amqp_message *message) {
+    struct amqp_device *d = link->arg;
+    struct mail *mail = find_mail(sk_amqp_text(&message->message_id, &d->c.arena));
+    assert_int_equal(mail->device, AMQP_DEVICE);
+    mail->received++;
+    assert_true(d->count < 64);
+    d->pending[d->count].mail = mail;
+    d->pending[d->count++].delivery = delivery;
+}
+
+static void on_link_gone(struct raw_link *link) {
+    ((struct amqp_device *)link->arg)->count = 0;
+}
+
+static void settle_one(struct amqp_device *d, size_t index, enum sk_amqp_outcome outcome) {
+    struct mail *mail = d->pending[index].mail;
+    if (outcome == SK_AMQP_ACCEPTED) mail->completed = true;
+    if (outcome == SK_AMQP_REJECTED) mail->rejected = true;
+    if (outcome == SK_AMQP_RELEASED || outcome == SK_AMQP_MODIFIED) mail->abandoned++;
+    raw_link_settle(&d->link, d->pending[index].delivery, outcome);
+    d->pending[index] = d->pending[--d->count];
+}
+
+static void amqp_comes_or_goes(struct amqp_device *d) {
+    bool broken = d->c.amqp && d->c.stream == NULL;
+    if (d->c.amqp) raw_amqp_free(&d->c);
+    if (d->c.f && !broken && chance(2)) { /* stays away for a while */
+        d->c.f = NULL;
+        return;
+    }
+    d->link = (struct raw_link){.arg = d, .on_transfer = on_transfer, .on_gone = on_link_gone};
+    raw_amqp_open(&d->c, &s->f, &(struct raw_amqp_options){.websocket = chance(2)});
+    raw_amqp_prove(&d->c, device_name(AMQP_DEVICE));
+    raw_link_receiver(&d->c, &d->link, "/devices/d3/messages/devicebound", (int)(1 + chance(40)));
+}
+
+static void amqp_does_something(struct amqp_device *d) {
+    static const enum sk_amqp_outcome outcomes[] = {SK_AMQP_ACCEPTED, SK_AMQP_REJECTED,
+                                                    SK_AMQP_RELEASED, SK_AMQP_MODIFIED};
+    if (d->c.stream == NULL || d->link.amqp == NULL || chance(12) == 0)
+        amqp_comes_or_goes(d);
+    else if (d->count)
+        settle_one(d, chance(d->count), outcomes[chance(4)]);
+}
+
 /* ---- the story ---- */
 
 static void step(void) {
     struct mqtt_device *d = &s->devices[chance(HTTPS_DEVICE)];
-    switch (chance(16)) {
+    switch (chance(20)) {
     case 0:
     case 1:
     case 2:
@@ -262,6 +327,10 @@ static void step(void) {
     case 14:
         if (chance(12) == 0) purge_one();
         break;
+    case 15:
+    case 16:
+    case 17:
+    case 18: amqp_does_something(&s->amqp); break;
     default: sk_sim_run(s->f.sim, chance(3000) * SK_MS); break;
     }
     sk_sim_run(s->f.sim, chance(20) * SK_MS);
@@ -277,6 +346,8 @@ static void come_to_an_end(void) {
             while (s->devices[j].count) acknowledge_one(&s->devices[j], 0);
         call_if_free(&s->device);
         call_if_free(&s->service);
+        if (s->amqp.c.stream == NULL || s->amqp.link.amqp == NULL) amqp_comes_or_goes(&s->amqp);
+        while (s->amqp.count) settle_one(&s->amqp, 0, SK_AMQP_ACCEPTED);
         sk_sim_run(s->f.sim, 2 * SK_S);
     }
     look_at_answers();
@@ -314,10 +385,8 @@ static void run_story(uint64_t seed) {
     s->device.path = "/devices/d2/messages/devicebound";
     s->service.path = "/messages/servicebound/feedback";
     s->purge = (struct call){.step = PURGE, .path = "/devices/d1/commands"};
-    for (unsigned i = 0; i < DEVICES; i++) {
-        s->devices[i].number = i;
-        fleet_put_device(&s->f, device_name(i), "");
-    }
+    for (unsigned i = 0; i < DEVICES; i++) fleet_put_device(&s->f, device_name(i), "");
+    for (unsigned i = 0; i < HTTPS_DEVICE; i++) s->devices[i].number = i;
     for (int i = 0; i < STEPS; i++) step();
     come_to_an_end();
     unsigned accepted = 0;
@@ -328,14 +397,16 @@ static void run_story(uint64_t seed) {
     assert_true(accepted > 50);
     for (unsigned i = 0; i < HTTPS_DEVICE; i++)
         if (s->devices[i].client) sk_device_client_free(s->devices[i].client);
+    raw_amqp_free(&s->amqp.c);
     fleet_free(&s->f);
     free(s);
 }
 
 static void every_accepted_message_ends_once_and_its_sender_is_told_how(void **state) {
     (void)state;
-    const char *one = getenv("SEED");
-    for (uint64_t seed = 1; seed <= 40; seed++)
+    const char *one = getenv("SEED"), *many = getenv("SEEDS");
+    uint64_t last = many ? strtoull(many, NULL, 10) : 40;
+    for (uint64_t seed = 1; seed <= last; seed++)
         if (one == NULL || strtoull(one, NULL, 10) == seed) run_story(seed);
     for (int i = 0; i < SK_C2D_END_COUNT && one == NULL; i++) assert_true(ends_seen[i] > 10);
 }
