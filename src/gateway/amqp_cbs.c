@@ -105,22 +105,9 @@ static void free_putting(struct putting *p) {
     free(p);
 }
 
-/* The link for the answer: the one that the request names, or else any. */
-static struct sk_amqp_end *reply_end(struct sk_amqp_head *head, const char *reply_to) {
-    struct sk_amqp_end *any = NULL;
-    SK_LIST_EACH(&head->ends, node, following) {
-        struct sk_amqp_end *end = SK_CONTAINER(node, struct sk_amqp_end, link);
-        if (end->role != &sk_amqp_cbs_out || !end->open) continue;
-        any = end;
-        if (sk_span_is(sk_amqp_link_other_address(end->amqp), reply_to) ||
-            sk_span_is(sk_amqp_link_name(end->amqp), reply_to))
-            return end;
-    }
-    return any;
-}
-
 static void answer(struct putting *p, int code, const char *text) {
-    struct sk_amqp_end *end = reply_end(p->head, p->reply_to ? p->reply_to : "");
+    struct sk_amqp_end *end =
+        sk_amqp_reply_end(p->head, &sk_amqp_cbs_out, p->reply_to ? p->reply_to : "");
     struct sk_amqp_field fields[] = {
         {SK_SPAN("status-code"), SK_AMQP_VALUE_INT(code)},
         {SK_SPAN("status-description"), SK_AMQP_VALUE_STRING(sk_span_z(text))}};
@@ -305,8 +292,18 @@ static const struct sk_amqp_token *device_token(struct sk_amqp_head *head, struc
     return token;
 }
 
-/* Likewise for a path of the service: it, or what stands above it. */
+static bool bare_management(struct sk_span path) {
+    return sk_span_eq_nocase(path, SK_SPAN("$management"));
+}
+
+/* Likewise for a path of the service: it, or what stands above it. A bare "$management" belongs to
+ * whatever stream the connection has a token for. */
 static const struct sk_amqp_token *service_token(struct sk_amqp_head *head, struct sk_span path) {
+    if (bare_management(path)) {
+        struct sk_amqp_token *token;
+        for (size_t i = 0; (token = sk_map_next(&head->tokens, &i, NULL)) != NULL;)
+            if (!sk_span_starts(sk_span_z(token->path), SK_SPAN("devices"))) return token;
+    }
     for (;;) {
         const struct sk_amqp_token *token = token_for(head, path);
         if (token || path.n == 0) return token;
@@ -317,9 +314,10 @@ static const struct sk_amqp_token *service_token(struct sk_amqp_head *head, stru
 }
 
 static void open_end(struct sk_amqp_end *end) {
+    struct sk_amqp_head *head = end->head;
     end->open = true;
-    end->role->opened(end);
-    sk_amqp_head_flush(end->head);
+    end->role->opened(end); /* a refusal frees it */
+    sk_amqp_head_flush(head);
 }
 
 static void on_authorised(void *arg, const struct sk_error *error, struct sk_principal *principal) {
@@ -369,6 +367,7 @@ void sk_amqp_authorise(struct sk_amqp_end *end) {
         if (end->address.full) split_scope(path, &host, &path);
         if (path.n && path.p[0] == '/') path = sk_span_skip(path, 1);
         token = service_token(head, path);
+        if (token && bare_management(path)) path = sk_span_z(token->path);
         credentials.resource = sk_arena_print(&gateway->scratch, "hub/%.*s", SK_ARG(path));
     } else {
         credentials.device = end->address.device;

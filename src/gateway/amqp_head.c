@@ -49,6 +49,7 @@ static void free_head(struct sk_amqp_head *head) {
     sk_amqp_tokens_free(head);
     sk_map_free(&head->clients);
     sk_connection_remove(&head->connection);
+    free(head->host_name);
     free(head->sasl_user);
     free(head);
 }
@@ -163,7 +164,14 @@ void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error) {
     SK_INFO("amqp", "%s: link %.*s: %s", head->stream ? sk_stream_peer(head->stream) : "-",
             SK_ARG(sk_amqp_link_address(end->amqp)), sk_error_text(error));
     struct sk_amqp_error said = sk_amqp_head_error(head, error);
-    sk_amqp_refuse(end->amqp, &said);
+    if (end->role->events)
+        said.description = sk_span_z(sk_error_text(error)); /* not IoT Hub's JSON */
+    sk_amqp_end_detach(end, &said);
+}
+
+void sk_amqp_end_detach(struct sk_amqp_end *end, const struct sk_amqp_error *error) {
+    struct sk_amqp_head *head = end->head;
+    sk_amqp_refuse(end->amqp, error);
     end_gone(end);
     sk_amqp_head_flush(head);
 }
@@ -184,6 +192,17 @@ void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
         sk_list_append(&end->sent, &sent->link);
     }
     sk_amqp_send(end->amqp, tag, sk_buffer_span(&bytes), delivery == 0, sent);
+    sk_buffer_free(&bytes);
+    sk_amqp_head_flush(end->head);
+}
+
+void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
+                      const struct sk_amqp_message *message) {
+    struct sk_buffer bytes = {0};
+    sk_buffer_append(&bytes, before);
+    sk_amqp_encode(sk_amqp_head_codec(end->head), &bytes, message);
+    sk_amqp_send(end->amqp, SK_NONE, sk_buffer_span(&bytes), sk_amqp_link_presettled(end->amqp),
+                 NULL);
     sk_buffer_free(&bytes);
     sk_amqp_head_flush(end->head);
 }
@@ -290,6 +309,7 @@ void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *erro
     }
     json_decref(r->request.body);
     free(r->correlation_text);
+    free(r->reply_to);
     free(r);
     end->pending--;
     if (end->pending == 0 && end->amqp == NULL) free_end(end);
@@ -298,6 +318,20 @@ void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *erro
 
 void sk_amqp_request_done(struct sk_request *request, const struct sk_answer *answer) {
     sk_amqp_request_over((struct sk_amqp_request *)request, answer->error);
+}
+
+struct sk_amqp_end *sk_amqp_reply_end(struct sk_amqp_head *head, const struct sk_amqp_role *role,
+                                      const char *reply_to) {
+    struct sk_amqp_end *any = NULL;
+    SK_LIST_EACH(&head->ends, node, following) {
+        struct sk_amqp_end *end = SK_CONTAINER(node, struct sk_amqp_end, link);
+        if (end->role != role || !end->open) continue;
+        any = end;
+        if (sk_span_is(sk_amqp_link_other_address(end->amqp), reply_to) ||
+            sk_span_is(sk_amqp_link_name(end->amqp), reply_to))
+            return end;
+    }
+    return any;
 }
 
 void sk_amqp_request_correlate(struct sk_amqp_request *r, const struct sk_amqp_value *value) {
@@ -317,14 +351,17 @@ static void on_sasl(void *arg, struct sk_span mechanism, struct sk_span response
 
 static void on_open(void *arg, struct sk_span host_name) {
     struct sk_amqp_head *head = arg;
+    free(head->host_name);
+    head->host_name = sk_span_dup(host_name);
     host_name = sk_span_first(host_name, sk_span_find(host_name, ':'));
     if (head->backend == NULL) head->backend = sk_gateway_find(head->connection.gateway, host_name);
 }
 
 static const struct sk_amqp_role *const roles[] = {
-    &sk_amqp_cbs_in,   &sk_amqp_cbs_out,     &sk_amqp_telemetry,   &sk_amqp_messages,
-    &sk_amqp_inputs,   &sk_amqp_methods_in,  &sk_amqp_methods_out, &sk_amqp_twin_in,
-    &sk_amqp_twin_out, &sk_amqp_service_c2d, &sk_amqp_feedback,
+    &sk_amqp_cbs_in,   &sk_amqp_cbs_out,       &sk_amqp_telemetry,      &sk_amqp_messages,
+    &sk_amqp_inputs,   &sk_amqp_methods_in,    &sk_amqp_methods_out,    &sk_amqp_twin_in,
+    &sk_amqp_twin_out, &sk_amqp_service_c2d,   &sk_amqp_feedback,       &sk_amqp_receiver,
+    &sk_amqp_sender,   &sk_amqp_management_in, &sk_amqp_management_out,
 };
 
 static const struct sk_amqp_role *find_role(const struct sk_address *address, bool sends) {

@@ -36,6 +36,7 @@ struct sk_amqp_head {
     struct sk_timer tick, prove;
     unsigned pending; /* requests and authentications that will come back */
     bool paused, closing, congested;
+    char *host_name; /* that the client dialled, as `open` says */
     char *sasl_user;
 };
 
@@ -122,7 +123,7 @@ struct sk_amqp_request {
     struct sk_amqp_incoming *incoming; /* NULL: already settled */
     struct sk_amqp_end *end;
     struct sk_amqp_value correlation; /* text owned: `correlation_text` */
-    char *correlation_text;
+    char *correlation_text, *reply_to;
 };
 
 /* ---- amqp_head.c ---- */
@@ -136,11 +137,17 @@ void sk_amqp_head_fail(struct sk_amqp_head *head, const struct sk_error *error);
 struct sk_amqp_error sk_amqp_head_error(struct sk_amqp_head *head, const struct sk_error *error);
 /* Detaches the link with an error; the end goes. */
 void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error);
+/* Likewise, with an error of AMQP's own; the link is there. */
+void sk_amqp_end_detach(struct sk_amqp_end *end, const struct sk_amqp_error *error);
 /* True when something can be sent now. */
 bool sk_amqp_end_writable(const struct sk_amqp_end *end);
 /* Sends; `delivery` 0: settled. The client's verdict comes to role->outcome. */
 void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
                       const struct sk_amqp_message *message, uint64_t delivery);
+/* Sends what is not ours to keep: the client's verdict on it does not matter. `before`: sections that
+ * are encoded already. */
+void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
+                      const struct sk_amqp_message *message);
 /* Sends settled, now or when there is credit. */
 void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message);
 /* A client that lets too many answers wait loses the link. */
@@ -159,6 +166,9 @@ struct sk_amqp_request *sk_amqp_request_new(struct sk_amqp_end *end, enum sk_op 
 void sk_amqp_request_over(struct sk_amqp_request *request, const struct sk_error *error);
 /* The usual `done`: only the outcome matters. */
 void sk_amqp_request_done(struct sk_request *request, const struct sk_answer *answer);
+/* The end for the answer to a request: the one of this role that the request names, or else any. */
+struct sk_amqp_end *sk_amqp_reply_end(struct sk_amqp_head *head, const struct sk_amqp_role *role,
+                                      const char *reply_to);
 void sk_amqp_request_correlate(struct sk_amqp_request *request, const struct sk_amqp_value *value);
 
 /* ---- amqp_cbs.c: tokens ---- */
@@ -186,5 +196,7 @@ void sk_amqp_client_end_freed(struct sk_amqp_end *end); /* and its requests */
 extern const struct sk_amqp_role sk_amqp_telemetry, sk_amqp_messages, sk_amqp_inputs,
     sk_amqp_methods_in, sk_amqp_methods_out, sk_amqp_twin_in, sk_amqp_twin_out; /* amqp_device.c */
 extern const struct sk_amqp_role sk_amqp_service_c2d, sk_amqp_feedback;         /* amqp_service.c */
+extern const struct sk_amqp_role sk_amqp_receiver, sk_amqp_sender, sk_amqp_management_in,
+    sk_amqp_management_out; /* amqp_events.c */
 
 #endif

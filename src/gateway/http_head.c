@@ -184,20 +184,23 @@ static bool read_watch(struct sk_http_request *r) {
     struct sk_span from =
         sk_percent_decoded(&r->exchange->arena, sk_http_query(r->exchange->request->query, "from"));
     struct sk_span last = sk_http_header(r->exchange->request, "Last-Event-ID");
-    int64_t n;
-    r->request.start_sequence = UINT64_MAX; /* what comes next */
-    if (last.n && sk_span_to_int(last, &n) == SK_OK && n >= 0)
-        r->request.start_sequence = (uint64_t)n + 1;
-    else if (sk_span_is(from, "earliest"))
-        r->request.start_sequence = 0;
-    else if (sk_span_to_int(from, &n) == SK_OK && n >= 0)
-        r->request.start_sequence = (uint64_t)n;
-    else if (sk_time_parse(from, &n) == SK_OK && n <= 0)
-        r->request.start_sequence = 0; /* 1970 and before: a start_us of 0 would mean "no time" */
-    else if (sk_time_parse(from, &n) == SK_OK)
-        r->request.start_us = n;
-    else if (from.n && !sk_span_is(from, "latest"))
-        return false;
+    struct sk_events_ask *ask = sk_arena_alloc(&r->exchange->arena, sizeof *ask);
+    struct sk_events_position *at = &ask->from;
+    ask->partition = SK_ALL_PARTITIONS;
+    r->request.ask = ask;
+    if (last.n && sk_span_to_int(last, &at->value) == SK_OK && at->value >= 0) {
+        at->from = SK_EVENTS_OFFSET;
+    } else if (sk_span_is(from, "earliest")) {
+        at->from = SK_EVENTS_OLDEST;
+    } else if (from.n == 0 || sk_span_is(from, "latest")) {
+        at->from = SK_EVENTS_LATEST;
+    } else {
+        at->inclusive = true;
+        at->from = SK_EVENTS_OFFSET;
+        if (sk_span_to_int(from, &at->value) == SK_OK && at->value >= 0) return true;
+        at->from = SK_EVENTS_TIME;
+        return sk_time_parse(from, &at->value) == SK_OK;
+    }
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "hub/config.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -278,11 +279,51 @@ static void read_cloud_to_device(struct reader *r, const json_t *table, const ch
     c2d->feedback_deliveries_max = read_delivery_count(r, feedback, inner);
 }
 
+/* The event stream. */
+static void read_events(struct reader *r, const json_t *table, const char *path,
+                        struct sk_hub_options *hub) {
+    char full[PATH_MAX_TEXT];
+    const json_t *partitions = member(r, table, path, "partitions", JSON_INTEGER, "a number");
+    const json_t *groups = list(r, table, path, "consumer_groups");
+    json_int_t count = partitions ? json_integer_value(partitions) : SK_HUB_PARTITIONS;
+    if (count < 1 || count > SK_PARTITIONS_MAX)
+        fail(r, join(full, path, "partitions"), "must be 1 to %d", SK_PARTITIONS_MAX);
+    hub->partitions = (unsigned)count;
+    hub->take_events = boolean(r, table, path, "take_events", false);
+    join(full, path, "consumer_groups");
+    if (json_array_size(groups) > SK_HUB_CONSUMER_GROUPS_MAX) {
+        fail(r, full, "a hub has at most %d consumer groups beside $Default",
+             SK_HUB_CONSUMER_GROUPS_MAX);
+        return;
+    }
+    hub->consumer_groups = sk_alloc((json_array_size(groups) + 1) * sizeof *hub->consumer_groups);
+    for (size_t i = 0; i < json_array_size(groups); i++) {
+        struct sk_span name = sk_span_z(json_string_value(json_array_get(groups, i)));
+        bool fine = name.n > 0 && name.n <= 50; /* as Event Hubs has it */
+        for (size_t j = 0; j < name.n; j++)
+            fine = fine && (isalnum((unsigned char)name.p[j]) || strchr("._-", name.p[j]));
+        if (!fine)
+            fail(r, full, "a name has 1 to 50 letters, digits, dots, hyphens and underscores");
+        hub->consumer_groups[hub->consumer_group_count++] = sk_span_dup(name);
+    }
+}
+
 static void read_hub(struct reader *r, const json_t *table, const char *path,
                      struct sk_hub_options *hub) {
-    static const char *const keys[] = {
-        "name",     "hostnames",       "data", "retention", "retention_bytes", "policy", "route",
-        "fallback", "cloud_to_device", "ca",   NULL};
+    static const char *const keys[] = {"name",
+                                       "hostnames",
+                                       "data",
+                                       "retention",
+                                       "retention_bytes",
+                                       "policy",
+                                       "route",
+                                       "fallback",
+                                       "cloud_to_device",
+                                       "ca",
+                                       "partitions",
+                                       "consumer_groups",
+                                       "take_events",
+                                       NULL};
     char full[PATH_MAX_TEXT], item[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
     const char *name = text(r, table, path, "name"), *data = text(r, table, path, "data");
@@ -308,6 +349,7 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
     }
     hub->retention_us = read_retention(r, table, path);
     hub->retention_bytes = (uint64_t)json_integer_value(bytes);
+    read_events(r, table, path, hub);
     hub->policy_count = json_array_size(policies);
     if (hub->policy_count > SK_HUB_POLICIES_MAX)
         fail(r, join(full, path, "policy"), "a hub has at most %d policies", SK_HUB_POLICIES_MAX);
@@ -425,6 +467,8 @@ void sk_hub_config_free(struct sk_hub_config *config) {
             free(hub->routes[j].condition);
         }
         for (size_t j = 0; j < hub->ca_file_count; j++) free(hub->ca_files[j]);
+        for (size_t j = 0; j < hub->consumer_group_count; j++) free(hub->consumer_groups[j]);
+        free(hub->consumer_groups);
         free(hub->ca_files);
         free(hub->host_names);
         free(hub->policies);

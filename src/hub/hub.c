@@ -140,21 +140,20 @@ static void answer_statistics(struct sk_hub *hub, struct sk_request *request) {
 /* A call on what does not exist is DeviceNotFound, not "not online": so look first. */
 static void target_found(void *arg, struct sk_registry_result *result) {
     struct sk_request *request = arg;
-    struct sk_hub *hub = request->backend_data;
     if (result->status)
         sk_hub_refuse_status(request, result);
     else
-        sk_methods_invoke(&hub->methods, request);
+        sk_methods_invoke(&sk_hub_of(request->backend)->methods, request);
 }
 
 static void invoke_method(struct sk_hub *hub, struct sk_request *request) {
     hub->counts.methods_total++;
-    request->backend_data = hub;
     sk_registry_get(hub->registry, request->device, request->module, target_found, request);
 }
 
 static void submit(struct sk_backend *backend, struct sk_request *request) {
     struct sk_hub *hub = sk_hub_of(backend);
+    request->backend = backend;
     switch (request->op) {
     case SK_OP_TELEMETRY: sk_hub_telemetry(hub, request); break;
     case SK_OP_TWIN_GET:
@@ -174,7 +173,9 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
     case SK_OP_CONFIGURATION_APPLY: sk_hub_apply_configuration(hub, request); break;
     case SK_OP_STATISTICS_DEVICES:
     case SK_OP_STATISTICS_SERVICE: answer_statistics(hub, request); break;
-    case SK_OP_EVENTS_WATCH: sk_hub_watch(hub, request); break;
+    case SK_OP_EVENTS_WATCH:
+    case SK_OP_EVENTS_INFO:
+    case SK_OP_EVENTS_SEND: sk_hub_events(hub, request); break;
     case SK_OP_SETTLE:
     case SK_OP_C2D_RECEIVE:
     case SK_OP_C2D_SETTLE:
@@ -211,6 +212,7 @@ static void free_hub(struct sk_hub *hub) {
     if (hub->once) sk_once_free(hub->once);
     if (hub->conditions)
         for (size_t i = 0; i < hub->options->route_count; i++) sk_expr_free(hub->conditions[i]);
+    sk_partitions_free(hub->partitions);
     sk_hub_free_presence(hub);
     sk_hub_certificates_free(hub);
     sk_map_free(&hub->backend.sessions);
@@ -223,10 +225,6 @@ static void free_hub(struct sk_hub *hub) {
     if (closed) closed(arg);
 }
 
-static void once_ready(void *arg) {
-    ((struct sk_hub *)arg)->once_ready = true;
-}
-
 static void log_closed(void *arg) {
     free_hub(arg);
 }
@@ -237,6 +235,7 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
     struct sk_log_recovery recovery;
     char path[1024], text[SK_MODEL_ERROR_MAX];
     hub->options = options;
+    sk_list_init(&hub->receivers);
     hub->backend.ops = &ops;
     hub->backend.io = io;
     hub->backend.host_name = sk_span_z(options->host_names[0]);
@@ -283,7 +282,16 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         free_hub(hub);
         return status;
     }
-    hub->once = sk_once_new(io, hub->registry, hub->log, once_ready, hub);
+    hub->once = sk_once_new(io, hub->registry, hub->log);
+    status = sk_partitions_open(io, hub->registry, hub->log,
+                                options->partitions ? options->partitions : SK_HUB_PARTITIONS,
+                                &hub->partitions, reason);
+    if (status) {
+        sk_registry_close(hub->registry);
+        sk_log_close(hub->log, NULL, NULL);
+        free_hub(hub);
+        return status;
+    }
     sk_hub_certificates_start(hub);
     sk_hub_c2d_start(hub);
     sk_hub_feedback_start(hub);
@@ -297,6 +305,7 @@ void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     hub->closing = true;
     sk_methods_free(&hub->methods);
     sk_once_save(hub->once);
+    sk_partitions_save(hub->partitions);
     sk_registry_close(hub->registry);
     sk_hub_c2d_free(hub);
     sk_hub_feedback_free(hub);

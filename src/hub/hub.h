@@ -11,6 +11,8 @@
 
 #define SK_HUB_ROUTES_MAX 100
 #define SK_HUB_POLICIES_MAX 16
+#define SK_HUB_PARTITIONS 4
+#define SK_HUB_CONSUMER_GROUPS_MAX 20
 
 struct sk_hub;
 
@@ -46,6 +48,10 @@ struct sk_hub_options {
     size_t route_count;
     bool fallback; /* messages that no route takes go to the built-in endpoint */
     uint64_t retention_us, retention_bytes;
+    unsigned partitions;    /* of the event stream; 0: SK_HUB_PARTITIONS */
+    char **consumer_groups; /* beside $Default */
+    size_t consumer_group_count;
+    bool take_events; /* who has the right ServiceConnect may send to the event stream itself */
     struct sk_hub_c2d_options c2d;
     char **ca_files; /* PEM: CA certificates that device certificates may lead to */
     size_t ca_file_count;

@@ -4,11 +4,13 @@
 
 #include "hub/hub.h"
 #include "hub/once.h"
+#include "hub/partitions.h"
 #include "store/log.h"
 #include "store/registry.h"
 
-/* Bits of a record's routes. */
-#define SK_HUB_ROUTE_EVENTS 1u /* the built-in endpoint */
+/* Routes of an event, as far as a record's bits do not say it: the built-in endpoint. A record in
+ * the log has the bit of its partition (partitions.h). */
+#define SK_HUB_ROUTE_EVENTS 1u
 
 /* Cloud-to-device messages: see c2d.h. */
 struct sk_hub_c2d {
@@ -36,7 +38,8 @@ struct sk_hub {
     struct sk_registry *registry;
     struct sk_log *log;
     struct sk_once *once;
-    bool once_ready;
+    struct sk_partitions *partitions;
+    struct sk_list receivers; /* of the event stream: see events.c */
     struct sk_methods methods;
     struct sk_policy *policies;
     struct sk_expr **conditions; /* by route; NULL: always */
@@ -69,8 +72,9 @@ void sk_hub_free_presence(struct sk_hub *hub);
 /* ingest.c */
 enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]);
 void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request);
-/* events.c */
-void sk_hub_watch(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
+/* events.c: serves SK_OP_EVENTS_…. */
+void sk_hub_events(struct sk_hub *hub, struct sk_request *request);
 /* identities.c */
 void sk_hub_identity(struct sk_hub *hub, struct sk_request *request);
 void sk_hub_scope(struct sk_hub *hub, struct sk_request *request);

@@ -41,9 +41,12 @@ static uint64_t route(struct sk_hub *hub, const struct sk_message *message) {
 
 static void appended(void *arg, enum sk_status status, uint64_t sequence) {
     struct sk_request *request = arg;
-    if (request->backend_data) { /* numbered by an edge: it came over a session */
+    struct sk_hub *hub = sk_hub_of(request->backend);
+    if (status == SK_OK)
+        sk_partition_stored(hub->partitions, request->backend_number % SK_PARTITIONS_MAX,
+                            request->backend_number / SK_PARTITIONS_MAX, sequence);
+    if (request->backend_data) { /* numbered by an edge */
         SK_CLEANUP_FREE char *number = request->backend_data;
-        struct sk_hub *hub = sk_hub_of(request->session->backend);
         sk_once_done(hub->once, request->device, request->module, sk_span_z(number),
                      status == SK_OK, sequence);
     }
@@ -52,6 +55,34 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
             request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
     else
         sk_request_answer(request);
+}
+
+/* Puts an event into its partition. What is not taken at once needs no number. */
+static enum sk_status append(struct sk_hub *hub, struct sk_request *request,
+                             struct sk_message *message, unsigned partition) {
+    uint64_t number = sk_partition_next(hub->partitions, partition);
+    char text[24];
+    int n = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    message->system[SK_SYS_SEQUENCE_NUMBER] = sk_span(text, (size_t)n);
+    request->backend_number = number * SK_PARTITIONS_MAX + partition;
+    hub->scratch.n = 0;
+    sk_message_encode_head(&hub->scratch, message);
+    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
+    enum sk_status status =
+        sk_log_append(hub->log, parts, 2, sk_partition_route(partition), appended, request);
+    if (status == SK_OK) {
+        sk_partition_take(hub->partitions, partition);
+        hub->counts.telemetry_total++;
+    } else {
+        hub->counts.telemetry_refused_total++;
+    }
+    return status;
+}
+
+void sk_hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition) {
+    struct sk_message message = *request->message;
+    enum sk_status status = append(hub, request, &message, partition);
+    if (status) sk_request_refuse(request, sk_fault_of_status(status), NULL);
 }
 
 void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
@@ -67,8 +98,7 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
         return;
     }
     if (message.system[SK_SYS_EDGE_NUMBER].n) {
-        enum sk_once_verdict verdict =
-            hub->once_ready ? sk_once_check(hub->once, &message) : SK_ONCE_LATER;
+        enum sk_once_verdict verdict = sk_once_check(hub->once, &message);
         if (verdict == SK_ONCE_STORED) {
             hub->counts.repeated_total++;
             sk_request_answer(request);
@@ -80,15 +110,9 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
         }
         request->backend_data = sk_span_dup(message.system[SK_SYS_EDGE_NUMBER]);
     }
-    hub->scratch.n = 0;
-    sk_message_encode_head(&hub->scratch, &message);
-    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message.body};
-    enum sk_status status = sk_log_append(hub->log, parts, 2, routes, appended, request);
-    if (status == SK_OK) {
-        hub->counts.telemetry_total++;
-        return;
-    }
-    hub->counts.telemetry_refused_total++;
+    enum sk_status status =
+        append(hub, request, &message, sk_partition_of(hub->partitions, message.device));
+    if (status == SK_OK) return;
     if (request->backend_data) {
         sk_once_done(hub->once, request->device, request->module,
                      message.system[SK_SYS_EDGE_NUMBER], false, 0);

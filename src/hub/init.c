@@ -42,7 +42,8 @@ static void put_config(struct sk_io *io, const struct sk_hub_init *init, struct 
     for (size_t h = 0; h < init->hub_count; h++) {
         sk_buffer_print(to, "\n[[hub]]\nname = \"%s\"\nhostnames = ", init->hubs[h]);
         put_list(to, init->host_names, init->host_name_count);
-        sk_buffer_print(to, "\ndata = \"data/%s\"\nretention = \"1d\"\n", init->hubs[h]);
+        sk_buffer_print(to, "\ndata = \"data/%s\"\npartitions = %d\nretention = \"1d\"\n",
+                        init->hubs[h], SK_HUB_PARTITIONS);
         for (size_t p = 0; p < sizeof default_policies / sizeof *default_policies; p++) {
             sk_buffer_print(to, "[[hub.policy]]\nname = \"%s\"\nkeys = [\"",
                             default_policies[p].name);
@@ -103,6 +104,21 @@ static enum sk_status make_certificates(struct sk_io *io, const struct sk_hub_in
     return status;
 }
 
+/* The Event Hubs-compatible endpoint, for every policy that may read it. */
+static void put_event_hubs(const struct sk_hub_options *hub, struct sk_buffer *json) {
+    const char *comma = "";
+    for (size_t p = 0; p < hub->policy_count; p++) {
+        const struct sk_hub_policy *policy = &hub->policies[p];
+        if (!(policy->rights & SK_RIGHT_SERVICE_CONNECT)) continue;
+        sk_buffer_print(json,
+                        "%s\"%s\":\"Endpoint=sb://%s/;SharedAccessKeyName=%s;SharedAccessKey=%s;"
+                        "EntityPath=%s\"",
+                        comma, policy->name, hub->host_names[0], policy->name, policy->primary_key,
+                        hub->name);
+        comma = ",";
+    }
+}
+
 void sk_hub_connection_strings(const struct sk_hub_config *config, struct sk_buffer *json) {
     sk_buffer_text(json, "{\"hubs\":[");
     for (size_t h = 0; h < config->hub_count; h++) {
@@ -114,6 +130,8 @@ void sk_hub_connection_strings(const struct sk_hub_config *config, struct sk_buf
                             "%s\"%s\":\"HostName=%s;SharedAccessKeyName=%s;SharedAccessKey=%s\"",
                             p ? "," : "", hub->policies[p].name, hub->host_names[0],
                             hub->policies[p].name, hub->policies[p].primary_key);
+        sk_buffer_text(json, "},\"eventHubs\":{");
+        put_event_hubs(hub, json);
         sk_buffer_text(json, "}}");
     }
     sk_buffer_text(json, "]}");

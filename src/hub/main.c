@@ -91,6 +91,9 @@ static void print_strings(struct sk_span json, bool as_json) {
         printf("hub %s\n", json_string_value(json_object_get(hub, "name")));
         json_object_foreach(json_object_get(hub, "connectionStrings"), policy, text)
             printf("  %-18s %s\n", policy, json_string_value(text));
+        printf("  Event Hubs-compatible endpoint\n");
+        json_object_foreach(json_object_get(hub, "eventHubs"), policy, text)
+            printf("  %-18s %s\n", policy, json_string_value(text));
     }
     json_decref(document);
 }

@@ -22,8 +22,6 @@ struct sk_once {
     struct sk_timer save_timer;
     uint64_t position; /* all records below are in the memory */
     bool changed;
-    void (*ready)(void *arg);
-    void *arg;
 };
 
 /* "<epoch>:<sequence>" */
@@ -109,13 +107,10 @@ static void read_log(struct sk_once *once) {
     sk_arena_free(&arena);
 }
 
-static void loaded(void *arg, struct sk_registry_result *result) {
-    struct sk_once *once = arg;
-    if (result->status == SK_CLOSED) return; /* closing: nobody waits */
-    if (result->status == SK_OK) {
-        json_t *document =
-                   json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL),
-               *entry;
+static void read_document(struct sk_once *once) {
+    struct sk_buffer bytes = {0};
+    if (sk_registry_document_load(once->registry, KIND, KEY, &bytes) == SK_OK) {
+        json_t *document = json_loadb(bytes.p, bytes.n, 0, NULL), *entry;
         const char *key;
         once->position = (uint64_t)json_integer_value(json_object_get(document, "position"));
         json_object_foreach(json_object_get(document, "senders"), key, entry) {
@@ -127,19 +122,16 @@ static void loaded(void *arg, struct sk_registry_result *result) {
         }
         json_decref(document);
     }
-    read_log(once);
-    once->ready(once->arg);
+    sk_buffer_free(&bytes);
 }
 
-struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log,
-                            void (*ready)(void *arg), void *arg) {
+struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log) {
     struct sk_once *once = SK_NEW(struct sk_once);
     once->io = io;
     once->registry = registry;
     once->log = log;
-    once->ready = ready;
-    once->arg = arg;
-    sk_registry_document_get(registry, KIND, KEY, loaded, once);
+    read_document(once);
+    read_log(once);
     return once;
 }
 

@@ -15,10 +15,8 @@
 
 struct sk_once;
 
-/* Loads the document and reads the log's rest; `ready(arg)` when that is done, never from inside.
- */
-struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log,
-                            void (*ready)(void *arg), void *arg);
+/* Loads the document and reads the log's rest, before anything else uses the registry. */
+struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log);
 /* Writes what is known to the registry, before that is closed. */
 void sk_once_save(struct sk_once *once);
 /* After the log was closed: its last records still tell their outcome. */

@@ -164,14 +164,21 @@ void sk_message_to_amqp(const struct sk_message *message, struct sk_arena *arena
     to->annotation_count = a.count;
 }
 
-void sk_event_to_amqp(const struct sk_message *message, struct sk_span offset, uint64_t number,
-                      struct sk_arena *arena, struct sk_amqp_message *to) {
+void sk_event_to_amqp(const struct sk_message *message, struct sk_arena *arena,
+                      struct sk_amqp_message *to) {
     struct annotations a = put_common(message, arena, to);
-    struct sk_span source;
-    add(&a, "x-opt-sequence-number", SK_AMQP_VALUE_LONG((int64_t)number));
-    add_text(&a, "x-opt-offset", offset);
+    struct sk_span source, key = message->system[SK_SYS_PARTITION_KEY];
+    int64_t number = 0;
+    sk_span_to_int(message->system[SK_SYS_SEQUENCE_NUMBER], &number);
+    add(&a, "x-opt-sequence-number", SK_AMQP_VALUE_LONG(number));
+    add_text(&a, "x-opt-offset",
+             sk_arena_print(arena, "%llu", (unsigned long long)message->sequence));
     add(&a, "x-opt-enqueued-time", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
-    add_text(&a, "x-opt-partition-key", message->device);
+    add_text(&a, "x-opt-partition-key", key.n ? key : message->device);
+    if (message->device.n == 0) { /* sent to the stream itself */
+        to->annotation_count = a.count;
+        return;
+    }
     add_text(&a, "iothub-connection-device-id", message->device);
     add_text(&a, "iothub-connection-module-id", message->module);
     add_text(&a, "iothub-connection-auth-generation-id", message->system[SK_SYS_GENERATION_ID]);

@@ -19,9 +19,8 @@ void sk_message_to_amqp(const struct sk_message *message, struct sk_arena *arena
  * endian. SK_MALFORMED: not a guid. */
 enum sk_status sk_lock_token_tag(struct sk_span token, unsigned char tag[16]);
 
-/* A stored event for readers of the event stream: `offset` is opaque to them, `number` counts
- * within the partition. */
-void sk_event_to_amqp(const struct sk_message *message, struct sk_span offset, uint64_t number,
-                      struct sk_arena *arena, struct sk_amqp_message *to);
+/* A stored event for readers of the event stream. Its offset is its place in the log. */
+void sk_event_to_amqp(const struct sk_message *message, struct sk_arena *arena,
+                      struct sk_amqp_message *to);
 
 #endif

@@ -30,6 +30,8 @@ static const struct {
     [SK_SYS_MODEL_ID] = {NULL, "dt-dataschema"},
     [SK_SYS_GENERATION_ID] = {NULL, "connectionDeviceGenerationId"},
     [SK_SYS_AUTH_METHOD] = {NULL, "connectionAuthMethod"},
+    [SK_SYS_SEQUENCE_NUMBER] = {NULL, "partitionSequenceNumber"},
+    [SK_SYS_PARTITION_KEY] = {NULL, "partitionKey"},
 };
 
 static const char *const sources[SK_SOURCE_COUNT] = {

@@ -35,6 +35,8 @@ enum sk_system_property {
     SK_SYS_MODEL_ID,
     SK_SYS_GENERATION_ID,
     SK_SYS_AUTH_METHOD,
+    SK_SYS_SEQUENCE_NUMBER, /* within the partition of the event stream */
+    SK_SYS_PARTITION_KEY,   /* of what was sent to the stream itself; a device's message has none */
     SK_SYS_COUNT
 };
 

@@ -11,6 +11,7 @@
 
 #include "model/c2d.h"
 #include "model/error.h"
+#include "model/events.h"
 
 enum sk_op {
     /* by a device or module, for itself */
@@ -34,9 +35,11 @@ enum sk_op {
     SK_OP_CONFIGURATION_APPLY, /* body: ConfigurationContent */
     SK_OP_STATISTICS_DEVICES,
     SK_OP_STATISTICS_SERVICE,
-    SK_OP_EVENTS_WATCH, /* start_sequence or start_us → events */
-    SK_OP_C2D_SEND,  /* message: its body, properties and SK_SYS_…, ack and expiry among them */
-    SK_OP_C2D_PURGE, /* → document: {"totalMessagesPurged":…} */
+    SK_OP_EVENTS_WATCH, /* ask (NULL: all there are) → events */
+    SK_OP_EVENTS_INFO,  /* ask: entity and partition → info */
+    SK_OP_EVENTS_SEND, /* ask: entity and partition; message, its partition key decides without one */
+    SK_OP_C2D_SEND,    /* message: its body, properties and SK_SYS_…, ack and expiry among them */
+    SK_OP_C2D_PURGE,   /* → document: {"totalMessagesPurged":…} */
     SK_OP_FEEDBACK_SUBSCRIBE, /* → feedback */
     SK_OP_FEEDBACK_RECEIVE,   /* → message, locked; NULL: there is none */
     SK_OP_FEEDBACK_SETTLE,    /* name: the lock token; outcome */
@@ -88,6 +91,7 @@ enum sk_outcome {
                  * session closes nothing needs to be said */
 };
 
+struct sk_backend;
 struct sk_session;
 struct sk_event_source;
 struct sk_feedback_source;
@@ -100,7 +104,8 @@ struct sk_answer {
     struct sk_span payload; /* likewise: JSON text */
     struct sk_span etag;    /* unquoted, or empty */
     struct sk_span continuation, item_type;
-    struct sk_event_source *events;      /* given away */
+    struct sk_event_source *events; /* given away */
+    const struct sk_events_info *info;
     struct sk_feedback_source *feedback; /* given away */
     const struct sk_message *message;    /* until `done` returns; message->c2d is set */
     bool created;
@@ -117,10 +122,13 @@ struct sk_request {
     bool replace;
     enum sk_outcome outcome;
     int64_t status;
-    uint64_t version, delivery, max, start_sequence;
-    int64_t start_us;
+    uint64_t version, delivery, max;
+    const struct sk_events_ask *ask; /* until submit returns */
     unsigned response_timeout_s, connect_timeout_s, lock_s;
-    void *backend_data; /* the backend's, while it works on the request */
+    /* The backend's, while it works on the request. */
+    struct sk_backend *backend;
+    void *backend_data;
+    uint64_t backend_number;
     void (*done)(struct sk_request *request, const struct sk_answer *answer);
 };
 
@@ -137,7 +145,11 @@ struct sk_event_source {
      * called. */
     enum sk_status (*next)(struct sk_event_source *source, struct sk_message *message);
     void (*close)(struct sk_event_source *source);
-    void (*readable)(void *arg); /* set by the reader */
+    /* The last event that is durable in the source's partition. */
+    void (*newest)(struct sk_event_source *source, struct sk_events_info *info);
+    void (*readable)(void *arg); /* set by the reader, as `evicted` */
+    /* Another receiver has taken its place; close it. NULL: cannot happen to it. */
+    void (*evicted)(void *arg, const struct sk_error *error);
     void *arg;
 };
 

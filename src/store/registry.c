@@ -437,6 +437,15 @@ void sk_registry_document_get(struct sk_registry *registry, struct sk_span kind,
     submit_read(document_call(registry, kind, key, done, arg), registry_run_document_get);
 }
 
+enum sk_status sk_registry_document_load(struct sk_registry *registry, struct sk_span kind,
+                                         struct sk_span key, struct sk_buffer *to) {
+    struct registry_call *call = document_call(registry, kind, key, NULL, NULL);
+    enum sk_status status = registry_run_document_get(&registry->writer, call);
+    if (status == SK_OK) sk_buffer_append(to, call->result.documents[0].bytes);
+    call_free(call);
+    return status;
+}
+
 void sk_registry_document_delete(struct sk_registry *registry, struct sk_span kind,
                                  struct sk_span key, sk_registry_done *done, void *arg) {
     submit_write(document_call(registry, kind, key, done, arg), registry_run_document_delete);

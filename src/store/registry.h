@@ -198,6 +198,10 @@ void sk_registry_document_put(struct sk_registry *registry, struct sk_span kind,
                               struct sk_span bytes, sk_registry_done *done, void *arg);
 void sk_registry_document_get(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
                               sk_registry_done *done, void *arg);
+/* At once, appended to `to`; only between sk_registry_open and the first other call, when nothing
+ * else uses the file. SK_NOT_FOUND, SK_IO. */
+enum sk_status sk_registry_document_load(struct sk_registry *registry, struct sk_span kind,
+                                         struct sk_span key, struct sk_buffer *to);
 /* Fine when there is none. */
 void sk_registry_document_delete(struct sk_registry *registry, struct sk_span kind,
                                  struct sk_span key, sk_registry_done *done, void *arg);

@@ -422,10 +422,15 @@ static void put_data(struct sk_buffer *to, struct sk_span body) {
     sk_buffer_append(to, body);
 }
 
+void sk_amqp_encode_delivery_annotations(struct sk_amqp_codec *codec, struct sk_buffer *to,
+                                         const struct sk_amqp_field *fields, size_t count) {
+    put_section(codec, to, DELIVERY_ANNOTATIONS, fields, count);
+}
+
 void sk_amqp_encode(struct sk_amqp_codec *codec, struct sk_buffer *to,
                     const struct sk_amqp_message *m) {
-    put_section(codec, to, DELIVERY_ANNOTATIONS, m->delivery_annotations,
-                m->delivery_annotation_count);
+    sk_amqp_encode_delivery_annotations(codec, to, m->delivery_annotations,
+                                        m->delivery_annotation_count);
     put_section(codec, to, ANNOTATIONS, m->annotations, m->annotation_count);
     put_properties(codec, to, m);
     put_section(codec, to, APPLICATION, m->application, m->application_count);

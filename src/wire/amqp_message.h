@@ -81,6 +81,9 @@ bool sk_amqp_is_batch(struct sk_amqp_codec *codec, const struct sk_amqp_message 
                       struct sk_arena *arena);
 void sk_amqp_encode(struct sk_amqp_codec *codec, struct sk_buffer *to,
                     const struct sk_amqp_message *message);
+/* The section of delivery annotations alone, which may be put before many messages. */
+void sk_amqp_encode_delivery_annotations(struct sk_amqp_codec *codec, struct sk_buffer *to,
+                                         const struct sk_amqp_field *fields, size_t count);
 
 /* NULL: there is none. */
 const struct sk_amqp_value *sk_amqp_find(const struct sk_amqp_field *fields, size_t count,
