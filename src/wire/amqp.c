@@ -26,11 +26,12 @@ struct sk_amqp {
     struct sk_buffer payload; /* of the transfer at hand */
     struct sk_arena scratch;  /* what an attach carries */
     struct sk_list links;
+    struct sk_list due; /* links whose credit came before our answer to their attach */
     uint64_t next_tag;
 };
 
 struct sk_amqp_link {
-    struct sk_list link;
+    struct sk_list link, due;
     struct sk_amqp *amqp;
     pn_link_t *pn;
     void *data;
@@ -142,6 +143,7 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     a->arg = arg;
     a->server = options->server;
     sk_list_init(&a->links);
+    sk_list_init(&a->due);
     if (pn_connection_driver_init(&a->driver, NULL, NULL)) abort(); /* out of memory */
     pn_transport_t *transport = a->driver.transport;
     pn_connection_t *connection = a->driver.connection;
@@ -174,6 +176,7 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
 static void gone(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
     struct sk_amqp *a = link->amqp;
     sk_list_remove(&link->link);
+    sk_list_remove(&link->due);
     pn_link_set_context(link->pn, NULL);
     a->events->on_detach(a->arg, link, error);
     free(link);
@@ -252,6 +255,7 @@ static void transfer_refused(struct sk_amqp_link *link, const char *condition, c
     write_error(pn_link_condition(pn), &error);
     pn_link_close(pn);
     sk_list_remove(&link->link);
+    sk_list_remove(&link->due);
     pn_link_set_context(pn, NULL);
     a->events->on_detach(a->arg, link, &error);
     free(link);
@@ -375,6 +379,11 @@ static void handle(struct sk_amqp *a, pn_event_t *event) {
 static void dispatch(struct sk_amqp *a) {
     for (pn_event_t *event; (event = pn_connection_driver_next_event(&a->driver)) != NULL;)
         handle(a, event);
+    while (!sk_list_empty(&a->due)) {
+        struct sk_amqp_link *link = SK_CONTAINER(a->due.next, struct sk_amqp_link, due);
+        sk_list_remove(&link->due);
+        if (pn_link_credit(link->pn) > 0) a->events->on_credit(a->arg, link);
+    }
     if (!a->sasl_asked) return;
     a->sasl_asked = false;
     a->events->on_sasl(a->arg, sk_buffer_span(&a->sasl_mechanism),
@@ -428,7 +437,10 @@ void sk_amqp_attach(struct sk_amqp_link *link, int credit) {
     pn_link_set_max_message_size(pn, SK_AMQP_MESSAGE_MAX);
     pn_link_open(pn);
     link->answered = true;
-    if (pn_link_is_sender(pn)) return;
+    if (pn_link_is_sender(pn)) {
+        if (pn_link_credit(pn) > 0) sk_list_append(&link->amqp->due, &link->due);
+        return;
+    }
     link->topped_up = true;
     pn_link_flow(pn, credit);
 }
@@ -440,6 +452,7 @@ void sk_amqp_refuse(struct sk_amqp_link *link, const struct sk_amqp_error *error
     pn_link_close(pn);
     pn_link_set_context(pn, NULL);
     sk_list_remove(&link->link);
+    sk_list_remove(&link->due);
     free(link);
 }
 

@@ -252,6 +252,23 @@ static void a_refused_link_tells_why_and_leaves_the_connection(void **state) {
     finish(&server);
 }
 
+static void credit_that_came_before_the_answer_to_the_attach_is_told_with_it(void **state) {
+    (void)state;
+    struct side client, server;
+    begin(&client, &server, (struct sk_amqp_options){0});
+    server.accept = false;
+    sk_amqp_open_link(client.amqp,
+                      &(struct sk_amqp_link_options){.name = "a", .address = "x", .credit = 5});
+    exchange(&client, &server);
+    assert_int_equal(server.credits, 0);
+    sk_amqp_attach(server.links[0], 0);
+    exchange(&client, &server);
+    assert_int_equal(server.credits, 1);
+    assert_int_equal(sk_amqp_link_credit(server.links[0]), 5);
+    finish(&client);
+    finish(&server);
+}
+
 static void rubbish_ends_the_connection_with_an_error(void **state) {
     (void)state;
     static const char *const inputs[] = {"AMQP\0\1\0\0\0\0\0\4garbage!", "AMQP\0\2\0\0",
@@ -343,6 +360,7 @@ int main(void) {
         cmocka_unit_test(what_is_sent_arrives_and_comes_back_settled),
         cmocka_unit_test(a_transfer_beyond_the_limit_costs_its_link_only),
         cmocka_unit_test(a_refused_link_tells_why_and_leaves_the_connection),
+        cmocka_unit_test(credit_that_came_before_the_answer_to_the_attach_is_told_with_it),
         cmocka_unit_test(rubbish_ends_the_connection_with_an_error),
         cmocka_unit_test(a_message_survives_encoding_and_decoding),
         cmocka_unit_test(a_batch_is_known_by_what_it_holds),
