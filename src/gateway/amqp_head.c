@@ -137,6 +137,7 @@ static struct sk_amqp_end *new_end(struct sk_amqp_head *head, struct sk_amqp_lin
 static void end_gone(struct sk_amqp_end *end) {
     struct sk_amqp_head *head = end->head;
     end->amqp = NULL;
+    end->pending++; /* what goes with it may be answered at once */
     sk_list_remove(&end->link);
     head->end_count--;
     if (end->authentication) {
@@ -155,7 +156,7 @@ static void end_gone(struct sk_amqp_end *end) {
         free(outgoing);
     }
     if (end->client) sk_amqp_client_end_gone(end);
-    if (end->pending == 0) free_end(end);
+    if (--end->pending == 0) free_end(end);
 }
 
 void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error) {
@@ -250,10 +251,21 @@ struct sk_amqp_incoming *sk_amqp_incoming_new(struct sk_amqp_end *end,
     return incoming;
 }
 
+/* What an edge forwards is numbered: a message that will come again must not be overtaken by those
+ * behind it on the link, or it would count as stored. */
+static bool breaks_order(const struct sk_amqp_incoming *incoming) {
+    const struct sk_amqp_end *end = incoming->end;
+    if (!incoming->error.fault || end->role != &sk_amqp_telemetry) return false;
+    unsigned status = sk_fault_kind(incoming->error.fault)->http_status;
+    return end->client->session.principal.actor && status != 400 && status != 413;
+}
+
 void sk_amqp_incoming_settle(struct sk_amqp_incoming *incoming) {
     struct sk_amqp_end *end = incoming->end;
     if (--incoming->waiting) return;
-    if (end->amqp && incoming->delivery) {
+    if (end->amqp && breaks_order(incoming)) {
+        sk_amqp_end_refuse(end, &incoming->error);
+    } else if (end->amqp && incoming->delivery) {
         struct sk_amqp_error error = {0};
         if (incoming->error.fault) error = sk_amqp_head_error(end->head, &incoming->error);
         sk_amqp_settle(end->amqp, incoming->delivery,
