@@ -164,7 +164,7 @@ static void on_attach(void *arg, struct sk_amqp_link *engine_link) {
     struct sk_amqp_client_link *link = user_of(engine_link);
     /* Without an address the answer only precedes the detach that says why not. */
     if (link == NULL || sk_amqp_link_is_sender(engine_link) ||
-        sk_amqp_link_address(engine_link).n == 0)
+        sk_amqp_link_other_address(engine_link).n == 0)
         return;
     link->ready = true;
     if (link->events->ready) link->events->ready(link);
@@ -172,12 +172,12 @@ static void on_attach(void *arg, struct sk_amqp_link *engine_link) {
 
 static void on_detach(void *arg, struct sk_amqp_link *engine_link,
                       const struct sk_amqp_error *error) {
-    (void)arg;
+    const struct sk_amqp_connection *c = arg;
     struct sk_amqp_client_link *link = user_of(engine_link);
     if (link == NULL || link->link == NULL) return;
     link->link = NULL;
     sk_list_remove(&link->node);
-    if (link->events->detached) link->events->detached(link, error);
+    if (c->amqp && !c->ending && link->events->detached) link->events->detached(link, error);
 }
 
 static void on_transfer(void *arg, struct sk_amqp_link *engine_link,
@@ -367,7 +367,6 @@ static void token_answer(struct sk_amqp_client_link *link, struct sk_amqp_delive
 
 static void token_link_gone(struct sk_amqp_client_link *link, const struct sk_amqp_error *error) {
     struct sk_amqp_connection *c = link->connection;
-    if (error->condition.n == 0) return; /* with the connection, which tells why */
     sk_amqp_client_detach(link == &c->cbs_in ? &c->cbs_out : &c->cbs_in);
     end_tokens(c, &(struct sk_amqp_failure){.status = SK_REFUSED,
                                             .condition = error->condition,

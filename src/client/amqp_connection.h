@@ -25,7 +25,7 @@ struct sk_amqp_connection_options {
     struct sk_dial_options dial; /* texts are copied where they are needed */
     const char *host_name;       /* of the open frame: the hub's; NULL: dial.to.host */
     void (*opened)(void *arg);
-    /* It is over, or never opened. Comes once, after the `detached` of every link; free it. */
+    /* It is over, or never opened, and its links with it. Comes once; free it. */
     void (*closed)(void *arg, const struct sk_amqp_failure *why);
     void *arg;
 };
@@ -50,7 +50,7 @@ struct sk_amqp_client_link;
 struct sk_amqp_link_events {
     /* A receiver stands. */
     void (*ready)(struct sk_amqp_client_link *link);
-    /* The server has ended it, or never wanted it, or the connection is gone (no condition). */
+    /* The server has ended it, or never wanted it. Not when the connection ends. */
     void (*detached)(struct sk_amqp_client_link *link, const struct sk_amqp_error *error);
     /* `delivery` NULL: it came settled. */
     void (*transfer)(struct sk_amqp_client_link *link, struct sk_amqp_delivery *delivery,

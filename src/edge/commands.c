@@ -171,8 +171,8 @@ static int check_hub(const struct sk_edge_config *config) {
     struct sk_buffer trust = {.limit = 256 * 1024};
     struct sk_tls *tls = NULL;
     char what[256], reason[256] = "";
-    snprintf(what, sizeof what, "the hub answers over HTTPS at %s:%u",
-             sk_edge_config_upstream(config), config->hub_https_port);
+    snprintf(what, sizeof what, "the hub answers over HTTPS at %s:%u", config->upstream.host,
+             config->upstream.https_port);
     struct sk_io *io = sk_io_uv_new();
     enum sk_status status =
         config->hub_trust_file ? sk_file_load(io, config->hub_trust_file, &trust) : SK_OK;
@@ -186,9 +186,9 @@ static int check_hub(const struct sk_edge_config *config) {
         struct request request = {0};
         ask(&request,
             &(struct sk_http_client_options){
-                .to = {.host = sk_edge_config_upstream(config), .port = config->hub_https_port},
+                .to = {.host = config->upstream.host, .port = config->upstream.https_port},
                 .tls = tls,
-                .proxy = config->upstream_proxy},
+                .proxy = config->upstream.proxy},
             SK_HTTP_GET, "/");
         status = request.status;
         if (status) snprintf(reason, sizeof reason, "%s", sk_status_text(status));

@@ -207,8 +207,8 @@ static void over(struct sk_amqp *a, pn_condition_t *condition) {
     if (a->closed) return;
     a->closed = true;
     struct sk_amqp_error error = read_error(condition);
-    all_gone(a, NULL);
     a->events->on_close(a->arg, &error);
+    all_gone(a, NULL);
 }
 
 void sk_amqp_close(struct sk_amqp *a, const struct sk_amqp_error *error) {

@@ -57,7 +57,7 @@ struct sk_amqp_events {
     /* A sender has credit. */
     void (*on_credit)(void *arg, struct sk_amqp_link *link);
     /* The connection is over: closed by the peer, by us, or broken (error). Flush, then end the
-     * stream. Comes once. */
+     * stream. Comes once, before the on_detach of its links. */
     void (*on_close)(void *arg, const struct sk_amqp_error *error);
 };
 

@@ -36,7 +36,7 @@ struct fleet {
     unsigned status;    /* of the last REST answer */
     char *answer;
     bool edge_ready;
-    bool edge_websocket; /* the edge's way upstream */
+    bool edge_amqp, edge_websocket; /* the edge's way upstream */
 };
 
 static const char fleet_hub_toml[] =
@@ -155,9 +155,12 @@ static inline void fleet_start_edge(struct fleet *f) {
                                                    .device_id = "edge1",
                                                    .hub_host_name = "hub.test",
                                                    .host_name = "edge.test",
-                                                   .upstream_mqtt_port = 8883,
-                                                   .upstream_https_port = 8883,
-                                                   .upstream_websocket = f->edge_websocket,
+                                                   .upstream = {.host = "hub.test",
+                                                                .amqp = f->edge_amqp,
+                                                                .websocket = f->edge_websocket,
+                                                                .mqtt_port = 8883,
+                                                                .amqp_port = 8883,
+                                                                .https_port = 8883},
                                                    .get_token = fleet_edge_token,
                                                    .ready = fleet_edge_ready,
                                                    .ready_arg = f};
@@ -249,6 +252,13 @@ static inline void fleet_make_identities(struct fleet *f) {
 #define FLEET_ROUTES_UP                                                                            \
     "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":\"FROM /messages/* INTO $upstream\"}}"
 
+/* FLEET_UPSTREAM: "amqp", "amqpws" or "mqttws" instead of MQTT. */
+static inline void fleet_read_upstream(struct fleet *f) {
+    const char *upstream = getenv("FLEET_UPSTREAM");
+    f->edge_amqp = upstream && strncmp(upstream, "amqp", 4) == 0;
+    f->edge_websocket = upstream && strlen(upstream) > 4;
+}
+
 /* A hub without identities, and nothing else. */
 static inline void fleet_new_hub(struct fleet *f, uint64_t seed) {
     char error[SK_HUB_CONFIG_ERROR_MAX];
@@ -273,6 +283,7 @@ static inline void fleet_new_hub(struct fleet *f, uint64_t seed) {
 
 static inline void fleet_new(struct fleet *f, uint64_t seed, const char *routes) {
     fleet_new_hub(f, seed);
+    fleet_read_upstream(f);
     f->routes = routes;
     fleet_make_identities(f);
     fleet_start_edge(f);

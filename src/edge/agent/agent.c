@@ -152,19 +152,30 @@ static void on_modules_changed(void *arg) {
 
 static void on_token(void *arg, enum sk_status status, struct sk_span token) {
     struct sk_agent *agent = arg;
-    if (agent->client == NULL) return;
-    sk_device_client_token(agent->client, status, token, sk_io_wall(agent->io) / 1000000 + 3600);
+    int64_t expiry_s = sk_io_wall(agent->io) / 1000000 + 3600;
+    if (agent->mux)
+        sk_device_mux_token(agent->mux, status, token, expiry_s);
+    else if (agent->client)
+        sk_device_client_token(agent->client, status, token, expiry_s);
 }
 
-static void get_token(void *arg, struct sk_device_client *client, uint32_t token_life_s) {
-    struct sk_agent *agent = arg;
+static void ask_for_token(struct sk_agent *agent, uint32_t token_life_s) {
     struct sk_buffer resource = {0};
-    (void)client;
     sk_buffer_print(&resource, "%s/devices/%s/modules/$edgeAgent", agent->options.hub_host,
                     agent->options.device_id);
     sk_workload_token(agent->workload, sk_buffer_span(&resource),
                       sk_io_wall(agent->io) / 1000000 + token_life_s, on_token, agent);
     sk_buffer_free(&resource);
+}
+
+static void get_token(void *arg, struct sk_device_client *client, uint32_t token_life_s) {
+    (void)client;
+    ask_for_token(arg, token_life_s);
+}
+
+static void get_mux_token(void *arg, struct sk_device_mux *mux, uint32_t token_life_s) {
+    (void)mux;
+    ask_for_token(arg, token_life_s);
 }
 
 static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body,
@@ -226,11 +237,26 @@ static void connect_hub(struct sk_agent *agent) {
                                                    .disconnected = on_disconnected,
                                                    .desired = on_desired,
                                                    .method = on_method};
+    const struct sk_edge_upstream *up = &agent->options.upstream;
+    if (up->amqp)
+        agent->mux = sk_device_mux_new(
+            agent->io,
+            &(struct sk_device_mux_options){.host = up->host,
+                                            .port = sk_edge_upstream_port(up),
+                                            .websocket = up->websocket,
+                                            .proxy = sk_edge_upstream_proxy(up),
+                                            .tls = agent->options.tls,
+                                            .hub_host = sk_span_z(agent->options.hub_host),
+                                            .device_id = sk_span_z(agent->options.device_id),
+                                            .module_id = SK_SPAN("$edgeAgent"),
+                                            .get_token = get_mux_token,
+                                            .arg = agent});
     struct sk_device_client_options options = {
-        .host = agent->options.dial_host,
-        .port = agent->options.dial_port,
-        .websocket = agent->options.websocket,
-        .proxy = agent->options.websocket ? agent->options.proxy : NULL,
+        .mux = agent->mux,
+        .host = up->host,
+        .port = sk_edge_upstream_port(up),
+        .websocket = up->websocket,
+        .proxy = sk_edge_upstream_proxy(up),
         .tls = agent->options.tls,
         .hub_host = sk_span_z(agent->options.hub_host),
         .device_id = sk_span_z(agent->options.device_id),
@@ -360,7 +386,10 @@ void sk_agent_stop(struct sk_agent *agent, void (*stopped)(void *arg), void *arg
     sk_io_undefer(&agent->report_task);
     struct sk_device_client *client = agent->client;
     agent->client = NULL; /* callbacks from here on find nothing to do */
+    struct sk_device_mux *mux = agent->mux;
+    agent->mux = NULL;
     if (client) sk_device_client_free(client);
+    sk_device_mux_free(mux);
     if (agent->workload) sk_workload_free(agent->workload);
     sk_http_client_free(agent->management);
     sk_http_listener_close(agent->control);

@@ -8,6 +8,7 @@
 #define SK_EDGE_AGENT_H
 
 #include "client/device_client.h"
+#include "edge/upstream.h"
 #include "io/io.h"
 
 struct sk_agent;
@@ -19,10 +20,7 @@ struct sk_agent_options {
     const char *workload_path;   /* the daemon's socket for $edgeAgent */
     const char *control_path;    /* socket to serve the command line on */
     const char *hub_host, *device_id;
-    const char *dial_host; /* the hub or the parent */
-    uint16_t dial_port;    /* of MQTT, or of its WebSocket */
-    bool websocket;
-    const char *proxy;        /* URL of an HTTP proxy, or NULL */
+    struct sk_edge_upstream upstream;
     struct sk_tls *tls;       /* NULL: plain (tests); must outlive the agent */
     const char *gateway_host; /* the edge hub, as modules dial it */
     uint16_t gateway_port;

@@ -2,6 +2,7 @@
 #ifndef SK_EDGE_AGENT_PARTS_H
 #define SK_EDGE_AGENT_PARTS_H
 
+#include "client/device_mux.h"
 #include "client/http_server.h"
 #include "client/workload.h"
 #include "edge/agent/agent.h"
@@ -15,6 +16,7 @@ struct sk_agent {
     struct sk_http_client *management;
     struct sk_workload *workload; /* NULL until our generation id is known */
     struct sk_device_client *client;
+    struct sk_device_mux *mux; /* the AMQP connection that it uses; NULL: MQTT */
     struct sk_http_service control_service;
     struct sk_http_listener *control;
     struct sk_deployment deployment; /* in force */

@@ -8,7 +8,7 @@
 #include "edge/daemon/config_keys.h"
 #include "toml/toml.h"
 
-enum { CA_DAYS = 90, MQTT_PORT = 8883, HTTPS_PORT = 443 };
+enum { CA_DAYS = 90, MQTT_PORT = 8883, AMQP_PORT = 5671, HTTPS_PORT = 443 };
 /* Longest data folder: below it "/sockets/<module>.sock" must fit into a unix address (108 bytes);
  * see check_data(). */
 enum { DATA_MAX = 64 };
@@ -270,33 +270,37 @@ static bool proxy_spares(const char *list, struct sk_span host) {
     return false;
 }
 
-/* [agent.env] UpstreamProtocol, https_proxy and no_proxy, as Azure names them. Until the edge speaks AMQP
- * upstream, its MQTT goes the same way: by TLS or by WebSocket. */
+/* [agent.env] UpstreamProtocol, https_proxy and no_proxy, as Azure names them. */
 static enum sk_status read_upstream(struct reader *reader) {
     static const struct {
         const char *name;
-        bool websocket;
-    } protocols[] = {{"Mqtt", false}, {"MqttWs", true}, {"Amqp", false}, {"AmqpWs", true}};
+        bool amqp, websocket;
+    } protocols[] = {{"Mqtt", false, false},
+                     {"MqttWs", false, true},
+                     {"Amqp", true, false},
+                     {"AmqpWs", true, true}};
     struct sk_edge_config *config = reader->config;
     const char *protocol =
         json_string_value(json_object_get(config->agent_env, "UpstreamProtocol"));
     const char *proxy = json_string_value(json_object_get(config->agent_env, "https_proxy"));
     struct sk_proxy parsed;
+    config->upstream.host = config->parent_hostname ? config->parent_hostname : config->hub_host;
     if (proxy && *proxy) {
         if (sk_proxy_parse(sk_span_z(proxy), &config->arena, &parsed))
             return refuse(reader, "agent.env.https_proxy",
                           "must be http://[USER:PASSWORD@]HOST:PORT.");
         if (!proxy_spares(json_string_value(json_object_get(config->agent_env, "no_proxy")),
-                          sk_span_z(sk_edge_config_upstream(config))))
-            config->upstream_proxy = keep(reader, sk_span_z(proxy));
+                          sk_span_z(config->upstream.host)))
+            config->upstream.proxy = keep(reader, sk_span_z(proxy));
     }
     if (protocol == NULL) {
-        config->upstream_websocket = config->upstream_proxy != NULL; /* proxies pass 443 only */
+        config->upstream.websocket = config->upstream.proxy != NULL; /* proxies pass 443 only */
         return SK_OK;
     }
     for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
         if (strcasecmp(protocol, protocols[i].name) == 0) {
-            config->upstream_websocket = protocols[i].websocket;
+            config->upstream.amqp = protocols[i].amqp;
+            config->upstream.websocket = protocols[i].websocket;
             return SK_OK;
         }
     return refuse(reader, "agent.env.UpstreamProtocol", "must be Mqtt, MqttWs, Amqp or AmqpWs.");
@@ -327,13 +331,14 @@ static enum sk_status read_listen(struct reader *reader) {
 
 static enum sk_status read_skerry(struct reader *reader) {
     struct sk_edge_config *config = reader->config;
-    int64_t mqtt_port = MQTT_PORT, https_port = HTTPS_PORT;
+    int64_t mqtt_port = MQTT_PORT, amqp_port = AMQP_PORT, https_port = HTTPS_PORT;
     const char *homedir = NULL, *metrics = NULL;
     enum sk_status status;
     if ((status = read_file(reader, "homedir", &homedir)) ||
         (status = read_file(reader, "skerry.data", &config->data)) ||
         (status = read_file(reader, "skerry.hub_trust", &config->hub_trust_file)) ||
         (status = read_number(reader, "skerry.hub_mqtt_port", 1, 65535, &mqtt_port)) ||
+        (status = read_number(reader, "skerry.hub_amqp_port", 1, 65535, &amqp_port)) ||
         (status = read_number(reader, "skerry.hub_https_port", 1, 65535, &https_port)) ||
         (status = read_text(reader, "skerry.metrics", &metrics)) || (status = read_listen(reader)))
         return status;
@@ -345,8 +350,9 @@ static enum sk_status read_skerry(struct reader *reader) {
         return refuse(reader, "skerry.data",
                       "must have at most %d characters: unix sockets below it have short names.",
                       DATA_MAX);
-    config->hub_mqtt_port = (uint16_t)mqtt_port;
-    config->hub_https_port = (uint16_t)https_port;
+    config->upstream.mqtt_port = (uint16_t)mqtt_port;
+    config->upstream.amqp_port = (uint16_t)amqp_port;
+    config->upstream.https_port = (uint16_t)https_port;
     return SK_OK;
 }
 
@@ -378,8 +384,4 @@ void sk_edge_config_free(struct sk_edge_config *config) {
     sk_arena_free(&config->arena);
     json_decref(config->agent_env);
     memset(config, 0, sizeof *config);
-}
-
-const char *sk_edge_config_upstream(const struct sk_edge_config *config) {
-    return config->parent_hostname ? config->parent_hostname : config->hub_host;
 }

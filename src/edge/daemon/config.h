@@ -6,6 +6,7 @@
 #ifndef SK_EDGE_DAEMON_CONFIG_H
 #define SK_EDGE_DAEMON_CONFIG_H
 
+#include "edge/upstream.h"
 #include "model/connection_string.h"
 
 #define SK_EDGE_CONFIG_ERROR_MAX 512
@@ -24,13 +25,11 @@ struct sk_edge_config {
     const char *edge_ca_name;                                /* common name, or NULL */
     unsigned edge_ca_days;                                   /* life of the quick-start CA */
     json_t *agent_env;                                       /* object of texts; may be NULL */
-    bool upstream_websocket;    /* MQTT over WebSocket, on hub_https_port */
-    const char *upstream_proxy; /* URL of an HTTP proxy, or NULL */
+    struct sk_edge_upstream upstream; /* host: the parent's, else the hub's */
 
     /* [skerry] */
     const char *data;           /* folder of all state */
     const char *hub_trust_file; /* anchors for the connection upstream; NULL: the system's */
-    uint16_t hub_mqtt_port, hub_https_port;
     struct sk_edge_listen {
         const char *host;
         uint16_t port;
@@ -49,7 +48,5 @@ enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
                                    sk_edge_config_warning *warning, void *warning_arg,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]);
 void sk_edge_config_free(struct sk_edge_config *config);
-/* The host that the edge dials: the parent's, else the hub's. */
-const char *sk_edge_config_upstream(const struct sk_edge_config *config);
 
 #endif

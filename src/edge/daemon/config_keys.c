@@ -27,6 +27,7 @@ static const struct config_key keys[] = {
     {"skerry.data", CONFIG_TEXT, false},
     {"skerry.hub_trust", CONFIG_TEXT, false},
     {"skerry.hub_mqtt_port", CONFIG_INTEGER, false},
+    {"skerry.hub_amqp_port", CONFIG_INTEGER, false},
     {"skerry.hub_https_port", CONFIG_INTEGER, false},
     {"skerry.listen", CONFIG_LIST, false},
     {"skerry.metrics", CONFIG_TEXT, false},

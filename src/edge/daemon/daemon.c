@@ -181,9 +181,9 @@ static enum sk_status open_identities(struct sk_daemon *daemon, char reason[256]
         struct sk_identities_options options = {
             .file = file,
             .hub_host = config->hub_host,
-            .dial_host = sk_edge_config_upstream(config),
-            .dial_port = config->hub_https_port,
-            .proxy = config->upstream_proxy,
+            .dial_host = config->upstream.host,
+            .dial_port = config->upstream.https_port,
+            .proxy = config->upstream.proxy,
             .tls = daemon->tls,
             .device_id = config->device_id,
             .device_key = key.p,

@@ -7,8 +7,9 @@
 #include "edge/hub/hub_parts.h"
 
 enum {
-    DELIVERIES_MAX = 10
-}; /* by MQTT nothing can be abandoned in the cloud, so it is counted here */
+    DELIVERIES_MAX =
+        10 /* upstream over MQTT nothing can be abandoned there, so it is counted here */
+};
 
 struct parcel {
     struct sk_list link; /* in its identity, in the order of coming */
@@ -93,7 +94,8 @@ void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message
     parcel->cloud = delivery;
     parcel->sent = delivery.redelivered;
     parcel->number = ++identity->hub->c2d_deliveries;
-    parcel->enqueued_us = sk_io_wall(io);
+    parcel->enqueued_us = message->enqueued_us ? message->enqueued_us : sk_io_wall(io);
+    if (message->c2d) parcel->deliveries = message->c2d->delivery_count;
     if (sk_time_parse(message->system[SK_SYS_EXPIRY], &parcel->expiry_us))
         parcel->expiry_us = INT64_MAX;
     sk_io_guid(io, parcel->token);
@@ -117,14 +119,18 @@ void sk_edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
         sk_request_refuse(request, SK_FAULT_MESSAGE_LOCK_LOST, NULL);
         return;
     }
-    bool again = request->outcome == SK_RELEASE ||
-                 (request->outcome == SK_ABANDON && ++parcel->deliveries < DELIVERIES_MAX);
+    /* MQTT knows one word for the cloud: a message that is rejected, or abandoned too often, counts as
+     * completed there. */
+    bool tells = identity->client && sk_device_client_knows_outcomes(identity->client);
+    bool again = request->outcome == SK_RELEASE || (request->outcome == SK_ABANDON && !tells &&
+                                                    ++parcel->deliveries < DELIVERIES_MAX);
     if (again) {
         parcel->sent = true;
         parcel->holder = NULL;
     } else {
-        /* MQTT knows one word for the cloud: a rejected message counts as completed there. */
-        if (identity->client) sk_device_client_ack(identity->client, parcel->cloud);
+        if (identity->client)
+            sk_device_client_settle(identity->client, parcel->cloud,
+                                    tells ? request->outcome : SK_COMPLETE);
         drop(parcel);
     }
     sk_request_answer(request);

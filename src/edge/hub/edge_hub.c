@@ -247,19 +247,19 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     hub->backend.any_host = true;
     hub->backend.modules_by_key = true; /* as Azure's edge hub: edge reference, section 5.3 */
     sk_list_init(&hub->waiting);
+    sk_list_init(&hub->mux_tokens);
     sk_methods_init(&hub->methods, &hub->backend);
     hub->self = sk_edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));
-    const char *host = options->upstream_host ? options->upstream_host : options->hub_host_name;
+    const struct sk_edge_upstream *up = &options->upstream;
     enum sk_status status = sk_http_client_new(
         io,
         &(struct sk_http_client_options){
-            .to = {.host = host,
-                   .port = options->upstream_https_port ? options->upstream_https_port : 443},
+            .to = {.host = up->host, .port = up->https_port ? up->https_port : 443},
             .host_header = options->hub_host_name,
             .tls = options->upstream_tls,
-            .proxy = options->upstream_proxy},
+            .proxy = up->proxy},
         &hub->https);
-    if (status) snprintf(reason, 512, "the upstream address %s is not usable", host);
+    if (status) snprintf(reason, 512, "the upstream address %s is not usable", up->host);
     if (!status) status = open_stores(hub, reason);
     if (status) {
         sk_edge_hub_close(hub, NULL, NULL);

@@ -9,6 +9,7 @@
 #define SK_EDGE_HUB_H
 
 #include "client/device_client.h"
+#include "edge/upstream.h"
 #include "gateway/gateway.h"
 
 #define SK_EDGE_ENDPOINTS_MAX                                                                      \
@@ -24,10 +25,7 @@ struct sk_edge_hub_options {
     const char *device_id;     /* this edge device */
     const char *hub_host_name; /* the IoT hub, as in tokens */
     const char *host_name;     /* ours: what leaf devices dial (GatewayHostName) */
-    const char *upstream_host; /* to dial; NULL: hub_host_name */
-    uint16_t upstream_mqtt_port, upstream_https_port; /* 0: 8883, 443 */
-    bool upstream_websocket;     /* MQTT over WebSocket, on upstream_https_port */
-    const char *upstream_proxy;  /* URL of an HTTP proxy, for WebSockets and HTTPS; NULL: none */
+    struct sk_edge_upstream upstream;
     struct sk_tls *upstream_tls; /* NULL: plain (the simulated world) */
     /* Asks for a SAS token of $edgeHub that lives until about `expiry_s` (seconds since 1970);
      * `done` once, now or later. */

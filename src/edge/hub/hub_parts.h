@@ -2,6 +2,7 @@
 #ifndef SK_EDGE_HUB_PARTS_H
 #define SK_EDGE_HUB_PARTS_H
 
+#include "client/device_mux.h"
 #include "client/http_client.h"
 #include "edge/hub/edge_hub.h"
 #include "expr/route.h"
@@ -88,6 +89,8 @@ struct sk_edge_hub {
     struct sk_edge_flight upstream_flight;
     struct sk_task upstream_pump;
     struct sk_edge_identity *self; /* $edgeHub */
+    struct sk_device_mux *mux;     /* the AMQP connection; NULL: MQTT, or nobody needs it yet */
+    struct sk_list mux_tokens;     /* its token requests under way */
     uint64_t c2d_deliveries;       /* numbers given */
     /* scope */
     struct sk_http_client *https;

@@ -11,11 +11,8 @@ struct sk_edge_hub_role;
 struct sk_edge_hub_role_options {
     const char *data; /* folder for the store */
     const char *device_id, *hub_host_name;
-    const char *host_name;                            /* ours: name in the server certificate */
-    const char *upstream_host;                        /* NULL: hub_host_name */
-    uint16_t upstream_mqtt_port, upstream_https_port; /* 0: 8883, 443 */
-    bool upstream_websocket;
-    const char *upstream_proxy;      /* URL, or NULL */
+    const char *host_name; /* ours: name in the server certificate */
+    struct sk_edge_upstream upstream;
     const char *upstream_trust_file; /* PEM; NULL: the system's certificates */
     const char *workload_uri;        /* $edgeHub's own socket */
     const struct sk_endpoint *listen;

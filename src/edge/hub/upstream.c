@@ -1,5 +1,5 @@
-/* The way to the cloud: one MQTT connection an identity, all with $edgeHub's token and an auth
- * chain, and the queue's cursor that feeds them. Order is kept for each identity; a record is
+/* The way to the cloud: for each identity an MQTT connection of its own, or links on the one AMQP
+ * connection, all with $edgeHub's token and an auth chain, and the queue's cursor that feeds them. Order is kept for each identity; a record is
  * committed when the cloud has acknowledged it and all before it. Reference: edge runtime, section
  * 5.5. */
 #include "edge/hub/hub_parts.h"
@@ -12,28 +12,51 @@ enum { IDLE_S = 60 };
 
 struct token_request {
     struct sk_list link;
-    struct sk_edge_identity *identity; /* NULL: the client is gone */
+    struct sk_edge_hub *hub;           /* NULL: whoever asked is gone */
+    struct sk_edge_identity *identity; /* NULL: for the AMQP connection */
     int64_t expiry_s;
 };
 
 static void got_token(void *arg, enum sk_status status, struct sk_span token) {
     struct token_request *request = arg;
-    if (request->identity) {
+    if (request->hub) {
         sk_list_remove(&request->link);
-        sk_device_client_token(request->identity->client, status, token, request->expiry_s);
+        if (request->identity)
+            sk_device_client_token(request->identity->client, status, token, request->expiry_s);
+        else
+            sk_device_mux_token(request->hub->mux, status, token, request->expiry_s);
     }
     free(request);
+}
+
+static void ask_for_token(struct sk_edge_hub *hub, struct sk_edge_identity *identity,
+                          struct sk_list *requests, uint32_t life_s) {
+    struct token_request *request = SK_NEW(struct token_request);
+    request->hub = hub;
+    request->identity = identity;
+    request->expiry_s = sk_io_wall(hub->backend.io) / 1000000 + life_s;
+    sk_list_append(requests, &request->link);
+    hub->options->get_token(hub->options->token_arg, request->expiry_s, got_token, request);
 }
 
 static void get_token(void *arg, struct sk_device_client *client, uint32_t life_s) {
     (void)client;
     struct sk_edge_identity *identity = arg;
-    struct sk_edge_hub *hub = identity->hub;
-    struct token_request *request = SK_NEW(struct token_request);
-    request->identity = identity;
-    request->expiry_s = sk_io_wall(hub->backend.io) / 1000000 + life_s;
-    sk_list_append(&identity->tokens, &request->link);
-    hub->options->get_token(hub->options->token_arg, request->expiry_s, got_token, request);
+    ask_for_token(identity->hub, identity, &identity->tokens, life_s);
+}
+
+static void get_mux_token(void *arg, struct sk_device_mux *mux, uint32_t life_s) {
+    (void)mux;
+    struct sk_edge_hub *hub = arg;
+    ask_for_token(hub, NULL, &hub->mux_tokens, life_s);
+}
+
+static void forget_tokens(struct sk_list *requests) {
+    while (!sk_list_empty(requests)) {
+        struct token_request *request = SK_LIST_FIRST(requests, struct token_request, link);
+        sk_list_remove(&request->link);
+        request->hub = NULL;
+    }
 }
 
 /* ---- one identity's connection ---- */
@@ -94,7 +117,7 @@ static void on_disconnected(void *arg, const struct sk_client_down *down) {
                     identity->hub->options->hub_host_name, sk_status_text(down->reason));
         identity->hub->counts.upstream_connected = false;
         identity->hub->scope_known = false;
-    } else if (down->connack) {
+    } else if (down->refused) {
         sk_edge_scope_refresh(identity->hub); /* deleted or disabled in the cloud, most likely */
     }
 }
@@ -178,43 +201,54 @@ static const struct sk_device_events events = {.connected = on_connected,
                                                .method = on_method,
                                                .message = on_message};
 
+static struct sk_device_mux *mux_of(struct sk_edge_hub *hub) {
+    const struct sk_edge_hub_options *o = hub->options;
+    if (o->upstream.amqp && hub->mux == NULL)
+        hub->mux = sk_device_mux_new(
+            hub->backend.io,
+            &(struct sk_device_mux_options){.host = o->upstream.host,
+                                            .port = sk_edge_upstream_port(&o->upstream),
+                                            .websocket = o->upstream.websocket,
+                                            .proxy = sk_edge_upstream_proxy(&o->upstream),
+                                            .tls = o->upstream_tls,
+                                            .hub_host = sk_span_z(o->hub_host_name),
+                                            .device_id = sk_span_z(o->device_id),
+                                            .module_id = SK_SPAN("$edgeHub"),
+                                            .get_token = get_mux_token,
+                                            .arg = hub});
+    return hub->mux;
+}
+
 struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identity) {
     struct sk_edge_hub *hub = identity->hub;
+    const struct sk_edge_hub_options *o = hub->options;
     if (identity->client) return identity->client;
     struct sk_buffer chain = {0};
-    if (identity != hub->self)
-        sk_buffer_print(&chain, "%s;%s", identity->key, hub->options->device_id);
+    if (identity != hub->self) sk_buffer_print(&chain, "%s;%s", identity->key, o->device_id);
     identity->client = sk_device_client_new(
         hub->backend.io,
-        &(struct sk_device_client_options){
-            .host = hub->options->upstream_host ? hub->options->upstream_host
-                                                : hub->options->hub_host_name,
-            .port = hub->options->upstream_websocket ? hub->options->upstream_https_port
-                                                     : hub->options->upstream_mqtt_port,
-            .websocket = hub->options->upstream_websocket,
-            .proxy = hub->options->upstream_websocket ? hub->options->upstream_proxy : NULL,
-            .tls = hub->options->upstream_tls,
-            .hub_host = sk_span_z(hub->options->hub_host_name),
-            .device_id = sk_span_z(identity->identity.device_id),
-            .module_id = sk_span_z(identity->identity.module_id),
-            .auth_chain = sk_buffer_span(&chain),
-            .get_token = get_token,
-            .queue_max = SIZE_MAX, /* the flight bounds it */
-            .subscriptions = wanted(identity),
-            .events = &events,
-            .arg = identity});
+        &(struct sk_device_client_options){.mux = mux_of(hub),
+                                           .host = o->upstream.host,
+                                           .port = sk_edge_upstream_port(&o->upstream),
+                                           .websocket = o->upstream.websocket,
+                                           .proxy = sk_edge_upstream_proxy(&o->upstream),
+                                           .tls = o->upstream_tls,
+                                           .hub_host = sk_span_z(o->hub_host_name),
+                                           .device_id = sk_span_z(identity->identity.device_id),
+                                           .module_id = sk_span_z(identity->identity.module_id),
+                                           .auth_chain = sk_buffer_span(&chain),
+                                           .get_token = get_token,
+                                           .queue_max = SIZE_MAX, /* the flight bounds it */
+                                           .subscriptions = wanted(identity),
+                                           .events = &events,
+                                           .arg = identity});
     sk_buffer_free(&chain);
     return identity->client;
 }
 
 void sk_edge_upstream_drop(struct sk_edge_identity *identity) {
     sk_timer_stop(&identity->idle);
-    while (!sk_list_empty(&identity->tokens)) {
-        struct token_request *request =
-            SK_LIST_FIRST(&identity->tokens, struct token_request, link);
-        sk_list_remove(&request->link);
-        request->identity = NULL;
-    }
+    forget_tokens(&identity->tokens);
     struct sk_device_client *client = identity->client;
     identity->client = NULL;
     identity->connected = false;
@@ -257,10 +291,10 @@ static void on_sent(void *arg, enum sk_status status) {
     struct shot shot = *(struct shot *)arg;
     free(arg);
     if (shot.hub->closing) return; /* not acknowledged: it goes out again after the start */
-    if (status)                    /* its identity has left the scope: nobody will take it */
-        SK_WARN("edge-hub",
-                "message %llu cannot be forwarded any more: its sender has left the scope",
-                (unsigned long long)shot.sequence);
+    if (status)                    /* nobody will take it */
+        SK_WARN("edge-hub", "message %llu cannot be forwarded: %s",
+                (unsigned long long)shot.sequence,
+                status == SK_REFUSED ? "the cloud refuses it" : "its sender has left the scope");
     else
         shot.hub->counts.forwarded_total++;
     land(shot.hub, shot.sequence);
@@ -343,6 +377,9 @@ enum sk_status sk_edge_upstream_open(struct sk_edge_hub *hub) {
 }
 
 void sk_edge_upstream_close(struct sk_edge_hub *hub) {
+    forget_tokens(&hub->mux_tokens);
+    sk_device_mux_free(hub->mux);
+    hub->mux = NULL;
     sk_io_undefer(&hub->upstream_pump);
     if (hub->upstream) sk_cursor_close(hub->upstream);
     hub->upstream = NULL;

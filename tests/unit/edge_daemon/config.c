@@ -40,13 +40,13 @@ static void a_connection_string_is_all_that_is_needed(void **state) {
     assert_int_equal(read_text(HOST STRING), SK_OK);
     assert_string_equal(config.hostname, "gw");
     assert_string_equal(config.hub_host, "hub.example");
-    assert_string_equal(sk_edge_config_upstream(&config), "hub.example");
+    assert_string_equal(config.upstream.host, "hub.example");
     assert_string_equal(config.device_id, "edge1");
     assert_string_equal(config.device_key, "MDEyMw==");
     assert_int_equal(config.edge_ca_days, 90);
     assert_string_equal(config.data, "/var/lib/skerry");
-    assert_int_equal(config.hub_mqtt_port, 8883);
-    assert_int_equal(config.hub_https_port, 443);
+    assert_int_equal(config.upstream.mqtt_port, 8883);
+    assert_int_equal(config.upstream.https_port, 443);
     assert_int_equal(config.listen_count, 2);
     assert_string_equal(warnings, "");
     sk_edge_config_free(&config);
@@ -64,7 +64,7 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
             "[agent.env]\nA = \"x\"\nB = 3\nC = true\n"
             "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\"]\nhub_trust = \"/ca.pem\"\nhub_mqtt_port = 18883\nmetrics = \"127.0.0.1:9601\"\n"),
         SK_OK);
-    assert_string_equal(sk_edge_config_upstream(&config), "up");
+    assert_string_equal(config.upstream.host, "up");
     assert_string_equal(config.trust_bundle_file, "/etc/b.pem");
     assert_string_equal(config.device_key_file, "/etc/key");
     assert_null(config.device_key);
@@ -72,7 +72,7 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
     assert_string_equal(config.data, "/h");
     assert_string_equal(config.listen[1].host, "::1");
     assert_int_equal(config.listen[1].port, 443);
-    assert_int_equal(config.hub_mqtt_port, 18883);
+    assert_int_equal(config.upstream.mqtt_port, 18883);
     assert_int_equal(config.metrics_port, 9601);
     assert_string_equal(json_string_value(json_object_get(config.agent_env, "B")), "3");
     assert_string_equal(json_string_value(json_object_get(config.agent_env, "C")), "true");
@@ -185,11 +185,11 @@ static void the_way_upstream_is_what_agent_env_says(void **state) {
         char text[512];
         snprintf(text, sizeof text, HOST STRING "[agent.env]\n%s", cases[i].env);
         if (read_text(text)) fail_msg("%s: %s", cases[i].env, error);
-        assert_int_equal(config.upstream_websocket, cases[i].websocket);
+        assert_int_equal(config.upstream.websocket, cases[i].websocket);
         if (cases[i].proxy)
-            assert_string_equal(config.upstream_proxy, cases[i].proxy);
+            assert_string_equal(config.upstream.proxy, cases[i].proxy);
         else
-            assert_null(config.upstream_proxy);
+            assert_null(config.upstream.proxy);
         sk_edge_config_free(&config);
     }
     assert_int_equal(read_text(HOST STRING "[agent.env]\nUpstreamProtocol = \"Pigeon\"\n"),

@@ -183,8 +183,8 @@ static int start(void **state) {
                                      .device_key = DEVICE_KEY,
                                      .edge_ca_days = 90,
                                      .data = "/d",
-                                     .hub_mqtt_port = 8883,
-                                     .hub_https_port = 443};
+                                     .upstream.mqtt_port = 8883,
+                                     .upstream.https_port = 443};
     memset(&hub, 0, sizeof hub);
     hub.modules = json_object();
     hub_open();

@@ -26,6 +26,7 @@ static const struct sk_endpoint listen_at = {.host = "0.0.0.0", .port = 8883};
 static const struct sk_edge_hub_role_options options = {.data = "/hub",
                                                         .device_id = "edge1",
                                                         .hub_host_name = "hub.test",
+                                                        .upstream = {.host = "hub.test"},
                                                         .host_name = "edge.test",
                                                         .upstream_trust_file = "/ca.pem",
                                                         .workload_uri = "unix:///workload.sock",

@@ -1,0 +1,43 @@
+/* An AMQP connection that many device clients share: one token opens it, each client has links of its
+ * own on it, and one of them failing does not disturb the others.
+ *
+ * It connects by itself and stays connected: capped exponential back-off with jitter, and the token
+ * renewed while it lives. A client (device_client.h, options.mux) attaches when the connection is
+ * there; what becomes of it the client tells its own user. Belongs to its loop's thread. Reference:
+ * device protocols, section 3.8; edge runtime, section 5.5. */
+#ifndef SK_CLIENT_DEVICE_MUX_H
+#define SK_CLIENT_DEVICE_MUX_H
+
+#include "io/io.h"
+
+struct sk_device_mux;
+
+/* Texts are copied. */
+struct sk_device_mux_options {
+    const char *host;   /* to dial: the hub, or a gateway */
+    uint16_t port;      /* 0: 5671, or 443 */
+    bool websocket;     /* AMQP over WebSocket */
+    const char *proxy;  /* NULL, or "http://[user:password@]host:port" that sk_proxy_parse takes */
+    struct sk_tls *tls; /* NULL: plain (tests); must outlive it */
+    struct sk_span hub_host;             /* the hub's host name */
+    struct sk_span device_id, module_id; /* whose token it is; no module: empty */
+    struct sk_span product; /* com.microsoft:client-version; empty: "skerry/<version>" */
+    /* Get a token that will live for about `life_s`, then call sk_device_mux_token, once, now or
+     * later. */
+    void (*get_token)(void *arg, struct sk_device_mux *mux, uint32_t life_s);
+    void *arg;
+    uint32_t token_life_s; /* 0: 3600. Renewed when three quarters of it have passed */
+    uint32_t retry_min_ms, retry_max_ms; /* 0: 1 s, 60 s */
+};
+/* Starts connecting. */
+struct sk_device_mux *sk_device_mux_new(struct sk_io *io,
+                                        const struct sk_device_mux_options *options);
+/* Its clients must be gone. Not from a callback of theirs. */
+void sk_device_mux_free(struct sk_device_mux *mux);
+
+/* Answers get_token. `expiry_s`: seconds since 1970. With a status the attempt counts as failed and
+ * is made again later. */
+void sk_device_mux_token(struct sk_device_mux *mux, enum sk_status status, struct sk_span token,
+                         int64_t expiry_s);
+
+#endif
