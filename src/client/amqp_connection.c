@@ -20,6 +20,7 @@ struct sk_amqp_connection {
     struct sk_timer tick, limit;
     struct sk_list links;
     uint64_t last_name;
+    size_t queued; /* bytes given to the engine and not yet to the stream */
     bool opened, congested;
     /* $cbs */
     struct sk_amqp_client_link cbs_out, cbs_in;
@@ -42,14 +43,20 @@ static void write_out(void *arg, struct sk_span bytes) {
 
 static void flush_now(struct sk_amqp_connection *c) {
     sk_io_undefer(&c->flush);
+    c->queued = 0;
     if (c->amqp && c->stream) sk_amqp_flush(c->amqp, write_out, c);
 }
 
 static void after_engine(struct sk_amqp_connection *c);
 
+static void tell_all_writable(struct sk_amqp_connection *c);
+
 static void on_flush(struct sk_task *task) {
     struct sk_amqp_connection *c = SK_CONTAINER(task, struct sk_amqp_connection, flush);
+    bool full = c->queued >= SK_STREAM_HIGH;
     c->busy++;
+    flush_now(c);
+    if (full && !c->congested) tell_all_writable(c);
     after_engine(c);
 }
 
@@ -207,6 +214,19 @@ static void tell_writable(struct sk_amqp_client_link *link) {
     if (link->events->writable) link->events->writable(link);
 }
 
+/* Around once: a callback may end any link, but then some only hear of it twice. */
+static void tell_all_writable(struct sk_amqp_connection *c) {
+    size_t count = 0;
+    SK_LIST_EACH(&c->links, node, following) count++;
+    for (; count && !c->congested && !sk_list_empty(&c->links); count--) {
+        struct sk_amqp_client_link *link =
+            SK_LIST_FIRST(&c->links, struct sk_amqp_client_link, node);
+        sk_list_remove(&link->node);
+        sk_list_append(&c->links, &link->node);
+        tell_writable(link);
+    }
+}
+
 static void on_credit(void *arg, struct sk_amqp_link *engine_link) {
     (void)arg;
     struct sk_amqp_client_link *link = user_of(engine_link);
@@ -254,11 +274,14 @@ void sk_amqp_client_detach(struct sk_amqp_client_link *link) {
 }
 
 bool sk_amqp_client_writable(const struct sk_amqp_client_link *link) {
-    return link->link && !link->connection->congested && sk_amqp_link_credit(link->link) > 0;
+    const struct sk_amqp_connection *c = link->connection;
+    return link->link && !c->congested && c->queued < SK_STREAM_HIGH &&
+           sk_amqp_link_credit(link->link) > 0;
 }
 
 void sk_amqp_client_send_bytes(struct sk_amqp_client_link *link, struct sk_span bytes, bool settled,
                                void *data) {
+    link->connection->queued += bytes.n;
     sk_amqp_send(link->link, SK_NONE, bytes, settled, data);
     flush_soon(link->connection);
 }
@@ -435,16 +458,7 @@ static void on_drain(struct sk_stream *stream, void *arg) {
     struct sk_amqp_connection *c = arg;
     c->busy++;
     c->congested = false;
-    size_t count = 0;
-    SK_LIST_EACH(&c->links, node, following) count++;
-    /* Around once: a callback may end any link, but then some only hear of it twice. */
-    for (; count && !c->congested && !sk_list_empty(&c->links); count--) {
-        struct sk_amqp_client_link *link =
-            SK_LIST_FIRST(&c->links, struct sk_amqp_client_link, node);
-        sk_list_remove(&link->node);
-        sk_list_append(&c->links, &link->node);
-        tell_writable(link);
-    }
+    tell_all_writable(c);
     after_engine(c);
 }
 

@@ -398,6 +398,12 @@ static void take_message(struct sk_device_client *client, struct sk_amqp_deliver
         sk_device_client_settle(client, delivery, SK_REJECT); /* nobody will ever take it */
 }
 
+/* When nobody wants messages any more; not while there are some that would go back with the link. */
+static void detach_messages(struct sk_device_client *client) {
+    if (!needs(client, PORT_MESSAGES) && sk_list_empty(&client->amqp.unsettled))
+        sk_amqp_client_detach(at(client, PORT_MESSAGES));
+}
+
 static void settle(struct sk_device_client *client, struct sk_delivery delivery,
                    enum sk_outcome outcome) {
     static const enum sk_amqp_outcome outcomes[] = {[SK_COMPLETE] = SK_AMQP_ACCEPTED,
@@ -410,6 +416,7 @@ static void settle(struct sk_device_client *client, struct sk_delivery delivery,
         sk_amqp_client_settle(at(client, PORT_MESSAGES), one->delivery, outcomes[outcome]);
         sk_list_remove(node);
         free(one);
+        detach_messages(client);
         return;
     }
 }
@@ -455,10 +462,7 @@ static void subscribe(struct sk_device_client *client) {
     open_ports(client);
     for (enum amqp_port port = PORT_RESULTS; port <= PORT_METHODS; port++)
         if (!needs(client, port)) sk_amqp_client_detach(at(client, port));
-    if (!needs(client, PORT_MESSAGES)) { /* what came over it goes to somebody else */
-        sk_amqp_client_detach(at(client, PORT_MESSAGES));
-        forget_unsettled(client);
-    }
+    detach_messages(client);
     notify(client);
 }
 

@@ -107,7 +107,8 @@ static void a_crash_of_the_edge_loses_nothing(void **state) {
     raw_free(&leaf);
     sk_sim_run(f->sim, 150 * SK_S);
     open_leaf(&leaf, f);
-    puback(&leaf, gets_message(&leaf, "m1", true));
+    /* AMQP does not tell the edge that the message was sent before. */
+    puback(&leaf, gets_message(&leaf, "m1", !f->edge_amqp));
     assert_int_equal(completed(f), 1);
     raw_free(&leaf);
 }

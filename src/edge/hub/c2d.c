@@ -15,7 +15,8 @@ struct parcel {
     struct sk_list link; /* in its identity, in the order of coming */
     struct sk_buffer envelope;
     struct sk_delivery cloud;
-    uint64_t number; /* of the delivery to the leaf */
+    uint64_t number;         /* of the delivery to the leaf */
+    uint64_t cloud_sequence; /* 0: the cloud does not tell */
     char token[37];
     unsigned deliveries;
     bool sent;
@@ -82,20 +83,37 @@ void sk_edge_c2d_pump(struct sk_edge_identity *identity) {
     identity->c2d_pumping = false;
 }
 
+static struct parcel *find_again(struct sk_edge_identity *identity, uint64_t cloud_sequence) {
+    SK_LIST_EACH(&identity->c2d, node, following) {
+        struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
+        if (cloud_sequence && parcel->cloud_sequence == cloud_sequence) return parcel;
+    }
+    return NULL;
+}
+
 void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,
                       struct sk_delivery delivery) {
     struct sk_io *io = identity->hub->backend.io;
     struct parcel *first = SK_LIST_FIRST(&identity->c2d, struct parcel, link);
     if (first && first->cloud.connection != delivery.connection) /* all of them come again */
         sk_edge_c2d_drop(identity);
-    struct parcel *parcel = SK_NEW(struct parcel);
+    struct parcel *parcel = message->c2d ? find_again(identity, message->sequence) : NULL;
+    if (parcel) { /* its lock has expired in the cloud; the leaf has it still */
+        sk_device_client_settle(identity->client, parcel->cloud, SK_RELEASE);
+        parcel->cloud = delivery;
+        return;
+    }
+    parcel = SK_NEW(struct parcel);
     sk_message_encode_head(&parcel->envelope, message);
     sk_buffer_append(&parcel->envelope, message->body);
     parcel->cloud = delivery;
     parcel->sent = delivery.redelivered;
     parcel->number = ++identity->hub->c2d_deliveries;
     parcel->enqueued_us = message->enqueued_us ? message->enqueued_us : sk_io_wall(io);
-    if (message->c2d) parcel->deliveries = message->c2d->delivery_count;
+    if (message->c2d) {
+        parcel->deliveries = message->c2d->delivery_count;
+        parcel->cloud_sequence = message->sequence;
+    }
     if (sk_time_parse(message->system[SK_SYS_EXPIRY], &parcel->expiry_us))
         parcel->expiry_us = INT64_MAX;
     sk_io_guid(io, parcel->token);

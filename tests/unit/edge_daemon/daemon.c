@@ -183,8 +183,7 @@ static int start(void **state) {
                                      .device_key = DEVICE_KEY,
                                      .edge_ca_days = 90,
                                      .data = "/d",
-                                     .upstream.mqtt_port = 8883,
-                                     .upstream.https_port = 443};
+                                     .upstream = {.host = "hub.example", .https_port = 443}};
     memset(&hub, 0, sizeof hub);
     hub.modules = json_object();
     hub_open();
