@@ -299,6 +299,15 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
     return SK_OK;
 }
 
+static void saved(void *arg, struct sk_registry_result *result) {
+    struct sk_hub *hub = arg;
+    (void)result; /* the next start reads the log instead */
+    sk_registry_close(hub->registry);
+    sk_hub_c2d_free(hub);
+    sk_hub_feedback_free(hub);
+    sk_log_close(hub->log, log_closed, hub);
+}
+
 void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     hub->closed = closed;
     hub->closed_arg = arg;
@@ -306,10 +315,7 @@ void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     sk_methods_free(&hub->methods);
     sk_once_save(hub->once);
     sk_partitions_save(hub->partitions);
-    sk_registry_close(hub->registry);
-    sk_hub_c2d_free(hub);
-    sk_hub_feedback_free(hub);
-    sk_log_close(hub->log, log_closed, hub);
+    sk_registry_flush(hub->registry, saved, hub);
 }
 
 struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {

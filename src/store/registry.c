@@ -414,6 +414,16 @@ void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
     submit_write(call, registry_run_feedback_expire);
 }
 
+static enum sk_status run_nothing(struct registry_db *db, struct registry_call *call) {
+    (void)db;
+    (void)call;
+    return SK_OK;
+}
+
+void sk_registry_flush(struct sk_registry *registry, sk_registry_done *done, void *arg) {
+    submit_write(call_new(registry, SK_NONE, SK_NONE, done, arg), run_nothing);
+}
+
 /* ---- documents ---- */
 
 static struct registry_call *document_call(struct sk_registry *registry, struct sk_span kind,

@@ -74,6 +74,9 @@ enum sk_status sk_registry_open(struct sk_io *io, const char *path, struct sk_re
  * then). May be called from a completion. */
 void sk_registry_close(struct sk_registry *registry);
 
+/* Completes when every write that was asked for before is durable, or has failed. */
+void sk_registry_flush(struct sk_registry *registry, sk_registry_done *done, void *arg);
+
 /* ---- identities; `module_id` empty: the device itself ---- */
 
 /* SK_NOT_FOUND. */

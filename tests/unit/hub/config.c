@@ -20,7 +20,8 @@ static void a_whole_configuration_is_read(void **state) {
     const char *text =
         "[listen]\naddresses = [\"0.0.0.0:8883\", \"[::1]:443\"]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"
         "metrics = \"127.0.0.1:9600\"\nallowed_origins = [\"https://tool.example\"]\n" HUB
-        "retention = \"12h\"\nretention_bytes = 5\n" POLICY
+        "retention = \"12h\"\nretention_bytes = 5\npartitions = 32\nconsumer_groups = [\"a.B_c-9\"]\n"
+        "take_events = true\n" POLICY
         "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\ncondition = \"a = 1\"\nenabled = false\n"
         "[hub.fallback]\nenabled = false\n[[hub.ca]]\nfile = \"ca.pem\"\nverified = true\n";
     if (sk_hub_config_parse(sk_span_z(text), "h.toml", "/etc/skerry", &config, error))
@@ -39,6 +40,10 @@ static void a_whole_configuration_is_read(void **state) {
     assert_string_equal(hub->data, "/etc/skerry/data");
     assert_int_equal(hub->retention_us, 12ll * 3600 * 1000000);
     assert_int_equal(hub->retention_bytes, 5);
+    assert_int_equal(hub->partitions, 32);
+    assert_int_equal(hub->consumer_group_count, 1);
+    assert_string_equal(hub->consumer_groups[0], "a.B_c-9");
+    assert_true(hub->take_events);
     assert_int_equal(hub->policies[0].rights, SK_RIGHT_SERVICE_CONNECT);
     assert_false(hub->routes[0].enabled);
     assert_int_equal(hub->ca_file_count, 1);
@@ -95,6 +100,11 @@ static void every_mistake_is_named_with_its_place_and_its_mend(void **state) {
         {LISTEN "allowed_origins = [\"https://tool.example/page\"]\n" HUB,
          "h.toml:5: listen.allowed_origins: ", "https://"},
         {LISTEN HUB "[[hub.ca]]\nverified = true\n", "h.toml:9: hub[0].ca[0]: ", "file"},
+        {LISTEN HUB "partitions = 0\n", "h.toml:9: hub[0].partitions: ", "1 to 32"},
+        {LISTEN HUB "partitions = 33\n", "h.toml:9: hub[0].partitions: ", "1 to 32"},
+        {LISTEN HUB "consumer_groups = [\"a b\"]\n",
+         "h.toml:9: hub[0].consumer_groups: ", "letters"},
+        {LISTEN HUB "consumer_groups = [\"\"]\n", "h.toml:9: hub[0].consumer_groups: ", "letters"},
         {LISTEN HUB "[[hub.ca]]\nfile = \"c.pem\"\nverified = false\n",
          "h.toml:11: hub[0].ca[0].verified: ", "skerry certificate add"},
     };
@@ -121,6 +131,24 @@ static void a_hub_has_16_policies_and_not_one_more(void **state) {
                             "[[hub.policy]]\nname = \"p%u\"\nkeys = [\"" KEY
                             "\"]\nrights = [\"ServiceConnect\"]\n",
                             i);
+        enum sk_status status =
+            sk_hub_config_parse(sk_buffer_span(&text), "h.toml", "/f", &config, error);
+        assert_int_equal(status == SK_OK, more == 0);
+        if (status == SK_OK) sk_hub_config_free(&config);
+        sk_buffer_free(&text);
+    }
+}
+
+static void a_hub_has_20_consumer_groups_of_50_characters_and_not_one_more(void **state) {
+    (void)state;
+    for (int more = 0; more < 3; more++) {
+        struct sk_buffer text = {0};
+        struct sk_hub_config config;
+        char error[SK_HUB_CONFIG_ERROR_MAX];
+        sk_buffer_text(&text, LISTEN HUB "consumer_groups = [");
+        for (int i = 0; i < SK_HUB_CONSUMER_GROUPS_MAX + (more == 1); i++)
+            sk_buffer_print(&text, "%s\"g%0*d\"", i ? ", " : "", more == 2 ? 50 : 49, i);
+        sk_buffer_text(&text, "]\n");
         enum sk_status status =
             sk_hub_config_parse(sk_buffer_span(&text), "h.toml", "/f", &config, error);
         assert_int_equal(status == SK_OK, more == 0);
@@ -207,6 +235,7 @@ int main(void) {
         cmocka_unit_test(a_whole_configuration_is_read),
         cmocka_unit_test(every_mistake_is_named_with_its_place_and_its_mend),
         cmocka_unit_test(a_hub_has_16_policies_and_not_one_more),
+        cmocka_unit_test(a_hub_has_20_consumer_groups_of_50_characters_and_not_one_more),
         cmocka_unit_test(no_two_hubs_answer_to_one_name),
         cmocka_unit_test(cloud_to_device_times_and_counts_are_taken_within_their_limits),
     };
