@@ -156,5 +156,5 @@ int main(void) {
         TEST(a_break_between_edge_and_cloud_brings_them_again),
         TEST(more_messages_than_windows_come_all_and_in_order),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return FLEET_RUN(tests);
 }

@@ -536,5 +536,5 @@ int main(void) {
         cmocka_unit_test(a_module_calls_a_method_of_another_through_the_edge),
         cmocka_unit_test(a_method_call_without_a_module_of_this_edge_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return FLEET_RUN(tests);
 }

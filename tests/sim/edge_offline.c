@@ -385,5 +385,5 @@ int main(void) {
         cmocka_unit_test(an_edge_without_room_refuses_and_recovers),
         cmocka_unit_test(forwarding_into_a_hub_whose_disk_is_full_loses_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return FLEET_RUN(tests);
 }

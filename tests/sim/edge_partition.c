@@ -1,5 +1,5 @@
 /* Stories of an edge that loses the cloud. FLEET_FIRST (seed), FLEET_SEEDS (the last one) and FLEET_MESSAGES
- * change their length. */
+ * change their length; the seed also chooses the protocol upstream. */
 #include "support/fleet.h"
 
 enum { DAY_S = 86400 };
@@ -74,6 +74,7 @@ static uint64_t setting(const char *name, uint64_t otherwise) {
 
 static void start(struct story *s, uint64_t seed, uint64_t messages, uint64_t period_ns) {
     *s = (struct story){.to_send = messages, .period_ns = period_ns};
+    fleet_over(seed % 4 == 0 ? "amqpws" : seed % 2 == 0 ? "amqp" : "mqtt");
     fleet_new(&s->fleet, seed, FLEET_ROUTES_UP);
     s->leaf = fleet_client(&s->fleet, "edge.test", "leaf1", NULL, SK_SUB_DESIRED, &events, s);
     sk_timer_start(s->fleet.field_io, &s->timer, period_ns, send_next);

@@ -110,6 +110,7 @@ static void crash(struct story *s) {
 static void a_stormy_day(uint64_t seed) {
     struct story s = {0};
     struct fleet *f = &s.fleet;
+    fleet_over(seed % 2 == 0 ? "amqp" : "mqtt");
     fleet_new_hub(f, seed);
     f->routes = ROUTES(TO_READER "," UP);
     fleet_make_identities(f);

@@ -252,17 +252,25 @@ static inline void fleet_make_identities(struct fleet *f) {
 #define FLEET_ROUTES_UP                                                                            \
     "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":\"FROM /messages/* INTO $upstream\"}}"
 
-/* FLEET_UPSTREAM: "amqp", "amqpws" or "mqttws" instead of MQTT. */
-static inline void fleet_read_upstream(struct fleet *f) {
-    const char *upstream = getenv("FLEET_UPSTREAM");
-    f->edge_amqp = upstream && strncmp(upstream, "amqp", 4) == 0;
-    f->edge_websocket = upstream && strlen(upstream) > 4;
+/* How edges that are made from now on speak to the hub: "mqtt", "mqttws", "amqp" or "amqpws".
+ * FLEET_UPSTREAM says it for all. */
+static const char *fleet_upstream = "mqtt";
+
+static inline void fleet_over(const char *upstream) {
+    const char *all = getenv("FLEET_UPSTREAM");
+    fleet_upstream = all ? all : upstream;
 }
+
+/* Every test with each of the two protocols upstream. */
+#define FLEET_RUN(tests)                                                                           \
+    (fleet_over("mqtt"), cmocka_run_group_tests_name("MQTT upstream", tests, NULL, NULL)) +        \
+        (fleet_over("amqp"), cmocka_run_group_tests_name("AMQP upstream", tests, NULL, NULL))
 
 /* A hub without identities, and nothing else. */
 static inline void fleet_new_hub(struct fleet *f, uint64_t seed) {
     char error[SK_HUB_CONFIG_ERROR_MAX];
-    *f = (struct fleet){0};
+    *f = (struct fleet){.edge_amqp = strncmp(fleet_upstream, "amqp", 4) == 0,
+                        .edge_websocket = strlen(fleet_upstream) > 4};
     if (getenv("FLEET_LOG") == NULL || !sk_note_level_parse(getenv("FLEET_LOG")))
         sk_note_level(SK_LEVEL_ERROR);
     f->sim = sk_sim_new(&(struct sk_sim_options){.seed = seed, .latency_jitter_ns = 2 * SK_MS});
@@ -283,7 +291,6 @@ static inline void fleet_new_hub(struct fleet *f, uint64_t seed) {
 
 static inline void fleet_new(struct fleet *f, uint64_t seed, const char *routes) {
     fleet_new_hub(f, seed);
-    fleet_read_upstream(f);
     f->routes = routes;
     fleet_make_identities(f);
     fleet_start_edge(f);
