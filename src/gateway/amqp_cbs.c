@@ -75,6 +75,7 @@ static void keep_token(struct sk_amqp_head *head, struct sk_span path, struct sk
     free(token->text);
     token->text = sk_span_dup(text);
     token->sasl |= sasl;
+    sk_amqp_head_proved(head);
     token->expires_s =
         expires_s > INT64_MAX - SK_SAS_SKEW_S ? INT64_MAX - SK_SAS_SKEW_S : expires_s;
     sk_timer_start(head->connection.gateway->io, &token->expiry, SK_S, on_token_expiry);
@@ -165,11 +166,12 @@ static void check_token(struct putting *p) {
         refuse_token(p, SK_FAULT_HUB_NOT_FOUND, "no hub of that name is served here");
         return;
     }
-    if (head->tokens.count >= SK_AMQP_HEAD_TOKENS_MAX) {
+    p->path = sk_span_dup(path_key(scratch, path));
+    if (head->tokens.count >= SK_AMQP_HEAD_TOKENS_MAX &&
+        sk_map_get(&head->tokens, sk_span_z(p->path)) == NULL) {
         refuse_token(p, SK_FAULT_QUOTA_EXCEEDED, "this connection has too many tokens (403005)");
         return;
     }
-    p->path = sk_span_dup(path_key(scratch, path));
     bool events = !sk_span_starts_nocase(path, SK_SPAN("devices/")) &&
                   !sk_span_eq_nocase(path, SK_SPAN("devices"));
     sk_authenticate(head->backend,

@@ -19,6 +19,7 @@ struct sk_amqp_client *sk_amqp_client_new(struct sk_amqp_head *head, struct sk_p
     sk_session_open(&client->session, head->backend, &head_ops, principal, client);
     client->key = sk_span_dup(sk_span_z(client->session.key));
     sk_map_put(&head->clients, sk_span_z(client->key), client);
+    sk_amqp_head_proved(head);
     return client;
 }
 

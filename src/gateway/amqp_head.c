@@ -55,13 +55,23 @@ static void free_head(struct sk_amqp_head *head) {
 }
 
 void sk_amqp_head_release(struct sk_amqp_head *head) {
-    head->pending--;
-    if (head->stream == NULL) {
-        if (head->pending == 0) free_head(head);
-    } else if (head->paused && head->pending <= SK_AMQP_HEAD_PENDING_LOW) {
-        head->paused = false;
-        sk_stream_pause(head->stream, false);
-    }
+    if (--head->pending == 0 && head->stream == NULL) free_head(head);
+}
+
+/* Reading pauses while there is too much at the backend, and when a client that has proved nothing
+ * has said enough. */
+static void decide_on_reading(struct sk_amqp_head *head) {
+    unsigned most = head->paused ? SK_AMQP_HEAD_PENDING_LOW : SK_AMQP_HEAD_PENDING_MAX - 1;
+    bool pause = head->under_way > most || head->unproved > SK_AMQP_HEAD_UNPROVED_MAX;
+    if (head->stream == NULL || pause == head->paused) return;
+    head->paused = pause;
+    sk_stream_pause(head->stream, pause);
+}
+
+void sk_amqp_head_proved(struct sk_amqp_head *head) {
+    head->proved = true;
+    head->unproved = 0;
+    decide_on_reading(head);
 }
 
 static void close_stream(struct sk_amqp_head *head) {
@@ -305,10 +315,9 @@ struct sk_amqp_request *sk_amqp_request_new(struct sk_amqp_end *end, enum sk_op 
         r->request.who = &end->principal;
     }
     end->pending++;
-    if (++head->pending >= SK_AMQP_HEAD_PENDING_MAX && !head->paused && head->stream) {
-        head->paused = true;
-        sk_stream_pause(head->stream, true);
-    }
+    head->pending++;
+    head->under_way++;
+    decide_on_reading(head);
     return r;
 }
 
@@ -325,6 +334,8 @@ void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *erro
     free(r);
     end->pending--;
     if (end->pending == 0 && end->amqp == NULL) free_end(end);
+    head->under_way--;
+    decide_on_reading(head);
     sk_amqp_head_release(head);
 }
 
@@ -473,8 +484,10 @@ static void after_input(struct sk_amqp_head *head) {
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     (void)stream;
     struct sk_amqp_head *head = arg;
+    if (!head->proved) head->unproved += bytes.n;
     sk_amqp_feed(head->amqp, bytes);
     after_input(head);
+    decide_on_reading(head);
 }
 
 static void on_drain(struct sk_stream *stream, void *arg) {
@@ -503,7 +516,7 @@ static void on_tick(struct sk_timer *timer) {
 static void on_not_proved(struct sk_timer *timer) {
     struct sk_amqp_head *head = SK_CONTAINER(timer, struct sk_amqp_head, prove);
     struct sk_error error;
-    if (head->tokens.count || head->clients.count) return;
+    if (head->proved) return;
     sk_error_set(&error, SK_FAULT_UNAUTHORIZED, "no credential came in time");
     sk_amqp_head_fail(head, &error);
 }

@@ -20,7 +20,8 @@ enum {
     SK_AMQP_HEAD_TOKENS_MAX = 10000, /* of one connection; 403005 beyond */
     SK_AMQP_HEAD_LINKS_MAX = 65536,  /* likewise */
     SK_AMQP_HEAD_PROVE_S = 60,       /* until the first credential */
-    SK_AMQP_HEAD_IDLE_MS = 240 * 1000 /* told to clients */
+    SK_AMQP_HEAD_UNPROVED_MAX = 65536, /* bytes that are read until then */
+    SK_AMQP_HEAD_IDLE_MS = 240 * 1000  /* told to clients */
 };
 
 struct sk_amqp_head {
@@ -34,8 +35,10 @@ struct sk_amqp_head {
     size_t end_count;
     struct sk_task flush;
     struct sk_timer tick, prove;
-    unsigned pending; /* requests and authentications that will come back */
-    bool paused, closing, congested;
+    unsigned pending;   /* what will come back to the head: ends, authentications, requests */
+    unsigned under_way; /* of these the requests */
+    size_t unproved;    /* bytes that came before anything was proved */
+    bool proved, paused, closing, congested;
     char *host_name; /* that the client dialled, as `open` says */
     char *sasl_user;
 };
@@ -130,6 +133,8 @@ struct sk_amqp_request {
 
 void sk_amqp_head_flush(struct sk_amqp_head *head);   /* soon: at the end of this turn */
 void sk_amqp_head_release(struct sk_amqp_head *head); /* takes one off `pending` */
+/* The client has proved something: from now on it is read without end. */
+void sk_amqp_head_proved(struct sk_amqp_head *head);
 struct sk_amqp_codec *sk_amqp_head_codec(struct sk_amqp_head *head);
 /* Closes the connection with an error. */
 void sk_amqp_head_fail(struct sk_amqp_head *head, const struct sk_error *error);

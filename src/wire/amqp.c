@@ -13,6 +13,7 @@
 #include "wire/amqp_parts.h"
 
 #define SELECTOR "apache.org:selector-filter:string"
+#define CHANNEL_MAX 8191
 #define SELECTOR_CODE 0x0000468C00000004u
 
 struct sk_amqp {
@@ -24,6 +25,8 @@ struct sk_amqp {
     const char *sasl_init_mechanism; /* proton's copy of what the client named */
     struct sk_buffer sasl_mechanism, sasl_response;
     struct sk_buffer payload; /* of the transfer at hand */
+    size_t held;              /* bytes of transfers that are not complete */
+    unsigned sessions;        /* that the peer has begun */
     struct sk_arena scratch;  /* what an attach carries */
     struct sk_list links;
     struct sk_list due; /* links whose credit came before our answer to their attach */
@@ -35,6 +38,7 @@ struct sk_amqp_link {
     struct sk_amqp *amqp;
     pn_link_t *pn;
     void *data;
+    size_t held;
     bool answered; /* opened on our side */
     bool topped_up;
 };
@@ -148,7 +152,7 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     pn_transport_t *transport = a->driver.transport;
     pn_connection_t *connection = a->driver.connection;
     pn_transport_set_max_frame(transport, SK_AMQP_FRAME_MAX);
-    pn_transport_set_channel_max(transport, 8191);
+    pn_transport_set_channel_max(transport, CHANNEL_MAX);
     /* proton tells the peer half of what it waits itself */
     pn_transport_set_idle_timeout(transport, 2 * options->idle_timeout_ms);
     pn_connection_set_container(connection, options->container);
@@ -172,11 +176,17 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     return a;
 }
 
+static void hold(struct sk_amqp_link *link, size_t n) {
+    link->amqp->held += n - link->held;
+    link->held = n;
+}
+
 /* The user's last word on a link. */
 static void gone(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
     struct sk_amqp *a = link->amqp;
     sk_list_remove(&link->link);
     sk_list_remove(&link->due);
+    hold(link, 0);
     pn_link_set_context(link->pn, NULL);
     a->events->on_detach(a->arg, link, error);
     free(link);
@@ -256,6 +266,7 @@ static void transfer_refused(struct sk_amqp_link *link, const char *condition, c
     pn_link_close(pn);
     sk_list_remove(&link->link);
     sk_list_remove(&link->due);
+    hold(link, 0);
     pn_link_set_context(pn, NULL);
     a->events->on_detach(a->arg, link, &error);
     free(link);
@@ -265,6 +276,7 @@ static void on_transfer(struct sk_amqp_link *link, pn_delivery_t *delivery) {
     struct sk_amqp *a = link->amqp;
     if (!pn_delivery_readable(delivery) && !pn_delivery_aborted(delivery)) return;
     size_t n = pn_delivery_pending(delivery);
+    hold(link, pn_delivery_partial(delivery) && !pn_delivery_aborted(delivery) ? n : 0);
     if (pn_delivery_aborted(delivery)) {
         pn_delivery_settle(delivery);
         if (link->topped_up) pn_link_flow(link->pn, 1);
@@ -274,8 +286,13 @@ static void on_transfer(struct sk_amqp_link *link, pn_delivery_t *delivery) {
         transfer_refused(link, "amqp:link:message-size-exceeded", "a transfer is larger than 1 MB");
         return;
     }
-    if (pn_link_credit(link->pn) < 0) {
+    if (pn_link_credit(link->pn) <= 0) { /* this one is not yet taken off it */
         transfer_refused(link, "amqp:link:transfer-limit-exceeded", "there was no credit left");
+        return;
+    }
+    if (a->held > SK_AMQP_HELD_MAX) {
+        transfer_refused(link, "amqp:resource-limit-exceeded",
+                         "too many bytes of unfinished transfers on this connection");
         return;
     }
     if (pn_delivery_partial(delivery)) return;
@@ -341,22 +358,41 @@ static void on_flow(pn_link_t *pn) {
     if (pn_link_get_context(pn) && pn_link_get_drain(pn)) pn_link_drained(pn);
 }
 
+/* What proton would bear with. */
+static void out_of_order(struct sk_amqp *a, const char *text) {
+    if (a->closed) return;
+    sk_amqp_close(a, &(struct sk_amqp_error){.condition = SK_SPAN("amqp:illegal-state"),
+                                             .description = sk_span_z(text)});
+    over(a, pn_connection_condition(a->driver.connection));
+}
+
+static void on_session_open(struct sk_amqp *a, pn_session_t *session) {
+    if (!a->opened) {
+        out_of_order(a, "a session begins before the connection is open");
+    } else if (++a->sessions > CHANNEL_MAX + 1) { /* channels are begun twice, or more often */
+        out_of_order(a, "more sessions than channels");
+    } else if (pn_session_state(session) & PN_LOCAL_UNINIT) {
+        pn_session_set_incoming_capacity(session, 4 * SK_AMQP_MESSAGE_MAX);
+        pn_session_open(session);
+    }
+}
+
 static void handle(struct sk_amqp *a, pn_event_t *event) {
     pn_connection_t *connection = a->driver.connection;
     pn_session_t *session = pn_event_session(event);
     switch (pn_event_type(event)) {
     case PN_CONNECTION_REMOTE_OPEN:
+        if (a->opened) {
+            out_of_order(a, "the connection is open already");
+            break;
+        }
         a->opened = true;
         if (pn_connection_state(connection) & PN_LOCAL_UNINIT) pn_connection_open(connection);
         a->events->on_open(a->arg, sk_span_z(pn_connection_remote_hostname(connection)));
         break;
-    case PN_SESSION_REMOTE_OPEN:
-        if (pn_session_state(session) & PN_LOCAL_UNINIT) {
-            pn_session_set_incoming_capacity(session, 4 * SK_AMQP_MESSAGE_MAX);
-            pn_session_open(session);
-        }
-        break;
+    case PN_SESSION_REMOTE_OPEN: on_session_open(a, session); break;
     case PN_SESSION_REMOTE_CLOSE:
+        a->sessions--;
         all_gone(a, session);
         pn_session_close(session);
         pn_session_free(session);
@@ -453,6 +489,7 @@ void sk_amqp_refuse(struct sk_amqp_link *link, const struct sk_amqp_error *error
     pn_link_set_context(pn, NULL);
     sk_list_remove(&link->link);
     sk_list_remove(&link->due);
+    hold(link, 0);
     free(link);
 }
 

@@ -11,7 +11,8 @@
 #include "wire/amqp_message.h"
 
 #define SK_AMQP_FRAME_MAX 65536
-#define SK_AMQP_MESSAGE_MAX (1024 * 1024) /* of one transfer, at the level of links */
+#define SK_AMQP_MESSAGE_MAX (1024 * 1024)   /* of one transfer, at the level of links */
+#define SK_AMQP_HELD_MAX (16 * 1024 * 1024) /* of unfinished transfers of one connection */
 #define SK_AMQP_HEADER_BYTES 8
 
 struct sk_amqp;

@@ -1,0 +1,672 @@
+/* What an AMQP client may do wrong: each with its condition, and who shares the connection or the hub
+ * goes on. */
+#include "support/raw_amqp.h"
+#include "support/raw_client.h"
+
+static int new_world(void **state) {
+    struct fleet *f = SK_NEW(struct fleet);
+    fleet_new_hub(f, 1);
+    fleet_put_device(f, "d1", "");
+    fleet_put_device(f, "d2", "");
+    *state = f;
+    return 0;
+}
+
+static int free_world(void **state) {
+    fleet_free(*state);
+    free(*state);
+    return 0;
+}
+
+#define EVENTS "/devices/d1/messages/events"
+
+/* A connection on which d1 has its link. */
+static void open_d1(struct raw_amqp *c, struct raw_link *link, struct fleet *f) {
+    *link = (struct raw_link){0};
+    raw_amqp_open(c, f, &(struct raw_amqp_options){0});
+    raw_amqp_prove(c, "d1");
+    raw_link_sender(c, link, EVENTS);
+    assert_non_null(link->amqp);
+}
+
+/* ---- a client that says each byte itself ---- */
+
+/* One frame; `fields` are encoded, `count` of them, in a list8 behind their descriptor. */
+static void put_frame(struct sk_buffer *to, unsigned channel, unsigned char performative,
+                      struct sk_span fields, unsigned count, struct sk_span payload) {
+    size_t size = 8 + 3 + 3 + fields.n + payload.n;
+    char head[14] = {(char)(size >> 24),
+                     (char)(size >> 16),
+                     (char)(size >> 8),
+                     (char)size,
+                     2,
+                     0,
+                     (char)(channel >> 8),
+                     (char)channel,
+                     0,
+                     0x53,
+                     (char)performative,
+                     (char)0xc0,
+                     (char)(fields.n + 1),
+                     (char)count};
+    sk_buffer_append(to, sk_span(head, sizeof head));
+    sk_buffer_append(to, fields);
+    sk_buffer_append(to, payload);
+}
+
+enum { OPEN = 0x10, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END };
+
+static void put_header(struct sk_buffer *to) {
+    sk_buffer_append(to, SK_SPAN("AMQP\0\1\0\0"));
+}
+static void put_open(struct sk_buffer *to) {
+    put_frame(to, 0, OPEN, SK_SPAN("\xa1\1x\xa1\x08hub.test"), 2, SK_NONE);
+}
+static void put_begin(struct sk_buffer *to, unsigned channel) {
+    put_frame(to, channel, BEGIN, SK_SPAN("\x40\x43\x52\x7f\x52\x7f"), 4, SK_NONE);
+}
+static void put_attach(struct sk_buffer *to, unsigned channel, unsigned char handle,
+                       const char *address) {
+    struct sk_buffer fields = {0};
+    char name[] = {(char)0xa1, 1, (char)('a' + handle), 0x52, (char)handle, 0x42, 0x40, 0x40};
+    sk_buffer_append(&fields, sk_span(name, sizeof name));
+    sk_buffer_append(&fields, SK_SPAN("\0\x53\x28\x45"));
+    char target[] = {0,
+                     0x53,
+                     0x29,
+                     (char)0xc0,
+                     (char)(strlen(address) + 3),
+                     1,
+                     (char)0xa1,
+                     (char)strlen(address)};
+    sk_buffer_append(&fields, sk_span(target, sizeof target));
+    sk_buffer_text(&fields, address);
+    sk_buffer_append(&fields, SK_SPAN("\x40\x40\x43"));
+    put_frame(to, channel, ATTACH, sk_buffer_span(&fields), 10, SK_NONE);
+    sk_buffer_free(&fields);
+}
+static void put_transfer(struct sk_buffer *to, unsigned char handle, unsigned id,
+                         struct sk_span payload) {
+    char fields[] = {
+        0x52, (char)handle,    0x70,     0,    0,   (char)(id >> 8), (char)id, (char)0xa0,
+        2,    (char)(id >> 8), (char)id, 0x43, 0x42};
+    put_frame(to, 0, TRANSFER, sk_span(fields, sizeof fields), 5, payload);
+}
+
+/* The same with a token for all devices and links to these addresses, with handles from 0. */
+static void login_raw(struct raw_client *c, struct fleet *f, const char *const *addresses,
+                      unsigned count) {
+    struct sk_amqp_codec *codec = sk_amqp_codec_new();
+    struct sk_buffer out = {0}, token = {0}, put = {0};
+    raw_open(c, f, "hub.test");
+    put_header(&out);
+    put_open(&out);
+    put_begin(&out, 0);
+    put_attach(&out, 0, 9, "$cbs");
+    raw_send_buffer(c, &out);
+    sk_sim_run(f->sim, SK_S);
+    sk_sas_create(&token, SK_SPAN("hub.test/devices"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
+                  sk_io_wall(f->field_io) / 1000000 + 3600);
+    struct sk_amqp_field operation = {SK_SPAN("operation"),
+                                      SK_AMQP_VALUE_STRING(SK_SPAN("put-token"))};
+    sk_amqp_encode(
+        codec, &put,
+        &(struct sk_amqp_message){.application = &operation,
+                                  .application_count = 1,
+                                  .value = SK_AMQP_VALUE_STRING(sk_buffer_span(&token))});
+    put_transfer(&out, 9, 0, sk_buffer_span(&put));
+    raw_send_buffer(c, &out);
+    sk_sim_run(f->sim, SK_S);
+    for (unsigned i = 0; i < count; i++) put_attach(&out, 0, (unsigned char)i, addresses[i]);
+    raw_send_buffer(c, &out);
+    sk_sim_run(f->sim, SK_S);
+    sk_buffer_free(&token);
+    sk_buffer_free(&put);
+    sk_amqp_codec_free(codec);
+    c->in.n = 0;
+}
+
+static bool has_bytes(struct raw_client *c, struct sk_span what) {
+    return c->in.n && memmem(c->in.p, c->in.n, what.p, what.n);
+}
+
+static void malformed_frames_end_their_connection_and_no_other(void **state) {
+    struct fleet *f = *state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } cases[] = {
+        {"\0\0\0\7\2\0\0\0", 8},                              /* a size below its own header */
+        {"\0\0\0\x08\1\0\0\0", 8},                            /* data offset inside the header */
+        {"\0\0\0\x08\x0a\0\0\0", 8},                          /* and behind the frame's end */
+        {"\x7f\xff\xff\xff\2\0\0\0", 8},                      /* 2 GB */
+        {"\0\1\0\1\2\0\0\0", 8},                              /* max-frame-size and 1 */
+        {"\0\0\0\x0c\2\0\0\0\0\x53\x99\x45", 12},             /* a performative that there is not */
+        {"\0\0\0\x0c\2\0\0\0junk", 12},                       /* no performative */
+        {"\0\0\0\x10\2\0\0\0\0\x53\x10\xc0\xff\1\xa1\1", 16}, /* a list longer than its frame */
+    };
+    struct raw_amqp other;
+    struct raw_link link;
+    open_d1(&other, &link, f);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct raw_client c;
+        struct sk_buffer out = {0};
+        raw_open(&c, f, "hub.test");
+        put_header(&out);
+        put_open(&out);
+        sk_buffer_append(&out, sk_span(cases[i].bytes, cases[i].size));
+        raw_send_buffer(&c, &out);
+        if (!sk_sim_run_until(c.sim, 30 * SK_S, raw_is_closed, &c))
+            fail_msg("case %zu is still connected", i);
+        raw_free(&c);
+        assert_null(raw_link_try(&link, SK_SPAN("unharmed")));
+    }
+    raw_amqp_free(&other);
+}
+
+static void frames_out_of_order_end_the_connection(void **state) {
+    struct fleet *f = *state;
+    for (int i = 0; i < 8; i++) {
+        struct raw_client c;
+        struct sk_buffer out = {0};
+        raw_open(&c, f, "hub.test");
+        put_header(&out);
+        if (i) put_open(&out);
+        if (i > 2) put_begin(&out, 0);
+        raw_send_buffer(&c, &out);
+        sk_sim_run(f->sim, SK_S);
+        switch (i) {
+        case 0: put_begin(&out, 0); break;                     /* before open */
+        case 1: put_open(&out); break;                         /* open twice */
+        case 2: put_attach(&out, 0, 0, "$cbs"); break;         /* before begin */
+        case 3: put_transfer(&out, 0, 0, SK_SPAN("x")); break; /* before attach */
+        case 4:                                                /* a handle twice */
+            put_attach(&out, 0, 0, "$cbs");
+            put_attach(&out, 0, 0, "$cbs");
+            break;
+        case 5: put_frame(&out, 0, DETACH, SK_SPAN("\x52\x05\x41"), 2, SK_NONE); break;
+        case 6: put_frame(&out, 9, END, SK_NONE, 0, SK_NONE); break; /* what never began */
+        case 7: put_begin(&out, 8192); break; /* beyond channel-max, which is 8191 */
+        }
+        raw_send_buffer(&c, &out);
+        if (!sk_sim_run_until(c.sim, 30 * SK_S, raw_is_closed, &c))
+            fail_msg("case %d is still connected", i);
+        raw_free(&c);
+    }
+}
+
+/* proton bears with a channel that begins again: it must not go on for ever. */
+static void a_channel_that_begins_again_and_again_ends_the_connection(void **state) {
+    enum { CHANNELS = 8192 };
+    struct fleet *f = *state;
+    const char *addresses[] = {EVENTS};
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    login_raw(&c, f, addresses, 1); /* this is one session */
+    for (int i = 1; i < CHANNELS; i++) put_begin(&out, 0);
+    raw_send_buffer(&c, &out);
+    sk_sim_run(f->sim, 10 * SK_S);
+    assert_non_null(c.stream);
+    put_begin(&out, 0);
+    raw_send_buffer(&c, &out);
+    assert_true(sk_sim_run_until(c.sim, 30 * SK_S, raw_is_closed, &c));
+    assert_true(has_bytes(&c, SK_SPAN("amqp:illegal-state")));
+    raw_free(&c);
+}
+
+/* ---- proving who one is ---- */
+
+static void who_proves_nothing_for_a_minute_is_hung_up_on(void **state) {
+    struct fleet *f = *state;
+    for (int links = 0; links < 2; links++) {
+        struct raw_amqp c;
+        raw_amqp_open(&c, f, &(struct raw_amqp_options){0});
+        uint64_t start_ns = sk_io_now(f->field_io);
+        if (links)
+            assert_int_equal(raw_amqp_token_of(&c, "hub.test/devices/d1",
+                                               "d3Jvbmcgd3Jvbmcgd3Jvbmc=", NULL, 3600),
+                             401); /* and a wrong token proves nothing */
+        sk_sim_run(f->sim, start_ns + 59 * SK_S - sk_io_now(f->field_io));
+        assert_non_null(c.stream);
+        sk_sim_run(f->sim, 2 * SK_S);
+        assert_null(c.stream);
+        assert_string_equal(c.condition, "amqp:unauthorized-access");
+        raw_amqp_free(&c);
+    }
+}
+
+static void an_unproved_connection_is_read_to_64_kilobytes(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    raw_open(&c, f, "hub.test");
+    put_header(&out);
+    put_open(&out);
+    put_begin(&out, 0);
+    put_attach(&out, 0, 0, "$cbs");
+    raw_send_buffer(&c, &out);
+    sk_sim_run(f->sim, SK_S);
+    for (int i = 0; i < 1024; i++)
+        put_frame(&out, 0, FLOW, SK_SPAN("\x43\x52\x7f\x43\x52\x7f"), 4, SK_NONE);
+    for (int i = 0; i < 40; i++) raw_send(&c, sk_buffer_span(&out));
+    sk_sim_run(f->sim, SK_S);
+    assert_true(sk_stream_pending(c.stream) > 10 * out.n); /* nobody takes it */
+    sk_buffer_free(&out);
+    assert_true(sk_sim_run_until(f->sim, 70 * SK_S, raw_is_closed, &c)); /* the minute is over */
+    raw_free(&c);
+}
+
+static void a_bare_connection_needs_a_token_before_its_links(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link early = {0}, later = {0};
+    raw_amqp_open(&c, f, &(struct raw_amqp_options){0});
+    raw_link_sender(&c, &early, EVENTS);
+    raw_link_expect_end(&early, "amqp:unauthorized-access");
+    raw_amqp_prove(&c, "d1");
+    raw_link_sender(&c, &later, EVENTS);
+    assert_null(raw_link_try(&later, SK_SPAN("x")));
+    raw_amqp_free(&c);
+}
+
+static void a_token_opens_no_other_identity(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link mine, other = {0};
+    open_d1(&c, &mine, f);
+    raw_link_sender(&c, &other, "/devices/d2/messages/events");
+    raw_link_expect_end(&other, "amqp:unauthorized-access");
+    raw_link_receiver(&c, &other, "/devices/d2/messages/devicebound", 1);
+    raw_link_expect_end(&other, "amqp:unauthorized-access");
+    raw_link_sender(&c, &other, "/messages/devicebound");
+    raw_link_expect_end(&other, "amqp:unauthorized-access");
+    /* a service's token without the right */
+    assert_int_equal(raw_amqp_token_of(&c, "hub.test", NULL, "reader", 3600), 200);
+    raw_link_sender(&c, &other, "/devices/d2/messages/events");
+    raw_link_expect_end(&other, "amqp:unauthorized-access");
+    /* wrong key, no such device, long expired, another hub */
+    assert_int_equal(
+        raw_amqp_token_of(&c, "hub.test/devices/d2", "d3Jvbmcgd3Jvbmcgd3Jvbmc=", NULL, 3600), 401);
+    assert_in_range(raw_amqp_token_of(&c, "hub.test/devices/d3", NULL, NULL, 3600), 401, 404);
+    assert_int_equal(raw_amqp_token_of(&c, "hub.test/devices/d2", NULL, NULL, -600), 401);
+    assert_int_equal(raw_amqp_token_of(&c, "other.test/devices/d2", NULL, NULL, 3600), 401);
+    assert_null(raw_link_try(&mine, SK_SPAN("unharmed")));
+    raw_amqp_free(&c);
+}
+
+static void the_ten_thousandth_token_is_taken_and_one_more_is_refused(void **state) {
+    enum { MOST = 10000 };
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link mine;
+    char scope[64];
+    open_d1(&c, &mine, f); /* the first one */
+    for (int i = 1; i < MOST; i++) {
+        snprintf(scope, sizeof scope, "hub.test/devices/x%d", i);
+        assert_int_equal(raw_amqp_token_of(&c, scope, NULL, "owner", 3600), 200);
+    }
+    assert_int_equal(raw_amqp_token_of(&c, "hub.test/devices/more", NULL, "owner", 3600), 403);
+    raw_amqp_prove(&c, "d1"); /* a renewal is not one more */
+    assert_null(raw_link_try(&mine, SK_SPAN("unharmed")));
+    raw_amqp_free(&c);
+}
+
+static void bad_sasl_is_refused(void **state) {
+    struct fleet *f = *state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } cases[] = {
+        {"\0\0\0\x16\2\1\0\0\0\x53\x41\xc0\x09\1\xa3\6MAGIC!", 22},          /* no mechanism */
+        {"\0\0\0\x1b\2\1\0\0\0\x53\x41\xc0\x0e\2\xa3\5PLAIN\xa0\4none", 27}, /* no user in it */
+        {"\0\0\0\x0c\2\1\0\0\0\x53\x44\x45", 12},                            /* an outcome */
+        {"\0\0\0\x0c\2\0\0\0\0\x53\x10\x45", 12},                            /* AMQP inside SASL */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct raw_client c;
+        raw_open(&c, f, "hub.test");
+        raw_send(&c, SK_SPAN("AMQP\3\1\0\0"));
+        raw_send(&c, sk_span(cases[i].bytes, cases[i].size));
+        raw_send(&c, SK_SPAN("AMQP\0\1\0\0"));
+        if (!sk_sim_run_until(c.sim, 70 * SK_S, raw_is_closed, &c))
+            fail_msg("case %zu is still connected", i);
+        raw_free(&c);
+    }
+    struct raw_amqp c;
+    raw_amqp_dial(&c, f, &(struct raw_amqp_options){.user = "d1@sas.hub", .password = "wrong"});
+    assert_true(sk_sim_run_until(f->sim, 70 * SK_S, raw_amqp_is_closed, &c));
+    assert_false(c.open);
+    raw_amqp_free(&c);
+}
+
+/* ---- addresses ---- */
+
+static void an_address_of_nothing_is_not_found_and_other_links_go_on(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link mine, other = {0};
+    struct sk_buffer longest = {0};
+    sk_buffer_text(&longest, "/devices/");
+    for (int i = 0; i < 4000; i++) sk_buffer_text(&longest, "longlong");
+    sk_buffer_text(&longest, "/messages/events");
+    sk_buffer_byte(&longest, 0);
+    const char *const nowhere[] = {"",
+                                   "/devices/d1",
+                                   "/devices/d1/nothing",
+                                   "/devices//messages/events",
+                                   "/devices/d1/modules//messages/events",
+                                   "/devices/d1/messages/devicebound", /* the wrong way */
+                                   "amqps://hub.test",
+                                   "//////",
+                                   longest.p};
+    open_d1(&c, &mine, f);
+    for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
+        raw_link_sender(&c, &other, nowhere[i]);
+        if (other.amqp) fail_msg("%.40s is an address", nowhere[i]);
+        /* an id that no identity can have is nobody's, and nothing was proved for it */
+        const char *condition =
+            nowhere[i] == longest.p ? "amqp:unauthorized-access" : "amqp:not-found";
+        if (strcmp(other.condition, condition) != 0)
+            fail_msg("%.40s: %s", nowhere[i], other.condition);
+        assert_null(raw_link_try(&mine, SK_SPAN("unharmed")));
+    }
+    sk_buffer_free(&longest);
+    raw_amqp_free(&c);
+}
+
+/* ---- credit ---- */
+
+static unsigned stored(struct fleet *f) {
+    return (unsigned)sk_hub_counts(sk_hub_server_hub(f->hub, 0)).telemetry_total;
+}
+
+static void transfers_beyond_the_credit_cost_the_link(void **state) {
+    struct fleet *f = *state;
+    for (unsigned over = 0; over < 2; over++) {
+        const char *addresses[] = {EVENTS, "/devices/d2/messages/events"};
+        struct raw_client c;
+        struct sk_buffer out = {0};
+        unsigned before = stored(f);
+        login_raw(&c, f, addresses, 2);
+        sk_sim_disk_slow(f->hub_io, 10 * SK_S); /* no credit comes back */
+        for (unsigned i = 0; i < 100 + over; i++)
+            put_transfer(&out, 0, 1 + i, SK_SPAN("\0\x53\x75\xa0\1x"));
+        put_transfer(&out, 1, 101 + over, SK_SPAN("\0\x53\x75\xa0\1y"));
+        raw_send_buffer(&c, &out);
+        sk_sim_run(f->sim, SK_S);
+        assert_int_equal(has_bytes(&c, SK_SPAN("amqp:link:transfer-limit-exceeded")), over);
+        sk_sim_disk_slow(f->hub_io, SK_MS);
+        sk_sim_run(f->sim, 60 * SK_S);
+        assert_non_null(c.stream);
+        assert_int_equal(stored(f) - before,
+                         101); /* what was in the credit, and the other link's */
+        raw_free(&c);
+    }
+}
+
+/* Forty-one devices at their credit are more than one connection may have under way. */
+static void beyond_4096_requests_under_way_the_rest_waits_and_is_taken(void **state) {
+    enum { DEVICES = 42, EACH = 100 };
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link *links = sk_alloc(DEVICES * sizeof *links);
+    raw_amqp_open(&c, f, &(struct raw_amqp_options){0});
+    assert_int_equal(raw_amqp_token_of(&c, "hub.test/devices", NULL, "owner", 3600), 200);
+    for (int i = 0; i < DEVICES; i++) {
+        char name[16], address[64];
+        snprintf(name, sizeof name, "many%d", i);
+        snprintf(address, sizeof address, "/devices/%s/messages/events", name);
+        fleet_put_device(f, name, "");
+        raw_link_sender(&c, &links[i], address);
+    }
+    sk_sim_disk_slow(f->hub_io, 30 * SK_S);
+    for (int i = 0; i < DEVICES; i++)
+        for (int j = 0; j < EACH; j++) raw_link_send(&links[i], SK_SPAN("x"));
+    sk_sim_run(f->sim, 5 * SK_S);
+    sk_sim_disk_slow(f->hub_io, SK_MS);
+    sk_sim_run(f->sim, 120 * SK_S);
+    for (int i = 0; i < DEVICES; i++) assert_int_equal(links[i].accepted, EACH);
+    assert_int_equal(stored(f), DEVICES * EACH);
+    raw_amqp_free(&c);
+    free(links);
+}
+
+/* Links wait for nothing: they do not count as what is under way. */
+static void more_links_than_requests_may_be_under_way_do_not_stop_a_connection(void **state) {
+    enum { LINKS = 4200 };
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link *links = sk_alloc(LINKS * sizeof *links);
+    open_d1(&c, &links[0], f);
+    for (int i = 1; i < LINKS; i++)
+        raw_link_begin(&c, &links[i],
+                       (struct sk_amqp_link_options){.address = EVENTS, .sender = true});
+    sk_sim_run(f->sim, 10 * SK_S);
+    for (int i = 0; i < LINKS; i++) raw_link_send(&links[i], SK_SPAN("x"));
+    sk_sim_run(f->sim, 10 * SK_S);
+    for (int i = 0; i < LINKS; i++) assert_int_equal(links[i].accepted, 1);
+    raw_amqp_free(&c);
+    free(links);
+}
+
+static void a_client_that_lets_128_answers_wait_keeps_its_link_and_one_more_costs_it(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link mine, request = {0}, answers = {0};
+    struct sk_amqp_field get = {SK_SPAN("operation"), SK_AMQP_VALUE_STRING(SK_SPAN("GET"))};
+    open_d1(&c, &mine, f);
+    raw_link_sender(&c, &request, "/devices/d1/twin");
+    raw_link_receiver(&c, &answers, "/devices/d1/twin", -1);
+    for (int i = 0; i < 129; i++) {
+        assert_non_null(answers.amqp);
+        raw_link_send_message(
+            &request,
+            &(struct sk_amqp_message){.correlation_id = SK_AMQP_VALUE_STRING(SK_SPAN("c")),
+                                      .annotations = &get,
+                                      .annotation_count = 1},
+            NULL);
+        sk_sim_run(f->sim, 100 * SK_MS);
+    }
+    raw_link_expect_end(&answers, "amqp:resource-limit-exceeded");
+    assert_null(raw_link_try(&mine, SK_SPAN("unharmed")));
+    raw_amqp_free(&c);
+}
+
+/* ---- messages ---- */
+
+static void a_message_of_256_kilobytes_is_taken_and_one_byte_more_is_refused(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link link;
+    struct sk_buffer body = {0};
+    sk_buffer_reserve(&body, SK_MESSAGE_MAX + 1);
+    memset(body.p, 'x', SK_MESSAGE_MAX + 1);
+    open_d1(&c, &link, f);
+    assert_null(raw_link_try(&link, sk_span(body.p, SK_MESSAGE_MAX)));
+    assert_string_equal(raw_link_try(&link, sk_span(body.p, SK_MESSAGE_MAX + 1)),
+                        "amqp:link:message-size-exceeded");
+    assert_null(raw_link_try(&link, SK_SPAN("unharmed")));
+    sk_buffer_free(&body);
+    raw_amqp_free(&c);
+}
+
+static void a_message_of_1024_properties_is_taken_and_one_more_is_refused(void **state) {
+    struct fleet *f = *state;
+    static struct sk_amqp_field fields[SK_AMQP_FIELDS_MAX + 1];
+    static char names[SK_AMQP_FIELDS_MAX + 1][8];
+    struct sk_span body = SK_SPAN("x");
+    struct raw_amqp c;
+    struct raw_link link;
+    for (size_t i = 0; i <= SK_AMQP_FIELDS_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "p%zu", i);
+        fields[i] = (struct sk_amqp_field){sk_span_z(names[i]), SK_AMQP_VALUE_STRING(body)};
+    }
+    open_d1(&c, &link, f);
+    for (size_t over = 0; over < 2; over++) {
+        raw_link_send_message(
+            &link,
+            &(struct sk_amqp_message){.application = fields,
+                                      .application_count = SK_AMQP_FIELDS_MAX + over,
+                                      .data = &body,
+                                      .data_count = 1},
+            NULL);
+        raw_link_wait(&link, 1 + over);
+        assert_int_equal(link.accepted, 1);
+        assert_int_equal(link.rejected, over);
+    }
+    assert_string_equal(link.rejection, "com.microsoft:argument-error");
+    raw_amqp_free(&c);
+}
+
+static void a_huge_map_at_an_attach_does_no_harm(void **state) {
+    struct fleet *f = *state;
+    static struct sk_amqp_field fields[3000];
+    static char names[3000][8];
+    struct raw_amqp c;
+    struct raw_link mine, link = {0};
+    for (size_t i = 0; i < 3000; i++) {
+        snprintf(names[i], sizeof names[i], "p%zu", i);
+        fields[i] = (struct sk_amqp_field){sk_span_z(names[i]), SK_AMQP_VALUE_STRING(SK_SPAN("x"))};
+    }
+    open_d1(&c, &mine, f);
+    raw_link_begin(
+        &c, &link,
+        (struct sk_amqp_link_options){
+            .address = EVENTS, .sender = true, .properties = fields, .property_count = 3000});
+    sk_sim_run(f->sim, SK_S);
+    assert_non_null(link.amqp);
+    assert_null(raw_link_try(&link, SK_SPAN("x")));
+    assert_null(raw_link_try(&mine, SK_SPAN("unharmed")));
+    raw_amqp_free(&c);
+}
+
+static void send_bytes(struct raw_link *link, struct sk_buffer *bytes) {
+    size_t verdicts = link->accepted + link->rejected;
+    sk_amqp_send(link->amqp, SK_NONE, sk_buffer_span(bytes), false, NULL);
+    raw_amqp_flush(link->connection);
+    raw_link_wait(link, verdicts + 1);
+    sk_buffer_free(bytes);
+}
+
+/* As deep as the largest transfer allows: described values, lists, arrays in an amqp-value. */
+static void nesting_of_any_depth_is_refused(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link link;
+    open_d1(&c, &link, f);
+    for (int kind = 0; kind < 4; kind++) {
+        struct sk_buffer bytes = {0};
+        sk_buffer_append(&bytes, SK_SPAN("\0\x53\x77"));
+        while (bytes.n < 1000000) {
+            size_t left = 1000000 - bytes.n;
+            char list[] = {(char)0xd0,
+                           (char)(left >> 24),
+                           (char)(left >> 16),
+                           (char)(left >> 8),
+                           (char)left,
+                           0,
+                           0,
+                           0,
+                           1};
+            if (kind == 0) sk_buffer_append(&bytes, SK_SPAN("\0\x53\x77"));
+            if (kind == 1) sk_buffer_append(&bytes, sk_span(list, sizeof list));
+            if (kind == 2) { /* descriptors of descriptors */
+                sk_buffer_byte(&bytes, 0);
+            }
+            if (kind == 3) { /* arrays of arrays */
+                list[0] = (char)0xf0;
+                sk_buffer_append(&bytes, sk_span(list, sizeof list));
+            }
+        }
+        send_bytes(&link, &bytes);
+        if (link.amqp == NULL) fail_msg("kind %d: %s", kind, link.condition);
+        assert_int_equal(link.rejected, kind + 1);
+        assert_string_equal(link.rejection, "com.microsoft:argument-error");
+    }
+    assert_null(raw_link_try(&link, SK_SPAN("unharmed")));
+    raw_amqp_free(&c);
+}
+
+/* Each link may hold a megabyte, each session four: the connection holds sixteen. */
+static void unfinished_transfers_are_held_up_to_16_megabytes(void **state) {
+    enum { LINKS = 18, PART = 65000, PARTS = 15 }; /* seventeen fit */
+    struct fleet *f = *state;
+    const char *addresses[] = {EVENTS};
+    static char part[PART];
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    login_raw(&c, f, addresses, 1);
+    for (unsigned i = 0; i < LINKS; i++) {
+        unsigned channel = 1 + i / 4;
+        if (i % 4 == 0) put_begin(&out, channel);
+        if (i % 4 == 0) raw_send_buffer(&c, &out);
+        sk_sim_run(f->sim, SK_S); /* the window comes with the answer */
+        put_attach(&out, channel, (unsigned char)(i % 4), EVENTS);
+        for (int j = 0; j < PARTS; j++) {
+            char fields[] = {0x52, (char)(i % 4), 0x52, (char)(i % 4), (char)0xa0,
+                             1,    'x',           0x43, 0x42,          0x41}; /* more of it comes */
+            put_frame(&out, channel, TRANSFER, sk_span(fields, sizeof fields), 6,
+                      sk_span(part, PART));
+        }
+        assert_false(has_bytes(&c, SK_SPAN("amqp:resource-limit-exceeded")));
+        raw_send_buffer(&c, &out);
+        sk_sim_run(f->sim, SK_S);
+    }
+    assert_true(has_bytes(&c, SK_SPAN("amqp:resource-limit-exceeded")));
+    put_transfer(&out, 0, 1, SK_SPAN("\0\x53\x75\xa0\1x"));
+    raw_send_buffer(&c, &out);
+    sk_sim_run(f->sim, SK_S);
+    assert_non_null(c.stream);
+    assert_int_equal(stored(f), 1); /* the other link goes on */
+    raw_free(&c);
+}
+
+static void bytes_that_are_no_message_are_rejected_with_an_error(void **state) {
+    struct fleet *f = *state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } cases[] = {{"rubbish", 7},
+                 {"\0\x53\x75\xa0\xffshort", 10},
+                 {"\0\x53\x99\xa0\1x", 6},
+                 {"\0\x53\x74\xc1\xff\2", 6},
+                 {"\0\x53\x73\xa0\1x", 6}};
+    struct raw_amqp c;
+    struct raw_link link;
+    open_d1(&c, &link, f);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sk_buffer bytes = {0};
+        sk_buffer_append(&bytes, sk_span(cases[i].bytes, cases[i].size));
+        send_bytes(&link, &bytes);
+        if (link.rejected != i + 1) fail_msg("case %zu is taken", i);
+    }
+    assert_null(raw_link_try(&link, SK_SPAN("unharmed")));
+    raw_amqp_free(&c);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
+    const struct CMUnitTest tests[] = {
+        TEST(malformed_frames_end_their_connection_and_no_other),
+        TEST(frames_out_of_order_end_the_connection),
+        TEST(a_channel_that_begins_again_and_again_ends_the_connection),
+        TEST(who_proves_nothing_for_a_minute_is_hung_up_on),
+        TEST(an_unproved_connection_is_read_to_64_kilobytes),
+        TEST(a_bare_connection_needs_a_token_before_its_links),
+        TEST(a_token_opens_no_other_identity),
+        TEST(the_ten_thousandth_token_is_taken_and_one_more_is_refused),
+        TEST(bad_sasl_is_refused),
+        TEST(an_address_of_nothing_is_not_found_and_other_links_go_on),
+        TEST(transfers_beyond_the_credit_cost_the_link),
+        TEST(beyond_4096_requests_under_way_the_rest_waits_and_is_taken),
+        TEST(more_links_than_requests_may_be_under_way_do_not_stop_a_connection),
+        TEST(a_client_that_lets_128_answers_wait_keeps_its_link_and_one_more_costs_it),
+        TEST(a_message_of_256_kilobytes_is_taken_and_one_byte_more_is_refused),
+        TEST(a_message_of_1024_properties_is_taken_and_one_more_is_refused),
+        TEST(a_huge_map_at_an_attach_does_no_harm),
+        TEST(nesting_of_any_depth_is_refused),
+        TEST(unfinished_transfers_are_held_up_to_16_megabytes),
+        TEST(bytes_that_are_no_message_are_rejected_with_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
