@@ -1,7 +1,7 @@
 /* What an AMQP client may do wrong: each with its condition, and who shares the connection or the hub
  * goes on. */
 #include "support/raw_amqp.h"
-#include "support/raw_client.h"
+#include "support/raw_frames.h"
 
 static int new_world(void **state) {
     struct fleet *f = SK_NEW(struct fleet);
@@ -29,106 +29,7 @@ static void open_d1(struct raw_amqp *c, struct raw_link *link, struct fleet *f) 
     assert_non_null(link->amqp);
 }
 
-/* ---- a client that says each byte itself ---- */
-
-/* One frame; `fields` are encoded, `count` of them, in a list8 behind their descriptor. */
-static void put_frame(struct sk_buffer *to, unsigned channel, unsigned char performative,
-                      struct sk_span fields, unsigned count, struct sk_span payload) {
-    size_t size = 8 + 3 + 3 + fields.n + payload.n;
-    char head[14] = {(char)(size >> 24),
-                     (char)(size >> 16),
-                     (char)(size >> 8),
-                     (char)size,
-                     2,
-                     0,
-                     (char)(channel >> 8),
-                     (char)channel,
-                     0,
-                     0x53,
-                     (char)performative,
-                     (char)0xc0,
-                     (char)(fields.n + 1),
-                     (char)count};
-    sk_buffer_append(to, sk_span(head, sizeof head));
-    sk_buffer_append(to, fields);
-    sk_buffer_append(to, payload);
-}
-
-enum { OPEN = 0x10, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END };
-
-static void put_header(struct sk_buffer *to) {
-    sk_buffer_append(to, SK_SPAN("AMQP\0\1\0\0"));
-}
-static void put_open(struct sk_buffer *to) {
-    put_frame(to, 0, OPEN, SK_SPAN("\xa1\1x\xa1\x08hub.test"), 2, SK_NONE);
-}
-static void put_begin(struct sk_buffer *to, unsigned channel) {
-    put_frame(to, channel, BEGIN, SK_SPAN("\x40\x43\x52\x7f\x52\x7f"), 4, SK_NONE);
-}
-static void put_attach(struct sk_buffer *to, unsigned channel, unsigned char handle,
-                       const char *address) {
-    struct sk_buffer fields = {0};
-    char name[] = {(char)0xa1, 1, (char)('a' + handle), 0x52, (char)handle, 0x42, 0x40, 0x40};
-    sk_buffer_append(&fields, sk_span(name, sizeof name));
-    sk_buffer_append(&fields, SK_SPAN("\0\x53\x28\x45"));
-    char target[] = {0,
-                     0x53,
-                     0x29,
-                     (char)0xc0,
-                     (char)(strlen(address) + 3),
-                     1,
-                     (char)0xa1,
-                     (char)strlen(address)};
-    sk_buffer_append(&fields, sk_span(target, sizeof target));
-    sk_buffer_text(&fields, address);
-    sk_buffer_append(&fields, SK_SPAN("\x40\x40\x43"));
-    put_frame(to, channel, ATTACH, sk_buffer_span(&fields), 10, SK_NONE);
-    sk_buffer_free(&fields);
-}
-static void put_transfer(struct sk_buffer *to, unsigned char handle, unsigned id,
-                         struct sk_span payload) {
-    char fields[] = {
-        0x52, (char)handle,    0x70,     0,    0,   (char)(id >> 8), (char)id, (char)0xa0,
-        2,    (char)(id >> 8), (char)id, 0x43, 0x42};
-    put_frame(to, 0, TRANSFER, sk_span(fields, sizeof fields), 5, payload);
-}
-
-/* The same with a token for all devices and links to these addresses, with handles from 0. */
-static void login_raw(struct raw_client *c, struct fleet *f, const char *const *addresses,
-                      unsigned count) {
-    struct sk_amqp_codec *codec = sk_amqp_codec_new();
-    struct sk_buffer out = {0}, token = {0}, put = {0};
-    raw_open(c, f, "hub.test");
-    put_header(&out);
-    put_open(&out);
-    put_begin(&out, 0);
-    put_attach(&out, 0, 9, "$cbs");
-    raw_send_buffer(c, &out);
-    sk_sim_run(f->sim, SK_S);
-    sk_sas_create(&token, SK_SPAN("hub.test/devices"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
-                  sk_io_wall(f->field_io) / 1000000 + 3600);
-    struct sk_amqp_field operation = {SK_SPAN("operation"),
-                                      SK_AMQP_VALUE_STRING(SK_SPAN("put-token"))};
-    sk_amqp_encode(
-        codec, &put,
-        &(struct sk_amqp_message){.application = &operation,
-                                  .application_count = 1,
-                                  .value = SK_AMQP_VALUE_STRING(sk_buffer_span(&token))});
-    put_transfer(&out, 9, 0, sk_buffer_span(&put));
-    raw_send_buffer(c, &out);
-    sk_sim_run(f->sim, SK_S);
-    for (unsigned i = 0; i < count; i++) put_attach(&out, 0, (unsigned char)i, addresses[i]);
-    raw_send_buffer(c, &out);
-    sk_sim_run(f->sim, SK_S);
-    sk_buffer_free(&token);
-    sk_buffer_free(&put);
-    sk_amqp_codec_free(codec);
-    c->in.n = 0;
-}
-
-static bool has_bytes(struct raw_client *c, struct sk_span what) {
-    return c->in.n && memmem(c->in.p, c->in.n, what.p, what.n);
-}
+/* ---- frames ---- */
 
 static void malformed_frames_end_their_connection_and_no_other(void **state) {
     struct fleet *f = *state;
@@ -199,7 +100,7 @@ static void frames_out_of_order_end_the_connection(void **state) {
 static void a_channel_that_begins_again_and_again_ends_the_connection(void **state) {
     enum { CHANNELS = 8192 };
     struct fleet *f = *state;
-    const char *addresses[] = {EVENTS};
+    static const char *const addresses[] = {EVENTS};
     struct raw_client c;
     struct sk_buffer out = {0};
     login_raw(&c, f, addresses, 1); /* this is one session */
@@ -591,7 +492,7 @@ static void nesting_of_any_depth_is_refused(void **state) {
 static void unfinished_transfers_are_held_up_to_16_megabytes(void **state) {
     enum { LINKS = 18, PART = 65000, PARTS = 15 }; /* seventeen fit */
     struct fleet *f = *state;
-    const char *addresses[] = {EVENTS};
+    static const char *const addresses[] = {EVENTS};
     static char part[PART];
     struct raw_client c;
     struct sk_buffer out = {0};
