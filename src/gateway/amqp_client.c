@@ -122,7 +122,66 @@ static void close_session(struct sk_session *session, enum sk_fault reason) {
     sk_io_defer(head->connection.gateway->io, &client->close, close_links);
 }
 
+/* ---- client chaos ---- */
+
+static const struct sk_amqp_role *const severed[][2] = {
+    [SK_SEVER_AMQP_CBS_IN] = {&sk_amqp_cbs_in},
+    [SK_SEVER_AMQP_CBS_OUT] = {&sk_amqp_cbs_out},
+    [SK_SEVER_AMQP_TELEMETRY] = {&sk_amqp_telemetry},
+    [SK_SEVER_AMQP_MESSAGES] = {&sk_amqp_messages, &sk_amqp_inputs},
+    [SK_SEVER_AMQP_TWIN_IN] = {&sk_amqp_twin_in},
+    [SK_SEVER_AMQP_TWIN_OUT] = {&sk_amqp_twin_out},
+    [SK_SEVER_AMQP_METHODS_IN] = {&sk_amqp_methods_in},
+    [SK_SEVER_AMQP_METHODS_OUT] = {&sk_amqp_methods_out},
+};
+
+/* A link of the client (NULL: of the connection) with one of these roles. */
+static struct sk_amqp_end *find_end(struct sk_amqp_head *head, const struct sk_amqp_client *client,
+                                    const struct sk_amqp_role *const roles[2]) {
+    SK_LIST_EACH(&head->ends, node, following) {
+        struct sk_amqp_end *end = SK_CONTAINER(node, struct sk_amqp_end, link);
+        if (end->client == client && (end->role == roles[0] || end->role == roles[1])) return end;
+    }
+    return NULL;
+}
+
+static void end_session(struct sk_amqp_client *client, const struct sk_error *error) {
+    struct sk_amqp_head *head = client->head;
+    SK_LIST_EACH(&head->ends, node, following) {
+        struct sk_amqp_end *end = SK_CONTAINER(node, struct sk_amqp_end, link);
+        if (end->client != client) continue;
+        struct sk_amqp_error said = sk_amqp_head_error(head, error);
+        sk_amqp_end_session(end->amqp, &said);
+        sk_amqp_head_flush(head);
+        return;
+    }
+}
+
+static bool sever(struct sk_session *session, enum sk_sever what, const char *reason) {
+    struct sk_amqp_client *client = session->owner;
+    struct sk_amqp_head *head = client->head;
+    struct sk_amqp_end *end;
+    struct sk_error error;
+    if (head->stream == NULL) return false;
+    sk_arena_reset(&head->connection.gateway->scratch);
+    sk_error_set(&error, SK_FAULT_UNAVAILABLE, "client chaos: %s", reason);
+    switch (what) {
+    case SK_SEVER_NOTHING:
+    case SK_SEVER_MQTT: return false;
+    case SK_SEVER_STREAM: sk_stream_abort(head->stream); return true;
+    case SK_SEVER_AMQP: sk_amqp_head_fail(head, NULL); return true;
+    case SK_SEVER_AMQP_CONNECTION: sk_amqp_head_fail(head, &error); return true;
+    case SK_SEVER_AMQP_SESSION: end_session(client, &error); return true;
+    case SK_SEVER_AMQP_CBS_IN:
+    case SK_SEVER_AMQP_CBS_OUT: end = find_end(head, NULL, severed[what]); break;
+    default: end = find_end(head, client, severed[what]);
+    }
+    if (end) sk_amqp_end_refuse(end, &error);
+    return end != NULL;
+}
+
 static const struct sk_head head_ops = {.deliver_message = deliver_message,
                                         .deliver_method = deliver_method,
                                         .deliver_desired = deliver_desired,
-                                        .close = close_session};
+                                        .close = close_session,
+                                        .sever = sever};

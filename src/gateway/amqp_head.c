@@ -82,8 +82,10 @@ static void close_stream(struct sk_amqp_head *head) {
 
 void sk_amqp_head_fail(struct sk_amqp_head *head, const struct sk_error *error) {
     if (head->closing || head->stream == NULL) return;
-    SK_INFO("amqp", "%s: closing: %s", sk_stream_peer(head->stream), sk_error_text(error));
-    struct sk_amqp_error said = sk_amqp_head_error(head, error);
+    SK_INFO("amqp", "%s: closing: %s", sk_stream_peer(head->stream),
+            error ? sk_error_text(error) : "in good order");
+    struct sk_amqp_error said = {0};
+    if (error) said = sk_amqp_head_error(head, error);
     sk_amqp_close(head->amqp, &said);
     close_stream(head);
 }

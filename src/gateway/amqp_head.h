@@ -136,7 +136,7 @@ void sk_amqp_head_release(struct sk_amqp_head *head); /* takes one off `pending`
 /* The client has proved something: from now on it is read without end. */
 void sk_amqp_head_proved(struct sk_amqp_head *head);
 struct sk_amqp_codec *sk_amqp_head_codec(struct sk_amqp_head *head);
-/* Closes the connection with an error. */
+/* Closes the connection with an error; NULL: in good order. */
 void sk_amqp_head_fail(struct sk_amqp_head *head, const struct sk_error *error);
 /* An error as AMQP says it; texts in the gateway's scratch arena. */
 struct sk_amqp_error sk_amqp_head_error(struct sk_amqp_head *head, const struct sk_error *error);

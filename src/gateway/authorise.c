@@ -1,5 +1,5 @@
 /* Who may do what: one table, in front of every backend. */
-#include "gateway/gateway.h"
+#include "gateway/chaos.h"
 
 enum {
     SELF = 1,        /* a device or module, on itself */
@@ -63,10 +63,10 @@ static bool may(const struct sk_backend *backend, const struct sk_request *reque
 }
 
 void sk_gateway_submit(struct sk_backend *backend, struct sk_request *request) {
-    if (may(backend, request))
-        backend->ops->submit(backend, request);
-    else
+    if (!may(backend, request))
         sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS, "%s does not allow this operation",
                           sk_principal_is_device(request->who) ? "a device's own credential"
                                                                : request->who->policy);
+    else if (backend->chaos == NULL || !sk_chaos_refuses(backend->chaos, request))
+        backend->ops->submit(backend, request);
 }

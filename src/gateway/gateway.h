@@ -3,7 +3,7 @@
  *
  * After TLS the first bytes tell the protocol: 0x10 is MQTT, "AMQP" is AMQP, a method name is HTTP. A head turns
  * the wire into requests (model/request.h) and answers back; it knows no storage. Requests pass
- * head → authorise → backend. The hub and the edge hub are two backends behind the same heads. All
+ * head → authorise → chaos → backend. The hub and the edge hub are two backends behind the same heads. All
  * on one thread. */
 #ifndef SK_GATEWAY_H
 #define SK_GATEWAY_H
@@ -57,12 +57,31 @@ struct sk_backend {
     const struct sk_x509_anchors *device_cas; /* which CAs may have signed devices' certificates */
     bool modules_by_key;                      /* a module's certificate is not taken (edge hub) */
     struct sk_map sessions; /* "device" or "device/module" → struct sk_session */
+    struct sk_chaos *chaos; /* NULL: clients may not ask for faults */
 };
 
 /* ---- sessions: one authenticated identity on one connection ---- */
 
 struct sk_method_call {
     struct sk_span rid, name, payload; /* live until the call returns */
+};
+
+/* What client chaos can break: see gateway/chaos.h. The links are named as the server sees them. */
+enum sk_sever {
+    SK_SEVER_NOTHING,
+    SK_SEVER_STREAM, /* the connection below the protocol, without a word */
+    SK_SEVER_MQTT,   /* the connection, in good order */
+    SK_SEVER_AMQP,
+    SK_SEVER_AMQP_CONNECTION, /* with an error */
+    SK_SEVER_AMQP_SESSION,
+    SK_SEVER_AMQP_CBS_IN,
+    SK_SEVER_AMQP_CBS_OUT,
+    SK_SEVER_AMQP_TELEMETRY,
+    SK_SEVER_AMQP_MESSAGES,
+    SK_SEVER_AMQP_TWIN_IN,
+    SK_SEVER_AMQP_TWIN_OUT,
+    SK_SEVER_AMQP_METHODS_IN,
+    SK_SEVER_AMQP_METHODS_OUT,
 };
 
 struct sk_head {
@@ -74,6 +93,9 @@ struct sk_head {
     void (*deliver_desired)(struct sk_session *, struct sk_span patch_json, uint64_t version);
     /* Ends the connection (or the link); session_closed follows, not from inside. */
     void (*close)(struct sk_session *, enum sk_fault reason);
+    /* Breaks a part of what the client has, without a care; `reason` is for its eyes. False: it has
+     * no such part. Not from inside another call. */
+    bool (*sever)(struct sk_session *, enum sk_sever what, const char *reason);
     /* What was sent and not settled is not sent again on the same connection, even when its lock has
      * expired (MQTT 3.1.1, section 4.4); a late settlement counts then. */
     bool never_resends;

@@ -319,8 +319,23 @@ static void close_session(struct sk_session *session, enum sk_fault reason) {
     sk_mqtt_head_fail(session->owner, sk_fault_kind(reason)->sentence);
 }
 
+static bool sever(struct sk_session *session, enum sk_sever what, const char *reason) {
+    struct sk_mqtt_head *m = session->owner;
+    (void)reason; /* MQTT 3.1.1 has no words for it */
+    if (m->stream == NULL) return false;
+    if (what == SK_SEVER_STREAM) {
+        sk_stream_abort(m->stream);
+    } else if (what == SK_SEVER_MQTT) {
+        m->connection.end(&m->connection);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 const struct sk_head sk_mqtt_head_ops = {.deliver_message = deliver_message,
                                          .deliver_method = deliver_method,
                                          .deliver_desired = deliver_desired,
                                          .close = close_session,
+                                         .sever = sever,
                                          .never_resends = true};

@@ -308,22 +308,19 @@ static void read_events(struct reader *r, const json_t *table, const char *path,
     }
 }
 
+static bool read_chaos(struct reader *r, const json_t *table, const char *path) {
+    static const char *const keys[] = {"enabled", NULL};
+    if (table == NULL) return false;
+    check_keys(r, table, path, keys);
+    return boolean(r, table, path, "enabled", false);
+}
+
 static void read_hub(struct reader *r, const json_t *table, const char *path,
                      struct sk_hub_options *hub) {
-    static const char *const keys[] = {"name",
-                                       "hostnames",
-                                       "data",
-                                       "retention",
-                                       "retention_bytes",
-                                       "policy",
-                                       "route",
-                                       "fallback",
-                                       "cloud_to_device",
-                                       "ca",
-                                       "partitions",
-                                       "consumer_groups",
-                                       "take_events",
-                                       NULL};
+    static const char *const keys[] = {
+        "name",       "hostnames",       "data",        "retention",       "retention_bytes",
+        "policy",     "route",           "fallback",    "cloud_to_device", "ca",
+        "partitions", "consumer_groups", "take_events", "chaos",           NULL};
     char full[PATH_MAX_TEXT], item[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
     const char *name = text(r, table, path, "name"), *data = text(r, table, path, "data");
@@ -369,6 +366,8 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
     read_cloud_to_device(r, member(r, table, path, "cloud_to_device", JSON_OBJECT, "a table"),
                          join(full, path, "cloud_to_device"), &hub->c2d);
     read_cas(r, table, path, hub);
+    hub->chaos = read_chaos(r, member(r, table, path, "chaos", JSON_OBJECT, "a table"),
+                            join(full, path, "chaos"));
     hub->fallback =
         fallback ? boolean(r, fallback, join(full, path, "fallback"), "enabled", true) : true;
 }

@@ -1,4 +1,5 @@
 /* A hub's life and the dispatch of its requests. */
+#include "gateway/chaos.h"
 #include "hub/hub_parts.h"
 
 #include <stdio.h>
@@ -210,6 +211,7 @@ static void free_hub(struct sk_hub *hub) {
     void (*closed)(void *) = hub->closed;
     void *arg = hub->closed_arg;
     if (hub->once) sk_once_free(hub->once);
+    sk_chaos_free(hub->backend.chaos);
     if (hub->conditions)
         for (size_t i = 0; i < hub->options->route_count; i++) sk_expr_free(hub->conditions[i]);
     sk_partitions_free(hub->partitions);
@@ -291,6 +293,10 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         sk_log_close(hub->log, NULL, NULL);
         free_hub(hub);
         return status;
+    }
+    if (options->chaos) {
+        SK_WARN("hub", "%s: client chaos is on: devices may ask for faults", options->name);
+        hub->backend.chaos = sk_chaos_new(&hub->backend);
     }
     sk_hub_certificates_start(hub);
     sk_hub_c2d_start(hub);

@@ -51,6 +51,7 @@ struct sk_hub_options {
     unsigned partitions;    /* of the event stream; 0: SK_HUB_PARTITIONS */
     char **consumer_groups; /* beside $Default */
     size_t consumer_group_count;
+    bool chaos;       /* devices may ask for faults: gateway/chaos.h */
     bool take_events; /* who has the right ServiceConnect may send to the event stream itself */
     struct sk_hub_c2d_options c2d;
     char **ca_files; /* PEM: CA certificates that device certificates may lead to */

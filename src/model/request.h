@@ -128,6 +128,7 @@ struct sk_request {
     /* The backend's, while it works on the request. */
     struct sk_backend *backend;
     void *backend_data;
+    void *chaos; /* the fault that the message asks for: gateway/chaos.h */
     uint64_t backend_number;
     void (*done)(struct sk_request *request, const struct sk_answer *answer);
 };

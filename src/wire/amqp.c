@@ -493,6 +493,14 @@ void sk_amqp_refuse(struct sk_amqp_link *link, const struct sk_amqp_error *error
     free(link);
 }
 
+void sk_amqp_end_session(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
+    struct sk_amqp *a = link->amqp;
+    pn_session_t *session = pn_link_session(link->pn);
+    write_error(pn_session_condition(session), error);
+    pn_session_close(session);
+    all_gone(a, session);
+}
+
 static pn_session_t *client_session(struct sk_amqp *a) {
     pn_session_t *session = pn_session_head(a->driver.connection, 0);
     if (session) return session;

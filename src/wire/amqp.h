@@ -98,6 +98,8 @@ void sk_amqp_attach(struct sk_amqp_link *link, int credit);
 /* Answers an attach (when that is due) and detaches, with an error or NULL. on_detach does not
  * follow, nor on_outcome. */
 void sk_amqp_refuse(struct sk_amqp_link *link, const struct sk_amqp_error *error);
+/* Ends the link's session with an error: on_detach comes for all its links. */
+void sk_amqp_end_session(struct sk_amqp_link *link, const struct sk_amqp_error *error);
 /* Client: attaches. `address` is the target of a sender, the source of a receiver. */
 struct sk_amqp_link_options {
     const char *name, *address, *local_address; /* the other terminus, or NULL */

@@ -23,7 +23,7 @@ static void a_whole_configuration_is_read(void **state) {
         "retention = \"12h\"\nretention_bytes = 5\npartitions = 32\nconsumer_groups = [\"a.B_c-9\"]\n"
         "take_events = true\n" POLICY
         "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\ncondition = \"a = 1\"\nenabled = false\n"
-        "[hub.fallback]\nenabled = false\n[[hub.ca]]\nfile = \"ca.pem\"\nverified = true\n";
+        "[hub.fallback]\nenabled = false\n[hub.chaos]\nenabled = true\n[[hub.ca]]\nfile = \"ca.pem\"\nverified = true\n";
     if (sk_hub_config_parse(sk_span_z(text), "h.toml", "/etc/skerry", &config, error))
         fail_msg("%s", error);
     assert_int_equal(config.address_count, 2);
@@ -49,6 +49,7 @@ static void a_whole_configuration_is_read(void **state) {
     assert_int_equal(hub->ca_file_count, 1);
     assert_string_equal(hub->ca_files[0], "/etc/skerry/ca.pem");
     assert_false(hub->fallback);
+    assert_true(hub->chaos);
     sk_hub_config_free(&config);
 }
 
