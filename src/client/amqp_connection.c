@@ -363,7 +363,7 @@ static void send_tokens(struct sk_amqp_client_link *link) {
                                       .application = fields,
                                       .application_count = 3,
                                       .value = SK_AMQP_VALUE_STRING(sk_span_z(p->token))},
-            true, NULL);
+            false, NULL); /* unsettled: the server's credit paces us */
     }
 }
 

@@ -91,7 +91,7 @@ static void keep_token(struct sk_amqp_head *head, struct sk_span path, struct sk
 
 struct putting {
     struct sk_amqp_head *head;
-    struct sk_amqp_end *end; /* the request's link; NULL: SASL PLAIN */
+    struct sk_amqp_incoming *incoming; /* the request; NULL: SASL PLAIN */
     struct sk_authentication *authentication;
     char *token, *path, *reply_to;
     struct sk_amqp_value id;
@@ -114,12 +114,12 @@ static void answer(struct putting *p, int code, const char *text) {
         {SK_SPAN("status-description"), SK_AMQP_VALUE_STRING(sk_span_z(text))}};
     struct sk_amqp_message message = {
         .correlation_id = p->id, .application = fields, .application_count = 2};
-    if (end) sk_amqp_end_answer(end, &message);
+    if (end) sk_amqp_end_answer(end, &message, p->incoming);
 }
 
 static void conclude(struct putting *p, const struct sk_error *error) {
     struct sk_amqp_head *head = p->head;
-    if (head->stream && p->end == NULL) {
+    if (head->stream && p->incoming == NULL) {
         sk_amqp_sasl_done(head->amqp, error ? SK_AMQP_SASL_REFUSED : SK_AMQP_SASL_OK);
         if (error) head->connection.gateway->counts.refused_total++;
         sk_amqp_head_flush(head);
@@ -129,6 +129,7 @@ static void conclude(struct putting *p, const struct sk_error *error) {
     } else if (head->stream) {
         answer(p, 200, "OK");
     }
+    if (p->incoming) sk_amqp_incoming_settle(p->incoming);
     free_putting(p);
     sk_amqp_head_release(head);
 }
@@ -139,7 +140,7 @@ static void on_token_checked(void *arg, const struct sk_error *error,
     struct sk_amqp_head *head = p->head;
     if (!error && head->stream)
         keep_token(head, sk_span_z(p->path), sk_span_z(p->token), principal->expires_s,
-                   p->end == NULL);
+                   p->incoming == NULL);
     conclude(p, error);
 }
 
@@ -197,14 +198,13 @@ static void put_token(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;
     }
-    sk_amqp_accept(end, delivery); /* the verdict is in the answer */
     const struct sk_amqp_value *operation =
         sk_amqp_find(m.application, m.application_count, "operation");
     const struct sk_amqp_value *type = sk_amqp_find(m.application, m.application_count, "type");
     struct sk_span token = sk_amqp_text(&m.value, scratch);
     struct putting *p = SK_NEW(struct putting);
     p->head = head;
-    p->end = end;
+    p->incoming = sk_amqp_incoming_new(end, delivery); /* accepted: the verdict is in the answer */
     p->id = m.message_id;
     if (m.message_id.type >= SK_AMQP_STRING && m.message_id.type <= SK_AMQP_UUID) {
         p->id_text = sk_span_dup(m.message_id.text);

@@ -85,7 +85,8 @@ static void deliver_method(struct sk_session *session, const struct sk_method_ca
                                                  .application = &name,
                                                  .application_count = 1,
                                                  .data = &call->payload,
-                                                 .data_count = 1});
+                                                 .data_count = 1},
+                       NULL);
 }
 
 /* No correlation id: that is how clients tell it from an answer. */
@@ -93,8 +94,8 @@ static void deliver_desired(struct sk_session *session, struct sk_span patch, ui
     (void)version; /* in the patch */
     struct sk_amqp_client *client = session->owner;
     if (client->twin)
-        sk_amqp_end_answer(client->twin,
-                           &(struct sk_amqp_message){.data = &patch, .data_count = 1});
+        sk_amqp_end_answer(client->twin, &(struct sk_amqp_message){.data = &patch, .data_count = 1},
+                           NULL);
 }
 
 static void close_links(struct sk_task *task) {

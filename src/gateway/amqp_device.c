@@ -204,7 +204,7 @@ static void answer_twin(struct sk_amqp_request *r, int status, uint64_t version,
                                       .annotation_count = version ? 2 : 1,
                                       .data = &body,
                                       .data_count = 1};
-    if (to) sk_amqp_end_answer(to, &message);
+    if (to) sk_amqp_end_answer(to, &message, r->incoming);
     sk_amqp_request_over(r, NULL);
 }
 

@@ -198,7 +198,7 @@ static void answer_management(struct sk_amqp_request *r, const struct sk_error *
                                       .application_count = kind ? 3 : 2,
                                       .value = value};
     struct sk_amqp_end *to = sk_amqp_reply_end(head, &sk_amqp_management_out, r->reply_to);
-    if (to && head->stream) sk_amqp_end_answer(to, &message);
+    if (to && head->stream) sk_amqp_end_answer(to, &message, r->incoming);
     sk_amqp_request_over(r, NULL);
 }
 
@@ -266,8 +266,10 @@ static void manage(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;
     }
-    sk_amqp_accept(end, delivery); /* the verdict is in the answer */
-    struct sk_amqp_request *r = sk_amqp_request_new(end, SK_OP_EVENTS_INFO, NULL);
+    /* Accepted: the verdict is in the answer. */
+    struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
+    struct sk_amqp_request *r = sk_amqp_request_new(end, SK_OP_EVENTS_INFO, incoming);
+    sk_amqp_incoming_settle(incoming); /* the request holds it */
     sk_amqp_request_correlate(r, &m.message_id);
     r->reply_to = sk_span_dup(m.reply_to);
     r->request.done = on_info;

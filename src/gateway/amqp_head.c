@@ -8,9 +8,27 @@ static void write_out(void *arg, struct sk_span bytes) {
     if (head->stream && !sk_stream_write(head->stream, bytes)) head->congested = true;
 }
 
+static void writable(struct sk_amqp_end *end);
+
+/* The engine has sent something: ends that waited for that go on. */
+static void release_held(struct sk_amqp_head *head) {
+    head->held = false;
+    SK_LIST_EACH(&head->ends, node, following) {
+        struct sk_amqp_end *end = SK_CONTAINER(node, struct sk_amqp_end, link);
+        if (!end->held) continue;
+        if (sk_amqp_link_queued(end->amqp) > SK_AMQP_HEAD_QUEUED_MAX / 2) {
+            head->held = true;
+            continue;
+        }
+        end->held = false;
+        writable(end);
+    }
+}
+
 static void flush_now(struct sk_amqp_head *head) {
     sk_io_undefer(&head->flush);
     if (head->stream) sk_amqp_flush(head->amqp, write_out, head);
+    if (head->held && head->stream) release_held(head);
 }
 
 static void on_flush(struct sk_task *task) {
@@ -119,7 +137,16 @@ static void on_stream_close(struct sk_stream *stream, void *arg, enum sk_status 
 struct outgoing {
     struct sk_list link;
     struct sk_buffer bytes;
+    struct sk_amqp_incoming *to; /* or NULL */
 };
+
+static void free_outgoing(struct sk_amqp_end *end, struct outgoing *outgoing) {
+    sk_list_remove(&outgoing->link);
+    end->outbox_count--;
+    sk_buffer_free(&outgoing->bytes);
+    if (outgoing->to) sk_amqp_incoming_settle(outgoing->to);
+    free(outgoing);
+}
 
 static void free_end(struct sk_amqp_end *end) {
     struct sk_amqp_head *head = end->head;
@@ -162,10 +189,7 @@ static void end_gone(struct sk_amqp_end *end) {
         free(SK_CONTAINER(node, struct sk_amqp_sent, link));
     }
     SK_LIST_EACH(&end->outbox, waiting, after) {
-        struct outgoing *outgoing = SK_CONTAINER(waiting, struct outgoing, link);
-        sk_list_remove(waiting);
-        sk_buffer_free(&outgoing->bytes);
-        free(outgoing);
+        free_outgoing(end, SK_CONTAINER(waiting, struct outgoing, link));
     }
     if (end->client) sk_amqp_client_end_gone(end);
     if (--end->pending == 0) free_end(end);
@@ -189,9 +213,13 @@ void sk_amqp_end_detach(struct sk_amqp_end *end, const struct sk_amqp_error *err
     sk_amqp_head_flush(head);
 }
 
-bool sk_amqp_end_writable(const struct sk_amqp_end *end) {
-    return end->amqp && end->head->stream && !end->head->congested && sk_list_empty(&end->outbox) &&
-           sk_amqp_link_credit(end->amqp) > 0;
+bool sk_amqp_end_writable(struct sk_amqp_end *end) {
+    struct sk_amqp_head *head = end->head;
+    if (end->amqp == NULL || head->stream == NULL || head->congested ||
+        !sk_list_empty(&end->outbox) || sk_amqp_link_credit(end->amqp) <= 0)
+        return false;
+    if (sk_amqp_link_queued(end->amqp) >= SK_AMQP_HEAD_QUEUED_MAX) head->held = end->held = true;
+    return !end->held;
 }
 
 void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
@@ -220,7 +248,8 @@ void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
     sk_amqp_head_flush(end->head);
 }
 
-void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message) {
+void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message,
+                        struct sk_amqp_incoming *to) {
     if (end->amqp == NULL || end->head->stream == NULL) return;
     if (sk_list_empty(&end->outbox) && sk_amqp_link_credit(end->amqp) > 0) {
         sk_amqp_end_send(end, SK_NONE, message, 0);
@@ -235,6 +264,8 @@ void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *m
     }
     struct outgoing *outgoing = SK_NEW(struct outgoing);
     sk_amqp_encode(sk_amqp_head_codec(end->head), &outgoing->bytes, message);
+    outgoing->to = to;
+    if (to) to->waiting++;
     sk_list_append(&end->outbox, &outgoing->link);
     end->outbox_count++;
 }
@@ -244,10 +275,7 @@ static void writable(struct sk_amqp_end *end) {
         struct outgoing *outgoing = SK_CONTAINER(node, struct outgoing, link);
         if (sk_amqp_link_credit(end->amqp) <= 0) return;
         sk_amqp_send(end->amqp, SK_NONE, sk_buffer_span(&outgoing->bytes), true, NULL);
-        sk_list_remove(node);
-        sk_buffer_free(&outgoing->bytes);
-        free(outgoing);
-        end->outbox_count--;
+        free_outgoing(end, outgoing);
     }
     if (end->role->writable && sk_amqp_end_writable(end)) end->role->writable(end);
 }
@@ -260,6 +288,7 @@ struct sk_amqp_incoming *sk_amqp_incoming_new(struct sk_amqp_end *end,
     incoming->end = end;
     incoming->delivery = delivery;
     incoming->waiting = 1; /* the caller's own, until it has made all requests */
+    end->pending++;
     return incoming;
 }
 
@@ -285,6 +314,8 @@ void sk_amqp_incoming_settle(struct sk_amqp_incoming *incoming) {
         sk_amqp_head_flush(end->head);
     }
     free(incoming);
+    end->pending--;
+    if (end->pending == 0 && end->amqp == NULL) free_end(end);
 }
 
 void sk_amqp_reject(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery, enum sk_fault fault,

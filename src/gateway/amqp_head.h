@@ -17,6 +17,7 @@ enum {
     SK_AMQP_HEAD_PENDING_MAX = 4096, /* requests of one connection at the backend; reading pauses */
     SK_AMQP_HEAD_PENDING_LOW = 2048, /* beyond and goes on below */
     SK_AMQP_HEAD_OUTBOX_MAX = 128,   /* answers that wait for credit on one link */
+    SK_AMQP_HEAD_QUEUED_MAX = 256,   /* transfers of one link that wait in the engine */
     SK_AMQP_HEAD_TOKENS_MAX = 10000, /* of one connection; 403005 beyond */
     SK_AMQP_HEAD_LINKS_MAX = 65536,  /* likewise */
     SK_AMQP_HEAD_PROVE_S = 60,       /* until the first credential */
@@ -39,6 +40,7 @@ struct sk_amqp_head {
     unsigned under_way; /* of these the requests */
     size_t unproved;    /* bytes that came before anything was proved */
     bool proved, paused, closing, congested;
+    bool held;       /* an end waits for the engine to send what it has */
     char *host_name; /* that the client dialled, as `open` says */
     char *sasl_user;
 };
@@ -103,6 +105,7 @@ struct sk_amqp_end {
     struct sk_list sent;   /* struct sk_amqp_sent */
     struct sk_list outbox; /* struct outgoing, waits for credit */
     size_t outbox_count;
+    bool held;  /* has SK_AMQP_HEAD_QUEUED_MAX transfers in the engine */
     void *data; /* the role's */
 };
 
@@ -144,8 +147,8 @@ struct sk_amqp_error sk_amqp_head_error(struct sk_amqp_head *head, const struct 
 void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error);
 /* Likewise, with an error of AMQP's own; the link is there. */
 void sk_amqp_end_detach(struct sk_amqp_end *end, const struct sk_amqp_error *error);
-/* True when something can be sent now. */
-bool sk_amqp_end_writable(const struct sk_amqp_end *end);
+/* True when something can be sent now; else role->writable is called when it can. */
+bool sk_amqp_end_writable(struct sk_amqp_end *end);
 /* Sends; `delivery` 0: settled. The client's verdict comes to role->outcome. */
 void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
                       const struct sk_amqp_message *message, uint64_t delivery);
@@ -153,9 +156,10 @@ void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
  * are encoded already. */
 void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
                       const struct sk_amqp_message *message);
-/* Sends settled, now or when there is credit. */
-void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message);
-/* A client that lets too many answers wait loses the link. */
+/* Sends settled, now or when there is credit. The transfer `to` (or NULL) is settled no earlier than
+ * that: who takes no answers cannot ask for more. A client that lets too many wait loses the link. */
+void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message,
+                        struct sk_amqp_incoming *to);
 
 struct sk_amqp_incoming *sk_amqp_incoming_new(struct sk_amqp_end *end,
                                               struct sk_amqp_delivery *delivery);

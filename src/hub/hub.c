@@ -215,6 +215,7 @@ static void free_hub(struct sk_hub *hub) {
     if (hub->conditions)
         for (size_t i = 0; i < hub->options->route_count; i++) sk_expr_free(hub->conditions[i]);
     sk_partitions_free(hub->partitions);
+    sk_timer_stop(&hub->remember);
     sk_hub_free_presence(hub);
     sk_hub_certificates_free(hub);
     sk_map_free(&hub->backend.sessions);
@@ -225,6 +226,15 @@ static void free_hub(struct sk_hub *hub) {
     free(hub->aliases);
     free(hub);
     if (closed) closed(arg);
+}
+
+/* What a start would have to read of the log again. */
+static void remember(struct sk_timer *timer) {
+    enum { EVERY_S = 5, BEHIND = 65536 };
+    struct sk_hub *hub = SK_CONTAINER(timer, struct sk_hub, remember);
+    sk_once_save(hub->once, BEHIND);
+    sk_partitions_save(hub->partitions);
+    sk_timer_start(hub->backend.io, timer, EVERY_S * SK_S, remember);
 }
 
 static void log_closed(void *arg) {
@@ -284,7 +294,7 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         free_hub(hub);
         return status;
     }
-    hub->once = sk_once_new(io, hub->registry, hub->log);
+    hub->once = sk_once_new(hub->registry, hub->log);
     status = sk_partitions_open(io, hub->registry, hub->log,
                                 options->partitions ? options->partitions : SK_HUB_PARTITIONS,
                                 &hub->partitions, reason);
@@ -294,6 +304,7 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         free_hub(hub);
         return status;
     }
+    remember(&hub->remember);
     if (options->chaos) {
         SK_WARN("hub", "%s: client chaos is on: devices may ask for faults", options->name);
         hub->backend.chaos = sk_chaos_new(&hub->backend);
@@ -319,7 +330,8 @@ void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     hub->closed_arg = arg;
     hub->closing = true;
     sk_methods_free(&hub->methods);
-    sk_once_save(hub->once);
+    sk_timer_stop(&hub->remember);
+    sk_once_save(hub->once, 0);
     sk_partitions_save(hub->partitions);
     sk_registry_flush(hub->registry, saved, hub);
 }

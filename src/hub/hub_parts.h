@@ -39,6 +39,7 @@ struct sk_hub {
     struct sk_log *log;
     struct sk_once *once;
     struct sk_partitions *partitions;
+    struct sk_timer remember; /* saves what `once` and `partitions` know */
     struct sk_list receivers; /* of the event stream: see events.c */
     struct sk_methods methods;
     struct sk_policy *policies;

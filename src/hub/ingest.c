@@ -48,7 +48,7 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
     if (request->backend_data) { /* numbered by an edge */
         SK_CLEANUP_FREE char *number = request->backend_data;
         sk_once_done(hub->once, request->device, request->module, sk_span_z(number),
-                     status == SK_OK, sequence);
+                     status == SK_OK);
     }
     if (status)
         sk_request_refuse(
@@ -115,7 +115,7 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
     if (status == SK_OK) return;
     if (request->backend_data) {
         sk_once_done(hub->once, request->device, request->module,
-                     message.system[SK_SYS_EDGE_NUMBER], false, 0);
+                     message.system[SK_SYS_EDGE_NUMBER], false);
         free(request->backend_data);
         request->backend_data = NULL;
     }

@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-enum { SAVE_S = 5 };
-
 #define KIND SK_SPAN("once")
 #define KEY SK_SPAN("senders")
 
@@ -15,12 +13,10 @@ struct sender {
 };
 
 struct sk_once {
-    struct sk_io *io;
     struct sk_registry *registry;
     struct sk_log *log;
     struct sk_map senders;
-    struct sk_timer save_timer;
-    uint64_t position; /* all records below are in the memory */
+    uint64_t position; /* all records below are in the document */
     bool changed;
 };
 
@@ -66,8 +62,10 @@ static void ignore(void *arg, struct sk_registry_result *result) {
     (void)result; /* not saved: the next start reads more of the log */
 }
 
-void sk_once_save(struct sk_once *once) {
-    if (!once->changed) return;
+void sk_once_save(struct sk_once *once, uint64_t behind) {
+    uint64_t position = sk_log_next_sequence(once->log);
+    if (!once->changed && position - once->position <= behind) return;
+    once->position = position;
     json_t *senders = json_object();
     struct sender *sender;
     for (size_t i = 0; (sender = sk_map_next(&once->senders, &i, NULL)) != NULL;)
@@ -82,10 +80,6 @@ void sk_once_save(struct sk_once *once) {
     once->changed = false;
 }
 
-static void on_save(struct sk_timer *timer) {
-    sk_once_save(SK_CONTAINER(timer, struct sk_once, save_timer));
-}
-
 /* The records behind the document's position: what came after it was last saved. */
 static void read_log(struct sk_once *once) {
     struct sk_cursor *cursor;
@@ -97,7 +91,6 @@ static void read_log(struct sk_once *once) {
         struct sk_message message;
         uint64_t epoch, sequence;
         if (status == SK_NOT_FOUND) continue;
-        once->position = record.sequence + 1;
         sk_arena_reset(&arena);
         if (sk_message_decode(record.body, &arena, &message) == SK_OK &&
             read_number(message.system[SK_SYS_EDGE_NUMBER], &epoch, &sequence))
@@ -125,9 +118,8 @@ static void read_document(struct sk_once *once) {
     sk_buffer_free(&bytes);
 }
 
-struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log) {
+struct sk_once *sk_once_new(struct sk_registry *registry, struct sk_log *log) {
     struct sk_once *once = SK_NEW(struct sk_once);
-    once->io = io;
     once->registry = registry;
     once->log = log;
     read_document(once);
@@ -137,7 +129,6 @@ struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, stru
 
 void sk_once_free(struct sk_once *once) {
     struct sender *sender;
-    sk_timer_stop(&once->save_timer);
     for (size_t i = 0; (sender = sk_map_next(&once->senders, &i, NULL)) != NULL;) {
         free(sender->key);
         free(sender);
@@ -160,7 +151,7 @@ enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message
 }
 
 void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module,
-                  struct sk_span number, bool stored, uint64_t log_sequence) {
+                  struct sk_span number, bool stored) {
     uint64_t epoch, sequence;
     if (!read_number(number, &epoch, &sequence)) return;
     struct sender *sender = get_sender(once, device, module);
@@ -170,8 +161,5 @@ void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span mo
         return;
     }
     if (sequence > sender->stored) sender->stored = sequence;
-    if (log_sequence >= once->position) once->position = log_sequence + 1;
     once->changed = true;
-    if (!sk_timer_running(&once->save_timer))
-        sk_timer_start(once->io, &once->save_timer, SAVE_S * SK_S, on_save);
 }

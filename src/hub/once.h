@@ -16,9 +16,10 @@
 struct sk_once;
 
 /* Loads the document and reads the log's rest, before anything else uses the registry. */
-struct sk_once *sk_once_new(struct sk_io *io, struct sk_registry *registry, struct sk_log *log);
-/* Writes what is known to the registry, before that is closed. */
-void sk_once_save(struct sk_once *once);
+struct sk_once *sk_once_new(struct sk_registry *registry, struct sk_log *log);
+/* Writes what is known to the registry, if that has changed or the document is more than `behind`
+ * records behind the log. Not from a callback of the log. */
+void sk_once_save(struct sk_once *once, uint64_t behind);
 /* After the log was closed: its last records still tell their outcome. */
 void sk_once_free(struct sk_once *once);
 
@@ -31,6 +32,6 @@ enum sk_once_verdict {
 enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message *message);
 /* The outcome of storing, in the order of the checks. */
 void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module,
-                  struct sk_span number, bool stored, uint64_t log_sequence);
+                  struct sk_span number, bool stored);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "model/message.h"
 
-enum { SAVE_S = 5, PROBE_RECORDS = 4096 };
+enum { PROBE_RECORDS = 4096 };
 
 #define KIND SK_SPAN("partitions")
 #define KEY SK_SPAN("counts")
@@ -19,12 +19,10 @@ struct partition {
 };
 
 struct sk_partitions {
-    struct sk_io *io;
     struct sk_registry *registry;
     struct sk_log *log;
-    struct sk_timer save_timer;
     int64_t created_us;
-    uint64_t position; /* all records below are counted */
+    uint64_t position; /* all records below are counted in the document */
     bool changed;
     unsigned count;
     struct partition partition[SK_PARTITIONS_MAX];
@@ -74,6 +72,7 @@ static void ignore(void *arg, struct sk_registry_result *result) {
 
 void sk_partitions_save(struct sk_partitions *p) {
     if (!p->changed) return;
+    p->position = sk_log_next_sequence(p->log);
     json_t *counts = json_array();
     for (unsigned i = 0; i < p->count; i++) {
         const struct partition *one = &p->partition[i];
@@ -87,10 +86,6 @@ void sk_partitions_save(struct sk_partitions *p) {
     sk_registry_document_put(p->registry, KIND, KEY, sk_span_z(text), ignore, NULL);
     json_decref(document);
     p->changed = false;
-}
-
-static void on_save(struct sk_timer *timer) {
-    sk_partitions_save(SK_CONTAINER(timer, struct sk_partitions, save_timer));
 }
 
 static uint64_t whole(const json_t *array, size_t i) {
@@ -132,7 +127,6 @@ static enum sk_status read_log(struct sk_partitions *p) {
     while ((status = sk_cursor_next(cursor, &record)) == SK_OK || status == SK_NOT_FOUND) {
         struct sk_message message;
         if (status == SK_NOT_FOUND) continue;
-        p->position = record.sequence + 1;
         sk_arena_reset(&arena);
         for (unsigned i = 0; i < p->count; i++) {
             if (!(record.routes & sk_partition_route(i)) ||
@@ -155,7 +149,6 @@ enum sk_status sk_partitions_open(struct sk_io *io, struct sk_registry *registry
                                   char reason[512]) {
     struct sk_partitions *p = SK_NEW(struct sk_partitions);
     size_t had;
-    p->io = io;
     p->registry = registry;
     p->log = log;
     p->count = count;
@@ -178,8 +171,6 @@ enum sk_status sk_partitions_open(struct sk_io *io, struct sk_registry *registry
 }
 
 void sk_partitions_free(struct sk_partitions *p) {
-    if (p == NULL) return;
-    sk_timer_stop(&p->save_timer);
     free(p);
 }
 
@@ -209,10 +200,7 @@ void sk_partition_stored(struct sk_partitions *p, unsigned partition, uint64_t n
                          uint64_t sequence) {
     p->partition[partition].last_number = number;
     p->partition[partition].last_sequence = sequence;
-    if (sequence >= p->position) p->position = sequence + 1;
     p->changed = true;
-    if (!sk_timer_running(&p->save_timer))
-        sk_timer_start(p->io, &p->save_timer, SAVE_S * SK_S, on_save);
 }
 
 /* ---- looking ---- */

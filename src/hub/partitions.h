@@ -19,7 +19,7 @@ struct sk_partitions;
 enum sk_status sk_partitions_open(struct sk_io *io, struct sk_registry *registry,
                                   struct sk_log *log, unsigned count, struct sk_partitions **opened,
                                   char reason[512]);
-/* Writes what is known to the registry, before that is closed. */
+/* Writes what is known to the registry, if there is news. Not from a callback of the log. */
 void sk_partitions_save(struct sk_partitions *partitions);
 void sk_partitions_free(struct sk_partitions *partitions);
 

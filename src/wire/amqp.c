@@ -16,6 +16,8 @@
 #define CHANNEL_MAX 8191
 #define SELECTOR_CODE 0x0000468C00000004u
 
+enum { SESSION_WINDOW = 512 }; /* transfers that a peer may send ahead of us */
+
 struct sk_amqp {
     pn_connection_driver_t driver;
     const struct sk_amqp_events *events;
@@ -372,7 +374,7 @@ static void on_session_open(struct sk_amqp *a, pn_session_t *session) {
     } else if (++a->sessions > CHANNEL_MAX + 1) { /* channels are begun twice, or more often */
         out_of_order(a, "more sessions than channels");
     } else if (pn_session_state(session) & PN_LOCAL_UNINIT) {
-        pn_session_set_incoming_capacity(session, 4 * SK_AMQP_MESSAGE_MAX);
+        pn_session_set_incoming_capacity(session, SESSION_WINDOW * SK_AMQP_FRAME_MAX);
         pn_session_open(session);
     }
 }
@@ -505,7 +507,7 @@ static pn_session_t *client_session(struct sk_amqp *a) {
     pn_session_t *session = pn_session_head(a->driver.connection, 0);
     if (session) return session;
     session = pn_session(a->driver.connection);
-    pn_session_set_incoming_capacity(session, 4 * SK_AMQP_MESSAGE_MAX);
+    pn_session_set_incoming_capacity(session, SESSION_WINDOW * SK_AMQP_FRAME_MAX);
     pn_session_open(session);
     return session;
 }
@@ -600,6 +602,10 @@ bool sk_amqp_link_presettled(const struct sk_amqp_link *link) {
 
 int sk_amqp_link_credit(const struct sk_amqp_link *link) {
     return pn_link_credit(link->pn);
+}
+
+int sk_amqp_link_queued(const struct sk_amqp_link *link) {
+    return pn_link_queued(link->pn);
 }
 
 void sk_amqp_link_set_data(struct sk_amqp_link *link, void *data) {

@@ -128,6 +128,9 @@ struct sk_span sk_amqp_link_selector(const struct sk_amqp_link *link);
 /* Whether the peer wants what we send settled at once. */
 bool sk_amqp_link_presettled(const struct sk_amqp_link *link);
 int sk_amqp_link_credit(const struct sk_amqp_link *link); /* transfers that may go now */
+/* Transfers that the engine still holds: the peer's window is full, or nothing was flushed. It looks
+ * through all of them each time that something is flushed, so they should be few. */
+int sk_amqp_link_queued(const struct sk_amqp_link *link);
 /* The user's own pointer. */
 void sk_amqp_link_set_data(struct sk_amqp_link *link, void *data);
 void *sk_amqp_link_data(const struct sk_amqp_link *link);
