@@ -132,12 +132,20 @@ static void on_watch(struct sk_timer *timer) {
 
 static void check_ready(struct sk_device_client *client) {
     if (client->state != CLIENT_CONNECTING) return;
+    open_ports(client); /* more may be needed than at the beginning */
     for (enum amqp_port port = 0; port < PORT_COUNT; port++)
         if (needs(client, port) && !stands(client, port)) return;
     client->state = CLIENT_CONNECTED;
     client->connected_ns = sk_io_now(client->io);
     sk_timer_start(client->io, &client->timer, ACK_S * SK_S, on_watch);
     client_ready(client, false);
+}
+
+static void on_check(struct sk_task *task) {
+    struct sk_device_client *client = SK_CONTAINER(task, struct sk_device_client, amqp.check);
+    client_enter(client);
+    check_ready(client);
+    client_leave(client);
 }
 
 static void forget_unsettled(struct sk_device_client *client) {
@@ -148,6 +156,7 @@ static void forget_unsettled(struct sk_device_client *client) {
 
 static void drop(struct sk_device_client *client, bool politely) {
     (void)politely; /* a detach says it all */
+    sk_io_undefer(&client->amqp.check);
     for (enum amqp_port port = 0; port < PORT_COUNT; port++)
         sk_amqp_client_detach(at(client, port));
     client->amqp.notified = false;
@@ -459,11 +468,13 @@ static const struct sk_amqp_link_events link_events = {.ready = proceed,
                                                        .outcome = on_outcome};
 
 static void subscribe(struct sk_device_client *client) {
+    if (client->state == CLIENT_WAITING) return; /* as it is then */
     open_ports(client);
     for (enum amqp_port port = PORT_RESULTS; port <= PORT_METHODS; port++)
         if (!needs(client, port)) sk_amqp_client_detach(at(client, port));
     detach_messages(client);
     notify(client);
+    sk_io_defer(client->io, &client->amqp.check, on_check); /* what was waited for may be gone */
 }
 
 const struct client_protocol client_amqp = {.attempt = attempt,

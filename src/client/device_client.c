@@ -323,7 +323,7 @@ void client_twin_answer(struct sk_device_client *client, uint32_t rid, unsigned 
 void sk_device_client_subscribe(struct sk_device_client *client, unsigned subscriptions) {
     if (client->dead) return;
     client->options.subscriptions = subscriptions;
-    if (client->state == CLIENT_CONNECTED) client->protocol->subscribe(client);
+    client->protocol->subscribe(client);
 }
 
 void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid, int status,

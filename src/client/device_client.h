@@ -57,9 +57,10 @@ struct sk_device_client_options {
     /* AMQP on this connection, which must outlive the client; what is marked (M) is the connection's
      * then and not looked at here. NULL: MQTT. */
     struct sk_device_mux *mux;
-    const char *host; /* (M) to dial: the hub, or a gateway */
-    uint16_t port;    /* (M) 0: 8883, or 443 */
-    bool websocket;   /* (M) MQTT over WebSocket */
+    const char *host;       /* (M) to dial: the hub, or a gateway */
+    uint16_t port;          /* (M) 0: 8883, or 443 */
+    bool websocket;         /* (M) MQTT over WebSocket */
+    uint16_t fallback_port; /* (M) where a WebSocket is tried in turn after two failures; 0: not */
     const char
         *proxy; /* (M) NULL, or "http://[user:password@]host:port" that sk_proxy_parse takes */
     struct sk_tls *tls;                  /* (M) NULL: plain (tests); must outlive the client */

@@ -59,7 +59,7 @@ struct client_protocol {
     void (*transmit)(struct sk_device_client *client, struct outgoing *one);
     bool (*transmit_twin)(struct sk_device_client *client,
                           const struct twin_operation *one); /* false: not now */
-    /* What is subscribed has changed to client->options.subscriptions. */
+    /* What is subscribed has changed to client->options.subscriptions; in any state. */
     void (*subscribe)(struct sk_device_client *client);
     void (*answer)(struct sk_device_client *client, struct sk_span rid, int status,
                    struct sk_span payload);
@@ -106,6 +106,7 @@ struct amqp_part {
         enum amqp_port port;
     } links[PORT_COUNT];
     char guid[37];            /* pairs the links, and makes our correlation ids ours */
+    struct sk_task check;     /* whether it is ready */
     bool notified;            /* desired properties were asked for on these links */
     struct sk_list unsettled; /* struct delivered */
     uint32_t last_delivery;
@@ -148,6 +149,10 @@ const struct sk_device_events *client_events(const struct sk_device_client *clie
 /* From half of it to all: doubles with each failure from min_ms to max_ms; the last half is drawn, so
  * that many clients do not come back at once. */
 uint64_t client_retry_delay(struct sk_io *io, unsigned failures, uint32_t min_ms, uint32_t max_ms);
+/* Whether the next attempt goes to the fall-back: the second failure may be one of the port. */
+static inline bool client_falls_back(uint16_t port, unsigned failures) {
+    return port && failures >= 2 && failures % 2 == 0;
+}
 /* The connection is of no use any more: ends it and plans the next attempt, unless why.retry_ns says
  * that somebody else has. */
 void client_lost(struct sk_device_client *client, struct sk_client_down why);

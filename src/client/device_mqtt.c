@@ -54,14 +54,14 @@ static void dial(struct sk_device_client *client) {
     const struct sk_device_client_options *o = &client->options;
     client->state = CLIENT_CONNECTING;
     client->connection++;
-    client->mqtt.stream =
-        sk_dial(client->io,
-                &(struct sk_dial_options){.to = {.host = o->host, .port = o->port},
-                                          .tls = o->tls,
-                                          .server_name = o->server_name,
-                                          .proxy = o->proxy ? &client->mqtt.proxy : NULL,
-                                          .subprotocol = o->websocket ? "mqtt" : NULL},
-                &stream_events, client);
+    bool fallback = client_falls_back(o->fallback_port, client->failures);
+    struct sk_dial_options dial_options = {
+        .to = {.host = o->host, .port = fallback ? o->fallback_port : o->port},
+        .tls = o->tls,
+        .server_name = o->server_name,
+        .proxy = o->proxy ? &client->mqtt.proxy : NULL,
+        .subprotocol = o->websocket || fallback ? "mqtt" : NULL};
+    client->mqtt.stream = sk_dial(client->io, &dial_options, &stream_events, client);
     client_limit_step(client);
 }
 

@@ -111,6 +111,7 @@ static unsigned wanted(const struct sk_device_client *client) {
 }
 
 void mqtt_subscribe(struct sk_device_client *client) {
+    if (client->state != CLIENT_CONNECTED) return; /* as it is then */
     unsigned add = wanted(client) & ~client->mqtt.subscribed,
              remove = client->mqtt.subscribed & ~wanted(client);
     if (add) put_subscriptions(client, add, true);

@@ -177,18 +177,20 @@ static void on_closed(void *arg, const struct sk_amqp_failure *why) {
 static void dial(struct sk_device_mux *mux) {
     const struct sk_device_mux_options *o = &mux->options;
     SK_CLEANUP_FREE char *hub_host = sk_span_dup(o->hub_host);
+    bool fallback = client_falls_back(o->fallback_port, mux->failures);
     mux->state = MUX_CONNECTING;
     sk_timer_stop(&mux->timer); /* the connection has its own limits */
     mux->connection = sk_amqp_connection_new(
-        mux->io, &(struct sk_amqp_connection_options){
-                     .dial = {.to = {.host = o->host, .port = o->port},
-                              .tls = o->tls,
-                              .proxy = o->proxy ? &mux->proxy : NULL,
-                              .subprotocol = o->websocket ? "AMQPWSB10" : NULL},
-                     .host_name = hub_host,
-                     .opened = on_opened,
-                     .closed = on_closed,
-                     .arg = mux});
+        mux->io,
+        &(struct sk_amqp_connection_options){
+            .dial = {.to = {.host = o->host, .port = fallback ? o->fallback_port : o->port},
+                     .tls = o->tls,
+                     .proxy = o->proxy ? &mux->proxy : NULL,
+                     .subprotocol = o->websocket || fallback ? "AMQPWSB10" : NULL},
+            .host_name = hub_host,
+            .opened = on_opened,
+            .closed = on_closed,
+            .arg = mux});
 }
 
 static void on_no_token(struct sk_timer *timer) {

@@ -295,6 +295,7 @@ static enum sk_status read_upstream(struct reader *reader) {
     }
     if (protocol == NULL) {
         config->upstream.websocket = config->upstream.proxy != NULL; /* proxies pass 443 only */
+        config->upstream.fallback = !config->upstream.websocket;
         return SK_OK;
     }
     for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
@@ -312,8 +313,9 @@ static enum sk_status read_listen(struct reader *reader) {
     if (list == NULL) {
         /* Azure's ports; each takes every protocol. */
         config->listen[0] = (struct sk_edge_listen){"0.0.0.0", MQTT_PORT};
-        config->listen[1] = (struct sk_edge_listen){"0.0.0.0", HTTPS_PORT};
-        config->listen_count = 2;
+        config->listen[1] = (struct sk_edge_listen){"0.0.0.0", AMQP_PORT};
+        config->listen[2] = (struct sk_edge_listen){"0.0.0.0", HTTPS_PORT};
+        config->listen_count = 3;
         return SK_OK;
     }
     if (json_array_size(list) < 1 || json_array_size(list) > SK_EDGE_LISTEN_MAX)

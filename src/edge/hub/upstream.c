@@ -204,18 +204,19 @@ static const struct sk_device_events events = {.connected = on_connected,
 static struct sk_device_mux *mux_of(struct sk_edge_hub *hub) {
     const struct sk_edge_hub_options *o = hub->options;
     if (o->upstream.amqp && hub->mux == NULL)
-        hub->mux = sk_device_mux_new(
-            hub->backend.io,
-            &(struct sk_device_mux_options){.host = o->upstream.host,
-                                            .port = sk_edge_upstream_port(&o->upstream),
-                                            .websocket = o->upstream.websocket,
-                                            .proxy = sk_edge_upstream_proxy(&o->upstream),
-                                            .tls = o->upstream_tls,
-                                            .hub_host = sk_span_z(o->hub_host_name),
-                                            .device_id = sk_span_z(o->device_id),
-                                            .module_id = SK_SPAN("$edgeHub"),
-                                            .get_token = get_mux_token,
-                                            .arg = hub});
+        hub->mux = sk_device_mux_new(hub->backend.io,
+                                     &(struct sk_device_mux_options){
+                                         .host = o->upstream.host,
+                                         .port = sk_edge_upstream_port(&o->upstream),
+                                         .websocket = o->upstream.websocket,
+                                         .fallback_port = sk_edge_upstream_fallback(&o->upstream),
+                                         .proxy = sk_edge_upstream_proxy(&o->upstream),
+                                         .tls = o->upstream_tls,
+                                         .hub_host = sk_span_z(o->hub_host_name),
+                                         .device_id = sk_span_z(o->device_id),
+                                         .module_id = SK_SPAN("$edgeHub"),
+                                         .get_token = get_mux_token,
+                                         .arg = hub});
     return hub->mux;
 }
 
@@ -231,6 +232,7 @@ struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identi
                                            .host = o->upstream.host,
                                            .port = sk_edge_upstream_port(&o->upstream),
                                            .websocket = o->upstream.websocket,
+                                           .fallback_port = sk_edge_upstream_fallback(&o->upstream),
                                            .proxy = sk_edge_upstream_proxy(&o->upstream),
                                            .tls = o->upstream_tls,
                                            .hub_host = sk_span_z(o->hub_host_name),

@@ -46,8 +46,9 @@ static void a_connection_string_is_all_that_is_needed(void **state) {
     assert_int_equal(config.edge_ca_days, 90);
     assert_string_equal(config.data, "/var/lib/skerry");
     assert_int_equal(config.upstream.mqtt_port, 8883);
+    assert_int_equal(config.upstream.amqp_port, 5671);
     assert_int_equal(config.upstream.https_port, 443);
-    assert_int_equal(config.listen_count, 2);
+    assert_int_equal(config.listen_count, 3);
     assert_string_equal(warnings, "");
     sk_edge_config_free(&config);
 }
@@ -62,7 +63,7 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
             "device_id_pk = { uri = \"file:///etc/key\" }\n"
             "[edge_ca]\ncert = \"file:///c.pem\"\npk = \"file:///k.pem\"\n"
             "[agent.env]\nA = \"x\"\nB = 3\nC = true\n"
-            "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\"]\nhub_trust = \"/ca.pem\"\nhub_mqtt_port = 18883\nmetrics = \"127.0.0.1:9601\"\n"),
+            "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\"]\nhub_trust = \"/ca.pem\"\nhub_mqtt_port = 18883\nhub_amqp_port = 15671\nmetrics = \"127.0.0.1:9601\"\n"),
         SK_OK);
     assert_string_equal(config.upstream.host, "up");
     assert_string_equal(config.trust_bundle_file, "/etc/b.pem");
@@ -73,6 +74,7 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
     assert_string_equal(config.listen[1].host, "::1");
     assert_int_equal(config.listen[1].port, 443);
     assert_int_equal(config.upstream.mqtt_port, 18883);
+    assert_int_equal(config.upstream.amqp_port, 15671);
     assert_int_equal(config.metrics_port, 9601);
     assert_string_equal(json_string_value(json_object_get(config.agent_env, "B")), "3");
     assert_string_equal(json_string_value(json_object_get(config.agent_env, "C")), "true");
@@ -165,27 +167,33 @@ static void the_way_upstream_is_what_agent_env_says(void **state) {
         const char *env;
         bool websocket;
         const char *proxy;
+        bool amqp, fallback;
     } cases[] = {
-        {"", false, NULL},
-        {"UpstreamProtocol = \"Mqtt\"\n", false, NULL},
-        {"UpstreamProtocol = \"MqttWs\"\n", true, NULL},
-        {"UpstreamProtocol = \"mqttws\"\n", true, NULL},
-        {"UpstreamProtocol = \"Amqp\"\n", false, NULL},
-        {"UpstreamProtocol = \"AmqpWs\"\n", true, NULL},
-        {"https_proxy = \"http://u:p@proxy:3128\"\n", true, "http://u:p@proxy:3128"},
+        {"", false, NULL, .fallback = true},
+        {"UpstreamProtocol = \"Mqtt\"\n", false, .proxy = NULL},
+        {"UpstreamProtocol = \"MqttWs\"\n", true, .proxy = NULL},
+        {"UpstreamProtocol = \"mqttws\"\n", true, .proxy = NULL},
+        {"UpstreamProtocol = \"Amqp\"\n", false, NULL, .amqp = true},
+        {"UpstreamProtocol = \"AmqpWs\"\n", true, NULL, .amqp = true},
+        {"https_proxy = \"http://u:p@proxy:3128\"\n", true, .proxy = "http://u:p@proxy:3128"},
         {"UpstreamProtocol = \"Mqtt\"\nhttps_proxy = \"http://proxy:3128/\"\n", false,
-         "http://proxy:3128/"},
-        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"localhost, .example\"\n", false, NULL},
-        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"hub.example\"\n", false, NULL},
-        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"*\"\n", false, NULL},
+         .proxy = "http://proxy:3128/"},
+        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"localhost, .example\"\n", false, NULL,
+         .fallback = true},
+        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"hub.example\"\n", false, NULL,
+         .fallback = true},
+        {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"*\"\n", false, NULL, .fallback = true},
         {"https_proxy = \"http://proxy:3128\"\nno_proxy = \"ub.example,other\"\n", true,
-         "http://proxy:3128"},
+         .proxy = "http://proxy:3128"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[512];
         snprintf(text, sizeof text, HOST STRING "[agent.env]\n%s", cases[i].env);
         if (read_text(text)) fail_msg("%s: %s", cases[i].env, error);
+        assert_string_equal(config.upstream.host, "hub.example");
         assert_int_equal(config.upstream.websocket, cases[i].websocket);
+        assert_int_equal(config.upstream.amqp, cases[i].amqp);
+        assert_int_equal(config.upstream.fallback, cases[i].fallback);
         if (cases[i].proxy)
             assert_string_equal(config.upstream.proxy, cases[i].proxy);
         else
