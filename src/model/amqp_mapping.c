@@ -190,6 +190,44 @@ void sk_event_to_amqp(const struct sk_message *message, struct sk_arena *arena,
     to->annotation_count = a.count;
 }
 
+static const struct sk_amqp_value *annotation(const struct sk_amqp_message *from,
+                                              const char *name) {
+    return sk_amqp_find(from->annotations, from->annotation_count, name);
+}
+
+static struct sk_span annotation_text(const struct sk_amqp_message *from, const char *name,
+                                      struct sk_arena *arena) {
+    const struct sk_amqp_value *value = annotation(from, name);
+    return value ? or_none(sk_amqp_text(value, arena)) : SK_NONE;
+}
+
+enum sk_status sk_event_from_amqp(const struct sk_amqp_message *from, struct sk_arena *arena,
+                                  struct sk_message *message) {
+    enum sk_status status = sk_message_from_amqp(from, arena, message);
+    if (status) return status;
+    struct sk_span *system = message->system;
+    struct sk_span source = annotation_text(from, "iothub-message-source", arena), name;
+    const struct sk_amqp_value *number = annotation(from, "x-opt-sequence-number"),
+                               *time = annotation(from, "x-opt-enqueued-time");
+    message->device = annotation_text(from, "iothub-connection-device-id", arena);
+    message->module = annotation_text(from, "iothub-connection-module-id", arena);
+    system[SK_SYS_GENERATION_ID] =
+        annotation_text(from, "iothub-connection-auth-generation-id", arena);
+    system[SK_SYS_AUTH_METHOD] = annotation_text(from, "iothub-connection-auth-method", arena);
+    system[SK_SYS_MODEL_ID] = annotation_text(from, "dt-dataschema", arena);
+    if (message->device.n == 0)
+        system[SK_SYS_PARTITION_KEY] = annotation_text(from, "x-opt-partition-key", arena);
+    if (number && number->type == SK_AMQP_LONG) message->sequence = (uint64_t)number->i;
+    if (time && time->type == SK_AMQP_TIMESTAMP) message->enqueued_us = time->i * 1000;
+    for (int s = 0; s < SK_SOURCE_COUNT; s++) {
+        struct sk_message probe = {.source = (enum sk_source)s};
+        if (sk_message_system(&probe, SK_SPAN("iothub-message-source"), &name) &&
+            sk_span_eq_nocase(name, source))
+            message->source = (enum sk_source)s;
+    }
+    return SK_OK;
+}
+
 enum sk_status sk_lock_token_tag(struct sk_span token, unsigned char tag[16]) {
     static const unsigned char order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
     struct sk_buffer digits = {0}, bytes = {0};

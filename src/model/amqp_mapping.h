@@ -15,6 +15,10 @@ enum sk_status sk_message_from_amqp(const struct sk_amqp_message *from, struct s
 void sk_message_to_amqp(const struct sk_message *message, struct sk_arena *arena,
                         struct sk_amqp_message *to);
 
+/* The other way: an event as a reader gets it, with what was stamped on it. */
+enum sk_status sk_event_from_amqp(const struct sk_amqp_message *from, struct sk_arena *arena,
+                                  struct sk_message *message);
+
 /* The delivery tag of a lock token: its 16 bytes as .NET orders them, the first three groups little
  * endian. SK_MALFORMED: not a guid. */
 enum sk_status sk_lock_token_tag(struct sk_span token, unsigned char tag[16]);

@@ -130,6 +130,15 @@ static struct sk_amqp_error read_error(pn_condition_t *condition) {
                                       sk_span_z(pn_condition_get_description(condition))};
 }
 
+/* What else a detach says: where to go instead. */
+static void read_info(struct sk_amqp *a, pn_condition_t *condition, struct sk_amqp_error *error) {
+    pn_data_t *info = pn_condition_info(condition);
+    sk_arena_reset(&a->scratch);
+    pn_data_rewind(info);
+    if (pn_data_next(info))
+        sk_amqp_read_map(info, &a->scratch, 1, &error->info, &error->info_count);
+}
+
 static void write_error(pn_condition_t *condition, const struct sk_amqp_error *error) {
     if (error == NULL || error->condition.n == 0) return;
     SK_CLEANUP_FREE char *name = sk_span_dup(error->condition);
@@ -252,6 +261,7 @@ static void on_link_closed(pn_link_t *pn) {
     struct sk_amqp_link *link = pn_link_get_context(pn);
     if (link) {
         struct sk_amqp_error error = read_error(pn_link_remote_condition(pn));
+        if (error.condition.n) read_info(link->amqp, pn_link_remote_condition(pn), &error);
         if (!link->answered) pn_link_open(pn);
         gone(link, &error);
         pn_link_close(pn);

@@ -30,7 +30,7 @@ enum sk_amqp_outcome {
 /* An error of the peer, or for it: `condition` "amqp:not-found" and the like. Zeroed: none. */
 struct sk_amqp_error {
     struct sk_span condition, description;
-    const struct sk_amqp_field *info; /* or NULL; for sending only */
+    const struct sk_amqp_field *info; /* or NULL; to be sent, or of a detach that has come */
     size_t info_count;
 };
 
