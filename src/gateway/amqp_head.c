@@ -364,6 +364,7 @@ void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *erro
     json_decref(r->request.body);
     free(r->correlation_text);
     free(r->reply_to);
+    free(r->device);
     free(r);
     end->pending--;
     if (end->pending == 0 && end->amqp == NULL) free_end(end);

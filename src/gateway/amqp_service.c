@@ -30,8 +30,9 @@ static void c2d(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
     }
     struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
     struct sk_amqp_request *r = sk_amqp_request_new(end, SK_OP_C2D_SEND, incoming);
-    message.device = r->request.device = to.device;
-    message.module = r->request.module = to.module;
+    r->device = sk_span_dup(to.device); /* the answer comes when the scratch arena is another's */
+    message.device = r->request.device = sk_span_z(r->device);
+    message.module = r->request.module = to.module; /* refused at once when there is one */
     r->request.message = &message;
     sk_gateway_submit(end->head->backend, &r->request);
     sk_amqp_incoming_settle(incoming);
