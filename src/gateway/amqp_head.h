@@ -130,6 +130,7 @@ struct sk_amqp_request {
     struct sk_amqp_end *end;
     struct sk_amqp_value correlation; /* text owned: `correlation_text` */
     char *correlation_text, *reply_to;
+    char *device; /* owned: whom a service's request is about, or NULL */
 };
 
 /* ---- amqp_head.c ---- */
