@@ -110,11 +110,10 @@ void sk_amqp_head_fail(struct sk_amqp_head *head, const struct sk_error *error) 
 
 static void end_head(struct sk_connection *connection) {
     struct sk_amqp_head *head = (struct sk_amqp_head *)connection;
-    if (head->closing || head->stream == NULL) return;
-    sk_amqp_close(head->amqp,
-                  &(struct sk_amqp_error){.condition = SK_SPAN("amqp:connection:forced"),
-                                          .description = SK_SPAN("the server is shutting down")});
-    close_stream(head);
+    struct sk_error error;
+    /* amqp:connection:forced is the name for it, but Node's SDK would not come again. */
+    sk_error_set(&error, SK_FAULT_UNAVAILABLE, "the server is shutting down");
+    sk_amqp_head_fail(head, &error);
 }
 
 static void on_stream_close(struct sk_stream *stream, void *arg, enum sk_status reason) {

@@ -236,6 +236,11 @@ void sk_amqp_close(struct sk_amqp *a, const struct sk_amqp_error *error) {
     pn_connection_t *connection = a->driver.connection;
     if (pn_connection_state(connection) & PN_LOCAL_UNINIT) pn_connection_open(connection);
     write_error(pn_connection_condition(connection), error);
+    /* Sessions first: Node's SDK waits 45 s for its links' detaches when a connection closes over
+     * a session that has not ended. */
+    for (pn_session_t *session = pn_session_head(connection, PN_LOCAL_ACTIVE); session;
+         session = pn_session_next(session, PN_LOCAL_ACTIVE))
+        pn_session_close(session);
     pn_connection_close(connection);
 }
 

@@ -23,7 +23,8 @@ for (const [name, transport, type] of [
   ['MQTT', Mqtt, 'ShutDownMqtt'],
   ['MQTT-WS', MqttWs, 'KillTcp'],
   ['AMQP', Amqp, 'KillTcp'],
-  ['AMQP', Amqp, 'KillAmqpConnection'], // azure-iot-amqp-base waits 45 s before it comes again
+  ['AMQP', Amqp, 'KillAmqpConnection'],
+  ['AMQP', Amqp, 'ShutDownAmqp'],
   ['AMQP', Amqp, 'KillAmqpSession'],
   ['AMQP', Amqp, 'KillAmqpD2CLink'],
   ['AMQP', Amqp, 'KillAmqpC2DLink'],

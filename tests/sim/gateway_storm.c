@@ -81,7 +81,7 @@ static void on_amqp_verdict(struct raw_link *link, void *data, bool accepted) {
 
 static void on_amqp_gone(struct raw_link *link) {
     ((struct client *)link->arg)->under_way = false;
-    if (link->condition[0] && strcmp(link->condition, "amqp:connection:forced") != 0)
+    if (link->condition[0])
         fail_msg("%s: %s %s", ((struct client *)link->arg)->name, link->condition, link->text);
 }
 
