@@ -17,7 +17,7 @@ struct cli {
     /* login */
     const char *login, *profile, *ca_file;
     struct sk_span host, policy, key;
-    uint16_t port;
+    uint16_t port, amqp_port;
     struct sk_tls *tls;
     struct sk_http_client *http;
     /* what was typed behind the command */
@@ -51,10 +51,8 @@ struct cli_answer {
 /* A call to its end. `body` borrowed. Refusals are printed and give CLI_REFUSED. */
 int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
              const char *if_match, const char *continuation, struct cli_answer *answer);
-/* A streamed GET: `line(arg, data)` for each server-sent event, until it returns false or the
- * stream ends. */
-int cli_stream(struct cli *cli, const char *path, bool (*line)(void *arg, struct sk_span data),
-               void *arg);
+/* Prints why host:port could not be talked to; CLI_REFUSED. */
+int cli_explain(const char *host, uint16_t port, enum sk_status status);
 
 /* --- print.c --- */
 /* A value as the chosen output says. `columns` NULL-terminated dotted paths for tables of objects;
@@ -73,6 +71,8 @@ int cli_module(struct cli *cli);
 int cli_twin(struct cli *cli);
 int cli_method(struct cli *cli);
 int cli_telemetry(struct cli *cli);
+int cli_message(struct cli *cli);
+int cli_feedback(struct cli *cli);
 int cli_events(struct cli *cli);
 int cli_query(struct cli *cli);
 int cli_edge(struct cli *cli);

@@ -1,5 +1,5 @@
-/* skerry: the command line for people. Speaks the service's REST API, so it works on any IoT hub of
- * this kind. */
+/* skerry: the command line for people. Speaks the service's REST API, and AMQP where the service does,
+ * so it works on any IoT hub of this kind. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -16,7 +16,10 @@ static const char help[] =
     "  skerry twin show TARGET | update TARGET --desired JSON --tags JSON | replace TARGET …\n"
     "  skerry method call TARGET NAME [--payload JSON] [--timeout S]\n"
     "  skerry telemetry send DEVICE TEXT\n"
-    "  skerry events watch [--device D] [--from earliest|latest|TIME|SEQUENCE] [--properties] [--count N]\n"
+    "  skerry message send DEVICE TEXT [--ack none|positive|negative|full] [--message-id ID] [--property NAME=VALUE]…\n"
+    "                      [--expiry DURATION|TIME] [--content-type TYPE]\n"
+    "  skerry feedback watch [--count N]\n"
+    "  skerry events watch [--device D] [--from earliest|latest|TIME|OFFSET] [--consumer-group G] [--properties] [--count N]\n"
     "  skerry query 'SELECT * FROM devices WHERE …'\n"
     "  skerry edge set-modules DEVICE FILE\n"
     "  skerry certificate list | add NAME FILE [--verified] | verify NAME FILE | remove NAME\n"
@@ -38,6 +41,8 @@ static const struct {
                 {"twin", cli_twin, true},
                 {"method", cli_method, true},
                 {"telemetry", cli_telemetry, true},
+                {"message", cli_message, true},
+                {"feedback", cli_feedback, true},
                 {"events", cli_events, true},
                 {"query", cli_query, true},
                 {"edge", cli_edge, true},
@@ -81,13 +86,15 @@ int cli_completion(struct cli *cli) {
     if (zsh) puts("autoload -U +X bashcompinit && bashcompinit");
     puts(
         "_skerry() {\n"
-        "  local words='login device module twin method telemetry events query edge completion'\n"
+        "  local words='login device module twin method telemetry message feedback events query edge certificate completion'\n"
         "  case ${COMP_WORDS[1]} in\n"
         "    device) words='list add show update remove connection-string sas' ;;\n"
         "    module) words='list add show remove connection-string' ;;\n"
         "    twin) words='show update replace' ;;\n"
         "    method) words='call' ;;\n"
-        "    telemetry) words='send' ;;\n"
+        "    telemetry|message) words='send' ;;\n"
+        "    feedback) words='watch' ;;\n"
+        "    certificate) words='list add verify remove' ;;\n"
         "    events) words='watch' ;;\n"
         "    edge) words='set-modules' ;;\n"
         "    completion) words='bash zsh' ;;\n"

@@ -1,7 +1,10 @@
-/* The commands on messages: send telemetry as a device, watch what has come. */
+/* The commands on messages: telemetry as a device, cloud-to-device messages and what became of them.
+ */
 #include <stdio.h>
 
-#include "cli/cli.h"
+#include "cli/amqp.h"
+#include "model/amqp_mapping.h"
+#include "model/c2d.h"
 
 /* A POST on the device's own endpoint, with the policy's token (it needs DeviceConnect). JSON goes
  * as it is, other text as a JSON string. */
@@ -21,51 +24,176 @@ int cli_telemetry(struct cli *cli) {
     return code;
 }
 
-struct watch {
-    struct cli *cli;
-    bool properties;
-    int64_t left; /* events to show; < 0: all */
+/* ---- message send ---- */
+
+struct sending {
+    struct cli_amqp amqp;
+    struct sk_amqp_client_link link;
+    struct sk_amqp_message message;
+    bool sent;
 };
 
-static bool print_event(void *arg, struct sk_span data) {
-    struct watch *w = arg;
-    json_t *event = json_loadb(data.p, data.n, 0, NULL);
-    if (event == NULL) return true;
-    if (w->cli->output != CLI_TABLE) {
-        cli_print(w->cli, event, NULL);
-    } else {
-        const char *module = json_string_value(json_object_get(event, "moduleId"));
-        SK_CLEANUP_FREE char *body =
-            json_dumps(json_object_get(event, "body"),
-                       JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-        printf("%s  %s%s%s  %s\n", json_string_value(json_object_get(event, "enqueuedTimeUtc")),
-               json_string_value(json_object_get(event, "deviceId")), module ? "/" : "",
-               module ? module : "", body);
-        if (w->properties) {
-            SK_CLEANUP_FREE char *properties =
-                json_dumps(json_object_get(event, "properties"), JSON_COMPACT);
-            SK_CLEANUP_FREE char *system =
-                json_dumps(json_object_get(event, "systemProperties"), JSON_COMPACT);
-            printf("    %s %s\n", properties, system);
-        }
-        fflush(stdout);
-    }
-    json_decref(event);
-    return w->left < 0 || --w->left > 0;
+static void on_writable(struct sk_amqp_client_link *link) {
+    struct sending *s = SK_CONTAINER(link, struct sending, link);
+    if (s->sent) return;
+    s->sent = true;
+    sk_amqp_client_send(link, &s->message, false, s);
 }
 
-int cli_events(struct cli *cli) {
-    if (cli->word_count != 1 || strcmp(cli->words[0], "watch") != 0)
+static void on_outcome(struct sk_amqp_client_link *link, void *data, enum sk_amqp_outcome outcome,
+                       const struct sk_amqp_error *error) {
+    (void)data;
+    struct sending *s = SK_CONTAINER(link, struct sending, link);
+    if (outcome == SK_AMQP_ACCEPTED)
+        cli_amqp_done(&s->amqp, CLI_FINE);
+    else
+        cli_amqp_fail(&s->amqp, error->condition, error->description);
+}
+
+static void on_send_refused(struct sk_amqp_client_link *link, const struct sk_amqp_error *error) {
+    struct sending *s = SK_CONTAINER(link, struct sending, link);
+    cli_amqp_fail(&s->amqp, error->condition, error->description);
+}
+
+/* A time, or how long from now. */
+static bool read_expiry(const struct cli *cli, const char *text, int64_t *at_us) {
+    int64_t life_us;
+    if (sk_time_parse(sk_span_z(text), at_us) == SK_OK) return true;
+    if (sk_duration_parse(sk_span_z(text), &life_us)) return false;
+    *at_us = sk_io_wall(cli->io) + life_us;
+    return true;
+}
+
+/* Fills a message from the options; false with a message. */
+static bool read_message(struct cli *cli, struct sk_message *message) {
+    const char *ack = cli_option(cli, "ack"), *id = cli_option(cli, "message-id"),
+               *expiry = cli_option(cli, "expiry"), *type = cli_option(cli, "content-type");
+    struct sk_property *properties =
+        sk_arena_alloc(&cli->arena, (cli->option_count + 1) * sizeof *properties);
+    enum sk_c2d_ack wish;
+    int64_t at_us;
+    char text[SK_TIME_TEXT], guid[37];
+    if (sk_c2d_ack_parse(sk_span_z(ack), &wish))
+        return !cli_usage("message send … --ack none|positive|negative|full");
+    if (expiry && !read_expiry(cli, expiry, &at_us))
+        return !cli_usage("message send … --expiry 10m, or a time such as 2030-01-31T12:00:00Z");
+    if (expiry) {
+        sk_time_text(at_us, text);
+        message->system[SK_SYS_EXPIRY] = sk_arena_copy(&cli->arena, sk_span_z(text));
+    }
+    sk_io_guid(cli->io, guid); /* feedback names the message by its id */
+    message->system[SK_SYS_MESSAGE_ID] =
+        id ? sk_span_z(id) : sk_arena_copy(&cli->arena, sk_span_z(guid));
+    message->system[SK_SYS_ACK] = ack ? sk_span_z(ack) : SK_NONE;
+    message->system[SK_SYS_CONTENT_TYPE] = sk_span_z(type);
+    message->system[SK_SYS_TO] =
+        sk_span_z(cli_path(cli, "/devices/%s/messages/devicebound", cli->words[1], NULL));
+    message->properties = properties;
+    for (size_t i = 0; i < cli->option_count; i++) {
+        if (strcmp(cli->options[i].name, "property") != 0) continue;
+        struct sk_span pair = sk_span_z(cli->options[i].value);
+        size_t sign = sk_span_find(pair, '=');
+        if (sign == 0 || sign == pair.n) return !cli_usage("message send … --property NAME=VALUE");
+        properties[message->property_count++] =
+            (struct sk_property){sk_span_first(pair, sign), sk_span_skip(pair, sign + 1)};
+    }
+    return true;
+}
+
+int cli_message(struct cli *cli) {
+    static const struct sk_amqp_link_events events = {
+        .writable = on_writable, .outcome = on_outcome, .detached = on_send_refused};
+    if (cli->word_count != 3 || strcmp(cli->words[0], "send") != 0)
         return cli_usage(
-            "events watch [--device D] [--from earliest|latest|TIME|SEQUENCE] [--properties] [--count N]");
-    struct watch w = {.cli = cli, .properties = cli_option(cli, "properties") != NULL, .left = -1};
-    const char *from = cli_option(cli, "from"), *device = cli_option(cli, "device"),
-               *count = cli_option(cli, "count");
-    if (count && (sk_span_to_int(sk_span_z(count), &w.left) || w.left < 1))
+            "message send DEVICE TEXT [--ack none|positive|negative|full] [--message-id ID] "
+            "[--property NAME=VALUE]… [--expiry DURATION|TIME] [--content-type TYPE]");
+    struct sending s = {0};
+    struct sk_message message = {.body = sk_span_z(cli->words[2])};
+    if (!read_message(cli, &message)) return CLI_USAGE;
+    sk_message_to_amqp(&message, &cli->arena, &s.message);
+    int code = cli_amqp_open_hub(cli, &s.amqp);
+    if (!code) {
+        sk_amqp_client_attach(
+            s.amqp.connection, &s.link,
+            &(struct sk_amqp_link_options){.address = "/messages/devicebound", .sender = true},
+            &events);
+        code = cli_amqp_wait(&s.amqp);
+    }
+    cli_amqp_close(&s.amqp);
+    if (code) return code;
+    struct sk_span id = message.system[SK_SYS_MESSAGE_ID];
+    if (cli->output == CLI_TABLE) {
+        printf("sent, message id %.*s\n", SK_ARG(id));
+    } else {
+        json_t *value = json_pack("{s:s%}", "messageId", id.p, id.n);
+        cli_print(cli, value, NULL);
+        json_decref(value);
+    }
+    return CLI_FINE;
+}
+
+/* ---- feedback watch ---- */
+
+struct feedback {
+    struct cli_amqp amqp;
+    struct sk_amqp_client_link link;
+    int64_t left; /* records to show; < 0: all */
+};
+
+static const char *text_of(const json_t *record, const char *name) {
+    const char *text = json_string_value(json_object_get(record, name));
+    return text ? text : "";
+}
+
+static void print_record(struct feedback *f, const json_t *record) {
+    if (f->amqp.cli->output != CLI_TABLE)
+        cli_print(f->amqp.cli, record, NULL);
+    else
+        printf("%s  %s  %s  %s\n", text_of(record, "enqueuedTimeUtc"), text_of(record, "deviceId"),
+               text_of(record, "originalMessageId"), text_of(record, "statusCode"));
+    fflush(stdout);
+}
+
+static void on_feedback(struct sk_amqp_client_link *link, struct sk_amqp_delivery *delivery,
+                        const struct sk_amqp_message *message) {
+    struct feedback *f = SK_CONTAINER(link, struct feedback, link);
+    struct sk_span body = message->data_count ? message->data[0] : SK_NONE;
+    json_t *records = json_loadb(body.p ? body.p : "", body.n, 0, NULL), *record;
+    size_t i;
+    json_array_foreach(records, i, record) {
+        if (f->left == 0) break;
+        print_record(f, record);
+        if (f->left > 0) f->left--;
+    }
+    json_decref(records);
+    sk_amqp_client_settle(link, delivery, SK_AMQP_ACCEPTED);
+    if (f->left == 0) cli_amqp_done(&f->amqp, CLI_FINE);
+}
+
+static void on_feedback_refused(struct sk_amqp_client_link *link,
+                                const struct sk_amqp_error *error) {
+    struct feedback *f = SK_CONTAINER(link, struct feedback, link);
+    cli_amqp_fail(&f->amqp, error->condition, error->description);
+}
+
+int cli_feedback(struct cli *cli) {
+    enum { CREDIT = 10 };
+    static const struct sk_amqp_link_events events = {.transfer = on_feedback,
+                                                      .detached = on_feedback_refused};
+    struct feedback f = {.left = -1};
+    const char *count = cli_option(cli, "count");
+    if (cli->word_count != 1 || strcmp(cli->words[0], "watch") != 0)
+        return cli_usage("feedback watch [--count N]");
+    if (count && (sk_span_to_int(sk_span_z(count), &f.left) || f.left < 1))
         return cli_usage("--count is a number from 1");
-    const char *path = cli_path(cli, "/messages/events?from=%s", from ? from : "latest", NULL);
-    if (device)
-        path =
-            sk_arena_print(&cli->arena, "%s&device=%s", path, cli_path(cli, "%s", device, NULL)).p;
-    return cli_stream(cli, path, print_event, &w);
+    int code = cli_amqp_open_hub(cli, &f.amqp);
+    if (!code) {
+        sk_amqp_client_attach(f.amqp.connection, &f.link,
+                              &(struct sk_amqp_link_options){
+                                  .address = "/messages/serviceBound/feedback", .credit = CREDIT},
+                              &events);
+        code = cli_amqp_wait(&f.amqp);
+    }
+    cli_amqp_close(&f.amqp);
+    return code;
 }

@@ -15,15 +15,17 @@ static const char *profile_path(struct cli *cli) {
     return sk_arena_print(&cli->arena, "%s/.config/skerry/%s", home ? home : ".", profile).p;
 }
 
-/* "host:port" splits; 443 otherwise. */
+/* "host:port" splits, and all protocols go there; else each goes to its own port. */
 static bool split_port(struct cli *cli) {
     size_t colon = sk_span_find(cli->host, ':');
+    bool given = colon < cli->host.n;
     int64_t port = 443;
-    if (colon < cli->host.n &&
+    if (given &&
         (sk_span_to_int(sk_span_skip(cli->host, colon + 1), &port) || port < 1 || port > 65535))
         return false;
     cli->host = sk_span_first(cli->host, colon);
     cli->port = (uint16_t)port;
+    cli->amqp_port = given ? (uint16_t)port : 5671;
     return true;
 }
 
@@ -150,11 +152,6 @@ struct call {
     struct cli *cli;
     struct cli_answer *answer;
     enum sk_status status;
-    bool (*line)(void *arg, struct sk_span data);
-    void *arg;
-    struct sk_buffer rest; /* of a server-sent event that is not whole */
-    bool enough;
-    int code;
 };
 
 static void put_token(struct cli *cli, struct sk_buffer *to) {
@@ -191,33 +188,17 @@ static void on_done(void *arg, enum sk_status status, const struct sk_http_parse
     sk_io_stop(cli->io);
 }
 
-static void on_part(void *arg, const struct sk_http_parser *response, struct sk_span part) {
-    (void)response;
-    struct call *call = arg;
-    sk_buffer_append(&call->rest, part);
-    struct sk_span rest = sk_buffer_span(&call->rest), line;
-    while (sk_span_find(rest, '\n') < rest.n && sk_span_split(&rest, '\n', &line)) {
-        if (sk_span_starts(line, SK_SPAN("data:")) && !call->enough &&
-            !call->line(call->arg, sk_span_trim(sk_span_skip(line, 5)))) {
-            call->enough = true;
-            sk_io_stop(call->cli->io);
-        }
-        if (rest.p == NULL) break;
-    }
-    sk_buffer_consume(&call->rest, call->rest.n - rest.n);
-}
-
-static int explain(const struct cli *cli, enum sk_status status) {
+int cli_explain(const char *host, uint16_t port, enum sk_status status) {
     if (status == SK_UNAUTHORIZED)
-        return cli_fail("the certificate of %.*s is not trusted; give the hub's ca.pem with --ca",
-                        SK_ARG(cli->host));
-    return cli_fail("%.*s:%u did not answer (%s); is the hub running?", SK_ARG(cli->host),
-                    cli->port, sk_status_text(status));
+        return cli_fail("the certificate of %s is not trusted; give the hub's ca.pem with --ca",
+                        host);
+    return cli_fail("%s:%u did not answer (%s); is the hub running?", host, port,
+                    sk_status_text(status));
 }
 
-static int run_call(struct call *call, enum sk_http_method method, const char *path,
-                    const json_t *body, const char *if_match, const char *continuation) {
-    struct cli *cli = call->cli;
+int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+             const char *if_match, const char *continuation, struct cli_answer *answer) {
+    struct call call = {.cli = cli, .answer = answer};
     struct sk_buffer token = {0}, target = {0};
     struct sk_http_pair headers[4];
     size_t n = 0;
@@ -231,45 +212,27 @@ static int run_call(struct call *call, enum sk_http_method method, const char *p
     if (if_match) headers[n++] = (struct sk_http_pair){"If-Match", sk_span_z(if_match)};
     if (continuation)
         headers[n++] = (struct sk_http_pair){"x-ms-continuation", sk_span_z(continuation)};
-    *call->answer = (struct cli_answer){0};
-    struct sk_http_call *sent = sk_http_client_send(
-        cli->http, &(struct sk_http_ask){.method = method,
-                                         .target = sk_buffer_span(&target),
-                                         .headers = headers,
-                                         .header_count = n,
-                                         .body = sk_span_z(text),
-                                         .timeout_ms = 310000, /* a direct method may take 300 s */
-                                         .answer_max = 64 * 1024 * 1024,
-                                         .on_body = call->line ? on_part : NULL,
-                                         .done = on_done,
-                                         .arg = call});
+    *answer = (struct cli_answer){0};
+    sk_http_client_send(cli->http,
+                        &(struct sk_http_ask){.method = method,
+                                              .target = sk_buffer_span(&target),
+                                              .headers = headers,
+                                              .header_count = n,
+                                              .body = sk_span_z(text),
+                                              .timeout_ms = 310000, /* a direct method: 300 s */
+                                              .answer_max = 64 * 1024 * 1024,
+                                              .done = on_done,
+                                              .arg = &call});
     sk_buffer_free(&token);
     sk_buffer_free(&target);
     sk_io_run(cli->io);
-    if (call->enough) {
-        sk_http_call_cancel(sent); /* the stream would go on */
-        return CLI_FINE;
+    if (call.status) {
+        SK_CLEANUP_FREE char *host = sk_span_dup(cli->host);
+        return cli_explain(host, cli->port, call.status);
     }
-    if (call->status) return explain(cli, call->status);
-    if (call->answer->status < 300) return CLI_FINE;
-    int code = refused(call->answer->status, call->answer->body);
-    json_decref(call->answer->body);
-    call->answer->body = NULL;
-    return code;
-}
-
-int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
-             const char *if_match, const char *continuation, struct cli_answer *answer) {
-    struct call call = {.cli = cli, .answer = answer};
-    return run_call(&call, method, path, body, if_match, continuation);
-}
-
-int cli_stream(struct cli *cli, const char *path, bool (*line)(void *arg, struct sk_span data),
-               void *arg) {
-    struct cli_answer answer;
-    struct call call = {.cli = cli, .answer = &answer, .line = line, .arg = arg};
-    int code = run_call(&call, SK_HTTP_GET, path, NULL, NULL, NULL);
-    json_decref(answer.body);
-    sk_buffer_free(&call.rest);
+    if (answer->status < 300) return CLI_FINE;
+    int code = refused(answer->status, answer->body);
+    json_decref(answer->body);
+    answer->body = NULL;
     return code;
 }

@@ -1,0 +1,32 @@
+/* A service's AMQP connection for one command. Inside src/cli only. */
+#ifndef SK_CLI_AMQP_H
+#define SK_CLI_AMQP_H
+
+#include "cli/cli.h"
+#include "client/amqp_connection.h"
+
+struct cli_amqp {
+    struct cli *cli;
+    const char *host; /* these four until it is closed */
+    uint16_t port;
+    const char *audience; /* what the policy's token is for */
+    bool event_hub;       /* tokens are signed as Event Hubs want them */
+    struct sk_amqp_connection *connection;
+    struct sk_timer renew;
+    bool done, lost;
+    int code; /* of what was waited for */
+};
+
+/* Connects and proves who we are; refusals are printed. Close it in any case. */
+int cli_amqp_open(struct cli_amqp *amqp);
+/* To the hub that we are logged in to. */
+int cli_amqp_open_hub(struct cli *cli, struct cli_amqp *amqp);
+void cli_amqp_close(struct cli_amqp *amqp);
+/* Runs the loop until cli_amqp_done, which callbacks call, or the connection's end; returns the code.
+ */
+int cli_amqp_wait(struct cli_amqp *amqp);
+void cli_amqp_done(struct cli_amqp *amqp, int code);
+/* Prints an error of the server, and is done with CLI_REFUSED; of several the first counts. */
+void cli_amqp_fail(struct cli_amqp *amqp, struct sk_span condition, struct sk_span description);
+
+#endif
