@@ -27,6 +27,7 @@ struct sk_amqp {
     const char *sasl_init_mechanism; /* proton's copy of what the client named */
     struct sk_buffer sasl_mechanism, sasl_response;
     struct sk_buffer payload; /* of the transfer at hand */
+    struct sk_amqp_sieve sieve;
     size_t held;              /* bytes of transfers that are not complete */
     unsigned sessions;        /* that the peer has begun */
     struct sk_arena scratch;  /* what an attach carries */
@@ -221,6 +222,7 @@ void sk_amqp_free(struct sk_amqp *a) {
     sk_buffer_free(&a->sasl_response);
     sk_buffer_free(&a->payload);
     sk_arena_free(&a->scratch);
+    free(a->sieve.ended);
     free(a);
 }
 
@@ -445,8 +447,7 @@ static void dispatch(struct sk_amqp *a) {
     sk_buffer_shrink(&a->sasl_response, 0);
 }
 
-void sk_amqp_feed(struct sk_amqp *a, struct sk_span bytes) {
-    dispatch(a);
+static void feed_engine(struct sk_amqp *a, struct sk_span bytes) {
     while (bytes.n) {
         pn_rwbytes_t room = pn_connection_driver_read_buffer(&a->driver);
         if (room.size == 0) break; /* closed for input */
@@ -457,6 +458,13 @@ void sk_amqp_feed(struct sk_amqp *a, struct sk_span bytes) {
         dispatch(a);
     }
 }
+
+void sk_amqp_feed(struct sk_amqp *a, struct sk_span bytes) {
+    struct sk_span run;
+    dispatch(a);
+    while ((run = sk_amqp_sieve_next(&a->sieve, &bytes)).n) feed_engine(a, run);
+}
+
 
 void sk_amqp_feed_end(struct sk_amqp *a) {
     pn_connection_driver_read_close(&a->driver);

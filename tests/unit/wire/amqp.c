@@ -168,6 +168,52 @@ static void a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first(void
     finish(&server);
 }
 
+/* rhea, under Azure's Node SDKs, does so when a session is closed while transfers come in. */
+static void what_comes_behind_the_end_of_a_session_is_dropped(void **state) {
+    (void)state;
+    static const char hello[] = "AMQP\0\1\0\0"
+                                "\0\0\0\x10\2\0\0\0\0S\x10\xc0\3\1\xa1\0"
+                                "\0\0\0\x12\2\0\0\0\0S\x11\xc0\5\4\x40\x43\x43\x43"
+                                "\0\0\0\x12\2\0\0\7\0S\x11\xc0\5\4\x40\x43\x43\x43";
+    static const char end[] = "\0\0\0\x0c\2\0\0\7\0S\x17\x45";
+    static const char disposition[] =
+        "\0\0\0\x12\2\0\0\7\0S\x15\xc0\5\4\x41\x43\x43\x41"
+        "\0\0\0\x19\2\0\0\7\0\x80\0\0\0\0\0\0\0\x15\xc0\5\4\x41\x43\x43\x41";
+    static const char again[] = "\0\0\0\x12\2\0\0\7\0S\x11\xc0\5\4\x40\x43\x43\x43";
+    static const char foreign[] = "\0\0\0\x12\2\0\0\5\0S\x15\xc0\5\4\x41\x43\x43\x41";
+    for (size_t piece = 1; piece < 64; piece++) {
+        struct side server = {.accept = true};
+        server.amqp = sk_amqp_new(&(struct sk_amqp_options){.server = true, .container = "s"},
+                                  &events, &server);
+        struct sk_buffer all = {0}, out = {0};
+        sk_buffer_append(&all, SK_SPAN(hello));
+        for (int round = 0; round < 3; round++) {
+            sk_buffer_append(&all, SK_SPAN(end));
+            sk_buffer_append(&all, SK_SPAN(disposition));
+            sk_buffer_append(&all, SK_SPAN(again));
+            sk_buffer_append(&all, SK_SPAN("\0\0\0\x08\2\0\0\0")); /* heartbeat */
+        }
+        for (struct sk_span rest = sk_buffer_span(&all); rest.n;) {
+            sk_amqp_feed(server.amqp, sk_span_first(rest, piece));
+            rest = sk_span_skip(rest, piece);
+            sk_amqp_flush(server.amqp, collect, &out);
+        }
+        assert_int_equal(server.opened, 1);
+        assert_int_equal(server.closed, 0);
+        if (piece % 2) /* what never began is an error; a Close is one of the connection */
+            sk_amqp_feed(server.amqp, SK_SPAN(foreign));
+        else
+            sk_amqp_feed(server.amqp, SK_SPAN("\0\0\0\x0c\2\0\0\7\0S\x17\x45"
+                                              "\0\0\0\x0c\2\0\0\7\0S\x18\x45"));
+        sk_amqp_flush(server.amqp, collect, &out);
+        assert_int_equal(server.closed, 1);
+        assert_int_equal(server.condition.n > 0, piece % 2);
+        sk_buffer_free(&all);
+        sk_buffer_free(&out);
+        finish(&server);
+    }
+}
+
 static void what_is_sent_arrives_and_comes_back_settled(void **state) {
     (void)state;
     struct side client, server;
@@ -357,6 +403,7 @@ int main(void) {
         cmocka_unit_test(a_bare_connection_opens_without_sasl),
         cmocka_unit_test(sasl_plain_waits_for_the_verdict),
         cmocka_unit_test(a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first),
+        cmocka_unit_test(what_comes_behind_the_end_of_a_session_is_dropped),
         cmocka_unit_test(what_is_sent_arrives_and_comes_back_settled),
         cmocka_unit_test(a_transfer_beyond_the_limit_costs_its_link_only),
         cmocka_unit_test(a_refused_link_tells_why_and_leaves_the_connection),
