@@ -27,7 +27,7 @@ const started = Date.now();
 const story = []; // what was done and seen
 const latest = [];
 const children = new Set();
-const seen = { leaf: new Set(), sim: new Set(), filter: 0, last: 0, repeated: 0 };
+const seen = { leaf: new Set(), sim: new Set(), filter: 0, offsets: new Set(), repeated: 0 };
 const counts = { acknowledged: 0, failed: 0 };
 let environment;
 let hub, edge, leaf, watcher;
@@ -94,16 +94,17 @@ function startHub() {
   return until('the hub', () => ready(hubHost));
 }
 
-// Follows the stored events; after the hub's restart it goes on behind the last one.
+// Follows the stored events, again from the first after the hub's restart: those of several partitions have no common place.
 function watch() {
-  watcher = start('watch', path.join(bin, 'skerry'), ['events', 'watch', '--from', String(seen.last + 1), '--output', 'jsonl'], { stdout: 'pipe' });
+  watcher = start('watch', path.join(bin, 'skerry'), ['events', 'watch', '--from', 'earliest', '--output', 'jsonl'], { stdout: 'pipe' });
   let rest = '';
   watcher.stdout.on('data', (part) => {
     const lines = (rest + part).split('\n');
     rest = lines.pop();
     for (const line of lines) {
       const event = JSON.parse(line);
-      seen.last = event.sequenceNumber;
+      if (seen.offsets.has(event.offset)) continue;
+      seen.offsets.add(event.offset);
       latest.push(event);
       if (latest.length > 5) latest.shift();
       const into = event.deviceId === 'leaf1' ? seen.leaf : event.moduleId === 'sim' ? seen.sim : null;

@@ -30,24 +30,35 @@ void cli_amqp_fail(struct cli_amqp *amqp, struct sk_span condition, struct sk_sp
     cli_amqp_done(amqp, CLI_REFUSED);
 }
 
+static int explain(const struct cli_amqp *amqp, enum sk_status status) {
+    return cli_explain(amqp->host, amqp->websocket ? amqp->websocket_port : amqp->port, status);
+}
+
 static void fail(struct cli_amqp *amqp, const struct sk_amqp_failure *why) {
     if (why->condition.n)
         cli_amqp_fail(amqp, why->condition, why->description);
     else if (amqp->done)
         amqp->lost = true; /* the next wait would be in vain */
     else
-        cli_amqp_done(amqp, cli_explain(amqp->host, amqp->port, why->status));
+        cli_amqp_done(amqp, explain(amqp, why->status));
 }
 
 int cli_amqp_wait(struct cli_amqp *amqp) {
-    if (amqp->lost) return cli_explain(amqp->host, amqp->port, SK_CLOSED);
+    if (amqp->lost) return explain(amqp, SK_CLOSED);
     amqp->done = false;
     sk_io_run(amqp->cli->io);
     return amqp->code;
 }
 
 static void on_closed(void *arg, const struct sk_amqp_failure *why) {
-    fail(arg, why);
+    struct cli_amqp *amqp = arg;
+    bool closed_port = !amqp->opened && (why->status == SK_REFUSED || why->status == SK_TIMEOUT);
+    if (!closed_port || amqp->websocket || amqp->websocket_port == 0) {
+        fail(amqp, why);
+    } else {
+        amqp->websocket = true;
+        cli_amqp_done(amqp, CLI_REFUSED);
+    }
 }
 
 static void on_token(void *arg, const struct sk_amqp_failure *why) {
@@ -87,23 +98,39 @@ static void on_renew(struct sk_timer *timer) {
 }
 
 static void on_opened(void *arg) {
-    put_token(arg, on_token);
+    struct cli_amqp *amqp = arg;
+    amqp->opened = true;
+    put_token(amqp, on_token);
+}
+
+static void connect_to(struct cli_amqp *amqp) {
+    struct sk_dial_options dial = {.to = {.host = amqp->host, .port = amqp->port},
+                                   .tls = amqp->cli->tls};
+    if (amqp->websocket) {
+        dial.to.port = amqp->websocket_port;
+        dial.subprotocol = "AMQPWSB10";
+        dial.path = amqp->event_hub ? "/$servicebus/websocket" : NULL;
+    }
+    amqp->connection = sk_amqp_connection_new(
+        amqp->cli->io, &(struct sk_amqp_connection_options){
+                           .dial = dial, .opened = on_opened, .closed = on_closed, .arg = amqp});
 }
 
 int cli_amqp_open(struct cli_amqp *amqp) {
-    amqp->connection = sk_amqp_connection_new(
-        amqp->cli->io,
-        &(struct sk_amqp_connection_options){
-            .dial = {.to = {.host = amqp->host, .port = amqp->port}, .tls = amqp->cli->tls},
-            .opened = on_opened,
-            .closed = on_closed,
-            .arg = amqp});
+    bool tried = amqp->websocket;
+    connect_to(amqp);
+    int code = cli_amqp_wait(amqp);
+    if (tried || !amqp->websocket) return code;
+    cli_amqp_close(amqp);
+    connect_to(amqp);
     return cli_amqp_wait(amqp);
 }
 
 int cli_amqp_open_hub(struct cli *cli, struct cli_amqp *amqp) {
-    *amqp = (struct cli_amqp){
-        .cli = cli, .host = sk_arena_copy(&cli->arena, cli->host).p, .port = cli->amqp_port};
+    *amqp = (struct cli_amqp){.cli = cli,
+                              .host = sk_arena_copy(&cli->arena, cli->host).p,
+                              .port = cli->amqp_port,
+                              .websocket_port = cli->port == cli->amqp_port ? 0 : cli->port};
     amqp->audience = amqp->host;
     return cli_amqp_open(amqp);
 }

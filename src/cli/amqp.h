@@ -9,11 +9,13 @@ struct cli_amqp {
     struct cli *cli;
     const char *host; /* these four until it is closed */
     uint16_t port;
-    const char *audience; /* what the policy's token is for */
-    bool event_hub;       /* tokens are signed as Event Hubs want them */
+    const char *audience;    /* what the policy's token is for */
+    bool event_hub;          /* tokens are signed as Event Hubs want them */
+    uint16_t websocket_port; /* where to try a WebSocket when `port` is closed; 0: not */
+    bool websocket;          /* that was needed; or is known to be */
     struct sk_amqp_connection *connection;
     struct sk_timer renew;
-    bool done, lost;
+    bool opened, done, lost;
     int code; /* of what was waited for */
 };
 

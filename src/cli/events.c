@@ -7,7 +7,7 @@
 #include "model/amqp_mapping.h"
 #include "model/events.h"
 
-enum { CREDIT = 300, AMQP_PORT = 5671 };
+enum { CREDIT = 300, AMQP_PORT = 5671, HTTPS_PORT = 443 };
 
 struct receiver {
     struct sk_amqp_client_link link;
@@ -20,7 +20,8 @@ struct watch {
     struct sk_arena arena; /* of one event */
     struct sk_amqp_client_link redirect, ask, answer;
     const char *host, *entity; /* of the stream; in the cli's arena */
-    uint16_t port;
+    uint16_t port, websocket_port;
+    bool websocket;
     bool asked; /* $management */
     unsigned partitions;
     struct receiver receivers[SK_PARTITIONS_MAX];
@@ -211,12 +212,15 @@ static void on_redirect(struct sk_amqp_client_link *link, const struct sk_amqp_e
                               entity_of(cli, address ? sk_amqp_text(address, &w->arena) : SK_NONE))
                     .p;
     /* A hub that serves the stream itself does so on every port: also on the one we know. */
-    if (sk_span_eq_nocase(name, cli->host))
-        w->port = cli->amqp_port;
-    else
-        w->port = port && port->type == SK_AMQP_LONG && port->i > 0 && port->i < 65536
-                      ? (uint16_t)port->i
-                      : AMQP_PORT;
+    if (sk_span_eq_nocase(name, cli->host)) {
+        w->port = w->amqp.port;
+        w->websocket_port = w->amqp.websocket_port;
+        w->websocket = w->amqp.websocket;
+    } else {
+        bool fine = port && port->type == SK_AMQP_LONG && port->i > 0 && port->i < 65536;
+        w->port = fine ? (uint16_t)port->i : AMQP_PORT;
+        w->websocket_port = HTTPS_PORT;
+    }
     cli_amqp_done(&w->amqp, CLI_FINE);
 }
 
@@ -255,6 +259,8 @@ static int watch_stream(struct cli *cli, struct watch *w) {
     w->amqp = (struct cli_amqp){.cli = cli,
                                 .host = w->host,
                                 .port = w->port,
+                                .websocket_port = w->websocket_port,
+                                .websocket = w->websocket,
                                 .audience =
                                     sk_arena_print(&cli->arena, "sb://%s/%s", w->host, w->entity).p,
                                 .event_hub = true};

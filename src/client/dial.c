@@ -16,8 +16,9 @@ struct sk_stream *sk_dial(struct sk_io *io, const struct sk_dial_options *option
     sk_buffer_byte(&host, 0);
     struct sk_stream *websocket = sk_websocket_connect(
         connect_below(io, options, NULL, NULL),
-        &(struct sk_websocket_ask){
-            .host = host.p, .path = "/$iothub/websocket", .protocol = options->subprotocol},
+        &(struct sk_websocket_ask){.host = host.p,
+                                   .path = options->path ? options->path : "/$iothub/websocket",
+                                   .protocol = options->subprotocol},
         events, arg);
     sk_buffer_free(&host);
     return websocket;

@@ -11,8 +11,8 @@ struct sk_dial_options {
     struct sk_tls *tls;           /* NULL: plain */
     const char *server_name;      /* TLS name to check; NULL: to.host */
     const struct sk_proxy *proxy; /* NULL: none */
-    const char
-        *subprotocol; /* of a WebSocket at /$iothub/websocket: "mqtt", "AMQPWSB10"; NULL: none */
+    const char *subprotocol;      /* of a WebSocket: "mqtt", "AMQPWSB10"; NULL: none */
+    const char *path;             /* of the WebSocket; NULL: "/$iothub/websocket" */
 };
 /* As sk_connect; SK_REFUSED also when the proxy or the upgrade says no. */
 struct sk_stream *sk_dial(struct sk_io *io, const struct sk_dial_options *options,
