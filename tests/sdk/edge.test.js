@@ -4,37 +4,17 @@ const test = require('node:test');
 const assert = require('node:assert');
 const path = require('path');
 const { Message } = require('azure-iot-device');
-const { body, connect, createDevice, events, pause, registry, report, service, until } = require('./support');
-
-const edgeId = 'edge-sdk';
-const gateway = { gateway: process.env.EDGE_HOST, ca: path.join(process.env.EDGE_DATA, 'certificates', 'edge-ca.pem') };
-
-function deployment(modules, routes, twins = {}) {
-  const system = { type: 'process', settings: { command: ['skerry-edge'] } };
-  const content = {
-    $edgeAgent: { 'properties.desired': { schemaVersion: '1.1', runtime: { type: 'docker', settings: {} },
-      systemModules: { edgeAgent: system, edgeHub: { ...system, status: 'running', restartPolicy: 'always' } }, modules } },
-    $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes } },
-  };
-  for (const [name, desired] of Object.entries(twins)) content[name] = { 'properties.desired': desired };
-  return { modulesContent: content };
-}
+const { body, connect, createDevice, deployment, edgeId, events, gateway, leaf, leafUp, pause, registry, report, service, until } = require('./support');
 
 const nodeModule = {
   version: '1.0', type: 'process', status: 'running', restartPolicy: 'always',
   settings: { command: [process.execPath, path.join(__dirname, 'programs', 'module.js')] },
 };
-const leafUp = { leafUp: 'FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO $upstream' };
 const moduleRoutes = {
   ...leafUp,
   toModule: 'FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) AND forModule = \'yes\' INTO BrokeredEndpoint("/modules/echo/inputs/in")',
   fromModule: 'FROM /messages/modules/echo/outputs/out INTO $upstream',
 };
-
-async function leaf() {
-  const edge = await body(registry.get(edgeId));
-  return createDevice({ deviceScope: edge.deviceScope });
-}
 
 const agentReported = async () => (await body(registry.getModuleTwin(edgeId, '$edgeAgent'))).properties.reported;
 

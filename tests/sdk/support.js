@@ -2,6 +2,7 @@
 // What the tests share: clients made from the environment that ./run sets, and promises over the SDKs' callbacks.
 
 const fs = require('fs');
+const path = require('path');
 const { Registry, Client: ServiceClient } = require('azure-iothub');
 const { Client } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
@@ -62,4 +63,30 @@ async function events(deviceId, count, seconds = 20) {
 const report = (twin, patch) => new Promise((resolve, reject) =>
   twin.properties.reported.update(patch, (error) => (error ? reject(error) : resolve())));
 
-module.exports = { body, connect, connectionString, createDevice, deviceString, events, host, pause, registry, report, service, uniqueId, until };
+// ---- the edge ----
+
+const edgeId = 'edge-sdk';
+const gateway = { gateway: process.env.EDGE_HOST, ca: path.join(process.env.EDGE_DATA, 'certificates', 'edge-ca.pem') };
+const leafUp = { leafUp: 'FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO $upstream' };
+
+function deployment(modules, routes, twins = {}) {
+  const system = { type: 'process', settings: { command: ['skerry-edge'] } };
+  const content = {
+    $edgeAgent: { 'properties.desired': { schemaVersion: '1.1', runtime: { type: 'docker', settings: {} },
+      systemModules: { edgeAgent: system, edgeHub: { ...system, status: 'running', restartPolicy: 'always' } }, modules } },
+    $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes } },
+  };
+  for (const [name, desired] of Object.entries(twins)) content[name] = { 'properties.desired': desired };
+  return { modulesContent: content };
+}
+
+// A device below the edge.
+async function leaf() {
+  const edge = await body(registry.get(edgeId));
+  return createDevice({ deviceScope: edge.deviceScope });
+}
+
+module.exports = {
+  body, connect, connectionString, createDevice, deployment, deviceString, edgeId, events, gateway, host, leaf, leafUp, pause, registry, report,
+  service, uniqueId, until,
+};
