@@ -145,6 +145,25 @@ static void more_messages_than_windows_come_all_and_in_order(void **state) {
     raw_free(&leaf);
 }
 
+/* The way upstream is being made meanwhile: whatever it has reached, the message must not fall
+ * between. */
+static void a_message_sent_while_the_leaf_comes_arrives(void **state) {
+    struct fleet *f = *state;
+    for (int i = 0; i < 200; i++) {
+        struct raw_client leaf;
+        raw_dial(&leaf, f, "edge.test", &(struct raw_connect){.device = "leaf1", .clean = true});
+        raw_expect_connack(&leaf, SK_MQTT_ACCEPTED, false);
+        sk_sim_run(f->sim, sk_sim_chance(f->sim, 30000) * 1000);
+        raw_subscribe(&leaf, 1, FILTER, 1);
+        sk_sim_run(f->sim, sk_sim_chance(f->sim, 30000) * 1000);
+        fleet_send_c2d(f, "leaf1", "m");
+        raw_expect_suback(&leaf, 1, "\1", 1);
+        puback(&leaf, gets_message(&leaf, "m", false));
+        raw_free(&leaf);
+        sk_sim_run(f->sim, 90 * SK_S); /* the edge closes the leaf's way to the cloud */
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
 
 int main(void) {
@@ -155,6 +174,7 @@ int main(void) {
         TEST(a_crash_of_the_edge_loses_nothing),
         TEST(a_break_between_edge_and_cloud_brings_them_again),
         TEST(more_messages_than_windows_come_all_and_in_order),
+        TEST(a_message_sent_while_the_leaf_comes_arrives),
     };
     return FLEET_RUN(tests);
 }
