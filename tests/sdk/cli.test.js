@@ -1,0 +1,74 @@
+'use strict';
+// The command line over AMQP: messages to devices, feedback, the event stream.
+const test = require('node:test');
+const assert = require('node:assert');
+const { execFile } = require('child_process');
+const { Message } = require('azure-iot-device');
+const { Amqp } = require('azure-iot-device-amqp');
+const { connect, createDevice, uniqueId, until } = require('./support');
+
+const skerry = (...args) => new Promise((resolve) => {
+  execFile(`${process.env.BIN}/skerry`, args, { timeout: 60000 }, (error, stdout, stderr) =>
+    resolve({ code: error ? error.code : 0, out: stdout, error: stderr }));
+});
+const lines = (result) => result.out.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+
+test('message send reaches the device, and feedback watch tells its end', async () => {
+  const device = await createDevice();
+  const client = await connect(device, { transport: Amqp });
+  const got = [];
+  client.on('message', (message) => {
+    got.push(message);
+    client.complete(message);
+  });
+  const id = uniqueId('cli');
+  const sent = await skerry('message', 'send', device.deviceId, 'do it', '--ack', 'full', '--message-id', id, '--property', 'a=b=c',
+    '--property', 'colour=red', '--expiry', '10m', '--content-type', 'text/plain', '--output', 'json');
+  assert.deepStrictEqual([sent.code, JSON.parse(sent.out)], [0, { messageId: id }]);
+  await until('the message', () => got.length);
+  assert.strictEqual(got[0].getData().toString(), 'do it');
+  assert.strictEqual(got[0].messageId, id);
+  assert.strictEqual(got[0].contentType, 'text/plain');
+  assert.strictEqual(got[0].properties.getValue('a'), 'b=c');
+  assert.strictEqual(got[0].properties.getValue('colour'), 'red');
+  assert.ok(new Date(got[0].expiryTimeUtc) > Date.now());
+  const [record] = lines(await skerry('feedback', 'watch', '--count', '1', '--output', 'jsonl'));
+  assert.strictEqual(record.originalMessageId, id);
+  assert.strictEqual(record.statusCode, 'Success');
+  await client.close();
+});
+
+test('what the hub refuses is told, and what was typed wrong too', async () => {
+  const device = await createDevice();
+  const refusals = {
+    'nobody hello': /does not exist \(amqp:not-found\)/,
+    [`${device.deviceId} hello --expiry 3d`]: /within two days/,
+    [`${device.deviceId} ${'x'.repeat(64 * 1024)}`]: /\(amqp:link:message-size-exceeded\)/,
+  };
+  for (const [words, sentence] of Object.entries(refusals)) {
+    const result = await skerry('message', 'send', ...words.split(' '));
+    assert.strictEqual(result.code, 1);
+    assert.match(result.error, sentence);
+  }
+  for (const words of ['--ack maybe', '--expiry soon', '--property lonely']) {
+    assert.strictEqual((await skerry('message', 'send', device.deviceId, 'x', ...words.split(' '))).code, 2);
+  }
+});
+
+test('events watch begins where it is told, in the group it is told', async () => {
+  const device = await createDevice();
+  const client = await connect(device);
+  for (let i = 0; i < 3; i++) await client.sendEvent(new Message(String(i)));
+  await client.close();
+  const watch = async (...args) => lines(await skerry('events', 'watch', '--device', device.deviceId, '--output', 'jsonl', ...args));
+  const all = await watch('--from', 'earliest', '--count', '3');
+  assert.deepStrictEqual(all.map((event) => event.body), [0, 1, 2]);
+  assert.strictEqual(new Set(all.map((event) => event.partition)).size, 1);
+  assert.deepStrictEqual((await watch('--from', all[1].offset, '--count', '2')).map((event) => event.body), [1, 2]);
+  assert.deepStrictEqual((await watch('--from', all[2].enqueuedTimeUtc, '--count', '1')).map((event) => event.body), [2]);
+  assert.strictEqual((await watch('--from', 'earliest', '--count', '1', '--consumer-group', 'archive')).length, 1);
+  const refused = await skerry('events', 'watch', '--consumer-group', 'nobodys');
+  assert.strictEqual(refused.code, 1);
+  assert.match(refused.error, /^skerry: there is no consumer group 'nobodys'[^\n]*\n$/);
+  assert.strictEqual((await skerry('events', 'watch', '--from', 'yesterday')).code, 2);
+});
