@@ -186,19 +186,17 @@ static void on_closed(void *arg, const struct sk_amqp_failure *why) {
 }
 
 static void encode(struct load *l) {
-    struct sk_amqp_codec *codec = sk_amqp_codec_new();
     struct sk_buffer body = {0};
     sk_buffer_text(&body, "{\"temperature\":21.5,\"humidity\":40,\"pad\":\"");
     while (body.n < l->size - 2) sk_buffer_byte(&body, 'x');
     sk_buffer_text(&body, "\"}");
     struct sk_span data = sk_buffer_span(&body);
-    sk_amqp_encode(codec, &l->message,
+    sk_amqp_encode(&l->message,
                    &(struct sk_amqp_message){.content_type = SK_SPAN("application/json"),
                                              .content_encoding = SK_SPAN("utf-8"),
                                              .data = &data,
                                              .data_count = 1});
     sk_buffer_free(&body);
-    sk_amqp_codec_free(codec);
 }
 
 static struct sk_tls *load_tls(struct sk_io *io, const char *file) {

@@ -290,7 +290,7 @@ void sk_amqp_client_send(struct sk_amqp_client_link *link, const struct sk_amqp_
                          bool settled, void *data) {
     struct sk_amqp_connection *c = link->connection;
     c->scratch.n = 0;
-    sk_amqp_encode(c->codec, &c->scratch, message);
+    sk_amqp_encode(&c->scratch, message);
     sk_amqp_client_send_bytes(link, sk_buffer_span(&c->scratch), settled, data);
 }
 

@@ -194,6 +194,7 @@ static void on_detached(struct sk_amqp_client_link *link, const struct sk_amqp_e
 
 static enum sk_status encode(struct sk_device_client *client, const struct sk_message *message,
                              struct outgoing *to) {
+    (void)client;
     struct sk_arena arena = {0};
     struct sk_amqp_message out;
     struct sk_message own = *message;
@@ -210,7 +211,7 @@ static enum sk_status encode(struct sk_device_client *client, const struct sk_me
         own.property_count = n + 1;
     }
     sk_message_to_amqp(&own, &arena, &out);
-    sk_amqp_encode(mux_codec(client->options.mux), &to->packet, &out);
+    sk_amqp_encode(&to->packet, &out);
     sk_arena_free(&arena);
     return SK_OK;
 }

@@ -205,7 +205,6 @@ void mqtt_settle(struct sk_device_client *client, struct sk_delivery delivery,
 void mux_join(struct sk_device_mux *mux, struct sk_device_client *client);
 /* NULL: not connected. */
 struct sk_amqp_connection *mux_connection(const struct sk_device_mux *mux);
-struct sk_amqp_codec *mux_codec(struct sk_device_mux *mux);
 struct sk_span mux_product(const struct sk_device_mux *mux);
 
 /* --- device_amqp.c: for device_mux.c --- */

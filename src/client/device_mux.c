@@ -21,7 +21,6 @@ struct sk_device_mux {
     struct sk_device_mux_options options; /* its texts in `texts` */
     struct sk_proxy proxy;                /* when options.proxy is set */
     struct sk_arena texts;
-    struct sk_amqp_codec *codec;
     enum mux_state state;
     struct sk_amqp_connection *connection;
     unsigned failures; /* attempts since the last connection that lasted */
@@ -44,10 +43,6 @@ void mux_join(struct sk_device_mux *mux, struct sk_device_client *client) {
 
 struct sk_amqp_connection *mux_connection(const struct sk_device_mux *mux) {
     return mux->state == MUX_CONNECTED ? mux->connection : NULL;
-}
-
-struct sk_amqp_codec *mux_codec(struct sk_device_mux *mux) {
-    return mux->codec;
 }
 
 struct sk_span mux_product(const struct sk_device_mux *mux) {
@@ -245,7 +240,6 @@ struct sk_device_mux *sk_device_mux_new(struct sk_io *io,
         assert(status == SK_OK);
         (void)status;
     }
-    mux->codec = sk_amqp_codec_new();
     sk_list_init(&mux->clients);
     sk_timer_start(io, &mux->timer, 0, on_attempt);
     return mux;
@@ -255,7 +249,6 @@ void sk_device_mux_free(struct sk_device_mux *mux) {
     if (mux == NULL) return;
     assert(sk_list_empty(&mux->clients));
     drop(mux);
-    sk_amqp_codec_free(mux->codec);
     sk_buffer_free(&mux->token);
     sk_arena_free(&mux->texts);
     free(mux);

@@ -92,7 +92,7 @@ static void put_newest(struct sk_amqp_end *end, struct sk_event_source *source,
         {SK_SPAN("last_enqueued_time_utc"), SK_AMQP_VALUE_TIMESTAMP(info.last_enqueued_us / 1000)},
         {SK_SPAN("runtime_info_retrieval_time_utc"),
          SK_AMQP_VALUE_TIMESTAMP(sk_io_wall(head->connection.gateway->io) / 1000)}};
-    sk_amqp_encode_delivery_annotations(sk_amqp_head_codec(head), to, fields, 4);
+    sk_amqp_encode_delivery_annotations(to, fields, 4);
 }
 
 static void receiver_writable(struct sk_amqp_end *end) {

@@ -225,7 +225,7 @@ void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
                       const struct sk_amqp_message *message, uint64_t delivery) {
     struct sk_buffer bytes = {0};
     struct sk_amqp_sent *sent = NULL;
-    sk_amqp_encode(sk_amqp_head_codec(end->head), &bytes, message);
+    sk_amqp_encode(&bytes, message);
     if (delivery) {
         sent = SK_NEW(struct sk_amqp_sent);
         sent->delivery = delivery;
@@ -240,7 +240,7 @@ void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
                       const struct sk_amqp_message *message) {
     struct sk_buffer bytes = {0};
     sk_buffer_append(&bytes, before);
-    sk_amqp_encode(sk_amqp_head_codec(end->head), &bytes, message);
+    sk_amqp_encode(&bytes, message);
     sk_amqp_send(end->amqp, SK_NONE, sk_buffer_span(&bytes), sk_amqp_link_presettled(end->amqp),
                  NULL);
     sk_buffer_free(&bytes);
@@ -262,7 +262,7 @@ void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *m
         return;
     }
     struct outgoing *outgoing = SK_NEW(struct outgoing);
-    sk_amqp_encode(sk_amqp_head_codec(end->head), &outgoing->bytes, message);
+    sk_amqp_encode(&outgoing->bytes, message);
     outgoing->to = to;
     if (to) to->waiting++;
     sk_list_append(&end->outbox, &outgoing->link);

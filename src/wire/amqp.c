@@ -28,9 +28,9 @@ struct sk_amqp {
     struct sk_buffer sasl_mechanism, sasl_response;
     struct sk_buffer payload; /* of the transfer at hand */
     struct sk_amqp_sieve sieve;
-    size_t held;              /* bytes of transfers that are not complete */
-    unsigned sessions;        /* that the peer has begun */
-    struct sk_arena scratch;  /* what an attach carries */
+    size_t held;             /* bytes of transfers that are not complete */
+    unsigned sessions;       /* that the peer has begun */
+    struct sk_arena scratch; /* what an attach carries */
     struct sk_list links;
     struct sk_list due; /* links whose credit came before our answer to their attach */
     uint64_t next_tag;
@@ -124,6 +124,13 @@ void sk_amqp_sasl_done(struct sk_amqp *a, enum sk_amqp_sasl outcome) {
 
 /* ---- errors ---- */
 
+static void put_map(pn_data_t *data, const struct sk_amqp_field *fields, size_t count) {
+    struct sk_buffer bytes = {0};
+    sk_amqp_encode_map(&bytes, fields, count, true);
+    pn_data_decode(data, bytes.p, bytes.n);
+    sk_buffer_free(&bytes);
+}
+
 static struct sk_amqp_error read_error(pn_condition_t *condition) {
     if (condition == NULL || !pn_condition_is_set(condition)) return (struct sk_amqp_error){0};
     return (struct sk_amqp_error){.condition = sk_span_z(pn_condition_get_name(condition)),
@@ -146,8 +153,7 @@ static void write_error(pn_condition_t *condition, const struct sk_amqp_error *e
     SK_CLEANUP_FREE char *text = sk_span_dup(error->description);
     pn_condition_set_name(condition, name);
     pn_condition_set_description(condition, text);
-    if (error->info_count)
-        sk_amqp_put_map(pn_condition_info(condition), error->info, error->info_count, true);
+    if (error->info_count) put_map(pn_condition_info(condition), error->info, error->info_count);
 }
 
 /* ---- the connection's life ---- */
@@ -465,7 +471,6 @@ void sk_amqp_feed(struct sk_amqp *a, struct sk_span bytes) {
     while ((run = sk_amqp_sieve_next(&a->sieve, &bytes)).n) feed_engine(a, run);
 }
 
-
 void sk_amqp_feed_end(struct sk_amqp *a) {
     pn_connection_driver_read_close(&a->driver);
     dispatch(a);
@@ -548,7 +553,7 @@ struct sk_amqp_link *sk_amqp_open_link(struct sk_amqp *a,
     if (options->local_address) pn_terminus_set_address(near, options->local_address);
     if (options->sender && options->settled) pn_link_set_snd_settle_mode(pn, PN_SND_SETTLED);
     if (options->property_count)
-        sk_amqp_put_map(pn_link_properties(pn), options->properties, options->property_count, true);
+        put_map(pn_link_properties(pn), options->properties, options->property_count);
     if (options->selector) {
         pn_data_t *filter = pn_terminus_filter(far);
         pn_data_put_map(filter);

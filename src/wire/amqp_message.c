@@ -1,19 +1,7 @@
 /* Messages (specification, part 3, section 2): sections one after the other, each a described
- * value. proton's codec reads and writes them; only data sections are taken in place, so that
- * bodies are not copied. */
+ * value. proton's codec reads them; only data sections are taken in place, so that bodies are not
+ * copied. Writing: amqp_encode.c. */
 #include "wire/amqp_parts.h"
-
-enum section {
-    HEADER = 0x70,
-    DELIVERY_ANNOTATIONS = 0x71,
-    ANNOTATIONS = 0x72,
-    PROPERTIES = 0x73,
-    APPLICATION = 0x74,
-    DATA = 0x75,
-    SEQUENCE = 0x76,
-    VALUE = 0x77,
-    FOOTER = 0x78,
-};
 
 struct sk_amqp_codec {
     pn_data_t *data;
@@ -176,7 +164,7 @@ static uint32_t big_endian(const unsigned char *p) {
  * section in its usual encoding. */
 static size_t data_section(struct sk_span bytes, struct sk_span *body) {
     const unsigned char *p = (const unsigned char *)bytes.p;
-    if (bytes.n < 5 || p[0] != 0 || p[1] != 0x53 || p[2] != DATA) return 0;
+    if (bytes.n < 5 || p[0] != 0 || p[1] != 0x53 || p[2] != SK_AMQP_DATA) return 0;
     size_t head, n;
     if (p[3] == 0xa0) {
         head = 5;
@@ -196,18 +184,18 @@ static enum sk_status read_section(struct sk_amqp_codec *codec, uint64_t section
                                    struct sk_arena *arena, struct sk_amqp_message *message) {
     pn_data_t *data = codec->data;
     switch (section) {
-    case DELIVERY_ANNOTATIONS:
+    case SK_AMQP_DELIVERY_ANNOTATIONS:
         return sk_amqp_read_map(data, arena, 1, &message->delivery_annotations,
                                 &message->delivery_annotation_count);
-    case ANNOTATIONS:
+    case SK_AMQP_ANNOTATIONS:
         return sk_amqp_read_map(data, arena, 1, &message->annotations, &message->annotation_count);
-    case PROPERTIES: return read_properties(data, arena, message);
-    case APPLICATION:
+    case SK_AMQP_PROPERTIES: return read_properties(data, arena, message);
+    case SK_AMQP_APPLICATION:
         return sk_amqp_read_map(data, arena, 1, &message->application, &message->application_count);
-    case VALUE: return read_value(data, arena, 1, &message->value);
-    case HEADER:
-    case SEQUENCE:
-    case FOOTER: return SK_OK;
+    case SK_AMQP_BODY_VALUE: return read_value(data, arena, 1, &message->value);
+    case SK_AMQP_HEADER:
+    case SK_AMQP_SEQUENCE:
+    case SK_AMQP_FOOTER: return SK_OK;
     default: return SK_MALFORMED;
     }
 }
@@ -215,14 +203,14 @@ static enum sk_status read_section(struct sk_amqp_codec *codec, uint64_t section
 static uint64_t descriptor(pn_data_t *data) {
     static const struct {
         const char *name;
-        enum section section;
-    } names[] = {{"amqp:header:list", HEADER},
-                 {"amqp:delivery-annotations:map", DELIVERY_ANNOTATIONS},
-                 {"amqp:message-annotations:map", ANNOTATIONS},
-                 {"amqp:properties:list", PROPERTIES},
-                 {"amqp:application-properties:map", APPLICATION},
-                 {"amqp:amqp-value:*", VALUE},
-                 {"amqp:footer:map", FOOTER}};
+        enum sk_amqp_section section;
+    } names[] = {{"amqp:header:list", SK_AMQP_HEADER},
+                 {"amqp:delivery-annotations:map", SK_AMQP_DELIVERY_ANNOTATIONS},
+                 {"amqp:message-annotations:map", SK_AMQP_ANNOTATIONS},
+                 {"amqp:properties:list", SK_AMQP_PROPERTIES},
+                 {"amqp:application-properties:map", SK_AMQP_APPLICATION},
+                 {"amqp:amqp-value:*", SK_AMQP_BODY_VALUE},
+                 {"amqp:footer:map", SK_AMQP_FOOTER}};
     if (pn_data_type(data) == PN_ULONG) return pn_data_get_ulong(data);
     if (pn_data_type(data) != PN_SYMBOL) return 0;
     pn_bytes_t symbol = pn_data_get_symbol(data);
@@ -282,163 +270,6 @@ bool sk_amqp_is_batch(struct sk_amqp_codec *codec, const struct sk_amqp_message 
             return false;
     }
     return true;
-}
-
-/* ---- encoding ---- */
-
-static void put_value(pn_data_t *data, const struct sk_amqp_value *value) {
-    switch (value->type) {
-    case SK_AMQP_BOOL: pn_data_put_bool(data, value->i != 0); break;
-    case SK_AMQP_UBYTE: pn_data_put_ubyte(data, (uint8_t)value->u); break;
-    case SK_AMQP_INT: pn_data_put_int(data, (int32_t)value->i); break;
-    case SK_AMQP_UINT: pn_data_put_uint(data, (uint32_t)value->u); break;
-    case SK_AMQP_LONG: pn_data_put_long(data, value->i); break;
-    case SK_AMQP_ULONG: pn_data_put_ulong(data, value->u); break;
-    case SK_AMQP_DOUBLE: pn_data_put_double(data, value->d); break;
-    case SK_AMQP_TIMESTAMP: pn_data_put_timestamp(data, value->i); break;
-    case SK_AMQP_STRING: pn_data_put_string(data, sk_amqp_bytes(value->text)); break;
-    case SK_AMQP_SYMBOL: pn_data_put_symbol(data, sk_amqp_bytes(value->text)); break;
-    case SK_AMQP_BINARY: pn_data_put_binary(data, sk_amqp_bytes(value->text)); break;
-    case SK_AMQP_UUID: {
-        pn_uuid_t uuid = {0};
-        memcpy(uuid.bytes, value->text.p, sizeof uuid.bytes);
-        pn_data_put_uuid(data, uuid);
-        break;
-    }
-    case SK_AMQP_MAP: sk_amqp_put_map(data, value->fields, value->count, false); break;
-    case SK_AMQP_STRINGS:
-        pn_data_put_array(data, false, PN_STRING);
-        pn_data_enter(data);
-        for (size_t i = 0; i < value->count; i++)
-            pn_data_put_string(data, sk_amqp_bytes(value->texts[i]));
-        pn_data_exit(data);
-        break;
-    case SK_AMQP_NULL:
-    case SK_AMQP_OTHER: pn_data_put_null(data); break;
-    }
-}
-
-void sk_amqp_put_map(pn_data_t *data, const struct sk_amqp_field *fields, size_t count,
-                     bool symbols) {
-    pn_data_put_map(data);
-    pn_data_enter(data);
-    for (size_t i = 0; i < count; i++) {
-        if (symbols)
-            pn_data_put_symbol(data, sk_amqp_bytes(fields[i].name));
-        else
-            pn_data_put_string(data, sk_amqp_bytes(fields[i].name));
-        put_value(data, &fields[i].value);
-    }
-    pn_data_exit(data);
-}
-
-static void begin(struct sk_amqp_codec *codec, enum section section) {
-    pn_data_clear(codec->data);
-    pn_data_put_described(codec->data);
-    pn_data_enter(codec->data);
-    pn_data_put_ulong(codec->data, section);
-}
-
-static void end(struct sk_amqp_codec *codec, struct sk_buffer *to) {
-    pn_data_exit(codec->data);
-    size_t room = 256;
-    for (;;) {
-        ssize_t n = pn_data_encode(codec->data, sk_buffer_reserve(to, room), room);
-        if (n >= 0) {
-            to->n += (size_t)n;
-            return;
-        }
-        if (n != PN_OVERFLOW) return; /* proton refuses only what it has no room for */
-        room *= 2;
-    }
-}
-
-static void put_section(struct sk_amqp_codec *codec, struct sk_buffer *to, enum section section,
-                        const struct sk_amqp_field *fields, size_t count) {
-    if (count == 0) return;
-    begin(codec, section);
-    sk_amqp_put_map(codec->data, fields, count, section != APPLICATION);
-    end(codec, to);
-}
-
-static void put_text(pn_data_t *data, struct sk_span text) {
-    if (text.n)
-        pn_data_put_string(data, sk_amqp_bytes(text));
-    else
-        pn_data_put_null(data);
-}
-
-static void put_symbol(pn_data_t *data, struct sk_span text) {
-    if (text.n)
-        pn_data_put_symbol(data, sk_amqp_bytes(text));
-    else
-        pn_data_put_null(data);
-}
-
-static void put_timestamp(pn_data_t *data, int64_t ms) {
-    if (ms)
-        pn_data_put_timestamp(data, ms);
-    else
-        pn_data_put_null(data);
-}
-
-static void put_properties(struct sk_amqp_codec *codec, struct sk_buffer *to,
-                           const struct sk_amqp_message *m) {
-    bool any = m->message_id.type || m->correlation_id.type || m->user_id.n || m->to.n ||
-               m->subject.n || m->reply_to.n || m->content_type.n || m->content_encoding.n ||
-               m->expiry_ms || m->creation_ms;
-    if (!any) return;
-    pn_data_t *data = codec->data;
-    begin(codec, PROPERTIES);
-    pn_data_put_list(data);
-    pn_data_enter(data);
-    put_value(data, &m->message_id);
-    if (m->user_id.n)
-        pn_data_put_binary(data, sk_amqp_bytes(m->user_id));
-    else
-        pn_data_put_null(data);
-    put_text(data, m->to);
-    put_text(data, m->subject);
-    put_text(data, m->reply_to);
-    put_value(data, &m->correlation_id);
-    put_symbol(data, m->content_type);
-    put_symbol(data, m->content_encoding);
-    put_timestamp(data, m->expiry_ms);
-    put_timestamp(data, m->creation_ms);
-    pn_data_exit(data);
-    end(codec, to);
-}
-
-static void put_data(struct sk_buffer *to, struct sk_span body) {
-    unsigned char head[8] = {0, 0x53, DATA, 0xb0};
-    if (body.n < 256) {
-        head[3] = 0xa0;
-        head[4] = (unsigned char)body.n;
-        sk_buffer_append(to, sk_span(head, 5));
-    } else {
-        for (int i = 0; i < 4; i++) head[4 + i] = (unsigned char)(body.n >> (24 - 8 * i));
-        sk_buffer_append(to, sk_span(head, 8));
-    }
-    sk_buffer_append(to, body);
-}
-
-void sk_amqp_encode_delivery_annotations(struct sk_amqp_codec *codec, struct sk_buffer *to,
-                                         const struct sk_amqp_field *fields, size_t count) {
-    put_section(codec, to, DELIVERY_ANNOTATIONS, fields, count);
-}
-
-void sk_amqp_encode(struct sk_amqp_codec *codec, struct sk_buffer *to,
-                    const struct sk_amqp_message *m) {
-    sk_amqp_encode_delivery_annotations(codec, to, m->delivery_annotations,
-                                        m->delivery_annotation_count);
-    put_section(codec, to, ANNOTATIONS, m->annotations, m->annotation_count);
-    put_properties(codec, to, m);
-    put_section(codec, to, APPLICATION, m->application, m->application_count);
-    for (size_t i = 0; i < m->data_count; i++) put_data(to, m->data[i]);
-    if (m->data_count) return;
-    begin(codec, VALUE);
-    put_value(codec->data, &m->value);
-    end(codec, to);
 }
 
 /* ---- looking at it ---- */

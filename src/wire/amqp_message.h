@@ -66,7 +66,7 @@ struct sk_amqp_message {
 
 #define SK_AMQP_FIELDS_MAX 1024 /* of one map */
 
-/* Encodes and decodes; holds proton's work space, so that a message costs few allocations. */
+/* Decodes; holds proton's work space, so that a message costs few allocations. */
 struct sk_amqp_codec;
 struct sk_amqp_codec *sk_amqp_codec_new(void);
 void sk_amqp_codec_free(struct sk_amqp_codec *codec);
@@ -79,11 +79,11 @@ enum sk_status sk_amqp_decode(struct sk_amqp_codec *codec, struct sk_span bytes,
  * whole encoded message. proton does not tell the format of a transfer, so the content has to. */
 bool sk_amqp_is_batch(struct sk_amqp_codec *codec, const struct sk_amqp_message *message,
                       struct sk_arena *arena);
-void sk_amqp_encode(struct sk_amqp_codec *codec, struct sk_buffer *to,
-                    const struct sk_amqp_message *message);
+/* Appends. */
+void sk_amqp_encode(struct sk_buffer *to, const struct sk_amqp_message *message);
 /* The section of delivery annotations alone, which may be put before many messages. */
-void sk_amqp_encode_delivery_annotations(struct sk_amqp_codec *codec, struct sk_buffer *to,
-                                         const struct sk_amqp_field *fields, size_t count);
+void sk_amqp_encode_delivery_annotations(struct sk_buffer *to, const struct sk_amqp_field *fields,
+                                         size_t count);
 
 /* NULL: there is none. */
 const struct sk_amqp_value *sk_amqp_find(const struct sk_amqp_field *fields, size_t count,

@@ -9,8 +9,21 @@
 /* The map that the cursor stands on (null: empty). SK_MALFORMED, SK_TOO_LARGE. */
 enum sk_status sk_amqp_read_map(pn_data_t *data, struct sk_arena *arena, unsigned depth,
                                 const struct sk_amqp_field **fields, size_t *count);
-void sk_amqp_put_map(pn_data_t *data, const struct sk_amqp_field *fields, size_t count,
-                     bool symbols);
+void sk_amqp_encode_map(struct sk_buffer *to, const struct sk_amqp_field *fields, size_t count,
+                        bool symbols);
+
+/* Codes of a message's sections. */
+enum sk_amqp_section {
+    SK_AMQP_HEADER = 0x70,
+    SK_AMQP_DELIVERY_ANNOTATIONS = 0x71,
+    SK_AMQP_ANNOTATIONS = 0x72,
+    SK_AMQP_PROPERTIES = 0x73,
+    SK_AMQP_APPLICATION = 0x74,
+    SK_AMQP_DATA = 0x75,
+    SK_AMQP_SEQUENCE = 0x76,
+    SK_AMQP_BODY_VALUE = 0x77,
+    SK_AMQP_FOOTER = 0x78,
+};
 
 /* ---- amqp_sieve.c: input, without what comes on channels that have ended ---- */
 

@@ -38,7 +38,7 @@ static void decode(struct sk_span bytes) {
     struct sk_amqp_message message;
     if (sk_amqp_decode(codec, bytes, &arena, &message) == SK_OK) {
         sk_amqp_is_batch(codec, &message, &arena);
-        sk_amqp_encode(codec, &again, &message);
+        sk_amqp_encode(&again, &message);
         for (size_t i = 0; i < message.application_count; i++)
             sk_amqp_text(&message.application[i].value, &arena);
     }

@@ -272,8 +272,7 @@ static void a_batch_of_telemetry_has_one_verdict_and_keeps_its_order(void **stat
         char body[16];
         snprintf(body, sizeof body, "m%d", i);
         struct sk_span data = sk_span_z(body);
-        sk_amqp_encode(c.codec, &encoded[i],
-                       &(struct sk_amqp_message){.data = &data, .data_count = 1});
+        sk_amqp_encode(&encoded[i], &(struct sk_amqp_message){.data = &data, .data_count = 1});
         parts[i] = sk_buffer_span(&encoded[i]);
     }
     raw_link_send_message(&link, &(struct sk_amqp_message){.data = parts, .data_count = MESSAGES},

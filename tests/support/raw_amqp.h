@@ -310,7 +310,7 @@ static inline void raw_link_send_message(struct raw_link *link,
                                          const struct sk_amqp_message *message, void *data) {
     struct raw_amqp *c = link->connection;
     struct sk_buffer bytes = {0};
-    sk_amqp_encode(c->codec, &bytes, message);
+    sk_amqp_encode(&bytes, message);
     sk_amqp_send(link->amqp, SK_NONE, sk_buffer_span(&bytes), false, data);
     sk_buffer_free(&bytes);
     raw_amqp_flush(c);

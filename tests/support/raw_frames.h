@@ -94,21 +94,18 @@ static inline void put_receiver(struct sk_buffer *to, unsigned char handle, cons
 /* A put-token for all devices. */
 static inline void put_token(struct sk_buffer *to, struct fleet *f, unsigned char handle,
                              unsigned id) {
-    struct sk_amqp_codec *codec = sk_amqp_codec_new();
     struct sk_buffer token = {0}, put = {0};
     sk_sas_create(&token, SK_SPAN("hub.test/devices"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
                   sk_io_wall(f->field_io) / 1000000 + 3600);
     struct sk_amqp_field operation = {SK_SPAN("operation"),
                                       SK_AMQP_VALUE_STRING(SK_SPAN("put-token"))};
     sk_amqp_encode(
-        codec, &put,
-        &(struct sk_amqp_message){.application = &operation,
-                                  .application_count = 1,
-                                  .value = SK_AMQP_VALUE_STRING(sk_buffer_span(&token))});
+        &put, &(struct sk_amqp_message){.application = &operation,
+                                        .application_count = 1,
+                                        .value = SK_AMQP_VALUE_STRING(sk_buffer_span(&token))});
     put_transfer(to, handle, id, sk_buffer_span(&put));
     sk_buffer_free(&token);
     sk_buffer_free(&put);
-    sk_amqp_codec_free(codec);
 }
 
 /* A connection with a token for all devices and links to these addresses, with handles from 0. */
