@@ -1,6 +1,6 @@
-/* Any bytes on a connection to a hub, in the simulated world: first as they are, then behind a good CONNECT. The hub must still serve
- * another client afterwards. */
-#include "support/raw_client.h"
+/* Any bytes on a connection to a hub, in the simulated world: first as they are, then behind a good CONNECT, then behind an AMQP token and
+ * links. The hub must still serve another client afterwards. */
+#include "support/raw_frames.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -9,6 +9,16 @@ static void talk(struct fleet *f, struct sk_span hello, struct sk_span bytes) {
     raw_open(&c, f, "hub.test");
     if (hello.n) raw_send(&c, hello);
     sk_sim_run(f->sim, 20 * SK_MS);
+    if (c.stream && bytes.n) sk_stream_write(c.stream, bytes);
+    sk_sim_run(f->sim, 200 * SK_MS);
+    raw_free(&c);
+}
+
+static void talk_amqp(struct fleet *f, struct sk_span bytes) {
+    static const char *const addresses[] = {"/devices/d1/messages/events", "/devices/d1/twin",
+                                            "/devices/d1/methods/devicebound"};
+    struct raw_client c;
+    login_raw(&c, f, addresses, 3);
     if (c.stream && bytes.n) sk_stream_write(c.stream, bytes);
     sk_sim_run(f->sim, 200 * SK_MS);
     raw_free(&c);
@@ -31,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     talk(&f, SK_NONE, sk_span(data, size));
     talk(&f, sk_buffer_span(&hello), sk_span(data, size));
+    talk_amqp(&f, sk_span(data, size));
     raw_login(&other, &f, "d2");
     raw_ping(&other);
     raw_free(&other);
