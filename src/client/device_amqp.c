@@ -157,6 +157,8 @@ static void forget_unsettled(struct sk_device_client *client) {
 static void drop(struct sk_device_client *client, bool politely) {
     (void)politely; /* a detach says it all */
     sk_io_undefer(&client->amqp.check);
+    sk_io_undefer(&client->amqp.give_up);
+    client->amqp.giving_up = false;
     for (enum amqp_port port = 0; port < PORT_COUNT; port++)
         sk_amqp_client_detach(at(client, port));
     client->amqp.notified = false;
@@ -217,11 +219,18 @@ static enum sk_status encode(struct sk_device_client *client, const struct sk_me
 }
 
 static bool writable(struct sk_device_client *client) {
-    return sk_amqp_client_writable(at(client, PORT_TELEMETRY));
+    return !client->amqp.giving_up && sk_amqp_client_writable(at(client, PORT_TELEMETRY));
 }
 
 static void transmit(struct sk_device_client *client, struct outgoing *one) {
     sk_amqp_client_send_bytes(at(client, PORT_TELEMETRY), sk_buffer_span(&one->packet), false, one);
+}
+
+static void on_give_up(struct sk_task *task) {
+    struct sk_device_client *client = SK_CONTAINER(task, struct sk_device_client, amqp.give_up);
+    client_enter(client);
+    client_lost(client, (struct sk_client_down){.reason = SK_REFUSED});
+    client_leave(client);
 }
 
 static void on_outcome(struct sk_amqp_client_link *link, void *data, enum sk_amqp_outcome outcome,
@@ -247,7 +256,8 @@ static void on_outcome(struct sk_amqp_client_link *link, void *data, enum sk_amq
         client_sent(one, SK_REFUSED);
         if (!client->dead) client_pump(client);
     } else { /* later perhaps; what was sent behind it must not overtake it for good */
-        client_lost(client, (struct sk_client_down){.reason = SK_REFUSED});
+        client->amqp.giving_up = true;
+        sk_io_defer(client->io, &client->amqp.give_up, on_give_up); /* more verdicts may be here */
     }
     client_leave(client);
 }

@@ -105,8 +105,10 @@ struct amqp_part {
         struct sk_device_client *client;
         enum amqp_port port;
     } links[PORT_COUNT];
-    char guid[37];            /* pairs the links, and makes our correlation ids ours */
-    struct sk_task check;     /* whether it is ready */
+    char guid[37];          /* pairs the links, and makes our correlation ids ours */
+    struct sk_task check;   /* whether it is ready */
+    struct sk_task give_up; /* the hub takes nothing for now: at the end of this turn */
+    bool giving_up;
     bool notified;            /* desired properties were asked for on these links */
     struct sk_list unsettled; /* struct delivered */
     uint32_t last_delivery;
