@@ -100,8 +100,8 @@ void sk_device_client_token(struct sk_device_client *client, enum sk_status stat
                             struct sk_span token, int64_t expiry_s);
 
 /* Sends telemetry (at least once); the message is copied. `done` comes once: SK_OK when the server has
- * acknowledged it; by AMQP SK_REFUSED when it will never take it; SK_CLOSED. returns SK_NO_SPACE (over queue_max) or SK_TOO_LARGE at once, and
- * then `done` is not called. */
+ * acknowledged it; by AMQP SK_REFUSED when it will never take it; SK_CLOSED. returns SK_NO_SPACE
+ * (over queue_max) or SK_TOO_LARGE at once, and then `done` is not called. */
 typedef void sk_sent_fn(void *arg, enum sk_status status);
 enum sk_status sk_device_client_send(struct sk_device_client *client,
                                      const struct sk_message *message, sk_sent_fn *done, void *arg);

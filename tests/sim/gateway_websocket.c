@@ -260,6 +260,7 @@ static void messages_arrive_over_websockets_that_break(void **state) {
         memset(large, 'x', sizeof large);
         fleet_new_hub(&f, seed);
         f.edge_websocket = true;
+        f.edge_amqp = seed % 2 == 0;
         f.routes = FLEET_ROUTES_UP;
         fleet_make_identities(&f);
         fleet_start_edge(&f);
@@ -277,6 +278,29 @@ static void messages_arrive_over_websockets_that_break(void **state) {
         fleet_read_events(&f, on_event, &tally);
         assert_true(tally.events >= 300);
         assert_true(tally.connected >= 2);
+        sk_device_client_free(client);
+        fleet_free(&f);
+    }
+}
+
+static void an_edge_whose_port_is_closed_takes_a_websocket(void **state) {
+    (void)state;
+    for (int amqp = 0; amqp < 2; amqp++) {
+        struct fleet f;
+        struct tally tally = {0};
+        fleet_new_hub(&f, 1);
+        f.edge_fallback = true;
+        f.edge_amqp = amqp;
+        f.routes = FLEET_ROUTES_UP;
+        fleet_make_identities(&f);
+        fleet_start_edge(&f);
+        assert_true(sk_sim_run_until(f.sim, 60 * SK_S, fleet_edge_connected, &f));
+        struct sk_device_client *client = client_over_websocket(&f, "edge.test", &tally);
+        struct sk_message message = {.body = SK_SPAN("1")};
+        assert_int_equal(sk_device_client_send(client, &message, on_sent, &tally), SK_OK);
+        sk_sim_run(f.sim, 60 * SK_S);
+        fleet_read_events(&f, on_event, &tally);
+        assert_int_equal(tally.events, 1);
         sk_device_client_free(client);
         fleet_free(&f);
     }
@@ -405,6 +429,7 @@ int main(void) {
         cmocka_unit_test(who_is_slow_is_not_waited_for),
         cmocka_unit_test(however_frames_are_cut_the_packets_are_the_same),
         cmocka_unit_test(messages_arrive_over_websockets_that_break),
+        cmocka_unit_test(an_edge_whose_port_is_closed_takes_a_websocket),
         cmocka_unit_test(a_device_goes_through_a_proxy_with_credentials),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,7 @@ struct fleet {
     char *answer;
     bool edge_ready;
     bool edge_amqp, edge_websocket; /* the edge's way upstream */
+    bool edge_fallback;             /* its port is closed: only WebSockets get through */
 };
 
 static const char fleet_hub_toml[] =
@@ -151,6 +152,7 @@ static inline bool fleet_edge_is_ready(void *arg) {
 
 static inline void fleet_start_edge(struct fleet *f) {
     char reason[512];
+    uint16_t port = f->edge_fallback ? 1 : 8883;
     f->edge_options = (struct sk_edge_hub_options){.data = "/edge",
                                                    .device_id = "edge1",
                                                    .hub_host_name = "hub.test",
@@ -158,8 +160,9 @@ static inline void fleet_start_edge(struct fleet *f) {
                                                    .upstream = {.host = "hub.test",
                                                                 .amqp = f->edge_amqp,
                                                                 .websocket = f->edge_websocket,
-                                                                .mqtt_port = 8883,
-                                                                .amqp_port = 8883,
+                                                                .fallback = f->edge_fallback,
+                                                                .mqtt_port = port,
+                                                                .amqp_port = port,
                                                                 .https_port = 8883},
                                                    .get_token = fleet_edge_token,
                                                    .ready = fleet_edge_ready,

@@ -1,7 +1,7 @@
 /* The way to the cloud: for each identity an MQTT connection of its own, or links on the one AMQP
- * connection, all with $edgeHub's token and an auth chain, and the queue's cursor that feeds them. Order is kept for each identity; a record is
- * committed when the cloud has acknowledged it and all before it. Reference: edge runtime, section
- * 5.5. */
+ * connection, all with $edgeHub's token and an auth chain, and the queue's cursor that feeds them.
+ * Order is kept for each identity; a record is committed when the cloud has acknowledged it and all
+ * before it. Reference: edge runtime, section 5.5. */
 #include "edge/hub/hub_parts.h"
 
 #include <stdio.h>
