@@ -1,0 +1,112 @@
+/* Messages to AMQP's sections and back, through the bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "model/amqp_mapping.h"
+
+static struct sk_arena arena;
+static struct sk_buffer bytes;
+static struct sk_amqp_codec *codec;
+
+static int set_up(void **state) {
+    (void)state;
+    codec = sk_amqp_codec_new();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    sk_arena_free(&arena);
+    sk_buffer_free(&bytes);
+    sk_amqp_codec_free(codec);
+    arena = (struct sk_arena){0};
+    return 0;
+}
+
+static struct sk_amqp_message travelled(const struct sk_amqp_message *message) {
+    struct sk_amqp_message back;
+    bytes.n = 0;
+    sk_amqp_encode(&bytes, message);
+    assert_int_equal(sk_amqp_decode(codec, sk_buffer_span(&bytes), &arena, &back), SK_OK);
+    return back;
+}
+
+static struct sk_message event(void) {
+    static struct sk_property property;
+    property = (struct sk_property){SK_SPAN("alert"), SK_SPAN("a/b c")};
+    struct sk_message message = {.source = SK_SOURCE_TWIN_CHANGES,
+                                 .device = SK_SPAN("d1"),
+                                 .module = SK_SPAN("m1"),
+                                 .properties = &property,
+                                 .property_count = 1,
+                                 .body = SK_SPAN("{\"n\":1}"),
+                                 .enqueued_us = 1700000000123000,
+                                 .sequence = 4711};
+    message.system[SK_SYS_MESSAGE_ID] = SK_SPAN("id-1");
+    message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
+    message.system[SK_SYS_GENERATION_ID] = SK_SPAN("6393");
+    message.system[SK_SYS_AUTH_METHOD] = SK_SPAN("{\"scope\":\"device\"}");
+    message.system[SK_SYS_MODEL_ID] = SK_SPAN("dtmi:com:x;1");
+    message.system[SK_SYS_SEQUENCE_NUMBER] = SK_SPAN("12");
+    return message;
+}
+
+static void an_event_comes_to_its_reader_with_all_that_was_stamped_on_it(void **state) {
+    (void)state;
+    struct sk_message message = event(), back;
+    struct sk_amqp_message out;
+    sk_event_to_amqp(&message, &arena, &out);
+    out = travelled(&out);
+    assert_int_equal(sk_event_from_amqp(&out, &arena, &back), SK_OK);
+    assert_int_equal(back.source, SK_SOURCE_TWIN_CHANGES);
+    assert_true(sk_span_is(back.device, "d1"));
+    assert_true(sk_span_is(back.module, "m1"));
+    assert_true(sk_span_eq(back.body, message.body));
+    assert_int_equal(back.enqueued_us, message.enqueued_us);
+    assert_int_equal(back.sequence, 12); /* of the partition */
+    assert_int_equal(back.property_count, 1);
+    assert_true(sk_span_is(back.properties[0].value, "a/b c"));
+    for (size_t i = 0; i < SK_SYS_COUNT; i++)
+        if (i != SK_SYS_SEQUENCE_NUMBER) assert_true(sk_span_eq(back.system[i], message.system[i]));
+}
+
+static void what_a_sender_claims_is_not_taken_for_a_stamp(void **state) {
+    (void)state;
+    struct sk_message message = event(), back;
+    struct sk_amqp_message out;
+    sk_event_to_amqp(&message, &arena, &out);
+    out = travelled(&out);
+    assert_int_equal(sk_message_from_amqp(&out, &arena, &back), SK_OK);
+    assert_int_equal(back.source, SK_SOURCE_TELEMETRY);
+    assert_int_equal(back.device.n, 0);
+    assert_int_equal(back.enqueued_us, 0);
+    assert_int_equal(back.system[SK_SYS_GENERATION_ID].n, 0);
+    assert_int_equal(back.system[SK_SYS_AUTH_METHOD].n, 0);
+    assert_true(sk_span_is(back.system[SK_SYS_MESSAGE_ID], "id-1"));
+}
+
+static void an_event_without_annotations_is_an_event_of_nobody(void **state) {
+    (void)state;
+    struct sk_span body = SK_SPAN("x");
+    struct sk_amqp_message out = {.data = &body, .data_count = 1};
+    struct sk_message back;
+    out = travelled(&out);
+    assert_int_equal(sk_event_from_amqp(&out, &arena, &back), SK_OK);
+    assert_int_equal(back.device.n, 0);
+    assert_int_equal(back.sequence, 0);
+    assert_int_equal(back.enqueued_us, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(an_event_comes_to_its_reader_with_all_that_was_stamped_on_it),
+        TEST(what_a_sender_claims_is_not_taken_for_a_stamp),
+        TEST(an_event_without_annotations_is_an_event_of_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
