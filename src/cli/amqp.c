@@ -73,7 +73,7 @@ static void on_renew(struct sk_timer *timer);
 /* Commands that watch outlive a token. */
 static void put_token(struct cli_amqp *amqp, sk_amqp_token_done *done) {
     enum { LIFE_S = 3600, RENEW_S = 2700 };
-    const struct cli *cli = amqp->cli;
+    struct cli *cli = amqp->cli;
     struct sk_buffer token = {0}, text_key = {0};
     struct sk_span key = cli->key;
     if (amqp->event_hub) { /* there the key is its text, not what that decodes to */
@@ -82,8 +82,9 @@ static void put_token(struct cli_amqp *amqp, sk_amqp_token_done *done) {
     }
     sk_sas_create(&token, sk_span_z(amqp->audience), key, cli->policy,
                   sk_io_wall(cli->io) / 1000000 + LIFE_S);
-    sk_amqp_connection_put_token(amqp->connection, sk_span_z(amqp->audience),
-                                 sk_buffer_span(&token), done, amqp);
+    amqp->token = sk_arena_copy(&cli->arena, sk_buffer_span(&token));
+    sk_amqp_connection_put_token(amqp->connection, sk_span_z(amqp->audience), amqp->token, done,
+                                 amqp);
     sk_timer_start(cli->io, &amqp->renew, RENEW_S * SK_S, on_renew);
     sk_buffer_free(&token);
     sk_buffer_free(&text_key);

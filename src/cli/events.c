@@ -147,7 +147,8 @@ static void on_ask_writable(struct sk_amqp_client_link *link) {
     struct sk_amqp_field fields[] = {
         {SK_SPAN("operation"), SK_AMQP_VALUE_STRING(SK_SPAN("READ"))},
         {SK_SPAN("name"), SK_AMQP_VALUE_STRING(sk_span_z(w->entity))},
-        {SK_SPAN("type"), SK_AMQP_VALUE_STRING(SK_SPAN("com.microsoft:eventhub"))}};
+        {SK_SPAN("type"), SK_AMQP_VALUE_STRING(SK_SPAN("com.microsoft:eventhub"))},
+        {SK_SPAN("security_token"), SK_AMQP_VALUE_STRING(w->amqp.token)}};
     struct sk_span nothing = SK_SPAN("");
     if (w->asked || !w->answer.ready) return;
     w->asked = true;
@@ -155,7 +156,7 @@ static void on_ask_writable(struct sk_amqp_client_link *link) {
                         &(struct sk_amqp_message){.message_id = SK_AMQP_VALUE_STRING(SK_SPAN("1")),
                                                   .reply_to = SK_SPAN("skerry"),
                                                   .application = fields,
-                                                  .application_count = 3,
+                                                  .application_count = 4,
                                                   .data = &nothing,
                                                   .data_count = 1},
                         true, NULL);
