@@ -4,6 +4,7 @@
  *                   --devices 1000 --in-flight 20 --size 256 --seconds 5
  *                   [--idle]                  attach only, say so in a line of JSON, then wait
  *   bench-amqp_load … --read ENTITY --policy service --key KEY --partition 0 --count 1000000
+ *                   [--rate 1000]             take no more events a second than that
  *
  * Prints one line of JSON: messages, seconds, rate. */
 #include <getopt.h>
@@ -19,7 +20,7 @@ struct load {
     struct sk_tls *tls;
     struct sk_endpoint to;
     const char *key, *policy, *entity;
-    unsigned devices, in_flight, size, seconds, tokens, attached, partition;
+    unsigned devices, in_flight, size, seconds, attached, partition, rate;
     uint64_t count, done, began_ns, stood_ns, ended_ns;
     bool idle, over;
     struct sk_amqp_connection *connection;
@@ -140,8 +141,20 @@ static void on_event(struct sk_amqp_client_link *link, struct sk_amqp_delivery *
     if (++l->done == l->count) finish(l);
 }
 
-static const struct sk_amqp_link_events read_events = {.transfer = on_event,
-                                                       .detached = on_detached};
+static void on_turn(struct sk_timer *timer) {
+    enum { TURNS = 10 };
+    struct load *l = SK_CONTAINER(timer, struct load, timer);
+    sk_amqp_client_grant(&l->device[0].link, (int)(l->rate / TURNS));
+    sk_timer_start(l->io, timer, SK_S / TURNS, on_turn);
+}
+
+static void on_ready(struct sk_amqp_client_link *link) {
+    struct load *l = device_of(link)->load;
+    if (l->rate) on_turn(&l->timer);
+}
+
+static const struct sk_amqp_link_events read_events = {
+    .ready = on_ready, .transfer = on_event, .detached = on_detached};
 
 static void on_reader_token(void *arg, const struct sk_amqp_failure *why) {
     struct load *l = arg;
@@ -153,7 +166,7 @@ static void on_reader_token(void *arg, const struct sk_amqp_failure *why) {
     sk_amqp_client_attach(
         l->connection, &l->device[0].link,
         &(struct sk_amqp_link_options){.address = address,
-                                       .credit = READ_CREDIT,
+                                       .credit = l->rate ? -1 : READ_CREDIT,
                                        .selector = "amqp.annotation.x-opt-offset > '-1'"},
         &read_events);
 }
@@ -216,14 +229,21 @@ int main(int argc, char **argv) {
                      .in_flight = 20,
                      .size = 256,
                      .seconds = 5};
-    static const struct option names[] = {
-        {"host", required_argument, NULL, 'h'},      {"port", required_argument, NULL, 'p'},
-        {"ca", required_argument, NULL, 'c'},        {"key", required_argument, NULL, 'k'},
-        {"policy", required_argument, NULL, 'P'},    {"devices", required_argument, NULL, 'n'},
-        {"in-flight", required_argument, NULL, 'f'}, {"size", required_argument, NULL, 's'},
-        {"seconds", required_argument, NULL, 't'},   {"idle", no_argument, NULL, 'i'},
-        {"read", required_argument, NULL, 'r'},      {"partition", required_argument, NULL, 'x'},
-        {"count", required_argument, NULL, 'C'},     {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"host", required_argument, NULL, 'h'},
+                                          {"port", required_argument, NULL, 'p'},
+                                          {"ca", required_argument, NULL, 'c'},
+                                          {"key", required_argument, NULL, 'k'},
+                                          {"policy", required_argument, NULL, 'P'},
+                                          {"devices", required_argument, NULL, 'n'},
+                                          {"in-flight", required_argument, NULL, 'f'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {"idle", no_argument, NULL, 'i'},
+                                          {"read", required_argument, NULL, 'r'},
+                                          {"partition", required_argument, NULL, 'x'},
+                                          {"count", required_argument, NULL, 'C'},
+                                          {"rate", required_argument, NULL, 'R'},
+                                          {NULL, 0, NULL, 0}};
     const char *ca = NULL;
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (c) {
         case 'h': l.to.host = optarg; break;
@@ -238,6 +258,7 @@ int main(int argc, char **argv) {
         case 'i': l.idle = true; break;
         case 'r': l.entity = optarg; break;
         case 'x': l.partition = (unsigned)atoi(optarg); break;
+        case 'R': l.rate = (unsigned)atoi(optarg); break;
         case 'C': l.count = (uint64_t)atoll(optarg); break;
         default: return 2;
         }

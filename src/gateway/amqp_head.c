@@ -221,29 +221,34 @@ bool sk_amqp_end_writable(struct sk_amqp_end *end) {
     return !end->held;
 }
 
+/* In the gateway's buffer, which is used again for the next one. */
+static struct sk_span encoded(struct sk_amqp_end *end, struct sk_span before,
+                              const struct sk_amqp_message *message) {
+    enum { KEPT = 64 * 1024 };
+    struct sk_buffer *bytes = &end->head->connection.gateway->amqp_out;
+    sk_buffer_shrink(bytes, KEPT);
+    sk_buffer_append(bytes, before);
+    sk_amqp_encode(bytes, message);
+    return sk_buffer_span(bytes);
+}
+
 void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
                       const struct sk_amqp_message *message, uint64_t delivery) {
-    struct sk_buffer bytes = {0};
     struct sk_amqp_sent *sent = NULL;
-    sk_amqp_encode(&bytes, message);
+    struct sk_span bytes = encoded(end, SK_NONE, message);
     if (delivery) {
         sent = SK_NEW(struct sk_amqp_sent);
         sent->delivery = delivery;
         sk_list_append(&end->sent, &sent->link);
     }
-    sk_amqp_send(end->amqp, tag, sk_buffer_span(&bytes), delivery == 0, sent);
-    sk_buffer_free(&bytes);
+    sk_amqp_send(end->amqp, tag, bytes, delivery == 0, sent);
     sk_amqp_head_flush(end->head);
 }
 
 void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
                       const struct sk_amqp_message *message) {
-    struct sk_buffer bytes = {0};
-    sk_buffer_append(&bytes, before);
-    sk_amqp_encode(&bytes, message);
-    sk_amqp_send(end->amqp, SK_NONE, sk_buffer_span(&bytes), sk_amqp_link_presettled(end->amqp),
-                 NULL);
-    sk_buffer_free(&bytes);
+    sk_amqp_send(end->amqp, SK_NONE, encoded(end, before, message),
+                 !sk_amqp_link_unsettled(end->amqp), NULL);
     sk_amqp_head_flush(end->head);
 }
 

@@ -153,8 +153,8 @@ bool sk_amqp_end_writable(struct sk_amqp_end *end);
 /* Sends; `delivery` 0: settled. The client's verdict comes to role->outcome. */
 void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
                       const struct sk_amqp_message *message, uint64_t delivery);
-/* Sends what is not ours to keep: the client's verdict on it does not matter. `before`: sections that
- * are encoded already. */
+/* Sends what is not ours to keep: the client's verdict on it does not matter, so it goes settled when
+ * the client lets us. `before`: sections that are encoded already. */
 void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
                       const struct sk_amqp_message *message);
 /* Sends settled, now or when there is credit. The transfer `to` (or NULL) is settled no earlier than

@@ -228,7 +228,7 @@ static void tell(struct sk_hub *hub, struct sk_request *request) {
 
 /* ---- sending to it ---- */
 
-static void send(struct sk_hub *hub, struct sk_request *request) {
+static void take(struct sk_hub *hub, struct sk_request *request) {
     const struct sk_events_ask *ask = request->ask;
     struct sk_span key = request->message->system[SK_SYS_PARTITION_KEY];
     unsigned partition = ask->partition;
@@ -249,7 +249,7 @@ static void send(struct sk_hub *hub, struct sk_request *request) {
 void sk_hub_events(struct sk_hub *hub, struct sk_request *request) {
     switch (request->op) {
     case SK_OP_EVENTS_INFO: tell(hub, request); break;
-    case SK_OP_EVENTS_SEND: send(hub, request); break;
+    case SK_OP_EVENTS_SEND: take(hub, request); break;
     default: watch(hub, request); break;
     }
 }

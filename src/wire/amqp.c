@@ -624,6 +624,10 @@ struct sk_span sk_amqp_link_selector(const struct sk_amqp_link *link) {
     return value.type == SK_AMQP_STRING ? value.text : SK_NONE;
 }
 
+bool sk_amqp_link_unsettled(const struct sk_amqp_link *link) {
+    return pn_link_remote_snd_settle_mode(link->pn) == PN_SND_UNSETTLED;
+}
+
 bool sk_amqp_link_presettled(const struct sk_amqp_link *link) {
     return pn_link_remote_snd_settle_mode(link->pn) == PN_SND_SETTLED;
 }

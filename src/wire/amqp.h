@@ -127,6 +127,8 @@ struct sk_amqp_value sk_amqp_link_property(const struct sk_amqp_link *link, cons
 struct sk_span sk_amqp_link_selector(const struct sk_amqp_link *link);
 /* Whether the peer wants what we send settled at once. */
 bool sk_amqp_link_presettled(const struct sk_amqp_link *link);
+/* Whether the peer wants nothing that we send settled at once; with neither, it takes both. */
+bool sk_amqp_link_unsettled(const struct sk_amqp_link *link);
 int sk_amqp_link_credit(const struct sk_amqp_link *link); /* transfers that may go now */
 /* Transfers that the engine still holds: the peer's window is full, or nothing was flushed. It looks
  * through all of them each time that something is flushed, so they should be few. */

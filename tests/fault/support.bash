@@ -35,7 +35,7 @@ wait_for() { # wait_for URL
 make_hub() {
     "$bin/skerry-hub" init "$dir/hub" --hostname $hub --hub test --listen $hub:8883 --listen $hub:443 --metrics $hub:9600 --json >"$dir/hub.json"
     export SKERRY_CONNECTION_STRING SKERRY_CA_FILE="$dir/hub/ca.pem"
-    SKERRY_CONNECTION_STRING=$(sed 's/.*"iothubowner":"\([^"]*\)".*/\1/' "$dir/hub.json")
+    SKERRY_CONNECTION_STRING=$(sed 's/.*"iothubowner":"\(HostName[^"]*\)".*/\1/' "$dir/hub.json")
 }
 
 start_hub() {

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Durable telemetry of 1,000 devices over one multiplexed AMQP connection, the memory that each takes, and reading one partition of the
+# event stream from the page cache, alone and beside ingest. The peer is our own MQTT head in the same run (there is no other AMQP 1.0
+# server that stores what it acknowledges). ROUNDS and SECONDS_EACH change how often and how long.
+source "$(dirname "$0")/support.bash"
+rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} devices=1000 in_flight=20 size=256 events=500000
+
+make_hub
+sed -i "s/^partitions = .*/partitions = 1/; s/^addresses = \[/&\"$hub:5671\", /" "$dir/hub/hub.toml"
+start_hub
+wait_for "$hub_ready"
+"$bin/bench-devices" --service "$SKERRY_CONNECTION_STRING" --ca "$SKERRY_CA_FILE" --count $devices --key "$key"
+policy_key=$(sed 's/.*SharedAccessKey=//' <<<"$SKERRY_CONNECTION_STRING")
+policy=$(sed 's/.*SharedAccessKeyName=\([^;]*\).*/\1/' <<<"$SKERRY_CONNECTION_STRING")
+entity=$(sed -n 's/^name = "\(.*\)"/\1/p' "$dir/hub/hub.toml" | head -n 1)
+
+amqp=("$bin/bench-amqp_load" --host "$hub" --ca "$SKERRY_CA_FILE" --devices $devices --in-flight $in_flight --size $size)
+reader=("${amqp[@]}" --key "$policy_key" --policy "$policy" --read "$entity")
+send() { "${amqp[@]}" --key "$key" --seconds "$seconds" | field rate; }
+read_events() { "${reader[@]}" --count $events | field rate; }
+mqtt() {
+    "$bin/bench-mqtt_load" --host "$hub" --port 8883 --ca "$SKERRY_CA_FILE" --hub "$hub" --key "$key" --connections 50 --in-flight 50 \
+        --size $size --seconds "$seconds" | field rate
+}
+
+end() { # end PID
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
+echo "amqp: $devices devices on one connection × $in_flight in flight × $size bytes, TLS, $seconds s each; messages a second"
+printf '%8s %16s %16s %16s\n' round "amqp, durable" "mqtt, durable" "events read"
+over_amqp=() over_mqtt=() reading=()
+for round in $(seq "$rounds"); do
+    over_amqp+=("$(send)")
+    over_mqtt+=("$(mqtt)")
+    reading+=("$(read_events)")
+    printf '%8s %16s %16s %16s\n' "$round" "${over_amqp[-1]}" "${over_mqtt[-1]}" "${reading[-1]}"
+done
+a=$(median "${over_amqp[@]}") m=$(median "${over_mqtt[@]}") r=$(median "${reading[@]}")
+printf '%8s %16s %16s %16s\n' median "$a" "$m" "$r"
+
+# A reader far behind, while devices send: what it costs them.
+alone=$(mqtt)
+"${reader[@]}" --count 100000000 --rate 1000 >/dev/null 2>&1 &
+lagging=$!
+beside=$(mqtt)
+end "$lagging"
+slower=$(calculate %.1f "100 * (1 - $beside / $alone)")
+echo "ingest over MQTT alone $alone, beside a reader that lags $beside: $slower % slower"
+
+# What a device costs, in a process that has not yet had memory for anything else.
+end "$hub_pid"
+start_hub
+wait_for "$hub_ready"
+before=$(pss_kb "$hub_pid")
+"${amqp[@]}" --key "$key" --seconds 600 --idle >"$dir/idle" &
+idle=$!
+until [ -s "$dir/idle" ]; do sleep 0.1; done
+sleep 1
+per_device=$(calculate %.2f "($(pss_kb "$hub_pid") - $before) / $devices")
+end "$idle"
+echo "memory: $per_device KB a device (token, link, session, proton's link and delivery)"
+write_result amqp "\"load\": {\"devices\": $devices, \"in_flight\": $in_flight, \"bytes\": $size, \"seconds\": $seconds},
+  \"amqp_per_second\": [$(IFS=, && echo "${over_amqp[*]}")],
+  \"mqtt_per_second\": [$(IFS=, && echo "${over_mqtt[*]}")],
+  \"events_read_per_second\": [$(IFS=, && echo "${reading[*]}")],
+  \"medians\": {\"amqp\": $a, \"mqtt\": $m, \"events_read\": $r},
+  \"lagging_reader\": {\"ingest_alone\": $alone, \"ingest_beside\": $beside, \"slower_percent\": $slower},
+  \"kb_a_device\": $per_device"
