@@ -3,36 +3,18 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('fs');
-const os = require('os');
 const path = require('path');
 const { execFileSync } = require('child_process');
 const { Client, Message, X509AuthenticationProvider } = require('azure-iot-device');
 const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
 const { Http } = require('azure-iot-device-http');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
+const { at, certificate, thumbprint } = require('./certificates');
 const { body, createDevice, events, host, registry, report, until } = require('./support');
 
 const hubCa = fs.readFileSync(process.env.HUB_CA, 'utf8');
 const edgeCa = path.join(process.env.EDGE_DATA, 'certificates', 'edge-ca.pem');
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'x509-'));
-test.after(() => fs.rmSync(folder, { recursive: true }));
-const at = (name) => path.join(folder, name);
-const openssl = (...args) => execFileSync('openssl', args, { stdio: 'pipe' }).toString();
 const skerry = (...args) => JSON.parse(execFileSync(`${process.env.BIN}/skerry`, [...args, '--output', 'json']).toString() || 'null');
-
-// A certificate for `name`: its own issuer, or signed by `issuer`.
-function certificate(file, name, issuer, { days = 30, ca = false } = {}) {
-  const key = at(`${file}.key`), cert = at(`${file}.pem`);
-  const extensions = ca ? 'basicConstraints=critical,CA:TRUE' : 'extendedKeyUsage=clientAuth';
-  openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', key);
-  openssl('req', '-new', '-key', key, '-subj', `/CN=${name}`, '-out', at('csr'));
-  fs.writeFileSync(at('ext'), extensions);
-  const signer = issuer ? ['-CA', at(`${issuer}.pem`), '-CAkey', at(`${issuer}.key`), '-CAcreateserial'] : ['-signkey', key];
-  openssl('x509', '-req', '-in', at('csr'), '-days', String(days), '-extfile', at('ext'), '-out', cert, ...signer);
-  return { cert: fs.readFileSync(cert, 'utf8'), key: fs.readFileSync(key, 'utf8') };
-}
-
-const thumbprint = (file, digest) => openssl('x509', '-in', at(`${file}.pem`), '-noout', '-fingerprint', `-${digest}`).trim().split('=')[1].replace(/:/g, '');
 
 async function connect(deviceId, { cert, key }, transport, { gateway, ca = hubCa } = {}) {
   const provider = new X509AuthenticationProvider({ deviceId, host, gatewayHostName: gateway, x509: { cert, key } });
