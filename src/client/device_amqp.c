@@ -488,7 +488,8 @@ static void subscribe(struct sk_device_client *client) {
     sk_io_defer(client->io, &client->amqp.check, on_check); /* what was waited for may be gone */
 }
 
-const struct client_protocol client_amqp = {.attempt = attempt,
+const struct client_protocol client_amqp = {.knows_outcomes = true,
+                                            .attempt = attempt,
                                             .drop = drop,
                                             .free = free_amqp,
                                             .encode = encode,

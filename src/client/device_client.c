@@ -57,13 +57,6 @@ static void use_mqtt(struct sk_device_client *client, const char *proxy) {
     (void)status;
 }
 
-static void use_amqp(struct sk_device_client *client, struct sk_device_mux *mux) {
-    client->protocol = &client_amqp;
-    sk_list_init(&client->amqp.unsettled);
-    sk_io_guid(client->io, client->amqp.guid);
-    mux_join(mux, client);
-}
-
 struct sk_device_client *sk_device_client_new(struct sk_io *io,
                                               const struct sk_device_client_options *options) {
     struct sk_device_client *client = SK_NEW(struct sk_device_client);
@@ -93,7 +86,7 @@ struct sk_device_client *sk_device_client_new(struct sk_io *io,
     client->unsent = &client->outgoing;
     sk_list_init(&client->twin_operations);
     if (options->mux)
-        use_amqp(client, options->mux);
+        ((struct mux_face *)options->mux)->adopt(options->mux, client);
     else
         use_mqtt(client, options->proxy);
     sk_timer_start(io, &client->timer, 0, on_attempt);
@@ -339,7 +332,7 @@ void sk_device_client_settle(struct sk_device_client *client, struct sk_delivery
 }
 
 bool sk_device_client_knows_outcomes(const struct sk_device_client *client) {
-    return client->protocol == &client_amqp;
+    return client->protocol->knows_outcomes;
 }
 
 /* Ends everything that waits with SK_CLOSED. */

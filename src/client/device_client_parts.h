@@ -49,6 +49,7 @@ struct twin_operation {
 
 /* What a protocol does for a client. */
 struct client_protocol {
+    bool knows_outcomes; /* not only completion */
     void (*attempt)(struct sk_device_client *client);
     /* Lets go of the connection, or the links. */
     void (*drop)(struct sk_device_client *client, bool politely);
@@ -67,6 +68,13 @@ struct client_protocol {
                    enum sk_outcome outcome);
 };
 extern const struct client_protocol client_mqtt, client_amqp;
+
+/* First member of a mux. A program that never makes one is linked without AMQP, and runs without its
+ * library: a module that speaks MQTT to its edge takes half a megabyte less. */
+struct mux_face {
+    /* The client speaks over the mux from now on. */
+    void (*adopt)(struct sk_device_mux *mux, struct sk_device_client *client);
+};
 
 struct mqtt_part {
     struct sk_proxy proxy;                     /* when options.proxy is set */
@@ -204,7 +212,6 @@ void mqtt_settle(struct sk_device_client *client, struct sk_delivery delivery,
 
 /* --- device_mux.c: for device_amqp.c --- */
 
-void mux_join(struct sk_device_mux *mux, struct sk_device_client *client);
 /* NULL: not connected. */
 struct sk_amqp_connection *mux_connection(const struct sk_device_mux *mux);
 struct sk_span mux_product(const struct sk_device_mux *mux);

@@ -17,6 +17,7 @@ enum mux_state {
 };
 
 struct sk_device_mux {
+    struct mux_face face;
     struct sk_io *io;
     struct sk_device_mux_options options; /* its texts in `texts` */
     struct sk_proxy proxy;                /* when options.proxy is set */
@@ -37,7 +38,10 @@ static void on_attempt(struct sk_timer *timer);
 
 /* ---- for the clients ---- */
 
-void mux_join(struct sk_device_mux *mux, struct sk_device_client *client) {
+static void adopt(struct sk_device_mux *mux, struct sk_device_client *client) {
+    client->protocol = &client_amqp;
+    sk_list_init(&client->amqp.unsettled);
+    sk_io_guid(client->io, client->amqp.guid);
     sk_list_append(&mux->clients, &client->amqp.link);
 }
 
@@ -223,6 +227,7 @@ struct sk_device_mux *sk_device_mux_new(struct sk_io *io,
     struct sk_device_mux *mux = SK_NEW(struct sk_device_mux);
     struct sk_device_mux_options *own = &mux->options;
     struct sk_arena *texts = &mux->texts;
+    mux->face.adopt = adopt;
     mux->io = io;
     *own = *options;
     own->host = sk_arena_copy(texts, sk_span_z(options->host)).p;
