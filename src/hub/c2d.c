@@ -63,7 +63,9 @@ static void stamp(struct sk_hub *hub, const struct sk_request *request, enum sk_
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) message->system[ours[i]] = SK_NONE;
     message->device = request->device;
     message->module = SK_NONE;
-    message->system[SK_SYS_ACK] = sk_span_z(sk_c2d_ack_name(ack));
+    /* Who said nothing about it, its message says nothing: over MQTT devices see what is said. */
+    if (message->system[SK_SYS_ACK].n)
+        message->system[SK_SYS_ACK] = sk_span_z(sk_c2d_ack_name(ack));
     if (message->system[SK_SYS_TO].n) return;
     sk_arena_reset(&hub->arena);
     message->system[SK_SYS_TO] =
