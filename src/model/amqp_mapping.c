@@ -164,6 +164,15 @@ void sk_message_to_amqp(const struct sk_message *message, struct sk_arena *arena
     to->annotation_count = a.count;
 }
 
+/* Once an event: printf would take a tenth of its time. */
+static struct sk_span decimal(struct sk_arena *arena, uint64_t number) {
+    enum { DIGITS = 20 };
+    char *text = sk_arena_alloc(arena, DIGITS), *p = text + DIGITS;
+    do *--p = (char)('0' + number % 10);
+    while (number /= 10);
+    return sk_span(p, (size_t)(text + DIGITS - p));
+}
+
 void sk_event_to_amqp(const struct sk_message *message, struct sk_arena *arena,
                       struct sk_amqp_message *to) {
     struct annotations a = put_common(message, arena, to);
@@ -171,8 +180,7 @@ void sk_event_to_amqp(const struct sk_message *message, struct sk_arena *arena,
     int64_t number = 0;
     sk_span_to_int(message->system[SK_SYS_SEQUENCE_NUMBER], &number);
     add(&a, "x-opt-sequence-number", SK_AMQP_VALUE_LONG(number));
-    add_text(&a, "x-opt-offset",
-             sk_arena_print(arena, "%llu", (unsigned long long)message->sequence));
+    add_text(&a, "x-opt-offset", decimal(arena, message->sequence));
     add(&a, "x-opt-enqueued-time", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
     add_text(&a, "x-opt-partition-key", key.n ? key : message->device);
     if (message->device.n == 0) { /* sent to the stream itself */

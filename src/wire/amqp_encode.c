@@ -36,15 +36,16 @@ static void put_byte(struct sk_buffer *to, unsigned byte) {
     sk_buffer_byte(to, (char)byte);
 }
 
-static void put_be(struct sk_buffer *to, uint64_t value, unsigned bytes) {
-    char *p = sk_buffer_reserve(to, bytes);
+static char *write_be(char *p, uint64_t value, unsigned bytes) {
     for (unsigned i = 0; i < bytes; i++) p[i] = (char)(value >> (8 * (bytes - 1 - i)));
-    to->n += bytes;
+    return p + bytes;
 }
 
 static void put_number(struct sk_buffer *to, unsigned constructor, uint64_t value, unsigned bytes) {
-    put_byte(to, constructor);
-    put_be(to, value, bytes);
+    char *p = sk_buffer_reserve(to, 1 + bytes);
+    *p = (char)constructor;
+    write_be(p + 1, value, bytes);
+    to->n += 1 + bytes;
 }
 
 static void put_unsigned(struct sk_buffer *to, uint64_t value, unsigned zero, unsigned small,
@@ -67,30 +68,35 @@ static void put_signed(struct sk_buffer *to, int64_t value, unsigned small, unsi
 
 /* Strings, symbols, binaries. */
 static void put_bytes(struct sk_buffer *to, unsigned constructor, struct sk_span text) {
-    if (text.n < 256)
-        put_number(to, constructor, text.n, 1);
-    else
-        put_number(to, constructor + C_LENGTH_32, text.n, 4);
-    sk_buffer_append(to, text);
+    bool small = text.n < 256;
+    char *p = sk_buffer_reserve(to, 5 + text.n);
+    *p = (char)(constructor + (small ? 0 : C_LENGTH_32));
+    p = write_be(p + 1, text.n, small ? 1 : 4);
+    if (text.n) memcpy(p, text.p, text.n);
+    to->n += (small ? 2 : 5) + text.n;
 }
 
 /* A list, map or array: its size is known when it ends. */
 static size_t begin(struct sk_buffer *to, unsigned constructor, size_t count) {
-    put_number(to, constructor, 0, 4);
-    put_be(to, count, 4);
+    char *p = sk_buffer_reserve(to, 9);
+    *p = (char)constructor;
+    write_be(write_be(p + 1, 0, 4), count, 4);
+    to->n += 9;
     return to->n;
 }
 
 static void end(struct sk_buffer *to, size_t began) {
     size_t size = to->n - began + 4; /* the count is part of it */
-    for (unsigned i = 0; i < 4; i++) to->p[began - 8 + i] = (char)(size >> (24 - 8 * i));
+    write_be(to->p + began - 8, size, 4);
 }
 
 static void put_strings(struct sk_buffer *to, const struct sk_amqp_value *value) {
     size_t began = begin(to, C_ARRAY_32, value->count);
     put_byte(to, C_STRING_32);
     for (size_t i = 0; i < value->count; i++) {
-        put_be(to, value->texts[i].n, 4);
+        char length[4];
+        write_be(length, value->texts[i].n, 4);
+        sk_buffer_append(to, sk_span(length, sizeof length));
         sk_buffer_append(to, value->texts[i]);
     }
     end(to, began);
@@ -140,8 +146,11 @@ void sk_amqp_encode_map(struct sk_buffer *to, const struct sk_amqp_field *fields
 /* ---- sections ---- */
 
 static void put_descriptor(struct sk_buffer *to, enum sk_amqp_section section) {
-    put_byte(to, 0);
-    put_number(to, C_ULONG_SMALL, section, 1);
+    char *p = sk_buffer_reserve(to, 3);
+    p[0] = 0;
+    p[1] = C_ULONG_SMALL;
+    p[2] = (char)section;
+    to->n += 3;
 }
 
 static void put_section(struct sk_buffer *to, enum sk_amqp_section section,

@@ -79,7 +79,7 @@ enum sk_status sk_amqp_decode(struct sk_amqp_codec *codec, struct sk_span bytes,
  * whole encoded message. proton does not tell the format of a transfer, so the content has to. */
 bool sk_amqp_is_batch(struct sk_amqp_codec *codec, const struct sk_amqp_message *message,
                       struct sk_arena *arena);
-/* Appends. */
+/* Appends; `to` has no limit. */
 void sk_amqp_encode(struct sk_buffer *to, const struct sk_amqp_message *message);
 /* The section of delivery annotations alone, which may be put before many messages. */
 void sk_amqp_encode_delivery_annotations(struct sk_buffer *to, const struct sk_amqp_field *fields,
