@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "support/tls.h"
 #include "client/amqp_connection.h"
 #include "wire/sas.h"
 
@@ -210,17 +211,6 @@ static void encode(struct load *l) {
                                              .data = &data,
                                              .data_count = 1});
     sk_buffer_free(&body);
-}
-
-static struct sk_tls *load_tls(struct sk_io *io, const char *file) {
-    struct sk_buffer pem = {0};
-    struct sk_tls *tls = NULL;
-    char reason[256] = "cannot be read";
-    if (sk_file_load(io, file, &pem) ||
-        sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&pem)}, &tls, reason))
-        fail(file, sk_span_z(reason));
-    sk_buffer_free(&pem);
-    return tls;
 }
 
 int main(int argc, char **argv) {

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "support/tls.h"
 #include "client/http_client.h"
 #include "model/connection_string.h"
 #include "wire/sas.h"
@@ -64,19 +65,6 @@ static void make_next(struct connection *c) {
                                                        .arg = c});
     sk_buffer_free(&path);
     sk_buffer_free(&body);
-}
-
-static struct sk_tls *load_tls(struct sk_io *io, const char *file) {
-    struct sk_buffer pem = {0};
-    struct sk_tls *tls = NULL;
-    char reason[256] = "cannot be read";
-    if (sk_file_load(io, file, &pem) ||
-        sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&pem)}, &tls, reason)) {
-        fprintf(stderr, "%s: %s\n", file, reason);
-        exit(2);
-    }
-    sk_buffer_free(&pem);
-    return tls;
 }
 
 int main(int argc, char **argv) {

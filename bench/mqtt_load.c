@@ -12,7 +12,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#include "io/io.h"
+#include "support/tls.h"
 #include "wire/mqtt.h"
 #include "wire/sas.h"
 
@@ -187,16 +187,7 @@ int main(int argc, char **argv) {
         default: return 2;
         }
     l.io = sk_io_uv_new();
-    if (ca) {
-        char reason[256];
-        struct sk_buffer pem = {0};
-        if (sk_file_load(l.io, ca, &pem) ||
-            sk_tls_new(l.io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&pem)}, &l.tls,
-                       reason)) {
-            fprintf(stderr, "%s is not usable\n", ca);
-            return 1;
-        }
-    }
+    if (ca) l.tls = load_tls(l.io, ca);
     fill_payload(&l);
     l.clients = sk_alloc(l.connections * sizeof *l.clients);
     l.began_ns = sk_io_now(l.io);
