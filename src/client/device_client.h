@@ -42,7 +42,7 @@ struct sk_device_events {
     void (*connected)(void *arg, bool session_present);
     /* The connection, or an attempt to make one, has failed; another attempt follows by itself. */
     void (*disconnected)(void *arg, const struct sk_client_down *down);
-    /* A desired patch, or the whole section after a replace. */
+    /* A desired patch; after a replacement the whole section, with nulls for what is gone. */
     void (*desired)(void *arg, struct sk_span patch, uint64_t version);
     /* A direct method; answer it with sk_device_client_answer, once, now or later. `rid` lives
      * until the callback returns. */

@@ -82,9 +82,6 @@ void sk_hub_scope(struct sk_hub *hub, struct sk_request *request);
 /* twins.c */
 void sk_hub_twin(struct sk_hub *hub, struct sk_request *request);
 void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request);
-/* Tells a connected client of a change to its desired properties. */
-void sk_hub_notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
-                           const struct sk_twin *twin, const struct sk_twin_change *change);
 /* c2d.c, c2d_queue.c */
 void sk_hub_c2d_start(struct sk_hub *hub);
 /* Serves SK_OP_C2D_…, SK_OP_SETTLE. */

@@ -2,22 +2,22 @@
  */
 #include "hub/hub_parts.h"
 
-/* Carries a change through the registry; the documents belong to the request's body. */
-struct change_call {
+/* Carries a request through the registry. */
+struct twin_call {
     struct sk_hub *hub;
     struct sk_request *request;
-    struct sk_twin_change change;
 };
 
-void sk_hub_notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
-                           const struct sk_twin *twin, const struct sk_twin_change *change) {
+/* Tells a connected client of a change to its desired properties, if it was one. */
+static void notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
+                           const struct sk_registry_result *changed) {
     struct sk_session *session = sk_session_find(&hub->backend, device, module);
-    if (change->desired == NULL || session == NULL || !(session->subscriptions & SK_SUB_DESIRED))
+    if (changed->desired_patch == NULL || session == NULL ||
+        !(session->subscriptions & SK_SUB_DESIRED))
         return;
-    json_t *patch = sk_twin_desired_notification(twin, change);
-    SK_CLEANUP_FREE char *text = json_dumps(patch, JSON_COMPACT);
-    session->head->deliver_desired(session, sk_span_z(text), twin->desired_version);
-    json_decref(patch);
+    SK_CLEANUP_FREE char *text = json_dumps(changed->desired_patch, JSON_COMPACT);
+    session->head->deliver_desired(session, sk_span_z(text),
+                                   changed->entries[0].twin.desired_version);
 }
 
 static void answer_twin(struct sk_hub *hub, struct sk_request *request,
@@ -36,7 +36,7 @@ static void answer_twin(struct sk_hub *hub, struct sk_request *request,
 }
 
 static void changed(void *arg, struct sk_registry_result *result) {
-    struct change_call call = *(struct change_call *)arg;
+    struct twin_call call = *(struct twin_call *)arg;
     free(arg);
     if (result->status) {
         sk_hub_refuse_status(call.request, result);
@@ -44,8 +44,7 @@ static void changed(void *arg, struct sk_registry_result *result) {
     }
     const struct sk_registry_entry *entry = &result->entries[0];
     call.hub->counts.twin_updates_total++;
-    sk_hub_notify_desired(call.hub, call.request->device, call.request->module, &entry->twin,
-                          &call.change);
+    notify_desired(call.hub, call.request->device, call.request->module, result);
     if (call.request->op == SK_OP_TWIN_REPORT)
         call.request->done(call.request,
                            &(struct sk_answer){.version = entry->twin.reported_version});
@@ -55,14 +54,14 @@ static void changed(void *arg, struct sk_registry_result *result) {
 
 static void change(struct sk_hub *hub, struct sk_request *request,
                    const struct sk_twin_change *what) {
-    struct change_call *call = SK_NEW(struct change_call);
-    *call = (struct change_call){hub, request, *what};
+    struct twin_call *call = SK_NEW(struct twin_call);
+    *call = (struct twin_call){hub, request};
     sk_registry_twin_change(hub->registry, request->device, request->module, what,
                             request->if_match, changed, call);
 }
 
 static void read_done(void *arg, struct sk_registry_result *result) {
-    struct change_call call = *(struct change_call *)arg;
+    struct twin_call call = *(struct twin_call *)arg;
     free(arg);
     if (result->status)
         sk_hub_refuse_status(call.request, result);
@@ -85,8 +84,8 @@ void sk_hub_twin(struct sk_hub *hub, struct sk_request *request) {
             change(hub, request, &what);
         break;
     default: {
-        struct change_call *call = SK_NEW(struct change_call);
-        *call = (struct change_call){.hub = hub, .request = request};
+        struct twin_call *call = SK_NEW(struct twin_call);
+        *call = (struct twin_call){hub, request};
         sk_registry_twin_get(hub->registry, request->device, request->module, read_done, call);
         break;
     }
@@ -148,8 +147,7 @@ static void applied(void *arg, struct sk_registry_result *result) {
         end_apply(apply, result);
         return;
     }
-    sk_hub_notify_desired(apply->hub, apply->request->device, module_at(apply),
-                          &result->entries[0].twin, &apply->change);
+    notify_desired(apply->hub, apply->request->device, module_at(apply), result);
     apply->at = json_object_iter_next(apply->contents, apply->at);
     apply_next(apply);
 }

@@ -242,7 +242,8 @@ static enum sk_status change_section(enum sk_twin_section section, const json_t 
     static const char *const azure_name[] = {"Tags", "Properties.Desired", "Properties.Reported"};
     *merged = *metadata = NULL;
     if (document == NULL) return SK_OK;
-    enum sk_status status = sk_twin_check(section, document, error);
+    bool emptied = replace && json_is_null(document);
+    enum sk_status status = emptied ? SK_OK : sk_twin_check(section, document, error);
     if (status) return status;
     merge(replace ? NULL : old, replace ? NULL : old_metadata, document, stamp, true, merged,
           metadata);
@@ -316,11 +317,26 @@ json_t *sk_twin_device_json(const struct sk_twin *twin) {
                      with_version(twin->reported, NULL, twin->reported_version));
 }
 
-json_t *sk_twin_desired_notification(const struct sk_twin *twin,
+/* `after` as a patch that takes whoever has `before` there. Azure's names what has stayed, too. */
+static json_t *replacement(const json_t *before, const json_t *after) {
+    json_t *patch = json_copy((json_t *)after), *value;
+    const char *key;
+    json_object_foreach((json_t *)before, key, value) {
+        const json_t *now = json_object_get(after, key);
+        if (now == NULL)
+            json_object_set_new(patch, key, json_null());
+        else if (json_is_object(now) && json_is_object(value))
+            json_object_set_new(patch, key, replacement(value, now));
+    }
+    return patch;
+}
+
+json_t *sk_twin_desired_notification(const json_t *before, const struct sk_twin *after,
                                      const struct sk_twin_change *change) {
-    json_t *body = with_version(change->replace_desired ? twin->desired : change->desired, NULL,
-                                twin->desired_version);
+    json_t *body = change->replace_desired ? replacement(before, after->desired)
+                                           : json_copy((json_t *)change->desired);
     json_object_del(body, "$metadata");
+    json_object_set_new(body, "$version", json_integer((json_int_t)after->desired_version));
     return body;
 }
 
@@ -382,6 +398,16 @@ json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identit
     return json;
 }
 
+/* One section out of a service's body. */
+static enum sk_status take_section(enum sk_twin_section section, const json_t *value, bool replace,
+                                   const json_t **document, bool *replaces,
+                                   char error[SK_MODEL_ERROR_MAX]) {
+    bool emptied = json_is_null(value);
+    *document = value;
+    *replaces = replace || emptied;
+    return value && !emptied ? sk_twin_check(section, value, error) : SK_OK;
+}
+
 enum sk_status sk_twin_change_from_json(const json_t *body, bool replace,
                                         struct sk_twin_change *change,
                                         char error[SK_MODEL_ERROR_MAX]) {
@@ -393,13 +419,9 @@ enum sk_status sk_twin_change_from_json(const json_t *body, bool replace,
                  "The body must be a twin: {\"tags\":{…},\"properties\":{\"desired\":{…}}}.");
         return SK_INVALID;
     }
-    const json_t *tags = json_object_get(body, "tags"),
-                 *desired = json_object_get(properties, "desired");
-    change->tags = json_is_null(tags) ? NULL : tags;
-    change->desired = json_is_null(desired) ? NULL : desired;
-    change->replace_tags = change->replace_desired = replace;
-    enum sk_status status = SK_OK;
-    if (change->tags) status = sk_twin_check(SK_TWIN_TAGS, change->tags, error);
-    if (!status && change->desired) status = sk_twin_check(SK_TWIN_DESIRED, change->desired, error);
-    return status;
+    enum sk_status status = take_section(SK_TWIN_TAGS, json_object_get(body, "tags"), replace,
+                                         &change->tags, &change->replace_tags, error);
+    if (status) return status;
+    return take_section(SK_TWIN_DESIRED, json_object_get(properties, "desired"), replace,
+                        &change->desired, &change->replace_desired, error);
 }

@@ -35,8 +35,9 @@ void sk_twin_free(struct sk_twin *twin);                 /* the contents; leaves
 struct sk_twin sk_twin_copy(const struct sk_twin *twin); /* deep */
 struct sk_twin sk_twin_move(struct sk_twin *from);
 
-/* What to do to a twin, all at once. Documents are borrowed; NULL: leave the section. A root's
- * `$version` and `$metadata` are ignored, as SDKs send back what they read. */
+/* What to do to a twin, all at once. Documents are borrowed; NULL: leave the section; to replace by
+ * JSON's null is to empty it. A root's `$version` and `$metadata` are ignored, as SDKs send back
+ * what they read. */
 struct sk_twin_change {
     const json_t *tags, *desired, *reported;
     bool replace_tags, replace_desired, replace_reported; /* else: merge, null deletes */
@@ -57,16 +58,18 @@ size_t sk_twin_size(const json_t *document);
 /* {"desired":{…,"$version":N},"reported":{…,"$version":M}}, what a device's GET answers; a new
  * reference. */
 json_t *sk_twin_device_json(const struct sk_twin *twin);
-/* The body of a desired notification after `change` was applied: the patch with its nulls, or the
- * whole new document after a replacement, with `$version`; a new reference. */
-json_t *sk_twin_desired_notification(const struct sk_twin *twin,
+/* The body of a desired notification after `change` was applied, with `$version`: the patch with
+ * its nulls; after a replacement the whole new document, with nulls for what is gone, as devices
+ * merge it. `before`: the section as it was; a new reference. */
+json_t *sk_twin_desired_notification(const json_t *before, const struct sk_twin *after,
                                      const struct sk_twin_change *change);
 /* The service's `Twin` (with metadata and the identity's read-only copy); a new reference.
  * `presence` may be NULL. */
 json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identity *identity,
                              const struct sk_presence *presence);
 /* Reads the sections out of the body of a service's PATCH or PUT: `tags` and `properties.desired`
- * (borrowed from `body`). PUT replaces the sections that are there. SK_INVALID with a sentence. */
+ * (borrowed from `body`). PUT replaces the sections that are there, null empties one. SK_INVALID
+ * with a sentence. */
 enum sk_status sk_twin_change_from_json(const json_t *body, bool replace,
                                         struct sk_twin_change *change,
                                         char error[SK_MODEL_ERROR_MAX]);

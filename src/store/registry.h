@@ -47,6 +47,9 @@ struct sk_registry_result {
     char reason[SK_MODEL_ERROR_MAX];
     struct sk_registry_entry *entries; /* of get, put, change: one; of lists: `count` */
     size_t count;
+    /* Of twin_change, where desired properties are changed: what the device hears of it, see
+     * sk_twin_desired_notification; else NULL. */
+    json_t *desired_patch;
     uint32_t subscriptions;                 /* sk_registry_session_load */
     struct sk_registry_document *documents; /* of get: one; of list: `document_count`, by key */
     size_t document_count;

@@ -157,11 +157,13 @@ void registry_result_free(struct registry_call *call) {
         sk_identity_free(&result->entries[i].identity);
         sk_twin_free(&result->entries[i].twin);
     }
+    json_decref(result->desired_patch);
     free(result->entries);
     free(result->documents);
     free(result->c2d);
     free(result->devices);
     free(result->feedback);
+    result->desired_patch = NULL;
     result->entries = NULL;
     result->documents = NULL;
     result->c2d = NULL;

@@ -206,12 +206,14 @@ enum sk_status registry_run_delete(struct registry_db *db, struct registry_call 
 enum sk_status registry_run_twin_change(struct registry_db *db, struct registry_call *call) {
     struct sk_identity identity;
     struct sk_twin twin = {0};
+    json_t *before = NULL;
     int64_t row;
     char etag[SK_ETAG_MAX];
     enum sk_status status =
         registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
     if (status) return status;
     if ((status = registry_twin_load(db, row, &twin))) goto fail;
+    before = json_incref(twin.desired);
     sk_twin_etag(twin.etag, etag);
     if (call->if_match.n && !sk_etag_matches(call->if_match, etag)) {
         status = SK_CONFLICT;
@@ -220,9 +222,13 @@ enum sk_status registry_run_twin_change(struct registry_db *db, struct registry_
     if ((status = sk_twin_apply(&twin, &call->change, call->wall_us, call->result.reason)) ||
         (status = registry_twin_store(db, row, &twin, false)))
         goto fail;
+    if (call->change.desired)
+        call->result.desired_patch = sk_twin_desired_notification(before, &twin, &call->change);
     *registry_entry_add(call) = (struct sk_registry_entry){identity, twin};
+    json_decref(before);
     return SK_OK;
 fail:
+    json_decref(before);
     sk_identity_free(&identity);
     sk_twin_free(&twin);
     return status;

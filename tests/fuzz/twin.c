@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 abort();
             check_mirror(twin.desired, twin.desired_metadata, true);
             check_mirror(twin.desired, twin.desired_metadata, false);
-            json_decref(sk_twin_desired_notification(&twin, &change));
+            json_decref(sk_twin_desired_notification(before.desired, &twin, &change));
             json_decref(sk_twin_device_json(&twin));
         }
         sk_twin_free(&before);

@@ -2,6 +2,7 @@
 // azure-iot-device over each of its protocols against the hub, unmodified.
 const nodeTest = require('node:test');
 const assert = require('node:assert');
+const { execFileSync } = require('child_process');
 const { Message } = require('azure-iot-device');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
@@ -52,6 +53,24 @@ for (const [protocol, transport] of Object.entries({ MQTT: Mqtt, 'MQTT-WS': Mqtt
     const changed = new Promise((resolve) => twin.on('properties.desired.interval', resolve));
     await registry.updateTwin(device.deviceId, { properties: { desired: { interval: 5 } } }, '*');
     assert.strictEqual(await changed, 5);
+    await client.close();
+  });
+
+  test('desired properties that a service replaces, or empties with null, are so at the device', async () => {
+    const device = await createDevice();
+    const client = await connect(device);
+    const twin = await client.getTwin();
+    twin.on('properties.desired', () => {}); // subscribes
+    const desired = () => JSON.parse(JSON.stringify(twin.properties.desired));
+    const arrives = ($version, properties) =>
+      until(`version ${$version}`, () => twin.properties.desired.$version === $version)
+        .then(() => assert.deepStrictEqual(desired(), { ...properties, $version }));
+    await registry.updateTwin(device.deviceId, { properties: { desired: { a: 1, b: { c: 2, d: 3 } } } }, '*');
+    await arrives(2, { a: 1, b: { c: 2, d: 3 } });
+    execFileSync(`${process.env.BIN}/skerry`, ['twin', 'replace', device.deviceId, '--desired', '{"b":{"c":4}}']); // the SDK cannot
+    await arrives(3, { b: { c: 4 } });
+    await registry.updateTwin(device.deviceId, { properties: { desired: null } }, '*');
+    await arrives(4, {});
     await client.close();
   });
 

@@ -272,22 +272,62 @@ static void the_device_sees_sections_with_versions_only(void **state) {
     sk_twin_free(&twin);
 }
 
-static void a_notification_is_the_patch_or_the_whole_new_document(void **state) {
+/* What a device hears when `desired` becomes, or is patched with, `document`. */
+static void assert_notification(struct sk_twin *twin, const char *document, bool replace,
+                                const char *expected) {
+    json_t *before = json_incref(twin->desired), *json = parse(document);
+    struct sk_twin_change change = {.desired = json, .replace_desired = replace};
+    assert_int_equal(sk_twin_apply(twin, &change, NOON, error), SK_OK);
+    json_t *body = sk_twin_desired_notification(before, twin, &change);
+    assert_json(body, expected);
+    json_decref(body);
+    json_decref(before);
+    json_decref(json);
+}
+
+static void a_notification_is_the_patch_as_it_was_sent(void **state) {
     (void)state;
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"desired\":{\"a\":1,\"b\":2}}", false);
-    json_t *document = parse("{\"a\":null,\"c\":3,\"$metadata\":{}}");
-    struct sk_twin_change change = {.desired = document};
+    assert_notification(&twin, "{\"a\":null,\"c\":3,\"$metadata\":{}}", false,
+                        "{\"a\":null,\"c\":3,\"$version\":3}");
+    sk_twin_free(&twin);
+}
+
+/* Devices merge what they hear: Node's SDK keeps each property that no null removes. */
+static void after_a_replacement_the_notification_has_nulls_for_what_is_gone(void **state) {
+    (void)state;
+    struct sk_twin twin = sk_twin_new();
+    apply(&twin, "{\"desired\":{\"a\":{\"b\":1,\"c\":{\"d\":2}},\"e\":{\"f\":3},\"g\":[4]}}",
+          false);
+    assert_notification(
+        &twin, "{\"a\":{\"b\":1,\"c\":{}},\"e\":5,\"h\":{\"i\":6}}", true,
+        "{\"a\":{\"b\":1,\"c\":{\"d\":null}},\"e\":5,\"g\":null,\"h\":{\"i\":6},\"$version\":3}");
+    assert_json(twin.desired, "{\"a\":{\"b\":1,\"c\":{}},\"e\":5,\"h\":{\"i\":6}}");
+    assert_notification(&twin, "{}", true, "{\"a\":null,\"e\":null,\"h\":null,\"$version\":4}");
+    sk_twin_free(&twin);
+}
+
+static void null_for_a_section_empties_it(void **state) {
+    (void)state;
+    struct sk_twin twin = sk_twin_new();
+    struct sk_twin_change change;
+    json_t *body = parse("{\"tags\":null,\"properties\":{\"desired\":null}}");
+    apply(&twin, "{\"tags\":{\"t\":1},\"desired\":{\"a\":1},\"reported\":{\"r\":1}}", false);
+    assert_int_equal(sk_twin_change_from_json(body, false, &change, error), SK_OK);
+    json_t *before = json_incref(twin.desired);
     assert_int_equal(sk_twin_apply(&twin, &change, NOON, error), SK_OK);
-    json_t *body = sk_twin_desired_notification(&twin, &change);
-    assert_json(body, "{\"a\":null,\"c\":3,\"$version\":3}");
+    assert_json(twin.tags, "{}");
+    assert_json(twin.desired, "{}");
+    assert_json(twin.reported, "{\"r\":1}");
+    json_t *heard = sk_twin_desired_notification(before, &twin, &change);
+    assert_json(heard, "{\"a\":null,\"$version\":3}");
+    json_decref(heard);
+    json_decref(before);
     json_decref(body);
-    change.replace_desired = true;
-    assert_int_equal(sk_twin_apply(&twin, &change, NOON, error), SK_OK);
-    body = sk_twin_desired_notification(&twin, &change);
-    assert_json(body, "{\"c\":3,\"$version\":4}");
-    json_decref(body);
-    json_decref(document);
+    body = json_null(); /* of a device that is no way to empty what it has reported */
+    change = (struct sk_twin_change){.reported = body};
+    assert_int_equal(sk_twin_apply(&twin, &change, NOON, error), SK_INVALID);
     sk_twin_free(&twin);
 }
 
@@ -326,7 +366,9 @@ int main(void) {
         cmocka_unit_test(sections_have_a_size),
         cmocka_unit_test(the_size_counts_keys_and_values_without_control_characters),
         cmocka_unit_test(the_device_sees_sections_with_versions_only),
-        cmocka_unit_test(a_notification_is_the_patch_or_the_whole_new_document),
+        cmocka_unit_test(a_notification_is_the_patch_as_it_was_sent),
+        cmocka_unit_test(after_a_replacement_the_notification_has_nulls_for_what_is_gone),
+        cmocka_unit_test(null_for_a_section_empties_it),
         cmocka_unit_test(a_service_body_gives_tags_and_desired_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
