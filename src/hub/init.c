@@ -91,7 +91,8 @@ static enum sk_status make_certificates(struct sk_io *io, const struct sk_hub_in
     if (status)
         snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot make a certificate for %s",
                  init->host_names[0]);
-    sk_buffer_append(&leaf, sk_buffer_span(&ca));
+    /* The CA stays out of the server's chain, as with every root: who trusts it has it, and who
+     * does not gets from the Node SDKs the error that they know. */
     if (!status) status = save(io, init->folder, "ca.pem", sk_buffer_span(&ca), 0644, reason);
     if (!status) status = save(io, init->folder, "ca.key", sk_buffer_span(&ca_key), 0600, reason);
     if (!status) status = save(io, init->folder, "server.pem", sk_buffer_span(&leaf), 0644, reason);

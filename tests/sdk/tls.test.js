@@ -25,6 +25,11 @@ test('TLS 1.2 and 1.3 are spoken, with forward secrecy; older versions are refus
   await assert.rejects(dial({ minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
 });
 
+// The Node SDKs know this error, and no other, as a server that is not trusted.
+test('the certificate comes without its CA: who does not know the CA hears that the certificate cannot be verified', async () => {
+  await assert.rejects(dial({ ca: [] }), { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' });
+});
+
 test('sessions are resumed', async () => {
   const first = await dial({ maxVersion: 'TLSv1.2' });
   const session = first.getSession();
