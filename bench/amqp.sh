@@ -40,12 +40,16 @@ done
 a=$(median "${over_amqp[@]}") m=$(median "${over_mqtt[@]}") r=$(median "${reading[@]}")
 printf '%8s %16s %16s %16s\n' median "$a" "$m" "$r"
 
-# A reader far behind, while devices send: what it costs them.
-alone=$(mqtt)
-"${reader[@]}" --count 100000000 --rate 1000 >/dev/null 2>&1 &
-lagging=$!
-beside=$(mqtt)
-end "$lagging"
+# A reader far behind, while devices send, and none, by turns: what it costs them.
+without=() with=()
+for round in $(seq "$rounds"); do
+    without+=("$(mqtt)")
+    "${reader[@]}" --count 100000000 --rate 1000 >/dev/null 2>&1 &
+    lagging=$!
+    with+=("$(mqtt)")
+    end "$lagging"
+done
+alone=$(median "${without[@]}") beside=$(median "${with[@]}")
 slower=$(calculate %.1f "100 * (1 - $beside / $alone)")
 echo "ingest over MQTT alone $alone, beside a reader that lags $beside: $slower % slower"
 
