@@ -193,6 +193,10 @@ static void on_transfer(void *arg, struct sk_amqp_link *engine_link,
     struct sk_amqp_client_link *link = user_of(engine_link);
     struct sk_amqp_message message;
     if (link == NULL || link->link == NULL) return;
+    if (link->events->transfer_bytes) {
+        link->events->transfer_bytes(link, delivery, payload);
+        return;
+    }
     sk_arena_reset(&c->arena);
     if (sk_amqp_decode(c->codec, payload, &c->arena, &message) == SK_OK && link->events->transfer)
         link->events->transfer(link, delivery, &message);

@@ -55,6 +55,9 @@ struct sk_amqp_link_events {
     /* `delivery` NULL: it came settled. */
     void (*transfer)(struct sk_amqp_client_link *link, struct sk_amqp_delivery *delivery,
                      const struct sk_amqp_message *message);
+    /* Instead of it: the message as it came, not decoded. */
+    void (*transfer_bytes)(struct sk_amqp_client_link *link, struct sk_amqp_delivery *delivery,
+                           struct sk_span payload);
     void (*outcome)(struct sk_amqp_client_link *link, void *data, enum sk_amqp_outcome outcome,
                     const struct sk_amqp_error *error);
     /* A sender can send, for the first time (it stands) or again. */
