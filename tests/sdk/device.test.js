@@ -51,6 +51,7 @@ for (const [protocol, transport] of Object.entries({ MQTT: Mqtt, 'MQTT-WS': Mqtt
     assert.deepStrictEqual(seen.properties.reported.firmware, { version: '1.0' });
     assert.strictEqual(seen.properties.reported.gone, undefined);
     const changed = new Promise((resolve) => twin.on('properties.desired.interval', resolve));
+    await report(twin, { subscribed: true });
     await registry.updateTwin(device.deviceId, { properties: { desired: { interval: 5 } } }, '*');
     assert.strictEqual(await changed, 5);
     await client.close();
@@ -60,7 +61,8 @@ for (const [protocol, transport] of Object.entries({ MQTT: Mqtt, 'MQTT-WS': Mqtt
     const device = await createDevice();
     const client = await connect(device);
     const twin = await client.getTwin();
-    twin.on('properties.desired', () => {}); // subscribes
+    twin.on('properties.desired', () => {}); // subscribes, and does not say when it has: what is answered later has come later
+    await report(twin, { subscribed: true });
     const desired = () => JSON.parse(JSON.stringify(twin.properties.desired));
     const arrives = ($version, properties) =>
       until(`version ${$version}`, () => twin.properties.desired.$version === $version)

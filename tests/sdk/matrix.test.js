@@ -76,6 +76,7 @@ async function twin(client, read, update) {
   await report(own, { firmware: '1.0' });
   assert.strictEqual((await body(read())).properties.reported.firmware, '1.0');
   const changed = new Promise((resolve) => own.on('properties.desired.interval', resolve));
+  await report(own, { subscribed: true }); // its answer comes behind the subscription
   await update({ properties: { desired: { interval: 7 } } });
   assert.strictEqual(await changed, 7);
 }

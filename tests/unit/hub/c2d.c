@@ -187,11 +187,11 @@ static void what_cannot_be_sent_is_refused(void **state) {
     assert_int_equal(send_message("d1", &message), SK_FAULT_ARGUMENT_INVALID);
 }
 
-static void a_message_without_a_wish_for_feedback_says_none(void **state) {
+static void a_message_without_a_wish_for_feedback_says_nothing_of_it(void **state) {
     (void)state;
     assert_int_equal(send_text("d1", "m", ""), SK_FAULT_NONE);
     assert_true(receive("d1", 0));
-    assert_string_equal(outcome.ack, "none");
+    assert_string_equal(outcome.ack, "");
 }
 
 /* ---- locks ---- */
@@ -410,7 +410,7 @@ int main(void) {
         TEST(properties_that_fit_no_topic_are_refused),
         TEST(an_expiry_is_in_the_future_and_within_two_days),
         TEST(what_cannot_be_sent_is_refused),
-        TEST(a_message_without_a_wish_for_feedback_says_none),
+        TEST(a_message_without_a_wish_for_feedback_says_nothing_of_it),
         TEST(a_lock_lasts_a_minute_and_its_token_not_longer),
         TEST(a_client_may_say_how_long_it_locks),
         TEST(another_devices_token_opens_nothing),
