@@ -42,6 +42,16 @@ static bool is_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+bool sk_span_only(struct sk_span a, const char *others) {
+    for (size_t i = 0; i < a.n; i++) {
+        char c = a.p[i];
+        bool alphanumeric =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!alphanumeric && (c == 0 || strchr(others, c) == NULL)) return false;
+    }
+    return true;
+}
+
 struct sk_span sk_span_trim(struct sk_span a) {
     while (a.n && is_space(a.p[0])) a = sk_span_skip(a, 1);
     while (a.n && is_space(a.p[a.n - 1])) a.n--;

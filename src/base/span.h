@@ -59,6 +59,8 @@ size_t sk_span_find(struct sk_span a, char c);
 /* Takes the part of `*rest` before the first `c` and moves `*rest` behind it; false once `*rest` is
  * used up (p == NULL). "a//b" by '/' gives "a", "", "b"; "" gives "" once. */
 bool sk_span_split(struct sk_span *rest, char c, struct sk_span *part);
+/* Whether it holds only ASCII letters, digits and characters of `others`. */
+bool sk_span_only(struct sk_span a, const char *others);
 /* Without ASCII white space at both ends. */
 struct sk_span sk_span_trim(struct sk_span a);
 /* Whole span as decimal; SK_MALFORMED on anything else or overflow. */

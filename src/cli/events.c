@@ -242,18 +242,6 @@ static int find_stream(struct cli *cli, struct watch *w) {
 
 /* ---- the command ---- */
 
-static bool read_from(const char *text, struct sk_events_position *from) {
-    *from = (struct sk_events_position){.from = SK_EVENTS_LATEST};
-    if (text == NULL || strcmp(text, "latest") == 0) return true;
-    from->inclusive = true;
-    from->from = SK_EVENTS_OLDEST;
-    if (strcmp(text, "earliest") == 0) return true;
-    from->from = SK_EVENTS_OFFSET;
-    if (sk_span_to_int(sk_span_z(text), &from->value) == SK_OK) return from->value >= 0;
-    from->from = SK_EVENTS_TIME;
-    return sk_time_parse(sk_span_z(text), &from->value) == SK_OK;
-}
-
 static int watch_stream(struct cli *cli, struct watch *w) {
     int code = find_stream(cli, w);
     if (code) return code;
@@ -277,7 +265,8 @@ int cli_events(struct cli *cli) {
         "events watch [--device D] [--from earliest|latest|TIME|OFFSET] [--consumer-group G] "
         "[--properties] [--count N]";
     struct watch *w = SK_NEW(struct watch); /* too large for the stack */
-    const char *count = cli_option(cli, "count"), *group = cli_option(cli, "consumer-group");
+    const char *count = cli_option(cli, "count"), *group = cli_option(cli, "consumer-group"),
+               *from = cli_option(cli, "from");
     int code = CLI_FINE;
     w->device = cli_option(cli, "device");
     w->properties = cli_option(cli, "properties") != NULL;
@@ -287,7 +276,7 @@ int cli_events(struct cli *cli) {
         code = cli_usage("%s", usage);
     else if (count && (sk_span_to_int(sk_span_z(count), &w->left) || w->left < 1))
         code = cli_usage("--count is a number from 1");
-    else if (!read_from(cli_option(cli, "from"), &w->from))
+    else if (sk_events_position_read(from ? sk_span_z(from) : SK_SPAN("latest"), &w->from))
         code = cli_usage("%s", usage);
     if (!code) code = watch_stream(cli, w);
     sk_arena_free(&w->arena);

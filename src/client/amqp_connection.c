@@ -13,7 +13,6 @@ struct sk_amqp_connection {
     struct sk_amqp_connection_options options; /* dial: not looked at any more */
     struct sk_stream *stream;
     struct sk_amqp *amqp; /* NULL: it is over */
-    struct sk_amqp_codec *codec;
     struct sk_arena arena; /* of the transfer being handled */
     struct sk_buffer scratch;
     struct sk_task flush;
@@ -75,7 +74,6 @@ static void stop(struct sk_amqp_connection *c) {
 static void destroy(struct sk_amqp_connection *c) {
     stop(c);
     if (c->amqp) sk_amqp_free(c->amqp);
-    sk_amqp_codec_free(c->codec);
     sk_arena_free(&c->arena);
     sk_buffer_free(&c->scratch);
     free(c);
@@ -198,7 +196,7 @@ static void on_transfer(void *arg, struct sk_amqp_link *engine_link,
         return;
     }
     sk_arena_reset(&c->arena);
-    if (sk_amqp_decode(c->codec, payload, &c->arena, &message) == SK_OK && link->events->transfer)
+    if (sk_amqp_decode(payload, &c->arena, &message) == SK_OK && link->events->transfer)
         link->events->transfer(link, delivery, &message);
     else if (delivery)
         sk_amqp_client_settle(link, delivery, SK_AMQP_REJECTED);
@@ -496,7 +494,6 @@ sk_amqp_connection_new(struct sk_io *io, const struct sk_amqp_connection_options
     char container[64] = "skerry-";
     c->io = io;
     c->options = *options;
-    c->codec = sk_amqp_codec_new();
     sk_list_init(&c->links);
     sk_list_init(&c->tokens);
     sk_io_guid(io, container + strlen(container));

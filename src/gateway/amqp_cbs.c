@@ -114,7 +114,10 @@ static void answer(struct putting *p, int code, const char *text) {
         {SK_SPAN("status-description"), SK_AMQP_VALUE_STRING(sk_span_z(text))}};
     struct sk_amqp_message message = {
         .correlation_id = p->id, .application = fields, .application_count = 2};
-    if (end) sk_amqp_end_answer(end, &message, p->incoming);
+    struct sk_amqp_incoming *incoming = p->incoming;
+    if (end == NULL) return;
+    p->incoming = NULL;
+    sk_amqp_end_answer(end, &message, incoming);
 }
 
 static void conclude(struct putting *p, const struct sk_error *error) {
@@ -194,13 +197,12 @@ static void put_token(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery
     struct sk_amqp_head *head = end->head;
     struct sk_arena *scratch = &head->connection.gateway->scratch;
     struct sk_amqp_message m;
-    if (sk_amqp_decode(sk_amqp_head_codec(head), payload, scratch, &m)) {
+    if (sk_amqp_decode(payload, scratch, &m)) {
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;
     }
     const struct sk_amqp_value *operation =
         sk_amqp_find(m.application, m.application_count, "operation");
-    const struct sk_amqp_value *type = sk_amqp_find(m.application, m.application_count, "type");
     struct sk_span token = sk_amqp_text(&m.value, scratch);
     struct putting *p = SK_NEW(struct putting);
     p->head = head;
@@ -212,9 +214,9 @@ static void put_token(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery
     }
     p->reply_to = sk_span_dup(m.reply_to);
     p->token = sk_span_dup(token);
-    bool sas = type == NULL || sk_span_ends(sk_amqp_text(type, scratch), SK_SPAN(":sastoken"));
+    /* Its "type" does not matter: clients call the same signature sastoken, jwt, or nothing. */
     if (operation == NULL ||
-        !sk_span_eq_nocase(sk_amqp_text(operation, scratch), SK_SPAN("put-token")) || !sas ||
+        !sk_span_eq_nocase(sk_amqp_text(operation, scratch), SK_SPAN("put-token")) ||
         token.n == 0) {
         head->pending++;
         refuse_token(p, SK_FAULT_ARGUMENT_INVALID,
@@ -229,7 +231,10 @@ const struct sk_amqp_role sk_amqp_cbs_in = {
 const struct sk_amqp_role sk_amqp_cbs_out = {
     .kind = SK_ADDRESS_CBS, .sends = true, .opened = cbs_opened};
 
-/* ---- SASL ---- */
+/* ---- SASL ----
+ *
+ * PLAIN comes in two kinds: IoT Hub's, an identity or policy with a token as its password, and Event
+ * Hubs', the name of a policy with the key itself. */
 
 /* "d@sas.hub", "d/modules/m@sas.hub", "d@hub", "policy@sas.root.hub": the hub by the first label of
  * its host name. */
@@ -247,27 +252,58 @@ static struct sk_backend *hub_by_label(struct sk_gateway *gateway, struct sk_spa
     return NULL;
 }
 
-static void sasl_plain(struct sk_amqp_head *head, struct sk_span response) {
+/* The hub that "user@hub" means; without one, what was dialled, or the only hub that there is. */
+static struct sk_backend *hub_of_user(struct sk_gateway *gateway, struct sk_span *user,
+                                      struct sk_span host) {
+    size_t at = sk_span_find(*user, '@');
+    for (size_t i = at + 1; i < user->n; i++) /* ids may hold one: the last counts */
+        if (user->p[i] == '@') at = i;
+    struct sk_span hub = sk_span_skip(*user, at + 1);
+    *user = sk_span_first(*user, at);
+    if (sk_span_starts_nocase(hub, SK_SPAN("sas."))) hub = sk_span_skip(hub, 4);
+    if (sk_span_starts_nocase(hub, SK_SPAN("root."))) hub = sk_span_skip(hub, 5);
+    if (hub.n) return hub_by_label(gateway, hub);
+    struct sk_backend *dialled =
+        sk_gateway_find(gateway, sk_span_first(host, sk_span_find(host, ':')));
+    if (dialled == NULL && gateway->backend_count == 1) dialled = gateway->backends[0];
+    return dialled;
+}
+
+/* The token that somebody who knows a policy's key could have made; empty: it is no key. */
+static char *token_of_key(struct sk_amqp_head *head, struct sk_span policy, struct sk_span key) {
+    enum { LIFE_S = 10 * 365 * 86400 }; /* the connection's: Event Hubs does not end it either */
+    struct sk_buffer token = {0};
+    char *text = NULL;
+    int64_t now_s = sk_io_wall(head->connection.gateway->io) / 1000000;
+    if (head->backend && policy.n && key.n &&
+        sk_sas_create(&token, head->backend->host_name, key, policy, now_s + LIFE_S) == SK_OK)
+        text = sk_span_dup(sk_buffer_span(&token));
+    sk_buffer_free(&token);
+    return text ? text : sk_span_dup(SK_NONE);
+}
+
+static void sasl_plain(struct sk_amqp_head *head, struct sk_span response, struct sk_span host) {
     struct sk_span rest = response, user, password;
     bool fine = sk_span_split(&rest, 0, &user) && sk_span_split(&rest, 0, &user) &&
                 sk_span_split(&rest, 0, &password);
-    size_t at = fine ? sk_span_find(user, '@') : 0;
-    for (size_t i = at + 1; fine && i < user.n; i++) /* ids may hold one: the last counts */
-        if (user.p[i] == '@') at = i;
-    struct sk_span hub = fine ? sk_span_skip(user, at + 1) : SK_NONE;
-    if (sk_span_starts_nocase(hub, SK_SPAN("sas."))) hub = sk_span_skip(hub, 4);
-    if (sk_span_starts_nocase(hub, SK_SPAN("root."))) hub = sk_span_skip(hub, 5);
-    if (head->backend == NULL && hub.n) head->backend = hub_by_label(head->connection.gateway, hub);
     struct putting *p = SK_NEW(struct putting);
     p->head = head;
-    p->token = sk_span_dup(fine ? password : SK_NONE);
+    if (fine && head->backend == NULL)
+        head->backend = hub_of_user(head->connection.gateway, &user, host);
+    if (!fine)
+        p->token = sk_span_dup(SK_NONE);
+    else if (sk_span_starts(password, SK_SPAN("SharedAccessSignature")))
+        p->token = sk_span_dup(password);
+    else
+        p->token = token_of_key(head, user, password);
     check_token(p);
 }
 
-void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct sk_span response) {
+void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct sk_span response,
+                     struct sk_span host) {
     sk_arena_reset(&head->connection.gateway->scratch);
     if (sk_span_is(mechanism, "PLAIN")) {
-        sasl_plain(head, response);
+        sasl_plain(head, response, host);
         return;
     }
     /* ANONYMOUS, MSSBCBS: tokens follow; EXTERNAL: the certificate is looked at when a link comes. */

@@ -80,13 +80,20 @@ static void deliver_method(struct sk_session *session, const struct sk_method_ca
     struct sk_amqp_client *client = session->owner;
     if (client->methods == NULL) return;
     struct sk_amqp_field name = {SK_SPAN("IoThub-methodname"), SK_AMQP_VALUE_STRING(call->name)};
+    struct sk_buffer digits = {0}, uuid = {0};
+    for (size_t i = 0; i < call->rid.n; i++)
+        if (call->rid.p[i] != '-') sk_buffer_byte(&digits, call->rid.p[i]);
+    sk_hex_decode(&uuid, sk_buffer_span(&digits)); /* request ids are guids: see methods.c */
+    struct sk_amqp_value id = {SK_AMQP_UUID, .text = sk_buffer_span(&uuid)};
     sk_amqp_end_answer(client->methods,
-                       &(struct sk_amqp_message){.correlation_id = SK_AMQP_VALUE_STRING(call->rid),
+                       &(struct sk_amqp_message){.correlation_id = id,
                                                  .application = &name,
                                                  .application_count = 1,
                                                  .data = &call->payload,
                                                  .data_count = 1},
                        NULL);
+    sk_buffer_free(&digits);
+    sk_buffer_free(&uuid);
 }
 
 /* No correlation id: that is how clients tell it from an answer. */

@@ -21,7 +21,8 @@ static void opened_in(struct sk_amqp_end *end) {
 /* ---- telemetry ---- */
 
 static void submit_event(struct sk_amqp_end *end, struct sk_amqp_incoming *incoming,
-                         const struct sk_amqp_message *from) {
+                         const struct sk_amqp_message *whole, const struct sk_amqp_message *from) {
+    (void)whole;
     struct sk_gateway *gateway = end->head->connection.gateway;
     struct sk_message message;
     struct sk_amqp_request *r = sk_amqp_request_new(end, SK_OP_TELEMETRY, incoming);
@@ -41,25 +42,8 @@ static void submit_event(struct sk_amqp_end *end, struct sk_amqp_incoming *incom
 
 static void telemetry(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
                       struct sk_span payload) {
-    struct sk_amqp_codec *codec = sk_amqp_head_codec(end->head);
-    struct sk_amqp_message message;
-    if (sk_amqp_decode(codec, payload, scratch_of(end), &message)) {
-        sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
-        return;
-    }
-    struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
-    if (payload.n > SK_MESSAGE_MAX + 65536) {
-        sk_error_set(&incoming->error, SK_FAULT_MESSAGE_TOO_LARGE, NULL);
-    } else if (sk_amqp_is_batch(codec, &message, scratch_of(end))) {
-        for (size_t i = 0; i < message.data_count; i++) {
-            struct sk_amqp_message one; /* it decoded a moment ago */
-            sk_amqp_decode(codec, message.data[i], scratch_of(end), &one);
-            submit_event(end, incoming, &one);
-        }
-    } else {
-        submit_event(end, incoming, &message);
-    }
-    sk_amqp_incoming_settle(incoming);
+    enum { SECTIONS_MAX = 65536 }; /* what stands around the messages */
+    sk_amqp_take(end, delivery, payload, SK_MESSAGE_MAX + SECTIONS_MAX, submit_event);
 }
 
 const struct sk_amqp_role sk_amqp_telemetry = {
@@ -93,12 +77,7 @@ static void settle(struct sk_amqp_end *end, uint64_t delivery, enum sk_outcome o
 
 static void messages_outcome(struct sk_amqp_end *end, struct sk_amqp_sent *sent,
                              enum sk_amqp_outcome outcome) {
-    static const enum sk_outcome outcomes[] = {[SK_AMQP_ACCEPTED] = SK_COMPLETE,
-                                               [SK_AMQP_REJECTED] = SK_REJECT,
-                                               [SK_AMQP_RELEASED] = SK_ABANDON,
-                                               [SK_AMQP_MODIFIED] = SK_ABANDON,
-                                               [SK_AMQP_NO_OUTCOME] = SK_RELEASE};
-    if (end->client->session.open) settle(end, sent->delivery, outcomes[outcome]);
+    if (end->client->session.open) settle(end, sent->delivery, sk_amqp_verdict(outcome));
 }
 
 static void messages_gone(struct sk_amqp_end *end) {
@@ -144,7 +123,7 @@ static void method_response(struct sk_amqp_end *end, struct sk_amqp_delivery *de
     struct sk_arena *scratch = scratch_of(end);
     struct sk_amqp_message m;
     struct sk_message body;
-    if (sk_amqp_decode(sk_amqp_head_codec(end->head), payload, scratch, &m) ||
+    if (sk_amqp_decode(payload, scratch, &m) ||
         sk_message_from_amqp(&m, scratch, &body)) {
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;
@@ -204,7 +183,7 @@ static void answer_twin(struct sk_amqp_request *r, int status, uint64_t version,
                                       .annotation_count = version ? 2 : 1,
                                       .data = &body,
                                       .data_count = 1};
-    if (to) sk_amqp_end_answer(to, &message, r->incoming);
+    if (to) sk_amqp_end_answer(to, &message, NULL); /* it was accepted when it came */
     sk_amqp_request_over(r, NULL);
 }
 
@@ -246,7 +225,7 @@ static void twin_request(struct sk_amqp_end *end, struct sk_amqp_delivery *deliv
     struct sk_amqp_message m;
     struct sk_message message;
     struct sk_span operation = SK_NONE, resource = SK_NONE;
-    if (sk_amqp_decode(sk_amqp_head_codec(end->head), payload, scratch, &m) ||
+    if (sk_amqp_decode(payload, scratch, &m) ||
         sk_message_from_amqp(&m, scratch, &message)) {
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;

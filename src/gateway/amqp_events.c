@@ -29,8 +29,8 @@ static void refuse(struct sk_amqp_end *end, enum sk_fault fault, const char *why
 
 /* ---- the redirect ----
  *
- * Who knows only the hub's connection string attaches to "amqps://{host}/messages/events/…" and is
- * told where the stream is: in our case on the same host. */
+ * Who knows only the hub's connection string attaches to "messages/events/…", alone or behind
+ * "amqps://{host}/", and is told where the stream is: in our case on the same host. */
 
 static void on_redirect(struct sk_request *request, const struct sk_answer *answer) {
     enum { PORT = 5671 };
@@ -41,8 +41,9 @@ static void on_redirect(struct sk_request *request, const struct sk_answer *answ
     } else if (end->amqp) {
         struct sk_arena arena = {0};
         const struct sk_address *address = &end->address;
-        struct sk_span host = sk_span_z(end->head->host_name);
+        struct sk_span host = sk_span_z(end->head->host_name); /* what is in its certificate */
         host = sk_span_first(host, sk_span_find(host, ':'));
+        if (host.n == 0) host = end->head->backend->host_name;
         struct sk_span uri = sk_arena_print(&arena, "amqps://%.*s:%d/%.*s", SK_ARG(host), PORT,
                                             SK_ARG(answer->info->entity));
         uri = address->kind == SK_ADDRESS_MANAGEMENT
@@ -64,8 +65,7 @@ static void on_redirect(struct sk_request *request, const struct sk_answer *answ
 
 /* True: the end is being redirected. */
 static bool redirect(struct sk_amqp_end *end) {
-    if (!end->address.full || !sk_span_eq_nocase(end->address.entity, SK_SPAN("messages/events")))
-        return false;
+    if (!sk_span_eq_nocase(end->address.entity, SK_SPAN("messages/events"))) return false;
     static const struct sk_events_ask all = {.partition = SK_ALL_PARTITIONS};
     struct sk_amqp_request *r = sk_amqp_request_new(end, SK_OP_EVENTS_INFO, NULL);
     r->request.done = on_redirect;
@@ -76,9 +76,8 @@ static bool redirect(struct sk_amqp_end *end) {
 
 /* ---- receivers ---- */
 
-/* Where the partition's end is, for receivers that measure how far behind they are
- * (com.microsoft:enable-receiver-runtime-metric). proton does not tell which capabilities a link
- * desires, so all are told; encoded once for a burst of events. */
+/* Where the partition's end is, for receivers that measure how far behind they are; encoded once for a
+ * burst of events. */
 static void put_newest(struct sk_amqp_end *end, struct sk_event_source *source,
                        struct sk_buffer *to) {
     struct sk_amqp_head *head = end->head;
@@ -102,7 +101,7 @@ static void receiver_writable(struct sk_amqp_end *end) {
     struct sk_message message;
     while (source && sk_amqp_end_writable(end) && source->next(source, &message) == SK_OK) {
         struct sk_amqp_message out;
-        if (newest.n == 0) put_newest(end, source, &newest);
+        if (end->measures && newest.n == 0) put_newest(end, source, &newest);
         sk_arena_reset(&arena);
         sk_event_to_amqp(&message, &arena, &out);
         sk_amqp_end_tell(end, sk_buffer_span(&newest), &out);
@@ -142,6 +141,8 @@ static void receiver_opened(struct sk_amqp_end *end) {
     struct sk_amqp_value epoch = sk_amqp_link_property(end->amqp, "com.microsoft:epoch"),
                          name = sk_amqp_link_property(end->amqp, "com.microsoft:receiver-name");
     if (redirect(end)) return;
+    end->measures =
+        sk_amqp_link_desires(end->amqp, "com.microsoft:enable-receiver-runtime-metric");
     if (!read_place(&end->address, end->address.partition, &ask)) {
         refuse(end, SK_FAULT_PARTITION_OUT_OF_RANGE, NULL);
         return;
@@ -198,7 +199,11 @@ static void answer_management(struct sk_amqp_request *r, const struct sk_error *
                                       .application_count = kind ? 3 : 2,
                                       .value = value};
     struct sk_amqp_end *to = sk_amqp_reply_end(head, &sk_amqp_management_out, r->reply_to);
-    if (to && head->stream) sk_amqp_end_answer(to, &message, r->incoming);
+    struct sk_amqp_incoming *incoming = r->incoming;
+    if (to && head->stream) {
+        r->incoming = NULL;
+        sk_amqp_end_answer(to, &message, incoming);
+    }
     sk_amqp_request_over(r, NULL);
 }
 
@@ -262,7 +267,7 @@ static void manage(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
     struct sk_arena *scratch = scratch_of(end);
     struct sk_amqp_message m;
     struct sk_events_ask ask;
-    if (sk_amqp_decode(sk_amqp_head_codec(end->head), payload, scratch, &m)) {
+    if (sk_amqp_decode(payload, scratch, &m)) {
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;
     }
@@ -311,52 +316,34 @@ static void sender_opened(struct sk_amqp_end *end) {
     sk_amqp_attach(end->amqp, SK_AMQP_HEAD_CREDIT);
 }
 
+/* A batch has its partition key on the whole, or on each message. */
 static void submit_event(struct sk_amqp_end *end, struct sk_amqp_incoming *incoming,
-                         const struct sk_events_ask *ask, struct sk_span key,
-                         const struct sk_amqp_message *from) {
+                         const struct sk_amqp_message *whole, const struct sk_amqp_message *from) {
     struct sk_message message;
+    struct sk_events_ask ask;
     struct sk_amqp_request *r = sk_amqp_request_new(end, SK_OP_EVENTS_SEND, incoming);
+    if (!read_place(&end->address, end->address.partition, &ask)) {
+        sk_request_refuse(&r->request, SK_FAULT_PARTITION_OUT_OF_RANGE, NULL);
+        return;
+    }
     enum sk_status status = sk_message_from_amqp(from, scratch_of(end), &message);
-    const struct sk_amqp_value *own =
+    const struct sk_amqp_value *key =
         sk_amqp_find(from->annotations, from->annotation_count, "x-opt-partition-key");
-    message.system[SK_SYS_PARTITION_KEY] = own ? sk_amqp_text(own, scratch_of(end)) : key;
+    if (!key)
+        key = sk_amqp_find(whole->annotations, whole->annotation_count, "x-opt-partition-key");
+    message.system[SK_SYS_PARTITION_KEY] = key ? sk_amqp_text(key, scratch_of(end)) : SK_NONE;
     if (status || sk_message_size(&message) > SK_MESSAGE_MAX) {
         sk_request_refuse(&r->request, SK_FAULT_MESSAGE_TOO_LARGE, NULL);
         return;
     }
     r->request.message = &message;
-    r->request.ask = ask;
+    r->request.ask = &ask;
     sk_gateway_submit(end->head->backend, &r->request);
 }
 
 static void send_events(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
                         struct sk_span payload) {
-    struct sk_amqp_codec *codec = sk_amqp_head_codec(end->head);
-    struct sk_arena *scratch = scratch_of(end);
-    struct sk_amqp_message m, one;
-    struct sk_events_ask ask;
-    if (sk_amqp_decode(codec, payload, scratch, &m)) {
-        sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
-        return;
-    }
-    if (!read_place(&end->address, end->address.partition, &ask)) {
-        sk_amqp_reject(end, delivery, SK_FAULT_PARTITION_OUT_OF_RANGE, NULL);
-        return;
-    }
-    const struct sk_amqp_value *key =
-        sk_amqp_find(m.annotations, m.annotation_count, "x-opt-partition-key");
-    struct sk_span text = key ? sk_amqp_text(key, scratch) : SK_NONE;
-    struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
-    if (payload.n > SK_AMQP_MESSAGE_MAX) {
-        sk_error_set(&incoming->error, SK_FAULT_MESSAGE_TOO_LARGE, NULL);
-    } else if (sk_amqp_is_batch(codec, &m, scratch)) {
-        for (size_t i = 0; i < m.data_count; i++)
-            if (sk_amqp_decode(codec, m.data[i], scratch, &one) == SK_OK)
-                submit_event(end, incoming, &ask, text, &one);
-    } else {
-        submit_event(end, incoming, &ask, text, &m);
-    }
-    sk_amqp_incoming_settle(incoming);
+    sk_amqp_take(end, delivery, payload, SK_AMQP_MESSAGE_MAX, submit_event);
 }
 
 const struct sk_amqp_role sk_amqp_sender = {.kind = SK_ADDRESS_SENDER,

@@ -16,7 +16,7 @@ static void release_held(struct sk_amqp_head *head) {
     SK_LIST_EACH(&head->ends, node, following) {
         struct sk_amqp_end *end = SK_CONTAINER(node, struct sk_amqp_end, link);
         if (!end->held) continue;
-        if (sk_amqp_link_queued(end->amqp) > SK_AMQP_HEAD_QUEUED_MAX / 2) {
+        if (sk_amqp_link_blocked(end->amqp)) {
             head->held = true;
             continue;
         }
@@ -31,18 +31,18 @@ static void flush_now(struct sk_amqp_head *head) {
     if (head->held && head->stream) release_held(head);
 }
 
+/* Puts out what the engine has to say; if that was its last, the stream ends behind it. */
+static void after_engine(struct sk_amqp_head *head) {
+    flush_now(head);
+    if (head->closing && head->stream) sk_stream_close(head->stream);
+}
+
 static void on_flush(struct sk_task *task) {
-    flush_now(SK_CONTAINER(task, struct sk_amqp_head, flush));
+    after_engine(SK_CONTAINER(task, struct sk_amqp_head, flush));
 }
 
 void sk_amqp_head_flush(struct sk_amqp_head *head) {
     if (head->stream) sk_io_defer(head->connection.gateway->io, &head->flush, on_flush);
-}
-
-struct sk_amqp_codec *sk_amqp_head_codec(struct sk_amqp_head *head) {
-    struct sk_gateway *gateway = head->connection.gateway;
-    if (gateway->amqp == NULL) gateway->amqp = sk_amqp_codec_new();
-    return gateway->amqp;
 }
 
 struct sk_amqp_error sk_amqp_head_error(struct sk_amqp_head *head, const struct sk_error *error) {
@@ -68,7 +68,6 @@ static void free_head(struct sk_amqp_head *head) {
     sk_map_free(&head->clients);
     sk_connection_remove(&head->connection);
     free(head->host_name);
-    free(head->sasl_user);
     free(head);
 }
 
@@ -217,7 +216,7 @@ bool sk_amqp_end_writable(struct sk_amqp_end *end) {
     if (end->amqp == NULL || head->stream == NULL || head->congested ||
         !sk_list_empty(&end->outbox) || sk_amqp_link_credit(end->amqp) <= 0)
         return false;
-    if (sk_amqp_link_queued(end->amqp) >= SK_AMQP_HEAD_QUEUED_MAX) head->held = end->held = true;
+    if (sk_amqp_link_blocked(end->amqp)) head->held = end->held = true;
     return !end->held;
 }
 
@@ -254,12 +253,16 @@ void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
 
 void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message,
                         struct sk_amqp_incoming *to) {
-    if (end->amqp == NULL || end->head->stream == NULL) return;
-    if (sk_list_empty(&end->outbox) && sk_amqp_link_credit(end->amqp) > 0) {
+    bool now = end->amqp && sk_list_empty(&end->outbox) && sk_amqp_link_credit(end->amqp) > 0;
+    bool never = end->amqp == NULL || end->head->stream == NULL;
+    bool full = !now && end->outbox_count == SK_AMQP_HEAD_OUTBOX_MAX;
+    if (to && (now || never || full)) sk_amqp_incoming_settle(to);
+    if (never) return;
+    if (now) {
         sk_amqp_end_send(end, SK_NONE, message, 0);
         return;
     }
-    if (end->outbox_count == SK_AMQP_HEAD_OUTBOX_MAX) {
+    if (full) {
         struct sk_error error;
         sk_error_set(&error, SK_FAULT_QUOTA_EXCEEDED,
                      "too many answers wait for credit on this link");
@@ -269,7 +272,6 @@ void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *m
     struct outgoing *outgoing = SK_NEW(struct outgoing);
     sk_amqp_encode(&outgoing->bytes, message);
     outgoing->to = to;
-    if (to) to->waiting++;
     sk_list_append(&end->outbox, &outgoing->link);
     end->outbox_count++;
 }
@@ -278,6 +280,9 @@ static void writable(struct sk_amqp_end *end) {
     SK_LIST_EACH(&end->outbox, node, following) {
         struct outgoing *outgoing = SK_CONTAINER(node, struct outgoing, link);
         if (sk_amqp_link_credit(end->amqp) <= 0) return;
+        struct sk_amqp_incoming *to = outgoing->to;
+        outgoing->to = NULL;
+        if (to) sk_amqp_incoming_settle(to);
         sk_amqp_send(end->amqp, SK_NONE, sk_buffer_span(&outgoing->bytes), true, NULL);
         free_outgoing(end, outgoing);
     }
@@ -327,6 +332,49 @@ void sk_amqp_reject(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery, 
     struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
     sk_error_set(&incoming->error, fault, why ? "%s" : NULL, why);
     sk_amqp_incoming_settle(incoming);
+}
+
+/* All of a batch is looked at before any of it is taken. */
+static void take_batch(struct sk_amqp_end *end, struct sk_amqp_incoming *incoming,
+                       const struct sk_amqp_message *whole, sk_amqp_each *each) {
+    struct sk_arena *scratch = &end->head->connection.gateway->scratch;
+    struct sk_amqp_message *messages =
+        sk_arena_alloc(scratch, (whole->data_count + 1) * sizeof *messages);
+    for (size_t i = 0; i < whole->data_count; i++) {
+        if (sk_amqp_decode(whole->data[i], scratch, &messages[i]) == SK_OK) continue;
+        sk_error_set(&incoming->error, SK_FAULT_ARGUMENT_INVALID,
+                     "message %zu of the batch is not an AMQP message", i + 1);
+        return;
+    }
+    for (size_t i = 0; i < whole->data_count; i++) each(end, incoming, whole, &messages[i]);
+}
+
+void sk_amqp_take(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
+                  struct sk_span payload, size_t most, sk_amqp_each *each) {
+    struct sk_arena *scratch = &end->head->connection.gateway->scratch;
+    struct sk_amqp_message whole;
+    if (sk_amqp_decode(payload, scratch, &whole)) {
+        sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
+        return;
+    }
+    struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
+    if (payload.n > most) {
+        sk_error_set(&incoming->error, SK_FAULT_MESSAGE_TOO_LARGE, NULL);
+    } else if (sk_amqp_link_format(end->amqp) == SK_AMQP_FORMAT_BATCH) {
+        take_batch(end, incoming, &whole, each);
+    } else {
+        each(end, incoming, &whole, &whole);
+    }
+    sk_amqp_incoming_settle(incoming);
+}
+
+enum sk_outcome sk_amqp_verdict(enum sk_amqp_outcome outcome) {
+    static const enum sk_outcome outcomes[] = {[SK_AMQP_ACCEPTED] = SK_COMPLETE,
+                                               [SK_AMQP_REJECTED] = SK_REJECT,
+                                               [SK_AMQP_RELEASED] = SK_ABANDON,
+                                               [SK_AMQP_MODIFIED] = SK_ABANDON,
+                                               [SK_AMQP_NO_OUTCOME] = SK_RELEASE};
+    return outcomes[outcome];
 }
 
 void sk_amqp_accept(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery) {
@@ -406,8 +454,9 @@ void sk_amqp_request_correlate(struct sk_amqp_request *r, const struct sk_amqp_v
 
 /* ---- what the engine tells ---- */
 
-static void on_sasl(void *arg, struct sk_span mechanism, struct sk_span response) {
-    sk_amqp_on_sasl(arg, mechanism, response);
+static void on_sasl(void *arg, struct sk_span mechanism, struct sk_span response,
+                    struct sk_span host) {
+    sk_amqp_on_sasl(arg, mechanism, response, host);
 }
 
 static void on_open(void *arg, struct sk_span host_name) {
@@ -514,17 +563,12 @@ static const struct sk_amqp_events amqp_events = {.on_sasl = on_sasl,
 
 /* ---- the stream and the clock ---- */
 
-static void after_input(struct sk_amqp_head *head) {
-    flush_now(head);
-    if (head->closing && head->stream) sk_stream_close(head->stream);
-}
-
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     (void)stream;
     struct sk_amqp_head *head = arg;
     if (!head->proved) head->unproved += bytes.n;
     sk_amqp_feed(head->amqp, bytes);
-    after_input(head);
+    after_engine(head);
     decide_on_reading(head);
 }
 
@@ -544,7 +588,7 @@ static void on_tick(struct sk_timer *timer) {
     struct sk_amqp_head *head = SK_CONTAINER(timer, struct sk_amqp_head, tick);
     uint64_t now_ms = sk_io_now(timer->io) / SK_MS;
     uint64_t next_ms = sk_amqp_tick(head->amqp, now_ms);
-    after_input(head);
+    after_engine(head);
     if (head->stream && !head->closing)
         sk_timer_start(timer->io, timer,
                        next_ms > now_ms ? (next_ms - now_ms) * SK_MS : SK_AMQP_HEAD_IDLE_MS * SK_MS,

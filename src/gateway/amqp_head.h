@@ -17,11 +17,11 @@ enum {
     SK_AMQP_HEAD_PENDING_MAX = 4096, /* requests of one connection at the backend; reading pauses */
     SK_AMQP_HEAD_PENDING_LOW = 2048, /* beyond and goes on below */
     SK_AMQP_HEAD_OUTBOX_MAX = 128,   /* answers that wait for credit on one link */
-    SK_AMQP_HEAD_QUEUED_MAX = 256,   /* transfers of one link that wait in the engine */
     SK_AMQP_HEAD_TOKENS_MAX = 10000, /* of one connection; 403005 beyond */
     SK_AMQP_HEAD_LINKS_MAX = 65536,  /* likewise */
     SK_AMQP_HEAD_PROVE_S = 60,       /* until the first credential */
-    SK_AMQP_HEAD_UNPROVED_MAX = 65536, /* bytes that are read until then */
+    SK_AMQP_HEAD_UNPROVED_MAX = 16384, /* bytes that are read until then */
+    SK_AMQP_HEAD_UNPROVED_LINKS_MAX = 32, /* links that it may attach until then */
     SK_AMQP_HEAD_IDLE_MS = 240 * 1000  /* told to clients */
 };
 
@@ -42,7 +42,6 @@ struct sk_amqp_head {
     bool proved, paused, closing, congested;
     bool held;       /* an end waits for the engine to send what it has */
     char *host_name; /* that the client dialled, as `open` says */
-    char *sasl_user;
 };
 
 /* A token that was found good when it came. */
@@ -105,7 +104,8 @@ struct sk_amqp_end {
     struct sk_list sent;   /* struct sk_amqp_sent */
     struct sk_list outbox; /* struct outgoing, waits for credit */
     size_t outbox_count;
-    bool held;  /* has SK_AMQP_HEAD_QUEUED_MAX transfers in the engine */
+    bool held;  /* the engine has enough of it to send */
+    bool measures; /* a receiver that wants to know how far behind it is */
     void *data; /* the role's */
 };
 
@@ -139,7 +139,6 @@ void sk_amqp_head_flush(struct sk_amqp_head *head);   /* soon: at the end of thi
 void sk_amqp_head_release(struct sk_amqp_head *head); /* takes one off `pending` */
 /* The client has proved something: from now on it is read without end. */
 void sk_amqp_head_proved(struct sk_amqp_head *head);
-struct sk_amqp_codec *sk_amqp_head_codec(struct sk_amqp_head *head);
 /* Closes the connection with an error; NULL: in good order. */
 void sk_amqp_head_fail(struct sk_amqp_head *head, const struct sk_error *error);
 /* An error as AMQP says it; texts in the gateway's scratch arena. */
@@ -157,8 +156,10 @@ void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
  * the client lets us. `before`: sections that are encoded already. */
 void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
                       const struct sk_amqp_message *message);
-/* Sends settled, now or when there is credit. The transfer `to` (or NULL) is settled no earlier than
- * that: who takes no answers cannot ask for more. A client that lets too many wait loses the link. */
+/* Sends settled, now or when there is credit. It takes over one `waiting` of the transfer `to` (or NULL),
+ * which is settled just before: not earlier, since who takes no answers shall not ask for more; not later,
+ * since azure-uamqp-c counts a request whose answer overtakes its disposition as failed. A client that
+ * lets too many wait loses the link. */
 void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message,
                         struct sk_amqp_incoming *to);
 
@@ -168,6 +169,14 @@ void sk_amqp_incoming_settle(struct sk_amqp_incoming *incoming); /* one of `wait
 /* Refuses a transfer that gives no request. */
 void sk_amqp_reject(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery, enum sk_fault fault,
                     const char *why);
+/* Takes a transfer of messages, one or a batch: `each` makes a request of every one (`whole`: the
+ * message that it came in), and the transfer is settled with the last answer. */
+typedef void sk_amqp_each(struct sk_amqp_end *end, struct sk_amqp_incoming *incoming,
+                          const struct sk_amqp_message *whole, const struct sk_amqp_message *one);
+void sk_amqp_take(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
+                  struct sk_span payload, size_t most, sk_amqp_each *each);
+/* What a client's verdict means for what it was sent. */
+enum sk_outcome sk_amqp_verdict(enum sk_amqp_outcome outcome);
 /* Accepts at once what needs no verdict. */
 void sk_amqp_accept(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery);
 struct sk_amqp_request *sk_amqp_request_new(struct sk_amqp_end *end, enum sk_op op,
@@ -184,7 +193,8 @@ void sk_amqp_request_correlate(struct sk_amqp_request *request, const struct sk_
 /* ---- amqp_cbs.c: tokens ---- */
 
 extern const struct sk_amqp_role sk_amqp_cbs_in, sk_amqp_cbs_out;
-void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct sk_span response);
+void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct sk_span response,
+                     struct sk_span host);
 /* Checks what the connection has proved against an end's address; then role->opened, or a refusal. */
 void sk_amqp_authorise(struct sk_amqp_end *end);
 void sk_amqp_tokens_free(struct sk_amqp_head *head);

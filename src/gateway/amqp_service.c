@@ -14,7 +14,7 @@ static void c2d(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
     struct sk_amqp_message m;
     struct sk_message message;
     struct sk_address to;
-    if (sk_amqp_decode(sk_amqp_head_codec(end->head), payload, scratch, &m)) {
+    if (sk_amqp_decode(payload, scratch, &m)) {
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;
     }
@@ -94,13 +94,8 @@ static void feedback_opened(struct sk_amqp_end *end) {
 
 static void feedback_outcome(struct sk_amqp_end *end, struct sk_amqp_sent *sent,
                              enum sk_amqp_outcome outcome) {
-    static const enum sk_outcome outcomes[] = {[SK_AMQP_ACCEPTED] = SK_COMPLETE,
-                                               [SK_AMQP_REJECTED] = SK_REJECT,
-                                               [SK_AMQP_RELEASED] = SK_ABANDON,
-                                               [SK_AMQP_MODIFIED] = SK_ABANDON,
-                                               [SK_AMQP_NO_OUTCOME] = SK_RELEASE};
     struct sk_feedback_source *source = end->data;
-    source->settle(source, sent->delivery, outcomes[outcome], NULL, NULL);
+    source->settle(source, sent->delivery, sk_amqp_verdict(outcome), NULL, NULL);
 }
 
 static void feedback_gone(struct sk_amqp_end *end) {

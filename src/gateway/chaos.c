@@ -105,10 +105,8 @@ static void on_answered(struct sk_request *request, const struct sk_answer *answ
 /* ---- the message that asks for it ---- */
 
 static struct sk_span property(const struct sk_message *message, const char *name) {
-    for (size_t i = 0; i < message->property_count; i++)
-        if (sk_span_eq_nocase(message->properties[i].name, sk_span_z(name)))
-            return message->properties[i].value;
-    return SK_NONE;
+    const struct sk_property *found = sk_message_property(message, sk_span_z(name));
+    return found ? found->value : SK_NONE;
 }
 
 /* Whole seconds; some write a fraction. */

@@ -24,7 +24,6 @@ static void free_gateway(struct sk_task *task) {
     void *arg = gateway->freed_arg;
     sk_arena_free(&gateway->scratch);
     sk_buffer_free(&gateway->amqp_out);
-    if (gateway->amqp) sk_amqp_codec_free(gateway->amqp);
     free(gateway->backends);
     free(gateway->listeners);
     free(gateway);

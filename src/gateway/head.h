@@ -18,7 +18,6 @@ struct sk_gateway {
     struct sk_gateway_counts counts;
     struct sk_arena scratch; /* for one packet or request: reset by whoever begins one */
     struct sk_http_service http;
-    struct sk_amqp_codec *amqp;    /* made by the first AMQP connection */
     struct sk_buffer amqp_out;     /* the message that is being sent */
     const struct sk_span *origins; /* of pages that may open WebSockets */
     size_t origin_count;

@@ -188,20 +188,9 @@ static bool read_watch(struct sk_http_request *r) {
     struct sk_events_position *at = &ask->from;
     ask->partition = SK_ALL_PARTITIONS;
     r->request.ask = ask;
-    if (last.n && sk_span_to_int(last, &at->value) == SK_OK && at->value >= 0) {
-        at->from = SK_EVENTS_OFFSET;
-    } else if (sk_span_is(from, "earliest")) {
-        at->from = SK_EVENTS_OLDEST;
-    } else if (from.n == 0 || sk_span_is(from, "latest")) {
-        at->from = SK_EVENTS_LATEST;
-    } else {
-        at->inclusive = true;
-        at->from = SK_EVENTS_OFFSET;
-        if (sk_span_to_int(from, &at->value) == SK_OK && at->value >= 0) return true;
-        at->from = SK_EVENTS_TIME;
-        return sk_time_parse(from, &at->value) == SK_OK;
-    }
-    return true;
+    at->from = SK_EVENTS_OFFSET;
+    if (last.n && sk_span_to_int(last, &at->value) == SK_OK && at->value >= 0) return true;
+    return sk_events_position_read(from.n ? from : SK_SPAN("latest"), at) == SK_OK;
 }
 
 static bool read_scope(struct sk_http_request *r) {

@@ -12,16 +12,9 @@ enum { SWEEP_MAX = 256, SWEEP_LEAST_MS = 10, SWEEP_MOST_S = 60, MESSAGE_ID_MAX =
 
 /* Names that are also HTTP headers' names (device reference, section 5.2). */
 static bool names_fine(const struct sk_message *message) {
-    static const char others[] = "!#$%&'*+-.^_`|~";
     for (size_t i = 0; i < message->property_count; i++) {
         struct sk_span name = message->properties[i].name;
-        for (size_t j = 0; j < name.n; j++) {
-            char c = name.p[j];
-            if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  (c && strchr(others, c))))
-                return false;
-        }
-        if (name.n == 0) return false;
+        if (name.n == 0 || !sk_span_only(name, "!#$%&'*+-.^_`|~")) return false;
     }
     return true;
 }

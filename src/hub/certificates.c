@@ -178,14 +178,7 @@ static void store(struct sk_hub *hub, struct sk_request *request, struct certifi
 }
 
 static bool name_fits(struct sk_span name) {
-    if (name.n == 0 || name.n > NAME_MAX_SIZE) return false;
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-            c != '-' && c != '.' && c != '_')
-            return false;
-    }
-    return true;
+    return name.n > 0 && name.n <= NAME_MAX_SIZE && sk_span_only(name, "-._");
 }
 
 static void put(struct sk_hub *hub, struct sk_request *request) {

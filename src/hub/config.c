@@ -1,6 +1,5 @@
 #include "hub/config.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -299,9 +298,7 @@ static void read_events(struct reader *r, const json_t *table, const char *path,
     hub->consumer_groups = sk_alloc((json_array_size(groups) + 1) * sizeof *hub->consumer_groups);
     for (size_t i = 0; i < json_array_size(groups); i++) {
         struct sk_span name = sk_span_z(json_string_value(json_array_get(groups, i)));
-        bool fine = name.n > 0 && name.n <= 50; /* as Event Hubs has it */
-        for (size_t j = 0; j < name.n; j++)
-            fine = fine && (isalnum((unsigned char)name.p[j]) || strchr("._-", name.p[j]));
+        bool fine = name.n > 0 && name.n <= 50 && sk_span_only(name, "-._"); /* Event Hubs' rule */
         if (!fine)
             fail(r, full, "a name has 1 to 50 letters, digits, dots, hyphens and underscores");
         hub->consumer_groups[hub->consumer_group_count++] = sk_span_dup(name);

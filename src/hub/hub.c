@@ -228,6 +228,28 @@ static void free_hub(struct sk_hub *hub) {
     if (closed) closed(arg);
 }
 
+/* What has come since `once` and `partitions` were saved: the log tells. */
+static enum sk_status catch_up(struct sk_hub *hub) {
+    struct sk_cursor *cursor;
+    struct sk_record record;
+    struct sk_arena arena = {0};
+    uint64_t once = sk_once_position(hub->once),
+             partitions = sk_partitions_position(hub->partitions);
+    enum sk_status status = sk_cursor_open(
+        hub->log, NULL, UINT64_MAX, once < partitions ? once : partitions, NULL, NULL, &cursor);
+    if (status) return status;
+    while ((status = sk_cursor_next(cursor, &record)) == SK_OK || status == SK_NOT_FOUND) {
+        struct sk_message message;
+        sk_arena_reset(&arena);
+        if (status == SK_NOT_FOUND || sk_message_decode(record.body, &arena, &message)) continue;
+        if (record.sequence >= once) sk_once_seen(hub->once, &message);
+        if (record.sequence >= partitions) sk_partitions_seen(hub->partitions, &record, &message);
+    }
+    sk_cursor_close(cursor);
+    sk_arena_free(&arena);
+    return status == SK_AGAIN ? SK_OK : status;
+}
+
 /* What a start would have to read of the log again. */
 static void remember(struct sk_timer *timer) {
     enum { EVERY_S = 5, BEHIND = 65536 };
@@ -298,6 +320,8 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
     status = sk_partitions_open(io, hub->registry, hub->log,
                                 options->partitions ? options->partitions : SK_HUB_PARTITIONS,
                                 &hub->partitions, reason);
+    if (!status && (status = catch_up(hub)) != SK_OK)
+        snprintf(reason, 512, "cannot read the event log: %s", sk_status_text(status));
     if (status) {
         sk_registry_close(hub->registry);
         sk_log_close(hub->log, NULL, NULL);

@@ -80,26 +80,6 @@ void sk_once_save(struct sk_once *once, uint64_t behind) {
     once->changed = false;
 }
 
-/* The records behind the document's position: what came after it was last saved. */
-static void read_log(struct sk_once *once) {
-    struct sk_cursor *cursor;
-    struct sk_record record;
-    struct sk_arena arena = {0};
-    enum sk_status status;
-    if (sk_cursor_open(once->log, NULL, UINT64_MAX, once->position, NULL, NULL, &cursor)) return;
-    while ((status = sk_cursor_next(cursor, &record)) == SK_OK || status == SK_NOT_FOUND) {
-        struct sk_message message;
-        uint64_t epoch, sequence;
-        if (status == SK_NOT_FOUND) continue;
-        sk_arena_reset(&arena);
-        if (sk_message_decode(record.body, &arena, &message) == SK_OK &&
-            read_number(message.system[SK_SYS_EDGE_NUMBER], &epoch, &sequence))
-            remember(get_sender(once, message.device, message.module), epoch, sequence);
-    }
-    sk_cursor_close(cursor);
-    sk_arena_free(&arena);
-}
-
 static void read_document(struct sk_once *once) {
     struct sk_buffer bytes = {0};
     if (sk_registry_document_load(once->registry, KIND, KEY, &bytes) == SK_OK) {
@@ -123,8 +103,17 @@ struct sk_once *sk_once_new(struct sk_registry *registry, struct sk_log *log) {
     once->registry = registry;
     once->log = log;
     read_document(once);
-    read_log(once);
     return once;
+}
+
+uint64_t sk_once_position(const struct sk_once *once) {
+    return once->position;
+}
+
+void sk_once_seen(struct sk_once *once, const struct sk_message *message) {
+    uint64_t epoch, sequence;
+    if (read_number(message->system[SK_SYS_EDGE_NUMBER], &epoch, &sequence))
+        remember(get_sender(once, message->device, message->module), epoch, sequence);
 }
 
 void sk_once_free(struct sk_once *once) {

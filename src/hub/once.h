@@ -15,8 +15,11 @@
 
 struct sk_once;
 
-/* Loads the document and reads the log's rest, before anything else uses the registry. */
+/* Loads the document, before anything else uses the registry. Then it wants to see what the log has
+ * from its position on, in order. */
 struct sk_once *sk_once_new(struct sk_registry *registry, struct sk_log *log);
+uint64_t sk_once_position(const struct sk_once *once);
+void sk_once_seen(struct sk_once *once, const struct sk_message *message);
 /* Writes what is known to the registry, if that has changed or the document is more than `behind`
  * records behind the log. Not from a callback of the log. */
 void sk_once_save(struct sk_once *once, uint64_t behind);

@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-#include "model/message.h"
-
 enum { PROBE_RECORDS = 4096 };
 
 #define KIND SK_SPAN("partitions")
@@ -34,10 +32,10 @@ uint64_t sk_event_number(const struct sk_message *message) {
     return number < 0 ? 0 : (uint64_t)number;
 }
 
-/* The first event with one of `routes` at or after a sequence and before `end`, `*at`. False: none
- * among the next PROBE_RECORDS of the log; `*at` is then behind what was looked at. */
-static bool first_event(struct sk_partitions *p, uint64_t routes, uint64_t sequence, uint64_t end,
-                        uint64_t *at, int64_t *wall_us, uint64_t *number) {
+/* The partition's first event at or after a sequence and before `end`, `*at`. False: none among the
+ * next PROBE_RECORDS of the log; `*at` is then behind what was looked at. */
+static bool first_event(struct sk_partitions *p, unsigned partition, uint64_t sequence,
+                        uint64_t end, uint64_t *at, int64_t *wall_us, uint64_t *number) {
     struct sk_cursor *cursor;
     struct sk_record record;
     struct sk_arena arena = {0};
@@ -51,7 +49,7 @@ static bool first_event(struct sk_partitions *p, uint64_t routes, uint64_t seque
         if (status == SK_NOT_FOUND) continue;
         if (status || record.sequence >= end) break;
         *at = record.sequence + 1;
-        if (!(record.routes & routes)) continue;
+        if (!(record.routes & sk_partition_route(partition))) continue;
         found = sk_message_decode(record.body, &arena, &message) == SK_OK;
         if (!found) continue;
         *at = record.sequence;
@@ -116,32 +114,20 @@ static enum sk_status read_document(struct sk_partitions *p, size_t *had) {
     return !status && *had > p->count ? SK_INVALID : status;
 }
 
-/* The records behind the document's position: what came after it was last saved. */
-static enum sk_status read_log(struct sk_partitions *p) {
-    struct sk_cursor *cursor;
-    struct sk_record record;
-    struct sk_arena arena = {0};
-    enum sk_status status =
-        sk_cursor_open(p->log, NULL, UINT64_MAX, p->position, NULL, NULL, &cursor);
-    if (status) return status;
-    while ((status = sk_cursor_next(cursor, &record)) == SK_OK || status == SK_NOT_FOUND) {
-        struct sk_message message;
-        if (status == SK_NOT_FOUND) continue;
-        sk_arena_reset(&arena);
-        for (unsigned i = 0; i < p->count; i++) {
-            if (!(record.routes & sk_partition_route(i)) ||
-                sk_message_decode(record.body, &arena, &message))
-                continue;
-            struct partition *one = &p->partition[i];
-            one->last_number = sk_event_number(&message);
-            one->last_sequence = record.sequence;
-            if (one->next <= one->last_number) one->next = one->last_number + 1;
-        }
-        p->changed = true;
+uint64_t sk_partitions_position(const struct sk_partitions *p) {
+    return p->position;
+}
+
+void sk_partitions_seen(struct sk_partitions *p, const struct sk_record *record,
+                        const struct sk_message *message) {
+    for (unsigned i = 0; i < p->count; i++) {
+        if (!(record->routes & sk_partition_route(i))) continue;
+        struct partition *one = &p->partition[i];
+        one->last_number = sk_event_number(message);
+        one->last_sequence = record->sequence;
+        if (one->next <= one->last_number) one->next = one->last_number + 1;
     }
-    sk_cursor_close(cursor);
-    sk_arena_free(&arena);
-    return status == SK_AGAIN ? SK_OK : status;
+    p->changed = true;
 }
 
 enum sk_status sk_partitions_open(struct sk_io *io, struct sk_registry *registry,
@@ -158,14 +144,13 @@ enum sk_status sk_partitions_open(struct sk_io *io, struct sk_registry *registry
         snprintf(reason, 512,
                  "the hub has %zu partitions and events in all of them: set partitions = %zu", had,
                  had);
-    if (!status) status = read_log(p);
     if (status && status != SK_INVALID)
         snprintf(reason, 512, "cannot read the partitions' counts: %s", sk_status_text(status));
     if (status) {
         sk_partitions_free(p);
         return status;
     }
-    p->changed = p->changed || had != count;
+    p->changed = had != count;
     *opened = p;
     return SK_OK;
 }
@@ -209,8 +194,8 @@ void sk_partition_newest(struct sk_partitions *p, unsigned partition, struct sk_
     struct partition *one = &p->partition[partition];
     uint64_t at, number;
     if (one->last_sequence && one->timed != one->last_sequence) {
-        if (!first_event(p, sk_partition_route(partition), one->last_sequence,
-                         one->last_sequence + 1, &at, &one->last_us, &number))
+        if (!first_event(p, partition, one->last_sequence, one->last_sequence + 1, &at,
+                         &one->last_us, &number))
             one->last_us = 0; /* retention was faster */
         one->timed = one->last_sequence;
     }
@@ -235,8 +220,8 @@ void sk_partition_info(struct sk_partitions *p, unsigned partition, struct sk_ev
     /* In steps: a partition may have been silent for long. */
     for (uint64_t before = 0; one->first_sequence > before;) {
         before = one->first_sequence;
-        if (first_event(p, sk_partition_route(partition), before, one->last_sequence + 1,
-                        &one->first_sequence, &wall_us, &number)) {
+        if (first_event(p, partition, before, one->last_sequence + 1, &one->first_sequence,
+                        &wall_us, &number)) {
             info->first_number = (int64_t)number;
             return;
         }
@@ -251,7 +236,7 @@ uint64_t sk_partition_find(struct sk_partitions *p, unsigned partition, uint64_t
     while (low < high) {
         uint64_t middle = low + (high - low) / 2, at, seen;
         int64_t wall_us;
-        if (!first_event(p, sk_partition_route(partition), middle, high + 1, &at, &wall_us, &seen))
+        if (!first_event(p, partition, middle, high + 1, &at, &wall_us, &seen))
             break; /* few and far between: the reader goes on from here */
         if (seen < number)
             low = at + 1;

@@ -10,18 +10,24 @@
 #define SK_HUB_PARTITIONS_H
 
 #include "model/events.h"
+#include "model/message.h"
 #include "store/log.h"
 #include "store/registry.h"
 
 struct sk_partitions;
 
-/* `reason`: one sentence on failure; SK_INVALID: there are events in partitions beyond `count`. */
+/* Loads the document, before anything else uses the registry; then it wants to see what the log has
+ * from its position on, in order. `reason`: one sentence on failure; SK_INVALID: there are events in partitions beyond `count`. */
 enum sk_status sk_partitions_open(struct sk_io *io, struct sk_registry *registry,
                                   struct sk_log *log, unsigned count, struct sk_partitions **opened,
                                   char reason[512]);
 /* Writes what is known to the registry, if there is news. Not from a callback of the log. */
 void sk_partitions_save(struct sk_partitions *partitions);
 void sk_partitions_free(struct sk_partitions *partitions);
+
+uint64_t sk_partitions_position(const struct sk_partitions *partitions);
+void sk_partitions_seen(struct sk_partitions *partitions, const struct sk_record *record,
+                        const struct sk_message *message);
 
 /* When the stream was made. */
 int64_t sk_partitions_created(const struct sk_partitions *partitions);

@@ -9,6 +9,8 @@ static const struct {
     {"amqp.annotation.x-opt-offset", SK_EVENTS_OFFSET},
     {"amqp.annotation.x-opt-sequence-number", SK_EVENTS_NUMBER},
     {"amqp.annotation.x-opt-enqueued-time", SK_EVENTS_TIME},
+    /* What az, uAMQP and amqp10 clients call it. */
+    {"amqp.annotation.x-opt-enqueuedtimeutc", SK_EVENTS_TIME},
 };
 enum { NAMES = sizeof names / sizeof *names };
 
@@ -45,6 +47,19 @@ enum sk_status sk_events_position_parse(struct sk_span selector,
         position->value *= 1000;
     }
     return SK_OK;
+}
+
+enum sk_status sk_events_position_read(struct sk_span text, struct sk_events_position *position) {
+    *position = (struct sk_events_position){.from = SK_EVENTS_LATEST};
+    if (sk_span_is(text, "latest")) return SK_OK;
+    position->from = SK_EVENTS_OLDEST;
+    if (sk_span_is(text, "earliest")) return SK_OK;
+    position->inclusive = true;
+    position->from = SK_EVENTS_OFFSET;
+    if (sk_span_to_int(text, &position->value) == SK_OK)
+        return position->value >= 0 ? SK_OK : SK_MALFORMED;
+    position->from = SK_EVENTS_TIME;
+    return sk_time_parse(text, &position->value);
 }
 
 void sk_events_position_format(struct sk_buffer *to, const struct sk_events_position *position) {

@@ -26,10 +26,13 @@ struct sk_events_position {
     bool inclusive;
 };
 
-/* "amqp.annotation.x-opt-offset > '4096'" and its like; spaces and quotes are optional, an empty
- * text means the oldest. SK_MALFORMED. */
+/* "amqp.annotation.x-opt-offset > '4096'" and its like, and x-opt-enqueuedtimeutc too; spaces and quotes
+ * are optional, an empty text means the oldest. SK_MALFORMED. */
 enum sk_status sk_events_position_parse(struct sk_span selector,
                                         struct sk_events_position *position);
+/* As people and URLs say it: earliest, latest, an offset or an ISO 8601 time; the latter
+ * two inclusive. SK_MALFORMED. */
+enum sk_status sk_events_position_read(struct sk_span text, struct sk_events_position *position);
 void sk_events_position_format(struct sk_buffer *to, const struct sk_events_position *position);
 
 /* What a receiver asks for. */

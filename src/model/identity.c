@@ -60,14 +60,8 @@ struct sk_identity sk_identity_move(struct sk_identity *from) {
 }
 
 enum sk_status sk_id_check(struct sk_span id) {
-    if (id.n == 0 || id.n > SK_ID_MAX) return SK_INVALID;
-    for (size_t i = 0; i < id.n; i++) {
-        char c = id.p[i];
-        bool alphanumeric =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && (c == 0 || strchr("-:.+%_#*?!(),=@;$'", c) == NULL)) return SK_INVALID;
-    }
-    return SK_OK;
+    bool fits = id.n > 0 && id.n <= SK_ID_MAX && sk_span_only(id, "-:.+%_#*?!(),=@;$'");
+    return fits ? SK_OK : SK_INVALID;
 }
 
 /* ---- reading JSON ---- */

@@ -1,162 +1,539 @@
-#include "wire/amqp.h"
-
-#include <proton/connection.h>
-#include <proton/connection_driver.h>
-#include <proton/delivery.h>
-#include <proton/link.h>
-#include <proton/sasl.h>
-#include <proton/sasl_plugin.h>
-#include <proton/session.h>
-#include <proton/terminus.h>
-#include <proton/transport.h>
-
+/* The connection: protocol headers, SASL, frames, open and close, heartbeats.
+ *
+ *   server                                     client
+ *   HEADER ─ SASL ─ VERDICT ─ AMQP_HEADER ┐    HEADER ─ SASL ─ AMQP_HEADER ┐
+ *     └─────────── bare ──────────────────┴─ OPEN ─ FRAMES ─ NOTHING ◀─────┘
+ *
+ * Whatever we say is written to `out` in the order of the calls that say it, and leaves with the next
+ * flush; only dispositions wait a little for more of their kind (amqp_transfer.c). Every list of fields
+ * is complete and has values where the specification allows a default: a client in Python counts on it,
+ * and so do readers of traces. */
 #include "wire/amqp_parts.h"
 
-#define SELECTOR "apache.org:selector-filter:string"
-#define CHANNEL_MAX 8191
-#define SELECTOR_CODE 0x0000468C00000004u
+enum { FRAME_HEAD = 8, FRAME_MIN = 512, HELD_BACK_MAX = 16384 };
 
-enum { SESSION_WINDOW = 512 }; /* transfers that a peer may send ahead of us */
+static const char amqp_header[] = "AMQP\0\1\0\0", sasl_header[] = "AMQP\3\1\0\0";
+static const char *const mechanisms[] = {"EXTERNAL", "MSSBCBS", "ANONYMOUS",
+                                         "PLAIN"}; /* in the order of the real service */
 
-struct sk_amqp {
-    pn_connection_driver_t driver;
-    const struct sk_amqp_events *events;
-    void *arg;
-    bool server, opened, closed;
-    bool sasl_asked, sasl_failed;    /* on_sasl is due; no outcome can help any more */
-    const char *sasl_init_mechanism; /* proton's copy of what the client named */
-    struct sk_buffer sasl_mechanism, sasl_response;
-    struct sk_buffer payload; /* of the transfer at hand */
-    struct sk_amqp_sieve sieve;
-    size_t held;             /* bytes of transfers that are not complete */
-    unsigned sessions;       /* that the peer has begun */
-    struct sk_arena scratch; /* what an attach carries */
-    struct sk_list links;
-    struct sk_list due; /* links whose credit came before our answer to their attach */
-    uint64_t next_tag;
-};
+/* ---- frames out ---- */
 
-struct sk_amqp_link {
-    struct sk_list link, due;
-    struct sk_amqp *amqp;
-    pn_link_t *pn;
-    void *data;
-    size_t held;
-    bool answered; /* opened on our side */
-    bool topped_up;
-};
-
-/* ---- SASL, server side: proton asks, we pass it on and answer later ---- */
-
-static const char *sasl_mechanisms(pn_transport_t *transport) {
-    (void)transport;
-    return "EXTERNAL MSSBCBS ANONYMOUS PLAIN"; /* in the order of the real service */
+static struct sk_amqp_frame begin_frame(struct sk_amqp *a, unsigned type, unsigned channel,
+                                        enum sk_amqp_code code, unsigned fields) {
+    struct sk_amqp_frame frame = {.began = a->out.n};
+    char head[FRAME_HEAD] = {0, 0, 0, 0, 2, (char)type, (char)(channel >> 8), (char)channel};
+    sk_buffer_append(&a->out, sk_span(head, sizeof head));
+    sk_amqp_put_descriptor(&a->out, code);
+    frame.list = sk_amqp_begin_list(&a->out, fields);
+    a->spoke = true;
+    return frame;
 }
 
-static bool sasl_init_server(pn_transport_t *transport) {
-    pnx_sasl_set_desired_state(transport, SASL_POSTED_MECHANISMS);
-    return true;
+struct sk_amqp_frame sk_amqp_begin_frame(struct sk_amqp *a, unsigned channel,
+                                         enum sk_amqp_code code, unsigned fields) {
+    return begin_frame(a, 0, channel, code, fields);
 }
 
-static bool sasl_init_client(pn_transport_t *transport) {
-    (void)transport;
-    return false;
+void sk_amqp_end_fields(struct sk_amqp *a, struct sk_amqp_frame frame) {
+    sk_amqp_end_list(&a->out, frame.list);
 }
 
-static void sasl_refuse_bytes(pn_transport_t *transport, const pn_bytes_t *bytes) {
-    (void)bytes;
-    struct sk_amqp *a = pnx_sasl_get_context(transport);
-    a->sasl_failed = true;
-    pnx_sasl_set_failed(transport);
-    pnx_sasl_set_desired_state(transport, SASL_POSTED_OUTCOME);
+void sk_amqp_close_frame(struct sk_amqp *a, struct sk_amqp_frame frame) {
+    size_t size = a->out.n - frame.began;
+    char *p = a->out.p + frame.began;
+    for (unsigned i = 0; i < 4; i++) p[i] = (char)(size >> (8 * (3 - i)));
+    if (size <= a->frame_max) return;
+    a->out.n = frame.began; /* it may not be sent, so we cannot go on */
+    sk_amqp_fail(a, "amqp:frame-size-too-small", "what is to be said needs larger frames");
 }
 
-static void sasl_init(pn_transport_t *transport, const char *mechanism, const pn_bytes_t *bytes) {
-    struct sk_amqp *a = pnx_sasl_get_context(transport);
-    bool again = a->sasl_init_mechanism != NULL;
-    free((char *)a->sasl_init_mechanism); /* proton 0.37 overwrites its copy and would leak it */
-    a->sasl_init_mechanism = mechanism;
-    if (again) {
-        sasl_refuse_bytes(transport, bytes);
+void sk_amqp_end_frame(struct sk_amqp *a, struct sk_amqp_frame frame) {
+    sk_amqp_end_fields(a, frame);
+    sk_amqp_close_frame(a, frame);
+}
+
+void sk_amqp_put_error(struct sk_amqp *a, const struct sk_amqp_error *error) {
+    enum { TEXT_MAX = 2048 };
+    if (error == NULL || error->condition.n == 0) {
+        sk_amqp_put_null(&a->out);
         return;
     }
-    a->sasl_asked = true;
-    sk_buffer_text(&a->sasl_mechanism, mechanism);
-    sk_buffer_append(&a->sasl_response, sk_span(bytes->start, bytes->size));
+    sk_amqp_put_descriptor(&a->out, SK_AMQP_ERROR);
+    size_t list = sk_amqp_begin_list(&a->out, 3);
+    sk_amqp_put_symbol(&a->out, error->condition);
+    sk_amqp_put_string(&a->out, sk_span_first(error->description, TEXT_MAX));
+    if (error->info_count)
+        sk_amqp_encode_map(&a->out, error->info, error->info_count, true);
+    else
+        sk_amqp_put_null(&a->out);
+    sk_amqp_end_list(&a->out, list);
 }
 
-static bool sasl_no_mechanism(pn_transport_t *transport, const char *mechanisms) {
-    (void)transport;
-    (void)mechanisms;
-    return false;
+void sk_amqp_get_error(const struct sk_amqp_raw *raw, struct sk_arena *arena,
+                       struct sk_amqp_error *error) {
+    struct sk_amqp_raw field[3];
+    *error = (struct sk_amqp_error){0};
+    if (raw->descriptor != SK_AMQP_ERROR || sk_amqp_read_list(raw, field, 3)) return;
+    error->condition = sk_amqp_raw_text(&field[0]);
+    error->description = sk_amqp_raw_text(&field[1]);
+    if (arena) sk_amqp_read_map(&field[2], arena, 1, &error->info, &error->info_count);
 }
 
-static void sasl_nothing(pn_transport_t *transport) {
-    (void)transport;
+static void put_header(struct sk_amqp *a, const char *header) {
+    sk_buffer_append(&a->out, sk_span(header, FRAME_HEAD));
+    a->header_sent = header == amqp_header;
 }
 
-static bool sasl_cannot_encrypt(pn_transport_t *transport) {
-    (void)transport;
-    return false;
+static void put_text(struct sk_amqp *a, const char *text) {
+    if (text)
+        sk_amqp_put_string(&a->out, sk_span_z(text));
+    else
+        sk_amqp_put_null(&a->out);
 }
 
-static const pnx_sasl_implementation sasl_server = {.free = sasl_nothing,
-                                                    .list_mechanisms = sasl_mechanisms,
-                                                    .init_server = sasl_init_server,
-                                                    .init_client = sasl_init_client,
-                                                    .prepare_write = sasl_nothing,
-                                                    .process_init = sasl_init,
-                                                    .process_response = sasl_refuse_bytes,
-                                                    .process_mechanisms = sasl_no_mechanism,
-                                                    .process_challenge = sasl_refuse_bytes,
-                                                    .process_outcome = sasl_refuse_bytes,
-                                                    .can_encrypt = sasl_cannot_encrypt};
+/* Ours goes out once; before it, when that is due, the protocol header. */
+static void put_open(struct sk_amqp *a) {
+    if (a->open_sent) return;
+    if (!a->header_sent) put_header(a, amqp_header);
+    a->open_sent = true;
+    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, 0, SK_AMQP_OPEN, 10);
+    put_text(a, a->container);
+    put_text(a, a->host_name);
+    sk_amqp_put_uint(&a->out, SK_AMQP_FRAME_MAX);
+    sk_amqp_put_ushort(&a->out, SK_AMQP_CHANNEL_MAX);
+    sk_amqp_put_uint(&a->out, a->idle_ms);
+    for (int i = 0; i < 5; i++) sk_amqp_put_null(&a->out); /* locales, capabilities, properties */
+    sk_amqp_end_frame(a, frame);
+}
+
+static void put_close(struct sk_amqp *a, const struct sk_amqp_error *error) {
+    if (a->closing) return;
+    put_open(a);
+    a->closing = true;
+    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, 0, SK_AMQP_CLOSE, 1);
+    sk_amqp_put_error(a, error);
+    sk_amqp_end_frame(a, frame);
+}
+
+/* ---- the end ---- */
+
+static void over(struct sk_amqp *a, const struct sk_amqp_error *error) {
+    a->expect = SK_AMQP_EXPECT_NOTHING;
+    if (a->told_end) return;
+    a->told_end = true;
+    a->events->on_close(a->arg, error);
+    sk_amqp_all_gone(a);
+}
+
+void sk_amqp_fail(struct sk_amqp *a, const char *condition, const char *text) {
+    struct sk_amqp_error error = {.condition = sk_span_z(condition),
+                                  .description = sk_span_z(text)};
+    if (a->expect == SK_AMQP_EXPECT_NOTHING) return;
+    a->expect = SK_AMQP_EXPECT_NOTHING;
+    if (a->header_sent) put_close(a, &error);
+    over(a, &error);
+}
+
+void sk_amqp_close(struct sk_amqp *a, const struct sk_amqp_error *error) {
+    /* Sessions first: Node's SDK waits 45 s for its links' detaches when a connection closes over
+     * a session that has not ended. */
+    sk_amqp_end_sessions(a);
+    put_close(a, error);
+}
+
+/* ---- SASL (5.3) ---- */
+
+static void put_mechanisms(struct sk_amqp *a) {
+    struct sk_amqp_frame frame = begin_frame(a, 1, 0, SK_AMQP_SASL_MECHANISMS, 1);
+    sk_amqp_put_symbols(&a->out, mechanisms, sizeof mechanisms / sizeof *mechanisms);
+    sk_amqp_end_frame(a, frame);
+}
+
+static void put_outcome(struct sk_amqp *a, bool refused) {
+    enum { OK, AUTH };
+    struct sk_amqp_frame frame = begin_frame(a, 1, 0, SK_AMQP_SASL_OUTCOME, 2);
+    sk_amqp_put_ubyte(&a->out, refused ? AUTH : OK);
+    sk_amqp_put_null(&a->out);
+    sk_amqp_end_frame(a, frame);
+}
+
+static void refuse_sasl(struct sk_amqp *a, const char *text) {
+    if (a->server) put_outcome(a, true);
+    over(a, &(struct sk_amqp_error){.condition = SK_SPAN("amqp:unauthorized-access"),
+                                    .description = sk_span_z(text)});
+}
 
 void sk_amqp_sasl_done(struct sk_amqp *a, enum sk_amqp_sasl outcome) {
-    pn_transport_t *transport = a->driver.transport;
-    if (a->sasl_failed) return;
-    if (outcome == SK_AMQP_SASL_OK)
-        pnx_sasl_set_succeeded(transport, "client", "");
+    if (a->expect != SK_AMQP_EXPECT_VERDICT) return;
+    if (outcome == SK_AMQP_SASL_REFUSED) {
+        a->depth++;
+        refuse_sasl(a, "the credentials were refused");
+        a->depth--;
+        sk_amqp_bury(a);
+        return;
+    }
+    put_outcome(a, false);
+    a->expect = SK_AMQP_EXPECT_AMQP_HEADER;
+    struct sk_buffer ahead = a->in; /* what the client said without waiting */
+    a->in = (struct sk_buffer){0};
+    if (ahead.n) sk_amqp_feed(a, sk_buffer_span(&ahead));
+    sk_buffer_free(&ahead);
+}
+
+static void on_init(struct sk_amqp *a, const struct sk_amqp_raw *list) {
+    struct sk_amqp_raw field[3]; /* mechanism, initial response, host name */
+    if (sk_amqp_read_list(list, field, 3) || sk_amqp_raw_is_null(&field[0])) {
+        refuse_sasl(a, "sasl-init names no mechanism");
+        return;
+    }
+    a->expect = SK_AMQP_EXPECT_VERDICT;
+    a->events->on_sasl(a->arg, sk_amqp_raw_text(&field[0]), sk_amqp_raw_text(&field[1]),
+                       sk_amqp_raw_text(&field[2]));
+}
+
+/* Client: the server has said what it takes. */
+static void on_mechanisms(struct sk_amqp *a, const struct sk_amqp_raw *list) {
+    const char *wanted = a->user ? "PLAIN" : "ANONYMOUS";
+    struct sk_amqp_raw offered;
+    if (sk_amqp_read_list(list, &offered, 1) || !sk_amqp_raw_names(&offered, wanted)) {
+        refuse_sasl(a, "the server takes no such SASL mechanism");
+        return;
+    }
+    struct sk_buffer response = {0};
+    if (a->user) { /* RFC 4616 */
+        sk_buffer_byte(&response, 0);
+        sk_buffer_text(&response, a->user);
+        sk_buffer_byte(&response, 0);
+        sk_buffer_text(&response, a->password);
+    }
+    struct sk_amqp_frame frame = begin_frame(a, 1, 0, SK_AMQP_SASL_INIT, 3);
+    sk_amqp_put_symbol(&a->out, sk_span_z(wanted));
+    sk_amqp_put_binary(&a->out, sk_buffer_span(&response));
+    put_text(a, a->host_name);
+    sk_amqp_end_frame(a, frame);
+    sk_buffer_free(&response);
+}
+
+static void on_outcome(struct sk_amqp *a, const struct sk_amqp_raw *list) {
+    struct sk_amqp_raw code;
+    uint64_t number = 1;
+    if (sk_amqp_read_list(list, &code, 1) || !sk_amqp_raw_number(&code, &number) || number) {
+        refuse_sasl(a, "the server refused our credentials");
+        return;
+    }
+    a->expect = SK_AMQP_EXPECT_AMQP_HEADER;
+    put_open(a);
+}
+
+static void on_sasl_frame(struct sk_amqp *a, const struct sk_amqp_raw *list) {
+    if (a->server && list->descriptor == SK_AMQP_SASL_INIT)
+        on_init(a, list);
+    else if (!a->server && list->descriptor == SK_AMQP_SASL_MECHANISMS)
+        on_mechanisms(a, list);
+    else if (!a->server && list->descriptor == SK_AMQP_SASL_OUTCOME)
+        on_outcome(a, list);
     else
-        pnx_sasl_set_failed(transport);
-    pnx_sasl_set_desired_state(transport, SASL_POSTED_OUTCOME);
+        refuse_sasl(a, "a SASL frame that has no place here");
 }
 
-/* ---- errors ---- */
+/* ---- frames in ---- */
 
-static void put_map(pn_data_t *data, const struct sk_amqp_field *fields, size_t count) {
-    struct sk_buffer bytes = {0};
-    sk_amqp_encode_map(&bytes, fields, count, true);
-    pn_data_decode(data, bytes.p, bytes.n);
-    sk_buffer_free(&bytes);
+static void on_open(struct sk_amqp *a, const struct sk_amqp_raw *list) {
+    struct sk_amqp_raw field[5];
+    uint64_t frame_max = UINT32_MAX, channel_max = UINT16_MAX, idle_ms = 0;
+    if (sk_amqp_read_list(list, field, 5)) {
+        sk_amqp_fail(a, "amqp:decode-error", "the open cannot be read");
+        return;
+    }
+    sk_amqp_raw_number(&field[2], &frame_max);
+    sk_amqp_raw_number(&field[3], &channel_max);
+    sk_amqp_raw_number(&field[4], &idle_ms);
+    a->peer_idle_ms = idle_ms < UINT32_MAX ? (uint32_t)idle_ms : UINT32_MAX;
+    a->channel_max = channel_max < SK_AMQP_CHANNEL_MAX ? (uint32_t)channel_max : SK_AMQP_CHANNEL_MAX;
+    if (frame_max < FRAME_MIN) {
+        sk_amqp_fail(a, "amqp:invalid-field", "max-frame-size is below 512");
+        return;
+    }
+    if (frame_max < SK_AMQP_FRAME_MAX) a->frame_max = (uint32_t)frame_max;
+    a->expect = SK_AMQP_EXPECT_FRAMES;
+    put_open(a);
+    a->events->on_open(a->arg, sk_amqp_raw_text(&field[1]));
 }
 
-static struct sk_amqp_error read_error(pn_condition_t *condition) {
-    if (condition == NULL || !pn_condition_is_set(condition)) return (struct sk_amqp_error){0};
-    return (struct sk_amqp_error){.condition = sk_span_z(pn_condition_get_name(condition)),
-                                  .description =
-                                      sk_span_z(pn_condition_get_description(condition))};
+static void on_close(struct sk_amqp *a, const struct sk_amqp_raw *list) {
+    struct sk_amqp_raw field;
+    struct sk_amqp_error error = {0};
+    if (sk_amqp_read_list(list, &field, 1) == SK_OK) sk_amqp_get_error(&field, NULL, &error);
+    put_close(a, NULL);
+    over(a, &error);
 }
 
-/* What else a detach says: where to go instead. */
-static void read_info(struct sk_amqp *a, pn_condition_t *condition, struct sk_amqp_error *error) {
-    pn_data_t *info = pn_condition_info(condition);
-    sk_arena_reset(&a->scratch);
-    pn_data_rewind(info);
-    if (pn_data_next(info))
-        sk_amqp_read_map(info, &a->scratch, 1, &error->info, &error->info_count);
+static bool has_ended(const struct sk_amqp *a, uint16_t channel) {
+    return a->ended && a->ended[channel / 8] >> channel % 8 & 1;
 }
 
-static void write_error(pn_condition_t *condition, const struct sk_amqp_error *error) {
-    if (error == NULL || error->condition.n == 0) return;
-    SK_CLEANUP_FREE char *name = sk_span_dup(error->condition);
-    SK_CLEANUP_FREE char *text = sk_span_dup(error->description);
-    pn_condition_set_name(condition, name);
-    pn_condition_set_description(condition, text);
-    if (error->info_count) put_map(pn_condition_info(condition), error->info, error->info_count);
+/* What comes on a channel behind its End is dropped: rhea, which is under Azure's Node SDKs, still sends
+ * dispositions then, and Azure's services do not mind. */
+static struct sk_amqp_session *find_session(struct sk_amqp *a, uint16_t channel) {
+    if (a->at && a->at->peer_channel == channel) return a->at;
+    struct sk_amqp_session *session =
+        sk_map_get(&a->sessions, sk_span(&channel, sizeof channel));
+    if (session)
+        a->at = session;
+    else if (!has_ended(a, channel))
+        sk_amqp_fail(a, "amqp:not-allowed", "there is no session on this channel");
+    return session;
 }
 
-/* ---- the connection's life ---- */
+static void on_session_frame(struct sk_amqp *a, uint16_t channel, const struct sk_amqp_raw *list,
+                             struct sk_span payload) {
+    struct sk_amqp_session *session = find_session(a, channel);
+    if (session == NULL || (session->ended && list->descriptor != SK_AMQP_END)) return;
+    switch (list->descriptor) {
+    case SK_AMQP_ATTACH: sk_amqp_on_attach(session, list); break;
+    case SK_AMQP_FLOW: sk_amqp_on_flow(session, list); break;
+    case SK_AMQP_TRANSFER: sk_amqp_on_transfer(session, list, payload); break;
+    case SK_AMQP_DISPOSITION: sk_amqp_on_disposition(session, list); break;
+    case SK_AMQP_DETACH: sk_amqp_on_detach(session, list); break;
+    case SK_AMQP_END: sk_amqp_on_end(session); break;
+    default: break;
+    }
+}
+
+static void on_frame(struct sk_amqp *a, uint16_t channel, struct sk_span body) {
+    struct sk_amqp_raw list;
+    if (body.n == 0) return; /* a heartbeat */
+    if (sk_amqp_next(&body, &list) || !sk_amqp_raw_is_list(&list) ||
+        list.descriptor < SK_AMQP_OPEN || list.descriptor > SK_AMQP_CLOSE) {
+        sk_amqp_fail(a, "amqp:decode-error", "a frame without a performative that can be read");
+        return;
+    }
+    if (list.descriptor == SK_AMQP_CLOSE) {
+        on_close(a, &list);
+    } else if (a->closing) {
+        return; /* nothing but its close counts any more */
+    } else if (a->expect == SK_AMQP_EXPECT_OPEN) {
+        if (list.descriptor == SK_AMQP_OPEN)
+            on_open(a, &list);
+        else
+            sk_amqp_fail(a, "amqp:illegal-state", "the connection is not open");
+    } else if (list.descriptor == SK_AMQP_OPEN) {
+        sk_amqp_fail(a, "amqp:illegal-state", "the connection is open already");
+    } else if (channel > SK_AMQP_CHANNEL_MAX) {
+        sk_amqp_fail(a, "amqp:connection:framing-error", "the channel is above channel-max");
+    } else if (list.descriptor == SK_AMQP_BEGIN) {
+        if (has_ended(a, channel)) a->ended[channel / 8] &= (unsigned char)~(1u << channel % 8);
+        sk_amqp_on_begin(a, channel, &list);
+    } else {
+        on_session_frame(a, channel, &list, body);
+    }
+}
+
+/* ---- bytes in ---- */
+
+static void on_header(struct sk_amqp *a, const char *header) {
+    bool sasl = memcmp(header, sasl_header, FRAME_HEAD) == 0;
+    bool plain = memcmp(header, amqp_header, FRAME_HEAD) == 0;
+    bool first = a->expect == SK_AMQP_EXPECT_HEADER;
+    bool wants_sasl = a->user || a->sasl_anonymous; /* client */
+    if (a->server && first && sasl) {
+        put_header(a, sasl_header);
+        put_mechanisms(a);
+        a->expect = SK_AMQP_EXPECT_SASL;
+    } else if (!a->server && first && sasl && wants_sasl) {
+        a->expect = SK_AMQP_EXPECT_SASL;
+    } else if (plain && (a->server || !first || !wants_sasl)) {
+        if (!a->header_sent) put_header(a, amqp_header);
+        a->expect = SK_AMQP_EXPECT_OPEN;
+    } else { /* 2.2: what we would have taken, and the end */
+        if (a->server) sk_buffer_append(&a->out, sk_span(first ? sasl_header : amqp_header, 8));
+        a->header_sent = false;
+        sk_amqp_fail(a, "amqp:connection:framing-error", "not a protocol that is spoken here");
+    }
+}
+
+/* A whole header or frame. */
+static void on_unit(struct sk_amqp *a, struct sk_span unit) {
+    const unsigned char *p = (const unsigned char *)unit.p;
+    if (a->expect == SK_AMQP_EXPECT_HEADER || a->expect == SK_AMQP_EXPECT_AMQP_HEADER) {
+        on_header(a, unit.p);
+        return;
+    }
+    bool sasl = a->expect == SK_AMQP_EXPECT_SASL;
+    size_t offset = 4u * p[4];
+    if (offset < FRAME_HEAD || offset > unit.n || p[5] != sasl) {
+        if (sasl)
+            refuse_sasl(a, "not a SASL frame");
+        else
+            sk_amqp_fail(a, "amqp:connection:framing-error", "a frame's head makes no sense");
+        return;
+    }
+    if (!sasl) {
+        on_frame(a, (uint16_t)(p[6] << 8 | p[7]), sk_span_skip(unit, offset));
+        return;
+    }
+    struct sk_amqp_raw list;
+    struct sk_span body = sk_span_skip(unit, offset);
+    if (sk_amqp_next(&body, &list))
+        refuse_sasl(a, "a SASL frame that cannot be read");
+    else
+        on_sasl_frame(a, &list);
+}
+
+/* Size of the header or frame that begins here, of which 8 bytes are there; 0: it cannot be. */
+static size_t unit_size(const struct sk_amqp *a, const char *head) {
+    const unsigned char *p = (const unsigned char *)head;
+    if (a->expect == SK_AMQP_EXPECT_HEADER || a->expect == SK_AMQP_EXPECT_AMQP_HEADER)
+        return FRAME_HEAD;
+    size_t size = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+    size_t most = a->expect == SK_AMQP_EXPECT_SASL ? HELD_BACK_MAX : SK_AMQP_FRAME_MAX;
+    return size < FRAME_HEAD || size > most ? 0 : size;
+}
+
+/* While the verdict on its credentials is out, a client may send the next header and what follows. */
+static void hold_back(struct sk_amqp *a, struct sk_span bytes) {
+    if (a->in.n == 0 && bytes.p[0] != amqp_header[0])
+        refuse_sasl(a, "one sasl-init is enough");
+    else if (a->in.n + bytes.n > HELD_BACK_MAX)
+        sk_amqp_fail(a, "amqp:resource-limit-exceeded", "too much before the verdict of SASL");
+    else
+        sk_buffer_append(&a->in, bytes);
+}
+
+static void refuse_size(struct sk_amqp *a) {
+    if (a->expect == SK_AMQP_EXPECT_SASL)
+        refuse_sasl(a, "not a SASL frame");
+    else
+        sk_amqp_fail(a, "amqp:connection:framing-error", "a frame's size makes no sense");
+}
+
+/* What is there of a unit waits for the rest, first of all for its head. */
+static void take_part(struct sk_amqp *a, struct sk_span *bytes) {
+    size_t size = a->in.n < FRAME_HEAD ? FRAME_HEAD : unit_size(a, a->in.p);
+    struct sk_span part = sk_span_first(*bytes, size - a->in.n);
+    sk_buffer_append(&a->in, part);
+    *bytes = sk_span_skip(*bytes, part.n);
+    if (a->in.n < FRAME_HEAD) return;
+    size = unit_size(a, a->in.p);
+    if (size == 0) refuse_size(a);
+    if (size != a->in.n) return;
+    struct sk_buffer unit = a->in; /* a verdict may put other bytes in its place */
+    a->in = (struct sk_buffer){0};
+    on_unit(a, sk_buffer_span(&unit));
+    sk_buffer_free(&unit);
+}
+
+/* A unit that is there whole is used in place. */
+static void take(struct sk_amqp *a, struct sk_span *bytes) {
+    size_t size = a->in.n || bytes->n < FRAME_HEAD ? SIZE_MAX : unit_size(a, bytes->p);
+    struct sk_span unit = sk_span_first(*bytes, size);
+    if (size == 0) {
+        refuse_size(a);
+    } else if (size > bytes->n) {
+        take_part(a, bytes);
+    } else {
+        *bytes = sk_span_skip(*bytes, size);
+        on_unit(a, unit);
+    }
+}
+
+void sk_amqp_feed(struct sk_amqp *a, struct sk_span bytes) {
+    a->depth++;
+    a->heard = true;
+    while (bytes.n && a->expect != SK_AMQP_EXPECT_NOTHING) {
+        if (a->expect == SK_AMQP_EXPECT_VERDICT) {
+            hold_back(a, bytes);
+            break;
+        }
+        take(a, &bytes);
+    }
+    sk_amqp_settle_dues(a);
+    a->depth--;
+    sk_amqp_bury(a);
+}
+
+void sk_amqp_feed_end(struct sk_amqp *a) {
+    a->depth++;
+    over(a, &(struct sk_amqp_error){.condition = SK_SPAN("amqp:connection:framing-error"),
+                                    .description = SK_SPAN("the connection was cut")});
+    a->depth--;
+    sk_amqp_bury(a);
+}
+
+/* ---- bytes out, and time ---- */
+
+void sk_amqp_flush(struct sk_amqp *a, void (*write)(void *arg, struct sk_span bytes), void *arg) {
+    enum { KEPT = 4096 }; /* an idle connection should be small */
+    a->depth++;
+    for (;;) {
+        sk_amqp_settle_dues(a);
+        while (!sk_list_empty(&a->acking))
+            sk_amqp_put_acks(SK_LIST_FIRST(&a->acking, struct sk_amqp_session, acking));
+        if (a->out.n == 0) break;
+        struct sk_buffer out = a->out; /* writing may make more of it */
+        a->out = (struct sk_buffer){0};
+        write(arg, sk_buffer_span(&out));
+        sk_buffer_shrink(&out, KEPT);
+        if (a->out.p) {
+            sk_buffer_free(&out);
+        } else {
+            out.n = 0;
+            a->out = out;
+        }
+    }
+    a->depth--;
+    sk_amqp_bury(a);
+}
+
+static void heartbeat(struct sk_amqp *a) {
+    static const char empty[FRAME_HEAD] = {0, 0, 0, FRAME_HEAD, 2};
+    sk_buffer_append(&a->out, sk_span(empty, sizeof empty));
+}
+
+/* Silence ends a connection only when it is still there a second after it has been noticed: when it was
+ * we who did not read for long, what waits to be read comes in between. */
+uint64_t sk_amqp_tick(struct sk_amqp *a, uint64_t now_ms) {
+    enum { GRACE_MS = 1000, OFTEN_MS = 500 };
+    uint64_t next = 0;
+    if (a->heard || a->heard_ms == 0) {
+        a->heard_ms = now_ms;
+        a->heard = a->overdue = false;
+    }
+    if (a->spoke || a->spoke_ms == 0) {
+        a->spoke_ms = now_ms;
+        a->spoke = false;
+    }
+    if (a->idle_ms && a->expect != SK_AMQP_EXPECT_NOTHING) {
+        uint64_t limit = a->heard_ms + 2ull * a->idle_ms;
+        next = limit < now_ms + a->idle_ms ? limit : now_ms + a->idle_ms;
+        if (now_ms >= limit && a->overdue) {
+            a->depth++;
+            sk_amqp_fail(a, "amqp:resource-limit-exceeded", "nothing was heard for too long");
+            a->depth--;
+            sk_amqp_bury(a);
+            return 0;
+        }
+        if (now_ms >= limit) {
+            a->overdue = true;
+            next = now_ms + GRACE_MS;
+        }
+    }
+    if (a->peer_idle_ms && a->open_sent && !a->closing) {
+        uint64_t every = a->peer_idle_ms / 2 > OFTEN_MS ? a->peer_idle_ms / 2 : OFTEN_MS;
+        if (now_ms >= a->spoke_ms + every) {
+            heartbeat(a);
+            a->spoke_ms = now_ms;
+        }
+        if (next == 0 || a->spoke_ms + every < next) next = a->spoke_ms + every;
+    }
+    return next;
+}
+
+/* ---- making and freeing ---- */
+
+static char *copy(const char *text) {
+    return text ? sk_span_dup(sk_span_z(text)) : NULL;
+}
 
 struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
                             const struct sk_amqp_events *events, void *arg) {
@@ -164,514 +541,39 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     a->events = events;
     a->arg = arg;
     a->server = options->server;
-    sk_list_init(&a->links);
+    a->container = copy(options->container);
+    a->host_name = copy(options->host_name);
+    a->user = copy(options->user);
+    a->password = copy(options->password ? options->password : "");
+    a->sasl_anonymous = options->sasl_anonymous;
+    a->idle_ms = options->idle_timeout_ms;
+    a->frame_max = SK_AMQP_FRAME_MAX;
+    a->channel_max = SK_AMQP_CHANNEL_MAX;
+    sk_list_init(&a->all_sessions);
+    sk_list_init(&a->dead_sessions);
+    sk_list_init(&a->dead_links);
+    sk_list_init(&a->acking);
     sk_list_init(&a->due);
-    if (pn_connection_driver_init(&a->driver, NULL, NULL)) abort(); /* out of memory */
-    pn_transport_t *transport = a->driver.transport;
-    pn_connection_t *connection = a->driver.connection;
-    pn_transport_set_max_frame(transport, SK_AMQP_FRAME_MAX);
-    pn_transport_set_channel_max(transport, CHANNEL_MAX);
-    /* proton tells the peer half of what it waits itself */
-    pn_transport_set_idle_timeout(transport, 2 * options->idle_timeout_ms);
-    pn_connection_set_container(connection, options->container);
-    if (a->server) {
-        pn_transport_set_server(transport);
-        pn_transport_require_auth(transport, false);
-        pn_sasl_set_allow_insecure_mechs(pn_sasl(transport), true); /* TLS is outside */
-        pnx_sasl_set_implementation(transport, &sasl_server, a);
-    } else {
-        if (options->host_name) pn_connection_set_hostname(connection, options->host_name);
-        if (options->user) {
-            pn_connection_set_user(connection, options->user);
-            pn_connection_set_password(connection, options->password);
-            pn_sasl_set_allow_insecure_mechs(pn_sasl(transport), true);
-            pn_sasl_allowed_mechs(pn_sasl(transport), "PLAIN");
-        } else if (options->sasl_anonymous) {
-            pn_sasl_allowed_mechs(pn_sasl(transport), "ANONYMOUS");
-        }
-        pn_connection_open(connection);
-    }
+    if (!a->server && (a->user || a->sasl_anonymous))
+        put_header(a, sasl_header);
+    else if (!a->server)
+        put_open(a);
     return a;
 }
 
-static void hold(struct sk_amqp_link *link, size_t n) {
-    link->amqp->held += n - link->held;
-    link->held = n;
-}
-
-/* The user's last word on a link. */
-static void gone(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
-    struct sk_amqp *a = link->amqp;
-    sk_list_remove(&link->link);
-    sk_list_remove(&link->due);
-    hold(link, 0);
-    pn_link_set_context(link->pn, NULL);
-    a->events->on_detach(a->arg, link, error);
-    free(link);
-}
-
-static void all_gone(struct sk_amqp *a, pn_session_t *session) {
-    struct sk_amqp_error none = {0};
-    for (struct sk_list *node = a->links.next; node != &a->links;) {
-        struct sk_amqp_link *link = SK_CONTAINER(node, struct sk_amqp_link, link);
-        node = node->next;
-        if (session && pn_link_session(link->pn) != session) continue;
-        gone(link, &none);
-        node = a->links.next; /* its user may have ended others */
-    }
-}
-
 void sk_amqp_free(struct sk_amqp *a) {
-    all_gone(a, NULL);
-    pn_connection_driver_destroy(&a->driver);
-    sk_buffer_free(&a->sasl_mechanism);
-    sk_buffer_free(&a->sasl_response);
-    sk_buffer_free(&a->payload);
-    sk_arena_free(&a->scratch);
-    free(a->sieve.ended);
+    a->depth++;
+    a->expect = SK_AMQP_EXPECT_NOTHING;
+    sk_amqp_all_gone(a);
+    a->depth--;
+    sk_amqp_bury(a);
+    sk_map_free(&a->sessions);
+    sk_buffer_free(&a->in);
+    sk_buffer_free(&a->out);
+    free(a->container);
+    free(a->host_name);
+    free(a->user);
+    free(a->password);
+    free(a->ended);
     free(a);
-}
-
-static void over(struct sk_amqp *a, pn_condition_t *condition) {
-    if (a->closed) return;
-    a->closed = true;
-    struct sk_amqp_error error = read_error(condition);
-    a->events->on_close(a->arg, &error);
-    all_gone(a, NULL);
-}
-
-void sk_amqp_close(struct sk_amqp *a, const struct sk_amqp_error *error) {
-    pn_connection_t *connection = a->driver.connection;
-    if (pn_connection_state(connection) & PN_LOCAL_UNINIT) pn_connection_open(connection);
-    write_error(pn_connection_condition(connection), error);
-    /* Sessions first: Node's SDK waits 45 s for its links' detaches when a connection closes over
-     * a session that has not ended. */
-    for (pn_session_t *session = pn_session_head(connection, PN_LOCAL_ACTIVE); session;
-         session = pn_session_next(session, PN_LOCAL_ACTIVE))
-        pn_session_close(session);
-    pn_connection_close(connection);
-}
-
-/* ---- what proton tells ---- */
-
-static struct sk_amqp_link *new_link(struct sk_amqp *a, pn_link_t *pn) {
-    struct sk_amqp_link *link = SK_NEW(struct sk_amqp_link);
-    link->amqp = a;
-    link->pn = pn;
-    pn_link_set_context(pn, link);
-    sk_list_append(&a->links, &link->link);
-    return link;
-}
-
-static void on_link_open(struct sk_amqp *a, pn_link_t *pn) {
-    struct sk_amqp_link *link = pn_link_get_context(pn);
-    sk_arena_reset(&a->scratch);
-    if (link == NULL) link = new_link(a, pn);
-    a->events->on_attach(a->arg, link);
-}
-
-static void on_link_closed(pn_link_t *pn) {
-    struct sk_amqp_link *link = pn_link_get_context(pn);
-    if (link) {
-        struct sk_amqp_error error = read_error(pn_link_remote_condition(pn));
-        if (error.condition.n) read_info(link->amqp, pn_link_remote_condition(pn), &error);
-        if (!link->answered) pn_link_open(pn);
-        gone(link, &error);
-        pn_link_close(pn);
-    }
-    pn_link_free(pn);
-}
-
-static void transfer_refused(struct sk_amqp_link *link, const char *condition, const char *text) {
-    struct sk_amqp_error error = {.condition = sk_span_z(condition),
-                                  .description = sk_span_z(text)};
-    struct sk_amqp *a = link->amqp;
-    pn_link_t *pn = link->pn;
-    write_error(pn_link_condition(pn), &error);
-    pn_link_close(pn);
-    sk_list_remove(&link->link);
-    sk_list_remove(&link->due);
-    hold(link, 0);
-    pn_link_set_context(pn, NULL);
-    a->events->on_detach(a->arg, link, &error);
-    free(link);
-}
-
-static void on_transfer(struct sk_amqp_link *link, pn_delivery_t *delivery) {
-    struct sk_amqp *a = link->amqp;
-    if (!pn_delivery_readable(delivery) && !pn_delivery_aborted(delivery)) return;
-    size_t n = pn_delivery_pending(delivery);
-    hold(link, pn_delivery_partial(delivery) && !pn_delivery_aborted(delivery) ? n : 0);
-    if (pn_delivery_aborted(delivery)) {
-        pn_delivery_settle(delivery);
-        if (link->topped_up) pn_link_flow(link->pn, 1);
-        return;
-    }
-    if (n > SK_AMQP_MESSAGE_MAX) {
-        transfer_refused(link, "amqp:link:message-size-exceeded", "a transfer is larger than 1 MB");
-        return;
-    }
-    if (pn_link_credit(link->pn) <= 0) { /* this one is not yet taken off it */
-        transfer_refused(link, "amqp:link:transfer-limit-exceeded", "there was no credit left");
-        return;
-    }
-    if (a->held > SK_AMQP_HELD_MAX) {
-        transfer_refused(link, "amqp:resource-limit-exceeded",
-                         "too many bytes of unfinished transfers on this connection");
-        return;
-    }
-    if (pn_delivery_partial(delivery)) return;
-    a->payload.n = 0;
-    char *to = sk_buffer_reserve(&a->payload, n ? n : 1);
-    ssize_t got = n ? pn_link_recv(link->pn, to, n) : 0;
-    a->payload.n = got > 0 ? (size_t)got : 0;
-    bool settled = pn_delivery_settled(delivery);
-    pn_link_advance(link->pn);
-    if (settled) {
-        pn_delivery_settle(delivery);
-        if (link->topped_up) pn_link_flow(link->pn, 1);
-    }
-    a->events->on_transfer(a->arg, link,
-                           settled ? NULL : (struct sk_amqp_delivery *)(void *)delivery,
-                           sk_buffer_span(&a->payload));
-    enum { KEPT = 64 * 1024 };
-    sk_buffer_shrink(&a->payload, KEPT);
-}
-
-static void on_update(struct sk_amqp_link *link, pn_delivery_t *delivery) {
-    if (!pn_delivery_updated(delivery)) return;
-    enum sk_amqp_outcome outcome = SK_AMQP_NO_OUTCOME;
-    switch (pn_delivery_remote_state(delivery)) {
-    case PN_ACCEPTED: outcome = SK_AMQP_ACCEPTED; break;
-    case PN_REJECTED: outcome = SK_AMQP_REJECTED; break;
-    case PN_RELEASED: outcome = SK_AMQP_RELEASED; break;
-    case PN_MODIFIED: outcome = SK_AMQP_MODIFIED; break;
-    default:
-        if (!pn_delivery_settled(delivery)) { /* received so far: not yet a verdict */
-            pn_delivery_clear(delivery);
-            return;
-        }
-    }
-    struct sk_amqp_error error = read_error(pn_disposition_condition(pn_delivery_remote(delivery)));
-    void *data = pn_delivery_get_context(delivery);
-    struct sk_amqp *a = link->amqp;
-    SK_CLEANUP_FREE char *condition = sk_span_dup(error.condition);
-    SK_CLEANUP_FREE char *text = sk_span_dup(error.description);
-    error =
-        (struct sk_amqp_error){.condition = sk_span_z(condition), .description = sk_span_z(text)};
-    if (!pn_delivery_settled(delivery) && pn_delivery_remote_state(delivery))
-        pn_delivery_update(delivery, pn_delivery_remote_state(delivery));
-    pn_delivery_settle(delivery);
-    a->events->on_outcome(a->arg, link, data, outcome, &error);
-}
-
-static void on_delivery(pn_delivery_t *delivery) {
-    pn_link_t *pn = pn_delivery_link(delivery);
-    struct sk_amqp_link *link = pn_link_get_context(pn);
-    if (link == NULL) return;
-    if (pn_link_is_receiver(pn))
-        on_transfer(link, delivery);
-    else
-        on_update(link, delivery);
-}
-
-static void on_flow(pn_link_t *pn) {
-    struct sk_amqp_link *link = pn_link_get_context(pn);
-    if (link == NULL || !link->answered || !pn_link_is_sender(pn)) return;
-    struct sk_amqp *a = link->amqp;
-    if (pn_link_credit(pn) > 0) a->events->on_credit(a->arg, link);
-    if (pn_link_get_context(pn) && pn_link_get_drain(pn)) pn_link_drained(pn);
-}
-
-/* What proton would bear with. */
-static void out_of_order(struct sk_amqp *a, const char *text) {
-    if (a->closed) return;
-    sk_amqp_close(a, &(struct sk_amqp_error){.condition = SK_SPAN("amqp:illegal-state"),
-                                             .description = sk_span_z(text)});
-    over(a, pn_connection_condition(a->driver.connection));
-}
-
-static void on_session_open(struct sk_amqp *a, pn_session_t *session) {
-    if (!a->opened) {
-        out_of_order(a, "a session begins before the connection is open");
-    } else if (++a->sessions > CHANNEL_MAX + 1) { /* channels are begun twice, or more often */
-        out_of_order(a, "more sessions than channels");
-    } else if (pn_session_state(session) & PN_LOCAL_UNINIT) {
-        pn_session_set_incoming_capacity(session, SESSION_WINDOW * SK_AMQP_FRAME_MAX);
-        pn_session_open(session);
-    }
-}
-
-static void handle(struct sk_amqp *a, pn_event_t *event) {
-    pn_connection_t *connection = a->driver.connection;
-    pn_session_t *session = pn_event_session(event);
-    switch (pn_event_type(event)) {
-    case PN_CONNECTION_REMOTE_OPEN:
-        if (a->opened) {
-            out_of_order(a, "the connection is open already");
-            break;
-        }
-        a->opened = true;
-        if (pn_connection_state(connection) & PN_LOCAL_UNINIT) pn_connection_open(connection);
-        a->events->on_open(a->arg, sk_span_z(pn_connection_remote_hostname(connection)));
-        break;
-    case PN_SESSION_REMOTE_OPEN: on_session_open(a, session); break;
-    case PN_SESSION_REMOTE_CLOSE:
-        a->sessions--;
-        all_gone(a, session);
-        pn_session_close(session);
-        pn_session_free(session);
-        break;
-    case PN_LINK_REMOTE_OPEN: on_link_open(a, pn_event_link(event)); break;
-    case PN_LINK_REMOTE_CLOSE:
-    case PN_LINK_REMOTE_DETACH: on_link_closed(pn_event_link(event)); break;
-    case PN_LINK_FLOW: on_flow(pn_event_link(event)); break;
-    case PN_DELIVERY: on_delivery(pn_event_delivery(event)); break;
-    case PN_CONNECTION_REMOTE_CLOSE:
-        pn_connection_close(connection);
-        over(a, pn_connection_remote_condition(connection));
-        break;
-    case PN_TRANSPORT_CLOSED:
-    case PN_TRANSPORT_TAIL_CLOSED: over(a, pn_transport_condition(a->driver.transport)); break;
-    default: break;
-    }
-}
-
-static void dispatch(struct sk_amqp *a) {
-    for (pn_event_t *event; (event = pn_connection_driver_next_event(&a->driver)) != NULL;)
-        handle(a, event);
-    while (!sk_list_empty(&a->due)) {
-        struct sk_amqp_link *link = SK_CONTAINER(a->due.next, struct sk_amqp_link, due);
-        sk_list_remove(&link->due);
-        if (pn_link_credit(link->pn) > 0) a->events->on_credit(a->arg, link);
-    }
-    if (!a->sasl_asked) return;
-    a->sasl_asked = false;
-    a->events->on_sasl(a->arg, sk_buffer_span(&a->sasl_mechanism),
-                       sk_buffer_span(&a->sasl_response));
-    sk_buffer_shrink(&a->sasl_mechanism, 0);
-    sk_buffer_shrink(&a->sasl_response, 0);
-}
-
-static void feed_engine(struct sk_amqp *a, struct sk_span bytes) {
-    while (bytes.n) {
-        pn_rwbytes_t room = pn_connection_driver_read_buffer(&a->driver);
-        if (room.size == 0) break; /* closed for input */
-        struct sk_span part = sk_span_first(bytes, room.size);
-        memcpy(room.start, part.p, part.n);
-        pn_connection_driver_read_done(&a->driver, part.n);
-        bytes = sk_span_skip(bytes, part.n);
-        dispatch(a);
-    }
-}
-
-void sk_amqp_feed(struct sk_amqp *a, struct sk_span bytes) {
-    struct sk_span run;
-    dispatch(a);
-    while ((run = sk_amqp_sieve_next(&a->sieve, &bytes)).n) feed_engine(a, run);
-}
-
-void sk_amqp_feed_end(struct sk_amqp *a) {
-    pn_connection_driver_read_close(&a->driver);
-    dispatch(a);
-}
-
-void sk_amqp_flush(struct sk_amqp *a, void (*write)(void *arg, struct sk_span bytes), void *arg) {
-    for (;;) {
-        dispatch(a);
-        pn_bytes_t bytes = pn_connection_driver_write_buffer(&a->driver);
-        if (bytes.size == 0) return;
-        write(arg, sk_span(bytes.start, bytes.size));
-        pn_connection_driver_write_done(&a->driver, bytes.size);
-    }
-}
-
-uint64_t sk_amqp_tick(struct sk_amqp *a, uint64_t now_ms) {
-    int64_t next = pn_transport_tick(a->driver.transport, (int64_t)now_ms);
-    dispatch(a);
-    return next > 0 ? (uint64_t)next : 0;
-}
-
-/* ---- links ---- */
-
-void sk_amqp_attach(struct sk_amqp_link *link, int credit) {
-    pn_link_t *pn = link->pn;
-    pn_terminus_copy(pn_link_source(pn), pn_link_remote_source(pn));
-    pn_terminus_copy(pn_link_target(pn), pn_link_remote_target(pn));
-    pn_link_set_snd_settle_mode(pn, pn_link_remote_snd_settle_mode(pn));
-    pn_link_set_rcv_settle_mode(pn, pn_link_remote_rcv_settle_mode(pn));
-    pn_link_set_max_message_size(pn, SK_AMQP_MESSAGE_MAX);
-    pn_link_open(pn);
-    link->answered = true;
-    if (pn_link_is_sender(pn)) {
-        if (pn_link_credit(pn) > 0) sk_list_append(&link->amqp->due, &link->due);
-        return;
-    }
-    link->topped_up = true;
-    pn_link_flow(pn, credit);
-}
-
-void sk_amqp_refuse(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
-    pn_link_t *pn = link->pn;
-    if (!link->answered) pn_link_open(pn);
-    write_error(pn_link_condition(pn), error);
-    pn_link_close(pn);
-    pn_link_set_context(pn, NULL);
-    sk_list_remove(&link->link);
-    sk_list_remove(&link->due);
-    hold(link, 0);
-    free(link);
-}
-
-void sk_amqp_end_session(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
-    struct sk_amqp *a = link->amqp;
-    pn_session_t *session = pn_link_session(link->pn);
-    write_error(pn_session_condition(session), error);
-    pn_session_close(session);
-    all_gone(a, session);
-}
-
-static pn_session_t *client_session(struct sk_amqp *a) {
-    pn_session_t *session = pn_session_head(a->driver.connection, 0);
-    if (session) return session;
-    session = pn_session(a->driver.connection);
-    pn_session_set_incoming_capacity(session, SESSION_WINDOW * SK_AMQP_FRAME_MAX);
-    pn_session_open(session);
-    return session;
-}
-
-struct sk_amqp_link *sk_amqp_open_link(struct sk_amqp *a,
-                                       const struct sk_amqp_link_options *options) {
-    pn_session_t *session = client_session(a);
-    pn_link_t *pn =
-        options->sender ? pn_sender(session, options->name) : pn_receiver(session, options->name);
-    struct sk_amqp_link *link = new_link(a, pn);
-    link->answered = true;
-    pn_terminus_t *far = options->sender ? pn_link_target(pn) : pn_link_source(pn);
-    pn_terminus_t *near = options->sender ? pn_link_source(pn) : pn_link_target(pn);
-    pn_terminus_set_address(far, options->address);
-    if (options->local_address) pn_terminus_set_address(near, options->local_address);
-    if (options->sender && options->settled) pn_link_set_snd_settle_mode(pn, PN_SND_SETTLED);
-    if (options->property_count)
-        put_map(pn_link_properties(pn), options->properties, options->property_count);
-    if (options->selector) {
-        pn_data_t *filter = pn_terminus_filter(far);
-        pn_data_put_map(filter);
-        pn_data_enter(filter);
-        pn_data_put_symbol(filter, sk_amqp_bytes(SK_SPAN(SELECTOR)));
-        pn_data_put_described(filter);
-        pn_data_enter(filter);
-        pn_data_put_ulong(filter, SELECTOR_CODE);
-        pn_data_put_string(filter, sk_amqp_bytes(sk_span_z(options->selector)));
-        pn_data_exit(filter);
-        pn_data_exit(filter);
-    }
-    pn_link_open(pn);
-    if (!options->sender && options->credit > 0) {
-        link->topped_up = true;
-        pn_link_flow(pn, options->credit);
-    }
-    return link;
-}
-
-void sk_amqp_grant(struct sk_amqp_link *link, int credit) {
-    pn_link_flow(link->pn, credit);
-}
-
-bool sk_amqp_link_is_sender(const struct sk_amqp_link *link) {
-    return pn_link_is_sender(link->pn);
-}
-
-static struct sk_span address(const struct sk_amqp_link *link, bool near) {
-    bool source = pn_link_is_sender(link->pn) != near;
-    pn_terminus_t *terminus =
-        source ? pn_link_remote_source(link->pn) : pn_link_remote_target(link->pn);
-    return sk_span_z(pn_terminus_get_address(terminus));
-}
-
-struct sk_span sk_amqp_link_address(const struct sk_amqp_link *link) {
-    return address(link, false);
-}
-
-struct sk_span sk_amqp_link_other_address(const struct sk_amqp_link *link) {
-    return address(link, true);
-}
-
-struct sk_span sk_amqp_link_name(const struct sk_amqp_link *link) {
-    return sk_span_z(pn_link_name(link->pn));
-}
-
-/* A member of a map that came with an attach. */
-static struct sk_amqp_value member(const struct sk_amqp_link *link, pn_data_t *data,
-                                   const char *name) {
-    const struct sk_amqp_field *fields;
-    size_t count;
-    if (data == NULL) return (struct sk_amqp_value){0}; /* the attach had no such field */
-    pn_data_rewind(data);
-    if (!pn_data_next(data) || sk_amqp_read_map(data, &link->amqp->scratch, 1, &fields, &count))
-        return (struct sk_amqp_value){0};
-    const struct sk_amqp_value *value = sk_amqp_find(fields, count, name);
-    return value ? *value : (struct sk_amqp_value){0};
-}
-
-struct sk_amqp_value sk_amqp_link_property(const struct sk_amqp_link *link, const char *name) {
-    return member(link, pn_link_remote_properties(link->pn), name);
-}
-
-struct sk_span sk_amqp_link_selector(const struct sk_amqp_link *link) {
-    struct sk_amqp_value value =
-        member(link, pn_terminus_filter(pn_link_remote_source(link->pn)), SELECTOR);
-    return value.type == SK_AMQP_STRING ? value.text : SK_NONE;
-}
-
-bool sk_amqp_link_unsettled(const struct sk_amqp_link *link) {
-    return pn_link_remote_snd_settle_mode(link->pn) == PN_SND_UNSETTLED;
-}
-
-bool sk_amqp_link_presettled(const struct sk_amqp_link *link) {
-    return pn_link_remote_snd_settle_mode(link->pn) == PN_SND_SETTLED;
-}
-
-int sk_amqp_link_credit(const struct sk_amqp_link *link) {
-    return pn_link_credit(link->pn);
-}
-
-int sk_amqp_link_queued(const struct sk_amqp_link *link) {
-    return pn_link_queued(link->pn);
-}
-
-void sk_amqp_link_set_data(struct sk_amqp_link *link, void *data) {
-    link->data = data;
-}
-
-void *sk_amqp_link_data(const struct sk_amqp_link *link) {
-    return link->data;
-}
-
-/* ---- transfers ---- */
-
-void sk_amqp_send(struct sk_amqp_link *link, struct sk_span tag, struct sk_span payload,
-                  bool settled, void *data) {
-    uint64_t number = ++link->amqp->next_tag;
-    if (tag.n == 0) tag = sk_span(&number, sizeof number);
-    pn_delivery_t *delivery = pn_delivery(link->pn, pn_dtag(tag.p, tag.n));
-    pn_delivery_set_context(delivery, settled ? NULL : data);
-    pn_link_send(link->pn, payload.p, payload.n);
-    if (settled) pn_delivery_settle(delivery);
-    pn_link_advance(link->pn);
-}
-
-void sk_amqp_settle(struct sk_amqp_link *link, struct sk_amqp_delivery *handle,
-                    enum sk_amqp_outcome outcome, const struct sk_amqp_error *error) {
-    static const uint64_t states[] = {[SK_AMQP_ACCEPTED] = PN_ACCEPTED,
-                                      [SK_AMQP_REJECTED] = PN_REJECTED,
-                                      [SK_AMQP_RELEASED] = PN_RELEASED,
-                                      [SK_AMQP_MODIFIED] = PN_MODIFIED,
-                                      [SK_AMQP_NO_OUTCOME] = 0};
-    pn_delivery_t *delivery = (pn_delivery_t *)(void *)handle;
-    if (outcome == SK_AMQP_REJECTED)
-        write_error(pn_disposition_condition(pn_delivery_local(delivery)), error);
-    pn_delivery_update(delivery, states[outcome]);
-    pn_delivery_settle(delivery);
-    if (link->topped_up) pn_link_flow(link->pn, 1);
 }

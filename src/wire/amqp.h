@@ -1,10 +1,11 @@
 /* AMQP 1.0 (OASIS, 29 October 2012): one connection, either side of it, without I/O.
  *
- * The engine is qpid-proton's connection driver. Bytes that came in go to sk_amqp_feed(), what is
- * to go out leaves through the `write` callback of sk_amqp_flush(); in between, callbacks say what
- * the peer did. Links, deliveries and their credit are proton's; a link that the peer attaches
- * stays unanswered until sk_amqp_attach() or sk_amqp_refuse(). Nothing may be called from another
- * thread; callbacks may call everything but sk_amqp_free(). Values and messages: amqp_message.h. */
+ * Bytes that came in go to sk_amqp_feed(), what is to go out leaves through the `write` callback of
+ * sk_amqp_flush(), in the order of the calls that said it; in between, callbacks say what the peer did.
+ * A link that the peer attaches stays unanswered until sk_amqp_attach() or sk_amqp_refuse(). Nothing may
+ * be called from another thread; callbacks may call everything but sk_amqp_free(). Whatever the peer
+ * sends, the worst that follows is on_close with an error. Why it is our own:
+ * docs/decisions/0010-amqp-engine.md. Values and messages: amqp_message.h. */
 #ifndef SK_WIRE_AMQP_H
 #define SK_WIRE_AMQP_H
 
@@ -39,8 +40,9 @@ enum sk_amqp_sasl { SK_AMQP_SASL_OK, SK_AMQP_SASL_REFUSED };
 
 struct sk_amqp_events {
     /* Server: a client chose a mechanism; answer once with sk_amqp_sasl_done(), now or later.
-     * Without SASL the connection opens unasked. */
-    void (*on_sasl)(void *arg, struct sk_span mechanism, struct sk_span response);
+     * `host` is what it dialled (may be empty). Without SASL the connection opens unasked. */
+    void (*on_sasl)(void *arg, struct sk_span mechanism, struct sk_span response,
+                    struct sk_span host);
     /* The peer has opened the connection; `host_name` is what a client dialled (may be empty). */
     void (*on_open)(void *arg, struct sk_span host_name);
     /* Server: the peer attaches a link. Client: the peer has answered ours. */
@@ -49,7 +51,8 @@ struct sk_amqp_events {
      * its deliveries. */
     void (*on_detach)(void *arg, struct sk_amqp_link *link, const struct sk_amqp_error *error);
     /* A whole transfer has come; `payload` lives until the callback returns. Settle it some time
-     * with sk_amqp_settle(), unless it came settled (`delivery` is NULL then). */
+     * with sk_amqp_settle(), unless it came settled (`delivery` is NULL then). A delivery is only a
+     * name: it takes no memory and need not be freed. */
     void (*on_transfer)(void *arg, struct sk_amqp_link *link, struct sk_amqp_delivery *delivery,
                         struct sk_span payload);
     /* The peer's verdict on what was sent with sk_amqp_send(); it is settled with this. */
@@ -92,8 +95,8 @@ void sk_amqp_close(struct sk_amqp *amqp, const struct sk_amqp_error *error);
 
 /* ---- links ---- */
 
-/* Server: answers an attach as the peer asked for it. A receiver gets `credit`, kept up by
- * sk_amqp_settle(). */
+/* Server: answers an attach as the peer asked for it. A receiver gets `credit`; when half of it has been
+ * settled, it is given again. */
 void sk_amqp_attach(struct sk_amqp_link *link, int credit);
 /* Answers an attach (when that is due) and detaches, with an error or NULL. on_detach does not
  * follow, nor on_outcome. */
@@ -105,10 +108,12 @@ struct sk_amqp_link_options {
     const char *name, *address, *local_address; /* the other terminus, or NULL */
     bool sender;
     bool settled;                           /* sender: sends everything settled */
+    uint32_t format;                        /* sender: message-format of all that is sent */
     int credit;                             /* receiver; -1: sk_amqp_grant() only */
     const struct sk_amqp_field *properties; /* symbol keys */
     size_t property_count;
     const char *selector; /* receiver: apache.org:selector-filter:string, or NULL */
+    const char *desires;  /* a capability, or NULL */
 };
 struct sk_amqp_link *sk_amqp_open_link(struct sk_amqp *amqp,
                                        const struct sk_amqp_link_options *options);
@@ -125,14 +130,19 @@ struct sk_span sk_amqp_link_name(const struct sk_amqp_link *link);
 struct sk_amqp_value sk_amqp_link_property(const struct sk_amqp_link *link, const char *name);
 /* The text of a selector filter on the peer's source, or empty. */
 struct sk_span sk_amqp_link_selector(const struct sk_amqp_link *link);
+/* Whether the peer's attach desires a capability. Like properties and selector, only until the link is
+ * answered. */
+bool sk_amqp_link_desires(const struct sk_amqp_link *link, const char *capability);
 /* Whether the peer wants what we send settled at once. */
 bool sk_amqp_link_presettled(const struct sk_amqp_link *link);
 /* Whether the peer wants nothing that we send settled at once; with neither, it takes both. */
 bool sk_amqp_link_unsettled(const struct sk_amqp_link *link);
 int sk_amqp_link_credit(const struct sk_amqp_link *link); /* transfers that may go now */
-/* Transfers that the engine still holds: the peer's window is full, or nothing was flushed. It looks
- * through all of them each time that something is flushed, so they should be few. */
-int sk_amqp_link_queued(const struct sk_amqp_link *link);
+/* Whether something sent now would have to wait: the peer's window is full, or much has not been flushed
+ * yet. Look again after a flush and after input. */
+bool sk_amqp_link_blocked(const struct sk_amqp_link *link);
+/* The message-format of the transfer that on_transfer tells. */
+uint32_t sk_amqp_link_format(const struct sk_amqp_link *link);
 /* The user's own pointer. */
 void sk_amqp_link_set_data(struct sk_amqp_link *link, void *data);
 void *sk_amqp_link_data(const struct sk_amqp_link *link);

@@ -1,5 +1,4 @@
-/* Values and messages into bytes (specification, parts 1.6 and 3.2). Written by hand, though proton has
- * a codec: that builds a tree first, which took a third of the time of reading an event stream. */
+/* Values and messages into bytes (1.6, 3.2), written where they go: no tree of values is built first. */
 #include "wire/amqp_parts.h"
 
 /* Constructors: what stands before a value's bytes. */
@@ -15,6 +14,7 @@ enum {
     C_ULONG_SMALL = 0x53,
     C_INT_SMALL = 0x54,
     C_LONG_SMALL = 0x55,
+    C_USHORT = 0x60,
     C_UINT = 0x70,
     C_INT = 0x71,
     C_ULONG = 0x80,
@@ -128,6 +128,7 @@ static void put_value(struct sk_buffer *to, const struct sk_amqp_value *value) {
         break;
     case SK_AMQP_MAP: sk_amqp_encode_map(to, value->fields, value->count, false); break;
     case SK_AMQP_STRINGS: put_strings(to, value); break;
+    case SK_AMQP_ENCODED: sk_buffer_append(to, value->text); break;
     case SK_AMQP_NULL:
     case SK_AMQP_OTHER: put_byte(to, C_NULL); break;
     }
@@ -143,20 +144,75 @@ void sk_amqp_encode_map(struct sk_buffer *to, const struct sk_amqp_field *fields
     end(to, began);
 }
 
+/* ---- what frames are made of ---- */
+
+void sk_amqp_put_null(struct sk_buffer *to) {
+    put_byte(to, C_NULL);
+}
+
+void sk_amqp_put_bool(struct sk_buffer *to, bool value) {
+    put_byte(to, value ? C_TRUE : C_FALSE);
+}
+
+void sk_amqp_put_ubyte(struct sk_buffer *to, uint8_t value) {
+    put_number(to, C_UBYTE, value, 1);
+}
+
+void sk_amqp_put_ushort(struct sk_buffer *to, uint16_t value) {
+    put_number(to, C_USHORT, value, 2);
+}
+
+void sk_amqp_put_uint(struct sk_buffer *to, uint32_t value) {
+    put_unsigned(to, value, C_UINT_0, C_UINT_SMALL, C_UINT, 4);
+}
+
+void sk_amqp_put_ulong(struct sk_buffer *to, uint64_t value) {
+    put_unsigned(to, value, C_ULONG_0, C_ULONG_SMALL, C_ULONG, 8);
+}
+
+void sk_amqp_put_string(struct sk_buffer *to, struct sk_span text) {
+    put_bytes(to, C_STRING_8, text);
+}
+
+void sk_amqp_put_symbol(struct sk_buffer *to, struct sk_span text) {
+    put_bytes(to, C_SYMBOL_8, text);
+}
+
+void sk_amqp_put_binary(struct sk_buffer *to, struct sk_span bytes) {
+    put_bytes(to, C_BINARY_8, bytes);
+}
+
+void sk_amqp_put_symbols(struct sk_buffer *to, const char *const *names, size_t count) {
+    size_t began = begin(to, C_ARRAY_32, count);
+    put_byte(to, C_SYMBOL_8);
+    for (size_t i = 0; i < count; i++) {
+        struct sk_span name = sk_span_z(names[i]);
+        put_byte(to, (unsigned)name.n);
+        sk_buffer_append(to, name);
+    }
+    end(to, began);
+}
+
+void sk_amqp_put_descriptor(struct sk_buffer *to, uint64_t code) {
+    put_byte(to, 0);
+    sk_amqp_put_ulong(to, code);
+}
+
+size_t sk_amqp_begin_list(struct sk_buffer *to, size_t count) {
+    return begin(to, C_LIST_32, count);
+}
+
+void sk_amqp_end_list(struct sk_buffer *to, size_t began) {
+    end(to, began);
+}
+
 /* ---- sections ---- */
 
-static void put_descriptor(struct sk_buffer *to, enum sk_amqp_section section) {
-    char *p = sk_buffer_reserve(to, 3);
-    p[0] = 0;
-    p[1] = C_ULONG_SMALL;
-    p[2] = (char)section;
-    to->n += 3;
-}
 
 static void put_section(struct sk_buffer *to, enum sk_amqp_section section,
                         const struct sk_amqp_field *fields, size_t count) {
     if (count == 0) return;
-    put_descriptor(to, section);
+    sk_amqp_put_descriptor(to, section);
     sk_amqp_encode_map(to, fields, count, section != SK_AMQP_APPLICATION);
 }
 
@@ -179,7 +235,7 @@ static void put_properties(struct sk_buffer *to, const struct sk_amqp_message *m
                m->subject.n || m->reply_to.n || m->content_type.n || m->content_encoding.n ||
                m->expiry_ms || m->creation_ms;
     if (!any) return;
-    put_descriptor(to, SK_AMQP_PROPERTIES);
+    sk_amqp_put_descriptor(to, SK_AMQP_PROPERTIES);
     size_t began = begin(to, C_LIST_32, 10);
     put_value(to, &m->message_id);
     put_optional(to, C_BINARY_8, m->user_id);
@@ -200,16 +256,15 @@ void sk_amqp_encode_delivery_annotations(struct sk_buffer *to, const struct sk_a
 }
 
 void sk_amqp_encode(struct sk_buffer *to, const struct sk_amqp_message *m) {
-    put_section(to, SK_AMQP_DELIVERY_ANNOTATIONS, m->delivery_annotations,
-                m->delivery_annotation_count);
+    sk_amqp_encode_delivery_annotations(to, m->delivery_annotations, m->delivery_annotation_count);
     put_section(to, SK_AMQP_ANNOTATIONS, m->annotations, m->annotation_count);
     put_properties(to, m);
     put_section(to, SK_AMQP_APPLICATION, m->application, m->application_count);
     for (size_t i = 0; i < m->data_count; i++) {
-        put_descriptor(to, SK_AMQP_DATA);
+        sk_amqp_put_descriptor(to, SK_AMQP_DATA);
         put_bytes(to, C_BINARY_8, m->data[i]);
     }
     if (m->data_count) return;
-    put_descriptor(to, SK_AMQP_BODY_VALUE);
+    sk_amqp_put_descriptor(to, SK_AMQP_BODY_VALUE);
     put_value(to, &m->value);
 }

@@ -22,6 +22,7 @@ enum sk_amqp_type {
     SK_AMQP_UUID,    /* `text`: its 16 bytes */
     SK_AMQP_MAP,     /* `fields` */
     SK_AMQP_STRINGS, /* `texts`: an array of strings; encoding only */
+    SK_AMQP_ENCODED, /* `text`: a value in its bytes; encoding only */
     SK_AMQP_OTHER,   /* something that we have no use for */
 };
 
@@ -66,19 +67,13 @@ struct sk_amqp_message {
 
 #define SK_AMQP_FIELDS_MAX 1024 /* of one map */
 
-/* Decodes; holds proton's work space, so that a message costs few allocations. */
-struct sk_amqp_codec;
-struct sk_amqp_codec *sk_amqp_codec_new(void);
-void sk_amqp_codec_free(struct sk_amqp_codec *codec);
-
-/* Data sections point into `bytes`, everything else into the arena. SK_MALFORMED; SK_TOO_LARGE:
- * more than SK_AMQP_FIELDS_MAX fields. */
-enum sk_status sk_amqp_decode(struct sk_amqp_codec *codec, struct sk_span bytes,
-                              struct sk_arena *arena, struct sk_amqp_message *message);
-/* Whether it is a batch in Microsoft's format 0x80013700: nothing but data sections, each of them a
- * whole encoded message. proton does not tell the format of a transfer, so the content has to. */
-bool sk_amqp_is_batch(struct sk_amqp_codec *codec, const struct sk_amqp_message *message,
-                      struct sk_arena *arena);
+/* Texts and data sections point into `bytes`; maps and lists are in the arena. SK_MALFORMED;
+ * SK_TOO_LARGE: more than SK_AMQP_FIELDS_MAX fields. */
+enum sk_status sk_amqp_decode(struct sk_span bytes, struct sk_arena *arena,
+                              struct sk_amqp_message *message);
+/* The message-format of a batch, as Microsoft's clients make it: nothing but data sections, each of them
+ * a whole encoded message. */
+#define SK_AMQP_FORMAT_BATCH 0x80013700u
 /* Appends; `to` has no limit. */
 void sk_amqp_encode(struct sk_buffer *to, const struct sk_amqp_message *message);
 /* The section of delivery annotations alone, which may be put before many messages. */

@@ -2,21 +2,6 @@
 #include "support/fleet_c2d.h"
 #include "support/raw_amqp.h"
 
-static int new_world(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 1);
-    fleet_put_device(f, "d1", "");
-    fleet_put_device(f, "d2", "");
-    *state = f;
-    return 0;
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
 static uint64_t ended(struct fleet *f, enum sk_c2d_end how) {
     sk_sim_run(f->sim, SK_S);
     return sk_hub_counts(sk_hub_server_hub(f->hub, 0)).c2d_ended_total[how];
@@ -251,7 +236,7 @@ static void a_refused_message_tells_its_condition_and_the_link_goes_on(void **st
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
     const struct CMUnitTest tests[] = {
         TEST(accepted_completes_rejected_kills_released_and_modified_bring_it_again),
         TEST(what_a_link_left_unsettled_comes_again_uncounted_and_in_order),

@@ -3,21 +3,6 @@
 #include "support/fleet_c2d.h"
 #include "support/raw_http.h"
 
-static int new_world(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 1);
-    fleet_put_device(f, "d1", "");
-    fleet_put_device(f, "d2", "");
-    *state = f;
-    return 0;
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
 #define FILTER "devices/d1/messages/devicebound/#"
 
 /* ---- MQTT ---- */
@@ -413,7 +398,7 @@ static void a_batch_on_a_full_disk_is_refused_once(void **state) {
     sends_batch(f, json("[{\"body\":\"\"},{\"body\":\"\"},{\"body\":\"\"}]"), 204, NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

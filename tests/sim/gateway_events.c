@@ -4,20 +4,6 @@
 
 #define RECEIVER "/ConsumerGroups/$Default/Partitions/"
 
-static int new_world(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 1);
-    fleet_put_device(f, "d1", "");
-    *state = f;
-    return 0;
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
 /* A connection with a token of a policy for the whole hub, signed as Event Hubs clients do. */
 static void open_as(struct raw_amqp *c, struct fleet *f, const char *policy) {
     raw_amqp_open(c, f, &(struct raw_amqp_options){.anonymous = true});
@@ -83,7 +69,7 @@ static void an_event_carries_what_iot_hub_writes(void **state) {
     struct sk_amqp_delivery *delivery;
     char address[64];
     open_as(&c, f, "owner");
-    snprintf(address, sizeof address, "messages/events" RECEIVER "%u", fill_one(f, &c, 3));
+    snprintf(address, sizeof address, "test" RECEIVER "%u", fill_one(f, &c, 3));
     receive(&c, &link, address, "amqp.annotation.x-opt-sequence-number > '0'", -1);
     assert_true(raw_link_next(&link, &m, &delivery));
     assert_null(delivery); /* settled: a verdict would mean nothing */
@@ -97,9 +83,6 @@ static void an_event_carries_what_iot_hub_writes(void **state) {
     assert_true(
         sk_span_is(text_of(m.annotations, m.annotation_count, "iothub-message-source", &c.arena),
                    "Telemetry"));
-    assert_true(sk_span_is(text_of(m.delivery_annotations, m.delivery_annotation_count,
-                                   "last_enqueued_sequence_number", &c.arena),
-                           "2"));
     raw_amqp_free(&c);
 }
 
@@ -287,8 +270,85 @@ static void who_knows_only_the_hub_is_redirected(void **state) {
     assert_string_equal(link.text, "amqps://hub.test:5671/test" RECEIVER "1");
     receive(&c, &management, "amqps://hub.test/messages/events/$management", NULL, -1);
     raw_link_expect_end(&management, "amqp:link:redirect");
+    static const char *const relative[] = {"/messages/events/$management",
+                                           "messages/events/$management",
+                                           "/messages/events" RECEIVER "1",
+                                           "messages/events" RECEIVER "1"};
+    for (size_t i = 0; i < 4; i++) {
+        receive(&c, &link, relative[i], NULL, -1);
+        raw_link_expect_end(&link, "amqp:link:redirect");
+    }
     receive(&c, &link, "amqps://hub.test:5671/test" RECEIVER "1", NULL, -1);
     assert_non_null(link.amqp); /* and there it is */
+    raw_amqp_free(&c);
+}
+
+static void who_dials_no_name_is_redirected_to_the_hubs_own(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link link = {0};
+    raw_amqp_open(&c, f, &(struct raw_amqp_options){.nameless = true});
+    assert_int_equal(raw_amqp_token_of(&c, "hub.test", NULL, "owner", 3600), 200);
+    receive(&c, &link, "/messages/events" RECEIVER "1", NULL, -1);
+    raw_link_expect_end(&link, "amqp:link:redirect");
+    assert_string_equal(link.text, "amqps://hub.test:5671/test" RECEIVER "1");
+    raw_amqp_free(&c);
+}
+
+/* Event Hubs takes "amqps://policy:key@host". */
+static void the_name_and_key_of_a_policy_are_taken_by_sasl_plain(void **state) {
+    struct fleet *f = *state;
+    static const struct {
+        const char *user, *password;
+        bool taken;
+    } cases[] = {{"owner", FLEET_KEY, true},
+                 {"owner@sas.root.hub", FLEET_KEY, true},
+                 {"owner", "d3Jvbmcgd3Jvbmcgd3Jvbmc=", false},
+                 {"owner", "no base64!", false},
+                 {"nobody", FLEET_KEY, false},
+                 {"", FLEET_KEY, false},
+                 {"owner", "", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct raw_amqp c;
+        struct raw_link link = {0};
+        raw_amqp_dial(&c, f,
+                      &(struct raw_amqp_options){.user = cases[i].user,
+                                                 .password = cases[i].password});
+        sk_sim_run_until(f->sim, 70 * SK_S, raw_amqp_is_settled, &c);
+        if (c.open != cases[i].taken) fail_msg("case %zu", i);
+        if (c.open) {
+            receive(&c, &link, "test" RECEIVER "1", NULL, -1);
+            assert_non_null(link.amqp);
+        }
+        raw_amqp_free(&c);
+    }
+}
+
+static void the_partitions_end_is_told_to_receivers_that_ask_for_it(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    char address[64];
+    open_as(&c, f, "owner");
+    snprintf(address, sizeof address, "test" RECEIVER "%u", fill_one(f, &c, 3));
+    for (int asks = 0; asks < 2; asks++) {
+        struct raw_link link = {0};
+        struct sk_amqp_message m;
+        struct sk_amqp_delivery *delivery;
+        raw_link_begin(&c, &link,
+                       (struct sk_amqp_link_options){
+                           .address = address,
+                           .credit = 10,
+                           .desires =
+                               asks ? "com.microsoft:enable-receiver-runtime-metric" : NULL});
+        assert_true(raw_link_next(&link, &m, &delivery));
+        assert_int_equal(m.delivery_annotation_count, asks ? 4 : 0);
+        if (asks)
+            assert_true(sk_span_is(text_of(m.delivery_annotations, m.delivery_annotation_count,
+                                           "last_enqueued_sequence_number", &c.arena),
+                                   "2"));
+        sk_amqp_refuse(link.amqp, NULL);
+        raw_link_forget(&link);
+    }
     raw_amqp_free(&c);
 }
 
@@ -303,7 +363,7 @@ static void a_hub_that_does_not_say_so_takes_no_events_from_services(void **stat
     raw_amqp_free(&c);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -315,6 +375,9 @@ int main(void) {
         TEST(management_tells_of_the_stream_and_its_partitions),
         TEST(management_answers_bad_questions_with_a_status),
         TEST(who_knows_only_the_hub_is_redirected),
+        TEST(who_dials_no_name_is_redirected_to_the_hubs_own),
+        TEST(the_name_and_key_of_a_policy_are_taken_by_sasl_plain),
+        TEST(the_partitions_end_is_told_to_receivers_that_ask_for_it),
         TEST(a_hub_that_does_not_say_so_takes_no_events_from_services),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

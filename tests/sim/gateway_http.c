@@ -1,21 +1,6 @@
 /* What a hub takes over HTTPS and how it refuses the rest. */
 #include "support/raw_http.h"
 
-static int new_world(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 1);
-    fleet_put_device(f, "d1", "");
-    fleet_put_device(f, "d2", "");
-    *state = f;
-    return 0;
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
 /* ---- addresses ---- */
 
 static void what_is_not_there_is_404_and_a_wrong_method_405(void **state) {
@@ -587,7 +572,7 @@ static void a_client_that_goes_before_its_answer_does_no_harm(void **state) {
     gets(f, &(struct ask){.target = "/devices/d1" VERSION}, 200, NULL, "\"d1\"");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,21 +1,6 @@
 /* Who gets into a hub over MQTT, who does not, and what ends a connection. */
 #include "support/raw_client.h"
 
-static int new_world(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 1);
-    fleet_put_device(f, "d1", "");
-    fleet_put_device(f, "d2", "");
-    *state = f;
-    return 0;
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
 /* What the hub answers to a CONNECT; the connection must end after a refusal. */
 static void connects_with(struct fleet *f, const struct raw_connect *as, unsigned code) {
     struct raw_client c;
@@ -489,7 +474,7 @@ static void a_will_that_is_not_the_clients_own_telemetry_is_refused(void **state
                    .device = "d1", .will_topic = "devices/d1/messages/events/", .will_qos = 2});
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

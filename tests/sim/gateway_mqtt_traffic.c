@@ -1,21 +1,6 @@
 /* What an open MQTT connection to a hub may say, what it is told, and what ends it. */
 #include "support/raw_client.h"
 
-static int new_world(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 1);
-    fleet_put_device(f, "d1", "");
-    fleet_put_device(f, "d2", "");
-    *state = f;
-    return 0;
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
 /* ---- what the hub has stored ---- */
 
 struct stored {
@@ -635,7 +620,7 @@ static void a_method_that_waits_when_the_hub_stops_does_no_harm(void **state) {
     raw_free(&c);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -140,21 +140,6 @@ static void thirty_days_of_renewals_interrupt_nobody_on_any_head(void **state) {
 
 /* ---- and without renewal ---- */
 
-static int new_world(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 1);
-    fleet_put_device(f, "d1", "");
-    fleet_put_device(f, "d2", "");
-    *state = f;
-    return 0;
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
 /* A token of ten minutes is good for fifteen: runs to a second before its end, or two beyond. */
 static void run_to_the_brink(struct fleet *f, int64_t put_us, bool beyond) {
     int64_t end_us = put_us + (int64_t)(600 + SK_SAS_SKEW_S) * 1000000;
@@ -295,15 +280,16 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thirty_days_of_renewals_interrupt_nobody_on_any_head),
         cmocka_unit_test_setup_teardown(an_amqp_link_ends_with_its_token_and_the_connection_goes_on,
-                                        new_world, free_world),
-        cmocka_unit_test_setup_teardown(a_token_put_in_time_keeps_the_links, new_world, free_world),
+                                        fleet_new_world, fleet_free_world),
+        cmocka_unit_test_setup_teardown(a_token_put_in_time_keeps_the_links, fleet_new_world,
+                                        fleet_free_world),
         cmocka_unit_test_setup_teardown(
-            a_connection_that_proved_itself_by_sasl_plain_ends_with_its_token, new_world,
-            free_world),
+            a_connection_that_proved_itself_by_sasl_plain_ends_with_its_token, fleet_new_world,
+            fleet_free_world),
         cmocka_unit_test_setup_teardown(an_mqtt_connection_ends_with_its_token_over_websockets_too,
-                                        new_world, free_world),
+                                        fleet_new_world, fleet_free_world),
         cmocka_unit_test_setup_teardown(an_https_call_needs_a_token_of_its_own_that_lives,
-                                        new_world, free_world),
+                                        fleet_new_world, fleet_free_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

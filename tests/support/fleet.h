@@ -326,6 +326,22 @@ fleet_client(struct fleet *f, const char *host, const char *device, const char *
                                                                    .arg = arg});
 }
 
+/* A hub with the devices d1 and d2, as a test's state. */
+static inline int fleet_new_world(void **state) {
+    struct fleet *f = SK_NEW(struct fleet);
+    fleet_new_hub(f, 1);
+    fleet_put_device(f, "d1", "");
+    fleet_put_device(f, "d2", "");
+    *state = f;
+    return 0;
+}
+
+static inline int fleet_free_world(void **state) {
+    fleet_free(*state);
+    free(*state);
+    return 0;
+}
+
 static inline void fleet_on_events(struct sk_request *request, const struct sk_answer *answer) {
     *(struct sk_event_source **)(uintptr_t)request->delivery = answer->events;
 }

@@ -248,14 +248,7 @@ static enum sk_status issue(struct sk_certificates *certificates, struct sk_x509
 
 /* A host name or address. */
 static bool is_host(struct sk_span name) {
-    if (name.n == 0 || name.n > 253) return false;
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        bool alphanumeric =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && (c == 0 || strchr("-._:*", c) == NULL)) return false;
-    }
-    return true;
+    return name.n > 0 && name.n <= 253 && sk_span_only(name, "-._:*");
 }
 
 enum sk_status sk_certificates_issue_server(struct sk_certificates *certificates,

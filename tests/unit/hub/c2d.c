@@ -1,5 +1,5 @@
 /* A device's queue of cloud-to-device messages: order, limits, locks, ends. */
-#include "support/c2d_world.h"
+#include "support/hub_world.h"
 
 /* ---- in order, to whoever is there ---- */
 

@@ -1,6 +1,6 @@
 /* The event stream: partitions, their numbers over restarts and power losses, where readers begin and
  * who may read beside whom. */
-#include "support/c2d_world.h"
+#include "support/hub_world.h"
 
 /* ---- sending and reading ---- */
 

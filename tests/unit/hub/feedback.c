@@ -1,5 +1,5 @@
 /* Feedback on cloud-to-device messages: who gets a record, how records are gathered, locked, settled. */
-#include "support/c2d_world.h"
+#include "support/hub_world.h"
 
 /* ---- feedback ---- */
 

@@ -28,6 +28,10 @@ static void every_filter_that_clients_write_is_read(void **state) {
         {NUMBER " > '-1'", {SK_EVENTS_NUMBER, -1, false}},
         {NUMBER " >= '0'", {SK_EVENTS_NUMBER, 0, true}},
         {TIME " > '1654109018051'", {SK_EVENTS_TIME, 1654109018051000, false}},
+        {"amqp.annotation.x-opt-enqueuedtimeutc > '1795828696758'",
+         {SK_EVENTS_TIME, 1795828696758000, false}}, /* az iot hub monitor-events */
+        {"amqp.annotation.x-opt-enqueuedtimeutc >= 1795828696758",
+         {SK_EVENTS_TIME, 1795828696758000, true}},
         {"AMQP.Annotation.X-Opt-Enqueued-Time >= '0'", {SK_EVENTS_TIME, 0, true}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -1,7 +1,7 @@
-/* A hub in the simulated world with devices d1 and d2, asked directly at its backend; for tests of
- * cloud-to-device messages. */
-#ifndef TESTS_C2D_WORLD_H
-#define TESTS_C2D_WORLD_H
+/* A hub in the simulated world with the devices d1 and d2, asked directly at its backend; and devices
+ * with sessions that take cloud-to-device messages. */
+#ifndef TESTS_HUB_WORLD_H
+#define TESTS_HUB_WORLD_H
 
 #include <setjmp.h>
 #include <stdarg.h>
