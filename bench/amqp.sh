@@ -64,7 +64,7 @@ until [ -s "$dir/idle" ]; do sleep 0.1; done
 sleep 1
 per_device=$(calculate %.2f "($(pss_kb "$hub_pid") - $before) / $devices")
 end "$idle"
-echo "memory: $per_device KB a device (token, link, session, proton's link and delivery)"
+echo "memory: $per_device KB a device (token, link, session)"
 write_result amqp "\"load\": {\"devices\": $devices, \"in_flight\": $in_flight, \"bytes\": $size, \"seconds\": $seconds},
   \"amqp_per_second\": [$(IFS=, && echo "${over_amqp[*]}")],
   \"mqtt_per_second\": [$(IFS=, && echo "${over_mqtt[*]}")],

@@ -12,7 +12,7 @@ struct sk_amqp_connection {
     struct sk_io *io;
     struct sk_amqp_connection_options options; /* dial: not looked at any more */
     struct sk_stream *stream;
-    struct sk_amqp *amqp; /* NULL: it is over */
+    struct sk_amqp *amqp;  /* NULL: it is over */
     struct sk_arena arena; /* of the transfer being handled */
     struct sk_buffer scratch;
     struct sk_task flush;

@@ -123,8 +123,7 @@ static void method_response(struct sk_amqp_end *end, struct sk_amqp_delivery *de
     struct sk_arena *scratch = scratch_of(end);
     struct sk_amqp_message m;
     struct sk_message body;
-    if (sk_amqp_decode(payload, scratch, &m) ||
-        sk_message_from_amqp(&m, scratch, &body)) {
+    if (sk_amqp_decode(payload, scratch, &m) || sk_message_from_amqp(&m, scratch, &body)) {
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;
     }
@@ -225,8 +224,7 @@ static void twin_request(struct sk_amqp_end *end, struct sk_amqp_delivery *deliv
     struct sk_amqp_message m;
     struct sk_message message;
     struct sk_span operation = SK_NONE, resource = SK_NONE;
-    if (sk_amqp_decode(payload, scratch, &m) ||
-        sk_message_from_amqp(&m, scratch, &message)) {
+    if (sk_amqp_decode(payload, scratch, &m) || sk_message_from_amqp(&m, scratch, &message)) {
         sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
         return;
     }

@@ -141,8 +141,7 @@ static void receiver_opened(struct sk_amqp_end *end) {
     struct sk_amqp_value epoch = sk_amqp_link_property(end->amqp, "com.microsoft:epoch"),
                          name = sk_amqp_link_property(end->amqp, "com.microsoft:receiver-name");
     if (redirect(end)) return;
-    end->measures =
-        sk_amqp_link_desires(end->amqp, "com.microsoft:enable-receiver-runtime-metric");
+    end->measures = sk_amqp_link_desires(end->amqp, "com.microsoft:enable-receiver-runtime-metric");
     if (!read_place(&end->address, end->address.partition, &ask)) {
         refuse(end, SK_FAULT_PARTITION_OUT_OF_RANGE, NULL);
         return;

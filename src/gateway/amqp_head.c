@@ -87,6 +87,7 @@ static void decide_on_reading(struct sk_amqp_head *head) {
 
 void sk_amqp_head_proved(struct sk_amqp_head *head) {
     head->proved = true;
+    sk_amqp_trust(head->amqp);
     head->unproved = 0;
     decide_on_reading(head);
 }
@@ -150,7 +151,7 @@ static void free_end(struct sk_amqp_end *end) {
     struct sk_amqp_head *head = end->head;
     if (end->client) sk_amqp_client_end_freed(end);
     sk_principal_free(&end->principal);
-    sk_arena_free(&end->texts);
+    free(end->texts);
     free(end);
     sk_amqp_head_release(head);
 }
@@ -482,6 +483,25 @@ static const struct sk_amqp_role *find_role(const struct sk_address *address, bo
 
 static const struct sk_amqp_role unknown = {.kind = SK_ADDRESS_UNKNOWN};
 
+/* The end needs the texts of its address as long as it lives: copies of them in one block. */
+static void keep_texts(struct sk_amqp_end *end, const struct sk_address *address,
+                       struct sk_span pair) {
+    end->address = *address;
+    end->pair = pair;
+    struct sk_span *const texts[] = {&end->address.device,    &end->address.module,
+                                     &end->address.entity,    &end->address.group,
+                                     &end->address.partition, &end->pair};
+    enum { TEXTS = sizeof texts / sizeof *texts };
+    size_t size = 1;
+    for (unsigned i = 0; i < TEXTS; i++) size += texts[i]->n;
+    char *to = end->texts = sk_alloc(size);
+    for (unsigned i = 0; i < TEXTS; i++) {
+        if (texts[i]->n) memcpy(to, texts[i]->p, texts[i]->n);
+        texts[i]->p = to;
+        to += texts[i]->n;
+    }
+}
+
 static void on_attach(void *arg, struct sk_amqp_link *link) {
     struct sk_amqp_head *head = arg;
     struct sk_gateway *gateway = head->connection.gateway;
@@ -496,17 +516,19 @@ static void on_attach(void *arg, struct sk_amqp_link *link) {
         sk_amqp_end_refuse(end, &error);
         return;
     }
+    if (!head->proved && head->end_count > SK_AMQP_HEAD_UNPROVED_LINKS_MAX) {
+        sk_error_set(&error, SK_FAULT_QUOTA_EXCEEDED, "too many links before any credential");
+        sk_amqp_head_fail(head, &error);
+        return;
+    }
     if (head->end_count > SK_AMQP_HEAD_LINKS_MAX) {
         sk_error_set(&error, SK_FAULT_QUOTA_EXCEEDED, "this connection has too many links");
         sk_amqp_end_refuse(end, &error);
         return;
     }
-    /* Once more, into the end's own arena: it needs the texts as long as it lives. */
-    sk_address_parse(sk_arena_copy(&end->texts, sk_amqp_link_address(link)), &end->texts,
-                     &end->address);
     struct sk_amqp_value pair = sk_amqp_link_property(link, "com.microsoft:channel-correlation-id");
     struct sk_span text = sk_amqp_text(&pair, &gateway->scratch);
-    end->pair = sk_arena_copy(&end->texts, sk_span_skip(text, sk_span_find(text, ':') + 1));
+    keep_texts(end, &address, sk_span_skip(text, sk_span_find(text, ':') + 1));
     sk_amqp_authorise(end);
 }
 
@@ -618,6 +640,7 @@ void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, str
     sk_list_init(&head->ends);
     sk_connection_add(gateway, &head->connection, end_head);
     head->amqp = sk_amqp_new(&(struct sk_amqp_options){.server = true,
+                                                       .stranger = true,
                                                        .container = container,
                                                        .idle_timeout_ms = SK_AMQP_HEAD_IDLE_MS},
                              &amqp_events, head);

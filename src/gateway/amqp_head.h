@@ -20,9 +20,9 @@ enum {
     SK_AMQP_HEAD_TOKENS_MAX = 10000, /* of one connection; 403005 beyond */
     SK_AMQP_HEAD_LINKS_MAX = 65536,  /* likewise */
     SK_AMQP_HEAD_PROVE_S = 60,       /* until the first credential */
-    SK_AMQP_HEAD_UNPROVED_MAX = 16384, /* bytes that are read until then */
+    SK_AMQP_HEAD_UNPROVED_MAX = 16384,    /* bytes that are read until then */
     SK_AMQP_HEAD_UNPROVED_LINKS_MAX = 32, /* links that it may attach until then */
-    SK_AMQP_HEAD_IDLE_MS = 240 * 1000  /* told to clients */
+    SK_AMQP_HEAD_IDLE_MS = 240 * 1000     /* told to clients */
 };
 
 struct sk_amqp_head {
@@ -93,8 +93,8 @@ struct sk_amqp_end {
     struct sk_amqp_link *amqp; /* NULL once the link is gone */
     const struct sk_amqp_role *role;
     struct sk_address address; /* texts in `texts` */
-    struct sk_arena texts;
-    struct sk_span pair; /* channel-correlation-id behind the ':' */
+    struct sk_span pair;       /* channel-correlation-id behind the ':' */
+    char *texts;
     struct sk_amqp_client *client;
     struct sk_principal principal; /* of a service */
     const char *token_path;        /* likewise */
@@ -104,9 +104,9 @@ struct sk_amqp_end {
     struct sk_list sent;   /* struct sk_amqp_sent */
     struct sk_list outbox; /* struct outgoing, waits for credit */
     size_t outbox_count;
-    bool held;  /* the engine has enough of it to send */
+    bool held;     /* the engine has enough of it to send */
     bool measures; /* a receiver that wants to know how far behind it is */
-    void *data; /* the role's */
+    void *data;    /* the role's */
 };
 
 /* Something sent that the client has not settled. */

@@ -249,7 +249,8 @@ static void on_open(struct sk_amqp *a, const struct sk_amqp_raw *list) {
     sk_amqp_raw_number(&field[3], &channel_max);
     sk_amqp_raw_number(&field[4], &idle_ms);
     a->peer_idle_ms = idle_ms < UINT32_MAX ? (uint32_t)idle_ms : UINT32_MAX;
-    a->channel_max = channel_max < SK_AMQP_CHANNEL_MAX ? (uint32_t)channel_max : SK_AMQP_CHANNEL_MAX;
+    a->channel_max =
+        channel_max < SK_AMQP_CHANNEL_MAX ? (uint32_t)channel_max : SK_AMQP_CHANNEL_MAX;
     if (frame_max < FRAME_MIN) {
         sk_amqp_fail(a, "amqp:invalid-field", "max-frame-size is below 512");
         return;
@@ -276,8 +277,7 @@ static bool has_ended(const struct sk_amqp *a, uint16_t channel) {
  * dispositions then, and Azure's services do not mind. */
 static struct sk_amqp_session *find_session(struct sk_amqp *a, uint16_t channel) {
     if (a->at && a->at->peer_channel == channel) return a->at;
-    struct sk_amqp_session *session =
-        sk_map_get(&a->sessions, sk_span(&channel, sizeof channel));
+    struct sk_amqp_session *session = sk_map_get(&a->sessions, sk_span(&channel, sizeof channel));
     if (session)
         a->at = session;
     else if (!has_ended(a, channel))
@@ -529,6 +529,10 @@ uint64_t sk_amqp_tick(struct sk_amqp *a, uint64_t now_ms) {
     return next;
 }
 
+void sk_amqp_trust(struct sk_amqp *a) {
+    a->stranger = false;
+}
+
 /* ---- making and freeing ---- */
 
 static char *copy(const char *text) {
@@ -541,6 +545,7 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     a->events = events;
     a->arg = arg;
     a->server = options->server;
+    a->stranger = options->stranger;
     a->container = copy(options->container);
     a->host_name = copy(options->host_name);
     a->user = copy(options->user);

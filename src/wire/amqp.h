@@ -14,7 +14,7 @@
 #define SK_AMQP_FRAME_MAX 65536
 #define SK_AMQP_MESSAGE_MAX (1024 * 1024)   /* of one transfer, at the level of links */
 #define SK_AMQP_HELD_MAX (16 * 1024 * 1024) /* of unfinished transfers of one connection */
-#define SK_AMQP_HEADER_BYTES 8
+#define SK_AMQP_STRANGER_SESSIONS_MAX 8
 
 struct sk_amqp;
 struct sk_amqp_link;
@@ -70,6 +70,7 @@ struct sk_amqp_options {
     const char *container;    /* container-id */
     const char *host_name;    /* client: hostname of open, or NULL */
     unsigned idle_timeout_ms; /* told to the peer; 0: none */
+    bool stranger;            /* server: few sessions, until sk_amqp_trust() */
     /* client: SASL PLAIN with these, or ANONYMOUS when `sasl_anonymous`; neither: a bare
      * connection */
     const char *user, *password;
@@ -90,6 +91,8 @@ void sk_amqp_flush(struct sk_amqp *amqp, void (*write)(void *arg, struct sk_span
 uint64_t sk_amqp_tick(struct sk_amqp *amqp, uint64_t now_ms);
 
 void sk_amqp_sasl_done(struct sk_amqp *amqp, enum sk_amqp_sasl outcome);
+/* The peer has proved who it is: it may begin as many sessions as there are channels. */
+void sk_amqp_trust(struct sk_amqp *amqp);
 /* Closes the connection, with an error or NULL. */
 void sk_amqp_close(struct sk_amqp *amqp, const struct sk_amqp_error *error);
 

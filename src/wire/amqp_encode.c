@@ -208,7 +208,6 @@ void sk_amqp_end_list(struct sk_buffer *to, size_t began) {
 
 /* ---- sections ---- */
 
-
 static void put_section(struct sk_buffer *to, enum sk_amqp_section section,
                         const struct sk_amqp_field *fields, size_t count) {
     if (count == 0) return;

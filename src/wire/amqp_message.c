@@ -33,8 +33,7 @@ static enum sk_status add_data(const struct sk_amqp_raw *section, struct sk_aren
     if (message->data_count == sections->capacity) {
         size_t more = sections->capacity ? 2 * sections->capacity : 1;
         struct sk_span *grown = sk_arena_alloc(arena, more * sizeof *grown);
-        if (sections->capacity)
-            memcpy(grown, sections->spans, sections->capacity * sizeof *grown);
+        if (sections->capacity) memcpy(grown, sections->spans, sections->capacity * sizeof *grown);
         sections->spans = grown;
         sections->capacity = more;
     }

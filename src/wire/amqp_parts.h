@@ -120,7 +120,7 @@ enum sk_amqp_expect {
 struct sk_amqp {
     const struct sk_amqp_events *events;
     void *arg;
-    bool server;
+    bool server, stranger;
     enum sk_amqp_expect expect;
     /* Ours that has gone out. A closed connection tells nothing more but its end. */
     bool header_sent, open_sent, closing, told_end;
@@ -163,7 +163,7 @@ struct sk_amqp_session {
     struct sk_list all; /* or dead */
     struct sk_amqp *amqp;
     uint16_t channel, peer_channel;
-    bool begun, ended;  /* by the peer; by us */
+    bool begun, ended; /* by the peer; by us */
     bool dead;
     struct sk_map handles; /* the peer's handle → struct sk_amqp_link */
     struct sk_amqp_link *at;
@@ -174,7 +174,7 @@ struct sk_amqp_session {
     uint32_t next_in, window;
     /* Out: `peer_window` is what we may still send. */
     uint32_t next_out, next_delivery, peer_window;
-    struct sk_list waiting; /* struct sk_amqp_outgoing: without window */
+    struct sk_list waiting;              /* struct sk_amqp_outgoing: without window */
     struct sk_amqp_unsettled *unsettled; /* by id, upwards */
     size_t unsettled_count, unsettled_over, unsettled_capacity;
     struct sk_amqp_acks acks;
@@ -206,18 +206,19 @@ struct sk_amqp_link {
     bool dead, drain;
     unsigned char peer_send_mode, peer_receive_mode; /* of the peer's attach */
     bool presettled;                                 /* client: we send everything settled */
-    uint32_t count; /* delivery-count: transfers so far */
+    uint32_t count;                                  /* delivery-count: transfers so far */
     uint32_t credit;
-    uint32_t window, spent; /* receiver: credit that is kept up, and how much is to be given again */
-    uint32_t unsettled;     /* transfers sent and not settled */
-    uint32_t queued;        /* transfers in session->waiting */
+    uint32_t window,
+        spent;          /* receiver: credit that is kept up, and how much is to be given again */
+    uint32_t unsettled; /* transfers sent and not settled */
+    uint32_t queued;    /* transfers in session->waiting */
     /* The transfer at hand, which may come in several frames. */
     struct sk_buffer partial;
     bool in_transfer, in_settled;
     uint32_t in_id, in_format, out_format;
     /* The peer's attach: values in one block. */
     char *block;
-    struct sk_span name, address, other_address; /* decoded */
+    struct sk_span name, address, other_address;        /* decoded */
     struct sk_span source, target, properties, desired; /* raw; until it is answered */
 };
 

@@ -11,24 +11,24 @@ static uint64_t big_endian(const unsigned char *p, size_t n) {
 /* Constructors that there are (1.6), by bits: those of a class in a word. */
 static bool is_constructor(unsigned code) {
     static const uint16_t known[16] = {
-        [0x4] = 0x3f,             /* null, true, false, uint 0, ulong 0, list 0 */
-        [0x5] = 0x7f,             /* ubyte, byte, small uint, ulong, int, long, boolean */
-        [0x6] = 0x03,             /* ushort, short */
-        [0x7] = 0x1f,             /* uint, int, float, char, decimal32 */
-        [0x8] = 0x1f,             /* ulong, long, double, timestamp, decimal64 */
-        [0x9] = 1 << 4 | 1 << 8,  /* decimal128, uuid */
-        [0xa] = 0x0b,             /* binary, string, symbol */
-        [0xb] = 0x0b,             /* … with four bytes of size */
-        [0xc] = 0x03,             /* list, map */
-        [0xd] = 0x03, [0xe] = 1,  /* array */
+        [0x4] = 0x3f,            /* null, true, false, uint 0, ulong 0, list 0 */
+        [0x5] = 0x7f,            /* ubyte, byte, small uint, ulong, int, long, boolean */
+        [0x6] = 0x03,            /* ushort, short */
+        [0x7] = 0x1f,            /* uint, int, float, char, decimal32 */
+        [0x8] = 0x1f,            /* ulong, long, double, timestamp, decimal64 */
+        [0x9] = 1 << 4 | 1 << 8, /* decimal128, uuid */
+        [0xa] = 0x0b,            /* binary, string, symbol */
+        [0xb] = 0x0b,            /* … with four bytes of size */
+        [0xc] = 0x03,            /* list, map */
+        [0xd] = 0x03,
+        [0xe] = 1, /* array */
         [0xf] = 1};
     return known[code >> 4] >> (code & 15) & 1;
 }
 
 /* Takes what a constructor announces off `*rest`. */
 static enum sk_status take_body(struct sk_span *rest, struct sk_amqp_raw *raw) {
-    static const unsigned char fixed[16] = {
-        [0x5] = 1, [0x6] = 2, [0x7] = 4, [0x8] = 8, [0x9] = 16};
+    static const unsigned char fixed[16] = {[0x5] = 1, [0x6] = 2, [0x7] = 4, [0x8] = 8, [0x9] = 16};
     unsigned kind = raw->code >> 4;
     const unsigned char *p = (const unsigned char *)rest->p;
     size_t head = 0, size = fixed[kind];
@@ -216,9 +216,7 @@ static void read_scalar(const struct sk_amqp_raw *raw, struct sk_amqp_value *val
     case 0x71:
     case 0x81: *value = SK_AMQP_VALUE_LONG(signed_number(raw->body)); break;
     case 0x72:
-    case 0x82:
-        *value = (struct sk_amqp_value){SK_AMQP_DOUBLE, .d = real_number(raw->body)};
-        break;
+    case 0x82: *value = (struct sk_amqp_value){SK_AMQP_DOUBLE, .d = real_number(raw->body)}; break;
     case 0x83: *value = SK_AMQP_VALUE_TIMESTAMP(signed_number(raw->body)); break;
     case 0x98: *value = (struct sk_amqp_value){SK_AMQP_UUID, .text = raw->body}; break;
     case 0xa0:
@@ -268,7 +266,7 @@ enum sk_status sk_amqp_read_map(const struct sk_amqp_raw *raw, struct sk_arena *
         if (sk_amqp_next(&rest, &key) || sk_amqp_next(&rest, &value)) return SK_MALFORMED;
         enum sk_status status = sk_amqp_read_value(&value, arena, depth, &field->value);
         if (status) return status;
-        unsigned kind = key.code & 0xef; /* of either size */
+        unsigned kind = key.code & 0xef;            /* of either size */
         if (kind != 0xa1 && kind != 0xa3) continue; /* neither string nor symbol: not for us */
         field->name = key.body;
         (*count)++;

@@ -178,6 +178,10 @@ void sk_amqp_on_begin(struct sk_amqp *a, uint16_t channel, const struct sk_amqp_
         sk_amqp_fail(a, "amqp:not-allowed", "the channel is above your own channel-max");
         return;
     }
+    if (a->stranger && a->sessions.count == SK_AMQP_STRANGER_SESSIONS_MAX) {
+        sk_amqp_fail(a, "amqp:resource-limit-exceeded", "too many sessions before any credential");
+        return;
+    }
     if (!a->server && answer) session = answered_session(a, remote);
     if (a->server && !answer) session = new_session(a);
     if (session == NULL) {
@@ -263,8 +267,19 @@ static struct sk_span address_of(struct sk_span terminus) {
     return sk_amqp_raw_text(&address);
 }
 
-enum { NAME, HANDLE, ROLE, SEND_MODE, RECEIVE_MODE, SOURCE, TARGET, COUNT = 9, DESIRED = 12,
-       PROPERTIES, ATTACH_FIELDS };
+enum {
+    NAME,
+    HANDLE,
+    ROLE,
+    SEND_MODE,
+    RECEIVE_MODE,
+    SOURCE,
+    TARGET,
+    COUNT = 9,
+    DESIRED = 12,
+    PROPERTIES,
+    ATTACH_FIELDS
+};
 
 /* Keeps what the peer's attach says until it is answered. */
 static void keep_attach(struct sk_amqp_link *link, const struct sk_amqp_raw *field) {
@@ -283,11 +298,11 @@ static void keep_attach(struct sk_amqp_link *link, const struct sk_amqp_raw *fie
     link->address = address_of(link->sender ? link->source : link->target);
     link->other_address = address_of(link->sender ? link->target : link->source);
     link->peer_send_mode = 2; /* mixed */
-    if (sk_amqp_raw_number(&field[SEND_MODE], &number)) link->peer_send_mode = (unsigned char)number;
+    if (sk_amqp_raw_number(&field[SEND_MODE], &number))
+        link->peer_send_mode = (unsigned char)number;
     if (sk_amqp_raw_number(&field[RECEIVE_MODE], &number))
         link->peer_receive_mode = (unsigned char)number;
-    if (!link->sender && sk_amqp_raw_number(&field[COUNT], &number))
-        link->count = (uint32_t)number;
+    if (!link->sender && sk_amqp_raw_number(&field[COUNT], &number)) link->count = (uint32_t)number;
 }
 
 /* What is not needed behind the answer goes: names and addresses stay. */
@@ -503,8 +518,8 @@ static void put_own_terminus(struct sk_buffer *to, enum sk_amqp_code code, const
     sk_amqp_put_symbol(to, SK_SPAN("session-end"));
     sk_amqp_put_uint(to, 0);
     sk_amqp_put_bool(to, false);
-    sk_amqp_put_null(to);              /* dynamic-node-properties */
-    sk_amqp_put_null(to);              /* distribution-mode; capabilities of a target */
+    sk_amqp_put_null(to); /* dynamic-node-properties */
+    sk_amqp_put_null(to); /* distribution-mode; capabilities of a target */
     for (int i = 7; source && i < SOURCE_FIELDS; i++) {
         enum { FILTER = 7 };
         if (i != FILTER || selector == NULL) {
@@ -514,8 +529,8 @@ static void put_own_terminus(struct sk_buffer *to, enum sk_amqp_code code, const
         struct sk_buffer described = {0};
         sk_amqp_put_descriptor(&described, SELECTOR_CODE);
         sk_amqp_put_string(&described, sk_span_z(selector));
-        struct sk_amqp_field filter = {
-            SK_SPAN(SELECTOR), {SK_AMQP_ENCODED, .text = sk_buffer_span(&described)}};
+        struct sk_amqp_field filter = {SK_SPAN(SELECTOR),
+                                       {SK_AMQP_ENCODED, .text = sk_buffer_span(&described)}};
         sk_amqp_encode_map(to, &filter, 1, true);
         sk_buffer_free(&described);
     }

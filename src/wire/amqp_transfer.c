@@ -13,8 +13,7 @@ void sk_amqp_put_acks(struct sk_amqp_session *session) {
     sk_list_remove(&session->acking);
     session->acks.any = false;
     if (!acks.any || sk_amqp_is_mute(session)) return;
-    struct sk_amqp_frame frame =
-        sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
+    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
     sk_amqp_put_bool(&a->out, !acks.about_ours);
     sk_amqp_put_uint(&a->out, acks.first);
     sk_amqp_put_uint(&a->out, acks.last);
@@ -53,8 +52,7 @@ static void put_rejection(struct sk_amqp_session *session, uint32_t id,
                           const struct sk_amqp_error *error) {
     struct sk_amqp *a = session->amqp;
     sk_amqp_put_acks(session);
-    struct sk_amqp_frame frame =
-        sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
+    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
     sk_amqp_put_bool(&a->out, true);
     sk_amqp_put_uint(&a->out, id);
     sk_amqp_put_uint(&a->out, id);
@@ -459,7 +457,8 @@ void sk_amqp_on_disposition(struct sk_amqp_session *session, const struct sk_amq
                         .last = (uint32_t)last,
                         .state = field[4].descriptor,
                         .settled = sk_amqp_raw_true(&field[3])};
-    if (!sk_amqp_raw_true(&field[0])) return; /* about its own transfers: we keep nothing of these */
+    if (!sk_amqp_raw_true(&field[0]))
+        return; /* about its own transfers: we keep nothing of these */
     if (!v.settled && outcome_of(v.state) == SK_AMQP_NO_OUTCOME) return; /* not yet a verdict */
     if (v.state == SK_AMQP_STATE_REJECTED && sk_amqp_read_list(&field[4], &error, 1) == SK_OK)
         sk_amqp_get_error(&error, NULL, &v.error);
@@ -484,7 +483,8 @@ static void link_flow(struct sk_amqp_session *session, struct sk_amqp_link *link
     }
     if (!sk_amqp_raw_number(&field[CREDIT], &credit)) return;
     uint32_t left = (uint32_t)count + (uint32_t)credit - link->count;
-    link->credit = (int32_t)left < 0 && credit <= INT32_MAX ? 0 : left; /* some may be on their way */
+    link->credit =
+        (int32_t)left < 0 && credit <= INT32_MAX ? 0 : left; /* some may be on their way */
     link->drain = sk_amqp_raw_true(&field[DRAIN]);
     if (!link->answered) return;
     if (link->credit) a->events->on_credit(a->arg, link);

@@ -1,5 +1,6 @@
-/* AMQP from a client that we do not know: the engine, as the head uses it, and messages. */
-#include "wire/amqp.h"
+/* AMQP from a client that we do not know: the engine, as the head uses it, and messages. The input is
+ * bytes of a connection, and once more a program of frames in any order. */
+#include "support/frame_program.h"
 
 static void on_sasl(void *arg, struct sk_span mechanism, struct sk_span response,
                     struct sk_span host) {
@@ -80,16 +81,33 @@ static void drop(void *arg, struct sk_span bytes) {
 static const struct sk_amqp_events events = {on_sasl,     on_open,    on_attach, on_detach,
                                              on_transfer, on_outcome, on_credit, on_close};
 
+/* A whole connection, in pieces of `most` bytes. */
+static void talk(struct sk_span bytes, size_t most) {
+    struct sk_amqp *amqp;
+    amqp = sk_amqp_new(
+        &(struct sk_amqp_options){.server = true, .container = "s", .idle_timeout_ms = 1000},
+        &events, &amqp);
+    for (; bytes.n; bytes = sk_span_skip(bytes, most)) {
+        sk_amqp_feed(amqp, sk_span_first(bytes, most));
+        sk_amqp_flush(amqp, drop, NULL);
+    }
+    for (uint64_t ms = 1000; ms < 6000; ms += 1000) {
+        sk_amqp_tick(amqp, ms);
+        sk_amqp_flush(amqp, drop, NULL);
+    }
+    sk_amqp_free(amqp);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    enum { STEPS_MAX = 400 };
+    struct sk_buffer frames = {0};
     decode(sk_span(data, size));
-    struct sk_amqp *amqp;
-    amqp = sk_amqp_new(&(struct sk_amqp_options){.server = true, .container = "s"}, &events, &amqp);
-    sk_amqp_feed(amqp, sk_span(data, size));
-    sk_amqp_flush(amqp, drop, NULL);
-    sk_amqp_tick(amqp, 1000);
-    sk_amqp_flush(amqp, drop, NULL);
-    sk_amqp_free(amqp);
+    talk(sk_span(data, size), SIZE_MAX);
+    if (size == 0 || size > STEPS_MAX * PROGRAM_STEP) return 0;
+    program_put(&frames, sk_span(data + 1, size - 1), data[0] & 1);
+    talk(sk_buffer_span(&frames), data[0] & 2 ? 1u + data[0] : SIZE_MAX);
+    sk_buffer_free(&frames);
     return 0;
 }

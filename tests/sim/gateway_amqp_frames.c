@@ -118,11 +118,10 @@ static void an_answer_that_waited_for_credit_follows_its_disposition_too(void **
 /* azure-eventhub and azure-servicebus of Python take fields by their place, and count on all of them. */
 static void every_performative_is_a_complete_list(void **state) {
     struct fleet *f = *state;
-    static const unsigned complete[] = {[SK_AMQP_OPEN] = 10,    [SK_AMQP_BEGIN] = 8,
-                                        [SK_AMQP_ATTACH] = 14,  [SK_AMQP_FLOW] = 11,
-                                        [SK_AMQP_TRANSFER] = 11, [SK_AMQP_DISPOSITION] = 6,
-                                        [SK_AMQP_DETACH] = 3,   [SK_AMQP_END] = 1,
-                                        [SK_AMQP_CLOSE] = 1};
+    static const unsigned complete[] = {
+        [SK_AMQP_OPEN] = 10,  [SK_AMQP_BEGIN] = 8,     [SK_AMQP_ATTACH] = 14,
+        [SK_AMQP_FLOW] = 11,  [SK_AMQP_TRANSFER] = 11, [SK_AMQP_DISPOSITION] = 6,
+        [SK_AMQP_DETACH] = 3, [SK_AMQP_END] = 1,       [SK_AMQP_CLOSE] = 1};
     bool met[SK_AMQP_CLOSE + 1] = {0};
     struct raw_client c;
     struct sk_buffer out = {0};

@@ -136,6 +136,33 @@ static void an_unproved_connection_is_read_to_16_kilobytes(void **state) {
     raw_free(&c);
 }
 
+static void an_unproved_connection_gets_few_sessions_and_links(void **state) {
+    struct fleet *f = *state;
+    for (unsigned over = 0; over < 2; over++) {
+        struct raw_client c;
+        struct sk_buffer out = {0};
+        raw_open(&c, f, "hub.test");
+        put_header(&out);
+        put_open(&out);
+        for (unsigned i = 0; i < SK_AMQP_STRANGER_SESSIONS_MAX + over; i++) put_begin(&out, i);
+        raw_send_buffer(&c, &out);
+        sk_sim_run(f->sim, SK_S);
+        assert_int_equal(raw_is_closed(&c), over);
+        raw_free(&c);
+        raw_open(&c, f, "hub.test");
+        put_header(&out);
+        put_open(&out);
+        put_begin(&out, 0);
+        enum { LINKS_MAX = 32 };
+        for (unsigned i = 0; i < LINKS_MAX + over; i++)
+            put_attach(&out, 0, (unsigned char)i, "$cbs");
+        raw_send_buffer(&c, &out);
+        sk_sim_run(f->sim, SK_S);
+        assert_int_equal(raw_is_closed(&c), over);
+        raw_free(&c);
+    }
+}
+
 static void a_bare_connection_needs_a_token_before_its_links(void **state) {
     struct fleet *f = *state;
     struct raw_amqp c;
@@ -532,6 +559,7 @@ int main(void) {
         TEST(a_channel_that_begins_again_ends_the_connection),
         TEST(who_proves_nothing_for_a_minute_is_hung_up_on),
         TEST(an_unproved_connection_is_read_to_16_kilobytes),
+        TEST(an_unproved_connection_gets_few_sessions_and_links),
         TEST(a_bare_connection_needs_a_token_before_its_links),
         TEST(a_token_opens_no_other_identity),
         TEST(the_ten_thousandth_token_is_taken_and_one_more_is_refused),

@@ -270,10 +270,9 @@ static void who_knows_only_the_hub_is_redirected(void **state) {
     assert_string_equal(link.text, "amqps://hub.test:5671/test" RECEIVER "1");
     receive(&c, &management, "amqps://hub.test/messages/events/$management", NULL, -1);
     raw_link_expect_end(&management, "amqp:link:redirect");
-    static const char *const relative[] = {"/messages/events/$management",
-                                           "messages/events/$management",
-                                           "/messages/events" RECEIVER "1",
-                                           "messages/events" RECEIVER "1"};
+    static const char *const relative[] = {
+        "/messages/events/$management", "messages/events/$management",
+        "/messages/events" RECEIVER "1", "messages/events" RECEIVER "1"};
     for (size_t i = 0; i < 4; i++) {
         receive(&c, &link, relative[i], NULL, -1);
         raw_link_expect_end(&link, "amqp:link:redirect");
@@ -311,9 +310,9 @@ static void the_name_and_key_of_a_policy_are_taken_by_sasl_plain(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct raw_amqp c;
         struct raw_link link = {0};
-        raw_amqp_dial(&c, f,
-                      &(struct raw_amqp_options){.user = cases[i].user,
-                                                 .password = cases[i].password});
+        raw_amqp_dial(
+            &c, f,
+            &(struct raw_amqp_options){.user = cases[i].user, .password = cases[i].password});
         sk_sim_run_until(f->sim, 70 * SK_S, raw_amqp_is_settled, &c);
         if (c.open != cases[i].taken) fail_msg("case %zu", i);
         if (c.open) {
@@ -334,12 +333,12 @@ static void the_partitions_end_is_told_to_receivers_that_ask_for_it(void **state
         struct raw_link link = {0};
         struct sk_amqp_message m;
         struct sk_amqp_delivery *delivery;
-        raw_link_begin(&c, &link,
-                       (struct sk_amqp_link_options){
-                           .address = address,
-                           .credit = 10,
-                           .desires =
-                               asks ? "com.microsoft:enable-receiver-runtime-metric" : NULL});
+        raw_link_begin(
+            &c, &link,
+            (struct sk_amqp_link_options){
+                .address = address,
+                .credit = 10,
+                .desires = asks ? "com.microsoft:enable-receiver-runtime-metric" : NULL});
         assert_true(raw_link_next(&link, &m, &delivery));
         assert_int_equal(m.delivery_annotation_count, asks ? 4 : 0);
         if (asks)

@@ -55,7 +55,7 @@ struct raw_amqp {
 /* How to connect. Zero: a bare connection to hub.test. */
 struct raw_amqp_options {
     const char *host;
-    const char *user, *password; /* SASL PLAIN */
+    const char *user, *password;         /* SASL PLAIN */
     bool anonymous, websocket, nameless; /* the open has no host name */
 };
 

@@ -150,7 +150,6 @@ static void sasl_plain_waits_for_the_verdict(void **state) {
     }
 }
 
-/* Found by the fuzzer: proton forgot, and leaked, what the first one named. */
 static void a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first(void **state) {
     (void)state;
     struct side server = {.accept = true};
