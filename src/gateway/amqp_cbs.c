@@ -32,10 +32,18 @@ static void split_scope(struct sk_span scope, struct sk_span *host, struct sk_sp
     if (path->n && path->p[path->n - 1] == '/') path->n--;
 }
 
-/* Ids may have been encoded twice, in letters of either case: compare them fully decoded. The token
- * itself is still checked to the letter. */
+/* Ids may have been encoded twice, in letters of either case: compare them fully decoded. What is not an
+ * identity has no case (Python asks for "consumergroups"). The token itself is still checked to the
+ * letter. */
 static struct sk_span path_key(struct sk_arena *arena, struct sk_span path) {
-    return sk_percent_decoded(arena, path);
+    struct sk_span decoded = sk_percent_decoded(arena, path);
+    if (sk_span_starts_nocase(decoded, SK_SPAN("devices/"))) return decoded;
+    char *lower = sk_arena_alloc(arena, decoded.n + 1);
+    for (size_t i = 0; i < decoded.n; i++) {
+        char c = decoded.p[i];
+        lower[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    return sk_span(lower, decoded.n);
 }
 
 static void on_token_expiry(struct sk_timer *timer) {

@@ -117,6 +117,22 @@ static void tokens_for_the_event_stream_are_signed_with_the_keys_text(void **sta
     raw_amqp_free(&c);
 }
 
+/* azure-eventhub of Python asks for "consumergroups" and attaches to "ConsumerGroups". */
+static void a_token_of_a_consumer_group_opens_its_partitions_in_any_case(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct raw_link link = {0};
+    raw_amqp_open(&c, f, &(struct raw_amqp_options){0});
+    assert_int_equal(raw_amqp_token_of(&c, "sb://hub.test/test/consumergroups/$Default", NULL,
+                                       "owner", 3600),
+                     200);
+    raw_link_receiver(&c, &link, "amqps://hub.test/test/ConsumerGroups/$Default/Partitions/0", 1);
+    assert_non_null(link.amqp);
+    raw_link_receiver(&c, &link, "amqps://hub.test/test/ConsumerGroups/other/Partitions/0", 1);
+    raw_link_expect_end(&link, "amqp:unauthorized-access");
+    raw_amqp_free(&c);
+}
+
 /* ---- correlation ---- */
 
 #define GUID "00112233-4455-6677-8899-aabbccddeeff"
@@ -285,6 +301,7 @@ int main(void) {
         TEST(links_of_one_name_in_two_sessions_are_two_links),
         TEST(an_address_may_be_a_full_uri_with_or_without_a_port),
         TEST(tokens_for_the_event_stream_are_signed_with_the_keys_text),
+        TEST(a_token_of_a_consumer_group_opens_its_partitions_in_any_case),
         TEST(twin_answers_carry_the_correlation_id_in_the_type_of_the_request),
         TEST(method_calls_have_guids_and_answers_match_as_string_or_uuid),
         TEST(a_batch_of_telemetry_has_one_verdict_and_keeps_its_order),
