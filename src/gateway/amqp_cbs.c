@@ -99,7 +99,8 @@ static void keep_token(struct sk_amqp_head *head, struct sk_span path, struct sk
 
 struct putting {
     struct sk_amqp_head *head;
-    struct sk_amqp_incoming *incoming; /* the request; NULL: SASL PLAIN */
+    struct sk_amqp_incoming *incoming; /* the request; NULL: SASL PLAIN, or: */
+    struct sk_amqp_end *end;           /* it came with a question over this link */
     struct sk_authentication *authentication;
     char *token, *path, *reply_to;
     struct sk_amqp_value id;
@@ -128,9 +129,26 @@ static void answer(struct putting *p, int code, const char *text) {
     sk_amqp_end_answer(end, &message, incoming);
 }
 
+static void refused(struct sk_amqp_end *end, const struct sk_error *error) {
+    if (end->open)
+        end->role->authorised(end, error);
+    else
+        sk_amqp_end_refuse(end, error);
+}
+
+static void conclude_question(struct sk_amqp_end *end, const struct sk_error *error) {
+    if (end->amqp && error)
+        refused(end, error);
+    else if (end->amqp)
+        sk_amqp_authorise(end);
+    sk_amqp_end_release(end);
+}
+
 static void conclude(struct putting *p, const struct sk_error *error) {
     struct sk_amqp_head *head = p->head;
-    if (head->stream && p->incoming == NULL) {
+    if (p->end) {
+        conclude_question(p->end, error);
+    } else if (head->stream && p->incoming == NULL) {
         sk_amqp_sasl_done(head->amqp, error ? SK_AMQP_SASL_REFUSED : SK_AMQP_SASL_OK);
         if (error) head->connection.gateway->counts.refused_total++;
         sk_amqp_head_flush(head);
@@ -151,7 +169,7 @@ static void on_token_checked(void *arg, const struct sk_error *error,
     struct sk_amqp_head *head = p->head;
     if (!error && head->stream)
         keep_token(head, sk_span_z(p->path), sk_span_z(p->token), principal->expires_s,
-                   p->incoming == NULL);
+                   p->incoming == NULL && p->end == NULL);
     conclude(p, error);
 }
 
@@ -192,6 +210,15 @@ static void check_token(struct putting *p) {
                                                                         SK_ARG(host), SK_ARG(path)),
                                              .event_stream = events},
                     on_token_checked, p);
+}
+
+void sk_amqp_prove(struct sk_amqp_end *end, struct sk_span token) {
+    struct putting *p = SK_NEW(struct putting);
+    p->head = end->head;
+    p->end = end;
+    p->token = sk_span_dup(token);
+    end->pending++;
+    check_token(p);
 }
 
 /* ---- $cbs ---- */
@@ -371,9 +398,10 @@ static void on_authorised(void *arg, const struct sk_error *error, struct sk_pri
     struct sk_amqp_head *head = end->head;
     end->authentication = NULL;
     if (error) {
-        sk_amqp_end_refuse(end, error);
+        refused(end, error);
         return;
     }
+    end->authorised = true;
     if (end->role->resource) {
         end->principal = *principal;
         *principal = (struct sk_principal){0};
@@ -383,13 +411,48 @@ static void on_authorised(void *arg, const struct sk_error *error, struct sk_pri
         if (client == NULL) client = sk_amqp_client_new(head, principal, end->token_path);
         sk_amqp_client_join(client, end);
     }
-    open_end(end);
+    if (end->open)
+        end->role->authorised(end, NULL);
+    else
+        open_end(end);
+}
+
+/* The token for an address of the service; `credentials` learns what it has to cover. */
+static const struct sk_amqp_token *find_service_token(struct sk_amqp_end *end,
+                                                      struct sk_credentials *credentials) {
+    struct sk_arena *scratch = &end->head->connection.gateway->scratch;
+    const struct sk_amqp_role *role = end->role;
+    struct sk_span host,
+        path = role->events ? sk_amqp_link_address(end->amqp) : sk_span_z(role->resource);
+    if (end->address.full) split_scope(path, &host, &path);
+    if (path.n && path.p[0] == '/') path = sk_span_skip(path, 1);
+    const struct sk_amqp_token *token = service_token(end->head, path);
+    if (token && bare_management(path)) path = sk_span_z(token->path);
+    credentials->event_stream = role->events;
+    credentials->resource = sk_arena_print(scratch, "hub/%.*s", SK_ARG(path));
+    return token;
+}
+
+/* Likewise for an identity's: its own, or that of the edge which speaks for it. */
+static const struct sk_amqp_token *find_identity_token(struct sk_amqp_end *end,
+                                                       struct sk_credentials *credentials) {
+    struct sk_arena *scratch = &end->head->connection.gateway->scratch;
+    struct sk_amqp_value chain = sk_amqp_link_property(end->amqp, "com.microsoft:auth-chain");
+    credentials->auth_chain = sk_amqp_text(&chain, scratch);
+    credentials->device = end->address.device;
+    credentials->module = end->address.module;
+    const struct sk_amqp_token *token =
+        device_token(end->head, end->address.device, end->address.module);
+    struct sk_span rest = credentials->auth_chain, actor = SK_NONE;
+    while (sk_span_split(&rest, ';', &actor)) continue; /* the last one speaks */
+    if (token == NULL && actor.n) token = device_token(end->head, actor, SK_SPAN("$edgeHub"));
+    return token;
 }
 
 void sk_amqp_authorise(struct sk_amqp_end *end) {
     struct sk_amqp_head *head = end->head;
-    struct sk_gateway *gateway = head->connection.gateway;
     const struct sk_amqp_role *role = end->role;
+    struct sk_credentials credentials = {0};
     struct sk_error error;
     if (role->kind == SK_ADDRESS_CBS) {
         open_end(end);
@@ -402,32 +465,17 @@ void sk_amqp_authorise(struct sk_amqp_end *end) {
         open_end(end);
         return;
     }
-    struct sk_amqp_value chain = sk_amqp_link_property(end->amqp, "com.microsoft:auth-chain");
-    struct sk_credentials credentials = {.auth_chain = sk_amqp_text(&chain, &gateway->scratch),
-                                         .event_stream = role->events};
-    const struct sk_amqp_token *token;
-    if (role->resource) {
-        struct sk_span path =
-            role->events ? sk_amqp_link_address(end->amqp) : sk_span_z(role->resource);
-        struct sk_span host;
-        if (end->address.full) split_scope(path, &host, &path);
-        if (path.n && path.p[0] == '/') path = sk_span_skip(path, 1);
-        token = service_token(head, path);
-        if (token && bare_management(path)) path = sk_span_z(token->path);
-        credentials.resource = sk_arena_print(&gateway->scratch, "hub/%.*s", SK_ARG(path));
-    } else {
-        credentials.device = end->address.device;
-        credentials.module = end->address.module;
-        token = device_token(head, end->address.device, end->address.module);
-        struct sk_span rest = credentials.auth_chain, actor = SK_NONE;
-        while (sk_span_split(&rest, ';', &actor)) continue; /* the last one speaks */
-        if (token == NULL && actor.n) token = device_token(head, actor, SK_SPAN("$edgeHub"));
-    }
+    const struct sk_amqp_token *token = role->resource ? find_service_token(end, &credentials)
+                                                       : find_identity_token(end, &credentials);
     bool certified = token == NULL && sk_stream_peer_certificate(head->stream, 0).n > 0;
     if ((token == NULL && !certified) || head->backend == NULL) {
+        if (role->authorised && !end->open) {
+            open_end(end);
+            return;
+        }
         sk_error_set(&error, SK_FAULT_UNAUTHORIZED,
                      "no token on this connection covers the address: put one to $cbs first");
-        sk_amqp_end_refuse(end, &error);
+        refused(end, &error);
         return;
     }
     if (certified) {

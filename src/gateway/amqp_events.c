@@ -180,7 +180,8 @@ const struct sk_amqp_role sk_amqp_receiver = {.kind = SK_ADDRESS_RECEIVER,
 /* ---- $management ---- */
 
 static void management_opened(struct sk_amqp_end *end) {
-    if (!redirect(end)) sk_amqp_attach(end->amqp, SK_AMQP_HEAD_CREDIT);
+    if (end->authorised && redirect(end)) return;
+    sk_amqp_attach(end->amqp, SK_AMQP_HEAD_CREDIT);
 }
 
 static void answer_management(struct sk_amqp_request *r, const struct sk_error *error,
@@ -261,17 +262,18 @@ static struct sk_span member(const struct sk_amqp_message *m, const char *name,
     return value ? sk_amqp_text(value, arena) : SK_NONE;
 }
 
-static void manage(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
-                   struct sk_span payload) {
+/* A question; it takes over `incoming`. `refusal`: what the answer is, whatever it asks. */
+static void answer_question(struct sk_amqp_end *end, struct sk_amqp_incoming *incoming,
+                            struct sk_span payload, const struct sk_error *refusal) {
     struct sk_arena *scratch = scratch_of(end);
     struct sk_amqp_message m;
     struct sk_events_ask ask;
     if (sk_amqp_decode(payload, scratch, &m)) {
-        sk_amqp_reject(end, delivery, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
+        sk_error_set(&incoming->error, SK_FAULT_ARGUMENT_INVALID, "not an AMQP message");
+        sk_amqp_incoming_settle(incoming);
         return;
     }
     /* Accepted: the verdict is in the answer. */
-    struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
     struct sk_amqp_request *r = sk_amqp_request_new(end, SK_OP_EVENTS_INFO, incoming);
     sk_amqp_incoming_settle(incoming); /* the request holds it */
     sk_amqp_request_correlate(r, &m.message_id);
@@ -281,7 +283,9 @@ static void manage(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
     struct sk_span partition = one ? member(&m, "partition", scratch) : SK_NONE;
     struct sk_address address = {.entity = member(&m, "name", scratch)};
     struct sk_error error = {0};
-    if (!sk_span_eq_nocase(member(&m, "operation", scratch), SK_SPAN("READ")))
+    if (refusal)
+        error = *refusal;
+    else if (!sk_span_eq_nocase(member(&m, "operation", scratch), SK_SPAN("READ")))
         sk_error_set(&error, SK_FAULT_INVALID_OPERATION, "$management takes the operation READ");
     else if (!one && !sk_span_is(member(&m, "type", scratch), "com.microsoft:eventhub"))
         sk_error_set(&error, SK_FAULT_ARGUMENT_INVALID,
@@ -297,16 +301,73 @@ static void manage(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
     sk_gateway_submit(end->head->backend, &r->request);
 }
 
+/* A question that came before its link was authorised. */
+struct early {
+    struct early *next;
+    struct sk_amqp_incoming *incoming;
+    struct sk_buffer payload;
+};
+
+static void manage(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
+                   struct sk_span payload) {
+    struct sk_amqp_incoming *incoming = sk_amqp_incoming_new(end, delivery);
+    if (end->authorised) {
+        answer_question(end, incoming, payload, NULL);
+        return;
+    }
+    struct early *early = SK_NEW(struct early), *last = end->data;
+    early->incoming = incoming;
+    sk_buffer_append(&early->payload, payload);
+    while (last && last->next) last = last->next;
+    if (last) { /* it is being authorised already */
+        last->next = early;
+        return;
+    }
+    end->data = early;
+    struct sk_amqp_message m;
+    struct sk_span token = SK_NONE;
+    if (sk_amqp_decode(payload, scratch_of(end), &m) == SK_OK)
+        token = member(&m, "security_token", scratch_of(end)); /* so does Java */
+    if (token.n)
+        sk_amqp_prove(end, token);
+    else
+        sk_amqp_authorise(end);
+}
+
+/* `error` NULL: now the questions may be answered. */
+static void management_authorised(struct sk_amqp_end *end, const struct sk_error *error) {
+    end->pending++; /* an answer may end the link */
+    for (struct early *early; (early = end->data) != NULL;) {
+        end->data = early->next;
+        answer_question(end, early->incoming, sk_buffer_span(&early->payload), error);
+        sk_buffer_free(&early->payload);
+        free(early);
+    }
+    sk_amqp_end_release(end);
+}
+
+static void management_gone(struct sk_amqp_end *end) {
+    for (struct early *early; (early = end->data) != NULL;) {
+        end->data = early->next;
+        sk_amqp_incoming_settle(early->incoming);
+        sk_buffer_free(&early->payload);
+        free(early);
+    }
+}
+
 const struct sk_amqp_role sk_amqp_management_in = {.kind = SK_ADDRESS_MANAGEMENT,
                                                    .sends = false,
                                                    .resource = "messages/events",
                                                    .events = true,
+                                                   .authorised = management_authorised,
                                                    .opened = management_opened,
-                                                   .transfer = manage};
+                                                   .transfer = manage,
+                                                   .gone = management_gone};
 const struct sk_amqp_role sk_amqp_management_out = {.kind = SK_ADDRESS_MANAGEMENT,
                                                     .sends = true,
                                                     .resource = "messages/events",
                                                     .events = true,
+                                                    .authorised = management_authorised,
                                                     .opened = management_opened};
 
 /* ---- senders ---- */

@@ -156,6 +156,10 @@ static void free_end(struct sk_amqp_end *end) {
     sk_amqp_head_release(head);
 }
 
+void sk_amqp_end_release(struct sk_amqp_end *end) {
+    if (--end->pending == 0 && end->amqp == NULL) free_end(end);
+}
+
 static struct sk_amqp_end *new_end(struct sk_amqp_head *head, struct sk_amqp_link *link,
                                    const struct sk_amqp_role *role) {
     struct sk_amqp_end *end = SK_NEW(struct sk_amqp_end);
@@ -191,7 +195,7 @@ static void end_gone(struct sk_amqp_end *end) {
         free_outgoing(end, SK_CONTAINER(waiting, struct outgoing, link));
     }
     if (end->client) sk_amqp_client_end_gone(end);
-    if (--end->pending == 0) free_end(end);
+    sk_amqp_end_release(end);
 }
 
 void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error) {
@@ -324,8 +328,7 @@ void sk_amqp_incoming_settle(struct sk_amqp_incoming *incoming) {
         sk_amqp_head_flush(end->head);
     }
     free(incoming);
-    end->pending--;
-    if (end->pending == 0 && end->amqp == NULL) free_end(end);
+    sk_amqp_end_release(end);
 }
 
 void sk_amqp_reject(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery, enum sk_fault fault,
@@ -419,8 +422,7 @@ void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *erro
     free(r->reply_to);
     free(r->device);
     free(r);
-    end->pending--;
-    if (end->pending == 0 && end->amqp == NULL) free_end(end);
+    sk_amqp_end_release(end);
     head->under_way--;
     decide_on_reading(head);
     sk_amqp_head_release(head);

@@ -77,6 +77,9 @@ struct sk_amqp_role {
     const char
         *resource; /* of the service: what a policy's token must cover; NULL: an identity's */
     bool events;   /* of the event stream: tokens are signed as Event Hubs' are */
+    /* Its links stand before anything has been proved, as on Event Hubs; what comes over them is then
+     * authorised first, and `authorised` says with which result. */
+    void (*authorised)(struct sk_amqp_end *end, const struct sk_error *error);
     /* Optional, all of them. `opened` answers the attach, or refuses it. */
     void (*opened)(struct sk_amqp_end *end);
     void (*transfer)(struct sk_amqp_end *end, struct sk_amqp_delivery *delivery,
@@ -100,6 +103,7 @@ struct sk_amqp_end {
     const char *token_path;        /* likewise */
     struct sk_authentication *authentication;
     bool open;             /* role->opened was called */
+    bool authorised;
     unsigned pending;      /* requests at the backend */
     struct sk_list sent;   /* struct sk_amqp_sent */
     struct sk_list outbox; /* struct outgoing, waits for credit */
@@ -147,6 +151,8 @@ struct sk_amqp_error sk_amqp_head_error(struct sk_amqp_head *head, const struct 
 void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error);
 /* Likewise, with an error of AMQP's own; the link is there. */
 void sk_amqp_end_detach(struct sk_amqp_end *end, const struct sk_amqp_error *error);
+/* Takes one off `pending`; an end without a link and without requests is freed. */
+void sk_amqp_end_release(struct sk_amqp_end *end);
 /* True when something can be sent now; else role->writable is called when it can. */
 bool sk_amqp_end_writable(struct sk_amqp_end *end);
 /* Sends; `delivery` 0: settled. The client's verdict comes to role->outcome. */
@@ -195,8 +201,11 @@ void sk_amqp_request_correlate(struct sk_amqp_request *request, const struct sk_
 extern const struct sk_amqp_role sk_amqp_cbs_in, sk_amqp_cbs_out;
 void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct sk_span response,
                      struct sk_span host);
-/* Checks what the connection has proved against an end's address; then role->opened, or a refusal. */
+/* Checks what the connection has proved against an end's address; then role->opened, or a refusal. Once
+ * more for an end that is open: then role->authorised. */
 void sk_amqp_authorise(struct sk_amqp_end *end);
+/* Takes a token that came with a question over the end's link, then authorises the end. */
+void sk_amqp_prove(struct sk_amqp_end *end, struct sk_span token);
 void sk_amqp_tokens_free(struct sk_amqp_head *head);
 
 /* ---- amqp_client.c: identities ---- */

@@ -179,6 +179,7 @@ static void a_receiver_sees_what_comes_later_as_far_as_its_credit_goes(void **st
 
 struct asking {
     struct raw_link out, in;
+    struct sk_span token; /* to go with the question */
 };
 
 static void open_management(struct raw_amqp *c, struct asking *a, const char *address) {
@@ -198,12 +199,14 @@ static int manage(struct asking *a, const char *operation, const char *type, con
         {SK_SPAN("name"), SK_AMQP_VALUE_STRING(SK_SPAN("test"))},
         {SK_SPAN("type"), SK_AMQP_VALUE_STRING(sk_span_z(type))},
         {SK_SPAN("partition"), SK_AMQP_VALUE_STRING(sk_span_z(partition))}};
+    if (a->token.n)
+        fields[3] = (struct sk_amqp_field){SK_SPAN("security_token"), SK_AMQP_VALUE_STRING(a->token)};
     raw_link_send_message(
         &a->out,
         &(struct sk_amqp_message){.message_id = SK_AMQP_VALUE_STRING(SK_SPAN("question")),
                                   .reply_to = SK_SPAN("answers"),
                                   .application = fields,
-                                  .application_count = partition ? 4 : 3},
+                                  .application_count = partition || a->token.n ? 4 : 3},
         NULL);
     assert_true(raw_link_next(&a->in, answer, &delivery));
     struct sk_arena *arena = &a->in.connection->arena;
@@ -235,6 +238,34 @@ static void management_tells_of_the_stream_and_its_partitions(void **state) {
     assert_true(sk_span_is(text_of(m.value.fields, m.value.count, "is_partition_empty", &c.arena),
                            "false"));
     raw_amqp_free(&c);
+}
+
+/* azure-messaging-eventhubs of Java has the token in the question, and nothing before. */
+static void management_stands_before_any_token_and_answers_behind_it(void **state) {
+    struct fleet *f = *state;
+    struct raw_amqp c;
+    struct asking a = {0};
+    struct sk_amqp_message m;
+    static const char *const keys[] = {"d3Jvbmcgd3Jvbmcgd3Jvbmc=", FLEET_KEY};
+    for (int good = 0; good < 2; good++) {
+        struct sk_buffer token = {0};
+        raw_amqp_open(&c, f, &(struct raw_amqp_options){.anonymous = true});
+        open_management(&c, &a, "$management");
+        assert_int_equal(manage(&a, "READ", "com.microsoft:eventhub", NULL, &m), 401);
+        sk_sas_create(&token, SK_SPAN("amqp://hub.test/test"), sk_span_z(keys[good]),
+                      SK_SPAN("owner"), sk_io_wall(f->field_io) / 1000000 + 3600);
+        a.token = sk_buffer_span(&token);
+        assert_int_equal(manage(&a, "READ", "com.microsoft:eventhub", NULL, &m), good ? 200 : 401);
+        a.token = SK_NONE;
+        assert_int_equal(manage(&a, "READ", "com.microsoft:eventhub", NULL, &m), good ? 200 : 401);
+        sk_buffer_free(&token);
+        raw_amqp_free(&c);
+        raw_amqp_open(&c, f, &(struct raw_amqp_options){.anonymous = true});
+        open_management(&c, &a, "$management");
+        assert_int_equal(raw_amqp_token_of(&c, "hub.test/test", NULL, "owner", 3600), 200);
+        assert_int_equal(manage(&a, "READ", "com.microsoft:eventhub", NULL, &m), 200);
+        raw_amqp_free(&c);
+    }
 }
 
 static void management_answers_bad_questions_with_a_status(void **state) {
@@ -372,6 +403,7 @@ int main(void) {
         TEST(receivers_displace_each_other_by_epoch),
         TEST(a_receiver_sees_what_comes_later_as_far_as_its_credit_goes),
         TEST(management_tells_of_the_stream_and_its_partitions),
+        TEST(management_stands_before_any_token_and_answers_behind_it),
         TEST(management_answers_bad_questions_with_a_status),
         TEST(who_knows_only_the_hub_is_redirected),
         TEST(who_dials_no_name_is_redirected_to_the_hubs_own),

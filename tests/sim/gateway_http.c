@@ -283,6 +283,18 @@ static void a_twin_changes_only_for_its_etag(void **state) {
          NULL, "\"a\":1");
 }
 
+/* The Java SDK's. */
+static void a_post_that_means_patch_changes_a_twin(void **state) {
+    struct fleet *f = *state;
+    struct ask ask = {.method = "POST",
+                      .target = "/twins/d1" VERSION,
+                      .body = json("{\"tags\":{\"java\":1}}"),
+                      .headers = "X-HTTP-Method-Override: PATCH\r\n"};
+    gets(f, &ask, 200, NULL, "\"java\":1");
+    ask.headers = "X-HTTP-Method-Override: DELETE\r\n"; /* nobody sends that */
+    gets(f, &ask, 405, NULL, "");
+}
+
 static void twin_changes_that_break_a_rule_are_400(void **state) {
     struct fleet *f = *state;
     static const char *const bodies[] = {
@@ -589,6 +601,7 @@ int main(void) {
         TEST(a_full_disk_is_403_and_room_heals_it),
         TEST(an_identity_changes_only_for_its_etag),
         TEST(a_twin_changes_only_for_its_etag),
+        TEST(a_post_that_means_patch_changes_a_twin),
         TEST(twin_changes_that_break_a_rule_are_400),
         TEST(a_bad_deployment_is_refused_as_a_whole),
         TEST(a_query_with_a_mistake_is_refused_with_its_place),
