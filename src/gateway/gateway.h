@@ -158,6 +158,7 @@ void sk_gateway_submit(struct sk_backend *backend, struct sk_request *request);
 struct sk_methods {
     struct sk_backend *backend;
     struct sk_map waiting; /* rid → call */
+    struct sk_map targets; /* "device/module" → how many calls it has under way */
 };
 void sk_methods_init(struct sk_methods *methods, struct sk_backend *backend);
 void sk_methods_free(struct sk_methods *methods); /* answers what waits with UNAVAILABLE */
