@@ -11,6 +11,7 @@ struct sk_http_request {
     struct sk_http_exchange *exchange;
     struct sk_backend *backend;
     struct sk_principal principal;
+    bool waits; /* for the body: only the headers have come */
     char *payload;
     /* of a watch */
     struct sk_event_source *events;

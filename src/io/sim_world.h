@@ -9,6 +9,8 @@
 
 struct sim_loop;
 
+#define SIM_TURN_NS 100000 /* between a piece of work and the next of the same kind */
+
 struct sk_sim {
     struct sk_sim_options options;
     uint64_t now_ns;
