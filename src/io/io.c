@@ -48,7 +48,7 @@ static void sift_down(struct sk_io *io, struct sk_timer *timer, size_t at) {
 
 void sk_timer_start(struct sk_io *io, struct sk_timer *timer, uint64_t after_ns, sk_timer_fn *fn) {
     sk_timer_stop(timer);
-    uint64_t now = sk_io_now(io);
+    uint64_t now = io->world->fresh(io); /* the loop's may be older than the wait before */
     timer->io = io;
     timer->fn = fn;
     timer->at_ns = after_ns > UINT64_MAX - now ? UINT64_MAX : now + after_ns;

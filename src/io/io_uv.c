@@ -234,6 +234,7 @@ static const struct sk_world world = {
     .stop = stop,
     .free = free_world,
     .now = now,
+    .fresh = sk_uv_fresh,
     .clock = sk_uv_clock,
     .wall = wall,
     .random = random_bytes,

@@ -339,6 +339,7 @@ static const struct sk_world world = {
     .stop = loop_stop,
     .free = loop_free,
     .now = loop_now,
+    .fresh = loop_now,
     .clock = loop_now,
     .wall = loop_wall,
     .random = loop_random,

@@ -72,6 +72,7 @@ void sk_uv_turn_close(struct sk_uv *uv);
 void sk_uv_turn_run(struct sk_uv *uv);
 /* The first deed of every callback of libuv's: the clock of this moment. */
 void sk_uv_enter(struct sk_uv *uv, const char *what);
+uint64_t sk_uv_fresh(struct sk_io *io);
 uint64_t sk_uv_clock(struct sk_io *io);
 void sk_uv_yielded(struct sk_io *io);
 void sk_uv_doing(struct sk_io *io, const char *what);

@@ -413,7 +413,7 @@ bool sk_uv_stream_serve(struct sk_list *node, bool *busy) {
     enum { MUCH_NS = 250 * 1000 };
     struct uv_stream *s = SK_CONTAINER(node, struct uv_stream, ready);
     struct sk_uv *uv = sk_uv(s->stream.io);
-    uint64_t began = uv->now;
+    uint64_t began = uv_hrtime();
     bool shakes = s->state == HANDSHAKE;
     sk_uv_doing_for(uv, shakes ? "the handshake" : "input", peer_address(&s->stream));
     bool more = false;
@@ -421,7 +421,7 @@ bool sk_uv_stream_serve(struct sk_list *node, bool *busy) {
         handshake(s);
     else
         more = read_share(s);
-    s->busy = !shakes && (more || sk_uv_clock(s->stream.io) - began > MUCH_NS);
+    s->busy = !shakes && (more || uv_hrtime() - began > MUCH_NS);
     *busy = s->busy;
     return more && s->state == OPEN && sk_list_empty(&s->ready);
 }

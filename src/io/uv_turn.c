@@ -15,7 +15,15 @@ enum { READ_MS = 4, TASKS_MS = 8 }; /* of a turn: reading, and tasks */
 const unsigned sk_turn_bounds_ms[SK_TURN_BOUNDS] = {1, 5, 10, 50, 100, 1000};
 
 uint64_t sk_uv_clock(struct sk_io *io) {
-    return uv_hrtime() - sk_uv(io)->stood_ns;
+    (void)io;
+    return uv_hrtime();
+}
+
+uint64_t sk_uv_fresh(struct sk_io *io) {
+    const struct sk_uv *uv = sk_uv(io);
+    uint64_t now = uv_hrtime() - uv->stood_ns;
+    bool stands = uv->turn_ns && now > uv->turn_ns + TOO_LONG_NS;
+    return stands ? uv->turn_ns + TOO_LONG_NS : now;
 }
 
 void sk_uv_doing(struct sk_io *io, const char *what) {
@@ -66,7 +74,7 @@ void sk_uv_enter(struct sk_uv *uv, const char *what) {
     if (uv->turn_ns == 0)
         begin_turn(uv); /* the first callback after the wait */
     else
-        uv->now = uv_hrtime() - uv->stood_ns;
+        uv->now = sk_uv_fresh(&uv->io);
     sk_uv_doing(&uv->io, what);
 }
 
@@ -76,7 +84,7 @@ static void serve_first(struct sk_list *list, struct sk_uv *uv) {
     struct sk_list *node = list->next;
     bool busy = false;
     sk_list_remove(node);
-    uv->now = uv_hrtime() - uv->stood_ns;
+    uv->now = sk_uv_fresh(&uv->io);
     if (sk_uv_stream_serve(node, &busy)) sk_list_append(busy ? &uv->busy : &uv->sparse, node);
 }
 
@@ -84,15 +92,15 @@ static void serve_first(struct sk_list *list, struct sk_uv *uv) {
  * least, goes round among the others. So a flood waits behind whoever says a word now and then, and
  * many floods behind each other. */
 static void serve_streams(struct sk_uv *uv) {
-    uint64_t until = uv_hrtime() - uv->stood_ns + READ_MS * SK_MS;
+    uint64_t until = uv_hrtime() + READ_MS * SK_MS;
     const struct sk_list *last = uv->sparse.prev;
-    for (bool more = true; more && !sk_list_empty(&uv->sparse) && uv->now < until;) {
+    for (bool more = true; more && !sk_list_empty(&uv->sparse) && uv_hrtime() < until;) {
         more = uv->sparse.next != last;
         serve_first(&uv->sparse, uv);
     }
     if (!sk_list_empty(&uv->busy)) do
             serve_first(&uv->busy, uv);
-        while (!sk_list_empty(&uv->busy) && uv->now < until);
+        while (!sk_list_empty(&uv->busy) && uv_hrtime() < until);
 }
 
 /* ---- the loop ---- */
@@ -139,7 +147,7 @@ static void on_prepare(uv_prepare_t *prepare) {
     sk_uv_enter(uv, "timers");
     sk_loop_fire_timers(&uv->io);
     sk_uv_enter(uv, "tasks");
-    sk_loop_run_tasks(&uv->io, uv->now + TASKS_MS * SK_MS);
+    sk_loop_run_tasks(&uv->io, uv_hrtime() + TASKS_MS * SK_MS);
     end_turn(uv);
     prepare_to_wait(uv);
 }

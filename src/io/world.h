@@ -13,7 +13,8 @@ struct sk_world {
     void (*stop)(struct sk_io *);
     void (*free)(struct sk_io *);
     uint64_t (*now)(struct sk_io *);
-    uint64_t (*clock)(struct sk_io *); /* as `now`, but of this moment */
+    uint64_t (*fresh)(struct sk_io *); /* as `now`, but of this moment */
+    uint64_t (*clock)(struct sk_io *); /* of this moment, whatever the loop's clock leaves out */
     int64_t (*wall)(struct sk_io *);
     void (*random)(struct sk_io *, void *, size_t);
     void (*timers_changed)(struct sk_io *); /* the earliest timer is another one now */
