@@ -124,12 +124,14 @@ void sk_loop_run_tasks(struct sk_io *io, uint64_t until_ns) {
     }
 }
 
-void sk_loop_run_yielded(struct sk_io *io) {
-    struct sk_list now; /* those that yield again wait for the next turn */
-    if (sk_list_empty(&io->yielded)) return;
-    sk_list_append(&io->yielded, &now); /* takes the place of the head: */
-    sk_list_remove(&io->yielded);
-    while (!sk_list_empty(&now)) run_first(&now);
+void sk_loop_run_yielded(struct sk_io *io, uint64_t until_ns) {
+    const struct sk_list *last =
+        io->yielded.prev; /* those that yield again wait for the next turn */
+    for (bool more = true; more && !sk_list_empty(&io->yielded);) {
+        more = io->yielded.next != last;
+        run_first(&io->yielded);
+        if (io->world->clock(io) >= until_ns) return;
+    }
 }
 
 /* ---- shares ---- */

@@ -70,7 +70,7 @@ void sk_io_undefer(struct sk_task *task); /* also of one that has yielded */
 /* ---- shares: what one piece of work may take of a turn (docs/decisions/0011-budgets.md) ---- */
 
 #define SK_SHARE_STEPS 512
-#define SK_SHARE_NS (2 * SK_MS)
+#define SK_SHARE_NS (1 * SK_MS)
 struct sk_share {
     struct sk_io *io;
     uint64_t until_ns;

@@ -242,14 +242,21 @@ static void only_a_turn(void *arg) {
     (void)arg;
 }
 
-static void next_turn(void *arg) {
-    sk_loop_run_yielded(&((struct sim_loop *)arg)->base);
-}
+static void next_turn(void *arg);
 
 /* Some time passes in a turn that has much to do. */
 static void loop_yielded(struct sk_io *io) {
     struct sim_loop *loop = sim_loop(io);
+    if (loop->turn_due) return;
+    loop->turn_due = true;
     sim_at(loop, loop->sim->now_ns + SIM_TURN_NS, next_turn, NULL, loop);
+}
+
+static void next_turn(void *arg) {
+    struct sim_loop *loop = arg;
+    loop->turn_due = false;
+    sk_loop_run_yielded(&loop->base, UINT64_MAX);
+    if (!sk_list_empty(&loop->base.yielded)) loop_yielded(&loop->base);
 }
 
 static void loop_tasks_waiting(struct sk_io *io) {

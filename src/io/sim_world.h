@@ -61,6 +61,7 @@ struct sim_loop {
     unsigned number;
     uint32_t pid, uid;
     bool dead, buried, stopped, running; /* running: inside a callback */
+    bool turn_due;                       /* for what has yielded */
     uint64_t
         timers_before;    /* the number of the first timer that is started after the burial began */
     struct sk_list files; /* struct sim_file */

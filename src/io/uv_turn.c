@@ -9,7 +9,7 @@
  * for a second. */
 #include "io/uv.h"
 
-enum { READ_MS = 4, TASKS_MS = 8 }; /* of a turn: reading, and tasks */
+enum { YIELDED_MS = 2, READ_MS = 3, TASKS_MS = 8 }; /* of a turn: what each may take */
 #define TOO_LONG_NS (100 * SK_MS)
 
 const unsigned sk_turn_bounds_ms[SK_TURN_BOUNDS] = {1, 5, 10, 50, 100, 1000};
@@ -138,7 +138,7 @@ static void prepare_to_wait(struct sk_uv *uv) {
 static void on_check(uv_check_t *check) {
     struct sk_uv *uv = check->data;
     sk_uv_enter(uv, "what was left for this turn");
-    sk_loop_run_yielded(&uv->io);
+    sk_loop_run_yielded(&uv->io, uv_hrtime() + YIELDED_MS * SK_MS);
     serve_streams(uv);
 }
 
