@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+enum { TEXT_MAX = 1024 };
+
 static enum sk_level highest = SK_LEVEL_INFO;
 static bool as_json;
 static int64_t (*clock_us)(void);
@@ -32,13 +34,8 @@ void sk_note_clock(int64_t (*wall_us)(void)) {
     clock_us = wall_us;
 }
 
-void sk_note(enum sk_level level, const char *component, const char *format, ...) {
-    if (level > highest) return;
-    char text[1024], when[SK_TIME_TEXT] = "";
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+static void put(enum sk_level level, const char *component, const char *text) {
+    char when[SK_TIME_TEXT] = "";
     if (clock_us) sk_time_text(clock_us(), when);
     if (!as_json) {
         fprintf(stderr, "%s %-5s %s: %s\n", when, names[level], component, text);
@@ -49,4 +46,35 @@ void sk_note(enum sk_level level, const char *component, const char *format, ...
     fprintf(stderr, "{\"time\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"text\":%.*s}\n", when,
             names[level], component, SK_ARG(sk_buffer_span(&quoted)));
     sk_buffer_free(&quoted);
+}
+
+void sk_note(enum sk_level level, const char *component, const char *format, ...) {
+    if (level > highest) return;
+    char text[TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    put(level, component, text);
+}
+
+void sk_note_seldom(struct sk_note_gate *gate, enum sk_level level, const char *component,
+                    const char *format, ...) {
+    enum { A_SECOND_US = 1000000 };
+    int64_t now = clock_us ? clock_us() : 0;
+    if (level > highest) return;
+    if (clock_us && now < gate->next_us && now > gate->next_us - A_SECOND_US) {
+        gate->left_out++;
+        return;
+    }
+    char text[TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (gate->left_out && n > 0 && (size_t)n < sizeof text)
+        snprintf(text + n, sizeof text - (size_t)n, " (and %u more like it)", gate->left_out);
+    gate->next_us = now + A_SECOND_US;
+    gate->left_out = 0;
+    put(level, component, text);
 }

@@ -1,6 +1,6 @@
 #include "client/http_server.h"
 
-enum { IDLE_S = 120, KEPT_IN = 1024, WAITING_MAX = 256 * 1024 };
+enum { IDLE_S = 120 };
 
 struct connection {
     struct sk_http_exchange exchange;
@@ -8,9 +8,9 @@ struct connection {
     struct sk_http_service service; /* a copy: connections may outlive whoever stops listening */
     void *connection_data;          /* of service->opened */
     struct sk_list link;            /* of its listener, else self-linked */
-    struct sk_buffer in;            /* behind the request that is being answered */
     struct sk_timer timer;
     bool answering, streaming, close_after, processing, head_only;
+    bool body_left;       /* of the request that is being answered: what follows is not a request */
     sk_http_taken *taken; /* the stream goes to it: another protocol */
     void *taken_arg;
 };
@@ -21,7 +21,6 @@ struct sk_http_listener {
     struct sk_list connections;
 };
 
-static void process(struct connection *c, struct sk_span bytes);
 static void give_away(struct connection *c, struct sk_span bytes);
 
 static struct connection *of(struct sk_http_exchange *exchange) {
@@ -33,7 +32,6 @@ static void free_connection(struct connection *c) {
     sk_timer_stop(&c->timer);
     sk_http_parser_free(&c->parser);
     sk_arena_free(&c->exchange.arena);
-    sk_buffer_free(&c->in);
     free(c);
 }
 
@@ -56,10 +54,52 @@ static void refuse(struct connection *c) {
     sk_stream_close(c->exchange.stream);
 }
 
-/* Feeds until a request is complete; what is behind it waits in c->in. */
+void sk_http_take_body(struct sk_http_exchange *exchange) {
+    struct connection *c = of(exchange);
+    c->parser.body_max = c->service.body_max;
+    c->answering = c->body_left = false;
+    if (exchange->stream == NULL) { /* it has gone meanwhile */
+        if (exchange->dropped) exchange->dropped(exchange);
+        free_connection(c);
+        return;
+    }
+    if (c->parser.expect_continue) {
+        sk_http_put_continue(sk_stream_output(exchange->stream));
+        sk_stream_flush(exchange->stream);
+    }
+    wait_for_request(c);
+    if (!c->processing) sk_stream_pause(exchange->stream, false);
+}
+
+static void take_headers(struct connection *c) {
+    if (c->service.headers == NULL) {
+        sk_http_take_body(&c->exchange);
+        return;
+    }
+    sk_timer_stop(&c->timer);
+    c->answering = c->body_left = c->close_after = true;
+    c->service.headers(c->service.arg, &c->exchange);
+}
+
+static void take_message(struct connection *c) {
+    sk_timer_stop(&c->timer);
+    c->answering = true;
+    c->close_after = !c->parser.keep_alive;
+    c->head_only = c->parser.method == SK_HTTP_HEAD;
+    c->exchange.dropped = NULL;
+    c->service.handler(c->service.arg, &c->exchange);
+}
+
+/* Whether the next bytes may be parsed: in turns with other connections, a request at a time. */
+static bool may_go_on(struct connection *c) {
+    return !c->answering && !c->body_left && c->exchange.stream &&
+           (!sk_http_parser_is_idle(&c->parser) || sk_stream_go_on(c->exchange.stream, 1));
+}
+
+/* Feeds until a request is complete; what is behind it comes again. */
 static void process(struct connection *c, struct sk_span bytes) {
     c->processing = true;
-    while (bytes.n && !c->answering && c->exchange.stream) {
+    while (bytes.n && may_go_on(c)) {
         size_t used;
         enum sk_http_event event;
         if (sk_http_feed(&c->parser, bytes, &used, &event)) {
@@ -68,19 +108,10 @@ static void process(struct connection *c, struct sk_span bytes) {
             break;
         }
         bytes = sk_span_skip(bytes, used);
-        if (event == SK_HTTP_HEADERS) {
-            c->parser.body_max = c->service.body_max;
-            if (c->parser.expect_continue) {
-                sk_http_put_continue(sk_stream_output(c->exchange.stream));
-                sk_stream_flush(c->exchange.stream);
-            }
-        } else if (event == SK_HTTP_MESSAGE) {
-            sk_timer_stop(&c->timer);
-            c->answering = true;
-            c->close_after = !c->parser.keep_alive;
-            c->head_only = c->parser.method == SK_HTTP_HEAD;
-            c->service.handler(c->service.arg, &c->exchange);
-        }
+        if (event == SK_HTTP_HEADERS)
+            take_headers(c);
+        else if (event == SK_HTTP_MESSAGE)
+            take_message(c);
     }
     c->processing = false;
     if (c->taken) {
@@ -88,19 +119,19 @@ static void process(struct connection *c, struct sk_span bytes) {
         return;
     }
     if (!c->exchange.stream) return;
-    if (bytes.n && bytes.p != c->in.p) sk_buffer_append(&c->in, bytes);
+    sk_stream_unread(c->exchange.stream, bytes);
     if (c->answering) sk_stream_pause(c->exchange.stream, true);
 }
 
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
-    (void)stream;
     struct connection *c = arg;
-    if (!c->answering)
+    if (!c->answering) {
         process(c, bytes);
-    else if (c->in.n + bytes.n <= WAITING_MAX)
-        sk_buffer_append(&c->in, bytes);
-    else
-        sk_stream_abort(c->exchange.stream); /* floods us while it reads a streamed answer */
+        return;
+    }
+    /* Another request while an answer is streamed: its turn comes. */
+    sk_stream_unread(stream, bytes);
+    sk_stream_pause(stream, true);
 }
 
 static void on_drain(struct sk_stream *stream, void *arg) {
@@ -116,10 +147,12 @@ static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason)
     if (c->service.closed) c->service.closed(c->service.arg, c->connection_data);
     c->exchange.stream = NULL;
     sk_timer_stop(&c->timer);
-    if (!c->answering)
-        free_connection(c);
-    else if (c->exchange.gone)
-        c->exchange.gone(&c->exchange);
+    if (c->answering) {
+        if (c->exchange.gone) c->exchange.gone(&c->exchange);
+        return;
+    }
+    if (c->exchange.dropped) c->exchange.dropped(&c->exchange);
+    free_connection(c);
 }
 
 static const struct sk_stream_events events = {
@@ -150,7 +183,7 @@ void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *servi
 
 static void ended(struct connection *c) {
     c->answering = c->streaming = false;
-    c->exchange.gone = NULL;
+    c->exchange.gone = c->exchange.dropped = NULL;
     c->exchange.drained = NULL;
     c->exchange.data = NULL;
     sk_arena_reset(&c->exchange.arena);
@@ -163,18 +196,9 @@ static void ended(struct connection *c) {
         sk_stream_close(c->exchange.stream);
         return;
     }
-    sk_stream_pause(c->exchange.stream, false);
     wait_for_request(c);
-    if (c->processing) return; /* answered from inside the handler: process() goes on by itself */
-    if (c->in.n) {
-        struct sk_buffer waiting = c->in;
-        c->in = (struct sk_buffer){0};
-        process(c, sk_buffer_span(&waiting));
-        sk_buffer_free(&waiting);
-    } else {
-        sk_buffer_shrink(&c->in, KEPT_IN);
-        sk_http_parser_idle(&c->parser);
-    }
+    sk_stream_pause(c->exchange.stream, false); /* what waits comes again */
+    if (!c->processing) sk_http_parser_idle(&c->parser);
 }
 
 static struct sk_buffer *begin(struct connection *c, unsigned status, struct sk_span headers) {
@@ -256,7 +280,7 @@ void sk_http_upgrade(struct sk_http_exchange *exchange, struct sk_span headers,
     c->taken_arg = arg;
     c->close_after = false;
     if (exchange->stream) sk_http_put_end(begin(c, 101, headers));
-    if (!c->processing) give_away(c, sk_buffer_span(&c->in)); /* else process() does it */
+    if (!c->processing) give_away(c, SK_NONE); /* else process() does it */
 }
 
 void sk_http_close_after(struct sk_http_exchange *exchange) {

@@ -17,6 +17,10 @@ struct sk_http_service {
     sk_http_handler *handler;
     void *arg;
     size_t body_max; /* larger bodies: 413 */
+    /* Optional: the headers of a request with a body are there, the body is not. Answer at once, and
+     * the connection ends with that, or call sk_http_take_body, now or later; then the handler gets
+     * the same exchange, whole. Until then nothing more is read. */
+    sk_http_handler *headers;
     /* Optional. `opened` and `closed` bracket each connection; what `opened` returns is given to
      * `closed`. */
     void *(*opened)(void *arg, struct sk_stream *stream);
@@ -33,6 +37,9 @@ struct sk_http_exchange {
     /* Set by the handler, optional: the client has gone before the end of the answer. The handler
      * must still answer (or end). */
     void (*gone)(struct sk_http_exchange *exchange);
+    /* Set with sk_http_take_body, optional: the client has gone before its body was whole; the
+     * handler is not called. */
+    void (*dropped)(struct sk_http_exchange *exchange);
     /* Set by the handler while it streams, optional: what was written has left. */
     void (*drained)(struct sk_http_exchange *exchange);
 };
@@ -42,6 +49,8 @@ struct sk_http_exchange {
 void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *service,
                    struct sk_span first);
 
+/* Reads the body behind the headers; see struct sk_http_service. */
+void sk_http_take_body(struct sk_http_exchange *exchange);
 /* Answers and ends the exchange. `headers` are whole header lines ("Name: value\r\n"), made with
  * sk_http_put_header, or empty. A body is left out for 204 and 304. */
 void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers,

@@ -7,7 +7,6 @@
 struct websocket {
     struct sk_websocket *ws;
     struct sk_io *io;
-    size_t answers; /* bytes that we had to answer since the stream below was last empty */
     /* Of a client until the server has agreed: */
     struct handshake {
         struct sk_http_parser answer;
@@ -33,17 +32,11 @@ static void take_frames(struct sk_stream *layer, struct websocket *w, struct sk_
     struct sk_stream *below = sk_layer_below(layer);
     /* All payload of one read goes up at once: a user that pauses is not called again. */
     struct sk_buffer payload = {0};
-    size_t before = sk_stream_pending(below);
     enum sk_status status = sk_websocket_feed(w->ws, bytes, &payload, sk_stream_output(below));
-    if (before == 0) w->answers = 0;
-    w->answers += sk_stream_pending(below) - before;
     sk_stream_flush(below);
     if (payload.n) sk_layer_deliver(layer, sk_buffer_span(&payload));
     sk_buffer_free(&payload);
-    if (status)
-        sk_layer_end(layer, status == SK_CLOSED ? SK_OK : status);
-    else if (w->answers > 2 * SK_STREAM_HIGH)
-        sk_stream_abort(layer); /* floods us with pings and does not read our answers */
+    if (status) sk_layer_end(layer, status == SK_CLOSED ? SK_OK : status);
 }
 
 static void output(void *arg, struct sk_span bytes, struct sk_buffer *below) {

@@ -213,7 +213,9 @@ static int run_hub(void *arg) {
         .listen = listen,
         .listen_count = config->listen_count,
         .metrics = config->metrics_host ? &metrics : NULL,
+        .limits = config->limits,
     };
+    sk_io_watch(role.io);
     enum sk_status status = sk_edge_hub_role_start(role.io, &options, &role.hub, reason);
     return run_role(&role, "edge-hub", status, reason);
 }

@@ -78,17 +78,16 @@ void sk_amqp_head_release(struct sk_amqp_head *head) {
 /* Reading pauses while there is too much at the backend, and when a client that has proved nothing
  * has said enough. */
 static void decide_on_reading(struct sk_amqp_head *head) {
-    unsigned most = head->paused ? SK_AMQP_HEAD_PENDING_LOW : SK_AMQP_HEAD_PENDING_MAX - 1;
-    bool pause = head->under_way > most || head->unproved > SK_AMQP_HEAD_UNPROVED_MAX;
-    if (head->stream == NULL || pause == head->paused) return;
-    head->paused = pause;
-    sk_stream_pause(head->stream, pause);
+    if (head->stream)
+        sk_stream_pause(head->stream,
+                        head->budget.full || head->unproved >= SK_AMQP_HEAD_UNPROVED_MAX);
 }
 
 void sk_amqp_head_proved(struct sk_amqp_head *head) {
     head->proved = true;
     sk_amqp_trust(head->amqp);
     head->unproved = 0;
+    if (head->stream) sk_stream_proved(head->stream);
     decide_on_reading(head);
 }
 
@@ -100,8 +99,8 @@ static void close_stream(struct sk_amqp_head *head) {
 
 void sk_amqp_head_fail(struct sk_amqp_head *head, const struct sk_error *error) {
     if (head->closing || head->stream == NULL) return;
-    SK_INFO("amqp", "%s: closing: %s", sk_stream_peer(head->stream),
-            error ? sk_error_text(error) : "in good order");
+    SK_SELDOM(SK_LEVEL_INFO, "amqp", "%s: closing: %s", sk_stream_peer(head->stream),
+              error ? sk_error_text(error) : "in good order");
     struct sk_amqp_error said = {0};
     if (error) said = sk_amqp_head_error(head, error);
     sk_amqp_close(head->amqp, &said);
@@ -120,7 +119,7 @@ static void on_stream_close(struct sk_stream *stream, void *arg, enum sk_status 
     (void)stream;
     (void)reason;
     struct sk_amqp_head *head = arg;
-    head->stream = NULL;
+    head->stream = head->connection.stream = NULL;
     head->closing = true;
     sk_io_undefer(&head->flush);
     sk_timer_stop(&head->tick);
@@ -201,8 +200,9 @@ static void end_gone(struct sk_amqp_end *end) {
 void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error) {
     struct sk_amqp_head *head = end->head;
     if (end->amqp == NULL) return;
-    SK_INFO("amqp", "%s: link %.*s: %s", head->stream ? sk_stream_peer(head->stream) : "-",
-            SK_ARG(sk_amqp_link_address(end->amqp)), sk_error_text(error));
+    SK_SELDOM(SK_LEVEL_INFO, "amqp", "%s: link %.*s: %s",
+              head->stream ? sk_stream_peer(head->stream) : "-",
+              SK_ARG(sk_amqp_link_address(end->amqp)), sk_error_text(error));
     struct sk_amqp_error said = sk_amqp_head_error(head, error);
     if (end->role->events)
         said.description = sk_span_z(sk_error_text(error)); /* not IoT Hub's JSON */
@@ -405,7 +405,8 @@ struct sk_amqp_request *sk_amqp_request_new(struct sk_amqp_end *end, enum sk_op 
     }
     end->pending++;
     head->pending++;
-    head->under_way++;
+    r->cost = sk_budget_take(&head->budget, op, head->transfer_bytes);
+    head->transfer_bytes = 0;
     decide_on_reading(head);
     return r;
 }
@@ -413,6 +414,7 @@ struct sk_amqp_request *sk_amqp_request_new(struct sk_amqp_end *end, enum sk_op 
 void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *error) {
     struct sk_amqp_end *end = r->end;
     struct sk_amqp_head *head = end->head;
+    sk_budget_give(&head->budget, r->cost);
     if (r->incoming) {
         if (error && !r->incoming->error.fault) r->incoming->error = *error;
         sk_amqp_incoming_settle(r->incoming);
@@ -423,7 +425,6 @@ void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *erro
     free(r->device);
     free(r);
     sk_amqp_end_release(end);
-    head->under_way--;
     decide_on_reading(head);
     sk_amqp_head_release(head);
 }
@@ -512,6 +513,7 @@ static void on_attach(void *arg, struct sk_amqp_link *link) {
     sk_arena_reset(&gateway->scratch);
     sk_address_parse(sk_amqp_link_address(link), &gateway->scratch, &address);
     const struct sk_amqp_role *role = find_role(&address, sk_amqp_link_is_sender(link));
+    if (head->closing) return;
     struct sk_amqp_end *end = new_end(head, link, role ? role : &unknown);
     if (role == NULL) {
         sk_error_set(&error, SK_FAULT_ADDRESS_NOT_FOUND, NULL);
@@ -546,7 +548,9 @@ static void on_transfer(void *arg, struct sk_amqp_link *link, struct sk_amqp_del
     struct sk_amqp_head *head = arg;
     struct sk_amqp_end *end = sk_amqp_link_data(link);
     sk_arena_reset(&head->connection.gateway->scratch);
+    head->transfer_bytes = payload.n;
     if (end && end->open && end->role->transfer) end->role->transfer(end, delivery, payload);
+    head->transfer_bytes = 0;
 }
 
 static void on_outcome(void *arg, struct sk_amqp_link *link, void *data,
@@ -570,8 +574,9 @@ static void on_credit(void *arg, struct sk_amqp_link *link) {
 static void on_close(void *arg, const struct sk_amqp_error *error) {
     struct sk_amqp_head *head = arg;
     if (error->condition.n)
-        SK_INFO("amqp", "%s: closed: %.*s %.*s", head->stream ? sk_stream_peer(head->stream) : "-",
-                SK_ARG(error->condition), SK_ARG(error->description));
+        SK_SELDOM(SK_LEVEL_INFO, "amqp", "%s: closed: %.*s %.*s",
+                  head->stream ? sk_stream_peer(head->stream) : "-", SK_ARG(error->condition),
+                  SK_ARG(error->description));
     if (head->closing) return;
     head->closing = true; /* the stream is closed when what is being fed has been flushed */
 }
@@ -587,13 +592,21 @@ static const struct sk_amqp_events amqp_events = {.on_sasl = on_sasl,
 
 /* ---- the stream and the clock ---- */
 
+/* The engine takes what it is given as a whole, so it gets little at a time. */
+enum { SLICE = 4096, SLICE_UNPROVED = 1024, SLICE_STEPS = 8 };
+
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
-    (void)stream;
     struct sk_amqp_head *head = arg;
-    if (!head->proved) head->unproved += bytes.n;
-    sk_amqp_feed(head->amqp, bytes);
+    while (bytes.n && !head->closing && sk_stream_go_on(stream, SLICE_STEPS)) {
+        struct sk_span slice = sk_span_first(bytes, head->proved ? SLICE : SLICE_UNPROVED);
+        if (!head->proved) head->unproved += slice.n;
+        bytes = sk_span_skip(bytes, slice.n);
+        sk_amqp_feed(head->amqp, slice);
+        decide_on_reading(head);
+        flush_now(head); /* what has to go out counts */
+    }
+    if (!head->closing) sk_stream_unread(stream, bytes);
     after_engine(head);
-    decide_on_reading(head);
 }
 
 static void on_drain(struct sk_stream *stream, void *arg) {
@@ -640,7 +653,7 @@ void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, str
     container[n] = 0;
     head->stream = stream;
     sk_list_init(&head->ends);
-    sk_connection_add(gateway, &head->connection, end_head);
+    sk_connection_add(gateway, &head->connection, stream, end_head);
     head->amqp = sk_amqp_new(&(struct sk_amqp_options){.server = true,
                                                        .stranger = true,
                                                        .container = container,

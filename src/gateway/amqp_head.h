@@ -13,13 +13,11 @@
 #include "wire/amqp.h"
 
 enum {
-    SK_AMQP_HEAD_CREDIT = 100,       /* transfers a client may have under way on one link */
-    SK_AMQP_HEAD_PENDING_MAX = 4096, /* requests of one connection at the backend; reading pauses */
-    SK_AMQP_HEAD_PENDING_LOW = 2048, /* beyond and goes on below */
-    SK_AMQP_HEAD_OUTBOX_MAX = 128,   /* answers that wait for credit on one link */
-    SK_AMQP_HEAD_TOKENS_MAX = 10000, /* of one connection; 403005 beyond */
-    SK_AMQP_HEAD_LINKS_MAX = 65536,  /* likewise */
-    SK_AMQP_HEAD_PROVE_S = 60,       /* until the first credential */
+    SK_AMQP_HEAD_CREDIT = 100,            /* transfers a client may have under way on one link */
+    SK_AMQP_HEAD_OUTBOX_MAX = 128,        /* answers that wait for credit on one link */
+    SK_AMQP_HEAD_TOKENS_MAX = 10000,      /* of one connection; 403005 beyond */
+    SK_AMQP_HEAD_LINKS_MAX = 65536,       /* likewise */
+    SK_AMQP_HEAD_PROVE_S = 60,            /* until the first credential */
     SK_AMQP_HEAD_UNPROVED_MAX = 16384,    /* bytes that are read until then */
     SK_AMQP_HEAD_UNPROVED_LINKS_MAX = 32, /* links that it may attach until then */
     SK_AMQP_HEAD_IDLE_MS = 240 * 1000     /* told to clients */
@@ -36,10 +34,12 @@ struct sk_amqp_head {
     size_t end_count;
     struct sk_task flush;
     struct sk_timer tick, prove;
-    unsigned pending;   /* what will come back to the head: ends, authentications, requests */
-    unsigned under_way; /* of these the requests */
+    unsigned pending;        /* what will come back to the head: ends, authentications, requests */
+    struct sk_budget budget; /* what of the requests is under way */
+    size_t
+        transfer_bytes; /* of the transfer that is being taken, until a request answers for them */
     size_t unproved;    /* bytes that came before anything was proved */
-    bool proved, paused, closing, congested;
+    bool proved, closing, congested;
     bool held;       /* an end waits for the engine to send what it has */
     char *host_name; /* that the client dialled, as `open` says */
 };
@@ -131,6 +131,7 @@ struct sk_amqp_incoming {
 struct sk_amqp_request {
     struct sk_request request;
     struct sk_amqp_incoming *incoming; /* NULL: already settled */
+    struct sk_cost cost;
     struct sk_amqp_end *end;
     struct sk_amqp_value correlation; /* text owned: `correlation_text` */
     char *correlation_text, *reply_to;

@@ -1,18 +1,21 @@
 /* Listeners, protocol detection, and the end of it all. */
 #include "gateway/head.h"
 
-enum { FIRST_BYTES_S = 60 };
+enum {
+    FIRST_BYTES_S = 60,
+    DRAIN_MS = 1500, /* what connections get to end in good order when the gateway closes */
+};
 
 /* A stream whose protocol is not known yet. */
 struct newcomer {
     struct sk_connection connection;
-    struct sk_stream *stream;
     struct sk_timer timer;
 };
 
 void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
-                       void (*end)(struct sk_connection *)) {
+                       struct sk_stream *stream, void (*end)(struct sk_connection *)) {
     connection->gateway = gateway;
+    connection->stream = stream;
     connection->end = end;
     sk_list_append(&gateway->connections, &connection->link);
     gateway->counts.connections++;
@@ -22,6 +25,7 @@ static void free_gateway(struct sk_task *task) {
     struct sk_gateway *gateway = SK_CONTAINER(task, struct sk_gateway, free_task);
     void (*freed)(void *) = gateway->freed;
     void *arg = gateway->freed_arg;
+    sk_timer_stop(&gateway->drain);
     sk_arena_free(&gateway->scratch);
     sk_buffer_free(&gateway->amqp_out);
     free(gateway->backends);
@@ -42,11 +46,11 @@ void sk_connection_remove(struct sk_connection *connection) {
 }
 
 static void end_newcomer(struct sk_connection *connection) {
-    sk_stream_abort(((struct newcomer *)connection)->stream);
+    sk_stream_abort(connection->stream);
 }
 
 static void on_silent(struct sk_timer *timer) {
-    sk_stream_abort(SK_CONTAINER(timer, struct newcomer, timer)->stream);
+    sk_stream_abort(SK_CONTAINER(timer, struct newcomer, timer)->connection.stream);
 }
 
 static void free_newcomer(struct newcomer *n) {
@@ -87,9 +91,8 @@ static const struct sk_stream_events newcomer_events = {.on_data = on_first_byte
 static void accepted(void *arg, struct sk_stream *stream) {
     struct sk_gateway *gateway = arg;
     struct newcomer *n = SK_NEW(struct newcomer);
-    n->stream = stream;
     gateway->counts.connections_total++;
-    sk_connection_add(gateway, &n->connection, end_newcomer);
+    sk_connection_add(gateway, &n->connection, stream, end_newcomer);
     sk_stream_handle(stream, &newcomer_events, n);
     sk_timer_start(gateway->io, &n->timer, FIRST_BYTES_S * SK_S, on_silent);
 }
@@ -140,8 +143,18 @@ const struct sk_gateway_counts *sk_gateway_counts(const struct sk_gateway *gatew
     return &gateway->counts;
 }
 
+/* Whoever is still there does not read, or waits for somebody. */
+static void on_drained(struct sk_timer *timer) {
+    struct sk_gateway *gateway = SK_CONTAINER(timer, struct sk_gateway, drain);
+    SK_LIST_EACH(&gateway->connections, node, following) {
+        struct sk_connection *connection = SK_CONTAINER(node, struct sk_connection, link);
+        if (connection->stream) sk_stream_abort(connection->stream);
+    }
+}
+
 void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void *arg) {
     gateway->closing = true;
+    sk_timer_start(gateway->io, &gateway->drain, DRAIN_MS * SK_MS, on_drained);
     gateway->freed = freed;
     gateway->freed_arg = arg;
     for (size_t i = 0; i < gateway->listener_count; i++) sk_listener_close(gateway->listeners[i]);

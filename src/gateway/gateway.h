@@ -158,6 +158,7 @@ void sk_gateway_submit(struct sk_backend *backend, struct sk_request *request);
 struct sk_methods {
     struct sk_backend *backend;
     struct sk_map waiting; /* rid → call */
+    struct sk_map targets; /* "device/module" → how many calls it has under way */
 };
 void sk_methods_init(struct sk_methods *methods, struct sk_backend *backend);
 void sk_methods_free(struct sk_methods *methods); /* answers what waits with UNAVAILABLE */
@@ -187,6 +188,11 @@ enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_end
  * texts must outlive the gateway. */
 void sk_gateway_allow_origins(struct sk_gateway *gateway, const struct sk_span *origins,
                               size_t count);
+/* How the loop is shared, as metrics (Prometheus text): lengths of turns, connections turned away,
+ * output held. */
+void sk_gateway_put_metrics(const struct sk_gateway *gateway, struct sk_buffer *to);
+/* The two lines above a metric's values. */
+void sk_metric_put_name(struct sk_buffer *to, const char *name, const char *type, const char *help);
 const struct sk_gateway_counts *sk_gateway_counts(const struct sk_gateway *gateway);
 /* Closes listeners and connections; frees when the last is gone and calls `freed`. */
 void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void *arg);

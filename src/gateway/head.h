@@ -22,6 +22,7 @@ struct sk_gateway {
     const struct sk_span *origins; /* of pages that may open WebSockets */
     size_t origin_count;
     bool closing;
+    struct sk_timer drain; /* while it closes */
     struct sk_task free_task;
     void (*freed)(void *arg);
     void *freed_arg;
@@ -31,11 +32,26 @@ struct sk_gateway {
 struct sk_connection {
     struct sk_list link;
     struct sk_gateway *gateway;
+    struct sk_stream *stream;            /* NULL once it is gone */
     void (*end)(struct sk_connection *); /* the gateway closes: end soon */
 };
 void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
-                       void (*end)(struct sk_connection *));
+                       struct sk_stream *stream, void (*end)(struct sk_connection *));
 void sk_connection_remove(struct sk_connection *connection);
+
+/* budget.c: what of a connection's requests is under way. A connection whose budget is full is not
+ * read before half of it has come back. */
+struct sk_budget {
+    unsigned requests;
+    size_t bytes;
+    bool full;
+};
+struct sk_cost { /* of one request; give back what was taken */
+    unsigned requests;
+    size_t bytes;
+};
+struct sk_cost sk_budget_take(struct sk_budget *budget, enum sk_op op, size_t bytes);
+void sk_budget_give(struct sk_budget *budget, struct sk_cost cost);
 
 /* Heads take over a stream with the bytes that told its protocol. */
 void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);

@@ -279,18 +279,8 @@ static bool read_request(struct sk_http_request *r) {
     return fine;
 }
 
-static void on_authenticated(void *arg, const struct sk_error *error,
-                             struct sk_principal *principal) {
-    struct sk_http_request *r = arg;
-    if (error) {
-        sk_http_head_refuse(r->exchange, error, false);
-        sk_http_request_free(r);
-        return;
-    }
-    r->principal = *principal;
-    *principal = (struct sk_principal){0};
-    r->request.who = &r->principal;
-    r->request.done = on_answer;
+/* All of the request is there, and who asks is known. */
+static void submit(struct sk_http_request *r) {
     if (sk_http_is_batch(r)) {
         struct sk_error refusal;
         if (sk_http_submit_batch(r, &refusal)) return;
@@ -301,6 +291,33 @@ static void on_authenticated(void *arg, const struct sk_error *error,
     } else {
         sk_http_request_free(r);
     }
+}
+
+static void drop(struct sk_http_exchange *exchange) {
+    sk_http_request_free(exchange->data);
+}
+
+static void on_authenticated(void *arg, const struct sk_error *error,
+                             struct sk_principal *principal) {
+    struct sk_http_request *r = arg;
+    struct sk_http_exchange *exchange = r->exchange;
+    if (error) {
+        sk_http_head_refuse(exchange, error, false);
+        sk_http_request_free(r);
+        return;
+    }
+    if (exchange->stream) sk_stream_proved(exchange->stream);
+    r->principal = *principal;
+    *principal = (struct sk_principal){0};
+    r->request.who = &r->principal;
+    r->request.done = on_answer;
+    if (!r->waits) {
+        submit(r);
+        return;
+    }
+    exchange->data = r;
+    exchange->dropped = drop;
+    sk_http_take_body(exchange);
 }
 
 static bool version_known(struct sk_span version) {
@@ -357,15 +374,12 @@ static enum sk_http_method method_of(const struct sk_http_parser *http) {
     return http->method == SK_HTTP_POST && patch ? SK_HTTP_PATCH : http->method;
 }
 
-static void handle(void *arg, struct sk_http_exchange *exchange) {
-    struct sk_gateway *gateway = arg;
+/* Finds out from the headers what is asked and by whom. `waits`: there is a body, which has not been
+ * read. */
+static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange, bool waits) {
     struct sk_http_parser *http = exchange->request;
     struct sk_http_match match;
     http->method = method_of(http);
-    if (sk_websocket_head_path(http->path, &exchange->arena)) {
-        sk_websocket_head_upgrade(gateway, exchange); /* CONNECT or OPEN will name the hub */
-        return;
-    }
     struct sk_backend *backend = find_backend(gateway, exchange);
     if (backend == NULL) {
         refuse(exchange, SK_FAULT_HUB_NOT_FOUND, NULL);
@@ -385,6 +399,7 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     struct sk_http_request *r = SK_NEW(struct sk_http_request);
     r->exchange = exchange;
     r->backend = backend;
+    r->waits = waits;
     r->request.op = (enum sk_op)match.id;
     take_captures(&r->request, &match);
     struct sk_credentials credentials = {.stream = exchange->stream,
@@ -407,21 +422,31 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     sk_authenticate(backend, &credentials, on_authenticated, r);
 }
 
+/* Headers decide: nobody's body is read before he is known. */
+static void handle_headers(void *arg, struct sk_http_exchange *exchange) {
+    begin(arg, exchange, true);
+}
+
+static void handle(void *arg, struct sk_http_exchange *exchange) {
+    struct sk_http_request *r = exchange->data;
+    exchange->data = NULL;
+    if (r) /* the body has come behind the headers */
+        submit(r);
+    else if (sk_websocket_head_path(exchange->request->path, &exchange->arena))
+        sk_websocket_head_upgrade(arg, exchange); /* CONNECT or OPEN will name the hub */
+    else
+        begin(arg, exchange, false);
+}
+
 /* ---- connections ---- */
 
-struct http_connection {
-    struct sk_connection connection;
-    struct sk_stream *stream;
-};
-
 static void end(struct sk_connection *connection) {
-    sk_stream_close(((struct http_connection *)connection)->stream);
+    sk_stream_close(connection->stream);
 }
 
 static void *opened(void *arg, struct sk_stream *stream) {
-    struct http_connection *c = SK_NEW(struct http_connection);
-    c->stream = stream;
-    sk_connection_add(arg, &c->connection, end);
+    struct sk_connection *c = SK_NEW(struct sk_connection);
+    sk_connection_add(arg, c, stream, end);
     return c;
 }
 
@@ -432,7 +457,8 @@ static void closed(void *arg, void *connection_data) {
 }
 
 void sk_http_head_init(struct sk_gateway *gateway) {
-    gateway->http = (struct sk_http_service){.handler = handle,
+    gateway->http = (struct sk_http_service){.headers = handle_headers,
+                                             .handler = handle,
                                              .arg = gateway,
                                              .body_max = BODY_MAX,
                                              .opened = opened,

@@ -11,10 +11,12 @@ struct sk_http_request {
     struct sk_http_exchange *exchange;
     struct sk_backend *backend;
     struct sk_principal principal;
+    bool waits; /* for the body: only the headers have come */
     char *payload;
     /* of a watch */
     struct sk_event_source *events;
     struct sk_timer heartbeat;
+    struct sk_task again;  /* there is more to read */
     struct sk_span device; /* show only this one's messages; empty: all */
 };
 

@@ -6,10 +6,19 @@
 
 enum { HEARTBEAT_S = 15 };
 
+static void pump_again(struct sk_task *task);
+
 static void pump(struct sk_http_request *r) {
     struct sk_message message;
+    struct sk_share share;
     bool room = true;
-    while (room && r->exchange->stream && r->events->next(r->events, &message) == SK_OK) {
+    sk_share_begin(&share, r->exchange->io);
+    while (room && r->exchange->stream) {
+        if (!sk_share_go_on(&share, 1)) { /* those of other devices may be many */
+            sk_io_yield(r->exchange->io, &r->again, pump_again);
+            return;
+        }
+        if (r->events->next(r->events, &message)) return;
         if (r->device.n && !sk_span_eq(r->device, message.device)) continue;
         struct sk_buffer json = {0};
         char id[24];
@@ -22,6 +31,10 @@ static void pump(struct sk_http_request *r) {
         room = sk_http_respond_event(r->exchange, SK_NONE, sk_span_z(id), sk_buffer_span(&json));
         sk_buffer_free(&json);
     }
+}
+
+static void pump_again(struct sk_task *task) {
+    pump(SK_CONTAINER(task, struct sk_http_request, again));
 }
 
 static void readable(void *arg) {
@@ -42,6 +55,7 @@ static void heartbeat(struct sk_timer *timer) {
 static void gone(struct sk_http_exchange *exchange) {
     struct sk_http_request *r = exchange->data;
     sk_timer_stop(&r->heartbeat);
+    sk_io_undefer(&r->again);
     r->events->close(r->events);
     sk_http_request_free(r);
     sk_http_respond_end(exchange);

@@ -3,14 +3,23 @@
  * Hub's service API, section 2, "Twins". */
 #include "gateway/gateway.h"
 
+#include <stdio.h>
+
 enum {
     PAYLOAD_MAX = 128 * 1024,
-    IN_FLIGHT_MAX = 64 /* of one hub; a choice of ours, see docs/compatibility.md */
+    IN_FLIGHT_MAX = 64 /* to one device or module; a choice of ours, see docs/compatibility.md */
+};
+
+/* How many calls one device or module has under way. */
+struct target {
+    unsigned calls;
+    char key[2 * SK_ID_MAX + 2];
 };
 
 struct call {
     struct sk_methods *methods;
     struct sk_request *request;
+    struct target *target;
     char rid[37];
     bool sent;
     struct sk_session *session; /* when sent */
@@ -21,9 +30,30 @@ void sk_methods_init(struct sk_methods *methods, struct sk_backend *backend) {
     *methods = (struct sk_methods){.backend = backend};
 }
 
+static struct target *target_of(struct sk_methods *methods, const struct sk_request *request) {
+    struct target *target = SK_NEW(struct target);
+    snprintf(target->key, sizeof target->key, "%.*s/%.*s", SK_ARG(request->device),
+             SK_ARG(request->module));
+    struct target *known = sk_map_get(&methods->targets, sk_span_z(target->key));
+    if (known) {
+        free(target);
+        return known;
+    }
+    sk_map_put(&methods->targets, sk_span_z(target->key), target);
+    return target;
+}
+
+static void release(struct sk_methods *methods, struct target *target) {
+    if (target->calls) return;
+    sk_map_remove(&methods->targets, sk_span_z(target->key));
+    free(target);
+}
+
 static struct sk_request *finish(struct call *call) {
     struct sk_request *request = call->request;
     sk_timer_stop(&call->timer);
+    call->target->calls--;
+    release(call->methods, call->target);
     sk_map_remove(&call->methods->waiting, sk_span_z(call->rid));
     free(call);
     return request;
@@ -34,6 +64,7 @@ void sk_methods_free(struct sk_methods *methods) {
     for (size_t i = 0; (call = sk_map_next(&methods->waiting, &i, NULL)) != NULL; i = 0)
         sk_request_refuse(finish(call), SK_FAULT_UNAVAILABLE, NULL);
     sk_map_free(&methods->waiting);
+    sk_map_free(&methods->targets);
 }
 
 static void not_online(struct sk_timer *timer) {
@@ -68,17 +99,20 @@ void sk_methods_invoke(struct sk_methods *methods, struct sk_request *request) {
                           "the payload of a direct method is at most 128 KB");
         return;
     }
-    if (methods->waiting.count >= IN_FLIGHT_MAX) {
-        sk_request_refuse(request, SK_FAULT_METHODS_IN_FLIGHT, NULL);
-        return;
-    }
     if (!online && request->connect_timeout_s == 0) {
         sk_request_refuse(request, SK_FAULT_DEVICE_NOT_ONLINE,
                           "The operation failed because the requested device isn't online.");
         return;
     }
+    struct target *target = target_of(methods, request);
+    if (target->calls >= IN_FLIGHT_MAX) {
+        sk_request_refuse(request, SK_FAULT_METHODS_IN_FLIGHT, NULL);
+        return;
+    }
     struct call *call = SK_NEW(struct call);
     call->methods = methods;
+    call->target = target;
+    target->calls++;
     call->request = request;
     sk_io_guid(methods->backend->io, call->rid);
     sk_map_put(&methods->waiting, sk_span_z(call->rid), call);

@@ -77,7 +77,8 @@ static void refuse(struct sk_mqtt_head *m, uint8_t code, const char *why) {
 static void accept_client(struct sk_mqtt_head *m, bool session_present) {
     m->state = MQTT_OPEN;
     connack(m, session_present, SK_MQTT_ACCEPTED);
-    sk_stream_pause(m->stream, false);
+    sk_stream_proved(m->stream);
+    sk_mqtt_head_reading(m);
     sk_timer_stop(&m->timer);
     if (m->session.subscriptions) m->backend->ops->session_subscribed(m->backend, &m->session);
     sk_mqtt_head_opened(m);

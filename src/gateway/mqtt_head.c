@@ -4,10 +4,8 @@
 enum {
     CONNECT_S = 60,
     KEPT_IN = 1024,
-    END_S = 5, /* for what is under way when we end */
+    END_S = 1, /* for what is under way when we end */
 };
-
-static void process(struct sk_mqtt_head *m, struct sk_span bytes);
 
 static void free_head(struct sk_mqtt_head *m) {
     sk_connection_remove(&m->connection);
@@ -21,7 +19,12 @@ static void free_head(struct sk_mqtt_head *m) {
 
 /* ---- requests ---- */
 
-struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op) {
+void sk_mqtt_head_reading(struct sk_mqtt_head *m) {
+    if (m->stream)
+        sk_stream_pause(m->stream, m->state == MQTT_AUTHENTICATING || m->ending || m->budget.full);
+}
+
+struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op, size_t bytes) {
     struct sk_mqtt_request *r = SK_NEW(struct sk_mqtt_request);
     r->head = m;
     r->request.op = op;
@@ -29,7 +32,9 @@ struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op o
     r->request.session = &m->session;
     r->request.device = sk_span_z(m->session.principal.device);
     r->request.module = sk_span_z(m->session.principal.module);
+    r->cost = sk_budget_take(&m->budget, op, bytes);
     m->pending++;
+    sk_mqtt_head_reading(m);
     return r;
 }
 
@@ -49,6 +54,7 @@ static void close_when_answered(struct sk_mqtt_head *m) {
 
 void sk_mqtt_request_over(struct sk_mqtt_request *r) {
     struct sk_mqtt_head *m = r->head;
+    sk_budget_give(&m->budget, r->cost);
     free(r->rid);
     free(r);
     if (m->stream == NULL) {
@@ -56,22 +62,17 @@ void sk_mqtt_request_over(struct sk_mqtt_request *r) {
         return;
     }
     m->pending--;
-    if (m->ending) {
-        close_when_answered(m);
-        return;
-    }
-    if (!m->paused || m->pending > SK_MQTT_HEAD_PENDING_LOW || m->state != MQTT_OPEN) return;
-    m->paused = false;
-    sk_stream_pause(m->stream, false);
-    sk_mqtt_head_opened(m);
+    sk_mqtt_head_reading(m);
+    if (m->ending) close_when_answered(m);
 }
 
 /* ---- the end ---- */
 
 void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why) {
     if (m->state == MQTT_CLOSING) return;
-    SK_INFO("mqtt", "%s (%s): closing: %s", m->session.key ? m->session.key : "unknown client",
-            m->stream ? sk_stream_peer(m->stream) : "-", why);
+    SK_SELDOM(SK_LEVEL_INFO, "mqtt", "%s (%s): closing: %s",
+              m->session.key ? m->session.key : "unknown client",
+              m->stream ? sk_stream_peer(m->stream) : "-", why);
     m->state = MQTT_CLOSING;
     if (m->stream) sk_stream_close(m->stream);
 }
@@ -80,7 +81,7 @@ static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason)
     (void)stream;
     (void)reason;
     struct sk_mqtt_head *m = arg;
-    m->stream = NULL;
+    m->stream = m->connection.stream = NULL;
     m->state = MQTT_CLOSING;
     sk_timer_stop(&m->timer);
     if (m->authentication) sk_authentication_cancel(m->authentication);
@@ -101,7 +102,7 @@ static void end(struct sk_connection *connection) {
     m->graceful = true; /* no will */
     if (m->stream == NULL || m->state == MQTT_CLOSING) return;
     m->ending = true;
-    sk_stream_pause(m->stream, true);
+    sk_mqtt_head_reading(m);
     sk_timer_start(connection->gateway->io, &m->timer, END_S * SK_S, on_not_answered);
     close_when_answered(m);
 }
@@ -116,24 +117,16 @@ static void on_timer(struct sk_timer *timer) {
     }
     /* Packets only note the time; the timer looks and waits for the rest, so it costs nothing a
      * packet. */
-    uint64_t silent = sk_io_now(timer->io) - m->active_ns, most = m->silence_max_ms * SK_MS;
-    if (silent >= most && !m->paused)
+    uint64_t silent = sk_stream_silent_ns(m->stream), most = m->silence_max_ms * SK_MS;
+    if (silent >= most)
         sk_mqtt_head_fail(m, "keep-alive time is over (404104)");
     else
-        sk_timer_start(timer->io, timer, silent >= most ? most : most - silent, on_timer);
+        sk_timer_start(timer->io, timer, most - silent, on_timer);
 }
 
 void sk_mqtt_head_opened(struct sk_mqtt_head *m) {
-    if (m->state != MQTT_OPEN || m->stream == NULL) return;
-    if (!sk_timer_running(&m->timer)) {
-        m->active_ns = sk_io_now(m->connection.gateway->io);
-        sk_timer_start(m->connection.gateway->io, &m->timer, m->silence_max_ms * SK_MS, on_timer);
-    }
-    if (m->in.n == 0) return;
-    struct sk_buffer waiting = m->in;
-    m->in = (struct sk_buffer){0};
-    process(m, sk_buffer_span(&waiting));
-    sk_buffer_free(&waiting);
+    if (m->state != MQTT_OPEN || m->stream == NULL || sk_timer_running(&m->timer)) return;
+    sk_timer_start(m->connection.gateway->io, &m->timer, m->silence_max_ms * SK_MS, on_timer);
 }
 
 /* ---- packets ---- */
@@ -165,25 +158,25 @@ static void handle(struct sk_mqtt_head *m, const struct sk_mqtt_packet *packet) 
 }
 
 static bool may_go_on(struct sk_mqtt_head *m) {
-    if (m->state == MQTT_AUTHENTICATING || m->state == MQTT_CLOSING || m->paused || m->ending)
-        return false;
-    if (m->pending < SK_MQTT_HEAD_PENDING_MAX) return true;
-    m->paused = true;
-    sk_stream_pause(m->stream, true);
-    return false;
+    return m->state != MQTT_AUTHENTICATING && m->state != MQTT_CLOSING &&
+           sk_stream_go_on(m->stream, 1);
 }
 
 static size_t packet_max(const struct sk_mqtt_head *m) {
     return m->state == MQTT_WAITING ? SK_MQTT_HEAD_CONNECT_MAX : SK_MQTT_HEAD_PACKET_MAX;
 }
 
-/* Handles whole packets and keeps the rest in m->in (which is empty here). */
+/* Handles whole packets, keeps the start of one in m->in (which is empty here) and leaves the rest
+ * for later. */
 static void process(struct sk_mqtt_head *m, struct sk_span bytes) {
     struct sk_mqtt_packet packet;
     size_t used = 0;
     while (bytes.n && may_go_on(m)) {
         enum sk_status status = sk_mqtt_decode(bytes, packet_max(m), &packet, &used);
-        if (status == SK_AGAIN) break;
+        if (status == SK_AGAIN) {
+            sk_buffer_append(&m->in, bytes);
+            return;
+        }
         if (status) {
             sk_mqtt_head_fail(m, status == SK_TOO_LARGE ? "a packet is larger than 256 KB (413001)"
                                                         : "a malformed packet");
@@ -192,50 +185,44 @@ static void process(struct sk_mqtt_head *m, struct sk_span bytes) {
         bytes = sk_span_skip(bytes, used);
         handle(m, &packet);
     }
-    if (bytes.n && m->state != MQTT_CLOSING) sk_buffer_append(&m->in, bytes);
+    if (bytes.n && m->state != MQTT_CLOSING) sk_stream_unread(m->stream, bytes);
 }
 
 /* Completes the packet whose start waits in m->in with as few bytes as it needs, so that the rest
- * is parsed in place. */
-static struct sk_span complete_packet(struct sk_mqtt_head *m, struct sk_span bytes) {
-    while (bytes.n) {
+ * is parsed in place. False: it is not complete. */
+static bool complete_packet(struct sk_mqtt_head *m, struct sk_span *bytes) {
+    for (;;) {
         struct sk_mqtt_packet packet;
         size_t whole = 0;
         enum sk_status status =
             sk_mqtt_decode(sk_buffer_span(&m->in), packet_max(m), &packet, &whole);
-        if (status != SK_AGAIN) break;
+        if (status != SK_AGAIN) return true;
+        if (bytes->n == 0) return false;
         size_t missing =
             whole > m->in.n ? whole - m->in.n : 1; /* unknown while the fixed header is not whole */
-        struct sk_span part = sk_span_first(bytes, missing);
+        struct sk_span part = sk_span_first(*bytes, missing);
         sk_buffer_append(&m->in, part);
-        bytes = sk_span_skip(bytes, part.n);
+        *bytes = sk_span_skip(*bytes, part.n);
     }
-    return bytes;
 }
 
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     (void)stream;
     struct sk_mqtt_head *m = arg;
-    m->active_ns = sk_io_now(m->connection.gateway->io);
-    if (m->in.n && (m->state == MQTT_WAITING || m->state == MQTT_OPEN) && !m->paused) {
-        bytes = complete_packet(m, bytes);
+    if (m->in.n) {
+        if (!complete_packet(m, &bytes)) return;
         struct sk_buffer first = m->in;
         m->in = (struct sk_buffer){0};
-        process(m, sk_buffer_span(&first));
-        if (m->in.n == 0 && first.capacity <= KEPT_IN) {
+        process(m, sk_buffer_span(&first)); /* all of it: whoever is called may take one packet */
+        if (first.capacity <= KEPT_IN) {
             first.n = 0;
             m->in = first; /* saves the next allocation */
         } else {
             sk_buffer_free(&first);
         }
     }
-    if (bytes.n == 0 || m->state == MQTT_CLOSING) return;
-    if (m->in.n)
-        sk_buffer_append(
-            &m->in, bytes); /* paused or authenticating: reading stops at the end of this call */
-    else
-        process(m, bytes);
-    if (m->state == MQTT_AUTHENTICATING && m->stream) sk_stream_pause(m->stream, true);
+    if (bytes.n) process(m, bytes);
+    sk_mqtt_head_reading(m);
 }
 
 static void on_drain(struct sk_stream *stream, void *arg) {
@@ -252,7 +239,7 @@ void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, str
     struct sk_mqtt_head *m = SK_NEW(struct sk_mqtt_head);
     m->stream = stream;
     m->silence_max_ms = SK_MQTT_HEAD_SILENCE_MAX_MS;
-    sk_connection_add(gateway, &m->connection, end);
+    sk_connection_add(gateway, &m->connection, stream, end);
     sk_stream_handle(stream, &events, m);
     sk_timer_start(gateway->io, &m->timer, CONNECT_S * SK_S, on_timer);
     on_data(stream, m, first);

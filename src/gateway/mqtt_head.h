@@ -6,9 +6,6 @@
 
 enum {
     SK_MQTT_HEAD_WINDOW = 16, /* messages on their way to the client, not yet acknowledged */
-    SK_MQTT_HEAD_PENDING_MAX =
-        512, /* requests of one connection at the backend; reading pauses beyond */
-    SK_MQTT_HEAD_PENDING_LOW = 256, /* and goes on below */
     SK_MQTT_HEAD_PACKET_MAX =
         SK_MESSAGE_MAX + 65536 + 64,       /* a topic of full length beside a full body */
     SK_MQTT_HEAD_CONNECT_MAX = 16 * 1024,  /* before the client is known */
@@ -24,11 +21,11 @@ struct sk_mqtt_head {
     struct sk_backend *backend;
     struct sk_authentication *authentication;
     enum mqtt_state state;
-    bool paused, graceful, clean, ending;
-    unsigned pending;    /* requests at the backend that will come back to us */
-    struct sk_buffer in; /* the start of a packet, or what waits while paused */
+    bool graceful, clean, ending;
+    unsigned pending;        /* requests at the backend that will come back to us */
+    struct sk_budget budget; /* what they take */
+    struct sk_buffer in;     /* the start of a packet */
     struct sk_timer timer;
-    uint64_t active_ns;
     unsigned silence_max_ms;
     char *model_id;
     char *will_topic;
@@ -44,13 +41,17 @@ struct sk_mqtt_head {
 struct sk_mqtt_request {
     struct sk_request request;
     struct sk_mqtt_head *head;
+    struct sk_cost cost;
     char *rid;
     uint16_t id; /* of a PUBLISH at QoS 1; 0: no PUBACK is due */
 };
 
 /* mqtt_head.c: the connection. */
 void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why);
-struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op);
+/* `bytes`: of its payload. */
+struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op, size_t bytes);
+/* Decides whether the client is read now. */
+void sk_mqtt_head_reading(struct sk_mqtt_head *m);
 void sk_mqtt_request_over(
     struct sk_mqtt_request *r); /* frees it; reading may go on, a closed head may go */
 
@@ -67,8 +68,7 @@ extern const struct sk_head sk_mqtt_head_ops;
 
 /* mqtt_connect.c: CONNECT and its user name. */
 void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *connect);
-void sk_mqtt_head_opened(
-    struct sk_mqtt_head *m); /* CONNACK is out: go on with what has come since */
+void sk_mqtt_head_opened(struct sk_mqtt_head *m); /* CONNACK is out: keep-alive begins */
 
 /* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms (reference, section
  * 1.4). Spans point into `user`, query values are decoded into the arena. SK_MALFORMED. */

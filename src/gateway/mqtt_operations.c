@@ -108,7 +108,7 @@ static bool read_telemetry(struct sk_mqtt_head *m, struct sk_span bag, struct sk
 
 static void submit_telemetry(struct sk_mqtt_head *m, const struct sk_message *message,
                              uint16_t id) {
-    struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_TELEMETRY);
+    struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_TELEMETRY, message->body.n);
     r->id = id;
     r->request.message = message;
     r->request.done = on_stored;
@@ -141,16 +141,17 @@ void sk_mqtt_send_will(struct sk_mqtt_head *m) {
 }
 
 static struct sk_mqtt_request *new_twin_request(struct sk_mqtt_head *m, enum sk_op op,
-                                                const struct sk_topic *topic, uint16_t id) {
-    struct sk_mqtt_request *r = sk_mqtt_request_new(m, op);
+                                                const struct sk_topic *topic,
+                                                const struct sk_mqtt_publish *publish) {
+    struct sk_mqtt_request *r = sk_mqtt_request_new(m, op, publish->payload.n);
     r->rid = sk_span_dup(topic->rid);
-    r->id = id;
+    r->id = publish->id;
     return r;
 }
 
 static void on_report(struct sk_mqtt_head *m, const struct sk_topic *topic,
                       const struct sk_mqtt_publish *publish) {
-    struct sk_mqtt_request *r = new_twin_request(m, SK_OP_TWIN_REPORT, topic, publish->id);
+    struct sk_mqtt_request *r = new_twin_request(m, SK_OP_TWIN_REPORT, topic, publish);
     r->request.done = on_twin_reported;
     r->request.version = topic->version;
     json_error_t error;
@@ -166,7 +167,7 @@ static void on_report(struct sk_mqtt_head *m, const struct sk_topic *topic,
 
 static void on_method_response(struct sk_mqtt_head *m, const struct sk_topic *topic,
                                const struct sk_mqtt_publish *publish) {
-    struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_METHOD_RESPOND);
+    struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_METHOD_RESPOND, publish->payload.n);
     r->id = publish->id;
     r->request.rid = topic->rid;
     r->request.status = topic->status;
@@ -186,7 +187,7 @@ void sk_mqtt_on_publish(struct sk_mqtt_head *m, const struct sk_mqtt_publish *pu
     switch (topic.kind) {
     case SK_TOPIC_TELEMETRY: on_telemetry(m, &topic, publish); break;
     case SK_TOPIC_TWIN_GET: {
-        struct sk_mqtt_request *r = new_twin_request(m, SK_OP_TWIN_GET, &topic, publish->id);
+        struct sk_mqtt_request *r = new_twin_request(m, SK_OP_TWIN_GET, &topic, publish);
         r->request.done = on_twin_get;
         sk_gateway_submit(m->backend, &r->request);
         break;
@@ -240,7 +241,7 @@ void sk_mqtt_on_puback(struct sk_mqtt_head *m, uint16_t id) {
     for (size_t i = 0; i < SK_MQTT_HEAD_WINDOW; i++) {
         if (m->window[i].id != id) continue;
         m->window[i].id = 0;
-        struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE);
+        struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE, 0);
         r->request.delivery = m->window[i].delivery;
         r->request.outcome = SK_COMPLETE;
         r->request.done = on_settled;
@@ -286,7 +287,7 @@ static bool deliver_message(struct sk_session *session, const struct sk_message 
     put(m, &publish);
     sk_buffer_free(&topic);
     if (!qos1) { /* complete with the sending: there is no other sign */
-        struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE);
+        struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE, 0);
         r->request.delivery = delivery;
         r->request.done = on_settled;
         sk_gateway_submit(m->backend, &r->request);

@@ -104,9 +104,26 @@ static void read_address(struct reader *r, const char *path, const char *value,
     address->port = (uint16_t)port;
 }
 
+static unsigned connections(struct reader *r, const json_t *listen, const char *key) {
+    char full[PATH_MAX_TEXT];
+    const json_t *value = json_object_get(listen, key);
+    json_int_t n = json_integer_value(value);
+    if (value == NULL) return 0;
+    if (!json_is_integer(value) || n < 1 || n > 1000000)
+        fail(r, join(full, "listen", key), "must be a number of connections, 1 to 1000000");
+    return (unsigned)n;
+}
+
 static void read_listen(struct reader *r, const json_t *document, struct sk_hub_config *config) {
-    static const char *const keys[] = {"addresses", "certificate",     "key",
-                                       "metrics",   "allowed_origins", NULL};
+    static const char *const keys[] = {"addresses",
+                                       "certificate",
+                                       "key",
+                                       "metrics",
+                                       "allowed_origins",
+                                       "max_connections",
+                                       "max_connections_per_address",
+                                       "max_unauthenticated",
+                                       NULL};
     const json_t *listen = member(r, document, "", "listen", JSON_OBJECT, "a table"), *addresses;
     if (listen == NULL) {
         fail(r, "listen",
@@ -140,6 +157,10 @@ static void read_listen(struct reader *r, const json_t *document, struct sk_hub_
     }
     const char *metrics = text(r, listen, "listen", "metrics");
     if (metrics) read_address(r, "listen.metrics", metrics, &config->metrics);
+    config->limits =
+        (struct sk_door_limits){.connections = connections(r, listen, "max_connections"),
+                                .an_address = connections(r, listen, "max_connections_per_address"),
+                                .unproved = connections(r, listen, "max_unauthenticated")};
 }
 
 static void read_policy(struct reader *r, const json_t *table, const char *path,

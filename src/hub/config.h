@@ -19,6 +19,7 @@ struct sk_hub_config {
     struct sk_span *origins; /* of pages that may open WebSockets */
     size_t origin_count;
     struct sk_hub_address metrics; /* host NULL: none */
+    struct sk_door_limits limits;  /* 0: the default */
     struct sk_hub_options *hubs;
     size_t hub_count;
 };

@@ -2,8 +2,6 @@
  * checkpoint; where readers are is their own business. Reference: service API, section 6. */
 #include "hub/hub_parts.h"
 
-enum { SKIP_RECORDS = 65536 };
-
 struct source {
     struct sk_event_source source;
     struct sk_list link; /* hub->receivers, unless it only looks in */
@@ -32,7 +30,8 @@ static void on_resume(struct sk_task *task) {
 static enum sk_status next(struct sk_event_source *events, struct sk_message *message) {
     struct source *s = (struct source *)events;
     struct sk_record record;
-    for (int skipped = 0; skipped < SKIP_RECORDS;) {
+    struct sk_share share = {0}; /* for records in front of the one that is looked for */
+    for (;;) {
         enum sk_status status = sk_cursor_next(s->cursor, &record);
         if (status == SK_NOT_FOUND) continue; /* retention was faster: go on with the oldest */
         if (status) return status;
@@ -42,16 +41,16 @@ static enum sk_status next(struct sk_event_source *events, struct sk_message *me
             continue;
         }
         if (s->from_number && sk_event_number(message) < s->from_number) {
-            skipped++;
-            continue;
+            if (share.io == NULL) sk_share_begin(&share, s->hub->backend.io);
+            if (sk_share_go_on(&share, 1)) continue;
+            sk_io_yield(s->hub->backend.io, &s->resume, on_resume); /* the others have their turn */
+            return SK_AGAIN;
         }
         s->from_number = 0;
         message->sequence = record.sequence;
         message->enqueued_us = record.wall_us;
         return SK_OK;
     }
-    sk_io_defer(s->hub->backend.io, &s->resume, on_resume); /* let the loop have its turn */
-    return SK_AGAIN;
 }
 
 static void newest(struct sk_event_source *events, struct sk_events_info *info) {

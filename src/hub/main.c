@@ -177,6 +177,7 @@ static int run(struct sk_io *io, const struct options *o) {
     if (!status) {
         sk_io_on_signal(io, SIGTERM, on_term, &p);
         sk_io_on_signal(io, SIGHUP, on_hangup, &p);
+        sk_io_watch(io);
         SK_INFO("hub", "ready");
     }
     sk_io_run(io);

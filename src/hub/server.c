@@ -21,10 +21,6 @@ struct sk_hub_server {
 
 /* ---- metrics: Prometheus text, and health ---- */
 
-static void put_metric(struct sk_buffer *to, const char *name, const char *type, const char *help) {
-    sk_buffer_print(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
     static const struct {
         const char *name, *type, *help;
@@ -65,7 +61,7 @@ static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
 #undef ROW
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        put_metric(to, rows[i].name, rows[i].type, rows[i].help);
+        sk_metric_put_name(to, rows[i].name, rows[i].type, rows[i].help);
         for (size_t h = 0; h < s->open_hubs; h++) {
             struct sk_hub_counts counts = sk_hub_counts(s->hubs[h]);
             uint64_t value;
@@ -75,15 +71,16 @@ static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
         }
     }
     const struct sk_gateway_counts *g = sk_gateway_counts(s->gateway);
-    put_metric(to, "skerry_gateway_connections", "gauge", "Open connections.");
+    sk_metric_put_name(to, "skerry_gateway_connections", "gauge", "Open connections.");
     sk_buffer_print(to, "skerry_gateway_connections %llu\n", (unsigned long long)g->connections);
-    put_metric(to, "skerry_gateway_connections_total", "counter", "Connections accepted.");
+    sk_metric_put_name(to, "skerry_gateway_connections_total", "counter", "Connections accepted.");
     sk_buffer_print(to, "skerry_gateway_connections_total %llu\n",
                     (unsigned long long)g->connections_total);
-    put_metric(to, "skerry_gateway_refused_total", "counter",
-               "Connections refused: protocol or credentials.");
+    sk_metric_put_name(to, "skerry_gateway_refused_total", "counter",
+                       "Connections refused: protocol or credentials.");
     sk_buffer_print(to, "skerry_gateway_refused_total %llu\n",
                     (unsigned long long)g->refused_total);
+    sk_gateway_put_metrics(s->gateway, to);
 }
 
 static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
@@ -173,6 +170,10 @@ void sk_hub_server_stop(struct sk_hub_server *s, void (*stopped)(void *arg), voi
 static enum sk_status start(struct sk_hub_server *s, bool tls, char *reason) {
     const struct sk_hub_config *config = s->config;
     enum sk_status status = tls ? load_tls(s, reason) : SK_OK;
+    struct sk_door_limits limits = sk_io_limit(s->io, config->limits);
+    if (limits.connections < config->limits.connections)
+        SK_WARN("hub", "max_connections is %u, not %u: this process may open no more files",
+                limits.connections, config->limits.connections);
     for (size_t i = 0; i < config->hub_count && !status; i++) {
         status = sk_hub_open(s->io, &config->hubs[i], &s->hubs[i], reason);
         if (status) break;

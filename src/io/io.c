@@ -1,4 +1,4 @@
-/* What all worlds share: timers, tasks, and the dispatch to the world behind a loop. */
+/* What all worlds share: timers, tasks, shares, and the dispatch to the world behind a loop. */
 #include "io/world.h"
 
 #include <stdio.h>
@@ -6,12 +6,16 @@
 void sk_loop_init(struct sk_io *io, const struct sk_world *world) {
     io->world = world;
     sk_list_init(&io->tasks);
+    sk_list_init(&io->yielded);
+    sk_list_init(&io->door.unproved);
+    sk_io_limit(io, (struct sk_door_limits){0});
 }
 
 void sk_loop_free(struct sk_io *io) {
     free(io->heap);
     io->heap = NULL;
     io->heap_count = io->heap_capacity = 0;
+    sk_door_free(&io->door);
 }
 
 /* ---- timers: a binary heap ---- */
@@ -44,7 +48,7 @@ static void sift_down(struct sk_io *io, struct sk_timer *timer, size_t at) {
 
 void sk_timer_start(struct sk_io *io, struct sk_timer *timer, uint64_t after_ns, sk_timer_fn *fn) {
     sk_timer_stop(timer);
-    uint64_t now = sk_io_now(io);
+    uint64_t now = io->world->fresh(io); /* the loop's may be older than the wait before */
     timer->io = io;
     timer->fn = fn;
     timer->at_ns = after_ns > UINT64_MAX - now ? UINT64_MAX : now + after_ns;
@@ -87,58 +91,75 @@ void sk_loop_fire_timers(struct sk_io *io) {
 
 /* ---- tasks ---- */
 
-void sk_io_defer(struct sk_io *io, struct sk_task *task, sk_task_fn *fn) {
+static bool queue(struct sk_list *tasks, struct sk_task *task, sk_task_fn *fn) {
     task->fn = fn;
-    if (task->link.next != NULL && task->link.next != &task->link) return;
-    if (sk_list_empty(&io->tasks)) io->world->tasks_waiting(io);
-    sk_list_append(&io->tasks, &task->link);
+    if (!sk_list_empty(&task->link)) return false;
+    bool first = sk_list_empty(tasks);
+    sk_list_append(tasks, &task->link);
+    return first;
+}
+
+void sk_io_defer(struct sk_io *io, struct sk_task *task, sk_task_fn *fn) {
+    if (queue(&io->tasks, task, fn)) io->world->tasks_waiting(io);
+}
+
+void sk_io_yield(struct sk_io *io, struct sk_task *task, sk_task_fn *fn) {
+    if (queue(&io->yielded, task, fn)) io->world->yielded(io);
 }
 
 void sk_io_undefer(struct sk_task *task) {
     sk_list_remove(&task->link);
 }
 
-void sk_loop_run_tasks(struct sk_io *io) {
-    while (!sk_list_empty(&io->tasks)) {
-        struct sk_task *task = SK_LIST_FIRST(&io->tasks, struct sk_task, link);
-        sk_list_remove(&task->link);
-        task->fn(task);
+static void run_first(struct sk_list *tasks) {
+    struct sk_task *task = SK_LIST_FIRST(tasks, struct sk_task, link);
+    sk_list_remove(&task->link);
+    task->fn(task);
+}
+
+void sk_loop_run_tasks(struct sk_io *io, uint64_t until_ns) {
+    for (unsigned n = 1; !sk_list_empty(&io->tasks); n++) {
+        run_first(&io->tasks);
+        if (n % 64 == 0 && io->world->clock(io) >= until_ns) return;
     }
 }
 
-/* ---- streams ---- */
-
-struct sk_buffer *sk_stream_output(struct sk_stream *stream) {
-    return &stream->out;
+void sk_loop_run_yielded(struct sk_io *io, uint64_t until_ns) {
+    const struct sk_list *last =
+        io->yielded.prev; /* those that yield again wait for the next turn */
+    for (bool more = true; more && !sk_list_empty(&io->yielded);) {
+        more = io->yielded.next != last;
+        run_first(&io->yielded);
+        if (io->world->clock(io) >= until_ns) return;
+    }
 }
 
-bool sk_stream_write(struct sk_stream *stream, struct sk_span bytes) {
-    if (stream->closing) return true;
-    sk_buffer_append(&stream->out, bytes);
-    sk_stream_flush(stream);
-    if (sk_stream_pending(stream) <= SK_STREAM_HIGH) return true;
-    stream->over_high = true;
-    return false;
+/* ---- shares ---- */
+
+void sk_share_begin(struct sk_share *share, struct sk_io *io) {
+    *share = (struct sk_share){io, io->world->clock(io) + SK_SHARE_NS, SK_SHARE_STEPS};
 }
 
-void sk_stream_flush(struct sk_stream *stream) {
-    if (stream->closing)
-        stream->out.n = 0;
-    else
-        stream->ops->flush(stream);
+bool sk_share_go_on(struct sk_share *share, unsigned steps) {
+    enum { LOOK_EVERY = 8 }; /* the clock costs as much as a small request */
+    unsigned before = share->steps / LOOK_EVERY;
+    share->steps = share->steps > steps ? share->steps - steps : 0;
+    if (share->steps / LOOK_EVERY != before &&
+        share->io->world->clock(share->io) >= share->until_ns)
+        share->steps = 0;
+    return share->steps > 0;
 }
 
-size_t sk_stream_pending(const struct sk_stream *stream) {
-    return stream->out.n + (stream->ops->pending ? stream->ops->pending(stream) : 0);
+const struct sk_io_counts *sk_io_counts(struct sk_io *io) {
+    return &io->counts;
 }
 
-void sk_stream_handle(struct sk_stream *stream, const struct sk_stream_events *events, void *arg) {
-    stream->events = events;
-    stream->arg = arg;
+void sk_io_watch(struct sk_io *io) {
+    if (io->world->watch) io->world->watch(io);
 }
 
-struct sk_io *sk_stream_io(struct sk_stream *stream) {
-    return stream->io;
+void sk_io_doing(struct sk_io *io, const char *what) {
+    if (io->world->doing) io->world->doing(io, what);
 }
 
 /* ---- small helpers ---- */
@@ -267,9 +288,6 @@ struct sk_stream *sk_connect(struct sk_io *io, const struct sk_endpoint *to, str
 enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
                                    const char *server_name) {
     return stream->ops->start_tls(stream, tls, server_name);
-}
-void sk_stream_pause(struct sk_stream *stream, bool paused) {
-    stream->ops->pause(stream, paused);
 }
 void sk_stream_close(struct sk_stream *stream) {
     stream->ops->close(stream, false);

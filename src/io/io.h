@@ -24,8 +24,10 @@ void sk_io_free(struct sk_io *io);
 
 /* ---- time and chance ---- */
 
-uint64_t sk_io_now(struct sk_io *io); /* monotonic, ns; constant within one callback */
-int64_t sk_io_wall(struct sk_io *io); /* µs since 1970; may jump */
+/* Monotonic, ns; constant within one callback. It does not count the time in which the loop stood
+ * still (a turn beyond 100 ms, a stopped process): what nobody looked at is not late. */
+uint64_t sk_io_now(struct sk_io *io);
+int64_t sk_io_wall(struct sk_io *io);                    /* µs since 1970; may jump */
 void sk_io_random(struct sk_io *io, void *to, size_t n); /* cryptographically random on sk_io_uv */
 /* A random lower-case GUID (version 4) and a NUL. */
 void sk_io_guid(struct sk_io *io, char to[37]);
@@ -60,7 +62,53 @@ struct sk_task {
     sk_task_fn *fn;
 };
 void sk_io_defer(struct sk_io *io, struct sk_task *task, sk_task_fn *fn);
-void sk_io_undefer(struct sk_task *task);
+/* The same in the loop's next turn, after it has looked at the outside again: for work that goes on
+ * and on, a share (below) at a time. */
+void sk_io_yield(struct sk_io *io, struct sk_task *task, sk_task_fn *fn);
+void sk_io_undefer(struct sk_task *task); /* also of one that has yielded */
+
+/* ---- shares: what one piece of work may take of a turn (docs/decisions/0011-budgets.md) ---- */
+
+#define SK_SHARE_STEPS 512
+#define SK_SHARE_NS (1 * SK_MS)
+struct sk_share {
+    struct sk_io *io;
+    uint64_t until_ns;
+    unsigned steps;
+};
+void sk_share_begin(struct sk_share *share, struct sk_io *io);
+/* Before each step (a request, a record), or some at once. False: the share is used up,
+ * sk_io_yield() for the rest. */
+bool sk_share_go_on(struct sk_share *share, unsigned steps);
+
+/* ---- what one loop lets in ---- */
+
+/* Connections of all TCP listeners of the loop together. 0: the default (docs/reference/hub.toml.md).
+ * Where a newcomer is one too many, the oldest that has proved nothing goes for it; without such a
+ * one the newcomer goes. */
+struct sk_door_limits {
+    unsigned connections; /* in all; by default as many as there are descriptors, less a reserve */
+    unsigned an_address;  /* from one address; by default half of all */
+    unsigned unproved; /* that have not proved who they are; by default a quarter, at most 2048 */
+};
+/* Settles what is 0 or too much; the limits in force come back. */
+struct sk_door_limits sk_io_limit(struct sk_io *io, struct sk_door_limits limits);
+
+enum sk_turned_away { SK_AWAY_CONNECTIONS, SK_AWAY_ADDRESS, SK_AWAY_UNPROVED, SK_AWAY_COUNT };
+#define SK_TURN_BOUNDS 6
+struct sk_io_counts {
+    uint64_t turned_away[SK_AWAY_COUNT]; /* by the limit that was reached */
+    uint64_t turns, turns_ns, longest_ns;
+    uint64_t turns_within[SK_TURN_BOUNDS + 1]; /* by length: sk_turn_bounds_ms, then longer ones */
+    uint64_t accepted, unproved; /* now open: of the listeners, and of these unproved */
+};
+extern const unsigned sk_turn_bounds_ms[SK_TURN_BOUNDS];
+const struct sk_io_counts *sk_io_counts(struct sk_io *io);
+/* Starts a thread that writes a log line about each turn of the loop that takes longer than 100 ms,
+ * while it does, with what it is busy with. Once, for the life of the loop; sk_io_uv only. */
+void sk_io_watch(struct sk_io *io);
+/* Says what this turn is doing, for that line: a literal. */
+void sk_io_doing(struct sk_io *io, const char *what);
 
 /* ---- threads ---- */
 
@@ -164,7 +212,8 @@ struct sk_stream_events {
     /* A connecting stream is ready to write (after the TLS handshake). Optional for accepted
      * streams: they are ready. */
     void (*on_open)(struct sk_stream *stream, void *arg);
-    /* Bytes have come. They live until the callback returns; all are consumed. */
+    /* Bytes have come. They live until the callback returns; what is not given back with
+     * sk_stream_unread is consumed. */
     void (*on_data)(struct sk_stream *stream, void *arg, struct sk_span bytes);
     /* The output that sk_stream_write said was long has gone out. Optional. */
     void (*on_drain)(struct sk_stream *stream, void *arg);
@@ -194,7 +243,8 @@ enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
                                    const char *server_name);
 
 /* Copies the bytes to the stream's output, which leaves at the end of this turn of the loop.
- * Returns false when more than SK_STREAM_HIGH bytes wait: stop writing until on_drain. Bytes for a
+ * Returns false when more than SK_STREAM_HIGH bytes wait: stop writing until on_drain, which comes
+ * in a later turn. Bytes for a
  * closing stream are dropped. */
 #define SK_STREAM_HIGH (256 * 1024)
 bool sk_stream_write(struct sk_stream *stream, struct sk_span bytes);
@@ -205,6 +255,25 @@ void sk_stream_flush(struct sk_stream *stream);
 size_t sk_stream_pending(const struct sk_stream *stream); /* bytes not yet given to the system */
 /* Stops and restarts on_data (back-pressure). */
 void sk_stream_pause(struct sk_stream *stream, bool paused);
+
+/* How the loop is shared among streams. Each accepted stream that has input gets a share of bytes,
+ * steps and time a turn, round robin; a stream with more than SK_STREAM_HIGH bytes of output is not
+ * read before the rest has left: who does not read is not read. */
+
+/* Before each request that is taken out of the bytes of on_data: false when the stream is paused or
+ * closed, has its output full or its share used up. Give back the rest then. `steps`: what it costs
+ * at most, 1 for a small request. Streams that we opened are always read: of two that wait for each
+ * other, one must not. */
+bool sk_stream_go_on(struct sk_stream *stream, unsigned steps);
+/* From inside on_data, as its last deed: `rest`, the end of the bytes, comes again when the stream
+ * may go on, in front of what follows. */
+void sk_stream_unread(struct sk_stream *stream, struct sk_span rest);
+/* The peer of an accepted stream has proved who it is: it is not turned away for others any more,
+ * and more than SK_STREAM_UNPROVED bytes of it may be read at once. */
+#define SK_STREAM_UNPROVED (16 * 1024)
+void sk_stream_proved(struct sk_stream *stream);
+/* How long the peer has been silent: since something came or left, as far as we looked. */
+uint64_t sk_stream_silent_ns(const struct sk_stream *stream);
 /* Sends what is written (for at most 5 s), then closes. sk_stream_abort drops it. on_close follows
  * in both cases. */
 void sk_stream_close(struct sk_stream *stream);

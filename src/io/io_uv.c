@@ -1,5 +1,4 @@
-/* The real world's loop: libuv for waiting, one turn of timers and tasks before each wait, mail
- * between threads. */
+/* The real world's loop: mail between threads, work beside them, signals. Its turns: uv_turn.c. */
 #include "io/process.h"
 #include "io/uv.h"
 
@@ -46,34 +45,7 @@ static int64_t wall_us(void) {
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* ---- the turn ---- */
-
-static void on_timer(uv_timer_t *timer) {
-    (void)timer; /* it only ends the wait; the prepare step fires what is due */
-}
-
-static void arm_timer(struct sk_uv *uv) {
-    uint64_t next = sk_loop_next_timer(&uv->io);
-    if (next == UINT64_MAX) {
-        uv_timer_stop(&uv->timer);
-        return;
-    }
-    uint64_t wait = next > uv->now ? next - uv->now : 0;
-    uv_update_time(&uv->loop);
-    uv_timer_start(&uv->timer, on_timer, (wait + SK_MS - 1) / SK_MS, 0);
-}
-
-static void on_prepare(uv_prepare_t *prepare) {
-    struct sk_uv *uv = prepare->data;
-    uv->now = uv_hrtime();
-    sk_loop_fire_timers(&uv->io);
-    sk_loop_run_tasks(&uv->io);
-    arm_timer(uv);
-}
-
-static void on_check(uv_check_t *check) {
-    ((struct sk_uv *)check->data)->now = uv_hrtime();
-}
+/* ---- the loop ---- */
 
 static void on_settle(uv_timer_t *timer) {
     (void)timer;
@@ -82,14 +54,9 @@ static void on_settle(uv_timer_t *timer) {
 
 static void run(struct sk_io *io) {
     struct sk_uv *uv = sk_uv(io);
-    uv->now = uv_hrtime();
     if (uv->start == NULL && !uv->ran) uv_timer_start(&uv->settle, on_settle, SETTLE_MS, 0);
     uv->ran = true;
-    do {
-        sk_loop_run_tasks(io);
-        arm_timer(uv);
-        uv_run(&uv->loop, UV_RUN_DEFAULT);
-    } while (!uv->stopping && !sk_list_empty(&io->tasks));
+    sk_uv_turn_run(uv);
     uv->stopping = false;
 }
 
@@ -102,7 +69,7 @@ static void stop(struct sk_io *io) {
 
 static void on_mail(uv_async_t *async) {
     struct sk_uv *uv = async->data;
-    uv->now = uv_hrtime();
+    sk_uv_enter(uv, "mail from another thread");
     uv_mutex_lock(&uv->mail_lock);
     struct mail *mail = uv->mail_first;
     uv->mail_first = NULL;
@@ -130,7 +97,7 @@ static void post(struct sk_io *target, void (*fn)(struct sk_io *, void *), void 
 
 static void thread_main(void *arg) {
     struct sk_uv *uv = arg;
-    uv->now = uv_hrtime();
+    sk_uv_enter(uv, "starting");
     uv->start(&uv->io, uv->start_arg);
     uv_sem_post(&uv->started);
     sk_io_run(&uv->io);
@@ -159,6 +126,7 @@ static void thread_join(struct sk_io *io) {
 
 struct work {
     uv_work_t request;
+    struct sk_io *io;
     void (*work)(void *arg);
     void (*done)(void *arg);
     void *arg;
@@ -172,6 +140,7 @@ static void do_work(uv_work_t *request) {
 static void work_done(uv_work_t *request, int status) {
     (void)status;
     struct work *work = request->data;
+    sk_uv_enter(sk_uv(work->io), "what a worker has done");
     if (work->done) work->done(work->arg);
     free(work);
 }
@@ -179,6 +148,7 @@ static void work_done(uv_work_t *request, int status) {
 static void queue_work(struct sk_io *io, void (*fn)(void *), void (*done)(void *), void *arg) {
     struct work *work = SK_NEW(struct work);
     work->request.data = work;
+    work->io = io;
     work->work = fn;
     work->done = done;
     work->arg = arg;
@@ -190,6 +160,7 @@ static void queue_work(struct sk_io *io, void (*fn)(void *), void (*done)(void *
 static void on_signal(uv_signal_t *handle, int signal_number) {
     (void)signal_number;
     struct uv_signal_slot *slot = handle->data;
+    sk_uv_enter(SK_CONTAINER(handle->loop, struct sk_uv, loop), "a signal");
     if (slot->fn) slot->fn(slot->arg);
 }
 
@@ -243,10 +214,9 @@ static const char *sqlite_vfs(struct sk_io *io) {
 
 static void free_world(struct sk_io *io) {
     struct sk_uv *uv = sk_uv(io);
-    uv_close((uv_handle_t *)&uv->timer, NULL);
+    sk_uv_watch_end(uv);
+    sk_uv_turn_close(uv);
     uv_close((uv_handle_t *)&uv->settle, NULL);
-    uv_close((uv_handle_t *)&uv->prepare, NULL);
-    uv_close((uv_handle_t *)&uv->check, NULL);
     uv_close((uv_handle_t *)&uv->mail, NULL);
     for (size_t i = 0; i < 2; i++)
         if (uv->signals[i].open) uv_close((uv_handle_t *)&uv->signals[i].handle, NULL);
@@ -264,10 +234,15 @@ static const struct sk_world world = {
     .stop = stop,
     .free = free_world,
     .now = now,
+    .fresh = sk_uv_fresh,
+    .clock = sk_uv_clock,
     .wall = wall,
     .random = random_bytes,
     .timers_changed = timers_changed,
     .tasks_waiting = tasks_waiting,
+    .yielded = sk_uv_yielded,
+    .watch = sk_uv_watch,
+    .doing = sk_uv_doing,
     .post = post,
     .thread = thread,
     .thread_join = thread_join,
@@ -302,35 +277,31 @@ static const struct sk_world world = {
 };
 
 /* Each connection is a descriptor: take as many as the administrator allows, not the shell's soft
- * default of 1024. */
-static void raise_descriptor_limit(void) {
+ * default of 1024. Returns how many that are; 0: no limit. */
+static unsigned raise_descriptor_limit(void) {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max) return;
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return 1024;
+    rlim_t soft = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (setrlimit(RLIMIT_NOFILE, &limit)) limit.rlim_cur = soft;
+    return limit.rlim_cur > UINT32_MAX ? 0 : (unsigned)limit.rlim_cur;
 }
 
 struct sk_io *sk_io_uv_new(void) {
     struct sk_uv *uv = SK_NEW(struct sk_uv);
     sk_loop_init(&uv->io, &world);
     signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
+    uv->io.door.descriptors = raise_descriptor_limit();
+    sk_io_limit(&uv->io, (struct sk_door_limits){0});
     uv_loop_init(&uv->loop);
-    uv_timer_init(&uv->loop, &uv->timer);
+    sk_uv_turn_init(uv);
     uv_timer_init(&uv->loop, &uv->settle);
-    uv_prepare_init(&uv->loop, &uv->prepare);
-    uv_check_init(&uv->loop, &uv->check);
     uv_async_init(&uv->loop, &uv->mail, on_mail);
-    uv->prepare.data = uv->check.data = uv->mail.data = uv;
-    uv_prepare_start(&uv->prepare, on_prepare);
-    uv_check_start(&uv->check, on_check);
+    uv->mail.data = uv;
     uv_unref((uv_handle_t *)&uv->settle);
-    uv_unref((uv_handle_t *)&uv->prepare);
-    uv_unref((uv_handle_t *)&uv->check);
     uv_unref((uv_handle_t *)&uv->mail);
     uv_mutex_init(&uv->mail_lock);
     uv->mail_last = &uv->mail_first;
-    uv->now = uv_hrtime();
     uv->scratch = sk_realloc(NULL, SK_UV_SCRATCH); /* not zeroed: most of it is never touched */
     sk_note_clock(wall_us);
     return &uv->io;

@@ -7,7 +7,7 @@ struct layer {
     struct sk_stream *below;
     const struct sk_layer_ops *ops;
     void *arg;
-    struct sk_task flush;
+    struct sk_task flush, again;
     bool connecting;
     bool ended; /* the layer's end came first: `reason` counts, not what the stream below says */
     enum sk_status reason;
@@ -38,13 +38,29 @@ static void flush_soon(struct sk_stream *stream) {
     sk_io_defer(stream->io, &of(stream)->flush, flush);
 }
 
-static size_t pending(const struct sk_stream *stream) {
-    return sk_stream_pending(((const struct layer *)stream)->below);
+static void again(struct sk_task *task);
+
+/* The stream below is not read while the user pauses or has something left to take. */
+static void see_to_reading(struct layer *l) {
+    if (l->connecting || l->ended) return; /* until it is open, the layer must hear its peer */
+    sk_stream_pause(l->below, l->stream.paused || l->stream.in.n);
+    if (l->stream.in.n && !l->stream.paused) sk_io_yield(l->stream.io, &l->again, again);
+}
+
+static void again(struct sk_task *task) {
+    struct layer *l = SK_CONTAINER(task, struct layer, again);
+    if (!sk_stream_readable(&l->stream)) {
+        sk_stream_write(&l->stream, SK_NONE); /* on_drain comes */
+        return;
+    }
+    sk_share_begin(&l->stream.io->share, l->stream.io);
+    sk_stream_give(&l->stream, SK_NONE);
+    see_to_reading(l);
 }
 
 static void pause_reading(struct sk_stream *stream, bool paused) {
-    /* Until it is open, the layer itself must hear its peer. */
-    if (!of(stream)->connecting) sk_stream_pause(of(stream)->below, paused);
+    (void)paused;
+    see_to_reading(of(stream));
 }
 
 void sk_layer_end(struct sk_stream *stream, enum sk_status reason) {
@@ -54,6 +70,7 @@ void sk_layer_end(struct sk_stream *stream, enum sk_status reason) {
     l->reason = reason;
     stream->closing = true;
     sk_io_undefer(&l->flush);
+    sk_io_undefer(&l->again);
     sk_stream_flush(l->below);
     sk_stream_close(l->below);
 }
@@ -71,6 +88,10 @@ static void close_stream(struct sk_stream *stream, bool abort) {
 static enum sk_status begin_tls(struct sk_stream *stream, struct sk_tls *tls, const char *name) {
     (void)stream, (void)tls, (void)name;
     return SK_INVALID; /* a layer hides what TLS would need */
+}
+
+static struct sk_stream *below(const struct sk_stream *stream) {
+    return ((const struct layer *)stream)->below;
 }
 
 static const char *peer_address(struct sk_stream *stream) {
@@ -92,7 +113,7 @@ static bool peer_process(struct sk_stream *stream, uint32_t *pid, uint32_t *uid)
 static const struct sk_stream_ops stream_ops = {
     .start_tls = begin_tls,
     .flush = flush_soon,
-    .pending = pending,
+    .below = below,
     .pause = pause_reading,
     .close = close_stream,
     .peer = peer_address,
@@ -103,8 +124,8 @@ static const struct sk_stream_ops stream_ops = {
 
 /* ---- upwards ---- */
 
-static void on_open(struct sk_stream *below, void *arg) {
-    (void)below;
+static void on_open(struct sk_stream *stream, void *arg) {
+    (void)stream;
     struct layer *l = arg;
     if (l->ops->opened && !l->ended) l->ops->opened(&l->stream, l->arg);
 }
@@ -114,40 +135,46 @@ void sk_layer_feed(struct sk_stream *stream, struct sk_span bytes) {
     if (!l->ended) l->ops->input(stream, l->arg, bytes);
 }
 
-static void on_data(struct sk_stream *below, void *arg, struct sk_span bytes) {
-    (void)below;
+static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
+    (void)stream;
     sk_layer_feed(arg, bytes);
 }
 
-static void on_drain(struct sk_stream *below, void *arg) {
-    (void)below;
+static void on_drain(struct sk_stream *stream, void *arg) {
+    (void)stream;
     struct layer *l = arg;
-    if (!l->ended) flush(&l->flush);
+    if (l->ended) return;
+    flush(&l->flush);
+    see_to_reading(l);
 }
 
-static void on_close(struct sk_stream *below, void *arg, enum sk_status reason) {
-    (void)below;
+static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream;
     struct layer *l = arg;
     l->stream.closing = true;
     sk_io_undefer(&l->flush);
+    sk_io_undefer(&l->again);
     if (l->stream.events && l->stream.events->on_close)
         l->stream.events->on_close(&l->stream, l->stream.arg, l->ended ? l->reason : reason);
     l->ops->free(l->arg);
-    sk_buffer_free(&l->stream.out);
+    sk_stream_free(&l->stream);
     free(l);
 }
 
 static const struct sk_stream_events events = {
     .on_open = on_open, .on_data = on_data, .on_drain = on_drain, .on_close = on_close};
 
-struct sk_stream *sk_layer_new(struct sk_stream *below, const struct sk_layer_ops *ops, void *arg) {
+struct sk_stream *sk_layer_new(struct sk_stream *stream, const struct sk_layer_ops *ops,
+                               void *arg) {
     struct layer *l = SK_NEW(struct layer);
     l->stream.ops = &stream_ops;
-    l->stream.io = sk_stream_io(below);
-    l->below = below;
+    l->stream.io = sk_stream_io(stream);
+    l->stream.accepted = stream->accepted;
+    l->stream.heard_ns = stream->heard_ns;
+    l->below = stream;
     l->ops = ops;
     l->arg = arg;
-    sk_stream_handle(below, &events, l);
+    sk_stream_handle(stream, &events, l);
     return &l->stream;
 }
 
@@ -160,11 +187,15 @@ void sk_layer_opened(struct sk_stream *layer) {
     of(layer)->connecting = false;
     if (layer->events->on_open) layer->events->on_open(layer, layer->arg);
     if (layer->out.n) flush_soon(layer);
+    see_to_reading(of(layer));
 }
 
 void sk_layer_deliver(struct sk_stream *layer, struct sk_span bytes) {
-    if (!layer->closing && layer->events && layer->events->on_data)
-        layer->events->on_data(layer, layer->arg, bytes);
+    if (sk_stream_readable(layer))
+        sk_stream_give(layer, bytes);
+    else
+        sk_stream_unread(layer, bytes);
+    see_to_reading(of(layer));
 }
 
 struct sk_stream *sk_layer_below(struct sk_stream *layer) {

@@ -29,8 +29,7 @@ struct sk_stream *sk_layer_new(struct sk_stream *below, const struct sk_layer_op
 /* The layer is not open yet: output waits, and on_open comes with sk_layer_opened. */
 void sk_layer_connecting(struct sk_stream *layer, const struct sk_stream_events *events, void *arg);
 void sk_layer_opened(struct sk_stream *layer);
-/* Hands bytes to the user's on_data, at most once an input(): a user that pauses in there must not
- * be called again. */
+/* Hands bytes to the user's on_data, now or when it reads again. */
 void sk_layer_deliver(struct sk_stream *layer, struct sk_span bytes);
 /* Bytes that were read from below before there was a layer: as if they came now. */
 void sk_layer_feed(struct sk_stream *layer, struct sk_span bytes);

@@ -128,8 +128,12 @@ static void withdraw_events(struct sim_loop *loop) {
 
 /* ---- running ---- */
 
+static void run_tasks(struct sim_loop *loop) {
+    sk_loop_run_tasks(&loop->base, UINT64_MAX);
+}
+
 void sim_turn(struct sim_loop *loop) {
-    if (!loop->dead || loop->buried) sk_loop_run_tasks(&loop->base);
+    if (!loop->dead || loop->buried) run_tasks(loop);
 }
 
 static void run_event(struct sim_event event) {
@@ -238,6 +242,23 @@ static void only_a_turn(void *arg) {
     (void)arg;
 }
 
+static void next_turn(void *arg);
+
+/* Some time passes in a turn that has much to do. */
+static void loop_yielded(struct sk_io *io) {
+    struct sim_loop *loop = sim_loop(io);
+    if (loop->turn_due) return;
+    loop->turn_due = true;
+    sim_at(loop, loop->sim->now_ns + SIM_TURN_NS, next_turn, NULL, loop);
+}
+
+static void next_turn(void *arg) {
+    struct sim_loop *loop = arg;
+    loop->turn_due = false;
+    sk_loop_run_yielded(&loop->base, UINT64_MAX);
+    if (!sk_list_empty(&loop->base.yielded)) loop_yielded(&loop->base);
+}
+
 static void loop_tasks_waiting(struct sk_io *io) {
     struct sim_loop *loop = sim_loop(io);
     if (!loop->running) sim_at(loop, loop->sim->now_ns, only_a_turn, only_a_turn, NULL);
@@ -325,10 +346,13 @@ static const struct sk_world world = {
     .stop = loop_stop,
     .free = loop_free,
     .now = loop_now,
+    .fresh = loop_now,
+    .clock = loop_now,
     .wall = loop_wall,
     .random = loop_random,
     .timers_changed = loop_timers_changed,
     .tasks_waiting = loop_tasks_waiting,
+    .yielded = loop_yielded,
     .post = loop_post,
     .thread = loop_thread,
     .thread_join = loop_thread_join,
@@ -403,19 +427,19 @@ static void die(struct sim_loop *loop, bool silent) {
 /* One round of what a dead loop still owes its owners; false when there was nothing. */
 static bool bury_once(struct sim_loop *loop) {
     bool any = !sk_list_empty(&loop->base.tasks) || loop->held_count;
-    sk_loop_run_tasks(&loop->base);
+    run_tasks(loop);
     struct sim_event *held = loop->held;
     size_t count = loop->held_count;
     loop->held = NULL;
     loop->held_count = loop->held_capacity = 0;
     for (size_t i = 0; i < count; i++) {
         held[i].run(held[i].arg);
-        sk_loop_run_tasks(&loop->base);
+        run_tasks(loop);
     }
     free(held);
     if (sim_disk_bury(loop)) any = true;
     if (sim_net_bury(loop)) any = true;
-    sk_loop_run_tasks(&loop->base);
+    run_tasks(loop);
     return any;
 }
 

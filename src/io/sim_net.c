@@ -55,7 +55,8 @@ struct sim_stream {
 
     uint64_t connect_at, open_at, end_at, give_up_at, close_by; /* NEVER: not due */
     enum sk_status end_reason;
-    bool open, paused, drain_due;
+    uint64_t again_at; /* when what the owner gave back comes to it again; with base.in */
+    bool open, drain_due;
     bool lost;             /* the peer is gone and nobody has said so */
     size_t swallowed;      /* written since it is lost */
     struct sk_list chunks; /* inbound */
@@ -217,7 +218,7 @@ static void forget(struct sim_stream *stream) {
     part(stream);
     stream->gone = true;
     drop_chunks(stream);
-    sk_buffer_free(&stream->base.out);
+    sk_stream_free(&stream->base);
     sk_buffer_free(&stream->rest);
     sk_list_remove(&stream->link);
 }
@@ -264,6 +265,7 @@ static void send_some(struct sim_stream *stream, struct sk_buffer *from) {
             end(stream, stream->loop->sim->now_ns + 2 * delay(stream), SK_IO);
     }
     sk_buffer_consume(from, n);
+    if (n) stream->base.sent_ns = stream->loop->sim->now_ns;
     if (from->n == 0) sk_buffer_shrink(from, 4096);
 }
 
@@ -271,25 +273,50 @@ static bool wants_to_send(const struct sim_stream *stream) {
     return stream->base.closing ? stream->rest.n > 0 : stream->open && stream->base.out.n > 0;
 }
 
+/* Hands on what has come, or again what the owner gave back. */
+static void give(struct sim_stream *stream, struct sk_span bytes) {
+    struct sk_io *io = stream->base.io;
+    sk_share_begin(&io->share, io);
+    sk_stream_give(&stream->base, bytes);
+    stream->again_at = stream->loop->sim->now_ns + SIM_TURN_NS;
+}
+
+/* How much of a chunk is read at once. */
+static size_t piece_of(const struct sim_stream *stream, size_t n) {
+    struct sk_sim *sim = stream->loop->sim;
+    if (stream->base.accepted && !stream->base.proved && n > SK_STREAM_UNPROVED)
+        n = SK_STREAM_UNPROVED;
+    if (!sim->options.whole_chunks && n > 1 && sim_below(sim, 2))
+        n = 1 + (size_t)sim_below(sim, sim_below(sim, 2) ? n : n < 16 ? n : 16);
+    return n;
+}
+
+static bool listens(const struct sim_stream *stream) {
+    return stream->open && stream->base.events && sk_stream_readable(&stream->base);
+}
+
 /* Gives the owner one piece of what has come; false when nothing is due. */
 static bool receive(struct sim_stream *stream) {
     struct sk_sim *sim = stream->loop->sim;
-    if (sk_list_empty(&stream->chunks) || apart(stream)) return false;
-    struct chunk *chunk = SK_LIST_FIRST(&stream->chunks, struct chunk, link);
-    if (chunk->at_ns > sim->now_ns) return false;
     bool deaf =
         stream->base
             .closing; /* the owner has closed: read on, so that the peer is not held up, but tell nobody */
-    if (!deaf && (stream->paused || !stream->open || stream->base.events == NULL)) return false;
+    if (!deaf && !listens(stream)) return false;
+    if (!deaf && stream->base.in.n) {
+        if (stream->again_at > sim->now_ns) return false;
+        give(stream, SK_NONE);
+        return true;
+    }
+    if (sk_list_empty(&stream->chunks) || apart(stream)) return false;
+    struct chunk *chunk = SK_LIST_FIRST(&stream->chunks, struct chunk, link);
+    if (chunk->at_ns > sim->now_ns) return false;
     sk_list_remove(&chunk->link);
     if (chunk->end) {
         free(chunk);
         if (!deaf) finish(stream, SK_OK);
         return !deaf;
     }
-    size_t n = chunk->n;
-    if (!deaf && !sim->options.whole_chunks && n > 1 && sim_below(sim, 2))
-        n = 1 + (size_t)sim_below(sim, sim_below(sim, 2) ? n : n < 16 ? n : 16);
+    size_t n = deaf ? chunk->n : piece_of(stream, chunk->n);
     if (n < chunk->n) {
         struct chunk *later = sk_alloc(sizeof *later + chunk->n - n);
         later->at_ns = chunk->at_ns;
@@ -302,8 +329,7 @@ static bool receive(struct sim_stream *stream) {
         wake(stream->peer, sim->now_ns + delay(stream));
     if (!deaf) {
         sim_trace_bytes(sim, sk_span(chunk->bytes, n));
-        if (stream->base.events->on_data)
-            stream->base.events->on_data(&stream->base, stream->base.arg, sk_span(chunk->bytes, n));
+        give(stream, sk_span(chunk->bytes, n));
     }
     free(chunk);
     return true;
@@ -341,18 +367,23 @@ static void connect_now(struct sim_stream *stream) {
     else
         snprintf(accepted->peer_text, sizeof accepted->peer_text, "%s:%u",
                  stream->loop->machine->address, next_port(stream->loop->machine));
+    accepted->base.accepted = true;
     accepted->peer_pid = stream->loop->pid;
     accepted->peer_uid = stream->loop->uid;
     stream->peer_pid = accepted->loop->pid;
     stream->peer_uid = accepted->loop->uid;
     accepted->open_at = stream->open_at = sim->now_ns;
     stream->give_up_at = NEVER;
+    accepted->base.proved = stream->path != NULL;
     wake(accepted, sim->now_ns);
+    if (!stream->path && !sk_door_enter(&accepted->base, accepted->peer_text))
+        sk_stream_abort(&accepted->base);
 }
 
 static void open_now(struct sim_stream *stream) {
     stream->open_at = NEVER;
     stream->open = true;
+    stream->base.heard_ns = stream->base.sent_ns = stream->loop->sim->now_ns;
     struct sim_listener *listener = stream->listener;
     stream->listener = NULL;
     if (listener)
@@ -381,7 +412,9 @@ static uint64_t earliest(const struct sim_stream *stream) {
     uint64_t first = NEVER;
     for (size_t i = 0; i < sizeof moments / sizeof *moments; i++)
         if (moments[i] < first) first = moments[i];
-    bool reads = stream->base.closing || (stream->open && !stream->paused && stream->base.events);
+    bool left = !stream->base.closing && stream->base.in.n;
+    if (left && listens(stream) && stream->again_at < first) first = stream->again_at;
+    bool reads = stream->base.closing || (listens(stream) && !left);
     if (!sk_list_empty(&stream->chunks) && reads && !apart(stream)) {
         const struct chunk *chunk = SK_LIST_FIRST(&stream->chunks, struct chunk, link);
         if (chunk->at_ns < first) first = chunk->at_ns;
@@ -533,7 +566,6 @@ static void flush_soon(struct sk_stream *base) {
 
 static void pause_reading(struct sk_stream *base, bool paused) {
     struct sim_stream *stream = of(base);
-    stream->paused = paused;
     if (!paused) wake(stream, stream->loop->sim->now_ns);
 }
 

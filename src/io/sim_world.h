@@ -9,6 +9,8 @@
 
 struct sim_loop;
 
+#define SIM_TURN_NS 100000 /* between a piece of work and the next of the same kind */
+
 struct sk_sim {
     struct sk_sim_options options;
     uint64_t now_ns;
@@ -59,6 +61,7 @@ struct sim_loop {
     unsigned number;
     uint32_t pid, uid;
     bool dead, buried, stopped, running; /* running: inside a callback */
+    bool turn_due;                       /* for what has yielded */
     uint64_t
         timers_before;    /* the number of the first timer that is started after the burial began */
     struct sk_list files; /* struct sim_file */

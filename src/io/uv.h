@@ -3,6 +3,7 @@
 #define SK_IO_UV_H
 
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "io/world.h"
@@ -14,14 +15,32 @@ struct uv_signal_slot {
     bool open;
 };
 
+/* What the loop is busy with, written for the watchdog (uv_watch.c), which reads it from a thread of
+ * its own. */
+struct sk_uv_busy {
+    _Atomic uint64_t since_ns;     /* when the turn began; 0: the loop waits */
+    _Atomic(const char *) what;    /* a literal */
+    _Atomic uint64_t with_whom[6]; /* a peer's address, in pieces */
+    _Atomic bool asleep;           /* nobody looks: wake him */
+};
+
 struct sk_uv {
     struct sk_io io;
     uv_loop_t loop;
     uv_timer_t timer;     /* the earliest sk_timer */
     uv_timer_t settle;    /* once, when starting up is over */
     uv_prepare_t prepare; /* timers and tasks, before each wait */
-    uv_check_t check;     /* refreshes `now` after each wait */
+    uv_check_t check;     /* what has yielded, and streams, after each wait */
+    uv_idle_t idle;       /* active: there is work left, do not wait */
     uv_async_t mail;
+    /* Streams that have input, each in one list: those that lately took little of the loop go first,
+     * the others share what is left of a turn. */
+    struct sk_list sparse, busy;
+    uint64_t stood_ns; /* time that sk_io_now leaves out */
+    uint64_t turn_ns;  /* when this turn began */
+    uint64_t wake_ns;  /* when the wait was to end at the latest */
+    struct sk_uv_busy doing;
+    struct sk_uv_watch *watch; /* NULL: nobody looks */
     uv_mutex_t mail_lock;
     struct mail *mail_first, **mail_last;
     uint64_t now;
@@ -35,6 +54,8 @@ struct sk_uv {
     char *scratch; /* reads go here first, so idle streams own no buffer */
 };
 
+struct sk_uv_listener;
+
 enum { SK_UV_SCRATCH = 64 * 1024 };
 
 static inline struct sk_uv *sk_uv(struct sk_io *io) {
@@ -43,6 +64,24 @@ static inline struct sk_uv *sk_uv(struct sk_io *io) {
 
 /* errno of the operating system as a status. */
 enum sk_status sk_uv_status(int error_number);
+
+/* --- uv_turn.c --- */
+void sk_uv_turn_init(struct sk_uv *uv);
+void sk_uv_turn_close(struct sk_uv *uv);
+/* Runs turns until sk_io_stop. */
+void sk_uv_turn_run(struct sk_uv *uv);
+/* The first deed of every callback of libuv's: the clock of this moment. */
+void sk_uv_enter(struct sk_uv *uv, const char *what);
+uint64_t sk_uv_fresh(struct sk_io *io);
+uint64_t sk_uv_clock(struct sk_io *io);
+void sk_uv_yielded(struct sk_io *io);
+void sk_uv_doing(struct sk_io *io, const char *what);
+void sk_uv_doing_for(struct sk_uv *uv, const char *what, const char *peer);
+
+/* --- uv_watch.c --- */
+void sk_uv_watch(struct sk_io *io);
+void sk_uv_watch_wake(struct sk_uv *uv);
+void sk_uv_watch_end(struct sk_uv *uv);
 
 /* --- uv_tls.c --- */
 struct sk_uv_tls {
@@ -83,6 +122,29 @@ void sk_uv_file_close(struct sk_file *file);
 uint64_t sk_uv_disk_free(struct sk_io *io, const char *path);
 
 /* --- uv_stream.c --- */
+/* Gives a stream of uv->sparse or uv->busy, which is in no list now, its share. True: it has input
+ * left, and `busy` says in which list it is to wait. */
+bool sk_uv_stream_serve(struct sk_list *node, bool *busy);
+/* Takes over a socket that has just been accepted. */
+void sk_uv_stream_accepted(struct sk_uv_listener *listener, int fd,
+                           const struct sockaddr_storage *address);
+/* Whether many handshakes wait for the processor: who is let in faster than he can be served would
+ * only be turned away for those behind him. */
+bool sk_uv_stream_handshakes_wait(const struct sk_uv *uv);
+void sk_uv_stream_end_handshakes(struct sk_uv_listener *listener);
+
+/* --- uv_listener.c --- */
+struct sk_uv_listener {
+    struct sk_listener listener;
+    uv_poll_t poll;
+    int fd;
+    struct sk_uv_tls *tls;
+    sk_accept_fn *accept;
+    void *arg;
+    char *path;
+    struct sk_list shaking; /* streams in the TLS handshake */
+    struct sk_timer pause;  /* no newcomers for a while */
+};
 enum sk_status sk_uv_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
                             sk_accept_fn *accept, void *arg, struct sk_listener **listener);
 uint16_t sk_uv_listener_port(const struct sk_listener *listener);

@@ -33,6 +33,7 @@ static void on_ended(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
     struct uv_child *c = poll->data;
+    sk_uv_enter(SK_CONTAINER(poll->loop, struct sk_uv, loop), "a child's end");
     int how = 0;
     if (waitpid(c->pid, &how, WNOHANG) != c->pid) return;
     uv_poll_stop(&c->poll);

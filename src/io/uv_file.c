@@ -192,6 +192,7 @@ static void write_done(uv_work_t *request, int cancelled) {
     (void)cancelled;
     struct uv_file *uv = request->data;
     enum sk_status status = sk_uv_status(uv->error_number);
+    sk_uv_enter(sk_uv(uv->file.io), "what was written to a file");
     uv->writing = false;
     if (!status) {
         uv->folder_synced = true;

@@ -1,8 +1,8 @@
 /* Streams of the real world: a non-blocking socket under uv_poll, with or without OpenSSL on it.
  *
  * TLS works on the socket itself, so the only buffers are OpenSSL's own (released when idle) and
- * what waits to be written. Reads go through one scratch buffer a loop. Output gathers in
- * stream->out and leaves once a turn. */
+ * what waits to be written. Reads go through one scratch buffer a loop, when the turn serves the
+ * stream (uv_turn.c). Output gathers in stream->out and leaves once a turn. */
 #include "io/uv.h"
 
 #include <errno.h>
@@ -13,18 +13,16 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 enum state { RESOLVING, CONNECTING, HANDSHAKE, OPEN, FLUSHING, CLOSED };
 
 enum {
-    HANDSHAKE_S = 30, /* connecting, and the TLS handshake of either side */
-    FLUSH_S = 5,      /* what a closing stream gets to send its rest */
-    READS_A_TURN = 8, /* scratch buffers full before the others get a turn */
-    ACCEPTS_A_TURN = 64,
-    KEPT_OUT = 2048, /* output memory an idle stream may keep */
+    HANDSHAKE_S = 30,    /* connecting, and the TLS handshake of either side */
+    FLUSH_S = 5,         /* what a closing stream gets to send its rest */
+    HANDSHAKES_MAX = 64, /* that wait for the processor; beyond, newcomers wait in the system */
+    KEPT_OUT = 2048,     /* output memory an idle stream may keep */
 };
 
 /* The socket under poll. On its own, because libuv gives a handle back only later, and a name with
@@ -39,30 +37,23 @@ struct uv_stream {
     struct sk_stream stream;
     struct polled *socket; /* NULL before there is one */
     enum state state;
-    bool paused;
     bool wants_write; /* OpenSSL or a full socket waits for writability */
+    bool ended;       /* the peer has, for `reason`; told when all that came before was taken */
+    bool drained;     /* on_drain is due */
+    bool busy;        /* took much of the loop when it was served last */
     enum sk_status reason;
     SSL *ssl;
     struct sk_uv_tls *tls;
-    struct uv_listener *listener; /* until accepted */
+    struct sk_uv_listener *listener; /* until accepted */
+    struct sk_list ready;            /* in the loop's `sparse` or `busy`: has input */
+    struct sk_list shaking;          /* in the listener's */
     struct sk_timer timer;
-    struct sk_task flush, read_more, finish;
+    struct sk_task flush, drain, finish;
     char *server_name, *peer;
     unsigned char *certificates[4]; /* DER, made when asked for */
     int certificate_sizes[4];
     struct resolve *resolve;
     struct addrinfo *addresses, *next_address;
-};
-
-struct uv_listener {
-    struct sk_listener listener;
-    uv_poll_t poll;
-    int fd;
-    struct sk_uv_tls *tls;
-    sk_accept_fn *accept;
-    void *arg;
-    char *path;
-    struct sk_timer pause; /* out of descriptors */
 };
 
 struct resolve {
@@ -84,7 +75,7 @@ static void free_stream(struct uv_stream *s) {
     if (s->tls) sk_uv_tls_release(s->tls);
     if (s->addresses) freeaddrinfo(s->addresses);
     for (size_t i = 0; i < 4; i++) OPENSSL_free(s->certificates[i]);
-    sk_buffer_free(&s->stream.out);
+    sk_stream_free(&s->stream);
     free(s->server_name);
     free(s->peer);
     free(s);
@@ -118,9 +109,11 @@ static void end(struct uv_stream *s, enum sk_status reason) {
     s->stream.closing = true;
     s->reason = reason;
     s->listener = NULL;
+    sk_list_remove(&s->shaking);
+    sk_list_remove(&s->ready);
     sk_timer_stop(&s->timer);
     sk_io_undefer(&s->flush);
-    sk_io_undefer(&s->read_more);
+    sk_io_undefer(&s->drain);
     if (s->resolve) s->resolve->stream = NULL;
     if (s->socket) uv_poll_stop(&s->socket->poll);
     sk_io_defer(s->stream.io, &s->finish, finish);
@@ -134,14 +127,24 @@ static void on_timeout(struct sk_timer *timer) {
 /* ---- polling ---- */
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
-    advance(((struct polled *)poll->data)->stream, status < 0 ? UV_READABLE | UV_WRITABLE : events);
+    struct uv_stream *s = ((struct polled *)poll->data)->stream;
+    sk_uv_enter(sk_uv(s->stream.io), "a socket");
+    advance(s, status < 0 ? UV_READABLE | UV_WRITABLE : events);
+}
+
+/* It has input: served in this turn or, when that is full, in one of the next. Handshakes are dear. */
+static void ready(struct uv_stream *s) {
+    struct sk_uv *uv = sk_uv(s->stream.io);
+    if (!sk_list_empty(&s->ready)) return;
+    sk_list_append(s->busy || s->state == HANDSHAKE ? &uv->busy : &uv->sparse, &s->ready);
 }
 
 static void update_poll(struct uv_stream *s) {
     if (s->state == CLOSED || s->socket == NULL) return;
     int events = 0;
     if (s->state == CONNECTING || s->wants_write) events |= UV_WRITABLE;
-    if (s->state == HANDSHAKE || s->state == FLUSHING || (s->state == OPEN && !s->paused))
+    if (s->state == HANDSHAKE || s->state == FLUSHING ||
+        (s->state == OPEN && !s->ended && sk_stream_readable(&s->stream)))
         events |= UV_READABLE;
     if (events)
         uv_poll_start(&s->socket->poll, events, on_poll);
@@ -173,9 +176,16 @@ static enum sk_status write_some(struct uv_stream *s, struct sk_span bytes, size
     return error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ ? SK_AGAIN : SK_IO;
 }
 
+/* A turn later: who writes more in there must not keep the loop. */
+static void drain(struct sk_task *task) {
+    struct uv_stream *s = SK_CONTAINER(task, struct uv_stream, drain);
+    s->stream.over_high = false;
+    if (s->stream.events->on_drain) s->stream.events->on_drain(&s->stream, s->stream.arg);
+}
+
 static void flush(struct uv_stream *s) {
     if (s->state != OPEN && s->state != FLUSHING) return;
-    size_t sent = 0;
+    size_t sent = 0, before = s->stream.out.n;
     enum sk_status status = SK_OK;
     while (sent < s->stream.out.n && !status) {
         size_t n = 0;
@@ -183,23 +193,24 @@ static void flush(struct uv_stream *s) {
         if (!status) sent += n;
     }
     sk_buffer_consume(&s->stream.out, sent);
+    if (sent) s->stream.sent_ns = sk_io_now(s->stream.io);
     if (status && status != SK_AGAIN) {
         end(s, status);
         return;
     }
-    bool blocked = s->stream.out.n > 0;
-    if (blocked != s->wants_write) {
-        s->wants_write = blocked;
-        update_poll(s);
-    }
+    bool blocked = s->stream.out.n > 0,
+         full = before > SK_STREAM_HIGH && s->stream.out.n <= SK_STREAM_HIGH;
+    bool changed = blocked != s->wants_write || full || before > SK_STREAM_HIGH;
+    s->wants_write = blocked;
+    if (changed) update_poll(s);
+    if (full && s->state == OPEN && sk_stream_readable(&s->stream)) ready(s); /* read on */
     if (blocked) return;
     if (s->stream.out.capacity > KEPT_OUT) sk_buffer_free(&s->stream.out);
     if (s->state == FLUSHING) {
         if (s->ssl) SSL_shutdown(s->ssl);
         end(s, SK_OK);
     } else if (s->stream.over_high) {
-        s->stream.over_high = false;
-        if (s->stream.events->on_drain) s->stream.events->on_drain(&s->stream, s->stream.arg);
+        sk_io_yield(s->stream.io, &s->drain, drain);
     }
 }
 
@@ -247,36 +258,47 @@ static enum sk_status read_some(struct uv_stream *s, char *to, size_t size, size
     return SK_OK;
 }
 
-static void read_more(struct sk_task *task);
-
-static void read_all(struct uv_stream *s) {
-    char *scratch = sk_uv(s->stream.io)->scratch;
-    for (int turn = 0; turn < READS_A_TURN; turn++) {
-        if (s->state != OPEN || s->paused) return;
-        size_t n;
-        enum sk_status status = read_some(s, scratch, SK_UV_SCRATCH, &n);
-        if (n && s->stream.events)
-            s->stream.events->on_data(&s->stream, s->stream.arg, sk_span(scratch, n));
-        if (status == SK_AGAIN) return;
-        if (status) {
-            end(s, status == SK_CLOSED ? SK_OK : status);
-            return;
-        }
-    }
-    /* More may wait inside OpenSSL, where poll does not see it: come back after the others. */
-    sk_io_defer(s->stream.io, &s->read_more, read_more);
+static bool may_read(const struct uv_stream *s) {
+    return s->state == OPEN && sk_stream_readable(&s->stream);
 }
 
-static void read_more(struct sk_task *task) {
-    read_all(SK_CONTAINER(task, struct uv_stream, read_more));
+/* The stream's share of this turn. True: it has more. */
+static bool read_share(struct uv_stream *s) {
+    struct sk_io *io = s->stream.io;
+    char *scratch = sk_uv(io)->scratch;
+    size_t left = SK_UV_SCRATCH;
+    sk_share_begin(&io->share, io);
+    while (may_read(s)) {
+        if (s->stream.in.n) {
+            sk_stream_give(&s->stream, SK_NONE);
+            if (s->stream.in.n) return may_read(s);
+            continue;
+        }
+        if (s->ended) {
+            end(s, s->reason);
+            return false;
+        }
+        if (left == 0) return true;
+        size_t n, most = s->stream.accepted && !s->stream.proved ? SK_STREAM_UNPROVED : left;
+        enum sk_status status = read_some(s, scratch, most < left ? most : left, &n);
+        left -= n;
+        if (n) sk_stream_give(&s->stream, sk_span(scratch, n));
+        if (status == SK_AGAIN) return s->stream.in.n && may_read(s);
+        if (status && s->state == OPEN) {
+            s->ended = true;
+            s->reason = status == SK_CLOSED ? SK_OK : status;
+        }
+    }
+    return false;
 }
 
 static void pause_reading(struct sk_stream *stream, bool paused) {
     struct uv_stream *s = (struct uv_stream *)stream;
-    if (s->paused == paused) return;
-    s->paused = paused;
     update_poll(s);
-    if (!paused && s->state == OPEN) sk_io_defer(stream->io, &s->read_more, read_more);
+    if (paused)
+        sk_list_remove(&s->ready);
+    else if (s->state == OPEN)
+        ready(s); /* what it gave back, or what OpenSSL holds, where poll does not see it */
 }
 
 /* ---- opening ---- */
@@ -284,23 +306,29 @@ static void pause_reading(struct sk_stream *stream, bool paused) {
 static void opened(struct uv_stream *s) {
     s->state = OPEN;
     s->wants_write = false;
+    s->stream.heard_ns = s->stream.sent_ns = sk_io_now(s->stream.io);
     sk_timer_stop(&s->timer);
     update_poll(s);
     if (s->listener) {
-        struct uv_listener *listener = s->listener;
+        struct sk_uv_listener *listener = s->listener;
         s->listener = NULL;
+        sk_list_remove(&s->shaking);
         listener->accept(listener->arg, &s->stream);
     } else if (s->stream.events->on_open) {
         s->stream.events->on_open(&s->stream, s->stream.arg);
     }
     if (s->state != OPEN) return;
     if (s->stream.out.n) flush_soon(&s->stream);
-    if (s->ssl)
-        sk_io_defer(s->stream.io, &s->read_more,
-                    read_more); /* data may have come with the handshake */
+    if (s->ssl && sk_stream_readable(&s->stream))
+        ready(s); /* data may have come with the handshake */
 }
 
 static void handshake(struct uv_stream *s) {
+    if (s->ssl == NULL) s->ssl = sk_uv_tls_attach(s->tls, s->socket->fd, s->server_name);
+    if (s->ssl == NULL) {
+        end(s, SK_INVALID);
+        return;
+    }
     ERR_clear_error();
     int done = SSL_do_handshake(s->ssl);
     if (done == 1) {
@@ -329,14 +357,10 @@ static void handshake(struct uv_stream *s) {
 }
 
 static void start_tls(struct uv_stream *s) {
-    s->ssl = sk_uv_tls_attach(s->tls, s->socket->fd, s->server_name);
-    if (s->ssl == NULL) {
-        end(s, SK_INVALID);
-        return;
-    }
     s->state = HANDSHAKE;
     sk_timer_start(s->stream.io, &s->timer, HANDSHAKE_S * SK_S, on_timeout);
-    handshake(s);
+    update_poll(s);
+    if (!s->tls->server) handshake(s); /* a server waits for the first byte */
 }
 
 static void connected(struct uv_stream *s) {
@@ -358,14 +382,14 @@ static void connected(struct uv_stream *s) {
 static void advance(struct uv_stream *s, int events) {
     switch (s->state) {
     case CONNECTING: connected(s); break;
-    case HANDSHAKE: handshake(s); break;
+    case HANDSHAKE: ready(s); break;
     case OPEN:
         if (events & UV_WRITABLE && s->wants_write) {
             s->wants_write = false;
             flush(s);
             update_poll(s);
         }
-        if (events & UV_READABLE) read_all(s);
+        if (events & UV_READABLE && may_read(s)) ready(s);
         break;
     case FLUSHING: {
         if (events & UV_WRITABLE) {
@@ -383,6 +407,23 @@ static void advance(struct uv_stream *s, int events) {
     case RESOLVING:
     case CLOSED: break;
     }
+}
+
+bool sk_uv_stream_serve(struct sk_list *node, bool *busy) {
+    enum { MUCH_NS = 250 * 1000 };
+    struct uv_stream *s = SK_CONTAINER(node, struct uv_stream, ready);
+    struct sk_uv *uv = sk_uv(s->stream.io);
+    uint64_t began = uv_hrtime();
+    bool shakes = s->state == HANDSHAKE;
+    sk_uv_doing_for(uv, shakes ? "the handshake" : "input", peer_address(&s->stream));
+    bool more = false;
+    if (shakes)
+        handshake(s);
+    else
+        more = read_share(s);
+    s->busy = !shakes && (more || uv_hrtime() - began > MUCH_NS);
+    *busy = s->busy;
+    return more && s->state == OPEN && sk_list_empty(&s->ready);
 }
 
 static struct uv_stream *new_stream(struct sk_io *io, struct sk_tls *tls) {
@@ -432,6 +473,7 @@ static void try_next_address(struct uv_stream *s) {
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses) {
     struct resolve *resolve = request->data;
     struct uv_stream *s = resolve->stream;
+    sk_uv_enter(SK_CONTAINER(request->loop, struct sk_uv, loop), "a name's addresses");
     free(resolve);
     if (s == NULL) {
         uv_freeaddrinfo(addresses);
@@ -513,7 +555,7 @@ static enum sk_status begin_tls(struct sk_stream *stream, struct sk_tls *tls,
     s->tls->references++;
     free(s->server_name);
     s->server_name = sk_span_dup(sk_span_z(server_name));
-    sk_io_undefer(&s->read_more);
+    sk_list_remove(&s->ready);
     flush(s); /* what was written before goes out in plain text */
     if (s->state == OPEN) start_tls(s);
     return SK_OK;
@@ -527,14 +569,15 @@ static void close_stream(struct sk_stream *stream, bool abort) {
         return;
     }
     s->state = FLUSHING;
-    s->paused = false;
+    sk_list_remove(&s->ready);
+    sk_io_undefer(&s->drain);
     s->stream.closing = true;
     sk_timer_start(stream->io, &s->timer, FLUSH_S * SK_S, on_timeout);
     update_poll(s);
     if (!s->wants_write) sk_io_defer(stream->io, &s->flush, flush_task);
 }
 
-/* ---- listening ---- */
+/* ---- accepting ---- */
 
 static char *address_text(const struct sockaddr_storage *address) {
     char host[64] = "unix", port[8] = "";
@@ -547,125 +590,40 @@ static char *address_text(const struct sockaddr_storage *address) {
     return text.p;
 }
 
-static void on_acceptable(uv_poll_t *poll, int status, int events);
-
-static void accept_again(struct sk_timer *timer) {
-    struct uv_listener *l = SK_CONTAINER(timer, struct uv_listener, pause);
-    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
-}
-
-static void on_acceptable(uv_poll_t *poll, int status, int events) {
-    (void)status;
-    (void)events;
-    struct uv_listener *l = poll->data;
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        struct sockaddr_storage address = {0};
-        socklen_t n = sizeof address;
-        int fd = accept4(l->fd, (struct sockaddr *)&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                SK_WARN("io", "cannot accept more connections: %s; raise the limit of open files",
-                        strerror(errno));
-                uv_poll_stop(&l->poll);
-                sk_timer_start(l->listener.io, &l->pause, 100 * SK_MS, accept_again);
-            }
-            return;
-        }
-        if (address.ss_family != AF_UNIX) no_delay(fd);
-        struct uv_stream *s = new_stream(l->listener.io, l->tls ? &l->tls->tls : NULL);
-        s->peer = address_text(&address);
-        s->listener = l;
-        take_socket(s, fd);
-        if (s->tls)
-            start_tls(s);
-        else
-            opened(s);
-    }
-}
-
-static int open_listening(const struct sk_endpoint *at, enum sk_status *status) {
-    struct sockaddr_storage storage = {0};
-    socklen_t n = 0;
-    if (at->path) {
-        struct sockaddr_un *address = (struct sockaddr_un *)&storage;
-        address->sun_family = AF_UNIX;
-        if (strlen(at->path) >= sizeof address->sun_path) {
-            *status = SK_TOO_LARGE;
-            return -1;
-        }
-        memcpy(address->sun_path, at->path, strlen(at->path));
-        n = sizeof *address;
-        unlink(at->path);
+void sk_uv_stream_accepted(struct sk_uv_listener *l, int fd,
+                           const struct sockaddr_storage *address) {
+    struct uv_stream *s = new_stream(l->listener.io, l->tls ? &l->tls->tls : NULL);
+    s->peer = address_text(address);
+    s->stream.accepted = true;
+    take_socket(s, fd);
+    if (address->ss_family == AF_UNIX) {
+        s->stream.proved = true; /* the system has checked who may connect */
+    } else if (sk_door_enter(&s->stream, s->peer)) {
+        no_delay(fd);
     } else {
-        char port[8];
-        snprintf(port, sizeof port, "%u", at->port);
-        struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                 .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
-                        *found = NULL;
-        if (getaddrinfo(at->host, port, &hints, &found)) {
-            *status = SK_NOT_FOUND;
-            return -1;
-        }
-        memcpy(&storage, found->ai_addr, found->ai_addrlen);
-        n = found->ai_addrlen;
-        freeaddrinfo(found);
+        end(s, SK_OK);
+        return;
     }
-    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-    if (fd >= 0 && storage.ss_family != AF_UNIX)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&storage, n) ||
-        (at->path && chmod(at->path, at->path_mode ? at->path_mode : 0600)) || listen(fd, 1024)) {
-        *status = sk_uv_status(errno);
-        if (fd >= 0) close(fd);
-        return -1;
+    s->listener = l;
+    sk_list_append(&l->shaking, &s->shaking);
+    if (s->tls)
+        start_tls(s);
+    else
+        opened(s);
+}
+
+bool sk_uv_stream_handshakes_wait(const struct sk_uv *uv) {
+    unsigned n = 0;
+    SK_LIST_EACH(&((struct sk_uv *)uv)->busy, node, following) {
+        n += SK_CONTAINER(node, struct uv_stream, ready)->state == HANDSHAKE;
+        if (n >= HANDSHAKES_MAX) return true;
     }
-    return fd;
+    return false;
 }
 
-enum sk_status sk_uv_listen(struct sk_io *io, const struct sk_endpoint *at, struct sk_tls *tls,
-                            sk_accept_fn *accept, void *arg, struct sk_listener **listener) {
-    enum sk_status status = SK_OK;
-    int fd = open_listening(at, &status);
-    if (fd < 0) return status;
-    struct uv_listener *l = SK_NEW(struct uv_listener);
-    l->listener.io = io;
-    l->fd = fd;
-    l->tls = (struct sk_uv_tls *)tls;
-    if (l->tls) l->tls->references++;
-    l->accept = accept;
-    l->arg = arg;
-    l->path = at->path ? sk_span_dup(sk_span_z(at->path)) : NULL;
-    uv_poll_init_socket(&sk_uv(io)->loop, &l->poll, fd);
-    l->poll.data = l;
-    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
-    *listener = &l->listener;
-    return SK_OK;
-}
-
-uint16_t sk_uv_listener_port(const struct sk_listener *listener) {
-    struct sockaddr_storage address;
-    socklen_t n = sizeof address;
-    if (getsockname(((const struct uv_listener *)listener)->fd, (struct sockaddr *)&address, &n))
-        return 0;
-    if (address.ss_family == AF_INET) return ntohs(((struct sockaddr_in *)&address)->sin_port);
-    if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return 0;
-}
-
-static void on_listener_closed(uv_handle_t *handle) {
-    struct uv_listener *l = handle->data;
-    close(l->fd);
-    if (l->path) unlink(l->path);
-    if (l->tls) sk_uv_tls_release(l->tls);
-    free(l->path);
-    free(l);
-}
-
-void sk_uv_listener_close(struct sk_listener *listener) {
-    struct uv_listener *l = (struct uv_listener *)listener;
-    sk_timer_stop(&l->pause);
-    uv_poll_stop(&l->poll);
-    uv_close((uv_handle_t *)&l->poll, on_listener_closed);
+void sk_uv_stream_end_handshakes(struct sk_uv_listener *l) {
+    while (!sk_list_empty(&l->shaking))
+        end(SK_LIST_FIRST(&l->shaking, struct uv_stream, shaking), SK_OK);
 }
 
 /* ---- who is there ---- */

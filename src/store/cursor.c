@@ -3,7 +3,7 @@
 
 /* A cursor with a `readable` gives the loop back after skipping this much for records that it
  * wants. */
-enum { SKIP_BYTES = 4 * 1024 * 1024, NAME_MAX_BYTES = 1024 };
+enum { SKIP_BYTES = 1024 * 1024, NAME_MAX_BYTES = 1024 };
 
 struct sk_cursor {
     struct sk_log *log;

@@ -27,7 +27,8 @@ static int refuse(struct sk_http_parser *parser, unsigned status) {
 /* Appends bytes of the head; trailers are only counted. */
 static int keep(struct sk_http_parser *parser, const char *at, size_t n) {
     parser->head_size += n;
-    if (parser->head_size > SK_HTTP_HEAD_MAX) return refuse(parser, 431);
+    if (parser->head_size > (parser->request ? SK_HTTP_REQUEST_HEAD_MAX : SK_HTTP_HEAD_MAX))
+        return refuse(parser, 431);
     if (!parser->headers_done) sk_buffer_append(&parser->head, sk_span(at, n));
     return 0;
 }

@@ -2,7 +2,7 @@
  *
  * A parser takes bytes as they come and stops at each thing its user must see; it holds one message
  * at a time, so pipelined requests wait in the caller's bytes until the one before has been
- * answered. Memory: headers up to SK_HTTP_HEAD_MAX bytes, body up to `body_max`;
+ * answered. Memory: headers up to SK_HTTP_HEAD_MAX bytes (requests: SK_HTTP_REQUEST_HEAD_MAX), body up to `body_max`;
  * sk_http_parser_idle() gives it back between messages. */
 #ifndef SK_WIRE_HTTP_H
 #define SK_WIRE_HTTP_H
@@ -11,8 +11,9 @@
 
 #include "base/base.h"
 
-#define SK_HTTP_HEAD_MAX 32768u /* bytes of target, header names and values together */
-#define SK_HTTP_TARGET_MAX 16384u
+#define SK_HTTP_HEAD_MAX 32768u         /* bytes of target, header names and values together */
+#define SK_HTTP_REQUEST_HEAD_MAX 16384u /* the same of a request: nobody is known before it */
+#define SK_HTTP_TARGET_MAX 8192u
 #define SK_HTTP_HEADERS_MAX 64u
 #define SK_HTTP_LENGTH_UNKNOWN UINT64_MAX
 

@@ -71,7 +71,7 @@ start_edge() {
     edge_pid=$!
 }
 
-# start_load CA DEVICE_ARGUMENT… -- CONNECTION_STRING_ARGUMENT…: four devices, made and put to work.
+# start_load CA DEVICE_ARGUMENT… -- CONNECTION_STRING_ARGUMENT…: four devices, made and put to work; they are called load_name-1 and so on.
 start_load() {
     local ca=$1 add=()
     shift
@@ -81,8 +81,8 @@ start_load() {
     done
     shift
     for i in 1 2 3 4; do
-        "$bin/skerry" device add "load-$i" "${add[@]}" >/dev/null
-        "$bin/skerry" device connection-string "load-$i" "$@" >>"$dir/devices"
+        "$bin/skerry" device add "${load_name:-load}-$i" "${add[@]}" >/dev/null
+        "$bin/skerry" device connection-string "${load_name:-load}-$i" "$@" >>"$dir/devices"
     done
     touch "$dir/progress"
     "$bin/fault-load" --devices "$dir/devices" --ca "$ca" --service "$SKERRY_CONNECTION_STRING" --hub-ca "$dir/hub/ca.pem" \

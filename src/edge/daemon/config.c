@@ -334,6 +334,7 @@ static enum sk_status read_listen(struct reader *reader) {
 static enum sk_status read_skerry(struct reader *reader) {
     struct sk_edge_config *config = reader->config;
     int64_t mqtt_port = MQTT_PORT, amqp_port = AMQP_PORT, https_port = HTTPS_PORT;
+    int64_t all = 0, an_address = 0, unproved = 0;
     const char *homedir = NULL, *metrics = NULL;
     enum sk_status status;
     if ((status = read_file(reader, "homedir", &homedir)) ||
@@ -342,8 +343,15 @@ static enum sk_status read_skerry(struct reader *reader) {
         (status = read_number(reader, "skerry.hub_mqtt_port", 1, 65535, &mqtt_port)) ||
         (status = read_number(reader, "skerry.hub_amqp_port", 1, 65535, &amqp_port)) ||
         (status = read_number(reader, "skerry.hub_https_port", 1, 65535, &https_port)) ||
+        (status = read_number(reader, "skerry.max_connections", 1, 1000000, &all)) ||
+        (status =
+             read_number(reader, "skerry.max_connections_per_address", 1, 1000000, &an_address)) ||
+        (status = read_number(reader, "skerry.max_unauthenticated", 1, 1000000, &unproved)) ||
         (status = read_text(reader, "skerry.metrics", &metrics)) || (status = read_listen(reader)))
         return status;
+    config->limits = (struct sk_door_limits){.connections = (unsigned)all,
+                                             .an_address = (unsigned)an_address,
+                                             .unproved = (unsigned)unproved};
     if (metrics && (status = read_address(reader, "skerry.metrics", sk_span_z(metrics),
                                           &config->metrics_host, &config->metrics_port)))
         return status;

@@ -7,6 +7,7 @@
 #define SK_EDGE_DAEMON_CONFIG_H
 
 #include "edge/upstream.h"
+#include "io/io.h"
 #include "model/connection_string.h"
 
 #define SK_EDGE_CONFIG_ERROR_MAX 512
@@ -37,6 +38,7 @@ struct sk_edge_config {
     size_t listen_count;
     const char *metrics_host; /* NULL: no metrics listener */
     uint16_t metrics_port;
+    struct sk_door_limits limits; /* of the edge hub's clients; 0: the default */
 };
 
 typedef void sk_edge_config_warning(void *arg, const char *sentence);

@@ -64,6 +64,7 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
         typed = name;
         sk_buffer_print(&text, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
     }
+    sk_gateway_put_metrics(role->gateway, &text);
     sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"),
                     sk_buffer_span(&text));
     sk_buffer_free(&text);
@@ -285,6 +286,14 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
     return status;
 }
 
+/* Each client may need a connection of its own upstream, so by default they are half of what a process
+ * may have. */
+static void limit_clients(struct sk_io *io, struct sk_door_limits limits) {
+    if (limits.connections == 0)
+        limits.connections = (sk_io_limit(io, (struct sk_door_limits){0}).connections + 1) / 2;
+    sk_io_limit(io, limits);
+}
+
 enum sk_status sk_edge_hub_role_start(struct sk_io *io,
                                       const struct sk_edge_hub_role_options *options,
                                       struct sk_edge_hub_role **started, char reason[512]) {
@@ -293,6 +302,7 @@ enum sk_status sk_edge_hub_role_start(struct sk_io *io,
     role->options = options;
     sk_list_init(&role->tokens);
     role->gateway = sk_gateway_new(io);
+    limit_clients(io, options->limits);
     enum sk_status status = start(role, reason);
     if (status) {
         sk_edge_hub_role_stop(role, NULL, NULL);

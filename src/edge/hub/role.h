@@ -18,6 +18,7 @@ struct sk_edge_hub_role_options {
     const struct sk_endpoint *listen;
     size_t listen_count;
     const struct sk_endpoint *metrics; /* NULL: none */
+    struct sk_door_limits limits;      /* 0: the default */
 };
 
 /* Opens the store and asks the daemon for a certificate; listens when both are there. One sentence

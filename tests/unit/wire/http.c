@@ -304,8 +304,8 @@ static void headers_are_bounded_in_number_and_size(void **state) {
     assert_int_equal(with_headers(SK_HTTP_HEADERS_MAX - 1, 2, &refusal), SK_OK);
     assert_int_equal(with_headers(SK_HTTP_HEADERS_MAX, 2, &refusal), SK_TOO_LARGE);
     assert_int_equal(refusal, 431);
-    assert_int_equal(with_headers(1, SK_HTTP_HEAD_MAX - 10, &refusal), SK_OK);
-    assert_int_equal(with_headers(1, SK_HTTP_HEAD_MAX - 9, &refusal), SK_TOO_LARGE);
+    assert_int_equal(with_headers(1, SK_HTTP_REQUEST_HEAD_MAX - 10, &refusal), SK_OK);
+    assert_int_equal(with_headers(1, SK_HTTP_REQUEST_HEAD_MAX - 9, &refusal), SK_TOO_LARGE);
     assert_int_equal(refusal, 431);
 }
 

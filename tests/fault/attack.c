@@ -1,0 +1,315 @@
+/* A client that means no good: one of the floods of the table below, over as many connections as it
+ * says, for some seconds.
+ *
+ *   fault-attack NAME --to ADDRESS:PORT [--ca FILE] [--seconds S] [--device CONNECTION_STRING]
+ *                [--service CONNECTION_STRING]
+ *
+ * --device is whom the floods that need a login come from, --service who reads the events. A
+ * connection that the server ends is dialled again. Prints one line of JSON: bytes each way, and
+ * how often a connection was opened and ended. */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "model/connection_string.h"
+#include "support/frames.h"
+#include "support/tls.h"
+#include "wire/mqtt.h"
+#include "wire/sas.h"
+
+enum { BURST = 16 * 1024, BODY = 1000 * 1000, MESSAGE = 250 * 1024, AGAIN_MS = 20 };
+
+struct attack;
+
+struct attacker {
+    struct sk_io *io;
+    struct sk_tls *tls;
+    const struct attack *attack;
+    struct sk_endpoint to;
+    struct sk_connection_string device, service;
+    struct sk_buffer payload;
+    struct connection *connections;
+    uint64_t sent, received, opened, ended;
+    struct sk_timer over;
+    bool stopping;
+};
+
+struct connection {
+    struct attacker *attacker;
+    struct sk_stream *stream;
+    struct sk_timer again;
+    unsigned char handle;
+};
+
+struct attack {
+    const char *name;
+    void (*greet)(struct connection *c, struct sk_buffer *to); /* once; NULL: says nothing */
+    void (*more)(struct connection *c, struct sk_buffer *to);  /* again and again; NULL: waits */
+    unsigned connections;
+    bool unread; /* does not read what is answered */
+    bool plain;  /* no TLS handshake */
+};
+
+/* ---- HTTP ---- */
+
+static void get_nothing(struct connection *c, struct sk_buffer *to) {
+    for (size_t end = to->n + BURST; to->n < end;)
+        sk_buffer_print(to, "GET /devices/x?api-version=2021-04-12 HTTP/1.1\r\nHost: %s\r\n\r\n",
+                        c->attacker->to.host);
+}
+
+static void put_large_body(struct connection *c, struct sk_buffer *to) {
+    sk_buffer_print(to,
+                    "PUT /devices/x?api-version=2021-04-12 HTTP/1.1\r\nHost: %s\r\n"
+                    "Content-Length: %d\r\n\r\n",
+                    c->attacker->to.host, BODY);
+    for (int i = 0; i < BODY - 1; i++) sk_buffer_byte(to, ' '); /* the last byte never comes */
+}
+
+static void read_events(struct connection *c, struct sk_buffer *to) {
+    const struct sk_connection_string *service = &c->attacker->service;
+    struct sk_buffer token = {0};
+    sk_sas_create(&token, service->host_name, service->shared_access_key,
+                  service->shared_access_key_name, sk_io_wall(c->attacker->io) / 1000000 + 3600);
+    sk_buffer_print(to,
+                    "GET /messages/events?api-version=2021-04-12&from=earliest&device=nobody "
+                    "HTTP/1.1\r\nHost: %.*s\r\nAuthorization: %.*s\r\n\r\n",
+                    SK_ARG(service->host_name), SK_ARG(sk_buffer_span(&token)));
+    sk_buffer_free(&token);
+}
+
+/* ---- MQTT ---- */
+
+static void connect_device(struct connection *c, struct sk_buffer *to) {
+    const struct sk_connection_string *device = &c->attacker->device;
+    struct sk_buffer user = {0}, resource = {0}, token = {0};
+    sk_buffer_print(&user, "%.*s/%.*s/?api-version=2021-04-12", SK_ARG(device->host_name),
+                    SK_ARG(device->device_id));
+    sk_buffer_print(&resource, "%.*s/devices/%.*s", SK_ARG(device->host_name),
+                    SK_ARG(device->device_id));
+    sk_sas_create(&token, sk_buffer_span(&resource), device->shared_access_key, SK_NONE,
+                  sk_io_wall(c->attacker->io) / 1000000 + 3600);
+    sk_mqtt_put_connect(to, &(struct sk_mqtt_connect){.clean_session = true,
+                                                      .has_user = true,
+                                                      .has_password = true,
+                                                      .client_id = device->device_id,
+                                                      .user = sk_buffer_span(&user),
+                                                      .password = sk_buffer_span(&token)});
+    sk_buffer_free(&user);
+    sk_buffer_free(&resource);
+    sk_buffer_free(&token);
+}
+
+static void connect_nobody(struct connection *c, struct sk_buffer *to) {
+    (void)c;
+    sk_mqtt_put_connect(to, &(struct sk_mqtt_connect){.clean_session = true,
+                                                      .has_user = true,
+                                                      .has_password = true,
+                                                      .client_id = SK_SPAN("nobody"),
+                                                      .user = SK_SPAN("nowhere/nobody"),
+                                                      .password = SK_SPAN("none")});
+}
+
+static void ping(struct connection *c, struct sk_buffer *to) {
+    (void)c;
+    for (size_t end = to->n + BURST; to->n < end;) sk_mqtt_put_bare(to, SK_MQTT_PINGREQ);
+}
+
+static void subscribe(struct connection *c, struct sk_buffer *to) {
+    (void)c;
+    const struct sk_mqtt_subscription methods = {.filter = SK_SPAN("$iothub/methods/POST/#")};
+    for (size_t end = to->n + BURST; to->n < end;) sk_mqtt_put_subscribe(to, 1, &methods, 1);
+}
+
+static void get_twin(struct connection *c, struct sk_buffer *to) {
+    (void)c;
+    const struct sk_mqtt_publish get = {.topic = SK_SPAN("$iothub/twin/GET/?$rid=1")};
+    for (size_t end = to->n + BURST; to->n < end;) sk_mqtt_put_publish(to, &get);
+}
+
+static void publish(struct connection *c, struct sk_buffer *to, size_t size, uint8_t qos) {
+    struct sk_buffer topic = {0};
+    sk_buffer_print(&topic, "devices/%.*s/messages/events/", SK_ARG(c->attacker->device.device_id));
+    const struct sk_mqtt_publish message = {
+        .topic = sk_buffer_span(&topic),
+        .payload = sk_span_first(sk_buffer_span(&c->attacker->payload), size),
+        .qos = qos,
+        .id = 1};
+    for (size_t end = to->n + BURST; to->n < end;) sk_mqtt_put_publish(to, &message);
+    sk_buffer_free(&topic);
+}
+
+static void publish_large(struct connection *c, struct sk_buffer *to) {
+    publish(c, to, MESSAGE, 0);
+}
+
+static void publish_small(struct connection *c, struct sk_buffer *to) {
+    publish(c, to, 64, 1);
+}
+
+/* ---- AMQP ---- */
+
+static void open_amqp(struct connection *c, struct sk_buffer *to) {
+    c->handle = 0;
+    put_header(to);
+    put_open(to);
+    put_begin(to, 0);
+}
+
+static void begin_and_attach(struct connection *c, struct sk_buffer *to) {
+    (void)c;
+    put_header(to);
+    put_open(to);
+    for (unsigned channel = 0; to->n < 62 * 1024; channel++) {
+        put_begin(to, channel);
+        put_attach(to, channel, 0, "$cbs");
+    }
+}
+
+static void attach_unknown(struct connection *c, struct sk_buffer *to) {
+    for (size_t end = to->n + BURST; to->n < end; c->handle = (c->handle + 1) & 15) {
+        put_attach(to, 0, c->handle, "nobody/knows/this/address");
+        put_detach(to, 0, c->handle);
+    }
+}
+
+static const struct attack attacks[] = {
+    {"http-get", NULL, get_nothing, .connections = 1},
+    {"http-get-unread", NULL, get_nothing, .connections = 1, .unread = true},
+    {"http-body", put_large_body, NULL, .connections = 120},
+    {"events", read_events, NULL, .connections = 4},
+    {"mqtt-ping", connect_device, ping, .connections = 1},
+    {"mqtt-ping-unread", connect_device, ping, .connections = 1, .unread = true},
+    {"mqtt-ping-unknown", connect_nobody, ping, .connections = 1},
+    {"mqtt-subscribe-unread", connect_device, subscribe, .connections = 1, .unread = true},
+    {"mqtt-twin", connect_device, get_twin, .connections = 1},
+    {"mqtt-twin-unread", connect_device, get_twin, .connections = 1, .unread = true},
+    {"mqtt-qos0", connect_device, publish_large, .connections = 1},
+    {"mqtt-qos1-unread", connect_device, publish_small, .connections = 1, .unread = true},
+    {"amqp-begin", begin_and_attach, NULL, .connections = 60},
+    {"amqp-attach", open_amqp, attach_unknown, .connections = 1},
+    {"idle", NULL, NULL, .connections = 20000, .plain = true},
+};
+
+/* ---- connections ---- */
+
+static void dial(struct connection *c);
+
+static void on_again(struct sk_timer *timer) {
+    dial(SK_CONTAINER(timer, struct connection, again));
+}
+
+static void send_more(struct connection *c) {
+    struct attacker *a = c->attacker;
+    struct sk_buffer bytes = {0};
+    bool room = true;
+    while (room && !a->stopping) {
+        bytes.n = 0;
+        a->attack->more(c, &bytes);
+        room = sk_stream_write(c->stream, sk_buffer_span(&bytes));
+        a->sent += bytes.n;
+    }
+    sk_buffer_free(&bytes);
+}
+
+static void on_open(struct sk_stream *stream, void *arg) {
+    struct connection *c = arg;
+    struct sk_buffer bytes = {0};
+    c->attacker->opened++;
+    if (c->attacker->attack->unread) sk_stream_pause(stream, true);
+    if (c->attacker->attack->greet) {
+        c->attacker->attack->greet(c, &bytes);
+        sk_stream_write(stream, sk_buffer_span(&bytes));
+        c->attacker->sent += bytes.n;
+        sk_buffer_free(&bytes);
+    }
+    if (c->attacker->attack->more) send_more(c);
+}
+
+static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
+    (void)stream;
+    ((struct connection *)arg)->attacker->received += bytes.n;
+}
+
+static void on_drain(struct sk_stream *stream, void *arg) {
+    (void)stream;
+    struct connection *c = arg;
+    if (c->attacker->attack->more) send_more(c);
+}
+
+static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream;
+    (void)reason;
+    struct connection *c = arg;
+    c->attacker->ended++;
+    c->stream = NULL;
+    if (!c->attacker->stopping)
+        sk_timer_start(c->attacker->io, &c->again, AGAIN_MS * SK_MS, on_again);
+}
+
+static const struct sk_stream_events events = {
+    .on_open = on_open, .on_data = on_data, .on_drain = on_drain, .on_close = on_close};
+
+static void dial(struct connection *c) {
+    struct attacker *a = c->attacker;
+    c->stream = sk_connect(a->io, &a->to, a->attack->plain ? NULL : a->tls, NULL, &events, c);
+}
+
+static void on_over(struct sk_timer *timer) {
+    struct attacker *a = SK_CONTAINER(timer, struct attacker, over);
+    a->stopping = true;
+    printf("{\"attack\":\"%s\",\"sent\":%llu,\"received\":%llu,\"opened\":%llu,\"ended\":%llu}\n",
+           a->attack->name, (unsigned long long)a->sent, (unsigned long long)a->received,
+           (unsigned long long)a->opened, (unsigned long long)a->ended);
+    exit(0); /* without a goodbye */
+}
+
+/* ---- setting up ---- */
+
+static void parse(const char *text, struct sk_connection_string *parts) {
+    char error[SK_MODEL_ERROR_MAX];
+    if (sk_connection_string_parse(sk_span_z(text), parts, error) == SK_OK) return;
+    fprintf(stderr, "%s\n", error);
+    exit(2);
+}
+
+static void take_address(struct attacker *a, char *text) {
+    char *colon = strrchr(text, ':');
+    if (colon == NULL) exit(2);
+    *colon = 0;
+    a->to = (struct sk_endpoint){.host = text, .port = (uint16_t)atoi(colon + 1)};
+}
+
+static const struct attack *find(const char *name) {
+    for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
+        if (strcmp(attacks[i].name, name) == 0) return &attacks[i];
+    fprintf(stderr, "there is no attack %s\n", name);
+    exit(2);
+}
+
+int main(int argc, char **argv) {
+    static const struct option names[] = {
+        {"to", required_argument, NULL, 't'},      {"ca", required_argument, NULL, 'c'},
+        {"seconds", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},
+        {"service", required_argument, NULL, 'S'}, {NULL, 0, NULL, 0}};
+    struct attacker a = {.io = sk_io_uv_new()};
+    unsigned seconds = 5;
+    for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (c) {
+        case 't': take_address(&a, optarg); break;
+        case 'c': a.tls = load_tls(a.io, optarg); break;
+        case 's': seconds = (unsigned)atoi(optarg); break;
+        case 'd': parse(optarg, &a.device); break;
+        case 'S': parse(optarg, &a.service); break;
+        default: return 2;
+        }
+    if (optind + 1 != argc || a.to.host == NULL) return 2;
+    a.attack = find(argv[optind]);
+    for (int i = 0; i < MESSAGE; i++) sk_buffer_byte(&a.payload, (char)('a' + i % 26));
+    a.connections = sk_alloc(a.attack->connections * sizeof *a.connections);
+    for (unsigned i = 0; i < a.attack->connections; i++) {
+        a.connections[i].attacker = &a;
+        dial(&a.connections[i]);
+    }
+    sk_timer_start(a.io, &a.over, seconds * SK_S, on_over);
+    sk_io_run(a.io);
+    return 1;
+}

@@ -1,0 +1,268 @@
+/* What one client may take of a hub, and that the others do not notice. */
+#include "support/raw_http.h"
+#include "support/frames.h"
+
+/* ---- who does not read is not read ---- */
+
+static void send_pings(struct raw_client *c, size_t count) {
+    struct sk_buffer out = {0};
+    for (size_t i = 0; i < count; i++) sk_mqtt_put_bare(&out, SK_MQTT_PINGREQ);
+    raw_send_buffer(c, &out);
+}
+
+struct waiting {
+    struct raw_client *client;
+    size_t bytes;
+};
+
+static bool has_come(void *arg) {
+    struct waiting *w = arg;
+    return w->client->in.n >= w->bytes;
+}
+
+static void who_does_not_read_is_not_read_and_gets_all_when_it_does(void **state) {
+    struct fleet *f = *state;
+    enum { PINGS = 1024 * 1024 };
+    struct raw_client c, other;
+    raw_login(&c, f, "d1");
+    raw_login(&other, f, "d2");
+    sk_stream_pause(c.stream, true);
+    send_pings(&c, PINGS);
+    sk_sim_run(f->sim, 60 * SK_S);
+    assert_non_null(c.stream);
+    assert_true(sk_stream_pending(c.stream) > PINGS); /* of two bytes each */
+    raw_ping(&other);
+    sk_stream_pause(c.stream, false);
+    assert_true(sk_sim_run_until(f->sim, 600 * SK_S, has_come, &(struct waiting){&c, 2 * PINGS}));
+    assert_int_equal(c.in.n, 2 * PINGS);
+    raw_free(&c);
+    raw_free(&other);
+}
+
+static void a_client_that_never_reads_is_not_kept_for_ever(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .clean = true, .keep_alive_s = 60});
+    raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
+    sk_stream_pause(c.stream, true);
+    send_pings(&c, 1024 * 1024);
+    sk_sim_run(f->sim, 180 * SK_S);
+    assert_null(c.stream);
+    raw_free(&c);
+}
+
+/* ---- before anybody is known ---- */
+
+static void headers_decide_before_the_body_comes(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct raw_answer answer;
+    raw_open(&c, f, "hub.test");
+    raw_send(&c, SK_SPAN("PUT /devices/d1" VERSION
+                         " HTTP/1.1\r\nHost: hub.test\r\nContent-Length: 1000000\r\n\r\n"));
+    raw_next_answer(&c, &answer);
+    assert_int_equal(answer.parser.status, 401);
+    assert_true(sk_http_header_has(&answer.parser, "Connection", "close"));
+    sk_http_parser_free(&answer.parser);
+    raw_free(&c);
+}
+
+static void a_body_waits_for_the_word_when_its_client_does(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct raw_answer answer;
+    struct sk_buffer out = {0};
+    struct ask ask = {.method = "POST",
+                      .target = "/devices/query" VERSION,
+                      .headers = "Expect: 100-continue\r\n",
+                      .body = json("{\"query\":\"SELECT * FROM devices\"}")};
+    put_ask(&out, f, &ask);
+    raw_open(&c, f, "hub.test");
+    raw_send(&c, sk_span(out.p, out.n - ask.body.n));
+    sk_sim_run(f->sim, SK_S);
+    assert_true(sk_span_starts(sk_buffer_span(&c.in), SK_SPAN("HTTP/1.1 100 ")));
+    raw_send(&c, ask.body);
+    raw_next_answer(&c, &answer);
+    assert_int_equal(answer.parser.status, 200);
+    sk_http_parser_free(&answer.parser);
+    sk_buffer_free(&out);
+    raw_free(&c);
+}
+
+static void a_client_that_goes_before_its_body_is_whole_does_no_harm(void **state) {
+    struct fleet *f = *state;
+    struct sk_buffer out = {0};
+    struct ask ask = {.method = "POST",
+                      .target = "/devices/query" VERSION,
+                      .body = json("{\"query\":\"SELECT * FROM devices\"}")};
+    put_ask(&out, f, &ask);
+    for (size_t cut = out.n - ask.body.n; cut < out.n; cut += 4) {
+        struct raw_client c;
+        raw_open(&c, f, "hub.test");
+        raw_send(&c, sk_span(out.p, cut));
+        sk_sim_run(f->sim, sk_sim_chance(f->sim, 20) * SK_MS);
+        raw_free(&c);
+    }
+    sk_buffer_free(&out);
+    sk_sim_run(f->sim, SK_S);
+    assert_int_equal(sk_gateway_counts(sk_hub_server_gateway(f->hub))->connections, 1); /* ours */
+}
+
+static void no_more_than_sixteen_kilobytes_are_read_before_a_credential(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    raw_open(&c, f, "hub.test");
+    put_header(&out);
+    put_open(&out);
+    for (size_t n = 0; n < 1024 * 1024; n += 8)
+        sk_buffer_append(&out, SK_SPAN("\0\0\0\x08\2\0\0\0")); /* empty frames */
+    raw_send_buffer(&c, &out);
+    sk_sim_run(f->sim, 30 * SK_S);
+    assert_true(c.stream == NULL || sk_stream_pending(c.stream) > 800 * 1024);
+    raw_free(&c);
+}
+
+/* ---- the door ---- */
+
+static bool is_gone(void *arg) {
+    return ((struct raw_client *)arg)->stream == NULL;
+}
+
+static void known_clients_stay_when_strangers_fill_the_door(void **state) {
+    struct fleet *f = *state;
+    struct raw_client known, strangers[6];
+    struct sk_door_limits limits =
+        sk_io_limit(f->hub_io, (struct sk_door_limits){.connections = 8, .unproved = 4});
+    assert_int_equal(limits.an_address, 4);
+    limits = sk_io_limit(f->hub_io, (struct sk_door_limits){
+                                        .connections = 6, .an_address = 6, .unproved = 4});
+    raw_login(&known, f, "d1");
+    for (size_t i = 0; i < 6; i++) raw_open(&strangers[i], f, "hub.test");
+    sk_sim_run(f->sim, SK_S);
+    /* One is known, one is the service's: four strangers have room, the two oldest have gone. */
+    assert_true(is_gone(&strangers[0]));
+    assert_true(is_gone(&strangers[1]));
+    for (size_t i = 2; i < 6; i++) assert_false(is_gone(&strangers[i]));
+    raw_ping(&known);
+    assert_true(sk_io_counts(f->hub_io)->turned_away[SK_AWAY_CONNECTIONS] +
+                    sk_io_counts(f->hub_io)->turned_away[SK_AWAY_ADDRESS] +
+                    sk_io_counts(f->hub_io)->turned_away[SK_AWAY_UNPROVED] ==
+                2);
+    for (size_t i = 0; i < 6; i++) raw_free(&strangers[i]);
+    sk_sim_run(f->sim, SK_S);
+    assert_int_equal(sk_io_counts(f->hub_io)->accepted, 2);
+    assert_int_equal(sk_io_counts(f->hub_io)->unproved, 0);
+    raw_free(&known);
+}
+
+static void a_newcomer_goes_when_all_others_are_known(void **state) {
+    struct fleet *f = *state;
+    struct raw_client first, second, third;
+    raw_login(&first, f, "d1");
+    sk_io_limit(f->hub_io, (struct sk_door_limits){.connections = 3, .an_address = 3});
+    raw_login(&second, f, "d2");
+    raw_open(&third, f, "hub.test");
+    assert_true(sk_sim_run_until(f->sim, SK_S, is_gone, &third));
+    raw_ping(&first);
+    raw_ping(&second);
+    raw_abort(&first);
+    raw_free(&third);
+    raw_login(&third, f, "d1"); /* there is room again */
+    raw_free(&first);
+    raw_free(&second);
+    raw_free(&third);
+}
+
+/* ---- direct methods ---- */
+
+static void listen_to_methods(struct raw_client *c, struct fleet *f, const char *device) {
+    raw_login(c, f, device);
+    raw_subscribe(c, 1, "$iothub/methods/POST/#", 0);
+    raw_expect(c, SK_MQTT_SUBACK);
+}
+
+static void a_mute_device_fills_its_own_methods_only(void **state) {
+    struct fleet *f = *state;
+    enum { IN_FLIGHT = 64 };
+    struct raw_client mute, other, callers[IN_FLIGHT + 1];
+    struct sk_buffer out = {0};
+    struct raw_answer answer;
+    struct ask ask = {.method = "POST",
+                      .target = "/twins/d1/methods" VERSION,
+                      .body = json("{\"methodName\":\"m\",\"responseTimeoutInSeconds\":300}")};
+    listen_to_methods(&mute, f, "d1");
+    listen_to_methods(&other, f, "d2");
+    for (size_t i = 0; i <= IN_FLIGHT; i++) {
+        raw_open(&callers[i], f, "hub.test");
+        put_ask(&out, f, &ask);
+        raw_send_buffer(&callers[i], &out);
+        sk_sim_run(f->sim, 20 * SK_MS);
+    }
+    raw_next_answer(&callers[IN_FLIGHT], &answer); /* the one too many */
+    assert_int_equal(answer.parser.status, 403);
+    sk_http_parser_free(&answer.parser);
+    for (size_t i = 0; i < IN_FLIGHT; i++) assert_int_equal(callers[i].in.n, 0);
+    struct raw_client caller;
+    ask.target = "/twins/d2/methods" VERSION;
+    put_ask(&out, f, &ask);
+    raw_open(&caller, f, "hub.test");
+    raw_send_buffer(&caller, &out);
+    raw_expect(&other, SK_MQTT_PUBLISH); /* the other device is called */
+    raw_free(&caller);
+    for (size_t i = 0; i <= IN_FLIGHT; i++) raw_free(&callers[i]);
+    raw_free(&mute);
+    raw_free(&other);
+}
+
+/* ---- the end ---- */
+
+static void closing_takes_two_seconds_at_most(void **state) {
+    struct fleet *f = *state;
+    struct raw_client stranger, deaf;
+    raw_open(&stranger, f, "hub.test");
+    raw_login(&deaf, f, "d1");
+    sk_stream_pause(deaf.stream, true);
+    send_pings(&deaf, 1024 * 1024);
+    sk_sim_run(f->sim, 10 * SK_S);
+    f->waiting++;
+    sk_hub_server_stop(f->hub, fleet_stopped, f);
+    f->hub = NULL;
+    assert_true(sk_sim_run_until(f->sim, 2 * SK_S, fleet_idle, f));
+    raw_free(&stranger);
+    raw_free(&deaf);
+}
+
+static int begin(void **state) {
+    struct fleet *f = SK_NEW(struct fleet);
+    fleet_new_hub(f, 11);
+    fleet_put_device(f, "d1", "");
+    fleet_put_device(f, "d2", "");
+    *state = f;
+    return 0;
+}
+
+static int end(void **state) {
+    fleet_free(*state);
+    free(*state);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(who_does_not_read_is_not_read_and_gets_all_when_it_does),
+        TEST(a_client_that_never_reads_is_not_kept_for_ever),
+        TEST(headers_decide_before_the_body_comes),
+        TEST(a_body_waits_for_the_word_when_its_client_does),
+        TEST(a_client_that_goes_before_its_body_is_whole_does_no_harm),
+        TEST(no_more_than_sixteen_kilobytes_are_read_before_a_credential),
+        TEST(known_clients_stay_when_strangers_fill_the_door),
+        TEST(a_newcomer_goes_when_all_others_are_known),
+        TEST(a_mute_device_fills_its_own_methods_only),
+        TEST(closing_takes_two_seconds_at_most),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,178 @@
+/* Listeners of the real world, and who waits at them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "io/io.h"
+
+struct story {
+    struct sk_io *io;
+    struct sk_tls *server_tls, *client_tls;
+    struct sk_listener *listener;
+    struct sk_stream *clients[4], *servers[4];
+    size_t accepted, closed, wanted; /* wanted: closed ones, then the loop stops */
+    struct sk_timer timer;
+};
+
+/* ---- a certificate that signs itself ---- */
+
+static struct sk_span text_of(BIO *bio) {
+    char *text;
+    long n = BIO_get_mem_data(bio, &text);
+    return sk_span(text, (size_t)n);
+}
+
+static void make_tls(struct story *s) {
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+    BIO *certificate_pem = BIO_new(BIO_s_mem()), *key_pem = BIO_new(BIO_s_mem());
+    X509_set_version(certificate, 2);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_set_pubkey(certificate, key);
+    X509_sign(certificate, key, EVP_sha256());
+    PEM_write_bio_X509(certificate_pem, certificate);
+    PEM_write_bio_PrivateKey(key_pem, key, NULL, NULL, 0, NULL, NULL);
+    char reason[256];
+    struct sk_tls_options server = {
+        .certificate_pem = text_of(certificate_pem), .key_pem = text_of(key_pem), .server = true};
+    assert_int_equal(sk_tls_new(s->io, &server, &s->server_tls, reason), SK_OK);
+    struct sk_tls_options client = {.insecure = true};
+    assert_int_equal(sk_tls_new(s->io, &client, &s->client_tls, reason), SK_OK);
+    BIO_free(certificate_pem);
+    BIO_free(key_pem);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+/* ---- both ends ---- */
+
+static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)reason;
+    struct story *s = arg;
+    for (size_t i = 0; i < 4; i++) {
+        if (s->clients[i] == stream) {
+            s->clients[i] = NULL;
+            s->closed++;
+        }
+        if (s->servers[i] == stream) s->servers[i] = NULL;
+    }
+    if (s->closed >= s->wanted) sk_io_stop(s->io);
+}
+
+static const struct sk_stream_events events = {.on_close = on_close};
+
+static void accepted(void *arg, struct sk_stream *stream) {
+    struct story *s = arg;
+    sk_stream_handle(stream, &events, s);
+    s->servers[s->accepted++] = stream;
+}
+
+static void begin(struct story *s) {
+    *s = (struct story){.io = sk_io_uv_new(), .wanted = 1};
+    sk_note_level(SK_LEVEL_ERROR);
+    make_tls(s);
+    struct sk_endpoint at = {.host = "127.0.0.1"};
+    assert_int_equal(sk_listen(s->io, &at, s->server_tls, accepted, s, &s->listener), SK_OK);
+}
+
+static void dial(struct story *s, size_t i, bool tls) {
+    struct sk_endpoint to = {.host = "127.0.0.1", .port = sk_listener_port(s->listener)};
+    s->clients[i] = sk_connect(s->io, &to, tls ? s->client_tls : NULL, NULL, &events, s);
+}
+
+static void finish(struct story *s) {
+    s->wanted = SIZE_MAX;
+    sk_listener_close(s->listener);
+    sk_timer_stop(&s->timer);
+    for (size_t i = 0; i < 4; i++) {
+        if (s->clients[i]) sk_stream_abort(s->clients[i]);
+        if (s->servers[i]) sk_stream_abort(s->servers[i]);
+    }
+    sk_io_run(s->io);
+    sk_tls_free(s->server_tls);
+    sk_tls_free(s->client_tls);
+    sk_io_free(s->io);
+}
+
+/* ---- stories ---- */
+
+static void close_between(struct sk_timer *timer) {
+    struct story *s = SK_CONTAINER(timer, struct story, timer);
+    if (sk_io_counts(s->io)->accepted) {
+        sk_listener_close(s->listener);
+        s->listener = NULL;
+    } else {
+        sk_timer_start(s->io, timer, 0, close_between);
+    }
+}
+
+static void a_handshake_ends_with_its_listener(void **state) {
+    (void)state;
+    struct story s;
+    begin(&s);
+    dial(&s, 0, true);
+    sk_timer_start(s.io, &s.timer, 0, close_between);
+    sk_io_run(s.io); /* until the client has heard */
+    assert_int_equal(s.accepted, 0);
+    assert_int_equal(s.closed, 1);
+    finish(&s);
+}
+
+static void dial_third(struct sk_timer *timer) {
+    struct story *s = SK_CONTAINER(timer, struct story, timer);
+    if (sk_io_counts(s->io)->accepted == 2)
+        dial(s, 2, false);
+    else
+        sk_timer_start(s->io, timer, SK_MS, dial_third);
+}
+
+static void dial_second(struct sk_timer *timer) {
+    struct story *s = SK_CONTAINER(timer, struct story, timer);
+    if (sk_io_counts(s->io)->accepted == 1) {
+        dial(s, 1, false);
+        sk_timer_start(s->io, timer, 0, dial_third);
+    } else {
+        sk_timer_start(s->io, timer, SK_MS, dial_second);
+    }
+}
+
+static void the_oldest_that_has_proved_nothing_goes_for_a_newcomer(void **state) {
+    (void)state;
+    struct story s;
+    begin(&s);
+    struct sk_door_limits limits = sk_io_limit(s.io, (struct sk_door_limits){.unproved = 2});
+    assert_int_equal(limits.unproved, 2);
+    dial(&s, 0, false);
+    sk_timer_start(s.io, &s.timer, 0, dial_second);
+    sk_io_run(s.io);
+    assert_null(s.clients[0]);
+    assert_non_null(s.clients[1]);
+    assert_non_null(s.clients[2]);
+    assert_int_equal(sk_io_counts(s.io)->turned_away[SK_AWAY_UNPROVED], 1);
+    assert_int_equal(sk_io_counts(s.io)->accepted, 2);
+    finish(&s);
+}
+
+static void descriptors_are_kept_for_files(void **state) {
+    (void)state;
+    struct sk_io *io = sk_io_uv_new();
+    struct sk_door_limits limits = sk_io_limit(io, (struct sk_door_limits){.connections = 1000000});
+    assert_true(limits.connections < 1000000);
+    assert_true(limits.an_address <= limits.connections);
+    assert_true(limits.unproved <= limits.connections);
+    sk_io_free(io);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_handshake_ends_with_its_listener),
+        cmocka_unit_test(the_oldest_that_has_proved_nothing_goes_for_a_newcomer),
+        cmocka_unit_test(descriptors_are_kept_for_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
