@@ -377,7 +377,8 @@ void sk_amqp_authorise(struct sk_amqp_end *end) {
         token = device_token(head, end->address.device, end->address.module);
         struct sk_span rest = credentials.auth_chain, actor = SK_NONE;
         while (sk_span_split(&rest, ';', &actor)) continue; /* the last one speaks */
-        if (token == NULL && actor.n) token = device_token(head, actor, SK_SPAN("$edgeHub"));
+        if (token == NULL && actor.n)
+            token = device_token(head, actor, SK_SPAN(SK_EDGE_HUB_MODULE));
     }
     bool certified = token == NULL && sk_stream_peer_certificate(head->stream, 0).n > 0;
     if ((token == NULL && !certified) || head->backend == NULL) {

@@ -369,6 +369,21 @@ void sk_identity_begin(struct sk_identity *identity, int64_t wall_us) {
     sk_identity_set(&identity->device_scope, sk_span_z(text));
 }
 
+/* An edge device's own scope is no parent's; a leaf's scope is its parent's. */
+bool sk_identity_is_child(const struct sk_identity *device, const struct sk_identity *edge) {
+    struct sk_span scope = sk_span_z(edge->device_scope);
+    if (!edge->edge || scope.n == 0 || strcmp(device->device_id, edge->device_id) == 0)
+        return false;
+    if (!device->edge && sk_span_eq(sk_span_z(device->device_scope), scope)) return true;
+    for (size_t i = 0; i < device->parent_scope_count; i++)
+        if (sk_span_is(scope, device->parent_scopes[i])) return true;
+    return false;
+}
+
+bool sk_is_system_module(struct sk_span module_id) {
+    return sk_span_is(module_id, SK_EDGE_AGENT_MODULE) || sk_span_is(module_id, SK_EDGE_HUB_MODULE);
+}
+
 /* ---- etags ---- */
 
 static void etag_text(struct sk_span bytes, char to[SK_ETAG_MAX]) {
