@@ -40,7 +40,7 @@ connack() {
     printf "$(printf %s "$head$body" | sed 's/../\\x&/g')" >&"${client[1]}"
     timeout 10 head -c 4 <&$in | od -An -tu1 | awk '{ print $4 }'
     exec {in}<&-
-    kill "$pid"
+    kill "$pid" 2>/dev/null || true # it may have been hung up on
     wait "$pid" 2>/dev/null || true
 }
 
