@@ -189,9 +189,10 @@ static bool check_target(struct sk_authentication *a, const struct lookup *l,
     if (sk_span_eq(l->device, a->actor))
         a->principal.to_actor =
             sk_target_at_home(SK_SPAN(SK_EDGE_HUB_MODULE), a->credentials.module);
-    else if (sk_identity_is_child(identity, &a->actor_device))
+    else if (sk_identity_is_child(identity, &a->actor_device)) {
         a->principal.to_actor = SK_ON_CHILD;
-    else
+        a->principal.actor_scope = sk_span_dup(sk_span_z(a->actor_device.device_scope));
+    } else
         refuse(a, SK_FAULT_UNAUTHORIZED,
                "the device is not a child of the edge device that speaks for it");
     return a->principal.to_actor != 0;
@@ -220,6 +221,7 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
     }
     if (l->signs && !(a->chain_size ? check_certificate(a, l, identity) : check_token(a, identity)))
         return;
+    if (l->signs) sk_identity_proofs(identity, a->principal.proofs);
     if (l->is_actor_device ? !take_actor(a, identity) : !check_target(a, l, identity)) return;
     if (l->is_self) a->principal.generation_id = sk_span_dup(sk_span_z(identity->generation_id));
     next_lookup(a);

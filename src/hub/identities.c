@@ -37,9 +37,7 @@ static void got(void *arg, struct sk_registry_result *result) {
         return;
     }
     const struct sk_identity *identity = &result->entries[0].identity;
-    if (call.request->op == SK_OP_IDENTITY_PUT && identity->disabled)
-        sk_sessions_drop(&call.hub->backend, call.request->device, SK_NONE,
-                         SK_FAULT_DEVICE_DISABLED);
+    if (call.request->op == SK_OP_IDENTITY_PUT) sk_sessions_changed(&call.hub->backend, identity);
     answer_identity(&call, identity);
 }
 
