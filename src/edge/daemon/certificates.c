@@ -246,14 +246,14 @@ static enum sk_status issue(struct sk_certificates *certificates, struct sk_x509
     return sk_buffer_append(&certificate->certificate_pem, sk_buffer_span(&certificates->ca_pem));
 }
 
-/* A host name or address. */
+/* A host name or address; no pattern: a name for many would be the edge's own as well. */
 static bool is_host(struct sk_span name) {
     if (name.n == 0 || name.n > 253) return false;
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
         bool alphanumeric =
             (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && (c == 0 || strchr("-._:*", c) == NULL)) return false;
+        if (!alphanumeric && (c == 0 || strchr("-._:", c) == NULL)) return false;
     }
     return true;
 }
