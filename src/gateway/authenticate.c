@@ -2,12 +2,13 @@
  *
  * A token signed by a policy (skn) opens what the policy's rights allow. A token without one is
  * signed by the identity itself, or, with an auth chain "leaf;edge", by the $edgeHub module of the
- * last edge device, which must be the parent of the identity. Every identity that takes part is
- * looked up, one after the other: it must exist and be enabled, and so must a module's device.
+ * last device, which must be an edge device and the parent of the identity. Every identity that takes
+ * part is looked up, one after the other: it must exist and be enabled, and so must a module's device.
  * Without a token the certificate of the connection counts, if the identity is one for that: by its
  * thumbprint, or by a chain to a CA of the hub. TLS has asked for it and taken any.
  * Reference: device protocols, sections 1.1, 1.3; edge runtime, sections 5.3, 5.5, 5.13. */
 #include "gateway/head.h"
+#include "gateway/rights.h"
 
 enum { LOOKUPS_MAX = 4 };
 
@@ -29,7 +30,7 @@ struct sk_authentication {
     struct lookup lookups[LOOKUPS_MAX];
     size_t lookup_count, at;
     struct sk_span actor; /* empty: speaks for itself */
-    struct sk_span actor_scope;
+    struct sk_identity actor_device;
     struct sk_principal principal;
     struct sk_error error;
     sk_authenticated *done; /* NULL: cancelled */
@@ -53,6 +54,7 @@ static const char hub_auth[] =
 static void free_authentication(struct sk_authentication *a) {
     sk_io_undefer(&a->finish);
     sk_principal_free(&a->principal);
+    sk_identity_free(&a->actor_device);
     sk_arena_free(&a->arena);
     free(a);
 }
@@ -81,14 +83,6 @@ static void add_lookup(struct sk_authentication *a, struct sk_span device, struc
                        bool signs, bool is_self) {
     a->lookups[a->lookup_count++] =
         (struct lookup){.device = device, .module = module, .signs = signs, .is_self = is_self};
-}
-
-static bool scope_fits(const struct sk_identity *identity, struct sk_span scope) {
-    if (scope.n == 0) return false;
-    if (sk_span_eq(sk_span_z(identity->device_scope), scope)) return true;
-    for (size_t i = 0; i < identity->parent_scope_count; i++)
-        if (sk_span_is(scope, identity->parent_scopes[i])) return true;
-    return false;
 }
 
 static int64_t now_s(const struct sk_authentication *a) {
@@ -174,6 +168,36 @@ static bool check_token(struct sk_authentication *a, const struct sk_identity *i
     return false;
 }
 
+/* Who speaks for others is the edge hub of an edge device; whatever module of that name another
+ * device may have is nobody. */
+static bool take_actor(struct sk_authentication *a, const struct sk_identity *device) {
+    if (!device->edge) {
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "the device that speaks for this identity is not an edge device");
+        return false;
+    }
+    a->actor_device = sk_identity_copy(device);
+    return true;
+}
+
+/* A device that connects, or that a module which connects is on, and what it is to who speaks for it. */
+static bool check_target(struct sk_authentication *a, const struct lookup *l,
+                         const struct sk_identity *identity) {
+    if (l->module.n || !sk_span_eq(l->device, a->credentials.device)) return true;
+    a->principal.edge = identity->edge;
+    if (a->actor.n == 0) return true;
+    if (sk_span_eq(l->device, a->actor))
+        a->principal.to_actor =
+            sk_target_at_home(SK_SPAN(SK_EDGE_HUB_MODULE), a->credentials.module);
+    else if (sk_identity_is_child(identity, &a->actor_device)) {
+        a->principal.to_actor = SK_ON_CHILD;
+        a->principal.actor_scope = sk_span_dup(sk_span_z(a->actor_device.device_scope));
+    } else
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "the device is not a child of the edge device that speaks for it");
+    return a->principal.to_actor != 0;
+}
+
 static void next_lookup(struct sk_authentication *a);
 
 static void on_identity(void *arg, enum sk_status status, const struct sk_identity *identity) {
@@ -197,14 +221,8 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
     }
     if (l->signs && !(a->chain_size ? check_certificate(a, l, identity) : check_token(a, identity)))
         return;
-    if (l->is_actor_device)
-        a->actor_scope = sk_arena_copy(&a->arena, sk_span_z(identity->device_scope));
-    if (a->actor.n && !l->signs && !l->is_actor_device && l->module.n == 0 &&
-        !sk_span_eq(l->device, a->actor) && !scope_fits(identity, a->actor_scope)) {
-        refuse(a, SK_FAULT_UNAUTHORIZED,
-               "the device is not a child of the edge device that speaks for it");
-        return;
-    }
+    if (l->signs) sk_identity_proofs(identity, a->principal.proofs);
+    if (l->is_actor_device ? !take_actor(a, identity) : !check_target(a, l, identity)) return;
     if (l->is_self) a->principal.generation_id = sk_span_dup(sk_span_z(identity->generation_id));
     next_lookup(a);
 }
@@ -322,7 +340,7 @@ static void by_identity(struct sk_authentication *a) {
         refuse(a, SK_FAULT_UNAUTHORIZED, "the auth-chain does not begin with this identity");
         return;
     }
-    struct sk_span edge_hub = SK_SPAN("$edgeHub");
+    struct sk_span edge_hub = SK_SPAN(SK_EDGE_HUB_MODULE);
     if (!covers_identity(a, a->actor.n ? a->actor : c->device, a->actor.n ? edge_hub : c->module)) {
         refuse(a, SK_FAULT_UNAUTHORIZED, "the token is for another hub or identity");
         return;

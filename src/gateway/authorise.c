@@ -1,65 +1,46 @@
-/* Who may do what: one table, in front of every backend. */
+/* Who may do what: the table of rights.def, in front of every backend. */
 #include "gateway/chaos.h"
-
-enum {
-    SELF = 1,        /* a device or module, on itself */
-    OWN_MODULES = 2, /* a device, on its own modules */
-    EDGE_HUB = 4,    /* the $edgeHub module of the edge device that is asked about */
-    LOCAL = 8,       /* a module, through an edge hub: who exactly is the backend's rule */
-};
+#include "gateway/rights.h"
 
 static const struct {
-    unsigned right; /* of a policy; 0: no policy may */
-    unsigned device;
+    unsigned right;      /* of a policy; 0: no policy may */
+    unsigned targets[4]; /* by actor */
 } rules[SK_OP_COUNT] = {
-    [SK_OP_TELEMETRY] = {SK_RIGHT_DEVICE_CONNECT, SELF},
-    [SK_OP_TWIN_GET] = {SK_RIGHT_DEVICE_CONNECT, SELF},
-    [SK_OP_TWIN_REPORT] = {SK_RIGHT_DEVICE_CONNECT, SELF},
-    [SK_OP_METHOD_RESPOND] = {0, SELF},
-    [SK_OP_SETTLE] = {0, SELF},
-    [SK_OP_C2D_RECEIVE] = {SK_RIGHT_DEVICE_CONNECT, SELF},
-    [SK_OP_C2D_SETTLE] = {SK_RIGHT_DEVICE_CONNECT, SELF},
-    [SK_OP_IDENTITY_GET] = {SK_RIGHT_REGISTRY_READ, SELF | OWN_MODULES},
-    [SK_OP_IDENTITY_PUT] = {SK_RIGHT_REGISTRY_WRITE, OWN_MODULES},
-    [SK_OP_IDENTITY_DELETE] = {SK_RIGHT_REGISTRY_WRITE, OWN_MODULES},
-    [SK_OP_DEVICE_LIST] = {SK_RIGHT_REGISTRY_READ, 0},
-    [SK_OP_MODULE_LIST] = {SK_RIGHT_REGISTRY_READ, OWN_MODULES},
-    [SK_OP_TWIN_READ] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_TWIN_UPDATE] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_METHOD_INVOKE] = {SK_RIGHT_SERVICE_CONNECT, LOCAL},
-    [SK_OP_QUERY] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_CONFIGURATION_APPLY] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_STATISTICS_DEVICES] = {SK_RIGHT_REGISTRY_READ, 0},
-    [SK_OP_STATISTICS_SERVICE] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_EVENTS_WATCH] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_EVENTS_INFO] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_EVENTS_SEND] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_C2D_SEND] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_C2D_PURGE] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_FEEDBACK_SUBSCRIBE] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_FEEDBACK_RECEIVE] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_FEEDBACK_SETTLE] = {SK_RIGHT_SERVICE_CONNECT, 0},
-    [SK_OP_CERTIFICATE_LIST] = {SK_RIGHT_REGISTRY_READ, 0},
-    [SK_OP_CERTIFICATE_GET] = {SK_RIGHT_REGISTRY_READ, 0},
-    [SK_OP_CERTIFICATE_PUT] = {SK_RIGHT_REGISTRY_WRITE, 0},
-    [SK_OP_CERTIFICATE_DELETE] = {SK_RIGHT_REGISTRY_WRITE, 0},
-    [SK_OP_CERTIFICATE_CODE] = {SK_RIGHT_REGISTRY_WRITE, 0},
-    [SK_OP_CERTIFICATE_VERIFY] = {SK_RIGHT_REGISTRY_WRITE, 0},
-    [SK_OP_SCOPE_LIST] = {SK_RIGHT_REGISTRY_READ, EDGE_HUB},
-    [SK_OP_SCOPE_GET] = {SK_RIGHT_REGISTRY_READ, EDGE_HUB},
+#define SK_MAY(op, right, device, edge_device, module, edge_hub)                                   \
+    [SK_OP_##op] = {right, {device, edge_device, module, edge_hub}},
+#include "gateway/rights.def"
 };
+
+bool sk_may(enum sk_op op, enum sk_actor actor, unsigned targets) {
+    return (rules[op].targets[actor] & targets) != 0;
+}
+
+bool sk_policy_may(enum sk_op op, unsigned rights) {
+    return (rules[op].right & rights) != 0;
+}
+
+enum sk_target sk_target_at_home(struct sk_span actor_module, struct sk_span module) {
+    if (sk_span_eq(actor_module, module)) return SK_ON_SELF;
+    if (module.n == 0) return SK_ON_OWN_DEVICE;
+    return module.p[0] == '$' ? SK_ON_SYSTEM_MODULE : SK_ON_OWN_MODULE;
+}
+
+static enum sk_actor actor_of(const struct sk_principal *who) {
+    if (who->module == NULL) return who->edge ? SK_ACTOR_EDGE_DEVICE : SK_ACTOR_DEVICE;
+    return who->edge && strcmp(who->module, SK_EDGE_HUB_MODULE) == 0 ? SK_ACTOR_EDGE_HUB
+                                                                     : SK_ACTOR_MODULE;
+}
 
 static bool may(const struct sk_backend *backend, const struct sk_request *request) {
     const struct sk_principal *who = request->who;
-    if (!sk_principal_is_device(who)) return (rules[request->op].right & who->rights) != 0;
-    unsigned device = rules[request->op].device;
-    if (device & LOCAL && backend->any_host && who->module) return true;
-    if (!sk_span_is(request->device, who->device)) return false;
-    if (device & SELF && sk_span_eq(request->module, sk_span_z(who->module))) return true;
-    if (device & OWN_MODULES && who->module == NULL &&
-        (request->module.n || request->op == SK_OP_MODULE_LIST))
-        return true;
-    return device & EDGE_HUB && who->module && strcmp(who->module, "$edgeHub") == 0;
+    if (!sk_principal_is_device(who)) return sk_policy_may(request->op, who->rights);
+    unsigned targets = backend->any_host ? SK_ON_LOCAL : 0;
+    if (sk_span_is(request->device, who->device))
+        targets |= sk_target_at_home(sk_span_z(who->module), request->module);
+    if (request->op == SK_OP_SCOPE_GET) targets &= SK_ON_SELF; /* its path says who asks */
+    if (who->actor) /* an edge hub speaks for this identity, as itself only */
+        return targets & SK_ON_SELF && sk_may(request->op, SK_ACTOR_EDGE_HUB, who->to_actor);
+    return sk_may(request->op, actor_of(who), targets);
 }
 
 void sk_gateway_submit(struct sk_backend *backend, struct sk_request *request) {

@@ -123,10 +123,15 @@ void sk_session_open(struct sk_session *session, struct sk_backend *backend,
 void sk_session_close(struct sk_session *session, enum sk_fault reason);
 /* Sets the bits, stores them when persistent and tells the backend. */
 void sk_session_subscribe(struct sk_session *session, unsigned subscriptions);
-/* Closes every session of an identity (deleted, disabled, key changed); module empty: the device
- * and all its modules. */
+/* Closes every session of an identity that is gone, and those that it opened for others; module
+ * empty: the device and all its modules. */
 void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module,
                       enum sk_fault reason);
+
+/* An identity has changed: closes every session that could not be opened so any more, because the
+ * device is disabled, neither of its proofs is left, or the edge device that speaks for it is its
+ * parent, or an edge device, no more. */
+void sk_sessions_changed(struct sk_backend *backend, const struct sk_identity *identity);
 
 /* ---- authentication and authorisation ---- */
 

@@ -85,15 +85,62 @@ void sk_session_subscribe(struct sk_session *session, unsigned subscriptions) {
     session->backend->ops->session_subscribed(session->backend, session);
 }
 
+/* Whether the credentials of this identity opened the session. */
+static bool opened_by(const struct sk_principal *who, struct sk_span device,
+                      struct sk_span module) {
+    if (who->policy) return false;
+    if (who->actor) return sk_span_is(device, who->actor) && sk_span_is(module, SK_EDGE_HUB_MODULE);
+    return sk_span_is(device, who->device) && sk_span_eq(module, sk_span_z(who->module));
+}
+
+/* Whether the session needs the identity, or stands on the device. */
+static bool depends_on(const struct sk_principal *who, struct sk_span device,
+                       struct sk_span module) {
+    if (opened_by(who, device, module)) return true;
+    if (module.n) return sk_span_is(device, who->device) && sk_span_is(module, who->module);
+    return sk_span_is(device, who->device) || (who->actor && sk_span_is(device, who->actor));
+}
+
+/* The map changes later, when the connections are gone. */
 void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module,
                       enum sk_fault reason) {
     struct sk_session *session;
+    for (size_t i = 0; (session = sk_map_next(&backend->sessions, &i, NULL)) != NULL;)
+        if (depends_on(&session->principal, device, module)) session->head->close(session, reason);
+}
+
+static bool proves(const struct sk_principal *who, const uint64_t now[2]) {
+    for (size_t i = 0; i < 2; i++)
+        for (size_t j = 0; j < 2; j++)
+            if (now[j] && who->proofs[i] == now[j]) return true;
+    return false;
+}
+
+/* Why a session may not go on, or SK_FAULT_NONE. */
+static enum sk_fault changed(struct sk_principal *who, const struct sk_identity *now,
+                             const uint64_t proofs[2]) {
+    struct sk_span device = sk_span_z(now->device_id), module = sk_span_z(now->module_id);
+    if (!depends_on(who, device, module)) return SK_FAULT_NONE;
+    if (opened_by(who, device, module) && !proves(who, proofs)) return SK_FAULT_UNAUTHORIZED;
+    if (module.n) return SK_FAULT_NONE;
+    if (now->disabled) return SK_FAULT_DEVICE_DISABLED;
+    bool is_actor = who->actor && sk_span_is(device, who->actor);
+    if (is_actor && !now->edge) return SK_FAULT_UNAUTHORIZED;
+    if (sk_span_is(device, who->device)) who->edge = now->edge;
+    if (who->actor_scope == NULL) return SK_FAULT_NONE;
+    struct sk_span scope = sk_span_z(who->actor_scope);
+    bool fits = is_actor ? sk_span_is(scope, now->device_scope) : sk_identity_is_below(now, scope);
+    return fits ? SK_FAULT_NONE : SK_FAULT_UNAUTHORIZED;
+}
+
+void sk_sessions_changed(struct sk_backend *backend, const struct sk_identity *identity) {
+    uint64_t proofs[2];
+    struct sk_session *session;
+    sk_identity_proofs(identity, proofs);
     for (size_t i = 0; (session = sk_map_next(&backend->sessions, &i, NULL)) != NULL;) {
-        if (!sk_span_is(device, session->principal.device)) continue;
-        if (module.n &&
-            (session->principal.module == NULL || !sk_span_is(module, session->principal.module)))
-            continue;
-        session->head->close(session,
-                             reason); /* the map changes later, when the connection is gone */
+        enum sk_fault fault = changed(&session->principal, identity, proofs);
+        if (fault == SK_FAULT_NONE) continue;
+        SK_INFO("gateway", "%s: closing: what it was let in by has changed", session->key);
+        session->head->close(session, fault);
     }
 }

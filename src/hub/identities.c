@@ -37,9 +37,7 @@ static void got(void *arg, struct sk_registry_result *result) {
         return;
     }
     const struct sk_identity *identity = &result->entries[0].identity;
-    if (call.request->op == SK_OP_IDENTITY_PUT && identity->disabled)
-        sk_sessions_drop(&call.hub->backend, call.request->device, SK_NONE,
-                         SK_FAULT_DEVICE_DISABLED);
+    if (call.request->op == SK_OP_IDENTITY_PUT) sk_sessions_changed(&call.hub->backend, identity);
     answer_identity(&call, identity);
 }
 
@@ -161,14 +159,10 @@ static void end_scope_get(struct scope_get *get, const struct sk_registry_result
     free(get);
 }
 
+/* Keys go to the edge hub of an edge device, for itself, its modules and its children. */
 static bool in_scope(const struct sk_identity *device, const struct sk_identity *edge) {
-    if (strcmp(device->device_id, edge->device_id) == 0) return true;
-    struct sk_span scope = sk_span_z(edge->device_scope);
-    if (scope.n == 0) return false;
-    if (sk_span_eq(sk_span_z(device->device_scope), scope)) return true;
-    for (size_t i = 0; i < device->parent_scope_count; i++)
-        if (sk_span_is(scope, device->parent_scopes[i])) return true;
-    return false;
+    return edge->edge &&
+           (strcmp(device->device_id, edge->device_id) == 0 || sk_identity_is_child(device, edge));
 }
 
 static void scope_step(void *arg, struct sk_registry_result *result) {

@@ -3,6 +3,7 @@
 #include "model/identity.h"
 
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 
 static const char SCOPE_PREFIX[] = "ms-azure-iot-edge://";
@@ -361,6 +362,44 @@ void sk_identity_begin(struct sk_identity *identity, int64_t wall_us) {
     snprintf(text, sizeof text, "%s%s-%s", SCOPE_PREFIX, identity->device_id,
              identity->generation_id);
     sk_identity_set(&identity->device_scope, sk_span_z(text));
+}
+
+/* An edge device's own scope is no parent's; a leaf's scope is its parent's. */
+bool sk_identity_is_below(const struct sk_identity *device, struct sk_span scope) {
+    if (scope.n == 0) return false;
+    if (!device->edge && sk_span_eq(sk_span_z(device->device_scope), scope)) return true;
+    for (size_t i = 0; i < device->parent_scope_count; i++)
+        if (sk_span_is(scope, device->parent_scopes[i])) return true;
+    return false;
+}
+
+bool sk_identity_is_child(const struct sk_identity *device, const struct sk_identity *edge) {
+    return edge->edge && strcmp(device->device_id, edge->device_id) != 0 &&
+           sk_identity_is_below(device, sk_span_z(edge->device_scope));
+}
+
+static uint64_t proof(enum sk_auth_type type, const char *text) {
+    struct sk_buffer both = {0};
+    sk_buffer_print(&both, "%d %s", (int)type, text ? text : "");
+    uint64_t digest = sk_hash(sk_buffer_span(&both));
+    if (both.p) OPENSSL_cleanse(both.p, both.n);
+    sk_buffer_free(&both);
+    return digest;
+}
+
+void sk_identity_proofs(const struct sk_identity *identity, uint64_t proofs[2]) {
+    bool keys = identity->auth == SK_AUTH_SAS, prints = identity->auth == SK_AUTH_SELF_SIGNED;
+    const char *first = keys ? identity->primary_key : prints ? identity->primary_thumbprint : NULL;
+    const char *second = keys     ? identity->secondary_key
+                         : prints ? identity->secondary_thumbprint
+                                  : NULL;
+    bool any = identity->auth == SK_AUTH_CA;
+    proofs[0] = first || any ? proof(identity->auth, first) : 0;
+    proofs[1] = second || any ? proof(identity->auth, second) : 0;
+}
+
+bool sk_is_system_module(struct sk_span module_id) {
+    return sk_span_is(module_id, SK_EDGE_AGENT_MODULE) || sk_span_is(module_id, SK_EDGE_HUB_MODULE);
 }
 
 /* ---- etags ---- */

@@ -11,6 +11,10 @@
 
 #include "base/base.h"
 
+/* The modules that come with every edge device, and with no other. */
+#define SK_EDGE_AGENT_MODULE "$edgeAgent"
+#define SK_EDGE_HUB_MODULE "$edgeHub"
+
 #define SK_ID_MAX 128 /* characters of a device or module id */
 #define SK_STATUS_REASON_MAX 128
 #define SK_MODULES_MAX 50      /* modules of one device */
@@ -52,6 +56,17 @@ struct sk_identity sk_identity_copy(const struct sk_identity *identity);
 struct sk_identity sk_identity_move(struct sk_identity *from);
 /* Frees the old text and keeps a copy of `text` (empty: NULL). */
 void sk_identity_set(char **field, struct sk_span text);
+
+/* Whether an edge device is the parent of a device: only it then speaks for it. Both are devices,
+ * not modules. */
+bool sk_identity_is_child(const struct sk_identity *device, const struct sk_identity *edge);
+/* Likewise, by the scope of an edge device. */
+bool sk_identity_is_below(const struct sk_identity *device, struct sk_span scope);
+/* What proves the identity, as two digests: of its keys, its thumbprints, or that a CA does. Who was
+ * let in by one of two is so no more when neither is left. Good in this process only. */
+void sk_identity_proofs(const struct sk_identity *identity, uint64_t proofs[2]);
+/* $edgeAgent or $edgeHub. */
+bool sk_is_system_module(struct sk_span module_id);
 
 /* SK_INVALID unless 1 to 128 characters of the alphabet A-Z a-z 0-9 - : . + % _ # * ? ! ( ) , = @ ;
  * $ ' */

@@ -27,6 +27,7 @@ void sk_principal_free(struct sk_principal *principal) {
     free(principal->generation_id);
     free(principal->policy);
     free(principal->actor);
+    free(principal->actor_scope);
     *principal = (struct sk_principal){0};
 }
 

@@ -70,8 +70,12 @@ enum sk_status sk_rights_parse(struct sk_span text, unsigned *rights);
 struct sk_principal {
     char *device, *module; /* module NULL: the device itself */
     char *generation_id;
-    char *policy;            /* the policy whose key signed, or NULL */
-    char *actor;             /* the edge device that speaks for this identity, or NULL */
+    char *policy;       /* the policy whose key signed, or NULL */
+    char *actor;        /* the edge device that speaks for this identity, or NULL */
+    char *actor_scope;  /* its scope, when this identity is a child of it; or NULL */
+    unsigned to_actor;  /* what it is to that device's edge hub: SK_ON_… (gateway/rights.h) */
+    bool edge;          /* the device has capabilities.iotEdge */
+    uint64_t proofs[2]; /* of whose credentials these are: see sk_identity_proofs() */
     const char *auth_method; /* JSON text for iothub-connection-auth-method; static */
     unsigned rights;
     int64_t expires_s; /* of the token, seconds since 1970; INT64_MAX: never */

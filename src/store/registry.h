@@ -89,7 +89,8 @@ void sk_registry_get(struct sk_registry *registry, struct sk_span device_id,
  * id, etag and scope are set. A new edge device gets its modules $edgeAgent and $edgeHub in the
  * same transaction; every identity gets a twin. An update keeps the generation id, and the keys
  * when the identity stays SAS and comes without. SK_EXISTS; SK_NOT_FOUND (also: a module's
- * device); SK_CONFLICT (etag); SK_TOO_LARGE (50 modules); SK_INVALID. */
+ * device); SK_CONFLICT (etag); SK_TOO_LARGE (50 modules); SK_INVALID (a system module on a device that
+ * is no edge device). */
 void sk_registry_put(struct sk_registry *registry, const struct sk_identity *identity,
                      struct sk_span if_match, sk_registry_done *done, void *arg);
 /* Deletes an identity with its twin and session; a device with its modules. `if_match` empty or

@@ -30,7 +30,7 @@ static enum sk_status insert_with_twin(struct registry_db *db, struct registry_c
  * Those that are there stay. */
 static enum sk_status insert_system_modules(struct registry_db *db, struct registry_call *call,
                                             const struct sk_identity *device) {
-    static const char *const names[] = {"$edgeAgent", "$edgeHub"};
+    static const char *const names[] = {SK_EDGE_AGENT_MODULE, SK_EDGE_HUB_MODULE};
     enum sk_status status = SK_OK;
     for (size_t i = 0; i < 2 && !status; i++) {
         int64_t row;
@@ -49,9 +49,18 @@ static enum sk_status insert_system_modules(struct registry_db *db, struct regis
 }
 
 static enum sk_status check_module_place(struct registry_db *db, struct registry_call *call) {
+    struct sk_identity device;
     int64_t row;
-    enum sk_status status = registry_identity_load(db, call->device_id, SK_NONE, NULL, &row);
+    enum sk_status status = registry_identity_load(db, call->device_id, SK_NONE, &device, &row);
     if (status) return status;
+    bool edge = device.edge;
+    sk_identity_free(&device);
+    if (!edge && sk_is_system_module(call->module_id)) {
+        snprintf(call->result.reason, sizeof call->result.reason,
+                 "%.*s is a module of edge devices (capabilities.iotEdge) only.",
+                 SK_ARG(call->module_id));
+        return SK_INVALID;
+    }
     sqlite3_stmt *statement = registry_db_statement(db, SQL_MODULE_COUNT);
     if (statement == NULL) return registry_db_error(db);
     registry_bind_text(statement, 1, call->device_id);

@@ -140,13 +140,15 @@ bool sk_sas_covers(struct sk_span scope, struct sk_span resource) {
     struct sk_span sent, plain;
     if (!sk_span_split(&scope, '/', &sent) || !sk_span_split(&resource, '/', &plain)) return false;
     if (sent.n == 0 || !same_host(sent, plain)) return false;
-    bool is_id = false;
+    bool is_id = false, was_id = false;
     while (sk_span_split(&scope, '/', &sent)) {
         bool last = scope.p == NULL;
-        if (last && (sent.n == 0 || sk_span_starts_nocase(sent, SK_SPAN("api-version="))))
-            return true;
+        if (last && sent.n == 0) return true;
+        /* Behind a whole identity, where old clients send it; where an id belongs it is one. */
+        if (last && was_id && sk_span_starts_nocase(sent, SK_SPAN("api-version="))) return true;
         if (!sk_span_split(&resource, '/', &plain) || !same_segment(sent, plain, is_id))
             return false;
+        was_id = is_id;
         is_id = !is_id && names_an_id(plain);
     }
     return true;

@@ -37,8 +37,8 @@ enum sk_status sk_sas_verify_text(const struct sk_sas *sas, struct sk_span prima
 /* Whether a token for `scope` ("host", "host/devices", "host/devices/d", …, decoded once) opens
  * `resource` (in plain text, "host/devices/d/modules/m/messages/events"): a prefix by whole
  * segments. The host is compared without case, ids with it, fixed words without. Ids in the scope
- * may be encoded a second time. A scheme and a port in the scope and a last segment "api-version=…"
- * are ignored. */
+ * may be encoded a second time. A scheme and a port in the scope are ignored, and so is a last
+ * segment "api-version=…" behind a device's or module's id. */
 bool sk_sas_covers(struct sk_span scope, struct sk_span resource);
 
 /* Appends a token. `resource` is plain text and gets percent-encoded; `policy` may be empty.

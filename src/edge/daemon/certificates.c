@@ -246,9 +246,9 @@ static enum sk_status issue(struct sk_certificates *certificates, struct sk_x509
     return sk_buffer_append(&certificate->certificate_pem, sk_buffer_span(&certificates->ca_pem));
 }
 
-/* A host name or address. */
+/* A host name or address; no pattern: a name for many would be the edge's own as well. */
 static bool is_host(struct sk_span name) {
-    return name.n > 0 && name.n <= 253 && sk_span_only(name, "-._:*");
+    return name.n > 0 && name.n <= 253 && sk_span_only(name, "-._:");
 }
 
 enum sk_status sk_certificates_issue_server(struct sk_certificates *certificates,

@@ -18,9 +18,11 @@ void sk_daemon_socket_path(const char *data, struct sk_span module_id,
                            char to[SK_SOCKET_PATH_MAX]) {
     char name[SOCKET_NAME_MAX + 1];
     size_t n = 0;
-    struct sk_span rest =
-        module_id.n && module_id.p[0] == '$' ? sk_span_skip(module_id, 1) : module_id;
-    bool plain = rest.n <= SOCKET_NAME_MAX;
+    bool system = sk_is_system_module(module_id);
+    struct sk_span rest = sk_span_skip(module_id, system ? 1 : 0);
+    /* "edgeHub" is another module than "$edgeHub". */
+    bool plain = rest.n <= SOCKET_NAME_MAX &&
+                 (system || (!sk_span_is(rest, "edgeHub") && !sk_span_is(rest, "edgeAgent")));
     for (; n < rest.n && n < SOCKET_NAME_MAX; n++) {
         char c = rest.p[n];
         bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -241,8 +243,8 @@ static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
     struct sk_endpoint at = {.path = path, .path_mode = 0600};
     enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &daemon->management_service,
                                            &daemon->management, NULL);
-    if (!status) status = daemon_socket_open(daemon, SK_SPAN("$edgeAgent"), 0, 0, &socket);
-    if (!status) status = daemon_socket_open(daemon, SK_SPAN("$edgeHub"), 0, 0, &socket);
+    if (!status) status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_AGENT_MODULE), 0, 0, &socket);
+    if (!status) status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_HUB_MODULE), 0, 0, &socket);
     if (status)
         snprintf(reason, 256, "Cannot make the sockets below %.180s: %s.", daemon->config->data,
                  sk_status_text(status));
@@ -266,7 +268,7 @@ static void system_module_known(void *arg, enum sk_status status, struct sk_span
 
 /* Asks the hub for our own two modules; what was remembered is only compared. */
 static void know_system_modules(struct sk_daemon *daemon) {
-    static const char *const names[] = {"$edgeAgent", "$edgeHub"};
+    static const char *const names[] = {SK_EDGE_AGENT_MODULE, SK_EDGE_HUB_MODULE};
     for (size_t i = 0; i < 2; i++)
         sk_identities_put(daemon->identities, sk_span_z(names[i]), SK_SPAN("IotEdge"),
                           system_module_known, daemon);

@@ -6,7 +6,13 @@
 #include <openssl/hmac.h>
 #include <stdio.h>
 
-enum { KEY = 32, TAG = 16, IV_MAX = 64, VERSION = 1 };
+enum { KEY = 32, TAG = 16, IV_MAX = 64 };
+/* The first byte of a ciphertext; then comes the tag, then as many bytes as were encrypted, but for
+ * SIV's one more. */
+enum {
+    GCM = 1, /* one key for all modules, the IV as nonce: read, never written */
+    SIV = 2, /* AES-256-SIV (RFC 5297) with keys of the module */
+};
 
 struct sk_keys {
     uint8_t master[KEY];
@@ -102,42 +108,79 @@ void sk_keys_sign(const struct sk_keys *keys, struct sk_span module_id,
     OPENSSL_cleanse(key, KEY);
 }
 
-/* ---- encryption ---- */
+/* ---- encryption: docs/decisions/0013-what-modules-get-from-the-daemon.md ---- */
 
-/* Runs AES-256-GCM one way over `from` into `to`, which has room for from.n bytes; the tag is read
- * or written. */
-static bool gcm(const struct sk_keys *keys, bool encrypt, struct sk_span module_id,
-                struct sk_span generation_id, struct sk_span iv, struct sk_span from, uint8_t *to,
-                uint8_t tag[TAG]) {
+struct box {
+    struct sk_span module_id, generation_id, iv; /* what it is bound to */
+    struct sk_span from;
+    uint8_t *to;  /* room for from.n bytes */
+    uint8_t *tag; /* written when encrypting, else checked */
+    const uint8_t *key;
+};
+
+/* Hands the cipher what the ciphertext is bound to. SIV tells three texts apart; GCM takes the IV as
+ * its nonce and the others in one. */
+static bool bind_to(EVP_CIPHER_CTX *context, const struct box *box, bool siv) {
+    const struct sk_span parts[] = {box->iv, box->module_id, box->generation_id};
+    int n;
+    for (size_t i = siv ? 0 : 1; i < 3; i++)
+        if (!EVP_CipherUpdate(context, NULL, &n, (const unsigned char *)parts[i].p,
+                              (int)parts[i].n))
+            return false;
+    return true;
+}
+
+static bool run(const struct box *box, bool encrypt, bool siv) {
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-    int n = 0, direction = encrypt ? 1 : 0;
-    const unsigned char *input = (const unsigned char *)(from.p ? from.p : "");
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, siv ? "AES-256-SIV" : "AES-256-GCM", NULL);
+    int n = 0, rest = 0, way = encrypt ? 1 : 0;
+    const unsigned char *iv = siv ? NULL : (const unsigned char *)box->iv.p;
+    const unsigned char *from = (const unsigned char *)(box->from.p ? box->from.p : "");
     bool fine =
-        EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, NULL, NULL, direction) &&
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_IVLEN, (int)iv.n, NULL) &&
-        EVP_CipherInit_ex(context, NULL, NULL, keys->encryption, (const unsigned char *)iv.p,
-                          direction) &&
-        EVP_CipherUpdate(context, NULL, &n, (const unsigned char *)module_id.p, (int)module_id.n) &&
-        EVP_CipherUpdate(context, NULL, &n, (const unsigned char *)generation_id.p,
-                         (int)generation_id.n) &&
-        EVP_CipherUpdate(context, to, &n, input, (int)from.n) &&
-        (encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG, tag)) &&
-        EVP_CipherFinal_ex(context, to + n, &n) &&
-        (!encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, TAG, tag));
+        cipher && EVP_CipherInit_ex2(context, cipher, NULL, NULL, way, NULL) &&
+        (siv || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)box->iv.n, NULL)) &&
+        EVP_CipherInit_ex2(context, NULL, box->key, iv, way, NULL) &&
+        (encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG, box->tag)) &&
+        bind_to(context, box, siv) &&
+        EVP_CipherUpdate(context, box->to, &n, from, (int)box->from.n) &&
+        EVP_CipherFinal_ex(context, box->to + n, &rest) &&
+        (!encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG, box->tag));
     EVP_CIPHER_CTX_free(context);
+    EVP_CIPHER_free(cipher);
     return fine;
+}
+
+/* The two keys of SIV, for this module in this generation. */
+static void module_cipher_key(const struct sk_keys *keys, struct sk_span module_id,
+                              struct sk_span generation_id, uint8_t key[2 * KEY]) {
+    for (unsigned i = 0; i < 2; i++) {
+        struct sk_buffer text = {0};
+        sk_buffer_print(&text, "siv%u/%.*s/%.*s", i + 1, SK_ARG(module_id), SK_ARG(generation_id));
+        hmac(keys->encryption, sk_buffer_span(&text), key + i * KEY);
+        sk_buffer_free(&text);
+    }
 }
 
 enum sk_status sk_keys_encrypt(const struct sk_keys *keys, struct sk_span module_id,
                                struct sk_span generation_id, struct sk_span iv,
                                struct sk_span plaintext, struct sk_buffer *to) {
     if (iv.n == 0 || iv.n > IV_MAX) return SK_INVALID;
-    size_t size = 1 + TAG + plaintext.n;
-    uint8_t *out = (uint8_t *)sk_buffer_reserve(to, size);
+    size_t head = 1 + TAG, size = head + 1 + plaintext.n;
+    uint8_t key[2 * KEY], *out = (uint8_t *)sk_buffer_reserve(to, size);
     if (out == NULL) return SK_TOO_LARGE;
-    out[0] = VERSION;
-    if (!gcm(keys, true, module_id, generation_id, iv, plaintext, out + 1 + TAG, out + 1))
-        return SK_INVALID;
+    /* A byte in front: OpenSSL's SIV does not take nothing. */
+    struct sk_buffer padded = {0};
+    sk_buffer_byte(&padded, 0);
+    sk_buffer_append(&padded, plaintext);
+    module_cipher_key(keys, module_id, generation_id, key);
+    out[0] = SIV;
+    bool fine = run(&(struct box){module_id, generation_id, iv, sk_buffer_span(&padded), out + head,
+                                  out + 1, key},
+                    true, true);
+    OPENSSL_cleanse(key, sizeof key);
+    OPENSSL_cleanse(padded.p, padded.n);
+    sk_buffer_free(&padded);
+    if (!fine) return SK_INVALID;
     to->n += size;
     return SK_OK;
 }
@@ -145,14 +188,22 @@ enum sk_status sk_keys_encrypt(const struct sk_keys *keys, struct sk_span module
 enum sk_status sk_keys_decrypt(const struct sk_keys *keys, struct sk_span module_id,
                                struct sk_span generation_id, struct sk_span iv,
                                struct sk_span ciphertext, struct sk_buffer *to) {
-    uint8_t tag[TAG];
-    if (iv.n == 0 || iv.n > IV_MAX || ciphertext.n < 1 + TAG || ciphertext.p[0] != VERSION)
+    uint8_t tag[TAG], key[2 * KEY];
+    bool siv = ciphertext.n && ciphertext.p[0] == SIV;
+    size_t head = 1 + TAG, pad = siv ? 1 : 0;
+    if (iv.n == 0 || iv.n > IV_MAX || ciphertext.n < head + pad || (!siv && ciphertext.p[0] != GCM))
         return SK_UNAUTHORIZED;
     memcpy(tag, ciphertext.p + 1, TAG);
-    struct sk_span data = sk_span_skip(ciphertext, 1 + TAG);
+    struct sk_span data = sk_span_skip(ciphertext, head);
     uint8_t *out = (uint8_t *)sk_buffer_reserve(to, data.n + 1); /* never an empty reservation */
     if (out == NULL) return SK_TOO_LARGE;
-    if (!gcm(keys, false, module_id, generation_id, iv, data, out, tag)) return SK_UNAUTHORIZED;
-    to->n += data.n;
+    module_cipher_key(keys, module_id, generation_id, key);
+    bool fine = run(
+        &(struct box){module_id, generation_id, iv, data, out, tag, siv ? key : keys->encryption},
+        false, siv);
+    OPENSSL_cleanse(key, sizeof key);
+    if (!fine) return SK_UNAUTHORIZED;
+    memmove(out, out + pad, data.n - pad);
+    to->n += data.n - pad;
     return SK_OK;
 }

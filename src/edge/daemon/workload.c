@@ -107,11 +107,55 @@ static void answer_certificate(struct call *call, struct sk_certificate *certifi
     sk_certificate_free(certificate);
 }
 
+/* ---- names of servers: docs/decisions/0013-what-modules-get-from-the-daemon.md ---- */
+
+/* The names under which this edge, its parent and its hub are known, and which none of its modules may
+ * take. "edgeHub" is what Azure's modules call theirs. */
+static bool is_edges_name(const struct sk_edge_config *config, struct sk_span name) {
+    const char *const names[] = {config->hostname,     config->parent_hostname,
+                                 config->hub_host,     config->upstream.host,
+                                 config->metrics_host, "edgeHub",
+                                 "edgeAgent",          "localhost"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i] && sk_span_eq_nocase(name, sk_span_z(names[i]))) return true;
+    for (size_t i = 0; i < config->listen_count; i++)
+        if (sk_span_eq_nocase(name, sk_span_z(config->listen[i].host))) return true;
+    return false;
+}
+
+/* Whether it could be read as an address: only digits and dots, or with a colon. */
+static bool is_address(struct sk_span name) {
+    bool digits = true;
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] == ':') return true;
+        digits = digits && ((name.p[i] >= '0' && name.p[i] <= '9') || name.p[i] == '.');
+    }
+    return digits;
+}
+
+/* A module is a server under its own id, alone or as the first label of a name; the edge hub under any
+ * name that the edge has. */
+static bool may_be_called(const struct call *call, struct sk_span name) {
+    const struct sk_edge_config *config = call->daemon->config;
+    struct sk_span id = call->module_id, label = sk_span_first(name, sk_span_find(name, '.'));
+    if (sk_span_is(id, SK_EDGE_HUB_MODULE)) return true;
+    if (id.n && id.p[0] == '$') id = sk_span_skip(id, 1);
+    if (is_address(name) || is_edges_name(config, name) || is_edges_name(config, id)) return false;
+    return sk_span_eq_nocase(name, id) || sk_span_eq_nocase(label, id);
+}
+
 static void server_certificate(struct call *call) {
     struct sk_certificate certificate;
     char reason[256];
     const json_t *name = json_object_get(call->body, "commonName");
     struct sk_span common_name = sk_span(json_string_value(name), json_string_length(name));
+    if (!may_be_called(call, common_name)) {
+        daemon_refuse(
+            call->exchange, 403,
+            "'commonName' must be the module's own name: %s, or a name that begins with '%s.'.",
+            call->socket->module_id, call->socket->module_id);
+        return;
+    }
     enum sk_status status = sk_certificates_issue_server(call->daemon->certificates, common_name,
                                                          call->module_id, &certificate, reason);
     if (status)

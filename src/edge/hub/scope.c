@@ -80,11 +80,9 @@ static struct sk_edge_identity *take(struct sk_edge_hub *hub, const json_t *entr
     sk_identity_free(&identity->identity);
     identity->identity = sk_identity_move(&read);
     identity->known = true;
-    if (now_disabled) {
-        sk_sessions_drop(&hub->backend, device, module, SK_FAULT_DEVICE_DISABLED);
-        /* The cloud takes nothing from it any more, and what waits for it holds up the others. */
-        if (identity != hub->self) sk_edge_upstream_drop(identity);
-    }
+    sk_sessions_changed(&hub->backend, &identity->identity);
+    /* The cloud takes nothing from it any more, and what waits for it holds up the others. */
+    if (now_disabled && identity != hub->self) sk_edge_upstream_drop(identity);
     return identity;
 }
 

@@ -362,6 +362,61 @@ static void certificates_and_bundle_come_as_pem_text(void **state) {
     assert_string_equal(answer.text, "{\"certificate\":\"\"}");
 }
 
+static unsigned server_named(const char *module, const char *name) {
+    char target[200], body[300];
+    snprintf(target, sizeof target, "/modules/%s/genid/x/certificate/server" V, module);
+    snprintf(body, sizeof body, "{\"commonName\":\"%s\",\"expiration\":\"2027-01-01T00:00:00Z\"}",
+             name);
+    return ask(edge_io, socket_of(module), SK_HTTP_POST, target, body);
+}
+
+/* The CA that signs is the one by which leaf devices know their edge hub. */
+static void a_module_is_a_server_under_its_own_name_only(void **state) {
+    (void)state;
+    static const struct {
+        const char *module, *name;
+        unsigned status;
+    } cases[] = {
+        {"web", "web", 201},
+        {"web", "WEB", 201},
+        {"web", "web.local", 201},
+        {"web", "web.gw", 201},
+        {"web", "gw", 403},
+        {"web", "GW", 403},
+        {"web", "*", 403},
+        {"web", "*.gw", 403},
+        {"web", "web.*", 400},
+        {"web", "", 403},
+        {"web", "other", 403},
+        {"web", "webb", 403},
+        {"web", "x.web", 403},
+        {"web", "localhost", 403},
+        {"web", "127.0.0.1", 403},
+        {"web", "::1", 403},
+        {"web", "hub.example", 403},
+        {"web", "edgeHub", 403},
+        {"gw", "gw", 403},
+        {"gw", "gw.local", 403},
+        {"edgeHub", "edgeHub", 403},
+        {"10.0.0.1", "10.0.0.1", 403},
+        {"*", "*", 400},
+        {"$edgeAgent", "gw", 403},
+        {"$edgeHub", "gw", 201},
+        {"$edgeHub", "127.0.0.1", 201},
+        {"$edgeHub", "*", 400},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "/identities/%s" V, cases[i].module);
+        assert_int_equal(manage(SK_HTTP_PUT, path, "{}"), 200);
+        snprintf(path, sizeof path, "/sockets/%s" V, cases[i].module);
+        if (cases[i].module[0] != '$') assert_int_equal(manage(SK_HTTP_PUT, path, "{}"), 200);
+        unsigned status = server_named(cases[i].module, cases[i].name);
+        if (status != cases[i].status)
+            fail_msg("%s as %s: %u %s", cases[i].module, cases[i].name, status, answer.text);
+    }
+}
+
 static void what_is_encrypted_is_decrypted_again(void **state) {
     (void)state;
     const char *path = socket_of("$edgeHub");
@@ -417,11 +472,14 @@ static void socket_names_are_short_and_never_the_same_for_two_modules(void **sta
                                         "x_y",
                                         "..",
                                         "$edgeHub",
+                                        "edgeHub",
+                                        "$other",
+                                        "other",
                                         "edge*Hub"};
-    char data[65], paths[7][SK_SOCKET_PATH_MAX];
+    char data[65], paths[10][SK_SOCKET_PATH_MAX];
     memset(data, 'd', sizeof data);
     data[0] = '/', data[64] = 0;
-    for (size_t i = 0; i < 7; i++) {
+    for (size_t i = 0; i < 10; i++) {
         sk_daemon_socket_path(data, sk_span_z(names[i]), paths[i]);
         assert_true(strlen(paths[i]) < SK_SOCKET_PATH_MAX - 1);
         assert_non_null(strstr(paths[i], ".sock"));
@@ -441,6 +499,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_module_made_anew_on_the_hub_gets_new_keys, start, end),
         cmocka_unit_test_setup_teardown(a_module_reaches_only_its_own_socket, start, end),
         cmocka_unit_test_setup_teardown(certificates_and_bundle_come_as_pem_text, start, end),
+        cmocka_unit_test_setup_teardown(a_module_is_a_server_under_its_own_name_only, start, end),
         cmocka_unit_test_setup_teardown(what_is_encrypted_is_decrypted_again, start, end),
         cmocka_unit_test_setup_teardown(bad_requests_are_refused_with_a_message, start, end),
         cmocka_unit_test(socket_names_are_short_and_never_the_same_for_two_modules),

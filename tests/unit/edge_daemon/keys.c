@@ -104,6 +104,61 @@ static void an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too(void **stat
     sk_buffer_free(&plain);
 }
 
+static void encrypts(struct sk_span module_id, const char *iv, const char *text,
+                     struct sk_buffer *secret) {
+    secret->n = 0;
+    assert_int_equal(
+        sk_keys_encrypt(keys, module_id, SK_SPAN("1"), sk_span_z(iv), sk_span_z(text), secret),
+        SK_OK);
+}
+
+/* Two texts under one key stream differ where their ciphertexts differ: neither the same module's
+ * second text with one vector nor another module's may be such. */
+static void one_vector_for_two_texts_or_modules_gives_nothing_away(void **state) {
+    (void)state;
+    static const char first[] = "attack at dawn, with all guns",
+                      second[] = "attack at dusk, with all guns";
+    struct sk_buffer a = {0}, b = {0}, again = {0};
+    static const char *const modules[] = {"filter", "other"};
+    for (size_t m = 0; m < 2; m++) {
+        encrypts(SK_SPAN("filter"), "iv", first, &a);
+        encrypts(sk_span_z(modules[m]), "iv", second, &b);
+        size_t like_texts = 0;
+        for (size_t i = 0; i < sizeof first - 1; i++)
+            like_texts += (a.p[a.n - 1 - i] ^ b.p[b.n - 1 - i]) ==
+                          (first[sizeof first - 2 - i] ^ second[sizeof second - 2 - i]);
+        assert_true(like_texts < 5); /* by chance; one key stream gives all 29 */
+    }
+    encrypts(SK_SPAN("filter"), "iv", first, &again);
+    assert_memory_equal(a.p, again.p, a.n);
+    encrypts(SK_SPAN("filter"), "vi", first, &again);
+    assert_memory_not_equal(a.p, again.p, a.n);
+    sk_buffer_free(&a);
+    sk_buffer_free(&b);
+    sk_buffer_free(&again);
+}
+
+static void what_was_encrypted_before_there_were_keys_of_modules_is_read(void **state) {
+    (void)state;
+    struct sk_keys *old;
+    struct sk_buffer secret = {0}, plain = {0};
+    sk_folder_make(io, "/old", 0700);
+    sk_file_save(io, "/old/master.key", SK_SPAN("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+                 0600);
+    assert_int_equal(sk_keys_open(io, "/old", &old, reason), SK_OK);
+    assert_int_equal(
+        sk_base64_decode(&secret, SK_SPAN("AXezLgXWdzB/l6o91iCmlxMu1KhVtAk5MT7EEOS848pG")), SK_OK);
+    assert_int_equal(sk_keys_decrypt(old, MODULE, SK_SPAN("iv"), sk_buffer_span(&secret), &plain),
+                     SK_OK);
+    assert_true(sk_span_is(sk_buffer_span(&plain), "kept from before"));
+    assert_int_equal(sk_keys_decrypt(old, SK_SPAN("other"), SK_SPAN("1"), SK_SPAN("iv"),
+                                     sk_buffer_span(&secret), &plain),
+                     SK_UNAUTHORIZED);
+    sk_keys_free(old);
+    sk_buffer_free(&secret);
+    sk_buffer_free(&plain);
+}
+
 static void a_damaged_key_file_is_refused_and_left_alone(void **state) {
     (void)state;
     struct sk_keys *other;
@@ -128,6 +183,10 @@ int main(void) {
                                         end),
         cmocka_unit_test_setup_teardown(an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too,
                                         start, end),
+        cmocka_unit_test_setup_teardown(one_vector_for_two_texts_or_modules_gives_nothing_away,
+                                        start, end),
+        cmocka_unit_test_setup_teardown(
+            what_was_encrypted_before_there_were_keys_of_modules_is_read, start, end),
         cmocka_unit_test_setup_teardown(a_damaged_key_file_is_refused_and_left_alone, start, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,7 +175,16 @@ static void scopes_cover_by_whole_segments(void **state) {
         {"h/messages/devicebound", "h/messages/events", false},
         {"h/devices/d/api-version=2016-11-14", "h/devices/d", true},
         {"h/devices/d/api-version=2016-11-14", "h/devices/d/modules/m", true},
-        {"h/api-version=1", "h/devices/d", true},
+        {"h/devices/d/modules/m/api-version=1", "h/devices/d/modules/m", true},
+        {"h/devices/d/modules/m/api-version=1", "h/devices/d/modules/n", false},
+        /* Only behind an identity: elsewhere it would open what stands above it. */
+        {"h/api-version=1", "h/devices/d", false},
+        {"h/devices/api-version=x", "h/devices/d", false},
+        {"h/devices/api-version=x", "h/devices/api-version=x",
+         true}, /* a device may be called so */
+        {"h/devices/d/modules/api-version=x", "h/devices/d/modules/m", false},
+        {"h/devices/d/messages/api-version=x", "h/devices/d/messages/events", false},
+        {"h/messages/api-version=x", "h/messages/events", false},
         {"h/devices/a%23b", "h/devices/a#b", true}, /* encoded twice on the wire */
         {"h/devices/a#b", "h/devices/a#b", true},
         {"h/devices/a%2523b", "h/devices/a#b", false},
