@@ -74,14 +74,23 @@ static bool unreserved(char c) {
            c == '.' || c == '_' || c == '~';
 }
 
-void sk_percent_encode(struct sk_buffer *to, struct sk_span text) {
+/* `marks` stay as they are beside the unreserved. */
+static void percent_encode(struct sk_buffer *to, struct sk_span text, const char *marks) {
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
-        if (unreserved(text.p[i]))
+        if (unreserved(text.p[i]) || (c && strchr(marks, c)))
             sk_buffer_byte(to, text.p[i]);
         else
             sk_buffer_append(to, sk_span((char[]){'%', hex_upper[c >> 4], hex_upper[c & 15]}, 3));
     }
+}
+
+void sk_percent_encode(struct sk_buffer *to, struct sk_span text) {
+    percent_encode(to, text, "");
+}
+
+void sk_percent_encode_topic(struct sk_buffer *to, struct sk_span text) {
+    percent_encode(to, text, "!'()*");
 }
 
 static size_t percent_decode(char *to, struct sk_span text) {

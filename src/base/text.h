@@ -14,6 +14,9 @@ enum sk_status sk_hex_decode(struct sk_buffer *to, struct sk_span text);
 
 /* Percent-encoding (RFC 3986): encodes all but unreserved characters, upper-case escapes. */
 void sk_percent_encode(struct sk_buffer *to, struct sk_span text);
+/* As Azure writes names and values into MQTT topics: the marks !'()* of RFC 2396 stay as they are
+ * too. Most clients compare without decoding, "component*command" above all. */
+void sk_percent_encode_topic(struct sk_buffer *to, struct sk_span text);
 /* Decodes %XX; '+' stays '+'; a broken escape is kept as it is. */
 void sk_percent_decode(struct sk_buffer *to, struct sk_span text);
 /* The same into an arena; returns `text` itself when there is nothing to decode. */

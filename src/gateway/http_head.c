@@ -173,7 +173,9 @@ static bool read_method(struct sk_http_request *r, const char **why) {
         *why = "responseTimeoutInSeconds is 5 to 300, connectTimeoutInSeconds 0 to 300";
         return false;
     }
-    r->payload = payload ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    /* SDKs write null where their caller gave none: an empty body, as when it is left out. */
+    bool given = payload && !json_is_null(payload);
+    r->payload = given ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     r->request.payload = r->payload ? sk_span_z(r->payload) : SK_NONE;
     return true;
 }

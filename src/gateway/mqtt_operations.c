@@ -89,6 +89,12 @@ static bool is_own(const struct sk_mqtt_head *m, const struct sk_topic *topic) {
            sk_topic_id_is(topic->module, sk_span_z(m->session.principal.module));
 }
 
+static bool is_own_filter(const struct sk_mqtt_head *m, struct sk_span device,
+                          struct sk_span module) {
+    return sk_topic_filter_id_is(device, sk_span_z(m->session.principal.device)) &&
+           sk_topic_filter_id_is(module, sk_span_z(m->session.principal.module));
+}
+
 /* Fills the message from a telemetry topic; false when it may not be. `extra` is one more
  * application property, or NULL. */
 static bool read_telemetry(struct sk_mqtt_head *m, struct sk_span bag, struct sk_span payload,
@@ -210,9 +216,9 @@ void sk_mqtt_on_subscribe(struct sk_mqtt_head *m, const struct sk_mqtt_packet *p
     unsigned bits = m->session.subscriptions;
     bool subscribe = packet->type == SK_MQTT_SUBSCRIBE, foreign = false;
     while (sk_mqtt_next_filter(packet->type, &filters, &s)) {
-        struct sk_topic target = {0};
-        unsigned bit = sk_topic_filter(s.filter, &target.device, &target.module);
-        foreign = foreign || (bit && target.device.p && !is_own(m, &target));
+        struct sk_span device, module;
+        unsigned bit = sk_topic_filter(s.filter, &device, &module);
+        foreign = foreign || (bit && device.p && !is_own_filter(m, device, module));
         uint8_t granted = s.qos > 1 ? 1 : s.qos; /* 2 is granted as 1 */
         if (subscribe && bit)
             bits = (bits & ~qos1_bit(bit)) | bit | (granted ? qos1_bit(bit) : 0);
@@ -299,7 +305,7 @@ static void deliver_method(struct sk_session *session, const struct sk_method_ca
     if (!can_send(m)) return;
     struct sk_buffer topic = {0};
     sk_buffer_text(&topic, "$iothub/methods/POST/");
-    sk_percent_encode(&topic, call->name);
+    sk_percent_encode_topic(&topic, call->name);
     sk_buffer_print(&topic, "/?$rid=%.*s", SK_ARG(call->rid));
     put(m, &(struct sk_mqtt_publish){.topic = sk_buffer_span(&topic), .payload = call->payload});
     sk_buffer_free(&topic);

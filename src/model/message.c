@@ -182,9 +182,9 @@ enum sk_status sk_bag_parse(struct sk_span bag, struct sk_arena *arena,
 static void put_bag(struct sk_buffer *to, bool *first, struct sk_span name, struct sk_span value) {
     if (!*first) sk_buffer_byte(to, '&');
     *first = false;
-    sk_percent_encode(to, name);
+    sk_percent_encode_topic(to, name);
     sk_buffer_byte(to, '=');
-    sk_percent_encode(to, value);
+    sk_percent_encode_topic(to, value);
 }
 
 void sk_bag_format(struct sk_buffer *to, const struct sk_message *message) {

@@ -1,4 +1,5 @@
 /* What an open MQTT connection to a hub may say, what it is told, and what ends it. */
+#include "support/fleet_c2d.h"
 #include "support/raw_client.h"
 
 static int new_world(void **state) {
@@ -268,9 +269,51 @@ static void a_packet_of_five_filters_gets_one_answer(void **state) {
     raw_free(&c);
 }
 
+static void a_plus_in_a_filter_stands_for_ones_own_id(void **state) {
+    struct fleet *f = *state;
+    static const struct sk_mqtt_subscription list[] = {
+        {{"devices/+/messages/devicebound/#", 32}, 1}};
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    raw_login(&c, f, "d1");
+    sk_mqtt_put_subscribe(&out, 7, list, 1);
+    raw_send_buffer(&c, &out);
+    raw_expect_suback(&c, 7, "\x01", 1);
+    fleet_send_c2d(f, "d2", "for another");
+    fleet_send_c2d(f, "d1", "mine");
+    struct sk_mqtt_packet packet = raw_expect(&c, SK_MQTT_PUBLISH);
+    assert_true(sk_span_is(packet.u.publish.payload, "mine"));
+    assert_true(
+        sk_span_starts(packet.u.publish.topic, SK_SPAN("devices/d1/messages/devicebound/")));
+    sk_mqtt_put_unsubscribe(&out, 8, list, 1);
+    raw_send_buffer(&c, &out);
+    raw_expect_ack(&c, SK_MQTT_UNSUBACK, 8);
+    fleet_send_c2d(f, "d1", "too late");
+    raw_expect_nothing(&c);
+    raw_free(&c);
+}
+
+static void a_plus_in_a_modules_filter_stands_for_both_ids(void **state) {
+    struct fleet *f = *state;
+    static const char *const filters[] = {"devices/+/modules/+/inputs/#", "devices/+/modules/m/#",
+                                          "devices/d1/modules/+/inputs/#"};
+    struct raw_client c;
+    fleet_put(f, "/devices/d1/modules/m", "{\"deviceId\":\"d1\",\"moduleId\":\"m\"," FLEET_SAS "}");
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .module = "m", .clean = true});
+    raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        raw_subscribe(&c, 1, filters[i], 1);
+        raw_expect_suback(&c, 1, "\x01", 1);
+    }
+    raw_free(&c);
+}
+
 static void a_filter_for_another_identity_ends_the_connection(void **state) {
     struct fleet *f = *state;
     static const char *const filters[] = {"devices/d2/messages/devicebound/#",
+                                          "devices/+/modules/+/inputs/#", /* a device is none */
+                                          "devices/+/modules/m/#",
                                           "devices/d1/modules/m/inputs/#",
                                           "devices/d1/modules/m/#"};
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
@@ -538,6 +581,60 @@ static void a_method_goes_to_the_device_and_its_answer_back(void **state) {
     raw_free(&c);
 }
 
+/* Components of Plug and Play are called "thermostat1*reboot"; clients do not decode. */
+static void a_methods_name_stands_in_its_topic_as_azure_writes_it(void **state) {
+    struct fleet *f = *state;
+    static const struct {
+        const char *name, *topic;
+    } cases[] = {
+        {"thermostat1*getMaxMinReport", "thermostat1*getMaxMinReport"},
+        {"it's(a)!~_-.m", "it's(a)!~_-.m"},
+        {"a/b", "a%2Fb"},
+        {"a?b#c+d%e", "a%3Fb%23c%2Bd%25e"},
+        {"$x:y;z", "%24x%3Ay%3Bz"},
+        {"\xc3\xa4", "%C3%A4"},
+    };
+    struct raw_client c;
+    struct method m;
+    char rid[64], body[200];
+    listen_to_methods(&c, f, "d1");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(body, sizeof body, "{\"methodName\":\"%s\"}", cases[i].name);
+        invoke(&m, f, body);
+        expect_call(&c, cases[i].topic, "", rid);
+        answer_call(&c, rid, "1");
+        end_method(&m, SK_S, 200, "\"payload\":1");
+    }
+    raw_free(&c);
+}
+
+/* Service SDKs write null where the caller gave none. */
+static void a_method_without_a_payload_has_an_empty_body(void **state) {
+    struct fleet *f = *state;
+    static const struct {
+        const char *payload, *body;
+    } cases[] = {{"", ""},
+                 {",\"payload\":null", ""},
+                 {",\"payload\":{}", "{}"},
+                 {",\"payload\":[null]", "[null]"},
+                 {",\"payload\":\"\"", "\"\""},
+                 {",\"payload\":\"null\"", "\"null\""},
+                 {",\"payload\":0", "0"},
+                 {",\"payload\":false", "false"}};
+    struct raw_client c;
+    struct method m;
+    char rid[64], body[200];
+    listen_to_methods(&c, f, "d1");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(body, sizeof body, "{\"methodName\":\"m\"%s}", cases[i].payload);
+        invoke(&m, f, body);
+        expect_call(&c, "m", cases[i].body, rid);
+        answer_call(&c, rid, "1");
+        end_method(&m, SK_S, 200, "\"payload\":1");
+    }
+    raw_free(&c);
+}
+
 static void a_method_for_a_device_that_does_not_listen_is_404103(void **state) {
     struct fleet *f = *state;
     struct raw_client c;
@@ -650,6 +747,8 @@ int main(void) {
         TEST(thousands_of_unacknowledged_messages_wait_and_are_acknowledged_in_order),
         TEST(a_full_disk_ends_the_connection_without_an_acknowledgement_and_room_heals_it),
         TEST(a_packet_of_five_filters_gets_one_answer),
+        TEST(a_plus_in_a_filter_stands_for_ones_own_id),
+        TEST(a_plus_in_a_modules_filter_stands_for_both_ids),
         TEST(a_filter_for_another_identity_ends_the_connection),
         TEST(what_follows_connect_at_once_is_served_after_it),
         TEST(packets_may_be_split_at_every_byte),
@@ -658,6 +757,8 @@ int main(void) {
         TEST(reported_properties_beyond_32_kilobytes_are_refused_with_403100),
         TEST(a_report_at_qos_1_is_acknowledged_too),
         TEST(a_method_goes_to_the_device_and_its_answer_back),
+        TEST(a_methods_name_stands_in_its_topic_as_azure_writes_it),
+        TEST(a_method_without_a_payload_has_an_empty_body),
         TEST(a_method_for_a_device_that_does_not_listen_is_404103),
         TEST(a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped),
         TEST(another_devices_answer_is_ignored),
