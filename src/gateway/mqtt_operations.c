@@ -5,9 +5,12 @@
 
 /* ---- out ---- */
 
+/* An answer whose topic is too long echoes a request id of nearly 64 KB. */
 static void put(struct sk_mqtt_head *m, const struct sk_mqtt_publish *publish) {
-    sk_mqtt_put_publish(sk_stream_output(m->stream), publish);
-    sk_stream_flush(m->stream);
+    if (sk_mqtt_put_publish(sk_stream_output(m->stream), publish))
+        sk_mqtt_head_fail(m, "a request id is too long to be answered");
+    else
+        sk_stream_flush(m->stream);
 }
 
 static bool can_send(const struct sk_mqtt_head *m) {
@@ -242,15 +245,19 @@ void sk_mqtt_on_subscribe(struct sk_mqtt_head *m, const struct sk_mqtt_packet *p
 
 /* ---- deliveries ---- */
 
+static void settle(struct sk_mqtt_head *m, uint64_t delivery, enum sk_outcome outcome) {
+    struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE);
+    r->request.delivery = delivery;
+    r->request.outcome = outcome;
+    r->request.done = on_settled;
+    sk_gateway_submit(m->backend, &r->request);
+}
+
 void sk_mqtt_on_puback(struct sk_mqtt_head *m, uint16_t id) {
     for (size_t i = 0; i < SK_MQTT_HEAD_WINDOW; i++) {
         if (m->window[i].id != id) continue;
         m->window[i].id = 0;
-        struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE);
-        r->request.delivery = m->window[i].delivery;
-        r->request.outcome = SK_COMPLETE;
-        r->request.done = on_settled;
-        sk_gateway_submit(m->backend, &r->request);
+        settle(m, m->window[i].delivery, SK_COMPLETE);
         return;
     }
 }
@@ -286,17 +293,22 @@ static bool deliver_message(struct sk_session *session, const struct sk_message 
         publish.qos = 1;
         publish.dup = message->c2d && message->c2d->redelivered;
         publish.id = next_id(m);
+    }
+    enum sk_status status = sk_mqtt_put_publish(sk_stream_output(m->stream), &publish);
+    sk_buffer_free(&topic);
+    if (status) {
+        SK_WARN("mqtt", "a message for %s%s%s is rejected: its properties are longer than a topic",
+                session->principal.device, input ? "/" : "",
+                input ? session->principal.module : "");
+        settle(m, delivery, SK_REJECT);
+        return true;
+    }
+    if (qos1) {
         m->window[slot].id = publish.id;
         m->window[slot].delivery = delivery;
     }
-    put(m, &publish);
-    sk_buffer_free(&topic);
-    if (!qos1) { /* complete with the sending: there is no other sign */
-        struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE);
-        r->request.delivery = delivery;
-        r->request.done = on_settled;
-        sk_gateway_submit(m->backend, &r->request);
-    }
+    sk_stream_flush(m->stream);
+    if (!qos1) settle(m, delivery, SK_COMPLETE); /* there is no other sign */
     return true;
 }
 

@@ -490,9 +490,9 @@ void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request) {
         return;
     }
     hub->scratch.n = 0;
-    sk_message_encode_head(&hub->scratch, message);
+    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
     struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
-    enum sk_status status = sk_log_append(hub->log, parts, 2, bits, appended, request);
+    if (status == SK_OK) status = sk_log_append(hub->log, parts, 2, bits, appended, request);
     if (status)
         sk_request_refuse(request, sk_fault_of_status(status), NULL);
     else
