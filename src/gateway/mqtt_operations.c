@@ -1,5 +1,6 @@
 /* What an open MQTT connection asks and is told: topics to requests, answers to topics. */
 #include "gateway/mqtt_head.h"
+#include "model/json_text.h"
 
 #include <stdio.h>
 
@@ -51,7 +52,7 @@ static void on_twin_get(struct sk_request *request, const struct sk_answer *answ
     if (can_send(m) && answer->error) {
         refuse_twin(m, r->rid, answer->error);
     } else if (can_send(m)) {
-        SK_CLEANUP_FREE char *text = json_dumps(answer->document, JSON_COMPACT);
+        SK_CLEANUP_FREE char *text = sk_json_text(answer->document);
         put_twin_response(m, 200, r->rid, 0, sk_span_z(text));
     }
     sk_mqtt_request_over(r);
@@ -163,8 +164,7 @@ static void on_report(struct sk_mqtt_head *m, const struct sk_topic *topic,
     r->request.done = on_twin_reported;
     r->request.version = topic->version;
     json_error_t error;
-    r->request.body = json_loadb(publish->payload.p ? publish->payload.p : "", publish->payload.n,
-                                 JSON_REJECT_DUPLICATES, &error);
+    r->request.body = sk_json_load(publish->payload, JSON_REJECT_DUPLICATES, &error);
     if (json_is_object(r->request.body))
         sk_gateway_submit(m->backend, &r->request);
     else

@@ -154,6 +154,8 @@ static void a_method_without_a_payload_has_an_empty_body(void **state) {
                  {",\"payload\":\"\"", "\"\""},
                  {",\"payload\":\"null\"", "\"null\""},
                  {",\"payload\":0", "0"},
+                 {",\"payload\":21.1", "21.1"},
+                 {",\"payload\":{\"t\":[0.1,9007199254740993]}", "{\"t\":[0.1,9007199254740993]}"},
                  {",\"payload\":false", "false"}};
     struct raw_client c;
     struct method m;

@@ -86,6 +86,33 @@ static void topics_leave_the_marks_that_azure_leaves(void **state) {
     assert_true(out_is("%00%1F%7F%C3%A4"));
 }
 
+static void an_address_may_have_a_port(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *host;
+        int port;
+    } good[] = {{"0.0.0.0:8883", "0.0.0.0", 8883},
+                {"0.0.0.0", "0.0.0.0", -1},
+                {"[::1]:443", "::1", 443},
+                {"[::1]", "::1", -1},
+                {"host.name:0", "host.name", 0},
+                {"a:65535", "a", 65535},
+                {"a8883", "a8883", -1}};
+    static const char *const bad[] = {"",       "8883", ":1",   "a:",    "a:65536",
+                                      "a:-1",   "a:x",  "::1",  "a:1:2", "[::1]x",
+                                      "[::1]:", "[]:1", "[::1", "a:1 "};
+    struct sk_span host;
+    int port;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(sk_host_port_parse(sk_span_z(good[i].text), &host, &port), SK_OK);
+        assert_true(sk_span_is(host, good[i].host));
+        assert_int_equal(port, good[i].port);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (sk_host_port_parse(sk_span_z(bad[i]), &host, &port) == SK_OK)
+            fail_msg("%s is taken", bad[i]);
+}
+
 static void percent_decoding_keeps_what_is_not_an_escape(void **state) {
     (void)state;
     const char *vectors[][2] = {{"a%20b", "a b"}, {"%41%6a%4A", "AjJ"}, {"+", "+"},
@@ -184,6 +211,7 @@ int main(void) {
         TEST(hex_goes_both_ways_and_takes_both_cases),
         TEST(percent_encoding_leaves_only_the_unreserved),
         TEST(topics_leave_the_marks_that_azure_leaves),
+        TEST(an_address_may_have_a_port),
         TEST(percent_decoding_keeps_what_is_not_an_escape),
         TEST(json_strings_escape_what_json_demands),
         TEST(json_strings_replace_what_is_not_utf8),
