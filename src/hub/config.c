@@ -88,21 +88,38 @@ static char *path_of(struct reader *r, const char *file) {
     return copy;
 }
 
-/* "0.0.0.0:8883", "[::1]:443" */
-static void read_address(struct reader *r, const char *path, const char *value,
-                         struct sk_hub_address *address) {
-    const char *colon = value ? strrchr(value, ':') : NULL;
-    int64_t port;
-    if (colon == NULL || colon == value || sk_span_to_int(sk_span_z(colon + 1), &port) ||
-        port < 0 || port > 65535) {
-        fail(r, path, "must be \"address:port\", such as \"0.0.0.0:8883\"");
-        return;
+/* "0.0.0.0:8883", "[::1]:443"; the port is -1 where there is none. */
+static int read_address(struct reader *r, const char *path, const char *value,
+                        struct sk_hub_address *address) {
+    struct sk_span host;
+    int port;
+    if (sk_host_port_parse(sk_span_z(value), &host, &port)) {
+        fail(r, path, "must be \"address\" or \"address:port\", such as \"0.0.0.0:8883\"");
+        return 0;
     }
-    struct sk_span host = sk_span(value, (size_t)(colon - value));
-    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-        host = sk_span(host.p + 1, host.n - 2);
     address->host = sk_span_dup(host);
-    address->port = (uint16_t)port;
+    address->port = port < 0 ? 0 : (uint16_t)port;
+    return port;
+}
+
+/* An address without a port stands for those that SDKs dial: each takes every protocol, but a client
+ * knows one port. */
+static void read_addresses(struct reader *r, const json_t *list, struct sk_hub_config *config) {
+    static const uint16_t ports[] = {8883, 5671, 443};
+    enum { PORTS = sizeof ports / sizeof *ports };
+    size_t n = json_array_size(list);
+    if (n == 0) fail(r, "listen.addresses", "give at least one \"address:port\"");
+    config->addresses = sk_alloc((n * PORTS + 1) * sizeof *config->addresses);
+    for (size_t i = 0; i < n; i++) {
+        struct sk_hub_address *first = &config->addresses[config->address_count++];
+        int port =
+            read_address(r, "listen.addresses", json_string_value(json_array_get(list, i)), first);
+        if (port >= 0) continue;
+        first->port = ports[0];
+        for (size_t p = 1; p < PORTS; p++)
+            config->addresses[config->address_count++] =
+                (struct sk_hub_address){sk_span_dup(sk_span_z(first->host)), ports[p]};
+    }
 }
 
 static void read_listen(struct reader *r, const json_t *document, struct sk_hub_config *config) {
@@ -116,13 +133,7 @@ static void read_listen(struct reader *r, const json_t *document, struct sk_hub_
     }
     check_keys(r, listen, "listen", keys);
     addresses = list(r, listen, "listen", "addresses");
-    if (json_array_size(addresses) == 0)
-        fail(r, "listen.addresses", "give at least one \"address:port\"");
-    config->address_count = json_array_size(addresses);
-    config->addresses = sk_alloc((config->address_count + 1) * sizeof *config->addresses);
-    for (size_t i = 0; i < config->address_count; i++)
-        read_address(r, "listen.addresses", json_string_value(json_array_get(addresses, i)),
-                     &config->addresses[i]);
+    read_addresses(r, addresses, config);
     config->certificate = path_of(r, text(r, listen, "listen", "certificate"));
     config->key = path_of(r, text(r, listen, "listen", "key"));
     if (config->certificate == NULL || config->key == NULL)
@@ -140,7 +151,8 @@ static void read_listen(struct reader *r, const json_t *document, struct sk_hub_
         config->origins[i] = sk_span(sk_span_dup(origin), origin.n);
     }
     const char *metrics = text(r, listen, "listen", "metrics");
-    if (metrics) read_address(r, "listen.metrics", metrics, &config->metrics);
+    if (metrics && read_address(r, "listen.metrics", metrics, &config->metrics) < 0)
+        fail(r, "listen.metrics", "needs a port, such as \"127.0.0.1:9600\"");
 }
 
 static void read_policy(struct reader *r, const json_t *table, const char *path,
