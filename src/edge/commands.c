@@ -203,8 +203,12 @@ static int check_hub(const struct sk_edge_config *config) {
 
 int sk_edge_check(const struct sk_edge_config *config) {
     struct request request;
-    char path[SK_SOCKET_PATH_MAX];
-    int failed = verdict(true, "the configuration is well-formed", "");
+    char path[SK_SOCKET_PATH_MAX], reached[320];
+    snprintf(
+        reached, sizeof reached,
+        "the configuration is well-formed; modules and leaf devices reach this machine as %.255s",
+        config->hostname);
+    int failed = verdict(true, reached, "");
     failed += check_hub(config);
     memset(&request, 0, sizeof request);
     snprintf(path, sizeof path, "%s/%s", config->data, SK_CONTROL_SOCKET);
