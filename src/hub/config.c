@@ -239,6 +239,18 @@ static void read_cas(struct reader *r, const json_t *table, const char *path,
     }
 }
 
+/* Of the disk: for the registry, and for whoever else writes there. */
+#define DEFAULT_RESERVE (256ull << 20)
+
+static uint64_t read_bytes(struct reader *r, const json_t *table, const char *path, const char *key,
+                           uint64_t otherwise) {
+    char full[PATH_MAX_TEXT];
+    const json_t *value = member(r, table, path, key, JSON_INTEGER, "a number of bytes");
+    if (value == NULL) return otherwise;
+    if (json_integer_value(value) < 0) fail(r, join(full, path, key), "must not be negative");
+    return (uint64_t)json_integer_value(value);
+}
+
 static uint64_t read_retention(struct reader *r, const json_t *table, const char *path) {
     char full[PATH_MAX_TEXT];
     const char *value = text(r, table, path, "retention");
@@ -329,10 +341,22 @@ static bool read_chaos(struct reader *r, const json_t *table, const char *path) 
 
 static void read_hub(struct reader *r, const json_t *table, const char *path,
                      struct sk_hub_options *hub) {
-    static const char *const keys[] = {
-        "name",       "hostnames",       "data",        "retention",       "retention_bytes",
-        "policy",     "route",           "fallback",    "cloud_to_device", "ca",
-        "partitions", "consumer_groups", "take_events", "chaos",           NULL};
+    static const char *const keys[] = {"name",
+                                       "hostnames",
+                                       "data",
+                                       "retention",
+                                       "retention_bytes",
+                                       "reserve_bytes",
+                                       "policy",
+                                       "route",
+                                       "fallback",
+                                       "cloud_to_device",
+                                       "ca",
+                                       "partitions",
+                                       "consumer_groups",
+                                       "take_events",
+                                       "chaos",
+                                       NULL};
     char full[PATH_MAX_TEXT], item[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
     const char *name = text(r, table, path, "name"), *data = text(r, table, path, "data");
@@ -340,8 +364,6 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
     const json_t *policies = list(r, table, path, "policy"),
                  *routes = list(r, table, path, "route");
     const json_t *fallback = member(r, table, path, "fallback", JSON_OBJECT, "a table");
-    const json_t *bytes =
-        member(r, table, path, "retention_bytes", JSON_INTEGER, "a number of bytes");
     if (name == NULL) fail(r, path, "a hub needs a name");
     if (data == NULL) fail(r, path, "a hub needs data = \"folder\"");
     if (json_array_size(hosts) == 0)
@@ -357,7 +379,8 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
         hub->host_names[i] = sk_span_dup(sk_span_z(host));
     }
     hub->retention_us = read_retention(r, table, path);
-    hub->retention_bytes = (uint64_t)json_integer_value(bytes);
+    hub->retention_bytes = read_bytes(r, table, path, "retention_bytes", 0);
+    hub->reserve_bytes = read_bytes(r, table, path, "reserve_bytes", DEFAULT_RESERVE);
     read_events(r, table, path, hub);
     hub->policy_count = json_array_size(policies);
     if (hub->policy_count > SK_HUB_POLICIES_MAX)
