@@ -144,7 +144,7 @@ async function setUp() {
   fs.rmSync(state, { recursive: true, force: true });
   fs.mkdirSync(state);
   const made = JSON.parse(await run('skerry-hub', 'init', path.join(state, 'hub'), '--hostname', hubHost, '--hub', 'demo',
-    '--listen', `${hubHost}:8883`, '--listen', `${hubHost}:443`, '--metrics', `${hubHost}:9600`, '--json'));
+    '--listen', hubHost, '--metrics', `${hubHost}:9600`, '--json'));
   const owner = made.hubs[0].connectionStrings.iothubowner;
   environment = { ...process.env, SKERRY_CONNECTION_STRING: owner, SKERRY_CA_FILE: ca };
   await startHub();
@@ -156,7 +156,7 @@ async function setUp() {
   fs.writeFileSync(path.join(state, 'config.toml'), [
     `hostname = "${edgeHost}"`, '[provisioning]', 'source = "manual"',
     `connection_string = "${(await skerry('device', 'connection-string', 'edge1')).trim()}"`,
-    '[skerry]', `data = "${state}/edge"`, `hub_trust = "${ca}"`, `listen = ["${edgeHost}:8883", "${edgeHost}:443"]`,
+    '[skerry]', `data = "${state}/edge"`, `hub_trust = "${ca}"`, `listen = ["${edgeHost}"]`,
     `metrics = "${edgeHost}:9600"`, ''].join('\n'), { mode: 0o600 });
   edge = start('edge', path.join(bin, 'skerry-edge'), ['run', '--config', path.join(state, 'config.toml')]);
   await until('the edge', () => ready(edgeHost));

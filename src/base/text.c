@@ -1,5 +1,9 @@
 #include "base/text.h"
 
+#include <float.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -74,14 +78,23 @@ static bool unreserved(char c) {
            c == '.' || c == '_' || c == '~';
 }
 
-void sk_percent_encode(struct sk_buffer *to, struct sk_span text) {
+/* `marks` stay as they are beside the unreserved. */
+static void percent_encode(struct sk_buffer *to, struct sk_span text, const char *marks) {
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
-        if (unreserved(text.p[i]))
+        if (unreserved(text.p[i]) || (c && strchr(marks, c)))
             sk_buffer_byte(to, text.p[i]);
         else
             sk_buffer_append(to, sk_span((char[]){'%', hex_upper[c >> 4], hex_upper[c & 15]}, 3));
     }
+}
+
+void sk_percent_encode(struct sk_buffer *to, struct sk_span text) {
+    percent_encode(to, text, "");
+}
+
+void sk_percent_encode_topic(struct sk_buffer *to, struct sk_span text) {
+    percent_encode(to, text, "!'()*");
 }
 
 static size_t percent_decode(char *to, struct sk_span text) {
@@ -107,6 +120,37 @@ struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text) {
     if (sk_span_find(text, '%') == text.n) return text;
     char *p = sk_arena_alloc(arena, text.n);
     return sk_span(p, percent_decode(p, text));
+}
+
+/* A double always keeps 15 digits (fewer below its smallest normal value), and 17 tell one from all
+ * others. */
+void sk_real_text(double value, char to[SK_REAL_TEXT]) {
+    enum { KEPT = 15, TELLING = 17 };
+    bool normal = value <= -DBL_MIN || value >= DBL_MIN;
+    for (int digits = normal ? KEPT : 1; digits <= TELLING; digits++) {
+        snprintf(to, SK_REAL_TEXT, "%.*g", digits, value);
+        if (strtod(to, NULL) == value) return;
+    }
+}
+
+enum sk_status sk_host_port_parse(struct sk_span text, struct sk_span *host, int *port) {
+    bool bracketed = text.n && text.p[0] == '[';
+    size_t end = sk_span_find(text, bracketed ? ']' : ':');
+    struct sk_span rest = sk_span_skip(text, end + (bracketed ? 1 : 0));
+    int64_t number = -1;
+    *host = sk_span_first(text, end);
+    if (bracketed) *host = sk_span_skip(*host, 1);
+    if (host->n == 0 || memchr(host->p, 0, host->n) || (bracketed && end == text.n))
+        return SK_MALFORMED;
+    if (rest.n == 0) {
+        *port = -1;
+        return sk_span_to_int(*host, &number) ? SK_OK : SK_MALFORMED;
+    }
+    if (rest.p[0] != ':' || sk_span_to_int(sk_span_skip(rest, 1), &number) || number < 0 ||
+        number > 65535)
+        return SK_MALFORMED;
+    *port = (int)number;
+    return SK_OK;
 }
 
 /* Bytes of the UTF-8 sequence at the start (shortest form, no surrogates, at most U+10FFFF); 0:

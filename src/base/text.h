@@ -14,10 +14,17 @@ enum sk_status sk_hex_decode(struct sk_buffer *to, struct sk_span text);
 
 /* Percent-encoding (RFC 3986): encodes all but unreserved characters, upper-case escapes. */
 void sk_percent_encode(struct sk_buffer *to, struct sk_span text);
+/* As Azure writes names and values into MQTT topics: the marks !'()* of RFC 2396 stay as they are
+ * too. Most clients compare without decoding, "component*command" above all. */
+void sk_percent_encode_topic(struct sk_buffer *to, struct sk_span text);
 /* Decodes %XX; '+' stays '+'; a broken escape is kept as it is. */
 void sk_percent_decode(struct sk_buffer *to, struct sk_span text);
 /* The same into an arena; returns `text` itself when there is nothing to decode. */
 struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text);
+
+/* "host:port" or "host"; an address of IPv6 stands in brackets. *port: -1 where there is none. Digits
+ * alone are a port that somebody forgot to give an address: SK_MALFORMED. */
+enum sk_status sk_host_port_parse(struct sk_span text, struct sk_span *host, int *port);
 
 /* µs since 1970 as "2026-11-21T07:00:00.1234567Z" (always 7 fraction digits, as Azure writes them).
  */
@@ -28,6 +35,10 @@ void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]); /* 28 characters and 
 enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us);
 /* "1d", "12h", "30m", "15s", "500ms", or ISO 8601 "P1DT2H30M5S". */
 enum sk_status sk_duration_parse(struct sk_span text, int64_t *us);
+
+/* The shortest text that reads back as the same number: "21.1", "1e+300", "3". */
+#define SK_REAL_TEXT 32
+void sk_real_text(double value, char to[SK_REAL_TEXT]);
 
 /* A JSON string literal with quotes. Bytes that are not UTF-8 become U+FFFD: what clients send, and
  * sentences cut short, may hold some. */

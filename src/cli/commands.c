@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "model/connection_string.h"
 #include "wire/sas.h"
+#include "model/json_text.h"
 
 static const char *const device_columns[] = {
     "deviceId",         "status", "connectionState", "authentication.type", "capabilities.iotEdge",
@@ -28,8 +29,7 @@ json_t *cli_json(struct cli *cli, const char *name, const char *text) {
         }
         json = sk_buffer_span(&file);
     }
-    json_t *value =
-        json_loadb(json.p ? json.p : "", json.n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    json_t *value = sk_json_load(json, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (value == NULL)
         cli_fail("%s is not JSON: line %d, column %d: %s", name, error.line, error.column,
                  error.text);

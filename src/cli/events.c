@@ -6,6 +6,7 @@
 #include "cli/amqp.h"
 #include "model/amqp_mapping.h"
 #include "model/events.h"
+#include "model/json_text.h"
 
 enum { CREDIT = 300, AMQP_PORT = 5671, HTTPS_PORT = 443 };
 
@@ -37,15 +38,12 @@ struct watch {
 static void print_table(const struct watch *w, const json_t *event) {
     const char *device = json_string_value(json_object_get(event, "deviceId")),
                *module = json_string_value(json_object_get(event, "moduleId"));
-    SK_CLEANUP_FREE char *body = json_dumps(
-        json_object_get(event, "body"), JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    SK_CLEANUP_FREE char *body = sk_json_text(json_object_get(event, "body"));
     printf("%s  %s%s%s  %s\n", json_string_value(json_object_get(event, "enqueuedTimeUtc")),
            device ? device : "", module ? "/" : "", module ? module : "", body);
     if (!w->properties) return;
-    SK_CLEANUP_FREE char *properties =
-        json_dumps(json_object_get(event, "properties"), JSON_COMPACT);
-    SK_CLEANUP_FREE char *system =
-        json_dumps(json_object_get(event, "systemProperties"), JSON_COMPACT);
+    SK_CLEANUP_FREE char *properties = sk_json_text(json_object_get(event, "properties"));
+    SK_CLEANUP_FREE char *system = sk_json_text(json_object_get(event, "systemProperties"));
     printf("    %s %s\n", properties, system);
 }
 

@@ -5,6 +5,7 @@
 #include "cli/amqp.h"
 #include "model/amqp_mapping.h"
 #include "model/c2d.h"
+#include "model/json_text.h"
 
 /* A POST on the device's own endpoint, with the policy's token (it needs DeviceConnect). JSON goes
  * as it is, other text as a JSON string. */
@@ -13,7 +14,7 @@ int cli_telemetry(struct cli *cli) {
         return cli_usage("telemetry send DEVICE TEXT");
     struct cli_answer answer;
     json_error_t error;
-    json_t *body = json_loads(cli->words[2], JSON_DECODE_ANY, &error);
+    json_t *body = sk_json_load(sk_span_z(cli->words[2]), JSON_DECODE_ANY, &error);
     if (body == NULL) body = json_string(cli->words[2]);
     int code = cli_call(cli, SK_HTTP_POST,
                         cli_path(cli, "/devices/%s/messages/events", cli->words[1], NULL), body,

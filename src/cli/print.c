@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "model/json_text.h"
 
 enum { COLUMNS_MAX = 16, WIDTH_MAX = 60 };
 
@@ -18,7 +19,7 @@ static const json_t *at(const json_t *value, const char *path) {
 static char *text_of(const json_t *value) {
     if (value == NULL || json_is_null(value)) return sk_span_dup(SK_SPAN(""));
     if (json_is_string(value)) return sk_span_dup(sk_span_z(json_string_value(value)));
-    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    return sk_json_text(value);
 }
 
 /* Characters, not bytes. */
@@ -79,12 +80,11 @@ void cli_print(const struct cli *cli, const json_t *value, const char *const *co
     if (value == NULL) return;
     if (cli->output == CLI_JSONL && json_is_array(value)) {
         json_array_foreach((json_t *)value, i, row) {
-            json_dumpf(row, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+            sk_json_print(stdout, row, 0);
             putchar('\n');
         }
     } else if (cli->output == CLI_JSON || cli->output == CLI_JSONL) {
-        json_dumpf(value, stdout,
-                   (cli->output == CLI_JSON ? JSON_INDENT(2) : JSON_COMPACT) | JSON_ENCODE_ANY);
+        sk_json_print(stdout, value, cli->output == CLI_JSON ? 2 : 0);
         putchar('\n');
     } else if (json_is_array(value) && columns) {
         print_rows(value, columns, cli->output == CLI_TABLE);

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "model/connection_string.h"
 #include "wire/sas.h"
+#include "model/json_text.h"
 
 static const char *profile_path(struct cli *cli) {
     const char *home = getenv("HOME");
@@ -204,7 +205,7 @@ int cli_call(struct cli *cli, enum sk_http_method method, const char *path, cons
     size_t n = 0;
     put_token(cli, &token);
     sk_buffer_print(&target, "%s%sapi-version=2021-04-12", path, strchr(path, '?') ? "&" : "?");
-    SK_CLEANUP_FREE char *text = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    SK_CLEANUP_FREE char *text = body ? sk_json_text(body) : NULL;
     headers[n++] = (struct sk_http_pair){"Authorization", sk_buffer_span(&token)};
     if (body)
         headers[n++] =

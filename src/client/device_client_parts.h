@@ -84,10 +84,10 @@ struct mqtt_part {
     bool pong_due;
     struct sk_timer ping, renew;
     struct sk_buffer token;
-    int64_t token_expiry_s;
-    struct sk_buffer in;   /* the beginning of a packet */
-    struct sk_arena arena; /* of the packet being handled */
-    bool blocked;          /* the stream is full: on_drain follows */
+    int64_t token_expiry_s, renew_at_us; /* wall clock */
+    struct sk_buffer in;                 /* the beginning of a packet */
+    struct sk_arena arena;               /* of the packet being handled */
+    bool blocked;                        /* the stream is full: on_drain follows */
     bool renewing; /* nothing more goes out on this connection: it ends with the last PUBACK */
     bool session_present;
     uint16_t last_id;

@@ -171,11 +171,20 @@ void sk_device_client_token(struct sk_device_client *client, enum sk_status stat
     client_leave(client);
 }
 
+static void look_at_clock(struct sk_timer *timer) {
+    struct sk_device_client *client = SK_CONTAINER(timer, struct sk_device_client, mqtt.renew);
+    if (sk_io_wall(client->io) >= client->mqtt.renew_at_us)
+        on_renew(timer);
+    else
+        sk_timer_start_at(client->io, timer, client->mqtt.renew_at_us, look_at_clock);
+}
+
 static void plan_renewal(struct sk_device_client *client) {
     if (client->options.key.n == 0 && client->options.get_token == NULL) return;
     int64_t left = client->mqtt.token_expiry_s - wall_s(client);
     if (left < 4) left = 4; /* a token that is all but expired: do not spin */
-    sk_timer_start(client->io, &client->mqtt.renew, (uint64_t)left * SK_S / 4 * 3, on_renew);
+    client->mqtt.renew_at_us = sk_io_wall(client->io) + left * 1000000 / 4 * 3;
+    sk_timer_start_at(client->io, &client->mqtt.renew, client->mqtt.renew_at_us, look_at_clock);
 }
 
 /* --- keep-alive --- */

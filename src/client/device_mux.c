@@ -30,7 +30,7 @@ struct sk_device_mux {
     struct sk_timer timer; /* next attempt; or the limit of waiting for a token */
     struct sk_timer renew;
     struct sk_buffer token;
-    int64_t token_expiry_s;
+    int64_t token_expiry_s, renew_at_us; /* wall clock */
     struct sk_list clients;
 };
 
@@ -139,10 +139,19 @@ static void on_renew(struct sk_timer *timer) {
     ask_for_token(mux);
 }
 
+static void look_at_clock(struct sk_timer *timer) {
+    struct sk_device_mux *mux = SK_CONTAINER(timer, struct sk_device_mux, renew);
+    if (sk_io_wall(mux->io) >= mux->renew_at_us)
+        on_renew(timer);
+    else
+        sk_timer_start_at(mux->io, timer, mux->renew_at_us, look_at_clock);
+}
+
 static void plan_renewal(struct sk_device_mux *mux) {
-    int64_t left = mux->token_expiry_s - sk_io_wall(mux->io) / 1000000;
+    int64_t now = sk_io_wall(mux->io), left = mux->token_expiry_s - now / 1000000;
     if (left < 4) left = 4; /* a token that is all but expired: do not spin */
-    sk_timer_start(mux->io, &mux->renew, (uint64_t)left * SK_S / 4 * 3, on_renew);
+    mux->renew_at_us = now + left * 1000000 / 4 * 3;
+    sk_timer_start_at(mux->io, &mux->renew, mux->renew_at_us, look_at_clock);
 }
 
 static void on_proved(void *arg, const struct sk_amqp_failure *why) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "wire/sas.h"
+#include "model/json_text.h"
 
 static const char API_VERSION[] = "2020-07-07";
 
@@ -88,7 +89,7 @@ send_ask(struct sk_workload *workload, enum sk_http_method method, const char *t
          void (*done)(void *arg, enum sk_status status, const struct sk_http_parser *answer),
          struct ask *ask) {
     static const struct sk_http_pair json_type = {"Content-Type", {"application/json", 16}};
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = body ? sk_json_text(body) : NULL;
     struct sk_http_ask http = {
         .method = method,
         .target = sk_span_z(target),

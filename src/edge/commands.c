@@ -4,6 +4,7 @@
 
 #include "client/http_client.h"
 #include "edge/daemon/daemon.h"
+#include "model/json_text.h"
 
 /* ---- one request, waited for ---- */
 
@@ -100,7 +101,7 @@ int sk_edge_list(const struct sk_edge_config *config, bool json) {
     json_t *modules = json_copy(json_object_get(status, "systemModules"));
     json_object_update(modules, json_object_get(status, "modules"));
     if (json) {
-        json_dumpf(modules, stdout, JSON_INDENT(2));
+        sk_json_print(stdout, modules, 2);
         printf("\n");
     } else {
         printf("%-24s %-10s %-9s %-28s %s\n", "NAME", "STATUS", "RESTARTS", "DESCRIPTION",
@@ -116,7 +117,7 @@ int sk_edge_status(const struct sk_edge_config *config, bool json) {
     json_t *status = get_status(config);
     if (status == NULL) return SK_EXIT_REFUSED;
     if (json) {
-        json_dumpf(status, stdout, JSON_INDENT(2));
+        sk_json_print(stdout, status, 2);
         printf("\n");
     } else {
         const json_t *last = json_object_get(status, "lastDesiredStatus");
@@ -202,8 +203,12 @@ static int check_hub(const struct sk_edge_config *config) {
 
 int sk_edge_check(const struct sk_edge_config *config) {
     struct request request;
-    char path[SK_SOCKET_PATH_MAX];
-    int failed = verdict(true, "the configuration is well-formed", "");
+    char path[SK_SOCKET_PATH_MAX], reached[320];
+    snprintf(
+        reached, sizeof reached,
+        "the configuration is well-formed; modules and leaf devices reach this machine as %.255s",
+        config->hostname);
+    int failed = verdict(true, reached, "");
     failed += check_hub(config);
     memset(&request, 0, sizeof request);
     snprintf(path, sizeof path, "%s/%s", config->data, SK_CONTROL_SOCKET);

@@ -3,6 +3,7 @@
 #include "io/io.h"
 #include "io/process.h"
 #include "toml/toml.h"
+#include "model/json_text.h"
 
 enum { FILE_MAX = 1024 * 1024 };
 
@@ -20,7 +21,7 @@ static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
              SK_OK)
         result = json_pack("{s:o,s:o}", "document", document, "lines", lines);
     if (result == NULL) result = json_pack("{s:s}", "error", error);
-    char *json = json_dumps(result, JSON_COMPACT);
+    char *json = sk_json_text(result);
     sk_buffer_text(out, json);
     free(json);
     json_decref(result);
@@ -36,6 +37,13 @@ static void inherit(json_t *document, const char *name, const char *value) {
     if (agent == NULL) json_object_set_new(document, "agent", agent = json_object());
     if (env == NULL) json_object_set_new(agent, "env", env = json_object());
     if (json_object_get(env, name) == NULL) json_object_set_new(env, name, json_string(value));
+}
+
+/* Under which name is it to be reached, if nobody has said so? */
+static void name_machine(json_t *document) {
+    char name[256];
+    if (json_object_get(document, "hostname") == NULL && sk_machine_name(name) == SK_OK)
+        json_object_set_new(document, "hostname", json_string(name));
 }
 
 static void log_warning(void *arg, const char *sentence) {
@@ -56,6 +64,7 @@ enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_c
         const char *no_proxy = getenv("no_proxy");
         inherit(document, "no_proxy", no_proxy ? no_proxy : getenv("NO_PROXY"));
         inherit(document, "UpstreamProtocol", getenv("UpstreamProtocol"));
+        name_machine(document);
         status = sk_edge_config_read(document, json_object_get(result, "lines"), path, config,
                                      warn ? log_warning : NULL, NULL, error);
     } else {

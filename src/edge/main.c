@@ -234,6 +234,11 @@ static void initialise(void) {
 }
 
 static int run(struct edge *edge) {
+    char why[256];
+    if (sk_folder_claim(edge->config.data, 0755, why)) { /* before there are roles: all keep it */
+        fprintf(stderr, "skerry-edge: %s\n", why);
+        return SK_EXIT_REFUSED;
+    }
     edge->states = sk_role_states(ROLES);
     if (edge->states == NULL) return usage("there is no memory for the roles");
     const char *data = edge->config.data;

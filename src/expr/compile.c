@@ -33,6 +33,7 @@ static const struct {
 
 struct compiler {
     struct lexer *lexer;
+    const struct expr_collection *collection;
     struct sk_expr *expr;
     size_t op_room, constant_room, step_room, name_room, pool_used;
     size_t depth; /* values on the stack at this point of the program */
@@ -185,50 +186,94 @@ static enum sk_status compile_rooted(struct compiler *c, enum code code) {
                 1);
 }
 
-/* Names that Azure knows at the top of a twin are found in any case; below them keys are what they
- * are. */
-static void spell_as_the_twin_does(struct sk_json_step *steps, size_t count) {
-    static const char *const tops[] = {
-        "deviceId",
-        "moduleId",
-        "etag",
-        "deviceEtag",
-        "status",
-        "statusReason",
-        "statusUpdateTime",
-        "connectionState",
-        "lastActivityTime",
-        "cloudToDeviceMessageCount",
-        "authenticationType",
-        "x509Thumbprint",
-        "modelId",
-        "version",
-        "tags",
-        "properties",
-        "capabilities",
-        "deviceScope",
-        "parentScopes",
-        "configurations",
-    };
-    for (size_t i = 0; i < sizeof tops / sizeof *tops; i++)
-        if (sk_span_eq_nocase(steps[0].key, sk_span_z(tops[i]))) steps[0].key = sk_span_z(tops[i]);
-    if (count < 2) return;
-    if (sk_span_is(steps[0].key, "properties") &&
-        sk_span_eq_nocase(steps[1].key, SK_SPAN("desired")))
-        steps[1].key = SK_SPAN("desired");
-    if (sk_span_is(steps[0].key, "properties") &&
-        sk_span_eq_nocase(steps[1].key, SK_SPAN("reported")))
-        steps[1].key = SK_SPAN("reported");
-    if (sk_span_is(steps[0].key, "capabilities") &&
-        sk_span_eq_nocase(steps[1].key, SK_SPAN("iotEdge")))
-        steps[1].key = SK_SPAN("iotEdge");
+/* The names at the top of a twin, or of a job. */
+static const char *const twin_names[] = {"deviceId",
+                                         "moduleId",
+                                         "etag",
+                                         "deviceEtag",
+                                         "status",
+                                         "statusReason",
+                                         "statusUpdateTime",
+                                         "connectionState",
+                                         "lastActivityTime",
+                                         "cloudToDeviceMessageCount",
+                                         "authenticationType",
+                                         "x509Thumbprint",
+                                         "modelId",
+                                         "version",
+                                         "tags",
+                                         "properties",
+                                         "capabilities",
+                                         "deviceScope",
+                                         "parentScopes",
+                                         "configurations",
+                                         NULL};
+static const char *const job_names[] = {"deviceId",
+                                        "moduleId",
+                                        "jobId",
+                                        "jobType",
+                                        "status",
+                                        "startTimeUtc",
+                                        "endTimeUtc",
+                                        "createdDateTimeUtc",
+                                        "lastUpdatedDateTimeUtc",
+                                        "outcome",
+                                        "error",
+                                        NULL};
+
+/* Found in any case; below them keys are what they are. */
+static bool spell_as(struct sk_json_step *step, const char *const *names) {
+    for (; *names; names++)
+        if (sk_span_eq_nocase(step->key, sk_span_z(*names))) {
+            step->key = sk_span_z(*names);
+            return true;
+        }
+    return false;
 }
 
-static enum sk_status compile_twin_path(struct compiler *c, struct sk_span root) {
+static void spell_as_the_twin_does(struct sk_json_step *steps, size_t count) {
+    static const char *const sections[] = {"desired", "reported", NULL};
+    static const char *const capabilities[] = {"iotEdge", NULL};
+    if (count < 2) return;
+    if (sk_span_is(steps[0].key, "properties")) spell_as(&steps[1], sections);
+    if (sk_span_is(steps[0].key, "capabilities")) spell_as(&steps[1], capabilities);
+}
+
+static bool asks(const struct compiler *c, const char *part) {
+    return c->collection && sk_span_eq_nocase(c->collection->part, sk_span_z(part));
+}
+
+/* How many steps say only which collection the rest is about: "devices.tags.a", "d.tags.a",
+ * "devices.modules.tags.a". */
+static size_t prefix_length(const struct compiler *c, const struct sk_json_step *steps,
+                            size_t count) {
+    if (count < 2) return 0;
+    if (c->collection && c->collection->alias.n &&
+        sk_span_eq_nocase(steps[0].key, c->collection->alias))
+        return 1;
+    if (!sk_span_eq_nocase(steps[0].key, SK_SPAN("devices"))) return 0;
+    bool part = c->collection && c->collection->part.n &&
+                sk_span_eq_nocase(steps[1].key, c->collection->part);
+    return part && count > 2 ? 2 : 1;
+}
+
+static enum sk_status compile_twin_path(struct compiler *c, struct token root) {
     uint32_t first = c->expr->step_count;
-    add_step(c, (struct sk_json_step){.key = root});
+    add_step(c, (struct sk_json_step){.key = root.text});
     if (compile_steps(c)) return SK_MALFORMED;
-    spell_as_the_twin_does(c->expr->steps + first, c->expr->step_count - first);
+    struct sk_json_step *steps = c->expr->steps + first;
+    size_t count = c->expr->step_count - first, prefix = prefix_length(c, steps, count);
+    count -= prefix;
+    memmove(steps, steps + prefix, count * sizeof *steps);
+    c->expr->step_count -= (uint32_t)prefix;
+    if (!spell_as(&steps[0], asks(c, "jobs") ? job_names : twin_names)) {
+        struct sk_span name = sk_span_first(steps[0].key, 40);
+        return lexer_fail_at(c->lexer, root.at,
+                             "%.*s is no part of a twin; its own values are tags.%.*s, "
+                             "properties.desired.%.*s or properties.reported.%.*s",
+                             SK_ARG(name), SK_ARG(name), SK_ARG(name), SK_ARG(name));
+    }
+    spell_as_the_twin_does(steps, count);
     return emit_path(c, CODE_TWIN, first, false);
 }
 
@@ -333,7 +378,7 @@ static enum sk_status compile_primary(struct compiler *c) {
         return lexer_expected(lexer, "a value");
     lexer_next(lexer);
     if (lexer_is_sign(lexer, "(")) return compile_call(c, token);
-    if (!route) return compile_twin_path(c, token.text);
+    if (!route) return compile_twin_path(c, token);
     if (sk_span_eq_nocase(token.text, SK_SPAN("$body"))) return compile_rooted(c, CODE_BODY);
     if (sk_span_eq_nocase(token.text, SK_SPAN("$twin"))) return compile_rooted(c, CODE_TWIN);
     return compile_property(c, token);
@@ -396,8 +441,9 @@ static enum sk_status compile_level(struct compiler *c, enum level level) {
     }
 }
 
-enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect, struct sk_expr **expr) {
-    struct compiler c = {.lexer = lexer, .expr = SK_NEW(struct sk_expr)};
+enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect,
+                            const struct expr_collection *collection, struct sk_expr **expr) {
+    struct compiler c = {.lexer = lexer, .collection = collection, .expr = SK_NEW(struct sk_expr)};
     c.expr->dialect = dialect;
     c.expr->pool = sk_alloc(
         lexer->text.n); /* each name and string is kept once, none longer than it was written */
@@ -425,7 +471,7 @@ enum sk_status sk_expr_compile(struct sk_span text, enum sk_dialect dialect, str
     if (expr_check_length(text, error)) return SK_TOO_LARGE;
     struct lexer lexer;
     lexer_init(&lexer, text, 0, error);
-    enum sk_status status = expr_compile(&lexer, dialect, expr);
+    enum sk_status status = expr_compile(&lexer, dialect, NULL, expr);
     if (status == SK_OK && lexer.token.kind != TOKEN_END) {
         status = lexer_expected(&lexer, "an operator or the end");
         sk_expr_free(*expr);

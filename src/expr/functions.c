@@ -196,8 +196,10 @@ const struct function expr_functions[] = {
     {"UPPER", 1, 1, false, fn_upper},
     {"SUBSTRING", 2, 3, false, fn_substring},
     {"INDEX_OF", 2, 2, false, fn_index_of},
-    {"STARTS_WITH", 2, 2, false, fn_starts_with},
-    {"ENDS_WITH", 2, 2, false, fn_ends_with},
+    {"STARTS_WITH", 2, 2, true, fn_starts_with}, /* as routes spell it, */
+    {"ENDS_WITH", 2, 2, true, fn_ends_with},
+    {"STARTSWITH", 2, 2, true, fn_starts_with}, /* and queries */
+    {"ENDSWITH", 2, 2, true, fn_ends_with},
     {"CONTAINS", 2, 2, false, fn_contains},
     {"TWIN_CHANGE_INCLUDES", 1, 1, false, fn_is_defined},
     {NULL, 0, 0, false, NULL},

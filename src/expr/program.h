@@ -75,9 +75,14 @@ struct function {
 /* NULL-terminated by name. */
 extern const struct function expr_functions[];
 
+/* What names of a twin query may begin with: "devices", the part of it that is asked, its alias. */
+struct expr_collection {
+    struct sk_span part, alias; /* "modules", "jobs" or empty; or empty */
+};
 /* Compiles the expression that starts at the lexer's current token, up to the first token that
- * cannot belong to it. */
-enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect, struct sk_expr **expr);
+ * cannot belong to it. `collection`: of a twin query; NULL: a condition alone, on devices. */
+enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect,
+                            const struct expr_collection *collection, struct sk_expr **expr);
 /* The two checks all languages share: the text's length, and `error` where the caller gave none. */
 enum sk_status expr_check_length(struct sk_span text, struct sk_expr_error *error);
 

@@ -27,18 +27,32 @@ static enum sk_status parse_projection(struct lexer *lexer, struct sk_query *que
     return SK_OK;
 }
 
-static enum sk_status parse_from(struct lexer *lexer, struct sk_query *query) {
+/* "devices [AS] d" */
+static enum sk_status parse_alias(struct lexer *lexer, struct sk_span *alias) {
+    bool as = lexer_take_word(lexer, "AS");
+    bool name = lexer->token.kind == TOKEN_NAME && !lexer_is_word(lexer, "WHERE") &&
+                !lexer_is_word(lexer, "GROUP");
+    if (!name) return as ? lexer_expected(lexer, "a name behind AS") : SK_OK;
+    *alias = lexer->token.text;
+    lexer_next(lexer);
+    return SK_OK;
+}
+
+static enum sk_status parse_from(struct lexer *lexer, struct sk_query *query,
+                                 struct expr_collection *collection) {
     static const char expected[] = "devices, devices.modules or devices.jobs";
     if (!lexer_take_word(lexer, "devices")) return lexer_expected(lexer, expected);
     query->from = SK_FROM_DEVICES;
-    if (!lexer_take_sign(lexer, ".")) return SK_OK;
-    if (lexer_take_word(lexer, "modules"))
-        query->from = SK_FROM_MODULES;
-    else if (lexer_take_word(lexer, "jobs"))
-        query->from = SK_FROM_JOBS;
-    else
-        return lexer_expected(lexer, expected);
-    return SK_OK;
+    if (lexer_take_sign(lexer, ".")) {
+        collection->part = lexer->token.text;
+        if (lexer_take_word(lexer, "modules"))
+            query->from = SK_FROM_MODULES;
+        else if (lexer_take_word(lexer, "jobs"))
+            query->from = SK_FROM_JOBS;
+        else
+            return lexer_expected(lexer, expected);
+    }
+    return parse_alias(lexer, &collection->alias);
 }
 
 static enum sk_status parse_group(struct lexer *lexer, struct sk_query *query) {
@@ -53,9 +67,12 @@ static enum sk_status parse_group(struct lexer *lexer, struct sk_query *query) {
 static enum sk_status parse(struct lexer *lexer, struct sk_query *query) {
     if (!lexer_take_word(lexer, "SELECT")) return lexer_expected(lexer, "SELECT");
     if (lexer_take_word(lexer, "TOP") && parse_top(lexer, &query->top)) return SK_MALFORMED;
-    if (parse_projection(lexer, query) || parse_from(lexer, query)) return SK_MALFORMED;
+    struct expr_collection collection = {0};
+    if (parse_projection(lexer, query) || parse_from(lexer, query, &collection))
+        return SK_MALFORMED;
     if (lexer_take_word(lexer, "WHERE")) {
-        enum sk_status status = expr_compile(lexer, SK_DIALECT_TWIN_QUERY, &query->where);
+        enum sk_status status =
+            expr_compile(lexer, SK_DIALECT_TWIN_QUERY, &collection, &query->where);
         if (status) return status;
     }
     if (parse_group(lexer, query)) return SK_MALFORMED;

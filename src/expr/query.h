@@ -1,5 +1,5 @@
 /* SELECT statements on twins: "SELECT [TOP n] … FROM devices | devices.modules | devices.jobs
- * [WHERE …] [GROUP BY …]".
+ * [[AS] alias] [WHERE …] [GROUP BY …]".
  *
  * Projection and grouping are kept as text: callers serve `SELECT *` and refuse the rest. */
 #ifndef SK_EXPR_QUERY_H

@@ -24,11 +24,12 @@ static enum sk_status parse_source(struct lexer *lexer, struct sk_span *source) 
     return SK_OK;
 }
 
-/* "/modules/<m>/inputs/<in>" */
+/* "/modules/<m>/inputs/<in>"; a slash at either end does not matter. */
 static bool parse_input(struct sk_span text, struct sk_route *route) {
-    struct sk_span empty, modules, inputs;
-    return sk_span_split(&text, '/', &empty) && empty.n == 0 &&
-           sk_span_split(&text, '/', &modules) && sk_span_split(&text, '/', &route->module) &&
+    struct sk_span modules, inputs;
+    if (text.n && text.p[0] == '/') text = sk_span_skip(text, 1);
+    if (text.n && text.p[text.n - 1] == '/') text.n--;
+    return sk_span_split(&text, '/', &modules) && sk_span_split(&text, '/', &route->module) &&
            sk_span_split(&text, '/', &inputs) && sk_span_split(&text, '/', &route->input) &&
            text.p == NULL && sk_span_eq_nocase(modules, SK_SPAN("modules")) &&
            sk_span_eq_nocase(inputs, SK_SPAN("inputs")) && route->module.n && route->input.n;
@@ -59,7 +60,7 @@ static enum sk_status parse(struct lexer *lexer, struct sk_route *route) {
     if (!lexer_is_word(lexer, "FROM")) return lexer_expected(lexer, "FROM");
     if (parse_source(lexer, &route->source)) return SK_MALFORMED;
     if (lexer_take_word(lexer, "WHERE")) {
-        enum sk_status status = expr_compile(lexer, SK_DIALECT_ROUTE, &route->condition);
+        enum sk_status status = expr_compile(lexer, SK_DIALECT_ROUTE, NULL, &route->condition);
         if (status) return status;
         if (!lexer_is_word(lexer, "INTO")) return lexer_expected(lexer, "an operator or INTO");
     }

@@ -1,6 +1,7 @@
 /* What devices and modules do over AMQP: telemetry, messages to them, direct methods, twins.
  * Reference: device protocols, sections 3.4 to 3.7. */
 #include "gateway/amqp_head.h"
+#include "model/json_text.h"
 
 static struct sk_arena *scratch_of(const struct sk_amqp_end *end) {
     return &end->head->connection.gateway->scratch;
@@ -202,14 +203,13 @@ static void on_twin(struct sk_request *request, const struct sk_answer *answer) 
         refuse_twin(r, answer->error);
         return;
     }
-    SK_CLEANUP_FREE char *text =
-        answer->document ? json_dumps(answer->document, JSON_COMPACT) : NULL;
+    SK_CLEANUP_FREE char *text = answer->document ? sk_json_text(answer->document) : NULL;
     answer_twin(r, 200, answer->version, sk_span_z(text));
 }
 
 static void report(struct sk_amqp_request *r, struct sk_span body) {
     json_error_t error;
-    r->request.body = json_loadb(body.p ? body.p : "", body.n, JSON_REJECT_DUPLICATES, &error);
+    r->request.body = sk_json_load(body, JSON_REJECT_DUPLICATES, &error);
     if (json_is_object(r->request.body))
         sk_gateway_submit(r->end->head->backend, &r->request);
     else

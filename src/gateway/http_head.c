@@ -1,6 +1,7 @@
 /* The HTTPS head: paths to requests, answers to status lines. Reference: service API, sections 1
  * and 2; device protocols, section 4. */
 #include "gateway/http_head.h"
+#include "model/json_text.h"
 
 #include <stdio.h>
 
@@ -110,7 +111,7 @@ static void answer_document(struct sk_http_exchange *exchange, const struct sk_a
     if (answer->continuation.n)
         sk_http_put_header(&headers, "x-ms-continuation", answer->continuation);
     if (answer->item_type.n) sk_http_put_header(&headers, "x-ms-item-type", answer->item_type);
-    SK_CLEANUP_FREE char *body = json_dumps(answer->document, JSON_COMPACT);
+    SK_CLEANUP_FREE char *body = sk_json_text(answer->document);
     sk_http_respond(exchange, 200, sk_buffer_span(&headers), sk_span_z(body));
     sk_buffer_free(&headers);
 }
@@ -173,7 +174,9 @@ static bool read_method(struct sk_http_request *r, const char **why) {
         *why = "responseTimeoutInSeconds is 5 to 300, connectTimeoutInSeconds 0 to 300";
         return false;
     }
-    r->payload = payload ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    /* SDKs write null where their caller gave none: an empty body, as when it is left out. */
+    bool given = payload && !json_is_null(payload);
+    r->payload = given ? sk_json_text(payload) : NULL;
     r->request.payload = r->payload ? sk_span_z(r->payload) : SK_NONE;
     return true;
 }
@@ -229,8 +232,7 @@ static bool read_request(struct sk_http_request *r) {
     bool fine = true;
     if (wants_json_body(r->request.op, http->method)) {
         json_error_t error;
-        r->request.body = json_loadb(http->body.p ? http->body.p : "", http->body.n,
-                                     JSON_REJECT_DUPLICATES, &error);
+        r->request.body = sk_json_load(sk_buffer_span(&http->body), JSON_REJECT_DUPLICATES, &error);
         if (!json_is_object(r->request.body)) {
             struct sk_error refusal;
             sk_error_set(&refusal, SK_FAULT_DESERIALIZATION, "the body is not a JSON object: %s",

@@ -2,6 +2,7 @@
  * devices and feedback to services, locked until their token comes back. Reference: device
  * protocols, sections 4.1 to 4.3. */
 #include "gateway/http_head.h"
+#include "model/json_text.h"
 
 #include <stdio.h>
 
@@ -138,7 +139,7 @@ bool sk_http_submit_batch(struct sk_http_request *r, struct sk_error *error) {
         sk_error_set(error, SK_FAULT_MESSAGE_TOO_LARGE, "a batch has at most 256 KB");
         return false;
     }
-    r->request.body = json_loadb(http->body.p ? http->body.p : "", http->body.n, 0, &why);
+    r->request.body = sk_json_load(sk_buffer_span(&http->body), 0, &why);
     if (r->request.body == NULL) {
         sk_error_set(error, SK_FAULT_DESERIALIZATION, "the batch is not JSON: %.160s", why.text);
         return false;

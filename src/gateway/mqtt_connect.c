@@ -1,14 +1,18 @@
 /* CONNECT: the user name says who, the password proves it, CONNACK says what came of it. */
 #include "gateway/mqtt_head.h"
 
-/* Whether the query starts here: its values may hold '/', so only the first segment tells. */
+static bool holds(struct sk_span text, struct sk_span part) {
+    for (size_t i = 0; i + part.n <= text.n; i++)
+        if (sk_span_starts(sk_span_skip(text, i), part)) return true;
+    return false;
+}
+
+/* Whether the query starts here: its values may hold '/', so only the first segment tells. One that
+ * begins with '?' may be an id too; then the query follows behind it. */
 static bool is_query(struct sk_span rest) {
     struct sk_span segment = sk_span_first(rest, sk_span_find(rest, '/'));
-    if (segment.n && segment.p[0] == '?') return true;
-    struct sk_span version = SK_SPAN("api-version=");
-    for (size_t i = 0; i + version.n <= segment.n; i++)
-        if (sk_span_starts(sk_span_skip(segment, i), version)) return true;
-    return false;
+    if (holds(segment, SK_SPAN("api-version="))) return true;
+    return segment.n && segment.p[0] == '?' && !holds(rest, SK_SPAN("/?"));
 }
 
 static void parse_query(struct sk_span query, struct sk_arena *arena, struct sk_mqtt_user *user) {
@@ -52,8 +56,10 @@ enum sk_status sk_mqtt_user_parse(struct sk_span text, struct sk_arena *arena,
     /* "host/device?api-version=…": the query may hang on the last id (reference, section 1.4, form
      * 5). */
     struct sk_span *last = &ids[n - 1];
-    size_t mark = sk_span_find(*last, '?');
-    if (mark < last->n && is_query(sk_span_skip(*last, mark))) {
+    size_t mark = last->n;
+    while (mark && last->p[mark - 1] != '?') mark--;
+    if (mark && holds(sk_span_skip(*last, mark), SK_SPAN("api-version="))) {
+        mark--;
         parse_query(sk_span_skip(*last, mark), arena, user);
         last->n = mark;
     }

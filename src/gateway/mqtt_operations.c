@@ -1,13 +1,17 @@
 /* What an open MQTT connection asks and is told: topics to requests, answers to topics. */
 #include "gateway/mqtt_head.h"
+#include "model/json_text.h"
 
 #include <stdio.h>
 
 /* ---- out ---- */
 
+/* An answer whose topic is too long echoes a request id of nearly 64 KB. */
 static void put(struct sk_mqtt_head *m, const struct sk_mqtt_publish *publish) {
-    sk_mqtt_put_publish(sk_stream_output(m->stream), publish);
-    sk_stream_flush(m->stream);
+    if (sk_mqtt_put_publish(sk_stream_output(m->stream), publish))
+        sk_mqtt_head_fail(m, "a request id is too long to be answered");
+    else
+        sk_stream_flush(m->stream);
 }
 
 static bool can_send(const struct sk_mqtt_head *m) {
@@ -48,7 +52,7 @@ static void on_twin_get(struct sk_request *request, const struct sk_answer *answ
     if (can_send(m) && answer->error) {
         refuse_twin(m, r->rid, answer->error);
     } else if (can_send(m)) {
-        SK_CLEANUP_FREE char *text = json_dumps(answer->document, JSON_COMPACT);
+        SK_CLEANUP_FREE char *text = sk_json_text(answer->document);
         put_twin_response(m, 200, r->rid, 0, sk_span_z(text));
     }
     sk_mqtt_request_over(r);
@@ -87,6 +91,12 @@ static void on_settled(struct sk_request *request, const struct sk_answer *answe
 static bool is_own(const struct sk_mqtt_head *m, const struct sk_topic *topic) {
     return sk_topic_id_is(topic->device, sk_span_z(m->session.principal.device)) &&
            sk_topic_id_is(topic->module, sk_span_z(m->session.principal.module));
+}
+
+static bool is_own_filter(const struct sk_mqtt_head *m, struct sk_span device,
+                          struct sk_span module) {
+    return sk_topic_filter_id_is(device, sk_span_z(m->session.principal.device)) &&
+           sk_topic_filter_id_is(module, sk_span_z(m->session.principal.module));
 }
 
 /* Fills the message from a telemetry topic; false when it may not be. `extra` is one more
@@ -155,8 +165,7 @@ static void on_report(struct sk_mqtt_head *m, const struct sk_topic *topic,
     r->request.done = on_twin_reported;
     r->request.version = topic->version;
     json_error_t error;
-    r->request.body = json_loadb(publish->payload.p ? publish->payload.p : "", publish->payload.n,
-                                 JSON_REJECT_DUPLICATES, &error);
+    r->request.body = sk_json_load(publish->payload, JSON_REJECT_DUPLICATES, &error);
     if (json_is_object(r->request.body))
         sk_gateway_submit(m->backend, &r->request);
     else
@@ -211,9 +220,9 @@ void sk_mqtt_on_subscribe(struct sk_mqtt_head *m, const struct sk_mqtt_packet *p
     unsigned bits = m->session.subscriptions;
     bool subscribe = packet->type == SK_MQTT_SUBSCRIBE, foreign = false;
     while (sk_mqtt_next_filter(packet->type, &filters, &s)) {
-        struct sk_topic target = {0};
-        unsigned bit = sk_topic_filter(s.filter, &target.device, &target.module);
-        foreign = foreign || (bit && target.device.p && !is_own(m, &target));
+        struct sk_span device, module;
+        unsigned bit = sk_topic_filter(s.filter, &device, &module);
+        foreign = foreign || (bit && device.p && !is_own_filter(m, device, module));
         uint8_t granted = s.qos > 1 ? 1 : s.qos; /* 2 is granted as 1 */
         if (subscribe && bit)
             bits = (bits & ~qos1_bit(bit)) | bit | (granted ? qos1_bit(bit) : 0);
@@ -237,15 +246,19 @@ void sk_mqtt_on_subscribe(struct sk_mqtt_head *m, const struct sk_mqtt_packet *p
 
 /* ---- deliveries ---- */
 
+static void settle(struct sk_mqtt_head *m, uint64_t delivery, enum sk_outcome outcome) {
+    struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE, 0);
+    r->request.delivery = delivery;
+    r->request.outcome = outcome;
+    r->request.done = on_settled;
+    sk_gateway_submit(m->backend, &r->request);
+}
+
 void sk_mqtt_on_puback(struct sk_mqtt_head *m, uint16_t id) {
     for (size_t i = 0; i < SK_MQTT_HEAD_WINDOW; i++) {
         if (m->window[i].id != id) continue;
         m->window[i].id = 0;
-        struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE, 0);
-        r->request.delivery = m->window[i].delivery;
-        r->request.outcome = SK_COMPLETE;
-        r->request.done = on_settled;
-        sk_gateway_submit(m->backend, &r->request);
+        settle(m, m->window[i].delivery, SK_COMPLETE);
         return;
     }
 }
@@ -281,17 +294,22 @@ static bool deliver_message(struct sk_session *session, const struct sk_message 
         publish.qos = 1;
         publish.dup = message->c2d && message->c2d->redelivered;
         publish.id = next_id(m);
+    }
+    enum sk_status status = sk_mqtt_put_publish(sk_stream_output(m->stream), &publish);
+    sk_buffer_free(&topic);
+    if (status) {
+        SK_WARN("mqtt", "a message for %s%s%s is rejected: its properties are longer than a topic",
+                session->principal.device, input ? "/" : "",
+                input ? session->principal.module : "");
+        settle(m, delivery, SK_REJECT);
+        return true;
+    }
+    if (qos1) {
         m->window[slot].id = publish.id;
         m->window[slot].delivery = delivery;
     }
-    put(m, &publish);
-    sk_buffer_free(&topic);
-    if (!qos1) { /* complete with the sending: there is no other sign */
-        struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_SETTLE, 0);
-        r->request.delivery = delivery;
-        r->request.done = on_settled;
-        sk_gateway_submit(m->backend, &r->request);
-    }
+    sk_stream_flush(m->stream);
+    if (!qos1) settle(m, delivery, SK_COMPLETE); /* there is no other sign */
     return true;
 }
 
@@ -300,7 +318,7 @@ static void deliver_method(struct sk_session *session, const struct sk_method_ca
     if (!can_send(m)) return;
     struct sk_buffer topic = {0};
     sk_buffer_text(&topic, "$iothub/methods/POST/");
-    sk_percent_encode(&topic, call->name);
+    sk_percent_encode_topic(&topic, call->name);
     sk_buffer_print(&topic, "/?$rid=%.*s", SK_ARG(call->rid));
     put(m, &(struct sk_mqtt_publish){.topic = sk_buffer_span(&topic), .payload = call->payload});
     sk_buffer_free(&topic);

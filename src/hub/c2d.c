@@ -120,7 +120,10 @@ void sk_hub_c2d_send(struct sk_hub *hub, struct sk_request *request) {
         return;
     }
     hub->scratch.n = 0;
-    sk_message_encode_head(&hub->scratch, &message);
+    if (sk_message_encode_head(&hub->scratch, &message)) {
+        sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE, NULL);
+        return;
+    }
     row.message_id = message.system[SK_SYS_MESSAGE_ID];
     row.ack = ack;
     row.envelope[0] = sk_buffer_span(&hub->scratch);

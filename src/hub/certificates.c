@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "wire/x509.h"
+#include "model/json_text.h"
 
 enum { CERTIFICATES_MAX = 25, NAME_MAX_SIZE = 64, PEM_MAX = 64 * 1024, CODE_BYTES = 24 };
 
@@ -171,7 +172,7 @@ static void store(struct sk_hub *hub, struct sk_request *request, struct certifi
         json_pack("{s:s,s:b,s:s*,s:I,s:I}", "certificate", fresh->pem, "verified", fresh->verified,
                   "code", fresh->code, "created", (json_int_t)fresh->created_us, "updated",
                   (json_int_t)fresh->updated_us);
-    SK_CLEANUP_FREE char *text = json_dumps(json, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(json);
     json_decref(json);
     sk_registry_document_put(hub->registry, KIND, request->name, sk_span_z(text), stored,
                              new_change(hub, request, fresh));

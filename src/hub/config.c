@@ -87,21 +87,38 @@ static char *path_of(struct reader *r, const char *file) {
     return copy;
 }
 
-/* "0.0.0.0:8883", "[::1]:443" */
-static void read_address(struct reader *r, const char *path, const char *value,
-                         struct sk_hub_address *address) {
-    const char *colon = value ? strrchr(value, ':') : NULL;
-    int64_t port;
-    if (colon == NULL || colon == value || sk_span_to_int(sk_span_z(colon + 1), &port) ||
-        port < 0 || port > 65535) {
-        fail(r, path, "must be \"address:port\", such as \"0.0.0.0:8883\"");
-        return;
+/* "0.0.0.0:8883", "[::1]:443"; the port is -1 where there is none. */
+static int read_address(struct reader *r, const char *path, const char *value,
+                        struct sk_hub_address *address) {
+    struct sk_span host;
+    int port;
+    if (sk_host_port_parse(sk_span_z(value), &host, &port)) {
+        fail(r, path, "must be \"address\" or \"address:port\", such as \"0.0.0.0:8883\"");
+        return 0;
     }
-    struct sk_span host = sk_span(value, (size_t)(colon - value));
-    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-        host = sk_span(host.p + 1, host.n - 2);
     address->host = sk_span_dup(host);
-    address->port = (uint16_t)port;
+    address->port = port < 0 ? 0 : (uint16_t)port;
+    return port;
+}
+
+/* An address without a port stands for those that SDKs dial: each takes every protocol, but a client
+ * knows one port. */
+static void read_addresses(struct reader *r, const json_t *list, struct sk_hub_config *config) {
+    static const uint16_t ports[] = {8883, 5671, 443};
+    enum { PORTS = sizeof ports / sizeof *ports };
+    size_t n = json_array_size(list);
+    if (n == 0) fail(r, "listen.addresses", "give at least one \"address:port\"");
+    config->addresses = sk_alloc((n * PORTS + 1) * sizeof *config->addresses);
+    for (size_t i = 0; i < n; i++) {
+        struct sk_hub_address *first = &config->addresses[config->address_count++];
+        int port =
+            read_address(r, "listen.addresses", json_string_value(json_array_get(list, i)), first);
+        if (port >= 0) continue;
+        first->port = ports[0];
+        for (size_t p = 1; p < PORTS; p++)
+            config->addresses[config->address_count++] =
+                (struct sk_hub_address){sk_span_dup(sk_span_z(first->host)), ports[p]};
+    }
 }
 
 static unsigned connections(struct reader *r, const json_t *listen, const char *key) {
@@ -132,13 +149,7 @@ static void read_listen(struct reader *r, const json_t *document, struct sk_hub_
     }
     check_keys(r, listen, "listen", keys);
     addresses = list(r, listen, "listen", "addresses");
-    if (json_array_size(addresses) == 0)
-        fail(r, "listen.addresses", "give at least one \"address:port\"");
-    config->address_count = json_array_size(addresses);
-    config->addresses = sk_alloc((config->address_count + 1) * sizeof *config->addresses);
-    for (size_t i = 0; i < config->address_count; i++)
-        read_address(r, "listen.addresses", json_string_value(json_array_get(addresses, i)),
-                     &config->addresses[i]);
+    read_addresses(r, addresses, config);
     config->certificate = path_of(r, text(r, listen, "listen", "certificate"));
     config->key = path_of(r, text(r, listen, "listen", "key"));
     if (config->certificate == NULL || config->key == NULL)
@@ -156,7 +167,8 @@ static void read_listen(struct reader *r, const json_t *document, struct sk_hub_
         config->origins[i] = sk_span(sk_span_dup(origin), origin.n);
     }
     const char *metrics = text(r, listen, "listen", "metrics");
-    if (metrics) read_address(r, "listen.metrics", metrics, &config->metrics);
+    if (metrics && read_address(r, "listen.metrics", metrics, &config->metrics) < 0)
+        fail(r, "listen.metrics", "needs a port, such as \"127.0.0.1:9600\"");
     config->limits =
         (struct sk_door_limits){.connections = connections(r, listen, "max_connections"),
                                 .an_address = connections(r, listen, "max_connections_per_address"),
@@ -247,6 +259,18 @@ static void read_cas(struct reader *r, const json_t *table, const char *path,
     }
 }
 
+/* Of the disk: for the registry, and for whoever else writes there. */
+#define DEFAULT_RESERVE (256ull << 20)
+
+static uint64_t read_bytes(struct reader *r, const json_t *table, const char *path, const char *key,
+                           uint64_t otherwise) {
+    char full[PATH_MAX_TEXT];
+    const json_t *value = member(r, table, path, key, JSON_INTEGER, "a number of bytes");
+    if (value == NULL) return otherwise;
+    if (json_integer_value(value) < 0) fail(r, join(full, path, key), "must not be negative");
+    return (uint64_t)json_integer_value(value);
+}
+
 static uint64_t read_retention(struct reader *r, const json_t *table, const char *path) {
     char full[PATH_MAX_TEXT];
     const char *value = text(r, table, path, "retention");
@@ -335,10 +359,22 @@ static bool read_chaos(struct reader *r, const json_t *table, const char *path) 
 
 static void read_hub(struct reader *r, const json_t *table, const char *path,
                      struct sk_hub_options *hub) {
-    static const char *const keys[] = {
-        "name",       "hostnames",       "data",        "retention",       "retention_bytes",
-        "policy",     "route",           "fallback",    "cloud_to_device", "ca",
-        "partitions", "consumer_groups", "take_events", "chaos",           NULL};
+    static const char *const keys[] = {"name",
+                                       "hostnames",
+                                       "data",
+                                       "retention",
+                                       "retention_bytes",
+                                       "reserve_bytes",
+                                       "policy",
+                                       "route",
+                                       "fallback",
+                                       "cloud_to_device",
+                                       "ca",
+                                       "partitions",
+                                       "consumer_groups",
+                                       "take_events",
+                                       "chaos",
+                                       NULL};
     char full[PATH_MAX_TEXT], item[PATH_MAX_TEXT];
     check_keys(r, table, path, keys);
     const char *name = text(r, table, path, "name"), *data = text(r, table, path, "data");
@@ -346,8 +382,6 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
     const json_t *policies = list(r, table, path, "policy"),
                  *routes = list(r, table, path, "route");
     const json_t *fallback = member(r, table, path, "fallback", JSON_OBJECT, "a table");
-    const json_t *bytes =
-        member(r, table, path, "retention_bytes", JSON_INTEGER, "a number of bytes");
     if (name == NULL) fail(r, path, "a hub needs a name");
     if (data == NULL) fail(r, path, "a hub needs data = \"folder\"");
     if (json_array_size(hosts) == 0)
@@ -363,7 +397,8 @@ static void read_hub(struct reader *r, const json_t *table, const char *path,
         hub->host_names[i] = sk_span_dup(sk_span_z(host));
     }
     hub->retention_us = read_retention(r, table, path);
-    hub->retention_bytes = (uint64_t)json_integer_value(bytes);
+    hub->retention_bytes = read_bytes(r, table, path, "retention_bytes", 0);
+    hub->reserve_bytes = read_bytes(r, table, path, "reserve_bytes", DEFAULT_RESERVE);
     read_events(r, table, path, hub);
     hub->policy_count = json_array_size(policies);
     if (hub->policy_count > SK_HUB_POLICIES_MAX)

@@ -302,7 +302,8 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         status = sk_log_open(io,
                              &(struct sk_log_options){.folder = path,
                                                       .retention_us = options->retention_us,
-                                                      .retention_bytes = options->retention_bytes},
+                                                      .retention_bytes = options->retention_bytes,
+                                                      .reserve_bytes = options->reserve_bytes},
                              &hub->log, &recovery);
         if (status) {
             snprintf(reason, 512, "cannot open the event log %s: %s", path, sk_status_text(status));

@@ -47,7 +47,7 @@ struct sk_hub_options {
     struct sk_hub_route *routes;
     size_t route_count;
     bool fallback; /* messages that no route takes go to the built-in endpoint */
-    uint64_t retention_us, retention_bytes;
+    uint64_t retention_us, retention_bytes, reserve_bytes; /* as in struct sk_log_options */
     unsigned partitions;    /* of the event stream; 0: SK_HUB_PARTITIONS */
     char **consumer_groups; /* beside $Default */
     size_t consumer_group_count;

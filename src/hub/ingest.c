@@ -66,10 +66,11 @@ static enum sk_status append(struct sk_hub *hub, struct sk_request *request,
     message->system[SK_SYS_SEQUENCE_NUMBER] = sk_span(text, (size_t)n);
     request->backend_number = number * SK_PARTITIONS_MAX + partition;
     hub->scratch.n = 0;
-    sk_message_encode_head(&hub->scratch, message);
+    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
     struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
-    enum sk_status status =
-        sk_log_append(hub->log, parts, 2, sk_partition_route(partition), appended, request);
+    if (status == SK_OK)
+        status =
+            sk_log_append(hub->log, parts, 2, sk_partition_route(partition), appended, request);
     if (status == SK_OK) {
         sk_partition_take(hub->partitions, partition);
         hub->counts.telemetry_total++;

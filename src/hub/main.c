@@ -4,12 +4,14 @@
 #include <stdio.h>
 
 #include "hub/server.h"
+#include "io/process.h"
 
 static const char help[] =
     "skerry-hub — a self-hosted IoT hub that speaks Azure IoT Hub's protocols\n"
     "\n"
-    "  skerry-hub init DIR [--hostname H]… [--hub NAME]… [--listen ADDRESS:PORT]… [--metrics ADDRESS:PORT] [--json]\n"
-    "      makes DIR/hub.toml, a CA, a server certificate and keys; prints the connection strings\n"
+    "  skerry-hub init DIR [--hostname H]… [--hub NAME]… [--listen ADDRESS[:PORT]]… [--metrics ADDRESS:PORT] [--json]\n"
+    "      makes DIR/hub.toml, a CA, a server certificate and keys; prints the connection strings.\n"
+    "      It listens on 0.0.0.0; an ADDRESS without PORT has the ports that SDKs dial: 8883, 5671, 443\n"
     "  skerry-hub run --config DIR/hub.toml [--log-level error|warn|info|debug] [--log-format text|json]\n"
     "      serves until SIGTERM; SIGHUP reads the certificates again\n"
     "  skerry-hub check --config DIR/hub.toml [--json]\n"
@@ -102,8 +104,9 @@ static int init(struct sk_io *io, struct options *o) {
     if (o->folder == NULL) return usage("init needs a folder");
     if (o->host_name_count == 0) add(o->host_names, &o->host_name_count, "localhost");
     if (o->hub_count == 0) add(o->hubs, &o->hub_count, "hub");
-    if (o->address_count == 0) {
+    if (o->address_count == 0) { /* the ports that SDKs dial: MQTT, AMQP, HTTPS and WebSockets */
         add(o->addresses, &o->address_count, "0.0.0.0:8883");
+        add(o->addresses, &o->address_count, "0.0.0.0:5671");
         add(o->addresses, &o->address_count, "0.0.0.0:443");
     }
     struct sk_buffer json = {0};
@@ -173,7 +176,10 @@ static int run(struct sk_io *io, const struct options *o) {
     struct process p = {.io = io};
     char reason[SK_HUB_CONFIG_ERROR_MAX];
     if (sk_hub_config_load(io, o->config, &config, reason)) return refuse(reason);
-    enum sk_status status = sk_hub_server_start(io, &config, true, &p.server, reason);
+    enum sk_status status = SK_OK;
+    for (size_t i = 0; i < config.hub_count && !status; i++)
+        status = sk_folder_claim(config.hubs[i].data, 0700, reason);
+    if (!status) status = sk_hub_server_start(io, &config, true, &p.server, reason);
     if (!status) {
         sk_io_on_signal(io, SIGTERM, on_term, &p);
         sk_io_on_signal(io, SIGHUP, on_hangup, &p);

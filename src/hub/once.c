@@ -1,4 +1,5 @@
 #include "hub/once.h"
+#include "model/json_text.h"
 
 #include <stdio.h>
 
@@ -74,7 +75,7 @@ void sk_once_save(struct sk_once *once, uint64_t behind) {
             json_pack("[I,I]", (json_int_t)sender->epoch, (json_int_t)sender->stored));
     json_t *document =
         json_pack("{s:I,s:o}", "position", (json_int_t)once->position, "senders", senders);
-    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(document);
     sk_registry_document_put(once->registry, KIND, KEY, sk_span_z(text), ignore, NULL);
     json_decref(document);
     once->changed = false;

@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 
+#include "model/message.h"
+#include "model/json_text.h"
+
 enum { PROBE_RECORDS = 4096 };
 
 #define KIND SK_SPAN("partitions")
@@ -80,7 +83,7 @@ void sk_partitions_save(struct sk_partitions *p) {
     }
     json_t *document = json_pack("{s:I,s:I,s:o}", "created", (json_int_t)p->created_us, "position",
                                  (json_int_t)p->position, "partitions", counts);
-    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(document);
     sk_registry_document_put(p->registry, KIND, KEY, sk_span_z(text), ignore, NULL);
     json_decref(document);
     p->changed = false;

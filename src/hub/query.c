@@ -3,6 +3,7 @@
 #include "expr/query.h"
 
 #include "hub/hub_parts.h"
+#include "model/json_text.h"
 
 enum { PAGE_MAX = 100, BATCH = 100 };
 
@@ -64,7 +65,7 @@ static void end_page(struct query_call *call, bool more) {
 
 static bool matches(struct query_call *call, const json_t *twin) {
     if (call->query.where == NULL) return true;
-    SK_CLEANUP_FREE char *text = json_dumps(twin, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(twin);
     sk_arena_reset(&call->hub->arena);
     return sk_expr_true(call->query.where, &(struct sk_expr_source){.twin = sk_span_z(text)},
                         &call->hub->arena);

@@ -29,7 +29,7 @@ struct sk_hub_init {
     size_t host_name_count;
     const char *const *hubs; /* names */
     size_t hub_count;
-    const char *const *addresses; /* "address:port" */
+    const char *const *addresses; /* "address" or "address:port" */
     size_t address_count;
     const char *metrics; /* NULL: none */
 };

@@ -1,6 +1,7 @@
 /* Twins: what devices and services read and change, and the deployment of an edge device's modules.
  */
 #include "hub/hub_parts.h"
+#include "model/json_text.h"
 
 /* Carries a request through the registry. */
 struct twin_call {
@@ -15,7 +16,7 @@ static void notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_
     if (changed->desired_patch == NULL || session == NULL ||
         !(session->subscriptions & SK_SUB_DESIRED))
         return;
-    SK_CLEANUP_FREE char *text = json_dumps(changed->desired_patch, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(changed->desired_patch);
     session->head->deliver_desired(session, sk_span_z(text),
                                    changed->entries[0].twin.desired_version);
 }

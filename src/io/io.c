@@ -61,6 +61,17 @@ void sk_timer_start(struct sk_io *io, struct sk_timer *timer, uint64_t after_ns,
     if (timer->position == 1) io->world->timers_changed(io);
 }
 
+void sk_timer_start_at(struct sk_io *io, struct sk_timer *timer, int64_t wall_us, sk_timer_fn *fn) {
+    enum { LOOK_S = 60 };
+    int64_t now = sk_io_wall(io);
+    uint64_t wait = LOOK_S * SK_S;
+    if (wall_us <= now)
+        wait = 0;
+    else if (wall_us - LOOK_S * 1000000ll < now)
+        wait = (uint64_t)(wall_us - now) * 1000;
+    sk_timer_start(io, timer, wait, fn);
+}
+
 void sk_timer_stop(struct sk_timer *timer) {
     if (timer->position == 0) return;
     struct sk_io *io = timer->io;

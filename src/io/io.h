@@ -47,6 +47,9 @@ struct sk_timer {
     size_t position; /* in the loop's heap, from 1; 0: not running */
 };
 void sk_timer_start(struct sk_io *io, struct sk_timer *timer, uint64_t after_ns, sk_timer_fn *fn);
+/* For what is due at a time of the wall clock, which may jump: fires then, or in a minute, whichever is
+ * first. The callback looks at the clock, and starts it again when it is too early. */
+void sk_timer_start_at(struct sk_io *io, struct sk_timer *timer, int64_t wall_us, sk_timer_fn *fn);
 void sk_timer_stop(struct sk_timer *timer);
 static inline bool sk_timer_running(const struct sk_timer *timer) {
     return timer->position != 0;

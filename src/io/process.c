@@ -1,15 +1,73 @@
 #include "io/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { GRACE_S = 30, RESTART_S = 1 };
+
+/* ---- the machine ---- */
+
+/* Makes a folder with all above it. */
+static bool make_folders(const char *folder, unsigned mode) {
+    char path[1024];
+    if (snprintf(path, sizeof path, "%s", folder) >= (int)sizeof path) return false;
+    for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; *slash++ = '/') {
+        *slash = 0;
+        if (mkdir(path, 0755) && errno != EEXIST) return false;
+    }
+    return mkdir(path, mode) == 0 || errno == EEXIST;
+}
+
+/* Says who holds the lock: its process wrote its id into the file. */
+static void tell_holder(int fd, const char *folder, char why[256]) {
+    char text[16] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+    bool alive = pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    if (alive)
+        snprintf(why, 256, "the data folder %.160s is in use by process %ld", folder, pid);
+    else
+        snprintf(why, 256, "the data folder %.120s is in use by what process %ld has left running",
+                 folder, pid);
+}
+
+enum sk_status sk_folder_claim(const char *folder, unsigned mode, char why[256]) {
+    char path[1100], text[16];
+    snprintf(path, sizeof path, "%s/lock", folder);
+    int fd = make_folders(folder, mode) ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (fd < 0) {
+        snprintf(why, 256, "the data folder %.120s cannot be used: %s", folder, strerror(errno));
+        return SK_IO;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        bool held = errno == EWOULDBLOCK;
+        if (held)
+            tell_holder(fd, folder, why);
+        else
+            snprintf(why, 256, "the data folder %.120s cannot be locked: %s", folder,
+                     strerror(errno));
+        close(fd);
+        return held ? SK_EXISTS : SK_IO;
+    }
+    /* The descriptor stays open, and with it the lock; the id is only for who comes second. */
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)n, 0) != n) errno = 0;
+    return SK_OK;
+}
+
+enum sk_status sk_machine_name(char name[256]) {
+    return gethostname(name, 256) || memchr(name, 0, 256) == NULL || *name == 0 ? SK_NOT_FOUND
+                                                                                : SK_OK;
+}
 
 /* ---- a helper ---- */
 

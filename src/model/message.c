@@ -37,7 +37,9 @@ static const struct {
 static const char *const sources[SK_SOURCE_COUNT] = {
     "Telemetry", "twinChangeEvents", "deviceLifecycleEvents", "deviceConnectionStateEvents"};
 
-enum { ENVELOPE_VERSION = 1 };
+/* The version says how wide the sizes of the variable part are: 16 bits, or, where one does not fit,
+ * 32. */
+enum { ENVELOPE_NARROW = 1, ENVELOPE_WIDE = 2 };
 
 /* Fixed part of an envelope; the variable part follows without padding. Little endian as all of the
  * log. */
@@ -47,9 +49,17 @@ struct head {
     uint16_t system_count, property_count;
 };
 
+/* A number of an edge, "epoch:sequence", is ours to add, as are stamps; what is longer is neither. */
+static bool is_ours(size_t property, size_t n) {
+    enum { EDGE_NUMBER_MAX = 64 };
+    return property > SK_SYS_EDGE_NUMBER ||
+           (property == SK_SYS_EDGE_NUMBER && n <= EDGE_NUMBER_MAX);
+}
+
 size_t sk_message_size(const struct sk_message *message) {
     size_t size = message->body.n;
-    for (size_t i = 0; i < SK_SYS_COUNT; i++) size += message->system[i].n;
+    for (size_t i = 0; i < SK_SYS_COUNT; i++)
+        if (!is_ours(i, message->system[i].n)) size += message->system[i].n;
     for (size_t i = 0; i < message->property_count; i++)
         size += message->properties[i].name.n + message->properties[i].value.n;
     return size;
@@ -64,30 +74,50 @@ const struct sk_property *sk_message_property(const struct sk_message *message,
 
 /* ---- the envelope ---- */
 
-static void put_pair(struct sk_buffer *to, uint16_t a, struct sk_span first,
-                     struct sk_span second) {
-    uint16_t sizes[2] = {a, (uint16_t)second.n};
-    sk_buffer_append(to, sk_span(sizes, sizeof sizes));
-    sk_buffer_append(to, first);
-    sk_buffer_append(to, second);
+/* A system property's number or a name's size, then the value's size. */
+static void put_sizes(struct sk_buffer *to, bool wide, size_t a, size_t b) {
+    if (wide) {
+        uint32_t sizes[2] = {(uint32_t)a, (uint32_t)b};
+        sk_buffer_append(to, sk_span(sizes, sizeof sizes));
+    } else {
+        uint16_t sizes[2] = {(uint16_t)a, (uint16_t)b};
+        sk_buffer_append(to, sk_span(sizes, sizeof sizes));
+    }
 }
 
-void sk_message_encode_head(struct sk_buffer *to, const struct sk_message *message) {
-    struct head head = {.version = ENVELOPE_VERSION,
+enum sk_status sk_message_encode_head(struct sk_buffer *to, const struct sk_message *message) {
+    if (message->device.n > UINT8_MAX || message->module.n > UINT8_MAX ||
+        message->property_count > SK_PROPERTIES_MAX || sk_message_size(message) > UINT32_MAX)
+        return SK_TOO_LARGE;
+    struct head head = {.version = ENVELOPE_NARROW,
                         .source = (uint8_t)message->source,
                         .device_n = (uint8_t)message->device.n,
                         .module_n = (uint8_t)message->module.n,
                         .property_count = (uint16_t)message->property_count};
-    for (size_t i = 0; i < SK_SYS_COUNT; i++)
+    size_t sizes = 0; /* every bit that one of them has */
+    for (size_t i = 0; i < SK_SYS_COUNT; i++) {
         head.system_count = (uint16_t)(head.system_count + (message->system[i].p != NULL));
+        sizes |= message->system[i].n;
+    }
+    for (size_t i = 0; i < message->property_count; i++)
+        sizes |= message->properties[i].name.n | message->properties[i].value.n;
+    bool wide = sizes > UINT16_MAX;
+    if (wide) head.version = ENVELOPE_WIDE;
     sk_buffer_append(to, sk_span(&head, sizeof head));
     sk_buffer_append(to, message->device);
     sk_buffer_append(to, message->module);
-    for (size_t i = 0; i < SK_SYS_COUNT; i++)
-        if (message->system[i].p) put_pair(to, (uint16_t)i, SK_NONE, message->system[i]);
-    for (size_t i = 0; i < message->property_count; i++)
-        put_pair(to, (uint16_t)message->properties[i].name.n, message->properties[i].name,
-                 message->properties[i].value);
+    for (size_t i = 0; i < SK_SYS_COUNT; i++) {
+        if (message->system[i].p == NULL) continue;
+        put_sizes(to, wide, i, message->system[i].n);
+        sk_buffer_append(to, message->system[i]);
+    }
+    for (size_t i = 0; i < message->property_count; i++) {
+        const struct sk_property *property = &message->properties[i];
+        put_sizes(to, wide, property->name.n, property->value.n);
+        sk_buffer_append(to, property->name);
+        sk_buffer_append(to, property->value);
+    }
+    return SK_OK;
 }
 
 static bool take(struct sk_span *from, size_t n, struct sk_span *part) {
@@ -97,15 +127,30 @@ static bool take(struct sk_span *from, size_t n, struct sk_span *part) {
     return true;
 }
 
+static bool take_sizes(struct sk_span *from, bool wide, uint32_t sizes[2]) {
+    struct sk_span part;
+    uint16_t narrow[2];
+    if (!take(from, wide ? 2 * sizeof *sizes : sizeof narrow, &part)) return false;
+    if (wide) {
+        memcpy(sizes, part.p, part.n);
+    } else {
+        memcpy(narrow, part.p, part.n);
+        sizes[0] = narrow[0];
+        sizes[1] = narrow[1];
+    }
+    return true;
+}
+
 enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena,
                                  struct sk_message *message) {
     struct head head;
     struct sk_span part;
-    uint16_t sizes[2];
+    uint32_t sizes[2];
     *message = (struct sk_message){0};
     if (!take(&envelope, sizeof head, &part)) return SK_MALFORMED;
     memcpy(&head, part.p, sizeof head);
-    if (head.version != ENVELOPE_VERSION || head.source >= SK_SOURCE_COUNT ||
+    bool wide = head.version == ENVELOPE_WIDE;
+    if ((!wide && head.version != ENVELOPE_NARROW) || head.source >= SK_SOURCE_COUNT ||
         head.property_count > SK_PROPERTIES_MAX)
         return SK_MALFORMED;
     message->source = (enum sk_source)head.source;
@@ -113,8 +158,7 @@ enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena
         !take(&envelope, head.module_n, &message->module))
         return SK_MALFORMED;
     for (size_t i = 0; i < head.system_count; i++) {
-        if (!take(&envelope, sizeof sizes, &part)) return SK_MALFORMED;
-        memcpy(sizes, part.p, sizeof sizes);
+        if (!take_sizes(&envelope, wide, sizes)) return SK_MALFORMED;
         if (sizes[0] >= SK_SYS_COUNT || !take(&envelope, sizes[1], &message->system[sizes[0]]))
             return SK_MALFORMED;
     }
@@ -122,8 +166,7 @@ enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena
         head.property_count ? sk_arena_alloc(arena, head.property_count * sizeof *properties)
                             : NULL;
     for (size_t i = 0; i < head.property_count; i++) {
-        if (!take(&envelope, sizeof sizes, &part)) return SK_MALFORMED;
-        memcpy(sizes, part.p, sizeof sizes);
+        if (!take_sizes(&envelope, wide, sizes)) return SK_MALFORMED;
         if (!take(&envelope, sizes[0], &properties[i].name) ||
             !take(&envelope, sizes[1], &properties[i].value))
             return SK_MALFORMED;
@@ -182,9 +225,9 @@ enum sk_status sk_bag_parse(struct sk_span bag, struct sk_arena *arena,
 static void put_bag(struct sk_buffer *to, bool *first, struct sk_span name, struct sk_span value) {
     if (!*first) sk_buffer_byte(to, '&');
     *first = false;
-    sk_percent_encode(to, name);
+    sk_percent_encode_topic(to, name);
     sk_buffer_byte(to, '=');
-    sk_percent_encode(to, value);
+    sk_percent_encode_topic(to, value);
 }
 
 void sk_bag_format(struct sk_buffer *to, const struct sk_message *message) {

@@ -68,16 +68,17 @@ struct sk_message {
     const struct sk_c2d *c2d; /* of a cloud-to-device message on its way; model/c2d.h */
 };
 
-/* Bytes that count against SK_MESSAGE_MAX: body, values of system properties, names and values of
- * application properties. */
+/* Bytes that count against SK_MESSAGE_MAX: body, values of system properties (not of those that we
+ * add: an edge's number, stamps), names and values of application properties. */
 size_t sk_message_size(const struct sk_message *message);
 /* First application property of this name (ASCII case-insensitive), or NULL. */
 const struct sk_property *sk_message_property(const struct sk_message *message,
                                               struct sk_span name);
 
 /* Appends all of the envelope but the body, which follows it in the record: parts {head,
- * message->body}. */
-void sk_message_encode_head(struct sk_buffer *head, const struct sk_message *message);
+ * message->body}. SK_TOO_LARGE, and nothing is appended, for what could not be read back: an id of
+ * more than 255 bytes, more than SK_PROPERTIES_MAX properties. */
+enum sk_status sk_message_encode_head(struct sk_buffer *head, const struct sk_message *message);
 /* Reads an envelope in place; the property array comes from the arena. SK_MALFORMED. */
 enum sk_status sk_message_decode(struct sk_span envelope, struct sk_arena *arena,
                                  struct sk_message *message);

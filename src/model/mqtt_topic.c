@@ -110,6 +110,10 @@ bool sk_topic_id_is(struct sk_span segment_text, struct sk_span id) {
     return same;
 }
 
+bool sk_topic_filter_id_is(struct sk_span segment_text, struct sk_span id) {
+    return sk_topic_id_is(segment_text, id) || (id.n && sk_span_is(segment_text, "+"));
+}
+
 static void put_identity(struct sk_buffer *to, struct sk_span device, struct sk_span module) {
     sk_buffer_text(to, "devices/");
     sk_buffer_append(to, device);
@@ -139,10 +143,10 @@ void sk_topic_put_input(struct sk_buffer *to, struct sk_span device, struct sk_s
     sk_buffer_text(to, "/inputs/");
     sk_buffer_append(to, message->system[SK_SYS_INPUT]);
     sk_buffer_text(to, "/%24.cdid=");
-    sk_percent_encode(to, message->device);
+    sk_percent_encode_topic(to, message->device);
     if (message->module.n) {
         sk_buffer_text(to, "&%24.cmid=");
-        sk_percent_encode(to, message->module);
+        sk_percent_encode_topic(to, message->module);
     }
     size_t before = to->n;
     sk_buffer_byte(to, '&');

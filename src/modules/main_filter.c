@@ -60,7 +60,7 @@ static void on_desired(void *user, struct skerry_module *module, const char *tex
     if (json_is_number(value)) f->threshold = json_number_value(value);
     json_decref(desired);
     char report[64];
-    snprintf(report, sizeof report, "{\"TemperatureThreshold\":%g}", f->threshold);
+    snprintf(report, sizeof report, "{\"TemperatureThreshold\":%.15g}", f->threshold);
     skerry_log("threshold %g", f->threshold);
     skerry_module_report(module, report, NULL, NULL);
 }

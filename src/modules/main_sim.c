@@ -65,8 +65,8 @@ static void on_desired(void *user, struct skerry_module *module, const char *tex
     json_decref(desired);
     char report[200];
     snprintf(report, sizeof report,
-             "{\"SendInterval\":%g,\"SendData\":%s,\"Anomalous\":%s,\"Drift\":%g}", s->interval_s,
-             s->send ? "true" : "false", s->anomalous ? "true" : "false", s->drift);
+             "{\"SendInterval\":%.15g,\"SendData\":%s,\"Anomalous\":%s,\"Drift\":%.15g}",
+             s->interval_s, s->send ? "true" : "false", s->anomalous ? "true" : "false", s->drift);
     skerry_module_report(module, report, NULL, NULL);
     schedule(s, module);
 }

@@ -8,6 +8,7 @@
 #include "client/workload.h"
 #include "model/connection_string.h"
 #include "skerry.h"
+#include "model/json_text.h"
 
 struct skerry_module {
     struct sk_io *io;
@@ -86,7 +87,7 @@ static void got_twin(void *arg, enum sk_status status, unsigned code, struct sk_
     m->getting_twin = false;
     if (status || code != 200 || m->stopping) return;
     json_t *twin = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
-    SK_CLEANUP_FREE char *text = json_dumps(json_object_get(twin, "desired"), JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(json_object_get(twin, "desired"));
     json_decref(twin);
     if (text && m->handlers.on_desired) m->handlers.on_desired(m->user, m, text, true);
 }

@@ -250,6 +250,10 @@ enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record
     }
 }
 
+int64_t sk_cursor_age(struct sk_cursor *cursor, const struct sk_record *record) {
+    return sk_log_age(cursor->log, record);
+}
+
 uint64_t sk_cursor_lost(const struct sk_cursor *cursor) {
     return cursor->lost;
 }

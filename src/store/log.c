@@ -71,6 +71,7 @@ static void on_refused(struct sk_task *task) {
  * batch. */
 static enum sk_status begin_segment(struct sk_log *log) {
     struct sk_segment *segment = sk_segment_new(log, log->durable, log->durable_wall_us, 0);
+    segment->shift_us = sk_log_clock_lag(log);
     enum sk_status status = sk_segment_enter(segment, SK_FILE_CREATE);
     if (status == SK_OK && sk_file_size(segment->file)) status = sk_file_truncate(segment->file, 0);
     if (status) {
@@ -212,6 +213,7 @@ static void batch_ended(struct sk_log *log, enum sk_status status) {
 static enum sk_status begin_batch(struct sk_log *log) {
     /* Asked once a batch: the queue's limit bounds what can come in between. */
     if (sk_disk_free(log->io, log->folder) < log->options.keep_free_bytes) return SK_NO_SPACE;
+    sk_log_clock(log);
     struct sk_buffer *bytes = &log->gathering.bytes;
     memset(sk_buffer_reserve(bytes, SK_SEGMENT_HEADER), 0, SK_SEGMENT_HEADER);
     bytes->n = SK_SEGMENT_HEADER;
@@ -341,6 +343,7 @@ enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *option
         free_log(log);
         return status;
     }
+    sk_log_clock_start(log);
     sk_log_retention_start(log);
     *result = log;
     return SK_OK;

@@ -28,6 +28,8 @@ struct sk_log_options {
                                    and without this, segments go by time and size only (hub) */
     uint64_t
         keep_free_bytes; /* appending is refused with SK_NO_SPACE when the disk has less than this free; 0: 16 MiB */
+    uint64_t
+        reserve_bytes; /* while the disk has less than this free, the oldest segments go; 0: they stay */
     uint64_t queue_bytes; /* appended but not yet durable; beyond it SK_AGAIN; 0: 64 MiB */
 };
 
@@ -87,6 +89,9 @@ enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t rou
  * so that the loop gets its turn); SK_NOT_FOUND when retention has dropped or damage has eaten what
  * came next (the cursor continues behind: call again; sk_cursor_lost counts them); SK_IO. */
 enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record);
+/* µs since the record that sk_cursor_next gave was appended; jumps of the wall clock change nothing
+ * about it while the log is open. */
+int64_t sk_cursor_age(struct sk_cursor *cursor, const struct sk_record *record);
 uint64_t sk_cursor_lost(const struct sk_cursor *cursor);
 /* The sequence that sk_cursor_next will look at next. */
 uint64_t sk_cursor_position(const struct sk_cursor *cursor);

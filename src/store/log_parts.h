@@ -23,6 +23,7 @@ struct sk_segment {
     struct sk_file *file; /* open while users > 0 */
     unsigned users;       /* cursors that stand in it, the writer, the footer being written */
     bool has_writer;      /* one of the users is the log that appends to it */
+    int64_t shift_us;     /* to be added to its times; log_clock.c */
     bool dropped;         /* retention has removed it; it lives until its last user leaves */
     struct sk_point
         *points; /* the index while it is in memory: always that of the active segment */
@@ -119,6 +120,10 @@ struct sk_log {
     enum sk_status
         refused; /* how a batch ended that never reached the disk; told by refused_task */
     struct sk_task flush_task, refused_task, close_task;
+    struct { /* as they were when they were looked at last */
+        int64_t wall_us;
+        uint64_t ns, durable;
+    } clock;
     struct sk_timer retry_timer, retention_timer;
     unsigned footers; /* being written */
 
@@ -157,6 +162,13 @@ void sk_log_close_step(struct sk_log *log);
 enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recovery);
 
 void sk_log_retain(struct sk_log *log);
+
+/* log_clock.c: looks at the clock (at least once a batch and once a minute), and returns it; gives the
+ * shift that a segment begun now must have. */
+void sk_log_clock_start(struct sk_log *log);
+int64_t sk_log_clock(struct sk_log *log);
+int64_t sk_log_clock_lag(struct sk_log *log);
+int64_t sk_log_age(struct sk_log *log, const struct sk_record *record);
 void sk_log_retention_start(struct sk_log *log);
 
 enum sk_status sk_checkpoints_open(struct sk_log *log);

@@ -27,24 +27,31 @@ static uint64_t passed_by_all(const struct sk_log *log) {
     return lowest == UINT64_MAX ? 0 : lowest;
 }
 
+/* Whether the newest of a segment's records is too old; `newest_us` as it is stored. */
+static bool is_too_old(const struct sk_log *log, const struct sk_segment *segment,
+                       int64_t newest_us, int64_t now_us) {
+    if (log->options.retention_us == 0 || newest_us == INT64_MIN) return false;
+    return now_us - newest_us - segment->shift_us > (int64_t)log->options.retention_us;
+}
+
 void sk_log_retain(struct sk_log *log) {
     const struct sk_log_options *options = &log->options;
-    int64_t oldest_us = INT64_MIN;
-    if (options->retention_us) oldest_us = sk_io_wall(log->io) - (int64_t)options->retention_us;
+    int64_t now_us = sk_log_clock(log);
     uint64_t passed = options->retain_until_read ? passed_by_all(log) : 0,
-             bytes = sk_log_bytes(log);
+             bytes = sk_log_bytes(log),
+             room = options->reserve_bytes ? sk_disk_free(log->io, log->folder) : 0;
     while (log->segment_count > 1) {
         const struct sk_segment *oldest = log->segments[0], *next = log->segments[1];
-        bool too_old = options->retention_us &&
-                       next->floor_us < oldest_us; /* the floor: time of our newest record */
+        bool too_old = is_too_old(log, oldest, next->floor_us, now_us);
         bool too_many = options->retention_bytes && bytes > options->retention_bytes;
-        if (!too_old && !too_many && next->first > passed) break;
+        if (!too_old && !too_many && room >= options->reserve_bytes && next->first > passed) break;
         bytes -= oldest->end;
+        room += oldest->end;
         drop_oldest(log);
     }
     struct sk_segment *active = sk_log_active(log);
-    if (options->retention_us && active && active->first < log->durable &&
-        log->durable_wall_us < oldest_us && !log->roll_wanted) {
+    if (active && active->first < log->durable && !log->roll_wanted &&
+        is_too_old(log, active, log->durable_wall_us, now_us)) {
         log->roll_wanted = true;
         sk_log_flush_soon(log);
     }
@@ -57,10 +64,11 @@ static void on_time(struct sk_timer *timer) {
 }
 
 void sk_log_retention_start(struct sk_log *log) {
-    if (log->options.retention_us == 0) return;
-    /* Often enough to be right within a tenth, seldom enough not to matter. */
-    uint64_t every_ns = log->options.retention_us * 100;
+    /* Often enough to be right within a tenth, seldom enough not to matter; and a jump of the clock
+     * wants to be seen. */
+    uint64_t every_ns = 60 * SK_S;
+    if (log->options.retention_us && log->options.retention_us * 100 < every_ns)
+        every_ns = log->options.retention_us * 100;
     if (every_ns < SK_S) every_ns = SK_S;
-    if (every_ns > 60 * SK_S) every_ns = 60 * SK_S;
     sk_timer_start(log->io, &log->retention_timer, every_ns, on_time);
 }

@@ -1,5 +1,6 @@
 /* Identities and twins as rows. */
 #include "store/registry_db.h"
+#include "model/json_text.h"
 
 /* ---- identities ---- */
 
@@ -125,7 +126,7 @@ enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const st
     char *texts[5];
     sqlite3_bind_int64(statement, 1, row);
     for (int i = 0; i < 5; i++) {
-        texts[i] = json_dumps(documents[i], JSON_COMPACT);
+        texts[i] = sk_json_text(documents[i]);
         registry_bind_optional(statement, 2 + i, texts[i]);
     }
     sqlite3_bind_int64(statement, 7, (sqlite3_int64)twin->desired_version);

@@ -98,7 +98,11 @@ struct sk_span sk_amqp_text(const struct sk_amqp_value *value, struct sk_arena *
     case SK_AMQP_UBYTE:
     case SK_AMQP_UINT:
     case SK_AMQP_ULONG: return sk_arena_print(arena, "%llu", (unsigned long long)value->u);
-    case SK_AMQP_DOUBLE: return sk_arena_print(arena, "%.17g", value->d);
+    case SK_AMQP_DOUBLE: {
+        char real[SK_REAL_TEXT];
+        sk_real_text(value->d, real);
+        return sk_arena_copy(arena, sk_span_z(real));
+    }
     case SK_AMQP_UUID: {
         const unsigned char *b = (const unsigned char *)value->text.p;
         return sk_arena_print(

@@ -33,7 +33,7 @@ wait_for() { # wait_for URL
 }
 
 make_hub() {
-    "$bin/skerry-hub" init "$dir/hub" --hostname $hub --hub test --listen $hub:8883 --listen $hub:443 --metrics $hub:9600 --json >"$dir/hub.json"
+    "$bin/skerry-hub" init "$dir/hub" --hostname $hub --hub test --listen $hub --metrics $hub:9600 --json >"$dir/hub.json"
     export SKERRY_CONNECTION_STRING SKERRY_CA_FILE="$dir/hub/ca.pem"
     SKERRY_CONNECTION_STRING=$(sed 's/.*"iothubowner":"\(HostName[^"]*\)".*/\1/' "$dir/hub.json")
 }
@@ -53,7 +53,7 @@ connection_string = "$("$bin/skerry" device connection-string edge)"
 [skerry]
 data = "$dir/edge"
 hub_trust = "$dir/hub/ca.pem"
-listen = ["$edge:8883"]
+listen = ["$edge"]
 metrics = "$edge:9600"
 CONFIG
     cat >"$dir/no_modules.json" <<'MANIFEST'

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct sk_message message, again;
     struct sk_buffer head = {0}, text = {0};
     if (sk_message_decode(sk_span(data, size), &arena, &message) == SK_OK) {
-        sk_message_encode_head(&head, &message);
+        if (sk_message_encode_head(&head, &message)) abort();
         sk_buffer_append(&head, message.body);
         if (sk_message_decode(sk_buffer_span(&head), &arena, &again)) abort();
         if (!sk_span_eq(again.device, message.device) ||

@@ -56,7 +56,7 @@ for (const [name, options] of Object.entries({ AMQP: {}, 'AMQP-WS': { webSocketO
   test('tells its partitions', async (t) => {
     const client = consumer(t);
     const properties = await client.getEventHubProperties();
-    assert.strictEqual(properties.name, 'sdk');
+    assert.strictEqual(properties.name, 'hub');
     assert.deepStrictEqual(properties.partitionIds, ['0', '1', '2', '3']);
     assert.ok(Math.abs(properties.createdOn - Date.now()) < 3600000);
     await assert.rejects(client.getPartitionProperties('4'), /partition/);

@@ -266,6 +266,31 @@ static void a_message_older_than_its_time_to_live_is_not_delivered(void **state)
     fleet_free(&f);
 }
 
+static void count_large(void *arg, const struct sk_message *message) {
+    *(size_t *)arg += sk_message_size(message) == SK_MESSAGE_MAX;
+}
+
+/* The edge adds its number: that must not make it one byte too large for the cloud. */
+static void a_message_of_256_kilobytes_passes_through_the_edge(void **state) {
+    (void)state;
+    static char body[SK_MESSAGE_MAX];
+    struct fleet f;
+    struct raw_client leaf;
+    size_t large = 0;
+    memset(body, 'x', sizeof body);
+    begin(&f, ROUTES(UP));
+    open_leaf(&leaf, &f);
+    raw_publish(&leaf, "devices/leaf1/messages/events/", sk_span(body, sizeof body), 1, 1);
+    raw_expect_ack(&leaf, SK_MQTT_PUBACK, 1);
+    raw_publish(&leaf, "devices/leaf1/messages/events/ab=cd", sk_span(body, sizeof body - 4), 1, 2);
+    raw_expect_ack(&leaf, SK_MQTT_PUBACK, 2);
+    sk_sim_run(f.sim, 5 * SK_S);
+    fleet_read_events(&f, count_large, &large);
+    assert_int_equal(large, 2);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
 /* ---- deployments ---- */
 
 /* The reported lastDesiredStatus: its code; the description is copied. */
@@ -528,6 +553,7 @@ int main(void) {
         cmocka_unit_test(properties_that_no_topic_can_carry_on_are_refused_at_the_door),
         cmocka_unit_test(conditions_choose_by_properties_and_by_the_body),
         cmocka_unit_test(a_message_older_than_its_time_to_live_is_not_delivered),
+        cmocka_unit_test(a_message_of_256_kilobytes_passes_through_the_edge),
         cmocka_unit_test(a_bad_deployment_is_reported_and_the_old_routes_stay),
         cmocka_unit_test(the_old_routes_also_stay_over_a_restart_after_a_bad_deployment),
         cmocka_unit_test(a_removed_route_takes_nothing_more_and_its_queue_is_given_up),

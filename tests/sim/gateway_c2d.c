@@ -388,6 +388,41 @@ static void a_batch_of_256_kilobytes_is_taken_and_one_byte_more_is_413(void **st
     sends_batch(f, sk_span(body, SK_MESSAGE_MAX + 1), 413, "MessageTooLarge");
 }
 
+struct large {
+    size_t size, seen;
+};
+
+static void check_large(void *arg, const struct sk_message *message) {
+    struct large *large = arg;
+    const struct sk_property *k = sk_message_property(message, SK_SPAN("k"));
+    if (message->body.n != 1 || message->property_count != 2 || k == NULL) return;
+    size_t same = 0;
+    while (same < k->value.n && k->value.p[same] == 'v') same++;
+    large->seen += same == large->size && same == k->value.n &&
+                   message->system[SK_SYS_CONTENT_TYPE].n == large->size;
+}
+
+static void properties_beyond_64_kilobytes_are_stored_whole(void **state) {
+    struct fleet *f = *state;
+    static const size_t sizes[] = {65534, 65535, 65536, 65537, 100000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct sk_buffer body = {0};
+        struct large large = {.size = sizes[i]};
+        char *value = sk_alloc(sizes[i] + 1);
+        memset(value, 'v', sizes[i]);
+        sk_buffer_print(&body,
+                        "[{\"body\":\"x\",\"base64Encoded\":false,\"properties\":{"
+                        "\"iothub-contenttype\":\"%s\",\"iothub-app-k\":\"%s\","
+                        "\"iothub-app-last\":\"l\"}}]",
+                        value, value);
+        sends_batch(f, sk_buffer_span(&body), 204, NULL);
+        fleet_read_events(f, check_large, &large);
+        assert_int_equal(large.seen, 1);
+        sk_buffer_free(&body);
+        free(value);
+    }
+}
+
 static void a_batch_on_a_full_disk_is_refused_once(void **state) {
     struct fleet *f = *state;
     sk_sim_disk_limit(f->hub_io, 0);
@@ -419,6 +454,7 @@ int main(void) {
         TEST(a_batch_is_stored_message_by_message_in_order),
         TEST(a_batch_with_one_bad_message_stores_nothing),
         TEST(a_batch_of_256_kilobytes_is_taken_and_one_byte_more_is_413),
+        TEST(properties_beyond_64_kilobytes_are_stored_whole),
         TEST(a_batch_on_a_full_disk_is_refused_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,56 @@ static void a_body_must_be_a_json_object(void **state) {
     }
 }
 
+/* As editors on Windows write files. */
+static void a_body_may_begin_with_a_byte_order_mark(void **state) {
+    struct fleet *f = *state;
+    static const char *const bodies[] = {
+        "\xef\xbb\xbf{\"deviceId\":\"bom\"}", "\xef\xbb\xbf{\"tags\":{\"a\":21.1}}",
+        "\xef\xbb\xbf{\"query\":\"SELECT * FROM devices WHERE tags.a = 21.1\"}"};
+    fleet_call(f, SK_HTTP_PUT, "/devices/bom", bodies[0]);
+    assert_int_equal(f->status, 200);
+    fleet_call(f, SK_HTTP_PATCH, "/twins/bom", bodies[1]);
+    assert_int_equal(f->status, 200);
+    fleet_call(f, SK_HTTP_POST, "/devices/query", bodies[2]);
+    assert_int_equal(f->status, 200);
+    assert_non_null(strstr(f->answer, "\"bom\""));
+}
+
+/* What a program wrote it reads again, digit for digit, wherever the number comes out. */
+static void numbers_keep_their_text_through_a_twin(void **state) {
+    struct fleet *f = *state;
+    static const char numbers[] = "\"n\":[21.1,0.1,-0.5,1.0,1e+300,5e-324,4503599627370495,"
+                                  "-4503599627370496,0,100.25]";
+    char body[300];
+    struct raw_client c;
+    raw_login(&c, f, "d1");
+    raw_subscribe(&c, 1, "$iothub/twin/res/#", 0);
+    raw_expect_suback(&c, 1, "\0", 1);
+    raw_subscribe(&c, 2, "$iothub/twin/PATCH/properties/desired/#", 0);
+    raw_expect_suback(&c, 2, "\0", 1);
+    snprintf(body, sizeof body, "{%s}", numbers);
+    raw_publish(&c, "$iothub/twin/PATCH/properties/reported/?$rid=1", sk_span_z(body), 0, 0);
+    raw_expect(&c, SK_MQTT_PUBLISH);
+    snprintf(body, sizeof body, "{\"tags\":{%s},\"properties\":{\"desired\":{%s}}}", numbers,
+             numbers);
+    fleet_call(f, SK_HTTP_PATCH, "/twins/d1", body);
+    size_t seen = 0;
+    for (const char *at = f->answer; (at = strstr(at, numbers)) != NULL; at++) seen++;
+    assert_int_equal(seen, 3); /* tags, desired, reported */
+    struct sk_mqtt_packet packet = raw_expect(&c, SK_MQTT_PUBLISH);
+    snprintf(body, sizeof body, "%.*s", SK_ARG(packet.u.publish.payload));
+    assert_non_null(strstr(body, numbers));
+    raw_publish(&c, "$iothub/twin/GET/?$rid=2", SK_NONE, 0, 0);
+    packet = raw_expect(&c, SK_MQTT_PUBLISH);
+    char *text = sk_span_dup(packet.u.publish.payload);
+    assert_non_null(strstr(text, numbers));
+    free(text);
+    fleet_call(f, SK_HTTP_POST, "/devices/query",
+               "{\"query\":\"SELECT * FROM devices WHERE tags.n[0] = 21.1\"}");
+    if (f->status != 200 || strstr(f->answer, numbers) == NULL) fail_msg("%s", f->answer);
+    raw_free(&c);
+}
+
 static void a_body_of_more_than_a_megabyte_is_413(void **state) {
     struct fleet *f = *state;
     enum { MEGABYTE = 1024 * 1024 };
@@ -596,6 +646,8 @@ int main(void) {
         TEST(a_policy_opens_only_what_its_rights_say),
         TEST(a_device_may_only_ask_for_itself_and_its_modules),
         TEST(a_body_must_be_a_json_object),
+        TEST(a_body_may_begin_with_a_byte_order_mark),
+        TEST(numbers_keep_their_text_through_a_twin),
         TEST(a_body_of_more_than_a_megabyte_is_413),
         TEST(telemetry_of_256_kilobytes_is_taken_and_one_byte_more_is_413),
         TEST(a_full_disk_is_403_and_room_heals_it),

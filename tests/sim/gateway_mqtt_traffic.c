@@ -1,4 +1,5 @@
 /* What an open MQTT connection to a hub may say, what it is told, and what ends it. */
+#include "support/fleet_c2d.h"
 #include "support/raw_client.h"
 
 /* ---- what the hub has stored ---- */
@@ -253,11 +254,51 @@ static void a_packet_of_five_filters_gets_one_answer(void **state) {
     raw_free(&c);
 }
 
+static void a_plus_in_a_filter_stands_for_ones_own_id(void **state) {
+    struct fleet *f = *state;
+    static const struct sk_mqtt_subscription list[] = {
+        {{"devices/+/messages/devicebound/#", 32}, 1}};
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    raw_login(&c, f, "d1");
+    sk_mqtt_put_subscribe(&out, 7, list, 1);
+    raw_send_buffer(&c, &out);
+    raw_expect_suback(&c, 7, "\x01", 1);
+    fleet_send_c2d(f, "d2", "for another");
+    fleet_send_c2d(f, "d1", "mine");
+    struct sk_mqtt_packet packet = raw_expect(&c, SK_MQTT_PUBLISH);
+    assert_true(sk_span_is(packet.u.publish.payload, "mine"));
+    assert_true(
+        sk_span_starts(packet.u.publish.topic, SK_SPAN("devices/d1/messages/devicebound/")));
+    sk_mqtt_put_unsubscribe(&out, 8, list, 1);
+    raw_send_buffer(&c, &out);
+    raw_expect_ack(&c, SK_MQTT_UNSUBACK, 8);
+    fleet_send_c2d(f, "d1", "too late");
+    raw_expect_nothing(&c);
+    raw_free(&c);
+}
+
+static void a_plus_in_a_modules_filter_stands_for_both_ids(void **state) {
+    struct fleet *f = *state;
+    static const char *const filters[] = {"devices/+/modules/+/inputs/#", "devices/+/modules/m/#",
+                                          "devices/d1/modules/+/inputs/#"};
+    struct raw_client c;
+    fleet_put(f, "/devices/d1/modules/m", "{\"deviceId\":\"d1\",\"moduleId\":\"m\"," FLEET_SAS "}");
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .module = "m", .clean = true});
+    raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        raw_subscribe(&c, 1, filters[i], 1);
+        raw_expect_suback(&c, 1, "\x01", 1);
+    }
+    raw_free(&c);
+}
+
 static void a_filter_for_another_identity_ends_the_connection(void **state) {
     struct fleet *f = *state;
-    static const char *const filters[] = {"devices/d2/messages/devicebound/#",
-                                          "devices/d1/modules/m/inputs/#",
-                                          "devices/d1/modules/m/#"};
+    static const char *const filters[] = {
+        "devices/d2/messages/devicebound/#", "devices/+/modules/+/inputs/#", /* a device is none */
+        "devices/+/modules/m/#", "devices/d1/modules/m/inputs/#", "devices/d1/modules/m/#"};
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
         struct raw_client c;
         raw_login(&c, f, "d1");
@@ -410,6 +451,27 @@ static void reported_properties_beyond_32_kilobytes_are_refused_with_403100(void
     raw_free(&c);
 }
 
+/* What echoes an id is longer than what brought it. */
+static void a_request_id_that_no_answer_could_hold_ends_the_connection(void **state) {
+    struct fleet *f = *state;
+    enum { REQUEST = sizeof "$iothub/twin/GET/?$rid=" - 1, MORE = 4 /* "res/200" for "GET" */ };
+    static char topic[65536];
+    memset(topic, 'r', 65535);
+    memcpy(topic, "$iothub/twin/GET/?$rid=", REQUEST);
+    for (int longer = 0; longer < 2; longer++) {
+        struct raw_client c;
+        topic[65535 - MORE] = longer ? 'r' : 0;
+        topic[65536 - MORE] = 0;
+        raw_login(&c, f, "d1");
+        raw_publish(&c, topic, SK_NONE, 0, 0);
+        if (longer)
+            raw_expect_closed(&c);
+        else
+            assert_int_equal(raw_expect(&c, SK_MQTT_PUBLISH).u.publish.topic.n, 65535);
+        raw_free(&c);
+    }
+}
+
 static void a_report_at_qos_1_is_acknowledged_too(void **state) {
     struct fleet *f = *state;
     struct raw_client c;
@@ -419,204 +481,6 @@ static void a_report_at_qos_1_is_acknowledged_too(void **state) {
     raw_expect_ack(&c, SK_MQTT_PUBACK, 4);
     struct sk_mqtt_packet packet = raw_expect(&c, SK_MQTT_PUBLISH);
     assert_true(sk_span_is(packet.u.publish.topic, "$iothub/twin/res/204/?$rid=7&$version=2"));
-    raw_free(&c);
-}
-
-/* ---- direct methods ---- */
-
-struct method {
-    struct fleet *f;
-    struct sk_http_client *client;
-    unsigned status;
-    char *answer;
-    bool done;
-};
-
-static void on_method_answer(void *arg, enum sk_status status,
-                             const struct sk_http_parser *answer) {
-    struct method *m = arg;
-    m->done = true;
-    m->status = status ? 0 : answer->status;
-    m->answer = status ? NULL : sk_span_dup(sk_buffer_span(&answer->body));
-}
-
-static void invoke(struct method *m, struct fleet *f, const char *body) {
-    struct sk_buffer token = {0};
-    *m = (struct method){.f = f};
-    assert_int_equal(
-        sk_http_client_new(f->field_io,
-                           &(struct sk_http_client_options){
-                               .to = {.host = "hub.test", .port = 8883}, .host_header = "hub.test"},
-                           &m->client),
-        SK_OK);
-    sk_sas_create(&token, SK_SPAN("hub.test"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
-                  sk_io_wall(f->field_io) / 1000000 + 3600);
-    sk_http_client_send(
-        m->client, &(struct sk_http_ask){
-                       .method = SK_HTTP_POST,
-                       .target = SK_SPAN("/twins/d1/methods?api-version=2021-04-12"),
-                       .headers = &(struct sk_http_pair){"Authorization", sk_buffer_span(&token)},
-                       .header_count = 1,
-                       .timeout_ms = 400000,
-                       .body = sk_span_z(body),
-                       .done = on_method_answer,
-                       .arg = m});
-    sk_buffer_free(&token);
-}
-
-static bool is_done(void *arg) {
-    return ((struct method *)arg)->done;
-}
-
-static void end_method(struct method *m, uint64_t within_ns, unsigned status, const char *holds) {
-    if (!sk_sim_run_until(m->f->sim, within_ns, is_done, m))
-        fail_msg("no answer; expected %u %s", status, holds);
-    if (m->status != status || (m->answer && strstr(m->answer, holds) == NULL))
-        fail_msg("%u %s instead of %u %s", m->status, m->answer, status, holds);
-    free(m->answer);
-    sk_http_client_free(m->client);
-}
-
-static void listen_to_methods(struct raw_client *c, struct fleet *f, const char *device) {
-    raw_login(c, f, device);
-    raw_subscribe(c, 1, "$iothub/methods/POST/#", 0);
-    raw_expect_suback(c, 1, "\0", 1);
-}
-
-/* The call's request id as it came. */
-static void expect_call(struct raw_client *c, const char *name, const char *payload, char rid[64]) {
-    struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_PUBLISH);
-    struct sk_topic topic;
-    sk_topic_parse(packet.u.publish.topic, &topic);
-    assert_int_equal(topic.kind, SK_TOPIC_METHOD_CALL);
-    assert_true(sk_span_is(topic.name, name));
-    assert_true(sk_span_is(packet.u.publish.payload, payload));
-    assert_true(
-        sk_span_ends(packet.u.publish.topic, topic.rid)); /* .NET takes the rest of the segment */
-    snprintf(rid, 64, "%.*s", SK_ARG(topic.rid));
-}
-
-static void answer_call(struct raw_client *c, const char *rid, const char *payload) {
-    char topic[128];
-    snprintf(topic, sizeof topic, "$iothub/methods/res/200/?$rid=%s", rid);
-    raw_publish(c, topic, sk_span_z(payload), 0, 0);
-}
-
-static void a_method_goes_to_the_device_and_its_answer_back(void **state) {
-    struct fleet *f = *state;
-    struct raw_client c;
-    struct method m;
-    char rid[64];
-    listen_to_methods(&c, f, "d1");
-    invoke(&m, f, "{\"methodName\":\"a b\",\"payload\":{\"x\":[1]}}");
-    expect_call(&c, "a%20b", "{\"x\":[1]}", rid);
-    answer_call(&c, rid, "{\"y\":true}");
-    end_method(&m, SK_S, 200, "{\"status\":200,\"payload\":{\"y\":true}}");
-    invoke(&m, f, "{\"methodName\":\"m\"}");
-    expect_call(&c, "m", "", rid);
-    answer_call(&c, rid, "");
-    end_method(&m, SK_S, 200, "{\"status\":200,\"payload\":null}");
-    invoke(&m, f, "{\"methodName\":\"m\"}");
-    expect_call(&c, "m", "", rid);
-    answer_call(&c, rid, "no json");
-    end_method(&m, SK_S, 502, "502000");
-    raw_free(&c);
-}
-
-static void a_method_for_a_device_that_does_not_listen_is_404103(void **state) {
-    struct fleet *f = *state;
-    struct raw_client c;
-    struct method m;
-    char rid[64];
-    invoke(&m, f, "{\"methodName\":\"m\"}");
-    end_method(&m, SK_S, 404, "404103");
-    raw_login(&c, f, "d1"); /* connected, not subscribed */
-    invoke(&m, f, "{\"methodName\":\"m\"}");
-    end_method(&m, SK_S, 404, "404103");
-    invoke(&m, f, "{\"methodName\":\"m\",\"connectTimeoutInSeconds\":20}");
-    end_method(&m, 21 * SK_S, 404, "404103");
-    /* It subscribes in time. */
-    invoke(&m, f, "{\"methodName\":\"m\",\"connectTimeoutInSeconds\":20}");
-    sk_sim_run(f->sim, 10 * SK_S);
-    raw_subscribe(&c, 1, "$iothub/methods/POST/#", 0);
-    raw_expect_suback(&c, 1, "\0", 1);
-    expect_call(&c, "m", "", rid);
-    answer_call(&c, rid, "1");
-    end_method(&m, SK_S, 200, "\"payload\":1");
-    raw_free(&c);
-}
-
-static void a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped(void **state) {
-    struct fleet *f = *state;
-    struct raw_client c;
-    struct method m;
-    char rid[64];
-    listen_to_methods(&c, f, "d1");
-    invoke(&m, f, "{\"methodName\":\"m\",\"responseTimeoutInSeconds\":5}");
-    expect_call(&c, "m", "", rid);
-    sk_sim_run(f->sim, 4 * SK_S);
-    assert_false(m.done);
-    end_method(&m, 2 * SK_S, 504, "504101");
-    answer_call(&c, rid, "1");
-    raw_ping(&c);
-    raw_free(&c);
-}
-
-static void another_devices_answer_is_ignored(void **state) {
-    struct fleet *f = *state;
-    struct raw_client c, thief;
-    struct method m;
-    char rid[64];
-    listen_to_methods(&c, f, "d1");
-    listen_to_methods(&thief, f, "d2");
-    invoke(&m, f, "{\"methodName\":\"m\"}");
-    expect_call(&c, "m", "", rid);
-    answer_call(&thief, rid, "\"false\"");
-    raw_ping(&thief);
-    assert_false(m.done);
-    answer_call(&c, rid, "\"true\"");
-    end_method(&m, SK_S, 200, "\"true\"");
-    raw_free(&c);
-    raw_free(&thief);
-}
-
-static void a_device_that_leaves_before_it_answers_is_404(void **state) {
-    struct fleet *f = *state;
-    struct raw_client c, second;
-    struct method m;
-    char rid[64];
-    listen_to_methods(&c, f, "d1");
-    invoke(&m, f, "{\"methodName\":\"m\"}");
-    expect_call(&c, "m", "", rid);
-    raw_free(&c);
-    end_method(&m, SK_S, 404, "404103");
-    /* The same when another connection takes over; its answer with the old id is nobody's. */
-    listen_to_methods(&c, f, "d1");
-    invoke(&m, f, "{\"methodName\":\"m\"}");
-    expect_call(&c, "m", "", rid);
-    listen_to_methods(&second, f, "d1");
-    answer_call(&second, rid, "1");
-    end_method(&m, SK_S, 404, "404103");
-    raw_free(&c);
-    raw_free(&second);
-}
-
-static void a_method_that_waits_when_the_hub_stops_does_no_harm(void **state) {
-    struct fleet *f = *state;
-    struct raw_client c;
-    struct method waiting, sent;
-    char rid[64];
-    invoke(&waiting, f, "{\"methodName\":\"m\",\"connectTimeoutInSeconds\":300}");
-    sk_sim_run(f->sim, SK_S);
-    fleet_stop_hub(f);
-    end_method(&waiting, 10 * SK_S, 0, "");
-    fleet_start_hub(f);
-    listen_to_methods(&c, f, "d1");
-    invoke(&sent, f, "{\"methodName\":\"m\"}");
-    expect_call(&c, "m", "", rid);
-    fleet_stop_hub(f);
-    end_method(&sent, 10 * SK_S, 0, "");
-    fleet_start_hub(f);
     raw_free(&c);
 }
 
@@ -635,19 +499,16 @@ int main(void) {
         TEST(thousands_of_unacknowledged_messages_wait_and_are_acknowledged_in_order),
         TEST(a_full_disk_ends_the_connection_without_an_acknowledgement_and_room_heals_it),
         TEST(a_packet_of_five_filters_gets_one_answer),
+        TEST(a_plus_in_a_filter_stands_for_ones_own_id),
+        TEST(a_plus_in_a_modules_filter_stands_for_both_ids),
         TEST(a_filter_for_another_identity_ends_the_connection),
         TEST(what_follows_connect_at_once_is_served_after_it),
         TEST(packets_may_be_split_at_every_byte),
         TEST(reported_properties_that_break_a_rule_are_refused_with_a_sentence),
         TEST(a_key_that_is_too_long_is_refused_with_json_that_can_be_read),
         TEST(reported_properties_beyond_32_kilobytes_are_refused_with_403100),
+        TEST(a_request_id_that_no_answer_could_hold_ends_the_connection),
         TEST(a_report_at_qos_1_is_acknowledged_too),
-        TEST(a_method_goes_to_the_device_and_its_answer_back),
-        TEST(a_method_for_a_device_that_does_not_listen_is_404103),
-        TEST(a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped),
-        TEST(another_devices_answer_is_ignored),
-        TEST(a_device_that_leaves_before_it_answers_is_404),
-        TEST(a_method_that_waits_when_the_hub_stops_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

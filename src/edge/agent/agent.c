@@ -3,6 +3,7 @@
 
 #include "edge/agent/agent_parts.h"
 #include "model/json_patch.h"
+#include "model/json_text.h"
 
 enum { TICK_S = 5, EARLY_TICKS = 50, FILE_MAX = 256 * 1024 };
 static const uint64_t EARLY_TICK_NS = 100 * SK_MS;
@@ -62,7 +63,7 @@ static void report(struct sk_task *task) {
     json_t *patch = sk_json_diff(agent->reported, document);
     agent->report_wanted = false;
     if (json_object_size(patch)) {
-        char *text = json_dumps(patch, JSON_COMPACT);
+        char *text = sk_json_text(patch);
         agent->reporting = document;
         sk_device_client_report(agent->client, sk_span_z(text), on_reported, agent);
         free(text);
@@ -86,7 +87,7 @@ static void deployment_path(const struct sk_agent *agent, char to[512]) {
 static void keep_deployment(struct sk_agent *agent, const json_t *desired) {
     char path[512];
     deployment_path(agent, path);
-    char *text = json_dumps(desired, JSON_INDENT(1));
+    char *text = sk_json_text(desired);
     enum sk_status status = sk_file_save(agent->io, path, sk_span_z(text), 0600);
     free(text);
     if (status)

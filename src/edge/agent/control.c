@@ -1,6 +1,7 @@
 /* The agent's own socket, for `skerry-edge list`, `logs`, `restart` and `status`. */
 #include "edge/agent/agent_parts.h"
 #include "wire/http_router.h"
+#include "model/json_text.h"
 
 enum route { STATUS, RESTART, LOGS };
 
@@ -19,7 +20,7 @@ static void answer_status(struct sk_agent *agent, struct sk_http_exchange *excha
         json_boolean(agent->client && sk_device_client_is_connected(agent->client)));
     json_object_set_new(json, "deviceId", json_string(agent->options.device_id));
     json_object_set_new(json, "hub", json_string(agent->options.hub_host));
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = sk_json_text(json);
     sk_http_respond_json(exchange, 200, sk_span_z(text));
     free(text);
     json_decref(json);

@@ -163,7 +163,7 @@ static enum sk_status read_env(struct reader *reader, const json_t *module,
             else if (json_is_integer(value))
                 snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
             else
-                snprintf(number, sizeof number, "%.17g", json_real_value(value));
+                sk_real_text(json_real_value(value), number);
             text = json_string(number);
         }
         json_object_set_new(spec->env, name, json_pack("{s:o}", "value", text));

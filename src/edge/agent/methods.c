@@ -3,11 +3,12 @@
 #include <stdio.h>
 
 #include "edge/agent/agent_parts.h"
+#include "model/json_text.h"
 
 enum { ANSWER_MAX = 127000, LOG_LINES = 100 };
 
 static int answer_json(struct sk_buffer *answer, int status, json_t *json) {
-    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = sk_json_text(json);
     sk_buffer_text(answer, text);
     free(text);
     json_decref(json);

@@ -74,8 +74,11 @@ static enum sk_status load_ca(struct sk_certificates *certificates, const char *
     return status;
 }
 
+/* Or made by a clock that was ahead: then it is not valid yet. */
 static bool outlived(const struct sk_certificates *certificates) {
-    return certificates->ca_ends_s - now_s(certificates) < certificates->ca_days * DAY_S / 5;
+    int64_t left_s = certificates->ca_ends_s - now_s(certificates);
+    return left_s < certificates->ca_days * DAY_S / 5 ||
+           left_s > (certificates->ca_days + 1) * DAY_S;
 }
 
 struct ca_paths {

@@ -128,20 +128,15 @@ static enum sk_status read_number(struct reader *reader, const char *path, int64
     return refuse(reader, path, "must be between %lld and %lld.", (long long)min, (long long)max);
 }
 
-/* "address:port", the address of IPv6 in brackets. */
+/* "address" or "address:port", the address of IPv6 in brackets; the port is 0 where there is none. */
 static enum sk_status read_address(struct reader *reader, const char *path, struct sk_span text,
                                    const char **host, uint16_t *port) {
-    size_t colon = text.n;
-    while (colon > 0 && text.p[colon - 1] != ':') colon--;
-    int64_t number;
-    struct sk_span name = sk_span_first(text, colon ? colon - 1 : 0);
-    if (name.n > 2 && name.p[0] == '[' && name.p[name.n - 1] == ']')
-        name = sk_span(name.p + 1, name.n - 2);
-    if (name.n == 0 || memchr(text.p, 0, text.n) ||
-        sk_span_to_int(sk_span_skip(text, colon), &number) || number < 1 || number > 65535)
-        return refuse(reader, path, "must be ADDRESS:PORT, like \"0.0.0.0:8883\".");
+    struct sk_span name;
+    int number;
+    if (sk_host_port_parse(text, &name, &number) || number == 0)
+        return refuse(reader, path, "must be ADDRESS or ADDRESS:PORT, like \"0.0.0.0:8883\".");
     *host = keep(reader, name);
-    *port = (uint16_t)number;
+    *port = number < 0 ? 0 : (uint16_t)number;
     return SK_OK;
 }
 
@@ -248,7 +243,7 @@ static enum sk_status read_agent_env(struct reader *reader) {
         else if (json_is_integer(value))
             snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         else
-            snprintf(number, sizeof number, "%.17g", json_real_value(value));
+            sk_real_text(json_real_value(value), number);
         json_object_set_new(reader->config->agent_env, name, json_string(number));
     }
     return SK_OK;
@@ -307,25 +302,37 @@ static enum sk_status read_upstream(struct reader *reader) {
     return refuse(reader, "agent.env.UpstreamProtocol", "must be Mqtt, MqttWs, Amqp or AmqpWs.");
 }
 
-static enum sk_status read_listen(struct reader *reader) {
+static enum sk_status add_listen(struct reader *reader, const char *host, uint16_t port) {
     struct sk_edge_config *config = reader->config;
-    const json_t *list = value_at(reader, "skerry.listen");
-    if (list == NULL) {
-        /* Azure's ports; each takes every protocol. */
-        config->listen[0] = (struct sk_edge_listen){"0.0.0.0", MQTT_PORT};
-        config->listen[1] = (struct sk_edge_listen){"0.0.0.0", AMQP_PORT};
-        config->listen[2] = (struct sk_edge_listen){"0.0.0.0", HTTPS_PORT};
-        config->listen_count = 3;
-        return SK_OK;
-    }
-    if (json_array_size(list) < 1 || json_array_size(list) > SK_EDGE_LISTEN_MAX)
+    if (config->listen_count == SK_EDGE_LISTEN_MAX)
         return refuse(reader, "skerry.listen", "must hold 1 to %d addresses.", SK_EDGE_LISTEN_MAX);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *text = json_array_get(list, i);
-        struct sk_edge_listen *listen = &config->listen[config->listen_count++];
-        enum sk_status status = read_address(
-            reader, "skerry.listen", sk_span(json_string_value(text), json_string_length(text)),
-            &listen->host, &listen->port);
+    config->listen[config->listen_count++] = (struct sk_edge_listen){host, port};
+    return SK_OK;
+}
+
+/* Azure's ports; each takes every protocol, but a client knows one. */
+static enum sk_status add_listen_ports(struct reader *reader, const char *host) {
+    static const uint16_t ports[] = {MQTT_PORT, AMQP_PORT, HTTPS_PORT};
+    enum sk_status status = SK_OK;
+    for (size_t i = 0; i < sizeof ports / sizeof *ports && !status; i++)
+        status = add_listen(reader, host, ports[i]);
+    return status;
+}
+
+static enum sk_status read_listen(struct reader *reader) {
+    const json_t *list = value_at(reader, "skerry.listen"), *text;
+    size_t i;
+    if (list == NULL) return add_listen_ports(reader, "0.0.0.0");
+    if (json_array_size(list) < 1)
+        return refuse(reader, "skerry.listen", "must hold 1 to %d addresses.", SK_EDGE_LISTEN_MAX);
+    json_array_foreach((json_t *)list, i, text) {
+        const char *host;
+        uint16_t port;
+        enum sk_status status =
+            read_address(reader, "skerry.listen",
+                         sk_span(json_string_value(text), json_string_length(text)), &host, &port);
+        if (!status)
+            status = port ? add_listen(reader, host, port) : add_listen_ports(reader, host);
         if (status) return status;
     }
     return SK_OK;
@@ -355,6 +362,8 @@ static enum sk_status read_skerry(struct reader *reader) {
     if (metrics && (status = read_address(reader, "skerry.metrics", sk_span_z(metrics),
                                           &config->metrics_host, &config->metrics_port)))
         return status;
+    if (metrics && config->metrics_port == 0)
+        return refuse(reader, "skerry.metrics", "needs a port, like \"127.0.0.1:9601\".");
     if (config->data == NULL) config->data = homedir ? homedir : "/var/lib/skerry";
     if (strlen(config->data) > DATA_MAX)
         return refuse(reader, "skerry.data",

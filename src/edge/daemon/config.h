@@ -11,7 +11,7 @@
 #include "model/connection_string.h"
 
 #define SK_EDGE_CONFIG_ERROR_MAX 512
-#define SK_EDGE_LISTEN_MAX 8
+#define SK_EDGE_LISTEN_MAX 12 /* four addresses with three ports */
 
 /* Texts live in the arena; NULL: not set. */
 struct sk_edge_config {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "edge/daemon/daemon_parts.h"
+#include "model/json_text.h"
 
 enum { BODY_MAX = 256 * 1024, TRUST_MAX = 256 * 1024, SOCKET_NAME_MAX = 24, RETRY_S = 10 };
 
@@ -42,7 +43,7 @@ void sk_daemon_socket_path(const char *data, struct sk_span module_id,
 /* ---- answers ---- */
 
 void daemon_answer(struct sk_http_exchange *exchange, unsigned status, json_t *body) {
-    char *text = json_dumps(body, JSON_COMPACT);
+    char *text = sk_json_text(body);
     sk_http_respond_json(exchange, status, sk_span_z(text));
     free(text);
     json_decref(body);

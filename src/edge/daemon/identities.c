@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "wire/sas.h"
+#include "model/json_text.h"
 
 static const char API_VERSION[] = "2017-11-08-preview";
 enum { TOKEN_LIFE_S = 3600, FILE_MAX = 1024 * 1024, ASK_TIMEOUT_MS = 20000 };
@@ -55,7 +56,7 @@ static enum sk_status load(struct sk_identities *identities, char reason[256]) {
 }
 
 static void save(struct sk_identities *identities) {
-    char *text = json_dumps(identities->known, JSON_INDENT(1) | JSON_SORT_KEYS);
+    char *text = sk_json_text(identities->known);
     enum sk_status status = sk_file_save(identities->io, identities->file, sk_span_z(text), 0600);
     free(text);
     if (status)
@@ -138,7 +139,7 @@ static void take_step(struct job *job, enum step step) {
         body = json_pack("{s:s,s:s,s:s*}", "deviceId", identities->device_id, "moduleId",
                          job->module_id, "managedBy", job->managed_by);
     if (step == STEP_GIVE_KEYS) body = keys_body(job);
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = body ? sk_json_text(body) : NULL;
     sk_buffer_text(&target, "/devices/");
     sk_percent_encode(&target, sk_span_z(identities->device_id));
     sk_buffer_text(&target, "/modules/");

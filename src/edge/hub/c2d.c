@@ -104,7 +104,13 @@ void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message
         return;
     }
     parcel = SK_NEW(struct parcel);
-    sk_message_encode_head(&parcel->envelope, message);
+    if (sk_message_encode_head(&parcel->envelope, message)) {
+        SK_WARN("edge-hub", "a message for %.*s has too many properties; rejected",
+                SK_ARG(message->device));
+        sk_device_client_settle(identity->client, delivery, SK_REJECT);
+        free(parcel);
+        return;
+    }
     sk_buffer_append(&parcel->envelope, message->body);
     parcel->cloud = delivery;
     parcel->sent = delivery.redelivered;

@@ -53,7 +53,7 @@ static void pump(struct sk_edge_endpoint *e) {
         enum sk_status status = sk_cursor_next(e->cursor, &record);
         if (status == SK_NOT_FOUND) continue;
         if (status) break;
-        if (e->ttl_us >= 0 && sk_io_wall(e->hub->backend.io) - record.wall_us > e->ttl_us) {
+        if (e->ttl_us >= 0 && sk_cursor_age(e->cursor, &record) > e->ttl_us) {
             e->hub->counts.expired_total++;
             sk_edge_flight_add(&e->flight, record.sequence);
             commit(e, record.sequence);

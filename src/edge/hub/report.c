@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "edge/hub/hub_parts.h"
+#include "model/json_text.h"
 
 enum { SETTLE_MS = 1000 /* changes in quick succession become one report */ };
 
@@ -59,7 +60,7 @@ static void on_timer(struct sk_timer *timer) {
         sk_device_client_report(hub->self->client, SK_SPAN("{\"clients\":null}"), on_reported, hub);
     }
     if (json_object_size(patch)) {
-        SK_CLEANUP_FREE char *text = json_dumps(patch, JSON_COMPACT);
+        SK_CLEANUP_FREE char *text = sk_json_text(patch);
         sk_device_client_report(hub->self->client, sk_span_z(text), on_reported, hub);
     }
     json_decref(patch);

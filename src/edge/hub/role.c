@@ -21,7 +21,8 @@ struct sk_edge_hub_role {
     struct sk_http_service metrics;
     struct sk_http_listener *metrics_listener;
     struct sk_timer certificate_timer;
-    unsigned certificate_tries; /* without success */
+    int64_t certificate_from_us, certificate_renew_us; /* wall clock */
+    unsigned certificate_tries;                        /* without success */
     struct sk_timer bundle_timer;
     struct sk_list tokens; /* struct token_call */
     bool hub_ready, listening, stopping;
@@ -166,6 +167,23 @@ static void ask_bundle(struct sk_timer *timer) {
 /* ---- our certificate ---- */
 
 static void ask_certificate(struct sk_timer *timer);
+static void plan_certificate(struct sk_edge_hub_role *role);
+
+/* Also when the clock goes back to before it was issued: then it is not valid yet. */
+static void certificate_due(struct sk_timer *timer) {
+    const int64_t back_us = 3600000000;
+    struct sk_edge_hub_role *role = SK_CONTAINER(timer, struct sk_edge_hub_role, certificate_timer);
+    int64_t now = sk_io_wall(role->io);
+    if (now >= role->certificate_renew_us || now < role->certificate_from_us - back_us)
+        ask_certificate(timer);
+    else
+        plan_certificate(role);
+}
+
+static void plan_certificate(struct sk_edge_hub_role *role) {
+    sk_timer_start_at(role->io, &role->certificate_timer, role->certificate_renew_us,
+                      certificate_due);
+}
 
 static void got_certificate(void *arg, enum sk_status status, struct sk_span certificate,
                             struct sk_span key, int64_t expires_us) {
@@ -186,12 +204,12 @@ static void got_certificate(void *arg, enum sk_status status, struct sk_span cer
                        quick ? QUICK_MS * SK_MS : RETRY_S * SK_S, ask_certificate);
         return;
     }
-    int64_t left_us =
-        expires_us -
-        sk_io_wall(role->io); /* renewed at four fifths of its life, without a restart */
-    sk_timer_start(role->io, &role->certificate_timer,
-                   left_us > 60000000 ? (uint64_t)left_us / 5 * 4 * 1000 : 30 * SK_S,
-                   ask_certificate);
+    /* Renewed at four fifths of its life, without a restart; not sooner than in half a minute. */
+    int64_t now = sk_io_wall(role->io), left_us = expires_us - now;
+    role->certificate_tries = 0;
+    role->certificate_from_us = now;
+    role->certificate_renew_us = now + (left_us > 60000000 ? left_us / 5 * 4 : 30000000);
+    plan_certificate(role);
     if (!sk_timer_running(&role->bundle_timer)) ask_bundle(&role->bundle_timer);
     listen_when_ready(role);
 }

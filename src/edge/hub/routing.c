@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "expr/message_source.h"
+#include "model/json_text.h"
 
 enum { ROUTES_MAX = 200, NO_PRIORITY = 10 };
 
@@ -270,7 +271,7 @@ static void saved(void *arg, struct sk_registry_result *result) {
 }
 
 static void save_document(struct sk_edge_deployment *d, struct sk_span key, json_t *document) {
-    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(document);
     d->writing++;
     sk_registry_document_put(d->hub->store, DOCUMENTS, key, sk_span_z(text), saved, d);
     json_decref(document);
@@ -377,7 +378,7 @@ static void epoch_saved(void *arg, struct sk_registry_result *result) {
 
 static void save_epoch(struct sk_edge_hub *hub) {
     json_t *document = json_pack("{s:s,s:b}", "epoch", hub->epoch, "numbers", hub->numbers);
-    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(document);
     hub->loading++;
     sk_registry_document_put(hub->store, DOCUMENTS, SK_SPAN("epoch"), sk_span_z(text), epoch_saved,
                              hub);
@@ -490,9 +491,9 @@ void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request) {
         return;
     }
     hub->scratch.n = 0;
-    sk_message_encode_head(&hub->scratch, message);
+    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
     struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
-    enum sk_status status = sk_log_append(hub->log, parts, 2, bits, appended, request);
+    if (status == SK_OK) status = sk_log_append(hub->log, parts, 2, bits, appended, request);
     if (status)
         sk_request_refuse(request, sk_fault_of_status(status), NULL);
     else

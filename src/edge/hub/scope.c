@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "edge/hub/hub_parts.h"
+#include "model/json_text.h"
 
 enum {
     REFRESH_S = 300,
@@ -217,7 +218,7 @@ static void take_page(struct sk_edge_hub *hub, const json_t *page) {
         json_array_foreach(json_object_get(page, lists[l]), i, entry) {
             struct sk_edge_identity *identity = take(hub, entry);
             if (identity == NULL) continue;
-            SK_CLEANUP_FREE char *text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
+            SK_CLEANUP_FREE char *text = sk_json_text(entry);
             uint64_t digest = sk_hash(sk_span_z(text));
             if (identity->digest != digest)
                 sk_registry_document_put(hub->store, DOCUMENTS, sk_span_z(identity->key),
@@ -272,7 +273,7 @@ static void got_token(void *arg, enum sk_status status, struct sk_span token) {
         "/modules/%24edgeHub/devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview");
     json_t *body = json_pack("{s:i,s:s,s:s?}", "pageSize", PAGE, "authChain",
                              hub->options->device_id, "continuationLink", hub->scope_continuation);
-    SK_CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(body);
     struct sk_http_pair headers[] = {{"Authorization", token},
                                      {"Content-Type", SK_SPAN("application/json; charset=utf-8")}};
     hub->scope_call =

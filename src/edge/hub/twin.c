@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "edge/hub/hub_parts.h"
+#include "model/json_text.h"
 
 #define DOCUMENTS SK_SPAN("twin")
 
@@ -72,7 +73,7 @@ static void save(struct sk_edge_identity *identity, sk_registry_done *done, void
         json_pack("{s:O,s:O,s:I,s:I,s:o,s:o}", "desired", twin->desired, "reported", twin->reported,
                   "desiredVersion", (json_int_t)twin->desired_version, "reportedVersion",
                   (json_int_t)twin->reported_version, "pendingFirst", all[0], "pending", all[1]);
-    SK_CLEANUP_FREE char *text = json_dumps(document, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(document);
     sk_registry_document_put(identity->hub->store, DOCUMENTS, sk_span_z(identity->key),
                              sk_span_z(text), done ? done : ignore, arg);
     json_decref(document);
@@ -139,7 +140,7 @@ static void desired_changed(struct sk_edge_identity *identity, const json_t *pat
     if (session == NULL || !(session->subscriptions & SK_SUB_DESIRED)) return;
     json_t *body = json_deep_copy(patch);
     json_object_set_new(body, "$version", json_integer((json_int_t)twin->desired_version));
-    SK_CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
+    SK_CLEANUP_FREE char *text = sk_json_text(body);
     session->head->deliver_desired(session, sk_span_z(text), twin->desired_version);
     json_decref(body);
 }
@@ -221,7 +222,7 @@ static void send_pending(struct sk_edge_identity *identity) {
     }
     for (size_t i = 0; i < 2; i++) {
         if (json_object_size(twin->sending[i]) == 0) continue;
-        SK_CLEANUP_FREE char *text = json_dumps(twin->sending[i], JSON_COMPACT);
+        SK_CLEANUP_FREE char *text = sk_json_text(twin->sending[i]);
         sk_device_client_report(identity->client, sk_span_z(text), on_reported, identity);
     }
 }

@@ -309,8 +309,8 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
     enum sk_status status = SK_OK;
     sk_edge_flight_add(&hub->upstream_flight, record->sequence);
     sk_arena_reset(&hub->arena);
-    bool expired = hub->upstream_ttl_us >= 0 &&
-                   sk_io_wall(hub->backend.io) - record->wall_us > hub->upstream_ttl_us;
+    bool expired =
+        hub->upstream_ttl_us >= 0 && sk_cursor_age(hub->upstream, record) > hub->upstream_ttl_us;
     if (sk_message_decode(record->body, &hub->arena, &message)) {
         SK_ERROR("edge-hub", "record %llu is not a message; skipped",
                  (unsigned long long)record->sequence);

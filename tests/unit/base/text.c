@@ -74,6 +74,45 @@ static void percent_encoding_leaves_only_the_unreserved(void **state) {
     assert_true(out_is("a-Z_0.9~%20%2F%25%C3%A4%2B"));
 }
 
+static void topics_leave_the_marks_that_azure_leaves(void **state) {
+    (void)state;
+    char all[95];
+    for (int i = 0; i < 95; i++) all[i] = (char)(' ' + i);
+    sk_percent_encode_topic(&out, sk_span(all, sizeof all));
+    assert_true(out_is("%20!%22%23%24%25%26'()*%2B%2C-.%2F0123456789%3A%3B%3C%3D%3E%3F%40"
+                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ%5B%5C%5D%5E_%60abcdefghijklmnopqrstuvwxyz"
+                       "%7B%7C%7D~"));
+    sk_percent_encode_topic(&out, sk_span("\0\x1f\x7f\xc3\xa4", 5));
+    assert_true(out_is("%00%1F%7F%C3%A4"));
+}
+
+static void an_address_may_have_a_port(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *host;
+        int port;
+    } good[] = {{"0.0.0.0:8883", "0.0.0.0", 8883},
+                {"0.0.0.0", "0.0.0.0", -1},
+                {"[::1]:443", "::1", 443},
+                {"[::1]", "::1", -1},
+                {"host.name:0", "host.name", 0},
+                {"a:65535", "a", 65535},
+                {"a8883", "a8883", -1}};
+    static const char *const bad[] = {"",       "8883", ":1",   "a:",    "a:65536",
+                                      "a:-1",   "a:x",  "::1",  "a:1:2", "[::1]x",
+                                      "[::1]:", "[]:1", "[::1", "a:1 "};
+    struct sk_span host;
+    int port;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(sk_host_port_parse(sk_span_z(good[i].text), &host, &port), SK_OK);
+        assert_true(sk_span_is(host, good[i].host));
+        assert_int_equal(port, good[i].port);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (sk_host_port_parse(sk_span_z(bad[i]), &host, &port) == SK_OK)
+            fail_msg("%s is taken", bad[i]);
+}
+
 static void percent_decoding_keeps_what_is_not_an_escape(void **state) {
     (void)state;
     const char *vectors[][2] = {{"a%20b", "a b"}, {"%41%6a%4A", "AjJ"}, {"+", "+"},
@@ -171,6 +210,8 @@ int main(void) {
         TEST(base64_takes_all_bytes_and_nothing_else),
         TEST(hex_goes_both_ways_and_takes_both_cases),
         TEST(percent_encoding_leaves_only_the_unreserved),
+        TEST(topics_leave_the_marks_that_azure_leaves),
+        TEST(an_address_may_have_a_port),
         TEST(percent_decoding_keeps_what_is_not_an_escape),
         TEST(json_strings_escape_what_json_demands),
         TEST(json_strings_replace_what_is_not_utf8),

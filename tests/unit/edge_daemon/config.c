@@ -63,7 +63,7 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
             "device_id_pk = { uri = \"file:///etc/key\" }\n"
             "[edge_ca]\ncert = \"file:///c.pem\"\npk = \"file:///k.pem\"\n"
             "[agent.env]\nA = \"x\"\nB = 3\nC = true\n"
-            "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\"]\nhub_trust = \"/ca.pem\"\nhub_mqtt_port = 18883\nhub_amqp_port = 15671\nmetrics = \"127.0.0.1:9601\"\n"),
+            "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\", \"127.0.0.4\"]\nhub_trust = \"/ca.pem\"\nhub_mqtt_port = 18883\nhub_amqp_port = 15671\nmetrics = \"127.0.0.1:9601\"\n"),
         SK_OK);
     assert_string_equal(config.upstream.host, "up");
     assert_string_equal(config.trust_bundle_file, "/etc/b.pem");
@@ -73,6 +73,11 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
     assert_string_equal(config.data, "/h");
     assert_string_equal(config.listen[1].host, "::1");
     assert_int_equal(config.listen[1].port, 443);
+    static const uint16_t ports[] = {8883, 5671, 443}; /* of an address without one */
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(config.listen[2 + i].host, "127.0.0.4");
+        assert_int_equal(config.listen[2 + i].port, ports[i]);
+    }
     assert_int_equal(config.upstream.mqtt_port, 18883);
     assert_int_equal(config.upstream.amqp_port, 15671);
     assert_int_equal(config.metrics_port, 9601);
@@ -132,11 +137,11 @@ static void mistakes_are_told_with_file_line_key_and_the_mend(void **state) {
         {HOST STRING "[edge_ca]\ncert = \"pkcs11:x\"\npk = \"c.pem\"\n",
          "config.toml:6: edge_ca.cert: PKCS#11 is not supported yet; use a file (\"file:///…\")."},
         {HOST STRING "[skerry]\nlisten = [\"8883\"]\n",
-         "config.toml:6: skerry.listen: must be ADDRESS:PORT, like \"0.0.0.0:8883\"."},
+         "config.toml:6: skerry.listen: must be ADDRESS or ADDRESS:PORT, like \"0.0.0.0:8883\"."},
         {HOST STRING "[skerry]\nlisten = [\"a:65536\"]\n",
-         "config.toml:6: skerry.listen: must be ADDRESS:PORT, like \"0.0.0.0:8883\"."},
+         "config.toml:6: skerry.listen: must be ADDRESS or ADDRESS:PORT, like \"0.0.0.0:8883\"."},
         {HOST STRING "[skerry]\nlisten = []\n",
-         "config.toml:6: skerry.listen: must hold 1 to 8 addresses."},
+         "config.toml:6: skerry.listen: must hold 1 to 12 addresses."},
         {HOST STRING "[skerry]\nlisten = [1]\n",
          "config.toml:6: skerry.listen: must be a list of texts."},
         {HOST STRING "[skerry]\ndata = \"here\"\n",

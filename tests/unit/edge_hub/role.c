@@ -18,7 +18,7 @@ struct fixture {
     struct sk_edge_hub_role *role;
     struct sk_tls *device_tls;
     bool knows_identity; /* the daemon may sign */
-    unsigned signs, scopes;
+    unsigned signs, scopes, certificates;
     bool connected, stopped;
 };
 
@@ -58,6 +58,7 @@ static void answer_certificate(struct sk_http_exchange *exchange) {
 static void daemon_handle(void *arg, struct sk_http_exchange *exchange) {
     struct fixture *f = arg;
     if (sk_span_ends(exchange->request->path, SK_SPAN("/certificate/server"))) {
+        f->certificates++;
         answer_certificate(exchange);
         return;
     }
@@ -171,6 +172,23 @@ static bool serves(struct fixture *f) {
 
 /* ---- tests ---- */
 
+/* The certificate ends on 2027-01-01. */
+static void a_jump_of_the_clock_renews_the_certificate_within_a_minute(void **state) {
+    (void)state;
+    static const int64_t jumps_days[] = {300, 400, -400, -2};
+    for (size_t i = 0; i < sizeof jumps_days / sizeof *jumps_days; i++) {
+        struct fixture *f = fixture_new();
+        start_daemon(f);
+        sk_sim_run(f->sim, 3600 * SK_S);
+        assert_int_equal(f->certificates, 1);
+        sk_sim_clock_jump(f->edge_io, jumps_days[i] * 86400 * 1000000);
+        sk_sim_run(f->sim, 61 * SK_S);
+        assert_true(f->certificates > 1);
+        assert_true(serves(f));
+        fixture_free(f);
+    }
+}
+
 static void a_role_that_is_there_before_its_daemon_serves_soon_after_it(void **state) {
     (void)state;
     struct fixture *f = fixture_new();
@@ -216,6 +234,7 @@ static void a_role_without_a_daemon_stops(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_jump_of_the_clock_renews_the_certificate_within_a_minute),
         cmocka_unit_test(a_role_that_is_there_before_its_daemon_serves_soon_after_it),
         cmocka_unit_test(a_token_is_asked_for_again_until_the_daemon_knows_the_identity),
         cmocka_unit_test(asking_again_gives_way_to_slower_tries),

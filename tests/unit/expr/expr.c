@@ -95,6 +95,17 @@ struct row {
 #define ROUTE_ROWS(...) ROWS(SK_DIALECT_ROUTE, message(), __VA_ARGS__)
 #define TWIN_ROWS(...) ROWS(SK_DIALECT_TWIN_QUERY, message(), __VA_ARGS__)
 
+static void refused(enum sk_dialect dialect, const char *text, size_t position, const char *part) {
+    struct sk_expr *expr;
+    struct sk_expr_error error;
+    if (sk_expr_compile(sk_span_z(text), dialect, &expr, &error) != SK_MALFORMED)
+        fail_msg("taken: %s", text);
+    assert_null(expr);
+    if (error.position != position || strstr(error.sentence, part) == NULL)
+        fail_msg("%s: at %zu \"%s\", not at %zu \"%s\"", text, error.position, error.sentence,
+                 position, part);
+}
+
 static void literals_are_read(void **state) {
     (void)state;
     ROUTE_ROWS({"1", "1"}, {"1.5e3", "1500"}, {"0x1F", "31"}, {"-2", "-2"}, {"'a'", "'a'"},
@@ -242,18 +253,8 @@ static void twin_queries_read_the_twin(void **state) {
               {"capabilities.iotedge", "true"},
               {"configurations.[[my id]].status = 'Applied'", "true"},
               {"is_defined(tags.location)", "true"}, {"is_defined(tags.nowhere)", "false"},
-              {"deviceId", "'d1'"}, {"status = 'enabled'", "true"}, {"nothing = 1", "undefined"});
-}
-
-static void refused(enum sk_dialect dialect, const char *text, size_t position, const char *part) {
-    struct sk_expr *expr;
-    struct sk_expr_error error;
-    if (sk_expr_compile(sk_span_z(text), dialect, &expr, &error) != SK_MALFORMED)
-        fail_msg("taken: %s", text);
-    assert_null(expr);
-    if (error.position != position || strstr(error.sentence, part) == NULL)
-        fail_msg("%s: at %zu \"%s\", not at %zu \"%s\"", text, error.position, error.sentence,
-                 position, part);
+              {"deviceId", "'d1'"}, {"status = 'enabled'", "true"});
+    refused(SK_DIALECT_TWIN_QUERY, "nothing = 1", 0, "nothing is no part of a twin");
 }
 
 static void errors_tell_the_place_and_the_reason(void **state) {

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "expr/route.h"
 
@@ -89,6 +90,24 @@ static void a_route_takes_a_message_when_its_condition_is_true(void **state) {
     sk_arena_free(&arena);
 }
 
+static void a_slash_at_either_end_of_an_endpoint_does_not_matter(void **state) {
+    (void)state;
+    static const char *const endpoints[] = {"/modules/m/inputs/i", "modules/m/inputs/i",
+                                            "/modules/m/inputs/i/", "modules/m/inputs/i/",
+                                            "/Modules/m/INPUTS/i"};
+    for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
+        struct sk_route route;
+        struct sk_expr_error error;
+        char text[120];
+        snprintf(text, sizeof text, "FROM /messages/* INTO BrokeredEndpoint(\"%s\")", endpoints[i]);
+        if (sk_route_parse(sk_span_z(text), &route, &error))
+            fail_msg("%s: %s", text, error.sentence);
+        assert_true(sk_span_is(route.module, "m"));
+        assert_true(sk_span_is(route.input, "i"));
+        sk_route_free(&route);
+    }
+}
+
 static void bad_routes_tell_the_place_and_the_reason(void **state) {
     (void)state;
     static const struct {
@@ -111,7 +130,11 @@ static void bad_routes_tell_the_place_and_the_reason(void **state) {
         {"FROM /messages/* INTO BrokeredEndpoint(\"/modules/m\")", 39, "an endpoint is"},
         {"FROM /messages/* INTO BrokeredEndpoint(\"/modules//inputs/i\")", 39, "an endpoint is"},
         {"FROM /messages/* INTO BrokeredEndpoint(\"/modules/m/inputs/i/x\")", 39, "an endpoint is"},
-        {"FROM /messages/* INTO BrokeredEndpoint(\"modules/m/inputs/i\")", 39, "an endpoint is"},
+        {"FROM /messages/* INTO BrokeredEndpoint(\"//modules/m/inputs/i\")", 39, "an endpoint is"},
+        {"FROM /messages/* INTO BrokeredEndpoint(\"/modules/m/inputs/i//\")", 39, "an endpoint is"},
+        {"FROM /messages/* INTO BrokeredEndpoint(\"/modules/m/inputs/\")", 39, "an endpoint is"},
+        {"FROM /messages/* INTO BrokeredEndpoint(\"\")", 39, "an endpoint is"},
+        {"FROM /messages/* INTO BrokeredEndpoint(\"/\")", 39, "an endpoint is"},
         {"FROM /messages/* INTO BrokeredEndpoint(\"/modules/m/inputs/i\"", 60, "\")\""},
         {"FROM /messages/* WHERE INTO $upstream", 23, "expected a value, found \"INTO\""},
         {"FROM /messages/* WHERE a = 1", 28, "an operator or INTO"},
@@ -146,6 +169,7 @@ int main(void) {
         cmocka_unit_test(routes_of_the_documentation_are_parsed),
         cmocka_unit_test(sources_match_by_whole_segments_without_case),
         cmocka_unit_test(a_route_takes_a_message_when_its_condition_is_true),
+        cmocka_unit_test(a_slash_at_either_end_of_an_endpoint_does_not_matter),
         cmocka_unit_test(bad_routes_tell_the_place_and_the_reason),
         cmocka_unit_test(the_length_is_bounded),
     };

@@ -72,6 +72,33 @@ static void the_query_may_hang_on_the_id(void **state) {
     is(user.api_version, "2021-04-12");
 }
 
+/* Ids may hold what queries are made of. */
+static void a_question_mark_belongs_to_the_id_where_no_query_follows(void **state) {
+    (void)state;
+    static const struct {
+        const char *user, *device, *module, *version;
+    } cases[] = {
+        {"h.net/who?me/?api-version=2021-04-12", "who?me", "", "2021-04-12"},
+        {"h.net/who?me?api-version=2021-04-12", "who?me", "", "2021-04-12"},
+        {"h.net/who?me/api-version=2021-04-12", "who?me", "", "2021-04-12"},
+        {"h.net/who?me", "who?me", "", ""},
+        {"h.net/who?/", "who?", "", ""},
+        {"h.net/?me/?api-version=1", "?me", "", "1"},
+        {"h.net/d=1&x/?api-version=1", "d=1&x", "", "1"},
+        {"h.net/d?1/m?2/?api-version=1", "d?1", "m?2", "1"},
+        {"h.net/d1/?m/?api-version=1", "d1", "?m", "1"},
+        {"h.net/d1/m?2", "d1", "m?2", ""},
+        {"h.net/d1/?DeviceClientType=a/b&api-version=1", "d1", "", "1"},
+        {"h.net/d1/?DeviceClientType=a", "d1", "", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sk_mqtt_user user = parsed(cases[i].user);
+        is(user.device, cases[i].device);
+        is(user.module, cases[i].module);
+        is(user.api_version, cases[i].version);
+    }
+}
+
 static void a_bare_name_is_taken(void **state) {
     (void)state;
     is(parsed("h.net/d1").device, "d1");
@@ -100,6 +127,7 @@ int main(void) {
         cmocka_unit_test(slashes_in_the_query_belong_to_it),
         cmocka_unit_test(old_forms_without_a_question_mark_are_taken),
         cmocka_unit_test(the_query_may_hang_on_the_id),
+        cmocka_unit_test(a_question_mark_belongs_to_the_id_where_no_query_follows),
         cmocka_unit_test(a_bare_name_is_taken),
         cmocka_unit_test(the_first_of_two_equal_keys_counts),
         cmocka_unit_test(other_shapes_are_refused),

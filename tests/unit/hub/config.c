@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "hub/config.h"
 
@@ -12,6 +13,46 @@
 #define HUB "[[hub]]\nname = \"h\"\nhostnames = [\"h.test\"]\ndata = \"data\"\n"
 #define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define POLICY "[[hub.policy]]\nname = \"p\"\nkeys = [\"" KEY "\"]\nrights = [\"ServiceConnect\"]\n"
+
+static void the_disk_keeps_a_reserve_unless_the_file_says_otherwise(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        uint64_t bytes;
+    } cases[] = {{"", 256ull << 20}, {"reserve_bytes = 0\n", 0}, {"reserve_bytes = 4096\n", 4096}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sk_hub_config config;
+        char error[SK_HUB_CONFIG_ERROR_MAX], text[600];
+        snprintf(text, sizeof text,
+                 "[listen]\naddresses = [\"a:1\"]\ncertificate = \"c\"\nkey = \"k\"\n" HUB "%s",
+                 cases[i].line);
+        if (sk_hub_config_parse(sk_span_z(text), "h.toml", "", &config, error))
+            fail_msg("%s", error);
+        assert_true(config.hubs[0].reserve_bytes == cases[i].bytes);
+        sk_hub_config_free(&config);
+    }
+}
+
+/* Each SDK dials one port and cannot be told another. */
+static void an_address_without_a_port_stands_for_the_ports_that_sdks_dial(void **state) {
+    (void)state;
+    struct sk_hub_config config;
+    char error[SK_HUB_CONFIG_ERROR_MAX];
+    enum sk_status status =
+        sk_hub_config_parse(SK_SPAN("[listen]\naddresses = [\"127.0.0.2\", \"[::1]:1443\"]\n"
+                                    "certificate = \"c.pem\"\nkey = \"k.pem\"\n" HUB),
+                            "h.toml", "", &config, error);
+    if (status) fail_msg("%s", error);
+    static const uint16_t ports[] = {8883, 5671, 443};
+    assert_int_equal(config.address_count, 4);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(config.addresses[i].host, "127.0.0.2");
+        assert_int_equal(config.addresses[i].port, ports[i]);
+    }
+    assert_string_equal(config.addresses[3].host, "::1");
+    assert_int_equal(config.addresses[3].port, 1443);
+    sk_hub_config_free(&config);
+}
 
 static void a_whole_configuration_is_read(void **state) {
     (void)state;
@@ -233,6 +274,8 @@ static void cloud_to_device_times_and_counts_are_taken_within_their_limits(void 
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_address_without_a_port_stands_for_the_ports_that_sdks_dial),
+        cmocka_unit_test(the_disk_keeps_a_reserve_unless_the_file_says_otherwise),
         cmocka_unit_test(a_whole_configuration_is_read),
         cmocka_unit_test(every_mistake_is_named_with_its_place_and_its_mend),
         cmocka_unit_test(a_hub_has_16_policies_and_not_one_more),

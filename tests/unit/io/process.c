@@ -5,6 +5,9 @@
 
 #include <cmocka.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io/process.h"
@@ -39,6 +42,44 @@ static void a_helper_that_is_killed_is_an_error(void **state) {
     struct sk_buffer out = {0};
     assert_int_equal(sk_process_run(die, NULL, &out), SK_IO);
     sk_buffer_free(&out);
+}
+
+/* Two stores in one folder would give the same numbers twice. */
+static void a_data_folder_belongs_to_one_process_until_it_has_ended(void **state) {
+    (void)state;
+    char folder[] = "/tmp/claim-XXXXXX", data[64], lock[80], why[256], id[24], byte = 0;
+    int ends[2];
+    assert_non_null(mkdtemp(folder));
+    snprintf(data, sizeof data, "%s/made/for/it", folder);
+    snprintf(lock, sizeof lock, "%s/lock", data);
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        byte = sk_folder_claim(data, 0700, why) == SK_OK;
+        if (write(ends[1], &byte, 1) == 1) pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    assert_int_equal(byte, 1);
+    assert_int_equal(sk_folder_claim(data, 0700, why), SK_EXISTS);
+    snprintf(id, sizeof id, "process %d", (int)child);
+    assert_non_null(strstr(why, id));
+    assert_non_null(strstr(why, data));
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_int_equal(sk_folder_claim(data, 0700, why), SK_OK);
+    assert_int_equal(sk_folder_claim(data, 0700, why), SK_EXISTS); /* not even by us, twice */
+    assert_int_equal(sk_folder_claim("/dev/null/data", 0700, why), SK_IO);
+    unlink(lock);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void the_machine_has_a_name(void **state) {
+    (void)state;
+    char name[256] = "";
+    assert_int_equal(sk_machine_name(name), SK_OK);
+    assert_true(strlen(name) > 0);
 }
 
 static int wait_for_term(void *arg) {
@@ -89,6 +130,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_helpers_output_and_status_come_back),
         cmocka_unit_test(a_helper_that_is_killed_is_an_error),
+        cmocka_unit_test(a_data_folder_belongs_to_one_process_until_it_has_ended),
+        cmocka_unit_test(the_machine_has_a_name),
         cmocka_unit_test(a_role_that_gives_up_ends_all),
         cmocka_unit_test(a_role_that_ends_is_started_again_and_term_ends_all),
     };

@@ -71,6 +71,85 @@ static void a_stored_message_reads_back_the_same(void **state) {
     }
 }
 
+static void check_size(struct world *w, size_t size, int where) {
+    char *bytes = sk_alloc(size + 1);
+    for (size_t i = 0; i < size; i++) bytes[i] = (char)(i * 31 + size);
+    struct sk_span large = sk_span(bytes, size);
+    struct sk_property properties[] = {
+        {SK_SPAN("before"), SK_SPAN("1")}, {SK_SPAN("name"), SK_SPAN("")}, {SK_SPAN("z"), SK_NONE}};
+    struct sk_message message = {.device = SK_SPAN("d"),
+                                 .properties = properties,
+                                 .property_count = 3,
+                                 .body = SK_SPAN("body")},
+                      back;
+    if (where == 0) message.system[SK_SYS_MESSAGE_ID] = large;
+    if (where == 1) properties[1].name = large;
+    if (where == 2) properties[1].value = large;
+    message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("text/plain");
+    w->out.n = 0;
+    assert_int_equal(sk_message_encode_head(&w->out, &message), SK_OK);
+    sk_buffer_append(&w->out, message.body);
+    assert_int_equal(sk_message_decode(sk_buffer_span(&w->out), &w->arena, &back), SK_OK);
+    is(back.device, "d");
+    is(back.body, "body");
+    assert_true(sk_span_eq(back.system[SK_SYS_MESSAGE_ID], message.system[SK_SYS_MESSAGE_ID]));
+    is(back.system[SK_SYS_CONTENT_TYPE], "text/plain");
+    assert_int_equal(back.property_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(sk_span_eq(back.properties[i].name, properties[i].name));
+        assert_true(sk_span_eq(back.properties[i].value, properties[i].value));
+    }
+    free(bytes);
+}
+
+static void names_and_values_of_every_size_read_back_the_same(void **state) {
+    static const size_t sizes[] = {0,     1,     255,   256,    65534,
+                                   65535, 65536, 65537, 131072, SK_MESSAGE_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int where = 0; where < 3; where++) check_size(*state, sizes[i], where);
+}
+
+/* Logs hold records of older versions of Skerry: these bytes never change their meaning. */
+static void a_record_of_the_first_version_is_read(void **state) {
+    struct world *w = *state;
+    static const char stored[] = "\x01\x00\x01\x00\x01\x00\x01\x00"
+                                 "d"
+                                 "\x05\x00\x04\x00text"
+                                 "\x01\x00\x02\x00kvw"
+                                 "body";
+    struct sk_message back;
+    assert_int_equal(sk_message_decode(sk_span(stored, sizeof stored - 1), &w->arena, &back),
+                     SK_OK);
+    is(back.device, "d");
+    is(back.system[SK_SYS_CONTENT_TYPE], "text");
+    is(back.properties[0].name, "k");
+    is(back.properties[0].value, "vw");
+    is(back.body, "body");
+    assert_int_equal(sk_message_encode_head(&w->out, &back), SK_OK); /* and still written so */
+    assert_true(sk_span_eq(sk_buffer_span(&w->out), sk_span(stored, sizeof stored - 5)));
+}
+
+static void what_could_not_be_read_back_is_not_stored(void **state) {
+    struct world *w = *state;
+    static char id[257];
+    static struct sk_property properties[SK_PROPERTIES_MAX + 1];
+    memset(id, 'i', sizeof id - 1);
+    struct sk_message m = {.device = sk_span(id, 255), .module = sk_span(id, 255)};
+    m.properties = properties;
+    m.property_count = SK_PROPERTIES_MAX;
+    assert_int_equal(sk_message_encode_head(&w->out, &m), SK_OK);
+    size_t n = w->out.n;
+    m.property_count++;
+    assert_int_equal(sk_message_encode_head(&w->out, &m), SK_TOO_LARGE);
+    m.property_count = 0;
+    m.device.n = 256;
+    assert_int_equal(sk_message_encode_head(&w->out, &m), SK_TOO_LARGE);
+    m.device.n = 1;
+    m.module.n = 256;
+    assert_int_equal(sk_message_encode_head(&w->out, &m), SK_TOO_LARGE);
+    assert_int_equal(w->out.n, n);
+}
+
 static void a_head_cut_anywhere_is_malformed(void **state) {
     struct world *w = *state;
     struct sk_property property = {SK_SPAN("name"), SK_SPAN("value")};
@@ -89,7 +168,7 @@ static void a_head_cut_anywhere_is_malformed(void **state) {
     }
     assert_int_equal(sk_message_decode(sk_buffer_span(&w->out), &w->arena, &back), SK_OK);
     is(back.body, "");
-    w->out.p[0]++; /* another version */
+    w->out.p[0] = 3; /* another version */
     assert_int_equal(sk_message_decode(sk_buffer_span(&w->out), &w->arena, &back), SK_MALFORMED);
 }
 
@@ -101,6 +180,10 @@ static void the_size_of_a_message_is_body_and_properties(void **state) {
                                  .property_count = 2,
                                  .device = SK_SPAN("not counted")};
     message.system[SK_SYS_MESSAGE_ID] = SK_SPAN("678");
+    assert_int_equal(sk_message_size(&message), 5 + 3 + 1 + 3);
+    /* What we add on its way is not the client's: a message at the limit stays within it. */
+    for (size_t i = SK_SYS_EDGE_NUMBER; i < SK_SYS_COUNT; i++)
+        message.system[i] = SK_SPAN("stamped");
     assert_int_equal(sk_message_size(&message), 5 + 3 + 1 + 3);
 }
 
@@ -264,6 +347,9 @@ static void the_json_of_a_message_is_json_whatever_is_in_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_stored_message_reads_back_the_same),
+        TEST(names_and_values_of_every_size_read_back_the_same),
+        TEST(a_record_of_the_first_version_is_read),
+        TEST(what_could_not_be_read_back_is_not_stored),
         TEST(a_head_cut_anywhere_is_malformed),
         TEST(the_size_of_a_message_is_body_and_properties),
         TEST(a_bag_is_decoded_and_sorted_into_system_and_application_properties),

@@ -117,8 +117,12 @@ static void filters_are_the_documented_ones(void **state) {
         {"$iothub/methods/POST/reboot/#", SK_SUB_METHODS, "", ""},
         {"$iothub/twin/res/#", SK_SUB_TWIN_RESPONSES, "", ""},
         {"$iothub/twin/PATCH/properties/desired/#", SK_SUB_DESIRED, "", ""},
+        {"devices/+/messages/devicebound/#", SK_SUB_C2D, "+", ""},
+        {"devices/+/modules/+/inputs/#", SK_SUB_INPUTS, "+", "+"},
+        {"devices/d/modules/+/#", SK_SUB_INPUTS, "d", "+"},
         {"#", 0, NULL, NULL},
         {"", 0, NULL, NULL},
+        {"+/d/messages/devicebound/#", 0, NULL, NULL},
         {"devices/#", 0, NULL, NULL},
         {"devices/d/#", 0, NULL, NULL},
         {"devices/d/messages/events/#", 0, NULL, NULL},
@@ -145,6 +149,16 @@ static void an_id_in_a_topic_may_be_percent_encoded(void **state) {
     assert_false(sk_topic_id_is(SK_SPAN("a%2523b"), SK_SPAN("a#b"))); /* once is enough */
     assert_true(sk_topic_id_is(SK_NONE, SK_NONE));
     assert_false(sk_topic_id_is(SK_SPAN("a"), SK_NONE));
+}
+
+static void a_plus_in_a_filter_stands_for_any_id_and_for_no_missing_one(void **state) {
+    (void)state;
+    assert_true(sk_topic_filter_id_is(SK_SPAN("+"), SK_SPAN("a")));
+    assert_true(sk_topic_filter_id_is(SK_SPAN("+"), SK_SPAN("+")));
+    assert_true(sk_topic_filter_id_is(SK_SPAN("a%23b"), SK_SPAN("a#b")));
+    assert_false(sk_topic_filter_id_is(SK_SPAN("+"), SK_NONE)); /* a device is no module */
+    assert_false(sk_topic_filter_id_is(SK_SPAN("%2B"), SK_SPAN("a")));
+    assert_false(sk_topic_filter_id_is(SK_SPAN("a+"), SK_SPAN("ab")));
 }
 
 static void written_topics_are_read_back(void **state) {
@@ -183,6 +197,7 @@ int main(void) {
         cmocka_unit_test(everything_else_is_unknown),
         cmocka_unit_test(filters_are_the_documented_ones),
         cmocka_unit_test(an_id_in_a_topic_may_be_percent_encoded),
+        cmocka_unit_test(a_plus_in_a_filter_stands_for_any_id_and_for_no_missing_one),
         cmocka_unit_test(written_topics_are_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -314,6 +314,86 @@ static void old_records_go_even_when_nothing_new_comes(void **state) {
     assert_int_equal(w.last_sequence, 11);
 }
 
+enum { DAYS_40_S = 40 * 86400 };
+
+static void jump(int64_t seconds) {
+    sk_sim_clock_jump(w.io, seconds * 1000000);
+}
+
+static void a_clock_jump_deletes_nothing_that_was_young_before_it(void **state) {
+    (void)state;
+    w.options.retention_us = 3600000000;
+    log_world_reopen(&w);
+    for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, 1000 * SK_S);
+    jump(DAYS_40_S);
+    for (int i = 0; i < 5; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, 2400 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 1);
+    sk_sim_run(w.sim, 400 * SK_S); /* and ages go on */
+    assert_in_range(sk_log_first_sequence(w.log), 10, 11);
+    sk_sim_run(w.sim, 1000 * SK_S); /* of what came after it too */
+    assert_int_equal(sk_log_first_sequence(w.log), 16);
+}
+
+static void a_clock_that_jumps_back_does_not_stop_ages(void **state) {
+    (void)state;
+    w.options.retention_us = 3600000000;
+    log_world_reopen(&w);
+    for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, 1000 * SK_S);
+    jump(-DAYS_40_S);
+    sk_sim_run(w.sim, 100 * SK_S);
+    for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, 2400 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 1);
+    sk_sim_run(w.sim, 300 * SK_S);
+    assert_in_range(sk_log_first_sequence(w.log), 10, 11);
+    sk_sim_run(w.sim, 700 * SK_S);
+    assert_in_range(sk_log_first_sequence(w.log), 10, 11);
+    sk_sim_run(w.sim, 600 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 21);
+}
+
+/* A machine without a battery for its clock. */
+static void a_start_in_1970_and_then_the_right_clock_lose_nothing(void **state) {
+    (void)state;
+    w.options.retention_us = 3600000000;
+    log_world_reopen(&w);
+    for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
+    log_world_close(&w);
+    jump(-56ll * 365 * 86400);
+    assert_int_equal(log_world_open(&w), SK_OK);
+    for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, 100 * SK_S);
+    jump(56ll * 365 * 86400);
+    sk_sim_run(w.sim, 3300 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 1);
+    struct sk_cursor *cursor = open_named(NULL, 1, 0);
+    struct sk_record record;
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+    assert_in_range(sk_cursor_age(cursor, &record), 3390000000, 3530000000);
+    sk_sim_run(w.sim, 400 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 21);
+}
+
+static void the_oldest_segments_make_room_when_the_disk_is_nearly_full(void **state) {
+    (void)state;
+    w.options.reserve_bytes = 20000;
+    log_world_reopen(&w);
+    sk_sim_disk_limit(w.io, 60000);
+    for (int i = 0; i < 200; i++) {
+        log_world_fill(&w, 1, 1000);
+        assert_int_equal(w.last_status, SK_OK);
+    }
+    assert_true(sk_disk_free(w.io, "/log") >= 10000); /* but for the segment that is being filled */
+    assert_in_range(sk_log_first_sequence(w.log), 150, 190);
+    sk_sim_disk_limit(w.io, 1 << 20); /* there is room again: nothing more goes */
+    uint64_t first = sk_log_first_sequence(w.log);
+    for (int i = 0; i < 50; i++) log_world_fill(&w, 1, 1000);
+    assert_int_equal(sk_log_first_sequence(w.log), first);
+}
+
 static void segments_go_once_the_slowest_cursor_has_passed(void **state) {
     (void)state;
     w.options.retain_until_read = true;
@@ -421,6 +501,10 @@ int main(void) {
         TEST(the_oldest_segments_go_when_the_log_is_too_large),
         TEST(a_reader_in_the_middle_of_a_dropped_segment_is_told),
         TEST(old_records_go_even_when_nothing_new_comes),
+        TEST(a_clock_jump_deletes_nothing_that_was_young_before_it),
+        TEST(a_clock_that_jumps_back_does_not_stop_ages),
+        TEST(a_start_in_1970_and_then_the_right_clock_lose_nothing),
+        TEST(the_oldest_segments_make_room_when_the_disk_is_nearly_full),
         TEST(segments_go_once_the_slowest_cursor_has_passed),
         TEST(a_commit_made_while_another_is_being_written_frees_nothing_yet),
         TEST(damage_in_a_closed_segment_is_stepped_over_and_counted),

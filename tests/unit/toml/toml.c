@@ -54,6 +54,17 @@ static void a_key_path_has_a_line(void **state) {
     release();
 }
 
+/* Editors on Windows put it there. */
+static void a_byte_order_mark_is_not_part_of_the_text(void **state) {
+    (void)state;
+    assert_int_equal(
+        sk_toml_parse(SK_SPAN("\xef\xbb\xbf[a]\nb = 1\n"), "f", &document, &lines, error), SK_OK);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(document, "a"), "b")), 1);
+    assert_int_equal(sk_toml_line(lines, "a.b"), 2);
+    json_decref(document);
+    json_decref(lines);
+}
+
 static void bad_text_is_refused_with_file_line_and_column(void **state) {
     (void)state;
     assert_int_equal(parse("a = 1\nb = = 2\n"), SK_MALFORMED);
@@ -106,6 +117,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_value_has_a_json_form),
         cmocka_unit_test(a_key_path_has_a_line),
+        cmocka_unit_test(a_byte_order_mark_is_not_part_of_the_text),
         cmocka_unit_test(bad_text_is_refused_with_file_line_and_column),
         cmocka_unit_test(what_the_parser_only_asserts_is_refused_with_its_line),
         cmocka_unit_test(other_alphabets_belong_into_quotes_and_comments),
