@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "io/io.h"
@@ -147,11 +148,34 @@ static void a_timer_counts_from_the_moment_it_is_started(void **state) {
     (void)state;
     struct pair p;
     set_up(&p, accepted_with_a_limit);
-    usleep(150 * 1000); /* the loop has not run yet: its clock is old */
-    sk_timer_start(p.io, &p.timer, 120 * SK_MS, dial_late); /* and it waits longer than the limit */
+    sk_timer_start(p.io, &p.timer, 120 * SK_MS, dial_late); /* it waits longer than the limit */
     sk_io_run(p.io);
     assert_false(p.fired);
     assert_int_equal(p.heard, 5);
+    tear_down(&p);
+}
+
+static void a_little_later(struct sk_timer *timer) {
+    struct pair *p = SK_CONTAINER(timer, struct pair, other);
+    if (p->rounds++ == 0)
+        sk_timer_start(p->io, timer, 0, a_little_later);
+    else
+        sk_io_stop(p->io);
+}
+
+static void on_early(struct sk_timer *timer) {
+    SK_CONTAINER(timer, struct pair, limit)->fired = true;
+}
+
+static void the_time_before_the_loop_runs_is_not_counted(void **state) {
+    (void)state;
+    struct pair p;
+    set_up(&p, accepted);
+    usleep(300 * 1000);
+    sk_timer_start(p.io, &p.limit, 200 * SK_MS, on_early);
+    sk_timer_start(p.io, &p.other, 0, a_little_later);
+    sk_io_run(p.io);
+    assert_false(p.fired);
     tear_down(&p);
 }
 
@@ -182,11 +206,50 @@ static void what_nobody_looked_at_is_not_held_against_its_sender(void **state) {
     tear_down(&p);
 }
 
+/* ---- the watchdog ---- */
+
+static void stop(struct sk_timer *timer) {
+    sk_io_stop(timer->io);
+}
+
+static void dawdle(struct sk_timer *timer) {
+    struct pair *p = SK_CONTAINER(timer, struct pair, timer);
+    sk_io_doing(p->io, "a dawdling test");
+    usleep(500 * 1000);
+    sk_timer_start(p->io, &p->other, 0, stop);
+}
+
+static void a_turn_that_takes_too_long_is_written_down_while_it_lasts(void **state) {
+    (void)state;
+    struct pair p;
+    char text[4096] = "";
+    FILE *file = tmpfile();
+    int kept = dup(2);
+    sk_note_level(SK_LEVEL_WARN);
+    set_up(&p, accepted);
+    sk_io_watch(p.io);
+    sk_timer_start(p.io, &p.timer, 0, dawdle);
+    dup2(fileno(file), 2);
+    sk_io_run(p.io);
+    dup2(kept, 2);
+    close(kept);
+    rewind(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    fclose(file);
+    assert_non_null(strstr(text, "with a dawdling test"));
+    const struct sk_io_counts *counts = sk_io_counts(p.io);
+    assert_int_equal(counts->turns_within[SK_TURN_BOUNDS - 1], 1); /* up to a second */
+    assert_true(counts->longest_ns >= 500 * SK_MS);
+    tear_down(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_that_never_stops_keeps_no_timer_from_firing),
         cmocka_unit_test(a_timer_counts_from_the_moment_it_is_started),
+        cmocka_unit_test(the_time_before_the_loop_runs_is_not_counted),
         cmocka_unit_test(what_nobody_looked_at_is_not_held_against_its_sender),
+        cmocka_unit_test(a_turn_that_takes_too_long_is_written_down_while_it_lasts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
