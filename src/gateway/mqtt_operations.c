@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+enum { UNREAD_MAX = 2 * SK_STREAM_HIGH };
+
 /* ---- out ---- */
 
 /* An answer whose topic is too long echoes a request id of nearly 64 KB. */
@@ -313,9 +315,17 @@ static bool deliver_message(struct sk_session *session, const struct sk_message 
     return true;
 }
 
+/* Calls and patches cannot wait: who has so many unread ends, and gets the whole twin when it comes
+ * again. */
+static bool takes_news(struct sk_mqtt_head *m) {
+    if (can_send(m) && sk_stream_pending(m->stream) > UNREAD_MAX)
+        sk_mqtt_head_fail(m, "it does not read what is sent to it");
+    return can_send(m);
+}
+
 static void deliver_method(struct sk_session *session, const struct sk_method_call *call) {
     struct sk_mqtt_head *m = session->owner;
-    if (!can_send(m)) return;
+    if (!takes_news(m)) return;
     struct sk_buffer topic = {0};
     sk_buffer_text(&topic, "$iothub/methods/POST/");
     sk_percent_encode_topic(&topic, call->name);
@@ -326,7 +336,7 @@ static void deliver_method(struct sk_session *session, const struct sk_method_ca
 
 static void deliver_desired(struct sk_session *session, struct sk_span patch, uint64_t version) {
     struct sk_mqtt_head *m = session->owner;
-    if (!can_send(m)) return;
+    if (!takes_news(m)) return;
     struct sk_buffer topic = {0};
     sk_buffer_print(&topic, "$iothub/twin/PATCH/properties/desired/?$version=%llu",
                     (unsigned long long)version);

@@ -52,6 +52,25 @@ static void a_client_that_never_reads_is_not_kept_for_ever(void **state) {
     raw_free(&c);
 }
 
+static void a_device_that_does_not_read_its_desired_properties_is_closed(void **state) {
+    struct fleet *f = *state;
+    enum { PATCHES = 400, EACH = 3000 };
+    struct raw_client c;
+    char body[EACH + 100];
+    raw_login(&c, f, "d1");
+    raw_subscribe(&c, 1, "$iothub/twin/PATCH/properties/desired/#", 0);
+    raw_expect(&c, SK_MQTT_SUBACK);
+    sk_stream_pause(c.stream, true);
+    for (int i = 0; i < PATCHES && c.stream; i++) {
+        snprintf(body, sizeof body, "{\"properties\":{\"desired\":{\"n\":\"%0*d\"}}}", EACH, i);
+        fleet_call(f, SK_HTTP_PATCH, "/twins/d1", body);
+        assert_int_equal(f->status, 200);
+    }
+    sk_sim_run(f->sim, 10 * SK_S);
+    assert_null(c.stream);
+    raw_free(&c);
+}
+
 /* ---- before anybody is known ---- */
 
 static void headers_decide_before_the_body_comes(void **state) {
@@ -136,8 +155,8 @@ static void known_clients_stay_when_strangers_fill_the_door(void **state) {
     struct sk_door_limits limits =
         sk_io_limit(f->hub_io, (struct sk_door_limits){.connections = 8, .unproved = 4});
     assert_int_equal(limits.an_address, 4);
-    limits = sk_io_limit(f->hub_io, (struct sk_door_limits){
-                                        .connections = 6, .an_address = 6, .unproved = 4});
+    limits = sk_io_limit(f->hub_io,
+                         (struct sk_door_limits){.connections = 6, .an_address = 6, .unproved = 4});
     raw_login(&known, f, "d1");
     for (size_t i = 0; i < 6; i++) raw_open(&strangers[i], f, "hub.test");
     sk_sim_run(f->sim, SK_S);
@@ -255,6 +274,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(who_does_not_read_is_not_read_and_gets_all_when_it_does),
         TEST(a_client_that_never_reads_is_not_kept_for_ever),
+        TEST(a_device_that_does_not_read_its_desired_properties_is_closed),
         TEST(headers_decide_before_the_body_comes),
         TEST(a_body_waits_for_the_word_when_its_client_does),
         TEST(a_client_that_goes_before_its_body_is_whole_does_no_harm),
