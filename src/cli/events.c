@@ -47,14 +47,26 @@ static void print_table(const struct watch *w, const json_t *event) {
     printf("    %s %s\n", properties, system);
 }
 
+/* JSON text as one line: line ends stand between its tokens only. */
+static void print_line(struct sk_buffer *text) {
+    for (size_t i = 0; i < text->n; i++)
+        if (text->p[i] == '\n' || text->p[i] == '\r') text->p[i] = ' ';
+    fwrite(text->p, 1, text->n, stdout);
+    putchar('\n');
+}
+
 static void print_event(struct watch *w, const struct sk_message *message, unsigned partition,
                         struct sk_span offset) {
     struct sk_buffer text = {0};
     sk_message_json(&text, message);
-    json_t *event = json_loadb(text.p, text.n, 0, NULL);
-    json_object_set_new(event, "partition", json_integer(partition));
-    json_object_set_new(event, "offset", json_stringn(offset.p ? offset.p : "", offset.n));
-    if (w->amqp.cli->output == CLI_TABLE)
+    text.n--; /* the brace */
+    sk_buffer_print(&text, ",\"partition\":%u,\"offset\":", partition);
+    sk_json_string(&text, offset);
+    sk_buffer_byte(&text, '}');
+    json_t *event = sk_json_load(sk_buffer_span(&text), JSON_ALLOW_NUL, NULL);
+    if (event == NULL) /* a NUL in a property's name: JSON, but nothing that jansson takes */
+        print_line(&text);
+    else if (w->amqp.cli->output == CLI_TABLE)
         print_table(w, event);
     else
         cli_print(w->amqp.cli, event, NULL);

@@ -159,8 +159,9 @@ static void on_feedback(struct sk_amqp_client_link *link, struct sk_amqp_deliver
                         const struct sk_amqp_message *message) {
     struct feedback *f = SK_CONTAINER(link, struct feedback, link);
     struct sk_span body = message->data_count ? message->data[0] : SK_NONE;
-    json_t *records = json_loadb(body.p ? body.p : "", body.n, 0, NULL), *record;
+    json_t *records = sk_json_load(body, JSON_ALLOW_NUL, NULL), *record;
     size_t i;
+    if (records == NULL) fprintf(stderr, "skerry: a batch of feedback is not JSON\n");
     json_array_foreach(records, i, record) {
         if (f->left == 0) break;
         print_record(f, record);

@@ -18,7 +18,9 @@ static const json_t *at(const json_t *value, const char *path) {
 
 static char *text_of(const json_t *value) {
     if (value == NULL || json_is_null(value)) return sk_span_dup(SK_SPAN(""));
-    if (json_is_string(value)) return sk_span_dup(sk_span_z(json_string_value(value)));
+    if (json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value))
+        return sk_span_dup(
+            sk_span_z(json_string_value(value))); /* one with a NUL needs its escapes */
     return sk_json_text(value);
 }
 

@@ -1,5 +1,6 @@
 /* What every protocol needs: the queue of messages, twin operations, attempts and their back-off. */
 #include "client/device_client_parts.h"
+#include "model/identity.h"
 
 #include <assert.h>
 
@@ -16,6 +17,7 @@ void client_enter(struct sk_device_client *client) {
 
 static void destroy(struct sk_device_client *client) {
     client->protocol->free(client);
+    free(client->model_id);
     sk_arena_free(&client->texts);
     free(client);
 }
@@ -71,7 +73,7 @@ struct sk_device_client *sk_device_client_new(struct sk_io *io,
     own->auth_chain = copy(client, options->auth_chain);
     own->product =
         copy(client, options->product.n ? options->product : SK_SPAN("skerry/" SK_VERSION));
-    own->model_id = copy(client, options->model_id);
+    sk_device_client_model(client, options->model_id);
     own->key = copy(client, options->key);
     own->policy = copy(client, options->policy);
     if (own->port == 0) own->port = own->websocket ? 443 : 8883;
@@ -188,6 +190,11 @@ void client_sent(struct outgoing *one, enum sk_status status) {
     if (one->done) one->done(one->arg, status);
     sk_buffer_free(&one->packet);
     free(one);
+}
+
+void sk_device_client_model(struct sk_device_client *client, struct sk_span model_id) {
+    sk_identity_set(&client->model_id, model_id);
+    client->options.model_id = sk_span_z(client->model_id);
 }
 
 enum sk_status sk_device_client_send(struct sk_device_client *client,

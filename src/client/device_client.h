@@ -99,6 +99,8 @@ bool sk_device_client_is_connected(const struct sk_device_client *client);
 void sk_device_client_token(struct sk_device_client *client, enum sk_status status,
                             struct sk_span token, int64_t expiry_s);
 
+/* Another model id, said from the next connection (or link) on. */
+void sk_device_client_model(struct sk_device_client *client, struct sk_span model_id);
 /* Sends telemetry (at least once); the message is copied. `done` comes once: SK_OK when the server has
  * acknowledged it; by AMQP SK_REFUSED when it will never take it; SK_CLOSED. returns SK_NO_SPACE
  * (over queue_max) or SK_TOO_LARGE at once, and then `done` is not called. */

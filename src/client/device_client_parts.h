@@ -126,6 +126,7 @@ struct sk_device_client {
     struct sk_io *io;
     const struct client_protocol *protocol;
     struct sk_device_client_options options; /* its texts in `texts` */
+    char *model_id;                          /* options.model_id points here */
     struct sk_arena texts;
 
     enum client_state state;

@@ -31,7 +31,9 @@ void sk_amqp_client_join(struct sk_amqp_client *client, struct sk_amqp_end *end)
     if (model.type == SK_AMQP_NULL)
         model = sk_amqp_link_property(end->amqp, "com.microsoft:digital-twin-model-id");
     struct sk_span text = sk_amqp_text(&model, &client->head->connection.gateway->scratch);
-    if (text.n && client->model_id == NULL) client->model_id = sk_span_dup(text);
+    if (text.n == 0 || client->model_id) return;
+    client->model_id = sk_span_dup(text);
+    sk_session_model(&client->session, text);
 }
 
 void sk_amqp_client_end_gone(struct sk_amqp_end *end) {

@@ -43,6 +43,8 @@ struct sk_backend_ops {
     void (*session_subscribed)(struct sk_backend *,
                                struct sk_session *); /* its subscriptions changed */
     void (*session_closed)(struct sk_backend *, struct sk_session *, enum sk_fault reason);
+    void (*session_model)(struct sk_backend *, struct sk_session *,
+                          struct sk_span model_id); /* said once, after session_opened. Optional */
     void (*session_writable)(struct sk_backend *,
                              struct sk_session *); /* its output has room again. Optional */
 };
@@ -120,6 +122,8 @@ struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span de
  * tells the backend. The session is the head's, embedded in its connection. */
 void sk_session_open(struct sk_session *session, struct sk_backend *backend,
                      const struct sk_head *head, struct sk_principal *principal, void *owner);
+/* What the client says it is (Plug and Play); empty or longer than SK_MODEL_ID_MAX: nothing. */
+void sk_session_model(struct sk_session *session, struct sk_span model_id);
 void sk_session_close(struct sk_session *session, enum sk_fault reason);
 /* Sets the bits, stores them when persistent and tells the backend. */
 void sk_session_subscribe(struct sk_session *session, unsigned subscriptions);

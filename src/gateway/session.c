@@ -63,6 +63,12 @@ void sk_session_open(struct sk_session *session, struct sk_backend *backend,
     backend->ops->session_opened(backend, session);
 }
 
+void sk_session_model(struct sk_session *session, struct sk_span model_id) {
+    struct sk_backend *backend = session->backend;
+    if (session->open && model_id.n && model_id.n <= SK_MODEL_ID_MAX && backend->ops->session_model)
+        backend->ops->session_model(backend, session, model_id);
+}
+
 void sk_session_close(struct sk_session *session, enum sk_fault reason) {
     if (!session->open) return;
     session->open = false;

@@ -97,6 +97,12 @@ static void session_opened(struct sk_backend *backend, struct sk_session *sessio
     sk_hub_seen(sk_hub_of(backend), session, true);
 }
 
+static void session_model(struct sk_backend *backend, struct sk_session *session,
+                          struct sk_span model_id) {
+    sk_registry_model_set(sk_hub_of(backend)->registry, sk_span_z(session->principal.device),
+                          sk_span_z(session->principal.module), model_id, ignore, NULL);
+}
+
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
     struct sk_hub *hub = sk_hub_of(backend);
     if (session->subscriptions & SK_SUB_METHODS) sk_methods_online(&hub->methods, session);
@@ -201,6 +207,7 @@ static const struct sk_backend_ops ops = {.find_identity = find_identity,
                                           .load_subscriptions = load_subscriptions,
                                           .save_subscriptions = save_subscriptions,
                                           .session_opened = session_opened,
+                                          .session_model = session_model,
                                           .session_subscribed = session_subscribed,
                                           .session_closed = session_closed,
                                           .session_writable = session_writable};

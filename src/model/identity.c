@@ -30,6 +30,7 @@ void sk_identity_free(struct sk_identity *identity) {
     free(identity->device_scope);
     for (size_t i = 0; i < identity->parent_scope_count; i++) free(identity->parent_scopes[i]);
     free(identity->managed_by);
+    free(identity->model_id);
     memset(identity, 0, sizeof *identity);
 }
 
@@ -51,6 +52,7 @@ struct sk_identity sk_identity_copy(const struct sk_identity *identity) {
     for (size_t i = 0; i < identity->parent_scope_count; i++)
         copy.parent_scopes[i] = copy_text(identity->parent_scopes[i]);
     copy.managed_by = copy_text(identity->managed_by);
+    copy.model_id = copy_text(identity->model_id);
     return copy;
 }
 
@@ -325,6 +327,7 @@ json_t *sk_identity_to_json(const struct sk_identity *identity,
     json_object_set_new(json, "lastActivityTime", time_json(presence->active_us));
     json_object_set_new(json, "cloudToDeviceMessageCount", json_integer(presence->c2d_count));
     json_object_set_new(json, "authentication", sk_identity_authentication_json(identity));
+    if (identity->model_id) json_object_set_new(json, "modelId", json_string(identity->model_id));
     if (identity->module_id) return json;
     json_object_set_new(json, "status", json_string(identity->disabled ? "disabled" : "enabled"));
     json_object_set_new(json, "statusReason", text_or_null(identity->status_reason));

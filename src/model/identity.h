@@ -17,6 +17,7 @@
 
 #define SK_ID_MAX 128 /* characters of a device or module id */
 #define SK_STATUS_REASON_MAX 128
+#define SK_MODEL_ID_MAX 2048   /* DTDL version 2 */
 #define SK_MODULES_MAX 50      /* modules of one device */
 #define SK_PARENT_SCOPES_MAX 1 /* an edge device has at most one parent */
 #define SK_MODEL_ERROR_MAX 256 /* room for one sentence */
@@ -40,6 +41,7 @@ struct sk_identity {
     char *parent_scopes[SK_PARENT_SCOPES_MAX];
     size_t parent_scope_count;
     char *managed_by; /* modules only */
+    char *model_id;   /* what it said when it connected (Plug and Play) */
 };
 
 /* What only the running server knows of an identity; part of its JSON. Zeroed: never seen. */

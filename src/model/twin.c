@@ -377,7 +377,7 @@ json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identit
                         json_pack("{s:o,s:o}", "primaryThumbprint",
                                   text_or_null(identity->primary_thumbprint), "secondaryThumbprint",
                                   text_or_null(identity->secondary_thumbprint)));
-    json_object_set_new(json, "modelId", json_string(""));
+    json_object_set_new(json, "modelId", json_string(identity->model_id ? identity->model_id : ""));
     json_object_set_new(json, "version", json_integer((json_int_t)twin->version));
     if (json_object_size(twin->tags)) json_object_set(json, "tags", twin->tags);
     json_object_set_new(

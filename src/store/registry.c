@@ -299,6 +299,14 @@ struct sk_registry_counts sk_registry_counts(const struct sk_registry *registry)
     return registry->counts;
 }
 
+void sk_registry_model_set(struct sk_registry *registry, struct sk_span device_id,
+                           struct sk_span module_id, struct sk_span model_id,
+                           sk_registry_done *done, void *arg) {
+    struct registry_call *call = call_new(registry, device_id, module_id, done, arg);
+    call->bytes = sk_arena_copy(&call->arena, model_id);
+    submit_write(call, registry_run_model_set);
+}
+
 void sk_registry_session_save(struct sk_registry *registry, struct sk_span device_id,
                               struct sk_span module_id, uint32_t subscriptions,
                               sk_registry_done *done, void *arg) {

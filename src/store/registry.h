@@ -136,6 +136,11 @@ struct sk_registry_counts {
 };
 struct sk_registry_counts sk_registry_counts(const struct sk_registry *registry);
 
+/* What an identity said it is; one that is not there is no error. Changes no etag: nobody has edited it. */
+void sk_registry_model_set(struct sk_registry *registry, struct sk_span device_id,
+                           struct sk_span module_id, struct sk_span model_id,
+                           sk_registry_done *done, void *arg);
+
 /* ---- sessions: an MQTT client's persistent subscriptions as bits (their meaning is the gateway's)
  * ---- */
 

@@ -44,13 +44,14 @@ static const char *const migrations[] = {
     " deliveries INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX feedback_device ON feedback (device_id);"
     "CREATE INDEX feedback_expiry ON feedback (expiry_us);",
+    "ALTER TABLE identity ADD COLUMN model_id TEXT;",
 };
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 
 #define IDENTITY_COLUMNS                                                                                             \
     "i.row, i.device_id, i.module_id, i.generation_id, i.etag, i.disabled, i.status_reason, i.status_updated_us, "   \
     "i.auth, i.primary_key, i.secondary_key, i.primary_thumbprint, i.secondary_thumbprint, i.edge, i.device_scope, " \
-    "i.parent_scope, i.managed_by"
+    "i.parent_scope, i.managed_by, i.model_id"
 
 #define C2D_COLUMNS "sequence, enqueued_us, expiry_us, deliveries, sent"
 /* The records of messages that end so (?2) now (?3), for senders who asked for that (?5). */
@@ -75,6 +76,8 @@ static const char *const texts[SQL_COUNT] = {
         "UPDATE identity SET device_id = ?2, module_id = ?3, generation_id = ?4, etag = ?5, disabled = ?6, status_reason = ?7, "
         "status_updated_us = ?8, auth = ?9, primary_key = ?10, secondary_key = ?11, primary_thumbprint = ?12, "
         "secondary_thumbprint = ?13, edge = ?14, device_scope = ?15, parent_scope = ?16, managed_by = ?17 WHERE row = ?1",
+    [SQL_MODEL_SET] = "UPDATE identity SET model_id = ?3 WHERE device_id = ?1 AND module_id = ?2 "
+                      "AND model_id IS NOT ?3",
     [SQL_IDENTITY_DELETE] = "DELETE FROM identity WHERE row = ?1",
     [SQL_DEVICE_LIST] =
         "SELECT " IDENTITY_COLUMNS

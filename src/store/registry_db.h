@@ -21,6 +21,7 @@ enum statement {
     SQL_IDENTITY_GET,
     SQL_IDENTITY_INSERT,
     SQL_IDENTITY_UPDATE,
+    SQL_MODEL_SET,
     SQL_IDENTITY_DELETE,
     SQL_DEVICE_LIST,
     SQL_DEVICE_FAMILY, /* a device and its modules */
@@ -142,6 +143,7 @@ enum sk_status registry_c2d_delete_device(struct registry_db *db, struct sk_span
 enum sk_status registry_run_put(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_delete(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_twin_change(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_model_set(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_session_save(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_session_delete(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_document_put(struct registry_db *db, struct registry_call *call);

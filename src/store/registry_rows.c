@@ -29,6 +29,7 @@ void registry_identity_column(sqlite3_stmt *statement, struct sk_identity *ident
     column_text(statement, 15, &identity->parent_scopes[0]);
     identity->parent_scope_count = identity->parent_scopes[0] != NULL;
     column_text(statement, 16, &identity->managed_by);
+    column_text(statement, 17, &identity->model_id);
 }
 
 enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id,

@@ -85,7 +85,7 @@ static enum sk_status create(struct registry_db *db, struct registry_call *call)
     return status;
 }
 
-/* What an update does not change: the generation, the scope of a device that stays an edge device,
+/* What an update does not change: the generation, the model, the scope of a device that stays an edge device,
  * the keys when none come. */
 static void keep_from_stored(struct registry_call *call, struct sk_identity *stored) {
     struct sk_identity *identity = &call->identity;
@@ -97,6 +97,7 @@ static void keep_from_stored(struct registry_call *call, struct sk_identity *sto
         sk_identity_set(&identity->device_scope, sk_span_z(scope));
     }
     sk_identity_set(&identity->generation_id, sk_span_z(stored->generation_id));
+    sk_identity_set(&identity->model_id, sk_span_z(stored->model_id));
     if (identity->auth == SK_AUTH_SAS && stored->auth == SK_AUTH_SAS &&
         identity->primary_key == NULL) {
         sk_identity_set(&identity->primary_key, sk_span_z(stored->primary_key));
@@ -244,6 +245,15 @@ fail:
 }
 
 /* ---- sessions and documents ---- */
+
+enum sk_status registry_run_model_set(struct registry_db *db, struct registry_call *call) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_MODEL_SET);
+    if (statement == NULL) return registry_db_error(db);
+    registry_bind_text(statement, 1, call->device_id);
+    registry_bind_text(statement, 2, call->module_id);
+    registry_bind_text(statement, 3, call->bytes);
+    return registry_db_run(db, statement); /* no change, nothing written: it says so each time */
+}
 
 enum sk_status registry_run_session_save(struct registry_db *db, struct registry_call *call) {
     sqlite3_stmt *statement = registry_db_statement(db, SQL_SESSION_PUT);

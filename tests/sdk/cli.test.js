@@ -55,6 +55,29 @@ test('what the hub refuses is told, and what was typed wrong too', async () => {
   }
 });
 
+test('events watch shows every event, whatever is in its properties', async () => {
+  const device = await createDevice();
+  const client = await connect(device);
+  const odd = [['plain', 'x'], ['value', 'a\u0000b'], ['na\u0000me', 'y'], ['line', 'a\nb'], ['tab\t"quote"', '\u{1f600}\u007f']];
+  for (const [name, value] of odd) {
+    const message = new Message('{\n"pretty": [1,\r\n 21.1]}');
+    message.contentType = value;
+    message.properties.add(name, value);
+    await client.sendEvent(message);
+  }
+  await client.close();
+  const watch = (output, ...more) =>
+    skerry('events', 'watch', '--device', device.deviceId, '--from', 'earliest', '--count', String(odd.length), '--output', output, ...more);
+  const events = lines(await watch('jsonl'));
+  assert.deepStrictEqual(events.map((event) => event.properties), odd.map(([name, value]) => ({ [name]: value })));
+  assert.deepStrictEqual(events.map((event) => event.systemProperties.contentType), odd.map(([, value]) => value));
+  for (const event of events) assert.deepStrictEqual(event.body, { pretty: [1, 21.1] });
+  for (const output of ['table', 'tsv', 'json']) {
+    const { out } = await watch(output, '--properties');
+    for (const text of [output === 'tsv' ? 'pretty' : 'a\\u0000b', 'na\\u0000me']) assert.ok(out.includes(text), `${output}: ${out}`);
+  }
+});
+
 test('events watch begins where it is told, in the group it is told', async () => {
   const device = await createDevice();
   const client = await connect(device);

@@ -291,6 +291,25 @@ static void a_message_of_256_kilobytes_passes_through_the_edge(void **state) {
     fleet_free(&f);
 }
 
+static void the_model_of_a_leaf_is_known_in_the_cloud(void **state) {
+    (void)state;
+    struct fleet f;
+    struct raw_client leaf;
+    begin(&f, ROUTES(UP));
+    raw_dial(&leaf, &f, "edge.test",
+             &(struct raw_connect){
+                 .device = "leaf1",
+                 .clean = true,
+                 .user = "hub.test/leaf1/?api-version=2021-04-12&model-id=dtmi:a:B;1"});
+    raw_expect_connack(&leaf, SK_MQTT_ACCEPTED, false);
+    leaf_sends(&leaf, "", "x");
+    sk_sim_run(f.sim, 5 * SK_S);
+    fleet_call(&f, SK_HTTP_GET, "/twins/leaf1", "");
+    if (strstr(f.answer, "\"modelId\":\"dtmi:a:B;1\"") == NULL) fail_msg("%s", f.answer);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
 /* ---- deployments ---- */
 
 /* The reported lastDesiredStatus: its code; the description is copied. */
@@ -554,6 +573,7 @@ int main(void) {
         cmocka_unit_test(conditions_choose_by_properties_and_by_the_body),
         cmocka_unit_test(a_message_older_than_its_time_to_live_is_not_delivered),
         cmocka_unit_test(a_message_of_256_kilobytes_passes_through_the_edge),
+        cmocka_unit_test(the_model_of_a_leaf_is_known_in_the_cloud),
         cmocka_unit_test(a_bad_deployment_is_reported_and_the_old_routes_stay),
         cmocka_unit_test(the_old_routes_also_stay_over_a_restart_after_a_bad_deployment),
         cmocka_unit_test(a_removed_route_takes_nothing_more_and_its_queue_is_given_up),

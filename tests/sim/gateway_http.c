@@ -217,6 +217,43 @@ static void numbers_keep_their_text_through_a_twin(void **state) {
     raw_free(&c);
 }
 
+#define MODEL "dtmi:com:example:Thermostat;1"
+
+/* What a device says it is (Plug and Play) is in its twin and its identity, and can be asked for. */
+static void the_model_of_a_device_is_known_and_stays_known(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1",
+                                   .clean = true,
+                                   .user = "hub.test/d1/?api-version=2021-04-12&model-id=" MODEL});
+    raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
+    sk_sim_run(f->sim, SK_S);
+    raw_free(&c);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        fleet_call(f, SK_HTTP_GET, "/twins/d1", "");
+        assert_non_null(strstr(f->answer, "\"modelId\":\"" MODEL "\""));
+        fleet_call(f, SK_HTTP_GET, "/devices/d1", "");
+        assert_non_null(strstr(f->answer, "\"modelId\":\"" MODEL "\""));
+        fleet_call(f, SK_HTTP_POST, "/devices/query",
+                   "{\"query\":\"SELECT * FROM devices WHERE modelId = '" MODEL "'\"}");
+        assert_non_null(strstr(f->answer, "\"d1\""));
+        assert_null(strstr(f->answer, "\"d2\""));
+        fleet_send(f, SK_HTTP_PUT, "/devices/d1", "{\"deviceId\":\"d1\",\"status\":\"enabled\"}",
+                   true); /* an update does not forget it */
+        assert_int_equal(f->status, 200);
+        assert_non_null(strstr(f->answer, "\"modelId\":\"" MODEL "\""));
+        fleet_stop_hub(f);
+        fleet_start_hub(f);
+    }
+    raw_login(&c, f, "d1"); /* who says nothing changes nothing */
+    raw_free(&c);
+    fleet_call(f, SK_HTTP_GET, "/twins/d1", "");
+    assert_non_null(strstr(f->answer, MODEL));
+    fleet_call(f, SK_HTTP_GET, "/twins/d2", "");
+    assert_non_null(strstr(f->answer, "\"modelId\":\"\""));
+}
+
 static void a_body_of_more_than_a_megabyte_is_413(void **state) {
     struct fleet *f = *state;
     enum { MEGABYTE = 1024 * 1024 };
@@ -648,6 +685,7 @@ int main(void) {
         TEST(a_body_must_be_a_json_object),
         TEST(a_body_may_begin_with_a_byte_order_mark),
         TEST(numbers_keep_their_text_through_a_twin),
+        TEST(the_model_of_a_device_is_known_and_stays_known),
         TEST(a_body_of_more_than_a_megabyte_is_413),
         TEST(telemetry_of_256_kilobytes_is_taken_and_one_byte_more_is_413),
         TEST(a_full_disk_is_403_and_room_heals_it),

@@ -74,6 +74,14 @@ static void session_opened(struct sk_backend *backend, struct sk_session *sessio
     sk_edge_report_soon(hub);
 }
 
+static void session_model(struct sk_backend *backend, struct sk_session *session,
+                          struct sk_span model_id) {
+    struct sk_edge_identity *identity = identity_of(sk_edge_hub_of(backend), session);
+    if (identity == NULL) return;
+    sk_identity_set(&identity->model_id, model_id);
+    if (identity->client) sk_device_client_model(identity->client, model_id);
+}
+
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
     struct sk_edge_identity *identity = identity_of(hub, session);
@@ -147,6 +155,7 @@ static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity
                                           .load_subscriptions = load_subscriptions,
                                           .save_subscriptions = save_subscriptions,
                                           .session_opened = session_opened,
+                                          .session_model = session_model,
                                           .session_subscribed = session_subscribed,
                                           .session_closed = session_closed,
                                           .session_writable = session_writable};

@@ -57,6 +57,7 @@ struct sk_edge_identity {
     uint64_t digest;                 /* of its entry as stored */
     struct sk_device_client *client; /* its upstream connection, opened when needed */
     bool connected;
+    char *model_id; /* what it said when it connected; NULL: nothing */
     struct sk_timer idle;
     struct sk_edge_twin *twin; /* NULL: not loaded */
     struct sk_list tokens;     /* token requests under way */

@@ -59,6 +59,7 @@ static void free_identity(struct sk_edge_identity *identity) {
     sk_edge_twin_free(identity);
     sk_identity_free(&identity->identity);
     free(identity->key);
+    free(identity->model_id);
     free(identity);
 }
 

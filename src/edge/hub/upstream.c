@@ -239,6 +239,7 @@ struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identi
                                            .device_id = sk_span_z(identity->identity.device_id),
                                            .module_id = sk_span_z(identity->identity.module_id),
                                            .auth_chain = sk_buffer_span(&chain),
+                                           .model_id = sk_span_z(identity->model_id),
                                            .get_token = get_token,
                                            .queue_max = SIZE_MAX, /* the flight bounds it */
                                            .subscriptions = wanted(identity),

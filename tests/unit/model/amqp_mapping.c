@@ -65,6 +65,51 @@ static void an_event_comes_to_its_reader_with_all_that_was_stamped_on_it(void **
         if (i != SK_SYS_SEQUENCE_NUMBER) assert_true(sk_span_eq(back.system[i], message.system[i]));
 }
 
+/* In by MQTT, stored, out to a reader of the stream: in no head a system property is lost. */
+static void every_system_property_of_a_bag_reaches_the_reader(void **state) {
+    (void)state;
+    static const struct {
+        const char *wire;
+        enum sk_system_property property;
+        const char *value;
+    } cases[] = {{"$.mid", SK_SYS_MESSAGE_ID, "m/1 +%"},
+                 {"$.cid", SK_SYS_CORRELATION_ID, "c 1"},
+                 {"$.uid", SK_SYS_USER_ID, "\xc3\xa4"},
+                 {"$.to", SK_SYS_TO, "/devices/d1"},
+                 {"$.exp", SK_SYS_EXPIRY, "2026-11-28T01:02:03.4560000Z"},
+                 {"$.ct", SK_SYS_CONTENT_TYPE, "application/json"},
+                 {"$.ce", SK_SYS_CONTENT_ENCODING, "utf-8"},
+                 {"$.ctime", SK_SYS_CREATION_TIME, "2026-11-28T01:02:03.4560000Z"},
+                 {"$.on", SK_SYS_OUTPUT, "out*1"},
+                 {"$.ifid", SK_SYS_INTERFACE_ID, "dtmi:a;1"},
+                 {"$.sub", SK_SYS_COMPONENT, "thermostat1"},
+                 {"$.schema", SK_SYS_SCHEMA, "s"},
+                 {"iothub-ack", SK_SYS_ACK, "full"},
+                 {"iothub-operation", SK_SYS_OPERATION, "o"},
+                 {"$.diagid", SK_SYS_DIAGNOSTIC_ID, "0001"},
+                 {"$.diagctx", SK_SYS_DIAGNOSTIC_CONTEXT, "creationtimeutc=1"}};
+    struct sk_message message = {.device = SK_SPAN("d1"), .body = SK_SPAN("b")}, stored, back;
+    struct sk_buffer bag = {0}, record = {0};
+    struct sk_amqp_message out;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sk_buffer_print(&bag, i ? "&%s=" : "%s=", cases[i].wire);
+        sk_percent_encode(&bag, sk_span_z(cases[i].value));
+    }
+    assert_int_equal(sk_bag_parse(sk_buffer_span(&bag), &arena, &message), SK_OK);
+    assert_int_equal(sk_message_encode_head(&record, &message), SK_OK);
+    assert_int_equal(sk_message_decode(sk_buffer_span(&record), &arena, &stored), SK_OK);
+    sk_event_to_amqp(&stored, &arena, &out);
+    out = travelled(&out);
+    assert_int_equal(sk_event_from_amqp(&out, &arena, &back), SK_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (!sk_span_is(back.system[cases[i].property], cases[i].value))
+            fail_msg("%s: '%.*s' instead of '%s'", cases[i].wire,
+                     SK_ARG(back.system[cases[i].property]), cases[i].value);
+    assert_int_equal(back.property_count, 0); /* and none is taken for an application's */
+    sk_buffer_free(&bag);
+    sk_buffer_free(&record);
+}
+
 static void what_a_sender_claims_is_not_taken_for_a_stamp(void **state) {
     (void)state;
     struct sk_message message = event(), back;
@@ -97,6 +142,7 @@ static void an_event_without_annotations_is_an_event_of_nobody(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_event_comes_to_its_reader_with_all_that_was_stamped_on_it),
+        TEST(every_system_property_of_a_bag_reaches_the_reader),
         TEST(what_a_sender_claims_is_not_taken_for_a_stamp),
         TEST(an_event_without_annotations_is_an_event_of_nobody),
     };
