@@ -34,11 +34,30 @@ void sk_note_clock(int64_t (*wall_us)(void)) {
     clock_us = wall_us;
 }
 
+/* Appends text so that it stays in its line and moves no terminal: control characters, those of Unicode
+ * (U+0080 to U+009F) too, and bytes that are no UTF-8 where those would be, become \xNN. What a client
+ * calls itself is in many lines. */
+static void put_visible(struct sk_buffer *to, const char *text) {
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+        bool continues = p > (const unsigned char *)text && p[-1] >= 0x80;
+        if (*p < 0x20 || *p == 0x7f || c1 || (*p >= 0x80 && *p <= 0x9f && !continues))
+            sk_buffer_print(to, "\\x%02x", *p);
+        else
+            sk_buffer_byte(to, (char)*p);
+        if (c1) sk_buffer_print(to, "\\x%02x", *++p);
+    }
+}
+
 static void put(enum sk_level level, const char *component, const char *text) {
     char when[SK_TIME_TEXT] = "";
     if (clock_us) sk_time_text(clock_us(), when);
     if (!as_json) {
-        fprintf(stderr, "%s %-5s %s: %s\n", when, names[level], component, text);
+        struct sk_buffer line = {0};
+        put_visible(&line, text);
+        fprintf(stderr, "%s %-5s %s: %.*s\n", when, names[level], component,
+                SK_ARG(sk_buffer_span(&line)));
+        sk_buffer_free(&line);
         return;
     }
     struct sk_buffer quoted = {0};

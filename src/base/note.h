@@ -1,8 +1,8 @@
 /* Log lines for people: `SK_INFO("hub", "listening on %s", address)`.
  *
- * The first argument is the component; the text is one line, without secrets. Lines go to stderr as
- * text or as JSON. The clock comes from io (sk_note_clock), so base itself asks nobody for the
- * time. Thread-safe: one write() a line. */
+ * The first argument is the component; the text is one line, without secrets; control characters in it
+ * are written as \xNN. Lines go to stderr as text or as JSON. The clock comes from io (sk_note_clock),
+ * so base itself asks nobody for the time. Thread-safe: one write() a line. */
 #ifndef SK_BASE_NOTE_H
 #define SK_BASE_NOTE_H
 
