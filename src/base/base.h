@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/memory.h"
 #include "base/note.h"
+#include "base/pem.h"
 #include "base/span.h"
 #include "base/status.h"
 #include "base/text.h"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "client/http_client.h"
+#include "edge/daemon/certificates.h"
 #include "edge/daemon/daemon.h"
 #include "model/json_text.h"
 
@@ -201,6 +202,35 @@ static int check_hub(const struct sk_edge_config *config) {
     return verdict(status == SK_OK, what, reason);
 }
 
+/* A CA that is given, not made for a quick start: readable, a pair, not encrypted, not expired. */
+static int check_ca(const struct sk_edge_config *config) {
+    struct sk_certificates *certificates;
+    char what[600], reason[256] = "";
+    if (config->edge_ca_certificate_file == NULL) return 0;
+    snprintf(what, sizeof what, "the edge CA %s ([edge_ca] cert, pk) can sign",
+             config->edge_ca_certificate_file);
+    struct sk_io *io = sk_io_uv_new();
+    sk_note_level(SK_LEVEL_ERROR);
+    enum sk_status status = sk_certificates_open(
+        io,
+        &(struct sk_certificates_options){.folder = config->data,
+                                          .device_id = config->device_id,
+                                          .ca_days = config->edge_ca_days,
+                                          .certificate_file = config->edge_ca_certificate_file,
+                                          .key_file = config->edge_ca_key_file},
+        &certificates, reason);
+    if (!status) {
+        int64_t left = sk_certificates_ca_ends_s(certificates) - sk_io_wall(io) / 1000000;
+        if (left <= 0) {
+            status = SK_TIMEOUT;
+            snprintf(reason, sizeof reason, "it has expired; put a new one there and restart");
+        }
+        sk_certificates_free(certificates);
+    }
+    sk_io_free(io);
+    return verdict(status == SK_OK, what, reason);
+}
+
 int sk_edge_check(const struct sk_edge_config *config) {
     struct request request;
     char path[SK_SOCKET_PATH_MAX], reached[320];
@@ -209,6 +239,7 @@ int sk_edge_check(const struct sk_edge_config *config) {
         "the configuration is well-formed; modules and leaf devices reach this machine as %.255s",
         config->hostname);
     int failed = verdict(true, reached, "");
+    failed += check_ca(config);
     failed += check_hub(config);
     memset(&request, 0, sizeof request);
     snprintf(path, sizeof path, "%s/%s", config->data, SK_CONTROL_SOCKET);

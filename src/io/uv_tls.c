@@ -45,12 +45,12 @@ static int any_ticket(SSL *ssl, void *arg) {
 static enum sk_status use_certificate(SSL_CTX *context, const struct sk_tls_options *options,
                                       char *reason) {
     BIO *bio = BIO_new_mem_buf(options->certificate_pem.p, (int)options->certificate_pem.n);
-    X509 *leaf = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+    X509 *leaf = PEM_read_bio_X509_AUX(bio, NULL, sk_pem_no_passphrase, NULL);
     enum sk_status status = SK_OK;
     if (leaf == NULL || SSL_CTX_use_certificate(context, leaf) != 1)
         status = refuse(reason, "the certificate is not usable PEM");
     X509 *next;
-    while (!status && (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+    while (!status && (next = PEM_read_bio_X509(bio, NULL, sk_pem_no_passphrase, NULL)) != NULL)
         if (SSL_CTX_add0_chain_cert(context, next) != 1) {
             X509_free(next);
             status = refuse(reason, "a certificate of the chain is not usable");
@@ -60,9 +60,12 @@ static enum sk_status use_certificate(SSL_CTX *context, const struct sk_tls_opti
     BIO_free(bio);
     if (status) return status;
     bio = BIO_new_mem_buf(options->key_pem.p, (int)options->key_pem.n);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, sk_pem_no_passphrase, NULL);
     BIO_free(bio);
-    if (key == NULL)
+    if (key == NULL && sk_pem_is_encrypted(options->key_pem)) {
+        ERR_clear_error();
+        status = refuse(reason, "the private key " SK_PEM_ENCRYPTED);
+    } else if (key == NULL)
         status = refuse(reason, "the private key is not usable PEM");
     else if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
         status = refuse(reason, "the private key does not belong to the certificate");
@@ -74,7 +77,8 @@ static enum sk_status trust(SSL_CTX *context, struct sk_span pem, char *reason) 
     BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     size_t count = 0;
-    for (X509 *anchor; (anchor = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL; count++) {
+    for (X509 *anchor; (anchor = PEM_read_bio_X509(bio, NULL, sk_pem_no_passphrase, NULL)) != NULL;
+         count++) {
         X509_STORE_add_cert(store, anchor);
         X509_free(anchor);
     }

@@ -10,14 +10,14 @@
 
 static X509 *read_certificate(struct sk_span pem) {
     BIO *bio = BIO_new_mem_buf(pem.p ? pem.p : "", (int)pem.n);
-    X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    X509 *certificate = PEM_read_bio_X509(bio, NULL, sk_pem_no_passphrase, NULL);
     BIO_free(bio);
     return certificate;
 }
 
 static EVP_PKEY *read_key(struct sk_span pem) {
     BIO *bio = BIO_new_mem_buf(pem.p ? pem.p : "", (int)pem.n);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, sk_pem_no_passphrase, NULL);
     BIO_free(bio);
     return key;
 }

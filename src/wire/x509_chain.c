@@ -90,7 +90,8 @@ void sk_x509_anchors_free(struct sk_x509_anchors *anchors) {
 size_t sk_x509_anchors_add(struct sk_x509_anchors *anchors, struct sk_span pem) {
     BIO *bio = BIO_new_mem_buf(pem.p ? pem.p : "", (int)pem.n);
     size_t count = 0;
-    for (X509 *anchor; (anchor = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL; count++) {
+    for (X509 *anchor; (anchor = PEM_read_bio_X509(bio, NULL, sk_pem_no_passphrase, NULL)) != NULL;
+         count++) {
         X509_STORE_add_cert(anchors->store, anchor);
         X509_free(anchor);
     }

@@ -10,7 +10,7 @@
 #include "wire/x509.h"
 
 static const int64_t DAY_S = 86400;
-enum { MODULE_DAYS = 30, FILE_MAX = 256 * 1024 };
+enum { MODULE_DAYS = 30, CA_WARNING_DAYS = 30, FILE_MAX = 256 * 1024 };
 
 struct sk_certificates {
     struct sk_io *io;
@@ -41,10 +41,14 @@ static enum sk_status load_file(struct sk_certificates *certificates, const char
  */
 static enum sk_status check_ca(struct sk_certificates *certificates, const char *path,
                                char reason[256]) {
+    if (sk_pem_is_encrypted(sk_buffer_span(&certificates->key_pem))) {
+        snprintf(reason, 256, "The key of the edge CA ([edge_ca] pk) " SK_PEM_ENCRYPTED ".");
+        return SK_INVALID;
+    }
     BIO *certificate_bio = BIO_new_mem_buf(certificates->ca_pem.p, (int)certificates->ca_pem.n);
     BIO *key_bio = BIO_new_mem_buf(certificates->key_pem.p, (int)certificates->key_pem.n);
-    X509 *ca = PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
+    X509 *ca = PEM_read_bio_X509(certificate_bio, NULL, sk_pem_no_passphrase, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_bio, NULL, sk_pem_no_passphrase, NULL);
     const char *problem = NULL;
     if (ca == NULL)
         problem = "holds no certificate in PEM form";
@@ -63,6 +67,25 @@ static enum sk_status check_ca(struct sk_certificates *certificates, const char 
     return problem
                ? SK_INVALID
                : sk_x509_not_after(sk_buffer_span(&certificates->ca_pem), &certificates->ca_ends_s);
+}
+
+int64_t sk_certificates_ca_ends_s(const struct sk_certificates *certificates) {
+    return certificates->ca_ends_s;
+}
+
+/* What a given CA that has expired signs no client believes. */
+static void warn_of_time(const struct sk_certificates *certificates) {
+    char ended[SK_TIME_TEXT];
+    int64_t left = certificates->ca_ends_s - now_s(certificates);
+    sk_time_text(certificates->ca_ends_s * 1000000, ended);
+    if (left <= 0)
+        SK_ERROR("daemon",
+                 "the edge CA %s ([edge_ca] cert) has expired at %s: devices refuse what it signs; "
+                 "put a new one there and restart",
+                 certificates->certificate_file, ended);
+    else if (left < CA_WARNING_DAYS * DAY_S)
+        SK_WARN("daemon", "the edge CA %s ([edge_ca] cert) expires at %s",
+                certificates->certificate_file, ended);
 }
 
 static enum sk_status load_ca(struct sk_certificates *certificates, const char *certificate_path,
@@ -187,6 +210,7 @@ enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificat
         sk_certificates_free(certificates);
         return status;
     }
+    if (certificates->certificate_file) warn_of_time(certificates);
     *opened = certificates;
     return SK_OK;
 }

@@ -20,10 +20,14 @@ struct sk_certificates_options {
     const char *trust_file;                  /* added to the trust bundle; NULL: nothing */
 };
 
-/* On failure a sentence in `reason`. Options are copied. */
+/* On failure a sentence in `reason`; an encrypted key is one. A given CA that has expired, or soon will
+ * have, is said in the log. Options are copied. */
 enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificates_options *options,
                                     struct sk_certificates **certificates, char reason[256]);
 void sk_certificates_free(struct sk_certificates *certificates);
+
+/* When the CA that signs now expires, seconds since 1970. */
+int64_t sk_certificates_ca_ends_s(const struct sk_certificates *certificates);
 
 /* PEM of the edge CA (and the one before) and of the user's anchors; lives until the next call. */
 struct sk_span sk_certificates_trust_bundle(struct sk_certificates *certificates);

@@ -7,9 +7,11 @@
 #include <cmocka.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <unistd.h>
 
 #include "edge/daemon/certificates.h"
 #include "io/sim.h"
+#include "wire/x509.h"
 
 static struct sk_sim *sim;
 static struct sk_io *io;
@@ -207,8 +209,81 @@ static void an_identity_certificate_is_for_clients_and_names_its_module(void **s
     sk_certificate_free(&issued);
 }
 
+/* A CA as a person brings it; its key with or without a passphrase. */
+static void bring_ca(int64_t ends_s, bool encrypted) {
+    struct sk_buffer ca = {0}, key = {0};
+    struct sk_x509_request request = {.use = SK_X509_CA,
+                                      .common_name = SK_SPAN("Factory"),
+                                      .not_before_s = sk_io_wall(io) / 1000000 - 86400 * 60,
+                                      .not_after_s = ends_s};
+    assert_int_equal(sk_x509_make(&request, &ca, &key), SK_OK);
+    if (encrypted) {
+        BIO *in = BIO_new_mem_buf(key.p, (int)key.n), *out = BIO_new(BIO_s_mem());
+        EVP_PKEY *pair = PEM_read_bio_PrivateKey(in, NULL, NULL, NULL);
+        char *text;
+        assert_int_equal(
+            PEM_write_bio_PKCS8PrivateKey(out, pair, EVP_aes_128_cbc(), "secret", 6, NULL, NULL),
+            1);
+        key.n = 0;
+        long n = BIO_get_mem_data(out, &text);
+        sk_buffer_append(&key, sk_span(text, (size_t)n));
+        EVP_PKEY_free(pair);
+        BIO_free(in);
+        BIO_free(out);
+    }
+    sk_folder_make(io, "/given", 0700);
+    assert_int_equal(sk_file_save(io, "/given/ca.pem", sk_buffer_span(&ca), 0644), SK_OK);
+    assert_int_equal(sk_file_save(io, "/given/ca.key", sk_buffer_span(&key), 0600), SK_OK);
+    sk_buffer_free(&ca);
+    sk_buffer_free(&key);
+}
+
+static const struct sk_certificates_options GIVEN = {.folder = "/data/ca",
+                                                     .device_id = "edge1",
+                                                     .ca_days = 90,
+                                                     .certificate_file = "/given/ca.pem",
+                                                     .key_file = "/given/ca.key"};
+
+static void an_encrypted_key_is_refused_by_its_name_and_nobody_is_asked(void **state) {
+    (void)state;
+    struct sk_certificates *other;
+    bring_ca(sk_io_wall(io) / 1000000 + 86400, true);
+    assert_int_equal(sk_certificates_open(io, &GIVEN, &other, reason), SK_INVALID);
+    assert_non_null(strstr(reason, "[edge_ca] pk"));
+    assert_non_null(strstr(reason, "encrypted"));
+    assert_non_null(strstr(reason, "openssl pkey"));
+}
+
+static void a_ca_that_has_expired_is_said_in_the_log(void **state) {
+    (void)state;
+    struct sk_certificates *other;
+    int ends[2], kept = dup(2);
+    char log[600];
+    bring_ca(sk_io_wall(io) / 1000000 - 1, false);
+    assert_int_equal(pipe(ends), 0);
+    fflush(stderr);
+    dup2(ends[1], 2);
+    enum sk_status status = sk_certificates_open(io, &GIVEN, &other, reason);
+    fflush(stderr);
+    dup2(kept, 2);
+    close(kept);
+    close(ends[1]);
+    assert_int_equal(status, SK_OK);
+    ssize_t n = read(ends[0], log, sizeof log - 1);
+    close(ends[0]);
+    assert_true(n > 0);
+    log[n] = 0;
+    assert_non_null(strstr(log, "[edge_ca] cert"));
+    assert_non_null(strstr(log, "has expired"));
+    assert_true(sk_certificates_ca_ends_s(other) < sk_io_wall(io) / 1000000);
+    sk_certificates_free(other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_encrypted_key_is_refused_by_its_name_and_nobody_is_asked,
+                                        start, end),
+        cmocka_unit_test_setup_teardown(a_ca_that_has_expired_is_said_in_the_log, start, end),
         cmocka_unit_test_setup_teardown(
             a_client_with_the_trust_bundle_accepts_the_server_by_its_names, start, end),
         cmocka_unit_test_setup_teardown(the_ca_stays_the_same_over_a_restart, start, end),
