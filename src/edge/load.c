@@ -7,9 +7,39 @@
 
 enum { FILE_MAX = 1024 * 1024 };
 
+struct parse {
+    const char *path;
+    bool keys;
+};
+
+/* Puts a key that says nothing in the place of the device's, so that all else can be checked. */
+static void hide_keys(json_t *document) {
+    static const char nothing[] = "AAAA";
+    json_t *provisioning = json_object_get(document, "provisioning");
+    json_t *private_key =
+        json_object_get(json_object_get(provisioning, "authentication"), "device_id_pk");
+    struct sk_span text =
+        sk_span_z(json_string_value(json_object_get(provisioning, "connection_string")));
+    struct sk_connection_string parts;
+    char error[SK_MODEL_ERROR_MAX];
+    if (json_object_get(private_key, "value"))
+        json_object_set_new(private_key, "value", json_string(nothing));
+    if (text.n == 0) return;
+    struct sk_buffer hidden = {0};
+    if (sk_connection_string_parse(text, &parts, error) == SK_OK) {
+        if (parts.shared_access_key.n) parts.shared_access_key = sk_span_z(nothing);
+        sk_connection_string_format(&hidden, &parts);
+    } else { /* what is wrong with it is said without it, too */
+        sk_buffer_text(&hidden, "HostName");
+    }
+    json_object_set_new(provisioning, "connection_string", json_stringn(hidden.p, hidden.n));
+    sk_buffer_free(&hidden);
+}
+
 /* In the child: the file as {"document":…,"lines":…}, or {"error":"…"}. */
 static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
-    const char *path = arg;
+    const struct parse *parse = arg;
+    const char *path = parse->path;
     struct sk_buffer text = {.limit = FILE_MAX};
     json_t *document, *lines, *result = NULL;
     char error[SK_TOML_ERROR_MAX];
@@ -18,8 +48,10 @@ static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
     if (status)
         snprintf(error, sizeof error, "%.300s cannot be read: %s.", path, sk_status_text(status));
     else if ((status = sk_toml_parse(sk_buffer_span(&text), path, &document, &lines, error)) ==
-             SK_OK)
+             SK_OK) {
+        if (!parse->keys) hide_keys(document);
         result = json_pack("{s:o,s:o}", "document", document, "lines", lines);
+    }
     if (result == NULL) result = json_pack("{s:s}", "error", error);
     char *json = sk_json_text(result);
     sk_buffer_text(out, json);
@@ -51,10 +83,11 @@ static void log_warning(void *arg, const char *sentence) {
     SK_WARN("config", "%s", sentence);
 }
 
-enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_config *config,
+enum sk_status sk_edge_config_load(const char *path, bool warn, bool keys,
+                                   struct sk_edge_config *config,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]) {
     struct sk_buffer text = {0};
-    enum sk_status status = sk_process_run(parse_file, (void *)path, &text);
+    enum sk_status status = sk_process_run(parse_file, &(struct parse){path, keys}, &text);
     json_t *result = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
     const char *reason = json_string_value(json_object_get(result, "error"));
     if (status == SK_OK && result) {
@@ -73,6 +106,7 @@ enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_c
         if (status == SK_OK) status = SK_IO;
     }
     json_decref(result);
+    if (text.p) memset(text.p, 0, text.n);
     sk_buffer_free(&text);
     return status;
 }

@@ -4,8 +4,11 @@
 
 #include "edge/daemon/config.h"
 
-/* Warnings go to the log when `warn`. SK_NOT_FOUND and others with a sentence in `error`. */
-enum sk_status sk_edge_config_load(const char *path, bool warn, struct sk_edge_config *config,
+/* Warnings go to the log when `warn`. Without `keys` the device's key never comes into this process: in
+ * its place stands one that says nothing; only the daemon asks for it. SK_NOT_FOUND and others with a
+ * sentence in `error`. */
+enum sk_status sk_edge_config_load(const char *path, bool warn, bool keys,
+                                   struct sk_edge_config *config,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]);
 
 #endif

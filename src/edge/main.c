@@ -75,7 +75,8 @@ static bool read_options(int argc, char **argv, struct options *o) {
 enum { DAEMON, AGENT, HUB, ROLES };
 
 struct edge {
-    struct sk_edge_config config;
+    const char *file;
+    struct sk_edge_config config; /* without the device's key */
     struct sk_role_state *states;
     char management_path[SK_SOCKET_PATH_MAX], control_path[SK_SOCKET_PATH_MAX];
     char agent_path[SK_SOCKET_PATH_MAX], hub_path[SK_SOCKET_PATH_MAX];
@@ -123,12 +124,26 @@ static int run_role(struct role *role, const char *name, enum sk_status status,
     return 0;
 }
 
+/* The daemon reads the file again, for the key: the parent and with it the other roles never have it. */
 static int run_daemon(void *arg) {
     struct edge *edge = arg;
+    struct sk_edge_config own;
+    char reason[SK_EDGE_CONFIG_ERROR_MAX] = "";
+    enum sk_status status = sk_edge_config_load(edge->file, false, true, &own, reason);
+    bool loaded = status == SK_OK;
+    if (loaded && (strcmp(own.hub_host, edge->config.hub_host) != 0 ||
+                   strcmp(own.device_id, edge->config.device_id) != 0)) {
+        status = SK_INVALID;
+        snprintf(reason, sizeof reason, "%.200s is about another device now: restart the edge.",
+                 edge->file);
+    }
+    edge->config.device_key = loaded ? own.device_key : NULL;
+    edge->config.device_key_file = loaded ? own.device_key_file : NULL;
     struct role role = {.io = sk_io_uv_new()};
-    char reason[256] = "";
-    enum sk_status status = sk_daemon_start(role.io, &edge->config, &role.daemon, reason);
-    return run_role(&role, "daemon", status, reason);
+    if (!status) status = sk_daemon_start(role.io, &edge->config, &role.daemon, reason);
+    int code = run_role(&role, "daemon", status, reason);
+    if (loaded) sk_edge_config_free(&own);
+    return code;
 }
 
 static bool hub_running(void *arg, int64_t *started_us, unsigned *restarts) {
@@ -280,7 +295,8 @@ int main(int argc, char **argv) {
     if (command == 6) return usage("the commands are run, check, list, status, logs and restart");
     if ((command >= 4) != (o.module != NULL))
         return usage(o.module ? "there is an argument too many" : "the module's name is missing");
-    if (sk_edge_config_load(o.config, command < 2, &edge.config, error)) {
+    edge.file = o.config;
+    if (sk_edge_config_load(o.config, command < 2, false, &edge.config, error)) {
         fprintf(stderr, "skerry-edge: %s\n", error);
         return SK_EXIT_REFUSED;
     }

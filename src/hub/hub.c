@@ -300,6 +300,7 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         snprintf(reason, 512, "cannot make the data folder %s: %s", options->data,
                  sk_status_text(status));
     if (!status) {
+        sk_path_protect(io, options->data, 0700);
         snprintf(path, sizeof path, "%s/registry.db", options->data);
         status = sk_registry_open(io, path, &hub->registry, text);
         if (status) snprintf(reason, 512, "%s: %s", path, text);

@@ -105,13 +105,24 @@ void sk_hub_identity(struct sk_hub *hub, struct sk_request *request) {
 
 /* ---- identity scope of an edge device: edge reference, section 5.4 ---- */
 
+/* An edge device's own keys are its daemon's alone: its edge hub hears of the device, not how it proves
+ * itself. */
+static json_t *scope_entry(const struct sk_request *request, const struct sk_identity *identity) {
+    json_t *entry = sk_identity_to_json(identity, NULL);
+    if (identity->module_id == NULL && sk_span_is(request->device, identity->device_id))
+        json_object_set_new(
+            entry, "authentication",
+            sk_identity_authentication_json(&(struct sk_identity){.auth = SK_AUTH_NONE}));
+    return entry;
+}
+
 static void answer_scope(struct sk_request *request, const struct sk_registry_result *result,
                          struct sk_span continuation) {
     json_t *devices = json_array(), *modules = json_array();
     for (size_t i = 0; i < result->count; i++) {
         const struct sk_identity *identity = &result->entries[i].identity;
         json_array_append_new(identity->module_id ? modules : devices,
-                              sk_identity_to_json(identity, NULL));
+                              scope_entry(request, identity));
     }
     json_t *link = continuation.n ? json_stringn(continuation.p, continuation.n) : json_null();
     json_t *document = json_pack("{s:o,s:o,s:O,s:o}", "devices", devices, "modules", modules,

@@ -127,10 +127,30 @@ static int init(struct sk_io *io, struct options *o) {
     return status ? refuse(reason) : FINE;
 }
 
+/* What holds keys: the configuration (of policies), the server's key. */
+static void for_each_secret(const struct sk_hub_config *config, const char *file,
+                            void (*each)(void *arg, const char *path, unsigned mode), void *arg) {
+    each(arg, file, 0600);
+    if (config->key) each(arg, config->key, 0640); /* often shared with a group, as ssl-cert */
+    for (size_t i = 0; i < config->hub_count; i++) each(arg, config->hubs[i].data, 0700);
+}
+
+static void protect(void *arg, const char *path, unsigned mode) {
+    sk_path_protect(arg, path, mode);
+}
+
+static void warn_of_mode(void *arg, const char *path, unsigned mode) {
+    if (sk_path_beyond(arg, path, mode))
+        fprintf(stderr,
+                "skerry-hub: warning: %s holds keys and can be read by others; chmod %o %s\n", path,
+                mode, path);
+}
+
 static int check(struct sk_io *io, const struct options *o) {
     struct sk_hub_config config;
     char reason[SK_HUB_CONFIG_ERROR_MAX];
     if (sk_hub_config_load(io, o->config, &config, reason)) return refuse(reason);
+    for_each_secret(&config, o->config, warn_of_mode, io);
     struct sk_buffer json = {0};
     sk_hub_connection_strings(&config, &json);
     print_strings(sk_buffer_span(&json), o->json);
@@ -179,6 +199,7 @@ static int run(struct sk_io *io, const struct options *o) {
     enum sk_status status = SK_OK;
     for (size_t i = 0; i < config.hub_count && !status; i++)
         status = sk_folder_claim(config.hubs[i].data, 0700, reason);
+    if (!status) for_each_secret(&config, o->config, protect, io);
     if (!status) status = sk_hub_server_start(io, &config, true, &p.server, reason);
     if (!status) {
         sk_io_on_signal(io, SIGTERM, on_term, &p);

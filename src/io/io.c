@@ -240,6 +240,25 @@ enum sk_status sk_folder_list(struct sk_io *io, const char *path,
                               void (*each)(void *, struct sk_span), void *arg) {
     return io->world->folder_list(io, path, each, arg);
 }
+unsigned sk_path_beyond(struct sk_io *io, const char *path, unsigned mode) {
+    return io->world->path_beyond(io, path, mode);
+}
+
+enum sk_status sk_path_set_mode(struct sk_io *io, const char *path, unsigned mode) {
+    return io->world->path_mode(io, path, mode);
+}
+
+void sk_path_protect(struct sk_io *io, const char *path, unsigned mode) {
+    if (sk_path_beyond(io, path, mode) == 0) return;
+    enum sk_status status = io->world->path_mode(io, path, mode);
+    if (status)
+        SK_WARN("io",
+                "%s can be read by other users, and its mode cannot be changed (%s): chmod %o",
+                path, sk_status_text(status), mode);
+    else
+        SK_WARN("io", "%s could be read by other users: its mode is %04o now", path, mode);
+}
+
 enum sk_status sk_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid) {
     return io->world->file_own(io, path, uid, gid);
 }

@@ -151,6 +151,13 @@ enum sk_status sk_folder_list(struct sk_io *io, const char *path,
 /* Owner of a file or socket; no-op without the privilege. uid or gid (uint32_t)-1: unchanged. */
 enum sk_status sk_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid);
 
+/* What the mode of a file or folder that is there permits beyond `mode`; 0: nothing, or it is not there.
+ */
+unsigned sk_path_beyond(struct sk_io *io, const char *path, unsigned mode);
+enum sk_status sk_path_set_mode(struct sk_io *io, const char *path, unsigned mode);
+/* Takes that away, and says so in the log, or that it cannot. */
+void sk_path_protect(struct sk_io *io, const char *path, unsigned mode);
+
 /* An open file for the log: appended by one writer, read at any place. */
 struct sk_file;
 enum sk_file_mode { SK_FILE_READ, SK_FILE_CREATE /* new or existing, read and write */ };

@@ -443,6 +443,17 @@ enum sk_status sim_folder_list(struct sk_io *io, const char *path,
     return SK_OK;
 }
 
+/* Files of simulated machines have no modes. */
+unsigned sim_path_beyond(struct sk_io *io, const char *path, unsigned mode) {
+    (void)io, (void)path, (void)mode;
+    return 0;
+}
+
+enum sk_status sim_path_mode(struct sk_io *io, const char *path, unsigned mode) {
+    (void)io, (void)path, (void)mode;
+    return SK_OK;
+}
+
 enum sk_status sim_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid) {
     (void)io, (void)path, (void)uid, (void)gid;
     return SK_OK;

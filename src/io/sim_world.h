@@ -118,6 +118,8 @@ enum sk_status sim_file_rename(struct sk_io *io, const char *from, const char *t
 enum sk_status sim_folder_make(struct sk_io *io, const char *path, unsigned mode);
 enum sk_status sim_folder_list(struct sk_io *io, const char *path,
                                void (*each)(void *arg, struct sk_span name), void *arg);
+unsigned sim_path_beyond(struct sk_io *io, const char *path, unsigned mode);
+enum sk_status sim_path_mode(struct sk_io *io, const char *path, unsigned mode);
 enum sk_status sim_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid);
 enum sk_status sim_file_open_world(struct sk_io *io, const char *path, enum sk_file_mode mode,
                                    struct sk_file **file);

@@ -57,9 +57,10 @@ static void become(const struct sk_child_options *options) {
         dup2(null, 0);
         if (null > 0) close(null);
     }
+    /* As ourselves: the way there may be closed to the user, the place is not. */
+    if (options->folder && chdir(options->folder)) return;
     if (options->gid && (setgroups(0, NULL) || setgid(options->gid))) return;
     if (options->uid && setuid(options->uid)) return;
-    if (options->folder && chdir(options->folder)) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigset_t none;
     sigemptyset(&none);

@@ -129,6 +129,17 @@ enum sk_status sk_uv_folder_list(struct sk_io *io, const char *path,
     return SK_OK;
 }
 
+unsigned sk_uv_path_beyond(struct sk_io *io, const char *path, unsigned mode) {
+    (void)io;
+    struct stat st;
+    return stat(path, &st) ? 0 : st.st_mode & 0777 & ~mode;
+}
+
+enum sk_status sk_uv_path_mode(struct sk_io *io, const char *path, unsigned mode) {
+    (void)io;
+    return chmod(path, mode) ? sk_uv_status(errno) : SK_OK;
+}
+
 enum sk_status sk_uv_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid) {
     (void)io;
     if (geteuid() != 0) return SK_OK;

@@ -36,6 +36,8 @@ struct sk_world {
     enum sk_status (*folder_make)(struct sk_io *, const char *, unsigned);
     enum sk_status (*folder_list)(struct sk_io *, const char *, void (*)(void *, struct sk_span),
                                   void *);
+    unsigned (*path_beyond)(struct sk_io *, const char *, unsigned);
+    enum sk_status (*path_mode)(struct sk_io *, const char *, unsigned);
     enum sk_status (*file_own)(struct sk_io *, const char *, uint32_t, uint32_t);
     enum sk_status (*file_open)(struct sk_io *, const char *, enum sk_file_mode, struct sk_file **);
     uint64_t (*file_size)(struct sk_file *);

@@ -46,6 +46,19 @@ static void registry_free(struct sk_registry *registry) {
     free(registry);
 }
 
+/* It holds keys. SQLite would make it readable for all, and gives its other files the mode of this one;
+ * those of an earlier version are mended. */
+static void keep_private(struct sk_io *io, const char *path) {
+    static const char *const parts[] = {"", "-wal", "-shm"};
+    struct sk_file *file;
+    char name[4096];
+    if (sk_file_open(io, path, SK_FILE_CREATE, &file) == SK_OK) sk_file_close(file); /* 0600 */
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "%s%s", path, parts[i]);
+        sk_path_protect(io, name, 0600);
+    }
+}
+
 enum sk_status sk_registry_open(struct sk_io *io, const char *path, struct sk_registry **opened,
                                 char reason[SK_MODEL_ERROR_MAX]) {
     struct sk_registry *registry = SK_NEW(struct sk_registry);
@@ -55,6 +68,7 @@ enum sk_status sk_registry_open(struct sk_io *io, const char *path, struct sk_re
     sk_list_init(&registry->writes);
     sk_list_init(&registry->reads);
     sk_list_init(&registry->batch);
+    if (!registry->one_connection) keep_private(io, path);
     enum sk_status status = registry_db_open(&registry->writer, path, vfs, true, reason);
     if (!status && !registry->one_connection)
         status = registry_db_open(&registry->reader, path, NULL, false, reason);

@@ -173,6 +173,8 @@ static void try_all(struct fleet *f, const char *host, bool edge) {
             const struct who *from = &tree[i], *to = &tree[j];
             bool right = sk_may(SK_OP_TELEMETRY, actor_of(from), relation(from, to));
             if (edge && !(from->at_edge && to->at_edge)) right = false;
+            /* Its key is not there: the device itself has no business at its own edge hub. */
+            if (edge && from == &tree[5] && to == from) right = false;
             /* One's own edge hub speaks upstream for this fleet: nobody takes its session away. */
             if (!edge && strcmp(from->key, FLEET_KEY) == 0 && to == from) continue;
             if (connects_as(f, host, from, to) != right)
@@ -278,6 +280,39 @@ static void keys_of_a_scope_go_to_its_edge_hub_only(void **state) {
             }
 }
 
+static void the_keys_of_the_edge_device_itself_are_not_for_its_edge_hub(void **state) {
+    struct fleet *f = *state;
+    const struct who *hub = &tree[8];
+    static const struct {
+        const char *path, *body;
+    } ways[] = {
+        {"/getDeviceAndModuleOnBehalfOf", "{\"targetDeviceId\":\"edge1\"}"},
+        {"/getDeviceAndModuleOnBehalfOf",
+         "{\"targetDeviceId\":\"edge1\",\"targetModuleId\":\"reader\"}"},
+        {"/devicesAndModulesInTargetDeviceScope", "{}"},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        struct raw_answer answer;
+        char *path = path_of(hub, ways[i].path), *resource = resource_of(hub);
+        asks(f,
+             &(struct ask){.method = "POST",
+                           .target = path,
+                           .resource = resource,
+                           .key = hub->key,
+                           .policy = "",
+                           .body = json(ways[i].body)},
+             &answer);
+        assert_int_equal(answer.parser.status, 200);
+        sk_buffer_byte(&answer.parser.body, 0);
+        assert_non_null(strstr(answer.parser.body.p, "\"edge1\""));
+        assert_null(strstr(answer.parser.body.p, tree[5].key));
+        if (i == 2) assert_non_null(strstr(answer.parser.body.p, tree[0].key));
+        sk_http_parser_free(&answer.parser);
+        free(path);
+        free(resource);
+    }
+}
+
 static void a_device_makes_no_module_with_a_system_name(void **state) {
     struct fleet *f = *state;
     static const char *const names[] = {"$edgeHub", "$edgeAgent", "$other"};
@@ -321,6 +356,7 @@ int main(void) {
         cmocka_unit_test(the_edge_hub_believes_the_same),
         cmocka_unit_test(identities_are_read_and_written_by_who_may),
         cmocka_unit_test(keys_of_a_scope_go_to_its_edge_hub_only),
+        cmocka_unit_test(the_keys_of_the_edge_device_itself_are_not_for_its_edge_hub),
         cmocka_unit_test(a_device_makes_no_module_with_a_system_name),
         cmocka_unit_test(the_table_gives_children_to_edge_hubs_alone),
     };

@@ -292,7 +292,7 @@ static void socket_made(void *arg, enum sk_status status, const struct sk_http_p
 /* The folder, its owner, and then the socket. */
 static void make_place(struct sk_modules *modules, struct module *module,
                        const struct sk_module_spec *spec) {
-    char folder[512], logs[512], body[64];
+    char all[512], folder[512], logs[512], body[64];
     module->uid = module->gid = 0;
     if (spec->user && sk_user_find(spec->user, &module->uid, &module->gid)) {
         fail(modules, module, "User", "there is no such user on this machine");
@@ -300,8 +300,13 @@ static void make_place(struct sk_modules *modules, struct module *module,
         return;
     }
     path_of(modules, "modules", spec->name, "", folder);
+    path_of(modules, "modules", "", "", all);
     path_of(modules, "logs", "", "", logs);
-    enum sk_status status = sk_folder_make(modules->io, folder, module->uid ? 0700 : 0755);
+    /* Modules of every user pass through the folder above theirs: it is not made with the mode of the
+     * first one's. */
+    enum sk_status status = sk_folder_make(modules->io, all, 0711);
+    if (!status) status = sk_path_set_mode(modules->io, all, 0711); /* it may be from before */
+    if (!status) status = sk_folder_make(modules->io, folder, module->uid ? 0700 : 0755);
     if (!status) status = sk_folder_make(modules->io, logs, 0755);
     if (!status && module->uid) status = sk_file_own(modules->io, folder, module->uid, module->gid);
     if (status) {

@@ -206,6 +206,8 @@ static enum sk_status open_folders(struct sk_daemon *daemon, char reason[256]) {
     snprintf(path, sizeof path, "%s/sockets", data);
     enum sk_status status = sk_folder_make(daemon->io, data, 0711);
     if (!status) status = sk_folder_make(daemon->io, path, 0711);
+    /* Whichever role came first has made the upper one, maybe with the mode of its own. */
+    if (!status) status = sk_path_set_mode(daemon->io, data, 0711);
     if (status)
         snprintf(reason, 256, "Cannot make the folder %.180s: %s.", path, sk_status_text(status));
     return status;

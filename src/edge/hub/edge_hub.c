@@ -178,6 +178,7 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
     char path[1024], text[SK_MODEL_ERROR_MAX];
     struct sk_log_recovery recovery;
     enum sk_status status = sk_folder_make(io, hub->options->data, 0700);
+    sk_path_protect(io, hub->options->data, 0700);
     if (status) {
         snprintf(reason, 512, "cannot make the folder %s (%s)", hub->options->data,
                  sk_status_text(status));

@@ -211,12 +211,22 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
     answer_waiting(hub, !complete);
 }
 
+/* The device's own key is the daemon's; Azure's hub sends it all the same, and it is not kept. */
+static void hide_own_key(const struct sk_edge_hub *hub, json_t *entry) {
+    const char *device = json_string_value(json_object_get(entry, "deviceId"));
+    if (device == NULL || strcmp(device, hub->options->device_id) != 0 ||
+        json_string_length(json_object_get(entry, "moduleId")))
+        return;
+    json_object_set_new(entry, "authentication", json_pack("{s:s}", "type", "none"));
+}
+
 static void take_page(struct sk_edge_hub *hub, const json_t *page) {
     static const char *const lists[] = {"devices", "modules"};
     for (size_t l = 0; l < 2; l++) {
         size_t i;
         json_t *entry;
         json_array_foreach(json_object_get(page, lists[l]), i, entry) {
+            hide_own_key(hub, entry);
             struct sk_edge_identity *identity = take(hub, entry);
             if (identity == NULL) continue;
             SK_CLEANUP_FREE char *text = sk_json_text(entry);
