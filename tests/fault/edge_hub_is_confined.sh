@@ -24,7 +24,8 @@ role=$(pgrep -P "$edge_pid" skerry-edgehub)
 expect "its user" "$(status Uid)" 61171
 expect "its group" "$(status Gid)" 61171
 expect "its other groups" "$(status Groups)" ""
-for set in CapInh CapPrm CapEff CapAmb; do expect "$set" "$(status $set)" 0000000000000000; done
+for set in CapInh CapAmb; do expect "$set" "$(status $set)" 0000000000000000; done
+for set in CapPrm CapEff; do expect "$set: ports below 1024" "$(status $set)" 0000000000000400; done
 expect "no new privileges" "$(status NoNewPrivs)" 1
 expect "a filter of system calls" "$(status Seccomp)" 2
 expect "the user of what was there" "$(stat -c %u "$dir/edge/hub/from-before")" 61171
