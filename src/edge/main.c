@@ -10,6 +10,7 @@
 #include "edge/daemon/daemon.h"
 #include "edge/hub/role.h"
 #include "edge/load.h"
+#include "io/privilege.h"
 #include "io/process.h"
 
 static const char help[] =
@@ -73,6 +74,8 @@ static bool read_options(int argc, char **argv, struct options *o) {
 /* ---- roles ---- */
 
 enum { DAEMON, AGENT, HUB, ROLES };
+/* Of a range that neither Debian nor systemd gives to anybody (docs/decisions/0014-…). */
+enum { EDGE_HUB_UID = 61171 };
 
 struct edge {
     const char *file;
@@ -206,6 +209,25 @@ static int run_agent(void *arg) {
     return run_role(&role, "agent", status, reason);
 }
 
+static bool has_low_port(const struct sk_edge_config *config) {
+    bool low = config->metrics_host && config->metrics_port < 1024;
+    for (size_t i = 0; i < config->listen_count; i++) low |= config->listen[i].port < 1024;
+    return low;
+}
+
+/* The edge hub faces the network: it goes on as nobody in particular. */
+static enum sk_status let_go(void *arg, char reason[512]) {
+    const struct sk_edge_config *config = arg;
+    char data[512];
+    snprintf(data, sizeof data, "%s/hub", config->data);
+    enum sk_status status = sk_folder_give(data, config->hub_uid, config->hub_gid);
+    if (status) snprintf(reason, 512, "%.400s cannot be made: %s", data, sk_status_text(status));
+    if (!status)
+        status = sk_privileges_drop(config->hub_uid, config->hub_gid, has_low_port(config), reason);
+    if (!status) sk_sandbox_enter();
+    return status;
+}
+
 static int run_hub(void *arg) {
     struct edge *edge = arg;
     const struct sk_edge_config *config = &edge->config;
@@ -229,6 +251,8 @@ static int run_hub(void *arg) {
         .listen_count = config->listen_count,
         .metrics = config->metrics_host ? &metrics : NULL,
         .limits = config->limits,
+        .let_go = let_go,
+        .let_go_arg = &edge->config,
     };
     sk_io_watch(role.io);
     enum sk_status status = sk_edge_hub_role_start(role.io, &options, &role.hub, reason);
@@ -262,6 +286,8 @@ static int run(struct edge *edge) {
     sk_daemon_socket_path(data, SK_SPAN("$edgeHub"), edge->hub_path);
     snprintf(edge->control_path, sizeof edge->control_path, "%s/%s", data, SK_CONTROL_SOCKET);
     initialise();
+    sk_service_user("skerry-edgehub", EDGE_HUB_UID, data, &edge->config.hub_uid,
+                    &edge->config.hub_gid);
     const struct sk_role roles[ROLES] = {
         [DAEMON] = {"skerry-daemon", run_daemon, edge, &edge->states[DAEMON]},
         [AGENT] = {"skerry-agent", run_agent, edge, &edge->states[AGENT]},

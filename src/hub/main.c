@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "hub/server.h"
+#include "io/privilege.h"
 #include "io/process.h"
 
 static const char help[] =
@@ -13,19 +14,22 @@ static const char help[] =
     "      makes DIR/hub.toml, a CA, a server certificate and keys; prints the connection strings.\n"
     "      It listens on 0.0.0.0; an ADDRESS without PORT has the ports that SDKs dial: 8883, 5671, 443\n"
     "  skerry-hub run --config DIR/hub.toml [--log-level error|warn|info|debug] [--log-format text|json]\n"
-    "      serves until SIGTERM; SIGHUP reads the certificates again\n"
+    "      serves until SIGTERM; SIGHUP reads the certificates again. Started as root it goes on as user skerry-hub\n"
+    "      (or 61170, where there is none) and gives its data folders to that user; --user NAME for another, root too\n"
     "  skerry-hub check --config DIR/hub.toml [--json]\n"
     "      checks the configuration and says what it means\n"
     "\n"
     "Example:\n"
     "  skerry-hub init /var/lib/skerry --hostname hub.local && skerry-hub run --config /var/lib/skerry/hub.toml\n";
 
+/* Of a range that neither Debian nor systemd gives to anybody (docs/decisions/0014-…). */
+enum { HUB_UID = 61170 };
 enum { FINE = 0, REFUSED = 1, USAGE = 2, LIST_MAX = 32 };
 
 struct options {
     const char *host_names[LIST_MAX], *hubs[LIST_MAX], *addresses[LIST_MAX];
     size_t host_name_count, hub_count, address_count;
-    const char *metrics, *config, *folder;
+    const char *metrics, *config, *folder, *user;
     bool json;
 };
 
@@ -46,6 +50,7 @@ static bool read_options(int argc, char **argv, struct options *o) {
                                           {"listen", required_argument, NULL, 'l'},
                                           {"metrics", required_argument, NULL, 'm'},
                                           {"config", required_argument, NULL, 'c'},
+                                          {"user", required_argument, NULL, 'u'},
                                           {"json", no_argument, NULL, 'j'},
                                           {"log-level", required_argument, NULL, 'L'},
                                           {"log-format", required_argument, NULL, 'F'},
@@ -58,6 +63,7 @@ static bool read_options(int argc, char **argv, struct options *o) {
         case 'l': fine = add(o->addresses, &o->address_count, optarg); break;
         case 'm': o->metrics = optarg; break;
         case 'c': o->config = optarg; break;
+        case 'u': o->user = optarg; break;
         case 'j': o->json = true; break;
         case 'L': fine = sk_note_level_parse(optarg); break;
         case 'F':
@@ -191,6 +197,58 @@ static void on_hangup(void *arg) {
         SK_INFO("hub", "certificates read again");
 }
 
+static bool has_low_port(const struct sk_hub_config *config) {
+    bool low = config->metrics.host && config->metrics.port < 1024;
+    for (size_t i = 0; i < config->address_count; i++) low |= config->addresses[i].port < 1024;
+    return low;
+}
+
+/* The user that can get to every hub's data; 0: nobody, or we are not root. */
+static enum sk_status find_user(const struct sk_hub_config *config, const struct options *o,
+                                uint32_t *uid, uint32_t *gid, char *reason) {
+    uint32_t number, group;
+    *uid = *gid = 0;
+    if (o->user && sk_user_find(o->user, &number, &group)) {
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "there is no user %s on this machine", o->user);
+        return SK_NOT_FOUND;
+    }
+    if (o->user && number == 0) return SK_OK;
+    for (size_t i = 0; i < config->hub_count; i++) {
+        sk_service_user(o->user ? o->user : "skerry-hub", HUB_UID, config->hubs[i].data, uid, gid);
+        if (*uid == 0) break;
+    }
+    return SK_OK;
+}
+
+/* What the configuration names is read later, some of it again at each SIGHUP. */
+static enum sk_status keep_reading(const struct sk_hub_config *config) {
+    const char *paths[255];
+    size_t n = 0;
+    paths[n++] = config->certificate;
+    paths[n++] = config->key;
+    for (size_t i = 0; i < config->hub_count; i++)
+        for (size_t j = 0; j < config->hubs[i].ca_file_count && n < 255; j++)
+            paths[n++] = config->hubs[i].ca_files[j];
+    return sk_keep_reading(paths, n);
+}
+
+/* Nothing of root is needed from here on but the files of keep_reading(). */
+static enum sk_status let_go(const struct sk_hub_config *config, const struct options *o,
+                             char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+    uint32_t uid, gid;
+    enum sk_status status = find_user(config, o, &uid, &gid, reason);
+    for (size_t i = 0; i < config->hub_count && !status; i++)
+        if ((status = sk_folder_give(config->hubs[i].data, uid, gid)))
+            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s cannot be made: %s", config->hubs[i].data,
+                     sk_status_text(status));
+    if (!status && (status = keep_reading(config)))
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "no process can be made: %s",
+                 sk_status_text(status));
+    if (!status) status = sk_privileges_drop(uid, gid, has_low_port(config), reason);
+    if (!status) sk_sandbox_enter();
+    return status;
+}
+
 static int run(struct sk_io *io, const struct options *o) {
     struct sk_hub_config config;
     struct process p = {.io = io};
@@ -200,6 +258,8 @@ static int run(struct sk_io *io, const struct options *o) {
     enum sk_status status = SK_OK;
     for (size_t i = 0; i < config.hub_count && !status; i++)
         status = sk_folder_claim(config.hubs[i].data, 0700, reason);
+    if (!status) for_each_secret(&config, o->config, protect, io);
+    if (!status) status = let_go(&config, o, reason);
     if (!status) status = sk_hub_server_start(io, &config, true, &p.server, reason);
     if (!status) {
         sk_io_on_signal(io, SIGTERM, on_term, &p);

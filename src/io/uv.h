@@ -109,6 +109,8 @@ enum sk_status sk_uv_file_rename(struct sk_io *io, const char *from, const char 
 enum sk_status sk_uv_folder_make(struct sk_io *io, const char *path, unsigned mode);
 enum sk_status sk_uv_folder_list(struct sk_io *io, const char *path,
                                  void (*each)(void *, struct sk_span), void *arg);
+/* privilege.c: of a file that another process reads for us. SK_FORBIDDEN: none does. */
+enum sk_status sk_kept_file_load(const char *path, struct sk_buffer *to);
 unsigned sk_uv_path_beyond(struct sk_io *io, const char *path, unsigned mode);
 enum sk_status sk_uv_path_mode(struct sk_io *io, const char *path, unsigned mode);
 enum sk_status sk_uv_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid);

@@ -40,6 +40,7 @@ static enum sk_status sync_folder_of(const char *path) {
 enum sk_status sk_uv_file_load(struct sk_io *io, const char *path, struct sk_buffer *to) {
     (void)io;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES) return sk_kept_file_load(path, to);
     if (fd < 0) return sk_uv_status(errno);
     enum sk_status status = SK_OK;
     for (;;) {

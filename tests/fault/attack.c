@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "model/connection_string.h"
+#include "support/frame_program.h"
 #include "support/frames.h"
 #include "support/tls.h"
 #include "wire/mqtt.h"
@@ -172,6 +173,21 @@ static void attach_unknown(struct connection *c, struct sk_buffer *to) {
     }
 }
 
+/* One transfer that has no delivery-id. */
+static void transfer_nameless(struct connection *c, struct sk_buffer *to) {
+    open_amqp(c, to);
+    put_attach(to, 0, 0, "$cbs");
+    put_frame(to, 0, TRANSFER, SK_SPAN("\x43\x40\x40\x40\x40\x41"), 6, SK_SPAN("x"));
+}
+
+/* Frames that are well-formed, in any order, with fields left out; each connection says others. */
+static void talk_at_random(struct connection *c, struct sk_buffer *to) {
+    enum { STEPS = 40 };
+    uint8_t program[STEPS * PROGRAM_STEP];
+    sk_io_random(c->attacker->io, program, sizeof program);
+    program_put(to, sk_span(program, sizeof program), program[0] & 1);
+}
+
 static const struct attack attacks[] = {
     {"http-get", NULL, get_nothing, .connections = 1},
     {"http-get-unread", NULL, get_nothing, .connections = 1, .unread = true},
@@ -187,6 +203,8 @@ static const struct attack attacks[] = {
     {"mqtt-qos1-unread", connect_device, publish_small, .connections = 1, .unread = true},
     {"amqp-begin", begin_and_attach, NULL, .connections = 60},
     {"amqp-attach", open_amqp, attach_unknown, .connections = 1},
+    {"amqp-nameless", transfer_nameless, NULL, .connections = 8},
+    {"amqp-frames", talk_at_random, NULL, .connections = 32},
     {"idle", NULL, NULL, .connections = 20000, .plain = true},
 };
 

@@ -6,6 +6,7 @@ bin=$(cd "$1" && pwd)
 hub=127.0.0.22 edge=127.0.0.23
 hub_ready=http://$hub:9600/health/ready edge_ready=http://$edge:9600/health/ready
 dir=$(mktemp -d)
+chmod 711 "$dir" # the edge hub is another user, and passes through
 hub_pid= edge_pid= load_pid= other_pids=
 
 finish() {

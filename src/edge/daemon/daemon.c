@@ -247,7 +247,9 @@ static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
     enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &daemon->management_service,
                                            &daemon->management, NULL);
     if (!status) status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_AGENT_MODULE), 0, 0, &socket);
-    if (!status) status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_HUB_MODULE), 0, 0, &socket);
+    if (!status)
+        status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_HUB_MODULE), daemon->config->hub_uid,
+                                    daemon->config->hub_gid, &socket);
     if (status)
         snprintf(reason, 256, "Cannot make the sockets below %.180s: %s.", daemon->config->data,
                  sk_status_text(status));

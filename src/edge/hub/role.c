@@ -272,6 +272,7 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
         snprintf(reason, 512, "%s: %s",
                  o->upstream_trust_file ? o->upstream_trust_file : "system certificates", why);
     sk_buffer_free(&trust);
+    if (!status && o->let_go) status = o->let_go(o->let_go_arg, reason);
     if (!status && (status = sk_workload_new(role->io,
                                              &(struct sk_workload_options){
                                                  .uri = o->workload_uri,

@@ -9,6 +9,10 @@ struct sk_edge_hub_role;
 
 /* Borrowed for the role's life. */
 struct sk_edge_hub_role_options {
+    /* Called once what only root may read has been read, before anything is written or served; on
+     * failure a sentence in `reason`. NULL: nothing to do. */
+    enum sk_status (*let_go)(void *arg, char reason[512]);
+    void *let_go_arg;
     const char *data; /* folder for the store */
     const char *device_id, *hub_host_name;
     const char *host_name; /* ours: name in the server certificate */
