@@ -16,11 +16,11 @@ entity=$(sed -n 's/^name = "\(.*\)"/\1/p' "$dir/hub/hub.toml" | head -n 1)
 
 amqp=("$bin/bench-amqp_load" --host "$hub" --ca "$SKERRY_CA_FILE" --devices $devices --in-flight $in_flight --size $size)
 reader=("${amqp[@]}" --key "$policy_key" --policy "$policy" --read "$entity")
-send() { "${amqp[@]}" --key "$key" --seconds "$seconds" | field rate; }
-read_events() { "${reader[@]}" --count $events | field rate; }
+send() { measured "$hub_pid" "${amqp[@]}" --key "$key" --seconds "$seconds"; }
+read_events() { measured "$hub_pid" "${reader[@]}" --count $events; }
 mqtt() {
-    "$bin/bench-mqtt_load" --host "$hub" --port 8883 --ca "$SKERRY_CA_FILE" --hub "$hub" --key "$key" --connections 50 --in-flight 50 \
-        --size $size --seconds "$seconds" | field rate
+    measured "$hub_pid" "$bin/bench-mqtt_load" --host "$hub" --port 8883 --ca "$SKERRY_CA_FILE" --hub "$hub" --key "$key" \
+        --connections 50 --in-flight 50 --size $size --seconds "$seconds"
 }
 
 end() { # end PID
@@ -28,25 +28,24 @@ end() { # end PID
     wait "$1" 2>/dev/null || true
 }
 
-echo "amqp: $devices devices on one connection × $in_flight in flight × $size bytes, TLS, $seconds s each; messages a second"
-printf '%8s %16s %16s %16s\n' round "amqp, durable" "mqtt, durable" "events read"
+echo "amqp: $devices devices on one connection × $in_flight in flight × $size bytes, TLS, $seconds s each; messages a second (% of a processor: server, client)"
+printf '%8s %22s %22s %22s\n' round "amqp, durable" "mqtt, durable" "events read"
 over_amqp=() over_mqtt=() reading=()
 for round in $(seq "$rounds"); do
-    over_amqp+=("$(send)")
-    over_mqtt+=("$(mqtt)")
-    reading+=("$(read_events)")
-    printf '%8s %16s %16s %16s\n' "$round" "${over_amqp[-1]}" "${over_mqtt[-1]}" "${reading[-1]}"
+    line=$(send) other=$(mqtt) third=$(read_events)
+    over_amqp+=("$(field rate <<<"$line")") over_mqtt+=("$(field rate <<<"$other")") reading+=("$(field rate <<<"$third")")
+    printf '%8s %22s %22s %22s\n' "$round" "$(shares "$line")" "$(shares "$other")" "$(shares "$third")"
 done
 a=$(median "${over_amqp[@]}") m=$(median "${over_mqtt[@]}") r=$(median "${reading[@]}")
-printf '%8s %16s %16s %16s\n' median "$a" "$m" "$r"
+printf '%8s %22s %22s %22s\n' median "$a" "$m" "$r"
 
 # A reader far behind, while devices send, and none, by turns: what it costs them.
 without=() with=()
 for round in $(seq "$rounds"); do
-    without+=("$(mqtt)")
+    without+=("$(mqtt | field rate)")
     "${reader[@]}" --count 100000000 --rate 1000 >/dev/null 2>&1 &
     lagging=$!
-    with+=("$(mqtt)")
+    with+=("$(mqtt | field rate)")
     end "$lagging"
 done
 alone=$(median "${without[@]}") beside=$(median "${with[@]}")

@@ -17,26 +17,28 @@ wait_for "$hub_ready"
 "$bin/bench-devices" --service "$SKERRY_CONNECTION_STRING" --ca "$SKERRY_CA_FILE" --count $connections --key "$key"
 start_mosquitto
 
-load() { # load PORT ARGUMENT…: messages a second
-    local port=$1
-    shift
-    "$bin/bench-mqtt_load" --host "$hub" --port "$port" --ca "$SKERRY_CA_FILE" --connections $connections --in-flight $in_flight \
-        --size $size --seconds "$seconds" "$@" | field rate
+load() { # load PID PORT ARGUMENT…
+    local pid=$1 port=$2
+    shift 2
+    measured "$pid" "$bin/bench-mqtt_load" --host "$hub" --port "$port" --ca "$SKERRY_CA_FILE" --connections $connections \
+        --in-flight $in_flight --size $size --seconds "$seconds" "$@"
 }
 
-echo "ingest: $connections connections × $in_flight in flight × $size bytes of JSON, QoS 1 over TLS, $seconds s each; messages a second"
-printf '%8s %16s %16s\n' round "skerry-hub" "mosquitto"
-ours=() theirs=()
+echo "ingest: $connections connections × $in_flight in flight × $size bytes of JSON, QoS 1 over TLS, $seconds s each; messages a second (% of a processor: server, client)"
+printf '%8s %22s %22s\n' round "skerry-hub" "mosquitto"
+ours=() theirs=() busy=()
 for round in $(seq "$rounds"); do
-    ours+=("$(load 8883 --hub "$hub" --key "$key")")
-    theirs+=("$(load 8884)")
-    printf '%8s %16s %16s\n' "$round" "${ours[-1]}" "${theirs[-1]}"
+    line=$(load "$hub_pid" 8883 --hub "$hub" --key "$key")
+    other=$(load "$mosquitto_pid" 8884)
+    ours+=("$(field rate <<<"$line")") theirs+=("$(field rate <<<"$other")") busy+=("$(field server_busy <<<"$other")")
+    printf '%8s %22s %22s\n' "$round" "$(shares "$line")" "$(shares "$other")"
 done
 a=$(median "${ours[@]}") b=$(median "${theirs[@]}")
 ratio=$(calculate %.2f "$a / $b")
-printf '%8s %16s %16s   ratio %s\n' median "$a" "$b" "$ratio"
+printf '%8s %22s %22s   ratio %s, which %s\n' median "$a" "$b" "$ratio" "$(counts "$(median "${busy[@]}")")"
 write_result ingest "\"load\": {\"connections\": $connections, \"in_flight\": $in_flight, \"bytes\": $size, \"seconds\": $seconds},
   \"skerry_hub_per_second\": [$(IFS=, && echo "${ours[*]}")],
   \"mosquitto_per_second\": [$(IFS=, && echo "${theirs[*]}")],
+  \"mosquitto_busy\": [$(IFS=, && echo "${busy[*]}")],
   \"medians\": {\"skerry_hub\": $a, \"mosquitto\": $b},
   \"ratio\": $ratio"

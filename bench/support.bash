@@ -22,6 +22,27 @@ field() { # field NAME: of a line of JSON with plain values
     sed 's/.*"'"$1"'":\([^,}]*\).*/\1/'
 }
 
+# A load generator's line of JSON, with what both sides needed of a processor meanwhile: "server_busy" and "client_busy", 1 being all of
+# one. Who is not busy was not measured: a rate then is the other side's.
+measured() { # measured PID_OF_THE_SERVER COMMAND…
+    local pid=$1 before began line took user system
+    shift
+    before=$(cpu_ticks "$pid") began=$EPOCHREALTIME
+    line=$({ TIMEFORMAT='%U %S' && time "$@" 2>&3; } 3>&2 2>"$dir/times")
+    took=$(calculate %.3f "$EPOCHREALTIME - $began")
+    read -r user system <<<"$(tail -n 1 "$dir/times")"
+    printf '%s,"server_busy":%s,"client_busy":%s}\n' "${line%\}}" \
+        "$(calculate %.2f "($(cpu_ticks "$pid") - $before) / $(getconf CLK_TCK) / $took")" "$(calculate %.2f "($user + $system) / $took")"
+}
+cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+percent() { calculate %.0f "100 * $1"; }
+# A line of JSON for people: the rate, and how busy both sides were.
+shares() { echo "$(field rate <<<"$1") ($(percent "$(field server_busy <<<"$1")"), $(percent "$(field client_busy <<<"$1")"))"; }
+# Whether a ratio of rates says something about the slower server.
+counts() { # counts SERVER_BUSY
+    [ "$(calculate %d "$1 >= 0.9")" = 1 ] && echo "counts: it was busy" || echo "does not count: it was busy to $(percent "$1") % only"
+}
+
 # The memory that processes take: private pages, and their part of shared ones.
 pss_kb() { # pss_kb PID…
     local pid
@@ -37,6 +58,7 @@ keyfile $dir/hub/server.key
 allow_anonymous true
 user root
 persistence false
+set_tcp_nodelay true
 max_inflight_messages 0
 max_queued_messages 100000
 log_dest none
