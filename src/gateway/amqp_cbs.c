@@ -36,7 +36,8 @@ static void split_scope(struct sk_span scope, struct sk_span *host, struct sk_sp
  * identity has no case (Python asks for "consumergroups"). The token itself is still checked to the
  * letter. */
 static struct sk_span path_key(struct sk_arena *arena, struct sk_span path) {
-    struct sk_span decoded = sk_percent_decoded(arena, path);
+    struct sk_span decoded = sk_percent_decoded(arena, path), before = path;
+    for (; decoded.n < before.n; decoded = sk_percent_decoded(arena, decoded)) before = decoded;
     if (sk_span_starts_nocase(decoded, SK_SPAN("devices/"))) return decoded;
     char *lower = sk_arena_alloc(arena, decoded.n + 1);
     for (size_t i = 0; i < decoded.n; i++) {

@@ -27,6 +27,7 @@ struct sk_authentication {
     struct sk_span chain[SK_X509_SENT_MAX]; /* of a client without a token; in the arena */
     size_t chain_size;
     struct sk_x509_leaf leaf;
+    bool maybe_encoded; /* the ids were taken from the token and hold a '%' */
     struct lookup lookups[LOOKUPS_MAX];
     size_t lookup_count, at;
     struct sk_span actor; /* empty: speaks for itself */
@@ -199,6 +200,15 @@ static bool check_target(struct sk_authentication *a, const struct lookup *l,
 }
 
 static void next_lookup(struct sk_authentication *a);
+static void look_up(struct sk_authentication *a);
+
+/* Some clients encode an id once more than others: "pct%41x" may be an id, or another's in disguise. As
+ * it stands it is tried first. */
+static void decode_claim(struct sk_authentication *a) {
+    a->maybe_encoded = false;
+    a->credentials.device = sk_percent_decoded(&a->arena, a->credentials.device);
+    a->credentials.module = sk_percent_decoded(&a->arena, a->credentials.module);
+}
 
 static void on_identity(void *arg, enum sk_status status, const struct sk_identity *identity) {
     struct sk_authentication *a = arg;
@@ -206,6 +216,12 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
     const struct lookup *l = &a->lookups[a->at++];
     if (status && status != SK_NOT_FOUND) {
         refuse(a, SK_FAULT_UNAVAILABLE, NULL);
+        return;
+    }
+    if (identity == NULL && a->maybe_encoded) {
+        a->lookup_count = a->at = 0;
+        decode_claim(a);
+        look_up(a);
         return;
     }
     if (identity == NULL) {
@@ -305,13 +321,16 @@ static bool claim_from_scope(struct sk_authentication *a) {
         !sk_span_eq_nocase(part, SK_SPAN("devices")) || !sk_span_split(&rest, '/', &part) ||
         part.n == 0)
         return false;
-    c->device = sk_percent_decoded(&a->arena, part);
+    c->device = part;
     if (sk_span_split(&rest, '/', &part)) {
         if (!sk_span_eq_nocase(part, SK_SPAN("modules")) || !sk_span_split(&rest, '/', &part) ||
             part.n == 0)
             return false;
-        c->module = sk_percent_decoded(&a->arena, part);
+        c->module = part;
     }
+    a->maybe_encoded =
+        sk_span_find(c->device, '%') < c->device.n || sk_span_find(c->module, '%') < c->module.n;
+    if (c->device.n > SK_ID_MAX || c->module.n > SK_ID_MAX) decode_claim(a);
     return c->device.n <= SK_ID_MAX && c->module.n <= SK_ID_MAX;
 }
 
@@ -330,12 +349,8 @@ static enum sk_status find_actor(struct sk_authentication *a) {
     return SK_OK;
 }
 
-static void by_identity(struct sk_authentication *a) {
+static void look_up(struct sk_authentication *a) {
     const struct sk_credentials *c = &a->credentials;
-    if (c->device.n == 0 && !claim_from_scope(a)) {
-        refuse(a, SK_FAULT_UNAUTHORIZED, "the token names neither a policy nor a device");
-        return;
-    }
     if (find_actor(a)) {
         refuse(a, SK_FAULT_UNAUTHORIZED, "the auth-chain does not begin with this identity");
         return;
@@ -357,6 +372,13 @@ static void by_identity(struct sk_authentication *a) {
     }
     a->principal.auth_method = c->module.n ? module_auth : device_auth;
     next_lookup(a);
+}
+
+static void by_identity(struct sk_authentication *a) {
+    if (a->credentials.device.n == 0 && !claim_from_scope(a))
+        refuse(a, SK_FAULT_UNAUTHORIZED, "the token names neither a policy nor a device");
+    else
+        look_up(a);
 }
 
 static void by_certificate(struct sk_authentication *a) {

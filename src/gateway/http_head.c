@@ -174,9 +174,8 @@ static bool read_method(struct sk_http_request *r, const char **why) {
         *why = "responseTimeoutInSeconds is 5 to 300, connectTimeoutInSeconds 0 to 300";
         return false;
     }
-    /* SDKs write null where their caller gave none: an empty body, as when it is left out. */
-    bool given = payload && !json_is_null(payload);
-    r->payload = given ? sk_json_text(payload) : NULL;
+    /* null is a payload (Node's device SDK cannot read an empty one); left out it is an empty body. */
+    r->payload = payload ? sk_json_text(payload) : NULL;
     r->request.payload = r->payload ? sk_span_z(r->payload) : SK_NONE;
     return true;
 }

@@ -128,12 +128,12 @@ static void a_methods_name_stands_in_its_topic_as_azure_writes_it(void **state) 
 }
 
 /* Service SDKs write null where the caller gave none. */
-static void a_method_without_a_payload_has_an_empty_body(void **state) {
+static void a_method_carries_its_payload_as_it_was_given(void **state) {
     struct fleet *f = *state;
     static const struct {
         const char *payload, *body;
     } cases[] = {{"", ""},
-                 {",\"payload\":null", ""},
+                 {",\"payload\":null", "null"},
                  {",\"payload\":{}", "{}"},
                  {",\"payload\":[null]", "[null]"},
                  {",\"payload\":\"\"", "\"\""},
@@ -259,7 +259,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_method_goes_to_the_device_and_its_answer_back),
         TEST(a_methods_name_stands_in_its_topic_as_azure_writes_it),
-        TEST(a_method_without_a_payload_has_an_empty_body),
+        TEST(a_method_carries_its_payload_as_it_was_given),
         TEST(a_method_for_a_device_that_does_not_listen_is_404103),
         TEST(a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped),
         TEST(another_devices_answer_is_ignored),

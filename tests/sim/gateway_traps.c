@@ -133,6 +133,23 @@ static void a_token_of_a_consumer_group_opens_its_partitions_in_any_case(void **
     raw_amqp_free(&c);
 }
 
+/* An id may hold what looks like an escape; in scopes it comes as it is, or encoded once more. */
+static void an_id_with_a_percent_sign_is_decoded_once(void **state) {
+    struct fleet *f = *state;
+    static const char *const scopes[] = {"hub.test/devices/pct%41x", "hub.test/devices/pct%2541x"};
+    fleet_put(f, "/devices/pct%2541x", "{\"deviceId\":\"pct%41x\"," FLEET_SAS "}");
+    for (size_t i = 0; i < 2; i++) {
+        struct raw_amqp c;
+        struct raw_link link = {0};
+        raw_amqp_open(&c, f, &(struct raw_amqp_options){0});
+        assert_int_equal(raw_amqp_token_of(&c, scopes[i], NULL, NULL, 3600), 200);
+        raw_link_sender(&c, &link, "/devices/pct%2541x/messages/events");
+        assert_non_null(link.amqp);
+        assert_null(raw_link_try(&link, SK_SPAN("x")));
+        raw_amqp_free(&c);
+    }
+}
+
 /* ---- correlation ---- */
 
 #define GUID "00112233-4455-6677-8899-aabbccddeeff"
@@ -302,6 +319,7 @@ int main(void) {
         TEST(an_address_may_be_a_full_uri_with_or_without_a_port),
         TEST(tokens_for_the_event_stream_are_signed_with_the_keys_text),
         TEST(a_token_of_a_consumer_group_opens_its_partitions_in_any_case),
+        TEST(an_id_with_a_percent_sign_is_decoded_once),
         TEST(twin_answers_carry_the_correlation_id_in_the_type_of_the_request),
         TEST(method_calls_have_guids_and_answers_match_as_string_or_uuid),
         TEST(a_batch_of_telemetry_has_one_verdict_and_keeps_its_order),
