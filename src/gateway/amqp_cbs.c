@@ -446,7 +446,8 @@ static const struct sk_amqp_token *find_identity_token(struct sk_amqp_end *end,
         device_token(end->head, end->address.device, end->address.module);
     struct sk_span rest = credentials->auth_chain, actor = SK_NONE;
     while (sk_span_split(&rest, ';', &actor)) continue; /* the last one speaks */
-    if (token == NULL && actor.n) token = device_token(end->head, actor, SK_SPAN(SK_EDGE_HUB_MODULE));
+    if (token == NULL && actor.n)
+        token = device_token(end->head, actor, SK_SPAN(SK_EDGE_HUB_MODULE));
     return token;
 }
 

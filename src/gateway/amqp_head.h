@@ -102,7 +102,7 @@ struct sk_amqp_end {
     struct sk_principal principal; /* of a service */
     const char *token_path;        /* likewise */
     struct sk_authentication *authentication;
-    bool open;             /* role->opened was called */
+    bool open; /* role->opened was called */
     bool authorised;
     unsigned pending;      /* requests at the backend */
     struct sk_list sent;   /* struct sk_amqp_sent */

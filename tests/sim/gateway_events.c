@@ -200,7 +200,8 @@ static int manage(struct asking *a, const char *operation, const char *type, con
         {SK_SPAN("type"), SK_AMQP_VALUE_STRING(sk_span_z(type))},
         {SK_SPAN("partition"), SK_AMQP_VALUE_STRING(sk_span_z(partition))}};
     if (a->token.n)
-        fields[3] = (struct sk_amqp_field){SK_SPAN("security_token"), SK_AMQP_VALUE_STRING(a->token)};
+        fields[3] =
+            (struct sk_amqp_field){SK_SPAN("security_token"), SK_AMQP_VALUE_STRING(a->token)};
     raw_link_send_message(
         &a->out,
         &(struct sk_amqp_message){.message_id = SK_AMQP_VALUE_STRING(SK_SPAN("question")),

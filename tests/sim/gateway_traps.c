@@ -123,9 +123,9 @@ static void a_token_of_a_consumer_group_opens_its_partitions_in_any_case(void **
     struct raw_amqp c;
     struct raw_link link = {0};
     raw_amqp_open(&c, f, &(struct raw_amqp_options){0});
-    assert_int_equal(raw_amqp_token_of(&c, "sb://hub.test/test/consumergroups/$Default", NULL,
-                                       "owner", 3600),
-                     200);
+    assert_int_equal(
+        raw_amqp_token_of(&c, "sb://hub.test/test/consumergroups/$Default", NULL, "owner", 3600),
+        200);
     raw_link_receiver(&c, &link, "amqps://hub.test/test/ConsumerGroups/$Default/Partitions/0", 1);
     assert_non_null(link.amqp);
     raw_link_receiver(&c, &link, "amqps://hub.test/test/ConsumerGroups/other/Partitions/0", 1);
