@@ -40,7 +40,7 @@ percent() { calculate %.0f "100 * $1"; }
 shares() { echo "$(field rate <<<"$1") ($(percent "$(field server_busy <<<"$1")"), $(percent "$(field client_busy <<<"$1")"))"; }
 # Whether a ratio of rates says something about the slower server.
 counts() { # counts SERVER_BUSY
-    [ "$(calculate %d "$1 >= 0.9")" = 1 ] && echo "counts: it was busy" || echo "does not count: it was busy to $(percent "$1") % only"
+    [ "$(calculate %d "($1 >= 0.9)")" = 1 ] && echo "counts: it was busy" || echo "does not count: it was busy to $(percent "$1") % only"
 }
 
 # The memory that processes take: private pages, and their part of shared ones.
