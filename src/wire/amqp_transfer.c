@@ -7,32 +7,44 @@
 
 /* ---- dispositions out ---- */
 
-void sk_amqp_put_acks(struct sk_amqp_session *session) {
-    struct sk_amqp_acks acks = session->acks;
-    struct sk_amqp *a = session->amqp;
-    sk_list_remove(&session->acking);
-    session->acks.any = false;
-    if (!acks.any || sk_amqp_is_mute(session)) return;
-    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
-    sk_amqp_put_bool(&a->out, !acks.about_ours);
-    sk_amqp_put_uint(&a->out, acks.first);
-    sk_amqp_put_uint(&a->out, acks.last);
-    sk_amqp_put_bool(&a->out, true); /* settled */
-    if (acks.state) {
-        bool modified = acks.state == SK_AMQP_STATE_MODIFIED;
-        sk_amqp_put_descriptor(&a->out, acks.state);
-        size_t list = sk_amqp_begin_list(&a->out, modified ? 3 : 0);
-        if (modified) { /* delivery-failed, undeliverable-here, message-annotations */
-            sk_amqp_put_bool(&a->out, false);
-            sk_amqp_put_bool(&a->out, false);
-            sk_amqp_put_null(&a->out);
-        }
-        sk_amqp_end_list(&a->out, list);
-    } else {
+/* A state with all of its fields; 0: none. */
+static void put_state(struct sk_amqp *a, enum sk_amqp_code state,
+                      const struct sk_amqp_error *error) {
+    bool rejected = state == SK_AMQP_STATE_REJECTED, modified = state == SK_AMQP_STATE_MODIFIED;
+    if (state == 0) {
+        sk_amqp_put_null(&a->out);
+        return;
+    }
+    sk_amqp_put_descriptor(&a->out, state);
+    size_t list = sk_amqp_begin_list(&a->out, rejected ? 1 : modified ? 3 : 0);
+    if (rejected) sk_amqp_put_error(a, error);
+    if (modified) { /* delivery-failed, undeliverable-here, message-annotations */
+        sk_amqp_put_bool(&a->out, false);
+        sk_amqp_put_bool(&a->out, false);
         sk_amqp_put_null(&a->out);
     }
+    sk_amqp_end_list(&a->out, list);
+}
+
+/* `error` goes with a rejection. */
+static void put_disposition(struct sk_amqp_session *session, const struct sk_amqp_acks *acks,
+                            const struct sk_amqp_error *error) {
+    struct sk_amqp *a = session->amqp;
+    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
+    sk_amqp_put_bool(&a->out, !acks->about_ours);
+    sk_amqp_put_uint(&a->out, acks->first);
+    sk_amqp_put_uint(&a->out, acks->last);
+    sk_amqp_put_bool(&a->out, true); /* settled */
+    put_state(a, acks->state, error);
     sk_amqp_put_bool(&a->out, false); /* batchable */
     sk_amqp_end_frame(a, frame);
+}
+
+void sk_amqp_put_acks(struct sk_amqp_session *session) {
+    struct sk_amqp_acks acks = session->acks;
+    sk_list_remove(&session->acking);
+    session->acks.any = false;
+    if (acks.any && !sk_amqp_is_mute(session)) put_disposition(session, &acks, NULL);
 }
 
 static void add_ack(struct sk_amqp_session *session, bool about_ours, uint32_t id,
@@ -50,19 +62,9 @@ static void add_ack(struct sk_amqp_session *session, bool about_ours, uint32_t i
 
 static void put_rejection(struct sk_amqp_session *session, uint32_t id,
                           const struct sk_amqp_error *error) {
-    struct sk_amqp *a = session->amqp;
     sk_amqp_put_acks(session);
-    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
-    sk_amqp_put_bool(&a->out, true);
-    sk_amqp_put_uint(&a->out, id);
-    sk_amqp_put_uint(&a->out, id);
-    sk_amqp_put_bool(&a->out, true);
-    sk_amqp_put_descriptor(&a->out, SK_AMQP_STATE_REJECTED);
-    size_t list = sk_amqp_begin_list(&a->out, 1);
-    sk_amqp_put_error(a, error);
-    sk_amqp_end_list(&a->out, list);
-    sk_amqp_put_bool(&a->out, false);
-    sk_amqp_end_frame(a, frame);
+    put_disposition(session, &(struct sk_amqp_acks){true, false, id, id, SK_AMQP_STATE_REJECTED},
+                    error);
 }
 
 /* ---- credit ---- */
