@@ -10,7 +10,7 @@ make_hub
 start_hub
 wait_for "$hub_ready"
 sleep $settled_s
-hub_idle=$(pss_kb "$hub_pid")
+hub_idle=$(pss_kb "$hub_pid" $(pgrep -P "$hub_pid")) # with the reader of its keys
 
 # ---- the edge: roles, modules, and a leaf that has sent something ----
 

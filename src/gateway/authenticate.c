@@ -20,9 +20,11 @@ struct lookup {
 };
 
 struct sk_authentication {
+    struct sk_list link; /* in backend->authentications */
     struct sk_backend *backend;
     struct sk_arena arena;
-    struct sk_credentials credentials; /* copied into the arena */
+    struct sk_credentials asked,
+        credentials; /* copied into the arena; what is taken out of a token */
     struct sk_sas sas;
     struct sk_span chain[SK_X509_SENT_MAX]; /* of a client without a token; in the arena */
     size_t chain_size;
@@ -37,8 +39,7 @@ struct sk_authentication {
     sk_authenticated *done; /* NULL: cancelled */
     void *arg;
     struct sk_task finish;
-    bool looking; /* a look-up is under way */
-    bool finished;
+    bool outdated; /* an identity has changed since it was looked up */
 };
 
 static const char device_auth[] =
@@ -53,6 +54,7 @@ static const char hub_auth[] =
     "{\"scope\":\"hub\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
 
 static void free_authentication(struct sk_authentication *a) {
+    sk_list_remove(&a->link);
     sk_io_undefer(&a->finish);
     sk_principal_free(&a->principal);
     sk_identity_free(&a->actor_device);
@@ -60,14 +62,26 @@ static void free_authentication(struct sk_authentication *a) {
     free(a);
 }
 
+static void start(struct sk_authentication *a);
+
+static void name_principal(struct sk_authentication *a) {
+    if (a->credentials.device.n) a->principal.device = sk_span_dup(a->credentials.device);
+    if (a->credentials.module.n) a->principal.module = sk_span_dup(a->credentials.module);
+    if (a->actor.n) a->principal.actor = sk_span_dup(a->actor);
+}
+
 static void finish(struct sk_task *task) {
     struct sk_authentication *a = SK_CONTAINER(task, struct sk_authentication, finish);
+    if (a->outdated && a->done) {
+        start(a);
+        return;
+    }
+    name_principal(a);
     if (a->done) a->done(a->arg, a->error.fault ? &a->error : NULL, &a->principal);
     free_authentication(a);
 }
 
 static void conclude(struct sk_authentication *a) {
-    a->finished = true;
     sk_io_defer(a->backend->io, &a->finish, finish);
 }
 
@@ -212,7 +226,6 @@ static void decode_claim(struct sk_authentication *a) {
 
 static void on_identity(void *arg, enum sk_status status, const struct sk_identity *identity) {
     struct sk_authentication *a = arg;
-    a->looking = false;
     const struct lookup *l = &a->lookups[a->at++];
     if (status && status != SK_NOT_FOUND) {
         refuse(a, SK_FAULT_UNAVAILABLE, NULL);
@@ -248,7 +261,6 @@ static void next_lookup(struct sk_authentication *a) {
         conclude(a);
         return;
     }
-    a->looking = true;
     a->backend->ops->find_identity(a->backend, a->lookups[a->at].device, a->lookups[a->at].module,
                                    on_identity, a);
 }
@@ -423,32 +435,54 @@ static void take_chain(struct sk_authentication *a, struct sk_stream *stream) {
         a->chain[a->chain_size++] = sk_arena_copy(&a->arena, der);
 }
 
-struct sk_authentication *sk_authenticate(struct sk_backend *backend,
-                                          const struct sk_credentials *credentials,
-                                          sk_authenticated *done, void *arg) {
-    struct sk_authentication *a = SK_NEW(struct sk_authentication);
-    a->backend = backend;
-    a->done = done;
-    a->arg = arg;
-    a->credentials.device = sk_arena_copy(&a->arena, credentials->device);
-    a->credentials.module = sk_arena_copy(&a->arena, credentials->module);
-    a->credentials.auth_chain = sk_arena_copy(&a->arena, credentials->auth_chain);
-    a->credentials.resource = sk_arena_copy(&a->arena, credentials->resource);
-    a->credentials.event_stream = credentials->event_stream;
-    struct sk_span token = sk_arena_copy(&a->arena, credentials->token);
-    if (token.n == 0 && credentials->stream) take_chain(a, credentials->stream);
-    if (token.n)
-        by_token(a, token);
-    else if (a->chain_size && a->credentials.device.n)
+/* From the beginning, with nothing known but what the client said. */
+static void start(struct sk_authentication *a) {
+    sk_principal_free(&a->principal);
+    sk_identity_free(&a->actor_device);
+    a->principal = (struct sk_principal){0};
+    a->actor_device = (struct sk_identity){0};
+    a->credentials = a->asked;
+    a->actor = SK_NONE;
+    a->error = (struct sk_error){0};
+    a->lookup_count = a->at = 0;
+    a->outdated = a->maybe_encoded = false;
+    if (a->asked.token.n)
+        by_token(a, a->asked.token);
+    else if (a->chain_size && a->asked.device.n)
         by_certificate(a);
     else
         refuse(a, SK_FAULT_UNAUTHORIZED,
                "credentials are missing: send a shared access signature, or connect with the "
                "identity's certificate");
-    if (a->credentials.device.n) {
-        a->principal.device = sk_span_dup(a->credentials.device);
-        if (a->credentials.module.n) a->principal.module = sk_span_dup(a->credentials.module);
-        if (a->actor.n) a->principal.actor = sk_span_dup(a->actor);
-    }
+}
+
+struct sk_authentication *sk_authenticate(struct sk_backend *backend,
+                                          const struct sk_credentials *credentials,
+                                          sk_authenticated *done, void *arg) {
+    struct sk_authentication *a = SK_NEW(struct sk_authentication);
+    if (backend->authentications.next == NULL) sk_list_init(&backend->authentications);
+    sk_list_append(&backend->authentications, &a->link);
+    a->backend = backend;
+    a->done = done;
+    a->arg = arg;
+    a->asked = (struct sk_credentials){
+        .device = sk_arena_copy(&a->arena, credentials->device),
+        .module = sk_arena_copy(&a->arena, credentials->module),
+        .token = sk_arena_copy(&a->arena, credentials->token),
+        .auth_chain = sk_arena_copy(&a->arena, credentials->auth_chain),
+        .resource = sk_arena_copy(&a->arena, credentials->resource),
+        .event_stream = credentials->event_stream,
+    };
+    if (a->asked.token.n == 0 && credentials->stream) take_chain(a, credentials->stream);
+    start(a);
     return a;
+}
+
+void sk_authentications_outdate(struct sk_backend *backend, struct sk_span device) {
+    if (backend->authentications.next == NULL) return;
+    SK_LIST_EACH(&backend->authentications, node, following) {
+        struct sk_authentication *a = SK_CONTAINER(node, struct sk_authentication, link);
+        if (sk_span_eq(a->credentials.device, device) || sk_span_eq(a->actor, device))
+            a->outdated = true;
+    }
 }

@@ -58,8 +58,9 @@ struct sk_backend {
     bool any_host;                            /* take every host name (edge hub) */
     const struct sk_x509_anchors *device_cas; /* which CAs may have signed devices' certificates */
     bool modules_by_key;                      /* a module's certificate is not taken (edge hub) */
-    struct sk_map sessions; /* "device" or "device/module" → struct sk_session */
-    struct sk_chaos *chaos; /* NULL: clients may not ask for faults */
+    struct sk_map sessions;         /* "device" or "device/module" → struct sk_session */
+    struct sk_list authentications; /* under way: struct sk_authentication */
+    struct sk_chaos *chaos;         /* NULL: clients may not ask for faults */
 };
 
 /* ---- sessions: one authenticated identity on one connection ---- */
@@ -153,6 +154,7 @@ struct sk_credentials {
 typedef void sk_authenticated(void *arg, const struct sk_error *error,
                               struct sk_principal *principal);
 struct sk_authentication;
+/* What an identity in it changes meanwhile counts: it is looked up again. */
 struct sk_authentication *sk_authenticate(struct sk_backend *backend,
                                           const struct sk_credentials *credentials,
                                           sk_authenticated *done, void *arg);

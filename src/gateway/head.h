@@ -63,4 +63,8 @@ void sk_session_free(struct sk_session *session);
 /* Starts (again) the timer that ends the session with its token. */
 void sk_session_watch_expiry(struct sk_session *session);
 
+/* Something about the device or one of its modules has changed: who is being authenticated by it is
+ * looked up once more. */
+void sk_authentications_outdate(struct sk_backend *backend, struct sk_span device);
+
 #endif

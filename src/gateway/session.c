@@ -111,6 +111,7 @@ static bool depends_on(const struct sk_principal *who, struct sk_span device,
 void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module,
                       enum sk_fault reason) {
     struct sk_session *session;
+    sk_authentications_outdate(backend, device);
     for (size_t i = 0; (session = sk_map_next(&backend->sessions, &i, NULL)) != NULL;)
         if (depends_on(&session->principal, device, module)) session->head->close(session, reason);
 }
@@ -142,6 +143,7 @@ static enum sk_fault changed(struct sk_principal *who, const struct sk_identity 
 void sk_sessions_changed(struct sk_backend *backend, const struct sk_identity *identity) {
     uint64_t proofs[2];
     struct sk_session *session;
+    sk_authentications_outdate(backend, sk_span_z(identity->device_id));
     sk_identity_proofs(identity, proofs);
     for (size_t i = 0; (session = sk_map_next(&backend->sessions, &i, NULL)) != NULL;) {
         enum sk_fault fault = changed(&session->principal, identity, proofs);
