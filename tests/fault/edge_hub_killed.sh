@@ -27,4 +27,5 @@ for i in $(seq "$kills"); do
     fi
 done
 under_load $edge_ready
+wait_for $hub_ready # it was killed last, and its events are read now
 reckon "edge hub killed $kills times, hub $hub_kills times"
