@@ -38,13 +38,14 @@ struct connection {
     struct attacker *attacker;
     struct sk_stream *stream;
     struct sk_timer again;
-    unsigned char handle;
+    unsigned char handle; /* of the next link; how often it has spoken */
 };
 
 struct attack {
     const char *name;
     void (*greet)(struct connection *c, struct sk_buffer *to); /* once; NULL: says nothing */
     void (*more)(struct connection *c, struct sk_buffer *to);  /* again and again; NULL: waits */
+    void (*reply)(struct connection *c, struct sk_buffer *to); /* whenever it is answered */
     unsigned connections;
     bool unread; /* does not read what is answered */
     bool plain;  /* no TLS handshake */
@@ -150,7 +151,7 @@ static void publish_small(struct connection *c, struct sk_buffer *to) {
 /* ---- AMQP ---- */
 
 static void open_amqp(struct connection *c, struct sk_buffer *to) {
-    c->handle = 0;
+    (void)c;
     put_header(to);
     put_open(to);
     put_begin(to, 0);
@@ -173,10 +174,14 @@ static void attach_unknown(struct connection *c, struct sk_buffer *to) {
     }
 }
 
-/* One transfer that has no delivery-id. */
-static void transfer_nameless(struct connection *c, struct sk_buffer *to) {
+static void open_cbs(struct connection *c, struct sk_buffer *to) {
     open_amqp(c, to);
     put_attach(to, 0, 0, "$cbs");
+}
+
+/* A transfer that has no delivery-id, once the session stands. */
+static void transfer_nameless(struct connection *c, struct sk_buffer *to) {
+    (void)c;
     put_frame(to, 0, TRANSFER, SK_SPAN("\x43\x40\x40\x40\x40\x41"), 6, SK_SPAN("x"));
 }
 
@@ -185,7 +190,10 @@ static void talk_at_random(struct connection *c, struct sk_buffer *to) {
     enum { STEPS = 40 };
     uint8_t program[STEPS * PROGRAM_STEP];
     sk_io_random(c->attacker->io, program, sizeof program);
-    program_put(to, sk_span(program, sizeof program), program[0] & 1);
+    if (c->handle++ == 0) /* the first time */
+        program_put(to, sk_span(program, sizeof program), program[0] & 1);
+    else
+        program_go_on(to, sk_span(program, sizeof program));
 }
 
 static const struct attack attacks[] = {
@@ -203,8 +211,8 @@ static const struct attack attacks[] = {
     {"mqtt-qos1-unread", connect_device, publish_small, .connections = 1, .unread = true},
     {"amqp-begin", begin_and_attach, NULL, .connections = 60},
     {"amqp-attach", open_amqp, attach_unknown, .connections = 1},
-    {"amqp-nameless", transfer_nameless, NULL, .connections = 8},
-    {"amqp-frames", talk_at_random, NULL, .connections = 32},
+    {"amqp-nameless", open_cbs, NULL, .reply = transfer_nameless, .connections = 8},
+    {"amqp-frames", talk_at_random, NULL, .reply = talk_at_random, .connections = 32},
     {"idle", NULL, NULL, .connections = 20000, .plain = true},
 };
 
@@ -229,23 +237,29 @@ static void send_more(struct connection *c) {
     sk_buffer_free(&bytes);
 }
 
+static void say(struct connection *c, void (*what)(struct connection *, struct sk_buffer *)) {
+    struct sk_buffer bytes = {0};
+    if (what == NULL) return;
+    what(c, &bytes);
+    sk_stream_write(c->stream, sk_buffer_span(&bytes));
+    c->attacker->sent += bytes.n;
+    sk_buffer_free(&bytes);
+}
+
 static void on_open(struct sk_stream *stream, void *arg) {
     struct connection *c = arg;
-    struct sk_buffer bytes = {0};
     c->attacker->opened++;
+    c->handle = 0;
     if (c->attacker->attack->unread) sk_stream_pause(stream, true);
-    if (c->attacker->attack->greet) {
-        c->attacker->attack->greet(c, &bytes);
-        sk_stream_write(stream, sk_buffer_span(&bytes));
-        c->attacker->sent += bytes.n;
-        sk_buffer_free(&bytes);
-    }
+    say(c, c->attacker->attack->greet);
     if (c->attacker->attack->more) send_more(c);
 }
 
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     (void)stream;
-    ((struct connection *)arg)->attacker->received += bytes.n;
+    struct connection *c = arg;
+    c->attacker->received += bytes.n;
+    say(c, c->attacker->attack->reply);
 }
 
 static void on_drain(struct sk_stream *stream, void *arg) {

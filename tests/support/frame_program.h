@@ -177,7 +177,13 @@ static inline void program_put_step(struct sk_buffer *to, const uint8_t *step) {
     sk_buffer_free(&payload);
 }
 
-/* The header, an open and a begin where `polite`, and a frame for each step. */
+/* A frame for each step. */
+static inline void program_go_on(struct sk_buffer *to, struct sk_span program) {
+    for (; program.n >= PROGRAM_STEP; program = sk_span_skip(program, PROGRAM_STEP))
+        program_put_step(to, (const uint8_t *)program.p);
+}
+
+/* The header, an open and a begin where `polite`, and then the steps. */
 static inline void program_put(struct sk_buffer *to, struct sk_span program, bool polite) {
     static const uint8_t open[PROGRAM_STEP] = {0}, begin[PROGRAM_STEP] = {1};
     sk_buffer_append(to, SK_SPAN("AMQP\0\1\0\0"));
@@ -185,8 +191,7 @@ static inline void program_put(struct sk_buffer *to, struct sk_span program, boo
         program_put_step(to, open);
         program_put_step(to, begin);
     }
-    for (; program.n >= PROGRAM_STEP; program = sk_span_skip(program, PROGRAM_STEP))
-        program_put_step(to, (const uint8_t *)program.p);
+    program_go_on(to, program);
 }
 
 #endif

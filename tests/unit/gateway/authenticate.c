@@ -38,7 +38,7 @@ static struct sk_identity make_identity(const char *device, const char *module) 
 static void find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
                           sk_identity_done *done, void *arg) {
     struct world *w = SK_CONTAINER(backend, struct world, backend);
-    struct sk_identity *found = module.n                     ? &w->edge_hub
+    struct sk_identity *found = module.n                      ? &w->edge_hub
                                 : sk_span_is(device, "edge1") ? &w->edge
                                                               : &w->leaf;
     w->lookups++;
