@@ -208,3 +208,24 @@ bool sk_equal_constant_time(struct sk_span a, struct sk_span b) {
     for (size_t i = 0; i < n; i++) different |= (unsigned char)(a.p[i] ^ b.p[i]);
     return different == 0;
 }
+
+/* ---- words ---- */
+
+unsigned sk_text_distance(const char *a, const char *b) {
+    enum { COMPARED_MAX = 64 };
+    unsigned row[COMPARED_MAX + 1];
+    size_t n = strlen(b);
+    if (strlen(a) > COMPARED_MAX || n > COMPARED_MAX) return SK_TEXT_FAR;
+    for (unsigned j = 0; j <= n; j++) row[j] = j;
+    for (unsigned i = 1; a[i - 1]; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= n; j++) {
+            unsigned replaced = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            unsigned shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            row[j] = replaced < shorter ? replaced : shorter;
+        }
+    }
+    return row[n];
+}

@@ -44,6 +44,11 @@ void sk_real_text(double value, char to[SK_REAL_TEXT]);
  * sentences cut short, may hold some. */
 void sk_json_string(struct sk_buffer *to, struct sk_span text);
 
+/* How many letters tell two words apart (Levenshtein's distance), for "did you mean"; SK_TEXT_FAR or more:
+ * they are different words. */
+enum { SK_TEXT_FAR = 3 };
+unsigned sk_text_distance(const char *a, const char *b);
+
 /* CRC-32C (Castagnoli, RFC 3720 appendix B.4), SSE4.2 where present; `crc` is 0 or the result for
  * the bytes before. */
 uint32_t sk_crc32c(uint32_t crc, struct sk_span bytes);

@@ -12,6 +12,10 @@ static const char *const columns[] = {"name",
 static const char *const code_columns[] = {"name", "properties.subject", "properties.isVerified",
                                            "properties.verificationCode", NULL};
 
+static const char *certificate_path(struct cli *cli) {
+    return cli_path(cli, "/certificates/%s", cli->words[0], NULL);
+}
+
 /* The text of a PEM file as a JSON string; NULL with a message when there is none. */
 static json_t *read_file(struct cli *cli, const char *file) {
     struct sk_buffer text = {.limit = 64 * 1024};
@@ -25,9 +29,10 @@ static json_t *read_file(struct cli *cli, const char *file) {
     return value;
 }
 
-static int add(struct cli *cli, const char *path) {
+int cli_certificate_add(struct cli *cli) {
+    const char *path = certificate_path(cli);
     bool verified = cli_option(cli, "verified") != NULL;
-    json_t *pem = read_file(cli, cli->words[2]);
+    json_t *pem = read_file(cli, cli->words[1]);
     if (pem == NULL) return CLI_REFUSED;
     json_t *body =
         json_pack("{s:{s:o,s:b}}", "properties", "certificate", pem, "isVerified", verified);
@@ -45,21 +50,22 @@ static int add(struct cli *cli, const char *path) {
         fprintf(stderr,
                 "Sign a certificate with the code as its common name by this CA, then: "
                 "skerry certificate verify %s FILE\n",
-                cli->words[1]);
+                cli->words[0]);
     return code;
 }
 
-static int verify(struct cli *cli, const char *path) {
-    json_t *pem = read_file(cli, cli->words[2]);
+int cli_certificate_verify(struct cli *cli) {
+    json_t *pem = read_file(cli, cli->words[1]);
     if (pem == NULL) return CLI_REFUSED;
     json_t *body = json_pack("{s:o}", "certificate", pem);
-    int code = cli_show(cli, SK_HTTP_POST, sk_arena_print(&cli->arena, "%s/verify", path).p, body,
+    int code = cli_show(cli, SK_HTTP_POST,
+                        sk_arena_print(&cli->arena, "%s/verify", certificate_path(cli)).p, body,
                         NULL, columns);
     json_decref(body);
     return code;
 }
 
-static int list(struct cli *cli) {
+int cli_certificate_list(struct cli *cli) {
     struct cli_answer answer;
     int code = cli_call(cli, SK_HTTP_GET, "/certificates", NULL, NULL, NULL, &answer);
     if (code) return code;
@@ -68,15 +74,6 @@ static int list(struct cli *cli) {
     return code;
 }
 
-int cli_certificate(struct cli *cli) {
-    const char *verb = cli->word_count ? cli->words[0] : "";
-    size_t words = cli->word_count;
-    if (strcmp(verb, "list") == 0 && words == 1) return list(cli);
-    const char *path = words > 1 ? cli_path(cli, "/certificates/%s", cli->words[1], NULL) : NULL;
-    if (strcmp(verb, "add") == 0 && words == 3) return add(cli, path);
-    if (strcmp(verb, "verify") == 0 && words == 3) return verify(cli, path);
-    if (strcmp(verb, "remove") == 0 && words == 2)
-        return cli_show(cli, SK_HTTP_DELETE, path, NULL, NULL, NULL);
-    return cli_usage(
-        "certificate list | add NAME FILE [--verified] | verify NAME FILE | remove NAME");
+int cli_certificate_remove(struct cli *cli) {
+    return cli_show(cli, SK_HTTP_DELETE, certificate_path(cli), NULL, NULL, NULL);
 }

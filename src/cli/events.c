@@ -270,24 +270,19 @@ static int watch_stream(struct cli *cli, struct watch *w) {
     return code;
 }
 
-int cli_events(struct cli *cli) {
-    static const char usage[] =
-        "events watch [--device D] [--from earliest|latest|TIME|OFFSET] [--consumer-group G] "
-        "[--properties] [--count N]";
+int cli_events_watch(struct cli *cli) {
     struct watch *w = SK_NEW(struct watch); /* too large for the stack */
-    const char *count = cli_option(cli, "count"), *group = cli_option(cli, "consumer-group"),
-               *from = cli_option(cli, "from");
+    const char *group = cli_option(cli, "consumer-group"), *from = cli_option(cli, "from");
     int code = CLI_FINE;
     w->device = cli_option(cli, "device");
     w->properties = cli_option(cli, "properties") != NULL;
     w->group = group ? cli_path(cli, "%s", group, NULL) : "$Default";
     w->left = -1;
-    if (cli->word_count != 1 || strcmp(cli->words[0], "watch") != 0)
-        code = cli_usage("%s", usage);
-    else if (count && (sk_span_to_int(sk_span_z(count), &w->left) || w->left < 1))
-        code = cli_usage("--count is a number from 1");
+    if (!cli_number(cli, "count", 1, INT64_MAX, &w->left))
+        code = CLI_USAGE;
     else if (sk_events_position_read(from ? sk_span_z(from) : SK_SPAN("latest"), &w->from))
-        code = cli_usage("%s", usage);
+        code = cli_usage(cli, "--from is earliest, latest, an offset, or a time such as "
+                              "2030-01-31T12:00:00Z");
     if (!code) code = watch_stream(cli, w);
     sk_arena_free(&w->arena);
     free(w);

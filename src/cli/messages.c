@@ -9,15 +9,13 @@
 
 /* A POST on the device's own endpoint, with the policy's token (it needs DeviceConnect). JSON goes
  * as it is, other text as a JSON string. */
-int cli_telemetry(struct cli *cli) {
-    if (cli->word_count != 3 || strcmp(cli->words[0], "send") != 0)
-        return cli_usage("telemetry send DEVICE TEXT");
+int cli_telemetry_send(struct cli *cli) {
     struct cli_answer answer;
     json_error_t error;
-    json_t *body = sk_json_load(sk_span_z(cli->words[2]), JSON_DECODE_ANY, &error);
-    if (body == NULL) body = json_string(cli->words[2]);
+    json_t *body = sk_json_load(sk_span_z(cli->words[1]), JSON_DECODE_ANY, &error);
+    if (body == NULL) body = json_string(cli->words[1]);
     int code = cli_call(cli, SK_HTTP_POST,
-                        cli_path(cli, "/devices/%s/messages/events", cli->words[1], NULL), body,
+                        cli_path(cli, "/devices/%s/messages/events", cli->words[0], NULL), body,
                         NULL, NULL, &answer);
     json_decref(body);
     if (!code) json_decref(answer.body);
@@ -71,13 +69,11 @@ static bool read_message(struct cli *cli, struct sk_message *message) {
                *expiry = cli_option(cli, "expiry"), *type = cli_option(cli, "content-type");
     struct sk_property *properties =
         sk_arena_alloc(&cli->arena, (cli->option_count + 1) * sizeof *properties);
-    enum sk_c2d_ack wish;
     int64_t at_us;
     char text[SK_TIME_TEXT], guid[37];
-    if (sk_c2d_ack_parse(sk_span_z(ack), &wish))
-        return !cli_usage("message send … --ack none|positive|negative|full");
     if (expiry && !read_expiry(cli, expiry, &at_us))
-        return !cli_usage("message send … --expiry 10m, or a time such as 2030-01-31T12:00:00Z");
+        return !cli_usage(
+            cli, "--expiry is a duration such as 10m, or a time such as 2030-01-31T12:00:00Z");
     if (expiry) {
         sk_time_text(at_us, text);
         message->system[SK_SYS_EXPIRY] = sk_arena_copy(&cli->arena, sk_span_z(text));
@@ -88,28 +84,24 @@ static bool read_message(struct cli *cli, struct sk_message *message) {
     message->system[SK_SYS_ACK] = ack ? sk_span_z(ack) : SK_NONE;
     message->system[SK_SYS_CONTENT_TYPE] = sk_span_z(type);
     message->system[SK_SYS_TO] =
-        sk_span_z(cli_path(cli, "/devices/%s/messages/devicebound", cli->words[1], NULL));
+        sk_span_z(cli_path(cli, "/devices/%s/messages/devicebound", cli->words[0], NULL));
     message->properties = properties;
     for (size_t i = 0; i < cli->option_count; i++) {
         if (strcmp(cli->options[i].name, "property") != 0) continue;
         struct sk_span pair = sk_span_z(cli->options[i].value);
         size_t sign = sk_span_find(pair, '=');
-        if (sign == 0 || sign == pair.n) return !cli_usage("message send … --property NAME=VALUE");
+        if (sign == 0 || sign == pair.n) return !cli_usage(cli, "--property is NAME=VALUE");
         properties[message->property_count++] =
             (struct sk_property){sk_span_first(pair, sign), sk_span_skip(pair, sign + 1)};
     }
     return true;
 }
 
-int cli_message(struct cli *cli) {
+int cli_message_send(struct cli *cli) {
     static const struct sk_amqp_link_events events = {
         .writable = on_writable, .outcome = on_outcome, .detached = on_send_refused};
-    if (cli->word_count != 3 || strcmp(cli->words[0], "send") != 0)
-        return cli_usage(
-            "message send DEVICE TEXT [--ack none|positive|negative|full] [--message-id ID] "
-            "[--property NAME=VALUE]… [--expiry DURATION|TIME] [--content-type TYPE]");
     struct sending s = {0};
-    struct sk_message message = {.body = sk_span_z(cli->words[2])};
+    struct sk_message message = {.body = sk_span_z(cli->words[1])};
     if (!read_message(cli, &message)) return CLI_USAGE;
     sk_message_to_amqp(&message, &cli->arena, &s.message);
     int code = cli_amqp_open_hub(cli, &s.amqp);
@@ -178,16 +170,12 @@ static void on_feedback_refused(struct sk_amqp_client_link *link,
     cli_amqp_fail(&f->amqp, error->condition, error->description);
 }
 
-int cli_feedback(struct cli *cli) {
+int cli_feedback_watch(struct cli *cli) {
     enum { CREDIT = 10 };
     static const struct sk_amqp_link_events events = {.transfer = on_feedback,
                                                       .detached = on_feedback_refused};
     struct feedback f = {.left = -1};
-    const char *count = cli_option(cli, "count");
-    if (cli->word_count != 1 || strcmp(cli->words[0], "watch") != 0)
-        return cli_usage("feedback watch [--count N]");
-    if (count && (sk_span_to_int(sk_span_z(count), &f.left) || f.left < 1))
-        return cli_usage("--count is a number from 1");
+    if (!cli_number(cli, "count", 1, INT64_MAX, &f.left)) return CLI_USAGE;
     int code = cli_amqp_open_hub(cli, &f.amqp);
     if (!code) {
         sk_amqp_client_attach(f.amqp.connection, &f.link,

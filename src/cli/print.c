@@ -1,10 +1,32 @@
 /* Output: tables for people, JSON, JSON lines and tab-separated values for programs. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include "base/text.h"
 #include "cli/cli.h"
 #include "model/json_text.h"
 
-enum { COLUMNS_MAX = 16, WIDTH_MAX = 60 };
+enum { COLUMNS_MAX = 16, NARROWEST = 8, BETWEEN = 2, NAMES = 46 };
+
+/* What a table looks like: as wide as the terminal, with colours on one. */
+struct look {
+    int room; /* characters in a line; 0: any number */
+    bool colours;
+    int64_t now_us;
+};
+
+static struct look look_of(const struct cli *cli) {
+    struct look look = {.now_us = sk_io_wall(cli->io)};
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO)) return look;
+    if (!cli->wide && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) look.room = size.ws_col;
+    look.colours = getenv("NO_COLOR") == NULL;
+    return look;
+}
+
+/* ---- values as people read them ---- */
 
 /* The value at a dotted path. */
 static const json_t *at(const json_t *value, const char *path) {
@@ -24,6 +46,48 @@ static char *text_of(const json_t *value) {
     return sk_json_text(value);
 }
 
+/* Whether a member of this name says when something was; a path's last part counts. */
+static bool is_moment(const char *name) {
+    static const char *const ends[] = {"Time", "TimeUtc", "lastUpdated", "expiry"};
+    struct sk_span text = sk_span_z(name);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (sk_span_ends(text, sk_span_z(ends[i]))) return true;
+    return false;
+}
+
+static char *age_of(int64_t us) {
+    static const struct {
+        int64_t seconds;
+        const char *unit;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    int64_t seconds = (us < 0 ? -us : us) / 1000000;
+    struct sk_buffer text = {0};
+    size_t i = 0;
+    while (i < 3 && seconds < 2 * units[i].seconds) i++; /* 90 min, rather than 1 h */
+    sk_buffer_print(&text, us < 0 ? "in %lld %s" : "%lld %s ago",
+                    (long long)(seconds / units[i].seconds), units[i].unit);
+    sk_buffer_byte(&text, 0);
+    return text.p;
+}
+
+char *cli_text(const char *name, const json_t *value, int64_t now_us, bool with_time) {
+    const char *text = json_string_value(value);
+    int64_t at_us;
+    if (text == NULL || !is_moment(name) || sk_time_parse(sk_span_z(text), &at_us))
+        return text_of(value);
+    if (sk_span_starts(sk_span_z(text), SK_SPAN("0001-01-01")))
+        return sk_span_dup(SK_SPAN("never"));
+    char *age = age_of(now_us - at_us);
+    if (!with_time) return age;
+    struct sk_buffer both = {0};
+    sk_buffer_print(&both, "%s (%s)", text, age);
+    sk_buffer_byte(&both, 0);
+    free(age);
+    return both.p;
+}
+
+/* ---- tables ---- */
+
 /* Characters, not bytes. */
 static int width(const char *text) {
     int n = 0;
@@ -31,7 +95,48 @@ static int width(const char *text) {
     return n;
 }
 
-static void print_rows(const json_t *rows, const char *const *columns, bool table) {
+/* How many bytes the first characters take. */
+static int bytes_of(const char *text, int characters) {
+    const char *end = text;
+    while (*end && (characters > 0 || (*end & 0xC0) == 0x80)) {
+        end++;
+        if ((*end & 0xC0) != 0x80) characters--;
+    }
+    return (int)(end - text);
+}
+
+void cli_fit(int *widths, size_t count, int room) {
+    int sum = BETWEEN * ((int)count - 1);
+    for (size_t i = 0; i < count; i++) sum += widths[i];
+    for (; sum > room; sum--) {
+        size_t widest = 0;
+        for (size_t i = 1; i < count; i++)
+            if (widths[i] >= widths[widest]) widest = i;
+        if (widths[widest] <= NARROWEST) return;
+        widths[widest]--;
+    }
+}
+
+static const char *colour_of(const char *text) {
+    if (strcmp(text, "Connected") == 0) return "\033[32m";
+    if (strcmp(text, "disabled") == 0) return "\033[31m";
+    if (strcmp(text, "Disconnected") == 0 || strcmp(text, "never") == 0) return "\033[2m";
+    return NULL;
+}
+
+/* A cell, cut to its width; the last one of a line is not filled up. */
+static void put_cell(const struct look *look, const char *text, const char *colour, int space,
+                     bool last) {
+    bool cut = look->room && width(text) > space;
+    int shown = cut ? space - 1 : width(text);
+    if (look->colours && colour) fputs(colour, stdout);
+    printf("%.*s%s", bytes_of(text, shown), text, cut ? "…" : "");
+    if (look->colours && colour) fputs("\033[0m", stdout);
+    if (!last) printf("%*s", (space > shown + cut ? space - shown - cut : 0) + BETWEEN, "");
+}
+
+static void print_table(const struct cli *cli, const json_t *rows, const char *const *columns) {
+    struct look look = look_of(cli);
     int widths[COLUMNS_MAX] = {0};
     size_t n = 0, i;
     const json_t *row;
@@ -39,40 +144,52 @@ static void print_rows(const json_t *rows, const char *const *columns, bool tabl
     for (size_t c = 0; c < n; c++) {
         widths[c] = width(columns[c]);
         json_array_foreach((json_t *)rows, i, row) {
-            SK_CLEANUP_FREE char *text = text_of(at(row, columns[c]));
-            if (width(text) > widths[c])
-                widths[c] = width(text) > WIDTH_MAX ? WIDTH_MAX : width(text);
+            SK_CLEANUP_FREE char *text =
+                cli_text(columns[c], at(row, columns[c]), look.now_us, false);
+            if (width(text) > widths[c]) widths[c] = width(text);
         }
     }
-    for (size_t c = 0; table && c < n; c++)
-        printf("%s%-*s", c ? "  " : "", c + 1 == n ? 0 : widths[c], columns[c]);
-    if (table) putchar('\n');
+    if (look.room) cli_fit(widths, n, look.room);
+    for (size_t c = 0; c < n; c++) put_cell(&look, columns[c], "\033[1m", widths[c], c + 1 == n);
+    putchar('\n');
     json_array_foreach((json_t *)rows, i, row) {
         for (size_t c = 0; c < n; c++) {
+            SK_CLEANUP_FREE char *text =
+                cli_text(columns[c], at(row, columns[c]), look.now_us, false);
+            put_cell(&look, text, colour_of(text), widths[c], c + 1 == n);
+        }
+        putchar('\n');
+    }
+}
+
+static void print_tsv(const json_t *rows, const char *const *columns) {
+    size_t i;
+    const json_t *row;
+    json_array_foreach((json_t *)rows, i, row) {
+        for (size_t c = 0; columns[c]; c++) {
             SK_CLEANUP_FREE char *text = text_of(at(row, columns[c]));
-            int padding = c + 1 == n ? 0 : widths[c] - width(text);
-            if (table)
-                printf("%s%s%*s", c ? "  " : "", text, padding > 0 ? padding : 0, "");
-            else
-                printf("%s%s", c ? "\t" : "", text);
+            printf("%s%s", c ? "\t" : "", text);
         }
         putchar('\n');
     }
 }
 
 /* A single object as a list of members, one a line. */
-static void print_members(const json_t *object, const char *prefix) {
+static void print_members(const struct look *look, const json_t *object, const char *prefix) {
+    const struct look whole = {.colours = look->colours};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)object, key, value) {
         char path[200];
         snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", key);
         if (json_is_object(value) && json_object_size(value)) {
-            print_members(value, path);
+            print_members(look, value, path);
             continue;
         }
-        SK_CLEANUP_FREE char *text = text_of(value);
-        printf("%-47s %s\n", path, text);
+        SK_CLEANUP_FREE char *text = cli_text(key, value, look->now_us, true);
+        printf("%-*s%*s", NAMES, path, BETWEEN, "");
+        put_cell(&whole, text, colour_of(text), 0, true);
+        putchar('\n');
     }
 }
 
@@ -88,14 +205,17 @@ void cli_print(const struct cli *cli, const json_t *value, const char *const *co
     } else if (cli->output == CLI_JSON || cli->output == CLI_JSONL) {
         sk_json_print(stdout, value, cli->output == CLI_JSON ? 2 : 0);
         putchar('\n');
+    } else if (json_is_array(value) && columns && cli->output == CLI_TSV) {
+        print_tsv(value, columns);
     } else if (json_is_array(value) && columns) {
-        print_rows(value, columns, cli->output == CLI_TABLE);
+        print_table(cli, value, columns);
     } else if (json_is_object(value) && columns && cli->output == CLI_TSV) {
         json_t *rows = json_pack("[O]", value);
-        print_rows(rows, columns, false);
+        print_tsv(rows, columns);
         json_decref(rows);
     } else if (json_is_object(value)) {
-        print_members(value, "");
+        struct look look = look_of(cli);
+        print_members(&look, value, "");
     } else {
         SK_CLEANUP_FREE char *text = text_of(value);
         printf("%s\n", text);

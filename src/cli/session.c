@@ -86,7 +86,6 @@ int cli_connect(struct cli *cli) {
 }
 
 int cli_login(struct cli *cli) {
-    if (cli->word_count != 1) return cli_usage("login takes one connection string");
     cli->login = cli->words[0];
     int code = cli_connect(cli);
     struct cli_answer answer;
@@ -235,5 +234,14 @@ int cli_call(struct cli *cli, enum sk_http_method method, const char *path, cons
     int code = refused(answer->status, answer->body);
     json_decref(answer->body);
     answer->body = NULL;
+    return code;
+}
+
+int cli_show(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+             const char *if_match, const char *const *columns) {
+    struct cli_answer answer;
+    int code = cli_call(cli, method, path, body, if_match, NULL, &answer);
+    if (!code) cli_print(cli, answer.body, columns);
+    if (!code) json_decref(answer.body);
     return code;
 }

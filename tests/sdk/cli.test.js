@@ -95,3 +95,36 @@ test('events watch begins where it is told, in the group it is told', async () =
   assert.match(refused.error, /^skerry: there is no consumer group 'nobodys'[^\n]*\n$/);
   assert.strictEqual((await skerry('events', 'watch', '--from', 'yesterday')).code, 2);
 });
+
+test('the reference page is what the program prints, and each command tells what it takes', async () => {
+  const page = await skerry('reference');
+  assert.strictEqual(page.out, require('fs').readFileSync(`${__dirname}/../../docs/reference/skerry.md`, 'utf8'),
+    'print it anew: skerry reference > docs/reference/skerry.md');
+  for (const [, name] of page.out.matchAll(/^### `skerry ([a-z -]*[a-z])/gm)) {
+    const help = await skerry(...name.split(' '), '--help');
+    assert.deepStrictEqual([help.code, help.out.split('\n')[0].startsWith(`skerry ${name}`)], [0, true]);
+  }
+});
+
+test('what was typed wrong gets the word that was meant', async () => {
+  for (const [words, sentence] of [
+    ['device lst', /^skerry: there is no command 'device lst'; did you mean device list\?\n/],
+    ['device add', /^skerry: DEVICE is missing\nusage: skerry device add DEVICE /],
+    ['device add d --parnet e', /^skerry: device add has no option --parnet; did you mean --parent\?\n/],
+    ['device list --output yaml', /^skerry: --output is one of table\|json\|jsonl\|tsv, not 'yaml'\n/],
+  ]) {
+    const result = await skerry(...words.split(' '));
+    assert.strictEqual(result.code, 2);
+    assert.match(result.error, sentence);
+  }
+});
+
+test('tables tell ages, programs get times', async () => {
+  const device = await createDevice();
+  const { out } = await skerry('device', 'list');
+  const header = out.split('\n')[0].split(/ +/);
+  assert.strictEqual(header[0], 'deviceId');
+  assert.ok(out.split('\n').some((line) => line.startsWith(device.deviceId) && line.includes('never')));
+  assert.ok((await skerry('device', 'list', '--output', 'tsv')).out.includes(`${device.deviceId}\t`));
+  assert.ok((await skerry('device', 'show', device.deviceId, '--output', 'json')).out.includes('"0001-01-01T00:00:00'));
+});

@@ -1,4 +1,5 @@
 /* Keys of config.toml: edge reference, section 1.2, and Skerry's own. */
+#include "base/text.h"
 #include "edge/daemon/config_keys.h"
 
 static const struct config_key keys[] = {
@@ -79,26 +80,6 @@ const struct config_key *config_key_find(const char *path) {
     return NULL;
 }
 
-enum { NAME_MAX_COMPARED = 48 };
-
-/* Levenshtein's distance. */
-static unsigned distance(const char *a, const char *b) {
-    unsigned row[NAME_MAX_COMPARED + 1];
-    size_t n = strlen(b);
-    for (unsigned j = 0; j <= n; j++) row[j] = j;
-    for (unsigned i = 1; a[i - 1]; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned replaced = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            unsigned shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            row[j] = replaced < shorter ? replaced : shorter;
-        }
-    }
-    return row[n];
-}
-
 /* Length of the part up to and with the last dot. */
 static size_t parent_length(const char *path) {
     const char *dot = strrchr(path, '.');
@@ -108,14 +89,12 @@ static size_t parent_length(const char *path) {
 const char *config_key_near(const char *path) {
     size_t parent = parent_length(path);
     const char *best = NULL;
-    unsigned best_distance = 3; /* further away is another word */
-    if (strlen(path + parent) > NAME_MAX_COMPARED) return NULL;
+    unsigned best_distance = SK_TEXT_FAR;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *name = keys[i].path + parent_length(keys[i].path);
         if (parent_length(keys[i].path) != parent || strncmp(keys[i].path, path, parent) != 0)
             continue;
-        if (strlen(name) > NAME_MAX_COMPARED) continue;
-        unsigned d = distance(path + parent, name);
+        unsigned d = sk_text_distance(path + parent, name);
         if (d < best_distance) best_distance = d, best = keys[i].path;
     }
     return best;

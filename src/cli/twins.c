@@ -1,0 +1,113 @@
+/* The commands on twins: reading and writing them, asking for them, calling their devices, and edge
+ * deployments. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "model/json_text.h"
+
+static const char *const twin_columns[] = {"deviceId",        "moduleId", "status",
+                                           "connectionState", "version",  NULL};
+
+json_t *cli_json(struct cli *cli, const char *name, const char *text) {
+    json_error_t error;
+    struct sk_buffer file = {.limit = 4 * 1024 * 1024};
+    struct sk_span json = sk_span_z(text);
+    if (text[0] == '@') {
+        if (sk_file_load(cli->io, text + 1, &file)) {
+            cli_fail("%s: %s cannot be read", name, text + 1);
+            return NULL;
+        }
+        json = sk_buffer_span(&file);
+    }
+    json_t *value = sk_json_load(json, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    if (value == NULL)
+        cli_fail("%s is not JSON: line %d, column %d: %s", name, error.line, error.column,
+                 error.text);
+    sk_buffer_free(&file);
+    return value;
+}
+
+int cli_twin_show(struct cli *cli) {
+    return cli_show(cli, SK_HTTP_GET, cli_target(cli, "twins", cli->words[0]), NULL, NULL, NULL);
+}
+
+static int write_twin(struct cli *cli, enum sk_http_method method) {
+    const char *desired = cli_option(cli, "desired"), *tags = cli_option(cli, "tags");
+    if (desired == NULL && tags == NULL) return cli_usage(cli, "say --desired or --tags");
+    json_t *body = json_object(), *value;
+    int code = CLI_FINE;
+    if (desired && (value = cli_json(cli, "--desired", desired)) != NULL)
+        json_object_set_new(body, "properties", json_pack("{s:o}", "desired", value));
+    else if (desired)
+        code = CLI_REFUSED;
+    if (!code && tags && (value = cli_json(cli, "--tags", tags)) != NULL)
+        json_object_set_new(body, "tags", value);
+    else if (!code && tags)
+        code = CLI_REFUSED;
+    if (!code)
+        code = cli_show(cli, method, cli_target(cli, "twins", cli->words[0]), body, "\"*\"", NULL);
+    json_decref(body);
+    return code;
+}
+
+int cli_twin_update(struct cli *cli) {
+    return write_twin(cli, SK_HTTP_PATCH);
+}
+
+int cli_twin_replace(struct cli *cli) {
+    return write_twin(cli, SK_HTTP_PUT);
+}
+
+int cli_method_call(struct cli *cli) {
+    const char *payload = cli_option(cli, "payload");
+    int64_t seconds = 30;
+    if (!cli_number(cli, "timeout", 5, 300, &seconds)) return CLI_USAGE;
+    json_t *value = payload ? cli_json(cli, "--payload", payload) : json_null();
+    if (value == NULL) return CLI_REFUSED;
+    json_t *body = json_pack("{s:s,s:o,s:I}", "methodName", cli->words[1], "payload", value,
+                             "responseTimeoutInSeconds", (json_int_t)seconds);
+    const char *path =
+        sk_arena_print(&cli->arena, "%s/methods", cli_target(cli, "twins", cli->words[0])).p;
+    int code = cli_show(cli, SK_HTTP_POST, path, body, NULL, NULL);
+    json_decref(body);
+    return code;
+}
+
+int cli_query(struct cli *cli) {
+    json_t *body = json_pack("{s:s}", "query", cli->words[0]), *all = json_array();
+    const char *continuation = NULL;
+    int code;
+    do {
+        struct cli_answer answer;
+        code = cli_call(cli, SK_HTTP_POST, "/devices/query", body, NULL, continuation, &answer);
+        if (code) break;
+        json_array_extend(all, answer.body);
+        json_decref(answer.body);
+        continuation = answer.continuation;
+    } while (continuation);
+    if (!code) cli_print(cli, all, twin_columns);
+    json_decref(all);
+    json_decref(body);
+    return code;
+}
+
+/* ---- edge ---- */
+
+int cli_edge_set_modules(struct cli *cli) {
+    const char *device = cli->words[0], *file = cli->words[1];
+    json_t *manifest = cli_json(cli, file, sk_arena_print(&cli->arena, "@%s", file).p);
+    if (manifest == NULL) return CLI_REFUSED;
+    /* A deployment file may be the content itself or wrapped as tools write it:
+     * {"content":{"modulesContent":…}}. */
+    json_t *content = json_object_get(manifest, "content");
+    if (!json_is_object(content)) content = manifest;
+    int code =
+        json_is_object(json_object_get(content, "modulesContent"))
+            ? cli_show(cli, SK_HTTP_POST,
+                       cli_path(cli, "/devices/%s/applyConfigurationContent", device, NULL),
+                       content, NULL, NULL)
+            : cli_fail("%s has no modulesContent", file);
+    json_decref(manifest);
+    if (!code && cli->output == CLI_TABLE) printf("modules of %s set\n", device);
+    return code;
+}

@@ -1,0 +1,121 @@
+/* What was typed behind a command: its words and options, and what is wrong with them. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "cli/cli.h"
+
+int cli_fail(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("skerry: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return CLI_REFUSED;
+}
+
+int cli_usage(const struct cli *cli, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("skerry: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs("\nusage: ", stderr);
+    cli_usage_line(stderr, cli->command);
+    fprintf(stderr, "(skerry %s --help tells more)\n", cli->command->name);
+    return CLI_USAGE;
+}
+
+const char *cli_option(const struct cli *cli, const char *name) {
+    for (size_t i = 0; i < cli->option_count; i++)
+        if (strcmp(cli->options[i].name, name) == 0)
+            return cli->options[i].value ? cli->options[i].value : "";
+    return NULL;
+}
+
+bool cli_number(const struct cli *cli, const char *name, int64_t least, int64_t most,
+                int64_t *value) {
+    const char *text = cli_option(cli, name);
+    int64_t number;
+    if (text == NULL) return true;
+    if (sk_span_to_int(sk_span_z(text), &number) || number < least || number > most)
+        return !(most == INT64_MAX
+                     ? cli_usage(cli, "--%s is a number from %lld", name, (long long)least)
+                     : cli_usage(cli, "--%s is a number from %lld to %lld", name, (long long)least,
+                                 (long long)most));
+    *value = number;
+    return true;
+}
+
+/* Whether `value` is among the choices, "on|off"; what is written in capitals is no choice. */
+static bool is_choice(const char *choices, const char *value) {
+    struct sk_span rest = sk_span_z(choices), one;
+    while (sk_span_split(&rest, '|', &one))
+        if ((one.p[0] >= 'A' && one.p[0] <= 'Z') || sk_span_is(one, value)) return true;
+    return false;
+}
+
+/* One option; false with a message. `next`: what is typed behind it, or NULL; *took: whether that was its
+ * value. */
+static bool read_option(struct cli *cli, char *typed, const char *next, bool *took) {
+    char *equals = strchr(typed, '=');
+    const char *value = equals ? equals + 1 : NULL;
+    if (equals) *equals = 0;
+    const struct cli_option_row *row = cli_option_find(cli->command, typed);
+    if (row == NULL) {
+        const char *near = cli_option_near(cli->command, typed);
+        return !cli_usage(cli, "%s has no option --%s%s%s%s", cli->command->name, typed,
+                          near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
+    }
+    if (row->value == NULL && value) return !cli_usage(cli, "--%s takes no value", typed);
+    *took = row->value && value == NULL;
+    if (*took && next == NULL) return !cli_usage(cli, "--%s needs a value: %s", typed, row->value);
+    if (*took) value = next;
+    if (row->value && !is_choice(row->value, value))
+        return !cli_usage(cli, "--%s is one of %s, not '%s'", typed, row->value, value);
+    if (!row->many && cli_option(cli, typed)) return !cli_usage(cli, "--%s is there twice", typed);
+    if (cli->option_count == sizeof cli->options / sizeof *cli->options)
+        return !cli_usage(cli, "there are too many options");
+    cli->options[cli->option_count++] = (struct cli_option){typed, value};
+    return true;
+}
+
+/* Sorts what was typed behind the command into words and options; false with a message. */
+static bool read_arguments(struct cli *cli, char **arguments) {
+    bool words_only = false; /* behind "--" */
+    for (; *arguments; arguments++) {
+        bool took = false;
+        if (!words_only && strcmp(*arguments, "--") == 0) {
+            words_only = true;
+        } else if (words_only || strncmp(*arguments, "--", 2) != 0) {
+            if (cli->word_count == sizeof cli->words / sizeof *cli->words)
+                return !cli_usage(cli, "there are too many words");
+            cli->words[cli->word_count++] = *arguments;
+        } else if (!read_option(cli, *arguments + 2, arguments[1], &took)) {
+            return false;
+        }
+        arguments += took;
+    }
+    return true;
+}
+
+/* Whether there are as many words as the command takes; false with a message. */
+static bool check_words(const struct cli *cli) {
+    struct sk_span rest = sk_span_z(cli->command->words), word;
+    size_t wanted = 0;
+    while (rest.n && sk_span_split(&rest, ' ', &word)) {
+        if (++wanted <= cli->word_count) continue;
+        return !cli_usage(cli, "%.*s is missing", SK_ARG(word));
+    }
+    if (cli->word_count > wanted)
+        return !cli_usage(cli, "there is a word too many: '%s'", cli->words[wanted]);
+    rest = sk_span_z(cli->command->words);
+    for (size_t i = 0; rest.n && sk_span_split(&rest, ' ', &word); i++)
+        if (sk_span_is(word, "DEVICE/MODULE") && strchr(cli->words[i], '/') == NULL)
+            return !cli_usage(cli, "'%s' is not DEVICE/MODULE", cli->words[i]);
+    return true;
+}
+
+bool cli_read(struct cli *cli, char **arguments) {
+    return read_arguments(cli, arguments) && check_words(cli);
+}
