@@ -35,25 +35,15 @@ struct cli_command {
 
 /* Ends with a row without name. Commands of a group stand together. */
 extern const struct cli_command cli_commands[];
-/* What every command takes. */
-extern const struct cli_option_row cli_everywhere[];
-
 /* The command that the first words of `arguments` name, which ends with NULL; `used`: how many of them. NULL
  * with a sentence on stderr, and what it may have meant. */
 const struct cli_command *cli_command_find(const char *const *arguments, size_t *used);
 /* Whether commands of more than one word begin with this one. */
 bool cli_group_known(const char *word);
-/* The option of a command, or NULL. */
-const struct cli_option_row *cli_option_find(const struct cli_command *command, const char *name);
-/* The name of an option near to this, or NULL. */
-const char *cli_option_near(const struct cli_command *command, const char *name);
-
 /* --- help.c: all of it comes out of the table --- */
 void cli_help(FILE *to);
 void cli_help_group(FILE *to, const char *group);
 void cli_help_command(FILE *to, const struct cli_command *command);
-/* "skerry device add DEVICE [--edge] …" */
-void cli_usage_line(FILE *to, const struct cli_command *command);
 /* docs/reference/skerry.md */
 int cli_reference(struct cli *cli);
 int cli_completion(struct cli *cli);
@@ -82,6 +72,15 @@ struct cli {
 };
 
 /* --- typed.c --- */
+/* What every command takes. */
+extern const struct cli_option_row cli_everywhere[];
+
+/* The option of a command, or NULL. */
+const struct cli_option_row *cli_option_find(const struct cli_command *command, const char *name);
+/* The name of an option near to this, or NULL. */
+const char *cli_option_near(const struct cli_command *command, const char *name);
+/* "skerry device add DEVICE [--edge] …" */
+void cli_usage_line(FILE *to, const struct cli_command *command);
 /* Takes what was typed behind the command, which ends with NULL and stays; false with a message. */
 bool cli_read(struct cli *cli, char **arguments);
 /* The value of --name, or NULL; flags give "". */

@@ -48,16 +48,6 @@ static const struct cli_option_row events_watch[] = {
 static const struct cli_option_row certificate_add[] = {
     {"verified", NULL, "without a proof of possession", false}, {0}};
 
-const struct cli_option_row cli_everywhere[] = {
-    {"output", "table|json|jsonl|tsv", "how answers are printed: a table", false},
-    {"wide", NULL, "tables show long values whole", false},
-    {"login", "CONNECTION_STRING", "a policy's; else SKERRY_CONNECTION_STRING, else the profile's",
-     false},
-    {"profile", "NAME", "which login is kept or used: default", false},
-    {"ca", "FILE", "certificates that vouch for the hub; else SKERRY_CA_FILE", false},
-    {"help", NULL, "what a command takes", false},
-    {0}};
-
 /* ---- commands ---- */
 
 const struct cli_command cli_commands[] = {
@@ -177,27 +167,4 @@ const struct cli_command *cli_command_find(const char *const *arguments, size_t 
     }
     no_such(typed, near);
     return NULL;
-}
-
-static const struct cli_option_row *in_rows(const struct cli_option_row *row, const char *name) {
-    for (; row && row->name; row++)
-        if (strcmp(row->name, name) == 0) return row;
-    return NULL;
-}
-
-const struct cli_option_row *cli_option_find(const struct cli_command *command, const char *name) {
-    const struct cli_option_row *row = in_rows(command->options, name);
-    return row ? row : in_rows(cli_everywhere, name);
-}
-
-const char *cli_option_near(const struct cli_command *command, const char *name) {
-    const struct cli_option_row *const all[] = {command->options, cli_everywhere};
-    const char *near = NULL;
-    unsigned nearest = SK_TEXT_FAR;
-    for (size_t i = 0; i < 2; i++)
-        for (const struct cli_option_row *row = all[i]; row && row->name; row++) {
-            unsigned distance = sk_text_distance(name, row->name);
-            if (distance < nearest) nearest = distance, near = row->name;
-        }
-    return near;
 }

@@ -17,18 +17,6 @@ static bool has_many(const struct cli_command *c) {
     return (c[1].name && !begins_group(c + 1)) || !begins_group(c);
 }
 
-/* "[--parent EDGE]" */
-static void put_option(FILE *to, const struct cli_option_row *row) {
-    fprintf(to, " [--%s%s%s]%s", row->name, row->value ? " " : "", row->value ? row->value : "",
-            row->many ? "…" : "");
-}
-
-void cli_usage_line(FILE *to, const struct cli_command *c) {
-    fprintf(to, "skerry %s%s%s", c->name, *c->words ? " " : "", c->words);
-    for (const struct cli_option_row *row = c->options; row && row->name; row++) put_option(to, row);
-    fputc('\n', to);
-}
-
 /* Characters, not bytes. */
 static int width(const char *text) {
     int n = 0;
@@ -59,9 +47,10 @@ void cli_help(FILE *to) {
     put_commands(to, NULL);
     fputs("\nTARGET is DEVICE or DEVICE/MODULE. Every command takes:\n", to);
     put_rows(to, cli_everywhere);
-    fputs("\nskerry COMMAND --help tells more. Exit code: 0 fine, 1 refused, 2 usage.\n"
-          "\nExample: skerry device add sensor1 && skerry twin update sensor1 --desired '{\"interval\": 5}'\n",
-          to);
+    fputs(
+        "\nskerry COMMAND --help tells more. Exit code: 0 fine, 1 refused, 2 usage.\n"
+        "\nExample: skerry device add sensor1 && skerry twin update sensor1 --desired '{\"interval\": 5}'\n",
+        to);
 }
 
 void cli_help_group(FILE *to, const char *group) {
@@ -103,10 +92,11 @@ static void put_table(const struct cli_option_row *row) {
 
 int cli_reference(struct cli *cli) {
     (void)cli;
-    fputs("# skerry\n\nPrinted by `skerry reference`. `TARGET` is `DEVICE` or `DEVICE/MODULE`; where JSON is "
-          "wanted, `@FILE` reads it from a file.\nExit code: 0 fine, 1 refused, 2 usage.\n\n"
-          "Every command takes:\n",
-          stdout);
+    fputs(
+        "# skerry\n\nPrinted by `skerry reference`. `TARGET` is `DEVICE` or `DEVICE/MODULE`; where JSON is "
+        "wanted, `@FILE` reads it from a file.\nExit code: 0 fine, 1 refused, 2 usage.\n\n"
+        "Every command takes:\n",
+        stdout);
     put_table(cli_everywhere);
     for (const struct cli_command *c = cli_commands; c->name; c++) {
         if (begins_group(c)) printf("\n## %.*s\n", SK_ARG(group_of(c)));
@@ -165,9 +155,10 @@ int cli_completion(struct cli *cli) {
     put_groups();
     put_seconds();
     put_options();
-    puts("  [ $COMP_CWORD -gt 2 ] && words=$(skerry device list --output tsv 2>/dev/null | cut -f1)\n"
-         "  COMPREPLY=($(compgen -W \"$words $options\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
-         "}\n"
-         "complete -F _skerry skerry");
+    puts(
+        "  [ $COMP_CWORD -gt 2 ] && words=$(skerry device list --output tsv 2>/dev/null | cut -f1)\n"
+        "  COMPREPLY=($(compgen -W \"$words $options\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
+        "}\n"
+        "complete -F _skerry skerry");
     return CLI_FINE;
 }

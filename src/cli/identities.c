@@ -12,7 +12,6 @@ static const char *const device_columns[] = {
 static const char *const module_columns[] = {"moduleId", "connectionState", "managedBy",
                                              "lastActivityTime", NULL};
 
-
 /* ---- device, module ---- */
 
 /* --auth as the registry's JSON; NULL: keys, made by the hub. False: not usable. */
@@ -149,8 +148,8 @@ int cli_identity_remove(struct cli *cli) {
 }
 
 int cli_module_list(struct cli *cli) {
-    return cli_show(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s/modules", cli->words[0], NULL), NULL,
-                    NULL, module_columns);
+    return cli_show(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s/modules", cli->words[0], NULL),
+                    NULL, NULL, module_columns);
 }
 
 int cli_module_add(struct cli *cli) {

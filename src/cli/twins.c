@@ -101,12 +101,11 @@ int cli_edge_set_modules(struct cli *cli) {
      * {"content":{"modulesContent":…}}. */
     json_t *content = json_object_get(manifest, "content");
     if (!json_is_object(content)) content = manifest;
-    int code =
-        json_is_object(json_object_get(content, "modulesContent"))
-            ? cli_show(cli, SK_HTTP_POST,
-                       cli_path(cli, "/devices/%s/applyConfigurationContent", device, NULL),
-                       content, NULL, NULL)
-            : cli_fail("%s has no modulesContent", file);
+    int code = json_is_object(json_object_get(content, "modulesContent"))
+                   ? cli_show(cli, SK_HTTP_POST,
+                              cli_path(cli, "/devices/%s/applyConfigurationContent", device, NULL),
+                              content, NULL, NULL)
+                   : cli_fail("%s has no modulesContent", file);
     json_decref(manifest);
     if (!code && cli->output == CLI_TABLE) printf("modules of %s set\n", device);
     return code;

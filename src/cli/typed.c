@@ -2,7 +2,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "cli/cli.h"
+
+const struct cli_option_row cli_everywhere[] = {
+    {"output", "table|json|jsonl|tsv", "how answers are printed: a table", false},
+    {"wide", NULL, "tables show long values whole", false},
+    {"login", "CONNECTION_STRING", "a policy's; else SKERRY_CONNECTION_STRING, else the profile's",
+     false},
+    {"profile", "NAME", "which login is kept or used: default", false},
+    {"ca", "FILE", "certificates that vouch for the hub; else SKERRY_CA_FILE", false},
+    {"help", NULL, "what a command takes", false},
+    {0}};
+
+/* ---- what is said about it ---- */
 
 int cli_fail(const char *format, ...) {
     va_list args;
@@ -12,6 +25,19 @@ int cli_fail(const char *format, ...) {
     fputc('\n', stderr);
     va_end(args);
     return CLI_REFUSED;
+}
+
+/* "[--parent EDGE]" */
+static void put_option(FILE *to, const struct cli_option_row *row) {
+    fprintf(to, " [--%s%s%s]%s", row->name, row->value ? " " : "", row->value ? row->value : "",
+            row->many ? "…" : "");
+}
+
+void cli_usage_line(FILE *to, const struct cli_command *c) {
+    fprintf(to, "skerry %s%s%s", c->name, *c->words ? " " : "", c->words);
+    for (const struct cli_option_row *row = c->options; row && row->name; row++)
+        put_option(to, row);
+    fputc('\n', to);
 }
 
 int cli_usage(const struct cli *cli, const char *format, ...) {
@@ -24,6 +50,31 @@ int cli_usage(const struct cli *cli, const char *format, ...) {
     cli_usage_line(stderr, cli->command);
     fprintf(stderr, "(skerry %s --help tells more)\n", cli->command->name);
     return CLI_USAGE;
+}
+
+/* ---- options ---- */
+
+static const struct cli_option_row *in_rows(const struct cli_option_row *row, const char *name) {
+    for (; row && row->name; row++)
+        if (strcmp(row->name, name) == 0) return row;
+    return NULL;
+}
+
+const struct cli_option_row *cli_option_find(const struct cli_command *command, const char *name) {
+    const struct cli_option_row *row = in_rows(command->options, name);
+    return row ? row : in_rows(cli_everywhere, name);
+}
+
+const char *cli_option_near(const struct cli_command *command, const char *name) {
+    const struct cli_option_row *const all[] = {command->options, cli_everywhere};
+    const char *near = NULL;
+    unsigned nearest = SK_TEXT_FAR;
+    for (size_t i = 0; i < 2; i++)
+        for (const struct cli_option_row *row = all[i]; row && row->name; row++) {
+            unsigned distance = sk_text_distance(name, row->name);
+            if (distance < nearest) nearest = distance, near = row->name;
+        }
+    return near;
 }
 
 const char *cli_option(const struct cli *cli, const char *name) {
@@ -46,6 +97,8 @@ bool cli_number(const struct cli *cli, const char *name, int64_t least, int64_t 
     *value = number;
     return true;
 }
+
+/* ---- reading ---- */
 
 /* Whether `value` is among the choices, "on|off"; what is written in capitals is no choice. */
 static bool is_choice(const char *choices, const char *value) {
