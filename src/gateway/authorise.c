@@ -1,29 +1,6 @@
-/* Who may do what: the table of rights.def, in front of every backend. */
+/* In front of every backend: whether who asks may have it, by the table of rights. */
 #include "gateway/chaos.h"
 #include "gateway/rights.h"
-
-static const struct {
-    unsigned right;      /* of a policy; 0: no policy may */
-    unsigned targets[4]; /* by actor */
-} rules[SK_OP_COUNT] = {
-#define SK_MAY(op, right, device, edge_device, module, edge_hub)                                   \
-    [SK_OP_##op] = {right, {device, edge_device, module, edge_hub}},
-#include "gateway/rights.def"
-};
-
-bool sk_may(enum sk_op op, enum sk_actor actor, unsigned targets) {
-    return (rules[op].targets[actor] & targets) != 0;
-}
-
-bool sk_policy_may(enum sk_op op, unsigned rights) {
-    return (rules[op].right & rights) != 0;
-}
-
-enum sk_target sk_target_at_home(struct sk_span actor_module, struct sk_span module) {
-    if (sk_span_eq(actor_module, module)) return SK_ON_SELF;
-    if (module.n == 0) return SK_ON_OWN_DEVICE;
-    return module.p[0] == '$' ? SK_ON_SYSTEM_MODULE : SK_ON_OWN_MODULE;
-}
 
 static enum sk_actor actor_of(const struct sk_principal *who) {
     if (who->module == NULL) return who->edge ? SK_ACTOR_EDGE_DEVICE : SK_ACTOR_DEVICE;

@@ -18,6 +18,8 @@ struct sk_gateway {
     struct sk_gateway_counts counts;
     struct sk_arena scratch; /* for one packet or request: reset by whoever begins one */
     struct sk_http_service http;
+    /* What becomes of a request that is none of HTTP's own; false: it is. */
+    bool (*upgrade)(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
     struct sk_buffer amqp_out;     /* the message that is being sent */
     const struct sk_span *origins; /* of pages that may open WebSockets */
     size_t origin_count;
@@ -38,6 +40,8 @@ struct sk_connection {
 void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
                        struct sk_stream *stream, void (*end)(struct sk_connection *));
 void sk_connection_remove(struct sk_connection *connection);
+/* The gateway's end, when it closes and nobody is connected any more. */
+void sk_gateway_free_when_empty(struct sk_gateway *gateway);
 
 /* budget.c: what of a connection's requests is under way. A connection whose budget is full is not
  * read before half of it has come back. */
@@ -57,6 +61,8 @@ void sk_budget_give(struct sk_budget *budget, struct sk_cost cost);
 void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
 void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
 void sk_http_head_init(struct sk_gateway *gateway);
+/* websocket_head.c: asks for a WebSocket, behind which another head speaks. */
+bool sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
 
 /* Frees what the session owns; after sk_session_close. */
 void sk_session_free(struct sk_session *session);

@@ -52,33 +52,10 @@ static const struct sk_http_route routes[] = {
 
 /* ---- answers ---- */
 
-void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
-                         bool structured) {
-    const struct sk_fault_kind *kind = sk_fault_kind(error->fault);
-    struct sk_buffer headers = {0}, body = {0};
-    char tracking[37];
-    sk_io_guid(exchange->io, tracking);
-    sk_http_put_header(&headers, "Content-Type", SK_SPAN("application/json; charset=utf-8"));
-    sk_http_put_header(&headers, "iothub-errorcode", sk_span_z(kind->name));
-    sk_http_put_header(&headers, "x-ms-request-id", sk_span_z(tracking));
-    sk_error_http_body(&body, error, sk_span_z(tracking), sk_io_wall(exchange->io), structured);
-    sk_http_respond(exchange, (unsigned)kind->http_status, sk_buffer_span(&headers),
-                    sk_buffer_span(&body));
-    sk_buffer_free(&headers);
-    sk_buffer_free(&body);
-}
-
 static void refuse(struct sk_http_exchange *exchange, enum sk_fault fault, const char *text) {
     struct sk_error error;
     sk_error_set(&error, fault, text ? "%s" : NULL, text);
     sk_http_head_refuse(exchange, &error, false);
-}
-
-void sk_http_request_free(struct sk_http_request *r) {
-    json_decref(r->request.body);
-    sk_principal_free(&r->principal);
-    free(r->payload);
-    free(r);
 }
 
 static void answer_method(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
@@ -429,14 +406,13 @@ static void handle_headers(void *arg, struct sk_http_exchange *exchange) {
 }
 
 static void handle(void *arg, struct sk_http_exchange *exchange) {
+    struct sk_gateway *gateway = arg;
     struct sk_http_request *r = exchange->data;
     exchange->data = NULL;
     if (r) /* the body has come behind the headers */
         submit(r);
-    else if (sk_websocket_head_path(exchange->request->path, &exchange->arena))
-        sk_websocket_head_upgrade(arg, exchange); /* CONNECT or OPEN will name the hub */
-    else
-        begin(arg, exchange, false);
+    else if (!gateway->upgrade(gateway, exchange))
+        begin(gateway, exchange, false);
 }
 
 /* ---- connections ---- */

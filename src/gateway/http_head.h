@@ -20,6 +20,7 @@ struct sk_http_request {
     struct sk_span device; /* show only this one's messages; empty: all */
 };
 
+/* http_request.c */
 void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
                          bool structured);
 void sk_http_request_free(struct sk_http_request *r);
@@ -33,10 +34,6 @@ bool sk_http_submit_batch(struct sk_http_request *r, struct sk_error *error);
 bool sk_http_read_receive(struct sk_http_request *r); /* false: its lock time is none */
 void sk_http_read_settle(struct sk_http_request *r);
 void sk_http_answer_message(struct sk_http_exchange *exchange, const struct sk_message *message);
-
-/* websocket_head.c: whether a path is one of those that serve WebSockets; and their upgrade. */
-bool sk_websocket_head_path(struct sk_span path, struct sk_arena *arena);
-void sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
 
 /* http_watch.c: streams events as server-sent events until the client goes; then frees the request.
  */

@@ -11,8 +11,8 @@ static const struct subprotocol {
     void (*open)(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
 } subprotocols[] = {{"mqtt", sk_mqtt_head_open}, {"AMQPWSB10", sk_amqp_head_open}};
 
-bool sk_websocket_head_path(struct sk_span path, struct sk_arena *arena) {
-    path = sk_percent_decoded(arena, path);
+static bool is_websocket_path(struct sk_http_exchange *exchange) {
+    struct sk_span path = sk_percent_decoded(&exchange->arena, exchange->request->path);
     return sk_span_eq_nocase(path, SK_SPAN("/$iothub/websocket")) ||
            sk_span_eq_nocase(path, SK_SPAN("/$servicebus/websocket"));
 }
@@ -52,19 +52,19 @@ static void refuse(struct sk_http_exchange *exchange, enum sk_fault fault, const
     sk_http_head_refuse(exchange, &error, false);
 }
 
-struct upgrade {
+struct upgrading {
     struct sk_gateway *gateway;
     const struct subprotocol *subprotocol;
 };
 
 static void on_taken(void *arg, struct sk_stream *stream, struct sk_span first) {
-    struct upgrade *upgrade = arg;
+    struct upgrading *u = arg;
     struct sk_stream *websocket = sk_websocket_serve(stream);
-    upgrade->subprotocol->open(upgrade->gateway, websocket, SK_NONE);
+    u->subprotocol->open(u->gateway, websocket, SK_NONE);
     sk_websocket_stream_feed(websocket, first);
 }
 
-void sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange) {
+static void upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange) {
     const struct sk_http_parser *http = exchange->request;
     struct sk_span key = sk_http_header(http, "Sec-WebSocket-Key");
     if (http->method != SK_HTTP_GET) {
@@ -85,9 +85,9 @@ void sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchan
                "pages of this origin may not connect: see allowed_origins in hub.toml");
         return;
     }
-    struct upgrade *upgrade = sk_arena_alloc(&exchange->arena, sizeof *upgrade);
-    *upgrade = (struct upgrade){gateway, choose(http)};
-    if (upgrade->subprotocol == NULL) {
+    struct upgrading *u = sk_arena_alloc(&exchange->arena, sizeof *u);
+    *u = (struct upgrading){gateway, choose(http)};
+    if (u->subprotocol == NULL) {
         refuse(exchange, SK_FAULT_ARGUMENT_INVALID,
                "the offered sub-protocols are none that this address speaks");
         return;
@@ -98,7 +98,13 @@ void sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchan
     sk_http_put_header(&headers, "Upgrade", SK_SPAN("websocket"));
     sk_http_put_header(&headers, "Connection", SK_SPAN("Upgrade"));
     sk_http_put_header(&headers, "Sec-WebSocket-Accept", sk_span_z(accept));
-    sk_http_put_header(&headers, "Sec-WebSocket-Protocol", sk_span_z(upgrade->subprotocol->name));
-    sk_http_upgrade(exchange, sk_buffer_span(&headers), on_taken, upgrade);
+    sk_http_put_header(&headers, "Sec-WebSocket-Protocol", sk_span_z(u->subprotocol->name));
+    sk_http_upgrade(exchange, sk_buffer_span(&headers), on_taken, u);
     sk_buffer_free(&headers);
+}
+
+bool sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange) {
+    if (!is_websocket_path(exchange)) return false;
+    upgrade(gateway, exchange);
+    return true;
 }

@@ -62,7 +62,7 @@ static inline struct sk_hub *sk_hub_of(struct sk_backend *backend) {
     return (struct sk_hub *)backend;
 }
 
-/* Answers with what a registry result means. */
+/* answer.c: refuses with what a registry result means. */
 void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_result *result);
 /* Presence of an identity, or NULL when it was never seen since the start. */
 const struct sk_presence *sk_hub_presence(struct sk_hub *hub, const struct sk_identity *identity);

@@ -1,4 +1,4 @@
-/* Listeners, protocol detection, and the end of it all. */
+/* The roof of the gateway: listeners, protocol detection, and the end of it all. It alone knows every head. */
 #include "gateway/head.h"
 
 enum {
@@ -11,39 +11,6 @@ struct newcomer {
     struct sk_connection connection;
     struct sk_timer timer;
 };
-
-void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
-                       struct sk_stream *stream, void (*end)(struct sk_connection *)) {
-    connection->gateway = gateway;
-    connection->stream = stream;
-    connection->end = end;
-    sk_list_append(&gateway->connections, &connection->link);
-    gateway->counts.connections++;
-}
-
-static void free_gateway(struct sk_task *task) {
-    struct sk_gateway *gateway = SK_CONTAINER(task, struct sk_gateway, free_task);
-    void (*freed)(void *) = gateway->freed;
-    void *arg = gateway->freed_arg;
-    sk_timer_stop(&gateway->drain);
-    sk_arena_free(&gateway->scratch);
-    sk_buffer_free(&gateway->amqp_out);
-    free(gateway->backends);
-    free(gateway->listeners);
-    free(gateway);
-    if (freed) freed(arg);
-}
-
-static void free_when_empty(struct sk_gateway *gateway) {
-    if (gateway->closing && sk_list_empty(&gateway->connections))
-        sk_io_defer(gateway->io, &gateway->free_task, free_gateway);
-}
-
-void sk_connection_remove(struct sk_connection *connection) {
-    sk_list_remove(&connection->link);
-    connection->gateway->counts.connections--;
-    free_when_empty(connection->gateway);
-}
 
 static void end_newcomer(struct sk_connection *connection) {
     sk_stream_abort(connection->stream);
@@ -101,6 +68,7 @@ struct sk_gateway *sk_gateway_new(struct sk_io *io) {
     struct sk_gateway *gateway = SK_NEW(struct sk_gateway);
     gateway->io = io;
     sk_list_init(&gateway->connections);
+    gateway->upgrade = sk_websocket_head_upgrade;
     sk_http_head_init(gateway);
     return gateway;
 }
@@ -109,16 +77,6 @@ void sk_gateway_add(struct sk_gateway *gateway, struct sk_backend *backend) {
     gateway->backends =
         sk_realloc(gateway->backends, (gateway->backend_count + 1) * sizeof *gateway->backends);
     gateway->backends[gateway->backend_count++] = backend;
-}
-
-struct sk_backend *sk_gateway_find(struct sk_gateway *gateway, struct sk_span host) {
-    for (size_t i = 0; i < gateway->backend_count; i++) {
-        struct sk_backend *backend = gateway->backends[i];
-        if (backend->any_host || sk_span_eq_nocase(host, backend->host_name)) return backend;
-        for (size_t j = 0; j < backend->alias_count; j++)
-            if (sk_span_eq_nocase(host, backend->aliases[j])) return backend;
-    }
-    return NULL;
 }
 
 enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_endpoint *at,
@@ -162,5 +120,5 @@ void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void
         struct sk_connection *connection = SK_CONTAINER(node, struct sk_connection, link);
         connection->end(connection);
     }
-    free_when_empty(gateway);
+    sk_gateway_free_when_empty(gateway);
 }
