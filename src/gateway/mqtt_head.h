@@ -46,18 +46,22 @@ struct sk_mqtt_request {
     uint16_t id; /* of a PUBLISH at QoS 1; 0: no PUBACK is due */
 };
 
-/* mqtt_head.c: the connection. */
+/* mqtt_connection.c */
 void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why);
 /* `bytes`: of its payload. */
 struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op, size_t bytes);
 /* Decides whether the client is read now. */
 void sk_mqtt_head_reading(struct sk_mqtt_head *m);
-void sk_mqtt_request_over(
-    struct sk_mqtt_request *r); /* frees it; reading may go on, a closed head may go */
-
-void sk_mqtt_head_release(
-    struct sk_mqtt_head
-        *m); /* takes one off `pending`; a head that is closed and waits for nothing goes */
+/* Frees it; reading may go on, a closed head may go. */
+void sk_mqtt_request_over(struct sk_mqtt_request *r);
+/* Takes one off `pending`; a head that is closed and waits for nothing goes. */
+void sk_mqtt_head_release(struct sk_mqtt_head *m);
+/* The first packet must come within a minute. */
+void sk_mqtt_head_expect(struct sk_mqtt_head *m);
+/* CONNACK is out: keep-alive begins. */
+void sk_mqtt_head_opened(struct sk_mqtt_head *m);
+/* We end: when what has come is answered, a second later at most. */
+void sk_mqtt_head_end(struct sk_connection *connection);
 
 /* mqtt_operations.c: what comes in PUBLISH, SUBSCRIBE and PUBACK, and what goes out. */
 void sk_mqtt_on_publish(struct sk_mqtt_head *m, const struct sk_mqtt_publish *publish);
@@ -68,7 +72,6 @@ extern const struct sk_head sk_mqtt_head_ops;
 
 /* mqtt_connect.c: CONNECT and its user name. */
 void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *connect);
-void sk_mqtt_head_opened(struct sk_mqtt_head *m); /* CONNACK is out: keep-alive begins */
 
 /* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms (reference, section
  * 1.4). Spans point into `user`, query values are decoded into the arena. SK_MALFORMED. */
