@@ -83,7 +83,7 @@ static void checkpoints_written(void *arg, enum sk_status status) {
         log->checkpoint_dirty = true; /* the same slot again: the other one is the last good one */
     }
     if (log->checkpoint_dirty) sk_checkpoint_changed(log);
-    sk_log_close_step(log);
+    sk_log_close_soon(log);
 }
 
 void sk_checkpoints_write(struct sk_log *log) {

@@ -1,7 +1,9 @@
 /* What the files of the log share. Inside the log only.
  *
- *   log.c             appending: batches, group commit, failed writes
+ *   log.c             opening and closing
+ *   log_append.c      appending: batches, group commit, failed writes
  *   log_open.c        recovery
+ *   log_segments.c    the row of segments, and what is to be done soon
  *   log_segment.c     segment files, their index, and reading records from them
  *   log_retention.c   which segments go, and when
  *   log_checkpoint.c  the durable positions of cursors
@@ -120,6 +122,8 @@ struct sk_log {
     enum sk_status
         refused; /* how a batch ended that never reached the disk; told by refused_task */
     struct sk_task flush_task, refused_task, close_task;
+    void (*flush)(struct sk_task *); /* what the first and the last of them do */
+    void (*close)(struct sk_task *);
     struct { /* as they were when they were looked at last */
         int64_t wall_us;
         uint64_t ns, durable;
@@ -156,8 +160,14 @@ void sk_log_add_segment(struct sk_log *log, struct sk_segment *segment);
 /* Position in log->segments of the one that holds `sequence` (the first or last one when outside).
  */
 size_t sk_log_find_segment(const struct sk_log *log, uint64_t sequence);
-/* Closing goes on when something that it waits for has ended. */
-void sk_log_close_step(struct sk_log *log);
+/* Something has ended that closing may have waited for. A task of its own: the caller may be one of our own
+ * callbacks. */
+void sk_log_close_soon(struct sk_log *log);
+
+/* log_append.c: whether nothing is on its way to the disk any more; else it goes there now. */
+bool sk_log_appended_all(struct sk_log *log);
+void sk_log_flush(struct sk_task *task); /* the task of sk_log_flush_soon */
+void sk_log_batches_free(struct sk_log *log);
 
 enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recovery);
 

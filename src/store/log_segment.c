@@ -103,7 +103,7 @@ static void footer_written(void *arg, enum sk_status status) {
     free(footer);
     sk_segment_leave(segment);
     log->footers--;
-    sk_log_close_step(log);
+    sk_log_close_soon(log);
 }
 
 void sk_segment_write_footer(struct sk_segment *segment) {
