@@ -195,7 +195,7 @@ static bool started(struct sim_loop *loop) {
     struct sim_disk *disk = &loop->machine->disk;
     disk->writes++;
     if (!disk->cut_armed || disk->cut_after-- > 0) return false;
-    sk_sim_power_cut(&loop->base, disk->cut_loss);
+    disk->cut(&loop->base, disk->cut_loss);
     return true;
 }
 

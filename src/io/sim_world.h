@@ -1,4 +1,4 @@
-/* What the files of the simulated world share: sim.c (queue, clock, loops, death), sim_disk.c
+/* What the files of the simulated world share: sim_queue.c (chance, queue), sim.c (clock, loops, death), sim_disk.c
  * (files and their faults), sim_net.c (streams) and sim_sqlite.c (SQLite's files). Inside src/io
  * only. */
 #ifndef SK_IO_SIM_WORLD_H
@@ -49,6 +49,7 @@ struct sim_machine {
         bool cut_armed;
         uint64_t cut_after; /* writes still allowed */
         enum sk_sim_loss cut_loss;
+        void (*cut)(struct sk_io *io, enum sk_sim_loss loss); /* what that does */
     } disk;
 };
 
@@ -71,7 +72,7 @@ struct sim_loop {
     void *vfs; /* SQLite's, once asked for */
 };
 
-/* --- sim.c --- */
+/* --- sim_queue.c --- */
 
 uint64_t sim_random(struct sk_sim *sim);
 /* 0 … below - 1; 0 for 0. */
@@ -82,6 +83,16 @@ void sim_trace_bytes(struct sk_sim *sim, struct sk_span bytes);
 /* Queues `run(arg)` on a loop; see struct sim_event for what a loop's death makes of it. */
 void sim_at(struct sim_loop *loop, uint64_t at_ns, void (*run)(void *arg), void (*drop)(void *arg),
             void *arg);
+/* The first event, which leaves the queue; there is one. */
+struct sim_event sim_pop(struct sk_sim *sim);
+/* Where a loop's first event stands in the queue, 0: nowhere; and taking it out. */
+size_t sim_first_of(const struct sim_loop *loop);
+struct sim_event sim_take(struct sk_sim *sim, size_t at);
+/* Takes a dead loop's events out of the queue. */
+void sim_withdraw(struct sim_loop *loop);
+
+/* --- sim.c --- */
+
 /* What a loop does behind each callback. */
 void sim_turn(struct sim_loop *loop);
 static inline struct sim_loop *sim_loop(struct sk_io *io) {

@@ -7,7 +7,6 @@
  * behind an acknowledged record. */
 #include "store/log_parts.h"
 
-
 enum { KEEP_BYTES = 64 * 1024 }; /* a batch's buffer that the log keeps while it is idle */
 #define RETRY_AFTER (100 * SK_MS)
 
