@@ -160,14 +160,50 @@ static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity
                                           .session_closed = session_closed,
                                           .session_writable = session_writable};
 
+/* ---- what the cloud tells ---- */
+
+/* Their clients may be gone for long. */
+static void send_reports_of_all(struct sk_edge_hub *hub) {
+    struct sk_edge_identity *identity;
+    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
+        if (identity->client || identity->identity.disabled || !sk_edge_twin_unsent(identity))
+            continue;
+        sk_edge_upstream_client(identity);
+        sk_edge_upstream_wants(identity);
+    }
+}
+
+static void upstream_connected(struct sk_edge_identity *identity) {
+    struct sk_edge_hub *hub = identity->hub;
+    if (identity == hub->self) {
+        send_reports_of_all(hub);
+        sk_edge_scope_refresh(hub);
+        sk_edge_report_soon(hub);
+    }
+    sk_edge_twin_connected(identity);
+    sk_edge_forward_soon(hub);
+}
+
+/* Deleted or disabled in the cloud, most likely. */
+static void upstream_refused(struct sk_edge_identity *identity) {
+    sk_edge_scope_refresh(identity->hub);
+}
+
+static const struct sk_edge_upstream_events upstream_events = {
+    .connected = upstream_connected,
+    .refused = upstream_refused,
+    .desired = sk_edge_twin_desired,
+    .unsent = sk_edge_twin_unsent,
+    .refresh = sk_edge_scope_refresh,
+};
+
 /* ---- opening ---- */
 
-static void check_loaded(struct sk_timer *timer) {
-    struct sk_edge_hub *hub = SK_CONTAINER(timer, struct sk_edge_hub, load_timer);
-    if (hub->loading) {
-        sk_timer_start(timer->io, timer, SK_MS, check_loaded);
-        return;
-    }
+/* One document has been read. */
+static void all_loaded(struct sk_task *task) {
+    struct sk_edge_hub *hub = SK_CONTAINER(task, struct sk_edge_hub, loaded_task);
+    if (hub->loading) return;
+    hub->loaded = NULL;
     sk_edge_upstream_client(hub->self);
     sk_edge_scope_start(hub);
     if (hub->options->ready) hub->options->ready(hub->options->ready_arg);
@@ -206,7 +242,7 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
     if (recovery.cut_bytes)
         SK_WARN("edge-hub", "%llu bytes of an unfinished write were cut from the end of the store",
                 (unsigned long long)recovery.cut_bytes);
-    return sk_edge_upstream_open(hub);
+    return sk_edge_forward_open(hub);
 }
 
 static void free_hub(struct sk_edge_hub *hub) {
@@ -229,13 +265,14 @@ void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void 
     hub->closing = true;
     hub->closed = closed;
     hub->closed_arg = arg;
-    sk_timer_stop(&hub->load_timer);
+    sk_io_undefer(&hub->loaded_task);
     sk_timer_stop(&hub->report_timer);
     sk_methods_free(&hub->methods);
     if (hub->https) sk_http_client_free(hub->https);
     sk_edge_forget_waiting(hub);
     sk_edge_scope_free(hub); /* and with it the upstream connections */
     sk_edge_upstream_close(hub);
+    sk_edge_forward_close(hub);
     sk_edge_routing_free(hub);
     if (hub->store) sk_registry_close(hub->store);
     if (hub->log)
@@ -249,6 +286,8 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     struct sk_edge_hub *hub = SK_NEW(struct sk_edge_hub);
     hub->options = options;
     hub->backend.ops = &ops;
+    hub->upstream_events = &upstream_events;
+    hub->loaded = all_loaded;
     hub->backend.io = io;
     hub->backend.host_name = sk_span_z(options->hub_host_name);
     hub->alias = sk_span_z(options->host_name);
@@ -277,7 +316,6 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     }
     sk_edge_routing_load(hub);
     sk_edge_scope_load(hub);
-    sk_timer_start(io, &hub->load_timer, 0, check_loaded);
     *opened = hub;
     return SK_OK;
 }

@@ -65,6 +65,16 @@ struct sk_edge_identity {
     bool c2d_pumping;
 };
 
+/* What the connections to the cloud tell those above them. */
+struct sk_edge_upstream_events {
+    void (*connected)(struct sk_edge_identity *identity);
+    void (*refused)(struct sk_edge_identity *identity);
+    void (*desired)(struct sk_edge_identity *identity); /* they have changed there */
+    /* Whether there are reported properties that the cloud does not have. */
+    bool (*unsent)(const struct sk_edge_identity *identity);
+    void (*refresh)(struct sk_edge_hub *hub); /* somebody asks to read the scope anew */
+};
+
 struct sk_edge_hub {
     struct sk_backend backend; /* first: the gateway's view */
     const struct sk_edge_hub_options *options;
@@ -86,6 +96,7 @@ struct sk_edge_hub {
     /* upstream */
     char epoch[37]; /* of our store; see hub/once.h */
     bool numbers;   /* the cloud is a Skerry hub: what is forwarded carries a number */
+    const struct sk_edge_upstream_events *upstream_events;
     struct sk_cursor *upstream;
     struct sk_edge_flight upstream_flight;
     struct sk_task upstream_pump;
@@ -112,8 +123,9 @@ struct sk_edge_hub {
     bool closing;
     bool fresh_log;
     unsigned loading; /* documents that are still being read at the start */
-    struct sk_timer load_timer;
-    struct sk_span alias; /* our own host name */
+    struct sk_task loaded_task;
+    void (*loaded)(struct sk_task *); /* what it does; NULL: it is done */
+    struct sk_span alias;             /* our own host name */
     struct sk_x509_anchors *anchors;
     void (*closed)(void *arg);
     void *closed_arg;
@@ -122,6 +134,16 @@ struct sk_edge_hub {
 static inline struct sk_edge_hub *sk_edge_hub_of(struct sk_backend *backend) {
     return (struct sk_edge_hub *)backend;
 }
+
+/* identity.c */
+struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
+                                               struct sk_span module);
+struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
+                                              struct sk_span module);
+/* Of what upstream and twins have taken their leave. */
+void sk_edge_identity_free(struct sk_edge_identity *identity);
+/* One of the documents that `loading` counts has been read, or cannot be. */
+void sk_edge_load_ended(struct sk_edge_hub *hub);
 
 /* flight.c */
 void sk_edge_flight_init(struct sk_edge_flight *flight, size_t capacity);
@@ -133,11 +155,7 @@ void sk_edge_flight_add(struct sk_edge_flight *flight, uint64_t sequence);
 uint64_t sk_edge_flight_done(struct sk_edge_flight *flight, uint64_t sequence);
 void sk_edge_flight_clear(struct sk_edge_flight *flight);
 
-/* scope.c: identities */
-struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
-                                               struct sk_span module);
-struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
-                                              struct sk_span module);
+/* scope.c */
 void sk_edge_scope_load(struct sk_edge_hub *hub);
 void sk_edge_scope_start(struct sk_edge_hub *hub);
 /* Asks the cloud for the scope now, or in a moment when it was asked just before. */
@@ -173,15 +191,20 @@ void sk_edge_endpoints_offline(struct sk_edge_hub *hub, struct sk_span module);
 void sk_edge_settle(struct sk_edge_hub *hub, struct sk_request *request);
 
 /* upstream.c */
-enum sk_status sk_edge_upstream_open(struct sk_edge_hub *hub);
 void sk_edge_upstream_close(struct sk_edge_hub *hub);
 /* The identity's connection to the cloud, opened if there is none. */
 struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identity);
 /* What the identity's client at our side wants from the cloud has changed. */
 void sk_edge_upstream_wants(struct sk_edge_identity *identity);
 void sk_edge_upstream_drop(struct sk_edge_identity *identity);
+
+/* forward.c */
+enum sk_status sk_edge_forward_open(struct sk_edge_hub *hub);
+void sk_edge_forward_close(struct sk_edge_hub *hub);
+/* There may be something that can go out. */
+void sk_edge_forward_soon(struct sk_edge_hub *hub);
 /* The whole scope has been read: a sender that is not in it has left it. */
-void sk_edge_upstream_scope_known(struct sk_edge_hub *hub);
+void sk_edge_forward_scope_known(struct sk_edge_hub *hub);
 
 /* c2d.c */
 void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,

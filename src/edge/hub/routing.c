@@ -338,7 +338,7 @@ void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint
 
 static void deployment_loaded(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = arg;
-    hub->loading--;
+    sk_edge_load_ended(hub);
     if (result->status || hub->closing) return;
     json_t *document =
         json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL);
@@ -373,7 +373,7 @@ static void endpoints_loaded(void *arg, struct sk_registry_result *result) {
 
 static void epoch_saved(void *arg, struct sk_registry_result *result) {
     (void)result;
-    ((struct sk_edge_hub *)arg)->loading--;
+    sk_edge_load_ended(arg);
 }
 
 static void save_epoch(struct sk_edge_hub *hub) {
@@ -387,7 +387,7 @@ static void save_epoch(struct sk_edge_hub *hub) {
 
 static void epoch_loaded(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = arg;
-    hub->loading--;
+    sk_edge_load_ended(hub);
     if (hub->closing) return;
     json_t *document = result->status ? NULL
                                       : json_loadb(result->documents[0].bytes.p,

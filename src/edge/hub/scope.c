@@ -18,49 +18,10 @@ enum {
 
 static void run(struct sk_edge_hub *hub);
 
-static void put_key(struct sk_buffer *to, struct sk_span device, struct sk_span module) {
-    sk_buffer_append(to, device);
-    if (module.n) {
-        sk_buffer_byte(to, '/');
-        sk_buffer_append(to, module);
-    }
-}
-
-struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
-                                               struct sk_span module) {
-    struct sk_buffer key = {0};
-    put_key(&key, device, module);
-    struct sk_edge_identity *identity = sk_map_get(&hub->identities, sk_buffer_span(&key));
-    sk_buffer_free(&key);
-    return identity;
-}
-
-struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
-                                              struct sk_span module) {
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
-    if (identity) return identity;
-    struct sk_buffer key = {0};
-    put_key(&key, device, module);
-    identity = SK_NEW(struct sk_edge_identity);
-    identity->hub = hub;
-    identity->key = sk_span_dup(sk_buffer_span(&key));
-    sk_list_init(&identity->tokens);
-    sk_list_init(&identity->c2d);
-    sk_identity_set(&identity->identity.device_id, device);
-    sk_identity_set(&identity->identity.module_id, module);
-    sk_map_put(&hub->identities, sk_span_z(identity->key), identity);
-    sk_buffer_free(&key);
-    return identity;
-}
-
 static void free_identity(struct sk_edge_identity *identity) {
-    sk_map_remove(&identity->hub->identities, sk_span_z(identity->key));
     sk_edge_upstream_drop(identity);
     sk_edge_twin_free(identity);
-    sk_identity_free(&identity->identity);
-    free(identity->key);
-    free(identity->model_id);
-    free(identity);
+    sk_edge_identity_free(identity);
 }
 
 static void ignore(void *arg, struct sk_registry_result *result) {
@@ -94,7 +55,7 @@ static void load_page(struct sk_edge_hub *hub, struct sk_span after);
 
 static void loaded(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = arg;
-    hub->loading--;
+    sk_edge_load_ended(hub);
     for (size_t i = 0; i < result->document_count && !hub->closing; i++) {
         json_t *entry =
             json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
@@ -205,7 +166,7 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
         i = 0; /* the map has changed */
     }
     if (complete) sk_edge_report_soon(hub);
-    if (complete) sk_edge_upstream_scope_known(hub);
+    if (complete) sk_edge_forward_scope_known(hub);
     sk_timer_start(hub->backend.io, &hub->scope_timer, (complete ? REFRESH_S : RETRY_S) * SK_S,
                    on_timer);
     answer_waiting(hub, !complete);

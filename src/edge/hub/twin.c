@@ -104,7 +104,7 @@ enum { BATCH = 100 };
 
 static void loaded(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = arg;
-    hub->loading--;
+    sk_edge_load_ended(hub);
     for (size_t i = 0; i < result->document_count && !hub->closing; i++) {
         struct sk_edge_identity *identity = sk_map_get(&hub->identities, result->documents[i].key);
         json_t *document =

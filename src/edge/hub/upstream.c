@@ -1,7 +1,5 @@
 /* The way to the cloud: for each identity an MQTT connection of its own, or links on the one AMQP
- * connection, all with $edgeHub's token and an auth chain, and the queue's cursor that feeds them.
- * Order is kept for each identity; a record is committed when the cloud has acknowledged it and all
- * before it. Reference: edge runtime, section 5.5. */
+ * connection, all with $edgeHub's token and an auth chain. Reference: edge runtime, section 5.5. */
 #include "edge/hub/hub_parts.h"
 
 #include <stdio.h>
@@ -61,12 +59,6 @@ static void forget_tokens(struct sk_list *requests) {
 
 /* ---- one identity's connection ---- */
 
-static void pump(struct sk_task *task);
-
-static void pump_soon(struct sk_edge_hub *hub) {
-    if (!hub->closing) sk_io_defer(hub->backend.io, &hub->upstream_pump, pump);
-}
-
 static struct sk_session *session_of(const struct sk_edge_identity *identity) {
     return sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
                            sk_span_z(identity->identity.module_id));
@@ -80,17 +72,6 @@ static unsigned wanted(const struct sk_edge_identity *identity) {
     return session ? session->subscriptions & passed_on : 0;
 }
 
-/* Their clients may be gone for long. */
-static void send_reports_of_all(struct sk_edge_hub *hub) {
-    struct sk_edge_identity *identity;
-    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
-        if (identity->client || identity->identity.disabled || !sk_edge_twin_unsent(identity))
-            continue;
-        sk_edge_upstream_client(identity);
-        sk_edge_upstream_wants(identity);
-    }
-}
-
 static void on_connected(void *arg, bool session_present) {
     (void)session_present;
     struct sk_edge_identity *identity = arg;
@@ -99,12 +80,8 @@ static void on_connected(void *arg, bool session_present) {
         if (!identity->hub->counts.upstream_connected)
             SK_INFO("edge-hub", "connected to %s", identity->hub->options->hub_host_name);
         identity->hub->counts.upstream_connected = true;
-        send_reports_of_all(identity->hub);
-        sk_edge_scope_refresh(identity->hub);
-        sk_edge_report_soon(identity->hub);
     }
-    sk_edge_twin_connected(identity);
-    pump_soon(identity->hub);
+    identity->hub->upstream_events->connected(identity);
 }
 
 static void on_disconnected(void *arg, const struct sk_client_down *down) {
@@ -118,14 +95,15 @@ static void on_disconnected(void *arg, const struct sk_client_down *down) {
         identity->hub->counts.upstream_connected = false;
         identity->hub->scope_known = false;
     } else if (down->refused) {
-        sk_edge_scope_refresh(identity->hub); /* deleted or disabled in the cloud, most likely */
+        identity->hub->upstream_events->refused(identity);
     }
 }
 
 static void on_desired(void *arg, struct sk_span patch, uint64_t version) {
     (void)patch;
     (void)version;
-    sk_edge_twin_desired(arg);
+    struct sk_edge_identity *identity = arg;
+    identity->hub->upstream_events->desired(identity);
 }
 
 /* A method from the cloud, on its way to the client at our side. */
@@ -167,7 +145,7 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
     struct sk_edge_hub *hub = identity->hub;
     if (identity == hub->self) {
         bool refresh = sk_span_eq_nocase(name, SK_SPAN("RefreshDeviceScopeIdentityCache"));
-        if (refresh) sk_edge_scope_refresh(hub);
+        if (refresh) hub->upstream_events->refresh(hub);
         sk_device_client_answer(identity->client, rid, refresh ? 200 : 404,
                                 refresh ? SK_NONE : SK_SPAN("null"));
         return;
@@ -262,7 +240,8 @@ void sk_edge_upstream_drop(struct sk_edge_identity *identity) {
 static void on_idle(struct sk_timer *timer) {
     struct sk_edge_identity *identity = SK_CONTAINER(timer, struct sk_edge_identity, idle);
     if (identity->client == NULL || session_of(identity)) return;
-    if (sk_device_client_waiting(identity->client) || sk_edge_twin_unsent(identity))
+    if (sk_device_client_waiting(identity->client) ||
+        identity->hub->upstream_events->unsent(identity))
         sk_timer_start(timer->io, timer, IDLE_S * SK_S, on_idle);
     else
         sk_edge_upstream_drop(identity);
@@ -278,113 +257,8 @@ void sk_edge_upstream_wants(struct sk_edge_identity *identity) {
     }
 }
 
-/* ---- the queue ---- */
-
-struct shot {
-    struct sk_edge_hub *hub;
-    uint64_t sequence;
-};
-
-static void land(struct sk_edge_hub *hub, uint64_t sequence) {
-    uint64_t below = sk_edge_flight_done(&hub->upstream_flight, sequence);
-    if (below) sk_cursor_commit(hub->upstream, below);
-}
-
-static void on_sent(void *arg, enum sk_status status) {
-    struct shot shot = *(struct shot *)arg;
-    free(arg);
-    if (shot.hub->closing) return; /* not acknowledged: it goes out again after the start */
-    if (status)                    /* nobody will take it */
-        SK_WARN("edge-hub", "message %llu cannot be forwarded: %s",
-                (unsigned long long)shot.sequence,
-                status == SK_REFUSED ? "the cloud refuses it" : "its sender has left the scope");
-    else
-        shot.hub->counts.forwarded_total++;
-    land(shot.hub, shot.sequence);
-    pump_soon(shot.hub);
-}
-
-/* False: stop for now. */
-static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
-    struct sk_message message;
-    enum sk_status status = SK_OK;
-    sk_edge_flight_add(&hub->upstream_flight, record->sequence);
-    sk_arena_reset(&hub->arena);
-    bool expired =
-        hub->upstream_ttl_us >= 0 && sk_cursor_age(hub->upstream, record) > hub->upstream_ttl_us;
-    if (sk_message_decode(record->body, &hub->arena, &message)) {
-        SK_ERROR("edge-hub", "record %llu is not a message; skipped",
-                 (unsigned long long)record->sequence);
-        land(hub, record->sequence);
-        return true;
-    }
-    struct sk_edge_identity *sender = sk_edge_identity_find(hub, message.device, message.module);
-    if ((sender == NULL || sender->identity.disabled) &&
-        !hub->scope_known) { /* our copy may be old: ask first */
-        hub->upstream_flight.count--;
-        sk_cursor_seek(hub->upstream, record->sequence);
-        return false;
-    }
-    if (expired || sender == NULL || sender->identity.disabled) {
-        if (expired)
-            hub->counts.expired_total++;
-        else
-            SK_WARN("edge-hub", "a message of %.*s cannot be forwarded: it %s",
-                    SK_ARG(message.device), sender ? "is disabled" : "has left the scope");
-        land(hub, record->sequence);
-        return true;
-    }
-    message.system[SK_SYS_EDGE_NUMBER] = hub->numbers
-                                             ? sk_arena_print(&hub->arena, "%s:%llu", hub->epoch,
-                                                              (unsigned long long)record->sequence)
-                                             : SK_NONE;
-    struct shot *shot = SK_NEW(struct shot);
-    *shot = (struct shot){hub, record->sequence};
-    status = sk_device_client_send(sk_edge_upstream_client(sender), &message, on_sent, shot);
-    if (status == SK_OK) return true;
-    free(shot);
-    if (status == SK_TOO_LARGE) {
-        SK_ERROR("edge-hub", "message %llu is too large for the cloud; skipped",
-                 (unsigned long long)record->sequence);
-        land(hub, record->sequence);
-        return true;
-    }
-    hub->upstream_flight.count--;
-    sk_cursor_seek(hub->upstream, record->sequence);
-    return false;
-}
-
-static void pump(struct sk_task *task) {
-    struct sk_edge_hub *hub = SK_CONTAINER(task, struct sk_edge_hub, upstream_pump);
-    struct sk_record record;
-    while (hub->counts.upstream_connected && !sk_edge_flight_full(&hub->upstream_flight)) {
-        enum sk_status status = sk_cursor_next(hub->upstream, &record);
-        if (status == SK_NOT_FOUND) continue;
-        if (status || !forward(hub, &record)) break;
-    }
-}
-
-static void readable(void *arg) {
-    pump_soon(arg);
-}
-
-void sk_edge_upstream_scope_known(struct sk_edge_hub *hub) {
-    hub->scope_known = true;
-    pump_soon(hub);
-}
-
-enum sk_status sk_edge_upstream_open(struct sk_edge_hub *hub) {
-    sk_edge_flight_init(&hub->upstream_flight, SK_EDGE_UPSTREAM_WINDOW);
-    return sk_cursor_open(hub->log, "upstream", 1ull << SK_EDGE_UPSTREAM_BIT, 0, readable, hub,
-                          &hub->upstream);
-}
-
 void sk_edge_upstream_close(struct sk_edge_hub *hub) {
     forget_tokens(&hub->mux_tokens);
     sk_device_mux_free(hub->mux);
     hub->mux = NULL;
-    sk_io_undefer(&hub->upstream_pump);
-    if (hub->upstream) sk_cursor_close(hub->upstream);
-    hub->upstream = NULL;
-    sk_edge_flight_free(&hub->upstream_flight);
 }

@@ -1,0 +1,51 @@
+/* The edge hub's floor: the identities that it knows, and what it still loads. */
+#include "edge/hub/hub_parts.h"
+
+static void put_key(struct sk_buffer *to, struct sk_span device, struct sk_span module) {
+    sk_buffer_append(to, device);
+    if (module.n) {
+        sk_buffer_byte(to, '/');
+        sk_buffer_append(to, module);
+    }
+}
+
+struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
+                                               struct sk_span module) {
+    struct sk_buffer key = {0};
+    put_key(&key, device, module);
+    struct sk_edge_identity *identity = sk_map_get(&hub->identities, sk_buffer_span(&key));
+    sk_buffer_free(&key);
+    return identity;
+}
+
+struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
+                                              struct sk_span module) {
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
+    if (identity) return identity;
+    struct sk_buffer key = {0};
+    put_key(&key, device, module);
+    identity = SK_NEW(struct sk_edge_identity);
+    identity->hub = hub;
+    identity->key = sk_span_dup(sk_buffer_span(&key));
+    sk_list_init(&identity->tokens);
+    sk_list_init(&identity->c2d);
+    sk_identity_set(&identity->identity.device_id, device);
+    sk_identity_set(&identity->identity.module_id, module);
+    sk_map_put(&hub->identities, sk_span_z(identity->key), identity);
+    sk_buffer_free(&key);
+    return identity;
+}
+
+void sk_edge_identity_free(struct sk_edge_identity *identity) {
+    sk_map_remove(&identity->hub->identities, sk_span_z(identity->key));
+    sk_identity_free(&identity->identity);
+    free(identity->key);
+    free(identity->model_id);
+    free(identity);
+}
+
+void sk_edge_load_ended(struct sk_edge_hub *hub) {
+    hub->loading--;
+    if (hub->loaded && !hub->closing)
+        sk_io_defer(hub->backend.io, &hub->loaded_task, hub->loaded);
+}
