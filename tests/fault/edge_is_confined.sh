@@ -137,5 +137,10 @@ for _ in $(seq 150); do
     sleep 0.1
 done
 expect "roles whose parent was killed" "$left" ""
-edge_pid=
+# The next edge starts on what it left, and on the place where older versions had the identities.
+mv "$dir/edge/keys/identities.json" "$dir/edge/identities.json"
+chown root: "$dir/edge/identities.json"
+start_edge
+wait_for $edge_ready || failed=1
+expect "the identities' place and owner" "$(cd "$dir/edge" && stat -c '%n %u' identities.json keys/identities.json 2>/dev/null)" "keys/identities.json 61172"
 exit $failed

@@ -7,9 +7,10 @@ if [ "$(id -u)" != 0 ]; then
     exit 77
 fi
 failed=0
+as=() # a command that starts another as somebody
 expect() { # expect SANDBOX WANTED DEED [ARGUMENT…]
     local got code=0
-    got=$("$bin/fault-forbidden" "$1" "${@:3}" 2>/dev/null) || code=$?
+    got=$("${as[@]}" "$bin/fault-forbidden" "$1" "${@:3}" 2>/dev/null) || code=$?
     [ "$code" = 159 ] && got=SIGSYS # 128 and its number
     [ "$got" = "$2" ] && return
     echo "${*:3} in the sandbox for $1: ${got:-code $code} instead of $2"
@@ -29,16 +30,6 @@ expect modules runs exec /bin/echo runs
 # What it starts is in it too.
 expect modules EPERM exec "$bin/fault-forbidden" none mount
 
-# The daemon gives sockets to others: it takes nothing.
-file=$(mktemp)
-trap 'rm -f "$file"' EXIT
-expect server ENOSYS give "$file" 60600 60600
-expect giver fine give "$file" 60600 60600
-expect giver EPERM give "$file" 0 60600
-expect giver EPERM give "$file" -1 60600
-expect giver EPERM give "$file" 60600 0
-expect giver ENOSYS take "$file"
-
 # Programs of every kind run.
 for program in node python3 java go; do
     command -v $program >/dev/null || continue
@@ -50,5 +41,21 @@ t = threading.Thread(target=lambda: print(42 + subprocess.call("/bin/true"))); t
     go) expect modules "$(go version)" exec "$(command -v go)" version ;;
     esac
 done
+# The daemon gives sockets to others: it takes nothing.
+file=$(mktemp)
+trap 'rm -f "$file"' EXIT
+expect server ENOSYS give "$file" 60600 60600
+expect giver fine give "$file" 60600 60600
+expect giver ENOSYS take "$file"
+copy=$(mktemp -d) # where that user gets to
+trap 'rm -rf "$file" "$copy"' EXIT
+cp "$bin/fault-forbidden" "$copy"
+chmod 755 "$copy"
+bin=$copy
+as=(setpriv --reuid 61172 --regid 61172 --clear-groups --inh-caps=-all,+chown --ambient-caps=-all,+chown)
+expect none fine give "$file" 61172 61172 # so it is the filter that refuses
+expect giver fine give "$file" 60601 60601
+for numbers in "61172 60600" "0 60600" "-1 60600" "60600 61172" "60600 -1"; do expect giver EPERM give "$file" $numbers; done
+
 [ $failed = 0 ] && echo "what is forbidden does not work"
 exit $failed
