@@ -7,6 +7,7 @@
 
 #include "edge/agent/agent.h"
 #include "edge/commands.h"
+#include "edge/confine.h"
 #include "edge/daemon/daemon.h"
 #include "edge/hub/role.h"
 #include "edge/load.h"
@@ -74,8 +75,6 @@ static bool read_options(int argc, char **argv, struct options *o) {
 /* ---- roles ---- */
 
 enum { DAEMON, AGENT, HUB, ROLES };
-/* Of a range that neither Debian nor systemd gives to anybody (docs/decisions/0014-…). */
-enum { EDGE_HUB_UID = 61171 };
 
 struct edge {
     const char *file;
@@ -143,6 +142,8 @@ static int run_daemon(void *arg) {
     edge->config.device_key = loaded ? own.device_key : NULL;
     edge->config.device_key_file = loaded ? own.device_key_file : NULL;
     struct role role = {.io = sk_io_uv_new()};
+    sk_daemon_move_in(role.io, edge->config.data);
+    if (!status) status = sk_edge_confine_daemon(&edge->config, reason);
     if (!status) status = sk_daemon_start(role.io, &edge->config, &role.daemon, reason);
     int code = run_role(&role, "daemon", status, reason);
     if (loaded) sk_edge_config_free(&own);
@@ -187,9 +188,10 @@ static int run_agent(void *arg) {
     struct edge *edge = arg;
     const struct sk_edge_config *config = &edge->config;
     struct role role = {.io = sk_io_uv_new()};
-    char reason[256] = "";
+    char reason[512] = "";
     take_agent_env(config->agent_env);
-    enum sk_status status = upstream_tls(role.io, config, &role.tls, reason);
+    enum sk_status status = sk_edge_confine_agent(reason);
+    if (!status) status = upstream_tls(role.io, config, &role.tls, reason);
     struct sk_agent_options options = {
         .data = config->data,
         .management_path = edge->management_path,
@@ -202,6 +204,7 @@ static int run_agent(void *arg) {
         .gateway_host = config->hostname,
         .gateway_port = config->listen[0].port,
         .parent_host = config->parent_hostname,
+        .own_users = sk_may_give_files(),
         .hub_running = hub_running,
         .hub_arg = &edge->states[HUB],
     };
@@ -209,23 +212,8 @@ static int run_agent(void *arg) {
     return run_role(&role, "agent", status, reason);
 }
 
-static bool has_low_port(const struct sk_edge_config *config) {
-    bool low = config->metrics_host && config->metrics_port < 1024;
-    for (size_t i = 0; i < config->listen_count; i++) low |= config->listen[i].port < 1024;
-    return low;
-}
-
-/* The edge hub faces the network: it goes on as nobody in particular. */
 static enum sk_status let_go(void *arg, char reason[512]) {
-    const struct sk_edge_config *config = arg;
-    char data[512];
-    snprintf(data, sizeof data, "%s/hub", config->data);
-    enum sk_status status = sk_folder_give(data, config->hub_uid, config->hub_gid);
-    if (status) snprintf(reason, 512, "%.400s cannot be made: %s", data, sk_status_text(status));
-    if (!status)
-        status = sk_privileges_drop(config->hub_uid, config->hub_gid, has_low_port(config), reason);
-    if (!status) sk_sandbox_enter();
-    return status;
+    return sk_edge_confine_hub(arg, reason);
 }
 
 static int run_hub(void *arg) {
@@ -259,22 +247,24 @@ static int run_hub(void *arg) {
     return run_role(&role, "edge-hub", status, reason);
 }
 
-/* What every role would otherwise make for itself, once and shared: library tables, the hash seeds.
- */
-static void initialise(void) {
+/* What every role would otherwise make for itself, once and shared: library tables, the hash seeds,
+ * the mode of the folder above theirs (it may be from before). */
+static void initialise(const char *data) {
     uint64_t seed;
     OPENSSL_init_ssl(0, NULL);
     sqlite3_initialize();
     json_object_seed(0);
     struct sk_io *io = sk_io_uv_new();
     sk_io_random(io, &seed, sizeof seed);
+    if (sk_path_set_mode(io, data, 0711))
+        SK_WARN("start", "modules of other users may not pass through %s", data);
     sk_io_free(io);
     sk_hash_seed(seed);
 }
 
 static int run(struct edge *edge) {
-    char why[256];
-    if (sk_folder_claim(edge->config.data, 0755, why)) { /* before there are roles: all keep it */
+    char why[256], reason[512];
+    if (sk_folder_claim(edge->config.data, 0711, why)) { /* before there are roles: all keep it */
         fprintf(stderr, "skerry-edge: %s\n", why);
         return SK_EXIT_REFUSED;
     }
@@ -285,9 +275,12 @@ static int run(struct edge *edge) {
     sk_daemon_socket_path(data, SK_SPAN("$edgeAgent"), edge->agent_path);
     sk_daemon_socket_path(data, SK_SPAN("$edgeHub"), edge->hub_path);
     snprintf(edge->control_path, sizeof edge->control_path, "%s/%s", data, SK_CONTROL_SOCKET);
-    initialise();
-    sk_service_user("skerry-edgehub", EDGE_HUB_UID, data, &edge->config.hub_uid,
-                    &edge->config.hub_gid);
+    initialise(data);
+    sk_edge_find_users(&edge->config);
+    if (sk_edge_confine_parent(reason)) {
+        fprintf(stderr, "skerry-edge: %s\n", reason);
+        return SK_EXIT_REFUSED;
+    }
     const struct sk_role roles[ROLES] = {
         [DAEMON] = {"skerry-daemon", run_daemon, edge, &edge->states[DAEMON]},
         [AGENT] = {"skerry-agent", run_agent, edge, &edge->states[AGENT]},

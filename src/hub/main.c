@@ -238,14 +238,15 @@ static enum sk_status let_go(const struct sk_hub_config *config, const struct op
     uint32_t uid, gid;
     enum sk_status status = find_user(config, o, &uid, &gid, reason);
     for (size_t i = 0; i < config->hub_count && !status; i++)
-        if ((status = sk_folder_give(config->hubs[i].data, uid, gid)))
+        if ((status = sk_folder_give(config->hubs[i].data, 0700, uid, gid)))
             snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s cannot be made: %s", config->hubs[i].data,
                      sk_status_text(status));
     if (!status && (status = keep_reading(config)))
         snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "no process can be made: %s",
                  sk_status_text(status));
-    if (!status) status = sk_privileges_drop(uid, gid, has_low_port(config), reason);
-    if (!status) sk_sandbox_enter();
+    if (!status)
+        status = sk_privileges_drop(uid, gid, has_low_port(config) ? SK_KEEP_LOW_PORTS : 0, reason);
+    if (!status) sk_sandbox_enter(SK_SANDBOX_SERVER);
     return status;
 }
 

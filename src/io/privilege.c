@@ -1,18 +1,13 @@
 #include "io/privilege.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
-#include <sched.h>
-#include <signal.h>
-#include <linux/audit.h>
+#include <limits.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
+#include <signal.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,15 +19,15 @@
 
 /* ---- users ---- */
 
-static bool may_pass(const struct stat *st, uint32_t uid, uint32_t gid) {
-    if (st->st_uid == uid) return st->st_mode & S_IXUSR;
-    if (st->st_gid == gid) return st->st_mode & S_IXGRP;
-    return st->st_mode & S_IXOTH;
+/* One of the user's three sets of rights, as `access` counts them (R_OK, X_OK). */
+static bool permits(const struct stat *st, uint32_t uid, uint32_t gid, unsigned rights) {
+    unsigned shift = st->st_uid == uid ? 6 : st->st_gid == gid ? 3 : 0;
+    return ((st->st_mode >> shift) & rights) == rights;
 }
 
 /* Whether the user gets through every folder above the path that is there. */
 static bool reaches(const char *path, uint32_t uid, uint32_t gid) {
-    char part[4096];
+    char part[PATH_MAX];
     struct stat st;
     if (realpath(".", part) == NULL || path[0] == '/') part[0] = 0;
     size_t n = strlen(part);
@@ -40,10 +35,66 @@ static bool reaches(const char *path, uint32_t uid, uint32_t gid) {
     for (char *at = part + 1; (at = strchr(at, '/')) != NULL; at++) {
         *at = 0;
         if (stat(part, &st)) return errno == ENOENT;
-        if (!may_pass(&st, uid, gid)) return false;
+        if (!permits(&st, uid, gid, X_OK)) return false;
         *at = '/';
     }
     return true;
+}
+
+/* The same, and the rights at its end; where links lead must be reached too. */
+static bool has_rights(const char *path, uint32_t uid, uint32_t gid, unsigned rights) {
+    char real[PATH_MAX];
+    struct stat st;
+    if (stat(path, &st) || realpath(path, real) == NULL) return true; /* the start will tell */
+    return permits(&st, uid, gid, S_ISDIR(st.st_mode) ? X_OK : rights) && reaches(path, uid, gid) &&
+           reaches(real, uid, gid);
+}
+
+static const char *join(const char *folder, const char *name, size_t folder_n, char to[PATH_MAX]) {
+    if (snprintf(to, PATH_MAX, "%.*s/%s", (int)folder_n, folder, name) >= PATH_MAX) *to = 0;
+    return to;
+}
+
+/* Where execvp would find the program. */
+static const char *find_program(const char *name, const char *folder, char to[PATH_MAX]) {
+    struct stat st;
+    if (name[0] == '/') return name;
+    if (strchr(name, '/')) return join(folder, name, strlen(folder), to);
+    for (const char *at = getenv("PATH"); at; at = strchr(at, ':')) {
+        at += *at == ':';
+        if (stat(join(at, name, strcspn(at, ":"), to), &st) == 0) return to;
+    }
+    return name;
+}
+
+/* A word of a command, taken as a path. */
+static bool can_use(const char *path, const struct sk_runner *runner, unsigned rights) {
+    size_t n = strlen(runner->own);
+    bool own = strncmp(path, runner->own, n) == 0 && (path[n] == '/' || path[n] == 0);
+    return own || has_rights(path, runner->uid, runner->gid, rights);
+}
+
+bool sk_user_can_run(const char *const *command, const char *folder,
+                     const struct sk_runner *runner) {
+    char at[PATH_MAX];
+    if (!can_use(folder, runner, X_OK) ||
+        !can_use(find_program(command[0], folder, at), runner, X_OK))
+        return false;
+    for (size_t i = 1; command[i]; i++) { /* a script's interpreter reads the script */
+        bool absolute = command[i][0] == '/';
+        const char *path = absolute ? command[i] : join(folder, command[i], strlen(folder), at);
+        if (!can_use(path, runner, R_OK)) return false;
+    }
+    return true;
+}
+
+bool sk_user_reaches(const char *path, uint32_t uid, uint32_t gid) {
+    return has_rights(path, uid, gid, R_OK);
+}
+
+uint32_t sk_path_owner(const char *path) {
+    struct stat st;
+    return lstat(path, &st) ? UINT32_MAX : st.st_uid;
 }
 
 void sk_service_user(const char *name, uint32_t otherwise, const char *folder, uint32_t *uid,
@@ -60,52 +111,100 @@ void sk_service_user(const char *name, uint32_t otherwise, const char *folder, u
     *uid = *gid = 0;
 }
 
-static uint32_t give_uid, give_gid;
-
-static int give_one(const char *path, const struct stat *st, int type, struct FTW *place) {
-    (void)type, (void)place;
-    if (st->st_uid == give_uid && st->st_gid == give_gid) return 0;
-    return lchown(path, give_uid, give_gid);
+/* By descriptors and without following links: what is inside belongs to somebody who may be at work
+ * there. A folder comes after what is in it, so that what was interrupted is seen. */
+static int give_all(int fd, uint32_t uid, uint32_t gid) {
+    DIR *folder = fdopendir(fd);
+    int failed = folder == NULL;
+    for (struct dirent *entry; !failed && (entry = readdir(folder)) != NULL;) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        int below = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (below >= 0)
+            failed = give_all(below, uid, gid);
+        else
+            failed = (errno != ENOTDIR && errno != ELOOP) ||
+                     fchownat(fd, name, uid, gid, AT_SYMLINK_NOFOLLOW);
+    }
+    failed = failed || fchown(fd, uid, gid);
+    int why = errno;
+    if (folder == NULL)
+        close(fd);
+    else
+        closedir(folder);
+    errno = why;
+    return failed;
 }
 
-enum sk_status sk_folder_give(const char *path, uint32_t uid, uint32_t gid) {
-    enum { OPEN_FOLDERS = 8 };
+enum sk_status sk_folder_give(const char *path, unsigned mode, uint32_t uid, uint32_t gid) {
     if (geteuid() != 0) return SK_OK;
-    enum sk_status status = sk_uv_folder_make(NULL, path, 0711);
+    enum sk_status status = sk_uv_folder_make(NULL, path, mode);
     if (status) return status;
-    give_uid = uid;
-    give_gid = gid;
-    return nftw(path, give_one, OPEN_FOLDERS, FTW_PHYS) ? sk_uv_status(errno) : SK_OK;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return sk_uv_status(errno);
+    if (fchmod(fd, mode)) {
+        status = sk_uv_status(errno);
+        close(fd);
+        return status;
+    }
+    return give_all(fd, uid, gid) ? sk_uv_status(errno) : SK_OK;
 }
 
 /* ---- capabilities ---- */
 
-static int set_capabilities(uint32_t low) {
+static uint32_t kept_capabilities;
+
+/* What is not ours already cannot be kept. */
+static int keep_capabilities(uint32_t wanted) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {{.effective = low, .permitted = low}, {0}};
+    struct __user_cap_data_struct data[2] = {{0}};
+    if (syscall(SYS_capget, &header, data)) return -1;
+    uint32_t left = data[0].permitted & wanted;
+    data[0] = (struct __user_cap_data_struct){.effective = left, .permitted = left};
+    data[1] = (struct __user_cap_data_struct){0};
+    kept_capabilities = left;
     return (int)syscall(SYS_capset, &header, data);
 }
 
 /* Each step needs what the next takes away. The bounding set is out of reach without CAP_SETPCAP, and
  * with no_new_privs it gives nothing anyway. */
-static int let_go(uint32_t uid, uint32_t gid, bool low_ports) {
-    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++) prctl(PR_CAPBSET_DROP, i);
+static int let_go(uint32_t uid, uint32_t gid, uint32_t keep) {
+    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
+        if (i >= 32 || !(keep & 1u << i)) prctl(PR_CAPBSET_DROP, i);
     if (uid && (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) || setresgid(gid, gid, gid) ||
                 setresuid(uid, uid, uid)))
         return -1;
     prctl(PR_SET_KEEPCAPS, 0);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    uint32_t left = low_ports ? 1u << CAP_NET_BIND_SERVICE : 0;
-    /* Root that stays, because of folders above the data, may still have to pass through them. */
-    if (uid == 0) left |= 1u << CAP_DAC_OVERRIDE;
-    return left && set_capabilities(left) == 0 ? 0 : set_capabilities(0); /* not all may be ours */
+    return keep_capabilities(keep);
 }
 
-enum sk_status sk_privileges_drop(uint32_t uid, uint32_t gid, bool low_ports, char reason[512]) {
+enum sk_status sk_privileges_drop(uint32_t uid, uint32_t gid, uint32_t keep, char reason[512]) {
+    int with_parent = 0;
+    pid_t parent = getppid();
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (geteuid() != 0 || let_go(uid, gid, low_ports) == 0) return SK_OK;
-    snprintf(reason, 512, "cannot become user %u: %s", uid, strerror(errno));
-    return SK_FORBIDDEN;
+    if (geteuid() != 0) return SK_OK;
+    /* Root that stays, because of folders above the data, may still have to pass through them. */
+    if (uid == 0) keep |= SK_KEEP_DAC_OVERRIDE;
+    prctl(PR_GET_PDEATHSIG, &with_parent);
+    if (let_go(uid, gid, keep)) {
+        snprintf(reason, 512, "cannot become user %u: %s", uid, strerror(errno));
+        return SK_FORBIDDEN;
+    }
+    /* Another user's process is no longer told of its parent's death. */
+    if (with_parent) {
+        prctl(PR_SET_PDEATHSIG, with_parent);
+        if (getppid() != parent) raise(with_parent);
+    }
+    return SK_OK;
+}
+
+void sk_privileges_pass_folders(void) {
+    keep_capabilities(SK_KEEP_DAC_OVERRIDE);
+}
+
+bool sk_may_give_files(void) {
+    return geteuid() == 0 || kept_capabilities & SK_KEEP_CHOWN;
 }
 
 /* ---- files that root alone may read ---- */
@@ -188,207 +287,3 @@ enum sk_status sk_kept_file_load(const char *path, struct sk_buffer *to) {
     free(bytes);
     return status;
 }
-
-/* ---- system calls ---- */
-
-#if defined __x86_64__
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined __aarch64__
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#elif defined __arm__
-#define ARCHITECTURE AUDIT_ARCH_ARM
-#endif
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#undef ARCHITECTURE /* the leak checker starts a tracer */
-#endif
-
-#ifdef ARCHITECTURE
-
-/* What ends the process: nothing of ours does it. */
-static const short deadly[] = {
-    SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_bpf,
-    SYS_mount,  SYS_unshare,  SYS_setns};
-
-static const short allowed[] = {
-    /* bytes */
-    SYS_read,
-    SYS_write,
-    SYS_readv,
-    SYS_writev,
-    SYS_pread64,
-    SYS_pwrite64,
-    SYS_preadv,
-    SYS_pwritev,
-    SYS_lseek,
-    SYS_close,
-    SYS_fcntl,
-    SYS_dup,
-    SYS_dup3,
-    SYS_pipe2,
-    SYS_eventfd2,
-    /* sockets */
-    SYS_socket,
-    SYS_socketpair,
-    SYS_connect,
-    SYS_bind,
-    SYS_listen,
-    SYS_accept4,
-    SYS_accept,
-    SYS_getsockname,
-    SYS_getpeername,
-    SYS_setsockopt,
-    SYS_getsockopt,
-    SYS_shutdown,
-    SYS_sendto,
-    SYS_recvfrom,
-    SYS_sendmsg,
-    SYS_recvmsg,
-    SYS_sendmmsg,
-    SYS_recvmmsg,
-    /* waiting */
-    SYS_epoll_create1,
-    SYS_epoll_ctl,
-    SYS_epoll_pwait,
-    SYS_ppoll,
-    SYS_pselect6,
-    SYS_futex,
-    SYS_nanosleep,
-    SYS_clock_nanosleep,
-    SYS_clock_gettime,
-    SYS_clock_getres,
-    SYS_gettimeofday,
-    SYS_restart_syscall,
-    SYS_sched_yield,
-    /* files */
-    SYS_openat,
-    SYS_newfstatat,
-    SYS_fstat,
-    SYS_statx,
-    SYS_statfs,
-    SYS_fstatfs,
-    SYS_faccessat,
-    SYS_faccessat2,
-    SYS_readlinkat,
-    SYS_unlinkat,
-    SYS_renameat,
-    SYS_renameat2,
-    SYS_mkdirat,
-    SYS_getdents64,
-    SYS_fsync,
-    SYS_fdatasync,
-    SYS_ftruncate,
-    SYS_fallocate,
-    SYS_fchmod,
-    SYS_fchmodat,
-    SYS_flock,
-    SYS_getcwd,
-    SYS_umask,
-    SYS_utimensat,
-    /* memory */
-    SYS_mmap,
-    SYS_munmap,
-    SYS_mprotect,
-    SYS_mremap,
-    SYS_madvise,
-    SYS_brk,
-    SYS_mincore,
-    /* threads (clone is below) and signals */
-
-    SYS_set_robust_list,
-    SYS_get_robust_list,
-    SYS_set_tid_address,
-    SYS_rseq,
-    SYS_exit,
-    SYS_exit_group,
-    SYS_gettid,
-    SYS_getpid,
-    SYS_getppid,
-    SYS_tgkill,
-    SYS_rt_sigaction,
-    SYS_rt_sigprocmask,
-    SYS_rt_sigreturn,
-    SYS_sigaltstack,
-    SYS_sched_getaffinity,
-    SYS_membarrier,
-    /* about itself */
-    SYS_getuid,
-    SYS_geteuid,
-    SYS_getgid,
-    SYS_getegid,
-    SYS_uname,
-    SYS_sysinfo,
-    SYS_getrandom,
-    SYS_prlimit64,
-    SYS_getrusage,
-    SYS_getcpu,
-#ifdef __x86_64__
-    SYS_open,
-    SYS_stat,
-    SYS_lstat,
-    SYS_access,
-    SYS_readlink,
-    SYS_unlink,
-    SYS_rename,
-    SYS_mkdir,
-    SYS_rmdir,
-    SYS_chmod,
-    SYS_poll,
-    SYS_select,
-    SYS_epoll_wait,
-    SYS_dup2,
-    SYS_pipe,
-    SYS_time,
-    SYS_getrlimit,
-    SYS_arch_prctl,
-#endif
-};
-
-enum { DEADLY = sizeof deadly / sizeof *deadly, ALLOWED = sizeof allowed / sizeof *allowed };
-
-static size_t add(struct sock_filter *to, size_t n, unsigned what, unsigned value, unsigned yes,
-                  unsigned no) {
-    to[n] =
-        (struct sock_filter){(unsigned short)what, (unsigned char)yes, (unsigned char)no, value};
-    return n + 1;
-}
-
-/* "If the accumulator is `value`, return `verdict`." */
-static size_t verdict_on(struct sock_filter *to, size_t n, unsigned value, unsigned verdict) {
-    n = add(to, n, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
-    return add(to, n, BPF_RET | BPF_K, verdict, 0, 0);
-}
-
-void sk_sandbox_enter(void) {
-    static const unsigned plain_ioctls[] = {FIONBIO, FIONREAD, FIOCLEX};
-    struct sock_filter filter[2 * (DEADLY + ALLOWED) + 24];
-    size_t n = 0, load = BPF_LD | BPF_W | BPF_ABS,
-           argument = offsetof(struct seccomp_data, args[1]);
-    n = add(filter, n, (unsigned)load, offsetof(struct seccomp_data, arch), 0, 0);
-    n = add(filter, n, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
-    n = add(filter, n, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
-    n = add(filter, n, (unsigned)load, offsetof(struct seccomp_data, nr), 0, 0);
-    for (size_t i = 0; i < ALLOWED; i++)
-        n = verdict_on(filter, n, (unsigned)allowed[i], SECCOMP_RET_ALLOW);
-    for (size_t i = 0; i < DEADLY; i++)
-        n = verdict_on(filter, n, (unsigned)deadly[i], SECCOMP_RET_KILL_PROCESS);
-    /* Threads, but no processes and no namespaces. */
-    n = add(filter, n, BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4);
-    n = add(filter, n, (unsigned)load, offsetof(struct seccomp_data, args[0]), 0, 0);
-    n = add(filter, n, BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1);
-    n = add(filter, n, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
-    n = add(filter, n, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
-    /* libuv makes sockets non-blocking by ioctl. */
-    n = add(filter, n, BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 1, 0);
-    n = add(filter, n, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS, 0, 0);
-    n = add(filter, n, (unsigned)load, (unsigned)argument, 0, 0); /* its low half */
-    for (size_t i = 0; i < 3; i++) n = verdict_on(filter, n, plain_ioctls[i], SECCOMP_RET_ALLOW);
-    n = add(filter, n, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTTY, 0, 0);
-    struct sock_fprog program = {.len = (unsigned short)n, .filter = filter};
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0))
-        SK_INFO("start", "this kernel has no filter for system calls: %s", strerror(errno));
-}
-
-#else
-void sk_sandbox_enter(void) {}
-#endif

@@ -48,6 +48,7 @@ static void become(const struct sk_child_options *options) {
     if (options->output_path) {
         int fd = open(options->output_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
         if (fd < 0) return;
+        if (options->uid && fchown(fd, options->uid, options->gid)) errno = 0; /* as it can be */
         dup2(fd, 1);
         dup2(fd, 2);
         if (fd > 2) close(fd);
@@ -59,8 +60,9 @@ static void become(const struct sk_child_options *options) {
     }
     /* As ourselves: the way there may be closed to the user, the place is not. */
     if (options->folder && chdir(options->folder)) return;
-    if (options->gid && (setgroups(0, NULL) || setgid(options->gid))) return;
-    if (options->uid && setuid(options->uid)) return;
+    if (options->uid && (setgroups(0, NULL) || setgid(options->gid) || setuid(options->uid)))
+        return;
+    if (options->pass_folders) sk_privileges_pass_folders();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigset_t none;
     sigemptyset(&none);

@@ -1,5 +1,6 @@
 /* Files of the real world. Small files synchronously; the log's writes on a worker thread, each
  * made durable before `done`. */
+#include "io/privilege.h"
 #include "io/uv.h"
 
 #include <dirent.h>
@@ -143,8 +144,8 @@ enum sk_status sk_uv_path_mode(struct sk_io *io, const char *path, unsigned mode
 
 enum sk_status sk_uv_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid) {
     (void)io;
-    if (geteuid() != 0) return SK_OK;
-    return chown(path, uid, gid) ? sk_uv_status(errno) : SK_OK;
+    if (!sk_may_give_files()) return SK_OK;
+    return fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW) ? sk_uv_status(errno) : SK_OK;
 }
 
 enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_mode mode,

@@ -70,7 +70,7 @@ expect "the edge hub has it" "$(says "$edge_hub" "$key")" no
 expect "their parent has it" "$(says "$edge_pid" "$key")" no
 kill -9 "$daemon"
 for _ in $(seq 100); do
-    daemon=$(pgrep -P "$edge_pid" skerry-daemon) && [ -S "$dir/edge/mgmt.sock" ] && says "$daemon" "$key" | grep -q yes && break
+    daemon=$(pgrep -P "$edge_pid" skerry-daemon) && [ -S "$dir/edge/sockets/management" ] && says "$daemon" "$key" | grep -q yes && break
     sleep 0.1
 done
 expect "the daemon has it again" "$(says "$daemon" "$key")" yes

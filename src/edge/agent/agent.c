@@ -361,6 +361,7 @@ enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *o
                                             .gateway_host = options->gateway_host,
                                             .gateway_port = options->gateway_port,
                                             .parent_host = options->parent_host,
+                                            .own_users = options->own_users,
                                             .changed = on_modules_changed,
                                             .arg = agent,
                                         });

@@ -25,6 +25,7 @@ struct sk_agent_options {
     const char *gateway_host; /* the edge hub, as modules dial it */
     uint16_t gateway_port;
     const char *parent_host; /* nested, else NULL */
+    bool own_users;          /* each module is a user of its own: place.h */
     /* How the hub role stands; NULL: it runs. */
     bool (*hub_running)(void *arg, int64_t *started_us, unsigned *restarts);
     void *hub_arg;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "client/http_client.h"
+#include "edge/agent/place.h"
 #include "model/identity.h"
 
 enum {
@@ -21,7 +22,7 @@ struct module {
     struct sk_module_spec spec;
     struct sk_module_state state; /* state.spec is &spec */
     char *generation_id, *socket_path;
-    uint32_t uid, gid;
+    struct sk_place place;
     struct sk_child *child;
     struct sk_timer kill; /* after a polite stop */
     bool start_again;     /* restart asked for: start when it has ended */
@@ -191,8 +192,9 @@ static void start_process(struct sk_modules *modules, struct module *module) {
         .command = (const char *const *)module->spec.command,
         .environment = environment,
         .folder = module->spec.folder ? module->spec.folder : folder,
-        .uid = module->uid,
-        .gid = module->gid,
+        .uid = module->place.uid,
+        .gid = module->place.gid,
+        .pass_folders = module->place.pass_folders,
         .output_path = log,
         .on_exit = on_exit_of,
         .arg = module,
@@ -289,32 +291,18 @@ static void socket_made(void *arg, enum sk_status status, const struct sk_http_p
     step_done(modules);
 }
 
-/* The folder, its owner, and then the socket. */
+/* The folder with its owner, and then the socket. */
 static void make_place(struct sk_modules *modules, struct module *module,
                        const struct sk_module_spec *spec) {
-    char all[512], folder[512], logs[512], body[64];
-    module->uid = module->gid = 0;
-    if (spec->user && sk_user_find(spec->user, &module->uid, &module->gid)) {
-        fail(modules, module, "User", "there is no such user on this machine");
+    char body[64];
+    struct sk_place *place = &module->place;
+    if (sk_place_make(modules->io, modules->options.data, spec, modules->options.own_users,
+                      place)) {
+        fail(modules, module, place->what, place->why);
         step_done(modules);
         return;
     }
-    path_of(modules, "modules", spec->name, "", folder);
-    path_of(modules, "modules", "", "", all);
-    path_of(modules, "logs", "", "", logs);
-    /* Modules of every user pass through the folder above theirs: it is not made with the mode of the
-     * first one's. */
-    enum sk_status status = sk_folder_make(modules->io, all, 0711);
-    if (!status) status = sk_path_set_mode(modules->io, all, 0711); /* it may be from before */
-    if (!status) status = sk_folder_make(modules->io, folder, module->uid ? 0700 : 0755);
-    if (!status) status = sk_folder_make(modules->io, logs, 0755);
-    if (!status && module->uid) status = sk_file_own(modules->io, folder, module->uid, module->gid);
-    if (status) {
-        fail(modules, module, "Folder", sk_status_text(status));
-        step_done(modules);
-        return;
-    }
-    snprintf(body, sizeof body, "{\"uid\":%u,\"gid\":%u}", module->uid, module->gid);
+    snprintf(body, sizeof body, "{\"uid\":%u,\"gid\":%u}", place->uid, place->gid);
     ask_daemon(modules, SK_HTTP_PUT, "sockets", spec->name, sk_span_z(body), socket_made);
 }
 

@@ -19,6 +19,7 @@ struct sk_modules_options {
     const char *gateway_host; /* the edge hub, as modules dial it */
     uint16_t gateway_port;    /* its MQTT port; told to modules when it is not 8883 */
     const char *parent_host;  /* nested: the parent, else NULL */
+    bool own_users;           /* each module is a user of its own: place.h */
     /* Something that is reported has changed. */
     void (*changed)(void *arg);
     void *arg;

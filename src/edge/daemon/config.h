@@ -36,8 +36,9 @@ struct sk_edge_config {
         uint16_t port;
     } listen[SK_EDGE_LISTEN_MAX];
     size_t listen_count;
-    uint32_t hub_uid, hub_gid; /* whom the edge hub runs as; 0: as all; not from the file */
-    const char *metrics_host;  /* NULL: no metrics listener */
+    /* Whom these roles run as; 0: as all; not from the file. */
+    uint32_t hub_uid, hub_gid, daemon_uid, daemon_gid;
+    const char *metrics_host; /* NULL: no metrics listener */
     uint16_t metrics_port;
     struct sk_door_limits limits; /* of the edge hub's clients; 0: the default */
 };

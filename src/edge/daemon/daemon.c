@@ -11,8 +11,10 @@ enum { BODY_MAX = 256 * 1024, TRUST_MAX = 256 * 1024, SOCKET_NAME_MAX = 24, RETR
 
 /* ---- paths ---- */
 
+#define IDENTITIES "keys/identities.json"
+
 void sk_daemon_management_path(const char *data, char to[SK_SOCKET_PATH_MAX]) {
-    snprintf(to, SK_SOCKET_PATH_MAX, "%s/mgmt.sock", data);
+    snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/management", data); /* modules' end in .sock */
 }
 
 void sk_daemon_socket_path(const char *data, struct sk_span module_id,
@@ -38,6 +40,17 @@ void sk_daemon_socket_path(const char *data, struct sk_span module_id,
     else
         snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/%.12s~%08x.sock", data, name,
                  (unsigned)sk_crc32c(0, module_id));
+}
+
+void sk_daemon_move_in(struct sk_io *io, const char *data) {
+    char old[512], now[512];
+    snprintf(now, sizeof now, "%s/keys", data);
+    sk_folder_make(io, now, 0700); /* sk_daemon_start says what is wrong */
+    snprintf(old, sizeof old, "%s/identities.json", data);
+    snprintf(now, sizeof now, "%s/" IDENTITIES, data);
+    sk_file_rename(io, old, now);
+    snprintf(old, sizeof old, "%s/mgmt.sock", data);
+    sk_file_remove(io, old);
 }
 
 /* ---- answers ---- */
@@ -177,7 +190,7 @@ static enum sk_status open_identities(struct sk_daemon *daemon, char reason[256]
     const struct sk_edge_config *config = daemon->config;
     struct sk_buffer key = {0};
     char file[512];
-    snprintf(file, sizeof file, "%s/identities.json", config->data);
+    snprintf(file, sizeof file, "%s/" IDENTITIES, config->data);
     enum sk_status status = device_key(daemon, &key, reason);
     if (!status) {
         sk_buffer_byte(&key, 0);
@@ -199,15 +212,11 @@ static enum sk_status open_identities(struct sk_daemon *daemon, char reason[256]
     return status;
 }
 
-static enum sk_status open_folders(struct sk_daemon *daemon, char reason[256]) {
+/* Modules of other users must reach their sockets, so the folder can be passed, not listed. */
+static enum sk_status open_sockets_folder(struct sk_daemon *daemon, char reason[256]) {
     char path[512];
-    const char *data = daemon->config->data;
-    /* Modules of other users must reach their sockets below, so both can be passed, not listed. */
-    snprintf(path, sizeof path, "%s/sockets", data);
-    enum sk_status status = sk_folder_make(daemon->io, data, 0711);
-    if (!status) status = sk_folder_make(daemon->io, path, 0711);
-    /* Whichever role came first has made the upper one, maybe with the mode of its own. */
-    if (!status) status = sk_path_set_mode(daemon->io, data, 0711);
+    snprintf(path, sizeof path, "%s/sockets", daemon->config->data);
+    enum sk_status status = sk_folder_make(daemon->io, path, 0711);
     if (status)
         snprintf(reason, 256, "Cannot make the folder %.180s: %s.", path, sk_status_text(status));
     return status;
@@ -228,7 +237,7 @@ static enum sk_status open_parts(struct sk_daemon *daemon, char reason[256]) {
         .trust_file = config->trust_bundle_file,
     };
     enum sk_status status;
-    if ((status = open_folders(daemon, reason)) ||
+    if ((status = open_sockets_folder(daemon, reason)) ||
         (status = sk_keys_open(daemon->io, keys_folder, &daemon->keys, reason)) ||
         (status = sk_certificates_open(daemon->io, &certificates, &daemon->certificates, reason)) ||
         (status = open_tls(daemon, reason)))

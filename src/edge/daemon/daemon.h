@@ -2,7 +2,8 @@
  *
  * The workload API is served on one unix socket a module, <data>/sockets/<module>.sock, which only
  * the module's user can open; the socket, not the path in a request, says who asks. The management
- * API on <data>/mgmt.sock is for the agent. */
+ * API on <data>/sockets/management is for the agent. Nothing is written outside of <data>/keys,
+ * <data>/certificates and <data>/sockets. */
 #ifndef SK_EDGE_DAEMON_H
 #define SK_EDGE_DAEMON_H
 
@@ -10,6 +11,9 @@
 #include "io/io.h"
 
 struct sk_daemon;
+
+/* Before the first of these folders is another user's: what older versions had beside them moves in. */
+void sk_daemon_move_in(struct sk_io *io, const char *data);
 
 /* Opens what the configuration names, makes the folders and sockets, and asks the hub for
  * $edgeAgent and $edgeHub in the background. The configuration is borrowed. On failure a sentence

@@ -163,7 +163,7 @@ static const char *socket_of(const char *module) {
     return path;
 }
 static unsigned manage(enum sk_http_method method, const char *target, const char *body) {
-    return ask(edge_io, "/d/mgmt.sock", method, target, body);
+    return ask(edge_io, "/d/sockets/management", method, target, body);
 }
 #define V "?api-version=2022-08-03"
 
