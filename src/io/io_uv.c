@@ -16,29 +16,6 @@ struct mail {
     void *arg;
 };
 
-enum sk_status sk_uv_status(int error_number) {
-    switch (error_number) {
-    case 0: return SK_OK;
-    case ENOENT:
-    case ENOTDIR: return SK_NOT_FOUND;
-    case EEXIST:
-    case EADDRINUSE: return SK_EXISTS;
-    case EACCES:
-    case EPERM:
-    case EROFS: return SK_FORBIDDEN;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG: return SK_NO_SPACE;
-    case ETIMEDOUT: return SK_TIMEOUT;
-    case ECONNREFUSED:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EADDRNOTAVAIL: return SK_REFUSED;
-    case EAGAIN: return SK_AGAIN;
-    default: return SK_IO;
-    }
-}
-
 static int64_t wall_us(void) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -296,6 +273,7 @@ struct sk_io *sk_io_uv_new(void) {
     uv->io.door.descriptors = raise_descriptor_limit();
     sk_io_limit(&uv->io, (struct sk_door_limits){0});
     uv_loop_init(&uv->loop);
+    uv->serve = sk_uv_stream_serve;
     sk_uv_turn_init(uv);
     uv_timer_init(&uv->loop, &uv->settle);
     uv_async_init(&uv->loop, &uv->mail, on_mail);

@@ -36,9 +36,10 @@ struct sk_uv {
     /* Streams that have input, each in one list: those that lately took little of the loop go first,
      * the others share what is left of a turn. */
     struct sk_list sparse, busy;
-    uint64_t stood_ns; /* time that sk_io_now leaves out */
-    uint64_t turn_ns;  /* when this turn began */
-    uint64_t wake_ns;  /* when the wait was to end at the latest */
+    bool (*serve)(struct sk_list *node, bool *busy); /* sk_uv_stream_serve */
+    uint64_t stood_ns;                               /* time that sk_io_now leaves out */
+    uint64_t turn_ns;                                /* when this turn began */
+    uint64_t wake_ns;                                /* when the wait was to end at the latest */
     struct sk_uv_busy doing;
     struct sk_uv_watch *watch; /* NULL: nobody looks */
     uv_mutex_t mail_lock;
@@ -62,7 +63,7 @@ static inline struct sk_uv *sk_uv(struct sk_io *io) {
     return (struct sk_uv *)io;
 }
 
-/* errno of the operating system as a status. */
+/* uv_status.c: errno of the operating system as a status. */
 enum sk_status sk_uv_status(int error_number);
 
 /* --- uv_turn.c --- */
@@ -109,7 +110,7 @@ enum sk_status sk_uv_file_rename(struct sk_io *io, const char *from, const char 
 enum sk_status sk_uv_folder_make(struct sk_io *io, const char *path, unsigned mode);
 enum sk_status sk_uv_folder_list(struct sk_io *io, const char *path,
                                  void (*each)(void *, struct sk_span), void *arg);
-/* privilege.c: of a file that another process reads for us. SK_FORBIDDEN: none does. */
+/* kept_files.c: of a file that another process reads for us. SK_FORBIDDEN: none does. */
 enum sk_status sk_kept_file_load(const char *path, struct sk_buffer *to);
 /* privilege.c: in a child, before exec, that stays root: it passes through folders, and no more. */
 void sk_privileges_pass_folders(void);

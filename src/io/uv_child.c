@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -125,15 +124,4 @@ void sk_uv_child_forget(struct sk_child *child) {
     struct uv_child *c = (struct uv_child *)child;
     c->on_exit = NULL;
     uv_unref((uv_handle_t *)&c->poll);
-}
-
-enum sk_status sk_user_find(const char *name, uint32_t *uid, uint32_t *gid) {
-    int64_t number;
-    struct passwd *user = sk_span_to_int(sk_span_z(name), &number) == SK_OK && number >= 0
-                              ? getpwuid((uid_t)number)
-                              : getpwnam(name);
-    if (user == NULL) return SK_NOT_FOUND;
-    *uid = user->pw_uid;
-    *gid = user->pw_gid;
-    return SK_OK;
 }

@@ -85,7 +85,7 @@ static void serve_first(struct sk_list *list, struct sk_uv *uv) {
     bool busy = false;
     sk_list_remove(node);
     uv->now = sk_uv_fresh(&uv->io);
-    if (sk_uv_stream_serve(node, &busy)) sk_list_append(busy ? &uv->busy : &uv->sparse, node);
+    if (uv->serve(node, &busy)) sk_list_append(busy ? &uv->busy : &uv->sparse, node);
 }
 
 /* Those that have taken little lately go first, once each; what is left of the time, but one share at

@@ -46,6 +46,5 @@ void sk_edge_identity_free(struct sk_edge_identity *identity) {
 
 void sk_edge_load_ended(struct sk_edge_hub *hub) {
     hub->loading--;
-    if (hub->loaded && !hub->closing)
-        sk_io_defer(hub->backend.io, &hub->loaded_task, hub->loaded);
+    if (hub->loaded && !hub->closing) sk_io_defer(hub->backend.io, &hub->loaded_task, hub->loaded);
 }
