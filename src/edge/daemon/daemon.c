@@ -1,46 +1,13 @@
-/* The daemon role: opening, sockets, and what both APIs share. */
+/* The daemon role: opening and closing. */
 #include "edge/daemon/daemon.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "edge/daemon/daemon_parts.h"
-#include "model/json_text.h"
 
-enum { BODY_MAX = 256 * 1024, TRUST_MAX = 256 * 1024, SOCKET_NAME_MAX = 24, RETRY_S = 10 };
-
-/* ---- paths ---- */
+enum { TRUST_MAX = 256 * 1024, RETRY_S = 10 };
 
 #define IDENTITIES "keys/identities.json"
-
-void sk_daemon_management_path(const char *data, char to[SK_SOCKET_PATH_MAX]) {
-    snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/management", data); /* modules' end in .sock */
-}
-
-void sk_daemon_socket_path(const char *data, struct sk_span module_id,
-                           char to[SK_SOCKET_PATH_MAX]) {
-    char name[SOCKET_NAME_MAX + 1];
-    size_t n = 0;
-    bool system = sk_is_system_module(module_id);
-    struct sk_span rest = sk_span_skip(module_id, system ? 1 : 0);
-    /* "edgeHub" is another module than "$edgeHub". */
-    bool plain = rest.n <= SOCKET_NAME_MAX &&
-                 (system || (!sk_span_is(rest, "edgeHub") && !sk_span_is(rest, "edgeAgent")));
-    for (; n < rest.n && n < SOCKET_NAME_MAX; n++) {
-        char c = rest.p[n];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '_' || c == '-' || (c == '.' && n);
-        name[n] = fine ? c : '_';
-        plain = plain && fine;
-    }
-    name[n] = 0;
-    /* Two names that became alike are told apart by a checksum of the whole. */
-    if (plain)
-        snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/%s.sock", data, name);
-    else
-        snprintf(to, SK_SOCKET_PATH_MAX, "%s/sockets/%.12s~%08x.sock", data, name,
-                 (unsigned)sk_crc32c(0, module_id));
-}
 
 void sk_daemon_move_in(struct sk_io *io, const char *data) {
     char old[512], now[512];
@@ -51,105 +18,6 @@ void sk_daemon_move_in(struct sk_io *io, const char *data) {
     sk_file_rename(io, old, now);
     snprintf(old, sizeof old, "%s/mgmt.sock", data);
     sk_file_remove(io, old);
-}
-
-/* ---- answers ---- */
-
-void daemon_answer(struct sk_http_exchange *exchange, unsigned status, json_t *body) {
-    char *text = sk_json_text(body);
-    sk_http_respond_json(exchange, status, sk_span_z(text));
-    free(text);
-    json_decref(body);
-}
-
-void daemon_refuse(struct sk_http_exchange *exchange, unsigned status, const char *format, ...) {
-    char message[384];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    daemon_answer(exchange, status, json_pack("{s:s}", "message", message));
-}
-
-bool daemon_check_version(struct sk_http_exchange *exchange) {
-    static const char *const known[] = {"2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05",
-                                        "2020-07-07", "2021-12-07", "2022-08-03"};
-    struct sk_span version = sk_http_query(exchange->request->query, "api-version");
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (sk_span_is(version, known[i])) return true;
-    daemon_refuse(exchange, 400,
-                  "The query parameter api-version is missing or unknown; use 2022-08-03.");
-    return false;
-}
-
-json_t *daemon_body(struct sk_http_exchange *exchange) {
-    const struct sk_buffer *text = &exchange->request->body;
-    json_t *body = json_loadb(text->p ? text->p : "", text->n, 0, NULL);
-    if (json_is_object(body)) return body;
-    json_decref(body);
-    daemon_refuse(exchange, 400, "The body must be a JSON object.");
-    return NULL;
-}
-
-/* ---- sockets ---- */
-
-struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct sk_span module_id) {
-    SK_LIST_EACH(&daemon->sockets, node, following) {
-        struct daemon_socket *socket = SK_CONTAINER(node, struct daemon_socket, link);
-        if (sk_span_is(module_id, socket->module_id)) return socket;
-    }
-    return NULL;
-}
-
-void daemon_socket_close(struct daemon_socket *socket) {
-    if (socket->listener) sk_http_listener_close(socket->listener);
-    sk_file_remove(socket->daemon->io, socket->path);
-    sk_list_remove(&socket->link);
-    free(socket->module_id);
-    free(socket);
-}
-
-/* The file's mode already keeps others out; this holds even where somebody changed it. */
-static void *socket_opened(void *arg, struct sk_stream *stream) {
-    struct daemon_socket *socket = arg;
-    uint32_t pid, uid;
-    if (socket->uid &&
-        (!sk_stream_peer_process(stream, &pid, &uid) || (uid != socket->uid && uid != 0))) {
-        SK_WARN("daemon", "a process of another user was kept from the socket of module %s",
-                socket->module_id);
-        sk_stream_abort(stream);
-    }
-    return NULL;
-}
-
-enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid,
-                                  uint32_t gid, struct daemon_socket **opened) {
-    struct daemon_socket *socket = daemon_socket_find(daemon, module_id);
-    if (socket && socket->uid == uid && socket->gid == gid) {
-        *opened = socket;
-        return SK_OK;
-    }
-    if (socket) daemon_socket_close(socket);
-    socket = SK_NEW(struct daemon_socket);
-    socket->daemon = daemon;
-    socket->module_id = sk_span_dup(module_id);
-    socket->uid = uid;
-    socket->gid = gid;
-    socket->service = (struct sk_http_service){
-        .handler = workload_handle, .arg = socket, .body_max = BODY_MAX, .opened = socket_opened};
-    sk_daemon_socket_path(daemon->config->data, module_id, socket->path);
-    sk_list_append(&daemon->sockets, &socket->link);
-    sk_file_remove(daemon->io, socket->path); /* left behind by a daemon that was killed */
-    struct sk_endpoint at = {.path = socket->path, .path_mode = 0600};
-    enum sk_status status =
-        sk_http_listen(daemon->io, &at, NULL, &socket->service, &socket->listener, NULL);
-    if (!status && uid) status = sk_file_own(daemon->io, socket->path, uid, gid);
-    if (status) {
-        daemon_socket_close(socket);
-        return status;
-    }
-    *opened = socket;
-    return SK_OK;
 }
 
 /* ---- life ---- */
@@ -250,8 +118,8 @@ static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
     char path[SK_SOCKET_PATH_MAX];
     sk_daemon_management_path(daemon->config->data, path);
     sk_file_remove(daemon->io, path);
-    daemon->management_service =
-        (struct sk_http_service){.handler = management_handle, .arg = daemon, .body_max = BODY_MAX};
+    daemon->management_service = (struct sk_http_service){
+        .handler = management_handle, .arg = daemon, .body_max = DAEMON_BODY_MAX};
     struct sk_endpoint at = {.path = path, .path_mode = 0600};
     enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &daemon->management_service,
                                            &daemon->management, NULL);

@@ -11,6 +11,8 @@
 #include "edge/daemon/keys.h"
 #include "wire/http_router.h"
 
+enum { DAEMON_BODY_MAX = 256 * 1024 };
+
 struct sk_daemon {
     struct sk_io *io;
     const struct sk_edge_config *config;
@@ -35,13 +37,7 @@ struct daemon_socket {
     struct sk_http_listener *listener;
 };
 
-/* --- daemon.c --- */
-
-/* Makes or replaces a module's socket. */
-enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid,
-                                  uint32_t gid, struct daemon_socket **socket);
-void daemon_socket_close(struct daemon_socket *socket);
-struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct sk_span module_id);
+/* --- answer.c --- */
 
 /* Answers with JSON, which is freed. */
 void daemon_answer(struct sk_http_exchange *exchange, unsigned status, json_t *body);
@@ -52,6 +48,14 @@ void daemon_refuse(struct sk_http_exchange *exchange, unsigned status, const cha
 bool daemon_check_version(struct sk_http_exchange *exchange);
 /* The request's JSON object (a new reference), or NULL and answered with 400. */
 json_t *daemon_body(struct sk_http_exchange *exchange);
+
+/* --- sockets.c --- */
+
+/* Makes or replaces a module's socket. */
+enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid,
+                                  uint32_t gid, struct daemon_socket **socket);
+void daemon_socket_close(struct daemon_socket *socket);
+struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct sk_span module_id);
 
 /* --- workload.c, management.c: handlers --- */
 
