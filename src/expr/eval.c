@@ -143,13 +143,34 @@ static void combine(struct sk_value *a, const struct sk_value *b, bool decider) 
         *a = (struct sk_value){0};
 }
 
+static void load(struct run *run, const struct op *op, struct sk_value *to) {
+    const struct sk_expr_source *source = run->source;
+    *to = (struct sk_value){0};
+    if (op->code == CODE_BODY && !op->flag && !body_is_json(source)) return;
+    if (op->code == CODE_BODY)
+        load_json(run, source->body, op, to);
+    else if (op->code == CODE_TWIN)
+        load_json(run, source->twin, op, to);
+    else
+        load_property(run, op, to);
+}
+
+/* NOT, or the sign. */
+static void invert(enum code code, struct sk_value *value) {
+    if (code == CODE_NOT && value->type == SK_VALUE_BOOL)
+        value->truth = !value->truth;
+    else if (code == CODE_NEGATE && value->type == SK_VALUE_NUMBER)
+        value->number = -value->number;
+    else
+        *value = (struct sk_value){0};
+}
+
 void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *source,
                   struct sk_arena *arena, struct sk_value *value) {
     struct run run = {
         .expr = expr, .source = source, .arena = arena, .arena_left = SK_EXPR_ARENA_MAX};
-    struct sk_value
-        stack[1 +
-              STACK_MAX]; /* the compiler has checked that it suffices; the first is never used */
+    /* The compiler has checked that it suffices; the first is never used. */
+    struct sk_value stack[1 + STACK_MAX];
     struct sk_value *top = stack;
     for (uint32_t i = 0; i < expr->op_count; i++) {
         const struct op *op = &expr->ops[i];
@@ -157,29 +178,10 @@ void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *sourc
         case CODE_CONSTANT: *++top = expr->constants[op->at]; break;
         case CODE_PROPERTY:
         case CODE_SYSTEM:
-            *++top = (struct sk_value){0};
-            load_property(&run, op, top);
-            break;
         case CODE_BODY:
-            *++top = (struct sk_value){0};
-            if (op->flag || body_is_json(source)) load_json(&run, source->body, op, top);
-            break;
-        case CODE_TWIN:
-            *++top = (struct sk_value){0};
-            load_json(&run, source->twin, op, top);
-            break;
+        case CODE_TWIN: load(&run, op, ++top); break;
         case CODE_NOT:
-            if (top->type == SK_VALUE_BOOL)
-                top->truth = !top->truth;
-            else
-                *top = (struct sk_value){0};
-            break;
-        case CODE_NEGATE:
-            if (top->type == SK_VALUE_NUMBER)
-                top->number = -top->number;
-            else
-                *top = (struct sk_value){0};
-            break;
+        case CODE_NEGATE: invert((enum code)op->code, top); break;
         case CODE_ADD:
         case CODE_SUBTRACT:
         case CODE_MULTIPLY:

@@ -250,11 +250,9 @@ static void log_closed(void *arg) {
     free_hub(arg);
 }
 
-enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options,
-                           struct sk_hub **opened, char reason[512]) {
+/* What the configuration says, in the forms that are asked for. */
+static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *options) {
     struct sk_hub *hub = SK_NEW(struct sk_hub);
-    struct sk_log_recovery recovery;
-    char path[1024], text[SK_MODEL_ERROR_MAX];
     hub->options = options;
     sk_list_init(&hub->receivers);
     hub->backend.ops = &ops;
@@ -273,47 +271,68 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
                                .secondary_key = sk_span_z(options->policies[i].secondary_key),
                                .rights = options->policies[i].rights};
     sk_methods_init(&hub->methods, &hub->backend);
+    return hub;
+}
 
-    enum sk_status status = sk_hub_certificates_load(hub, reason);
-    if (!status) status = sk_hub_compile_routes(hub, reason);
-    if (!status && (status = sk_folder_make(io, options->data, 0700)) != SK_OK)
-        snprintf(reason, 512, "cannot make the data folder %s: %s", options->data,
-                 sk_status_text(status));
-    if (!status) {
-        sk_path_protect(io, options->data, 0700);
-        snprintf(path, sizeof path, "%s/registry.db", options->data);
-        status = sk_registry_open(io, path, &hub->registry, text);
-        if (status) snprintf(reason, 512, "%s: %s", path, text);
-    }
-    if (!status) {
-        snprintf(path, sizeof path, "%s/events", options->data);
-        status = sk_log_open(io,
-                             &(struct sk_log_options){.folder = path,
-                                                      .retention_us = options->retention_us,
-                                                      .retention_bytes = options->retention_bytes,
-                                                      .reserve_bytes = options->reserve_bytes},
-                             &hub->log, &recovery);
-        if (status) {
-            snprintf(reason, 512, "cannot open the event log %s: %s", path, sk_status_text(status));
-            sk_registry_close(hub->registry);
-        } else if (recovery.cut_bytes) {
-            SK_WARN("hub", "%s: %llu bytes of an unfinished write were cut from the end of the log",
-                    path, (unsigned long long)recovery.cut_bytes);
-        }
-    }
+static enum sk_status open_registry(struct sk_hub *hub, char reason[512]) {
+    struct sk_io *io = hub->backend.io;
+    const char *data = hub->options->data;
+    char path[1024], text[SK_MODEL_ERROR_MAX];
+    enum sk_status status = sk_folder_make(io, data, 0700);
     if (status) {
-        free_hub(hub);
+        snprintf(reason, 512, "cannot make the data folder %s: %s", data, sk_status_text(status));
         return status;
     }
+    sk_path_protect(io, data, 0700);
+    snprintf(path, sizeof path, "%s/registry.db", data);
+    status = sk_registry_open(io, path, &hub->registry, text);
+    if (status) snprintf(reason, 512, "%s: %s", path, text);
+    return status;
+}
+
+static enum sk_status open_log(struct sk_hub *hub, char reason[512]) {
+    const struct sk_hub_options *options = hub->options;
+    struct sk_log_recovery recovery;
+    char path[1024];
+    snprintf(path, sizeof path, "%s/events", options->data);
+    enum sk_status status =
+        sk_log_open(hub->backend.io,
+                    &(struct sk_log_options){.folder = path,
+                                             .retention_us = options->retention_us,
+                                             .retention_bytes = options->retention_bytes,
+                                             .reserve_bytes = options->reserve_bytes},
+                    &hub->log, &recovery);
+    if (status)
+        snprintf(reason, 512, "cannot open the event log %s: %s", path, sk_status_text(status));
+    else if (recovery.cut_bytes)
+        SK_WARN("hub", "%s: %llu bytes of an unfinished write were cut from the end of the log",
+                path, (unsigned long long)recovery.cut_bytes);
+    return status;
+}
+
+/* What the log is read for at the start. */
+static enum sk_status open_readers(struct sk_hub *hub, char reason[512]) {
+    unsigned partitions = hub->options->partitions;
     hub->once = sk_once_new(hub->registry, hub->log);
-    status = sk_partitions_open(io, hub->registry, hub->log,
-                                options->partitions ? options->partitions : SK_HUB_PARTITIONS,
-                                &hub->partitions, reason);
+    enum sk_status status =
+        sk_partitions_open(hub->backend.io, hub->registry, hub->log,
+                           partitions ? partitions : SK_HUB_PARTITIONS, &hub->partitions, reason);
     if (!status && (status = catch_up(hub)) != SK_OK)
         snprintf(reason, 512, "cannot read the event log: %s", sk_status_text(status));
+    return status;
+}
+
+enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options,
+                           struct sk_hub **opened, char reason[512]) {
+    struct sk_hub *hub = make_hub(io, options);
+    enum sk_status status = sk_hub_certificates_load(hub, reason);
+    if (!status) status = sk_hub_compile_routes(hub, reason);
+    if (!status) status = open_registry(hub, reason);
+    if (!status) status = open_log(hub, reason);
+    if (!status) status = open_readers(hub, reason);
     if (status) {
-        sk_registry_close(hub->registry);
-        sk_log_close(hub->log, NULL, NULL);
+        if (hub->registry) sk_registry_close(hub->registry);
+        if (hub->log) sk_log_close(hub->log, NULL, NULL);
         free_hub(hub);
         return status;
     }

@@ -8,7 +8,7 @@
 #define SK_EDGE_AGENT_H
 
 #include "client/device_client.h"
-#include "edge/upstream.h"
+#include "client/upstream.h"
 #include "io/io.h"
 
 struct sk_agent;

@@ -6,7 +6,7 @@
 #ifndef SK_EDGE_DAEMON_CONFIG_H
 #define SK_EDGE_DAEMON_CONFIG_H
 
-#include "edge/upstream.h"
+#include "client/upstream.h"
 #include "io/io.h"
 #include "model/connection_string.h"
 

@@ -80,8 +80,10 @@ enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span modul
     socket->module_id = sk_span_dup(module_id);
     socket->uid = uid;
     socket->gid = gid;
-    socket->service = (struct sk_http_service){
-        .handler = workload_handle, .arg = socket, .body_max = DAEMON_BODY_MAX, .opened = socket_opened};
+    socket->service = (struct sk_http_service){.handler = workload_handle,
+                                               .arg = socket,
+                                               .body_max = DAEMON_BODY_MAX,
+                                               .opened = socket_opened};
     sk_daemon_socket_path(daemon->config->data, module_id, socket->path);
     sk_list_append(&daemon->sockets, &socket->link);
     sk_file_remove(daemon->io, socket->path); /* left behind by a daemon that was killed */

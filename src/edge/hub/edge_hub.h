@@ -9,7 +9,7 @@
 #define SK_EDGE_HUB_H
 
 #include "client/device_client.h"
-#include "edge/upstream.h"
+#include "client/upstream.h"
 #include "gateway/gateway.h"
 
 #define SK_EDGE_ENDPOINTS_MAX                                                                      \
