@@ -3,7 +3,7 @@
 #include "support/raw_frames.h"
 #include "support/raw_http.h"
 
-enum { UNPROVED_MAX = 16384, UNPROVED_LINKS_MAX = 32 };
+enum { UNPROVED_MAX = 16384 };
 
 /* ---- before a credential ---- */
 
@@ -64,9 +64,7 @@ static void put_token_at(struct raw_client *c, struct fleet *f, size_t size) {
     struct sk_buffer out = {0}, token = {0};
     char address[200];
     raw_open(c, f, "hub.test");
-    put_header(&out);
-    put_open(&out);
-    put_begin(&out, 0);
+    put_opening(&out);
     put_attach(&out, 0, 9, "$cbs");
     put_receiver(&out, 8, "$cbs", 10);
     put_token(&token, f, 9, 0);
@@ -100,24 +98,6 @@ static void an_amqp_credential_within_16_kilobytes_is_heard_and_no_later_one(voi
     assert_false(has_bytes(&c, SK_SPAN("status-code")));
     assert_true(sk_sim_run_until(f->sim, 60 * SK_S, raw_is_closed, &c));
     raw_free(&c);
-}
-
-static void a_stranger_attaches_32_links_and_no_more(void **state) {
-    struct fleet *f = *state;
-    for (unsigned over = 0; over < 2; over++) {
-        struct raw_client c;
-        struct sk_buffer out = {0};
-        raw_open(&c, f, "hub.test");
-        put_header(&out);
-        put_open(&out);
-        put_begin(&out, 0);
-        for (unsigned i = 0; i < UNPROVED_LINKS_MAX + over; i++)
-            put_attach(&out, 0, (unsigned char)i, "$cbs");
-        raw_send_buffer(&c, &out);
-        sk_sim_run(f->sim, SK_S);
-        assert_int_equal(c.stream == NULL, over);
-        raw_free(&c);
-    }
 }
 
 /* ---- the door ---- */
@@ -170,7 +150,6 @@ int main(void) {
         TEST(a_connect_packet_of_16_kilobytes_is_read_and_no_larger_one),
         TEST(http_headers_of_16_kilobytes_are_read_and_no_longer_ones),
         TEST(an_amqp_credential_within_16_kilobytes_is_heard_and_no_later_one),
-        TEST(a_stranger_attaches_32_links_and_no_more),
         TEST(the_door_holds_max_connections_and_not_one_more),
         TEST(an_address_holds_max_connections_per_address_and_not_one_more),
         TEST(strangers_are_max_unauthenticated_and_not_one_more),
