@@ -85,7 +85,8 @@ static void put_token(struct cli_amqp *amqp, sk_amqp_token_done *done) {
     amqp->token = sk_arena_copy(&cli->arena, sk_buffer_span(&token));
     sk_amqp_connection_put_token(amqp->connection, sk_span_z(amqp->audience), amqp->token, done,
                                  amqp);
-    sk_timer_start(cli->io, &amqp->renew, RENEW_S * SK_S, on_renew);
+    amqp->renew_us = sk_io_wall(cli->io) + RENEW_S * 1000000ll;
+    sk_timer_start_at(cli->io, &amqp->renew, amqp->renew_us, on_renew);
     sk_buffer_free(&token);
     sk_buffer_free(&text_key);
 }
@@ -95,7 +96,11 @@ static void on_renewed(void *arg, const struct sk_amqp_failure *why) {
 }
 
 static void on_renew(struct sk_timer *timer) {
-    put_token(SK_CONTAINER(timer, struct cli_amqp, renew), on_renewed);
+    struct cli_amqp *amqp = SK_CONTAINER(timer, struct cli_amqp, renew);
+    if (sk_io_wall(timer->io) < amqp->renew_us)
+        sk_timer_start_at(timer->io, timer, amqp->renew_us, on_renew);
+    else
+        put_token(amqp, on_renewed);
 }
 
 static void on_opened(void *arg) {

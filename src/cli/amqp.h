@@ -15,6 +15,7 @@ struct cli_amqp {
     bool websocket;          /* that was needed; or is known to be */
     struct sk_amqp_connection *connection;
     struct sk_timer renew;
+    int64_t renew_us;     /* by the wall clock */
     struct sk_span token; /* the last that was put; in the cli's arena */
     bool opened, done, lost;
     int code; /* of what was waited for */

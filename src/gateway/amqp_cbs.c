@@ -48,13 +48,10 @@ static struct sk_span path_key(struct sk_arena *arena, struct sk_span path) {
 }
 
 static void on_token_expiry(struct sk_timer *timer) {
-    enum { CHECK_S = 3600 };
     struct sk_amqp_token *token = SK_CONTAINER(timer, struct sk_amqp_token, expiry);
     struct sk_amqp_head *head = token->head;
-    int64_t left = token->expires_s + SK_SAS_SKEW_S - sk_io_wall(timer->io) / 1000000;
-    if (left >= 0) {
-        sk_timer_start(timer->io, timer, (uint64_t)(left < CHECK_S ? left + 1 : CHECK_S) * SK_S,
-                       on_token_expiry);
+    if (sk_io_wall(timer->io) < token->end_us) {
+        sk_timer_start_at(timer->io, timer, token->end_us, on_token_expiry);
         return;
     }
     struct sk_error error; /* the sessions of devices watch their own expiry */
@@ -85,9 +82,8 @@ static void keep_token(struct sk_amqp_head *head, struct sk_span path, struct sk
     token->text = sk_span_dup(text);
     token->sasl |= sasl;
     sk_amqp_head_proved(head);
-    token->expires_s =
-        expires_s > INT64_MAX - SK_SAS_SKEW_S ? INT64_MAX - SK_SAS_SKEW_S : expires_s;
-    sk_timer_start(head->connection.gateway->io, &token->expiry, SK_S, on_token_expiry);
+    token->end_us = sk_sas_end_us(expires_s);
+    sk_timer_start_at(head->connection.gateway->io, &token->expiry, token->end_us, on_token_expiry);
     struct sk_amqp_client *client;
     for (size_t i = 0; (client = sk_map_next(&head->clients, &i, NULL)) != NULL;) {
         if (client->token_path != token->path || !client->session.open) continue;

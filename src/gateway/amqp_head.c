@@ -592,13 +592,19 @@ static const struct sk_amqp_events amqp_events = {.on_sasl = on_sasl,
 
 /* ---- the stream and the clock ---- */
 
-/* The engine takes what it is given as a whole, so it gets little at a time. */
 enum { SLICE = 4096, SLICE_UNPROVED = 1024, SLICE_STEPS = 8 };
+
+/* The engine takes what it is given as a whole, so it gets little at a time. */
+static size_t slice_max(const struct sk_amqp_head *head) {
+    size_t left = SK_AMQP_HEAD_UNPROVED_MAX - head->unproved;
+    if (head->proved) return SLICE;
+    return left < SLICE_UNPROVED ? left : SLICE_UNPROVED;
+}
 
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     struct sk_amqp_head *head = arg;
     while (bytes.n && !head->closing && sk_stream_go_on(stream, SLICE_STEPS)) {
-        struct sk_span slice = sk_span_first(bytes, head->proved ? SLICE : SLICE_UNPROVED);
+        struct sk_span slice = sk_span_first(bytes, slice_max(head));
         if (!head->proved) head->unproved += slice.n;
         bytes = sk_span_skip(bytes, slice.n);
         sk_amqp_feed(head->amqp, slice);

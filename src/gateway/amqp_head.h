@@ -50,8 +50,8 @@ struct sk_amqp_token {
     char *path; /* what it opens: "devices/d", "" for all; decoded, in lower case where fixed */
     char *text;
     struct sk_timer expiry;
-    int64_t expires_s;
-    bool sasl; /* came with SASL PLAIN: the connection ends with it */
+    int64_t end_us; /* by the wall clock */
+    bool sasl;      /* came with SASL PLAIN: the connection ends with it */
 };
 
 /* An identity on this connection. */

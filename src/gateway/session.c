@@ -21,20 +21,16 @@ struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span de
  * 1.8). */
 static void on_expiry(struct sk_timer *timer) {
     struct sk_session *session = SK_CONTAINER(timer, struct sk_session, expiry);
-    if (sk_io_wall(timer->io) / 1000000 - SK_SAS_SKEW_S > session->principal.expires_s)
+    if (sk_io_wall(timer->io) >= sk_sas_end_us(session->principal.expires_s))
         session->head->close(session, SK_FAULT_UNAUTHORIZED);
     else
         sk_session_watch_expiry(session);
 }
 
 void sk_session_watch_expiry(struct sk_session *session) {
-    enum { CHECK_S = 3600 }; /* the wall clock may jump: look at least once an hour */
-    if (session->principal.expires_s == INT64_MAX) return;
-    /* Nothing is added to the expiry: a token may say any time to the end of the type. */
-    int64_t left = session->principal.expires_s -
-                   (sk_io_wall(session->backend->io) / 1000000 - SK_SAS_SKEW_S - 1);
-    uint64_t wait = left < 1 ? 1 : left > CHECK_S ? CHECK_S : (uint64_t)left;
-    sk_timer_start(session->backend->io, &session->expiry, wait * SK_S, on_expiry);
+    int64_t end_us = sk_sas_end_us(session->principal.expires_s);
+    if (end_us == INT64_MAX) return;
+    sk_timer_start_at(session->backend->io, &session->expiry, end_us, on_expiry);
 }
 
 void sk_session_open(struct sk_session *session, struct sk_backend *backend,

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { SWEEP_MAX = 256, SWEEP_LEAST_MS = 10, SWEEP_MOST_S = 60, MESSAGE_ID_MAX = 128 };
+enum { SWEEP_MAX = 256, SWEEP_LEAST_US = 10000, MESSAGE_ID_MAX = 128 };
 
 #define DEFAULT_TTL_US 3600000000 /* an hour, as IoT Hub's default */
 
@@ -136,15 +136,13 @@ void sk_hub_c2d_send(struct sk_hub *hub, struct sk_request *request) {
 
 static void sweep(struct sk_timer *timer);
 
-/* The wall clock may jump: look at least once a minute while there are messages. */
 static void plan_sweep(struct sk_hub *hub, int64_t at_us) {
     struct sk_io *io = hub->backend.io;
-    int64_t left_us = at_us - sk_io_wall(io);
-    uint64_t wait = SWEEP_MOST_S * SK_S;
-    if (left_us < SWEEP_MOST_S * 1000000) wait = left_us < 0 ? 0 : (uint64_t)left_us * 1000;
-    if (wait < SWEEP_LEAST_MS * SK_MS) wait = SWEEP_LEAST_MS * SK_MS;
-    if (sk_timer_running(&hub->c2d.sweep) && hub->c2d.sweep.at_ns <= sk_io_now(io) + wait) return;
-    sk_timer_start(io, &hub->c2d.sweep, wait, sweep);
+    int64_t soonest_us = sk_io_wall(io) + SWEEP_LEAST_US;
+    if (at_us < soonest_us) at_us = soonest_us;
+    if (sk_timer_running(&hub->c2d.sweep) && hub->c2d.sweep_us <= at_us) return;
+    hub->c2d.sweep_us = at_us;
+    sk_timer_start_at(io, &hub->c2d.sweep, at_us, sweep);
 }
 
 static void swept(void *arg, struct sk_registry_result *result) {

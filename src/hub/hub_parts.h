@@ -16,6 +16,7 @@
 struct sk_hub_c2d {
     struct sk_map queues; /* device → struct queue */
     struct sk_timer sweep;
+    int64_t sweep_us;    /* by the wall clock */
     uint64_t deliveries; /* numbers given */
 };
 

@@ -107,6 +107,15 @@ static int64_t parse_ms(struct sk_span text) {
     return text.n && sk_time_parse(text, &us) == SK_OK ? us / 1000 : 0;
 }
 
+/* Whether a system property takes this name: a map has each key once. */
+static bool is_taken(const struct sk_message *message, struct sk_span name) {
+    if (!sk_span_starts(name, SK_SPAN("iothub-"))) return false;
+    for (size_t i = 0; i < NAMES; i++)
+        if (names[i].application && sk_span_is(name, names[i].application))
+            return message->system[names[i].property].n > 0;
+    return false;
+}
+
 /* Everything but what depends on the receiver. */
 static struct annotations put_common(const struct sk_message *message, struct sk_arena *arena,
                                      struct sk_amqp_message *to) {
@@ -124,9 +133,12 @@ static struct annotations put_common(const struct sk_message *message, struct sk
         sk_arena_alloc(arena, (message->property_count + NAMES) * sizeof *application);
     struct annotations annotations = {
         .fields = sk_arena_alloc(arena, ANNOTATIONS_MAX * sizeof *annotations.fields)};
-    for (size_t i = 0; i < message->property_count; i++)
-        application[to->application_count++] = (struct sk_amqp_field){
-            message->properties[i].name, SK_AMQP_VALUE_STRING(message->properties[i].value)};
+    for (size_t i = 0; i < message->property_count; i++) {
+        const struct sk_property *property = &message->properties[i];
+        if (!is_taken(message, property->name))
+            application[to->application_count++] =
+                (struct sk_amqp_field){property->name, SK_AMQP_VALUE_STRING(property->value)};
+    }
     for (size_t i = 0; i < NAMES; i++) {
         struct sk_span text = system[names[i].property];
         if (text.n == 0 || names[i].property == SK_SYS_EDGE_NUMBER) continue;

@@ -45,10 +45,9 @@ static enum sk_status check_room(struct registry_db *db, struct registry_call *c
 
 static enum sk_status insert(struct registry_db *db, struct registry_call *call,
                              const char *generation_id) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_C2D_INSERT);
+    sqlite3_stmt *statement =
+        registry_db_statement_of(db, SQL_C2D_INSERT, call->device_id, sk_span_z(generation_id));
     if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->device_id);
-    registry_bind_text(statement, 2, sk_span_z(generation_id));
     registry_bind_text(statement, 3, call->c2d.message_id);
     sqlite3_bind_int(statement, 4, (int)call->c2d.ack);
     sqlite3_bind_int64(statement, 5, call->wall_us);

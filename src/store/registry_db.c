@@ -267,6 +267,16 @@ void registry_bind_text(sqlite3_stmt *statement, int at, struct sk_span text) {
     sqlite3_bind_text(statement, at, text.p ? text.p : "", (int)text.n, SQLITE_STATIC);
 }
 
+sqlite3_stmt *registry_db_statement_of(struct registry_db *db, enum statement which,
+                                       struct sk_span first, struct sk_span second) {
+    sqlite3_stmt *statement = registry_db_statement(db, which);
+    if (statement) {
+        registry_bind_text(statement, 1, first);
+        registry_bind_text(statement, 2, second);
+    }
+    return statement;
+}
+
 void registry_bind_optional(sqlite3_stmt *statement, int at, const char *text) {
     if (text) registry_bind_text(statement, at, sk_span_z(text));
 }

@@ -105,6 +105,9 @@ enum sk_status registry_db_status(int result); /* of an SQLite result code */
 /* The statement, reset and without bindings. NULL: it cannot be prepared (then registry_db_error
  * says why). */
 sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which);
+/* The same with its first two texts bound, such as an identity's ids or a document's kind and key. */
+sqlite3_stmt *registry_db_statement_of(struct registry_db *db, enum statement which,
+                                       struct sk_span first, struct sk_span second);
 enum sk_status registry_db_error(struct registry_db *db);
 /* Runs a statement that gives no rows. */
 enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement);

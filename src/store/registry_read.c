@@ -96,10 +96,8 @@ enum sk_status registry_run_list_twins(struct registry_db *db, struct registry_c
 }
 
 enum sk_status registry_run_session_load(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_SESSION_GET);
-    if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->device_id);
-    registry_bind_text(statement, 2, call->module_id);
+    sqlite3_stmt *statement =
+        registry_db_statement_of(db, SQL_SESSION_GET, call->device_id, call->module_id);
     enum sk_status status = registry_db_row(db, statement);
     if (status) return status;
     call->result.subscriptions = (uint32_t)sqlite3_column_int64(statement, 0);
@@ -118,10 +116,7 @@ static void document_add(struct registry_call *call, sqlite3_stmt *statement) {
 }
 
 enum sk_status registry_run_document_get(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_DOCUMENT_GET);
-    if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->kind);
-    registry_bind_text(statement, 2, call->key);
+    sqlite3_stmt *statement = registry_db_statement_of(db, SQL_DOCUMENT_GET, call->kind, call->key);
     enum sk_status status = registry_db_row(db, statement);
     if (status) return status;
     document_add(call, statement);
@@ -130,10 +125,9 @@ enum sk_status registry_run_document_get(struct registry_db *db, struct registry
 }
 
 enum sk_status registry_run_document_list(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_DOCUMENT_LIST);
+    sqlite3_stmt *statement =
+        registry_db_statement_of(db, SQL_DOCUMENT_LIST, call->kind, call->key);
     if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->kind);
-    registry_bind_text(statement, 2, call->key);
     sqlite3_bind_int64(statement, 3, (sqlite3_int64)call->max);
     enum sk_status status;
     while ((status = registry_db_row(db, statement)) == SK_OK) document_add(call, statement);

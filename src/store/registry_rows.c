@@ -35,10 +35,7 @@ void registry_identity_column(sqlite3_stmt *statement, struct sk_identity *ident
 enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id,
                                       struct sk_span module_id, struct sk_identity *identity,
                                       int64_t *row) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_IDENTITY_GET);
-    if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, device_id);
-    registry_bind_text(statement, 2, module_id);
+    sqlite3_stmt *statement = registry_db_statement_of(db, SQL_IDENTITY_GET, device_id, module_id);
     enum sk_status status = registry_db_row(db, statement);
     if (status) return status;
     registry_identity_column(statement, identity, row);

@@ -149,11 +149,8 @@ static enum sk_status delete_row(struct registry_db *db, enum statement which, i
 
 static enum sk_status delete_session(struct registry_db *db, struct sk_span device_id,
                                      struct sk_span module_id) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_SESSION_DELETE);
-    if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, device_id);
-    registry_bind_text(statement, 2, module_id);
-    return registry_db_run(db, statement);
+    return registry_db_run(db,
+                           registry_db_statement_of(db, SQL_SESSION_DELETE, device_id, module_id));
 }
 
 /* Deletes one identity with all that hangs on it; the identity goes into the result. */
@@ -247,19 +244,17 @@ fail:
 /* ---- sessions and documents ---- */
 
 enum sk_status registry_run_model_set(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_MODEL_SET);
+    sqlite3_stmt *statement =
+        registry_db_statement_of(db, SQL_MODEL_SET, call->device_id, call->module_id);
     if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->device_id);
-    registry_bind_text(statement, 2, call->module_id);
     registry_bind_text(statement, 3, call->bytes);
     return registry_db_run(db, statement); /* no change, nothing written: it says so each time */
 }
 
 enum sk_status registry_run_session_save(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_SESSION_PUT);
+    sqlite3_stmt *statement =
+        registry_db_statement_of(db, SQL_SESSION_PUT, call->device_id, call->module_id);
     if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->device_id);
-    registry_bind_text(statement, 2, call->module_id);
     sqlite3_bind_int64(statement, 3, call->subscriptions);
     return registry_db_run(db, statement);
 }
@@ -274,18 +269,13 @@ enum sk_status registry_run_document_put(struct registry_db *db, struct registry
                  "A document has at most %d bytes.", SK_REGISTRY_DOCUMENT_MAX);
         return SK_TOO_LARGE;
     }
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_DOCUMENT_PUT);
+    sqlite3_stmt *statement = registry_db_statement_of(db, SQL_DOCUMENT_PUT, call->kind, call->key);
     if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->kind);
-    registry_bind_text(statement, 2, call->key);
     registry_bind_blob(statement, 3, call->bytes);
     return registry_db_run(db, statement);
 }
 
 enum sk_status registry_run_document_delete(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement = registry_db_statement(db, SQL_DOCUMENT_DELETE);
-    if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->kind);
-    registry_bind_text(statement, 2, call->key);
-    return registry_db_run(db, statement);
+    return registry_db_run(
+        db, registry_db_statement_of(db, SQL_DOCUMENT_DELETE, call->kind, call->key));
 }

@@ -390,25 +390,47 @@ static void put_terminus(struct sk_buffer *to, struct sk_span terminus, uint64_t
     sk_amqp_end_list(to, began);
 }
 
-/* Server: the answer; without termini it only precedes the detach that says why not (2.6.3). */
-static void put_answer(struct sk_amqp_link *link, bool refused) {
-    struct sk_amqp *a = link->session->amqp;
-    struct sk_buffer *to = &a->out;
+/* Up to the termini. */
+static struct sk_amqp_frame begin_attach(struct sk_amqp_link *link, unsigned char send_mode,
+                                         unsigned char receive_mode) {
+    struct sk_buffer *to = &link->session->amqp->out;
     link->answered = true;
     struct sk_amqp_frame frame = begin_frame(link->session, SK_AMQP_ATTACH, ATTACH_FIELDS);
     sk_amqp_put_string(to, link->name);
     sk_amqp_put_uint(to, link->handle);
     sk_amqp_put_bool(to, !link->sender);
-    sk_amqp_put_ubyte(to, link->peer_send_mode);
-    sk_amqp_put_ubyte(to, link->peer_receive_mode);
-    put_terminus(to, refused ? SK_NONE : link->source, SK_AMQP_SOURCE, SOURCE_FIELDS);
-    put_terminus(to, refused ? SK_NONE : link->target, SK_AMQP_TARGET, TARGET_FIELDS);
+    sk_amqp_put_ubyte(to, send_mode);
+    sk_amqp_put_ubyte(to, receive_mode);
+    return frame;
+}
+
+/* What is behind the termini. */
+static void end_attach(struct sk_amqp *a, struct sk_amqp_frame frame,
+                       const struct sk_amqp_link_options *options) {
+    struct sk_buffer *to = &a->out;
     sk_amqp_put_null(to); /* unsettled */
     sk_amqp_put_bool(to, false);
     sk_amqp_put_uint(to, 0); /* initial-delivery-count */
     sk_amqp_put_ulong(to, SK_AMQP_MESSAGE_MAX);
-    for (int i = 0; i < 3; i++) sk_amqp_put_null(to); /* capabilities, properties */
+    sk_amqp_put_null(to); /* offered-capabilities */
+    if (options->desires)
+        sk_amqp_put_symbols(to, &options->desires, 1);
+    else
+        sk_amqp_put_null(to);
+    if (options->property_count)
+        sk_amqp_encode_map(to, options->properties, options->property_count, true);
+    else
+        sk_amqp_put_null(to);
     sk_amqp_end_frame(a, frame);
+}
+
+/* Server: the answer; without termini it only precedes the detach that says why not (2.6.3). */
+static void put_answer(struct sk_amqp_link *link, bool refused) {
+    struct sk_buffer *to = &link->session->amqp->out;
+    struct sk_amqp_frame frame = begin_attach(link, link->peer_send_mode, link->peer_receive_mode);
+    put_terminus(to, refused ? SK_NONE : link->source, SK_AMQP_SOURCE, SOURCE_FIELDS);
+    put_terminus(to, refused ? SK_NONE : link->target, SK_AMQP_TARGET, TARGET_FIELDS);
+    end_attach(link->session->amqp, frame, &(struct sk_amqp_link_options){0});
 }
 
 void sk_amqp_attach(struct sk_amqp_link *link, int credit) {
@@ -544,34 +566,15 @@ struct sk_amqp_link *sk_amqp_open_link(struct sk_amqp *a,
     struct sk_buffer *to = &a->out;
     const char *local = options->local_address;
     link->handle = free_handle(session);
-    link->answered = true;
     link->out_format = options->format;
     link->presettled = options->sender && options->settled;
     link->block = sk_span_dup(sk_span_z(options->name));
     link->name = sk_span_z(link->block);
-    struct sk_amqp_frame frame = begin_frame(session, SK_AMQP_ATTACH, ATTACH_FIELDS);
-    sk_amqp_put_string(to, link->name);
-    sk_amqp_put_uint(to, link->handle);
-    sk_amqp_put_bool(to, !options->sender);
-    sk_amqp_put_ubyte(to, link->presettled ? 1 : 2);
-    sk_amqp_put_ubyte(to, 0);
+    struct sk_amqp_frame frame = begin_attach(link, link->presettled ? 1 : 2, 0);
     put_own_terminus(to, SK_AMQP_SOURCE, options->sender ? local : options->address,
                      options->sender ? NULL : options->selector);
     put_own_terminus(to, SK_AMQP_TARGET, options->sender ? options->address : local, NULL);
-    sk_amqp_put_null(to);
-    sk_amqp_put_bool(to, false);
-    sk_amqp_put_uint(to, 0);
-    sk_amqp_put_ulong(to, SK_AMQP_MESSAGE_MAX);
-    sk_amqp_put_null(to);
-    if (options->desires)
-        sk_amqp_put_symbols(to, &options->desires, 1);
-    else
-        sk_amqp_put_null(to);
-    if (options->property_count)
-        sk_amqp_encode_map(to, options->properties, options->property_count, true);
-    else
-        sk_amqp_put_null(to);
-    sk_amqp_end_frame(a, frame);
+    end_attach(a, frame, options);
     if (!options->sender && options->credit > 0) {
         link->window = link->credit = (uint32_t)options->credit;
         sk_amqp_put_flow(session, link);

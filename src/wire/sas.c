@@ -102,6 +102,11 @@ static enum sk_status verify(const struct sk_sas *sas, struct sk_span primary_ke
     return sas->expiry_s < now_s - SK_SAS_SKEW_S ? SK_TIMEOUT : SK_OK;
 }
 
+int64_t sk_sas_end_us(int64_t expiry_s) {
+    const int64_t last_s = INT64_MAX / 1000000 - SK_SAS_SKEW_S - 1;
+    return expiry_s >= last_s ? INT64_MAX : (expiry_s + SK_SAS_SKEW_S + 1) * 1000000;
+}
+
 enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_key,
                              struct sk_span secondary_key, int64_t now_s) {
     return verify(sas, primary_key, secondary_key, now_s, sign);

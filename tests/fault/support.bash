@@ -5,33 +5,10 @@ set -euo pipefail
 bin=$(cd "$1" && pwd)
 hub=127.0.0.22 edge=127.0.0.23
 hub_ready=http://$hub:9600/health/ready edge_ready=http://$edge:9600/health/ready
-dir=$(mktemp -d)
-chmod 711 "$dir" # the edge hub is another user, and passes through
 hub_pid= edge_pid= load_pid= other_pids=
-
-finish() {
-    local code=$?
-    for pid in $load_pid $other_pids $edge_pid $hub_pid; do kill "$pid" 2>/dev/null || true; done
-    for pid in $load_pid $other_pids $edge_pid $hub_pid; do wait "$pid" 2>/dev/null || true; done
-    if [ $code != 0 ]; then
-        for log in "$dir"/*.log; do
-            echo "--- $(basename "$log")"
-            tail -n 30 "$log"
-        done
-    fi
-    rm -rf "$dir"
-    exit $code
-}
-trap finish EXIT
-
-wait_for() { # wait_for URL
-    for _ in $(seq 400); do
-        curl -sf -o /dev/null "$1" && return
-        sleep 0.03
-    done
-    echo "$1 does not answer"
-    return 1
-}
+processes() { echo $load_pid $other_pids $edge_pid $hub_pid; }
+source "$(dirname "${BASH_SOURCE[0]}")/../support/processes.bash"
+chmod 711 "$dir" # the edge hub is another user, and passes through
 
 make_hub() {
     "$bin/skerry-hub" init "$dir/hub" --hostname $hub --hub test --listen $hub --metrics $hub:9600 --json >"$dir/hub.json"
@@ -46,17 +23,7 @@ start_hub() {
 
 make_edge() { # make_edge [MANIFEST]: before its first start; the hub must run
     "$bin/skerry" device add edge --edge >/dev/null
-    cat >"$dir/edge.toml" <<CONFIG
-hostname = "$edge"
-[provisioning]
-source = "manual"
-connection_string = "$("$bin/skerry" device connection-string edge)"
-[skerry]
-data = "$dir/edge"
-hub_trust = "$dir/hub/ca.pem"
-listen = ["$edge"]
-metrics = "$edge:9600"
-CONFIG
+    edge_config edge $edge "$dir/edge" "$dir/hub/ca.pem" >"$dir/edge.toml"
     cat >"$dir/no_modules.json" <<'MANIFEST'
 {"modulesContent": {
   "$edgeAgent": {"properties.desired": {"schemaVersion": "1.1", "runtime": {"type": "docker", "settings": {}}, "modules": {},

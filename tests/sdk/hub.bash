@@ -4,31 +4,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=$(cd "$1" && pwd)
 hub=$2
 
-dir=$(mktemp -d)
 pids=()
-finish() {
-    local code=$?
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-    if [ $code != 0 ] && [ $code != 77 ]; then
-        for log in "$dir"/*.log; do
-            echo "--- $(basename "$log")"
-            tail -n 100 "$log"
-        done
-    fi
-    rm -rf "$dir"
-    exit $code
-}
-trap finish EXIT
-
-wait_for() { # wait_for URL
-    for _ in $(seq 200); do
-        curl -sf -o /dev/null "$1" && return
-        sleep 0.1
-    done
-    echo "$1 does not answer" >&2
-    return 1
-}
+processes() { echo "${pids[@]}"; }
+source "$here/../support/processes.bash"
 
 # What README starts, moved: its own address beside other servers of this machine, and a port that tells when it is ready.
 "$bin/skerry-hub" init "$dir/hub" --hostname "$hub" --listen "$hub" --metrics "$hub:9600" --json >"$dir/hub.json"

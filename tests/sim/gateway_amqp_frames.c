@@ -64,30 +64,18 @@ static void a_disposition_goes_out_before_the_answer(void **state) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
-    raw_open(&c, f, "hub.test");
-    put_header(&out);
-    put_open(&out);
-    put_begin(&out, 0);
-    put_attach(&out, 0, 9, "$cbs");
-    put_receiver(&out, 8, "$cbs", 10);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
-    put_token(&out, f, 9, 0);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    prove_raw(&c, f, 10);
     expect_disposition_then_transfer(&c);
     /* a twin */
     put_attach(&out, 0, 1, "/devices/d1/twin");
     put_receiver(&out, 2, "/devices/d1/twin", 10);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(&c, &out);
     struct sk_amqp_field get = {SK_SPAN("operation"), SK_AMQP_VALUE_STRING(SK_SPAN("GET"))};
     put_request(&out, 1, 1,
                 (struct sk_amqp_message){.correlation_id = SK_AMQP_VALUE_STRING(SK_SPAN("c")),
                                          .annotations = &get,
                                          .annotation_count = 1});
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(&c, &out);
     expect_disposition_then_transfer(&c);
     raw_free(&c);
 }
@@ -96,19 +84,10 @@ static void an_answer_that_waited_for_credit_follows_its_disposition_too(void **
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
-    raw_open(&c, f, "hub.test");
-    put_header(&out);
-    put_open(&out);
-    put_begin(&out, 0);
-    put_attach(&out, 0, 9, "$cbs");
-    put_receiver(&out, 8, "$cbs", 0);
-    put_token(&out, f, 9, 0);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    prove_raw(&c, f, 0);
     c.in.n = 0;
     put_frame(&out, 0, FLOW, SK_SPAN("\x43\x52\x7f\x43\x52\x7f\x52\x08\x43\x52\x01"), 7, SK_NONE);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(&c, &out);
     expect_disposition_then_transfer(&c);
     raw_free(&c);
 }
@@ -126,23 +105,12 @@ static void every_performative_is_a_complete_list(void **state) {
     struct raw_client c;
     struct sk_buffer out = {0};
     struct seen seen;
-    raw_open(&c, f, "hub.test");
-    put_header(&out);
-    put_open(&out);
-    put_begin(&out, 0);
+    prove_raw(&c, f, 10);
     put_begin(&out, 1);
-    put_attach(&out, 0, 9, "$cbs");
-    put_receiver(&out, 8, "$cbs", 10);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
-    put_token(&out, f, 9, 0);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
     put_attach(&out, 0, 1, "nowhere");
     put_frame(&out, 1, END, SK_SPAN("\x40"), 1, SK_NONE);
     put_frame(&out, 0, SK_AMQP_CLOSE, SK_SPAN("\x40"), 1, SK_NONE);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(&c, &out);
     struct sk_span rest = sk_buffer_span(&c.in);
     while (next_frame(&rest, &seen)) {
         if (seen.code == 0) continue;
@@ -165,9 +133,7 @@ static void a_transfer_without_delivery_id_ends_its_connection_only(void **state
         struct raw_client c, other;
         struct sk_buffer out = {0};
         raw_open(&c, f, "hub.test");
-        put_header(&out);
-        put_open(&out);
-        put_begin(&out, 0);
+        put_opening(&out);
         put_attach(&out, 0, 0, "$cbs");
         put_frame(&out, 0, TRANSFER,
                   more ? SK_SPAN("\x43\x40\x40\x40\x40\x41") : SK_SPAN("\x43\x40\x40\x40\x40\x42"),

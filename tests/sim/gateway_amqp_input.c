@@ -59,8 +59,7 @@ static void frames_out_of_order_end_the_connection(void **state) {
         put_header(&out);
         if (i) put_open(&out);
         if (i > 2) put_begin(&out, 0);
-        raw_send_buffer(&c, &out);
-        sk_sim_run(f->sim, SK_S);
+        raw_say(&c, &out);
         switch (i) {
         case 0: put_begin(&out, 0); break;                     /* before open */
         case 1: put_open(&out); break;                         /* open twice */
@@ -120,12 +119,9 @@ static void an_unproved_connection_is_read_to_16_kilobytes(void **state) {
     struct raw_client c;
     struct sk_buffer out = {0};
     raw_open(&c, f, "hub.test");
-    put_header(&out);
-    put_open(&out);
-    put_begin(&out, 0);
+    put_opening(&out);
     put_attach(&out, 0, 0, "$cbs");
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(&c, &out);
     for (int i = 0; i < 1024; i++)
         put_frame(&out, 0, FLOW, SK_SPAN("\x43\x52\x7f\x43\x52\x7f"), 4, SK_NONE);
     for (int i = 0; i < 40; i++) raw_send(&c, sk_buffer_span(&out));
@@ -145,19 +141,15 @@ static void an_unproved_connection_gets_few_sessions_and_links(void **state) {
         put_header(&out);
         put_open(&out);
         for (unsigned i = 0; i < SK_AMQP_STRANGER_SESSIONS_MAX + over; i++) put_begin(&out, i);
-        raw_send_buffer(&c, &out);
-        sk_sim_run(f->sim, SK_S);
+        raw_say(&c, &out);
         assert_int_equal(raw_is_closed(&c), over);
         raw_free(&c);
         raw_open(&c, f, "hub.test");
-        put_header(&out);
-        put_open(&out);
-        put_begin(&out, 0);
+        put_opening(&out);
         enum { LINKS_MAX = 32 };
         for (unsigned i = 0; i < LINKS_MAX + over; i++)
             put_attach(&out, 0, (unsigned char)i, "$cbs");
-        raw_send_buffer(&c, &out);
-        sk_sim_run(f->sim, SK_S);
+        raw_say(&c, &out);
         assert_int_equal(raw_is_closed(&c), over);
         raw_free(&c);
     }
@@ -299,8 +291,7 @@ static void transfers_beyond_the_credit_cost_the_link(void **state) {
         for (unsigned i = 0; i < 100 + over; i++)
             put_transfer(&out, 0, 1 + i, SK_SPAN("\0\x53\x75\xa0\1x"));
         put_transfer(&out, 1, 101 + over, SK_SPAN("\0\x53\x75\xa0\1y"));
-        raw_send_buffer(&c, &out);
-        sk_sim_run(f->sim, SK_S);
+        raw_say(&c, &out);
         assert_int_equal(has_bytes(&c, SK_SPAN("amqp:link:transfer-limit-exceeded")), over);
         sk_sim_disk_slow(f->hub_io, SK_MS);
         sk_sim_run(f->sim, 60 * SK_S);
@@ -506,8 +497,7 @@ static void unfinished_transfers_are_held_up_to_16_megabytes(void **state) {
     for (unsigned i = 0; i < LINKS; i++) {
         unsigned channel = 1 + i / 4;
         if (i % 4 == 0) put_begin(&out, channel);
-        if (i % 4 == 0) raw_send_buffer(&c, &out);
-        sk_sim_run(f->sim, SK_S); /* the window comes with the answer */
+        if (i % 4 == 0) raw_say(&c, &out); /* the window comes with the answer */
         put_attach(&out, channel, (unsigned char)(i % 4), EVENTS);
         for (int j = 0; j < PARTS; j++) {
             char fields[] = {0x52, (char)(i % 4), 0x52, (char)(i % 4), (char)0xa0,
@@ -516,13 +506,11 @@ static void unfinished_transfers_are_held_up_to_16_megabytes(void **state) {
                       sk_span(part, PART));
         }
         assert_false(has_bytes(&c, SK_SPAN("amqp:resource-limit-exceeded")));
-        raw_send_buffer(&c, &out);
-        sk_sim_run(f->sim, SK_S);
+        raw_say(&c, &out);
     }
     assert_true(has_bytes(&c, SK_SPAN("amqp:resource-limit-exceeded")));
     put_transfer(&out, 0, 1, SK_SPAN("\0\x53\x75\xa0\1x"));
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(&c, &out);
     assert_non_null(c.stream);
     assert_int_equal(stored(f), 1); /* the other link goes on */
     raw_free(&c);

@@ -4,6 +4,7 @@
 #include "support/raw_http.h"
 
 enum { DAYS = 30, LIFE_S = 3600, RENEW_S = 45 * 60, SEND_S = 600 };
+static const int64_t DAY_US = 86400 * 1000000ll;
 
 /* ---- thirty days ---- */
 
@@ -276,6 +277,74 @@ static void an_https_call_needs_a_token_of_its_own_that_lives(void **state) {
     }
 }
 
+/* ---- a clock that jumps ---- */
+
+/* One of each kind of credential that a timer ends. */
+struct jumped {
+    struct raw_client mqtt;
+    struct raw_amqp device, service, plain;
+    struct raw_link sender, events;
+};
+
+static void open_all(struct jumped *j, struct fleet *f) {
+    struct sk_buffer token = {0};
+    raw_login(&j->mqtt, f, "d1");
+    raw_amqp_open(&j->device, f, &(struct raw_amqp_options){0});
+    raw_amqp_prove(&j->device, "d2");
+    raw_link_sender(&j->device, &j->sender, "/devices/d2/messages/events");
+    raw_amqp_open(&j->service, f, &(struct raw_amqp_options){0});
+    assert_int_equal(raw_amqp_token_of(&j->service, "hub.test", NULL, "owner", 3600), 200);
+    raw_link_receiver(&j->service, &j->events, "test/ConsumerGroups/$Default/Partitions/0", 10);
+    sk_sas_create(&token, SK_SPAN("hub.test"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
+                  sk_io_wall(f->field_io) / 1000000 + 3600);
+    sk_buffer_byte(&token, 0);
+    raw_amqp_open(&j->plain, f,
+                  &(struct raw_amqp_options){.user = "owner@sas.root.hub", .password = token.p});
+    sk_buffer_free(&token);
+}
+
+static void expect_all(const struct jumped *j, bool there) {
+    assert_int_equal(j->mqtt.stream != NULL, there);
+    assert_int_equal(j->sender.amqp != NULL, there);
+    assert_int_equal(j->events.amqp != NULL, there);
+    assert_int_equal(j->plain.stream != NULL, there);
+}
+
+static void free_all(struct jumped *j) {
+    raw_free(&j->mqtt);
+    raw_amqp_free(&j->device);
+    raw_amqp_free(&j->service);
+    raw_amqp_free(&j->plain);
+}
+
+static void tokens_end_within_a_minute_when_the_clock_jumps_beyond_them(void **state) {
+    struct fleet *f = *state;
+    struct jumped j = {0};
+    open_all(&j, f);
+    sk_sim_run(f->sim, 90 * SK_S);
+    expect_all(&j, true);
+    sk_sim_clock_jump(f->hub_io, 40 * DAY_US);
+    sk_sim_run(f->sim, 61 * SK_S);
+    expect_all(&j, false);
+    free_all(&j);
+}
+
+static void a_clock_that_jumps_back_ends_no_token_early(void **state) {
+    struct fleet *f = *state;
+    struct jumped j = {0};
+    open_all(&j, f);
+    sk_sim_clock_jump(f->hub_io, -40 * DAY_US);
+    for (int i = 0; i < 8; i++) {
+        sk_sim_run(f->sim, 900 * SK_S);
+        raw_ping(&j.mqtt); /* who is silent for longer is closed */
+    }
+    expect_all(&j, true);
+    sk_sim_clock_jump(f->hub_io, 40 * DAY_US); /* and the two hours count */
+    sk_sim_run(f->sim, 61 * SK_S);
+    expect_all(&j, false);
+    free_all(&j);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thirty_days_of_renewals_interrupt_nobody_on_any_head),
@@ -287,6 +356,10 @@ int main(void) {
             a_connection_that_proved_itself_by_sasl_plain_ends_with_its_token, fleet_new_world,
             fleet_free_world),
         cmocka_unit_test_setup_teardown(an_mqtt_connection_ends_with_its_token_over_websockets_too,
+                                        fleet_new_world, fleet_free_world),
+        cmocka_unit_test_setup_teardown(tokens_end_within_a_minute_when_the_clock_jumps_beyond_them,
+                                        fleet_new_world, fleet_free_world),
+        cmocka_unit_test_setup_teardown(a_clock_that_jumps_back_ends_no_token_early,
                                         fleet_new_world, fleet_free_world),
         cmocka_unit_test_setup_teardown(an_https_call_needs_a_token_of_its_own_that_lives,
                                         fleet_new_world, fleet_free_world),

@@ -12,18 +12,7 @@ static void open_d1(struct raw_amqp *c, struct fleet *f) {
 static void cbs_answers_success_with_the_int_200_and_nothing_else(void **state) {
     struct fleet *f = *state;
     struct raw_client c;
-    struct sk_buffer out = {0};
-    raw_open(&c, f, "hub.test");
-    put_header(&out);
-    put_open(&out);
-    put_begin(&out, 0);
-    put_attach(&out, 0, 9, "$cbs");
-    put_receiver(&out, 8, "$cbs", 100);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
-    put_token(&out, f, 9, 0);
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    prove_raw(&c, f, 100);
     assert_true(has_bytes(&c, SK_SPAN("status-code\x71\0\0\0\xc8")));
     raw_free(&c);
 }
@@ -73,12 +62,10 @@ static void links_of_one_name_in_two_sessions_are_two_links(void **state) {
     login_raw(&c, f, addresses, 1);
     put_begin(&out, 1);
     put_attach(&out, 1, 0, "/devices/d2/messages/events"); /* the same name, the same handle */
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(&c, &out);
     assert_int_equal(sk_hub_counts(sk_hub_server_hub(f->hub, 0)).sessions, 2);
     put_transfer(&out, 0, 1, SK_SPAN("\0\x53\x75\xa0\1x"));
-    raw_send_buffer(&c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(&c, &out);
     assert_int_equal(sk_hub_counts(sk_hub_server_hub(f->hub, 0)).telemetry_total, 1);
     raw_free(&c);
 }

@@ -38,6 +38,12 @@ static inline void put_open(struct sk_buffer *to) {
 static inline void put_begin(struct sk_buffer *to, unsigned channel) {
     put_frame(to, channel, BEGIN, SK_SPAN("\x40\x43\x52\x7f\x52\x7f"), 4, SK_NONE);
 }
+/* Protocol, open, and session 0. */
+static inline void put_opening(struct sk_buffer *to) {
+    put_header(to);
+    put_open(to);
+    put_begin(to, 0);
+}
 static inline void put_attach(struct sk_buffer *to, unsigned channel, unsigned char handle,
                               const char *address) {
     struct sk_buffer fields = {0};

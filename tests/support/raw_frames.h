@@ -47,23 +47,31 @@ static inline void put_token(struct sk_buffer *to, struct fleet *f, unsigned cha
     sk_buffer_free(&put);
 }
 
+static inline void raw_say(struct raw_client *c, struct sk_buffer *bytes) {
+    raw_send_buffer(c, bytes);
+    sk_sim_run(c->sim, SK_S);
+}
+
+/* A connection that has put a token for all devices on handle 9. The answer's link is handle 8, with
+ * this credit; -1: there is none. */
+static inline void prove_raw(struct raw_client *c, struct fleet *f, int credit) {
+    struct sk_buffer out = {0};
+    raw_open(c, f, "hub.test");
+    put_opening(&out);
+    put_attach(&out, 0, 9, "$cbs");
+    if (credit >= 0) put_receiver(&out, 8, "$cbs", (unsigned char)credit);
+    raw_say(c, &out);
+    put_token(&out, f, 9, 0);
+    raw_say(c, &out);
+}
+
 /* A connection with a token for all devices and links to these addresses, with handles from 0. */
 static inline void login_raw(struct raw_client *c, struct fleet *f, const char *const *addresses,
                              unsigned count) {
     struct sk_buffer out = {0};
-    raw_open(c, f, "hub.test");
-    put_header(&out);
-    put_open(&out);
-    put_begin(&out, 0);
-    put_attach(&out, 0, 9, "$cbs");
-    raw_send_buffer(c, &out);
-    sk_sim_run(f->sim, SK_S);
-    put_token(&out, f, 9, 0);
-    raw_send_buffer(c, &out);
-    sk_sim_run(f->sim, SK_S);
+    prove_raw(c, f, -1);
     for (unsigned i = 0; i < count; i++) put_attach(&out, 0, (unsigned char)i, addresses[i]);
-    raw_send_buffer(c, &out);
-    sk_sim_run(f->sim, SK_S);
+    raw_say(c, &out);
     c->in.n = 0;
 }
 

@@ -211,8 +211,19 @@ static int clean_up(void **state) {
     return 0;
 }
 
+static void a_token_may_say_any_time_to_the_end_of_the_type(void **state) {
+    (void)state;
+    assert_int_equal(sk_sas_end_us(1000), (1000 + SK_SAS_SKEW_S + 1) * 1000000ll);
+    assert_true(sk_sas_end_us(INT64_MIN / 1000000) < 0);
+    assert_true(sk_sas_end_us(INT64_MAX / 1000000 - SK_SAS_SKEW_S - 2) < INT64_MAX);
+    for (int64_t n = 0; n <= SK_SAS_SKEW_S + 1; n++)
+        assert_true(sk_sas_end_us(INT64_MAX / 1000000 - n) == INT64_MAX);
+    assert_true(sk_sas_end_us(INT64_MAX) == INT64_MAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_token_may_say_any_time_to_the_end_of_the_type),
         cmocka_unit_test(the_published_vector_is_verified),
         cmocka_unit_test(both_keys_open),
         cmocka_unit_test(a_token_lives_five_minutes_longer_than_it_says),
