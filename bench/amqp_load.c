@@ -11,8 +11,8 @@
 #include <stdio.h>
 
 #include "support/tls.h"
-#include "client/amqp_connection.h"
-#include "wire/sas.h"
+#include "net/amqp_connection.h"
+#include "trust/sas.h"
 
 enum { READ_CREDIT = 2000 };
 

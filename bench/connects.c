@@ -18,7 +18,7 @@
 
 #include "base/base.h"
 #include "wire/mqtt.h"
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 static struct sockaddr_in to = {.sin_family = AF_INET};
 static const char *hub, *key, *host = "127.0.0.1";

@@ -8,9 +8,9 @@
 #include <stdio.h>
 
 #include "support/tls.h"
-#include "client/http_client.h"
-#include "model/connection_string.h"
-#include "wire/sas.h"
+#include "net/http_client.h"
+#include "azure/connection_string.h"
+#include "trust/sas.h"
 
 enum { CONNECTIONS = 32 };
 

@@ -7,8 +7,8 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#include "client/device_client.h"
-#include "model/connection_string.h"
+#include "device/client.h"
+#include "azure/connection_string.h"
 #include "support/tls.h"
 
 enum { EVERY_MS = 4, SAMPLES_MAX = 1 << 18 };

@@ -14,7 +14,7 @@
 
 #include "support/tls.h"
 #include "wire/mqtt.h"
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 struct load {
     struct sk_io *io;

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "io/io.h"
-#include "model/connection_string.h"
+#include "azure/connection_string.h"
 #include "wire/mqtt.h"
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 enum { RETRY_MS = 1, LIMIT_S = 60 };
 

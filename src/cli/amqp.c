@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 void cli_amqp_done(struct cli_amqp *amqp, int code) {
     if (amqp->done) return;

@@ -3,7 +3,7 @@
 #define SK_CLI_AMQP_H
 
 #include "cli/cli.h"
-#include "client/amqp_connection.h"
+#include "net/amqp_connection.h"
 
 struct cli_amqp {
     struct cli *cli;

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "client/http_client.h"
+#include "net/http_client.h"
 
 enum { CLI_FINE = 0, CLI_REFUSED = 1, CLI_USAGE = 2 };
 enum cli_output { CLI_TABLE, CLI_JSON, CLI_JSONL, CLI_TSV };

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "cli/amqp.h"
-#include "model/amqp_mapping.h"
+#include "azure/amqp_mapping.h"
 #include "model/events.h"
 #include "model/json_text.h"
 

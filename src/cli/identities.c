@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "model/connection_string.h"
-#include "wire/sas.h"
+#include "azure/connection_string.h"
+#include "trust/sas.h"
 #include "model/json_text.h"
 
 static const char *const device_columns[] = {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "cli/amqp.h"
-#include "model/amqp_mapping.h"
+#include "azure/amqp_mapping.h"
 #include "model/c2d.h"
 #include "model/json_text.h"
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
-#include "model/connection_string.h"
-#include "wire/sas.h"
+#include "azure/connection_string.h"
+#include "trust/sas.h"
 #include "model/json_text.h"
 
 static const char *profile_path(struct cli *cli) {

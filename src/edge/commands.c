@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "client/http_client.h"
+#include "net/http_client.h"
 #include "edge/daemon/certificates.h"
 #include "edge/daemon/daemon.h"
 #include "model/json_text.h"

@@ -2,7 +2,7 @@
 
 #include "io/io.h"
 #include "io/process.h"
-#include "toml/toml.h"
+#include "config/toml.h"
 #include "model/json_text.h"
 
 enum { FILE_MAX = 1024 * 1024 };

@@ -7,7 +7,7 @@
  * Without a token the certificate of the connection counts, if the identity is one for that: by its
  * thumbprint, or by a chain to a CA of the hub. TLS has asked for it and taken any.
  * Reference: device protocols, sections 1.1, 1.3; edge runtime, sections 5.3, 5.5, 5.13. */
-#include "gateway/head.h"
+#include "gateway/parts.h"
 #include "gateway/rights.h"
 
 enum { LOOKUPS_MAX = 4 };

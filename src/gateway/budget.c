@@ -1,6 +1,6 @@
 /* How much of one connection's work may be under way: in the log's batch, at the registry's worker,
  * at the other end of a link. Whoever has that much waits, before the others wait for him. */
-#include "gateway/head.h"
+#include "gateway/parts.h"
 
 enum {
     REQUESTS_MAX = 4096, /* small ones */

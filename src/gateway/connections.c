@@ -1,5 +1,5 @@
 /* The floor of the gateway: who is connected, and whom a host name means. */
-#include "gateway/head.h"
+#include "gateway/parts.h"
 
 struct sk_backend *sk_gateway_find(struct sk_gateway *gateway, struct sk_span host) {
     for (size_t i = 0; i < gateway->backend_count; i++) {

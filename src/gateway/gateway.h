@@ -10,7 +10,7 @@
 
 #include "io/io.h"
 #include "model/model.h"
-#include "wire/x509_chain.h"
+#include "trust/x509_chain.h"
 
 struct sk_gateway;
 struct sk_backend;

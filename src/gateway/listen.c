@@ -1,5 +1,5 @@
 /* The roof of the gateway: listeners, protocol detection, and the end of it all. It alone knows every head. */
-#include "gateway/head.h"
+#include "gateway/parts.h"
 
 enum {
     FIRST_BYTES_S = 60,

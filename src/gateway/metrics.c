@@ -1,5 +1,5 @@
 /* What the gateway says about itself in Prometheus text: how the loop is shared. */
-#include "gateway/head.h"
+#include "gateway/parts.h"
 
 void sk_metric_put_name(struct sk_buffer *to, const char *name, const char *type,
                         const char *help) {

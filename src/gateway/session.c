@@ -1,7 +1,7 @@
 /* Sessions: one for an identity, the newest wins. */
 #include "gateway/gateway.h"
 
-#include "gateway/head.h"
+#include "gateway/parts.h"
 
 struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span device,
                                    struct sk_span module) {

@@ -1,5 +1,5 @@
 /* What results of the registry mean to who asked. */
-#include "hub/hub_parts.h"
+#include "hub/parts.h"
 
 void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_result *result) {
     enum sk_fault fault = sk_fault_of_status(result->status);

@@ -1,6 +1,8 @@
 /* A hub's life and the dispatch of its requests. */
 #include "gateway/chaos.h"
-#include "hub/hub_parts.h"
+#include "hub/parts.h"
+#include "hub/events/once.h"
+#include "hub/events/partitions.h"
 
 #include <stdio.h>
 

@@ -36,7 +36,7 @@ struct sk_hub_c2d_options {
     unsigned feedback_deliveries_max;          /* 10 */
 };
 
-/* Owned; made by hub/config.h or by a test. */
+/* Owned; made by hub/server/config.h or by a test. */
 struct sk_hub_options {
     char *name;
     char **host_names; /* the first is the one that tools write into connection strings */

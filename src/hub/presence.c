@@ -1,5 +1,5 @@
 /* Who is connected and since when; known since the start of the process. */
-#include "hub/hub_parts.h"
+#include "hub/parts.h"
 
 struct presence {
     char *key;

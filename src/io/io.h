@@ -1,7 +1,7 @@
 /* The only door to the outside: clock, timers, random, files, streams, child processes and threads.
  *
  * One `struct sk_io` is one event loop with the world as seen from it, and belongs to one thread.
- * There are two makers: sk_io_uv_new() (libuv, OpenSSL) and sk_sim_node() (io/sim.h: seeded virtual
+ * There are two makers: sk_io_uv_new() (libuv, OpenSSL) and sk_sim_node() (io/sim/sim.h: seeded virtual
  * time, a disk and a network that fail on demand). Nothing outside src/io asks the operating system
  * for anything; the same product code runs on both.
  *

@@ -1,14 +1,11 @@
-/* The domain without I/O: identities, messages, twins, requests, refusals, and the vocabularies
- * that turn wire names into them. */
+/* The domain without I/O: identities, messages, twins, requests and refusals. */
 #ifndef SK_MODEL_H
 #define SK_MODEL_H
 
 #include "model/c2d.h"
-#include "model/connection_string.h"
 #include "model/error.h"
 #include "model/identity.h"
 #include "model/message.h"
-#include "model/mqtt_topic.h"
 #include "model/request.h"
 #include "model/twin.h"
 

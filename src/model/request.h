@@ -13,6 +13,17 @@
 #include "model/error.h"
 #include "model/events.h"
 
+/* Subscriptions as bits; SK_SUB_C2D and SK_SUB_INPUTS carry whether they were asked at QoS 1. */
+enum {
+    SK_SUB_C2D = 1,
+    SK_SUB_INPUTS = 2,
+    SK_SUB_METHODS = 4,
+    SK_SUB_TWIN_RESPONSES = 8,
+    SK_SUB_DESIRED = 16,
+    SK_SUB_C2D_QOS1 = 32,
+    SK_SUB_INPUTS_QOS1 = 64,
+};
+
 enum sk_op {
     /* by a device or module, for itself */
     SK_OP_TELEMETRY,      /* message */

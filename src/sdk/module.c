@@ -4,9 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "client/device_client.h"
-#include "client/workload.h"
-#include "model/connection_string.h"
+#include "device/client.h"
+#include "device/workload.h"
+#include "azure/connection_string.h"
 #include "skerry.h"
 #include "model/json_text.h"
 

@@ -10,12 +10,12 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#include "model/connection_string.h"
+#include "azure/connection_string.h"
 #include "support/frame_program.h"
 #include "support/frames.h"
 #include "support/tls.h"
 #include "wire/mqtt.h"
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 enum { BURST = 16 * 1024, BODY = 1000 * 1000, MESSAGE = 250 * 1024, AGAIN_MS = 20 };
 

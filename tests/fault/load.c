@@ -14,11 +14,11 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "client/device_client.h"
-#include "client/http_client.h"
-#include "model/connection_string.h"
+#include "device/client.h"
+#include "net/http_client.h"
+#include "azure/connection_string.h"
 #include "support/tls.h"
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 enum {
     TICK_MS = 4,

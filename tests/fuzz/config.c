@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "edge/daemon/config.h"
-#include "toml/toml.h"
+#include "config/toml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

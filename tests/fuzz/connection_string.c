@@ -2,7 +2,7 @@
  * gives the same parts. */
 #include <stdlib.h>
 
-#include "model/connection_string.h"
+#include "azure/connection_string.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* What readers of the event stream write: where to begin, and the addresses of links. */
-#include "model/amqp_address.h"
+#include "azure/amqp_address.h"
 #include "model/events.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

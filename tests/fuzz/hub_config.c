@@ -1,7 +1,7 @@
 /* Any hub.toml: read, or refused with a sentence that names the file. */
 #include <stdlib.h>
 
-#include "hub/config.h"
+#include "hub/server/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,9 +6,9 @@
  * gets behind them. */
 #include <stdlib.h>
 
-#include "io/sim.h"
-#include "store/log.h"
-#include "store/log_format.h"
+#include "io/sim/sim.h"
+#include "store/log/log.h"
+#include "store/log/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* Any user name: read into host, device and module that are parts of it, or refused. */
 #include <stdlib.h>
 
-#include "gateway/mqtt_head.h"
+#include "gateway/mqtt/head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

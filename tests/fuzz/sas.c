@@ -2,7 +2,7 @@
  * same. */
 #include <stdlib.h>
 
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* Any topic, filter and property bag: what is read is written and reads the same again. */
 #include <stdlib.h>
 
-#include "model/mqtt_topic.h"
+#include "azure/mqtt_topic.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

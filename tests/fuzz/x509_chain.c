@@ -2,8 +2,8 @@
  * Input: DER certificates, each behind two bytes of its length; the first is the leaf. */
 #include <stdlib.h>
 
-#include "wire/x509.h"
-#include "wire/x509_chain.h"
+#include "trust/x509.h"
+#include "trust/x509_chain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* MQTT over WebSocket: what works over TCP works here, however the bytes are cut into frames; and
  * frames that break the rules end the connection with their code. */
-#include "client/websocket.h"
+#include "net/websocket.h"
 #include "support/raw_client.h"
 #include "wire/websocket.h"
 

@@ -1,8 +1,8 @@
 /* Devices with certificates at a hub: who is taken, who is refused and with what words, and when a
  * session ends. TLS is transparent in the simulated world; chains are real. */
 #include "support/raw_client.h"
-#include "wire/x509.h"
-#include "wire/x509_chain.h"
+#include "trust/x509.h"
+#include "trust/x509_chain.h"
 
 #define HOUR INT64_C(3600)
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "io/sim.h"
-#include "store/registry.h"
+#include "io/sim/sim.h"
+#include "store/registry/registry.h"
 
 enum { DEVICES = 5, WORLDS = 240, CUTS = 4 };
 static const char PATH[] = "/registry.db";

@@ -13,12 +13,12 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "client/device_client.h"
-#include "client/http_client.h"
+#include "device/client.h"
+#include "net/http_client.h"
 #include "edge/hub/edge_hub.h"
-#include "hub/server.h"
-#include "io/sim.h"
-#include "wire/sas.h"
+#include "hub/server/server.h"
+#include "io/sim/sim.h"
+#include "trust/sas.h"
 
 #define FLEET_KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 

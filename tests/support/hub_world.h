@@ -10,8 +10,8 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "hub/hub_parts.h"
-#include "io/sim.h"
+#include "hub/parts.h"
+#include "io/sim/sim.h"
 
 enum { SEEN_MAX = 256 };
 

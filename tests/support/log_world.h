@@ -10,8 +10,8 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "io/sim.h"
-#include "store/log.h"
+#include "io/sim/sim.h"
+#include "store/log/log.h"
 
 struct log_world {
     struct sk_sim *sim;

@@ -3,7 +3,7 @@
 #ifndef TESTS_RAW_AMQP_H
 #define TESTS_RAW_AMQP_H
 
-#include "client/dial.h"
+#include "net/dial.h"
 #include "fleet.h"
 #include "wire/amqp.h"
 

@@ -1,7 +1,7 @@
 /* The agent's life: credentials, the twin, reconciling, reporting. */
 #include <stdio.h>
 
-#include "edge/agent/agent_parts.h"
+#include "edge/agent/parts.h"
 #include "model/json_patch.h"
 #include "model/json_text.h"
 

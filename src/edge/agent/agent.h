@@ -7,8 +7,8 @@
 #ifndef SK_EDGE_AGENT_H
 #define SK_EDGE_AGENT_H
 
-#include "client/device_client.h"
-#include "client/upstream.h"
+#include "device/client.h"
+#include "device/upstream.h"
 #include "io/io.h"
 
 struct sk_agent;

@@ -1,5 +1,5 @@
 /* The agent's own socket, for `skerry-edge list`, `logs`, `restart` and `status`. */
-#include "edge/agent/agent_parts.h"
+#include "edge/agent/parts.h"
 #include "wire/http_router.h"
 #include "model/json_text.h"
 

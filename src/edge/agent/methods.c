@@ -2,7 +2,7 @@
 #include <regex.h>
 #include <stdio.h>
 
-#include "edge/agent/agent_parts.h"
+#include "edge/agent/parts.h"
 #include "model/json_text.h"
 
 enum { ANSWER_MAX = 127000, LOG_LINES = 100 };

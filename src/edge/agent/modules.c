@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "client/http_client.h"
+#include "net/http_client.h"
 #include "edge/agent/place.h"
 #include "model/identity.h"
 

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "edge/daemon/daemon_parts.h"
+#include "edge/daemon/parts.h"
 #include "model/json_text.h"
 
 void daemon_answer(struct sk_http_exchange *exchange, unsigned status, json_t *body) {

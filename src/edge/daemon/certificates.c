@@ -7,7 +7,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
-#include "wire/x509.h"
+#include "trust/x509.h"
 
 static const int64_t DAY_S = 86400;
 enum { MODULE_DAYS = 30, CA_WARNING_DAYS = 30, FILE_MAX = 256 * 1024 };

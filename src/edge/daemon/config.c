@@ -4,9 +4,9 @@
 
 #include <stdarg.h>
 
-#include "client/tunnel.h"
+#include "net/tunnel.h"
 #include "edge/daemon/config_keys.h"
-#include "toml/toml.h"
+#include "config/toml.h"
 
 enum { CA_DAYS = 90, MQTT_PORT = 8883, AMQP_PORT = 5671, HTTPS_PORT = 443 };
 /* Longest data folder: below it "/sockets/<module>.sock" must fit into a unix address (108 bytes);

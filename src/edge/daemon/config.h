@@ -1,14 +1,14 @@
 /* The edge's configuration: Azure's `config.toml` as it is, and Skerry's own keys under [skerry].
  *
- * Pure: reads the JSON form of the file (toml/toml.h), touches no other file. Unknown keys and
+ * Pure: reads the JSON form of the file (config/toml.h), touches no other file. Unknown keys and
  * wrong types are errors that name file, line, key and the mend; keys of Azure that Skerry does
  * not use yet are warnings. */
 #ifndef SK_EDGE_DAEMON_CONFIG_H
 #define SK_EDGE_DAEMON_CONFIG_H
 
-#include "client/upstream.h"
+#include "device/upstream.h"
 #include "io/io.h"
-#include "model/connection_string.h"
+#include "azure/connection_string.h"
 
 #define SK_EDGE_CONFIG_ERROR_MAX 512
 #define SK_EDGE_LISTEN_MAX 12 /* four addresses with three ports */

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "edge/daemon/daemon_parts.h"
+#include "edge/daemon/parts.h"
 
 enum { TRUST_MAX = 256 * 1024, RETRY_S = 10 };
 

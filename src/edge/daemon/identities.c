@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "wire/sas.h"
+#include "trust/sas.h"
 #include "model/json_text.h"
 
 static const char API_VERSION[] = "2017-11-08-preview";

@@ -8,7 +8,7 @@
 #ifndef SK_EDGE_DAEMON_IDENTITIES_H
 #define SK_EDGE_DAEMON_IDENTITIES_H
 
-#include "client/http_client.h"
+#include "net/http_client.h"
 #include "edge/daemon/keys.h"
 
 struct sk_identities;

@@ -3,7 +3,7 @@
  * for their sockets: PUT and DELETE /sockets/{m}. */
 #include <stdio.h>
 
-#include "edge/daemon/daemon_parts.h"
+#include "edge/daemon/parts.h"
 
 enum route {
     IDENTITY_LIST,

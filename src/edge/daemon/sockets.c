@@ -1,7 +1,7 @@
 /* The modules' sockets: where they are, and who may open them. */
 #include <stdio.h>
 
-#include "edge/daemon/daemon_parts.h"
+#include "edge/daemon/parts.h"
 
 enum { SOCKET_NAME_MAX = 24 };
 

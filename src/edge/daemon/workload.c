@@ -2,7 +2,7 @@
  * that names another module is refused. */
 #include <stdio.h>
 
-#include "edge/daemon/daemon_parts.h"
+#include "edge/daemon/parts.h"
 
 enum route {
     TRUST_BUNDLE,

@@ -4,7 +4,7 @@
  * how many there are. Reference: edge runtime, section 5.9. */
 #include <assert.h>
 
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 
 enum {
     DELIVERIES_MAX =

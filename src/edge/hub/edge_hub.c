@@ -1,7 +1,7 @@
 /* The edge hub's life and the dispatch of its requests. */
 #include <stdio.h>
 
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 
 #define SESSIONS SK_SPAN("session")
 

@@ -8,8 +8,8 @@
 #ifndef SK_EDGE_HUB_H
 #define SK_EDGE_HUB_H
 
-#include "client/device_client.h"
-#include "client/upstream.h"
+#include "device/client.h"
+#include "device/upstream.h"
 #include "gateway/gateway.h"
 
 #define SK_EDGE_ENDPOINTS_MAX                                                                      \

@@ -4,7 +4,7 @@
  * A delivery number is the endpoint's bit in the top byte and the record's sequence below it. When
  * the module goes, what it had not acknowledged is read again from the checkpoint for its next
  * session. */
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* Records in flight: a ring in sequence order. Done in any order, committed in order. */
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 
 void sk_edge_flight_init(struct sk_edge_flight *flight, size_t capacity) {
     *flight = (struct sk_edge_flight){.shots = sk_alloc(capacity * sizeof *flight->shots),

@@ -1,6 +1,6 @@
 /* The queue to the cloud: its cursor feeds the connections of the senders. Order is kept for each
  * identity; a record is committed when the cloud has acknowledged it and all before it. */
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 
 static void pump(struct sk_task *task);
 

@@ -1,5 +1,5 @@
 /* The edge hub's floor: the identities that it knows, and what it still loads. */
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 
 static void put_key(struct sk_buffer *to, struct sk_span device, struct sk_span module) {
     sk_buffer_append(to, device);

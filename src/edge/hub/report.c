@@ -2,7 +2,7 @@
  * edge runtime, section 3.5. */
 #include <stdio.h>
 
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 #include "model/json_text.h"
 
 enum { SETTLE_MS = 1000 /* changes in quick succession become one report */ };

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "client/http_server.h"
-#include "client/workload.h"
+#include "net/http_server.h"
+#include "device/workload.h"
 
 /* The daemon starts beside us, and on the very first start has to fetch our identity: it is asked
  * again quickly at first. */

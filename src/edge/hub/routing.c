@@ -1,6 +1,6 @@
 /* The deployment's routes, and the way of a message through them. Reference: edge runtime, sections
  * 3.3 and 5.2. */
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
  * used without the cloud. Reference: edge runtime, section 5.4. */
 #include <stdio.h>
 
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 #include "model/json_text.h"
 
 enum {

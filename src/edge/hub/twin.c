@@ -2,7 +2,7 @@
  * properties are kept until the cloud has them. Reference: edge runtime, section 5.9. */
 #include <stdio.h>
 
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 #include "model/json_text.h"
 
 #define DOCUMENTS SK_SPAN("twin")

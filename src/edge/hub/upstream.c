@@ -1,6 +1,6 @@
 /* The way to the cloud: for each identity an MQTT connection of its own, or links on the one AMQP
  * connection, all with $edgeHub's token and an auth chain. Reference: edge runtime, section 5.5. */
-#include "edge/hub/hub_parts.h"
+#include "edge/hub/parts.h"
 
 #include <stdio.h>
 

@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "client/device_client.h"
-#include "client/device_mux.h"
-#include "io/sim.h"
+#include "device/client.h"
+#include "device/mux.h"
+#include "io/sim/sim.h"
 #include "wire/amqp.h"
 
 #define MINUTE (60 * SK_S)

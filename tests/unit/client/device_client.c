@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#include "client/device_client.h"
-#include "io/sim.h"
+#include "device/client.h"
+#include "io/sim/sim.h"
 #include "wire/mqtt.h"
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 #define KEY "a2V5a2V5a2V5a2V5"
 #define MINUTE (60 * SK_S)

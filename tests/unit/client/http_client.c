@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "client/http_client.h"
-#include "io/sim.h"
+#include "net/http_client.h"
+#include "io/sim/sim.h"
 
 static struct sk_sim *sim;
 static struct sk_io *there, *here;

@@ -7,11 +7,11 @@
 
 #include <cmocka.h>
 
-#include "client/device_client.h"
-#include "client/http_client.h"
-#include "client/http_server.h"
+#include "device/client.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
 #include "wire/mqtt.h"
-#include "wire/x509.h"
+#include "trust/x509.h"
 
 static struct sk_io *io;
 static struct sk_tls *server_tls, *client_tls, *stranger_tls;

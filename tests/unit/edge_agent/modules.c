@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "client/http_server.h"
+#include "net/http_server.h"
 #include "edge/agent/modules.h"
 #include "edge/agent/report.h"
 

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "edge/daemon/certificates.h"
-#include "io/sim.h"
-#include "wire/x509.h"
+#include "io/sim/sim.h"
+#include "trust/x509.h"
 
 static struct sk_sim *sim;
 static struct sk_io *io;

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "edge/daemon/config.h"
-#include "toml/toml.h"
+#include "config/toml.h"
 
 static struct sk_edge_config config;
 static char error[SK_EDGE_CONFIG_ERROR_MAX];

@@ -9,14 +9,14 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "client/http_client.h"
-#include "client/http_server.h"
-#include "client/workload.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "device/workload.h"
 #include "edge/daemon/daemon.h"
-#include "io/sim.h"
+#include "io/sim/sim.h"
 #include "wire/http_router.h"
-#include "wire/sas.h"
-#include "wire/x509.h"
+#include "trust/sas.h"
+#include "trust/x509.h"
 
 #define DEVICE_KEY "MDEyMzQ1Njc4OWFiY2RlZg=="
 

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "edge/daemon/keys.h"
-#include "io/sim.h"
-#include "wire/sas.h"
+#include "io/sim/sim.h"
+#include "trust/sas.h"
 
 static struct sk_sim *sim;
 static struct sk_io *io;

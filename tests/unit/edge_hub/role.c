@@ -6,10 +6,10 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "client/http_server.h"
+#include "net/http_server.h"
 #include "edge/hub/role.h"
-#include "io/sim.h"
-#include "wire/x509.h"
+#include "io/sim/sim.h"
+#include "trust/x509.h"
 
 struct fixture {
     struct sk_sim *sim;

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "gateway/gateway.h"
-#include "io/sim.h"
-#include "wire/sas.h"
+#include "io/sim/sim.h"
+#include "trust/sas.h"
 
 #define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define OTHER_KEY "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB="

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/head.h"
+#include "gateway/parts.h"
 
 enum { REQUESTS = 4096, DEAR = 64, BYTES = 1024 * 1024 };
 

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/mqtt_head.h"
+#include "gateway/mqtt/head.h"
 
 static struct sk_mqtt_user parsed(const char *text) {
     static struct sk_arena arena;

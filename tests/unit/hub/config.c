@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "hub/config.h"
+#include "hub/server/config.h"
 
 #define LISTEN                                                                                     \
     "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"

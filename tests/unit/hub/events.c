@@ -1,6 +1,7 @@
 /* The event stream: partitions, their numbers over restarts and power losses, where readers begin and
  * who may read beside whom. */
 #include "support/hub_world.h"
+#include "hub/events/partitions.h"
 
 /* ---- sending and reading ---- */
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "io/sim.h"
+#include "io/sim/sim.h"
 
 static struct sk_sim *sim;
 static struct sk_io *io;

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "io/sim.h"
+#include "io/sim/sim.h"
 
 /* One end of a stream, with all that its owner was told. */
 struct end {

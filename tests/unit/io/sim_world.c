@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
-#include "io/sim.h"
+#include "io/sim/sim.h"
 
 struct recorder {
     struct sk_io *io;

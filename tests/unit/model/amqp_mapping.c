@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "model/amqp_mapping.h"
+#include "azure/amqp_mapping.h"
 
 static struct sk_arena arena;
 static struct sk_buffer bytes;

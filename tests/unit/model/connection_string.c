@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "model/connection_string.h"
+#include "azure/connection_string.h"
 
 static char error[SK_MODEL_ERROR_MAX];
 

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "model/mqtt_topic.h"
+#include "azure/mqtt_topic.h"
 
 static struct sk_topic parsed(const char *text) {
     struct sk_topic topic;

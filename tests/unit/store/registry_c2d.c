@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "io/sim.h"
-#include "store/registry.h"
+#include "io/sim/sim.h"
+#include "store/registry/registry.h"
 
 #define TTL_US 3600000000
 

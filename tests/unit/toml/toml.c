@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "toml/toml.h"
+#include "config/toml.h"
 
 static json_t *document, *lines;
 static char error[SK_TOML_ERROR_MAX];

@@ -4,7 +4,7 @@
 
 #include <cmocka.h>
 
-#include "wire/sas.h"
+#include "trust/sas.h"
 
 #define KEY                                                                                        \
     "18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA=="

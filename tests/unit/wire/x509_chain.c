@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "wire/x509.h"
-#include "wire/x509_chain.h"
+#include "trust/x509.h"
+#include "trust/x509_chain.h"
 
 #define NOW INT64_C(1767225600) /* 2026-01-01 */
 #define DAY INT64_C(86400)

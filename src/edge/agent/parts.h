@@ -1,0 +1,53 @@
+/* What the agent's files share. Inside src/edge/agent only. */
+#ifndef SK_EDGE_AGENT_PARTS_H
+#define SK_EDGE_AGENT_PARTS_H
+
+#include "device/mux.h"
+#include "net/http_server.h"
+#include "device/workload.h"
+#include "edge/agent/agent.h"
+#include "edge/agent/modules.h"
+#include "edge/agent/report.h"
+
+struct sk_agent {
+    struct sk_io *io;
+    struct sk_agent_options options;
+    struct sk_modules *modules;
+    struct sk_http_client *management;
+    struct sk_workload *workload; /* NULL until our generation id is known */
+    struct sk_device_client *client;
+    struct sk_device_mux *mux; /* the AMQP connection that it uses; NULL: MQTT */
+    struct sk_http_service control_service;
+    struct sk_http_listener *control;
+    struct sk_deployment deployment; /* in force */
+    bool deployed;
+    uint64_t desired_version;
+    int status_code; /* of the last desired properties: 200, or why they were refused */
+    char status_description[384];
+    int64_t started_us;
+    json_t *reported;  /* as the hub has it; NULL: not known yet, nothing is sent */
+    json_t *reporting; /* on its way */
+    bool report_wanted;
+    struct sk_timer tick;
+    unsigned early_ticks; /* made so far */
+    bool asking_identity;
+    struct sk_task report_task;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+};
+
+/* --- agent.c --- */
+
+struct sk_agent_facts agent_facts(struct sk_agent *agent);
+
+/* --- methods.c --- */
+
+/* Answers a direct method: its status and, in `answer`, its JSON payload. */
+int agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
+                 struct sk_buffer *answer);
+
+/* --- control.c: for the command line --- */
+
+void control_handle(void *arg, struct sk_http_exchange *exchange);
+
+#endif

@@ -1,0 +1,65 @@
+/* What the daemon's files share. Inside src/edge/daemon only. */
+#ifndef SK_EDGE_DAEMON_PARTS_H
+#define SK_EDGE_DAEMON_PARTS_H
+
+#include <jansson.h>
+
+#include "net/http_server.h"
+#include "edge/daemon/certificates.h"
+#include "edge/daemon/daemon.h"
+#include "edge/daemon/identities.h"
+#include "edge/daemon/keys.h"
+#include "wire/http_router.h"
+
+enum { DAEMON_BODY_MAX = 256 * 1024 };
+
+struct sk_daemon {
+    struct sk_io *io;
+    const struct sk_edge_config *config;
+    struct sk_tls *tls;
+    struct sk_keys *keys;
+    struct sk_certificates *certificates;
+    struct sk_identities *identities;
+    struct sk_http_listener *management;
+    struct sk_http_service management_service;
+    struct sk_list sockets; /* struct daemon_socket */
+    struct sk_timer retry;  /* of the system modules' identities */
+};
+
+/* A module's socket. */
+struct daemon_socket {
+    struct sk_list link;
+    struct sk_daemon *daemon;
+    char *module_id;
+    char path[SK_SOCKET_PATH_MAX];
+    uint32_t uid, gid; /* 0: ours */
+    struct sk_http_service service;
+    struct sk_http_listener *listener;
+};
+
+/* --- answer.c --- */
+
+/* Answers with JSON, which is freed. */
+void daemon_answer(struct sk_http_exchange *exchange, unsigned status, json_t *body);
+/* {"message":"…"}. */
+void daemon_refuse(struct sk_http_exchange *exchange, unsigned status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* False, and answered, unless the request's api-version is one that Azure's daemon knows. */
+bool daemon_check_version(struct sk_http_exchange *exchange);
+/* The request's JSON object (a new reference), or NULL and answered with 400. */
+json_t *daemon_body(struct sk_http_exchange *exchange);
+
+/* --- sockets.c --- */
+
+/* Makes or replaces a module's socket. */
+enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid,
+                                  uint32_t gid, struct daemon_socket **socket);
+void daemon_socket_close(struct daemon_socket *socket);
+struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct sk_span module_id);
+
+/* --- workload.c, management.c: handlers --- */
+
+void workload_handle(void *arg, struct sk_http_exchange *exchange); /* arg: struct daemon_socket */
+void management_handle(void *arg, struct sk_http_exchange *exchange); /* arg: struct sk_daemon */
+
+#endif

@@ -1,0 +1,443 @@
+/* The HTTPS head: paths to requests, answers to status lines. Reference: service API, sections 1
+ * and 2; device protocols, section 4. */
+#include "gateway/http/head.h"
+#include "model/json_text.h"
+
+#include <stdio.h>
+
+enum { BODY_MAX = 1024 * 1024, LIST_MAX = 1000 };
+
+static const struct sk_http_route routes[] = {
+    {SK_HTTP_POST, "/devices/{}/messages/events", SK_OP_TELEMETRY},
+    {SK_HTTP_POST, "/devices/{}/modules/{}/messages/events", SK_OP_TELEMETRY},
+    {SK_HTTP_GET, "/devices/{}/messages/devicebound", SK_OP_C2D_RECEIVE},
+    {SK_HTTP_DELETE, "/devices/{}/messages/devicebound/{}", SK_OP_C2D_SETTLE},
+    {SK_HTTP_POST, "/devices/{}/messages/devicebound/{}/abandon", SK_OP_C2D_SETTLE},
+    {SK_HTTP_DELETE, "/devices/{}/commands", SK_OP_C2D_PURGE},
+    {SK_HTTP_GET, "/messages/servicebound/feedback", SK_OP_FEEDBACK_RECEIVE},
+    {SK_HTTP_DELETE, "/messages/servicebound/feedback/{}", SK_OP_FEEDBACK_SETTLE},
+    {SK_HTTP_POST, "/messages/servicebound/feedback/{}/abandon", SK_OP_FEEDBACK_SETTLE},
+    {SK_HTTP_GET, "/devices", SK_OP_DEVICE_LIST},
+    {SK_HTTP_GET, "/devices/{}", SK_OP_IDENTITY_GET},
+    {SK_HTTP_PUT, "/devices/{}", SK_OP_IDENTITY_PUT},
+    {SK_HTTP_DELETE, "/devices/{}", SK_OP_IDENTITY_DELETE},
+    {SK_HTTP_GET, "/devices/{}/modules", SK_OP_MODULE_LIST},
+    {SK_HTTP_GET, "/devices/{}/modules/{}", SK_OP_IDENTITY_GET},
+    {SK_HTTP_PUT, "/devices/{}/modules/{}", SK_OP_IDENTITY_PUT},
+    {SK_HTTP_DELETE, "/devices/{}/modules/{}", SK_OP_IDENTITY_DELETE},
+    {SK_HTTP_GET, "/twins/{}", SK_OP_TWIN_READ},
+    {SK_HTTP_PATCH, "/twins/{}", SK_OP_TWIN_UPDATE},
+    {SK_HTTP_PUT, "/twins/{}", SK_OP_TWIN_UPDATE},
+    {SK_HTTP_GET, "/twins/{}/modules/{}", SK_OP_TWIN_READ},
+    {SK_HTTP_PATCH, "/twins/{}/modules/{}", SK_OP_TWIN_UPDATE},
+    {SK_HTTP_PUT, "/twins/{}/modules/{}", SK_OP_TWIN_UPDATE},
+    {SK_HTTP_POST, "/twins/{}/methods", SK_OP_METHOD_INVOKE},
+    {SK_HTTP_POST, "/twins/{}/modules/{}/methods", SK_OP_METHOD_INVOKE},
+    {SK_HTTP_POST, "/devices/query", SK_OP_QUERY},
+    {SK_HTTP_POST, "/devices/{}/applyConfigurationContent", SK_OP_CONFIGURATION_APPLY},
+    {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
+    {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
+    {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},
+    {SK_HTTP_GET, "/certificates", SK_OP_CERTIFICATE_LIST},
+    {SK_HTTP_GET, "/certificates/{}", SK_OP_CERTIFICATE_GET},
+    {SK_HTTP_PUT, "/certificates/{}", SK_OP_CERTIFICATE_PUT},
+    {SK_HTTP_DELETE, "/certificates/{}", SK_OP_CERTIFICATE_DELETE},
+    {SK_HTTP_POST, "/certificates/{}/generateVerificationCode", SK_OP_CERTIFICATE_CODE},
+    {SK_HTTP_POST, "/certificates/{}/verify", SK_OP_CERTIFICATE_VERIFY},
+    {SK_HTTP_GET, "/devices/{}/modules/{}/devicesAndModulesInDeviceScope", SK_OP_SCOPE_LIST},
+    {SK_HTTP_POST, "/devices/{}/modules/{}/devicesAndModulesInTargetDeviceScope", SK_OP_SCOPE_LIST},
+    {SK_HTTP_GET, "/devices/{}/modules/{}/deviceAndModuleInDeviceScope", SK_OP_SCOPE_GET},
+    {SK_HTTP_POST, "/devices/{}/modules/{}/getDeviceAndModuleOnBehalfOf", SK_OP_SCOPE_GET},
+};
+
+/* ---- answers ---- */
+
+static void refuse(struct sk_http_exchange *exchange, enum sk_fault fault, const char *text) {
+    struct sk_error error;
+    sk_error_set(&error, fault, text ? "%s" : NULL, text);
+    sk_http_head_refuse(exchange, &error, false);
+}
+
+static void answer_method(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
+    struct sk_buffer body = {0};
+    json_t *valid = answer->payload.n
+                        ? json_loadb(answer->payload.p, answer->payload.n, JSON_DECODE_ANY, NULL)
+                        : NULL;
+    if (answer->payload.n && valid == NULL) {
+        struct sk_error error;
+        sk_error_set(&error, SK_FAULT_BAD_GATEWAY, "the device's answer is not JSON");
+        sk_http_head_refuse(exchange, &error, true);
+        return;
+    }
+    sk_buffer_print(&body, "{\"status\":%d,\"payload\":", answer->status);
+    sk_buffer_append(&body, valid ? answer->payload : SK_SPAN("null"));
+    sk_buffer_byte(&body, '}');
+    json_decref(valid);
+    sk_http_respond_json(exchange, 200, sk_buffer_span(&body));
+    sk_buffer_free(&body);
+}
+
+static void answer_document(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
+    struct sk_buffer headers = {0};
+    sk_http_put_header(&headers, "Content-Type", SK_SPAN("application/json; charset=utf-8"));
+    if (answer->etag.n) {
+        char quoted[SK_ETAG_MAX + 3];
+        snprintf(quoted, sizeof quoted, "\"%.*s\"", SK_ARG(answer->etag));
+        sk_http_put_header(&headers, "ETag", sk_span_z(quoted));
+    }
+    if (answer->continuation.n)
+        sk_http_put_header(&headers, "x-ms-continuation", answer->continuation);
+    if (answer->item_type.n) sk_http_put_header(&headers, "x-ms-item-type", answer->item_type);
+    SK_CLEANUP_FREE char *body = sk_json_text(answer->document);
+    sk_http_respond(exchange, 200, sk_buffer_span(&headers), sk_span_z(body));
+    sk_buffer_free(&headers);
+}
+
+static void on_answer(struct sk_request *request, const struct sk_answer *answer) {
+    struct sk_http_request *r = (struct sk_http_request *)request;
+    struct sk_http_exchange *exchange = r->exchange;
+    if (answer->events) {
+        sk_http_watch_start(r, answer->events); /* takes the request along */
+        return;
+    }
+    /* Answering ends the exchange and its arena, into which the request points: nothing of it is
+     * used after. */
+    if (answer->error)
+        sk_http_head_refuse(exchange, answer->error, request->op == SK_OP_METHOD_INVOKE);
+    else if (request->op == SK_OP_METHOD_INVOKE)
+        answer_method(exchange, answer);
+    else if (answer->document)
+        answer_document(exchange, answer);
+    else if (answer->message)
+        sk_http_answer_message(exchange, answer->message);
+    else
+        sk_http_respond(exchange, 204, SK_NONE, SK_NONE);
+    sk_http_request_free(r);
+}
+
+/* ---- requests ---- */
+
+static uint64_t number(struct sk_span text, uint64_t otherwise) {
+    int64_t value;
+    return sk_span_to_int(text, &value) == SK_OK && value > 0 ? (uint64_t)value : otherwise;
+}
+
+/* The body's string member as a span into the document. */
+static struct sk_span text_member(const json_t *body, const char *name) {
+    return sk_span_z(json_string_value(json_object_get(body, name)));
+}
+
+static bool read_timeout(const json_t *body, const char *name, unsigned least, unsigned otherwise,
+                         unsigned *seconds) {
+    const json_t *value = json_object_get(body, name);
+    *seconds = otherwise;
+    if (value == NULL || json_is_null(value)) return true;
+    json_int_t n = json_is_integer(value) ? json_integer_value(value) : -1;
+    if (n < least || n > 300) return false;
+    *seconds = (unsigned)n;
+    return true;
+}
+
+/* False: the sentence is in *why. */
+static bool read_method(struct sk_http_request *r, const char **why) {
+    json_t *body = r->request.body, *payload = json_object_get(body, "payload");
+    r->request.name = text_member(body, "methodName");
+    if (r->request.name.n == 0 || r->request.name.n > 100) {
+        *why = "methodName is missing or longer than 100 characters";
+        return false;
+    }
+    if (!read_timeout(body, "responseTimeoutInSeconds", 5, 30, &r->request.response_timeout_s) ||
+        !read_timeout(body, "connectTimeoutInSeconds", 0, 0, &r->request.connect_timeout_s)) {
+        *why = "responseTimeoutInSeconds is 5 to 300, connectTimeoutInSeconds 0 to 300";
+        return false;
+    }
+    /* null is a payload (Node's device SDK cannot read an empty one); left out it is an empty body. */
+    r->payload = payload ? sk_json_text(payload) : NULL;
+    r->request.payload = r->payload ? sk_span_z(r->payload) : SK_NONE;
+    return true;
+}
+
+/* from=earliest | latest | <sequence number> | <ISO 8601 time>; Last-Event-ID continues after a
+ * sequence number. */
+static bool read_watch(struct sk_http_request *r) {
+    struct sk_span from =
+        sk_percent_decoded(&r->exchange->arena, sk_http_query(r->exchange->request->query, "from"));
+    struct sk_span last = sk_http_header(r->exchange->request, "Last-Event-ID");
+    struct sk_events_ask *ask = sk_arena_alloc(&r->exchange->arena, sizeof *ask);
+    struct sk_events_position *at = &ask->from;
+    ask->partition = SK_ALL_PARTITIONS;
+    r->request.ask = ask;
+    at->from = SK_EVENTS_OFFSET;
+    if (last.n && sk_span_to_int(last, &at->value) == SK_OK && at->value >= 0) return true;
+    return sk_events_position_read(from.n ? from : SK_SPAN("latest"), at) == SK_OK;
+}
+
+static bool read_scope(struct sk_http_request *r) {
+    struct sk_http_parser *http = r->exchange->request;
+    struct sk_arena *arena = &r->exchange->arena;
+    json_t *body = r->request.body;
+    if (r->request.op == SK_OP_SCOPE_LIST) {
+        r->request.max = body ? (uint64_t)json_integer_value(json_object_get(body, "pageSize"))
+                              : number(sk_http_query(http->query, "deviceCount"), 100);
+        r->request.continuation =
+            body ? text_member(body, "continuationLink")
+                 : sk_percent_decoded(arena, sk_http_query(http->query, "continuationToken"));
+        if (r->request.max == 0 || r->request.max > 100) r->request.max = 100;
+        return true;
+    }
+    struct sk_span device =
+        body ? text_member(body, "targetDeviceId")
+             : sk_percent_decoded(arena, sk_http_query(http->query, "targetDeviceId"));
+    struct sk_span module =
+        body ? text_member(body, "targetModuleId")
+             : sk_percent_decoded(arena, sk_http_query(http->query, "targetModuleId"));
+    r->request.name =
+        module.n ? sk_arena_print(arena, "%.*s/%.*s", SK_ARG(device), SK_ARG(module)) : device;
+    return device.n > 0;
+}
+
+static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
+    return method != SK_HTTP_GET && method != SK_HTTP_DELETE && op != SK_OP_TELEMETRY &&
+           op != SK_OP_C2D_SETTLE && op != SK_OP_FEEDBACK_SETTLE && op != SK_OP_CERTIFICATE_CODE;
+}
+
+/* Everything that depends on the operation; false: already refused. */
+static bool read_request(struct sk_http_request *r) {
+    struct sk_http_parser *http = r->exchange->request;
+    const char *why = "the request is not valid for this operation";
+    bool fine = true;
+    if (wants_json_body(r->request.op, http->method)) {
+        json_error_t error;
+        r->request.body = sk_json_load(sk_buffer_span(&http->body), JSON_REJECT_DUPLICATES, &error);
+        if (!json_is_object(r->request.body)) {
+            struct sk_error refusal;
+            sk_error_set(&refusal, SK_FAULT_DESERIALIZATION, "the body is not a JSON object: %s",
+                         r->request.body ? "another type" : error.text);
+            sk_http_head_refuse(r->exchange, &refusal, false);
+            return false;
+        }
+    }
+    switch (r->request.op) {
+    case SK_OP_TELEMETRY:
+        if (sk_http_read_telemetry(r)) break;
+        refuse(r->exchange, SK_FAULT_MESSAGE_TOO_LARGE, NULL);
+        return false;
+    case SK_OP_C2D_RECEIVE:
+        fine = sk_http_read_receive(r);
+        why = "IotHub-MessageLockTimeout is a number of seconds";
+        break;
+    case SK_OP_C2D_SETTLE:
+    case SK_OP_FEEDBACK_SETTLE: sk_http_read_settle(r); break;
+    case SK_OP_METHOD_INVOKE: fine = read_method(r, &why); break;
+    case SK_OP_QUERY:
+        r->request.name = text_member(r->request.body, "query");
+        r->request.max = number(sk_http_header(http, "x-ms-max-item-count"), 100);
+        r->request.continuation = sk_http_header(http, "x-ms-continuation");
+        why = "the body has no \"query\" of at most 8192 characters";
+        fine = r->request.name.n > 0 && r->request.name.n <= 8192;
+        break;
+    case SK_OP_DEVICE_LIST:
+        r->request.max = number(sk_http_query(http->query, "top"), LIST_MAX);
+        if (r->request.max > LIST_MAX) r->request.max = LIST_MAX;
+        break;
+    case SK_OP_EVENTS_WATCH:
+        fine = read_watch(r);
+        why = "from is earliest, latest, a sequence number or an ISO 8601 time";
+        break;
+    case SK_OP_SCOPE_LIST:
+    case SK_OP_SCOPE_GET:
+        fine = read_scope(r);
+        why = "targetDeviceId is missing";
+        break;
+    default: break;
+    }
+    r->request.if_match = sk_http_header(http, "If-Match");
+    r->request.replace = http->method == SK_HTTP_PUT;
+    if (!fine) refuse(r->exchange, SK_FAULT_ARGUMENT_INVALID, why);
+    return fine;
+}
+
+/* All of the request is there, and who asks is known. */
+static void submit(struct sk_http_request *r) {
+    if (sk_http_is_batch(r)) {
+        struct sk_error refusal;
+        if (sk_http_submit_batch(r, &refusal)) return;
+        sk_http_head_refuse(r->exchange, &refusal, false);
+        sk_http_request_free(r);
+    } else if (read_request(r)) {
+        sk_gateway_submit(r->backend, &r->request);
+    } else {
+        sk_http_request_free(r);
+    }
+}
+
+static void drop(struct sk_http_exchange *exchange) {
+    sk_http_request_free(exchange->data);
+}
+
+static void on_authenticated(void *arg, const struct sk_error *error,
+                             struct sk_principal *principal) {
+    struct sk_http_request *r = arg;
+    struct sk_http_exchange *exchange = r->exchange;
+    if (error) {
+        sk_http_head_refuse(exchange, error, false);
+        sk_http_request_free(r);
+        return;
+    }
+    if (exchange->stream) sk_stream_proved(exchange->stream);
+    r->principal = *principal;
+    *principal = (struct sk_principal){0};
+    r->request.who = &r->principal;
+    r->request.done = on_answer;
+    if (!r->waits) {
+        submit(r);
+        return;
+    }
+    exchange->data = r;
+    exchange->dropped = drop;
+    sk_http_take_body(exchange);
+}
+
+static bool version_known(struct sk_span version) {
+    static const char *const suffixes[] = {"", "-preview"};
+    int64_t when;
+    for (size_t i = 0; i < 2; i++) {
+        struct sk_span suffix = sk_span_z(suffixes[i]);
+        if (version.n == 10 + suffix.n && sk_span_ends(version, suffix))
+            return sk_time_parse(sk_span_first(version, 10), &when) == SK_OK;
+    }
+    return false;
+}
+
+/* What is between the words of a path: ids, then the name of something else (a lock token, a
+ * certificate) where there is one. */
+static void take_captures(struct sk_request *request, const struct sk_http_match *match) {
+    bool certificate =
+        request->op >= SK_OP_CERTIFICATE_GET && request->op <= SK_OP_CERTIFICATE_VERIFY;
+    bool named =
+        certificate || request->op == SK_OP_C2D_SETTLE || request->op == SK_OP_FEEDBACK_SETTLE;
+    size_t ids = match->count - (named ? 1 : 0);
+    if (ids > 0) request->device = match->captures[0];
+    if (ids > 1) request->module = match->captures[1];
+    if (named) request->name = match->captures[ids];
+}
+
+/* A device's own calls: made as that identity, whoever signed; it must exist and be enabled. */
+static bool is_own_call(enum sk_op op) {
+    return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE;
+}
+
+/* A module's call through an edge hub says who calls (device reference, section 4.5); false: it does
+ * not. */
+static bool take_caller(const struct sk_http_request *r, struct sk_credentials *credentials) {
+    struct sk_span caller = sk_http_header(r->exchange->request, "x-ms-edge-moduleId");
+    size_t slash = sk_span_find(caller, '/');
+    struct sk_arena *arena = &r->exchange->arena;
+    if (caller.p == NULL) return r->request.op != SK_OP_METHOD_INVOKE || !r->backend->any_host;
+    credentials->device = sk_percent_decoded(arena, sk_span_first(caller, slash));
+    credentials->module = sk_percent_decoded(arena, sk_span_skip(caller, slash + 1));
+    return credentials->device.n && credentials->module.n;
+}
+
+static struct sk_backend *find_backend(struct sk_gateway *gateway,
+                                       struct sk_http_exchange *exchange) {
+    struct sk_span host = sk_http_header(exchange->request, "Host");
+    return sk_gateway_find(gateway, sk_span_first(host, sk_span_find(host, ':')));
+}
+
+/* Java's HTTP client knows no PATCH: its SDKs say it in a header of a POST. */
+static enum sk_http_method method_of(const struct sk_http_parser *http) {
+    struct sk_span meant = sk_http_header(http, "X-HTTP-Method-Override");
+    bool patch = sk_span_eq_nocase(meant, SK_SPAN("PATCH"));
+    return http->method == SK_HTTP_POST && patch ? SK_HTTP_PATCH : http->method;
+}
+
+/* Finds out from the headers what is asked and by whom. `waits`: there is a body, which has not been
+ * read. */
+static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange, bool waits) {
+    struct sk_http_parser *http = exchange->request;
+    struct sk_http_match match;
+    http->method = method_of(http);
+    struct sk_backend *backend = find_backend(gateway, exchange);
+    if (backend == NULL) {
+        refuse(exchange, SK_FAULT_HUB_NOT_FOUND, NULL);
+        return;
+    }
+    enum sk_status status = sk_http_route(routes, sizeof routes / sizeof *routes, http->method,
+                                          http->path, &exchange->arena, &match);
+    if (status) {
+        refuse(exchange,
+               status == SK_UNSUPPORTED ? SK_FAULT_METHOD_NOT_ALLOWED : SK_FAULT_NOT_FOUND, NULL);
+        return;
+    }
+    if (!version_known(sk_http_query(http->query, "api-version"))) {
+        refuse(exchange, SK_FAULT_INVALID_PROTOCOL_VERSION, "send ?api-version=2021-04-12");
+        return;
+    }
+    struct sk_http_request *r = SK_NEW(struct sk_http_request);
+    r->exchange = exchange;
+    r->backend = backend;
+    r->waits = waits;
+    r->request.op = (enum sk_op)match.id;
+    take_captures(&r->request, &match);
+    struct sk_credentials credentials = {.stream = exchange->stream,
+                                         .token = sk_http_header(http, "Authorization"),
+                                         .resource = sk_arena_print(&exchange->arena, "%.*s%.*s",
+                                                                    SK_ARG(backend->host_name),
+                                                                    SK_ARG(http->path))};
+    if (is_own_call(r->request.op)) {
+        credentials.device = r->request.device;
+        credentials.module = r->request.module;
+    }
+    if (credentials.token.n == 0)
+        credentials.device = r->request.device; /* a certificate names no identity for certain */
+    if (!take_caller(r, &credentials)) {
+        refuse(exchange, SK_FAULT_ARGUMENT_INVALID,
+               "x-ms-edge-moduleId names the calling module: {device}/{module}");
+        sk_http_request_free(r);
+        return;
+    }
+    sk_authenticate(backend, &credentials, on_authenticated, r);
+}
+
+/* Headers decide: nobody's body is read before he is known. */
+static void handle_headers(void *arg, struct sk_http_exchange *exchange) {
+    begin(arg, exchange, true);
+}
+
+static void handle(void *arg, struct sk_http_exchange *exchange) {
+    struct sk_gateway *gateway = arg;
+    struct sk_http_request *r = exchange->data;
+    exchange->data = NULL;
+    if (r) /* the body has come behind the headers */
+        submit(r);
+    else if (!gateway->upgrade(gateway, exchange))
+        begin(gateway, exchange, false);
+}
+
+/* ---- connections ---- */
+
+static void end(struct sk_connection *connection) {
+    sk_stream_close(connection->stream);
+}
+
+static void *opened(void *arg, struct sk_stream *stream) {
+    struct sk_connection *c = SK_NEW(struct sk_connection);
+    sk_connection_add(arg, c, stream, end);
+    return c;
+}
+
+static void closed(void *arg, void *connection_data) {
+    (void)arg;
+    sk_connection_remove(connection_data);
+    free(connection_data);
+}
+
+void sk_http_head_init(struct sk_gateway *gateway) {
+    gateway->http = (struct sk_http_service){.headers = handle_headers,
+                                             .handler = handle,
+                                             .arg = gateway,
+                                             .body_max = BODY_MAX,
+                                             .opened = opened,
+                                             .closed = closed};
+}

@@ -1,0 +1,25 @@
+/* What the HTTPS head's files need of a request: refusing it, and its end. */
+#include "gateway/http/head.h"
+
+void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
+                         bool structured) {
+    const struct sk_fault_kind *kind = sk_fault_kind(error->fault);
+    struct sk_buffer headers = {0}, body = {0};
+    char tracking[37];
+    sk_io_guid(exchange->io, tracking);
+    sk_http_put_header(&headers, "Content-Type", SK_SPAN("application/json; charset=utf-8"));
+    sk_http_put_header(&headers, "iothub-errorcode", sk_span_z(kind->name));
+    sk_http_put_header(&headers, "x-ms-request-id", sk_span_z(tracking));
+    sk_error_http_body(&body, error, sk_span_z(tracking), sk_io_wall(exchange->io), structured);
+    sk_http_respond(exchange, (unsigned)kind->http_status, sk_buffer_span(&headers),
+                    sk_buffer_span(&body));
+    sk_buffer_free(&headers);
+    sk_buffer_free(&body);
+}
+
+void sk_http_request_free(struct sk_http_request *r) {
+    json_decref(r->request.body);
+    sk_principal_free(&r->principal);
+    free(r->payload);
+    free(r);
+}

@@ -1,0 +1,82 @@
+/* Events for people: GET /messages/events as server-sent events, one JSON message each, its id the
+ * sequence number. */
+#include "gateway/http/head.h"
+
+#include <stdio.h>
+
+enum { HEARTBEAT_S = 15 };
+
+static void pump_again(struct sk_task *task);
+
+static void pump(struct sk_http_request *r) {
+    struct sk_message message;
+    struct sk_share share;
+    bool room = true;
+    sk_share_begin(&share, r->exchange->io);
+    while (room && r->exchange->stream) {
+        if (!sk_share_go_on(&share, 1)) { /* those of other devices may be many */
+            sk_io_yield(r->exchange->io, &r->again, pump_again);
+            return;
+        }
+        if (r->events->next(r->events, &message)) return;
+        if (r->device.n && !sk_span_eq(r->device, message.device)) continue;
+        struct sk_buffer json = {0};
+        char id[24];
+        snprintf(id, sizeof id, "%llu", (unsigned long long)message.sequence);
+        sk_message_json(&json, &message);
+        /* Event data may not hold line breaks; a JSON body that came with some is one line as well
+         * without them. */
+        for (size_t i = 0; i < json.n; i++)
+            if (json.p[i] == '\n' || json.p[i] == '\r') json.p[i] = ' ';
+        room = sk_http_respond_event(r->exchange, SK_NONE, sk_span_z(id), sk_buffer_span(&json));
+        sk_buffer_free(&json);
+    }
+}
+
+static void pump_again(struct sk_task *task) {
+    pump(SK_CONTAINER(task, struct sk_http_request, again));
+}
+
+static void readable(void *arg) {
+    pump(arg);
+}
+
+static void drained(struct sk_http_exchange *exchange) {
+    pump(exchange->data);
+}
+
+static void heartbeat(struct sk_timer *timer) {
+    struct sk_http_request *r = SK_CONTAINER(timer, struct sk_http_request, heartbeat);
+    sk_http_respond_part(
+        r->exchange, SK_SPAN(":\n\n")); /* a comment: finds out whether the client is still there */
+    sk_timer_start(timer->io, timer, HEARTBEAT_S * SK_S, heartbeat);
+}
+
+static void gone(struct sk_http_exchange *exchange) {
+    struct sk_http_request *r = exchange->data;
+    sk_timer_stop(&r->heartbeat);
+    sk_io_undefer(&r->again);
+    r->events->close(r->events);
+    sk_http_request_free(r);
+    sk_http_respond_end(exchange);
+}
+
+void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events) {
+    r->events = events;
+    events->readable = readable;
+    events->arg = r;
+    r->exchange->data = r;
+    if (r->exchange->stream == NULL) {
+        gone(r->exchange);
+        return;
+    }
+    r->device = sk_percent_decoded(&r->exchange->arena,
+                                   sk_http_query(r->exchange->request->query, "device"));
+    r->exchange->gone = gone;
+    r->exchange->drained = drained;
+    sk_http_respond_start(
+        r->exchange, 200,
+        SK_SPAN("Content-Type: text/event-stream\r\nCache-Control: no-store\r\n"));
+    sk_timer_start(r->exchange->io, &r->heartbeat, HEARTBEAT_S * SK_S, heartbeat);
+    pump(r);
+}

@@ -1,0 +1,155 @@
+#include "hub/events/once.h"
+#include "model/json_text.h"
+
+#include <stdio.h>
+
+#define KIND SK_SPAN("once")
+#define KEY SK_SPAN("senders")
+
+struct sender {
+    char *key;       /* "device" or "device/module" */
+    uint64_t epoch;  /* hash of its text */
+    uint64_t stored; /* highest durable number */
+    uint64_t taken;  /* highest number given to the log */
+};
+
+struct sk_once {
+    struct sk_registry *registry;
+    struct sk_log *log;
+    struct sk_map senders;
+    uint64_t position; /* all records below are in the document */
+    bool changed;
+};
+
+/* "<epoch>:<sequence>" */
+static bool read_number(struct sk_span number, uint64_t *epoch, uint64_t *sequence) {
+    size_t colon = sk_span_find(number, ':');
+    int64_t value;
+    if (colon == number.n || sk_span_to_int(sk_span_skip(number, colon + 1), &value) || value < 1)
+        return false;
+    uint64_t hash = 14695981039346656037u; /* FNV-1a: the same in every process, unlike sk_hash */
+    for (size_t i = 0; i < colon; i++) hash = (hash ^ (unsigned char)number.p[i]) * 1099511628211u;
+    *epoch = hash;
+    *sequence = (uint64_t)value;
+    return true;
+}
+
+static struct sender *get_sender(struct sk_once *once, struct sk_span device,
+                                 struct sk_span module) {
+    char key[2 * 128 + 2];
+    int n = snprintf(key, sizeof key, module.n ? "%.*s/%.*s" : "%.*s%.*s", SK_ARG(device),
+                     SK_ARG(module));
+    struct sender *sender = sk_map_get(&once->senders, sk_span(key, (size_t)n));
+    if (sender) return sender;
+    sender = SK_NEW(struct sender);
+    sender->key = sk_span_dup(sk_span(key, (size_t)n));
+    sk_map_put(&once->senders, sk_span_z(sender->key), sender);
+    return sender;
+}
+
+static void remember(struct sender *sender, uint64_t epoch, uint64_t sequence) {
+    if (sender->epoch != epoch) { /* the edge's store was made anew: it counts from the start */
+        sender->epoch = epoch;
+        sender->stored = sender->taken = 0;
+    }
+    if (sequence > sender->stored) sender->stored = sequence;
+    if (sequence > sender->taken) sender->taken = sequence;
+}
+
+/* ---- the document ---- */
+
+static void ignore(void *arg, struct sk_registry_result *result) {
+    (void)arg;
+    (void)result; /* not saved: the next start reads more of the log */
+}
+
+void sk_once_save(struct sk_once *once, uint64_t behind) {
+    uint64_t position = sk_log_next_sequence(once->log);
+    if (!once->changed && position - once->position <= behind) return;
+    once->position = position;
+    json_t *senders = json_object();
+    struct sender *sender;
+    for (size_t i = 0; (sender = sk_map_next(&once->senders, &i, NULL)) != NULL;)
+        json_object_set_new(
+            senders, sender->key,
+            json_pack("[I,I]", (json_int_t)sender->epoch, (json_int_t)sender->stored));
+    json_t *document =
+        json_pack("{s:I,s:o}", "position", (json_int_t)once->position, "senders", senders);
+    SK_CLEANUP_FREE char *text = sk_json_text(document);
+    sk_registry_document_put(once->registry, KIND, KEY, sk_span_z(text), ignore, NULL);
+    json_decref(document);
+    once->changed = false;
+}
+
+static void read_document(struct sk_once *once) {
+    struct sk_buffer bytes = {0};
+    if (sk_registry_document_load(once->registry, KIND, KEY, &bytes) == SK_OK) {
+        json_t *document = json_loadb(bytes.p, bytes.n, 0, NULL), *entry;
+        const char *key;
+        once->position = (uint64_t)json_integer_value(json_object_get(document, "position"));
+        json_object_foreach(json_object_get(document, "senders"), key, entry) {
+            struct sk_span text = sk_span_z(key);
+            size_t slash = sk_span_find(text, '/');
+            remember(get_sender(once, sk_span_first(text, slash), sk_span_skip(text, slash + 1)),
+                     (uint64_t)json_integer_value(json_array_get(entry, 0)),
+                     (uint64_t)json_integer_value(json_array_get(entry, 1)));
+        }
+        json_decref(document);
+    }
+    sk_buffer_free(&bytes);
+}
+
+struct sk_once *sk_once_new(struct sk_registry *registry, struct sk_log *log) {
+    struct sk_once *once = SK_NEW(struct sk_once);
+    once->registry = registry;
+    once->log = log;
+    read_document(once);
+    return once;
+}
+
+uint64_t sk_once_position(const struct sk_once *once) {
+    return once->position;
+}
+
+void sk_once_seen(struct sk_once *once, const struct sk_message *message) {
+    uint64_t epoch, sequence;
+    if (read_number(message->system[SK_SYS_EDGE_NUMBER], &epoch, &sequence))
+        remember(get_sender(once, message->device, message->module), epoch, sequence);
+}
+
+void sk_once_free(struct sk_once *once) {
+    struct sender *sender;
+    for (size_t i = 0; (sender = sk_map_next(&once->senders, &i, NULL)) != NULL;) {
+        free(sender->key);
+        free(sender);
+    }
+    sk_map_free(&once->senders);
+    free(once);
+}
+
+/* ---- deciding ---- */
+
+enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message *message) {
+    uint64_t epoch, sequence;
+    if (!read_number(message->system[SK_SYS_EDGE_NUMBER], &epoch, &sequence)) return SK_ONCE_NEW;
+    struct sender *sender = get_sender(once, message->device, message->module);
+    if (sender->epoch == epoch && sequence <= sender->stored) return SK_ONCE_STORED;
+    if (sender->epoch == epoch && sequence <= sender->taken) return SK_ONCE_LATER;
+    if (sender->epoch != epoch) remember(sender, epoch, 0);
+    sender->taken = sequence;
+    return SK_ONCE_NEW;
+}
+
+void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module,
+                  struct sk_span number, bool stored) {
+    uint64_t epoch, sequence;
+    if (!read_number(number, &epoch, &sequence)) return;
+    struct sender *sender = get_sender(once, device, module);
+    if (sender->epoch != epoch) return;
+    if (!stored) {
+        sender->taken = sender->stored; /* it may come again */
+        return;
+    }
+    if (sequence > sender->stored) sender->stored = sequence;
+    once->changed = true;
+}

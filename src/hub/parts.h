@@ -1,0 +1,113 @@
+/* What the hub's files share. Inside src/hub only. */
+#ifndef SK_HUB_PARTS_H
+#define SK_HUB_PARTS_H
+
+#include "hub/hub.h"
+#include "store/log/log.h"
+#include "store/registry/registry.h"
+
+struct sk_once;
+struct sk_partitions;
+
+/* Routes of an event, as far as a record's bits do not say it: the built-in endpoint. A record in
+ * the log has the bit of its partition (events/partitions.h). */
+#define SK_HUB_ROUTE_EVENTS 1u
+
+/* Cloud-to-device messages: see c2d.h. */
+struct sk_hub_c2d {
+    struct sk_map queues; /* device → struct queue */
+    struct sk_timer sweep;
+    int64_t sweep_us;    /* by the wall clock */
+    uint64_t deliveries; /* numbers given */
+};
+
+/* Feedback: see feedback.c. */
+struct sk_hub_feedback {
+    struct sk_list batches;     /* locked ones, by their first record */
+    struct sk_list sources;     /* who receives; the one who got something last at the end */
+    struct sk_list settlements; /* on their way to the registry */
+    uint64_t closed, newest;    /* records: the last that may go out, the last that there is */
+    uint64_t gathering;         /* how many lie between them */
+    uint64_t read_after;        /* the place of the reading that is under way */
+    bool reading, started;
+    uint64_t deliveries; /* numbers given */
+    struct sk_timer gather, expire;
+};
+
+struct sk_hub {
+    struct sk_backend backend; /* first: the gateway's view */
+    const struct sk_hub_options *options;
+    struct sk_registry *registry;
+    struct sk_log *log;
+    struct sk_once *once;
+    struct sk_partitions *partitions;
+    struct sk_timer remember; /* saves what `once` and `partitions` know */
+    struct sk_list receivers; /* of the event stream: see events.c */
+    struct sk_methods methods;
+    struct sk_policy *policies;
+    struct sk_expr **conditions; /* by route; NULL: always */
+    struct sk_span *aliases;
+    struct sk_map presence;   /* "device[/module]" → struct presence */
+    struct sk_buffer scratch; /* envelope heads */
+    struct sk_arena arena;    /* one evaluation */
+    struct sk_hub_counts counts;
+    struct sk_hub_c2d c2d;
+    struct sk_hub_feedback feedback;
+    struct sk_list certificates; /* CAs: see certificates.c */
+    struct sk_x509_anchors *anchors;
+    bool closing;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+static inline struct sk_hub *sk_hub_of(struct sk_backend *backend) {
+    return (struct sk_hub *)backend;
+}
+
+/* answer.c: refuses with what a registry result means. */
+void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_result *result);
+/* Presence of an identity, or NULL when it was never seen since the start. */
+const struct sk_presence *sk_hub_presence(struct sk_hub *hub, const struct sk_identity *identity);
+void sk_hub_seen(struct sk_hub *hub, const struct sk_session *session, bool connected);
+void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module);
+void sk_hub_free_presence(struct sk_hub *hub);
+
+/* ingest.c */
+enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]);
+void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
+/* events.c: serves SK_OP_EVENTS_…. */
+void sk_hub_events(struct sk_hub *hub, struct sk_request *request);
+/* identities.c */
+void sk_hub_identity(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_scope(struct sk_hub *hub, struct sk_request *request);
+/* twins.c */
+void sk_hub_twin(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request);
+/* c2d.c, c2d_queue.c */
+void sk_hub_c2d_start(struct sk_hub *hub);
+/* Serves SK_OP_C2D_…, SK_OP_SETTLE. */
+void sk_hub_c2d(struct sk_hub *hub, struct sk_request *request);
+/* A session's subscriptions have changed, or it can take more. */
+void sk_hub_c2d_online(struct sk_hub *hub, const struct sk_session *session);
+void sk_hub_c2d_offline(struct sk_hub *hub, const struct sk_session *session);
+void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device); /* it was deleted */
+void sk_hub_c2d_free(struct sk_hub *hub);
+/* feedback.c */
+void sk_hub_feedback_start(struct sk_hub *hub);
+int64_t sk_hub_feedback_ttl_us(const struct sk_hub *hub);
+/* Ends of messages have made records. */
+void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_result *result);
+/* Serves SK_OP_FEEDBACK_…. */
+void sk_hub_feedback(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_feedback_free(struct sk_hub *hub);
+/* certificates.c */
+enum sk_status sk_hub_certificates_load(struct sk_hub *hub, char reason[512]); /* configured ones */
+void sk_hub_certificates_start(struct sk_hub *hub);                            /* stored ones */
+/* Serves SK_OP_CERTIFICATE_…. */
+void sk_hub_certificate(struct sk_hub *hub, struct sk_request *request);
+void sk_hub_certificates_free(struct sk_hub *hub);
+/* query.c */
+void sk_hub_query(struct sk_hub *hub, struct sk_request *request);
+
+#endif

@@ -1,0 +1,133 @@
+/* POST /devices/query: SELECT * over devices or modules, a page at a time. The condition is
+ * evaluated on each twin's JSON. */
+#include "expr/query.h"
+
+#include "hub/parts.h"
+#include "model/json_text.h"
+
+enum { PAGE_MAX = 100, BATCH = 100 };
+
+struct query_call {
+    struct sk_hub *hub;
+    struct sk_request *request;
+    struct sk_query query;
+    char *text; /* the query's, which outlives parsing */
+    json_t *page;
+    char *after_device, *after_module;
+    uint64_t returned; /* on earlier pages, for TOP */
+};
+
+static void free_call(struct query_call *call) {
+    sk_query_free(&call->query);
+    json_decref(call->page);
+    free(call->after_device);
+    free(call->after_module);
+    free(call->text);
+    free(call);
+}
+
+/* A continuation token is base64 of "returned/device/module". */
+static bool read_token(struct query_call *call, struct sk_span token) {
+    struct sk_buffer plain = {0};
+    struct sk_span part;
+    int64_t returned = 0;
+    bool fine = token.n == 0;
+    if (token.n && sk_base64_decode(&plain, token) == SK_OK) {
+        struct sk_span rest = sk_buffer_span(&plain);
+        if (sk_span_split(&rest, '/', &part) && sk_span_to_int(part, &returned) == SK_OK &&
+            returned >= 0 && sk_span_split(&rest, '/', &part) && sk_id_check(part) == SK_OK) {
+            call->after_device = sk_span_dup(part);
+            call->after_module = sk_span_dup(rest);
+            call->returned = (uint64_t)returned;
+            fine = true;
+        }
+    }
+    sk_buffer_free(&plain);
+    return fine;
+}
+
+static void end_page(struct query_call *call, bool more) {
+    struct sk_buffer plain = {0}, token = {0};
+    uint64_t returned = call->returned + json_array_size(call->page);
+    if (call->query.top && returned >= call->query.top) more = false;
+    if (more) {
+        sk_buffer_print(&plain, "%llu/%s/%s", (unsigned long long)returned, call->after_device,
+                        call->after_module ? call->after_module : "");
+        sk_base64_encode(&token, sk_buffer_span(&plain));
+    }
+    call->request->done(call->request, &(struct sk_answer){.document = call->page,
+                                                           .continuation = sk_buffer_span(&token),
+                                                           .item_type = SK_SPAN("Twin")});
+    sk_buffer_free(&plain);
+    sk_buffer_free(&token);
+    free_call(call);
+}
+
+static bool matches(struct query_call *call, const json_t *twin) {
+    if (call->query.where == NULL) return true;
+    SK_CLEANUP_FREE char *text = sk_json_text(twin);
+    sk_arena_reset(&call->hub->arena);
+    return sk_expr_true(call->query.where, &(struct sk_expr_source){.twin = sk_span_z(text)},
+                        &call->hub->arena);
+}
+
+static void read_batch(struct query_call *call);
+
+static void got_batch(void *arg, struct sk_registry_result *result) {
+    struct query_call *call = arg;
+    if (result->status) {
+        struct sk_request *request = call->request;
+        free_call(call);
+        sk_hub_refuse_status(request, result);
+        return;
+    }
+    uint64_t room = call->request->max > PAGE_MAX ? PAGE_MAX : call->request->max;
+    if (call->query.top && call->query.top - call->returned < room)
+        room = call->query.top - call->returned;
+    for (size_t i = 0; i < result->count; i++) {
+        const struct sk_registry_entry *entry = &result->entries[i];
+        json_t *twin = sk_twin_service_json(&entry->twin, &entry->identity,
+                                            sk_hub_presence(call->hub, &entry->identity));
+        sk_identity_set(&call->after_device, sk_span_z(entry->identity.device_id));
+        sk_identity_set(&call->after_module, sk_span_z(entry->identity.module_id));
+        if (matches(call, twin)) json_array_append(call->page, twin);
+        json_decref(twin);
+        if (json_array_size(call->page) >= room) {
+            end_page(call, i + 1 < result->count || result->count == BATCH);
+            return;
+        }
+    }
+    if (result->count < BATCH)
+        end_page(call, false);
+    else
+        read_batch(call);
+}
+
+static void read_batch(struct query_call *call) {
+    sk_registry_list_twins(call->hub->registry, call->query.from == SK_FROM_MODULES,
+                           sk_span_z(call->after_device), sk_span_z(call->after_module), BATCH,
+                           got_batch, call);
+}
+
+void sk_hub_query(struct sk_hub *hub, struct sk_request *request) {
+    struct query_call *call = SK_NEW(struct query_call);
+    struct sk_expr_error error;
+    call->hub = hub;
+    call->request = request;
+    call->text = sk_span_dup(request->name);
+    call->page = json_array();
+    if (sk_query_parse(sk_span_z(call->text), &call->query, &error)) {
+        sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "line %u, column %u: %s", error.line,
+                          error.column, error.sentence);
+    } else if (!call->query.star || call->query.from == SK_FROM_JOBS) {
+        sk_request_refuse(request, SK_FAULT_QUERY_INVALID,
+                          "only SELECT * FROM devices or devices.modules is served so far");
+    } else if (!read_token(call, request->continuation)) {
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
+                          "the continuation token is not one of ours");
+    } else {
+        read_batch(call);
+        return;
+    }
+    free_call(call);
+}

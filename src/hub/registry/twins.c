@@ -1,0 +1,216 @@
+/* Twins: what devices and services read and change, and the deployment of an edge device's modules.
+ */
+#include "hub/parts.h"
+#include "model/json_text.h"
+
+/* Carries a request through the registry. */
+struct twin_call {
+    struct sk_hub *hub;
+    struct sk_request *request;
+};
+
+/* Tells a connected client of a change to its desired properties, if it was one. */
+static void notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
+                           const struct sk_registry_result *changed) {
+    struct sk_session *session = sk_session_find(&hub->backend, device, module);
+    if (changed->desired_patch == NULL || session == NULL ||
+        !(session->subscriptions & SK_SUB_DESIRED))
+        return;
+    SK_CLEANUP_FREE char *text = sk_json_text(changed->desired_patch);
+    session->head->deliver_desired(session, sk_span_z(text),
+                                   changed->entries[0].twin.desired_version);
+}
+
+static void answer_twin(struct sk_hub *hub, struct sk_request *request,
+                        const struct sk_registry_entry *entry) {
+    char etag[SK_ETAG_MAX];
+    sk_twin_etag(entry->twin.etag, etag);
+    json_t *document = request->op == SK_OP_TWIN_GET
+                           ? sk_twin_device_json(&entry->twin)
+                           : sk_twin_service_json(&entry->twin, &entry->identity,
+                                                  sk_hub_presence(hub, &entry->identity));
+    request->done(request, &(struct sk_answer){
+                               .document = document,
+                               .version = entry->twin.reported_version,
+                               .etag = request->op == SK_OP_TWIN_GET ? SK_NONE : sk_span_z(etag)});
+    json_decref(document);
+}
+
+static void changed(void *arg, struct sk_registry_result *result) {
+    struct twin_call call = *(struct twin_call *)arg;
+    free(arg);
+    if (result->status) {
+        sk_hub_refuse_status(call.request, result);
+        return;
+    }
+    const struct sk_registry_entry *entry = &result->entries[0];
+    call.hub->counts.twin_updates_total++;
+    notify_desired(call.hub, call.request->device, call.request->module, result);
+    if (call.request->op == SK_OP_TWIN_REPORT)
+        call.request->done(call.request,
+                           &(struct sk_answer){.version = entry->twin.reported_version});
+    else
+        answer_twin(call.hub, call.request, entry);
+}
+
+static void change(struct sk_hub *hub, struct sk_request *request,
+                   const struct sk_twin_change *what) {
+    struct twin_call *call = SK_NEW(struct twin_call);
+    *call = (struct twin_call){hub, request};
+    sk_registry_twin_change(hub->registry, request->device, request->module, what,
+                            request->if_match, changed, call);
+}
+
+static void read_done(void *arg, struct sk_registry_result *result) {
+    struct twin_call call = *(struct twin_call *)arg;
+    free(arg);
+    if (result->status)
+        sk_hub_refuse_status(call.request, result);
+    else
+        answer_twin(call.hub, call.request, &result->entries[0]);
+}
+
+void sk_hub_twin(struct sk_hub *hub, struct sk_request *request) {
+    struct sk_twin_change what = {0};
+    char error[SK_MODEL_ERROR_MAX];
+    switch (request->op) {
+    case SK_OP_TWIN_REPORT:
+        what.reported = request->body;
+        change(hub, request, &what);
+        break;
+    case SK_OP_TWIN_UPDATE:
+        if (sk_twin_change_from_json(request->body, request->replace, &what, error))
+            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "%s", error);
+        else
+            change(hub, request, &what);
+        break;
+    default: {
+        struct twin_call *call = SK_NEW(struct twin_call);
+        *call = (struct twin_call){hub, request};
+        sk_registry_twin_get(hub->registry, request->device, request->module, read_done, call);
+        break;
+    }
+    }
+}
+
+/* ---- applyConfigurationContent: {"modulesContent":{"$edgeAgent":{"properties.desired":{…}}, …}}
+ * ---- */
+
+/* Goes through the modules one after the other: makes the identity where it is missing, then
+ * replaces its desired properties. Everything is checked before anything is changed. */
+struct apply {
+    struct sk_hub *hub;
+    struct sk_request *request;
+    json_t *contents; /* borrowed */
+    void *at;         /* iterator; NULL: all done */
+    struct sk_twin_change change;
+};
+
+static void apply_next(struct apply *apply);
+
+static void end_apply(struct apply *apply, const struct sk_registry_result *failed) {
+    struct sk_request *request = apply->request;
+    free(apply);
+    if (failed)
+        sk_hub_refuse_status(request, failed);
+    else
+        sk_request_answer(request);
+}
+
+static struct sk_span module_at(const struct apply *apply) {
+    return sk_span_z(json_object_iter_key(apply->at));
+}
+
+static void applied(void *arg, struct sk_registry_result *result);
+
+static void module_made(void *arg, struct sk_registry_result *result) {
+    struct apply *apply = arg;
+    if (result->status && result->status != SK_EXISTS) {
+        end_apply(apply, result);
+        return;
+    }
+    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply),
+                            &apply->change, SK_NONE, applied, apply);
+}
+
+static void applied(void *arg, struct sk_registry_result *result) {
+    struct apply *apply = arg;
+    if (result->status == SK_NOT_FOUND) {
+        struct sk_identity identity = {0};
+        sk_identity_set(&identity.device_id, apply->request->device);
+        sk_identity_set(&identity.module_id, module_at(apply));
+        sk_identity_set(&identity.managed_by, SK_SPAN("IotEdge"));
+        sk_registry_put(apply->hub->registry, &identity, SK_NONE, module_made, apply);
+        sk_identity_free(&identity);
+        return;
+    }
+    if (result->status) {
+        end_apply(apply, result);
+        return;
+    }
+    notify_desired(apply->hub, apply->request->device, module_at(apply), result);
+    apply->at = json_object_iter_next(apply->contents, apply->at);
+    apply_next(apply);
+}
+
+static void apply_next(struct apply *apply) {
+    if (apply->at == NULL) {
+        end_apply(apply, NULL);
+        return;
+    }
+    json_t *content = json_object_iter_value(apply->at);
+    apply->change = (struct sk_twin_change){
+        .desired = json_object_get(content, "properties.desired"), .replace_desired = true};
+    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply),
+                            &apply->change, SK_NONE, applied, apply);
+}
+
+static void edge_found(void *arg, struct sk_registry_result *result) {
+    struct apply *apply = arg;
+    if (result->status) {
+        end_apply(apply, result);
+    } else if (!result->entries[0].identity.edge) {
+        struct sk_request *request = apply->request;
+        free(apply);
+        sk_request_refuse(request, SK_FAULT_INVALID_OPERATION, "%.*s is not an edge device",
+                          SK_ARG(request->device));
+    } else {
+        apply->at = json_object_iter(apply->contents);
+        apply_next(apply);
+    }
+}
+
+void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request) {
+    json_t *contents = json_object_get(request->body, "modulesContent"), *content;
+    const char *module;
+    char error[SK_MODEL_ERROR_MAX];
+    if (!json_is_object(contents)) {
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
+                          "the body has no modulesContent object");
+        return;
+    }
+    json_object_foreach(contents, module, content) {
+        json_t *desired = json_object_get(content, "properties.desired");
+        if (sk_id_check(sk_span_z(module))) {
+            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "'%.64s' is not a module id",
+                              module);
+            return;
+        }
+        if (!json_is_object(desired) || json_object_size(content) != 1) {
+            sk_request_refuse(
+                request, SK_FAULT_ARGUMENT_INVALID,
+                "modulesContent.%s must hold exactly \"properties.desired\", an object", module);
+            return;
+        }
+        if (sk_twin_check(SK_TWIN_DESIRED, desired, error)) {
+            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "modulesContent.%s: %s", module,
+                              error);
+            return;
+        }
+    }
+    struct apply *apply = SK_NEW(struct apply);
+    apply->hub = hub;
+    apply->request = request;
+    apply->contents = contents;
+    sk_registry_get(hub->registry, request->device, SK_NONE, edge_found, apply);
+}

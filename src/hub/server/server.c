@@ -1,0 +1,237 @@
+#include "hub/server/server.h"
+
+#include <stdio.h>
+
+#include "net/http_server.h"
+
+struct sk_hub_server {
+    struct sk_io *io;
+    const struct sk_hub_config *config;
+    struct sk_tls *tls;
+    struct sk_gateway *gateway;
+    struct sk_hub **hubs;
+    size_t open_hubs;
+    uint16_t *ports;
+    struct sk_http_service metrics;
+    struct sk_http_listener *metrics_listener;
+    bool stopping;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+};
+
+/* ---- metrics: Prometheus text, and health ---- */
+
+static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
+    static const struct {
+        const char *name, *type, *help;
+        size_t offset;
+    } rows[] = {
+#define ROW(name, type, help, field) {name, type, help, offsetof(struct sk_hub_counts, field)}
+        ROW("skerry_hub_telemetry_total", "counter", "Messages accepted.", telemetry_total),
+        ROW("skerry_hub_telemetry_refused_total", "counter",
+            "Messages refused: store full or busy.", telemetry_refused_total),
+        ROW("skerry_hub_telemetry_dropped_total", "counter",
+            "Messages that no route and no fallback took.", dropped_total),
+        ROW("skerry_hub_telemetry_repeated_total", "counter",
+            "Messages that an edge sent again, stored already.", repeated_total),
+        ROW("skerry_hub_twin_updates_total", "counter", "Twin changes stored.", twin_updates_total),
+        ROW("skerry_hub_methods_total", "counter", "Direct methods invoked.", methods_total),
+        ROW("skerry_hub_c2d_accepted_total", "counter", "Cloud-to-device messages accepted.",
+            c2d_accepted_total),
+        ROW("skerry_hub_c2d_completed_total", "counter", "Cloud-to-device messages completed.",
+            c2d_ended_total[SK_C2D_COMPLETED]),
+        ROW("skerry_hub_c2d_abandoned_total", "counter",
+            "Cloud-to-device messages abandoned and queued again.", c2d_abandoned_total),
+        ROW("skerry_hub_c2d_rejected_total", "counter", "Cloud-to-device messages rejected.",
+            c2d_ended_total[SK_C2D_REJECTED]),
+        ROW("skerry_hub_c2d_expired_total", "counter", "Cloud-to-device messages that expired.",
+            c2d_ended_total[SK_C2D_EXPIRED]),
+        ROW("skerry_hub_c2d_delivery_count_exceeded_total", "counter",
+            "Cloud-to-device messages abandoned too often.",
+            c2d_ended_total[SK_C2D_DELIVERY_COUNT_EXCEEDED]),
+        ROW("skerry_hub_c2d_purged_total", "counter", "Cloud-to-device messages purged.",
+            c2d_ended_total[SK_C2D_PURGED]),
+        ROW("skerry_hub_feedback_total", "counter", "Feedback records made.", feedback_total),
+        ROW("skerry_hub_devices", "gauge", "Device identities.", devices),
+        ROW("skerry_hub_modules", "gauge", "Module identities.", modules),
+        ROW("skerry_hub_sessions", "gauge", "Connected devices and modules.", sessions),
+        ROW("skerry_hub_log_bytes", "gauge", "Bytes of stored events on disk.", log_bytes),
+        ROW("skerry_hub_log_next_sequence", "gauge", "Sequence number of the next event.",
+            next_sequence),
+#undef ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        sk_metric_put_name(to, rows[i].name, rows[i].type, rows[i].help);
+        for (size_t h = 0; h < s->open_hubs; h++) {
+            struct sk_hub_counts counts = sk_hub_counts(s->hubs[h]);
+            uint64_t value;
+            memcpy(&value, (char *)&counts + rows[i].offset, sizeof value);
+            sk_buffer_print(to, "%s{hub=\"%s\"} %llu\n", rows[i].name, sk_hub_name(s->hubs[h]),
+                            (unsigned long long)value);
+        }
+    }
+    const struct sk_gateway_counts *g = sk_gateway_counts(s->gateway);
+    sk_metric_put_name(to, "skerry_gateway_connections", "gauge", "Open connections.");
+    sk_buffer_print(to, "skerry_gateway_connections %llu\n", (unsigned long long)g->connections);
+    sk_metric_put_name(to, "skerry_gateway_connections_total", "counter", "Connections accepted.");
+    sk_buffer_print(to, "skerry_gateway_connections_total %llu\n",
+                    (unsigned long long)g->connections_total);
+    sk_metric_put_name(to, "skerry_gateway_refused_total", "counter",
+                       "Connections refused: protocol or credentials.");
+    sk_buffer_print(to, "skerry_gateway_refused_total %llu\n",
+                    (unsigned long long)g->refused_total);
+    sk_gateway_put_metrics(s->gateway, to);
+}
+
+static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
+    struct sk_hub_server *s = arg;
+    struct sk_span path = exchange->request->path;
+    if (sk_span_is(path, "/metrics")) {
+        struct sk_buffer text = {0};
+        put_metrics(s, &text);
+        sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"),
+                        sk_buffer_span(&text));
+        sk_buffer_free(&text);
+    } else if (sk_span_is(path, "/health/live")) {
+        sk_http_respond(exchange, 200, SK_NONE, SK_SPAN("alive\n"));
+    } else if (sk_span_is(path, "/health/ready")) {
+        sk_http_respond(exchange, s->stopping ? 503 : 200, SK_NONE,
+                        s->stopping ? SK_SPAN("stopping\n") : SK_SPAN("ready\n"));
+    } else {
+        sk_http_respond(exchange, 404, SK_NONE,
+                        SK_SPAN("try /metrics, /health/live or /health/ready\n"));
+    }
+}
+
+/* ---- TLS ---- */
+
+static enum sk_status load_tls(struct sk_hub_server *s, char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+    struct sk_buffer certificate = {.limit = 65536}, key = {.limit = 65536};
+    const char *file = s->config->certificate;
+    char why[256] = "";
+    enum sk_status status = sk_file_load(s->io, file, &certificate);
+    if (!status) status = sk_file_load(s->io, file = s->config->key, &key);
+    if (status) {
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s: cannot be read (%s)", file,
+                 sk_status_text(status));
+    } else {
+        struct sk_tls_options options = {.certificate_pem = sk_buffer_span(&certificate),
+                                         .key_pem = sk_buffer_span(&key),
+                                         .server = true};
+        status = s->tls ? sk_tls_reload(s->tls, &options, why)
+                        : sk_tls_new(s->io, &options, &s->tls, why);
+        if (status)
+            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s, %s: %s", s->config->certificate, file,
+                     why);
+    }
+    sk_buffer_free(&certificate);
+    sk_buffer_free(&key);
+    return status;
+}
+
+enum sk_status sk_hub_server_reload(struct sk_hub_server *server,
+                                    char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+    return server->tls ? load_tls(server, reason) : SK_OK;
+}
+
+/* ---- stopping: listeners, connections, hubs ---- */
+
+static void hub_closed(void *arg) {
+    struct sk_hub_server *s = arg;
+    if (--s->open_hubs) return;
+    void (*stopped)(void *) = s->stopped;
+    void *stopped_arg = s->stopped_arg;
+    sk_tls_free(s->tls);
+    free(s->hubs);
+    free(s->ports);
+    free(s);
+    if (stopped) stopped(stopped_arg);
+}
+
+static void gateway_closed(void *arg) {
+    struct sk_hub_server *s = arg;
+    size_t n = s->open_hubs;
+    s->open_hubs++; /* so that the last hub's end is seen once, whatever the order */
+    for (size_t i = 0; i < n; i++) sk_hub_close(s->hubs[i], hub_closed, s);
+    hub_closed(s);
+}
+
+void sk_hub_server_stop(struct sk_hub_server *s, void (*stopped)(void *arg), void *arg) {
+    if (s->stopping) return;
+    s->stopping = true;
+    s->stopped = stopped;
+    s->stopped_arg = arg;
+    sk_http_listener_close(s->metrics_listener);
+    sk_gateway_close(s->gateway, gateway_closed, s);
+}
+
+/* ---- starting ---- */
+
+static enum sk_status start(struct sk_hub_server *s, bool tls, char *reason) {
+    const struct sk_hub_config *config = s->config;
+    enum sk_status status = tls ? load_tls(s, reason) : SK_OK;
+    struct sk_door_limits limits = sk_io_limit(s->io, config->limits);
+    if (limits.connections < config->limits.connections)
+        SK_WARN("hub", "max_connections is %u, not %u: this process may open no more files",
+                limits.connections, config->limits.connections);
+    for (size_t i = 0; i < config->hub_count && !status; i++) {
+        status = sk_hub_open(s->io, &config->hubs[i], &s->hubs[i], reason);
+        if (status) break;
+        s->open_hubs++;
+        sk_gateway_add(s->gateway, sk_hub_backend(s->hubs[i]));
+    }
+    sk_gateway_allow_origins(s->gateway, config->origins, config->origin_count);
+    for (size_t i = 0; i < config->address_count && !status; i++) {
+        const struct sk_hub_address *a = &config->addresses[i];
+        status =
+            sk_gateway_listen(s->gateway, &(struct sk_endpoint){.host = a->host, .port = a->port},
+                              s->tls, &s->ports[i]);
+        if (status)
+            snprintf(
+                reason, SK_HUB_CONFIG_ERROR_MAX,
+                "cannot listen on %s:%u (%s); is another server there, or does the port need root?",
+                a->host, a->port, sk_status_text(status));
+        else
+            SK_INFO("hub", "listening on %s:%u", a->host, s->ports[i]);
+    }
+    if (!status && config->metrics.host) {
+        s->metrics = (struct sk_http_service){.handler = serve_metrics, .arg = s};
+        status = sk_http_listen(
+            s->io,
+            &(struct sk_endpoint){.host = config->metrics.host, .port = config->metrics.port}, NULL,
+            &s->metrics, &s->metrics_listener, NULL);
+        if (status)
+            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot listen on %s:%u for metrics (%s)",
+                     config->metrics.host, config->metrics.port, sk_status_text(status));
+    }
+    return status;
+}
+
+enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config *config, bool tls,
+                                   struct sk_hub_server **server,
+                                   char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+    struct sk_hub_server *s = SK_NEW(struct sk_hub_server);
+    s->io = io;
+    s->config = config;
+    s->gateway = sk_gateway_new(io);
+    s->hubs = sk_alloc((config->hub_count + 1) * sizeof *s->hubs);
+    s->ports = sk_alloc((config->address_count + 1) * sizeof *s->ports);
+    enum sk_status status = start(s, tls, reason);
+    if (status)
+        sk_hub_server_stop(s, NULL, NULL);
+    else
+        *server = s;
+    return status;
+}
+
+uint16_t sk_hub_server_port(const struct sk_hub_server *server, size_t index) {
+    return server->ports[index];
+}
+
+struct sk_hub *sk_hub_server_hub(const struct sk_hub_server *server, size_t index) {
+    return server->hubs[index];
+}
+
+struct sk_gateway *sk_hub_server_gateway(const struct sk_hub_server *s) {
+    return s->gateway;
+}

@@ -1,0 +1,43 @@
+/* The process skerry-hub: hubs, gateway, listeners and metrics of one configuration on one loop. */
+#ifndef SK_HUB_SERVER_H
+#define SK_HUB_SERVER_H
+
+#include "hub/server/config.h"
+
+struct sk_hub_server;
+
+/* Starts everything; `reason` gets one sentence on failure. `tls` false: plain listeners (the
+ * simulated world). The configuration is borrowed for the server's life. */
+enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config *config, bool tls,
+                                   struct sk_hub_server **server,
+                                   char reason[SK_HUB_CONFIG_ERROR_MAX]);
+/* Reads the certificate files again; connections that exist keep theirs. */
+enum sk_status sk_hub_server_reload(struct sk_hub_server *server,
+                                    char reason[SK_HUB_CONFIG_ERROR_MAX]);
+/* Drains: stops listening, closes clients, makes durable what was taken, then calls `stopped`. */
+void sk_hub_server_stop(struct sk_hub_server *server, void (*stopped)(void *arg), void *arg);
+/* The port that address `index` really has. */
+uint16_t sk_hub_server_port(const struct sk_hub_server *server, size_t index);
+
+struct sk_hub *sk_hub_server_hub(const struct sk_hub_server *server, size_t index);
+struct sk_gateway *sk_hub_server_gateway(const struct sk_hub_server *server);
+
+/* `skerry-hub init`: what to make where. */
+struct sk_hub_init {
+    const char *folder;
+    const char *const *host_names; /* the first goes into connection strings */
+    size_t host_name_count;
+    const char *const *hubs; /* names */
+    size_t hub_count;
+    const char *const *addresses; /* "address" or "address:port" */
+    size_t address_count;
+    const char *metrics; /* NULL: none */
+};
+/* Makes folder/hub.toml, CA, server certificate and keys; appends the JSON with the connection
+ * strings. SK_EXISTS: there is a hub.toml already. */
+enum sk_status sk_hub_init(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *json,
+                           char reason[SK_HUB_CONFIG_ERROR_MAX]);
+/* The same JSON for a configuration that exists. */
+void sk_hub_connection_strings(const struct sk_hub_config *config, struct sk_buffer *json);
+
+#endif

@@ -1,0 +1,294 @@
+/* Reading the log: each cursor at its own place, through its own bounded window. */
+#include "store/log/parts.h"
+
+/* A cursor with a `readable` gives the loop back after skipping this much for records that it
+ * wants. */
+enum { SKIP_BYTES = 1024 * 1024, NAME_MAX_BYTES = 1024 };
+
+struct sk_cursor {
+    struct sk_log *log;
+    struct sk_list link;              /* in log->cursors */
+    struct sk_list wait;              /* in log->waiting or log->waking, or alone */
+    struct sk_checkpoint *checkpoint; /* NULL: unnamed */
+    uint64_t routes;
+    void (*readable)(void *arg);
+    void *arg;
+    struct sk_reader reader; /* without a segment: to be placed */
+    uint64_t position;       /* what comes next is at or after this sequence … */
+    int64_t from_wall_us;    /* … and time */
+    uint64_t delivered;      /* behind the last record that was given out */
+    uint64_t lost;
+    struct sk_timer resume_timer;
+};
+
+static void unplace(struct sk_cursor *cursor) {
+    if (cursor->reader.segment) sk_segment_leave(cursor->reader.segment);
+    cursor->reader.segment = NULL;
+    sk_reader_forget(&cursor->reader);
+}
+
+/* ---- opening and closing ---- */
+
+enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t routes, uint64_t from,
+                              void (*readable)(void *arg), void *arg, struct sk_cursor **result) {
+    if (log->closing) return SK_CLOSED;
+    struct sk_span key = sk_span_z(name);
+    if (key.n > NAME_MAX_BYTES) return SK_TOO_LARGE;
+    struct sk_checkpoint *checkpoint = name ? sk_checkpoint_find(log, key) : NULL;
+    if (checkpoint && checkpoint->cursor) return SK_EXISTS;
+    uint64_t first = sk_log_first_sequence(log);
+    if (from < first) from = first;
+    if (from > log->durable) from = log->durable;
+    if (name && checkpoint == NULL) {
+        checkpoint = sk_checkpoint_add(log, key, from);
+        sk_checkpoint_changed(log);
+    }
+    struct sk_cursor *cursor = SK_NEW(struct sk_cursor);
+    cursor->log = log;
+    cursor->checkpoint = checkpoint;
+    cursor->routes = routes;
+    cursor->readable = readable;
+    cursor->arg = arg;
+    cursor->position = cursor->delivered = checkpoint ? checkpoint->committed : from;
+    cursor->from_wall_us = INT64_MIN;
+    if (checkpoint) checkpoint->cursor = cursor;
+    sk_list_init(&cursor->wait);
+    sk_list_append(&log->cursors, &cursor->link);
+    *result = cursor;
+    return SK_OK;
+}
+
+void sk_cursor_close(struct sk_cursor *cursor) {
+    if (cursor == NULL) return;
+    unplace(cursor);
+    sk_timer_stop(&cursor->resume_timer);
+    sk_list_remove(&cursor->wait);
+    sk_list_remove(&cursor->link);
+    if (cursor->checkpoint) cursor->checkpoint->cursor = NULL;
+    free(cursor);
+}
+
+void sk_cursors_free(struct sk_log *log) {
+    while (!sk_list_empty(&log->cursors))
+        sk_cursor_close(SK_LIST_FIRST(&log->cursors, struct sk_cursor, link));
+}
+
+void sk_log_forget_cursor(struct sk_log *log, const char *name) {
+    struct sk_checkpoint *checkpoint = sk_checkpoint_find(log, sk_span_z(name));
+    if (checkpoint == NULL || checkpoint->cursor) return;
+    sk_list_remove(&checkpoint->link);
+    free(checkpoint);
+    sk_checkpoint_changed(log);
+}
+
+/* ---- waiting ---- */
+
+void sk_cursors_wake(struct sk_log *log) {
+    /* Those that wait now; one that comes to the end again while it is told waits for the next
+     * time. */
+    while (!sk_list_empty(&log->waiting)) {
+        struct sk_list *node = log->waiting.next;
+        sk_list_remove(node);
+        sk_list_append(&log->waking, node);
+    }
+    while (!sk_list_empty(&log->waking)) {
+        struct sk_cursor *cursor = SK_LIST_FIRST(&log->waking, struct sk_cursor, wait);
+        sk_list_remove(&cursor->wait);
+        cursor->readable(cursor->arg);
+    }
+}
+
+static void wait_for_more(struct sk_cursor *cursor) {
+    sk_reader_forget(&cursor->reader);
+    if (cursor->readable && sk_list_empty(&cursor->wait))
+        sk_list_append(&cursor->log->waiting, &cursor->wait);
+}
+
+static void on_resume(struct sk_timer *timer) {
+    struct sk_cursor *cursor = SK_CONTAINER(timer, struct sk_cursor, resume_timer);
+    cursor->readable(cursor->arg);
+}
+
+/* ---- finding the place ---- */
+
+/* The last point that is at or before the sequence and before the time. */
+static struct sk_point best_point(struct sk_segment *segment, uint64_t sequence,
+                                  int64_t from_wall_us) {
+    struct sk_point best = {segment->first, segment->floor_us, SK_SEGMENT_HEADER}, *points;
+    size_t low = 0, high;
+    bool owned;
+    sk_segment_points(segment, &points, &high, &owned);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct sk_point *point = &points[middle];
+        if (point->sequence <= sequence ||
+            (from_wall_us != INT64_MIN && point->wall_us < from_wall_us)) {
+            best = *point;
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (owned) free(points);
+    return best;
+}
+
+/* Enters the segment that holds the cursor's position. */
+static enum sk_status place(struct sk_cursor *cursor) {
+    struct sk_log *log = cursor->log;
+    size_t i = sk_log_find_segment(log, cursor->position);
+    if (cursor->from_wall_us !=
+        INT64_MIN) /* a segment's newest record has the time that the next one calls its floor */
+        while (i + 1 < log->segment_count && log->segments[i + 1]->floor_us < cursor->from_wall_us)
+            i++;
+    struct sk_segment *segment = log->segments[i];
+    enum sk_status status = sk_segment_enter(segment, SK_FILE_READ);
+    if (status) return status == SK_NOT_FOUND ? SK_IO : status;
+    struct sk_point point = best_point(segment, cursor->position, cursor->from_wall_us);
+    if (point.sequence < segment->first || point.offset < SK_SEGMENT_HEADER)
+        point = (struct sk_point){segment->first, segment->floor_us, SK_SEGMENT_HEADER};
+    cursor->reader.segment = segment;
+    cursor->reader.offset = point.offset;
+    cursor->reader.sequence = point.sequence;
+    if (cursor->position < segment->first) cursor->position = segment->first;
+    return SK_OK;
+}
+
+/* Something in a segment cannot be read: continues at the next point of its index, or at the next
+ * segment. */
+static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
+    struct sk_reader *reader = &cursor->reader;
+    struct sk_point *points, next = {.sequence = stop};
+    size_t count;
+    bool owned;
+    sk_segment_points(reader->segment, &points, &count, &owned);
+    for (size_t i = 0; i < count; i++)
+        if (points[i].sequence > reader->sequence && points[i].offset > reader->offset &&
+            points[i].sequence < stop) {
+            next = points[i];
+            break;
+        }
+    if (owned) free(points);
+    uint64_t from = reader->sequence > cursor->position ? reader->sequence : cursor->position;
+    if (next.sequence > from) cursor->lost += next.sequence - from;
+    SK_ERROR("log", "%s: records %llu to %llu are damaged and were skipped", cursor->log->folder,
+             (unsigned long long)reader->sequence, (unsigned long long)next.sequence - 1);
+    if (next.sequence > cursor->position) cursor->position = next.sequence;
+    if (next.offset) {
+        reader->offset = next.offset;
+        reader->sequence = next.sequence;
+    } else {
+        unplace(cursor);
+    }
+}
+
+/* ---- reading ---- */
+
+/* Records that were passed over because they are for others count as done with, once all that was
+ * given out is. */
+static void passed(struct sk_cursor *cursor) {
+    struct sk_checkpoint *checkpoint = cursor->checkpoint;
+    if (checkpoint == NULL || checkpoint->committed < cursor->delivered ||
+        cursor->position <= checkpoint->committed)
+        return;
+    checkpoint->committed = cursor->position;
+    sk_checkpoint_changed(cursor->log);
+}
+
+enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record) {
+    struct sk_log *log = cursor->log;
+    struct sk_reader *reader = &cursor->reader;
+    uint64_t skipped = 0, first = sk_log_first_sequence(log);
+    if (reader->segment && reader->segment->dropped) unplace(cursor);
+    if (cursor->position < first) {
+        cursor->lost += first - cursor->position;
+        cursor->position = first;
+        return SK_NOT_FOUND;
+    }
+    for (;;) {
+        uint64_t at = reader->segment && reader->sequence > cursor->position ? reader->sequence
+                                                                             : cursor->position;
+        if (at >= log->durable) {
+            wait_for_more(cursor);
+            return SK_AGAIN;
+        }
+        if (reader->segment == NULL) {
+            enum sk_status status = place(cursor);
+            if (status) return status;
+        }
+        struct sk_segment *segment = reader->segment;
+        uint64_t stop = log->durable;
+        if (segment != sk_log_active(log))
+            stop = log->segments[sk_log_find_segment(log, segment->first) + 1]->first;
+        if (reader->sequence >= stop) {
+            cursor->position = stop > cursor->position ? stop : cursor->position;
+            unplace(cursor);
+            continue;
+        }
+        uint64_t offset = reader->offset;
+        enum sk_status status = sk_reader_next(reader, segment->end, record);
+        if (status == SK_MALFORMED) {
+            step_over_damage(cursor, stop);
+            return SK_NOT_FOUND;
+        }
+        if (status) return status;
+        skipped += reader->offset - offset;
+        if (record->sequence < cursor->position) continue;
+        cursor->position = record->sequence + 1;
+        if (record->wall_us >= cursor->from_wall_us) {
+            cursor->from_wall_us = INT64_MIN;
+            if (record->routes & cursor->routes || cursor->routes == UINT64_MAX) {
+                cursor->delivered = cursor->position;
+                return SK_OK;
+            }
+        }
+        passed(cursor);
+        if (cursor->readable && skipped > SKIP_BYTES) {
+            sk_timer_start(log->io, &cursor->resume_timer, 0, on_resume);
+            return SK_AGAIN;
+        }
+    }
+}
+
+int64_t sk_cursor_age(struct sk_cursor *cursor, const struct sk_record *record) {
+    return sk_log_age(cursor->log, record);
+}
+
+uint64_t sk_cursor_lost(const struct sk_cursor *cursor) {
+    return cursor->lost;
+}
+
+uint64_t sk_cursor_position(const struct sk_cursor *cursor) {
+    return cursor->position;
+}
+
+void sk_cursor_seek(struct sk_cursor *cursor, uint64_t sequence) {
+    unplace(cursor);
+    uint64_t first = sk_log_first_sequence(cursor->log);
+    if (sequence < first) sequence = first;
+    cursor->position = cursor->delivered =
+        sequence < cursor->log->durable ? sequence : cursor->log->durable;
+    cursor->from_wall_us = INT64_MIN;
+}
+
+void sk_cursor_seek_time(struct sk_cursor *cursor, int64_t wall_us) {
+    sk_cursor_seek(cursor, 0);
+    cursor->from_wall_us = wall_us;
+}
+
+void sk_cursor_commit(struct sk_cursor *cursor, uint64_t sequence) {
+    struct sk_checkpoint *checkpoint = cursor->checkpoint;
+    if (checkpoint == NULL) return;
+    if (sequence > cursor->log->durable) sequence = cursor->log->durable;
+    if (sequence == checkpoint->committed) return;
+    checkpoint->committed = sequence;
+    sk_checkpoint_changed(cursor->log);
+}
+
+uint64_t sk_cursor_committed(const struct sk_cursor *cursor) {
+    return cursor->checkpoint ? cursor->checkpoint->committed : 0;
+}
+
+void sk_cursor_routes(struct sk_cursor *cursor, uint64_t routes) {
+    cursor->routes = routes;
+}

@@ -1,0 +1,71 @@
+/* A log's life: opening and closing. */
+#include "store/log/parts.h"
+
+static void free_log(struct sk_log *log) {
+    sk_io_undefer(&log->close_task);
+    sk_timer_stop(&log->retention_timer);
+    sk_cursors_free(log);
+    sk_checkpoints_free(log);
+    for (size_t i = 0; i < log->segment_count; i++) sk_segment_free(log->segments[i]);
+    free(log->segments);
+    sk_log_batches_free(log);
+    free(log->folder);
+    free(log);
+}
+
+/* Closing goes on whenever something that it waits for has ended. */
+static void close_step(struct sk_task *task) {
+    struct sk_log *log = SK_CONTAINER(task, struct sk_log, close_task);
+    if (!sk_log_appended_all(log) || log->checkpoint_writing || log->footers) return;
+    if (log->checkpoint_dirty && !log->last_checkpoint_tried) {
+        log->last_checkpoint_tried = true;
+        sk_checkpoints_write(log);
+        return;
+    }
+    void (*closed)(void *arg) = log->closed;
+    void *arg = log->closed_arg;
+    free_log(log);
+    if (closed) closed(arg);
+}
+
+enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *options,
+                           struct sk_log **result, struct sk_log_recovery *recovery) {
+    struct sk_log *log = SK_NEW(struct sk_log);
+    log->io = io;
+    log->flush = sk_log_flush;
+    log->close = close_step;
+    log->options = *options;
+    if (!log->options.segment_bytes) log->options.segment_bytes = 64 << 20;
+    if (!log->options.keep_free_bytes) log->options.keep_free_bytes = 16 << 20;
+    if (!log->options.queue_bytes) log->options.queue_bytes = 64 << 20;
+    log->folder = sk_span_dup(sk_span_z(options->folder));
+    log->options.folder = log->folder;
+    log->durable = 1;
+    log->last_wall_us = log->durable_wall_us = INT64_MIN;
+    sk_list_init(&log->cursors);
+    sk_list_init(&log->waiting);
+    sk_list_init(&log->waking);
+    sk_list_init(&log->checkpoints);
+    enum sk_status status = sk_folder_make(io, log->folder, 0700);
+    if (status == SK_OK) status = sk_log_recover(log, recovery);
+    if (status == SK_OK) status = sk_checkpoints_open(log);
+    if (status) {
+        free_log(log);
+        return status;
+    }
+    sk_log_clock_start(log);
+    sk_log_retention_start(log);
+    *result = log;
+    return SK_OK;
+}
+
+void sk_log_close(struct sk_log *log, void (*closed)(void *arg), void *arg) {
+    log->closing = true;
+    log->closed = closed;
+    log->closed_arg = arg;
+    sk_cursors_free(log);
+    sk_timer_stop(&log->retry_timer);
+    sk_timer_stop(&log->retention_timer);
+    sk_timer_stop(&log->checkpoint_timer);
+    sk_log_close_soon(log);
+}

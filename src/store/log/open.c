@@ -1,0 +1,124 @@
+/* Recovery: which segments there are, and where the last one really ends. */
+#include "store/log/parts.h"
+
+enum { NAME_DIGITS = 20 };
+
+static bool segment_name(struct sk_span name, uint64_t *first) {
+    int64_t value;
+    if (name.n != NAME_DIGITS + 4 || !sk_span_ends(name, SK_SPAN(".log"))) return false;
+    if (name.p[0] == '-' || sk_span_to_int(sk_span_first(name, NAME_DIGITS), &value) || value < 1)
+        return false;
+    *first = (uint64_t)value;
+    return true;
+}
+
+static void found(void *arg, struct sk_span name) {
+    struct sk_log *log = arg;
+    uint64_t first;
+    if (segment_name(name, &first))
+        sk_log_add_segment(log, sk_segment_new(log, first, INT64_MIN, 0));
+}
+
+/* Reads a segment's size and header; a header that is not this segment's counts as none (*ours =
+ * false). */
+static enum sk_status read_header(struct sk_segment *segment, bool *ours) {
+    char bytes[SK_SEGMENT_HEADER];
+    struct sk_segment_header header;
+    size_t got;
+    enum sk_status status = sk_segment_enter(segment, SK_FILE_READ);
+    if (status) return status;
+    status = sk_file_read(segment->file, 0, bytes, sizeof bytes, &got);
+    *ours = status == SK_OK && sk_segment_header_read(sk_span(bytes, got), &header) &&
+            header.first == segment->first;
+    if (*ours) segment->floor_us = header.floor_us;
+    segment->end = sk_file_size(segment->file);
+    sk_segment_leave(segment);
+    return status;
+}
+
+/* Reads records from the segment's start to the first that is not whole; builds the index. The
+ * log's next sequence and time become those behind it. */
+static enum sk_status scan(struct sk_segment *segment, uint64_t *end) {
+    struct sk_log *log = segment->log;
+    struct sk_reader reader = {
+        .segment = segment, .offset = SK_SEGMENT_HEADER, .sequence = segment->first};
+    struct sk_record record;
+    enum sk_status status;
+    do {
+        uint64_t offset = reader.offset;
+        status = sk_reader_next(&reader, segment->end, &record);
+        if (status == SK_OK) {
+            log->durable_wall_us = record.wall_us;
+            sk_segment_add_point(segment,
+                                 (struct sk_point){record.sequence, record.wall_us, offset});
+        }
+    } while (status == SK_OK);
+    sk_reader_forget(&reader);
+    log->durable = reader.sequence;
+    *end = reader.offset;
+    return status == SK_MALFORMED ? SK_OK : status;
+}
+
+/* The last segment has no header: it was being begun when the power went, so the one before is
+ * complete and tells the time. */
+static enum sk_status time_from(struct sk_segment *before) {
+    uint64_t end;
+    enum sk_status status = sk_segment_enter(before, SK_FILE_READ);
+    if (status) return status;
+    status = scan(before, &end);
+    sk_segment_leave(before);
+    free(before->points); /* closed segments keep theirs in the footer */
+    before->points = NULL;
+    before->point_count = before->point_capacity = 0;
+    return status;
+}
+
+static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t *cut_bytes) {
+    struct sk_segment *last = sk_log_active(log);
+    uint64_t end = 0;
+    enum sk_status status = sk_segment_enter(last, SK_FILE_CREATE);
+    if (status) return status;
+    last->has_writer = true;
+    log->durable_wall_us = last->floor_us;
+    if (has_header) {
+        status = scan(last, &end);
+    } else {
+        if (log->segment_count > 1) status = time_from(log->segments[log->segment_count - 2]);
+        last->floor_us = log->durable_wall_us;
+        log->durable = last->first;
+    }
+    if (status) return status;
+    *cut_bytes = last->end - end;
+    last->end = end;
+    log->tail_was_found = true;
+    /* Even without a cut: after a kill the last records may stand in the page cache only, and
+     * nobody may see or follow them before they are durable. */
+    return sk_file_truncate(last->file, end);
+}
+
+enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recovery) {
+    uint64_t cut_bytes = 0;
+    enum sk_status status = sk_folder_list(log->io, log->folder, found, log);
+    for (size_t i = 0; i < log->segment_count && status == SK_OK; i++) {
+        struct sk_segment *segment = log->segments[i];
+        bool ours;
+        status = read_header(segment, &ours);
+        if (status) break;
+        if (i + 1 == log->segment_count)
+            status = recover_last(log, ours, &cut_bytes);
+        else if (!ours) /* damaged: its records will tell */
+            segment->floor_us = i ? log->segments[i - 1]->floor_us : INT64_MIN;
+    }
+    if (status) return status;
+    log->last_wall_us = log->durable_wall_us;
+    if (cut_bytes)
+        SK_WARN("log", "%s: dropped %llu bytes behind record %llu that were never acknowledged",
+                log->folder, (unsigned long long)cut_bytes, (unsigned long long)log->durable - 1);
+    if (recovery)
+        *recovery = (struct sk_log_recovery){
+            .records = log->durable - sk_log_first_sequence(log),
+            .cut_bytes = cut_bytes,
+            .next_sequence = log->durable,
+        };
+    return SK_OK;
+}

@@ -1,0 +1,195 @@
+/* What the files of the log share. Inside the log only.
+ *
+ *   log.c             opening and closing
+ *   log_append.c      appending: batches, group commit, failed writes
+ *   log_open.c        recovery
+ *   log_segments.c    the row of segments, and what is to be done soon
+ *   log_segment.c     segment files, their index, and reading records from them
+ *   log_retention.c   which segments go, and when
+ *   log_checkpoint.c  the durable positions of cursors
+ *   cursor.c          reading */
+#ifndef SK_STORE_LOG_PARTS_H
+#define SK_STORE_LOG_PARTS_H
+
+#include "store/log/log.h"
+#include "store/log/format.h"
+
+/* ---- segments ---- */
+
+struct sk_segment {
+    struct sk_log *log;
+    uint64_t first;   /* sequence of its first record */
+    int64_t floor_us; /* wall time of the record before; INT64_MIN: unknown */
+    uint64_t
+        end; /* active: where the durable records end (0: not even the header is written); closed: size of the file */
+    struct sk_file *file; /* open while users > 0 */
+    unsigned users;       /* cursors that stand in it, the writer, the footer being written */
+    bool has_writer;      /* one of the users is the log that appends to it */
+    int64_t shift_us;     /* to be added to its times; log_clock.c */
+    bool dropped;         /* retention has removed it; it lives until its last user leaves */
+    struct sk_point
+        *points; /* the index while it is in memory: always that of the active segment */
+    size_t point_count, point_capacity;
+};
+
+struct sk_segment *sk_segment_new(struct sk_log *log, uint64_t first, int64_t floor_us,
+                                  uint64_t end);
+void sk_segment_free(struct sk_segment *segment);
+void sk_segment_path(const struct sk_segment *segment,
+                     struct sk_buffer *path); /* with a NUL behind */
+/* Opens the file if need be and counts the caller as a user. */
+enum sk_status sk_segment_enter(struct sk_segment *segment, enum sk_file_mode mode);
+/* The last one out closes the file, and frees a dropped segment. */
+void sk_segment_leave(struct sk_segment *segment);
+void sk_segment_add_point(struct sk_segment *segment, struct sk_point point);
+/* The index, from memory or from the footer; *owned: the caller frees *points. None: *count = 0.
+ * The segment is entered. */
+void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count,
+                       bool *owned);
+/* Writes the footer of a segment that has just been closed, in the background. Needs the writer's
+ * entry and gives it back. */
+void sk_segment_write_footer(struct sk_segment *segment);
+
+/* Reads the records of one segment in order, through a window that is freed when there is no need
+ * for it. */
+struct sk_reader {
+    struct sk_segment *segment; /* entered by the owner */
+    uint64_t offset;            /* of the next record */
+    uint64_t sequence;          /* which it must have */
+    char *window;
+    size_t capacity, n;
+    uint64_t window_offset;
+};
+/* The next record that ends at or before `limit`. SK_MALFORMED: what stands there is not that
+ * record. */
+enum sk_status sk_reader_next(struct sk_reader *reader, uint64_t limit, struct sk_record *record);
+void sk_reader_forget(struct sk_reader *reader); /* frees the window */
+
+/* ---- the log ---- */
+
+struct sk_waiter {
+    sk_log_done *done;
+    void *arg;
+};
+
+/* Records on their way to the disk. The buffer begins with room for a segment header, used when the
+ * batch opens a segment. */
+struct sk_batch {
+    struct sk_buffer bytes;
+    struct sk_waiter *waiters; /* one a record, in order */
+    size_t count, capacity;
+    int64_t last_wall_us;
+    struct sk_point *points; /* candidates for the index; offsets from the batch's first record */
+    size_t point_count, point_capacity;
+    size_t next_point; /* offset at which the next candidate is due */
+};
+
+/* A named cursor's durable position. */
+struct sk_checkpoint {
+    struct sk_list link;
+    struct sk_cursor *cursor; /* while it is open */
+    uint64_t committed;       /* what the owner said last */
+    uint64_t flying;          /* what is being written */
+    uint64_t durable;         /* what the file says; 0: not there yet */
+    size_t name_n;
+    char name[];
+};
+
+struct sk_log {
+    struct sk_io *io;
+    struct sk_log_options options; /* defaults filled in */
+    char *folder;
+    struct sk_segment **segments; /* by first sequence; the last one is active */
+    size_t segment_count, segment_capacity;
+
+    uint64_t durable;        /* sequence behind the last durable record */
+    int64_t durable_wall_us; /* its wall time */
+    int64_t last_wall_us;    /* of the newest record appended */
+    struct sk_batch gathering, writing;
+    struct sk_waiter
+        *spare; /* the third array of waiters: one gathers, one flies, one is being told */
+    size_t spare_capacity;
+    bool is_writing;
+    bool
+        cut_needed; /* a write failed: what stands behind the active segment's end must go before the next one */
+    bool
+        roll_wanted; /* begin a segment even without records, so that retention can take the active one */
+    /* The active segment's records were written by a process before this one. Should a sync have
+     * failed there, the last of them (which nobody was promised) stand in the page cache and will
+     * never reach the disk, whatever is synced now: so that what comes next can not be lost with
+     * them, it goes to a segment of its own. */
+    bool tail_was_found;
+    enum sk_status
+        refused; /* how a batch ended that never reached the disk; told by refused_task */
+    struct sk_task flush_task, refused_task, close_task;
+    void (*flush)(struct sk_task *); /* what the first and the last of them do */
+    void (*close)(struct sk_task *);
+    struct { /* as they were when they were looked at last */
+        int64_t wall_us;
+        uint64_t ns, durable;
+    } clock;
+    struct sk_timer retry_timer, retention_timer;
+    unsigned footers; /* being written */
+
+    struct sk_list cursors;
+    struct sk_list waiting,
+        waking; /* cursors at the end; those of them that are being told of more */
+
+    struct sk_list checkpoints;
+    struct sk_timer checkpoint_timer;
+    struct sk_file *checkpoint_files[2];
+    struct sk_buffer checkpoint_bytes;
+    uint64_t checkpoint_generation; /* of the newest one on disk */
+    bool checkpoint_writing, checkpoint_dirty;
+
+    bool closing, last_checkpoint_tried;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+static inline struct sk_segment *sk_log_active(const struct sk_log *log) {
+    return log->segment_count ? log->segments[log->segment_count - 1] : NULL;
+}
+/* The sequence behind segment `i`'s last record. */
+static inline uint64_t sk_log_segment_stop(const struct sk_log *log, size_t i) {
+    return i + 1 < log->segment_count ? log->segments[i + 1]->first : log->durable;
+}
+/* Writes what is gathered, or begins the segment that is wanted, at the end of this turn. */
+void sk_log_flush_soon(struct sk_log *log);
+void sk_log_add_segment(struct sk_log *log, struct sk_segment *segment);
+/* Position in log->segments of the one that holds `sequence` (the first or last one when outside).
+ */
+size_t sk_log_find_segment(const struct sk_log *log, uint64_t sequence);
+/* Something has ended that closing may have waited for. A task of its own: the caller may be one of our own
+ * callbacks. */
+void sk_log_close_soon(struct sk_log *log);
+
+/* log_append.c: whether nothing is on its way to the disk any more; else it goes there now. */
+bool sk_log_appended_all(struct sk_log *log);
+void sk_log_flush(struct sk_task *task); /* the task of sk_log_flush_soon */
+void sk_log_batches_free(struct sk_log *log);
+
+enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recovery);
+
+void sk_log_retain(struct sk_log *log);
+
+/* log_clock.c: looks at the clock (at least once a batch and once a minute), and returns it; gives the
+ * shift that a segment begun now must have. */
+void sk_log_clock_start(struct sk_log *log);
+int64_t sk_log_clock(struct sk_log *log);
+int64_t sk_log_clock_lag(struct sk_log *log);
+int64_t sk_log_age(struct sk_log *log, const struct sk_record *record);
+void sk_log_retention_start(struct sk_log *log);
+
+enum sk_status sk_checkpoints_open(struct sk_log *log);
+struct sk_checkpoint *sk_checkpoint_find(struct sk_log *log, struct sk_span name);
+struct sk_checkpoint *sk_checkpoint_add(struct sk_log *log, struct sk_span name, uint64_t position);
+void sk_checkpoint_changed(struct sk_log *log);
+void sk_checkpoints_write(struct sk_log *log);
+void sk_checkpoints_free(struct sk_log *log);
+
+/* Durable records have come: calls `readable` of the cursors that wait. */
+void sk_cursors_wake(struct sk_log *log);
+void sk_cursors_free(struct sk_log *log);
+
+#endif

@@ -1,0 +1,291 @@
+/* SQLite connections of the registry: opening, migrations, statements. All SQL text stands here. */
+#include "store/registry/db.h"
+
+#include <stdio.h>
+
+/* One string a version; appended to, never edited. */
+static const char *const migrations[] = {
+    "CREATE TABLE identity ("
+    " row INTEGER PRIMARY KEY,"
+    " device_id TEXT NOT NULL, module_id TEXT NOT NULL," /* module_id '': the device */
+    " generation_id TEXT NOT NULL, etag INTEGER NOT NULL,"
+    " disabled INTEGER NOT NULL, status_reason TEXT, status_updated_us INTEGER NOT NULL,"
+    " auth INTEGER NOT NULL, primary_key TEXT, secondary_key TEXT,"
+    " primary_thumbprint TEXT, secondary_thumbprint TEXT,"
+    " edge INTEGER NOT NULL, device_scope TEXT, parent_scope TEXT, managed_by TEXT,"
+    " UNIQUE (device_id, module_id));"
+    "CREATE INDEX identity_device ON identity (device_id) WHERE module_id = '';"
+    "CREATE INDEX identity_device_scope ON identity (device_scope, device_id) WHERE device_scope IS NOT NULL;"
+    "CREATE INDEX identity_parent_scope ON identity (parent_scope, device_id) WHERE parent_scope IS NOT NULL;"
+    "CREATE TABLE twin ("
+    " row INTEGER PRIMARY KEY," /* the identity's */
+    " tags TEXT NOT NULL, desired TEXT NOT NULL, reported TEXT NOT NULL,"
+    " desired_metadata TEXT NOT NULL, reported_metadata TEXT NOT NULL,"
+    " desired_version INTEGER NOT NULL, reported_version INTEGER NOT NULL,"
+    " version INTEGER NOT NULL, etag INTEGER NOT NULL);"
+    "CREATE TABLE session ("
+    " device_id TEXT NOT NULL, module_id TEXT NOT NULL, subscriptions INTEGER NOT NULL,"
+    " PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;"
+    "CREATE TABLE document ("
+    " kind TEXT NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL, UNIQUE (kind, key));",
+    /* AUTOINCREMENT: the number of a message that has ended is never given again. */
+    "CREATE TABLE c2d ("
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " device_id TEXT NOT NULL, generation_id TEXT NOT NULL, message_id TEXT NOT NULL,"
+    " ack INTEGER NOT NULL, enqueued_us INTEGER NOT NULL, expiry_us INTEGER NOT NULL,"
+    " deliveries INTEGER NOT NULL DEFAULT 0, sent INTEGER NOT NULL DEFAULT 0,"
+    " envelope BLOB NOT NULL);"
+    "CREATE INDEX c2d_device ON c2d (device_id, sequence);"
+    "CREATE INDEX c2d_expiry ON c2d (expiry_us, device_id);"
+    "CREATE TABLE feedback ("
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " device_id TEXT NOT NULL, generation_id TEXT NOT NULL, message_id TEXT NOT NULL,"
+    " end INTEGER NOT NULL, ended_us INTEGER NOT NULL, expiry_us INTEGER NOT NULL,"
+    " deliveries INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX feedback_device ON feedback (device_id);"
+    "CREATE INDEX feedback_expiry ON feedback (expiry_us);",
+    "ALTER TABLE identity ADD COLUMN model_id TEXT;",
+};
+#define VERSION ((int)(sizeof migrations / sizeof *migrations))
+
+#define IDENTITY_COLUMNS                                                                                             \
+    "i.row, i.device_id, i.module_id, i.generation_id, i.etag, i.disabled, i.status_reason, i.status_updated_us, "   \
+    "i.auth, i.primary_key, i.secondary_key, i.primary_thumbprint, i.secondary_thumbprint, i.edge, i.device_scope, " \
+    "i.parent_scope, i.managed_by, i.model_id"
+
+#define C2D_COLUMNS "sequence, enqueued_us, expiry_us, deliveries, sent"
+/* The records of messages that end so (?2) now (?3), for senders who asked for that (?5). */
+#define FEEDBACK_OF                                                                                \
+    "INSERT INTO feedback (device_id, generation_id, message_id, end, ended_us, expiry_us) "       \
+    "SELECT device_id, generation_id, message_id, ?2, ?3, ?4 FROM c2d WHERE message_id > '' AND ack & ?5"
+
+static const char *const texts[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVE] = "SAVEPOINT call",
+    [SQL_RELEASE] = "RELEASE call",
+    [SQL_UNDO] = "ROLLBACK TO call",
+    [SQL_IDENTITY_GET] =
+        "SELECT " IDENTITY_COLUMNS " FROM identity i WHERE i.device_id = ?1 AND i.module_id = ?2",
+    [SQL_IDENTITY_INSERT] =
+        "INSERT INTO identity (device_id, module_id, generation_id, etag, disabled, status_reason, status_updated_us, auth, "
+        "primary_key, secondary_key, primary_thumbprint, secondary_thumbprint, edge, device_scope, parent_scope, managed_by) "
+        "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    [SQL_IDENTITY_UPDATE] =
+        "UPDATE identity SET device_id = ?2, module_id = ?3, generation_id = ?4, etag = ?5, disabled = ?6, status_reason = ?7, "
+        "status_updated_us = ?8, auth = ?9, primary_key = ?10, secondary_key = ?11, primary_thumbprint = ?12, "
+        "secondary_thumbprint = ?13, edge = ?14, device_scope = ?15, parent_scope = ?16, managed_by = ?17 WHERE row = ?1",
+    [SQL_MODEL_SET] = "UPDATE identity SET model_id = ?3 WHERE device_id = ?1 AND module_id = ?2 "
+                      "AND model_id IS NOT ?3",
+    [SQL_IDENTITY_DELETE] = "DELETE FROM identity WHERE row = ?1",
+    [SQL_DEVICE_LIST] =
+        "SELECT " IDENTITY_COLUMNS
+        " FROM identity i WHERE i.module_id = '' AND i.device_id > ?1 ORDER BY i.device_id LIMIT ?2",
+    [SQL_DEVICE_FAMILY] =
+        "SELECT " IDENTITY_COLUMNS " FROM identity i WHERE i.device_id = ?1 ORDER BY i.module_id",
+    [SQL_MODULE_COUNT] = "SELECT COUNT(*) FROM identity WHERE device_id = ?1 AND module_id > ''",
+    [SQL_SCOPE_LIST] =
+        "SELECT device_id FROM identity WHERE device_scope = ?1 AND device_id > ?2 UNION "
+        "SELECT device_id FROM identity WHERE parent_scope = ?1 AND device_id > ?2 "
+        "ORDER BY device_id LIMIT ?3",
+    [SQL_TWIN_GET] =
+        "SELECT tags, desired, reported, desired_metadata, reported_metadata, desired_version, reported_version, "
+        "version, etag FROM twin WHERE row = ?1",
+    [SQL_TWIN_INSERT] = "INSERT INTO twin VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [SQL_TWIN_UPDATE] =
+        "UPDATE twin SET tags = ?2, desired = ?3, reported = ?4, desired_metadata = ?5, "
+        "reported_metadata = ?6, desired_version = ?7, reported_version = ?8, version = ?9, etag = ?10 "
+        "WHERE row = ?1",
+    [SQL_TWIN_DELETE] = "DELETE FROM twin WHERE row = ?1",
+    [SQL_TWIN_LIST_DEVICES] =
+        "SELECT " IDENTITY_COLUMNS
+        " FROM identity i WHERE i.module_id = '' AND i.device_id > ?1 ORDER BY i.device_id LIMIT ?3",
+    [SQL_TWIN_LIST_MODULES] =
+        "SELECT " IDENTITY_COLUMNS
+        " FROM identity i WHERE (i.device_id, i.module_id) > (?1, ?2) AND i.module_id > '' "
+        "ORDER BY i.device_id, i.module_id LIMIT ?3",
+    [SQL_COUNTS] =
+        "SELECT COUNT(*) FILTER (WHERE module_id = ''), COUNT(*) FILTER (WHERE module_id = '' AND NOT disabled), "
+        "COUNT(*) FILTER (WHERE module_id > '') FROM identity",
+    [SQL_SESSION_PUT] = "INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3)",
+    [SQL_SESSION_GET] = "SELECT subscriptions FROM session WHERE device_id = ?1 AND module_id = ?2",
+    [SQL_SESSION_DELETE] = "DELETE FROM session WHERE device_id = ?1 AND module_id = ?2",
+    [SQL_DOCUMENT_PUT] =
+        "INSERT INTO document VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET bytes = excluded.bytes",
+    [SQL_DOCUMENT_GET] = "SELECT key, bytes FROM document WHERE kind = ?1 AND key = ?2",
+    [SQL_DOCUMENT_DELETE] = "DELETE FROM document WHERE kind = ?1 AND key = ?2",
+    [SQL_DOCUMENT_LIST] =
+        "SELECT key, bytes FROM document WHERE kind = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+    [SQL_C2D_PENDING] = "SELECT COUNT(*) FROM c2d WHERE device_id = ?1",
+    [SQL_C2D_INSERT] =
+        "INSERT INTO c2d (device_id, generation_id, message_id, ack, enqueued_us, expiry_us, envelope) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_C2D_LIST] = "SELECT " C2D_COLUMNS " FROM c2d WHERE device_id = ?1 ORDER BY sequence",
+    [SQL_C2D_GET] = "SELECT " C2D_COLUMNS ", envelope FROM c2d WHERE sequence = ?1",
+    [SQL_C2D_RETURN] =
+        "UPDATE c2d SET sent = 1, deliveries = deliveries + ?2 WHERE sequence = ?1 RETURNING " C2D_COLUMNS,
+    [SQL_C2D_DELETE] = "DELETE FROM c2d WHERE sequence = ?1",
+    [SQL_C2D_DELETE_DEVICE] = "DELETE FROM c2d WHERE device_id = ?1",
+    [SQL_C2D_EXPIRED] = "SELECT DISTINCT device_id FROM c2d WHERE expiry_us <= ?1 LIMIT ?2",
+    [SQL_C2D_NEXT_EXPIRY] = "SELECT MIN(expiry_us) FROM c2d WHERE expiry_us > ?1",
+    [SQL_FEEDBACK_INSERT] = FEEDBACK_OF " AND sequence = ?1",
+    [SQL_FEEDBACK_INSERT_DEVICE] = FEEDBACK_OF " AND device_id = ?1 ORDER BY sequence",
+    [SQL_FEEDBACK_LIST] =
+        "SELECT sequence, deliveries, message_id, device_id, generation_id, end, ended_us FROM feedback "
+        "WHERE sequence > ?1 AND sequence < ?2 AND expiry_us > ?3 ORDER BY sequence LIMIT ?4",
+    [SQL_FEEDBACK_DELETE] = "DELETE FROM feedback WHERE sequence BETWEEN ?1 AND ?2",
+    [SQL_FEEDBACK_DELETE_DEVICE] = "DELETE FROM feedback WHERE device_id = ?1",
+    [SQL_FEEDBACK_RETURN] =
+        "UPDATE feedback SET deliveries = deliveries + 1 WHERE sequence BETWEEN ?1 AND ?2",
+    [SQL_FEEDBACK_DELETE_DEAD] =
+        "DELETE FROM feedback WHERE sequence BETWEEN ?1 AND ?2 AND deliveries >= ?3",
+    [SQL_FEEDBACK_EXPIRE] = "DELETE FROM feedback WHERE expiry_us <= ?1",
+    [SQL_FEEDBACK_NEWEST] = "SELECT MAX(sequence) FROM feedback",
+};
+
+enum sk_status registry_db_status(int result) {
+    switch (result & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE: return SK_OK;
+    case SQLITE_FULL: return SK_NO_SPACE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return SK_MALFORMED;
+    case SQLITE_TOOBIG: return SK_TOO_LARGE;
+    default: return SK_IO;
+    }
+}
+
+enum sk_status registry_db_error(struct registry_db *db) {
+    enum sk_status status = registry_db_status(sqlite3_extended_errcode(db->handle));
+    return status ? status : SK_IO;
+}
+
+static enum sk_status execute(struct registry_db *db, const char *sql) {
+    return registry_db_status(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
+}
+
+/* The file's user_version, by hand: before the statements can be prepared. */
+static enum sk_status read_version(struct registry_db *db, int *version) {
+    sqlite3_stmt *statement;
+    int result = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL);
+    if (result) return registry_db_status(result);
+    result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) *version = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return registry_db_status(result);
+}
+
+static enum sk_status migrate(struct registry_db *db, int version) {
+    char set_version[64];
+    enum sk_status status = SK_OK;
+    for (; version < VERSION && !status; version++) {
+        snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", version + 1);
+        status = execute(db, "BEGIN IMMEDIATE");
+        if (!status) status = execute(db, migrations[version]);
+        if (!status) status = execute(db, set_version);
+        if (!status) status = execute(db, "COMMIT");
+        if (status && !sqlite3_get_autocommit(db->handle)) execute(db, "ROLLBACK");
+    }
+    return status;
+}
+
+/* EXCLUSIVE keeps the WAL index in memory, as the simulated disk has no shared memory; it must
+ * come before the first read. */
+static const char SIMULATED_PRAGMAS[] = "PRAGMA locking_mode = EXCLUSIVE";
+static const char WRITER_PRAGMAS[] =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024";
+static const char READER_PRAGMAS[] = "PRAGMA query_only = ON; PRAGMA cache_size = -1024";
+
+enum sk_status registry_db_open(struct registry_db *db, const char *path, const char *vfs,
+                                bool writer, char reason[SK_MODEL_ERROR_MAX]) {
+    int version = 0;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0);
+    enum sk_status status = registry_db_status(sqlite3_open_v2(path, &db->handle, flags, vfs));
+    if (status) goto fail;
+    sqlite3_busy_timeout(db->handle,
+                         5000); /* only against another program that looks into the file */
+    if (vfs && (status = execute(db, SIMULATED_PRAGMAS))) goto fail;
+    if ((status = execute(db, writer ? WRITER_PRAGMAS : READER_PRAGMAS)) ||
+        (status = read_version(db, &version)))
+        goto fail;
+    if (version > VERSION) {
+        snprintf(reason, SK_MODEL_ERROR_MAX,
+                 "%s was made by a newer version of Skerry (form %d, this one knows up to %d).",
+                 path, version, VERSION);
+        registry_db_close(db);
+        return SK_UNSUPPORTED;
+    }
+    if (writer && (status = migrate(db, version))) goto fail;
+    return SK_OK;
+fail:
+    snprintf(reason, SK_MODEL_ERROR_MAX, "Cannot open the registry %s: %s.", path,
+             db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
+    registry_db_close(db);
+    return status;
+}
+
+void registry_db_close(struct registry_db *db) {
+    for (int i = 0; i < SQL_COUNT; i++) sqlite3_finalize(db->statements[i]);
+    sqlite3_close(db->handle);
+    memset(db, 0, sizeof *db);
+}
+
+sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which) {
+    sqlite3_stmt **place = &db->statements[which];
+    if (*place == NULL)
+        sqlite3_prepare_v3(db->handle, texts[which], -1, SQLITE_PREPARE_PERSISTENT, place, NULL);
+    else
+        sqlite3_reset(*place), sqlite3_clear_bindings(*place);
+    return *place;
+}
+
+enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement) {
+    if (statement == NULL) return registry_db_error(db);
+    int result = sqlite3_step(statement);
+    enum sk_status status =
+        result == SQLITE_DONE || result == SQLITE_ROW ? SK_OK : registry_db_error(db);
+    sqlite3_reset(statement);
+    return status;
+}
+
+enum sk_status registry_db_simple(struct registry_db *db, enum statement which) {
+    return registry_db_run(db, registry_db_statement(db, which));
+}
+
+enum sk_status registry_db_row(struct registry_db *db, sqlite3_stmt *statement) {
+    if (statement == NULL) return registry_db_error(db);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) return SK_OK;
+    enum sk_status status = result == SQLITE_DONE ? SK_NOT_FOUND : registry_db_error(db);
+    sqlite3_reset(statement); /* ends its read transaction */
+    return status;
+}
+
+void registry_bind_text(sqlite3_stmt *statement, int at, struct sk_span text) {
+    sqlite3_bind_text(statement, at, text.p ? text.p : "", (int)text.n, SQLITE_STATIC);
+}
+
+sqlite3_stmt *registry_db_statement_of(struct registry_db *db, enum statement which,
+                                       struct sk_span first, struct sk_span second) {
+    sqlite3_stmt *statement = registry_db_statement(db, which);
+    if (statement) {
+        registry_bind_text(statement, 1, first);
+        registry_bind_text(statement, 2, second);
+    }
+    return statement;
+}
+
+void registry_bind_optional(sqlite3_stmt *statement, int at, const char *text) {
+    if (text) registry_bind_text(statement, at, sk_span_z(text));
+}
+
+void registry_bind_blob(sqlite3_stmt *statement, int at, struct sk_span bytes) {
+    sqlite3_bind_blob(statement, at, bytes.p ? bytes.p : "", (int)bytes.n, SQLITE_STATIC);
+}
+
+struct sk_span registry_column(sqlite3_stmt *statement, int at) {
+    const void *p = sqlite3_column_blob(statement, at);
+    return sk_span(p, (size_t)sqlite3_column_bytes(statement, at));
+}

@@ -1,0 +1,173 @@
+/* Identities and twins as rows. */
+#include "store/registry/db.h"
+#include "model/json_text.h"
+
+/* ---- identities ---- */
+
+static void column_text(sqlite3_stmt *statement, int at, char **field) {
+    sk_identity_set(field, registry_column(statement, at));
+}
+
+void registry_identity_column(sqlite3_stmt *statement, struct sk_identity *identity, int64_t *row) {
+    *row = sqlite3_column_int64(statement, 0);
+    if (identity == NULL) return;
+    memset(identity, 0, sizeof *identity);
+    column_text(statement, 1, &identity->device_id);
+    column_text(statement, 2, &identity->module_id);
+    column_text(statement, 3, &identity->generation_id);
+    identity->etag = (uint64_t)sqlite3_column_int64(statement, 4);
+    identity->disabled = sqlite3_column_int(statement, 5) != 0;
+    column_text(statement, 6, &identity->status_reason);
+    identity->status_updated_us = sqlite3_column_int64(statement, 7);
+    identity->auth = (enum sk_auth_type)sqlite3_column_int(statement, 8);
+    column_text(statement, 9, &identity->primary_key);
+    column_text(statement, 10, &identity->secondary_key);
+    column_text(statement, 11, &identity->primary_thumbprint);
+    column_text(statement, 12, &identity->secondary_thumbprint);
+    identity->edge = sqlite3_column_int(statement, 13) != 0;
+    column_text(statement, 14, &identity->device_scope);
+    column_text(statement, 15, &identity->parent_scopes[0]);
+    identity->parent_scope_count = identity->parent_scopes[0] != NULL;
+    column_text(statement, 16, &identity->managed_by);
+    column_text(statement, 17, &identity->model_id);
+}
+
+enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id,
+                                      struct sk_span module_id, struct sk_identity *identity,
+                                      int64_t *row) {
+    sqlite3_stmt *statement = registry_db_statement_of(db, SQL_IDENTITY_GET, device_id, module_id);
+    enum sk_status status = registry_db_row(db, statement);
+    if (status) return status;
+    registry_identity_column(statement, identity, row);
+    sqlite3_reset(statement);
+    return SK_OK;
+}
+
+/* Insert and update number their parameters alike. */
+static void bind_identity(sqlite3_stmt *statement, const struct sk_identity *identity) {
+    registry_bind_text(statement, 2, sk_span_z(identity->device_id));
+    registry_bind_text(statement, 3, sk_span_z(identity->module_id));
+    registry_bind_text(statement, 4, sk_span_z(identity->generation_id));
+    sqlite3_bind_int64(statement, 5, (sqlite3_int64)identity->etag);
+    sqlite3_bind_int(statement, 6, identity->disabled);
+    registry_bind_optional(statement, 7, identity->status_reason);
+    sqlite3_bind_int64(statement, 8, identity->status_updated_us);
+    sqlite3_bind_int(statement, 9, (int)identity->auth);
+    registry_bind_optional(statement, 10, identity->primary_key);
+    registry_bind_optional(statement, 11, identity->secondary_key);
+    registry_bind_optional(statement, 12, identity->primary_thumbprint);
+    registry_bind_optional(statement, 13, identity->secondary_thumbprint);
+    sqlite3_bind_int(statement, 14, identity->edge);
+    registry_bind_optional(statement, 15, identity->device_scope);
+    registry_bind_optional(statement, 16,
+                           identity->parent_scope_count ? identity->parent_scopes[0] : NULL);
+    registry_bind_optional(statement, 17, identity->managed_by);
+}
+
+enum sk_status registry_identity_insert(struct registry_db *db, const struct sk_identity *identity,
+                                        int64_t *row) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_IDENTITY_INSERT);
+    if (statement == NULL) return registry_db_error(db);
+    bind_identity(statement, identity);
+    enum sk_status status = registry_db_run(db, statement);
+    *row = sqlite3_last_insert_rowid(db->handle);
+    return status;
+}
+
+enum sk_status registry_identity_update(struct registry_db *db, const struct sk_identity *identity,
+                                        int64_t row) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_IDENTITY_UPDATE);
+    if (statement == NULL) return registry_db_error(db);
+    sqlite3_bind_int64(statement, 1, row);
+    bind_identity(statement, identity);
+    return registry_db_run(db, statement);
+}
+
+/* ---- twins ---- */
+
+static json_t *column_json(sqlite3_stmt *statement, int at) {
+    struct sk_span text = registry_column(statement, at);
+    return json_loadb(text.p ? text.p : "", text.n, 0, NULL);
+}
+
+enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_TWIN_GET);
+    if (statement == NULL) return registry_db_error(db);
+    sqlite3_bind_int64(statement, 1, row);
+    enum sk_status status = registry_db_row(db, statement);
+    if (status) return status;
+    *twin = (struct sk_twin){
+        .tags = column_json(statement, 0),
+        .desired = column_json(statement, 1),
+        .reported = column_json(statement, 2),
+        .desired_metadata = column_json(statement, 3),
+        .reported_metadata = column_json(statement, 4),
+        .desired_version = (uint64_t)sqlite3_column_int64(statement, 5),
+        .reported_version = (uint64_t)sqlite3_column_int64(statement, 6),
+        .version = (uint64_t)sqlite3_column_int64(statement, 7),
+        .etag = (uint64_t)sqlite3_column_int64(statement, 8),
+    };
+    sqlite3_reset(statement);
+    if (twin->tags && twin->desired && twin->reported && twin->desired_metadata &&
+        twin->reported_metadata)
+        return SK_OK;
+    sk_twin_free(twin);
+    return SK_MALFORMED;
+}
+
+enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const struct sk_twin *twin,
+                                   bool is_new) {
+    sqlite3_stmt *statement = registry_db_statement(db, is_new ? SQL_TWIN_INSERT : SQL_TWIN_UPDATE);
+    if (statement == NULL) return registry_db_error(db);
+    const json_t *const documents[] = {twin->tags, twin->desired, twin->reported,
+                                       twin->desired_metadata, twin->reported_metadata};
+    char *texts[5];
+    sqlite3_bind_int64(statement, 1, row);
+    for (int i = 0; i < 5; i++) {
+        texts[i] = sk_json_text(documents[i]);
+        registry_bind_optional(statement, 2 + i, texts[i]);
+    }
+    sqlite3_bind_int64(statement, 7, (sqlite3_int64)twin->desired_version);
+    sqlite3_bind_int64(statement, 8, (sqlite3_int64)twin->reported_version);
+    sqlite3_bind_int64(statement, 9, (sqlite3_int64)twin->version);
+    sqlite3_bind_int64(statement, 10, (sqlite3_int64)twin->etag);
+    enum sk_status status = registry_db_run(db, statement);
+    for (int i = 0; i < 5; i++) free(texts[i]);
+    return status;
+}
+
+/* ---- results ---- */
+
+struct sk_registry_entry *registry_entry_add(struct registry_call *call) {
+    struct sk_registry_result *result = &call->result;
+    if (result->count == call->entry_capacity) {
+        call->entry_capacity = call->entry_capacity ? call->entry_capacity * 2 : 1;
+        result->entries =
+            sk_realloc(result->entries, call->entry_capacity * sizeof *result->entries);
+    }
+    struct sk_registry_entry *entry = &result->entries[result->count++];
+    memset(entry, 0, sizeof *entry);
+    return entry;
+}
+
+void registry_result_free(struct registry_call *call) {
+    struct sk_registry_result *result = &call->result;
+    for (size_t i = 0; i < result->count; i++) {
+        sk_identity_free(&result->entries[i].identity);
+        sk_twin_free(&result->entries[i].twin);
+    }
+    json_decref(result->desired_patch);
+    free(result->entries);
+    free(result->documents);
+    free(result->c2d);
+    free(result->devices);
+    free(result->feedback);
+    result->desired_patch = NULL;
+    result->entries = NULL;
+    result->documents = NULL;
+    result->c2d = NULL;
+    result->devices = NULL;
+    result->feedback = NULL;
+    result->count = result->document_count = call->entry_capacity = 0;
+    result->c2d_count = result->device_count = result->feedback_count = 0;
+}
