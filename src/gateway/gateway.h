@@ -185,6 +185,7 @@ void sk_methods_offline(struct sk_methods *methods, struct sk_session *session);
 struct sk_gateway_counts {
     uint64_t connections, connections_total, refused_total;
     uint64_t messages_total, bytes_total;
+    uint64_t links_refused_total; /* of AMQP */
 };
 
 struct sk_gateway *sk_gateway_new(struct sk_io *io);

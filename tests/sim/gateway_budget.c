@@ -1,6 +1,6 @@
 /* What one client may take of a hub, and that the others do not notice. */
 #include "support/raw_http.h"
-#include "support/frames.h"
+#include "support/raw_frames.h"
 
 /* ---- who does not read is not read ---- */
 
@@ -194,6 +194,45 @@ static void a_newcomer_goes_when_all_others_are_known(void **state) {
     raw_free(&third);
 }
 
+/* ---- a share of a turn ---- */
+
+struct flood {
+    struct fleet *f;
+    struct raw_client *other;
+    uint64_t refused, most; /* links: so far, and in one turn */
+};
+
+/* Looks after each turn of any loop. */
+static bool other_is_served(void *arg) {
+    struct flood *flood = arg;
+    uint64_t now = sk_gateway_counts(sk_hub_server_gateway(flood->f->hub))->links_refused_total;
+    if (now - flood->refused > flood->most) flood->most = now - flood->refused;
+    flood->refused = now;
+    return flood->other->in.n > 0;
+}
+
+static void who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn(void **state) {
+    struct fleet *f = *state;
+    enum { ATTACHES = 10000, A_TURN = 100 };
+    struct raw_client c, other;
+    struct sk_buffer out = {0};
+    struct flood flood = {f, &other, 0, 0};
+    login_raw(&c, f, NULL, 0);
+    raw_login(&other, f, "d2");
+    for (unsigned i = 0; i < ATTACHES; i++) {
+        put_attach(&out, 0, (unsigned char)(i % 8), "nowhere");
+        put_detach(&out, 0, (unsigned char)(i % 8));
+    }
+    raw_send_buffer(&c, &out);
+    raw_publish(&other, "devices/d2/messages/events/", SK_SPAN("x"), 1, 1);
+    assert_true(sk_sim_run_until(f->sim, SK_S, other_is_served, &flood));
+    assert_non_null(c.stream);
+    assert_in_range(flood.refused, 1, ATTACHES - 1); /* the flood goes on meanwhile */
+    assert_in_range(flood.most, 1, A_TURN);
+    raw_free(&c);
+    raw_free(&other);
+}
+
 /* ---- direct methods ---- */
 
 static void listen_to_methods(struct raw_client *c, struct fleet *f, const char *device) {
@@ -281,6 +320,7 @@ int main(void) {
         TEST(no_more_than_sixteen_kilobytes_are_read_before_a_credential),
         TEST(known_clients_stay_when_strangers_fill_the_door),
         TEST(a_newcomer_goes_when_all_others_are_known),
+        TEST(who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn),
         TEST(a_mute_device_fills_its_own_methods_only),
         TEST(closing_takes_two_seconds_at_most),
     };

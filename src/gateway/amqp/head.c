@@ -198,8 +198,11 @@ static void end_gone(struct sk_amqp_end *end) {
 }
 
 void sk_amqp_end_refuse(struct sk_amqp_end *end, const struct sk_error *error) {
+    enum { STEPS = 32 }; /* of its connection's share: a frame that costs us many */
     struct sk_amqp_head *head = end->head;
     if (end->amqp == NULL) return;
+    head->connection.gateway->counts.links_refused_total++;
+    if (head->stream) sk_stream_go_on(head->stream, STEPS);
     SK_SELDOM(SK_LEVEL_INFO, "amqp", "%s: link %.*s: %s",
               head->stream ? sk_stream_peer(head->stream) : "-",
               SK_ARG(sk_amqp_link_address(end->amqp)), sk_error_text(error));

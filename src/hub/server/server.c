@@ -80,6 +80,9 @@ static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
                        "Connections refused: protocol or credentials.");
     sk_buffer_print(to, "skerry_gateway_refused_total %llu\n",
                     (unsigned long long)g->refused_total);
+    sk_metric_put_name(to, "skerry_gateway_links_refused_total", "counter", "AMQP links refused.");
+    sk_buffer_print(to, "skerry_gateway_links_refused_total %llu\n",
+                    (unsigned long long)g->links_refused_total);
     sk_gateway_put_metrics(s->gateway, to);
 }
 
