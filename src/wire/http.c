@@ -2,8 +2,9 @@
 #include "wire/http.h"
 
 enum {
-    HEADER_OVERHEAD = 4
-}; /* ": " and the line end count too, so that empty headers are bounded */
+    HEADER_OVERHEAD = 4, /* ": " and the line end count too, so that empty headers are bounded */
+    FRAMING_MAX = 2 * 16 * 1024, /* between two pieces of a body: sizes, extensions, trailers */
+};
 
 static enum sk_http_method method_of(unsigned llhttp_method) {
     switch (llhttp_method) {
@@ -83,8 +84,20 @@ static int on_headers(llhttp_t *llhttp) {
     return HPE_PAUSED;
 }
 
+/* Counts what was eaten behind the headers and is no body; false: it is too much. */
+static bool count_framing(struct sk_http_parser *parser, const char *to) {
+    parser->framing += (size_t)(to - parser->uncounted);
+    parser->uncounted = to;
+    if (parser->framing <= FRAMING_MAX) return true;
+    refuse(parser, 400);
+    return false;
+}
+
 static int on_body(llhttp_t *llhttp, const char *at, size_t n) {
     struct sk_http_parser *parser = llhttp->data;
+    if (!count_framing(parser, at)) return HPE_USER;
+    parser->framing = 0;
+    parser->uncounted = at + n;
     if (!parser->stream && parser->body.n + n > parser->body_max) return refuse(parser, 413);
     sk_buffer_append(&parser->body, sk_span(at, n));
     return 0;
@@ -131,7 +144,7 @@ static void forget(struct sk_http_parser *parser) {
     parser->keep_alive = parser->expect_continue = parser->upgrade = false;
     parser->content_length = 0;
     parser->head.n = parser->body.n = 0;
-    parser->target_size = parser->head_size = 0;
+    parser->target_size = parser->head_size = parser->framing = 0;
     parser->header_count = 0;
     parser->began = parser->headers_done = parser->complete = parser->after_cr = false;
     llhttp_reset(&parser->llhttp);
@@ -186,11 +199,15 @@ static enum sk_status take_headers(struct sk_http_parser *parser, bool *has_body
     split_target(parser);
     parser->expect_continue =
         *has_body && llhttp->http_minor && sk_http_header_has(parser, "Expect", "100-continue");
-    unsigned hosts = 0;
+    unsigned hosts = 0, encodings = 0;
     struct sk_span name, value;
-    for (unsigned i = 0; sk_http_header_at(parser, i, &name, &value); i++)
+    for (unsigned i = 0; sk_http_header_at(parser, i, &name, &value); i++) {
         hosts += sk_span_eq_nocase(name, SK_SPAN("Host"));
-    if (hosts > 1 || (hosts == 0 && llhttp->http_minor)) { /* RFC 9112, 3.2 */
+        if (!sk_span_eq_nocase(name, SK_SPAN("Transfer-Encoding"))) continue;
+        encodings += sk_span_eq_nocase(value, SK_SPAN("chunked")) ? 1 : 2;
+    }
+    /* RFC 9112, 3.2; and what others may read in another way (6.1) is none of the encodings we know. */
+    if (hosts > 1 || (hosts == 0 && llhttp->http_minor) || encodings > 1) {
         parser->refusal = 400;
         return SK_MALFORMED;
     }
@@ -247,6 +264,7 @@ enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes,
     }
     for (;;) {
         bool in_head = !parser->headers_done;
+        parser->uncounted = at;
         enum llhttp_errno code = llhttp_execute(llhttp, at, (size_t)(end - at));
         const char *stopped = code == HPE_OK ? end : llhttp_get_error_pos(llhttp);
         if (in_head && parser->refusal == 0 &&
@@ -254,6 +272,8 @@ enum sk_status sk_http_feed(struct sk_http_parser *parser, struct sk_span bytes,
             parser->refusal = 400;
             return SK_MALFORMED;
         }
+        if (!in_head && parser->refusal == 0 && !count_framing(parser, stopped))
+            return SK_MALFORMED;
         at = stopped;
         *used = (size_t)(at - from);
         if (code == HPE_OK) {
@@ -286,6 +306,7 @@ enum sk_status sk_http_finish(struct sk_http_parser *parser, enum sk_http_event 
     if (parser->stream) parser->body.n = 0;
     llhttp_t *llhttp = &parser->llhttp;
     llhttp->data = parser;
+    parser->uncounted = "";
     if (llhttp->error == HPE_PAUSED) { /* ended right behind the headers */
         llhttp_resume(llhttp);
         llhttp_execute(llhttp, "", 0);

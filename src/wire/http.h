@@ -75,7 +75,9 @@ struct sk_http_parser {
     bool began;        /* its first byte has come */
     bool headers_done; /* header callbacks are trailers from here on */
     bool complete;
-    bool after_cr; /* the last byte of the head so far was CR */
+    bool after_cr;         /* the last byte of the head so far was CR */
+    const char *uncounted; /* where, in what is fed, the framing begins that is not counted yet */
+    size_t framing;        /* bytes since the last piece of the body that are none */
 };
 
 void sk_http_parser_init(struct sk_http_parser *parser, bool request);

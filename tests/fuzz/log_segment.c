@@ -26,7 +26,8 @@ static void repair(struct sk_buffer *file) {
          at += sk_record_size(record.length)) {
         sk_record_header_read(file->p + at, &record);
         if (sk_record_size(record.length) > file->n - at) break;
-        sk_record_seal(file->p + at, record.length, sequence++, record.wall_us, record.routes);
+        record.sequence = sequence++;
+        sk_record_seal(file->p + at, &record);
     }
 }
 

@@ -46,7 +46,8 @@ static void renumber(struct sk_batch *batch, uint64_t first) {
     for (size_t at = SK_SEGMENT_HEADER; at < batch->bytes.n; at += sk_record_size(header.length)) {
         char *record = batch->bytes.p + at;
         sk_record_header_read(record, &header);
-        sk_record_seal(record, header.length, sequence++, header.wall_us, header.routes);
+        header.sequence = sequence++;
+        sk_record_seal(record, &header);
     }
     uint64_t back = batch->point_count ? batch->points[0].sequence - first : 0;
     for (size_t i = 0; i < batch->point_count; i++) batch->points[i].sequence -= back;
@@ -246,7 +247,11 @@ enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, si
     int64_t now = sk_io_wall(log->io);
     if (now > log->last_wall_us) log->last_wall_us = now;
     uint64_t sequence = log->durable + (log->is_writing ? log->writing.count : 0) + batch->count;
-    sk_record_seal(record, length, sequence, log->last_wall_us, routes);
+    sk_record_seal(record, &(struct sk_record_header){.length = (uint32_t)length,
+                                                      .begins = batch->count == 0,
+                                                      .sequence = sequence,
+                                                      .wall_us = log->last_wall_us,
+                                                      .routes = routes});
     size_t offset = batch->bytes.n - SK_SEGMENT_HEADER;
     if (offset >= batch->next_point) add_candidate(batch, sequence, log->last_wall_us, offset);
     batch->bytes.n += size;

@@ -61,24 +61,26 @@ bool sk_segment_header_read(struct sk_span bytes, struct sk_segment_header *head
 }
 
 /* ---- record: crc 4 (of what follows, padding excluded), length 4, sequence 8, wall 8, routes 8,
- * body ---- */
+ * body; the highest bit of the length marks the first record of a batch ---- */
+
+#define BEGINS (1u << 31)
 
 static uint32_t record_crc(const char *record, size_t length) {
     return sk_crc32c(0, sk_span(record + 4, SK_RECORD_HEADER - 4 + length));
 }
 
-void sk_record_seal(char *record, size_t length, uint64_t sequence, int64_t wall_us,
-                    uint64_t routes) {
-    put32(record + 4, (uint32_t)length);
-    put64(record + 8, sequence);
-    put64(record + 16, (uint64_t)wall_us);
-    put64(record + 24, routes);
-    put32(record, record_crc(record, length));
+void sk_record_seal(char *record, const struct sk_record_header *header) {
+    put32(record + 4, header->length | (header->begins ? BEGINS : 0));
+    put64(record + 8, header->sequence);
+    put64(record + 16, (uint64_t)header->wall_us);
+    put64(record + 24, header->routes);
+    put32(record, record_crc(record, header->length));
 }
 
 void sk_record_header_read(const char *bytes, struct sk_record_header *header) {
     header->crc = get32(bytes);
-    header->length = get32(bytes + 4);
+    header->length = get32(bytes + 4) & ~BEGINS;
+    header->begins = get32(bytes + 4) & BEGINS;
     header->sequence = get64(bytes + 8);
     header->wall_us = (int64_t)get64(bytes + 16);
     header->routes = get64(bytes + 24);

@@ -24,6 +24,7 @@ bool sk_segment_header_read(struct sk_span bytes, struct sk_segment_header *head
 struct sk_record_header {
     uint32_t crc;
     uint32_t length; /* of the body */
+    bool begins;     /* the first of its batch: when it was written, all before it was durable */
     uint64_t sequence;
     int64_t wall_us;
     uint64_t routes;
@@ -32,10 +33,9 @@ struct sk_record_header {
 static inline size_t sk_record_size(size_t length) {
     return SK_RECORD_HEADER + ((length + 7) & ~(size_t)7);
 }
-/* Writes the header in front of a body of `length` bytes that already stands at record +
- * SK_RECORD_HEADER. */
-void sk_record_seal(char *record, size_t length, uint64_t sequence, int64_t wall_us,
-                    uint64_t routes);
+/* Writes the header, but for its checksum, which is reckoned, in front of the body, which stands already at
+ * record + SK_RECORD_HEADER. */
+void sk_record_seal(char *record, const struct sk_record_header *header);
 void sk_record_header_read(const char *bytes, struct sk_record_header *header);
 /* Whether the record's bytes (header and body) carry their own checksum. */
 bool sk_record_intact(const char *record, const struct sk_record_header *header);

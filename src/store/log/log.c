@@ -53,6 +53,11 @@ enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *option
         free_log(log);
         return status;
     }
+    uint64_t room = sk_disk_free(io, log->folder);
+    if (room < log->options.keep_free_bytes)
+        SK_WARN("log", "%s: its disk has %llu KB free; nothing is taken before there are %llu",
+                log->folder, (unsigned long long)room / 1024,
+                (unsigned long long)log->options.keep_free_bytes / 1024);
     sk_log_clock_start(log);
     sk_log_retention_start(log);
     *result = log;

@@ -37,6 +37,7 @@ struct sk_log_options {
 struct sk_log_recovery {
     uint64_t records;   /* readable in all */
     uint64_t cut_bytes; /* dropped from the tail of the last segment */
+    uint64_t damaged;   /* records of the last segment that were acknowledged and cannot be read */
     uint64_t next_sequence;
 };
 

@@ -36,9 +36,94 @@ static enum sk_status read_header(struct sk_segment *segment, bool *ours) {
     return status;
 }
 
-/* Reads records from the segment's start to the first that is not whole; builds the index. The
- * log's next sequence and time become those behind it. */
-static enum sk_status scan(struct sk_segment *segment, uint64_t *end) {
+/* Whether a record of this sequence may stand at `at`: what its header says fits; its body may be damaged. */
+static bool is_header(struct sk_span bytes, size_t at, uint64_t sequence,
+                      struct sk_record_header *header) {
+    if (at > bytes.n || bytes.n - at < SK_RECORD_HEADER) return false;
+    sk_record_header_read(bytes.p + at, header);
+    return header->sequence == sequence && header->length <= SK_RECORD_MAX &&
+           sk_record_size(header->length) <= bytes.n - at;
+}
+
+/* Behind a record that is not whole: is it the torn end of the last write, or damage to what was
+ * acknowledged? When a batch was begun, all before it was durable. So a whole record that begins one
+ * proves damage; `next` becomes the first whole record. The way there leads from header to header, as a body
+ * could hold anything, a forged record too. */
+static bool is_damage(struct sk_span tail, uint64_t sequence, struct sk_point *next) {
+    struct sk_record_header header;
+    *next = (struct sk_point){0};
+    for (size_t at = 0; is_header(tail, at, sequence, &header);
+         at += sk_record_size(header.length), sequence++) {
+        if (at == 0 || !sk_record_intact(tail.p + at, &header)) continue;
+        if (next->sequence == 0) *next = (struct sk_point){sequence, header.wall_us, at};
+        if (header.begins) return true;
+    }
+    return false;
+}
+
+/* Whether there is a whole record of a later sequence anywhere. */
+static bool holds_records(struct sk_span tail, uint64_t sequence) {
+    struct sk_record_header header;
+    for (size_t at = 8; at + SK_RECORD_HEADER <= tail.n; at += 8) {
+        sk_record_header_read(tail.p + at, &header);
+        if (header.sequence > sequence && header.sequence - sequence <= tail.n &&
+            is_header(tail, at, header.sequence, &header) && sk_record_intact(tail.p + at, &header))
+            return true;
+    }
+    return false;
+}
+
+static enum sk_status read_tail(struct sk_segment *segment, uint64_t from, struct sk_buffer *tail) {
+    size_t got = 0, n = (size_t)(segment->end - from);
+    if (n == 0) return SK_OK;
+    enum sk_status status = sk_file_read(segment->file, from, sk_buffer_reserve(tail, n), n, &got);
+    tail->n = got;
+    return status;
+}
+
+/* Nothing tells whether it was acknowledged, so it is not thrown away: a file beside the segment keeps it. */
+static enum sk_status keep_tail(const struct sk_segment *segment, uint64_t from,
+                                struct sk_span tail) {
+    struct sk_buffer path = {0};
+    sk_segment_path(segment, &path);
+    sk_buffer_print(&path, ".cut-%llu", (unsigned long long)from);
+    sk_buffer_byte(&path, 0);
+    enum sk_status status = sk_file_save(segment->log->io, path.p, tail, 0600);
+    SK_ERROR("log", "%zu bytes behind a damaged record are kept in %s (%s)", tail.n, path.p,
+             sk_status_text(status));
+    sk_buffer_free(&path);
+    return status;
+}
+
+/* What to do about a record that is not whole: SK_OK, and `reader` stands behind the damage; SK_MALFORMED,
+ * here the segment ends. */
+static enum sk_status step_over(struct sk_reader *reader, uint64_t *damaged) {
+    struct sk_segment *segment = reader->segment;
+    struct sk_buffer bytes = {0};
+    struct sk_point next;
+    enum sk_status status = read_tail(segment, reader->offset, &bytes);
+    struct sk_span tail = sk_buffer_span(&bytes);
+    if (status == SK_OK && is_damage(tail, reader->sequence, &next)) {
+        SK_ERROR("log", "%s: records %llu to %llu are damaged and were skipped",
+                 segment->log->folder, (unsigned long long)reader->sequence,
+                 (unsigned long long)next.sequence - 1);
+        *damaged += next.sequence - reader->sequence;
+        next.offset += reader->offset;
+        reader->sequence = next.sequence;
+        reader->offset = next.offset;
+        sk_segment_put_point(segment, next); /* there readers go on */
+    } else if (status == SK_OK) {
+        if (holds_records(tail, reader->sequence))
+            status = keep_tail(segment, reader->offset, tail);
+        if (status == SK_OK) status = SK_MALFORMED;
+    }
+    sk_buffer_free(&bytes);
+    return status;
+}
+
+/* Reads records from the segment's start to its end, which is where the last write was torn; builds the
+ * index. The log's next sequence and time become those behind it. */
+static enum sk_status scan(struct sk_segment *segment, uint64_t *end, uint64_t *damaged) {
     struct sk_log *log = segment->log;
     struct sk_reader reader = {
         .segment = segment, .offset = SK_SEGMENT_HEADER, .sequence = segment->first};
@@ -51,6 +136,8 @@ static enum sk_status scan(struct sk_segment *segment, uint64_t *end) {
             log->durable_wall_us = record.wall_us;
             sk_segment_add_point(segment,
                                  (struct sk_point){record.sequence, record.wall_us, offset});
+        } else if (status == SK_MALFORMED) {
+            status = step_over(&reader, damaged);
         }
     } while (status == SK_OK);
     sk_reader_forget(&reader);
@@ -62,10 +149,10 @@ static enum sk_status scan(struct sk_segment *segment, uint64_t *end) {
 /* The last segment has no header: it was being begun when the power went, so the one before is
  * complete and tells the time. */
 static enum sk_status time_from(struct sk_segment *before) {
-    uint64_t end;
+    uint64_t end, damaged = 0;
     enum sk_status status = sk_segment_enter(before, SK_FILE_READ);
     if (status) return status;
-    status = scan(before, &end);
+    status = scan(before, &end, &damaged);
     sk_segment_leave(before);
     free(before->points); /* closed segments keep theirs in the footer */
     before->points = NULL;
@@ -73,7 +160,8 @@ static enum sk_status time_from(struct sk_segment *before) {
     return status;
 }
 
-static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t *cut_bytes) {
+static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t *cut_bytes,
+                                   uint64_t *damaged) {
     struct sk_segment *last = sk_log_active(log);
     uint64_t end = 0;
     enum sk_status status = sk_segment_enter(last, SK_FILE_CREATE);
@@ -81,7 +169,7 @@ static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t
     last->has_writer = true;
     log->durable_wall_us = last->floor_us;
     if (has_header) {
-        status = scan(last, &end);
+        status = scan(last, &end, damaged);
     } else {
         if (log->segment_count > 1) status = time_from(log->segments[log->segment_count - 2]);
         last->floor_us = log->durable_wall_us;
@@ -97,7 +185,7 @@ static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t
 }
 
 enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recovery) {
-    uint64_t cut_bytes = 0;
+    uint64_t cut_bytes = 0, damaged = 0;
     enum sk_status status = sk_folder_list(log->io, log->folder, found, log);
     for (size_t i = 0; i < log->segment_count && status == SK_OK; i++) {
         struct sk_segment *segment = log->segments[i];
@@ -105,7 +193,7 @@ enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recove
         status = read_header(segment, &ours);
         if (status) break;
         if (i + 1 == log->segment_count)
-            status = recover_last(log, ours, &cut_bytes);
+            status = recover_last(log, ours, &cut_bytes, &damaged);
         else if (!ours) /* damaged: its records will tell */
             segment->floor_us = i ? log->segments[i - 1]->floor_us : INT64_MIN;
     }
@@ -118,6 +206,7 @@ enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recove
         *recovery = (struct sk_log_recovery){
             .records = log->durable - sk_log_first_sequence(log),
             .cut_bytes = cut_bytes,
+            .damaged = damaged,
             .next_sequence = log->durable,
         };
     return SK_OK;

@@ -41,7 +41,9 @@ void sk_segment_path(const struct sk_segment *segment,
 enum sk_status sk_segment_enter(struct sk_segment *segment, enum sk_file_mode mode);
 /* The last one out closes the file, and frees a dropped segment. */
 void sk_segment_leave(struct sk_segment *segment);
+/* A point of the index, where the last one is far enough; or in any case. */
 void sk_segment_add_point(struct sk_segment *segment, struct sk_point point);
+void sk_segment_put_point(struct sk_segment *segment, struct sk_point point);
 /* The index, from memory or from the footer; *owned: the caller frees *points. None: *count = 0.
  * The segment is entered. */
 void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count,

@@ -48,9 +48,12 @@ void sk_segment_leave(struct sk_segment *segment) {
 /* ---- the index ---- */
 
 void sk_segment_add_point(struct sk_segment *segment, struct sk_point point) {
-    if (segment->point_count &&
-        point.offset < segment->points[segment->point_count - 1].offset + SK_INDEX_STRIDE)
-        return;
+    if (segment->point_count == 0 ||
+        point.offset >= segment->points[segment->point_count - 1].offset + SK_INDEX_STRIDE)
+        sk_segment_put_point(segment, point);
+}
+
+void sk_segment_put_point(struct sk_segment *segment, struct sk_point point) {
     if (segment->point_count == segment->point_capacity) {
         segment->point_capacity = segment->point_capacity ? segment->point_capacity * 2 : 16;
         segment->points =

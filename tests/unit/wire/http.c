@@ -268,12 +268,45 @@ static void what_smuggles_or_breaks_the_grammar_is_refused(void **state) {
     refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", 400);
     refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\n", 400);
     refused("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400);
+    refused("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n", 400);
+    refused("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n",
+            400);
     refused("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400);
     refused("\x16\x03\x01\x02", 400); /* TLS */
     refused("FLY / HTTP/1.1\r\n\r\n", 400);
     refused("GET / HTTP/9.9\r\nHost: a\r\n\r\n", 505);
     refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
     refused("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n01234567890", 413);
+}
+
+/* Chunks of one byte with `size` bytes around each: how it ends. */
+static enum sk_status with_extensions(size_t size, size_t step, unsigned *refusal) {
+    struct sk_buffer text = {0};
+    struct outcome out = {.body_max = 10};
+    sk_buffer_text(&text, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 2; i++) {
+        sk_buffer_text(&text, i ? "\r\n1;" : "1;");
+        for (size_t n = i ? 6 : 4; n < size; n++) sk_buffer_byte(&text, 'x');
+        sk_buffer_text(&text, "\r\ny");
+    }
+    sk_buffer_text(&text, "\r\n0\r\n\r\n");
+    begin(&out, true);
+    feed_in(&out, sk_buffer_span(&text), step);
+    *refusal = sk_http_refusal(&out.parser);
+    sk_buffer_free(&text);
+    end(&out);
+    return out.status;
+}
+
+static void what_stands_between_chunks_has_a_limit(void **state) {
+    (void)state;
+    unsigned refusal;
+    for (size_t step = 1; step < 100000; step = step * 9 + 1) {
+        assert_int_equal(with_extensions(32768, step, &refusal), SK_OK);
+        assert_int_equal(with_extensions(32769, step, &refusal), SK_MALFORMED);
+        assert_int_equal(refusal, 400);
+    }
 }
 
 /* "GET / HTTP/1.1", Host and `count` more headers with `size` bytes each. */
@@ -420,6 +453,7 @@ int main(void) {
         cmocka_unit_test(an_upgrade_that_is_declined_is_an_ordinary_request),
         cmocka_unit_test(responses_end_as_their_kind_says),
         cmocka_unit_test(what_smuggles_or_breaks_the_grammar_is_refused),
+        cmocka_unit_test(what_stands_between_chunks_has_a_limit),
         cmocka_unit_test(headers_are_bounded_in_number_and_size),
         cmocka_unit_test(targets_are_bounded),
         cmocka_unit_test(targets_in_absolute_form_are_cut_to_their_path),
