@@ -168,6 +168,7 @@ enum sk_status sk_daemon_start(struct sk_io *io, const struct sk_edge_config *co
         sk_daemon_stop(daemon);
         return status;
     }
+    daemon_sockets_restore(daemon);
     know_system_modules(daemon);
     *started = daemon;
     return SK_OK;

@@ -90,17 +90,20 @@ static void put_socket(struct sk_daemon *daemon, struct sk_http_exchange *exchan
     }
     enum sk_status status =
         daemon_socket_open(daemon, module_id, (uint32_t)uid, (uint32_t)gid, &socket);
-    if (status)
+    if (status) {
         daemon_refuse(exchange, 500, "Cannot make the socket of module %.*s: %s.",
                       SK_ARG(module_id), sk_status_text(status));
-    else
-        daemon_answer(exchange, 200, json_pack("{s:s}", "path", socket->path));
+        return;
+    }
+    daemon_sockets_remember(daemon);
+    daemon_answer(exchange, 200, json_pack("{s:s}", "path", socket->path));
 }
 
 static void delete_socket(struct sk_daemon *daemon, struct sk_http_exchange *exchange,
                           struct sk_span module_id) {
     struct daemon_socket *socket = daemon_socket_find(daemon, module_id);
     if (socket) daemon_socket_close(socket);
+    daemon_sockets_remember(daemon);
     sk_http_respond(exchange, 204, SK_NONE, SK_NONE);
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "edge/daemon/parts.h"
+#include "model/json_text.h"
 
 enum { SOCKET_NAME_MAX = 24 };
 
@@ -97,4 +98,49 @@ enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span modul
     }
     *opened = socket;
     return SK_OK;
+}
+
+/* ---- over a daemon's death ---- */
+
+/* The modules live on meanwhile, and expect their sockets where they were. */
+static void remembered_path(const struct sk_daemon *daemon, char to[512]) {
+    snprintf(to, 512, "%s/keys/sockets.json", daemon->config->data);
+}
+
+void daemon_sockets_remember(const struct sk_daemon *daemon) {
+    char path[512];
+    json_t *all = json_object();
+    SK_LIST_EACH(&daemon->sockets, node, following) {
+        const struct daemon_socket *socket = SK_CONTAINER(node, struct daemon_socket, link);
+        if (!sk_is_system_module(sk_span_z(socket->module_id)))
+            json_object_set_new(
+                all, socket->module_id,
+                json_pack("[I,I]", (json_int_t)socket->uid, (json_int_t)socket->gid));
+    }
+    SK_CLEANUP_FREE char *text = sk_json_text(all);
+    json_decref(all);
+    remembered_path(daemon, path);
+    enum sk_status status = sk_file_save(daemon->io, path, sk_span_z(text), 0600);
+    if (status)
+        SK_WARN("daemon", "cannot remember the modules' sockets in %s: %s", path,
+                sk_status_text(status));
+}
+
+void daemon_sockets_restore(struct sk_daemon *daemon) {
+    char path[512];
+    struct sk_buffer text = {.limit = 1024 * 1024};
+    const char *module;
+    json_t *owner;
+    remembered_path(daemon, path);
+    json_t *all =
+        sk_file_load(daemon->io, path, &text) ? NULL : json_loadb(text.p, text.n, 0, NULL);
+    json_object_foreach(all, module, owner) {
+        struct daemon_socket *socket;
+        uint32_t uid = (uint32_t)json_integer_value(json_array_get(owner, 0)),
+                 gid = (uint32_t)json_integer_value(json_array_get(owner, 1));
+        if (daemon_socket_open(daemon, sk_span_z(module), uid, gid, &socket))
+            SK_WARN("daemon", "the socket of module %s cannot be made again", module);
+    }
+    json_decref(all);
+    sk_buffer_free(&text);
 }

@@ -339,6 +339,23 @@ static void a_module_reaches_only_its_own_socket(void **state) {
     assert_int_equal(ask(owner, socket_of("a"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
 }
 
+static void a_modules_socket_is_there_again_after_the_daemon_has_died(void **state) {
+    (void)state;
+    manage(SK_HTTP_PUT, "/identities/a" V, "{}");
+    manage(SK_HTTP_PUT, "/sockets/a" V, "{\"uid\":1001,\"gid\":1001}");
+    manage(SK_HTTP_PUT, "/sockets/b" V, "{\"uid\":1002,\"gid\":1002}");
+    manage(SK_HTTP_DELETE, "/sockets/b" V, NULL);
+    sk_daemon_stop(sk_daemon);
+    sk_sim_run(sim, SK_S);
+    start_daemon();
+    struct sk_io *owner = sk_sim_process(edge_io, 1001), *stranger = sk_sim_process(edge_io, 1002);
+    assert_int_equal(ask(owner, socket_of("a"), SK_HTTP_POST, "/modules/a/genid/x/sign" V,
+                         "{\"data\":\"AAAA\"}"),
+                     200);
+    assert_int_equal(ask(stranger, socket_of("a"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
+    assert_int_equal(ask(stranger, socket_of("b"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
+}
+
 static void certificates_and_bundle_come_as_pem_text(void **state) {
     (void)state;
     const char *path = socket_of("$edgeHub");
@@ -498,6 +515,8 @@ int main(void) {
             a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there, start, end),
         cmocka_unit_test_setup_teardown(a_module_made_anew_on_the_hub_gets_new_keys, start, end),
         cmocka_unit_test_setup_teardown(a_module_reaches_only_its_own_socket, start, end),
+        cmocka_unit_test_setup_teardown(a_modules_socket_is_there_again_after_the_daemon_has_died,
+                                        start, end),
         cmocka_unit_test_setup_teardown(certificates_and_bundle_come_as_pem_text, start, end),
         cmocka_unit_test_setup_teardown(a_module_is_a_server_under_its_own_name_only, start, end),
         cmocka_unit_test_setup_teardown(what_is_encrypted_is_decrypted_again, start, end),
