@@ -5,6 +5,7 @@
 #include "azure/amqp_address.h"
 #include "azure/amqp_mapping.h"
 #include "azure/connection_string.h"
+#include "azure/http_paths.h"
 #include "azure/mqtt_topic.h"
 
 #endif

@@ -1,13 +1,13 @@
-/* The table of rights.def, and how an identity stands to another. */
+/* The table of rights, and how an identity stands to another. */
 #include "gateway/rights.h"
 
 static const struct {
     unsigned right;      /* of a policy; 0: no policy may */
     unsigned targets[4]; /* by actor */
 } rules[SK_OP_COUNT] = {
-#define SK_MAY(op, right, device, edge_device, module, edge_hub)                                   \
+#define SK_OPERATION(op, right, device, edge_device, module, edge_hub, body)                       \
     [SK_OP_##op] = {right, {device, edge_device, module, edge_hub}},
-#include "gateway/rights.def"
+#include "model/operations.def"
 };
 
 bool sk_may(enum sk_op op, enum sk_actor actor, unsigned targets) {

@@ -1,4 +1,4 @@
-/* Who may do what, and on whom: rights.def as functions. */
+/* Who may do what, and on whom: model/operations.def as functions. */
 #ifndef SK_GATEWAY_RIGHTS_H
 #define SK_GATEWAY_RIGHTS_H
 

@@ -24,47 +24,15 @@ enum {
     SK_SUB_INPUTS_QOS1 = 64,
 };
 
+/* What is asked; model/operations.def tells of each what it takes and gives. */
 enum sk_op {
-    /* by a device or module, for itself */
-    SK_OP_TELEMETRY,      /* message */
-    SK_OP_TWIN_GET,       /* → document: {"desired":…,"reported":…} */
-    SK_OP_TWIN_REPORT,    /* body: the patch; version: expected, 0 any → version: the new one */
-    SK_OP_METHOD_RESPOND, /* rid, status, payload */
-    SK_OP_SETTLE,         /* delivery, outcome: of what deliver_message() sent on this session */
-    SK_OP_C2D_RECEIVE, /* lock_s (0: SK_C2D_LOCK_S) → message, locked; NULL: the queue is empty */
-    SK_OP_C2D_SETTLE,  /* name: the lock token; outcome */
-    /* by a service; `device` and `module` say on what */
-    SK_OP_IDENTITY_GET,    /* → document */
-    SK_OP_IDENTITY_PUT,    /* body, if_match (empty: create) → document */
-    SK_OP_IDENTITY_DELETE, /* if_match */
-    SK_OP_DEVICE_LIST,     /* max → document: an array */
-    SK_OP_MODULE_LIST,     /* → document: an array */
-    SK_OP_TWIN_READ,       /* → document: the service's twin */
-    SK_OP_TWIN_UPDATE,     /* body, if_match, replace → document */
-    SK_OP_METHOD_INVOKE, /* name, payload (JSON text or empty), response_timeout_s, connect_timeout_s → status, payload */
-    SK_OP_QUERY, /* name: the query's text; max, continuation → document, continuation, item_type */
-    SK_OP_CONFIGURATION_APPLY, /* body: ConfigurationContent */
-    SK_OP_STATISTICS_DEVICES,
-    SK_OP_STATISTICS_SERVICE,
-    SK_OP_EVENTS_WATCH, /* ask (NULL: all there are) → events */
-    SK_OP_EVENTS_INFO,  /* ask: entity and partition → info */
-    SK_OP_EVENTS_SEND, /* ask: entity and partition; message, its partition key decides without one */
-    SK_OP_C2D_SEND,    /* message: its body, properties and SK_SYS_…, ack and expiry among them */
-    SK_OP_C2D_PURGE,   /* → document: {"totalMessagesPurged":…} */
-    SK_OP_FEEDBACK_SUBSCRIBE, /* → feedback */
-    SK_OP_FEEDBACK_RECEIVE,   /* → message, locked; NULL: there is none */
-    SK_OP_FEEDBACK_SETTLE,    /* name: the lock token; outcome */
-    SK_OP_CERTIFICATE_LIST,   /* → document: CA certificates of the hub */
-    SK_OP_CERTIFICATE_GET,    /* name → document; likewise the following */
-    SK_OP_CERTIFICATE_PUT,    /* name, body */
-    SK_OP_CERTIFICATE_DELETE,
-    SK_OP_CERTIFICATE_CODE,   /* name: asks for a verification code */
-    SK_OP_CERTIFICATE_VERIFY, /* name, body: the proof of possession */
-    /* by an edge hub */
-    SK_OP_SCOPE_LIST, /* max, continuation → document */
-    SK_OP_SCOPE_GET,  /* name: "device" or "device/module" → document */
+#define SK_OPERATION(name, ...) SK_OP_##name,
+#include "model/operations.def"
     SK_OP_COUNT
 };
+
+/* Whether the body of an HTTPS request for it is a JSON object (where there is one). */
+bool sk_op_takes_json(enum sk_op op);
 
 /* Rights of shared access policies. */
 enum {

@@ -10,7 +10,7 @@ static bool match(const char *pattern, struct sk_span path, struct sk_span *capt
     uint32_t bit = 1u << 31;
     while (sk_span_split(&rest, '/', &wanted)) {
         if (!sk_span_split(&path, '/', &segment)) return false;
-        if (sk_span_eq(wanted, SK_SPAN("{}"))) {
+        if (wanted.n && wanted.p[0] == '{') {
             if (segment.n == 0) return false;
             captures[(*count)++] = segment;
         } else if (sk_span_eq_nocase(wanted, segment)) {
@@ -58,6 +58,7 @@ enum sk_status sk_http_route(const struct sk_http_route *routes, size_t count,
         if (routes[i].method != method || (taken && literals <= best)) continue;
         taken = true;
         best = literals;
+        found->route = &routes[i];
         found->id = routes[i].id;
         found->count = captured;
         memcpy(found->captures, captures, captured * sizeof *captures);

@@ -1,6 +1,7 @@
 /* A table of HTTP routes: {SK_HTTP_GET, "/devices/{}/modules/{}", id}.
  *
- * A pattern's fixed words match without regard to case, "{}" takes one whole, non-empty segment.
+ * A pattern's fixed words match without regard to case; what stands in braces, "{}" or "{name}", takes one whole, non-empty
+ * segment.
  * Where several patterns of a method match, the one with a fixed word in the leftmost differing
  * segment wins. One '/' at the end of a path is ignored. */
 #ifndef SK_WIRE_HTTP_ROUTER_H
@@ -17,7 +18,8 @@ struct sk_http_route {
 };
 
 struct sk_http_match {
-    int id;
+    const struct sk_http_route *route;
+    int id; /* the route's */
     size_t count;
     struct sk_span captures[SK_HTTP_CAPTURES_MAX]; /* percent-decoded */
     unsigned allowed; /* bit `1 << method` for each method the path has, for an Allow header */

@@ -1,5 +1,5 @@
 /* Who may speak for whom: every identity of a tree of edge devices tries itself on every other one, at
- * the hub and at the edge hub. What is right is the table that the product reads (gateway/rights.def) on
+ * the hub and at the edge hub. What is right is the table that the product reads (model/operations.def) on
  * what the two are to each other, and that is said here by hand. */
 #include "gateway/rights.h"
 #include "support/raw_http.h"

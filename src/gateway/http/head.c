@@ -1,54 +1,12 @@
 /* The HTTPS head: paths to requests, answers to status lines. Reference: service API, sections 1
  * and 2; device protocols, section 4. */
+#include "azure/http_paths.h"
 #include "gateway/http/head.h"
 #include "model/json_text.h"
 
 #include <stdio.h>
 
 enum { BODY_MAX = 1024 * 1024, LIST_MAX = 1000 };
-
-static const struct sk_http_route routes[] = {
-    {SK_HTTP_POST, "/devices/{}/messages/events", SK_OP_TELEMETRY},
-    {SK_HTTP_POST, "/devices/{}/modules/{}/messages/events", SK_OP_TELEMETRY},
-    {SK_HTTP_GET, "/devices/{}/messages/devicebound", SK_OP_C2D_RECEIVE},
-    {SK_HTTP_DELETE, "/devices/{}/messages/devicebound/{}", SK_OP_C2D_SETTLE},
-    {SK_HTTP_POST, "/devices/{}/messages/devicebound/{}/abandon", SK_OP_C2D_SETTLE},
-    {SK_HTTP_DELETE, "/devices/{}/commands", SK_OP_C2D_PURGE},
-    {SK_HTTP_GET, "/messages/servicebound/feedback", SK_OP_FEEDBACK_RECEIVE},
-    {SK_HTTP_DELETE, "/messages/servicebound/feedback/{}", SK_OP_FEEDBACK_SETTLE},
-    {SK_HTTP_POST, "/messages/servicebound/feedback/{}/abandon", SK_OP_FEEDBACK_SETTLE},
-    {SK_HTTP_GET, "/devices", SK_OP_DEVICE_LIST},
-    {SK_HTTP_GET, "/devices/{}", SK_OP_IDENTITY_GET},
-    {SK_HTTP_PUT, "/devices/{}", SK_OP_IDENTITY_PUT},
-    {SK_HTTP_DELETE, "/devices/{}", SK_OP_IDENTITY_DELETE},
-    {SK_HTTP_GET, "/devices/{}/modules", SK_OP_MODULE_LIST},
-    {SK_HTTP_GET, "/devices/{}/modules/{}", SK_OP_IDENTITY_GET},
-    {SK_HTTP_PUT, "/devices/{}/modules/{}", SK_OP_IDENTITY_PUT},
-    {SK_HTTP_DELETE, "/devices/{}/modules/{}", SK_OP_IDENTITY_DELETE},
-    {SK_HTTP_GET, "/twins/{}", SK_OP_TWIN_READ},
-    {SK_HTTP_PATCH, "/twins/{}", SK_OP_TWIN_UPDATE},
-    {SK_HTTP_PUT, "/twins/{}", SK_OP_TWIN_UPDATE},
-    {SK_HTTP_GET, "/twins/{}/modules/{}", SK_OP_TWIN_READ},
-    {SK_HTTP_PATCH, "/twins/{}/modules/{}", SK_OP_TWIN_UPDATE},
-    {SK_HTTP_PUT, "/twins/{}/modules/{}", SK_OP_TWIN_UPDATE},
-    {SK_HTTP_POST, "/twins/{}/methods", SK_OP_METHOD_INVOKE},
-    {SK_HTTP_POST, "/twins/{}/modules/{}/methods", SK_OP_METHOD_INVOKE},
-    {SK_HTTP_POST, "/devices/query", SK_OP_QUERY},
-    {SK_HTTP_POST, "/devices/{}/applyConfigurationContent", SK_OP_CONFIGURATION_APPLY},
-    {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
-    {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
-    {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},
-    {SK_HTTP_GET, "/certificates", SK_OP_CERTIFICATE_LIST},
-    {SK_HTTP_GET, "/certificates/{}", SK_OP_CERTIFICATE_GET},
-    {SK_HTTP_PUT, "/certificates/{}", SK_OP_CERTIFICATE_PUT},
-    {SK_HTTP_DELETE, "/certificates/{}", SK_OP_CERTIFICATE_DELETE},
-    {SK_HTTP_POST, "/certificates/{}/generateVerificationCode", SK_OP_CERTIFICATE_CODE},
-    {SK_HTTP_POST, "/certificates/{}/verify", SK_OP_CERTIFICATE_VERIFY},
-    {SK_HTTP_GET, "/devices/{}/modules/{}/devicesAndModulesInDeviceScope", SK_OP_SCOPE_LIST},
-    {SK_HTTP_POST, "/devices/{}/modules/{}/devicesAndModulesInTargetDeviceScope", SK_OP_SCOPE_LIST},
-    {SK_HTTP_GET, "/devices/{}/modules/{}/deviceAndModuleInDeviceScope", SK_OP_SCOPE_GET},
-    {SK_HTTP_POST, "/devices/{}/modules/{}/getDeviceAndModuleOnBehalfOf", SK_OP_SCOPE_GET},
-};
 
 /* ---- answers ---- */
 
@@ -197,8 +155,7 @@ static bool read_scope(struct sk_http_request *r) {
 }
 
 static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
-    return method != SK_HTTP_GET && method != SK_HTTP_DELETE && op != SK_OP_TELEMETRY &&
-           op != SK_OP_C2D_SETTLE && op != SK_OP_FEEDBACK_SETTLE && op != SK_OP_CERTIFICATE_CODE;
+    return method != SK_HTTP_GET && method != SK_HTTP_DELETE && sk_op_takes_json(op);
 }
 
 /* Everything that depends on the operation; false: already refused. */
@@ -309,19 +266,6 @@ static bool version_known(struct sk_span version) {
     return false;
 }
 
-/* What is between the words of a path: ids, then the name of something else (a lock token, a
- * certificate) where there is one. */
-static void take_captures(struct sk_request *request, const struct sk_http_match *match) {
-    bool certificate =
-        request->op >= SK_OP_CERTIFICATE_GET && request->op <= SK_OP_CERTIFICATE_VERIFY;
-    bool named =
-        certificate || request->op == SK_OP_C2D_SETTLE || request->op == SK_OP_FEEDBACK_SETTLE;
-    size_t ids = match->count - (named ? 1 : 0);
-    if (ids > 0) request->device = match->captures[0];
-    if (ids > 1) request->module = match->captures[1];
-    if (named) request->name = match->captures[ids];
-}
-
 /* A device's own calls: made as that identity, whoever signed; it must exist and be enabled. */
 static bool is_own_call(enum sk_op op) {
     return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE;
@@ -356,15 +300,14 @@ static enum sk_http_method method_of(const struct sk_http_parser *http) {
  * read. */
 static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange, bool waits) {
     struct sk_http_parser *http = exchange->request;
-    struct sk_http_match match;
     http->method = method_of(http);
     struct sk_backend *backend = find_backend(gateway, exchange);
     if (backend == NULL) {
         refuse(exchange, SK_FAULT_HUB_NOT_FOUND, NULL);
         return;
     }
-    enum sk_status status = sk_http_route(routes, sizeof routes / sizeof *routes, http->method,
-                                          http->path, &exchange->arena, &match);
+    struct sk_request asked = {0};
+    enum sk_status status = sk_http_path_read(http->method, http->path, &exchange->arena, &asked);
     if (status) {
         refuse(exchange,
                status == SK_UNSUPPORTED ? SK_FAULT_METHOD_NOT_ALLOWED : SK_FAULT_NOT_FOUND, NULL);
@@ -378,8 +321,7 @@ static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange,
     r->exchange = exchange;
     r->backend = backend;
     r->waits = waits;
-    r->request.op = (enum sk_op)match.id;
-    take_captures(&r->request, &match);
+    r->request = asked;
     struct sk_credentials credentials = {.stream = exchange->stream,
                                          .token = sk_http_header(http, "Authorization"),
                                          .resource = sk_arena_print(&exchange->arena, "%.*s%.*s",

@@ -3,7 +3,6 @@
 #define SK_GATEWAY_HTTP_HEAD_H
 
 #include "gateway/parts.h"
-#include "wire/http_router.h"
 
 /* A request made of an exchange. On the heap: the exchange's arena goes with the answer. */
 struct sk_http_request {

@@ -1,0 +1,67 @@
+/* IoT Hub's REST paths: the pattern names what it takes. Reference: service API, sections 1 and 2; device protocols, section 4. */
+#include "azure/http_paths.h"
+
+static const struct sk_http_route routes[] = {
+    {SK_HTTP_POST, "/devices/{device}/messages/events", SK_OP_TELEMETRY},
+    {SK_HTTP_POST, "/devices/{device}/modules/{module}/messages/events", SK_OP_TELEMETRY},
+    {SK_HTTP_GET, "/devices/{device}/messages/devicebound", SK_OP_C2D_RECEIVE},
+    {SK_HTTP_DELETE, "/devices/{device}/messages/devicebound/{name}", SK_OP_C2D_SETTLE},
+    {SK_HTTP_POST, "/devices/{device}/messages/devicebound/{name}/abandon", SK_OP_C2D_SETTLE},
+    {SK_HTTP_DELETE, "/devices/{device}/commands", SK_OP_C2D_PURGE},
+    {SK_HTTP_GET, "/messages/servicebound/feedback", SK_OP_FEEDBACK_RECEIVE},
+    {SK_HTTP_DELETE, "/messages/servicebound/feedback/{name}", SK_OP_FEEDBACK_SETTLE},
+    {SK_HTTP_POST, "/messages/servicebound/feedback/{name}/abandon", SK_OP_FEEDBACK_SETTLE},
+    {SK_HTTP_GET, "/devices", SK_OP_DEVICE_LIST},
+    {SK_HTTP_GET, "/devices/{device}", SK_OP_IDENTITY_GET},
+    {SK_HTTP_PUT, "/devices/{device}", SK_OP_IDENTITY_PUT},
+    {SK_HTTP_DELETE, "/devices/{device}", SK_OP_IDENTITY_DELETE},
+    {SK_HTTP_GET, "/devices/{device}/modules", SK_OP_MODULE_LIST},
+    {SK_HTTP_GET, "/devices/{device}/modules/{module}", SK_OP_IDENTITY_GET},
+    {SK_HTTP_PUT, "/devices/{device}/modules/{module}", SK_OP_IDENTITY_PUT},
+    {SK_HTTP_DELETE, "/devices/{device}/modules/{module}", SK_OP_IDENTITY_DELETE},
+    {SK_HTTP_GET, "/twins/{device}", SK_OP_TWIN_READ},
+    {SK_HTTP_PATCH, "/twins/{device}", SK_OP_TWIN_UPDATE},
+    {SK_HTTP_PUT, "/twins/{device}", SK_OP_TWIN_UPDATE},
+    {SK_HTTP_GET, "/twins/{device}/modules/{module}", SK_OP_TWIN_READ},
+    {SK_HTTP_PATCH, "/twins/{device}/modules/{module}", SK_OP_TWIN_UPDATE},
+    {SK_HTTP_PUT, "/twins/{device}/modules/{module}", SK_OP_TWIN_UPDATE},
+    {SK_HTTP_POST, "/twins/{device}/methods", SK_OP_METHOD_INVOKE},
+    {SK_HTTP_POST, "/twins/{device}/modules/{module}/methods", SK_OP_METHOD_INVOKE},
+    {SK_HTTP_POST, "/devices/query", SK_OP_QUERY},
+    {SK_HTTP_POST, "/devices/{device}/applyConfigurationContent", SK_OP_CONFIGURATION_APPLY},
+    {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
+    {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
+    {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},
+    {SK_HTTP_GET, "/certificates", SK_OP_CERTIFICATE_LIST},
+    {SK_HTTP_GET, "/certificates/{name}", SK_OP_CERTIFICATE_GET},
+    {SK_HTTP_PUT, "/certificates/{name}", SK_OP_CERTIFICATE_PUT},
+    {SK_HTTP_DELETE, "/certificates/{name}", SK_OP_CERTIFICATE_DELETE},
+    {SK_HTTP_POST, "/certificates/{name}/generateVerificationCode", SK_OP_CERTIFICATE_CODE},
+    {SK_HTTP_POST, "/certificates/{name}/verify", SK_OP_CERTIFICATE_VERIFY},
+    {SK_HTTP_GET, "/devices/{device}/modules/{module}/devicesAndModulesInDeviceScope", SK_OP_SCOPE_LIST},
+    {SK_HTTP_POST, "/devices/{device}/modules/{module}/devicesAndModulesInTargetDeviceScope", SK_OP_SCOPE_LIST},
+    {SK_HTTP_GET, "/devices/{device}/modules/{module}/deviceAndModuleInDeviceScope", SK_OP_SCOPE_GET},
+    {SK_HTTP_POST, "/devices/{device}/modules/{module}/getDeviceAndModuleOnBehalfOf", SK_OP_SCOPE_GET},
+};
+
+static void take(struct sk_request *request, struct sk_span name, struct sk_span value) {
+    if (sk_span_eq(name, SK_SPAN("{device}")))
+        request->device = value;
+    else if (sk_span_eq(name, SK_SPAN("{module}")))
+        request->module = value;
+    else
+        request->name = value;
+}
+
+enum sk_status sk_http_path_read(enum sk_http_method method, struct sk_span path,
+                                 struct sk_arena *arena, struct sk_request *request) {
+    struct sk_http_match match;
+    enum sk_status status =
+        sk_http_route(routes, sizeof routes / sizeof *routes, method, path, arena, &match);
+    if (status) return status;
+    struct sk_span rest = sk_span_z(match.route->pattern), segment;
+    request->op = (enum sk_op)match.id;
+    for (size_t i = 0; sk_span_split(&rest, '/', &segment);)
+        if (segment.n && segment.p[0] == '{') take(request, segment, match.captures[i++]);
+    return SK_OK;
+}
