@@ -38,10 +38,14 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_DELETE, "/certificates/{name}", SK_OP_CERTIFICATE_DELETE},
     {SK_HTTP_POST, "/certificates/{name}/generateVerificationCode", SK_OP_CERTIFICATE_CODE},
     {SK_HTTP_POST, "/certificates/{name}/verify", SK_OP_CERTIFICATE_VERIFY},
-    {SK_HTTP_GET, "/devices/{device}/modules/{module}/devicesAndModulesInDeviceScope", SK_OP_SCOPE_LIST},
-    {SK_HTTP_POST, "/devices/{device}/modules/{module}/devicesAndModulesInTargetDeviceScope", SK_OP_SCOPE_LIST},
-    {SK_HTTP_GET, "/devices/{device}/modules/{module}/deviceAndModuleInDeviceScope", SK_OP_SCOPE_GET},
-    {SK_HTTP_POST, "/devices/{device}/modules/{module}/getDeviceAndModuleOnBehalfOf", SK_OP_SCOPE_GET},
+    {SK_HTTP_GET, "/devices/{device}/modules/{module}/devicesAndModulesInDeviceScope",
+     SK_OP_SCOPE_LIST},
+    {SK_HTTP_POST, "/devices/{device}/modules/{module}/devicesAndModulesInTargetDeviceScope",
+     SK_OP_SCOPE_LIST},
+    {SK_HTTP_GET, "/devices/{device}/modules/{module}/deviceAndModuleInDeviceScope",
+     SK_OP_SCOPE_GET},
+    {SK_HTTP_POST, "/devices/{device}/modules/{module}/getDeviceAndModuleOnBehalfOf",
+     SK_OP_SCOPE_GET},
 };
 
 static void take(struct sk_request *request, struct sk_span name, struct sk_span value) {

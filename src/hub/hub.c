@@ -4,11 +4,23 @@
 #include "hub/events/once.h"
 #include "hub/events/partitions.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 const char *sk_hub_name(const struct sk_hub *hub) {
     return hub->options->name;
 }
+
+/* What a hub is made of. */
+static const struct sk_hub_part *const parts[] = {
+    &sk_hub_part_ingest,      &sk_hub_part_events,  &sk_hub_part_identities,
+    &sk_hub_part_twins,       &sk_hub_part_queries, &sk_hub_part_c2d,
+    &sk_hub_part_feedback,    &sk_hub_part_methods, &sk_hub_part_statistics,
+    &sk_hub_part_certificates};
+
+#define EACH_PART(part)                                                                            \
+    for (const struct sk_hub_part *const *at = parts, *part;                                       \
+         at < parts + sizeof parts / sizeof *parts && (part = *at, true); at++)
 
 struct sk_backend *sk_hub_backend(struct sk_hub *hub) {
     return &hub->backend;
@@ -87,12 +99,12 @@ static void session_model(struct sk_backend *backend, struct sk_session *session
 
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
     struct sk_hub *hub = sk_hub_of(backend);
-    if (session->subscriptions & SK_SUB_METHODS) sk_methods_online(&hub->methods, session);
-    sk_hub_c2d_online(hub, session);
+    EACH_PART(part) if (part->subscribed) part->subscribed(hub, session);
 }
 
 static void session_writable(struct sk_backend *backend, struct sk_session *session) {
-    sk_hub_c2d_online(sk_hub_of(backend), session);
+    struct sk_hub *hub = sk_hub_of(backend);
+    EACH_PART(part) if (part->writable) part->writable(hub, session);
 }
 
 static void session_closed(struct sk_backend *backend, struct sk_session *session,
@@ -100,87 +112,13 @@ static void session_closed(struct sk_backend *backend, struct sk_session *sessio
     (void)reason;
     struct sk_hub *hub = sk_hub_of(backend);
     sk_hub_seen(hub, session, false);
-    sk_methods_offline(&hub->methods, session);
-    sk_hub_c2d_offline(hub, session);
-}
-
-static uint64_t connected_devices(const struct sk_hub *hub) {
-    uint64_t count = 0;
-    struct sk_session *session;
-    for (size_t i = 0; (session = sk_map_next(&hub->backend.sessions, &i, NULL)) != NULL;)
-        count += session->principal.module == NULL;
-    return count;
-}
-
-static void answer_statistics(struct sk_hub *hub, struct sk_request *request) {
-    struct sk_registry_counts counts = sk_registry_counts(hub->registry);
-    json_t *document;
-    if (request->op == SK_OP_STATISTICS_SERVICE)
-        document = json_pack("{s:I}", "connectedDeviceCount", (json_int_t)connected_devices(hub));
-    else
-        document =
-            json_pack("{s:I,s:I,s:I}", "totalDeviceCount", (json_int_t)counts.devices,
-                      "enabledDeviceCount", (json_int_t)counts.enabled_devices,
-                      "disabledDeviceCount", (json_int_t)(counts.devices - counts.enabled_devices));
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
-}
-
-/* A call on what does not exist is DeviceNotFound, not "not online": so look first. */
-static void target_found(void *arg, struct sk_registry_result *result) {
-    struct sk_request *request = arg;
-    if (result->status)
-        sk_hub_refuse_status(request, result);
-    else
-        sk_methods_invoke(&sk_hub_of(request->backend)->methods, request);
-}
-
-static void invoke_method(struct sk_hub *hub, struct sk_request *request) {
-    hub->counts.methods_total++;
-    sk_registry_get(hub->registry, request->device, request->module, target_found, request);
+    EACH_PART(part) if (part->closed) part->closed(hub, session);
 }
 
 static void submit(struct sk_backend *backend, struct sk_request *request) {
     struct sk_hub *hub = sk_hub_of(backend);
     request->backend = backend;
-    switch (request->op) {
-    case SK_OP_TELEMETRY: sk_hub_telemetry(hub, request); break;
-    case SK_OP_TWIN_GET:
-    case SK_OP_TWIN_REPORT:
-    case SK_OP_TWIN_READ:
-    case SK_OP_TWIN_UPDATE: sk_hub_twin(hub, request); break;
-    case SK_OP_METHOD_RESPOND: sk_methods_respond(&hub->methods, request); break;
-    case SK_OP_METHOD_INVOKE: invoke_method(hub, request); break;
-    case SK_OP_IDENTITY_GET:
-    case SK_OP_IDENTITY_PUT:
-    case SK_OP_IDENTITY_DELETE:
-    case SK_OP_DEVICE_LIST:
-    case SK_OP_MODULE_LIST: sk_hub_identity(hub, request); break;
-    case SK_OP_SCOPE_LIST:
-    case SK_OP_SCOPE_GET: sk_hub_scope(hub, request); break;
-    case SK_OP_QUERY: sk_hub_query(hub, request); break;
-    case SK_OP_CONFIGURATION_APPLY: sk_hub_apply_configuration(hub, request); break;
-    case SK_OP_STATISTICS_DEVICES:
-    case SK_OP_STATISTICS_SERVICE: answer_statistics(hub, request); break;
-    case SK_OP_EVENTS_WATCH:
-    case SK_OP_EVENTS_INFO:
-    case SK_OP_EVENTS_SEND: sk_hub_events(hub, request); break;
-    case SK_OP_SETTLE:
-    case SK_OP_C2D_RECEIVE:
-    case SK_OP_C2D_SETTLE:
-    case SK_OP_C2D_SEND:
-    case SK_OP_C2D_PURGE: sk_hub_c2d(hub, request); break;
-    case SK_OP_FEEDBACK_SUBSCRIBE:
-    case SK_OP_FEEDBACK_RECEIVE:
-    case SK_OP_FEEDBACK_SETTLE: sk_hub_feedback(hub, request); break;
-    case SK_OP_CERTIFICATE_LIST:
-    case SK_OP_CERTIFICATE_GET:
-    case SK_OP_CERTIFICATE_PUT:
-    case SK_OP_CERTIFICATE_DELETE:
-    case SK_OP_CERTIFICATE_CODE:
-    case SK_OP_CERTIFICATE_VERIFY: sk_hub_certificate(hub, request); break;
-    case SK_OP_COUNT: break;
-    }
+    hub->serve[request->op](hub, request);
 }
 
 static const struct sk_backend_ops ops = {.find_identity = find_identity,
@@ -273,6 +211,10 @@ static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *op
                                .secondary_key = sk_span_z(options->policies[i].secondary_key),
                                .rights = options->policies[i].rights};
     sk_methods_init(&hub->methods, &hub->backend);
+    for (size_t op = 0; op < SK_OP_COUNT; op++) {
+        EACH_PART(part) if (part->serve[op]) hub->serve[op] = part->serve[op];
+        assert(hub->serve[op]); /* each operation has a part */
+    }
     return hub;
 }
 
@@ -343,9 +285,7 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         SK_WARN("hub", "%s: client chaos is on: devices may ask for faults", options->name);
         hub->backend.chaos = sk_chaos_new(&hub->backend);
     }
-    sk_hub_certificates_start(hub);
-    sk_hub_c2d_start(hub);
-    sk_hub_feedback_start(hub);
+    EACH_PART(part) if (part->start) part->start(hub);
     *opened = hub;
     return SK_OK;
 }
@@ -354,8 +294,7 @@ static void saved(void *arg, struct sk_registry_result *result) {
     struct sk_hub *hub = arg;
     (void)result; /* the next start reads the log instead */
     sk_registry_close(hub->registry);
-    sk_hub_c2d_free(hub);
-    sk_hub_feedback_free(hub);
+    EACH_PART(part) if (part->free) part->free(hub);
     sk_log_close(hub->log, log_closed, hub);
 }
 
@@ -363,7 +302,7 @@ void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     hub->closed = closed;
     hub->closed_arg = arg;
     hub->closing = true;
-    sk_methods_free(&hub->methods);
+    EACH_PART(part) if (part->stop) part->stop(hub);
     sk_timer_stop(&hub->remember);
     sk_once_save(hub->once, 0);
     sk_partitions_save(hub->partitions);

@@ -36,6 +36,7 @@ struct sk_hub_feedback {
 
 struct sk_hub {
     struct sk_backend backend; /* first: the gateway's view */
+    void (*serve[SK_OP_COUNT])(struct sk_hub *hub, struct sk_request *request);
     const struct sk_hub_options *options;
     struct sk_registry *registry;
     struct sk_log *log;
@@ -72,42 +73,32 @@ void sk_hub_seen(struct sk_hub *hub, const struct sk_session *session, bool conn
 void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module);
 void sk_hub_free_presence(struct sk_hub *hub);
 
-/* ingest.c */
+/* A part of the hub: the operations that it serves, and its life. What it has no word for stays NULL. */
+struct sk_hub_part {
+    void (*serve[SK_OP_COUNT])(struct sk_hub *hub, struct sk_request *request);
+    void (*start)(struct sk_hub *hub); /* the stores are open */
+    void (*stop)(struct sk_hub *hub);  /* the hub closes: nothing new begins */
+    void (*free)(struct sk_hub *hub);  /* the registry is closed */
+    /* A session's subscriptions have changed; its output has room again; it is closed. */
+    void (*subscribed)(struct sk_hub *hub, struct sk_session *session);
+    void (*writable)(struct sk_hub *hub, struct sk_session *session);
+    void (*closed)(struct sk_hub *hub, struct sk_session *session);
+};
+extern const struct sk_hub_part sk_hub_part_ingest, sk_hub_part_events, sk_hub_part_identities,
+    sk_hub_part_twins, sk_hub_part_queries, sk_hub_part_c2d, sk_hub_part_feedback,
+    sk_hub_part_methods, sk_hub_part_statistics, sk_hub_part_certificates;
+
+/* events/ingest.c */
 enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]);
-void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request);
 void sk_hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
-/* events.c: serves SK_OP_EVENTS_…. */
-void sk_hub_events(struct sk_hub *hub, struct sk_request *request);
-/* identities.c */
-void sk_hub_identity(struct sk_hub *hub, struct sk_request *request);
-void sk_hub_scope(struct sk_hub *hub, struct sk_request *request);
-/* twins.c */
-void sk_hub_twin(struct sk_hub *hub, struct sk_request *request);
-void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request);
-/* c2d.c, c2d_queue.c */
-void sk_hub_c2d_start(struct sk_hub *hub);
-/* Serves SK_OP_C2D_…, SK_OP_SETTLE. */
-void sk_hub_c2d(struct sk_hub *hub, struct sk_request *request);
-/* A session's subscriptions have changed, or it can take more. */
-void sk_hub_c2d_online(struct sk_hub *hub, const struct sk_session *session);
-void sk_hub_c2d_offline(struct sk_hub *hub, const struct sk_session *session);
-void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device); /* it was deleted */
-void sk_hub_c2d_free(struct sk_hub *hub);
-/* feedback.c */
-void sk_hub_feedback_start(struct sk_hub *hub);
+/* c2d/queue.c: a device was deleted. */
+void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device);
+/* c2d/feedback.c */
 int64_t sk_hub_feedback_ttl_us(const struct sk_hub *hub);
 /* Ends of messages have made records. */
 void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_result *result);
-/* Serves SK_OP_FEEDBACK_…. */
-void sk_hub_feedback(struct sk_hub *hub, struct sk_request *request);
-void sk_hub_feedback_free(struct sk_hub *hub);
-/* certificates.c */
+/* registry/certificates.c */
 enum sk_status sk_hub_certificates_load(struct sk_hub *hub, char reason[512]); /* configured ones */
-void sk_hub_certificates_start(struct sk_hub *hub);                            /* stored ones */
-/* Serves SK_OP_CERTIFICATE_…. */
-void sk_hub_certificate(struct sk_hub *hub, struct sk_request *request);
 void sk_hub_certificates_free(struct sk_hub *hub);
-/* query.c */
-void sk_hub_query(struct sk_hub *hub, struct sk_request *request);
 
 #endif

@@ -128,25 +128,32 @@ static void invoke(struct sk_edge_hub *hub, struct sk_request *request) {
         sk_methods_invoke(&hub->methods, request);
 }
 
+static void respond(struct sk_edge_hub *hub, struct sk_request *request) {
+    sk_methods_respond(&hub->methods, request);
+}
+
+static void settle(struct sk_edge_hub *hub, struct sk_request *request) {
+    if (request->module.n)
+        sk_edge_settle(hub, request);
+    else
+        sk_edge_c2d_settle(hub, request);
+}
+
+static void (*const serve[SK_OP_COUNT])(struct sk_edge_hub *, struct sk_request *) = {
+    [SK_OP_TELEMETRY] = sk_edge_ingest,
+    [SK_OP_TWIN_GET] = sk_edge_twin_get,
+    [SK_OP_TWIN_REPORT] = sk_edge_twin_report,
+    [SK_OP_METHOD_RESPOND] = respond,
+    [SK_OP_METHOD_INVOKE] = invoke,
+    [SK_OP_SETTLE] = settle,
+};
+
 static void submit(struct sk_backend *backend, struct sk_request *request) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    switch (request->op) {
-    case SK_OP_TELEMETRY: sk_edge_ingest(hub, request); break;
-    case SK_OP_TWIN_GET: sk_edge_twin_get(hub, request); break;
-    case SK_OP_TWIN_REPORT: sk_edge_twin_report(hub, request); break;
-    case SK_OP_METHOD_RESPOND: sk_methods_respond(&hub->methods, request); break;
-    case SK_OP_METHOD_INVOKE: invoke(hub, request); break;
-    case SK_OP_SETTLE:
-        if (request->module.n)
-            sk_edge_settle(hub, request);
-        else
-            sk_edge_c2d_settle(hub, request);
-        break;
-    default:
+    if (serve[request->op])
+        serve[request->op](sk_edge_hub_of(backend), request);
+    else
         sk_request_refuse(request, SK_FAULT_INVALID_OPERATION,
                           "an edge hub does not serve this; ask the IoT hub");
-        break;
-    }
 }
 
 static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity,

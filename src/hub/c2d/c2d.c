@@ -84,7 +84,7 @@ static void stored(void *arg, struct sk_registry_result *result) {
     sk_request_answer(request);
 }
 
-void sk_hub_c2d_send(struct sk_hub *hub, struct sk_request *request) {
+static void send(struct sk_hub *hub, struct sk_request *request) {
     struct sk_message message = *request->message;
     struct sk_registry_c2d_new row;
     char expiry[SK_TIME_TEXT];
@@ -161,17 +161,17 @@ static void sweep(struct sk_timer *timer) {
     sk_registry_c2d_expired(hub->registry, sk_io_wall(hub->backend.io), SWEEP_MAX, swept, hub);
 }
 
-void sk_hub_c2d_start(struct sk_hub *hub) {
+static void start(struct sk_hub *hub) {
     plan_sweep(hub, 0);
 }
 
-/* ---- requests ---- */
-
-void sk_hub_c2d(struct sk_hub *hub, struct sk_request *request) {
-    switch (request->op) {
-    case SK_OP_C2D_SEND: sk_hub_c2d_send(hub, request); break;
-    case SK_OP_C2D_RECEIVE: sk_c2d_queue_receive(hub, request); break;
-    case SK_OP_C2D_PURGE: sk_c2d_queue_purge(hub, request); break;
-    default: sk_c2d_queue_settle(hub, request); break;
-    }
-}
+const struct sk_hub_part sk_hub_part_c2d = {.serve = {[SK_OP_C2D_SEND] = send,
+                                                      [SK_OP_C2D_RECEIVE] = sk_c2d_queue_receive,
+                                                      [SK_OP_C2D_PURGE] = sk_c2d_queue_purge,
+                                                      [SK_OP_C2D_SETTLE] = sk_c2d_queue_settle,
+                                                      [SK_OP_SETTLE] = sk_c2d_queue_settle},
+                                            .start = start,
+                                            .free = sk_c2d_queues_free,
+                                            .subscribed = sk_c2d_queue_online,
+                                            .writable = sk_c2d_queue_online,
+                                            .closed = sk_c2d_queue_offline};

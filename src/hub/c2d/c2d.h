@@ -21,5 +21,9 @@ void sk_c2d_queue_look(struct sk_hub *hub, struct sk_span device);
 void sk_c2d_queue_receive(struct sk_hub *hub, struct sk_request *request);
 void sk_c2d_queue_settle(struct sk_hub *hub, struct sk_request *request);
 void sk_c2d_queue_purge(struct sk_hub *hub, struct sk_request *request);
+/* A session's subscriptions have changed, or it can take more; it is closed. */
+void sk_c2d_queue_online(struct sk_hub *hub, struct sk_session *session);
+void sk_c2d_queue_offline(struct sk_hub *hub, struct sk_session *session);
+void sk_c2d_queues_free(struct sk_hub *hub);
 
 #endif

@@ -270,7 +270,7 @@ static void expire(struct sk_timer *timer) {
     sk_registry_feedback_expire(hub->registry, sk_io_wall(hub->backend.io), expired, hub);
 }
 
-void sk_hub_feedback_start(struct sk_hub *hub) {
+static void start(struct sk_hub *hub) {
     sk_list_init(&hub->feedback.batches);
     sk_list_init(&hub->feedback.sources);
     sk_list_init(&hub->feedback.settlements);
@@ -407,30 +407,37 @@ static struct source *new_source(struct sk_hub *hub) {
     return source;
 }
 
-void sk_hub_feedback(struct sk_hub *hub, struct sk_request *request) {
-    if (request->op == SK_OP_FEEDBACK_SETTLE) {
-        struct settlement *settlement = SK_NEW(struct settlement);
-        settlement->hub = hub;
-        settlement->request = request;
-        settle_batch(settlement, find_batch(hub, NULL, 0, request->name), request->outcome);
-        return;
-    }
+static void settle_one(struct sk_hub *hub, struct sk_request *request) {
+    struct settlement *settlement = SK_NEW(struct settlement);
+    settlement->hub = hub;
+    settlement->request = request;
+    settle_batch(settlement, find_batch(hub, NULL, 0, request->name), request->outcome);
+}
+
+static void receive(struct sk_hub *hub, struct sk_request *request) {
     struct source *source = new_source(hub);
-    if (request->op == SK_OP_FEEDBACK_RECEIVE) {
-        source->request = request;
-        source->wants = true;
-        dispatch(hub);
-        return;
-    }
+    source->request = request;
+    source->wants = true;
+    dispatch(hub);
+}
+
+static void subscribe(struct sk_hub *hub, struct sk_request *request) {
+    struct source *source = new_source(hub);
     source->source.next = next;
     source->source.settle = settle;
     source->source.close = close_source;
     request->done(request, &(struct sk_answer){.feedback = &source->source});
 }
 
-void sk_hub_feedback_free(struct sk_hub *hub) {
+static void free_feedback(struct sk_hub *hub) {
     sk_timer_stop(&hub->feedback.gather);
     sk_timer_stop(&hub->feedback.expire);
     while (!sk_list_empty(&hub->feedback.batches))
         drop_batch(SK_LIST_FIRST(&hub->feedback.batches, struct batch, link));
 }
+
+const struct sk_hub_part sk_hub_part_feedback = {.serve = {[SK_OP_FEEDBACK_SUBSCRIBE] = subscribe,
+                                                           [SK_OP_FEEDBACK_RECEIVE] = receive,
+                                                           [SK_OP_FEEDBACK_SETTLE] = settle_one},
+                                                 .start = start,
+                                                 .free = free_feedback};

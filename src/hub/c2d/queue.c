@@ -516,7 +516,7 @@ void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device) {
     serve(q);
 }
 
-void sk_hub_c2d_online(struct sk_hub *hub, const struct sk_session *session) {
+void sk_c2d_queue_online(struct sk_hub *hub, struct sk_session *session) {
     struct sk_span device = sk_span_z(session->principal.device);
     if (session->principal.module) return;
     struct queue *q =
@@ -526,7 +526,7 @@ void sk_hub_c2d_online(struct sk_hub *hub, const struct sk_session *session) {
     serve(q);
 }
 
-void sk_hub_c2d_offline(struct sk_hub *hub, const struct sk_session *session) {
+void sk_c2d_queue_offline(struct sk_hub *hub, struct sk_session *session) {
     struct queue *q = find_queue(hub, sk_span_z(session->principal.device));
     if (q == NULL || session->principal.module) return;
     SK_LIST_EACH(&q->entries, node, following) {
@@ -539,7 +539,7 @@ void sk_hub_c2d_offline(struct sk_hub *hub, const struct sk_session *session) {
     serve(q);
 }
 
-void sk_hub_c2d_free(struct sk_hub *hub) {
+void sk_c2d_queues_free(struct sk_hub *hub) {
     struct queue *q;
     sk_timer_stop(&hub->c2d.sweep);
     for (size_t i = 0; (q = sk_map_next(&hub->c2d.queues, &i, NULL)) != NULL; i = 0) free_queue(q);

@@ -246,10 +246,6 @@ static void take(struct sk_hub *hub, struct sk_request *request) {
     sk_hub_send_event(hub, request, partition);
 }
 
-void sk_hub_events(struct sk_hub *hub, struct sk_request *request) {
-    switch (request->op) {
-    case SK_OP_EVENTS_INFO: tell(hub, request); break;
-    case SK_OP_EVENTS_SEND: take(hub, request); break;
-    default: watch(hub, request); break;
-    }
-}
+const struct sk_hub_part sk_hub_part_events = {
+    .serve = {
+        [SK_OP_EVENTS_WATCH] = watch, [SK_OP_EVENTS_INFO] = tell, [SK_OP_EVENTS_SEND] = take}};

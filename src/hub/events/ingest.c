@@ -88,7 +88,7 @@ void sk_hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned 
     if (status) sk_request_refuse(request, sk_fault_of_status(status), NULL);
 }
 
-void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
+static void take(struct sk_hub *hub, struct sk_request *request) {
     struct sk_message message = *request->message;
     message.system[SK_SYS_GENERATION_ID] = sk_span_z(request->who->generation_id);
     message.system[SK_SYS_AUTH_METHOD] = sk_span_z(request->who->auth_method);
@@ -124,3 +124,5 @@ void sk_hub_telemetry(struct sk_hub *hub, struct sk_request *request) {
     }
     sk_request_refuse(request, sk_fault_of_status(status), NULL);
 }
+
+const struct sk_hub_part sk_hub_part_ingest = {.serve = {[SK_OP_TELEMETRY] = take}};

@@ -259,28 +259,46 @@ static void verify(struct sk_hub *hub, struct sk_request *request, const struct 
     store(hub, request, fresh);
 }
 
-void sk_hub_certificate(struct sk_hub *hub, struct sk_request *request) {
+/* The certificate that is asked for, or NULL and the request is refused. */
+static const struct certificate *wanted(struct sk_hub *hub, struct sk_request *request) {
     const struct certificate *c = find(hub, request->name);
-    if (request->op == SK_OP_CERTIFICATE_LIST) {
-        list(hub, request);
-    } else if (c == NULL && request->op != SK_OP_CERTIFICATE_PUT) {
+    if (c == NULL)
         sk_request_refuse(request, SK_FAULT_NOT_FOUND, "there is no certificate '%.*s'",
                           SK_ARG(request->name));
-    } else if (request->op == SK_OP_CERTIFICATE_GET) {
-        answer(request, certificate_json(c));
-    } else if (c && c->configured) {
-        sk_request_refuse(request, SK_FAULT_INVALID_OPERATION,
-                          "this certificate stands in hub.toml; change it there");
-    } else if (request->op == SK_OP_CERTIFICATE_PUT) {
-        put(hub, request);
-    } else if (request->op == SK_OP_CERTIFICATE_CODE) {
-        make_code(hub, request, c);
-    } else if (request->op == SK_OP_CERTIFICATE_VERIFY) {
-        verify(hub, request, c);
-    } else {
+    return c;
+}
+
+static bool may_change(struct sk_request *request, const struct certificate *c) {
+    if (c == NULL || !c->configured) return true;
+    sk_request_refuse(request, SK_FAULT_INVALID_OPERATION,
+                      "this certificate stands in hub.toml; change it there");
+    return false;
+}
+
+static void serve_get(struct sk_hub *hub, struct sk_request *request) {
+    const struct certificate *c = wanted(hub, request);
+    if (c) answer(request, certificate_json(c));
+}
+
+static void serve_put(struct sk_hub *hub, struct sk_request *request) {
+    if (may_change(request, find(hub, request->name))) put(hub, request);
+}
+
+static void serve_code(struct sk_hub *hub, struct sk_request *request) {
+    const struct certificate *c = wanted(hub, request);
+    if (c && may_change(request, c)) make_code(hub, request, c);
+}
+
+static void serve_verify(struct sk_hub *hub, struct sk_request *request) {
+    const struct certificate *c = wanted(hub, request);
+    if (c && may_change(request, c)) verify(hub, request, c);
+}
+
+static void serve_delete(struct sk_hub *hub, struct sk_request *request) {
+    const struct certificate *c = wanted(hub, request);
+    if (c && may_change(request, c))
         sk_registry_document_delete(hub->registry, KIND, request->name, stored,
                                     new_change(hub, request, NULL));
-    }
 }
 
 /* ---- the life ---- */
@@ -336,7 +354,7 @@ enum sk_status sk_hub_certificates_load(struct sk_hub *hub, char reason[512]) {
     return SK_OK;
 }
 
-void sk_hub_certificates_start(struct sk_hub *hub) {
+static void start(struct sk_hub *hub) {
     sk_registry_document_list(hub->registry, KIND, SK_NONE, CERTIFICATES_MAX, loaded, hub);
 }
 
@@ -345,3 +363,12 @@ void sk_hub_certificates_free(struct sk_hub *hub) {
     free_certificate(SK_CONTAINER(node, struct certificate, link));
     sk_x509_anchors_free(hub->anchors);
 }
+
+const struct sk_hub_part sk_hub_part_certificates = {
+    .serve = {[SK_OP_CERTIFICATE_LIST] = list,
+              [SK_OP_CERTIFICATE_GET] = serve_get,
+              [SK_OP_CERTIFICATE_PUT] = serve_put,
+              [SK_OP_CERTIFICATE_DELETE] = serve_delete,
+              [SK_OP_CERTIFICATE_CODE] = serve_code,
+              [SK_OP_CERTIFICATE_VERIFY] = serve_verify},
+    .start = start};

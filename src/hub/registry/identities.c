@@ -82,25 +82,21 @@ static void put(struct sk_hub *hub, struct sk_request *request) {
     sk_identity_free(&identity);
 }
 
-void sk_hub_identity(struct sk_hub *hub, struct sk_request *request) {
-    switch (request->op) {
-    case SK_OP_IDENTITY_GET:
-        sk_registry_get(hub->registry, request->device, request->module, got,
-                        new_call(hub, request));
-        break;
-    case SK_OP_IDENTITY_PUT: put(hub, request); break;
-    case SK_OP_IDENTITY_DELETE:
-        sk_registry_delete(hub->registry, request->device, request->module, request->if_match,
-                           deleted, new_call(hub, request));
-        break;
-    case SK_OP_DEVICE_LIST:
-        sk_registry_list_devices(hub->registry, SK_NONE, request->max, listed,
-                                 new_call(hub, request));
-        break;
-    default:
-        sk_registry_list_modules(hub->registry, request->device, listed, new_call(hub, request));
-        break;
-    }
+static void get(struct sk_hub *hub, struct sk_request *request) {
+    sk_registry_get(hub->registry, request->device, request->module, got, new_call(hub, request));
+}
+
+static void delete (struct sk_hub *hub, struct sk_request *request) {
+    sk_registry_delete(hub->registry, request->device, request->module, request->if_match, deleted,
+                       new_call(hub, request));
+}
+
+static void list_devices(struct sk_hub *hub, struct sk_request *request) {
+    sk_registry_list_devices(hub->registry, SK_NONE, request->max, listed, new_call(hub, request));
+}
+
+static void list_modules(struct sk_hub *hub, struct sk_request *request) {
+    sk_registry_list_modules(hub->registry, request->device, listed, new_call(hub, request));
 }
 
 /* ---- identity scope of an edge device: edge reference, section 5.4 ---- */
@@ -196,14 +192,22 @@ static void scope_step(void *arg, struct sk_registry_result *result) {
         end_scope_get(get, NULL);
 }
 
-void sk_hub_scope(struct sk_hub *hub, struct sk_request *request) {
-    if (request->op == SK_OP_SCOPE_LIST) {
-        sk_registry_list_scope(hub->registry, request->device, request->continuation, request->max,
-                               scope_listed, new_call(hub, request));
-        return;
-    }
+static void list_scope(struct sk_hub *hub, struct sk_request *request) {
+    sk_registry_list_scope(hub->registry, request->device, request->continuation, request->max,
+                           scope_listed, new_call(hub, request));
+}
+
+static void get_of_scope(struct sk_hub *hub, struct sk_request *request) {
     struct scope_get *get = SK_NEW(struct scope_get);
     get->hub = hub;
     get->request = request;
     sk_registry_get(hub->registry, request->device, SK_NONE, scope_step, get);
 }
+
+const struct sk_hub_part sk_hub_part_identities = {.serve = {[SK_OP_IDENTITY_GET] = get,
+                                                             [SK_OP_IDENTITY_PUT] = put,
+                                                             [SK_OP_IDENTITY_DELETE] = delete,
+                                                             [SK_OP_DEVICE_LIST] = list_devices,
+                                                             [SK_OP_MODULE_LIST] = list_modules,
+                                                             [SK_OP_SCOPE_LIST] = list_scope,
+                                                             [SK_OP_SCOPE_GET] = get_of_scope}};

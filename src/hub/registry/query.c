@@ -109,7 +109,7 @@ static void read_batch(struct query_call *call) {
                            got_batch, call);
 }
 
-void sk_hub_query(struct sk_hub *hub, struct sk_request *request) {
+static void query(struct sk_hub *hub, struct sk_request *request) {
     struct query_call *call = SK_NEW(struct query_call);
     struct sk_expr_error error;
     call->hub = hub;
@@ -131,3 +131,5 @@ void sk_hub_query(struct sk_hub *hub, struct sk_request *request) {
     }
     free_call(call);
 }
+
+const struct sk_hub_part sk_hub_part_queries = {.serve = {[SK_OP_QUERY] = query}};

@@ -70,27 +70,24 @@ static void read_done(void *arg, struct sk_registry_result *result) {
         answer_twin(call.hub, call.request, &result->entries[0]);
 }
 
-void sk_hub_twin(struct sk_hub *hub, struct sk_request *request) {
+static void read_twin(struct sk_hub *hub, struct sk_request *request) {
+    struct twin_call *call = SK_NEW(struct twin_call);
+    *call = (struct twin_call){hub, request};
+    sk_registry_twin_get(hub->registry, request->device, request->module, read_done, call);
+}
+
+static void report(struct sk_hub *hub, struct sk_request *request) {
+    struct sk_twin_change what = {.reported = request->body};
+    change(hub, request, &what);
+}
+
+static void update(struct sk_hub *hub, struct sk_request *request) {
     struct sk_twin_change what = {0};
     char error[SK_MODEL_ERROR_MAX];
-    switch (request->op) {
-    case SK_OP_TWIN_REPORT:
-        what.reported = request->body;
+    if (sk_twin_change_from_json(request->body, request->replace, &what, error))
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "%s", error);
+    else
         change(hub, request, &what);
-        break;
-    case SK_OP_TWIN_UPDATE:
-        if (sk_twin_change_from_json(request->body, request->replace, &what, error))
-            sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "%s", error);
-        else
-            change(hub, request, &what);
-        break;
-    default: {
-        struct twin_call *call = SK_NEW(struct twin_call);
-        *call = (struct twin_call){hub, request};
-        sk_registry_twin_get(hub->registry, request->device, request->module, read_done, call);
-        break;
-    }
-    }
 }
 
 /* ---- applyConfigurationContent: {"modulesContent":{"$edgeAgent":{"properties.desired":{…}}, …}}
@@ -180,7 +177,7 @@ static void edge_found(void *arg, struct sk_registry_result *result) {
     }
 }
 
-void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request) {
+static void apply_configuration(struct sk_hub *hub, struct sk_request *request) {
     json_t *contents = json_object_get(request->body, "modulesContent"), *content;
     const char *module;
     char error[SK_MODEL_ERROR_MAX];
@@ -214,3 +211,10 @@ void sk_hub_apply_configuration(struct sk_hub *hub, struct sk_request *request) 
     apply->contents = contents;
     sk_registry_get(hub->registry, request->device, SK_NONE, edge_found, apply);
 }
+
+const struct sk_hub_part sk_hub_part_twins = {
+    .serve = {[SK_OP_TWIN_GET] = read_twin,
+              [SK_OP_TWIN_READ] = read_twin,
+              [SK_OP_TWIN_REPORT] = report,
+              [SK_OP_TWIN_UPDATE] = update,
+              [SK_OP_CONFIGURATION_APPLY] = apply_configuration}};
