@@ -10,110 +10,10 @@
  * and so do readers of traces. */
 #include "wire/amqp_parts.h"
 
-enum { FRAME_HEAD = 8, FRAME_MIN = 512, HELD_BACK_MAX = 16384 };
+enum { FRAME_MIN = 512, HELD_BACK_MAX = 16384 };
 
-static const char amqp_header[] = "AMQP\0\1\0\0", sasl_header[] = "AMQP\3\1\0\0";
 static const char *const mechanisms[] = {"EXTERNAL", "MSSBCBS", "ANONYMOUS",
                                          "PLAIN"}; /* in the order of the real service */
-
-/* ---- frames out ---- */
-
-static struct sk_amqp_frame begin_frame(struct sk_amqp *a, unsigned type, unsigned channel,
-                                        enum sk_amqp_code code, unsigned fields) {
-    struct sk_amqp_frame frame = {.began = a->out.n};
-    char head[FRAME_HEAD] = {0, 0, 0, 0, 2, (char)type, (char)(channel >> 8), (char)channel};
-    sk_buffer_append(&a->out, sk_span(head, sizeof head));
-    sk_amqp_put_descriptor(&a->out, code);
-    frame.list = sk_amqp_begin_list(&a->out, fields);
-    a->spoke = true;
-    return frame;
-}
-
-struct sk_amqp_frame sk_amqp_begin_frame(struct sk_amqp *a, unsigned channel,
-                                         enum sk_amqp_code code, unsigned fields) {
-    return begin_frame(a, 0, channel, code, fields);
-}
-
-void sk_amqp_end_fields(struct sk_amqp *a, struct sk_amqp_frame frame) {
-    sk_amqp_end_list(&a->out, frame.list);
-}
-
-void sk_amqp_close_frame(struct sk_amqp *a, struct sk_amqp_frame frame) {
-    size_t size = a->out.n - frame.began;
-    char *p = a->out.p + frame.began;
-    for (unsigned i = 0; i < 4; i++) p[i] = (char)(size >> (8 * (3 - i)));
-    if (size <= a->frame_max) return;
-    a->out.n = frame.began; /* it may not be sent, so we cannot go on */
-    sk_amqp_fail(a, "amqp:frame-size-too-small", "what is to be said needs larger frames");
-}
-
-void sk_amqp_end_frame(struct sk_amqp *a, struct sk_amqp_frame frame) {
-    sk_amqp_end_fields(a, frame);
-    sk_amqp_close_frame(a, frame);
-}
-
-void sk_amqp_put_error(struct sk_amqp *a, const struct sk_amqp_error *error) {
-    enum { TEXT_MAX = 2048 };
-    if (error == NULL || error->condition.n == 0) {
-        sk_amqp_put_null(&a->out);
-        return;
-    }
-    sk_amqp_put_descriptor(&a->out, SK_AMQP_ERROR);
-    size_t list = sk_amqp_begin_list(&a->out, 3);
-    sk_amqp_put_symbol(&a->out, error->condition);
-    sk_amqp_put_string(&a->out, sk_span_first(error->description, TEXT_MAX));
-    if (error->info_count)
-        sk_amqp_encode_map(&a->out, error->info, error->info_count, true);
-    else
-        sk_amqp_put_null(&a->out);
-    sk_amqp_end_list(&a->out, list);
-}
-
-void sk_amqp_get_error(const struct sk_amqp_raw *raw, struct sk_arena *arena,
-                       struct sk_amqp_error *error) {
-    struct sk_amqp_raw field[3];
-    *error = (struct sk_amqp_error){0};
-    if (raw->descriptor != SK_AMQP_ERROR || sk_amqp_read_list(raw, field, 3)) return;
-    error->condition = sk_amqp_raw_text(&field[0]);
-    error->description = sk_amqp_raw_text(&field[1]);
-    if (arena) sk_amqp_read_map(&field[2], arena, 1, &error->info, &error->info_count);
-}
-
-static void put_header(struct sk_amqp *a, const char *header) {
-    sk_buffer_append(&a->out, sk_span(header, FRAME_HEAD));
-    a->header_sent = header == amqp_header;
-}
-
-static void put_text(struct sk_amqp *a, const char *text) {
-    if (text)
-        sk_amqp_put_string(&a->out, sk_span_z(text));
-    else
-        sk_amqp_put_null(&a->out);
-}
-
-/* Ours goes out once; before it, when that is due, the protocol header. */
-static void put_open(struct sk_amqp *a) {
-    if (a->open_sent) return;
-    if (!a->header_sent) put_header(a, amqp_header);
-    a->open_sent = true;
-    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, 0, SK_AMQP_OPEN, 10);
-    put_text(a, a->container);
-    put_text(a, a->host_name);
-    sk_amqp_put_uint(&a->out, SK_AMQP_FRAME_MAX);
-    sk_amqp_put_ushort(&a->out, SK_AMQP_CHANNEL_MAX);
-    sk_amqp_put_uint(&a->out, a->idle_ms);
-    for (int i = 0; i < 5; i++) sk_amqp_put_null(&a->out); /* locales, capabilities, properties */
-    sk_amqp_end_frame(a, frame);
-}
-
-static void put_close(struct sk_amqp *a, const struct sk_amqp_error *error) {
-    if (a->closing) return;
-    put_open(a);
-    a->closing = true;
-    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, 0, SK_AMQP_CLOSE, 1);
-    sk_amqp_put_error(a, error);
-    sk_amqp_end_frame(a, frame);
-}
 
 /* ---- the end ---- */
 
@@ -125,33 +25,24 @@ static void over(struct sk_amqp *a, const struct sk_amqp_error *error) {
     sk_amqp_all_gone(a);
 }
 
-void sk_amqp_fail(struct sk_amqp *a, const char *condition, const char *text) {
-    struct sk_amqp_error error = {.condition = sk_span_z(condition),
-                                  .description = sk_span_z(text)};
-    if (a->expect == SK_AMQP_EXPECT_NOTHING) return;
-    a->expect = SK_AMQP_EXPECT_NOTHING;
-    if (a->header_sent) put_close(a, &error);
-    over(a, &error);
-}
-
 void sk_amqp_close(struct sk_amqp *a, const struct sk_amqp_error *error) {
     /* Sessions first: Node's SDK waits 45 s for its links' detaches when a connection closes over
      * a session that has not ended. */
     sk_amqp_end_sessions(a);
-    put_close(a, error);
+    sk_amqp_put_close(a, error);
 }
 
 /* ---- SASL (5.3) ---- */
 
 static void put_mechanisms(struct sk_amqp *a) {
-    struct sk_amqp_frame frame = begin_frame(a, 1, 0, SK_AMQP_SASL_MECHANISMS, 1);
+    struct sk_amqp_frame frame = sk_amqp_begin_sasl_frame(a, SK_AMQP_SASL_MECHANISMS, 1);
     sk_amqp_put_symbols(&a->out, mechanisms, sizeof mechanisms / sizeof *mechanisms);
     sk_amqp_end_frame(a, frame);
 }
 
 static void put_outcome(struct sk_amqp *a, bool refused) {
     enum { OK, AUTH };
-    struct sk_amqp_frame frame = begin_frame(a, 1, 0, SK_AMQP_SASL_OUTCOME, 2);
+    struct sk_amqp_frame frame = sk_amqp_begin_sasl_frame(a, SK_AMQP_SASL_OUTCOME, 2);
     sk_amqp_put_ubyte(&a->out, refused ? AUTH : OK);
     sk_amqp_put_null(&a->out);
     sk_amqp_end_frame(a, frame);
@@ -206,10 +97,10 @@ static void on_mechanisms(struct sk_amqp *a, const struct sk_amqp_raw *list) {
         sk_buffer_byte(&response, 0);
         sk_buffer_text(&response, a->password);
     }
-    struct sk_amqp_frame frame = begin_frame(a, 1, 0, SK_AMQP_SASL_INIT, 3);
+    struct sk_amqp_frame frame = sk_amqp_begin_sasl_frame(a, SK_AMQP_SASL_INIT, 3);
     sk_amqp_put_symbol(&a->out, sk_span_z(wanted));
     sk_amqp_put_binary(&a->out, sk_buffer_span(&response));
-    put_text(a, a->host_name);
+    sk_amqp_put_text(a, a->host_name);
     sk_amqp_end_frame(a, frame);
     sk_buffer_free(&response);
 }
@@ -222,7 +113,7 @@ static void on_outcome(struct sk_amqp *a, const struct sk_amqp_raw *list) {
         return;
     }
     a->expect = SK_AMQP_EXPECT_AMQP_HEADER;
-    put_open(a);
+    sk_amqp_put_open(a);
 }
 
 static void on_sasl_frame(struct sk_amqp *a, const struct sk_amqp_raw *list) {
@@ -257,7 +148,7 @@ static void on_open(struct sk_amqp *a, const struct sk_amqp_raw *list) {
     }
     if (frame_max < SK_AMQP_FRAME_MAX) a->frame_max = (uint32_t)frame_max;
     a->expect = SK_AMQP_EXPECT_FRAMES;
-    put_open(a);
+    sk_amqp_put_open(a);
     a->events->on_open(a->arg, sk_amqp_raw_text(&field[1]));
 }
 
@@ -265,7 +156,7 @@ static void on_close(struct sk_amqp *a, const struct sk_amqp_raw *list) {
     struct sk_amqp_raw field;
     struct sk_amqp_error error = {0};
     if (sk_amqp_read_list(list, &field, 1) == SK_OK) sk_amqp_get_error(&field, NULL, &error);
-    put_close(a, NULL);
+    sk_amqp_put_close(a, NULL);
     over(a, &error);
 }
 
@@ -332,21 +223,22 @@ static void on_frame(struct sk_amqp *a, uint16_t channel, struct sk_span body) {
 /* ---- bytes in ---- */
 
 static void on_header(struct sk_amqp *a, const char *header) {
-    bool sasl = memcmp(header, sasl_header, FRAME_HEAD) == 0;
-    bool plain = memcmp(header, amqp_header, FRAME_HEAD) == 0;
+    bool sasl = memcmp(header, SK_AMQP_SASL_PROTOCOL, SK_AMQP_FRAME_HEAD) == 0;
+    bool plain = memcmp(header, SK_AMQP_PROTOCOL, SK_AMQP_FRAME_HEAD) == 0;
     bool first = a->expect == SK_AMQP_EXPECT_HEADER;
     bool wants_sasl = a->user || a->sasl_anonymous; /* client */
     if (a->server && first && sasl) {
-        put_header(a, sasl_header);
+        sk_amqp_put_header(a, true);
         put_mechanisms(a);
         a->expect = SK_AMQP_EXPECT_SASL;
     } else if (!a->server && first && sasl && wants_sasl) {
         a->expect = SK_AMQP_EXPECT_SASL;
     } else if (plain && (a->server || !first || !wants_sasl)) {
-        if (!a->header_sent) put_header(a, amqp_header);
+        if (!a->header_sent) sk_amqp_put_header(a, false);
         a->expect = SK_AMQP_EXPECT_OPEN;
     } else { /* 2.2: what we would have taken, and the end */
-        if (a->server) sk_buffer_append(&a->out, sk_span(first ? sasl_header : amqp_header, 8));
+        if (a->server)
+            sk_buffer_append(&a->out, sk_span(first ? SK_AMQP_SASL_PROTOCOL : SK_AMQP_PROTOCOL, 8));
         a->header_sent = false;
         sk_amqp_fail(a, "amqp:connection:framing-error", "not a protocol that is spoken here");
     }
@@ -361,7 +253,7 @@ static void on_unit(struct sk_amqp *a, struct sk_span unit) {
     }
     bool sasl = a->expect == SK_AMQP_EXPECT_SASL;
     size_t offset = 4u * p[4];
-    if (offset < FRAME_HEAD || offset > unit.n || p[5] != sasl) {
+    if (offset < SK_AMQP_FRAME_HEAD || offset > unit.n || p[5] != sasl) {
         if (sasl)
             refuse_sasl(a, "not a SASL frame");
         else
@@ -384,15 +276,15 @@ static void on_unit(struct sk_amqp *a, struct sk_span unit) {
 static size_t unit_size(const struct sk_amqp *a, const char *head) {
     const unsigned char *p = (const unsigned char *)head;
     if (a->expect == SK_AMQP_EXPECT_HEADER || a->expect == SK_AMQP_EXPECT_AMQP_HEADER)
-        return FRAME_HEAD;
+        return SK_AMQP_FRAME_HEAD;
     size_t size = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
     size_t most = a->expect == SK_AMQP_EXPECT_SASL ? HELD_BACK_MAX : SK_AMQP_FRAME_MAX;
-    return size < FRAME_HEAD || size > most ? 0 : size;
+    return size < SK_AMQP_FRAME_HEAD || size > most ? 0 : size;
 }
 
 /* While the verdict on its credentials is out, a client may send the next header and what follows. */
 static void hold_back(struct sk_amqp *a, struct sk_span bytes) {
-    if (a->in.n == 0 && bytes.p[0] != amqp_header[0])
+    if (a->in.n == 0 && bytes.p[0] != SK_AMQP_PROTOCOL[0])
         refuse_sasl(a, "one sasl-init is enough");
     else if (a->in.n + bytes.n > HELD_BACK_MAX)
         sk_amqp_fail(a, "amqp:resource-limit-exceeded", "too much before the verdict of SASL");
@@ -409,11 +301,11 @@ static void refuse_size(struct sk_amqp *a) {
 
 /* What is there of a unit waits for the rest, first of all for its head. */
 static void take_part(struct sk_amqp *a, struct sk_span *bytes) {
-    size_t size = a->in.n < FRAME_HEAD ? FRAME_HEAD : unit_size(a, a->in.p);
+    size_t size = a->in.n < SK_AMQP_FRAME_HEAD ? SK_AMQP_FRAME_HEAD : unit_size(a, a->in.p);
     struct sk_span part = sk_span_first(*bytes, size - a->in.n);
     sk_buffer_append(&a->in, part);
     *bytes = sk_span_skip(*bytes, part.n);
-    if (a->in.n < FRAME_HEAD) return;
+    if (a->in.n < SK_AMQP_FRAME_HEAD) return;
     size = unit_size(a, a->in.p);
     if (size == 0) refuse_size(a);
     if (size != a->in.n) return;
@@ -425,7 +317,7 @@ static void take_part(struct sk_amqp *a, struct sk_span *bytes) {
 
 /* A unit that is there whole is used in place. */
 static void take(struct sk_amqp *a, struct sk_span *bytes) {
-    size_t size = a->in.n || bytes->n < FRAME_HEAD ? SIZE_MAX : unit_size(a, bytes->p);
+    size_t size = a->in.n || bytes->n < SK_AMQP_FRAME_HEAD ? SIZE_MAX : unit_size(a, bytes->p);
     struct sk_span unit = sk_span_first(*bytes, size);
     if (size == 0) {
         refuse_size(a);
@@ -486,7 +378,7 @@ void sk_amqp_flush(struct sk_amqp *a, void (*write)(void *arg, struct sk_span by
 }
 
 static void heartbeat(struct sk_amqp *a) {
-    static const char empty[FRAME_HEAD] = {0, 0, 0, FRAME_HEAD, 2};
+    static const char empty[SK_AMQP_FRAME_HEAD] = {0, 0, 0, SK_AMQP_FRAME_HEAD, 2};
     sk_buffer_append(&a->out, sk_span(empty, sizeof empty));
 }
 
@@ -544,6 +436,7 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     struct sk_amqp *a = SK_NEW(struct sk_amqp);
     a->events = events;
     a->arg = arg;
+    a->over = over;
     a->server = options->server;
     a->stranger = options->stranger;
     a->container = copy(options->container);
@@ -560,9 +453,9 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     sk_list_init(&a->acking);
     sk_list_init(&a->due);
     if (!a->server && (a->user || a->sasl_anonymous))
-        put_header(a, sasl_header);
+        sk_amqp_put_header(a, true);
     else if (!a->server)
-        put_open(a);
+        sk_amqp_put_open(a);
     return a;
 }
 

@@ -106,6 +106,11 @@ enum {
     SK_AMQP_OUT_MAX = 131072, /* bytes that wait for a flush; beyond, transfers are better kept */
 };
 
+/* The protocol headers (2.2, 5.3.2). */
+#define SK_AMQP_PROTOCOL "AMQP\0\1\0\0"
+#define SK_AMQP_SASL_PROTOCOL "AMQP\3\1\0\0"
+enum { SK_AMQP_FRAME_HEAD = 8 };
+
 /* What the peer may say next. */
 enum sk_amqp_expect {
     SK_AMQP_EXPECT_HEADER,      /* of SASL or of AMQP */
@@ -120,6 +125,7 @@ enum sk_amqp_expect {
 struct sk_amqp {
     const struct sk_amqp_events *events;
     void *arg;
+    void (*over)(struct sk_amqp *amqp, const struct sk_amqp_error *error); /* amqp.c: the end */
     bool server, stranger;
     enum sk_amqp_expect expect;
     /* Ours that has gone out. A closed connection tells nothing more but its end. */
@@ -228,7 +234,7 @@ static inline bool sk_amqp_is_mute(const struct sk_amqp_session *session) {
     return session->ended || a->closing || a->expect == SK_AMQP_EXPECT_NOTHING;
 }
 
-/* ---- amqp.c ---- */
+/* ---- amqp_say.c ---- */
 
 /* Begins a frame of `fields` fields; sk_amqp_end_frame() wants what it returns. */
 struct sk_amqp_frame {
@@ -236,6 +242,8 @@ struct sk_amqp_frame {
 };
 struct sk_amqp_frame sk_amqp_begin_frame(struct sk_amqp *amqp, unsigned channel,
                                          enum sk_amqp_code code, unsigned fields);
+struct sk_amqp_frame sk_amqp_begin_sasl_frame(struct sk_amqp *amqp, enum sk_amqp_code code,
+                                              unsigned fields);
 /* Ends the list of fields; a payload may follow before sk_amqp_close_frame(). */
 void sk_amqp_end_fields(struct sk_amqp *amqp, struct sk_amqp_frame frame);
 void sk_amqp_close_frame(struct sk_amqp *amqp, struct sk_amqp_frame frame);
@@ -243,6 +251,17 @@ void sk_amqp_end_frame(struct sk_amqp *amqp, struct sk_amqp_frame frame);
 void sk_amqp_put_error(struct sk_amqp *amqp, const struct sk_amqp_error *error);
 void sk_amqp_get_error(const struct sk_amqp_raw *raw, struct sk_arena *arena,
                        struct sk_amqp_error *error);
+void sk_amqp_put_header(struct sk_amqp *amqp, bool sasl);
+void sk_amqp_put_text(struct sk_amqp *amqp, const char *text); /* NULL: null */
+/* Ours goes out once; before it, when that is due, the protocol header. */
+void sk_amqp_put_open(struct sk_amqp *amqp);
+void sk_amqp_put_close(struct sk_amqp *amqp, const struct sk_amqp_error *error);
+/* `error` goes with a rejection. */
+void sk_amqp_put_disposition(struct sk_amqp_session *session, const struct sk_amqp_acks *acks,
+                             const struct sk_amqp_error *error);
+/* Writes the disposition that waits; before any other frame of its session. */
+void sk_amqp_put_acks(struct sk_amqp_session *session);
+void sk_amqp_put_flow(struct sk_amqp_session *session, struct sk_amqp_link *link);
 /* The peer broke the protocol: closes the connection and tells the user. */
 void sk_amqp_fail(struct sk_amqp *amqp, const char *condition, const char *text);
 
@@ -267,9 +286,6 @@ void sk_amqp_on_transfer(struct sk_amqp_session *session, const struct sk_amqp_r
                          struct sk_span payload);
 void sk_amqp_on_disposition(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
 void sk_amqp_on_flow(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
-void sk_amqp_put_flow(struct sk_amqp_session *session, struct sk_amqp_link *link);
-/* Writes the disposition that waits; before any other frame of its session. */
-void sk_amqp_put_acks(struct sk_amqp_session *session);
 /* Credit that is due goes out, and is told to users. */
 void sk_amqp_settle_dues(struct sk_amqp *amqp);
 /* Forgets what the link has sent, will send and has taken in part. */

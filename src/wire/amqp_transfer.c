@@ -7,46 +7,6 @@
 
 /* ---- dispositions out ---- */
 
-/* A state with all of its fields; 0: none. */
-static void put_state(struct sk_amqp *a, enum sk_amqp_code state,
-                      const struct sk_amqp_error *error) {
-    bool rejected = state == SK_AMQP_STATE_REJECTED, modified = state == SK_AMQP_STATE_MODIFIED;
-    if (state == 0) {
-        sk_amqp_put_null(&a->out);
-        return;
-    }
-    sk_amqp_put_descriptor(&a->out, state);
-    size_t list = sk_amqp_begin_list(&a->out, rejected ? 1 : modified ? 3 : 0);
-    if (rejected) sk_amqp_put_error(a, error);
-    if (modified) { /* delivery-failed, undeliverable-here, message-annotations */
-        sk_amqp_put_bool(&a->out, false);
-        sk_amqp_put_bool(&a->out, false);
-        sk_amqp_put_null(&a->out);
-    }
-    sk_amqp_end_list(&a->out, list);
-}
-
-/* `error` goes with a rejection. */
-static void put_disposition(struct sk_amqp_session *session, const struct sk_amqp_acks *acks,
-                            const struct sk_amqp_error *error) {
-    struct sk_amqp *a = session->amqp;
-    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
-    sk_amqp_put_bool(&a->out, !acks->about_ours);
-    sk_amqp_put_uint(&a->out, acks->first);
-    sk_amqp_put_uint(&a->out, acks->last);
-    sk_amqp_put_bool(&a->out, true); /* settled */
-    put_state(a, acks->state, error);
-    sk_amqp_put_bool(&a->out, false); /* batchable */
-    sk_amqp_end_frame(a, frame);
-}
-
-void sk_amqp_put_acks(struct sk_amqp_session *session) {
-    struct sk_amqp_acks acks = session->acks;
-    sk_list_remove(&session->acking);
-    session->acks.any = false;
-    if (acks.any && !sk_amqp_is_mute(session)) put_disposition(session, &acks, NULL);
-}
-
 static void add_ack(struct sk_amqp_session *session, bool about_ours, uint32_t id,
                     enum sk_amqp_code state) {
     struct sk_amqp_acks *acks = &session->acks;
@@ -63,38 +23,11 @@ static void add_ack(struct sk_amqp_session *session, bool about_ours, uint32_t i
 static void put_rejection(struct sk_amqp_session *session, uint32_t id,
                           const struct sk_amqp_error *error) {
     sk_amqp_put_acks(session);
-    put_disposition(session, &(struct sk_amqp_acks){true, false, id, id, SK_AMQP_STATE_REJECTED},
-                    error);
+    sk_amqp_put_disposition(
+        session, &(struct sk_amqp_acks){true, false, id, id, SK_AMQP_STATE_REJECTED}, error);
 }
 
 /* ---- credit ---- */
-
-void sk_amqp_put_flow(struct sk_amqp_session *session, struct sk_amqp_link *link) {
-    struct sk_amqp *a = session->amqp;
-    if (sk_amqp_is_mute(session)) return;
-    sk_amqp_put_acks(session);
-    session->window = SK_AMQP_WINDOW;
-    struct sk_amqp_frame frame = sk_amqp_begin_frame(a, session->channel, SK_AMQP_FLOW, 11);
-    sk_amqp_put_uint(&a->out, session->next_in);
-    sk_amqp_put_uint(&a->out, session->window);
-    sk_amqp_put_uint(&a->out, session->next_out);
-    sk_amqp_put_uint(&a->out, SK_AMQP_WINDOW);
-    if (link) {
-        if (!link->sender) link->credit += link->spent;
-        link->spent = 0;
-        sk_amqp_put_uint(&a->out, link->handle);
-        sk_amqp_put_uint(&a->out, link->count);
-        sk_amqp_put_uint(&a->out, link->credit);
-        sk_amqp_put_uint(&a->out, 0); /* available */
-        sk_amqp_put_bool(&a->out, link->sender && link->drain);
-    } else {
-        for (int i = 0; i < 4; i++) sk_amqp_put_null(&a->out);
-        sk_amqp_put_bool(&a->out, false);
-    }
-    sk_amqp_put_bool(&a->out, false); /* echo */
-    sk_amqp_put_null(&a->out);
-    sk_amqp_end_frame(a, frame);
-}
 
 /* One more transfer of a receiver is over. */
 static void give_back(struct sk_amqp_link *link) {
