@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+const unsigned sk_turn_bounds_ms[SK_TURN_BOUNDS] = {1, 5, 10, 50, 100, 1000};
+
 void sk_loop_init(struct sk_io *io, const struct sk_world *world) {
     io->world = world;
     sk_list_init(&io->tasks);

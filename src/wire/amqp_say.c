@@ -5,7 +5,8 @@
 static struct sk_amqp_frame begin_frame(struct sk_amqp *a, unsigned type, unsigned channel,
                                         enum sk_amqp_code code, unsigned fields) {
     struct sk_amqp_frame frame = {.began = a->out.n};
-    char head[SK_AMQP_FRAME_HEAD] = {0, 0, 0, 0, 2, (char)type, (char)(channel >> 8), (char)channel};
+    char head[SK_AMQP_FRAME_HEAD] = {
+        0, 0, 0, 0, 2, (char)type, (char)(channel >> 8), (char)channel};
     sk_buffer_append(&a->out, sk_span(head, sizeof head));
     sk_amqp_put_descriptor(&a->out, code);
     frame.list = sk_amqp_begin_list(&a->out, fields);
@@ -125,7 +126,7 @@ static void put_state(struct sk_amqp *a, enum sk_amqp_code state,
 }
 
 void sk_amqp_put_disposition(struct sk_amqp_session *session, const struct sk_amqp_acks *acks,
-                            const struct sk_amqp_error *error) {
+                             const struct sk_amqp_error *error) {
     struct sk_amqp *a = session->amqp;
     struct sk_amqp_frame frame = sk_amqp_begin_frame(a, session->channel, SK_AMQP_DISPOSITION, 6);
     sk_amqp_put_bool(&a->out, !acks->about_ours);

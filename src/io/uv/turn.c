@@ -12,8 +12,6 @@
 enum { YIELDED_MS = 2, READ_MS = 3, TASKS_MS = 8 }; /* of a turn: what each may take */
 #define TOO_LONG_NS (100 * SK_MS)
 
-const unsigned sk_turn_bounds_ms[SK_TURN_BOUNDS] = {1, 5, 10, 50, 100, 1000};
-
 uint64_t sk_uv_clock(struct sk_io *io) {
     (void)io;
     return uv_hrtime();
