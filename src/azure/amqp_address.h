@@ -1,5 +1,5 @@
-/* AMQP link addresses of IoT Hub and of its Event Hubs-compatible endpoint. Reference: device
- * protocols, section 3.2; service API, section 6. */
+/* AMQP link addresses of IoT Hub and of its Event Hubs-compatible endpoint. Reference:
+ * docs/protocols/device-protocols.md, section 3.2; docs/protocols/service-api.md, section 6. */
 #ifndef SK_MODEL_AMQP_ADDRESS_H
 #define SK_MODEL_AMQP_ADDRESS_H
 

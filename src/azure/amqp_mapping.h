@@ -1,5 +1,5 @@
-/* Messages between IoT Hub's model and AMQP's sections. Reference: device protocols, section 3.5;
- * service API, section 6. */
+/* Messages between IoT Hub's model and AMQP's sections. Reference:
+ * docs/protocols/device-protocols.md, section 3.5; docs/protocols/service-api.md, section 6. */
 #ifndef SK_MODEL_AMQP_MAPPING_H
 #define SK_MODEL_AMQP_MAPPING_H
 

@@ -1,4 +1,4 @@
-/* Connection strings (device reference, section 1.9). */
+/* Connection strings (docs/protocols/device-protocols.md, section 1.9). */
 #include "azure/connection_string.h"
 
 #include <stdio.h>

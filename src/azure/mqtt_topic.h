@@ -1,5 +1,5 @@
-/* MQTT topics of IoT Hub, both directions, and the subscription filters. Reference: device
- * protocols, sections 2.1, 2.2, 2.6. */
+/* MQTT topics of IoT Hub, both directions, and the subscription filters. Reference:
+ * docs/protocols/device-protocols.md, sections 2.1, 2.2, 2.6. */
 #ifndef SK_MODEL_MQTT_TOPIC_H
 #define SK_MODEL_MQTT_TOPIC_H
 

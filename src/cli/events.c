@@ -1,6 +1,6 @@
 /* Watching the event stream over the Event Hubs protocol: the hub's redirect tells where the stream
- * is, $management how many partitions it has; then a receiver a partition. Reference: service API,
- * section 6. */
+ * is, $management how many partitions it has; then a receiver a partition. Reference:
+ * docs/protocols/service-api.md, section 6. */
 #include <stdio.h>
 
 #include "cli/amqp.h"

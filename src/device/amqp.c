@@ -1,5 +1,5 @@
-/* AMQP: the links of one identity on a shared connection. Reference: device protocols, sections 3.2
- * to 3.7. */
+/* AMQP: the links of one identity on a shared connection. Reference:
+ * docs/protocols/device-protocols.md, sections 3.2 to 3.7. */
 #include "device/parts.h"
 #include "azure/amqp_mapping.h"
 

@@ -1,6 +1,6 @@
 /* An IoT Hub device or module: the client side that the edge hub's upstream, the edge agent, the C
  * module SDK and the command line share. Over MQTT on a connection of its own, or over AMQP on one
- * that it shares with others (device_mux.h); its user need not know which.
+ * that it shares with others (mux.h); its user need not know which.
  *
  * It connects by itself and stays connected: capped exponential back-off with jitter, keep-alive,
  * tokens renewed before they expire, subscriptions made again and unacknowledged messages sent

@@ -1,5 +1,5 @@
 /* MQTT: the connection, with its tokens and its keep-alive. What goes over it is in
- * device_mqtt_traffic.c. */
+ * mqtt_traffic.c. */
 #include "device/parts.h"
 #include "net/dial.h"
 #include "trust/sas.h"

@@ -2,9 +2,9 @@
  * own on it, and one of them failing does not disturb the others.
  *
  * It connects by itself and stays connected: capped exponential back-off with jitter, and the token
- * renewed while it lives. A client (device_client.h, options.mux) attaches when the connection is
+ * renewed while it lives. A client (client.h, options.mux) attaches when the connection is
  * there; what becomes of it the client tells its own user. Belongs to its loop's thread. Reference:
- * device protocols, section 3.8; edge runtime, section 5.5. */
+ * docs/protocols/device-protocols.md, section 3.8; docs/protocols/edge-runtime.md, section 5.5. */
 #ifndef SK_CLIENT_DEVICE_MUX_H
 #define SK_CLIENT_DEVICE_MUX_H
 

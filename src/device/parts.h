@@ -1,7 +1,7 @@
-/* The device client's inside. device_client.c keeps what every protocol needs: the queue of messages,
+/* The device client's inside. client.c keeps what every protocol needs: the queue of messages,
  * twin operations, attempts and their back-off. How they travel is one of two protocols: MQTT on a
- * connection of its own (device_mqtt.c the connection, device_mqtt_traffic.c what goes over it), or
- * AMQP on a shared one (device_amqp.c, and device_mux.c the connection). */
+ * connection of its own (mqtt.c the connection, mqtt_traffic.c what goes over it), or
+ * AMQP on a shared one (amqp.c, and mux.c the connection). */
 #ifndef SK_CLIENT_DEVICE_CLIENT_PARTS_H
 #define SK_CLIENT_DEVICE_CLIENT_PARTS_H
 
@@ -188,12 +188,12 @@ bool client_read_rid(struct sk_span text, uint32_t *rid);
 void client_twin_answer(struct sk_device_client *client, uint32_t rid, unsigned code,
                         struct sk_span body, uint64_t version);
 
-/* --- device_mqtt.c --- */
+/* --- mqtt.c --- */
 
 /* A connection that is `renewing` has nothing in flight any more. */
 void mqtt_drained(struct sk_device_client *client);
 
-/* --- device_mqtt_traffic.c --- */
+/* --- mqtt_traffic.c --- */
 
 /* After CONNACK: subscribes, and sends again what was not acknowledged. */
 void mqtt_begin(struct sk_device_client *client);
@@ -211,13 +211,13 @@ void mqtt_answer(struct sk_device_client *client, struct sk_span rid, int status
 void mqtt_settle(struct sk_device_client *client, struct sk_delivery delivery,
                  enum sk_outcome outcome);
 
-/* --- device_mux.c: for device_amqp.c --- */
+/* --- mux.c: for amqp.c --- */
 
 /* NULL: not connected. */
 struct sk_amqp_connection *mux_connection(const struct sk_device_mux *mux);
 struct sk_span mux_product(const struct sk_device_mux *mux);
 
-/* --- device_amqp.c: for device_mux.c --- */
+/* --- amqp.c: for mux.c --- */
 
 /* The shared connection is there: attaches. */
 void amqp_connection_up(struct sk_device_client *client);

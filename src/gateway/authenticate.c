@@ -6,7 +6,8 @@
  * part is looked up, one after the other: it must exist and be enabled, and so must a module's device.
  * Without a token the certificate of the connection counts, if the identity is one for that: by its
  * thumbprint, or by a chain to a CA of the hub. TLS has asked for it and taken any.
- * Reference: device protocols, sections 1.1, 1.3; edge runtime, sections 5.3, 5.5, 5.13. */
+ * Reference: docs/protocols/device-protocols.md, sections 1.1, 1.3; docs/protocols/edge-runtime.md,
+ * sections 5.3, 5.5, 5.13. */
 #include "gateway/parts.h"
 #include "gateway/rights.h"
 
@@ -125,7 +126,7 @@ static bool has_thumbprint(const struct sk_x509_leaf *leaf, const char *wanted) 
     return wanted && (strcmp(wanted, leaf->sha1) == 0 || strcmp(wanted, leaf->sha256) == 0);
 }
 
-/* The words of the real service, which people search for (reference, section 1.3). */
+/* The words of the real service, which people search for (docs/protocols/device-protocols.md, section 1.3). */
 static bool check_thumbprint(struct sk_authentication *a, const struct sk_identity *identity) {
     const char *primary = identity->primary_thumbprint, *secondary = identity->secondary_thumbprint;
     if (has_thumbprint(&a->leaf, primary) || has_thumbprint(&a->leaf, secondary)) return true;

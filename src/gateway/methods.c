@@ -1,6 +1,6 @@
 /* Direct methods: an invocation waits for its target to be online (connect time-out), goes out with
- * a fresh id, and waits for the answer (response time-out). Limits and codes: reference of IoT
- * Hub's service API, section 2, "Twins". */
+ * a fresh id, and waits for the answer (response time-out). Limits and codes:
+ * docs/protocols/service-api.md, section 2, "Direct methods". */
 #include "gateway/gateway.h"
 
 #include <stdio.h>

@@ -61,7 +61,7 @@ void sk_budget_give(struct sk_budget *budget, struct sk_cost cost);
 void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
 void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
 void sk_http_head_init(struct sk_gateway *gateway);
-/* websocket_head.c: asks for a WebSocket, behind which another head speaks. */
+/* websocket.c: asks for a WebSocket, behind which another head speaks. */
 bool sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
 
 /* Frees what the session owns; after sk_session_close. */

@@ -17,8 +17,8 @@ struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span de
     return sk_map_get(&backend->sessions, sk_span(key, n));
 }
 
-/* The SDKs' tokens end 5 minutes after what they say, as for new connections (reference, section
- * 1.8). */
+/* The SDKs' tokens end 5 minutes after what they say, as for new connections 
+ * (docs/protocols/device-protocols.md, section 1.8). */
 static void on_expiry(struct sk_timer *timer) {
     struct sk_session *session = SK_CONTAINER(timer, struct sk_session, expiry);
     if (sk_io_wall(timer->io) >= sk_sas_end_us(session->principal.expires_s))

@@ -1,5 +1,5 @@
 /* WebSockets: the upgrade of an HTTP request, behind which MQTT or AMQP is spoken as on a plain
- * connection. Reference: device protocols, section 1.7. */
+ * connection. Reference: docs/protocols/device-protocols.md, section 1.7. */
 #include "gateway/http/head.h"
 
 #include "net/websocket.h"

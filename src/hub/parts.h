@@ -13,7 +13,7 @@ struct sk_partitions;
  * the log has the bit of its partition (events/partitions.h). */
 #define SK_HUB_ROUTE_EVENTS 1u
 
-/* Cloud-to-device messages: see c2d.h. */
+/* Cloud-to-device messages: see c2d/c2d.h. */
 struct sk_hub_c2d {
     struct sk_map queues; /* device → struct queue */
     struct sk_timer sweep;
@@ -21,7 +21,7 @@ struct sk_hub_c2d {
     uint64_t deliveries; /* numbers given */
 };
 
-/* Feedback: see feedback.c. */
+/* Feedback: see c2d/feedback.c. */
 struct sk_hub_feedback {
     struct sk_list batches;     /* locked ones, by their first record */
     struct sk_list sources;     /* who receives; the one who got something last at the end */
@@ -43,7 +43,7 @@ struct sk_hub {
     struct sk_once *once;
     struct sk_partitions *partitions;
     struct sk_timer remember; /* saves what `once` and `partitions` know */
-    struct sk_list receivers; /* of the event stream: see events.c */
+    struct sk_list receivers; /* of the event stream: see events/events.c */
     struct sk_methods methods;
     struct sk_policy *policies;
     struct sk_expr **conditions; /* by route; NULL: always */
@@ -54,7 +54,7 @@ struct sk_hub {
     struct sk_hub_counts counts;
     struct sk_hub_c2d c2d;
     struct sk_hub_feedback feedback;
-    struct sk_list certificates; /* CAs: see certificates.c */
+    struct sk_list certificates; /* CAs: see registry/certificates.c */
     struct sk_x509_anchors *anchors;
     bool closing;
     void (*closed)(void *arg);

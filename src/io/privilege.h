@@ -65,7 +65,7 @@ enum sk_sandbox {
     SK_SANDBOX_MODULES,
 };
 /* From here on fewer system calls, for this process and all that it starts; the tables are in
- * sandbox.c. Where the kernel has no filters, or a sanitizer needs more, nothing happens. */
+ * uv/sandbox.c. Where the kernel has no filters, or a sanitizer needs more, nothing happens. */
 void sk_sandbox_enter(enum sk_sandbox which);
 
 #endif

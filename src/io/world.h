@@ -1,4 +1,4 @@
-/* What a world implements (io_uv.c, io_sim.c) behind the functions of io.h. Inside src/io only.
+/* What a world implements (uv/, sim/) behind the functions of io.h. Inside src/io only.
  *
  * io.c owns what every world shares: the timer heap, the tasks of a turn, and the dispatch. A world
  * calls sk_loop_turn() after each callback it makes, and asks sk_loop_next_timer() how long it may

@@ -1,5 +1,6 @@
 /* Cloud-to-device messages and their feedback: the words, the limits and the texts that hub, store
- * and heads share. Reference: device protocols, section 6.1; service API, section 6. */
+ * and heads share. Reference:
+ * docs/protocols/device-protocols.md, section 6.1; docs/protocols/service-api.md, section 6. */
 #ifndef SK_MODEL_C2D_H
 #define SK_MODEL_C2D_H
 

@@ -1,5 +1,5 @@
 /* The event stream of a hub as its readers see it: partitions, places in them, receivers. Reference:
- * service API, section 6, "Event Hubs-compatible endpoint". */
+ * docs/protocols/service-api.md, section 6, "Event Hubs-compatible endpoint". */
 #ifndef SK_MODEL_EVENTS_H
 #define SK_MODEL_EVENTS_H
 

@@ -1,5 +1,5 @@
-/* Identities: owned strings, id rules and the JSON of IoT Hub's identity registry (service
- * reference, section 2). */
+/* Identities: owned strings, id rules and the JSON of IoT Hub's identity registry
+ * (docs/protocols/service-api.md, section 2). */
 #include "model/identity.h"
 
 #include <inttypes.h>

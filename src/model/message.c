@@ -3,8 +3,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Names in MQTT property bags and, for people, in JSON (Azure's camelCase). Source: device
- * reference, sections 2.4 and 5.1. */
+/* Names in MQTT property bags and, for people, in JSON (Azure's camelCase). Source:
+ * docs/protocols/device-protocols.md, sections 2.4 and 5.1. */
 static const struct {
     const char *wire; /* NULL: never in a bag */
     const char *json;

@@ -1,4 +1,5 @@
-/* Twins: checking, merging and showing them (device reference 2.8 and 6.3, service reference 3).
+/* Twins: checking, merging and showing them (docs/protocols/device-protocols.md, sections 2.8 and
+ * 6.3; docs/protocols/service-api.md, section 3).
  *
  * Sections are never changed in place: a merge makes new objects along the changed paths and
  * shares the rest, so that a refused change leaves no trace and a small patch to a large twin

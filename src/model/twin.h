@@ -1,8 +1,8 @@
 /* Device twins: three JSON sections with versions and per-leaf metadata, and the rules for changing
  * them.
  *
- * Pure functions over jansson documents. Limits and texts: IoT Hub's device reference, section 6.3.
- */
+ * Pure functions over jansson documents. Limits and texts:
+ * docs/protocols/device-protocols.md, section 6.3. */
 #ifndef SK_MODEL_TWIN_H
 #define SK_MODEL_TWIN_H
 

@@ -1,10 +1,10 @@
 /* An AMQP 1.0 connection as a client: dials, opens, proves with SAS tokens what it may do ($cbs), and
- * carries links. For devices (device_amqp.c, device_mux.h) and for services.
+ * carries links. For devices (device/amqp.c, device/mux.h) and for services.
  *
  * It has one life: once it is closed it is of no more use, and when to come again is its user's
  * business. Belongs to its loop's thread. Callbacks come from the loop, but for those that
- * sk_amqp_connection_free says; everything may be called from them. Reference: device protocols,
- * sections 1.5 and 3. */
+ * sk_amqp_connection_free says; everything may be called from them. Reference:
+ * docs/protocols/device-protocols.md, sections 1.5 and 3. */
 #ifndef SK_CLIENT_AMQP_CONNECTION_H
 #define SK_CLIENT_AMQP_CONNECTION_H
 

@@ -167,7 +167,7 @@ nodeTest('feedback tells every sender how his message ended', async () => {
   assert.deepStrictEqual(expected.map(([id]) => [id, ends.get(id)]), expected);
 });
 
-// Trap 12 of the device reference: the SDK strips the first and the last character of the ETag without looking.
+// docs/protocols/device-protocols.md, section 4.3: the SDK strips the first and the last character of the ETag without looking.
 nodeTest('HTTPS: the ETag is quoted, If-Match is not, an empty queue is 204', async () => {
   const https = require('https');
   const { SharedAccessSignature } = require('azure-iot-common');

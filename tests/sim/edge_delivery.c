@@ -521,7 +521,7 @@ static void a_module_calls_a_method_of_another_through_the_edge(void **state) {
     fleet_free(&f);
 }
 
-/* Who calls must say so, and be a module of this edge device (device reference, section 4.5). */
+/* Who calls must say so, and be a module of this edge device (docs/protocols/device-protocols.md, section 4.5). */
 static void a_method_call_without_a_module_of_this_edge_is_refused(void **state) {
     (void)state;
     struct fleet f;

@@ -184,7 +184,7 @@ static const char *sends(struct raw_link *link, const char *device, struct sk_am
     return link->accepted > before ? NULL : link->rejection;
 }
 
-/* Service reference, section 11, trap 11. */
+/* docs/protocols/service-api.md, section 6. */
 static void a_uuid_as_message_id_is_text_in_the_feedback(void **state) {
     struct fleet *f = *state;
     struct raw_amqp service, device;

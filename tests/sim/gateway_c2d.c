@@ -36,7 +36,7 @@ static uint64_t completed(struct fleet *f) {
     return sk_hub_counts(sk_hub_server_hub(f->hub, 0)).c2d_ended_total[SK_C2D_COMPLETED];
 }
 
-/* Device reference, section 2.7 and traps 6 and 7. */
+/* docs/protocols/device-protocols.md, sections 2.4 and 2.7. */
 static void the_topic_is_what_sdks_expect(void **state) {
     struct fleet *f = *state;
     struct raw_client c;
@@ -211,7 +211,7 @@ static void settles(struct fleet *f, const char *method, const char *token, cons
     gets(f, &ask, status, error, "");
 }
 
-/* Device reference, section 4.3 and trap 12. */
+/* docs/protocols/device-protocols.md, section 4.3. */
 static void an_https_delivery_is_headers_and_body_with_a_quoted_etag(void **state) {
     struct fleet *f = *state;
     struct raw_answer answer;
@@ -328,7 +328,7 @@ static void feedback_is_received_and_settled_over_https_too(void **state) {
     gets(f, &(struct ask){.method = "DELETE", .target = target}, 412, "DeviceMessageLockLost", "");
 }
 
-/* ---- batches of telemetry: device reference, section 4.2 ---- */
+/* ---- batches of telemetry: docs/protocols/device-protocols.md, section 4.2 ---- */
 
 static void sends_batch(struct fleet *f, struct sk_span body, unsigned status, const char *error) {
     struct ask ask = as_device("POST", "/devices/d1/messages/events" VERSION);

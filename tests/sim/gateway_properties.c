@@ -1,5 +1,5 @@
-/* Every property of a message, in by each head and out by each: one table. Source: device reference,
- * section 5.1. */
+/* Every property of a message, in by each head and out by each: one table. Source:
+ * docs/protocols/device-protocols.md, section 5.1. */
 #include "support/raw_amqp.h"
 #include "support/raw_http.h"
 

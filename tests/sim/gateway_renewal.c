@@ -192,7 +192,7 @@ static void a_token_put_in_time_keeps_the_links(void **state) {
     raw_amqp_free(&c);
 }
 
-/* Device reference, section 1.8. */
+/* docs/protocols/device-protocols.md, section 1.8. */
 static void a_connection_that_proved_itself_by_sasl_plain_ends_with_its_token(void **state) {
     struct fleet *f = *state;
     struct raw_amqp c;

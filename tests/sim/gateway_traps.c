@@ -1,4 +1,4 @@
-/* What SDKs of other people trip over, as the references list it: tests that stand nowhere else. The
+/* What SDKs of other people trip over, as docs/protocols tells it: tests that stand nowhere else. The
  * whole list with its tests: tests/traps.md. */
 #include "support/raw_amqp.h"
 #include "support/raw_frames.h"

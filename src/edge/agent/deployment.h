@@ -1,5 +1,5 @@
-/* What an edge device shall run: the desired properties of `$edgeAgent`, read and checked (edge
- * reference, section 3.2).
+/* What an edge device shall run: the desired properties of `$edgeAgent`, read and checked
+ * (docs/protocols/edge-runtime.md, section 3.2).
  *
  * Pure. Modules are programs of the host (`type: "process"`); the system modules edgeAgent and
  * edgeHub are roles of our own program, so whatever image the manifest names for them is carried

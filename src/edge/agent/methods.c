@@ -1,4 +1,4 @@
-/* Direct methods on `$edgeAgent` (edge reference, section 4.5). */
+/* Direct methods on `$edgeAgent` (docs/protocols/edge-runtime.md, section 4.5). */
 #include <regex.h>
 #include <stdio.h>
 

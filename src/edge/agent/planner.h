@@ -1,5 +1,5 @@
-/* From what is desired and what is there to the steps in between: a pure function (edge reference,
- * sections 4.2 and 4.3).
+/* From what is desired and what is there to the steps in between: a pure function 
+ * (docs/protocols/edge-runtime.md, sections 4.2 and 4.3).
  *
  * Steps come in groups by startup order; within a group first removals, then additions and
  * updates, then changes of the desired status, then restarts. One deviation from Azure: a module

@@ -1,4 +1,4 @@
-/* The edge's CA and what it issues (edge reference, section 1.6). */
+/* The edge's CA and what it issues (docs/protocols/edge-runtime.md, section 1.6). */
 #include "edge/daemon/certificates.h"
 
 #include <openssl/crypto.h>

@@ -1,4 +1,4 @@
-/* Keys of config.toml: edge reference, section 1.2, and Skerry's own. */
+/* Keys of config.toml: docs/protocols/edge-runtime.md, section 1.2, and Skerry's own. */
 #include "base/text.h"
 #include "edge/daemon/config_keys.h"
 

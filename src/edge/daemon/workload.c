@@ -1,5 +1,5 @@
-/* The workload API (edge reference, section 1.3). A module reaches only its own socket, and a path
- * that names another module is refused. */
+/* The workload API (docs/protocols/edge-runtime.md, section 1.3). A module reaches only its own
+ * socket, and a path that names another module is refused. */
 #include <stdio.h>
 
 #include "edge/daemon/parts.h"

@@ -1,7 +1,7 @@
 /* Cloud-to-device messages for leaf devices. They are the cloud's: held here, in memory, only between
  * their coming and the leaf's word, which goes back to the cloud. What a connection to the cloud
  * brought and did not acknowledge, the cloud sends again on the next one. The cloud's window bounds
- * how many there are. Reference: edge runtime, section 5.9. */
+ * how many there are. Reference: docs/protocols/edge-runtime.md, section 5.9. */
 #include <assert.h>
 
 #include "edge/hub/parts.h"

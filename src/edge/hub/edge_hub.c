@@ -301,7 +301,8 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     hub->backend.aliases = &hub->alias;
     hub->backend.alias_count = 1;
     hub->backend.any_host = true;
-    hub->backend.modules_by_key = true; /* as Azure's edge hub: edge reference, section 5.3 */
+    hub->backend.modules_by_key =
+        true; /* as Azure's edge hub: docs/protocols/edge-runtime.md, section 5.3 */
     sk_list_init(&hub->waiting);
     sk_list_init(&hub->mux_tokens);
     sk_methods_init(&hub->methods, &hub->backend);

@@ -1,5 +1,5 @@
 /* What $edgeHub reports of itself: the state of the deployment, and who is connected. Reference:
- * edge runtime, section 3.5. */
+ * docs/protocols/edge-runtime.md, section 3.5. */
 #include <stdio.h>
 
 #include "edge/hub/parts.h"

@@ -30,7 +30,7 @@ struct sk_edge_hub_role {
     void *stopped_arg;
 };
 
-/* ---- metrics: names of Azure's edge hub where it has them (edge reference, section 5.12) ---- */
+/* ---- metrics: names of Azure's edge hub where it has them (docs/protocols/edge-runtime.md, section 5.12) ---- */
 
 static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
     struct sk_edge_hub_role *role = arg;

@@ -1,5 +1,5 @@
-/* The deployment's routes, and the way of a message through them. Reference: edge runtime, sections
- * 3.3 and 5.2. */
+/* The deployment's routes, and the way of a message through them. Reference:
+ * docs/protocols/edge-runtime.md, sections 3.3 and 5.2. */
 #include "edge/hub/parts.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The identity scope: who may connect here. Read from the cloud page by page, kept in the store,
- * used without the cloud. Reference: edge runtime, section 5.4. */
+ * used without the cloud. Reference: docs/protocols/edge-runtime.md, section 5.4. */
 #include <stdio.h>
 
 #include "edge/hub/parts.h"

@@ -1,5 +1,6 @@
 /* The way to the cloud: for each identity an MQTT connection of its own, or links on the one AMQP
- * connection, all with $edgeHub's token and an auth chain. Reference: edge runtime, section 5.5. */
+ * connection, all with $edgeHub's token and an auth chain. Reference:
+ * docs/protocols/edge-runtime.md, section 5.5. */
 #include "edge/hub/parts.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* What a connection has proved: SASL and claims-based security (put-token), and what its links may
- * do with it. Reference: device protocols, section 1.5; service API, section 6.
+ * do with it. Reference: docs/protocols/device-protocols.md, section 1.5;
+ * docs/protocols/service-api.md, section 6.
  *
  * A token is checked when it comes, and once more for each identity that attaches a link with it:
  * then the identity itself is looked up, as for every other protocol. */

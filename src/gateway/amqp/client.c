@@ -85,7 +85,8 @@ static void deliver_method(struct sk_session *session, const struct sk_method_ca
     struct sk_buffer digits = {0}, uuid = {0};
     for (size_t i = 0; i < call->rid.n; i++)
         if (call->rid.p[i] != '-') sk_buffer_byte(&digits, call->rid.p[i]);
-    sk_hex_decode(&uuid, sk_buffer_span(&digits)); /* request ids are guids: see methods.c */
+    sk_hex_decode(&uuid,
+                  sk_buffer_span(&digits)); /* request ids are guids: see gateway/methods.c */
     struct sk_amqp_value id = {SK_AMQP_UUID, .text = sk_buffer_span(&uuid)};
     sk_amqp_end_answer(client->methods,
                        &(struct sk_amqp_message){.correlation_id = id,

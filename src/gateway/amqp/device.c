@@ -1,5 +1,5 @@
 /* What devices and modules do over AMQP: telemetry, messages to them, direct methods, twins.
- * Reference: device protocols, sections 3.4 to 3.7. */
+ * Reference: docs/protocols/device-protocols.md, sections 3.4 to 3.7. */
 #include "gateway/amqp/head.h"
 #include "model/json_text.h"
 

@@ -1,5 +1,5 @@
 /* The Event Hubs-compatible endpoint: receivers of partitions, $management, senders. Reference:
- * service API, section 6. */
+ * docs/protocols/service-api.md, section 6. */
 #include <stdio.h>
 
 #include "gateway/amqp/head.h"

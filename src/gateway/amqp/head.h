@@ -1,4 +1,4 @@
-/* The AMQP head's parts. Inside src/gateway only.
+/* The AMQP head's parts. Inside src/gateway/amqp only.
  *
  * A connection carries tokens (what its client has proved), clients (identities with a session) and
  * ends (its links, as we see them). What an end does is its role: a table of callbacks chosen by
@@ -138,7 +138,7 @@ struct sk_amqp_request {
     char *device; /* owned: whom a service's request is about, or NULL */
 };
 
-/* ---- amqp_head.c ---- */
+/* ---- head.c ---- */
 
 void sk_amqp_head_flush(struct sk_amqp_head *head);   /* soon: at the end of this turn */
 void sk_amqp_head_release(struct sk_amqp_head *head); /* takes one off `pending` */
@@ -197,7 +197,7 @@ struct sk_amqp_end *sk_amqp_reply_end(struct sk_amqp_head *head, const struct sk
                                       const char *reply_to);
 void sk_amqp_request_correlate(struct sk_amqp_request *request, const struct sk_amqp_value *value);
 
-/* ---- amqp_cbs.c: tokens ---- */
+/* ---- cbs.c: tokens ---- */
 
 extern const struct sk_amqp_role sk_amqp_cbs_in, sk_amqp_cbs_out;
 void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct sk_span response,
@@ -209,7 +209,7 @@ void sk_amqp_authorise(struct sk_amqp_end *end);
 void sk_amqp_prove(struct sk_amqp_end *end, struct sk_span token);
 void sk_amqp_tokens_free(struct sk_amqp_head *head);
 
-/* ---- amqp_client.c: identities ---- */
+/* ---- client.c: identities ---- */
 
 /* The client of an identity on this connection, or NULL. */
 struct sk_amqp_client *sk_amqp_client_find(struct sk_amqp_head *head, struct sk_span device,
@@ -224,9 +224,9 @@ void sk_amqp_client_end_freed(struct sk_amqp_end *end); /* and its requests */
 /* ---- roles ---- */
 
 extern const struct sk_amqp_role sk_amqp_telemetry, sk_amqp_messages, sk_amqp_inputs,
-    sk_amqp_methods_in, sk_amqp_methods_out, sk_amqp_twin_in, sk_amqp_twin_out; /* amqp_device.c */
-extern const struct sk_amqp_role sk_amqp_service_c2d, sk_amqp_feedback;         /* amqp_service.c */
+    sk_amqp_methods_in, sk_amqp_methods_out, sk_amqp_twin_in, sk_amqp_twin_out; /* device.c */
+extern const struct sk_amqp_role sk_amqp_service_c2d, sk_amqp_feedback;         /* service.c */
 extern const struct sk_amqp_role sk_amqp_receiver, sk_amqp_sender, sk_amqp_management_in,
-    sk_amqp_management_out; /* amqp_events.c */
+    sk_amqp_management_out; /* events.c */
 
 #endif

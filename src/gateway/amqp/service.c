@@ -1,5 +1,5 @@
-/* What services do over AMQP: cloud-to-device messages and their feedback. Reference: service API,
- * section 6. */
+/* What services do over AMQP: cloud-to-device messages and their feedback. Reference:
+ * docs/protocols/service-api.md, section 6. */
 #include "gateway/amqp/head.h"
 
 /* ---- sending to devices ---- */

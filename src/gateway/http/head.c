@@ -1,5 +1,5 @@
-/* The HTTPS head: paths to requests, answers to status lines. Reference: service API, sections 1
- * and 2; device protocols, section 4. */
+/* The HTTPS head: paths to requests, answers to status lines. Reference:
+ * docs/protocols/service-api.md, sections 1 and 2; docs/protocols/device-protocols.md, section 4. */
 #include "azure/http_paths.h"
 #include "gateway/http/head.h"
 #include "model/json_text.h"
@@ -271,8 +271,8 @@ static bool is_own_call(enum sk_op op) {
     return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE;
 }
 
-/* A module's call through an edge hub says who calls (device reference, section 4.5); false: it does
- * not. */
+/* A module's call through an edge hub says who calls
+ * (docs/protocols/device-protocols.md, section 4.5); false: it does not. */
 static bool take_caller(const struct sk_http_request *r, struct sk_credentials *credentials) {
     struct sk_span caller = sk_http_header(r->exchange->request, "x-ms-edge-moduleId");
     size_t slash = sk_span_find(caller, '/');

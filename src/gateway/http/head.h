@@ -19,12 +19,12 @@ struct sk_http_request {
     struct sk_span device; /* show only this one's messages; empty: all */
 };
 
-/* http_request.c */
+/* request.c */
 void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
                          bool structured);
 void sk_http_request_free(struct sk_http_request *r);
 
-/* http_message.c: messages as headers and body. */
+/* message.c: messages as headers and body. */
 bool sk_http_read_telemetry(struct sk_http_request *r); /* false: it is too large */
 /* Whether it is telemetry in a batch; such a request has no other reading. */
 bool sk_http_is_batch(const struct sk_http_request *r);
@@ -34,7 +34,7 @@ bool sk_http_read_receive(struct sk_http_request *r); /* false: its lock time is
 void sk_http_read_settle(struct sk_http_request *r);
 void sk_http_answer_message(struct sk_http_exchange *exchange, const struct sk_message *message);
 
-/* http_watch.c: streams events as server-sent events until the client goes; then frees the request.
+/* watch.c: streams events as server-sent events until the client goes; then frees the request.
  */
 void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events);
 

@@ -1,6 +1,6 @@
 /* Messages over HTTPS: their properties are headers. Telemetry, single or in batches; deliveries to
- * devices and feedback to services, locked until their token comes back. Reference: device
- * protocols, sections 4.1 to 4.3. */
+ * devices and feedback to services, locked until their token comes back. Reference:
+ * docs/protocols/device-protocols.md, sections 4.1 to 4.3. */
 #include "gateway/http/head.h"
 #include "model/json_text.h"
 

@@ -54,8 +54,8 @@ enum sk_status sk_mqtt_user_parse(struct sk_span text, struct sk_arena *arena,
     if (n == 4 && ids[3].n == 0) n = 3;
     if (n == 3 && ids[2].n == 0) n = 2; /* "host/device/" */
     if (n < 2 || n > 3) return SK_MALFORMED;
-    /* "host/device?api-version=…": the query may hang on the last id (reference, section 1.4, form
-     * 5). */
+    /* "host/device?api-version=…": the query may hang on the last id 
+     * (docs/protocols/device-protocols.md, section 1.4, form 5). */
     struct sk_span *last = &ids[n - 1];
     size_t mark = last->n;
     while (mark && last->p[mark - 1] != '?') mark--;
@@ -107,7 +107,7 @@ static void on_authenticated(void *arg, const struct sk_error *error,
     if (m->state != MQTT_AUTHENTICATING) return;
     if (error) {
         /* 5 whatever is wrong, as the real service does; 3 means "disabled" to the C SDK
-         * (reference, 1.4). */
+         * (docs/protocols/device-protocols.md, section 1.4). */
         bool later =
             error->fault == SK_FAULT_DEVICE_DISABLED || error->fault == SK_FAULT_UNAVAILABLE;
         refuse(m, later ? SK_MQTT_UNAVAILABLE : SK_MQTT_NOT_AUTHORIZED, sk_error_text(error));

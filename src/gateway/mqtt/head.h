@@ -1,4 +1,4 @@
-/* The MQTT head's parts. Inside src/gateway only. */
+/* The MQTT head's parts. Inside src/gateway/mqtt only. */
 #ifndef SK_GATEWAY_MQTT_HEAD_H
 #define SK_GATEWAY_MQTT_HEAD_H
 
@@ -46,7 +46,7 @@ struct sk_mqtt_request {
     uint16_t id; /* of a PUBLISH at QoS 1; 0: no PUBACK is due */
 };
 
-/* mqtt_connection.c */
+/* connection.c */
 void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why);
 /* `bytes`: of its payload. */
 struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op, size_t bytes);
@@ -63,18 +63,18 @@ void sk_mqtt_head_opened(struct sk_mqtt_head *m);
 /* We end: when what has come is answered, a second later at most. */
 void sk_mqtt_head_end(struct sk_connection *connection);
 
-/* mqtt_operations.c: what comes in PUBLISH, SUBSCRIBE and PUBACK, and what goes out. */
+/* operations.c: what comes in PUBLISH, SUBSCRIBE and PUBACK, and what goes out. */
 void sk_mqtt_on_publish(struct sk_mqtt_head *m, const struct sk_mqtt_publish *publish);
 void sk_mqtt_on_subscribe(struct sk_mqtt_head *m, const struct sk_mqtt_packet *packet);
 void sk_mqtt_on_puback(struct sk_mqtt_head *m, uint16_t id);
 void sk_mqtt_send_will(struct sk_mqtt_head *m);
 extern const struct sk_head sk_mqtt_head_ops;
 
-/* mqtt_connect.c: CONNECT and its user name. */
+/* connect.c: CONNECT and its user name. */
 void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *connect);
 
-/* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms (reference, section
- * 1.4). Spans point into `user`, query values are decoded into the arena. SK_MALFORMED. */
+/* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms 
+ * (docs/protocols/device-protocols.md, section 1.4). Spans point into `user`, query values are decoded into the arena. SK_MALFORMED. */
 struct sk_mqtt_user {
     struct sk_span host, device, module, api_version, model_id, auth_chain;
 };

@@ -1,5 +1,6 @@
 /* Cloud-to-device messages: what a service may ask of a device's queue, and their expiry. The queues
- * themselves: c2d_queue.c. Reference: device protocols, section 6.1; service API, section 6. */
+ * themselves: queue.c. Reference: docs/protocols/device-protocols.md, section 6.1;
+ * docs/protocols/service-api.md, section 6. */
 #include "hub/c2d/c2d.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@ enum { SWEEP_MAX = 256, SWEEP_LEAST_US = 10000, MESSAGE_ID_MAX = 128 };
 
 /* ---- sending ---- */
 
-/* Names that are also HTTP headers' names (device reference, section 5.2). */
+/* Names that are also HTTP headers' names (docs/protocols/device-protocols.md, section 5.2). */
 static bool names_fine(const struct sk_message *message) {
     for (size_t i = 0; i < message->property_count; i++) {
         struct sk_span name = message->properties[i].name;

@@ -3,7 +3,7 @@
  * The registry holds the records until a service has settled them or they expire. Here is only where
  * the gathering stands (records up to `closed` may go out), and the batches that are locked: a batch
  * is a range of records, read when somebody wants one and is forgotten with its lock. Reference:
- * service API, section 6, "Feedback". */
+ * docs/protocols/service-api.md, section 6, "Feedback". */
 #include "hub/parts.h"
 
 enum { GATHER_S = 15, EXPIRE_S = 60, LOCK_S = 60, DELIVERIES_MAX = 10 };

@@ -1,5 +1,6 @@
 /* The built-in endpoint: who reads the event stream, and from where. A source is a cursor without a
- * checkpoint; where readers are is their own business. Reference: service API, section 6. */
+ * checkpoint; where readers are is their own business. Reference:
+ * docs/protocols/service-api.md, section 6. */
 #include "hub/parts.h"
 #include "hub/events/partitions.h"
 

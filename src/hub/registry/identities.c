@@ -99,7 +99,7 @@ static void list_modules(struct sk_hub *hub, struct sk_request *request) {
     sk_registry_list_modules(hub->registry, request->device, listed, new_call(hub, request));
 }
 
-/* ---- identity scope of an edge device: edge reference, section 5.4 ---- */
+/* ---- identity scope of an edge device: docs/protocols/edge-runtime.md, section 5.4 ---- */
 
 /* An edge device's own keys are its daemon's alone: its edge hub hears of the device, not how it proves
  * itself. */

@@ -304,7 +304,7 @@ static unsigned read_delivery_count(struct reader *r, const json_t *table, const
     return value ? (unsigned)count : 0;
 }
 
-/* The limits are IoT Hub's: device reference, section 6.1. */
+/* The limits are IoT Hub's: docs/protocols/device-protocols.md, section 6.1. */
 static void read_cloud_to_device(struct reader *r, const json_t *table, const char *path,
                                  struct sk_hub_c2d_options *c2d) {
     static const char *const keys[] = {"default_ttl", "max_delivery_count", "feedback", NULL};

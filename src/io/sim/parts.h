@@ -1,5 +1,5 @@
-/* What the files of the simulated world share: sim_queue.c (chance, queue), sim.c (clock, loops, death), sim_disk.c
- * (files and their faults), sim_net.c (streams) and sim_sqlite.c (SQLite's files). Inside src/io
+/* What the files of the simulated world share: queue.c (chance, queue), sim.c (clock, loops, death),
+ * disk.c (files and their faults), net.c (streams) and sqlite.c (SQLite's files). Inside src/io/sim
  * only. */
 #ifndef SK_IO_SIM_WORLD_H
 #define SK_IO_SIM_WORLD_H
@@ -72,7 +72,7 @@ struct sim_loop {
     void *vfs; /* SQLite's, once asked for */
 };
 
-/* --- sim_queue.c --- */
+/* --- queue.c --- */
 
 uint64_t sim_random(struct sk_sim *sim);
 /* 0 … below - 1; 0 for 0. */
@@ -99,7 +99,7 @@ static inline struct sim_loop *sim_loop(struct sk_io *io) {
     return (struct sim_loop *)io;
 }
 
-/* --- sim_disk.c --- */
+/* --- disk.c --- */
 
 struct sim_file;
 void sim_disk_new(struct sim_machine *machine);
@@ -143,7 +143,7 @@ enum sk_status sim_file_truncate(struct sk_file *file, uint64_t size);
 void sim_file_close(struct sk_file *file);
 uint64_t sim_disk_space(struct sk_io *io, const char *path);
 
-/* --- sim_net.c --- */
+/* --- net.c --- */
 
 /* The loops of a process (or of a whole machine) have died. `silent`: peers are told nothing. */
 void sim_net_loop_died(struct sim_loop *loop, bool silent);
@@ -165,7 +165,7 @@ struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, st
                               const char *server_name, const struct sk_stream_events *events,
                               void *arg);
 
-/* --- sim_sqlite.c --- */
+/* --- sqlite.c --- */
 
 const char *sim_sqlite_vfs(struct sk_io *io);
 void sim_sqlite_loop_freed(struct sim_loop *loop);

@@ -5,7 +5,7 @@
  * the same run, to the byte. TLS is transparent: a stream carries the peer's certificate chain as
  * data and the bytes stay plain; trust and names are not checked.
  *
- * What the disk promises (and io_uv.c has to keep as well):
+ * What the disk promises (and uv/ has to keep as well):
  *   - sk_file_save, _remove, _rename, _truncate and sk_folder_make are durable when they return.
  *   - A file that sk_file_open(SK_FILE_CREATE) makes is there after a power cut once its first
  *   sk_file_write_sync has completed: that

@@ -85,7 +85,7 @@ static int file_sector(sqlite3_file *base) {
 
 static int file_traits(sqlite3_file *base) {
     (void)base;
-    return SQLITE_IOCAP_POWERSAFE_OVERWRITE; /* a torn write damages no byte outside it: true of sim_disk.c, as of unix files */
+    return SQLITE_IOCAP_POWERSAFE_OVERWRITE; /* a torn write damages no byte outside it: true of disk.c, as of unix files */
 }
 
 static const sqlite3_io_methods methods = {

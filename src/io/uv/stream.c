@@ -2,7 +2,7 @@
  *
  * TLS works on the socket itself, so the only buffers are OpenSSL's own (released when idle) and
  * what waits to be written. Reads go through one scratch buffer a loop, when the turn serves the
- * stream (uv_turn.c). Output gathers in stream->out and leaves once a turn. */
+ * stream (turn.c). Output gathers in stream->out and leaves once a turn. */
 #include "io/uv/uv.h"
 
 #include <errno.h>

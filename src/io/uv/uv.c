@@ -1,4 +1,4 @@
-/* The real world's loop: mail between threads, work beside them, signals. Its turns: uv_turn.c. */
+/* The real world's loop: mail between threads, work beside them, signals. Its turns: turn.c. */
 #include "io/process.h"
 #include "io/uv/uv.h"
 

@@ -1,4 +1,4 @@
-/* The real world: what the uv_*.c files share. Inside src/io only. */
+/* The real world: what its files share. Inside src/io/uv only. */
 #ifndef SK_IO_UV_H
 #define SK_IO_UV_H
 
@@ -15,7 +15,7 @@ struct uv_signal_slot {
     bool open;
 };
 
-/* What the loop is busy with, written for the watchdog (uv_watch.c), which reads it from a thread of
+/* What the loop is busy with, written for the watchdog (watch.c), which reads it from a thread of
  * its own. */
 struct sk_uv_busy {
     _Atomic uint64_t since_ns;     /* when the turn began; 0: the loop waits */
@@ -63,10 +63,10 @@ static inline struct sk_uv *sk_uv(struct sk_io *io) {
     return (struct sk_uv *)io;
 }
 
-/* uv_status.c: errno of the operating system as a status. */
+/* status.c: errno of the operating system as a status. */
 enum sk_status sk_uv_status(int error_number);
 
-/* --- uv_turn.c --- */
+/* --- turn.c --- */
 void sk_uv_turn_init(struct sk_uv *uv);
 void sk_uv_turn_close(struct sk_uv *uv);
 /* Runs turns until sk_io_stop. */
@@ -79,12 +79,12 @@ void sk_uv_yielded(struct sk_io *io);
 void sk_uv_doing(struct sk_io *io, const char *what);
 void sk_uv_doing_for(struct sk_uv *uv, const char *what, const char *peer);
 
-/* --- uv_watch.c --- */
+/* --- watch.c --- */
 void sk_uv_watch(struct sk_io *io);
 void sk_uv_watch_wake(struct sk_uv *uv);
 void sk_uv_watch_end(struct sk_uv *uv);
 
-/* --- uv_tls.c --- */
+/* --- tls.c --- */
 struct sk_uv_tls {
     struct sk_tls tls;
     SSL_CTX *context;
@@ -101,7 +101,7 @@ enum sk_status sk_uv_tls_reload(struct sk_tls *tls, const struct sk_tls_options 
                                 char *reason);
 void sk_uv_tls_free(struct sk_tls *tls);
 
-/* --- uv_file.c --- */
+/* --- file.c --- */
 enum sk_status sk_uv_file_load(struct sk_io *io, const char *path, struct sk_buffer *to);
 enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
                                unsigned mode);
@@ -128,7 +128,7 @@ enum sk_status sk_uv_file_truncate(struct sk_file *file, uint64_t size);
 void sk_uv_file_close(struct sk_file *file);
 uint64_t sk_uv_disk_free(struct sk_io *io, const char *path);
 
-/* --- uv_stream.c --- */
+/* --- stream.c --- */
 /* Gives a stream of uv->sparse or uv->busy, which is in no list now, its share. True: it has input
  * left, and `busy` says in which list it is to wait. */
 bool sk_uv_stream_serve(struct sk_list *node, bool *busy);
@@ -140,7 +140,7 @@ void sk_uv_stream_accepted(struct sk_uv_listener *listener, int fd,
 bool sk_uv_stream_handshakes_wait(const struct sk_uv *uv);
 void sk_uv_stream_end_handshakes(struct sk_uv_listener *listener);
 
-/* --- uv_listener.c --- */
+/* --- listener.c --- */
 struct sk_uv_listener {
     struct sk_listener listener;
     uv_poll_t poll;
@@ -160,7 +160,7 @@ struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, 
                                 const char *server_name, const struct sk_stream_events *events,
                                 void *arg);
 
-/* --- uv_child.c --- */
+/* --- child.c --- */
 enum sk_status sk_uv_child_start(struct sk_io *io, const struct sk_child_options *options,
                                  struct sk_child **child);
 void sk_uv_child_signal(struct sk_child *child, int signal_number);

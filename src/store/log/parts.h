@@ -1,13 +1,17 @@
 /* What the files of the log share. Inside the log only.
  *
- *   log.c             opening and closing
- *   log_append.c      appending: batches, group commit, failed writes
- *   log_open.c        recovery
- *   log_segments.c    the row of segments, and what is to be done soon
- *   log_segment.c     segment files, their index, and reading records from them
- *   log_retention.c   which segments go, and when
- *   log_checkpoint.c  the durable positions of cursors
- *   cursor.c          reading */
+ *   log.c         opening and closing
+ *   append.c      appending: batches, group commit, failed writes
+ *   open.c        recovery
+ *   segments.c    the row of segments, and what is to be done soon
+ *   segment.c     segment files, their index, and reading records from them
+ *   retention.c   which segments go, and when
+ *   checkpoint.c  the durable positions of cursors
+ *   clock.c       ages of records under a clock that jumps
+ *   cursor.c      reading
+ *   format.c      bytes of headers, records and footers
+ *
+ * The states of a batch: docs/states.md. */
 #ifndef SK_STORE_LOG_PARTS_H
 #define SK_STORE_LOG_PARTS_H
 
@@ -25,7 +29,7 @@ struct sk_segment {
     struct sk_file *file; /* open while users > 0 */
     unsigned users;       /* cursors that stand in it, the writer, the footer being written */
     bool has_writer;      /* one of the users is the log that appends to it */
-    int64_t shift_us;     /* to be added to its times; log_clock.c */
+    int64_t shift_us;     /* to be added to its times; clock.c */
     bool dropped;         /* retention has removed it; it lives until its last user leaves */
     struct sk_point
         *points; /* the index while it is in memory: always that of the active segment */
@@ -166,7 +170,7 @@ size_t sk_log_find_segment(const struct sk_log *log, uint64_t sequence);
  * callbacks. */
 void sk_log_close_soon(struct sk_log *log);
 
-/* log_append.c: whether nothing is on its way to the disk any more; else it goes there now. */
+/* append.c: whether nothing is on its way to the disk any more; else it goes there now. */
 bool sk_log_appended_all(struct sk_log *log);
 void sk_log_flush(struct sk_task *task); /* the task of sk_log_flush_soon */
 void sk_log_batches_free(struct sk_log *log);
@@ -175,7 +179,7 @@ enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recove
 
 void sk_log_retain(struct sk_log *log);
 
-/* log_clock.c: looks at the clock (at least once a batch and once a minute), and returns it; gives the
+/* clock.c: looks at the clock (at least once a batch and once a minute), and returns it; gives the
  * shift that a segment begun now must have. */
 void sk_log_clock_start(struct sk_log *log);
 int64_t sk_log_clock(struct sk_log *log);

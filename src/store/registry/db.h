@@ -10,7 +10,7 @@
 
 #include "store/registry/registry.h"
 
-/* Prepared once on each connection, at first use; the texts stand in registry_db.c. */
+/* Prepared once on each connection, at first use; the texts stand in db.c. */
 enum statement {
     SQL_BEGIN,
     SQL_COMMIT,
@@ -96,7 +96,7 @@ struct registry_call {
     int64_t devices_added, enabled_added, modules_added; /* to the counts, once committed */
 };
 
-/* ---- registry_db.c ---- */
+/* ---- db.c ---- */
 
 enum sk_status registry_db_open(struct registry_db *db, const char *path, const char *vfs,
                                 bool writer, char reason[SK_MODEL_ERROR_MAX]);
@@ -120,7 +120,7 @@ void registry_bind_optional(sqlite3_stmt *statement, int at, const char *text); 
 void registry_bind_blob(sqlite3_stmt *statement, int at, struct sk_span bytes);
 struct sk_span registry_column(sqlite3_stmt *statement, int at); /* until the next step or reset */
 
-/* ---- registry_rows.c ---- */
+/* ---- rows.c ---- */
 
 /* The identity and its row's number. SK_NOT_FOUND. `identity` may be NULL. */
 enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id,
@@ -141,7 +141,7 @@ void registry_result_free(struct registry_call *call);
 /* Deletes a device's messages and feedback records. */
 enum sk_status registry_c2d_delete_device(struct registry_db *db, struct sk_span device_id);
 
-/* ---- registry_write.c, registry_read.c: the calls ---- */
+/* ---- write.c, read.c: the calls ---- */
 
 enum sk_status registry_run_put(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_delete(struct registry_db *db, struct registry_call *call);
@@ -162,7 +162,7 @@ enum sk_status registry_run_session_load(struct registry_db *db, struct registry
 enum sk_status registry_run_document_get(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_document_list(struct registry_db *db, struct registry_call *call);
 
-/* ---- registry_c2d.c ---- */
+/* ---- c2d.c ---- */
 
 enum sk_status registry_run_c2d_put(struct registry_db *db, struct registry_call *call);
 enum sk_status registry_run_c2d_end(struct registry_db *db, struct registry_call *call);
