@@ -1,4 +1,4 @@
-/* From what is desired and what is there to the steps in between: a pure function 
+/* From what is desired and what is there to the steps in between: a pure function
  * (docs/protocols/edge-runtime.md, sections 4.2 and 4.3).
  *
  * Steps come in groups by startup order; within a group first removals, then additions and

@@ -1,6 +1,6 @@
 /* The management API for the agent (docs/protocols/edge-runtime.md, section 1.4):
- * identities as in Azure. Modules of type "process" are the agent's own children, so instead of Azure's module calls there is one
- * for their sockets: PUT and DELETE /sockets/{m}. */
+ * identities as in Azure. Modules of type "process" are the agent's own children, so instead of
+ * Azure's module calls there is one for their sockets: PUT and DELETE /sockets/{m}. */
 #include <stdio.h>
 
 #include "edge/daemon/parts.h"

@@ -216,7 +216,9 @@ void sk_http_answer_message(struct sk_http_exchange *exchange, const struct sk_m
     if (type.n) sk_http_put_header(&headers, "ContentType", type);
     if (encoding.n) sk_http_put_header(&headers, "ContentEncoding", encoding);
     sk_buffer_print(&text, "\"%.*s\"", SK_ARG(c2d->lock_token));
-    sk_http_put_header(&headers, "ETag", sk_buffer_span(&text)); /* quoted: trap 12 */
+    sk_http_put_header(
+        &headers, "ETag",
+        sk_buffer_span(&text)); /* quoted: docs/protocols/device-protocols.md, section 4.3 */
     sk_buffer_print(&headers, "iothub-sequencenumber: %llu\r\niothub-deliverycount: %u\r\n",
                     (unsigned long long)message->sequence, c2d->delivery_count);
     text.n = 0;

@@ -54,7 +54,7 @@ enum sk_status sk_mqtt_user_parse(struct sk_span text, struct sk_arena *arena,
     if (n == 4 && ids[3].n == 0) n = 3;
     if (n == 3 && ids[2].n == 0) n = 2; /* "host/device/" */
     if (n < 2 || n > 3) return SK_MALFORMED;
-    /* "host/device?api-version=…": the query may hang on the last id 
+    /* "host/device?api-version=…": the query may hang on the last id
      * (docs/protocols/device-protocols.md, section 1.4, form 5). */
     struct sk_span *last = &ids[n - 1];
     size_t mark = last->n;

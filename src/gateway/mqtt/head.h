@@ -73,7 +73,7 @@ extern const struct sk_head sk_mqtt_head_ops;
 /* connect.c: CONNECT and its user name. */
 void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *connect);
 
-/* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms 
+/* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms
  * (docs/protocols/device-protocols.md, section 1.4). Spans point into `user`, query values are decoded into the arena. SK_MALFORMED. */
 struct sk_mqtt_user {
     struct sk_span host, device, module, api_version, model_id, auth_chain;
