@@ -10,6 +10,7 @@
 #include "device/mux.h"
 #include "wire/mqtt.h"
 
+/* docs/states.md */
 enum client_state {
     CLIENT_WAITING,    /* for the next attempt */
     CLIENT_TOKEN,      /* for a token */

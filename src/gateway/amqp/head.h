@@ -3,7 +3,7 @@
  * A connection carries tokens (what its client has proved), clients (identities with a session) and
  * ends (its links, as we see them). What an end does is its role: a table of callbacks chosen by
  * address and direction. An end outlives its link while requests that came over it are at the
- * backend. */
+ * backend; its life: docs/states.md. */
 #ifndef SK_GATEWAY_AMQP_HEAD_H
 #define SK_GATEWAY_AMQP_HEAD_H
 
