@@ -404,11 +404,9 @@ static void run_story(uint64_t seed) {
 
 static void every_accepted_message_ends_once_and_its_sender_is_told_how(void **state) {
     (void)state;
-    const char *one = getenv("SEED"), *many = getenv("SEEDS");
-    uint64_t last = many ? strtoull(many, NULL, 10) : 40;
-    for (uint64_t seed = 1; seed <= last; seed++)
-        if (one == NULL || strtoull(one, NULL, 10) == seed) run_story(seed);
-    for (int i = 0; i < SK_C2D_END_COUNT && one == NULL; i++) assert_true(ends_seen[i] > 10);
+    struct seeds seeds = seeds_of("SEEDS", 40);
+    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) run_story(seed);
+    for (int i = 0; i < SK_C2D_END_COUNT && !seeds.one; i++) assert_true(ends_seen[i] > 10);
 }
 
 int main(void) {

@@ -1,4 +1,4 @@
-/* Stories of an edge that loses the cloud. FLEET_FIRST (seed), FLEET_SEEDS (the last one) and FLEET_MESSAGES
+/* Stories of an edge that loses the cloud. SEED (one alone), FLEET_SEEDS (how many) and FLEET_MESSAGES
  * change their length; the seed also chooses the protocol upstream. */
 #include "support/fleet.h"
 
@@ -151,15 +151,16 @@ static void crashes_all_day(uint64_t seed, uint64_t messages) {
 static void
 every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub(void **state) {
     (void)state;
-    uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 150);
-    for (uint64_t seed = setting("FLEET_FIRST", 1); seed <= seeds; seed++)
-        crashes_all_day(seed, messages);
+    struct seeds seeds = seeds_of("FLEET_SEEDS", 200);
+    uint64_t messages = setting("FLEET_MESSAGES", 150);
+    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) crashes_all_day(seed, messages);
 }
 
 static void every_message_arrives_once_in_order_after_three_days_without_the_cloud(void **state) {
     (void)state;
-    uint64_t seeds = setting("FLEET_SEEDS", 200), messages = setting("FLEET_MESSAGES", 150);
-    for (uint64_t seed = setting("FLEET_FIRST", 1); seed <= seeds; seed++)
+    struct seeds seeds = seeds_of("FLEET_SEEDS", 200);
+    uint64_t messages = setting("FLEET_MESSAGES", 150);
+    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++)
         three_days_without_the_cloud(seed, messages);
 }
 

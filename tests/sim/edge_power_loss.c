@@ -1,5 +1,5 @@
 /* Stories of an edge that loses power from its very first second: what it has acknowledged reaches the cloud and the module.
- * FLEET_SEEDS changes how many. */
+ * FLEET_SEEDS changes how many, SEED runs one alone. */
 #include "support/fleet.h"
 
 #define ROUTES(list) "{\"schemaVersion\":\"1.1\",\"routes\":{" list "}}"
@@ -155,10 +155,8 @@ static void a_stormy_day(uint64_t seed) {
 static void
 what_a_leaf_saw_acknowledged_reaches_cloud_and_module_whenever_power_is_lost(void **state) {
     (void)state;
-    int64_t seeds = 200, first = 1;
-    if (getenv("FLEET_SEEDS")) sk_span_to_int(sk_span_z(getenv("FLEET_SEEDS")), &seeds);
-    if (getenv("FLEET_SEED")) sk_span_to_int(sk_span_z(getenv("FLEET_SEED")), &first);
-    for (int64_t seed = first; seed < first + seeds; seed++) a_stormy_day((uint64_t)seed);
+    struct seeds seeds = seeds_of("FLEET_SEEDS", 200);
+    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) a_stormy_day(seed);
 }
 
 /* ---- one message, one crash, at every moment after the deployment that made its queue ---- */

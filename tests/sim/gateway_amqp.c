@@ -395,11 +395,9 @@ static void run_story(uint64_t seed) {
 
 static void devices_come_fail_and_go_on_one_connection_and_the_others_go_on(void **state) {
     (void)state;
-    const char *one = getenv("SEED"), *many = getenv("SEEDS");
-    uint64_t last = many ? strtoull(many, NULL, 10) : 40;
-    for (uint64_t seed = 1; seed <= last; seed++)
-        if (one == NULL || strtoull(one, NULL, 10) == seed) run_story(seed);
-    if (one) return;
+    struct seeds seeds = seeds_of("SEEDS", 40);
+    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) run_story(seed);
+    if (seeds.one) return;
     printf("%u breaks, %u detached, %u of them expired, %u tokens and %u links refused\n", breaks,
            detached, expired, refused_tokens, refused_links);
     assert_true(breaks > 20 && detached > 50 && expired > 5 && refused_tokens > 50 &&

@@ -292,9 +292,8 @@ static void run_story(uint64_t seed) {
 
 static void five_thousand_clients_come_back_through_restart_crash_and_partition(void **state) {
     (void)state;
-    const char *many = getenv("SEEDS");
-    uint64_t last = many ? strtoull(many, NULL, 10) : 1;
-    for (uint64_t seed = 1; seed <= last; seed++) run_story(seed);
+    struct seeds seeds = seeds_of("SEEDS", 1);
+    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) run_story(seed);
 }
 
 int main(void) {

@@ -19,6 +19,7 @@
 #include "hub/server/server.h"
 #include "io/sim/sim.h"
 #include "trust/sas.h"
+#include "support/seeds.h"
 
 #define FLEET_KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
