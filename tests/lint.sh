@@ -51,6 +51,9 @@ breaks "files of at most 800 lines" eval "seq 801 | sed 's|.*|/* & */|' >src/mod
 breaks "lines of at most" add src/hub/answer.c "/* $(printf '%0140d' 0) */"
 breaks "every test that tests/traps.md names exists" add tests/traps.md '| x | `a_test_that_nobody_has_written` |'
 breaks "systemd understands" add packaging/systemd/skerry-hub.service 'Nonsense=yes'
+breaks "documents and comments lead" add docs/architecture.md '`gateway/methods.c: sk_nowhere`'
+breaks "documents and comments lead" add docs/glossary.md '| x | x | `io/nothing.c` |'
+breaks "documents and comments lead" add src/hub/answer.c '/* docs/protocols/service-api.md, section 99 */'
 breaks "shell scripts parse" add script/demo 'if'
 extra=$(grep -oP '^rule "\K[^"]+' script/lint | while IFS= read -r sentence; do
     for known in "${broken[@]}"; do [[ $sentence == "$known"* ]] && continue 2; done
