@@ -31,6 +31,9 @@ static const struct config_key keys[] = {
     {"skerry.hub_amqp_port", CONFIG_INTEGER, false},
     {"skerry.hub_https_port", CONFIG_INTEGER, false},
     {"skerry.listen", CONFIG_LIST, false},
+    {"skerry.max_connections", CONFIG_INTEGER, false},
+    {"skerry.max_connections_per_address", CONFIG_INTEGER, false},
+    {"skerry.max_unauthenticated", CONFIG_INTEGER, false},
     {"skerry.metrics", CONFIG_TEXT, false},
 
     {"allow_elevated_docker_permissions", CONFIG_BOOLEAN, true},

@@ -86,6 +86,20 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
     sk_edge_config_free(&config);
 }
 
+static void limits_on_the_edges_clients_are_keys(void **state) {
+    (void)state;
+    assert_int_equal(
+        read_text(HOST MANUAL
+                  "connection_string = \"HostName=h;DeviceId=d;SharedAccessKey=MDEyMw==\"\n"
+                  "[skerry]\nmax_connections = 500\n"
+                  "max_connections_per_address = 100\nmax_unauthenticated = 50\n"),
+        SK_OK);
+    assert_int_equal(config.limits.connections, 500);
+    assert_int_equal(config.limits.an_address, 100);
+    assert_int_equal(config.limits.unproved, 50);
+    sk_edge_config_free(&config);
+}
+
 static void azures_other_keys_are_warnings_with_their_line(void **state) {
     (void)state;
     assert_int_equal(
@@ -217,6 +231,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_string_is_all_that_is_needed),
         cmocka_unit_test(azures_long_form_and_skerrys_keys_are_read),
+        cmocka_unit_test(limits_on_the_edges_clients_are_keys),
         cmocka_unit_test(azures_other_keys_are_warnings_with_their_line),
         cmocka_unit_test(mistakes_are_told_with_file_line_key_and_the_mend),
         cmocka_unit_test(a_data_folder_leaves_room_for_socket_names),
