@@ -63,6 +63,7 @@ struct resolve {
 };
 
 static void advance(struct uv_stream *s, int events);
+static void update_poll(struct uv_stream *s);
 static void try_next_address(struct uv_stream *s);
 static const char *peer_address(struct sk_stream *stream);
 static const struct sk_stream_ops stream_ops;
@@ -131,6 +132,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     struct uv_stream *s = ((struct polled *)poll->data)->stream;
     sk_uv_enter(sk_uv(s->stream.io), "a socket");
     advance(s, status < 0 ? UV_READABLE | UV_WRITABLE : events);
+    if (status < 0) update_poll(s); /* libuv has stopped; the error may stand behind unread bytes */
 }
 
 /* It has input: served in this turn or, when that is full, in one of the next. Handshakes are dear. */
