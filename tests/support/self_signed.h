@@ -15,8 +15,8 @@ static inline struct sk_span text_of(BIO *bio) {
 }
 
 static inline void make_tls(struct sk_io *io, struct sk_tls **server_tls, struct sk_tls **client_tls) {
-    EVP_PKEY *key;
-    X509 *certificate = raw_tls_certificate("P-256", &key);
+    EVP_PKEY *key = raw_tls_key("P-256");
+    X509 *certificate = raw_tls_certificate("server", key, "server", key);
     BIO *certificate_pem = BIO_new(BIO_s_mem()), *key_pem = BIO_new(BIO_s_mem());
     PEM_write_bio_X509(certificate_pem, certificate);
     PEM_write_bio_PrivateKey(key_pem, key, NULL, NULL, 0, NULL, NULL);

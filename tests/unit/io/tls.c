@@ -15,6 +15,9 @@ struct story {
     struct sk_listener *listener;
     struct sk_stream *server, *client;
     struct raw_tls raw;
+    X509 *certificate; /* NULL: none */
+    EVP_PKEY *key;
+    unsigned issuers; /* how often the certificate is sent once more, behind itself */
     void (*say)(struct story *s); /* behind the handshake */
     size_t heard, most, wanted;   /* bytes: in all, at once; the loop stops at `wanted` */
     unsigned records;             /* without data, that `say` sends */
@@ -84,13 +87,17 @@ static void on_limit(struct sk_timer *timer) {
 }
 
 /* Runs until the server has heard what was wanted or has closed the connection. */
-static void play(struct story *s, int version, X509 *certificate, EVP_PKEY *key, unsigned issuers) {
+static void play(struct story *s, int version) {
     struct sk_endpoint at = {.host = "127.0.0.1"};
     sk_note_level(SK_LEVEL_ERROR);
     s->io = sk_io_uv_new();
     make_tls(s->io, &s->server_tls, &s->client_tls);
     assert_int_equal(sk_listen(s->io, &at, s->server_tls, accepted, s, &s->listener), SK_OK);
-    raw_tls_begin(&s->raw, version, certificate, key, issuers);
+    raw_tls_begin(&s->raw, version);
+    if (s->certificate) SSL_use_certificate(s->raw.ssl, s->certificate);
+    if (s->certificate) SSL_use_PrivateKey(s->raw.ssl, s->key);
+    for (unsigned i = 0; i < s->issuers; i++) SSL_add1_chain_cert(s->raw.ssl, s->certificate);
+    raw_tls_take(&s->raw, SK_NONE);
     at.port = sk_listener_port(s->listener);
     s->client = sk_connect(s->io, &at, NULL, NULL, &client_events, s);
     sk_timer_start(s->io, &s->limit, 20 * SK_S, on_limit);
@@ -123,7 +130,7 @@ static void a_few_records_without_data_are_taken_and_more_end_the_connection(voi
     } rows[] = {{0, 5}, {32, 5}, {34, 0}, {5000, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct story s = {.say = update_keys_and_greet, .wanted = 5, .records = rows[i].records};
-        play(&s, TLS1_3_VERSION, NULL, NULL, 0);
+        play(&s, TLS1_3_VERSION);
         assert_false(s.late);
         assert_int_equal(s.heard, rows[i].heard);
         assert_int_equal(s.closed, rows[i].heard == 0);
@@ -142,7 +149,7 @@ static void records_of_a_byte_count_against_the_share_as_a_whole(void **state) {
     (void)state;
     enum { RECORD = 22, SHARE = 64 * 1024 + 17 * 1024 };
     struct story s = {.say = update_keys_and_greet_often, .wanted = 20000, .records = 20000};
-    play(&s, TLS1_3_VERSION, NULL, NULL, 0);
+    play(&s, TLS1_3_VERSION);
     assert_false(s.late);
     assert_int_equal(s.heard, 20000);
     assert_true(s.most <= SHARE / RECORD);
@@ -155,10 +162,10 @@ static void negotiate_again(struct story *s) {
 static void a_client_that_negotiates_again_is_closed(void **state) {
     (void)state;
     struct story greets = {.say = update_keys_and_greet, .wanted = 5};
-    play(&greets, TLS1_2_VERSION, NULL, NULL, 0);
+    play(&greets, TLS1_2_VERSION);
     assert_int_equal(greets.heard, 5);
     struct story s = {.say = negotiate_again, .wanted = 5};
-    play(&s, TLS1_2_VERSION, NULL, NULL, 0);
+    play(&s, TLS1_2_VERSION);
     assert_false(s.late);
     assert_true(s.closed);
 }
@@ -166,12 +173,11 @@ static void a_client_that_negotiates_again_is_closed(void **state) {
 /* ---- client certificates ---- */
 
 static bool is_let_in(int version, const char *kind, unsigned issuers) {
-    EVP_PKEY *key;
-    X509 *certificate = raw_tls_certificate(kind, &key);
-    struct story s = {0};
-    play(&s, version, certificate, key, issuers);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    struct story s = {.key = raw_tls_key(kind), .issuers = issuers};
+    s.certificate = raw_tls_certificate("d1", s.key, "d1", s.key);
+    play(&s, version);
+    X509_free(s.certificate);
+    EVP_PKEY_free(s.key);
     assert_false(s.late);
     return s.accepted;
 }

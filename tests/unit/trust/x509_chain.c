@@ -225,8 +225,8 @@ static void a_chain_that_is_dear_to_verify_is_refused_before(void **state) {
     add_leaf(&f);
     struct sk_x509_anchors *anchors = sk_x509_anchors_new();
     sk_x509_anchors_add(anchors, sk_buffer_span(&f.pem[0]));
-    EVP_PKEY *key;
-    X509 *dear = raw_tls_certificate("B-571", &key);
+    EVP_PKEY *key = raw_tls_key("B-571");
+    X509 *dear = raw_tls_certificate("dear", key, "dear", key);
     unsigned char *der = NULL;
     int size = i2d_X509(dear, &der);
     struct sk_span leaf = sk_buffer_span(&f.der[1]), root = sk_buffer_span(&f.der[0]);
