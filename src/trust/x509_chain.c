@@ -161,7 +161,7 @@ static enum sk_status verify(X509_STORE_CTX *context, int64_t now_s, char reason
 }
 
 /* What a stranger sent, before anything is computed with it. */
-static enum sk_status read_sent(const struct sk_span *chain, size_t count, STACK_OF(X509) *sent,
+static enum sk_status read_sent(const struct sk_span *chain, size_t count, STACK_OF(X509) * sent,
                                 char reason[128]) {
     snprintf(reason, 128, "the chain has more than %d certificates", SK_X509_SENT_MAX);
     if (count > SK_X509_SENT_MAX) return SK_UNAUTHORIZED;
@@ -184,8 +184,7 @@ enum sk_status sk_x509_verify(const struct sk_x509_anchors *anchors, const struc
     STACK_OF(X509) *sent = sk_X509_new_null();
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     enum sk_status status = read_sent(chain, count, sent, reason);
-    if (!status &&
-        X509_STORE_CTX_init(context, anchors->store, sk_X509_value(sent, 0), sent) != 1)
+    if (!status && X509_STORE_CTX_init(context, anchors->store, sk_X509_value(sent, 0), sent) != 1)
         status = SK_MALFORMED;
     if (!status) status = verify(context, now_s, reason);
     ERR_clear_error();

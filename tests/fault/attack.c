@@ -265,7 +265,8 @@ static const struct attack attacks[] = {
     {"tls-keyupdate", NULL, update_keys, .connections = 4, .version = TLS1_3_VERSION},
     {"tls-keyupdate-data", NULL, update_keys_often, .connections = 4, .version = TLS1_3_VERSION},
     {"tls-renegotiate", negotiate_again, NULL, .connections = 4, .version = TLS1_2_VERSION},
-    {"tls-chain", say_nonsense, NULL, .connections = 8, .version = TLS1_3_VERSION, .certify = send_dear_chain},
+    {"tls-chain", say_nonsense, NULL, .connections = 8, .version = TLS1_3_VERSION,
+     .certify = send_dear_chain},
     {"idle", NULL, NULL, .connections = 20000, .plain = true},
 };
 
@@ -359,7 +360,8 @@ static const struct sk_stream_events events = {
 
 static void dial(struct connection *c) {
     struct attacker *a = c->attacker;
-    c->stream = sk_connect(a->io, &a->to, a->attack->plain || a->attack->version ? NULL : a->tls, NULL, &events, c);
+    c->stream = sk_connect(a->io, &a->to, a->attack->plain || a->attack->version ? NULL : a->tls,
+                           NULL, &events, c);
 }
 
 static void on_over(struct sk_timer *timer) {

@@ -14,7 +14,8 @@ static inline struct sk_span text_of(BIO *bio) {
     return sk_span(text, (size_t)n);
 }
 
-static inline void make_tls(struct sk_io *io, struct sk_tls **server_tls, struct sk_tls **client_tls) {
+static inline void make_tls(struct sk_io *io, struct sk_tls **server_tls,
+                            struct sk_tls **client_tls) {
     EVP_PKEY *key = raw_tls_key("P-256");
     X509 *certificate = raw_tls_certificate("server", key, "server", key);
     BIO *certificate_pem = BIO_new(BIO_s_mem()), *key_pem = BIO_new(BIO_s_mem());

@@ -268,8 +268,8 @@ static enum sk_status read_some(struct uv_stream *s, char *to, size_t size, size
     *n = 0;
     while (*n < size && !status) {
         size_t r = 0;
-        status = s->ssl ? read_tls(s, to + *n, size - *n, &r)
-                        : read_plain(s, to + *n, size - *n, &r);
+        status =
+            s->ssl ? read_tls(s, to + *n, size - *n, &r) : read_plain(s, to + *n, size - *n, &r);
         *n += r;
         /* Records of a few bytes cost more than their bytes. */
         if (s->ssl && uv_hrtime() >= s->stream.io->share.until_ns) break;

@@ -9,7 +9,9 @@
 
 #include "trust/x509_chain.h"
 
-enum { CLIENT_CHAIN_MAX = 16 * 1024 }; /* bytes of certificates that a client may send: 4 of RSA 4096
+enum {
+    CLIENT_CHAIN_MAX = 16 * 1024
+}; /* bytes of certificates that a client may send: 4 of RSA 4096
                                           take half */
 
 static enum sk_status refuse(char *reason, const char *sentence) {

@@ -17,7 +17,7 @@ struct story {
     struct raw_tls raw;
     X509 *certificate; /* NULL: none */
     EVP_PKEY *key;
-    unsigned issuers; /* how often the certificate is sent once more, behind itself */
+    unsigned issuers;             /* how often the certificate is sent once more, behind itself */
     void (*say)(struct story *s); /* behind the handshake */
     size_t heard, most, wanted;   /* bytes: in all, at once; the loop stops at `wanted` */
     unsigned records;             /* without data, that `say` sends */
