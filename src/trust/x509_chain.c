@@ -1,5 +1,6 @@
 #include "trust/x509_chain.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -73,6 +74,38 @@ enum sk_status sk_x509_read(struct sk_span der, struct sk_x509_leaf *leaf) {
     return status;
 }
 
+/* ---- keys ---- */
+
+static bool rsa_is_cheap(const EVP_PKEY *key) {
+    BIGNUM *exponent = NULL;
+    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent);
+    bool cheap = exponent && BN_num_bits(exponent) <= 32 && EVP_PKEY_get_bits(key) <= 4096;
+    BN_free(exponent);
+    return cheap;
+}
+
+static bool curve_is_cheap(const EVP_PKEY *key) {
+    static const char *const curves[] = {SN_X9_62_prime256v1, SN_secp384r1, SN_secp521r1};
+    char name[32] = "";
+    EVP_PKEY_get_group_name(key, name, sizeof name, NULL);
+    for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
+        if (strcmp(name, curves[i]) == 0) return true;
+    return false;
+}
+
+bool sk_x509_key_is_cheap(const EVP_PKEY *key) {
+    bool cheap = false;
+    switch (key ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE) {
+    case EVP_PKEY_RSA:
+    case EVP_PKEY_RSA_PSS: cheap = rsa_is_cheap(key); break;
+    case EVP_PKEY_EC: cheap = curve_is_cheap(key); break;
+    case EVP_PKEY_ED25519: cheap = true; break;
+    default: break;
+    }
+    ERR_clear_error();
+    return cheap;
+}
+
 /* ---- chains ---- */
 
 struct sk_x509_anchors *sk_x509_anchors_new(void) {
@@ -115,35 +148,47 @@ static const char *clause(int code) {
     }
 }
 
-enum sk_status sk_x509_verify(const struct sk_x509_anchors *anchors, const struct sk_span *chain,
-                              size_t count, int64_t now_s, char reason[128]) {
-    enum sk_status status = SK_MALFORMED;
-    STACK_OF(X509) *rest = sk_X509_new_null();
-    X509_STORE_CTX *context = X509_STORE_CTX_new();
-    X509 *leaf = decode(count ? chain[0] : SK_NONE);
-    snprintf(reason, 128, "the certificate is malformed");
-    for (size_t i = 1; i < count; i++) {
-        X509 *certificate = decode(chain[i]);
-        if (certificate == NULL) goto done;
-        sk_X509_push(rest, certificate);
-    }
-    if (leaf == NULL || X509_STORE_CTX_init(context, anchors->store, leaf, rest) != 1) goto done;
+static enum sk_status verify(X509_STORE_CTX *context, int64_t now_s, char reason[128]) {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(context);
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN); /* an intermediate may anchor */
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);
     X509_VERIFY_PARAM_set_depth(param, SK_X509_DEPTH_MAX);
     X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
-    status = SK_OK;
-    if (X509_verify_cert(context) != 1) {
-        int code = X509_STORE_CTX_get_error(context);
-        snprintf(reason, 128, "%s",
-                 clause(code) ? clause(code) : X509_verify_cert_error_string(code));
-        status = SK_UNAUTHORIZED;
+    if (X509_verify_cert(context) == 1) return SK_OK;
+    int code = X509_STORE_CTX_get_error(context);
+    snprintf(reason, 128, "%s", clause(code) ? clause(code) : X509_verify_cert_error_string(code));
+    return SK_UNAUTHORIZED;
+}
+
+/* What a stranger sent, before anything is computed with it. */
+static enum sk_status read_sent(const struct sk_span *chain, size_t count, STACK_OF(X509) * sent,
+                                char reason[128]) {
+    snprintf(reason, 128, "the chain has more than %d certificates", SK_X509_SENT_MAX);
+    if (count > SK_X509_SENT_MAX) return SK_UNAUTHORIZED;
+    snprintf(reason, 128, "the certificate is malformed");
+    for (size_t i = 0; i < count; i++) {
+        X509 *certificate = decode(chain[i]);
+        if (certificate == NULL) return SK_MALFORMED;
+        sk_X509_push(sent, certificate);
     }
-done:
+    for (size_t i = 0; i < count; i++) {
+        if (sk_x509_key_is_cheap(X509_get0_pubkey(sk_X509_value(sent, (int)i)))) continue;
+        snprintf(reason, 128, "a key of the chain is not one of %s", SK_X509_CHEAP_KEYS);
+        return SK_UNAUTHORIZED;
+    }
+    return count ? SK_OK : SK_MALFORMED;
+}
+
+enum sk_status sk_x509_verify(const struct sk_x509_anchors *anchors, const struct sk_span *chain,
+                              size_t count, int64_t now_s, char reason[128]) {
+    STACK_OF(X509) *sent = sk_X509_new_null();
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    enum sk_status status = read_sent(chain, count, sent, reason);
+    if (!status && X509_STORE_CTX_init(context, anchors->store, sk_X509_value(sent, 0), sent) != 1)
+        status = SK_MALFORMED;
+    if (!status) status = verify(context, now_s, reason);
     ERR_clear_error();
-    X509_free(leaf);
-    sk_X509_pop_free(rest, X509_free);
     X509_STORE_CTX_free(context);
+    sk_X509_pop_free(sent, X509_free);
     return status;
 }

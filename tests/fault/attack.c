@@ -13,6 +13,7 @@
 #include "azure/connection_string.h"
 #include "support/frame_program.h"
 #include "support/frames.h"
+#include "support/raw_tls.h"
 #include "support/tls.h"
 #include "wire/mqtt.h"
 #include "trust/sas.h"
@@ -38,6 +39,7 @@ struct connection {
     struct attacker *attacker;
     struct sk_stream *stream;
     struct sk_timer again;
+    struct raw_tls raw;   /* of an attack with a `version` */
     unsigned char handle; /* of the next link; how often it has spoken */
 };
 
@@ -49,6 +51,8 @@ struct attack {
     unsigned connections;
     bool unread; /* does not read what is answered */
     bool plain;  /* no TLS handshake */
+    int version; /* of TLS by hand, over a plain connection; what is said comes encrypted */
+    void (*certify)(struct connection *c);
 };
 
 /* ---- HTTP ---- */
@@ -196,6 +200,51 @@ static void talk_at_random(struct connection *c, struct sk_buffer *to) {
         program_go_on(to, sk_span(program, sizeof program));
 }
 
+/* ---- TLS ---- */
+
+static void update_keys(struct connection *c, struct sk_buffer *to) {
+    for (size_t end = to->n + BURST; to->n < end;) {
+        raw_tls_key_update(&c->raw);
+        raw_tls_drain(&c->raw, to);
+    }
+}
+
+static void update_keys_often(struct connection *c, struct sk_buffer *to) {
+    for (size_t end = to->n + BURST; to->n < end;) {
+        raw_tls_key_update(&c->raw);
+        raw_tls_write(&c->raw, SK_SPAN("\x10")); /* of a CONNECT that never ends */
+        raw_tls_drain(&c->raw, to);
+    }
+}
+
+static void negotiate_again(struct connection *c, struct sk_buffer *to) {
+    raw_tls_renegotiate(&c->raw);
+    raw_tls_drain(&c->raw, to);
+}
+
+/* A leaf, and issuers above it whose signatures take long to verify. */
+static void send_dear_chain(struct connection *c) {
+    enum { COUNT = 24 };
+    static EVP_PKEY *keys[COUNT + 1];
+    static X509 *chain[COUNT];
+    for (int i = COUNT; i >= 0 && chain[0] == NULL; i--) {
+        char name[8], issuer[8];
+        keys[i] = raw_tls_key(i ? "B-571" : "P-256");
+        snprintf(name, sizeof name, "c%d", i);
+        snprintf(issuer, sizeof issuer, "c%d", i + 1);
+        if (i < COUNT) chain[i] = raw_tls_certificate(name, keys[i], issuer, keys[i + 1]);
+    }
+    SSL_use_certificate(c->raw.ssl, chain[0]);
+    SSL_use_PrivateKey(c->raw.ssl, keys[0]);
+    for (int i = 1; i < COUNT; i++) SSL_add1_chain_cert(c->raw.ssl, chain[i]);
+}
+
+/* Ends with a word that is no protocol's, and so is dialled again. */
+static void say_nonsense(struct connection *c, struct sk_buffer *to) {
+    raw_tls_write(&c->raw, SK_SPAN("\xff\xff\xff\xff\xff\xff\xff\xff"));
+    raw_tls_drain(&c->raw, to);
+}
+
 static const struct attack attacks[] = {
     {"http-get", NULL, get_nothing, .connections = 1},
     {"http-get-unread", NULL, get_nothing, .connections = 1, .unread = true},
@@ -213,6 +262,11 @@ static const struct attack attacks[] = {
     {"amqp-attach", open_amqp, attach_unknown, .connections = 1},
     {"amqp-nameless", open_cbs, NULL, .reply = transfer_nameless, .connections = 8},
     {"amqp-frames", talk_at_random, NULL, .reply = talk_at_random, .connections = 32},
+    {"tls-keyupdate", NULL, update_keys, .connections = 4, .version = TLS1_3_VERSION},
+    {"tls-keyupdate-data", NULL, update_keys_often, .connections = 4, .version = TLS1_3_VERSION},
+    {"tls-renegotiate", negotiate_again, NULL, .connections = 4, .version = TLS1_2_VERSION},
+    {"tls-chain", say_nonsense, NULL, .connections = 8, .version = TLS1_3_VERSION,
+     .certify = send_dear_chain},
     {"idle", NULL, NULL, .connections = 20000, .plain = true},
 };
 
@@ -246,26 +300,48 @@ static void say(struct connection *c, void (*what)(struct connection *, struct s
     sk_buffer_free(&bytes);
 }
 
-static void on_open(struct sk_stream *stream, void *arg) {
-    struct connection *c = arg;
-    c->attacker->opened++;
-    c->handle = 0;
-    if (c->attacker->attack->unread) sk_stream_pause(stream, true);
+static void begin(struct connection *c) {
     say(c, c->attacker->attack->greet);
     if (c->attacker->attack->more) send_more(c);
+}
+
+static void send_raw(struct connection *c, struct sk_buffer *to) {
+    raw_tls_drain(&c->raw, to);
+}
+
+static void on_open(struct sk_stream *stream, void *arg) {
+    struct connection *c = arg;
+    const struct attack *attack = c->attacker->attack;
+    c->attacker->opened++;
+    c->handle = 0;
+    if (attack->unread) sk_stream_pause(stream, true);
+    if (attack->version == 0) {
+        begin(c);
+        return;
+    }
+    raw_tls_begin(&c->raw, attack->version);
+    if (attack->certify) attack->certify(c);
+    raw_tls_take(&c->raw, SK_NONE);
+    say(c, send_raw);
 }
 
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     (void)stream;
     struct connection *c = arg;
     c->attacker->received += bytes.n;
+    if (c->raw.ssl) {
+        bool shaken = raw_tls_take(&c->raw, bytes);
+        say(c, send_raw);
+        if (shaken) begin(c);
+    }
     say(c, c->attacker->attack->reply);
 }
 
 static void on_drain(struct sk_stream *stream, void *arg) {
     (void)stream;
     struct connection *c = arg;
-    if (c->attacker->attack->more) send_more(c);
+    if (c->attacker->attack->more && (c->raw.ssl == NULL || SSL_is_init_finished(c->raw.ssl)))
+        send_more(c);
 }
 
 static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
@@ -274,6 +350,7 @@ static void on_close(struct sk_stream *stream, void *arg, enum sk_status reason)
     struct connection *c = arg;
     c->attacker->ended++;
     c->stream = NULL;
+    raw_tls_end(&c->raw);
     if (!c->attacker->stopping)
         sk_timer_start(c->attacker->io, &c->again, AGAIN_MS * SK_MS, on_again);
 }
@@ -283,7 +360,8 @@ static const struct sk_stream_events events = {
 
 static void dial(struct connection *c) {
     struct attacker *a = c->attacker;
-    c->stream = sk_connect(a->io, &a->to, a->attack->plain ? NULL : a->tls, NULL, &events, c);
+    c->stream = sk_connect(a->io, &a->to, a->attack->plain || a->attack->version ? NULL : a->tls,
+                           NULL, &events, c);
 }
 
 static void on_over(struct sk_timer *timer) {

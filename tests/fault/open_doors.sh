@@ -3,7 +3,7 @@
 # serve the devices of others. An attack is a row of tests/fault/attack.c; ATTACKS names some of them, SECONDS_EACH says how long each takes.
 source "$(dirname "$0")/support.bash"
 seconds=${SECONDS_EACH:-4}
-attacks=${ATTACKS-http-get http-get-unread http-body mqtt-ping-unknown amqp-begin amqp-attach amqp-nameless amqp-frames idle}
+attacks=${ATTACKS-http-get http-get-unread http-body mqtt-ping-unknown amqp-begin amqp-attach amqp-nameless amqp-frames tls-keyupdate tls-keyupdate-data tls-renegotiate tls-chain idle}
 logins=${LOGINS-mqtt-ping mqtt-ping-unread mqtt-subscribe-unread mqtt-twin mqtt-twin-unread mqtt-qos0 mqtt-qos1-unread}
 memory_max_kb=$((64 * 1024))
 

@@ -1,7 +1,7 @@
 /* Streams of the real world: a non-blocking socket under uv_poll, with or without OpenSSL on it.
  *
- * TLS works on the socket itself, so the only buffers are OpenSSL's own (released when idle) and
- * what waits to be written. Reads go through one scratch buffer a loop, when the turn serves the
+ * TLS works on the socket itself (input.c), so the only buffers are OpenSSL's own (released when idle)
+ * and what waits to be written. Reads go through one scratch buffer a loop, when the turn serves the
  * stream (turn.c). Output gathers in stream->out and leaves once a turn. */
 #include "io/uv/uv.h"
 
@@ -36,6 +36,7 @@ struct polled {
 struct uv_stream {
     struct sk_stream stream;
     struct polled *socket; /* NULL before there is one */
+    struct sk_uv_input input;
     enum state state;
     bool wants_write; /* OpenSSL or a full socket waits for writability */
     bool ended;       /* the peer has, for `reason`; told when all that came before was taken */
@@ -62,6 +63,7 @@ struct resolve {
 };
 
 static void advance(struct uv_stream *s, int events);
+static void update_poll(struct uv_stream *s);
 static void try_next_address(struct uv_stream *s);
 static const char *peer_address(struct sk_stream *stream);
 static const struct sk_stream_ops stream_ops;
@@ -130,6 +132,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     struct uv_stream *s = ((struct polled *)poll->data)->stream;
     sk_uv_enter(sk_uv(s->stream.io), "a socket");
     advance(s, status < 0 ? UV_READABLE | UV_WRITABLE : events);
+    if (status < 0) update_poll(s); /* libuv has stopped; the error may stand behind unread bytes */
 }
 
 /* It has input: served in this turn or, when that is full, in one of the next. Handshakes are dear. */
@@ -154,7 +157,7 @@ static void update_poll(struct uv_stream *s) {
 
 static void take_socket(struct uv_stream *s, int fd) {
     s->socket = SK_NEW(struct polled);
-    s->socket->fd = fd;
+    s->socket->fd = s->input.fd = fd;
     s->socket->stream = s;
     s->socket->poll.data = s->socket;
     uv_poll_init_socket(&sk_uv(s->stream.io)->loop, &s->socket->poll, fd);
@@ -225,49 +228,68 @@ static void flush_soon(struct sk_stream *stream) {
 
 /* ---- reading ---- */
 
-/* Fills the scratch buffer as far as there is input. SK_OK: *n bytes, more may follow; SK_AGAIN: *n
- * bytes and the socket is empty; SK_CLOSED: *n bytes and the peer has ended; else an error. */
-static enum sk_status read_some(struct uv_stream *s, char *to, size_t size, size_t *n) {
-    *n = 0;
-    while (*n < size) {
-        if (s->ssl == NULL) {
-            ssize_t r = recv(s->socket->fd, to + *n, size - *n, 0);
-            if (r < 0)
-                return errno == EAGAIN || errno == EINTR ? SK_AGAIN
-                       : errno == ECONNRESET             ? SK_CLOSED
-                                                         : SK_IO;
-            if (r == 0) return SK_CLOSED;
-            *n += (size_t)r;
-            if (*n < size) return SK_AGAIN;
-            continue;
-        }
-        size_t r = 0;
-        ERR_clear_error();
-        if (SSL_read_ex(s->ssl, to + *n, size - *n, &r) == 1) {
-            *n += r;
-            continue;
-        }
-        switch (SSL_get_error(s->ssl, 0)) {
-        case SSL_ERROR_WANT_READ:
-        case SSL_ERROR_WANT_WRITE: return SK_AGAIN;
-        case SSL_ERROR_ZERO_RETURN: return SK_CLOSED;
-        case SSL_ERROR_SYSCALL: return SK_CLOSED; /* reset or cut */
-        default: return SK_MALFORMED;
-        }
+/* SK_OK: *n bytes, more may follow; SK_AGAIN: the socket is empty, or the share used up; SK_CLOSED:
+ * the peer has ended; else an error. */
+static enum sk_status read_tls(struct uv_stream *s, char *to, size_t size, size_t *n) {
+    ERR_clear_error();
+    if (SSL_read_ex(s->ssl, to, size, n) == 1) {
+        s->input.dataless = 0;
+        return SK_OK;
     }
-    return SK_OK;
+    if (s->input.breach) {
+        SK_SELDOM(SK_LEVEL_WARN, "tls", "%s %s: the connection ends", peer_address(&s->stream),
+                  s->input.breach);
+        return SK_MALFORMED;
+    }
+    switch (SSL_get_error(s->ssl, 0)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE: return SK_AGAIN;
+    case SSL_ERROR_ZERO_RETURN: return SK_CLOSED;
+    case SSL_ERROR_SYSCALL: return SK_CLOSED; /* reset or cut */
+    default: return SK_MALFORMED;
+    }
+}
+
+static enum sk_status read_plain(struct uv_stream *s, char *to, size_t size, size_t *n) {
+    ssize_t r = sk_uv_receive(&s->input, to, size);
+    if (r < 0)
+        return errno == EAGAIN || errno == EINTR ? SK_AGAIN
+               : errno == ECONNRESET             ? SK_CLOSED
+                                                 : SK_IO;
+    *n = (size_t)r;
+    if (r == 0) return SK_CLOSED;
+    return *n < size ? SK_AGAIN : SK_OK; /* that was all */
+}
+
+/* Fills the scratch buffer as far as there is input and the share goes. SK_OK: *n bytes, more may
+ * follow; else as above, behind *n bytes. */
+static enum sk_status read_some(struct uv_stream *s, char *to, size_t size, size_t *n) {
+    enum sk_status status = SK_OK;
+    *n = 0;
+    while (*n < size && !status) {
+        size_t r = 0;
+        status =
+            s->ssl ? read_tls(s, to + *n, size - *n, &r) : read_plain(s, to + *n, size - *n, &r);
+        *n += r;
+        /* Records of a few bytes cost more than their bytes. */
+        if (s->ssl && uv_hrtime() >= s->stream.io->share.until_ns) break;
+    }
+    return status == SK_AGAIN && s->input.left == 0 ? SK_OK : status;
 }
 
 static bool may_read(const struct uv_stream *s) {
     return s->state == OPEN && sk_stream_readable(&s->stream);
 }
 
+static void begin_share(struct uv_stream *s) {
+    s->input.left = SK_UV_SCRATCH;
+    sk_share_begin(&s->stream.io->share, s->stream.io);
+}
+
 /* The stream's share of this turn. True: it has more. */
 static bool read_share(struct uv_stream *s) {
-    struct sk_io *io = s->stream.io;
-    char *scratch = sk_uv(io)->scratch;
-    size_t left = SK_UV_SCRATCH;
-    sk_share_begin(&io->share, io);
+    char *scratch = sk_uv(s->stream.io)->scratch;
+    begin_share(s);
     while (may_read(s)) {
         if (s->stream.in.n) {
             sk_stream_give(&s->stream, SK_NONE);
@@ -278,10 +300,10 @@ static bool read_share(struct uv_stream *s) {
             end(s, s->reason);
             return false;
         }
-        if (left == 0) return true;
-        size_t n, most = s->stream.accepted && !s->stream.proved ? SK_STREAM_UNPROVED : left;
-        enum sk_status status = read_some(s, scratch, most < left ? most : left, &n);
-        left -= n;
+        if (s->input.left == 0) return true;
+        bool unproved = s->stream.accepted && !s->stream.proved;
+        size_t n, most = unproved ? SK_STREAM_UNPROVED : SK_UV_SCRATCH;
+        enum sk_status status = read_some(s, scratch, most, &n);
         if (n) sk_stream_give(&s->stream, sk_span(scratch, n));
         if (status == SK_AGAIN) return s->stream.in.n && may_read(s);
         if (status && s->state == OPEN) {
@@ -306,6 +328,7 @@ static void pause_reading(struct sk_stream *stream, bool paused) {
 static void opened(struct uv_stream *s) {
     s->state = OPEN;
     s->wants_write = false;
+    if (s->ssl) sk_uv_input_guard(&s->input, s->ssl);
     s->stream.heard_ns = s->stream.sent_ns = sk_io_now(s->stream.io);
     sk_timer_stop(&s->timer);
     update_poll(s);
@@ -324,11 +347,12 @@ static void opened(struct uv_stream *s) {
 }
 
 static void handshake(struct uv_stream *s) {
-    if (s->ssl == NULL) s->ssl = sk_uv_tls_attach(s->tls, s->socket->fd, s->server_name);
+    if (s->ssl == NULL) s->ssl = sk_uv_tls_attach(s->tls, &s->input, s->server_name);
     if (s->ssl == NULL) {
         end(s, SK_INVALID);
         return;
     }
+    s->input.left = SK_STREAM_UNPROVED;
     ERR_clear_error();
     int done = SSL_do_handshake(s->ssl);
     if (done == 1) {
@@ -399,6 +423,7 @@ static void advance(struct uv_stream *s, int events) {
         /* What still comes is thrown away; it must be read, or close() would turn into a reset. */
         size_t n;
         enum sk_status status = SK_OK;
+        begin_share(s);
         if (events & UV_READABLE && s->state == FLUSHING)
             status = read_some(s, sk_uv(s->stream.io)->scratch, SK_UV_SCRATCH, &n);
         if (status && status != SK_AGAIN) end(s, SK_OK);

@@ -7,7 +7,12 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
-enum { CLIENT_CHAIN_MAX = 32 * 1024 }; /* bytes of certificates that a client may send */
+#include "trust/x509_chain.h"
+
+enum {
+    CLIENT_CHAIN_MAX = 16 * 1024
+}; /* bytes of certificates that a client may send: 4 of RSA 4096
+                                          take half */
 
 static enum sk_status refuse(char *reason, const char *sentence) {
     unsigned long code = ERR_get_error();
@@ -18,11 +23,15 @@ static enum sk_status refuse(char *reason, const char *sentence) {
     return SK_INVALID;
 }
 
-/* Who may speak is decided later, by identity: any certificate is taken at the handshake. */
-static int accept_any(int ok, X509_STORE_CTX *store) {
-    (void)ok;
-    (void)store;
-    return 1;
+/* Who may speak is decided later, by identity: any certificate is taken at the handshake, and no chain
+ * is verified there. That the client holds the leaf's key OpenSSL checks next, which must be cheap. */
+static int take_cheap_key(X509_STORE_CTX *store, void *arg) {
+    (void)arg;
+    if (sk_x509_key_is_cheap(X509_get0_pubkey(X509_STORE_CTX_get0_cert(store)))) return 1;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+    SK_SELDOM(SK_LEVEL_WARN, "tls", "a client certificate is refused: its key is not one of %s",
+              SK_X509_CHEAP_KEYS);
+    return 0;
 }
 
 /* A ticket carries the client's own certificate but not those that came with it, without which its
@@ -106,7 +115,8 @@ static enum sk_status make_context(const struct sk_tls_options *options, SSL_CTX
         SSL_CTX_set_session_cache_mode(context,
                                        SSL_SESS_CACHE_OFF); /* tickets need no memory here */
         SSL_CTX_set_session_id_context(context, (const unsigned char *)"skerry", 6);
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, accept_any);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
+        SSL_CTX_set_cert_verify_callback(context, take_cheap_key, NULL);
         SSL_CTX_set_max_cert_list(context, CLIENT_CHAIN_MAX);
         SSL_CTX_set_session_ticket_cb(context, any_ticket, without_certificate, NULL);
     } else if (!status) {
@@ -132,6 +142,7 @@ enum sk_status sk_uv_tls_new(struct sk_io *io, const struct sk_tls_options *opti
     struct sk_uv_tls *made = SK_NEW(struct sk_uv_tls);
     made->tls.io = io;
     made->context = context;
+    made->method = sk_uv_input_method();
     made->server = options->server;
     made->references = 1;
     *tls = &made->tls;
@@ -158,6 +169,7 @@ enum sk_status sk_uv_tls_reload(struct sk_tls *tls, const struct sk_tls_options 
 void sk_uv_tls_release(struct sk_uv_tls *tls) {
     if (--tls->references) return;
     SSL_CTX_free(tls->context);
+    BIO_meth_free(tls->method);
     free(tls);
 }
 
@@ -165,10 +177,12 @@ void sk_uv_tls_free(struct sk_tls *tls) {
     sk_uv_tls_release((struct sk_uv_tls *)tls);
 }
 
-SSL *sk_uv_tls_attach(struct sk_uv_tls *tls, int fd, const char *server_name) {
+SSL *sk_uv_tls_attach(struct sk_uv_tls *tls, struct sk_uv_input *input, const char *server_name) {
     SSL *ssl = SSL_new(tls->context);
-    if (ssl == NULL) return NULL;
-    SSL_set_fd(ssl, fd);
+    if (ssl == NULL || !sk_uv_input_attach(input, tls->method, ssl)) {
+        SSL_free(ssl);
+        return NULL;
+    }
     if (tls->server) {
         SSL_set_accept_state(ssl);
         return ssl;

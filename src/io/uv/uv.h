@@ -84,16 +84,32 @@ void sk_uv_watch(struct sk_io *io);
 void sk_uv_watch_wake(struct sk_uv *uv);
 void sk_uv_watch_end(struct sk_uv *uv);
 
+/* --- input.c --- */
+struct sk_uv_input {
+    int fd;
+    size_t left;        /* of the share: no more is taken off the socket */
+    unsigned dataless;  /* TLS records that came since the last data */
+    const char *breach; /* what the peer does that nobody needs: it is not read any more */
+};
+/* As recv; EAGAIN at the end of the share, too. */
+ssize_t sk_uv_receive(struct sk_uv_input *input, char *to, size_t size);
+BIO_METHOD *sk_uv_input_method(void);
+/* Makes `ssl` read and write by the socket. */
+bool sk_uv_input_attach(struct sk_uv_input *input, const BIO_METHOD *method, SSL *ssl);
+/* Counts records without data from here on, after the handshake. */
+void sk_uv_input_guard(struct sk_uv_input *input, SSL *ssl);
+
 /* --- tls.c --- */
 struct sk_uv_tls {
     struct sk_tls tls;
     SSL_CTX *context;
+    BIO_METHOD *method;
     bool server;
     int references; /* streams and the owner; all on one thread */
 };
 void sk_uv_tls_release(struct sk_uv_tls *tls);
 /* A TLS side for a socket; NULL when OpenSSL refuses the name. */
-SSL *sk_uv_tls_attach(struct sk_uv_tls *tls, int fd, const char *server_name);
+SSL *sk_uv_tls_attach(struct sk_uv_tls *tls, struct sk_uv_input *input, const char *server_name);
 
 enum sk_status sk_uv_tls_new(struct sk_io *io, const struct sk_tls_options *options,
                              struct sk_tls **tls, char *reason);

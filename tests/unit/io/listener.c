@@ -4,10 +4,9 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include "io/io.h"
+#include "support/self_signed.h"
 
 struct story {
     struct sk_io *io;
@@ -17,37 +16,6 @@ struct story {
     size_t accepted, closed, wanted; /* wanted: closed ones, then the loop stops */
     struct sk_timer timer;
 };
-
-/* ---- a certificate that signs itself ---- */
-
-static struct sk_span text_of(BIO *bio) {
-    char *text;
-    long n = BIO_get_mem_data(bio, &text);
-    return sk_span(text, (size_t)n);
-}
-
-static void make_tls(struct story *s) {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    BIO *certificate_pem = BIO_new(BIO_s_mem()), *key_pem = BIO_new(BIO_s_mem());
-    X509_set_version(certificate, 2);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    X509_sign(certificate, key, EVP_sha256());
-    PEM_write_bio_X509(certificate_pem, certificate);
-    PEM_write_bio_PrivateKey(key_pem, key, NULL, NULL, 0, NULL, NULL);
-    char reason[256];
-    struct sk_tls_options server = {
-        .certificate_pem = text_of(certificate_pem), .key_pem = text_of(key_pem), .server = true};
-    assert_int_equal(sk_tls_new(s->io, &server, &s->server_tls, reason), SK_OK);
-    struct sk_tls_options client = {.insecure = true};
-    assert_int_equal(sk_tls_new(s->io, &client, &s->client_tls, reason), SK_OK);
-    BIO_free(certificate_pem);
-    BIO_free(key_pem);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-}
 
 /* ---- both ends ---- */
 
@@ -75,7 +43,7 @@ static void accepted(void *arg, struct sk_stream *stream) {
 static void begin(struct story *s) {
     *s = (struct story){.io = sk_io_uv_new(), .wanted = 1};
     sk_note_level(SK_LEVEL_ERROR);
-    make_tls(s);
+    make_tls(s->io, &s->server_tls, &s->client_tls);
     struct sk_endpoint at = {.host = "127.0.0.1"};
     assert_int_equal(sk_listen(s->io, &at, s->server_tls, accepted, s, &s->listener), SK_OK);
 }

@@ -4,7 +4,10 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
 
+#include "support/raw_tls.h"
 #include "trust/x509.h"
 #include "trust/x509_chain.h"
 
@@ -171,6 +174,78 @@ static void a_server_certificate_and_an_issuer_that_is_no_ca_are_refused(void **
     family_free(&forged);
 }
 
+/* An RSA key of which nobody knows the factors. */
+static EVP_PKEY *rsa_key(int bits, int exponent_bits) {
+    BIGNUM *n = BN_new(), *e = BN_new();
+    BN_rand(n, bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
+    BN_rand(e, exponent_bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n);
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_fromdata_init(context);
+    assert_int_equal(EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, params), 1);
+    EVP_PKEY_CTX_free(context);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(build);
+    BN_free(n);
+    BN_free(e);
+    return key;
+}
+
+static bool is_cheap(EVP_PKEY *key) {
+    bool cheap = sk_x509_key_is_cheap(key);
+    EVP_PKEY_free(key);
+    return cheap;
+}
+
+static void keys_that_are_dear_to_verify_with_are_not_taken(void **state) {
+    (void)state;
+    assert_true(is_cheap(rsa_key(2048, 17)));
+    assert_true(is_cheap(rsa_key(4096, 32)));
+    assert_false(is_cheap(rsa_key(4097, 17)));
+    assert_false(is_cheap(rsa_key(4096, 33)));
+    assert_true(is_cheap(EVP_EC_gen("P-256")));
+    assert_true(is_cheap(EVP_EC_gen("P-384")));
+    assert_true(is_cheap(EVP_EC_gen("P-521")));
+    assert_false(is_cheap(EVP_EC_gen("B-571")));
+    assert_false(is_cheap(EVP_EC_gen("secp256k1")));
+    assert_true(is_cheap(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")));
+    assert_false(is_cheap(EVP_PKEY_Q_keygen(NULL, NULL, "ED448")));
+    assert_false(is_cheap(NULL));
+}
+
+static void a_chain_that_is_dear_to_verify_is_refused_before(void **state) {
+    (void)state;
+    struct family f = {0};
+    char reason[128];
+    add_ca(&f, "root");
+    add_leaf(&f);
+    struct sk_x509_anchors *anchors = sk_x509_anchors_new();
+    sk_x509_anchors_add(anchors, sk_buffer_span(&f.pem[0]));
+    EVP_PKEY *key = raw_tls_key("B-571");
+    X509 *dear = raw_tls_certificate("dear", key, "dear", key);
+    unsigned char *der = NULL;
+    int size = i2d_X509(dear, &der);
+    struct sk_span leaf = sk_buffer_span(&f.der[1]), root = sk_buffer_span(&f.der[0]);
+    const struct sk_span chain[] = {leaf, root, root, root, root},
+                         with_dear[] = {leaf, sk_span(der, (size_t)size)};
+    assert_int_equal(sk_x509_verify(anchors, chain, SK_X509_SENT_MAX, NOW, reason), SK_OK);
+    assert_int_equal(sk_x509_verify(anchors, chain, SK_X509_SENT_MAX + 1, NOW, reason),
+                     SK_UNAUTHORIZED);
+    assert_non_null(strstr(reason, "more than 4 certificates"));
+    /* Nothing but the leaf is needed, and still: what is sent is looked at first. */
+    assert_int_equal(sk_x509_verify(anchors, with_dear, 2, NOW, reason), SK_UNAUTHORIZED);
+    assert_non_null(strstr(reason, "RSA of at most 4096 bits"));
+    OPENSSL_free(der);
+    X509_free(dear);
+    EVP_PKEY_free(key);
+    sk_x509_anchors_free(anchors);
+    family_free(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leaf_says_its_name_thumbprints_and_times),
@@ -180,6 +255,8 @@ int main(void) {
         cmocka_unit_test(three_intermediates_are_taken_and_four_or_ten_are_not),
         cmocka_unit_test(times_of_all_certificates_count),
         cmocka_unit_test(a_server_certificate_and_an_issuer_that_is_no_ca_are_refused),
+        cmocka_unit_test(keys_that_are_dear_to_verify_with_are_not_taken),
+        cmocka_unit_test(a_chain_that_is_dear_to_verify_is_refused_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
