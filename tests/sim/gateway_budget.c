@@ -233,6 +233,76 @@ static void who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn(voi
     raw_free(&other);
 }
 
+/* ---- what is under way ---- */
+
+struct lookups {
+    struct fleet *f;
+    struct raw_client *other;
+    size_t under_way, most, most_a_turn;
+};
+
+static size_t authentications(struct fleet *f) {
+    struct sk_gateway *gateway = sk_hub_server_gateway(f->hub);
+    const struct sk_list *all = &sk_gateway_find(gateway, SK_SPAN("hub.test"))->authentications;
+    size_t count = 0;
+    for (const struct sk_list *at = all->next; at && at != all; at = at->next) count++;
+    return count;
+}
+
+/* Likewise after each turn. */
+static bool other_is_answered(void *arg) {
+    struct lookups *l = arg;
+    size_t now = authentications(l->f);
+    if (l->under_way > now && l->under_way - now > l->most_a_turn)
+        l->most_a_turn = l->under_way - now;
+    if (now > l->most) l->most = now;
+    l->under_way = now;
+    return l->other->in.n > 0;
+}
+
+static void put_attach_and_detach(struct sk_buffer *to) {
+    put_attach(to, 0, 1, "devices/d1/messages/events");
+    put_detach(to, 0, 1);
+}
+
+static void put_session(struct sk_buffer *to) {
+    put_begin(to, 1);
+    put_attach(to, 1, 1, "devices/d1/messages/events");
+    put_frame(to, 1, END, SK_NONE, 0, SK_NONE);
+}
+
+/* Links that come and go by the thousand, each of which has to be looked up. */
+static void look_up_by_the_thousand(struct fleet *f, void (*put)(struct sk_buffer *)) {
+    enum { LINKS = 10000, UNDER_WAY = 128, A_TURN = 64 };
+    struct raw_client c, other;
+    struct sk_buffer out = {0};
+    struct lookups l = {.f = f, .other = &other};
+    login_raw(&c, f, NULL, 0);
+    raw_login(&other, f, "d2");
+    for (unsigned i = 0; i < LINKS; i++) put(&out);
+    raw_send_buffer(&c, &out);
+    raw_publish(&other, "devices/d2/messages/events/", SK_SPAN("x"), 1, 1);
+    assert_true(sk_sim_run_until(f->sim, SK_S, other_is_answered, &l));
+    other.in.n = 0;
+    raw_publish(&other, "$iothub/twin/GET/?$rid=1", SK_NONE, 1, 2);
+    assert_true(sk_sim_run_until(f->sim, SK_S, other_is_answered, &l));
+    assert_non_null(c.stream);
+    assert_in_range(l.most, 1, UNDER_WAY);
+    assert_in_range(l.most_a_turn, 1, A_TURN);
+    raw_free(&c);
+    raw_free(&other);
+    sk_sim_run(f->sim, SK_S);
+    assert_int_equal(authentications(f), 0);
+}
+
+static void links_that_come_and_go_are_looked_up_a_few_at_a_time(void **state) {
+    look_up_by_the_thousand(*state, put_attach_and_detach);
+}
+
+static void sessions_that_come_and_go_are_looked_up_a_few_at_a_time(void **state) {
+    look_up_by_the_thousand(*state, put_session);
+}
+
 /* ---- direct methods ---- */
 
 static void listen_to_methods(struct raw_client *c, struct fleet *f, const char *device) {
@@ -321,6 +391,8 @@ int main(void) {
         TEST(known_clients_stay_when_strangers_fill_the_door),
         TEST(a_newcomer_goes_when_all_others_are_known),
         TEST(who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn),
+        TEST(links_that_come_and_go_are_looked_up_a_few_at_a_time),
+        TEST(sessions_that_come_and_go_are_looked_up_a_few_at_a_time),
         TEST(a_mute_device_fills_its_own_methods_only),
         TEST(closing_takes_two_seconds_at_most),
     };
