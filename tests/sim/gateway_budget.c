@@ -303,6 +303,63 @@ static void sessions_that_come_and_go_are_looked_up_a_few_at_a_time(void **state
     look_up_by_the_thousand(*state, put_session);
 }
 
+/* ---- answers of many documents ---- */
+
+struct asking {
+    struct raw_client *client;
+    size_t turns;
+};
+
+static bool is_answered(void *arg) {
+    struct asking *asking = arg;
+    asking->turns++;
+    return asking->client->in.n > 0;
+}
+
+/* How many turns the answer takes; it comes whole. */
+static size_t turns_of(struct fleet *f, const struct ask *ask, struct raw_answer *answer) {
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    struct asking asking = {&c, 0};
+    put_ask(&out, f, ask);
+    raw_open(&c, f, "hub.test");
+    raw_send_buffer(&c, &out);
+    assert_true(sk_sim_run_until(f->sim, 10 * SK_S, is_answered, &asking));
+    raw_next_answer(&c, answer);
+    assert_int_equal(answer->parser.status, 200);
+    raw_free(&c);
+    return asking.turns;
+}
+
+static size_t items_of(struct raw_answer *answer) {
+    json_t *list = json_loadb(answer->parser.body.p, answer->parser.body.n, 0, NULL);
+    size_t count = json_array_size(list);
+    assert_true(json_is_array(list));
+    json_decref(list);
+    sk_http_parser_free(&answer->parser);
+    return count;
+}
+
+static void what_reads_many_documents_takes_many_turns(void **state) {
+    struct fleet *f = *state;
+    enum { DEVICES = 300, TWINS_A_TURN = 16, DEVICES_A_TURN = 32 };
+    struct raw_answer answer;
+    struct ask query = {.method = "POST",
+                        .target = "/devices/query" VERSION,
+                        .body = json("{\"query\":\"SELECT * FROM devices WHERE tags.x = 1\"}")};
+    struct ask list = {.method = "GET", .target = "/devices" VERSION};
+    char name[16];
+    for (int i = 3; i <= DEVICES; i++) {
+        snprintf(name, sizeof name, "d%d", i);
+        fleet_put_device(f, name, "");
+    }
+    fleet_call(f, SK_HTTP_PATCH, "/twins/d200", "{\"tags\":{\"x\":1}}");
+    assert_true(turns_of(f, &query, &answer) >= DEVICES / TWINS_A_TURN);
+    assert_int_equal(items_of(&answer), 1);
+    assert_true(turns_of(f, &list, &answer) >= DEVICES / DEVICES_A_TURN);
+    assert_int_equal(items_of(&answer), DEVICES);
+}
+
 /* ---- direct methods ---- */
 
 static void listen_to_methods(struct raw_client *c, struct fleet *f, const char *device) {
@@ -393,6 +450,7 @@ int main(void) {
         TEST(who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn),
         TEST(links_that_come_and_go_are_looked_up_a_few_at_a_time),
         TEST(sessions_that_come_and_go_are_looked_up_a_few_at_a_time),
+        TEST(what_reads_many_documents_takes_many_turns),
         TEST(a_mute_device_fills_its_own_methods_only),
         TEST(closing_takes_two_seconds_at_most),
     };

@@ -101,8 +101,8 @@ struct sk_amqp_end {
     struct sk_amqp_client *client;
     struct sk_principal principal; /* of a service */
     const char *token_path;        /* likewise */
-    struct sk_cost looking; /* while it is being authorised */
-    bool open;              /* role->opened was called */
+    struct sk_cost looking;        /* while it is being authorised */
+    bool open;                     /* role->opened was called */
     bool authorised;
     unsigned pending;      /* requests and its authorisation at the backend */
     struct sk_list sent;   /* struct sk_amqp_sent */

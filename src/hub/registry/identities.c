@@ -41,20 +41,51 @@ static void got(void *arg, struct sk_registry_result *result) {
     answer_identity(&call, identity);
 }
 
+/* A list, some identities a read. */
+struct list_call {
+    struct sk_hub *hub;
+    struct sk_request *request;
+    struct sk_hub_list list;
+};
+
+static void read_devices(struct list_call *call, struct sk_span after);
+
 static void listed(void *arg, struct sk_registry_result *result) {
-    struct call call = take_call(arg);
-    if (result->status) {
-        sk_hub_refuse_status(call.request, result);
-        return;
-    }
-    json_t *document = json_array();
+    struct list_call *call = arg;
+    struct sk_request *request = call->request;
     for (size_t i = 0; i < result->count; i++) {
         const struct sk_identity *identity = &result->entries[i].identity;
-        json_array_append_new(document,
-                              sk_identity_to_json(identity, sk_hub_presence(call.hub, identity)));
+        json_t *item = sk_identity_to_json(identity, sk_hub_presence(call->hub, identity));
+        sk_hub_list_add(&call->list, item);
+        json_decref(item);
     }
-    call.request->done(call.request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    if (result->status) {
+        sk_hub_refuse_status(request, result);
+        sk_buffer_free(&call->list.text);
+    } else if (result->more && call->list.count < request->max) {
+        read_devices(call, sk_span_z(result->entries[result->count - 1].identity.device_id));
+        return;
+    } else {
+        sk_hub_list_answer(&call->list, request, &(struct sk_answer){0});
+    }
+    free(call);
+}
+
+static void read_devices(struct list_call *call, struct sk_span after) {
+    enum { A_READ = 32 };
+    size_t left = call->request->max - call->list.count;
+    sk_registry_list_devices(call->hub->registry, after, left < A_READ ? left : A_READ, listed,
+                             call);
+}
+
+static void list(struct sk_hub *hub, struct sk_request *request) {
+    struct list_call *call = SK_NEW(struct list_call);
+    call->hub = hub;
+    call->request = request;
+    if (request->op == SK_OP_DEVICE_LIST)
+        read_devices(call, SK_NONE);
+    else
+        sk_registry_list_modules(hub->registry, request->device, listed, call);
 }
 
 static void deleted(void *arg, struct sk_registry_result *result) {
@@ -93,13 +124,7 @@ void sk_hub_identity(struct sk_hub *hub, struct sk_request *request) {
         sk_registry_delete(hub->registry, request->device, request->module, request->if_match,
                            deleted, new_call(hub, request));
         break;
-    case SK_OP_DEVICE_LIST:
-        sk_registry_list_devices(hub->registry, SK_NONE, request->max, listed,
-                                 new_call(hub, request));
-        break;
-    default:
-        sk_registry_list_modules(hub->registry, request->device, listed, new_call(hub, request));
-        break;
+    default: list(hub, request); break;
     }
 }
 
@@ -137,14 +162,9 @@ static void scope_listed(void *arg, struct sk_registry_result *result) {
         sk_hub_refuse_status(call.request, result);
         return;
     }
-    size_t devices = 0;
     struct sk_span last = SK_NONE;
-    for (size_t i = 0; i < result->count; i++)
-        if (result->entries[i].identity.module_id == NULL) {
-            devices++;
-            last = sk_span_z(result->entries[i].identity.device_id);
-        }
-    answer_scope(call.request, result, devices >= call.request->max ? last : SK_NONE);
+    if (result->more) last = sk_span_z(result->entries[result->count - 1].identity.device_id);
+    answer_scope(call.request, result, last);
 }
 
 /* One identity of the scope: the edge device, the target's device, then the target's module, each
