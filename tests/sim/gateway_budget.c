@@ -235,6 +235,8 @@ static void who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn(voi
 
 /* ---- what is under way ---- */
 
+enum { SUBSCRIPTIONS = 2000, SUBACK = 5, UNSUBACK = 4 }; /* bytes */
+
 struct lookups {
     struct fleet *f;
     struct raw_client *other;
@@ -301,6 +303,38 @@ static void links_that_come_and_go_are_looked_up_a_few_at_a_time(void **state) {
 
 static void sessions_that_come_and_go_are_looked_up_a_few_at_a_time(void **state) {
     look_up_by_the_thousand(*state, put_session);
+}
+
+struct growth {
+    struct raw_client *client;
+    size_t bytes, most; /* so far; in one turn */
+};
+
+static bool has_all(void *arg) {
+    struct growth *g = arg;
+    if (g->client->in.n - g->bytes > g->most) g->most = g->client->in.n - g->bytes;
+    g->bytes = g->client->in.n;
+    return g->bytes >= SUBSCRIPTIONS * (SUBACK + UNSUBACK);
+}
+
+static void subscriptions_that_are_stored_change_64_a_turn(void **state) {
+    struct fleet *f = *state;
+    const struct sk_mqtt_subscription methods = {.filter = SK_SPAN("$iothub/methods/POST/#")};
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    struct growth growth = {&c, 0, 0};
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .clean = false, .keep_alive_s = 60});
+    raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
+    c.in.n = 0;
+    for (unsigned i = 0; i < SUBSCRIPTIONS; i++) {
+        sk_mqtt_put_subscribe(&out, 1, &methods, 1);
+        sk_mqtt_put_unsubscribe(&out, 2, &methods, 1);
+    }
+    raw_send_buffer(&c, &out);
+    assert_true(sk_sim_run_until(f->sim, 600 * SK_S, has_all, &growth));
+    assert_in_range(growth.most, 1, 64 * SUBACK);
+    raw_free(&c);
 }
 
 /* ---- answers of many documents ---- */
@@ -450,6 +484,7 @@ int main(void) {
         TEST(who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn),
         TEST(links_that_come_and_go_are_looked_up_a_few_at_a_time),
         TEST(sessions_that_come_and_go_are_looked_up_a_few_at_a_time),
+        TEST(subscriptions_that_are_stored_change_64_a_turn),
         TEST(what_reads_many_documents_takes_many_turns),
         TEST(a_mute_device_fills_its_own_methods_only),
         TEST(closing_takes_two_seconds_at_most),
