@@ -4,7 +4,7 @@
 # how long each flood takes.
 source "$(dirname "$0")/support.bash"
 seconds=${SECONDS_EACH:-6}
-floods=${FLOODS-http-get http-get-unread http-body mqtt-ping-unknown mqtt-ping mqtt-ping-unread mqtt-subscribe-unread mqtt-twin mqtt-twin-unread mqtt-qos0 mqtt-qos1-unread amqp-begin amqp-attach tls-keyupdate tls-keyupdate-data tls-chain events idle}
+floods=${FLOODS-http-get http-get-unread http-body mqtt-ping-unknown mqtt-ping mqtt-ping-unread mqtt-subscribe-unread mqtt-twin mqtt-twin-unread mqtt-qos0 mqtt-qos1-unread amqp-begin amqp-attach amqp-links amqp-sessions tls-keyupdate tls-keyupdate-data tls-chain events idle}
 wait_max_ms=50 memory_max_kb=$((64 * 1024))
 cp "$1/fault-attack" "$dir/bin"
 

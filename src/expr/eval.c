@@ -52,6 +52,30 @@ static void load_json(struct run *run, struct sk_span json, const struct op *op,
     value->text = sk_json_string_value(run->arena, &found);
 }
 
+static const json_t *find_in(const json_t *document, const struct sk_json_step *path,
+                             size_t count) {
+    for (size_t i = 0; i < count && document; i++)
+        document = path[i].key.p ? json_object_getn(document, path[i].key.p, path[i].key.n)
+                                 : json_array_get(document, path[i].index);
+    return document;
+}
+
+static void load_document(const struct run *run, const struct op *op, struct sk_value *value) {
+    static const enum sk_value_type types[] = {
+        [JSON_OBJECT] = SK_VALUE_OBJECT, [JSON_ARRAY] = SK_VALUE_ARRAY,
+        [JSON_STRING] = SK_VALUE_STRING, [JSON_INTEGER] = SK_VALUE_NUMBER,
+        [JSON_REAL] = SK_VALUE_NUMBER,   [JSON_TRUE] = SK_VALUE_BOOL,
+        [JSON_FALSE] = SK_VALUE_BOOL,    [JSON_NULL] = SK_VALUE_NULL};
+    const json_t *found =
+        find_in(run->source->document, op->count ? run->expr->steps + op->at : NULL, op->count);
+    if (found == NULL) return;
+    *value = (struct sk_value){.type = types[json_typeof(found)],
+                               .truth = json_is_true(found),
+                               .number = json_number_value(found)};
+    if (json_is_string(found))
+        value->text = sk_span(json_string_value(found), json_string_length(found));
+}
+
 static void load_property(struct run *run, const struct op *op, struct sk_value *value) {
     const struct sk_expr_source *source = run->source;
     struct sk_span name = run->expr->names[op->at], text;
@@ -149,6 +173,8 @@ static void load(struct run *run, const struct op *op, struct sk_value *to) {
     if (op->code == CODE_BODY && !op->flag && !body_is_json(source)) return;
     if (op->code == CODE_BODY)
         load_json(run, source->body, op, to);
+    else if (op->code == CODE_TWIN && source->document)
+        load_document(run, op, to);
     else if (op->code == CODE_TWIN)
         load_json(run, source->twin, op, to);
     else

@@ -7,6 +7,8 @@
 #ifndef SK_EXPR_H
 #define SK_EXPR_H
 
+#include <jansson.h>
+
 #include "expr/json_scan.h"
 #include "expr/value.h"
 
@@ -37,6 +39,9 @@ struct sk_expr_source {
     struct sk_span content_type,
         content_encoding; /* $body is undefined unless they say JSON in UTF-8 */
     struct sk_span twin;  /* JSON text: root of TWIN_QUERY, and $twin of ROUTE */
+    /* TWIN_QUERY: the root, parsed, in place of `twin`, for many terms. Arrays and objects have no
+     * text then, which no operation asks for. */
+    const json_t *document;
 };
 
 struct sk_expr;

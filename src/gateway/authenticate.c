@@ -228,6 +228,10 @@ static void decode_claim(struct sk_authentication *a) {
 static void on_identity(void *arg, enum sk_status status, const struct sk_identity *identity) {
     struct sk_authentication *a = arg;
     const struct lookup *l = &a->lookups[a->at++];
+    if (a->done == NULL) {
+        conclude(a);
+        return;
+    }
     if (status && status != SK_NOT_FOUND) {
         refuse(a, SK_FAULT_UNAVAILABLE, NULL);
         return;

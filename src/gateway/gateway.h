@@ -37,8 +37,9 @@ struct sk_backend_ops {
     /* Persistent subscriptions: `done(arg, found, bits)`. */
     void (*load_subscriptions)(struct sk_backend *, const struct sk_session *,
                                void (*done)(void *arg, bool found, unsigned bits), void *arg);
-    void (*save_subscriptions)(struct sk_backend *,
-                               const struct sk_session *); /* persistent → stored, else dropped */
+    /* Persistent: stores them, else drops them; `done(arg)` afterwards, whatever came of it. */
+    void (*save_subscriptions)(struct sk_backend *, const struct sk_session *,
+                               void (*done)(void *arg), void *arg);
     void (*session_opened)(struct sk_backend *, struct sk_session *);
     void (*session_subscribed)(struct sk_backend *,
                                struct sk_session *); /* its subscriptions changed */
@@ -126,8 +127,8 @@ void sk_session_open(struct sk_session *session, struct sk_backend *backend,
 /* What the client says it is (Plug and Play); empty or longer than SK_MODEL_ID_MAX: nothing. */
 void sk_session_model(struct sk_session *session, struct sk_span model_id);
 void sk_session_close(struct sk_session *session, enum sk_fault reason);
-/* Sets the bits, stores them when persistent and tells the backend. */
-void sk_session_subscribe(struct sk_session *session, unsigned subscriptions);
+/* Sets the bits and tells the backend; false: they are what they were. */
+bool sk_session_subscribe(struct sk_session *session, unsigned subscriptions);
 /* Closes every session of an identity that is gone, and those that it opened for others; module
  * empty: the device and all its modules. */
 void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module,

@@ -80,11 +80,11 @@ void sk_session_free(struct sk_session *session) {
     session->key = NULL;
 }
 
-void sk_session_subscribe(struct sk_session *session, unsigned subscriptions) {
-    if (subscriptions == session->subscriptions) return;
+bool sk_session_subscribe(struct sk_session *session, unsigned subscriptions) {
+    if (subscriptions == session->subscriptions) return false;
     session->subscriptions = subscriptions;
-    if (session->persistent) session->backend->ops->save_subscriptions(session->backend, session);
     session->backend->ops->session_subscribed(session->backend, session);
+    return true;
 }
 
 /* Whether the credentials of this identity opened the session. */

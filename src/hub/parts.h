@@ -67,6 +67,15 @@ static inline struct sk_hub *sk_hub_of(struct sk_backend *backend) {
 
 /* answer.c: refuses with what a registry result means. */
 void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_result *result);
+/* A list that is answered: text from the start, so that a turn has to write only what it has read. */
+struct sk_hub_list {
+    struct sk_buffer text;
+    size_t count;
+};
+void sk_hub_list_add(struct sk_hub_list *list, const json_t *item);
+/* Answers with it and `more` (its text is set here), then frees it. */
+void sk_hub_list_answer(struct sk_hub_list *list, struct sk_request *request,
+                        struct sk_answer *more);
 /* Presence of an identity, or NULL when it was never seen since the start. */
 const struct sk_presence *sk_hub_presence(struct sk_hub *hub, const struct sk_identity *identity);
 void sk_hub_seen(struct sk_hub *hub, const struct sk_session *session, bool connected);

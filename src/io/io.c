@@ -131,19 +131,21 @@ static void run_first(struct sk_list *tasks) {
 }
 
 void sk_loop_run_tasks(struct sk_io *io, uint64_t until_ns) {
+    enum { LOOK_EVERY = 8 }; /* some send 64 KB */
     for (unsigned n = 1; !sk_list_empty(&io->tasks); n++) {
         run_first(&io->tasks);
-        if (n % 64 == 0 && io->world->clock(io) >= until_ns) return;
+        if (n % LOOK_EVERY == 0 && io->world->clock(io) >= until_ns) return;
     }
 }
 
 void sk_loop_run_yielded(struct sk_io *io, uint64_t until_ns) {
+    unsigned pieces = 0;
     const struct sk_list *last =
         io->yielded.prev; /* those that yield again wait for the next turn */
     for (bool more = true; more && !sk_list_empty(&io->yielded);) {
         more = io->yielded.next != last;
         run_first(&io->yielded);
-        if (io->world->clock(io) >= until_ns) return;
+        if (++pieces == SK_YIELDED_MAX || io->world->clock(io) >= until_ns) return;
     }
 }
 

@@ -136,7 +136,9 @@ uint64_t sk_loop_next_timer(const struct sk_io *io);
 void sk_loop_fire_timers(struct sk_io *io);
 /* Runs the deferred tasks until none is left, or until the clock says `until_ns`. */
 void sk_loop_run_tasks(struct sk_io *io, uint64_t until_ns);
-/* Runs what yielded before this turn, until the clock says `until_ns`; the rest stays in front. */
+/* Runs what yielded before this turn, so many pieces or until the clock says `until_ns`; the rest stays
+ * in front. */
+#define SK_YIELDED_MAX 64
 void sk_loop_run_yielded(struct sk_io *io, uint64_t until_ns);
 
 /* --- stream.c --- */

@@ -85,6 +85,7 @@ struct sk_answer {
     uint64_t version;
     int status;             /* of a direct method */
     struct sk_span payload; /* likewise: JSON text */
+    struct sk_span text;    /* a document that is text already (a list of many); else empty */
     struct sk_span etag;    /* unquoted, or empty */
     struct sk_span continuation, item_type;
     struct sk_event_source *events; /* given away */

@@ -83,17 +83,26 @@ static void read_events(struct connection *c, struct sk_buffer *to) {
     sk_buffer_free(&token);
 }
 
+/* ---- a device's login ---- */
+
+static void put_device_token(struct connection *c, struct sk_buffer *token) {
+    const struct sk_connection_string *device = &c->attacker->device;
+    struct sk_buffer resource = {0};
+    sk_buffer_print(&resource, "%.*s/devices/%.*s", SK_ARG(device->host_name),
+                    SK_ARG(device->device_id));
+    sk_sas_create(token, sk_buffer_span(&resource), device->shared_access_key, SK_NONE,
+                  sk_io_wall(c->attacker->io) / 1000000 + 3600);
+    sk_buffer_free(&resource);
+}
+
 /* ---- MQTT ---- */
 
 static void connect_device(struct connection *c, struct sk_buffer *to) {
     const struct sk_connection_string *device = &c->attacker->device;
-    struct sk_buffer user = {0}, resource = {0}, token = {0};
+    struct sk_buffer user = {0}, token = {0};
     sk_buffer_print(&user, "%.*s/%.*s/?api-version=2021-04-12", SK_ARG(device->host_name),
                     SK_ARG(device->device_id));
-    sk_buffer_print(&resource, "%.*s/devices/%.*s", SK_ARG(device->host_name),
-                    SK_ARG(device->device_id));
-    sk_sas_create(&token, sk_buffer_span(&resource), device->shared_access_key, SK_NONE,
-                  sk_io_wall(c->attacker->io) / 1000000 + 3600);
+    put_device_token(c, &token);
     sk_mqtt_put_connect(to, &(struct sk_mqtt_connect){.clean_session = true,
                                                       .has_user = true,
                                                       .has_password = true,
@@ -101,7 +110,6 @@ static void connect_device(struct connection *c, struct sk_buffer *to) {
                                                       .user = sk_buffer_span(&user),
                                                       .password = sk_buffer_span(&token)});
     sk_buffer_free(&user);
-    sk_buffer_free(&resource);
     sk_buffer_free(&token);
 }
 
@@ -159,6 +167,53 @@ static void open_amqp(struct connection *c, struct sk_buffer *to) {
     put_header(to);
     put_open(to);
     put_begin(to, 0);
+}
+
+/* SASL PLAIN, as a device; then session 0. */
+static void open_as_device(struct connection *c, struct sk_buffer *to) {
+    enum { FRAME_TYPE = 5, SASL = 1, SASL_INIT = 0x41 };
+    const struct sk_connection_string *device = &c->attacker->device;
+    struct sk_buffer token = {0}, response = {0}, fields = {0};
+    put_device_token(c, &token);
+    sk_buffer_byte(&response, 0);
+    sk_buffer_print(&response, "%.*s@sas.%.*s", SK_ARG(device->device_id),
+                    SK_ARG(device->host_name));
+    sk_buffer_byte(&response, 0);
+    sk_buffer_append(&response, sk_buffer_span(&token));
+    sk_buffer_append(&fields, SK_SPAN("\xa3\x05PLAIN\xa0"));
+    sk_buffer_byte(&fields, (char)response.n); /* fewer than 256 */
+    sk_buffer_append(&fields, sk_buffer_span(&response));
+    sk_buffer_append(to, SK_SPAN("AMQP\3\1\0\0"));
+    size_t began = to->n;
+    put_frame(to, 0, SASL_INIT, sk_buffer_span(&fields), 2, SK_NONE);
+    to->p[began + FRAME_TYPE] = SASL;
+    open_amqp(c, to);
+    sk_buffer_free(&token);
+    sk_buffer_free(&response);
+    sk_buffer_free(&fields);
+}
+
+static void own_address(const struct connection *c, char to[128]) {
+    snprintf(to, 128, "/devices/%.*s/messages/events", SK_ARG(c->attacker->device.device_id));
+}
+
+static void attach_and_detach(struct connection *c, struct sk_buffer *to) {
+    char address[128];
+    own_address(c, address);
+    for (size_t end = to->n + BURST; to->n < end;) {
+        put_attach(to, 0, 0, address);
+        put_detach(to, 0, 0);
+    }
+}
+
+static void begin_and_end(struct connection *c, struct sk_buffer *to) {
+    char address[128];
+    own_address(c, address);
+    for (size_t end = to->n + BURST; to->n < end;) {
+        put_begin(to, 1);
+        put_attach(to, 1, 0, address);
+        put_frame(to, 1, END, SK_NONE, 0, SK_NONE);
+    }
 }
 
 static void begin_and_attach(struct connection *c, struct sk_buffer *to) {
@@ -260,6 +315,8 @@ static const struct attack attacks[] = {
     {"mqtt-qos1-unread", connect_device, publish_small, .connections = 1, .unread = true},
     {"amqp-begin", begin_and_attach, NULL, .connections = 60},
     {"amqp-attach", open_amqp, attach_unknown, .connections = 1},
+    {"amqp-links", open_as_device, attach_and_detach, .connections = 16},
+    {"amqp-sessions", open_as_device, begin_and_end, .connections = 16},
     {"amqp-nameless", open_cbs, NULL, .reply = transfer_nameless, .connections = 8},
     {"amqp-frames", talk_at_random, NULL, .reply = talk_at_random, .connections = 32},
     {"tls-keyupdate", NULL, update_keys, .connections = 4, .version = TLS1_3_VERSION},

@@ -233,6 +233,167 @@ static void who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn(voi
     raw_free(&other);
 }
 
+/* ---- what is under way ---- */
+
+enum { SUBSCRIPTIONS = 2000, SUBACK = 5, UNSUBACK = 4 }; /* bytes */
+
+struct lookups {
+    struct fleet *f;
+    struct raw_client *other;
+    size_t under_way, most, most_a_turn;
+};
+
+static size_t authentications(struct fleet *f) {
+    struct sk_gateway *gateway = sk_hub_server_gateway(f->hub);
+    const struct sk_list *all = &sk_gateway_find(gateway, SK_SPAN("hub.test"))->authentications;
+    size_t count = 0;
+    for (const struct sk_list *at = all->next; at && at != all; at = at->next) count++;
+    return count;
+}
+
+/* Likewise after each turn. */
+static bool other_is_answered(void *arg) {
+    struct lookups *l = arg;
+    size_t now = authentications(l->f);
+    if (l->under_way > now && l->under_way - now > l->most_a_turn)
+        l->most_a_turn = l->under_way - now;
+    if (now > l->most) l->most = now;
+    l->under_way = now;
+    return l->other->in.n > 0;
+}
+
+static void put_attach_and_detach(struct sk_buffer *to) {
+    put_attach(to, 0, 1, "devices/d1/messages/events");
+    put_detach(to, 0, 1);
+}
+
+static void put_session(struct sk_buffer *to) {
+    put_begin(to, 1);
+    put_attach(to, 1, 1, "devices/d1/messages/events");
+    put_frame(to, 1, END, SK_NONE, 0, SK_NONE);
+}
+
+/* Links that come and go by the thousand, each of which has to be looked up. */
+static void look_up_by_the_thousand(struct fleet *f, void (*put)(struct sk_buffer *)) {
+    enum { LINKS = 10000, UNDER_WAY = 128, A_TURN = 64 };
+    struct raw_client c, other;
+    struct sk_buffer out = {0};
+    struct lookups l = {.f = f, .other = &other};
+    login_raw(&c, f, NULL, 0);
+    raw_login(&other, f, "d2");
+    for (unsigned i = 0; i < LINKS; i++) put(&out);
+    raw_send_buffer(&c, &out);
+    raw_publish(&other, "devices/d2/messages/events/", SK_SPAN("x"), 1, 1);
+    assert_true(sk_sim_run_until(f->sim, SK_S, other_is_answered, &l));
+    other.in.n = 0;
+    raw_publish(&other, "$iothub/twin/GET/?$rid=1", SK_NONE, 1, 2);
+    assert_true(sk_sim_run_until(f->sim, SK_S, other_is_answered, &l));
+    assert_non_null(c.stream);
+    assert_in_range(l.most, 1, UNDER_WAY);
+    assert_in_range(l.most_a_turn, 1, A_TURN);
+    raw_free(&c);
+    raw_free(&other);
+    sk_sim_run(f->sim, SK_S);
+    assert_int_equal(authentications(f), 0);
+}
+
+static void links_that_come_and_go_are_looked_up_a_few_at_a_time(void **state) {
+    look_up_by_the_thousand(*state, put_attach_and_detach);
+}
+
+static void sessions_that_come_and_go_are_looked_up_a_few_at_a_time(void **state) {
+    look_up_by_the_thousand(*state, put_session);
+}
+
+struct growth {
+    struct raw_client *client;
+    size_t bytes, most; /* so far; in one turn */
+};
+
+static bool has_all(void *arg) {
+    struct growth *g = arg;
+    if (g->client->in.n - g->bytes > g->most) g->most = g->client->in.n - g->bytes;
+    g->bytes = g->client->in.n;
+    return g->bytes >= SUBSCRIPTIONS * (SUBACK + UNSUBACK);
+}
+
+static void subscriptions_that_are_stored_change_64_a_turn(void **state) {
+    struct fleet *f = *state;
+    const struct sk_mqtt_subscription methods = {.filter = SK_SPAN("$iothub/methods/POST/#")};
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    struct growth growth = {&c, 0, 0};
+    raw_dial(&c, f, "hub.test",
+             &(struct raw_connect){.device = "d1", .clean = false, .keep_alive_s = 60});
+    raw_expect_connack(&c, SK_MQTT_ACCEPTED, false);
+    c.in.n = 0;
+    for (unsigned i = 0; i < SUBSCRIPTIONS; i++) {
+        sk_mqtt_put_subscribe(&out, 1, &methods, 1);
+        sk_mqtt_put_unsubscribe(&out, 2, &methods, 1);
+    }
+    raw_send_buffer(&c, &out);
+    assert_true(sk_sim_run_until(f->sim, 600 * SK_S, has_all, &growth));
+    assert_in_range(growth.most, 1, 64 * SUBACK);
+    raw_free(&c);
+}
+
+/* ---- answers of many documents ---- */
+
+struct asking {
+    struct raw_client *client;
+    size_t turns;
+};
+
+static bool is_answered(void *arg) {
+    struct asking *asking = arg;
+    asking->turns++;
+    return asking->client->in.n > 0;
+}
+
+/* How many turns the answer takes; it comes whole. */
+static size_t turns_of(struct fleet *f, const struct ask *ask, struct raw_answer *answer) {
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    struct asking asking = {&c, 0};
+    put_ask(&out, f, ask);
+    raw_open(&c, f, "hub.test");
+    raw_send_buffer(&c, &out);
+    assert_true(sk_sim_run_until(f->sim, 10 * SK_S, is_answered, &asking));
+    raw_next_answer(&c, answer);
+    assert_int_equal(answer->parser.status, 200);
+    raw_free(&c);
+    return asking.turns;
+}
+
+static size_t items_of(struct raw_answer *answer) {
+    json_t *list = json_loadb(answer->parser.body.p, answer->parser.body.n, 0, NULL);
+    size_t count = json_array_size(list);
+    assert_true(json_is_array(list));
+    json_decref(list);
+    sk_http_parser_free(&answer->parser);
+    return count;
+}
+
+static void what_reads_many_documents_takes_many_turns(void **state) {
+    struct fleet *f = *state;
+    enum { DEVICES = 300, TWINS_A_TURN = 16, DEVICES_A_TURN = 32 };
+    struct raw_answer answer;
+    struct ask query = {.method = "POST",
+                        .target = "/devices/query" VERSION,
+                        .body = json("{\"query\":\"SELECT * FROM devices WHERE tags.x = 1\"}")};
+    struct ask list = {.method = "GET", .target = "/devices" VERSION};
+    char name[16];
+    for (int i = 3; i <= DEVICES; i++) {
+        snprintf(name, sizeof name, "d%d", i);
+        fleet_put_device(f, name, "");
+    }
+    fleet_call(f, SK_HTTP_PATCH, "/twins/d200", "{\"tags\":{\"x\":1}}");
+    assert_true(turns_of(f, &query, &answer) >= DEVICES / TWINS_A_TURN);
+    assert_int_equal(items_of(&answer), 1);
+    assert_true(turns_of(f, &list, &answer) >= DEVICES / DEVICES_A_TURN);
+    assert_int_equal(items_of(&answer), DEVICES);
+}
+
 /* ---- direct methods ---- */
 
 static void listen_to_methods(struct raw_client *c, struct fleet *f, const char *device) {
@@ -321,6 +482,10 @@ int main(void) {
         TEST(known_clients_stay_when_strangers_fill_the_door),
         TEST(a_newcomer_goes_when_all_others_are_known),
         TEST(who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn),
+        TEST(links_that_come_and_go_are_looked_up_a_few_at_a_time),
+        TEST(sessions_that_come_and_go_are_looked_up_a_few_at_a_time),
+        TEST(subscriptions_that_are_stored_change_64_a_turn),
+        TEST(what_reads_many_documents_takes_many_turns),
         TEST(a_mute_device_fills_its_own_methods_only),
         TEST(closing_takes_two_seconds_at_most),
     };

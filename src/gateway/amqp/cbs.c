@@ -99,7 +99,7 @@ struct putting {
     struct sk_amqp_head *head;
     struct sk_amqp_incoming *incoming; /* the request; NULL: SASL PLAIN, or: */
     struct sk_amqp_end *end;           /* it came with a question over this link */
-    struct sk_authentication *authentication;
+    struct sk_cost cost;
     char *token, *path, *reply_to;
     struct sk_amqp_value id;
     char *id_text;
@@ -157,6 +157,7 @@ static void conclude(struct putting *p, const struct sk_error *error) {
         answer(p, 200, "OK");
     }
     if (p->incoming) sk_amqp_incoming_settle(p->incoming);
+    sk_amqp_head_give(head, p->cost);
     free_putting(p);
     sk_amqp_head_release(head);
 }
@@ -183,6 +184,7 @@ static void check_token(struct putting *p) {
     struct sk_sas sas;
     struct sk_span host, path;
     head->pending++;
+    p->cost = sk_amqp_head_take(head, SK_OP_IDENTITY_GET); /* which is what it comes to */
     if (sk_sas_parse(sk_span_z(p->token), scratch, &sas)) {
         refuse_token(p, SK_FAULT_UNAUTHORIZED,
                      "the token is not a well-formed shared access signature");
@@ -391,14 +393,8 @@ static void open_end(struct sk_amqp_end *end) {
     sk_amqp_head_flush(head);
 }
 
-static void on_authorised(void *arg, const struct sk_error *error, struct sk_principal *principal) {
-    struct sk_amqp_end *end = arg;
+static void authorised(struct sk_amqp_end *end, struct sk_principal *principal) {
     struct sk_amqp_head *head = end->head;
-    end->authentication = NULL;
-    if (error) {
-        refused(end, error);
-        return;
-    }
     end->authorised = true;
     if (end->role->resource) {
         end->principal = *principal;
@@ -413,6 +409,18 @@ static void on_authorised(void *arg, const struct sk_error *error, struct sk_pri
         end->role->authorised(end, NULL);
     else
         open_end(end);
+}
+
+/* A link may be gone by now: what it has us look up counts until it has been looked up, or attaching and
+ * detaching would make work without end. */
+static void on_authorised(void *arg, const struct sk_error *error, struct sk_principal *principal) {
+    struct sk_amqp_end *end = arg;
+    sk_amqp_head_give(end->head, end->looking);
+    if (end->amqp && error)
+        refused(end, error);
+    else if (end->amqp)
+        authorised(end, principal);
+    sk_amqp_end_release(end);
 }
 
 /* The token for an address of the service; `credentials` learns what it has to cover. */
@@ -449,6 +457,7 @@ static const struct sk_amqp_token *find_identity_token(struct sk_amqp_end *end,
 }
 
 void sk_amqp_authorise(struct sk_amqp_end *end) {
+    enum { STEPS = 32 }; /* of its connection's share: a frame that costs us many */
     struct sk_amqp_head *head = end->head;
     const struct sk_amqp_role *role = end->role;
     struct sk_credentials credentials = {0};
@@ -483,5 +492,8 @@ void sk_amqp_authorise(struct sk_amqp_end *end) {
         end->token_path = token->path;
         credentials.token = sk_span_z(token->text);
     }
-    end->authentication = sk_authenticate(head->backend, &credentials, on_authorised, end);
+    sk_stream_go_on(head->stream, STEPS);
+    end->pending++;
+    end->looking = sk_amqp_head_take(head, SK_OP_IDENTITY_GET);
+    sk_authenticate(head->backend, &credentials, on_authorised, end);
 }

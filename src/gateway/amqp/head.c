@@ -83,6 +83,18 @@ static void decide_on_reading(struct sk_amqp_head *head) {
                         head->budget.full || head->unproved >= SK_AMQP_HEAD_UNPROVED_MAX);
 }
 
+struct sk_cost sk_amqp_head_take(struct sk_amqp_head *head, enum sk_op op) {
+    struct sk_cost cost = sk_budget_take(&head->budget, op, head->transfer_bytes);
+    head->transfer_bytes = 0;
+    decide_on_reading(head);
+    return cost;
+}
+
+void sk_amqp_head_give(struct sk_amqp_head *head, struct sk_cost cost) {
+    sk_budget_give(&head->budget, cost);
+    decide_on_reading(head);
+}
+
 void sk_amqp_head_proved(struct sk_amqp_head *head) {
     head->proved = true;
     sk_amqp_trust(head->amqp);
@@ -181,10 +193,6 @@ static void end_gone(struct sk_amqp_end *end) {
     end->pending++; /* what goes with it may be answered at once */
     sk_list_remove(&end->link);
     head->end_count--;
-    if (end->authentication) {
-        sk_authentication_cancel(end->authentication);
-        end->authentication = NULL;
-    }
     if (end->open && end->role->gone) end->role->gone(end);
     SK_LIST_EACH(&end->sent, node, following) {
         sk_list_remove(node);
@@ -408,16 +416,14 @@ struct sk_amqp_request *sk_amqp_request_new(struct sk_amqp_end *end, enum sk_op 
     }
     end->pending++;
     head->pending++;
-    r->cost = sk_budget_take(&head->budget, op, head->transfer_bytes);
-    head->transfer_bytes = 0;
-    decide_on_reading(head);
+    r->cost = sk_amqp_head_take(head, op);
     return r;
 }
 
 void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *error) {
     struct sk_amqp_end *end = r->end;
     struct sk_amqp_head *head = end->head;
-    sk_budget_give(&head->budget, r->cost);
+    sk_amqp_head_give(head, r->cost);
     if (r->incoming) {
         if (error && !r->incoming->error.fault) r->incoming->error = *error;
         sk_amqp_incoming_settle(r->incoming);
@@ -428,7 +434,6 @@ void sk_amqp_request_over(struct sk_amqp_request *r, const struct sk_error *erro
     free(r->device);
     free(r);
     sk_amqp_end_release(end);
-    decide_on_reading(head);
     sk_amqp_head_release(head);
 }
 

@@ -101,10 +101,10 @@ struct sk_amqp_end {
     struct sk_amqp_client *client;
     struct sk_principal principal; /* of a service */
     const char *token_path;        /* likewise */
-    struct sk_authentication *authentication;
-    bool open; /* role->opened was called */
+    struct sk_cost looking;        /* while it is being authorised */
+    bool open;                     /* role->opened was called */
     bool authorised;
-    unsigned pending;      /* requests at the backend */
+    unsigned pending;      /* requests and its authorisation at the backend */
     struct sk_list sent;   /* struct sk_amqp_sent */
     struct sk_list outbox; /* struct outgoing, waits for credit */
     size_t outbox_count;
@@ -142,6 +142,9 @@ struct sk_amqp_request {
 
 void sk_amqp_head_flush(struct sk_amqp_head *head);   /* soon: at the end of this turn */
 void sk_amqp_head_release(struct sk_amqp_head *head); /* takes one off `pending` */
+/* What is under way for the connection, until it is given back; reading pauses when it is too much. */
+struct sk_cost sk_amqp_head_take(struct sk_amqp_head *head, enum sk_op op);
+void sk_amqp_head_give(struct sk_amqp_head *head, struct sk_cost cost);
 /* The client has proved something: from now on it is read without end. */
 void sk_amqp_head_proved(struct sk_amqp_head *head);
 /* Closes the connection with an error; NULL: in good order. */

@@ -46,8 +46,8 @@ static void answer_document(struct sk_http_exchange *exchange, const struct sk_a
     if (answer->continuation.n)
         sk_http_put_header(&headers, "x-ms-continuation", answer->continuation);
     if (answer->item_type.n) sk_http_put_header(&headers, "x-ms-item-type", answer->item_type);
-    SK_CLEANUP_FREE char *body = sk_json_text(answer->document);
-    sk_http_respond(exchange, 200, sk_buffer_span(&headers), sk_span_z(body));
+    SK_CLEANUP_FREE char *body = answer->document ? sk_json_text(answer->document) : NULL;
+    sk_http_respond(exchange, 200, sk_buffer_span(&headers), body ? sk_span_z(body) : answer->text);
     sk_buffer_free(&headers);
 }
 
@@ -64,7 +64,7 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
         sk_http_head_refuse(exchange, answer->error, request->op == SK_OP_METHOD_INVOKE);
     else if (request->op == SK_OP_METHOD_INVOKE)
         answer_method(exchange, answer);
-    else if (answer->document)
+    else if (answer->document || answer->text.n)
         answer_document(exchange, answer);
     else if (answer->message)
         sk_http_answer_message(exchange, answer->message);

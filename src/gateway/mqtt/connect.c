@@ -117,8 +117,7 @@ static void on_authenticated(void *arg, const struct sk_error *error,
     sk_session_open(&m->session, m->backend, &sk_mqtt_head_ops, principal, m);
     sk_session_model(&m->session, sk_span_z(m->model_id));
     if (m->clean) {
-        m->backend->ops->save_subscriptions(m->backend,
-                                            &m->session); /* drops what an earlier session left */
+        sk_mqtt_head_save(m); /* drops what an earlier session left */
         accept_client(m, false);
     } else {
         m->pending++;

@@ -65,6 +65,15 @@ void sk_mqtt_request_over(struct sk_mqtt_request *r) {
     if (m->ending) close_when_answered(m);
 }
 
+static void on_saved(void *arg) {
+    sk_mqtt_request_over(arg);
+}
+
+void sk_mqtt_head_save(struct sk_mqtt_head *m) {
+    struct sk_mqtt_request *r = sk_mqtt_request_new(m, SK_OP_IDENTITY_PUT, 0); /* a write like it */
+    m->backend->ops->save_subscriptions(m->backend, &m->session, on_saved, r);
+}
+
 /* ---- the end ---- */
 
 void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why) {

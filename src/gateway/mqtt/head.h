@@ -50,6 +50,8 @@ struct sk_mqtt_request {
 void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why);
 /* `bytes`: of its payload. */
 struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op, size_t bytes);
+/* Stores what the session has subscribed to, or drops it; it counts as a request until that is done. */
+void sk_mqtt_head_save(struct sk_mqtt_head *m);
 /* Decides whether the client is read now. */
 void sk_mqtt_head_reading(struct sk_mqtt_head *m);
 /* Frees it; reading may go on, a closed head may go. */

@@ -242,7 +242,7 @@ void sk_mqtt_on_subscribe(struct sk_mqtt_head *m, const struct sk_mqtt_packet *p
         else
             sk_mqtt_put_ack(out, SK_MQTT_UNSUBACK, packet->u.subscribe.id);
         sk_stream_flush(m->stream);
-        sk_session_subscribe(&m->session, bits);
+        if (sk_session_subscribe(&m->session, bits) && m->session.persistent) sk_mqtt_head_save(m);
     }
     sk_buffer_free(&codes);
 }

@@ -41,20 +41,56 @@ static void got(void *arg, struct sk_registry_result *result) {
     answer_identity(&call, identity);
 }
 
+/* A list, some identities a read. */
+struct list_call {
+    struct sk_hub *hub;
+    struct sk_request *request;
+    struct sk_hub_list list;
+};
+
+static void read_devices(struct list_call *call, struct sk_span after);
+
 static void listed(void *arg, struct sk_registry_result *result) {
-    struct call call = take_call(arg);
-    if (result->status) {
-        sk_hub_refuse_status(call.request, result);
-        return;
-    }
-    json_t *document = json_array();
+    struct list_call *call = arg;
+    struct sk_request *request = call->request;
     for (size_t i = 0; i < result->count; i++) {
         const struct sk_identity *identity = &result->entries[i].identity;
-        json_array_append_new(document,
-                              sk_identity_to_json(identity, sk_hub_presence(call.hub, identity)));
+        json_t *item = sk_identity_to_json(identity, sk_hub_presence(call->hub, identity));
+        sk_hub_list_add(&call->list, item);
+        json_decref(item);
     }
-    call.request->done(call.request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    if (result->status) {
+        sk_hub_refuse_status(request, result);
+        sk_buffer_free(&call->list.text);
+    } else if (result->more && call->list.count < request->max) {
+        read_devices(call, sk_span_z(result->entries[result->count - 1].identity.device_id));
+        return;
+    } else {
+        sk_hub_list_answer(&call->list, request, &(struct sk_answer){0});
+    }
+    free(call);
+}
+
+static void read_devices(struct list_call *call, struct sk_span after) {
+    enum { A_READ = 32 };
+    size_t left = call->request->max - call->list.count;
+    sk_registry_list_devices(call->hub->registry, after, left < A_READ ? left : A_READ, listed,
+                             call);
+}
+
+static struct list_call *new_list(struct sk_hub *hub, struct sk_request *request) {
+    struct list_call *call = SK_NEW(struct list_call);
+    call->hub = hub;
+    call->request = request;
+    return call;
+}
+
+static void list_devices(struct sk_hub *hub, struct sk_request *request) {
+    read_devices(new_list(hub, request), SK_NONE);
+}
+
+static void list_modules(struct sk_hub *hub, struct sk_request *request) {
+    sk_registry_list_modules(hub->registry, request->device, listed, new_list(hub, request));
 }
 
 static void deleted(void *arg, struct sk_registry_result *result) {
@@ -86,17 +122,9 @@ static void get(struct sk_hub *hub, struct sk_request *request) {
     sk_registry_get(hub->registry, request->device, request->module, got, new_call(hub, request));
 }
 
-static void delete (struct sk_hub *hub, struct sk_request *request) {
+static void remove_identity(struct sk_hub *hub, struct sk_request *request) {
     sk_registry_delete(hub->registry, request->device, request->module, request->if_match, deleted,
                        new_call(hub, request));
-}
-
-static void list_devices(struct sk_hub *hub, struct sk_request *request) {
-    sk_registry_list_devices(hub->registry, SK_NONE, request->max, listed, new_call(hub, request));
-}
-
-static void list_modules(struct sk_hub *hub, struct sk_request *request) {
-    sk_registry_list_modules(hub->registry, request->device, listed, new_call(hub, request));
 }
 
 /* ---- identity scope of an edge device: docs/protocols/edge-runtime.md, section 5.4 ---- */
@@ -133,14 +161,9 @@ static void scope_listed(void *arg, struct sk_registry_result *result) {
         sk_hub_refuse_status(call.request, result);
         return;
     }
-    size_t devices = 0;
     struct sk_span last = SK_NONE;
-    for (size_t i = 0; i < result->count; i++)
-        if (result->entries[i].identity.module_id == NULL) {
-            devices++;
-            last = sk_span_z(result->entries[i].identity.device_id);
-        }
-    answer_scope(call.request, result, devices >= call.request->max ? last : SK_NONE);
+    if (result->more) last = sk_span_z(result->entries[result->count - 1].identity.device_id);
+    answer_scope(call.request, result, last);
 }
 
 /* One identity of the scope: the edge device, the target's device, then the target's module, each
@@ -204,10 +227,11 @@ static void get_of_scope(struct sk_hub *hub, struct sk_request *request) {
     sk_registry_get(hub->registry, request->device, SK_NONE, scope_step, get);
 }
 
-const struct sk_hub_part sk_hub_part_identities = {.serve = {[SK_OP_IDENTITY_GET] = get,
-                                                             [SK_OP_IDENTITY_PUT] = put,
-                                                             [SK_OP_IDENTITY_DELETE] = delete,
-                                                             [SK_OP_DEVICE_LIST] = list_devices,
-                                                             [SK_OP_MODULE_LIST] = list_modules,
-                                                             [SK_OP_SCOPE_LIST] = list_scope,
-                                                             [SK_OP_SCOPE_GET] = get_of_scope}};
+const struct sk_hub_part sk_hub_part_identities = {
+    .serve = {[SK_OP_IDENTITY_GET] = get,
+              [SK_OP_IDENTITY_PUT] = put,
+              [SK_OP_IDENTITY_DELETE] = remove_identity,
+              [SK_OP_DEVICE_LIST] = list_devices,
+              [SK_OP_MODULE_LIST] = list_modules,
+              [SK_OP_SCOPE_LIST] = list_scope,
+              [SK_OP_SCOPE_GET] = get_of_scope}};

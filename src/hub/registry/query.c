@@ -1,25 +1,28 @@
 /* POST /devices/query: SELECT * over devices or modules, a page at a time. The condition is
- * evaluated on each twin's JSON. */
+ * evaluated on each twin. Batches are read by turns, however many it takes: others go on meanwhile. */
 #include "expr/query.h"
 
 #include "hub/parts.h"
-#include "model/json_text.h"
 
-enum { PAGE_MAX = 100, BATCH = 100 };
+enum {
+    PAGE_MAX = 100,
+    PAGE_BYTES_MAX = 1024 * 1024, /* of large twins fewer make a page */
+    BATCH = 16,                   /* twins a read, which is a piece of a turn's work */
+};
 
 struct query_call {
     struct sk_hub *hub;
     struct sk_request *request;
     struct sk_query query;
     char *text; /* the query's, which outlives parsing */
-    json_t *page;
+    struct sk_hub_list page;
     char *after_device, *after_module;
     uint64_t returned; /* on earlier pages, for TOP */
 };
 
 static void free_call(struct query_call *call) {
     sk_query_free(&call->query);
-    json_decref(call->page);
+    sk_buffer_free(&call->page.text);
     free(call->after_device);
     free(call->after_module);
     free(call->text);
@@ -48,16 +51,16 @@ static bool read_token(struct query_call *call, struct sk_span token) {
 
 static void end_page(struct query_call *call, bool more) {
     struct sk_buffer plain = {0}, token = {0};
-    uint64_t returned = call->returned + json_array_size(call->page);
+    uint64_t returned = call->returned + call->page.count;
     if (call->query.top && returned >= call->query.top) more = false;
     if (more) {
         sk_buffer_print(&plain, "%llu/%s/%s", (unsigned long long)returned, call->after_device,
                         call->after_module ? call->after_module : "");
         sk_base64_encode(&token, sk_buffer_span(&plain));
     }
-    call->request->done(call->request, &(struct sk_answer){.document = call->page,
-                                                           .continuation = sk_buffer_span(&token),
-                                                           .item_type = SK_SPAN("Twin")});
+    sk_hub_list_answer(
+        &call->page, call->request,
+        &(struct sk_answer){.continuation = sk_buffer_span(&token), .item_type = SK_SPAN("Twin")});
     sk_buffer_free(&plain);
     sk_buffer_free(&token);
     free_call(call);
@@ -65,9 +68,8 @@ static void end_page(struct query_call *call, bool more) {
 
 static bool matches(struct query_call *call, const json_t *twin) {
     if (call->query.where == NULL) return true;
-    SK_CLEANUP_FREE char *text = sk_json_text(twin);
     sk_arena_reset(&call->hub->arena);
-    return sk_expr_true(call->query.where, &(struct sk_expr_source){.twin = sk_span_z(text)},
+    return sk_expr_true(call->query.where, &(struct sk_expr_source){.document = twin},
                         &call->hub->arena);
 }
 
@@ -90,17 +92,17 @@ static void got_batch(void *arg, struct sk_registry_result *result) {
                                             sk_hub_presence(call->hub, &entry->identity));
         sk_identity_set(&call->after_device, sk_span_z(entry->identity.device_id));
         sk_identity_set(&call->after_module, sk_span_z(entry->identity.module_id));
-        if (matches(call, twin)) json_array_append(call->page, twin);
+        if (matches(call, twin)) sk_hub_list_add(&call->page, twin);
         json_decref(twin);
-        if (json_array_size(call->page) >= room) {
-            end_page(call, i + 1 < result->count || result->count == BATCH);
+        if (call->page.count >= room || call->page.text.n >= PAGE_BYTES_MAX) {
+            end_page(call, i + 1 < result->count || result->more);
             return;
         }
     }
-    if (result->count < BATCH)
-        end_page(call, false);
-    else
+    if (result->more)
         read_batch(call);
+    else
+        end_page(call, false);
 }
 
 static void read_batch(struct query_call *call) {
@@ -115,7 +117,6 @@ static void query(struct sk_hub *hub, struct sk_request *request) {
     call->hub = hub;
     call->request = request;
     call->text = sk_span_dup(request->name);
-    call->page = json_array();
     if (sk_query_parse(sk_span_z(call->text), &call->query, &error)) {
         sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "line %u, column %u: %s", error.line,
                           error.column, error.sentence);

@@ -306,7 +306,9 @@ static void die(struct sim_loop *loop, bool silent) {
 
 /* One round of what a dead loop still owes its owners; false when there was nothing. */
 static bool bury_once(struct sim_loop *loop) {
-    bool any = !sk_list_empty(&loop->base.tasks) || loop->held_count;
+    bool any = !sk_list_empty(&loop->base.tasks) || !sk_list_empty(&loop->base.yielded) ||
+               loop->held_count;
+    sk_loop_run_yielded(&loop->base, UINT64_MAX);
     run_tasks(loop);
     struct sim_event *held = loop->held;
     size_t count = loop->held_count;

@@ -132,7 +132,9 @@ enum sk_status registry_identity_update(struct registry_db *db, const struct sk_
                                         int64_t row);
 /* Reads the identity columns that every listing statement begins with. */
 void registry_identity_column(sqlite3_stmt *statement, struct sk_identity *identity, int64_t *row);
-enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin);
+/* `bytes` (may be NULL) grows by the size of its documents. */
+enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin,
+                                  size_t *bytes);
 enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const struct sk_twin *twin,
                                    bool is_new);
 /* Adds an empty entry to the call's result. */

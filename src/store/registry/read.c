@@ -18,21 +18,28 @@ enum sk_status registry_run_twin_get(struct registry_db *db, struct registry_cal
     if (status) return status;
     struct sk_registry_entry *entry = registry_entry_add(call);
     entry->identity = identity;
-    return registry_twin_load(db, row, &entry->twin);
+    return registry_twin_load(db, row, &entry->twin, NULL);
 }
 
-/* Collects the identities of a listing statement, with their twins when asked. */
+/* Collects the identities of a listing statement, with their twins when asked: these up to a share of a
+ * turn, which parsing them takes. */
 static enum sk_status collect(struct registry_db *db, struct registry_call *call,
                               sqlite3_stmt *statement, bool with_twins) {
+    enum { BYTES_MAX = 64 * 1024 };
+    size_t bytes = 0;
     enum sk_status status;
     while ((status = registry_db_row(db, statement)) == SK_OK) {
         struct sk_registry_entry *entry = registry_entry_add(call);
         int64_t row;
         registry_identity_column(statement, &entry->identity, &row);
-        if (with_twins && (status = registry_twin_load(db, row, &entry->twin))) {
+        if (with_twins && (status = registry_twin_load(db, row, &entry->twin, &bytes))) {
             sqlite3_reset(statement);
             return status == SK_NOT_FOUND ? SK_MALFORMED : status;
         }
+        call->result.more = call->result.count == call->max || bytes >= BYTES_MAX;
+        if (!call->result.more) continue;
+        sqlite3_reset(statement);
+        return SK_OK;
     }
     return status == SK_NOT_FOUND ? SK_OK : status;
 }
@@ -65,6 +72,8 @@ enum sk_status registry_run_list_modules(struct registry_db *db, struct registry
 }
 
 enum sk_status registry_run_list_scope(struct registry_db *db, struct registry_call *call) {
+    enum { ENTRIES_MAX = 100 }; /* a share of a turn; devices come whole */
+    size_t devices = 0, max = call->max;
     struct sk_identity edge;
     int64_t row;
     enum sk_status status = registry_identity_load(db, call->device_id, SK_NONE, &edge, &row);
@@ -75,9 +84,12 @@ enum sk_status registry_run_list_scope(struct registry_db *db, struct registry_c
     if (status) goto end;
     registry_bind_text(statement, 1, sk_span_z(edge.device_scope));
     registry_bind_text(statement, 2, call->key);
-    sqlite3_bind_int64(statement, 3, (sqlite3_int64)call->max);
-    while ((status = registry_db_row(db, statement)) == SK_OK)
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)max);
+    call->max = 0; /* of families: all of them */
+    while (!call->result.more && (status = registry_db_row(db, statement)) == SK_OK) {
         if ((status = collect_family(db, call, registry_column(statement, 0)))) break;
+        call->result.more = ++devices == max || call->result.count >= ENTRIES_MAX;
+    }
     sqlite3_reset(statement);
     if (status == SK_NOT_FOUND) status = SK_OK; /* the end of the list */
 end:

@@ -4,7 +4,8 @@
  * One write connection belongs to the worker while a transaction is under way (`busy`); all writes
  * that arrive meanwhile form the next transaction. Reads use a second connection on the loop's
  * thread: they are short, WAL readers wait for nobody, and each starts after the completions
- * before it, so it sees what they announced. The simulated world has one thread and no shared
+ * before it, so it sees what they announced. They yield: however many are asked for, a turn takes its
+ * part of them and goes on to the others. The simulated world has one thread and no shared
  * memory: there, one connection does both. */
 #include "store/registry/registry.h"
 
@@ -226,7 +227,7 @@ static void submit_read(struct registry_call *call,
                         enum sk_status (*run)(struct registry_db *db, struct registry_call *call)) {
     call->run = run;
     sk_list_append(&call->registry->reads, &call->link);
-    sk_io_defer(call->registry->io, &call->task, run_read);
+    sk_io_yield(call->registry->io, &call->task, run_read);
 }
 
 static void submit_write(struct registry_call *call,

@@ -47,6 +47,7 @@ struct sk_registry_result {
     char reason[SK_MODEL_ERROR_MAX];
     struct sk_registry_entry *entries; /* of get, put, change: one; of lists: `count` */
     size_t count;
+    bool more; /* of lists: it stopped before their end, maybe before `max` */
     /* Of twin_change, where desired properties are changed: what the device hears of it, see
      * sk_twin_desired_notification; else NULL. */
     json_t *desired_patch;

@@ -90,12 +90,15 @@ static json_t *column_json(sqlite3_stmt *statement, int at) {
     return json_loadb(text.p ? text.p : "", text.n, 0, NULL);
 }
 
-enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin) {
+enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin,
+                                  size_t *bytes) {
+    enum { DOCUMENTS = 5 };
     sqlite3_stmt *statement = registry_db_statement(db, SQL_TWIN_GET);
     if (statement == NULL) return registry_db_error(db);
     sqlite3_bind_int64(statement, 1, row);
     enum sk_status status = registry_db_row(db, statement);
     if (status) return status;
+    for (int i = 0; bytes && i < DOCUMENTS; i++) *bytes += registry_column(statement, i).n;
     *twin = (struct sk_twin){
         .tags = column_json(statement, 0),
         .desired = column_json(statement, 1),

@@ -219,7 +219,7 @@ enum sk_status registry_run_twin_change(struct registry_db *db, struct registry_
     enum sk_status status =
         registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
     if (status) return status;
-    if ((status = registry_twin_load(db, row, &twin))) goto fail;
+    if ((status = registry_twin_load(db, row, &twin, NULL))) goto fail;
     before = json_incref(twin.desired);
     sk_twin_etag(twin.etag, etag);
     if (call->if_match.n && !sk_etag_matches(call->if_match, etag)) {

@@ -93,7 +93,14 @@ struct row {
             evaluates(dialect, &from, rows[i].text, rows[i].value);                                \
     } while (0)
 #define ROUTE_ROWS(...) ROWS(SK_DIALECT_ROUTE, message(), __VA_ARGS__)
-#define TWIN_ROWS(...) ROWS(SK_DIALECT_TWIN_QUERY, message(), __VA_ARGS__)
+/* The twin as text, and parsed. */
+#define TWIN_ROWS(...)                                                                             \
+    do {                                                                                           \
+        json_t *document = json_loads(TWIN, 0, NULL);                                              \
+        ROWS(SK_DIALECT_TWIN_QUERY, message(), __VA_ARGS__);                                       \
+        ROWS(SK_DIALECT_TWIN_QUERY, (struct sk_expr_source){.document = document}, __VA_ARGS__);   \
+        json_decref(document);                                                                     \
+    } while (0)
 
 static void refused(enum sk_dialect dialect, const char *text, size_t position, const char *part) {
     struct sk_expr *expr;
@@ -253,7 +260,8 @@ static void twin_queries_read_the_twin(void **state) {
               {"capabilities.iotedge", "true"},
               {"configurations.[[my id]].status = 'Applied'", "true"},
               {"is_defined(tags.location)", "true"}, {"is_defined(tags.nowhere)", "false"},
-              {"deviceId", "'d1'"}, {"status = 'enabled'", "true"});
+              {"deviceId", "'d1'"}, {"status = 'enabled'", "true"},
+              {"tags.location = tags.location", "undefined"});
     refused(SK_DIALECT_TWIN_QUERY, "nothing = 1", 0, "nothing is no part of a twin");
 }
 

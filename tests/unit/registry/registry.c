@@ -474,6 +474,23 @@ static void twins_are_listed_in_pages_for_queries(void **state) {
     forget(&answer);
 }
 
+static void a_list_of_large_twins_stops_at_64_kilobytes(void **state) {
+    (void)state;
+    enum { TWINS = 12, LARGE = 8000, ENOUGH = 64 * 1024 / LARGE + 1 };
+    struct answer answer = {0};
+    char name[8], desired[LARGE + 16];
+    snprintf(desired, sizeof desired, "{\"a\":\"%0*d\",\"b\":\"%0*d\"}", LARGE / 2, 1, LARGE / 2,
+             2);
+    for (int i = 0; i < TWINS; i++) {
+        snprintf(name, sizeof name, "d%02d", i);
+        put(device(name), "");
+        change(&answer, name, desired, "");
+    }
+    ASK(&answer, sk_registry_list_twins(w.registry, false, SK_NONE, SK_NONE, 100, keep, &answer));
+    assert_in_range(answer.count, 2, ENOUGH);
+    forget(&answer);
+}
+
 /* ---- the rest ---- */
 
 static void counts_follow_the_writes_and_survive_reopening(void **state) {
@@ -681,6 +698,7 @@ static void a_full_disk_refuses_writes_keeps_what_was_done_and_recovers(void **s
         STORY(start, a_twin_change_answers_the_new_twin_and_is_there_afterwards),                  \
         STORY(start, calls_of_one_turn_share_a_transaction_but_not_their_fate),                    \
         STORY(start, twins_are_listed_in_pages_for_queries),                                       \
+        STORY(start, a_list_of_large_twins_stops_at_64_kilobytes),                                 \
         STORY(start, counts_follow_the_writes_and_survive_reopening),                              \
         STORY(start, sessions_are_kept_until_deleted),                                             \
         STORY(start, documents_are_bytes_under_a_kind_and_a_key),                                  \
