@@ -21,7 +21,7 @@ struct story {
     void (*say)(struct story *s); /* behind the handshake */
     size_t heard, most, wanted;   /* bytes: in all, at once; the loop stops at `wanted` */
     unsigned records;             /* without data, that `say` sends */
-    bool accepted, closed, late;
+    bool accepted, closed, late, deaf;
     struct sk_timer limit;
 };
 
@@ -65,6 +65,7 @@ static void on_client_open(struct sk_stream *stream, void *arg) {
 static void on_client_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     struct story *s = arg;
     (void)stream;
+    if (s->deaf) return;
     if (raw_tls_take(&s->raw, bytes) && s->say) s->say(s);
     send_made(s);
 }
@@ -100,7 +101,7 @@ static void play(struct story *s, int version) {
     raw_tls_take(&s->raw, SK_NONE);
     at.port = sk_listener_port(s->listener);
     s->client = sk_connect(s->io, &at, NULL, NULL, &client_events, s);
-    sk_timer_start(s->io, &s->limit, 20 * SK_S, on_limit);
+    sk_timer_start(s->io, &s->limit, 10 * SK_S, on_limit);
     sk_io_run(s->io);
     sk_timer_stop(&s->limit);
     sk_listener_close(s->listener);
@@ -137,26 +138,25 @@ static void a_few_records_without_data_are_taken_and_more_end_the_connection(voi
     }
 }
 
-static void update_keys_and_greet_often(struct story *s) {
-    for (unsigned i = 0; i < s->records; i++) {
-        raw_tls_key_update(&s->raw);
-        raw_tls_write(&s->raw, SK_SPAN("x"));
-    }
+static void send_bytes(struct story *s) {
+    for (unsigned i = 0; i < s->records; i++) raw_tls_write(&s->raw, SK_SPAN("x"));
 }
 
 /* The share is of what is taken off the socket; OpenSSL may hold a record's length from before. */
 static void records_of_a_byte_count_against_the_share_as_a_whole(void **state) {
     (void)state;
     enum { RECORD = 22, SHARE = 64 * 1024 + 17 * 1024 };
-    struct story s = {.say = update_keys_and_greet_often, .wanted = 20000, .records = 20000};
+    struct story s = {.say = send_bytes, .wanted = 60000, .records = 60000};
     play(&s, TLS1_3_VERSION);
     assert_false(s.late);
-    assert_int_equal(s.heard, 20000);
+    assert_int_equal(s.heard, 60000);
     assert_true(s.most <= SHARE / RECORD);
 }
 
+/* Whatever the server answers: OpenSSL's client would end the connection itself. */
 static void negotiate_again(struct story *s) {
     raw_tls_renegotiate(&s->raw);
+    s->deaf = true;
 }
 
 static void a_client_that_negotiates_again_is_closed(void **state) {
