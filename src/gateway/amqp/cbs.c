@@ -8,19 +8,6 @@
 
 /* ---- tokens ---- */
 
-static void free_token(struct sk_amqp_token *token) {
-    sk_timer_stop(&token->expiry);
-    free(token->path);
-    free(token->text);
-    free(token);
-}
-
-void sk_amqp_tokens_free(struct sk_amqp_head *head) {
-    struct sk_amqp_token *token;
-    for (size_t i = 0; (token = sk_map_next(&head->tokens, &i, NULL)) != NULL;) free_token(token);
-    sk_map_free(&head->tokens);
-}
-
 /* "host" and "devices/d" of a decoded scope "[amqps://]host[:port][/devices/d]". */
 static void split_scope(struct sk_span scope, struct sk_span *host, struct sk_span *path) {
     size_t colon = sk_span_find(scope, ':');
@@ -66,7 +53,7 @@ static void on_token_expiry(struct sk_timer *timer) {
         if (end->token_path == token->path) sk_amqp_end_refuse(end, &error);
     }
     sk_map_remove(&head->tokens, sk_span_z(token->path));
-    free_token(token);
+    sk_amqp_token_free(token);
 }
 
 /* Links that live on an older token of the same scope live on with the new one. */

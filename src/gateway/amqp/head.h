@@ -138,7 +138,23 @@ struct sk_amqp_request {
     char *device; /* owned: whom a service's request is about, or NULL */
 };
 
-/* ---- head.c ---- */
+/* ---- end.c ---- */
+
+/* Puts out what the engine has to say; if that was its last, the stream ends behind it. */
+void sk_amqp_head_after_engine(struct sk_amqp_head *head);
+void sk_amqp_head_flush_now(struct sk_amqp_head *head);
+/* Decides whether the client is read: not while there is too much at the backend, nor when one that has proved
+ * nothing has said enough. */
+void sk_amqp_head_reading(struct sk_amqp_head *head);
+void sk_amqp_head_end(struct sk_connection *connection); /* the gateway closes */
+void sk_amqp_head_gone(struct sk_stream *stream, void *arg, enum sk_status reason);
+struct sk_amqp_end *sk_amqp_end_new(struct sk_amqp_head *head, struct sk_amqp_link *link,
+                                    const struct sk_amqp_role *role);
+/* The link is gone, the end stays for its requests. */
+void sk_amqp_end_gone(struct sk_amqp_end *end);
+/* There is credit, or room: what waits goes out, then the role may send. */
+void sk_amqp_end_go_on(struct sk_amqp_end *end);
+void sk_amqp_token_free(struct sk_amqp_token *token);
 
 void sk_amqp_head_flush(struct sk_amqp_head *head);   /* soon: at the end of this turn */
 void sk_amqp_head_release(struct sk_amqp_head *head); /* takes one off `pending` */
@@ -210,7 +226,6 @@ void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct
 void sk_amqp_authorise(struct sk_amqp_end *end);
 /* Takes a token that came with a question over the end's link, then authorises the end. */
 void sk_amqp_prove(struct sk_amqp_end *end, struct sk_span token);
-void sk_amqp_tokens_free(struct sk_amqp_head *head);
 
 /* ---- client.c: identities ---- */
 
