@@ -279,7 +279,7 @@ static void negotiate_again(struct connection *c, struct sk_buffer *to) {
 
 /* A leaf, and issuers above it whose signatures take long to verify. */
 static void send_dear_chain(struct connection *c) {
-    enum { COUNT = 24 };
+    enum { COUNT = 20 }; /* nearly all that may be sent */
     static EVP_PKEY *keys[COUNT + 1];
     static X509 *chain[COUNT];
     for (int i = COUNT; i >= 0 && chain[0] == NULL; i--) {

@@ -67,7 +67,8 @@ void sk_amqp_token_free(struct sk_amqp_token *token) {
 
 static void free_tokens(struct sk_amqp_head *head) {
     struct sk_amqp_token *token;
-    for (size_t i = 0; (token = sk_map_next(&head->tokens, &i, NULL)) != NULL;) sk_amqp_token_free(token);
+    for (size_t i = 0; (token = sk_map_next(&head->tokens, &i, NULL)) != NULL;)
+        sk_amqp_token_free(token);
     sk_map_free(&head->tokens);
 }
 
@@ -183,7 +184,7 @@ void sk_amqp_end_release(struct sk_amqp_end *end) {
 }
 
 struct sk_amqp_end *sk_amqp_end_new(struct sk_amqp_head *head, struct sk_amqp_link *link,
-                                   const struct sk_amqp_role *role) {
+                                    const struct sk_amqp_role *role) {
     struct sk_amqp_end *end = SK_NEW(struct sk_amqp_end);
     end->head = head;
     end->amqp = link;

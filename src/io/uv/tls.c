@@ -10,7 +10,7 @@
 #include "trust/x509_chain.h"
 
 enum {
-    CLIENT_CHAIN_MAX = 16 * 1024
+    CLIENT_CHAIN_MAX = 10 * 1024
 }; /* bytes of certificates that a client may send: 4 of RSA 4096
                                           take half */
 
