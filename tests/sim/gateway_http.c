@@ -608,6 +608,23 @@ static void events_start_where_they_are_asked_to(void **state) {
          "ArgumentInvalid", "from");
 }
 
+static void a_watcher_goes_on_with_its_token_and_not_without(void **state) {
+    struct fleet *f = *state;
+    struct raw_client c;
+    watch(&c, f, "&from=latest", "");
+    sk_sim_run(f->sim, 20 * SK_S);
+    sk_buffer_byte(&c.in, 0);
+    assert_int_equal(times(&c, "\r\n0\r\n\r\n"), 0);
+    c.in.n = 0;
+    sk_sim_clock_jump(f->hub_io,
+                      2 * (int64_t)3600 * 1000000); /* longer than the token and its grace */
+    sk_sim_run(f->sim, 20 * SK_S);
+    sk_buffer_byte(&c.in, 0);
+    assert_true(
+        sk_span_is(sk_span_first(sk_buffer_span(&c.in), 5), "0\r\n\r\n")); /* in good order */
+    raw_free(&c);
+}
+
 static void a_watcher_sees_what_comes_while_it_watches(void **state) {
     struct fleet *f = *state;
     struct raw_client c;
@@ -699,6 +716,7 @@ int main(void) {
         TEST(method_arguments_are_checked_at_their_limits),
         TEST(events_start_where_they_are_asked_to),
         TEST(a_watcher_sees_what_comes_while_it_watches),
+        TEST(a_watcher_goes_on_with_its_token_and_not_without),
         TEST(requests_on_one_connection_are_answered_in_order),
         TEST(a_client_that_goes_before_its_answer_does_no_harm),
     };

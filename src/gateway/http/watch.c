@@ -45,13 +45,6 @@ static void drained(struct sk_http_exchange *exchange) {
     pump(exchange->data);
 }
 
-static void heartbeat(struct sk_timer *timer) {
-    struct sk_http_request *r = SK_CONTAINER(timer, struct sk_http_request, heartbeat);
-    sk_http_respond_part(
-        r->exchange, SK_SPAN(":\n\n")); /* a comment: finds out whether the client is still there */
-    sk_timer_start(timer->io, timer, HEARTBEAT_S * SK_S, heartbeat);
-}
-
 static void gone(struct sk_http_exchange *exchange) {
     struct sk_http_request *r = exchange->data;
     sk_timer_stop(&r->heartbeat);
@@ -59,6 +52,17 @@ static void gone(struct sk_http_exchange *exchange) {
     r->events->close(r->events);
     sk_http_request_free(r);
     sk_http_respond_end(exchange);
+}
+
+static void heartbeat(struct sk_timer *timer) {
+    struct sk_http_request *r = SK_CONTAINER(timer, struct sk_http_request, heartbeat);
+    if (sk_io_wall(timer->io) >= sk_sas_end_us(r->principal.expires_s)) { /* its token has ended */
+        gone(r->exchange);
+        return;
+    }
+    sk_http_respond_part(
+        r->exchange, SK_SPAN(":\n\n")); /* a comment: finds out whether the client is still there */
+    sk_timer_start(timer->io, timer, HEARTBEAT_S * SK_S, heartbeat);
 }
 
 void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events) {
