@@ -384,7 +384,11 @@ static void authorised(struct sk_amqp_end *end, struct sk_principal *principal) 
     struct sk_amqp_head *head = end->head;
     end->authorised = true;
     if (end->role->resource) {
-        end->principal = *principal;
+        if (end->principal)
+            sk_principal_free(end->principal);
+        else
+            end->principal = SK_NEW(struct sk_principal);
+        *end->principal = *principal;
         *principal = (struct sk_principal){0};
     } else {
         struct sk_amqp_client *client =

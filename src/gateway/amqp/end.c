@@ -173,7 +173,8 @@ static void free_outgoing(struct sk_amqp_end *end, struct outgoing *outgoing) {
 static void free_end(struct sk_amqp_end *end) {
     struct sk_amqp_head *head = end->head;
     if (end->client) sk_amqp_client_end_freed(end);
-    sk_principal_free(&end->principal);
+    if (end->principal) sk_principal_free(end->principal);
+    free(end->principal);
     free(end->texts);
     free(end);
     sk_amqp_head_release(head);
@@ -424,7 +425,7 @@ struct sk_amqp_request *sk_amqp_request_new(struct sk_amqp_end *end, enum sk_op 
         r->request.device = sk_span_z(session->principal.device);
         r->request.module = sk_span_z(session->principal.module);
     } else {
-        r->request.who = &end->principal;
+        r->request.who = end->principal;
     }
     end->pending++;
     head->pending++;

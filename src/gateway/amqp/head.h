@@ -99,18 +99,18 @@ struct sk_amqp_end {
     struct sk_span pair;       /* channel-correlation-id behind the ':' */
     char *texts;
     struct sk_amqp_client *client;
-    struct sk_principal principal; /* of a service */
-    const char *token_path;        /* likewise */
-    struct sk_cost looking;        /* while it is being authorised */
-    bool open;                     /* role->opened was called */
+    struct sk_principal *principal; /* of a service, or NULL: devices have many links */
+    const char *token_path;         /* likewise */
+    struct sk_cost looking;         /* while it is being authorised */
+    bool open;                      /* role->opened was called */
     bool authorised;
+    bool held;             /* the engine has enough of it to send */
+    bool measures;         /* a receiver that wants to know how far behind it is */
     unsigned pending;      /* requests and its authorisation at the backend */
+    unsigned outbox_count; /* of `outbox` */
     struct sk_list sent;   /* struct sk_amqp_sent */
     struct sk_list outbox; /* struct outgoing, waits for credit */
-    size_t outbox_count;
-    bool held;     /* the engine has enough of it to send */
-    bool measures; /* a receiver that wants to know how far behind it is */
-    void *data;    /* the role's */
+    void *data;            /* the role's */
 };
 
 /* Something sent that the client has not settled. */
