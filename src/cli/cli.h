@@ -38,6 +38,8 @@ extern const struct cli_command cli_commands[];
 /* The command that the first words of `arguments` name, which ends with NULL; `used`: how many of them. NULL
  * with a sentence on stderr, and what it may have meant. */
 const struct cli_command *cli_command_find(const char *const *arguments, size_t *used);
+/* The first word of a command's name. */
+struct sk_span cli_group_of(const struct cli_command *command);
 /* Whether commands of more than one word begin with this one. */
 bool cli_group_known(const char *word);
 /* --- help.c: all of it comes out of the table --- */
@@ -121,6 +123,8 @@ void cli_print(const struct cli *cli, const json_t *value, const char *const *co
 /* How the value of a member looks to a person, at `now_us`: "never", "3 min ago", or its text. Owned by the
  * caller. `with_time`: an age stands behind its time. */
 char *cli_text(const char *name, const json_t *value, int64_t now_us, bool with_time);
+/* Characters, not bytes. */
+int cli_width(const char *text);
 /* Gives columns of these widths together at most `room` characters, two between each: the widest lose first,
  * none goes below a few. */
 void cli_fit(int *widths, size_t count, int room);

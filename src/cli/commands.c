@@ -132,13 +132,14 @@ static bool begins(const char *const *arguments, const char *name, size_t *n) {
     return true;
 }
 
-static struct sk_span first_word(const char *name) {
-    return sk_span_first(sk_span_z(name), sk_span_find(sk_span_z(name), ' '));
+struct sk_span cli_group_of(const struct cli_command *command) {
+    struct sk_span name = sk_span_z(command->name);
+    return sk_span_first(name, sk_span_find(name, ' '));
 }
 
 bool cli_group_known(const char *word) {
     for (const struct cli_command *c = cli_commands; c->name; c++)
-        if (strchr(c->name, ' ') && sk_span_is(first_word(c->name), word)) return true;
+        if (strchr(c->name, ' ') && sk_span_is(cli_group_of(c), word)) return true;
     return false;
 }
 

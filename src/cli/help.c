@@ -3,25 +3,13 @@
 
 #include "cli/cli.h"
 
-static struct sk_span group_of(const struct cli_command *c) {
-    struct sk_span name = sk_span_z(c->name);
-    return sk_span_first(name, sk_span_find(name, ' '));
-}
-
 static bool begins_group(const struct cli_command *c) {
-    return c == cli_commands || !sk_span_eq(group_of(c), group_of(c - 1));
+    return c == cli_commands || !sk_span_eq(cli_group_of(c), cli_group_of(c - 1));
 }
 
 /* Whether its group has more than this one. */
 static bool has_many(const struct cli_command *c) {
     return (c[1].name && !begins_group(c + 1)) || !begins_group(c);
-}
-
-/* Characters, not bytes. */
-static int width(const char *text) {
-    int n = 0;
-    for (; *text; text++) n += (*text & 0xC0) != 0x80;
-    return n;
 }
 
 static void put_rows(FILE *to, const struct cli_option_row *row) {
@@ -34,10 +22,10 @@ static void put_rows(FILE *to, const struct cli_option_row *row) {
 
 static void put_commands(FILE *to, const char *group) {
     for (const struct cli_command *c = cli_commands; c->name; c++) {
-        if (group && !sk_span_is(group_of(c), group)) continue;
+        if (group && !sk_span_is(cli_group_of(c), group)) continue;
         if (!group && c != cli_commands && begins_group(c) && (has_many(c) || has_many(c - 1)))
             fputc('\n', to);
-        int space = 39 - width(c->name) - width(c->words);
+        int space = 39 - cli_width(c->name) - cli_width(c->words);
         fprintf(to, "  %s %s%*s%s\n", c->name, c->words, space > 0 ? space : 1, "", c->does);
     }
 }
@@ -99,7 +87,7 @@ int cli_reference(struct cli *cli) {
         stdout);
     put_table(cli_everywhere);
     for (const struct cli_command *c = cli_commands; c->name; c++) {
-        if (begins_group(c)) printf("\n## %.*s\n", SK_ARG(group_of(c)));
+        if (begins_group(c)) printf("\n## %.*s\n", SK_ARG(cli_group_of(c)));
         printf("\n### `skerry %s%s%s`\n\n%s\n", c->name, *c->words ? " " : "", c->words, c->does);
         if (c->options) put_table(c->options);
         printf("\n```sh\nskerry %s%s%s\n```\n", c->name, *c->example ? " " : "", c->example);
@@ -112,7 +100,8 @@ int cli_reference(struct cli *cli) {
 static void put_groups(void) {
     fputs("  local words='", stdout);
     for (const struct cli_command *c = cli_commands; c->name; c++)
-        if (begins_group(c)) printf("%s%.*s", c == cli_commands ? "" : " ", SK_ARG(group_of(c)));
+        if (begins_group(c))
+            printf("%s%.*s", c == cli_commands ? "" : " ", SK_ARG(cli_group_of(c)));
     fputs("' options='", stdout);
     for (const struct cli_option_row *row = cli_everywhere; row->name; row++)
         printf("--%s ", row->name);
@@ -123,8 +112,8 @@ static void put_groups(void) {
 static void put_seconds(void) {
     fputs("  case ${COMP_WORDS[1]} in\n", stdout);
     for (const struct cli_command *c = cli_commands; c->name; c++) {
-        struct sk_span rest = sk_span_skip(sk_span_z(c->name), group_of(c).n + 1);
-        if (begins_group(c)) printf("    %.*s) words='", SK_ARG(group_of(c)));
+        struct sk_span rest = sk_span_skip(sk_span_z(c->name), cli_group_of(c).n + 1);
+        if (begins_group(c)) printf("    %.*s) words='", SK_ARG(cli_group_of(c)));
         printf("%.*s", SK_ARG(rest));
         if (rest.n == 0) /* its word may be one of some */
             for (const char *at = c->words; strchr(c->words, '|') && *at; at++)

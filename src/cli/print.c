@@ -88,8 +88,7 @@ char *cli_text(const char *name, const json_t *value, int64_t now_us, bool with_
 
 /* ---- tables ---- */
 
-/* Characters, not bytes. */
-static int width(const char *text) {
+int cli_width(const char *text) {
     int n = 0;
     for (; *text; text++) n += (*text & 0xC0) != 0x80;
     return n;
@@ -127,8 +126,8 @@ static const char *colour_of(const char *text) {
 /* A cell, cut to its width; the last one of a line is not filled up. */
 static void put_cell(const struct look *look, const char *text, const char *colour, int space,
                      bool last) {
-    bool cut = look->room && width(text) > space;
-    int shown = cut ? space - 1 : width(text);
+    bool cut = look->room && cli_width(text) > space;
+    int shown = cut ? space - 1 : cli_width(text);
     if (look->colours && colour) fputs(colour, stdout);
     printf("%.*s%s", bytes_of(text, shown), text, cut ? "…" : "");
     if (look->colours && colour) fputs("\033[0m", stdout);
@@ -142,11 +141,11 @@ static void print_table(const struct cli *cli, const json_t *rows, const char *c
     const json_t *row;
     while (columns[n] && n < COLUMNS_MAX) n++;
     for (size_t c = 0; c < n; c++) {
-        widths[c] = width(columns[c]);
+        widths[c] = cli_width(columns[c]);
         json_array_foreach((json_t *)rows, i, row) {
             SK_CLEANUP_FREE char *text =
                 cli_text(columns[c], at(row, columns[c]), look.now_us, false);
-            if (width(text) > widths[c]) widths[c] = width(text);
+            if (cli_width(text) > widths[c]) widths[c] = cli_width(text);
         }
     }
     if (look.room) cli_fit(widths, n, look.room);

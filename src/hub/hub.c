@@ -77,30 +77,18 @@ static void ignore(void *arg, struct sk_registry_result *result) {
     (void)result;
 }
 
-struct save {
-    void (*done)(void *arg);
-    void *arg;
-};
-
-static void saved_subscriptions(void *arg, struct sk_registry_result *result) {
-    (void)result; /* a client that finds less than it had subscribes again */
-    struct save save = *(struct save *)arg;
-    free(arg);
-    save.done(save.arg);
-}
-
 static void save_subscriptions(struct sk_backend *backend, const struct sk_session *session,
                                void (*done)(void *arg), void *arg) {
-    struct save *save = SK_NEW(struct save);
-    *save = (struct save){done, arg};
+    /* A client that finds less than it had subscribes again: how it ended does not matter. */
+    struct sk_registry_then *then = sk_registry_then(done, arg);
     struct sk_registry *registry = sk_hub_of(backend)->registry;
     struct sk_span device = sk_span_z(session->principal.device),
                    module = sk_span_z(session->principal.module);
     if (session->persistent)
         sk_registry_session_save(registry, device, module, session->subscriptions,
-                                 saved_subscriptions, save);
+                                 sk_registry_ended, then);
     else
-        sk_registry_session_delete(registry, device, module, saved_subscriptions, save);
+        sk_registry_session_delete(registry, device, module, sk_registry_ended, then);
 }
 
 static void session_opened(struct sk_backend *backend, struct sk_session *session) {

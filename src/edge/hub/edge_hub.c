@@ -39,31 +39,19 @@ static void load_subscriptions(struct sk_backend *backend, const struct sk_sessi
                              loaded, load);
 }
 
-struct save {
-    void (*done)(void *arg);
-    void *arg;
-};
-
-static void saved_subscriptions(void *arg, struct sk_registry_result *result) {
-    (void)result; /* a client that finds less than it had subscribes again */
-    struct save save = *(struct save *)arg;
-    free(arg);
-    save.done(save.arg);
-}
-
 static void save_subscriptions(struct sk_backend *backend, const struct sk_session *session,
                                void (*done)(void *arg), void *arg) {
-    struct save *save = SK_NEW(struct save);
-    *save = (struct save){done, arg};
+    /* A client that finds less than it had subscribes again: how it ended does not matter. */
+    struct sk_registry_then *then = sk_registry_then(done, arg);
     struct sk_registry *store = sk_edge_hub_of(backend)->store;
     char text[16];
     snprintf(text, sizeof text, "%u", session->subscriptions);
     if (session->persistent)
         sk_registry_document_put(store, SESSIONS, sk_span_z(session->key), sk_span_z(text),
-                                 saved_subscriptions, save);
+                                 sk_registry_ended, then);
     else
-        sk_registry_document_delete(store, SESSIONS, sk_span_z(session->key), saved_subscriptions,
-                                    save);
+        sk_registry_document_delete(store, SESSIONS, sk_span_z(session->key), sk_registry_ended,
+                                    then);
 }
 
 /* ---- sessions ---- */

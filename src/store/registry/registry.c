@@ -491,3 +491,21 @@ void sk_registry_document_list(struct sk_registry *registry, struct sk_span kind
     call->max = max;
     submit_read(call, registry_run_document_list);
 }
+
+struct sk_registry_then {
+    void (*done)(void *arg);
+    void *arg;
+};
+
+struct sk_registry_then *sk_registry_then(void (*done)(void *arg), void *arg) {
+    struct sk_registry_then *then = SK_NEW(struct sk_registry_then);
+    *then = (struct sk_registry_then){done, arg};
+    return then;
+}
+
+void sk_registry_ended(void *then, struct sk_registry_result *result) {
+    struct sk_registry_then call = *(struct sk_registry_then *)then;
+    (void)result;
+    free(then);
+    call.done(call.arg);
+}

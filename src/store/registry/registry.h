@@ -67,6 +67,11 @@ struct sk_registry_result {
     uint64_t feedback_added, feedback_newest;
 };
 typedef void sk_registry_done(void *arg, struct sk_registry_result *result);
+/* For a caller to whom only the end matters, whatever it was: give sk_registry_ended as `done`, and this as its
+ * argument, which it frees. */
+struct sk_registry_then;
+struct sk_registry_then *sk_registry_then(void (*done)(void *arg), void *arg);
+void sk_registry_ended(void *then, struct sk_registry_result *result);
 
 /* Opens or makes the file at `path` (its folder must be there) and brings it to the newest form.
  * On failure writes a sentence to `reason`: SK_UNSUPPORTED (made by a newer Skerry), SK_MALFORMED
