@@ -6,6 +6,7 @@
  * part is looked up, one after the other: it must exist and be enabled, and so must a module's device.
  * Without a token the certificate of the connection counts, if the identity is one for that: by its
  * thumbprint, or by a chain to a CA of the hub. TLS has asked for it and taken any.
+ * Where records are copies, one that refuses a client is asked for anew, and all begins again, once.
  * Reference: docs/protocols/device-protocols.md, sections 1.1, 1.3; docs/protocols/edge-runtime.md,
  * sections 5.3, 5.5, 5.13. */
 #include "gateway/parts.h"
@@ -40,7 +41,9 @@ struct sk_authentication {
     sk_authenticated *done; /* NULL: cancelled */
     void *arg;
     struct sk_task finish;
-    bool outdated; /* an identity has changed since it was looked up */
+    bool outdated;  /* an identity has changed since it was looked up */
+    bool by_record; /* what refuses is the record looked up last */
+    bool anew;      /* that has been asked for anew */
 };
 
 static const char device_auth[] =
@@ -71,12 +74,31 @@ static void name_principal(struct sk_authentication *a) {
     if (a->actor.n) a->principal.actor = sk_span_dup(a->actor);
 }
 
+static void on_identity_anew(void *arg, enum sk_status status, const struct sk_identity *identity) {
+    struct sk_authentication *a = arg;
+    (void)status;
+    (void)identity;
+    if (a->done)
+        start(a);
+    else
+        free_authentication(a);
+}
+
+static bool ask_anew(struct sk_authentication *a) {
+    if (a->anew || !a->by_record || a->backend->ops->find_identity_anew == NULL) return false;
+    const struct lookup *l = &a->lookups[a->at - 1];
+    a->anew = true;
+    a->backend->ops->find_identity_anew(a->backend, l->device, l->module, on_identity_anew, a);
+    return true;
+}
+
 static void finish(struct sk_task *task) {
     struct sk_authentication *a = SK_CONTAINER(task, struct sk_authentication, finish);
     if (a->outdated && a->done) {
         start(a);
         return;
     }
+    if (a->done && ask_anew(a)) return;
     name_principal(a);
     if (a->done) a->done(a->arg, a->error.fault ? &a->error : NULL, &a->principal);
     free_authentication(a);
@@ -249,6 +271,7 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
         conclude(a);
         return;
     }
+    a->by_record = true;
     if (identity->disabled) {
         refuse(a, SK_FAULT_DEVICE_DISABLED, NULL);
         return;
@@ -262,6 +285,7 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
 }
 
 static void next_lookup(struct sk_authentication *a) {
+    a->by_record = false;
     if (a->at == a->lookup_count) {
         conclude(a);
         return;
@@ -450,7 +474,7 @@ static void start(struct sk_authentication *a) {
     a->actor = SK_NONE;
     a->error = (struct sk_error){0};
     a->lookup_count = a->at = 0;
-    a->outdated = a->maybe_encoded = false;
+    a->outdated = a->maybe_encoded = a->by_record = false;
     if (a->asked.token.n)
         by_token(a, a->asked.token);
     else if (a->chain_size && a->asked.device.n)

@@ -30,6 +30,10 @@ struct sk_backend_ops {
     /* Looks an identity up; `done` is called exactly once, maybe at once. */
     void (*find_identity)(struct sk_backend *, struct sk_span device, struct sk_span module,
                           sk_identity_done *done, void *arg);
+    /* The same for an identity that was found, and whose record refuses a client: the record may be a
+     * copy that has become old. NULL: records are never old here. */
+    void (*find_identity_anew)(struct sk_backend *, struct sk_span device, struct sk_span module,
+                               sk_identity_done *done, void *arg);
     /* NULL: no such policy. */
     const struct sk_policy *(*find_policy)(struct sk_backend *, struct sk_span name);
     /* Serves an authorised request. */

@@ -2,6 +2,7 @@
 #include "support/raw_client.h"
 
 #define ROUTES(list) "{\"schemaVersion\":\"1.1\",\"routes\":{" list "}}"
+#define NEW_KEY "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="
 #define UP "\"up\":\"FROM /messages/* INTO $upstream\""
 
 static void begin(struct fleet *f) {
@@ -269,6 +270,33 @@ static void a_device_that_the_cloud_refuses_does_not_hold_up_the_others(void **s
     fleet_free(&f);
 }
 
+/* Who makes a module gives it its keys a moment after it is there; an edge may look between the two. */
+static void a_key_that_was_changed_in_the_cloud_opens_the_edge_at_once(void **state) {
+    (void)state;
+    struct fleet f;
+    struct raw_client leaf;
+    begin(&f);
+    open_leaf(&leaf, &f);
+    raw_free(&leaf);
+    fleet_call(&f, SK_HTTP_GET, "/devices/leaf1", "");
+    json_t *device = json_loads(f.answer, 0, NULL);
+    json_object_set_new(device, "authentication",
+                        json_pack("{s:s,s:{s:s,s:s}}", "type", "sas", "symmetricKey", "primaryKey",
+                                  NEW_KEY, "secondaryKey", NEW_KEY));
+    SK_CLEANUP_FREE char *text = json_dumps(device, 0);
+    json_decref(device);
+    fleet_send(&f, SK_HTTP_PUT, "/devices/leaf1", text, true);
+    assert_int_equal(f.status, 200);
+    raw_dial(&leaf, &f, "edge.test",
+             &(struct raw_connect){.device = "leaf1", .key = NEW_KEY, .clean = true});
+    raw_expect_connack(&leaf, SK_MQTT_ACCEPTED, false);
+    raw_free(&leaf);
+    raw_dial(&leaf, &f, "edge.test", &(struct raw_connect){.device = "leaf1", .clean = true});
+    raw_expect_connack(&leaf, SK_MQTT_NOT_AUTHORIZED, false);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
 static void a_leaf_that_could_not_be_written_down_is_not_forgotten_with_its_messages(void **state) {
     (void)state;
     struct fleet f;
@@ -381,6 +409,7 @@ int main(void) {
         cmocka_unit_test(a_change_made_while_the_edge_was_away_arrives_once),
         cmocka_unit_test(an_identity_that_is_removed_or_disabled_in_the_cloud_loses_its_connection),
         cmocka_unit_test(a_device_that_the_cloud_refuses_does_not_hold_up_the_others),
+        cmocka_unit_test(a_key_that_was_changed_in_the_cloud_opens_the_edge_at_once),
         cmocka_unit_test(a_leaf_that_could_not_be_written_down_is_not_forgotten_with_its_messages),
         cmocka_unit_test(an_edge_without_room_refuses_and_recovers),
         cmocka_unit_test(forwarding_into_a_hub_whose_disk_is_full_loses_nothing),

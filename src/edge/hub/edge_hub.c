@@ -156,6 +156,7 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
 }
 
 static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity,
+                                          .find_identity_anew = sk_edge_find_identity_anew,
                                           .find_policy = find_policy,
                                           .submit = submit,
                                           .load_subscriptions = load_subscriptions,

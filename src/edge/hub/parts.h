@@ -163,6 +163,9 @@ void sk_edge_scope_refresh(struct sk_edge_hub *hub);
 /* The backend's find_identity: an unknown identity waits for a fresh scope. */
 void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
                            sk_identity_done *done, void *arg);
+/* And find_identity_anew: a known one, too. */
+void sk_edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
+                                struct sk_span module, sk_identity_done *done, void *arg);
 void sk_edge_forget_waiting(struct sk_edge_hub *hub); /* answers them all */
 void sk_edge_scope_free(struct sk_edge_hub *hub);
 

@@ -80,12 +80,13 @@ void sk_edge_scope_load(struct sk_edge_hub *hub) {
 
 /* ---- look-ups for the gateway ---- */
 
-/* A client that we do not know waits for the cloud's answer to a question asked after it came: it
- * may have been created a moment ago. */
+/* A client that we do not know, or whose key we do not know, waits for the cloud's answer to a question
+ * asked after it came: it may have been created a moment ago. */
 struct waiting {
     struct sk_list link;
     char *device, *module;
     uint64_t refresh; /* the number of the first refresh that can know it */
+    bool anew;        /* we know it; what we know may be old */
     sk_identity_done *done;
     void *arg;
 };
@@ -109,7 +110,8 @@ static void answer_waiting(struct sk_edge_hub *hub, bool all) {
         struct waiting *w = SK_CONTAINER(node, struct waiting, link);
         struct sk_edge_identity *identity =
             sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
-        if (all || w->refresh <= hub->scope_refresh || (identity && identity->known))
+        bool found = identity && identity->known && !w->anew;
+        if (all || w->refresh <= hub->scope_refresh || found)
             answer_one(hub, w);
         else
             left = true;
@@ -117,14 +119,8 @@ static void answer_waiting(struct sk_edge_hub *hub, bool all) {
     if (left) sk_edge_scope_refresh(hub);
 }
 
-void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
-                           sk_identity_done *done, void *arg) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
-    if (identity && identity->known) {
-        done(arg, SK_OK, &identity->identity);
-        return;
-    }
+static void wait_for_scope(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module,
+                           bool anew, sk_identity_done *done, void *arg) {
     if (hub->waiting_count == WAITING_MAX) {
         done(arg, SK_NOT_FOUND, NULL);
         return;
@@ -133,11 +129,27 @@ void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, st
     *w = (struct waiting){.device = sk_span_dup(device),
                           .module = sk_span_dup(module),
                           .refresh = hub->scope_refresh + 1,
+                          .anew = anew,
                           .done = done,
                           .arg = arg};
     sk_list_append(&hub->waiting, &w->link);
     hub->waiting_count++;
     sk_edge_scope_refresh(hub);
+}
+
+void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                           sk_identity_done *done, void *arg) {
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
+    if (identity && identity->known)
+        done(arg, SK_OK, &identity->identity);
+    else
+        wait_for_scope(hub, device, module, false, done, arg);
+}
+
+void sk_edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
+                                struct sk_span module, sk_identity_done *done, void *arg) {
+    wait_for_scope(sk_edge_hub_of(backend), device, module, true, done, arg);
 }
 
 void sk_edge_forget_waiting(struct sk_edge_hub *hub) {
