@@ -14,6 +14,7 @@
 #include "model/message.h"
 #include "azure/mqtt_topic.h"
 #include "model/request.h"
+#include "net/token_source.h"
 
 struct sk_device_client;
 struct sk_device_mux;
@@ -71,14 +72,12 @@ struct sk_device_client_options {
         auth_chain; /* "leaf;edge", when somebody else's credentials are used for this identity; empty: none */
     struct sk_span product;  /* DeviceClientType; empty: "skerry/<version>" */
     struct sk_span model_id; /* empty: none */
-    /* (M) Credentials: a key; or who gets tokens; or neither, with a client certificate in `tls`. */
-    struct sk_span key;    /* base64: tokens are made here */
-    struct sk_span policy; /* the key is this hub policy's */
-    /* Asked before each connect: get a token that will live for about token_life_s, then call
-     * sk_device_client_token, once, now or later. */
-    void (*get_token)(void *arg, struct sk_device_client *client, uint32_t token_life_s);
-    uint32_t token_life_s;  /* 0: 3600. Renewed when three quarters of it have passed */
-    uint16_t keep_alive_s;  /* (M) 0: 60 */
+    /* (M) Credentials: a key; or a source of tokens; or neither, with a client certificate in `tls`. */
+    struct sk_span key;             /* base64: tokens are made here */
+    struct sk_span policy;          /* the key is this hub policy's */
+    struct sk_token_source *tokens; /* asked before each connect; must outlive the client */
+    uint32_t token_life_s;          /* 0: 3600. Renewed when three quarters of it have passed */
+    uint16_t keep_alive_s;          /* (M) 0: 60 */
     unsigned in_flight_max; /* QoS 1 messages sent and not yet acknowledged; 0: 64, at most 1000 */
     size_t queue_max;       /* bytes of messages held, waiting or in flight; 0: 16 MB */
     uint32_t retry_min_ms, retry_max_ms; /* 0: 1 s, 60 s */
@@ -93,11 +92,6 @@ struct sk_device_client *sk_device_client_new(struct sk_io *io,
  * May be called from a callback. */
 void sk_device_client_free(struct sk_device_client *client);
 bool sk_device_client_is_connected(const struct sk_device_client *client);
-
-/* Answers get_token. `expiry_s`: seconds since 1970. With a status the attempt counts as failed and
- * is made again later. */
-void sk_device_client_token(struct sk_device_client *client, enum sk_status status,
-                            struct sk_span token, int64_t expiry_s);
 
 /* Another model id, said from the next connection (or link) on. */
 void sk_device_client_model(struct sk_device_client *client, struct sk_span model_id);

@@ -34,6 +34,7 @@ static void drop_stream(struct sk_device_client *client, bool politely) {
 
 static void drop(struct sk_device_client *client, bool politely) {
     drop_stream(client, politely);
+    sk_token_unask(&client->mqtt.ask);
     sk_timer_stop(&client->mqtt.ping);
     sk_timer_stop(&client->mqtt.renew);
     client->mqtt.pong_due = client->mqtt.renewing = client->mqtt.blocked = false;
@@ -87,10 +88,11 @@ static enum sk_status make_token(struct sk_device_client *client) {
     return status;
 }
 
+static void got_token(struct sk_token_ask *ask, enum sk_status status, struct sk_span token);
+
 static void ask_for_token(struct sk_device_client *client) {
-    if (client->mqtt.asking) return; /* the answer to the last question will do */
-    client->mqtt.asking = true;
-    client->options.get_token(client->options.arg, client, client->options.token_life_s);
+    sk_token_ask(client->options.tokens, &client->mqtt.ask,
+                 wall_s(client) + client->options.token_life_s, got_token);
 }
 
 static void attempt(struct sk_device_client *client) {
@@ -99,7 +101,7 @@ static void attempt(struct sk_device_client *client) {
             client_lost(client, (struct sk_client_down){.reason = SK_UNAUTHORIZED});
         else
             dial(client);
-    } else if (client->options.get_token) {
+    } else if (client->options.tokens) {
         client->state = CLIENT_TOKEN;
         client_limit_step(client);
         ask_for_token(client);
@@ -143,22 +145,20 @@ static void on_renew(struct sk_timer *timer) {
     client_enter(client);
     sk_timer_start(client->io, &client->mqtt.renew, RENEW_RETRY_S * SK_S,
                    on_renew); /* should this one come to nothing */
-    if (client->options.get_token)
+    if (client->options.tokens)
         ask_for_token(client);
     else if (make_token(client) == SK_OK)
         renew(client);
     client_leave(client);
 }
 
-void sk_device_client_token(struct sk_device_client *client, enum sk_status status,
-                            struct sk_span token, int64_t expiry_s) {
-    if (client->dead || client->protocol != &client_mqtt || !client->mqtt.asking) return;
-    client->mqtt.asking = false;
+static void got_token(struct sk_token_ask *ask, enum sk_status status, struct sk_span token) {
+    struct sk_device_client *client = SK_CONTAINER(ask, struct sk_device_client, mqtt.ask);
     client_enter(client);
     if (status == SK_OK) {
         client->mqtt.token.n = 0;
         sk_buffer_append(&client->mqtt.token, token);
-        client->mqtt.token_expiry_s = expiry_s;
+        client->mqtt.token_expiry_s = ask->expiry_s;
     }
     if (client->state == CLIENT_TOKEN) {
         if (status)
@@ -180,7 +180,7 @@ static void look_at_clock(struct sk_timer *timer) {
 }
 
 static void plan_renewal(struct sk_device_client *client) {
-    if (client->options.key.n == 0 && client->options.get_token == NULL) return;
+    if (client->options.key.n == 0 && client->options.tokens == NULL) return;
     int64_t left = client->mqtt.token_expiry_s - wall_s(client);
     if (left < 4) left = 4; /* a token that is all but expired: do not spin */
     client->mqtt.renew_at_us = sk_io_wall(client->io) + left * 1000000 / 4 * 3;

@@ -26,7 +26,7 @@ struct sk_device_mux {
     struct sk_amqp_connection *connection;
     unsigned failures; /* attempts since the last connection that lasted */
     uint64_t connected_ns;
-    bool asking;           /* get_token was called and not answered */
+    struct sk_token_ask ask;
     struct sk_timer timer; /* next attempt; or the limit of waiting for a token */
     struct sk_timer renew;
     struct sk_buffer token;
@@ -82,6 +82,7 @@ static void drop(struct sk_device_mux *mux) {
     mux->state = MUX_WAITING;
     sk_timer_stop(&mux->timer);
     sk_timer_stop(&mux->renew);
+    sk_token_unask(&mux->ask);
     sk_amqp_connection_free(connection);
 }
 
@@ -115,10 +116,11 @@ static void put_token(struct sk_device_mux *mux, sk_amqp_token_done *done) {
     sk_buffer_free(&audience);
 }
 
+static void got_token(struct sk_token_ask *ask, enum sk_status status, struct sk_span token);
+
 static void ask_for_token(struct sk_device_mux *mux) {
-    if (mux->asking) return; /* the answer to the last question will do */
-    mux->asking = true;
-    mux->options.get_token(mux->options.arg, mux, mux->options.token_life_s);
+    sk_token_ask(mux->options.tokens, &mux->ask,
+                 sk_io_wall(mux->io) / 1000000 + mux->options.token_life_s, got_token);
 }
 
 static void plan_renewal(struct sk_device_mux *mux);
@@ -212,14 +214,12 @@ static void on_attempt(struct sk_timer *timer) {
     ask_for_token(mux);
 }
 
-void sk_device_mux_token(struct sk_device_mux *mux, enum sk_status status, struct sk_span token,
-                         int64_t expiry_s) {
-    if (!mux->asking) return;
-    mux->asking = false;
+static void got_token(struct sk_token_ask *ask, enum sk_status status, struct sk_span token) {
+    struct sk_device_mux *mux = SK_CONTAINER(ask, struct sk_device_mux, ask);
     if (status == SK_OK) {
         mux->token.n = 0;
         sk_buffer_append(&mux->token, token);
-        mux->token_expiry_s = expiry_s;
+        mux->token_expiry_s = ask->expiry_s;
     }
     if (mux->state == MUX_TOKEN && status)
         lost(mux, SK_UNAUTHORIZED);

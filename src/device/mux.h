@@ -9,6 +9,7 @@
 #define SK_CLIENT_DEVICE_MUX_H
 
 #include "io/io.h"
+#include "net/token_source.h"
 
 struct sk_device_mux;
 
@@ -22,12 +23,9 @@ struct sk_device_mux_options {
     struct sk_tls *tls; /* NULL: plain (tests); must outlive it */
     struct sk_span hub_host;             /* the hub's host name */
     struct sk_span device_id, module_id; /* whose token it is; no module: empty */
-    struct sk_span product; /* com.microsoft:client-version; empty: "skerry/<version>" */
-    /* Get a token that will live for about `life_s`, then call sk_device_mux_token, once, now or
-     * later. */
-    void (*get_token)(void *arg, struct sk_device_mux *mux, uint32_t life_s);
-    void *arg;
-    uint32_t token_life_s; /* 0: 3600. Renewed when three quarters of it have passed */
+    struct sk_span product;         /* com.microsoft:client-version; empty: "skerry/<version>" */
+    struct sk_token_source *tokens; /* must outlive it. No token for now: it is asked again later */
+    uint32_t token_life_s;          /* 0: 3600. Renewed when three quarters of it have passed */
     uint32_t retry_min_ms, retry_max_ms; /* 0: 1 s, 60 s */
 };
 /* Starts connecting. */
@@ -35,10 +33,5 @@ struct sk_device_mux *sk_device_mux_new(struct sk_io *io,
                                         const struct sk_device_mux_options *options);
 /* Its clients must be gone. Not from a callback of theirs. */
 void sk_device_mux_free(struct sk_device_mux *mux);
-
-/* Answers get_token. `expiry_s`: seconds since 1970. With a status the attempt counts as failed and
- * is made again later. */
-void sk_device_mux_token(struct sk_device_mux *mux, enum sk_status status, struct sk_span token,
-                         int64_t expiry_s);
 
 #endif

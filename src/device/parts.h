@@ -81,7 +81,7 @@ struct mqtt_part {
     struct sk_proxy proxy;                     /* when options.proxy is set */
     struct sk_span topic_device, topic_module; /* ids as they stand in topics */
     struct sk_stream *stream;
-    bool asking; /* get_token was called and not answered */
+    struct sk_token_ask ask;
     bool pong_due;
     struct sk_timer ping, renew;
     struct sk_buffer token;

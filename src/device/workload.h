@@ -7,6 +7,7 @@
 #define SK_CLIENT_WORKLOAD_H
 
 #include "net/http_client.h"
+#include "net/token_source.h"
 
 struct sk_workload;
 
@@ -14,19 +15,16 @@ struct sk_workload;
 struct sk_workload_options {
     const char *uri; /* IOTEDGE_WORKLOADURI: "unix:///path" (or the path alone) */
     struct sk_span module_id, generation_id;
+    struct sk_span hub_host, device_id; /* whose tokens they are; empty: none are asked for */
 };
 /* SK_MALFORMED: the URI is not a unix socket's. */
 enum sk_status sk_workload_new(struct sk_io *io, const struct sk_workload_options *options,
                                struct sk_workload **workload);
 void sk_workload_free(struct sk_workload *workload);
 
-/* `token` lives until the callback returns. SK_REFUSED: the daemon said no; else why it could not
- * be asked. */
-typedef void sk_workload_token_fn(void *arg, enum sk_status status, struct sk_span token);
-/* A SAS token for `resource` in plain text ("hub/devices/d/modules/m") until `expiry_s`, seconds
- * since 1970. */
-void sk_workload_token(struct sk_workload *workload, struct sk_span resource, int64_t expiry_s,
-                       sk_workload_token_fn *done, void *arg);
+/* The module's own tokens, signed by the daemon; it ends with the workload client. A daemon that is just
+ * starting is asked again for a second. SK_REFUSED: it said no; else why it could not be asked. */
+struct sk_token_source *sk_workload_tokens(struct sk_workload *workload);
 
 typedef void sk_workload_certificate_fn(void *arg, enum sk_status status,
                                         struct sk_span certificate_pem, struct sk_span key_pem,

@@ -53,31 +53,6 @@ static enum skerry_result result_of(enum sk_status status) {
     }
 }
 
-/* ---- tokens ---- */
-
-struct token_request {
-    struct skerry_module *m;
-    struct sk_device_client *client;
-    int64_t expiry_s;
-};
-
-static void got_token(void *arg, enum sk_status status, struct sk_span token) {
-    struct token_request request = *(struct token_request *)arg;
-    free(arg);
-    /* The workload client ends what waits before the device client goes, so the client is there. */
-    if (request.m->client == request.client)
-        sk_device_client_token(request.client, status, token, request.expiry_s);
-}
-
-static void get_token(void *arg, struct sk_device_client *client, uint32_t life_s) {
-    struct skerry_module *m = arg;
-    char resource[512];
-    struct token_request *request = SK_NEW(struct token_request);
-    *request = (struct token_request){m, client, sk_io_wall(m->io) / 1000000 + life_s};
-    snprintf(resource, sizeof resource, "%s/devices/%s/modules/%s", m->hub, m->device, m->module);
-    sk_workload_token(m->workload, sk_span_z(resource), request->expiry_s, got_token, request);
-}
-
 /* ---- events ---- */
 
 static void got_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body,
@@ -198,17 +173,18 @@ static void connect_client(struct skerry_module *m) {
         subscriptions |=
             m->module ? SK_SUB_INPUTS | SK_SUB_INPUTS_QOS1 : SK_SUB_C2D | SK_SUB_C2D_QOS1;
     m->client = sk_device_client_new(
-        m->io, &(struct sk_device_client_options){.host = m->gateway,
-                                                  .port = (uint16_t)m->port,
-                                                  .tls = m->tls,
-                                                  .hub_host = sk_span_z(m->hub),
-                                                  .device_id = sk_span_z(m->device),
-                                                  .module_id = sk_span_z(m->module),
-                                                  .key = sk_span_z(m->key),
-                                                  .get_token = m->workload ? get_token : NULL,
-                                                  .subscriptions = subscriptions,
-                                                  .events = &events,
-                                                  .arg = m});
+        m->io, &(struct sk_device_client_options){
+                   .host = m->gateway,
+                   .port = (uint16_t)m->port,
+                   .tls = m->tls,
+                   .hub_host = sk_span_z(m->hub),
+                   .device_id = sk_span_z(m->device),
+                   .module_id = sk_span_z(m->module),
+                   .key = sk_span_z(m->key),
+                   .tokens = m->workload ? sk_workload_tokens(m->workload) : NULL,
+                   .subscriptions = subscriptions,
+                   .events = &events,
+                   .arg = m});
 }
 
 static void ask_trust(struct sk_timer *timer);
@@ -272,7 +248,9 @@ enum skerry_result skerry_module_from_environment(const struct skerry_handlers *
         sk_workload_new(m->io,
                         &(struct sk_workload_options){.uri = m->workload_uri,
                                                       .module_id = sk_span_z(m->module),
-                                                      .generation_id = sk_span_z(m->generation)},
+                                                      .generation_id = sk_span_z(m->generation),
+                                                      .hub_host = sk_span_z(m->hub),
+                                                      .device_id = sk_span_z(m->device)},
                         &m->workload)) {
         SK_ERROR("module", "IOTEDGE_WORKLOADURI is %s; it must be unix:///path", m->workload_uri);
         missing = true;

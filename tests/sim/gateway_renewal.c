@@ -213,13 +213,18 @@ static void a_connection_that_proved_itself_by_sasl_plain_ends_with_its_token(vo
     raw_amqp_free(&c);
 }
 
-static void brief_token(void *arg, struct sk_device_client *client, uint32_t life_s) {
-    struct fleet *f = arg;
+/* Its tokens live for ten minutes, whatever was asked for. */
+struct brief {
+    struct sk_token_source tokens;
+    struct fleet *f;
+};
+
+static void brief_token(struct sk_token_source *source, struct sk_token_ask *ask) {
+    struct fleet *f = SK_CONTAINER(source, struct brief, tokens)->f;
     struct sk_buffer token = {0};
     sk_sas_create(&token, SK_SPAN("hub.test/devices/d1"), SK_SPAN(FLEET_KEY), SK_NONE,
                   sk_io_wall(f->field_io) / 1000000 + 600);
-    sk_device_client_token(client, SK_OK, sk_buffer_span(&token),
-                           sk_io_wall(f->field_io) / 1000000 + life_s);
+    sk_token_answer(ask, SK_OK, sk_buffer_span(&token));
     sk_buffer_free(&token);
 }
 
@@ -233,6 +238,7 @@ static bool is_there(void *arg) {
 
 static void an_mqtt_connection_ends_with_its_token_over_websockets_too(void **state) {
     struct fleet *f = *state;
+    struct brief brief = {.tokens.get = brief_token, .f = f};
     for (int websocket = 0; websocket < 2; websocket++) {
         struct sk_device_client *client = sk_device_client_new(
             f->field_io,
@@ -241,7 +247,7 @@ static void an_mqtt_connection_ends_with_its_token_over_websockets_too(void **st
                                                .websocket = websocket,
                                                .hub_host = SK_SPAN("hub.test"),
                                                .device_id = SK_SPAN("d1"),
-                                               .get_token = brief_token,
+                                               .tokens = &brief.tokens,
                                                .token_life_s = 10 * 86400, /* so it thinks */
                                                .events = &(struct sk_device_events){0},
                                                .arg = f});

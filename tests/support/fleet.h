@@ -128,15 +128,16 @@ static inline void fleet_put(struct fleet *f, const char *path, const char *body
 
 /* ---- the edge ---- */
 
-static inline void fleet_edge_token(void *arg, int64_t expiry_s, sk_edge_token_done *done,
-                                    void *done_arg) {
-    (void)arg;
+static inline void fleet_edge_token(struct sk_token_source *source, struct sk_token_ask *ask) {
+    (void)source;
     struct sk_buffer token = {0};
     sk_sas_create(&token, SK_SPAN("hub.test/devices/edge1/modules/$edgeHub"), SK_SPAN(FLEET_KEY),
-                  SK_NONE, expiry_s);
-    done(done_arg, SK_OK, sk_buffer_span(&token));
+                  SK_NONE, ask->expiry_s);
+    sk_token_answer(ask, SK_OK, sk_buffer_span(&token));
     sk_buffer_free(&token);
 }
+
+static struct sk_token_source fleet_edge_tokens = {.get = fleet_edge_token};
 
 static inline void fleet_edge_ready(void *arg) {
     struct fleet *f = arg;
@@ -165,7 +166,7 @@ static inline void fleet_start_edge(struct fleet *f) {
                                                                 .mqtt_port = port,
                                                                 .amqp_port = port,
                                                                 .https_port = 8883},
-                                                   .get_token = fleet_edge_token,
+                                                   .tokens = &fleet_edge_tokens,
                                                    .ready = fleet_edge_ready,
                                                    .ready_arg = f};
     f->edge_ready = false;

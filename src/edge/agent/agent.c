@@ -151,34 +151,6 @@ static void on_modules_changed(void *arg) {
 
 /* ---- the hub ---- */
 
-static void on_token(void *arg, enum sk_status status, struct sk_span token) {
-    struct sk_agent *agent = arg;
-    int64_t expiry_s = sk_io_wall(agent->io) / 1000000 + 3600;
-    if (agent->mux)
-        sk_device_mux_token(agent->mux, status, token, expiry_s);
-    else if (agent->client)
-        sk_device_client_token(agent->client, status, token, expiry_s);
-}
-
-static void ask_for_token(struct sk_agent *agent, uint32_t token_life_s) {
-    struct sk_buffer resource = {0};
-    sk_buffer_print(&resource, "%s/devices/%s/modules/$edgeAgent", agent->options.hub_host,
-                    agent->options.device_id);
-    sk_workload_token(agent->workload, sk_buffer_span(&resource),
-                      sk_io_wall(agent->io) / 1000000 + token_life_s, on_token, agent);
-    sk_buffer_free(&resource);
-}
-
-static void get_token(void *arg, struct sk_device_client *client, uint32_t token_life_s) {
-    (void)client;
-    ask_for_token(arg, token_life_s);
-}
-
-static void get_mux_token(void *arg, struct sk_device_mux *mux, uint32_t token_life_s) {
-    (void)mux;
-    ask_for_token(arg, token_life_s);
-}
-
 static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body,
                     uint64_t version) {
     struct sk_agent *agent = arg;
@@ -251,8 +223,7 @@ static void connect_hub(struct sk_agent *agent) {
                                             .hub_host = sk_span_z(agent->options.hub_host),
                                             .device_id = sk_span_z(agent->options.device_id),
                                             .module_id = SK_SPAN("$edgeAgent"),
-                                            .get_token = get_mux_token,
-                                            .arg = agent});
+                                            .tokens = sk_workload_tokens(agent->workload)});
     struct sk_device_client_options options = {
         .mux = agent->mux,
         .host = up->host,
@@ -264,7 +235,7 @@ static void connect_hub(struct sk_agent *agent) {
         .hub_host = sk_span_z(agent->options.hub_host),
         .device_id = sk_span_z(agent->options.device_id),
         .module_id = SK_SPAN("$edgeAgent"),
-        .get_token = get_token,
+        .tokens = sk_workload_tokens(agent->workload),
         .subscriptions = SK_SUB_METHODS | SK_SUB_DESIRED,
         .events = &events,
         .arg = agent,
@@ -282,7 +253,9 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_http_p
     if (generation_id) {
         struct sk_workload_options options = {.uri = agent->options.workload_path,
                                               .module_id = SK_SPAN("$edgeAgent"),
-                                              .generation_id = sk_span_z(generation_id)};
+                                              .generation_id = sk_span_z(generation_id),
+                                              .hub_host = sk_span_z(agent->options.hub_host),
+                                              .device_id = sk_span_z(agent->options.device_id)};
         if (sk_workload_new(agent->io, &options, &agent->workload) == SK_OK) connect_hub(agent);
     } else {
         const char *message = json_string_value(json_object_get(json, "message"));

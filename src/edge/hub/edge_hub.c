@@ -304,7 +304,6 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     hub->backend.modules_by_key =
         true; /* as Azure's edge hub: docs/protocols/edge-runtime.md, section 5.3 */
     sk_list_init(&hub->waiting);
-    sk_list_init(&hub->mux_tokens);
     sk_methods_init(&hub->methods, &hub->backend);
     hub->self = sk_edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));
     const struct sk_edge_upstream *up = &options->upstream;

@@ -17,8 +17,6 @@
 
 struct sk_edge_hub;
 
-typedef void sk_edge_token_done(void *arg, enum sk_status status, struct sk_span token);
-
 /* All borrowed until sk_edge_hub_close has ended. */
 struct sk_edge_hub_options {
     const char *data;          /* folder */
@@ -26,13 +24,10 @@ struct sk_edge_hub_options {
     const char *hub_host_name; /* the IoT hub, as in tokens */
     const char *host_name;     /* ours: what leaf devices dial (GatewayHostName) */
     struct sk_edge_upstream upstream;
-    struct sk_tls *upstream_tls; /* NULL: plain (the simulated world) */
-    /* Asks for a SAS token of $edgeHub that lives until about `expiry_s` (seconds since 1970);
-     * `done` once, now or later. */
-    void (*get_token)(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg);
-    void *token_arg;
-    uint64_t queue_bytes_max; /* of the store; 0: as much as the disk has */
-    void (*ready)(void *arg); /* the store is read: clients may be let in. Optional */
+    struct sk_tls *upstream_tls;    /* NULL: plain (the simulated world) */
+    struct sk_token_source *tokens; /* of $edgeHub */
+    uint64_t queue_bytes_max;       /* of the store; 0: as much as the disk has */
+    void (*ready)(void *arg);       /* the store is read: clients may be let in. Optional */
     void *ready_arg;
 };
 

@@ -27,7 +27,6 @@ struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk
     identity = SK_NEW(struct sk_edge_identity);
     identity->hub = hub;
     identity->key = sk_span_dup(sk_buffer_span(&key));
-    sk_list_init(&identity->tokens);
     sk_list_init(&identity->c2d);
     sk_identity_set(&identity->identity.device_id, device);
     sk_identity_set(&identity->identity.module_id, module);

@@ -60,7 +60,6 @@ struct sk_edge_identity {
     char *model_id; /* what it said when it connected; NULL: nothing */
     struct sk_timer idle;
     struct sk_edge_twin *twin; /* NULL: not loaded */
-    struct sk_list tokens;     /* token requests under way */
     struct sk_list c2d;        /* cloud-to-device messages that it has not settled */
     bool c2d_pumping;
 };
@@ -102,11 +101,11 @@ struct sk_edge_hub {
     struct sk_task upstream_pump;
     struct sk_edge_identity *self; /* $edgeHub */
     struct sk_device_mux *mux;     /* the AMQP connection; NULL: MQTT, or nobody needs it yet */
-    struct sk_list mux_tokens;     /* its token requests under way */
     uint64_t c2d_deliveries;       /* numbers given */
     /* scope */
     struct sk_http_client *https;
     struct sk_timer scope_timer;
+    struct sk_token_ask scope_token;
     struct sk_http_call *scope_call;
     uint64_t scope_refresh, scope_asked_ns;
     char *scope_continuation;

@@ -24,7 +24,6 @@ struct sk_edge_hub_role {
     int64_t certificate_from_us, certificate_renew_us; /* wall clock */
     unsigned certificate_tries;                        /* without success */
     struct sk_timer bundle_timer;
-    struct sk_list tokens; /* struct token_call */
     bool hub_ready, listening, stopping;
     void (*stopped)(void *arg);
     void *stopped_arg;
@@ -69,58 +68,6 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
     sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"),
                     sk_buffer_span(&text));
     sk_buffer_free(&text);
-}
-
-/* ---- tokens of $edgeHub ---- */
-
-struct token_call {
-    struct sk_list link;
-    struct sk_edge_hub_role *role;
-    sk_edge_token_done *done;
-    void *arg;
-    int64_t expiry_s;
-    unsigned tries;
-    struct sk_timer again;
-};
-
-static void ask_token(struct sk_timer *timer);
-
-static void end_token(struct token_call *call, enum sk_status status, struct sk_span token) {
-    sk_timer_stop(&call->again);
-    sk_list_remove(&call->link);
-    call->done(call->arg, status, token);
-    free(call);
-}
-
-static void got_token(void *arg, enum sk_status status, struct sk_span token) {
-    struct token_call *call = arg;
-    if (status && status != SK_CLOSED && !call->role->stopping && ++call->tries < QUICK_TRIES)
-        sk_timer_start(call->role->io, &call->again, QUICK_MS * SK_MS, ask_token);
-    else
-        end_token(call, status, token);
-}
-
-static void ask_token(struct sk_timer *timer) {
-    struct token_call *call = SK_CONTAINER(timer, struct token_call, again);
-    const struct sk_edge_hub_role_options *options = call->role->options;
-    char resource[512];
-    snprintf(resource, sizeof resource, "%s/devices/%s/modules/$edgeHub", options->hub_host_name,
-             options->device_id);
-    sk_workload_token(call->role->workload, sk_span_z(resource), call->expiry_s, got_token, call);
-}
-
-static void get_token(void *arg, int64_t expiry_s, sk_edge_token_done *done, void *done_arg) {
-    struct sk_edge_hub_role *role = arg;
-    struct token_call *call = SK_NEW(struct token_call);
-    *call = (struct token_call){.role = role, .done = done, .arg = done_arg, .expiry_s = expiry_s};
-    sk_list_append(&role->tokens, &call->link);
-    ask_token(&call->again);
-}
-
-/* The calls that wait to ask again; those under way end with the workload client. */
-static void end_tokens(struct sk_edge_hub_role *role) {
-    while (!sk_list_empty(&role->tokens))
-        end_token(SK_LIST_FIRST(&role->tokens, struct token_call, link), SK_CLOSED, SK_NONE);
 }
 
 /* ---- listening: when there is a certificate and the store is read ---- */
@@ -239,7 +186,6 @@ static void gateway_closed(void *arg) {
     struct sk_edge_hub_role *role = arg;
     if (role->workload) sk_workload_free(role->workload);
     role->workload = NULL;
-    end_tokens(role);
     if (role->hub)
         sk_edge_hub_close(role->hub, hub_closed, role);
     else
@@ -277,7 +223,9 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
                                              &(struct sk_workload_options){
                                                  .uri = o->workload_uri,
                                                  .module_id = SK_SPAN("$edgeHub"),
-                                                 .generation_id = SK_SPAN("0") /* not looked at */},
+                                                 .generation_id = SK_SPAN("0"), /* not looked at */
+                                                 .hub_host = sk_span_z(o->hub_host_name),
+                                                 .device_id = sk_span_z(o->device_id)},
                                              &role->workload)) != SK_OK)
         snprintf(reason, 512, "the workload URI %s is not unix:///path", o->workload_uri);
     if (status) return status;
@@ -287,8 +235,7 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
                                                      .host_name = o->host_name,
                                                      .upstream = o->upstream,
                                                      .upstream_tls = role->upstream_tls,
-                                                     .get_token = get_token,
-                                                     .token_arg = role,
+                                                     .tokens = sk_workload_tokens(role->workload),
                                                      .ready = hub_ready,
                                                      .ready_arg = role};
     status = sk_edge_hub_open(role->io, &role->hub_options, &role->hub, reason);
@@ -319,7 +266,6 @@ enum sk_status sk_edge_hub_role_start(struct sk_io *io,
     struct sk_edge_hub_role *role = SK_NEW(struct sk_edge_hub_role);
     role->io = io;
     role->options = options;
-    sk_list_init(&role->tokens);
     role->gateway = sk_gateway_new(io);
     limit_clients(io, options->limits);
     enum sk_status status = start(role, reason);

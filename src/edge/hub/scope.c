@@ -242,9 +242,8 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
         end_refresh(hub, true);
 }
 
-static void got_token(void *arg, enum sk_status status, struct sk_span token) {
-    struct sk_edge_hub *hub = arg;
-    if (hub->closing) return;
+static void got_token(struct sk_token_ask *asked, enum sk_status status, struct sk_span token) {
+    struct sk_edge_hub *hub = SK_CONTAINER(asked, struct sk_edge_hub, scope_token);
     if (status) {
         end_refresh(hub, false);
         return;
@@ -275,8 +274,8 @@ static void got_token(void *arg, enum sk_status status, struct sk_span token) {
 
 static void ask(struct sk_edge_hub *hub) {
     enum { TOKEN_S = 3600 };
-    hub->options->get_token(hub->options->token_arg,
-                            sk_io_wall(hub->backend.io) / 1000000 + TOKEN_S, got_token, hub);
+    sk_token_ask(hub->options->tokens, &hub->scope_token,
+                 sk_io_wall(hub->backend.io) / 1000000 + TOKEN_S, got_token);
 }
 
 static void run(struct sk_edge_hub *hub) {
@@ -305,6 +304,7 @@ void sk_edge_scope_refresh(struct sk_edge_hub *hub) {
 void sk_edge_scope_free(struct sk_edge_hub *hub) {
     struct sk_edge_identity *identity;
     sk_timer_stop(&hub->scope_timer);
+    sk_token_unask(&hub->scope_token);
     for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL; i = 0)
         free_identity(identity);
     sk_map_free(&hub->identities);

@@ -7,57 +7,6 @@
 
 enum { IDLE_S = 60 };
 
-/* ---- tokens: a request may outlive the client that asked ---- */
-
-struct token_request {
-    struct sk_list link;
-    struct sk_edge_hub *hub;           /* NULL: whoever asked is gone */
-    struct sk_edge_identity *identity; /* NULL: for the AMQP connection */
-    int64_t expiry_s;
-};
-
-static void got_token(void *arg, enum sk_status status, struct sk_span token) {
-    struct token_request *request = arg;
-    if (request->hub) {
-        sk_list_remove(&request->link);
-        if (request->identity)
-            sk_device_client_token(request->identity->client, status, token, request->expiry_s);
-        else
-            sk_device_mux_token(request->hub->mux, status, token, request->expiry_s);
-    }
-    free(request);
-}
-
-static void ask_for_token(struct sk_edge_hub *hub, struct sk_edge_identity *identity,
-                          struct sk_list *requests, uint32_t life_s) {
-    struct token_request *request = SK_NEW(struct token_request);
-    request->hub = hub;
-    request->identity = identity;
-    request->expiry_s = sk_io_wall(hub->backend.io) / 1000000 + life_s;
-    sk_list_append(requests, &request->link);
-    hub->options->get_token(hub->options->token_arg, request->expiry_s, got_token, request);
-}
-
-static void get_token(void *arg, struct sk_device_client *client, uint32_t life_s) {
-    (void)client;
-    struct sk_edge_identity *identity = arg;
-    ask_for_token(identity->hub, identity, &identity->tokens, life_s);
-}
-
-static void get_mux_token(void *arg, struct sk_device_mux *mux, uint32_t life_s) {
-    (void)mux;
-    struct sk_edge_hub *hub = arg;
-    ask_for_token(hub, NULL, &hub->mux_tokens, life_s);
-}
-
-static void forget_tokens(struct sk_list *requests) {
-    while (!sk_list_empty(requests)) {
-        struct token_request *request = SK_LIST_FIRST(requests, struct token_request, link);
-        sk_list_remove(&request->link);
-        request->hub = NULL;
-    }
-}
-
 /* ---- one identity's connection ---- */
 
 static struct sk_session *session_of(const struct sk_edge_identity *identity) {
@@ -194,8 +143,7 @@ static struct sk_device_mux *mux_of(struct sk_edge_hub *hub) {
                                          .hub_host = sk_span_z(o->hub_host_name),
                                          .device_id = sk_span_z(o->device_id),
                                          .module_id = SK_SPAN("$edgeHub"),
-                                         .get_token = get_mux_token,
-                                         .arg = hub});
+                                         .tokens = o->tokens});
     return hub->mux;
 }
 
@@ -219,7 +167,7 @@ struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identi
                                            .module_id = sk_span_z(identity->identity.module_id),
                                            .auth_chain = sk_buffer_span(&chain),
                                            .model_id = sk_span_z(identity->model_id),
-                                           .get_token = get_token,
+                                           .tokens = o->tokens,
                                            .queue_max = SIZE_MAX, /* the flight bounds it */
                                            .subscriptions = wanted(identity),
                                            .events = &events,
@@ -230,7 +178,6 @@ struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identi
 
 void sk_edge_upstream_drop(struct sk_edge_identity *identity) {
     sk_timer_stop(&identity->idle);
-    forget_tokens(&identity->tokens);
     struct sk_device_client *client = identity->client;
     identity->client = NULL;
     identity->connected = false;
@@ -259,7 +206,6 @@ void sk_edge_upstream_wants(struct sk_edge_identity *identity) {
 }
 
 void sk_edge_upstream_close(struct sk_edge_hub *hub) {
-    forget_tokens(&hub->mux_tokens);
     sk_device_mux_free(hub->mux);
     hub->mux = NULL;
 }

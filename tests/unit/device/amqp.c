@@ -324,19 +324,20 @@ static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_s
     snprintf(d->text, sizeof d->text, "%.*s", SK_ARG(body));
 }
 
-static void get_token(void *arg, struct sk_device_mux *which, uint32_t life_s) {
-    (void)arg;
+static void get_token(struct sk_token_source *source, struct sk_token_ask *ask) {
+    (void)source;
     tokens_made++;
-    sk_device_mux_token(which, SK_OK, SK_SPAN("SharedAccessSignature x"),
-                        sk_io_wall(edge) / 1000000 + life_s);
+    sk_token_answer(ask, SK_OK, SK_SPAN("SharedAccessSignature x"));
 }
+
+static struct sk_token_source tokens = {.get = get_token};
 
 static void start_mux(void) {
     mux = sk_device_mux_new(edge, &(struct sk_device_mux_options){.host = "hub",
                                                                   .hub_host = SK_SPAN("hub.local"),
                                                                   .device_id = SK_SPAN("edge"),
                                                                   .module_id = SK_SPAN("$edgeHub"),
-                                                                  .get_token = get_token});
+                                                                  .tokens = &tokens});
 }
 
 static struct device *start(size_t i, const char *id, unsigned subscriptions) {

@@ -654,27 +654,35 @@ static void tokens_are_renewed_before_they_expire(void **state) {
     assert_true(server.published[1].dup); /* what was in flight has followed */
 }
 
-static void give_token(struct sk_timer *timer) {
-    (void)timer;
-    sk_device_client_token(client, seen.tokens == 2 ? SK_UNAUTHORIZED : SK_OK, SK_SPAN("a token"),
-                           sk_io_wall(device) / 1000000 + 400);
-}
-
+static struct sk_token_ask *token_asked;
 static struct sk_timer token_timer;
 
-static void get_token(void *arg, struct sk_device_client *asker, uint32_t life_s) {
-    (void)arg;
-    assert_ptr_equal(asker, client);
-    assert_int_equal(life_s, 400);
+static void give_token(struct sk_timer *timer) {
+    (void)timer;
+    sk_token_answer(token_asked, seen.tokens == 2 ? SK_UNAUTHORIZED : SK_OK, SK_SPAN("a token"));
+}
+
+static void get_token(struct sk_token_source *source, struct sk_token_ask *ask) {
+    (void)source;
+    assert_int_equal(ask->expiry_s, sk_io_wall(device) / 1000000 + 400);
+    token_asked = ask;
     seen.tokens++;
     sk_timer_start(device, &token_timer, 3 * SK_S, give_token);
 }
+
+static void forget_token(struct sk_token_source *source, struct sk_token_ask *ask) {
+    (void)source;
+    (void)ask;
+    sk_timer_stop(&token_timer);
+}
+
+static struct sk_token_source tokens = {.get = get_token, .forget = forget_token};
 
 static void tokens_may_come_from_elsewhere_and_late(void **state) {
     (void)state;
     struct sk_device_client_options how = options();
     how.key = SK_NONE;
-    how.get_token = get_token;
+    how.tokens = &tokens;
     how.token_life_s = 400;
     start(how);
     run(2 * SK_S);

@@ -222,8 +222,8 @@ static void the_system_modules_get_identities_and_keys_by_themselves(void **stat
     assert_int_equal(hub.puts, 4); /* the hub already has our keys */
 }
 
-static void on_token(void *arg, enum sk_status status, struct sk_span token) {
-    (void)arg;
+static void on_token(struct sk_token_ask *ask, enum sk_status status, struct sk_span token) {
+    (void)ask;
     answer.done = true;
     answer.status = status;
     answer.n = (size_t)snprintf(answer.text, sizeof answer.text, "%.*s", SK_ARG(token));
@@ -231,12 +231,15 @@ static void on_token(void *arg, enum sk_status status, struct sk_span token) {
 
 static struct sk_workload *workload_of(struct sk_io *io, const char *module) {
     struct sk_workload *workload;
-    assert_int_equal(sk_workload_new(io,
-                                     &(struct sk_workload_options){.uri = socket_of(module),
-                                                                   .module_id = sk_span_z(module),
-                                                                   .generation_id = SK_SPAN("0")},
-                                     &workload),
-                     SK_OK);
+    assert_int_equal(
+        sk_workload_new(io,
+                        &(struct sk_workload_options){.uri = socket_of(module),
+                                                      .module_id = sk_span_z(module),
+                                                      .generation_id = SK_SPAN("0"),
+                                                      .hub_host = SK_SPAN("hub.example"),
+                                                      .device_id = SK_SPAN("edge1")},
+                        &workload),
+        SK_OK);
     return workload;
 }
 
@@ -245,8 +248,8 @@ static void a_token_signed_by_the_daemon_is_accepted_by_the_hub(void **state) {
     struct sk_workload *workload = workload_of(edge_io, "$edgeHub");
     int64_t now_s = sk_io_wall(edge_io) / 1000000;
     memset(&answer, 0, sizeof answer);
-    sk_workload_token(workload, SK_SPAN("hub.example/devices/edge1/modules/$edgeHub"), now_s + 3600,
-                      on_token, NULL);
+    struct sk_token_ask ask = {0};
+    sk_token_ask(sk_workload_tokens(workload), &ask, now_s + 3600, on_token);
     assert_false(answer.done);
     wait_answer();
     assert_int_equal(answer.status, SK_OK);
@@ -267,8 +270,8 @@ static void signing_works_without_the_hub_after_a_restart(void **state) {
     start_daemon();
     struct sk_workload *workload = workload_of(edge_io, "$edgeHub");
     memset(&answer, 0, sizeof answer);
-    sk_workload_token(workload, SK_SPAN("hub.example/devices/edge1/modules/$edgeHub"), 1, on_token,
-                      NULL);
+    struct sk_token_ask ask = {0};
+    sk_token_ask(sk_workload_tokens(workload), &ask, 1, on_token);
     wait_answer();
     assert_int_equal(answer.status, SK_OK);
     sk_workload_free(workload);
