@@ -26,10 +26,9 @@ struct sk_token_source {
 };
 
 /* Asks, unless the question is asked already. */
-static inline void sk_token_ask(struct sk_token_source *source, struct sk_token_ask *ask,
-                                int64_t expiry_s,
-                                void (*done)(struct sk_token_ask *, enum sk_status,
-                                             struct sk_span token)) {
+static inline void
+sk_token_ask(struct sk_token_source *source, struct sk_token_ask *ask, int64_t expiry_s,
+             void (*done)(struct sk_token_ask *, enum sk_status, struct sk_span token)) {
     if (ask->source) return;
     *ask = (struct sk_token_ask){.source = source, .expiry_s = expiry_s, .done = done};
     source->get(source, ask);

@@ -66,7 +66,7 @@ static struct parcel *first_waiting(const struct sk_edge_identity *identity) {
     return NULL;
 }
 
-void sk_edge_c2d_pump(struct sk_edge_identity *identity) {
+static void pump(struct sk_edge_identity *identity) {
     struct sk_session *session =
         sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id), SK_NONE);
     struct parcel *parcel;
@@ -114,7 +114,7 @@ void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message
     sk_buffer_append(&parcel->envelope, message->body);
     parcel->cloud = delivery;
     parcel->sent = delivery.redelivered;
-    parcel->number = ++identity->hub->c2d_deliveries;
+    parcel->number = ++identity->hub->c2d.deliveries;
     parcel->enqueued_us = message->enqueued_us ? message->enqueued_us : sk_io_wall(io);
     if (message->c2d) {
         parcel->deliveries = message->c2d->delivery_count;
@@ -124,7 +124,7 @@ void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message
         parcel->expiry_us = INT64_MAX;
     sk_io_guid(io, parcel->token);
     sk_list_append(&identity->c2d, &parcel->link);
-    sk_edge_c2d_pump(identity);
+    pump(identity);
 }
 
 static struct parcel *find(struct sk_edge_identity *identity, const struct sk_request *request) {
@@ -158,10 +158,22 @@ void sk_edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
         drop(parcel);
     }
     sk_request_answer(request);
-    sk_edge_c2d_pump(identity);
+    pump(identity);
 }
 
-void sk_edge_c2d_offline(struct sk_edge_identity *identity, const struct sk_session *session) {
+/* ---- the leaf's session ---- */
+
+static void wants_more(struct sk_edge_hub *hub, struct sk_session *session,
+                       struct sk_edge_identity *identity) {
+    (void)hub;
+    (void)session;
+    if (identity) pump(identity);
+}
+
+static void offline(struct sk_edge_hub *hub, struct sk_session *session,
+                    struct sk_edge_identity *identity) {
+    (void)hub;
+    if (identity == NULL) return;
     SK_LIST_EACH(&identity->c2d, node, following) {
         struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
         if (parcel->holder != session) continue;
@@ -169,3 +181,6 @@ void sk_edge_c2d_offline(struct sk_edge_identity *identity, const struct sk_sess
         parcel->sent = true;
     }
 }
+
+const struct sk_edge_part sk_edge_part_c2d = {
+    .subscribed = wants_more, .writable = wants_more, .closed = offline};

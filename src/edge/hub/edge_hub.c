@@ -5,6 +5,16 @@
 
 #define SESSIONS SK_SPAN("session")
 
+/* What an edge hub is made of; they stop in this order. */
+static const struct sk_edge_part *const parts[] = {
+    &sk_edge_part_report,  &sk_edge_part_methods, &sk_edge_part_scope,  &sk_edge_part_upstream,
+    &sk_edge_part_c2d,     &sk_edge_part_twins,   &sk_edge_part_inputs, &sk_edge_part_ingest,
+    &sk_edge_part_forward, &sk_edge_part_routing};
+
+#define EACH_PART(part)                                                                            \
+    for (const struct sk_edge_part *const *at = parts, *part;                                      \
+         at < parts + sizeof parts / sizeof *parts && (part = *at, true); at++)
+
 struct sk_backend *sk_edge_hub_backend(struct sk_edge_hub *hub) {
     return &hub->backend;
 }
@@ -56,21 +66,17 @@ static void save_subscriptions(struct sk_backend *backend, const struct sk_sessi
 
 /* ---- sessions ---- */
 
-static bool is_own_module(const struct sk_edge_hub *hub, const struct sk_session *session) {
-    return session->principal.module &&
-           strcmp(session->principal.device, hub->options->device_id) == 0;
-}
-
 static struct sk_edge_identity *identity_of(struct sk_edge_hub *hub,
                                             const struct sk_session *session) {
     return sk_map_get(&hub->identities, sk_span_z(session->key));
 }
 
+#define TELL_PARTS(what)                                                                           \
+    EACH_PART(part) if (part->what) part->what(hub, session, identity_of(hub, session))
+
 static void session_opened(struct sk_backend *backend, struct sk_session *session) {
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    struct sk_edge_identity *identity = identity_of(hub, session);
-    if (identity) sk_edge_upstream_wants(identity);
-    sk_edge_report_soon(hub);
+    TELL_PARTS(opened);
 }
 
 static void session_model(struct sk_backend *backend, struct sk_session *session,
@@ -83,76 +89,31 @@ static void session_model(struct sk_backend *backend, struct sk_session *session
 
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    struct sk_edge_identity *identity = identity_of(hub, session);
-    if (identity) sk_edge_upstream_wants(identity);
-    if (identity && session->subscriptions & SK_SUB_C2D) sk_edge_c2d_pump(identity);
-    if (session->subscriptions & SK_SUB_METHODS) sk_methods_online(&hub->methods, session);
-    if (is_own_module(hub, session) && session->subscriptions & SK_SUB_INPUTS)
-        sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
+    TELL_PARTS(subscribed);
 }
 
 static void session_writable(struct sk_backend *backend, struct sk_session *session) {
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    struct sk_edge_identity *identity = identity_of(hub, session);
-    if (is_own_module(hub, session))
-        sk_edge_endpoints_pump(hub, sk_span_z(session->principal.module));
-    else if (identity)
-        sk_edge_c2d_pump(identity);
+    TELL_PARTS(writable);
 }
 
 static void session_closed(struct sk_backend *backend, struct sk_session *session,
                            enum sk_fault reason) {
-    (void)reason;
     struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    struct sk_edge_identity *identity = identity_of(hub, session);
-    sk_methods_offline(&hub->methods, session);
-    if (is_own_module(hub, session))
-        sk_edge_endpoints_offline(hub, sk_span_z(session->principal.module));
-    if (identity) sk_edge_c2d_offline(identity, session);
-    if (identity && !hub->closing) sk_edge_upstream_wants(identity);
-    sk_edge_report_soon(hub);
+    (void)reason;
+    TELL_PARTS(closed);
 }
-
-/* ---- requests ---- */
-
-static void invoke(struct sk_edge_hub *hub, struct sk_request *request) {
-    if (!sk_span_is(sk_span_z(request->who->device), hub->options->device_id))
-        sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS,
-                          "Only modules on the same device can invoke DirectMethods");
-    else if (sk_edge_identity_find(hub, request->device, request->module) == NULL)
-        sk_request_refuse(request,
-                          request->module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND,
-                          NULL);
-    else
-        sk_methods_invoke(&hub->methods, request);
-}
-
-static void respond(struct sk_edge_hub *hub, struct sk_request *request) {
-    sk_methods_respond(&hub->methods, request);
-}
-
-static void settle(struct sk_edge_hub *hub, struct sk_request *request) {
-    if (request->module.n)
-        sk_edge_settle(hub, request);
-    else
-        sk_edge_c2d_settle(hub, request);
-}
-
-static void (*const serve[SK_OP_COUNT])(struct sk_edge_hub *, struct sk_request *) = {
-    [SK_OP_TELEMETRY] = sk_edge_ingest,
-    [SK_OP_TWIN_GET] = sk_edge_twin_get,
-    [SK_OP_TWIN_REPORT] = sk_edge_twin_report,
-    [SK_OP_METHOD_RESPOND] = respond,
-    [SK_OP_METHOD_INVOKE] = invoke,
-    [SK_OP_SETTLE] = settle,
-};
 
 static void submit(struct sk_backend *backend, struct sk_request *request) {
-    if (serve[request->op])
-        serve[request->op](sk_edge_hub_of(backend), request);
-    else
-        sk_request_refuse(request, SK_FAULT_INVALID_OPERATION,
-                          "an edge hub does not serve this; ask the IoT hub");
+    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    hub->serve[request->op](hub, request);
+}
+
+/* What no part serves. */
+static void refuse(struct sk_edge_hub *hub, struct sk_request *request) {
+    (void)hub;
+    sk_request_refuse(request, SK_FAULT_INVALID_OPERATION,
+                      "an edge hub does not serve this; ask the IoT hub");
 }
 
 static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity,
@@ -208,11 +169,10 @@ static const struct sk_edge_upstream_events upstream_events = {
 
 /* One document has been read. */
 static void all_loaded(struct sk_task *task) {
-    struct sk_edge_hub *hub = SK_CONTAINER(task, struct sk_edge_hub, loaded_task);
-    if (hub->loading) return;
-    hub->loaded = NULL;
-    sk_edge_upstream_client(hub->self);
-    sk_edge_scope_start(hub);
+    struct sk_edge_hub *hub = SK_CONTAINER(task, struct sk_edge_hub, start.task);
+    if (hub->start.documents) return;
+    hub->start.done = NULL;
+    EACH_PART(part) if (part->start) part->start(hub);
     if (hub->options->ready) hub->options->ready(hub->options->ready_arg);
 }
 
@@ -245,7 +205,7 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
                  sk_status_text(status));
         return status;
     }
-    hub->fresh_log = recovery.next_sequence <= 1;
+    hub->forward.fresh_log = recovery.next_sequence <= 1;
     if (recovery.cut_bytes)
         SK_WARN("edge-hub", "%llu bytes of an unfinished write were cut from the end of the store",
                 (unsigned long long)recovery.cut_bytes);
@@ -259,7 +219,6 @@ static void free_hub(struct sk_edge_hub *hub) {
     sk_x509_anchors_free(hub->anchors);
     sk_arena_free(&hub->arena);
     sk_buffer_free(&hub->scratch);
-    json_decref(hub->reported);
     free(hub);
     if (closed) closed(arg);
 }
@@ -272,15 +231,8 @@ void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void 
     hub->closing = true;
     hub->closed = closed;
     hub->closed_arg = arg;
-    sk_io_undefer(&hub->loaded_task);
-    sk_timer_stop(&hub->report_timer);
-    sk_methods_free(&hub->methods);
-    if (hub->https) sk_http_client_free(hub->https);
-    sk_edge_forget_waiting(hub);
-    sk_edge_scope_free(hub); /* and with it the upstream connections */
-    sk_edge_upstream_close(hub);
-    sk_edge_forward_close(hub);
-    sk_edge_routing_free(hub);
+    sk_io_undefer(&hub->start.task);
+    EACH_PART(part) if (part->stop) part->stop(hub);
     if (hub->store) sk_registry_close(hub->store);
     if (hub->log)
         sk_log_close(hub->log, log_closed, hub);
@@ -293,8 +245,12 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     struct sk_edge_hub *hub = SK_NEW(struct sk_edge_hub);
     hub->options = options;
     hub->backend.ops = &ops;
-    hub->upstream_events = &upstream_events;
-    hub->loaded = all_loaded;
+    for (size_t op = 0; op < SK_OP_COUNT; op++) {
+        hub->serve[op] = refuse;
+        EACH_PART(part) if (part->serve[op]) hub->serve[op] = part->serve[op];
+    }
+    hub->upstream.events = &upstream_events;
+    hub->start.done = all_loaded;
     hub->backend.io = io;
     hub->backend.host_name = sk_span_z(options->hub_host_name);
     hub->alias = sk_span_z(options->host_name);
@@ -303,7 +259,7 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     hub->backend.any_host = true;
     hub->backend.modules_by_key =
         true; /* as Azure's edge hub: docs/protocols/edge-runtime.md, section 5.3 */
-    sk_list_init(&hub->waiting);
+    sk_list_init(&hub->scope.waiting);
     sk_methods_init(&hub->methods, &hub->backend);
     hub->self = sk_edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));
     const struct sk_edge_upstream *up = &options->upstream;
@@ -314,15 +270,14 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
             .host_header = options->hub_host_name,
             .tls = options->upstream_tls,
             .proxy = up->proxy},
-        &hub->https);
+        &hub->scope.https);
     if (status) snprintf(reason, 512, "the upstream address %s is not usable", up->host);
     if (!status) status = open_stores(hub, reason);
     if (status) {
         sk_edge_hub_close(hub, NULL, NULL);
         return status;
     }
-    sk_edge_routing_load(hub);
-    sk_edge_scope_load(hub);
+    EACH_PART(part) if (part->load) part->load(hub);
     *opened = hub;
     return SK_OK;
 }
@@ -338,6 +293,7 @@ struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub) {
     struct sk_edge_hub_counts counts = hub->counts;
     counts.clients = hub->backend.sessions.count;
     counts.identities = hub->identities.count;
-    counts.queue_upstream = sk_log_next_sequence(hub->log) - sk_cursor_committed(hub->upstream);
+    counts.queue_upstream =
+        sk_log_next_sequence(hub->log) - sk_cursor_committed(hub->forward.cursor);
     return counts;
 }

@@ -75,7 +75,7 @@ static void name_cursor(unsigned bit, char to[32]) {
 
 enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
                                      struct sk_span input, uint64_t from) {
-    struct sk_edge_endpoint *e = &hub->endpoints[bit];
+    struct sk_edge_endpoint *e = &hub->inputs[bit];
     char cursor[32];
     struct sk_buffer name = {0};
     sk_buffer_print(&name, "modules/%.*s/inputs/%.*s", SK_ARG(module), SK_ARG(input));
@@ -115,31 +115,47 @@ void sk_edge_endpoint_close(struct sk_edge_endpoint *e) {
 
 void sk_edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit) {
     char cursor[32];
-    sk_edge_endpoint_close(&hub->endpoints[bit]);
+    sk_edge_endpoint_close(&hub->inputs[bit]);
     name_cursor(bit, cursor);
     sk_log_forget_cursor(hub->log, cursor);
 }
 
 void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module) {
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->endpoints[i].name && sk_span_is(module, hub->endpoints[i].module))
-            pump(&hub->endpoints[i]);
+        if (hub->inputs[i].name && sk_span_is(module, hub->inputs[i].module)) pump(&hub->inputs[i]);
 }
 
-void sk_edge_endpoints_offline(struct sk_edge_hub *hub, struct sk_span module) {
+/* ---- the module's session ---- */
+
+/* Its inputs are for modules of this device only. */
+static struct sk_span module_of(const struct sk_edge_hub *hub, const struct sk_session *session) {
+    bool here = strcmp(session->principal.device, hub->options->device_id) == 0;
+    return here ? sk_span_z(session->principal.module) : SK_NONE;
+}
+
+static void wants_more(struct sk_edge_hub *hub, struct sk_session *session,
+                       struct sk_edge_identity *identity) {
+    (void)identity;
+    sk_edge_endpoints_pump(hub, module_of(hub, session));
+}
+
+static void offline(struct sk_edge_hub *hub, struct sk_session *session,
+                    struct sk_edge_identity *identity) {
+    struct sk_span module = module_of(hub, session);
+    (void)identity;
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) {
-        struct sk_edge_endpoint *e = &hub->endpoints[i];
+        struct sk_edge_endpoint *e = &hub->inputs[i];
         if (e->name == NULL || !sk_span_is(module, e->module)) continue;
         if (e->flight.count) sk_cursor_seek(e->cursor, e->flight.shots[e->flight.first].sequence);
         sk_edge_flight_clear(&e->flight);
     }
 }
 
-void sk_edge_settle(struct sk_edge_hub *hub, struct sk_request *request) {
+static void settle_input(struct sk_edge_hub *hub, struct sk_request *request) {
     uint64_t bit = request->delivery >> BIT_SHIFT,
              sequence = request->delivery & ((1ull << BIT_SHIFT) - 1);
     struct sk_span module = request->module;
-    struct sk_edge_endpoint *e = bit < SK_EDGE_ENDPOINTS_MAX ? &hub->endpoints[bit] : NULL;
+    struct sk_edge_endpoint *e = bit < SK_EDGE_ENDPOINTS_MAX ? &hub->inputs[bit] : NULL;
     if (e && e->name && sk_span_is(module, e->module)) {
         hub->counts.delivered_total++;
         commit(e, sequence);
@@ -148,3 +164,16 @@ void sk_edge_settle(struct sk_edge_hub *hub, struct sk_request *request) {
     sk_edge_endpoints_pump(hub,
                            module); /* the session's window has room again, for any of its inputs */
 }
+
+/* What modules get are inputs, what devices get cloud-to-device messages. */
+static void settle(struct sk_edge_hub *hub, struct sk_request *request) {
+    if (request->module.n)
+        settle_input(hub, request);
+    else
+        sk_edge_c2d_settle(hub, request);
+}
+
+const struct sk_edge_part sk_edge_part_inputs = {.serve = {[SK_OP_SETTLE] = settle},
+                                                 .subscribed = wants_more,
+                                                 .writable = wants_more,
+                                                 .closed = offline};

@@ -1,11 +1,12 @@
 /* The queue to the cloud: its cursor feeds the connections of the senders. Order is kept for each
  * identity; a record is committed when the cloud has acknowledged it and all before it. */
 #include "edge/hub/parts.h"
+#include "model/json_text.h"
 
 static void pump(struct sk_task *task);
 
 void sk_edge_forward_soon(struct sk_edge_hub *hub) {
-    if (!hub->closing) sk_io_defer(hub->backend.io, &hub->upstream_pump, pump);
+    if (!hub->closing) sk_io_defer(hub->backend.io, &hub->forward.pump, pump);
 }
 
 struct shot {
@@ -14,8 +15,8 @@ struct shot {
 };
 
 static void land(struct sk_edge_hub *hub, uint64_t sequence) {
-    uint64_t below = sk_edge_flight_done(&hub->upstream_flight, sequence);
-    if (below) sk_cursor_commit(hub->upstream, below);
+    uint64_t below = sk_edge_flight_done(&hub->forward.flight, sequence);
+    if (below) sk_cursor_commit(hub->forward.cursor, below);
 }
 
 static void on_sent(void *arg, enum sk_status status) {
@@ -36,10 +37,10 @@ static void on_sent(void *arg, enum sk_status status) {
 static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
     struct sk_message message;
     enum sk_status status = SK_OK;
-    sk_edge_flight_add(&hub->upstream_flight, record->sequence);
+    sk_edge_flight_add(&hub->forward.flight, record->sequence);
     sk_arena_reset(&hub->arena);
-    bool expired =
-        hub->upstream_ttl_us >= 0 && sk_cursor_age(hub->upstream, record) > hub->upstream_ttl_us;
+    bool expired = hub->forward.ttl_us >= 0 &&
+                   sk_cursor_age(hub->forward.cursor, record) > hub->forward.ttl_us;
     if (sk_message_decode(record->body, &hub->arena, &message)) {
         SK_ERROR("edge-hub", "record %llu is not a message; skipped",
                  (unsigned long long)record->sequence);
@@ -48,9 +49,9 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
     }
     struct sk_edge_identity *sender = sk_edge_identity_find(hub, message.device, message.module);
     if ((sender == NULL || sender->identity.disabled) &&
-        !hub->scope_known) { /* our copy may be old: ask first */
-        hub->upstream_flight.count--;
-        sk_cursor_seek(hub->upstream, record->sequence);
+        !hub->scope.known) { /* our copy may be old: ask first */
+        hub->forward.flight.count--;
+        sk_cursor_seek(hub->forward.cursor, record->sequence);
         return false;
     }
     if (expired || sender == NULL || sender->identity.disabled) {
@@ -62,10 +63,10 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
         land(hub, record->sequence);
         return true;
     }
-    message.system[SK_SYS_EDGE_NUMBER] = hub->numbers
-                                             ? sk_arena_print(&hub->arena, "%s:%llu", hub->epoch,
-                                                              (unsigned long long)record->sequence)
-                                             : SK_NONE;
+    message.system[SK_SYS_EDGE_NUMBER] =
+        hub->forward.numbers ? sk_arena_print(&hub->arena, "%s:%llu", hub->forward.epoch,
+                                              (unsigned long long)record->sequence)
+                             : SK_NONE;
     struct shot *shot = SK_NEW(struct shot);
     *shot = (struct shot){hub, record->sequence};
     status = sk_device_client_send(sk_edge_upstream_client(sender), &message, on_sent, shot);
@@ -77,39 +78,91 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
         land(hub, record->sequence);
         return true;
     }
-    hub->upstream_flight.count--;
-    sk_cursor_seek(hub->upstream, record->sequence);
+    hub->forward.flight.count--;
+    sk_cursor_seek(hub->forward.cursor, record->sequence);
     return false;
 }
 
 static void pump(struct sk_task *task) {
-    struct sk_edge_hub *hub = SK_CONTAINER(task, struct sk_edge_hub, upstream_pump);
+    struct sk_edge_hub *hub = SK_CONTAINER(task, struct sk_edge_hub, forward.pump);
     struct sk_record record;
-    while (hub->counts.upstream_connected && !sk_edge_flight_full(&hub->upstream_flight)) {
-        enum sk_status status = sk_cursor_next(hub->upstream, &record);
+    while (hub->counts.upstream_connected && !sk_edge_flight_full(&hub->forward.flight)) {
+        enum sk_status status = sk_cursor_next(hub->forward.cursor, &record);
         if (status == SK_NOT_FOUND) continue;
         if (status || !forward(hub, &record)) break;
     }
 }
+
+/* ---- the store's epoch: new with a new log, whose sequences count from the start ---- */
+
+static void epoch_saved(void *arg, struct sk_registry_result *result) {
+    (void)result;
+    sk_edge_load_ended(arg);
+}
+
+static void save_epoch(struct sk_edge_hub *hub) {
+    json_t *document =
+        json_pack("{s:s,s:b}", "epoch", hub->forward.epoch, "numbers", hub->forward.numbers);
+    SK_CLEANUP_FREE char *text = sk_json_text(document);
+    hub->start.documents++;
+    sk_registry_document_put(hub->store, SK_SPAN(SK_EDGE_DOCUMENTS), SK_SPAN("epoch"),
+                             sk_span_z(text), epoch_saved, hub);
+    json_decref(document);
+}
+
+static void epoch_loaded(void *arg, struct sk_registry_result *result) {
+    struct sk_edge_hub *hub = arg;
+    sk_edge_load_ended(hub);
+    if (hub->closing) return;
+    json_t *document = result->status ? NULL
+                                      : json_loadb(result->documents[0].bytes.p,
+                                                   result->documents[0].bytes.n, 0, NULL);
+    const char *epoch = json_string_value(json_object_get(document, "epoch"));
+    hub->forward.numbers = json_is_true(json_object_get(document, "numbers"));
+    if (epoch && strlen(epoch) < sizeof hub->forward.epoch && !hub->forward.fresh_log) {
+        memcpy(hub->forward.epoch, epoch, strlen(epoch) + 1);
+    } else {
+        sk_io_guid(hub->backend.io, hub->forward.epoch);
+        save_epoch(hub);
+    }
+    json_decref(document);
+}
+
+void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers) {
+    if (numbers == hub->forward.numbers) return;
+    hub->forward.numbers = numbers;
+    save_epoch(hub);
+}
+
+/* ---- life ---- */
 
 static void readable(void *arg) {
     sk_edge_forward_soon(arg);
 }
 
 void sk_edge_forward_scope_known(struct sk_edge_hub *hub) {
-    hub->scope_known = true;
+    hub->scope.known = true;
     sk_edge_forward_soon(hub);
 }
 
 enum sk_status sk_edge_forward_open(struct sk_edge_hub *hub) {
-    sk_edge_flight_init(&hub->upstream_flight, SK_EDGE_UPSTREAM_WINDOW);
+    hub->forward.ttl_us = -1;
+    sk_edge_flight_init(&hub->forward.flight, SK_EDGE_UPSTREAM_WINDOW);
     return sk_cursor_open(hub->log, "upstream", 1ull << SK_EDGE_UPSTREAM_BIT, 0, readable, hub,
-                          &hub->upstream);
+                          &hub->forward.cursor);
 }
 
-void sk_edge_forward_close(struct sk_edge_hub *hub) {
-    sk_io_undefer(&hub->upstream_pump);
-    if (hub->upstream) sk_cursor_close(hub->upstream);
-    hub->upstream = NULL;
-    sk_edge_flight_free(&hub->upstream_flight);
+static void load(struct sk_edge_hub *hub) {
+    hub->start.documents++;
+    sk_registry_document_get(hub->store, SK_SPAN(SK_EDGE_DOCUMENTS), SK_SPAN("epoch"), epoch_loaded,
+                             hub);
 }
+
+static void stop(struct sk_edge_hub *hub) {
+    sk_io_undefer(&hub->forward.pump);
+    if (hub->forward.cursor) sk_cursor_close(hub->forward.cursor);
+    hub->forward.cursor = NULL;
+    sk_edge_flight_free(&hub->forward.flight);
+}
+
+const struct sk_edge_part sk_edge_part_forward = {.load = load, .stop = stop};

@@ -44,6 +44,7 @@ void sk_edge_identity_free(struct sk_edge_identity *identity) {
 }
 
 void sk_edge_load_ended(struct sk_edge_hub *hub) {
-    hub->loading--;
-    if (hub->loaded && !hub->closing) sk_io_defer(hub->backend.io, &hub->loaded_task, hub->loaded);
+    hub->start.documents--;
+    if (hub->start.done && !hub->closing)
+        sk_io_defer(hub->backend.io, &hub->start.task, hub->start.done);
 }

@@ -12,6 +12,7 @@
 
 enum { SK_EDGE_WINDOW = 16, SK_EDGE_UPSTREAM_WINDOW = 256 };
 #define SK_EDGE_UPSTREAM_BIT 63
+#define SK_EDGE_DOCUMENTS "edge-hub" /* the kind of our own documents in the store */
 
 /* A route of the deployment, and where it leads. */
 struct sk_edge_route {
@@ -74,61 +75,106 @@ struct sk_edge_upstream_events {
     void (*refresh)(struct sk_edge_hub *hub); /* somebody asks to read the scope anew */
 };
 
+/* routing.c: the deployment, and the routes in force. */
+struct sk_edge_routing {
+    struct sk_edge_route *routes;
+    size_t count;
+    bool deployed;                   /* routes were set once; they may be none */
+    struct sk_edge_deployment *next; /* being written; its routes count once that is durable */
+    struct sk_timer timer;           /* writes it again */
+    uint64_t version; /* of the desired properties seen last, and what became of them */
+    int code;
+    char text[256];
+};
+
+/* forward.c: the queue to the cloud. */
+struct sk_edge_forward {
+    char epoch[37]; /* of our store; see hub/events/once.h */
+    bool fresh_log; /* the store is new */
+    bool numbers;   /* the cloud is a Skerry hub: what is forwarded carries a number */
+    struct sk_cursor *cursor;
+    struct sk_edge_flight flight;
+    struct sk_task pump;
+    int64_t ttl_us; /* of the routes to $upstream; < 0: for ever */
+};
+
+/* upstream.c: the connections to the cloud. */
+struct sk_edge_connections {
+    const struct sk_edge_upstream_events *events;
+    struct sk_device_mux *mux; /* the AMQP connection; NULL: MQTT, or nobody needs it yet */
+};
+
+/* scope.c: who may come. */
+struct sk_edge_scope {
+    struct sk_http_client *https;
+    struct sk_timer timer;
+    struct sk_token_ask token;
+    struct sk_http_call *call;
+    uint64_t refresh, asked_ns; /* number of the last reading, and when it began */
+    char *continuation;
+    bool running;
+    bool known;             /* read from the cloud as a whole since we are connected */
+    struct sk_list waiting; /* look-ups that wait for the scope */
+    size_t waiting_count;
+};
+
 struct sk_edge_hub {
     struct sk_backend backend; /* first: the gateway's view */
+    void (*serve[SK_OP_COUNT])(struct sk_edge_hub *hub, struct sk_request *request);
     const struct sk_edge_hub_options *options;
     struct sk_registry *store; /* documents: scope, twins, deployment, sessions */
     struct sk_log *log;
-    struct sk_methods methods;
-    struct sk_map identities; /* key → struct sk_edge_identity */
+    struct sk_map identities;      /* key → struct sk_edge_identity */
+    struct sk_edge_identity *self; /* $edgeHub */
     struct sk_arena arena;
     struct sk_buffer scratch;
     struct sk_edge_hub_counts counts;
-    /* routing */
-    struct sk_edge_route *routes;
-    size_t route_count;
-    struct sk_edge_deployment *next; /* being written; its routes count once that is durable */
-    struct sk_timer deployment_timer;
-    bool deployed; /* routes were set once; they may be none */
-    struct sk_edge_endpoint endpoints[SK_EDGE_ENDPOINTS_MAX];
-    int64_t upstream_ttl_us;
-    /* upstream */
-    char epoch[37]; /* of our store; see hub/events/once.h */
-    bool numbers;   /* the cloud is a Skerry hub: what is forwarded carries a number */
-    const struct sk_edge_upstream_events *upstream_events;
-    struct sk_cursor *upstream;
-    struct sk_edge_flight upstream_flight;
-    struct sk_task upstream_pump;
-    struct sk_edge_identity *self; /* $edgeHub */
-    struct sk_device_mux *mux;     /* the AMQP connection; NULL: MQTT, or nobody needs it yet */
-    uint64_t c2d_deliveries;       /* numbers given */
-    /* scope */
-    struct sk_http_client *https;
-    struct sk_timer scope_timer;
-    struct sk_token_ask scope_token;
-    struct sk_http_call *scope_call;
-    uint64_t scope_refresh, scope_asked_ns;
-    char *scope_continuation;
-    bool scope_running;
-    bool scope_known;       /* read from the cloud as a whole since we are connected */
-    struct sk_list waiting; /* look-ups that wait for the scope */
-    size_t waiting_count;
-    /* reporting */
-    struct sk_timer report_timer;
-    uint64_t desired_version;
-    int deployment_code;
-    char deployment_text[256];
-    json_t *reported;
-    bool closing;
-    bool fresh_log;
-    unsigned loading; /* documents that are still being read at the start */
-    struct sk_task loaded_task;
-    void (*loaded)(struct sk_task *); /* what it does; NULL: it is done */
-    struct sk_span alias;             /* our own host name */
+    struct sk_methods methods;
+    struct sk_edge_endpoint inputs[SK_EDGE_ENDPOINTS_MAX];
+    struct sk_edge_routing routing;
+    struct sk_edge_forward forward;
+    struct sk_edge_connections upstream;
+    struct sk_edge_scope scope;
+    struct {
+        uint64_t deliveries; /* numbers given */
+    } c2d;
+    struct {
+        struct sk_timer timer;
+        json_t *last;
+    } report;
+    struct {
+        unsigned documents; /* still being read */
+        struct sk_task task;
+        void (*done)(struct sk_task *); /* what it does; NULL: it is done */
+    } start;
+    struct sk_span alias; /* our own host name */
     struct sk_x509_anchors *anchors;
+    bool closing;
     void (*closed)(void *arg);
     void *closed_arg;
 };
+
+/* A part of the edge hub: the operations that it serves, and its life. What it has no word for stays
+ * NULL. */
+struct sk_edge_part {
+    void (*serve[SK_OP_COUNT])(struct sk_edge_hub *hub, struct sk_request *request);
+    void (*load)(struct sk_edge_hub *hub);  /* the stores are open: reads its documents */
+    void (*start)(struct sk_edge_hub *hub); /* all documents are read */
+    void (*stop)(struct sk_edge_hub *hub);  /* the hub closes; it may not have been loaded */
+    /* A session has come, wants other things than before, has room again, is gone. `identity`: whose it
+     * is; NULL: it has left the scope. */
+    void (*opened)(struct sk_edge_hub *hub, struct sk_session *session,
+                   struct sk_edge_identity *identity);
+    void (*subscribed)(struct sk_edge_hub *hub, struct sk_session *session,
+                       struct sk_edge_identity *identity);
+    void (*writable)(struct sk_edge_hub *hub, struct sk_session *session,
+                     struct sk_edge_identity *identity);
+    void (*closed)(struct sk_edge_hub *hub, struct sk_session *session,
+                   struct sk_edge_identity *identity);
+};
+extern const struct sk_edge_part sk_edge_part_ingest, sk_edge_part_inputs, sk_edge_part_routing,
+    sk_edge_part_forward, sk_edge_part_upstream, sk_edge_part_scope, sk_edge_part_twins,
+    sk_edge_part_c2d, sk_edge_part_methods, sk_edge_part_report;
 
 static inline struct sk_edge_hub *sk_edge_hub_of(struct sk_backend *backend) {
     return (struct sk_edge_hub *)backend;
@@ -155,8 +201,6 @@ uint64_t sk_edge_flight_done(struct sk_edge_flight *flight, uint64_t sequence);
 void sk_edge_flight_clear(struct sk_edge_flight *flight);
 
 /* scope.c */
-void sk_edge_scope_load(struct sk_edge_hub *hub);
-void sk_edge_scope_start(struct sk_edge_hub *hub);
 /* Asks the cloud for the scope now, or in a moment when it was asked just before. */
 void sk_edge_scope_refresh(struct sk_edge_hub *hub);
 /* The backend's find_identity: an unknown identity waits for a fresh scope. */
@@ -165,20 +209,12 @@ void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, st
 /* And find_identity_anew: a known one, too. */
 void sk_edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
                                 struct sk_span module, sk_identity_done *done, void *arg);
-void sk_edge_forget_waiting(struct sk_edge_hub *hub); /* answers them all */
-void sk_edge_scope_free(struct sk_edge_hub *hub);
 
 /* routing.c */
-void sk_edge_routing_load(struct sk_edge_hub *hub);
 /* Takes new desired properties of $edgeHub; a bad one changes nothing but the reported status.
  * `durable`: they come from the store and count at once; else they are written there first. */
 void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
                             bool durable);
-void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request);
-void sk_edge_routing_free(struct sk_edge_hub *hub);
-
-/* Whether the cloud takes numbers, as its answers tell. */
-void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers);
 
 /* endpoint.c */
 /* Opens slot `bit` for an input. `from`: where it began, when it is known from before; UINT64_MAX: it
@@ -189,11 +225,8 @@ void sk_edge_endpoint_close(struct sk_edge_endpoint *endpoint);
 /* Closes slot `bit`, if it is open, and forgets how far its queue was read: what waits is given up. */
 void sk_edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit);
 void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module);
-void sk_edge_endpoints_offline(struct sk_edge_hub *hub, struct sk_span module);
-void sk_edge_settle(struct sk_edge_hub *hub, struct sk_request *request);
 
 /* upstream.c */
-void sk_edge_upstream_close(struct sk_edge_hub *hub);
 /* The identity's connection to the cloud, opened if there is none. */
 struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identity);
 /* What the identity's client at our side wants from the cloud has changed. */
@@ -202,27 +235,23 @@ void sk_edge_upstream_drop(struct sk_edge_identity *identity);
 
 /* forward.c */
 enum sk_status sk_edge_forward_open(struct sk_edge_hub *hub);
-void sk_edge_forward_close(struct sk_edge_hub *hub);
 /* There may be something that can go out. */
 void sk_edge_forward_soon(struct sk_edge_hub *hub);
+/* Whether the cloud takes numbers, as its answers tell. */
+void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers);
 /* The whole scope has been read: a sender that is not in it has left it. */
 void sk_edge_forward_scope_known(struct sk_edge_hub *hub);
 
 /* c2d.c */
 void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,
                       struct sk_delivery delivery);
-/* Gives the leaf what it has room for. */
-void sk_edge_c2d_pump(struct sk_edge_identity *identity);
 /* Serves SK_OP_SETTLE of a device. */
 void sk_edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request);
-void sk_edge_c2d_offline(struct sk_edge_identity *identity, const struct sk_session *session);
 /* The connection that brought them is gone: the cloud sends them again. */
 void sk_edge_c2d_drop(struct sk_edge_identity *identity);
 
 /* twin.c */
 void sk_edge_twins_load(struct sk_edge_hub *hub);
-void sk_edge_twin_get(struct sk_edge_hub *hub, struct sk_request *request);
-void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request);
 void sk_edge_twin_connected(struct sk_edge_identity *identity);
 /* The cloud has told of a change to the desired properties. */
 void sk_edge_twin_desired(struct sk_edge_identity *identity);

@@ -31,9 +31,9 @@ static json_t *clients(struct sk_edge_hub *hub) {
 
 static json_t *report(struct sk_edge_hub *hub) {
     return json_pack("{s:s,s:{s:s},s:I,s:{s:i,s:s},s:o}", "schemaVersion", "1.0", "version",
-                     "version", SK_VERSION, "lastDesiredVersion", (json_int_t)hub->desired_version,
-                     "lastDesiredStatus", "code", hub->deployment_code, "description",
-                     hub->deployment_text, "clients", clients(hub));
+                     "version", SK_VERSION, "lastDesiredVersion", (json_int_t)hub->routing.version,
+                     "lastDesiredStatus", "code", hub->routing.code, "description",
+                     hub->routing.text, "clients", clients(hub));
 }
 
 static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,
@@ -43,17 +43,17 @@ static void on_reported(void *arg, enum sk_status status, unsigned code, struct 
     if (hub->closing || (status == SK_OK && code < 400)) return;
     SK_WARN("edge-hub", "the report was not taken (%s, %u): %.*s", sk_status_text(status), code,
             SK_ARG(body));
-    json_decref(hub->reported); /* say everything again next time */
-    hub->reported = NULL;
+    json_decref(hub->report.last); /* say everything again next time */
+    hub->report.last = NULL;
 }
 
 static void on_timer(struct sk_timer *timer) {
-    struct sk_edge_hub *hub = SK_CONTAINER(timer, struct sk_edge_hub, report_timer);
-    if (!hub->counts.upstream_connected || hub->deployment_code == 0)
+    struct sk_edge_hub *hub = SK_CONTAINER(timer, struct sk_edge_hub, report.timer);
+    if (!hub->counts.upstream_connected || hub->routing.code == 0)
         return; /* the next connect or deployment comes here again */
     json_t *now = report(hub), *patch;
-    if (hub->reported) {
-        patch = sk_json_diff(hub->reported, now);
+    if (hub->report.last) {
+        patch = sk_json_diff(hub->report.last, now);
     } else {
         /* First report since the start: whatever was there of clients is old. */
         patch = json_deep_copy(now);
@@ -64,11 +64,27 @@ static void on_timer(struct sk_timer *timer) {
         sk_device_client_report(hub->self->client, sk_span_z(text), on_reported, hub);
     }
     json_decref(patch);
-    json_decref(hub->reported);
-    hub->reported = now;
+    json_decref(hub->report.last);
+    hub->report.last = now;
 }
 
 void sk_edge_report_soon(struct sk_edge_hub *hub) {
-    if (!hub->closing && !sk_timer_running(&hub->report_timer))
-        sk_timer_start(hub->backend.io, &hub->report_timer, SETTLE_MS * SK_MS, on_timer);
+    if (!hub->closing && !sk_timer_running(&hub->report.timer))
+        sk_timer_start(hub->backend.io, &hub->report.timer, SETTLE_MS * SK_MS, on_timer);
 }
+
+static void stop(struct sk_edge_hub *hub) {
+    sk_timer_stop(&hub->report.timer);
+    json_decref(hub->report.last);
+    hub->report.last = NULL;
+}
+
+static void session_changed(struct sk_edge_hub *hub, struct sk_session *session,
+                            struct sk_edge_identity *identity) {
+    (void)session;
+    (void)identity;
+    sk_edge_report_soon(hub);
+}
+
+const struct sk_edge_part sk_edge_part_report = {
+    .stop = stop, .opened = session_changed, .closed = session_changed};

@@ -1,22 +1,21 @@
-/* The deployment's routes, and the way of a message through them. Reference:
- * docs/protocols/edge-runtime.md, sections 3.3 and 5.2. */
+/* The deployment's routes: read, written down, put in force. Reference: docs/protocols/edge-runtime.md,
+ * section 3.3. */
 #include "edge/hub/parts.h"
 
 #include <stdio.h>
 
-#include "expr/message_source.h"
 #include "model/json_text.h"
 
 enum { ROUTES_MAX = 200, NO_PRIORITY = 10 };
 
-#define DOCUMENTS SK_SPAN("edge-hub")
+#define DOCUMENTS SK_SPAN(SK_EDGE_DOCUMENTS)
 
 /* ---- endpoints: which bit of a record stands for which input; kept, as records hold bits ---- */
 
 static json_t *endpoints_document(const struct sk_edge_hub *hub) {
     json_t *map = json_object();
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) {
-        const struct sk_edge_endpoint *e = &hub->endpoints[i];
+        const struct sk_edge_endpoint *e = &hub->inputs[i];
         if (e->name)
             json_object_set_new(map, e->name,
                                 json_pack("{s:I,s:s,s:s,s:I}", "bit", (json_int_t)i, "module",
@@ -29,9 +28,9 @@ static json_t *endpoints_document(const struct sk_edge_hub *hub) {
 static struct sk_edge_endpoint *find_endpoint(struct sk_edge_hub *hub, struct sk_span module,
                                               struct sk_span input) {
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->endpoints[i].name && sk_span_is(module, hub->endpoints[i].module) &&
-            sk_span_is(input, hub->endpoints[i].input))
-            return &hub->endpoints[i];
+        if (hub->inputs[i].name && sk_span_is(module, hub->inputs[i].module) &&
+            sk_span_is(input, hub->inputs[i].input))
+            return &hub->inputs[i];
     return NULL;
 }
 
@@ -54,14 +53,13 @@ static bool named(const struct sk_edge_route *routes, size_t count, struct sk_sp
 static unsigned free_slot(struct sk_edge_hub *hub, const struct sk_edge_route *routes,
                           size_t count) {
     for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->endpoints[i].name == NULL) return i;
+        if (hub->inputs[i].name == NULL) return i;
     unsigned i = 0;
     while (i + 1 < SK_EDGE_ENDPOINTS_MAX &&
-           named(routes, count, sk_span_z(hub->endpoints[i].module),
-                 sk_span_z(hub->endpoints[i].input)))
+           named(routes, count, sk_span_z(hub->inputs[i].module), sk_span_z(hub->inputs[i].input)))
         i++;
-    for (size_t j = 0; j < hub->route_count; j++) /* until the new routes count */
-        if (hub->routes[j].bit == 1ull << i) hub->routes[j].bit = 0;
+    for (size_t j = 0; j < hub->routing.count; j++) /* until the new routes count */
+        if (hub->routing.routes[j].bit == 1ull << i) hub->routing.routes[j].bit = 0;
     sk_edge_endpoint_forget(hub, i);
     return i;
 }
@@ -184,11 +182,11 @@ static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, s
  * Azure's edge hub. The longest time to live of an endpoint's routes counts for it. */
 static void retire_endpoints(struct sk_edge_hub *hub) {
     for (size_t e = 0; e < SK_EDGE_ENDPOINTS_MAX; e++) {
-        struct sk_edge_endpoint *endpoint = &hub->endpoints[e];
+        struct sk_edge_endpoint *endpoint = &hub->inputs[e];
         bool used = false;
-        for (size_t i = 0; i < hub->route_count; i++) {
-            if (hub->routes[i].bit != 1ull << e) continue;
-            int64_t ttl = hub->routes[i].ttl_us;
+        for (size_t i = 0; i < hub->routing.count; i++) {
+            if (hub->routing.routes[i].bit != 1ull << e) continue;
+            int64_t ttl = hub->routing.routes[i].ttl_us;
             if (!used || ttl < 0 || (endpoint->ttl_us >= 0 && ttl > endpoint->ttl_us))
                 endpoint->ttl_us = ttl;
             used = true;
@@ -196,31 +194,30 @@ static void retire_endpoints(struct sk_edge_hub *hub) {
         /* Empty slots too: a checkpoint that a crash has left there would hold the log back. */
         if (!used) sk_edge_endpoint_forget(hub, (unsigned)e);
     }
-    hub->upstream_ttl_us = -1;
+    hub->forward.ttl_us = -1;
     bool first = true;
-    for (size_t i = 0; i < hub->route_count; i++) {
-        if (hub->routes[i].bit != 1ull << SK_EDGE_UPSTREAM_BIT) continue;
-        int64_t ttl = hub->routes[i].ttl_us;
-        if (first || ttl < 0 || (hub->upstream_ttl_us >= 0 && ttl > hub->upstream_ttl_us))
-            hub->upstream_ttl_us = ttl;
+    for (size_t i = 0; i < hub->routing.count; i++) {
+        if (hub->routing.routes[i].bit != 1ull << SK_EDGE_UPSTREAM_BIT) continue;
+        int64_t ttl = hub->routing.routes[i].ttl_us;
+        if (first || ttl < 0 || (hub->forward.ttl_us >= 0 && ttl > hub->forward.ttl_us))
+            hub->forward.ttl_us = ttl;
         first = false;
     }
 }
 
 static void activate(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
                      uint64_t version) {
-    free_routes(hub->routes, hub->route_count);
-    hub->routes = routes;
-    hub->route_count = count;
-    hub->deployed = true;
-    if (version == hub->desired_version) {
-        hub->deployment_code = 200;
-        hub->deployment_text[0] = 0;
+    free_routes(hub->routing.routes, hub->routing.count);
+    hub->routing.routes = routes;
+    hub->routing.count = count;
+    hub->routing.deployed = true;
+    if (version == hub->routing.version) {
+        hub->routing.code = 200;
+        hub->routing.text[0] = 0;
     }
     retire_endpoints(hub);
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) /* a new one's module may be here already */
-        if (hub->endpoints[i].name)
-            sk_edge_endpoints_pump(hub, sk_span_z(hub->endpoints[i].module));
+        if (hub->inputs[i].name) sk_edge_endpoints_pump(hub, sk_span_z(hub->inputs[i].module));
     SK_INFO("edge-hub", "deployment version %llu: %zu routes", (unsigned long long)version, count);
     sk_edge_report_soon(hub);
 }
@@ -246,7 +243,7 @@ static void free_deployment(struct sk_edge_deployment *d) {
 static void save(struct sk_edge_deployment *d);
 
 static void save_again(struct sk_timer *timer) {
-    save(SK_CONTAINER(timer, struct sk_edge_hub, deployment_timer)->next);
+    save(SK_CONTAINER(timer, struct sk_edge_hub, routing.timer)->routing.next);
 }
 
 static void saved(void *arg, struct sk_registry_result *result) {
@@ -255,14 +252,14 @@ static void saved(void *arg, struct sk_registry_result *result) {
     struct sk_edge_hub *hub = d->hub;
     d->failed = d->failed || result->status;
     if (--d->writing) return;
-    if (hub->closing || hub->next != d) { /* a newer one has come */
+    if (hub->closing || hub->routing.next != d) { /* a newer one has come */
         free_deployment(d);
     } else if (d->failed) {
         SK_WARN("edge-hub", "deployment version %llu cannot be stored (%s); the old routes stay",
                 (unsigned long long)d->version, sk_status_text(result->status));
-        sk_timer_start(hub->backend.io, &hub->deployment_timer, AGAIN_S * SK_S, save_again);
+        sk_timer_start(hub->backend.io, &hub->routing.timer, AGAIN_S * SK_S, save_again);
     } else {
-        hub->next = NULL;
+        hub->routing.next = NULL;
         activate(hub, d->routes, d->count, d->version);
         d->routes = NULL;
         d->count = 0;
@@ -287,17 +284,17 @@ static void save(struct sk_edge_deployment *d) {
 
 /* The newest deployment takes the place of one that still waits. */
 static void set_next(struct sk_edge_hub *hub, struct sk_edge_deployment *next) {
-    struct sk_edge_deployment *waiting = hub->next;
-    sk_timer_stop(&hub->deployment_timer);
-    hub->next = next;
+    struct sk_edge_deployment *waiting = hub->routing.next;
+    sk_timer_stop(&hub->routing.timer);
+    hub->routing.next = next;
     if (waiting && waiting->writing == 0) free_deployment(waiting); /* else its last write does */
 }
 
 static void refuse_deployment(struct sk_edge_hub *hub, int code, const char *why) {
-    hub->deployment_code = code;
-    snprintf(hub->deployment_text, sizeof hub->deployment_text, "%s", why);
+    hub->routing.code = code;
+    snprintf(hub->routing.text, sizeof hub->routing.text, "%s", why);
     SK_WARN("edge-hub", "deployment version %llu refused, the old routes stay: %s",
-            (unsigned long long)hub->desired_version, why);
+            (unsigned long long)hub->routing.version, why);
     sk_edge_report_soon(hub);
 }
 
@@ -306,7 +303,7 @@ void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint
     struct sk_edge_route *routes;
     size_t count;
     char why[256] = "";
-    hub->desired_version = version;
+    hub->routing.version = version;
     if (json_object_size(desired) == 0) {
         refuse_deployment(hub, 417, "the desired properties of $edgeHub are empty");
         return;
@@ -369,133 +366,17 @@ static void endpoints_loaded(void *arg, struct sk_registry_result *result) {
     sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("deployment"), deployment_loaded, hub);
 }
 
-/* ---- the store's epoch: new with a new log, whose sequences count from the start ---- */
-
-static void epoch_saved(void *arg, struct sk_registry_result *result) {
-    (void)result;
-    sk_edge_load_ended(arg);
-}
-
-static void save_epoch(struct sk_edge_hub *hub) {
-    json_t *document = json_pack("{s:s,s:b}", "epoch", hub->epoch, "numbers", hub->numbers);
-    SK_CLEANUP_FREE char *text = sk_json_text(document);
-    hub->loading++;
-    sk_registry_document_put(hub->store, DOCUMENTS, SK_SPAN("epoch"), sk_span_z(text), epoch_saved,
-                             hub);
-    json_decref(document);
-}
-
-static void epoch_loaded(void *arg, struct sk_registry_result *result) {
-    struct sk_edge_hub *hub = arg;
-    sk_edge_load_ended(hub);
-    if (hub->closing) return;
-    json_t *document = result->status ? NULL
-                                      : json_loadb(result->documents[0].bytes.p,
-                                                   result->documents[0].bytes.n, 0, NULL);
-    const char *epoch = json_string_value(json_object_get(document, "epoch"));
-    hub->numbers = json_is_true(json_object_get(document, "numbers"));
-    if (epoch && strlen(epoch) < sizeof hub->epoch && !hub->fresh_log) {
-        memcpy(hub->epoch, epoch, strlen(epoch) + 1);
-    } else {
-        sk_io_guid(hub->backend.io, hub->epoch);
-        save_epoch(hub);
-    }
-    json_decref(document);
-}
-
-void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers) {
-    if (numbers == hub->numbers) return;
-    hub->numbers = numbers;
-    save_epoch(hub);
-}
-
-void sk_edge_routing_load(struct sk_edge_hub *hub) {
-    hub->loading += 2;
-    sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("epoch"), epoch_loaded, hub);
-    hub->upstream_ttl_us = -1;
+static void load(struct sk_edge_hub *hub) {
+    hub->start.documents++;
     sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("endpoints"), endpoints_loaded, hub);
 }
 
-void sk_edge_routing_free(struct sk_edge_hub *hub) {
+static void stop(struct sk_edge_hub *hub) {
     set_next(hub, NULL);
-    free_routes(hub->routes, hub->route_count);
-    hub->routes = NULL;
-    hub->route_count = 0;
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) sk_edge_endpoint_close(&hub->endpoints[i]);
+    free_routes(hub->routing.routes, hub->routing.count);
+    hub->routing.routes = NULL;
+    hub->routing.count = 0;
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) sk_edge_endpoint_close(&hub->inputs[i]);
 }
 
-/* ---- ingest ---- */
-
-/* "/messages/", "/messages/modules/<m>/" or "/messages/modules/<m>/outputs/<o>/" */
-static struct sk_span source_path(struct sk_edge_hub *hub, const struct sk_message *message) {
-    struct sk_span output = message->system[SK_SYS_OUTPUT];
-    if (message->source == SK_SOURCE_TWIN_CHANGES) return SK_SPAN("/twinChangeNotifications/");
-    if (message->module.n == 0) return SK_SPAN("/messages/");
-    if (output.n)
-        return sk_arena_print(&hub->arena, "/messages/modules/%.*s/outputs/%.*s/",
-                              SK_ARG(message->module), SK_ARG(output));
-    return sk_arena_print(&hub->arena, "/messages/modules/%.*s/", SK_ARG(message->module));
-}
-
-static uint64_t route(struct sk_edge_hub *hub, const struct sk_message *message) {
-    struct sk_expr_source source = sk_expr_source_of(message);
-    sk_arena_reset(&hub->arena);
-    struct sk_span path = source_path(hub, message);
-    uint64_t bits = 0;
-    for (size_t i = 0; i < hub->route_count; i++)
-        if (!(bits & hub->routes[i].bit) &&
-            sk_route_matches(&hub->routes[i].route, path, &source, &hub->arena))
-            bits |= hub->routes[i].bit;
-    return bits;
-}
-
-static void appended(void *arg, enum sk_status status, uint64_t sequence) {
-    (void)sequence;
-    struct sk_request *request = arg;
-    if (status)
-        sk_request_refuse(
-            request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
-    else
-        sk_request_answer(request);
-}
-
-/* Whether the message can go on by MQTT: there its properties are part of a topic, percent-encoded,
- * beside ids, input and number. */
-static bool fits_a_topic(struct sk_edge_hub *hub, const struct sk_message *message) {
-    enum { TOPIC_MAX = 65535, REST_MAX = 2048, LONGEST_KEY = 20 };
-    size_t at_most = SK_SYS_COUNT * LONGEST_KEY + 2 * message->property_count +
-                     3 * (sk_message_size(message) - message->body.n);
-    if (at_most <= TOPIC_MAX - REST_MAX) return true;
-    hub->scratch.n = 0;
-    sk_bag_format(&hub->scratch, message);
-    return hub->scratch.n <= TOPIC_MAX - REST_MAX;
-}
-
-void sk_edge_ingest(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_message numberless = *request->message, *message = &numberless;
-    message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
-    if (!hub->deployed) { /* dropping it with an acknowledgement would lose it for a deployment that is on its way */
-        sk_request_refuse(request, SK_FAULT_UNAVAILABLE,
-                          "the edge hub has no routes yet; try again when a deployment has come");
-        return;
-    }
-    if (!fits_a_topic(hub, message)) {
-        sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE,
-                          "the properties are longer than a topic can be");
-        return;
-    }
-    uint64_t bits = route(hub, message);
-    if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
-        hub->counts.dropped_total++;
-        sk_request_answer(request);
-        return;
-    }
-    hub->scratch.n = 0;
-    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
-    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
-    if (status == SK_OK) status = sk_log_append(hub->log, parts, 2, bits, appended, request);
-    if (status)
-        sk_request_refuse(request, sk_fault_of_status(status), NULL);
-    else
-        hub->counts.received_total++;
-}
+const struct sk_edge_part sk_edge_part_routing = {.load = load, .stop = stop};

@@ -70,11 +70,11 @@ static void loaded(void *arg, struct sk_registry_result *result) {
 }
 
 static void load_page(struct sk_edge_hub *hub, struct sk_span after) {
-    hub->loading++;
+    hub->start.documents++;
     sk_registry_document_list(hub->store, DOCUMENTS, after, BATCH, loaded, hub);
 }
 
-void sk_edge_scope_load(struct sk_edge_hub *hub) {
+static void load(struct sk_edge_hub *hub) {
     load_page(hub, SK_NONE);
 }
 
@@ -96,7 +96,7 @@ static void answer_one(struct sk_edge_hub *hub, struct waiting *w) {
         sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
     bool known = identity && identity->known;
     sk_list_remove(&w->link);
-    hub->waiting_count--;
+    hub->scope.waiting_count--;
     w->done(w->arg, known ? SK_OK : SK_NOT_FOUND, known ? &identity->identity : NULL);
     free(w->device);
     free(w->module);
@@ -106,12 +106,12 @@ static void answer_one(struct sk_edge_hub *hub, struct waiting *w) {
 /* After a refresh; `all`: also those that came while it ran. */
 static void answer_waiting(struct sk_edge_hub *hub, bool all) {
     bool left = false;
-    SK_LIST_EACH(&hub->waiting, node, following) {
+    SK_LIST_EACH(&hub->scope.waiting, node, following) {
         struct waiting *w = SK_CONTAINER(node, struct waiting, link);
         struct sk_edge_identity *identity =
             sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
         bool found = identity && identity->known && !w->anew;
-        if (all || w->refresh <= hub->scope_refresh || found)
+        if (all || w->refresh <= hub->scope.refresh || found)
             answer_one(hub, w);
         else
             left = true;
@@ -121,19 +121,19 @@ static void answer_waiting(struct sk_edge_hub *hub, bool all) {
 
 static void wait_for_scope(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module,
                            bool anew, sk_identity_done *done, void *arg) {
-    if (hub->waiting_count == WAITING_MAX) {
+    if (hub->scope.waiting_count == WAITING_MAX) {
         done(arg, SK_NOT_FOUND, NULL);
         return;
     }
     struct waiting *w = SK_NEW(struct waiting);
     *w = (struct waiting){.device = sk_span_dup(device),
                           .module = sk_span_dup(module),
-                          .refresh = hub->scope_refresh + 1,
+                          .refresh = hub->scope.refresh + 1,
                           .anew = anew,
                           .done = done,
                           .arg = arg};
-    sk_list_append(&hub->waiting, &w->link);
-    hub->waiting_count++;
+    sk_list_append(&hub->scope.waiting, &w->link);
+    hub->scope.waiting_count++;
     sk_edge_scope_refresh(hub);
 }
 
@@ -152,24 +152,19 @@ void sk_edge_find_identity_anew(struct sk_backend *backend, struct sk_span devic
     wait_for_scope(sk_edge_hub_of(backend), device, module, true, done, arg);
 }
 
-void sk_edge_forget_waiting(struct sk_edge_hub *hub) {
-    while (!sk_list_empty(&hub->waiting))
-        answer_one(hub, SK_LIST_FIRST(&hub->waiting, struct waiting, link));
-}
-
 /* ---- the cloud ---- */
 
 static void on_timer(struct sk_timer *timer) {
-    run(SK_CONTAINER(timer, struct sk_edge_hub, scope_timer));
+    run(SK_CONTAINER(timer, struct sk_edge_hub, scope.timer));
 }
 
 static void end_refresh(struct sk_edge_hub *hub, bool complete) {
     struct sk_edge_identity *identity;
-    hub->scope_running = false;
-    free(hub->scope_continuation);
-    hub->scope_continuation = NULL;
+    hub->scope.running = false;
+    free(hub->scope.continuation);
+    hub->scope.continuation = NULL;
     for (size_t i = 0; complete && (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
-        if (identity->refresh == hub->scope_refresh || identity == hub->self) continue;
+        if (identity->refresh == hub->scope.refresh || identity == hub->self) continue;
         SK_INFO("edge-hub", "%s is not in our scope any more", identity->key);
         sk_sessions_drop(&hub->backend, sk_span_z(identity->identity.device_id),
                          sk_span_z(identity->identity.module_id), SK_FAULT_DEVICE_NOT_FOUND);
@@ -179,7 +174,7 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
     }
     if (complete) sk_edge_report_soon(hub);
     if (complete) sk_edge_forward_scope_known(hub);
-    sk_timer_start(hub->backend.io, &hub->scope_timer, (complete ? REFRESH_S : RETRY_S) * SK_S,
+    sk_timer_start(hub->backend.io, &hub->scope.timer, (complete ? REFRESH_S : RETRY_S) * SK_S,
                    on_timer);
     answer_waiting(hub, !complete);
 }
@@ -208,7 +203,7 @@ static void take_page(struct sk_edge_hub *hub, const json_t *page) {
                 sk_registry_document_put(hub->store, DOCUMENTS, sk_span_z(identity->key),
                                          sk_span_z(text), ignore, NULL);
             identity->digest = digest;
-            identity->refresh = hub->scope_refresh;
+            identity->refresh = hub->scope.refresh;
         }
     }
 }
@@ -217,7 +212,7 @@ static void ask(struct sk_edge_hub *hub);
 
 static void answered(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
     struct sk_edge_hub *hub = arg;
-    hub->scope_call = NULL;
+    hub->scope.call = NULL;
     if (hub->closing) return;
     if (status || answer->status != 200) {
         SK_DEBUG("edge-hub", "the scope could not be read: %s, HTTP %u", sk_status_text(status),
@@ -233,17 +228,17 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
         return;
     }
     take_page(hub, page);
-    free(hub->scope_continuation);
-    hub->scope_continuation = link ? sk_span_dup(sk_span_z(link)) : NULL;
+    free(hub->scope.continuation);
+    hub->scope.continuation = link ? sk_span_dup(sk_span_z(link)) : NULL;
     json_decref(page);
-    if (hub->scope_continuation)
+    if (hub->scope.continuation)
         ask(hub);
     else
         end_refresh(hub, true);
 }
 
 static void got_token(struct sk_token_ask *asked, enum sk_status status, struct sk_span token) {
-    struct sk_edge_hub *hub = SK_CONTAINER(asked, struct sk_edge_hub, scope_token);
+    struct sk_edge_hub *hub = SK_CONTAINER(asked, struct sk_edge_hub, scope.token);
     if (status) {
         end_refresh(hub, false);
         return;
@@ -255,58 +250,60 @@ static void got_token(struct sk_token_ask *asked, enum sk_status status, struct 
         &target,
         "/modules/%24edgeHub/devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview");
     json_t *body = json_pack("{s:i,s:s,s:s?}", "pageSize", PAGE, "authChain",
-                             hub->options->device_id, "continuationLink", hub->scope_continuation);
+                             hub->options->device_id, "continuationLink", hub->scope.continuation);
     SK_CLEANUP_FREE char *text = sk_json_text(body);
     struct sk_http_pair headers[] = {{"Authorization", token},
                                      {"Content-Type", SK_SPAN("application/json; charset=utf-8")}};
-    hub->scope_call =
-        sk_http_client_send(hub->https, &(struct sk_http_ask){.method = SK_HTTP_POST,
-                                                              .target = sk_buffer_span(&target),
-                                                              .headers = headers,
-                                                              .header_count = 2,
-                                                              .body = sk_span_z(text),
-                                                              .answer_max = 4 * 1024 * 1024,
-                                                              .done = answered,
-                                                              .arg = hub});
+    hub->scope.call = sk_http_client_send(hub->scope.https,
+                                          &(struct sk_http_ask){.method = SK_HTTP_POST,
+                                                                .target = sk_buffer_span(&target),
+                                                                .headers = headers,
+                                                                .header_count = 2,
+                                                                .body = sk_span_z(text),
+                                                                .answer_max = 4 * 1024 * 1024,
+                                                                .done = answered,
+                                                                .arg = hub});
     json_decref(body);
     sk_buffer_free(&target);
 }
 
 static void ask(struct sk_edge_hub *hub) {
     enum { TOKEN_S = 3600 };
-    sk_token_ask(hub->options->tokens, &hub->scope_token,
+    sk_token_ask(hub->options->tokens, &hub->scope.token,
                  sk_io_wall(hub->backend.io) / 1000000 + TOKEN_S, got_token);
 }
 
 static void run(struct sk_edge_hub *hub) {
-    if (hub->scope_running) return;
-    sk_timer_stop(&hub->scope_timer);
-    hub->scope_running = true;
-    hub->scope_refresh++;
-    hub->scope_asked_ns = sk_io_now(hub->backend.io);
+    if (hub->scope.running) return;
+    sk_timer_stop(&hub->scope.timer);
+    hub->scope.running = true;
+    hub->scope.refresh++;
+    hub->scope.asked_ns = sk_io_now(hub->backend.io);
     ask(hub);
 }
 
-void sk_edge_scope_start(struct sk_edge_hub *hub) {
-    run(hub);
-}
-
 void sk_edge_scope_refresh(struct sk_edge_hub *hub) {
-    uint64_t since = sk_io_now(hub->backend.io) - hub->scope_asked_ns, least = ASK_AGAIN_MS * SK_MS;
-    if (hub->scope_running || hub->closing) return;
-    if (hub->scope_refresh && since < least)
-        sk_timer_start(hub->backend.io, &hub->scope_timer, least - since,
+    uint64_t since = sk_io_now(hub->backend.io) - hub->scope.asked_ns, least = ASK_AGAIN_MS * SK_MS;
+    if (hub->scope.running || hub->closing) return;
+    if (hub->scope.refresh && since < least)
+        sk_timer_start(hub->backend.io, &hub->scope.timer, least - since,
                        on_timer); /* many may ask: not more often than that */
     else
         run(hub);
 }
 
-void sk_edge_scope_free(struct sk_edge_hub *hub) {
+/* Its identities go, and with each its connection to the cloud. */
+static void stop(struct sk_edge_hub *hub) {
     struct sk_edge_identity *identity;
-    sk_timer_stop(&hub->scope_timer);
-    sk_token_unask(&hub->scope_token);
+    if (hub->scope.https) sk_http_client_free(hub->scope.https);
+    while (!sk_list_empty(&hub->scope.waiting))
+        answer_one(hub, SK_LIST_FIRST(&hub->scope.waiting, struct waiting, link));
+    sk_timer_stop(&hub->scope.timer);
+    sk_token_unask(&hub->scope.token);
     for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL; i = 0)
         free_identity(identity);
     sk_map_free(&hub->identities);
-    free(hub->scope_continuation);
+    free(hub->scope.continuation);
 }
+
+const struct sk_edge_part sk_edge_part_scope = {.load = load, .start = run, .stop = stop};

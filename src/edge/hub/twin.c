@@ -117,7 +117,7 @@ static void loaded(void *arg, struct sk_registry_result *result) {
 }
 
 static void load_page(struct sk_edge_hub *hub, struct sk_span after) {
-    hub->loading++;
+    hub->start.documents++;
     sk_registry_document_list(hub->store, DOCUMENTS, after, BATCH, loaded, hub);
 }
 
@@ -246,7 +246,7 @@ static void report_saved(void *arg, struct sk_registry_result *result) {
     if (identity) send_pending(identity);
 }
 
-void sk_edge_twin_report(struct sk_edge_hub *hub, struct sk_request *request) {
+static void report(struct sk_edge_hub *hub, struct sk_request *request) {
     struct sk_edge_identity *identity =
         sk_edge_identity_find(hub, request->device, request->module);
     char error[SK_MODEL_ERROR_MAX];
@@ -323,7 +323,7 @@ static void on_got(void *arg, enum sk_status status, unsigned code, struct sk_sp
     free(call);
 }
 
-void sk_edge_twin_get(struct sk_edge_hub *hub, struct sk_request *request) {
+static void get(struct sk_edge_hub *hub, struct sk_request *request) {
     struct sk_edge_identity *identity =
         sk_edge_identity_find(hub, request->device, request->module);
     if (identity == NULL) {
@@ -394,3 +394,6 @@ void sk_edge_twin_desired(struct sk_edge_identity *identity) {
     else
         sync(identity);
 }
+
+const struct sk_edge_part sk_edge_part_twins = {
+    .serve = {[SK_OP_TWIN_GET] = get, [SK_OP_TWIN_REPORT] = report}};

@@ -31,7 +31,7 @@ static void on_connected(void *arg, bool session_present) {
             SK_INFO("edge-hub", "connected to %s", identity->hub->options->hub_host_name);
         identity->hub->counts.upstream_connected = true;
     }
-    identity->hub->upstream_events->connected(identity);
+    identity->hub->upstream.events->connected(identity);
 }
 
 static void on_disconnected(void *arg, const struct sk_client_down *down) {
@@ -43,9 +43,9 @@ static void on_disconnected(void *arg, const struct sk_client_down *down) {
             SK_WARN("edge-hub", "%s is not reachable (%s); messages wait here",
                     identity->hub->options->hub_host_name, sk_status_text(down->reason));
         identity->hub->counts.upstream_connected = false;
-        identity->hub->scope_known = false;
+        identity->hub->scope.known = false;
     } else if (down->refused) {
-        identity->hub->upstream_events->refused(identity);
+        identity->hub->upstream.events->refused(identity);
     }
 }
 
@@ -53,7 +53,7 @@ static void on_desired(void *arg, struct sk_span patch, uint64_t version) {
     (void)patch;
     (void)version;
     struct sk_edge_identity *identity = arg;
-    identity->hub->upstream_events->desired(identity);
+    identity->hub->upstream.events->desired(identity);
 }
 
 /* A method from the cloud, on its way to the client at our side. */
@@ -95,7 +95,7 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
     struct sk_edge_hub *hub = identity->hub;
     if (identity == hub->self) {
         bool refresh = sk_span_eq_nocase(name, SK_SPAN("RefreshDeviceScopeIdentityCache"));
-        if (refresh) hub->upstream_events->refresh(hub);
+        if (refresh) hub->upstream.events->refresh(hub);
         sk_device_client_answer(identity->client, rid, refresh ? 200 : 404,
                                 refresh ? SK_NONE : SK_SPAN("null"));
         return;
@@ -131,20 +131,20 @@ static const struct sk_device_events events = {.connected = on_connected,
 
 static struct sk_device_mux *mux_of(struct sk_edge_hub *hub) {
     const struct sk_edge_hub_options *o = hub->options;
-    if (o->upstream.amqp && hub->mux == NULL)
-        hub->mux = sk_device_mux_new(hub->backend.io,
-                                     &(struct sk_device_mux_options){
-                                         .host = o->upstream.host,
-                                         .port = sk_edge_upstream_port(&o->upstream),
-                                         .websocket = o->upstream.websocket,
-                                         .fallback_port = sk_edge_upstream_fallback(&o->upstream),
-                                         .proxy = sk_edge_upstream_proxy(&o->upstream),
-                                         .tls = o->upstream_tls,
-                                         .hub_host = sk_span_z(o->hub_host_name),
-                                         .device_id = sk_span_z(o->device_id),
-                                         .module_id = SK_SPAN("$edgeHub"),
-                                         .tokens = o->tokens});
-    return hub->mux;
+    if (o->upstream.amqp && hub->upstream.mux == NULL)
+        hub->upstream.mux = sk_device_mux_new(
+            hub->backend.io, &(struct sk_device_mux_options){
+                                 .host = o->upstream.host,
+                                 .port = sk_edge_upstream_port(&o->upstream),
+                                 .websocket = o->upstream.websocket,
+                                 .fallback_port = sk_edge_upstream_fallback(&o->upstream),
+                                 .proxy = sk_edge_upstream_proxy(&o->upstream),
+                                 .tls = o->upstream_tls,
+                                 .hub_host = sk_span_z(o->hub_host_name),
+                                 .device_id = sk_span_z(o->device_id),
+                                 .module_id = SK_SPAN("$edgeHub"),
+                                 .tokens = o->tokens});
+    return hub->upstream.mux;
 }
 
 struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identity) {
@@ -189,7 +189,7 @@ static void on_idle(struct sk_timer *timer) {
     struct sk_edge_identity *identity = SK_CONTAINER(timer, struct sk_edge_identity, idle);
     if (identity->client == NULL || session_of(identity)) return;
     if (sk_device_client_waiting(identity->client) ||
-        identity->hub->upstream_events->unsent(identity))
+        identity->hub->upstream.events->unsent(identity))
         sk_timer_start(timer->io, timer, IDLE_S * SK_S, on_idle);
     else
         sk_edge_upstream_drop(identity);
@@ -205,7 +205,23 @@ void sk_edge_upstream_wants(struct sk_edge_identity *identity) {
     }
 }
 
-void sk_edge_upstream_close(struct sk_edge_hub *hub) {
-    sk_device_mux_free(hub->mux);
-    hub->mux = NULL;
+static void start(struct sk_edge_hub *hub) {
+    sk_edge_upstream_client(hub->self);
 }
+
+static void stop(struct sk_edge_hub *hub) {
+    sk_device_mux_free(hub->upstream.mux);
+    hub->upstream.mux = NULL;
+}
+
+static void session_changed(struct sk_edge_hub *hub, struct sk_session *session,
+                            struct sk_edge_identity *identity) {
+    (void)session;
+    if (identity && !hub->closing) sk_edge_upstream_wants(identity);
+}
+
+const struct sk_edge_part sk_edge_part_upstream = {.start = start,
+                                                   .stop = stop,
+                                                   .opened = session_changed,
+                                                   .subscribed = session_changed,
+                                                   .closed = session_changed};

@@ -1,0 +1,80 @@
+/* A message comes in: its way through the routes, into the log. Reference:
+ * docs/protocols/edge-runtime.md, section 5.2. */
+#include "edge/hub/parts.h"
+#include "expr/message_source.h"
+
+/* "/messages/", "/messages/modules/<m>/" or "/messages/modules/<m>/outputs/<o>/" */
+static struct sk_span source_path(struct sk_edge_hub *hub, const struct sk_message *message) {
+    struct sk_span output = message->system[SK_SYS_OUTPUT];
+    if (message->source == SK_SOURCE_TWIN_CHANGES) return SK_SPAN("/twinChangeNotifications/");
+    if (message->module.n == 0) return SK_SPAN("/messages/");
+    if (output.n)
+        return sk_arena_print(&hub->arena, "/messages/modules/%.*s/outputs/%.*s/",
+                              SK_ARG(message->module), SK_ARG(output));
+    return sk_arena_print(&hub->arena, "/messages/modules/%.*s/", SK_ARG(message->module));
+}
+
+static uint64_t route(struct sk_edge_hub *hub, const struct sk_message *message) {
+    struct sk_expr_source source = sk_expr_source_of(message);
+    sk_arena_reset(&hub->arena);
+    struct sk_span path = source_path(hub, message);
+    uint64_t bits = 0;
+    for (size_t i = 0; i < hub->routing.count; i++)
+        if (!(bits & hub->routing.routes[i].bit) &&
+            sk_route_matches(&hub->routing.routes[i].route, path, &source, &hub->arena))
+            bits |= hub->routing.routes[i].bit;
+    return bits;
+}
+
+static void appended(void *arg, enum sk_status status, uint64_t sequence) {
+    (void)sequence;
+    struct sk_request *request = arg;
+    if (status)
+        sk_request_refuse(
+            request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
+    else
+        sk_request_answer(request);
+}
+
+/* Whether the message can go on by MQTT: there its properties are part of a topic, percent-encoded,
+ * beside ids, input and number. */
+static bool fits_a_topic(struct sk_edge_hub *hub, const struct sk_message *message) {
+    enum { TOPIC_MAX = 65535, REST_MAX = 2048, LONGEST_KEY = 20 };
+    size_t at_most = SK_SYS_COUNT * LONGEST_KEY + 2 * message->property_count +
+                     3 * (sk_message_size(message) - message->body.n);
+    if (at_most <= TOPIC_MAX - REST_MAX) return true;
+    hub->scratch.n = 0;
+    sk_bag_format(&hub->scratch, message);
+    return hub->scratch.n <= TOPIC_MAX - REST_MAX;
+}
+
+static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
+    struct sk_message numberless = *request->message, *message = &numberless;
+    message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
+    if (!hub->routing.deployed) { /* dropping it with an acknowledgement would lose it for a deployment that is on its way */
+        sk_request_refuse(request, SK_FAULT_UNAVAILABLE,
+                          "the edge hub has no routes yet; try again when a deployment has come");
+        return;
+    }
+    if (!fits_a_topic(hub, message)) {
+        sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE,
+                          "the properties are longer than a topic can be");
+        return;
+    }
+    uint64_t bits = route(hub, message);
+    if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
+        hub->counts.dropped_total++;
+        sk_request_answer(request);
+        return;
+    }
+    hub->scratch.n = 0;
+    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
+    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
+    if (status == SK_OK) status = sk_log_append(hub->log, parts, 2, bits, appended, request);
+    if (status)
+        sk_request_refuse(request, sk_fault_of_status(status), NULL);
+    else
+        hub->counts.received_total++;
+}
+
+const struct sk_edge_part sk_edge_part_ingest = {.serve = {[SK_OP_TELEMETRY] = ingest}};
