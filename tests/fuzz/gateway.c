@@ -33,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static unsigned inputs;
     if (inputs++ % 1000 == 0) {
         if (inputs > 1) fleet_free(&f);
+        sk_note_level(SK_LEVEL_ERROR);
         fleet_new_hub(&f, 1);
         fleet_put_device(&f, "d1", "");
         fleet_put_device(&f, "d2", "");

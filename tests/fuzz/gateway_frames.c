@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0 || size > STEPS_MAX * PROGRAM_STEP) return 0;
     if (inputs++ % WORLD_INPUTS == 0) { /* what an input leaves behind stays bounded */
         if (inputs > 1) fleet_free(&f);
+        sk_note_level(SK_LEVEL_ERROR);
         fleet_new_hub(&f, 1);
         fleet_put_device(&f, "d1", "");
         fleet_put_device(&f, "d2", "");

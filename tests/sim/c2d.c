@@ -2,6 +2,7 @@
  * way, the hub loses power; and every accepted message ends exactly once, as its sender is told. */
 #include "support/fleet_c2d.h"
 #include "support/raw_amqp.h"
+#include "support/test.h"
 
 enum {
     MESSAGES = 200,
@@ -402,16 +403,8 @@ static void run_story(uint64_t seed) {
     free(s);
 }
 
-static void every_accepted_message_ends_once_and_its_sender_is_told_how(void **state) {
-    (void)state;
+TEST(every_accepted_message_ends_once_and_its_sender_is_told_how) {
     struct seeds seeds = seeds_of("SEEDS", 40);
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) run_story(seed);
     for (int i = 0; i < SK_C2D_END_COUNT && !seeds.one; i++) assert_true(ends_seen[i] > 10);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_accepted_message_ends_once_and_its_sender_is_told_how),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * acknowledged them. */
 #include "support/fleet_c2d.h"
 #include "support/raw_client.h"
+#include "support/test.h"
 
 #define FILTER "devices/leaf1/messages/devicebound/#"
 
@@ -10,12 +11,6 @@ static int new_world(void **state) {
     fleet_new(f, 1, FLEET_ROUTES_UP);
     sk_sim_run(f->sim, 5 * SK_S);
     *state = f;
-    return 0;
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
     return 0;
 }
 
@@ -45,7 +40,11 @@ static uint64_t completed(struct fleet *f) {
     return sk_hub_counts(sk_hub_server_hub(f->hub, 0)).c2d_ended_total[SK_C2D_COMPLETED];
 }
 
-static void a_leaf_gets_its_messages_and_its_word_reaches_the_cloud(void **state) {
+AROUND(new_world, fleet_free_world);
+
+VARIANTS(fleet_over, "mqtt", "amqp");
+
+TEST(a_leaf_gets_its_messages_and_its_word_reaches_the_cloud) {
     struct fleet *f = *state;
     struct raw_client leaf;
     fleet_send_c2d(f, "leaf1", "m1"); /* before it has ever come */
@@ -64,7 +63,7 @@ static void a_leaf_gets_its_messages_and_its_word_reaches_the_cloud(void **state
     raw_free(&leaf);
 }
 
-static void what_a_leaf_did_not_acknowledge_waits_for_it_at_the_edge(void **state) {
+TEST(what_a_leaf_did_not_acknowledge_waits_for_it_at_the_edge) {
     struct fleet *f = *state;
     struct raw_client leaf;
     open_leaf(&leaf, f);
@@ -80,7 +79,7 @@ static void what_a_leaf_did_not_acknowledge_waits_for_it_at_the_edge(void **stat
     raw_free(&leaf);
 }
 
-static void a_leaf_that_stays_away_gives_its_messages_back_to_the_cloud(void **state) {
+TEST(a_leaf_that_stays_away_gives_its_messages_back_to_the_cloud) {
     struct fleet *f = *state;
     struct raw_client leaf;
     open_leaf(&leaf, f);
@@ -97,7 +96,7 @@ static void a_leaf_that_stays_away_gives_its_messages_back_to_the_cloud(void **s
     raw_free(&leaf);
 }
 
-static void a_crash_of_the_edge_loses_nothing(void **state) {
+TEST(a_crash_of_the_edge_loses_nothing) {
     struct fleet *f = *state;
     struct raw_client leaf;
     open_leaf(&leaf, f);
@@ -113,7 +112,7 @@ static void a_crash_of_the_edge_loses_nothing(void **state) {
     raw_free(&leaf);
 }
 
-static void a_break_between_edge_and_cloud_brings_them_again(void **state) {
+TEST(a_break_between_edge_and_cloud_brings_them_again) {
     struct fleet *f = *state;
     struct raw_client leaf;
     open_leaf(&leaf, f);
@@ -128,7 +127,7 @@ static void a_break_between_edge_and_cloud_brings_them_again(void **state) {
     raw_free(&leaf);
 }
 
-static void more_messages_than_windows_come_all_and_in_order(void **state) {
+TEST(more_messages_than_windows_come_all_and_in_order) {
     struct fleet *f = *state;
     struct raw_client leaf;
     char body[8];
@@ -147,7 +146,7 @@ static void more_messages_than_windows_come_all_and_in_order(void **state) {
 
 /* The way upstream is being made meanwhile: whatever it has reached, the message must not fall
  * between. */
-static void a_message_sent_while_the_leaf_comes_arrives(void **state) {
+TEST(a_message_sent_while_the_leaf_comes_arrives) {
     struct fleet *f = *state;
     for (int i = 0; i < 200; i++) {
         struct raw_client leaf;
@@ -162,19 +161,4 @@ static void a_message_sent_while_the_leaf_comes_arrives(void **state) {
         raw_free(&leaf);
         sk_sim_run(f->sim, 90 * SK_S); /* the edge closes the leaf's way to the cloud */
     }
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(a_leaf_gets_its_messages_and_its_word_reaches_the_cloud),
-        TEST(what_a_leaf_did_not_acknowledge_waits_for_it_at_the_edge),
-        TEST(a_leaf_that_stays_away_gives_its_messages_back_to_the_cloud),
-        TEST(a_crash_of_the_edge_loses_nothing),
-        TEST(a_break_between_edge_and_cloud_brings_them_again),
-        TEST(more_messages_than_windows_come_all_and_in_order),
-        TEST(a_message_sent_while_the_leaf_comes_arrives),
-    };
-    return FLEET_RUN(tests);
 }

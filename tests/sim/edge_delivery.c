@@ -1,6 +1,7 @@
 /* From a leaf device through an edge hub's routes into modules, and what a deployment changes about
  * it. */
 #include "support/raw_client.h"
+#include "support/test.h"
 
 #define ROUTES(list) "{\"schemaVersion\":\"1.1\",\"routes\":{" list "}}"
 #define TO_READER                                                                                  \
@@ -53,10 +54,11 @@ static uint16_t reader_gets(struct raw_client *c, const char *topic, const char 
     return packet.u.publish.id;
 }
 
+VARIANTS(fleet_over, "mqtt", "amqp");
+
 /* ---- delivery ---- */
 
-static void a_message_reaches_the_input_that_its_route_names(void **state) {
-    (void)state;
+TEST(a_message_reaches_the_input_that_its_route_names) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(&f, ROUTES(TO_READER));
@@ -79,8 +81,7 @@ static void a_message_reaches_the_input_that_its_route_names(void **state) {
     fleet_free(&f);
 }
 
-static void what_a_module_has_not_acknowledged_comes_again_after_it_reconnects(void **state) {
-    (void)state;
+TEST(what_a_module_has_not_acknowledged_comes_again_after_it_reconnects) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(&f, ROUTES(TO_READER));
@@ -107,8 +108,7 @@ static void what_a_module_has_not_acknowledged_comes_again_after_it_reconnects(v
     fleet_free(&f);
 }
 
-static void a_modules_queue_survives_a_restart_of_the_edge(void **state) {
-    (void)state;
+TEST(a_modules_queue_survives_a_restart_of_the_edge) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(&f, ROUTES(TO_READER));
@@ -123,8 +123,7 @@ static void a_modules_queue_survives_a_restart_of_the_edge(void **state) {
     fleet_free(&f);
 }
 
-static void a_slow_module_gets_everything_in_order(void **state) {
-    (void)state;
+TEST(a_slow_module_gets_everything_in_order) {
     enum { MANY = 300 };
     struct fleet f;
     struct raw_client leaf, reader;
@@ -150,8 +149,7 @@ static void a_slow_module_gets_everything_in_order(void **state) {
     fleet_free(&f);
 }
 
-static void large_messages_reach_an_input_subscribed_at_qos_0(void **state) {
-    (void)state;
+TEST(large_messages_reach_an_input_subscribed_at_qos_0) {
     enum { MANY = 12, SIZE = 200 * 1024 };
     static char body[SIZE];
     struct fleet f;
@@ -174,8 +172,7 @@ static void large_messages_reach_an_input_subscribed_at_qos_0(void **state) {
     fleet_free(&f);
 }
 
-static void properties_that_no_topic_can_carry_on_are_refused_at_the_door(void **state) {
-    (void)state;
+TEST(properties_that_no_topic_can_carry_on_are_refused_at_the_door) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(&f, ROUTES(TO_READER "," UP));
@@ -206,8 +203,7 @@ static void properties_that_no_topic_can_carry_on_are_refused_at_the_door(void *
 
 /* ---- routes ---- */
 
-static void conditions_choose_by_properties_and_by_the_body(void **state) {
-    (void)state;
+TEST(conditions_choose_by_properties_and_by_the_body) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(
@@ -247,8 +243,7 @@ static void conditions_choose_by_properties_and_by_the_body(void **state) {
     fleet_free(&f);
 }
 
-static void a_message_older_than_its_time_to_live_is_not_delivered(void **state) {
-    (void)state;
+TEST(a_message_older_than_its_time_to_live_is_not_delivered) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(&f, "{\"schemaVersion\":\"1.1\",\"routes\":{" TO_READER
@@ -271,8 +266,7 @@ static void count_large(void *arg, const struct sk_message *message) {
 }
 
 /* The edge adds its number: that must not make it one byte too large for the cloud. */
-static void a_message_of_256_kilobytes_passes_through_the_edge(void **state) {
-    (void)state;
+TEST(a_message_of_256_kilobytes_passes_through_the_edge) {
     static char body[SK_MESSAGE_MAX];
     struct fleet f;
     struct raw_client leaf;
@@ -291,8 +285,7 @@ static void a_message_of_256_kilobytes_passes_through_the_edge(void **state) {
     fleet_free(&f);
 }
 
-static void the_model_of_a_leaf_is_known_in_the_cloud(void **state) {
-    (void)state;
+TEST(the_model_of_a_leaf_is_known_in_the_cloud) {
     struct fleet f;
     struct raw_client leaf;
     begin(&f, ROUTES(UP));
@@ -326,8 +319,7 @@ static int desired_status(struct fleet *f, char description[300]) {
     return code;
 }
 
-static void a_bad_deployment_is_reported_and_the_old_routes_stay(void **state) {
-    (void)state;
+TEST(a_bad_deployment_is_reported_and_the_old_routes_stay) {
     static const struct {
         const char *desired, *holds;
     } cases[] = {
@@ -369,8 +361,7 @@ static void a_bad_deployment_is_reported_and_the_old_routes_stay(void **state) {
     fleet_free(&f);
 }
 
-static void the_old_routes_also_stay_over_a_restart_after_a_bad_deployment(void **state) {
-    (void)state;
+TEST(the_old_routes_also_stay_over_a_restart_after_a_bad_deployment) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(&f, ROUTES(TO_READER));
@@ -387,8 +378,7 @@ static void the_old_routes_also_stay_over_a_restart_after_a_bad_deployment(void 
     fleet_free(&f);
 }
 
-static void a_removed_route_takes_nothing_more_and_its_queue_is_given_up(void **state) {
-    (void)state;
+TEST(a_removed_route_takes_nothing_more_and_its_queue_is_given_up) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(&f, ROUTES(TO_READER "," UP));
@@ -408,8 +398,7 @@ static void a_removed_route_takes_nothing_more_and_its_queue_is_given_up(void **
     fleet_free(&f);
 }
 
-static void sixty_three_inputs_are_served_and_one_more_is_refused(void **state) {
-    (void)state;
+TEST(sixty_three_inputs_are_served_and_one_more_is_refused) {
     struct fleet f;
     struct raw_client leaf, reader;
     char description[300];
@@ -450,8 +439,7 @@ static void sixty_three_inputs_are_served_and_one_more_is_refused(void **state) 
     fleet_free(&f);
 }
 
-static void nothing_is_acknowledged_before_there_is_a_deployment(void **state) {
-    (void)state;
+TEST(nothing_is_acknowledged_before_there_is_a_deployment) {
     struct fleet f;
     struct raw_client leaf;
     begin(&f, NULL);
@@ -470,8 +458,7 @@ static void nothing_is_acknowledged_before_there_is_a_deployment(void **state) {
 
 /* ---- methods between modules ---- */
 
-static void a_module_calls_a_method_of_another_through_the_edge(void **state) {
-    (void)state;
+TEST(a_module_calls_a_method_of_another_through_the_edge) {
     struct fleet f;
     struct raw_client reader, caller;
     struct raw_answer answer;
@@ -522,8 +509,7 @@ static void a_module_calls_a_method_of_another_through_the_edge(void **state) {
 }
 
 /* Who calls must say so, and be a module of this edge device (docs/protocols/device-protocols.md, section 4.5). */
-static void a_method_call_without_a_module_of_this_edge_is_refused(void **state) {
-    (void)state;
+TEST(a_method_call_without_a_module_of_this_edge_is_refused) {
     struct fleet f;
     static const struct {
         const char *resource, *header;
@@ -560,27 +546,4 @@ static void a_method_call_without_a_module_of_this_edge_is_refused(void **state)
         sk_buffer_free(&token);
     }
     fleet_free(&f);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_message_reaches_the_input_that_its_route_names),
-        cmocka_unit_test(what_a_module_has_not_acknowledged_comes_again_after_it_reconnects),
-        cmocka_unit_test(a_modules_queue_survives_a_restart_of_the_edge),
-        cmocka_unit_test(a_slow_module_gets_everything_in_order),
-        cmocka_unit_test(large_messages_reach_an_input_subscribed_at_qos_0),
-        cmocka_unit_test(properties_that_no_topic_can_carry_on_are_refused_at_the_door),
-        cmocka_unit_test(conditions_choose_by_properties_and_by_the_body),
-        cmocka_unit_test(a_message_older_than_its_time_to_live_is_not_delivered),
-        cmocka_unit_test(a_message_of_256_kilobytes_passes_through_the_edge),
-        cmocka_unit_test(the_model_of_a_leaf_is_known_in_the_cloud),
-        cmocka_unit_test(a_bad_deployment_is_reported_and_the_old_routes_stay),
-        cmocka_unit_test(the_old_routes_also_stay_over_a_restart_after_a_bad_deployment),
-        cmocka_unit_test(a_removed_route_takes_nothing_more_and_its_queue_is_given_up),
-        cmocka_unit_test(sixty_three_inputs_are_served_and_one_more_is_refused),
-        cmocka_unit_test(nothing_is_acknowledged_before_there_is_a_deployment),
-        cmocka_unit_test(a_module_calls_a_method_of_another_through_the_edge),
-        cmocka_unit_test(a_method_call_without_a_module_of_this_edge_is_refused),
-    };
-    return FLEET_RUN(tests);
 }

@@ -1,5 +1,6 @@
 /* An edge without the cloud, or without room: who may come, what they get, and what happens when the cloud is back. */
 #include "support/raw_client.h"
+#include "support/test.h"
 
 #define ROUTES(list) "{\"schemaVersion\":\"1.1\",\"routes\":{" list "}}"
 #define NEW_KEY "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="
@@ -76,10 +77,11 @@ static json_t *expect_json(struct raw_client *c, const char *topic) {
     return json;
 }
 
+VARIANTS(fleet_over, "mqtt", "amqp");
+
 /* ---- starting without the cloud ---- */
 
-static void an_edge_that_starts_without_the_cloud_serves_whom_it_knows(void **state) {
-    (void)state;
+TEST(an_edge_that_starts_without_the_cloud_serves_whom_it_knows) {
     struct fleet f;
     struct raw_client leaf;
     begin(&f);
@@ -133,9 +135,7 @@ static void an_edge_that_starts_without_the_cloud_serves_whom_it_knows(void **st
     fleet_free(&f);
 }
 
-static void
-reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_other(void **state) {
-    (void)state;
+TEST(reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_other) {
     static const char *const patches[] = {"{\"a\":null}", "{\"a\":{\"new\":1}}", "{\"b\":5}",
                                           "{\"b\":{\"c\":null,\"d\":2}}"};
     struct fleet f;
@@ -169,8 +169,7 @@ reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_other(void *
     fleet_free(&f);
 }
 
-static void a_change_made_while_the_edge_was_away_arrives_once(void **state) {
-    (void)state;
+TEST(a_change_made_while_the_edge_was_away_arrives_once) {
     struct fleet f;
     struct raw_client leaf;
     begin(&f);
@@ -208,9 +207,7 @@ static void a_change_made_while_the_edge_was_away_arrives_once(void **state) {
 
 /* ---- identities that go ---- */
 
-static void
-an_identity_that_is_removed_or_disabled_in_the_cloud_loses_its_connection(void **state) {
-    (void)state;
+TEST(an_identity_that_is_removed_or_disabled_in_the_cloud_loses_its_connection) {
     for (unsigned disabled = 0; disabled < 2; disabled++) {
         struct fleet f;
         struct raw_client leaf, reader;
@@ -236,8 +233,7 @@ an_identity_that_is_removed_or_disabled_in_the_cloud_loses_its_connection(void *
     }
 }
 
-static void a_device_that_the_cloud_refuses_does_not_hold_up_the_others(void **state) {
-    (void)state;
+TEST(a_device_that_the_cloud_refuses_does_not_hold_up_the_others) {
     enum { MANY = 400 /* more than fit into the flight */ };
     struct fleet f;
     struct raw_client leaf, other;
@@ -271,8 +267,7 @@ static void a_device_that_the_cloud_refuses_does_not_hold_up_the_others(void **s
 }
 
 /* Who makes a module gives it its keys a moment after it is there; an edge may look between the two. */
-static void a_key_that_was_changed_in_the_cloud_opens_the_edge_at_once(void **state) {
-    (void)state;
+TEST(a_key_that_was_changed_in_the_cloud_opens_the_edge_at_once) {
     struct fleet f;
     struct raw_client leaf;
     begin(&f);
@@ -297,8 +292,7 @@ static void a_key_that_was_changed_in_the_cloud_opens_the_edge_at_once(void **st
     fleet_free(&f);
 }
 
-static void a_leaf_that_could_not_be_written_down_is_not_forgotten_with_its_messages(void **state) {
-    (void)state;
+TEST(a_leaf_that_could_not_be_written_down_is_not_forgotten_with_its_messages) {
     struct fleet f;
     struct raw_client leaf;
     begin(&f);
@@ -322,8 +316,7 @@ static void a_leaf_that_could_not_be_written_down_is_not_forgotten_with_its_mess
 
 /* ---- full disks ---- */
 
-static void an_edge_without_room_refuses_and_recovers(void **state) {
-    (void)state;
+TEST(an_edge_without_room_refuses_and_recovers) {
     struct fleet f;
     struct raw_client leaf, reader;
     static char body[100000];
@@ -366,8 +359,7 @@ static void count(void *arg, const struct sk_message *message) {
 }
 
 /* The cloud's disk fills and empties while the edge forwards messages of all sizes. */
-static void forwarding_into_a_hub_whose_disk_is_full_loses_nothing(void **state) {
-    (void)state;
+TEST(forwarding_into_a_hub_whose_disk_is_full_loses_nothing) {
     enum { MANY = 120 };
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct fleet f;
@@ -400,19 +392,4 @@ static void forwarding_into_a_hub_whose_disk_is_full_loses_nothing(void **state)
         raw_free(&leaf);
         fleet_free(&f);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_edge_that_starts_without_the_cloud_serves_whom_it_knows),
-        cmocka_unit_test(reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_other),
-        cmocka_unit_test(a_change_made_while_the_edge_was_away_arrives_once),
-        cmocka_unit_test(an_identity_that_is_removed_or_disabled_in_the_cloud_loses_its_connection),
-        cmocka_unit_test(a_device_that_the_cloud_refuses_does_not_hold_up_the_others),
-        cmocka_unit_test(a_key_that_was_changed_in_the_cloud_opens_the_edge_at_once),
-        cmocka_unit_test(a_leaf_that_could_not_be_written_down_is_not_forgotten_with_its_messages),
-        cmocka_unit_test(an_edge_without_room_refuses_and_recovers),
-        cmocka_unit_test(forwarding_into_a_hub_whose_disk_is_full_loses_nothing),
-    };
-    return FLEET_RUN(tests);
 }

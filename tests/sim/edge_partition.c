@@ -1,6 +1,7 @@
 /* Stories of an edge that loses the cloud. SEED (one alone), FLEET_SEEDS (how many) and FLEET_MESSAGES
  * change their length; the seed also chooses the protocol upstream. */
 #include "support/fleet.h"
+#include "support/test.h"
 
 enum { DAY_S = 86400 };
 
@@ -148,32 +149,19 @@ static void crashes_all_day(uint64_t seed, uint64_t messages) {
     finish(&s, "crashes", seed);
 }
 
-static void
-every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub(void **state) {
-    (void)state;
+TEST(every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub) {
     struct seeds seeds = seeds_of("FLEET_SEEDS", 200);
     uint64_t messages = setting("FLEET_MESSAGES", 150);
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) crashes_all_day(seed, messages);
 }
 
-static void every_message_arrives_once_in_order_after_three_days_without_the_cloud(void **state) {
-    (void)state;
+TEST(every_message_arrives_once_in_order_after_three_days_without_the_cloud) {
     struct seeds seeds = seeds_of("FLEET_SEEDS", 200);
     uint64_t messages = setting("FLEET_MESSAGES", 150);
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++)
         three_days_without_the_cloud(seed, messages);
 }
 
-static void a_hundred_thousand_messages_wait_for_the_cloud(void **state) {
-    (void)state;
+TEST(a_hundred_thousand_messages_wait_for_the_cloud) {
     three_days_without_the_cloud(1, setting("FLEET_MANY", 100000));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_message_arrives_once_in_order_after_three_days_without_the_cloud),
-        cmocka_unit_test(every_message_arrives_once_in_order_whatever_crashes_between_edge_and_hub),
-        cmocka_unit_test(a_hundred_thousand_messages_wait_for_the_cloud),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

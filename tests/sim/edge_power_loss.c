@@ -1,6 +1,7 @@
 /* Stories of an edge that loses power from its very first second: what it has acknowledged reaches the cloud and the module.
  * FLEET_SEEDS changes how many, SEED runs one alone. */
 #include "support/fleet.h"
+#include "support/test.h"
 
 #define ROUTES(list) "{\"schemaVersion\":\"1.1\",\"routes\":{" list "}}"
 #define TO_READER                                                                                  \
@@ -152,9 +153,7 @@ static void a_stormy_day(uint64_t seed) {
     fleet_free(f);
 }
 
-static void
-what_a_leaf_saw_acknowledged_reaches_cloud_and_module_whenever_power_is_lost(void **state) {
-    (void)state;
+TEST(what_a_leaf_saw_acknowledged_reaches_cloud_and_module_whenever_power_is_lost) {
     struct seeds seeds = seeds_of("FLEET_SEEDS", 200);
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) a_stormy_day(seed);
 }
@@ -205,17 +204,7 @@ static void crash_after_first_message(uint64_t wait_us) {
     fleet_free(&f);
 }
 
-static void the_first_message_of_a_new_input_survives_a_crash_at_any_moment(void **state) {
-    (void)state;
+TEST(the_first_message_of_a_new_input_survives_a_crash_at_any_moment) {
     for (uint64_t wait_us = 0; wait_us < 200000; wait_us += wait_us < 2000 ? 50 : 5000)
         crash_after_first_message(wait_us);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_message_of_a_new_input_survives_a_crash_at_any_moment),
-        cmocka_unit_test(
-            what_a_leaf_saw_acknowledged_reaches_cloud_and_module_whenever_power_is_lost),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

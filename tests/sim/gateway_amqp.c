@@ -2,6 +2,7 @@
  * disabled and deleted, others take them over, the connection breaks and the hub loses power; and
  * whoever is not meant goes on, and what was acknowledged is stored once, in order. */
 #include "support/raw_amqp.h"
+#include "support/test.h"
 
 enum { DEVICES = 8, NUMBERS = 2000, WINDOW = 20, STEPS = 160, SHORT_LIFE_S = 60 };
 
@@ -393,8 +394,7 @@ static void run_story(uint64_t seed) {
     free(s);
 }
 
-static void devices_come_fail_and_go_on_one_connection_and_the_others_go_on(void **state) {
-    (void)state;
+TEST(devices_come_fail_and_go_on_one_connection_and_the_others_go_on) {
     struct seeds seeds = seeds_of("SEEDS", 40);
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) run_story(seed);
     if (seeds.one) return;
@@ -402,11 +402,4 @@ static void devices_come_fail_and_go_on_one_connection_and_the_others_go_on(void
            detached, expired, refused_tokens, refused_links);
     assert_true(breaks > 20 && detached > 50 && expired > 5 && refused_tokens > 50 &&
                 refused_links > 50);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(devices_come_fail_and_go_on_one_connection_and_the_others_go_on),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Cloud-to-device messages and their feedback as AMQP clients see them. */
 #include "support/fleet_c2d.h"
 #include "support/raw_amqp.h"
+#include "support/test.h"
 
 static uint64_t ended(struct fleet *f, enum sk_c2d_end how) {
     sk_sim_run(f->sim, SK_S);
@@ -46,7 +47,9 @@ static void expect_nothing(struct raw_link *link) {
     assert_true(sk_list_empty(&link->come));
 }
 
-static void accepted_completes_rejected_kills_released_and_modified_bring_it_again(void **state) {
+AROUND(fleet_new_world, fleet_free_world);
+
+TEST(accepted_completes_rejected_kills_released_and_modified_bring_it_again) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link;
@@ -71,7 +74,7 @@ static void accepted_completes_rejected_kills_released_and_modified_bring_it_aga
     raw_amqp_free(&c);
 }
 
-static void what_a_link_left_unsettled_comes_again_uncounted_and_in_order(void **state) {
+TEST(what_a_link_left_unsettled_comes_again_uncounted_and_in_order) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link;
@@ -94,7 +97,7 @@ static void what_a_link_left_unsettled_comes_again_uncounted_and_in_order(void *
     raw_amqp_free(&c);
 }
 
-static void as_many_come_as_there_is_credit(void **state) {
+TEST(as_many_come_as_there_is_credit) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link;
@@ -116,7 +119,7 @@ static void as_many_come_as_there_is_credit(void **state) {
 }
 
 /* The number at which rhea's buffers end; ours do not. */
-static void more_than_2048_unsettled_deliveries_of_one_connection_are_settled(void **state) {
+TEST(more_than_2048_unsettled_deliveries_of_one_connection_are_settled) {
     enum { DEVICES = 42, EACH = 50, ALL = DEVICES * EACH };
     struct fleet *f = *state;
     struct raw_amqp c;
@@ -185,7 +188,7 @@ static const char *sends(struct raw_link *link, const char *device, struct sk_am
 }
 
 /* docs/protocols/service-api.md, section 6. */
-static void a_uuid_as_message_id_is_text_in_the_feedback(void **state) {
+TEST(a_uuid_as_message_id_is_text_in_the_feedback) {
     struct fleet *f = *state;
     struct raw_amqp service, device;
     struct raw_link out, feedback = {0}, link;
@@ -216,7 +219,7 @@ static void a_uuid_as_message_id_is_text_in_the_feedback(void **state) {
     raw_amqp_free(&device);
 }
 
-static void a_refused_message_tells_its_condition_and_the_link_goes_on(void **state) {
+TEST(a_refused_message_tells_its_condition_and_the_link_goes_on) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link out;
@@ -233,17 +236,4 @@ static void a_refused_message_tells_its_condition_and_the_link_goes_on(void **st
     assert_null(sends(&out, "d2", id, SK_SPAN("x")));
     sk_buffer_free(&big);
     raw_amqp_free(&c);
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-    const struct CMUnitTest tests[] = {
-        TEST(accepted_completes_rejected_kills_released_and_modified_bring_it_again),
-        TEST(what_a_link_left_unsettled_comes_again_uncounted_and_in_order),
-        TEST(as_many_come_as_there_is_credit),
-        TEST(more_than_2048_unsettled_deliveries_of_one_connection_are_settled),
-        TEST(a_uuid_as_message_id_is_text_in_the_feedback),
-        TEST(a_refused_message_tells_its_condition_and_the_link_goes_on),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

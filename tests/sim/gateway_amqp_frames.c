@@ -2,6 +2,7 @@
  * frames harms it. */
 #include "support/frame_program.h"
 #include "support/raw_frames.h"
+#include "support/test.h"
 
 #define EVENTS "/devices/d1/messages/events"
 
@@ -56,11 +57,13 @@ static void put_request(struct sk_buffer *to, unsigned char handle, unsigned id,
     sk_buffer_free(&bytes);
 }
 
+AROUND(fleet_new_world, fleet_free_world);
+
 /* ---- order ---- */
 
 /* azure-uamqp-c takes a request as failed whose answer comes before its disposition, and its Python
  * binding dies of it. */
-static void a_disposition_goes_out_before_the_answer(void **state) {
+TEST(a_disposition_goes_out_before_the_answer) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -80,7 +83,7 @@ static void a_disposition_goes_out_before_the_answer(void **state) {
     raw_free(&c);
 }
 
-static void an_answer_that_waited_for_credit_follows_its_disposition_too(void **state) {
+TEST(an_answer_that_waited_for_credit_follows_its_disposition_too) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -95,7 +98,7 @@ static void an_answer_that_waited_for_credit_follows_its_disposition_too(void **
 /* ---- completeness ---- */
 
 /* azure-eventhub and azure-servicebus of Python take fields by their place, and count on all of them. */
-static void every_performative_is_a_complete_list(void **state) {
+TEST(every_performative_is_a_complete_list) {
     struct fleet *f = *state;
     static const unsigned complete[] = {
         [SK_AMQP_OPEN] = 10,  [SK_AMQP_BEGIN] = 8,     [SK_AMQP_ATTACH] = 14,
@@ -127,7 +130,7 @@ static void every_performative_is_a_complete_list(void **state) {
 /* ---- what nobody may do ---- */
 
 /* The whole hub ended by this, before any token. */
-static void a_transfer_without_delivery_id_ends_its_connection_only(void **state) {
+TEST(a_transfer_without_delivery_id_ends_its_connection_only) {
     struct fleet *f = *state;
     for (int more = 0; more < 2; more++) {
         struct raw_client c, other;
@@ -148,7 +151,7 @@ static void a_transfer_without_delivery_id_ends_its_connection_only(void **state
     }
 }
 
-static void no_sequence_of_frames_keeps_the_hub_from_serving_others(void **state) {
+TEST(no_sequence_of_frames_keeps_the_hub_from_serving_others) {
     enum { SEQUENCES = 400, STEPS = 40 };
     struct fleet *f = *state;
     static const char *const addresses[] = {EVENTS};
@@ -176,16 +179,4 @@ static void no_sequence_of_frames_keeps_the_hub_from_serving_others(void **state
     }
     raw_ping(&other);
     raw_free(&other);
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-    const struct CMUnitTest tests[] = {
-        TEST(a_disposition_goes_out_before_the_answer),
-        TEST(an_answer_that_waited_for_credit_follows_its_disposition_too),
-        TEST(every_performative_is_a_complete_list),
-        TEST(a_transfer_without_delivery_id_ends_its_connection_only),
-        TEST(no_sequence_of_frames_keeps_the_hub_from_serving_others),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * goes on. */
 #include "support/raw_amqp.h"
 #include "support/raw_frames.h"
+#include "support/test.h"
 
 #define EVENTS "/devices/d1/messages/events"
 
@@ -14,9 +15,11 @@ static void open_d1(struct raw_amqp *c, struct raw_link *link, struct fleet *f) 
     assert_non_null(link->amqp);
 }
 
+AROUND(fleet_new_world, fleet_free_world);
+
 /* ---- frames ---- */
 
-static void malformed_frames_end_their_connection_and_no_other(void **state) {
+TEST(malformed_frames_end_their_connection_and_no_other) {
     struct fleet *f = *state;
     static const struct {
         const char *bytes;
@@ -50,7 +53,7 @@ static void malformed_frames_end_their_connection_and_no_other(void **state) {
     raw_amqp_free(&other);
 }
 
-static void frames_out_of_order_end_the_connection(void **state) {
+TEST(frames_out_of_order_end_the_connection) {
     struct fleet *f = *state;
     for (int i = 0; i < 8; i++) {
         struct raw_client c;
@@ -80,7 +83,7 @@ static void frames_out_of_order_end_the_connection(void **state) {
     }
 }
 
-static void a_channel_that_begins_again_ends_the_connection(void **state) {
+TEST(a_channel_that_begins_again_ends_the_connection) {
     struct fleet *f = *state;
     static const char *const addresses[] = {EVENTS};
     struct raw_client c;
@@ -95,7 +98,7 @@ static void a_channel_that_begins_again_ends_the_connection(void **state) {
 
 /* ---- proving who one is ---- */
 
-static void who_proves_nothing_for_a_minute_is_hung_up_on(void **state) {
+TEST(who_proves_nothing_for_a_minute_is_hung_up_on) {
     struct fleet *f = *state;
     for (int links = 0; links < 2; links++) {
         struct raw_amqp c;
@@ -114,7 +117,7 @@ static void who_proves_nothing_for_a_minute_is_hung_up_on(void **state) {
     }
 }
 
-static void an_unproved_connection_is_read_to_16_kilobytes(void **state) {
+TEST(an_unproved_connection_is_read_to_16_kilobytes) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -132,7 +135,7 @@ static void an_unproved_connection_is_read_to_16_kilobytes(void **state) {
     raw_free(&c);
 }
 
-static void an_unproved_connection_gets_few_sessions_and_links(void **state) {
+TEST(an_unproved_connection_gets_few_sessions_and_links) {
     struct fleet *f = *state;
     for (unsigned over = 0; over < 2; over++) {
         struct raw_client c;
@@ -155,7 +158,7 @@ static void an_unproved_connection_gets_few_sessions_and_links(void **state) {
     }
 }
 
-static void a_bare_connection_needs_a_token_before_its_links(void **state) {
+TEST(a_bare_connection_needs_a_token_before_its_links) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link early = {0}, later = {0};
@@ -168,7 +171,7 @@ static void a_bare_connection_needs_a_token_before_its_links(void **state) {
     raw_amqp_free(&c);
 }
 
-static void a_token_opens_no_other_identity(void **state) {
+TEST(a_token_opens_no_other_identity) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link mine, other = {0};
@@ -193,7 +196,7 @@ static void a_token_opens_no_other_identity(void **state) {
     raw_amqp_free(&c);
 }
 
-static void the_ten_thousandth_token_is_taken_and_one_more_is_refused(void **state) {
+TEST(the_ten_thousandth_token_is_taken_and_one_more_is_refused) {
     enum { MOST = 10000 };
     struct fleet *f = *state;
     struct raw_amqp c;
@@ -210,7 +213,7 @@ static void the_ten_thousandth_token_is_taken_and_one_more_is_refused(void **sta
     raw_amqp_free(&c);
 }
 
-static void bad_sasl_is_refused(void **state) {
+TEST(bad_sasl_is_refused) {
     struct fleet *f = *state;
     static const struct {
         const char *bytes;
@@ -240,7 +243,7 @@ static void bad_sasl_is_refused(void **state) {
 
 /* ---- addresses ---- */
 
-static void an_address_of_nothing_is_not_found_and_other_links_go_on(void **state) {
+TEST(an_address_of_nothing_is_not_found_and_other_links_go_on) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link mine, other = {0};
@@ -279,7 +282,7 @@ static unsigned stored(struct fleet *f) {
     return (unsigned)sk_hub_counts(sk_hub_server_hub(f->hub, 0)).telemetry_total;
 }
 
-static void transfers_beyond_the_credit_cost_the_link(void **state) {
+TEST(transfers_beyond_the_credit_cost_the_link) {
     struct fleet *f = *state;
     for (unsigned over = 0; over < 2; over++) {
         const char *addresses[] = {EVENTS, "/devices/d2/messages/events"};
@@ -303,7 +306,7 @@ static void transfers_beyond_the_credit_cost_the_link(void **state) {
 }
 
 /* Forty-one devices at their credit are more than one connection may have under way. */
-static void beyond_4096_requests_under_way_the_rest_waits_and_is_taken(void **state) {
+TEST(beyond_4096_requests_under_way_the_rest_waits_and_is_taken) {
     enum { DEVICES = 42, EACH = 100 };
     struct fleet *f = *state;
     struct raw_amqp c;
@@ -330,7 +333,7 @@ static void beyond_4096_requests_under_way_the_rest_waits_and_is_taken(void **st
 }
 
 /* Links wait for nothing: they do not count as what is under way. */
-static void more_links_than_requests_may_be_under_way_do_not_stop_a_connection(void **state) {
+TEST(more_links_than_requests_may_be_under_way_do_not_stop_a_connection) {
     enum { LINKS = 4200 };
     struct fleet *f = *state;
     struct raw_amqp c;
@@ -347,7 +350,7 @@ static void more_links_than_requests_may_be_under_way_do_not_stop_a_connection(v
     free(links);
 }
 
-static void a_client_that_lets_128_answers_wait_keeps_its_link_and_one_more_costs_it(void **state) {
+TEST(a_client_that_lets_128_answers_wait_keeps_its_link_and_one_more_costs_it) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link mine, request = {0}, answers = {0};
@@ -372,7 +375,7 @@ static void a_client_that_lets_128_answers_wait_keeps_its_link_and_one_more_cost
 
 /* ---- messages ---- */
 
-static void a_message_of_256_kilobytes_is_taken_and_one_byte_more_is_refused(void **state) {
+TEST(a_message_of_256_kilobytes_is_taken_and_one_byte_more_is_refused) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link;
@@ -388,7 +391,7 @@ static void a_message_of_256_kilobytes_is_taken_and_one_byte_more_is_refused(voi
     raw_amqp_free(&c);
 }
 
-static void a_message_of_1024_properties_is_taken_and_one_more_is_refused(void **state) {
+TEST(a_message_of_1024_properties_is_taken_and_one_more_is_refused) {
     struct fleet *f = *state;
     static struct sk_amqp_field fields[SK_AMQP_FIELDS_MAX + 1];
     static char names[SK_AMQP_FIELDS_MAX + 1][8];
@@ -416,7 +419,7 @@ static void a_message_of_1024_properties_is_taken_and_one_more_is_refused(void *
     raw_amqp_free(&c);
 }
 
-static void a_huge_map_at_an_attach_does_no_harm(void **state) {
+TEST(a_huge_map_at_an_attach_does_no_harm) {
     struct fleet *f = *state;
     static struct sk_amqp_field fields[3000];
     static char names[3000][8];
@@ -447,7 +450,7 @@ static void send_bytes(struct raw_link *link, struct sk_buffer *bytes) {
 }
 
 /* As deep as the largest transfer allows: described values, lists, arrays in an amqp-value. */
-static void nesting_of_any_depth_is_refused(void **state) {
+TEST(nesting_of_any_depth_is_refused) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link;
@@ -486,7 +489,7 @@ static void nesting_of_any_depth_is_refused(void **state) {
 }
 
 /* Each link may hold a megabyte, each session four: the connection holds sixteen. */
-static void unfinished_transfers_are_held_up_to_16_megabytes(void **state) {
+TEST(unfinished_transfers_are_held_up_to_16_megabytes) {
     enum { LINKS = 18, PART = 65000, PARTS = 15 }; /* seventeen fit */
     struct fleet *f = *state;
     static const char *const addresses[] = {EVENTS};
@@ -516,7 +519,7 @@ static void unfinished_transfers_are_held_up_to_16_megabytes(void **state) {
     raw_free(&c);
 }
 
-static void bytes_that_are_no_message_are_rejected_with_an_error(void **state) {
+TEST(bytes_that_are_no_message_are_rejected_with_an_error) {
     struct fleet *f = *state;
     static const struct {
         const char *bytes;
@@ -537,32 +540,4 @@ static void bytes_that_are_no_message_are_rejected_with_an_error(void **state) {
     }
     assert_null(raw_link_try(&link, SK_SPAN("unharmed")));
     raw_amqp_free(&c);
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-    const struct CMUnitTest tests[] = {
-        TEST(malformed_frames_end_their_connection_and_no_other),
-        TEST(frames_out_of_order_end_the_connection),
-        TEST(a_channel_that_begins_again_ends_the_connection),
-        TEST(who_proves_nothing_for_a_minute_is_hung_up_on),
-        TEST(an_unproved_connection_is_read_to_16_kilobytes),
-        TEST(an_unproved_connection_gets_few_sessions_and_links),
-        TEST(a_bare_connection_needs_a_token_before_its_links),
-        TEST(a_token_opens_no_other_identity),
-        TEST(the_ten_thousandth_token_is_taken_and_one_more_is_refused),
-        TEST(bad_sasl_is_refused),
-        TEST(an_address_of_nothing_is_not_found_and_other_links_go_on),
-        TEST(transfers_beyond_the_credit_cost_the_link),
-        TEST(beyond_4096_requests_under_way_the_rest_waits_and_is_taken),
-        TEST(more_links_than_requests_may_be_under_way_do_not_stop_a_connection),
-        TEST(a_client_that_lets_128_answers_wait_keeps_its_link_and_one_more_costs_it),
-        TEST(a_message_of_256_kilobytes_is_taken_and_one_byte_more_is_refused),
-        TEST(a_message_of_1024_properties_is_taken_and_one_more_is_refused),
-        TEST(a_huge_map_at_an_attach_does_no_harm),
-        TEST(nesting_of_any_depth_is_refused),
-        TEST(unfinished_transfers_are_held_up_to_16_megabytes),
-        TEST(bytes_that_are_no_message_are_rejected_with_an_error),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

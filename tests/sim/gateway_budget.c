@@ -1,6 +1,18 @@
 /* What one client may take of a hub, and that the others do not notice. */
 #include "support/raw_http.h"
 #include "support/raw_frames.h"
+#include "support/test.h"
+
+static int begin(void **state) {
+    struct fleet *f = SK_NEW(struct fleet);
+    fleet_new_hub(f, 11);
+    fleet_put_device(f, "d1", "");
+    fleet_put_device(f, "d2", "");
+    *state = f;
+    return 0;
+}
+
+AROUND(begin, fleet_free_world);
 
 /* ---- who does not read is not read ---- */
 
@@ -20,7 +32,7 @@ static bool has_come(void *arg) {
     return w->client->in.n >= w->bytes;
 }
 
-static void who_does_not_read_is_not_read_and_gets_all_when_it_does(void **state) {
+TEST(who_does_not_read_is_not_read_and_gets_all_when_it_does) {
     struct fleet *f = *state;
     enum { PINGS = 1024 * 1024 };
     struct raw_client c, other;
@@ -39,7 +51,7 @@ static void who_does_not_read_is_not_read_and_gets_all_when_it_does(void **state
     raw_free(&other);
 }
 
-static void a_client_that_never_reads_is_not_kept_for_ever(void **state) {
+TEST(a_client_that_never_reads_is_not_kept_for_ever) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_dial(&c, f, "hub.test",
@@ -52,7 +64,7 @@ static void a_client_that_never_reads_is_not_kept_for_ever(void **state) {
     raw_free(&c);
 }
 
-static void a_device_that_does_not_read_its_desired_properties_is_closed(void **state) {
+TEST(a_device_that_does_not_read_its_desired_properties_is_closed) {
     struct fleet *f = *state;
     enum { PATCHES = 400, EACH = 3000 };
     struct raw_client c;
@@ -73,7 +85,7 @@ static void a_device_that_does_not_read_its_desired_properties_is_closed(void **
 
 /* ---- before anybody is known ---- */
 
-static void headers_decide_before_the_body_comes(void **state) {
+TEST(headers_decide_before_the_body_comes) {
     struct fleet *f = *state;
     struct raw_client c;
     struct raw_answer answer;
@@ -87,7 +99,7 @@ static void headers_decide_before_the_body_comes(void **state) {
     raw_free(&c);
 }
 
-static void a_body_waits_for_the_word_when_its_client_does(void **state) {
+TEST(a_body_waits_for_the_word_when_its_client_does) {
     struct fleet *f = *state;
     struct raw_client c;
     struct raw_answer answer;
@@ -109,7 +121,7 @@ static void a_body_waits_for_the_word_when_its_client_does(void **state) {
     raw_free(&c);
 }
 
-static void a_client_that_goes_before_its_body_is_whole_does_no_harm(void **state) {
+TEST(a_client_that_goes_before_its_body_is_whole_does_no_harm) {
     struct fleet *f = *state;
     struct sk_buffer out = {0};
     struct ask ask = {.method = "POST",
@@ -128,7 +140,7 @@ static void a_client_that_goes_before_its_body_is_whole_does_no_harm(void **stat
     assert_int_equal(sk_gateway_counts(sk_hub_server_gateway(f->hub))->connections, 1); /* ours */
 }
 
-static void no_more_than_sixteen_kilobytes_are_read_before_a_credential(void **state) {
+TEST(no_more_than_sixteen_kilobytes_are_read_before_a_credential) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -149,7 +161,7 @@ static bool is_gone(void *arg) {
     return ((struct raw_client *)arg)->stream == NULL;
 }
 
-static void known_clients_stay_when_strangers_fill_the_door(void **state) {
+TEST(known_clients_stay_when_strangers_fill_the_door) {
     struct fleet *f = *state;
     struct raw_client known, strangers[6];
     struct sk_door_limits limits =
@@ -176,7 +188,7 @@ static void known_clients_stay_when_strangers_fill_the_door(void **state) {
     raw_free(&known);
 }
 
-static void a_newcomer_goes_when_all_others_are_known(void **state) {
+TEST(a_newcomer_goes_when_all_others_are_known) {
     struct fleet *f = *state;
     struct raw_client first, second, third;
     raw_login(&first, f, "d1");
@@ -211,7 +223,7 @@ static bool other_is_served(void *arg) {
     return flood->other->in.n > 0;
 }
 
-static void who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn(void **state) {
+TEST(who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn) {
     struct fleet *f = *state;
     enum { ATTACHES = 10000, A_TURN = 100 };
     struct raw_client c, other;
@@ -297,11 +309,11 @@ static void look_up_by_the_thousand(struct fleet *f, void (*put)(struct sk_buffe
     assert_int_equal(authentications(f), 0);
 }
 
-static void links_that_come_and_go_are_looked_up_a_few_at_a_time(void **state) {
+TEST(links_that_come_and_go_are_looked_up_a_few_at_a_time) {
     look_up_by_the_thousand(*state, put_attach_and_detach);
 }
 
-static void sessions_that_come_and_go_are_looked_up_a_few_at_a_time(void **state) {
+TEST(sessions_that_come_and_go_are_looked_up_a_few_at_a_time) {
     look_up_by_the_thousand(*state, put_session);
 }
 
@@ -317,7 +329,7 @@ static bool has_all(void *arg) {
     return g->bytes >= SUBSCRIPTIONS * (SUBACK + UNSUBACK);
 }
 
-static void subscriptions_that_are_stored_change_64_a_turn(void **state) {
+TEST(subscriptions_that_are_stored_change_64_a_turn) {
     struct fleet *f = *state;
     const struct sk_mqtt_subscription methods = {.filter = SK_SPAN("$iothub/methods/POST/#")};
     struct raw_client c;
@@ -374,7 +386,7 @@ static size_t items_of(struct raw_answer *answer) {
     return count;
 }
 
-static void what_reads_many_documents_takes_many_turns(void **state) {
+TEST(what_reads_many_documents_takes_many_turns) {
     struct fleet *f = *state;
     enum { DEVICES = 300, TWINS_A_TURN = 16, DEVICES_A_TURN = 32 };
     struct raw_answer answer;
@@ -402,7 +414,7 @@ static void listen_to_methods(struct raw_client *c, struct fleet *f, const char 
     raw_expect(c, SK_MQTT_SUBACK);
 }
 
-static void a_mute_device_fills_its_own_methods_only(void **state) {
+TEST(a_mute_device_fills_its_own_methods_only) {
     struct fleet *f = *state;
     enum { IN_FLIGHT = 64 };
     struct raw_client mute, other, callers[IN_FLIGHT + 1];
@@ -437,7 +449,7 @@ static void a_mute_device_fills_its_own_methods_only(void **state) {
 
 /* ---- the end ---- */
 
-static void closing_takes_two_seconds_at_most(void **state) {
+TEST(closing_takes_two_seconds_at_most) {
     struct fleet *f = *state;
     struct raw_client stranger, deaf;
     raw_open(&stranger, f, "hub.test");
@@ -451,43 +463,4 @@ static void closing_takes_two_seconds_at_most(void **state) {
     assert_true(sk_sim_run_until(f->sim, 2 * SK_S, fleet_idle, f));
     raw_free(&stranger);
     raw_free(&deaf);
-}
-
-static int begin(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 11);
-    fleet_put_device(f, "d1", "");
-    fleet_put_device(f, "d2", "");
-    *state = f;
-    return 0;
-}
-
-static int end(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(who_does_not_read_is_not_read_and_gets_all_when_it_does),
-        TEST(a_client_that_never_reads_is_not_kept_for_ever),
-        TEST(a_device_that_does_not_read_its_desired_properties_is_closed),
-        TEST(headers_decide_before_the_body_comes),
-        TEST(a_body_waits_for_the_word_when_its_client_does),
-        TEST(a_client_that_goes_before_its_body_is_whole_does_no_harm),
-        TEST(no_more_than_sixteen_kilobytes_are_read_before_a_credential),
-        TEST(known_clients_stay_when_strangers_fill_the_door),
-        TEST(a_newcomer_goes_when_all_others_are_known),
-        TEST(who_attaches_to_nothing_by_the_thousand_gets_100_refusals_a_turn),
-        TEST(links_that_come_and_go_are_looked_up_a_few_at_a_time),
-        TEST(sessions_that_come_and_go_are_looked_up_a_few_at_a_time),
-        TEST(subscriptions_that_are_stored_change_64_a_turn),
-        TEST(what_reads_many_documents_takes_many_turns),
-        TEST(a_mute_device_fills_its_own_methods_only),
-        TEST(closing_takes_two_seconds_at_most),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

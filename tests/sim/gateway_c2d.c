@@ -2,6 +2,7 @@
  * in batches. */
 #include "support/fleet_c2d.h"
 #include "support/raw_http.h"
+#include "support/test.h"
 
 #define FILTER "devices/d1/messages/devicebound/#"
 
@@ -36,8 +37,10 @@ static uint64_t completed(struct fleet *f) {
     return sk_hub_counts(sk_hub_server_hub(f->hub, 0)).c2d_ended_total[SK_C2D_COMPLETED];
 }
 
+AROUND(fleet_new_world, fleet_free_world);
+
 /* docs/protocols/device-protocols.md, sections 2.4 and 2.7. */
-static void the_topic_is_what_sdks_expect(void **state) {
+TEST(the_topic_is_what_sdks_expect) {
     struct fleet *f = *state;
     struct raw_client c;
     const struct sk_property properties[] = {{SK_SPAN("prop"), SK_SPAN("a/b c")},
@@ -74,7 +77,7 @@ static void the_topic_is_what_sdks_expect(void **state) {
     raw_free(&c);
 }
 
-static void a_kept_session_gets_its_messages_right_after_connack(void **state) {
+TEST(a_kept_session_gets_its_messages_right_after_connack) {
     struct fleet *f = *state;
     struct raw_client c;
     dial(&c, f, false);
@@ -89,7 +92,7 @@ static void a_kept_session_gets_its_messages_right_after_connack(void **state) {
     raw_free(&c);
 }
 
-static void a_clean_session_waits_for_subscribe_and_loses_nothing(void **state) {
+TEST(a_clean_session_waits_for_subscribe_and_loses_nothing) {
     struct fleet *f = *state;
     struct raw_client c;
     fleet_send_c2d(f, "d1", "m1");
@@ -105,7 +108,7 @@ static void a_clean_session_waits_for_subscribe_and_loses_nothing(void **state) 
     raw_free(&c);
 }
 
-static void what_was_not_acknowledged_comes_again_in_order_with_dup(void **state) {
+TEST(what_was_not_acknowledged_comes_again_in_order_with_dup) {
     struct fleet *f = *state;
     struct raw_client c;
     dial(&c, f, false);
@@ -125,7 +128,7 @@ static void what_was_not_acknowledged_comes_again_in_order_with_dup(void **state
     raw_free(&c);
 }
 
-static void qos_0_completes_with_the_sending(void **state) {
+TEST(qos_0_completes_with_the_sending) {
     struct fleet *f = *state;
     struct raw_client c;
     dial(&c, f, false);
@@ -137,7 +140,7 @@ static void qos_0_completes_with_the_sending(void **state) {
     raw_free(&c);
 }
 
-static void sixteen_messages_are_on_their_way_and_no_more(void **state) {
+TEST(sixteen_messages_are_on_their_way_and_no_more) {
     struct fleet *f = *state;
     struct raw_client c;
     uint16_t ids[18];
@@ -153,7 +156,7 @@ static void sixteen_messages_are_on_their_way_and_no_more(void **state) {
     raw_free(&c);
 }
 
-static void an_unsubscribed_client_gets_nothing_more(void **state) {
+TEST(an_unsubscribed_client_gets_nothing_more) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -212,7 +215,7 @@ static void settles(struct fleet *f, const char *method, const char *token, cons
 }
 
 /* docs/protocols/device-protocols.md, section 4.3. */
-static void an_https_delivery_is_headers_and_body_with_a_quoted_etag(void **state) {
+TEST(an_https_delivery_is_headers_and_body_with_a_quoted_etag) {
     struct fleet *f = *state;
     struct raw_answer answer;
     const struct sk_property property = {SK_SPAN("color"), SK_SPAN("red")};
@@ -241,12 +244,12 @@ static void an_https_delivery_is_headers_and_body_with_a_quoted_etag(void **stat
     sk_http_parser_free(&answer.parser);
 }
 
-static void an_empty_queue_is_204(void **state) {
+TEST(an_empty_queue_is_204) {
     char token[40];
     assert_false(get(*state, NULL, token));
 }
 
-static void a_token_completes_rejects_or_abandons(void **state) {
+TEST(a_token_completes_rejects_or_abandons) {
     struct fleet *f = *state;
     char token[40];
     for (int i = 0; i < 4; i++) fleet_send_c2d(f, "d1", "m");
@@ -265,7 +268,7 @@ static void a_token_completes_rejects_or_abandons(void **state) {
     assert_int_equal(counts.c2d_abandoned_total, 1);
 }
 
-static void a_token_that_has_lost_its_lock_is_412(void **state) {
+TEST(a_token_that_has_lost_its_lock_is_412) {
     struct fleet *f = *state;
     char token[40];
     settles(f, "DELETE", "6f1c5c0e-9a4e-4b7e-8b5e-000000000000", VERSION, 412,
@@ -282,7 +285,7 @@ static void a_token_that_has_lost_its_lock_is_412(void **state) {
     gets(f, &ask, 400, "ArgumentInvalid", "");
 }
 
-static void a_device_receives_only_for_itself(void **state) {
+TEST(a_device_receives_only_for_itself) {
     struct fleet *f = *state;
     fleet_send_c2d(f, "d2", "m");
     struct ask ask = as_device("GET", "/devices/d2/messages/devicebound" VERSION);
@@ -293,7 +296,7 @@ static void a_device_receives_only_for_itself(void **state) {
     gets(f, &ask, 401, "IotHubUnauthorizedAccess", "");
 }
 
-static void a_purge_answers_how_many_there_were(void **state) {
+TEST(a_purge_answers_how_many_there_were) {
     struct fleet *f = *state;
     for (int i = 0; i < 3; i++) fleet_send_c2d(f, "d1", "m");
     gets(f, &(struct ask){.method = "DELETE", .target = "/devices/d1/commands" VERSION}, 200, NULL,
@@ -304,7 +307,7 @@ static void a_purge_answers_how_many_there_were(void **state) {
     assert_false(get(f, NULL, token));
 }
 
-static void feedback_is_received_and_settled_over_https_too(void **state) {
+TEST(feedback_is_received_and_settled_over_https_too) {
     struct fleet *f = *state;
     struct raw_answer answer;
     struct ask ask = {.target = "/messages/serviceBound/feedback" VERSION};
@@ -344,7 +347,7 @@ static void note(void *arg, const struct sk_message *message) {
                     SK_ARG(message->system[SK_SYS_MESSAGE_ID]), SK_ARG(k ? k->value : SK_NONE));
 }
 
-static void a_batch_is_stored_message_by_message_in_order(void **state) {
+TEST(a_batch_is_stored_message_by_message_in_order) {
     struct fleet *f = *state;
     struct sk_buffer seen = {0};
     sends_batch(f,
@@ -359,7 +362,7 @@ static void a_batch_is_stored_message_by_message_in_order(void **state) {
     sk_buffer_free(&seen);
 }
 
-static void a_batch_with_one_bad_message_stores_nothing(void **state) {
+TEST(a_batch_with_one_bad_message_stores_nothing) {
     struct fleet *f = *state;
     static const char *const bad[] = {
         "[{\"body\":\"aGVsbG8=\"},{\"body\":\"no base64!\"}]",
@@ -376,7 +379,7 @@ static void a_batch_with_one_bad_message_stores_nothing(void **state) {
     assert_int_equal(sk_hub_counts(sk_hub_server_hub(f->hub, 0)).telemetry_total, 0);
 }
 
-static void a_batch_of_256_kilobytes_is_taken_and_one_byte_more_is_413(void **state) {
+TEST(a_batch_of_256_kilobytes_is_taken_and_one_byte_more_is_413) {
     struct fleet *f = *state;
     static char body[SK_MESSAGE_MAX + 1];
     static const char head[] = "[{\"base64Encoded\":false,\"body\":\"", tail[] = "\"}]";
@@ -402,7 +405,7 @@ static void check_large(void *arg, const struct sk_message *message) {
                    message->system[SK_SYS_CONTENT_TYPE].n == large->size;
 }
 
-static void properties_beyond_64_kilobytes_are_stored_whole(void **state) {
+TEST(properties_beyond_64_kilobytes_are_stored_whole) {
     struct fleet *f = *state;
     static const size_t sizes[] = {65534, 65535, 65536, 65537, 100000};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -423,7 +426,7 @@ static void properties_beyond_64_kilobytes_are_stored_whole(void **state) {
     }
 }
 
-static void a_batch_on_a_full_disk_is_refused_once(void **state) {
+TEST(a_batch_on_a_full_disk_is_refused_once) {
     struct fleet *f = *state;
     sk_sim_disk_limit(f->hub_io, 0);
     sends_batch(f, json("[{\"body\":\"\"},{\"body\":\"\"},{\"body\":\"\"}]"), 403,
@@ -431,31 +434,4 @@ static void a_batch_on_a_full_disk_is_refused_once(void **state) {
     sk_sim_disk_limit(f->hub_io, UINT64_MAX);
     sk_sim_run(f->sim, 30 * SK_S);
     sends_batch(f, json("[{\"body\":\"\"},{\"body\":\"\"},{\"body\":\"\"}]"), 204, NULL);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(the_topic_is_what_sdks_expect),
-        TEST(a_kept_session_gets_its_messages_right_after_connack),
-        TEST(a_clean_session_waits_for_subscribe_and_loses_nothing),
-        TEST(what_was_not_acknowledged_comes_again_in_order_with_dup),
-        TEST(qos_0_completes_with_the_sending),
-        TEST(sixteen_messages_are_on_their_way_and_no_more),
-        TEST(an_unsubscribed_client_gets_nothing_more),
-        TEST(an_https_delivery_is_headers_and_body_with_a_quoted_etag),
-        TEST(an_empty_queue_is_204),
-        TEST(a_token_completes_rejects_or_abandons),
-        TEST(a_token_that_has_lost_its_lock_is_412),
-        TEST(a_device_receives_only_for_itself),
-        TEST(a_purge_answers_how_many_there_were),
-        TEST(feedback_is_received_and_settled_over_https_too),
-        TEST(a_batch_is_stored_message_by_message_in_order),
-        TEST(a_batch_with_one_bad_message_stores_nothing),
-        TEST(a_batch_of_256_kilobytes_is_taken_and_one_byte_more_is_413),
-        TEST(properties_beyond_64_kilobytes_are_stored_whole),
-        TEST(a_batch_on_a_full_disk_is_refused_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

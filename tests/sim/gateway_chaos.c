@@ -2,6 +2,7 @@
 #include "gateway/chaos.h"
 #include "support/raw_amqp.h"
 #include "support/raw_http.h"
+#include "support/test.h"
 
 static int new_world_of(void **state, bool chaos) {
     struct fleet *f = SK_NEW(struct fleet);
@@ -23,12 +24,6 @@ static int new_world(void **state) {
 
 static int new_world_without(void **state) {
     return new_world_of(state, false);
-}
-
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
 }
 
 /* ---- asking ---- */
@@ -68,7 +63,9 @@ static unsigned stored(struct fleet *f) {
     return (unsigned)sk_hub_counts(sk_hub_server_hub(f->hub, 0)).telemetry_total;
 }
 
-static void a_hub_that_does_not_allow_it_stores_the_message_and_that_is_all(void **state) {
+AROUND(new_world_without, fleet_free_world);
+
+TEST(a_hub_that_does_not_allow_it_stores_the_message_and_that_is_all) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -80,9 +77,11 @@ static void a_hub_that_does_not_allow_it_stores_the_message_and_that_is_all(void
     raw_free(&c);
 }
 
+AROUND(new_world, fleet_free_world);
+
 /* ---- MQTT ---- */
 
-static void kill_tcp_breaks_an_mqtt_connection_after_its_delay(void **state) {
+TEST(kill_tcp_breaks_an_mqtt_connection_after_its_delay) {
     struct fleet *f = *state;
     struct raw_client c, other;
     raw_login(&other, f, "d2");
@@ -100,7 +99,7 @@ static void kill_tcp_breaks_an_mqtt_connection_after_its_delay(void **state) {
     raw_free(&other);
 }
 
-static void a_broken_connection_sends_the_will_and_a_shut_down_one_does_not(void **state) {
+TEST(a_broken_connection_sends_the_will_and_a_shut_down_one_does_not) {
     struct fleet *f = *state;
     static const char *const types[] = {"ShutDownMqtt", "KillTcp"};
     for (unsigned i = 0; i < 2; i++) {
@@ -120,7 +119,7 @@ static void a_broken_connection_sends_the_will_and_a_shut_down_one_does_not(void
     }
 }
 
-static void a_refusal_ends_an_mqtt_connection_at_its_next_message(void **state) {
+TEST(a_refusal_ends_an_mqtt_connection_at_its_next_message) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -136,7 +135,7 @@ static void a_refusal_ends_an_mqtt_connection_at_its_next_message(void **state) 
     raw_free(&c);
 }
 
-static void what_a_protocol_does_not_have_is_not_broken(void **state) {
+TEST(what_a_protocol_does_not_have_is_not_broken) {
     struct fleet *f = *state;
     struct raw_client c;
     struct raw_amqp a;
@@ -180,7 +179,7 @@ static void open_all(struct connection *all, struct fleet *f, bool websocket) {
     raw_link_sender(&all->c, &all->other, "/devices/d2/messages/events");
 }
 
-static void each_amqp_link_is_killed_alone(void **state) {
+TEST(each_amqp_link_is_killed_alone) {
     struct fleet *f = *state;
     static const struct {
         const char *type;
@@ -211,7 +210,7 @@ static void each_amqp_link_is_killed_alone(void **state) {
     }
 }
 
-static void a_session_is_killed_with_all_its_links_and_the_connection_goes_on(void **state) {
+TEST(a_session_is_killed_with_all_its_links_and_the_connection_goes_on) {
     struct fleet *f = *state;
     struct connection all;
     open_all(&all, f, false);
@@ -223,7 +222,7 @@ static void a_session_is_killed_with_all_its_links_and_the_connection_goes_on(vo
     raw_amqp_free(&all.c);
 }
 
-static void connections_are_killed_shut_down_and_cut_over_websockets_too(void **state) {
+TEST(connections_are_killed_shut_down_and_cut_over_websockets_too) {
     struct fleet *f = *state;
     static const struct {
         const char *type, *condition;
@@ -243,7 +242,7 @@ static void connections_are_killed_shut_down_and_cut_over_websockets_too(void **
 }
 
 /* What Azure's own test of it does: send, ask, be refused, wait, send. */
-static void refusals_have_their_condition_last_as_long_as_asked_and_hit_one_device(void **state) {
+TEST(refusals_have_their_condition_last_as_long_as_asked_and_hit_one_device) {
     struct fleet *f = *state;
     static const struct {
         const char *type, *condition;
@@ -281,7 +280,7 @@ static void refusals_have_their_condition_last_as_long_as_asked_and_hit_one_devi
 
 /* ---- HTTPS ---- */
 
-static void over_https_the_request_that_asks_is_refused(void **state) {
+TEST(over_https_the_request_that_asks_is_refused) {
     struct fleet *f = *state;
     struct ask ask = {.method = "POST",
                       .target = "/devices/d1/messages/events" VERSION,
@@ -303,7 +302,7 @@ static void over_https_the_request_that_asks_is_refused(void **state) {
 
 /* ---- limits ---- */
 
-static void a_wish_that_is_none_is_refused_with_a_sentence(void **state) {
+TEST(a_wish_that_is_none_is_refused_with_a_sentence) {
     struct fleet *f = *state;
     struct connection all;
     open_all(&all, f, false);
@@ -321,7 +320,7 @@ static void a_wish_that_is_none_is_refused_with_a_sentence(void **state) {
     sk_sim_run(f->sim, 20 * SK_S); /* it finds nobody */
 }
 
-static void a_thousand_faults_wait_and_one_more_is_refused(void **state) {
+TEST(a_thousand_faults_wait_and_one_more_is_refused) {
     struct fleet *f = *state;
     struct connection all;
     open_all(&all, f, false);
@@ -331,25 +330,4 @@ static void a_thousand_faults_wait_and_one_more_is_refused(void **state) {
                         "com.microsoft:device-container-throttled");
     assert_null(raw_link_try(&all.other, SK_SPAN("unharmed")));
     raw_amqp_free(&all.c); /* and the hub stops with all of them waiting */
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            a_hub_that_does_not_allow_it_stores_the_message_and_that_is_all, new_world_without,
-            free_world),
-        TEST(kill_tcp_breaks_an_mqtt_connection_after_its_delay),
-        TEST(a_broken_connection_sends_the_will_and_a_shut_down_one_does_not),
-        TEST(a_refusal_ends_an_mqtt_connection_at_its_next_message),
-        TEST(what_a_protocol_does_not_have_is_not_broken),
-        TEST(each_amqp_link_is_killed_alone),
-        TEST(a_session_is_killed_with_all_its_links_and_the_connection_goes_on),
-        TEST(connections_are_killed_shut_down_and_cut_over_websockets_too),
-        TEST(refusals_have_their_condition_last_as_long_as_asked_and_hit_one_device),
-        TEST(over_https_the_request_that_asks_is_refused),
-        TEST(a_wish_that_is_none_is_refused_with_a_sentence),
-        TEST(a_thousand_faults_wait_and_one_more_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

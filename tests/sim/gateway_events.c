@@ -1,6 +1,7 @@
 /* The Event Hubs-compatible endpoint as clients meet it: what is answered, what is refused and how, and
  * that a refusal harms nobody else. */
 #include "support/raw_amqp.h"
+#include "support/test.h"
 
 #define RECEIVER "/ConsumerGroups/$Default/Partitions/"
 
@@ -61,7 +62,9 @@ static unsigned fill_one(struct fleet *f, struct raw_amqp *c, size_t count) {
     return 0;
 }
 
-static void an_event_carries_what_iot_hub_writes(void **state) {
+AROUND(fleet_new_world, fleet_free_world);
+
+TEST(an_event_carries_what_iot_hub_writes) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0};
@@ -86,7 +89,7 @@ static void an_event_carries_what_iot_hub_writes(void **state) {
     raw_amqp_free(&c);
 }
 
-static void what_is_not_there_is_refused_and_others_go_on(void **state) {
+TEST(what_is_not_there_is_refused_and_others_go_on) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link good = {0};
@@ -115,7 +118,7 @@ static void what_is_not_there_is_refused_and_others_go_on(void **state) {
     raw_amqp_free(&c);
 }
 
-static void a_policy_without_the_right_reads_nothing(void **state) {
+TEST(a_policy_without_the_right_reads_nothing) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0};
@@ -125,7 +128,7 @@ static void a_policy_without_the_right_reads_nothing(void **state) {
     raw_amqp_free(&c);
 }
 
-static void receivers_displace_each_other_by_epoch(void **state) {
+TEST(receivers_displace_each_other_by_epoch) {
     struct fleet *f = *state;
     struct raw_amqp c, other;
     struct raw_link plain[6] = {0}, one = {0}, two = {0}, three = {0};
@@ -147,7 +150,7 @@ static void receivers_displace_each_other_by_epoch(void **state) {
     raw_amqp_free(&c);
 }
 
-static void a_receiver_sees_what_comes_later_as_far_as_its_credit_goes(void **state) {
+TEST(a_receiver_sees_what_comes_later_as_far_as_its_credit_goes) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0};
@@ -218,7 +221,7 @@ static int manage(struct asking *a, const char *operation, const char *type, con
     return (int)status->i;
 }
 
-static void management_tells_of_the_stream_and_its_partitions(void **state) {
+TEST(management_tells_of_the_stream_and_its_partitions) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct asking a = {0};
@@ -242,7 +245,7 @@ static void management_tells_of_the_stream_and_its_partitions(void **state) {
 }
 
 /* azure-messaging-eventhubs of Java has the token in the question, and nothing before. */
-static void management_stands_before_any_token_and_answers_behind_it(void **state) {
+TEST(management_stands_before_any_token_and_answers_behind_it) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct asking a = {0};
@@ -269,7 +272,7 @@ static void management_stands_before_any_token_and_answers_behind_it(void **stat
     }
 }
 
-static void management_answers_bad_questions_with_a_status(void **state) {
+TEST(management_answers_bad_questions_with_a_status) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct asking a = {0};
@@ -292,7 +295,7 @@ static void management_answers_bad_questions_with_a_status(void **state) {
 
 /* ---- the redirect, and sending ---- */
 
-static void who_knows_only_the_hub_is_redirected(void **state) {
+TEST(who_knows_only_the_hub_is_redirected) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0}, management = {0};
@@ -314,7 +317,7 @@ static void who_knows_only_the_hub_is_redirected(void **state) {
     raw_amqp_free(&c);
 }
 
-static void who_dials_no_name_is_redirected_to_the_hubs_own(void **state) {
+TEST(who_dials_no_name_is_redirected_to_the_hubs_own) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0};
@@ -327,7 +330,7 @@ static void who_dials_no_name_is_redirected_to_the_hubs_own(void **state) {
 }
 
 /* Event Hubs takes "amqps://policy:key@host". */
-static void the_name_and_key_of_a_policy_are_taken_by_sasl_plain(void **state) {
+TEST(the_name_and_key_of_a_policy_are_taken_by_sasl_plain) {
     struct fleet *f = *state;
     static const struct {
         const char *user, *password;
@@ -355,7 +358,7 @@ static void the_name_and_key_of_a_policy_are_taken_by_sasl_plain(void **state) {
     }
 }
 
-static void the_partitions_end_is_told_to_receivers_that_ask_for_it(void **state) {
+TEST(the_partitions_end_is_told_to_receivers_that_ask_for_it) {
     struct fleet *f = *state;
     struct raw_amqp c;
     char address[64];
@@ -383,7 +386,7 @@ static void the_partitions_end_is_told_to_receivers_that_ask_for_it(void **state
     raw_amqp_free(&c);
 }
 
-static void a_hub_that_does_not_say_so_takes_no_events_from_services(void **state) {
+TEST(a_hub_that_does_not_say_so_takes_no_events_from_services) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0};
@@ -392,25 +395,4 @@ static void a_hub_that_does_not_say_so_takes_no_events_from_services(void **stat
     assert_string_equal(raw_link_try(&link, SK_SPAN("x")), "amqp:not-allowed");
     assert_non_null(link.amqp);
     raw_amqp_free(&c);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(an_event_carries_what_iot_hub_writes),
-        TEST(what_is_not_there_is_refused_and_others_go_on),
-        TEST(a_policy_without_the_right_reads_nothing),
-        TEST(receivers_displace_each_other_by_epoch),
-        TEST(a_receiver_sees_what_comes_later_as_far_as_its_credit_goes),
-        TEST(management_tells_of_the_stream_and_its_partitions),
-        TEST(management_stands_before_any_token_and_answers_behind_it),
-        TEST(management_answers_bad_questions_with_a_status),
-        TEST(who_knows_only_the_hub_is_redirected),
-        TEST(who_dials_no_name_is_redirected_to_the_hubs_own),
-        TEST(the_name_and_key_of_a_policy_are_taken_by_sasl_plain),
-        TEST(the_partitions_end_is_told_to_receivers_that_ask_for_it),
-        TEST(a_hub_that_does_not_say_so_takes_no_events_from_services),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

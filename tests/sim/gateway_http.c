@@ -1,9 +1,12 @@
 /* What a hub takes over HTTPS and how it refuses the rest. */
 #include "support/raw_http.h"
+#include "support/test.h"
+
+AROUND(fleet_new_world, fleet_free_world);
 
 /* ---- addresses ---- */
 
-static void what_is_not_there_is_404_and_a_wrong_method_405(void **state) {
+TEST(what_is_not_there_is_404_and_a_wrong_method_405) {
     struct fleet *f = *state;
     gets(f, &(struct ask){.target = "/" VERSION}, 404, "GenericNotFound", "");
     gets(f, &(struct ask){.target = "/devices/d1/nothing" VERSION}, 404, "GenericNotFound", "");
@@ -21,7 +24,7 @@ static void what_is_not_there_is_404_and_a_wrong_method_405(void **state) {
          "GenericMethodNotAllowed", "");
 }
 
-static void an_api_version_must_be_there_and_be_a_date(void **state) {
+TEST(an_api_version_must_be_there_and_be_a_date) {
     struct fleet *f = *state;
     static const char *const targets[] = {
         "/devices/d1", "/devices/d1?api-version=", "/devices/d1?api-version=latest",
@@ -32,7 +35,7 @@ static void an_api_version_must_be_there_and_be_a_date(void **state) {
          "\"d1\"");
 }
 
-static void another_hub_is_not_served(void **state) {
+TEST(another_hub_is_not_served) {
     struct fleet *f = *state;
     gets(f, &(struct ask){.target = "/devices/d1" VERSION, .host = "other.test"}, 401,
          "IotHubNotFound", "");
@@ -40,7 +43,7 @@ static void another_hub_is_not_served(void **state) {
          "\"d1\"");
 }
 
-static void ids_may_be_percent_encoded(void **state) {
+TEST(ids_may_be_percent_encoded) {
     struct fleet *f = *state;
     gets(f,
          &(struct ask){.method = "PUT",
@@ -63,7 +66,7 @@ static void ids_may_be_percent_encoded(void **state) {
 
 /* ---- credentials ---- */
 
-static void wrong_credentials_are_401(void **state) {
+TEST(wrong_credentials_are_401) {
     struct fleet *f = *state;
     gets(f, &(struct ask){.target = "/devices/d1" VERSION, .no_token = true}, 401,
          "IotHubUnauthorized", "missing");
@@ -84,7 +87,7 @@ static void wrong_credentials_are_401(void **state) {
          "IotHubUnauthorizedAccess", "");
 }
 
-static void a_policy_opens_only_what_its_rights_say(void **state) {
+TEST(a_policy_opens_only_what_its_rights_say) {
     struct fleet *f = *state;
     gets(f, &(struct ask){.target = "/devices/d1" VERSION, .policy = "reader"}, 200, NULL,
          "\"d1\"");
@@ -110,7 +113,7 @@ static void a_policy_opens_only_what_its_rights_say(void **state) {
     }
 }
 
-static void a_device_may_only_ask_for_itself_and_its_modules(void **state) {
+TEST(a_device_may_only_ask_for_itself_and_its_modules) {
     struct fleet *f = *state;
     fleet_put(f, "/devices/d1/modules/m",
               "{\"deviceId\":\"d1\",\"moduleId\":\"m\"}"); /* with keys of its own */
@@ -151,7 +154,7 @@ static void a_device_may_only_ask_for_itself_and_its_modules(void **state) {
 
 /* ---- bodies ---- */
 
-static void a_body_must_be_a_json_object(void **state) {
+TEST(a_body_must_be_a_json_object) {
     struct fleet *f = *state;
     static const char *const bodies[] = {"",         "x",    "[]", "1", "{\"a\":1,\"a\":2}",
                                          "{\"a\":}", "{} {}"};
@@ -168,7 +171,7 @@ static void a_body_must_be_a_json_object(void **state) {
 }
 
 /* As editors on Windows write files. */
-static void a_body_may_begin_with_a_byte_order_mark(void **state) {
+TEST(a_body_may_begin_with_a_byte_order_mark) {
     struct fleet *f = *state;
     static const char *const bodies[] = {
         "\xef\xbb\xbf{\"deviceId\":\"bom\"}", "\xef\xbb\xbf{\"tags\":{\"a\":21.1}}",
@@ -183,7 +186,7 @@ static void a_body_may_begin_with_a_byte_order_mark(void **state) {
 }
 
 /* What a program wrote it reads again, digit for digit, wherever the number comes out. */
-static void numbers_keep_their_text_through_a_twin(void **state) {
+TEST(numbers_keep_their_text_through_a_twin) {
     struct fleet *f = *state;
     static const char numbers[] = "\"n\":[21.1,0.1,-0.5,1.0,1e+300,5e-324,4503599627370495,"
                                   "-4503599627370496,0,100.25]";
@@ -220,7 +223,7 @@ static void numbers_keep_their_text_through_a_twin(void **state) {
 #define MODEL "dtmi:com:example:Thermostat;1"
 
 /* What a device says it is (Plug and Play) is in its twin and its identity, and can be asked for. */
-static void the_model_of_a_device_is_known_and_stays_known(void **state) {
+TEST(the_model_of_a_device_is_known_and_stays_known) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_dial(&c, f, "hub.test",
@@ -254,7 +257,7 @@ static void the_model_of_a_device_is_known_and_stays_known(void **state) {
     assert_non_null(strstr(f->answer, "\"modelId\":\"\""));
 }
 
-static void a_body_of_more_than_a_megabyte_is_413(void **state) {
+TEST(a_body_of_more_than_a_megabyte_is_413) {
     struct fleet *f = *state;
     enum { MEGABYTE = 1024 * 1024 };
     static char body[MEGABYTE + 1];
@@ -268,7 +271,7 @@ static void a_body_of_more_than_a_megabyte_is_413(void **state) {
          413, NULL, "");
 }
 
-static void telemetry_of_256_kilobytes_is_taken_and_one_byte_more_is_413(void **state) {
+TEST(telemetry_of_256_kilobytes_is_taken_and_one_byte_more_is_413) {
     struct fleet *f = *state;
     static char body[SK_MESSAGE_MAX + 1];
     memset(body, 'x', sizeof body);
@@ -288,7 +291,7 @@ static void telemetry_of_256_kilobytes_is_taken_and_one_byte_more_is_413(void **
     assert_int_equal(sk_hub_counts(sk_hub_server_hub(f->hub, 0)).telemetry_total, 2);
 }
 
-static void a_full_disk_is_403_and_room_heals_it(void **state) {
+TEST(a_full_disk_is_403_and_room_heals_it) {
     struct fleet *f = *state;
     struct ask ask = {.method = "POST",
                       .target = "/devices/d1/messages/events" VERSION,
@@ -304,7 +307,7 @@ static void a_full_disk_is_403_and_room_heals_it(void **state) {
 
 /* ---- If-Match ---- */
 
-static void an_identity_changes_only_for_its_etag(void **state) {
+TEST(an_identity_changes_only_for_its_etag) {
     struct fleet *f = *state;
     struct raw_answer answer;
     char line[96];
@@ -343,7 +346,7 @@ static void an_identity_changes_only_for_its_etag(void **state) {
          204, NULL, "");
 }
 
-static void a_twin_changes_only_for_its_etag(void **state) {
+TEST(a_twin_changes_only_for_its_etag) {
     struct fleet *f = *state;
     struct raw_answer answer;
     char line[96];
@@ -371,7 +374,7 @@ static void a_twin_changes_only_for_its_etag(void **state) {
 }
 
 /* The Java SDK's. */
-static void a_post_that_means_patch_changes_a_twin(void **state) {
+TEST(a_post_that_means_patch_changes_a_twin) {
     struct fleet *f = *state;
     struct ask ask = {.method = "POST",
                       .target = "/twins/d1" VERSION,
@@ -382,7 +385,7 @@ static void a_post_that_means_patch_changes_a_twin(void **state) {
     gets(f, &ask, 405, NULL, "");
 }
 
-static void twin_changes_that_break_a_rule_are_400(void **state) {
+TEST(twin_changes_that_break_a_rule_are_400) {
     struct fleet *f = *state;
     static const char *const bodies[] = {
         "{\"tags\":1}", "{\"properties\":[]}", "{\"properties\":{\"desired\":{\"a.b\":1}}}",
@@ -396,7 +399,7 @@ static void twin_changes_that_break_a_rule_are_400(void **state) {
 
 /* ---- deployments, queries, methods ---- */
 
-static void a_bad_deployment_is_refused_as_a_whole(void **state) {
+TEST(a_bad_deployment_is_refused_as_a_whole) {
     struct fleet *f = *state;
     static const struct {
         const char *body, *holds;
@@ -437,7 +440,7 @@ static void a_bad_deployment_is_refused_as_a_whole(void **state) {
     gets(f, &(struct ask){.target = "/twins/edge1/modules/good" VERSION}, 200, NULL, "\"a\":1");
 }
 
-static void a_query_with_a_mistake_is_refused_with_its_place(void **state) {
+TEST(a_query_with_a_mistake_is_refused_with_its_place) {
     struct fleet *f = *state;
     static const struct {
         const char *body, *holds;
@@ -463,7 +466,7 @@ static void a_query_with_a_mistake_is_refused_with_its_place(void **state) {
          400, "ArgumentInvalid", "continuation");
 }
 
-static void a_query_comes_in_pages(void **state) {
+TEST(a_query_comes_in_pages) {
     struct fleet *f = *state;
     char device[16], line[200] = "x-ms-max-item-count: 2\r\n";
     unsigned seen = 0, pages = 0;
@@ -498,7 +501,7 @@ static void a_query_comes_in_pages(void **state) {
     assert_in_range(pages, 3, 4);
 }
 
-static void method_arguments_are_checked_at_their_limits(void **state) {
+TEST(method_arguments_are_checked_at_their_limits) {
     struct fleet *f = *state;
     static const struct {
         const char *body;
@@ -566,7 +569,7 @@ static unsigned times(const struct raw_client *c, const char *text) {
     return n;
 }
 
-static void events_start_where_they_are_asked_to(void **state) {
+TEST(events_start_where_they_are_asked_to) {
     struct fleet *f = *state;
     struct raw_client c;
     char from[80], when[SK_TIME_TEXT];
@@ -608,7 +611,7 @@ static void events_start_where_they_are_asked_to(void **state) {
          "ArgumentInvalid", "from");
 }
 
-static void a_watcher_goes_on_with_its_token_and_not_without(void **state) {
+TEST(a_watcher_goes_on_with_its_token_and_not_without) {
     struct fleet *f = *state;
     struct raw_client c;
     watch(&c, f, "&from=latest", "");
@@ -625,7 +628,7 @@ static void a_watcher_goes_on_with_its_token_and_not_without(void **state) {
     raw_free(&c);
 }
 
-static void a_watcher_sees_what_comes_while_it_watches(void **state) {
+TEST(a_watcher_sees_what_comes_while_it_watches) {
     struct fleet *f = *state;
     struct raw_client c;
     watch(&c, f, "&from=latest", "");
@@ -641,7 +644,7 @@ static void a_watcher_sees_what_comes_while_it_watches(void **state) {
 
 /* ---- connections ---- */
 
-static void requests_on_one_connection_are_answered_in_order(void **state) {
+TEST(requests_on_one_connection_are_answered_in_order) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -671,7 +674,7 @@ static void requests_on_one_connection_are_answered_in_order(void **state) {
     sk_buffer_free(&out);
 }
 
-static void a_client_that_goes_before_its_answer_does_no_harm(void **state) {
+TEST(a_client_that_goes_before_its_answer_does_no_harm) {
     struct fleet *f = *state;
     for (uint64_t wait = 0; wait < 40; wait++) {
         struct raw_client c;
@@ -686,39 +689,4 @@ static void a_client_that_goes_before_its_answer_does_no_harm(void **state) {
         raw_free(&c);
     }
     gets(f, &(struct ask){.target = "/devices/d1" VERSION}, 200, NULL, "\"d1\"");
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(what_is_not_there_is_404_and_a_wrong_method_405),
-        TEST(an_api_version_must_be_there_and_be_a_date),
-        TEST(another_hub_is_not_served),
-        TEST(ids_may_be_percent_encoded),
-        TEST(wrong_credentials_are_401),
-        TEST(a_policy_opens_only_what_its_rights_say),
-        TEST(a_device_may_only_ask_for_itself_and_its_modules),
-        TEST(a_body_must_be_a_json_object),
-        TEST(a_body_may_begin_with_a_byte_order_mark),
-        TEST(numbers_keep_their_text_through_a_twin),
-        TEST(the_model_of_a_device_is_known_and_stays_known),
-        TEST(a_body_of_more_than_a_megabyte_is_413),
-        TEST(telemetry_of_256_kilobytes_is_taken_and_one_byte_more_is_413),
-        TEST(a_full_disk_is_403_and_room_heals_it),
-        TEST(an_identity_changes_only_for_its_etag),
-        TEST(a_twin_changes_only_for_its_etag),
-        TEST(a_post_that_means_patch_changes_a_twin),
-        TEST(twin_changes_that_break_a_rule_are_400),
-        TEST(a_bad_deployment_is_refused_as_a_whole),
-        TEST(a_query_with_a_mistake_is_refused_with_its_place),
-        TEST(a_query_comes_in_pages),
-        TEST(method_arguments_are_checked_at_their_limits),
-        TEST(events_start_where_they_are_asked_to),
-        TEST(a_watcher_sees_what_comes_while_it_watches),
-        TEST(a_watcher_goes_on_with_its_token_and_not_without),
-        TEST(requests_on_one_connection_are_answered_in_order),
-        TEST(a_client_that_goes_before_its_answer_does_no_harm),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

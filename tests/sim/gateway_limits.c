@@ -2,6 +2,7 @@
  * 0011-budgets.md and 0012-doors.md. */
 #include "support/raw_frames.h"
 #include "support/raw_http.h"
+#include "support/test.h"
 
 enum { UNPROVED_MAX = 16384 };
 
@@ -27,7 +28,9 @@ static void connect_of_size(struct raw_client *c, struct fleet *f, size_t size) 
     raw_send_buffer(c, &out);
 }
 
-static void a_connect_packet_of_16_kilobytes_is_read_and_no_larger_one(void **state) {
+AROUND(fleet_new_world, fleet_free_world);
+
+TEST(a_connect_packet_of_16_kilobytes_is_read_and_no_larger_one) {
     struct fleet *f = *state;
     struct raw_client c;
     connect_of_size(&c, f, UNPROVED_MAX);
@@ -39,7 +42,7 @@ static void a_connect_packet_of_16_kilobytes_is_read_and_no_larger_one(void **st
 }
 
 /* Target, header names and values count, and what stands between a header and the next. */
-static void http_headers_of_16_kilobytes_are_read_and_no_longer_ones(void **state) {
+TEST(http_headers_of_16_kilobytes_are_read_and_no_longer_ones) {
     struct fleet *f = *state;
     static const char target[] = "/devices/d1" VERSION, names[] = "Host: \r\nX";
     for (size_t over = 0; over < 2; over++) {
@@ -88,7 +91,7 @@ static void put_token_at(struct raw_client *c, struct fleet *f, size_t size) {
     sk_buffer_free(&token);
 }
 
-static void an_amqp_credential_within_16_kilobytes_is_heard_and_no_later_one(void **state) {
+TEST(an_amqp_credential_within_16_kilobytes_is_heard_and_no_later_one) {
     struct fleet *f = *state;
     struct raw_client c;
     put_token_at(&c, f, UNPROVED_MAX);
@@ -128,31 +131,17 @@ static void expect_limit(struct fleet *f, struct sk_door_limits limits, size_t s
     }
 }
 
-static void the_door_holds_max_connections_and_not_one_more(void **state) {
+TEST(the_door_holds_max_connections_and_not_one_more) {
     struct sk_door_limits limits = {.connections = 6, .an_address = 6, .unproved = 6};
     expect_limit(*state, limits, 5, true, SK_AWAY_CONNECTIONS);
 }
 
-static void an_address_holds_max_connections_per_address_and_not_one_more(void **state) {
+TEST(an_address_holds_max_connections_per_address_and_not_one_more) {
     struct sk_door_limits limits = {.connections = 20, .an_address = 4, .unproved = 20};
     expect_limit(*state, limits, 3, false, SK_AWAY_ADDRESS);
 }
 
-static void strangers_are_max_unauthenticated_and_not_one_more(void **state) {
+TEST(strangers_are_max_unauthenticated_and_not_one_more) {
     struct sk_door_limits limits = {.connections = 20, .an_address = 20, .unproved = 4};
     expect_limit(*state, limits, 4, true, SK_AWAY_UNPROVED);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(a_connect_packet_of_16_kilobytes_is_read_and_no_larger_one),
-        TEST(http_headers_of_16_kilobytes_are_read_and_no_longer_ones),
-        TEST(an_amqp_credential_within_16_kilobytes_is_heard_and_no_later_one),
-        TEST(the_door_holds_max_connections_and_not_one_more),
-        TEST(an_address_holds_max_connections_per_address_and_not_one_more),
-        TEST(strangers_are_max_unauthenticated_and_not_one_more),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

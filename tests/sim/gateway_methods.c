@@ -1,5 +1,6 @@
 /* Direct methods as an MQTT client of a hub sees them. */
 #include "support/raw_client.h"
+#include "support/test.h"
 
 struct method {
     struct fleet *f;
@@ -79,7 +80,9 @@ static void answer_call(struct raw_client *c, const char *rid, const char *paylo
     raw_publish(c, topic, sk_span_z(payload), 0, 0);
 }
 
-static void a_method_goes_to_the_device_and_its_answer_back(void **state) {
+AROUND(fleet_new_world, fleet_free_world);
+
+TEST(a_method_goes_to_the_device_and_its_answer_back) {
     struct fleet *f = *state;
     struct raw_client c;
     struct method m;
@@ -101,7 +104,7 @@ static void a_method_goes_to_the_device_and_its_answer_back(void **state) {
 }
 
 /* Components of Plug and Play are called "thermostat1*reboot"; clients do not decode. */
-static void a_methods_name_stands_in_its_topic_as_azure_writes_it(void **state) {
+TEST(a_methods_name_stands_in_its_topic_as_azure_writes_it) {
     struct fleet *f = *state;
     static const struct {
         const char *name, *topic;
@@ -128,7 +131,7 @@ static void a_methods_name_stands_in_its_topic_as_azure_writes_it(void **state) 
 }
 
 /* Service SDKs write null where the caller gave none. */
-static void a_method_carries_its_payload_as_it_was_given(void **state) {
+TEST(a_method_carries_its_payload_as_it_was_given) {
     struct fleet *f = *state;
     static const struct {
         const char *payload, *body;
@@ -156,7 +159,7 @@ static void a_method_carries_its_payload_as_it_was_given(void **state) {
     raw_free(&c);
 }
 
-static void a_method_for_a_device_that_does_not_listen_is_404103(void **state) {
+TEST(a_method_for_a_device_that_does_not_listen_is_404103) {
     struct fleet *f = *state;
     struct raw_client c;
     struct method m;
@@ -179,7 +182,7 @@ static void a_method_for_a_device_that_does_not_listen_is_404103(void **state) {
     raw_free(&c);
 }
 
-static void a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped(void **state) {
+TEST(a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped) {
     struct fleet *f = *state;
     struct raw_client c;
     struct method m;
@@ -195,7 +198,7 @@ static void a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped(
     raw_free(&c);
 }
 
-static void another_devices_answer_is_ignored(void **state) {
+TEST(another_devices_answer_is_ignored) {
     struct fleet *f = *state;
     struct raw_client c, thief;
     struct method m;
@@ -213,7 +216,7 @@ static void another_devices_answer_is_ignored(void **state) {
     raw_free(&thief);
 }
 
-static void a_device_that_leaves_before_it_answers_is_404(void **state) {
+TEST(a_device_that_leaves_before_it_answers_is_404) {
     struct fleet *f = *state;
     struct raw_client c, second;
     struct method m;
@@ -234,7 +237,7 @@ static void a_device_that_leaves_before_it_answers_is_404(void **state) {
     raw_free(&second);
 }
 
-static void a_method_that_waits_when_the_hub_stops_does_no_harm(void **state) {
+TEST(a_method_that_waits_when_the_hub_stops_does_no_harm) {
     struct fleet *f = *state;
     struct raw_client c;
     struct method waiting, sent;
@@ -251,20 +254,4 @@ static void a_method_that_waits_when_the_hub_stops_does_no_harm(void **state) {
     end_method(&sent, 10 * SK_S, 0, "");
     fleet_start_hub(f);
     raw_free(&c);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(a_method_goes_to_the_device_and_its_answer_back),
-        TEST(a_methods_name_stands_in_its_topic_as_azure_writes_it),
-        TEST(a_method_carries_its_payload_as_it_was_given),
-        TEST(a_method_for_a_device_that_does_not_listen_is_404103),
-        TEST(a_device_that_does_not_answer_is_504_and_its_late_answer_is_dropped),
-        TEST(another_devices_answer_is_ignored),
-        TEST(a_device_that_leaves_before_it_answers_is_404),
-        TEST(a_method_that_waits_when_the_hub_stops_does_no_harm),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Who gets into a hub over MQTT, who does not, and what ends a connection. */
 #include "support/raw_client.h"
+#include "support/test.h"
 
 /* What the hub answers to a CONNECT; the connection must end after a refusal. */
 static void connects_with(struct fleet *f, const struct raw_connect *as, unsigned code) {
@@ -14,9 +15,11 @@ static void refused(struct fleet *f, const struct raw_connect *as) {
     connects_with(f, as, SK_MQTT_NOT_AUTHORIZED);
 }
 
+AROUND(fleet_new_world, fleet_free_world);
+
 /* ---- before the client is known ---- */
 
-static void the_first_packet_must_be_connect(void **state) {
+TEST(the_first_packet_must_be_connect) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_open(&c, f, "hub.test");
@@ -25,7 +28,7 @@ static void the_first_packet_must_be_connect(void **state) {
     raw_free(&c);
 }
 
-static void what_speaks_no_protocol_of_ours_is_hung_up_on(void **state) {
+TEST(what_speaks_no_protocol_of_ours_is_hung_up_on) {
     struct fleet *f = *state;
     static const char *const firsts[] = {"\x01\x02", "\x16\x03\x01\x02", "get / HTTP/1.1\r\n\r\n",
                                          "\xff\xff\xff\xff"};
@@ -38,7 +41,7 @@ static void what_speaks_no_protocol_of_ours_is_hung_up_on(void **state) {
     }
 }
 
-static void a_second_connect_ends_the_connection(void **state) {
+TEST(a_second_connect_ends_the_connection) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer again = {0};
@@ -49,7 +52,7 @@ static void a_second_connect_ends_the_connection(void **state) {
     raw_free(&c);
 }
 
-static void a_malformed_packet_ends_the_connection(void **state) {
+TEST(a_malformed_packet_ends_the_connection) {
     struct fleet *f = *state;
     static const struct sk_span packets[] = {
         {"\x10\xff\xff\xff\xff\x01", 6},                      /* a remaining length of five bytes */
@@ -71,7 +74,7 @@ static void a_malformed_packet_ends_the_connection(void **state) {
     raw_free(&c);
 }
 
-static void a_client_that_says_nothing_is_hung_up_on_after_a_minute(void **state) {
+TEST(a_client_that_says_nothing_is_hung_up_on_after_a_minute) {
     struct fleet *f = *state;
     struct raw_client silent, half;
     raw_open(&silent, f, "hub.test");
@@ -87,7 +90,7 @@ static void a_client_that_says_nothing_is_hung_up_on_after_a_minute(void **state
     raw_free(&half);
 }
 
-static void another_protocol_level_is_refused_with_1(void **state) {
+TEST(another_protocol_level_is_refused_with_1) {
     struct fleet *f = *state;
     static const struct sk_span packets[] = {
         {"\x10\x0f\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x02"
@@ -107,7 +110,7 @@ static void another_protocol_level_is_refused_with_1(void **state) {
     }
 }
 
-static void nobody_unknown_may_send_more_than_16_kilobytes(void **state) {
+TEST(nobody_unknown_may_send_more_than_16_kilobytes) {
     struct fleet *f = *state;
     static char text[SK_MQTT_TEXT_MAX];
     enum { LIMIT = 16 * 1024, WITHOUT_WILL = 2 + 4 + 1 + 1 + 2 };
@@ -131,7 +134,7 @@ static void nobody_unknown_may_send_more_than_16_kilobytes(void **state) {
 
 /* ---- names and tokens ---- */
 
-static void a_good_token_is_taken_with_either_key_and_through_a_policy(void **state) {
+TEST(a_good_token_is_taken_with_either_key_and_through_a_policy) {
     struct fleet *f = *state;
     connects_with(f, &(struct raw_connect){.device = "d1"}, SK_MQTT_ACCEPTED);
     connects_with(f,
@@ -144,7 +147,7 @@ static void a_good_token_is_taken_with_either_key_and_through_a_policy(void **st
                   SK_MQTT_ACCEPTED);
 }
 
-static void a_client_id_that_is_not_the_user_is_refused_with_2(void **state) {
+TEST(a_client_id_that_is_not_the_user_is_refused_with_2) {
     struct fleet *f = *state;
     connects_with(f, &(struct raw_connect){.device = "d1", .client_id = "d2"},
                   SK_MQTT_BAD_CLIENT_ID);
@@ -155,7 +158,7 @@ static void a_client_id_that_is_not_the_user_is_refused_with_2(void **state) {
                   SK_MQTT_BAD_CLIENT_ID);
 }
 
-static void bad_tokens_are_refused_with_5(void **state) {
+TEST(bad_tokens_are_refused_with_5) {
     struct fleet *f = *state;
     refused(f, &(struct raw_connect){.device = "d1", .password = ""});
     refused(f, &(struct raw_connect){.device = "d1", .password = "secret"});
@@ -171,13 +174,13 @@ static void bad_tokens_are_refused_with_5(void **state) {
     refused(f, &(struct raw_connect){.device = "d1", .policy = "nobody", .resource = "hub.test"});
 }
 
-static void a_token_is_good_for_five_minutes_after_its_expiry(void **state) {
+TEST(a_token_is_good_for_five_minutes_after_its_expiry) {
     struct fleet *f = *state;
     connects_with(f, &(struct raw_connect){.device = "d1", .life_s = -299}, SK_MQTT_ACCEPTED);
     refused(f, &(struct raw_connect){.device = "d1", .life_s = -302});
 }
 
-static void a_token_may_be_good_for_ever(void **state) {
+TEST(a_token_may_be_good_for_ever) {
     struct fleet *f = *state;
     int64_t now_s = sk_io_wall(f->field_io) / 1000000;
     struct raw_client c;
@@ -188,7 +191,7 @@ static void a_token_may_be_good_for_ever(void **state) {
     raw_free(&c);
 }
 
-static void another_hub_or_an_unreadable_user_name_is_refused_with_5(void **state) {
+TEST(another_hub_or_an_unreadable_user_name_is_refused_with_5) {
     struct fleet *f = *state;
     refused(f,
             &(struct raw_connect){.device = "d1", .user = "other.test/d1/?api-version=2021-04-12"});
@@ -197,7 +200,7 @@ static void another_hub_or_an_unreadable_user_name_is_refused_with_5(void **stat
     refused(f, &(struct raw_connect){.device = "d1", .user = "hub.test//?api-version=2021-04-12"});
 }
 
-static void unknown_identities_are_refused_with_5(void **state) {
+TEST(unknown_identities_are_refused_with_5) {
     struct fleet *f = *state;
     refused(f, &(struct raw_connect){.device = "d3"});
     refused(f, &(struct raw_connect){.device = "D1"});
@@ -205,7 +208,7 @@ static void unknown_identities_are_refused_with_5(void **state) {
     refused(f, &(struct raw_connect){.device = "d3", .policy = "owner", .resource = "hub.test"});
 }
 
-static void nobody_may_speak_for_a_device_that_is_not_his_child(void **state) {
+TEST(nobody_may_speak_for_a_device_that_is_not_his_child) {
     struct fleet *f = *state;
     fleet_put_device(f, "edge1", ",\"capabilities\":{\"iotEdge\":true}");
     fleet_send(f, SK_HTTP_PUT, "/devices/edge1/modules/%24edgeHub",
@@ -222,7 +225,7 @@ static void nobody_may_speak_for_a_device_that_is_not_his_child(void **state) {
                                          .resource = "hub.test/devices/edge1/modules/$edgeHub"});
 }
 
-static void a_disabled_device_is_refused_with_3(void **state) {
+TEST(a_disabled_device_is_refused_with_3) {
     struct fleet *f = *state;
     fleet_put_device(f, "off", ",\"status\":\"disabled\"");
     connects_with(f, &(struct raw_connect){.device = "off"}, SK_MQTT_UNAVAILABLE);
@@ -233,7 +236,7 @@ static void a_disabled_device_is_refused_with_3(void **state) {
 
 /* ---- what ends a connection ---- */
 
-static void silence_of_one_and_a_half_keep_alives_ends_it(void **state) {
+TEST(silence_of_one_and_a_half_keep_alives_ends_it) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_dial(&c, f, "hub.test",
@@ -248,7 +251,7 @@ static void silence_of_one_and_a_half_keep_alives_ends_it(void **state) {
     raw_free(&c);
 }
 
-static void half_seconds_of_the_keep_alive_count(void **state) {
+TEST(half_seconds_of_the_keep_alive_count) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_dial(&c, f, "hub.test",
@@ -263,7 +266,7 @@ static void half_seconds_of_the_keep_alive_count(void **state) {
     raw_free(&c);
 }
 
-static void without_keep_alive_the_longest_silence_is_1767_seconds(void **state) {
+TEST(without_keep_alive_the_longest_silence_is_1767_seconds) {
     struct fleet *f = *state;
     static const uint16_t keep_alives[] = {0, 60000};
     for (size_t i = 0; i < 2; i++) {
@@ -280,7 +283,7 @@ static void without_keep_alive_the_longest_silence_is_1767_seconds(void **state)
     }
 }
 
-static void a_token_that_runs_out_ends_it_five_minutes_later(void **state) {
+TEST(a_token_that_runs_out_ends_it_five_minutes_later) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_dial(&c, f, "hub.test", &(struct raw_connect){.device = "d1", .life_s = 600});
@@ -292,7 +295,7 @@ static void a_token_that_runs_out_ends_it_five_minutes_later(void **state) {
     raw_free(&c);
 }
 
-static void a_second_connection_takes_over(void **state) {
+TEST(a_second_connection_takes_over) {
     struct fleet *f = *state;
     struct raw_client first, second, other;
     raw_login(&other, f, "d2");
@@ -307,7 +310,7 @@ static void a_second_connection_takes_over(void **state) {
     raw_free(&other);
 }
 
-static void a_module_and_its_device_do_not_displace_each_other(void **state) {
+TEST(a_module_and_its_device_do_not_displace_each_other) {
     struct fleet *f = *state;
     struct raw_client device, module;
     fleet_put(f, "/devices/d1/modules/m", "{\"deviceId\":\"d1\",\"moduleId\":\"m\"," FLEET_SAS "}");
@@ -326,7 +329,7 @@ static void a_module_and_its_device_do_not_displace_each_other(void **state) {
     raw_free(&module);
 }
 
-static void a_device_that_is_deleted_or_disabled_loses_its_connection(void **state) {
+TEST(a_device_that_is_deleted_or_disabled_loses_its_connection) {
     struct fleet *f = *state;
     struct raw_client c, other;
     raw_login(&other, f, "d2");
@@ -351,7 +354,7 @@ static void a_device_that_is_deleted_or_disabled_loses_its_connection(void **sta
 
 /* ---- sessions ---- */
 
-static void clean_session_0_keeps_subscriptions_over_reconnects_and_restarts(void **state) {
+TEST(clean_session_0_keeps_subscriptions_over_reconnects_and_restarts) {
     struct fleet *f = *state;
     struct raw_client c;
     const struct raw_connect kept = {.device = "d1"}, clean = {.device = "d1", .clean = true};
@@ -381,7 +384,7 @@ static void clean_session_0_keeps_subscriptions_over_reconnects_and_restarts(voi
     raw_free(&c);
 }
 
-static void a_device_made_anew_has_no_old_session(void **state) {
+TEST(a_device_made_anew_has_no_old_session) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_dial(&c, f, "hub.test", &(struct raw_connect){.device = "d1"});
@@ -417,7 +420,7 @@ static const struct raw_connect with_will = {.device = "d1",
                                              .will_topic = "devices/d1/messages/events/a=b",
                                              .will_payload = "gone"};
 
-static void a_will_is_sent_when_the_connection_breaks_off(void **state) {
+TEST(a_will_is_sent_when_the_connection_breaks_off) {
     struct fleet *f = *state;
     struct raw_client c, second;
     struct seen seen = {0};
@@ -441,7 +444,7 @@ static void a_will_is_sent_when_the_connection_breaks_off(void **state) {
     raw_free(&second);
 }
 
-static void no_will_is_sent_after_disconnect_or_when_the_hub_stops(void **state) {
+TEST(no_will_is_sent_after_disconnect_or_when_the_hub_stops) {
     struct fleet *f = *state;
     struct raw_client c;
     struct seen seen = {0};
@@ -464,7 +467,7 @@ static void no_will_is_sent_after_disconnect_or_when_the_hub_stops(void **state)
     assert_int_equal(seen.count, 0);
 }
 
-static void a_will_that_is_not_the_clients_own_telemetry_is_refused(void **state) {
+TEST(a_will_that_is_not_the_clients_own_telemetry_is_refused) {
     struct fleet *f = *state;
     refused(f, &(struct raw_connect){.device = "d1", .will_topic = "devices/d2/messages/events/"});
     refused(f, &(struct raw_connect){.device = "d1",
@@ -472,40 +475,4 @@ static void a_will_that_is_not_the_clients_own_telemetry_is_refused(void **state
     refused(f, &(struct raw_connect){.device = "d1", .will_topic = "$iothub/twin/GET/?$rid=1"});
     refused(f, &(struct raw_connect){
                    .device = "d1", .will_topic = "devices/d1/messages/events/", .will_qos = 2});
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(the_first_packet_must_be_connect),
-        TEST(what_speaks_no_protocol_of_ours_is_hung_up_on),
-        TEST(a_second_connect_ends_the_connection),
-        TEST(a_malformed_packet_ends_the_connection),
-        TEST(a_client_that_says_nothing_is_hung_up_on_after_a_minute),
-        TEST(another_protocol_level_is_refused_with_1),
-        TEST(nobody_unknown_may_send_more_than_16_kilobytes),
-        TEST(a_good_token_is_taken_with_either_key_and_through_a_policy),
-        TEST(a_client_id_that_is_not_the_user_is_refused_with_2),
-        TEST(bad_tokens_are_refused_with_5),
-        TEST(a_token_is_good_for_five_minutes_after_its_expiry),
-        TEST(a_token_may_be_good_for_ever),
-        TEST(another_hub_or_an_unreadable_user_name_is_refused_with_5),
-        TEST(unknown_identities_are_refused_with_5),
-        TEST(nobody_may_speak_for_a_device_that_is_not_his_child),
-        TEST(a_disabled_device_is_refused_with_3),
-        TEST(silence_of_one_and_a_half_keep_alives_ends_it),
-        TEST(half_seconds_of_the_keep_alive_count),
-        TEST(without_keep_alive_the_longest_silence_is_1767_seconds),
-        TEST(a_token_that_runs_out_ends_it_five_minutes_later),
-        TEST(a_second_connection_takes_over),
-        TEST(a_module_and_its_device_do_not_displace_each_other),
-        TEST(a_device_that_is_deleted_or_disabled_loses_its_connection),
-        TEST(clean_session_0_keeps_subscriptions_over_reconnects_and_restarts),
-        TEST(a_device_made_anew_has_no_old_session),
-        TEST(a_will_is_sent_when_the_connection_breaks_off),
-        TEST(no_will_is_sent_after_disconnect_or_when_the_hub_stops),
-        TEST(a_will_that_is_not_the_clients_own_telemetry_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

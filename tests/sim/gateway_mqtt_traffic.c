@@ -1,6 +1,7 @@
 /* What an open MQTT connection to a hub may say, what it is told, and what ends it. */
 #include "support/fleet_c2d.h"
 #include "support/raw_client.h"
+#include "support/test.h"
 
 /* ---- what the hub has stored ---- */
 
@@ -29,9 +30,11 @@ static struct stored stored(struct fleet *f) {
     return stored;
 }
 
+AROUND(fleet_new_world, fleet_free_world);
+
 /* ---- telemetry ---- */
 
-static void telemetry_is_acknowledged_and_stored_in_every_shape_of_its_topic(void **state) {
+TEST(telemetry_is_acknowledged_and_stored_in_every_shape_of_its_topic) {
     struct fleet *f = *state;
     static const struct {
         const char *topic, *stored;
@@ -59,8 +62,7 @@ static void telemetry_is_acknowledged_and_stored_in_every_shape_of_its_topic(voi
     raw_free(&c);
 }
 
-static void
-a_message_of_256_kilobytes_is_taken_and_one_byte_more_ends_the_connection(void **state) {
+TEST(a_message_of_256_kilobytes_is_taken_and_one_byte_more_ends_the_connection) {
     struct fleet *f = *state;
     static char body[SK_MESSAGE_MAX + 1];
     memset(body, 'x', sizeof body);
@@ -81,7 +83,7 @@ a_message_of_256_kilobytes_is_taken_and_one_byte_more_ends_the_connection(void *
     assert_int_equal(stored(f).count, 2);
 }
 
-static void a_packet_that_cannot_be_a_message_is_refused_by_its_length_alone(void **state) {
+TEST(a_packet_that_cannot_be_a_message_is_refused_by_its_length_alone) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -90,7 +92,7 @@ static void a_packet_that_cannot_be_a_message_is_refused_by_its_length_alone(voi
     raw_free(&c);
 }
 
-static void a_message_of_1024_properties_is_taken_and_one_more_ends_the_connection(void **state) {
+TEST(a_message_of_1024_properties_is_taken_and_one_more_ends_the_connection) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -111,7 +113,7 @@ static void a_message_of_1024_properties_is_taken_and_one_more_ends_the_connecti
     assert_int_equal(stored(f).count, 1);
 }
 
-static void publishing_where_or_how_a_device_may_not_ends_the_connection(void **state) {
+TEST(publishing_where_or_how_a_device_may_not_ends_the_connection) {
     struct fleet *f = *state;
     static const struct {
         const char *topic;
@@ -139,7 +141,7 @@ static void publishing_where_or_how_a_device_may_not_ends_the_connection(void **
     assert_int_equal(stored(f).count, 0);
 }
 
-static void packets_that_only_a_server_sends_end_the_connection(void **state) {
+TEST(packets_that_only_a_server_sends_end_the_connection) {
     struct fleet *f = *state;
     static const struct sk_span packets[] = {{"\x20\x02\x00\x00", 4},
                                              {"\x90\x03\x00\x01\x00", 5},
@@ -154,7 +156,7 @@ static void packets_that_only_a_server_sends_end_the_connection(void **state) {
     }
 }
 
-static void a_retained_publish_becomes_a_property(void **state) {
+TEST(a_retained_publish_becomes_a_property) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -171,7 +173,7 @@ static void a_retained_publish_becomes_a_property(void **state) {
     raw_free(&c);
 }
 
-static void a_duplicate_is_acknowledged_again(void **state) {
+TEST(a_duplicate_is_acknowledged_again) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -190,7 +192,7 @@ static void a_duplicate_is_acknowledged_again(void **state) {
     raw_free(&c);
 }
 
-static void thousands_of_unacknowledged_messages_wait_and_are_acknowledged_in_order(void **state) {
+TEST(thousands_of_unacknowledged_messages_wait_and_are_acknowledged_in_order) {
     struct fleet *f = *state;
     enum { MANY = 3000 };
     struct raw_client c;
@@ -210,8 +212,7 @@ static void thousands_of_unacknowledged_messages_wait_and_are_acknowledged_in_or
     raw_free(&c);
 }
 
-static void
-a_full_disk_ends_the_connection_without_an_acknowledgement_and_room_heals_it(void **state) {
+TEST(a_full_disk_ends_the_connection_without_an_acknowledgement_and_room_heals_it) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -230,7 +231,7 @@ a_full_disk_ends_the_connection_without_an_acknowledgement_and_room_heals_it(voi
 
 /* ---- subscriptions ---- */
 
-static void a_packet_of_five_filters_gets_one_answer(void **state) {
+TEST(a_packet_of_five_filters_gets_one_answer) {
     struct fleet *f = *state;
     static const char *const filters[] = {
         "devices/d1/messages/devicebound/#", "$iothub/methods/POST/#", "$iothub/twin/res/#",
@@ -254,7 +255,7 @@ static void a_packet_of_five_filters_gets_one_answer(void **state) {
     raw_free(&c);
 }
 
-static void a_plus_in_a_filter_stands_for_ones_own_id(void **state) {
+TEST(a_plus_in_a_filter_stands_for_ones_own_id) {
     struct fleet *f = *state;
     static const struct sk_mqtt_subscription list[] = {
         {{"devices/+/messages/devicebound/#", 32}, 1}};
@@ -278,7 +279,7 @@ static void a_plus_in_a_filter_stands_for_ones_own_id(void **state) {
     raw_free(&c);
 }
 
-static void a_plus_in_a_modules_filter_stands_for_both_ids(void **state) {
+TEST(a_plus_in_a_modules_filter_stands_for_both_ids) {
     struct fleet *f = *state;
     static const char *const filters[] = {"devices/+/modules/+/inputs/#", "devices/+/modules/m/#",
                                           "devices/d1/modules/+/inputs/#"};
@@ -294,7 +295,7 @@ static void a_plus_in_a_modules_filter_stands_for_both_ids(void **state) {
     raw_free(&c);
 }
 
-static void a_filter_for_another_identity_ends_the_connection(void **state) {
+TEST(a_filter_for_another_identity_ends_the_connection) {
     struct fleet *f = *state;
     static const char *const filters[] = {
         "devices/d2/messages/devicebound/#", "devices/+/modules/+/inputs/#", /* a device is none */
@@ -308,7 +309,7 @@ static void a_filter_for_another_identity_ends_the_connection(void **state) {
     }
 }
 
-static void what_follows_connect_at_once_is_served_after_it(void **state) {
+TEST(what_follows_connect_at_once_is_served_after_it) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -331,7 +332,7 @@ static void what_follows_connect_at_once_is_served_after_it(void **state) {
     raw_free(&c);
 }
 
-static void packets_may_be_split_at_every_byte(void **state) {
+TEST(packets_may_be_split_at_every_byte) {
     struct fleet *f = *state;
     struct sk_buffer out = {0};
     raw_put_connect(&out, f, &(struct raw_connect){.device = "d1", .clean = true});
@@ -389,7 +390,7 @@ static void report(struct raw_client *c, struct sk_span patch, unsigned status, 
     json_decref(error);
 }
 
-static void reported_properties_that_break_a_rule_are_refused_with_a_sentence(void **state) {
+TEST(reported_properties_that_break_a_rule_are_refused_with_a_sentence) {
     struct fleet *f = *state;
     static const char *const patches[] = {
         "",
@@ -415,7 +416,7 @@ static void reported_properties_that_break_a_rule_are_refused_with_a_sentence(vo
     raw_free(&c);
 }
 
-static void a_key_that_is_too_long_is_refused_with_json_that_can_be_read(void **state) {
+TEST(a_key_that_is_too_long_is_refused_with_json_that_can_be_read) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -432,7 +433,7 @@ static void a_key_that_is_too_long_is_refused_with_json_that_can_be_read(void **
     raw_free(&c);
 }
 
-static void reported_properties_beyond_32_kilobytes_are_refused_with_403100(void **state) {
+TEST(reported_properties_beyond_32_kilobytes_are_refused_with_403100) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -452,7 +453,7 @@ static void reported_properties_beyond_32_kilobytes_are_refused_with_403100(void
 }
 
 /* What echoes an id is longer than what brought it. */
-static void a_request_id_that_no_answer_could_hold_ends_the_connection(void **state) {
+TEST(a_request_id_that_no_answer_could_hold_ends_the_connection) {
     struct fleet *f = *state;
     enum { REQUEST = sizeof "$iothub/twin/GET/?$rid=" - 1, MORE = 4 /* "res/200" for "GET" */ };
     static char topic[65536];
@@ -472,7 +473,7 @@ static void a_request_id_that_no_answer_could_hold_ends_the_connection(void **st
     }
 }
 
-static void a_report_at_qos_1_is_acknowledged_too(void **state) {
+TEST(a_report_at_qos_1_is_acknowledged_too) {
     struct fleet *f = *state;
     struct raw_client c;
     raw_login(&c, f, "d1");
@@ -482,33 +483,4 @@ static void a_report_at_qos_1_is_acknowledged_too(void **state) {
     struct sk_mqtt_packet packet = raw_expect(&c, SK_MQTT_PUBLISH);
     assert_true(sk_span_is(packet.u.publish.topic, "$iothub/twin/res/204/?$rid=7&$version=2"));
     raw_free(&c);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(telemetry_is_acknowledged_and_stored_in_every_shape_of_its_topic),
-        TEST(a_message_of_256_kilobytes_is_taken_and_one_byte_more_ends_the_connection),
-        TEST(a_packet_that_cannot_be_a_message_is_refused_by_its_length_alone),
-        TEST(a_message_of_1024_properties_is_taken_and_one_more_ends_the_connection),
-        TEST(publishing_where_or_how_a_device_may_not_ends_the_connection),
-        TEST(packets_that_only_a_server_sends_end_the_connection),
-        TEST(a_retained_publish_becomes_a_property),
-        TEST(a_duplicate_is_acknowledged_again),
-        TEST(thousands_of_unacknowledged_messages_wait_and_are_acknowledged_in_order),
-        TEST(a_full_disk_ends_the_connection_without_an_acknowledgement_and_room_heals_it),
-        TEST(a_packet_of_five_filters_gets_one_answer),
-        TEST(a_plus_in_a_filter_stands_for_ones_own_id),
-        TEST(a_plus_in_a_modules_filter_stands_for_both_ids),
-        TEST(a_filter_for_another_identity_ends_the_connection),
-        TEST(what_follows_connect_at_once_is_served_after_it),
-        TEST(packets_may_be_split_at_every_byte),
-        TEST(reported_properties_that_break_a_rule_are_refused_with_a_sentence),
-        TEST(a_key_that_is_too_long_is_refused_with_json_that_can_be_read),
-        TEST(reported_properties_beyond_32_kilobytes_are_refused_with_403100),
-        TEST(a_request_id_that_no_answer_could_hold_ends_the_connection),
-        TEST(a_report_at_qos_1_is_acknowledged_too),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * docs/protocols/device-protocols.md, section 5.1. */
 #include "support/raw_amqp.h"
 #include "support/raw_http.h"
+#include "support/test.h"
 
 #include <jansson.h>
 
@@ -308,7 +309,17 @@ static void check_event(struct sk_amqp_message *m, struct sk_arena *arena) {
     }
 }
 
-static void every_property_comes_in_by_every_head_and_out_to_every_reader(void **state) {
+static int begin(void **state) {
+    struct fleet *f = SK_NEW(struct fleet);
+    fleet_new_hub(f, 5);
+    for (size_t head = 0; head < HEADS; head++) fleet_put_device(f, heads[head], "");
+    *state = f;
+    return 0;
+}
+
+AROUND(begin, fleet_free_world);
+
+TEST(every_property_comes_in_by_every_head_and_out_to_every_reader) {
     struct fleet *f = *state;
     wrong = 0;
     in_by_mqtt(f);
@@ -332,7 +343,7 @@ static void check_once(struct sk_amqp_message *m, struct sk_arena *arena) {
     assert_int_equal(times, 1);
 }
 
-static void what_is_said_twice_comes_out_to_an_event_hubs_reader_once(void **state) {
+TEST(what_is_said_twice_comes_out_to_an_event_hubs_reader_once) {
     struct fleet *f = *state;
     struct raw_client c;
     posts(f, "https",
@@ -429,7 +440,7 @@ static void to_device_by_https(struct fleet *f) {
     sk_http_parser_free(&answer.parser);
 }
 
-static void every_property_of_a_service_comes_out_to_a_device_by_every_head(void **state) {
+TEST(every_property_of_a_service_comes_out_to_a_device_by_every_head) {
     struct fleet *f = *state;
     wrong = 0;
     send_to_devices(f);
@@ -437,30 +448,4 @@ static void every_property_of_a_service_comes_out_to_a_device_by_every_head(void
     to_device_by_amqp(f);
     to_device_by_https(f);
     assert_int_equal(wrong, 0);
-}
-
-static int begin(void **state) {
-    struct fleet *f = SK_NEW(struct fleet);
-    fleet_new_hub(f, 5);
-    for (size_t head = 0; head < HEADS; head++) fleet_put_device(f, heads[head], "");
-    *state = f;
-    return 0;
-}
-
-static int end(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            every_property_comes_in_by_every_head_and_out_to_every_reader, begin, end),
-        cmocka_unit_test_setup_teardown(what_is_said_twice_comes_out_to_an_event_hubs_reader_once,
-                                        begin, end),
-        cmocka_unit_test_setup_teardown(
-            every_property_of_a_service_comes_out_to_a_device_by_every_head, begin, end),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

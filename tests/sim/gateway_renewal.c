@@ -2,6 +2,7 @@
  * not is out five minutes after the token's end, alone. */
 #include "support/raw_amqp.h"
 #include "support/raw_http.h"
+#include "support/test.h"
 
 enum { DAYS = 30, LIFE_S = 3600, RENEW_S = 45 * 60, SEND_S = 600 };
 static const int64_t DAY_US = 86400 * 1000000ll;
@@ -92,8 +93,7 @@ static void count(void *arg, const struct sk_message *message) {
     stored.https += sk_span_is(d, "https");
 }
 
-static void thirty_days_of_renewals_interrupt_nobody_on_any_head(void **state) {
-    (void)state;
+TEST(thirty_days_of_renewals_interrupt_nobody_on_any_head) {
     static const char *const names[] = {"mqtt", "mqttws", "amqp", "amqpws", "https"};
     struct mqtt_user mqtt[] = {{.device = "mqtt"}, {.device = "mqttws", .websocket = true}};
     struct amqp_user amqp[] = {{.device = "amqp"}, {.device = "amqpws", .websocket = true}};
@@ -148,7 +148,9 @@ static void run_to_the_brink(struct fleet *f, int64_t put_us, bool beyond) {
                            (beyond ? 0 : SK_S));
 }
 
-static void an_amqp_link_ends_with_its_token_and_the_connection_goes_on(void **state) {
+AROUND(fleet_new_world, fleet_free_world);
+
+TEST(an_amqp_link_ends_with_its_token_and_the_connection_goes_on) {
     struct fleet *f = *state;
     for (int websocket = 0; websocket < 2; websocket++) {
         struct raw_amqp c;
@@ -177,7 +179,7 @@ static void an_amqp_link_ends_with_its_token_and_the_connection_goes_on(void **s
     }
 }
 
-static void a_token_put_in_time_keeps_the_links(void **state) {
+TEST(a_token_put_in_time_keeps_the_links) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0};
@@ -193,7 +195,7 @@ static void a_token_put_in_time_keeps_the_links(void **state) {
 }
 
 /* docs/protocols/device-protocols.md, section 1.8. */
-static void a_connection_that_proved_itself_by_sasl_plain_ends_with_its_token(void **state) {
+TEST(a_connection_that_proved_itself_by_sasl_plain_ends_with_its_token) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0};
@@ -236,7 +238,7 @@ static bool is_there(void *arg) {
     return !is_gone(arg);
 }
 
-static void an_mqtt_connection_ends_with_its_token_over_websockets_too(void **state) {
+TEST(an_mqtt_connection_ends_with_its_token_over_websockets_too) {
     struct fleet *f = *state;
     struct brief brief = {.tokens.get = brief_token, .f = f};
     for (int websocket = 0; websocket < 2; websocket++) {
@@ -261,7 +263,7 @@ static void an_mqtt_connection_ends_with_its_token_over_websockets_too(void **st
     }
 }
 
-static void an_https_call_needs_a_token_of_its_own_that_lives(void **state) {
+TEST(an_https_call_needs_a_token_of_its_own_that_lives) {
     struct fleet *f = *state;
     for (int64_t late_s = 0; late_s < 2; late_s++) {
         struct raw_client c;
@@ -323,7 +325,7 @@ static void free_all(struct jumped *j) {
     raw_amqp_free(&j->plain);
 }
 
-static void tokens_end_within_a_minute_when_the_clock_jumps_beyond_them(void **state) {
+TEST(tokens_end_within_a_minute_when_the_clock_jumps_beyond_them) {
     struct fleet *f = *state;
     struct jumped j = {0};
     open_all(&j, f);
@@ -335,7 +337,7 @@ static void tokens_end_within_a_minute_when_the_clock_jumps_beyond_them(void **s
     free_all(&j);
 }
 
-static void a_clock_that_jumps_back_ends_no_token_early(void **state) {
+TEST(a_clock_that_jumps_back_ends_no_token_early) {
     struct fleet *f = *state;
     struct jumped j = {0};
     open_all(&j, f);
@@ -349,26 +351,4 @@ static void a_clock_that_jumps_back_ends_no_token_early(void **state) {
     sk_sim_run(f->sim, 61 * SK_S);
     expect_all(&j, false);
     free_all(&j);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(thirty_days_of_renewals_interrupt_nobody_on_any_head),
-        cmocka_unit_test_setup_teardown(an_amqp_link_ends_with_its_token_and_the_connection_goes_on,
-                                        fleet_new_world, fleet_free_world),
-        cmocka_unit_test_setup_teardown(a_token_put_in_time_keeps_the_links, fleet_new_world,
-                                        fleet_free_world),
-        cmocka_unit_test_setup_teardown(
-            a_connection_that_proved_itself_by_sasl_plain_ends_with_its_token, fleet_new_world,
-            fleet_free_world),
-        cmocka_unit_test_setup_teardown(an_mqtt_connection_ends_with_its_token_over_websockets_too,
-                                        fleet_new_world, fleet_free_world),
-        cmocka_unit_test_setup_teardown(tokens_end_within_a_minute_when_the_clock_jumps_beyond_them,
-                                        fleet_new_world, fleet_free_world),
-        cmocka_unit_test_setup_teardown(a_clock_that_jumps_back_ends_no_token_early,
-                                        fleet_new_world, fleet_free_world),
-        cmocka_unit_test_setup_teardown(an_https_call_needs_a_token_of_its_own_that_lives,
-                                        fleet_new_world, fleet_free_world),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

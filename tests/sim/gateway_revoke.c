@@ -2,6 +2,7 @@
  * device's children among them. And nobody else's. */
 #include "support/raw_amqp.h"
 #include "support/raw_client.h"
+#include "support/test.h"
 
 #define OTHER_KEY "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB="
 #define THIRD_KEY "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC="
@@ -263,8 +264,7 @@ static unsigned ended(const struct world *w) {
            (w->by_policy.stream ? 0u : BY_POLICY);
 }
 
-static void a_change_ends_what_depended_on_it_and_nothing_else(void **state) {
-    (void)state;
+TEST(a_change_ends_what_depended_on_it_and_nothing_else) {
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         struct world *w = new_world();
         assert_int_equal(ended(w), 0);
@@ -284,8 +284,7 @@ static void a_change_ends_what_depended_on_it_and_nothing_else(void **state) {
 }
 
 /* The same at the edge hub, as soon as it has heard of it. */
-static void the_edge_hub_ends_them_too(void **state) {
-    (void)state;
+TEST(the_edge_hub_ends_them_too) {
     struct fleet f;
     struct raw_client leaf, reader;
     char more[300];
@@ -308,12 +307,4 @@ static void the_edge_hub_ends_them_too(void **state) {
     raw_free(&leaf);
     raw_free(&reader);
     fleet_free(&f);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_change_ends_what_depended_on_it_and_nothing_else),
-        cmocka_unit_test(the_edge_hub_ends_them_too),
-    };
-    return cmocka_run_group_tests_name("revoke", tests, NULL, NULL);
 }

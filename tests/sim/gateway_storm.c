@@ -2,6 +2,7 @@
  * them, the network goes; all come back, nothing acknowledged is lost, and when they have gone the
  * gateway holds nothing. */
 #include "support/raw_amqp.h"
+#include "support/test.h"
 
 enum { CLIENTS = 5000, ROUNDS = 4, RETRY_MAX_S = 20 };
 
@@ -290,15 +291,7 @@ static void run_story(uint64_t seed) {
     free(s);
 }
 
-static void five_thousand_clients_come_back_through_restart_crash_and_partition(void **state) {
-    (void)state;
+TEST(five_thousand_clients_come_back_through_restart_crash_and_partition) {
     struct seeds seeds = seeds_of("SEEDS", 1);
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) run_story(seed);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(five_thousand_clients_come_back_through_restart_crash_and_partition),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

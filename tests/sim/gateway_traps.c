@@ -2,14 +2,17 @@
  * whole list with its tests: tests/traps.md. */
 #include "support/raw_amqp.h"
 #include "support/raw_frames.h"
+#include "support/test.h"
 
 static void open_d1(struct raw_amqp *c, struct fleet *f) {
     raw_amqp_open(c, f, &(struct raw_amqp_options){0});
     raw_amqp_prove(c, "d1");
 }
 
+AROUND(fleet_new_world, fleet_free_world);
+
 /* Node compares with !== 200. */
-static void cbs_answers_success_with_the_int_200_and_nothing_else(void **state) {
+TEST(cbs_answers_success_with_the_int_200_and_nothing_else) {
     struct fleet *f = *state;
     struct raw_client c;
     prove_raw(&c, f, 100);
@@ -18,7 +21,7 @@ static void cbs_answers_success_with_the_int_200_and_nothing_else(void **state) 
 }
 
 /* Event Hubs clients have several receivers on $cbs. */
-static void a_cbs_answer_goes_to_the_receiver_that_reply_to_names(void **state) {
+TEST(a_cbs_answer_goes_to_the_receiver_that_reply_to_names) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link first = {0}, second = {0}, last = {0};
@@ -54,7 +57,7 @@ static void a_cbs_answer_goes_to_the_receiver_that_reply_to_names(void **state) 
 }
 
 /* .NET: a session for each device, and the same names in all of them. */
-static void links_of_one_name_in_two_sessions_are_two_links(void **state) {
+TEST(links_of_one_name_in_two_sessions_are_two_links) {
     struct fleet *f = *state;
     static const char *const addresses[] = {"/devices/d1/messages/events"};
     struct raw_client c;
@@ -70,7 +73,7 @@ static void links_of_one_name_in_two_sessions_are_two_links(void **state) {
     raw_free(&c);
 }
 
-static void an_address_may_be_a_full_uri_with_or_without_a_port(void **state) {
+TEST(an_address_may_be_a_full_uri_with_or_without_a_port) {
     struct fleet *f = *state;
     static const char *const addresses[] = {
         "/devices/d1/messages/events", "devices/d1/messages/events", "/DEVICES/d1/Messages/Events",
@@ -92,7 +95,7 @@ static void an_address_may_be_a_full_uri_with_or_without_a_port(void **state) {
 }
 
 /* IoT Hub signs with the decoded key, Event Hubs with its text. */
-static void tokens_for_the_event_stream_are_signed_with_the_keys_text(void **state) {
+TEST(tokens_for_the_event_stream_are_signed_with_the_keys_text) {
     static const char key_of_text[] =
         "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQT0="; /* FLEET_KEY in base64 */
     struct fleet *f = *state;
@@ -105,7 +108,7 @@ static void tokens_for_the_event_stream_are_signed_with_the_keys_text(void **sta
 }
 
 /* azure-eventhub of Python asks for "consumergroups" and attaches to "ConsumerGroups". */
-static void a_token_of_a_consumer_group_opens_its_partitions_in_any_case(void **state) {
+TEST(a_token_of_a_consumer_group_opens_its_partitions_in_any_case) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link link = {0};
@@ -121,7 +124,7 @@ static void a_token_of_a_consumer_group_opens_its_partitions_in_any_case(void **
 }
 
 /* An id may hold what looks like an escape; in scopes it comes as it is, or encoded once more. */
-static void an_id_with_a_percent_sign_is_decoded_once(void **state) {
+TEST(an_id_with_a_percent_sign_is_decoded_once) {
     struct fleet *f = *state;
     static const char *const scopes[] = {"hub.test/devices/pct%41x", "hub.test/devices/pct%2541x"};
     fleet_put(f, "/devices/pct%2541x", "{\"deviceId\":\"pct%41x\"," FLEET_SAS "}");
@@ -142,7 +145,7 @@ static void an_id_with_a_percent_sign_is_decoded_once(void **state) {
 #define GUID "00112233-4455-6677-8899-aabbccddeeff"
 #define GUID_BYTES "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"
 
-static void twin_answers_carry_the_correlation_id_in_the_type_of_the_request(void **state) {
+TEST(twin_answers_carry_the_correlation_id_in_the_type_of_the_request) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link request = {0}, answers = {0};
@@ -201,7 +204,7 @@ static unsigned hex(char c) {
 }
 
 /* .NET makes a Guid of the request id, Node an AMQP uuid of what looks like one. */
-static void method_calls_have_guids_and_answers_match_as_string_or_uuid(void **state) {
+TEST(method_calls_have_guids_and_answers_match_as_string_or_uuid) {
     struct fleet *f = *state;
     struct raw_amqp c;
     struct raw_link calls = {0}, answers = {0};
@@ -259,7 +262,7 @@ static void read_body(void *arg, const struct sk_message *message) {
 }
 
 /* The C SDK sends even a single message so. */
-static void a_batch_of_telemetry_has_one_verdict_and_keeps_its_order(void **state) {
+TEST(a_batch_of_telemetry_has_one_verdict_and_keeps_its_order) {
     enum { MESSAGES = 300 };
     struct fleet *f = *state;
     struct raw_amqp c;
@@ -295,21 +298,4 @@ static void a_batch_of_telemetry_has_one_verdict_and_keeps_its_order(void **stat
     sk_buffer_free(&expected);
     sk_buffer_free(&stored);
     raw_amqp_free(&c);
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fleet_new_world, fleet_free_world)
-    const struct CMUnitTest tests[] = {
-        TEST(cbs_answers_success_with_the_int_200_and_nothing_else),
-        TEST(a_cbs_answer_goes_to_the_receiver_that_reply_to_names),
-        TEST(links_of_one_name_in_two_sessions_are_two_links),
-        TEST(an_address_may_be_a_full_uri_with_or_without_a_port),
-        TEST(tokens_for_the_event_stream_are_signed_with_the_keys_text),
-        TEST(a_token_of_a_consumer_group_opens_its_partitions_in_any_case),
-        TEST(an_id_with_a_percent_sign_is_decoded_once),
-        TEST(twin_answers_carry_the_correlation_id_in_the_type_of_the_request),
-        TEST(method_calls_have_guids_and_answers_match_as_string_or_uuid),
-        TEST(a_batch_of_telemetry_has_one_verdict_and_keeps_its_order),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * what the two are to each other, and that is said here by hand. */
 #include "gateway/rights.h"
 #include "support/raw_http.h"
+#include "support/test.h"
 
 #define KEY(letter) letter "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -137,12 +138,6 @@ static int new_world(void **state) {
     return 0;
 }
 
-static int free_world(void **state) {
-    fleet_free(*state);
-    free(*state);
-    return 0;
-}
-
 /* ---- connecting as somebody, with one's own token and a chain to oneself ---- */
 
 static bool connects_as(struct fleet *f, const char *host, const struct who *from,
@@ -183,11 +178,13 @@ static void try_all(struct fleet *f, const char *host, bool edge) {
         }
 }
 
-static void at_the_hub_only_an_edge_hub_speaks_for_others_and_only_downward(void **state) {
+AROUND_ALL(new_world, fleet_free_world);
+
+TEST(at_the_hub_only_an_edge_hub_speaks_for_others_and_only_downward) {
     try_all(*state, "hub.test", false);
 }
 
-static void the_edge_hub_believes_the_same(void **state) {
+TEST(the_edge_hub_believes_the_same) {
     try_all(*state, "edge.test", true);
 }
 
@@ -219,7 +216,7 @@ static void expects(bool right, unsigned status, const struct who *from, const c
         fail_msg("%s %s %s: %u", name_of(from), what, name_of(to), status);
 }
 
-static void identities_are_read_and_written_by_who_may(void **state) {
+TEST(identities_are_read_and_written_by_who_may) {
     struct fleet *f = *state;
     for (size_t i = 0; i < COUNT; i++)
         for (size_t j = 0; j < COUNT; j++) {
@@ -244,7 +241,7 @@ static void identities_are_read_and_written_by_who_may(void **state) {
         }
 }
 
-static void keys_of_a_scope_go_to_its_edge_hub_only(void **state) {
+TEST(keys_of_a_scope_go_to_its_edge_hub_only) {
     struct fleet *f = *state;
     for (size_t i = 0; i < COUNT; i++)
         for (size_t j = 0; j < COUNT; j++) {
@@ -280,7 +277,7 @@ static void keys_of_a_scope_go_to_its_edge_hub_only(void **state) {
             }
 }
 
-static void the_keys_of_the_edge_device_itself_are_not_for_its_edge_hub(void **state) {
+TEST(the_keys_of_the_edge_device_itself_are_not_for_its_edge_hub) {
     struct fleet *f = *state;
     const struct who *hub = &tree[8];
     static const struct {
@@ -313,7 +310,7 @@ static void the_keys_of_the_edge_device_itself_are_not_for_its_edge_hub(void **s
     }
 }
 
-static void a_device_makes_no_module_with_a_system_name(void **state) {
+TEST(a_device_makes_no_module_with_a_system_name) {
     struct fleet *f = *state;
     static const char *const names[] = {"$edgeHub", "$edgeAgent", "$other"};
     for (size_t i = 0; i < 3; i++) {
@@ -332,8 +329,7 @@ static void a_device_makes_no_module_with_a_system_name(void **state) {
 }
 
 /* The table itself: what nobody should ever write into it. */
-static void the_table_gives_children_to_edge_hubs_alone(void **state) {
-    (void)state;
+TEST(the_table_gives_children_to_edge_hubs_alone) {
     for (enum sk_op op = 0; op < SK_OP_COUNT; op++) {
         for (unsigned actor = 0; actor < 4; actor++) {
             assert_false(sk_may(op, (enum sk_actor)actor, 0));
@@ -348,17 +344,4 @@ static void the_table_gives_children_to_edge_hubs_alone(void **state) {
     for (unsigned to = SK_ON_SELF; to <= SK_ON_CHILD; to <<= 1)
         assert_true(sk_may(SK_OP_SCOPE_GET, SK_ACTOR_EDGE_HUB, to));
     assert_false(sk_may(SK_OP_IDENTITY_PUT, SK_ACTOR_EDGE_HUB, SK_ON_CHILD | SK_ON_OWN_MODULE));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(at_the_hub_only_an_edge_hub_speaks_for_others_and_only_downward),
-        cmocka_unit_test(the_edge_hub_believes_the_same),
-        cmocka_unit_test(identities_are_read_and_written_by_who_may),
-        cmocka_unit_test(keys_of_a_scope_go_to_its_edge_hub_only),
-        cmocka_unit_test(the_keys_of_the_edge_device_itself_are_not_for_its_edge_hub),
-        cmocka_unit_test(a_device_makes_no_module_with_a_system_name),
-        cmocka_unit_test(the_table_gives_children_to_edge_hubs_alone),
-    };
-    return cmocka_run_group_tests_name("trust", tests, new_world, free_world);
 }

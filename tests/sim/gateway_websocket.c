@@ -2,6 +2,7 @@
  * frames that break the rules end the connection with their code. */
 #include "net/websocket.h"
 #include "support/raw_client.h"
+#include "support/test.h"
 #include "wire/websocket.h"
 
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
@@ -73,8 +74,7 @@ static void expect_close(struct raw_client *c, unsigned code) {
     assert_true(sk_sim_run_until(c->sim, 10 * SK_S, raw_is_closed, c));
 }
 
-static void malformed_frames_are_closed_with_their_code(void **state) {
-    (void)state;
+TEST(malformed_frames_are_closed_with_their_code) {
     static const struct {
         const char *bytes;
         size_t size;
@@ -99,8 +99,7 @@ static void malformed_frames_are_closed_with_their_code(void **state) {
     fleet_free(&f);
 }
 
-static void a_close_is_answered(void **state) {
-    (void)state;
+TEST(a_close_is_answered) {
     struct fleet f;
     struct raw_client c;
     fleet_new_hub(&f, 2);
@@ -111,8 +110,7 @@ static void a_close_is_answered(void **state) {
     fleet_free(&f);
 }
 
-static void upgrades_are_refused_for_their_reason(void **state) {
-    (void)state;
+TEST(upgrades_are_refused_for_their_reason) {
     static const struct {
         const char *headers;
         unsigned status;
@@ -135,8 +133,7 @@ static void upgrades_are_refused_for_their_reason(void **state) {
     fleet_free(&f);
 }
 
-static void who_is_slow_is_not_waited_for(void **state) {
-    (void)state;
+TEST(who_is_slow_is_not_waited_for) {
     struct fleet f;
     struct raw_client header, frame, pings;
     fleet_new_hub(&f, 4);
@@ -182,8 +179,7 @@ static unsigned count_pubacks(struct raw_client *c) {
     return count;
 }
 
-static void however_frames_are_cut_the_packets_are_the_same(void **state) {
-    (void)state;
+TEST(however_frames_are_cut_the_packets_are_the_same) {
     for (uint64_t seed = 1; seed <= 8; seed++) {
         struct fleet f;
         struct raw_client c;
@@ -251,8 +247,7 @@ static bool all_sent(void *arg) {
 
 /* From the leaf to the edge and from there to the hub, all over WebSockets, with connections that
  * break all the time. */
-static void messages_arrive_over_websockets_that_break(void **state) {
-    (void)state;
+TEST(messages_arrive_over_websockets_that_break) {
     for (uint64_t seed = 1; seed <= 3; seed++) {
         struct fleet f;
         struct tally tally = {0};
@@ -283,8 +278,7 @@ static void messages_arrive_over_websockets_that_break(void **state) {
     }
 }
 
-static void an_edge_whose_port_is_closed_takes_a_websocket(void **state) {
-    (void)state;
+TEST(an_edge_whose_port_is_closed_takes_a_websocket) {
     for (int amqp = 0; amqp < 2; amqp++) {
         struct fleet f;
         struct tally tally = {0};
@@ -383,8 +377,7 @@ static bool sent_one(void *arg) {
     return ((struct tally *)arg)->sent == 1;
 }
 
-static void a_device_goes_through_a_proxy_with_credentials(void **state) {
-    (void)state;
+TEST(a_device_goes_through_a_proxy_with_credentials) {
     struct fleet f;
     fleet_new_hub(&f, 5);
     fleet_put_device(&f, "d1", "");
@@ -419,18 +412,4 @@ static void a_device_goes_through_a_proxy_with_credentials(void **state) {
     sk_listener_close(proxy.listener);
     sk_http_parser_free(&proxy.request);
     fleet_free(&f);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(malformed_frames_are_closed_with_their_code),
-        cmocka_unit_test(a_close_is_answered),
-        cmocka_unit_test(upgrades_are_refused_for_their_reason),
-        cmocka_unit_test(who_is_slow_is_not_waited_for),
-        cmocka_unit_test(however_frames_are_cut_the_packets_are_the_same),
-        cmocka_unit_test(messages_arrive_over_websockets_that_break),
-        cmocka_unit_test(an_edge_whose_port_is_closed_takes_a_websocket),
-        cmocka_unit_test(a_device_goes_through_a_proxy_with_credentials),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Devices with certificates at a hub: who is taken, who is refused and with what words, and when a
  * session ends. TLS is transparent in the simulated world; chains are real. */
 #include "support/raw_client.h"
+#include "support/test.h"
 #include "trust/x509.h"
 #include "trust/x509_chain.h"
 
@@ -208,8 +209,7 @@ static void refused(struct fleet *f, const char *device, const struct pair *pair
 
 /* ---- stories ---- */
 
-static void a_device_proves_itself_by_either_thumbprint(void **state) {
-    (void)state;
+TEST(a_device_proves_itself_by_either_thumbprint) {
     struct fleet f;
     start(&f, 1);
     const struct pair *one = make_leaf(&f, "any name", NULL), *two = make_leaf(&f, "other", NULL),
@@ -225,8 +225,7 @@ static void a_device_proves_itself_by_either_thumbprint(void **state) {
     stop(&f);
 }
 
-static void a_certificate_counts_from_its_first_to_its_last_second(void **state) {
-    (void)state;
+TEST(a_certificate_counts_from_its_first_to_its_last_second) {
     struct fleet f;
     start(&f, 2);
     const struct pair *early = make(&f, "d1", SK_X509_CLIENT, NULL, HOUR, 9 * HOUR),
@@ -256,8 +255,7 @@ static void a_certificate_counts_from_its_first_to_its_last_second(void **state)
     stop(&f);
 }
 
-static void a_chain_must_lead_to_a_ca_of_the_hub(void **state) {
-    (void)state;
+TEST(a_chain_must_lead_to_a_ca_of_the_hub) {
     struct fleet f;
     start(&f, 3);
     const struct pair *root = make_ca(&f, "root", NULL), *stranger = make_ca(&f, "root", NULL);
@@ -289,8 +287,7 @@ static void a_chain_must_lead_to_a_ca_of_the_hub(void **state) {
     stop(&f);
 }
 
-static void possession_is_proved_and_outlives_a_crash(void **state) {
-    (void)state;
+TEST(possession_is_proved_and_outlives_a_crash) {
     struct fleet f;
     start(&f, 4);
     const struct pair *root = make_ca(&f, "root", NULL), *leaf = make_leaf(&f, "d1", root);
@@ -336,8 +333,7 @@ static void possession_is_proved_and_outlives_a_crash(void **state) {
     stop(&f);
 }
 
-static void a_kind_of_credential_is_not_taken_for_the_other(void **state) {
-    (void)state;
+TEST(a_kind_of_credential_is_not_taken_for_the_other) {
     struct fleet f;
     struct raw_client c;
     struct sk_buffer out = {0};
@@ -358,15 +354,4 @@ static void a_kind_of_credential_is_not_taken_for_the_other(void **state) {
     raw_expect_connack(&c, SK_MQTT_NOT_AUTHORIZED, false);
     raw_free(&c);
     stop(&f);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_device_proves_itself_by_either_thumbprint),
-        cmocka_unit_test(a_certificate_counts_from_its_first_to_its_last_second),
-        cmocka_unit_test(a_chain_must_lead_to_a_ca_of_the_hub),
-        cmocka_unit_test(possession_is_proved_and_outlives_a_crash),
-        cmocka_unit_test(a_kind_of_credential_is_not_taken_for_the_other),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * and clean restarts in random order. Its consumer sees each acknowledged record at least once and
  * in order, and never one that was refused and given up. */
 #include "support/log_world.h"
+#include "support/test.h"
 
 enum { SEEDS = 200, LIVES = 12, TEXTS_MAX = 4000 };
 
@@ -170,25 +171,14 @@ static uint64_t run(uint64_t seed, uint64_t *texts) {
     return trace;
 }
 
-static void through_all_faults_every_acknowledged_record_comes_in_order(void **state) {
-    (void)state;
+TEST(through_all_faults_every_acknowledged_record_comes_in_order) {
     uint64_t texts = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) run(seed, &texts);
     print_message("%u seeds, %llu records\n", SEEDS, (unsigned long long)texts);
 }
 
-static void the_same_seed_tells_the_same_story(void **state) {
-    (void)state;
+TEST(the_same_seed_tells_the_same_story) {
     uint64_t texts = 0;
     assert_true(run(77, &texts) == run(77, &texts));
     assert_true(run(77, &texts) != run(78, &texts));
-}
-
-int main(void) {
-    sk_note_level_parse("error");
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(through_all_faults_every_acknowledged_record_comes_in_order),
-        cmocka_unit_test(the_same_seed_tells_the_same_story),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

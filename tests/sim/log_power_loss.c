@@ -2,6 +2,7 @@
  * seeds. What was acknowledged is there afterwards, in order, with nothing that was never appended;
  * a cursor is never ahead of its commits; and the log goes on from there. */
 #include "support/log_world.h"
+#include "support/test.h"
 
 enum { SEEDS = 200, BATCHES = 8 };
 
@@ -103,8 +104,7 @@ static bool run(uint64_t seed, uint64_t cut, enum sk_sim_loss loss) {
     return cut_came;
 }
 
-static void power_loss_at_every_write_loses_nothing_acknowledged(void **state) {
-    (void)state;
+TEST(power_loss_at_every_write_loses_nothing_acknowledged) {
     unsigned cuts = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         for (unsigned loss = SK_SIM_LOSE_ALL; loss <= SK_SIM_LOSE_RANDOM; loss++)
@@ -112,11 +112,4 @@ static void power_loss_at_every_write_loses_nothing_acknowledged(void **state) {
     }
     print_message("%u seeds, %u power cuts\n", SEEDS, cuts);
     assert_true(cuts > SEEDS * 3 * 5);
-}
-
-int main(void) {
-    sk_note_level_parse("error");
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(power_loss_at_every_write_loses_nothing_acknowledged)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

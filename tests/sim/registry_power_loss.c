@@ -1,16 +1,11 @@
 /* Power is cut at a random durable write, several times in each world, under all three kinds of
  * loss: whatever the registry completed is there afterwards, and nothing is there that was never
  * asked for. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #include "io/sim/sim.h"
 #include "store/registry/registry.h"
+#include "support/test.h"
 
 enum { DEVICES = 5, WORLDS = 240, CUTS = 4 };
 static const char PATH[] = "/registry.db";
@@ -187,8 +182,7 @@ static void live(struct story *story) {
     story->io = sk_sim_power_on(story->io);
 }
 
-static void what_was_completed_survives_power_loss_at_any_write(void **state) {
-    (void)state;
+TEST(what_was_completed_survives_power_loss_at_any_write) {
     json_int_t changes = 0, documents = 0;
     for (unsigned seed = 1; seed <= WORLDS; seed++) {
         struct story story = {.seed = seed,
@@ -209,10 +203,4 @@ static void what_was_completed_survives_power_loss_at_any_write(void **state) {
     print_message("%d worlds, %d power cuts each: %lld changes and %lld documents kept\n", WORLDS,
                   CUTS, (long long)changes, (long long)documents);
     assert_true(changes > WORLDS); /* the story must have told something */
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_completed_survives_power_loss_at_any_write)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,11 +6,6 @@
 #ifndef TESTS_FLEET_H
 #define TESTS_FLEET_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #include "device/client.h"
@@ -20,6 +15,7 @@
 #include "io/sim/sim.h"
 #include "trust/sas.h"
 #include "support/seeds.h"
+#include "support/test.h"
 
 #define FLEET_KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -266,18 +262,11 @@ static inline void fleet_over(const char *upstream) {
     fleet_upstream = all ? all : upstream;
 }
 
-/* Every test with each of the two protocols upstream. */
-#define FLEET_RUN(tests)                                                                           \
-    (fleet_over("mqtt"), cmocka_run_group_tests_name("MQTT upstream", tests, NULL, NULL)) +        \
-        (fleet_over("amqp"), cmocka_run_group_tests_name("AMQP upstream", tests, NULL, NULL))
-
 /* A hub without identities, and nothing else. */
 static inline void fleet_new_hub(struct fleet *f, uint64_t seed) {
     char error[SK_HUB_CONFIG_ERROR_MAX];
     *f = (struct fleet){.edge_amqp = strncmp(fleet_upstream, "amqp", 4) == 0,
                         .edge_websocket = strlen(fleet_upstream) > 4};
-    if (getenv("FLEET_LOG") == NULL || !sk_note_level_parse(getenv("FLEET_LOG")))
-        sk_note_level(SK_LEVEL_ERROR);
     f->sim = sk_sim_new(&(struct sk_sim_options){.seed = seed, .latency_jitter_ns = 2 * SK_MS});
     f->hub_io = sk_sim_node(f->sim, "hub.test");
     f->edge_io = sk_sim_node(f->sim, "edge.test");

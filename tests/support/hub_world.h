@@ -3,15 +3,11 @@
 #ifndef TESTS_HUB_WORLD_H
 #define TESTS_HUB_WORLD_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #include "hub/parts.h"
 #include "io/sim/sim.h"
+#include "support/test.h"
 
 enum { SEEN_MAX = 256 };
 
@@ -217,7 +213,6 @@ static inline void delete_device(const char *id) {
 
 static inline int start(void **state) {
     (void)state;
-    sk_note_level(SK_LEVEL_ERROR);
     sim = sk_sim_new(&(struct sk_sim_options){.seed = 11});
     io = sk_sim_node(sim, "hub");
     options = (struct sk_hub_options){

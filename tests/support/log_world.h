@@ -3,15 +3,11 @@
 #ifndef TESTS_LOG_WORLD_H
 #define TESTS_LOG_WORLD_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #include "io/sim/sim.h"
 #include "store/log/log.h"
+#include "support/test.h"
 
 struct log_world {
     struct sk_sim *sim;

@@ -7,6 +7,7 @@
 
 #include "io/io.h"
 #include "support/raw_tls.h"
+#include "support/test.h"
 
 static inline struct sk_span text_of(BIO *bio) {
     char *text;

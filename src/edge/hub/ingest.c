@@ -51,7 +51,8 @@ static bool fits_a_topic(struct sk_edge_hub *hub, const struct sk_message *messa
 static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     struct sk_message numberless = *request->message, *message = &numberless;
     message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
-    if (!hub->routing.deployed) { /* dropping it with an acknowledgement would lose it for a deployment that is on its way */
+    if (!hub->routing
+             .deployed) { /* dropping it with an acknowledgement would lose it for a deployment that is on its way */
         sk_request_refuse(request, SK_FAULT_UNAVAILABLE,
                           "the edge hub has no routes yet; try again when a deployment has come");
         return;

@@ -1,11 +1,6 @@
 /* Messages to AMQP's sections and back, through the bytes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "azure/amqp_mapping.h"
+#include "support/test.h"
 
 static struct sk_arena arena;
 static struct sk_buffer bytes;
@@ -46,8 +41,9 @@ static struct sk_message event(void) {
     return message;
 }
 
-static void an_event_comes_to_its_reader_with_all_that_was_stamped_on_it(void **state) {
-    (void)state;
+AROUND(NULL, tear_down);
+
+TEST(an_event_comes_to_its_reader_with_all_that_was_stamped_on_it) {
     struct sk_message message = event(), back;
     struct sk_amqp_message out;
     sk_event_to_amqp(&message, &arena, &out);
@@ -66,8 +62,7 @@ static void an_event_comes_to_its_reader_with_all_that_was_stamped_on_it(void **
 }
 
 /* In by MQTT, stored, out to a reader of the stream: in no head a system property is lost. */
-static void every_system_property_of_a_bag_reaches_the_reader(void **state) {
-    (void)state;
+TEST(every_system_property_of_a_bag_reaches_the_reader) {
     static const struct {
         const char *wire;
         enum sk_system_property property;
@@ -110,8 +105,7 @@ static void every_system_property_of_a_bag_reaches_the_reader(void **state) {
     sk_buffer_free(&record);
 }
 
-static void what_a_sender_claims_is_not_taken_for_a_stamp(void **state) {
-    (void)state;
+TEST(what_a_sender_claims_is_not_taken_for_a_stamp) {
     struct sk_message message = event(), back;
     struct sk_amqp_message out;
     sk_event_to_amqp(&message, &arena, &out);
@@ -125,8 +119,7 @@ static void what_a_sender_claims_is_not_taken_for_a_stamp(void **state) {
     assert_true(sk_span_is(back.system[SK_SYS_MESSAGE_ID], "id-1"));
 }
 
-static void an_event_without_annotations_is_an_event_of_nobody(void **state) {
-    (void)state;
+TEST(an_event_without_annotations_is_an_event_of_nobody) {
     struct sk_span body = SK_SPAN("x");
     struct sk_amqp_message out = {.data = &body, .data_count = 1};
     struct sk_message back;
@@ -135,16 +128,4 @@ static void an_event_without_annotations_is_an_event_of_nobody(void **state) {
     assert_int_equal(back.device.n, 0);
     assert_int_equal(back.sequence, 0);
     assert_int_equal(back.enqueued_us, 0);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, NULL, tear_down)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(an_event_comes_to_its_reader_with_all_that_was_stamped_on_it),
-        TEST(every_system_property_of_a_bag_reaches_the_reader),
-        TEST(what_a_sender_claims_is_not_taken_for_a_stamp),
-        TEST(an_event_without_annotations_is_an_event_of_nobody),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

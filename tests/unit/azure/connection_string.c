@@ -1,16 +1,9 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "azure/connection_string.h"
+#include "support/test.h"
 
 static char error[SK_MODEL_ERROR_MAX];
 
-static void a_module_string_behind_a_gateway_is_read_and_written(void **state) {
-    (void)state;
+TEST(a_module_string_behind_a_gateway_is_read_and_written) {
     static const char text[] =
         "HostName=h.example;DeviceId=d;ModuleId=m;SharedAccessKey=MDEyMw==;GatewayHostName=edge";
     struct sk_connection_string parts;
@@ -25,8 +18,7 @@ static void a_module_string_behind_a_gateway_is_read_and_written(void **state) {
     sk_buffer_free(&out);
 }
 
-static void a_service_string_names_its_policy(void **state) {
-    (void)state;
+TEST(a_service_string_names_its_policy) {
     struct sk_connection_string parts;
     assert_int_equal(
         sk_connection_string_parse(
@@ -36,8 +28,7 @@ static void a_service_string_names_its_policy(void **state) {
     assert_true(sk_span_is(parts.shared_access_key_name, "iothubowner"));
 }
 
-static void x509_and_empty_parts_are_understood(void **state) {
-    (void)state;
+TEST(x509_and_empty_parts_are_understood) {
     struct sk_connection_string parts;
     assert_int_equal(sk_connection_string_parse(
                          SK_SPAN("HostName=h;;DeviceId=d;x509=true;ModuleId="), &parts, error),
@@ -50,8 +41,7 @@ static void x509_and_empty_parts_are_understood(void **state) {
     sk_buffer_free(&out);
 }
 
-static void bad_strings_are_refused_without_showing_a_key(void **state) {
-    (void)state;
+TEST(bad_strings_are_refused_without_showing_a_key) {
     static const char *const bad[] = {
         "",
         "DeviceId=d",
@@ -72,14 +62,4 @@ static void bad_strings_are_refused_without_showing_a_key(void **state) {
         assert_int_not_equal(error[0], 0);
         assert_null(strstr(error, "secret"));
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_module_string_behind_a_gateway_is_read_and_written),
-        cmocka_unit_test(a_service_string_names_its_policy),
-        cmocka_unit_test(x509_and_empty_parts_are_understood),
-        cmocka_unit_test(bad_strings_are_refused_without_showing_a_key),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,6 @@
 /* Topics and filters, as SDKs and samples write them and as careless clients do. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "azure/mqtt_topic.h"
+#include "support/test.h"
 
 static struct sk_topic parsed(const char *text) {
     struct sk_topic topic;
@@ -18,8 +13,7 @@ static void is(struct sk_span span, const char *text) {
     assert_memory_equal(span.p ? span.p : "", text, span.n);
 }
 
-static void telemetry_topics_are_read_in_all_their_shapes(void **state) {
-    (void)state;
+TEST(telemetry_topics_are_read_in_all_their_shapes) {
     static const struct {
         const char *topic, *device, *module, *bag;
     } cases[] = {
@@ -40,8 +34,7 @@ static void telemetry_topics_are_read_in_all_their_shapes(void **state) {
     }
 }
 
-static void hub_topics_carry_request_ids_byte_for_byte(void **state) {
-    (void)state;
+TEST(hub_topics_carry_request_ids_byte_for_byte) {
     struct sk_topic t = parsed("$iothub/twin/GET/?$rid=a%20b-1");
     assert_int_equal(t.kind, SK_TOPIC_TWIN_GET);
     is(t.rid, "a%20b-1");
@@ -72,8 +65,7 @@ static void hub_topics_carry_request_ids_byte_for_byte(void **state) {
     assert_int_equal(parsed("devices/d/messages/devicebound/a=b").kind, SK_TOPIC_C2D);
 }
 
-static void everything_else_is_unknown(void **state) {
-    (void)state;
+TEST(everything_else_is_unknown) {
     static const char *const topics[] = {"",
                                          "/",
                                          "devices",
@@ -103,8 +95,7 @@ static void everything_else_is_unknown(void **state) {
         if (parsed(topics[i]).kind != SK_TOPIC_UNKNOWN) fail_msg("%s is known", topics[i]);
 }
 
-static void filters_are_the_documented_ones(void **state) {
-    (void)state;
+TEST(filters_are_the_documented_ones) {
     static const struct {
         const char *filter;
         unsigned bit;
@@ -139,8 +130,7 @@ static void filters_are_the_documented_ones(void **state) {
     }
 }
 
-static void an_id_in_a_topic_may_be_percent_encoded(void **state) {
-    (void)state;
+TEST(an_id_in_a_topic_may_be_percent_encoded) {
     assert_true(sk_topic_id_is(SK_SPAN("a#b"), SK_SPAN("a#b")));
     assert_true(sk_topic_id_is(SK_SPAN("a%23b"), SK_SPAN("a#b")));
     assert_true(sk_topic_id_is(SK_SPAN("a%b"), SK_SPAN("a%b")));
@@ -151,8 +141,7 @@ static void an_id_in_a_topic_may_be_percent_encoded(void **state) {
     assert_false(sk_topic_id_is(SK_SPAN("a"), SK_NONE));
 }
 
-static void a_plus_in_a_filter_stands_for_any_id_and_for_no_missing_one(void **state) {
-    (void)state;
+TEST(a_plus_in_a_filter_stands_for_any_id_and_for_no_missing_one) {
     assert_true(sk_topic_filter_id_is(SK_SPAN("+"), SK_SPAN("a")));
     assert_true(sk_topic_filter_id_is(SK_SPAN("+"), SK_SPAN("+")));
     assert_true(sk_topic_filter_id_is(SK_SPAN("a%23b"), SK_SPAN("a#b")));
@@ -161,8 +150,7 @@ static void a_plus_in_a_filter_stands_for_any_id_and_for_no_missing_one(void **s
     assert_false(sk_topic_filter_id_is(SK_SPAN("a+"), SK_SPAN("ab")));
 }
 
-static void written_topics_are_read_back(void **state) {
-    (void)state;
+TEST(written_topics_are_read_back) {
     struct sk_property property = {SK_SPAN("k"), SK_SPAN("v/w")};
     struct sk_message m = {.device = SK_SPAN("leaf#1"),
                            .module = SK_SPAN("m"),
@@ -188,17 +176,4 @@ static void written_topics_are_read_back(void **state) {
     sk_topic_put_c2d(&out, SK_SPAN("d"), &m);
     is(sk_buffer_span(&out), "devices/d/messages/devicebound/"); /* the slash is always there */
     sk_buffer_free(&out);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(telemetry_topics_are_read_in_all_their_shapes),
-        cmocka_unit_test(hub_topics_carry_request_ids_byte_for_byte),
-        cmocka_unit_test(everything_else_is_unknown),
-        cmocka_unit_test(filters_are_the_documented_ones),
-        cmocka_unit_test(an_id_in_a_topic_may_be_percent_encoded),
-        cmocka_unit_test(a_plus_in_a_filter_stands_for_any_id_and_for_no_missing_one),
-        cmocka_unit_test(written_topics_are_read_back),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,10 @@
 /* Spans, buffers, arenas and maps. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #include "base/base.h"
+#include "support/test.h"
 
-static void splitting_gives_each_part_and_ends(void **state) {
-    (void)state;
+TEST(splitting_gives_each_part_and_ends) {
     const struct {
         const char *text, *parts;
     } vectors[] = {
@@ -25,8 +20,7 @@ static void splitting_gives_each_part_and_ends(void **state) {
     assert_false(sk_span_split(&none, '/', &part));
 }
 
-static void comparing_spans_follows_bytes_then_length(void **state) {
-    (void)state;
+TEST(comparing_spans_follows_bytes_then_length) {
     assert_true(sk_span_compare(SK_SPAN("a"), SK_SPAN("b")) < 0);
     assert_true(sk_span_compare(SK_SPAN("b"), SK_SPAN("ab")) > 0);
     assert_true(sk_span_compare(SK_SPAN("a"), SK_SPAN("ab")) < 0);
@@ -42,8 +36,7 @@ static void comparing_spans_follows_bytes_then_length(void **state) {
     assert_int_equal(sk_span_skip(SK_SPAN("abc"), 5).n, 0);
 }
 
-static void integers_are_read_to_their_limits_and_no_further(void **state) {
-    (void)state;
+TEST(integers_are_read_to_their_limits_and_no_further) {
     int64_t value;
     assert_int_equal(sk_span_to_int(SK_SPAN("9223372036854775807"), &value), SK_OK);
     assert_true(value == INT64_MAX);
@@ -56,8 +49,7 @@ static void integers_are_read_to_their_limits_and_no_further(void **state) {
         assert_int_equal(sk_span_to_int(sk_span_z(bad[i]), &value), SK_MALFORMED);
 }
 
-static void a_buffer_takes_up_to_its_limit_and_not_one_byte_more(void **state) {
-    (void)state;
+TEST(a_buffer_takes_up_to_its_limit_and_not_one_byte_more) {
     struct sk_buffer buffer = {.limit = 10};
     assert_int_equal(sk_buffer_append(&buffer, SK_SPAN("0123456789")), SK_OK);
     assert_int_equal(sk_buffer_byte(&buffer, 'x'), SK_TOO_LARGE);
@@ -80,8 +72,7 @@ static void a_buffer_takes_up_to_its_limit_and_not_one_byte_more(void **state) {
     sk_buffer_free(&endless);
 }
 
-static void an_arena_gives_zeroed_aligned_memory_and_can_be_reused(void **state) {
-    (void)state;
+TEST(an_arena_gives_zeroed_aligned_memory_and_can_be_reused) {
     struct sk_arena arena = {0};
     for (int round = 0; round < 3; round++) {
         for (size_t n = 0; n < 3000; n += 7) {
@@ -106,8 +97,7 @@ struct entry {
     int value;
 };
 
-static void a_map_agrees_with_a_plain_array_through_random_changes(void **state) {
-    (void)state;
+TEST(a_map_agrees_with_a_plain_array_through_random_changes) {
     enum { KEYS = 500 };
     static struct entry entries[KEYS];
     bool present[KEYS] = {false};
@@ -142,8 +132,7 @@ static void a_map_agrees_with_a_plain_array_through_random_changes(void **state)
     sk_map_free(&map);
 }
 
-static void an_empty_map_finds_and_removes_nothing(void **state) {
-    (void)state;
+TEST(an_empty_map_finds_and_removes_nothing) {
     struct sk_map map = {0};
     size_t at = 0;
     assert_null(sk_map_get(&map, SK_SPAN("x")));
@@ -160,8 +149,7 @@ struct item {
     int value;
 };
 
-static void lists_keep_order_and_forgive_removing_twice(void **state) {
-    (void)state;
+TEST(lists_keep_order_and_forgive_removing_twice) {
     struct sk_list list;
     struct item items[3] = {{.value = 0}, {.value = 1}, {.value = 2}}, stranger = {.value = 9};
     sk_list_init(&list);
@@ -178,18 +166,4 @@ static void lists_keep_order_and_forgive_removing_twice(void **state) {
     }
     assert_int_equal(n, 2);
     assert_true(sk_list_empty(&list));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(splitting_gives_each_part_and_ends),
-        cmocka_unit_test(comparing_spans_follows_bytes_then_length),
-        cmocka_unit_test(integers_are_read_to_their_limits_and_no_further),
-        cmocka_unit_test(a_buffer_takes_up_to_its_limit_and_not_one_byte_more),
-        cmocka_unit_test(an_arena_gives_zeroed_aligned_memory_and_can_be_reused),
-        cmocka_unit_test(a_map_agrees_with_a_plain_array_through_random_changes),
-        cmocka_unit_test(an_empty_map_finds_and_removes_nothing),
-        cmocka_unit_test(lists_keep_order_and_forgive_removing_twice),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,9 @@
 /* Log lines. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "support/test.h"
 
 /* What one call writes to stderr. */
 static void note_writes(const char *text, char line[512]) {
@@ -25,8 +21,7 @@ static void note_writes(const char *text, char line[512]) {
     line[n < 0 ? 0 : n] = 0;
 }
 
-static void what_a_client_calls_itself_stays_in_its_line(void **state) {
-    (void)state;
+TEST(what_a_client_calls_itself_stays_in_its_line) {
     static const struct {
         const char *text, *written;
     } cases[] = {
@@ -50,20 +45,11 @@ static void what_a_client_calls_itself_stays_in_its_line(void **state) {
     }
 }
 
-static void as_json_too(void **state) {
-    (void)state;
+TEST(as_json_too) {
     char line[512];
     sk_note_json(true);
     note_writes("a\nb\x1b\"", line);
     sk_note_json(false);
     assert_non_null(strstr(line, "\"text\":\"a\\nb\\u001b\\\"\"}"));
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_client_calls_itself_stays_in_its_line),
-        cmocka_unit_test(as_json_too),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

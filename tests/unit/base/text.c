@@ -1,11 +1,6 @@
 /* Text forms: base64, hex, percent-encoding, JSON strings, CRC-32C, comparisons. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "base/base.h"
+#include "support/test.h"
 
 static struct sk_buffer out;
 
@@ -22,8 +17,9 @@ static bool out_is(const char *text) {
     return same;
 }
 
-static void base64_matches_the_vectors_of_rfc_4648(void **state) {
-    (void)state;
+AROUND(NULL, clear);
+
+TEST(base64_matches_the_vectors_of_rfc_4648) {
     const char *vectors[][2] = {{"", ""},
                                 {"f", "Zg=="},
                                 {"fo", "Zm8="},
@@ -41,8 +37,7 @@ static void base64_matches_the_vectors_of_rfc_4648(void **state) {
     assert_true(out_is("foob"));
 }
 
-static void base64_takes_all_bytes_and_nothing_else(void **state) {
-    (void)state;
+TEST(base64_takes_all_bytes_and_nothing_else) {
     char bytes[256];
     for (int i = 0; i < 256; i++) bytes[i] = (char)i;
     struct sk_buffer text = {0};
@@ -58,8 +53,7 @@ static void base64_takes_all_bytes_and_nothing_else(void **state) {
     }
 }
 
-static void hex_goes_both_ways_and_takes_both_cases(void **state) {
-    (void)state;
+TEST(hex_goes_both_ways_and_takes_both_cases) {
     sk_hex_encode(&out, sk_span("\x00\x7f\xff", 3));
     assert_true(out_is("007fff"));
     assert_int_equal(sk_hex_decode(&out, SK_SPAN("6a4B")), SK_OK);
@@ -68,14 +62,12 @@ static void hex_goes_both_ways_and_takes_both_cases(void **state) {
     assert_int_equal(sk_hex_decode(&out, SK_SPAN("0g")), SK_MALFORMED);
 }
 
-static void percent_encoding_leaves_only_the_unreserved(void **state) {
-    (void)state;
+TEST(percent_encoding_leaves_only_the_unreserved) {
     sk_percent_encode(&out, SK_SPAN("a-Z_0.9~ /%\xc3\xa4+"));
     assert_true(out_is("a-Z_0.9~%20%2F%25%C3%A4%2B"));
 }
 
-static void topics_leave_the_marks_that_azure_leaves(void **state) {
-    (void)state;
+TEST(topics_leave_the_marks_that_azure_leaves) {
     char all[95];
     for (int i = 0; i < 95; i++) all[i] = (char)(' ' + i);
     sk_percent_encode_topic(&out, sk_span(all, sizeof all));
@@ -86,8 +78,7 @@ static void topics_leave_the_marks_that_azure_leaves(void **state) {
     assert_true(out_is("%00%1F%7F%C3%A4"));
 }
 
-static void an_address_may_have_a_port(void **state) {
-    (void)state;
+TEST(an_address_may_have_a_port) {
     static const struct {
         const char *text, *host;
         int port;
@@ -113,8 +104,7 @@ static void an_address_may_have_a_port(void **state) {
             fail_msg("%s is taken", bad[i]);
 }
 
-static void percent_decoding_keeps_what_is_not_an_escape(void **state) {
-    (void)state;
+TEST(percent_decoding_keeps_what_is_not_an_escape) {
     const char *vectors[][2] = {{"a%20b", "a b"}, {"%41%6a%4A", "AjJ"}, {"+", "+"},
                                 {"100%", "100%"}, {"%4", "%4"},         {"%zz", "%zz"},
                                 {"%%41", "%A"},   {"%2541", "%41"}};
@@ -130,16 +120,14 @@ static void percent_decoding_keeps_what_is_not_an_escape(void **state) {
     sk_arena_free(&arena);
 }
 
-static void json_strings_escape_what_json_demands(void **state) {
-    (void)state;
+TEST(json_strings_escape_what_json_demands) {
     sk_json_string(&out, sk_span("a\"b\\c\n\x01\x1f\xc3\xa4/", 11));
     assert_true(out_is("\"a\\\"b\\\\c\\n\\u0001\\u001f\xc3\xa4/\""));
     sk_json_string(&out, SK_NONE);
     assert_true(out_is("\"\""));
 }
 
-static void json_strings_replace_what_is_not_utf8(void **state) {
-    (void)state;
+TEST(json_strings_replace_what_is_not_utf8) {
     static const struct {
         struct sk_span text;
         const char *literal;
@@ -164,8 +152,7 @@ static void json_strings_replace_what_is_not_utf8(void **state) {
     }
 }
 
-static void crc32c_matches_the_vectors_of_rfc_3720(void **state) {
-    (void)state;
+TEST(crc32c_matches_the_vectors_of_rfc_3720) {
     char bytes[32] = {0};
     assert_int_equal(sk_crc32c(0, sk_span(bytes, 32)), 0x8A9136AA);
     memset(bytes, 0xFF, 32);
@@ -178,8 +165,7 @@ static void crc32c_matches_the_vectors_of_rfc_3720(void **state) {
     assert_int_equal(sk_crc32c(0, SK_NONE), 0);
 }
 
-static void crc32c_can_be_continued_at_any_byte(void **state) {
-    (void)state;
+TEST(crc32c_can_be_continued_at_any_byte) {
     struct sk_span text = SK_SPAN("The quick brown fox jumps over the lazy dog");
     uint32_t whole = sk_crc32c(0, text);
     for (size_t n = 0; n <= text.n; n++)
@@ -187,8 +173,7 @@ static void crc32c_can_be_continued_at_any_byte(void **state) {
                          whole);
 }
 
-static void equality_in_constant_time_is_equality(void **state) {
-    (void)state;
+TEST(equality_in_constant_time_is_equality) {
     assert_true(sk_equal_constant_time(SK_SPAN("same"), SK_SPAN("same")));
     assert_true(sk_equal_constant_time(SK_NONE, SK_SPAN("")));
     assert_false(sk_equal_constant_time(SK_SPAN("same"), SK_SPAN("samf")));
@@ -196,29 +181,8 @@ static void equality_in_constant_time_is_equality(void **state) {
     assert_false(sk_equal_constant_time(SK_SPAN(""), SK_SPAN("x")));
 }
 
-static void every_status_has_a_name(void **state) {
-    (void)state;
+TEST(every_status_has_a_name) {
     for (int status = SK_OK; status >= SK_REFUSED; status--)
         assert_string_not_equal(sk_status_text((enum sk_status)status), "unknown");
     assert_string_equal(sk_status_text(SK_NO_SPACE), "no-space");
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_teardown(name, clear)
-    const struct CMUnitTest tests[] = {
-        TEST(base64_matches_the_vectors_of_rfc_4648),
-        TEST(base64_takes_all_bytes_and_nothing_else),
-        TEST(hex_goes_both_ways_and_takes_both_cases),
-        TEST(percent_encoding_leaves_only_the_unreserved),
-        TEST(topics_leave_the_marks_that_azure_leaves),
-        TEST(an_address_may_have_a_port),
-        TEST(percent_decoding_keeps_what_is_not_an_escape),
-        TEST(json_strings_escape_what_json_demands),
-        TEST(json_strings_replace_what_is_not_utf8),
-        TEST(crc32c_matches_the_vectors_of_rfc_3720),
-        TEST(crc32c_can_be_continued_at_any_byte),
-        TEST(equality_in_constant_time_is_equality),
-        TEST(every_status_has_a_name),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,8 @@
 /* Times and durations as text. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "base/base.h"
+#include "support/test.h"
 
-static void a_time_is_written_with_seven_fraction_digits(void **state) {
-    (void)state;
+TEST(a_time_is_written_with_seven_fraction_digits) {
     const struct {
         int64_t us;
         const char *text;
@@ -32,8 +26,7 @@ static void a_time_is_written_with_seven_fraction_digits(void **state) {
     }
 }
 
-static void each_day_of_four_centuries_comes_back_as_itself(void **state) {
-    (void)state;
+TEST(each_day_of_four_centuries_comes_back_as_itself) {
     for (int64_t day = -11000; day < 146097 - 11000; day += 13) {
         char text[SK_TIME_TEXT];
         int64_t us;
@@ -43,8 +36,7 @@ static void each_day_of_four_centuries_comes_back_as_itself(void **state) {
     }
 }
 
-static void times_are_read_in_the_forms_of_iso_8601(void **state) {
-    (void)state;
+TEST(times_are_read_in_the_forms_of_iso_8601) {
     const struct {
         const char *text;
         int64_t us;
@@ -67,8 +59,7 @@ static void times_are_read_in_the_forms_of_iso_8601(void **state) {
     }
 }
 
-static void what_is_no_time_is_refused(void **state) {
-    (void)state;
+TEST(what_is_no_time_is_refused) {
     const char *bad[] = {"2026-02-29T00:00:00Z",
                          "2026-04-31",
                          "2026-01-01T24:00:00Z",
@@ -95,8 +86,7 @@ static void what_is_no_time_is_refused(void **state) {
     }
 }
 
-static void durations_are_read_in_both_spellings(void **state) {
-    (void)state;
+TEST(durations_are_read_in_both_spellings) {
     const struct {
         const char *text;
         int64_t us;
@@ -119,15 +109,4 @@ static void durations_are_read_in_both_spellings(void **state) {
         int64_t us;
         assert_int_equal(sk_duration_parse(sk_span_z(bad[i]), &us), SK_MALFORMED);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_time_is_written_with_seven_fraction_digits),
-        cmocka_unit_test(each_day_of_four_centuries_comes_back_as_itself),
-        cmocka_unit_test(times_are_read_in_the_forms_of_iso_8601),
-        cmocka_unit_test(what_is_no_time_is_refused),
-        cmocka_unit_test(durations_are_read_in_both_spellings),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

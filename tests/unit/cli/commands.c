@@ -1,11 +1,6 @@
 /* What is typed, and how answers look. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "cli/cli.h"
+#include "support/test.h"
 
 #define NOW 1800000000000000 /* 2027-01-15T08:00:00Z */
 
@@ -14,8 +9,7 @@ static const struct cli_command *found(const char *first, const char *second, si
     return cli_command_find(arguments, used);
 }
 
-static void commands_have_one_word_or_two(void **state) {
-    (void)state;
+TEST(commands_have_one_word_or_two) {
     size_t used;
     assert_string_equal(found("device", "add", &used)->name, "device add");
     assert_int_equal(used, 2);
@@ -26,8 +20,7 @@ static void commands_have_one_word_or_two(void **state) {
     assert_null(found("frobnicate", NULL, &used));
 }
 
-static void no_row_is_there_twice_and_each_says_what_it_does(void **state) {
-    (void)state;
+TEST(no_row_is_there_twice_and_each_says_what_it_does) {
     for (const struct cli_command *c = cli_commands; c->name; c++) {
         assert_true(c->does[0] >= 'A' && c->does[0] <= 'Z');
         assert_non_null(c->run);
@@ -56,8 +49,7 @@ static bool reads(const char *command, const char *typed, struct cli *cli) {
     return cli_read(cli, arguments);
 }
 
-static void options_stand_anywhere_and_take_their_value_either_way(void **state) {
-    (void)state;
+TEST(options_stand_anywhere_and_take_their_value_either_way) {
     struct cli cli;
     assert_true(reads("device add", "--parent=edge1 d1 --edge --output json", &cli));
     assert_string_equal(cli.words[0], "d1");
@@ -71,8 +63,7 @@ static void options_stand_anywhere_and_take_their_value_either_way(void **state)
     assert_string_equal(cli.words[1], "--hello");
 }
 
-static void what_a_command_does_not_take_is_refused(void **state) {
-    (void)state;
+TEST(what_a_command_does_not_take_is_refused) {
     static const struct {
         const char *command, *typed;
     } refused[] = {{"device add", ""},
@@ -93,8 +84,7 @@ static void what_a_command_does_not_take_is_refused(void **state) {
     assert_true(reads("events watch", "--from 2027-01-01", &cli)); /* capitals are no choice */
 }
 
-static void a_word_that_is_near_is_offered(void **state) {
-    (void)state;
+TEST(a_word_that_is_near_is_offered) {
     size_t used;
     const struct cli_command *add = found("device", "add", &used);
     assert_string_equal(cli_option_near(add, "parnet"), "parent");
@@ -102,8 +92,7 @@ static void a_word_that_is_near_is_offered(void **state) {
     assert_null(cli_option_near(add, "frobnicate"));
 }
 
-static void numbers_keep_to_their_limits(void **state) {
-    (void)state;
+TEST(numbers_keep_to_their_limits) {
     static const struct {
         const char *typed;
         bool fine;
@@ -129,8 +118,7 @@ static void looks(const char *name, const char *value, bool with_time, const cha
     json_decref(json);
 }
 
-static void times_are_ages_and_the_year_one_is_never(void **state) {
-    (void)state;
+TEST(times_are_ages_and_the_year_one_is_never) {
     looks("lastActivityTime", "0001-01-01T00:00:00", false, "never");
     looks("lastActivityTime", "0001-01-01T00:00:00.0000000Z", true, "never");
     looks("lastActivityTime", "2027-01-15T08:00:00Z", false, "0 s ago");
@@ -144,8 +132,7 @@ static void times_are_ages_and_the_year_one_is_never(void **state) {
     looks("deviceId", "2027-01-15T07:58:00Z", false, "2027-01-15T07:58:00Z");
 }
 
-static void the_widest_columns_make_room(void **state) {
-    (void)state;
+TEST(the_widest_columns_make_room) {
     int widths[] = {10, 60, 12};
     cli_fit(widths, 3, 200);
     assert_int_equal(widths[1], 60);
@@ -156,18 +143,4 @@ static void the_widest_columns_make_room(void **state) {
     cli_fit(widths, 3, 5); /* none goes below a few characters */
     assert_int_equal(widths[0], 8);
     assert_int_equal(widths[1], 8);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(commands_have_one_word_or_two),
-        cmocka_unit_test(no_row_is_there_twice_and_each_says_what_it_does),
-        cmocka_unit_test(options_stand_anywhere_and_take_their_value_either_way),
-        cmocka_unit_test(what_a_command_does_not_take_is_refused),
-        cmocka_unit_test(a_word_that_is_near_is_offered),
-        cmocka_unit_test(numbers_keep_to_their_limits),
-        cmocka_unit_test(times_are_ages_and_the_year_one_is_never),
-        cmocka_unit_test(the_widest_columns_make_room),
-    };
-    return cmocka_run_group_tests_name("commands", tests, NULL, NULL);
 }

@@ -1,11 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "config/toml.h"
+#include "support/test.h"
 
 static json_t *document, *lines;
 static char error[SK_TOML_ERROR_MAX];
@@ -19,8 +13,7 @@ static void release(void) {
     json_decref(lines);
 }
 
-static void every_kind_of_value_has_a_json_form(void **state) {
-    (void)state;
+TEST(every_kind_of_value_has_a_json_form) {
     assert_int_equal(
         parse(
             "s = \"t\\u00fc\"\ni = 0x1F\nf = 1.5\nb = true\nd = 2026-11-21\nt = 2026-11-21T07:00:00Z\n"
@@ -36,8 +29,7 @@ static void every_kind_of_value_has_a_json_form(void **state) {
     release();
 }
 
-static void a_key_path_has_a_line(void **state) {
-    (void)state;
+TEST(a_key_path_has_a_line) {
     assert_int_equal(
         parse(
             "# comment\nhostname = \"h\"\n\n[provisioning]\nsource = \"manual\"\n[[hub]]\n[[hub]]\nname = \"x\"\n[\"a.b\"]\nc=1\n"),
@@ -55,8 +47,7 @@ static void a_key_path_has_a_line(void **state) {
 }
 
 /* Editors on Windows put it there. */
-static void a_byte_order_mark_is_not_part_of_the_text(void **state) {
-    (void)state;
+TEST(a_byte_order_mark_is_not_part_of_the_text) {
     assert_int_equal(
         sk_toml_parse(SK_SPAN("\xef\xbb\xbf[a]\nb = 1\n"), "f", &document, &lines, error), SK_OK);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(document, "a"), "b")), 1);
@@ -65,8 +56,7 @@ static void a_byte_order_mark_is_not_part_of_the_text(void **state) {
     json_decref(lines);
 }
 
-static void bad_text_is_refused_with_file_line_and_column(void **state) {
-    (void)state;
+TEST(bad_text_is_refused_with_file_line_and_column) {
     assert_int_equal(parse("a = 1\nb = = 2\n"), SK_MALFORMED);
     assert_ptr_equal(strstr(error, "c.toml:2:"), error);
     static const char *const bad[] = {
@@ -78,16 +68,14 @@ static void bad_text_is_refused_with_file_line_and_column(void **state) {
     }
 }
 
-static void what_the_parser_only_asserts_is_refused_with_its_line(void **state) {
-    (void)state;
+TEST(what_the_parser_only_asserts_is_refused_with_its_line) {
     assert_int_equal(parse("a = 1\n\n[!]\nb = 2\n"), SK_MALFORMED);
     assert_string_equal(error, "c.toml:3:1: a name is expected in this line.");
     assert_int_equal(parse("[[\x15gent.env]]"), SK_MALFORMED);
     assert_ptr_equal(strstr(error, "c.toml:1:"), error);
 }
 
-static void other_alphabets_belong_into_quotes_and_comments(void **state) {
-    (void)state;
+TEST(other_alphabets_belong_into_quotes_and_comments) {
     assert_int_equal(
         parse("\xef\xbb\xbf"
               "a = 'ü' # ü\nb = \"\\\"ü\"\n\"ü\" = 1\nc = \"\"\"\nü\"\"\"\"\nd = '''ü\\'''\n"),
@@ -106,22 +94,8 @@ static void other_alphabets_belong_into_quotes_and_comments(void **state) {
     }
 }
 
-static void an_empty_file_is_an_empty_table(void **state) {
-    (void)state;
+TEST(an_empty_file_is_an_empty_table) {
     assert_int_equal(sk_toml_parse(SK_NONE, "c.toml", &document, &lines, error), SK_OK);
     assert_int_equal(json_object_size(document), 0);
     release();
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_of_value_has_a_json_form),
-        cmocka_unit_test(a_key_path_has_a_line),
-        cmocka_unit_test(a_byte_order_mark_is_not_part_of_the_text),
-        cmocka_unit_test(bad_text_is_refused_with_file_line_and_column),
-        cmocka_unit_test(what_the_parser_only_asserts_is_refused_with_its_line),
-        cmocka_unit_test(other_alphabets_belong_into_quotes_and_comments),
-        cmocka_unit_test(an_empty_file_is_an_empty_table),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

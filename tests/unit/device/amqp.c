@@ -1,16 +1,12 @@
 /* Device clients that share an AMQP connection, on the simulated world, against a small AMQP server
  * whose behaviour each test scripts. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #include "device/client.h"
 #include "device/mux.h"
 #include "io/sim/sim.h"
 #include "wire/amqp.h"
+#include "support/test.h"
 
 #define MINUTE (60 * SK_S)
 
@@ -392,10 +388,11 @@ static int tear_down(void **state) {
     return 0;
 }
 
+AROUND(set_up, tear_down);
+
 /* --- the tests --- */
 
-static void one_connection_and_one_token_carry_all_identities(void **state) {
-    (void)state;
+TEST(one_connection_and_one_token_carry_all_identities) {
     struct device *a = start(0, "a", 0), *b = start(1, "b b", 0);
     run(5 * SK_S);
     assert_int_equal(server.connections, 1);
@@ -418,8 +415,7 @@ static void one_connection_and_one_token_carry_all_identities(void **state) {
     assert_int_equal(sk_device_client_waiting(a->client), 0);
 }
 
-static void a_token_is_renewed_while_it_lives_and_nobody_notices(void **state) {
-    (void)state;
+TEST(a_token_is_renewed_while_it_lives_and_nobody_notices) {
     struct device *a = start(0, "a", 0);
     run(5 * SK_S);
     run(24 * 60 * MINUTE);
@@ -429,8 +425,7 @@ static void a_token_is_renewed_while_it_lives_and_nobody_notices(void **state) {
     assert_int_equal(a->disconnected, 0);
 }
 
-static void an_identity_that_is_refused_fails_alone_and_tries_again(void **state) {
-    (void)state;
+TEST(an_identity_that_is_refused_fails_alone_and_tries_again) {
     server.refuse = "/devices/a/";
     server.condition = "amqp:not-found";
     struct device *a = start(0, "a", SK_SUB_METHODS), *b = start(1, "b", 0);
@@ -451,8 +446,7 @@ static void an_identity_that_is_refused_fails_alone_and_tries_again(void **state
     assert_int_equal(server.connections, 1);
 }
 
-static void a_refused_token_is_tried_again_later(void **state) {
-    (void)state;
+TEST(a_refused_token_is_tried_again_later) {
     server.token_code = 401;
     struct device *a = start(0, "a", 0);
     run(20 * SK_S);
@@ -464,8 +458,7 @@ static void a_refused_token_is_tried_again_later(void **state) {
     assert_int_equal(a->connected, 1);
 }
 
-static void a_message_that_can_never_be_taken_holds_up_nobody(void **state) {
-    (void)state;
+TEST(a_message_that_can_never_be_taken_holds_up_nobody) {
     server.reject = "2";
     server.reject_because = "amqp:link:message-size-exceeded";
     struct device *a = start(0, "a", 0);
@@ -477,8 +470,7 @@ static void a_message_that_can_never_be_taken_holds_up_nobody(void **state) {
     assert_int_equal(a->disconnected, 0);
 }
 
-static void a_message_refused_for_now_goes_again_and_no_other_twice(void **state) {
-    (void)state;
+TEST(a_message_refused_for_now_goes_again_and_no_other_twice) {
     server.reject = "2";
     server.reject_because = "amqp:resource-limit-exceeded";
     struct device *a = start(0, "a", 0), *b = start(1, "b", 0);
@@ -493,8 +485,7 @@ static void a_message_refused_for_now_goes_again_and_no_other_twice(void **state
     assert_int_equal(b->disconnected, 0);
 }
 
-static void a_server_that_settles_nothing_is_left_after_two_minutes(void **state) {
-    (void)state;
+TEST(a_server_that_settles_nothing_is_left_after_two_minutes) {
     server.no_dispositions = true;
     struct device *a = start(0, "a", 0);
     run(5 * SK_S);
@@ -508,8 +499,7 @@ static void a_server_that_settles_nothing_is_left_after_two_minutes(void **state
     assert_string_equal(server.texts, "1 ");
 }
 
-static void twins_are_read_reported_and_followed(void **state) {
-    (void)state;
+TEST(twins_are_read_reported_and_followed) {
     struct device *a = start(0, "a", SK_SUB_DESIRED);
     sk_device_client_get_twin(a->client, on_twin, a);
     run(5 * SK_S);
@@ -534,8 +524,7 @@ static void twins_are_read_reported_and_followed(void **state) {
     assert_string_equal(find("/devices/a/twin", true)->pair, find("/devices/a/twin", false)->pair);
 }
 
-static void twin_links_come_when_they_are_needed_and_a_silent_twin_times_out(void **state) {
-    (void)state;
+TEST(twin_links_come_when_they_are_needed_and_a_silent_twin_times_out) {
     server.no_twin = true;
     struct device *a = start(0, "a", 0);
     run(5 * SK_S);
@@ -549,8 +538,7 @@ static void twin_links_come_when_they_are_needed_and_a_silent_twin_times_out(voi
     assert_int_equal(a->code, 0);
 }
 
-static void methods_are_called_and_answered_with_the_id_they_came_with(void **state) {
-    (void)state;
+TEST(methods_are_called_and_answered_with_the_id_they_came_with) {
     struct device *a = start(0, "a", SK_SUB_METHODS);
     run(5 * SK_S);
     struct sk_amqp_field name = {SK_SPAN("IoThub-methodname"), SK_AMQP_VALUE_STRING(SK_SPAN("go"))};
@@ -574,8 +562,7 @@ static void methods_are_called_and_answered_with_the_id_they_came_with(void **st
     assert_int_equal(server.answer_status, 201);
 }
 
-static void every_outcome_of_a_message_reaches_the_server(void **state) {
-    (void)state;
+TEST(every_outcome_of_a_message_reaches_the_server) {
     static const struct {
         enum sk_outcome said;
         enum sk_amqp_outcome heard;
@@ -606,8 +593,7 @@ static void every_outcome_of_a_message_reaches_the_server(void **state) {
     }
 }
 
-static void a_link_stays_until_its_messages_are_settled(void **state) {
-    (void)state;
+TEST(a_link_stays_until_its_messages_are_settled) {
     struct device *a = start(0, "a", SK_SUB_C2D);
     run(5 * SK_S);
     struct sk_span body = SK_SPAN("hello");
@@ -625,8 +611,7 @@ static void a_link_stays_until_its_messages_are_settled(void **state) {
     assert_int_equal(a->disconnected, 0);
 }
 
-static void what_was_not_acknowledged_goes_again_in_order_after_a_break(void **state) {
-    (void)state;
+TEST(what_was_not_acknowledged_goes_again_in_order_after_a_break) {
     struct device *a = start(0, "a", 0);
     server.no_dispositions = true;
     run(5 * SK_S);
@@ -643,8 +628,7 @@ static void what_was_not_acknowledged_goes_again_in_order_after_a_break(void **s
     assert_int_equal(a->connected, 2);
 }
 
-static void a_silent_server_is_given_up_after_thirty_seconds(void **state) {
-    (void)state;
+TEST(a_silent_server_is_given_up_after_thirty_seconds) {
     server.mute = true;
     struct device *a = start(0, "a", 0);
     run(29 * SK_S);
@@ -657,8 +641,7 @@ static void a_silent_server_is_given_up_after_thirty_seconds(void **state) {
     assert_int_equal(a->connected, 1);
 }
 
-static void a_partition_is_noticed_and_heals(void **state) {
-    (void)state;
+TEST(a_partition_is_noticed_and_heals) {
     struct device *a = start(0, "a", 0), *b = start(1, "b", 0);
     run(5 * SK_S);
     sk_sim_partition(hub, edge, true);
@@ -672,8 +655,7 @@ static void a_partition_is_noticed_and_heals(void **state) {
     assert_true(sk_device_client_is_connected(b->client));
 }
 
-static void a_client_may_be_freed_when_it_is_told(void **state) {
-    (void)state;
+TEST(a_client_may_be_freed_when_it_is_told) {
     struct device *a = start(0, "a", SK_SUB_DESIRED | SK_SUB_METHODS | SK_SUB_C2D),
                   *b = start(1, "b", 0);
     a->free_when_connected = true;
@@ -685,29 +667,4 @@ static void a_client_may_be_freed_when_it_is_told(void **state) {
     send(b, "2");
     run(SK_S);
     assert_int_equal(b->sent, 1);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(one_connection_and_one_token_carry_all_identities),
-        TEST(a_token_is_renewed_while_it_lives_and_nobody_notices),
-        TEST(an_identity_that_is_refused_fails_alone_and_tries_again),
-        TEST(a_refused_token_is_tried_again_later),
-        TEST(a_message_that_can_never_be_taken_holds_up_nobody),
-        TEST(a_message_refused_for_now_goes_again_and_no_other_twice),
-        TEST(a_server_that_settles_nothing_is_left_after_two_minutes),
-        TEST(twins_are_read_reported_and_followed),
-        TEST(twin_links_come_when_they_are_needed_and_a_silent_twin_times_out),
-        TEST(methods_are_called_and_answered_with_the_id_they_came_with),
-        TEST(every_outcome_of_a_message_reaches_the_server),
-        TEST(a_link_stays_until_its_messages_are_settled),
-        TEST(what_was_not_acknowledged_goes_again_in_order_after_a_break),
-        TEST(a_silent_server_is_given_up_after_thirty_seconds),
-        TEST(a_partition_is_noticed_and_heals),
-        TEST(a_client_may_be_freed_when_it_is_told),
-    };
-    sk_note_level(SK_LEVEL_ERROR);
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,12 @@
 /* The device client on the simulated world, against a small MQTT server whose behaviour each test
  * scripts. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #include "device/client.h"
 #include "io/sim/sim.h"
 #include "wire/mqtt.h"
 #include "trust/sas.h"
+#include "support/test.h"
 
 #define KEY "a2V5a2V5a2V5a2V5"
 #define MINUTE (60 * SK_S)
@@ -300,10 +296,11 @@ static int tear_down(void **state) {
     return 0;
 }
 
+AROUND(set_up, tear_down);
+
 /* --- the tests --- */
 
-static void it_presents_itself_as_the_hub_expects(void **state) {
-    (void)state;
+TEST(it_presents_itself_as_the_hub_expects) {
     struct sk_device_client_options how = options();
     how.module_id = SK_SPAN("m1");
     how.auth_chain = SK_SPAN("d1/m1;edge");
@@ -327,8 +324,7 @@ static void it_presents_itself_as_the_hub_expects(void **state) {
     assert_true(sk_device_client_is_connected(client));
 }
 
-static void it_subscribes_before_it_says_connected(void **state) {
-    (void)state;
+TEST(it_subscribes_before_it_says_connected) {
     start(options());
     run(SK_S);
     assert_int_equal(server.subscribes, 1);
@@ -348,8 +344,7 @@ static void it_subscribes_before_it_says_connected(void **state) {
     assert_int_equal(seen.connected, 2);
 }
 
-static void ids_with_wildcards_are_encoded_in_topics(void **state) {
-    (void)state;
+TEST(ids_with_wildcards_are_encoded_in_topics) {
     struct sk_device_client_options how = options();
     how.device_id = SK_SPAN("a+b#");
     how.subscriptions = SK_SUB_C2D;
@@ -361,8 +356,7 @@ static void ids_with_wildcards_are_encoded_in_topics(void **state) {
     assert_memory_equal(server.published[0].topic, "devices/a%2Bb%23/messages/events/", 33);
 }
 
-static void telemetry_is_acknowledged_once(void **state) {
-    (void)state;
+TEST(telemetry_is_acknowledged_once) {
     start(options());
     send("1"); /* before it is connected */
     run(SK_S);
@@ -377,8 +371,7 @@ static void telemetry_is_acknowledged_once(void **state) {
     assert_int_not_equal(server.published[0].id, server.published[1].id);
 }
 
-static void unacknowledged_messages_are_sent_again_in_order_and_marked(void **state) {
-    (void)state;
+TEST(unacknowledged_messages_are_sent_again_in_order_and_marked) {
     server.no_puback = true;
     struct sk_device_client_options how = options();
     how.in_flight_max = 3;
@@ -398,8 +391,7 @@ static void unacknowledged_messages_are_sent_again_in_order_and_marked(void **st
     }
 }
 
-static void the_queue_is_bounded(void **state) {
-    (void)state;
+TEST(the_queue_is_bounded) {
     struct sk_device_client_options how = options();
     struct sk_message message = {.body = SK_SPAN("0123456789")};
     how.queue_max = 2 * (2 + 2 + sizeof "devices/d1/messages/events/" - 1 + 2 + 10);
@@ -418,8 +410,7 @@ static void the_queue_is_bounded(void **state) {
     assert_int_equal(seen.sent, 3);
 }
 
-static void freeing_ends_everything_that_waits(void **state) {
-    (void)state;
+TEST(freeing_ends_everything_that_waits) {
     server.no_puback = server.no_twin = true;
     start(options());
     run(SK_S);
@@ -438,8 +429,7 @@ static void freeing_ends_everything_that_waits(void **state) {
     assert_int_equal(seen.disconnected, 0);
 }
 
-static void it_may_be_freed_in_its_callbacks(void **state) {
-    (void)state;
+TEST(it_may_be_freed_in_its_callbacks) {
     seen.free_when_connected = true;
     start(options());
     send("1");
@@ -457,8 +447,7 @@ static void it_may_be_freed_in_its_callbacks(void **state) {
     assert_int_equal(seen.sent - before, 1);
 }
 
-static void twins_are_read_and_reported(void **state) {
-    (void)state;
+TEST(twins_are_read_and_reported) {
     start(options());
     sk_device_client_get_twin(client, on_twin, NULL);
     assert_int_equal(seen.twins, 0);
@@ -473,8 +462,7 @@ static void twins_are_read_and_reported(void **state) {
     assert_string_equal(server.published[1].payload, "{\"a\":1}");
 }
 
-static void twin_operations_survive_a_reconnect_and_time_out_at_last(void **state) {
-    (void)state;
+TEST(twin_operations_survive_a_reconnect_and_time_out_at_last) {
     server.no_twin = true;
     start(options());
     sk_device_client_get_twin(client, on_twin, NULL);
@@ -493,8 +481,7 @@ static void twin_operations_survive_a_reconnect_and_time_out_at_last(void **stat
     assert_int_equal(seen.status, SK_TIMEOUT);
 }
 
-static void desired_changes_and_methods_arrive(void **state) {
-    (void)state;
+TEST(desired_changes_and_methods_arrive) {
     start(options());
     run(SK_S);
     send_publish("$iothub/twin/PATCH/properties/desired/?$version=4", "{\"x\":1,\"$version\":4}", 0,
@@ -513,8 +500,7 @@ static void desired_changes_and_methods_arrive(void **state) {
     assert_string_equal(server.published[0].payload, "true");
 }
 
-static void input_messages_are_acknowledged_by_the_application(void **state) {
-    (void)state;
+TEST(input_messages_are_acknowledged_by_the_application) {
     struct sk_device_client_options how = options();
     how.module_id = SK_SPAN("m1");
     how.subscriptions = SK_SUB_INPUTS;
@@ -538,8 +524,7 @@ static void input_messages_are_acknowledged_by_the_application(void **state) {
     assert_int_equal(server.pubacks, 1);
 }
 
-static void packets_in_pieces_are_put_together(void **state) {
-    (void)state;
+TEST(packets_in_pieces_are_put_together) {
     start(options());
     run(SK_S);
     struct sk_buffer wire = {0};
@@ -558,8 +543,7 @@ static void packets_in_pieces_are_put_together(void **state) {
     sk_buffer_free(&wire);
 }
 
-static void refusals_are_told_with_their_code_and_tried_again_ever_later(void **state) {
-    (void)state;
+TEST(refusals_are_told_with_their_code_and_tried_again_ever_later) {
     server.connack = SK_MQTT_NOT_AUTHORIZED;
     start(options());
     run(SK_S / 2);
@@ -578,8 +562,7 @@ static void refusals_are_told_with_their_code_and_tried_again_ever_later(void **
     assert_int_equal(seen.connected, 1);
 }
 
-static void a_silent_server_is_left(void **state) {
-    (void)state;
+TEST(a_silent_server_is_left) {
     server.mute = true;
     start(options());
     run(30 * SK_S + SK_S / 4);
@@ -597,8 +580,7 @@ static void a_silent_server_is_left(void **state) {
     assert_int_equal(seen.down.reason, SK_TIMEOUT);
 }
 
-static void a_server_that_never_acknowledges_is_left(void **state) {
-    (void)state;
+TEST(a_server_that_never_acknowledges_is_left) {
     server.no_puback = true;
     start(options());
     send("1");
@@ -607,8 +589,7 @@ static void a_server_that_never_acknowledges_is_left(void **state) {
     assert_true(server.published[1].dup);
 }
 
-static void a_server_out_of_step_is_left(void **state) {
-    (void)state;
+TEST(a_server_out_of_step_is_left) {
     start(options());
     run(SK_S);
     sk_stream_write(server.stream, SK_SPAN("\xff\xff"));
@@ -622,8 +603,7 @@ static void a_server_out_of_step_is_left(void **state) {
     assert_int_equal(seen.disconnected, 2);
 }
 
-static void nobody_listening_is_no_end(void **state) {
-    (void)state;
+TEST(nobody_listening_is_no_end) {
     sk_listener_close(listener);
     listener = NULL;
     start(options());
@@ -633,8 +613,7 @@ static void nobody_listening_is_no_end(void **state) {
     assert_int_equal(seen.down.connack, 0);
 }
 
-static void tokens_are_renewed_before_they_expire(void **state) {
-    (void)state;
+TEST(tokens_are_renewed_before_they_expire) {
     struct sk_device_client_options how = options();
     how.token_life_s = 400;
     start(how);
@@ -678,8 +657,7 @@ static void forget_token(struct sk_token_source *source, struct sk_token_ask *as
 
 static struct sk_token_source tokens = {.get = get_token, .forget = forget_token};
 
-static void tokens_may_come_from_elsewhere_and_late(void **state) {
-    (void)state;
+TEST(tokens_may_come_from_elsewhere_and_late) {
     struct sk_device_client_options how = options();
     how.key = SK_NONE;
     how.tokens = &tokens;
@@ -700,8 +678,7 @@ static void tokens_may_come_from_elsewhere_and_late(void **state) {
     assert_int_equal(seen.connected, 2);
 }
 
-static void a_key_that_is_none_is_told(void **state) {
-    (void)state;
+TEST(a_key_that_is_none_is_told) {
     struct sk_device_client_options how = options();
     how.key = SK_SPAN("***");
     start(how);
@@ -710,8 +687,7 @@ static void a_key_that_is_none_is_told(void **state) {
     assert_int_equal(server.connects, 0);
 }
 
-static void a_partition_heals(void **state) {
-    (void)state;
+TEST(a_partition_heals) {
     start(options());
     run(SK_S);
     sk_sim_partition(hub, device, true);
@@ -723,33 +699,4 @@ static void a_partition_heals(void **state) {
     run(2 * MINUTE);
     assert_true(sk_device_client_is_connected(client));
     assert_int_equal(seen.sent, 1);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(it_presents_itself_as_the_hub_expects),
-        TEST(it_subscribes_before_it_says_connected),
-        TEST(ids_with_wildcards_are_encoded_in_topics),
-        TEST(telemetry_is_acknowledged_once),
-        TEST(unacknowledged_messages_are_sent_again_in_order_and_marked),
-        TEST(the_queue_is_bounded),
-        TEST(freeing_ends_everything_that_waits),
-        TEST(it_may_be_freed_in_its_callbacks),
-        TEST(twins_are_read_and_reported),
-        TEST(twin_operations_survive_a_reconnect_and_time_out_at_last),
-        TEST(desired_changes_and_methods_arrive),
-        TEST(input_messages_are_acknowledged_by_the_application),
-        TEST(packets_in_pieces_are_put_together),
-        TEST(refusals_are_told_with_their_code_and_tried_again_ever_later),
-        TEST(a_silent_server_is_left),
-        TEST(a_server_that_never_acknowledges_is_left),
-        TEST(a_server_out_of_step_is_left),
-        TEST(nobody_listening_is_no_end),
-        TEST(tokens_are_renewed_before_they_expire),
-        TEST(tokens_may_come_from_elsewhere_and_late),
-        TEST(a_key_that_is_none_is_told),
-        TEST(a_partition_heals),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

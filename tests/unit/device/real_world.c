@@ -1,17 +1,13 @@
 /* The two clients on the real loop: TLS with real certificates, a proxy's tunnel, unix sockets. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "device/client.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "wire/mqtt.h"
 #include "trust/x509.h"
+#include "support/test.h"
 
 static struct sk_io *io;
 static struct sk_tls *server_tls, *client_tls, *stranger_tls;
@@ -226,8 +222,9 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static void https_is_spoken_with_a_server_that_is_trusted(void **state) {
-    (void)state;
+AROUND(set_up, tear_down);
+
+TEST(https_is_spoken_with_a_server_that_is_trusted) {
     listen_at((struct sk_endpoint){.host = "127.0.0.1"}, server_tls);
     struct sk_http_client_options how = {
         .to = {.host = "127.0.0.1", .port = port}, .server_name = "localhost", .tls = client_tls};
@@ -240,8 +237,7 @@ static void https_is_spoken_with_a_server_that_is_trusted(void **state) {
     assert_int_equal(get(how), SK_UNAUTHORIZED);
 }
 
-static void https_goes_through_a_proxy(void **state) {
-    (void)state;
+TEST(https_goes_through_a_proxy) {
     listen_at((struct sk_endpoint){.host = "127.0.0.1"}, server_tls);
     assert_int_equal(sk_listen(io, &(struct sk_endpoint){.host = "127.0.0.1"}, NULL, proxy_accept,
                                NULL, &proxy.listener),
@@ -256,8 +252,7 @@ static void https_goes_through_a_proxy(void **state) {
     assert_int_equal(proxy.tunnels, 1);
 }
 
-static void http_is_spoken_over_a_unix_socket(void **state) {
-    (void)state;
+TEST(http_is_spoken_over_a_unix_socket) {
     char path[64];
     snprintf(path, sizeof path, "/tmp/sk-real-world-%d.sock", (int)getpid());
     listen_at((struct sk_endpoint){.path = path, .path_mode = 0600}, NULL);
@@ -278,8 +273,7 @@ static void on_down(void *arg, const struct sk_client_down *down) {
     sk_io_stop(io);
 }
 
-static void telemetry_goes_over_tls(void **state) {
-    (void)state;
+TEST(telemetry_goes_over_tls) {
     static const struct sk_device_events events = {.disconnected = on_down};
     assert_int_equal(sk_listen(io, &(struct sk_endpoint){.host = "127.0.0.1"}, server_tls,
                                mqtt_accept, NULL, &mqtt_listener),
@@ -306,15 +300,4 @@ static void telemetry_goes_over_tls(void **state) {
     run();
     assert_int_equal(got, SK_UNAUTHORIZED);
     sk_device_client_free(client);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(https_is_spoken_with_a_server_that_is_trusted),
-        TEST(https_goes_through_a_proxy),
-        TEST(http_is_spoken_over_a_unix_socket),
-        TEST(telemetry_goes_over_tls),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

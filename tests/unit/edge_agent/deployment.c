@@ -1,12 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
 #include "edge/agent/deployment.h"
+#include "support/test.h"
 
 static struct sk_deployment deployment;
 static struct sk_deployment_fault fault;
@@ -23,8 +18,7 @@ static enum sk_status parse(const char *text) {
 #define MODULES(text) "{\"schemaVersion\":\"1.1\",\"modules\":{" text "}}"
 #define PROCESS "\"type\":\"process\",\"settings\":{\"command\":[\"/bin/x\",\"-v\"]}"
 
-static void a_process_module_is_read_with_azures_defaults(void **state) {
-    (void)state;
+TEST(a_process_module_is_read_with_azures_defaults) {
     assert_int_equal(
         parse(
             "{\"schemaVersion\":\"1.1\",\"$version\":7,\"runtime\":{\"type\":\"docker\",\"settings\":{}},"
@@ -49,8 +43,7 @@ static void a_process_module_is_read_with_azures_defaults(void **state) {
     sk_deployment_free(&deployment);
 }
 
-static void everything_that_can_be_set_is_read(void **state) {
-    (void)state;
+TEST(everything_that_can_be_set_is_read) {
     assert_int_equal(
         parse(MODULES(
             "\"m\":{\"version\":\"1.0\",\"type\":\"process\",\"status\":\"stopped\",\"restartPolicy\":\"never\","
@@ -71,8 +64,7 @@ static void everything_that_can_be_set_is_read(void **state) {
     sk_deployment_free(&deployment);
 }
 
-static void modules_are_sorted_by_startup_order_then_name(void **state) {
-    (void)state;
+TEST(modules_are_sorted_by_startup_order_then_name) {
     assert_int_equal(parse(MODULES("\"b\":{" PROCESS "},\"a\":{" PROCESS
                                    "},\"z\":{\"startupOrder\":0," PROCESS "}")),
                      SK_OK);
@@ -82,8 +74,7 @@ static void modules_are_sorted_by_startup_order_then_name(void **state) {
     sk_deployment_free(&deployment);
 }
 
-static void a_spec_differs_in_everything_but_the_status(void **state) {
-    (void)state;
+TEST(a_spec_differs_in_everything_but_the_status) {
     static const char *const variants[] = {
         "\"m\":{\"version\":\"2\"," PROCESS "}",
         "\"m\":{\"restartPolicy\":\"never\"," PROCESS "}",
@@ -108,8 +99,7 @@ static void a_spec_differs_in_everything_but_the_status(void **state) {
     sk_module_spec_free(&base);
 }
 
-static void bad_deployments_are_refused_with_code_place_and_mend(void **state) {
-    (void)state;
+TEST(bad_deployments_are_refused_with_code_place_and_mend) {
     static const struct {
         const char *text;
         int code;
@@ -170,8 +160,7 @@ static void bad_deployments_are_refused_with_code_place_and_mend(void **state) {
     }
 }
 
-static void a_device_has_48_modules_beside_its_system_modules(void **state) {
-    (void)state;
+TEST(a_device_has_48_modules_beside_its_system_modules) {
     for (int count = 48; count <= 49; count++) {
         json_t *modules = json_object();
         for (int i = 0; i < count; i++) {
@@ -187,16 +176,4 @@ static void a_device_has_48_modules_beside_its_system_modules(void **state) {
         sk_deployment_free(&deployment);
         json_decref(desired);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_process_module_is_read_with_azures_defaults),
-        cmocka_unit_test(everything_that_can_be_set_is_read),
-        cmocka_unit_test(modules_are_sorted_by_startup_order_then_name),
-        cmocka_unit_test(a_spec_differs_in_everything_but_the_status),
-        cmocka_unit_test(bad_deployments_are_refused_with_code_place_and_mend),
-        cmocka_unit_test(a_device_has_48_modules_beside_its_system_modules),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

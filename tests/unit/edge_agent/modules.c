@@ -1,17 +1,12 @@
 /* Modules as real processes of this machine; the daemon is played by an HTTP server on a unix
  * socket. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 #include "net/http_server.h"
 #include "edge/agent/modules.h"
 #include "edge/agent/report.h"
+#include "support/test.h"
 
 static struct sk_io *io;
 static struct sk_modules *modules;
@@ -177,10 +172,11 @@ static int end(void **state) {
     return 0;
 }
 
+AROUND(start, end);
+
 /* ---- stories ---- */
 
-static void a_module_runs_with_its_environment_and_folder_and_its_output_is_kept(void **state) {
-    (void)state;
+TEST(a_module_runs_with_its_environment_and_folder_and_its_output_is_kept) {
     deploy(
         "{\"m\":{\"restartPolicy\":\"never\",\"env\":{\"MINE\":{\"value\":\"x y\"},\"RuntimeLogLevel\":{\"value\":\"debug\"}},"
         "\"command\":[\"/bin/sh\",\"-c\",\"pwd; env | sort; echo last >&2; exit 3\"]}}");
@@ -213,8 +209,7 @@ static void a_module_runs_with_its_environment_and_folder_and_its_output_is_kept
     sk_buffer_free(&log);
 }
 
-static void a_running_module_is_stopped_when_it_leaves_the_deployment(void **state) {
-    (void)state;
+TEST(a_running_module_is_stopped_when_it_leaves_the_deployment) {
     deploy("{\"m\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
     assert_true(look()->pid > 0);
     int pid = seen[0].pid;
@@ -229,8 +224,7 @@ static void a_running_module_is_stopped_when_it_leaves_the_deployment(void **sta
     assert_int_equal(daemon_role.identities_deleted, 1);
 }
 
-static void a_changed_module_is_replaced_and_a_stopped_one_stays_made(void **state) {
-    (void)state;
+TEST(a_changed_module_is_replaced_and_a_stopped_one_stays_made) {
     deploy("{\"m\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
     int pid = look()->pid;
     deploy("{\"m\":{\"version\":\"2\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
@@ -246,8 +240,7 @@ static void a_changed_module_is_replaced_and_a_stopped_one_stays_made(void **sta
     assert_true(look()->pid > 0);
 }
 
-static void a_program_that_is_not_there_is_a_failed_run(void **state) {
-    (void)state;
+TEST(a_program_that_is_not_there_is_a_failed_run) {
     deploy(
         "{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
     assert_string_equal(look()->description, "cannot start /nowhere/program: not-found");
@@ -260,8 +253,7 @@ static void a_program_that_is_not_there_is_a_failed_run(void **state) {
     assert_true(due > now && due <= now + 10 * SK_S);
 }
 
-static void a_module_whose_identity_cannot_be_had_is_tried_again(void **state) {
-    (void)state;
+TEST(a_module_whose_identity_cannot_be_had_is_tried_again) {
     daemon_role.refuses = true;
     deploy("{\"m\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
     look();
@@ -273,8 +265,7 @@ static void a_module_whose_identity_cannot_be_had_is_tried_again(void **state) {
     assert_string_equal(sk_modules_failure(modules), "");
 }
 
-static void an_unknown_user_is_told(void **state) {
-    (void)state;
+TEST(an_unknown_user_is_told) {
     struct sk_deployment deployment;
     struct sk_deployment_fault fault;
     json_t *desired =
@@ -294,8 +285,7 @@ static bool has_another_pid(void) {
     return look()->pid > 0 && seen[0].pid != old_pid;
 }
 
-static void a_restart_by_hand_is_not_counted(void **state) {
-    (void)state;
+TEST(a_restart_by_hand_is_not_counted) {
     deploy("{\"m\":{\"restartPolicy\":\"never\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
     old_pid = look()->pid;
     assert_int_equal(sk_modules_restart(modules, SK_SPAN("m")), SK_OK);
@@ -304,8 +294,7 @@ static void a_restart_by_hand_is_not_counted(void **state) {
     assert_int_equal(sk_modules_restart(modules, SK_SPAN("other")), SK_NOT_FOUND);
 }
 
-static void the_report_has_azures_shape(void **state) {
-    (void)state;
+TEST(the_report_has_azures_shape) {
     deploy(
         "{\"m\":{\"version\":\"1.0\",\"startupOrder\":2,\"restartPolicy\":\"never\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
     struct sk_agent_facts facts = {.desired_version = 11,
@@ -346,22 +335,4 @@ static void the_report_has_azures_shape(void **state) {
             json_object_get(json_object_get(report, "systemModules"), "edgeHub"), "runtimeStatus")),
         "failed");
     json_decref(report);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            a_module_runs_with_its_environment_and_folder_and_its_output_is_kept, start, end),
-        cmocka_unit_test_setup_teardown(a_running_module_is_stopped_when_it_leaves_the_deployment,
-                                        start, end),
-        cmocka_unit_test_setup_teardown(a_changed_module_is_replaced_and_a_stopped_one_stays_made,
-                                        start, end),
-        cmocka_unit_test_setup_teardown(a_program_that_is_not_there_is_a_failed_run, start, end),
-        cmocka_unit_test_setup_teardown(a_module_whose_identity_cannot_be_had_is_tried_again, start,
-                                        end),
-        cmocka_unit_test_setup_teardown(an_unknown_user_is_told, start, end),
-        cmocka_unit_test_setup_teardown(a_restart_by_hand_is_not_counted, start, end),
-        cmocka_unit_test_setup_teardown(the_report_has_azures_shape, start, end),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

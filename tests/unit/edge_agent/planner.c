@@ -1,12 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
 #include "edge/agent/planner.h"
+#include "support/test.h"
 
 static const uint64_t S = 1000000000;
 
@@ -54,8 +49,7 @@ static const char *plan(const struct sk_deployment *desired, const struct sk_mod
     return text;
 }
 
-static void groups_start_in_order_and_removals_come_first(void **state) {
-    (void)state;
+TEST(groups_start_in_order_and_removals_come_first) {
     struct sk_deployment desired = deploy(
         "{\"late\":{},\"b\":{\"order\":1},\"a\":{\"order\":1},\"first\":{\"order\":0},\"off\":{\"status\":\"stopped\",\"order\":2}}");
     struct sk_deployment old = deploy("{\"gone\":{},\"sleeping\":{}}");
@@ -68,8 +62,7 @@ static void groups_start_in_order_and_removals_come_first(void **state) {
     sk_deployment_free(&desired);
 }
 
-static void a_changed_module_is_made_anew_and_an_unchanged_one_left_alone(void **state) {
-    (void)state;
+TEST(a_changed_module_is_made_anew_and_an_unchanged_one_left_alone) {
     struct sk_deployment old = deploy("{\"a\":{\"version\":\"1\"},\"b\":{}}"),
                          desired = deploy("{\"a\":{\"version\":\"2\"},\"b\":{}}");
     struct sk_module_state actual[] = {{.spec = &old.modules[0], .running = true, .started = true},
@@ -84,8 +77,7 @@ static void a_changed_module_is_made_anew_and_an_unchanged_one_left_alone(void *
     sk_deployment_free(&desired);
 }
 
-static void a_changed_status_only_starts_or_stops(void **state) {
-    (void)state;
+TEST(a_changed_status_only_starts_or_stops) {
     struct sk_deployment on = deploy("{\"a\":{\"policy\":\"never\"}}"),
                          off = deploy("{\"a\":{\"policy\":\"never\",\"status\":\"stopped\"}}");
     struct sk_module_state running = {.spec = &on.modules[0], .running = true, .started = true};
@@ -97,8 +89,7 @@ static void a_changed_status_only_starts_or_stops(void **state) {
     sk_deployment_free(&off);
 }
 
-static void a_module_that_was_made_but_never_started_is_started_once(void **state) {
-    (void)state;
+TEST(a_module_that_was_made_but_never_started_is_started_once) {
     struct sk_deployment desired = deploy("{\"a\":{\"policy\":\"never\"}}");
     struct sk_module_state actual = {.spec = &desired.modules[0]};
     assert_string_equal(plan(&desired, &actual, 1, 0), "start a");
@@ -111,8 +102,7 @@ static void a_module_that_was_made_but_never_started_is_started_once(void **stat
     sk_deployment_free(&desired);
 }
 
-static void policies_decide_which_ends_are_restarted(void **state) {
-    (void)state;
+TEST(policies_decide_which_ends_are_restarted) {
     static const struct {
         const char *policy;
         bool after_failure, after_success;
@@ -133,8 +123,7 @@ static void policies_decide_which_ends_are_restarted(void **state) {
         }
 }
 
-static void the_back_off_doubles_up_to_five_minutes_from_the_last_end(void **state) {
-    (void)state;
+TEST(the_back_off_doubles_up_to_five_minutes_from_the_last_end) {
     static const uint64_t wait_s[] = {10, 20, 40, 80, 160, 300, 300};
     struct sk_deployment desired = deploy("{\"a\":{\"policy\":\"always\"}}");
     for (unsigned count = 0; count < 7; count++) {
@@ -151,8 +140,7 @@ static void the_back_off_doubles_up_to_five_minutes_from_the_last_end(void **sta
     sk_deployment_free(&desired);
 }
 
-static void after_20_restarts_only_always_goes_on(void **state) {
-    (void)state;
+TEST(after_20_restarts_only_always_goes_on) {
     struct sk_deployment desired =
         deploy("{\"a\":{\"policy\":\"on-failure\"},\"b\":{\"policy\":\"always\"}}");
     for (unsigned count = 19; count <= 20; count++) {
@@ -171,8 +159,7 @@ static void after_20_restarts_only_always_goes_on(void **state) {
     sk_deployment_free(&desired);
 }
 
-static void ten_minutes_of_running_well_end_the_intensive_care(void **state) {
-    (void)state;
+TEST(ten_minutes_of_running_well_end_the_intensive_care) {
     struct sk_deployment desired = deploy("{\"a\":{}}");
     struct sk_module_state actual = {.spec = &desired.modules[0],
                                      .running = true,
@@ -184,18 +171,4 @@ static void ten_minutes_of_running_well_end_the_intensive_care(void **state) {
     actual.restart_count = 0;
     assert_string_equal(plan(&desired, &actual, 1, 605 * S), "");
     sk_deployment_free(&desired);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(groups_start_in_order_and_removals_come_first),
-        cmocka_unit_test(a_changed_module_is_made_anew_and_an_unchanged_one_left_alone),
-        cmocka_unit_test(a_changed_status_only_starts_or_stops),
-        cmocka_unit_test(a_module_that_was_made_but_never_started_is_started_once),
-        cmocka_unit_test(policies_decide_which_ends_are_restarted),
-        cmocka_unit_test(the_back_off_doubles_up_to_five_minutes_from_the_last_end),
-        cmocka_unit_test(after_20_restarts_only_always_goes_on),
-        cmocka_unit_test(ten_minutes_of_running_well_end_the_intensive_care),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

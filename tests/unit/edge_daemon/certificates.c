@@ -1,10 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <unistd.h>
@@ -12,6 +7,7 @@
 #include "edge/daemon/certificates.h"
 #include "io/sim/sim.h"
 #include "trust/x509.h"
+#include "support/test.h"
 
 static struct sk_sim *sim;
 static struct sk_io *io;
@@ -75,8 +71,9 @@ static enum sk_status issue(const char *name) {
                                         reason);
 }
 
-static void a_client_with_the_trust_bundle_accepts_the_server_by_its_names(void **state) {
-    (void)state;
+AROUND(start, end);
+
+TEST(a_client_with_the_trust_bundle_accepts_the_server_by_its_names) {
     assert_int_equal(issue("gateway.local"), SK_OK);
     struct sk_span bundle = sk_certificates_trust_bundle(certificates);
     assert_true(accepted(bundle, "gateway.local", NULL));
@@ -98,8 +95,7 @@ static void a_client_with_the_trust_bundle_accepts_the_server_by_its_names(void 
     sk_certificate_free(&issued);
 }
 
-static void the_ca_stays_the_same_over_a_restart(void **state) {
-    (void)state;
+TEST(the_ca_stays_the_same_over_a_restart) {
     char before[4096];
     snprintf(before, sizeof before, "%.*s", SK_ARG(sk_certificates_trust_bundle(certificates)));
     sk_certificates_free(certificates);
@@ -107,9 +103,7 @@ static void the_ca_stays_the_same_over_a_restart(void **state) {
     assert_true(sk_span_is(sk_certificates_trust_bundle(certificates), before));
 }
 
-static void
-at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted(void **state) {
-    (void)state;
+TEST(at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted) {
     assert_int_equal(issue("gw"), SK_OK);
     char old_bundle[4096];
     struct sk_span bundle = sk_certificates_trust_bundle(certificates);
@@ -133,8 +127,7 @@ at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted(void *
     sk_certificate_free(&issued);
 }
 
-static void a_given_ca_and_trust_file_are_used(void **state) {
-    (void)state;
+TEST(a_given_ca_and_trust_file_are_used) {
     /* The quick-start CA's files serve as the given ones. */
     struct sk_certificates_options given = {.device_id = "e",
                                             .certificate_file = "/data/ca/edge-ca.pem",
@@ -151,8 +144,7 @@ static void a_given_ca_and_trust_file_are_used(void **state) {
     sk_certificates_free(other);
 }
 
-static void a_given_ca_that_is_none_is_refused(void **state) {
-    (void)state;
+TEST(a_given_ca_that_is_none_is_refused) {
     struct sk_certificates *other;
     assert_int_equal(issue("gw"), SK_OK);
     assert_int_equal(sk_file_save(io, "/leaf.pem", sk_buffer_span(&issued.certificate_pem), 0644),
@@ -173,8 +165,7 @@ static void a_given_ca_that_is_none_is_refused(void **state) {
     sk_certificate_free(&issued);
 }
 
-static void names_that_would_change_the_certificate_are_refused(void **state) {
-    (void)state;
+TEST(names_that_would_change_the_certificate_are_refused) {
     static const char *const bad[] = {"", "a,DNS:evil", "a b", "a\nb", "a;b", "ü"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(issue(bad[i]), SK_INVALID);
@@ -187,8 +178,7 @@ static void names_that_would_change_the_certificate_are_refused(void **state) {
     sk_certificate_free(&issued);
 }
 
-static void an_identity_certificate_is_for_clients_and_names_its_module(void **state) {
-    (void)state;
+TEST(an_identity_certificate_is_for_clients_and_names_its_module) {
     assert_int_equal(sk_certificates_issue_identity(certificates, SK_SPAN("hub.example"),
                                                     SK_SPAN("m"), &issued, reason),
                      SK_OK);
@@ -244,8 +234,7 @@ static const struct sk_certificates_options GIVEN = {.folder = "/data/ca",
                                                      .certificate_file = "/given/ca.pem",
                                                      .key_file = "/given/ca.key"};
 
-static void an_encrypted_key_is_refused_by_its_name_and_nobody_is_asked(void **state) {
-    (void)state;
+TEST(an_encrypted_key_is_refused_by_its_name_and_nobody_is_asked) {
     struct sk_certificates *other;
     bring_ca(sk_io_wall(io) / 1000000 + 86400, true);
     assert_int_equal(sk_certificates_open(io, &GIVEN, &other, reason), SK_INVALID);
@@ -254,8 +243,7 @@ static void an_encrypted_key_is_refused_by_its_name_and_nobody_is_asked(void **s
     assert_non_null(strstr(reason, "openssl pkey"));
 }
 
-static void a_ca_that_has_expired_is_said_in_the_log(void **state) {
-    (void)state;
+TEST(a_ca_that_has_expired_is_said_in_the_log) {
     struct sk_certificates *other;
     int ends[2], kept = dup(2);
     char log[600];
@@ -277,24 +265,4 @@ static void a_ca_that_has_expired_is_said_in_the_log(void **state) {
     assert_non_null(strstr(log, "has expired"));
     assert_true(sk_certificates_ca_ends_s(other) < sk_io_wall(io) / 1000000);
     sk_certificates_free(other);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_encrypted_key_is_refused_by_its_name_and_nobody_is_asked,
-                                        start, end),
-        cmocka_unit_test_setup_teardown(a_ca_that_has_expired_is_said_in_the_log, start, end),
-        cmocka_unit_test_setup_teardown(
-            a_client_with_the_trust_bundle_accepts_the_server_by_its_names, start, end),
-        cmocka_unit_test_setup_teardown(the_ca_stays_the_same_over_a_restart, start, end),
-        cmocka_unit_test_setup_teardown(
-            at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted, start, end),
-        cmocka_unit_test_setup_teardown(a_given_ca_and_trust_file_are_used, start, end),
-        cmocka_unit_test_setup_teardown(a_given_ca_that_is_none_is_refused, start, end),
-        cmocka_unit_test_setup_teardown(names_that_would_change_the_certificate_are_refused, start,
-                                        end),
-        cmocka_unit_test_setup_teardown(an_identity_certificate_is_for_clients_and_names_its_module,
-                                        start, end),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "edge/daemon/config.h"
 #include "config/toml.h"
+#include "support/test.h"
 
 static struct sk_edge_config config;
 static char error[SK_EDGE_CONFIG_ERROR_MAX];
@@ -35,8 +29,7 @@ static enum sk_status read_text(const char *text) {
 #define STRING                                                                                     \
     MANUAL "connection_string = \"HostName=hub.example;DeviceId=edge1;SharedAccessKey=MDEyMw==\"\n"
 
-static void a_connection_string_is_all_that_is_needed(void **state) {
-    (void)state;
+TEST(a_connection_string_is_all_that_is_needed) {
     assert_int_equal(read_text(HOST STRING), SK_OK);
     assert_string_equal(config.hostname, "gw");
     assert_string_equal(config.hub_host, "hub.example");
@@ -53,8 +46,7 @@ static void a_connection_string_is_all_that_is_needed(void **state) {
     sk_edge_config_free(&config);
 }
 
-static void azures_long_form_and_skerrys_keys_are_read(void **state) {
-    (void)state;
+TEST(azures_long_form_and_skerrys_keys_are_read) {
     assert_int_equal(
         read_text(
             HOST
@@ -86,8 +78,7 @@ static void azures_long_form_and_skerrys_keys_are_read(void **state) {
     sk_edge_config_free(&config);
 }
 
-static void limits_on_the_edges_clients_are_keys(void **state) {
-    (void)state;
+TEST(limits_on_the_edges_clients_are_keys) {
     assert_int_equal(
         read_text(HOST MANUAL
                   "connection_string = \"HostName=h;DeviceId=d;SharedAccessKey=MDEyMw==\"\n"
@@ -100,8 +91,7 @@ static void limits_on_the_edges_clients_are_keys(void **state) {
     sk_edge_config_free(&config);
 }
 
-static void azures_other_keys_are_warnings_with_their_line(void **state) {
-    (void)state;
+TEST(azures_other_keys_are_warnings_with_their_line) {
     assert_int_equal(
         read_text(
             HOST
@@ -115,8 +105,7 @@ static void azures_other_keys_are_warnings_with_their_line(void **state) {
     sk_edge_config_free(&config);
 }
 
-static void mistakes_are_told_with_file_line_key_and_the_mend(void **state) {
-    (void)state;
+TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
     static const struct {
         const char *text, *error;
     } cases[] = {
@@ -170,8 +159,7 @@ static void mistakes_are_told_with_file_line_key_and_the_mend(void **state) {
     }
 }
 
-static void a_data_folder_leaves_room_for_socket_names(void **state) {
-    (void)state;
+TEST(a_data_folder_leaves_room_for_socket_names) {
     char text[512];
     for (int n = 63; n <= 64; n++) {
         snprintf(text, sizeof text, HOST STRING "[skerry]\ndata = \"/%0*d\"\n", n, 0);
@@ -180,8 +168,7 @@ static void a_data_folder_leaves_room_for_socket_names(void **state) {
     }
 }
 
-static void the_way_upstream_is_what_agent_env_says(void **state) {
-    (void)state;
+TEST(the_way_upstream_is_what_agent_env_says) {
     static const struct {
         const char *env;
         bool websocket;
@@ -225,17 +212,4 @@ static void the_way_upstream_is_what_agent_env_says(void **state) {
     assert_int_equal(read_text(HOST STRING "[agent.env]\nhttps_proxy = \"proxy:3128\"\n"),
                      SK_INVALID);
     assert_non_null(strstr(error, "agent.env.https_proxy: must be http://"));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_connection_string_is_all_that_is_needed),
-        cmocka_unit_test(azures_long_form_and_skerrys_keys_are_read),
-        cmocka_unit_test(limits_on_the_edges_clients_are_keys),
-        cmocka_unit_test(azures_other_keys_are_warnings_with_their_line),
-        cmocka_unit_test(mistakes_are_told_with_file_line_key_and_the_mend),
-        cmocka_unit_test(a_data_folder_leaves_room_for_socket_names),
-        cmocka_unit_test(the_way_upstream_is_what_agent_env_says),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

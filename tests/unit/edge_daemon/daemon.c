@@ -1,12 +1,7 @@
 /* The daemon in the simulated world: a hub that answers as scripted, the daemon's machine, and
  * modules as other processes on it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "net/http_client.h"
@@ -17,6 +12,7 @@
 #include "wire/http_router.h"
 #include "trust/sas.h"
 #include "trust/x509.h"
+#include "support/test.h"
 
 #define DEVICE_KEY "MDEyMzQ1Njc4OWFiY2RlZg=="
 
@@ -211,8 +207,9 @@ static const char *hub_key(const char *module) {
         "primaryKey"));
 }
 
-static void the_system_modules_get_identities_and_keys_by_themselves(void **state) {
-    (void)state;
+AROUND(start, end);
+
+TEST(the_system_modules_get_identities_and_keys_by_themselves) {
     assert_int_equal(hub.puts, 4); /* create and give keys, twice */
     assert_non_null(hub_key("$edgeAgent"));
     assert_non_null(hub_key("$edgeHub"));
@@ -243,8 +240,7 @@ static struct sk_workload *workload_of(struct sk_io *io, const char *module) {
     return workload;
 }
 
-static void a_token_signed_by_the_daemon_is_accepted_by_the_hub(void **state) {
-    (void)state;
+TEST(a_token_signed_by_the_daemon_is_accepted_by_the_hub) {
     struct sk_workload *workload = workload_of(edge_io, "$edgeHub");
     int64_t now_s = sk_io_wall(edge_io) / 1000000;
     memset(&answer, 0, sizeof answer);
@@ -263,8 +259,7 @@ static void a_token_signed_by_the_daemon_is_accepted_by_the_hub(void **state) {
     sk_workload_free(workload);
 }
 
-static void signing_works_without_the_hub_after_a_restart(void **state) {
-    (void)state;
+TEST(signing_works_without_the_hub_after_a_restart) {
     sk_daemon_stop(sk_daemon);
     sk_sim_partition(hub_io, edge_io, true);
     start_daemon();
@@ -280,8 +275,7 @@ static void signing_works_without_the_hub_after_a_restart(void **state) {
     sk_sim_partition(hub_io, edge_io, false);
 }
 
-static void a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there(void **state) {
-    (void)state;
+TEST(a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there) {
     sk_sim_partition(hub_io, edge_io, true);
     assert_int_equal(manage(SK_HTTP_PUT, "/identities/filter" V, "{}"), 503);
     assert_non_null(strstr(answer.text, "Cannot ask the hub for module filter"));
@@ -300,8 +294,7 @@ static void a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there(void
     assert_null(strstr(answer.text, "filter"));
 }
 
-static void a_module_made_anew_on_the_hub_gets_new_keys(void **state) {
-    (void)state;
+TEST(a_module_made_anew_on_the_hub_gets_new_keys) {
     manage(SK_HTTP_PUT, "/identities/m" V, "{}");
     char before[64];
     snprintf(before, sizeof before, "%s", hub_key("m"));
@@ -322,8 +315,7 @@ static void a_module_made_anew_on_the_hub_gets_new_keys(void **state) {
     sk_buffer_free(&text);
 }
 
-static void a_module_reaches_only_its_own_socket(void **state) {
-    (void)state;
+TEST(a_module_reaches_only_its_own_socket) {
     manage(SK_HTTP_PUT, "/identities/a" V, "{}");
     manage(SK_HTTP_PUT, "/identities/b" V, "{}");
     manage(SK_HTTP_PUT, "/sockets/a" V, "{\"uid\":1001,\"gid\":1001}");
@@ -342,8 +334,7 @@ static void a_module_reaches_only_its_own_socket(void **state) {
     assert_int_equal(ask(owner, socket_of("a"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
 }
 
-static void a_modules_socket_is_there_again_after_the_daemon_has_died(void **state) {
-    (void)state;
+TEST(a_modules_socket_is_there_again_after_the_daemon_has_died) {
     manage(SK_HTTP_PUT, "/identities/a" V, "{}");
     manage(SK_HTTP_PUT, "/sockets/a" V, "{\"uid\":1001,\"gid\":1001}");
     manage(SK_HTTP_PUT, "/sockets/b" V, "{\"uid\":1002,\"gid\":1002}");
@@ -359,8 +350,7 @@ static void a_modules_socket_is_there_again_after_the_daemon_has_died(void **sta
     assert_int_equal(ask(stranger, socket_of("b"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
 }
 
-static void certificates_and_bundle_come_as_pem_text(void **state) {
-    (void)state;
+TEST(certificates_and_bundle_come_as_pem_text) {
     const char *path = socket_of("$edgeHub");
     assert_int_equal(ask(edge_io, path, SK_HTTP_POST,
                          "/modules/%24edgeHub/genid/x/certificate/server" V,
@@ -391,8 +381,7 @@ static unsigned server_named(const char *module, const char *name) {
 }
 
 /* The CA that signs is the one by which leaf devices know their edge hub. */
-static void a_module_is_a_server_under_its_own_name_only(void **state) {
-    (void)state;
+TEST(a_module_is_a_server_under_its_own_name_only) {
     static const struct {
         const char *module, *name;
         unsigned status;
@@ -437,8 +426,7 @@ static void a_module_is_a_server_under_its_own_name_only(void **state) {
     }
 }
 
-static void what_is_encrypted_is_decrypted_again(void **state) {
-    (void)state;
+TEST(what_is_encrypted_is_decrypted_again) {
     const char *path = socket_of("$edgeHub");
     char body[512];
     assert_int_equal(ask(edge_io, path, SK_HTTP_POST, "/modules/$edgeHub/genid/x/encrypt" V,
@@ -456,8 +444,7 @@ static void what_is_encrypted_is_decrypted_again(void **state) {
                      400);
 }
 
-static void bad_requests_are_refused_with_a_message(void **state) {
-    (void)state;
+TEST(bad_requests_are_refused_with_a_message) {
     static const struct {
         enum sk_http_method method;
         const char *target, *body;
@@ -484,8 +471,9 @@ static void bad_requests_are_refused_with_a_message(void **state) {
     assert_int_equal(manage(SK_HTTP_PUT, "/sockets/a" V, "{\"uid\":-1}"), 400);
 }
 
-static void socket_names_are_short_and_never_the_same_for_two_modules(void **state) {
-    (void)state;
+AROUND(NULL, NULL);
+
+TEST(socket_names_are_short_and_never_the_same_for_two_modules) {
     static const char *const names[] = {"a-name-of-exactly-24-bytes",
                                         "a-name-of-exactly-24-bytes-and-one-more",
                                         "x/y",
@@ -505,26 +493,4 @@ static void socket_names_are_short_and_never_the_same_for_two_modules(void **sta
         assert_non_null(strstr(paths[i], ".sock"));
         for (size_t j = 0; j < i; j++) assert_string_not_equal(paths[i], paths[j]);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_system_modules_get_identities_and_keys_by_themselves,
-                                        start, end),
-        cmocka_unit_test_setup_teardown(a_token_signed_by_the_daemon_is_accepted_by_the_hub, start,
-                                        end),
-        cmocka_unit_test_setup_teardown(signing_works_without_the_hub_after_a_restart, start, end),
-        cmocka_unit_test_setup_teardown(
-            a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there, start, end),
-        cmocka_unit_test_setup_teardown(a_module_made_anew_on_the_hub_gets_new_keys, start, end),
-        cmocka_unit_test_setup_teardown(a_module_reaches_only_its_own_socket, start, end),
-        cmocka_unit_test_setup_teardown(a_modules_socket_is_there_again_after_the_daemon_has_died,
-                                        start, end),
-        cmocka_unit_test_setup_teardown(certificates_and_bundle_come_as_pem_text, start, end),
-        cmocka_unit_test_setup_teardown(a_module_is_a_server_under_its_own_name_only, start, end),
-        cmocka_unit_test_setup_teardown(what_is_encrypted_is_decrypted_again, start, end),
-        cmocka_unit_test_setup_teardown(bad_requests_are_refused_with_a_message, start, end),
-        cmocka_unit_test(socket_names_are_short_and_never_the_same_for_two_modules),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,9 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #include "edge/daemon/keys.h"
 #include "io/sim/sim.h"
 #include "trust/sas.h"
+#include "support/test.h"
 
 static struct sk_sim *sim;
 static struct sk_io *io;
@@ -30,8 +25,9 @@ static int end(void **state) {
     return 0;
 }
 
-static void module_keys_are_the_same_after_a_restart(void **state) {
-    (void)state;
+AROUND(start, end);
+
+TEST(module_keys_are_the_same_after_a_restart) {
     char before[SK_KEY_TEXT], after[SK_KEY_TEXT];
     sk_keys_module(keys, MODULE, false, before);
     sk_keys_free(keys);
@@ -41,8 +37,7 @@ static void module_keys_are_the_same_after_a_restart(void **state) {
     assert_int_equal(strlen(after), 44);
 }
 
-static void each_module_generation_and_slot_has_its_own_key(void **state) {
-    (void)state;
+TEST(each_module_generation_and_slot_has_its_own_key) {
     char text[4][SK_KEY_TEXT];
     sk_keys_module(keys, MODULE, false, text[0]);
     sk_keys_module(keys, MODULE, true, text[1]);
@@ -52,8 +47,7 @@ static void each_module_generation_and_slot_has_its_own_key(void **state) {
         for (int j = 0; j < i; j++) assert_string_not_equal(text[i], text[j]);
 }
 
-static void a_signature_is_hmac_sha256_with_the_key_the_hub_knows(void **state) {
-    (void)state;
+TEST(a_signature_is_hmac_sha256_with_the_key_the_hub_knows) {
     char key[SK_KEY_TEXT];
     uint8_t signature[32], expected[32];
     sk_keys_module(keys, MODULE, false, key);
@@ -62,8 +56,7 @@ static void a_signature_is_hmac_sha256_with_the_key_the_hub_knows(void **state) 
     assert_memory_equal(signature, expected, 32);
 }
 
-static void what_was_encrypted_comes_back_only_to_its_module(void **state) {
-    (void)state;
+TEST(what_was_encrypted_comes_back_only_to_its_module) {
     struct sk_buffer secret = {0}, plain = {0};
     assert_int_equal(sk_keys_encrypt(keys, MODULE, SK_SPAN("iv"), SK_SPAN("hello"), &secret),
                      SK_OK);
@@ -89,8 +82,7 @@ static void what_was_encrypted_comes_back_only_to_its_module(void **state) {
     sk_buffer_free(&plain);
 }
 
-static void an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too(void **state) {
-    (void)state;
+TEST(an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too) {
     char iv[65] = {0};
     struct sk_buffer secret = {0}, plain = {0};
     assert_int_equal(sk_keys_encrypt(keys, MODULE, SK_NONE, SK_SPAN("x"), &secret), SK_INVALID);
@@ -114,8 +106,7 @@ static void encrypts(struct sk_span module_id, const char *iv, const char *text,
 
 /* Two texts under one key stream differ where their ciphertexts differ: neither the same module's
  * second text with one vector nor another module's may be such. */
-static void one_vector_for_two_texts_or_modules_gives_nothing_away(void **state) {
-    (void)state;
+TEST(one_vector_for_two_texts_or_modules_gives_nothing_away) {
     static const char first[] = "attack at dawn, with all guns",
                       second[] = "attack at dusk, with all guns";
     struct sk_buffer a = {0}, b = {0}, again = {0};
@@ -138,8 +129,7 @@ static void one_vector_for_two_texts_or_modules_gives_nothing_away(void **state)
     sk_buffer_free(&again);
 }
 
-static void what_was_encrypted_before_there_were_keys_of_modules_is_read(void **state) {
-    (void)state;
+TEST(what_was_encrypted_before_there_were_keys_of_modules_is_read) {
     struct sk_keys *old;
     struct sk_buffer secret = {0}, plain = {0};
     sk_folder_make(io, "/old", 0700);
@@ -159,8 +149,7 @@ static void what_was_encrypted_before_there_were_keys_of_modules_is_read(void **
     sk_buffer_free(&plain);
 }
 
-static void a_damaged_key_file_is_refused_and_left_alone(void **state) {
-    (void)state;
+TEST(a_damaged_key_file_is_refused_and_left_alone) {
     struct sk_keys *other;
     struct sk_buffer text = {0};
     assert_int_equal(sk_folder_make(io, "/bad", 0700), SK_OK);
@@ -170,24 +159,4 @@ static void a_damaged_key_file_is_refused_and_left_alone(void **state) {
     assert_int_equal(sk_file_load(io, "/bad/master.key", &text), SK_OK);
     assert_true(sk_span_is(sk_buffer_span(&text), "AAAA"));
     sk_buffer_free(&text);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(module_keys_are_the_same_after_a_restart, start, end),
-        cmocka_unit_test_setup_teardown(each_module_generation_and_slot_has_its_own_key, start,
-                                        end),
-        cmocka_unit_test_setup_teardown(a_signature_is_hmac_sha256_with_the_key_the_hub_knows,
-                                        start, end),
-        cmocka_unit_test_setup_teardown(what_was_encrypted_comes_back_only_to_its_module, start,
-                                        end),
-        cmocka_unit_test_setup_teardown(an_iv_has_1_to_64_bytes_and_nothing_can_be_encrypted_too,
-                                        start, end),
-        cmocka_unit_test_setup_teardown(one_vector_for_two_texts_or_modules_gives_nothing_away,
-                                        start, end),
-        cmocka_unit_test_setup_teardown(
-            what_was_encrypted_before_there_were_keys_of_modules_is_read, start, end),
-        cmocka_unit_test_setup_teardown(a_damaged_key_file_is_refused_and_left_alone, start, end),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,11 @@
 /* The hub role beside a daemon that is slower than it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #include "net/http_server.h"
 #include "edge/hub/role.h"
 #include "io/sim/sim.h"
 #include "trust/x509.h"
+#include "support/test.h"
 
 struct fixture {
     struct sk_sim *sim;
@@ -173,8 +169,7 @@ static bool serves(struct fixture *f) {
 /* ---- tests ---- */
 
 /* The certificate ends on 2027-01-01. */
-static void a_jump_of_the_clock_renews_the_certificate_within_a_minute(void **state) {
-    (void)state;
+TEST(a_jump_of_the_clock_renews_the_certificate_within_a_minute) {
     static const int64_t jumps_days[] = {300, 400, -400, -2};
     for (size_t i = 0; i < sizeof jumps_days / sizeof *jumps_days; i++) {
         struct fixture *f = fixture_new();
@@ -189,8 +184,7 @@ static void a_jump_of_the_clock_renews_the_certificate_within_a_minute(void **st
     }
 }
 
-static void a_role_that_is_there_before_its_daemon_serves_soon_after_it(void **state) {
-    (void)state;
+TEST(a_role_that_is_there_before_its_daemon_serves_soon_after_it) {
     struct fixture *f = fixture_new();
     sk_sim_run(f->sim, 200 * SK_MS);
     assert_false(serves(f));
@@ -200,8 +194,7 @@ static void a_role_that_is_there_before_its_daemon_serves_soon_after_it(void **s
     fixture_free(f);
 }
 
-static void a_token_is_asked_for_again_until_the_daemon_knows_the_identity(void **state) {
-    (void)state;
+TEST(a_token_is_asked_for_again_until_the_daemon_knows_the_identity) {
     struct fixture *f = fixture_new();
     start_daemon(f);
     sk_sim_run(f->sim, 200 * SK_MS);
@@ -213,8 +206,7 @@ static void a_token_is_asked_for_again_until_the_daemon_knows_the_identity(void 
     fixture_free(f);
 }
 
-static void asking_again_gives_way_to_slower_tries(void **state) {
-    (void)state;
+TEST(asking_again_gives_way_to_slower_tries) {
     struct fixture *f = fixture_new();
     start_daemon(f);
     sk_sim_run(f->sim, 60 * SK_S);
@@ -225,19 +217,8 @@ static void asking_again_gives_way_to_slower_tries(void **state) {
     fixture_free(f);
 }
 
-static void a_role_without_a_daemon_stops(void **state) {
-    (void)state;
+TEST(a_role_without_a_daemon_stops) {
     struct fixture *f = fixture_new();
     sk_sim_run(f->sim, 100 * SK_MS);
     fixture_free(f); /* asserts that it comes to its end */
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_jump_of_the_clock_renews_the_certificate_within_a_minute),
-        cmocka_unit_test(a_role_that_is_there_before_its_daemon_serves_soon_after_it),
-        cmocka_unit_test(a_token_is_asked_for_again_until_the_daemon_knows_the_identity),
-        cmocka_unit_test(asking_again_gives_way_to_slower_tries),
-        cmocka_unit_test(a_role_without_a_daemon_stops)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,8 @@
 /* Expressions: each row is an expression and what it gives on one fixed message or twin. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
 #include "expr/expr.h"
+#include "support/test.h"
 
 static struct sk_arena arena;
 
@@ -113,8 +109,15 @@ static void refused(enum sk_dialect dialect, const char *text, size_t position, 
                  position, part);
 }
 
-static void literals_are_read(void **state) {
+static int clean_up(void **state) {
     (void)state;
+    sk_arena_free(&arena);
+    return 0;
+}
+
+AROUND_ALL(NULL, clean_up);
+
+TEST(literals_are_read) {
     ROUTE_ROWS({"1", "1"}, {"1.5e3", "1500"}, {"0x1F", "31"}, {"-2", "-2"}, {"'a'", "'a'"},
                {"\"a'b\"", "'a'b'"}, {"'it''s'", "'it's'"}, {"'\\u0041\\n\\''", "'A\n''"},
                {"'\\ud83d\\ude00'", "'\xf0\x9f\x98\x80'"}, {"true", "true"}, {"FALSE", "false"},
@@ -122,8 +125,7 @@ static void literals_are_read(void **state) {
                {"/* x */ 1 /* y*/", "1"}, {"\t(\n1\r)", "1"});
 }
 
-static void properties_are_read_in_any_case(void **state) {
-    (void)state;
+TEST(properties_are_read_in_any_case) {
     ROUTE_ROWS({"level", "'critical'"}, {"LEVEL", "'critical'"}, {"my-prop", "'dash'"},
                {"a.b", "'dotted'"}, {"{in}", "'reserved'"}, {"{with blank}", "'w'"},
                {"missing", "undefined"}, {"$contentType", "'application/json'"},
@@ -133,8 +135,7 @@ static void properties_are_read_in_any_case(void **state) {
                {"$missing", "undefined"}, {"empty", "''"});
 }
 
-static void body_paths_are_read(void **state) {
-    (void)state;
+TEST(body_paths_are_read) {
     ROUTE_ROWS({"$body.temperature", "31.5"}, {"$body.TEMPERATURE", "31.5"}, {"$body.ok", "true"},
                {"$body.none", "null"}, {"$body.name", "'pump'"}, {"$body.list[0]", "1"},
                {"$body.list[1].x", "2"}, {"$body.list[2]", "undefined"}, {"$body.o", "{}"},
@@ -143,8 +144,7 @@ static void body_paths_are_read(void **state) {
                {"$twin.tags.location.floor", "1"}, {"$twin.properties.reported.bat", "55"});
 }
 
-static void the_body_is_undefined_unless_it_says_it_is_json(void **state) {
-    (void)state;
+TEST(the_body_is_undefined_unless_it_says_it_is_json) {
     static const struct {
         const char *type, *encoding, *value;
     } cases[] = {
@@ -171,8 +171,7 @@ static void the_body_is_undefined_unless_it_says_it_is_json(void **state) {
               "$body.a = 1 OR b = 'x' OR $c = 'x' OR $twin.a", "undefined");
 }
 
-static void comparisons_need_the_same_kind(void **state) {
-    (void)state;
+TEST(comparisons_need_the_same_kind) {
     ROUTE_ROWS({"1 = 1", "true"}, {"1 != 1", "false"}, {"1 <> 2", "true"}, {"2 < 10", "true"},
                {"'2' < '10'", "false"}, {"2 >= 2", "true"}, {"'a' = 'A'", "false"},
                {"'a' < 'ab'", "true"}, {"true = true", "true"}, {"false < true", "true"},
@@ -184,8 +183,7 @@ static void comparisons_need_the_same_kind(void **state) {
                {"1 < 2 = true", "true"});
 }
 
-static void undefined_follows_three_valued_logic(void **state) {
-    (void)state;
+TEST(undefined_follows_three_valued_logic) {
     ROUTE_ROWS({"true AND undefined", "undefined"}, {"undefined AND false", "false"},
                {"false AND undefined", "false"}, {"undefined AND true", "undefined"},
                {"undefined OR true", "true"}, {"true OR undefined", "true"},
@@ -198,8 +196,7 @@ static void undefined_follows_three_valued_logic(void **state) {
                {"missing ?? missing ?? 3", "3"});
 }
 
-static void operators_bind_as_the_grammar_says(void **state) {
-    (void)state;
+TEST(operators_bind_as_the_grammar_says) {
     ROUTE_ROWS(
         {"1 + 2 * 3", "7"}, {"(1 + 2) * 3", "9"}, {"10 - 2 - 3", "5"}, {"10 / 4", "2.5"},
         {"10 % 4", "2"}, {"-2 * -3", "6"}, {"- - 2", "2"}, {"true OR false AND false", "true"},
@@ -210,8 +207,7 @@ static void operators_bind_as_the_grammar_says(void **state) {
         {"$body.humidity - 10 > 20", "true"}, {"-$body.humidity", "-40"}, {"-level", "undefined"});
 }
 
-static void lists_are_searched(void **state) {
-    (void)state;
+TEST(lists_are_searched) {
     ROUTE_ROWS({"level IN ['low', 'critical']", "true"}, {"level NIN ['low', 'critical']", "false"},
                {"1 IN [2, -1, 1]", "true"}, {"-1 in [-1]", "true"}, {"1 IN []", "false"},
                {"1 NIN []", "true"}, {"missing IN ['a']", "undefined"}, {"null IN [null]", "true"},
@@ -219,8 +215,7 @@ static void lists_are_searched(void **state) {
                {"NOT 1 IN [1]", "false"}, {"true IN [true] AND 1 IN [1]", "true"});
 }
 
-static void functions_do_what_their_names_say(void **state) {
-    (void)state;
+TEST(functions_do_what_their_names_say) {
     ROUTE_ROWS({"ABS(-2)", "2"}, {"EXP(0)", "1"}, {"POWER(2, 10)", "1024"}, {"SQUARE(3)", "9"},
                {"CEILING(1.2)", "2"}, {"FLOOR(-1.2)", "-2"}, {"SIGN(-5)", "-1"}, {"SIGN(0)", "0"},
                {"SQRT(9)", "3"}, {"SQRT(-1)", "undefined"}, {"ABS('x')", "undefined"},
@@ -250,8 +245,7 @@ static void functions_do_what_their_names_say(void **state) {
                {"TWIN_CHANGE_INCLUDES(o.x)", "false"}, {"ABS ( 1 )", "1"});
 }
 
-static void twin_queries_read_the_twin(void **state) {
-    (void)state;
+TEST(twin_queries_read_the_twin) {
     TWIN_ROWS({"tags.location.region = 'US' AND properties.reported.bat >= 55", "true"},
               {"DeviceId = 'd1'", "true"}, {"TAGS.location.floor", "1"},
               {"tags.Location.floor", "undefined"}, {"tags.Case", "1"}, {"tags.case", "2"},
@@ -265,8 +259,7 @@ static void twin_queries_read_the_twin(void **state) {
     refused(SK_DIALECT_TWIN_QUERY, "nothing = 1", 0, "nothing is no part of a twin");
 }
 
-static void errors_tell_the_place_and_the_reason(void **state) {
-    (void)state;
+TEST(errors_tell_the_place_and_the_reason) {
     static const struct {
         const char *text;
         size_t position;
@@ -326,8 +319,7 @@ static void errors_tell_the_place_and_the_reason(void **state) {
     assert_int_equal(sk_expr_compile(SK_SPAN("a ="), SK_DIALECT_ROUTE, &expr, NULL), SK_MALFORMED);
 }
 
-static void the_length_is_bounded(void **state) {
-    (void)state;
+TEST(the_length_is_bounded) {
     char text[SK_EXPR_TEXT_MAX + 1];
     memset(text, ' ', sizeof text);
     text[0] = '1';
@@ -365,8 +357,7 @@ static enum sk_status nested(const char *prefix, const char *suffix, size_t coun
     return status;
 }
 
-static void nesting_is_bounded(void **state) {
-    (void)state;
+TEST(nesting_is_bounded) {
     static const char *const kinds[][3] = {{"(", ")", "1"},
                                            {"NOT ", "", "true"},
                                            {"- ", "", "1"},
@@ -379,8 +370,7 @@ static void nesting_is_bounded(void **state) {
     }
 }
 
-static void long_chains_need_no_depth(void **state) {
-    (void)state;
+TEST(long_chains_need_no_depth) {
     struct sk_buffer text = {0};
     sk_buffer_text(&text, "a='0'");
     while (text.n < 8000) sk_buffer_print(&text, " OR a='%zu'", text.n);
@@ -390,8 +380,7 @@ static void long_chains_need_no_depth(void **state) {
     sk_buffer_free(&text);
 }
 
-static void the_stack_and_the_arguments_are_bounded(void **state) {
-    (void)state;
+TEST(the_stack_and_the_arguments_are_bounded) {
     struct sk_expr *expr;
     struct sk_expr_error error;
     for (size_t count = 64; count <= 65; count++) { /* arguments of one call */
@@ -430,8 +419,7 @@ static void the_stack_and_the_arguments_are_bounded(void **state) {
     }
 }
 
-static void string_results_are_bounded(void **state) {
-    (void)state;
+TEST(string_results_are_bounded) {
     struct sk_buffer body = {0};
     sk_buffer_text(&body, "{\"s\":\"");
     for (size_t i = 0; i < 200000; i++) sk_buffer_byte(&body, 'x');
@@ -447,8 +435,7 @@ static void string_results_are_bounded(void **state) {
     sk_buffer_free(&body);
 }
 
-static void an_expression_says_what_it_reads(void **state) {
-    (void)state;
+TEST(an_expression_says_what_it_reads) {
     struct sk_expr *expr;
     assert_int_equal(sk_expr_compile(SK_SPAN("a = 'x'"), SK_DIALECT_ROUTE, &expr, NULL), SK_OK);
     assert_false(sk_expr_uses_body(expr) || sk_expr_uses_twin(expr));
@@ -458,33 +445,4 @@ static void an_expression_says_what_it_reads(void **state) {
         SK_OK);
     assert_true(sk_expr_uses_body(expr) && sk_expr_uses_twin(expr));
     sk_expr_free(expr);
-}
-
-static int clean_up(void **state) {
-    (void)state;
-    sk_arena_free(&arena);
-    return 0;
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(literals_are_read),
-        cmocka_unit_test(properties_are_read_in_any_case),
-        cmocka_unit_test(body_paths_are_read),
-        cmocka_unit_test(the_body_is_undefined_unless_it_says_it_is_json),
-        cmocka_unit_test(comparisons_need_the_same_kind),
-        cmocka_unit_test(undefined_follows_three_valued_logic),
-        cmocka_unit_test(operators_bind_as_the_grammar_says),
-        cmocka_unit_test(lists_are_searched),
-        cmocka_unit_test(functions_do_what_their_names_say),
-        cmocka_unit_test(twin_queries_read_the_twin),
-        cmocka_unit_test(errors_tell_the_place_and_the_reason),
-        cmocka_unit_test(the_length_is_bounded),
-        cmocka_unit_test(nesting_is_bounded),
-        cmocka_unit_test(long_chains_need_no_depth),
-        cmocka_unit_test(the_stack_and_the_arguments_are_bounded),
-        cmocka_unit_test(string_results_are_bounded),
-        cmocka_unit_test(an_expression_says_what_it_reads),
-    };
-    return cmocka_run_group_tests(tests, NULL, clean_up);
 }

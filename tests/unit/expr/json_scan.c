@@ -1,12 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
 #include <math.h>
 
-#include <cmocka.h>
-
 #include "expr/json_scan.h"
+#include "support/test.h"
 
 static struct sk_arena arena;
 
@@ -27,8 +22,15 @@ static enum sk_status find(const char *json, const char *path, bool nocase, stru
 #define DOCUMENT                                                                                   \
     "{\"a\" : {\"b\":[1, -2.5e1 ,{\"c\":\"x\\\"y\"}],\"b2\":true},\"A\":null, \"e\":{}, \"l\":[] , \"k\\u0041\":\"\\u20ac\"}"
 
-static void values_are_found_at_their_paths(void **state) {
+static int clean_up(void **state) {
     (void)state;
+    sk_arena_free(&arena);
+    return 0;
+}
+
+AROUND_ALL(NULL, clean_up);
+
+TEST(values_are_found_at_their_paths) {
     struct sk_json value;
     assert_int_equal(find(DOCUMENT, "a.b.0", false, &value), SK_OK);
     assert_int_equal(value.type, SK_VALUE_NUMBER);
@@ -51,8 +53,7 @@ static void values_are_found_at_their_paths(void **state) {
     assert_int_equal(value.raw.n, sizeof DOCUMENT - 1);
 }
 
-static void keys_are_compared_decoded_and_on_wish_without_case(void **state) {
-    (void)state;
+TEST(keys_are_compared_decoded_and_on_wish_without_case) {
     struct sk_json value;
     assert_int_equal(find(DOCUMENT, "kA", false, &value), SK_OK);
     assert_true(sk_span_is(sk_json_string_value(&arena, &value), "\xe2\x82\xac"));
@@ -63,8 +64,7 @@ static void keys_are_compared_decoded_and_on_wish_without_case(void **state) {
     assert_int_equal(find(DOCUMENT, "k", false, &value), SK_NOT_FOUND);
 }
 
-static void what_is_not_there_is_not_found(void **state) {
-    (void)state;
+TEST(what_is_not_there_is_not_found) {
     static const char *const paths[] = {"x",   "a.x", "a.b.3", "a.b.c",  "a.0",
                                         "e.x", "l.0", "A.x",   "a.b2.x", "a.b.0.0"};
     struct sk_json value;
@@ -73,15 +73,13 @@ static void what_is_not_there_is_not_found(void **state) {
             fail_msg("found: %s", paths[i]);
 }
 
-static void nothing_behind_the_value_is_looked_at(void **state) {
-    (void)state;
+TEST(nothing_behind_the_value_is_looked_at) {
     struct sk_json value;
     assert_int_equal(find("{\"a\":1,]]]", "a", false, &value), SK_OK);
     assert_int_equal(find("{\"b\":[1,],\"a\":1}", "a", false, &value), SK_MALFORMED);
 }
 
-static void only_json_is_valid(void **state) {
-    (void)state;
+TEST(only_json_is_valid) {
     static const char *const good[] = {
         "0",
         "-0",
@@ -120,8 +118,7 @@ static void only_json_is_valid(void **state) {
     assert_false(sk_json_valid(SK_SPAN("1\0")));
 }
 
-static void nesting_is_bounded(void **state) {
-    (void)state;
+TEST(nesting_is_bounded) {
     char text[2 * SK_JSON_DEPTH_MAX + 3];
     for (size_t depth = SK_JSON_DEPTH_MAX; depth <= SK_JSON_DEPTH_MAX + 1; depth++) {
         memset(text, '[', depth);
@@ -137,8 +134,7 @@ static void nesting_is_bounded(void **state) {
     }
 }
 
-static void strings_end_where_they_end_at_every_alignment(void **state) {
-    (void)state;
+TEST(strings_end_where_they_end_at_every_alignment) {
     for (size_t n = 0; n < 24; n++) {
         char text[40];
         memset(text, 'a', sizeof text);
@@ -156,8 +152,7 @@ static void strings_end_where_they_end_at_every_alignment(void **state) {
     }
 }
 
-static void numbers_have_the_nearest_double(void **state) {
-    (void)state;
+TEST(numbers_have_the_nearest_double) {
     static const struct {
         const char *text;
         double number;
@@ -192,8 +187,7 @@ static void numbers_have_the_nearest_double(void **state) {
                      SK_MALFORMED);
 }
 
-static void escapes_are_decoded(void **state) {
-    (void)state;
+TEST(escapes_are_decoded) {
     static const struct {
         const char *raw, *text;
     } cases[] = {
@@ -213,8 +207,7 @@ static void escapes_are_decoded(void **state) {
     }
 }
 
-static void objects_and_arrays_are_walked(void **state) {
-    (void)state;
+TEST(objects_and_arrays_are_walked) {
     struct sk_json_walk walk;
     unsigned seen = 0;
     enum sk_status status = sk_json_walk(SK_SPAN(" {\"a\":1, \"b\":[2]} "), &walk);
@@ -235,26 +228,4 @@ static void objects_and_arrays_are_walked(void **state) {
     assert_int_equal(sk_json_next(&walk), SK_OK);
     assert_int_equal(sk_json_next(&walk), SK_MALFORMED);
     assert_int_equal(sk_json_walk(SK_SPAN("1"), &walk), SK_MALFORMED);
-}
-
-static int clean_up(void **state) {
-    (void)state;
-    sk_arena_free(&arena);
-    return 0;
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_found_at_their_paths),
-        cmocka_unit_test(keys_are_compared_decoded_and_on_wish_without_case),
-        cmocka_unit_test(what_is_not_there_is_not_found),
-        cmocka_unit_test(nothing_behind_the_value_is_looked_at),
-        cmocka_unit_test(only_json_is_valid),
-        cmocka_unit_test(nesting_is_bounded),
-        cmocka_unit_test(strings_end_where_they_end_at_every_alignment),
-        cmocka_unit_test(numbers_have_the_nearest_double),
-        cmocka_unit_test(escapes_are_decoded),
-        cmocka_unit_test(objects_and_arrays_are_walked),
-    };
-    return cmocka_run_group_tests(tests, NULL, clean_up);
 }

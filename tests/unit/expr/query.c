@@ -1,13 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "expr/query.h"
+#include "support/test.h"
 
-static void statements_are_taken_apart(void **state) {
-    (void)state;
+TEST(statements_are_taken_apart) {
     struct sk_query query;
     struct sk_expr_error error;
     assert_int_equal(sk_query_parse(SK_SPAN("SELECT * FROM devices"), &query, &error), SK_OK);
@@ -35,8 +29,7 @@ static void statements_are_taken_apart(void **state) {
     sk_query_free(&query);
 }
 
-static void a_condition_is_evaluated_on_a_twin(void **state) {
-    (void)state;
+TEST(a_condition_is_evaluated_on_a_twin) {
     struct sk_query query;
     struct sk_arena arena = {0};
     assert_int_equal(
@@ -71,8 +64,7 @@ static void finds(const char *statement, bool wanted) {
     sk_arena_free(&arena);
 }
 
-static void names_may_begin_with_their_collection_or_its_alias(void **state) {
-    (void)state;
+TEST(names_may_begin_with_their_collection_or_its_alias) {
     static const char *const found[] = {
         "SELECT * FROM devices WHERE devices.deviceId = 'q-01'",
         "SELECT * FROM devices WHERE devices.tags.x.tags = 7",
@@ -88,8 +80,7 @@ static void names_may_begin_with_their_collection_or_its_alias(void **state) {
     for (size_t i = 0; i < sizeof found / sizeof *found; i++) finds(found[i], true);
 }
 
-static void ids_are_found_by_their_beginning_and_their_end(void **state) {
-    (void)state;
+TEST(ids_are_found_by_their_beginning_and_their_end) {
     finds("SELECT * FROM devices WHERE STARTSWITH(deviceId, 'q-')", true);
     finds("SELECT * FROM devices WHERE startswith(devices.deviceId, 'q-')", true);
     finds("SELECT * FROM devices WHERE STARTSWITH(deviceId, '-0')", false);
@@ -102,8 +93,7 @@ static void ids_are_found_by_their_beginning_and_their_end(void **state) {
     finds("SELECT * FROM devices WHERE STARTSWITH(tags.x, 'q')", false); /* an object */
 }
 
-static void bad_statements_tell_the_place_and_the_reason(void **state) {
-    (void)state;
+TEST(bad_statements_tell_the_place_and_the_reason) {
     static const struct {
         const char *text;
         size_t position;
@@ -140,15 +130,4 @@ static void bad_statements_tell_the_place_and_the_reason(void **state) {
         if (error.position != cases[i].position || strstr(error.sentence, cases[i].part) == NULL)
             fail_msg("%s: at %zu \"%s\"", cases[i].text, error.position, error.sentence);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(statements_are_taken_apart),
-        cmocka_unit_test(a_condition_is_evaluated_on_a_twin),
-        cmocka_unit_test(names_may_begin_with_their_collection_or_its_alias),
-        cmocka_unit_test(ids_are_found_by_their_beginning_and_their_end),
-        cmocka_unit_test(bad_statements_tell_the_place_and_the_reason),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

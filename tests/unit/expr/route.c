@@ -1,14 +1,9 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #include "expr/route.h"
+#include "support/test.h"
 
-static void routes_of_the_documentation_are_parsed(void **state) {
-    (void)state;
+TEST(routes_of_the_documentation_are_parsed) {
     struct sk_route route;
     struct sk_expr_error error;
     assert_int_equal(sk_route_parse(SK_SPAN("FROM /messages/* INTO $upstream"), &route, &error),
@@ -32,8 +27,7 @@ static void routes_of_the_documentation_are_parsed(void **state) {
     sk_route_free(&route);
 }
 
-static void sources_match_by_whole_segments_without_case(void **state) {
-    (void)state;
+TEST(sources_match_by_whole_segments_without_case) {
     static const struct {
         const char *source, *message;
         bool takes;
@@ -74,8 +68,7 @@ static bool property(void *arg, struct sk_span name, struct sk_span *value) {
     return sk_span_eq_nocase(name, SK_SPAN("level"));
 }
 
-static void a_route_takes_a_message_when_its_condition_is_true(void **state) {
-    (void)state;
+TEST(a_route_takes_a_message_when_its_condition_is_true) {
     struct sk_route route;
     struct sk_arena arena = {0};
     struct sk_expr_source message = {.property = property};
@@ -90,8 +83,7 @@ static void a_route_takes_a_message_when_its_condition_is_true(void **state) {
     sk_arena_free(&arena);
 }
 
-static void a_slash_at_either_end_of_an_endpoint_does_not_matter(void **state) {
-    (void)state;
+TEST(a_slash_at_either_end_of_an_endpoint_does_not_matter) {
     static const char *const endpoints[] = {"/modules/m/inputs/i", "modules/m/inputs/i",
                                             "/modules/m/inputs/i/", "modules/m/inputs/i/",
                                             "/Modules/m/INPUTS/i"};
@@ -108,8 +100,7 @@ static void a_slash_at_either_end_of_an_endpoint_does_not_matter(void **state) {
     }
 }
 
-static void bad_routes_tell_the_place_and_the_reason(void **state) {
-    (void)state;
+TEST(bad_routes_tell_the_place_and_the_reason) {
     static const struct {
         const char *text;
         size_t position;
@@ -152,8 +143,7 @@ static void bad_routes_tell_the_place_and_the_reason(void **state) {
     }
 }
 
-static void the_length_is_bounded(void **state) {
-    (void)state;
+TEST(the_length_is_bounded) {
     char text[SK_EXPR_TEXT_MAX + 1];
     memset(text, ' ', sizeof text);
     memcpy(text, "FROM /* INTO $upstream", 22);
@@ -162,16 +152,4 @@ static void the_length_is_bounded(void **state) {
     sk_route_free(&route);
     assert_int_equal(sk_route_parse(sk_span(text, SK_EXPR_TEXT_MAX + 1), &route, NULL),
                      SK_TOO_LARGE);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes_of_the_documentation_are_parsed),
-        cmocka_unit_test(sources_match_by_whole_segments_without_case),
-        cmocka_unit_test(a_route_takes_a_message_when_its_condition_is_true),
-        cmocka_unit_test(a_slash_at_either_end_of_an_endpoint_does_not_matter),
-        cmocka_unit_test(bad_routes_tell_the_place_and_the_reason),
-        cmocka_unit_test(the_length_is_bounded),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

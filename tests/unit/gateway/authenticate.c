@@ -1,13 +1,8 @@
 /* What changes while somebody is being authenticated counts for him too. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "gateway/gateway.h"
 #include "io/sim/sim.h"
 #include "trust/sas.h"
+#include "support/test.h"
 
 #define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define OTHER_KEY "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB="
@@ -124,8 +119,7 @@ static void change_keys(struct world *w, struct sk_identity *identity) {
     sk_sessions_changed(&w->backend, identity);
 }
 
-static void without_a_change_each_identity_is_looked_up_once(void **state) {
-    (void)state;
+TEST(without_a_change_each_identity_is_looked_up_once) {
     struct world w = {0}, e = {0};
     by_itself(&w);
     ends(&w, 1, SK_FAULT_NONE);
@@ -133,16 +127,14 @@ static void without_a_change_each_identity_is_looked_up_once(void **state) {
     ends(&e, 3, SK_FAULT_NONE);
 }
 
-static void keys_that_change_after_they_were_read_are_read_again(void **state) {
-    (void)state;
+TEST(keys_that_change_after_they_were_read_are_read_again) {
     struct world w = {0};
     by_itself(&w);
     change_keys(&w, &w.leaf); /* the look-up has read the old ones */
     ends(&w, 2, SK_FAULT_UNAUTHORIZED);
 }
 
-static void keys_that_change_before_the_caller_is_told_are_read_again(void **state) {
-    (void)state;
+TEST(keys_that_change_before_the_caller_is_told_are_read_again) {
     struct world w = {0};
     by_itself(&w);
     answer(&w);
@@ -150,8 +142,7 @@ static void keys_that_change_before_the_caller_is_told_are_read_again(void **sta
     ends(&w, 1, SK_FAULT_UNAUTHORIZED);
 }
 
-static void an_edge_that_is_none_any_more_speaks_for_nobody(void **state) {
-    (void)state;
+TEST(an_edge_that_is_none_any_more_speaks_for_nobody) {
     struct world w = {0};
     by_its_edge(&w);
     answer(&w);
@@ -161,8 +152,7 @@ static void an_edge_that_is_none_any_more_speaks_for_nobody(void **state) {
     ends(&w, 3, SK_FAULT_UNAUTHORIZED); /* the child; $edgeHub and edge1 again */
 }
 
-static void a_module_that_signs_for_others_may_lose_its_keys_meanwhile(void **state) {
-    (void)state;
+TEST(a_module_that_signs_for_others_may_lose_its_keys_meanwhile) {
     struct world w = {0};
     by_its_edge(&w);
     answer(&w);
@@ -172,8 +162,7 @@ static void a_module_that_signs_for_others_may_lose_its_keys_meanwhile(void **st
     ends(&w, 1, SK_FAULT_UNAUTHORIZED);
 }
 
-static void identities_that_go_are_looked_up_again(void **state) {
-    (void)state;
+TEST(identities_that_go_are_looked_up_again) {
     struct world w = {0};
     by_its_edge(&w);
     answer(&w);
@@ -182,16 +171,14 @@ static void identities_that_go_are_looked_up_again(void **state) {
     ends(&w, 4, SK_FAULT_DEVICE_DISABLED); /* edge1, the child; $edgeHub and edge1 again */
 }
 
-static void changes_of_others_cost_nothing(void **state) {
-    (void)state;
+TEST(changes_of_others_cost_nothing) {
     struct world w = {0};
     by_itself(&w);
     change_keys(&w, &w.edge);
     ends(&w, 1, SK_FAULT_NONE);
 }
 
-static void who_has_gone_is_not_looked_up_again(void **state) {
-    (void)state;
+TEST(who_has_gone_is_not_looked_up_again) {
     struct world w = {0};
     sk_authentication_cancel(begin(&w, "leaf1", NULL, ""));
     change_keys(&w, &w.leaf);
@@ -201,18 +188,4 @@ static void who_has_gone_is_not_looked_up_again(void **state) {
     assert_false(w.done);
     w.done = true;
     ends(&w, 0, SK_FAULT_NONE);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_change_each_identity_is_looked_up_once),
-        cmocka_unit_test(keys_that_change_after_they_were_read_are_read_again),
-        cmocka_unit_test(keys_that_change_before_the_caller_is_told_are_read_again),
-        cmocka_unit_test(an_edge_that_is_none_any_more_speaks_for_nobody),
-        cmocka_unit_test(a_module_that_signs_for_others_may_lose_its_keys_meanwhile),
-        cmocka_unit_test(identities_that_go_are_looked_up_again),
-        cmocka_unit_test(changes_of_others_cost_nothing),
-        cmocka_unit_test(who_has_gone_is_not_looked_up_again),
-    };
-    return cmocka_run_group_tests_name("authenticate", tests, NULL, NULL);
 }

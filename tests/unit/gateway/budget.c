@@ -1,12 +1,7 @@
 /* A connection's share of work under way: each limit of docs/decisions/0011-budgets.md, below it and at
  * it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "gateway/parts.h"
+#include "support/test.h"
 
 enum { REQUESTS = 4096, DEAR = 64, BYTES = 1024 * 1024 };
 
@@ -18,8 +13,7 @@ static void give(struct sk_budget *budget, unsigned requests, size_t bytes) {
     sk_budget_give(budget, (struct sk_cost){.requests = requests, .bytes = bytes});
 }
 
-static void so_many_messages_fill_a_share_and_one_less_does_not(void **state) {
-    (void)state;
+TEST(so_many_messages_fill_a_share_and_one_less_does_not) {
     static const enum sk_op small[] = {SK_OP_TELEMETRY, SK_OP_SETTLE};
     for (size_t i = 0; i < 2; i++) {
         struct sk_budget budget = {0};
@@ -30,8 +24,7 @@ static void so_many_messages_fill_a_share_and_one_less_does_not(void **state) {
     }
 }
 
-static void any_other_request_counts_as_64_messages(void **state) {
-    (void)state;
+TEST(any_other_request_counts_as_64_messages) {
     struct sk_budget budget = {0};
     take(&budget, SK_OP_TWIN_GET, REQUESTS / DEAR - 1);
     take(&budget, SK_OP_TELEMETRY, DEAR - 1);
@@ -41,8 +34,7 @@ static void any_other_request_counts_as_64_messages(void **state) {
     assert_int_equal(budget.requests, REQUESTS);
 }
 
-static void so_many_bytes_fill_a_share_and_one_less_does_not(void **state) {
-    (void)state;
+TEST(so_many_bytes_fill_a_share_and_one_less_does_not) {
     struct sk_budget budget = {0};
     sk_budget_take(&budget, SK_OP_TELEMETRY, BYTES - 1);
     assert_false(budget.full);
@@ -50,8 +42,7 @@ static void so_many_bytes_fill_a_share_and_one_less_does_not(void **state) {
     assert_true(budget.full);
 }
 
-static void a_full_share_opens_again_when_half_of_it_is_done(void **state) {
-    (void)state;
+TEST(a_full_share_opens_again_when_half_of_it_is_done) {
     struct sk_budget budget = {0};
     take(&budget, SK_OP_TELEMETRY, REQUESTS);
     give(&budget, REQUESTS / 2 - 1, 0);
@@ -65,8 +56,7 @@ static void a_full_share_opens_again_when_half_of_it_is_done(void **state) {
     assert_false(budget.full);
 }
 
-static void what_was_taken_comes_back_as_a_whole(void **state) {
-    (void)state;
+TEST(what_was_taken_comes_back_as_a_whole) {
     static const enum sk_op ops[] = {SK_OP_TELEMETRY, SK_OP_TWIN_GET, SK_OP_SETTLE,
                                      SK_OP_METHOD_INVOKE};
     struct sk_budget budget = {0};
@@ -77,15 +67,4 @@ static void what_was_taken_comes_back_as_a_whole(void **state) {
     assert_int_equal(budget.requests, 0);
     assert_int_equal(budget.bytes, 0);
     assert_false(budget.full);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(so_many_messages_fill_a_share_and_one_less_does_not),
-        cmocka_unit_test(any_other_request_counts_as_64_messages),
-        cmocka_unit_test(so_many_bytes_fill_a_share_and_one_less_does_not),
-        cmocka_unit_test(a_full_share_opens_again_when_half_of_it_is_done),
-        cmocka_unit_test(what_was_taken_comes_back_as_a_whole),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

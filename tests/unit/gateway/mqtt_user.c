@@ -1,11 +1,6 @@
 /* The user names that SDKs, samples and documents write into CONNECT. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "gateway/mqtt/head.h"
+#include "support/test.h"
 
 static struct sk_mqtt_user parsed(const char *text) {
     static struct sk_arena arena;
@@ -27,8 +22,7 @@ static void is(struct sk_span span, const char *text) {
     assert_memory_equal(span.p ? span.p : "", text, span.n);
 }
 
-static void a_device_is_three_segments(void **state) {
-    (void)state;
+TEST(a_device_is_three_segments) {
     struct sk_mqtt_user user = parsed(
         "h.net/d1/?api-version=2021-04-12&DeviceClientType=azure-iot-device%2F1.18%20(node)");
     is(user.host, "h.net");
@@ -37,8 +31,7 @@ static void a_device_is_three_segments(void **state) {
     is(user.api_version, "2021-04-12");
 }
 
-static void a_module_is_four_segments(void **state) {
-    (void)state;
+TEST(a_module_is_four_segments) {
     struct sk_mqtt_user user =
         parsed("h.net/d1/$edgeHub/?api-version=2021-04-12&auth-chain=leaf%3Bd1");
     is(user.device, "d1");
@@ -46,16 +39,14 @@ static void a_module_is_four_segments(void **state) {
     is(user.auth_chain, "leaf;d1");
 }
 
-static void slashes_in_the_query_belong_to_it(void **state) {
-    (void)state;
+TEST(slashes_in_the_query_belong_to_it) {
     struct sk_mqtt_user user = parsed(
         "h.net/d1/m1/?api-version=2021-04-12&DeviceClientType=skerry/0.1/x&model-id=dtmi:a:b;1");
     is(user.module, "m1");
     is(user.model_id, "dtmi:a:b;1");
 }
 
-static void old_forms_without_a_question_mark_are_taken(void **state) {
-    (void)state;
+TEST(old_forms_without_a_question_mark_are_taken) {
     struct sk_mqtt_user user = parsed("h.net/d1/api-version=2016-11-14&DeviceClientType=py-iothub");
     is(user.device, "d1");
     is(user.module, "");
@@ -65,16 +56,14 @@ static void old_forms_without_a_question_mark_are_taken(void **state) {
     is(user.module, "m1");
 }
 
-static void the_query_may_hang_on_the_id(void **state) {
-    (void)state;
+TEST(the_query_may_hang_on_the_id) {
     struct sk_mqtt_user user = parsed("h.net/d1?api-version=2021-04-12");
     is(user.device, "d1");
     is(user.api_version, "2021-04-12");
 }
 
 /* Ids may hold what queries are made of. */
-static void a_question_mark_belongs_to_the_id_where_no_query_follows(void **state) {
-    (void)state;
+TEST(a_question_mark_belongs_to_the_id_where_no_query_follows) {
     static const struct {
         const char *user, *device, *module, *version;
     } cases[] = {
@@ -99,38 +88,20 @@ static void a_question_mark_belongs_to_the_id_where_no_query_follows(void **stat
     }
 }
 
-static void a_bare_name_is_taken(void **state) {
-    (void)state;
+TEST(a_bare_name_is_taken) {
     is(parsed("h.net/d1").device, "d1");
     is(parsed("h.net/d1/").device, "d1");
 }
 
-static void the_first_of_two_equal_keys_counts(void **state) {
-    (void)state;
+TEST(the_first_of_two_equal_keys_counts) {
     is(parsed("h.net/d1/?api-version=1&api-version=2").api_version, "1");
 }
 
-static void other_shapes_are_refused(void **state) {
-    (void)state;
+TEST(other_shapes_are_refused) {
     refused("");
     refused("h.net");
     refused("h.net/");
     refused("/d1");
     refused("h.net/d1/m1/x/?api-version=1");
     refused("h.net/d1/m1/x/y/z");
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_device_is_three_segments),
-        cmocka_unit_test(a_module_is_four_segments),
-        cmocka_unit_test(slashes_in_the_query_belong_to_it),
-        cmocka_unit_test(old_forms_without_a_question_mark_are_taken),
-        cmocka_unit_test(the_query_may_hang_on_the_id),
-        cmocka_unit_test(a_question_mark_belongs_to_the_id_where_no_query_follows),
-        cmocka_unit_test(a_bare_name_is_taken),
-        cmocka_unit_test(the_first_of_two_equal_keys_counts),
-        cmocka_unit_test(other_shapes_are_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

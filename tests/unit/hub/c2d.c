@@ -1,10 +1,12 @@
 /* A device's queue of cloud-to-device messages: order, limits, locks, ends. */
 #include "support/hub_world.h"
+#include "support/test.h"
+
+AROUND(start, end);
 
 /* ---- in order, to whoever is there ---- */
 
-static void messages_wait_for_their_device_and_come_in_order(void **state) {
-    (void)state;
+TEST(messages_wait_for_their_device_and_come_in_order) {
     static struct device d;
     char id[8];
     for (int i = 0; i < 20; i++) {
@@ -24,8 +26,7 @@ static void messages_wait_for_their_device_and_come_in_order(void **state) {
     disconnect_device(&d);
 }
 
-static void a_full_session_gets_the_next_when_it_has_settled_one(void **state) {
-    (void)state;
+TEST(a_full_session_gets_the_next_when_it_has_settled_one) {
     static struct device d;
     connect_device(&d, "d1", &mqtt_like, 2);
     for (int i = 0; i < 4; i++) send_text("d1", "m", "none");
@@ -41,8 +42,7 @@ static void a_full_session_gets_the_next_when_it_has_settled_one(void **state) {
     disconnect_device(&d);
 }
 
-static void what_a_session_did_not_settle_waits_again_in_its_place(void **state) {
-    (void)state;
+TEST(what_a_session_did_not_settle_waits_again_in_its_place) {
     static struct device d;
     connect_device(&d, "d1", &mqtt_like, 50);
     for (int i = 0; i < 3; i++) {
@@ -64,8 +64,7 @@ static void what_a_session_did_not_settle_waits_again_in_its_place(void **state)
     disconnect_device(&d);
 }
 
-static void a_restart_forgets_locks_and_nothing_else(void **state) {
-    (void)state;
+TEST(a_restart_forgets_locks_and_nothing_else) {
     send_text("d1", "m0", "none");
     send_text("d1", "m1", "none");
     assert_true(receive("d1", 0));
@@ -80,8 +79,7 @@ static void a_restart_forgets_locks_and_nothing_else(void **state) {
     assert_string_equal(outcome.body, "m1");
 }
 
-static void nothing_of_a_queue_stays_in_memory_when_nobody_needs_it(void **state) {
-    (void)state;
+TEST(nothing_of_a_queue_stays_in_memory_when_nobody_needs_it) {
     static struct device d;
     send_text("d1", "m0", "none");
     assert_int_equal(hub->c2d.queues.count, 0);
@@ -100,8 +98,7 @@ static void nothing_of_a_queue_stays_in_memory_when_nobody_needs_it(void **state
 
 /* ---- limits ---- */
 
-static void the_fiftieth_message_is_taken_and_the_next_is_refused(void **state) {
-    (void)state;
+TEST(the_fiftieth_message_is_taken_and_the_next_is_refused) {
     for (int i = 0; i < SK_C2D_PENDING_MAX; i++)
         assert_int_equal(send_text("d1", "m", "none"), SK_FAULT_NONE);
     assert_int_equal(send_text("d1", "m", "none"), SK_FAULT_QUEUE_DEPTH);
@@ -115,8 +112,7 @@ static void the_fiftieth_message_is_taken_and_the_next_is_refused(void **state) 
     assert_int_equal(send_text("d1", "m", "none"), SK_FAULT_QUEUE_DEPTH);
 }
 
-static void a_message_of_64_kb_is_taken_and_a_byte_more_is_refused(void **state) {
-    (void)state;
+TEST(a_message_of_64_kb_is_taken_and_a_byte_more_is_refused) {
     char *body = sk_alloc(SK_C2D_MESSAGE_MAX + 1);
     struct sk_message message = message_of("", "", "");
     memset(body, 'x', SK_C2D_MESSAGE_MAX + 1);
@@ -130,8 +126,7 @@ static void a_message_of_64_kb_is_taken_and_a_byte_more_is_refused(void **state)
     free(body);
 }
 
-static void properties_that_fit_no_topic_are_refused(void **state) {
-    (void)state;
+TEST(properties_that_fit_no_topic_are_refused) {
     char *value = sk_alloc(40000);
     memset(value, '/', 40000); /* each is three characters of a topic */
     struct sk_property property = {SK_SPAN("p"), sk_span(value, 21000)};
@@ -152,8 +147,7 @@ static enum sk_fault send_expiring(int64_t in_us) {
     return send_message("d1", &message);
 }
 
-static void an_expiry_is_in_the_future_and_within_two_days(void **state) {
-    (void)state;
+TEST(an_expiry_is_in_the_future_and_within_two_days) {
     assert_int_equal(send_expiring(0), SK_FAULT_MESSAGE_EXPIRY);
     assert_int_equal(send_expiring(1), SK_FAULT_NONE);
     assert_int_equal(send_expiring(SK_C2D_TTL_MAX_US), SK_FAULT_NONE);
@@ -163,8 +157,7 @@ static void an_expiry_is_in_the_future_and_within_two_days(void **state) {
     assert_int_equal(send_message("d1", &message), SK_FAULT_ARGUMENT_INVALID);
 }
 
-static void what_cannot_be_sent_is_refused(void **state) {
-    (void)state;
+TEST(what_cannot_be_sent_is_refused) {
     char id[130];
     memset(id, 'i', sizeof id);
     id[128] = 0;
@@ -187,8 +180,7 @@ static void what_cannot_be_sent_is_refused(void **state) {
     assert_int_equal(send_message("d1", &message), SK_FAULT_ARGUMENT_INVALID);
 }
 
-static void a_message_without_a_wish_for_feedback_says_nothing_of_it(void **state) {
-    (void)state;
+TEST(a_message_without_a_wish_for_feedback_says_nothing_of_it) {
     assert_int_equal(send_text("d1", "m", ""), SK_FAULT_NONE);
     assert_true(receive("d1", 0));
     assert_string_equal(outcome.ack, "");
@@ -196,8 +188,7 @@ static void a_message_without_a_wish_for_feedback_says_nothing_of_it(void **stat
 
 /* ---- locks ---- */
 
-static void a_lock_lasts_a_minute_and_its_token_not_longer(void **state) {
-    (void)state;
+TEST(a_lock_lasts_a_minute_and_its_token_not_longer) {
     send_text("d1", "m", "none");
     assert_true(receive("d1", 0));
     char token[40];
@@ -213,8 +204,7 @@ static void a_lock_lasts_a_minute_and_its_token_not_longer(void **state) {
     assert_string_not_equal(outcome.token, token);
 }
 
-static void a_client_may_say_how_long_it_locks(void **state) {
-    (void)state;
+TEST(a_client_may_say_how_long_it_locks) {
     send_text("d1", "m", "none");
     assert_true(receive("d1", 5));
     pass(6 * SK_S);
@@ -226,8 +216,7 @@ static void a_client_may_say_how_long_it_locks(void **state) {
         SK_FAULT_ARGUMENT_INVALID);
 }
 
-static void another_devices_token_opens_nothing(void **state) {
-    (void)state;
+TEST(another_devices_token_opens_nothing) {
     send_text("d1", "m", "none");
     assert_true(receive("d1", 0));
     char token[40];
@@ -238,8 +227,7 @@ static void another_devices_token_opens_nothing(void **state) {
     assert_int_equal(settle_token("d1", token, SK_COMPLETE), SK_FAULT_MESSAGE_LOCK_LOST);
 }
 
-static void mqtt_gets_nothing_twice_on_one_connection_and_may_settle_late(void **state) {
-    (void)state;
+TEST(mqtt_gets_nothing_twice_on_one_connection_and_may_settle_late) {
     static struct device d;
     connect_device(&d, "d1", &mqtt_like, 50);
     send_text("d1", "m", "none");
@@ -250,8 +238,7 @@ static void mqtt_gets_nothing_twice_on_one_connection_and_may_settle_late(void *
     disconnect_device(&d);
 }
 
-static void a_late_settlement_is_refused_when_somebody_else_has_the_message(void **state) {
-    (void)state;
+TEST(a_late_settlement_is_refused_when_somebody_else_has_the_message) {
     static struct device d;
     connect_device(&d, "d1", &mqtt_like, 50);
     send_text("d1", "m", "none");
@@ -262,8 +249,7 @@ static void a_late_settlement_is_refused_when_somebody_else_has_the_message(void
     disconnect_device(&d);
 }
 
-static void amqp_gets_a_message_again_when_its_lock_ran_out(void **state) {
-    (void)state;
+TEST(amqp_gets_a_message_again_when_its_lock_ran_out) {
     static struct device d;
     connect_device(&d, "d1", &amqp_like, 50);
     send_text("d1", "m", "none");
@@ -274,8 +260,7 @@ static void amqp_gets_a_message_again_when_its_lock_ran_out(void **state) {
     disconnect_device(&d);
 }
 
-static void a_released_delivery_comes_again_uncounted(void **state) {
-    (void)state;
+TEST(a_released_delivery_comes_again_uncounted) {
     static struct device d;
     connect_device(&d, "d1", &amqp_like, 1);
     send_text("d1", "m", "none");
@@ -291,8 +276,7 @@ static void a_released_delivery_comes_again_uncounted(void **state) {
 
 /* ---- ends ---- */
 
-static void the_tenth_abandonment_is_the_last(void **state) {
-    (void)state;
+TEST(the_tenth_abandonment_is_the_last) {
     static struct device d;
     connect_device(&d, "d1", &amqp_like, 1);
     send_text("d1", "m", "none");
@@ -309,8 +293,7 @@ static void the_tenth_abandonment_is_the_last(void **state) {
     disconnect_device(&d);
 }
 
-static void abandonments_are_counted_across_restarts(void **state) {
-    (void)state;
+TEST(abandonments_are_counted_across_restarts) {
     options.c2d.deliveries_max = 3;
     send_text("d1", "m", "none");
     for (unsigned i = 0; i < 3; i++) {
@@ -323,8 +306,7 @@ static void abandonments_are_counted_across_restarts(void **state) {
     assert_false(receive("d1", 0));
 }
 
-static void a_message_expires_after_an_hour_wherever_it_waits(void **state) {
-    (void)state;
+TEST(a_message_expires_after_an_hour_wherever_it_waits) {
     static struct device d;
     send_text("d2", "m", "none"); /* its device is away: the hub looks by itself */
     connect_device(&d, "d1", &mqtt_like, 0);
@@ -340,8 +322,7 @@ static void a_message_expires_after_an_hour_wherever_it_waits(void **state) {
     disconnect_device(&d);
 }
 
-static void a_message_that_expires_under_its_lock_can_still_be_completed(void **state) {
-    (void)state;
+TEST(a_message_that_expires_under_its_lock_can_still_be_completed) {
     assert_int_equal(send_expiring(10000000), SK_FAULT_NONE);
     assert_int_equal(send_expiring(10000000), SK_FAULT_NONE);
     assert_true(receive("d1", 0));
@@ -355,8 +336,7 @@ static void a_message_that_expires_under_its_lock_can_still_be_completed(void **
     assert_int_equal(hub->counts.c2d_ended_total[SK_C2D_EXPIRED], 1);
 }
 
-static void messages_that_expired_while_the_hub_was_off_are_found(void **state) {
-    (void)state;
+TEST(messages_that_expired_while_the_hub_was_off_are_found) {
     send_text("d1", "m", "none");
     close_hub();
     pass(3601 * SK_S);
@@ -364,8 +344,7 @@ static void messages_that_expired_while_the_hub_was_off_are_found(void **state) 
     assert_int_equal(hub->counts.c2d_ended_total[SK_C2D_EXPIRED], 1);
 }
 
-static void a_purge_ends_all_that_a_device_has_waiting(void **state) {
-    (void)state;
+TEST(a_purge_ends_all_that_a_device_has_waiting) {
     static struct device d;
     connect_device(&d, "d1", &mqtt_like, 1);
     for (int i = 0; i < 3; i++) send_text("d1", "m", "none");
@@ -384,8 +363,7 @@ static void a_purge_ends_all_that_a_device_has_waiting(void **state) {
     assert_true(receive("d2", 0));
 }
 
-static void a_deleted_device_takes_its_messages_along(void **state) {
-    (void)state;
+TEST(a_deleted_device_takes_its_messages_along) {
     send_text("d1", "m", "none");
     assert_true(receive("d1", 0));
     delete_device("d1");
@@ -394,37 +372,4 @@ static void a_deleted_device_takes_its_messages_along(void **state) {
     assert_false(receive("d1", 0));
     assert_int_equal(send_text("d1", "m", "none"), SK_FAULT_NONE);
     assert_true(receive("d1", 0));
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(messages_wait_for_their_device_and_come_in_order),
-        TEST(a_full_session_gets_the_next_when_it_has_settled_one),
-        TEST(what_a_session_did_not_settle_waits_again_in_its_place),
-        TEST(a_restart_forgets_locks_and_nothing_else),
-        TEST(nothing_of_a_queue_stays_in_memory_when_nobody_needs_it),
-        TEST(the_fiftieth_message_is_taken_and_the_next_is_refused),
-        TEST(a_message_of_64_kb_is_taken_and_a_byte_more_is_refused),
-        TEST(properties_that_fit_no_topic_are_refused),
-        TEST(an_expiry_is_in_the_future_and_within_two_days),
-        TEST(what_cannot_be_sent_is_refused),
-        TEST(a_message_without_a_wish_for_feedback_says_nothing_of_it),
-        TEST(a_lock_lasts_a_minute_and_its_token_not_longer),
-        TEST(a_client_may_say_how_long_it_locks),
-        TEST(another_devices_token_opens_nothing),
-        TEST(mqtt_gets_nothing_twice_on_one_connection_and_may_settle_late),
-        TEST(a_late_settlement_is_refused_when_somebody_else_has_the_message),
-        TEST(amqp_gets_a_message_again_when_its_lock_ran_out),
-        TEST(a_released_delivery_comes_again_uncounted),
-        TEST(the_tenth_abandonment_is_the_last),
-        TEST(abandonments_are_counted_across_restarts),
-        TEST(a_message_expires_after_an_hour_wherever_it_waits),
-        TEST(a_message_that_expires_under_its_lock_can_still_be_completed),
-        TEST(messages_that_expired_while_the_hub_was_off_are_found),
-        TEST(a_purge_ends_all_that_a_device_has_waiting),
-        TEST(a_deleted_device_takes_its_messages_along),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,8 @@
 /* hub.toml: what is taken, and that every mistake is named with file, line, key and the mend. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #include "hub/server/config.h"
+#include "support/test.h"
 
 #define LISTEN                                                                                     \
     "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"
@@ -14,8 +10,7 @@
 #define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define POLICY "[[hub.policy]]\nname = \"p\"\nkeys = [\"" KEY "\"]\nrights = [\"ServiceConnect\"]\n"
 
-static void the_disk_keeps_a_reserve_unless_the_file_says_otherwise(void **state) {
-    (void)state;
+TEST(the_disk_keeps_a_reserve_unless_the_file_says_otherwise) {
     static const struct {
         const char *line;
         uint64_t bytes;
@@ -34,8 +29,7 @@ static void the_disk_keeps_a_reserve_unless_the_file_says_otherwise(void **state
 }
 
 /* Each SDK dials one port and cannot be told another. */
-static void an_address_without_a_port_stands_for_the_ports_that_sdks_dial(void **state) {
-    (void)state;
+TEST(an_address_without_a_port_stands_for_the_ports_that_sdks_dial) {
     struct sk_hub_config config;
     char error[SK_HUB_CONFIG_ERROR_MAX];
     enum sk_status status =
@@ -54,8 +48,7 @@ static void an_address_without_a_port_stands_for_the_ports_that_sdks_dial(void *
     sk_hub_config_free(&config);
 }
 
-static void a_whole_configuration_is_read(void **state) {
-    (void)state;
+TEST(a_whole_configuration_is_read) {
     struct sk_hub_config config;
     char error[SK_HUB_CONFIG_ERROR_MAX];
     const char *text =
@@ -94,8 +87,7 @@ static void a_whole_configuration_is_read(void **state) {
     sk_hub_config_free(&config);
 }
 
-static void every_mistake_is_named_with_its_place_and_its_mend(void **state) {
-    (void)state;
+TEST(every_mistake_is_named_with_its_place_and_its_mend) {
     static const struct {
         const char *text, *place, *mend;
     } cases[] = {
@@ -161,8 +153,7 @@ static void every_mistake_is_named_with_its_place_and_its_mend(void **state) {
     }
 }
 
-static void a_hub_has_16_policies_and_not_one_more(void **state) {
-    (void)state;
+TEST(a_hub_has_16_policies_and_not_one_more) {
     for (unsigned more = 0; more < 2; more++) {
         struct sk_buffer text = {0};
         struct sk_hub_config config;
@@ -181,8 +172,7 @@ static void a_hub_has_16_policies_and_not_one_more(void **state) {
     }
 }
 
-static void a_hub_has_20_consumer_groups_of_50_characters_and_not_one_more(void **state) {
-    (void)state;
+TEST(a_hub_has_20_consumer_groups_of_50_characters_and_not_one_more) {
     for (int more = 0; more < 3; more++) {
         struct sk_buffer text = {0};
         struct sk_hub_config config;
@@ -199,8 +189,7 @@ static void a_hub_has_20_consumer_groups_of_50_characters_and_not_one_more(void 
     }
 }
 
-static void no_two_hubs_answer_to_one_name(void **state) {
-    (void)state;
+TEST(no_two_hubs_answer_to_one_name) {
     static const char *const texts[] = {
         LISTEN HUB "[[hub]]\nname = \"i\"\nhostnames = [\"H.test\"]\ndata = \"other\"\n",
         LISTEN HUB "[[hub]]\nname = \"h\"\nhostnames = [\"i.test\"]\ndata = \"other\"\n",
@@ -217,8 +206,7 @@ static void no_two_hubs_answer_to_one_name(void **state) {
     }
 }
 
-static void cloud_to_device_times_and_counts_are_taken_within_their_limits(void **state) {
-    (void)state;
+TEST(cloud_to_device_times_and_counts_are_taken_within_their_limits) {
     static const struct {
         const char *line;
         bool fine;
@@ -270,18 +258,4 @@ static void cloud_to_device_times_and_counts_are_taken_within_their_limits(void 
     assert_int_equal(c2d->feedback_lock_us, 7000000);
     assert_int_equal(c2d->feedback_deliveries_max, 4);
     sk_hub_config_free(&config);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_address_without_a_port_stands_for_the_ports_that_sdks_dial),
-        cmocka_unit_test(the_disk_keeps_a_reserve_unless_the_file_says_otherwise),
-        cmocka_unit_test(a_whole_configuration_is_read),
-        cmocka_unit_test(every_mistake_is_named_with_its_place_and_its_mend),
-        cmocka_unit_test(a_hub_has_16_policies_and_not_one_more),
-        cmocka_unit_test(a_hub_has_20_consumer_groups_of_50_characters_and_not_one_more),
-        cmocka_unit_test(no_two_hubs_answer_to_one_name),
-        cmocka_unit_test(cloud_to_device_times_and_counts_are_taken_within_their_limits),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

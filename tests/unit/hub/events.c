@@ -1,6 +1,7 @@
 /* The event stream: partitions, their numbers over restarts and power losses, where readers begin and
  * who may read beside whom. */
 #include "support/hub_world.h"
+#include "support/test.h"
 #include "hub/events/partitions.h"
 
 /* ---- sending and reading ---- */
@@ -92,12 +93,12 @@ static int start_fresh(void **state) {
     options.fallback = true;
     return 0;
 }
-#define TEST(f) cmocka_unit_test_setup_teardown(f, start_fresh, end)
+
+AROUND(start_fresh, end);
 
 /* ---- numbers ---- */
 
-static void an_empty_partition_says_so(void **state) {
-    (void)state;
+TEST(an_empty_partition_says_so) {
     struct sk_events_info info = info_of(3);
     assert_true(info.empty);
     assert_int_equal(info.first_number, 0);
@@ -107,15 +108,13 @@ static void an_empty_partition_says_so(void **state) {
     assert_true(sk_span_is(told.entity, name));
 }
 
-static void a_devices_events_are_numbered_in_one_partition(void **state) {
-    (void)state;
+TEST(a_devices_events_are_numbered_in_one_partition) {
     many(300);
     pass(SK_S);
     assert_int_equal(check_numbers(NULL), 300);
 }
 
-static void numbers_go_on_after_a_restart_and_after_retention(void **state) {
-    (void)state;
+TEST(numbers_go_on_after_a_restart_and_after_retention) {
     uint64_t first[4];
     many(100);
     pass(SK_S);
@@ -145,8 +144,7 @@ static void numbers_go_on_after_a_restart_and_after_retention(void **state) {
     check_numbers(first);
 }
 
-static void numbers_have_no_gaps_over_power_losses(void **state) {
-    (void)state;
+TEST(numbers_have_no_gaps_over_power_losses) {
     for (int round = 0; round < 20; round++) {
         many((unsigned)(20 + sk_sim_chance(sim, 200)));
         pass(sk_sim_chance(sim, 8) * SK_S);
@@ -163,8 +161,7 @@ static void numbers_have_no_gaps_over_power_losses(void **state) {
     }
 }
 
-static void partitions_may_become_more_but_not_fewer(void **state) {
-    (void)state;
+TEST(partitions_may_become_more_but_not_fewer) {
     char reason[512];
     struct sk_hub *refused = NULL;
     many(100);
@@ -192,8 +189,7 @@ static int64_t first_number(unsigned partition, enum sk_events_from from, int64_
     return number;
 }
 
-static void a_reader_begins_at_any_number_offset_or_time(void **state) {
-    (void)state;
+TEST(a_reader_begins_at_any_number_offset_or_time) {
     for (int i = 0; i < 20; i++) {
         many(50);
         pass(SK_S);
@@ -220,8 +216,7 @@ static void a_reader_begins_at_any_number_offset_or_time(void **state) {
     }
 }
 
-static void a_rare_partitions_numbers_are_found_too(void **state) {
-    (void)state;
+TEST(a_rare_partitions_numbers_are_found_too) {
     unsigned busy = sk_partition_of(hub->partitions, SK_SPAN("d1")), rare = 4;
     const char *other = NULL;
     static const char *const devices[] = {"d2", "d3", "d4", "d5", "d6"};
@@ -281,8 +276,7 @@ static void close_receivers(void) {
     memset(receivers, 0, sizeof receivers);
 }
 
-static void five_plain_receivers_read_a_partition_and_not_six(void **state) {
-    (void)state;
+TEST(five_plain_receivers_read_a_partition_and_not_six) {
     for (size_t i = 0; i < 5; i++) assert_int_equal(receive_as(i, "$Default", 1, -1), 0);
     assert_int_equal(receive_as(5, "$default", 1, -1), SK_FAULT_TOO_MANY_RECEIVERS);
     assert_non_null(strstr(sk_error_text(&refusal), "which is 5. List of connected receivers - r0, "
@@ -294,8 +288,7 @@ static void five_plain_receivers_read_a_partition_and_not_six(void **state) {
     close_receivers();
 }
 
-static void an_epoch_displaces_all_others_and_yields_to_its_equal(void **state) {
-    (void)state;
+TEST(an_epoch_displaces_all_others_and_yields_to_its_equal) {
     assert_int_equal(receive_as(0, "$Default", 1, -1), 0);
     assert_int_equal(receive_as(1, "$Default", 1, -1), 0);
     assert_int_equal(receive_as(2, "$Default", 0, -1), 0);
@@ -315,8 +308,7 @@ static void an_epoch_displaces_all_others_and_yields_to_its_equal(void **state) 
     close_receivers();
 }
 
-static void unknown_places_are_refused(void **state) {
-    (void)state;
+TEST(unknown_places_are_refused) {
     struct sk_events_ask asked = {.entity = SK_SPAN("TEST"), .group = SK_SPAN("$Default")};
     assert_int_equal(submit(SK_OP_EVENTS_WATCH, &asked), SK_FAULT_NONE);
     opened->close(opened);
@@ -334,8 +326,7 @@ static void unknown_places_are_refused(void **state) {
     assert_int_equal(submit(SK_OP_EVENTS_WATCH, &asked), SK_FAULT_PARTITION_OUT_OF_RANGE);
 }
 
-static void only_a_hub_that_says_so_takes_events_from_services(void **state) {
-    (void)state;
+TEST(only_a_hub_that_says_so_takes_events_from_services) {
     struct sk_message message = {.body = SK_SPAN("x")};
     struct sk_events_ask asked = {.partition = 2};
     struct sk_request request = {.op = SK_OP_EVENTS_SEND, .ask = &asked, .message = &message};
@@ -355,21 +346,4 @@ static void only_a_hub_that_says_so_takes_events_from_services(void **state) {
     assert_int_equal(status, SK_OK);
     assert_true(sk_span_is(read.system[SK_SYS_PARTITION_KEY], "key"));
     source->close(source);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(an_empty_partition_says_so),
-        TEST(a_devices_events_are_numbered_in_one_partition),
-        TEST(numbers_go_on_after_a_restart_and_after_retention),
-        TEST(numbers_have_no_gaps_over_power_losses),
-        TEST(partitions_may_become_more_but_not_fewer),
-        TEST(a_reader_begins_at_any_number_offset_or_time),
-        TEST(a_rare_partitions_numbers_are_found_too),
-        TEST(five_plain_receivers_read_a_partition_and_not_six),
-        TEST(an_epoch_displaces_all_others_and_yields_to_its_equal),
-        TEST(unknown_places_are_refused),
-        TEST(only_a_hub_that_says_so_takes_events_from_services),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

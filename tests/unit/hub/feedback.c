@@ -1,5 +1,6 @@
 /* Feedback on cloud-to-device messages: who gets a record, how records are gathered, locked, settled. */
 #include "support/hub_world.h"
+#include "support/test.h"
 
 /* ---- feedback ---- */
 
@@ -59,10 +60,11 @@ static enum sk_fault settle_batch(struct sk_feedback_source *source, uint64_t de
     return fault;
 }
 
+AROUND(start, end);
+
 /* ---- who gets a record ---- */
 
-static void a_record_says_what_became_of_the_message(void **state) {
-    (void)state;
+TEST(a_record_says_what_became_of_the_message) {
     json_t *records;
     uint64_t delivery;
     struct sk_feedback_source *source = subscribe();
@@ -83,8 +85,7 @@ static void a_record_says_what_became_of_the_message(void **state) {
     source->close(source);
 }
 
-static void senders_are_told_what_they_asked_for(void **state) {
-    (void)state;
+TEST(senders_are_told_what_they_asked_for) {
     json_t *records;
     uint64_t delivery;
     struct sk_feedback_source *source = subscribe();
@@ -109,8 +110,7 @@ static void senders_are_told_what_they_asked_for(void **state) {
     source->close(source);
 }
 
-static void every_end_has_its_status_code(void **state) {
-    (void)state;
+TEST(every_end_has_its_status_code) {
     json_t *records;
     uint64_t delivery;
     options.c2d.deliveries_max = 1;
@@ -130,8 +130,7 @@ static void every_end_has_its_status_code(void **state) {
     source->close(source);
 }
 
-static void a_deleted_device_takes_its_records_along(void **state) {
-    (void)state;
+TEST(a_deleted_device_takes_its_records_along) {
     json_t *records;
     uint64_t delivery;
     struct sk_feedback_source *source = subscribe();
@@ -147,8 +146,7 @@ static void a_deleted_device_takes_its_records_along(void **state) {
 
 /* ---- gathering ---- */
 
-static void sixty_four_records_go_at_once_and_fewer_fifteen_seconds_after_the_last(void **state) {
-    (void)state;
+TEST(sixty_four_records_go_at_once_and_fewer_fifteen_seconds_after_the_last) {
     json_t *records;
     uint64_t delivery;
     struct sk_feedback_source *source = subscribe();
@@ -169,8 +167,7 @@ static void sixty_four_records_go_at_once_and_fewer_fifteen_seconds_after_the_la
     source->close(source);
 }
 
-static void records_outlive_a_restart(void **state) {
-    (void)state;
+TEST(records_outlive_a_restart) {
     json_t *records;
     uint64_t delivery;
     end_many(3);
@@ -188,8 +185,7 @@ static void records_outlive_a_restart(void **state) {
     source->close(source);
 }
 
-static void records_nobody_wants_are_forgotten_after_an_hour(void **state) {
-    (void)state;
+TEST(records_nobody_wants_are_forgotten_after_an_hour) {
     json_t *records;
     uint64_t delivery;
     end_many(1);
@@ -204,8 +200,7 @@ static void records_nobody_wants_are_forgotten_after_an_hour(void **state) {
 
 /* ---- locks and outcomes ---- */
 
-static void a_message_is_one_receivers_until_its_lock_ends(void **state) {
-    (void)state;
+TEST(a_message_is_one_receivers_until_its_lock_ends) {
     json_t *records;
     uint64_t delivery, again;
     struct sk_feedback_source *a = subscribe(), *b = subscribe();
@@ -224,8 +219,7 @@ static void a_message_is_one_receivers_until_its_lock_ends(void **state) {
     b->close(b);
 }
 
-static void a_closed_receivers_messages_go_to_the_next(void **state) {
-    (void)state;
+TEST(a_closed_receivers_messages_go_to_the_next) {
     json_t *records;
     uint64_t delivery;
     struct sk_feedback_source *a = subscribe(), *b = subscribe();
@@ -240,8 +234,7 @@ static void a_closed_receivers_messages_go_to_the_next(void **state) {
     b->close(b);
 }
 
-static void receivers_share_what_there_is(void **state) {
-    (void)state;
+TEST(receivers_share_what_there_is) {
     json_t *records;
     uint64_t delivery;
     struct sk_feedback_source *a = subscribe(), *b = subscribe();
@@ -260,8 +253,7 @@ static void receivers_share_what_there_is(void **state) {
     b->close(b);
 }
 
-static void the_tenth_abandonment_is_the_last(void **state) {
-    (void)state;
+TEST(the_tenth_abandonment_is_the_last) {
     json_t *records;
     uint64_t delivery;
     struct sk_feedback_source *source = subscribe();
@@ -276,8 +268,7 @@ static void the_tenth_abandonment_is_the_last(void **state) {
     source->close(source);
 }
 
-static void a_receiver_has_at_most_sixteen_messages_unsettled(void **state) {
-    (void)state;
+TEST(a_receiver_has_at_most_sixteen_messages_unsettled) {
     json_t *records;
     uint64_t deliveries[SK_FEEDBACK_LOCKED_MAX + 1];
     options.c2d.feedback_lock_us = 300000000;
@@ -297,8 +288,7 @@ static void a_receiver_has_at_most_sixteen_messages_unsettled(void **state) {
     source->close(source);
 }
 
-static void an_https_receiver_settles_by_token(void **state) {
-    (void)state;
+TEST(an_https_receiver_settles_by_token) {
     struct sk_request receive_feedback = {.op = SK_OP_FEEDBACK_RECEIVE};
     char token[40];
     end_many(1);
@@ -319,25 +309,4 @@ static void an_https_receiver_settles_by_token(void **state) {
     copy(token, sizeof token, sk_span_z(outcome.token));
     settlement.outcome = SK_COMPLETE;
     assert_int_equal(ask(settlement), SK_FAULT_NONE);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(a_record_says_what_became_of_the_message),
-        TEST(senders_are_told_what_they_asked_for),
-        TEST(every_end_has_its_status_code),
-        TEST(a_deleted_device_takes_its_records_along),
-        TEST(sixty_four_records_go_at_once_and_fewer_fifteen_seconds_after_the_last),
-        TEST(records_outlive_a_restart),
-        TEST(records_nobody_wants_are_forgotten_after_an_hour),
-        TEST(a_message_is_one_receivers_until_its_lock_ends),
-        TEST(a_closed_receivers_messages_go_to_the_next),
-        TEST(receivers_share_what_there_is),
-        TEST(the_tenth_abandonment_is_the_last),
-        TEST(a_receiver_has_at_most_sixteen_messages_unsettled),
-        TEST(an_https_receiver_settles_by_token),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,7 @@
 /* Listeners of the real world, and who waits at them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "io/io.h"
 #include "support/self_signed.h"
+#include "support/test.h"
 
 struct story {
     struct sk_io *io;
@@ -42,7 +37,6 @@ static void accepted(void *arg, struct sk_stream *stream) {
 
 static void begin(struct story *s) {
     *s = (struct story){.io = sk_io_uv_new(), .wanted = 1};
-    sk_note_level(SK_LEVEL_ERROR);
     make_tls(s->io, &s->server_tls, &s->client_tls);
     struct sk_endpoint at = {.host = "127.0.0.1"};
     assert_int_equal(sk_listen(s->io, &at, s->server_tls, accepted, s, &s->listener), SK_OK);
@@ -79,8 +73,7 @@ static void close_between(struct sk_timer *timer) {
     }
 }
 
-static void a_handshake_ends_with_its_listener(void **state) {
-    (void)state;
+TEST(a_handshake_ends_with_its_listener) {
     struct story s;
     begin(&s);
     dial(&s, 0, true);
@@ -109,8 +102,7 @@ static void dial_second(struct sk_timer *timer) {
     }
 }
 
-static void the_oldest_that_has_proved_nothing_goes_for_a_newcomer(void **state) {
-    (void)state;
+TEST(the_oldest_that_has_proved_nothing_goes_for_a_newcomer) {
     struct story s;
     begin(&s);
     struct sk_door_limits limits = sk_io_limit(s.io, (struct sk_door_limits){.unproved = 2});
@@ -126,21 +118,11 @@ static void the_oldest_that_has_proved_nothing_goes_for_a_newcomer(void **state)
     finish(&s);
 }
 
-static void descriptors_are_kept_for_files(void **state) {
-    (void)state;
+TEST(descriptors_are_kept_for_files) {
     struct sk_io *io = sk_io_uv_new();
     struct sk_door_limits limits = sk_io_limit(io, (struct sk_door_limits){.connections = 1000000});
     assert_true(limits.connections < 1000000);
     assert_true(limits.an_address <= limits.connections);
     assert_true(limits.unproved <= limits.connections);
     sk_io_free(io);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_handshake_ends_with_its_listener),
-        cmocka_unit_test(the_oldest_that_has_proved_nothing_goes_for_a_newcomer),
-        cmocka_unit_test(descriptors_are_kept_for_files),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

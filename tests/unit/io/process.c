@@ -1,9 +1,3 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +5,7 @@
 #include <unistd.h>
 
 #include "io/process.h"
+#include "support/test.h"
 
 static enum sk_status answer(void *arg, struct sk_buffer *out) {
     size_t n = *(size_t *)arg;
@@ -18,8 +13,7 @@ static enum sk_status answer(void *arg, struct sk_buffer *out) {
     return n ? SK_OK : SK_NOT_FOUND;
 }
 
-static void a_helpers_output_and_status_come_back(void **state) {
-    (void)state;
+TEST(a_helpers_output_and_status_come_back) {
     struct sk_buffer out = {0};
     size_t n = 300000; /* more than a pipe holds */
     assert_int_equal(sk_process_run(answer, &n, &out), SK_OK);
@@ -37,16 +31,14 @@ static enum sk_status die(void *arg, struct sk_buffer *out) {
     return SK_OK;
 }
 
-static void a_helper_that_is_killed_is_an_error(void **state) {
-    (void)state;
+TEST(a_helper_that_is_killed_is_an_error) {
     struct sk_buffer out = {0};
     assert_int_equal(sk_process_run(die, NULL, &out), SK_IO);
     sk_buffer_free(&out);
 }
 
 /* Two stores in one folder would give the same numbers twice. */
-static void a_data_folder_belongs_to_one_process_until_it_has_ended(void **state) {
-    (void)state;
+TEST(a_data_folder_belongs_to_one_process_until_it_has_ended) {
     char folder[] = "/tmp/claim-XXXXXX", data[64], lock[80], why[256], id[24], byte = 0;
     int ends[2];
     assert_non_null(mkdtemp(folder));
@@ -75,8 +67,7 @@ static void a_data_folder_belongs_to_one_process_until_it_has_ended(void **state
     close(ends[1]);
 }
 
-static void the_machine_has_a_name(void **state) {
-    (void)state;
+TEST(the_machine_has_a_name) {
     char name[256] = "";
     assert_int_equal(sk_machine_name(name), SK_OK);
     assert_true(strlen(name) > 0);
@@ -106,8 +97,7 @@ static int end_once_then_all(void *arg) {
     return wait_for_term(NULL);
 }
 
-static void a_role_that_gives_up_ends_all(void **state) {
-    (void)state;
+TEST(a_role_that_gives_up_ends_all) {
     struct sk_role_state *states = sk_role_states(2);
     const struct sk_role roles[] = {{"waits", wait_for_term, NULL, &states[0]},
                                     {"gives-up", give_up, NULL, &states[1]}};
@@ -115,8 +105,7 @@ static void a_role_that_gives_up_ends_all(void **state) {
     assert_int_equal(atomic_load(&states[0].pid), 0);
 }
 
-static void a_role_that_ends_is_started_again_and_term_ends_all(void **state) {
-    (void)state;
+TEST(a_role_that_ends_is_started_again_and_term_ends_all) {
     struct sk_role_state *states = sk_role_states(2);
     const struct sk_role roles[] = {{"waits", wait_for_term, NULL, &states[0]},
                                     {"ends", end_once_then_all, &states[1], &states[1]}};
@@ -124,16 +113,4 @@ static void a_role_that_ends_is_started_again_and_term_ends_all(void **state) {
     assert_int_equal(atomic_load(&states[1].restarts), 1);
     assert_int_equal(atomic_load(&states[0].restarts), 0);
     assert_true(atomic_load(&states[0].started_us) > 0);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_helpers_output_and_status_come_back),
-        cmocka_unit_test(a_helper_that_is_killed_is_an_error),
-        cmocka_unit_test(a_data_folder_belongs_to_one_process_until_it_has_ended),
-        cmocka_unit_test(the_machine_has_a_name),
-        cmocka_unit_test(a_role_that_gives_up_ends_all),
-        cmocka_unit_test(a_role_that_ends_is_started_again_and_term_ends_all),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,9 @@
 /* Giving back what only the start of a process has needed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #include "io/io.h"
 #include "io/process.h"
+#include "support/test.h"
 
 static long resident_kb(void) {
     char line[256];
@@ -20,8 +16,7 @@ static long resident_kb(void) {
     return kb;
 }
 
-static void settling_shrinks_a_process_that_works_on(void **state) {
-    (void)state;
+TEST(settling_shrinks_a_process_that_works_on) {
     static int changed = 1; /* data, which stays */
     int copy = ++changed;
     resident_kb(); /* whatever stdio needs is there before the first look */
@@ -37,9 +32,4 @@ static void settling_shrinks_a_process_that_works_on(void **state) {
     sk_io_guid(io, guid);
     assert_int_equal(strlen(guid), 36);
     sk_io_free(io);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(settling_shrinks_a_process_that_works_on)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

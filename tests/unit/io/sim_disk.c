@@ -1,12 +1,8 @@
 /* The simulated disk: what is durable, what a power cut takes, and the faults on demand. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <sqlite3.h>
 
 #include "io/sim/sim.h"
+#include "support/test.h"
 
 static struct sk_sim *sim;
 static struct sk_io *io;
@@ -56,8 +52,9 @@ static void reboot(enum sk_sim_loss loss) {
     io = sk_sim_power_on(io);
 }
 
-static void saved_renamed_and_removed_files_stay_so_after_a_power_cut(void **state) {
-    (void)state;
+AROUND(set_up, tear_down);
+
+TEST(saved_renamed_and_removed_files_stay_so_after_a_power_cut) {
     assert_int_equal(sk_file_save(io, "/data/a", SK_SPAN("one"), 0600), SK_OK);
     assert_int_equal(sk_file_save(io, "/data/a", SK_SPAN("two"), 0600), SK_OK);
     assert_int_equal(sk_file_save(io, "/data/b", SK_SPAN("bee"), 0600), SK_OK);
@@ -77,8 +74,7 @@ static void collect(void *arg, struct sk_span name) {
     sk_buffer_byte(arg, ' ');
 }
 
-static void a_folder_lists_its_own_names_in_byte_order(void **state) {
-    (void)state;
+TEST(a_folder_lists_its_own_names_in_byte_order) {
     sk_file_save(io, "/data/z", SK_SPAN(""), 0600);
     sk_file_save(io, "/data/log/x", SK_SPAN(""), 0600);
     sk_file_save(io, "/data//B", SK_SPAN(""), 0600);
@@ -92,8 +88,7 @@ static void a_folder_lists_its_own_names_in_byte_order(void **state) {
     assert_int_equal(sk_file_open(io, "/data/none", SK_FILE_READ, &file), SK_NOT_FOUND);
 }
 
-static void a_synced_write_survives_and_a_created_file_with_it(void **state) {
-    (void)state;
+TEST(a_synced_write_survives_and_a_created_file_with_it) {
     struct sk_file *file;
     assert_int_equal(sk_file_open(io, "/data/log/1", SK_FILE_CREATE, &file), SK_OK);
     assert_int_equal(write_now(file, 0, "hello"), SK_OK);
@@ -105,8 +100,7 @@ static void a_synced_write_survives_and_a_created_file_with_it(void **state) {
     assert_true(file_is("/data/log/1", "hello w"));
 }
 
-static void a_created_file_without_a_synced_write_is_lost(void **state) {
-    (void)state;
+TEST(a_created_file_without_a_synced_write_is_lost) {
     struct sk_file *file;
     assert_int_equal(sk_file_open(io, "/data/log/1", SK_FILE_CREATE, &file), SK_OK);
     struct outcome outcome = {0};
@@ -121,8 +115,7 @@ static void a_created_file_without_a_synced_write_is_lost(void **state) {
     assert_int_equal(sk_file_open(io, "/data/log/1", SK_FILE_READ, &file), SK_NOT_FOUND);
 }
 
-static void a_torn_write_leaves_a_prefix_of_any_length(void **state) {
-    (void)state;
+TEST(a_torn_write_leaves_a_prefix_of_any_length) {
     static const char old[] = "oooooooooo", new[] = "nnnnnnnnnn";
     bool seen[11] = {0};
     for (int round = 0; round < 200; round++) {
@@ -146,8 +139,7 @@ static void a_torn_write_leaves_a_prefix_of_any_length(void **state) {
     for (int n = 0; n <= 10; n++) assert_true(seen[n]);
 }
 
-static void a_random_loss_keeps_whole_sectors(void **state) {
-    (void)state;
+TEST(a_random_loss_keeps_whole_sectors) {
     static char big[512 * 6];
     bool mixed = false;
     memset(big, 'n', sizeof big);
@@ -175,8 +167,7 @@ static void a_random_loss_keeps_whole_sectors(void **state) {
     assert_true(mixed);
 }
 
-static void power_goes_at_the_write_that_was_asked_for(void **state) {
-    (void)state;
+TEST(power_goes_at_the_write_that_was_asked_for) {
     struct sk_file *file;
     assert_int_equal(sk_file_open(io, "/data/f", SK_FILE_CREATE, &file), SK_OK);
     sk_sim_power_cut_after(io, 2, SK_SIM_LOSE_ALL);
@@ -194,8 +185,7 @@ static void power_goes_at_the_write_that_was_asked_for(void **state) {
     assert_false(file_is("/data/h", "x"));
 }
 
-static void a_kill_keeps_what_was_written_and_a_later_power_cut_does_not(void **state) {
-    (void)state;
+TEST(a_kill_keeps_what_was_written_and_a_later_power_cut_does_not) {
     unsigned kept = 0;
     for (int round = 0; round < 40; round++) {
         struct sk_file *file;
@@ -216,8 +206,7 @@ static void a_kill_keeps_what_was_written_and_a_later_power_cut_does_not(void **
     assert_in_range(kept, 1, 39);
 }
 
-static void a_full_disk_refuses_and_takes_again_when_there_is_room(void **state) {
-    (void)state;
+TEST(a_full_disk_refuses_and_takes_again_when_there_is_room) {
     struct sk_file *file;
     assert_int_equal(sk_file_open(io, "/data/f", SK_FILE_CREATE, &file), SK_OK);
     sk_sim_disk_limit(io, 10);
@@ -236,8 +225,7 @@ static void a_full_disk_refuses_and_takes_again_when_there_is_room(void **state)
     assert_int_equal(sk_disk_free(io, "/data"), 10);
 }
 
-static void failing_writes_say_so_and_promise_nothing(void **state) {
-    (void)state;
+TEST(failing_writes_say_so_and_promise_nothing) {
     struct sk_file *file;
     unsigned failed = 0;
     assert_int_equal(sk_file_open(io, "/data/f", SK_FILE_CREATE, &file), SK_OK);
@@ -251,8 +239,7 @@ static void failing_writes_say_so_and_promise_nothing(void **state) {
     assert_true(file_is("/data/f", "good"));
 }
 
-static void closing_lets_the_running_write_end(void **state) {
-    (void)state;
+TEST(closing_lets_the_running_write_end) {
     struct sk_file *file;
     struct outcome outcome = {0};
     assert_int_equal(sk_file_open(io, "/data/f", SK_FILE_CREATE, &file), SK_OK);
@@ -266,8 +253,7 @@ static void closing_lets_the_running_write_end(void **state) {
     assert_true(file_is("/data/f", "text"));
 }
 
-static void a_removed_file_can_still_be_read_by_who_has_it_open(void **state) {
-    (void)state;
+TEST(a_removed_file_can_still_be_read_by_who_has_it_open) {
     struct sk_file *file;
     char text[8] = "";
     size_t got;
@@ -302,8 +288,7 @@ static int number(sqlite3 *db, const char *sql) {
     return value;
 }
 
-static void sqlite_keeps_each_commit_through_a_power_cut_at_every_sync(void **state) {
-    (void)state;
+TEST(sqlite_keeps_each_commit_through_a_power_cut_at_every_sync) {
     for (unsigned cut = 0; cut < 40; cut++) {
         int committed = 0;
         sk_sim_power_cut_after(io, cut, (enum sk_sim_loss)(cut % 3));
@@ -324,24 +309,4 @@ static void sqlite_keeps_each_commit_through_a_power_cut_at_every_sync(void **st
             assert_in_range(number(db, "SELECT count(*) FROM t"), committed, committed + 1);
         sqlite3_close(db);
     }
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(saved_renamed_and_removed_files_stay_so_after_a_power_cut),
-        TEST(a_folder_lists_its_own_names_in_byte_order),
-        TEST(a_synced_write_survives_and_a_created_file_with_it),
-        TEST(a_created_file_without_a_synced_write_is_lost),
-        TEST(a_torn_write_leaves_a_prefix_of_any_length),
-        TEST(a_random_loss_keeps_whole_sectors),
-        TEST(power_goes_at_the_write_that_was_asked_for),
-        TEST(a_kill_keeps_what_was_written_and_a_later_power_cut_does_not),
-        TEST(a_full_disk_refuses_and_takes_again_when_there_is_room),
-        TEST(failing_writes_say_so_and_promise_nothing),
-        TEST(closing_lets_the_running_write_end),
-        TEST(a_removed_file_can_still_be_read_by_who_has_it_open),
-        TEST(sqlite_keeps_each_commit_through_a_power_cut_at_every_sync),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,6 @@
 /* The simulated network: order, back-pressure, endings, and the faults on demand. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "io/sim/sim.h"
+#include "support/test.h"
 
 /* One end of a stream, with all that its owner was told. */
 struct end {
@@ -93,8 +88,9 @@ static void write_text(struct end *end, const char *text) {
     assert_true(sk_stream_write(end->stream, sk_span_z(text)));
 }
 
-static void bytes_arrive_in_order_split_anywhere_and_both_ways(void **state) {
-    (void)state;
+AROUND(set_up, tear_down);
+
+TEST(bytes_arrive_in_order_split_anywhere_and_both_ways) {
     struct sk_buffer sent = {0};
     connected();
     server.answer = true;
@@ -113,8 +109,7 @@ static void bytes_arrive_in_order_split_anywhere_and_both_ways(void **state) {
     sk_buffer_free(&sent);
 }
 
-static void closing_sends_what_is_written_and_ends_both_sides_once(void **state) {
-    (void)state;
+TEST(closing_sends_what_is_written_and_ends_both_sides_once) {
     connected();
     write_text(&client, "last words");
     sk_stream_close(client.stream);
@@ -127,8 +122,7 @@ static void closing_sends_what_is_written_and_ends_both_sides_once(void **state)
     assert_int_equal(server.reason, SK_OK);
 }
 
-static void aborting_ends_both_sides_once_and_tells_the_owner_ok(void **state) {
-    (void)state;
+TEST(aborting_ends_both_sides_once_and_tells_the_owner_ok) {
     connected();
     write_text(&server, "unread");
     sk_stream_abort(client.stream);
@@ -139,8 +133,7 @@ static void aborting_ends_both_sides_once_and_tells_the_owner_ok(void **state) {
     assert_int_equal(server.closed, 1);
 }
 
-static void connecting_to_nobody_is_refused(void **state) {
-    (void)state;
+TEST(connecting_to_nobody_is_refused) {
     const struct {
         const char *host;
         uint16_t port;
@@ -155,8 +148,7 @@ static void connecting_to_nobody_is_refused(void **state) {
     }
 }
 
-static void a_listener_is_reached_by_name_address_and_loopback(void **state) {
-    (void)state;
+TEST(a_listener_is_reached_by_name_address_and_loopback) {
     const char *names[] = {"HUB", "10.0.0.1", "localhost", "127.0.0.1"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         client = server = (struct end){0};
@@ -169,8 +161,7 @@ static void a_listener_is_reached_by_name_address_and_loopback(void **state) {
     }
 }
 
-static void an_address_in_use_is_refused_and_another_loopback_is_not(void **state) {
-    (void)state;
+TEST(an_address_in_use_is_refused_and_another_loopback_is_not) {
     struct sk_listener *second, *third;
     struct sk_endpoint two = {.host = "127.0.0.2", .port = 443},
                        three = {.host = "127.0.0.3", .port = 443};
@@ -186,8 +177,7 @@ static void an_address_in_use_is_refused_and_another_loopback_is_not(void **stat
     sk_listener_close(second);
 }
 
-static void a_paused_reader_holds_the_writer_up_until_it_reads_on(void **state) {
-    (void)state;
+TEST(a_paused_reader_holds_the_writer_up_until_it_reads_on) {
     static char block[64 * 1024];
     unsigned blocks = 1;
     connected();
@@ -204,8 +194,7 @@ static void a_paused_reader_holds_the_writer_up_until_it_reads_on(void **state) 
     assert_int_equal(sk_stream_pending(client.stream), 0);
 }
 
-static void a_close_that_the_peer_does_not_read_gives_up_after_five_seconds(void **state) {
-    (void)state;
+TEST(a_close_that_the_peer_does_not_read_gives_up_after_five_seconds) {
     static char block[300 * 1024];
     connected();
     sk_stream_pause(server.stream, true);
@@ -219,8 +208,7 @@ static void a_close_that_the_peer_does_not_read_gives_up_after_five_seconds(void
     assert_int_equal(server.reason, SK_IO);
 }
 
-static void a_partition_hangs_then_times_out_after_twenty_seconds(void **state) {
-    (void)state;
+TEST(a_partition_hangs_then_times_out_after_twenty_seconds) {
     connected();
     sk_sim_partition(hub, edge, true);
     write_text(&client, "lost");
@@ -238,8 +226,7 @@ static void a_partition_hangs_then_times_out_after_twenty_seconds(void **state) 
     assert_int_equal(client.closed, 1);
 }
 
-static void a_short_partition_only_delays(void **state) {
-    (void)state;
+TEST(a_short_partition_only_delays) {
     connected();
     sk_sim_partition(hub, edge, true);
     write_text(&client, "late");
@@ -250,8 +237,7 @@ static void a_short_partition_only_delays(void **state) {
     assert_int_equal(client.closed + server.closed, 0);
 }
 
-static void connecting_during_a_short_partition_succeeds_after_it(void **state) {
-    (void)state;
+TEST(connecting_during_a_short_partition_succeeds_after_it) {
     sk_sim_partition(hub, edge, true);
     dial(edge, "hub", 8883);
     sk_sim_run(sim, 10 * SK_S);
@@ -261,8 +247,7 @@ static void connecting_during_a_short_partition_succeeds_after_it(void **state) 
     assert_int_equal(client.opened, 1);
 }
 
-static void dropped_connections_close_with_an_error_on_both_sides(void **state) {
-    (void)state;
+TEST(dropped_connections_close_with_an_error_on_both_sides) {
     connected();
     sk_sim_drop_connections(edge);
     sk_sim_run(sim, SK_S);
@@ -271,8 +256,7 @@ static void dropped_connections_close_with_an_error_on_both_sides(void **state) 
     assert_int_equal(server.reason, SK_IO);
 }
 
-static void a_peer_without_power_is_noticed_after_twenty_seconds(void **state) {
-    (void)state;
+TEST(a_peer_without_power_is_noticed_after_twenty_seconds) {
     connected();
     sk_sim_power_cut(hub, SK_SIM_LOSE_ALL);
     sk_sim_run(sim, 19 * SK_S);
@@ -286,8 +270,7 @@ static void a_peer_without_power_is_noticed_after_twenty_seconds(void **state) {
     assert_int_equal(client.reason, SK_REFUSED);
 }
 
-static void a_peer_that_came_back_answers_old_connections_with_a_reset(void **state) {
-    (void)state;
+TEST(a_peer_that_came_back_answers_old_connections_with_a_reset) {
     connected();
     sk_sim_power_cut(hub, SK_SIM_LOSE_ALL);
     sk_listener_close(listener);
@@ -299,8 +282,7 @@ static void a_peer_that_came_back_answers_old_connections_with_a_reset(void **st
     assert_int_equal(client.reason, SK_IO);
 }
 
-static void a_killed_peer_ends_its_connections(void **state) {
-    (void)state;
+TEST(a_killed_peer_ends_its_connections) {
     connected();
     sk_sim_kill(hub);
     sk_sim_run(sim, SK_S);
@@ -308,8 +290,7 @@ static void a_killed_peer_ends_its_connections(void **state) {
     assert_int_equal(server.closed, 0);
 }
 
-static void closing_on_a_dead_machine_is_told_at_the_funeral(void **state) {
-    (void)state;
+TEST(closing_on_a_dead_machine_is_told_at_the_funeral) {
     connected();
     sk_sim_power_cut(edge, SK_SIM_LOSE_ALL);
     write_text(&client, "nothing");
@@ -320,8 +301,7 @@ static void closing_on_a_dead_machine_is_told_at_the_funeral(void **state) {
     assert_int_equal(client.closed, 1);
 }
 
-static void unix_sockets_stay_on_their_machine_and_name_the_process(void **state) {
-    (void)state;
+TEST(unix_sockets_stay_on_their_machine_and_name_the_process) {
     struct sk_listener *workload;
     struct sk_endpoint at = {.path = "/run/workload.sock"};
     assert_int_equal(sk_listen(edge, &at, NULL, on_accept, &server, &workload), SK_OK);
@@ -339,8 +319,7 @@ static void unix_sockets_stay_on_their_machine_and_name_the_process(void **state
     sk_listener_close(workload);
 }
 
-static void tls_shows_each_side_the_chain_and_name_of_the_other(void **state) {
-    (void)state;
+TEST(tls_shows_each_side_the_chain_and_name_of_the_other) {
     static const char leaf[] =
         "-----BEGIN CERTIFICATE-----\nbGVhZg==\n-----END CERTIFICATE-----\n"
         "-----BEGIN CERTIFICATE-----\ncm9v\ndA==\n-----END CERTIFICATE-----\n",
@@ -375,8 +354,7 @@ static void tls_shows_each_side_the_chain_and_name_of_the_other(void **state) {
     sk_tls_free(server_tls);
 }
 
-static void a_plain_client_of_a_tls_listener_fails(void **state) {
-    (void)state;
+TEST(a_plain_client_of_a_tls_listener_fails) {
     struct sk_tls *tls;
     char reason[256];
     assert_int_equal(sk_tls_new(edge, &(struct sk_tls_options){0}, &tls, reason), SK_OK);
@@ -409,36 +387,10 @@ static uint64_t trace_of(uint64_t seed) {
     return trace;
 }
 
-static void the_same_seed_gives_the_same_conversation(void **state) {
-    (void)state;
+AROUND(NULL, NULL);
+
+TEST(the_same_seed_gives_the_same_conversation) {
     uint64_t first = trace_of(11);
     assert_true(first == trace_of(11));
     assert_true(first != trace_of(12));
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(bytes_arrive_in_order_split_anywhere_and_both_ways),
-        TEST(closing_sends_what_is_written_and_ends_both_sides_once),
-        TEST(aborting_ends_both_sides_once_and_tells_the_owner_ok),
-        TEST(connecting_to_nobody_is_refused),
-        TEST(a_listener_is_reached_by_name_address_and_loopback),
-        TEST(an_address_in_use_is_refused_and_another_loopback_is_not),
-        TEST(a_paused_reader_holds_the_writer_up_until_it_reads_on),
-        TEST(a_close_that_the_peer_does_not_read_gives_up_after_five_seconds),
-        TEST(a_partition_hangs_then_times_out_after_twenty_seconds),
-        TEST(a_short_partition_only_delays),
-        TEST(connecting_during_a_short_partition_succeeds_after_it),
-        TEST(dropped_connections_close_with_an_error_on_both_sides),
-        TEST(a_peer_without_power_is_noticed_after_twenty_seconds),
-        TEST(a_peer_that_came_back_answers_old_connections_with_a_reset),
-        TEST(a_killed_peer_ends_its_connections),
-        TEST(closing_on_a_dead_machine_is_told_at_the_funeral),
-        TEST(unix_sockets_stay_on_their_machine_and_name_the_process),
-        TEST(tls_shows_each_side_the_chain_and_name_of_the_other),
-        TEST(a_plain_client_of_a_tls_listener_fails),
-        cmocka_unit_test(the_same_seed_gives_the_same_conversation),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

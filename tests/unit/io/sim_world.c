@@ -1,13 +1,9 @@
 /* The simulated world's clock, timers, tasks, threads, and its own determinism. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
 #include "io/sim/sim.h"
+#include "support/test.h"
 
 struct recorder {
     struct sk_io *io;
@@ -37,8 +33,7 @@ static struct sk_sim *world_of(uint64_t seed) {
     return sk_sim_new(&(struct sk_sim_options){.seed = seed});
 }
 
-static void timers_fire_in_time_order_and_ties_in_order_of_starting(void **state) {
-    (void)state;
+TEST(timers_fire_in_time_order_and_ties_in_order_of_starting) {
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
     struct named_timer timers[] = {{.to = &to, .name = 'a'},
@@ -57,8 +52,7 @@ static void timers_fire_in_time_order_and_ties_in_order_of_starting(void **state
     sk_sim_free(sim);
 }
 
-static void a_stopped_timer_stays_silent_and_a_restarted_one_moves(void **state) {
-    (void)state;
+TEST(a_stopped_timer_stays_silent_and_a_restarted_one_moves) {
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
     struct named_timer one = {.to = &to, .name = '1'}, two = {.to = &to, .name = '2'};
@@ -75,8 +69,7 @@ static void a_stopped_timer_stays_silent_and_a_restarted_one_moves(void **state)
     sk_sim_free(sim);
 }
 
-static void many_timers_stopped_at_random_leave_the_others_in_order(void **state) {
-    (void)state;
+TEST(many_timers_stopped_at_random_leave_the_others_in_order) {
     enum { COUNT = 200 };
     struct sk_sim *sim = world_of(3);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
@@ -109,8 +102,7 @@ static void on_chained_task(struct sk_task *task) {
     if (self->next) sk_io_defer(self->to->io, &self->next->task, on_chained_task);
 }
 
-static void deferred_tasks_run_once_in_order_and_before_time_passes(void **state) {
-    (void)state;
+TEST(deferred_tasks_run_once_in_order_and_before_time_passes) {
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
     struct chained_task last = {.to = &to, .name = '3'},
@@ -132,8 +124,7 @@ static void on_restart(struct sk_timer *timer) {
     if (++named->to->count < 5) sk_timer_start(timer->io, timer, 0, on_restart);
 }
 
-static void a_timer_of_zero_that_restarts_itself_does_not_starve_the_world(void **state) {
-    (void)state;
+TEST(a_timer_of_zero_that_restarts_itself_does_not_starve_the_world) {
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
     struct named_timer restarting = {.to = &to}, other = {.to = &to, .name = 'o'};
@@ -145,8 +136,7 @@ static void a_timer_of_zero_that_restarts_itself_does_not_starve_the_world(void 
     sk_sim_free(sim);
 }
 
-static void a_clock_jump_moves_the_wall_clock_only(void **state) {
-    (void)state;
+TEST(a_clock_jump_moves_the_wall_clock_only) {
     struct sk_sim *sim = world_of(1);
     struct sk_io *io = sk_sim_node(sim, "a"), *other = sk_sim_node(sim, "b");
     sk_sim_run(sim, SK_S);
@@ -176,8 +166,7 @@ static void start_of_thread(struct sk_io *io, void *arg) {
     record(to, '>');
 }
 
-static void a_thread_gets_its_mail_in_order_and_can_be_joined(void **state) {
-    (void)state;
+TEST(a_thread_gets_its_mail_in_order_and_can_be_joined) {
     struct sk_sim *sim = world_of(1);
     struct sk_io *io = sk_sim_node(sim, "a");
     struct recorder to = {0};
@@ -197,8 +186,7 @@ static void work_done(void *arg) {
     record(arg, 'd');
 }
 
-static void work_is_done_later_and_reported_on_the_loop(void **state) {
-    (void)state;
+TEST(work_is_done_later_and_reported_on_the_loop) {
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
     sk_io_work(to.io, do_work, work_done, &to);
@@ -217,8 +205,7 @@ static void start_late_timer(void *arg) {
     sk_timer_start(timer->to->io, &timer->timer, SK_S, on_named_timer);
 }
 
-static void a_dead_machine_is_silent_until_it_is_buried(void **state) {
-    (void)state;
+TEST(a_dead_machine_is_silent_until_it_is_buried) {
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
     struct named_timer timer = {.to = &to, .name = 't'};
@@ -238,8 +225,7 @@ static void a_dead_machine_is_silent_until_it_is_buried(void **state) {
 }
 
 /* Somebody whose write has failed tries again a little later, and ends when that has failed too. */
-static void a_timer_that_is_started_at_the_funeral_fires(void **state) {
-    (void)state;
+TEST(a_timer_that_is_started_at_the_funeral_fires) {
     struct sk_sim *sim = world_of(1);
     struct recorder to = {.io = sk_sim_node(sim, "a")};
     struct named_timer before = {.to = &to, .name = 't'};
@@ -252,8 +238,7 @@ static void a_timer_that_is_started_at_the_funeral_fires(void **state) {
     sk_sim_free(sim);
 }
 
-static void a_killed_process_leaves_the_others_of_its_machine_alone(void **state) {
-    (void)state;
+TEST(a_killed_process_leaves_the_others_of_its_machine_alone) {
     struct sk_sim *sim = world_of(1);
     struct sk_io *one = sk_sim_node(sim, "a"), *other = sk_sim_process(one, 1000);
     sk_sim_kill(other);
@@ -300,26 +285,7 @@ static uint64_t trace_of(uint64_t seed) {
     return trace;
 }
 
-static void the_same_seed_gives_the_same_run(void **state) {
-    (void)state;
+TEST(the_same_seed_gives_the_same_run) {
     assert_true(trace_of(5) == trace_of(5));
     assert_true(trace_of(5) != trace_of(6));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timers_fire_in_time_order_and_ties_in_order_of_starting),
-        cmocka_unit_test(a_stopped_timer_stays_silent_and_a_restarted_one_moves),
-        cmocka_unit_test(many_timers_stopped_at_random_leave_the_others_in_order),
-        cmocka_unit_test(deferred_tasks_run_once_in_order_and_before_time_passes),
-        cmocka_unit_test(a_timer_of_zero_that_restarts_itself_does_not_starve_the_world),
-        cmocka_unit_test(a_clock_jump_moves_the_wall_clock_only),
-        cmocka_unit_test(a_thread_gets_its_mail_in_order_and_can_be_joined),
-        cmocka_unit_test(work_is_done_later_and_reported_on_the_loop),
-        cmocka_unit_test(a_dead_machine_is_silent_until_it_is_buried),
-        cmocka_unit_test(a_timer_that_is_started_at_the_funeral_fires),
-        cmocka_unit_test(a_killed_process_leaves_the_others_of_its_machine_alone),
-        cmocka_unit_test(the_same_seed_gives_the_same_run),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

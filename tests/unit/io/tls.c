@@ -1,12 +1,7 @@
 /* TLS of the real world: what a client may do before anybody knows who it is. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "io/io.h"
 #include "support/self_signed.h"
+#include "support/test.h"
 
 /* A listener with TLS, and a client of it that makes its records itself. */
 struct story {
@@ -90,7 +85,6 @@ static void on_limit(struct sk_timer *timer) {
 /* Runs until the server has heard what was wanted or has closed the connection. */
 static void play(struct story *s, int version) {
     struct sk_endpoint at = {.host = "127.0.0.1"};
-    sk_note_level(SK_LEVEL_ERROR);
     s->io = sk_io_uv_new();
     make_tls(s->io, &s->server_tls, &s->client_tls);
     assert_int_equal(sk_listen(s->io, &at, s->server_tls, accepted, s, &s->listener), SK_OK);
@@ -123,8 +117,7 @@ static void update_keys_and_greet(struct story *s) {
     raw_tls_write(&s->raw, SK_SPAN("hello"));
 }
 
-static void a_few_records_without_data_are_taken_and_more_end_the_connection(void **state) {
-    (void)state;
+TEST(a_few_records_without_data_are_taken_and_more_end_the_connection) {
     static const struct {
         unsigned records;
         size_t heard;
@@ -143,8 +136,7 @@ static void send_bytes(struct story *s) {
 }
 
 /* The share is of what is taken off the socket; OpenSSL may hold a record's length from before. */
-static void records_of_a_byte_count_against_the_share_as_a_whole(void **state) {
-    (void)state;
+TEST(records_of_a_byte_count_against_the_share_as_a_whole) {
     enum { RECORD = 22, SHARE = 64 * 1024 + 17 * 1024 };
     struct story s = {.say = send_bytes, .wanted = 60000, .records = 60000};
     play(&s, TLS1_3_VERSION);
@@ -159,8 +151,7 @@ static void negotiate_again(struct story *s) {
     s->deaf = true;
 }
 
-static void a_client_that_negotiates_again_is_closed(void **state) {
-    (void)state;
+TEST(a_client_that_negotiates_again_is_closed) {
     struct story greets = {.say = update_keys_and_greet, .wanted = 5};
     play(&greets, TLS1_2_VERSION);
     assert_int_equal(greets.heard, 5);
@@ -182,8 +173,7 @@ static bool is_let_in(int version, const char *kind, unsigned issuers) {
     return s.accepted;
 }
 
-static void certificates_whose_keys_are_dear_are_refused_in_the_handshake(void **state) {
-    (void)state;
+TEST(certificates_whose_keys_are_dear_are_refused_in_the_handshake) {
     assert_true(is_let_in(TLS1_3_VERSION, "P-521", 3));
     assert_true(is_let_in(TLS1_3_VERSION, "4096", 3));
     assert_false(is_let_in(TLS1_3_VERSION, "4104", 0));
@@ -191,8 +181,7 @@ static void certificates_whose_keys_are_dear_are_refused_in_the_handshake(void *
     assert_false(is_let_in(TLS1_2_VERSION, "4104", 0));
 }
 
-static void certificates_of_more_than_10_kb_are_refused(void **state) {
-    (void)state;
+TEST(certificates_of_more_than_10_kb_are_refused) {
     EVP_PKEY *key = raw_tls_key("P-256");
     X509 *certificate = raw_tls_certificate("d1", key, "d1", key);
     unsigned one = (unsigned)i2d_X509(certificate, NULL) + 3 + 2, most = (10 * 1024 - 4) / one;
@@ -201,15 +190,4 @@ static void certificates_of_more_than_10_kb_are_refused(void **state) {
     /* A signature has a byte more or less each time: so not at the very byte. */
     assert_true(is_let_in(TLS1_3_VERSION, "P-256", most - 2));
     assert_false(is_let_in(TLS1_3_VERSION, "P-256", most + 1));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_few_records_without_data_are_taken_and_more_end_the_connection),
-        cmocka_unit_test(records_of_a_byte_count_against_the_share_as_a_whole),
-        cmocka_unit_test(a_client_that_negotiates_again_is_closed),
-        cmocka_unit_test(certificates_whose_keys_are_dear_are_refused_in_the_handshake),
-        cmocka_unit_test(certificates_of_more_than_10_kb_are_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

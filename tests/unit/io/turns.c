@@ -1,13 +1,9 @@
 /* The real world's turns: who is served when, and what a loop that stood still does to whom. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "io/io.h"
+#include "support/test.h"
 
 /* A listener, a client of it, and what both have seen. */
 struct pair {
@@ -109,8 +105,7 @@ static void a_turn_later(struct sk_timer *timer) {
         sk_timer_start(p->io, timer, 0, a_turn_later);
 }
 
-static void a_peer_that_never_stops_keeps_no_timer_from_firing(void **state) {
-    (void)state;
+TEST(a_peer_that_never_stops_keeps_no_timer_from_firing) {
     struct pair p;
     set_up(&p, accepted);
     struct sk_endpoint at = {.host = "127.0.0.1", .port = sk_listener_port(p.listener)};
@@ -144,8 +139,7 @@ static void dial_late(struct sk_timer *timer) {
     sk_timer_start(p->io, &p->other, SK_MS, stop_when_heard);
 }
 
-static void a_timer_counts_from_the_moment_it_is_started(void **state) {
-    (void)state;
+TEST(a_timer_counts_from_the_moment_it_is_started) {
     struct pair p;
     set_up(&p, accepted_with_a_limit);
     sk_timer_start(p.io, &p.timer, 120 * SK_MS, dial_late); /* it waits longer than the limit */
@@ -167,8 +161,7 @@ static void on_early(struct sk_timer *timer) {
     SK_CONTAINER(timer, struct pair, limit)->fired = true;
 }
 
-static void the_time_before_the_loop_runs_is_not_counted(void **state) {
-    (void)state;
+TEST(the_time_before_the_loop_runs_is_not_counted) {
     struct pair p;
     set_up(&p, accepted);
     usleep(300 * 1000);
@@ -194,8 +187,7 @@ static void stand_still_soon(void *arg, struct sk_stream *stream) {
     sk_timer_start(p->io, &p->timer, 10 * SK_MS, stand_still);
 }
 
-static void what_nobody_looked_at_is_not_held_against_its_sender(void **state) {
-    (void)state;
+TEST(what_nobody_looked_at_is_not_held_against_its_sender) {
     struct pair p;
     set_up(&p, stand_still_soon);
     p.wanted = 14;
@@ -219,8 +211,7 @@ static void dawdle(struct sk_timer *timer) {
     sk_timer_start(p->io, &p->other, 0, stop);
 }
 
-static void a_turn_that_takes_too_long_is_written_down_while_it_lasts(void **state) {
-    (void)state;
+TEST(a_turn_that_takes_too_long_is_written_down_while_it_lasts) {
     struct pair p;
     char text[4096] = "";
     FILE *file = tmpfile();
@@ -241,15 +232,4 @@ static void a_turn_that_takes_too_long_is_written_down_while_it_lasts(void **sta
     assert_int_equal(counts->turns_within[SK_TURN_BOUNDS - 1], 1); /* up to a second */
     assert_true(counts->longest_ns >= 500 * SK_MS);
     tear_down(&p);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_peer_that_never_stops_keeps_no_timer_from_firing),
-        cmocka_unit_test(a_timer_counts_from_the_moment_it_is_started),
-        cmocka_unit_test(the_time_before_the_loop_runs_is_not_counted),
-        cmocka_unit_test(what_nobody_looked_at_is_not_held_against_its_sender),
-        cmocka_unit_test(a_turn_that_takes_too_long_is_written_down_while_it_lasts),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Cursors: filters, seeking, checkpoints, waking, retention and damage. */
 #include "support/log_world.h"
+#include "support/test.h"
 
 static struct log_world w;
 
@@ -38,8 +39,9 @@ static int64_t now(void) {
     return sk_io_wall(w.io);
 }
 
-static void a_cursor_sees_only_the_records_for_its_routes(void **state) {
-    (void)state;
+AROUND(set_up, tear_down);
+
+TEST(a_cursor_sees_only_the_records_for_its_routes) {
     for (uint64_t i = 0; i < 30; i++) log_world_append_sized(&w, 1u << i % 3, 0);
     log_world_append_sized(&w, 0, 0); /* for nobody */
     log_world_run(&w);
@@ -54,8 +56,7 @@ static void a_cursor_sees_only_the_records_for_its_routes(void **state) {
     assert_int_equal(next_number(two), 5);
 }
 
-static void a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence(void **state) {
-    (void)state;
+TEST(a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence) {
     log_world_fill(&w, 20, 100);
     struct sk_cursor *oldest = open_named(NULL, UINT64_MAX, 0),
                      *next = open_named(NULL, UINT64_MAX, UINT64_MAX),
@@ -74,8 +75,7 @@ static void a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence(void **sta
     assert_int_equal(next_status(middle), SK_AGAIN);
 }
 
-static void seeking_by_time_finds_the_first_record_not_before_it(void **state) {
-    (void)state;
+TEST(seeking_by_time_finds_the_first_record_not_before_it) {
     enum { COUNT = 400 };
     int64_t times[COUNT + 1];
     for (int i = 1; i <= COUNT; i++) {
@@ -100,8 +100,7 @@ static void seeking_by_time_finds_the_first_record_not_before_it(void **state) {
     }
 }
 
-static void large_segments_are_searched_through_their_index(void **state) {
-    (void)state;
+TEST(large_segments_are_searched_through_their_index) {
     w.options.segment_bytes = 1 << 20;
     log_world_reopen(&w);
     for (int i = 0; i < 30; i++) log_world_fill(&w, 100, 1000);
@@ -119,8 +118,7 @@ static void count_call(void *arg) {
     ++*(unsigned *)arg;
 }
 
-static void a_waiting_cursor_is_told_once_of_new_records(void **state) {
-    (void)state;
+TEST(a_waiting_cursor_is_told_once_of_new_records) {
     struct sk_cursor *cursor;
     unsigned calls = 0;
     assert_int_equal(sk_cursor_open(w.log, NULL, UINT64_MAX, 0, count_call, &calls, &cursor),
@@ -157,8 +155,7 @@ static void close_it(void *arg) {
     sk_cursor_close(greedy->cursor);
 }
 
-static void cursors_may_read_to_the_end_or_close_while_they_are_told(void **state) {
-    (void)state;
+TEST(cursors_may_read_to_the_end_or_close_while_they_are_told) {
     struct greedy readers[3] = {0};
     for (int i = 0; i < 3; i++) {
         sk_cursor_open(w.log, NULL, UINT64_MAX, 0, i == 1 ? close_it : read_all, &readers[i],
@@ -172,8 +169,7 @@ static void cursors_may_read_to_the_end_or_close_while_they_are_told(void **stat
     assert_int_equal(readers[1].calls, 1);
 }
 
-static void looking_for_rare_records_gives_the_loop_its_turn(void **state) {
-    (void)state;
+TEST(looking_for_rare_records_gives_the_loop_its_turn) {
     struct greedy rare = {0};
     w.options.segment_bytes = 0;
     log_world_reopen(&w);
@@ -187,8 +183,7 @@ static void looking_for_rare_records_gives_the_loop_its_turn(void **state) {
     assert_int_equal(rare.calls, 8); /* 9 MB at 1 MiB a time */
 }
 
-static void a_named_cursor_continues_where_it_committed(void **state) {
-    (void)state;
+TEST(a_named_cursor_continues_where_it_committed) {
     log_world_fill(&w, 20, 0);
     struct sk_cursor *cursor = open_named("upstream", 1, 0), *other = open_named("other", 1, 5);
     struct sk_cursor *twice;
@@ -212,8 +207,7 @@ static void a_named_cursor_continues_where_it_committed(void **state) {
     assert_int_equal(next_number(cursor), 1);
 }
 
-static void a_commit_is_on_the_disk_within_a_tenth_of_a_second(void **state) {
-    (void)state;
+TEST(a_commit_is_on_the_disk_within_a_tenth_of_a_second) {
     log_world_fill(&w, 1000, 0);
     struct sk_cursor *cursor = open_named("c", 1, 0);
     sk_sim_run(w.sim, SK_S);
@@ -231,8 +225,7 @@ static void a_commit_is_on_the_disk_within_a_tenth_of_a_second(void **state) {
     assert_int_equal(sk_cursor_position(open_named("c", 1, 0)), 1001);
 }
 
-static void records_for_others_count_as_done_with(void **state) {
-    (void)state;
+TEST(records_for_others_count_as_done_with) {
     struct sk_cursor *cursor = open_named("rare", 2, 0);
     log_world_append_sized(&w, 2, 0);
     for (int i = 0; i < 9; i++) log_world_append_sized(&w, 1, 0);
@@ -246,8 +239,7 @@ static void records_for_others_count_as_done_with(void **state) {
     assert_int_equal(sk_cursor_committed(cursor), 12);
 }
 
-static void torn_checkpoints_leave_the_ones_before(void **state) {
-    (void)state;
+TEST(torn_checkpoints_leave_the_ones_before) {
     log_world_fill(&w, 10, 0);
     for (unsigned cut = 0; cut < 12; cut++) {
         struct sk_cursor *cursor = open_named("c", 1, 0);
@@ -265,8 +257,7 @@ static void torn_checkpoints_leave_the_ones_before(void **state) {
     }
 }
 
-static void the_oldest_segments_go_when_the_log_is_too_large(void **state) {
-    (void)state;
+TEST(the_oldest_segments_go_when_the_log_is_too_large) {
     w.options.retention_bytes = 20000;
     log_world_reopen(&w);
     struct sk_cursor *slow = open_named("slow", 1, 0);
@@ -283,8 +274,7 @@ static void the_oldest_segments_go_when_the_log_is_too_large(void **state) {
     assert_int_equal(w.recovery.next_sequence, 201);
 }
 
-static void a_reader_in_the_middle_of_a_dropped_segment_is_told(void **state) {
-    (void)state;
+TEST(a_reader_in_the_middle_of_a_dropped_segment_is_told) {
     w.options.retention_bytes = 20000;
     log_world_reopen(&w);
     log_world_fill(&w, 3, 1000);
@@ -297,8 +287,7 @@ static void a_reader_in_the_middle_of_a_dropped_segment_is_told(void **state) {
     assert_int_equal(next_number(cursor), first);
 }
 
-static void old_records_go_even_when_nothing_new_comes(void **state) {
-    (void)state;
+TEST(old_records_go_even_when_nothing_new_comes) {
     w.options.retention_us = 3600000000;
     log_world_reopen(&w);
     for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
@@ -320,8 +309,7 @@ static void jump(int64_t seconds) {
     sk_sim_clock_jump(w.io, seconds * 1000000);
 }
 
-static void a_clock_jump_deletes_nothing_that_was_young_before_it(void **state) {
-    (void)state;
+TEST(a_clock_jump_deletes_nothing_that_was_young_before_it) {
     w.options.retention_us = 3600000000;
     log_world_reopen(&w);
     for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
@@ -336,8 +324,7 @@ static void a_clock_jump_deletes_nothing_that_was_young_before_it(void **state) 
     assert_int_equal(sk_log_first_sequence(w.log), 16);
 }
 
-static void a_clock_that_jumps_back_does_not_stop_ages(void **state) {
-    (void)state;
+TEST(a_clock_that_jumps_back_does_not_stop_ages) {
     w.options.retention_us = 3600000000;
     log_world_reopen(&w);
     for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
@@ -356,8 +343,7 @@ static void a_clock_that_jumps_back_does_not_stop_ages(void **state) {
 }
 
 /* A machine without a battery for its clock. */
-static void a_start_in_1970_and_then_the_right_clock_lose_nothing(void **state) {
-    (void)state;
+TEST(a_start_in_1970_and_then_the_right_clock_lose_nothing) {
     w.options.retention_us = 3600000000;
     log_world_reopen(&w);
     for (int i = 0; i < 10; i++) log_world_fill(&w, 1, 1000);
@@ -377,8 +363,7 @@ static void a_start_in_1970_and_then_the_right_clock_lose_nothing(void **state) 
     assert_int_equal(sk_log_first_sequence(w.log), 21);
 }
 
-static void the_oldest_segments_make_room_when_the_disk_is_nearly_full(void **state) {
-    (void)state;
+TEST(the_oldest_segments_make_room_when_the_disk_is_nearly_full) {
     w.options.reserve_bytes = 20000;
     log_world_reopen(&w);
     sk_sim_disk_limit(w.io, 60000);
@@ -394,8 +379,7 @@ static void the_oldest_segments_make_room_when_the_disk_is_nearly_full(void **st
     assert_int_equal(sk_log_first_sequence(w.log), first);
 }
 
-static void segments_go_once_the_slowest_cursor_has_passed(void **state) {
-    (void)state;
+TEST(segments_go_once_the_slowest_cursor_has_passed) {
     w.options.retain_until_read = true;
     log_world_reopen(&w);
     for (int i = 0; i < 40; i++) log_world_fill(&w, 1, 1000);
@@ -417,8 +401,7 @@ static void segments_go_once_the_slowest_cursor_has_passed(void **state) {
     assert_in_range(sk_log_first_sequence(w.log), 36, 41);
 }
 
-static void a_commit_made_while_another_is_being_written_frees_nothing_yet(void **state) {
-    (void)state;
+TEST(a_commit_made_while_another_is_being_written_frees_nothing_yet) {
     w.options.retain_until_read = true;
     log_world_reopen(&w);
     for (int i = 0; i < 40; i++) log_world_fill(&w, 1, 1000);
@@ -446,8 +429,7 @@ static void damage(const char *path, size_t at) {
     sk_buffer_free(&bytes);
 }
 
-static void damage_in_a_closed_segment_is_stepped_over_and_counted(void **state) {
-    (void)state;
+TEST(damage_in_a_closed_segment_is_stepped_over_and_counted) {
     w.options.segment_bytes = 400000;
     log_world_reopen(&w);
     for (int i = 0; i < 10; i++)
@@ -465,8 +447,7 @@ static void damage_in_a_closed_segment_is_stepped_over_and_counted(void **state)
     assert_int_equal(next_status(cursor), SK_AGAIN);
 }
 
-static void damage_without_an_index_costs_the_rest_of_the_segment(void **state) {
-    (void)state;
+TEST(damage_without_an_index_costs_the_rest_of_the_segment) {
     for (int i = 0; i < 3; i++) log_world_fill(&w, 4, 1000);
     log_world_close(&w);
     damage("/log/00000000000000000001.log", 0);
@@ -481,34 +462,4 @@ static void damage_without_an_index_costs_the_rest_of_the_segment(void **state) 
     assert_int_equal(next_status(cursor), SK_NOT_FOUND);
     assert_int_equal(sk_cursor_lost(cursor), 3);
     for (uint64_t i = 5; i <= 12; i++) assert_int_equal(next_number(cursor), i);
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    sk_note_level_parse("error");
-    const struct CMUnitTest tests[] = {
-        TEST(a_cursor_sees_only_the_records_for_its_routes),
-        TEST(a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence),
-        TEST(seeking_by_time_finds_the_first_record_not_before_it),
-        TEST(large_segments_are_searched_through_their_index),
-        TEST(a_waiting_cursor_is_told_once_of_new_records),
-        TEST(cursors_may_read_to_the_end_or_close_while_they_are_told),
-        TEST(looking_for_rare_records_gives_the_loop_its_turn),
-        TEST(a_named_cursor_continues_where_it_committed),
-        TEST(a_commit_is_on_the_disk_within_a_tenth_of_a_second),
-        TEST(records_for_others_count_as_done_with),
-        TEST(torn_checkpoints_leave_the_ones_before),
-        TEST(the_oldest_segments_go_when_the_log_is_too_large),
-        TEST(a_reader_in_the_middle_of_a_dropped_segment_is_told),
-        TEST(old_records_go_even_when_nothing_new_comes),
-        TEST(a_clock_jump_deletes_nothing_that_was_young_before_it),
-        TEST(a_clock_that_jumps_back_does_not_stop_ages),
-        TEST(a_start_in_1970_and_then_the_right_clock_lose_nothing),
-        TEST(the_oldest_segments_make_room_when_the_disk_is_nearly_full),
-        TEST(segments_go_once_the_slowest_cursor_has_passed),
-        TEST(a_commit_made_while_another_is_being_written_frees_nothing_yet),
-        TEST(damage_in_a_closed_segment_is_stepped_over_and_counted),
-        TEST(damage_without_an_index_costs_the_rest_of_the_segment),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Bits that flip on the disk in the segment that was written last: what was acknowledged behind them stays. */
 #include "store/log/format.h"
 #include "support/log_world.h"
+#include "support/test.h"
 
 #define SEGMENT "/log/00000000000000000001.log"
 enum { BODY = 40, RECORD = SK_RECORD_HEADER + BODY };
@@ -67,8 +68,9 @@ static unsigned kept_files(void) {
     return count;
 }
 
-static void a_damaged_body_costs_its_record_only(void **state) {
-    (void)state;
+AROUND(set_up, tear_down);
+
+TEST(a_damaged_body_costs_its_record_only) {
     write_batches((const unsigned[]){1, 1, 1, 1, 0});
     damage(2, SK_RECORD_HEADER + 3);
     open_again(1, 0);
@@ -80,8 +82,7 @@ static void a_damaged_body_costs_its_record_only(void **state) {
     assert_int_equal(kept_files(), 0);
 }
 
-static void so_do_two_of_them_and_one_in_the_middle_of_a_batch(void **state) {
-    (void)state;
+TEST(so_do_two_of_them_and_one_in_the_middle_of_a_batch) {
     write_batches((const unsigned[]){3, 2, 3, 1, 0});
     damage(2, SK_RECORD_HEADER);
     damage(3, SK_RECORD_HEADER + BODY - 1);
@@ -90,8 +91,7 @@ static void so_do_two_of_them_and_one_in_the_middle_of_a_batch(void **state) {
     expect_numbers((const unsigned[]){1, 4, 5, 6, 8, 9, 0}, 3);
 }
 
-static void the_first_record_may_be_the_damaged_one(void **state) {
-    (void)state;
+TEST(the_first_record_may_be_the_damaged_one) {
     write_batches((const unsigned[]){1, 1, 0});
     damage(1, SK_RECORD_HEADER);
     open_again(1, 0);
@@ -99,8 +99,7 @@ static void the_first_record_may_be_the_damaged_one(void **state) {
 }
 
 /* Nobody can tell it from a write that power has torn. */
-static void damage_in_the_last_batch_ends_the_log_there_and_what_is_cut_is_kept(void **state) {
-    (void)state;
+TEST(damage_in_the_last_batch_ends_the_log_there_and_what_is_cut_is_kept) {
     write_batches((const unsigned[]){2, 4, 0});
     damage(4, SK_RECORD_HEADER);
     open_again(0, 3);
@@ -113,8 +112,7 @@ static void damage_in_the_last_batch_ends_the_log_there_and_what_is_cut_is_kept(
     sk_buffer_free(&kept);
 }
 
-static void a_torn_record_alone_is_not_kept(void **state) {
-    (void)state;
+TEST(a_torn_record_alone_is_not_kept) {
     write_batches((const unsigned[]){2, 1, 0});
     damage(3, SK_RECORD_HEADER);
     open_again(0, 1);
@@ -123,8 +121,7 @@ static void a_torn_record_alone_is_not_kept(void **state) {
 }
 
 /* Where the next record begins is not known then, and bytes that look like one may be a device's. */
-static void behind_a_damaged_header_nothing_is_believed_but_all_is_kept(void **state) {
-    (void)state;
+TEST(behind_a_damaged_header_nothing_is_believed_but_all_is_kept) {
     for (unsigned byte = 4; byte < 16; byte++) { /* length and sequence */
         write_batches((const unsigned[]){1, 1, 1, 0});
         damage(2, byte);
@@ -142,8 +139,7 @@ static void on_stored(void *arg, enum sk_status status, uint64_t sequence) {
     *(bool *)arg = status == SK_OK;
 }
 
-static void a_record_that_a_body_holds_is_not_taken_for_one(void **state) {
-    (void)state;
+TEST(a_record_that_a_body_holds_is_not_taken_for_one) {
     char forged[SK_RECORD_HEADER + 8] = {0};
     bool stored = false;
     memcpy(forged + SK_RECORD_HEADER, "99:false", 8);
@@ -161,19 +157,4 @@ static void a_record_that_a_body_holds_is_not_taken_for_one(void **state) {
     assert_int_equal(log_world_open(&w), SK_OK);
     assert_int_equal(w.recovery.next_sequence, 2);
     expect_numbers((const unsigned[]){1, 0}, 0);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(a_damaged_body_costs_its_record_only),
-        TEST(so_do_two_of_them_and_one_in_the_middle_of_a_batch),
-        TEST(the_first_record_may_be_the_damaged_one),
-        TEST(damage_in_the_last_batch_ends_the_log_there_and_what_is_cut_is_kept),
-        TEST(a_torn_record_alone_is_not_kept),
-        TEST(behind_a_damaged_header_nothing_is_believed_but_all_is_kept),
-        TEST(a_record_that_a_body_holds_is_not_taken_for_one),
-    };
-    return cmocka_run_group_tests_name("log_damage", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* The log on a simulated disk: appending, limits, segments, failures, closing. Cursors have a file
  * of their own. */
 #include "support/log_world.h"
+#include "support/test.h"
 
 static struct log_world w;
 
@@ -44,8 +45,9 @@ static unsigned files_in(const char *folder) {
     return count;
 }
 
-static void records_are_acknowledged_in_order_once_durable_and_read_back(void **state) {
-    (void)state;
+AROUND(set_up, tear_down);
+
+TEST(records_are_acknowledged_in_order_once_durable_and_read_back) {
     for (int i = 0; i < 100; i++) assert_int_equal(log_world_append(&w), SK_OK);
     assert_int_equal(w.told, 0);
     assert_int_equal(sk_log_next_sequence(w.log), 1);
@@ -57,8 +59,7 @@ static void records_are_acknowledged_in_order_once_durable_and_read_back(void **
     expect_texts(51, 51, 100);
 }
 
-static void appends_of_one_turn_share_one_durable_write(void **state) {
-    (void)state;
+TEST(appends_of_one_turn_share_one_durable_write) {
     uint64_t before = sk_sim_disk_writes(w.io);
     log_world_fill(&w, 1000, 100);
     assert_int_equal(sk_sim_disk_writes(w.io) - before, 1);
@@ -70,8 +71,7 @@ static void appends_of_one_turn_share_one_durable_write(void **state) {
     assert_int_equal(w.acknowledged, 1011);
 }
 
-static void nothing_is_readable_before_it_is_durable(void **state) {
-    (void)state;
+TEST(nothing_is_readable_before_it_is_durable) {
     struct sk_cursor *cursor = reader_from(0);
     struct sk_record record;
     log_world_append(&w);
@@ -83,8 +83,7 @@ static void nothing_is_readable_before_it_is_durable(void **state) {
     sk_cursor_close(cursor);
 }
 
-static void a_record_at_the_limit_is_taken_and_one_byte_more_is_not(void **state) {
-    (void)state;
+TEST(a_record_at_the_limit_is_taken_and_one_byte_more_is_not) {
     char *big = sk_alloc(SK_RECORD_MAX + 1);
     struct sk_span parts[] = {sk_span(big, SK_RECORD_MAX - 5), sk_span(big, 5), sk_span(big, 1)};
     assert_int_equal(sk_log_append(w.log, parts, 3, 1, NULL, NULL), SK_TOO_LARGE);
@@ -104,8 +103,7 @@ static void a_record_at_the_limit_is_taken_and_one_byte_more_is_not(void **state
     free(big);
 }
 
-static void a_full_queue_asks_to_come_again(void **state) {
-    (void)state;
+TEST(a_full_queue_asks_to_come_again) {
     w.options.queue_bytes = 10 * (32 + 96); /* ten records of 96 bytes */
     log_world_reopen(&w);
     for (int i = 0; i < 10; i++) assert_int_equal(log_world_append_sized(&w, 1, 96), SK_OK);
@@ -118,8 +116,7 @@ static void a_full_queue_asks_to_come_again(void **state) {
     assert_int_equal(w.acknowledged, 11);
 }
 
-static void records_survive_reopening_and_numbers_go_on(void **state) {
-    (void)state;
+TEST(records_survive_reopening_and_numbers_go_on) {
     log_world_fill(&w, 10, 0);
     log_world_reopen(&w);
     assert_int_equal(w.recovery.records, 10);
@@ -130,8 +127,7 @@ static void records_survive_reopening_and_numbers_go_on(void **state) {
     expect_texts(0, 1, 20);
 }
 
-static void a_torn_tail_is_cut_and_reported(void **state) {
-    (void)state;
+TEST(a_torn_tail_is_cut_and_reported) {
     log_world_fill(&w, 3, 40);
     log_world_close(&w);
     struct sk_buffer bytes = {0};
@@ -162,8 +158,7 @@ static void a_torn_tail_is_cut_and_reported(void **state) {
     expect_texts(0, 101, 101);
 }
 
-static void times_never_go_back_even_when_the_clock_does(void **state) {
-    (void)state;
+TEST(times_never_go_back_even_when_the_clock_does) {
     struct sk_record record;
     log_world_fill(&w, 1, 0);
     sk_sim_clock_jump(w.io, -3600000000);
@@ -182,8 +177,7 @@ static void times_never_go_back_even_when_the_clock_does(void **state) {
     sk_cursor_close(cursor);
 }
 
-static void segments_follow_one_another_and_are_read_as_one(void **state) {
-    (void)state;
+TEST(segments_follow_one_another_and_are_read_as_one) {
     w.options.segment_bytes = 1000;
     log_world_reopen(&w);
     for (int i = 0; i < 20; i++) log_world_fill(&w, 8, 100);
@@ -198,8 +192,7 @@ static void segments_follow_one_another_and_are_read_as_one(void **state) {
     expect_texts(139, 139, 168);
 }
 
-static void a_segment_begun_but_not_written_is_begun_again(void **state) {
-    (void)state;
+TEST(a_segment_begun_but_not_written_is_begun_again) {
     w.options.segment_bytes = 1000;
     log_world_reopen(&w);
     log_world_fill(&w, 10, 100);
@@ -222,8 +215,7 @@ static void a_segment_begun_but_not_written_is_begun_again(void **state) {
     sk_cursor_close(cursor);
 }
 
-static void a_failed_batch_is_refused_and_its_records_never_come_back(void **state) {
-    (void)state;
+TEST(a_failed_batch_is_refused_and_its_records_never_come_back) {
     log_world_fill(&w, 5, 50);
     sk_sim_disk_fail(w.io, 1);
     for (int i = 0; i < 5; i++) log_world_append_sized(&w, 1, 50); /* 6 … 10 */
@@ -249,8 +241,7 @@ static void a_failed_batch_is_refused_and_its_records_never_come_back(void **sta
     assert_int_equal(w.recovery.cut_bytes, 0);
 }
 
-static void the_log_stays_usable_through_random_disk_errors(void **state) {
-    (void)state;
+TEST(the_log_stays_usable_through_random_disk_errors) {
     w.options.segment_bytes = 2000;
     log_world_reopen(&w);
     sk_sim_disk_fail(w.io, 4);
@@ -275,8 +266,7 @@ static void the_log_stays_usable_through_random_disk_errors(void **state) {
     sk_cursor_close(cursor);
 }
 
-static void a_full_disk_refuses_and_recovers(void **state) {
-    (void)state;
+TEST(a_full_disk_refuses_and_recovers) {
     w.options.keep_free_bytes = 1000;
     log_world_reopen(&w);
     sk_sim_disk_limit(w.io, 5000);
@@ -299,8 +289,7 @@ static void a_full_disk_refuses_and_recovers(void **state) {
     assert_int_equal(w.recovery.records, w.acknowledged);
 }
 
-static void closing_completes_what_is_gathered_and_takes_no_more(void **state) {
-    (void)state;
+TEST(closing_completes_what_is_gathered_and_takes_no_more) {
     log_world_append(&w);
     sk_sim_run(w.sim, 1000);
     log_world_append(&w);
@@ -314,8 +303,7 @@ static void closing_completes_what_is_gathered_and_takes_no_more(void **state) {
     assert_int_equal(w.recovery.records, 2);
 }
 
-static void closing_on_a_failing_disk_still_tells_everybody(void **state) {
-    (void)state;
+TEST(closing_on_a_failing_disk_still_tells_everybody) {
     sk_sim_disk_fail(w.io, 1);
     log_world_append(&w);
     sk_sim_run(w.sim, 1000);
@@ -331,8 +319,7 @@ static void close_when_told(void *arg, enum sk_status status, uint64_t sequence)
     if (arg) sk_log_close(w.log, log_world_on_closed, &w);
 }
 
-static void the_log_can_be_closed_from_its_own_callback(void **state) {
-    (void)state;
+TEST(the_log_can_be_closed_from_its_own_callback) {
     for (int i = 0; i < 3; i++)
         sk_log_append(w.log, NULL, 0, 1, close_when_told, i == 1 ? &w : NULL);
     sk_sim_run(w.sim, SK_S);
@@ -349,8 +336,7 @@ static void append_again(void *arg, enum sk_status status, uint64_t sequence) {
         assert_int_equal(sk_log_append(w.log, NULL, 0, 1, append_again, left), SK_OK);
 }
 
-static void appending_again_from_a_refusal_does_not_spin(void **state) {
-    (void)state;
+TEST(appending_again_from_a_refusal_does_not_spin) {
     unsigned left = 1000000;
     sk_sim_disk_fail(w.io, 1);
     sk_log_append(w.log, NULL, 0, 1, append_again, &left);
@@ -362,8 +348,7 @@ static void appending_again_from_a_refusal_does_not_spin(void **state) {
     assert_int_equal(log_world_open(&w), SK_OK);
 }
 
-static void a_log_on_a_machine_without_power_is_closed_like_any_other(void **state) {
-    (void)state;
+TEST(a_log_on_a_machine_without_power_is_closed_like_any_other) {
     log_world_fill(&w, 5, 0);
     log_world_append(&w);
     sk_sim_run(w.sim, 1000);
@@ -376,30 +361,4 @@ static void a_log_on_a_machine_without_power_is_closed_like_any_other(void **sta
     assert_int_equal(w.refused, 2);
     assert_int_equal(log_world_open(&w), SK_OK);
     assert_int_equal(w.recovery.records, 5);
-}
-
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    sk_note_level(SK_LEVEL_ERROR);
-    const struct CMUnitTest tests[] = {
-        TEST(records_are_acknowledged_in_order_once_durable_and_read_back),
-        TEST(appends_of_one_turn_share_one_durable_write),
-        TEST(nothing_is_readable_before_it_is_durable),
-        TEST(a_record_at_the_limit_is_taken_and_one_byte_more_is_not),
-        TEST(a_full_queue_asks_to_come_again),
-        TEST(records_survive_reopening_and_numbers_go_on),
-        TEST(a_torn_tail_is_cut_and_reported),
-        TEST(times_never_go_back_even_when_the_clock_does),
-        TEST(segments_follow_one_another_and_are_read_as_one),
-        TEST(a_segment_begun_but_not_written_is_begun_again),
-        TEST(a_failed_batch_is_refused_and_its_records_never_come_back),
-        TEST(the_log_stays_usable_through_random_disk_errors),
-        TEST(a_full_disk_refuses_and_recovers),
-        TEST(closing_completes_what_is_gathered_and_takes_no_more),
-        TEST(closing_on_a_failing_disk_still_tells_everybody),
-        TEST(the_log_can_be_closed_from_its_own_callback),
-        TEST(appending_again_from_a_refusal_does_not_spin),
-        TEST(a_log_on_a_machine_without_power_is_closed_like_any_other),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

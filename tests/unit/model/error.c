@@ -1,12 +1,8 @@
 /* Refusals: the catalogue and its forms on the wire. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "model/error.h"
+#include "support/test.h"
 
 static json_t *as_json(const struct sk_buffer *text) {
     json_error_t error;
@@ -15,8 +11,7 @@ static json_t *as_json(const struct sk_buffer *text) {
     return json;
 }
 
-static void every_refusal_has_a_status_that_its_code_begins_with(void **state) {
-    (void)state;
+TEST(every_refusal_has_a_status_that_its_code_begins_with) {
     for (int fault = 1; fault < SK_FAULT_COUNT; fault++) {
         const struct sk_fault_kind *kind = sk_fault_kind((enum sk_fault)fault);
         assert_in_range(kind->http_status, 400, 599);
@@ -26,8 +21,7 @@ static void every_refusal_has_a_status_that_its_code_begins_with(void **state) {
     }
 }
 
-static void every_status_means_something_to_a_client(void **state) {
-    (void)state;
+TEST(every_status_means_something_to_a_client) {
     assert_int_equal(sk_fault_of_status(SK_OK), SK_FAULT_NONE);
     for (int status = SK_OK - 1; status >= SK_REFUSED; status--)
         assert_int_not_equal(sk_fault_of_status((enum sk_status)status), SK_FAULT_NONE);
@@ -35,8 +29,7 @@ static void every_status_means_something_to_a_client(void **state) {
     assert_int_equal(sk_fault_of_status(SK_CONFLICT), SK_FAULT_PRECONDITION_FAILED);
 }
 
-static void the_catalogues_sentence_stands_in_for_a_missing_one(void **state) {
-    (void)state;
+TEST(the_catalogues_sentence_stands_in_for_a_missing_one) {
     struct sk_error error;
     sk_error_set(&error, SK_FAULT_DEVICE_NOT_FOUND, NULL);
     assert_string_equal(sk_error_text(&error), sk_fault_kind(SK_FAULT_DEVICE_NOT_FOUND)->sentence);
@@ -44,8 +37,7 @@ static void the_catalogues_sentence_stands_in_for_a_missing_one(void **state) {
     assert_string_equal(sk_error_text(&error), "no pump");
 }
 
-static void the_bare_form_holds_code_tracking_id_message_and_time(void **state) {
-    (void)state;
+TEST(the_bare_form_holds_code_tracking_id_message_and_time) {
     struct sk_error error;
     struct sk_buffer out = {0};
     sk_error_set(&error, SK_FAULT_TWIN_TOO_LARGE, "a \"quoted\"\nsentence");
@@ -61,8 +53,7 @@ static void the_bare_form_holds_code_tracking_id_message_and_time(void **state) 
     sk_buffer_free(&out);
 }
 
-static void http_bodies_are_parsed_by_both_kinds_of_sdk(void **state) {
-    (void)state;
+TEST(http_bodies_are_parsed_by_both_kinds_of_sdk) {
     struct sk_error error;
     struct sk_buffer out = {0};
     sk_error_set(&error, SK_FAULT_DEVICE_NOT_FOUND, "no such device");
@@ -81,8 +72,7 @@ static void http_bodies_are_parsed_by_both_kinds_of_sdk(void **state) {
     sk_buffer_free(&out);
 }
 
-static void a_sentence_cut_inside_a_character_is_still_json(void **state) {
-    (void)state;
+TEST(a_sentence_cut_inside_a_character_is_still_json) {
     for (size_t shift = 0; shift < 4; shift++) {
         struct sk_error error;
         struct sk_buffer text = {0}, out = {0};
@@ -95,16 +85,4 @@ static void a_sentence_cut_inside_a_character_is_still_json(void **state) {
         sk_buffer_free(&text);
         sk_buffer_free(&out);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_refusal_has_a_status_that_its_code_begins_with),
-        cmocka_unit_test(every_status_means_something_to_a_client),
-        cmocka_unit_test(the_catalogues_sentence_stands_in_for_a_missing_one),
-        cmocka_unit_test(the_bare_form_holds_code_tracking_id_message_and_time),
-        cmocka_unit_test(http_bodies_are_parsed_by_both_kinds_of_sdk),
-        cmocka_unit_test(a_sentence_cut_inside_a_character_is_still_json),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

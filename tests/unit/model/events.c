@@ -1,18 +1,12 @@
 /* Where readers of the event stream begin, as the filters of Event Hubs clients say it. */
 #include "model/events.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 #define OFFSET "amqp.annotation.x-opt-offset"
 #define NUMBER "amqp.annotation.x-opt-sequence-number"
 #define TIME "amqp.annotation.x-opt-enqueued-time"
 
-static void every_filter_that_clients_write_is_read(void **state) {
-    (void)state;
+TEST(every_filter_that_clients_write_is_read) {
     static const struct {
         const char *text;
         struct sk_events_position expected;
@@ -44,8 +38,7 @@ static void every_filter_that_clients_write_is_read(void **state) {
     }
 }
 
-static void what_is_no_filter_is_refused(void **state) {
-    (void)state;
+TEST(what_is_no_filter_is_refused) {
     static const char *const cases[] = {
         OFFSET,
         OFFSET " < '5'",
@@ -66,8 +59,7 @@ static void what_is_no_filter_is_refused(void **state) {
     }
 }
 
-static void what_we_write_we_read(void **state) {
-    (void)state;
+TEST(what_we_write_we_read) {
     static const struct sk_events_position positions[] = {
         {SK_EVENTS_OLDEST, 0, false}, {SK_EVENTS_LATEST, 0, false},    {SK_EVENTS_OFFSET, 12, true},
         {SK_EVENTS_NUMBER, 3, false}, {SK_EVENTS_TIME, 1000000, true},
@@ -84,13 +76,4 @@ static void what_we_write_we_read(void **state) {
         }
         sk_buffer_free(&text);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_filter_that_clients_write_is_read),
-        cmocka_unit_test(what_is_no_filter_is_refused),
-        cmocka_unit_test(what_we_write_we_read),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
 #include "model/identity.h"
+#include "support/test.h"
 
 static char error[SK_MODEL_ERROR_MAX];
 #define KEY "MDEyMzQ1Njc4OWFiY2RlZg==" /* 16 bytes */
@@ -19,8 +14,7 @@ static enum sk_status read_device(const char *text, struct sk_identity *identity
     return status;
 }
 
-static void ids_have_an_alphabet_and_a_length(void **state) {
-    (void)state;
+TEST(ids_have_an_alphabet_and_a_length) {
     char id[SK_ID_MAX + 2];
     memset(id, 'x', sizeof id);
     assert_int_equal(sk_id_check(sk_span(id, SK_ID_MAX)), SK_OK);
@@ -32,8 +26,7 @@ static void ids_have_an_alphabet_and_a_length(void **state) {
     assert_int_equal(sk_id_check(sk_span("a\0b", 3)), SK_INVALID);
 }
 
-static void what_the_node_sdk_sends_for_a_plain_device_is_sas_without_keys(void **state) {
-    (void)state;
+TEST(what_the_node_sdk_sends_for_a_plain_device_is_sas_without_keys) {
     struct sk_identity identity;
     assert_int_equal(
         read_device("{\"deviceId\":\"d1\",\"authentication\":{\"type\":\"sas\",\"symmetricKey\":"
@@ -52,8 +45,7 @@ static void what_the_node_sdk_sends_for_a_plain_device_is_sas_without_keys(void 
     sk_identity_free(&identity);
 }
 
-static void a_full_device_survives_the_way_to_json_and_back(void **state) {
-    (void)state;
+TEST(a_full_device_survives_the_way_to_json_and_back) {
     struct sk_identity identity, again;
     assert_int_equal(
         read_device(
@@ -85,8 +77,7 @@ static void a_full_device_survives_the_way_to_json_and_back(void **state) {
     sk_identity_free(&identity);
 }
 
-static void a_thumbprint_makes_it_self_signed_in_upper_case(void **state) {
-    (void)state;
+TEST(a_thumbprint_makes_it_self_signed_in_upper_case) {
     struct sk_identity identity;
     assert_int_equal(read_device("{\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":"
                                  "\"0123456789abcdef0123456789abcdef01234567\"}}}",
@@ -99,8 +90,7 @@ static void a_thumbprint_makes_it_self_signed_in_upper_case(void **state) {
     sk_identity_free(&identity);
 }
 
-static void a_new_edge_device_gets_a_scope_of_its_own(void **state) {
-    (void)state;
+TEST(a_new_edge_device_gets_a_scope_of_its_own) {
     struct sk_identity identity;
     assert_int_equal(
         read_device(
@@ -114,8 +104,7 @@ static void a_new_edge_device_gets_a_scope_of_its_own(void **state) {
     sk_identity_free(&identity);
 }
 
-static void a_module_has_a_manager_and_no_status(void **state) {
-    (void)state;
+TEST(a_module_has_a_manager_and_no_status) {
     struct sk_identity identity;
     json_t *body =
         json_pack("{s:s,s:s,s:s}", "moduleId", "m", "managedBy", "IotEdge", "status", "disabled");
@@ -133,8 +122,7 @@ static void a_module_has_a_manager_and_no_status(void **state) {
     sk_identity_free(&identity);
 }
 
-static void bad_identities_are_refused_with_a_sentence(void **state) {
-    (void)state;
+TEST(bad_identities_are_refused_with_a_sentence) {
     static const char *const bad[] = {
         "[]",
         "{\"deviceId\":\"other\"}",
@@ -170,8 +158,7 @@ static void bad_identities_are_refused_with_a_sentence(void **state) {
     assert_int_equal(read_device(text, &identity), SK_INVALID);
 }
 
-static void if_match_takes_quotes_weak_tags_and_stars(void **state) {
-    (void)state;
+TEST(if_match_takes_quotes_weak_tags_and_stars) {
     char etag[SK_ETAG_MAX];
     sk_twin_etag(7, etag);
     assert_string_equal(etag, "AAAAAAAAAAc=");
@@ -182,18 +169,4 @@ static void if_match_takes_quotes_weak_tags_and_stars(void **state) {
         assert_true(sk_etag_matches(sk_span_z(good[i]), etag));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(sk_etag_matches(sk_span_z(bad[i]), etag));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ids_have_an_alphabet_and_a_length),
-        cmocka_unit_test(what_the_node_sdk_sends_for_a_plain_device_is_sas_without_keys),
-        cmocka_unit_test(a_full_device_survives_the_way_to_json_and_back),
-        cmocka_unit_test(a_thumbprint_makes_it_self_signed_in_upper_case),
-        cmocka_unit_test(a_new_edge_device_gets_a_scope_of_its_own),
-        cmocka_unit_test(a_module_has_a_manager_and_no_status),
-        cmocka_unit_test(bad_identities_are_refused_with_a_sentence),
-        cmocka_unit_test(if_match_takes_quotes_weak_tags_and_stars),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

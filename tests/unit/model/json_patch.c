@@ -1,11 +1,6 @@
 /* Merge patches: the examples of RFC 7396 that concern objects, combining, and finding them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "model/json_patch.h"
+#include "support/test.h"
 
 static json_t *from(const char *text) {
     json_error_t error;
@@ -31,8 +26,7 @@ static json_t *merged(const char *target, const char *patch) {
     return t;
 }
 
-static void the_examples_of_rfc_7396_come_out_right(void **state) {
-    (void)state;
+TEST(the_examples_of_rfc_7396_come_out_right) {
     is(merged("{\"a\":\"b\"}", "{\"a\":\"c\"}"), "{\"a\":\"c\"}");
     is(merged("{\"a\":\"b\"}", "{\"b\":\"c\"}"), "{\"a\":\"b\",\"b\":\"c\"}");
     is(merged("{\"a\":\"b\"}", "{\"a\":null}"), "{}");
@@ -46,8 +40,7 @@ static void the_examples_of_rfc_7396_come_out_right(void **state) {
     is(merged("{}", "{\"a\":{\"bb\":{\"ccc\":null}}}"), "{\"a\":{\"bb\":{}}}");
 }
 
-static void a_merge_shares_nothing_with_its_patch(void **state) {
-    (void)state;
+TEST(a_merge_shares_nothing_with_its_patch) {
     json_t *target = json_object(), *patch = from("{\"a\":{\"b\":[1]}}");
     sk_json_merge(target, patch);
     json_array_append_new(json_object_get(json_object_get(patch, "a"), "b"), json_integer(2));
@@ -55,8 +48,7 @@ static void a_merge_shares_nothing_with_its_patch(void **state) {
     is(target, "{\"a\":{\"b\":[1]}}");
 }
 
-static void any_patches_become_two_that_do_the_same(void **state) {
-    (void)state;
+TEST(any_patches_become_two_that_do_the_same) {
     static const char *const targets[] = {"{}", "{\"a\":1}", "{\"a\":{\"x\":1,\"y\":2}}",
                                           "{\"a\":{\"x\":{\"z\":1,\"v\":2}},\"b\":2}"};
     static const char *const patches[] = {"{}",
@@ -89,8 +81,7 @@ static void any_patches_become_two_that_do_the_same(void **state) {
         }
 }
 
-static void a_difference_is_the_patch_that_makes_it(void **state) {
-    (void)state;
+TEST(a_difference_is_the_patch_that_makes_it) {
     static const char *const documents[] = {
         "{}",
         "{\"a\":1}",
@@ -115,14 +106,4 @@ static void a_difference_is_the_patch_that_makes_it(void **state) {
     is(sk_json_diff(a, b), "{\"a\":null,\"b\":{\"d\":3}}"); /* and nothing more */
     json_decref(a);
     json_decref(b);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_examples_of_rfc_7396_come_out_right),
-        cmocka_unit_test(a_merge_shares_nothing_with_its_patch),
-        cmocka_unit_test(any_patches_become_two_that_do_the_same),
-        cmocka_unit_test(a_difference_is_the_patch_that_makes_it),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,9 @@
 /* Documents keep their numbers and texts on the way through us. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "model/json_text.h"
+#include "support/test.h"
 
 static void is_text(const char *json, const char *text) {
     json_error_t error;
@@ -19,8 +15,7 @@ static void is_text(const char *json, const char *text) {
     json_decref(value);
 }
 
-static void a_number_keeps_its_text(void **state) {
-    (void)state;
+TEST(a_number_keeps_its_text) {
     static const char *const numbers[] = {"21.1",
                                           "0.1",
                                           "-0.1",
@@ -53,8 +48,7 @@ static void a_number_keeps_its_text(void **state) {
     }
 }
 
-static void other_spellings_become_the_shortest(void **state) {
-    (void)state;
+TEST(other_spellings_become_the_shortest) {
     is_text("21.100000000000001", "21.1"); /* the same double */
     is_text("1e2", "100.0");
     is_text("1E-7", "1e-07");
@@ -63,8 +57,7 @@ static void other_spellings_become_the_shortest(void **state) {
     is_text("0.1e1", "1.0");
 }
 
-static void every_real_reads_back_the_same(void **state) {
-    (void)state;
+TEST(every_real_reads_back_the_same) {
     uint64_t bits = 0x9e3779b97f4a7c15u;
     for (int i = 0; i < 200000; i++) {
         double value, back;
@@ -78,8 +71,7 @@ static void every_real_reads_back_the_same(void **state) {
     }
 }
 
-static void documents_come_out_as_they_went_in(void **state) {
-    (void)state;
+TEST(documents_come_out_as_they_went_in) {
     static const char *const documents[] = {"{}",
                                             "[]",
                                             "null",
@@ -94,8 +86,7 @@ static void documents_come_out_as_they_went_in(void **state) {
     assert_null(sk_json_text(NULL));
 }
 
-static void an_indented_document_is_the_same_document(void **state) {
-    (void)state;
+TEST(an_indented_document_is_the_same_document) {
     struct sk_buffer out = {0};
     json_t *json = sk_json_load(SK_SPAN("{\"a\":[1,{}],\"b\":{\"c\":[]}}"), 0, NULL);
     sk_json_put(&out, json, 2);
@@ -107,24 +98,11 @@ static void an_indented_document_is_the_same_document(void **state) {
 }
 
 /* Editors on Windows put it there. */
-static void a_byte_order_mark_is_not_part_of_the_text(void **state) {
-    (void)state;
+TEST(a_byte_order_mark_is_not_part_of_the_text) {
     is_text("\xef\xbb\xbf{\"a\":1}", "{\"a\":1}");
     is_text("\xef\xbb\xbf 7", "7");
     assert_null(sk_json_load(SK_SPAN("\xef\xbb\xbf\xef\xbb\xbf{}"), 0, NULL)); /* one is enough */
     assert_null(sk_json_load(SK_SPAN("\xef\xbb{}"), 0, NULL));
     assert_null(sk_json_load(SK_SPAN("\xef\xbb\xbf"), 0, NULL));
     assert_null(sk_json_load(SK_NONE, 0, NULL));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_number_keeps_its_text),
-        cmocka_unit_test(other_spellings_become_the_shortest),
-        cmocka_unit_test(every_real_reads_back_the_same),
-        cmocka_unit_test(documents_come_out_as_they_went_in),
-        cmocka_unit_test(an_indented_document_is_the_same_document),
-        cmocka_unit_test(a_byte_order_mark_is_not_part_of_the_text),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

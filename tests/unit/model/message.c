@@ -1,12 +1,8 @@
 /* Messages: the stored form, property bags, names, and the JSON for people. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "model/message.h"
+#include "support/test.h"
 
 struct world {
     struct sk_arena arena;
@@ -37,9 +33,11 @@ static struct sk_message parsed(struct world *w, const char *bag) {
     return message;
 }
 
+AROUND(new_world, free_world);
+
 /* ---- the stored form ---- */
 
-static void a_stored_message_reads_back_the_same(void **state) {
+TEST(a_stored_message_reads_back_the_same) {
     struct world *w = *state;
     struct sk_property properties[] = {
         {SK_SPAN("a"), SK_SPAN("1")}, {SK_SPAN(""), SK_SPAN("")}, {SK_SPAN("é\n"), {"\0\xff", 2}}};
@@ -102,7 +100,7 @@ static void check_size(struct world *w, size_t size, int where) {
     free(bytes);
 }
 
-static void names_and_values_of_every_size_read_back_the_same(void **state) {
+TEST(names_and_values_of_every_size_read_back_the_same) {
     static const size_t sizes[] = {0,     1,     255,   256,    65534,
                                    65535, 65536, 65537, 131072, SK_MESSAGE_MAX};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -110,7 +108,7 @@ static void names_and_values_of_every_size_read_back_the_same(void **state) {
 }
 
 /* Logs hold records of older versions of Skerry: these bytes never change their meaning. */
-static void a_record_of_the_first_version_is_read(void **state) {
+TEST(a_record_of_the_first_version_is_read) {
     struct world *w = *state;
     static const char stored[] = "\x01\x00\x01\x00\x01\x00\x01\x00"
                                  "d"
@@ -129,7 +127,7 @@ static void a_record_of_the_first_version_is_read(void **state) {
     assert_true(sk_span_eq(sk_buffer_span(&w->out), sk_span(stored, sizeof stored - 5)));
 }
 
-static void what_could_not_be_read_back_is_not_stored(void **state) {
+TEST(what_could_not_be_read_back_is_not_stored) {
     struct world *w = *state;
     static char id[257];
     static struct sk_property properties[SK_PROPERTIES_MAX + 1];
@@ -150,7 +148,7 @@ static void what_could_not_be_read_back_is_not_stored(void **state) {
     assert_int_equal(w->out.n, n);
 }
 
-static void a_head_cut_anywhere_is_malformed(void **state) {
+TEST(a_head_cut_anywhere_is_malformed) {
     struct world *w = *state;
     struct sk_property property = {SK_SPAN("name"), SK_SPAN("value")};
     struct sk_message message = {.device = SK_SPAN("device"),
@@ -172,8 +170,7 @@ static void a_head_cut_anywhere_is_malformed(void **state) {
     assert_int_equal(sk_message_decode(sk_buffer_span(&w->out), &w->arena, &back), SK_MALFORMED);
 }
 
-static void the_size_of_a_message_is_body_and_properties(void **state) {
-    (void)state;
+TEST(the_size_of_a_message_is_body_and_properties) {
     struct sk_property properties[] = {{SK_SPAN("ab"), SK_SPAN("c")}, {SK_SPAN("d"), SK_NONE}};
     struct sk_message message = {.body = SK_SPAN("12345"),
                                  .properties = properties,
@@ -189,7 +186,7 @@ static void the_size_of_a_message_is_body_and_properties(void **state) {
 
 /* ---- bags ---- */
 
-static void a_bag_is_decoded_and_sorted_into_system_and_application_properties(void **state) {
+TEST(a_bag_is_decoded_and_sorted_into_system_and_application_properties) {
     struct world *w = *state;
     struct sk_message m = parsed(
         w,
@@ -205,7 +202,7 @@ static void a_bag_is_decoded_and_sorted_into_system_and_application_properties(v
     is(m.properties[2].value, "1+2"); /* '+' is no space here */
 }
 
-static void careless_bags_are_tolerated(void **state) {
+TEST(careless_bags_are_tolerated) {
     struct world *w = *state;
     assert_int_equal(parsed(w, "").property_count, 0);
     assert_int_equal(parsed(w, "?").property_count, 0);
@@ -221,7 +218,7 @@ static void careless_bags_are_tolerated(void **state) {
     is(parsed(w, "=v").properties[0].name, "");
 }
 
-static void a_bag_holds_1024_properties_and_not_one_more(void **state) {
+TEST(a_bag_holds_1024_properties_and_not_one_more) {
     struct world *w = *state;
     struct sk_message message = {0};
     for (unsigned i = 0; i < SK_PROPERTIES_MAX; i++)
@@ -236,7 +233,7 @@ static void a_bag_holds_1024_properties_and_not_one_more(void **state) {
     assert_int_equal(sk_bag_parse(sk_buffer_span(&w->out), &w->arena, &message), SK_TOO_LARGE);
 }
 
-static void properties_that_were_there_count_too(void **state) {
+TEST(properties_that_were_there_count_too) {
     struct world *w = *state;
     struct sk_property retained = {SK_SPAN("mqtt-retain"), SK_SPAN("true")};
     struct sk_message message = {.properties = &retained, .property_count = 1};
@@ -246,7 +243,7 @@ static void properties_that_were_there_count_too(void **state) {
     is(message.properties[1].name, "a");
 }
 
-static void a_formatted_bag_escapes_what_clients_split_on_and_parses_to_the_same(void **state) {
+TEST(a_formatted_bag_escapes_what_clients_split_on_and_parses_to_the_same) {
     struct world *w = *state;
     struct sk_property properties[] = {{SK_SPAN("a&b=c/d?#+"), SK_SPAN("$ %\xc3\xa9")},
                                        {SK_SPAN("empty"), SK_SPAN("")}};
@@ -266,7 +263,7 @@ static void a_formatted_bag_escapes_what_clients_split_on_and_parses_to_the_same
     is(back.system[SK_SYS_CONTENT_TYPE], "application/json");
 }
 
-static void what_only_we_may_stamp_stays_out_of_the_system_properties(void **state) {
+TEST(what_only_we_may_stamp_stays_out_of_the_system_properties) {
     struct world *w = *state;
     struct sk_message m = parsed(
         w,
@@ -279,8 +276,7 @@ static void what_only_we_may_stamp_stays_out_of_the_system_properties(void **sta
 
 /* ---- names ---- */
 
-static void system_properties_are_found_by_their_names_in_any_case(void **state) {
-    (void)state;
+TEST(system_properties_are_found_by_their_names_in_any_case) {
     struct sk_message m = {.device = SK_SPAN("d")};
     struct sk_span value;
     m.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("text");
@@ -296,8 +292,7 @@ static void system_properties_are_found_by_their_names_in_any_case(void **state)
     assert_false(sk_message_system(&m, SK_SPAN(""), &value));
 }
 
-static void the_first_property_of_a_name_counts(void **state) {
-    (void)state;
+TEST(the_first_property_of_a_name_counts) {
     struct sk_property properties[] = {{SK_SPAN("Kind"), SK_SPAN("1")},
                                        {SK_SPAN("kind"), SK_SPAN("2")}};
     struct sk_message m = {.properties = properties, .property_count = 2};
@@ -307,7 +302,7 @@ static void the_first_property_of_a_name_counts(void **state) {
 
 /* ---- for people ---- */
 
-static void the_json_of_a_message_is_json_whatever_is_in_it(void **state) {
+TEST(the_json_of_a_message_is_json_whatever_is_in_it) {
     struct world *w = *state;
     static const struct {
         struct sk_span body;
@@ -340,27 +335,4 @@ static void the_json_of_a_message_is_json_whatever_is_in_it(void **state) {
         json_decref(expected);
         json_decref(json);
     }
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_world, free_world)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(a_stored_message_reads_back_the_same),
-        TEST(names_and_values_of_every_size_read_back_the_same),
-        TEST(a_record_of_the_first_version_is_read),
-        TEST(what_could_not_be_read_back_is_not_stored),
-        TEST(a_head_cut_anywhere_is_malformed),
-        TEST(the_size_of_a_message_is_body_and_properties),
-        TEST(a_bag_is_decoded_and_sorted_into_system_and_application_properties),
-        TEST(careless_bags_are_tolerated),
-        TEST(a_bag_holds_1024_properties_and_not_one_more),
-        TEST(properties_that_were_there_count_too),
-        TEST(a_formatted_bag_escapes_what_clients_split_on_and_parses_to_the_same),
-        TEST(what_only_we_may_stamp_stays_out_of_the_system_properties),
-        TEST(system_properties_are_found_by_their_names_in_any_case),
-        TEST(the_first_property_of_a_name_counts),
-        TEST(the_json_of_a_message_is_json_whatever_is_in_it),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
 #include "model/twin.h"
+#include "support/test.h"
 
 static const int64_t NOON = 1795262400000000; /* 2026-11-21T12:00:00Z */
 static char error[SK_MODEL_ERROR_MAX];
@@ -68,8 +63,7 @@ static enum sk_status check_key(const char *key) {
     return status;
 }
 
-static void a_fresh_twin_has_azures_versions(void **state) {
-    (void)state;
+TEST(a_fresh_twin_has_azures_versions) {
     struct sk_twin twin = sk_twin_new();
     struct sk_identity identity = {.device_id = (char *)"d"};
     json_t *json = sk_twin_service_json(&twin, &identity, NULL);
@@ -84,8 +78,7 @@ static void a_fresh_twin_has_azures_versions(void **state) {
     sk_twin_free(&twin);
 }
 
-static void a_patch_merges_objects_replaces_values_and_deletes_with_null(void **state) {
-    (void)state;
+TEST(a_patch_merges_objects_replaces_values_and_deletes_with_null) {
     struct sk_twin twin = sk_twin_new();
     assert_int_equal(apply(&twin,
                            "{\"desired\":{\"a\":{\"b\":1,\"c\":[1,2]},\"d\":\"x\",\"gone\":null}}",
@@ -104,8 +97,7 @@ static void a_patch_merges_objects_replaces_values_and_deletes_with_null(void **
     sk_twin_free(&twin);
 }
 
-static void metadata_tells_when_and_in_which_version_each_leaf_changed(void **state) {
-    (void)state;
+TEST(metadata_tells_when_and_in_which_version_each_leaf_changed) {
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"desired\":{\"a\":{\"b\":1},\"c\":2}}", false);
     apply(&twin, "{\"desired\":{\"c\":3},\"reported\":{\"r\":1}}", false);
@@ -120,8 +112,7 @@ static void metadata_tells_when_and_in_which_version_each_leaf_changed(void **st
     sk_twin_free(&twin);
 }
 
-static void a_replacement_leaves_nothing_of_the_old_section(void **state) {
-    (void)state;
+TEST(a_replacement_leaves_nothing_of_the_old_section) {
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"tags\":{\"x\":1},\"desired\":{\"a\":1,\"b\":{\"c\":1}}}", false);
     assert_int_equal(apply(&twin, "{\"desired\":{\"b\":{\"d\":2,\"n\":null}}}", true), SK_OK);
@@ -131,8 +122,7 @@ static void a_replacement_leaves_nothing_of_the_old_section(void **state) {
     sk_twin_free(&twin);
 }
 
-static void what_sdks_read_they_may_send_back(void **state) {
-    (void)state;
+TEST(what_sdks_read_they_may_send_back) {
     struct sk_twin twin = sk_twin_new();
     assert_int_equal(
         apply(
@@ -146,8 +136,7 @@ static void what_sdks_read_they_may_send_back(void **state) {
     sk_twin_free(&twin);
 }
 
-static void a_refused_change_leaves_no_trace(void **state) {
-    (void)state;
+TEST(a_refused_change_leaves_no_trace) {
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"tags\":{\"x\":1},\"desired\":{\"a\":1},\"reported\":{\"r\":1}}", false);
     struct sk_twin before = sk_twin_copy(&twin);
@@ -164,8 +153,7 @@ static void a_refused_change_leaves_no_trace(void **state) {
     sk_twin_free(&twin);
 }
 
-static void keys_have_an_alphabet_and_a_length(void **state) {
-    (void)state;
+TEST(keys_have_an_alphabet_and_a_length) {
     char key[SK_TWIN_KEY_MAX + 2] = {0};
     memset(key, 'k', SK_TWIN_KEY_MAX);
     assert_int_equal(check_key(key), SK_OK);
@@ -182,8 +170,7 @@ static void keys_have_an_alphabet_and_a_length(void **state) {
         assert_int_equal(check_key(bad[i]), SK_INVALID);
 }
 
-static void values_have_limits(void **state) {
-    (void)state;
+TEST(values_have_limits) {
     assert_int_equal(check_value(long_text(SK_TWIN_STRING_MAX, 'x')), SK_OK);
     assert_int_equal(check_value(long_text(SK_TWIN_STRING_MAX + 1, 'x')), SK_INVALID);
     assert_int_equal(check_value(json_integer(SK_TWIN_INTEGER_MAX)), SK_OK);
@@ -210,8 +197,7 @@ static json_t *nested(unsigned levels) {
     return value;
 }
 
-static void ten_levels_may_nest_below_the_root(void **state) {
-    (void)state;
+TEST(ten_levels_may_nest_below_the_root) {
     assert_int_equal(check_value(nested(10)), SK_OK);
     assert_int_equal(check_value(nested(11)), SK_INVALID);
     assert_int_equal(check_value(nested(1000)), SK_INVALID);
@@ -228,8 +214,7 @@ static json_t *section_of(size_t size) {
     return section;
 }
 
-static void sections_have_a_size(void **state) {
-    (void)state;
+TEST(sections_have_a_size) {
     static const struct {
         enum sk_twin_section section;
         size_t max;
@@ -253,15 +238,13 @@ static void sections_have_a_size(void **state) {
         }
 }
 
-static void the_size_counts_keys_and_values_without_control_characters(void **state) {
-    (void)state;
+TEST(the_size_counts_keys_and_values_without_control_characters) {
     json_t *json = parse("{\"ab\":\"c\\n\\u0085d\",\"e\":[1,2.5,true,false,null]}");
     assert_int_equal(sk_twin_size(json), 2 + 2 + 1 + 8 + 8 + 4 + 4);
     json_decref(json);
 }
 
-static void the_device_sees_sections_with_versions_only(void **state) {
-    (void)state;
+TEST(the_device_sees_sections_with_versions_only) {
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"tags\":{\"t\":1},\"desired\":{\"a\":1},\"reported\":{\"b\":2}}", false);
     json_t *json = sk_twin_device_json(&twin);
@@ -285,8 +268,7 @@ static void assert_notification(struct sk_twin *twin, const char *document, bool
     json_decref(json);
 }
 
-static void a_notification_is_the_patch_as_it_was_sent(void **state) {
-    (void)state;
+TEST(a_notification_is_the_patch_as_it_was_sent) {
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"desired\":{\"a\":1,\"b\":2}}", false);
     assert_notification(&twin, "{\"a\":null,\"c\":3,\"$metadata\":{}}", false,
@@ -295,8 +277,7 @@ static void a_notification_is_the_patch_as_it_was_sent(void **state) {
 }
 
 /* Devices merge what they hear: Node's SDK keeps each property that no null removes. */
-static void after_a_replacement_the_notification_has_nulls_for_what_is_gone(void **state) {
-    (void)state;
+TEST(after_a_replacement_the_notification_has_nulls_for_what_is_gone) {
     struct sk_twin twin = sk_twin_new();
     apply(&twin, "{\"desired\":{\"a\":{\"b\":1,\"c\":{\"d\":2}},\"e\":{\"f\":3},\"g\":[4]}}",
           false);
@@ -308,8 +289,7 @@ static void after_a_replacement_the_notification_has_nulls_for_what_is_gone(void
     sk_twin_free(&twin);
 }
 
-static void null_for_a_section_empties_it(void **state) {
-    (void)state;
+TEST(null_for_a_section_empties_it) {
     struct sk_twin twin = sk_twin_new();
     struct sk_twin_change change;
     json_t *body = parse("{\"tags\":null,\"properties\":{\"desired\":null}}");
@@ -331,8 +311,7 @@ static void null_for_a_section_empties_it(void **state) {
     sk_twin_free(&twin);
 }
 
-static void a_service_body_gives_tags_and_desired_and_nothing_else(void **state) {
-    (void)state;
+TEST(a_service_body_gives_tags_and_desired_and_nothing_else) {
     struct sk_twin_change change;
     json_t *body = parse(
         "{\"deviceId\":\"x\",\"tags\":{\"a\":1},\"properties\":{\"desired\":{\"b\":1},\"reported\":{\"c\":1}}}");
@@ -350,26 +329,4 @@ static void a_service_body_gives_tags_and_desired_and_nothing_else(void **state)
         assert_int_equal(sk_twin_change_from_json(body, true, &change, error), SK_INVALID);
         json_decref(body);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_fresh_twin_has_azures_versions),
-        cmocka_unit_test(a_patch_merges_objects_replaces_values_and_deletes_with_null),
-        cmocka_unit_test(metadata_tells_when_and_in_which_version_each_leaf_changed),
-        cmocka_unit_test(a_replacement_leaves_nothing_of_the_old_section),
-        cmocka_unit_test(what_sdks_read_they_may_send_back),
-        cmocka_unit_test(a_refused_change_leaves_no_trace),
-        cmocka_unit_test(keys_have_an_alphabet_and_a_length),
-        cmocka_unit_test(values_have_limits),
-        cmocka_unit_test(ten_levels_may_nest_below_the_root),
-        cmocka_unit_test(sections_have_a_size),
-        cmocka_unit_test(the_size_counts_keys_and_values_without_control_characters),
-        cmocka_unit_test(the_device_sees_sections_with_versions_only),
-        cmocka_unit_test(a_notification_is_the_patch_as_it_was_sent),
-        cmocka_unit_test(after_a_replacement_the_notification_has_nulls_for_what_is_gone),
-        cmocka_unit_test(null_for_a_section_empties_it),
-        cmocka_unit_test(a_service_body_gives_tags_and_desired_and_nothing_else),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

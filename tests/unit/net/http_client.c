@@ -1,14 +1,10 @@
 /* The HTTP client on the simulated world, against a server that answers with the bytes each test
  * gives it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #include "net/http_client.h"
 #include "io/sim/sim.h"
+#include "support/test.h"
 
 static struct sk_sim *sim;
 static struct sk_io *there, *here;
@@ -170,8 +166,9 @@ static void run(uint64_t ns) {
     sk_sim_run(sim, ns);
 }
 
-static void a_request_is_answered(void **state) {
-    (void)state;
+AROUND(set_up, tear_down);
+
+TEST(a_request_is_answered) {
     server.answers[0] = OK_ANSWER;
     ask(&calls[0], SK_HTTP_PUT, "/a?b=c", false);
     assert_int_equal(calls[0].done, 0);
@@ -185,8 +182,7 @@ static void a_request_is_answered(void **state) {
     assert_string_equal(server.header, "yes");
 }
 
-static void requests_queue_on_one_connection(void **state) {
-    (void)state;
+TEST(requests_queue_on_one_connection) {
     server.answers[0] = server.answers[1] = server.answers[2] = OK_ANSWER;
     ask(&calls[0], SK_HTTP_GET, "/1", false);
     ask(&calls[1], SK_HTTP_GET, "/2", false);
@@ -197,8 +193,7 @@ static void requests_queue_on_one_connection(void **state) {
     assert_string_equal(server.seen[2], "GET /3 ");
 }
 
-static void an_idle_connection_is_closed_after_a_while(void **state) {
-    (void)state;
+TEST(an_idle_connection_is_closed_after_a_while) {
     server.answers[0] = server.answers[1] = OK_ANSWER;
     ask(&calls[0], SK_HTTP_GET, "/1", false);
     run(9 * SK_S);
@@ -211,8 +206,7 @@ static void an_idle_connection_is_closed_after_a_while(void **state) {
     assert_int_equal(server.connections, 2);
 }
 
-static void answers_end_as_they_say(void **state) {
-    (void)state;
+TEST(answers_end_as_they_say) {
     server.answers[0] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end";
     server.answers[1] = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"; /* of a HEAD request */
     server.answers[2] = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -226,8 +220,7 @@ static void answers_end_as_they_say(void **state) {
     assert_int_equal(server.connections, 2);
 }
 
-static void an_answer_cut_off_is_no_answer(void **state) {
-    (void)state;
+TEST(an_answer_cut_off_is_no_answer) {
     server.answers[0] = "HTTP/1.1 200 OK\r\nX: close\r\nContent-Length: 5\r\n\r\nhi";
     ask(&calls[0], SK_HTTP_GET, "/1", false);
     run(SK_S);
@@ -235,8 +228,7 @@ static void an_answer_cut_off_is_no_answer(void **state) {
     assert_int_equal(calls[0].status, SK_CLOSED);
 }
 
-static void a_stale_connection_is_replaced_for_what_may_be_repeated(void **state) {
-    (void)state;
+TEST(a_stale_connection_is_replaced_for_what_may_be_repeated) {
     server.answers[0] = OK_ANSWER;
     server.answers[1] = "";
     server.answers[2] = OK_ANSWER;
@@ -255,8 +247,7 @@ static void a_stale_connection_is_replaced_for_what_may_be_repeated(void **state
     assert_int_equal(server.requests, 4);
 }
 
-static void a_server_that_hangs_up_twice_is_told(void **state) {
-    (void)state;
+TEST(a_server_that_hangs_up_twice_is_told) {
     server.answers[0] = OK_ANSWER;
     server.answers[1] = server.answers[2] = "";
     ask(&calls[0], SK_HTTP_GET, "/1", false);
@@ -266,8 +257,7 @@ static void a_server_that_hangs_up_twice_is_told(void **state) {
     assert_int_equal(server.requests, 3);
 }
 
-static void silence_times_out_and_the_next_request_goes_on(void **state) {
-    (void)state;
+TEST(silence_times_out_and_the_next_request_goes_on) {
     server.answers[1] = OK_ANSWER;
     ask(&calls[0], SK_HTTP_GET, "/1", false);
     run(20 * SK_S);
@@ -280,8 +270,7 @@ static void silence_times_out_and_the_next_request_goes_on(void **state) {
     assert_int_equal(calls[1].done, 1);
 }
 
-static void a_refused_connection_fails_all_that_wait(void **state) {
-    (void)state;
+TEST(a_refused_connection_fails_all_that_wait) {
     sk_listener_close(listener);
     listener = NULL;
     calls[0].again = true;
@@ -293,16 +282,14 @@ static void a_refused_connection_fails_all_that_wait(void **state) {
     assert_int_equal(calls[1].status, SK_REFUSED);
 }
 
-static void a_partition_ends_in_a_timeout(void **state) {
-    (void)state;
+TEST(a_partition_ends_in_a_timeout) {
     sk_sim_partition(here, there, true);
     ask(&calls[0], SK_HTTP_GET, "/1", false);
     run(21 * SK_S);
     assert_int_equal(calls[0].status, SK_TIMEOUT);
 }
 
-static void answers_are_bounded(void **state) {
-    (void)state;
+TEST(answers_are_bounded) {
     server.answers[0] = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234567890123456789";
     server.answers[1] = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n012345678901234567890";
     ask(&calls[0], SK_HTTP_GET, "/1", false);
@@ -312,8 +299,7 @@ static void answers_are_bounded(void **state) {
     assert_int_equal(calls[1].status, SK_TOO_LARGE);
 }
 
-static void nonsense_is_told(void **state) {
-    (void)state;
+TEST(nonsense_is_told) {
     server.answers[0] = "SSH-2.0-OpenSSH\r\n";
     server.answers[1] = OK_ANSWER "extra";
     ask(&calls[0], SK_HTTP_GET, "/1", false);
@@ -324,8 +310,7 @@ static void nonsense_is_told(void **state) {
                      SK_OK); /* what follows the answer costs the connection, not the call */
 }
 
-static void streams_are_handed_out_as_they_come_for_as_long_as_they_last(void **state) {
-    (void)state;
+TEST(streams_are_handed_out_as_they_come_for_as_long_as_they_last) {
     server.answers[0] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
     ask(&calls[0], SK_HTTP_GET, "/1", true);
     run(SK_S);
@@ -347,8 +332,7 @@ static void streams_are_handed_out_as_they_come_for_as_long_as_they_last(void **
     assert_int_equal(calls[1].parts, 0);
 }
 
-static void calls_are_cancelled_waiting_and_under_way(void **state) {
-    (void)state;
+TEST(calls_are_cancelled_waiting_and_under_way) {
     server.answers[0] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
     server.answers[1] = OK_ANSWER;
     calls[0].cancel_in_part = true;
@@ -364,8 +348,7 @@ static void calls_are_cancelled_waiting_and_under_way(void **state) {
     assert_string_equal(server.seen[1], "GET /3 ");
 }
 
-static void it_may_be_freed_in_its_callbacks(void **state) {
-    (void)state;
+TEST(it_may_be_freed_in_its_callbacks) {
     server.answers[0] =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n5\r\nfirst\r\n";
     server.answers[1] = OK_ANSWER;
@@ -387,8 +370,7 @@ static void it_may_be_freed_in_its_callbacks(void **state) {
     assert_int_equal(calls[2].status, SK_OK);
 }
 
-static void plain_requests_go_through_a_proxy_with_absolute_targets(void **state) {
-    (void)state;
+TEST(plain_requests_go_through_a_proxy_with_absolute_targets) {
     server.answers[0] = OK_ANSWER;
     renew_client((struct sk_http_client_options){.to = {.host = "far.away", .port = 8080},
                                                  .proxy = "http://u:p%40@there:80/"});
@@ -400,8 +382,7 @@ static void plain_requests_go_through_a_proxy_with_absolute_targets(void **state
     assert_string_equal(server.proxy, "Basic dTpwQA==");
 }
 
-static void tls_goes_through_a_tunnel(void **state) {
-    (void)state;
+TEST(tls_goes_through_a_tunnel) {
     char reason[256];
     struct sk_tls *tls;
     assert_int_equal(sk_tls_new(here, &(struct sk_tls_options){.insecure = true}, &tls, reason),
@@ -418,8 +399,7 @@ static void tls_goes_through_a_tunnel(void **state) {
     sk_tls_free(tls);
 }
 
-static void proxies_that_are_none_are_refused(void **state) {
-    (void)state;
+TEST(proxies_that_are_none_are_refused) {
     static const char *const bad[] = {"there:80",
                                       "http://there",
                                       "http://:80",
@@ -436,8 +416,7 @@ static void proxies_that_are_none_are_refused(void **state) {
                          SK_MALFORMED);
 }
 
-static void unix_sockets_are_dialled(void **state) {
-    (void)state;
+TEST(unix_sockets_are_dialled) {
     struct sk_listener *local;
     assert_int_equal(sk_listen(here, &(struct sk_endpoint){.path = "/run/x.sock"}, NULL, on_accept,
                                NULL, &local),
@@ -449,30 +428,4 @@ static void unix_sockets_are_dialled(void **state) {
     assert_int_equal(calls[0].status, SK_OK);
     assert_string_equal(server.host, "localhost");
     sk_listener_close(local);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(a_request_is_answered),
-        TEST(requests_queue_on_one_connection),
-        TEST(an_idle_connection_is_closed_after_a_while),
-        TEST(answers_end_as_they_say),
-        TEST(an_answer_cut_off_is_no_answer),
-        TEST(a_stale_connection_is_replaced_for_what_may_be_repeated),
-        TEST(a_server_that_hangs_up_twice_is_told),
-        TEST(silence_times_out_and_the_next_request_goes_on),
-        TEST(a_refused_connection_fails_all_that_wait),
-        TEST(a_partition_ends_in_a_timeout),
-        TEST(answers_are_bounded),
-        TEST(nonsense_is_told),
-        TEST(streams_are_handed_out_as_they_come_for_as_long_as_they_last),
-        TEST(calls_are_cancelled_waiting_and_under_way),
-        TEST(it_may_be_freed_in_its_callbacks),
-        TEST(plain_requests_go_through_a_proxy_with_absolute_targets),
-        TEST(tls_goes_through_a_tunnel),
-        TEST(proxies_that_are_none_are_refused),
-        TEST(unix_sockets_are_dialled),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,11 @@
 /* Cloud-to-device queues and feedback records in the registry, on the real world (a worker thread,
  * two connections) and on the simulated one. The rules that stand above it: unit/hub/c2d.c. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "io/sim/sim.h"
 #include "store/registry/registry.h"
+#include "support/test.h"
 
 #define TTL_US 3600000000
 
@@ -102,29 +97,29 @@ static void put_device(const char *id, bool disabled) {
     sk_identity_free(&identity);
 }
 
-static int start(void) {
+static bool simulated;
+static void in_world(const char *variant) {
+    simulated = strcmp(variant, "simulated") == 0;
+}
+VARIANTS(in_world, "simulated", "real");
+
+static int start(void **state) {
+    (void)state;
+    sim = NULL;
+    if (simulated) {
+        sim = sk_sim_new(&(struct sk_sim_options){.seed = 7});
+        io = sk_sim_node(sim, "hub");
+        snprintf(path, sizeof path, "/r.db");
+    } else {
+        snprintf(folder, sizeof folder, "/tmp/skerry-c2d-XXXXXX");
+        assert_non_null(mkdtemp(folder));
+        snprintf(path, sizeof path, "%s/r.db", folder);
+        io = sk_io_uv_new();
+    }
     open_registry();
     put_device("d1", false);
     put_device("d2", false);
     return 0;
-}
-
-static int start_real(void **state) {
-    (void)state;
-    sim = NULL;
-    snprintf(folder, sizeof folder, "/tmp/skerry-c2d-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/r.db", folder);
-    io = sk_io_uv_new();
-    return start();
-}
-
-static int start_simulated(void **state) {
-    (void)state;
-    sim = sk_sim_new(&(struct sk_sim_options){.seed = 7});
-    io = sk_sim_node(sim, "hub");
-    snprintf(path, sizeof path, "/r.db");
-    return start();
 }
 
 static int end(void **state) {
@@ -145,10 +140,11 @@ static int end(void **state) {
     return rmdir(folder);
 }
 
+AROUND(start, end);
+
 /* ---- messages ---- */
 
-static void a_queue_is_kept_in_order_with_its_messages(void **state) {
-    (void)state;
+TEST(a_queue_is_kept_in_order_with_its_messages) {
     assert_int_equal(put("d1", "a", SK_ACK_NONE, 1000), SK_OK);
     uint64_t first = got.c2d[0].sequence;
     put("d2", "b", SK_ACK_NONE, 2000);
@@ -167,8 +163,7 @@ static void a_queue_is_kept_in_order_with_its_messages(void **state) {
     assert_int_equal(ASK(sk_registry_c2d_get, first + 100), SK_NOT_FOUND);
 }
 
-static void only_devices_that_are_there_and_have_room_get_messages(void **state) {
-    (void)state;
+TEST(only_devices_that_are_there_and_have_room_get_messages) {
     put_device("off", true);
     assert_int_equal(put("nobody", "a", SK_ACK_NONE, 1), SK_NOT_FOUND);
     assert_int_equal(put("off", "a", SK_ACK_NONE, 1), SK_NOT_FOUND);
@@ -178,8 +173,7 @@ static void only_devices_that_are_there_and_have_room_get_messages(void **state)
     assert_int_equal(put("d2", "a", SK_ACK_NONE, 1), SK_OK);
 }
 
-static void a_message_ends_once_with_one_record(void **state) {
-    (void)state;
+TEST(a_message_ends_once_with_one_record) {
     put("d1", "a", SK_ACK_FULL, 1);
     uint64_t sequence = got.c2d[0].sequence;
     assert_int_equal(ASK(sk_registry_c2d_end, sequence, SK_C2D_COMPLETED, TTL_US), SK_OK);
@@ -196,8 +190,7 @@ static void a_message_ends_once_with_one_record(void **state) {
     assert_true(got.c2d[0].sequence > sequence); /* a number is never given again */
 }
 
-static void returning_counts_only_when_it_is_abandoned(void **state) {
-    (void)state;
+TEST(returning_counts_only_when_it_is_abandoned) {
     put("d1", "a", SK_ACK_NEGATIVE, 1);
     uint64_t sequence = got.c2d[0].sequence;
     assert_int_equal(ASK(sk_registry_c2d_return, sequence, 0, 0), SK_OK);
@@ -211,8 +204,7 @@ static void returning_counts_only_when_it_is_abandoned(void **state) {
     assert_int_equal(ASK(sk_registry_c2d_get, sequence), SK_NOT_FOUND);
 }
 
-static void expired_messages_are_found_by_device(void **state) {
-    (void)state;
+TEST(expired_messages_are_found_by_device) {
     assert_int_equal(ASK(sk_registry_c2d_expired, 1000, 8), SK_OK);
     assert_true(got.next_expiry_us == INT64_MAX);
     put("d1", "a", SK_ACK_NONE, 1001);
@@ -225,8 +217,7 @@ static void expired_messages_are_found_by_device(void **state) {
     assert_int_equal(got.next_expiry_us, 1001);
 }
 
-static void a_purge_tells_every_sender_who_asked(void **state) {
-    (void)state;
+TEST(a_purge_tells_every_sender_who_asked) {
     put("d1", "a", SK_ACK_NEGATIVE, 1);
     put("d1", "b", SK_ACK_POSITIVE, 1);
     put("d1", "c", SK_ACK_FULL, 1);
@@ -242,8 +233,7 @@ static void a_purge_tells_every_sender_who_asked(void **state) {
     assert_string_equal(got.feedback[1].id, "c");
 }
 
-static void deleting_a_device_deletes_its_messages_and_records(void **state) {
-    (void)state;
+TEST(deleting_a_device_deletes_its_messages_and_records) {
     put("d1", "a", SK_ACK_FULL, 1);
     ASK(sk_registry_c2d_end, got.c2d[0].sequence, SK_C2D_REJECTED, TTL_US);
     put("d1", "b", SK_ACK_FULL, 1);
@@ -257,8 +247,7 @@ static void deleting_a_device_deletes_its_messages_and_records(void **state) {
 
 /* ---- records ---- */
 
-static void records_are_settled_in_ranges(void **state) {
-    (void)state;
+TEST(records_are_settled_in_ranges) {
     static const char *const ids[] = {"a", "b", "c", "d"};
     uint64_t records[4];
     for (int i = 0; i < 4; i++) {
@@ -279,8 +268,7 @@ static void records_are_settled_in_ranges(void **state) {
     assert_int_equal(got.feedback[1].deliveries, 1);
 }
 
-static void records_expire(void **state) {
-    (void)state;
+TEST(records_expire) {
     put("d1", "a", SK_ACK_FULL, 1);
     ASK(sk_registry_c2d_end, got.c2d[0].sequence, SK_C2D_COMPLETED, TTL_US);
     int64_t now = sk_io_wall(io);
@@ -290,23 +278,4 @@ static void records_expire(void **state) {
     assert_true(got.newest > 0);
     assert_int_equal(ASK(sk_registry_feedback_expire, now + TTL_US + 60000000), SK_OK);
     assert_int_equal(got.newest, 0);
-}
-
-#define TEST(name)                                                                                 \
-    cmocka_unit_test_setup_teardown(name, start_simulated, end),                                   \
-        cmocka_unit_test_setup_teardown(name, start_real, end)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        TEST(a_queue_is_kept_in_order_with_its_messages),
-        TEST(only_devices_that_are_there_and_have_room_get_messages),
-        TEST(a_message_ends_once_with_one_record),
-        TEST(returning_counts_only_when_it_is_abandoned),
-        TEST(expired_messages_are_found_by_device),
-        TEST(a_purge_tells_every_sender_who_asked),
-        TEST(deleting_a_device_deletes_its_messages_and_records),
-        TEST(records_are_settled_in_ranges),
-        TEST(records_expire),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,10 @@
 /* Conformance test of the registry: every story runs on the real world and on the simulated one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "io/sim/sim.h"
 #include "store/registry/registry.h"
+#include "support/test.h"
 
 /* ---- worlds ---- */
 
@@ -27,23 +22,25 @@ static void open_registry(void) {
     assert_int_equal(sk_registry_open(w.io, w.path, &w.registry, reason), SK_OK);
 }
 
-static int start_real(void **state) {
-    (void)state;
-    memset(&w, 0, sizeof w);
-    snprintf(w.folder, sizeof w.folder, "/tmp/skerry-registry-XXXXXX");
-    assert_non_null(mkdtemp(w.folder));
-    snprintf(w.path, sizeof w.path, "%s/r.db", w.folder);
-    w.io = sk_io_uv_new();
-    open_registry();
-    return 0;
+static bool simulated;
+static void in_world(const char *variant) {
+    simulated = strcmp(variant, "simulated") == 0;
 }
+VARIANTS(in_world, "simulated", "real");
 
-static int start_simulated(void **state) {
+static int start(void **state) {
     (void)state;
     memset(&w, 0, sizeof w);
-    w.sim = sk_sim_new(&(struct sk_sim_options){.seed = 7});
-    w.io = sk_sim_node(w.sim, "hub");
-    snprintf(w.path, sizeof w.path, "/r.db");
+    if (simulated) {
+        w.sim = sk_sim_new(&(struct sk_sim_options){.seed = 7});
+        w.io = sk_sim_node(w.sim, "hub");
+        snprintf(w.path, sizeof w.path, "/r.db");
+    } else {
+        snprintf(w.folder, sizeof w.folder, "/tmp/skerry-registry-XXXXXX");
+        assert_non_null(mkdtemp(w.folder));
+        snprintf(w.path, sizeof w.path, "%s/r.db", w.folder);
+        w.io = sk_io_uv_new();
+    }
     open_registry();
     return 0;
 }
@@ -65,6 +62,8 @@ static int end(void **state) {
     }
     return rmdir(w.folder);
 }
+
+AROUND(start, end);
 
 static bool nothing_waits(void *arg) {
     (void)arg;
@@ -160,8 +159,7 @@ static enum sk_status change(struct answer *answer, const char *device_id, const
 
 /* ---- identities ---- */
 
-static void a_new_device_gets_keys_an_etag_a_generation_and_a_twin(void **state) {
-    (void)state;
+TEST(a_new_device_gets_keys_an_etag_a_generation_and_a_twin) {
     struct answer answer = {0};
     struct sk_identity identity = device("d1");
     ASK(&answer, sk_registry_put(w.registry, &identity, SK_NONE, keep, &answer));
@@ -180,8 +178,7 @@ static void a_new_device_gets_keys_an_etag_a_generation_and_a_twin(void **state)
     forget(&answer);
 }
 
-static void every_field_of_an_identity_is_kept(void **state) {
-    (void)state;
+TEST(every_field_of_an_identity_is_kept) {
     struct answer answer = {0};
     struct sk_identity full = {
         .device_id = (char *)"d",
@@ -216,8 +213,7 @@ static void every_field_of_an_identity_is_kept(void **state) {
     forget(&answer);
 }
 
-static void create_and_update_are_told_apart_by_if_match(void **state) {
-    (void)state;
+TEST(create_and_update_are_told_apart_by_if_match) {
     struct answer answer = {0};
     assert_int_equal(put(device("d"), "*"), SK_NOT_FOUND);
     assert_int_equal(put(device("d"), ""), SK_OK);
@@ -241,8 +237,7 @@ static void create_and_update_are_told_apart_by_if_match(void **state) {
     forget(&answer);
 }
 
-static void an_update_that_brings_keys_changes_them(void **state) {
-    (void)state;
+TEST(an_update_that_brings_keys_changes_them) {
     struct answer answer = {0};
     put(device("d"), "");
     struct sk_identity identity = device("d");
@@ -259,8 +254,7 @@ static void an_update_that_brings_keys_changes_them(void **state) {
     forget(&answer);
 }
 
-static void an_edge_device_comes_with_its_system_modules_and_keeps_its_scope(void **state) {
-    (void)state;
+TEST(an_edge_device_comes_with_its_system_modules_and_keeps_its_scope) {
     struct answer answer = {0};
     struct sk_identity edge = device("e");
     edge.edge = true;
@@ -289,8 +283,7 @@ static void an_edge_device_comes_with_its_system_modules_and_keeps_its_scope(voi
     forget(&answer);
 }
 
-static void a_module_needs_its_device_and_a_place(void **state) {
-    (void)state;
+TEST(a_module_needs_its_device_and_a_place) {
     struct answer answer = {0};
     assert_int_equal(put(module("d", "m"), ""), SK_NOT_FOUND);
     put(device("d"), "");
@@ -311,8 +304,7 @@ static void a_module_needs_its_device_and_a_place(void **state) {
     forget(&answer);
 }
 
-static void deleting_a_device_deletes_its_modules_twins_and_sessions(void **state) {
-    (void)state;
+TEST(deleting_a_device_deletes_its_modules_twins_and_sessions) {
     struct answer answer = {0};
     struct sk_identity edge = device("e");
     edge.edge = true;
@@ -341,8 +333,7 @@ static void deleting_a_device_deletes_its_modules_twins_and_sessions(void **stat
     forget(&answer);
 }
 
-static void devices_are_listed_in_pages_by_id(void **state) {
-    (void)state;
+TEST(devices_are_listed_in_pages_by_id) {
     struct answer answer = {0};
     static const char *const ids[] = {"c", "a", "B", "b", "a1"};
     for (size_t i = 0; i < 5; i++) put(device(ids[i]), "");
@@ -362,8 +353,7 @@ static void devices_are_listed_in_pages_by_id(void **state) {
     forget(&answer);
 }
 
-static void an_edge_devices_scope_holds_itself_its_children_and_their_modules(void **state) {
-    (void)state;
+TEST(an_edge_devices_scope_holds_itself_its_children_and_their_modules) {
     struct answer answer = {0};
     struct sk_identity edge = device("e");
     edge.edge = true;
@@ -403,8 +393,7 @@ static void an_edge_devices_scope_holds_itself_its_children_and_their_modules(vo
 
 /* ---- twins ---- */
 
-static void a_twin_change_answers_the_new_twin_and_is_there_afterwards(void **state) {
-    (void)state;
+TEST(a_twin_change_answers_the_new_twin_and_is_there_afterwards) {
     struct answer answer = {0};
     put(device("d"), "");
     assert_int_equal(change(&answer, "nobody", "{}", ""), SK_NOT_FOUND);
@@ -425,8 +414,7 @@ static void a_twin_change_answers_the_new_twin_and_is_there_afterwards(void **st
     forget(&answer);
 }
 
-static void calls_of_one_turn_share_a_transaction_but_not_their_fate(void **state) {
-    (void)state;
+TEST(calls_of_one_turn_share_a_transaction_but_not_their_fate) {
     struct answer answers[40] = {0};
     put(device("d"), "");
     json_t *good = json_pack("{s:i}", "x", 1), *bad = json_pack("{s:i}", "x y", 1);
@@ -452,8 +440,7 @@ static void calls_of_one_turn_share_a_transaction_but_not_their_fate(void **stat
     json_decref(bad);
 }
 
-static void twins_are_listed_in_pages_for_queries(void **state) {
-    (void)state;
+TEST(twins_are_listed_in_pages_for_queries) {
     struct answer answer = {0};
     put(device("a"), "");
     put(device("b"), "");
@@ -474,8 +461,7 @@ static void twins_are_listed_in_pages_for_queries(void **state) {
     forget(&answer);
 }
 
-static void a_list_of_large_twins_stops_at_64_kilobytes(void **state) {
-    (void)state;
+TEST(a_list_of_large_twins_stops_at_64_kilobytes) {
     enum { TWINS = 12, LARGE = 8000, ENOUGH = 64 * 1024 / LARGE + 1 };
     struct answer answer = {0};
     char name[8], desired[LARGE + 16];
@@ -493,8 +479,7 @@ static void a_list_of_large_twins_stops_at_64_kilobytes(void **state) {
 
 /* ---- the rest ---- */
 
-static void counts_follow_the_writes_and_survive_reopening(void **state) {
-    (void)state;
+TEST(counts_follow_the_writes_and_survive_reopening) {
     struct sk_identity disabled = device("off"), edge = device("e");
     disabled.disabled = true;
     edge.edge = true;
@@ -513,8 +498,7 @@ static void counts_follow_the_writes_and_survive_reopening(void **state) {
     }
 }
 
-static void sessions_are_kept_until_deleted(void **state) {
-    (void)state;
+TEST(sessions_are_kept_until_deleted) {
     struct answer answer = {0};
     ASK(&answer, sk_registry_session_load(w.registry, SK_SPAN("d"), SK_NONE, keep, &answer));
     assert_int_equal(answer.status, SK_NOT_FOUND);
@@ -532,8 +516,7 @@ static void sessions_are_kept_until_deleted(void **state) {
     assert_int_equal(answer.status, SK_NOT_FOUND);
 }
 
-static void documents_are_bytes_under_a_kind_and_a_key(void **state) {
-    (void)state;
+TEST(documents_are_bytes_under_a_kind_and_a_key) {
     struct answer answer = {0};
     ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("twin"), SK_SPAN("b"), SK_SPAN("1"),
                                           keep, &answer));
@@ -576,8 +559,7 @@ static void read_in_completion(void *arg, struct sk_registry_result *result) {
     sk_registry_twin_get(w.registry, SK_SPAN("d"), SK_NONE, keep, arg);
 }
 
-static void a_read_after_a_writes_completion_sees_it(void **state) {
-    (void)state;
+TEST(a_read_after_a_writes_completion_sees_it) {
     struct answer answer = {0};
     put(device("d"), "");
     json_t *document = json_pack("{s:i}", "x", 0);
@@ -594,8 +576,7 @@ static void a_read_after_a_writes_completion_sees_it(void **state) {
     forget(&answer);
 }
 
-static void closing_completes_what_waits(void **state) {
-    (void)state;
+TEST(closing_completes_what_waits) {
     struct answer running = {0}, queued = {0}, reading = {0};
     struct sk_identity identity = device("d");
     w.waiting = 4; /* one more than there are: closing must not stop the loop */
@@ -621,8 +602,7 @@ static void close_it(void *arg, struct sk_registry_result *result) {
     keep(arg, result);
 }
 
-static void a_completion_may_close_the_registry(void **state) {
-    (void)state;
+TEST(a_completion_may_close_the_registry) {
     struct answer first = {0}, second = {0};
     struct sk_identity identity = device("d"), other = device("d2");
     w.waiting = 2;
@@ -637,8 +617,7 @@ static void a_completion_may_close_the_registry(void **state) {
     forget(&first);
 }
 
-static void a_file_of_a_newer_skerry_is_refused_with_a_sentence(void **state) {
-    (void)state;
+TEST(a_file_of_a_newer_skerry_is_refused_with_a_sentence) {
     if (w.sim) return; /* needs to forge the file's header */
     sk_registry_close(w.registry);
     FILE *file = fopen(w.path, "r+b");
@@ -657,8 +636,7 @@ static void a_file_of_a_newer_skerry_is_refused_with_a_sentence(void **state) {
     open_registry();
 }
 
-static void a_full_disk_refuses_writes_keeps_what_was_done_and_recovers(void **state) {
-    (void)state;
+TEST(a_full_disk_refuses_writes_keeps_what_was_done_and_recovers) {
     if (w.sim == NULL) return; /* only the simulated disk can be filled */
     struct answer answer = {0};
     put(device("d"), "");
@@ -682,35 +660,4 @@ static void a_full_disk_refuses_writes_keeps_what_was_done_and_recovers(void **s
     assert_int_equal(put(device("d2"), ""), SK_OK);
     free(bytes);
     forget(&answer);
-}
-
-#define STORY(start, story) cmocka_unit_test_setup_teardown(story, start, end)
-#define STORIES(start)                                                                             \
-    STORY(start, a_new_device_gets_keys_an_etag_a_generation_and_a_twin),                          \
-        STORY(start, every_field_of_an_identity_is_kept),                                          \
-        STORY(start, create_and_update_are_told_apart_by_if_match),                                \
-        STORY(start, an_update_that_brings_keys_changes_them),                                     \
-        STORY(start, an_edge_device_comes_with_its_system_modules_and_keeps_its_scope),            \
-        STORY(start, a_module_needs_its_device_and_a_place),                                       \
-        STORY(start, deleting_a_device_deletes_its_modules_twins_and_sessions),                    \
-        STORY(start, devices_are_listed_in_pages_by_id),                                           \
-        STORY(start, an_edge_devices_scope_holds_itself_its_children_and_their_modules),           \
-        STORY(start, a_twin_change_answers_the_new_twin_and_is_there_afterwards),                  \
-        STORY(start, calls_of_one_turn_share_a_transaction_but_not_their_fate),                    \
-        STORY(start, twins_are_listed_in_pages_for_queries),                                       \
-        STORY(start, a_list_of_large_twins_stops_at_64_kilobytes),                                 \
-        STORY(start, counts_follow_the_writes_and_survive_reopening),                              \
-        STORY(start, sessions_are_kept_until_deleted),                                             \
-        STORY(start, documents_are_bytes_under_a_kind_and_a_key),                                  \
-        STORY(start, a_read_after_a_writes_completion_sees_it),                                    \
-        STORY(start, closing_completes_what_waits),                                                \
-        STORY(start, a_completion_may_close_the_registry),                                         \
-        STORY(start, a_file_of_a_newer_skerry_is_refused_with_a_sentence),                         \
-        STORY(start, a_full_disk_refuses_writes_keeps_what_was_done_and_recovers)
-
-int main(void) {
-    const struct CMUnitTest simulated[] = {STORIES(start_simulated)},
-                            real[] = {STORIES(start_real)};
-    int failed = cmocka_run_group_tests(simulated, NULL, NULL);
-    return failed + cmocka_run_group_tests(real, NULL, NULL);
 }

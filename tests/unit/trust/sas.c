@@ -1,10 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "trust/sas.h"
+#include "support/test.h"
 
 #define KEY                                                                                        \
     "18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA=="
@@ -27,8 +22,15 @@ static enum sk_status check(const char *text, const char *primary, const char *s
     return sk_sas_verify(&sas, sk_span_z(primary), sk_span_z(secondary), now);
 }
 
-static void the_published_vector_is_verified(void **state) {
+static int clean_up(void **state) {
     (void)state;
+    sk_arena_free(&arena);
+    return 0;
+}
+
+AROUND_ALL(NULL, clean_up);
+
+TEST(the_published_vector_is_verified) {
     struct sk_sas sas;
     assert_int_equal(parse(TOKEN, &sas), SK_OK);
     assert_true(
@@ -38,8 +40,7 @@ static void the_published_vector_is_verified(void **state) {
     assert_int_equal(check(TOKEN, KEY, "", EXPIRY), SK_OK);
 }
 
-static void both_keys_open(void **state) {
-    (void)state;
+TEST(both_keys_open) {
     assert_int_equal(check(TOKEN, "b3RoZXI=", KEY, EXPIRY), SK_OK);
     assert_int_equal(check(TOKEN, "", KEY, EXPIRY), SK_OK);
     assert_int_equal(check(TOKEN, "b3RoZXI=", "b3RoZXI=", EXPIRY), SK_UNAUTHORIZED);
@@ -47,15 +48,13 @@ static void both_keys_open(void **state) {
     assert_int_equal(check(TOKEN, "not base64!", "", EXPIRY), SK_UNAUTHORIZED);
 }
 
-static void a_token_lives_five_minutes_longer_than_it_says(void **state) {
-    (void)state;
+TEST(a_token_lives_five_minutes_longer_than_it_says) {
     assert_int_equal(check(TOKEN, KEY, "", EXPIRY + SK_SAS_SKEW_S), SK_OK);
     assert_int_equal(check(TOKEN, KEY, "", EXPIRY + SK_SAS_SKEW_S + 1), SK_TIMEOUT);
     assert_int_equal(check(TOKEN, "b3RoZXI=", "", EXPIRY + SK_SAS_SKEW_S + 1), SK_UNAUTHORIZED);
 }
 
-static void fields_come_in_any_order_and_case(void **state) {
-    (void)state;
+TEST(fields_come_in_any_order_and_case) {
     assert_int_equal(check("SharedAccessSignature SIG=" SIGNATURE "&Se=1663119026&sr=" RESOURCE,
                            KEY, "", EXPIRY),
                      SK_OK);
@@ -64,16 +63,14 @@ static void fields_come_in_any_order_and_case(void **state) {
     assert_true(sk_span_is(sas.policy, "iot owner"));
 }
 
-static void an_unencoded_signature_keeps_its_padding(void **state) {
-    (void)state;
+TEST(an_unencoded_signature_keeps_its_padding) {
     assert_int_equal(check("SharedAccessSignature sr=" RESOURCE
                            "&sig=f+wW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM=&se=1663119026",
                            KEY, "", EXPIRY),
                      SK_OK);
 }
 
-static void the_resource_is_signed_as_it_was_sent(void **state) {
-    (void)state;
+TEST(the_resource_is_signed_as_it_was_sent) {
     /* The same resource with lower-case escapes is another text, so its signature is another one
      * too. */
     assert_int_equal(
@@ -84,8 +81,7 @@ static void the_resource_is_signed_as_it_was_sent(void **state) {
         SK_UNAUTHORIZED);
 }
 
-static void broken_tokens_are_refused(void **state) {
-    (void)state;
+TEST(broken_tokens_are_refused) {
     static const char *const bad[] = {
         "",
         "SharedAccessSignature",
@@ -116,8 +112,7 @@ static void broken_tokens_are_refused(void **state) {
     free(huge);
 }
 
-static void a_created_token_verifies(void **state) {
-    (void)state;
+TEST(a_created_token_verifies) {
     struct sk_buffer token = {0};
     assert_int_equal(sk_sas_create(&token, SK_SPAN("hub.local/devices/d#1/modules/m"), SK_SPAN(KEY),
                                    SK_SPAN("a&b"), 1000),
@@ -139,8 +134,7 @@ static void a_created_token_verifies(void **state) {
     sk_buffer_free(&token);
 }
 
-static void keys_are_bounded(void **state) {
-    (void)state;
+TEST(keys_are_bounded) {
     unsigned char bytes[SK_SAS_KEY_MAX + 1] = {1}, digest[32];
     struct sk_buffer key = {0};
     sk_base64_encode(&key, sk_span(bytes, SK_SAS_KEY_MAX));
@@ -151,8 +145,7 @@ static void keys_are_bounded(void **state) {
     sk_buffer_free(&key);
 }
 
-static void scopes_cover_by_whole_segments(void **state) {
-    (void)state;
+TEST(scopes_cover_by_whole_segments) {
     static const struct {
         const char *scope, *resource;
         bool covers;
@@ -205,35 +198,11 @@ static void scopes_cover_by_whole_segments(void **state) {
             fail_msg("%s covers %s", cases[i].scope, cases[i].resource);
 }
 
-static int clean_up(void **state) {
-    (void)state;
-    sk_arena_free(&arena);
-    return 0;
-}
-
-static void a_token_may_say_any_time_to_the_end_of_the_type(void **state) {
-    (void)state;
+TEST(a_token_may_say_any_time_to_the_end_of_the_type) {
     assert_int_equal(sk_sas_end_us(1000), (1000 + SK_SAS_SKEW_S + 1) * 1000000ll);
     assert_true(sk_sas_end_us(INT64_MIN / 1000000) < 0);
     assert_true(sk_sas_end_us(INT64_MAX / 1000000 - SK_SAS_SKEW_S - 2) < INT64_MAX);
     for (int64_t n = 0; n <= SK_SAS_SKEW_S + 1; n++)
         assert_true(sk_sas_end_us(INT64_MAX / 1000000 - n) == INT64_MAX);
     assert_true(sk_sas_end_us(INT64_MAX) == INT64_MAX);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_token_may_say_any_time_to_the_end_of_the_type),
-        cmocka_unit_test(the_published_vector_is_verified),
-        cmocka_unit_test(both_keys_open),
-        cmocka_unit_test(a_token_lives_five_minutes_longer_than_it_says),
-        cmocka_unit_test(fields_come_in_any_order_and_case),
-        cmocka_unit_test(an_unencoded_signature_keeps_its_padding),
-        cmocka_unit_test(the_resource_is_signed_as_it_was_sent),
-        cmocka_unit_test(broken_tokens_are_refused),
-        cmocka_unit_test(a_created_token_verifies),
-        cmocka_unit_test(keys_are_bounded),
-        cmocka_unit_test(scopes_cover_by_whole_segments),
-    };
-    return cmocka_run_group_tests(tests, NULL, clean_up);
 }

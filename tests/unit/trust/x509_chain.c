@@ -1,13 +1,9 @@
 /* Client certificates: what is read of a leaf, and which chains are taken. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 
 #include "support/raw_tls.h"
+#include "support/test.h"
 #include "trust/x509.h"
 #include "trust/x509_chain.h"
 
@@ -65,8 +61,7 @@ static enum sk_status verify(struct family *f, size_t anchor, int64_t now, char 
     return status;
 }
 
-static void a_leaf_says_its_name_thumbprints_and_times(void **state) {
-    (void)state;
+TEST(a_leaf_says_its_name_thumbprints_and_times) {
     struct family f = {0};
     struct sk_x509_leaf leaf;
     add(&f, "device/module", SK_X509_CLIENT, NOW, NOW + 1);
@@ -79,8 +74,7 @@ static void a_leaf_says_its_name_thumbprints_and_times(void **state) {
     family_free(&f);
 }
 
-static void bytes_that_are_no_certificate_are_malformed(void **state) {
-    (void)state;
+TEST(bytes_that_are_no_certificate_are_malformed) {
     struct family f = {0};
     struct sk_x509_leaf leaf;
     add_leaf(&f);
@@ -93,8 +87,7 @@ static void bytes_that_are_no_certificate_are_malformed(void **state) {
     family_free(&f);
 }
 
-static void a_leaf_of_a_registered_ca_is_taken_and_of_another_is_not(void **state) {
-    (void)state;
+TEST(a_leaf_of_a_registered_ca_is_taken_and_of_another_is_not) {
     struct family f = {0}, other = {0};
     char reason[128];
     add_ca(&f, "root");
@@ -115,8 +108,7 @@ static void a_leaf_of_a_registered_ca_is_taken_and_of_another_is_not(void **stat
     family_free(&other);
 }
 
-static void an_intermediate_may_be_the_registered_one(void **state) {
-    (void)state;
+TEST(an_intermediate_may_be_the_registered_one) {
     struct family f = {0};
     char reason[128];
     add_ca(&f, "root");
@@ -127,8 +119,7 @@ static void an_intermediate_may_be_the_registered_one(void **state) {
     family_free(&f);
 }
 
-static void three_intermediates_are_taken_and_four_or_ten_are_not(void **state) {
-    (void)state;
+TEST(three_intermediates_are_taken_and_four_or_ten_are_not) {
     struct family f = {0};
     char reason[128];
     for (int i = 0; i < 11; i++) add_ca(&f, (const char[]){'c', (char)('a' + i), 0});
@@ -139,8 +130,7 @@ static void three_intermediates_are_taken_and_four_or_ten_are_not(void **state) 
     family_free(&f);
 }
 
-static void times_of_all_certificates_count(void **state) {
-    (void)state;
+TEST(times_of_all_certificates_count) {
     struct family f = {0}, late = {0};
     char reason[128];
     add_ca(&f, "root");
@@ -158,8 +148,7 @@ static void times_of_all_certificates_count(void **state) {
     family_free(&late);
 }
 
-static void a_server_certificate_and_an_issuer_that_is_no_ca_are_refused(void **state) {
-    (void)state;
+TEST(a_server_certificate_and_an_issuer_that_is_no_ca_are_refused) {
     struct family server = {0}, forged = {0};
     char reason[128];
     add_ca(&server, "root");
@@ -201,8 +190,7 @@ static bool is_cheap(EVP_PKEY *key) {
     return cheap;
 }
 
-static void keys_that_are_dear_to_verify_with_are_not_taken(void **state) {
-    (void)state;
+TEST(keys_that_are_dear_to_verify_with_are_not_taken) {
     assert_true(is_cheap(rsa_key(2048, 17)));
     assert_true(is_cheap(rsa_key(4096, 32)));
     assert_false(is_cheap(rsa_key(4097, 17)));
@@ -217,8 +205,7 @@ static void keys_that_are_dear_to_verify_with_are_not_taken(void **state) {
     assert_false(is_cheap(NULL));
 }
 
-static void a_chain_that_is_dear_to_verify_is_refused_before(void **state) {
-    (void)state;
+TEST(a_chain_that_is_dear_to_verify_is_refused_before) {
     struct family f = {0};
     char reason[128];
     add_ca(&f, "root");
@@ -244,19 +231,4 @@ static void a_chain_that_is_dear_to_verify_is_refused_before(void **state) {
     EVP_PKEY_free(key);
     sk_x509_anchors_free(anchors);
     family_free(&f);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_leaf_says_its_name_thumbprints_and_times),
-        cmocka_unit_test(bytes_that_are_no_certificate_are_malformed),
-        cmocka_unit_test(a_leaf_of_a_registered_ca_is_taken_and_of_another_is_not),
-        cmocka_unit_test(an_intermediate_may_be_the_registered_one),
-        cmocka_unit_test(three_intermediates_are_taken_and_four_or_ten_are_not),
-        cmocka_unit_test(times_of_all_certificates_count),
-        cmocka_unit_test(a_server_certificate_and_an_issuer_that_is_no_ca_are_refused),
-        cmocka_unit_test(keys_that_are_dear_to_verify_with_are_not_taken),
-        cmocka_unit_test(a_chain_that_is_dear_to_verify_is_refused_before),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,6 @@
 /* Two ends of a connection, in memory: what one sends the other is told. */
 #include "wire/amqp.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 enum { SEEN_MAX = 8 };
 
@@ -115,8 +110,7 @@ static void finish(struct side *side) {
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) sk_buffer_free(buffers[i]);
 }
 
-static void a_bare_connection_opens_without_sasl(void **state) {
-    (void)state;
+TEST(a_bare_connection_opens_without_sasl) {
     struct side client, server;
     begin(&client, &server, (struct sk_amqp_options){.host_name = "hub.example"});
     assert_int_equal(client.opened, 1);
@@ -131,8 +125,7 @@ static void a_bare_connection_opens_without_sasl(void **state) {
     finish(&server);
 }
 
-static void sasl_plain_waits_for_the_verdict(void **state) {
-    (void)state;
+TEST(sasl_plain_waits_for_the_verdict) {
     for (int refused = 0; refused < 2; refused++) {
         struct side client, server;
         begin(&client, &server, (struct sk_amqp_options){.user = "d@sas.hub", .password = "token"});
@@ -150,8 +143,7 @@ static void sasl_plain_waits_for_the_verdict(void **state) {
     }
 }
 
-static void a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first(void **state) {
-    (void)state;
+TEST(a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first) {
     struct side server = {.accept = true};
     server.amqp =
         sk_amqp_new(&(struct sk_amqp_options){.server = true, .container = "s"}, &events, &server);
@@ -170,8 +162,7 @@ static void a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first(void
 }
 
 /* rhea, under Azure's Node SDKs, does so when a session is closed while transfers come in. */
-static void what_comes_behind_the_end_of_a_session_is_dropped(void **state) {
-    (void)state;
+TEST(what_comes_behind_the_end_of_a_session_is_dropped) {
     static const char hello[] = "AMQP\0\1\0\0"
                                 "\0\0\0\x10\2\0\0\0\0S\x10\xc0\3\1\xa1\0"
                                 "\0\0\0\x12\2\0\0\0\0S\x11\xc0\5\4\x40\x43\x43\x43"
@@ -215,8 +206,7 @@ static void what_comes_behind_the_end_of_a_session_is_dropped(void **state) {
     }
 }
 
-static void what_is_sent_arrives_and_comes_back_settled(void **state) {
-    (void)state;
+TEST(what_is_sent_arrives_and_comes_back_settled) {
     struct side client, server;
     char big[200 * 1000];
     memset(big, 'x', sizeof big);
@@ -259,8 +249,7 @@ static void what_is_sent_arrives_and_comes_back_settled(void **state) {
     finish(&server);
 }
 
-static void a_transfer_beyond_the_limit_costs_its_link_only(void **state) {
-    (void)state;
+TEST(a_transfer_beyond_the_limit_costs_its_link_only) {
     struct side client, server;
     struct sk_buffer big = {0};
     sk_buffer_reserve(&big, SK_AMQP_MESSAGE_MAX + 1);
@@ -288,8 +277,7 @@ static void a_transfer_beyond_the_limit_costs_its_link_only(void **state) {
     sk_buffer_free(&big);
 }
 
-static void a_refused_link_tells_why_and_leaves_the_connection(void **state) {
-    (void)state;
+TEST(a_refused_link_tells_why_and_leaves_the_connection) {
     struct side client, server;
     begin(&client, &server, (struct sk_amqp_options){0});
     server.accept = false;
@@ -307,8 +295,7 @@ static void a_refused_link_tells_why_and_leaves_the_connection(void **state) {
     finish(&server);
 }
 
-static void credit_that_came_before_the_answer_to_the_attach_is_told_with_it(void **state) {
-    (void)state;
+TEST(credit_that_came_before_the_answer_to_the_attach_is_told_with_it) {
     struct side client, server;
     begin(&client, &server, (struct sk_amqp_options){0});
     server.accept = false;
@@ -324,8 +311,7 @@ static void credit_that_came_before_the_answer_to_the_attach_is_told_with_it(voi
     finish(&server);
 }
 
-static void rubbish_ends_the_connection_with_an_error(void **state) {
-    (void)state;
+TEST(rubbish_ends_the_connection_with_an_error) {
     static const char *const inputs[] = {"AMQP\0\1\0\0\0\0\0\4garbage!", "AMQP\0\2\0\0",
                                          "AMQP\0\1\0\0\377\377\377\377\2\0\0\0"};
     static const size_t sizes[] = {20, 8, 16};
@@ -339,8 +325,7 @@ static void rubbish_ends_the_connection_with_an_error(void **state) {
     }
 }
 
-static void a_message_survives_encoding_and_decoding(void **state) {
-    (void)state;
+TEST(a_message_survives_encoding_and_decoding) {
     struct sk_arena arena = {0};
     struct sk_buffer bytes = {0};
     struct sk_span bodies[] = {SK_SPAN("one"), SK_SPAN("two")};
@@ -384,8 +369,7 @@ static void a_message_survives_encoding_and_decoding(void **state) {
     sk_arena_free(&arena);
 }
 
-static void a_transfer_tells_the_format_of_its_message(void **state) {
-    (void)state;
+TEST(a_transfer_tells_the_format_of_its_message) {
     static const uint32_t formats[] = {0, SK_AMQP_FORMAT_BATCH};
     for (size_t i = 0; i < 2; i++) {
         struct side client, server;
@@ -401,21 +385,4 @@ static void a_transfer_tells_the_format_of_its_message(void **state) {
         finish(&client);
         finish(&server);
     }
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_bare_connection_opens_without_sasl),
-        cmocka_unit_test(sasl_plain_waits_for_the_verdict),
-        cmocka_unit_test(a_second_sasl_init_is_refused_whatever_the_verdict_on_the_first),
-        cmocka_unit_test(what_comes_behind_the_end_of_a_session_is_dropped),
-        cmocka_unit_test(what_is_sent_arrives_and_comes_back_settled),
-        cmocka_unit_test(a_transfer_beyond_the_limit_costs_its_link_only),
-        cmocka_unit_test(a_refused_link_tells_why_and_leaves_the_connection),
-        cmocka_unit_test(credit_that_came_before_the_answer_to_the_attach_is_told_with_it),
-        cmocka_unit_test(rubbish_ends_the_connection_with_an_error),
-        cmocka_unit_test(a_message_survives_encoding_and_decoding),
-        cmocka_unit_test(a_transfer_tells_the_format_of_its_message),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

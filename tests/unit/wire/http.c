@@ -1,12 +1,7 @@
 /* HTTP messages: each is fed at once, byte by byte and in two parts cut anywhere, and must come out
  * the same. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "wire/http.h"
+#include "support/test.h"
 
 struct outcome {
     struct sk_http_parser parser;
@@ -73,8 +68,7 @@ static void refused(const char *text, unsigned refusal) {
     }
 }
 
-static void a_request_comes_out_the_same_however_it_is_cut(void **state) {
-    (void)state;
+TEST(a_request_comes_out_the_same_however_it_is_cut) {
     struct sk_span bytes = SK_SPAN(
         "POST /devices/d%201?api-version=2021-04-12&Top=5 HTTP/1.1\r\nhost: h\r\nX-Empty:\r\n"
         "Content-Type:  application/json \r\nContent-Length: 7\r\n\r\n{\"a\":1}");
@@ -100,8 +94,7 @@ static void a_request_comes_out_the_same_however_it_is_cut(void **state) {
     }
 }
 
-static void pipelined_requests_come_one_by_one(void **state) {
-    (void)state;
+TEST(pipelined_requests_come_one_by_one) {
     struct sk_span bytes = SK_SPAN(
         "GET /a HTTP/1.1\r\nHost: h\r\n\r\nPUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nxy"
         "\r\nGET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
@@ -118,8 +111,7 @@ static void pipelined_requests_come_one_by_one(void **state) {
     }
 }
 
-static void a_chunked_body_is_put_together_and_trailers_are_dropped(void **state) {
-    (void)state;
+TEST(a_chunked_body_is_put_together_and_trailers_are_dropped) {
     struct sk_span bytes =
         SK_SPAN("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
                 "3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nX-Late: 1\r\n\r\n");
@@ -141,8 +133,7 @@ static void a_chunked_body_is_put_together_and_trailers_are_dropped(void **state
     }
 }
 
-static void a_body_too_long_is_refused_by_its_announced_length(void **state) {
-    (void)state;
+TEST(a_body_too_long_is_refused_by_its_announced_length) {
     struct outcome out = {0};
     begin(&out, true);
     size_t used;
@@ -161,8 +152,7 @@ static void a_body_too_long_is_refused_by_its_announced_length(void **state) {
     end(&out);
 }
 
-static void streamed_bodies_come_in_parts_and_are_not_kept(void **state) {
-    (void)state;
+TEST(streamed_bodies_come_in_parts_and_are_not_kept) {
     struct sk_span bytes = SK_SPAN(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n5\r\nmore!\r\n0\r\n\r\n");
     for (size_t step = 1; step <= bytes.n; step++) {
@@ -178,8 +168,7 @@ static void streamed_bodies_come_in_parts_and_are_not_kept(void **state) {
     }
 }
 
-static void an_upgrade_hands_over_what_follows(void **state) {
-    (void)state;
+TEST(an_upgrade_hands_over_what_follows) {
     struct sk_span bytes = SK_SPAN(
         "GET /$iothub/websocket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         "\x82\x01x");
@@ -201,8 +190,7 @@ static void an_upgrade_hands_over_what_follows(void **state) {
     end(&out);
 }
 
-static void an_upgrade_that_is_declined_is_an_ordinary_request(void **state) {
-    (void)state;
+TEST(an_upgrade_that_is_declined_is_an_ordinary_request) {
     struct outcome out = {0};
     begin(&out, true);
     feed_in(
@@ -216,8 +204,7 @@ static void an_upgrade_that_is_declined_is_an_ordinary_request(void **state) {
     end(&out);
 }
 
-static void responses_end_as_their_kind_says(void **state) {
-    (void)state;
+TEST(responses_end_as_their_kind_says) {
     struct outcome out = {.body_max = 100};
     begin(
         &out,
@@ -257,8 +244,7 @@ static void responses_end_as_their_kind_says(void **state) {
     end(&out);
 }
 
-static void what_smuggles_or_breaks_the_grammar_is_refused(void **state) {
-    (void)state;
+TEST(what_smuggles_or_breaks_the_grammar_is_refused) {
     refused("GET / HTTP/1.1\r\n\r\n", 400); /* no Host */
     refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400);
     refused("GET / HTTP/1.1\r\nHost: a\r\nX: y\rSmuggled: 1\r\n\r\n", 400); /* lone CR */
@@ -299,8 +285,7 @@ static enum sk_status with_extensions(size_t size, size_t step, unsigned *refusa
     return out.status;
 }
 
-static void what_stands_between_chunks_has_a_limit(void **state) {
-    (void)state;
+TEST(what_stands_between_chunks_has_a_limit) {
     unsigned refusal;
     for (size_t step = 1; step < 100000; step = step * 9 + 1) {
         assert_int_equal(with_extensions(32768, step, &refusal), SK_OK);
@@ -331,8 +316,7 @@ static enum sk_status with_headers(size_t count, size_t name_and_value, unsigned
     return status;
 }
 
-static void headers_are_bounded_in_number_and_size(void **state) {
-    (void)state;
+TEST(headers_are_bounded_in_number_and_size) {
     unsigned refusal;
     assert_int_equal(with_headers(SK_HTTP_HEADERS_MAX - 1, 2, &refusal), SK_OK);
     assert_int_equal(with_headers(SK_HTTP_HEADERS_MAX, 2, &refusal), SK_TOO_LARGE);
@@ -342,8 +326,7 @@ static void headers_are_bounded_in_number_and_size(void **state) {
     assert_int_equal(refusal, 431);
 }
 
-static void targets_are_bounded(void **state) {
-    (void)state;
+TEST(targets_are_bounded) {
     for (size_t size = SK_HTTP_TARGET_MAX; size <= SK_HTTP_TARGET_MAX + 1; size++) {
         struct sk_buffer text = {0};
         sk_buffer_text(&text, "GET /");
@@ -359,8 +342,7 @@ static void targets_are_bounded(void **state) {
     }
 }
 
-static void targets_in_absolute_form_are_cut_to_their_path(void **state) {
-    (void)state;
+TEST(targets_in_absolute_form_are_cut_to_their_path) {
     struct outcome out = {0};
     begin(&out, true);
     feed_in(&out, SK_SPAN("GET http://host:80/a/b?c=d HTTP/1.1\r\nHost: host\r\n\r\n"), 1000);
@@ -375,8 +357,7 @@ static void targets_in_absolute_form_are_cut_to_their_path(void **state) {
     end(&out);
 }
 
-static void an_idle_parser_gives_its_memory_back(void **state) {
-    (void)state;
+TEST(an_idle_parser_gives_its_memory_back) {
     struct outcome out = {.body_max = 10};
     begin(&out, true);
     assert_true(sk_http_parser_is_idle(&out.parser));
@@ -394,8 +375,7 @@ static void an_idle_parser_gives_its_memory_back(void **state) {
     end(&out);
 }
 
-static void what_is_written_parses_to_the_same(void **state) {
-    (void)state;
+TEST(what_is_written_parses_to_the_same) {
     struct sk_buffer text = {0};
     sk_http_put_request(&text, SK_HTTP_PUT, SK_SPAN("/x?y=1"), SK_SPAN("hub.local"));
     sk_http_put_header(&text, "If-Match", SK_SPAN("\"a\"\r\nEvil: 1"));
@@ -428,8 +408,7 @@ static void what_is_written_parses_to_the_same(void **state) {
     sk_buffer_free(&text);
 }
 
-static void tokens_are_found_in_lists(void **state) {
-    (void)state;
+TEST(tokens_are_found_in_lists) {
     struct outcome out = {0};
     begin(&out, true);
     feed_in(
@@ -440,26 +419,4 @@ static void tokens_are_found_in_lists(void **state) {
     assert_true(sk_http_header_has(&out.parser, "sec-websocket-protocol", "amqpwsb10"));
     assert_false(sk_http_header_has(&out.parser, "sec-websocket-protocol", "mqt"));
     end(&out);
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request_comes_out_the_same_however_it_is_cut),
-        cmocka_unit_test(pipelined_requests_come_one_by_one),
-        cmocka_unit_test(a_chunked_body_is_put_together_and_trailers_are_dropped),
-        cmocka_unit_test(a_body_too_long_is_refused_by_its_announced_length),
-        cmocka_unit_test(streamed_bodies_come_in_parts_and_are_not_kept),
-        cmocka_unit_test(an_upgrade_hands_over_what_follows),
-        cmocka_unit_test(an_upgrade_that_is_declined_is_an_ordinary_request),
-        cmocka_unit_test(responses_end_as_their_kind_says),
-        cmocka_unit_test(what_smuggles_or_breaks_the_grammar_is_refused),
-        cmocka_unit_test(what_stands_between_chunks_has_a_limit),
-        cmocka_unit_test(headers_are_bounded_in_number_and_size),
-        cmocka_unit_test(targets_are_bounded),
-        cmocka_unit_test(targets_in_absolute_form_are_cut_to_their_path),
-        cmocka_unit_test(an_idle_parser_gives_its_memory_back),
-        cmocka_unit_test(what_is_written_parses_to_the_same),
-        cmocka_unit_test(tokens_are_found_in_lists),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "wire/http_router.h"
+#include "support/test.h"
 
 enum { DEVICES, DEVICE, PUT_DEVICE, QUERY, MODULE, WEBSOCKET, STATISTICS };
 static const struct sk_http_route table[] = {
@@ -26,8 +21,15 @@ static enum sk_status route(enum sk_http_method method, const char *path) {
     return sk_http_route(table, COUNT, method, sk_span_z(path), &arena, &found);
 }
 
-static void segments_are_captured_and_decoded(void **state) {
+static int clean_up(void **state) {
     (void)state;
+    sk_arena_free(&arena);
+    return 0;
+}
+
+AROUND_ALL(NULL, clean_up);
+
+TEST(segments_are_captured_and_decoded) {
     assert_int_equal(route(SK_HTTP_GET, "/devices/d%20%231/modules/%24edgeHub"), SK_OK);
     assert_int_equal(found.id, MODULE);
     assert_int_equal(found.count, 2);
@@ -37,16 +39,14 @@ static void segments_are_captured_and_decoded(void **state) {
     assert_true(sk_span_is(found.captures[0], "a%24b"));
 }
 
-static void fixed_words_take_any_case_and_an_encoded_dollar(void **state) {
-    (void)state;
+TEST(fixed_words_take_any_case_and_an_encoded_dollar) {
     assert_int_equal(route(SK_HTTP_GET, "/Devices/D/MODULES/m"), SK_OK);
     assert_true(sk_span_is(found.captures[0], "D"));
     assert_int_equal(route(SK_HTTP_GET, "/%24iothub/websocket"), SK_OK);
     assert_int_equal(found.id, WEBSOCKET);
 }
 
-static void a_fixed_word_wins_over_a_capture_from_the_left(void **state) {
-    (void)state;
+TEST(a_fixed_word_wins_over_a_capture_from_the_left) {
     assert_int_equal(route(SK_HTTP_POST, "/devices/query"), SK_OK);
     assert_int_equal(found.id, QUERY);
     assert_int_equal(route(SK_HTTP_GET, "/devices/query"),
@@ -58,8 +58,7 @@ static void a_fixed_word_wins_over_a_capture_from_the_left(void **state) {
     assert_int_equal(found.id, STATISTICS + 1);
 }
 
-static void unknown_paths_and_unknown_methods_are_told_apart(void **state) {
-    (void)state;
+TEST(unknown_paths_and_unknown_methods_are_told_apart) {
     assert_int_equal(route(SK_HTTP_GET, "/"), SK_NOT_FOUND);
     assert_int_equal(route(SK_HTTP_GET, ""), SK_NOT_FOUND);
     assert_int_equal(route(SK_HTTP_GET, "/devices/d/modules"), SK_NOT_FOUND);
@@ -73,26 +72,8 @@ static void unknown_paths_and_unknown_methods_are_told_apart(void **state) {
     sk_buffer_free(&allowed);
 }
 
-static void one_slash_at_the_end_is_ignored(void **state) {
-    (void)state;
+TEST(one_slash_at_the_end_is_ignored) {
     assert_int_equal(route(SK_HTTP_GET, "/devices/"), SK_OK);
     assert_int_equal(found.id, DEVICES);
     assert_int_equal(route(SK_HTTP_GET, "/devices//"), SK_NOT_FOUND);
-}
-
-static int clean_up(void **state) {
-    (void)state;
-    sk_arena_free(&arena);
-    return 0;
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(segments_are_captured_and_decoded),
-        cmocka_unit_test(fixed_words_take_any_case_and_an_encoded_dollar),
-        cmocka_unit_test(a_fixed_word_wins_over_a_capture_from_the_left),
-        cmocka_unit_test(unknown_paths_and_unknown_methods_are_told_apart),
-        cmocka_unit_test(one_slash_at_the_end_is_ignored),
-    };
-    return cmocka_run_group_tests(tests, NULL, clean_up);
 }

@@ -1,11 +1,6 @@
 /* The MQTT codec against the specification's normative statements, byte by byte. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "wire/mqtt.h"
+#include "support/test.h"
 
 static struct sk_buffer scratch;
 
@@ -40,8 +35,15 @@ static void taken(const char *text) {
 
 #define assert_span(span, text) assert_true(sk_span_is(span, text))
 
-static void a_connect_with_everything_is_decoded(void **state) {
+static int clean_up(void **state) {
     (void)state;
+    sk_buffer_free(&scratch);
+    return 0;
+}
+
+AROUND_ALL(NULL, clean_up);
+
+TEST(a_connect_with_everything_is_decoded) {
     struct sk_mqtt_packet packet;
     /*                          MQTT 4  flags=will retain qos1 user password, keep-alive 60 */
     assert_int_equal(
@@ -62,8 +64,7 @@ static void a_connect_with_everything_is_decoded(void **state) {
     assert_span(connect->password, "pw");
 }
 
-static void an_unknown_protocol_level_is_decoded_so_that_it_can_be_answered(void **state) {
-    (void)state;
+TEST(an_unknown_protocol_level_is_decoded_so_that_it_can_be_answered) {
     struct sk_mqtt_packet packet;
     assert_int_equal(decode("10 0a 0004 4d515454 05 02 003c", &packet), SK_OK);
     assert_false(sk_mqtt_connect_supported(&packet.u.connect));
@@ -72,8 +73,7 @@ static void an_unknown_protocol_level_is_decoded_so_that_it_can_be_answered(void
     assert_span(packet.u.connect.protocol, "MQIsdp");
 }
 
-static void connects_against_the_rules_are_refused(void **state) {
-    (void)state;
+TEST(connects_against_the_rules_are_refused) {
     taken("10 0d 0004 4d515454 04 02 003c 0001 64");
     taken("10 0c 0004 4d515454 04 00 003c 0000"); /* an empty client id is the server's to refuse */
     refused("10 0d 0004 4d515454 04 03 003c 0001 64");              /* reserved flag */
@@ -90,8 +90,7 @@ static void connects_against_the_rules_are_refused(void **state) {
     refused("10 00");
 }
 
-static void publishes_are_decoded(void **state) {
-    (void)state;
+TEST(publishes_are_decoded) {
     struct sk_mqtt_packet packet;
     assert_int_equal(decode("3b 08 0003 612f62 000a 78", &packet), SK_OK);
     assert_int_equal(packet.type, SK_MQTT_PUBLISH);
@@ -109,8 +108,7 @@ static void publishes_are_decoded(void **state) {
     taken("34 05 0001 61 0001"); /* QoS 2: for the head to refuse */
 }
 
-static void publishes_against_the_rules_are_refused(void **state) {
-    (void)state;
+TEST(publishes_against_the_rules_are_refused) {
     refused("36 05 0001 61 0001"); /* QoS 3 */
     refused("38 03 0001 61");      /* DUP with QoS 0 */
     refused("32 05 0001 61 0000"); /* id 0 */
@@ -124,8 +122,7 @@ static void publishes_against_the_rules_are_refused(void **state) {
     refused("30 05 0003 eda080"); /* surrogate */
 }
 
-static void every_packet_type_takes_its_own_flags_only(void **state) {
-    (void)state;
+TEST(every_packet_type_takes_its_own_flags_only) {
     static const char *const good[] = {
         "20 02 0100",    "40 02 0001",
         "50 02 0001",    "62 02 0001",
@@ -151,8 +148,7 @@ static void every_packet_type_takes_its_own_flags_only(void **state) {
     refused("ff 00");
 }
 
-static void packets_of_fixed_shape_take_nothing_else(void **state) {
-    (void)state;
+TEST(packets_of_fixed_shape_take_nothing_else) {
     refused("20 02 0200"); /* CONNACK: reserved flag */
     refused("20 02 0105"); /* session present with a refusal */
     taken("20 02 0005");
@@ -167,8 +163,7 @@ static void packets_of_fixed_shape_take_nothing_else(void **state) {
     refused("90 03 0000 00");
 }
 
-static void subscriptions_are_walked(void **state) {
-    (void)state;
+TEST(subscriptions_are_walked) {
     struct sk_mqtt_packet packet;
     struct sk_mqtt_subscription one;
     assert_int_equal(decode("82 0c 0102 0003 612f23 02 0001 62 00", &packet), SK_OK);
@@ -189,8 +184,7 @@ static void subscriptions_are_walked(void **state) {
     assert_false(sk_mqtt_next_filter(packet.type, &filters, &one));
 }
 
-static void subscriptions_against_the_rules_are_refused(void **state) {
-    (void)state;
+TEST(subscriptions_against_the_rules_are_refused) {
     refused("82 02 0001");            /* no filter */
     refused("82 05 0001 0000 00");    /* empty filter */
     refused("82 06 0000 0001 61 01"); /* id 0 */
@@ -203,8 +197,7 @@ static void subscriptions_against_the_rules_are_refused(void **state) {
     refused("a2 05 0001 0002 61");
 }
 
-static void a_packet_in_pieces_waits_for_its_end_and_says_how_long_it_is(void **state) {
-    (void)state;
+TEST(a_packet_in_pieces_waits_for_its_end_and_says_how_long_it_is) {
     struct sk_buffer wire = {0};
     char payload[300] = {0};
     struct sk_mqtt_publish publish = {
@@ -221,8 +214,7 @@ static void a_packet_in_pieces_waits_for_its_end_and_says_how_long_it_is(void **
     sk_buffer_free(&wire);
 }
 
-static void the_size_limit_is_known_from_the_fixed_header(void **state) {
-    (void)state;
+TEST(the_size_limit_is_known_from_the_fixed_header) {
     struct sk_mqtt_packet packet;
     size_t used;
     /* 16384 = 80 80 01 */
@@ -237,8 +229,7 @@ static void the_size_limit_is_known_from_the_fixed_header(void **state) {
                      SK_AGAIN);
 }
 
-static void what_is_encoded_decodes_to_the_same(void **state) {
-    (void)state;
+TEST(what_is_encoded_decodes_to_the_same) {
     struct sk_buffer wire = {0};
     struct sk_mqtt_connect connect = {.clean_session = true,
                                       .has_will = true,
@@ -288,8 +279,7 @@ static void what_is_encoded_decodes_to_the_same(void **state) {
     sk_buffer_free(&wire);
 }
 
-static void remaining_lengths_are_encoded_at_each_width(void **state) {
-    (void)state;
+TEST(remaining_lengths_are_encoded_at_each_width) {
     static const size_t sizes[] = {127, 128, 16383, 16384, 2097151, 2097152};
     char *payload = sk_alloc(2097152);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -307,8 +297,7 @@ static void remaining_lengths_are_encoded_at_each_width(void **state) {
     free(payload);
 }
 
-static void what_does_not_fit_is_not_encoded_at_all(void **state) {
-    (void)state;
+TEST(what_does_not_fit_is_not_encoded_at_all) {
     char *topic = sk_alloc(SK_MQTT_TEXT_MAX + 1);
     memset(topic, 't', SK_MQTT_TEXT_MAX + 1);
     struct sk_buffer wire = {0};
@@ -329,8 +318,7 @@ static void what_does_not_fit_is_not_encoded_at_all(void **state) {
     free(topic);
 }
 
-static void utf8_is_checked_at_every_alignment(void **state) {
-    (void)state;
+TEST(utf8_is_checked_at_every_alignment) {
     static const struct {
         const char *bytes;
         bool good;
@@ -374,8 +362,7 @@ static void utf8_is_checked_at_every_alignment(void **state) {
     assert_true(sk_mqtt_utf8_valid(SK_NONE));
 }
 
-static void filters_cover_topics_as_the_specification_says(void **state) {
-    (void)state;
+TEST(filters_cover_topics_as_the_specification_says) {
     static const struct {
         const char *filter, *topic;
         bool covers;
@@ -411,8 +398,7 @@ static void filters_cover_topics_as_the_specification_says(void **state) {
             fail_msg("%s covers %s", cases[i].filter, cases[i].topic);
 }
 
-static void wildcards_stand_alone_in_filters_and_not_at_all_in_topics(void **state) {
-    (void)state;
+TEST(wildcards_stand_alone_in_filters_and_not_at_all_in_topics) {
     static const char *const good[] = {"#", "+", "a/#", "+/a/#", "/", "//", "a", "/+/"};
     static const char *const bad[] = {"", "a#", "a/#/b", "a/b#", "a+", "+a/b", "##", "#/"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
@@ -423,33 +409,4 @@ static void wildcards_stand_alone_in_filters_and_not_at_all_in_topics(void **sta
     assert_false(sk_mqtt_topic_valid(SK_SPAN("a/+")));
     assert_false(sk_mqtt_topic_valid(SK_SPAN("a#")));
     assert_false(sk_mqtt_topic_valid(SK_NONE));
-}
-
-static int clean_up(void **state) {
-    (void)state;
-    sk_buffer_free(&scratch);
-    return 0;
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_connect_with_everything_is_decoded),
-        cmocka_unit_test(an_unknown_protocol_level_is_decoded_so_that_it_can_be_answered),
-        cmocka_unit_test(connects_against_the_rules_are_refused),
-        cmocka_unit_test(publishes_are_decoded),
-        cmocka_unit_test(publishes_against_the_rules_are_refused),
-        cmocka_unit_test(every_packet_type_takes_its_own_flags_only),
-        cmocka_unit_test(packets_of_fixed_shape_take_nothing_else),
-        cmocka_unit_test(subscriptions_are_walked),
-        cmocka_unit_test(subscriptions_against_the_rules_are_refused),
-        cmocka_unit_test(a_packet_in_pieces_waits_for_its_end_and_says_how_long_it_is),
-        cmocka_unit_test(the_size_limit_is_known_from_the_fixed_header),
-        cmocka_unit_test(what_is_encoded_decodes_to_the_same),
-        cmocka_unit_test(remaining_lengths_are_encoded_at_each_width),
-        cmocka_unit_test(what_does_not_fit_is_not_encoded_at_all),
-        cmocka_unit_test(utf8_is_checked_at_every_alignment),
-        cmocka_unit_test(filters_cover_topics_as_the_specification_says),
-        cmocka_unit_test(wildcards_stand_alone_in_filters_and_not_at_all_in_topics),
-    };
-    return cmocka_run_group_tests(tests, NULL, clean_up);
 }

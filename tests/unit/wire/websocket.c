@@ -1,11 +1,6 @@
 /* WebSocket frames byte by byte, after RFC 6455. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "wire/websocket.h"
+#include "support/test.h"
 
 struct side {
     struct sk_websocket *ws;
@@ -54,8 +49,7 @@ static void refused(const char *hex, unsigned code, enum sk_status status) {
     side_free(&s);
 }
 
-static void a_masked_binary_frame_is_its_payload(void **state) {
-    (void)state;
+TEST(a_masked_binary_frame_is_its_payload) {
     struct side s = side(true);
     assert_int_equal(feed(&s, "82 85 37fa213d 7f9f4d5158"), SK_OK); /* RFC 6455, 5.7 */
     assert_bytes(&s.payload, "Hello", 5);
@@ -63,8 +57,7 @@ static void a_masked_binary_frame_is_its_payload(void **state) {
     side_free(&s);
 }
 
-static void a_frame_may_come_byte_by_byte(void **state) {
-    (void)state;
+TEST(a_frame_may_come_byte_by_byte) {
     struct side s = side(true);
     static const char *const bytes[] = {"82", "85", "37", "fa", "21", "3d",
                                         "7f", "9f", "4d", "51", "58"};
@@ -74,16 +67,14 @@ static void a_frame_may_come_byte_by_byte(void **state) {
     side_free(&s);
 }
 
-static void payload_goes_through_before_its_frame_is_complete(void **state) {
-    (void)state;
+TEST(payload_goes_through_before_its_frame_is_complete) {
     struct side s = side(true);
     assert_int_equal(feed(&s, "82 fe 0100 00000000 4142"), SK_OK);
     assert_bytes(&s.payload, "AB", 2);
     side_free(&s);
 }
 
-static void fragments_are_one_stream_and_a_ping_may_stand_between(void **state) {
-    (void)state;
+TEST(fragments_are_one_stream_and_a_ping_may_stand_between) {
     struct side s = side(true);
     assert_int_equal(feed(&s, "02 81 00000000 41  89 82 00000000 7071  80 81 00000000 42"), SK_OK);
     assert_bytes(&s.payload, "AB", 2);
@@ -93,8 +84,7 @@ static void fragments_are_one_stream_and_a_ping_may_stand_between(void **state) 
     side_free(&s);
 }
 
-static void empty_frames_and_pongs_are_nothing(void **state) {
-    (void)state;
+TEST(empty_frames_and_pongs_are_nothing) {
     struct side s = side(true);
     assert_int_equal(feed(&s, "82 80 00000000  8a 81 00000000 70  02 80 00000000  80 80 00000000"),
                      SK_OK);
@@ -102,8 +92,7 @@ static void empty_frames_and_pongs_are_nothing(void **state) {
     side_free(&s);
 }
 
-static void frames_that_break_the_protocol_are_refused_with_1002(void **state) {
-    (void)state;
+TEST(frames_that_break_the_protocol_are_refused_with_1002) {
     refused("82 01 41", 1002, SK_MALFORMED);                           /* unmasked */
     refused("82 00", 1002, SK_MALFORMED);                              /* unmasked and empty */
     refused("c2 81 00000000 41", 1002, SK_MALFORMED);                  /* reserved bit */
@@ -117,20 +106,17 @@ static void frames_that_break_the_protocol_are_refused_with_1002(void **state) {
     refused("82 ff 8000000000000000 00000000 41", 1002, SK_MALFORMED); /* length negative */
 }
 
-static void text_is_refused_with_1003(void **state) {
-    (void)state;
+TEST(text_is_refused_with_1003) {
     refused("81 81 00000000 41", 1003, SK_MALFORMED);
 }
 
-static void a_client_refuses_masked_frames(void **state) {
-    (void)state;
+TEST(a_client_refuses_masked_frames) {
     struct side s = side(false);
     assert_int_equal(feed(&s, "82 81 00000000 41"), SK_MALFORMED);
     side_free(&s);
 }
 
-static void a_message_may_be_16_mb_and_not_a_byte_more(void **state) {
-    (void)state;
+TEST(a_message_may_be_16_mb_and_not_a_byte_more) {
     struct side s = side(true);
     assert_int_equal(feed(&s, "82 ff 0000000001000000 00000000 41"), SK_OK);
     side_free(&s);
@@ -139,8 +125,7 @@ static void a_message_may_be_16_mb_and_not_a_byte_more(void **state) {
     refused("02 81 00000000 41 80 ff 0000000001000000 00000000 41", 1009, SK_TOO_LARGE);
 }
 
-static void a_close_is_answered_with_its_code(void **state) {
-    (void)state;
+TEST(a_close_is_answered_with_its_code) {
     static const struct {
         const char *sent, *answer;
         size_t answer_size;
@@ -165,16 +150,14 @@ static void a_close_is_answered_with_its_code(void **state) {
     }
 }
 
-static void payload_before_a_fault_counts(void **state) {
-    (void)state;
+TEST(payload_before_a_fault_counts) {
     struct side s = side(true);
     assert_int_equal(feed(&s, "82 81 00000000 41 81 81 00000000 42"), SK_MALFORMED);
     assert_bytes(&s.payload, "A", 1);
     side_free(&s);
 }
 
-static void what_one_side_writes_the_other_reads(void **state) {
-    (void)state;
+TEST(what_one_side_writes_the_other_reads) {
     static char bytes[200000];
     static const size_t sizes[] = {0, 1, 125, 126, 127, 4095, 4096, 4097, 65535, 65536, 200000};
     for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)(i * 31);
@@ -193,8 +176,7 @@ static void what_one_side_writes_the_other_reads(void **state) {
     }
 }
 
-static void the_handshake_is_the_specification_s_example(void **state) {
-    (void)state;
+TEST(the_handshake_is_the_specification_s_example) {
     struct sk_span key = SK_SPAN("dGhlIHNhbXBsZSBub25jZQ=="); /* RFC 6455, 1.3 */
     char accept[SK_WEBSOCKET_ACCEPT_SIZE + 1];
     assert_true(sk_websocket_key_valid(key));
@@ -204,23 +186,4 @@ static void the_handshake_is_the_specification_s_example(void **state) {
     assert_false(sk_websocket_key_valid(SK_SPAN("dGhlIHNhbXBsZSBub25jZQ=")));
     assert_false(sk_websocket_key_valid(SK_SPAN("dGhlIHNhbXBsZSBub25jZQ!!")));
     assert_false(sk_websocket_key_valid(SK_SPAN("dGhlIHNhbXBsZSBub25jZQBh")));
-}
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_masked_binary_frame_is_its_payload),
-        cmocka_unit_test(a_frame_may_come_byte_by_byte),
-        cmocka_unit_test(payload_goes_through_before_its_frame_is_complete),
-        cmocka_unit_test(fragments_are_one_stream_and_a_ping_may_stand_between),
-        cmocka_unit_test(empty_frames_and_pongs_are_nothing),
-        cmocka_unit_test(frames_that_break_the_protocol_are_refused_with_1002),
-        cmocka_unit_test(text_is_refused_with_1003),
-        cmocka_unit_test(a_client_refuses_masked_frames),
-        cmocka_unit_test(a_message_may_be_16_mb_and_not_a_byte_more),
-        cmocka_unit_test(a_close_is_answered_with_its_code),
-        cmocka_unit_test(payload_before_a_fault_counts),
-        cmocka_unit_test(what_one_side_writes_the_other_reads),
-        cmocka_unit_test(the_handshake_is_the_specification_s_example),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }
