@@ -13,14 +13,14 @@ git -c user.name=lint -c user.email=lint@localhost commit -qm "As it is"
 failed=0
 broken=()
 
-# breaks SENTENCE COMMAND…: lint must say a sentence that begins so after the command.
+# breaks SENTENCE COMMAND…: after the command lint must say a rule whose sentence begins so.
 breaks() {
     local sentence=$1
     shift
     "$@"
     git add -A
     broken+=("$sentence")
-    if ! grep -qF "lint: $sentence" <<<"$(script/lint 2>&1 || true)"; then
+    if ! grep -qF "lint: $sentence" <<<"$(script/lint "$sentence" 2>&1 || true)"; then
         echo "nothing was said about: $sentence"
         failed=1
     fi
@@ -45,6 +45,9 @@ breaks "only src/io asks the operating system" add src/hub/answer.c '    sleep(1
 breaks "layers point one way" add src/base/span.c '#include "model/model.h"'
 breaks "functions of at most 70 lines" long_function
 breaks "no circle of files" circle
+breaks "sources look as script/format leaves them" add src/hub/answer.c 'int  x;'
+breaks "clang-tidy finds nothing" add src/hub/answer.c 'static int f(int n) { return n == 1 ? 2 : 2; }
+int sk_g(int n) { if (n = 1) return f(n); else; return 0; }'
 breaks "documents become text" add src/hub/answer.c 'static char *f(json_t *j) { return json_dumps(j, 0); }'
 breaks "no leftovers" add src/hub/answer.c '/* TO''DO */'
 breaks "files of at most 800 lines" eval "seq 801 | sed 's|.*|/* & */|' >src/model/many.c"
