@@ -50,6 +50,7 @@ breaks "clang-tidy finds nothing" add src/hub/answer.c 'static int f(int n) { re
 int sk_g(int n) { if (n = 1) return f(n); else; return 0; }'
 breaks "documents become text" add src/hub/answer.c 'static char *f(json_t *j) { return json_dumps(j, 0); }'
 breaks "no leftovers" add src/hub/answer.c '/* TO''DO */'
+breaks "a header's guard is its path" git mv src/net/dial.h src/net/dialling.h
 breaks "files of at most 800 lines" eval "seq 801 | sed 's|.*|/* & */|' >src/model/many.c"
 breaks "lines of at most" add src/hub/answer.c "/* $(printf '%0140d' 0) */"
 breaks "every test that tests/traps.md names exists" add tests/traps.md '| x | `a_test_that_nobody_has_written` |'

@@ -1,7 +1,7 @@
 /* AMQP link addresses of IoT Hub and of its Event Hubs-compatible endpoint. Reference:
  * docs/protocols/device-protocols.md, section 3.2; docs/protocols/service-api.md, section 6. */
-#ifndef SK_MODEL_AMQP_ADDRESS_H
-#define SK_MODEL_AMQP_ADDRESS_H
+#ifndef SK_AZURE_AMQP_ADDRESS_H
+#define SK_AZURE_AMQP_ADDRESS_H
 
 #include "base/base.h"
 

@@ -1,7 +1,7 @@
 /* Messages between IoT Hub's model and AMQP's sections. Reference:
  * docs/protocols/device-protocols.md, section 3.5; docs/protocols/service-api.md, section 6. */
-#ifndef SK_MODEL_AMQP_MAPPING_H
-#define SK_MODEL_AMQP_MAPPING_H
+#ifndef SK_AZURE_AMQP_MAPPING_H
+#define SK_AZURE_AMQP_MAPPING_H
 
 #include "model/message.h"
 #include "wire/amqp_message.h"

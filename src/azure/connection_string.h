@@ -2,8 +2,8 @@
  *
  * Parts are separated by ';', a name ends at the first '='; names are case-sensitive, empty parts
  * are skipped, as is white space around names and values (people copy it along). */
-#ifndef SK_MODEL_CONNECTION_STRING_H
-#define SK_MODEL_CONNECTION_STRING_H
+#ifndef SK_AZURE_CONNECTION_STRING_H
+#define SK_AZURE_CONNECTION_STRING_H
 
 #include "base/base.h"
 #include "model/identity.h"

@@ -1,7 +1,7 @@
 /* MQTT topics of IoT Hub, both directions, and the subscription filters. Reference:
  * docs/protocols/device-protocols.md, sections 2.1, 2.2, 2.6. */
-#ifndef SK_MODEL_MQTT_TOPIC_H
-#define SK_MODEL_MQTT_TOPIC_H
+#ifndef SK_AZURE_MQTT_TOPIC_H
+#define SK_AZURE_MQTT_TOPIC_H
 
 #include "model/request.h"
 

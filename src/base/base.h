@@ -1,7 +1,7 @@
 /* What every other folder stands on: spans, memory, maps, lists, text forms and log lines. No I/O,
  * no clock, no threads. */
-#ifndef SK_BASE_H
-#define SK_BASE_H
+#ifndef SK_BASE_BASE_H
+#define SK_BASE_BASE_H
 
 #include "base/list.h"
 #include "base/map.h"

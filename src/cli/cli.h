@@ -1,7 +1,7 @@
 /* What the commands of `skerry` share: the table of them, the connection, calls to its end, and output.
  * Inside src/cli only. */
-#ifndef SK_CLI_H
-#define SK_CLI_H
+#ifndef SK_CLI_CLI_H
+#define SK_CLI_CLI_H
 
 #include <jansson.h>
 #include <stdio.h>

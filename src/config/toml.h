@@ -3,8 +3,8 @@
  * A thin C face of toml++, which is C++. Long-running processes that count their memory parse in a
  * short-lived child (sk_toml_parse is then called there only) and pass document and lines on as
  * JSON text; reading them needs no C++. */
-#ifndef SK_TOML_H
-#define SK_TOML_H
+#ifndef SK_CONFIG_TOML_H
+#define SK_CONFIG_TOML_H
 
 #include <jansson.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
  * again, in order (and by MQTT marked DUP), after every connect. Callers may send at any time; what
  * cannot go out waits. Belongs to its loop's thread; callbacks never come from inside the call that
  * caused them, but for sk_device_client_free. */
-#ifndef SK_CLIENT_DEVICE_CLIENT_H
-#define SK_CLIENT_DEVICE_CLIENT_H
+#ifndef SK_DEVICE_CLIENT_H
+#define SK_DEVICE_CLIENT_H
 
 #include "io/io.h"
 #include "model/message.h"

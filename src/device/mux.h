@@ -5,8 +5,8 @@
  * renewed while it lives. A client (client.h, options.mux) attaches when the connection is
  * there; what becomes of it the client tells its own user. Belongs to its loop's thread. Reference:
  * docs/protocols/device-protocols.md, section 3.8; docs/protocols/edge-runtime.md, section 5.5. */
-#ifndef SK_CLIENT_DEVICE_MUX_H
-#define SK_CLIENT_DEVICE_MUX_H
+#ifndef SK_DEVICE_MUX_H
+#define SK_DEVICE_MUX_H
 
 #include "io/io.h"
 #include "net/token_source.h"

@@ -2,8 +2,8 @@
  * twin operations, attempts and their back-off. How they travel is one of two protocols: MQTT on a
  * connection of its own (mqtt.c the connection, mqtt_traffic.c what goes over it), or
  * AMQP on a shared one (amqp.c, and mux.c the connection). */
-#ifndef SK_CLIENT_DEVICE_CLIENT_PARTS_H
-#define SK_CLIENT_DEVICE_CLIENT_PARTS_H
+#ifndef SK_DEVICE_PARTS_H
+#define SK_DEVICE_PARTS_H
 
 #include "net/amqp_connection.h"
 #include "device/client.h"

@@ -1,6 +1,6 @@
 /* How the edge reaches the cloud; what its configuration says. */
-#ifndef SK_CLIENT_UPSTREAM_H
-#define SK_CLIENT_UPSTREAM_H
+#ifndef SK_DEVICE_UPSTREAM_H
+#define SK_DEVICE_UPSTREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

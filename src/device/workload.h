@@ -3,8 +3,8 @@
  *
  * A module holds no key: it asks the daemon to sign. Callbacks come exactly once, never from
  * inside the call (but for sk_workload_free, which ends what waits with SK_CLOSED). */
-#ifndef SK_CLIENT_WORKLOAD_H
-#define SK_CLIENT_WORKLOAD_H
+#ifndef SK_DEVICE_WORKLOAD_H
+#define SK_DEVICE_WORKLOAD_H
 
 #include "net/http_client.h"
 #include "net/token_source.h"

@@ -4,8 +4,8 @@
  * document, without allocation but for string results (arena). Every operation has a meaning for
  * undefined and null, so evaluation cannot fail: what makes no sense is undefined, and only the
  * boolean true is true (docs/expressions.md). */
-#ifndef SK_EXPR_H
-#define SK_EXPR_H
+#ifndef SK_EXPR_EXPR_H
+#define SK_EXPR_EXPR_H
 
 #include <jansson.h>
 

@@ -5,8 +5,8 @@
  * the wire into requests (model/request.h) and answers back; it knows no storage. Requests pass
  * head → authorise → chaos → backend. The hub and the edge hub are two backends behind the same heads. All
  * on one thread. */
-#ifndef SK_GATEWAY_H
-#define SK_GATEWAY_H
+#ifndef SK_GATEWAY_GATEWAY_H
+#define SK_GATEWAY_GATEWAY_H
 
 #include "io/io.h"
 #include "model/model.h"

@@ -1,6 +1,6 @@
 /* What the heads share. Inside src/gateway only. */
-#ifndef SK_GATEWAY_HEAD_H
-#define SK_GATEWAY_HEAD_H
+#ifndef SK_GATEWAY_PARTS_H
+#define SK_GATEWAY_PARTS_H
 
 #include "net/http_server.h"
 #include "gateway/gateway.h"

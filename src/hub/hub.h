@@ -3,8 +3,8 @@
  *
  * A hub owns a folder: `registry.db` and `events/` (the log). Several hubs live in one process,
  * told apart by host name. One thread. */
-#ifndef SK_HUB_H
-#define SK_HUB_H
+#ifndef SK_HUB_HUB_H
+#define SK_HUB_HUB_H
 
 #include "expr/expr.h"
 #include "gateway/gateway.h"

@@ -6,8 +6,8 @@
  * for anything; the same product code runs on both.
  *
  * Callbacks run on the loop's thread, never from inside the call that registered them. */
-#ifndef SK_IO_H
-#define SK_IO_H
+#ifndef SK_IO_IO_H
+#define SK_IO_IO_H
 
 #include "base/base.h"
 

@@ -1,6 +1,6 @@
 /* The domain without I/O: identities, messages, twins, requests and refusals. */
-#ifndef SK_MODEL_H
-#define SK_MODEL_H
+#ifndef SK_MODEL_MODEL_H
+#define SK_MODEL_MODEL_H
 
 #include "model/c2d.h"
 #include "model/error.h"

@@ -5,8 +5,8 @@
  * business. Belongs to its loop's thread. Callbacks come from the loop, but for those that
  * sk_amqp_connection_free says; everything may be called from them. Reference:
  * docs/protocols/device-protocols.md, sections 1.5 and 3. */
-#ifndef SK_CLIENT_AMQP_CONNECTION_H
-#define SK_CLIENT_AMQP_CONNECTION_H
+#ifndef SK_NET_AMQP_CONNECTION_H
+#define SK_NET_AMQP_CONNECTION_H
 
 #include "net/dial.h"
 #include "wire/amqp.h"

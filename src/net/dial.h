@@ -1,7 +1,7 @@
 /* Connecting as it is configured: straight or through an HTTP proxy, with or without TLS, with or
  * without a WebSocket on top. What comes out is a stream like any other. */
-#ifndef SK_CLIENT_DIAL_H
-#define SK_CLIENT_DIAL_H
+#ifndef SK_NET_DIAL_H
+#define SK_NET_DIAL_H
 
 #include "net/tunnel.h"
 

@@ -6,8 +6,8 @@
  * stream holds the connection until it ends, so streams want a client of their own. A connection
  * that the server closed while it was idle is replaced without the caller seeing it; a request that
  * was already sent is sent again only when its method is idempotent. */
-#ifndef SK_CLIENT_HTTP_CLIENT_H
-#define SK_CLIENT_HTTP_CLIENT_H
+#ifndef SK_NET_HTTP_CLIENT_H
+#define SK_NET_HTTP_CLIENT_H
 
 #include "io/io.h"
 #include "wire/http.h"

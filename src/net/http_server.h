@@ -4,8 +4,8 @@
  * The gateway's HTTPS head, the workload API on unix sockets and the metrics endpoint all stand on
  * it. The handler gets an exchange when the request is complete and answers it whenever it likes,
  * exactly once; until then the connection reads nothing more. */
-#ifndef SK_CLIENT_HTTP_SERVER_H
-#define SK_CLIENT_HTTP_SERVER_H
+#ifndef SK_NET_HTTP_SERVER_H
+#define SK_NET_HTTP_SERVER_H
 
 #include "io/io.h"
 #include "wire/http.h"

@@ -1,6 +1,6 @@
 /* Through an HTTP proxy: a stream to a server that the proxy has connected us with (CONNECT). */
-#ifndef SK_CLIENT_TUNNEL_H
-#define SK_CLIENT_TUNNEL_H
+#ifndef SK_NET_TUNNEL_H
+#define SK_NET_TUNNEL_H
 
 #include "io/io.h"
 

@@ -1,7 +1,7 @@
 /* A WebSocket as a stream: whoever speaks MQTT or AMQP over it reads and writes bytes as on a plain
  * connection. Frames are wire/websocket.h's, standing on another stream io/layer.h's. */
-#ifndef SK_CLIENT_WEBSOCKET_H
-#define SK_CLIENT_WEBSOCKET_H
+#ifndef SK_NET_WEBSOCKET_H
+#define SK_NET_WEBSOCKET_H
 
 #include "io/io.h"
 

@@ -3,8 +3,8 @@
  * The signature is HMAC-SHA256 over `sr` and `se` exactly as they stand in the token. Parsing is
  * syntax only; verifying needs the keys, and what the token may be used for is sk_sas_covers() on
  * its decoded `sr`. */
-#ifndef SK_WIRE_SAS_H
-#define SK_WIRE_SAS_H
+#ifndef SK_TRUST_SAS_H
+#define SK_TRUST_SAS_H
 
 #include "base/base.h"
 

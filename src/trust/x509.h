@@ -1,7 +1,7 @@
 /* X.509 certificates: making keys and certificates for hubs, edge devices and modules. OpenSSL
  * underneath, PEM in and out, no I/O. */
-#ifndef SK_WIRE_X509_H
-#define SK_WIRE_X509_H
+#ifndef SK_TRUST_X509_H
+#define SK_TRUST_X509_H
 
 #include "base/base.h"
 

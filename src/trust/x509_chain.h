@@ -1,7 +1,7 @@
 /* X.509 certificates of clients: what a leaf says, and whether its chain leads to a CA that we
  * trust. OpenSSL underneath, DER in, no I/O. */
-#ifndef SK_WIRE_X509_CHAIN_H
-#define SK_WIRE_X509_CHAIN_H
+#ifndef SK_TRUST_X509_CHAIN_H
+#define SK_TRUST_X509_CHAIN_H
 
 #include "base/base.h"
 

@@ -4,8 +4,8 @@
  * The last good deployment is kept in <data>/agent/deployment.json and is in force from the start,
  * connected or not. A deployment that is refused is reported with its reason; the one in force
  * stays. */
-#ifndef SK_EDGE_AGENT_H
-#define SK_EDGE_AGENT_H
+#ifndef SK_EDGE_AGENT_AGENT_H
+#define SK_EDGE_AGENT_AGENT_H
 
 #include "device/client.h"
 #include "device/upstream.h"

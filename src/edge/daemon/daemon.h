@@ -4,8 +4,8 @@
  * the module's user can open; the socket, not the path in a request, says who asks. The management
  * API on <data>/sockets/management is for the agent. Nothing is written outside of <data>/keys,
  * <data>/certificates and <data>/sockets. */
-#ifndef SK_EDGE_DAEMON_H
-#define SK_EDGE_DAEMON_H
+#ifndef SK_EDGE_DAEMON_DAEMON_H
+#define SK_EDGE_DAEMON_DAEMON_H
 
 #include "edge/daemon/config.h"
 #include "io/io.h"

@@ -5,8 +5,8 @@
  * module's input, or $upstream. Identities come from the scope that the cloud gives this edge
  * device, and are cached; so are twins. Whether the cloud is there changes when messages leave,
  * never what a client sees. One thread; everything durable in one folder. */
-#ifndef SK_EDGE_HUB_H
-#define SK_EDGE_HUB_H
+#ifndef SK_EDGE_HUB_EDGE_HUB_H
+#define SK_EDGE_HUB_EDGE_HUB_H
 
 #include "device/client.h"
 #include "device/upstream.h"

@@ -7,8 +7,8 @@
  * messages that have not ended wait again.
  *
  * Only a queue ends messages, and one that is ending does nothing else: so each ends once. */
-#ifndef SK_HUB_C2D_H
-#define SK_HUB_C2D_H
+#ifndef SK_HUB_C2D_C2D_H
+#define SK_HUB_C2D_C2D_H
 
 #include "hub/parts.h"
 

@@ -6,8 +6,8 @@
  * document in the registry, written now and then with the log's position, and brought up to date at
  * the start by reading the log from there. Messages without a number (every other client) pass
  * untouched. */
-#ifndef SK_HUB_ONCE_H
-#define SK_HUB_ONCE_H
+#ifndef SK_HUB_EVENTS_ONCE_H
+#define SK_HUB_EVENTS_ONCE_H
 
 #include "model/message.h"
 #include "store/log/log.h"

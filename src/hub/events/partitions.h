@@ -6,8 +6,8 @@
  * gaps within the partition, is stored with it. What has been counted is a document in the registry,
  * written now and then with the log's position, and brought up to date at the start by reading the
  * log from there. */
-#ifndef SK_HUB_PARTITIONS_H
-#define SK_HUB_PARTITIONS_H
+#ifndef SK_HUB_EVENTS_PARTITIONS_H
+#define SK_HUB_EVENTS_PARTITIONS_H
 
 #include "model/events.h"
 #include "model/message.h"

@@ -1,7 +1,7 @@
 /* hub.toml: what it may hold, read and checked. An error is one sentence with file, line, key and
  * the mend. */
-#ifndef SK_HUB_CONFIG_H
-#define SK_HUB_CONFIG_H
+#ifndef SK_HUB_SERVER_CONFIG_H
+#define SK_HUB_SERVER_CONFIG_H
 
 #include "hub/hub.h"
 

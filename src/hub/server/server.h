@@ -1,6 +1,6 @@
 /* The process skerry-hub: hubs, gateway, listeners and metrics of one configuration on one loop. */
-#ifndef SK_HUB_SERVER_H
-#define SK_HUB_SERVER_H
+#ifndef SK_HUB_SERVER_SERVER_H
+#define SK_HUB_SERVER_SERVER_H
 
 #include "hub/server/config.h"
 

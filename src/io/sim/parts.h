@@ -1,8 +1,8 @@
 /* What the files of the simulated world share: queue.c (chance, queue), sim.c (clock, loops, death),
  * disk.c (files and their faults), net.c (streams) and sqlite.c (SQLite's files). Inside src/io/sim
  * only. */
-#ifndef SK_IO_SIM_WORLD_H
-#define SK_IO_SIM_WORLD_H
+#ifndef SK_IO_SIM_PARTS_H
+#define SK_IO_SIM_PARTS_H
 
 #include "io/sim/sim.h"
 #include "io/world.h"

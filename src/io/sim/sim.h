@@ -18,8 +18,8 @@
  * (deferred tasks, posts, sk_io_work and running writes with SK_IO, on_close of streams that their
  * owner closed; of timers only those that are started meanwhile), frees the old loop and gives a fresh one on the disk as it survived.
  * sk_sim_free does the same for machines left dead. */
-#ifndef SK_IO_SIM_H
-#define SK_IO_SIM_H
+#ifndef SK_IO_SIM_SIM_H
+#define SK_IO_SIM_SIM_H
 
 #include "io/io.h"
 

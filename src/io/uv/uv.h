@@ -1,6 +1,6 @@
 /* The real world: what its files share. Inside src/io/uv only. */
-#ifndef SK_IO_UV_H
-#define SK_IO_UV_H
+#ifndef SK_IO_UV_UV_H
+#define SK_IO_UV_UV_H
 
 #include <openssl/ssl.h>
 #include <stdatomic.h>

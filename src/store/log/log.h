@@ -7,8 +7,8 @@
  *
  * The log knows nothing of what its records mean: a body of bytes, and 64 route bits that say which
  * consumers want it. */
-#ifndef SK_STORE_LOG_H
-#define SK_STORE_LOG_H
+#ifndef SK_STORE_LOG_LOG_H
+#define SK_STORE_LOG_LOG_H
 
 #include "io/io.h"
 

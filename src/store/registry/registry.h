@@ -8,8 +8,8 @@
  * SK_NO_SPACE, keeps what was completed, and accepts writes again when there is room.
  *
  * Spans and documents given to a call are copied before it returns. One thread uses a registry. */
-#ifndef SK_STORE_REGISTRY_H
-#define SK_STORE_REGISTRY_H
+#ifndef SK_STORE_REGISTRY_REGISTRY_H
+#define SK_STORE_REGISTRY_REGISTRY_H
 
 #include "io/io.h"
 #include "model/c2d.h"
