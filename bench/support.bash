@@ -74,10 +74,11 @@ CONFIG
     return 1
 }
 
-# Writes bench/results/NAME.json: when, where, and the figures given as JSON members.
+# Writes bench/results/NAME.json, or $RESULTS/NAME.json: when, where, and the figures given as JSON members.
 write_result() { # write_result NAME MEMBERS
-    mkdir -p "$root/bench/results"
-    cat >"$root/bench/results/$1.json" <<JSON
+    local folder=${RESULTS:-$root/bench/results}
+    mkdir -p "$folder"
+    cat >"$folder/$1.json" <<JSON
 {
   "name": "$1",
   "date": "$(date -u +%Y-%m-%dT%H:%M:%SZ)",
