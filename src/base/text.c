@@ -211,21 +211,28 @@ bool sk_equal_constant_time(struct sk_span a, struct sk_span b) {
 
 /* ---- words ---- */
 
-unsigned sk_text_distance(const char *a, const char *b) {
+enum { FAR = 3 }; /* so many letters make different words */
+
+/* How many letters tell two words apart (Levenshtein's distance), at most FAR. */
+static unsigned distance(struct sk_span a, struct sk_span b) {
     enum { COMPARED_MAX = 64 };
     unsigned row[COMPARED_MAX + 1];
-    size_t n = strlen(b);
-    if (strlen(a) > COMPARED_MAX || n > COMPARED_MAX) return SK_TEXT_FAR;
-    for (unsigned j = 0; j <= n; j++) row[j] = j;
-    for (unsigned i = 1; a[i - 1]; i++) {
+    if (a.n > COMPARED_MAX || b.n > COMPARED_MAX) return FAR;
+    for (unsigned j = 0; j <= b.n; j++) row[j] = j;
+    for (unsigned i = 1; i <= a.n; i++) {
         unsigned diagonal = row[0];
         row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned replaced = diagonal + (a[i - 1] != b[j - 1]);
+        for (unsigned j = 1; j <= b.n; j++) {
+            unsigned replaced = diagonal + (a.p[i - 1] != b.p[j - 1]);
             diagonal = row[j];
             unsigned shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
             row[j] = replaced < shorter ? replaced : shorter;
         }
     }
-    return row[n];
+    return row[b.n] < FAR ? row[b.n] : FAR;
+}
+
+void sk_nearest_try(struct sk_nearest *nearest, struct sk_span typed, struct sk_span word) {
+    unsigned closeness = FAR - distance(typed, word);
+    if (closeness > nearest->closeness) *nearest = (struct sk_nearest){word, closeness};
 }

@@ -44,10 +44,13 @@ void sk_real_text(double value, char to[SK_REAL_TEXT]);
  * sentences cut short, may hold some. */
 void sk_json_string(struct sk_buffer *to, struct sk_span text);
 
-/* How many letters tell two words apart (Levenshtein's distance), for "did you mean"; SK_TEXT_FAR or more:
- * they are different words. */
-enum { SK_TEXT_FAR = 3 };
-unsigned sk_text_distance(const char *a, const char *b);
+/* "did you mean …?": of all words that were tried, the one that differs least from what was typed, as
+ * long as it is not another word altogether; else it stays empty. Starts zeroed. */
+struct sk_nearest {
+    struct sk_span word;
+    unsigned closeness;
+};
+void sk_nearest_try(struct sk_nearest *nearest, struct sk_span typed, struct sk_span word);
 
 /* CRC-32C (Castagnoli, RFC 3720 appendix B.4), SSE4.2 where present; `crc` is 0 or the result for
  * the bytes before. */

@@ -79,8 +79,8 @@ extern const struct cli_option_row cli_everywhere[];
 
 /* The option of a command, or NULL. */
 const struct cli_option_row *cli_option_find(const struct cli_command *command, const char *name);
-/* The name of an option near to this, or NULL. */
-const char *cli_option_near(const struct cli_command *command, const char *name);
+/* The name of an option near to this, or nothing. */
+struct sk_span cli_option_near(const struct cli_command *command, const char *name);
 /* "skerry device add DEVICE [--edge] …" */
 void cli_usage_line(FILE *to, const struct cli_command *command);
 /* Takes what was typed behind the command, which ends with NULL and stays; false with a message. */

@@ -143,29 +143,29 @@ bool cli_group_known(const char *word) {
     return false;
 }
 
-static int no_such(const char *typed, const char *near) {
+static int no_such(const char *typed, struct sk_span near) {
     fprintf(stderr, "skerry: there is no command '%s'", typed);
-    if (near) fprintf(stderr, "; did you mean %s?", near);
+    if (near.n) fprintf(stderr, "; did you mean %.*s?", SK_ARG(near));
     fputs("\n(skerry --help shows all)\n", stderr);
     return CLI_USAGE;
 }
 
 const struct cli_command *cli_command_find(const char *const *arguments, size_t *used) {
     char typed[200];
-    const char *near = NULL, *second = arguments[1] && arguments[1][0] != '-' ? arguments[1] : NULL;
-    unsigned nearest = SK_TEXT_FAR;
+    const char *second = arguments[1] && arguments[1][0] != '-' ? arguments[1] : NULL;
+    struct sk_nearest near = {0};
     snprintf(typed, sizeof typed, "%.90s%s%.90s", arguments[0], second ? " " : "",
              second ? second : "");
     for (const struct cli_command *c = cli_commands; c->name; c++) {
         if (begins(arguments, c->name, used)) return c;
         /* What one word names is not far from two. */
-        unsigned distance = sk_text_distance(strchr(c->name, ' ') ? typed : arguments[0], c->name);
-        if (distance < nearest) nearest = distance, near = c->name;
+        sk_nearest_try(&near, sk_span_z(strchr(c->name, ' ') ? typed : arguments[0]),
+                       sk_span_z(c->name));
     }
     if (second == NULL && cli_group_known(arguments[0])) {
         cli_help_group(stderr, arguments[0]);
         return NULL;
     }
-    no_such(typed, near);
+    no_such(typed, near.word);
     return NULL;
 }

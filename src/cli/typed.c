@@ -65,16 +65,13 @@ const struct cli_option_row *cli_option_find(const struct cli_command *command, 
     return row ? row : in_rows(cli_everywhere, name);
 }
 
-const char *cli_option_near(const struct cli_command *command, const char *name) {
+struct sk_span cli_option_near(const struct cli_command *command, const char *name) {
     const struct cli_option_row *const all[] = {command->options, cli_everywhere};
-    const char *near = NULL;
-    unsigned nearest = SK_TEXT_FAR;
+    struct sk_nearest near = {0};
     for (size_t i = 0; i < 2; i++)
-        for (const struct cli_option_row *row = all[i]; row && row->name; row++) {
-            unsigned distance = sk_text_distance(name, row->name);
-            if (distance < nearest) nearest = distance, near = row->name;
-        }
-    return near;
+        for (const struct cli_option_row *row = all[i]; row && row->name; row++)
+            sk_nearest_try(&near, sk_span_z(name), sk_span_z(row->name));
+    return near.word;
 }
 
 const char *cli_option(const struct cli *cli, const char *name) {
@@ -116,9 +113,9 @@ static bool read_option(struct cli *cli, char *typed, const char *next, bool *to
     if (equals) *equals = 0;
     const struct cli_option_row *row = cli_option_find(cli->command, typed);
     if (row == NULL) {
-        const char *near = cli_option_near(cli->command, typed);
-        return !cli_usage(cli, "%s has no option --%s%s%s%s", cli->command->name, typed,
-                          near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
+        struct sk_span near = cli_option_near(cli->command, typed);
+        return !cli_usage(cli, "%s has no option --%s%s%.*s%s", cli->command->name, typed,
+                          near.n ? "; did you mean --" : "", SK_ARG(near), near.n ? "?" : "");
     }
     if (row->value == NULL && value) return !cli_usage(cli, "--%s takes no value", typed);
     *took = row->value && value == NULL;

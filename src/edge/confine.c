@@ -37,7 +37,7 @@ enum sk_status sk_edge_confine_parent(char reason[512]) {
 /* ---- the edge hub: it faces the network ---- */
 
 static bool has_low_port(const struct sk_edge_config *config) {
-    bool low = config->metrics_host && config->metrics_port < 1024;
+    bool low = config->metrics.host && config->metrics.port < 1024;
     for (size_t i = 0; i < config->listen_count; i++) low |= config->listen[i].port < 1024;
     return low;
 }

@@ -78,13 +78,12 @@ static void name_machine(json_t *document) {
         json_object_set_new(document, "hostname", json_string(name));
 }
 
-static void log_warning(void *arg, const char *sentence) {
-    (void)arg;
+static void log_warning(const char *sentence) {
     SK_WARN("config", "%s", sentence);
 }
 
 enum sk_status sk_edge_config_load(const char *path, bool warn, bool keys,
-                                   struct sk_edge_config *config,
+                                   struct sk_edge_config *config, struct sk_buffer *told,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]) {
     struct sk_buffer text = {0};
     enum sk_status status = sk_process_run(parse_file, &(struct parse){path, keys}, &text);
@@ -99,7 +98,7 @@ enum sk_status sk_edge_config_load(const char *path, bool warn, bool keys,
         inherit(document, "UpstreamProtocol", getenv("UpstreamProtocol"));
         name_machine(document);
         status = sk_edge_config_read(document, json_object_get(result, "lines"), path, config,
-                                     warn ? log_warning : NULL, NULL, error);
+                                     warn ? log_warning : NULL, told, error);
     } else {
         snprintf(error, SK_EDGE_CONFIG_ERROR_MAX, "%s",
                  reason ? reason : "The configuration's reader ended without an answer.");

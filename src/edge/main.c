@@ -23,6 +23,7 @@ static const char help[] =
     "  skerry-edge status [--json]               the device, its connection and its deployment\n"
     "  skerry-edge logs MODULE [--tail N]        a module's output\n"
     "  skerry-edge restart MODULE                stops a module and starts it again\n"
+    "  skerry-edge reference                     prints every key of config.toml\n"
     "  --config FILE      Azure's config.toml; default /etc/aziot/config.toml\n"
     "  --log-level error|warn|info|debug   --log-format text|json\n"
     "\n"
@@ -131,7 +132,7 @@ static int run_daemon(void *arg) {
     struct edge *edge = arg;
     struct sk_edge_config own;
     char reason[SK_EDGE_CONFIG_ERROR_MAX] = "";
-    enum sk_status status = sk_edge_config_load(edge->file, false, true, &own, reason);
+    enum sk_status status = sk_edge_config_load(edge->file, false, true, &own, NULL, reason);
     bool loaded = status == SK_OK;
     if (loaded && (strcmp(own.hub_host, edge->config.hub_host) != 0 ||
                    strcmp(own.device_id, edge->config.device_id) != 0)) {
@@ -220,12 +221,7 @@ static int run_hub(void *arg) {
     struct edge *edge = arg;
     const struct sk_edge_config *config = &edge->config;
     struct role role = {.io = sk_io_uv_new()};
-    struct sk_endpoint listen[SK_EDGE_LISTEN_MAX];
-    struct sk_endpoint metrics = {.host = config->metrics_host, .port = config->metrics_port};
     char data[512], reason[512] = "";
-    for (size_t i = 0; i < config->listen_count; i++)
-        listen[i] =
-            (struct sk_endpoint){.host = config->listen[i].host, .port = config->listen[i].port};
     snprintf(data, sizeof data, "%s/hub", config->data);
     struct sk_edge_hub_role_options options = {
         .data = data,
@@ -235,9 +231,9 @@ static int run_hub(void *arg) {
         .upstream = config->upstream,
         .upstream_trust_file = config->hub_trust_file,
         .workload_uri = edge->hub_path,
-        .listen = listen,
+        .listen = config->listen,
         .listen_count = config->listen_count,
-        .metrics = config->metrics_host ? &metrics : NULL,
+        .metrics = config->metrics.host ? &config->metrics : NULL,
         .limits = config->limits,
         .let_go = let_go,
         .let_go_arg = &edge->config,
@@ -302,6 +298,13 @@ int main(int argc, char **argv) {
         fputs(help, stderr);
         return SK_EXIT_USAGE;
     }
+    if (strcmp(argv[1], "reference") == 0) {
+        struct sk_buffer page = {0};
+        sk_edge_config_reference(&page);
+        fwrite(page.p, 1, page.n, stdout);
+        sk_buffer_free(&page);
+        return SK_EXIT_FINE;
+    }
     if (strcmp(argv[1], "--version") == 0) {
         printf("skerry-edge %s\n", SK_VERSION);
         return SK_EXIT_FINE;
@@ -315,7 +318,12 @@ int main(int argc, char **argv) {
     if ((command >= 4) != (o.module != NULL))
         return usage(o.module ? "there is an argument too many" : "the module's name is missing");
     edge.file = o.config;
-    if (sk_edge_config_load(o.config, command < 2, false, &edge.config, error)) {
+    struct sk_buffer told = {0};
+    enum sk_status status = sk_edge_config_load(o.config, command < 2, false, &edge.config,
+                                                command == 1 ? &told : NULL, error);
+    if (!status && command == 1) printf("%.*s\n", SK_ARG(sk_buffer_span(&told)));
+    sk_buffer_free(&told);
+    if (status) {
         fprintf(stderr, "skerry-edge: %s\n", error);
         return SK_EXIT_REFUSED;
     }

@@ -26,6 +26,11 @@ struct sk_backend *sk_hub_backend(struct sk_hub *hub) {
     return &hub->backend;
 }
 
+const struct sk_config_key *sk_hub_keys(size_t index) {
+    EACH_PART(part) if (part->keys && index-- == 0) return part->keys;
+    return NULL;
+}
+
 /* ---- the backend's table ---- */
 
 struct find {
@@ -260,11 +265,9 @@ static enum sk_status open_log(struct sk_hub *hub, char reason[512]) {
 
 /* What the log is read for at the start. */
 static enum sk_status open_readers(struct sk_hub *hub, char reason[512]) {
-    unsigned partitions = hub->options->partitions;
     hub->once = sk_once_new(hub->registry, hub->log);
-    enum sk_status status =
-        sk_partitions_open(hub->backend.io, hub->registry, hub->log,
-                           partitions ? partitions : SK_HUB_PARTITIONS, &hub->partitions, reason);
+    enum sk_status status = sk_partitions_open(hub->backend.io, hub->registry, hub->log,
+                                               hub->options->partitions, &hub->partitions, reason);
     if (!status && (status = catch_up(hub)) != SK_OK)
         snprintf(reason, 512, "cannot read the event log: %s", sk_status_text(status));
     return status;

@@ -6,57 +6,59 @@
 #ifndef SK_HUB_HUB_H
 #define SK_HUB_HUB_H
 
+#include "config/config.h"
 #include "expr/expr.h"
 #include "gateway/gateway.h"
 
 #define SK_HUB_ROUTES_MAX 100
 #define SK_HUB_POLICIES_MAX 16
-#define SK_HUB_PARTITIONS 4
 #define SK_HUB_CONSUMER_GROUPS_MAX 20
 
 struct sk_hub;
 
 struct sk_hub_policy {
-    char *name, *primary_key, *secondary_key; /* keys in base64 */
+    const char *name, *primary_key, *secondary_key; /* keys in base64 */
     unsigned rights;
 };
 
 struct sk_hub_route {
-    char *name;
+    const char *name;
     enum sk_source source;
-    char *condition; /* "true" matches everything */
+    const char *condition; /* "true" matches everything */
     bool enabled;
 };
 
-/* Cloud-to-device messages; 0 is IoT Hub's default. */
+/* Cloud-to-device messages. */
 struct sk_hub_c2d_options {
-    int64_t default_ttl_us;                    /* 1 h */
-    unsigned deliveries_max;                   /* 10 */
-    int64_t feedback_ttl_us, feedback_lock_us; /* 1 h, 60 s */
-    unsigned feedback_deliveries_max;          /* 10 */
+    int64_t default_ttl_us, feedback_ttl_us, feedback_lock_us;
+    unsigned deliveries_max, feedback_deliveries_max;
 };
 
-/* Owned; made by hub/server/config.h or by a test. */
+/* What hub.toml says of a hub: its keys, and those that its parts bring (sk_hub_keys). */
 struct sk_hub_options {
-    char *name;
-    char **host_names; /* the first is the one that tools write into connection strings */
+    const char *name;
+    const char **host_names; /* the first is the one that tools write into connection strings */
     size_t host_name_count;
-    char *data; /* folder */
+    const char *data; /* folder */
     struct sk_hub_policy *policies;
     size_t policy_count;
     struct sk_hub_route *routes;
     size_t route_count;
     bool fallback; /* messages that no route takes go to the built-in endpoint */
     uint64_t retention_us, retention_bytes, reserve_bytes; /* as in struct sk_log_options */
-    unsigned partitions;    /* of the event stream; 0: SK_HUB_PARTITIONS */
-    char **consumer_groups; /* beside $Default */
+    unsigned partitions;                                   /* of the event stream */
+    const char **consumer_groups;                          /* beside $Default */
     size_t consumer_group_count;
     bool chaos;       /* devices may ask for faults: gateway/chaos.h */
     bool take_events; /* who has the right ServiceConnect may send to the event stream itself */
     struct sk_hub_c2d_options c2d;
-    char **ca_files; /* PEM: CA certificates that device certificates may lead to */
+    const char **ca_files; /* PEM: CA certificates that device certificates may lead to */
     size_t ca_file_count;
 };
+
+/* The keys of hub.toml that the parts of a hub bring, one table of rows after the other; NULL behind
+ * the last. Rows go into struct sk_hub_options. */
+const struct sk_config_key *sk_hub_keys(size_t index);
 
 /* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for
  * the hub's life. */

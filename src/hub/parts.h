@@ -85,6 +85,7 @@ void sk_hub_free_presence(struct sk_hub *hub);
 /* A part of the hub: the operations that it serves, and its life. What it has no word for stays NULL. */
 struct sk_hub_part {
     void (*serve[SK_OP_COUNT])(struct sk_hub *hub, struct sk_request *request);
+    const struct sk_config_key *keys;  /* of hub.toml, "hub[].…"; the last row has no path */
     void (*start)(struct sk_hub *hub); /* the stores are open */
     void (*stop)(struct sk_hub *hub);  /* the hub closes: nothing new begins */
     void (*free)(struct sk_hub *hub);  /* the registry is closed */

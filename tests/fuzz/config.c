@@ -6,8 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void warning(void *arg, const char *sentence) {
-    (void)arg;
+static void warning(const char *sentence) {
     if (strncmp(sentence, "f.toml:", 7) != 0) abort();
 }
 

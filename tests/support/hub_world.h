@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "hub/parts.h"
+#include "hub/server/config.h"
 #include "io/sim/sim.h"
 #include "support/test.h"
 
@@ -14,8 +15,8 @@ enum { SEEN_MAX = 256 };
 static struct sk_sim *sim;
 static struct sk_io *io;
 static struct sk_hub *hub;
-static char host[] = "hub.test", name[] = "test", folder[] = "/data";
-static char *hosts[] = {host};
+static const char name[] = "test";
+static struct sk_hub_config config;
 static struct sk_hub_options options;
 
 /* ---- asking ---- */
@@ -215,8 +216,14 @@ static inline int start(void **state) {
     (void)state;
     sim = sk_sim_new(&(struct sk_sim_options){.seed = 11});
     io = sk_sim_node(sim, "hub");
-    options = (struct sk_hub_options){
-        .name = name, .host_names = hosts, .host_name_count = 1, .data = folder};
+    char error[SK_HUB_CONFIG_ERROR_MAX];
+    if (sk_hub_config_parse(
+            SK_SPAN("listen = {addresses = [\"hub.test\"], certificate = \"c\", key = \"k\"}\n"
+                    "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\n"
+                    "data = \"/data\"\nretention = \"9999d\"\nreserve_bytes = 0\n"),
+            "hub.toml", "", &config, error))
+        fail_msg("%s", error);
+    options = config.hubs[0];
     open_hub();
     put_device("d1", false);
     put_device("d2", false);
@@ -226,6 +233,7 @@ static inline int start(void **state) {
 static inline int end(void **state) {
     (void)state;
     close_hub();
+    sk_hub_config_free(&config);
     sk_sim_free(sim);
     return 0;
 }

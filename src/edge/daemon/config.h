@@ -6,12 +6,12 @@
 #ifndef SK_EDGE_DAEMON_CONFIG_H
 #define SK_EDGE_DAEMON_CONFIG_H
 
+#include "azure/connection_string.h"
+#include "config/config.h"
 #include "device/upstream.h"
 #include "io/io.h"
-#include "azure/connection_string.h"
 
-#define SK_EDGE_CONFIG_ERROR_MAX 512
-#define SK_EDGE_LISTEN_MAX 12 /* four addresses with three ports */
+#define SK_EDGE_CONFIG_ERROR_MAX SK_CONFIG_ERROR_MAX
 
 /* Texts live in the arena; NULL: not set. */
 struct sk_edge_config {
@@ -31,26 +31,25 @@ struct sk_edge_config {
     /* [skerry] */
     const char *data;           /* folder of all state */
     const char *hub_trust_file; /* anchors for the connection upstream; NULL: the system's */
-    struct sk_edge_listen {
-        const char *host;
-        uint16_t port;
-    } listen[SK_EDGE_LISTEN_MAX];
+    struct sk_endpoint *listen;
     size_t listen_count;
     /* Whom these roles run as; 0: as all; not from the file. */
     uint32_t hub_uid, hub_gid, daemon_uid, daemon_gid;
-    const char *metrics_host; /* NULL: no metrics listener */
-    uint16_t metrics_port;
+    struct sk_endpoint metrics;   /* host NULL: no metrics listener */
     struct sk_door_limits limits; /* of the edge hub's clients; 0: the default */
 };
 
-typedef void sk_edge_config_warning(void *arg, const char *sentence);
-
-/* Reads `document` with its `lines` (see sk_toml_parse). SK_INVALID with "file:line: key: what is
- * wrong and what to do" in `error`; then there is nothing to free. `warning` may be NULL. */
+/* Reads `document` with its `lines` (see sk_toml_parse). SK_INVALID with a line "file:line: key: what
+ * is wrong and what to do" for each mistake in `error`; then there is nothing to free. `warning` and
+ * `told` may be NULL: see struct sk_config. */
 enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
                                    const char *file_name, struct sk_edge_config *config,
-                                   sk_edge_config_warning *warning, void *warning_arg,
+                                   sk_config_warning *warning, struct sk_buffer *told,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]);
 void sk_edge_config_free(struct sk_edge_config *config);
+
+extern const struct sk_config_key *const sk_edge_config_keys[];
+/* docs/reference/config.toml.md */
+void sk_edge_config_reference(struct sk_buffer *to);
 
 #endif

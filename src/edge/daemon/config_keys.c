@@ -1,142 +1,272 @@
 /* Keys of config.toml: docs/protocols/edge-runtime.md, section 1.2, and Skerry's own. */
-#include "base/text.h"
 #include "edge/daemon/config_keys.h"
 
-static const struct config_key keys[] = {
-    {"hostname", CONFIG_TEXT, false},
-    {"parent_hostname", CONFIG_TEXT, false},
-    {"trust_bundle_cert", CONFIG_TEXT, false},
-    {"homedir", CONFIG_TEXT, false},
-    {"provisioning", CONFIG_TABLE, false},
-    {"provisioning.source", CONFIG_TEXT, false},
-    {"provisioning.connection_string", CONFIG_TEXT, false},
-    {"provisioning.iothub_hostname", CONFIG_TEXT, false},
-    {"provisioning.device_id", CONFIG_TEXT, false},
-    {"provisioning.authentication", CONFIG_TABLE, false},
-    {"provisioning.authentication.method", CONFIG_TEXT, false},
-    {"provisioning.authentication.device_id_pk", CONFIG_TABLE, false},
-    {"provisioning.authentication.device_id_pk.value", CONFIG_TEXT, false},
-    {"provisioning.authentication.device_id_pk.uri", CONFIG_TEXT, false},
-    {"edge_ca", CONFIG_TABLE, false},
-    {"edge_ca.cert", CONFIG_TEXT, false},
-    {"edge_ca.pk", CONFIG_TEXT, false},
-    {"edge_ca.auto_generated_edge_ca_expiry_days", CONFIG_INTEGER, false},
-    {"edge_ca.common_name", CONFIG_TEXT, false},
-    {"agent", CONFIG_TABLE, false},
-    {"agent.env", CONFIG_MAP, false},
-    {"skerry", CONFIG_TABLE, false},
-    {"skerry.data", CONFIG_TEXT, false},
-    {"skerry.hub_trust", CONFIG_TEXT, false},
-    {"skerry.hub_mqtt_port", CONFIG_INTEGER, false},
-    {"skerry.hub_amqp_port", CONFIG_INTEGER, false},
-    {"skerry.hub_https_port", CONFIG_INTEGER, false},
-    {"skerry.listen", CONFIG_LIST, false},
-    {"skerry.max_connections", CONFIG_INTEGER, false},
-    {"skerry.max_connections_per_address", CONFIG_INTEGER, false},
-    {"skerry.max_unauthenticated", CONFIG_INTEGER, false},
-    {"skerry.metrics", CONFIG_TEXT, false},
+#include <stdio.h>
 
-    {"allow_elevated_docker_permissions", CONFIG_BOOLEAN, true},
-    {"prefer_module_identity_cache", CONFIG_BOOLEAN, true},
-    {"auto_reprovisioning_mode", CONFIG_TEXT, true},
-    {"cloud_timeout_sec", CONFIG_INTEGER, true},
-    {"cloud_retries", CONFIG_INTEGER, true},
-    {"additional_info", CONFIG_TEXT, true},
-    {"iotedge_max_requests", CONFIG_ANY, true},
-    {"aziot_max_requests", CONFIG_ANY, true},
-    {"aziot_keys", CONFIG_ANY, true},
-    {"agent.name", CONFIG_TEXT, true},
-    {"agent.type", CONFIG_TEXT, true},
-    {"agent.imagePullPolicy", CONFIG_TEXT, true},
-    {"agent.config", CONFIG_ANY, true},
-    {"connect", CONFIG_ANY, true},
-    {"listen", CONFIG_ANY, true},
-    {"watchdog", CONFIG_ANY, true},
-    {"edge_ca.method", CONFIG_TEXT, true},
-    {"edge_ca.url", CONFIG_TEXT, true},
-    {"edge_ca.username", CONFIG_TEXT, true},
-    {"edge_ca.password", CONFIG_TEXT, true},
-    {"edge_ca.identity_cert", CONFIG_TEXT_OR_TABLE, true},
-    {"edge_ca.identity_pk", CONFIG_TEXT, true},
-    {"edge_ca.bootstrap_identity_cert", CONFIG_TEXT, true},
-    {"edge_ca.bootstrap_identity_pk", CONFIG_TEXT, true},
-    {"edge_ca.expiry_days", CONFIG_INTEGER, true},
-    {"edge_ca.subject", CONFIG_ANY, true},
-    {"edge_ca.auto_renew", CONFIG_ANY, true},
-    {"cert_issuance", CONFIG_ANY, true},
-    {"tpm", CONFIG_ANY, true},
-    {"image_garbage_collection", CONFIG_ANY, true},
-    {"moby_runtime", CONFIG_ANY, true},
-    {"provisioning.dynamic_reprovisioning", CONFIG_BOOLEAN, true},
-    {"provisioning.always_reprovision_on_startup", CONFIG_BOOLEAN, true},
-    {"provisioning.global_endpoint", CONFIG_TEXT, true},
-    {"provisioning.id_scope", CONFIG_TEXT, true},
-    {"provisioning.payload", CONFIG_ANY, true},
-    {"provisioning.attestation", CONFIG_ANY, true},
-    {"provisioning.authentication.identity_cert", CONFIG_TEXT_OR_TABLE, true},
-    {"provisioning.authentication.identity_pk", CONFIG_TEXT, true},
-};
+#include "net/tunnel.h"
 
-const struct config_key *config_key_find(const char *path) {
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(keys[i].path, path) == 0) return &keys[i];
-    return NULL;
+/* ---- files ---- */
+
+/* Azure writes files as file:///path; a plain absolute path is understood as well. */
+static struct sk_span path_of(const json_t *value) {
+    struct sk_span text = sk_span(json_string_value(value), json_string_length(value));
+    return sk_span_starts(text, SK_SPAN("file://")) ? sk_span_skip(text, 7) : text;
 }
 
-/* Length of the part up to and with the last dot. */
-static size_t parent_length(const char *path) {
-    const char *dot = strrchr(path, '.');
-    return dot ? (size_t)(dot - path) + 1 : 0;
+static bool measure_file(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    struct sk_span path = path_of(value);
+    (void)key;
+    *n = (int64_t)path.n;
+    return json_is_string(value) &&
+           (path.n == 0 || path.p[0] == '/' || sk_span_starts(path, SK_SPAN("pkcs11:")));
 }
 
-const char *config_key_near(const char *path) {
-    size_t parent = parent_length(path);
-    const char *best = NULL;
-    unsigned best_distance = SK_TEXT_FAR;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *name = keys[i].path + parent_length(keys[i].path);
-        if (parent_length(keys[i].path) != parent || strncmp(keys[i].path, path, parent) != 0)
-            continue;
-        unsigned d = sk_text_distance(path + parent, name);
-        if (d < best_distance) best_distance = d, best = keys[i].path;
-    }
-    return best;
+static void take_file(struct sk_config *config, const struct sk_config_key *key, const char *path,
+                      const json_t *value, void *to) {
+    if (sk_span_starts(path_of(value), SK_SPAN("pkcs11:")))
+        sk_config_refuse(config, path, "PKCS#11 is not supported yet; use a file (\"file:///…\").");
+    else
+        sk_config_take_text(config, key, path, path_of(value), to);
 }
 
-const char *config_type_text(enum config_type type) {
-    switch (type) {
-    case CONFIG_TEXT: return "text in quotes";
-    case CONFIG_INTEGER: return "a whole number";
-    case CONFIG_BOOLEAN: return "true or false";
-    case CONFIG_TABLE:
-    case CONFIG_MAP: return "a table";
-    case CONFIG_LIST: return "a list of texts";
-    case CONFIG_TEXT_OR_TABLE: return "text in quotes or a table";
-    case CONFIG_ANY: break;
-    }
-    return "a value";
+static const struct sk_config_type file = {.words = "a file with its whole path",
+                                           .link = ", of ",
+                                           .unit = " characters",
+                                           .measure = measure_file,
+                                           .take = take_file,
+                                           .such_as = "\"file:///etc/aziot/key\""};
+
+/* ---- what the environment says, too: empty is as absent ---- */
+
+static bool measure_protocol(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    static const char *const names[] = {
+        [PROTOCOL_UNSAID] = "",   [PROTOCOL_MQTT] = "Mqtt",      [PROTOCOL_MQTT_WS] = "MqttWs",
+        [PROTOCOL_AMQP] = "Amqp", [PROTOCOL_AMQP_WS] = "AmqpWs",
+    };
+    (void)key;
+    for (*n = 0; *n < (int64_t)(sizeof names / sizeof *names); ++*n)
+        if (json_is_string(value) && strcasecmp(json_string_value(value), names[*n]) == 0)
+            return true;
+    return false;
 }
 
-bool config_type_fits(enum config_type type, const json_t *value) {
-    const char *name;
-    json_t *member;
-    size_t i;
-    switch (type) {
-    case CONFIG_TEXT: return json_is_string(value);
-    case CONFIG_INTEGER: return json_is_integer(value);
-    case CONFIG_BOOLEAN: return json_is_boolean(value);
-    case CONFIG_TABLE: return json_is_object(value);
-    case CONFIG_MAP:
-        if (!json_is_object(value)) return false;
-        json_object_foreach((json_t *)value, name, member) if (json_is_object(member) ||
-                                                               json_is_array(member)) return false;
-        return true;
-    case CONFIG_LIST:
-        if (!json_is_array(value)) return false;
-        json_array_foreach(value, i, member) if (!json_is_string(member)) return false;
-        return true;
-    case CONFIG_TEXT_OR_TABLE: return json_is_string(value) || json_is_object(value);
-    case CONFIG_ANY: break;
-    }
-    return true;
+static void take_protocol(struct sk_config *config, const struct sk_config_key *key,
+                          const char *path, const json_t *value, void *to) {
+    int64_t n;
+    (void)config, (void)path;
+    if (measure_protocol(key, value, &n)) sk_config_store(key, to, n);
+}
+
+static bool measure_variable(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    (void)key;
+    *n = (int64_t)json_string_length(value);
+    return json_is_string(value);
+}
+
+static void take_variable(struct sk_config *config, const struct sk_config_key *key,
+                          const char *path, const json_t *value, void *to) {
+    struct sk_span text = sk_span(json_string_value(value), json_string_length(value));
+    if (text.n) sk_config_take_text(config, key, path, text, to);
+}
+
+static const struct sk_config_type protocol = {.words = "Mqtt, MqttWs, Amqp or AmqpWs, in quotes",
+                                               .measure = measure_protocol,
+                                               .take = take_protocol};
+static const struct sk_config_type variable = {
+    .words = "text in quotes", .measure = measure_variable, .take = take_variable};
+
+static bool is_proxy(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    struct sk_arena arena = {0};
+    struct sk_proxy parsed;
+    enum sk_status status = sk_proxy_parse(text, &arena, &parsed);
+    sk_arena_free(&arena);
+    snprintf(why, SK_CONFIG_WHY_MAX, "must be http://[USER:PASSWORD@]HOST:PORT");
+    return status == SK_OK;
+}
+
+/* ---- other forms ---- */
+
+static bool is_device_id(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    snprintf(why, SK_CONFIG_WHY_MAX, "is not a valid device id");
+    return sk_id_check(text) == SK_OK;
+}
+
+/* Nobody could be told of a port that the system chooses. */
+static bool has_no_free_port(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    struct sk_span host;
+    int port;
+    snprintf(why, SK_CONFIG_WHY_MAX, "needs a port from 1 to 65535");
+    return sk_host_port_parse(text, &host, &port) != SK_OK || port != 0;
+}
+
+static bool measure_nothing(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    (void)key, (void)value, (void)n;
+    return false;
+}
+
+static const struct sk_config_type absent = {.words = "absent", .measure = measure_nothing};
+
+/* ---- the keys ---- */
+
+#define AT(field) SK_CONFIG_AT(struct edge_file, field)
+#define NEED_NAME "write the name under which leaf devices reach this machine"
+enum { CONNECTIONS_MAX = 1000000, PORT_MAX = 65535, CA_DAYS_MAX = 36500, CA_NAME_MAX = 64 };
+
+/* Azure's, used. */
+static const struct sk_config_key azure_keys[] = {
+    {"hostname", &sk_config_text, AT(config.hostname), .need = NEED_NAME,
+     .otherwise_words = "the machine's name", .such_as = "\"edge1.local\"",
+     .does = "Name or address under which modules and leaf devices reach the edge, in its server "
+             "certificate"},
+    {"parent_hostname", &sk_config_text, AT(config.parent_hostname),
+     .does = "An edge above this one, upstream instead of the hub"},
+    {"trust_bundle_cert", &file, AT(config.trust_bundle_file),
+     .does = "PEM file, added to what modules trust; leaf devices of type `certificateAuthority` "
+             "must have certificates that lead to it"},
+    {"homedir", &file, AT(homedir),
+     .does = "Folder of all state, where `[skerry] data` names none"},
+
+    {"provisioning", &sk_config_table, .does = "Who this device is, to which hub"},
+    {"provisioning.source", &sk_config_choice, .choices = "manual",
+     .need = "write source = \"manual\" and a connection_string", .such_as = "\"manual\"",
+     .mend = "others are not supported yet", .does = "Where the identity comes from"},
+    {"provisioning.connection_string", &sk_config_text, AT(connection_string), .secret = true,
+     .does = "`HostName=…;DeviceId=…;SharedAccessKey=…` of the device; or the keys that follow"},
+    {"provisioning.iothub_hostname", &sk_config_text, AT(config.hub_host),
+     .does = "The hub's name"},
+    {"provisioning.device_id", &sk_config_text, AT(config.device_id), .fine = is_device_id,
+     .such_as = "\"edge1\"", .does = "The device's id"},
+    {"provisioning.authentication", &sk_config_table,
+     .does = "How the device proves itself, where there is no connection string"},
+    {"provisioning.authentication.method", &sk_config_choice, .choices = "sas",
+     .otherwise_words = "`\"sas\"`", .mend = "X.509 is not supported yet", .does = "By what"},
+    {"provisioning.authentication.device_id_pk", &sk_config_table,
+     .does = "Its key: one of the two"},
+    {"provisioning.authentication.device_id_pk.value", &sk_config_text, AT(config.device_key),
+     .secret = true, .does = "The key in base64"},
+    {"provisioning.authentication.device_id_pk.uri", &file, AT(config.device_key_file),
+     .does = "A file with the key's bytes"},
+
+    {"edge_ca", &sk_config_table,
+     .does = "The edge's CA: files of one's own, or a quick-start CA that the edge makes"},
+    {"edge_ca.cert", &file, AT(config.edge_ca_certificate_file),
+     .does = "PEM file of the CA's certificate"},
+    {"edge_ca.pk", &file, AT(config.edge_ca_key_file), .does = "PEM file of its key"},
+    {"edge_ca.auto_generated_edge_ca_expiry_days", &sk_config_integer, AT(config.edge_ca_days),
+     .least = 1, .most = CA_DAYS_MAX, .otherwise = "90",
+     .does = "How many days a quick-start CA lives"},
+    {"edge_ca.common_name", &sk_config_text, AT(config.edge_ca_name), .most = CA_NAME_MAX,
+     .otherwise_words = "one with the device's id", .does = "Name of a quick-start CA"},
+
+    {"agent", &sk_config_table, .does = "The agent"},
+    {"agent.env", &sk_config_map, AT(config.agent_env), .secret = true,
+     .does = "The agent's environment; what it says of these counts for the whole edge. Where it "
+             "is silent, the environment of `skerry-edge` counts"},
+    {"agent.env.UpstreamProtocol", &protocol, AT(protocol),
+     .otherwise_words = "`Mqtt`, and in turn `MqttWs` when that does not get through; with a proxy "
+                        "`MqttWs` alone",
+     .does = "The way to the hub: `Mqtt` (port 8883), `Amqp` (5671), `MqttWs`, `AmqpWs` (443)",
+     .page = "how-to/websockets-and-proxies.md"},
+    {"agent.env.https_proxy", &variable, AT(https_proxy), .fine = is_proxy, .secret = true,
+     .otherwise_words = "none",
+     .does = "HTTP proxy for HTTPS and WebSockets upstream: `http://[USER:PASSWORD@]HOST:PORT`",
+     .page = "how-to/websockets-and-proxies.md"},
+    {"agent.env.no_proxy", &variable, AT(no_proxy), .otherwise_words = "none",
+     .does = "Hosts that it is not for, with all below them: `localhost,.corp.example`, or `*`"},
+    {0}};
+
+static const struct sk_config_key skerry_keys[] = {
+    {"skerry", &sk_config_table, .does = "Skerry's own keys"},
+    {"skerry.data", &file, AT(config.data), .most = DATA_MAX, .such_as = "\"/var/lib/skerry\"",
+     .otherwise_words = "`homedir`, else `\"/var/lib/skerry\"`",
+     .does =
+         "Folder of all state; unix sockets below it have short names, and the folders above must "
+         "let others pass (`chmod o+x`) for roles and modules to have users of their own",
+     .page = "decisions/0014-what-a-role-may-do.md"},
+    {"skerry.hub_trust", &file, AT(config.hub_trust_file), .otherwise_words = "the system's",
+     .does = "PEM file of certificates that the hub's must chain to"},
+    {"skerry.hub_mqtt_port", &sk_config_integer, AT(config.upstream.mqtt_port), .least = 1,
+     .most = PORT_MAX, .otherwise = "8883", .does = "The hub's port for MQTT"},
+    {"skerry.hub_amqp_port", &sk_config_integer, AT(config.upstream.amqp_port), .least = 1,
+     .most = PORT_MAX, .otherwise = "5671", .does = "The hub's port for AMQP"},
+    {"skerry.hub_https_port", &sk_config_integer, AT(config.upstream.https_port), .least = 1,
+     .most = PORT_MAX, .otherwise = "443", .does = "The hub's port for HTTPS and WebSockets"},
+    {"skerry.listen", &sk_config_addresses,
+     SK_CONFIG_LIST(struct edge_file, config.listen, config.listen_count), .least = 1, .most = 12,
+     .fine = has_no_free_port, .otherwise = "[\"0.0.0.0\"]",
+     .does = "Where the edge hub listens: addresses with their ports; one without a port has 8883, "
+             "5671 and 443"},
+    {"skerry.max_connections", &sk_config_integer, AT(config.limits.connections), .least = 1,
+     .most = CONNECTIONS_MAX, .otherwise_words = "half of what the limit of open files allows",
+     .does = "Open connections of the edge hub's clients; at the limit the oldest that has not "
+             "authenticated goes for a newcomer",
+     .page = "decisions/0012-doors.md"},
+    {"skerry.max_connections_per_address", &sk_config_integer, AT(config.limits.an_address),
+     .least = 1, .most = CONNECTIONS_MAX, .otherwise_words = "half of all",
+     .does = "Of these from one address"},
+    {"skerry.max_unauthenticated", &sk_config_integer, AT(config.limits.unproved), .least = 1,
+     .most = CONNECTIONS_MAX, .otherwise_words = "a quarter of all, at most 2048",
+     .does = "Of these without a credential yet"},
+    {"skerry.metrics", &sk_config_address, AT(config.metrics), .fine = has_no_free_port,
+     .such_as = "\"127.0.0.1:9601\"", .otherwise_words = "none",
+     .does = "Where `/metrics` and `/health/…` are, by plain HTTP"},
+    {0}};
+
+#define NOT_USED(path, type)                                                                       \
+    { path, &type, .unused = true }
+/* Azure's, without effect here. */
+static const struct sk_config_key unused_keys[] = {
+    NOT_USED("allow_elevated_docker_permissions", sk_config_boolean),
+    NOT_USED("prefer_module_identity_cache", sk_config_boolean),
+    NOT_USED("auto_reprovisioning_mode", sk_config_text),
+    NOT_USED("cloud_timeout_sec", sk_config_integer),
+    NOT_USED("cloud_retries", sk_config_integer),
+    NOT_USED("additional_info", sk_config_text),
+    NOT_USED("iotedge_max_requests", sk_config_any),
+    NOT_USED("aziot_max_requests", sk_config_any),
+    NOT_USED("aziot_keys", sk_config_any),
+    NOT_USED("agent.name", sk_config_text),
+    NOT_USED("agent.type", sk_config_text),
+    NOT_USED("agent.imagePullPolicy", sk_config_text),
+    NOT_USED("agent.config", sk_config_any),
+    NOT_USED("connect", sk_config_any),
+    NOT_USED("listen", sk_config_any),
+    NOT_USED("watchdog", sk_config_any),
+    {"edge_ca.method", &absent, .unused = true,
+     .mend = "it is not supported yet: remove it for a quick-start CA, or give cert and pk"},
+    NOT_USED("edge_ca.url", sk_config_text),
+    NOT_USED("edge_ca.username", sk_config_text),
+    NOT_USED("edge_ca.password", sk_config_text),
+    NOT_USED("edge_ca.identity_cert", sk_config_text_or_table),
+    NOT_USED("edge_ca.identity_pk", sk_config_text),
+    NOT_USED("edge_ca.bootstrap_identity_cert", sk_config_text),
+    NOT_USED("edge_ca.bootstrap_identity_pk", sk_config_text),
+    NOT_USED("edge_ca.expiry_days", sk_config_integer),
+    NOT_USED("edge_ca.subject", sk_config_any),
+    NOT_USED("edge_ca.auto_renew", sk_config_any),
+    NOT_USED("cert_issuance", sk_config_any),
+    NOT_USED("tpm", sk_config_any),
+    NOT_USED("image_garbage_collection", sk_config_any),
+    NOT_USED("moby_runtime", sk_config_any),
+    NOT_USED("provisioning.dynamic_reprovisioning", sk_config_boolean),
+    NOT_USED("provisioning.always_reprovision_on_startup", sk_config_boolean),
+    NOT_USED("provisioning.global_endpoint", sk_config_text),
+    NOT_USED("provisioning.id_scope", sk_config_text),
+    NOT_USED("provisioning.payload", sk_config_any),
+    NOT_USED("provisioning.attestation", sk_config_any),
+    NOT_USED("provisioning.authentication.identity_cert", sk_config_text_or_table),
+    NOT_USED("provisioning.authentication.identity_pk", sk_config_text),
+    {0}};
+
+const struct sk_config_key *const sk_edge_config_keys[] = {azure_keys, skerry_keys, unused_keys,
+                                                           NULL};
+
+void sk_edge_config_reference(struct sk_buffer *to) {
+    sk_config_put_reference(
+        to, sk_edge_config_keys, "config.toml of the edge",
+        "Printed by `skerry-edge reference`. Azure's file as it is, with a table of our own; "
+        "`skerry-edge check` reads it and tells what\ncounts. A mistake is told with file, line, "
+        "key and the mend. Files that it names may stay readable by root only\n([decision "
+        "14](../decisions/0014-what-a-role-may-do.md)). What a deployment says of modules: [Write a "
+        "module](../how-to/write-a-module.md).");
 }

@@ -114,7 +114,7 @@ static void answer_certificate(struct call *call, struct sk_certificate *certifi
 static bool is_edges_name(const struct sk_edge_config *config, struct sk_span name) {
     const char *const names[] = {config->hostname,     config->parent_hostname,
                                  config->hub_host,     config->upstream.host,
-                                 config->metrics_host, "edgeHub",
+                                 config->metrics.host, "edgeHub",
                                  "edgeAgent",          "localhost"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i] && sk_span_eq_nocase(name, sk_span_z(names[i]))) return true;

@@ -7,8 +7,6 @@
 
 enum { SWEEP_MAX = 256, SWEEP_LEAST_US = 10000, MESSAGE_ID_MAX = 128 };
 
-#define DEFAULT_TTL_US 3600000000 /* an hour, as IoT Hub's default */
-
 /* ---- sending ---- */
 
 /* Names that are also HTTP headers' names (docs/protocols/device-protocols.md, section 5.2). */
@@ -31,8 +29,8 @@ static bool fits_a_topic(struct sk_hub *hub, const struct sk_message *message) {
 /* When it expires; `text` gets the normal form of what the sender said. False: refused. */
 static bool read_expiry(struct sk_hub *hub, struct sk_request *request, struct sk_message *message,
                         char text[SK_TIME_TEXT], int64_t *expiry_us) {
-    int64_t now = sk_io_wall(hub->backend.io), ttl = hub->options->c2d.default_ttl_us;
-    *expiry_us = now + (ttl ? ttl : DEFAULT_TTL_US);
+    int64_t now = sk_io_wall(hub->backend.io);
+    *expiry_us = now + hub->options->c2d.default_ttl_us;
     if (message->system[SK_SYS_EXPIRY].n == 0) return true;
     if (sk_time_parse(message->system[SK_SYS_EXPIRY], expiry_us)) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
@@ -166,7 +164,21 @@ static void start(struct sk_hub *hub) {
     plan_sweep(hub, 0);
 }
 
-const struct sk_hub_part sk_hub_part_c2d = {.serve = {[SK_OP_C2D_SEND] = send,
+#define AT(field) SK_CONFIG_AT(struct sk_hub_options, field)
+
+/* Limits and defaults are IoT Hub's: docs/protocols/device-protocols.md, section 6.1. */
+static const struct sk_config_key keys[] = {
+    {"hub[].cloud_to_device", &sk_config_table, .does = "Cloud-to-device messages"},
+    {"hub[].cloud_to_device.default_ttl", &sk_config_duration, AT(c2d.default_ttl_us),
+     .least = 60ll * 1000000, .most = 172800ll * 1000000, .otherwise = "\"1h\"",
+     .does = "How long a message lives that says nothing about it"},
+    {"hub[].cloud_to_device.max_delivery_count", &sk_config_integer, AT(c2d.deliveries_max),
+     .least = 1, .most = 100, .otherwise = "10",
+     .does = "How often a message may be abandoned before it is dead"},
+    {0}};
+
+const struct sk_hub_part sk_hub_part_c2d = {.keys = keys,
+                                            .serve = {[SK_OP_C2D_SEND] = send,
                                                       [SK_OP_C2D_RECEIVE] = sk_c2d_queue_receive,
                                                       [SK_OP_C2D_PURGE] = sk_c2d_queue_purge,
                                                       [SK_OP_C2D_SETTLE] = sk_c2d_queue_settle,

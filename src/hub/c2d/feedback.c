@@ -6,9 +6,7 @@
  * docs/protocols/service-api.md, section 6, "Feedback". */
 #include "hub/parts.h"
 
-enum { GATHER_S = 15, EXPIRE_S = 60, LOCK_S = 60, DELIVERIES_MAX = 10 };
-
-#define TTL_US 3600000000 /* an hour, as IoT Hub's default */
+enum { GATHER_S = 15, EXPIRE_S = 60 };
 
 struct batch {
     struct sk_list link; /* by `first` */
@@ -50,13 +48,11 @@ struct settlement {
 static void dispatch(struct sk_hub *hub);
 
 int64_t sk_hub_feedback_ttl_us(const struct sk_hub *hub) {
-    int64_t ttl = hub->options->c2d.feedback_ttl_us;
-    return ttl ? ttl : TTL_US;
+    return hub->options->c2d.feedback_ttl_us;
 }
 
 static uint64_t lock_ns(const struct sk_hub *hub) {
-    int64_t us = hub->options->c2d.feedback_lock_us;
-    return us ? (uint64_t)us * 1000 : LOCK_S * SK_S;
+    return (uint64_t)hub->options->c2d.feedback_lock_us * 1000;
 }
 
 /* ---- batches ---- */
@@ -316,7 +312,6 @@ static void settled(void *arg, struct sk_registry_result *result) {
 static void settle_batch(struct settlement *settlement, struct batch *batch,
                          enum sk_outcome outcome) {
     struct sk_hub *hub = settlement->hub;
-    unsigned most = hub->options->c2d.feedback_deliveries_max;
     sk_list_append(&hub->feedback.settlements, &settlement->link);
     if (batch == NULL) {
         end_settlement(settlement, SK_FAULT_MESSAGE_LOCK_LOST);
@@ -332,7 +327,7 @@ static void settle_batch(struct settlement *settlement, struct batch *batch,
         break;
     case SK_ABANDON:
         sk_registry_feedback_return(hub->registry, batch->first, batch->last,
-                                    most ? most : DELIVERIES_MAX, settled, settlement);
+                                    hub->options->c2d.feedback_deliveries_max, settled, settlement);
         break;
     case SK_RELEASE:
         drop_batch(batch);
@@ -436,7 +431,24 @@ static void free_feedback(struct sk_hub *hub) {
         drop_batch(SK_LIST_FIRST(&hub->feedback.batches, struct batch, link));
 }
 
-const struct sk_hub_part sk_hub_part_feedback = {.serve = {[SK_OP_FEEDBACK_SUBSCRIBE] = subscribe,
+#define AT(field) SK_CONFIG_AT(struct sk_hub_options, field)
+
+static const struct sk_config_key keys[] = {
+    {"hub[].cloud_to_device.feedback", &sk_config_table,
+     .does = "Feedback: what became of cloud-to-device messages"},
+    {"hub[].cloud_to_device.feedback.ttl", &sk_config_duration, AT(c2d.feedback_ttl_us),
+     .least = 60ll * 1000000, .most = 172800ll * 1000000, .otherwise = "\"1h\"",
+     .does = "How long it is kept for those who receive it"},
+    {"hub[].cloud_to_device.feedback.lock_duration", &sk_config_duration, AT(c2d.feedback_lock_us),
+     .least = 5ll * 1000000, .most = 300ll * 1000000, .otherwise = "\"60s\"",
+     .does = "How long a receiver has a batch for itself"},
+    {"hub[].cloud_to_device.feedback.max_delivery_count", &sk_config_integer,
+     AT(c2d.feedback_deliveries_max), .least = 1, .most = 100, .otherwise = "10",
+     .does = "How often a batch may be abandoned before it is gone"},
+    {0}};
+
+const struct sk_hub_part sk_hub_part_feedback = {.keys = keys,
+                                                 .serve = {[SK_OP_FEEDBACK_SUBSCRIBE] = subscribe,
                                                            [SK_OP_FEEDBACK_RECEIVE] = receive,
                                                            [SK_OP_FEEDBACK_SETTLE] = settle_one},
                                                  .start = start,

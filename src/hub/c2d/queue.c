@@ -2,7 +2,7 @@
  * message moves: docs/states.md. */
 #include "hub/c2d/c2d.h"
 
-enum { RETRY_S = 1, DELIVERIES_MAX = 10 /* IoT Hub's default */, LOCK_MOST_S = 300 };
+enum { RETRY_S = 1, LOCK_MOST_S = 300 };
 
 enum state {
     WAITING,
@@ -216,12 +216,11 @@ static void end_entry(struct entry *entry, enum sk_c2d_end end, struct sk_reques
 
 static void abandon(struct entry *entry, struct sk_request *request) {
     struct queue *q = entry->queue;
-    unsigned most = q->hub->options->c2d.deliveries_max;
     struct call *call = new_call(q, entry->sequence, request);
     call->end = SK_C2D_DELIVERY_COUNT_EXCEEDED;
     entry->state = ENDING;
     sk_timer_stop(&entry->lock);
-    sk_registry_c2d_return(q->hub->registry, entry->sequence, most ? most : DELIVERIES_MAX,
+    sk_registry_c2d_return(q->hub->registry, entry->sequence, q->hub->options->c2d.deliveries_max,
                            sk_hub_feedback_ttl_us(q->hub), ended, call);
 }
 

@@ -1,6 +1,8 @@
 /* The built-in endpoint: who reads the event stream, and from where. A source is a cursor without a
  * checkpoint; where readers are is their own business. Reference:
  * docs/protocols/service-api.md, section 6. */
+#include <stdio.h>
+
 #include "hub/parts.h"
 #include "hub/events/partitions.h"
 
@@ -247,6 +249,32 @@ static void take(struct sk_hub *hub, struct sk_request *request) {
     sk_hub_send_event(hub, request, partition);
 }
 
+/* ---- its keys ---- */
+
+static bool is_group(struct sk_span name, char why[SK_CONFIG_WHY_MAX]) {
+    snprintf(why, SK_CONFIG_WHY_MAX,
+             "a name has 1 to 50 letters, digits, dots, hyphens and underscores");
+    return name.n <= 50 && sk_span_only(name, "-._"); /* Event Hubs' rule */
+}
+
+static const struct sk_config_key keys[] = {
+    {"hub[].partitions", &sk_config_integer, SK_CONFIG_AT(struct sk_hub_options, partitions),
+     .least = 1, .most = SK_PARTITIONS_MAX, .otherwise = "4",
+     .does = "Partitions of the event stream; more may come later, fewer are refused",
+     .page = "how-to/read-events.md"},
+    {"hub[].consumer_groups", &sk_config_texts,
+     SK_CONFIG_LIST(struct sk_hub_options, consumer_groups, consumer_group_count),
+     .most = SK_HUB_CONSUMER_GROUPS_MAX, .fine = is_group, .such_as = "[\"dashboard\"]",
+     .otherwise_words = "none",
+     .does =
+         "Consumer groups beside `$Default`: names of 1 to 50 letters, digits, `.`, `-` and `_`"},
+    {"hub[].take_events", &sk_config_boolean, SK_CONFIG_AT(struct sk_hub_options, take_events),
+     .otherwise = "false",
+     .does = "Event Hubs producers with `ServiceConnect` may send to the stream themselves",
+     .page = "how-to/read-events.md"},
+    {0}};
+
 const struct sk_hub_part sk_hub_part_events = {
+    .keys = keys,
     .serve = {
         [SK_OP_EVENTS_WATCH] = watch, [SK_OP_EVENTS_INFO] = tell, [SK_OP_EVENTS_SEND] = take}};

@@ -125,4 +125,40 @@ static void take(struct sk_hub *hub, struct sk_request *request) {
     sk_request_refuse(request, sk_fault_of_status(status), NULL);
 }
 
-const struct sk_hub_part sk_hub_part_ingest = {.serve = {[SK_OP_TELEMETRY] = take}};
+/* ---- its keys ---- */
+
+static bool is_condition(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    struct sk_expr *compiled = NULL;
+    struct sk_expr_error error;
+    enum sk_status status = sk_expr_compile(text, SK_DIALECT_ROUTE, &compiled, &error);
+    if (status) snprintf(why, SK_CONFIG_WHY_MAX, "column %u: %s", error.column, error.sentence);
+    sk_expr_free(compiled);
+    return status == SK_OK;
+}
+
+#define ROUTE(field) SK_CONFIG_AT(struct sk_hub_route, field)
+
+static const struct sk_config_key keys[] = {
+    {"hub[].route[]", &sk_config_tables, SK_CONFIG_LIST(struct sk_hub_options, routes, route_count),
+     .most = SK_HUB_ROUTES_MAX,
+     .does =
+         "Message routes; without any, everything goes to the built-in endpoint, with them what "
+         "one of them takes, and the rest by the fallback"},
+    {"hub[].route[].name", &sk_config_text, ROUTE(name), .need = "give the route a name",
+     .such_as = "\"hot\"", .does = "Its name"},
+    {"hub[].route[].source", &sk_config_choice, ROUTE(source),
+     .choices = "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents",
+     .otherwise = "\"DeviceMessages\"", .mend = "telemetry is \"DeviceMessages\"",
+     .does = "What it takes"},
+    {"hub[].route[].condition", &sk_config_text, ROUTE(condition), .fine = is_condition,
+     .otherwise = "\"true\"", .does = "Which of these, as in Azure", .page = "expressions.md"},
+    {"hub[].route[].endpoint", &sk_config_choice, .choices = "events", .otherwise = "\"events\"",
+     .does = "Where they go: the built-in endpoint"},
+    {"hub[].route[].enabled", &sk_config_boolean, ROUTE(enabled), .otherwise = "true",
+     .does = "Whether it takes anything"},
+    {"hub[].fallback", &sk_config_table, .does = "What no route takes"},
+    {"hub[].fallback.enabled", &sk_config_boolean, SK_CONFIG_AT(struct sk_hub_options, fallback),
+     .otherwise = "true", .does = "Telemetry that no route takes goes to `events`"},
+    {0}};
+
+const struct sk_hub_part sk_hub_part_ingest = {.keys = keys, .serve = {[SK_OP_TELEMETRY] = take}};

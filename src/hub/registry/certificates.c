@@ -364,7 +364,33 @@ void sk_hub_certificates_free(struct sk_hub *hub) {
     sk_x509_anchors_free(hub->anchors);
 }
 
+/* ---- its keys ---- */
+
+static bool measure_vouched(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    (void)key;
+    *n = 0;
+    return json_is_true(value);
+}
+
+/* Whoever writes it there vouches for it. */
+static const struct sk_config_type vouched = {.words = "true", .measure = measure_vouched};
+#define BY_PROOF                                                                                   \
+    "you vouch for this CA; to prove possession of its key instead, use `skerry certificate add`"
+
+static const struct sk_config_key keys[] = {
+    {"hub[].ca[]", &sk_config_tables,
+     SK_CONFIG_LIST(struct sk_hub_options, ca_files, ca_file_count),
+     .does = "CA certificates that device certificates may lead to, beside those that `skerry "
+             "certificate` adds",
+     .page = "how-to/certificates.md"},
+    {"hub[].ca[].file", &sk_config_path, .size = sizeof(char *), .need = "write file = \"….pem\"",
+     .such_as = "\"ca.pem\"", .does = "PEM file; the first certificate in it counts"},
+    {"hub[].ca[].verified", &vouched, .need = "write verified = true: " BY_PROOF, .mend = BY_PROOF,
+     .such_as = "true", .does = "By writing it here you vouch for the CA"},
+    {0}};
+
 const struct sk_hub_part sk_hub_part_certificates = {
+    .keys = keys,
     .serve = {[SK_OP_CERTIFICATE_LIST] = list,
               [SK_OP_CERTIFICATE_GET] = serve_get,
               [SK_OP_CERTIFICATE_PUT] = serve_put,

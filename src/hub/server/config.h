@@ -1,37 +1,39 @@
-/* hub.toml: what it may hold, read and checked. An error is one sentence with file, line, key and
+/* hub.toml: what it may hold, read and checked. A mistake is one sentence with file, line, key and
  * the mend. */
 #ifndef SK_HUB_SERVER_CONFIG_H
 #define SK_HUB_SERVER_CONFIG_H
 
 #include "hub/hub.h"
 
-#define SK_HUB_CONFIG_ERROR_MAX 512
-
-struct sk_hub_address {
-    char *host;
-    uint16_t port;
-};
+#define SK_HUB_CONFIG_ERROR_MAX SK_CONFIG_ERROR_MAX
 
 struct sk_hub_config {
-    struct sk_hub_address *addresses;
+    struct sk_arena arena; /* all texts and lists */
+    struct sk_endpoint *addresses;
     size_t address_count;
-    char *certificate, *key; /* paths of PEM files */
-    struct sk_span *origins; /* of pages that may open WebSockets */
+    const char *certificate, *key; /* paths of PEM files */
+    struct sk_span *origins;       /* of pages that may open WebSockets */
     size_t origin_count;
-    struct sk_hub_address metrics; /* host NULL: none */
-    struct sk_door_limits limits;  /* 0: the default */
+    struct sk_endpoint metrics;   /* host NULL: none */
+    struct sk_door_limits limits; /* 0: the default */
     struct sk_hub_options *hubs;
     size_t hub_count;
 };
 
-/* Reads and checks a file; relative paths in it count from its folder. SK_NOT_FOUND, SK_MALFORMED,
- * SK_INVALID. */
+/* Reads and checks a file; relative paths in it count from its folder. `told`: NULL, or gets a line
+ * for each key that counts. SK_NOT_FOUND, SK_MALFORMED, SK_INVALID with a sentence a line in `error`. */
 enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_hub_config *config,
-                                  char error[SK_HUB_CONFIG_ERROR_MAX]);
+                                  struct sk_buffer *told, char error[SK_HUB_CONFIG_ERROR_MAX]);
 /* The same from a text; `folder` stands for the file's. */
 enum sk_status sk_hub_config_parse(struct sk_span text, const char *file_name, const char *folder,
                                    struct sk_hub_config *config,
                                    char error[SK_HUB_CONFIG_ERROR_MAX]);
 void sk_hub_config_free(struct sk_hub_config *config); /* the contents */
+
+/* Every key of hub.toml. */
+#define SK_HUB_KEY_TABLES_MAX 16
+sk_config_keys sk_hub_config_keys(const struct sk_config_key *tables[SK_HUB_KEY_TABLES_MAX]);
+/* docs/reference/hub.toml.md */
+void sk_hub_config_reference(struct sk_buffer *to);
 
 #endif

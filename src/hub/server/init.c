@@ -22,37 +22,60 @@ static void put_key(struct sk_io *io, struct sk_buffer *to) {
     sk_base64_encode(to, sk_span(bytes, sizeof bytes));
 }
 
-static void put_list(struct sk_buffer *to, const char *const *texts, size_t count) {
-    sk_buffer_byte(to, '[');
+/* A line of hub.toml with the sentence of its key; `value` NULL: its default. */
+static void put_line(struct sk_buffer *to, const char *key, const char *value) {
+    const struct sk_config_key *tables[SK_HUB_KEY_TABLES_MAX];
+    sk_config_put_line(to, sk_hub_config_keys(tables), key, value);
+}
+
+static void put_text(struct sk_buffer *to, const char *key, const char *text) {
+    struct sk_buffer value = {0};
+    sk_json_string(&value, sk_span_z(text)); /* a JSON string is a TOML basic string */
+    sk_buffer_byte(&value, 0);
+    put_line(to, key, value.p);
+    sk_buffer_free(&value);
+}
+
+static void put_texts(struct sk_buffer *to, const char *key, const char *const *texts,
+                      size_t count) {
+    struct sk_buffer value = {0};
     for (size_t i = 0; i < count; i++) {
-        if (i) sk_buffer_text(to, ", ");
-        sk_json_string(to, sk_span_z(texts[i])); /* a JSON string is a TOML basic string */
+        sk_buffer_text(&value, i ? ", " : "[");
+        sk_json_string(&value, sk_span_z(texts[i]));
     }
-    sk_buffer_byte(to, ']');
+    sk_buffer_append(&value, sk_span("]", 2));
+    put_line(to, key, value.p);
+    sk_buffer_free(&value);
+}
+
+static void put_hub(struct sk_io *io, const struct sk_hub_init *init, const char *hub,
+                    struct sk_buffer *to) {
+    char data[256];
+    snprintf(data, sizeof data, "data/%s", hub);
+    sk_buffer_text(to, "\n[[hub]]\n");
+    put_text(to, "hub[].name", hub);
+    put_texts(to, "hub[].hostnames", init->host_names, init->host_name_count);
+    put_text(to, "hub[].data", data);
+    put_line(to, "hub[].partitions", NULL);
+    put_line(to, "hub[].retention", NULL);
+    for (size_t p = 0; p < sizeof default_policies / sizeof *default_policies; p++) {
+        sk_buffer_print(to, "[[hub.policy]]\nname = \"%s\"\nkeys = [\"", default_policies[p].name);
+        put_key(io, to);
+        sk_buffer_text(to, "\", \"");
+        put_key(io, to);
+        sk_buffer_print(to, "\"]\nrights = [%s]\n", default_policies[p].rights);
+    }
 }
 
 static void put_config(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *to) {
-    sk_buffer_text(
-        to,
-        "# skerry-hub: see docs/reference/hub.toml.md. Check with `skerry-hub check --config hub.toml`.\n\n[listen]\n"
-        "addresses = ");
-    put_list(to, init->addresses, init->address_count);
-    sk_buffer_text(to, "\ncertificate = \"server.pem\"\nkey = \"server.key\"\n");
-    if (init->metrics) sk_buffer_print(to, "metrics = \"%s\"\n", init->metrics);
-    for (size_t h = 0; h < init->hub_count; h++) {
-        sk_buffer_print(to, "\n[[hub]]\nname = \"%s\"\nhostnames = ", init->hubs[h]);
-        put_list(to, init->host_names, init->host_name_count);
-        sk_buffer_print(to, "\ndata = \"data/%s\"\npartitions = %d\nretention = \"1d\"\n",
-                        init->hubs[h], SK_HUB_PARTITIONS);
-        for (size_t p = 0; p < sizeof default_policies / sizeof *default_policies; p++) {
-            sk_buffer_print(to, "[[hub.policy]]\nname = \"%s\"\nkeys = [\"",
-                            default_policies[p].name);
-            put_key(io, to);
-            sk_buffer_text(to, "\", \"");
-            put_key(io, to);
-            sk_buffer_print(to, "\"]\nrights = [%s]\n", default_policies[p].rights);
-        }
-    }
+    sk_buffer_text(to, "# skerry-hub: all keys are in docs/reference/hub.toml.md, and printed by "
+                       "`skerry-hub reference`.\n"
+                       "# Check with `skerry-hub check --config hub.toml`.\n\n[listen]\n");
+    put_texts(to, "listen.addresses", init->addresses, init->address_count);
+    put_text(to, "listen.certificate", "server.pem");
+    put_text(to, "listen.key", "server.key");
+    if (init->metrics) put_text(to, "listen.metrics", init->metrics);
+    for (size_t h = 0; h < init->hub_count; h++) put_hub(io, init, init->hubs[h], to);
 }
 
 static enum sk_status save(struct sk_io *io, const char *folder, const char *name,

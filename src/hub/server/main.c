@@ -17,7 +17,9 @@ static const char help[] =
     "      serves until SIGTERM; SIGHUP reads the certificates again. Started as root it goes on as user skerry-hub\n"
     "      (or 61170, where there is none) and gives its data folders to that user; --user NAME for another, root too\n"
     "  skerry-hub check --config DIR/hub.toml [--json]\n"
-    "      checks the configuration and says what it means\n"
+    "      checks the configuration and says what counts\n"
+    "  skerry-hub reference\n"
+    "      prints every key of hub.toml, as docs/reference/hub.toml.md\n"
     "\n"
     "Example:\n"
     "  skerry-hub init /var/lib/skerry --hostname hub.local && skerry-hub run --config /var/lib/skerry/hub.toml\n";
@@ -155,9 +157,12 @@ static void warn_of_mode(void *arg, const char *path, unsigned mode) {
 static int check(struct sk_io *io, const struct options *o) {
     struct sk_hub_config config;
     char reason[SK_HUB_CONFIG_ERROR_MAX];
-    if (sk_hub_config_load(io, o->config, &config, reason)) return refuse(reason);
+    struct sk_buffer told = {0}, json = {0};
+    enum sk_status status = sk_hub_config_load(io, o->config, &config, &told, reason);
+    if (!status && !o->json) printf("%.*s\n", SK_ARG(sk_buffer_span(&told)));
+    sk_buffer_free(&told);
+    if (status) return refuse(reason);
     for_each_secret(&config, o->config, warn_of_mode, io);
-    struct sk_buffer json = {0};
     sk_hub_connection_strings(&config, &json);
     print_strings(sk_buffer_span(&json), o->json);
     if (!o->json)
@@ -254,7 +259,7 @@ static int run(struct sk_io *io, const struct options *o) {
     struct sk_hub_config config;
     struct process p = {.io = io};
     char reason[SK_HUB_CONFIG_ERROR_MAX];
-    if (sk_hub_config_load(io, o->config, &config, reason)) return refuse(reason);
+    if (sk_hub_config_load(io, o->config, &config, NULL, reason)) return refuse(reason);
     for_each_secret(&config, o->config, protect, io);
     enum sk_status status = SK_OK;
     for (size_t i = 0; i < config.hub_count && !status; i++)
@@ -278,6 +283,13 @@ int main(int argc, char **argv) {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         fputs(help, argc < 2 ? stderr : stdout);
         return argc < 2 ? USAGE : FINE;
+    }
+    if (strcmp(argv[1], "reference") == 0) {
+        struct sk_buffer page = {0};
+        sk_hub_config_reference(&page);
+        fwrite(page.p, 1, page.n, stdout);
+        sk_buffer_free(&page);
+        return FINE;
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("skerry-hub %s\n", SK_VERSION);

@@ -185,10 +185,8 @@ static enum sk_status start(struct sk_hub_server *s, bool tls, char *reason) {
     }
     sk_gateway_allow_origins(s->gateway, config->origins, config->origin_count);
     for (size_t i = 0; i < config->address_count && !status; i++) {
-        const struct sk_hub_address *a = &config->addresses[i];
-        status =
-            sk_gateway_listen(s->gateway, &(struct sk_endpoint){.host = a->host, .port = a->port},
-                              s->tls, &s->ports[i]);
+        const struct sk_endpoint *a = &config->addresses[i];
+        status = sk_gateway_listen(s->gateway, a, s->tls, &s->ports[i]);
         if (status)
             snprintf(
                 reason, SK_HUB_CONFIG_ERROR_MAX,
@@ -199,10 +197,8 @@ static enum sk_status start(struct sk_hub_server *s, bool tls, char *reason) {
     }
     if (!status && config->metrics.host) {
         s->metrics = (struct sk_http_service){.handler = serve_metrics, .arg = s};
-        status = sk_http_listen(
-            s->io,
-            &(struct sk_endpoint){.host = config->metrics.host, .port = config->metrics.port}, NULL,
-            &s->metrics, &s->metrics_listener, NULL);
+        status =
+            sk_http_listen(s->io, &config->metrics, NULL, &s->metrics, &s->metrics_listener, NULL);
         if (status)
             snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "cannot listen on %s:%u for metrics (%s)",
                      config->metrics.host, config->metrics.port, sk_status_text(status));

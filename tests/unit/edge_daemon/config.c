@@ -1,13 +1,13 @@
 #include "edge/daemon/config.h"
 #include "config/toml.h"
+#include "support/config_walk.h"
 #include "support/test.h"
 
 static struct sk_edge_config config;
 static char error[SK_EDGE_CONFIG_ERROR_MAX];
 static char warnings[2048];
 
-static void collect(void *arg, const char *sentence) {
-    (void)arg;
+static void collect(const char *sentence) {
     strncat(warnings, sentence, sizeof warnings - strlen(warnings) - 1);
 }
 
@@ -72,7 +72,7 @@ TEST(azures_long_form_and_skerrys_keys_are_read) {
     }
     assert_int_equal(config.upstream.mqtt_port, 18883);
     assert_int_equal(config.upstream.amqp_port, 15671);
-    assert_int_equal(config.metrics_port, 9601);
+    assert_int_equal(config.metrics.port, 9601);
     assert_string_equal(json_string_value(json_object_get(config.agent_env, "B")), "3");
     assert_string_equal(json_string_value(json_object_get(config.agent_env, "C")), "true");
     sk_edge_config_free(&config);
@@ -98,10 +98,9 @@ TEST(azures_other_keys_are_warnings_with_their_line) {
             "auto_reprovisioning_mode = \"Dynamic\"\n" STRING
             "[agent]\nname = \"edgeAgent\"\ntype = \"docker\"\n[agent.config]\nimage = \"x\"\n[moby_runtime]\nuri = \"u\"\n"),
         SK_OK);
-    assert_non_null(
-        strstr(warnings, "config.toml:2: auto_reprovisioning_mode has no effect yet in Skerry."));
-    assert_non_null(strstr(warnings, "agent.config has no effect"));
-    assert_non_null(strstr(warnings, "moby_runtime has no effect"));
+    assert_non_null(strstr(warnings, "config.toml:2: auto_reprovisioning_mode is not used here."));
+    assert_non_null(strstr(warnings, "agent.config is not used here"));
+    assert_non_null(strstr(warnings, "moby_runtime is not used here"));
     sk_edge_config_free(&config);
 }
 
@@ -109,19 +108,25 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
     static const struct {
         const char *text, *error;
     } cases[] = {
-        {"hostnam = \"x\"\n", "config.toml:1: hostnam: is not known; did you mean hostname?"},
+        {"hostnam = \"x\"\n" STRING,
+         "config.toml:1: hostnam: is not known; did you mean hostname?\n"
+         "config.toml: hostname: is missing; write the name under which leaf devices reach this machine."},
         {HOST "[provisioning]\nsourc = \"manual\"\n",
-         "config.toml:3: provisioning.sourc: is not known; did you mean provisioning.source?"},
-        {HOST "frobnicate = 1\n",
+         "config.toml:3: provisioning.sourc: is not known; did you mean provisioning.source?\n"
+         "config.toml:2: provisioning.source: is missing; write source = \"manual\" and a connection_string."},
+        {HOST "frobnicate = 1\n" STRING,
          "config.toml:2: frobnicate: is not known; remove it or correct its name."},
-        {"hostname = 7\n", "config.toml:1: hostname: must be text in quotes."},
+        {"hostname = 7\n" STRING,
+         "config.toml:1: hostname: must be text in quotes, such as \"edge1.local\"."},
         {HOST "provisioning = 1\n", "config.toml:2: provisioning: must be a table."},
+        {HOST STRING "[skerry]\nlisten = [\"a:0\"]\n",
+         "config.toml:6: skerry.listen[0]: needs a port from 1 to 65535."},
         {HOST,
          "config.toml: provisioning.source: is missing; write source = \"manual\" and a connection_string."},
         {STRING,
          "config.toml: hostname: is missing; write the name under which leaf devices reach this machine."},
         {HOST "[provisioning]\nsource = \"dps\"\nid_scope = \"x\"\n",
-         "config.toml:3: provisioning.source: must be \"manual\"; \"dps\" is not supported yet."},
+         "config.toml:3: provisioning.source: must be \"manual\"; others are not supported yet."},
         {HOST MANUAL,
          "config.toml:2: provisioning: source \"manual\" needs connection_string, or iothub_hostname, device_id and authentication."},
         {HOST MANUAL "connection_string = \"HostName=h;DeviceId=d\"\n",
@@ -134,24 +139,26 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
         {HOST STRING "[edge_ca]\ncert = \"file:///c\"\n",
          "config.toml:5: edge_ca: needs both cert and pk, or none of them."},
         {HOST STRING "[edge_ca]\nauto_generated_edge_ca_expiry_days = 0\n",
-         "config.toml:6: edge_ca.auto_generated_edge_ca_expiry_days: must be between 1 and 36500."},
+         "config.toml:6: edge_ca.auto_generated_edge_ca_expiry_days: must be a whole number from 1 to 36500."},
         {HOST STRING "[edge_ca]\nmethod = \"est\"\n",
-         "config.toml:6: edge_ca.method: is not supported yet; remove it for a quick-start CA, or give cert and pk."},
+         "config.toml:6: edge_ca.method: must be absent; it is not supported yet: remove it for a quick-start CA, or give cert and pk."},
         {HOST STRING "[edge_ca]\ncert = \"pkcs11:x\"\npk = \"c.pem\"\n",
-         "config.toml:6: edge_ca.cert: PKCS#11 is not supported yet; use a file (\"file:///…\")."},
+         "config.toml:6: edge_ca.cert: PKCS#11 is not supported yet; use a file (\"file:///…\").\n"
+         "config.toml:7: edge_ca.pk: must be a file with its whole path, such as \"file:///etc/aziot/key\"."},
         {HOST STRING "[skerry]\nlisten = [\"8883\"]\n",
-         "config.toml:6: skerry.listen: must be ADDRESS or ADDRESS:PORT, like \"0.0.0.0:8883\"."},
+         "config.toml:6: skerry.listen[0]: must be \"ADDRESS\" or \"ADDRESS:PORT\", such as \"0.0.0.0:8883\"."},
         {HOST STRING "[skerry]\nlisten = [\"a:65536\"]\n",
-         "config.toml:6: skerry.listen: must be ADDRESS or ADDRESS:PORT, like \"0.0.0.0:8883\"."},
+         "config.toml:6: skerry.listen[0]: must be \"ADDRESS\" or \"ADDRESS:PORT\", such as \"0.0.0.0:8883\"."},
         {HOST STRING "[skerry]\nlisten = []\n",
-         "config.toml:6: skerry.listen: must hold 1 to 12 addresses."},
+         "config.toml:6: skerry.listen: must be a list of 1 to 12 addresses."},
         {HOST STRING "[skerry]\nlisten = [1]\n",
-         "config.toml:6: skerry.listen: must be a list of texts."},
+         "config.toml:6: skerry.listen: must be a list of 1 to 12 addresses."},
         {HOST STRING "[skerry]\ndata = \"here\"\n",
-         "config.toml:6: skerry.data: must be a file with its whole path, like \"file:///etc/aziot/key\"."},
-        {HOST STRING "[agent.env]\nA = [1]\n", "config.toml:5: agent.env: must be a table."},
+         "config.toml:6: skerry.data: must be a file with its whole path, of at most 64 characters, such as \"/var/lib/skerry\"."},
+        {HOST STRING "[agent.env]\nA = [1]\n",
+         "config.toml:5: agent.env: must be a table of texts and numbers."},
         {HOST STRING "[skerry]\ndata = \"\"\n",
-         "config.toml:6: skerry.data: must not be empty; remove the key instead."},
+         "config.toml:6: skerry.data: must not be empty; remove it instead."},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(read_text(cases[i].text), SK_INVALID);
@@ -166,6 +173,18 @@ TEST(a_data_folder_leaves_room_for_socket_names) {
         assert_int_equal(read_text(text), n == 63 ? SK_OK : SK_INVALID);
         sk_edge_config_free(&config);
     }
+}
+
+TEST(every_limit_of_every_key_is_kept) {
+    char room[4096] __attribute__((aligned(16)));
+    walk_keys(sk_edge_config_keys, room, sizeof room);
+}
+
+TEST(the_reference_page_is_what_the_program_prints) {
+    struct sk_buffer page = {0};
+    sk_edge_config_reference(&page);
+    compare_page(sk_buffer_span(&page), "config.toml.md", "skerry-edge reference");
+    sk_buffer_free(&page);
 }
 
 TEST(the_way_upstream_is_what_agent_env_says) {

@@ -1,0 +1,194 @@
+/* One walk over the file and the rows: what is there, what is missing, what nobody knows. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "config/config.h"
+#include "config/toml.h"
+#include "model/json_text.h"
+
+enum { PATH_MAX_TEXT = 256 };
+
+struct sk_span sk_config_parent(const struct sk_config_key *key) {
+    const char *dot = strrchr(key->path, '.');
+    return sk_span(key->path, dot ? (size_t)(dot - key->path) : 0);
+}
+
+struct sk_span sk_config_name(const struct sk_config_key *key) {
+    struct sk_span parent = sk_config_parent(key);
+    struct sk_span name = sk_span_skip(sk_span_z(key->path), parent.n ? parent.n + 1 : 0);
+    return sk_span_first(name, sk_span_find(name, '['));
+}
+
+static bool is_below(const struct sk_config_key *key, const char *table) {
+    return sk_span_is(sk_config_parent(key), table);
+}
+
+/* "path.name" in a buffer of the caller. */
+static const char *join(char to[PATH_MAX_TEXT], const char *path, struct sk_span name) {
+    if (name.n > 60) name = sk_span_first(name, 60);
+    snprintf(to, PATH_MAX_TEXT, "%.180s%s%.*s", path, *path ? "." : "", SK_ARG(name));
+    return to;
+}
+
+/* ---- mistakes ---- */
+
+void sk_config_refuse(struct sk_config *config, const char *path, const char *format, ...) {
+    char text[SK_CONFIG_ERROR_MAX];
+    unsigned line = sk_toml_line(config->lines, path);
+    int n = line ? snprintf(text, sizeof text, "%.200s:%u: %.160s: ", config->file, line, path)
+                 : snprintf(text, sizeof text, "%.200s: %.160s: ", config->file, path);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + n, sizeof text - (size_t)n, format, args);
+    va_end(args);
+    size_t used = config->failed ? strlen(config->error) : 0;
+    if (used == 0)
+        snprintf(config->error, SK_CONFIG_ERROR_MAX, "%s", text);
+    else if (used + 1 + strlen(text) < SK_CONFIG_ERROR_MAX)
+        snprintf(config->error + used, SK_CONFIG_ERROR_MAX - used, "\n%s", text);
+    config->failed = true;
+}
+
+static void refuse_value(struct sk_config *config, const struct sk_config_key *key,
+                         const char *path) {
+    struct sk_buffer must = {0};
+    sk_config_put_must(&must, key);
+    const char *such_as = key->such_as ? key->such_as : key->type->such_as;
+    if (such_as && !key->choices && !key->secret) sk_buffer_print(&must, ", such as %s", such_as);
+    if (key->mend) sk_buffer_print(&must, "; %s", key->mend);
+    sk_config_refuse(config, path, "must be %.*s.", SK_ARG(sk_buffer_span(&must)));
+    sk_buffer_free(&must);
+}
+
+static void warn_unused(struct sk_config *config, const char *path) {
+    char sentence[SK_CONFIG_ERROR_MAX];
+    if (config->warning == NULL) return;
+    snprintf(sentence, sizeof sentence, "%.200s:%u: %.160s is not used here.", config->file,
+             sk_toml_line(config->lines, path), path);
+    config->warning(sentence);
+}
+
+static void check_known(struct sk_config *config, const char *table_path, const char *path,
+                        const json_t *table) {
+    const char *name;
+    json_t *value;
+    char full[PATH_MAX_TEXT], meant[PATH_MAX_TEXT];
+    json_object_foreach((json_t *)table, name, value) {
+        struct sk_nearest near = {0};
+        bool known = false;
+        SK_CONFIG_EACH(config->keys, key) {
+            if (!is_below(key, table_path)) continue;
+            known |= sk_span_is(sk_config_name(key), name);
+            sk_nearest_try(&near, sk_span_z(name), sk_config_name(key));
+        }
+        if (known) continue;
+        join(full, path, sk_span_z(name));
+        if (near.word.n)
+            sk_config_refuse(config, full, "is not known; did you mean %s?",
+                             join(meant, path, near.word));
+        else
+            sk_config_refuse(config, full, "is not known; remove it or correct its name.");
+    }
+}
+
+/* ---- values ---- */
+
+static bool is_within(const struct sk_config_key *key, int64_t n) {
+    if (key->least == 0 && key->most == 0) return true;
+    return n >= key->least && (key->most == 0 || n <= key->most);
+}
+
+static void tell(struct sk_config *config, const struct sk_config_key *key, const char *path,
+                 const json_t *value, bool is_default) {
+    if (config->told == NULL) return;
+    sk_buffer_print(config->told, "%s = ", path);
+    if (key->secret)
+        sk_buffer_text(config->told, "…");
+    else
+        sk_json_put(config->told, value, 0);
+    sk_buffer_text(config->told, is_default ? " (default)\n" : "\n");
+}
+
+/* False: it was refused, or is of no use. */
+static bool check_value(struct sk_config *config, const struct sk_config_key *key, const char *path,
+                        const json_t *value) {
+    int64_t n;
+    if (!key->type->measure(key, value, &n) || !is_within(key, n)) {
+        refuse_value(config, key, path);
+        return false;
+    }
+    if (key->unused) warn_unused(config, path);
+    return !key->unused;
+}
+
+static void read_value(struct sk_config *config, const struct sk_config_key *key, const char *path,
+                       const json_t *value, void *base) {
+    json_t *standard = NULL;
+    if (value == NULL && key->need) sk_config_refuse(config, path, "is missing; %s.", key->need);
+    if (value == NULL && key->otherwise)
+        value = standard = json_loads(key->otherwise, JSON_DECODE_ANY, NULL);
+    if (value && check_value(config, key, path, value)) {
+        if (key->type->take)
+            key->type->take(config, key, path, value, key->size ? (char *)base + key->at : NULL);
+        tell(config, key, path, value, standard != NULL);
+    }
+    json_decref(standard);
+}
+
+static void read_rows(struct sk_config *config, const char *table_path, const char *path,
+                      const json_t *table, void *base);
+static void read_table(struct sk_config *config, const char *table_path, const char *path,
+                       const json_t *table, void *base);
+
+/* [[name]]: an array of structs. */
+static void read_tables(struct sk_config *config, const struct sk_config_key *key, const char *path,
+                        const json_t *list, void *base) {
+    size_t n = json_array_size(list);
+    char *items = sk_arena_alloc(config->arena, n * key->size + 1);
+    memcpy((char *)base + key->at, &items, sizeof items);
+    memcpy((char *)base + key->count_at, &n, sizeof n);
+    for (size_t i = 0; i < n; i++) {
+        char item[PATH_MAX_TEXT];
+        snprintf(item, sizeof item, "%.200s[%zu]", path, i);
+        read_table(config, key->path, item, json_array_get(list, i), items + i * key->size);
+    }
+}
+
+static void read_key(struct sk_config *config, const struct sk_config_key *key, const char *path,
+                     const json_t *value, void *base) {
+    bool one = key->type == &sk_config_table, many = key->type == &sk_config_tables;
+    if (!one && !many) {
+        read_value(config, key, path, value, base);
+        if (key->type == &sk_config_map) read_rows(config, key->path, path, value, base);
+    } else if (value == NULL && key->need) {
+        sk_config_refuse(config, path, "is missing; %s.", key->need);
+    } else if (value == NULL || check_value(config, key, path, value)) {
+        if (one) read_table(config, key->path, path, value, base);
+        if (many) read_tables(config, key, path, value, base);
+    }
+}
+
+static void read_rows(struct sk_config *config, const char *table_path, const char *path,
+                      const json_t *table, void *base) {
+    char full[PATH_MAX_TEXT];
+    SK_CONFIG_EACH(config->keys, key) {
+        struct sk_span name = sk_config_name(key);
+        char member[64];
+        if (!is_below(key, table_path)) continue;
+        snprintf(member, sizeof member, "%.*s", SK_ARG(name));
+        read_key(config, key, join(full, path, name), json_object_get(table, member), base);
+    }
+}
+
+/* The keys below a table; NULL: it is not in the file, and its defaults count. */
+static void read_table(struct sk_config *config, const char *table_path, const char *path,
+                       const json_t *table, void *base) {
+    check_known(config, table_path, path, table);
+    read_rows(config, table_path, path, table, base);
+}
+
+enum sk_status sk_config_read(struct sk_config *config, const json_t *document, void *to) {
+    read_table(config, "", "", document, to);
+    return config->failed ? SK_INVALID : SK_OK;
+}
