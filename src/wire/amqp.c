@@ -22,30 +22,30 @@ static void over(struct sk_amqp *a, const struct sk_amqp_error *error) {
     if (a->told_end) return;
     a->told_end = true;
     a->events->on_close(a->arg, error);
-    sk_amqp_all_gone(a);
+    amqp_all_gone(a);
 }
 
 void sk_amqp_close(struct sk_amqp *a, const struct sk_amqp_error *error) {
     /* Sessions first: Node's SDK waits 45 s for its links' detaches when a connection closes over
      * a session that has not ended. */
-    sk_amqp_end_sessions(a);
-    sk_amqp_put_close(a, error);
+    amqp_end_sessions(a);
+    amqp_put_close(a, error);
 }
 
 /* ---- SASL (5.3) ---- */
 
 static void put_mechanisms(struct sk_amqp *a) {
-    struct sk_amqp_frame frame = sk_amqp_begin_sasl_frame(a, SK_AMQP_SASL_MECHANISMS, 1);
-    sk_amqp_put_symbols(&a->out, mechanisms, sizeof mechanisms / sizeof *mechanisms);
-    sk_amqp_end_frame(a, frame);
+    struct sk_amqp_frame frame = amqp_begin_sasl_frame(a, SK_AMQP_SASL_MECHANISMS, 1);
+    amqp_put_symbols(&a->out, mechanisms, sizeof mechanisms / sizeof *mechanisms);
+    amqp_end_frame(a, frame);
 }
 
 static void put_outcome(struct sk_amqp *a, bool refused) {
     enum { OK, AUTH };
-    struct sk_amqp_frame frame = sk_amqp_begin_sasl_frame(a, SK_AMQP_SASL_OUTCOME, 2);
-    sk_amqp_put_ubyte(&a->out, refused ? AUTH : OK);
-    sk_amqp_put_null(&a->out);
-    sk_amqp_end_frame(a, frame);
+    struct sk_amqp_frame frame = amqp_begin_sasl_frame(a, SK_AMQP_SASL_OUTCOME, 2);
+    amqp_put_ubyte(&a->out, refused ? AUTH : OK);
+    amqp_put_null(&a->out);
+    amqp_end_frame(a, frame);
 }
 
 static void refuse_sasl(struct sk_amqp *a, const char *text) {
@@ -60,7 +60,7 @@ void sk_amqp_sasl_done(struct sk_amqp *a, enum sk_amqp_sasl outcome) {
         a->depth++;
         refuse_sasl(a, "the credentials were refused");
         a->depth--;
-        sk_amqp_bury(a);
+        amqp_bury(a);
         return;
     }
     put_outcome(a, false);
@@ -73,20 +73,20 @@ void sk_amqp_sasl_done(struct sk_amqp *a, enum sk_amqp_sasl outcome) {
 
 static void on_init(struct sk_amqp *a, const struct sk_amqp_raw *list) {
     struct sk_amqp_raw field[3]; /* mechanism, initial response, host name */
-    if (sk_amqp_read_list(list, field, 3) || sk_amqp_raw_is_null(&field[0])) {
+    if (amqp_read_list(list, field, 3) || amqp_raw_is_null(&field[0])) {
         refuse_sasl(a, "sasl-init names no mechanism");
         return;
     }
     a->expect = SK_AMQP_EXPECT_VERDICT;
-    a->events->on_sasl(a->arg, sk_amqp_raw_text(&field[0]), sk_amqp_raw_text(&field[1]),
-                       sk_amqp_raw_text(&field[2]));
+    a->events->on_sasl(a->arg, amqp_raw_text(&field[0]), amqp_raw_text(&field[1]),
+                       amqp_raw_text(&field[2]));
 }
 
 /* Client: the server has said what it takes. */
 static void on_mechanisms(struct sk_amqp *a, const struct sk_amqp_raw *list) {
     const char *wanted = a->user ? "PLAIN" : "ANONYMOUS";
     struct sk_amqp_raw offered;
-    if (sk_amqp_read_list(list, &offered, 1) || !sk_amqp_raw_names(&offered, wanted)) {
+    if (amqp_read_list(list, &offered, 1) || !amqp_raw_names(&offered, wanted)) {
         refuse_sasl(a, "the server takes no such SASL mechanism");
         return;
     }
@@ -97,23 +97,23 @@ static void on_mechanisms(struct sk_amqp *a, const struct sk_amqp_raw *list) {
         sk_buffer_byte(&response, 0);
         sk_buffer_text(&response, a->password);
     }
-    struct sk_amqp_frame frame = sk_amqp_begin_sasl_frame(a, SK_AMQP_SASL_INIT, 3);
-    sk_amqp_put_symbol(&a->out, sk_span_z(wanted));
-    sk_amqp_put_binary(&a->out, sk_buffer_span(&response));
-    sk_amqp_put_text(a, a->host_name);
-    sk_amqp_end_frame(a, frame);
+    struct sk_amqp_frame frame = amqp_begin_sasl_frame(a, SK_AMQP_SASL_INIT, 3);
+    amqp_put_symbol(&a->out, sk_span_z(wanted));
+    amqp_put_binary(&a->out, sk_buffer_span(&response));
+    amqp_put_text(a, a->host_name);
+    amqp_end_frame(a, frame);
     sk_buffer_free(&response);
 }
 
 static void on_outcome(struct sk_amqp *a, const struct sk_amqp_raw *list) {
     struct sk_amqp_raw code;
     uint64_t number = 1;
-    if (sk_amqp_read_list(list, &code, 1) || !sk_amqp_raw_number(&code, &number) || number) {
+    if (amqp_read_list(list, &code, 1) || !amqp_raw_number(&code, &number) || number) {
         refuse_sasl(a, "the server refused our credentials");
         return;
     }
     a->expect = SK_AMQP_EXPECT_AMQP_HEADER;
-    sk_amqp_put_open(a);
+    amqp_put_open(a);
 }
 
 static void on_sasl_frame(struct sk_amqp *a, const struct sk_amqp_raw *list) {
@@ -132,31 +132,31 @@ static void on_sasl_frame(struct sk_amqp *a, const struct sk_amqp_raw *list) {
 static void on_open(struct sk_amqp *a, const struct sk_amqp_raw *list) {
     struct sk_amqp_raw field[5];
     uint64_t frame_max = UINT32_MAX, channel_max = UINT16_MAX, idle_ms = 0;
-    if (sk_amqp_read_list(list, field, 5)) {
-        sk_amqp_fail(a, "amqp:decode-error", "the open cannot be read");
+    if (amqp_read_list(list, field, 5)) {
+        amqp_fail(a, "amqp:decode-error", "the open cannot be read");
         return;
     }
-    sk_amqp_raw_number(&field[2], &frame_max);
-    sk_amqp_raw_number(&field[3], &channel_max);
-    sk_amqp_raw_number(&field[4], &idle_ms);
+    amqp_raw_number(&field[2], &frame_max);
+    amqp_raw_number(&field[3], &channel_max);
+    amqp_raw_number(&field[4], &idle_ms);
     a->peer_idle_ms = idle_ms < UINT32_MAX ? (uint32_t)idle_ms : UINT32_MAX;
     a->channel_max =
         channel_max < SK_AMQP_CHANNEL_MAX ? (uint32_t)channel_max : SK_AMQP_CHANNEL_MAX;
     if (frame_max < FRAME_MIN) {
-        sk_amqp_fail(a, "amqp:invalid-field", "max-frame-size is below 512");
+        amqp_fail(a, "amqp:invalid-field", "max-frame-size is below 512");
         return;
     }
     if (frame_max < SK_AMQP_FRAME_MAX) a->frame_max = (uint32_t)frame_max;
     a->expect = SK_AMQP_EXPECT_FRAMES;
-    sk_amqp_put_open(a);
-    a->events->on_open(a->arg, sk_amqp_raw_text(&field[1]));
+    amqp_put_open(a);
+    a->events->on_open(a->arg, amqp_raw_text(&field[1]));
 }
 
 static void on_close(struct sk_amqp *a, const struct sk_amqp_raw *list) {
     struct sk_amqp_raw field;
     struct sk_amqp_error error = {0};
-    if (sk_amqp_read_list(list, &field, 1) == SK_OK) sk_amqp_get_error(&field, NULL, &error);
-    sk_amqp_put_close(a, NULL);
+    if (amqp_read_list(list, &field, 1) == SK_OK) amqp_get_error(&field, NULL, &error);
+    amqp_put_close(a, NULL);
     over(a, &error);
 }
 
@@ -172,7 +172,7 @@ static struct sk_amqp_session *find_session(struct sk_amqp *a, uint16_t channel)
     if (session)
         a->at = session;
     else if (!has_ended(a, channel))
-        sk_amqp_fail(a, "amqp:not-allowed", "there is no session on this channel");
+        amqp_fail(a, "amqp:not-allowed", "there is no session on this channel");
     return session;
 }
 
@@ -181,12 +181,12 @@ static void on_session_frame(struct sk_amqp *a, uint16_t channel, const struct s
     struct sk_amqp_session *session = find_session(a, channel);
     if (session == NULL || (session->ended && list->descriptor != SK_AMQP_END)) return;
     switch (list->descriptor) {
-    case SK_AMQP_ATTACH: sk_amqp_on_attach(session, list); break;
-    case SK_AMQP_FLOW: sk_amqp_on_flow(session, list); break;
-    case SK_AMQP_TRANSFER: sk_amqp_on_transfer(session, list, payload); break;
-    case SK_AMQP_DISPOSITION: sk_amqp_on_disposition(session, list); break;
-    case SK_AMQP_DETACH: sk_amqp_on_detach(session, list); break;
-    case SK_AMQP_END: sk_amqp_on_end(session); break;
+    case SK_AMQP_ATTACH: amqp_on_attach(session, list); break;
+    case SK_AMQP_FLOW: amqp_on_flow(session, list); break;
+    case SK_AMQP_TRANSFER: amqp_on_transfer(session, list, payload); break;
+    case SK_AMQP_DISPOSITION: amqp_on_disposition(session, list); break;
+    case SK_AMQP_DETACH: amqp_on_detach(session, list); break;
+    case SK_AMQP_END: amqp_on_end(session); break;
     default: break;
     }
 }
@@ -194,9 +194,9 @@ static void on_session_frame(struct sk_amqp *a, uint16_t channel, const struct s
 static void on_frame(struct sk_amqp *a, uint16_t channel, struct sk_span body) {
     struct sk_amqp_raw list;
     if (body.n == 0) return; /* a heartbeat */
-    if (sk_amqp_next(&body, &list) || !sk_amqp_raw_is_list(&list) ||
-        list.descriptor < SK_AMQP_OPEN || list.descriptor > SK_AMQP_CLOSE) {
-        sk_amqp_fail(a, "amqp:decode-error", "a frame without a performative that can be read");
+    if (amqp_next(&body, &list) || !amqp_raw_is_list(&list) || list.descriptor < SK_AMQP_OPEN ||
+        list.descriptor > SK_AMQP_CLOSE) {
+        amqp_fail(a, "amqp:decode-error", "a frame without a performative that can be read");
         return;
     }
     if (list.descriptor == SK_AMQP_CLOSE) {
@@ -207,14 +207,14 @@ static void on_frame(struct sk_amqp *a, uint16_t channel, struct sk_span body) {
         if (list.descriptor == SK_AMQP_OPEN)
             on_open(a, &list);
         else
-            sk_amqp_fail(a, "amqp:illegal-state", "the connection is not open");
+            amqp_fail(a, "amqp:illegal-state", "the connection is not open");
     } else if (list.descriptor == SK_AMQP_OPEN) {
-        sk_amqp_fail(a, "amqp:illegal-state", "the connection is open already");
+        amqp_fail(a, "amqp:illegal-state", "the connection is open already");
     } else if (channel > SK_AMQP_CHANNEL_MAX) {
-        sk_amqp_fail(a, "amqp:connection:framing-error", "the channel is above channel-max");
+        amqp_fail(a, "amqp:connection:framing-error", "the channel is above channel-max");
     } else if (list.descriptor == SK_AMQP_BEGIN) {
         if (has_ended(a, channel)) a->ended[channel / 8] &= (unsigned char)~(1u << channel % 8);
-        sk_amqp_on_begin(a, channel, &list);
+        amqp_on_begin(a, channel, &list);
     } else {
         on_session_frame(a, channel, &list, body);
     }
@@ -228,19 +228,19 @@ static void on_header(struct sk_amqp *a, const char *header) {
     bool first = a->expect == SK_AMQP_EXPECT_HEADER;
     bool wants_sasl = a->user || a->sasl_anonymous; /* client */
     if (a->server && first && sasl) {
-        sk_amqp_put_header(a, true);
+        amqp_put_header(a, true);
         put_mechanisms(a);
         a->expect = SK_AMQP_EXPECT_SASL;
     } else if (!a->server && first && sasl && wants_sasl) {
         a->expect = SK_AMQP_EXPECT_SASL;
     } else if (plain && (a->server || !first || !wants_sasl)) {
-        if (!a->header_sent) sk_amqp_put_header(a, false);
+        if (!a->header_sent) amqp_put_header(a, false);
         a->expect = SK_AMQP_EXPECT_OPEN;
     } else { /* 2.2: what we would have taken, and the end */
         if (a->server)
             sk_buffer_append(&a->out, sk_span(first ? SK_AMQP_SASL_PROTOCOL : SK_AMQP_PROTOCOL, 8));
         a->header_sent = false;
-        sk_amqp_fail(a, "amqp:connection:framing-error", "not a protocol that is spoken here");
+        amqp_fail(a, "amqp:connection:framing-error", "not a protocol that is spoken here");
     }
 }
 
@@ -257,7 +257,7 @@ static void on_unit(struct sk_amqp *a, struct sk_span unit) {
         if (sasl)
             refuse_sasl(a, "not a SASL frame");
         else
-            sk_amqp_fail(a, "amqp:connection:framing-error", "a frame's head makes no sense");
+            amqp_fail(a, "amqp:connection:framing-error", "a frame's head makes no sense");
         return;
     }
     if (!sasl) {
@@ -266,7 +266,7 @@ static void on_unit(struct sk_amqp *a, struct sk_span unit) {
     }
     struct sk_amqp_raw list;
     struct sk_span body = sk_span_skip(unit, offset);
-    if (sk_amqp_next(&body, &list))
+    if (amqp_next(&body, &list))
         refuse_sasl(a, "a SASL frame that cannot be read");
     else
         on_sasl_frame(a, &list);
@@ -287,7 +287,7 @@ static void hold_back(struct sk_amqp *a, struct sk_span bytes) {
     if (a->in.n == 0 && bytes.p[0] != SK_AMQP_PROTOCOL[0])
         refuse_sasl(a, "one sasl-init is enough");
     else if (a->in.n + bytes.n > HELD_BACK_MAX)
-        sk_amqp_fail(a, "amqp:resource-limit-exceeded", "too much before the verdict of SASL");
+        amqp_fail(a, "amqp:resource-limit-exceeded", "too much before the verdict of SASL");
     else
         sk_buffer_append(&a->in, bytes);
 }
@@ -296,7 +296,7 @@ static void refuse_size(struct sk_amqp *a) {
     if (a->expect == SK_AMQP_EXPECT_SASL)
         refuse_sasl(a, "not a SASL frame");
     else
-        sk_amqp_fail(a, "amqp:connection:framing-error", "a frame's size makes no sense");
+        amqp_fail(a, "amqp:connection:framing-error", "a frame's size makes no sense");
 }
 
 /* What is there of a unit waits for the rest, first of all for its head. */
@@ -339,9 +339,9 @@ void sk_amqp_feed(struct sk_amqp *a, struct sk_span bytes) {
         }
         take(a, &bytes);
     }
-    sk_amqp_settle_dues(a);
+    amqp_settle_dues(a);
     a->depth--;
-    sk_amqp_bury(a);
+    amqp_bury(a);
 }
 
 void sk_amqp_feed_end(struct sk_amqp *a) {
@@ -349,7 +349,7 @@ void sk_amqp_feed_end(struct sk_amqp *a) {
     over(a, &(struct sk_amqp_error){.condition = SK_SPAN("amqp:connection:framing-error"),
                                     .description = SK_SPAN("the connection was cut")});
     a->depth--;
-    sk_amqp_bury(a);
+    amqp_bury(a);
 }
 
 /* ---- bytes out, and time ---- */
@@ -358,9 +358,9 @@ void sk_amqp_flush(struct sk_amqp *a, void (*write)(void *arg, struct sk_span by
     enum { KEPT = 4096 }; /* an idle connection should be small */
     a->depth++;
     for (;;) {
-        sk_amqp_settle_dues(a);
+        amqp_settle_dues(a);
         while (!sk_list_empty(&a->acking))
-            sk_amqp_put_acks(SK_LIST_FIRST(&a->acking, struct sk_amqp_session, acking));
+            amqp_put_acks(SK_LIST_FIRST(&a->acking, struct sk_amqp_session, acking));
         if (a->out.n == 0) break;
         struct sk_buffer out = a->out; /* writing may make more of it */
         a->out = (struct sk_buffer){0};
@@ -374,7 +374,7 @@ void sk_amqp_flush(struct sk_amqp *a, void (*write)(void *arg, struct sk_span by
         }
     }
     a->depth--;
-    sk_amqp_bury(a);
+    amqp_bury(a);
 }
 
 static void heartbeat(struct sk_amqp *a) {
@@ -400,9 +400,9 @@ uint64_t sk_amqp_tick(struct sk_amqp *a, uint64_t now_ms) {
         next = limit < now_ms + a->idle_ms ? limit : now_ms + a->idle_ms;
         if (now_ms >= limit && a->overdue) {
             a->depth++;
-            sk_amqp_fail(a, "amqp:resource-limit-exceeded", "nothing was heard for too long");
+            amqp_fail(a, "amqp:resource-limit-exceeded", "nothing was heard for too long");
             a->depth--;
-            sk_amqp_bury(a);
+            amqp_bury(a);
             return 0;
         }
         if (now_ms >= limit) {
@@ -453,18 +453,18 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     sk_list_init(&a->acking);
     sk_list_init(&a->due);
     if (!a->server && (a->user || a->sasl_anonymous))
-        sk_amqp_put_header(a, true);
+        amqp_put_header(a, true);
     else if (!a->server)
-        sk_amqp_put_open(a);
+        amqp_put_open(a);
     return a;
 }
 
 void sk_amqp_free(struct sk_amqp *a) {
     a->depth++;
     a->expect = SK_AMQP_EXPECT_NOTHING;
-    sk_amqp_all_gone(a);
+    amqp_all_gone(a);
     a->depth--;
-    sk_amqp_bury(a);
+    amqp_bury(a);
     sk_map_free(&a->sessions);
     sk_buffer_free(&a->in);
     sk_buffer_free(&a->out);

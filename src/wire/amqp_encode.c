@@ -126,7 +126,7 @@ static void put_value(struct sk_buffer *to, const struct sk_amqp_value *value) {
         put_byte(to, C_UUID);
         sk_buffer_append(to, sk_span_first(value->text, 16));
         break;
-    case SK_AMQP_MAP: sk_amqp_encode_map(to, value->fields, value->count, false); break;
+    case SK_AMQP_MAP: amqp_encode_map(to, value->fields, value->count, false); break;
     case SK_AMQP_STRINGS: put_strings(to, value); break;
     case SK_AMQP_ENCODED: sk_buffer_append(to, value->text); break;
     case SK_AMQP_NULL:
@@ -134,8 +134,8 @@ static void put_value(struct sk_buffer *to, const struct sk_amqp_value *value) {
     }
 }
 
-void sk_amqp_encode_map(struct sk_buffer *to, const struct sk_amqp_field *fields, size_t count,
-                        bool symbols) {
+void amqp_encode_map(struct sk_buffer *to, const struct sk_amqp_field *fields, size_t count,
+                     bool symbols) {
     size_t began = begin(to, C_MAP_32, 2 * count);
     for (size_t i = 0; i < count; i++) {
         put_bytes(to, symbols ? C_SYMBOL_8 : C_STRING_8, fields[i].name);
@@ -146,43 +146,43 @@ void sk_amqp_encode_map(struct sk_buffer *to, const struct sk_amqp_field *fields
 
 /* ---- what frames are made of ---- */
 
-void sk_amqp_put_null(struct sk_buffer *to) {
+void amqp_put_null(struct sk_buffer *to) {
     put_byte(to, C_NULL);
 }
 
-void sk_amqp_put_bool(struct sk_buffer *to, bool value) {
+void amqp_put_bool(struct sk_buffer *to, bool value) {
     put_byte(to, value ? C_TRUE : C_FALSE);
 }
 
-void sk_amqp_put_ubyte(struct sk_buffer *to, uint8_t value) {
+void amqp_put_ubyte(struct sk_buffer *to, uint8_t value) {
     put_number(to, C_UBYTE, value, 1);
 }
 
-void sk_amqp_put_ushort(struct sk_buffer *to, uint16_t value) {
+void amqp_put_ushort(struct sk_buffer *to, uint16_t value) {
     put_number(to, C_USHORT, value, 2);
 }
 
-void sk_amqp_put_uint(struct sk_buffer *to, uint32_t value) {
+void amqp_put_uint(struct sk_buffer *to, uint32_t value) {
     put_unsigned(to, value, C_UINT_0, C_UINT_SMALL, C_UINT, 4);
 }
 
-void sk_amqp_put_ulong(struct sk_buffer *to, uint64_t value) {
+void amqp_put_ulong(struct sk_buffer *to, uint64_t value) {
     put_unsigned(to, value, C_ULONG_0, C_ULONG_SMALL, C_ULONG, 8);
 }
 
-void sk_amqp_put_string(struct sk_buffer *to, struct sk_span text) {
+void amqp_put_string(struct sk_buffer *to, struct sk_span text) {
     put_bytes(to, C_STRING_8, text);
 }
 
-void sk_amqp_put_symbol(struct sk_buffer *to, struct sk_span text) {
+void amqp_put_symbol(struct sk_buffer *to, struct sk_span text) {
     put_bytes(to, C_SYMBOL_8, text);
 }
 
-void sk_amqp_put_binary(struct sk_buffer *to, struct sk_span bytes) {
+void amqp_put_binary(struct sk_buffer *to, struct sk_span bytes) {
     put_bytes(to, C_BINARY_8, bytes);
 }
 
-void sk_amqp_put_symbols(struct sk_buffer *to, const char *const *names, size_t count) {
+void amqp_put_symbols(struct sk_buffer *to, const char *const *names, size_t count) {
     size_t began = begin(to, C_ARRAY_32, count);
     put_byte(to, C_SYMBOL_8);
     for (size_t i = 0; i < count; i++) {
@@ -193,16 +193,16 @@ void sk_amqp_put_symbols(struct sk_buffer *to, const char *const *names, size_t 
     end(to, began);
 }
 
-void sk_amqp_put_descriptor(struct sk_buffer *to, uint64_t code) {
+void amqp_put_descriptor(struct sk_buffer *to, uint64_t code) {
     put_byte(to, 0);
-    sk_amqp_put_ulong(to, code);
+    amqp_put_ulong(to, code);
 }
 
-size_t sk_amqp_begin_list(struct sk_buffer *to, size_t count) {
+size_t amqp_begin_list(struct sk_buffer *to, size_t count) {
     return begin(to, C_LIST_32, count);
 }
 
-void sk_amqp_end_list(struct sk_buffer *to, size_t began) {
+void amqp_end_list(struct sk_buffer *to, size_t began) {
     end(to, began);
 }
 
@@ -211,8 +211,8 @@ void sk_amqp_end_list(struct sk_buffer *to, size_t began) {
 static void put_section(struct sk_buffer *to, enum sk_amqp_section section,
                         const struct sk_amqp_field *fields, size_t count) {
     if (count == 0) return;
-    sk_amqp_put_descriptor(to, section);
-    sk_amqp_encode_map(to, fields, count, section != SK_AMQP_APPLICATION);
+    amqp_put_descriptor(to, section);
+    amqp_encode_map(to, fields, count, section != SK_AMQP_APPLICATION);
 }
 
 static void put_optional(struct sk_buffer *to, unsigned constructor, struct sk_span text) {
@@ -234,7 +234,7 @@ static void put_properties(struct sk_buffer *to, const struct sk_amqp_message *m
                m->subject.n || m->reply_to.n || m->content_type.n || m->content_encoding.n ||
                m->expiry_ms || m->creation_ms;
     if (!any) return;
-    sk_amqp_put_descriptor(to, SK_AMQP_PROPERTIES);
+    amqp_put_descriptor(to, SK_AMQP_PROPERTIES);
     size_t began = begin(to, C_LIST_32, 10);
     put_value(to, &m->message_id);
     put_optional(to, C_BINARY_8, m->user_id);
@@ -260,10 +260,10 @@ void sk_amqp_encode(struct sk_buffer *to, const struct sk_amqp_message *m) {
     put_properties(to, m);
     put_section(to, SK_AMQP_APPLICATION, m->application, m->application_count);
     for (size_t i = 0; i < m->data_count; i++) {
-        sk_amqp_put_descriptor(to, SK_AMQP_DATA);
+        amqp_put_descriptor(to, SK_AMQP_DATA);
         put_bytes(to, C_BINARY_8, m->data[i]);
     }
     if (m->data_count) return;
-    sk_amqp_put_descriptor(to, SK_AMQP_BODY_VALUE);
+    amqp_put_descriptor(to, SK_AMQP_BODY_VALUE);
     put_value(to, &m->value);
 }

@@ -10,15 +10,15 @@ static enum sk_status read_properties(const struct sk_amqp_raw *section, struct 
         [1] = &message->user_id,  [2] = &message->to,           [3] = &message->subject,
         [4] = &message->reply_to, [6] = &message->content_type, [7] = &message->content_encoding};
     struct sk_amqp_value time;
-    if (sk_amqp_read_list(section, field, FIELDS)) return SK_MALFORMED;
+    if (amqp_read_list(section, field, FIELDS)) return SK_MALFORMED;
     for (unsigned i = 0; i < FIELDS; i++)
-        if (texts[i]) *texts[i] = sk_amqp_raw_text(&field[i]);
-    sk_amqp_read_value(&field[8], arena, 1, &time);
+        if (texts[i]) *texts[i] = amqp_raw_text(&field[i]);
+    amqp_read_value(&field[8], arena, 1, &time);
     if (time.type == SK_AMQP_TIMESTAMP) message->expiry_ms = time.i;
-    sk_amqp_read_value(&field[9], arena, 1, &time);
+    amqp_read_value(&field[9], arena, 1, &time);
     if (time.type == SK_AMQP_TIMESTAMP) message->creation_ms = time.i;
-    enum sk_status status = sk_amqp_read_value(&field[0], arena, 1, &message->message_id);
-    return status ? status : sk_amqp_read_value(&field[5], arena, 1, &message->correlation_id);
+    enum sk_status status = amqp_read_value(&field[0], arena, 1, &message->message_id);
+    return status ? status : amqp_read_value(&field[5], arena, 1, &message->correlation_id);
 }
 
 /* The data sections of a message. */
@@ -46,16 +46,14 @@ static enum sk_status read_section(const struct sk_amqp_raw *section, struct sk_
     switch (section->descriptor) {
     case SK_AMQP_DATA: return add_data(section, arena, sections, message);
     case SK_AMQP_DELIVERY_ANNOTATIONS:
-        return sk_amqp_read_map(section, arena, 1, &message->delivery_annotations,
-                                &message->delivery_annotation_count);
+        return amqp_read_map(section, arena, 1, &message->delivery_annotations,
+                             &message->delivery_annotation_count);
     case SK_AMQP_ANNOTATIONS:
-        return sk_amqp_read_map(section, arena, 1, &message->annotations,
-                                &message->annotation_count);
+        return amqp_read_map(section, arena, 1, &message->annotations, &message->annotation_count);
     case SK_AMQP_PROPERTIES: return read_properties(section, arena, message);
     case SK_AMQP_APPLICATION:
-        return sk_amqp_read_map(section, arena, 1, &message->application,
-                                &message->application_count);
-    case SK_AMQP_BODY_VALUE: return sk_amqp_read_value(section, arena, 1, &message->value);
+        return amqp_read_map(section, arena, 1, &message->application, &message->application_count);
+    case SK_AMQP_BODY_VALUE: return amqp_read_value(section, arena, 1, &message->value);
     case SK_AMQP_HEADER:
     case SK_AMQP_SEQUENCE:
     case SK_AMQP_FOOTER: return SK_OK;
@@ -69,7 +67,7 @@ enum sk_status sk_amqp_decode(struct sk_span bytes, struct sk_arena *arena,
     *message = (struct sk_amqp_message){0};
     while (bytes.n) {
         struct sk_amqp_raw section;
-        if (sk_amqp_next(&bytes, &section)) return SK_MALFORMED;
+        if (amqp_next(&bytes, &section)) return SK_MALFORMED;
         enum sk_status status = read_section(&section, arena, &sections, message);
         if (status) return status;
     }

@@ -20,44 +20,44 @@ struct sk_amqp_raw {
     unsigned char code;   /* the constructor; 0: there is no value */
 };
 /* Takes the next value off `*rest`. SK_MALFORMED: its bytes are no value, or not all there. */
-enum sk_status sk_amqp_next(struct sk_span *rest, struct sk_amqp_raw *raw);
+enum sk_status amqp_next(struct sk_span *rest, struct sk_amqp_raw *raw);
 /* Reads the first `most` items of a described list; those that it has not are zeroed. SK_MALFORMED. */
-enum sk_status sk_amqp_read_list(const struct sk_amqp_raw *list, struct sk_amqp_raw *items,
-                                 unsigned most);
-bool sk_amqp_raw_is_null(const struct sk_amqp_raw *raw); /* or not there at all */
-bool sk_amqp_raw_is_list(const struct sk_amqp_raw *raw);
+enum sk_status amqp_read_list(const struct sk_amqp_raw *list, struct sk_amqp_raw *items,
+                              unsigned most);
+bool amqp_raw_is_null(const struct sk_amqp_raw *raw); /* or not there at all */
+bool amqp_raw_is_list(const struct sk_amqp_raw *raw);
 /* An unsigned number of any width; false: it is none, and `*value` stays as it was. */
-bool sk_amqp_raw_number(const struct sk_amqp_raw *raw, uint64_t *value);
-bool sk_amqp_raw_true(const struct sk_amqp_raw *raw);
+bool amqp_raw_number(const struct sk_amqp_raw *raw, uint64_t *value);
+bool amqp_raw_true(const struct sk_amqp_raw *raw);
 /* The bytes of a string, symbol or binary; else empty. */
-struct sk_span sk_amqp_raw_text(const struct sk_amqp_raw *raw);
+struct sk_span amqp_raw_text(const struct sk_amqp_raw *raw);
 /* Whether a symbol, or an array of symbols, is or holds `name`. */
-bool sk_amqp_raw_names(const struct sk_amqp_raw *raw, const char *name);
+bool amqp_raw_names(const struct sk_amqp_raw *raw, const char *name);
 /* Texts point into the bytes. SK_MALFORMED, SK_TOO_LARGE. */
-enum sk_status sk_amqp_read_value(const struct sk_amqp_raw *raw, struct sk_arena *arena,
-                                  unsigned depth, struct sk_amqp_value *value);
+enum sk_status amqp_read_value(const struct sk_amqp_raw *raw, struct sk_arena *arena,
+                               unsigned depth, struct sk_amqp_value *value);
 /* A map (null: empty). SK_MALFORMED, SK_TOO_LARGE. */
-enum sk_status sk_amqp_read_map(const struct sk_amqp_raw *raw, struct sk_arena *arena,
-                                unsigned depth, const struct sk_amqp_field **fields, size_t *count);
+enum sk_status amqp_read_map(const struct sk_amqp_raw *raw, struct sk_arena *arena, unsigned depth,
+                             const struct sk_amqp_field **fields, size_t *count);
 
 /* ---- writing: amqp_encode.c ---- */
 
-void sk_amqp_put_null(struct sk_buffer *to);
-void sk_amqp_put_bool(struct sk_buffer *to, bool value);
-void sk_amqp_put_ubyte(struct sk_buffer *to, uint8_t value);
-void sk_amqp_put_ushort(struct sk_buffer *to, uint16_t value);
-void sk_amqp_put_uint(struct sk_buffer *to, uint32_t value);
-void sk_amqp_put_ulong(struct sk_buffer *to, uint64_t value);
-void sk_amqp_put_string(struct sk_buffer *to, struct sk_span text);
-void sk_amqp_put_symbol(struct sk_buffer *to, struct sk_span text);
-void sk_amqp_put_binary(struct sk_buffer *to, struct sk_span bytes);
-void sk_amqp_put_symbols(struct sk_buffer *to, const char *const *names, size_t count);
-void sk_amqp_put_descriptor(struct sk_buffer *to, uint64_t code);
-/* A list: returns what sk_amqp_end_list() wants. */
-size_t sk_amqp_begin_list(struct sk_buffer *to, size_t count);
-void sk_amqp_end_list(struct sk_buffer *to, size_t began);
-void sk_amqp_encode_map(struct sk_buffer *to, const struct sk_amqp_field *fields, size_t count,
-                        bool symbols);
+void amqp_put_null(struct sk_buffer *to);
+void amqp_put_bool(struct sk_buffer *to, bool value);
+void amqp_put_ubyte(struct sk_buffer *to, uint8_t value);
+void amqp_put_ushort(struct sk_buffer *to, uint16_t value);
+void amqp_put_uint(struct sk_buffer *to, uint32_t value);
+void amqp_put_ulong(struct sk_buffer *to, uint64_t value);
+void amqp_put_string(struct sk_buffer *to, struct sk_span text);
+void amqp_put_symbol(struct sk_buffer *to, struct sk_span text);
+void amqp_put_binary(struct sk_buffer *to, struct sk_span bytes);
+void amqp_put_symbols(struct sk_buffer *to, const char *const *names, size_t count);
+void amqp_put_descriptor(struct sk_buffer *to, uint64_t code);
+/* A list: returns what amqp_end_list() wants. */
+size_t amqp_begin_list(struct sk_buffer *to, size_t count);
+void amqp_end_list(struct sk_buffer *to, size_t began);
+void amqp_encode_map(struct sk_buffer *to, const struct sk_amqp_field *fields, size_t count,
+                     bool symbols);
 
 /* Descriptors: of a message's sections (3.2) … */
 enum sk_amqp_section {
@@ -229,66 +229,66 @@ struct sk_amqp_link {
 };
 
 /* Nothing more may be said in it. */
-static inline bool sk_amqp_is_mute(const struct sk_amqp_session *session) {
+static inline bool amqp_is_mute(const struct sk_amqp_session *session) {
     const struct sk_amqp *a = session->amqp;
     return session->ended || a->closing || a->expect == SK_AMQP_EXPECT_NOTHING;
 }
 
 /* ---- amqp_say.c ---- */
 
-/* Begins a frame of `fields` fields; sk_amqp_end_frame() wants what it returns. */
+/* Begins a frame of `fields` fields; amqp_end_frame() wants what it returns. */
 struct sk_amqp_frame {
     size_t began, list;
 };
-struct sk_amqp_frame sk_amqp_begin_frame(struct sk_amqp *amqp, unsigned channel,
-                                         enum sk_amqp_code code, unsigned fields);
-struct sk_amqp_frame sk_amqp_begin_sasl_frame(struct sk_amqp *amqp, enum sk_amqp_code code,
-                                              unsigned fields);
-/* Ends the list of fields; a payload may follow before sk_amqp_close_frame(). */
-void sk_amqp_end_fields(struct sk_amqp *amqp, struct sk_amqp_frame frame);
-void sk_amqp_close_frame(struct sk_amqp *amqp, struct sk_amqp_frame frame);
-void sk_amqp_end_frame(struct sk_amqp *amqp, struct sk_amqp_frame frame);
-void sk_amqp_put_error(struct sk_amqp *amqp, const struct sk_amqp_error *error);
-void sk_amqp_get_error(const struct sk_amqp_raw *raw, struct sk_arena *arena,
-                       struct sk_amqp_error *error);
-void sk_amqp_put_header(struct sk_amqp *amqp, bool sasl);
-void sk_amqp_put_text(struct sk_amqp *amqp, const char *text); /* NULL: null */
+struct sk_amqp_frame amqp_begin_frame(struct sk_amqp *amqp, unsigned channel,
+                                      enum sk_amqp_code code, unsigned fields);
+struct sk_amqp_frame amqp_begin_sasl_frame(struct sk_amqp *amqp, enum sk_amqp_code code,
+                                           unsigned fields);
+/* Ends the list of fields; a payload may follow before amqp_close_frame(). */
+void amqp_end_fields(struct sk_amqp *amqp, struct sk_amqp_frame frame);
+void amqp_close_frame(struct sk_amqp *amqp, struct sk_amqp_frame frame);
+void amqp_end_frame(struct sk_amqp *amqp, struct sk_amqp_frame frame);
+void amqp_put_error(struct sk_amqp *amqp, const struct sk_amqp_error *error);
+void amqp_get_error(const struct sk_amqp_raw *raw, struct sk_arena *arena,
+                    struct sk_amqp_error *error);
+void amqp_put_header(struct sk_amqp *amqp, bool sasl);
+void amqp_put_text(struct sk_amqp *amqp, const char *text); /* NULL: null */
 /* Ours goes out once; before it, when that is due, the protocol header. */
-void sk_amqp_put_open(struct sk_amqp *amqp);
-void sk_amqp_put_close(struct sk_amqp *amqp, const struct sk_amqp_error *error);
+void amqp_put_open(struct sk_amqp *amqp);
+void amqp_put_close(struct sk_amqp *amqp, const struct sk_amqp_error *error);
 /* `error` goes with a rejection. */
-void sk_amqp_put_disposition(struct sk_amqp_session *session, const struct sk_amqp_acks *acks,
-                             const struct sk_amqp_error *error);
+void amqp_put_disposition(struct sk_amqp_session *session, const struct sk_amqp_acks *acks,
+                          const struct sk_amqp_error *error);
 /* Writes the disposition that waits; before any other frame of its session. */
-void sk_amqp_put_acks(struct sk_amqp_session *session);
-void sk_amqp_put_flow(struct sk_amqp_session *session, struct sk_amqp_link *link);
+void amqp_put_acks(struct sk_amqp_session *session);
+void amqp_put_flow(struct sk_amqp_session *session, struct sk_amqp_link *link);
 /* The peer broke the protocol: closes the connection and tells the user. */
-void sk_amqp_fail(struct sk_amqp *amqp, const char *condition, const char *text);
+void amqp_fail(struct sk_amqp *amqp, const char *condition, const char *text);
 
 /* ---- amqp_session.c ---- */
 
-void sk_amqp_on_begin(struct sk_amqp *amqp, uint16_t channel, const struct sk_amqp_raw *fields);
-void sk_amqp_on_attach(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
-void sk_amqp_on_detach(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
-void sk_amqp_on_end(struct sk_amqp_session *session);
-struct sk_amqp_link *sk_amqp_find_link(struct sk_amqp_session *session,
-                                       const struct sk_amqp_raw *handle);
+void amqp_on_begin(struct sk_amqp *amqp, uint16_t channel, const struct sk_amqp_raw *fields);
+void amqp_on_attach(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
+void amqp_on_detach(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
+void amqp_on_end(struct sk_amqp_session *session);
+struct sk_amqp_link *amqp_find_link(struct sk_amqp_session *session,
+                                    const struct sk_amqp_raw *handle);
 /* Ends a link from our side and tells its user. */
-void sk_amqp_drop_link(struct sk_amqp_link *link, const char *condition, const char *text);
-void sk_amqp_end_sessions(struct sk_amqp *amqp); /* says so for each; their links go with over */
-void sk_amqp_all_gone(struct sk_amqp *amqp);     /* all links, and what stands below them */
-void sk_amqp_bury(struct sk_amqp *amqp);         /* frees what has ended */
-void sk_amqp_make_due(struct sk_amqp_link *link);
+void amqp_drop_link(struct sk_amqp_link *link, const char *condition, const char *text);
+void amqp_end_sessions(struct sk_amqp *amqp); /* says so for each; their links go with over */
+void amqp_all_gone(struct sk_amqp *amqp);     /* all links, and what stands below them */
+void amqp_bury(struct sk_amqp *amqp);         /* frees what has ended */
+void amqp_make_due(struct sk_amqp_link *link);
 
 /* ---- amqp_transfer.c ---- */
 
-void sk_amqp_on_transfer(struct sk_amqp_session *session, const struct sk_amqp_raw *fields,
-                         struct sk_span payload);
-void sk_amqp_on_disposition(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
-void sk_amqp_on_flow(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
+void amqp_on_transfer(struct sk_amqp_session *session, const struct sk_amqp_raw *fields,
+                      struct sk_span payload);
+void amqp_on_disposition(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
+void amqp_on_flow(struct sk_amqp_session *session, const struct sk_amqp_raw *fields);
 /* Credit that is due goes out, and is told to users. */
-void sk_amqp_settle_dues(struct sk_amqp *amqp);
+void amqp_settle_dues(struct sk_amqp *amqp);
 /* Forgets what the link has sent, will send and has taken in part. */
-void sk_amqp_forget_transfers(struct sk_amqp_link *link);
+void amqp_forget_transfers(struct sk_amqp_link *link);
 
 #endif

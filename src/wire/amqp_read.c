@@ -92,13 +92,13 @@ static const struct {
 /* Descriptors are numbers, or symbols; ours are known by either. */
 static uint64_t descriptor_of(const struct sk_amqp_raw *raw) {
     uint64_t code = 0;
-    if (sk_amqp_raw_number(raw, &code)) return code;
+    if (amqp_raw_number(raw, &code)) return code;
     for (size_t i = 0; i < sizeof symbolic / sizeof *symbolic; i++)
         if (sk_span_is(raw->body, symbolic[i].name)) return symbolic[i].code;
     return 0;
 }
 
-enum sk_status sk_amqp_next(struct sk_span *rest, struct sk_amqp_raw *raw) {
+enum sk_status amqp_next(struct sk_span *rest, struct sk_amqp_raw *raw) {
     struct sk_span all = *rest;
     raw->descriptor = 0;
     if (rest->n && rest->p[0] == 0) {
@@ -118,25 +118,25 @@ enum sk_status sk_amqp_next(struct sk_span *rest, struct sk_amqp_raw *raw) {
     return SK_OK;
 }
 
-bool sk_amqp_raw_is_null(const struct sk_amqp_raw *raw) {
+bool amqp_raw_is_null(const struct sk_amqp_raw *raw) {
     return raw->code == 0 || raw->code == 0x40;
 }
 
-bool sk_amqp_raw_is_list(const struct sk_amqp_raw *raw) {
+bool amqp_raw_is_list(const struct sk_amqp_raw *raw) {
     return raw->code == 0x45 || raw->code == 0xc0 || raw->code == 0xd0;
 }
 
-enum sk_status sk_amqp_read_list(const struct sk_amqp_raw *list, struct sk_amqp_raw *items,
-                                 unsigned most) {
+enum sk_status amqp_read_list(const struct sk_amqp_raw *list, struct sk_amqp_raw *items,
+                              unsigned most) {
     struct sk_span rest = list->body;
     memset(items, 0, most * sizeof *items);
-    if (!sk_amqp_raw_is_list(list)) return SK_MALFORMED;
+    if (!amqp_raw_is_list(list)) return SK_MALFORMED;
     for (unsigned i = 0; i < list->count && i < most; i++)
-        if (sk_amqp_next(&rest, &items[i])) return SK_MALFORMED;
+        if (amqp_next(&rest, &items[i])) return SK_MALFORMED;
     return SK_OK;
 }
 
-bool sk_amqp_raw_number(const struct sk_amqp_raw *raw, uint64_t *value) {
+bool amqp_raw_number(const struct sk_amqp_raw *raw, uint64_t *value) {
     switch (raw->code) {
     case 0x43: /* uint 0 */
     case 0x44: /* ulong 0 */
@@ -152,17 +152,17 @@ bool sk_amqp_raw_number(const struct sk_amqp_raw *raw, uint64_t *value) {
     }
 }
 
-bool sk_amqp_raw_true(const struct sk_amqp_raw *raw) {
+bool amqp_raw_true(const struct sk_amqp_raw *raw) {
     return raw->code == 0x41 || (raw->code == 0x56 && raw->body.p[0]);
 }
 
-struct sk_span sk_amqp_raw_text(const struct sk_amqp_raw *raw) {
+struct sk_span amqp_raw_text(const struct sk_amqp_raw *raw) {
     unsigned kind = raw->code >> 4;
     return kind == 0xa || kind == 0xb ? raw->body : SK_NONE;
 }
 
-bool sk_amqp_raw_names(const struct sk_amqp_raw *raw, const char *name) {
-    if (raw->code != 0xe0 && raw->code != 0xf0) return sk_span_is(sk_amqp_raw_text(raw), name);
+bool amqp_raw_names(const struct sk_amqp_raw *raw, const char *name) {
+    if (raw->code != 0xe0 && raw->code != 0xf0) return sk_span_is(amqp_raw_text(raw), name);
     struct sk_span rest = raw->body;
     struct sk_amqp_raw item = {0};
     if (rest.n == 0) return false;
@@ -199,7 +199,7 @@ static double real_number(struct sk_span bytes) {
 static void read_scalar(const struct sk_amqp_raw *raw, struct sk_amqp_value *value) {
     uint64_t number;
     *value = (struct sk_amqp_value){.type = SK_AMQP_OTHER};
-    if (sk_amqp_raw_number(raw, &number)) {
+    if (amqp_raw_number(raw, &number)) {
         *value = (struct sk_amqp_value){SK_AMQP_ULONG, .u = number};
         return;
     }
@@ -234,8 +234,8 @@ static bool is_map(const struct sk_amqp_raw *raw) {
 }
 
 /* Of a described value (filters) only what is described counts. */
-enum sk_status sk_amqp_read_value(const struct sk_amqp_raw *raw, struct sk_arena *arena,
-                                  unsigned depth, struct sk_amqp_value *value) {
+enum sk_status amqp_read_value(const struct sk_amqp_raw *raw, struct sk_arena *arena,
+                               unsigned depth, struct sk_amqp_value *value) {
     enum { DEPTH_MAX = 4 };
     if (!is_map(raw)) {
         read_scalar(raw, value);
@@ -244,18 +244,17 @@ enum sk_status sk_amqp_read_value(const struct sk_amqp_raw *raw, struct sk_arena
     if (depth == DEPTH_MAX) return SK_MALFORMED;
     const struct sk_amqp_field *fields;
     *value = (struct sk_amqp_value){.type = SK_AMQP_MAP};
-    enum sk_status status = sk_amqp_read_map(raw, arena, depth + 1, &fields, &value->count);
+    enum sk_status status = amqp_read_map(raw, arena, depth + 1, &fields, &value->count);
     value->fields = fields;
     return status;
 }
 
-enum sk_status sk_amqp_read_map(const struct sk_amqp_raw *raw, struct sk_arena *arena,
-                                unsigned depth, const struct sk_amqp_field **fields,
-                                size_t *count) {
+enum sk_status amqp_read_map(const struct sk_amqp_raw *raw, struct sk_arena *arena, unsigned depth,
+                             const struct sk_amqp_field **fields, size_t *count) {
     struct sk_span rest = raw->body;
     *fields = NULL;
     *count = 0;
-    if (sk_amqp_raw_is_null(raw)) return SK_OK;
+    if (amqp_raw_is_null(raw)) return SK_OK;
     if (!is_map(raw) || raw->count % 2) return SK_MALFORMED;
     size_t n = raw->count / 2;
     if (n > SK_AMQP_FIELDS_MAX) return SK_TOO_LARGE;
@@ -263,8 +262,8 @@ enum sk_status sk_amqp_read_map(const struct sk_amqp_raw *raw, struct sk_arena *
     for (size_t i = 0; i < n; i++) {
         struct sk_amqp_raw key, value;
         struct sk_amqp_field *field = &array[*count];
-        if (sk_amqp_next(&rest, &key) || sk_amqp_next(&rest, &value)) return SK_MALFORMED;
-        enum sk_status status = sk_amqp_read_value(&value, arena, depth, &field->value);
+        if (amqp_next(&rest, &key) || amqp_next(&rest, &value)) return SK_MALFORMED;
+        enum sk_status status = amqp_read_value(&value, arena, depth, &field->value);
         if (status) return status;
         unsigned kind = key.code & 0xef;            /* of either size */
         if (kind != 0xa1 && kind != 0xa3) continue; /* neither string nor symbol: not for us */

@@ -2,7 +2,7 @@
  *
  * As a server we answer on the channel and with the handle that the peer chose: both are in use on our
  * side exactly as long as on its own. What has ended is kept until nobody can be looking at it any more
- * (sk_amqp_bury), so callbacks may end whatever they like. A link that we have detached stays, without a
+ * (amqp_bury), so callbacks may end whatever they like. A link that we have detached stays, without a
  * user, until the peer has said the same: what it sent before it knew is dropped. */
 #include "wire/amqp_parts.h"
 
@@ -25,7 +25,7 @@ static void free_session(struct sk_amqp_session *session) {
     free(session);
 }
 
-void sk_amqp_bury(struct sk_amqp *a) {
+void amqp_bury(struct sk_amqp *a) {
     if (a->depth) return;
     while (!sk_list_empty(&a->dead_links)) {
         struct sk_amqp_link *link = SK_LIST_FIRST(&a->dead_links, struct sk_amqp_link, link);
@@ -53,7 +53,7 @@ static void drop_block(struct sk_amqp_link *link) {
 static void end_link(struct sk_amqp_link *link) {
     struct sk_amqp_session *session = link->session;
     if (link->dead) return;
-    sk_amqp_forget_transfers(link);
+    amqp_forget_transfers(link);
     sk_list_remove(&link->due);
     sk_list_remove(&link->link);
     if (session->at == link) session->at = NULL;
@@ -82,7 +82,7 @@ static void tell_gone(struct sk_amqp_link *link, const struct sk_amqp_error *err
     struct sk_amqp *a = link->session->amqp;
     if (link->detached) return;
     link->detached = true;
-    sk_amqp_forget_transfers(link);
+    amqp_forget_transfers(link);
     sk_list_remove(&link->due);
     a->events->on_detach(a->arg, link, error);
     drop_block(link);
@@ -99,7 +99,7 @@ static void links_gone(struct sk_amqp_session *session) {
     }
 }
 
-void sk_amqp_all_gone(struct sk_amqp *a) {
+void amqp_all_gone(struct sk_amqp *a) {
     while (!sk_list_empty(&a->all_sessions)) {
         struct sk_amqp_session *session =
             SK_LIST_FIRST(&a->all_sessions, struct sk_amqp_session, all);
@@ -113,8 +113,8 @@ void sk_amqp_all_gone(struct sk_amqp *a) {
 /* A frame of a session: what waits to be settled goes first. */
 static struct sk_amqp_frame begin_frame(struct sk_amqp_session *session, enum sk_amqp_code code,
                                         unsigned fields) {
-    sk_amqp_put_acks(session);
-    return sk_amqp_begin_frame(session->amqp, session->channel, code, fields);
+    amqp_put_acks(session);
+    return amqp_begin_frame(session->amqp, session->channel, code, fields);
 }
 
 static struct sk_amqp_session *new_session(struct sk_amqp *a) {
@@ -132,23 +132,23 @@ static void put_begin(struct sk_amqp_session *session) {
     struct sk_buffer *to = &session->amqp->out;
     struct sk_amqp_frame frame = begin_frame(session, SK_AMQP_BEGIN, 8);
     if (session->begun)
-        sk_amqp_put_ushort(to, session->peer_channel);
+        amqp_put_ushort(to, session->peer_channel);
     else
-        sk_amqp_put_null(to);
-    sk_amqp_put_uint(to, session->next_out);
-    sk_amqp_put_uint(to, session->window);
-    sk_amqp_put_uint(to, SK_AMQP_WINDOW);
-    sk_amqp_put_uint(to, SK_AMQP_HANDLE_MAX);
-    for (int i = 0; i < 3; i++) sk_amqp_put_null(to); /* capabilities, properties */
-    sk_amqp_end_frame(session->amqp, frame);
+        amqp_put_null(to);
+    amqp_put_uint(to, session->next_out);
+    amqp_put_uint(to, session->window);
+    amqp_put_uint(to, SK_AMQP_WINDOW);
+    amqp_put_uint(to, SK_AMQP_HANDLE_MAX);
+    for (int i = 0; i < 3; i++) amqp_put_null(to); /* capabilities, properties */
+    amqp_end_frame(session->amqp, frame);
 }
 
 static void put_end(struct sk_amqp_session *session, const struct sk_amqp_error *error) {
-    if (sk_amqp_is_mute(session)) return;
+    if (amqp_is_mute(session)) return;
     session->ended = true;
     struct sk_amqp_frame frame = begin_frame(session, SK_AMQP_END, 1);
-    sk_amqp_put_error(session->amqp, error);
-    sk_amqp_end_frame(session->amqp, frame);
+    amqp_put_error(session->amqp, error);
+    amqp_end_frame(session->amqp, frame);
 }
 
 /* Ours, which the peer answers. */
@@ -160,38 +160,38 @@ static struct sk_amqp_session *answered_session(struct sk_amqp *a, uint64_t chan
     return NULL;
 }
 
-void sk_amqp_on_begin(struct sk_amqp *a, uint16_t channel, const struct sk_amqp_raw *list) {
+void amqp_on_begin(struct sk_amqp *a, uint16_t channel, const struct sk_amqp_raw *list) {
     struct sk_amqp_raw field[5];
     uint64_t remote, next_out, window, handle_max = UINT32_MAX;
-    if (sk_amqp_read_list(list, field, 5) || !sk_amqp_raw_number(&field[1], &next_out) ||
-        !sk_amqp_raw_number(&field[2], &window)) {
-        sk_amqp_fail(a, "amqp:decode-error", "the begin cannot be read");
+    if (amqp_read_list(list, field, 5) || !amqp_raw_number(&field[1], &next_out) ||
+        !amqp_raw_number(&field[2], &window)) {
+        amqp_fail(a, "amqp:decode-error", "the begin cannot be read");
         return;
     }
-    bool answer = sk_amqp_raw_number(&field[0], &remote);
+    bool answer = amqp_raw_number(&field[0], &remote);
     struct sk_amqp_session *session = NULL;
     if (sk_map_get(&a->sessions, sk_span(&channel, sizeof channel))) {
-        sk_amqp_fail(a, "amqp:illegal-state", "a session has begun on this channel");
+        amqp_fail(a, "amqp:illegal-state", "a session has begun on this channel");
         return;
     }
     if (channel > a->channel_max) {
-        sk_amqp_fail(a, "amqp:not-allowed", "the channel is above your own channel-max");
+        amqp_fail(a, "amqp:not-allowed", "the channel is above your own channel-max");
         return;
     }
     if (a->stranger && a->sessions.count == SK_AMQP_STRANGER_SESSIONS_MAX) {
-        sk_amqp_fail(a, "amqp:resource-limit-exceeded", "too many sessions before any credential");
+        amqp_fail(a, "amqp:resource-limit-exceeded", "too many sessions before any credential");
         return;
     }
     if (!a->server && answer) session = answered_session(a, remote);
     if (a->server && !answer) session = new_session(a);
     if (session == NULL) {
-        sk_amqp_fail(a, "amqp:not-allowed", "a begin that answers nothing, or asks a client");
+        amqp_fail(a, "amqp:not-allowed", "a begin that answers nothing, or asks a client");
         return;
     }
     if (a->server) session->channel = channel;
     session->peer_channel = channel;
     session->begun = true;
-    sk_amqp_raw_number(&field[4], &handle_max);
+    amqp_raw_number(&field[4], &handle_max);
     if (handle_max < SK_AMQP_HANDLE_MAX) session->peer_handle_max = (uint32_t)handle_max;
     session->next_in = (uint32_t)next_out;
     session->peer_window = (uint32_t)window - session->next_out;
@@ -205,7 +205,7 @@ static void remember_end(struct sk_amqp *a, uint16_t channel) {
     a->ended[channel / 8] |= (unsigned char)(1u << channel % 8);
 }
 
-void sk_amqp_on_end(struct sk_amqp_session *session) {
+void amqp_on_end(struct sk_amqp_session *session) {
     links_gone(session);
     if (session->dead) return; /* its users have ended the connection */
     put_end(session, NULL);
@@ -220,10 +220,10 @@ void sk_amqp_end_session(struct sk_amqp_link *link, const struct sk_amqp_error *
     put_end(session, error); /* what the peer still says is dropped, until its own end */
     links_gone(session);
     a->depth--;
-    sk_amqp_bury(a);
+    amqp_bury(a);
 }
 
-void sk_amqp_end_sessions(struct sk_amqp *a) {
+void amqp_end_sessions(struct sk_amqp *a) {
     SK_LIST_EACH(&a->all_sessions, node, following) {
         put_end(SK_CONTAINER(node, struct sk_amqp_session, all), NULL);
     }
@@ -239,10 +239,10 @@ static struct sk_amqp_link *new_link(struct sk_amqp_session *session, bool sende
     return link;
 }
 
-struct sk_amqp_link *sk_amqp_find_link(struct sk_amqp_session *session,
-                                       const struct sk_amqp_raw *raw) {
+struct sk_amqp_link *amqp_find_link(struct sk_amqp_session *session,
+                                    const struct sk_amqp_raw *raw) {
     uint64_t number;
-    if (!sk_amqp_raw_number(raw, &number)) return NULL;
+    if (!amqp_raw_number(raw, &number)) return NULL;
     uint32_t handle = (uint32_t)number;
     if (session->at && session->at->peer_handle == handle) return session->at;
     struct sk_amqp_link *link = sk_map_get(&session->handles, sk_span(&handle, sizeof handle));
@@ -260,11 +260,11 @@ static struct sk_span move(char **to, struct sk_span from) {
 
 static struct sk_span address_of(struct sk_span terminus) {
     struct sk_amqp_raw list, address;
-    if (terminus.n == 0 || sk_amqp_next(&terminus, &list) ||
+    if (terminus.n == 0 || amqp_next(&terminus, &list) ||
         (list.descriptor != SK_AMQP_SOURCE && list.descriptor != SK_AMQP_TARGET) ||
-        sk_amqp_read_list(&list, &address, 1))
+        amqp_read_list(&list, &address, 1))
         return SK_NONE;
-    return sk_amqp_raw_text(&address);
+    return amqp_raw_text(&address);
 }
 
 enum {
@@ -283,7 +283,7 @@ enum {
 
 /* Keeps what the peer's attach says until it is answered. */
 static void keep_attach(struct sk_amqp_link *link, const struct sk_amqp_raw *field) {
-    struct sk_span name = sk_amqp_raw_text(&field[NAME]);
+    struct sk_span name = amqp_raw_text(&field[NAME]);
     char *to = malloc(name.n + field[SOURCE].whole.n + field[TARGET].whole.n +
                       field[DESIRED].whole.n + field[PROPERTIES].whole.n + 1);
     uint64_t number;
@@ -298,11 +298,10 @@ static void keep_attach(struct sk_amqp_link *link, const struct sk_amqp_raw *fie
     link->address = address_of(link->sender ? link->source : link->target);
     link->other_address = address_of(link->sender ? link->target : link->source);
     link->peer_send_mode = 2; /* mixed */
-    if (sk_amqp_raw_number(&field[SEND_MODE], &number))
-        link->peer_send_mode = (unsigned char)number;
-    if (sk_amqp_raw_number(&field[RECEIVE_MODE], &number))
+    if (amqp_raw_number(&field[SEND_MODE], &number)) link->peer_send_mode = (unsigned char)number;
+    if (amqp_raw_number(&field[RECEIVE_MODE], &number))
         link->peer_receive_mode = (unsigned char)number;
-    if (!link->sender && sk_amqp_raw_number(&field[COUNT], &number)) link->count = (uint32_t)number;
+    if (!link->sender && amqp_raw_number(&field[COUNT], &number)) link->count = (uint32_t)number;
 }
 
 /* What is not needed behind the answer goes: names and addresses stay. */
@@ -327,30 +326,29 @@ static struct sk_amqp_link *answered_link(struct sk_amqp_session *session, struc
     return NULL;
 }
 
-void sk_amqp_on_attach(struct sk_amqp_session *session, const struct sk_amqp_raw *list) {
+void amqp_on_attach(struct sk_amqp_session *session, const struct sk_amqp_raw *list) {
     struct sk_amqp *a = session->amqp;
     struct sk_amqp_raw field[ATTACH_FIELDS];
     uint64_t handle;
-    if (sk_amqp_read_list(list, field, ATTACH_FIELDS) ||
-        !sk_amqp_raw_number(&field[HANDLE], &handle) || sk_amqp_raw_is_null(&field[NAME]) ||
-        sk_amqp_raw_is_null(&field[ROLE])) {
-        sk_amqp_fail(a, "amqp:decode-error", "the attach cannot be read");
+    if (amqp_read_list(list, field, ATTACH_FIELDS) || !amqp_raw_number(&field[HANDLE], &handle) ||
+        amqp_raw_is_null(&field[NAME]) || amqp_raw_is_null(&field[ROLE])) {
+        amqp_fail(a, "amqp:decode-error", "the attach cannot be read");
         return;
     }
     if (handle > SK_AMQP_HANDLE_MAX || (a->server && handle > session->peer_handle_max)) {
-        sk_amqp_fail(a, "amqp:connection:framing-error", "the handle is above handle-max");
+        amqp_fail(a, "amqp:connection:framing-error", "the handle is above handle-max");
         return;
     }
-    if (sk_amqp_find_link(session, &field[HANDLE])) {
-        sk_amqp_fail(a, "amqp:session:handle-in-use", "the handle has a link");
+    if (amqp_find_link(session, &field[HANDLE])) {
+        amqp_fail(a, "amqp:session:handle-in-use", "the handle has a link");
         return;
     }
-    bool sender = sk_amqp_raw_true(&field[ROLE]); /* the peer receives: we send */
-    struct sk_amqp_link *link =
-        a->server ? new_link(session, sender)
-                  : answered_link(session, sk_amqp_raw_text(&field[NAME]), sender);
+    bool sender = amqp_raw_true(&field[ROLE]); /* the peer receives: we send */
+    struct sk_amqp_link *link = a->server
+                                    ? new_link(session, sender)
+                                    : answered_link(session, amqp_raw_text(&field[NAME]), sender);
     if (link == NULL) {
-        sk_amqp_fail(a, "amqp:not-allowed", "a client is no place to attach to");
+        amqp_fail(a, "amqp:not-allowed", "a client is no place to attach to");
         return;
     }
     link->peer_handle = (uint32_t)handle;
@@ -367,27 +365,27 @@ void sk_amqp_on_attach(struct sk_amqp_session *session, const struct sk_amqp_raw
 static void put_terminus(struct sk_buffer *to, struct sk_span terminus, uint64_t code,
                          unsigned fields) {
     struct sk_amqp_raw list, field[SOURCE_FIELDS];
-    if (terminus.n == 0 || sk_amqp_next(&terminus, &list) || list.descriptor != code ||
-        sk_amqp_read_list(&list, field, fields)) {
-        sk_amqp_put_null(to);
+    if (terminus.n == 0 || amqp_next(&terminus, &list) || list.descriptor != code ||
+        amqp_read_list(&list, field, fields)) {
+        amqp_put_null(to);
         return;
     }
-    sk_amqp_put_descriptor(to, code);
-    size_t began = sk_amqp_begin_list(to, fields);
+    amqp_put_descriptor(to, code);
+    size_t began = amqp_begin_list(to, fields);
     for (unsigned i = 0; i < fields; i++) {
         enum { DURABLE = 1, EXPIRY, TIMEOUT, DYNAMIC };
-        if (!sk_amqp_raw_is_null(&field[i]))
+        if (!amqp_raw_is_null(&field[i]))
             sk_buffer_append(to, field[i].whole);
         else if (i == DURABLE || i == TIMEOUT)
-            sk_amqp_put_uint(to, 0);
+            amqp_put_uint(to, 0);
         else if (i == EXPIRY)
-            sk_amqp_put_symbol(to, SK_SPAN("session-end"));
+            amqp_put_symbol(to, SK_SPAN("session-end"));
         else if (i == DYNAMIC)
-            sk_amqp_put_bool(to, false);
+            amqp_put_bool(to, false);
         else
-            sk_amqp_put_null(to);
+            amqp_put_null(to);
     }
-    sk_amqp_end_list(to, began);
+    amqp_end_list(to, began);
 }
 
 /* Up to the termini. */
@@ -396,11 +394,11 @@ static struct sk_amqp_frame begin_attach(struct sk_amqp_link *link, unsigned cha
     struct sk_buffer *to = &link->session->amqp->out;
     link->answered = true;
     struct sk_amqp_frame frame = begin_frame(link->session, SK_AMQP_ATTACH, ATTACH_FIELDS);
-    sk_amqp_put_string(to, link->name);
-    sk_amqp_put_uint(to, link->handle);
-    sk_amqp_put_bool(to, !link->sender);
-    sk_amqp_put_ubyte(to, send_mode);
-    sk_amqp_put_ubyte(to, receive_mode);
+    amqp_put_string(to, link->name);
+    amqp_put_uint(to, link->handle);
+    amqp_put_bool(to, !link->sender);
+    amqp_put_ubyte(to, send_mode);
+    amqp_put_ubyte(to, receive_mode);
     return frame;
 }
 
@@ -408,20 +406,20 @@ static struct sk_amqp_frame begin_attach(struct sk_amqp_link *link, unsigned cha
 static void end_attach(struct sk_amqp *a, struct sk_amqp_frame frame,
                        const struct sk_amqp_link_options *options) {
     struct sk_buffer *to = &a->out;
-    sk_amqp_put_null(to); /* unsettled */
-    sk_amqp_put_bool(to, false);
-    sk_amqp_put_uint(to, 0); /* initial-delivery-count */
-    sk_amqp_put_ulong(to, SK_AMQP_MESSAGE_MAX);
-    sk_amqp_put_null(to); /* offered-capabilities */
+    amqp_put_null(to); /* unsettled */
+    amqp_put_bool(to, false);
+    amqp_put_uint(to, 0); /* initial-delivery-count */
+    amqp_put_ulong(to, SK_AMQP_MESSAGE_MAX);
+    amqp_put_null(to); /* offered-capabilities */
     if (options->desires)
-        sk_amqp_put_symbols(to, &options->desires, 1);
+        amqp_put_symbols(to, &options->desires, 1);
     else
-        sk_amqp_put_null(to);
+        amqp_put_null(to);
     if (options->property_count)
-        sk_amqp_encode_map(to, options->properties, options->property_count, true);
+        amqp_encode_map(to, options->properties, options->property_count, true);
     else
-        sk_amqp_put_null(to);
-    sk_amqp_end_frame(a, frame);
+        amqp_put_null(to);
+    amqp_end_frame(a, frame);
 }
 
 /* Server: the answer; without termini it only precedes the detach that says why not (2.6.3). */
@@ -434,19 +432,19 @@ static void put_answer(struct sk_amqp_link *link, bool refused) {
 }
 
 void sk_amqp_attach(struct sk_amqp_link *link, int credit) {
-    if (link->answered || link->detached || sk_amqp_is_mute(link->session)) return;
+    if (link->answered || link->detached || amqp_is_mute(link->session)) return;
     put_answer(link, false);
     if (link->dead) return; /* it did not fit into the peer's frames */
     forget_attach(link);
     if (link->sender) {
-        if (link->credit) sk_amqp_make_due(link);
+        if (link->credit) amqp_make_due(link);
         return;
     }
     link->window = link->credit = (uint32_t)credit;
-    sk_amqp_put_flow(link->session, link);
+    amqp_put_flow(link->session, link);
 }
 
-void sk_amqp_make_due(struct sk_amqp_link *link) {
+void amqp_make_due(struct sk_amqp_link *link) {
     if (sk_list_empty(&link->due)) sk_list_append(&link->session->amqp->due, &link->due);
 }
 
@@ -454,48 +452,48 @@ void sk_amqp_make_due(struct sk_amqp_link *link) {
 
 static void put_detach(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
     struct sk_amqp *a = link->session->amqp;
-    if (sk_amqp_is_mute(link->session)) return;
+    if (amqp_is_mute(link->session)) return;
     if (a->server && !link->answered) put_answer(link, true);
     struct sk_amqp_frame frame = begin_frame(link->session, SK_AMQP_DETACH, 3);
-    sk_amqp_put_uint(&a->out, link->handle);
-    sk_amqp_put_bool(&a->out, true);
-    sk_amqp_put_error(a, error);
-    sk_amqp_end_frame(a, frame);
+    amqp_put_uint(&a->out, link->handle);
+    amqp_put_bool(&a->out, true);
+    amqp_put_error(a, error);
+    amqp_end_frame(a, frame);
 }
 
 void sk_amqp_refuse(struct sk_amqp_link *link, const struct sk_amqp_error *error) {
     if (link->detached) return;
     link->detached = true;
-    sk_amqp_forget_transfers(link);
+    amqp_forget_transfers(link);
     sk_list_remove(&link->due);
     put_detach(link, error);
     drop_block(link);
 }
 
-void sk_amqp_drop_link(struct sk_amqp_link *link, const char *condition, const char *text) {
+void amqp_drop_link(struct sk_amqp_link *link, const char *condition, const char *text) {
     struct sk_amqp_error error = {.condition = sk_span_z(condition),
                                   .description = sk_span_z(text)};
     put_detach(link, &error);
     if (!link->dead) tell_gone(link, &error);
 }
 
-void sk_amqp_on_detach(struct sk_amqp_session *session, const struct sk_amqp_raw *list) {
+void amqp_on_detach(struct sk_amqp_session *session, const struct sk_amqp_raw *list) {
     struct sk_amqp *a = session->amqp;
     struct sk_amqp_raw field[3];
     struct sk_amqp_link *link;
     struct sk_amqp_error error;
     struct sk_arena arena = {0};
-    if (sk_amqp_read_list(list, field, 3)) {
-        sk_amqp_fail(a, "amqp:decode-error", "the detach cannot be read");
+    if (amqp_read_list(list, field, 3)) {
+        amqp_fail(a, "amqp:decode-error", "the detach cannot be read");
         return;
     }
-    if ((link = sk_amqp_find_link(session, &field[0])) == NULL) {
-        sk_amqp_fail(a, "amqp:session:unattached-handle", "there is no link with this handle");
+    if ((link = amqp_find_link(session, &field[0])) == NULL) {
+        amqp_fail(a, "amqp:session:unattached-handle", "there is no link with this handle");
         return;
     }
     if (!link->detached) {
         if (a->server && !link->answered) put_answer(link, true);
-        sk_amqp_get_error(&field[2], &arena, &error);
+        amqp_get_error(&field[2], &arena, &error);
         tell_gone(link, &error);
         sk_arena_free(&arena);
         if (!link->dead) put_detach(link, NULL);
@@ -530,33 +528,33 @@ static uint32_t free_handle(struct sk_amqp_session *session) {
 static void put_own_terminus(struct sk_buffer *to, enum sk_amqp_code code, const char *address,
                              const char *selector) {
     bool source = code == SK_AMQP_SOURCE;
-    sk_amqp_put_descriptor(to, code);
-    size_t list = sk_amqp_begin_list(to, source ? SOURCE_FIELDS : TARGET_FIELDS);
+    amqp_put_descriptor(to, code);
+    size_t list = amqp_begin_list(to, source ? SOURCE_FIELDS : TARGET_FIELDS);
     if (address)
-        sk_amqp_put_string(to, sk_span_z(address));
+        amqp_put_string(to, sk_span_z(address));
     else
-        sk_amqp_put_null(to);
-    sk_amqp_put_uint(to, 0);
-    sk_amqp_put_symbol(to, SK_SPAN("session-end"));
-    sk_amqp_put_uint(to, 0);
-    sk_amqp_put_bool(to, false);
-    sk_amqp_put_null(to); /* dynamic-node-properties */
-    sk_amqp_put_null(to); /* distribution-mode; capabilities of a target */
+        amqp_put_null(to);
+    amqp_put_uint(to, 0);
+    amqp_put_symbol(to, SK_SPAN("session-end"));
+    amqp_put_uint(to, 0);
+    amqp_put_bool(to, false);
+    amqp_put_null(to); /* dynamic-node-properties */
+    amqp_put_null(to); /* distribution-mode; capabilities of a target */
     for (int i = 7; source && i < SOURCE_FIELDS; i++) {
         enum { FILTER = 7 };
         if (i != FILTER || selector == NULL) {
-            sk_amqp_put_null(to);
+            amqp_put_null(to);
             continue;
         }
         struct sk_buffer described = {0};
-        sk_amqp_put_descriptor(&described, SELECTOR_CODE);
-        sk_amqp_put_string(&described, sk_span_z(selector));
+        amqp_put_descriptor(&described, SELECTOR_CODE);
+        amqp_put_string(&described, sk_span_z(selector));
         struct sk_amqp_field filter = {SK_SPAN(SELECTOR),
                                        {SK_AMQP_ENCODED, .text = sk_buffer_span(&described)}};
-        sk_amqp_encode_map(to, &filter, 1, true);
+        amqp_encode_map(to, &filter, 1, true);
         sk_buffer_free(&described);
     }
-    sk_amqp_end_list(to, list);
+    amqp_end_list(to, list);
 }
 
 struct sk_amqp_link *sk_amqp_open_link(struct sk_amqp *a,
@@ -577,7 +575,7 @@ struct sk_amqp_link *sk_amqp_open_link(struct sk_amqp *a,
     end_attach(a, frame, options);
     if (!options->sender && options->credit > 0) {
         link->window = link->credit = (uint32_t)options->credit;
-        sk_amqp_put_flow(session, link);
+        amqp_put_flow(session, link);
     }
     return link;
 }
@@ -603,12 +601,12 @@ struct sk_span sk_amqp_link_name(const struct sk_amqp_link *link) {
 /* A member of a map in its bytes; false: it has none of that name. */
 static bool find_member(struct sk_span bytes, const char *name, struct sk_amqp_raw *value) {
     struct sk_amqp_raw map, key;
-    if (bytes.n == 0 || sk_amqp_next(&bytes, &map) || (map.code != 0xc1 && map.code != 0xd1))
+    if (bytes.n == 0 || amqp_next(&bytes, &map) || (map.code != 0xc1 && map.code != 0xd1))
         return false;
     struct sk_span rest = map.body;
     for (uint32_t i = 0; i + 1 < map.count; i += 2) {
-        if (sk_amqp_next(&rest, &key) || sk_amqp_next(&rest, value)) return false;
-        if (sk_span_is(sk_amqp_raw_text(&key), name)) return true;
+        if (amqp_next(&rest, &key) || amqp_next(&rest, value)) return false;
+        if (sk_span_is(amqp_raw_text(&key), name)) return true;
     }
     return false;
 }
@@ -618,24 +616,23 @@ struct sk_amqp_value sk_amqp_link_property(const struct sk_amqp_link *link, cons
     struct sk_amqp_value value = {0};
     struct sk_amqp_raw raw;
     if (!find_member(link->properties, name, &raw)) return value;
-    return sk_amqp_read_value(&raw, NULL, NO_MAPS, &value) ? (struct sk_amqp_value){0} : value;
+    return amqp_read_value(&raw, NULL, NO_MAPS, &value) ? (struct sk_amqp_value){0} : value;
 }
 
 bool sk_amqp_link_desires(const struct sk_amqp_link *link, const char *capability) {
     struct sk_span bytes = link->desired;
     struct sk_amqp_raw raw;
-    return bytes.n && sk_amqp_next(&bytes, &raw) == SK_OK && sk_amqp_raw_names(&raw, capability);
+    return bytes.n && amqp_next(&bytes, &raw) == SK_OK && amqp_raw_names(&raw, capability);
 }
 
 struct sk_span sk_amqp_link_selector(const struct sk_amqp_link *link) {
     enum { FILTER = 7 };
     struct sk_span source = link->source;
     struct sk_amqp_raw list, field[FILTER + 1], value;
-    if (source.n == 0 || sk_amqp_next(&source, &list) ||
-        sk_amqp_read_list(&list, field, FILTER + 1) || sk_amqp_raw_is_null(&field[FILTER]) ||
-        !find_member(field[FILTER].whole, SELECTOR, &value))
+    if (source.n == 0 || amqp_next(&source, &list) || amqp_read_list(&list, field, FILTER + 1) ||
+        amqp_raw_is_null(&field[FILTER]) || !find_member(field[FILTER].whole, SELECTOR, &value))
         return SK_NONE;
-    return sk_amqp_raw_text(&value);
+    return amqp_raw_text(&value);
 }
 
 bool sk_amqp_link_unsettled(const struct sk_amqp_link *link) {

@@ -15,15 +15,15 @@ static void add_ack(struct sk_amqp_session *session, bool about_ours, uint32_t i
         acks->last = id;
         return;
     }
-    sk_amqp_put_acks(session);
+    amqp_put_acks(session);
     *acks = (struct sk_amqp_acks){true, about_ours, id, id, state};
     sk_list_append(&session->amqp->acking, &session->acking);
 }
 
 static void put_rejection(struct sk_amqp_session *session, uint32_t id,
                           const struct sk_amqp_error *error) {
-    sk_amqp_put_acks(session);
-    sk_amqp_put_disposition(
+    amqp_put_acks(session);
+    amqp_put_disposition(
         session, &(struct sk_amqp_acks){true, false, id, id, SK_AMQP_STATE_REJECTED}, error);
 }
 
@@ -31,16 +31,16 @@ static void put_rejection(struct sk_amqp_session *session, uint32_t id,
 
 /* One more transfer of a receiver is over. */
 static void give_back(struct sk_amqp_link *link) {
-    if (link->window && ++link->spent * 2 >= link->window) sk_amqp_make_due(link);
+    if (link->window && ++link->spent * 2 >= link->window) amqp_make_due(link);
 }
 
-void sk_amqp_settle_dues(struct sk_amqp *a) {
+void amqp_settle_dues(struct sk_amqp *a) {
     while (!sk_list_empty(&a->due)) {
         struct sk_amqp_link *link = SK_LIST_FIRST(&a->due, struct sk_amqp_link, due);
         sk_list_remove(&link->due);
         if (link->detached) continue;
         if (!link->sender)
-            sk_amqp_put_flow(link->session, link);
+            amqp_put_flow(link->session, link);
         else if (link->credit)
             a->events->on_credit(a->arg, link);
     }
@@ -49,7 +49,7 @@ void sk_amqp_settle_dues(struct sk_amqp *a) {
 void sk_amqp_grant(struct sk_amqp_link *link, int credit) {
     if (link->detached) return;
     link->credit += (uint32_t)credit;
-    sk_amqp_put_flow(link->session, link);
+    amqp_put_flow(link->session, link);
 }
 
 int sk_amqp_link_credit(const struct sk_amqp_link *link) {
@@ -70,18 +70,18 @@ static bool begin_transfer(struct sk_amqp_link *link, const struct sk_amqp_raw *
                            const struct sk_amqp_raw *format) {
     struct sk_amqp *a = link->session->amqp;
     uint64_t id = 0, number = 0;
-    bool has_id = sk_amqp_raw_number(id_field, &id);
+    bool has_id = amqp_raw_number(id_field, &id);
     if (link->in_transfer) {
         if (!has_id || id == link->in_id) return true;
-        sk_amqp_fail(a, "amqp:not-allowed", "two transfers are mixed on one link");
+        amqp_fail(a, "amqp:not-allowed", "two transfers are mixed on one link");
         return false;
     }
     if (!has_id) {
-        sk_amqp_fail(a, "amqp:not-allowed", "a transfer begins without delivery-id");
+        amqp_fail(a, "amqp:not-allowed", "a transfer begins without delivery-id");
         return false;
     }
     if (link->credit == 0) {
-        sk_amqp_drop_link(link, "amqp:link:transfer-limit-exceeded", "there was no credit left");
+        amqp_drop_link(link, "amqp:link:transfer-limit-exceeded", "there was no credit left");
         return false;
     }
     link->credit--;
@@ -89,7 +89,7 @@ static bool begin_transfer(struct sk_amqp_link *link, const struct sk_amqp_raw *
     link->in_transfer = true;
     link->in_settled = false;
     link->in_id = (uint32_t)id;
-    sk_amqp_raw_number(format, &number);
+    amqp_raw_number(format, &number);
     link->in_format = (uint32_t)number;
     return true;
 }
@@ -98,8 +98,8 @@ static bool begin_transfer(struct sk_amqp_link *link, const struct sk_amqp_raw *
 static void keep_part(struct sk_amqp_link *link, struct sk_span payload) {
     struct sk_amqp *a = link->session->amqp;
     if (a->held + payload.n > SK_AMQP_HELD_MAX) {
-        sk_amqp_drop_link(link, "amqp:resource-limit-exceeded",
-                          "too many bytes of unfinished transfers on this connection");
+        amqp_drop_link(link, "amqp:resource-limit-exceeded",
+                       "too many bytes of unfinished transfers on this connection");
         return;
     }
     sk_buffer_append(&link->partial, payload);
@@ -128,39 +128,38 @@ static void end_transfer(struct sk_amqp_link *link, struct sk_span payload) {
 
 enum { HANDLE, ID, TAG, FORMAT, SETTLED, MORE, ABORTED = 9, TRANSFER_FIELDS = 11 };
 
-void sk_amqp_on_transfer(struct sk_amqp_session *session, const struct sk_amqp_raw *list,
-                         struct sk_span payload) {
+void amqp_on_transfer(struct sk_amqp_session *session, const struct sk_amqp_raw *list,
+                      struct sk_span payload) {
     struct sk_amqp *a = session->amqp;
     struct sk_amqp_raw field[TRANSFER_FIELDS];
     struct sk_amqp_link *link;
-    if (sk_amqp_read_list(list, field, TRANSFER_FIELDS)) {
-        sk_amqp_fail(a, "amqp:decode-error", "the transfer cannot be read");
+    if (amqp_read_list(list, field, TRANSFER_FIELDS)) {
+        amqp_fail(a, "amqp:decode-error", "the transfer cannot be read");
         return;
     }
     if (session->window == 0) {
-        sk_amqp_fail(a, "amqp:session:window-violation", "more transfers than the window");
+        amqp_fail(a, "amqp:session:window-violation", "more transfers than the window");
         return;
     }
     session->next_in++;
-    if (--session->window <= SK_AMQP_WINDOW / 2) sk_amqp_put_flow(session, NULL);
-    if ((link = sk_amqp_find_link(session, &field[HANDLE])) == NULL) {
-        sk_amqp_fail(a, "amqp:session:unattached-handle", "there is no link with this handle");
+    if (--session->window <= SK_AMQP_WINDOW / 2) amqp_put_flow(session, NULL);
+    if ((link = amqp_find_link(session, &field[HANDLE])) == NULL) {
+        amqp_fail(a, "amqp:session:unattached-handle", "there is no link with this handle");
         return;
     }
     if (link->detached) return;
     if (link->sender) {
-        sk_amqp_fail(a, "amqp:not-allowed", "a transfer on a link that receives");
+        amqp_fail(a, "amqp:not-allowed", "a transfer on a link that receives");
         return;
     }
     if (!begin_transfer(link, &field[ID], &field[FORMAT])) return;
-    link->in_settled |= sk_amqp_raw_true(&field[SETTLED]);
-    if (sk_amqp_raw_true(&field[ABORTED])) {
+    link->in_settled |= amqp_raw_true(&field[SETTLED]);
+    if (amqp_raw_true(&field[ABORTED])) {
         forget_partial(link);
         give_back(link);
     } else if (link->partial.n + payload.n > SK_AMQP_MESSAGE_MAX) {
-        sk_amqp_drop_link(link, "amqp:link:message-size-exceeded",
-                          "a transfer is larger than 1 MB");
-    } else if (sk_amqp_raw_true(&field[MORE])) {
+        amqp_drop_link(link, "amqp:link:message-size-exceeded", "a transfer is larger than 1 MB");
+    } else if (amqp_raw_true(&field[MORE])) {
         keep_part(link, payload);
     } else {
         end_transfer(link, payload);
@@ -179,7 +178,7 @@ void sk_amqp_settle(struct sk_amqp_link *link, struct sk_amqp_delivery *delivery
                                                [SK_AMQP_MODIFIED] = SK_AMQP_STATE_MODIFIED,
                                                [SK_AMQP_NO_OUTCOME] = 0};
     uint32_t id = (uint32_t)(uintptr_t)delivery;
-    if (link->detached || sk_amqp_is_mute(link->session)) return;
+    if (link->detached || amqp_is_mute(link->session)) return;
     if (outcome == SK_AMQP_REJECTED)
         put_rejection(link->session, id, error);
     else
@@ -236,21 +235,21 @@ static void put_transfer(struct sk_amqp_session *session, const struct sk_amqp_o
     struct sk_amqp *a = session->amqp;
     struct sk_buffer *to = &a->out;
     struct sk_amqp_frame frame =
-        sk_amqp_begin_frame(a, session->channel, SK_AMQP_TRANSFER, TRANSFER_FIELDS);
-    sk_amqp_put_uint(to, o->on->handle);
-    sk_amqp_put_uint(to, o->id);
-    sk_amqp_put_binary(to, sk_span(o->tag, o->tag_size));
-    sk_amqp_put_uint(to, o->on->out_format);
-    sk_amqp_put_bool(to, o->settled);
-    sk_amqp_put_bool(to, more);
-    sk_amqp_put_null(to); /* rcv-settle-mode: the link's */
-    sk_amqp_put_null(to); /* state */
-    sk_amqp_put_bool(to, false);
-    sk_amqp_put_bool(to, false);
-    sk_amqp_put_bool(to, false);
-    sk_amqp_end_fields(a, frame);
+        amqp_begin_frame(a, session->channel, SK_AMQP_TRANSFER, TRANSFER_FIELDS);
+    amqp_put_uint(to, o->on->handle);
+    amqp_put_uint(to, o->id);
+    amqp_put_binary(to, sk_span(o->tag, o->tag_size));
+    amqp_put_uint(to, o->on->out_format);
+    amqp_put_bool(to, o->settled);
+    amqp_put_bool(to, more);
+    amqp_put_null(to); /* rcv-settle-mode: the link's */
+    amqp_put_null(to); /* state */
+    amqp_put_bool(to, false);
+    amqp_put_bool(to, false);
+    amqp_put_bool(to, false);
+    amqp_end_fields(a, frame);
     sk_buffer_append(to, part);
-    sk_amqp_close_frame(a, frame);
+    amqp_close_frame(a, frame);
 }
 
 /* Sends what the window lets through; false: a rest is left. */
@@ -279,13 +278,13 @@ void sk_amqp_send(struct sk_amqp_link *link, struct sk_span tag, struct sk_span 
     uint64_t number = ++session->amqp->next_tag;
     struct sk_amqp_outgoing o = {
         .on = link, .settled = settled || link->presettled, .data = settled ? NULL : data};
-    if (link->detached || sk_amqp_is_mute(session)) return;
+    if (link->detached || amqp_is_mute(session)) return;
     tag = tag.n ? sk_span_first(tag, sizeof o.tag) : sk_span(&number, sizeof number);
     memcpy(o.tag, tag.p, tag.n);
     o.tag_size = (unsigned char)tag.n;
     if (link->credit) link->credit--;
     link->count++;
-    sk_amqp_put_acks(session);
+    amqp_put_acks(session);
     if (sk_list_empty(&session->waiting) && push(session, &o, payload)) return;
     struct sk_amqp_outgoing *waiting = SK_NEW(struct sk_amqp_outgoing);
     *waiting = o;
@@ -316,7 +315,7 @@ bool sk_amqp_link_blocked(const struct sk_amqp_link *link) {
     return !sk_list_empty(&session->waiting) || session->amqp->out.n > SK_AMQP_OUT_MAX;
 }
 
-void sk_amqp_forget_transfers(struct sk_amqp_link *link) {
+void amqp_forget_transfers(struct sk_amqp_link *link) {
     struct sk_amqp_session *session = link->session;
     forget_partial(link);
     for (size_t i = 0; link->unsettled && i < session->unsettled_count; i++) {
@@ -374,29 +373,28 @@ static void tell_outcomes(struct sk_amqp_session *session, const struct verdict 
     }
 }
 
-void sk_amqp_on_disposition(struct sk_amqp_session *session, const struct sk_amqp_raw *list) {
+void amqp_on_disposition(struct sk_amqp_session *session, const struct sk_amqp_raw *list) {
     struct sk_amqp_raw field[5], error;
     uint64_t first, last;
-    if (sk_amqp_read_list(list, field, 5) || sk_amqp_raw_is_null(&field[0]) ||
-        !sk_amqp_raw_number(&field[1], &first)) {
-        sk_amqp_fail(session->amqp, "amqp:decode-error", "the disposition cannot be read");
+    if (amqp_read_list(list, field, 5) || amqp_raw_is_null(&field[0]) ||
+        !amqp_raw_number(&field[1], &first)) {
+        amqp_fail(session->amqp, "amqp:decode-error", "the disposition cannot be read");
         return;
     }
     last = first;
-    sk_amqp_raw_number(&field[2], &last);
+    amqp_raw_number(&field[2], &last);
     if ((int32_t)((uint32_t)last - (uint32_t)first) < 0) {
-        sk_amqp_fail(session->amqp, "amqp:invalid-field", "a disposition ends before it begins");
+        amqp_fail(session->amqp, "amqp:invalid-field", "a disposition ends before it begins");
         return;
     }
     struct verdict v = {.first = (uint32_t)first,
                         .last = (uint32_t)last,
                         .state = field[4].descriptor,
-                        .settled = sk_amqp_raw_true(&field[3])};
-    if (!sk_amqp_raw_true(&field[0]))
-        return; /* about its own transfers: we keep nothing of these */
+                        .settled = amqp_raw_true(&field[3])};
+    if (!amqp_raw_true(&field[0])) return; /* about its own transfers: we keep nothing of these */
     if (!v.settled && outcome_of(v.state) == SK_AMQP_NO_OUTCOME) return; /* not yet a verdict */
-    if (v.state == SK_AMQP_STATE_REJECTED && sk_amqp_read_list(&field[4], &error, 1) == SK_OK)
-        sk_amqp_get_error(&error, NULL, &v.error);
+    if (v.state == SK_AMQP_STATE_REJECTED && amqp_read_list(&field[4], &error, 1) == SK_OK)
+        amqp_get_error(&error, NULL, &v.error);
     tell_outcomes(session, &v);
 }
 
@@ -407,7 +405,7 @@ static void link_flow(struct sk_amqp_session *session, struct sk_amqp_link *link
     enum { COUNT = 5, CREDIT, DRAIN = 8 };
     struct sk_amqp *a = session->amqp;
     uint64_t count = 0, credit = 0;
-    bool counted = sk_amqp_raw_number(&field[COUNT], &count);
+    bool counted = amqp_raw_number(&field[COUNT], &count);
     if (!link->sender) { /* drained: it has counted credit that it did not use */
         uint32_t skipped = (uint32_t)count - link->count;
         if (counted && skipped && skipped <= link->credit) {
@@ -416,41 +414,41 @@ static void link_flow(struct sk_amqp_session *session, struct sk_amqp_link *link
         }
         return;
     }
-    if (!sk_amqp_raw_number(&field[CREDIT], &credit)) return;
+    if (!amqp_raw_number(&field[CREDIT], &credit)) return;
     uint32_t left = (uint32_t)count + (uint32_t)credit - link->count;
     link->credit =
         (int32_t)left < 0 && credit <= INT32_MAX ? 0 : left; /* some may be on their way */
-    link->drain = sk_amqp_raw_true(&field[DRAIN]);
+    link->drain = amqp_raw_true(&field[DRAIN]);
     if (!link->answered) return;
     if (link->credit) a->events->on_credit(a->arg, link);
     if (link->detached || !link->drain) return;
     link->count += link->credit;
     link->credit = 0;
-    sk_amqp_put_flow(session, link);
+    amqp_put_flow(session, link);
 }
 
-void sk_amqp_on_flow(struct sk_amqp_session *session, const struct sk_amqp_raw *list) {
+void amqp_on_flow(struct sk_amqp_session *session, const struct sk_amqp_raw *list) {
     enum { NEXT_IN, WINDOW, HANDLE_OF_LINK = 4, ECHO = 9, FIELDS };
     struct sk_amqp *a = session->amqp;
     struct sk_amqp_raw field[FIELDS];
     struct sk_amqp_link *link = NULL;
     uint64_t next_in = 0, window;
-    if (sk_amqp_read_list(list, field, FIELDS) || !sk_amqp_raw_number(&field[WINDOW], &window)) {
-        sk_amqp_fail(a, "amqp:decode-error", "the flow cannot be read");
+    if (amqp_read_list(list, field, FIELDS) || !amqp_raw_number(&field[WINDOW], &window)) {
+        amqp_fail(a, "amqp:decode-error", "the flow cannot be read");
         return;
     }
-    if (!sk_amqp_raw_is_null(&field[HANDLE_OF_LINK])) {
-        link = sk_amqp_find_link(session, &field[HANDLE_OF_LINK]);
+    if (!amqp_raw_is_null(&field[HANDLE_OF_LINK])) {
+        link = amqp_find_link(session, &field[HANDLE_OF_LINK]);
         if (link == NULL) {
-            sk_amqp_fail(a, "amqp:session:unattached-handle", "there is no link with this handle");
+            amqp_fail(a, "amqp:session:unattached-handle", "there is no link with this handle");
             return;
         }
     }
-    sk_amqp_raw_number(&field[NEXT_IN], &next_in); /* none: it has not seen our begin */
+    amqp_raw_number(&field[NEXT_IN], &next_in); /* none: it has not seen our begin */
     uint32_t left = (uint32_t)next_in + (uint32_t)window - session->next_out;
     session->peer_window = (int32_t)left < 0 && window <= INT32_MAX ? 0 : left;
     send_waiting(session);
     if (link && !link->detached) link_flow(session, link, field);
-    if (sk_amqp_raw_true(&field[ECHO]) && !session->dead)
-        sk_amqp_put_flow(session, link && !link->detached && link->answered ? link : NULL);
+    if (amqp_raw_true(&field[ECHO]) && !session->dead)
+        amqp_put_flow(session, link && !link->detached && link->answered ? link : NULL);
 }

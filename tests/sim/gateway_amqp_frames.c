@@ -26,11 +26,11 @@ static bool next_frame(struct sk_span *rest, struct seen *seen) {
     *rest = sk_span_skip(*rest, size);
     *seen = (struct seen){0};
     if (body.n == 0) return true;
-    assert_int_equal(sk_amqp_next(&body, &list), SK_OK);
-    assert_int_equal(sk_amqp_read_list(&list, &first, 1), SK_OK);
+    assert_int_equal(amqp_next(&body, &list), SK_OK);
+    assert_int_equal(amqp_read_list(&list, &first, 1), SK_OK);
     seen->code = (unsigned char)list.descriptor;
     seen->fields = list.count;
-    seen->receiver = sk_amqp_raw_true(&first);
+    seen->receiver = amqp_raw_true(&first);
     return true;
 }
 

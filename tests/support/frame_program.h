@@ -18,7 +18,7 @@ static inline struct sk_buffer *program_field(struct program_frame *f) {
     return &f->fields[f->count++];
 }
 static inline void program_nulls(struct program_frame *f, unsigned n) {
-    while (n--) sk_amqp_put_null(program_field(f));
+    while (n--) amqp_put_null(program_field(f));
 }
 
 static const char *const program_addresses[] = {"$cbs",
@@ -34,10 +34,10 @@ static const char *const program_addresses[] = {"$cbs",
 
 static inline void program_terminus(struct sk_buffer *to, enum sk_amqp_code code,
                                     const char *address) {
-    sk_amqp_put_descriptor(to, code);
-    size_t list = sk_amqp_begin_list(to, 1);
-    sk_amqp_put_string(to, sk_span_z(address));
-    sk_amqp_end_list(to, list);
+    amqp_put_descriptor(to, code);
+    size_t list = amqp_begin_list(to, 1);
+    amqp_put_string(to, sk_span_z(address));
+    amqp_end_list(to, list);
 }
 
 static inline void program_attach(struct program_frame *f, unsigned handle, const uint8_t *say) {
@@ -45,59 +45,59 @@ static inline void program_attach(struct program_frame *f, unsigned handle, cons
     bool receiver = say[0] & 1;
     const char *address = program_addresses[say[1] % ADDRESSES];
     char name[8] = {'l', (char)('a' + handle), (char)('a' + say[0] % 3)};
-    sk_amqp_put_string(program_field(f), sk_span_z(name));
-    sk_amqp_put_uint(program_field(f), handle);
-    sk_amqp_put_bool(program_field(f), receiver);
-    sk_amqp_put_ubyte(program_field(f), (uint8_t)(say[0] >> 1) % 3);
-    sk_amqp_put_ubyte(program_field(f), (uint8_t)(say[0] >> 3) % 2);
+    amqp_put_string(program_field(f), sk_span_z(name));
+    amqp_put_uint(program_field(f), handle);
+    amqp_put_bool(program_field(f), receiver);
+    amqp_put_ubyte(program_field(f), (uint8_t)(say[0] >> 1) % 3);
+    amqp_put_ubyte(program_field(f), (uint8_t)(say[0] >> 3) % 2);
     program_terminus(program_field(f), SK_AMQP_SOURCE, receiver ? address : "me");
     program_terminus(program_field(f), SK_AMQP_TARGET, receiver ? "me" : address);
     program_nulls(f, 2);
-    sk_amqp_put_uint(program_field(f), 0);
-    sk_amqp_put_ulong(program_field(f), 0);
+    amqp_put_uint(program_field(f), 0);
+    amqp_put_ulong(program_field(f), 0);
     program_nulls(f, 3);
 }
 
 static inline void program_flow(struct program_frame *f, unsigned handle, const uint8_t *say) {
     bool session = say[0] % 8 == 0;
-    sk_amqp_put_uint(program_field(f), say[0] & 2 ? 0 : 0xfffffff0u);
-    sk_amqp_put_uint(program_field(f), say[0] & 4 ? 1 : 2048);
-    sk_amqp_put_uint(program_field(f), 0);
-    sk_amqp_put_uint(program_field(f), 2048);
+    amqp_put_uint(program_field(f), say[0] & 2 ? 0 : 0xfffffff0u);
+    amqp_put_uint(program_field(f), say[0] & 4 ? 1 : 2048);
+    amqp_put_uint(program_field(f), 0);
+    amqp_put_uint(program_field(f), 2048);
     if (session)
         program_nulls(f, 1);
     else
-        sk_amqp_put_uint(program_field(f), handle);
-    sk_amqp_put_uint(program_field(f), say[0] & 16 ? 0 : 0xffffffffu);
-    sk_amqp_put_uint(program_field(f), say[1] % 4 == 3 ? 0xffffffffu : say[1]);
-    sk_amqp_put_uint(program_field(f), 0);
-    sk_amqp_put_bool(program_field(f), say[0] & 32);
-    sk_amqp_put_bool(program_field(f), say[0] & 64);
+        amqp_put_uint(program_field(f), handle);
+    amqp_put_uint(program_field(f), say[0] & 16 ? 0 : 0xffffffffu);
+    amqp_put_uint(program_field(f), say[1] % 4 == 3 ? 0xffffffffu : say[1]);
+    amqp_put_uint(program_field(f), 0);
+    amqp_put_bool(program_field(f), say[0] & 32);
+    amqp_put_bool(program_field(f), say[0] & 64);
     program_nulls(f, 1);
 }
 
 static inline void program_transfer(struct program_frame *f, unsigned handle, const uint8_t *say) {
-    sk_amqp_put_uint(program_field(f), handle);
-    sk_amqp_put_uint(program_field(f), say[1]);
-    sk_amqp_put_binary(program_field(f), sk_span(say, 2));
-    sk_amqp_put_uint(program_field(f), say[0] & 1 ? SK_AMQP_FORMAT_BATCH : 0);
-    sk_amqp_put_bool(program_field(f), say[0] & 2);
-    sk_amqp_put_bool(program_field(f), say[0] & 4);
+    amqp_put_uint(program_field(f), handle);
+    amqp_put_uint(program_field(f), say[1]);
+    amqp_put_binary(program_field(f), sk_span(say, 2));
+    amqp_put_uint(program_field(f), say[0] & 1 ? SK_AMQP_FORMAT_BATCH : 0);
+    amqp_put_bool(program_field(f), say[0] & 2);
+    amqp_put_bool(program_field(f), say[0] & 4);
     program_nulls(f, 2);
-    sk_amqp_put_bool(program_field(f), false);
-    sk_amqp_put_bool(program_field(f), (say[0] & 24) == 24);
+    amqp_put_bool(program_field(f), false);
+    amqp_put_bool(program_field(f), (say[0] & 24) == 24);
     program_nulls(f, 1);
 }
 
 static inline void program_disposition(struct program_frame *f, const uint8_t *say) {
     struct sk_buffer *state;
-    sk_amqp_put_bool(program_field(f), say[0] & 1);
-    sk_amqp_put_uint(program_field(f), say[1] % 16);
-    sk_amqp_put_uint(program_field(f), say[0] & 2 ? say[1] % 16 : 0x7ffffff0u);
-    sk_amqp_put_bool(program_field(f), say[0] & 4);
+    amqp_put_bool(program_field(f), say[0] & 1);
+    amqp_put_uint(program_field(f), say[1] % 16);
+    amqp_put_uint(program_field(f), say[0] & 2 ? say[1] % 16 : 0x7ffffff0u);
+    amqp_put_bool(program_field(f), say[0] & 4);
     state = program_field(f);
-    sk_amqp_put_descriptor(state, SK_AMQP_STATE_RECEIVED + say[0] / 8 % 5);
-    sk_amqp_end_list(state, sk_amqp_begin_list(state, 0));
+    amqp_put_descriptor(state, SK_AMQP_STATE_RECEIVED + say[0] / 8 % 5);
+    amqp_end_list(state, amqp_begin_list(state, 0));
     program_nulls(f, 1);
 }
 
@@ -106,17 +106,17 @@ static inline unsigned program_fields(struct program_frame *f, unsigned which, u
     enum { WHICH = 16 };
     switch (which % WHICH) {
     case 0:
-        sk_amqp_put_string(program_field(f), SK_SPAN("x"));
-        sk_amqp_put_string(program_field(f), SK_SPAN("hub.test"));
-        sk_amqp_put_uint(program_field(f), say[0] & 1 ? 512 : 65536);
+        amqp_put_string(program_field(f), SK_SPAN("x"));
+        amqp_put_string(program_field(f), SK_SPAN("hub.test"));
+        amqp_put_uint(program_field(f), say[0] & 1 ? 512 : 65536);
         return SK_AMQP_OPEN;
     case 1:
     case 2:
         program_nulls(f, 1);
-        sk_amqp_put_uint(program_field(f), say[0] & 1 ? 0xfffffff0u : 0);
-        sk_amqp_put_uint(program_field(f), say[0] & 2 ? 1 : 2048);
-        sk_amqp_put_uint(program_field(f), 2048);
-        sk_amqp_put_uint(program_field(f), 255);
+        amqp_put_uint(program_field(f), say[0] & 1 ? 0xfffffff0u : 0);
+        amqp_put_uint(program_field(f), say[0] & 2 ? 1 : 2048);
+        amqp_put_uint(program_field(f), 2048);
+        amqp_put_uint(program_field(f), 255);
         return SK_AMQP_BEGIN;
     case 3:
     case 4:
@@ -129,8 +129,8 @@ static inline unsigned program_fields(struct program_frame *f, unsigned which, u
     case 11:
     case 12: program_disposition(f, say); return SK_AMQP_DISPOSITION;
     case 13:
-        sk_amqp_put_uint(program_field(f), handle);
-        sk_amqp_put_bool(program_field(f), say[0] & 1);
+        amqp_put_uint(program_field(f), handle);
+        amqp_put_bool(program_field(f), say[0] & 1);
         program_nulls(f, 1);
         return SK_AMQP_DETACH;
     case 14: program_nulls(f, 1); return SK_AMQP_END;
@@ -160,15 +160,15 @@ static inline void program_put_step(struct sk_buffer *to, const uint8_t *step) {
     if (code == SK_AMQP_TRANSFER) program_payload(&payload, step + 4);
     char head[8] = {0, 0, 0, 0, 2, 0, 0, (char)channel};
     sk_buffer_append(to, sk_span(head, sizeof head));
-    sk_amqp_put_descriptor(to, code);
-    size_t list = sk_amqp_begin_list(to, count);
+    amqp_put_descriptor(to, code);
+    size_t list = amqp_begin_list(to, count);
     for (unsigned i = 0; i < count; i++) {
         if (i == absent)
-            sk_amqp_put_null(to);
+            amqp_put_null(to);
         else
             sk_buffer_append(to, sk_buffer_span(&f.fields[i]));
     }
-    sk_amqp_end_list(to, list);
+    amqp_end_list(to, list);
     sk_buffer_append(to, sk_buffer_span(&payload));
     size_t size = to->n - began;
     to->p[began + 2] = (char)(size >> 8);
