@@ -3,6 +3,7 @@
 #include "support/frame_program.h"
 #include "support/raw_frames.h"
 #include "support/test.h"
+#include "wire/amqp_parts.h"
 
 #define EVENTS "/devices/d1/messages/events"
 

@@ -104,11 +104,11 @@ TEST(a_body_waits_for_the_word_when_its_client_does) {
     struct raw_client c;
     struct raw_answer answer;
     struct sk_buffer out = {0};
-    struct ask ask = {.method = "POST",
-                      .target = "/devices/query" VERSION,
-                      .headers = "Expect: 100-continue\r\n",
-                      .body = json("{\"query\":\"SELECT * FROM devices\"}")};
-    put_ask(&out, f, &ask);
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/devices/query" VERSION,
+                          .headers = "Expect: 100-continue\r\n",
+                          .body = sk_span_z("{\"query\":\"SELECT * FROM devices\"}")};
+    raw_put_ask(&out, f, &ask);
     raw_open(&c, f, "hub.test");
     raw_send(&c, sk_span(out.p, out.n - ask.body.n));
     sk_sim_run(f->sim, SK_S);
@@ -124,10 +124,10 @@ TEST(a_body_waits_for_the_word_when_its_client_does) {
 TEST(a_client_that_goes_before_its_body_is_whole_does_no_harm) {
     struct fleet *f = *state;
     struct sk_buffer out = {0};
-    struct ask ask = {.method = "POST",
-                      .target = "/devices/query" VERSION,
-                      .body = json("{\"query\":\"SELECT * FROM devices\"}")};
-    put_ask(&out, f, &ask);
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/devices/query" VERSION,
+                          .body = sk_span_z("{\"query\":\"SELECT * FROM devices\"}")};
+    raw_put_ask(&out, f, &ask);
     for (size_t cut = out.n - ask.body.n; cut < out.n; cut += 4) {
         struct raw_client c;
         raw_open(&c, f, "hub.test");
@@ -363,11 +363,11 @@ static bool is_answered(void *arg) {
 }
 
 /* How many turns the answer takes; it comes whole. */
-static size_t turns_of(struct fleet *f, const struct ask *ask, struct raw_answer *answer) {
+static size_t turns_of(struct fleet *f, const struct raw_ask *ask, struct raw_answer *answer) {
     struct raw_client c;
     struct sk_buffer out = {0};
     struct asking asking = {&c, 0};
-    put_ask(&out, f, ask);
+    raw_put_ask(&out, f, ask);
     raw_open(&c, f, "hub.test");
     raw_send_buffer(&c, &out);
     assert_true(sk_sim_run_until(f->sim, 10 * SK_S, is_answered, &asking));
@@ -390,10 +390,11 @@ TEST(what_reads_many_documents_takes_many_turns) {
     struct fleet *f = *state;
     enum { DEVICES = 300, TWINS_A_TURN = 16, DEVICES_A_TURN = 32 };
     struct raw_answer answer;
-    struct ask query = {.method = "POST",
-                        .target = "/devices/query" VERSION,
-                        .body = json("{\"query\":\"SELECT * FROM devices WHERE tags.x = 1\"}")};
-    struct ask list = {.method = "GET", .target = "/devices" VERSION};
+    struct raw_ask query = {
+        .method = "POST",
+        .target = "/devices/query" VERSION,
+        .body = sk_span_z("{\"query\":\"SELECT * FROM devices WHERE tags.x = 1\"}")};
+    struct raw_ask list = {.method = "GET", .target = "/devices" VERSION};
     char name[16];
     for (int i = 3; i <= DEVICES; i++) {
         snprintf(name, sizeof name, "d%d", i);
@@ -420,14 +421,15 @@ TEST(a_mute_device_fills_its_own_methods_only) {
     struct raw_client mute, other, callers[IN_FLIGHT + 1];
     struct sk_buffer out = {0};
     struct raw_answer answer;
-    struct ask ask = {.method = "POST",
-                      .target = "/twins/d1/methods" VERSION,
-                      .body = json("{\"methodName\":\"m\",\"responseTimeoutInSeconds\":300}")};
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/twins/d1/methods" VERSION,
+                          .body =
+                              sk_span_z("{\"methodName\":\"m\",\"responseTimeoutInSeconds\":300}")};
     listen_to_methods(&mute, f, "d1");
     listen_to_methods(&other, f, "d2");
     for (size_t i = 0; i <= IN_FLIGHT; i++) {
         raw_open(&callers[i], f, "hub.test");
-        put_ask(&out, f, &ask);
+        raw_put_ask(&out, f, &ask);
         raw_send_buffer(&callers[i], &out);
         sk_sim_run(f->sim, 20 * SK_MS);
     }
@@ -437,7 +439,7 @@ TEST(a_mute_device_fills_its_own_methods_only) {
     for (size_t i = 0; i < IN_FLIGHT; i++) assert_int_equal(callers[i].in.n, 0);
     struct raw_client caller;
     ask.target = "/twins/d2/methods" VERSION;
-    put_ask(&out, f, &ask);
+    raw_put_ask(&out, f, &ask);
     raw_open(&caller, f, "hub.test");
     raw_send_buffer(&caller, &out);
     raw_expect(&other, SK_MQTT_PUBLISH); /* the other device is called */

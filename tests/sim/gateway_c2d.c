@@ -174,8 +174,8 @@ TEST(an_unsubscribed_client_gets_nothing_more) {
 
 /* ---- HTTPS ---- */
 
-static struct ask as_device(const char *method, const char *target) {
-    return (struct ask){
+static struct raw_ask as_device(const char *method, const char *target) {
+    return (struct raw_ask){
         .method = method, .target = target, .policy = "", .resource = "hub.test/devices/d1"};
 }
 
@@ -187,9 +187,9 @@ static bool has_header(const struct raw_answer *answer, const char *name, const 
 /* GETs a message; false: 204. `token` gets what stands between the ETag's quotes. */
 static bool get(struct fleet *f, const char *headers, char token[40]) {
     struct raw_answer answer;
-    struct ask ask = as_device("GET", "/devices/d1/messages/deviceBound" VERSION);
+    struct raw_ask ask = as_device("GET", "/devices/d1/messages/deviceBound" VERSION);
     ask.headers = headers;
-    asks(f, &ask, &answer);
+    raw_asks(f, &ask, &answer);
     unsigned status = answer.parser.status;
     struct sk_span etag = sk_http_header(&answer.parser, "ETag");
     if (status == 200) {
@@ -209,9 +209,9 @@ static void settles(struct fleet *f, const char *method, const char *token, cons
     char target[200], headers[100];
     snprintf(target, sizeof target, "/devices/d1/messages/devicebound/%s%s", token, tail);
     snprintf(headers, sizeof headers, "If-Match: %s\r\n", token); /* unquoted, as SDKs send it */
-    struct ask ask = as_device(method, target);
+    struct raw_ask ask = as_device(method, target);
     ask.headers = headers;
-    gets(f, &ask, status, error, "");
+    raw_gets(f, &ask, status, error, "");
 }
 
 /* docs/protocols/device-protocols.md, section 4.3. */
@@ -224,8 +224,8 @@ TEST(an_https_delivery_is_headers_and_body_with_a_quoted_etag) {
     message.system[SK_SYS_MESSAGE_ID] = SK_SPAN("m1");
     message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("text/plain");
     fleet_send_message(f, "d1", &message);
-    struct ask ask = as_device("GET", "/devices/d1/messages/devicebound" VERSION);
-    asks(f, &ask, &answer);
+    struct raw_ask ask = as_device("GET", "/devices/d1/messages/devicebound" VERSION);
+    raw_asks(f, &ask, &answer);
     assert_int_equal(answer.parser.status, 200);
     assert_true(sk_span_is(sk_buffer_span(&answer.parser.body), "hello"));
     static const char *const expected[][2] = {
@@ -278,31 +278,31 @@ TEST(a_token_that_has_lost_its_lock_is_412) {
     sk_sim_run(f->sim, 6 * SK_S);
     settles(f, "DELETE", token, VERSION, 412, "DeviceMessageLockLost");
     settles(f, "POST", token, "/abandon" VERSION, 412, "DeviceMessageLockLost");
-    struct ask ask = as_device("GET", "/devices/d1/messages/devicebound" VERSION);
+    struct raw_ask ask = as_device("GET", "/devices/d1/messages/devicebound" VERSION);
     ask.headers = "IotHub-MessageLockTimeout: soon\r\n";
-    gets(f, &ask, 400, "ArgumentInvalid", "");
+    raw_gets(f, &ask, 400, "ArgumentInvalid", "");
     ask.headers = "IotHub-MessageLockTimeout: 301\r\n";
-    gets(f, &ask, 400, "ArgumentInvalid", "");
+    raw_gets(f, &ask, 400, "ArgumentInvalid", "");
 }
 
 TEST(a_device_receives_only_for_itself) {
     struct fleet *f = *state;
     fleet_send_c2d(f, "d2", "m");
-    struct ask ask = as_device("GET", "/devices/d2/messages/devicebound" VERSION);
-    gets(f, &ask, 401, NULL, "");
+    struct raw_ask ask = as_device("GET", "/devices/d2/messages/devicebound" VERSION);
+    raw_gets(f, &ask, 401, NULL, "");
     ask = as_device("DELETE", "/devices/d1/commands" VERSION);
-    gets(f, &ask, 401, "IotHubUnauthorizedAccess", "");
+    raw_gets(f, &ask, 401, "IotHubUnauthorizedAccess", "");
     ask = as_device("GET", "/messages/serviceBound/feedback" VERSION);
-    gets(f, &ask, 401, "IotHubUnauthorizedAccess", "");
+    raw_gets(f, &ask, 401, "IotHubUnauthorizedAccess", "");
 }
 
 TEST(a_purge_answers_how_many_there_were) {
     struct fleet *f = *state;
     for (int i = 0; i < 3; i++) fleet_send_c2d(f, "d1", "m");
-    gets(f, &(struct ask){.method = "DELETE", .target = "/devices/d1/commands" VERSION}, 200, NULL,
-         "{\"totalMessagesPurged\":3,\"deviceId\":\"d1\",\"moduleId\":null}");
-    gets(f, &(struct ask){.method = "DELETE", .target = "/devices/d3/commands" VERSION}, 404,
-         "DeviceNotFound", "");
+    raw_gets(f, &(struct raw_ask){.method = "DELETE", .target = "/devices/d1/commands" VERSION},
+             200, NULL, "{\"totalMessagesPurged\":3,\"deviceId\":\"d1\",\"moduleId\":null}");
+    raw_gets(f, &(struct raw_ask){.method = "DELETE", .target = "/devices/d3/commands" VERSION},
+             404, "DeviceNotFound", "");
     char token[40];
     assert_false(get(f, NULL, token));
 }
@@ -310,14 +310,14 @@ TEST(a_purge_answers_how_many_there_were) {
 TEST(feedback_is_received_and_settled_over_https_too) {
     struct fleet *f = *state;
     struct raw_answer answer;
-    struct ask ask = {.target = "/messages/serviceBound/feedback" VERSION};
+    struct raw_ask ask = {.target = "/messages/serviceBound/feedback" VERSION};
     char token[40], target[200];
-    gets(f, &ask, 204, NULL, "");
+    raw_gets(f, &ask, 204, NULL, "");
     fleet_send_c2d(f, "d1", "m1");
     assert_true(get(f, NULL, token));
     settles(f, "DELETE", token, VERSION, 204, NULL);
     sk_sim_run(f->sim, 16 * SK_S);
-    asks(f, &ask, &answer);
+    raw_asks(f, &ask, &answer);
     assert_int_equal(answer.parser.status, 200);
     assert_true(
         has_header(&answer, "Content-Type", "application/vnd.microsoft.iothub.feedback.json"));
@@ -325,19 +325,20 @@ TEST(feedback_is_received_and_settled_over_https_too) {
     snprintf(token, sizeof token, "%.36s", sk_http_header(&answer.parser, "ETag").p + 1);
     sk_http_parser_free(&answer.parser);
     snprintf(target, sizeof target, "/messages/serviceBound/feedback/%s/abandon" VERSION, token);
-    gets(f, &(struct ask){.method = "POST", .target = target}, 204, NULL, "");
-    gets(f, &ask, 200, NULL, "\"statusCode\":\"Success\"");
+    raw_gets(f, &(struct raw_ask){.method = "POST", .target = target}, 204, NULL, "");
+    raw_gets(f, &ask, 200, NULL, "\"statusCode\":\"Success\"");
     snprintf(target, sizeof target, "/messages/serviceBound/feedback/%s" VERSION, token);
-    gets(f, &(struct ask){.method = "DELETE", .target = target}, 412, "DeviceMessageLockLost", "");
+    raw_gets(f, &(struct raw_ask){.method = "DELETE", .target = target}, 412,
+             "DeviceMessageLockLost", "");
 }
 
 /* ---- batches of telemetry: docs/protocols/device-protocols.md, section 4.2 ---- */
 
 static void sends_batch(struct fleet *f, struct sk_span body, unsigned status, const char *error) {
-    struct ask ask = as_device("POST", "/devices/d1/messages/events" VERSION);
+    struct raw_ask ask = as_device("POST", "/devices/d1/messages/events" VERSION);
     ask.headers = "Content-Type: application/vnd.microsoft.iothub.json; charset=utf-8\r\n";
     ask.body = body;
-    gets(f, &ask, status, error, "");
+    raw_gets(f, &ask, status, error, "");
 }
 
 static void note(void *arg, const struct sk_message *message) {
@@ -351,10 +352,10 @@ TEST(a_batch_is_stored_message_by_message_in_order) {
     struct fleet *f = *state;
     struct sk_buffer seen = {0};
     sends_batch(f,
-                json("[{\"body\":\"aGVsbG8=\"},"
-                     "{\"body\":\"plain\",\"base64Encoded\":false,\"properties\":"
-                     "{\"iothub-app-k\":\"v\",\"IoTHub-MessageId\":\"m2\"}},"
-                     "{\"body\":\"\",\"base64Encoded\":true}]"),
+                sk_span_z("[{\"body\":\"aGVsbG8=\"},"
+                          "{\"body\":\"plain\",\"base64Encoded\":false,\"properties\":"
+                          "{\"iothub-app-k\":\"v\",\"IoTHub-MessageId\":\"m2\"}},"
+                          "{\"body\":\"\",\"base64Encoded\":true}]"),
                 204, NULL);
     assert_int_equal(fleet_read_events(f, note, &seen), 3);
     sk_buffer_byte(&seen, 0);
@@ -373,8 +374,9 @@ TEST(a_batch_with_one_bad_message_stores_nothing) {
         "{\"body\":\"aGVsbG8=\"}",
         "[]"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        sends_batch(f, json(bad[i]), 400, "ArgumentInvalid");
-    sends_batch(f, json("[{\"body\":\"aGVsbG8=\",\"properties\":{\"iothub-app-k\":\"a\"b\"}}]"),
+        sends_batch(f, sk_span_z(bad[i]), 400, "ArgumentInvalid");
+    sends_batch(f,
+                sk_span_z("[{\"body\":\"aGVsbG8=\",\"properties\":{\"iothub-app-k\":\"a\"b\"}}]"),
                 400, "DeserializationError"); /* Node does not escape quotes */
     assert_int_equal(sk_hub_counts(sk_hub_server_hub(f->hub, 0)).telemetry_total, 0);
 }
@@ -429,9 +431,9 @@ TEST(properties_beyond_64_kilobytes_are_stored_whole) {
 TEST(a_batch_on_a_full_disk_is_refused_once) {
     struct fleet *f = *state;
     sk_sim_disk_limit(f->hub_io, 0);
-    sends_batch(f, json("[{\"body\":\"\"},{\"body\":\"\"},{\"body\":\"\"}]"), 403,
+    sends_batch(f, sk_span_z("[{\"body\":\"\"},{\"body\":\"\"},{\"body\":\"\"}]"), 403,
                 "IotHubQuotaExceeded");
     sk_sim_disk_limit(f->hub_io, UINT64_MAX);
     sk_sim_run(f->sim, 30 * SK_S);
-    sends_batch(f, json("[{\"body\":\"\"},{\"body\":\"\"},{\"body\":\"\"}]"), 204, NULL);
+    sends_batch(f, sk_span_z("[{\"body\":\"\"},{\"body\":\"\"},{\"body\":\"\"}]"), 204, NULL);
 }

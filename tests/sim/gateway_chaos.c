@@ -282,22 +282,22 @@ TEST(refusals_have_their_condition_last_as_long_as_asked_and_hit_one_device) {
 
 TEST(over_https_the_request_that_asks_is_refused) {
     struct fleet *f = *state;
-    struct ask ask = {.method = "POST",
-                      .target = "/devices/d1/messages/events" VERSION,
-                      .resource = "hub.test/devices/d1",
-                      .policy = "",
-                      .body = SK_SPAN("x")};
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/devices/d1/messages/events" VERSION,
+                          .resource = "hub.test/devices/d1",
+                          .policy = "",
+                          .body = SK_SPAN("x")};
     ask.headers = "iothub-app-AzIoTHub_FaultOperationType: InvokeThrottling\r\n"
                   "iothub-app-AzIoTHub_FaultOperationDurationInSecs: 30\r\n";
-    gets(f, &ask, 429, "ThrottlingException", "client chaos");
+    raw_gets(f, &ask, 429, "ThrottlingException", "client chaos");
     ask.headers = "iothub-app-azIoTHub_faultOperationType: InvokeMaxMessageQuota\r\n";
-    gets(f, &ask, 403, "IotHubQuotaExceeded", "client chaos");
+    raw_gets(f, &ask, 403, "IotHubQuotaExceeded", "client chaos");
     ask.headers = "iothub-app-AzIoTHub_FaultOperationType: InvokeAuthError\r\n";
-    gets(f, &ask, 401, "IotHubUnauthorized", "client chaos");
+    raw_gets(f, &ask, 401, "IotHubUnauthorized", "client chaos");
     ask.headers = "iothub-app-AzIoTHub_FaultOperationType: KillTcp\r\n";
-    gets(f, &ask, 204, NULL, ""); /* there is no connection that lasts */
+    raw_gets(f, &ask, 204, NULL, ""); /* there is no connection that lasts */
     ask.headers = NULL;
-    gets(f, &ask, 204, NULL, "");
+    raw_gets(f, &ask, 204, NULL, "");
 }
 
 /* ---- limits ---- */

@@ -8,20 +8,22 @@ AROUND(fleet_new_world, fleet_free_world);
 
 TEST(what_is_not_there_is_404_and_a_wrong_method_405) {
     struct fleet *f = *state;
-    gets(f, &(struct ask){.target = "/" VERSION}, 404, "GenericNotFound", "");
-    gets(f, &(struct ask){.target = "/devices/d1/nothing" VERSION}, 404, "GenericNotFound", "");
-    gets(f, &(struct ask){.target = "/devices/d3" VERSION}, 404, "DeviceNotFound", "");
-    gets(f, &(struct ask){.target = "/devices/d1/modules/m" VERSION}, 404, "ModuleNotFound", "");
-    gets(f, &(struct ask){.target = "/twins/d3" VERSION}, 404, "DeviceNotFound", "");
-    gets(f,
-         &(struct ask){.method = "POST",
-                       .target = "/twins/d3/methods" VERSION,
-                       .body = json("{\"methodName\":\"m\"}")},
-         404, "DeviceNotFound", "");
-    gets(f, &(struct ask){.method = "PATCH", .target = "/devices/d1" VERSION}, 405,
-         "GenericMethodNotAllowed", "");
-    gets(f, &(struct ask){.method = "DELETE", .target = "/twins/d1" VERSION}, 405,
-         "GenericMethodNotAllowed", "");
+    raw_gets(f, &(struct raw_ask){.target = "/" VERSION}, 404, "GenericNotFound", "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1/nothing" VERSION}, 404, "GenericNotFound",
+             "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d3" VERSION}, 404, "DeviceNotFound", "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1/modules/m" VERSION}, 404, "ModuleNotFound",
+             "");
+    raw_gets(f, &(struct raw_ask){.target = "/twins/d3" VERSION}, 404, "DeviceNotFound", "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/twins/d3/methods" VERSION,
+                               .body = sk_span_z("{\"methodName\":\"m\"}")},
+             404, "DeviceNotFound", "");
+    raw_gets(f, &(struct raw_ask){.method = "PATCH", .target = "/devices/d1" VERSION}, 405,
+             "GenericMethodNotAllowed", "");
+    raw_gets(f, &(struct raw_ask){.method = "DELETE", .target = "/twins/d1" VERSION}, 405,
+             "GenericMethodNotAllowed", "");
 }
 
 TEST(an_api_version_must_be_there_and_be_a_date) {
@@ -30,69 +32,72 @@ TEST(an_api_version_must_be_there_and_be_a_date) {
         "/devices/d1", "/devices/d1?api-version=", "/devices/d1?api-version=latest",
         "/devices/d1?api-version=2021-13-01", "/devices/d1?api-version=2021-04-12-beta"};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        gets(f, &(struct ask){.target = targets[i]}, 400, "InvalidProtocolVersion", "");
-    gets(f, &(struct ask){.target = "/devices/d1?api-version=2020-06-30-preview"}, 200, NULL,
-         "\"d1\"");
+        raw_gets(f, &(struct raw_ask){.target = targets[i]}, 400, "InvalidProtocolVersion", "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1?api-version=2020-06-30-preview"}, 200,
+             NULL, "\"d1\"");
 }
 
 TEST(another_hub_is_not_served) {
     struct fleet *f = *state;
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .host = "other.test"}, 401,
-         "IotHubNotFound", "");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .host = "HUB.TEST:8883"}, 200, NULL,
-         "\"d1\"");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION, .host = "other.test"}, 401,
+             "IotHubNotFound", "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION, .host = "HUB.TEST:8883"}, 200,
+             NULL, "\"d1\"");
 }
 
 TEST(ids_may_be_percent_encoded) {
     struct fleet *f = *state;
-    gets(f,
-         &(struct ask){.method = "PUT",
-                       .target = "/devices/a%25b%23c" VERSION,
-                       .body = json("{\"deviceId\":\"a%b#c\"}")},
-         200, NULL, "\"a%b#c\"");
-    gets(f, &(struct ask){.target = "/devices/%61%25b%23c" VERSION}, 200, NULL, "\"a%b#c\"");
-    gets(f, &(struct ask){.target = "/twins/a%25b%23c" VERSION}, 200, NULL, "\"a%b#c\"");
-    gets(f,
-         &(struct ask){.method = "PUT",
-                       .target = "/devices/a%2Fb" VERSION,
-                       .body = json("{\"deviceId\":\"a/b\"}")},
-         400, "ArgumentInvalid", "");
-    gets(f,
-         &(struct ask){.method = "PUT",
-                       .target = "/devices/a%00b" VERSION,
-                       .body = json("{\"deviceId\":\"a\"}")},
-         400, "ArgumentInvalid", "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "PUT",
+                               .target = "/devices/a%25b%23c" VERSION,
+                               .body = sk_span_z("{\"deviceId\":\"a%b#c\"}")},
+             200, NULL, "\"a%b#c\"");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/%61%25b%23c" VERSION}, 200, NULL,
+             "\"a%b#c\"");
+    raw_gets(f, &(struct raw_ask){.target = "/twins/a%25b%23c" VERSION}, 200, NULL, "\"a%b#c\"");
+    raw_gets(f,
+             &(struct raw_ask){.method = "PUT",
+                               .target = "/devices/a%2Fb" VERSION,
+                               .body = sk_span_z("{\"deviceId\":\"a/b\"}")},
+             400, "ArgumentInvalid", "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "PUT",
+                               .target = "/devices/a%00b" VERSION,
+                               .body = sk_span_z("{\"deviceId\":\"a\"}")},
+             400, "ArgumentInvalid", "");
 }
 
 /* ---- credentials ---- */
 
 TEST(wrong_credentials_are_401) {
     struct fleet *f = *state;
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .no_token = true}, 401,
-         "IotHubUnauthorized", "missing");
-    gets(f,
-         &(struct ask){.target = "/devices/d1" VERSION,
-                       .no_token = true,
-                       .headers = "Authorization: Basic eDp5\r\n"},
-         401, "IotHubUnauthorized", "");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .key = "AQID"}, 401,
-         "IotHubUnauthorized", "signature");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .policy = "nobody"}, 401,
-         "IotHubUnauthorized", "policy");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .resource = "hub.test/devices/d2"}, 401,
-         "IotHubUnauthorizedAccess", "");
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .resource = "other.test"}, 401,
-         "IotHubUnauthorizedAccess", "");
-    gets(f, &(struct ask){.target = "/twins/d1" VERSION, .resource = "hub.test/devices"}, 401,
-         "IotHubUnauthorizedAccess", "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION, .no_token = true}, 401,
+             "IotHubUnauthorized", "missing");
+    raw_gets(f,
+             &(struct raw_ask){.target = "/devices/d1" VERSION,
+                               .no_token = true,
+                               .headers = "Authorization: Basic eDp5\r\n"},
+             401, "IotHubUnauthorized", "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION, .key = "AQID"}, 401,
+             "IotHubUnauthorized", "signature");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION, .policy = "nobody"}, 401,
+             "IotHubUnauthorized", "policy");
+    raw_gets(f,
+             &(struct raw_ask){.target = "/devices/d1" VERSION, .resource = "hub.test/devices/d2"},
+             401, "IotHubUnauthorizedAccess", "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION, .resource = "other.test"}, 401,
+             "IotHubUnauthorizedAccess", "");
+    raw_gets(f, &(struct raw_ask){.target = "/twins/d1" VERSION, .resource = "hub.test/devices"},
+             401, "IotHubUnauthorizedAccess", "");
 }
 
 TEST(a_policy_opens_only_what_its_rights_say) {
     struct fleet *f = *state;
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION, .policy = "reader"}, 200, NULL,
-         "\"d1\"");
-    gets(f, &(struct ask){.target = "/devices" VERSION, .policy = "reader"}, 200, NULL, "\"d1\"");
-    static const struct ask others[] = {
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION, .policy = "reader"}, 200, NULL,
+             "\"d1\"");
+    raw_gets(f, &(struct raw_ask){.target = "/devices" VERSION, .policy = "reader"}, 200, NULL,
+             "\"d1\"");
+    static const struct raw_ask others[] = {
         {.method = "PUT", .target = "/devices/d9" VERSION, .body = {"{}", 2}},
         {.method = "DELETE", .target = "/devices/d1" VERSION, .headers = "If-Match: *\r\n"},
         {.target = "/twins/d1" VERSION},
@@ -107,9 +112,9 @@ TEST(a_policy_opens_only_what_its_rights_say) {
         {.target = "/messages/events" VERSION},
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        struct ask ask = others[i];
+        struct raw_ask ask = others[i];
         ask.policy = "reader";
-        gets(f, &ask, 401, "IotHubUnauthorizedAccess", "");
+        raw_gets(f, &ask, 401, "IotHubUnauthorizedAccess", "");
     }
 }
 
@@ -117,7 +122,7 @@ TEST(a_device_may_only_ask_for_itself_and_its_modules) {
     struct fleet *f = *state;
     fleet_put(f, "/devices/d1/modules/m",
               "{\"deviceId\":\"d1\",\"moduleId\":\"m\"}"); /* with keys of its own */
-    const struct ask device = {.policy = "", .resource = "hub.test/devices/d1"};
+    const struct raw_ask device = {.policy = "", .resource = "hub.test/devices/d1"};
     static const struct {
         const char *method, *target;
         unsigned status;
@@ -134,22 +139,22 @@ TEST(a_device_may_only_ask_for_itself_and_its_modules) {
         {"GET", "/messages/events" VERSION, 401},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct ask ask = device;
+        struct raw_ask ask = device;
         ask.method = cases[i].method;
         ask.target = cases[i].target;
-        gets(f, &ask, cases[i].status, NULL, "");
+        raw_gets(f, &ask, cases[i].status, NULL, "");
     }
     /* A module's key opens neither its device nor its siblings. */
     fleet_put(f, "/devices/d1/modules/n", "{\"deviceId\":\"d1\",\"moduleId\":\"n\"," FLEET_SAS "}");
-    struct ask module = {
+    struct raw_ask module = {
         .policy = "", .resource = "hub.test/devices/d1/modules/n", .target = "/devices/d1" VERSION};
-    gets(f, &module, 401, "IotHubUnauthorizedAccess", "");
+    raw_gets(f, &module, 401, "IotHubUnauthorizedAccess", "");
     module.target = "/devices/d1/modules/m" VERSION;
-    gets(f, &module, 401, "IotHubUnauthorizedAccess", "");
-    gets(f,
-         &(struct ask){
-             .policy = "", .resource = "hub.test/devices/d3", .target = "/devices/d3" VERSION},
-         404, "DeviceNotFound", "");
+    raw_gets(f, &module, 401, "IotHubUnauthorizedAccess", "");
+    raw_gets(f,
+             &(struct raw_ask){
+                 .policy = "", .resource = "hub.test/devices/d3", .target = "/devices/d3" VERSION},
+             404, "DeviceNotFound", "");
 }
 
 /* ---- bodies ---- */
@@ -159,14 +164,16 @@ TEST(a_body_must_be_a_json_object) {
     static const char *const bodies[] = {"",         "x",    "[]", "1", "{\"a\":1,\"a\":2}",
                                          "{\"a\":}", "{} {}"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-        gets(f,
-             &(struct ask){
-                 .method = "PUT", .target = "/devices/d9" VERSION, .body = json(bodies[i])},
-             400, "DeserializationError", "");
-        gets(f,
-             &(struct ask){
-                 .method = "PATCH", .target = "/twins/d1" VERSION, .body = json(bodies[i])},
-             400, "DeserializationError", "");
+        raw_gets(f,
+                 &(struct raw_ask){.method = "PUT",
+                                   .target = "/devices/d9" VERSION,
+                                   .body = sk_span_z(bodies[i])},
+                 400, "DeserializationError", "");
+        raw_gets(f,
+                 &(struct raw_ask){.method = "PATCH",
+                                   .target = "/twins/d1" VERSION,
+                                   .body = sk_span_z(bodies[i])},
+                 400, "DeserializationError", "");
     }
 }
 
@@ -262,47 +269,48 @@ TEST(a_body_of_more_than_a_megabyte_is_413) {
     enum { MEGABYTE = 1024 * 1024 };
     static char body[MEGABYTE + 1];
     memset(body, ' ', sizeof body);
-    gets(f,
-         &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = {body, MEGABYTE}},
-         400, "DeserializationError", "");
-    gets(f,
-         &(struct ask){
-             .method = "PATCH", .target = "/twins/d1" VERSION, .body = {body, MEGABYTE + 1}},
-         413, NULL, "");
+    raw_gets(f,
+             &(struct raw_ask){
+                 .method = "PATCH", .target = "/twins/d1" VERSION, .body = {body, MEGABYTE}},
+             400, "DeserializationError", "");
+    raw_gets(f,
+             &(struct raw_ask){
+                 .method = "PATCH", .target = "/twins/d1" VERSION, .body = {body, MEGABYTE + 1}},
+             413, NULL, "");
 }
 
 TEST(telemetry_of_256_kilobytes_is_taken_and_one_byte_more_is_413) {
     struct fleet *f = *state;
     static char body[SK_MESSAGE_MAX + 1];
     memset(body, 'x', sizeof body);
-    struct ask ask = {.method = "POST",
-                      .target = "/devices/d1/messages/events" VERSION,
-                      .policy = "",
-                      .resource = "hub.test/devices/d1",
-                      .body = {body, SK_MESSAGE_MAX}};
-    gets(f, &ask, 204, NULL, "");
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/devices/d1/messages/events" VERSION,
+                          .policy = "",
+                          .resource = "hub.test/devices/d1",
+                          .body = {body, SK_MESSAGE_MAX}};
+    raw_gets(f, &ask, 204, NULL, "");
     ask.body.n++;
-    gets(f, &ask, 413, "MessageTooLarge", "");
+    raw_gets(f, &ask, 413, "MessageTooLarge", "");
     ask.body.n -= 3;
     ask.headers = "iothub-app-a: b\r\n"; /* two bytes more */
-    gets(f, &ask, 204, NULL, "");
+    raw_gets(f, &ask, 204, NULL, "");
     ask.body.n++;
-    gets(f, &ask, 413, "MessageTooLarge", "");
+    raw_gets(f, &ask, 413, "MessageTooLarge", "");
     assert_int_equal(sk_hub_counts(sk_hub_server_hub(f->hub, 0)).telemetry_total, 2);
 }
 
 TEST(a_full_disk_is_403_and_room_heals_it) {
     struct fleet *f = *state;
-    struct ask ask = {.method = "POST",
-                      .target = "/devices/d1/messages/events" VERSION,
-                      .policy = "",
-                      .resource = "hub.test/devices/d1",
-                      .body = {"x", 1}};
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/devices/d1/messages/events" VERSION,
+                          .policy = "",
+                          .resource = "hub.test/devices/d1",
+                          .body = {"x", 1}};
     sk_sim_disk_limit(f->hub_io, 0);
-    gets(f, &ask, 403, "IotHubQuotaExceeded", "");
+    raw_gets(f, &ask, 403, "IotHubQuotaExceeded", "");
     sk_sim_disk_limit(f->hub_io, UINT64_MAX);
     sk_sim_run(f->sim, 30 * SK_S);
-    gets(f, &ask, 204, NULL, "");
+    raw_gets(f, &ask, 204, NULL, "");
 }
 
 /* ---- If-Match ---- */
@@ -311,78 +319,80 @@ TEST(an_identity_changes_only_for_its_etag) {
     struct fleet *f = *state;
     struct raw_answer answer;
     char line[96];
-    const struct sk_span body = json("{\"deviceId\":\"d1\"," FLEET_SAS "}");
-    gets(f, &(struct ask){.method = "PUT", .target = "/devices/d1" VERSION, .body = body}, 409,
-         "DeviceAlreadyExists", "");
-    gets(f,
-         &(struct ask){.method = "PUT",
-                       .target = "/devices/d1" VERSION,
-                       .body = body,
-                       .headers = "If-Match: \"AAAA\"\r\n"},
-         412, "PreconditionFailed", "");
-    gets(f,
-         &(struct ask){.method = "PUT",
-                       .target = "/devices/d9" VERSION,
-                       .body = json("{}"),
-                       .headers = "If-Match: *\r\n"},
-         404, "DeviceNotFound", "");
-    asks(f, &(struct ask){.target = "/devices/d1" VERSION}, &answer);
+    const struct sk_span body = sk_span_z("{\"deviceId\":\"d1\"," FLEET_SAS "}");
+    raw_gets(f, &(struct raw_ask){.method = "PUT", .target = "/devices/d1" VERSION, .body = body},
+             409, "DeviceAlreadyExists", "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "PUT",
+                               .target = "/devices/d1" VERSION,
+                               .body = body,
+                               .headers = "If-Match: \"AAAA\"\r\n"},
+             412, "PreconditionFailed", "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "PUT",
+                               .target = "/devices/d9" VERSION,
+                               .body = sk_span_z("{}"),
+                               .headers = "If-Match: *\r\n"},
+             404, "DeviceNotFound", "");
+    raw_asks(f, &(struct raw_ask){.target = "/devices/d1" VERSION}, &answer);
     snprintf(line, sizeof line, "If-Match: %.*s\r\n",
              SK_ARG(sk_http_header(&answer.parser, "ETag")));
     sk_http_parser_free(&answer.parser);
-    gets(f,
-         &(struct ask){
-             .method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = line},
-         200, NULL, "\"d1\"");
-    gets(f,
-         &(struct ask){
-             .method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = line},
-         412, "PreconditionFailed", "");
-    gets(f, &(struct ask){.method = "DELETE", .target = "/devices/d1" VERSION, .headers = line},
-         412, "PreconditionFailed", "");
-    gets(f,
-         &(struct ask){
-             .method = "DELETE", .target = "/devices/d1" VERSION, .headers = "If-Match: \"*\"\r\n"},
-         204, NULL, "");
+    raw_gets(f,
+             &(struct raw_ask){
+                 .method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = line},
+             200, NULL, "\"d1\"");
+    raw_gets(f,
+             &(struct raw_ask){
+                 .method = "PUT", .target = "/devices/d1" VERSION, .body = body, .headers = line},
+             412, "PreconditionFailed", "");
+    raw_gets(
+        f, &(struct raw_ask){.method = "DELETE", .target = "/devices/d1" VERSION, .headers = line},
+        412, "PreconditionFailed", "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "DELETE",
+                               .target = "/devices/d1" VERSION,
+                               .headers = "If-Match: \"*\"\r\n"},
+             204, NULL, "");
 }
 
 TEST(a_twin_changes_only_for_its_etag) {
     struct fleet *f = *state;
     struct raw_answer answer;
     char line[96];
-    const struct sk_span body = json("{\"tags\":{\"a\":1}}");
-    gets(f,
-         &(struct ask){.method = "PATCH",
-                       .target = "/twins/d1" VERSION,
-                       .body = body,
-                       .headers = "If-Match: \"AAAA\"\r\n"},
-         412, "PreconditionFailed", "");
-    asks(f, &(struct ask){.target = "/twins/d1" VERSION}, &answer);
+    const struct sk_span body = sk_span_z("{\"tags\":{\"a\":1}}");
+    raw_gets(f,
+             &(struct raw_ask){.method = "PATCH",
+                               .target = "/twins/d1" VERSION,
+                               .body = body,
+                               .headers = "If-Match: \"AAAA\"\r\n"},
+             412, "PreconditionFailed", "");
+    raw_asks(f, &(struct raw_ask){.target = "/twins/d1" VERSION}, &answer);
     snprintf(line, sizeof line, "If-Match: %.*s\r\n",
              SK_ARG(sk_http_header(&answer.parser, "ETag")));
     sk_http_parser_free(&answer.parser);
-    gets(f,
-         &(struct ask){
-             .method = "PATCH", .target = "/twins/d1" VERSION, .body = body, .headers = line},
-         200, NULL, "\"a\":1");
-    gets(f,
-         &(struct ask){
-             .method = "PUT", .target = "/twins/d1" VERSION, .body = body, .headers = line},
-         412, "PreconditionFailed", "");
-    gets(f, &(struct ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = body}, 200,
-         NULL, "\"a\":1");
+    raw_gets(f,
+             &(struct raw_ask){
+                 .method = "PATCH", .target = "/twins/d1" VERSION, .body = body, .headers = line},
+             200, NULL, "\"a\":1");
+    raw_gets(f,
+             &(struct raw_ask){
+                 .method = "PUT", .target = "/twins/d1" VERSION, .body = body, .headers = line},
+             412, "PreconditionFailed", "");
+    raw_gets(f, &(struct raw_ask){.method = "PATCH", .target = "/twins/d1" VERSION, .body = body},
+             200, NULL, "\"a\":1");
 }
 
 /* The Java SDK's. */
 TEST(a_post_that_means_patch_changes_a_twin) {
     struct fleet *f = *state;
-    struct ask ask = {.method = "POST",
-                      .target = "/twins/d1" VERSION,
-                      .body = json("{\"tags\":{\"java\":1}}"),
-                      .headers = "X-HTTP-Method-Override: PATCH\r\n"};
-    gets(f, &ask, 200, NULL, "\"java\":1");
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/twins/d1" VERSION,
+                          .body = sk_span_z("{\"tags\":{\"java\":1}}"),
+                          .headers = "X-HTTP-Method-Override: PATCH\r\n"};
+    raw_gets(f, &ask, 200, NULL, "\"java\":1");
     ask.headers = "X-HTTP-Method-Override: DELETE\r\n"; /* nobody sends that */
-    gets(f, &ask, 405, NULL, "");
+    raw_gets(f, &ask, 405, NULL, "");
 }
 
 TEST(twin_changes_that_break_a_rule_are_400) {
@@ -391,10 +401,11 @@ TEST(twin_changes_that_break_a_rule_are_400) {
         "{\"tags\":1}", "{\"properties\":[]}", "{\"properties\":{\"desired\":{\"a.b\":1}}}",
         "{\"properties\":{\"desired\":{\"a\":[null]}}}", "{\"tags\":{\"a\":{\"$b\":1}}}"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
-        gets(f,
-             &(struct ask){
-                 .method = "PATCH", .target = "/twins/d1" VERSION, .body = json(bodies[i])},
-             400, "ArgumentInvalid", "");
+        raw_gets(f,
+                 &(struct raw_ask){.method = "PATCH",
+                                   .target = "/twins/d1" VERSION,
+                                   .body = sk_span_z(bodies[i])},
+                 400, "ArgumentInvalid", "");
 }
 
 /* ---- deployments, queries, methods ---- */
@@ -420,24 +431,27 @@ TEST(a_bad_deployment_is_refused_as_a_whole) {
     const char *target = "/devices/edge1/applyConfigurationContent" VERSION;
     fleet_put_device(f, "edge1", ",\"capabilities\":{\"iotEdge\":true}");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        gets(f, &(struct ask){.method = "POST", .target = target, .body = json(cases[i].body)}, 400,
-             "ArgumentInvalid", cases[i].holds);
-    gets(f, &(struct ask){.target = "/devices/edge1/modules/good" VERSION}, 404, "ModuleNotFound",
-         "");
+        raw_gets(
+            f,
+            &(struct raw_ask){.method = "POST", .target = target, .body = sk_span_z(cases[i].body)},
+            400, "ArgumentInvalid", cases[i].holds);
+    raw_gets(f, &(struct raw_ask){.target = "/devices/edge1/modules/good" VERSION}, 404,
+             "ModuleNotFound", "");
     const struct sk_span good =
-        json("{\"modulesContent\":{\"good\":{\"properties.desired\":{\"a\":1}}}}");
-    gets(f,
-         &(struct ask){.method = "POST",
-                       .target = "/devices/d1/applyConfigurationContent" VERSION,
-                       .body = good},
-         400, "InvalidOperation", "d1");
-    gets(f,
-         &(struct ask){.method = "POST",
-                       .target = "/devices/d3/applyConfigurationContent" VERSION,
-                       .body = good},
-         404, "DeviceNotFound", "");
-    gets(f, &(struct ask){.method = "POST", .target = target, .body = good}, 204, NULL, "");
-    gets(f, &(struct ask){.target = "/twins/edge1/modules/good" VERSION}, 200, NULL, "\"a\":1");
+        sk_span_z("{\"modulesContent\":{\"good\":{\"properties.desired\":{\"a\":1}}}}");
+    raw_gets(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/devices/d1/applyConfigurationContent" VERSION,
+                               .body = good},
+             400, "InvalidOperation", "d1");
+    raw_gets(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/devices/d3/applyConfigurationContent" VERSION,
+                               .body = good},
+             404, "DeviceNotFound", "");
+    raw_gets(f, &(struct raw_ask){.method = "POST", .target = target, .body = good}, 204, NULL, "");
+    raw_gets(f, &(struct raw_ask){.target = "/twins/edge1/modules/good" VERSION}, 200, NULL,
+             "\"a\":1");
 }
 
 TEST(a_query_with_a_mistake_is_refused_with_its_place) {
@@ -454,16 +468,17 @@ TEST(a_query_with_a_mistake_is_refused_with_its_place) {
         {"{\"query\":\"SELECT * FROM devices WHERE tags.a = 'x\"}", "line 1, column"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        gets(f,
-             &(struct ask){
-                 .method = "POST", .target = "/devices/query" VERSION, .body = json(cases[i].body)},
-             400, "ArgumentInvalid", cases[i].holds);
-    gets(f,
-         &(struct ask){.method = "POST",
-                       .target = "/devices/query" VERSION,
-                       .body = json("{\"query\":\"SELECT * FROM devices\"}"),
-                       .headers = "x-ms-continuation: nonsense\r\n"},
-         400, "ArgumentInvalid", "continuation");
+        raw_gets(f,
+                 &(struct raw_ask){.method = "POST",
+                                   .target = "/devices/query" VERSION,
+                                   .body = sk_span_z(cases[i].body)},
+                 400, "ArgumentInvalid", cases[i].holds);
+    raw_gets(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/devices/query" VERSION,
+                               .body = sk_span_z("{\"query\":\"SELECT * FROM devices\"}"),
+                               .headers = "x-ms-continuation: nonsense\r\n"},
+             400, "ArgumentInvalid", "continuation");
 }
 
 TEST(a_query_comes_in_pages) {
@@ -476,13 +491,14 @@ TEST(a_query_comes_in_pages) {
     }
     while (line[0]) {
         struct raw_answer answer;
-        asks(f,
-             &(struct ask){.method = "POST",
-                           .target = "/devices/query" VERSION,
-                           .body =
-                               json("{\"query\":\"SELECT * FROM devices WHERE deviceId != 'd4'\"}"),
-                           .headers = line},
-             &answer);
+        raw_asks(
+            f,
+            &(struct raw_ask){
+                .method = "POST",
+                .target = "/devices/query" VERSION,
+                .body = sk_span_z("{\"query\":\"SELECT * FROM devices WHERE deviceId != 'd4'\"}"),
+                .headers = line},
+            &answer);
         assert_int_equal(answer.parser.status, 200);
         json_t *page = json_loadb(answer.parser.body.p, answer.parser.body.n, 0, NULL);
         assert_true(json_array_size(page) <= 2);
@@ -521,31 +537,32 @@ TEST(method_arguments_are_checked_at_their_limits) {
         {"{\"methodName\":\"m\",\"connectTimeoutInSeconds\":301}", 400},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        gets(f,
-             &(struct ask){.method = "POST",
-                           .target = "/twins/d1/methods" VERSION,
-                           .body = json(cases[i].body)},
-             cases[i].status, NULL, cases[i].status == 404 ? "404103" : "");
+        raw_gets(f,
+                 &(struct raw_ask){.method = "POST",
+                                   .target = "/twins/d1/methods" VERSION,
+                                   .body = sk_span_z(cases[i].body)},
+                 cases[i].status, NULL, cases[i].status == 404 ? "404103" : "");
     for (unsigned more = 0; more < 2; more++) {
         char body[160];
         snprintf(body, sizeof body, "{\"methodName\":\"%0*d\"}", 100 + (int)more, 0);
-        gets(f,
-             &(struct ask){
-                 .method = "POST", .target = "/twins/d1/methods" VERSION, .body = json(body)},
-             more ? 400 : 404, NULL, "");
+        raw_gets(f,
+                 &(struct raw_ask){.method = "POST",
+                                   .target = "/twins/d1/methods" VERSION,
+                                   .body = sk_span_z(body)},
+                 more ? 400 : 404, NULL, "");
     }
 }
 
 /* ---- events ---- */
 
 static void send_telemetry(struct fleet *f, const char *body) {
-    gets(f,
-         &(struct ask){.method = "POST",
-                       .target = "/devices/d1/messages/events" VERSION,
-                       .policy = "",
-                       .resource = "hub.test/devices/d1",
-                       .body = json(body)},
-         204, NULL, "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/devices/d1/messages/events" VERSION,
+                               .policy = "",
+                               .resource = "hub.test/devices/d1",
+                               .body = sk_span_z(body)},
+             204, NULL, "");
 }
 
 /* Opens a stream of events; the bytes that came within a second are in c->in. */
@@ -554,7 +571,7 @@ static void watch(struct raw_client *c, struct fleet *f, const char *query, cons
     char target[160];
     snprintf(target, sizeof target, "/messages/events" VERSION "%s", query);
     raw_open(c, f, "hub.test");
-    put_ask(&out, f, &(struct ask){.target = target, .headers = headers});
+    raw_put_ask(&out, f, &(struct raw_ask){.target = target, .headers = headers});
     raw_send_buffer(c, &out);
     sk_sim_run(f->sim, SK_S);
     sk_buffer_byte(&c->in, 0);
@@ -607,8 +624,8 @@ TEST(events_start_where_they_are_asked_to) {
             fail_msg("%s %s: %s", cases[i].query, cases[i].headers, c.in.p);
         raw_free(&c);
     }
-    gets(f, &(struct ask){.target = "/messages/events" VERSION "&from=yesterday"}, 400,
-         "ArgumentInvalid", "from");
+    raw_gets(f, &(struct raw_ask){.target = "/messages/events" VERSION "&from=yesterday"}, 400,
+             "ArgumentInvalid", "from");
 }
 
 TEST(a_watcher_goes_on_with_its_token_and_not_without) {
@@ -648,7 +665,7 @@ TEST(requests_on_one_connection_are_answered_in_order) {
     struct fleet *f = *state;
     struct raw_client c;
     struct sk_buffer out = {0};
-    const struct ask pipeline[] = {
+    const struct raw_ask pipeline[] = {
         {.target = "/devices/d1" VERSION},
         {.method = "PATCH", .target = "/twins/d1" VERSION, .body = {"{\"tags\":{\"x\":1}}", 16}},
         {.target = "/nothing" VERSION},
@@ -656,7 +673,7 @@ TEST(requests_on_one_connection_are_answered_in_order) {
         {.target = "/devices/d2" VERSION},
     };
     static const unsigned statuses[] = {200, 200, 404, 200, 200};
-    for (size_t i = 0; i < 5; i++) put_ask(&out, f, &pipeline[i]);
+    for (size_t i = 0; i < 5; i++) raw_put_ask(&out, f, &pipeline[i]);
     for (size_t step = 1; step <= out.n; step = step * 3 + 1) { /* whole, and in pieces */
         raw_open(&c, f, "hub.test");
         for (size_t at = 0; at < out.n; at += step) {
@@ -680,13 +697,13 @@ TEST(a_client_that_goes_before_its_answer_does_no_harm) {
         struct raw_client c;
         struct sk_buffer out = {0};
         raw_open(&c, f, "hub.test");
-        put_ask(&out, f,
-                &(struct ask){.method = "PATCH",
-                              .target = "/twins/d1" VERSION,
-                              .body = json("{\"tags\":{\"x\":1}}")});
+        raw_put_ask(&out, f,
+                    &(struct raw_ask){.method = "PATCH",
+                                      .target = "/twins/d1" VERSION,
+                                      .body = sk_span_z("{\"tags\":{\"x\":1}}")});
         raw_send_buffer(&c, &out);
         sk_sim_run(f->sim, wait * SK_MS / 10);
         raw_free(&c);
     }
-    gets(f, &(struct ask){.target = "/devices/d1" VERSION}, 200, NULL, "\"d1\"");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION}, 200, NULL, "\"d1\"");
 }

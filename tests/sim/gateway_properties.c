@@ -198,14 +198,14 @@ static void posts(struct fleet *f, const char *device, const char *headers, stru
     char target[100], resource[100];
     snprintf(target, sizeof target, "/devices/%s/messages/events" VERSION, device);
     snprintf(resource, sizeof resource, "hub.test/devices/%s", device);
-    gets(f,
-         &(struct ask){.method = "POST",
-                       .target = target,
-                       .resource = resource,
-                       .policy = "",
-                       .headers = headers,
-                       .body = body},
-         204, NULL, "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = target,
+                               .resource = resource,
+                               .policy = "",
+                               .headers = headers,
+                               .body = body},
+             204, NULL, "");
 }
 
 static void in_by_https(struct fleet *f) {
@@ -251,7 +251,7 @@ static unsigned out_by_watching(struct fleet *f) {
     struct raw_client c;
     struct sk_buffer out = {0};
     unsigned count = 0;
-    put_ask(&out, f, &(struct ask){.target = "/messages/events" VERSION "&from=earliest"});
+    raw_put_ask(&out, f, &(struct raw_ask){.target = "/messages/events" VERSION "&from=earliest"});
     raw_open(&c, f, "hub.test");
     raw_send_buffer(&c, &out);
     sk_sim_run(f->sim, 5 * SK_S);
@@ -424,11 +424,11 @@ static void to_device_by_amqp(struct fleet *f) {
 static void to_device_by_https(struct fleet *f) {
     struct raw_answer answer;
     struct sk_buffer name = {0};
-    asks(f,
-         &(struct ask){.target = "/devices/https/messages/devicebound" VERSION,
-                       .resource = "hub.test/devices/https",
-                       .policy = ""},
-         &answer);
+    raw_asks(f,
+             &(struct raw_ask){.target = "/devices/https/messages/devicebound" VERSION,
+                               .resource = "hub.test/devices/https",
+                               .policy = ""},
+             &answer);
     assert_int_equal(answer.parser.status, 200);
     for (size_t i = 0; i < ROWS; i++) {
         struct row row = row_at(i);

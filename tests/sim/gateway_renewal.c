@@ -74,13 +74,13 @@ static void open_amqp(struct fleet *f, struct amqp_user *u) {
 }
 
 static void send_https(struct fleet *f) {
-    gets(f,
-         &(struct ask){.method = "POST",
-                       .target = "/devices/https/messages/events" VERSION,
-                       .resource = "hub.test/devices/https",
-                       .policy = "",
-                       .body = SK_SPAN("x")},
-         204, NULL, "");
+    raw_gets(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/devices/https/messages/events" VERSION,
+                               .resource = "hub.test/devices/https",
+                               .policy = "",
+                               .body = SK_SPAN("x")},
+             204, NULL, "");
 }
 
 static void count(void *arg, const struct sk_message *message) {

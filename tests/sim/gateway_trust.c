@@ -194,15 +194,15 @@ static unsigned calls(struct fleet *f, const struct who *from, const char *metho
                       const char *body, const char *headers) {
     struct raw_answer answer;
     char *resource = resource_of(from);
-    asks(f,
-         &(struct ask){.method = method,
-                       .target = path,
-                       .resource = resource,
-                       .key = from->key,
-                       .policy = "",
-                       .headers = headers,
-                       .body = json(body)},
-         &answer);
+    raw_asks(f,
+             &(struct raw_ask){.method = method,
+                               .target = path,
+                               .resource = resource,
+                               .key = from->key,
+                               .policy = "",
+                               .headers = headers,
+                               .body = sk_span_z(body)},
+             &answer);
     unsigned status = answer.parser.status;
     sk_http_parser_free(&answer.parser);
     free(resource);
@@ -291,14 +291,14 @@ TEST(the_keys_of_the_edge_device_itself_are_not_for_its_edge_hub) {
     for (size_t i = 0; i < 3; i++) {
         struct raw_answer answer;
         char *path = path_of(hub, ways[i].path), *resource = resource_of(hub);
-        asks(f,
-             &(struct ask){.method = "POST",
-                           .target = path,
-                           .resource = resource,
-                           .key = hub->key,
-                           .policy = "",
-                           .body = json(ways[i].body)},
-             &answer);
+        raw_asks(f,
+                 &(struct raw_ask){.method = "POST",
+                                   .target = path,
+                                   .resource = resource,
+                                   .key = hub->key,
+                                   .policy = "",
+                                   .body = sk_span_z(ways[i].body)},
+                 &answer);
         assert_int_equal(answer.parser.status, 200);
         sk_buffer_byte(&answer.parser.body, 0);
         assert_non_null(strstr(answer.parser.body.p, "\"edge1\""));
@@ -321,9 +321,9 @@ TEST(a_device_makes_no_module_with_a_system_name) {
         assert_int_equal(calls(f, &tree[3], "PUT", path, body, ""), 401);
         /* Nor does a service, by mistake: it belongs to edge devices. */
         if (i < 2)
-            gets(f, &(struct ask){.method = "PUT", .target = path, .body = json(body)}, 400,
-                 "ArgumentInvalid", "edge");
-        gets(f, &(struct ask){.target = path}, 404, "ModuleNotFound", "");
+            raw_gets(f, &(struct raw_ask){.method = "PUT", .target = path, .body = sk_span_z(body)},
+                     400, "ArgumentInvalid", "edge");
+        raw_gets(f, &(struct raw_ask){.target = path}, 404, "ModuleNotFound", "");
         free(path);
     }
 }

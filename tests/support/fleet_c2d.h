@@ -2,7 +2,7 @@
 #ifndef TESTS_FLEET_C2D_H
 #define TESTS_FLEET_C2D_H
 
-#include "fleet.h"
+#include "support/fleet.h"
 
 struct fleet_c2d {
     struct sk_request request;
@@ -10,41 +10,14 @@ struct fleet_c2d {
     enum sk_fault fault;
 };
 
-static inline void fleet_c2d_done(struct sk_request *request, const struct sk_answer *answer) {
-    struct fleet_c2d *sent = (struct fleet_c2d *)request;
-    sent->done = true;
-    sent->fault = answer->error ? answer->error->fault : SK_FAULT_NONE;
-}
-
-static inline bool fleet_c2d_is_done(void *arg) {
-    return ((struct fleet_c2d *)arg)->done;
-}
-
 /* Submits; `sent` lives until it is done. */
-static inline void fleet_submit_c2d(struct fleet *f, struct fleet_c2d *sent, const char *device,
-                                    const struct sk_message *message) {
-    struct sk_backend *backend = sk_hub_backend(sk_hub_server_hub(f->hub, 0));
-    *sent = (struct fleet_c2d){.request = {.op = SK_OP_C2D_SEND,
-                                           .device = sk_span_z(device),
-                                           .message = message,
-                                           .done = fleet_c2d_done}};
-    backend->ops->submit(backend, &sent->request);
-}
+void fleet_submit_c2d(struct fleet *f, struct fleet_c2d *sent, const char *device,
+                      const struct sk_message *message);
 
-static inline enum sk_fault fleet_send_message(struct fleet *f, const char *device,
-                                               const struct sk_message *message) {
-    struct fleet_c2d sent;
-    fleet_submit_c2d(f, &sent, device, message);
-    assert_true(sk_sim_run_until(f->sim, 60 * SK_S, fleet_c2d_is_done, &sent));
-    return sent.fault;
-}
+enum sk_fault fleet_send_message(struct fleet *f, const char *device,
+                                 const struct sk_message *message);
 
 /* One that must be taken, with its id as body too. */
-static inline void fleet_send_c2d(struct fleet *f, const char *device, const char *id) {
-    struct sk_message message = {.body = sk_span_z(id)};
-    message.system[SK_SYS_MESSAGE_ID] = sk_span_z(id);
-    message.system[SK_SYS_ACK] = SK_SPAN("full");
-    assert_int_equal(fleet_send_message(f, device, &message), SK_FAULT_NONE);
-}
+void fleet_send_c2d(struct fleet *f, const char *device, const char *id);
 
 #endif

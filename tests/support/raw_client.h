@@ -2,7 +2,7 @@
 #ifndef TESTS_RAW_CLIENT_H
 #define TESTS_RAW_CLIENT_H
 
-#include "fleet.h"
+#include "support/fleet.h"
 #include "wire/mqtt.h"
 
 struct raw_client {
@@ -13,131 +13,35 @@ struct raw_client {
     struct sk_buffer last; /* what was taken last: a packet's spans point here */
 };
 
-static inline void raw_on_open(struct sk_stream *stream, void *arg) {
-    (void)stream;
-    ((struct raw_client *)arg)->open = true;
-}
+extern const struct sk_stream_events raw_events; /* of its stream */
 
-static inline void raw_on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
-    (void)stream;
-    sk_buffer_append(&((struct raw_client *)arg)->in, bytes);
-}
-
-static inline void raw_on_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
-    (void)stream;
-    (void)reason;
-    ((struct raw_client *)arg)->stream = NULL;
-}
-
-static inline bool raw_is_settled(void *arg) {
-    struct raw_client *c = arg;
-    return c->open || c->stream == NULL;
-}
-
-static const struct sk_stream_events raw_events = {
-    .on_open = raw_on_open, .on_data = raw_on_data, .on_close = raw_on_close};
-
-static inline void raw_open(struct raw_client *c, struct fleet *f, const char *host) {
-    *c = (struct raw_client){.sim = f->sim};
-    c->stream = sk_connect(f->field_io, &(struct sk_endpoint){.host = host, .port = 8883}, NULL,
-                           NULL, &raw_events, c);
-    assert_true(sk_sim_run_until(c->sim, 60 * SK_S, raw_is_settled, c));
-    assert_true(c->open);
-}
-
-static inline bool raw_is_closed(void *arg) {
-    return ((struct raw_client *)arg)->stream == NULL;
-}
+bool raw_is_settled(void *arg);
+void raw_open(struct raw_client *c, struct fleet *f, const char *host);
+bool raw_is_closed(void *arg);
 
 /* The connection breaks off: no DISCONNECT, no goodbye. */
-static inline void raw_abort(struct raw_client *c) {
-    if (c->stream) sk_stream_abort(c->stream);
-    assert_true(sk_sim_run_until(c->sim, 60 * SK_S, raw_is_closed, c));
-    sk_sim_run(c->sim, 50 * SK_MS); /* the other end hears of it */
-}
+void raw_abort(struct raw_client *c);
 
-static inline void raw_free(struct raw_client *c) {
-    raw_abort(c);
-    sk_buffer_free(&c->in);
-    sk_buffer_free(&c->last);
-}
-
-static inline void raw_send(struct raw_client *c, struct sk_span bytes) {
-    assert_non_null(c->stream);
-    sk_stream_write(c->stream, bytes);
-}
-
-static inline void raw_send_buffer(struct raw_client *c, struct sk_buffer *bytes) {
-    raw_send(c, sk_buffer_span(bytes));
-    sk_buffer_free(bytes);
-}
+void raw_free(struct raw_client *c);
+void raw_send(struct raw_client *c, struct sk_span bytes);
+void raw_send_buffer(struct raw_client *c, struct sk_buffer *bytes);
 
 /* ---- MQTT ---- */
 
-static inline bool raw_has_packet(void *arg) {
-    struct raw_client *c = arg;
-    struct sk_mqtt_packet packet;
-    size_t used;
-    return sk_mqtt_decode(sk_buffer_span(&c->in), SK_MQTT_REMAINING_MAX, &packet, &used) !=
-           SK_AGAIN;
-}
-
-static inline bool raw_packet_or_end(void *arg) {
-    return raw_has_packet(arg) || raw_is_closed(arg);
-}
-
 /* The next packet; false: the other end closed before one came, or none came in time. */
-static inline bool raw_next(struct raw_client *c, struct sk_mqtt_packet *packet) {
-    size_t used = 0;
-    sk_sim_run_until(c->sim, 60 * SK_S, raw_packet_or_end, c);
-    if (!raw_has_packet(c)) return false;
-    assert_int_equal(sk_mqtt_decode(sk_buffer_span(&c->in), SK_MQTT_REMAINING_MAX, packet, &used),
-                     SK_OK);
-    c->last.n = 0;
-    sk_buffer_append(&c->last, sk_span(c->in.p, used));
-    sk_buffer_consume(&c->in, used);
-    assert_int_equal(sk_mqtt_decode(sk_buffer_span(&c->last), SK_MQTT_REMAINING_MAX, packet, &used),
-                     SK_OK);
-    return true;
-}
+bool raw_next(struct raw_client *c, struct sk_mqtt_packet *packet);
 
-static inline struct sk_mqtt_packet raw_expect(struct raw_client *c, enum sk_mqtt_type type) {
-    struct sk_mqtt_packet packet;
-    if (!raw_next(c, &packet)) fail_msg("no packet, expected type %d", type);
-    assert_int_equal(packet.type, type);
-    return packet;
-}
-
-static inline void raw_expect_connack(struct raw_client *c, unsigned code, bool session_present) {
-    struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_CONNACK);
-    assert_int_equal(packet.u.connack.code, code);
-    assert_int_equal(packet.u.connack.session_present, session_present);
-}
-
-static inline void raw_expect_ack(struct raw_client *c, enum sk_mqtt_type type, uint16_t id) {
-    assert_int_equal(raw_expect(c, type).u.id, id);
-}
+struct sk_mqtt_packet raw_expect(struct raw_client *c, enum sk_mqtt_type type);
+void raw_expect_connack(struct raw_client *c, unsigned code, bool session_present);
+void raw_expect_ack(struct raw_client *c, enum sk_mqtt_type type, uint16_t id);
 
 /* The other end closes without another packet. */
-static inline void raw_expect_closed(struct raw_client *c) {
-    struct sk_mqtt_packet packet;
-    if (raw_next(c, &packet)) fail_msg("a packet of type %d instead of the end", packet.type);
-    assert_null(c->stream);
-}
+void raw_expect_closed(struct raw_client *c);
 
 /* Nothing comes and the connection stays. */
-static inline void raw_expect_nothing(struct raw_client *c) {
-    sk_sim_run(c->sim, 2 * SK_S);
-    assert_int_equal(c->in.n, 0);
-    assert_non_null(c->stream);
-}
+void raw_expect_nothing(struct raw_client *c);
 
-static inline void raw_ping(struct raw_client *c) {
-    struct sk_buffer out = {0};
-    sk_mqtt_put_bare(&out, SK_MQTT_PINGREQ);
-    raw_send_buffer(c, &out);
-    raw_expect(c, SK_MQTT_PINGRESP);
-}
+void raw_ping(struct raw_client *c);
 
 /* Who connects, and how. Zero is clean session 0, keep-alive 0, a token of an hour from FLEET_KEY.
  */
@@ -156,79 +60,19 @@ struct raw_connect {
     uint8_t will_qos;
 };
 
-static inline void raw_put_connect(struct sk_buffer *to, struct fleet *f,
-                                   const struct raw_connect *as) {
-    struct sk_buffer identity = {0}, user = {0}, resource = {0}, token = {0};
-    sk_buffer_print(&identity, as->module ? "%s/%s" : "%s%s", as->device,
-                    as->module ? as->module : "");
-    sk_buffer_print(&user, "hub.test/%.*s/?api-version=2021-04-12",
-                    SK_ARG(sk_buffer_span(&identity)));
-    sk_buffer_print(&resource,
-                    as->module ? "hub.test/devices/%s/modules/%s" : "hub.test/devices/%s%s",
-                    as->device, as->module ? as->module : "");
-    assert_int_equal(
-        sk_sas_create(&token, as->resource ? sk_span_z(as->resource) : sk_buffer_span(&resource),
-                      sk_span_z(as->key ? as->key : FLEET_KEY), sk_span_z(as->policy),
-                      sk_io_wall(f->field_io) / 1000000 + (as->life_s ? as->life_s : 3600)),
-        SK_OK);
-    struct sk_mqtt_connect connect = {
-        .clean_session = as->clean,
-        .has_user = true,
-        .has_password = true,
-        .keep_alive_s = as->keep_alive_s,
-        .client_id = as->client_id ? sk_span_z(as->client_id) : sk_buffer_span(&identity),
-        .user = as->user ? sk_span_z(as->user) : sk_buffer_span(&user),
-        .password = as->password ? sk_span_z(as->password) : sk_buffer_span(&token),
-        .has_will = as->will_topic != NULL,
-        .will_qos = as->will_qos,
-        .will_topic = sk_span_z(as->will_topic),
-        .will_payload = sk_span_z(as->will_payload)};
-    assert_int_equal(sk_mqtt_put_connect(to, &connect), SK_OK);
-    sk_buffer_free(&identity);
-    sk_buffer_free(&user);
-    sk_buffer_free(&resource);
-    sk_buffer_free(&token);
-}
+void raw_put_connect(struct sk_buffer *to, struct fleet *f, const struct raw_connect *as);
 
 /* A fresh connection that has said CONNECT. */
-static inline void raw_dial(struct raw_client *c, struct fleet *f, const char *host,
-                            const struct raw_connect *as) {
-    struct sk_buffer out = {0};
-    raw_open(c, f, host);
-    raw_put_connect(&out, f, as);
-    raw_send_buffer(c, &out);
-}
+void raw_dial(struct raw_client *c, struct fleet *f, const char *host,
+              const struct raw_connect *as);
 
 /* A device at the hub, clean session, taken. */
-static inline void raw_login(struct raw_client *c, struct fleet *f, const char *device) {
-    raw_dial(c, f, "hub.test", &(struct raw_connect){.device = device, .clean = true});
-    raw_expect_connack(c, SK_MQTT_ACCEPTED, false);
-}
+void raw_login(struct raw_client *c, struct fleet *f, const char *device);
 
-static inline void raw_publish(struct raw_client *c, const char *topic, struct sk_span payload,
-                               uint8_t qos, uint16_t id) {
-    struct sk_buffer out = {0};
-    struct sk_mqtt_publish publish = {
-        .topic = sk_span_z(topic), .payload = payload, .qos = qos, .id = id};
-    assert_int_equal(sk_mqtt_put_publish(&out, &publish), SK_OK);
-    raw_send_buffer(c, &out);
-}
-
-static inline void raw_subscribe(struct raw_client *c, uint16_t id, const char *filter,
-                                 uint8_t qos) {
-    struct sk_buffer out = {0};
-    sk_mqtt_put_subscribe(
-        &out, id, &(struct sk_mqtt_subscription){.filter = sk_span_z(filter), .qos = qos}, 1);
-    raw_send_buffer(c, &out);
-}
-
-static inline void raw_expect_suback(struct raw_client *c, uint16_t id, const char *codes,
-                                     size_t count) {
-    struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_SUBACK);
-    assert_int_equal(packet.u.suback.id, id);
-    assert_int_equal(packet.u.suback.codes.n, count);
-    assert_memory_equal(packet.u.suback.codes.p, codes, count);
-}
+void raw_publish(struct raw_client *c, const char *topic, struct sk_span payload, uint8_t qos,
+                 uint16_t id);
+void raw_subscribe(struct raw_client *c, uint16_t id, const char *filter, uint8_t qos);
+void raw_expect_suback(struct raw_client *c, uint16_t id, const char *codes, size_t count);
 
 /* ---- HTTP ---- */
 
@@ -237,31 +81,7 @@ struct raw_answer {
     bool complete;
 };
 
-struct raw_reading {
-    struct raw_client *client;
-    struct raw_answer *answer;
-};
-
-static inline bool raw_read_answer(void *arg) {
-    struct raw_reading *r = arg;
-    while (r->client->in.n && !r->answer->complete) {
-        size_t used = 0;
-        enum sk_http_event event;
-        assert_int_equal(
-            sk_http_feed(&r->answer->parser, sk_buffer_span(&r->client->in), &used, &event), SK_OK);
-        sk_buffer_consume(&r->client->in, used);
-        if (event == SK_HTTP_HEADERS) r->answer->parser.body_max = 16 * 1024 * 1024;
-        r->answer->complete = event == SK_HTTP_MESSAGE;
-    }
-    return r->answer->complete || r->client->stream == NULL;
-}
-
 /* The next answer on the connection; free it with sk_http_parser_free(&answer->parser). */
-static inline void raw_next_answer(struct raw_client *c, struct raw_answer *answer) {
-    *answer = (struct raw_answer){0};
-    sk_http_parser_init(&answer->parser, false);
-    sk_sim_run_until(c->sim, 400 * SK_S, raw_read_answer, &(struct raw_reading){c, answer});
-    if (!answer->complete) fail_msg("no answer");
-}
+void raw_next_answer(struct raw_client *c, struct raw_answer *answer);
 
 #endif

@@ -2,7 +2,7 @@
 #include "support/hub_world.h"
 #include "support/test.h"
 
-AROUND(start, end);
+AROUND(start_world, end_world);
 
 /* ---- in order, to whoever is there ---- */
 

@@ -89,12 +89,12 @@ static unsigned check_numbers(const uint64_t *first) {
 
 static int start_fresh(void **state) {
     sent = stored = 0;
-    start(state);
+    start_world(state);
     options.fallback = true;
     return 0;
 }
 
-AROUND(start_fresh, end);
+AROUND(start_fresh, end_world);
 
 /* ---- numbers ---- */
 
@@ -105,7 +105,7 @@ TEST(an_empty_partition_says_so) {
     assert_int_equal(info.last_number, -1);
     assert_int_equal(info.last_offset, 0);
     assert_int_equal(info_of(SK_ALL_PARTITIONS).partition_count, 4);
-    assert_true(sk_span_is(told.entity, name));
+    assert_true(sk_span_is(told.entity, "test"));
 }
 
 TEST(a_devices_events_are_numbered_in_one_partition) {

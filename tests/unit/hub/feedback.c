@@ -23,7 +23,7 @@ static size_t next_batch(struct sk_feedback_source *source, json_t **records, ui
     for (int i = 0; i < 2; i++) {
         if (source->next(source, &message, delivery) == SK_OK) {
             assert_true(sk_span_eq(message.system[SK_SYS_CONTENT_TYPE], SK_FEEDBACK_TYPE));
-            assert_true(sk_span_is(message.system[SK_SYS_USER_ID], name));
+            assert_true(sk_span_is(message.system[SK_SYS_USER_ID], "test"));
             *records = json_loadb(message.body.p, message.body.n, 0, NULL);
             assert_non_null(*records);
             return json_array_size(*records);
@@ -60,7 +60,7 @@ static enum sk_fault settle_batch(struct sk_feedback_source *source, uint64_t de
     return fault;
 }
 
-AROUND(start, end);
+AROUND(start_world, end_world);
 
 /* ---- who gets a record ---- */
 
