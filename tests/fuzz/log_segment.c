@@ -8,7 +8,7 @@
 
 #include "io/sim/sim.h"
 #include "store/log/log.h"
-#include "store/log/format.h"
+#include "store/log/segments/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* Bits that flip on the disk in the segment that was written last: what was acknowledged behind them stays. */
-#include "store/log/format.h"
+#include "store/log/segments/format.h"
 #include "support/log_world.h"
 #include "support/test.h"
 

@@ -3,7 +3,7 @@
  * All of them stand in one small file, written anew in the background at most every 100 ms while
  * they move; two files take turns, so that a torn one leaves the one before. A commit itself costs
  * no I/O. */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 #define WRITE_EVERY (100 * SK_MS)
 enum { FILE_MAX = 4 * 1024 * 1024 };

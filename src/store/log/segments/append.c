@@ -5,7 +5,7 @@
  * (nobody has been told their numbers yet), and before anything else is written the segment is cut
  * back to its last durable record. So what a failed write may have left on the disk can never stand
  * behind an acknowledged record. */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 enum { KEEP_BYTES = 64 * 1024 }; /* a batch's buffer that the log keeps while it is idle */
 #define RETRY_AFTER (100 * SK_MS)

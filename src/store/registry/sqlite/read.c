@@ -1,5 +1,5 @@
 /* The registry's reads as they run on a connection. */
-#include "store/registry/db.h"
+#include "store/registry/sqlite/db.h"
 
 enum sk_status registry_run_get(struct registry_db *db, struct registry_call *call) {
     struct sk_identity identity;

@@ -1,7 +1,7 @@
 /* Cloud-to-device messages and feedback records as the registry's calls see them. */
 #include <stdio.h>
 
-#include "store/registry/db.h"
+#include "store/registry/sqlite/db.h"
 
 /* ---- rows ---- */
 

@@ -1,7 +1,7 @@
 /* The registry's SQLite side: connections, rows, and the calls as they run on a connection. Inside
- * src/store/registry*.c only.
+ * src/store/registry/sqlite only.
  *
- * registry.c queues calls and moves them between threads; everything here is synchronous and knows
+ * sqlite.c queues calls and moves them between threads; everything here is synchronous and knows
  * one connection. */
 #ifndef SK_STORE_REGISTRY_DB_H
 #define SK_STORE_REGISTRY_DB_H

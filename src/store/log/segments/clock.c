@@ -5,7 +5,7 @@
  * times to compare them with the clock of today. Shifts live in memory. After a start times count as they
  * stand, but that nothing is younger than now: a machine without a battery for its clock starts in 1970,
  * with records of last week, and gets the right time later. */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 /* Slower changes are the clock being corrected, and time that the machine has slept. */
 #define JUMP_US 60000000

@@ -1,4 +1,4 @@
-#include "store/log/format.h"
+#include "store/log/segments/format.h"
 
 #include <endian.h>
 

@@ -1,5 +1,5 @@
 /* What the log's files stand on: its row of segments, and what is to be done soon. */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 uint64_t sk_log_first_sequence(const struct sk_log *log) {
     return log->segment_count ? log->segments[0]->first : log->durable;

@@ -1,5 +1,5 @@
 /* Segment files: opening and closing, the sparse index, and reading records in order. */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 #include <assert.h>
 

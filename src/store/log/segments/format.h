@@ -1,7 +1,7 @@
 /* The bytes of a log's files; docs/log-format.md describes them. Pure encoding, no I/O. Inside the
  * log only. */
-#ifndef SK_STORE_LOG_FORMAT_H
-#define SK_STORE_LOG_FORMAT_H
+#ifndef SK_STORE_LOG_SEGMENTS_FORMAT_H
+#define SK_STORE_LOG_SEGMENTS_FORMAT_H
 
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* SQLite connections of the registry: opening, migrations, statements. All SQL text stands here. */
-#include "store/registry/db.h"
+#include "store/registry/sqlite/db.h"
 
 #include <stdio.h>
 

@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-#include "store/registry/db.h"
+#include "store/registry/sqlite/db.h"
 
 struct sk_registry {
     struct sk_io *io;

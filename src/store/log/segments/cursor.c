@@ -1,5 +1,5 @@
 /* Reading the log: each cursor at its own place, through its own bounded window. */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 /* A cursor with a `readable` gives the loop back after skipping this much for records that it
  * wants. */

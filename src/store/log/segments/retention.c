@@ -1,7 +1,7 @@
 /* Which segments go: by age, by size, and when every cursor has passed. The active segment stays;
  * when all its records are too old a new one is begun, so that it can go too (its sequences must
  * not be given again, hence a segment is always left to tell the next one). */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 static void drop_oldest(struct sk_log *log) {
     struct sk_segment *oldest = log->segments[0];

@@ -1,5 +1,5 @@
 /* A log's life: opening and closing. */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 static void free_log(struct sk_log *log) {
     sk_io_undefer(&log->close_task);

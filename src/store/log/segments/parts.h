@@ -12,11 +12,11 @@
  *   format.c      bytes of headers, records and footers
  *
  * The states of a batch: docs/states.md. */
-#ifndef SK_STORE_LOG_PARTS_H
-#define SK_STORE_LOG_PARTS_H
+#ifndef SK_STORE_LOG_SEGMENTS_PARTS_H
+#define SK_STORE_LOG_SEGMENTS_PARTS_H
 
 #include "store/log/log.h"
-#include "store/log/format.h"
+#include "store/log/segments/format.h"
 
 /* ---- segments ---- */
 

@@ -1,5 +1,5 @@
 /* Identities and twins as rows. */
-#include "store/registry/db.h"
+#include "store/registry/sqlite/db.h"
 #include "model/json_text.h"
 
 /* ---- identities ---- */

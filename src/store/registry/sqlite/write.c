@@ -1,6 +1,6 @@
 /* The registry's writes as they run inside a transaction. A failing one is undone by its savepoint
- * (registry.c). */
-#include "store/registry/db.h"
+ * (sqlite.c). */
+#include "store/registry/sqlite/db.h"
 
 #include <stdio.h>
 

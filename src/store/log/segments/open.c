@@ -1,5 +1,5 @@
 /* Recovery: which segments there are, and where the last one really ends. */
-#include "store/log/parts.h"
+#include "store/log/segments/parts.h"
 
 enum { NAME_DIGITS = 20 };
 
