@@ -1,11 +1,11 @@
-/* What results of the registry mean to who asked. */
+/* What the ends of calls to the registry mean to who asked. */
 #include "hub/parts.h"
 #include "model/json_text.h"
 
-void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_result *result) {
-    enum sk_fault fault = sk_fault_of_status(result->status);
+void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end) {
+    enum sk_fault fault = sk_fault_of_status(end->status);
     bool module = request->module.n > 0;
-    switch (result->status) {
+    switch (end->status) {
     case SK_NOT_FOUND:
         fault = module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND;
         break;
@@ -16,8 +16,8 @@ void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_r
         break;
     default: break;
     }
-    if (result->reason[0])
-        sk_request_refuse(request, fault, "%s", result->reason);
+    if (end->reason[0])
+        sk_request_refuse(request, fault, "%s", end->reason);
     else
         sk_request_refuse(request, fault, NULL);
 }

@@ -3,6 +3,7 @@
 #include "hub/parts.h"
 #include "hub/events/once.h"
 #include "hub/events/partitions.h"
+#include "store/registry/sqlite/sqlite.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -38,10 +39,10 @@ struct find {
     void *arg;
 };
 
-static void found(void *arg, struct sk_registry_result *result) {
+static void found(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry) {
     struct find find = *(struct find *)arg;
     free(arg);
-    find.done(find.arg, result->status, result->status ? NULL : &result->entries[0].identity);
+    find.done(find.arg, end->status, entry ? &entry->identity : NULL);
 }
 
 static void find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
@@ -63,10 +64,10 @@ struct load {
     void *arg;
 };
 
-static void loaded(void *arg, struct sk_registry_result *result) {
+static void loaded(void *arg, const struct sk_registry_end *end, uint32_t subscriptions) {
     struct load load = *(struct load *)arg;
     free(arg);
-    load.done(load.arg, result->status == SK_OK, result->subscriptions);
+    load.done(load.arg, end->status == SK_OK, subscriptions);
 }
 
 static void load_subscriptions(struct sk_backend *backend, const struct sk_session *session,
@@ -75,11 +76,6 @@ static void load_subscriptions(struct sk_backend *backend, const struct sk_sessi
     *load = (struct load){done, arg};
     sk_registry_session_load(sk_hub_of(backend)->registry, sk_span_z(session->principal.device),
                              sk_span_z(session->principal.module), loaded, load);
-}
-
-static void ignore(void *arg, struct sk_registry_result *result) {
-    (void)arg;
-    (void)result;
 }
 
 static void save_subscriptions(struct sk_backend *backend, const struct sk_session *session,
@@ -103,7 +99,7 @@ static void session_opened(struct sk_backend *backend, struct sk_session *sessio
 static void session_model(struct sk_backend *backend, struct sk_session *session,
                           struct sk_span model_id) {
     sk_registry_model_set(sk_hub_of(backend)->registry, sk_span_z(session->principal.device),
-                          sk_span_z(session->principal.module), model_id, ignore, NULL);
+                          sk_span_z(session->principal.module), model_id, NULL, NULL);
 }
 
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
@@ -238,7 +234,7 @@ static enum sk_status open_registry(struct sk_hub *hub, char reason[512]) {
     }
     sk_path_protect(io, data, 0700);
     snprintf(path, sizeof path, "%s/registry.db", data);
-    status = sk_registry_open(io, path, &hub->registry, text);
+    status = sk_registry_sqlite_open(io, path, &hub->registry, text);
     if (status) snprintf(reason, 512, "%s: %s", path, text);
     return status;
 }
@@ -297,9 +293,9 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
     return SK_OK;
 }
 
-static void saved(void *arg, struct sk_registry_result *result) {
+static void saved(void *arg, const struct sk_registry_end *end) {
     struct sk_hub *hub = arg;
-    (void)result; /* the next start reads the log instead */
+    (void)end; /* the next start reads the log instead */
     sk_registry_close(hub->registry);
     EACH_PART(part) if (part->free) part->free(hub);
     sk_log_close(hub->log, log_closed, hub);

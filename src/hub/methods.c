@@ -2,10 +2,11 @@
 #include "hub/parts.h"
 
 /* A call on what does not exist is DeviceNotFound, not "not online": so look first. */
-static void target_found(void *arg, struct sk_registry_result *result) {
+static void target_found(void *arg, const struct sk_registry_end *end,
+                         struct sk_registry_entry *entry) {
     struct sk_request *request = arg;
-    if (result->status)
-        sk_hub_refuse_status(request, result);
+    if (entry == NULL)
+        sk_hub_refuse_status(request, end);
     else
         sk_methods_invoke(&sk_hub_of(request->backend)->methods, request);
 }

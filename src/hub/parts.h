@@ -65,8 +65,8 @@ static inline struct sk_hub *sk_hub_of(struct sk_backend *backend) {
     return (struct sk_hub *)backend;
 }
 
-/* answer.c: refuses with what a registry result means. */
-void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_result *result);
+/* answer.c: refuses with what the end of a call to the registry means. */
+void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end);
 /* A list that is answered: text from the start, so that a turn has to write only what it has read. */
 struct sk_hub_list {
     struct sk_buffer text;
@@ -106,7 +106,7 @@ void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device);
 /* c2d/feedback.c */
 int64_t sk_hub_feedback_ttl_us(const struct sk_hub *hub);
 /* Ends of messages have made records. */
-void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_result *result);
+void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_ended *ended);
 /* registry/certificates.c */
 enum sk_status sk_hub_certificates_load(struct sk_hub *hub, char reason[512]); /* configured ones */
 void sk_hub_certificates_free(struct sk_hub *hub);

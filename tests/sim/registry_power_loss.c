@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "io/sim/sim.h"
-#include "store/registry/registry.h"
+#include "store/registry/sqlite/sqlite.h"
 #include "support/test.h"
 
 enum { DEVICES = 5, WORLDS = 240, CUTS = 4 };
@@ -41,14 +41,25 @@ struct ask {
     enum { CREATE, CHANGE, DOCUMENT } what;
 };
 
-static void completed(void *arg, struct sk_registry_result *result) {
+static void completed(void *arg, const struct sk_registry_end *end) {
     struct ask ask = *(struct ask *)arg;
     free(arg);
     ask.subject->running--;
-    if (result->status) return; /* refused or cut off: nothing is promised */
+    if (end->status) return; /* refused or cut off: nothing is promised */
     if (ask.what == CREATE) ask.subject->created = true;
     if (ask.what == CHANGE) ask.subject->done = ask.n;
     if (ask.what == DOCUMENT) ask.subject->document_done = ask.n;
+}
+
+static void created(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry) {
+    (void)entry;
+    completed(arg, end);
+}
+
+static void changed(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry,
+                    const json_t *desired_patch) {
+    (void)entry, (void)desired_patch;
+    completed(arg, end);
 }
 
 static struct ask *ask_new(struct subject *subject, int what, json_int_t n) {
@@ -64,7 +75,7 @@ static void ask_something(struct story *story) {
     if (!subject->created) {
         struct sk_identity identity = {.device_id = subject->id, .edge = subject->id[1] == '0'};
         if (subject->running == 0)
-            sk_registry_put(story->registry, &identity, SK_NONE, completed,
+            sk_registry_put(story->registry, &identity, SK_NONE, created,
                             ask_new(subject, CREATE, 0));
         return;
     }
@@ -85,7 +96,7 @@ static void ask_something(struct story *story) {
     json_t *document = json_pack("{s:I,s:s%}", "n", n, "pad", text, pad);
     struct sk_twin_change change = {.desired = document};
     sk_registry_twin_change(story->registry, sk_span_z(subject->id), SK_NONE, &change, SK_NONE,
-                            completed, ask_new(subject, CHANGE, n));
+                            changed, ask_new(subject, CHANGE, n));
     json_decref(document);
 }
 
@@ -96,18 +107,19 @@ static struct subject *subject_of(struct story *story, const char *id) {
     return NULL;
 }
 
-static void check_twins(void *arg, struct sk_registry_result *result) {
+static void check_twins(void *arg, const struct sk_registry_end *end,
+                        const struct sk_registry_entries *list) {
     struct story *story = arg;
     bool seen[DEVICES] = {0};
-    if (result->status) STORY_FAILS(story, "reading the twins: %s", sk_status_text(result->status));
-    for (size_t i = 0; i < result->count; i++) {
-        struct subject *subject = subject_of(story, result->entries[i].identity.device_id);
-        json_int_t n = json_integer_value(json_object_get(result->entries[i].twin.desired, "n"));
+    if (end->status) STORY_FAILS(story, "reading the twins: %s", sk_status_text(end->status));
+    for (size_t i = 0; i < list->count; i++) {
+        struct subject *subject = subject_of(story, list->entries[i].identity.device_id);
+        json_int_t n = json_integer_value(json_object_get(list->entries[i].twin.desired, "n"));
         if (n < subject->done)
             STORY_FAILS(story, "%s lost a completed change: %lld of %lld", subject->id,
                         (long long)n, (long long)subject->done);
         if (n > subject->asked) STORY_FAILS(story, "%s has a change from the future", subject->id);
-        if ((json_int_t)result->entries[i].twin.desired_version != n + 1)
+        if ((json_int_t)list->entries[i].twin.desired_version != n + 1)
             STORY_FAILS(story, "%s skipped a change", subject->id);
         subject->asked = subject->done = n;
         subject->created = seen[subject - story->subjects] = true;
@@ -117,19 +129,19 @@ static void check_twins(void *arg, struct sk_registry_result *result) {
             STORY_FAILS(story, "%s lost its creation", story->subjects[i].id);
 }
 
-static void check_documents(void *arg, struct sk_registry_result *result) {
+static void check_documents(void *arg, const struct sk_registry_end *end,
+                            const struct sk_registry_documents *list) {
     struct story *story = arg;
-    if (result->status)
-        STORY_FAILS(story, "reading the documents: %s", sk_status_text(result->status));
+    if (end->status) STORY_FAILS(story, "reading the documents: %s", sk_status_text(end->status));
     size_t expected = 0;
     for (int i = 0; i < DEVICES; i++) expected += story->subjects[i].document_done > 0;
-    if (result->document_count < expected) STORY_FAILS(story, "a completed document is lost");
-    for (size_t i = 0; i < result->document_count; i++) {
+    if (list->count < expected) STORY_FAILS(story, "a completed document is lost");
+    for (size_t i = 0; i < list->count; i++) {
         char id[16] = {0};
-        memcpy(id, result->documents[i].key.p, result->documents[i].key.n);
+        memcpy(id, list->documents[i].key.p, list->documents[i].key.n);
         struct subject *subject = subject_of(story, id);
         int64_t n = 0;
-        if (sk_span_to_int(result->documents[i].bytes, &n) || n < subject->document_done ||
+        if (sk_span_to_int(list->documents[i].bytes, &n) || n < subject->document_done ||
             n > subject->document_asked)
             STORY_FAILS(story, "%s has document %lld", id, (long long)n);
         subject->document_asked = subject->document_done = n;
@@ -137,10 +149,11 @@ static void check_documents(void *arg, struct sk_registry_result *result) {
     story->read = true;
 }
 
-static void check_system_modules(void *arg, struct sk_registry_result *result) {
+static void check_system_modules(void *arg, const struct sk_registry_end *end,
+                                 const struct sk_registry_entries *list) {
     struct story *story = arg;
-    if (story->subjects[0].created && (result->status || result->count != 2))
-        STORY_FAILS(story, "an edge device came back with %zu of its two modules", result->count);
+    if (story->subjects[0].created && (end->status || list->count != 2))
+        STORY_FAILS(story, "an edge device came back with %zu of its two modules", list->count);
 }
 
 static bool has_read(void *arg) {
@@ -150,7 +163,7 @@ static bool has_read(void *arg) {
 /* Opens after a power cut and compares. */
 static void check(struct story *story) {
     char reason[SK_MODEL_ERROR_MAX];
-    if (sk_registry_open(story->io, PATH, &story->registry, reason))
+    if (sk_registry_sqlite_open(story->io, PATH, &story->registry, reason))
         STORY_FAILS(story, "%s", reason);
     story->read = false;
     sk_registry_list_twins(story->registry, false, SK_NONE, SK_NONE, 100, check_twins, story);
@@ -171,7 +184,7 @@ static void live(struct story *story) {
                                                         : sk_sim_chance(story->sim, 6),
                            loss);
     story->registry = NULL;
-    sk_registry_open(story->io, PATH, &story->registry, reason);
+    sk_registry_sqlite_open(story->io, PATH, &story->registry, reason);
     for (unsigned turn = 0; turn < 2000 && !sk_sim_is_dead(story->io); turn++) {
         if (story->registry) ask_something(story);
         sk_sim_run(story->sim, sk_sim_chance(story->sim, 150000));

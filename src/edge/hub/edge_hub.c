@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "edge/hub/parts.h"
+#include "store/registry/sqlite/sqlite.h"
 
 #define SESSIONS SK_SPAN("session")
 
@@ -32,12 +33,13 @@ struct load {
     void *arg;
 };
 
-static void loaded(void *arg, struct sk_registry_result *result) {
+static void loaded(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_document *document) {
+    (void)end;
     struct load load = *(struct load *)arg;
     free(arg);
     int64_t bits = 0;
-    bool found =
-        result->status == SK_OK && sk_span_to_int(result->documents[0].bytes, &bits) == SK_OK;
+    bool found = document && sk_span_to_int(document->bytes, &bits) == SK_OK;
     load.done(load.arg, found, (unsigned)bits);
 }
 
@@ -188,7 +190,7 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
         return status;
     }
     snprintf(path, sizeof path, "%s/edge-hub.db", hub->options->data);
-    status = sk_registry_open(io, path, &hub->store, text);
+    status = sk_registry_sqlite_open(io, path, &hub->store, text);
     if (status) {
         snprintf(reason, 512, "%s: %s", path, text);
         return status;

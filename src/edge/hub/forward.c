@@ -95,8 +95,8 @@ static void pump(struct sk_task *task) {
 
 /* ---- the store's epoch: new with a new log, whose sequences count from the start ---- */
 
-static void epoch_saved(void *arg, struct sk_registry_result *result) {
-    (void)result;
+static void epoch_saved(void *arg, const struct sk_registry_end *end) {
+    (void)end;
     sk_edge_load_ended(arg);
 }
 
@@ -110,13 +110,13 @@ static void save_epoch(struct sk_edge_hub *hub) {
     json_decref(document);
 }
 
-static void epoch_loaded(void *arg, struct sk_registry_result *result) {
+static void epoch_loaded(void *arg, const struct sk_registry_end *end,
+                         const struct sk_registry_document *stored) {
+    (void)end;
     struct sk_edge_hub *hub = arg;
     sk_edge_load_ended(hub);
     if (hub->closing) return;
-    json_t *document = result->status ? NULL
-                                      : json_loadb(result->documents[0].bytes.p,
-                                                   result->documents[0].bytes.n, 0, NULL);
+    json_t *document = stored ? json_loadb(stored->bytes.p, stored->bytes.n, 0, NULL) : NULL;
     const char *epoch = json_string_value(json_object_get(document, "epoch"));
     hub->forward.numbers = json_is_true(json_object_get(document, "numbers"));
     if (epoch && strlen(epoch) < sizeof hub->forward.epoch && !hub->forward.fresh_log) {

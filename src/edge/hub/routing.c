@@ -246,17 +246,17 @@ static void save_again(struct sk_timer *timer) {
     save(SK_CONTAINER(timer, struct sk_edge_hub, routing.timer)->routing.next);
 }
 
-static void saved(void *arg, struct sk_registry_result *result) {
+static void saved(void *arg, const struct sk_registry_end *end) {
     enum { AGAIN_S = 5 };
     struct sk_edge_deployment *d = arg;
     struct sk_edge_hub *hub = d->hub;
-    d->failed = d->failed || result->status;
+    d->failed = d->failed || end->status;
     if (--d->writing) return;
     if (hub->closing || hub->routing.next != d) { /* a newer one has come */
         free_deployment(d);
     } else if (d->failed) {
         SK_WARN("edge-hub", "deployment version %llu cannot be stored (%s); the old routes stay",
-                (unsigned long long)d->version, sk_status_text(result->status));
+                (unsigned long long)d->version, sk_status_text(end->status));
         sk_timer_start(hub->backend.io, &hub->routing.timer, AGAIN_S * SK_S, save_again);
     } else {
         hub->routing.next = NULL;
@@ -333,24 +333,25 @@ void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint
 
 /* ---- the start: endpoints before routes, both before anybody connects ---- */
 
-static void deployment_loaded(void *arg, struct sk_registry_result *result) {
+static void deployment_loaded(void *arg, const struct sk_registry_end *end,
+                              const struct sk_registry_document *stored) {
+    (void)end;
     struct sk_edge_hub *hub = arg;
     sk_edge_load_ended(hub);
-    if (result->status || hub->closing) return;
-    json_t *document =
-        json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL);
+    if (stored == NULL || hub->closing) return;
+    json_t *document = json_loadb(stored->bytes.p, stored->bytes.n, 0, NULL);
     uint64_t version = (uint64_t)json_integer_value(json_object_get(document, "version"));
     sk_edge_deployment_set(hub, json_object_get(document, "desired"), version, true);
     json_decref(document);
 }
 
-static void endpoints_loaded(void *arg, struct sk_registry_result *result) {
+static void endpoints_loaded(void *arg, const struct sk_registry_end *end,
+                             const struct sk_registry_document *stored) {
+    (void)end;
     struct sk_edge_hub *hub = arg;
     if (hub->closing) return;
-    if (result->status == SK_OK) {
-        json_t *map =
-                   json_loadb(result->documents[0].bytes.p, result->documents[0].bytes.n, 0, NULL),
-               *value;
+    if (stored) {
+        json_t *map = json_loadb(stored->bytes.p, stored->bytes.n, 0, NULL), *value;
         const char *name;
         json_object_foreach(map, name, value) {
             const char *module = json_string_value(json_object_get(value, "module"));

@@ -24,11 +24,6 @@ static void free_identity(struct sk_edge_identity *identity) {
     sk_edge_identity_free(identity);
 }
 
-static void ignore(void *arg, struct sk_registry_result *result) {
-    (void)arg;
-    (void)result;
-}
-
 /* Takes one entry of a scope answer or of the store. */
 static struct sk_edge_identity *take(struct sk_edge_hub *hub, const json_t *entry) {
     struct sk_span device = sk_span_z(json_string_value(json_object_get(entry, "deviceId")));
@@ -53,18 +48,19 @@ static struct sk_edge_identity *take(struct sk_edge_hub *hub, const json_t *entr
 
 static void load_page(struct sk_edge_hub *hub, struct sk_span after);
 
-static void loaded(void *arg, struct sk_registry_result *result) {
+static void loaded(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_documents *list) {
+    (void)end;
     struct sk_edge_hub *hub = arg;
     sk_edge_load_ended(hub);
-    for (size_t i = 0; i < result->document_count && !hub->closing; i++) {
-        json_t *entry =
-            json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
+    for (size_t i = 0; i < list->count && !hub->closing; i++) {
+        json_t *entry = json_loadb(list->documents[i].bytes.p, list->documents[i].bytes.n, 0, NULL);
         take(hub, entry);
         json_decref(entry);
     }
     if (hub->closing) return;
-    if (result->document_count == BATCH)
-        load_page(hub, result->documents[BATCH - 1].key);
+    if (list->count == BATCH)
+        load_page(hub, list->documents[BATCH - 1].key);
     else
         sk_edge_twins_load(hub); /* they belong to identities */
 }
@@ -168,7 +164,7 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
         SK_INFO("edge-hub", "%s is not in our scope any more", identity->key);
         sk_sessions_drop(&hub->backend, sk_span_z(identity->identity.device_id),
                          sk_span_z(identity->identity.module_id), SK_FAULT_DEVICE_NOT_FOUND);
-        sk_registry_document_delete(hub->store, DOCUMENTS, sk_span_z(identity->key), ignore, NULL);
+        sk_registry_document_delete(hub->store, DOCUMENTS, sk_span_z(identity->key), NULL, NULL);
         free_identity(identity);
         i = 0; /* the map has changed */
     }
@@ -201,7 +197,7 @@ static void take_page(struct sk_edge_hub *hub, const json_t *page) {
             uint64_t digest = sk_hash(sk_span_z(text));
             if (identity->digest != digest)
                 sk_registry_document_put(hub->store, DOCUMENTS, sk_span_z(identity->key),
-                                         sk_span_z(text), ignore, NULL);
+                                         sk_span_z(text), NULL, NULL);
             identity->digest = digest;
             identity->refresh = hub->scope.refresh;
         }

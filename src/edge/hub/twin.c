@@ -20,11 +20,6 @@ struct sk_edge_twin {
     bool sync_again;     /* the cloud has told of a change since it was sent */
 };
 
-static void ignore(void *arg, struct sk_registry_result *result) {
-    (void)arg;
-    (void)result;
-}
-
 static struct sk_edge_twin *twin_of(struct sk_edge_identity *identity) {
     if (identity->twin) return identity->twin;
     struct sk_edge_twin *twin = SK_NEW(struct sk_edge_twin);
@@ -75,7 +70,7 @@ static void save(struct sk_edge_identity *identity, sk_registry_done *done, void
                   (json_int_t)twin->reported_version, "pendingFirst", all[0], "pending", all[1]);
     SK_CLEANUP_FREE char *text = sk_json_text(document);
     sk_registry_document_put(identity->hub->store, DOCUMENTS, sk_span_z(identity->key),
-                             sk_span_z(text), done ? done : ignore, arg);
+                             sk_span_z(text), done, arg);
     json_decref(document);
 }
 
@@ -102,18 +97,19 @@ static void load_page(struct sk_edge_hub *hub, struct sk_span after);
 
 enum { BATCH = 100 };
 
-static void loaded(void *arg, struct sk_registry_result *result) {
+static void loaded(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_documents *list) {
+    (void)end;
     struct sk_edge_hub *hub = arg;
     sk_edge_load_ended(hub);
-    for (size_t i = 0; i < result->document_count && !hub->closing; i++) {
-        struct sk_edge_identity *identity = sk_map_get(&hub->identities, result->documents[i].key);
+    for (size_t i = 0; i < list->count && !hub->closing; i++) {
+        struct sk_edge_identity *identity = sk_map_get(&hub->identities, list->documents[i].key);
         json_t *document =
-            json_loadb(result->documents[i].bytes.p, result->documents[i].bytes.n, 0, NULL);
+            json_loadb(list->documents[i].bytes.p, list->documents[i].bytes.n, 0, NULL);
         if (identity && document) fill(twin_of(identity), document);
         json_decref(document);
     }
-    if (result->document_count == BATCH && !hub->closing)
-        load_page(hub, result->documents[BATCH - 1].key);
+    if (list->count == BATCH && !hub->closing) load_page(hub, list->documents[BATCH - 1].key);
 }
 
 static void load_page(struct sk_edge_hub *hub, struct sk_span after) {
@@ -233,11 +229,11 @@ struct report_call {
     uint64_t version;
 };
 
-static void report_saved(void *arg, struct sk_registry_result *result) {
+static void report_saved(void *arg, const struct sk_registry_end *end) {
     struct report_call call = *(struct report_call *)arg;
     free(arg);
-    if (result->status) {
-        sk_request_refuse(call.request, sk_fault_of_status(result->status), NULL);
+    if (end->status) {
+        sk_request_refuse(call.request, sk_fault_of_status(end->status), NULL);
         return;
     }
     struct sk_edge_identity *identity =

@@ -66,20 +66,21 @@ static void stamp(struct sk_hub *hub, const struct sk_request *request, enum sk_
 
 static void plan_sweep(struct sk_hub *hub, int64_t at_us);
 
-static void stored(void *arg, struct sk_registry_result *result) {
+static void stored(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_c2d *message) {
     struct sk_request *request = arg;
     struct sk_hub *hub = request->backend_data;
-    if (result->status == SK_TOO_LARGE) {
+    if (end->status == SK_TOO_LARGE) {
         sk_request_refuse(request, SK_FAULT_QUEUE_DEPTH, NULL);
         return;
     }
-    if (result->status) {
-        sk_hub_refuse_status(request, result);
+    if (end->status) {
+        sk_hub_refuse_status(request, end);
         return;
     }
     hub->counts.c2d_accepted_total++;
-    plan_sweep(hub, result->c2d->expiry_us);
-    sk_c2d_queue_stored(hub, request->device, result->c2d);
+    plan_sweep(hub, message->expiry_us);
+    sk_c2d_queue_stored(hub, request->device, message);
     sk_request_answer(request);
 }
 
@@ -144,15 +145,16 @@ static void plan_sweep(struct sk_hub *hub, int64_t at_us) {
     sk_timer_start_at(io, &hub->c2d.sweep, at_us, sweep);
 }
 
-static void swept(void *arg, struct sk_registry_result *result) {
+static void swept(void *arg, const struct sk_registry_end *end,
+                  const struct sk_registry_expired *expired) {
     struct sk_hub *hub = arg;
     if (hub->closing) return;
-    for (size_t i = 0; i < result->device_count; i++) sk_c2d_queue_look(hub, result->devices[i]);
+    for (size_t i = 0; i < expired->count; i++) sk_c2d_queue_look(hub, expired->devices[i]);
     int64_t now = sk_io_wall(hub->backend.io);
-    if (result->status || result->device_count == SWEEP_MAX)
+    if (end->status || expired->count == SWEEP_MAX)
         plan_sweep(hub, now + 1000000);
-    else if (result->device_count || result->next_expiry_us != INT64_MAX)
-        plan_sweep(hub, result->next_expiry_us);
+    else if (expired->count || expired->next_us != INT64_MAX)
+        plan_sweep(hub, expired->next_us);
 }
 
 static void sweep(struct sk_timer *timer) {

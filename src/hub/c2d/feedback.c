@@ -85,13 +85,13 @@ static void on_lock_over(struct sk_timer *timer) {
 }
 
 /* The leading records that were abandoned equally often. */
-static struct batch *new_batch(struct sk_hub *hub, const struct sk_registry_result *result) {
+static struct batch *new_batch(struct sk_hub *hub, const struct sk_registry_records *list) {
     struct batch *batch = SK_NEW(struct batch);
     batch->hub = hub;
-    batch->first = result->feedback[0].sequence;
-    batch->deliveries = result->feedback[0].deliveries;
-    for (size_t i = 0; i < result->feedback_count; i++) {
-        const struct sk_registry_feedback *feedback = &result->feedback[i];
+    batch->first = list->records[0].sequence;
+    batch->deliveries = list->records[0].deliveries;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct sk_registry_feedback *feedback = &list->records[i];
         if (feedback->deliveries != batch->deliveries) break;
         sk_buffer_byte(&batch->body, i ? ',' : '[');
         sk_feedback_record_json(&batch->body, &feedback->record);
@@ -196,19 +196,20 @@ static struct batch *batch_behind(struct sk_hub *hub, uint64_t sequence) {
     return NULL;
 }
 
-static void got_records(void *arg, struct sk_registry_result *result) {
+static void got_records(void *arg, const struct sk_registry_end *end,
+                        const struct sk_registry_records *list) {
     struct sk_hub *hub = arg;
     hub->feedback.reading = false;
     struct source *source = first_wanting(hub);
     /* The gap may have got a batch beside it since it was asked for, never one inside: only here
      * are batches made. */
     struct batch *behind = batch_behind(hub, hub->feedback.read_after);
-    if (hub->closing || result->status) {
-        answer_empty(hub, result->status ? result->status : SK_CLOSED);
-    } else if (result->feedback_count && source) {
-        hand_out(source, new_batch(hub, result));
+    if (hub->closing || end->status) {
+        answer_empty(hub, end->status ? end->status : SK_CLOSED);
+    } else if (list->count && source) {
+        hand_out(source, new_batch(hub, list));
         dispatch(hub);
-    } else if (result->feedback_count == 0 && source && behind) {
+    } else if (list->count == 0 && source && behind) {
         read_gap(hub, behind->last);
     } else {
         answer_empty(hub, SK_OK);
@@ -250,14 +251,13 @@ static void plan_expiry(struct sk_hub *hub) {
         sk_timer_start(hub->backend.io, &hub->feedback.expire, EXPIRE_S * SK_S, expire);
 }
 
-static void expired(void *arg, struct sk_registry_result *result) {
+static void expired(void *arg, const struct sk_registry_end *end, uint64_t newest) {
     struct sk_hub *hub = arg;
     if (hub->closing) return;
-    if (result->status || result->feedback_newest) plan_expiry(hub);
-    if (hub->feedback.started || result->status) return;
+    if (end->status || newest) plan_expiry(hub);
+    if (hub->feedback.started || end->status) return;
     hub->feedback.started = true; /* what is there from before the start has gathered long enough */
-    if (result->feedback_newest > hub->feedback.newest)
-        hub->feedback.newest = result->feedback_newest;
+    if (newest > hub->feedback.newest) hub->feedback.newest = newest;
     close_gathering(hub);
 }
 
@@ -273,12 +273,12 @@ static void start(struct sk_hub *hub) {
     sk_timer_start(hub->backend.io, &hub->feedback.expire, 0, expire);
 }
 
-void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_result *result) {
+void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_ended *ended) {
     if (hub->closing) return;
-    hub->counts.feedback_total += result->feedback_added;
-    if (result->feedback_newest > hub->feedback.newest)
-        hub->feedback.newest = result->feedback_newest;
-    hub->feedback.gathering += result->feedback_added;
+    hub->counts.feedback_total += ended->feedback_added;
+    if (ended->feedback_newest > hub->feedback.newest)
+        hub->feedback.newest = ended->feedback_newest;
+    hub->feedback.gathering += ended->feedback_added;
     plan_expiry(hub);
     if (hub->feedback.gathering >= SK_FEEDBACK_BATCH_MAX)
         close_gathering(hub);
@@ -301,11 +301,12 @@ static void end_settlement(struct settlement *settlement, enum sk_fault fault) {
     free(settlement);
 }
 
-static void settled(void *arg, struct sk_registry_result *result) {
+static void settled(void *arg, const struct sk_registry_end *end, uint64_t newest) {
+    (void)newest;
     struct settlement *settlement = arg;
     struct sk_hub *hub = settlement->hub;
     drop_batch(settlement->batch);
-    end_settlement(settlement, result->status ? sk_fault_of_status(result->status) : SK_FAULT_NONE);
+    end_settlement(settlement, end->status ? sk_fault_of_status(end->status) : SK_FAULT_NONE);
     dispatch(hub);
 }
 

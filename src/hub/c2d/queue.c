@@ -179,28 +179,29 @@ static void answer_outcome(struct sk_request *request, enum sk_status status) {
 }
 
 /* A message has ended, or was abandoned. */
-static void ended(void *arg, struct sk_registry_result *result) {
+static void ended(void *arg, const struct sk_registry_end *end,
+                  const struct sk_registry_ended *ended) {
     struct call call = take_call(arg);
     struct queue *q = call.queue;
     struct sk_hub *hub = q->hub;
     struct entry *entry = find_entry(q, call.sequence); /* unless the whole queue was dropped */
-    if (result->status == SK_OK && result->c2d_count) {
+    if (ended->waits) {
         hub->counts.c2d_abandoned_total++;
         if (entry) {
-            entry->deliveries = result->c2d->deliveries;
+            entry->deliveries = ended->waits->deliveries;
             entry->sent = true;
             entry->state = WAITING;
             entry->holder = NULL;
         }
-    } else if (result->status == SK_OK || result->status == SK_NOT_FOUND) {
-        if (result->status == SK_OK) hub->counts.c2d_ended_total[call.end]++;
+    } else if (end->status == SK_OK || end->status == SK_NOT_FOUND) {
+        hub->counts.c2d_ended_total[call.end] += ended->count;
         if (entry) drop_entry(entry);
     } else {
         if (entry) wait_again(entry);
-        if (!hub->closing) fail(q, result->status);
+        if (!hub->closing) fail(q, end->status);
     }
-    if (result->feedback_added) sk_hub_feedback_added(hub, result);
-    answer_outcome(call.request, result->status);
+    if (ended->feedback_added) sk_hub_feedback_added(hub, ended);
+    answer_outcome(call.request, end->status);
     unpin(q);
 }
 
@@ -224,11 +225,6 @@ static void abandon(struct entry *entry, struct sk_request *request) {
                            sk_hub_feedback_ttl_us(q->hub), ended, call);
 }
 
-static void noted(void *arg, struct sk_registry_result *result) {
-    (void)arg;
-    (void)result; /* it says only that the next delivery is not the first */
-}
-
 /* A lock ends without an outcome. */
 static void unlock(struct entry *entry) {
     struct sk_hub *hub = entry->queue->hub;
@@ -237,7 +233,8 @@ static void unlock(struct entry *entry) {
     entry->queue->blocked = false;
     if (entry->sent) return;
     entry->sent = true;
-    sk_registry_c2d_return(hub->registry, entry->sequence, 0, 0, noted, NULL);
+    /* It says only that the next delivery is not the first. */
+    sk_registry_c2d_return(hub->registry, entry->sequence, 0, 0, NULL, NULL);
 }
 
 static void on_lock_over(struct sk_timer *timer) {
@@ -316,7 +313,8 @@ static void give_to_session(struct entry *entry, struct sk_message *message) {
 
 static void receive(struct queue *q, struct sk_request *request);
 
-static void got_body(void *arg, struct sk_registry_result *result) {
+static void got_body(void *arg, const struct sk_registry_end *end,
+                     const struct sk_registry_c2d *stored) {
     struct call call = take_call(arg);
     struct queue *q = call.queue;
     struct entry *entry = find_entry(q, call.sequence);
@@ -324,14 +322,14 @@ static void got_body(void *arg, struct sk_registry_result *result) {
     struct sk_c2d c2d;
     bool given = false;
     if (call.request == NULL) q->reading = false;
-    if (result->status == SK_NOT_FOUND && entry) {
+    if (end->status == SK_NOT_FOUND && entry) {
         drop_entry(entry);
-    } else if (result->status && entry) {
+    } else if (end->status && entry) {
         entry->state = WAITING;
-        if (!q->hub->closing) fail(q, result->status);
+        if (!q->hub->closing) fail(q, end->status);
     } else if (entry && is_expired(entry)) {
         end_entry(entry, SK_C2D_EXPIRED, NULL);
-    } else if (entry && !read_message(entry, result->c2d->envelope, &c2d, &message)) {
+    } else if (entry && !read_message(entry, stored->envelope, &c2d, &message)) {
         SK_ERROR("hub", "cloud-to-device message %llu of %s is damaged and dropped",
                  (unsigned long long)entry->sequence, q->device);
         end_entry(entry, SK_C2D_REJECTED, NULL);
@@ -369,14 +367,15 @@ static void receive(struct queue *q, struct sk_request *request) {
 
 /* ---- loading ---- */
 
-static void loaded(void *arg, struct sk_registry_result *result) {
+static void loaded(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_queue *stored) {
     struct call call = take_call(arg);
     struct queue *q = call.queue;
     struct sk_list receivers;
     q->loading = false;
-    q->loaded = result->status == SK_OK;
-    for (size_t i = 0; i < result->c2d_count; i++) add_entry(q, &result->c2d[i]);
-    if (result->status && !q->hub->closing) fail(q, result->status);
+    q->loaded = end->status == SK_OK;
+    for (size_t i = 0; i < stored->count; i++) add_entry(q, &stored->messages[i]);
+    if (end->status && !q->hub->closing) fail(q, end->status);
     sk_list_init(&receivers);
     while (!sk_list_empty(&q->receivers)) { /* an answered client may ask again at once */
         struct sk_list *node = q->receivers.next;
@@ -480,21 +479,22 @@ void sk_c2d_queue_settle(struct sk_hub *hub, struct sk_request *request) {
     unpin(q);
 }
 
-static void purged(void *arg, struct sk_registry_result *result) {
+static void purged(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_ended *ended) {
     struct call call = take_call(arg);
     struct queue *q = call.queue;
     struct sk_hub *hub = q->hub;
     struct sk_request *request = call.request;
     q->purging--;
-    if (result->status) {
-        sk_hub_refuse_status(request, result);
+    if (end->status) {
+        sk_hub_refuse_status(request, end);
     } else {
         drop_entries(q);
-        hub->counts.c2d_ended_total[SK_C2D_PURGED] += result->purged;
-        if (result->feedback_added) sk_hub_feedback_added(hub, result);
+        hub->counts.c2d_ended_total[SK_C2D_PURGED] += ended->count;
+        if (ended->feedback_added) sk_hub_feedback_added(hub, ended);
         json_t *document =
-            json_pack("{s:I,s:s%,s:n}", "totalMessagesPurged", (json_int_t)result->purged,
-                      "deviceId", request->device.p, request->device.n, "moduleId");
+            json_pack("{s:I,s:s%,s:n}", "totalMessagesPurged", (json_int_t)ended->count, "deviceId",
+                      request->device.p, request->device.n, "moduleId");
         request->done(request, &(struct sk_answer){.document = document});
         json_decref(document);
     }

@@ -58,11 +58,6 @@ static void remember(struct sender *sender, uint64_t epoch, uint64_t sequence) {
 
 /* ---- the document ---- */
 
-static void ignore(void *arg, struct sk_registry_result *result) {
-    (void)arg;
-    (void)result; /* not saved: the next start reads more of the log */
-}
-
 void sk_once_save(struct sk_once *once, uint64_t behind) {
     uint64_t position = sk_log_next_sequence(once->log);
     if (!once->changed && position - once->position <= behind) return;
@@ -76,7 +71,8 @@ void sk_once_save(struct sk_once *once, uint64_t behind) {
     json_t *document =
         json_pack("{s:I,s:o}", "position", (json_int_t)once->position, "senders", senders);
     SK_CLEANUP_FREE char *text = sk_json_text(document);
-    sk_registry_document_put(once->registry, KIND, KEY, sk_span_z(text), ignore, NULL);
+    /* Not saved: the next start reads more of the log. */
+    sk_registry_document_put(once->registry, KIND, KEY, sk_span_z(text), NULL, NULL);
     json_decref(document);
     once->changed = false;
 }

@@ -66,11 +66,6 @@ static bool first_event(struct sk_partitions *p, unsigned partition, uint64_t se
 
 /* ---- the document ---- */
 
-static void ignore(void *arg, struct sk_registry_result *result) {
-    (void)arg;
-    (void)result; /* not saved: the next start reads more of the log */
-}
-
 void sk_partitions_save(struct sk_partitions *p) {
     if (!p->changed) return;
     p->position = sk_log_next_sequence(p->log);
@@ -84,7 +79,8 @@ void sk_partitions_save(struct sk_partitions *p) {
     json_t *document = json_pack("{s:I,s:I,s:o}", "created", (json_int_t)p->created_us, "position",
                                  (json_int_t)p->position, "partitions", counts);
     SK_CLEANUP_FREE char *text = sk_json_text(document);
-    sk_registry_document_put(p->registry, KIND, KEY, sk_span_z(text), ignore, NULL);
+    /* Not saved: the next start reads more of the log. */
+    sk_registry_document_put(p->registry, KIND, KEY, sk_span_z(text), NULL, NULL);
     json_decref(document);
     p->changed = false;
 }

@@ -138,11 +138,11 @@ static void list(struct sk_hub *hub, struct sk_request *request) {
 
 /* ---- changes ---- */
 
-static void stored(void *arg, struct sk_registry_result *result) {
+static void stored(void *arg, const struct sk_registry_end *end) {
     struct change change = *(struct change *)arg;
     free(arg);
-    if (result->status) {
-        sk_hub_refuse_status(change.request, result);
+    if (end->status) {
+        sk_hub_refuse_status(change.request, end);
         free_certificate(change.fresh);
         free(change.name);
         return;
@@ -303,10 +303,12 @@ static void serve_delete(struct sk_hub *hub, struct sk_request *request) {
 
 /* ---- the life ---- */
 
-static void loaded(void *arg, struct sk_registry_result *result) {
+static void loaded(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_documents *list) {
     struct sk_hub *hub = arg;
-    for (size_t i = 0; !result->status && i < result->document_count; i++) {
-        const struct sk_registry_document *document = &result->documents[i];
+    (void)end;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct sk_registry_document *document = &list->documents[i];
         json_t *json = json_loadb(document->bytes.p, document->bytes.n, 0, NULL);
         const char *pem = json_string_value(json_object_get(json, "certificate"));
         const char *code = json_string_value(json_object_get(json, "code"));

@@ -30,13 +30,13 @@ static void answer_identity(struct call *call, const struct sk_identity *identit
     json_decref(document);
 }
 
-static void got(void *arg, struct sk_registry_result *result) {
+static void got(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry) {
     struct call call = take_call(arg);
-    if (result->status) {
-        sk_hub_refuse_status(call.request, result);
+    if (entry == NULL) {
+        sk_hub_refuse_status(call.request, end);
         return;
     }
-    const struct sk_identity *identity = &result->entries[0].identity;
+    const struct sk_identity *identity = &entry->identity;
     if (call.request->op == SK_OP_IDENTITY_PUT) sk_sessions_changed(&call.hub->backend, identity);
     answer_identity(&call, identity);
 }
@@ -50,20 +50,21 @@ struct list_call {
 
 static void read_devices(struct list_call *call, struct sk_span after);
 
-static void listed(void *arg, struct sk_registry_result *result) {
+static void listed(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_entries *read) {
     struct list_call *call = arg;
     struct sk_request *request = call->request;
-    for (size_t i = 0; i < result->count; i++) {
-        const struct sk_identity *identity = &result->entries[i].identity;
+    for (size_t i = 0; i < read->count; i++) {
+        const struct sk_identity *identity = &read->entries[i].identity;
         json_t *item = sk_identity_to_json(identity, sk_hub_presence(call->hub, identity));
         sk_hub_list_add(&call->list, item);
         json_decref(item);
     }
-    if (result->status) {
-        sk_hub_refuse_status(request, result);
+    if (end->status) {
+        sk_hub_refuse_status(request, end);
         sk_buffer_free(&call->list.text);
-    } else if (result->more && call->list.count < request->max) {
-        read_devices(call, sk_span_z(result->entries[result->count - 1].identity.device_id));
+    } else if (read->more && call->list.count < request->max) {
+        read_devices(call, sk_span_z(read->entries[read->count - 1].identity.device_id));
         return;
     } else {
         sk_hub_list_answer(&call->list, request, &(struct sk_answer){0});
@@ -93,10 +94,12 @@ static void list_modules(struct sk_hub *hub, struct sk_request *request) {
     sk_registry_list_modules(hub->registry, request->device, listed, new_list(hub, request));
 }
 
-static void deleted(void *arg, struct sk_registry_result *result) {
+static void deleted(void *arg, const struct sk_registry_end *end,
+                    const struct sk_registry_entries *gone) {
+    (void)gone;
     struct call call = take_call(arg);
-    if (result->status) {
-        sk_hub_refuse_status(call.request, result);
+    if (end->status) {
+        sk_hub_refuse_status(call.request, end);
         return;
     }
     bool module = call.request->module.n > 0;
@@ -140,11 +143,11 @@ static json_t *scope_entry(const struct sk_request *request, const struct sk_ide
     return entry;
 }
 
-static void answer_scope(struct sk_request *request, const struct sk_registry_result *result,
+static void answer_scope(struct sk_request *request, const struct sk_registry_entries *list,
                          struct sk_span continuation) {
     json_t *devices = json_array(), *modules = json_array();
-    for (size_t i = 0; i < result->count; i++) {
-        const struct sk_identity *identity = &result->entries[i].identity;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct sk_identity *identity = &list->entries[i].identity;
         json_array_append_new(identity->module_id ? modules : devices,
                               scope_entry(request, identity));
     }
@@ -155,15 +158,16 @@ static void answer_scope(struct sk_request *request, const struct sk_registry_re
     json_decref(document);
 }
 
-static void scope_listed(void *arg, struct sk_registry_result *result) {
+static void scope_listed(void *arg, const struct sk_registry_end *end,
+                         const struct sk_registry_entries *list) {
     struct call call = take_call(arg);
-    if (result->status) {
-        sk_hub_refuse_status(call.request, result);
+    if (end->status) {
+        sk_hub_refuse_status(call.request, end);
         return;
     }
     struct sk_span last = SK_NONE;
-    if (result->more) last = sk_span_z(result->entries[result->count - 1].identity.device_id);
-    answer_scope(call.request, result, last);
+    if (list->more) last = sk_span_z(list->entries[list->count - 1].identity.device_id);
+    answer_scope(call.request, list, last);
 }
 
 /* One identity of the scope: the edge device, the target's device, then the target's module, each
@@ -175,15 +179,15 @@ struct scope_get {
     size_t count;
 };
 
-static void end_scope_get(struct scope_get *get, const struct sk_registry_result *failed) {
+static void end_scope_get(struct scope_get *get, bool found) {
     struct sk_request *request = get->request;
-    if (failed)
+    if (!found)
         sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, "%.*s is not in the scope of %.*s",
                           SK_ARG(request->name), SK_ARG(request->device));
     else
         answer_scope(
             request,
-            &(struct sk_registry_result){.entries = get->found + 1, .count = get->count - 1},
+            &(struct sk_registry_entries){.entries = get->found + 1, .count = get->count - 1},
             SK_NONE);
     for (size_t i = 0; i < get->count; i++) sk_identity_free(&get->found[i].identity);
     free(get);
@@ -195,24 +199,26 @@ static bool in_scope(const struct sk_identity *device, const struct sk_identity 
            (strcmp(device->device_id, edge->device_id) == 0 || sk_identity_is_child(device, edge));
 }
 
-static void scope_step(void *arg, struct sk_registry_result *result) {
+static void scope_step(void *arg, const struct sk_registry_end *end,
+                       struct sk_registry_entry *entry) {
+    (void)end;
     struct scope_get *get = arg;
     struct sk_span device =
         sk_span_first(get->request->name, sk_span_find(get->request->name, '/'));
     struct sk_span module = sk_span_skip(get->request->name, device.n + 1);
-    if (result->status) {
-        end_scope_get(get, result);
+    if (entry == NULL) {
+        end_scope_get(get, false);
         return;
     }
-    get->found[get->count++].identity = sk_identity_move(&result->entries[0].identity);
+    get->found[get->count++].identity = sk_identity_move(&entry->identity);
     if (get->count == 1)
         sk_registry_get(get->hub->registry, device, SK_NONE, scope_step, get);
     else if (get->count == 2 && !in_scope(&get->found[1].identity, &get->found[0].identity))
-        end_scope_get(get, result);
+        end_scope_get(get, false);
     else if (get->count == 2 && module.n)
         sk_registry_get(get->hub->registry, device, module, scope_step, get);
     else
-        end_scope_get(get, NULL);
+        end_scope_get(get, true);
 }
 
 static void list_scope(struct sk_hub *hub, struct sk_request *request) {

@@ -75,19 +75,20 @@ static bool matches(struct query_call *call, const json_t *twin) {
 
 static void read_batch(struct query_call *call);
 
-static void got_batch(void *arg, struct sk_registry_result *result) {
+static void got_batch(void *arg, const struct sk_registry_end *end,
+                      const struct sk_registry_entries *list) {
     struct query_call *call = arg;
-    if (result->status) {
+    if (end->status) {
         struct sk_request *request = call->request;
         free_call(call);
-        sk_hub_refuse_status(request, result);
+        sk_hub_refuse_status(request, end);
         return;
     }
     uint64_t room = call->request->max > PAGE_MAX ? PAGE_MAX : call->request->max;
     if (call->query.top && call->query.top - call->returned < room)
         room = call->query.top - call->returned;
-    for (size_t i = 0; i < result->count; i++) {
-        const struct sk_registry_entry *entry = &result->entries[i];
+    for (size_t i = 0; i < list->count; i++) {
+        const struct sk_registry_entry *entry = &list->entries[i];
         json_t *twin = sk_twin_service_json(&entry->twin, &entry->identity,
                                             sk_hub_presence(call->hub, &entry->identity));
         sk_identity_set(&call->after_device, sk_span_z(entry->identity.device_id));
@@ -95,11 +96,11 @@ static void got_batch(void *arg, struct sk_registry_result *result) {
         if (matches(call, twin)) sk_hub_list_add(&call->page, twin);
         json_decref(twin);
         if (call->page.count >= room || call->page.text.n >= PAGE_BYTES_MAX) {
-            end_page(call, i + 1 < result->count || result->more);
+            end_page(call, i + 1 < list->count || list->more);
             return;
         }
     }
-    if (result->more)
+    if (list->more)
         read_batch(call);
     else
         end_page(call, false);

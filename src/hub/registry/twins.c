@@ -11,14 +11,11 @@ struct twin_call {
 
 /* Tells a connected client of a change to its desired properties, if it was one. */
 static void notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
-                           const struct sk_registry_result *changed) {
+                           const struct sk_registry_entry *entry, const json_t *patch) {
     struct sk_session *session = sk_session_find(&hub->backend, device, module);
-    if (changed->desired_patch == NULL || session == NULL ||
-        !(session->subscriptions & SK_SUB_DESIRED))
-        return;
-    SK_CLEANUP_FREE char *text = sk_json_text(changed->desired_patch);
-    session->head->deliver_desired(session, sk_span_z(text),
-                                   changed->entries[0].twin.desired_version);
+    if (patch == NULL || session == NULL || !(session->subscriptions & SK_SUB_DESIRED)) return;
+    SK_CLEANUP_FREE char *text = sk_json_text(patch);
+    session->head->deliver_desired(session, sk_span_z(text), entry->twin.desired_version);
 }
 
 static void answer_twin(struct sk_hub *hub, struct sk_request *request,
@@ -36,16 +33,16 @@ static void answer_twin(struct sk_hub *hub, struct sk_request *request,
     json_decref(document);
 }
 
-static void changed(void *arg, struct sk_registry_result *result) {
+static void changed(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry,
+                    const json_t *desired_patch) {
     struct twin_call call = *(struct twin_call *)arg;
     free(arg);
-    if (result->status) {
-        sk_hub_refuse_status(call.request, result);
+    if (entry == NULL) {
+        sk_hub_refuse_status(call.request, end);
         return;
     }
-    const struct sk_registry_entry *entry = &result->entries[0];
     call.hub->counts.twin_updates_total++;
-    notify_desired(call.hub, call.request->device, call.request->module, result);
+    notify_desired(call.hub, call.request->device, call.request->module, entry, desired_patch);
     if (call.request->op == SK_OP_TWIN_REPORT)
         call.request->done(call.request,
                            &(struct sk_answer){.version = entry->twin.reported_version});
@@ -61,13 +58,14 @@ static void change(struct sk_hub *hub, struct sk_request *request,
                             request->if_match, changed, call);
 }
 
-static void read_done(void *arg, struct sk_registry_result *result) {
+static void read_done(void *arg, const struct sk_registry_end *end,
+                      struct sk_registry_entry *entry) {
     struct twin_call call = *(struct twin_call *)arg;
     free(arg);
-    if (result->status)
-        sk_hub_refuse_status(call.request, result);
+    if (entry == NULL)
+        sk_hub_refuse_status(call.request, end);
     else
-        answer_twin(call.hub, call.request, &result->entries[0]);
+        answer_twin(call.hub, call.request, entry);
 }
 
 static void read_twin(struct sk_hub *hub, struct sk_request *request) {
@@ -105,7 +103,7 @@ struct apply {
 
 static void apply_next(struct apply *apply);
 
-static void end_apply(struct apply *apply, const struct sk_registry_result *failed) {
+static void end_apply(struct apply *apply, const struct sk_registry_end *failed) {
     struct sk_request *request = apply->request;
     free(apply);
     if (failed)
@@ -118,21 +116,22 @@ static struct sk_span module_at(const struct apply *apply) {
     return sk_span_z(json_object_iter_key(apply->at));
 }
 
-static void applied(void *arg, struct sk_registry_result *result);
+static void apply_here(struct apply *apply);
 
-static void module_made(void *arg, struct sk_registry_result *result) {
+static void module_made(void *arg, const struct sk_registry_end *end,
+                        struct sk_registry_entry *entry) {
+    (void)entry;
     struct apply *apply = arg;
-    if (result->status && result->status != SK_EXISTS) {
-        end_apply(apply, result);
-        return;
-    }
-    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply),
-                            &apply->change, SK_NONE, applied, apply);
+    if (end->status && end->status != SK_EXISTS)
+        end_apply(apply, end);
+    else
+        apply_here(apply);
 }
 
-static void applied(void *arg, struct sk_registry_result *result) {
+static void applied(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry,
+                    const json_t *desired_patch) {
     struct apply *apply = arg;
-    if (result->status == SK_NOT_FOUND) {
+    if (end->status == SK_NOT_FOUND) {
         struct sk_identity identity = {0};
         sk_identity_set(&identity.device_id, apply->request->device);
         sk_identity_set(&identity.module_id, module_at(apply));
@@ -141,13 +140,18 @@ static void applied(void *arg, struct sk_registry_result *result) {
         sk_identity_free(&identity);
         return;
     }
-    if (result->status) {
-        end_apply(apply, result);
+    if (entry == NULL) {
+        end_apply(apply, end);
         return;
     }
-    notify_desired(apply->hub, apply->request->device, module_at(apply), result);
+    notify_desired(apply->hub, apply->request->device, module_at(apply), entry, desired_patch);
     apply->at = json_object_iter_next(apply->contents, apply->at);
     apply_next(apply);
+}
+
+static void apply_here(struct apply *apply) {
+    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply),
+                            &apply->change, SK_NONE, applied, apply);
 }
 
 static void apply_next(struct apply *apply) {
@@ -158,15 +162,15 @@ static void apply_next(struct apply *apply) {
     json_t *content = json_object_iter_value(apply->at);
     apply->change = (struct sk_twin_change){
         .desired = json_object_get(content, "properties.desired"), .replace_desired = true};
-    sk_registry_twin_change(apply->hub->registry, apply->request->device, module_at(apply),
-                            &apply->change, SK_NONE, applied, apply);
+    apply_here(apply);
 }
 
-static void edge_found(void *arg, struct sk_registry_result *result) {
+static void edge_found(void *arg, const struct sk_registry_end *end,
+                       struct sk_registry_entry *entry) {
     struct apply *apply = arg;
-    if (result->status) {
-        end_apply(apply, result);
-    } else if (!result->entries[0].identity.edge) {
+    if (entry == NULL) {
+        end_apply(apply, end);
+    } else if (!entry->identity.edge) {
         struct sk_request *request = apply->request;
         free(apply);
         sk_request_refuse(request, SK_FAULT_INVALID_OPERATION, "%.*s is not an edge device",

@@ -1,4 +1,4 @@
-/* The registry: identities, twins, sessions and small documents, durable, on one file.
+/* The registry: identities, twins, sessions, cloud-to-device messages and small documents, durable.
  *
  * Every call is asynchronous and ends with exactly one completion on the loop's thread, never from
  * inside the call (only sk_registry_close() completes what is still waiting, with SK_CLOSED,
@@ -7,7 +7,10 @@
  * read that starts after a write's completion sees it. A full disk refuses writes with
  * SK_NO_SPACE, keeps what was completed, and accepts writes again when there is room.
  *
- * Spans and documents given to a call are copied before it returns. One thread uses a registry. */
+ * Spans and documents given to a call are copied before it returns. One thread uses a registry.
+ *
+ * This is what callers see, whatever keeps the data: an implementation (sqlite/) opens a registry
+ * and gives the functions of ops.h; tests/conformance/registry.c is what each of them must do. */
 #ifndef SK_STORE_REGISTRY_REGISTRY_H
 #define SK_STORE_REGISTRY_REGISTRY_H
 
@@ -18,14 +21,52 @@
 
 struct sk_registry;
 
-/* An identity and, where the call reads twins, its twin. */
+/* ---- completions: each kind of call has one of its own, with what such a call finds. NULL: nobody
+ * waits. What is found lives until the completion returns; unless the call ended with SK_OK it is
+ * NULL, an empty list or 0. ---- */
+
+struct sk_registry_end {
+    enum sk_status status;
+    /* One sentence when status is SK_INVALID or SK_TOO_LARGE; else empty. */
+    char reason[SK_MODEL_ERROR_MAX];
+};
+typedef void sk_registry_done(void *arg, const struct sk_registry_end *end);
+
+/* An identity and, where the call reads twins, its twin; sk_identity_move() and sk_twin_move() take
+ * them out. */
 struct sk_registry_entry {
     struct sk_identity identity;
     struct sk_twin twin; /* zeroed where the call does not read twins */
 };
+struct sk_registry_entries {
+    struct sk_registry_entry *entries;
+    size_t count;
+    bool more; /* it stopped before the end of the list, maybe before `max` */
+};
+typedef void sk_registry_entry_done(void *arg, const struct sk_registry_end *end,
+                                    struct sk_registry_entry *entry);
+typedef void sk_registry_entries_done(void *arg, const struct sk_registry_end *end,
+                                      const struct sk_registry_entries *list);
+/* `desired_patch`: where desired properties are changed, what the device hears of it, see
+ * sk_twin_desired_notification; else NULL. */
+typedef void sk_registry_change_done(void *arg, const struct sk_registry_end *end,
+                                     struct sk_registry_entry *entry, const json_t *desired_patch);
+
+typedef void sk_registry_session_done(void *arg, const struct sk_registry_end *end,
+                                      uint32_t subscriptions);
+
 struct sk_registry_document {
     struct sk_span key, bytes;
 };
+struct sk_registry_documents { /* by key */
+    struct sk_registry_document *documents;
+    size_t count;
+};
+typedef void sk_registry_document_done(void *arg, const struct sk_registry_end *end,
+                                       const struct sk_registry_document *document);
+typedef void sk_registry_documents_done(void *arg, const struct sk_registry_end *end,
+                                        const struct sk_registry_documents *list);
+
 /* A cloud-to-device message as its queue knows it. */
 struct sk_registry_c2d {
     uint64_t sequence;
@@ -34,50 +75,51 @@ struct sk_registry_c2d {
     bool sent;               /* it was on its way to the device before */
     struct sk_span envelope; /* of sk_registry_c2d_get only */
 };
+struct sk_registry_queue {
+    struct sk_registry_c2d *messages;
+    size_t count;
+};
+struct sk_registry_ended {
+    uint64_t count;                           /* of messages that have ended */
+    const struct sk_registry_c2d *waits;      /* _c2d_return: the message; NULL: it has ended */
+    uint64_t feedback_added, feedback_newest; /* records: how many were made, and the newest */
+};
+struct sk_registry_expired {
+    struct sk_span *devices; /* that have expired messages */
+    size_t count;
+    int64_t next_us; /* when the next message expires; INT64_MAX: none will */
+};
+typedef void sk_registry_c2d_done(void *arg, const struct sk_registry_end *end,
+                                  const struct sk_registry_c2d *message);
+typedef void sk_registry_queue_done(void *arg, const struct sk_registry_end *end,
+                                    const struct sk_registry_queue *queue);
+typedef void sk_registry_ended_done(void *arg, const struct sk_registry_end *end,
+                                    const struct sk_registry_ended *ended);
+typedef void sk_registry_expired_done(void *arg, const struct sk_registry_end *end,
+                                      const struct sk_registry_expired *expired);
+
 struct sk_registry_feedback {
     uint64_t sequence;
     unsigned deliveries; /* how often it was abandoned */
     struct sk_feedback_record record;
 };
-/* What a call found or did. Lives until the completion returns; sk_identity_move() and
- * sk_twin_move() take contents out. */
-struct sk_registry_result {
-    enum sk_status status;
-    /* One sentence when status is SK_INVALID or SK_TOO_LARGE; else empty. */
-    char reason[SK_MODEL_ERROR_MAX];
-    struct sk_registry_entry *entries; /* of get, put, change: one; of lists: `count` */
+struct sk_registry_records {
+    struct sk_registry_feedback *records;
     size_t count;
-    bool more; /* of lists: it stopped before their end, maybe before `max` */
-    /* Of twin_change, where desired properties are changed: what the device hears of it, see
-     * sk_twin_desired_notification; else NULL. */
-    json_t *desired_patch;
-    uint32_t subscriptions;                 /* sk_registry_session_load */
-    struct sk_registry_document *documents; /* of get: one; of list: `document_count`, by key */
-    size_t document_count;
-    struct sk_registry_c2d *c2d; /* of c2d_put, _get, _return: one, if any; of _list `c2d_count` */
-    size_t c2d_count;
-    struct sk_span *devices; /* of c2d_expired: those with expired messages */
-    size_t device_count;
-    int64_t next_expiry_us; /* likewise: when the next message expires; INT64_MAX: none will */
-    uint64_t purged;        /* of c2d_purge: messages */
-    struct sk_registry_feedback *feedback; /* of feedback_list */
-    size_t feedback_count;
-    /* Of calls that end messages: how many feedback records that made; of all that touch feedback:
-     * the newest record (0: none). */
-    uint64_t feedback_added, feedback_newest;
 };
-typedef void sk_registry_done(void *arg, struct sk_registry_result *result);
-/* For a caller to whom only the end matters, whatever it was: give sk_registry_ended as `done`, and this as its
- * argument, which it frees. */
+typedef void sk_registry_records_done(void *arg, const struct sk_registry_end *end,
+                                      const struct sk_registry_records *list);
+/* `newest`: the newest feedback record that is there now; 0: none. */
+typedef void sk_registry_newest_done(void *arg, const struct sk_registry_end *end, uint64_t newest);
+
+/* For a caller to whom only the end matters, whatever it was: give sk_registry_ended as `done`, and
+ * this as its argument, which it frees. */
 struct sk_registry_then;
 struct sk_registry_then *sk_registry_then(void (*done)(void *arg), void *arg);
-void sk_registry_ended(void *then, struct sk_registry_result *result);
+void sk_registry_ended(void *then, const struct sk_registry_end *end);
 
-/* Opens or makes the file at `path` (its folder must be there) and brings it to the newest form.
- * On failure writes a sentence to `reason`: SK_UNSUPPORTED (made by a newer Skerry), SK_MALFORMED
- * (damaged), SK_IO, SK_NO_SPACE. */
-enum sk_status sk_registry_open(struct sk_io *io, const char *path, struct sk_registry **registry,
-                                char reason[SK_MODEL_ERROR_MAX]);
+/* ---- its life; opening is the implementation's: sqlite/sqlite.h ---- */
+
 /* Completes everything that waits with SK_CLOSED (of a write that is under way the outcome is then
  * unknown); frees now, or when the transaction that is under way has ended (the loop must run till
  * then). May be called from a completion. */
@@ -90,49 +132,49 @@ void sk_registry_flush(struct sk_registry *registry, sk_registry_done *done, voi
 
 /* SK_NOT_FOUND. */
 void sk_registry_get(struct sk_registry *registry, struct sk_span device_id,
-                     struct sk_span module_id, sk_registry_done *done, void *arg);
+                     struct sk_span module_id, sk_registry_entry_done *done, void *arg);
 /* Creates (`if_match` empty) or updates (`"etag"` or `*`); missing SAS keys are made, generation
  * id, etag and scope are set. A new edge device gets its modules $edgeAgent and $edgeHub in the
  * same transaction; every identity gets a twin. An update keeps the generation id, and the keys
  * when the identity stays SAS and comes without. SK_EXISTS; SK_NOT_FOUND (also: a module's
- * device); SK_CONFLICT (etag); SK_TOO_LARGE (50 modules); SK_INVALID (a system module on a device that
- * is no edge device). */
+ * device); SK_CONFLICT (etag); SK_TOO_LARGE (50 modules); SK_INVALID (a system module on a device
+ * that is no edge device). */
 void sk_registry_put(struct sk_registry *registry, const struct sk_identity *identity,
-                     struct sk_span if_match, sk_registry_done *done, void *arg);
+                     struct sk_span if_match, sk_registry_entry_done *done, void *arg);
 /* Deletes an identity with its twin and session; a device with its modules. `if_match` empty or
- * `*`: whatever it is. The result's entries are the deleted identities, the one asked for first.
+ * `*`: whatever it is. The list is the deleted identities, the one asked for first.
  * SK_NOT_FOUND, SK_CONFLICT. */
 void sk_registry_delete(struct sk_registry *registry, struct sk_span device_id,
-                        struct sk_span module_id, struct sk_span if_match, sk_registry_done *done,
-                        void *arg);
+                        struct sk_span module_id, struct sk_span if_match,
+                        sk_registry_entries_done *done, void *arg);
 /* At most `max` devices with ids after `after` (empty: from the start), in byte order. */
 void sk_registry_list_devices(struct sk_registry *registry, struct sk_span after, size_t max,
-                              sk_registry_done *done, void *arg);
+                              sk_registry_entries_done *done, void *arg);
 /* SK_NOT_FOUND: no such device. */
 void sk_registry_list_modules(struct sk_registry *registry, struct sk_span device_id,
-                              sk_registry_done *done, void *arg);
+                              sk_registry_entries_done *done, void *arg);
 /* The identities that an edge device answers for: itself, its modules, the devices whose scope is
  * its scope or whose parent scopes hold it, and the modules of those; devices after `after`, each
  * followed by its modules; stops after `max_devices` devices. SK_NOT_FOUND: no such device;
  * SK_INVALID: it is not an edge device. */
 void sk_registry_list_scope(struct sk_registry *registry, struct sk_span edge_device_id,
-                            struct sk_span after, size_t max_devices, sk_registry_done *done,
-                            void *arg);
+                            struct sk_span after, size_t max_devices,
+                            sk_registry_entries_done *done, void *arg);
 
 /* ---- twins ---- */
 
 void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id,
-                          struct sk_span module_id, sk_registry_done *done, void *arg);
-/* Applies a change; `if_match` as a twin's etag, empty or `*`: whatever it is. The result holds
+                          struct sk_span module_id, sk_registry_entry_done *done, void *arg);
+/* Applies a change; `if_match` as a twin's etag, empty or `*`: whatever it is. The entry holds
  * the new twin and the identity. SK_NOT_FOUND, SK_CONFLICT, SK_INVALID (400004), SK_TOO_LARGE
  * (403100). */
 void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id,
                              struct sk_span module_id, const struct sk_twin_change *change,
-                             struct sk_span if_match, sk_registry_done *done, void *arg);
+                             struct sk_span if_match, sk_registry_change_done *done, void *arg);
 /* At most `max` entries with twins, for queries: devices, or modules of all devices (`modules`),
  * after (device, module). */
 void sk_registry_list_twins(struct sk_registry *registry, bool modules, struct sk_span after_device,
-                            struct sk_span after_module, size_t max, sk_registry_done *done,
+                            struct sk_span after_module, size_t max, sk_registry_entries_done *done,
                             void *arg);
 
 /* ---- counts, as of the last completed write ---- */
@@ -142,7 +184,8 @@ struct sk_registry_counts {
 };
 struct sk_registry_counts sk_registry_counts(const struct sk_registry *registry);
 
-/* What an identity said it is; one that is not there is no error. Changes no etag: nobody has edited it. */
+/* What an identity said it is; one that is not there is no error. Changes no etag: nobody has
+ * edited it. */
 void sk_registry_model_set(struct sk_registry *registry, struct sk_span device_id,
                            struct sk_span module_id, struct sk_span model_id,
                            sk_registry_done *done, void *arg);
@@ -155,7 +198,7 @@ void sk_registry_session_save(struct sk_registry *registry, struct sk_span devic
                               sk_registry_done *done, void *arg);
 /* SK_NOT_FOUND: no session is kept. */
 void sk_registry_session_load(struct sk_registry *registry, struct sk_span device_id,
-                              struct sk_span module_id, sk_registry_done *done, void *arg);
+                              struct sk_span module_id, sk_registry_session_done *done, void *arg);
 /* Fine when there is none. */
 void sk_registry_session_delete(struct sk_registry *registry, struct sk_span device_id,
                                 struct sk_span module_id, sk_registry_done *done, void *arg);
@@ -172,41 +215,42 @@ struct sk_registry_c2d_new {
 };
 /* SK_NOT_FOUND: no such device, or it is disabled; SK_TOO_LARGE: SK_C2D_PENDING_MAX wait. */
 void sk_registry_c2d_put(struct sk_registry *registry, struct sk_span device_id,
-                         const struct sk_registry_c2d_new *message, sk_registry_done *done,
+                         const struct sk_registry_c2d_new *message, sk_registry_c2d_done *done,
                          void *arg);
 /* A device's queue in order, without the messages' envelopes. */
 void sk_registry_c2d_list(struct sk_registry *registry, struct sk_span device_id,
-                          sk_registry_done *done, void *arg);
+                          sk_registry_queue_done *done, void *arg);
 /* SK_NOT_FOUND: it has ended. */
-void sk_registry_c2d_get(struct sk_registry *registry, uint64_t sequence, sk_registry_done *done,
-                         void *arg);
+void sk_registry_c2d_get(struct sk_registry *registry, uint64_t sequence,
+                         sk_registry_c2d_done *done, void *arg);
 /* SK_NOT_FOUND: it has ended before. */
 void sk_registry_c2d_end(struct sk_registry *registry, uint64_t sequence, enum sk_c2d_end end,
-                         int64_t feedback_ttl_us, sk_registry_done *done, void *arg);
+                         int64_t feedback_ttl_us, sk_registry_ended_done *done, void *arg);
 /* Notes that it was sent and came back. `deliveries_max` 0: uncounted; else it counts as abandoned,
- * and ends when that makes so many (the result then has no message). SK_NOT_FOUND: it has ended. */
+ * and ends when that makes so many. SK_NOT_FOUND: it has ended. */
 void sk_registry_c2d_return(struct sk_registry *registry, uint64_t sequence,
                             unsigned deliveries_max, int64_t feedback_ttl_us,
-                            sk_registry_done *done, void *arg);
+                            sk_registry_ended_done *done, void *arg);
 /* Ends all that a device has waiting. SK_NOT_FOUND: no such device. */
 void sk_registry_c2d_purge(struct sk_registry *registry, struct sk_span device_id,
-                           int64_t feedback_ttl_us, sk_registry_done *done, void *arg);
+                           int64_t feedback_ttl_us, sk_registry_ended_done *done, void *arg);
 /* At most `max` devices that have messages with expiry_us <= now_us. */
 void sk_registry_c2d_expired(struct sk_registry *registry, int64_t now_us, size_t max,
-                             sk_registry_done *done, void *arg);
+                             sk_registry_expired_done *done, void *arg);
 
 /* Feedback records with `after` < sequence < `before` that have not expired, the oldest first. */
 void sk_registry_feedback_list(struct sk_registry *registry, uint64_t after, uint64_t before,
-                               int64_t now_us, size_t max, sk_registry_done *done, void *arg);
+                               int64_t now_us, size_t max, sk_registry_records_done *done,
+                               void *arg);
 /* Forgets the records from `first` to `last`. */
 void sk_registry_feedback_delete(struct sk_registry *registry, uint64_t first, uint64_t last,
-                                 sk_registry_done *done, void *arg);
+                                 sk_registry_newest_done *done, void *arg);
 /* Counts them as abandoned; those that were so `deliveries_max` times are forgotten. */
 void sk_registry_feedback_return(struct sk_registry *registry, uint64_t first, uint64_t last,
-                                 unsigned deliveries_max, sk_registry_done *done, void *arg);
+                                 unsigned deliveries_max, sk_registry_newest_done *done, void *arg);
 /* Forgets those that have expired. */
 void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
-                                 sk_registry_done *done, void *arg);
+                                 sk_registry_newest_done *done, void *arg);
 
 /* ---- documents: bytes under (kind, key), for caches and small state ---- */
 
@@ -215,16 +259,16 @@ void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
 void sk_registry_document_put(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
                               struct sk_span bytes, sk_registry_done *done, void *arg);
 void sk_registry_document_get(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
-                              sk_registry_done *done, void *arg);
-/* At once, appended to `to`; only between sk_registry_open and the first other call, when nothing
- * else uses the file. SK_NOT_FOUND, SK_IO. */
+                              sk_registry_document_done *done, void *arg);
+/* At once, appended to `to`; only between opening and the first other call, when nothing else uses
+ * the store. SK_NOT_FOUND, SK_IO. */
 enum sk_status sk_registry_document_load(struct sk_registry *registry, struct sk_span kind,
                                          struct sk_span key, struct sk_buffer *to);
 /* Fine when there is none. */
 void sk_registry_document_delete(struct sk_registry *registry, struct sk_span kind,
                                  struct sk_span key, sk_registry_done *done, void *arg);
 void sk_registry_document_list(struct sk_registry *registry, struct sk_span kind,
-                               struct sk_span after_key, size_t max, sk_registry_done *done,
-                               void *arg);
+                               struct sk_span after_key, size_t max,
+                               sk_registry_documents_done *done, void *arg);
 
 #endif

@@ -1,5 +1,5 @@
-/* SQLite connections of the registry: opening, migrations, statements. All SQL text stands here. */
-#include "store/registry/sqlite/db.h"
+/* SQLite connections of the registry: opening, the schema and its migrations, statements. */
+#include "store/registry/sqlite/parts.h"
 
 #include <stdio.h>
 
@@ -48,100 +48,10 @@ static const char *const migrations[] = {
 };
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 
-#define IDENTITY_COLUMNS                                                                                             \
-    "i.row, i.device_id, i.module_id, i.generation_id, i.etag, i.disabled, i.status_reason, i.status_updated_us, "   \
-    "i.auth, i.primary_key, i.secondary_key, i.primary_thumbprint, i.secondary_thumbprint, i.edge, i.device_scope, " \
-    "i.parent_scope, i.managed_by, i.model_id"
-
-#define C2D_COLUMNS "sequence, enqueued_us, expiry_us, deliveries, sent"
-/* The records of messages that end so (?2) now (?3), for senders who asked for that (?5). */
-#define FEEDBACK_OF                                                                                \
-    "INSERT INTO feedback (device_id, generation_id, message_id, end, ended_us, expiry_us) "       \
-    "SELECT device_id, generation_id, message_id, ?2, ?3, ?4 FROM c2d WHERE message_id > '' AND ack & ?5"
-
 static const char *const texts[SQL_COUNT] = {
-    [SQL_BEGIN] = "BEGIN IMMEDIATE",
-    [SQL_COMMIT] = "COMMIT",
-    [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_SAVE] = "SAVEPOINT call",
-    [SQL_RELEASE] = "RELEASE call",
-    [SQL_UNDO] = "ROLLBACK TO call",
-    [SQL_IDENTITY_GET] =
-        "SELECT " IDENTITY_COLUMNS " FROM identity i WHERE i.device_id = ?1 AND i.module_id = ?2",
-    [SQL_IDENTITY_INSERT] =
-        "INSERT INTO identity (device_id, module_id, generation_id, etag, disabled, status_reason, status_updated_us, auth, "
-        "primary_key, secondary_key, primary_thumbprint, secondary_thumbprint, edge, device_scope, parent_scope, managed_by) "
-        "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-    [SQL_IDENTITY_UPDATE] =
-        "UPDATE identity SET device_id = ?2, module_id = ?3, generation_id = ?4, etag = ?5, disabled = ?6, status_reason = ?7, "
-        "status_updated_us = ?8, auth = ?9, primary_key = ?10, secondary_key = ?11, primary_thumbprint = ?12, "
-        "secondary_thumbprint = ?13, edge = ?14, device_scope = ?15, parent_scope = ?16, managed_by = ?17 WHERE row = ?1",
-    [SQL_MODEL_SET] = "UPDATE identity SET model_id = ?3 WHERE device_id = ?1 AND module_id = ?2 "
-                      "AND model_id IS NOT ?3",
-    [SQL_IDENTITY_DELETE] = "DELETE FROM identity WHERE row = ?1",
-    [SQL_DEVICE_LIST] =
-        "SELECT " IDENTITY_COLUMNS
-        " FROM identity i WHERE i.module_id = '' AND i.device_id > ?1 ORDER BY i.device_id LIMIT ?2",
-    [SQL_DEVICE_FAMILY] =
-        "SELECT " IDENTITY_COLUMNS " FROM identity i WHERE i.device_id = ?1 ORDER BY i.module_id",
-    [SQL_MODULE_COUNT] = "SELECT COUNT(*) FROM identity WHERE device_id = ?1 AND module_id > ''",
-    [SQL_SCOPE_LIST] =
-        "SELECT device_id FROM identity WHERE device_scope = ?1 AND device_id > ?2 UNION "
-        "SELECT device_id FROM identity WHERE parent_scope = ?1 AND device_id > ?2 "
-        "ORDER BY device_id LIMIT ?3",
-    [SQL_TWIN_GET] =
-        "SELECT tags, desired, reported, desired_metadata, reported_metadata, desired_version, reported_version, "
-        "version, etag FROM twin WHERE row = ?1",
-    [SQL_TWIN_INSERT] = "INSERT INTO twin VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    [SQL_TWIN_UPDATE] =
-        "UPDATE twin SET tags = ?2, desired = ?3, reported = ?4, desired_metadata = ?5, "
-        "reported_metadata = ?6, desired_version = ?7, reported_version = ?8, version = ?9, etag = ?10 "
-        "WHERE row = ?1",
-    [SQL_TWIN_DELETE] = "DELETE FROM twin WHERE row = ?1",
-    [SQL_TWIN_LIST_DEVICES] =
-        "SELECT " IDENTITY_COLUMNS
-        " FROM identity i WHERE i.module_id = '' AND i.device_id > ?1 ORDER BY i.device_id LIMIT ?3",
-    [SQL_TWIN_LIST_MODULES] =
-        "SELECT " IDENTITY_COLUMNS
-        " FROM identity i WHERE (i.device_id, i.module_id) > (?1, ?2) AND i.module_id > '' "
-        "ORDER BY i.device_id, i.module_id LIMIT ?3",
-    [SQL_COUNTS] =
-        "SELECT COUNT(*) FILTER (WHERE module_id = ''), COUNT(*) FILTER (WHERE module_id = '' AND NOT disabled), "
-        "COUNT(*) FILTER (WHERE module_id > '') FROM identity",
-    [SQL_SESSION_PUT] = "INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3)",
-    [SQL_SESSION_GET] = "SELECT subscriptions FROM session WHERE device_id = ?1 AND module_id = ?2",
-    [SQL_SESSION_DELETE] = "DELETE FROM session WHERE device_id = ?1 AND module_id = ?2",
-    [SQL_DOCUMENT_PUT] =
-        "INSERT INTO document VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET bytes = excluded.bytes",
-    [SQL_DOCUMENT_GET] = "SELECT key, bytes FROM document WHERE kind = ?1 AND key = ?2",
-    [SQL_DOCUMENT_DELETE] = "DELETE FROM document WHERE kind = ?1 AND key = ?2",
-    [SQL_DOCUMENT_LIST] =
-        "SELECT key, bytes FROM document WHERE kind = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
-    [SQL_C2D_PENDING] = "SELECT COUNT(*) FROM c2d WHERE device_id = ?1",
-    [SQL_C2D_INSERT] =
-        "INSERT INTO c2d (device_id, generation_id, message_id, ack, enqueued_us, expiry_us, envelope) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [SQL_C2D_LIST] = "SELECT " C2D_COLUMNS " FROM c2d WHERE device_id = ?1 ORDER BY sequence",
-    [SQL_C2D_GET] = "SELECT " C2D_COLUMNS ", envelope FROM c2d WHERE sequence = ?1",
-    [SQL_C2D_RETURN] =
-        "UPDATE c2d SET sent = 1, deliveries = deliveries + ?2 WHERE sequence = ?1 RETURNING " C2D_COLUMNS,
-    [SQL_C2D_DELETE] = "DELETE FROM c2d WHERE sequence = ?1",
-    [SQL_C2D_DELETE_DEVICE] = "DELETE FROM c2d WHERE device_id = ?1",
-    [SQL_C2D_EXPIRED] = "SELECT DISTINCT device_id FROM c2d WHERE expiry_us <= ?1 LIMIT ?2",
-    [SQL_C2D_NEXT_EXPIRY] = "SELECT MIN(expiry_us) FROM c2d WHERE expiry_us > ?1",
-    [SQL_FEEDBACK_INSERT] = FEEDBACK_OF " AND sequence = ?1",
-    [SQL_FEEDBACK_INSERT_DEVICE] = FEEDBACK_OF " AND device_id = ?1 ORDER BY sequence",
-    [SQL_FEEDBACK_LIST] =
-        "SELECT sequence, deliveries, message_id, device_id, generation_id, end, ended_us FROM feedback "
-        "WHERE sequence > ?1 AND sequence < ?2 AND expiry_us > ?3 ORDER BY sequence LIMIT ?4",
-    [SQL_FEEDBACK_DELETE] = "DELETE FROM feedback WHERE sequence BETWEEN ?1 AND ?2",
-    [SQL_FEEDBACK_DELETE_DEVICE] = "DELETE FROM feedback WHERE device_id = ?1",
-    [SQL_FEEDBACK_RETURN] =
-        "UPDATE feedback SET deliveries = deliveries + 1 WHERE sequence BETWEEN ?1 AND ?2",
-    [SQL_FEEDBACK_DELETE_DEAD] =
-        "DELETE FROM feedback WHERE sequence BETWEEN ?1 AND ?2 AND deliveries >= ?3",
-    [SQL_FEEDBACK_EXPIRE] = "DELETE FROM feedback WHERE expiry_us <= ?1",
-    [SQL_FEEDBACK_NEWEST] = "SELECT MAX(sequence) FROM feedback",
+#define STATEMENT(name, text) [SQL_##name] = text,
+#include "store/registry/sqlite/statements.def"
+#undef STATEMENT
 };
 
 enum sk_status registry_db_status(int result) {
@@ -252,6 +162,14 @@ enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement) 
 
 enum sk_status registry_db_simple(struct registry_db *db, enum statement which) {
     return registry_db_run(db, registry_db_statement(db, which));
+}
+
+enum sk_status registry_db_run_text(struct registry_db *db, enum statement which,
+                                    struct sk_span text) {
+    sqlite3_stmt *statement = registry_db_statement(db, which);
+    if (statement == NULL) return registry_db_error(db);
+    registry_bind_text(statement, 1, text);
+    return registry_db_run(db, statement);
 }
 
 enum sk_status registry_db_row(struct registry_db *db, sqlite3_stmt *statement) {

@@ -1,5 +1,5 @@
 /* Identities and twins as rows. */
-#include "store/registry/sqlite/db.h"
+#include "store/registry/sqlite/parts.h"
 #include "model/json_text.h"
 
 /* ---- identities ---- */
@@ -139,38 +139,45 @@ enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const st
     return status;
 }
 
-/* ---- results ---- */
+/* ---- lists of them ---- */
 
 struct sk_registry_entry *registry_entry_add(struct registry_call *call) {
-    struct sk_registry_result *result = &call->result;
-    if (result->count == call->entry_capacity) {
+    struct sk_registry_entries *list = &call->entries;
+    if (list->count == call->entry_capacity) {
         call->entry_capacity = call->entry_capacity ? call->entry_capacity * 2 : 1;
-        result->entries =
-            sk_realloc(result->entries, call->entry_capacity * sizeof *result->entries);
+        list->entries = sk_realloc(list->entries, call->entry_capacity * sizeof *list->entries);
     }
-    struct sk_registry_entry *entry = &result->entries[result->count++];
+    struct sk_registry_entry *entry = &list->entries[list->count++];
     memset(entry, 0, sizeof *entry);
     return entry;
 }
 
-void registry_result_free(struct registry_call *call) {
-    struct sk_registry_result *result = &call->result;
-    for (size_t i = 0; i < result->count; i++) {
-        sk_identity_free(&result->entries[i].identity);
-        sk_twin_free(&result->entries[i].twin);
+void registry_entries_free(struct registry_call *call) {
+    struct sk_registry_entries *list = &call->entries;
+    for (size_t i = 0; i < list->count; i++) {
+        sk_identity_free(&list->entries[i].identity);
+        sk_twin_free(&list->entries[i].twin);
     }
-    json_decref(result->desired_patch);
-    free(result->entries);
-    free(result->documents);
-    free(result->c2d);
-    free(result->devices);
-    free(result->feedback);
-    result->desired_patch = NULL;
-    result->entries = NULL;
-    result->documents = NULL;
-    result->c2d = NULL;
-    result->devices = NULL;
-    result->feedback = NULL;
-    result->count = result->document_count = call->entry_capacity = 0;
-    result->c2d_count = result->device_count = result->feedback_count = 0;
+    free(list->entries);
+}
+
+enum sk_status registry_collect(struct registry_db *db, struct registry_call *call,
+                                sqlite3_stmt *statement, bool with_twins) {
+    enum { BYTES_MAX = 64 * 1024 };
+    size_t bytes = 0;
+    enum sk_status status;
+    while ((status = registry_db_row(db, statement)) == SK_OK) {
+        struct sk_registry_entry *entry = registry_entry_add(call);
+        int64_t row;
+        registry_identity_column(statement, &entry->identity, &row);
+        if (with_twins && (status = registry_twin_load(db, row, &entry->twin, &bytes))) {
+            sqlite3_reset(statement);
+            return status == SK_NOT_FOUND ? SK_MALFORMED : status;
+        }
+        call->entries.more = call->entries.count == call->max || bytes >= BYTES_MAX;
+        if (!call->entries.more) continue;
+        sqlite3_reset(statement);
+        return SK_OK;
+    }
+    return status == SK_NOT_FOUND ? SK_OK : status;
 }

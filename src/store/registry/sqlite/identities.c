@@ -1,10 +1,74 @@
-/* The registry's writes as they run inside a transaction. A failing one is undone by its savepoint
+/* Identities: made, changed, deleted and listed. A write that fails is undone by its savepoint
  * (sqlite.c). */
-#include "store/registry/sqlite/db.h"
+#include "store/registry/sqlite/parts.h"
 
 #include <stdio.h>
 
-/* ---- creating and updating identities ---- */
+/* ---- reading ---- */
+
+static enum sk_status run_get(struct registry_db *db, struct registry_call *call) {
+    struct sk_identity identity;
+    int64_t row;
+    enum sk_status status =
+        registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
+    if (!status) registry_entry_add(call)->identity = identity;
+    return status;
+}
+
+static enum sk_status run_list_devices(struct registry_db *db, struct registry_call *call) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_DEVICE_LIST);
+    if (statement == NULL) return registry_db_error(db);
+    registry_bind_text(statement, 1, call->device_id);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)call->max);
+    return registry_collect(db, call, statement, false);
+}
+
+static enum sk_status collect_family(struct registry_db *db, struct registry_call *call,
+                                     struct sk_span device_id) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_DEVICE_FAMILY);
+    if (statement == NULL) return registry_db_error(db);
+    registry_bind_text(statement, 1, device_id);
+    return registry_collect(db, call, statement, false);
+}
+
+static enum sk_status run_list_modules(struct registry_db *db, struct registry_call *call) {
+    enum sk_status status = collect_family(db, call, call->device_id);
+    struct sk_registry_entries *list = &call->entries;
+    if (status) return status;
+    if (list->count == 0) return SK_NOT_FOUND;
+    /* The device itself comes first and is not asked for. */
+    sk_identity_free(&list->entries[0].identity);
+    memmove(list->entries, list->entries + 1, --list->count * sizeof *list->entries);
+    return SK_OK;
+}
+
+static enum sk_status run_list_scope(struct registry_db *db, struct registry_call *call) {
+    enum { ENTRIES_MAX = 100 }; /* a share of a turn; devices come whole */
+    size_t devices = 0, max = call->max;
+    struct sk_identity edge;
+    int64_t row;
+    enum sk_status status = registry_identity_load(db, call->device_id, SK_NONE, &edge, &row);
+    if (status) return status;
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_SCOPE_LIST);
+    if (statement == NULL) status = registry_db_error(db);
+    if (!status && !edge.edge) status = SK_INVALID;
+    if (status) goto end;
+    registry_bind_text(statement, 1, sk_span_z(edge.device_scope));
+    registry_bind_text(statement, 2, call->key);
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)max);
+    call->max = 0; /* of families: all of them */
+    while (!call->entries.more && (status = registry_db_row(db, statement)) == SK_OK) {
+        if ((status = collect_family(db, call, registry_column(statement, 0)))) break;
+        call->entries.more = ++devices == max || call->entries.count >= ENTRIES_MAX;
+    }
+    sqlite3_reset(statement);
+    if (status == SK_NOT_FOUND) status = SK_OK; /* the end of the list */
+end:
+    sk_identity_free(&edge);
+    return status;
+}
+
+/* ---- creating and updating ---- */
 
 static uint64_t take_etag(const uint8_t *random) {
     uint32_t n;
@@ -56,7 +120,7 @@ static enum sk_status check_module_place(struct registry_db *db, struct registry
     bool edge = device.edge;
     sk_identity_free(&device);
     if (!edge && sk_is_system_module(call->module_id)) {
-        snprintf(call->result.reason, sizeof call->result.reason,
+        snprintf(call->end.reason, sizeof call->end.reason,
                  "%.*s is a module of edge devices (capabilities.iotEdge) only.",
                  SK_ARG(call->module_id));
         return SK_INVALID;
@@ -68,7 +132,7 @@ static enum sk_status check_module_place(struct registry_db *db, struct registry
     int64_t count = sqlite3_column_int64(statement, 0);
     sqlite3_reset(statement);
     if (count < SK_MODULES_MAX) return SK_OK;
-    snprintf(call->result.reason, sizeof call->result.reason, "A device has at most %d modules.",
+    snprintf(call->end.reason, sizeof call->end.reason, "A device has at most %d modules.",
              SK_MODULES_MAX);
     return SK_TOO_LARGE;
 }
@@ -122,7 +186,7 @@ static enum sk_status update(struct registry_db *db, struct registry_call *call,
     return identity->edge && !stored->edge ? insert_system_modules(db, call, identity) : SK_OK;
 }
 
-enum sk_status registry_run_put(struct registry_db *db, struct registry_call *call) {
+static enum sk_status run_put(struct registry_db *db, struct registry_call *call) {
     struct sk_identity stored = {0};
     int64_t row;
     enum sk_status status =
@@ -147,21 +211,18 @@ static enum sk_status delete_row(struct registry_db *db, enum statement which, i
     return registry_db_run(db, statement);
 }
 
-static enum sk_status delete_session(struct registry_db *db, struct sk_span device_id,
-                                     struct sk_span module_id) {
-    return registry_db_run(db,
-                           registry_db_statement_of(db, SQL_SESSION_DELETE, device_id, module_id));
-}
-
-/* Deletes one identity with all that hangs on it; the identity goes into the result. */
+/* Deletes one identity with all that hangs on it; the identity goes into the list. */
 static enum sk_status delete_identity(struct registry_db *db, struct registry_call *call,
                                       struct sk_identity *identity, int64_t row) {
     enum sk_status status = delete_row(db, SQL_IDENTITY_DELETE, row);
     if (!status) status = delete_row(db, SQL_TWIN_DELETE, row);
     if (!status)
-        status = delete_session(db, sk_span_z(identity->device_id), sk_span_z(identity->module_id));
+        status = registry_session_remove(db, sk_span_z(identity->device_id),
+                                         sk_span_z(identity->module_id));
     if (!status && identity->module_id == NULL)
-        status = registry_c2d_delete_device(db, sk_span_z(identity->device_id));
+        status = registry_c2d_remove(db, sk_span_z(identity->device_id));
+    if (!status && identity->module_id == NULL)
+        status = registry_feedback_remove(db, sk_span_z(identity->device_id));
     call->devices_added -= identity->module_id == NULL;
     call->enabled_added -= identity->module_id == NULL && !identity->disabled;
     call->modules_added -= identity->module_id != NULL;
@@ -191,7 +252,7 @@ static enum sk_status delete_modules(struct registry_db *db, struct registry_cal
     return status;
 }
 
-enum sk_status registry_run_delete(struct registry_db *db, struct registry_call *call) {
+static enum sk_status run_delete(struct registry_db *db, struct registry_call *call) {
     struct sk_identity identity;
     int64_t row;
     char etag[SK_ETAG_MAX];
@@ -208,42 +269,9 @@ enum sk_status registry_run_delete(struct registry_db *db, struct registry_call 
     return status;
 }
 
-/* ---- twins ---- */
+/* ---- models ---- */
 
-enum sk_status registry_run_twin_change(struct registry_db *db, struct registry_call *call) {
-    struct sk_identity identity;
-    struct sk_twin twin = {0};
-    json_t *before = NULL;
-    int64_t row;
-    char etag[SK_ETAG_MAX];
-    enum sk_status status =
-        registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
-    if (status) return status;
-    if ((status = registry_twin_load(db, row, &twin, NULL))) goto fail;
-    before = json_incref(twin.desired);
-    sk_twin_etag(twin.etag, etag);
-    if (call->if_match.n && !sk_etag_matches(call->if_match, etag)) {
-        status = SK_CONFLICT;
-        goto fail;
-    }
-    if ((status = sk_twin_apply(&twin, &call->change, call->wall_us, call->result.reason)) ||
-        (status = registry_twin_store(db, row, &twin, false)))
-        goto fail;
-    if (call->change.desired)
-        call->result.desired_patch = sk_twin_desired_notification(before, &twin, &call->change);
-    *registry_entry_add(call) = (struct sk_registry_entry){identity, twin};
-    json_decref(before);
-    return SK_OK;
-fail:
-    json_decref(before);
-    sk_identity_free(&identity);
-    sk_twin_free(&twin);
-    return status;
-}
-
-/* ---- sessions and documents ---- */
-
-enum sk_status registry_run_model_set(struct registry_db *db, struct registry_call *call) {
+static enum sk_status run_model_set(struct registry_db *db, struct registry_call *call) {
     sqlite3_stmt *statement =
         registry_db_statement_of(db, SQL_MODEL_SET, call->device_id, call->module_id);
     if (statement == NULL) return registry_db_error(db);
@@ -251,31 +279,73 @@ enum sk_status registry_run_model_set(struct registry_db *db, struct registry_ca
     return registry_db_run(db, statement); /* no change, nothing written: it says so each time */
 }
 
-enum sk_status registry_run_session_save(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement =
-        registry_db_statement_of(db, SQL_SESSION_PUT, call->device_id, call->module_id);
-    if (statement == NULL) return registry_db_error(db);
-    sqlite3_bind_int64(statement, 3, call->subscriptions);
-    return registry_db_run(db, statement);
+/* ---- the calls ---- */
+
+static void get(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
+                sk_registry_entry_done *done, void *arg) {
+    struct registry_call *call = registry_call_new(registry, device_id, module_id, arg);
+    call->done.entry = done;
+    registry_read(call, run_get, registry_tell_entry);
 }
 
-enum sk_status registry_run_session_delete(struct registry_db *db, struct registry_call *call) {
-    return delete_session(db, call->device_id, call->module_id);
+static void put(struct sk_registry *registry, const struct sk_identity *identity,
+                struct sk_span if_match, sk_registry_entry_done *done, void *arg) {
+    struct registry_call *call = registry_call_new(registry, sk_span_z(identity->device_id),
+                                                   sk_span_z(identity->module_id), arg);
+    call->identity = sk_identity_copy(identity);
+    call->if_match = sk_arena_copy(&call->arena, if_match);
+    registry_random(call);
+    call->done.entry = done;
+    registry_write(call, run_put, registry_tell_entry);
 }
 
-enum sk_status registry_run_document_put(struct registry_db *db, struct registry_call *call) {
-    if (call->max > SK_REGISTRY_DOCUMENT_MAX) {
-        snprintf(call->result.reason, sizeof call->result.reason,
-                 "A document has at most %d bytes.", SK_REGISTRY_DOCUMENT_MAX);
-        return SK_TOO_LARGE;
-    }
-    sqlite3_stmt *statement = registry_db_statement_of(db, SQL_DOCUMENT_PUT, call->kind, call->key);
-    if (statement == NULL) return registry_db_error(db);
-    registry_bind_blob(statement, 3, call->bytes);
-    return registry_db_run(db, statement);
+static void remove_identity(struct sk_registry *registry, struct sk_span device_id,
+                            struct sk_span module_id, struct sk_span if_match,
+                            sk_registry_entries_done *done, void *arg) {
+    struct registry_call *call = registry_call_new(registry, device_id, module_id, arg);
+    call->if_match = sk_arena_copy(&call->arena, if_match);
+    call->done.entries = done;
+    registry_write(call, run_delete, registry_tell_entries);
 }
 
-enum sk_status registry_run_document_delete(struct registry_db *db, struct registry_call *call) {
-    return registry_db_run(
-        db, registry_db_statement_of(db, SQL_DOCUMENT_DELETE, call->kind, call->key));
+static void list_devices(struct sk_registry *registry, struct sk_span after, size_t max,
+                         sk_registry_entries_done *done, void *arg) {
+    struct registry_call *call = registry_call_new(registry, after, SK_NONE, arg);
+    call->max = max;
+    call->done.entries = done;
+    registry_read(call, run_list_devices, registry_tell_entries);
 }
+
+static void list_modules(struct sk_registry *registry, struct sk_span device_id,
+                         sk_registry_entries_done *done, void *arg) {
+    struct registry_call *call = registry_call_new(registry, device_id, SK_NONE, arg);
+    call->done.entries = done;
+    registry_read(call, run_list_modules, registry_tell_entries);
+}
+
+static void list_scope(struct sk_registry *registry, struct sk_span edge_device_id,
+                       struct sk_span after, size_t max_devices, sk_registry_entries_done *done,
+                       void *arg) {
+    struct registry_call *call = registry_call_new(registry, edge_device_id, SK_NONE, arg);
+    call->key = sk_arena_copy(&call->arena, after);
+    call->max = max_devices;
+    call->done.entries = done;
+    registry_read(call, run_list_scope, registry_tell_entries);
+}
+
+static void model_set(struct sk_registry *registry, struct sk_span device_id,
+                      struct sk_span module_id, struct sk_span model_id, sk_registry_done *done,
+                      void *arg) {
+    struct registry_call *call = registry_call_new(registry, device_id, module_id, arg);
+    call->bytes = sk_arena_copy(&call->arena, model_id);
+    call->done.done = done;
+    registry_write(call, run_model_set, registry_tell_done);
+}
+
+const struct sk_registry_identity_ops registry_identity_ops = {.get = get,
+                                                               .put = put,
+                                                               .remove = remove_identity,
+                                                               .list_devices = list_devices,
+                                                               .list_modules = list_modules,
+                                                               .list_scope = list_scope,
+                                                               .model_set = model_set};

@@ -1,0 +1,14 @@
+/* The registry on SQLite: one file, in WAL mode. */
+#ifndef SK_STORE_REGISTRY_SQLITE_SQLITE_H
+#define SK_STORE_REGISTRY_SQLITE_SQLITE_H
+
+#include "store/registry/registry.h"
+
+/* Opens or makes the file at `path` (its folder must be there) and brings it to the newest form.
+ * On failure writes a sentence to `reason`: SK_UNSUPPORTED (made by a newer Skerry), SK_MALFORMED
+ * (damaged), SK_IO, SK_NO_SPACE. */
+enum sk_status sk_registry_sqlite_open(struct sk_io *io, const char *path,
+                                       struct sk_registry **registry,
+                                       char reason[SK_MODEL_ERROR_MAX]);
+
+#endif
