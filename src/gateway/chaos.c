@@ -84,8 +84,8 @@ static void on_due(struct sk_timer *timer) {
         sk_timer_start(timer->io, timer, fault->duration_s * SK_S, on_over);
         return;
     }
-    struct sk_session *session =
-        sk_session_find(fault->chaos->backend, sk_span_z(fault->device), sk_span_z(fault->module));
+    struct sk_session *session = sk_directory_find(fault->chaos->backend, sk_span_z(fault->device),
+                                                   sk_span_z(fault->module));
     if (session == NULL || !session->head->sever(session, fault->kind->sever, fault->reason))
         SK_WARN("chaos", "%s: %s: it has nothing of the kind", fault->device, fault->kind->name);
     free_fault(fault);

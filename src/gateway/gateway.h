@@ -8,6 +8,7 @@
 #ifndef SK_GATEWAY_GATEWAY_H
 #define SK_GATEWAY_GATEWAY_H
 
+#include "gateway/directory.h"
 #include "io/io.h"
 #include "model/model.h"
 #include "trust/x509_chain.h"
@@ -63,7 +64,7 @@ struct sk_backend {
     bool any_host;                            /* take every host name (edge hub) */
     const struct sk_x509_anchors *device_cas; /* which CAs may have signed devices' certificates */
     bool modules_by_key;                      /* a module's certificate is not taken (edge hub) */
-    struct sk_map sessions;         /* "device" or "device/module" → struct sk_session */
+    struct sk_directory directory;
     struct sk_list authentications; /* under way: struct sk_authentication */
     struct sk_chaos *chaos;         /* NULL: clients may not ask for faults */
 };
@@ -113,7 +114,7 @@ struct sk_session {
     struct sk_backend *backend;
     const struct sk_head *head;
     struct sk_principal principal;
-    char *key;              /* in backend->sessions */
+    char *key;              /* "device" or "device/module" */
     unsigned subscriptions; /* SK_SUB_… */
     bool persistent;        /* MQTT clean session 0 */
     bool open;
@@ -122,8 +123,6 @@ struct sk_session {
     struct sk_timer expiry;
 };
 
-struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span device,
-                                   struct sk_span module);
 /* Takes the principal; displaces an older session of the same identity (closed with TAKEN_OVER),
  * tells the backend. The session is the head's, embedded in its connection. */
 void sk_session_open(struct sk_session *session, struct sk_backend *backend,

@@ -21,8 +21,7 @@ struct call {
     struct sk_request *request;
     struct target *target;
     char rid[37];
-    bool sent;
-    struct sk_session *session; /* when sent */
+    bool given; /* to the directory: the target's session has it, unless that says otherwise */
     struct sk_timer timer;
 };
 
@@ -79,29 +78,36 @@ static void no_answer(struct sk_timer *timer) {
                       "Timed out waiting for the response from device.");
 }
 
-static void deliver(struct call *call, struct sk_session *session) {
-    call->sent = true;
-    call->session = session;
-    sk_timer_start(call->methods->backend->io, &call->timer,
-                   call->request->response_timeout_s * SK_S, no_answer);
-    session->head->deliver_method(session,
-                                  &(struct sk_method_call){.rid = sk_span_z(call->rid),
-                                                           .name = call->request->name,
-                                                           .payload = call->request->payload});
+static void told(void *arg, struct sk_span rid, bool taken) {
+    struct sk_methods *methods = arg;
+    struct call *call = sk_map_get(&methods->waiting, rid);
+    if (call == NULL) return;
+    unsigned connect_s = call->request->connect_timeout_s;
+    call->given = taken;
+    if (taken)
+        sk_timer_start(methods->backend->io, &call->timer, call->request->response_timeout_s * SK_S,
+                       no_answer);
+    else if (connect_s == 0)
+        sk_request_refuse(finish(call), SK_FAULT_DEVICE_NOT_ONLINE,
+                          "The operation failed because the requested device isn't online.");
+    else if (!sk_timer_running(&call->timer))
+        sk_timer_start(methods->backend->io, &call->timer, connect_s * SK_S, not_online);
+}
+
+static void deliver(struct call *call) {
+    const struct sk_request *request = call->request;
+    call->given = true;
+    sk_directory_deliver_method(call->methods->backend, request->device, request->module,
+                                &(struct sk_method_call){.rid = sk_span_z(call->rid),
+                                                         .name = request->name,
+                                                         .payload = request->payload},
+                                told, call->methods);
 }
 
 void sk_methods_invoke(struct sk_methods *methods, struct sk_request *request) {
-    struct sk_session *session =
-        sk_session_find(methods->backend, request->device, request->module);
-    bool online = session && session->subscriptions & SK_SUB_METHODS;
     if (request->payload.n > PAYLOAD_MAX) {
         sk_request_refuse(request, SK_FAULT_MESSAGE_TOO_LARGE,
                           "the payload of a direct method is at most 128 KB");
-        return;
-    }
-    if (!online && request->connect_timeout_s == 0) {
-        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_ONLINE,
-                          "The operation failed because the requested device isn't online.");
         return;
     }
     struct target *target = target_of(methods, request);
@@ -116,19 +122,20 @@ void sk_methods_invoke(struct sk_methods *methods, struct sk_request *request) {
     call->request = request;
     sk_io_guid(methods->backend->io, call->rid);
     sk_map_put(&methods->waiting, sk_span_z(call->rid), call);
-    if (online)
-        deliver(call, session);
-    else
-        sk_timer_start(methods->backend->io, &call->timer, request->connect_timeout_s * SK_S,
-                       not_online);
+    deliver(call);
+}
+
+/* Whether the session is that of the call's target. An identity has one at a time, and what was given to
+ * the one before has ended with it. */
+static bool is_for(const struct call *call, const struct sk_session *session) {
+    return sk_span_is(call->request->device, session->principal.device) &&
+           sk_span_eq(call->request->module, sk_span_z(session->principal.module));
 }
 
 void sk_methods_respond(struct sk_methods *methods, struct sk_request *response) {
     struct call *call = sk_map_get(&methods->waiting, response->rid);
-    if (call &&
-        call->session ==
-            response
-                ->session) { /* another client's id is none of its business; a late answer is dropped */
+    /* Another client's id is none of its business; a late answer is dropped. */
+    if (call && call->given && is_for(call, response->session)) {
         struct sk_request *request = finish(call);
         if (response->payload.n > PAYLOAD_MAX)
             sk_request_refuse(request, SK_FAULT_BAD_GATEWAY,
@@ -143,15 +150,13 @@ void sk_methods_respond(struct sk_methods *methods, struct sk_request *response)
 void sk_methods_online(struct sk_methods *methods, struct sk_session *session) {
     struct call *call;
     for (size_t i = 0; (call = sk_map_next(&methods->waiting, &i, NULL)) != NULL;)
-        if (!call->sent && sk_session_find(methods->backend, call->request->device,
-                                           call->request->module) == session)
-            deliver(call, session);
+        if (!call->given && is_for(call, session)) deliver(call);
 }
 
 void sk_methods_offline(struct sk_methods *methods, struct sk_session *session) {
     struct call *call;
     for (size_t i = 0; (call = sk_map_next(&methods->waiting, &i, NULL)) != NULL;) {
-        if (!call->sent || call->session != session) continue;
+        if (!call->given || !is_for(call, session)) continue;
         sk_request_refuse(finish(call), SK_FAULT_DEVICE_NOT_ONLINE,
                           "The device's connection ended before it answered.");
         i = 0; /* the map has changed */

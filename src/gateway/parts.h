@@ -64,6 +64,9 @@ void sk_http_head_init(struct sk_gateway *gateway);
 /* websocket.c: asks for a WebSocket, behind which another head speaks. */
 bool sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
 
+/* directory.c: a session begins and ends to live here. */
+void sk_directory_enter(struct sk_session *session);
+void sk_directory_leave(struct sk_session *session);
 /* Frees what the session owns; after sk_session_close. */
 void sk_session_free(struct sk_session *session);
 /* Starts (again) the timer that ends the session with its token. */

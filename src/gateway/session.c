@@ -3,21 +3,7 @@
 
 #include "gateway/parts.h"
 
-struct sk_session *sk_session_find(struct sk_backend *backend, struct sk_span device,
-                                   struct sk_span module) {
-    char key[2 * SK_ID_MAX + 1];
-    if (device.n + module.n + 1 > sizeof key) return NULL;
-    if (device.n) memcpy(key, device.p, device.n);
-    size_t n = device.n;
-    if (module.n) {
-        key[n++] = '/'; /* not in the alphabet of ids */
-        memcpy(key + n, module.p, module.n);
-        n += module.n;
-    }
-    return sk_map_get(&backend->sessions, sk_span(key, n));
-}
-
-/* The SDKs' tokens end 5 minutes after what they say, as for new connections 
+/* The SDKs' tokens end 5 minutes after what they say, as for new connections
  * (docs/protocols/device-protocols.md, section 1.8). */
 static void on_expiry(struct sk_timer *timer) {
     struct sk_session *session = SK_CONTAINER(timer, struct sk_session, expiry);
@@ -42,7 +28,7 @@ void sk_session_open(struct sk_session *session, struct sk_backend *backend,
     *principal = (struct sk_principal){0};
     struct sk_span device = sk_span_z(session->principal.device),
                    module = sk_span_z(session->principal.module);
-    struct sk_session *older = sk_session_find(backend, device, module);
+    struct sk_session *older = sk_directory_find(backend, device, module);
     if (older) {
         SK_INFO("gateway", "%s: a new connection takes over (400027)", older->key);
         sk_session_close(older, SK_FAULT_TAKEN_OVER);
@@ -54,7 +40,7 @@ void sk_session_open(struct sk_session *session, struct sk_backend *backend,
     sk_buffer_byte(&key, 0);
     session->key = key.p;
     session->open = true;
-    sk_map_put(&backend->sessions, sk_span_z(session->key), session);
+    sk_directory_enter(session);
     sk_session_watch_expiry(session);
     backend->ops->session_opened(backend, session);
 }
@@ -69,7 +55,7 @@ void sk_session_close(struct sk_session *session, enum sk_fault reason) {
     if (!session->open) return;
     session->open = false;
     sk_timer_stop(&session->expiry);
-    sk_map_remove(&session->backend->sessions, sk_span_z(session->key));
+    sk_directory_leave(session);
     session->backend->ops->session_closed(session->backend, session, reason);
 }
 
@@ -103,12 +89,12 @@ static bool depends_on(const struct sk_principal *who, struct sk_span device,
     return sk_span_is(device, who->device) || (who->actor && sk_span_is(device, who->actor));
 }
 
-/* The map changes later, when the connections are gone. */
+/* The sessions leave later, when the connections are gone. */
 void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module,
                       enum sk_fault reason) {
     struct sk_session *session;
     sk_authentications_outdate(backend, device);
-    for (size_t i = 0; (session = sk_map_next(&backend->sessions, &i, NULL)) != NULL;)
+    for (size_t i = 0; (session = sk_directory_next(backend, &i)) != NULL;)
         if (depends_on(&session->principal, device, module)) session->head->close(session, reason);
 }
 
@@ -141,7 +127,7 @@ void sk_sessions_changed(struct sk_backend *backend, const struct sk_identity *i
     struct sk_session *session;
     sk_authentications_outdate(backend, sk_span_z(identity->device_id));
     sk_identity_proofs(identity, proofs);
-    for (size_t i = 0; (session = sk_map_next(&backend->sessions, &i, NULL)) != NULL;) {
+    for (size_t i = 0; (session = sk_directory_next(backend, &i)) != NULL;) {
         enum sk_fault fault = changed(&session->principal, identity, proofs);
         if (fault == SK_FAULT_NONE) continue;
         SK_INFO("gateway", "%s: closing: what it was let in by has changed", session->key);

@@ -150,7 +150,7 @@ static void free_hub(struct sk_hub *hub) {
     sk_timer_stop(&hub->remember);
     sk_hub_free_presence(hub);
     sk_hub_certificates_free(hub);
-    sk_map_free(&hub->backend.sessions);
+    sk_directory_free(&hub->backend.directory);
     sk_buffer_free(&hub->scratch);
     sk_arena_free(&hub->arena);
     free(hub->conditions);
@@ -317,7 +317,7 @@ struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
     struct sk_registry_counts registry = sk_registry_counts(hub->registry);
     counts.devices = registry.devices;
     counts.modules = registry.modules;
-    counts.sessions = hub->backend.sessions.count;
+    counts.sessions = sk_directory_counts(&hub->backend).sessions;
     counts.log_bytes = sk_log_bytes(hub->log);
     counts.first_sequence = sk_log_first_sequence(hub->log);
     counts.next_sequence = sk_log_next_sequence(hub->log);

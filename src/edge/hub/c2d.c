@@ -67,8 +67,8 @@ static struct parcel *first_waiting(const struct sk_edge_identity *identity) {
 }
 
 static void pump(struct sk_edge_identity *identity) {
-    struct sk_session *session =
-        sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id), SK_NONE);
+    struct sk_session *session = sk_directory_find(
+        &identity->hub->backend, sk_span_z(identity->identity.device_id), SK_NONE);
     struct parcel *parcel;
     bool room = true;
     if (identity->c2d_pumping || session == NULL || !(session->subscriptions & SK_SUB_C2D)) return;

@@ -217,7 +217,7 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
 static void free_hub(struct sk_edge_hub *hub) {
     void (*closed)(void *) = hub->closed;
     void *arg = hub->closed_arg;
-    sk_map_free(&hub->backend.sessions);
+    sk_directory_free(&hub->backend.directory);
     sk_x509_anchors_free(hub->anchors);
     sk_arena_free(&hub->arena);
     sk_buffer_free(&hub->scratch);
@@ -293,7 +293,7 @@ void sk_edge_hub_trust(struct sk_edge_hub *hub, struct sk_span pem) {
 
 struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub) {
     struct sk_edge_hub_counts counts = hub->counts;
-    counts.clients = hub->backend.sessions.count;
+    counts.clients = sk_directory_counts(&hub->backend).sessions;
     counts.identities = hub->identities.count;
     counts.queue_upstream =
         sk_log_next_sequence(hub->log) - sk_cursor_committed(hub->forward.cursor);

@@ -11,7 +11,7 @@
 enum { BIT_SHIFT = 56 };
 
 static struct sk_session *session_of(struct sk_edge_endpoint *e) {
-    struct sk_session *session = sk_session_find(
+    struct sk_session *session = sk_directory_find(
         &e->hub->backend, sk_span_z(e->hub->options->device_id), sk_span_z(e->module));
     return session && session->subscriptions & SK_SUB_INPUTS ? session : NULL;
 }

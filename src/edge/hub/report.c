@@ -19,7 +19,7 @@ static void put_client_key(struct sk_buffer *to, const char *key) {
 static json_t *clients(struct sk_edge_hub *hub) {
     json_t *list = json_object();
     struct sk_session *session;
-    for (size_t i = 0; (session = sk_map_next(&hub->backend.sessions, &i, NULL)) != NULL;) {
+    for (size_t i = 0; (session = sk_directory_next(&hub->backend, &i)) != NULL;) {
         struct sk_buffer key = {0};
         put_client_key(&key, session->key);
         sk_buffer_byte(&key, 0);

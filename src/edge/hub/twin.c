@@ -130,14 +130,11 @@ static void desired_changed(struct sk_edge_identity *identity, const json_t *pat
         sk_edge_deployment_set(hub, twin->desired, twin->desired_version, false);
         return;
     }
-    struct sk_session *session =
-        sk_session_find(&hub->backend, sk_span_z(identity->identity.device_id),
-                        sk_span_z(identity->identity.module_id));
-    if (session == NULL || !(session->subscriptions & SK_SUB_DESIRED)) return;
     json_t *body = json_deep_copy(patch);
     json_object_set_new(body, "$version", json_integer((json_int_t)twin->desired_version));
-    SK_CLEANUP_FREE char *text = sk_json_text(body);
-    session->head->deliver_desired(session, sk_span_z(text), twin->desired_version);
+    sk_directory_deliver_desired(&hub->backend, sk_span_z(identity->identity.device_id),
+                                 sk_span_z(identity->identity.module_id), body,
+                                 twin->desired_version);
     json_decref(body);
 }
 
@@ -374,8 +371,8 @@ static void sync(struct sk_edge_identity *identity) {
 
 void sk_edge_twin_connected(struct sk_edge_identity *identity) {
     struct sk_session *session =
-        sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
-                        sk_span_z(identity->identity.module_id));
+        sk_directory_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
+                          sk_span_z(identity->identity.module_id));
     bool listens = session && session->subscriptions & SK_SUB_DESIRED;
     if (identity == identity->hub->self || listens) sync(identity);
     send_pending(identity);

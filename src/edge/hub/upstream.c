@@ -10,8 +10,8 @@ enum { IDLE_S = 60 };
 /* ---- one identity's connection ---- */
 
 static struct sk_session *session_of(const struct sk_edge_identity *identity) {
-    return sk_session_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
-                           sk_span_z(identity->identity.module_id));
+    return sk_directory_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
+                             sk_span_z(identity->identity.module_id));
 }
 
 static unsigned wanted(const struct sk_edge_identity *identity) {

@@ -116,7 +116,7 @@ static void free_queue(struct queue *q) {
 
 /* The session that gets this queue's messages, or NULL. */
 static struct sk_session *subscriber(const struct queue *q) {
-    struct sk_session *session = sk_session_find(&q->hub->backend, sk_span_z(q->device), SK_NONE);
+    struct sk_session *session = sk_directory_find(&q->hub->backend, sk_span_z(q->device), SK_NONE);
     return session && session->subscriptions & SK_SUB_C2D ? session : NULL;
 }
 

@@ -1,19 +1,12 @@
 /* What there is, in numbers. */
 #include "hub/parts.h"
 
-static uint64_t connected_devices(const struct sk_hub *hub) {
-    uint64_t count = 0;
-    struct sk_session *session;
-    for (size_t i = 0; (session = sk_map_next(&hub->backend.sessions, &i, NULL)) != NULL;)
-        count += session->principal.module == NULL;
-    return count;
-}
-
 static void statistics(struct sk_hub *hub, struct sk_request *request) {
     struct sk_registry_counts counts = sk_registry_counts(hub->registry);
     json_t *document;
     if (request->op == SK_OP_STATISTICS_SERVICE)
-        document = json_pack("{s:I}", "connectedDeviceCount", (json_int_t)connected_devices(hub));
+        document = json_pack("{s:I}", "connectedDeviceCount",
+                             (json_int_t)sk_directory_counts(&hub->backend).devices);
     else
         document =
             json_pack("{s:I,s:I,s:I}", "totalDeviceCount", (json_int_t)counts.devices,

@@ -1,7 +1,6 @@
 /* Twins: what devices and services read and change, and the deployment of an edge device's modules.
  */
 #include "hub/parts.h"
-#include "model/json_text.h"
 
 /* Carries a request through the registry. */
 struct twin_call {
@@ -9,13 +8,12 @@ struct twin_call {
     struct sk_request *request;
 };
 
-/* Tells a connected client of a change to its desired properties, if it was one. */
+/* Tells the client of a change to its desired properties, if it was one. */
 static void notify_desired(struct sk_hub *hub, struct sk_span device, struct sk_span module,
                            const struct sk_registry_entry *entry, const json_t *patch) {
-    struct sk_session *session = sk_session_find(&hub->backend, device, module);
-    if (patch == NULL || session == NULL || !(session->subscriptions & SK_SUB_DESIRED)) return;
-    SK_CLEANUP_FREE char *text = sk_json_text(patch);
-    session->head->deliver_desired(session, sk_span_z(text), entry->twin.desired_version);
+    if (patch)
+        sk_directory_deliver_desired(&hub->backend, device, module, patch,
+                                     entry->twin.desired_version);
 }
 
 static void answer_twin(struct sk_hub *hub, struct sk_request *request,

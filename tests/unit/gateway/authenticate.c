@@ -109,7 +109,7 @@ static void ends(struct world *w, unsigned lookups, enum sk_fault fault) {
     sk_identity_free(&w->edge);
     sk_identity_free(&w->edge_hub);
     sk_identity_free(&w->leaf);
-    sk_map_free(&w->backend.sessions);
+    sk_directory_free(&w->backend.directory);
     sk_sim_free(w->sim);
 }
 
