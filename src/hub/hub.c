@@ -1,8 +1,6 @@
 /* A hub's life and the dispatch of its requests. */
 #include "gateway/chaos.h"
 #include "hub/parts.h"
-#include "hub/events/once.h"
-#include "hub/events/partitions.h"
 #include "store/registry/sqlite/sqlite.h"
 
 #include <assert.h>
@@ -14,14 +12,15 @@ const char *sk_hub_name(const struct sk_hub *hub) {
 
 /* What a hub is made of. */
 static const struct sk_hub_part *const parts[] = {
-    &sk_hub_part_ingest,      &sk_hub_part_events,  &sk_hub_part_identities,
-    &sk_hub_part_twins,       &sk_hub_part_queries, &sk_hub_part_c2d,
-    &sk_hub_part_feedback,    &sk_hub_part_methods, &sk_hub_part_statistics,
-    &sk_hub_part_certificates};
+    &sk_hub_part_ingest,       &sk_hub_part_events,  &sk_hub_part_identities,
+    &sk_hub_part_twins,        &sk_hub_part_queries, &sk_hub_part_c2d,
+    &sk_hub_part_feedback,     &sk_hub_part_methods, &sk_hub_part_statistics,
+    &sk_hub_part_certificates, &sk_hub_part_recall,  &sk_hub_part_presence};
 
+#define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
     for (const struct sk_hub_part *const *at = parts, *part;                                       \
-         at < parts + sizeof parts / sizeof *parts && (part = *at, true); at++)
+         at < parts + PARTS && (part = *at, true); at++)
 
 struct sk_backend *sk_hub_backend(struct sk_hub *hub) {
     return &hub->backend;
@@ -29,6 +28,11 @@ struct sk_backend *sk_hub_backend(struct sk_hub *hub) {
 
 const struct sk_config_key *sk_hub_keys(size_t index) {
     EACH_PART(part) if (part->keys && index-- == 0) return part->keys;
+    return NULL;
+}
+
+const struct sk_hub_metric *sk_hub_metrics(size_t index) {
+    EACH_PART(part) if (part->metrics && index-- == 0) return part->metrics;
     return NULL;
 }
 
@@ -93,7 +97,8 @@ static void save_subscriptions(struct sk_backend *backend, const struct sk_sessi
 }
 
 static void session_opened(struct sk_backend *backend, struct sk_session *session) {
-    sk_hub_seen(sk_hub_of(backend), session, true);
+    struct sk_hub *hub = sk_hub_of(backend);
+    EACH_PART(part) if (part->opened) part->opened(hub, session);
 }
 
 static void session_model(struct sk_backend *backend, struct sk_session *session,
@@ -116,7 +121,6 @@ static void session_closed(struct sk_backend *backend, struct sk_session *sessio
                            enum sk_fault reason) {
     (void)reason;
     struct sk_hub *hub = sk_hub_of(backend);
-    sk_hub_seen(hub, session, false);
     EACH_PART(part) if (part->closed) part->closed(hub, session);
 }
 
@@ -142,53 +146,16 @@ static const struct sk_backend_ops ops = {.find_identity = find_identity,
 static void free_hub(struct sk_hub *hub) {
     void (*closed)(void *) = hub->closed;
     void *arg = hub->closed_arg;
-    if (hub->once) sk_once_free(hub->once);
+    for (size_t i = 0; i < hub->opened; i++)
+        if (parts[i]->free) parts[i]->free(hub);
     sk_chaos_free(hub->backend.chaos);
-    if (hub->conditions)
-        for (size_t i = 0; i < hub->options->route_count; i++) sk_expr_free(hub->conditions[i]);
-    sk_partitions_free(hub->partitions);
-    sk_timer_stop(&hub->remember);
-    sk_hub_free_presence(hub);
-    sk_hub_certificates_free(hub);
     sk_directory_free(&hub->backend.directory);
     sk_buffer_free(&hub->scratch);
     sk_arena_free(&hub->arena);
-    free(hub->conditions);
     free(hub->policies);
     free(hub->aliases);
     free(hub);
     if (closed) closed(arg);
-}
-
-/* What has come since `once` and `partitions` were saved: the log tells. */
-static enum sk_status catch_up(struct sk_hub *hub) {
-    struct sk_cursor *cursor;
-    struct sk_record record;
-    struct sk_arena arena = {0};
-    uint64_t once = sk_once_position(hub->once),
-             partitions = sk_partitions_position(hub->partitions);
-    enum sk_status status = sk_cursor_open(
-        hub->log, NULL, UINT64_MAX, once < partitions ? once : partitions, NULL, NULL, &cursor);
-    if (status) return status;
-    while ((status = sk_cursor_next(cursor, &record)) == SK_OK || status == SK_NOT_FOUND) {
-        struct sk_message message;
-        sk_arena_reset(&arena);
-        if (status == SK_NOT_FOUND || sk_message_decode(record.body, &arena, &message)) continue;
-        if (record.sequence >= once) sk_once_seen(hub->once, &message);
-        if (record.sequence >= partitions) sk_partitions_seen(hub->partitions, &record, &message);
-    }
-    sk_cursor_close(cursor);
-    sk_arena_free(&arena);
-    return status == SK_AGAIN ? SK_OK : status;
-}
-
-/* What a start would have to read of the log again. */
-static void remember(struct sk_timer *timer) {
-    enum { EVERY_S = 5, BEHIND = 65536 };
-    struct sk_hub *hub = SK_CONTAINER(timer, struct sk_hub, remember);
-    sk_once_save(hub->once, BEHIND);
-    sk_partitions_save(hub->partitions);
-    sk_timer_start(hub->backend.io, timer, EVERY_S * SK_S, remember);
 }
 
 static void log_closed(void *arg) {
@@ -259,31 +226,28 @@ static enum sk_status open_log(struct sk_hub *hub, char reason[512]) {
     return status;
 }
 
-/* What the log is read for at the start. */
-static enum sk_status open_readers(struct sk_hub *hub, char reason[512]) {
-    hub->once = sk_once_new(hub->registry, hub->log);
-    enum sk_status status = sk_partitions_open(hub->backend.io, hub->registry, hub->log,
-                                               hub->options->partitions, &hub->partitions, reason);
-    if (!status && (status = catch_up(hub)) != SK_OK)
-        snprintf(reason, 512, "cannot read the event log: %s", sk_status_text(status));
+/* Each of them in turn; the first that cannot ends it. */
+static enum sk_status open_parts(struct sk_hub *hub, char reason[512]) {
+    enum sk_status status = SK_OK;
+    for (size_t i = 0; i < PARTS && !status; i++) {
+        hub->opened = i + 1;
+        if (parts[i]->open) status = parts[i]->open(hub, reason);
+    }
     return status;
 }
 
 enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options,
                            struct sk_hub **opened, char reason[512]) {
     struct sk_hub *hub = make_hub(io, options);
-    enum sk_status status = sk_hub_certificates_load(hub, reason);
-    if (!status) status = sk_hub_compile_routes(hub, reason);
-    if (!status) status = open_registry(hub, reason);
+    enum sk_status status = open_registry(hub, reason);
     if (!status) status = open_log(hub, reason);
-    if (!status) status = open_readers(hub, reason);
+    if (!status) status = open_parts(hub, reason);
     if (status) {
         if (hub->registry) sk_registry_close(hub->registry);
         if (hub->log) sk_log_close(hub->log, NULL, NULL);
         free_hub(hub);
         return status;
     }
-    remember(&hub->remember);
     if (options->chaos) {
         SK_WARN("hub", "%s: client chaos is on: devices may ask for faults", options->name);
         hub->backend.chaos = sk_chaos_new(&hub->backend);
@@ -297,7 +261,7 @@ static void saved(void *arg, const struct sk_registry_end *end) {
     struct sk_hub *hub = arg;
     (void)end; /* the next start reads the log instead */
     sk_registry_close(hub->registry);
-    EACH_PART(part) if (part->free) part->free(hub);
+    EACH_PART(part) if (part->registry_closed) part->registry_closed(hub);
     sk_log_close(hub->log, log_closed, hub);
 }
 
@@ -306,9 +270,6 @@ void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     hub->closed_arg = arg;
     hub->closing = true;
     EACH_PART(part) if (part->stop) part->stop(hub);
-    sk_timer_stop(&hub->remember);
-    sk_once_save(hub->once, 0);
-    sk_partitions_save(hub->partitions);
     sk_registry_flush(hub->registry, saved, hub);
 }
 

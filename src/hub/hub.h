@@ -80,6 +80,15 @@ struct sk_hub_counts {
     uint64_t log_bytes, first_sequence, next_sequence;
 };
 struct sk_hub_counts sk_hub_counts(struct sk_hub *hub);
+
+/* A number of struct sk_hub_counts as Prometheus reads it; one that never falls ends in _total. */
+struct sk_hub_metric {
+    const char *name, *help;
+    size_t at; /* SK_HUB_COUNT: a uint64_t */
+};
+#define SK_HUB_COUNT(field) offsetof(struct sk_hub_counts, field)
+/* The metrics that the parts of a hub bring, one table of rows after the other; NULL behind the last. */
+const struct sk_hub_metric *sk_hub_metrics(size_t index);
 const char *sk_hub_name(const struct sk_hub *hub);
 
 #endif

@@ -32,7 +32,13 @@ static void stop(struct sk_hub *hub) {
     sk_methods_free(&hub->methods);
 }
 
+/* ---- its metrics ---- */
+
+static const struct sk_hub_metric metrics[] = {
+    {"skerry_hub_methods_total", "Direct methods invoked.", SK_HUB_COUNT(methods_total)}, {0}};
+
 const struct sk_hub_part sk_hub_part_methods = {
+    .metrics = metrics,
     .serve = {[SK_OP_METHOD_INVOKE] = invoke_method, [SK_OP_METHOD_RESPOND] = respond},
     .stop = stop,
     .subscribed = subscribed,

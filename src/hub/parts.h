@@ -56,6 +56,7 @@ struct sk_hub {
     struct sk_hub_feedback feedback;
     struct sk_list certificates; /* CAs: see registry/certificates.c */
     struct sk_x509_anchors *anchors;
+    size_t opened; /* parts */
     bool closing;
     void (*closed)(void *arg);
     void *closed_arg;
@@ -78,28 +79,32 @@ void sk_hub_list_answer(struct sk_hub_list *list, struct sk_request *request,
                         struct sk_answer *more);
 /* Presence of an identity, or NULL when it was never seen since the start. */
 const struct sk_presence *sk_hub_presence(struct sk_hub *hub, const struct sk_identity *identity);
-void sk_hub_seen(struct sk_hub *hub, const struct sk_session *session, bool connected);
 void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module);
-void sk_hub_free_presence(struct sk_hub *hub);
 
 /* A part of the hub: the operations that it serves, and its life. What it has no word for stays NULL. */
 struct sk_hub_part {
     void (*serve[SK_OP_COUNT])(struct sk_hub *hub, struct sk_request *request);
-    const struct sk_config_key *keys;  /* of hub.toml, "hub[].…"; the last row has no path */
-    void (*start)(struct sk_hub *hub); /* the stores are open */
+    const struct sk_config_key *keys;    /* of hub.toml, "hub[].…"; the last row has no path */
+    const struct sk_hub_metric *metrics; /* the last row has no name */
+    /* The stores are open; `reason`: one sentence on failure. */
+    enum sk_status (*open)(struct sk_hub *hub, char reason[512]);
+    void (*start)(struct sk_hub *hub); /* all parts are open */
     void (*stop)(struct sk_hub *hub);  /* the hub closes: nothing new begins */
-    void (*free)(struct sk_hub *hub);  /* the registry is closed */
-    /* A session's subscriptions have changed; its output has room again; it is closed. */
+    /* Its calls have ended; appends to the log may be under way. */
+    void (*registry_closed)(struct sk_hub *hub);
+    void (*free)(struct sk_hub *hub); /* nothing is under way. It was opened, or tried to */
+    /* A session is there; its subscriptions have changed; its output has room again; it is closed. */
+    void (*opened)(struct sk_hub *hub, struct sk_session *session);
     void (*subscribed)(struct sk_hub *hub, struct sk_session *session);
     void (*writable)(struct sk_hub *hub, struct sk_session *session);
     void (*closed)(struct sk_hub *hub, struct sk_session *session);
 };
 extern const struct sk_hub_part sk_hub_part_ingest, sk_hub_part_events, sk_hub_part_identities,
     sk_hub_part_twins, sk_hub_part_queries, sk_hub_part_c2d, sk_hub_part_feedback,
-    sk_hub_part_methods, sk_hub_part_statistics, sk_hub_part_certificates;
+    sk_hub_part_methods, sk_hub_part_statistics, sk_hub_part_certificates, sk_hub_part_recall,
+    sk_hub_part_presence;
 
 /* events/ingest.c */
-enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]);
 void sk_hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
 /* c2d/queue.c: a device was deleted. */
 void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device);
@@ -107,8 +112,5 @@ void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device);
 int64_t sk_hub_feedback_ttl_us(const struct sk_hub *hub);
 /* Ends of messages have made records. */
 void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_ended *ended);
-/* registry/certificates.c */
-enum sk_status sk_hub_certificates_load(struct sk_hub *hub, char reason[512]); /* configured ones */
-void sk_hub_certificates_free(struct sk_hub *hub);
 
 #endif

@@ -15,7 +15,7 @@ const struct sk_presence *sk_hub_presence(struct sk_hub *hub, const struct sk_id
     return known ? &known->presence : NULL;
 }
 
-void sk_hub_seen(struct sk_hub *hub, const struct sk_session *session, bool connected) {
+static void seen(struct sk_hub *hub, const struct sk_session *session, bool connected) {
     struct presence *known = sk_map_get(&hub->presence, sk_span_z(session->key));
     if (known == NULL) {
         known = SK_NEW(struct presence);
@@ -45,9 +45,20 @@ void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span mod
     }
 }
 
-void sk_hub_free_presence(struct sk_hub *hub) {
+static void opened(struct sk_hub *hub, struct sk_session *session) {
+    seen(hub, session, true);
+}
+
+static void closed(struct sk_hub *hub, struct sk_session *session) {
+    seen(hub, session, false);
+}
+
+static void free_presence(struct sk_hub *hub) {
     struct presence *known;
     for (size_t i = 0; (known = sk_map_next(&hub->presence, &i, NULL)) != NULL; i = 0)
         forget(hub, known);
     sk_map_free(&hub->presence);
 }
+
+const struct sk_hub_part sk_hub_part_presence = {
+    .opened = opened, .closed = closed, .free = free_presence};

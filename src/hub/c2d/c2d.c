@@ -179,14 +179,35 @@ static const struct sk_config_key keys[] = {
      .does = "How often a message may be abandoned before it is dead"},
     {0}};
 
-const struct sk_hub_part sk_hub_part_c2d = {.keys = keys,
+/* ---- its metrics ---- */
+
+static const struct sk_hub_metric metrics[] = {
+    {"skerry_hub_c2d_accepted_total", "Cloud-to-device messages accepted.",
+     SK_HUB_COUNT(c2d_accepted_total)},
+    {"skerry_hub_c2d_completed_total", "Cloud-to-device messages completed.",
+     SK_HUB_COUNT(c2d_ended_total[SK_C2D_COMPLETED])},
+    {"skerry_hub_c2d_abandoned_total", "Cloud-to-device messages abandoned and queued again.",
+     SK_HUB_COUNT(c2d_abandoned_total)},
+    {"skerry_hub_c2d_rejected_total", "Cloud-to-device messages rejected.",
+     SK_HUB_COUNT(c2d_ended_total[SK_C2D_REJECTED])},
+    {"skerry_hub_c2d_expired_total", "Cloud-to-device messages that expired.",
+     SK_HUB_COUNT(c2d_ended_total[SK_C2D_EXPIRED])},
+    {"skerry_hub_c2d_delivery_count_exceeded_total",
+     "Cloud-to-device messages abandoned too often.",
+     SK_HUB_COUNT(c2d_ended_total[SK_C2D_DELIVERY_COUNT_EXCEEDED])},
+    {"skerry_hub_c2d_purged_total", "Cloud-to-device messages purged.",
+     SK_HUB_COUNT(c2d_ended_total[SK_C2D_PURGED])},
+    {0}};
+
+const struct sk_hub_part sk_hub_part_c2d = {.metrics = metrics,
+                                            .keys = keys,
                                             .serve = {[SK_OP_C2D_SEND] = send,
                                                       [SK_OP_C2D_RECEIVE] = sk_c2d_queue_receive,
                                                       [SK_OP_C2D_PURGE] = sk_c2d_queue_purge,
                                                       [SK_OP_C2D_SETTLE] = sk_c2d_queue_settle,
                                                       [SK_OP_SETTLE] = sk_c2d_queue_settle},
                                             .start = start,
-                                            .free = sk_c2d_queues_free,
+                                            .registry_closed = sk_c2d_queues_free,
                                             .subscribed = sk_c2d_queue_online,
                                             .writable = sk_c2d_queue_online,
                                             .closed = sk_c2d_queue_offline};

@@ -448,9 +448,15 @@ static const struct sk_config_key keys[] = {
      .does = "How often a batch may be abandoned before it is gone"},
     {0}};
 
-const struct sk_hub_part sk_hub_part_feedback = {.keys = keys,
+/* ---- its metrics ---- */
+
+static const struct sk_hub_metric metrics[] = {
+    {"skerry_hub_feedback_total", "Feedback records made.", SK_HUB_COUNT(feedback_total)}, {0}};
+
+const struct sk_hub_part sk_hub_part_feedback = {.metrics = metrics,
+                                                 .keys = keys,
                                                  .serve = {[SK_OP_FEEDBACK_SUBSCRIBE] = subscribe,
                                                            [SK_OP_FEEDBACK_RECEIVE] = receive,
                                                            [SK_OP_FEEDBACK_SETTLE] = settle_one},
                                                  .start = start,
-                                                 .free = free_feedback};
+                                                 .registry_closed = free_feedback};

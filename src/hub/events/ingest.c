@@ -7,7 +7,7 @@
 #include "hub/events/once.h"
 #include "hub/events/partitions.h"
 
-enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]) {
+static enum sk_status compile_routes(struct sk_hub *hub, char reason[512]) {
     const struct sk_hub_options *options = hub->options;
     hub->conditions = sk_alloc((options->route_count + 1) * sizeof *hub->conditions);
     for (size_t i = 0; i < options->route_count; i++) {
@@ -22,6 +22,12 @@ enum sk_status sk_hub_compile_routes(struct sk_hub *hub, char reason[512]) {
         return status;
     }
     return SK_OK;
+}
+
+static void free_routes(struct sk_hub *hub) {
+    for (size_t i = 0; hub->conditions && i < hub->options->route_count; i++)
+        sk_expr_free(hub->conditions[i]);
+    free(hub->conditions);
 }
 
 /* The route bits of a message. */
@@ -161,4 +167,23 @@ static const struct sk_config_key keys[] = {
      .otherwise = "true", .does = "Telemetry that no route takes goes to `events`"},
     {0}};
 
-const struct sk_hub_part sk_hub_part_ingest = {.keys = keys, .serve = {[SK_OP_TELEMETRY] = take}};
+/* ---- its metrics ---- */
+
+static const struct sk_hub_metric metrics[] = {
+    {"skerry_hub_telemetry_total", "Messages accepted.", SK_HUB_COUNT(telemetry_total)},
+    {"skerry_hub_telemetry_refused_total", "Messages refused: store full or busy.",
+     SK_HUB_COUNT(telemetry_refused_total)},
+    {"skerry_hub_telemetry_dropped_total", "Messages that no route and no fallback took.",
+     SK_HUB_COUNT(dropped_total)},
+    {"skerry_hub_telemetry_repeated_total", "Messages that an edge sent again, stored already.",
+     SK_HUB_COUNT(repeated_total)},
+    {"skerry_hub_log_bytes", "Bytes of stored events on disk.", SK_HUB_COUNT(log_bytes)},
+    {"skerry_hub_log_next_sequence", "Sequence number of the next event.",
+     SK_HUB_COUNT(next_sequence)},
+    {0}};
+
+const struct sk_hub_part sk_hub_part_ingest = {.metrics = metrics,
+                                               .keys = keys,
+                                               .serve = {[SK_OP_TELEMETRY] = take},
+                                               .open = compile_routes,
+                                               .free = free_routes};

@@ -346,7 +346,7 @@ static enum sk_status load_configured(struct sk_hub *hub, const char *file, char
     return status;
 }
 
-enum sk_status sk_hub_certificates_load(struct sk_hub *hub, char reason[512]) {
+static enum sk_status load(struct sk_hub *hub, char reason[512]) {
     sk_list_init(&hub->certificates);
     for (size_t i = 0; i < hub->options->ca_file_count; i++) {
         enum sk_status status = load_configured(hub, hub->options->ca_files[i], reason);
@@ -360,7 +360,7 @@ static void start(struct sk_hub *hub) {
     sk_registry_document_list(hub->registry, KIND, SK_NONE, CERTIFICATES_MAX, loaded, hub);
 }
 
-void sk_hub_certificates_free(struct sk_hub *hub) {
+static void free_all(struct sk_hub *hub) {
     SK_LIST_EACH(&hub->certificates, node, following)
     free_certificate(SK_CONTAINER(node, struct certificate, link));
     sk_x509_anchors_free(hub->anchors);
@@ -399,4 +399,6 @@ const struct sk_hub_part sk_hub_part_certificates = {
               [SK_OP_CERTIFICATE_DELETE] = serve_delete,
               [SK_OP_CERTIFICATE_CODE] = serve_code,
               [SK_OP_CERTIFICATE_VERIFY] = serve_verify},
-    .start = start};
+    .open = load,
+    .start = start,
+    .free = free_all};

@@ -16,5 +16,14 @@ static void statistics(struct sk_hub *hub, struct sk_request *request) {
     json_decref(document);
 }
 
+/* ---- its metrics ---- */
+
+static const struct sk_hub_metric metrics[] = {
+    {"skerry_hub_devices", "Device identities.", SK_HUB_COUNT(devices)},
+    {"skerry_hub_modules", "Module identities.", SK_HUB_COUNT(modules)},
+    {"skerry_hub_sessions", "Connected devices and modules.", SK_HUB_COUNT(sessions)},
+    {0}};
+
 const struct sk_hub_part sk_hub_part_statistics = {
+    .metrics = metrics,
     .serve = {[SK_OP_STATISTICS_DEVICES] = statistics, [SK_OP_STATISTICS_SERVICE] = statistics}};

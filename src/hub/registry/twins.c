@@ -214,7 +214,14 @@ static void apply_configuration(struct sk_hub *hub, struct sk_request *request) 
     sk_registry_get(hub->registry, request->device, SK_NONE, edge_found, apply);
 }
 
+/* ---- its metrics ---- */
+
+static const struct sk_hub_metric metrics[] = {
+    {"skerry_hub_twin_updates_total", "Twin changes stored.", SK_HUB_COUNT(twin_updates_total)},
+    {0}};
+
 const struct sk_hub_part sk_hub_part_twins = {
+    .metrics = metrics,
     .serve = {[SK_OP_TWIN_GET] = read_twin,
               [SK_OP_TWIN_READ] = read_twin,
               [SK_OP_TWIN_REPORT] = report,

@@ -21,55 +21,23 @@ struct sk_hub_server {
 
 /* ---- metrics: Prometheus text, and health ---- */
 
-static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
-    static const struct {
-        const char *name, *type, *help;
-        size_t offset;
-    } rows[] = {
-#define ROW(name, type, help, field) {name, type, help, offsetof(struct sk_hub_counts, field)}
-        ROW("skerry_hub_telemetry_total", "counter", "Messages accepted.", telemetry_total),
-        ROW("skerry_hub_telemetry_refused_total", "counter",
-            "Messages refused: store full or busy.", telemetry_refused_total),
-        ROW("skerry_hub_telemetry_dropped_total", "counter",
-            "Messages that no route and no fallback took.", dropped_total),
-        ROW("skerry_hub_telemetry_repeated_total", "counter",
-            "Messages that an edge sent again, stored already.", repeated_total),
-        ROW("skerry_hub_twin_updates_total", "counter", "Twin changes stored.", twin_updates_total),
-        ROW("skerry_hub_methods_total", "counter", "Direct methods invoked.", methods_total),
-        ROW("skerry_hub_c2d_accepted_total", "counter", "Cloud-to-device messages accepted.",
-            c2d_accepted_total),
-        ROW("skerry_hub_c2d_completed_total", "counter", "Cloud-to-device messages completed.",
-            c2d_ended_total[SK_C2D_COMPLETED]),
-        ROW("skerry_hub_c2d_abandoned_total", "counter",
-            "Cloud-to-device messages abandoned and queued again.", c2d_abandoned_total),
-        ROW("skerry_hub_c2d_rejected_total", "counter", "Cloud-to-device messages rejected.",
-            c2d_ended_total[SK_C2D_REJECTED]),
-        ROW("skerry_hub_c2d_expired_total", "counter", "Cloud-to-device messages that expired.",
-            c2d_ended_total[SK_C2D_EXPIRED]),
-        ROW("skerry_hub_c2d_delivery_count_exceeded_total", "counter",
-            "Cloud-to-device messages abandoned too often.",
-            c2d_ended_total[SK_C2D_DELIVERY_COUNT_EXCEEDED]),
-        ROW("skerry_hub_c2d_purged_total", "counter", "Cloud-to-device messages purged.",
-            c2d_ended_total[SK_C2D_PURGED]),
-        ROW("skerry_hub_feedback_total", "counter", "Feedback records made.", feedback_total),
-        ROW("skerry_hub_devices", "gauge", "Device identities.", devices),
-        ROW("skerry_hub_modules", "gauge", "Module identities.", modules),
-        ROW("skerry_hub_sessions", "gauge", "Connected devices and modules.", sessions),
-        ROW("skerry_hub_log_bytes", "gauge", "Bytes of stored events on disk.", log_bytes),
-        ROW("skerry_hub_log_next_sequence", "gauge", "Sequence number of the next event.",
-            next_sequence),
-#undef ROW
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        sk_metric_put_name(to, rows[i].name, rows[i].type, rows[i].help);
-        for (size_t h = 0; h < s->open_hubs; h++) {
-            struct sk_hub_counts counts = sk_hub_counts(s->hubs[h]);
-            uint64_t value;
-            memcpy(&value, (char *)&counts + rows[i].offset, sizeof value);
-            sk_buffer_print(to, "%s{hub=\"%s\"} %llu\n", rows[i].name, sk_hub_name(s->hubs[h]),
-                            (unsigned long long)value);
-        }
+static void put_metric(const struct sk_hub_server *s, const struct sk_hub_metric *row,
+                       struct sk_buffer *to) {
+    bool counter = sk_span_ends(sk_span_z(row->name), SK_SPAN("_total"));
+    sk_metric_put_name(to, row->name, counter ? "counter" : "gauge", row->help);
+    for (size_t h = 0; h < s->open_hubs; h++) {
+        struct sk_hub_counts counts = sk_hub_counts(s->hubs[h]);
+        uint64_t value;
+        memcpy(&value, (char *)&counts + row->at, sizeof value);
+        sk_buffer_print(to, "%s{hub=\"%s\"} %llu\n", row->name, sk_hub_name(s->hubs[h]),
+                        (unsigned long long)value);
     }
+}
+
+static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
+    const struct sk_hub_metric *row;
+    for (size_t table = 0; (row = sk_hub_metrics(table)) != NULL; table++)
+        for (; row->name; row++) put_metric(s, row, to);
     const struct sk_gateway_counts *g = sk_gateway_counts(s->gateway);
     sk_metric_put_name(to, "skerry_gateway_connections", "gauge", "Open connections.");
     sk_buffer_print(to, "skerry_gateway_connections %llu\n", (unsigned long long)g->connections);
