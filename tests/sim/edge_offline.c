@@ -292,6 +292,25 @@ TEST(a_key_that_was_changed_in_the_cloud_opens_the_edge_at_once) {
     fleet_free(&f);
 }
 
+TEST(strangers_who_knock_without_end_do_not_keep_the_cloud_busy) {
+    enum { KNOCKS = 60 };
+    struct fleet f;
+    begin(&f);
+    uint64_t before = sk_edge_hub_counts(f.edge).scope_readings_total, began = sk_io_now(f.edge_io);
+    for (unsigned i = 0; i < KNOCKS; i++) {
+        struct raw_client stranger;
+        raw_dial(&stranger, &f, "edge.test",
+                 &(struct raw_connect){
+                     .device = i % 2 ? "leaf1" : "nobody", .key = "AQID", .clean = true});
+        raw_expect_connack(&stranger, SK_MQTT_NOT_AUTHORIZED, false);
+        raw_free(&stranger);
+    }
+    uint64_t took_s = (sk_io_now(f.edge_io) - began) / SK_S,
+             readings = sk_edge_hub_counts(f.edge).scope_readings_total - before;
+    assert_in_range(readings, 1, 6 + took_s / 7);
+    fleet_free(&f);
+}
+
 TEST(a_leaf_that_could_not_be_written_down_is_not_forgotten_with_its_messages) {
     struct fleet f;
     struct raw_client leaf;

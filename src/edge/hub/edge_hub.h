@@ -40,12 +40,13 @@ void sk_edge_hub_trust(struct sk_edge_hub *hub, struct sk_span pem);
 void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void *arg);
 
 struct sk_edge_hub_counts {
-    uint64_t received_total;  /* messages taken */
-    uint64_t forwarded_total; /* acknowledged by the cloud */
-    uint64_t delivered_total; /* acknowledged by modules */
-    uint64_t dropped_total;   /* no route took them */
-    uint64_t expired_total;   /* older than their time to live */
-    uint64_t queue_upstream;  /* records not yet acknowledged by the cloud (an upper bound) */
+    uint64_t received_total;       /* messages taken */
+    uint64_t forwarded_total;      /* acknowledged by the cloud */
+    uint64_t delivered_total;      /* acknowledged by modules */
+    uint64_t dropped_total;        /* no route took them */
+    uint64_t expired_total;        /* older than their time to live */
+    uint64_t queue_upstream;       /* records not yet acknowledged by the cloud (an upper bound) */
+    uint64_t scope_readings_total; /* of the identity scope, from the cloud */
     uint64_t clients, identities;
     bool upstream_connected;
 };

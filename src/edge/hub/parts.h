@@ -112,7 +112,9 @@ struct sk_edge_scope {
     struct sk_http_call *call;
     uint64_t refresh, asked_ns; /* number of the last reading, and when it began */
     char *continuation;
+    uint32_t pause_ms; /* before clients cause another reading; 0: the last one brought something */
     bool running;
+    bool changed;           /* it has brought something new */
     bool known;             /* read from the cloud as a whole since we are connected */
     struct sk_list waiting; /* look-ups that wait for the scope */
     size_t waiting_count;

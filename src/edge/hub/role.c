@@ -44,6 +44,7 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
         {"edgehub_messages_dropped_total{reason=\"no_route\"}", "counter", counts.dropped_total},
         {"edgehub_messages_dropped_total{reason=\"ttl_expiry\"}", "counter", counts.expired_total},
         {"edgehub_queue_length{endpoint=\"upstream\"}", "gauge", counts.queue_upstream},
+        {"edgehub_scope_readings_total", "counter", counts.scope_readings_total},
         {"edgehub_connected_clients", "gauge", counts.clients},
         {"edgehub_identities", "gauge", counts.identities},
         {"edgehub_upstream_connected", "gauge", counts.upstream_connected}};

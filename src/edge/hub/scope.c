@@ -8,7 +8,8 @@
 enum {
     REFRESH_S = 300,
     RETRY_S = 10,
-    ASK_AGAIN_MS = 500,
+    PAUSE_MS = 500, /* between readings that clients cause; doubles while they bring nothing new */
+    PAUSE_MAX_MS = 8000,
     PAGE = 100,
     BATCH = 200,
     WAITING_MAX = 1000
@@ -154,6 +155,12 @@ static void on_timer(struct sk_timer *timer) {
     run(SK_CONTAINER(timer, struct sk_edge_hub, scope.timer));
 }
 
+/* Strangers who knock without end do not keep the cloud busy. */
+static uint32_t next_pause(uint32_t pause_ms) {
+    if (pause_ms == 0) return PAUSE_MS;
+    return pause_ms < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
+}
+
 static void end_refresh(struct sk_edge_hub *hub, bool complete) {
     struct sk_edge_identity *identity;
     hub->scope.running = false;
@@ -168,6 +175,7 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
         free_identity(identity);
         i = 0; /* the map has changed */
     }
+    hub->scope.pause_ms = hub->scope.changed ? 0 : next_pause(hub->scope.pause_ms);
     if (complete) sk_edge_report_soon(hub);
     if (complete) sk_edge_forward_scope_known(hub);
     sk_timer_start(hub->backend.io, &hub->scope.timer, (complete ? REFRESH_S : RETRY_S) * SK_S,
@@ -195,9 +203,11 @@ static void take_page(struct sk_edge_hub *hub, const json_t *page) {
             if (identity == NULL) continue;
             SK_CLEANUP_FREE char *text = sk_json_text(entry);
             uint64_t digest = sk_hash(sk_span_z(text));
-            if (identity->digest != digest)
+            if (identity->digest != digest) {
+                hub->scope.changed = true;
                 sk_registry_document_put(hub->store, DOCUMENTS, sk_span_z(identity->key),
                                          sk_span_z(text), NULL, NULL);
+            }
             identity->digest = digest;
             identity->refresh = hub->scope.refresh;
         }
@@ -273,13 +283,16 @@ static void run(struct sk_edge_hub *hub) {
     if (hub->scope.running) return;
     sk_timer_stop(&hub->scope.timer);
     hub->scope.running = true;
+    hub->scope.changed = false;
+    hub->counts.scope_readings_total++;
     hub->scope.refresh++;
     hub->scope.asked_ns = sk_io_now(hub->backend.io);
     ask(hub);
 }
 
 void sk_edge_scope_refresh(struct sk_edge_hub *hub) {
-    uint64_t since = sk_io_now(hub->backend.io) - hub->scope.asked_ns, least = ASK_AGAIN_MS * SK_MS;
+    uint32_t pause_ms = hub->scope.pause_ms ? hub->scope.pause_ms : PAUSE_MS;
+    uint64_t since = sk_io_now(hub->backend.io) - hub->scope.asked_ns, least = pause_ms * SK_MS;
     if (hub->scope.running || hub->closing) return;
     if (hub->scope.refresh && since < least)
         sk_timer_start(hub->backend.io, &hub->scope.timer, least - since,
