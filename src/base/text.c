@@ -209,6 +209,12 @@ bool sk_equal_constant_time(struct sk_span a, struct sk_span b) {
     return different == 0;
 }
 
+int sk_text_width(const char *text) {
+    int n = 0;
+    for (; *text; text++) n += (*text & 0xC0) != 0x80;
+    return n;
+}
+
 /* ---- words ---- */
 
 enum { FAR = 3 }; /* so many letters make different words */

@@ -44,6 +44,9 @@ void sk_real_text(double value, char to[SK_REAL_TEXT]);
  * sentences cut short, may hold some. */
 void sk_json_string(struct sk_buffer *to, struct sk_span text);
 
+/* Characters, not bytes. */
+int sk_text_width(const char *text);
+
 /* "did you mean …?": of all words that were tried, the one that differs least from what was typed, as
  * long as it is not another word altogether; else it stays empty. Starts zeroed. */
 struct sk_nearest {

@@ -27,7 +27,7 @@ void cli_amqp_fail(struct cli_amqp *amqp, struct sk_span condition, struct sk_sp
     else
         cli_fail("refused (%.*s)", SK_ARG(condition));
     json_decref(json);
-    cli_amqp_done(amqp, CLI_REFUSED);
+    cli_amqp_done(amqp, SK_EXIT_REFUSED);
 }
 
 static int explain(const struct cli_amqp *amqp, enum sk_status status) {
@@ -57,7 +57,7 @@ static void on_closed(void *arg, const struct sk_amqp_failure *why) {
         fail(amqp, why);
     } else {
         amqp->websocket = true;
-        cli_amqp_done(amqp, CLI_REFUSED);
+        cli_amqp_done(amqp, SK_EXIT_REFUSED);
     }
 }
 
@@ -65,7 +65,7 @@ static void on_token(void *arg, const struct sk_amqp_failure *why) {
     if (why)
         fail(arg, why);
     else
-        cli_amqp_done(arg, CLI_FINE);
+        cli_amqp_done(arg, SK_EXIT_FINE);
 }
 
 static void on_renew(struct sk_timer *timer);

@@ -30,7 +30,7 @@ void cli_amqp_close(struct cli_amqp *amqp);
  */
 int cli_amqp_wait(struct cli_amqp *amqp);
 void cli_amqp_done(struct cli_amqp *amqp, int code);
-/* Prints an error of the server, and is done with CLI_REFUSED; of several the first counts. */
+/* Prints an error of the server, and is done with SK_EXIT_REFUSED; of several the first counts. */
 void cli_amqp_fail(struct cli_amqp *amqp, struct sk_span condition, struct sk_span description);
 
 #endif

@@ -13,7 +13,7 @@ static const char *const code_columns[] = {"name", "properties.subject", "proper
                                            "properties.verificationCode", NULL};
 
 static const char *certificate_path(struct cli *cli) {
-    return cli_path(cli, "/certificates/%s", cli->words[0], NULL);
+    return cli_path(cli, "/certificates/%s", cli->typed.words[0], NULL);
 }
 
 /* The text of a PEM file as a JSON string; NULL with a message when there is none. */
@@ -29,11 +29,12 @@ static json_t *read_file(struct cli *cli, const char *file) {
     return value;
 }
 
-int cli_certificate_add(struct cli *cli) {
+int cli_certificate_add(void *arg) {
+    struct cli *cli = arg;
     const char *path = certificate_path(cli);
-    bool verified = cli_option(cli, "verified") != NULL;
-    json_t *pem = read_file(cli, cli->words[1]);
-    if (pem == NULL) return CLI_REFUSED;
+    bool verified = sk_typed_option(&cli->typed, "verified") != NULL;
+    json_t *pem = read_file(cli, cli->typed.words[1]);
+    if (pem == NULL) return SK_EXIT_REFUSED;
     json_t *body =
         json_pack("{s:{s:o,s:b}}", "properties", "certificate", pem, "isVerified", verified);
     struct cli_answer answer;
@@ -50,13 +51,14 @@ int cli_certificate_add(struct cli *cli) {
         fprintf(stderr,
                 "Sign a certificate with the code as its common name by this CA, then: "
                 "skerry certificate verify %s FILE\n",
-                cli->words[0]);
+                cli->typed.words[0]);
     return code;
 }
 
-int cli_certificate_verify(struct cli *cli) {
-    json_t *pem = read_file(cli, cli->words[1]);
-    if (pem == NULL) return CLI_REFUSED;
+int cli_certificate_verify(void *arg) {
+    struct cli *cli = arg;
+    json_t *pem = read_file(cli, cli->typed.words[1]);
+    if (pem == NULL) return SK_EXIT_REFUSED;
     json_t *body = json_pack("{s:o}", "certificate", pem);
     int code = cli_show(cli, SK_HTTP_POST,
                         sk_arena_print(&cli->arena, "%s/verify", certificate_path(cli)).p, body,
@@ -65,7 +67,8 @@ int cli_certificate_verify(struct cli *cli) {
     return code;
 }
 
-int cli_certificate_list(struct cli *cli) {
+int cli_certificate_list(void *arg) {
+    struct cli *cli = arg;
     struct cli_answer answer;
     int code = cli_call(cli, SK_HTTP_GET, "/certificates", NULL, NULL, NULL, &answer);
     if (code) return code;
@@ -74,6 +77,7 @@ int cli_certificate_list(struct cli *cli) {
     return code;
 }
 
-int cli_certificate_remove(struct cli *cli) {
+int cli_certificate_remove(void *arg) {
+    struct cli *cli = arg;
     return cli_show(cli, SK_HTTP_DELETE, certificate_path(cli), NULL, NULL, NULL);
 }

@@ -2,12 +2,21 @@
  * docs/reference/skerry.md come out of this table. */
 #include <stdio.h>
 
-#include "base/text.h"
 #include "cli/cli.h"
 
 /* ---- options ---- */
 
-static const struct cli_option_row device_add[] = {
+static const struct sk_option_row everywhere[] = {
+    {"output", "table|json|jsonl|tsv", "how answers are printed: a table", false},
+    {"wide", NULL, "tables show long values whole", false},
+    {"login", "CONNECTION_STRING", "a policy's; else SKERRY_CONNECTION_STRING, else the profile's",
+     false},
+    {"profile", "NAME", "which login is kept or used: default", false},
+    {"ca", "FILE", "certificates that vouch for the hub; else SKERRY_CA_FILE", false},
+    {"help", NULL, "what a command takes", false},
+    {0}};
+
+static const struct sk_option_row device_add[] = {
     {"edge", NULL, "it is an IoT Edge device", false},
     {"parent", "EDGE", "the edge device that it is a child of", false},
     {"auth", "sas|thumbprint|ca", "what it proves itself by; keys (sas) are made by the hub",
@@ -15,42 +24,42 @@ static const struct cli_option_row device_add[] = {
     {"primary-thumbprint", "HEX", "SHA-1 or SHA-256 of its certificate", false},
     {"secondary-thumbprint", "HEX", "of the next one", false},
     {0}};
-static const struct cli_option_row device_update[] = {
+static const struct sk_option_row device_update[] = {
     {"status", "enabled|disabled", "whether it may connect; needed", false}, {0}};
-static const struct cli_option_row connection_string[] = {
+static const struct sk_option_row connection_string[] = {
     {"gateway", "HOST", "the edge that it connects through", false}, {0}};
-static const struct cli_option_row sas[] = {
+static const struct sk_option_row sas[] = {
     {"duration", "SECONDS", "how long it is good for: 3600", false}, {0}};
-static const struct cli_option_row twin_write[] = {
+static const struct sk_option_row twin_write[] = {
     {"desired", "JSON", "desired properties; or @FILE", false},
     {"tags", "JSON", "tags; or @FILE", false},
     {0}};
-static const struct cli_option_row method_call[] = {
+static const struct sk_option_row method_call[] = {
     {"payload", "JSON", "what it is called with; or @FILE", false},
     {"timeout", "SECONDS", "how long to wait for the answer: 30", false},
     {0}};
-static const struct cli_option_row message_send[] = {
+static const struct sk_option_row message_send[] = {
     {"ack", "none|positive|negative|full", "which ends feedback tells", false},
     {"message-id", "ID", "else one is made", false},
     {"property", "NAME=VALUE", "an application property", true},
     {"expiry", "DURATION|TIME", "such as 10m, or 2030-01-31T12:00:00Z", false},
     {"content-type", "TYPE", "such as application/json", false},
     {0}};
-static const struct cli_option_row feedback_watch[] = {{"count", "N", "ends after so many", false},
-                                                       {0}};
-static const struct cli_option_row events_watch[] = {
+static const struct sk_option_row feedback_watch[] = {{"count", "N", "ends after so many", false},
+                                                      {0}};
+static const struct sk_option_row events_watch[] = {
     {"device", "DEVICE", "of this one only", false},
     {"from", "earliest|latest|TIME|OFFSET", "where to begin: latest", false},
     {"consumer-group", "GROUP", "else $Default", false},
     {"properties", NULL, "with application and system properties", false},
     {"count", "N", "ends after so many", false},
     {0}};
-static const struct cli_option_row certificate_add[] = {
+static const struct sk_option_row certificate_add[] = {
     {"verified", NULL, "without a proof of possession", false}, {0}};
 
 /* ---- commands ---- */
 
-const struct cli_command cli_commands[] = {
+static const struct sk_command commands[] = {
     {"login", "CONNECTION_STRING", NULL, "Checks the connection string of a policy and keeps it.",
      "'HostName=hub.local;SharedAccessKeyName=iothubowner;SharedAccessKey=…' --ca ca.pem",
      cli_login, true},
@@ -122,50 +131,11 @@ const struct cli_command cli_commands[] = {
     {"reference", "", NULL, "Prints this reference.", "", cli_reference, true},
     {0}};
 
-/* ---- finding ---- */
-
-/* Whether the first words of `arguments` are those of `name`; *n: how many. */
-static bool begins(const char *const *arguments, const char *name, size_t *n) {
-    struct sk_span rest = sk_span_z(name), word;
-    for (*n = 0; sk_span_split(&rest, ' ', &word); ++*n)
-        if (arguments[*n] == NULL || !sk_span_is(word, arguments[*n])) return false;
-    return true;
-}
-
-struct sk_span cli_group_of(const struct cli_command *command) {
-    struct sk_span name = sk_span_z(command->name);
-    return sk_span_first(name, sk_span_find(name, ' '));
-}
-
-bool cli_group_known(const char *word) {
-    for (const struct cli_command *c = cli_commands; c->name; c++)
-        if (strchr(c->name, ' ') && sk_span_is(cli_group_of(c), word)) return true;
-    return false;
-}
-
-static int no_such(const char *typed, struct sk_span near) {
-    fprintf(stderr, "skerry: there is no command '%s'", typed);
-    if (near.n) fprintf(stderr, "; did you mean %.*s?", SK_ARG(near));
-    fputs("\n(skerry --help shows all)\n", stderr);
-    return CLI_USAGE;
-}
-
-const struct cli_command *cli_command_find(const char *const *arguments, size_t *used) {
-    char typed[200];
-    const char *second = arguments[1] && arguments[1][0] != '-' ? arguments[1] : NULL;
-    struct sk_nearest near = {0};
-    snprintf(typed, sizeof typed, "%.90s%s%.90s", arguments[0], second ? " " : "",
-             second ? second : "");
-    for (const struct cli_command *c = cli_commands; c->name; c++) {
-        if (begins(arguments, c->name, used)) return c;
-        /* What one word names is not far from two. */
-        sk_nearest_try(&near, sk_span_z(strchr(c->name, ' ') ? typed : arguments[0]),
-                       sk_span_z(c->name));
-    }
-    if (second == NULL && cli_group_known(arguments[0])) {
-        cli_help_group(stderr, arguments[0]);
-        return NULL;
-    }
-    no_such(typed, near.word);
-    return NULL;
-}
+const struct sk_program cli_program = {
+    .name = "skerry",
+    .title = "manage an IoT hub, its devices and edge deployments",
+    .notes = "TARGET is DEVICE or DEVICE/MODULE.",
+    .example =
+        "skerry device add sensor1 && skerry twin update sensor1 --desired '{\"interval\": 5}'",
+    .commands = commands,
+    .everywhere = everywhere};

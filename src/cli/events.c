@@ -89,7 +89,7 @@ static void on_event(struct sk_amqp_client_link *link, struct sk_amqp_delivery *
     sk_amqp_client_settle(link, delivery, SK_AMQP_ACCEPTED);
     if (status || w->left == 0 || (w->device && !sk_span_is(message.device, w->device))) return;
     print_event(w, &message, r->partition, offset ? sk_amqp_text(offset, &w->arena) : SK_NONE);
-    if (w->left > 0 && --w->left == 0) cli_amqp_done(&w->amqp, CLI_FINE);
+    if (w->left > 0 && --w->left == 0) cli_amqp_done(&w->amqp, SK_EXIT_FINE);
 }
 
 static void on_stopped(struct sk_amqp_client_link *link, const struct sk_amqp_error *error) {
@@ -133,7 +133,7 @@ static void on_managed(struct sk_amqp_client_link *link, struct sk_amqp_delivery
     sk_amqp_client_settle(link, delivery, SK_AMQP_ACCEPTED);
     if (count && count->type == SK_AMQP_LONG && count->i >= 1) {
         w->partitions = count->i < SK_PARTITIONS_MAX ? (unsigned)count->i : SK_PARTITIONS_MAX;
-        cli_amqp_done(&w->amqp, CLI_FINE);
+        cli_amqp_done(&w->amqp, SK_EXIT_FINE);
     } else {
         cli_amqp_fail(&w->amqp, SK_SPAN("$management"),
                       why ? sk_amqp_text(why, &w->arena) : SK_NONE);
@@ -232,7 +232,7 @@ static void on_redirect(struct sk_amqp_client_link *link, const struct sk_amqp_e
         w->port = fine ? (uint16_t)port->i : AMQP_PORT;
         w->websocket_port = HTTPS_PORT;
     }
-    cli_amqp_done(&w->amqp, CLI_FINE);
+    cli_amqp_done(&w->amqp, SK_EXIT_FINE);
 }
 
 static int find_stream(struct cli *cli, struct watch *w) {
@@ -270,19 +270,22 @@ static int watch_stream(struct cli *cli, struct watch *w) {
     return code;
 }
 
-int cli_events_watch(struct cli *cli) {
+int cli_events_watch(void *arg) {
+    struct cli *cli = arg;
     struct watch *w = SK_NEW(struct watch); /* too large for the stack */
-    const char *group = cli_option(cli, "consumer-group"), *from = cli_option(cli, "from");
-    int code = CLI_FINE;
-    w->device = cli_option(cli, "device");
-    w->properties = cli_option(cli, "properties") != NULL;
+    const char *group = sk_typed_option(&cli->typed, "consumer-group"),
+               *from = sk_typed_option(&cli->typed, "from");
+    int code = SK_EXIT_FINE;
+    w->device = sk_typed_option(&cli->typed, "device");
+    w->properties = sk_typed_option(&cli->typed, "properties") != NULL;
     w->group = group ? cli_path(cli, "%s", group, NULL) : "$Default";
     w->left = -1;
-    if (!cli_number(cli, "count", 1, INT64_MAX, &w->left))
-        code = CLI_USAGE;
+    if (!sk_typed_number(&cli->typed, "count", 1, INT64_MAX, &w->left))
+        code = SK_EXIT_USAGE;
     else if (sk_events_position_read(from ? sk_span_z(from) : SK_SPAN("latest"), &w->from))
-        code = cli_usage(cli, "--from is earliest, latest, an offset, or a time such as "
-                              "2030-01-31T12:00:00Z");
+        code =
+            sk_typed_usage(&cli->typed, "--from is earliest, latest, an offset, or a time such as "
+                                        "2030-01-31T12:00:00Z");
     if (!code) code = watch_stream(cli, w);
     sk_arena_free(&w->arena);
     free(w);

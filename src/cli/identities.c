@@ -16,8 +16,9 @@ static const char *const module_columns[] = {"moduleId", "connectionState", "man
 
 /* --auth as the registry's JSON; NULL: keys, made by the hub. False: not usable. */
 static bool read_auth(const struct cli *cli, json_t **authentication) {
-    const char *auth = cli_option(cli, "auth"), *primary = cli_option(cli, "primary-thumbprint"),
-               *secondary = cli_option(cli, "secondary-thumbprint");
+    const char *auth = sk_typed_option(&cli->typed, "auth"),
+               *primary = sk_typed_option(&cli->typed, "primary-thumbprint"),
+               *secondary = sk_typed_option(&cli->typed, "secondary-thumbprint");
     bool thumbprint = auth ? strcmp(auth, "thumbprint") == 0 : primary != NULL;
     *authentication = NULL;
     if (thumbprint == (primary == NULL && secondary == NULL)) return false;
@@ -31,13 +32,16 @@ static bool read_auth(const struct cli *cli, json_t **authentication) {
     return true;
 }
 
-int cli_device_add(struct cli *cli) {
-    const char *id = cli->words[0], *parent = cli_option(cli, "parent");
+int cli_device_add(void *arg) {
+    struct cli *cli = arg;
+    const char *id = cli->typed.words[0], *parent = sk_typed_option(&cli->typed, "parent");
     json_t *authentication;
     if (!read_auth(cli, &authentication))
-        return cli_usage(cli, "a thumbprint goes with --auth thumbprint, which needs one");
-    json_t *body = json_pack("{s:s,s:{s:b},s:o*}", "deviceId", id, "capabilities", "iotEdge",
-                             cli_option(cli, "edge") != NULL, "authentication", authentication);
+        return sk_typed_usage(&cli->typed,
+                              "a thumbprint goes with --auth thumbprint, which needs one");
+    json_t *body =
+        json_pack("{s:s,s:{s:b},s:o*}", "deviceId", id, "capabilities", "iotEdge",
+                  sk_typed_option(&cli->typed, "edge") != NULL, "authentication", authentication);
     if (parent) {
         struct cli_answer answer;
         int code = cli_call(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s", parent, NULL), NULL,
@@ -49,7 +53,7 @@ int cli_device_add(struct cli *cli) {
         const char *scope = json_string_value(json_object_get(answer.body, "deviceScope"));
         bool edge =
             json_is_true(json_object_get(json_object_get(answer.body, "capabilities"), "iotEdge"));
-        if (edge && scope && cli_option(cli, "edge"))
+        if (edge && scope && sk_typed_option(&cli->typed, "edge"))
             json_object_set_new(body, "parentScopes", json_pack("[s]", scope));
         else if (edge && scope)
             json_object_set_new(body, "deviceScope", json_string(scope));
@@ -65,11 +69,12 @@ int cli_device_add(struct cli *cli) {
     return code;
 }
 
-int cli_device_update(struct cli *cli) {
-    const char *path = cli_path(cli, "/devices/%s", cli->words[0], NULL),
-               *status = cli_option(cli, "status");
+int cli_device_update(void *arg) {
+    struct cli *cli = arg;
+    const char *path = cli_path(cli, "/devices/%s", cli->typed.words[0], NULL),
+               *status = sk_typed_option(&cli->typed, "status");
     struct cli_answer answer;
-    if (status == NULL) return cli_usage(cli, "say --status enabled, or disabled");
+    if (status == NULL) return sk_typed_usage(&cli->typed, "say --status enabled, or disabled");
     int code = cli_call(cli, SK_HTTP_GET, path, NULL, NULL, NULL, &answer);
     if (code) return code;
     json_object_set_new(answer.body, "status", json_string(status));
@@ -80,10 +85,11 @@ int cli_device_update(struct cli *cli) {
 
 /* Prints HostName=…;DeviceId=…;SharedAccessKey=…, or with `token` a SAS token. */
 static int print_credentials(struct cli *cli, bool token) {
-    const char *target = cli->words[0];
+    const char *target = cli->typed.words[0];
     int64_t seconds = 3600;
     struct cli_answer answer;
-    if (!cli_number(cli, "duration", 1, INT64_MAX / 1000000, &seconds)) return CLI_USAGE;
+    if (!sk_typed_number(&cli->typed, "duration", 1, INT64_MAX / 1000000, &seconds))
+        return SK_EXIT_USAGE;
     int code =
         cli_call(cli, SK_HTTP_GET, cli_target(cli, "devices", target), NULL, NULL, NULL, &answer);
     if (code) return code;
@@ -106,13 +112,13 @@ static int print_credentials(struct cli *cli, bool token) {
                       sk_io_wall(cli->io) / 1000000 + seconds);
     } else {
         sk_connection_string_format(
-            &text, &(struct sk_connection_string){.host_name = cli->host,
-                                                  .device_id = sk_span_z(device),
-                                                  .module_id = sk_span_z(module),
-                                                  .shared_access_key = sk_span_z(key),
-                                                  .x509 = x509,
-                                                  .gateway_host_name =
-                                                      sk_span_z(cli_option(cli, "gateway"))});
+            &text, &(struct sk_connection_string){
+                       .host_name = cli->host,
+                       .device_id = sk_span_z(device),
+                       .module_id = sk_span_z(module),
+                       .shared_access_key = sk_span_z(key),
+                       .x509 = x509,
+                       .gateway_host_name = sk_span_z(sk_typed_option(&cli->typed, "gateway"))});
     }
     if (!code && cli->output == CLI_TABLE) {
         printf("%.*s\n", SK_ARG(sk_buffer_span(&text)));
@@ -126,34 +132,43 @@ static int print_credentials(struct cli *cli, bool token) {
     return code;
 }
 
-int cli_connection_string(struct cli *cli) {
+int cli_connection_string(void *arg) {
+    struct cli *cli = arg;
     return print_credentials(cli, false);
 }
 
-int cli_sas(struct cli *cli) {
+int cli_sas(void *arg) {
+    struct cli *cli = arg;
     return print_credentials(cli, true);
 }
 
-int cli_device_list(struct cli *cli) {
+int cli_device_list(void *arg) {
+    struct cli *cli = arg;
     return cli_show(cli, SK_HTTP_GET, "/devices?top=1000", NULL, NULL, device_columns);
 }
 
-int cli_identity_show(struct cli *cli) {
-    return cli_show(cli, SK_HTTP_GET, cli_target(cli, "devices", cli->words[0]), NULL, NULL, NULL);
-}
-
-int cli_identity_remove(struct cli *cli) {
-    return cli_show(cli, SK_HTTP_DELETE, cli_target(cli, "devices", cli->words[0]), NULL, "\"*\"",
+int cli_identity_show(void *arg) {
+    struct cli *cli = arg;
+    return cli_show(cli, SK_HTTP_GET, cli_target(cli, "devices", cli->typed.words[0]), NULL, NULL,
                     NULL);
 }
 
-int cli_module_list(struct cli *cli) {
-    return cli_show(cli, SK_HTTP_GET, cli_path(cli, "/devices/%s/modules", cli->words[0], NULL),
-                    NULL, NULL, module_columns);
+int cli_identity_remove(void *arg) {
+    struct cli *cli = arg;
+    return cli_show(cli, SK_HTTP_DELETE, cli_target(cli, "devices", cli->typed.words[0]), NULL,
+                    "\"*\"", NULL);
 }
 
-int cli_module_add(struct cli *cli) {
-    const char *target = cli->words[0], *slash = strchr(target, '/');
+int cli_module_list(void *arg) {
+    struct cli *cli = arg;
+    return cli_show(cli, SK_HTTP_GET,
+                    cli_path(cli, "/devices/%s/modules", cli->typed.words[0], NULL), NULL, NULL,
+                    module_columns);
+}
+
+int cli_module_add(void *arg) {
+    struct cli *cli = arg;
+    const char *target = cli->typed.words[0], *slash = strchr(target, '/');
     json_t *body = json_pack("{s:s%,s:s}", "deviceId", target, (size_t)(slash - target), "moduleId",
                              slash + 1);
     int code =

@@ -9,14 +9,15 @@
 
 /* A POST on the device's own endpoint, with the policy's token (it needs DeviceConnect). JSON goes
  * as it is, other text as a JSON string. */
-int cli_telemetry_send(struct cli *cli) {
+int cli_telemetry_send(void *arg) {
+    struct cli *cli = arg;
     struct cli_answer answer;
     json_error_t error;
-    json_t *body = sk_json_load(sk_span_z(cli->words[1]), JSON_DECODE_ANY, &error);
-    if (body == NULL) body = json_string(cli->words[1]);
+    json_t *body = sk_json_load(sk_span_z(cli->typed.words[1]), JSON_DECODE_ANY, &error);
+    if (body == NULL) body = json_string(cli->typed.words[1]);
     int code = cli_call(cli, SK_HTTP_POST,
-                        cli_path(cli, "/devices/%s/messages/events", cli->words[0], NULL), body,
-                        NULL, NULL, &answer);
+                        cli_path(cli, "/devices/%s/messages/events", cli->typed.words[0], NULL),
+                        body, NULL, NULL, &answer);
     json_decref(body);
     if (!code) json_decref(answer.body);
     if (!code && cli->output == CLI_TABLE) printf("sent\n");
@@ -44,7 +45,7 @@ static void on_outcome(struct sk_amqp_client_link *link, void *data, enum sk_amq
     (void)data;
     struct sending *s = SK_CONTAINER(link, struct sending, link);
     if (outcome == SK_AMQP_ACCEPTED)
-        cli_amqp_done(&s->amqp, CLI_FINE);
+        cli_amqp_done(&s->amqp, SK_EXIT_FINE);
     else
         cli_amqp_fail(&s->amqp, error->condition, error->description);
 }
@@ -65,15 +66,18 @@ static bool read_expiry(const struct cli *cli, const char *text, int64_t *at_us)
 
 /* Fills a message from the options; false with a message. */
 static bool read_message(struct cli *cli, struct sk_message *message) {
-    const char *ack = cli_option(cli, "ack"), *id = cli_option(cli, "message-id"),
-               *expiry = cli_option(cli, "expiry"), *type = cli_option(cli, "content-type");
+    const char *ack = sk_typed_option(&cli->typed, "ack"),
+               *id = sk_typed_option(&cli->typed, "message-id"),
+               *expiry = sk_typed_option(&cli->typed, "expiry"),
+               *type = sk_typed_option(&cli->typed, "content-type");
     struct sk_property *properties =
-        sk_arena_alloc(&cli->arena, (cli->option_count + 1) * sizeof *properties);
+        sk_arena_alloc(&cli->arena, (cli->typed.option_count + 1) * sizeof *properties);
     int64_t at_us;
     char text[SK_TIME_TEXT], guid[37];
     if (expiry && !read_expiry(cli, expiry, &at_us))
-        return !cli_usage(
-            cli, "--expiry is a duration such as 10m, or a time such as 2030-01-31T12:00:00Z");
+        return !sk_typed_usage(
+            &cli->typed,
+            "--expiry is a duration such as 10m, or a time such as 2030-01-31T12:00:00Z");
     if (expiry) {
         sk_time_text(at_us, text);
         message->system[SK_SYS_EXPIRY] = sk_arena_copy(&cli->arena, sk_span_z(text));
@@ -84,25 +88,27 @@ static bool read_message(struct cli *cli, struct sk_message *message) {
     message->system[SK_SYS_ACK] = ack ? sk_span_z(ack) : SK_NONE;
     message->system[SK_SYS_CONTENT_TYPE] = sk_span_z(type);
     message->system[SK_SYS_TO] =
-        sk_span_z(cli_path(cli, "/devices/%s/messages/devicebound", cli->words[0], NULL));
+        sk_span_z(cli_path(cli, "/devices/%s/messages/devicebound", cli->typed.words[0], NULL));
     message->properties = properties;
-    for (size_t i = 0; i < cli->option_count; i++) {
-        if (strcmp(cli->options[i].name, "property") != 0) continue;
-        struct sk_span pair = sk_span_z(cli->options[i].value);
+    for (size_t i = 0; i < cli->typed.option_count; i++) {
+        if (strcmp(cli->typed.options[i].name, "property") != 0) continue;
+        struct sk_span pair = sk_span_z(cli->typed.options[i].value);
         size_t sign = sk_span_find(pair, '=');
-        if (sign == 0 || sign == pair.n) return !cli_usage(cli, "--property is NAME=VALUE");
+        if (sign == 0 || sign == pair.n)
+            return !sk_typed_usage(&cli->typed, "--property is NAME=VALUE");
         properties[message->property_count++] =
             (struct sk_property){sk_span_first(pair, sign), sk_span_skip(pair, sign + 1)};
     }
     return true;
 }
 
-int cli_message_send(struct cli *cli) {
+int cli_message_send(void *arg) {
+    struct cli *cli = arg;
     static const struct sk_amqp_link_events events = {
         .writable = on_writable, .outcome = on_outcome, .detached = on_send_refused};
     struct sending s = {0};
-    struct sk_message message = {.body = sk_span_z(cli->words[1])};
-    if (!read_message(cli, &message)) return CLI_USAGE;
+    struct sk_message message = {.body = sk_span_z(cli->typed.words[1])};
+    if (!read_message(cli, &message)) return SK_EXIT_USAGE;
     sk_message_to_amqp(&message, &cli->arena, &s.message);
     int code = cli_amqp_open_hub(cli, &s.amqp);
     if (!code) {
@@ -122,7 +128,7 @@ int cli_message_send(struct cli *cli) {
         cli_print(cli, value, NULL);
         json_decref(value);
     }
-    return CLI_FINE;
+    return SK_EXIT_FINE;
 }
 
 /* ---- feedback watch ---- */
@@ -161,7 +167,7 @@ static void on_feedback(struct sk_amqp_client_link *link, struct sk_amqp_deliver
     }
     json_decref(records);
     sk_amqp_client_settle(link, delivery, SK_AMQP_ACCEPTED);
-    if (f->left == 0) cli_amqp_done(&f->amqp, CLI_FINE);
+    if (f->left == 0) cli_amqp_done(&f->amqp, SK_EXIT_FINE);
 }
 
 static void on_feedback_refused(struct sk_amqp_client_link *link,
@@ -170,12 +176,13 @@ static void on_feedback_refused(struct sk_amqp_client_link *link,
     cli_amqp_fail(&f->amqp, error->condition, error->description);
 }
 
-int cli_feedback_watch(struct cli *cli) {
+int cli_feedback_watch(void *arg) {
+    struct cli *cli = arg;
     enum { CREDIT = 10 };
     static const struct sk_amqp_link_events events = {.transfer = on_feedback,
                                                       .detached = on_feedback_refused};
     struct feedback f = {.left = -1};
-    if (!cli_number(cli, "count", 1, INT64_MAX, &f.left)) return CLI_USAGE;
+    if (!sk_typed_number(&cli->typed, "count", 1, INT64_MAX, &f.left)) return SK_EXIT_USAGE;
     int code = cli_amqp_open_hub(cli, &f.amqp);
     if (!code) {
         sk_amqp_client_attach(f.amqp.connection, &f.link,

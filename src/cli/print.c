@@ -88,12 +88,6 @@ char *cli_text(const char *name, const json_t *value, int64_t now_us, bool with_
 
 /* ---- tables ---- */
 
-int cli_width(const char *text) {
-    int n = 0;
-    for (; *text; text++) n += (*text & 0xC0) != 0x80;
-    return n;
-}
-
 /* How many bytes the first characters take. */
 static int bytes_of(const char *text, int characters) {
     const char *end = text;
@@ -126,8 +120,8 @@ static const char *colour_of(const char *text) {
 /* A cell, cut to its width; the last one of a line is not filled up. */
 static void put_cell(const struct look *look, const char *text, const char *colour, int space,
                      bool last) {
-    bool cut = look->room && cli_width(text) > space;
-    int shown = cut ? space - 1 : cli_width(text);
+    bool cut = look->room && sk_text_width(text) > space;
+    int shown = cut ? space - 1 : sk_text_width(text);
     if (look->colours && colour) fputs(colour, stdout);
     printf("%.*s%s", bytes_of(text, shown), text, cut ? "…" : "");
     if (look->colours && colour) fputs("\033[0m", stdout);
@@ -141,11 +135,11 @@ static void print_table(const struct cli *cli, const json_t *rows, const char *c
     const json_t *row;
     while (columns[n] && n < COLUMNS_MAX) n++;
     for (size_t c = 0; c < n; c++) {
-        widths[c] = cli_width(columns[c]);
+        widths[c] = sk_text_width(columns[c]);
         json_array_foreach((json_t *)rows, i, row) {
             SK_CLEANUP_FREE char *text =
                 cli_text(columns[c], at(row, columns[c]), look.now_us, false);
-            if (cli_width(text) > widths[c]) widths[c] = cli_width(text);
+            if (sk_text_width(text) > widths[c]) widths[c] = sk_text_width(text);
         }
     }
     if (look.room) cli_fit(widths, n, look.room);

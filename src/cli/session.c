@@ -1,5 +1,6 @@
 /* Login and calls. A call runs the loop until its answer is there: commands read as straight lines.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,6 +8,16 @@
 #include "azure/connection_string.h"
 #include "trust/sas.h"
 #include "model/json_text.h"
+
+int cli_fail(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("skerry: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return SK_EXIT_REFUSED;
+}
 
 static const char *profile_path(struct cli *cli) {
     const char *home = getenv("HOME");
@@ -42,7 +53,7 @@ static int use_login(struct cli *cli, const char *text) {
     cli->host = parts.host_name;
     cli->policy = parts.shared_access_key_name;
     cli->key = parts.shared_access_key;
-    return split_port(cli) ? CLI_FINE : cli_fail("the port in HostName is not a number");
+    return split_port(cli) ? SK_EXIT_FINE : cli_fail("the port in HostName is not a number");
 }
 
 /* A profile is two lines: the connection string, and the file of trusted certificates (may be
@@ -85,8 +96,9 @@ int cli_connect(struct cli *cli) {
     return code;
 }
 
-int cli_login(struct cli *cli) {
-    cli->login = cli->words[0];
+int cli_login(void *arg) {
+    struct cli *cli = arg;
+    cli->login = cli->typed.words[0];
     int code = cli_connect(cli);
     struct cli_answer answer;
     if (!code) code = cli_call(cli, SK_HTTP_GET, "/statistics/service", NULL, NULL, NULL, &answer);
@@ -103,7 +115,7 @@ int cli_login(struct cli *cli) {
     sk_buffer_free(&text);
     if (status) return cli_fail("cannot write %s (%s)", path, sk_status_text(status));
     printf("logged in to %.*s as %.*s\n", SK_ARG(cli->host), SK_ARG(cli->policy));
-    return CLI_FINE;
+    return SK_EXIT_FINE;
 }
 
 static void end_soon(struct sk_timer *timer) {
@@ -230,7 +242,7 @@ int cli_call(struct cli *cli, enum sk_http_method method, const char *path, cons
         SK_CLEANUP_FREE char *host = sk_span_dup(cli->host);
         return cli_explain(host, cli->port, call.status);
     }
-    if (answer->status < 300) return CLI_FINE;
+    if (answer->status < 300) return SK_EXIT_FINE;
     int code = refused(answer->status, answer->body);
     json_decref(answer->body);
     answer->body = NULL;

@@ -27,54 +27,63 @@ json_t *cli_json(struct cli *cli, const char *name, const char *text) {
     return value;
 }
 
-int cli_twin_show(struct cli *cli) {
-    return cli_show(cli, SK_HTTP_GET, cli_target(cli, "twins", cli->words[0]), NULL, NULL, NULL);
+int cli_twin_show(void *arg) {
+    struct cli *cli = arg;
+    return cli_show(cli, SK_HTTP_GET, cli_target(cli, "twins", cli->typed.words[0]), NULL, NULL,
+                    NULL);
 }
 
 static int write_twin(struct cli *cli, enum sk_http_method method) {
-    const char *desired = cli_option(cli, "desired"), *tags = cli_option(cli, "tags");
-    if (desired == NULL && tags == NULL) return cli_usage(cli, "say --desired or --tags");
+    const char *desired = sk_typed_option(&cli->typed, "desired"),
+               *tags = sk_typed_option(&cli->typed, "tags");
+    if (desired == NULL && tags == NULL)
+        return sk_typed_usage(&cli->typed, "say --desired or --tags");
     json_t *body = json_object(), *value;
-    int code = CLI_FINE;
+    int code = SK_EXIT_FINE;
     if (desired && (value = cli_json(cli, "--desired", desired)) != NULL)
         json_object_set_new(body, "properties", json_pack("{s:o}", "desired", value));
     else if (desired)
-        code = CLI_REFUSED;
+        code = SK_EXIT_REFUSED;
     if (!code && tags && (value = cli_json(cli, "--tags", tags)) != NULL)
         json_object_set_new(body, "tags", value);
     else if (!code && tags)
-        code = CLI_REFUSED;
+        code = SK_EXIT_REFUSED;
     if (!code)
-        code = cli_show(cli, method, cli_target(cli, "twins", cli->words[0]), body, "\"*\"", NULL);
+        code = cli_show(cli, method, cli_target(cli, "twins", cli->typed.words[0]), body, "\"*\"",
+                        NULL);
     json_decref(body);
     return code;
 }
 
-int cli_twin_update(struct cli *cli) {
+int cli_twin_update(void *arg) {
+    struct cli *cli = arg;
     return write_twin(cli, SK_HTTP_PATCH);
 }
 
-int cli_twin_replace(struct cli *cli) {
+int cli_twin_replace(void *arg) {
+    struct cli *cli = arg;
     return write_twin(cli, SK_HTTP_PUT);
 }
 
-int cli_method_call(struct cli *cli) {
-    const char *payload = cli_option(cli, "payload");
+int cli_method_call(void *arg) {
+    struct cli *cli = arg;
+    const char *payload = sk_typed_option(&cli->typed, "payload");
     int64_t seconds = 30;
-    if (!cli_number(cli, "timeout", 5, 300, &seconds)) return CLI_USAGE;
+    if (!sk_typed_number(&cli->typed, "timeout", 5, 300, &seconds)) return SK_EXIT_USAGE;
     json_t *value = payload ? cli_json(cli, "--payload", payload) : json_null();
-    if (value == NULL) return CLI_REFUSED;
-    json_t *body = json_pack("{s:s,s:o,s:I}", "methodName", cli->words[1], "payload", value,
+    if (value == NULL) return SK_EXIT_REFUSED;
+    json_t *body = json_pack("{s:s,s:o,s:I}", "methodName", cli->typed.words[1], "payload", value,
                              "responseTimeoutInSeconds", (json_int_t)seconds);
     const char *path =
-        sk_arena_print(&cli->arena, "%s/methods", cli_target(cli, "twins", cli->words[0])).p;
+        sk_arena_print(&cli->arena, "%s/methods", cli_target(cli, "twins", cli->typed.words[0])).p;
     int code = cli_show(cli, SK_HTTP_POST, path, body, NULL, NULL);
     json_decref(body);
     return code;
 }
 
-int cli_query(struct cli *cli) {
-    json_t *body = json_pack("{s:s}", "query", cli->words[0]), *all = json_array();
+int cli_query(void *arg) {
+    struct cli *cli = arg;
+    json_t *body = json_pack("{s:s}", "query", cli->typed.words[0]), *all = json_array();
     const char *continuation = NULL;
     int code;
     do {
@@ -93,10 +102,11 @@ int cli_query(struct cli *cli) {
 
 /* ---- edge ---- */
 
-int cli_edge_set_modules(struct cli *cli) {
-    const char *device = cli->words[0], *file = cli->words[1];
+int cli_edge_set_modules(void *arg) {
+    struct cli *cli = arg;
+    const char *device = cli->typed.words[0], *file = cli->typed.words[1];
     json_t *manifest = cli_json(cli, file, sk_arena_print(&cli->arena, "@%s", file).p);
-    if (manifest == NULL) return CLI_REFUSED;
+    if (manifest == NULL) return SK_EXIT_REFUSED;
     /* A deployment file may be the content itself or wrapped as tools write it:
      * {"content":{"modulesContent":…}}. */
     json_t *content = json_object_get(manifest, "content");

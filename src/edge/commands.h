@@ -2,11 +2,10 @@
 #ifndef SK_EDGE_COMMANDS_H
 #define SK_EDGE_COMMANDS_H
 
+#include "command/command.h"
 #include "edge/daemon/config.h"
 
 #define SK_CONTROL_SOCKET "agent.sock" /* in the data folder */
-
-enum { SK_EXIT_FINE = 0, SK_EXIT_REFUSED = 1, SK_EXIT_USAGE = 2 };
 
 /* Each prints to stdout, its mistakes to stderr, and returns the exit code. */
 int sk_edge_list(const struct sk_edge_config *config, bool json);

@@ -1,10 +1,10 @@
 /* skerry-edge: the three roles, forked from one initialised parent, and the commands for people. */
-#include <getopt.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
+#include "command/command.h"
 #include "edge/agent/agent.h"
 #include "edge/commands.h"
 #include "edge/confine.h"
@@ -14,70 +14,12 @@
 #include "io/privilege.h"
 #include "io/process.h"
 
-static const char help[] =
-    "skerry-edge — an edge runtime that speaks Azure IoT Edge's protocols\n"
-    "\n"
-    "  skerry-edge run [--config FILE]           runs daemon, agent and hub until SIGTERM\n"
-    "  skerry-edge check [--config FILE]         checks the configuration, the way to the hub and the running edge\n"
-    "  skerry-edge list [--json]                 the modules and how they stand\n"
-    "  skerry-edge status [--json]               the device, its connection and its deployment\n"
-    "  skerry-edge logs MODULE [--tail N]        a module's output\n"
-    "  skerry-edge restart MODULE                stops a module and starts it again\n"
-    "  skerry-edge reference                     prints every key of config.toml\n"
-    "  --config FILE      Azure's config.toml; default /etc/aziot/config.toml\n"
-    "  --log-level error|warn|info|debug   --log-format text|json\n"
-    "\n"
-    "Example:\n"
-    "  skerry-edge run --config /etc/aziot/config.toml\n";
-
-struct options {
-    const char *command, *config, *module;
-    unsigned tail;
-    bool json;
-};
-
-static int usage(const char *sentence) {
-    fprintf(stderr, "skerry-edge: %s; see skerry-edge --help\n", sentence);
-    return SK_EXIT_USAGE;
-}
-
-static bool read_options(int argc, char **argv, struct options *o) {
-    static const struct option names[] = {
-        {"config", required_argument, NULL, 'c'},     {"json", no_argument, NULL, 'j'},
-        {"tail", required_argument, NULL, 't'},       {"log-level", required_argument, NULL, 'L'},
-        {"log-format", required_argument, NULL, 'F'}, {NULL, 0, NULL, 0}};
-    for (int c; (c = getopt_long(argc, argv, "c:", names, NULL)) != -1;) {
-        int64_t number;
-        bool fine = true;
-        switch (c) {
-        case 'c': o->config = optarg; break;
-        case 'j': o->json = true; break;
-        case 't':
-            fine = sk_span_to_int(sk_span_z(optarg), &number) == SK_OK && number > 0 &&
-                   number <= 1000000;
-            if (fine) o->tail = (unsigned)number;
-            break;
-        case 'L': fine = sk_note_level_parse(optarg); break;
-        case 'F':
-            sk_note_json(strcmp(optarg, "json") == 0);
-            fine = strcmp(optarg, "json") == 0 || strcmp(optarg, "text") == 0;
-            break;
-        default: return false;
-        }
-        if (!fine) {
-            fprintf(stderr, "skerry-edge: '%s' is not a usable value\n", optarg);
-            return false;
-        }
-    }
-    if (optind < argc) o->module = argv[optind++];
-    return optind == argc;
-}
-
 /* ---- roles ---- */
 
 enum { DAEMON, AGENT, HUB, ROLES };
 
 struct edge {
+    struct sk_typed typed;
     const char *file;
     struct sk_edge_config config; /* without the device's key */
     struct sk_role_state *states;
@@ -258,14 +200,18 @@ static void initialise(const char *data) {
     sk_hash_seed(seed);
 }
 
-static int run(struct edge *edge) {
+static int run(void *arg) {
+    struct edge *edge = arg;
     char why[256], reason[512];
     if (sk_folder_claim(edge->config.data, 0711, why)) { /* before there are roles: all keep it */
         fprintf(stderr, "skerry-edge: %s\n", why);
         return SK_EXIT_REFUSED;
     }
     edge->states = sk_role_states(ROLES);
-    if (edge->states == NULL) return usage("there is no memory for the roles");
+    if (edge->states == NULL) {
+        fputs("skerry-edge: there is no memory for the roles\n", stderr);
+        return SK_EXIT_REFUSED;
+    }
     const char *data = edge->config.data;
     sk_daemon_management_path(data, edge->management_path);
     sk_daemon_socket_path(data, SK_SPAN("$edgeAgent"), edge->agent_path);
@@ -285,54 +231,101 @@ static int run(struct edge *edge) {
     return sk_roles_run(roles, ROLES);
 }
 
-int main(int argc, char **argv) {
-    struct options o = {.config = "/etc/aziot/config.toml"};
-    struct edge edge = {0};
+/* ---- the commands ---- */
+
+static bool as_json(const struct edge *edge) {
+    return sk_typed_option(&edge->typed, "json") != NULL;
+}
+
+static int check(void *arg) {
+    return sk_edge_check(&((struct edge *)arg)->config);
+}
+
+static int list(void *arg) {
+    const struct edge *edge = arg;
+    return sk_edge_list(&edge->config, as_json(edge));
+}
+
+static int status(void *arg) {
+    const struct edge *edge = arg;
+    return sk_edge_status(&edge->config, as_json(edge));
+}
+
+static int logs(void *arg) {
+    enum { LINES_MAX = 1000000 };
+    const struct edge *edge = arg;
+    int64_t tail = 0;
+    if (!sk_typed_number(&edge->typed, "tail", 1, LINES_MAX, &tail)) return SK_EXIT_USAGE;
+    return sk_edge_logs(&edge->config, edge->typed.words[0], (unsigned)tail);
+}
+
+static int restart(void *arg) {
+    const struct edge *edge = arg;
+    return sk_edge_restart(&edge->config, edge->typed.words[0]);
+}
+
+static int reference(void *arg) {
+    struct sk_buffer page = {0};
+    (void)arg;
+    sk_edge_config_reference(&page);
+    fwrite(page.p, 1, page.n, stdout);
+    sk_buffer_free(&page);
+    return SK_EXIT_FINE;
+}
+
+static const struct sk_option_row json_option[] = {
+    {"json", NULL, "as JSON, with all that is known", false}, {0}};
+static const struct sk_option_row logs_options[] = {{"tail", "LINES", "only the last ones", false},
+                                                    {0}};
+
+static const struct sk_command commands[] = {
+    {"run", "", NULL, "Runs daemon, agent and hub until SIGTERM.",
+     "--config /etc/aziot/config.toml", run, false},
+    {"check", "", NULL,
+     "Checks the configuration, says what counts, and looks at the way to the hub and the running "
+     "edge.",
+     "", check, false},
+    {"list", "", json_option, "Lists the modules and how they stand.", "", list, false},
+    {"status", "", json_option, "Shows the device, its connection and its deployment.", "", status,
+     false},
+    {"logs", "MODULE", logs_options, "Prints a module's output.", "filter --tail 100", logs, false},
+    {"restart", "MODULE", NULL, "Stops a module and starts it again.", "filter", restart, false},
+    {"reference", "", NULL, "Prints every key of config.toml.", "", reference, true},
+    {0}};
+
+static const struct sk_program skerry_edge = {
+    .name = "skerry-edge",
+    .title = "an edge runtime that speaks Azure IoT Edge's protocols",
+    .notes = "The configuration is Azure's config.toml, /etc/aziot/config.toml.",
+    .example = "skerry-edge run --config /etc/aziot/config.toml",
+    .commands = commands,
+    .everywhere = sk_service_options};
+
+/* What the commands need of the configuration. */
+static enum sk_status load(struct edge *edge) {
+    bool checks = edge->typed.command->run == check, runs = edge->typed.command->run == run;
     char error[SK_EDGE_CONFIG_ERROR_MAX];
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || (i == 1 && strcmp(argv[i], "help") == 0)) {
-            fputs(help, stdout);
-            return SK_EXIT_FINE;
-        }
-    if (argc < 2) {
-        fputs(help, stderr);
-        return SK_EXIT_USAGE;
-    }
-    if (strcmp(argv[1], "reference") == 0) {
-        struct sk_buffer page = {0};
-        sk_edge_config_reference(&page);
-        fwrite(page.p, 1, page.n, stdout);
-        sk_buffer_free(&page);
-        return SK_EXIT_FINE;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("skerry-edge %s\n", SK_VERSION);
-        return SK_EXIT_FINE;
-    }
-    o.command = argv[1];
-    if (!read_options(argc - 1, argv + 1, &o)) return usage("the options are not usable");
-    static const char *const commands[] = {"run", "check", "list", "status", "logs", "restart"};
-    size_t command = 0;
-    while (command < 6 && strcmp(o.command, commands[command]) != 0) command++;
-    if (command == 6) return usage("the commands are run, check, list, status, logs and restart");
-    if ((command >= 4) != (o.module != NULL))
-        return usage(o.module ? "there is an argument too many" : "the module's name is missing");
-    edge.file = o.config;
     struct sk_buffer told = {0};
-    enum sk_status status = sk_edge_config_load(o.config, command < 2, false, &edge.config,
-                                                command == 1 ? &told : NULL, error);
-    if (!status && command == 1) printf("%.*s\n", SK_ARG(sk_buffer_span(&told)));
-    sk_buffer_free(&told);
-    if (status) {
+    enum sk_status loaded = sk_edge_config_load(edge->file, checks || runs, false, &edge->config,
+                                                checks ? &told : NULL, error);
+    if (loaded)
         fprintf(stderr, "skerry-edge: %s\n", error);
-        return SK_EXIT_REFUSED;
-    }
-    int code = command == 0   ? run(&edge)
-               : command == 1 ? sk_edge_check(&edge.config)
-               : command == 2 ? sk_edge_list(&edge.config, o.json)
-               : command == 3 ? sk_edge_status(&edge.config, o.json)
-               : command == 4 ? sk_edge_logs(&edge.config, o.module, o.tail)
-                              : sk_edge_restart(&edge.config, o.module);
+    else if (checks)
+        printf("%.*s\n", SK_ARG(sk_buffer_span(&told)));
+    sk_buffer_free(&told);
+    return loaded;
+}
+
+int main(int argc, char **argv) {
+    struct edge edge = {0};
+    (void)argc;
+    int code = sk_command_read(&skerry_edge, argv, &edge.typed);
+    if (code >= 0) return code;
+    sk_typed_log(&edge.typed);
+    edge.file = sk_typed_option(&edge.typed, "config");
+    if (edge.file == NULL) edge.file = "/etc/aziot/config.toml";
+    if (!edge.typed.command->alone && load(&edge)) return SK_EXIT_REFUSED;
+    code = edge.typed.command->run(&edge);
     sk_edge_config_free(&edge.config);
     return code;
 }

@@ -1,91 +1,26 @@
-/* skerry-hub: init, run, check. */
-#include <getopt.h>
+/* skerry-hub: its commands, and what a process of its own does for the server. */
 #include <signal.h>
 #include <stdio.h>
 
+#include "command/command.h"
 #include "hub/server/server.h"
 #include "io/privilege.h"
 #include "io/process.h"
 
-static const char help[] =
-    "skerry-hub — a self-hosted IoT hub that speaks Azure IoT Hub's protocols\n"
-    "\n"
-    "  skerry-hub init DIR [--hostname H]… [--hub NAME]… [--listen ADDRESS[:PORT]]… [--metrics ADDRESS:PORT] [--json]\n"
-    "      makes DIR/hub.toml, a CA, a server certificate and keys; prints the connection strings.\n"
-    "      It listens on 0.0.0.0; an ADDRESS without PORT has the ports that SDKs dial: 8883, 5671, 443\n"
-    "  skerry-hub run --config DIR/hub.toml [--log-level error|warn|info|debug] [--log-format text|json]\n"
-    "      serves until SIGTERM; SIGHUP reads the certificates again. Started as root it goes on as user skerry-hub\n"
-    "      (or 61170, where there is none) and gives its data folders to that user; --user NAME for another, root too\n"
-    "  skerry-hub check --config DIR/hub.toml [--json]\n"
-    "      checks the configuration and says what counts\n"
-    "  skerry-hub reference\n"
-    "      prints every key of hub.toml, as docs/reference/hub.toml.md\n"
-    "\n"
-    "Example:\n"
-    "  skerry-hub init /var/lib/skerry --hostname hub.local && skerry-hub run --config /var/lib/skerry/hub.toml\n";
-
 /* Of a range that neither Debian nor systemd gives to anybody (docs/decisions/0014-…). */
 enum { HUB_UID = 61170 };
-enum { FINE = 0, REFUSED = 1, USAGE = 2, LIST_MAX = 32 };
+enum { LIST_MAX = 32 };
 
-struct options {
-    const char *host_names[LIST_MAX], *hubs[LIST_MAX], *addresses[LIST_MAX];
-    size_t host_name_count, hub_count, address_count;
-    const char *metrics, *config, *folder, *user;
-    bool json;
+/* One run of it. */
+struct program {
+    struct sk_typed typed;
+    struct sk_io *io;
+    const char *file; /* the configuration */
 };
-
-static int usage(const char *sentence) {
-    fprintf(stderr, "skerry-hub: %s; see skerry-hub --help\n", sentence);
-    return USAGE;
-}
-
-static bool add(const char *list[LIST_MAX], size_t *count, const char *value) {
-    if (*count == LIST_MAX) return false;
-    list[(*count)++] = value;
-    return true;
-}
-
-static bool read_options(int argc, char **argv, struct options *o) {
-    static const struct option names[] = {{"hostname", required_argument, NULL, 'H'},
-                                          {"hub", required_argument, NULL, 'n'},
-                                          {"listen", required_argument, NULL, 'l'},
-                                          {"metrics", required_argument, NULL, 'm'},
-                                          {"config", required_argument, NULL, 'c'},
-                                          {"user", required_argument, NULL, 'u'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"log-level", required_argument, NULL, 'L'},
-                                          {"log-format", required_argument, NULL, 'F'},
-                                          {NULL, 0, NULL, 0}};
-    for (int c; (c = getopt_long(argc, argv, "c:", names, NULL)) != -1;) {
-        bool fine = true;
-        switch (c) {
-        case 'H': fine = add(o->host_names, &o->host_name_count, optarg); break;
-        case 'n': fine = add(o->hubs, &o->hub_count, optarg); break;
-        case 'l': fine = add(o->addresses, &o->address_count, optarg); break;
-        case 'm': o->metrics = optarg; break;
-        case 'c': o->config = optarg; break;
-        case 'u': o->user = optarg; break;
-        case 'j': o->json = true; break;
-        case 'L': fine = sk_note_level_parse(optarg); break;
-        case 'F':
-            sk_note_json(strcmp(optarg, "json") == 0);
-            fine = strcmp(optarg, "json") == 0 || strcmp(optarg, "text") == 0;
-            break;
-        default: return false;
-        }
-        if (!fine) {
-            fprintf(stderr, "skerry-hub: '%s' is not a usable value\n", optarg);
-            return false;
-        }
-    }
-    if (optind < argc) o->folder = argv[optind++];
-    return optind == argc;
-}
 
 static int refuse(const char *reason) {
     fprintf(stderr, "skerry-hub: %s\n", reason);
-    return REFUSED;
+    return SK_EXIT_REFUSED;
 }
 
 static void print_strings(struct sk_span json, bool as_json) {
@@ -108,31 +43,33 @@ static void print_strings(struct sk_span json, bool as_json) {
     json_decref(document);
 }
 
-static int init(struct sk_io *io, struct options *o) {
-    if (o->folder == NULL) return usage("init needs a folder");
-    if (o->host_name_count == 0) add(o->host_names, &o->host_name_count, "localhost");
-    if (o->hub_count == 0) add(o->hubs, &o->hub_count, "hub");
-    if (o->address_count == 0) { /* the ports that SDKs dial: MQTT, AMQP, HTTPS and WebSockets */
-        add(o->addresses, &o->address_count, "0.0.0.0:8883");
-        add(o->addresses, &o->address_count, "0.0.0.0:5671");
-        add(o->addresses, &o->address_count, "0.0.0.0:443");
-    }
+static int init(void *arg) {
+    struct program *p = arg;
+    const struct sk_typed *typed = &p->typed;
+    const char *hosts[LIST_MAX] = {"localhost"}, *hubs[LIST_MAX] = {"hub"};
+    /* The ports that SDKs dial: MQTT, AMQP, HTTPS and WebSockets. */
+    const char *addresses[LIST_MAX] = {"0.0.0.0:8883", "0.0.0.0:5671", "0.0.0.0:443"};
+    size_t host_count = sk_typed_all(typed, "hostname", hosts, LIST_MAX);
+    size_t hub_count = sk_typed_all(typed, "hub", hubs, LIST_MAX);
+    size_t address_count = sk_typed_all(typed, "listen", addresses, LIST_MAX);
+    bool as_json = sk_typed_option(typed, "json") != NULL;
+    if (host_count > LIST_MAX || hub_count > LIST_MAX || address_count > LIST_MAX)
+        return sk_typed_usage(typed, "an option is there more than %d times", LIST_MAX);
     struct sk_buffer json = {0};
     char reason[SK_HUB_CONFIG_ERROR_MAX];
-    enum sk_status status = sk_hub_init(io,
-                                        &(struct sk_hub_init){.folder = o->folder,
-                                                              .host_names = o->host_names,
-                                                              .host_name_count = o->host_name_count,
-                                                              .hubs = o->hubs,
-                                                              .hub_count = o->hub_count,
-                                                              .addresses = o->addresses,
-                                                              .address_count = o->address_count,
-                                                              .metrics = o->metrics},
-                                        &json, reason);
-    if (!status) print_strings(sk_buffer_span(&json), o->json);
-    if (!status && !o->json) printf("next: skerry-hub run --config %s/hub.toml\n", o->folder);
+    struct sk_hub_init options = {.folder = typed->words[0],
+                                  .host_names = hosts,
+                                  .host_name_count = host_count ? host_count : 1,
+                                  .hubs = hubs,
+                                  .hub_count = hub_count ? hub_count : 1,
+                                  .addresses = addresses,
+                                  .address_count = address_count ? address_count : 3,
+                                  .metrics = sk_typed_option(typed, "metrics")};
+    enum sk_status status = sk_hub_init(p->io, &options, &json, reason);
+    if (!status) print_strings(sk_buffer_span(&json), as_json);
+    if (!status && !as_json) printf("next: skerry-hub run --config %s/hub.toml\n", options.folder);
     sk_buffer_free(&json);
-    return status ? refuse(reason) : FINE;
+    return status ? refuse(reason) : SK_EXIT_FINE;
 }
 
 /* What holds keys: the configuration (of policies), the server's key. */
@@ -154,26 +91,22 @@ static void warn_of_mode(void *arg, const char *path, unsigned mode) {
                 mode, path);
 }
 
-static int check(struct sk_io *io, const struct options *o) {
+static int check(void *arg) {
+    struct program *p = arg;
     struct sk_hub_config config;
     char reason[SK_HUB_CONFIG_ERROR_MAX];
     struct sk_buffer told = {0}, json = {0};
-    enum sk_status status = sk_hub_config_load(io, o->config, &config, &told, reason);
-    if (!status && !o->json) printf("%.*s\n", SK_ARG(sk_buffer_span(&told)));
+    bool as_json = sk_typed_option(&p->typed, "json") != NULL;
+    enum sk_status status = sk_hub_config_load(p->io, p->file, &config, &told, reason);
+    if (!status && !as_json) printf("%.*s\n", SK_ARG(sk_buffer_span(&told)));
     sk_buffer_free(&told);
     if (status) return refuse(reason);
-    for_each_secret(&config, o->config, warn_of_mode, io);
+    for_each_secret(&config, p->file, warn_of_mode, p->io);
     sk_hub_connection_strings(&config, &json);
-    print_strings(sk_buffer_span(&json), o->json);
-    if (!o->json)
-        for (size_t i = 0; i < config.hub_count; i++)
-            printf("hub %s: data in %s, %zu routes, fallback %s, events kept %llu h\n",
-                   config.hubs[i].name, config.hubs[i].data, config.hubs[i].route_count,
-                   config.hubs[i].fallback ? "on" : "off",
-                   (unsigned long long)(config.hubs[i].retention_us / 3600000000));
+    print_strings(sk_buffer_span(&json), as_json);
     sk_buffer_free(&json);
     sk_hub_config_free(&config);
-    return FINE;
+    return SK_EXIT_FINE;
 }
 
 struct process {
@@ -209,17 +142,17 @@ static bool has_low_port(const struct sk_hub_config *config) {
 }
 
 /* The user that can get to every hub's data; 0: nobody, or we are not root. */
-static enum sk_status find_user(const struct sk_hub_config *config, const struct options *o,
-                                uint32_t *uid, uint32_t *gid, char *reason) {
+static enum sk_status find_user(const struct sk_hub_config *config, const char *user, uint32_t *uid,
+                                uint32_t *gid, char *reason) {
     uint32_t number, group;
     *uid = *gid = 0;
-    if (o->user && sk_user_find(o->user, &number, &group)) {
-        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "there is no user %s on this machine", o->user);
+    if (user && sk_user_find(user, &number, &group)) {
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "there is no user %s on this machine", user);
         return SK_NOT_FOUND;
     }
-    if (o->user && number == 0) return SK_OK;
+    if (user && number == 0) return SK_OK;
     for (size_t i = 0; i < config->hub_count; i++) {
-        sk_service_user(o->user ? o->user : "skerry-hub", HUB_UID, config->hubs[i].data, uid, gid);
+        sk_service_user(user ? user : "skerry-hub", HUB_UID, config->hubs[i].data, uid, gid);
         if (*uid == 0) break;
     }
     return SK_OK;
@@ -238,10 +171,10 @@ static enum sk_status keep_reading(const struct sk_hub_config *config) {
 }
 
 /* Nothing of root is needed from here on but the files of keep_reading(). */
-static enum sk_status let_go(const struct sk_hub_config *config, const struct options *o,
+static enum sk_status let_go(const struct sk_hub_config *config, const char *user,
                              char reason[SK_HUB_CONFIG_ERROR_MAX]) {
     uint32_t uid, gid;
-    enum sk_status status = find_user(config, o, &uid, &gid, reason);
+    enum sk_status status = find_user(config, user, &uid, &gid, reason);
     for (size_t i = 0; i < config->hub_count && !status; i++)
         if ((status = sk_folder_give(config->hubs[i].data, 0700, uid, gid)))
             snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s cannot be made: %s", config->hubs[i].data,
@@ -255,17 +188,19 @@ static enum sk_status let_go(const struct sk_hub_config *config, const struct op
     return status;
 }
 
-static int run(struct sk_io *io, const struct options *o) {
+static int run(void *arg) {
+    const struct program *program = arg;
+    struct sk_io *io = program->io;
     struct sk_hub_config config;
     struct process p = {.io = io};
     char reason[SK_HUB_CONFIG_ERROR_MAX];
-    if (sk_hub_config_load(io, o->config, &config, NULL, reason)) return refuse(reason);
-    for_each_secret(&config, o->config, protect, io);
+    if (sk_hub_config_load(io, program->file, &config, NULL, reason)) return refuse(reason);
+    for_each_secret(&config, program->file, protect, io);
     enum sk_status status = SK_OK;
     for (size_t i = 0; i < config.hub_count && !status; i++)
         status = sk_folder_claim(config.hubs[i].data, 0700, reason);
-    if (!status) for_each_secret(&config, o->config, protect, io);
-    if (!status) status = let_go(&config, o, reason);
+    if (!status) for_each_secret(&config, program->file, protect, io);
+    if (!status) status = let_go(&config, sk_typed_option(&program->typed, "user"), reason);
     if (!status) status = sk_hub_server_start(io, &config, true, &p.server, reason);
     if (!status) {
         sk_io_on_signal(io, SIGTERM, on_term, &p);
@@ -275,42 +210,70 @@ static int run(struct sk_io *io, const struct options *o) {
     }
     sk_io_run(io);
     sk_hub_config_free(&config);
-    return status ? refuse(reason) : FINE;
+    return status ? refuse(reason) : SK_EXIT_FINE;
 }
 
+static int reference(void *arg) {
+    struct sk_buffer page = {0};
+    (void)arg;
+    sk_hub_config_reference(&page);
+    fwrite(page.p, 1, page.n, stdout);
+    sk_buffer_free(&page);
+    return SK_EXIT_FINE;
+}
+
+/* ---- its commands ---- */
+
+static const struct sk_option_row init_options[] = {
+    {"hostname", "HOST", "a name or address that it answers to: localhost", true},
+    {"hub", "NAME", "a hub: hub", true},
+    {"listen", "ADDRESS[:PORT]",
+     "where it listens: 0.0.0.0; without a port those that SDKs dial: 8883, 5671, 443", true},
+    {"metrics", "ADDRESS:PORT", "where /metrics and /health/… are", false},
+    {"json", NULL, "the connection strings as JSON", false},
+    {0}};
+static const struct sk_option_row run_options[] = {
+    {"user", "NAME",
+     "who it goes on as when started as root: skerry-hub, or 61170 where there is none", false},
+    {0}};
+static const struct sk_option_row check_options[] = {
+    {"json", NULL, "the connection strings as JSON, nothing else", false}, {0}};
+
+static const struct sk_command commands[] = {
+    {"init", "DIR", init_options,
+     "Makes DIR/hub.toml, a CA, a server certificate and keys; prints the connection strings.",
+     "/var/lib/skerry --hostname hub.local", init, true},
+    {"run", "", run_options,
+     "Serves until SIGTERM; SIGHUP reads the certificates again. As root it gives its data to its "
+     "user.",
+     "--config /var/lib/skerry/hub.toml", run, false},
+    {"check", "", check_options, "Checks the configuration and says what counts.",
+     "--config /var/lib/skerry/hub.toml", check, false},
+    {"reference", "", NULL, "Prints every key of hub.toml.", "", reference, true},
+    {0}};
+
+static const struct sk_program skerry_hub = {
+    .name = "skerry-hub",
+    .title = "a self-hosted IoT hub that speaks Azure IoT Hub's protocols",
+    .example = "skerry-hub init /var/lib/skerry --hostname hub.local && "
+               "skerry-hub run --config /var/lib/skerry/hub.toml",
+    .commands = commands,
+    .everywhere = sk_service_options};
+
 int main(int argc, char **argv) {
-    struct options o = {0};
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        fputs(help, argc < 2 ? stderr : stdout);
-        return argc < 2 ? USAGE : FINE;
-    }
-    if (strcmp(argv[1], "reference") == 0) {
-        struct sk_buffer page = {0};
-        sk_hub_config_reference(&page);
-        fwrite(page.p, 1, page.n, stdout);
-        sk_buffer_free(&page);
-        return FINE;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("skerry-hub %s\n", SK_VERSION);
-        return FINE;
-    }
-    for (int i = 2; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(help, stdout);
-            return FINE;
-        }
-    const char *command = argv[1];
-    if (!read_options(argc - 1, argv + 1, &o)) return usage("the options are not usable");
-    bool makes = strcmp(command, "init") == 0;
-    if (!makes && strcmp(command, "run") != 0 && strcmp(command, "check") != 0)
-        return usage("the commands are init, run and check");
-    if (!makes && o.config == NULL) return usage("--config FILE is missing");
-    struct sk_io *io = sk_io_uv_new();
+    struct program p = {0};
     uint64_t seed;
-    sk_io_random(io, &seed, sizeof seed);
+    (void)argc;
+    int code = sk_command_read(&skerry_hub, argv, &p.typed);
+    if (code >= 0) return code;
+    sk_typed_log(&p.typed);
+    p.file = sk_typed_option(&p.typed, "config");
+    if (!p.typed.command->alone && p.file == NULL)
+        return sk_typed_usage(&p.typed, "--config FILE is missing");
+    p.io = sk_io_uv_new();
+    sk_io_random(p.io, &seed, sizeof seed);
     sk_hash_seed(seed);
-    int code = makes ? init(io, &o) : strcmp(command, "run") == 0 ? run(io, &o) : check(io, &o);
-    sk_io_free(io);
+    code = p.typed.command->run(&p);
+    sk_io_free(p.io);
     return code;
 }

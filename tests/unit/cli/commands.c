@@ -4,9 +4,9 @@
 
 #define NOW 1800000000000000 /* 2027-01-15T08:00:00Z */
 
-static const struct cli_command *found(const char *first, const char *second, size_t *used) {
+static const struct sk_command *found(const char *first, const char *second, size_t *used) {
     const char *const arguments[] = {first, second, NULL};
-    return cli_command_find(arguments, used);
+    return sk_command_find(&cli_program, arguments, used);
 }
 
 TEST(commands_have_one_word_or_two) {
@@ -21,13 +21,13 @@ TEST(commands_have_one_word_or_two) {
 }
 
 TEST(no_row_is_there_twice_and_each_says_what_it_does) {
-    for (const struct cli_command *c = cli_commands; c->name; c++) {
+    for (const struct sk_command *c = cli_program.commands; c->name; c++) {
         assert_true(c->does[0] >= 'A' && c->does[0] <= 'Z');
         assert_non_null(c->run);
-        for (const struct cli_command *other = cli_commands; other != c; other++)
+        for (const struct sk_command *other = cli_program.commands; other != c; other++)
             assert_string_not_equal(c->name, other->name);
-        for (const struct cli_option_row *row = c->options; row && row->name; row++)
-            for (const struct cli_option_row *own = cli_everywhere; own->name; own++)
+        for (const struct sk_option_row *row = c->options; row && row->name; row++)
+            for (const struct sk_option_row *own = cli_program.everywhere; own->name; own++)
                 assert_string_not_equal(row->name, own->name);
     }
 }
@@ -45,22 +45,23 @@ static bool reads(const char *command, const char *typed, struct cli *cli) {
     snprintf(text, sizeof text, "%s", typed);
     for (char *word; (word = strsep(&rest, " ")) != NULL;)
         if (*word) arguments[n++] = word;
-    *cli = (struct cli){.command = found(a, second.n ? b : NULL, &used)};
-    return cli_read(cli, arguments);
+    *cli = (struct cli){
+        .typed = {.program = &cli_program, .command = found(a, second.n ? b : NULL, &used)}};
+    return sk_typed_read(&cli->typed, arguments);
 }
 
 TEST(options_stand_anywhere_and_take_their_value_either_way) {
     struct cli cli;
     assert_true(reads("device add", "--parent=edge1 d1 --edge --output json", &cli));
-    assert_string_equal(cli.words[0], "d1");
-    assert_string_equal(cli_option(&cli, "parent"), "edge1");
-    assert_string_equal(cli_option(&cli, "edge"), "");
-    assert_string_equal(cli_option(&cli, "output"), "json");
-    assert_null(cli_option(&cli, "auth"));
+    assert_string_equal(cli.typed.words[0], "d1");
+    assert_string_equal(sk_typed_option(&cli.typed, "parent"), "edge1");
+    assert_string_equal(sk_typed_option(&cli.typed, "edge"), "");
+    assert_string_equal(sk_typed_option(&cli.typed, "output"), "json");
+    assert_null(sk_typed_option(&cli.typed, "auth"));
     assert_true(reads("message send", "d1 hello --property a=b --property c=d", &cli));
-    assert_int_equal(cli.option_count, 2);
+    assert_int_equal(cli.typed.option_count, 2);
     assert_true(reads("message send", "--ack full -- d1 --hello", &cli));
-    assert_string_equal(cli.words[1], "--hello");
+    assert_string_equal(cli.typed.words[1], "--hello");
 }
 
 TEST(what_a_command_does_not_take_is_refused) {
@@ -86,10 +87,10 @@ TEST(what_a_command_does_not_take_is_refused) {
 
 TEST(a_word_that_is_near_is_offered) {
     size_t used;
-    const struct cli_command *add = found("device", "add", &used);
-    assert_true(sk_span_is(cli_option_near(add, "parnet"), "parent"));
-    assert_true(sk_span_is(cli_option_near(add, "outptu"), "output"));
-    assert_int_equal(cli_option_near(add, "frobnicate").n, 0);
+    const struct sk_typed add = {.program = &cli_program, .command = found("device", "add", &used)};
+    assert_true(sk_span_is(sk_option_near(&add, "parnet"), "parent"));
+    assert_true(sk_span_is(sk_option_near(&add, "outptu"), "output"));
+    assert_int_equal(sk_option_near(&add, "frobnicate").n, 0);
 }
 
 TEST(numbers_keep_to_their_limits) {
@@ -107,7 +108,7 @@ TEST(numbers_keep_to_their_limits) {
         struct cli cli;
         int64_t seconds = 30;
         assert_true(reads("method call", cases[i].typed, &cli));
-        assert_int_equal(cli_number(&cli, "timeout", 5, 300, &seconds), cases[i].fine);
+        assert_int_equal(sk_typed_number(&cli.typed, "timeout", 5, 300, &seconds), cases[i].fine);
     }
 }
 
