@@ -18,16 +18,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { CLOSED = 1, CHECKPOINTS = 2, REPAIRED = 4, SEGMENT_FIRST = 1 };
 
 static void repair(struct sk_buffer *file) {
-    struct sk_record_header record;
-    if (file->n < SK_SEGMENT_HEADER) return;
-    sk_segment_header_write(file->p, &(struct sk_segment_header){SEGMENT_FIRST, 0});
+    struct record_header record;
+    if (file->n < SEGMENT_HEADER) return;
+    segment_header_write(file->p, &(struct segment_header){SEGMENT_FIRST, 0});
     uint64_t sequence = SEGMENT_FIRST;
-    for (size_t at = SK_SEGMENT_HEADER; file->n - at >= SK_RECORD_HEADER;
-         at += sk_record_size(record.length)) {
-        sk_record_header_read(file->p + at, &record);
-        if (sk_record_size(record.length) > file->n - at) break;
+    for (size_t at = SEGMENT_HEADER; file->n - at >= RECORD_HEADER;
+         at += record_size(record.length)) {
+        record_header_read(file->p + at, &record);
+        if (record_size(record.length) > file->n - at) break;
         record.sequence = sequence++;
-        sk_record_seal(file->p + at, &record);
+        record_seal(file->p + at, &record);
     }
 }
 
@@ -62,8 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     sk_folder_make(io, "/log", 0700);
     sk_file_save(io, "/log/00000000000000000001.log", sk_buffer_span(&file), 0600);
     if (data[0] & CLOSED) {
-        char header[SK_SEGMENT_HEADER];
-        sk_segment_header_write(header, &(struct sk_segment_header){100, 1000000});
+        char header[SEGMENT_HEADER];
+        segment_header_write(header, &(struct segment_header){100, 1000000});
         sk_file_save(io, "/log/00000000000000000100.log", sk_span(header, sizeof header), 0600);
     }
     if (data[0] & CHECKPOINTS) sk_file_save(io, "/log/cursors.1", sk_buffer_span(&file), 0600);

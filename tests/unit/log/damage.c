@@ -4,7 +4,7 @@
 #include "support/test.h"
 
 #define SEGMENT "/log/00000000000000000001.log"
-enum { BODY = 40, RECORD = SK_RECORD_HEADER + BODY };
+enum { BODY = 40, RECORD = RECORD_HEADER + BODY };
 
 static struct log_world w;
 static struct sk_buffer file; /* the segment, to be damaged */
@@ -32,7 +32,7 @@ static void write_batches(const unsigned *counts) {
 
 /* Flips a bit of a record (1 is the first), at a byte of it. */
 static void damage(unsigned record, unsigned byte) {
-    file.p[SK_SEGMENT_HEADER + (record - 1) * RECORD + byte] ^= 0x40;
+    file.p[SEGMENT_HEADER + (record - 1) * RECORD + byte] ^= 0x40;
 }
 
 static void open_again(uint64_t damaged, uint64_t cut_records) {
@@ -72,7 +72,7 @@ AROUND(set_up, tear_down);
 
 TEST(a_damaged_body_costs_its_record_only) {
     write_batches((const unsigned[]){1, 1, 1, 1, 0});
-    damage(2, SK_RECORD_HEADER + 3);
+    damage(2, RECORD_HEADER + 3);
     open_again(1, 0);
     expect_numbers((const unsigned[]){1, 3, 4, 0}, 1);
     assert_int_equal(w.recovery.next_sequence, 5);
@@ -84,8 +84,8 @@ TEST(a_damaged_body_costs_its_record_only) {
 
 TEST(so_do_two_of_them_and_one_in_the_middle_of_a_batch) {
     write_batches((const unsigned[]){3, 2, 3, 1, 0});
-    damage(2, SK_RECORD_HEADER);
-    damage(3, SK_RECORD_HEADER + BODY - 1);
+    damage(2, RECORD_HEADER);
+    damage(3, RECORD_HEADER + BODY - 1);
     damage(7, 1); /* its checksum */
     open_again(3, 0);
     expect_numbers((const unsigned[]){1, 4, 5, 6, 8, 9, 0}, 3);
@@ -93,7 +93,7 @@ TEST(so_do_two_of_them_and_one_in_the_middle_of_a_batch) {
 
 TEST(the_first_record_may_be_the_damaged_one) {
     write_batches((const unsigned[]){1, 1, 0});
-    damage(1, SK_RECORD_HEADER);
+    damage(1, RECORD_HEADER);
     open_again(1, 0);
     expect_numbers((const unsigned[]){2, 0}, 1);
 }
@@ -101,7 +101,7 @@ TEST(the_first_record_may_be_the_damaged_one) {
 /* Nobody can tell it from a write that power has torn. */
 TEST(damage_in_the_last_batch_ends_the_log_there_and_what_is_cut_is_kept) {
     write_batches((const unsigned[]){2, 4, 0});
-    damage(4, SK_RECORD_HEADER);
+    damage(4, RECORD_HEADER);
     open_again(0, 3);
     expect_numbers((const unsigned[]){1, 2, 3, 0}, 0);
     assert_int_equal(kept_files(), 1);
@@ -114,7 +114,7 @@ TEST(damage_in_the_last_batch_ends_the_log_there_and_what_is_cut_is_kept) {
 
 TEST(a_torn_record_alone_is_not_kept) {
     write_batches((const unsigned[]){2, 1, 0});
-    damage(3, SK_RECORD_HEADER);
+    damage(3, RECORD_HEADER);
     open_again(0, 1);
     expect_numbers((const unsigned[]){1, 2, 0}, 0);
     assert_int_equal(kept_files(), 0);
@@ -140,10 +140,10 @@ static void on_stored(void *arg, enum sk_status status, uint64_t sequence) {
 }
 
 TEST(a_record_that_a_body_holds_is_not_taken_for_one) {
-    char forged[SK_RECORD_HEADER + 8] = {0};
+    char forged[RECORD_HEADER + 8] = {0};
     bool stored = false;
-    memcpy(forged + SK_RECORD_HEADER, "99:false", 8);
-    sk_record_seal(forged, &(struct sk_record_header){.length = 8, .begins = true, .sequence = 3});
+    memcpy(forged + RECORD_HEADER, "99:false", 8);
+    record_seal(forged, &(struct record_header){.length = 8, .begins = true, .sequence = 3});
     log_world_fill(&w, 1, BODY);
     struct sk_span body = sk_span(forged, sizeof forged);
     assert_int_equal(sk_log_append(w.log, &body, 1, 1, on_stored, &stored), SK_OK);

@@ -12,42 +12,41 @@ enum { KEEP_BYTES = 64 * 1024 }; /* a batch's buffer that the log keeps while it
 
 /* ---- batches ---- */
 
-static void batch_reset(struct sk_batch *batch, bool idle) {
+static void batch_reset(struct batch *batch, bool idle) {
     if (idle) sk_buffer_shrink(&batch->bytes, KEEP_BYTES);
     batch->bytes.n = 0;
     batch->count = batch->point_count = batch->next_point = 0;
 }
 
-static void batch_free(struct sk_batch *batch) {
+static void batch_free(struct batch *batch) {
     sk_buffer_free(&batch->bytes);
     free(batch->waiters);
     free(batch->points);
 }
 
-static size_t batch_bytes(const struct sk_batch *batch) {
-    return batch->bytes.n > SK_SEGMENT_HEADER ? batch->bytes.n - SK_SEGMENT_HEADER : 0;
+static size_t batch_bytes(const struct batch *batch) {
+    return batch->bytes.n > SEGMENT_HEADER ? batch->bytes.n - SEGMENT_HEADER : 0;
 }
 
-static void add_candidate(struct sk_batch *batch, uint64_t sequence, int64_t wall_us,
-                          size_t offset) {
+static void add_candidate(struct batch *batch, uint64_t sequence, int64_t wall_us, size_t offset) {
     if (batch->point_count == batch->point_capacity) {
         batch->point_capacity = batch->point_capacity ? batch->point_capacity * 2 : 16;
         batch->points = sk_realloc(batch->points, batch->point_capacity * sizeof *batch->points);
     }
-    batch->points[batch->point_count++] = (struct sk_point){sequence, wall_us, offset};
-    batch->next_point = offset + SK_INDEX_STRIDE;
+    batch->points[batch->point_count++] = (struct point){sequence, wall_us, offset};
+    batch->next_point = offset + INDEX_STRIDE;
 }
 
 /* Gives the records of a batch the sequences from `first` on, after those before them have failed.
  */
-static void renumber(struct sk_batch *batch, uint64_t first) {
+static void renumber(struct batch *batch, uint64_t first) {
     uint64_t sequence = first;
-    struct sk_record_header header;
-    for (size_t at = SK_SEGMENT_HEADER; at < batch->bytes.n; at += sk_record_size(header.length)) {
+    struct record_header header;
+    for (size_t at = SEGMENT_HEADER; at < batch->bytes.n; at += record_size(header.length)) {
         char *record = batch->bytes.p + at;
-        sk_record_header_read(record, &header);
+        record_header_read(record, &header);
         header.sequence = sequence++;
-        sk_record_seal(record, &header);
+        record_seal(record, &header);
     }
     uint64_t back = batch->point_count ? batch->points[0].sequence - first : 0;
     for (size_t i = 0; i < batch->point_count; i++) batch->points[i].sequence -= back;
@@ -69,30 +68,30 @@ static void on_refused(struct sk_task *task) {
 /* Begins a new segment behind the active one, which is complete. Its header travels with the first
  * batch. */
 static enum sk_status begin_segment(struct sk_log *log) {
-    struct sk_segment *segment = sk_segment_new(log, log->durable, log->durable_wall_us, 0);
-    segment->shift_us = sk_log_clock_lag(log);
-    enum sk_status status = sk_segment_enter(segment, SK_FILE_CREATE);
+    struct segment *segment = segment_new(log, log->durable, log->durable_wall_us, 0);
+    segment->shift_us = log_clock_lag(log);
+    enum sk_status status = segment_enter(segment, SK_FILE_CREATE);
     if (status == SK_OK && sk_file_size(segment->file)) status = sk_file_truncate(segment->file, 0);
     if (status) {
-        sk_segment_free(segment);
+        segment_free(segment);
         return status;
     }
     segment->has_writer = true;
     log->tail_was_found = false;
-    sk_log_add_segment(log, segment);
+    log_add_segment(log, segment);
     return SK_OK;
 }
 
 /* Takes what a failed write may have left behind the last durable record off the disk. */
 static enum sk_status cut_back(struct sk_log *log) {
-    const struct sk_segment *active = sk_log_active(log);
+    const struct segment *active = log_active(log);
     enum sk_status status = log->cut_needed ? sk_file_truncate(active->file, active->end) : SK_OK;
     if (status == SK_OK) log->cut_needed = false;
     return status;
 }
 
 static enum sk_status prepare_segment(struct sk_log *log) {
-    const struct sk_segment *active = sk_log_active(log);
+    const struct segment *active = log_active(log);
     enum sk_status status = cut_back(log);
     if (status) return status;
     bool empty = active && active->first == log->durable,
@@ -103,7 +102,7 @@ static enum sk_status prepare_segment(struct sk_log *log) {
 
 static void write_batch(struct sk_log *log) {
     if (log->is_writing || (log->gathering.count == 0 && !log->roll_wanted)) return;
-    struct sk_batch batch = log->gathering;
+    struct batch batch = log->gathering;
     log->gathering = log->writing;
     log->writing = batch;
     log->is_writing = true;
@@ -115,21 +114,19 @@ static void write_batch(struct sk_log *log) {
         sk_io_defer(log->io, &log->refused_task, on_refused);
         return;
     }
-    struct sk_segment *active = sk_log_active(log);
+    struct segment *active = log_active(log);
     struct sk_buffer *bytes = &log->writing.bytes;
     if (bytes->n == 0)
-        bytes->n =
-            sk_buffer_reserve(bytes, SK_SEGMENT_HEADER) ? SK_SEGMENT_HEADER : 0; /* only to roll */
+        bytes->n = sk_buffer_reserve(bytes, SEGMENT_HEADER) ? SEGMENT_HEADER : 0; /* only to roll */
     struct sk_span all = sk_buffer_span(bytes);
     if (active->end)
-        all = sk_span_skip(all, SK_SEGMENT_HEADER);
+        all = sk_span_skip(all, SEGMENT_HEADER);
     else
-        sk_segment_header_write(bytes->p,
-                                &(struct sk_segment_header){active->first, active->floor_us});
+        segment_header_write(bytes->p, &(struct segment_header){active->first, active->floor_us});
     sk_file_write_sync(active->file, active->end, all, on_written, log);
 }
 
-void sk_log_flush(struct sk_task *task) {
+void log_flush(struct sk_task *task) {
     write_batch(SK_CONTAINER(task, struct sk_log, flush_task));
 }
 
@@ -139,31 +136,31 @@ static void on_retry(struct sk_timer *timer) {
 
 /* The written batch is durable: the segment has grown. */
 static void batch_durable(struct sk_log *log) {
-    struct sk_segment *active = sk_log_active(log);
-    struct sk_batch *batch = &log->writing;
+    struct segment *active = log_active(log);
+    struct batch *batch = &log->writing;
     bool opened = active->end == 0;
-    uint64_t start = opened ? SK_SEGMENT_HEADER : active->end;
+    uint64_t start = opened ? SEGMENT_HEADER : active->end;
     active->end = start + batch_bytes(batch);
     for (size_t i = 0; i < batch->point_count; i++) {
-        struct sk_point point = batch->points[i];
+        struct point point = batch->points[i];
         point.offset += start;
-        sk_segment_add_point(active, point);
+        segment_add_point(active, point);
     }
     log->durable += batch->count;
     if (batch->count) log->durable_wall_us = batch->last_wall_us;
     if (!opened || log->segment_count < 2) return;
     /* Only now is the segment before surely not the last one any more, so that recovery never takes
      * a footer for records. */
-    struct sk_segment *before = log->segments[log->segment_count - 2];
+    struct segment *before = log->segments[log->segment_count - 2];
     if (before->has_writer) {
         before->has_writer = false;
-        sk_segment_write_footer(before);
+        segment_write_footer(before);
     }
-    sk_log_retain(log);
+    log_retain(log);
 }
 
 static void batch_failed(struct sk_log *log) {
-    log->cut_needed = sk_log_active(log) != NULL;
+    log->cut_needed = log_active(log) != NULL;
     cut_back(
         log); /* at once: should the process die, the next one would find the records; if it fails, before the next write */
     renumber(&log->gathering, log->durable);
@@ -175,7 +172,7 @@ static void batch_ended(struct sk_log *log, enum sk_status status) {
         batch_durable(log);
     else
         batch_failed(log);
-    struct sk_waiter *waiters = log->writing.waiters;
+    struct waiter *waiters = log->writing.waiters;
     size_t count = log->writing.count, capacity = log->writing.capacity;
     uint64_t first = log->durable - (status == SK_OK ? count : 0);
     log->writing.waiters = log->spare;
@@ -198,8 +195,8 @@ static void batch_ended(struct sk_log *log, enum sk_status status) {
         log->spare = NULL;
         log->spare_capacity = 0;
     }
-    if (status == SK_OK && count) sk_cursors_wake(log);
-    sk_log_close_soon(log);
+    if (status == SK_OK && count) cursors_wake(log);
+    log_close_soon(log);
 }
 
 /* ---- appending ---- */
@@ -207,38 +204,38 @@ static void batch_ended(struct sk_log *log, enum sk_status status) {
 static enum sk_status begin_batch(struct sk_log *log) {
     /* Asked once a batch: the queue's limit bounds what can come in between. */
     if (sk_disk_free(log->io, log->folder) < log->options.keep_free_bytes) return SK_NO_SPACE;
-    sk_log_clock(log);
+    log_clock(log);
     struct sk_buffer *bytes = &log->gathering.bytes;
-    memset(sk_buffer_reserve(bytes, SK_SEGMENT_HEADER), 0, SK_SEGMENT_HEADER);
-    bytes->n = SK_SEGMENT_HEADER;
+    memset(sk_buffer_reserve(bytes, SEGMENT_HEADER), 0, SEGMENT_HEADER);
+    bytes->n = SEGMENT_HEADER;
     return SK_OK;
 }
 
-static void add_waiter(struct sk_batch *batch, sk_log_done *done, void *arg) {
+static void add_waiter(struct batch *batch, sk_log_done *done, void *arg) {
     if (batch->count == batch->capacity) {
         batch->capacity = batch->capacity ? batch->capacity * 2 : 64;
         batch->waiters = sk_realloc(batch->waiters, batch->capacity * sizeof *batch->waiters);
     }
-    batch->waiters[batch->count++] = (struct sk_waiter){done, arg};
+    batch->waiters[batch->count++] = (struct waiter){done, arg};
 }
 
 enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, size_t count,
                              uint64_t routes, sk_log_done *done, void *arg) {
-    struct sk_batch *batch = &log->gathering;
+    struct batch *batch = &log->gathering;
     if (log->closing) return SK_CLOSED;
     size_t length = 0;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].n > SK_RECORD_MAX - length) return SK_TOO_LARGE;
         length += parts[i].n;
     }
-    size_t size = sk_record_size(length),
+    size_t size = record_size(length),
            queued = batch_bytes(batch) + (log->is_writing ? batch_bytes(&log->writing) : 0);
     if (queued && queued + size > log->options.queue_bytes) return SK_AGAIN;
     if (batch->count == 0) {
         enum sk_status status = begin_batch(log);
         if (status) return status;
     }
-    char *record = sk_buffer_reserve(&batch->bytes, size), *to = record + SK_RECORD_HEADER;
+    char *record = sk_buffer_reserve(&batch->bytes, size), *to = record + RECORD_HEADER;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].n) memcpy(to, parts[i].p, parts[i].n);
         to += parts[i].n;
@@ -247,17 +244,17 @@ enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, si
     int64_t now = sk_io_wall(log->io);
     if (now > log->last_wall_us) log->last_wall_us = now;
     uint64_t sequence = log->durable + (log->is_writing ? log->writing.count : 0) + batch->count;
-    sk_record_seal(record, &(struct sk_record_header){.length = (uint32_t)length,
-                                                      .begins = batch->count == 0,
-                                                      .sequence = sequence,
-                                                      .wall_us = log->last_wall_us,
-                                                      .routes = routes});
-    size_t offset = batch->bytes.n - SK_SEGMENT_HEADER;
+    record_seal(record, &(struct record_header){.length = (uint32_t)length,
+                                                .begins = batch->count == 0,
+                                                .sequence = sequence,
+                                                .wall_us = log->last_wall_us,
+                                                .routes = routes});
+    size_t offset = batch->bytes.n - SEGMENT_HEADER;
     if (offset >= batch->next_point) add_candidate(batch, sequence, log->last_wall_us, offset);
     batch->bytes.n += size;
     batch->last_wall_us = log->last_wall_us;
     add_waiter(batch, done, arg);
-    sk_log_flush_soon(log);
+    log_flush_soon(log);
     return SK_OK;
 }
 
@@ -265,14 +262,14 @@ enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, si
 
 /* The batch that nobody has begun to write and, after a failure, nobody will. */
 static void refuse_gathering(struct sk_log *log) {
-    struct sk_batch batch = log->gathering;
-    log->gathering = (struct sk_batch){0};
+    struct batch batch = log->gathering;
+    log->gathering = (struct batch){0};
     for (size_t i = 0; i < batch.count; i++)
         if (batch.waiters[i].done) batch.waiters[i].done(batch.waiters[i].arg, SK_CLOSED, 0);
     batch_free(&batch);
 }
 
-bool sk_log_appended_all(struct sk_log *log) {
+bool log_appended_all(struct sk_log *log) {
     if (log->is_writing) return false;
     if (log->gathering.count && !log->cut_needed) {
         write_batch(log);
@@ -283,7 +280,7 @@ bool sk_log_appended_all(struct sk_log *log) {
     return true;
 }
 
-void sk_log_batches_free(struct sk_log *log) {
+void log_batches_free(struct sk_log *log) {
     sk_io_undefer(&log->flush_task);
     sk_io_undefer(&log->refused_task);
     sk_timer_stop(&log->retry_timer);

@@ -13,17 +13,16 @@ static void path_of(const struct sk_log *log, unsigned slot, struct sk_buffer *p
     sk_buffer_print(path, "%s/cursors.%u", log->folder, slot);
 }
 
-struct sk_checkpoint *sk_checkpoint_find(struct sk_log *log, struct sk_span name) {
+struct checkpoint *checkpoint_find(struct sk_log *log, struct sk_span name) {
     SK_LIST_EACH(&log->checkpoints, node, following) {
-        struct sk_checkpoint *checkpoint = SK_CONTAINER(node, struct sk_checkpoint, link);
+        struct checkpoint *checkpoint = SK_CONTAINER(node, struct checkpoint, link);
         if (sk_span_eq(sk_span(checkpoint->name, checkpoint->name_n), name)) return checkpoint;
     }
     return NULL;
 }
 
-struct sk_checkpoint *sk_checkpoint_add(struct sk_log *log, struct sk_span name,
-                                        uint64_t position) {
-    struct sk_checkpoint *checkpoint = sk_alloc(sizeof *checkpoint + name.n);
+struct checkpoint *checkpoint_add(struct sk_log *log, struct sk_span name, uint64_t position) {
+    struct checkpoint *checkpoint = sk_alloc(sizeof *checkpoint + name.n);
     checkpoint->committed = position;
     checkpoint->name_n = name.n;
     memcpy(checkpoint->name, name.p, name.n);
@@ -31,7 +30,7 @@ struct sk_checkpoint *sk_checkpoint_add(struct sk_log *log, struct sk_span name,
     return checkpoint;
 }
 
-enum sk_status sk_checkpoints_open(struct sk_log *log) {
+enum sk_status checkpoints_open(struct sk_log *log) {
     struct sk_buffer path = {0}, files[2] = {{.limit = FILE_MAX}, {.limit = FILE_MAX}};
     struct sk_span entries = SK_NONE, found, name;
     uint64_t generation, position;
@@ -41,17 +40,17 @@ enum sk_status sk_checkpoints_open(struct sk_log *log) {
         status = sk_file_load(log->io, path.p, &files[slot]);
         if (status == SK_NOT_FOUND || status == SK_TOO_LARGE) status = SK_OK;
         if (status == SK_OK &&
-            sk_checkpoints_read(sk_buffer_span(&files[slot]), &generation, &found) &&
+            checkpoints_read(sk_buffer_span(&files[slot]), &generation, &found) &&
             generation > log->checkpoint_generation) {
             log->checkpoint_generation = generation;
             entries = found;
         }
     }
-    while (status == SK_OK && sk_checkpoints_next(&entries, &name, &position)) {
+    while (status == SK_OK && checkpoints_next(&entries, &name, &position)) {
         /* A position that recovery has cut away belongs to a disk that lied; what comes next is all
          * there is. */
         if (position > log->durable) position = log->durable;
-        sk_checkpoint_add(log, name, position)->durable = position;
+        checkpoint_add(log, name, position)->durable = position;
     }
     sk_buffer_free(&path);
     sk_buffer_free(&files[0]);
@@ -60,10 +59,10 @@ enum sk_status sk_checkpoints_open(struct sk_log *log) {
 }
 
 static void on_due(struct sk_timer *timer) {
-    sk_checkpoints_write(SK_CONTAINER(timer, struct sk_log, checkpoint_timer));
+    checkpoints_write(SK_CONTAINER(timer, struct sk_log, checkpoint_timer));
 }
 
-void sk_checkpoint_changed(struct sk_log *log) {
+void checkpoint_changed(struct sk_log *log) {
     log->checkpoint_dirty = true;
     if (log->checkpoint_writing || log->closing || sk_timer_running(&log->checkpoint_timer)) return;
     sk_timer_start(log->io, &log->checkpoint_timer, WRITE_EVERY, on_due);
@@ -75,31 +74,31 @@ static void checkpoints_written(void *arg, enum sk_status status) {
     if (status == SK_OK) {
         log->checkpoint_generation++;
         SK_LIST_EACH(&log->checkpoints, node, following) {
-            struct sk_checkpoint *checkpoint = SK_CONTAINER(node, struct sk_checkpoint, link);
+            struct checkpoint *checkpoint = SK_CONTAINER(node, struct checkpoint, link);
             checkpoint->durable = checkpoint->flying;
         }
-        if (log->options.retain_until_read && !log->closing) sk_log_retain(log);
+        if (log->options.retain_until_read && !log->closing) log_retain(log);
     } else {
         log->checkpoint_dirty = true; /* the same slot again: the other one is the last good one */
     }
-    if (log->checkpoint_dirty) sk_checkpoint_changed(log);
-    sk_log_close_soon(log);
+    if (log->checkpoint_dirty) checkpoint_changed(log);
+    log_close_soon(log);
 }
 
-void sk_checkpoints_write(struct sk_log *log) {
+void checkpoints_write(struct sk_log *log) {
     unsigned slot = (unsigned)((log->checkpoint_generation + 1) & 1);
     log->checkpoint_dirty = false;
     log->checkpoint_writing = true;
     uint32_t count = 0;
-    sk_checkpoints_begin(&log->checkpoint_bytes, log->checkpoint_generation + 1);
+    checkpoints_begin(&log->checkpoint_bytes, log->checkpoint_generation + 1);
     SK_LIST_EACH(&log->checkpoints, node, following) {
-        struct sk_checkpoint *checkpoint = SK_CONTAINER(node, struct sk_checkpoint, link);
+        struct checkpoint *checkpoint = SK_CONTAINER(node, struct checkpoint, link);
         checkpoint->flying = checkpoint->committed;
-        sk_checkpoints_add(&log->checkpoint_bytes, sk_span(checkpoint->name, checkpoint->name_n),
-                           checkpoint->flying);
+        checkpoints_add(&log->checkpoint_bytes, sk_span(checkpoint->name, checkpoint->name_n),
+                        checkpoint->flying);
         count++;
     }
-    sk_checkpoints_end(&log->checkpoint_bytes, count);
+    checkpoints_end(&log->checkpoint_bytes, count);
     if (log->checkpoint_files[slot] == NULL) {
         struct sk_buffer path = {0};
         path_of(log, slot, &path);
@@ -115,10 +114,9 @@ void sk_checkpoints_write(struct sk_log *log) {
                        checkpoints_written, log);
 }
 
-void sk_checkpoints_free(struct sk_log *log) {
+void checkpoints_free(struct sk_log *log) {
     while (!sk_list_empty(&log->checkpoints)) {
-        struct sk_checkpoint *checkpoint =
-            SK_LIST_FIRST(&log->checkpoints, struct sk_checkpoint, link);
+        struct checkpoint *checkpoint = SK_LIST_FIRST(&log->checkpoints, struct checkpoint, link);
         sk_list_remove(&checkpoint->link);
         free(checkpoint);
     }

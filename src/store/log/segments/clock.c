@@ -20,25 +20,25 @@ static int64_t lag(const struct sk_log *log, int64_t wall_us) {
     return behind ? wall_us - log->last_wall_us : 0;
 }
 
-void sk_log_clock_start(struct sk_log *log) {
+void log_clock_start(struct sk_log *log) {
     log->clock.wall_us = sk_io_wall(log->io);
     log->clock.ns = sk_io_now(log->io);
     log->clock.durable = log->durable;
     shift_all(log, lag(log, log->clock.wall_us));
 }
 
-int64_t sk_log_clock(struct sk_log *log) {
+int64_t log_clock(struct sk_log *log) {
     int64_t wall_us = sk_io_wall(log->io);
     uint64_t ns = sk_io_now(log->io);
     int64_t jump_us = wall_us - log->clock.wall_us - (int64_t)((ns - log->clock.ns) / 1000);
-    struct sk_segment *active = sk_log_active(log);
+    struct segment *active = log_active(log);
     if (jump_us > JUMP_US || jump_us < -JUMP_US) {
         SK_INFO("log", "the clock has jumped by %lld s; records keep their ages",
                 (long long)(jump_us / 1000000));
         shift_all(log, jump_us);
         if (active && active->first < log->durable) { /* what comes now has other times */
             log->roll_wanted = true;
-            sk_log_flush_soon(log);
+            log_flush_soon(log);
         }
     } else if (active && log->durable != log->clock.durable && lag(log, wall_us)) {
         active->shift_us = lag(log, wall_us); /* its newest record is of just now */
@@ -49,12 +49,12 @@ int64_t sk_log_clock(struct sk_log *log) {
     return wall_us;
 }
 
-int64_t sk_log_clock_lag(struct sk_log *log) {
-    return lag(log, sk_log_clock(log));
+int64_t log_clock_lag(struct sk_log *log) {
+    return lag(log, log_clock(log));
 }
 
-int64_t sk_log_age(struct sk_log *log, const struct sk_record *record) {
-    int64_t now = sk_log_clock(log), shift_us = 0;
+int64_t log_age(struct sk_log *log, const struct sk_record *record) {
+    int64_t now = log_clock(log), shift_us = 0;
     for (size_t i = log->segment_count; i-- > 0;)
         if (log->segments[i]->first <= record->sequence) {
             shift_us = log->segments[i]->shift_us;

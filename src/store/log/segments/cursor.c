@@ -7,24 +7,24 @@ enum { SKIP_BYTES = 1024 * 1024, NAME_MAX_BYTES = 1024 };
 
 struct sk_cursor {
     struct sk_log *log;
-    struct sk_list link;              /* in log->cursors */
-    struct sk_list wait;              /* in log->waiting or log->waking, or alone */
-    struct sk_checkpoint *checkpoint; /* NULL: unnamed */
+    struct sk_list link;           /* in log->cursors */
+    struct sk_list wait;           /* in log->waiting or log->waking, or alone */
+    struct checkpoint *checkpoint; /* NULL: unnamed */
     uint64_t routes;
     void (*readable)(void *arg);
     void *arg;
-    struct sk_reader reader; /* without a segment: to be placed */
-    uint64_t position;       /* what comes next is at or after this sequence … */
-    int64_t from_wall_us;    /* … and time */
-    uint64_t delivered;      /* behind the last record that was given out */
+    struct reader reader; /* without a segment: to be placed */
+    uint64_t position;    /* what comes next is at or after this sequence … */
+    int64_t from_wall_us; /* … and time */
+    uint64_t delivered;   /* behind the last record that was given out */
     uint64_t lost;
     struct sk_timer resume_timer;
 };
 
 static void unplace(struct sk_cursor *cursor) {
-    if (cursor->reader.segment) sk_segment_leave(cursor->reader.segment);
+    if (cursor->reader.segment) segment_leave(cursor->reader.segment);
     cursor->reader.segment = NULL;
-    sk_reader_forget(&cursor->reader);
+    reader_forget(&cursor->reader);
 }
 
 /* ---- opening and closing ---- */
@@ -34,14 +34,14 @@ enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t rou
     if (log->closing) return SK_CLOSED;
     struct sk_span key = sk_span_z(name);
     if (key.n > NAME_MAX_BYTES) return SK_TOO_LARGE;
-    struct sk_checkpoint *checkpoint = name ? sk_checkpoint_find(log, key) : NULL;
+    struct checkpoint *checkpoint = name ? checkpoint_find(log, key) : NULL;
     if (checkpoint && checkpoint->cursor) return SK_EXISTS;
     uint64_t first = sk_log_first_sequence(log);
     if (from < first) from = first;
     if (from > log->durable) from = log->durable;
     if (name && checkpoint == NULL) {
-        checkpoint = sk_checkpoint_add(log, key, from);
-        sk_checkpoint_changed(log);
+        checkpoint = checkpoint_add(log, key, from);
+        checkpoint_changed(log);
     }
     struct sk_cursor *cursor = SK_NEW(struct sk_cursor);
     cursor->log = log;
@@ -68,22 +68,22 @@ void sk_cursor_close(struct sk_cursor *cursor) {
     free(cursor);
 }
 
-void sk_cursors_free(struct sk_log *log) {
+void cursors_free(struct sk_log *log) {
     while (!sk_list_empty(&log->cursors))
         sk_cursor_close(SK_LIST_FIRST(&log->cursors, struct sk_cursor, link));
 }
 
 void sk_log_forget_cursor(struct sk_log *log, const char *name) {
-    struct sk_checkpoint *checkpoint = sk_checkpoint_find(log, sk_span_z(name));
+    struct checkpoint *checkpoint = checkpoint_find(log, sk_span_z(name));
     if (checkpoint == NULL || checkpoint->cursor) return;
     sk_list_remove(&checkpoint->link);
     free(checkpoint);
-    sk_checkpoint_changed(log);
+    checkpoint_changed(log);
 }
 
 /* ---- waiting ---- */
 
-void sk_cursors_wake(struct sk_log *log) {
+void cursors_wake(struct sk_log *log) {
     /* Those that wait now; one that comes to the end again while it is told waits for the next
      * time. */
     while (!sk_list_empty(&log->waiting)) {
@@ -99,7 +99,7 @@ void sk_cursors_wake(struct sk_log *log) {
 }
 
 static void wait_for_more(struct sk_cursor *cursor) {
-    sk_reader_forget(&cursor->reader);
+    reader_forget(&cursor->reader);
     if (cursor->readable && sk_list_empty(&cursor->wait))
         sk_list_append(&cursor->log->waiting, &cursor->wait);
 }
@@ -112,15 +112,14 @@ static void on_resume(struct sk_timer *timer) {
 /* ---- finding the place ---- */
 
 /* The last point that is at or before the sequence and before the time. */
-static struct sk_point best_point(struct sk_segment *segment, uint64_t sequence,
-                                  int64_t from_wall_us) {
-    struct sk_point best = {segment->first, segment->floor_us, SK_SEGMENT_HEADER}, *points;
+static struct point best_point(struct segment *segment, uint64_t sequence, int64_t from_wall_us) {
+    struct point best = {segment->first, segment->floor_us, SEGMENT_HEADER}, *points;
     size_t low = 0, high;
     bool owned;
-    sk_segment_points(segment, &points, &high, &owned);
+    segment_points(segment, &points, &high, &owned);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const struct sk_point *point = &points[middle];
+        const struct point *point = &points[middle];
         if (point->sequence <= sequence ||
             (from_wall_us != INT64_MIN && point->wall_us < from_wall_us)) {
             best = *point;
@@ -136,17 +135,17 @@ static struct sk_point best_point(struct sk_segment *segment, uint64_t sequence,
 /* Enters the segment that holds the cursor's position. */
 static enum sk_status place(struct sk_cursor *cursor) {
     struct sk_log *log = cursor->log;
-    size_t i = sk_log_find_segment(log, cursor->position);
+    size_t i = log_find_segment(log, cursor->position);
     if (cursor->from_wall_us !=
         INT64_MIN) /* a segment's newest record has the time that the next one calls its floor */
         while (i + 1 < log->segment_count && log->segments[i + 1]->floor_us < cursor->from_wall_us)
             i++;
-    struct sk_segment *segment = log->segments[i];
-    enum sk_status status = sk_segment_enter(segment, SK_FILE_READ);
+    struct segment *segment = log->segments[i];
+    enum sk_status status = segment_enter(segment, SK_FILE_READ);
     if (status) return status == SK_NOT_FOUND ? SK_IO : status;
-    struct sk_point point = best_point(segment, cursor->position, cursor->from_wall_us);
-    if (point.sequence < segment->first || point.offset < SK_SEGMENT_HEADER)
-        point = (struct sk_point){segment->first, segment->floor_us, SK_SEGMENT_HEADER};
+    struct point point = best_point(segment, cursor->position, cursor->from_wall_us);
+    if (point.sequence < segment->first || point.offset < SEGMENT_HEADER)
+        point = (struct point){segment->first, segment->floor_us, SEGMENT_HEADER};
     cursor->reader.segment = segment;
     cursor->reader.offset = point.offset;
     cursor->reader.sequence = point.sequence;
@@ -157,11 +156,11 @@ static enum sk_status place(struct sk_cursor *cursor) {
 /* Something in a segment cannot be read: continues at the next point of its index, or at the next
  * segment. */
 static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
-    struct sk_reader *reader = &cursor->reader;
-    struct sk_point *points, next = {.sequence = stop};
+    struct reader *reader = &cursor->reader;
+    struct point *points, next = {.sequence = stop};
     size_t count;
     bool owned;
-    sk_segment_points(reader->segment, &points, &count, &owned);
+    segment_points(reader->segment, &points, &count, &owned);
     for (size_t i = 0; i < count; i++)
         if (points[i].sequence > reader->sequence && points[i].offset > reader->offset &&
             points[i].sequence < stop) {
@@ -187,17 +186,17 @@ static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
 /* Records that were passed over because they are for others count as done with, once all that was
  * given out is. */
 static void passed(struct sk_cursor *cursor) {
-    struct sk_checkpoint *checkpoint = cursor->checkpoint;
+    struct checkpoint *checkpoint = cursor->checkpoint;
     if (checkpoint == NULL || checkpoint->committed < cursor->delivered ||
         cursor->position <= checkpoint->committed)
         return;
     checkpoint->committed = cursor->position;
-    sk_checkpoint_changed(cursor->log);
+    checkpoint_changed(cursor->log);
 }
 
 enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record) {
     struct sk_log *log = cursor->log;
-    struct sk_reader *reader = &cursor->reader;
+    struct reader *reader = &cursor->reader;
     uint64_t skipped = 0, first = sk_log_first_sequence(log);
     if (reader->segment && reader->segment->dropped) unplace(cursor);
     if (cursor->position < first) {
@@ -216,17 +215,17 @@ enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record
             enum sk_status status = place(cursor);
             if (status) return status;
         }
-        struct sk_segment *segment = reader->segment;
+        struct segment *segment = reader->segment;
         uint64_t stop = log->durable;
-        if (segment != sk_log_active(log))
-            stop = log->segments[sk_log_find_segment(log, segment->first) + 1]->first;
+        if (segment != log_active(log))
+            stop = log->segments[log_find_segment(log, segment->first) + 1]->first;
         if (reader->sequence >= stop) {
             cursor->position = stop > cursor->position ? stop : cursor->position;
             unplace(cursor);
             continue;
         }
         uint64_t offset = reader->offset;
-        enum sk_status status = sk_reader_next(reader, segment->end, record);
+        enum sk_status status = reader_next(reader, segment->end, record);
         if (status == SK_MALFORMED) {
             step_over_damage(cursor, stop);
             return SK_NOT_FOUND;
@@ -251,7 +250,7 @@ enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record
 }
 
 int64_t sk_cursor_age(struct sk_cursor *cursor, const struct sk_record *record) {
-    return sk_log_age(cursor->log, record);
+    return log_age(cursor->log, record);
 }
 
 uint64_t sk_cursor_lost(const struct sk_cursor *cursor) {
@@ -277,12 +276,12 @@ void sk_cursor_seek_time(struct sk_cursor *cursor, int64_t wall_us) {
 }
 
 void sk_cursor_commit(struct sk_cursor *cursor, uint64_t sequence) {
-    struct sk_checkpoint *checkpoint = cursor->checkpoint;
+    struct checkpoint *checkpoint = cursor->checkpoint;
     if (checkpoint == NULL) return;
     if (sequence > cursor->log->durable) sequence = cursor->log->durable;
     if (sequence == checkpoint->committed) return;
     checkpoint->committed = sequence;
-    sk_checkpoint_changed(cursor->log);
+    checkpoint_changed(cursor->log);
 }
 
 uint64_t sk_cursor_committed(const struct sk_cursor *cursor) {

@@ -4,11 +4,11 @@
 static void free_log(struct sk_log *log) {
     sk_io_undefer(&log->close_task);
     sk_timer_stop(&log->retention_timer);
-    sk_cursors_free(log);
-    sk_checkpoints_free(log);
-    for (size_t i = 0; i < log->segment_count; i++) sk_segment_free(log->segments[i]);
+    cursors_free(log);
+    checkpoints_free(log);
+    for (size_t i = 0; i < log->segment_count; i++) segment_free(log->segments[i]);
     free(log->segments);
-    sk_log_batches_free(log);
+    log_batches_free(log);
     free(log->folder);
     free(log);
 }
@@ -16,10 +16,10 @@ static void free_log(struct sk_log *log) {
 /* Closing goes on whenever something that it waits for has ended. */
 static void close_step(struct sk_task *task) {
     struct sk_log *log = SK_CONTAINER(task, struct sk_log, close_task);
-    if (!sk_log_appended_all(log) || log->checkpoint_writing || log->footers) return;
+    if (!log_appended_all(log) || log->checkpoint_writing || log->footers) return;
     if (log->checkpoint_dirty && !log->last_checkpoint_tried) {
         log->last_checkpoint_tried = true;
-        sk_checkpoints_write(log);
+        checkpoints_write(log);
         return;
     }
     void (*closed)(void *arg) = log->closed;
@@ -32,7 +32,7 @@ enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *option
                            struct sk_log **result, struct sk_log_recovery *recovery) {
     struct sk_log *log = SK_NEW(struct sk_log);
     log->io = io;
-    log->flush = sk_log_flush;
+    log->flush = log_flush;
     log->close = close_step;
     log->options = *options;
     if (!log->options.segment_bytes) log->options.segment_bytes = 64 << 20;
@@ -47,8 +47,8 @@ enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *option
     sk_list_init(&log->waking);
     sk_list_init(&log->checkpoints);
     enum sk_status status = sk_folder_make(io, log->folder, 0700);
-    if (status == SK_OK) status = sk_log_recover(log, recovery);
-    if (status == SK_OK) status = sk_checkpoints_open(log);
+    if (status == SK_OK) status = log_recover(log, recovery);
+    if (status == SK_OK) status = checkpoints_open(log);
     if (status) {
         free_log(log);
         return status;
@@ -58,8 +58,8 @@ enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *option
         SK_WARN("log", "%s: its disk has %llu KB free; nothing is taken before there are %llu",
                 log->folder, (unsigned long long)room / 1024,
                 (unsigned long long)log->options.keep_free_bytes / 1024);
-    sk_log_clock_start(log);
-    sk_log_retention_start(log);
+    log_clock_start(log);
+    log_retention_start(log);
     *result = log;
     return SK_OK;
 }
@@ -68,9 +68,9 @@ void sk_log_close(struct sk_log *log, void (*closed)(void *arg), void *arg) {
     log->closing = true;
     log->closed = closed;
     log->closed_arg = arg;
-    sk_cursors_free(log);
+    cursors_free(log);
     sk_timer_stop(&log->retry_timer);
     sk_timer_stop(&log->retention_timer);
     sk_timer_stop(&log->checkpoint_timer);
-    sk_log_close_soon(log);
+    log_close_soon(log);
 }

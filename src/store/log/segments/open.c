@@ -15,47 +15,46 @@ static bool segment_name(struct sk_span name, uint64_t *first) {
 static void found(void *arg, struct sk_span name) {
     struct sk_log *log = arg;
     uint64_t first;
-    if (segment_name(name, &first))
-        sk_log_add_segment(log, sk_segment_new(log, first, INT64_MIN, 0));
+    if (segment_name(name, &first)) log_add_segment(log, segment_new(log, first, INT64_MIN, 0));
 }
 
 /* Reads a segment's size and header; a header that is not this segment's counts as none (*ours =
  * false). */
-static enum sk_status read_header(struct sk_segment *segment, bool *ours) {
-    char bytes[SK_SEGMENT_HEADER];
-    struct sk_segment_header header;
+static enum sk_status read_header(struct segment *segment, bool *ours) {
+    char bytes[SEGMENT_HEADER];
+    struct segment_header header;
     size_t got;
-    enum sk_status status = sk_segment_enter(segment, SK_FILE_READ);
+    enum sk_status status = segment_enter(segment, SK_FILE_READ);
     if (status) return status;
     status = sk_file_read(segment->file, 0, bytes, sizeof bytes, &got);
-    *ours = status == SK_OK && sk_segment_header_read(sk_span(bytes, got), &header) &&
+    *ours = status == SK_OK && segment_header_read(sk_span(bytes, got), &header) &&
             header.first == segment->first;
     if (*ours) segment->floor_us = header.floor_us;
     segment->end = sk_file_size(segment->file);
-    sk_segment_leave(segment);
+    segment_leave(segment);
     return status;
 }
 
 /* Whether a record of this sequence may stand at `at`: what its header says fits; its body may be damaged. */
 static bool is_header(struct sk_span bytes, size_t at, uint64_t sequence,
-                      struct sk_record_header *header) {
-    if (at > bytes.n || bytes.n - at < SK_RECORD_HEADER) return false;
-    sk_record_header_read(bytes.p + at, header);
+                      struct record_header *header) {
+    if (at > bytes.n || bytes.n - at < RECORD_HEADER) return false;
+    record_header_read(bytes.p + at, header);
     return header->sequence == sequence && header->length <= SK_RECORD_MAX &&
-           sk_record_size(header->length) <= bytes.n - at;
+           record_size(header->length) <= bytes.n - at;
 }
 
 /* Behind a record that is not whole: is it the torn end of the last write, or damage to what was
  * acknowledged? When a batch was begun, all before it was durable. So a whole record that begins one
  * proves damage; `next` becomes the first whole record. The way there leads from header to header, as a body
  * could hold anything, a forged record too. */
-static bool is_damage(struct sk_span tail, uint64_t sequence, struct sk_point *next) {
-    struct sk_record_header header;
-    *next = (struct sk_point){0};
+static bool is_damage(struct sk_span tail, uint64_t sequence, struct point *next) {
+    struct record_header header;
+    *next = (struct point){0};
     for (size_t at = 0; is_header(tail, at, sequence, &header);
-         at += sk_record_size(header.length), sequence++) {
-        if (at == 0 || !sk_record_intact(tail.p + at, &header)) continue;
-        if (next->sequence == 0) *next = (struct sk_point){sequence, header.wall_us, at};
+         at += record_size(header.length), sequence++) {
+        if (at == 0 || !record_intact(tail.p + at, &header)) continue;
+        if (next->sequence == 0) *next = (struct point){sequence, header.wall_us, at};
         if (header.begins) return true;
     }
     return false;
@@ -63,17 +62,17 @@ static bool is_damage(struct sk_span tail, uint64_t sequence, struct sk_point *n
 
 /* Whether there is a whole record of a later sequence anywhere. */
 static bool holds_records(struct sk_span tail, uint64_t sequence) {
-    struct sk_record_header header;
-    for (size_t at = 8; at + SK_RECORD_HEADER <= tail.n; at += 8) {
-        sk_record_header_read(tail.p + at, &header);
+    struct record_header header;
+    for (size_t at = 8; at + RECORD_HEADER <= tail.n; at += 8) {
+        record_header_read(tail.p + at, &header);
         if (header.sequence > sequence && header.sequence - sequence <= tail.n &&
-            is_header(tail, at, header.sequence, &header) && sk_record_intact(tail.p + at, &header))
+            is_header(tail, at, header.sequence, &header) && record_intact(tail.p + at, &header))
             return true;
     }
     return false;
 }
 
-static enum sk_status read_tail(struct sk_segment *segment, uint64_t from, struct sk_buffer *tail) {
+static enum sk_status read_tail(struct segment *segment, uint64_t from, struct sk_buffer *tail) {
     size_t got = 0, n = (size_t)(segment->end - from);
     if (n == 0) return SK_OK;
     enum sk_status status = sk_file_read(segment->file, from, sk_buffer_reserve(tail, n), n, &got);
@@ -82,10 +81,9 @@ static enum sk_status read_tail(struct sk_segment *segment, uint64_t from, struc
 }
 
 /* Nothing tells whether it was acknowledged, so it is not thrown away: a file beside the segment keeps it. */
-static enum sk_status keep_tail(const struct sk_segment *segment, uint64_t from,
-                                struct sk_span tail) {
+static enum sk_status keep_tail(const struct segment *segment, uint64_t from, struct sk_span tail) {
     struct sk_buffer path = {0};
-    sk_segment_path(segment, &path);
+    segment_path(segment, &path);
     sk_buffer_print(&path, ".cut-%llu", (unsigned long long)from);
     sk_buffer_byte(&path, 0);
     enum sk_status status = sk_file_save(segment->log->io, path.p, tail, 0600);
@@ -97,10 +95,10 @@ static enum sk_status keep_tail(const struct sk_segment *segment, uint64_t from,
 
 /* What to do about a record that is not whole: SK_OK, and `reader` stands behind the damage; SK_MALFORMED,
  * here the segment ends. */
-static enum sk_status step_over(struct sk_reader *reader, uint64_t *damaged) {
-    struct sk_segment *segment = reader->segment;
+static enum sk_status step_over(struct reader *reader, uint64_t *damaged) {
+    struct segment *segment = reader->segment;
     struct sk_buffer bytes = {0};
-    struct sk_point next;
+    struct point next;
     enum sk_status status = read_tail(segment, reader->offset, &bytes);
     struct sk_span tail = sk_buffer_span(&bytes);
     if (status == SK_OK && is_damage(tail, reader->sequence, &next)) {
@@ -111,7 +109,7 @@ static enum sk_status step_over(struct sk_reader *reader, uint64_t *damaged) {
         next.offset += reader->offset;
         reader->sequence = next.sequence;
         reader->offset = next.offset;
-        sk_segment_put_point(segment, next); /* there readers go on */
+        segment_put_point(segment, next); /* there readers go on */
     } else if (status == SK_OK) {
         if (holds_records(tail, reader->sequence))
             status = keep_tail(segment, reader->offset, tail);
@@ -123,24 +121,23 @@ static enum sk_status step_over(struct sk_reader *reader, uint64_t *damaged) {
 
 /* Reads records from the segment's start to its end, which is where the last write was torn; builds the
  * index. The log's next sequence and time become those behind it. */
-static enum sk_status scan(struct sk_segment *segment, uint64_t *end, uint64_t *damaged) {
+static enum sk_status scan(struct segment *segment, uint64_t *end, uint64_t *damaged) {
     struct sk_log *log = segment->log;
-    struct sk_reader reader = {
-        .segment = segment, .offset = SK_SEGMENT_HEADER, .sequence = segment->first};
+    struct reader reader = {
+        .segment = segment, .offset = SEGMENT_HEADER, .sequence = segment->first};
     struct sk_record record;
     enum sk_status status;
     do {
         uint64_t offset = reader.offset;
-        status = sk_reader_next(&reader, segment->end, &record);
+        status = reader_next(&reader, segment->end, &record);
         if (status == SK_OK) {
             log->durable_wall_us = record.wall_us;
-            sk_segment_add_point(segment,
-                                 (struct sk_point){record.sequence, record.wall_us, offset});
+            segment_add_point(segment, (struct point){record.sequence, record.wall_us, offset});
         } else if (status == SK_MALFORMED) {
             status = step_over(&reader, damaged);
         }
     } while (status == SK_OK);
-    sk_reader_forget(&reader);
+    reader_forget(&reader);
     log->durable = reader.sequence;
     *end = reader.offset;
     return status == SK_MALFORMED ? SK_OK : status;
@@ -148,12 +145,12 @@ static enum sk_status scan(struct sk_segment *segment, uint64_t *end, uint64_t *
 
 /* The last segment has no header: it was being begun when the power went, so the one before is
  * complete and tells the time. */
-static enum sk_status time_from(struct sk_segment *before) {
+static enum sk_status time_from(struct segment *before) {
     uint64_t end, damaged = 0;
-    enum sk_status status = sk_segment_enter(before, SK_FILE_READ);
+    enum sk_status status = segment_enter(before, SK_FILE_READ);
     if (status) return status;
     status = scan(before, &end, &damaged);
-    sk_segment_leave(before);
+    segment_leave(before);
     free(before->points); /* closed segments keep theirs in the footer */
     before->points = NULL;
     before->point_count = before->point_capacity = 0;
@@ -162,9 +159,9 @@ static enum sk_status time_from(struct sk_segment *before) {
 
 static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t *cut_bytes,
                                    uint64_t *damaged) {
-    struct sk_segment *last = sk_log_active(log);
+    struct segment *last = log_active(log);
     uint64_t end = 0;
-    enum sk_status status = sk_segment_enter(last, SK_FILE_CREATE);
+    enum sk_status status = segment_enter(last, SK_FILE_CREATE);
     if (status) return status;
     last->has_writer = true;
     log->durable_wall_us = last->floor_us;
@@ -184,11 +181,11 @@ static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t
     return sk_file_truncate(last->file, end);
 }
 
-enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recovery) {
+enum sk_status log_recover(struct sk_log *log, struct sk_log_recovery *recovery) {
     uint64_t cut_bytes = 0, damaged = 0;
     enum sk_status status = sk_folder_list(log->io, log->folder, found, log);
     for (size_t i = 0; i < log->segment_count && status == SK_OK; i++) {
-        struct sk_segment *segment = log->segments[i];
+        struct segment *segment = log->segments[i];
         bool ours;
         status = read_header(segment, &ours);
         if (status) break;

@@ -20,7 +20,7 @@
 
 /* ---- segments ---- */
 
-struct sk_segment {
+struct segment {
     struct sk_log *log;
     uint64_t first;   /* sequence of its first record */
     int64_t floor_us; /* wall time of the record before; INT64_MIN: unknown */
@@ -31,67 +31,63 @@ struct sk_segment {
     bool has_writer;      /* one of the users is the log that appends to it */
     int64_t shift_us;     /* to be added to its times; clock.c */
     bool dropped;         /* retention has removed it; it lives until its last user leaves */
-    struct sk_point
-        *points; /* the index while it is in memory: always that of the active segment */
+    struct point *points; /* the index while it is in memory: always that of the active segment */
     size_t point_count, point_capacity;
 };
 
-struct sk_segment *sk_segment_new(struct sk_log *log, uint64_t first, int64_t floor_us,
-                                  uint64_t end);
-void sk_segment_free(struct sk_segment *segment);
-void sk_segment_path(const struct sk_segment *segment,
-                     struct sk_buffer *path); /* with a NUL behind */
+struct segment *segment_new(struct sk_log *log, uint64_t first, int64_t floor_us, uint64_t end);
+void segment_free(struct segment *segment);
+void segment_path(const struct segment *segment, struct sk_buffer *path); /* with a NUL behind */
 /* Opens the file if need be and counts the caller as a user. */
-enum sk_status sk_segment_enter(struct sk_segment *segment, enum sk_file_mode mode);
+enum sk_status segment_enter(struct segment *segment, enum sk_file_mode mode);
 /* The last one out closes the file, and frees a dropped segment. */
-void sk_segment_leave(struct sk_segment *segment);
+void segment_leave(struct segment *segment);
 /* A point of the index, where the last one is far enough; or in any case. */
-void sk_segment_add_point(struct sk_segment *segment, struct sk_point point);
-void sk_segment_put_point(struct sk_segment *segment, struct sk_point point);
+void segment_add_point(struct segment *segment, struct point point);
+void segment_put_point(struct segment *segment, struct point point);
 /* The index, from memory or from the footer; *owned: the caller frees *points. None: *count = 0.
  * The segment is entered. */
-void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count,
-                       bool *owned);
+void segment_points(struct segment *segment, struct point **points, size_t *count, bool *owned);
 /* Writes the footer of a segment that has just been closed, in the background. Needs the writer's
  * entry and gives it back. */
-void sk_segment_write_footer(struct sk_segment *segment);
+void segment_write_footer(struct segment *segment);
 
 /* Reads the records of one segment in order, through a window that is freed when there is no need
  * for it. */
-struct sk_reader {
-    struct sk_segment *segment; /* entered by the owner */
-    uint64_t offset;            /* of the next record */
-    uint64_t sequence;          /* which it must have */
+struct reader {
+    struct segment *segment; /* entered by the owner */
+    uint64_t offset;         /* of the next record */
+    uint64_t sequence;       /* which it must have */
     char *window;
     size_t capacity, n;
     uint64_t window_offset;
 };
 /* The next record that ends at or before `limit`. SK_MALFORMED: what stands there is not that
  * record. */
-enum sk_status sk_reader_next(struct sk_reader *reader, uint64_t limit, struct sk_record *record);
-void sk_reader_forget(struct sk_reader *reader); /* frees the window */
+enum sk_status reader_next(struct reader *reader, uint64_t limit, struct sk_record *record);
+void reader_forget(struct reader *reader); /* frees the window */
 
 /* ---- the log ---- */
 
-struct sk_waiter {
+struct waiter {
     sk_log_done *done;
     void *arg;
 };
 
 /* Records on their way to the disk. The buffer begins with room for a segment header, used when the
  * batch opens a segment. */
-struct sk_batch {
+struct batch {
     struct sk_buffer bytes;
-    struct sk_waiter *waiters; /* one a record, in order */
+    struct waiter *waiters; /* one a record, in order */
     size_t count, capacity;
     int64_t last_wall_us;
-    struct sk_point *points; /* candidates for the index; offsets from the batch's first record */
+    struct point *points; /* candidates for the index; offsets from the batch's first record */
     size_t point_count, point_capacity;
     size_t next_point; /* offset at which the next candidate is due */
 };
 
 /* A named cursor's durable position. */
-struct sk_checkpoint {
+struct checkpoint {
     struct sk_list link;
     struct sk_cursor *cursor; /* while it is open */
     uint64_t committed;       /* what the owner said last */
@@ -105,14 +101,14 @@ struct sk_log {
     struct sk_io *io;
     struct sk_log_options options; /* defaults filled in */
     char *folder;
-    struct sk_segment **segments; /* by first sequence; the last one is active */
+    struct segment **segments; /* by first sequence; the last one is active */
     size_t segment_count, segment_capacity;
 
     uint64_t durable;        /* sequence behind the last durable record */
     int64_t durable_wall_us; /* its wall time */
     int64_t last_wall_us;    /* of the newest record appended */
-    struct sk_batch gathering, writing;
-    struct sk_waiter
+    struct batch gathering, writing;
+    struct waiter
         *spare; /* the third array of waiters: one gathers, one flies, one is being told */
     size_t spare_capacity;
     bool is_writing;
@@ -153,49 +149,49 @@ struct sk_log {
     void *closed_arg;
 };
 
-static inline struct sk_segment *sk_log_active(const struct sk_log *log) {
+static inline struct segment *log_active(const struct sk_log *log) {
     return log->segment_count ? log->segments[log->segment_count - 1] : NULL;
 }
 /* The sequence behind segment `i`'s last record. */
-static inline uint64_t sk_log_segment_stop(const struct sk_log *log, size_t i) {
+static inline uint64_t log_segment_stop(const struct sk_log *log, size_t i) {
     return i + 1 < log->segment_count ? log->segments[i + 1]->first : log->durable;
 }
 /* Writes what is gathered, or begins the segment that is wanted, at the end of this turn. */
-void sk_log_flush_soon(struct sk_log *log);
-void sk_log_add_segment(struct sk_log *log, struct sk_segment *segment);
+void log_flush_soon(struct sk_log *log);
+void log_add_segment(struct sk_log *log, struct segment *segment);
 /* Position in log->segments of the one that holds `sequence` (the first or last one when outside).
  */
-size_t sk_log_find_segment(const struct sk_log *log, uint64_t sequence);
+size_t log_find_segment(const struct sk_log *log, uint64_t sequence);
 /* Something has ended that closing may have waited for. A task of its own: the caller may be one of our own
  * callbacks. */
-void sk_log_close_soon(struct sk_log *log);
+void log_close_soon(struct sk_log *log);
 
 /* append.c: whether nothing is on its way to the disk any more; else it goes there now. */
-bool sk_log_appended_all(struct sk_log *log);
-void sk_log_flush(struct sk_task *task); /* the task of sk_log_flush_soon */
-void sk_log_batches_free(struct sk_log *log);
+bool log_appended_all(struct sk_log *log);
+void log_flush(struct sk_task *task); /* the task of log_flush_soon */
+void log_batches_free(struct sk_log *log);
 
-enum sk_status sk_log_recover(struct sk_log *log, struct sk_log_recovery *recovery);
+enum sk_status log_recover(struct sk_log *log, struct sk_log_recovery *recovery);
 
-void sk_log_retain(struct sk_log *log);
+void log_retain(struct sk_log *log);
 
 /* clock.c: looks at the clock (at least once a batch and once a minute), and returns it; gives the
  * shift that a segment begun now must have. */
-void sk_log_clock_start(struct sk_log *log);
-int64_t sk_log_clock(struct sk_log *log);
-int64_t sk_log_clock_lag(struct sk_log *log);
-int64_t sk_log_age(struct sk_log *log, const struct sk_record *record);
-void sk_log_retention_start(struct sk_log *log);
+void log_clock_start(struct sk_log *log);
+int64_t log_clock(struct sk_log *log);
+int64_t log_clock_lag(struct sk_log *log);
+int64_t log_age(struct sk_log *log, const struct sk_record *record);
+void log_retention_start(struct sk_log *log);
 
-enum sk_status sk_checkpoints_open(struct sk_log *log);
-struct sk_checkpoint *sk_checkpoint_find(struct sk_log *log, struct sk_span name);
-struct sk_checkpoint *sk_checkpoint_add(struct sk_log *log, struct sk_span name, uint64_t position);
-void sk_checkpoint_changed(struct sk_log *log);
-void sk_checkpoints_write(struct sk_log *log);
-void sk_checkpoints_free(struct sk_log *log);
+enum sk_status checkpoints_open(struct sk_log *log);
+struct checkpoint *checkpoint_find(struct sk_log *log, struct sk_span name);
+struct checkpoint *checkpoint_add(struct sk_log *log, struct sk_span name, uint64_t position);
+void checkpoint_changed(struct sk_log *log);
+void checkpoints_write(struct sk_log *log);
+void checkpoints_free(struct sk_log *log);
 
 /* Durable records have come: calls `readable` of the cursors that wait. */
-void sk_cursors_wake(struct sk_log *log);
-void sk_cursors_free(struct sk_log *log);
+void cursors_wake(struct sk_log *log);
+void cursors_free(struct sk_log *log);
 
 #endif

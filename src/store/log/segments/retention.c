@@ -4,44 +4,44 @@
 #include "store/log/segments/parts.h"
 
 static void drop_oldest(struct sk_log *log) {
-    struct sk_segment *oldest = log->segments[0];
+    struct segment *oldest = log->segments[0];
     struct sk_buffer path = {0};
-    sk_segment_path(oldest, &path);
+    segment_path(oldest, &path);
     enum sk_status status = sk_file_remove(log->io, path.p);
     if (status && status != SK_NOT_FOUND)
         SK_WARN("log", "cannot remove %s (%s); recovery will find it again", path.p,
                 sk_status_text(status));
     sk_buffer_free(&path);
-    memmove(log->segments, log->segments + 1, --log->segment_count * sizeof(struct sk_segment *));
+    memmove(log->segments, log->segments + 1, --log->segment_count * sizeof(struct segment *));
     oldest->dropped = true;
-    if (oldest->users == 0) sk_segment_free(oldest);
+    if (oldest->users == 0) segment_free(oldest);
 }
 
 /* The position that every named cursor has durably passed; 0 when there is no such cursor. */
 static uint64_t passed_by_all(const struct sk_log *log) {
     uint64_t lowest = UINT64_MAX;
     SK_LIST_EACH(&log->checkpoints, node, following) {
-        const struct sk_checkpoint *checkpoint = SK_CONTAINER(node, struct sk_checkpoint, link);
+        const struct checkpoint *checkpoint = SK_CONTAINER(node, struct checkpoint, link);
         if (checkpoint->durable < lowest) lowest = checkpoint->durable;
     }
     return lowest == UINT64_MAX ? 0 : lowest;
 }
 
 /* Whether the newest of a segment's records is too old; `newest_us` as it is stored. */
-static bool is_too_old(const struct sk_log *log, const struct sk_segment *segment,
-                       int64_t newest_us, int64_t now_us) {
+static bool is_too_old(const struct sk_log *log, const struct segment *segment, int64_t newest_us,
+                       int64_t now_us) {
     if (log->options.retention_us == 0 || newest_us == INT64_MIN) return false;
     return now_us - newest_us - segment->shift_us > (int64_t)log->options.retention_us;
 }
 
-void sk_log_retain(struct sk_log *log) {
+void log_retain(struct sk_log *log) {
     const struct sk_log_options *options = &log->options;
-    int64_t now_us = sk_log_clock(log);
+    int64_t now_us = log_clock(log);
     uint64_t passed = options->retain_until_read ? passed_by_all(log) : 0,
              bytes = sk_log_bytes(log),
              room = options->reserve_bytes ? sk_disk_free(log->io, log->folder) : 0;
     while (log->segment_count > 1) {
-        const struct sk_segment *oldest = log->segments[0], *next = log->segments[1];
+        const struct segment *oldest = log->segments[0], *next = log->segments[1];
         bool too_old = is_too_old(log, oldest, next->floor_us, now_us);
         bool too_many = options->retention_bytes && bytes > options->retention_bytes;
         if (!too_old && !too_many && room >= options->reserve_bytes && next->first > passed) break;
@@ -49,21 +49,21 @@ void sk_log_retain(struct sk_log *log) {
         room += oldest->end;
         drop_oldest(log);
     }
-    struct sk_segment *active = sk_log_active(log);
+    struct segment *active = log_active(log);
     if (active && active->first < log->durable && !log->roll_wanted &&
         is_too_old(log, active, log->durable_wall_us, now_us)) {
         log->roll_wanted = true;
-        sk_log_flush_soon(log);
+        log_flush_soon(log);
     }
 }
 
 static void on_time(struct sk_timer *timer) {
     struct sk_log *log = SK_CONTAINER(timer, struct sk_log, retention_timer);
-    sk_log_retain(log);
-    sk_log_retention_start(log);
+    log_retain(log);
+    log_retention_start(log);
 }
 
-void sk_log_retention_start(struct sk_log *log) {
+void log_retention_start(struct sk_log *log) {
     /* Often enough to be right within a tenth, seldom enough not to matter; and a jump of the clock
      * wants to be seen. */
     uint64_t every_ns = 60 * SK_S;

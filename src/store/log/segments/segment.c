@@ -5,9 +5,8 @@
 
 enum { READ_AHEAD = 64 * 1024 };
 
-struct sk_segment *sk_segment_new(struct sk_log *log, uint64_t first, int64_t floor_us,
-                                  uint64_t end) {
-    struct sk_segment *segment = SK_NEW(struct sk_segment);
+struct segment *segment_new(struct sk_log *log, uint64_t first, int64_t floor_us, uint64_t end) {
+    struct segment *segment = SK_NEW(struct segment);
     segment->log = log;
     segment->first = first;
     segment->floor_us = floor_us;
@@ -15,21 +14,21 @@ struct sk_segment *sk_segment_new(struct sk_log *log, uint64_t first, int64_t fl
     return segment;
 }
 
-void sk_segment_free(struct sk_segment *segment) {
+void segment_free(struct segment *segment) {
     if (segment->file) sk_file_close(segment->file);
     free(segment->points);
     free(segment);
 }
 
-void sk_segment_path(const struct sk_segment *segment, struct sk_buffer *path) {
+void segment_path(const struct segment *segment, struct sk_buffer *path) {
     sk_buffer_print(path, "%s/%020llu.log", segment->log->folder,
                     (unsigned long long)segment->first);
 }
 
-enum sk_status sk_segment_enter(struct sk_segment *segment, enum sk_file_mode mode) {
+enum sk_status segment_enter(struct segment *segment, enum sk_file_mode mode) {
     if (segment->file == NULL) {
         struct sk_buffer path = {0};
-        sk_segment_path(segment, &path);
+        segment_path(segment, &path);
         enum sk_status status = sk_file_open(segment->log->io, path.p, mode, &segment->file);
         sk_buffer_free(&path);
         if (status) return status;
@@ -38,22 +37,22 @@ enum sk_status sk_segment_enter(struct sk_segment *segment, enum sk_file_mode mo
     return SK_OK;
 }
 
-void sk_segment_leave(struct sk_segment *segment) {
+void segment_leave(struct segment *segment) {
     if (--segment->users) return;
     if (segment->file) sk_file_close(segment->file);
     segment->file = NULL;
-    if (segment->dropped) sk_segment_free(segment);
+    if (segment->dropped) segment_free(segment);
 }
 
 /* ---- the index ---- */
 
-void sk_segment_add_point(struct sk_segment *segment, struct sk_point point) {
+void segment_add_point(struct segment *segment, struct point point) {
     if (segment->point_count == 0 ||
-        point.offset >= segment->points[segment->point_count - 1].offset + SK_INDEX_STRIDE)
-        sk_segment_put_point(segment, point);
+        point.offset >= segment->points[segment->point_count - 1].offset + INDEX_STRIDE)
+        segment_put_point(segment, point);
 }
 
-void sk_segment_put_point(struct sk_segment *segment, struct sk_point point) {
+void segment_put_point(struct segment *segment, struct point point) {
     if (segment->point_count == segment->point_capacity) {
         segment->point_capacity = segment->point_capacity ? segment->point_capacity * 2 : 16;
         segment->points =
@@ -63,39 +62,38 @@ void sk_segment_put_point(struct sk_segment *segment, struct sk_point point) {
 }
 
 /* Reads the footer. It only saves time, so anything odd about it means that there is none. */
-static bool read_footer(struct sk_segment *segment, struct sk_point **points, size_t *count) {
-    char trailer[SK_FOOTER_TRAILER];
+static bool read_footer(struct segment *segment, struct point **points, size_t *count) {
+    char trailer[FOOTER_TRAILER];
     size_t got, bytes;
     uint64_t records_end, size = sk_file_size(segment->file);
-    if (size < SK_SEGMENT_HEADER + SK_FOOTER_TRAILER) return false;
+    if (size < SEGMENT_HEADER + FOOTER_TRAILER) return false;
     if (sk_file_read(segment->file, size - sizeof trailer, trailer, sizeof trailer, &got) ||
         got != sizeof trailer)
         return false;
-    if (!sk_footer_trailer(sk_span(trailer, sizeof trailer), &bytes, &records_end)) return false;
+    if (!footer_trailer(sk_span(trailer, sizeof trailer), &bytes, &records_end)) return false;
     if (bytes > size || records_end != size - bytes) return false;
     char *footer SK_CLEANUP_FREE = sk_alloc(bytes);
     if (sk_file_read(segment->file, records_end, footer, bytes, &got) || got != bytes) return false;
-    return sk_footer_read(sk_span(footer, bytes), points, count);
+    return footer_read(sk_span(footer, bytes), points, count);
 }
 
-void sk_segment_points(struct sk_segment *segment, struct sk_point **points, size_t *count,
-                       bool *owned) {
+void segment_points(struct segment *segment, struct point **points, size_t *count, bool *owned) {
     *points = segment->points;
     *count = segment->point_count;
     *owned = false;
-    if (segment->points || segment == sk_log_active(segment->log)) return;
+    if (segment->points || segment == log_active(segment->log)) return;
     *count = 0;
     *owned = read_footer(segment, points, count);
 }
 
 struct footer {
-    struct sk_segment *segment;
+    struct segment *segment;
     struct sk_buffer bytes;
 };
 
 static void footer_written(void *arg, enum sk_status status) {
     struct footer *footer = arg;
-    struct sk_segment *segment = footer->segment;
+    struct segment *segment = footer->segment;
     struct sk_log *log = segment->log;
     if (status == SK_OK)
         segment->end += footer->bytes.n; /* else readers find their way without it */
@@ -104,15 +102,15 @@ static void footer_written(void *arg, enum sk_status status) {
     segment->point_count = segment->point_capacity = 0;
     sk_buffer_free(&footer->bytes);
     free(footer);
-    sk_segment_leave(segment);
+    segment_leave(segment);
     log->footers--;
-    sk_log_close_soon(log);
+    log_close_soon(log);
 }
 
-void sk_segment_write_footer(struct sk_segment *segment) {
+void segment_write_footer(struct segment *segment) {
     struct footer *footer = SK_NEW(struct footer);
     footer->segment = segment;
-    sk_footer_write(&footer->bytes, segment->points, segment->point_count, segment->end);
+    footer_write(&footer->bytes, segment->points, segment->point_count, segment->end);
     segment->log->footers++;
     sk_file_write_sync(segment->file, segment->end, sk_buffer_span(&footer->bytes), footer_written,
                        footer);
@@ -121,7 +119,7 @@ void sk_segment_write_footer(struct sk_segment *segment) {
 /* ---- reading ---- */
 
 /* Makes [offset, offset + n) stand in the window; SK_MALFORMED when the file ends before. */
-static enum sk_status look_at(struct sk_reader *reader, uint64_t offset, size_t n, uint64_t limit,
+static enum sk_status look_at(struct reader *reader, uint64_t offset, size_t n, uint64_t limit,
                               const char **at) {
     if (offset > limit || n > limit - offset) return SK_MALFORMED;
     if (offset < reader->window_offset || offset + n > reader->window_offset + reader->n) {
@@ -146,29 +144,29 @@ static enum sk_status look_at(struct sk_reader *reader, uint64_t offset, size_t 
     return SK_OK;
 }
 
-enum sk_status sk_reader_next(struct sk_reader *reader, uint64_t limit, struct sk_record *record) {
+enum sk_status reader_next(struct reader *reader, uint64_t limit, struct sk_record *record) {
     const char *at;
-    struct sk_record_header header;
-    enum sk_status status = look_at(reader, reader->offset, SK_RECORD_HEADER, limit, &at);
+    struct record_header header;
+    enum sk_status status = look_at(reader, reader->offset, RECORD_HEADER, limit, &at);
     if (status) return status;
-    sk_record_header_read(at, &header);
+    record_header_read(at, &header);
     if (header.length > SK_RECORD_MAX || header.sequence != reader->sequence) return SK_MALFORMED;
-    size_t size = sk_record_size(header.length);
+    size_t size = record_size(header.length);
     status = look_at(reader, reader->offset, size, limit, &at);
     if (status) return status;
-    if (!sk_record_intact(at, &header)) return SK_MALFORMED;
+    if (!record_intact(at, &header)) return SK_MALFORMED;
     *record = (struct sk_record){
         .sequence = header.sequence,
         .wall_us = header.wall_us,
         .routes = header.routes,
-        .body = sk_span(at + SK_RECORD_HEADER, header.length),
+        .body = sk_span(at + RECORD_HEADER, header.length),
     };
     reader->offset += size;
     reader->sequence++;
     return SK_OK;
 }
 
-void sk_reader_forget(struct sk_reader *reader) {
+void reader_forget(struct reader *reader) {
     free(reader->window);
     reader->window = NULL;
     reader->capacity = reader->n = 0;

@@ -15,16 +15,15 @@ uint64_t sk_log_bytes(const struct sk_log *log) {
     return bytes;
 }
 
-void sk_log_add_segment(struct sk_log *log, struct sk_segment *segment) {
+void log_add_segment(struct sk_log *log, struct segment *segment) {
     if (log->segment_count == log->segment_capacity) {
         log->segment_capacity = log->segment_capacity ? log->segment_capacity * 2 : 16;
-        log->segments =
-            sk_realloc(log->segments, log->segment_capacity * sizeof(struct sk_segment *));
+        log->segments = sk_realloc(log->segments, log->segment_capacity * sizeof(struct segment *));
     }
     log->segments[log->segment_count++] = segment;
 }
 
-size_t sk_log_find_segment(const struct sk_log *log, uint64_t sequence) {
+size_t log_find_segment(const struct sk_log *log, uint64_t sequence) {
     size_t low = 0,
            high = log->segment_count; /* segments[low]->first <= sequence < segments[high]->first */
     while (high - low > 1) {
@@ -37,11 +36,11 @@ size_t sk_log_find_segment(const struct sk_log *log, uint64_t sequence) {
     return low;
 }
 
-void sk_log_flush_soon(struct sk_log *log) {
+void log_flush_soon(struct sk_log *log) {
     if (!log->is_writing && !sk_timer_running(&log->retry_timer))
         sk_io_defer(log->io, &log->flush_task, log->flush);
 }
 
-void sk_log_close_soon(struct sk_log *log) {
+void log_close_soon(struct sk_log *log) {
     if (log->closing) sk_io_defer(log->io, &log->close_task, log->close);
 }
