@@ -1,6 +1,7 @@
 /* A hub's life and the dispatch of its requests. */
 #include "gateway/chaos.h"
 #include "hub/parts.h"
+#include "store/log/segments/segments.h"
 #include "store/registry/sqlite/sqlite.h"
 
 #include <assert.h>
@@ -211,13 +212,13 @@ static enum sk_status open_log(struct sk_hub *hub, char reason[512]) {
     struct sk_log_recovery recovery;
     char path[1024];
     snprintf(path, sizeof path, "%s/events", options->data);
-    enum sk_status status =
-        sk_log_open(hub->backend.io,
-                    &(struct sk_log_options){.folder = path,
-                                             .retention_us = options->retention_us,
-                                             .retention_bytes = options->retention_bytes,
-                                             .reserve_bytes = options->reserve_bytes},
-                    &hub->log, &recovery);
+    enum sk_status status = sk_log_segments_open(
+        hub->backend.io,
+        &(struct sk_log_segments_options){.folder = path,
+                                          .retention_us = options->retention_us,
+                                          .retention_bytes = options->retention_bytes,
+                                          .reserve_bytes = options->reserve_bytes},
+        &hub->log, &recovery);
     if (status)
         snprintf(reason, 512, "cannot open the event log %s: %s", path, sk_status_text(status));
     else if (recovery.cut_bytes)

@@ -45,9 +45,10 @@ struct sk_hub_options {
     struct sk_hub_route *routes;
     size_t route_count;
     bool fallback; /* messages that no route takes go to the built-in endpoint */
-    uint64_t retention_us, retention_bytes, reserve_bytes; /* as in struct sk_log_options */
-    unsigned partitions;                                   /* of the event stream */
-    const char **consumer_groups;                          /* beside $Default */
+    uint64_t retention_us, retention_bytes,
+        reserve_bytes;            /* as in struct sk_log_segments_options */
+    unsigned partitions;          /* of the event stream */
+    const char **consumer_groups; /* beside $Default */
     size_t consumer_group_count;
     bool chaos;       /* devices may ask for faults: gateway/chaos.h */
     bool take_events; /* who has the right ServiceConnect may send to the event stream itself */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "io/sim/sim.h"
-#include "store/log/log.h"
 #include "store/log/segments/format.h"
+#include "store/log/segments/segments.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -68,11 +68,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     if (data[0] & CHECKPOINTS) sk_file_save(io, "/log/cursors.1", sk_buffer_span(&file), 0600);
 
-    struct sk_log_options options = {.folder = "/log"};
+    struct sk_log_segments_options options = {.folder = "/log"};
     struct sk_log *log;
     struct sk_log_recovery recovery;
     struct sk_cursor *all, *named;
-    CHECK(sk_log_open(io, &options, &log, &recovery) == SK_OK);
+    CHECK(sk_log_segments_open(io, &options, &log, &recovery) == SK_OK);
     CHECK(sk_cursor_open(log, NULL, UINT64_MAX, 0, NULL, NULL, &all) == SK_OK);
     uint64_t count = read_all(all);
     CHECK(count + sk_cursor_lost(all) == recovery.records);
@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CHECK(sequence == recovery.next_sequence);
     sk_log_close(log, NULL, NULL);
     sk_sim_run(sim, SK_S);
-    CHECK(sk_log_open(io, &options, &log, &recovery) == SK_OK);
+    CHECK(sk_log_segments_open(io, &options, &log, &recovery) == SK_OK);
     CHECK(recovery.next_sequence == sequence + 1);
     CHECK(sk_cursor_open(log, NULL, UINT64_MAX, sequence, NULL, NULL, &all) == SK_OK);
     CHECK(read_all(all) == 1);

@@ -1,14 +1,19 @@
 #include "support/log_world.h"
 
 void log_world_new(struct log_world *w, uint64_t seed) {
-    *w = (struct log_world){.options = {.folder = "/log", .keep_free_bytes = 1}};
+    *w = (struct log_world){.open = log_world_open_segments,
+                            .options = {.folder = "/log", .keep_free_bytes = 1}};
     w->sim = sk_sim_new(&(struct sk_sim_options){.seed = seed});
     w->io = sk_sim_node(w->sim, "hub");
 }
 
+enum sk_status log_world_open_segments(struct log_world *w) {
+    return sk_log_segments_open(w->io, &w->options, &w->log, &w->recovery);
+}
+
 enum sk_status log_world_open(struct log_world *w) {
     w->closed = false;
-    return sk_log_open(w->io, &w->options, &w->log, &w->recovery);
+    return w->open(w);
 }
 
 void log_world_on_closed(void *arg) {

@@ -6,14 +6,16 @@
 #include <stdio.h>
 
 #include "io/sim/sim.h"
-#include "store/log/log.h"
+#include "store/log/segments/segments.h"
 #include "support/test.h"
 
 struct log_world {
     struct sk_sim *sim;
     struct sk_io *io;
     struct sk_log *log;
-    struct sk_log_options options;
+    /* Opens `log`, over and over what it held before. log_world_new: segments. */
+    enum sk_status (*open)(struct log_world *w);
+    struct sk_log_segments_options options;
     struct sk_log_recovery recovery;
     uint64_t appended;  /* texts given to the log so far; also numbers them */
     uint64_t told;      /* dones called */
@@ -24,6 +26,8 @@ struct log_world {
     bool closed;
 };
 
+/* Opens with the options and tells `recovery`. */
+enum sk_status log_world_open_segments(struct log_world *w);
 void log_world_new(struct log_world *w, uint64_t seed);
 enum sk_status log_world_open(struct log_world *w);
 void log_world_on_closed(void *arg);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "edge/hub/parts.h"
+#include "store/log/segments/segments.h"
 #include "store/registry/sqlite/sqlite.h"
 
 #define SESSIONS SK_SPAN("session")
@@ -196,12 +197,13 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
         return status;
     }
     snprintf(path, sizeof path, "%s/messages", hub->options->data);
-    status = sk_log_open(io,
-                         &(struct sk_log_options){.folder = path,
-                                                  .segment_bytes = 8 * 1024 * 1024,
-                                                  .retention_bytes = hub->options->queue_bytes_max,
-                                                  .retain_until_read = true},
-                         &hub->log, &recovery);
+    status = sk_log_segments_open(
+        io,
+        &(struct sk_log_segments_options){.folder = path,
+                                          .segment_bytes = 8 * 1024 * 1024,
+                                          .retention_bytes = hub->options->queue_bytes_max,
+                                          .retain_until_read = true},
+        &hub->log, &recovery);
     if (status) {
         snprintf(reason, 512, "cannot open the message store %s (%s)", path,
                  sk_status_text(status));

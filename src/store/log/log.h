@@ -1,12 +1,12 @@
 /* Durable append-only message log.
  *
- * A log is a folder of segments. Records are gathered into batches, written with one fdatasync
- * each, and acknowledged after it; while one batch flies the next gathers. Every reader is a cursor
- * with its own durable checkpoint. One thread uses a log. Crash recovery: sk_log_open() cuts the
- * last segment at its first damaged record and reports the cut. Format: docs/log-format.md.
+ * Records are gathered, made durable together and then acknowledged; while some are on their way the
+ * next gather. Every reader is a cursor, with a durable checkpoint of its own if it has a name. One
+ * thread uses a log. The log knows nothing of what its records mean: a body of bytes, and 64 route
+ * bits that say which consumers want it.
  *
- * The log knows nothing of what its records mean: a body of bytes, and 64 route bits that say which
- * consumers want it. */
+ * This is what users see, whatever keeps the records: an implementation (segments/) opens a log and
+ * gives the functions of ops.h; tests/conformance/log.c is what each of them must do. */
 #ifndef SK_STORE_LOG_LOG_H
 #define SK_STORE_LOG_LOG_H
 
@@ -17,35 +17,9 @@
 struct sk_log;
 struct sk_cursor;
 
-struct sk_log_options {
-    const char *folder;
-    uint64_t segment_bytes; /* a segment is closed when it passes this; 0: 64 MiB */
-    uint64_t
-        retention_us; /* segments whose newest record is older than this go, whatever the cursors; 0: for ever */
-    uint64_t retention_bytes; /* the oldest segments go when all together are larger; 0: no limit */
-    bool
-        retain_until_read; /* a segment also goes once every named cursor has durably committed past it (edge); while there is none,
-                                   and without this, segments go by time and size only (hub) */
-    uint64_t
-        keep_free_bytes; /* appending is refused with SK_NO_SPACE when the disk has less than this free; 0: 16 MiB */
-    uint64_t
-        reserve_bytes; /* while the disk has less than this free, the oldest segments go; 0: they stay */
-    uint64_t queue_bytes; /* appended but not yet durable; beyond it SK_AGAIN; 0: 64 MiB */
-};
-
-/* What recovery found. */
-struct sk_log_recovery {
-    uint64_t records;   /* readable in all */
-    uint64_t cut_bytes; /* dropped from the tail of the last segment */
-    uint64_t damaged;   /* records of the last segment that were acknowledged and cannot be read */
-    uint64_t next_sequence;
-};
-
-enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *options,
-                           struct sk_log **log, struct sk_log_recovery *recovery);
-/* Stops taking records and closes all cursors at once. Batches not yet durable are completed when
- * the disk lets them (else their `done` gets SK_IO, SK_NO_SPACE or SK_CLOSED), the checkpoints are
- * written, everything is freed and `closed(arg)` is called (may be NULL); all that after this call
+/* Stops taking records and closes all cursors at once. Records not yet durable become so if it can be
+ * done (else their `done` gets SK_IO, SK_NO_SPACE or SK_CLOSED), the checkpoints are written,
+ * everything is freed and `closed(arg)` is called (may be NULL); all that after this call
  * has returned, so it may be made from any callback. */
 void sk_log_close(struct sk_log *log, void (*closed)(void *arg), void *arg);
 
@@ -73,13 +47,13 @@ struct sk_record {
     struct sk_span body; /* lives until the next call on the same cursor */
 };
 
-uint64_t
-sk_log_first_sequence(const struct sk_log *log); /* of the oldest record kept; = next when empty */
+/* Of the oldest record kept; the next one's when it is empty. */
+uint64_t sk_log_first_sequence(const struct sk_log *log);
 uint64_t sk_log_next_sequence(const struct sk_log *log); /* of the next durable record */
-uint64_t sk_log_bytes(const struct sk_log *log);         /* on disk */
+uint64_t sk_log_bytes(const struct sk_log *log); /* that its records take where they are kept */
 
 /* Opens a cursor. With a `name` (at most 1024 bytes; SK_EXISTS when one of that name is open) its
- * checkpoint is durable in the log's folder and it starts there; a new one starts at `from` (a
+ * checkpoint is durable and it starts there; a new one starts at `from` (a
  * sequence; 0: the oldest, UINT64_MAX: what comes next). NULL name: no checkpoint, not counted for
  * retention. `routes`: only records with one of these bits (UINT64_MAX: all). `readable(arg)` is
  * called when there is more after sk_cursor_next had returned SK_AGAIN; NULL: the owner asks by
@@ -108,7 +82,7 @@ uint64_t sk_cursor_committed(const struct sk_cursor *cursor);
 /* Changes the route filter. */
 void sk_cursor_routes(struct sk_cursor *cursor, uint64_t routes);
 void sk_cursor_close(struct sk_cursor *cursor);
-/* Deletes the checkpoint of a cursor that is not open, so that it no longer holds segments. */
+/* Deletes the checkpoint of a cursor that is not open, so that it no longer holds records. */
 void sk_log_forget_cursor(struct sk_log *log, const char *name);
 
 #endif

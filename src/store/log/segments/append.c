@@ -54,20 +54,20 @@ static void renumber(struct batch *batch, uint64_t first) {
 
 /* ---- writing ---- */
 
-static void batch_ended(struct sk_log *log, enum sk_status status);
+static void batch_ended(struct log *log, enum sk_status status);
 
 static void on_written(void *arg, enum sk_status status) {
     batch_ended(arg, status);
 }
 
 static void on_refused(struct sk_task *task) {
-    struct sk_log *log = SK_CONTAINER(task, struct sk_log, refused_task);
+    struct log *log = SK_CONTAINER(task, struct log, refused_task);
     batch_ended(log, log->refused);
 }
 
 /* Begins a new segment behind the active one, which is complete. Its header travels with the first
  * batch. */
-static enum sk_status begin_segment(struct sk_log *log) {
+static enum sk_status begin_segment(struct log *log) {
     struct segment *segment = segment_new(log, log->durable, log->durable_wall_us, 0);
     segment->shift_us = log_clock_lag(log);
     enum sk_status status = segment_enter(segment, SK_FILE_CREATE);
@@ -83,14 +83,14 @@ static enum sk_status begin_segment(struct sk_log *log) {
 }
 
 /* Takes what a failed write may have left behind the last durable record off the disk. */
-static enum sk_status cut_back(struct sk_log *log) {
+static enum sk_status cut_back(struct log *log) {
     const struct segment *active = log_active(log);
     enum sk_status status = log->cut_needed ? sk_file_truncate(active->file, active->end) : SK_OK;
     if (status == SK_OK) log->cut_needed = false;
     return status;
 }
 
-static enum sk_status prepare_segment(struct sk_log *log) {
+static enum sk_status prepare_segment(struct log *log) {
     const struct segment *active = log_active(log);
     enum sk_status status = cut_back(log);
     if (status) return status;
@@ -100,7 +100,7 @@ static enum sk_status prepare_segment(struct sk_log *log) {
     return begin_segment(log);
 }
 
-static void write_batch(struct sk_log *log) {
+static void write_batch(struct log *log) {
     if (log->is_writing || (log->gathering.count == 0 && !log->roll_wanted)) return;
     struct batch batch = log->gathering;
     log->gathering = log->writing;
@@ -127,15 +127,15 @@ static void write_batch(struct sk_log *log) {
 }
 
 void log_flush(struct sk_task *task) {
-    write_batch(SK_CONTAINER(task, struct sk_log, flush_task));
+    write_batch(SK_CONTAINER(task, struct log, flush_task));
 }
 
 static void on_retry(struct sk_timer *timer) {
-    write_batch(SK_CONTAINER(timer, struct sk_log, retry_timer));
+    write_batch(SK_CONTAINER(timer, struct log, retry_timer));
 }
 
 /* The written batch is durable: the segment has grown. */
-static void batch_durable(struct sk_log *log) {
+static void batch_durable(struct log *log) {
     struct segment *active = log_active(log);
     struct batch *batch = &log->writing;
     bool opened = active->end == 0;
@@ -159,14 +159,14 @@ static void batch_durable(struct sk_log *log) {
     log_retain(log);
 }
 
-static void batch_failed(struct sk_log *log) {
+static void batch_failed(struct log *log) {
     log->cut_needed = log_active(log) != NULL;
     cut_back(
         log); /* at once: should the process die, the next one would find the records; if it fails, before the next write */
     renumber(&log->gathering, log->durable);
 }
 
-static void batch_ended(struct sk_log *log, enum sk_status status) {
+static void batch_ended(struct log *log, enum sk_status status) {
     log->is_writing = false;
     if (status == SK_OK)
         batch_durable(log);
@@ -201,7 +201,7 @@ static void batch_ended(struct sk_log *log, enum sk_status status) {
 
 /* ---- appending ---- */
 
-static enum sk_status begin_batch(struct sk_log *log) {
+static enum sk_status begin_batch(struct log *log) {
     /* Asked once a batch: the queue's limit bounds what can come in between. */
     if (sk_disk_free(log->io, log->folder) < log->options.keep_free_bytes) return SK_NO_SPACE;
     log_clock(log);
@@ -219,8 +219,9 @@ static void add_waiter(struct batch *batch, sk_log_done *done, void *arg) {
     batch->waiters[batch->count++] = (struct waiter){done, arg};
 }
 
-enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, size_t count,
-                             uint64_t routes, sk_log_done *done, void *arg) {
+enum sk_status log_append(struct sk_log *seen, const struct sk_span *parts, size_t count,
+                          uint64_t routes, sk_log_done *done, void *arg) {
+    struct log *log = log_of(seen);
     struct batch *batch = &log->gathering;
     if (log->closing) return SK_CLOSED;
     size_t length = 0;
@@ -261,7 +262,7 @@ enum sk_status sk_log_append(struct sk_log *log, const struct sk_span *parts, si
 /* ---- the end ---- */
 
 /* The batch that nobody has begun to write and, after a failure, nobody will. */
-static void refuse_gathering(struct sk_log *log) {
+static void refuse_gathering(struct log *log) {
     struct batch batch = log->gathering;
     log->gathering = (struct batch){0};
     for (size_t i = 0; i < batch.count; i++)
@@ -269,7 +270,7 @@ static void refuse_gathering(struct sk_log *log) {
     batch_free(&batch);
 }
 
-bool log_appended_all(struct sk_log *log) {
+bool log_appended_all(struct log *log) {
     if (log->is_writing) return false;
     if (log->gathering.count && !log->cut_needed) {
         write_batch(log);
@@ -280,7 +281,7 @@ bool log_appended_all(struct sk_log *log) {
     return true;
 }
 
-void log_batches_free(struct sk_log *log) {
+void log_batches_free(struct log *log) {
     sk_io_undefer(&log->flush_task);
     sk_io_undefer(&log->refused_task);
     sk_timer_stop(&log->retry_timer);

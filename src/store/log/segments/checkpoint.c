@@ -8,12 +8,12 @@
 #define WRITE_EVERY (100 * SK_MS)
 enum { FILE_MAX = 4 * 1024 * 1024 };
 
-static void path_of(const struct sk_log *log, unsigned slot, struct sk_buffer *path) {
+static void path_of(const struct log *log, unsigned slot, struct sk_buffer *path) {
     path->n = 0;
     sk_buffer_print(path, "%s/cursors.%u", log->folder, slot);
 }
 
-struct checkpoint *checkpoint_find(struct sk_log *log, struct sk_span name) {
+struct checkpoint *checkpoint_find(struct log *log, struct sk_span name) {
     SK_LIST_EACH(&log->checkpoints, node, following) {
         struct checkpoint *checkpoint = SK_CONTAINER(node, struct checkpoint, link);
         if (sk_span_eq(sk_span(checkpoint->name, checkpoint->name_n), name)) return checkpoint;
@@ -21,7 +21,7 @@ struct checkpoint *checkpoint_find(struct sk_log *log, struct sk_span name) {
     return NULL;
 }
 
-struct checkpoint *checkpoint_add(struct sk_log *log, struct sk_span name, uint64_t position) {
+struct checkpoint *checkpoint_add(struct log *log, struct sk_span name, uint64_t position) {
     struct checkpoint *checkpoint = sk_alloc(sizeof *checkpoint + name.n);
     checkpoint->committed = position;
     checkpoint->name_n = name.n;
@@ -30,7 +30,7 @@ struct checkpoint *checkpoint_add(struct sk_log *log, struct sk_span name, uint6
     return checkpoint;
 }
 
-enum sk_status checkpoints_open(struct sk_log *log) {
+enum sk_status checkpoints_open(struct log *log) {
     struct sk_buffer path = {0}, files[2] = {{.limit = FILE_MAX}, {.limit = FILE_MAX}};
     struct sk_span entries = SK_NONE, found, name;
     uint64_t generation, position;
@@ -59,17 +59,17 @@ enum sk_status checkpoints_open(struct sk_log *log) {
 }
 
 static void on_due(struct sk_timer *timer) {
-    checkpoints_write(SK_CONTAINER(timer, struct sk_log, checkpoint_timer));
+    checkpoints_write(SK_CONTAINER(timer, struct log, checkpoint_timer));
 }
 
-void checkpoint_changed(struct sk_log *log) {
+void checkpoint_changed(struct log *log) {
     log->checkpoint_dirty = true;
     if (log->checkpoint_writing || log->closing || sk_timer_running(&log->checkpoint_timer)) return;
     sk_timer_start(log->io, &log->checkpoint_timer, WRITE_EVERY, on_due);
 }
 
 static void checkpoints_written(void *arg, enum sk_status status) {
-    struct sk_log *log = arg;
+    struct log *log = arg;
     log->checkpoint_writing = false;
     if (status == SK_OK) {
         log->checkpoint_generation++;
@@ -85,7 +85,7 @@ static void checkpoints_written(void *arg, enum sk_status status) {
     log_close_soon(log);
 }
 
-void checkpoints_write(struct sk_log *log) {
+void checkpoints_write(struct log *log) {
     unsigned slot = (unsigned)((log->checkpoint_generation + 1) & 1);
     log->checkpoint_dirty = false;
     log->checkpoint_writing = true;
@@ -114,7 +114,7 @@ void checkpoints_write(struct sk_log *log) {
                        checkpoints_written, log);
 }
 
-void checkpoints_free(struct sk_log *log) {
+void checkpoints_free(struct log *log) {
     while (!sk_list_empty(&log->checkpoints)) {
         struct checkpoint *checkpoint = SK_LIST_FIRST(&log->checkpoints, struct checkpoint, link);
         sk_list_remove(&checkpoint->link);

@@ -10,24 +10,24 @@
 /* Slower changes are the clock being corrected, and time that the machine has slept. */
 #define JUMP_US 60000000
 
-static void shift_all(struct sk_log *log, int64_t us) {
+static void shift_all(struct log *log, int64_t us) {
     for (size_t i = 0; i < log->segment_count; i++) log->segments[i]->shift_us += us;
 }
 
 /* How far times are ahead of the clock: 0, or less. */
-static int64_t lag(const struct sk_log *log, int64_t wall_us) {
+static int64_t lag(const struct log *log, int64_t wall_us) {
     bool behind = log->last_wall_us != INT64_MIN && log->last_wall_us > wall_us + JUMP_US;
     return behind ? wall_us - log->last_wall_us : 0;
 }
 
-void log_clock_start(struct sk_log *log) {
+void log_clock_start(struct log *log) {
     log->clock.wall_us = sk_io_wall(log->io);
     log->clock.ns = sk_io_now(log->io);
     log->clock.durable = log->durable;
     shift_all(log, lag(log, log->clock.wall_us));
 }
 
-int64_t log_clock(struct sk_log *log) {
+int64_t log_clock(struct log *log) {
     int64_t wall_us = sk_io_wall(log->io);
     uint64_t ns = sk_io_now(log->io);
     int64_t jump_us = wall_us - log->clock.wall_us - (int64_t)((ns - log->clock.ns) / 1000);
@@ -49,11 +49,11 @@ int64_t log_clock(struct sk_log *log) {
     return wall_us;
 }
 
-int64_t log_clock_lag(struct sk_log *log) {
+int64_t log_clock_lag(struct log *log) {
     return lag(log, log_clock(log));
 }
 
-int64_t log_age(struct sk_log *log, const struct sk_record *record) {
+int64_t log_age(struct log *log, const struct sk_record *record) {
     int64_t now = log_clock(log), shift_us = 0;
     for (size_t i = log->segment_count; i-- > 0;)
         if (log->segments[i]->first <= record->sequence) {

@@ -5,8 +5,9 @@
  * wants. */
 enum { SKIP_BYTES = 1024 * 1024, NAME_MAX_BYTES = 1024 };
 
-struct sk_cursor {
-    struct sk_log *log;
+struct cursor {
+    struct sk_cursor seen; /* first: what its user has */
+    struct log *log;
     struct sk_list link;           /* in log->cursors */
     struct sk_list wait;           /* in log->waiting or log->waking, or alone */
     struct checkpoint *checkpoint; /* NULL: unnamed */
@@ -21,7 +22,11 @@ struct sk_cursor {
     struct sk_timer resume_timer;
 };
 
-static void unplace(struct sk_cursor *cursor) {
+static struct cursor *cursor_of(const struct sk_cursor *seen) {
+    return (struct cursor *)seen;
+}
+
+static void unplace(struct cursor *cursor) {
     if (cursor->reader.segment) segment_leave(cursor->reader.segment);
     cursor->reader.segment = NULL;
     reader_forget(&cursor->reader);
@@ -29,21 +34,26 @@ static void unplace(struct sk_cursor *cursor) {
 
 /* ---- opening and closing ---- */
 
-enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t routes, uint64_t from,
-                              void (*readable)(void *arg), void *arg, struct sk_cursor **result) {
+static const struct sk_cursor_ops ops;
+
+enum sk_status log_cursor_open(struct sk_log *seen, const char *name, uint64_t routes,
+                               uint64_t from, void (*readable)(void *arg), void *arg,
+                               struct sk_cursor **result) {
+    struct log *log = log_of(seen);
     if (log->closing) return SK_CLOSED;
     struct sk_span key = sk_span_z(name);
     if (key.n > NAME_MAX_BYTES) return SK_TOO_LARGE;
     struct checkpoint *checkpoint = name ? checkpoint_find(log, key) : NULL;
     if (checkpoint && checkpoint->cursor) return SK_EXISTS;
-    uint64_t first = sk_log_first_sequence(log);
+    uint64_t first = log_first_sequence(log);
     if (from < first) from = first;
     if (from > log->durable) from = log->durable;
     if (name && checkpoint == NULL) {
         checkpoint = checkpoint_add(log, key, from);
         checkpoint_changed(log);
     }
-    struct sk_cursor *cursor = SK_NEW(struct sk_cursor);
+    struct cursor *cursor = SK_NEW(struct cursor);
+    cursor->seen.ops = &ops;
     cursor->log = log;
     cursor->checkpoint = checkpoint;
     cursor->routes = routes;
@@ -54,12 +64,12 @@ enum sk_status sk_cursor_open(struct sk_log *log, const char *name, uint64_t rou
     if (checkpoint) checkpoint->cursor = cursor;
     sk_list_init(&cursor->wait);
     sk_list_append(&log->cursors, &cursor->link);
-    *result = cursor;
+    *result = &cursor->seen;
     return SK_OK;
 }
 
-void sk_cursor_close(struct sk_cursor *cursor) {
-    if (cursor == NULL) return;
+static void close_cursor(struct sk_cursor *seen) {
+    struct cursor *cursor = cursor_of(seen);
     unplace(cursor);
     sk_timer_stop(&cursor->resume_timer);
     sk_list_remove(&cursor->wait);
@@ -68,12 +78,13 @@ void sk_cursor_close(struct sk_cursor *cursor) {
     free(cursor);
 }
 
-void cursors_free(struct sk_log *log) {
+void cursors_free(struct log *log) {
     while (!sk_list_empty(&log->cursors))
-        sk_cursor_close(SK_LIST_FIRST(&log->cursors, struct sk_cursor, link));
+        close_cursor(&SK_LIST_FIRST(&log->cursors, struct cursor, link)->seen);
 }
 
-void sk_log_forget_cursor(struct sk_log *log, const char *name) {
+void log_forget_cursor(struct sk_log *seen, const char *name) {
+    struct log *log = log_of(seen);
     struct checkpoint *checkpoint = checkpoint_find(log, sk_span_z(name));
     if (checkpoint == NULL || checkpoint->cursor) return;
     sk_list_remove(&checkpoint->link);
@@ -83,7 +94,7 @@ void sk_log_forget_cursor(struct sk_log *log, const char *name) {
 
 /* ---- waiting ---- */
 
-void cursors_wake(struct sk_log *log) {
+void cursors_wake(struct log *log) {
     /* Those that wait now; one that comes to the end again while it is told waits for the next
      * time. */
     while (!sk_list_empty(&log->waiting)) {
@@ -92,20 +103,20 @@ void cursors_wake(struct sk_log *log) {
         sk_list_append(&log->waking, node);
     }
     while (!sk_list_empty(&log->waking)) {
-        struct sk_cursor *cursor = SK_LIST_FIRST(&log->waking, struct sk_cursor, wait);
+        struct cursor *cursor = SK_LIST_FIRST(&log->waking, struct cursor, wait);
         sk_list_remove(&cursor->wait);
         cursor->readable(cursor->arg);
     }
 }
 
-static void wait_for_more(struct sk_cursor *cursor) {
+static void wait_for_more(struct cursor *cursor) {
     reader_forget(&cursor->reader);
     if (cursor->readable && sk_list_empty(&cursor->wait))
         sk_list_append(&cursor->log->waiting, &cursor->wait);
 }
 
 static void on_resume(struct sk_timer *timer) {
-    struct sk_cursor *cursor = SK_CONTAINER(timer, struct sk_cursor, resume_timer);
+    struct cursor *cursor = SK_CONTAINER(timer, struct cursor, resume_timer);
     cursor->readable(cursor->arg);
 }
 
@@ -133,8 +144,8 @@ static struct point best_point(struct segment *segment, uint64_t sequence, int64
 }
 
 /* Enters the segment that holds the cursor's position. */
-static enum sk_status place(struct sk_cursor *cursor) {
-    struct sk_log *log = cursor->log;
+static enum sk_status place(struct cursor *cursor) {
+    struct log *log = cursor->log;
     size_t i = log_find_segment(log, cursor->position);
     if (cursor->from_wall_us !=
         INT64_MIN) /* a segment's newest record has the time that the next one calls its floor */
@@ -155,7 +166,7 @@ static enum sk_status place(struct sk_cursor *cursor) {
 
 /* Something in a segment cannot be read: continues at the next point of its index, or at the next
  * segment. */
-static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
+static void step_over_damage(struct cursor *cursor, uint64_t stop) {
     struct reader *reader = &cursor->reader;
     struct point *points, next = {.sequence = stop};
     size_t count;
@@ -185,7 +196,7 @@ static void step_over_damage(struct sk_cursor *cursor, uint64_t stop) {
 
 /* Records that were passed over because they are for others count as done with, once all that was
  * given out is. */
-static void passed(struct sk_cursor *cursor) {
+static void passed(struct cursor *cursor) {
     struct checkpoint *checkpoint = cursor->checkpoint;
     if (checkpoint == NULL || checkpoint->committed < cursor->delivered ||
         cursor->position <= checkpoint->committed)
@@ -194,10 +205,11 @@ static void passed(struct sk_cursor *cursor) {
     checkpoint_changed(cursor->log);
 }
 
-enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record) {
-    struct sk_log *log = cursor->log;
+static enum sk_status next(struct sk_cursor *seen, struct sk_record *record) {
+    struct cursor *cursor = cursor_of(seen);
+    struct log *log = cursor->log;
     struct reader *reader = &cursor->reader;
-    uint64_t skipped = 0, first = sk_log_first_sequence(log);
+    uint64_t skipped = 0, first = log_first_sequence(log);
     if (reader->segment && reader->segment->dropped) unplace(cursor);
     if (cursor->position < first) {
         cursor->lost += first - cursor->position;
@@ -249,33 +261,35 @@ enum sk_status sk_cursor_next(struct sk_cursor *cursor, struct sk_record *record
     }
 }
 
-int64_t sk_cursor_age(struct sk_cursor *cursor, const struct sk_record *record) {
-    return log_age(cursor->log, record);
+static int64_t age(struct sk_cursor *seen, const struct sk_record *record) {
+    return log_age(cursor_of(seen)->log, record);
 }
 
-uint64_t sk_cursor_lost(const struct sk_cursor *cursor) {
-    return cursor->lost;
+static uint64_t lost(const struct sk_cursor *seen) {
+    return cursor_of(seen)->lost;
 }
 
-uint64_t sk_cursor_position(const struct sk_cursor *cursor) {
-    return cursor->position;
+static uint64_t position(const struct sk_cursor *seen) {
+    return cursor_of(seen)->position;
 }
 
-void sk_cursor_seek(struct sk_cursor *cursor, uint64_t sequence) {
+static void seek(struct sk_cursor *seen, uint64_t sequence) {
+    struct cursor *cursor = cursor_of(seen);
     unplace(cursor);
-    uint64_t first = sk_log_first_sequence(cursor->log);
+    uint64_t first = log_first_sequence(cursor->log);
     if (sequence < first) sequence = first;
     cursor->position = cursor->delivered =
         sequence < cursor->log->durable ? sequence : cursor->log->durable;
     cursor->from_wall_us = INT64_MIN;
 }
 
-void sk_cursor_seek_time(struct sk_cursor *cursor, int64_t wall_us) {
-    sk_cursor_seek(cursor, 0);
-    cursor->from_wall_us = wall_us;
+static void seek_time(struct sk_cursor *seen, int64_t wall_us) {
+    seek(seen, 0);
+    cursor_of(seen)->from_wall_us = wall_us;
 }
 
-void sk_cursor_commit(struct sk_cursor *cursor, uint64_t sequence) {
+static void commit(struct sk_cursor *seen, uint64_t sequence) {
+    const struct cursor *cursor = cursor_of(seen);
     struct checkpoint *checkpoint = cursor->checkpoint;
     if (checkpoint == NULL) return;
     if (sequence > cursor->log->durable) sequence = cursor->log->durable;
@@ -284,10 +298,22 @@ void sk_cursor_commit(struct sk_cursor *cursor, uint64_t sequence) {
     checkpoint_changed(cursor->log);
 }
 
-uint64_t sk_cursor_committed(const struct sk_cursor *cursor) {
-    return cursor->checkpoint ? cursor->checkpoint->committed : 0;
+static uint64_t committed(const struct sk_cursor *seen) {
+    const struct checkpoint *checkpoint = cursor_of(seen)->checkpoint;
+    return checkpoint ? checkpoint->committed : 0;
 }
 
-void sk_cursor_routes(struct sk_cursor *cursor, uint64_t routes) {
-    cursor->routes = routes;
+static void set_routes(struct sk_cursor *seen, uint64_t routes) {
+    cursor_of(seen)->routes = routes;
 }
+
+static const struct sk_cursor_ops ops = {.next = next,
+                                         .age = age,
+                                         .lost = lost,
+                                         .position = position,
+                                         .seek = seek,
+                                         .seek_time = seek_time,
+                                         .commit = commit,
+                                         .committed = committed,
+                                         .routes = set_routes,
+                                         .close = close_cursor};

@@ -1,7 +1,7 @@
 /* A log's life: opening and closing. */
 #include "store/log/segments/parts.h"
 
-static void free_log(struct sk_log *log) {
+static void free_log(struct log *log) {
     sk_io_undefer(&log->close_task);
     sk_timer_stop(&log->retention_timer);
     cursors_free(log);
@@ -15,7 +15,7 @@ static void free_log(struct sk_log *log) {
 
 /* Closing goes on whenever something that it waits for has ended. */
 static void close_step(struct sk_task *task) {
-    struct sk_log *log = SK_CONTAINER(task, struct sk_log, close_task);
+    struct log *log = SK_CONTAINER(task, struct log, close_task);
     if (!log_appended_all(log) || log->checkpoint_writing || log->footers) return;
     if (log->checkpoint_dirty && !log->last_checkpoint_tried) {
         log->last_checkpoint_tried = true;
@@ -28,9 +28,42 @@ static void close_step(struct sk_task *task) {
     if (closed) closed(arg);
 }
 
-enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *options,
-                           struct sk_log **result, struct sk_log_recovery *recovery) {
-    struct sk_log *log = SK_NEW(struct sk_log);
+static void close_log(struct sk_log *seen, void (*closed)(void *arg), void *arg) {
+    struct log *log = log_of(seen);
+    log->closing = true;
+    log->closed = closed;
+    log->closed_arg = arg;
+    cursors_free(log);
+    sk_timer_stop(&log->retry_timer);
+    sk_timer_stop(&log->retention_timer);
+    sk_timer_stop(&log->checkpoint_timer);
+    log_close_soon(log);
+}
+
+static uint64_t first_sequence(const struct sk_log *seen) {
+    return log_first_sequence(log_of(seen));
+}
+
+static uint64_t next_sequence(const struct sk_log *seen) {
+    return log_of(seen)->durable;
+}
+
+static uint64_t bytes(const struct sk_log *seen) {
+    return log_bytes(log_of(seen));
+}
+
+static const struct sk_log_ops ops = {.close = close_log,
+                                      .append = log_append,
+                                      .first_sequence = first_sequence,
+                                      .next_sequence = next_sequence,
+                                      .bytes = bytes,
+                                      .forget_cursor = log_forget_cursor,
+                                      .cursor_open = log_cursor_open};
+
+enum sk_status sk_log_segments_open(struct sk_io *io, const struct sk_log_segments_options *options,
+                                    struct sk_log **result, struct sk_log_recovery *recovery) {
+    struct log *log = SK_NEW(struct log);
+    log->seen.ops = &ops;
     log->io = io;
     log->flush = log_flush;
     log->close = close_step;
@@ -60,17 +93,6 @@ enum sk_status sk_log_open(struct sk_io *io, const struct sk_log_options *option
                 (unsigned long long)log->options.keep_free_bytes / 1024);
     log_clock_start(log);
     log_retention_start(log);
-    *result = log;
+    *result = &log->seen;
     return SK_OK;
-}
-
-void sk_log_close(struct sk_log *log, void (*closed)(void *arg), void *arg) {
-    log->closing = true;
-    log->closed = closed;
-    log->closed_arg = arg;
-    cursors_free(log);
-    sk_timer_stop(&log->retry_timer);
-    sk_timer_stop(&log->retention_timer);
-    sk_timer_stop(&log->checkpoint_timer);
-    log_close_soon(log);
 }

@@ -13,7 +13,7 @@ static bool segment_name(struct sk_span name, uint64_t *first) {
 }
 
 static void found(void *arg, struct sk_span name) {
-    struct sk_log *log = arg;
+    struct log *log = arg;
     uint64_t first;
     if (segment_name(name, &first)) log_add_segment(log, segment_new(log, first, INT64_MIN, 0));
 }
@@ -122,7 +122,7 @@ static enum sk_status step_over(struct reader *reader, uint64_t *damaged) {
 /* Reads records from the segment's start to its end, which is where the last write was torn; builds the
  * index. The log's next sequence and time become those behind it. */
 static enum sk_status scan(struct segment *segment, uint64_t *end, uint64_t *damaged) {
-    struct sk_log *log = segment->log;
+    struct log *log = segment->log;
     struct reader reader = {
         .segment = segment, .offset = SEGMENT_HEADER, .sequence = segment->first};
     struct sk_record record;
@@ -157,7 +157,7 @@ static enum sk_status time_from(struct segment *before) {
     return status;
 }
 
-static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t *cut_bytes,
+static enum sk_status recover_last(struct log *log, bool has_header, uint64_t *cut_bytes,
                                    uint64_t *damaged) {
     struct segment *last = log_active(log);
     uint64_t end = 0;
@@ -181,7 +181,7 @@ static enum sk_status recover_last(struct sk_log *log, bool has_header, uint64_t
     return sk_file_truncate(last->file, end);
 }
 
-enum sk_status log_recover(struct sk_log *log, struct sk_log_recovery *recovery) {
+enum sk_status log_recover(struct log *log, struct sk_log_recovery *recovery) {
     uint64_t cut_bytes = 0, damaged = 0;
     enum sk_status status = sk_folder_list(log->io, log->folder, found, log);
     for (size_t i = 0; i < log->segment_count && status == SK_OK; i++) {
@@ -201,7 +201,7 @@ enum sk_status log_recover(struct sk_log *log, struct sk_log_recovery *recovery)
                 log->folder, (unsigned long long)cut_bytes, (unsigned long long)log->durable - 1);
     if (recovery)
         *recovery = (struct sk_log_recovery){
-            .records = log->durable - sk_log_first_sequence(log),
+            .records = log->durable - log_first_sequence(log),
             .cut_bytes = cut_bytes,
             .damaged = damaged,
             .next_sequence = log->durable,

@@ -1,4 +1,4 @@
-/* What the files of the log share. Inside the log only.
+/* What the files of the log in segments share. Inside src/store/log/segments only.
  *
  *   log.c         opening and closing
  *   append.c      appending: batches, group commit, failed writes
@@ -15,13 +15,14 @@
 #ifndef SK_STORE_LOG_SEGMENTS_PARTS_H
 #define SK_STORE_LOG_SEGMENTS_PARTS_H
 
-#include "store/log/log.h"
+#include "store/log/ops.h"
 #include "store/log/segments/format.h"
+#include "store/log/segments/segments.h"
 
 /* ---- segments ---- */
 
 struct segment {
-    struct sk_log *log;
+    struct log *log;
     uint64_t first;   /* sequence of its first record */
     int64_t floor_us; /* wall time of the record before; INT64_MIN: unknown */
     uint64_t
@@ -35,7 +36,7 @@ struct segment {
     size_t point_count, point_capacity;
 };
 
-struct segment *segment_new(struct sk_log *log, uint64_t first, int64_t floor_us, uint64_t end);
+struct segment *segment_new(struct log *log, uint64_t first, int64_t floor_us, uint64_t end);
 void segment_free(struct segment *segment);
 void segment_path(const struct segment *segment, struct sk_buffer *path); /* with a NUL behind */
 /* Opens the file if need be and counts the caller as a user. */
@@ -89,17 +90,18 @@ struct batch {
 /* A named cursor's durable position. */
 struct checkpoint {
     struct sk_list link;
-    struct sk_cursor *cursor; /* while it is open */
-    uint64_t committed;       /* what the owner said last */
-    uint64_t flying;          /* what is being written */
-    uint64_t durable;         /* what the file says; 0: not there yet */
+    struct cursor *cursor; /* while it is open */
+    uint64_t committed;    /* what the owner said last */
+    uint64_t flying;       /* what is being written */
+    uint64_t durable;      /* what the file says; 0: not there yet */
     size_t name_n;
     char name[];
 };
 
-struct sk_log {
+struct log {
+    struct sk_log seen; /* first: what users have */
     struct sk_io *io;
-    struct sk_log_options options; /* defaults filled in */
+    struct sk_log_segments_options options; /* defaults filled in */
     char *folder;
     struct segment **segments; /* by first sequence; the last one is active */
     size_t segment_count, segment_capacity;
@@ -149,49 +151,59 @@ struct sk_log {
     void *closed_arg;
 };
 
-static inline struct segment *log_active(const struct sk_log *log) {
+static inline struct log *log_of(const struct sk_log *seen) {
+    return (struct log *)seen;
+}
+static inline struct segment *log_active(const struct log *log) {
     return log->segment_count ? log->segments[log->segment_count - 1] : NULL;
 }
 /* The sequence behind segment `i`'s last record. */
-static inline uint64_t log_segment_stop(const struct sk_log *log, size_t i) {
+static inline uint64_t log_segment_stop(const struct log *log, size_t i) {
     return i + 1 < log->segment_count ? log->segments[i + 1]->first : log->durable;
 }
 /* Writes what is gathered, or begins the segment that is wanted, at the end of this turn. */
-void log_flush_soon(struct sk_log *log);
-void log_add_segment(struct sk_log *log, struct segment *segment);
+void log_flush_soon(struct log *log);
+void log_add_segment(struct log *log, struct segment *segment);
 /* Position in log->segments of the one that holds `sequence` (the first or last one when outside).
  */
-size_t log_find_segment(const struct sk_log *log, uint64_t sequence);
+size_t log_find_segment(const struct log *log, uint64_t sequence);
 /* Something has ended that closing may have waited for. A task of its own: the caller may be one of our own
  * callbacks. */
-void log_close_soon(struct sk_log *log);
+void log_close_soon(struct log *log);
 
-/* append.c: whether nothing is on its way to the disk any more; else it goes there now. */
-bool log_appended_all(struct sk_log *log);
+/* segments.c: as users ask for them. */
+uint64_t log_first_sequence(const struct log *log);
+uint64_t log_bytes(const struct log *log);
+
+/* append.c; and whether nothing is on its way to the disk any more; else it goes there now. */
+__typeof__(sk_log_append) log_append;
+bool log_appended_all(struct log *log);
 void log_flush(struct sk_task *task); /* the task of log_flush_soon */
-void log_batches_free(struct sk_log *log);
+void log_batches_free(struct log *log);
 
-enum sk_status log_recover(struct sk_log *log, struct sk_log_recovery *recovery);
+enum sk_status log_recover(struct log *log, struct sk_log_recovery *recovery);
 
-void log_retain(struct sk_log *log);
+void log_retain(struct log *log);
 
 /* clock.c: looks at the clock (at least once a batch and once a minute), and returns it; gives the
  * shift that a segment begun now must have. */
-void log_clock_start(struct sk_log *log);
-int64_t log_clock(struct sk_log *log);
-int64_t log_clock_lag(struct sk_log *log);
-int64_t log_age(struct sk_log *log, const struct sk_record *record);
-void log_retention_start(struct sk_log *log);
+void log_clock_start(struct log *log);
+int64_t log_clock(struct log *log);
+int64_t log_clock_lag(struct log *log);
+int64_t log_age(struct log *log, const struct sk_record *record);
+void log_retention_start(struct log *log);
 
-enum sk_status checkpoints_open(struct sk_log *log);
-struct checkpoint *checkpoint_find(struct sk_log *log, struct sk_span name);
-struct checkpoint *checkpoint_add(struct sk_log *log, struct sk_span name, uint64_t position);
-void checkpoint_changed(struct sk_log *log);
-void checkpoints_write(struct sk_log *log);
-void checkpoints_free(struct sk_log *log);
+enum sk_status checkpoints_open(struct log *log);
+struct checkpoint *checkpoint_find(struct log *log, struct sk_span name);
+struct checkpoint *checkpoint_add(struct log *log, struct sk_span name, uint64_t position);
+void checkpoint_changed(struct log *log);
+void checkpoints_write(struct log *log);
+void checkpoints_free(struct log *log);
 
-/* Durable records have come: calls `readable` of the cursors that wait. */
-void cursors_wake(struct sk_log *log);
-void cursors_free(struct sk_log *log);
+/* cursor.c; and durable records have come: calls `readable` of the cursors that wait. */
+__typeof__(sk_cursor_open) log_cursor_open;
+__typeof__(sk_log_forget_cursor) log_forget_cursor;
+void cursors_wake(struct log *log);
+void cursors_free(struct log *log);
 
 #endif

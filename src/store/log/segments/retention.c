@@ -3,7 +3,7 @@
  * not be given again, hence a segment is always left to tell the next one). */
 #include "store/log/segments/parts.h"
 
-static void drop_oldest(struct sk_log *log) {
+static void drop_oldest(struct log *log) {
     struct segment *oldest = log->segments[0];
     struct sk_buffer path = {0};
     segment_path(oldest, &path);
@@ -18,7 +18,7 @@ static void drop_oldest(struct sk_log *log) {
 }
 
 /* The position that every named cursor has durably passed; 0 when there is no such cursor. */
-static uint64_t passed_by_all(const struct sk_log *log) {
+static uint64_t passed_by_all(const struct log *log) {
     uint64_t lowest = UINT64_MAX;
     SK_LIST_EACH(&log->checkpoints, node, following) {
         const struct checkpoint *checkpoint = SK_CONTAINER(node, struct checkpoint, link);
@@ -28,17 +28,16 @@ static uint64_t passed_by_all(const struct sk_log *log) {
 }
 
 /* Whether the newest of a segment's records is too old; `newest_us` as it is stored. */
-static bool is_too_old(const struct sk_log *log, const struct segment *segment, int64_t newest_us,
+static bool is_too_old(const struct log *log, const struct segment *segment, int64_t newest_us,
                        int64_t now_us) {
     if (log->options.retention_us == 0 || newest_us == INT64_MIN) return false;
     return now_us - newest_us - segment->shift_us > (int64_t)log->options.retention_us;
 }
 
-void log_retain(struct sk_log *log) {
-    const struct sk_log_options *options = &log->options;
+void log_retain(struct log *log) {
+    const struct sk_log_segments_options *options = &log->options;
     int64_t now_us = log_clock(log);
-    uint64_t passed = options->retain_until_read ? passed_by_all(log) : 0,
-             bytes = sk_log_bytes(log),
+    uint64_t passed = options->retain_until_read ? passed_by_all(log) : 0, bytes = log_bytes(log),
              room = options->reserve_bytes ? sk_disk_free(log->io, log->folder) : 0;
     while (log->segment_count > 1) {
         const struct segment *oldest = log->segments[0], *next = log->segments[1];
@@ -58,12 +57,12 @@ void log_retain(struct sk_log *log) {
 }
 
 static void on_time(struct sk_timer *timer) {
-    struct sk_log *log = SK_CONTAINER(timer, struct sk_log, retention_timer);
+    struct log *log = SK_CONTAINER(timer, struct log, retention_timer);
     log_retain(log);
     log_retention_start(log);
 }
 
-void log_retention_start(struct sk_log *log) {
+void log_retention_start(struct log *log) {
     /* Often enough to be right within a tenth, seldom enough not to matter; and a jump of the clock
      * wants to be seen. */
     uint64_t every_ns = 60 * SK_S;

@@ -5,7 +5,7 @@
 
 enum { READ_AHEAD = 64 * 1024 };
 
-struct segment *segment_new(struct sk_log *log, uint64_t first, int64_t floor_us, uint64_t end) {
+struct segment *segment_new(struct log *log, uint64_t first, int64_t floor_us, uint64_t end) {
     struct segment *segment = SK_NEW(struct segment);
     segment->log = log;
     segment->first = first;
@@ -94,7 +94,7 @@ struct footer {
 static void footer_written(void *arg, enum sk_status status) {
     struct footer *footer = arg;
     struct segment *segment = footer->segment;
-    struct sk_log *log = segment->log;
+    struct log *log = segment->log;
     if (status == SK_OK)
         segment->end += footer->bytes.n; /* else readers find their way without it */
     free(segment->points);

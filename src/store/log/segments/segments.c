@@ -1,21 +1,17 @@
 /* What the log's files stand on: its row of segments, and what is to be done soon. */
 #include "store/log/segments/parts.h"
 
-uint64_t sk_log_first_sequence(const struct sk_log *log) {
+uint64_t log_first_sequence(const struct log *log) {
     return log->segment_count ? log->segments[0]->first : log->durable;
 }
 
-uint64_t sk_log_next_sequence(const struct sk_log *log) {
-    return log->durable;
-}
-
-uint64_t sk_log_bytes(const struct sk_log *log) {
+uint64_t log_bytes(const struct log *log) {
     uint64_t bytes = 0;
     for (size_t i = 0; i < log->segment_count; i++) bytes += log->segments[i]->end;
     return bytes;
 }
 
-void log_add_segment(struct sk_log *log, struct segment *segment) {
+void log_add_segment(struct log *log, struct segment *segment) {
     if (log->segment_count == log->segment_capacity) {
         log->segment_capacity = log->segment_capacity ? log->segment_capacity * 2 : 16;
         log->segments = sk_realloc(log->segments, log->segment_capacity * sizeof(struct segment *));
@@ -23,7 +19,7 @@ void log_add_segment(struct sk_log *log, struct segment *segment) {
     log->segments[log->segment_count++] = segment;
 }
 
-size_t log_find_segment(const struct sk_log *log, uint64_t sequence) {
+size_t log_find_segment(const struct log *log, uint64_t sequence) {
     size_t low = 0,
            high = log->segment_count; /* segments[low]->first <= sequence < segments[high]->first */
     while (high - low > 1) {
@@ -36,11 +32,11 @@ size_t log_find_segment(const struct sk_log *log, uint64_t sequence) {
     return low;
 }
 
-void log_flush_soon(struct sk_log *log) {
+void log_flush_soon(struct log *log) {
     if (!log->is_writing && !sk_timer_running(&log->retry_timer))
         sk_io_defer(log->io, &log->flush_task, log->flush);
 }
 
-void log_close_soon(struct sk_log *log) {
+void log_close_soon(struct log *log) {
     if (log->closing) sk_io_defer(log->io, &log->close_task, log->close);
 }

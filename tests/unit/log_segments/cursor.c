@@ -35,70 +35,7 @@ static enum sk_status next_status(struct sk_cursor *cursor) {
     return sk_cursor_next(cursor, &record);
 }
 
-static int64_t now(void) {
-    return sk_io_wall(w.io);
-}
-
 AROUND(set_up, tear_down);
-
-TEST(a_cursor_sees_only_the_records_for_its_routes) {
-    for (uint64_t i = 0; i < 30; i++) log_world_append_sized(&w, 1u << i % 3, 0);
-    log_world_append_sized(&w, 0, 0); /* for nobody */
-    log_world_run(&w);
-    struct sk_cursor *second = open_named(NULL, 2, 0), *all = open_named(NULL, UINT64_MAX, 0),
-                     *two = open_named(NULL, 5, 0);
-    for (uint64_t i = 0; i < 10; i++) assert_int_equal(next_number(second), i * 3 + 2);
-    assert_int_equal(next_status(second), SK_AGAIN);
-    for (uint64_t i = 0; i < 31; i++) assert_int_equal(next_number(all), i + 1);
-    assert_int_equal(next_number(two), 1);
-    assert_int_equal(next_number(two), 3);
-    sk_cursor_routes(two, 2);
-    assert_int_equal(next_number(two), 5);
-}
-
-TEST(a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence) {
-    log_world_fill(&w, 20, 100);
-    struct sk_cursor *oldest = open_named(NULL, UINT64_MAX, 0),
-                     *next = open_named(NULL, UINT64_MAX, UINT64_MAX),
-                     *middle = open_named(NULL, UINT64_MAX, 7);
-    assert_int_equal(next_status(next), SK_AGAIN);
-    log_world_fill(&w, 1, 0);
-    assert_int_equal(next_number(oldest), 1);
-    assert_int_equal(next_number(next), 21);
-    assert_int_equal(next_number(middle), 7);
-    sk_cursor_seek(middle, 20);
-    assert_int_equal(sk_cursor_position(middle), 20);
-    assert_int_equal(next_number(middle), 20);
-    sk_cursor_seek(middle, 3);
-    assert_int_equal(next_number(middle), 3);
-    sk_cursor_seek(middle, UINT64_MAX);
-    assert_int_equal(next_status(middle), SK_AGAIN);
-}
-
-TEST(seeking_by_time_finds_the_first_record_not_before_it) {
-    enum { COUNT = 400 };
-    int64_t times[COUNT + 1];
-    for (int i = 1; i <= COUNT; i++) {
-        times[i] = now();
-        log_world_append_sized(
-            &w, 1, 2000); /* larger than the index's stride after some dozens; several segments */
-        sk_sim_run(w.sim, SK_S);
-    }
-    assert_int_equal(w.acknowledged, COUNT);
-    for (int reopened = 0; reopened < 2; reopened++) {
-        struct sk_cursor *cursor = open_named(NULL, UINT64_MAX, 0);
-        for (int i = 1; i <= COUNT; i += 13) {
-            sk_cursor_seek_time(cursor, times[i]);
-            assert_int_equal(next_number(cursor), i);
-            assert_int_equal(next_number(cursor), i < COUNT ? i + 1 : i);
-            sk_cursor_seek_time(cursor, times[i] - 1);
-            assert_int_equal(next_number(cursor), i);
-        }
-        sk_cursor_seek_time(cursor, now() + 1);
-        assert_int_equal(next_status(cursor), SK_AGAIN);
-        log_world_reopen(&w);
-    }
-}
 
 TEST(large_segments_are_searched_through_their_index) {
     w.options.segment_bytes = 1 << 20;
@@ -114,28 +51,6 @@ TEST(large_segments_are_searched_through_their_index) {
     }
 }
 
-static void count_call(void *arg) {
-    ++*(unsigned *)arg;
-}
-
-TEST(a_waiting_cursor_is_told_once_of_new_records) {
-    struct sk_cursor *cursor;
-    unsigned calls = 0;
-    assert_int_equal(sk_cursor_open(w.log, NULL, UINT64_MAX, 0, count_call, &calls, &cursor),
-                     SK_OK);
-    log_world_fill(&w, 1, 0);
-    assert_int_equal(calls, 0); /* it has not been at the end yet */
-    assert_int_equal(next_number(cursor), 1);
-    assert_int_equal(next_status(cursor), SK_AGAIN);
-    log_world_fill(&w, 5, 0);
-    log_world_fill(&w, 5, 0);
-    assert_int_equal(calls, 1);
-    while (next_status(cursor) == SK_OK) {
-    }
-    log_world_fill(&w, 1, 0);
-    assert_int_equal(calls, 2);
-}
-
 struct greedy {
     struct sk_cursor *cursor;
     unsigned calls;
@@ -147,26 +62,6 @@ static void read_all(void *arg) {
     struct sk_record record;
     greedy->calls++;
     while (sk_cursor_next(greedy->cursor, &record) == SK_OK) greedy->read++;
-}
-
-static void close_it(void *arg) {
-    struct greedy *greedy = arg;
-    greedy->calls++;
-    sk_cursor_close(greedy->cursor);
-}
-
-TEST(cursors_may_read_to_the_end_or_close_while_they_are_told) {
-    struct greedy readers[3] = {0};
-    for (int i = 0; i < 3; i++) {
-        sk_cursor_open(w.log, NULL, UINT64_MAX, 0, i == 1 ? close_it : read_all, &readers[i],
-                       &readers[i].cursor);
-        assert_int_equal(next_status(readers[i].cursor), SK_AGAIN);
-    }
-    log_world_fill(&w, 10, 0);
-    log_world_fill(&w, 10, 0);
-    assert_int_equal(readers[0].read, 20);
-    assert_int_equal(readers[2].read, 20);
-    assert_int_equal(readers[1].calls, 1);
 }
 
 TEST(looking_for_rare_records_gives_the_loop_its_turn) {
@@ -181,30 +76,6 @@ TEST(looking_for_rare_records_gives_the_loop_its_turn) {
     log_world_run(&w);
     assert_int_equal(rare.read, 1);
     assert_int_equal(rare.calls, 8); /* 9 MB at 1 MiB a time */
-}
-
-TEST(a_named_cursor_continues_where_it_committed) {
-    log_world_fill(&w, 20, 0);
-    struct sk_cursor *cursor = open_named("upstream", 1, 0), *other = open_named("other", 1, 5);
-    struct sk_cursor *twice;
-    assert_int_equal(sk_cursor_open(w.log, "upstream", 1, 0, NULL, NULL, &twice), SK_EXISTS);
-    for (int i = 0; i < 10; i++) next_number(cursor);
-    sk_cursor_commit(cursor, 8);
-    assert_int_equal(sk_cursor_committed(cursor), 8);
-    next_number(other);
-    log_world_reopen(&w);
-    cursor = open_named("upstream", 1, 0);
-    assert_int_equal(next_number(cursor), 8);
-    other = open_named("other", 1, 0);
-    assert_int_equal(next_number(other), 5);
-    sk_cursor_close(cursor);
-    cursor = open_named("upstream", 1, 0); /* in the same life too */
-    assert_int_equal(next_number(cursor), 8);
-    sk_cursor_close(cursor);
-    sk_log_forget_cursor(w.log, "upstream");
-    log_world_reopen(&w);
-    cursor = open_named("upstream", 1, 0);
-    assert_int_equal(next_number(cursor), 1);
 }
 
 TEST(a_commit_is_on_the_disk_within_a_tenth_of_a_second) {
@@ -223,20 +94,6 @@ TEST(a_commit_is_on_the_disk_within_a_tenth_of_a_second) {
     log_world_power_on(&w);
     assert_int_equal(log_world_open(&w), SK_OK);
     assert_int_equal(sk_cursor_position(open_named("c", 1, 0)), 1001);
-}
-
-TEST(records_for_others_count_as_done_with) {
-    struct sk_cursor *cursor = open_named("rare", 2, 0);
-    log_world_append_sized(&w, 2, 0);
-    for (int i = 0; i < 9; i++) log_world_append_sized(&w, 1, 0);
-    log_world_run(&w);
-    assert_int_equal(next_number(cursor), 1);
-    assert_int_equal(next_status(cursor), SK_AGAIN);
-    assert_int_equal(sk_cursor_committed(cursor), 1); /* the record given out is not done with */
-    sk_cursor_commit(cursor, 2);
-    log_world_fill(&w, 1, 0);
-    assert_int_equal(next_status(cursor), SK_AGAIN);
-    assert_int_equal(sk_cursor_committed(cursor), 12);
 }
 
 TEST(torn_checkpoints_leave_the_ones_before) {

@@ -47,18 +47,6 @@ static unsigned files_in(const char *folder) {
 
 AROUND(set_up, tear_down);
 
-TEST(records_are_acknowledged_in_order_once_durable_and_read_back) {
-    for (int i = 0; i < 100; i++) assert_int_equal(log_world_append(&w), SK_OK);
-    assert_int_equal(w.told, 0);
-    assert_int_equal(sk_log_next_sequence(w.log), 1);
-    log_world_run(&w);
-    assert_int_equal(w.acknowledged, 100);
-    assert_int_equal(w.last_sequence, 100);
-    assert_int_equal(sk_log_next_sequence(w.log), 101);
-    expect_texts(0, 1, 100);
-    expect_texts(51, 51, 100);
-}
-
 TEST(appends_of_one_turn_share_one_durable_write) {
     uint64_t before = sk_sim_disk_writes(w.io);
     log_world_fill(&w, 1000, 100);
@@ -69,38 +57,6 @@ TEST(appends_of_one_turn_share_one_durable_write) {
     log_world_run(&w);
     assert_int_equal(sk_sim_disk_writes(w.io) - before, 3);
     assert_int_equal(w.acknowledged, 1011);
-}
-
-TEST(nothing_is_readable_before_it_is_durable) {
-    struct sk_cursor *cursor = reader_from(0);
-    struct sk_record record;
-    log_world_append(&w);
-    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
-    sk_sim_run(w.sim, 1000); /* being written */
-    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
-    log_world_run(&w);
-    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
-    sk_cursor_close(cursor);
-}
-
-TEST(a_record_at_the_limit_is_taken_and_one_byte_more_is_not) {
-    char *big = sk_alloc(SK_RECORD_MAX + 1);
-    struct sk_span parts[] = {sk_span(big, SK_RECORD_MAX - 5), sk_span(big, 5), sk_span(big, 1)};
-    assert_int_equal(sk_log_append(w.log, parts, 3, 1, NULL, NULL), SK_TOO_LARGE);
-    assert_int_equal(sk_log_append(w.log, parts, 2, 1, NULL, NULL), SK_OK);
-    assert_int_equal(sk_log_append(w.log, NULL, 0, 1, NULL, NULL),
-                     SK_OK); /* an empty body is a record too */
-    log_world_run(&w);
-    log_world_reopen(&w);
-    struct sk_cursor *cursor = reader_from(0);
-    struct sk_record record;
-    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
-    assert_int_equal(record.body.n, SK_RECORD_MAX);
-    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
-    assert_int_equal(record.body.n, 0);
-    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
-    sk_cursor_close(cursor);
-    free(big);
 }
 
 TEST(a_full_queue_asks_to_come_again) {
@@ -114,17 +70,6 @@ TEST(a_full_queue_asks_to_come_again) {
     assert_int_equal(log_world_append_sized(&w, 1, 96), SK_OK);
     log_world_run(&w);
     assert_int_equal(w.acknowledged, 11);
-}
-
-TEST(records_survive_reopening_and_numbers_go_on) {
-    log_world_fill(&w, 10, 0);
-    log_world_reopen(&w);
-    assert_int_equal(w.recovery.records, 10);
-    assert_int_equal(w.recovery.cut_bytes, 0);
-    assert_int_equal(w.recovery.next_sequence, 11);
-    log_world_fill(&w, 10, 0);
-    assert_int_equal(w.last_sequence, 20);
-    expect_texts(0, 1, 20);
 }
 
 TEST(a_torn_tail_is_cut_and_reported) {
@@ -156,25 +101,6 @@ TEST(a_torn_tail_is_cut_and_reported) {
     w.appended = w.last_told = 100;
     log_world_fill(&w, 1, 0);
     expect_texts(0, 101, 101);
-}
-
-TEST(times_never_go_back_even_when_the_clock_does) {
-    struct sk_record record;
-    log_world_fill(&w, 1, 0);
-    sk_sim_clock_jump(w.io, -3600000000);
-    log_world_reopen(&w);
-    log_world_fill(&w, 1, 0);
-    sk_sim_clock_jump(w.io, 7200000000);
-    log_world_fill(&w, 1, 0);
-    struct sk_cursor *cursor = reader_from(0);
-    int64_t times[3];
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
-        times[i] = record.wall_us;
-    }
-    assert_true(times[1] == times[0]);
-    assert_true(times[2] > times[1] + 3500000000);
-    sk_cursor_close(cursor);
 }
 
 TEST(segments_follow_one_another_and_are_read_as_one) {
@@ -289,20 +215,6 @@ TEST(a_full_disk_refuses_and_recovers) {
     assert_int_equal(w.recovery.records, w.acknowledged);
 }
 
-TEST(closing_completes_what_is_gathered_and_takes_no_more) {
-    log_world_append(&w);
-    sk_sim_run(w.sim, 1000);
-    log_world_append(&w);
-    sk_log_close(w.log, log_world_on_closed, &w);
-    assert_int_equal(log_world_append(&w), SK_CLOSED);
-    assert_false(w.closed);
-    sk_sim_run(w.sim, SK_S);
-    assert_true(w.closed);
-    assert_int_equal(w.acknowledged, 2);
-    assert_int_equal(log_world_open(&w), SK_OK);
-    assert_int_equal(w.recovery.records, 2);
-}
-
 TEST(closing_on_a_failing_disk_still_tells_everybody) {
     sk_sim_disk_fail(w.io, 1);
     log_world_append(&w);
@@ -312,20 +224,6 @@ TEST(closing_on_a_failing_disk_still_tells_everybody) {
     assert_int_equal(w.refused, 2);
     sk_sim_disk_fail(w.io, 0);
     assert_int_equal(log_world_open(&w), SK_OK);
-}
-
-static void close_when_told(void *arg, enum sk_status status, uint64_t sequence) {
-    (void)status, (void)sequence;
-    if (arg) sk_log_close(w.log, log_world_on_closed, &w);
-}
-
-TEST(the_log_can_be_closed_from_its_own_callback) {
-    for (int i = 0; i < 3; i++)
-        sk_log_append(w.log, NULL, 0, 1, close_when_told, i == 1 ? &w : NULL);
-    sk_sim_run(w.sim, SK_S);
-    assert_true(w.closed);
-    assert_int_equal(log_world_open(&w), SK_OK);
-    assert_int_equal(w.recovery.records, 3);
 }
 
 static void append_again(void *arg, enum sk_status status, uint64_t sequence) {
