@@ -530,6 +530,49 @@ static void read_in_completion(void *arg, const struct sk_registry_end *ended,
     sk_registry_twin_get(w.registry, SK_SPAN("d"), SK_NONE, keep_entry, arg);
 }
 
+TEST(documents_are_loaded_at_once_before_anything_else_is_asked) {
+    struct answer answer = {0};
+    struct sk_buffer bytes = {0};
+    ASK(&answer, sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("a"), SK_SPAN("1"),
+                                          keep, &answer));
+    reopen();
+    assert_int_equal(sk_registry_document_load(w.registry, SK_SPAN("k"), SK_SPAN("b"), &bytes),
+                     SK_NOT_FOUND);
+    assert_int_equal(sk_registry_document_load(w.registry, SK_SPAN("k"), SK_SPAN("a"), &bytes),
+                     SK_OK);
+    assert_true(sk_span_is(sk_buffer_span(&bytes), "1"));
+    sk_buffer_free(&bytes);
+}
+
+TEST(what_a_client_says_it_is_stays_with_its_identity_and_changes_no_etag) {
+    struct answer answer = {0};
+    put(device("d"), "");
+    get(&answer, "d", "");
+    uint64_t etag = answer.entries[0].identity.etag;
+    ASK(&answer, sk_registry_model_set(w.registry, SK_SPAN("d"), SK_NONE, SK_SPAN("dtmi:a;1"), keep,
+                                       &answer));
+    assert_int_equal(answer.end.status, SK_OK);
+    ASK(&answer, sk_registry_model_set(w.registry, SK_SPAN("nobody"), SK_NONE, SK_SPAN("dtmi:a;1"),
+                                       keep, &answer));
+    assert_int_equal(answer.end.status, SK_OK);
+    put(device("d"), "*");
+    get(&answer, "d", "");
+    assert_string_equal(answer.entries[0].identity.model_id, "dtmi:a;1");
+    assert_int_equal(answer.entries[0].identity.etag, etag + 1); /* the update's */
+    forget(&answer);
+}
+
+TEST(a_flush_ends_after_the_writes_before_it_for_which_nobody_need_wait) {
+    struct answer answer = {0};
+    sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("a"), SK_SPAN("1"), NULL, NULL);
+    sk_registry_document_put(w.registry, SK_SPAN("k"), SK_SPAN("b"), SK_SPAN("2"), NULL, NULL);
+    ASK(&answer, sk_registry_flush(w.registry, keep, &answer));
+    assert_int_equal(answer.end.status, SK_OK);
+    ASK(&answer,
+        sk_registry_document_list(w.registry, SK_SPAN("k"), SK_NONE, 10, keep_documents, &answer));
+    assert_string_equal(answer.text, "a=1,b=2,");
+}
+
 TEST(a_read_after_a_writes_completion_sees_it) {
     struct answer answer = {0};
     put(device("d"), "");
