@@ -14,21 +14,11 @@ hub_idle=$(pss_kb "$hub_pid" $(pgrep -P "$hub_pid")) # with the reader of its ke
 
 # ---- the edge: roles, modules, and a leaf that has sent something ----
 
-cat >"$dir/modules.json" <<MANIFEST
-{"modulesContent": {
-  "\$edgeAgent": {"properties.desired": {"schemaVersion": "1.1", "runtime": {"type": "docker", "settings": {}},
-    "systemModules": {"edgeAgent": {"type": "process", "settings": {"command": ["skerry-edge"]}},
-                      "edgeHub": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["skerry-edge"]}}},
-    "modules": {"sim": {"version": "1.0", "type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["$bin/skerry-sim"]}},
-                "filter": {"version": "1.0", "type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["$bin/skerry-filter"]}}}}},
-  "\$edgeHub": {"properties.desired": {"schemaVersion": "1.1", "routes": {
-    "sim": "FROM /messages/modules/sim/outputs/* INTO BrokeredEndpoint(\"/modules/filter/inputs/in\")",
-    "filter": "FROM /messages/modules/filter/outputs/* INTO \$upstream",
-    "leaf": "FROM /messages/* WHERE NOT IS_DEFINED(\$connectionModuleId) INTO \$upstream"}}},
-  "sim": {"properties.desired": {"SendInterval": 0.2}},
-  "filter": {"properties.desired": {"TemperatureThreshold": 0}}}}
-MANIFEST
-make_edge "$dir/modules.json"
+routes='"sim": "FROM /messages/modules/sim/outputs/* INTO BrokeredEndpoint(\"/modules/filter/inputs/in\")",
+    "filter": "FROM /messages/modules/filter/outputs/* INTO $upstream",
+    "leaf": "FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO $upstream"'
+twins='"sim": {"properties.desired": {"SendInterval": 0.2}}, "filter": {"properties.desired": {"TemperatureThreshold": 0}}'
+make_edge "$(deployed sim "" "$bin/skerry-sim")" "$(deployed filter "" "$bin/skerry-filter")"
 scope=$("$bin/skerry" device show edge --output json | sed -n 's/.*"deviceScope": *"\([^"]*\)".*/\1/p')
 "$bin/bench-devices" --service "$SKERRY_CONNECTION_STRING" --ca "$SKERRY_CA_FILE" --count 1 --key "$key" --scope "$scope"
 start_edge

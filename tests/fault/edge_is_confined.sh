@@ -41,22 +41,11 @@ start_hub
 wait_for $hub_ready
 mkdir -m 700 "$dir/closed" # as a home folder is
 cp /bin/sleep "$dir/closed/sleep"
-for name in first second; do # they write into their folder and by the path of their output, and go on
-    modules+="\"$name\": {\"type\": \"process\", \"status\": \"running\", \"restartPolicy\": \"always\", \"settings\": {\"command\": [\"/bin/sh\", \"-c\",
-        \"umask 077; cd; echo mine >mine; echo of-$name >/dev/stdout; mount -t tmpfs none . 2>&1; /bin/true && echo starts-programs; exec sleep 1000\"]}},"
-done
-cat >"$dir/modules.json" <<MANIFEST
-{"modulesContent": {
-  "\$edgeAgent": {"properties.desired": {"schemaVersion": "1.1", "runtime": {"type": "docker", "settings": {}}, "modules": {$modules
-      "sender": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["$bin/skerry-sim"]}},
-      "named": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["/bin/sleep", "1000"], "user": "nobody"}},
-      "roots": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["/bin/sleep", "1000"], "user": "root"}},
-      "home": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["$dir/closed/sleep", "1000"]}}},
-    "systemModules": {"edgeAgent": {"type": "process", "settings": {"command": ["skerry-edge"]}},
-                      "edgeHub": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["skerry-edge"]}}}}},
-  "\$edgeHub": {"properties.desired": {"schemaVersion": "1.1", "routes": {"up": "FROM /messages/* INTO \$upstream"}}}}}
-MANIFEST
-make_edge "$dir/modules.json"
+writes() { # writes NAME: into its folder and by the path of its output, and goes on
+    deployed "$1" "" /bin/sh -c "umask 077; cd; echo mine >mine; echo of-$1 >/dev/stdout; mount -t tmpfs none . 2>&1; /bin/true && echo starts-programs; exec sleep 1000"
+}
+make_edge "$(writes first)" "$(writes second)" "$(deployed sender "" "$bin/skerry-sim")" \
+    "$(deployed named nobody /bin/sleep 1000)" "$(deployed roots root /bin/sleep 1000)" "$(deployed home "" "$dir/closed/sleep" 1000)"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/closed/ca.key" -out "$dir/closed/ca.pem" -days 2 -subj /CN=given \
     2>/dev/null
 chmod 600 "$dir"/closed/ca.*

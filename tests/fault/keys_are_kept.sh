@@ -40,18 +40,7 @@ expect "hub.toml" "$(mode "$dir/hub/hub.toml")" 600
 expect "the data folder" "$(mode "$(dirname "$registry")")" 700
 for file in "$registry"*; do expect "$(basename "$file")" "$(mode "$file")" 600; done
 
-cat >"$dir/modules.json" <<'MANIFEST'
-{"modulesContent": {
-  "$edgeAgent": {"properties.desired": {"schemaVersion": "1.1", "runtime": {"type": "docker", "settings": {}},
-    "modules": {
-      "first": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["/bin/sleep", "1000"], "user": "daemon"}},
-      "second": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["/bin/sleep", "1000"], "user": "nobody"}},
-      "third": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["/bin/sleep", "1000"]}}},
-    "systemModules": {"edgeAgent": {"type": "process", "settings": {"command": ["skerry-edge"]}},
-                      "edgeHub": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["skerry-edge"]}}}}},
-  "$edgeHub": {"properties.desired": {"schemaVersion": "1.1", "routes": {"up": "FROM /messages/* INTO $upstream"}}}}}
-MANIFEST
-make_edge "$dir/modules.json"
+make_edge "$(deployed first daemon /bin/sleep 1000)" "$(deployed second nobody /bin/sleep 1000)" "$(deployed third "" /bin/sleep 1000)"
 start_edge
 wait_for $edge_ready
 for _ in $(seq 100); do

@@ -21,17 +21,32 @@ start_hub() {
     hub_pid=$!
 }
 
-make_edge() { # make_edge [MANIFEST]: before its first start; the hub must run
+# deployed NAME USER COMMAND…: a module for a deployment; USER "": one of its own.
+deployed() {
+    local user=${2:+, \"user\": \"$2\"} words
+    words=$(printf '%s\n' "${@:3}" | sed 's/[\\"]/\\&/g; s/.*/"&",/' | tr -d '\n')
+    printf '"%s": {"version": "1.0", "type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": [%s]%s}}' \
+        "$1" "${words%,}" "$user"
+}
+
+# deployment MODULE…: its manifest. $routes says what goes where, else all goes up; $twins what modules are told: '"name": {…}'.
+deployment() {
+    local IFS=, modules system='"type": "process", "settings": {"command": ["skerry-edge"]}'
+    modules="$*" # with commas between them
+    cat <<MANIFEST
+{"modulesContent": {
+  "\$edgeAgent": {"properties.desired": {"schemaVersion": "1.1", "runtime": {"type": "docker", "settings": {}}, "modules": {$modules},
+    "systemModules": {"edgeAgent": {$system}, "edgeHub": {$system, "status": "running", "restartPolicy": "always"}}}},
+  "\$edgeHub": {"properties.desired": {"schemaVersion": "1.1", "routes": {${routes:-"\"up\": \"FROM /messages/* INTO \$upstream\""}}}}${twins:+,
+  $twins}}}
+MANIFEST
+}
+
+make_edge() { # make_edge MODULE…: before its first start; the hub must run
     "$bin/skerry" device add edge --edge >/dev/null
     edge_config edge $edge "$dir/edge" "$dir/hub/ca.pem" >"$dir/edge.toml"
-    cat >"$dir/no_modules.json" <<'MANIFEST'
-{"modulesContent": {
-  "$edgeAgent": {"properties.desired": {"schemaVersion": "1.1", "runtime": {"type": "docker", "settings": {}}, "modules": {},
-    "systemModules": {"edgeAgent": {"type": "process", "settings": {"command": ["skerry-edge"]}},
-                      "edgeHub": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["skerry-edge"]}}}}},
-  "$edgeHub": {"properties.desired": {"schemaVersion": "1.1", "routes": {"up": "FROM /messages/* INTO $upstream"}}}}}
-MANIFEST
-    "$bin/skerry" edge set-modules edge "${1:-$dir/no_modules.json}" >/dev/null
+    deployment "$@" >"$dir/modules.json"
+    "$bin/skerry" edge set-modules edge "$dir/modules.json" >/dev/null
 }
 
 start_edge() {
