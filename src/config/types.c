@@ -44,7 +44,7 @@ void sk_config_put_must(struct sk_buffer *to, const struct sk_config_key *key) {
         if (type->tail) sk_buffer_text(to, type->tail);
         return;
     }
-    sk_buffer_text(to, type->link);
+    sk_buffer_text(to, key->most || type->unit ? type->link : " of ");
     if (key->least == 0) sk_buffer_text(to, "at most ");
     if (key->least && key->least != key->most) put_limit(to, key, key->least);
     if (key->least && key->least != key->most) sk_buffer_text(to, key->most ? " to " : " or more");
