@@ -1,9 +1,9 @@
 /* Keys for people: the reference page, and lines of a file that is made. */
-#include <stdio.h>
-
 #include "config/config.h"
 
-/* "[listen]", "[[hub.policy]]", or "" for the file itself. */
+#include <assert.h>
+
+/* "[listen]", "[[hub.policy]]" */
 static void put_header(struct sk_buffer *to, const struct sk_config_key *table) {
     bool many = table->type == &sk_config_tables;
     sk_buffer_text(to, many ? "[[" : "[");
@@ -98,8 +98,9 @@ void sk_config_put_reference(struct sk_buffer *to, sk_config_keys keys, const ch
 
 void sk_config_put_line(struct sk_buffer *to, sk_config_keys keys, const char *path,
                         const char *value) {
-    SK_CONFIG_EACH(keys, key)
-    if (strcmp(key->path, path) == 0)
-        sk_buffer_print(to, "# %s\n%.*s = %s\n", key->does, SK_ARG(sk_config_name(key)),
-                        value ? value : key->otherwise);
+    const struct sk_config_key *found = NULL;
+    SK_CONFIG_EACH(keys, key) if (strcmp(key->path, path) == 0) found = key;
+    assert(found && (value || found->otherwise));
+    sk_buffer_print(to, "# %s\n%.*s = %s\n", found->does, SK_ARG(sk_config_name(found)),
+                    value ? value : found->otherwise);
 }

@@ -120,8 +120,19 @@ static void read_measure(sk_config_keys keys, const struct sk_config_key *key, i
     json_decref(lines);
 }
 
-static bool number_fits(const struct sk_config_key *key, int64_t n) {
-    return key->size == 8 || (key->size < 8 && n < (int64_t)1 << (8 * key->size));
+/* Whether its field holds every number within the limits. */
+static bool is_wide_enough(const struct sk_config_key *key) {
+    return key->size == 0 || key->size == 8 ||
+           (key->most && key->most < (int64_t)1 << (8 * key->size));
+}
+
+/* The page that tells more is there. Tests run in the repository's root. */
+static void check_page(const struct sk_config_key *key) {
+    char path[200];
+    snprintf(path, sizeof path, "docs/%s", key->page);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) fail_msg("%s: there is no %s", key->path, path);
+    fclose(file);
 }
 
 static void check_row(const struct sk_config_key *key) {
@@ -139,9 +150,10 @@ static void check_row(const struct sk_config_key *key) {
             fail_msg("%s: %s is no value for it", key->path, text);
         json_decref(value);
     }
-    if ((key->type == &sk_config_integer || key->type == &sk_config_duration) && key->size &&
-        !number_fits(key, key->most))
-        fail_msg("%s: its field is too narrow", key->path);
+    bool is_number = key->type == &sk_config_integer || key->type == &sk_config_bytes ||
+                     key->type == &sk_config_duration;
+    if (is_number && !is_wide_enough(key)) fail_msg("%s: its field is too narrow", key->path);
+    if (key->page) check_page(key);
 }
 
 void walk_keys(sk_config_keys keys, void *to, size_t size) {

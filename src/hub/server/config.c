@@ -166,11 +166,12 @@ static const struct sk_config_key server_keys[] = {
     {0}};
 
 sk_config_keys sk_hub_config_keys(const struct sk_config_key *tables[SK_HUB_KEY_TABLES_MAX]) {
-    size_t n = 0;
-    tables[n++] = server_keys;
-    for (size_t i = 0; (tables[n] = sk_hub_keys(i)) != NULL; i++) n++;
-    assert(n < SK_HUB_KEY_TABLES_MAX);
-    return tables;
+    tables[0] = server_keys;
+    for (size_t i = 0;; i++) {
+        assert(1 + i < SK_HUB_KEY_TABLES_MAX);
+        tables[1 + i] = sk_hub_keys(i);
+        if (tables[1 + i] == NULL) return tables;
+    }
 }
 
 void sk_hub_config_reference(struct sk_buffer *to) {
