@@ -3,6 +3,7 @@
 #ifndef SK_BASE_BASE_H
 #define SK_BASE_BASE_H
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/memory.h"

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/assert.h"
+
 struct sk_list {
     struct sk_list *next, *prev;
 };
@@ -16,6 +18,7 @@ static inline bool sk_list_empty(const struct sk_list *list) {
     return list->next == list || list->next == NULL;
 }
 static inline void sk_list_append(struct sk_list *list, struct sk_list *node) {
+    SK_ASSERT(node->next == NULL || node->next == node); /* it is in no list */
     node->prev = list->prev;
     node->next = list;
     list->prev->next = node;

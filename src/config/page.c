@@ -1,7 +1,6 @@
 /* Keys for people: the reference page, and lines of a file that is made. */
 #include "config/config.h"
 
-#include <assert.h>
 
 /* "[listen]", "[[hub.policy]]" */
 static void put_header(struct sk_buffer *to, const struct sk_config_key *table) {
@@ -100,7 +99,7 @@ void sk_config_put_line(struct sk_buffer *to, sk_config_keys keys, const char *p
                         const char *value) {
     const struct sk_config_key *found = NULL;
     SK_CONFIG_EACH(keys, key) if (strcmp(key->path, path) == 0) found = key;
-    assert(found && (value || found->otherwise));
+    SK_ASSERT(found && (value || found->otherwise));
     sk_buffer_print(to, "# %s\n%.*s = %s\n", found->does, SK_ARG(sk_config_name(found)),
                     value ? value : found->otherwise);
 }

@@ -2,8 +2,6 @@
 #include "device/parts.h"
 #include "model/identity.h"
 
-#include <assert.h>
-
 enum {
     TWIN_S = 60,
     IN_FLIGHT_MAX = 1000,
@@ -16,6 +14,7 @@ void client_enter(struct sk_device_client *client) {
 }
 
 static void destroy(struct sk_device_client *client) {
+    SK_ASSERT(sk_list_empty(&client->outgoing) && sk_list_empty(&client->twin_operations));
     client->protocol->free(client);
     free(client->model_id);
     sk_arena_free(&client->texts);
@@ -23,6 +22,7 @@ static void destroy(struct sk_device_client *client) {
 }
 
 void client_leave(struct sk_device_client *client) {
+    SK_ASSERT(client->busy);
     if (--client->busy == 0 && client->dead) destroy(client);
 }
 
@@ -55,8 +55,7 @@ static void use_mqtt(struct sk_device_client *client, const char *proxy) {
     client->mqtt.topic_module = for_topic(client, client->options.module_id);
     if (proxy == NULL) return;
     enum sk_status status = sk_proxy_parse(sk_span_z(proxy), &client->texts, &client->mqtt.proxy);
-    assert(status == SK_OK);
-    (void)status;
+    SK_ASSERT(status == SK_OK);
 }
 
 struct sk_device_client *sk_device_client_new(struct sk_io *io,
@@ -173,6 +172,7 @@ static void on_attempt(struct sk_timer *timer) {
 }
 
 void client_ready(struct sk_device_client *client, bool session_present) {
+    SK_ASSERT(client->state == CLIENT_CONNECTED && !client->ready);
     client->ready = true;
     client_pump_twin(client);
     if (client_events(client)->connected)
@@ -183,6 +183,8 @@ void client_ready(struct sk_device_client *client, bool session_present) {
 
 void client_sent(struct outgoing *one, enum sk_status status) {
     struct sk_device_client *client = one->client;
+    SK_ASSERT(client->outgoing_count && client->outgoing_bytes >= one->packet.n);
+    SK_ASSERT(one->in_flight ? client->in_flight : client->dead);
     sk_list_remove(&one->link);
     client->outgoing_count--;
     client->outgoing_bytes -= one->packet.n;
@@ -230,6 +232,7 @@ void client_pump(struct sk_device_client *client) {
     while (client->in_flight < client->options.in_flight_max &&
            client->unsent != &client->outgoing && client->protocol->writable(client)) {
         struct outgoing *one = SK_CONTAINER(client->unsent, struct outgoing, link);
+        SK_ASSERT(!one->in_flight);
         client->unsent = one->link.next;
         one->in_flight = true;
         one->sent_ns = sk_io_now(client->io);

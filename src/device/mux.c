@@ -1,7 +1,5 @@
 #include "device/mux.h"
 
-#include <assert.h>
-
 #include "device/parts.h"
 
 enum {
@@ -251,8 +249,7 @@ struct sk_device_mux *sk_device_mux_new(struct sk_io *io,
     if (own->retry_max_ms == 0) own->retry_max_ms = 60000;
     if (options->proxy) {
         enum sk_status status = sk_proxy_parse(sk_span_z(options->proxy), texts, &mux->proxy);
-        assert(status == SK_OK);
-        (void)status;
+        SK_ASSERT(status == SK_OK);
     }
     sk_list_init(&mux->clients);
     sk_timer_start(io, &mux->timer, 0, on_attempt);
@@ -261,7 +258,7 @@ struct sk_device_mux *sk_device_mux_new(struct sk_io *io,
 
 void sk_device_mux_free(struct sk_device_mux *mux) {
     if (mux == NULL) return;
-    assert(sk_list_empty(&mux->clients));
+    SK_ASSERT(sk_list_empty(&mux->clients));
     drop(mux);
     sk_buffer_free(&mux->token);
     sk_arena_free(&mux->texts);

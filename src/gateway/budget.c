@@ -18,6 +18,7 @@ struct sk_cost sk_budget_take(struct sk_budget *budget, enum sk_op op, size_t by
 }
 
 void sk_budget_give(struct sk_budget *budget, struct sk_cost cost) {
+    SK_ASSERT(budget->requests >= cost.requests && budget->bytes >= cost.bytes);
     budget->requests -= cost.requests;
     budget->bytes -= cost.bytes;
     if (budget->requests <= REQUESTS_MAX / 2 && budget->bytes <= BYTES_MAX / 2)

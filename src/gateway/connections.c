@@ -24,6 +24,7 @@ static void free_gateway(struct sk_task *task) {
     struct sk_gateway *gateway = SK_CONTAINER(task, struct sk_gateway, free_task);
     void (*freed)(void *) = gateway->freed;
     void *arg = gateway->freed_arg;
+    SK_ASSERT(sk_list_empty(&gateway->connections) && gateway->counts.connections == 0);
     sk_timer_stop(&gateway->drain);
     sk_arena_free(&gateway->scratch);
     sk_buffer_free(&gateway->amqp_out);
@@ -39,6 +40,7 @@ void sk_gateway_free_when_empty(struct sk_gateway *gateway) {
 }
 
 void sk_connection_remove(struct sk_connection *connection) {
+    SK_ASSERT(connection->gateway->counts.connections);
     sk_list_remove(&connection->link);
     connection->gateway->counts.connections--;
     sk_gateway_free_when_empty(connection->gateway);

@@ -51,6 +51,7 @@ static void release(struct sk_methods *methods, struct target *target) {
 static struct sk_request *finish(struct call *call) {
     struct sk_request *request = call->request;
     sk_timer_stop(&call->timer);
+    SK_ASSERT(call->target->calls);
     call->target->calls--;
     release(call->methods, call->target);
     sk_map_remove(&call->methods->waiting, sk_span_z(call->rid));
@@ -96,6 +97,7 @@ static void told(void *arg, struct sk_span rid, bool taken) {
 
 static void deliver(struct call *call) {
     const struct sk_request *request = call->request;
+    SK_ASSERT(!call->given);
     call->given = true;
     sk_directory_deliver_method(call->methods->backend, request->device, request->module,
                                 &(struct sk_method_call){.rid = sk_span_z(call->rid),

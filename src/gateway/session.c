@@ -60,6 +60,7 @@ void sk_session_close(struct sk_session *session, enum sk_fault reason) {
 }
 
 void sk_session_free(struct sk_session *session) {
+    SK_ASSERT(!session->open);
     sk_timer_stop(&session->expiry);
     sk_principal_free(&session->principal);
     free(session->key);

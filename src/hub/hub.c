@@ -4,7 +4,6 @@
 #include "store/log/segments/segments.h"
 #include "store/registry/sqlite/sqlite.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 const char *sk_hub_name(const struct sk_hub *hub) {
@@ -186,7 +185,7 @@ static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *op
     sk_methods_init(&hub->methods, &hub->backend);
     for (size_t op = 0; op < SK_OP_COUNT; op++) {
         EACH_PART(part) if (part->serve[op]) hub->serve[op] = part->serve[op];
-        assert(hub->serve[op]); /* each operation has a part */
+        SK_ASSERT(hub->serve[op]); /* each operation has a part */
     }
     return hub;
 }

@@ -78,6 +78,8 @@ static void leave(struct sk_stream *stream) {
     struct sk_io *io = stream->io;
     struct door_address *address = stream->door_address;
     if (!stream->at_door) return;
+    SK_ASSERT(address->count && io->counts.accepted);
+    SK_ASSERT(stream->proved || io->counts.unproved);
     stream->at_door = false;
     stream->door_address = NULL;
     if (!stream->proved) io->counts.unproved--;

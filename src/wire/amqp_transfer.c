@@ -60,6 +60,7 @@ int sk_amqp_link_credit(const struct sk_amqp_link *link) {
 /* ---- transfers in ---- */
 
 static void forget_partial(struct sk_amqp_link *link) {
+    SK_ASSERT(link->session->amqp->held >= link->partial.n);
     link->session->amqp->held -= link->partial.n;
     sk_buffer_free(&link->partial);
     link->in_transfer = false;
@@ -104,6 +105,7 @@ static void keep_part(struct sk_amqp_link *link, struct sk_span payload) {
     }
     sk_buffer_append(&link->partial, payload);
     a->held += payload.n;
+    SK_ASSERT(a->held <= SK_AMQP_HELD_MAX);
 }
 
 /* A delivery's name, which is never followed: its number, and a bit so that it is not NULL. */
@@ -205,6 +207,7 @@ static void squeeze_unsettled(struct sk_amqp_session *session) {
     size_t kept = 0;
     for (size_t i = 0; i < session->unsettled_count; i++)
         if (session->unsettled[i].link) session->unsettled[kept++] = session->unsettled[i];
+    SK_ASSERT(session->unsettled_count - kept == session->unsettled_over);
     session->unsettled_count = kept;
     session->unsettled_over = 0;
 }
@@ -222,6 +225,8 @@ static void add_unsettled(struct sk_amqp_session *session, const struct sk_amqp_
         session->unsettled = sk_realloc(session->unsettled, more * sizeof *session->unsettled);
         session->unsettled_capacity = more;
     }
+    SK_ASSERT(session->unsettled_count == 0 ||
+              (int32_t)(o->id - session->unsettled[session->unsettled_count - 1].id) > 0);
     session->unsettled[session->unsettled_count++] =
         (struct sk_amqp_unsettled){.id = o->id, .link = o->on, .data = o->data};
     o->on->unsettled++;
@@ -295,6 +300,7 @@ void sk_amqp_send(struct sk_amqp_link *link, struct sk_span tag, struct sk_span 
 }
 
 static void free_outgoing(struct sk_amqp_outgoing *o) {
+    SK_ASSERT(o->on->queued);
     o->on->queued--;
     sk_list_remove(&o->link);
     sk_buffer_free(&o->payload);
@@ -361,6 +367,7 @@ static void tell_outcomes(struct sk_amqp_session *session, const struct verdict 
         uint32_t id = entry->id;
         i++;
         if (link == NULL) continue;
+        SK_ASSERT(link->unsettled);
         entry->link = NULL;
         session->unsettled_over++;
         link->unsettled--;

@@ -2,7 +2,6 @@
  * their coming and the leaf's word, which goes back to the cloud. What a connection to the cloud
  * brought and did not acknowledge, the cloud sends again on the next one. The cloud's window bounds
  * how many there are. Reference: docs/protocols/edge-runtime.md, section 5.9. */
-#include <assert.h>
 
 #include "edge/hub/parts.h"
 
@@ -46,8 +45,7 @@ static bool deliver(struct sk_edge_identity *identity, struct sk_session *sessio
     sk_arena_reset(&hub->arena);
     enum sk_status status =
         sk_message_decode(sk_buffer_span(&parcel->envelope), &hub->arena, &message);
-    assert(status == SK_OK); /* we have encoded it */
-    (void)status;
+    SK_ASSERT(status == SK_OK); /* we have encoded it */
     message.device = sk_span_z(identity->identity.device_id);
     message.sequence = parcel->number;
     message.enqueued_us = parcel->enqueued_us;

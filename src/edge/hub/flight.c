@@ -20,6 +20,8 @@ static struct sk_edge_shot *at(struct sk_edge_flight *flight, size_t i) {
 }
 
 void sk_edge_flight_add(struct sk_edge_flight *flight, uint64_t sequence) {
+    SK_ASSERT(flight->count < flight->capacity);
+    SK_ASSERT(flight->count == 0 || at(flight, flight->count - 1)->sequence < sequence);
     *at(flight, flight->count++) = (struct sk_edge_shot){.sequence = sequence};
 }
 

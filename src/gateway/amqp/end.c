@@ -163,6 +163,7 @@ struct outgoing {
 };
 
 static void free_outgoing(struct sk_amqp_end *end, struct outgoing *outgoing) {
+    SK_ASSERT(end->outbox_count);
     sk_list_remove(&outgoing->link);
     end->outbox_count--;
     sk_buffer_free(&outgoing->bytes);
@@ -172,6 +173,7 @@ static void free_outgoing(struct sk_amqp_end *end, struct outgoing *outgoing) {
 
 static void free_end(struct sk_amqp_end *end) {
     struct sk_amqp_head *head = end->head;
+    SK_ASSERT(sk_list_empty(&end->sent) && end->outbox_count == 0);
     if (end->client) sk_amqp_client_end_freed(end);
     if (end->principal) sk_principal_free(end->principal);
     free(end->principal);
@@ -181,6 +183,7 @@ static void free_end(struct sk_amqp_end *end) {
 }
 
 void sk_amqp_end_release(struct sk_amqp_end *end) {
+    SK_ASSERT(end->pending);
     if (--end->pending == 0 && end->amqp == NULL) free_end(end);
 }
 
@@ -202,6 +205,7 @@ struct sk_amqp_end *sk_amqp_end_new(struct sk_amqp_head *head, struct sk_amqp_li
 /* The link is gone, the end stays for its requests. */
 void sk_amqp_end_gone(struct sk_amqp_end *end) {
     struct sk_amqp_head *head = end->head;
+    SK_ASSERT(end->amqp && head->end_count); /* a link goes once */
     end->amqp = NULL;
     end->pending++; /* what goes with it may be answered at once */
     sk_list_remove(&end->link);
@@ -303,6 +307,7 @@ void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *m
     outgoing->to = to;
     sk_list_append(&end->outbox, &outgoing->link);
     end->outbox_count++;
+    SK_ASSERT(end->outbox_count <= SK_AMQP_HEAD_OUTBOX_MAX);
 }
 
 void sk_amqp_end_go_on(struct sk_amqp_end *end) {
@@ -341,6 +346,7 @@ static bool breaks_order(const struct sk_amqp_incoming *incoming) {
 
 void sk_amqp_incoming_settle(struct sk_amqp_incoming *incoming) {
     struct sk_amqp_end *end = incoming->end;
+    SK_ASSERT(incoming->waiting); /* it is settled once */
     if (--incoming->waiting) return;
     if (end->amqp && breaks_order(incoming)) {
         sk_amqp_end_refuse(end, &incoming->error);

@@ -75,6 +75,8 @@ static void add_entry(struct queue *q, const struct sk_registry_c2d *message) {
     while (before->prev != &q->entries &&
            SK_CONTAINER(before->prev, struct entry, link)->sequence > entry->sequence)
         before = before->prev;
+    SK_ASSERT(before->prev == &q->entries ||
+              SK_CONTAINER(before->prev, struct entry, link)->sequence < entry->sequence);
     sk_list_append(before, &entry->link);
 }
 
@@ -107,6 +109,7 @@ static struct queue *open_queue(struct sk_hub *hub, struct sk_span device) {
 }
 
 static void free_queue(struct queue *q) {
+    SK_ASSERT(q->pins == 0 && q->purging == 0 && sk_list_empty(&q->receivers));
     drop_entries(q);
     sk_timer_stop(&q->retry);
     sk_map_remove(&q->hub->c2d.queues, sk_span_z(q->device));
@@ -143,6 +146,7 @@ static struct call take_call(void *arg) {
 }
 
 static void unpin(struct queue *q) {
+    SK_ASSERT(q->pins);
     q->pins--;
     serve(q);
 }
@@ -185,6 +189,7 @@ static void ended(void *arg, const struct sk_registry_end *end,
     struct queue *q = call.queue;
     struct sk_hub *hub = q->hub;
     struct entry *entry = find_entry(q, call.sequence); /* unless the whole queue was dropped */
+    SK_ASSERT(entry == NULL || entry->state == ENDING);
     if (ended->waits) {
         hub->counts.c2d_abandoned_total++;
         if (entry) {
@@ -207,6 +212,7 @@ static void ended(void *arg, const struct sk_registry_end *end,
 
 static void end_entry(struct entry *entry, enum sk_c2d_end end, struct sk_request *request) {
     struct queue *q = entry->queue;
+    SK_ASSERT(entry->state != ENDING); /* a message ends once */
     struct call *call = new_call(q, entry->sequence, request);
     call->end = end;
     entry->state = ENDING;
@@ -217,6 +223,7 @@ static void end_entry(struct entry *entry, enum sk_c2d_end end, struct sk_reques
 
 static void abandon(struct entry *entry, struct sk_request *request) {
     struct queue *q = entry->queue;
+    SK_ASSERT(entry->state != ENDING);
     struct call *call = new_call(q, entry->sequence, request);
     call->end = SK_C2D_DELIVERY_COUNT_EXCEEDED;
     entry->state = ENDING;
@@ -228,6 +235,7 @@ static void abandon(struct entry *entry, struct sk_request *request) {
 /* A lock ends without an outcome. */
 static void unlock(struct entry *entry) {
     struct sk_hub *hub = entry->queue->hub;
+    SK_ASSERT(entry->state == LOCKED);
     sk_timer_stop(&entry->lock);
     entry->state = WAITING;
     entry->queue->blocked = false;
@@ -246,6 +254,7 @@ static void on_lock_over(struct sk_timer *timer) {
 
 static void lock(struct entry *entry, unsigned seconds) {
     struct sk_hub *hub = entry->queue->hub;
+    SK_ASSERT(entry->state != LOCKED && entry->state != ENDING);
     entry->state = LOCKED;
     entry->delivery = ++hub->c2d.deliveries;
     sk_io_guid(hub->backend.io, entry->token);
@@ -321,6 +330,7 @@ static void got_body(void *arg, const struct sk_registry_end *end,
     struct sk_message message;
     struct sk_c2d c2d;
     bool given = false;
+    SK_ASSERT(entry == NULL || entry->state == READING);
     if (call.request == NULL) q->reading = false;
     if (end->status == SK_NOT_FOUND && entry) {
         drop_entry(entry);
@@ -345,6 +355,7 @@ static void got_body(void *arg, const struct sk_registry_end *end,
 
 static void read_body(struct entry *entry, struct sk_request *request) {
     struct queue *q = entry->queue;
+    SK_ASSERT(entry->state == WAITING && (request || !q->reading));
     entry->state = READING;
     if (request == NULL) q->reading = true;
     sk_registry_c2d_get(q->hub->registry, entry->sequence, got_body,
@@ -372,6 +383,7 @@ static void loaded(void *arg, const struct sk_registry_end *end,
     struct call call = take_call(arg);
     struct queue *q = call.queue;
     struct sk_list receivers;
+    SK_ASSERT(q->loading && !q->loaded);
     q->loading = false;
     q->loaded = end->status == SK_OK;
     for (size_t i = 0; i < stored->count; i++) add_entry(q, &stored->messages[i]);

@@ -132,6 +132,7 @@ enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message
     if (sender->epoch == epoch && sequence <= sender->stored) return SK_ONCE_STORED;
     if (sender->epoch == epoch && sequence <= sender->taken) return SK_ONCE_LATER;
     if (sender->epoch != epoch) remember(sender, epoch, 0);
+    SK_ASSERT(sequence > sender->taken && sender->stored <= sender->taken);
     sender->taken = sequence;
     return SK_ONCE_NEW;
 }

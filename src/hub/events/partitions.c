@@ -182,6 +182,8 @@ void sk_partition_take(struct sk_partitions *p, unsigned partition) {
 
 void sk_partition_stored(struct sk_partitions *p, unsigned partition, uint64_t number,
                          uint64_t sequence) {
+    SK_ASSERT(sequence > p->partition[partition].last_sequence);
+    SK_ASSERT(number < p->partition[partition].next);
     p->partition[partition].last_number = number;
     p->partition[partition].last_sequence = sequence;
     p->changed = true;

@@ -1,7 +1,6 @@
 /* hub.toml: the keys of the server and of each hub; those of a hub's parts are in the parts. */
 #include "hub/server/config.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 #include "config/toml.h"
@@ -168,7 +167,7 @@ static const struct sk_config_key server_keys[] = {
 sk_config_keys sk_hub_config_keys(const struct sk_config_key *tables[SK_HUB_KEY_TABLES_MAX]) {
     tables[0] = server_keys;
     for (size_t i = 0;; i++) {
-        assert(1 + i < SK_HUB_KEY_TABLES_MAX);
+        SK_ASSERT(1 + i < SK_HUB_KEY_TABLES_MAX);
         tables[1 + i] = sk_hub_keys(i);
         if (tables[1 + i] == NULL) return tables;
     }

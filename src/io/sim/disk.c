@@ -5,8 +5,6 @@
  * each operation of the list survive in whole, in part or not at all. */
 #include "io/sim/parts.h"
 
-#include <assert.h>
-
 struct sim_inode {
     struct sk_list link; /* in the disk's list while it has a path; self-linked once unlinked */
     char *path;
@@ -572,7 +570,7 @@ void sim_file_write_sync(struct sk_file *base, uint64_t offset, struct sk_span b
     struct sim_loop *loop = loop_of(file);
     struct sk_sim *sim = loop->sim;
     struct sim_disk *disk = &loop->machine->disk;
-    assert(file->running == NULL);
+    SK_ASSERT(file->running == NULL);
     struct running *running = file->running = SK_NEW(struct running);
     *running = (struct running){.done = done, .arg = arg, .status = SK_IO};
     if (loop->dead) return; /* told at the funeral */

@@ -3,7 +3,6 @@
  * Each stream is a small machine whose moments (connected, bytes due, end due, …) stand in its
  * fields; service() does one thing that is due, and wakes itself for the next. So there is one kind
  * of event, and a callback is the last thing an event does. */
-#include <assert.h>
 #include <stdio.h>
 
 #include "io/sim/tls.h"

@@ -1,7 +1,6 @@
 /* The simulated world's clock and loops, and how machines and processes die. */
 #include "io/sim/parts.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 /* ---- running ---- */
@@ -492,7 +491,7 @@ struct sk_io *sk_sim_power_on(struct sk_io *dead) {
     struct sim_loop *process = sim_loop(dead)->process;
     struct sim_machine *machine = process->machine;
     uint32_t uid = process->uid;
-    assert(process->dead);
+    SK_ASSERT(process->dead);
     bury(process);
     machine->powered = true;
     struct sim_loop *loop = make_loop(machine, NULL);

@@ -1,6 +1,5 @@
 /* Filters of system calls: two tables and the compiler that makes a program of the kernel's filter
  * machine out of them. */
-#include <assert.h>
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -364,7 +363,7 @@ void sk_sandbox_enter(enum sk_sandbox which) {
         make_modules(&program);
     else
         make_server(&program, which == SK_SANDBOX_GIVER);
-    assert(program.n <= sizeof program.code / sizeof *program.code);
+    SK_ASSERT(program.n <= sizeof program.code / sizeof *program.code);
     struct sock_fprog filter = {.len = program.n, .filter = program.code};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0))

@@ -48,6 +48,7 @@ static void renumber(struct batch *batch, uint64_t first) {
         header.sequence = sequence++;
         record_seal(record, &header);
     }
+    SK_ASSERT(sequence - first == batch->count);
     uint64_t back = batch->point_count ? batch->points[0].sequence - first : 0;
     for (size_t i = 0; i < batch->point_count; i++) batch->points[i].sequence -= back;
 }
@@ -100,6 +101,14 @@ static enum sk_status prepare_segment(struct log *log) {
     return begin_segment(log);
 }
 
+/* Sequences grow by one: what is written begins where what is durable ends. */
+static bool begins_at(const struct batch *batch, uint64_t sequence) {
+    struct record_header header;
+    if (batch->count == 0) return true;
+    record_header_read(batch->bytes.p + SEGMENT_HEADER, &header);
+    return header.sequence == sequence;
+}
+
 static void write_batch(struct log *log) {
     if (log->is_writing || (log->gathering.count == 0 && !log->roll_wanted)) return;
     struct batch batch = log->gathering;
@@ -116,6 +125,7 @@ static void write_batch(struct log *log) {
     }
     struct segment *active = log_active(log);
     struct sk_buffer *bytes = &log->writing.bytes;
+    SK_ASSERT(!log->cut_needed && begins_at(&log->writing, log->durable));
     if (bytes->n == 0)
         bytes->n = sk_buffer_reserve(bytes, SEGMENT_HEADER) ? SEGMENT_HEADER : 0; /* only to roll */
     struct sk_span all = sk_buffer_span(bytes);
@@ -138,6 +148,7 @@ static void on_retry(struct sk_timer *timer) {
 static void batch_durable(struct log *log) {
     struct segment *active = log_active(log);
     struct batch *batch = &log->writing;
+    SK_ASSERT(active && active->first <= log->durable);
     bool opened = active->end == 0;
     uint64_t start = opened ? SEGMENT_HEADER : active->end;
     active->end = start + batch_bytes(batch);
@@ -167,6 +178,7 @@ static void batch_failed(struct log *log) {
 }
 
 static void batch_ended(struct log *log, enum sk_status status) {
+    SK_ASSERT(log->is_writing);
     log->is_writing = false;
     if (status == SK_OK)
         batch_durable(log);
@@ -282,6 +294,7 @@ bool log_appended_all(struct log *log) {
 }
 
 void log_batches_free(struct log *log) {
+    SK_ASSERT(!log->is_writing && log->gathering.count == 0 && log->writing.count == 0);
     sk_io_undefer(&log->flush_task);
     sk_io_undefer(&log->refused_task);
     sk_timer_stop(&log->retry_timer);

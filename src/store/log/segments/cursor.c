@@ -248,6 +248,7 @@ static enum sk_status next(struct sk_cursor *seen, struct sk_record *record) {
         cursor->position = record->sequence + 1;
         if (record->wall_us >= cursor->from_wall_us) {
             cursor->from_wall_us = INT64_MIN;
+            SK_ASSERT(cursor->position <= log->durable);
             if (record->routes & cursor->routes || cursor->routes == UINT64_MAX) {
                 cursor->delivered = cursor->position;
                 return SK_OK;

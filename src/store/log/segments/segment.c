@@ -1,8 +1,6 @@
 /* Segment files: opening and closing, the sparse index, and reading records in order. */
 #include "store/log/segments/parts.h"
 
-#include <assert.h>
-
 enum { READ_AHEAD = 64 * 1024 };
 
 struct segment *segment_new(struct log *log, uint64_t first, int64_t floor_us, uint64_t end) {
