@@ -1,6 +1,7 @@
 /* Keys for people: the reference page, and lines of a file that is made. */
 #include "config/config.h"
 
+#include "base/base.h"
 
 /* "[listen]", "[[hub.policy]]" */
 static void put_header(struct sk_buffer *to, const struct sk_config_key *table) {
