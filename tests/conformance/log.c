@@ -1,7 +1,7 @@
 /* What every implementation of the log must do. The stories know nothing but log.h; another
  * implementation is a row of the table. What one of them does with its disk: unit/log_segments,
  * sim/log_power_loss.c, sim/log_faults.c. */
-#include "conformance/memory_log.h"
+#include "support/memory_log.h"
 
 static struct log_world w;
 

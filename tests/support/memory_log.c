@@ -1,4 +1,4 @@
-#include "conformance/memory_log.h"
+#include "support/memory_log.h"
 
 #include "store/log/ops.h"
 
