@@ -55,6 +55,9 @@ breaks "assertions are SK_ASSERT" add src/hub/answer.c 'static void f(int i) { a
 breaks "assertions are SK_ASSERT" add CMakeLists.txt 'add_compile_definitions(NDEBUG)'
 breaks "no leftovers" add src/hub/answer.c '/* TO''DO */'
 breaks "a header's guard is its path" git mv src/net/dial.h src/net/dialling.h
+breaks "a name says who may use it" add src/hub/parts.h 'void sk_hub_everybody(void);'
+breaks "a name says who may use it" add src/hub/hub.h 'void hub_nobody(void);'
+breaks "a name says who may use it" add src/edge/hub/role.c '#include "hub/parts.h"'
 breaks "files of at most 800 lines" eval "seq 801 | sed 's|.*|/* & */|' >src/model/many.c"
 breaks "lines of at most" add src/hub/answer.c "/* $(printf '%0140d' 0) */"
 breaks "every test that tests/traps.md names exists" add tests/traps.md '| x | `a_test_that_nobody_has_written` |'

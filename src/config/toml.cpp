@@ -94,7 +94,7 @@ json_t *convert(walk &walk, const toml::node &node, const std::string &path) {
 // Whether parsing the text runs into an assertion.
 static bool breaks_assumption(std::string_view text) {
     try {
-        toml::parse(text);
+        (void)toml::parse(text);
     } catch (const toml::parse_error &) {
         return false;
     } catch (const broken_assumption &) {

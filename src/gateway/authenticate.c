@@ -507,7 +507,7 @@ struct sk_authentication *sk_authenticate(struct sk_backend *backend,
     return a;
 }
 
-void sk_authentications_outdate(struct sk_backend *backend, struct sk_span device) {
+void authentications_outdate(struct sk_backend *backend, struct sk_span device) {
     if (backend->authentications.next == NULL) return;
     SK_LIST_EACH(&backend->authentications, node, following) {
         struct sk_authentication *a = SK_CONTAINER(node, struct sk_authentication, link);

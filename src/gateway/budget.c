@@ -8,7 +8,7 @@ enum {
     BYTES_MAX = 1024 * 1024,
 };
 
-struct sk_cost sk_budget_take(struct sk_budget *budget, enum sk_op op, size_t bytes) {
+struct sk_cost budget_take(struct sk_budget *budget, enum sk_op op, size_t bytes) {
     struct sk_cost cost = {.requests = op == SK_OP_TELEMETRY || op == SK_OP_SETTLE ? 1 : DEAR,
                            .bytes = bytes};
     budget->requests += cost.requests;
@@ -17,7 +17,7 @@ struct sk_cost sk_budget_take(struct sk_budget *budget, enum sk_op op, size_t by
     return cost;
 }
 
-void sk_budget_give(struct sk_budget *budget, struct sk_cost cost) {
+void budget_give(struct sk_budget *budget, struct sk_cost cost) {
     SK_ASSERT(budget->requests >= cost.requests && budget->bytes >= cost.bytes);
     budget->requests -= cost.requests;
     budget->bytes -= cost.bytes;

@@ -11,8 +11,8 @@ struct sk_backend *sk_gateway_find(struct sk_gateway *gateway, struct sk_span ho
     return NULL;
 }
 
-void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
-                       struct sk_stream *stream, void (*end)(struct sk_connection *)) {
+void connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
+                    struct sk_stream *stream, void (*end)(struct sk_connection *)) {
     connection->gateway = gateway;
     connection->stream = stream;
     connection->end = end;
@@ -34,14 +34,14 @@ static void free_gateway(struct sk_task *task) {
     if (freed) freed(arg);
 }
 
-void sk_gateway_free_when_empty(struct sk_gateway *gateway) {
+void gateway_free_when_empty(struct sk_gateway *gateway) {
     if (gateway->closing && sk_list_empty(&gateway->connections))
         sk_io_defer(gateway->io, &gateway->free_task, free_gateway);
 }
 
-void sk_connection_remove(struct sk_connection *connection) {
+void connection_remove(struct sk_connection *connection) {
     SK_ASSERT(connection->gateway->counts.connections);
     sk_list_remove(&connection->link);
     connection->gateway->counts.connections--;
-    sk_gateway_free_when_empty(connection->gateway);
+    gateway_free_when_empty(connection->gateway);
 }

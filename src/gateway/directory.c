@@ -5,14 +5,14 @@ void sk_directory_free(struct sk_directory *directory) {
     sk_map_free(&directory->sessions);
 }
 
-void sk_directory_enter(struct sk_session *session) {
+void directory_enter(struct sk_session *session) {
     struct sk_directory *directory = &session->backend->directory;
     SK_ASSERT(sk_map_get(&directory->sessions, sk_span_z(session->key)) == NULL);
     sk_map_put(&directory->sessions, sk_span_z(session->key), session);
     directory->devices += session->principal.module == NULL;
 }
 
-void sk_directory_leave(struct sk_session *session) {
+void directory_leave(struct sk_session *session) {
     struct sk_directory *directory = &session->backend->directory;
     SK_ASSERT(sk_map_get(&directory->sessions, sk_span_z(session->key)) == session);
     sk_map_remove(&directory->sessions, sk_span_z(session->key));

@@ -22,7 +22,7 @@ static void on_silent(struct sk_timer *timer) {
 
 static void free_newcomer(struct newcomer *n) {
     sk_timer_stop(&n->timer);
-    sk_connection_remove(&n->connection);
+    connection_remove(&n->connection);
     free(n);
 }
 
@@ -32,9 +32,9 @@ static void on_first_bytes(struct sk_stream *stream, void *arg, struct sk_span b
     if (bytes.n == 0) return;
     char first = bytes.p[0];
     if (first == SK_MQTT_CONNECT << 4) {
-        sk_mqtt_head_open(gateway, stream, bytes);
+        mqtt_head_open(gateway, stream, bytes);
     } else if (first == 'A') { /* no HTTP method that anybody uses begins with it */
-        sk_amqp_head_open(gateway, stream, bytes);
+        amqp_head_open(gateway, stream, bytes);
     } else if (first > 'A' && first <= 'Z') {
         sk_http_serve(stream, &gateway->http, bytes);
     } else {
@@ -59,7 +59,7 @@ static void accepted(void *arg, struct sk_stream *stream) {
     struct sk_gateway *gateway = arg;
     struct newcomer *n = SK_NEW(struct newcomer);
     gateway->counts.connections_total++;
-    sk_connection_add(gateway, &n->connection, stream, end_newcomer);
+    connection_add(gateway, &n->connection, stream, end_newcomer);
     sk_stream_handle(stream, &newcomer_events, n);
     sk_timer_start(gateway->io, &n->timer, FIRST_BYTES_S * SK_S, on_silent);
 }
@@ -68,8 +68,8 @@ struct sk_gateway *sk_gateway_new(struct sk_io *io) {
     struct sk_gateway *gateway = SK_NEW(struct sk_gateway);
     gateway->io = io;
     sk_list_init(&gateway->connections);
-    gateway->upgrade = sk_websocket_head_upgrade;
-    sk_http_head_init(gateway);
+    gateway->upgrade = websocket_head_upgrade;
+    http_head_init(gateway);
     return gateway;
 }
 
@@ -120,5 +120,5 @@ void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void
         struct sk_connection *connection = SK_CONTAINER(node, struct sk_connection, link);
         connection->end(connection);
     }
-    sk_gateway_free_when_empty(gateway);
+    gateway_free_when_empty(gateway);
 }

@@ -37,11 +37,11 @@ struct sk_connection {
     struct sk_stream *stream;            /* NULL once it is gone */
     void (*end)(struct sk_connection *); /* the gateway closes: end soon */
 };
-void sk_connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
-                       struct sk_stream *stream, void (*end)(struct sk_connection *));
-void sk_connection_remove(struct sk_connection *connection);
+void connection_add(struct sk_gateway *gateway, struct sk_connection *connection,
+                    struct sk_stream *stream, void (*end)(struct sk_connection *));
+void connection_remove(struct sk_connection *connection);
 /* The gateway's end, when it closes and nobody is connected any more. */
-void sk_gateway_free_when_empty(struct sk_gateway *gateway);
+void gateway_free_when_empty(struct sk_gateway *gateway);
 
 /* budget.c: what of a connection's requests is under way. A connection whose budget is full is not
  * read before half of it has come back. */
@@ -54,26 +54,26 @@ struct sk_cost { /* of one request; give back what was taken */
     unsigned requests;
     size_t bytes;
 };
-struct sk_cost sk_budget_take(struct sk_budget *budget, enum sk_op op, size_t bytes);
-void sk_budget_give(struct sk_budget *budget, struct sk_cost cost);
+struct sk_cost budget_take(struct sk_budget *budget, enum sk_op op, size_t bytes);
+void budget_give(struct sk_budget *budget, struct sk_cost cost);
 
 /* Heads take over a stream with the bytes that told its protocol. */
-void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
-void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
-void sk_http_head_init(struct sk_gateway *gateway);
+void mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
+void amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
+void http_head_init(struct sk_gateway *gateway);
 /* websocket.c: asks for a WebSocket, behind which another head speaks. */
-bool sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
+bool websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
 
 /* directory.c: a session begins and ends to live here. */
-void sk_directory_enter(struct sk_session *session);
-void sk_directory_leave(struct sk_session *session);
+void directory_enter(struct sk_session *session);
+void directory_leave(struct sk_session *session);
 /* Frees what the session owns; after sk_session_close. */
-void sk_session_free(struct sk_session *session);
+void session_free(struct sk_session *session);
 /* Starts (again) the timer that ends the session with its token. */
-void sk_session_watch_expiry(struct sk_session *session);
+void session_watch_expiry(struct sk_session *session);
 
 /* Something about the device or one of its modules has changed: who is being authenticated by it is
  * looked up once more. */
-void sk_authentications_outdate(struct sk_backend *backend, struct sk_span device);
+void authentications_outdate(struct sk_backend *backend, struct sk_span device);
 
 #endif

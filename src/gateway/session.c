@@ -10,10 +10,10 @@ static void on_expiry(struct sk_timer *timer) {
     if (sk_io_wall(timer->io) >= sk_sas_end_us(session->principal.expires_s))
         session->head->close(session, SK_FAULT_UNAUTHORIZED);
     else
-        sk_session_watch_expiry(session);
+        session_watch_expiry(session);
 }
 
-void sk_session_watch_expiry(struct sk_session *session) {
+void session_watch_expiry(struct sk_session *session) {
     int64_t end_us = sk_sas_end_us(session->principal.expires_s);
     if (end_us == INT64_MAX) return;
     sk_timer_start_at(session->backend->io, &session->expiry, end_us, on_expiry);
@@ -40,8 +40,8 @@ void sk_session_open(struct sk_session *session, struct sk_backend *backend,
     sk_buffer_byte(&key, 0);
     session->key = key.p;
     session->open = true;
-    sk_directory_enter(session);
-    sk_session_watch_expiry(session);
+    directory_enter(session);
+    session_watch_expiry(session);
     backend->ops->session_opened(backend, session);
 }
 
@@ -55,11 +55,11 @@ void sk_session_close(struct sk_session *session, enum sk_fault reason) {
     if (!session->open) return;
     session->open = false;
     sk_timer_stop(&session->expiry);
-    sk_directory_leave(session);
+    directory_leave(session);
     session->backend->ops->session_closed(session->backend, session, reason);
 }
 
-void sk_session_free(struct sk_session *session) {
+void session_free(struct sk_session *session) {
     SK_ASSERT(!session->open);
     sk_timer_stop(&session->expiry);
     sk_principal_free(&session->principal);
@@ -94,7 +94,7 @@ static bool depends_on(const struct sk_principal *who, struct sk_span device,
 void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct sk_span module,
                       enum sk_fault reason) {
     struct sk_session *session;
-    sk_authentications_outdate(backend, device);
+    authentications_outdate(backend, device);
     for (size_t i = 0; (session = sk_directory_next(backend, &i)) != NULL;)
         if (depends_on(&session->principal, device, module)) session->head->close(session, reason);
 }
@@ -126,7 +126,7 @@ static enum sk_fault changed(struct sk_principal *who, const struct sk_identity 
 void sk_sessions_changed(struct sk_backend *backend, const struct sk_identity *identity) {
     uint64_t proofs[2];
     struct sk_session *session;
-    sk_authentications_outdate(backend, sk_span_z(identity->device_id));
+    authentications_outdate(backend, sk_span_z(identity->device_id));
     sk_identity_proofs(identity, proofs);
     for (size_t i = 0; (session = sk_directory_next(backend, &i)) != NULL;) {
         enum sk_fault fault = changed(&session->principal, identity, proofs);

@@ -9,7 +9,7 @@
 static const struct subprotocol {
     const char *name;
     void (*open)(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
-} subprotocols[] = {{"mqtt", sk_mqtt_head_open}, {"AMQPWSB10", sk_amqp_head_open}};
+} subprotocols[] = {{"mqtt", mqtt_head_open}, {"AMQPWSB10", amqp_head_open}};
 
 static bool is_websocket_path(struct sk_http_exchange *exchange) {
     struct sk_span path = sk_percent_decoded(&exchange->arena, exchange->request->path);
@@ -103,7 +103,7 @@ static void upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchang
     sk_buffer_free(&headers);
 }
 
-bool sk_websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange) {
+bool websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange) {
     if (!is_websocket_path(exchange)) return false;
     upgrade(gateway, exchange);
     return true;

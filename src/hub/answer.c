@@ -2,7 +2,7 @@
 #include "hub/parts.h"
 #include "model/json_text.h"
 
-void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end) {
+void hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end) {
     enum sk_fault fault = sk_fault_of_status(end->status);
     bool module = request->module.n > 0;
     switch (end->status) {
@@ -22,14 +22,13 @@ void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_e
         sk_request_refuse(request, fault, NULL);
 }
 
-void sk_hub_list_add(struct sk_hub_list *list, const json_t *item) {
+void hub_list_add(struct sk_hub_list *list, const json_t *item) {
     SK_CLEANUP_FREE char *text = sk_json_text(item);
     sk_buffer_byte(&list->text, list->count++ ? ',' : '[');
     sk_buffer_text(&list->text, text);
 }
 
-void sk_hub_list_answer(struct sk_hub_list *list, struct sk_request *request,
-                        struct sk_answer *more) {
+void hub_list_answer(struct sk_hub_list *list, struct sk_request *request, struct sk_answer *more) {
     sk_buffer_text(&list->text, list->count ? "]" : "[]");
     more->text = sk_buffer_span(&list->text);
     request->done(request, more);

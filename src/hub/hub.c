@@ -12,10 +12,9 @@ const char *sk_hub_name(const struct sk_hub *hub) {
 
 /* What a hub is made of. */
 static const struct sk_hub_part *const parts[] = {
-    &sk_hub_part_ingest,       &sk_hub_part_events,  &sk_hub_part_identities,
-    &sk_hub_part_twins,        &sk_hub_part_queries, &sk_hub_part_c2d,
-    &sk_hub_part_feedback,     &sk_hub_part_methods, &sk_hub_part_statistics,
-    &sk_hub_part_certificates, &sk_hub_part_recall,  &sk_hub_part_presence};
+    &hub_part_ingest,     &hub_part_events,       &hub_part_identities, &hub_part_twins,
+    &hub_part_queries,    &hub_part_c2d,          &hub_part_feedback,   &hub_part_methods,
+    &hub_part_statistics, &hub_part_certificates, &hub_part_recall,     &hub_part_presence};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -53,11 +52,11 @@ static void find_identity(struct sk_backend *backend, struct sk_span device, str
                           sk_identity_done *done, void *arg) {
     struct find *find = SK_NEW(struct find);
     *find = (struct find){done, arg};
-    sk_registry_get(sk_hub_of(backend)->registry, device, module, found, find);
+    sk_registry_get(hub_of(backend)->registry, device, module, found, find);
 }
 
 static const struct sk_policy *find_policy(struct sk_backend *backend, struct sk_span name) {
-    struct sk_hub *hub = sk_hub_of(backend);
+    struct sk_hub *hub = hub_of(backend);
     for (size_t i = 0; i < hub->options->policy_count; i++)
         if (sk_span_eq(hub->policies[i].name, name)) return &hub->policies[i];
     return NULL;
@@ -78,7 +77,7 @@ static void load_subscriptions(struct sk_backend *backend, const struct sk_sessi
                                void (*done)(void *, bool, unsigned), void *arg) {
     struct load *load = SK_NEW(struct load);
     *load = (struct load){done, arg};
-    sk_registry_session_load(sk_hub_of(backend)->registry, sk_span_z(session->principal.device),
+    sk_registry_session_load(hub_of(backend)->registry, sk_span_z(session->principal.device),
                              sk_span_z(session->principal.module), loaded, load);
 }
 
@@ -86,7 +85,7 @@ static void save_subscriptions(struct sk_backend *backend, const struct sk_sessi
                                void (*done)(void *arg), void *arg) {
     /* A client that finds less than it had subscribes again: how it ended does not matter. */
     struct sk_registry_then *then = sk_registry_then(done, arg);
-    struct sk_registry *registry = sk_hub_of(backend)->registry;
+    struct sk_registry *registry = hub_of(backend)->registry;
     struct sk_span device = sk_span_z(session->principal.device),
                    module = sk_span_z(session->principal.module);
     if (session->persistent)
@@ -97,35 +96,35 @@ static void save_subscriptions(struct sk_backend *backend, const struct sk_sessi
 }
 
 static void session_opened(struct sk_backend *backend, struct sk_session *session) {
-    struct sk_hub *hub = sk_hub_of(backend);
+    struct sk_hub *hub = hub_of(backend);
     EACH_PART(part) if (part->opened) part->opened(hub, session);
 }
 
 static void session_model(struct sk_backend *backend, struct sk_session *session,
                           struct sk_span model_id) {
-    sk_registry_model_set(sk_hub_of(backend)->registry, sk_span_z(session->principal.device),
+    sk_registry_model_set(hub_of(backend)->registry, sk_span_z(session->principal.device),
                           sk_span_z(session->principal.module), model_id, NULL, NULL);
 }
 
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
-    struct sk_hub *hub = sk_hub_of(backend);
+    struct sk_hub *hub = hub_of(backend);
     EACH_PART(part) if (part->subscribed) part->subscribed(hub, session);
 }
 
 static void session_writable(struct sk_backend *backend, struct sk_session *session) {
-    struct sk_hub *hub = sk_hub_of(backend);
+    struct sk_hub *hub = hub_of(backend);
     EACH_PART(part) if (part->writable) part->writable(hub, session);
 }
 
 static void session_closed(struct sk_backend *backend, struct sk_session *session,
                            enum sk_fault reason) {
     (void)reason;
-    struct sk_hub *hub = sk_hub_of(backend);
+    struct sk_hub *hub = hub_of(backend);
     EACH_PART(part) if (part->closed) part->closed(hub, session);
 }
 
 static void submit(struct sk_backend *backend, struct sk_request *request) {
-    struct sk_hub *hub = sk_hub_of(backend);
+    struct sk_hub *hub = hub_of(backend);
     request->backend = backend;
     hub->serve[request->op](hub, request);
 }

@@ -6,9 +6,9 @@ static void target_found(void *arg, const struct sk_registry_end *end,
                          struct sk_registry_entry *entry) {
     struct sk_request *request = arg;
     if (entry == NULL)
-        sk_hub_refuse_status(request, end);
+        hub_refuse_status(request, end);
     else
-        sk_methods_invoke(&sk_hub_of(request->backend)->methods, request);
+        sk_methods_invoke(&hub_of(request->backend)->methods, request);
 }
 
 static void invoke_method(struct sk_hub *hub, struct sk_request *request) {
@@ -37,7 +37,7 @@ static void stop(struct sk_hub *hub) {
 static const struct sk_hub_metric metrics[] = {
     {"skerry_hub_methods_total", "Direct methods invoked.", SK_HUB_COUNT(methods_total)}, {0}};
 
-const struct sk_hub_part sk_hub_part_methods = {
+const struct sk_hub_part hub_part_methods = {
     .metrics = metrics,
     .serve = {[SK_OP_METHOD_INVOKE] = invoke_method, [SK_OP_METHOD_RESPOND] = respond},
     .stop = stop,

@@ -62,24 +62,23 @@ struct sk_hub {
     void *closed_arg;
 };
 
-static inline struct sk_hub *sk_hub_of(struct sk_backend *backend) {
+static inline struct sk_hub *hub_of(struct sk_backend *backend) {
     return (struct sk_hub *)backend;
 }
 
 /* answer.c: refuses with what the end of a call to the registry means. */
-void sk_hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end);
+void hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end);
 /* A list that is answered: text from the start, so that a turn has to write only what it has read. */
 struct sk_hub_list {
     struct sk_buffer text;
     size_t count;
 };
-void sk_hub_list_add(struct sk_hub_list *list, const json_t *item);
+void hub_list_add(struct sk_hub_list *list, const json_t *item);
 /* Answers with it and `more` (its text is set here), then frees it. */
-void sk_hub_list_answer(struct sk_hub_list *list, struct sk_request *request,
-                        struct sk_answer *more);
+void hub_list_answer(struct sk_hub_list *list, struct sk_request *request, struct sk_answer *more);
 /* Presence of an identity, or NULL when it was never seen since the start. */
-const struct sk_presence *sk_hub_presence(struct sk_hub *hub, const struct sk_identity *identity);
-void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module);
+const struct sk_presence *hub_presence(struct sk_hub *hub, const struct sk_identity *identity);
+void hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module);
 
 /* A part of the hub: the operations that it serves, and its life. What it has no word for stays NULL. */
 struct sk_hub_part {
@@ -99,18 +98,17 @@ struct sk_hub_part {
     void (*writable)(struct sk_hub *hub, struct sk_session *session);
     void (*closed)(struct sk_hub *hub, struct sk_session *session);
 };
-extern const struct sk_hub_part sk_hub_part_ingest, sk_hub_part_events, sk_hub_part_identities,
-    sk_hub_part_twins, sk_hub_part_queries, sk_hub_part_c2d, sk_hub_part_feedback,
-    sk_hub_part_methods, sk_hub_part_statistics, sk_hub_part_certificates, sk_hub_part_recall,
-    sk_hub_part_presence;
+extern const struct sk_hub_part hub_part_ingest, hub_part_events, hub_part_identities,
+    hub_part_twins, hub_part_queries, hub_part_c2d, hub_part_feedback, hub_part_methods,
+    hub_part_statistics, hub_part_certificates, hub_part_recall, hub_part_presence;
 
 /* events/ingest.c */
-void sk_hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
+void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
 /* c2d/queue.c: a device was deleted. */
-void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device);
+void hub_c2d_forget(struct sk_hub *hub, struct sk_span device);
 /* c2d/feedback.c */
-int64_t sk_hub_feedback_ttl_us(const struct sk_hub *hub);
+int64_t hub_feedback_ttl_us(const struct sk_hub *hub);
 /* Ends of messages have made records. */
-void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_ended *ended);
+void hub_feedback_added(struct sk_hub *hub, const struct sk_registry_ended *ended);
 
 #endif

@@ -6,7 +6,7 @@ struct presence {
     struct sk_presence presence;
 };
 
-const struct sk_presence *sk_hub_presence(struct sk_hub *hub, const struct sk_identity *identity) {
+const struct sk_presence *hub_presence(struct sk_hub *hub, const struct sk_identity *identity) {
     struct sk_buffer key = {0};
     sk_buffer_text(&key, identity->device_id);
     if (identity->module_id) sk_buffer_print(&key, "/%s", identity->module_id);
@@ -32,7 +32,7 @@ static void forget(struct sk_hub *hub, struct presence *known) {
     free(known);
 }
 
-void sk_hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module) {
+void hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module) {
     struct presence *known;
     for (size_t i = 0; (known = sk_map_next(&hub->presence, &i, NULL)) != NULL;) {
         struct sk_span key = sk_span_z(known->key),
@@ -60,5 +60,5 @@ static void free_presence(struct sk_hub *hub) {
     sk_map_free(&hub->presence);
 }
 
-const struct sk_hub_part sk_hub_part_presence = {
+const struct sk_hub_part hub_part_presence = {
     .opened = opened, .closed = closed, .free = free_presence};

@@ -29,7 +29,7 @@ static void drop(struct parcel *parcel) {
     free(parcel);
 }
 
-void sk_edge_c2d_drop(struct sk_edge_identity *identity) {
+void edge_c2d_drop(struct sk_edge_identity *identity) {
     while (!sk_list_empty(&identity->c2d)) drop(SK_LIST_FIRST(&identity->c2d, struct parcel, link));
 }
 
@@ -89,12 +89,12 @@ static struct parcel *find_again(struct sk_edge_identity *identity, uint64_t clo
     return NULL;
 }
 
-void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,
-                      struct sk_delivery delivery) {
+void edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,
+                   struct sk_delivery delivery) {
     struct sk_io *io = identity->hub->backend.io;
     struct parcel *first = SK_LIST_FIRST(&identity->c2d, struct parcel, link);
     if (first && first->cloud.connection != delivery.connection) /* all of them come again */
-        sk_edge_c2d_drop(identity);
+        edge_c2d_drop(identity);
     struct parcel *parcel = message->c2d ? find_again(identity, message->sequence) : NULL;
     if (parcel) { /* its lock has expired in the cloud; the leaf has it still */
         sk_device_client_settle(identity->client, parcel->cloud, SK_RELEASE);
@@ -134,8 +134,8 @@ static struct parcel *find(struct sk_edge_identity *identity, const struct sk_re
     return NULL;
 }
 
-void sk_edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, request->device, SK_NONE);
+void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
+    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, SK_NONE);
     struct parcel *parcel = identity ? find(identity, request) : NULL;
     if (parcel == NULL) {
         sk_request_refuse(request, SK_FAULT_MESSAGE_LOCK_LOST, NULL);
@@ -180,5 +180,5 @@ static void offline(struct sk_edge_hub *hub, struct sk_session *session,
     }
 }
 
-const struct sk_edge_part sk_edge_part_c2d = {
+const struct sk_edge_part edge_part_c2d = {
     .subscribed = wants_more, .writable = wants_more, .closed = offline};

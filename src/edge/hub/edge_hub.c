@@ -9,9 +9,9 @@
 
 /* What an edge hub is made of; they stop in this order. */
 static const struct sk_edge_part *const parts[] = {
-    &sk_edge_part_report,  &sk_edge_part_methods, &sk_edge_part_scope,  &sk_edge_part_upstream,
-    &sk_edge_part_c2d,     &sk_edge_part_twins,   &sk_edge_part_inputs, &sk_edge_part_ingest,
-    &sk_edge_part_forward, &sk_edge_part_routing};
+    &edge_part_report,  &edge_part_methods, &edge_part_scope,  &edge_part_upstream,
+    &edge_part_c2d,     &edge_part_twins,   &edge_part_inputs, &edge_part_ingest,
+    &edge_part_forward, &edge_part_routing};
 
 #define EACH_PART(part)                                                                            \
     for (const struct sk_edge_part *const *at = parts, *part;                                      \
@@ -48,15 +48,15 @@ static void load_subscriptions(struct sk_backend *backend, const struct sk_sessi
                                void (*done)(void *, bool, unsigned), void *arg) {
     struct load *load = SK_NEW(struct load);
     *load = (struct load){done, arg};
-    sk_registry_document_get(sk_edge_hub_of(backend)->store, SESSIONS, sk_span_z(session->key),
-                             loaded, load);
+    sk_registry_document_get(edge_hub_of(backend)->store, SESSIONS, sk_span_z(session->key), loaded,
+                             load);
 }
 
 static void save_subscriptions(struct sk_backend *backend, const struct sk_session *session,
                                void (*done)(void *arg), void *arg) {
     /* A client that finds less than it had subscribes again: how it ended does not matter. */
     struct sk_registry_then *then = sk_registry_then(done, arg);
-    struct sk_registry *store = sk_edge_hub_of(backend)->store;
+    struct sk_registry *store = edge_hub_of(backend)->store;
     char text[16];
     snprintf(text, sizeof text, "%u", session->subscriptions);
     if (session->persistent)
@@ -78,37 +78,37 @@ static struct sk_edge_identity *identity_of(struct sk_edge_hub *hub,
     EACH_PART(part) if (part->what) part->what(hub, session, identity_of(hub, session))
 
 static void session_opened(struct sk_backend *backend, struct sk_session *session) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_hub *hub = edge_hub_of(backend);
     TELL_PARTS(opened);
 }
 
 static void session_model(struct sk_backend *backend, struct sk_session *session,
                           struct sk_span model_id) {
-    struct sk_edge_identity *identity = identity_of(sk_edge_hub_of(backend), session);
+    struct sk_edge_identity *identity = identity_of(edge_hub_of(backend), session);
     if (identity == NULL) return;
     sk_identity_set(&identity->model_id, model_id);
     if (identity->client) sk_device_client_model(identity->client, model_id);
 }
 
 static void session_subscribed(struct sk_backend *backend, struct sk_session *session) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_hub *hub = edge_hub_of(backend);
     TELL_PARTS(subscribed);
 }
 
 static void session_writable(struct sk_backend *backend, struct sk_session *session) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_hub *hub = edge_hub_of(backend);
     TELL_PARTS(writable);
 }
 
 static void session_closed(struct sk_backend *backend, struct sk_session *session,
                            enum sk_fault reason) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_hub *hub = edge_hub_of(backend);
     (void)reason;
     TELL_PARTS(closed);
 }
 
 static void submit(struct sk_backend *backend, struct sk_request *request) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
+    struct sk_edge_hub *hub = edge_hub_of(backend);
     hub->serve[request->op](hub, request);
 }
 
@@ -119,8 +119,8 @@ static void refuse(struct sk_edge_hub *hub, struct sk_request *request) {
                       "an edge hub does not serve this; ask the IoT hub");
 }
 
-static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity,
-                                          .find_identity_anew = sk_edge_find_identity_anew,
+static const struct sk_backend_ops ops = {.find_identity = edge_find_identity,
+                                          .find_identity_anew = edge_find_identity_anew,
                                           .find_policy = find_policy,
                                           .submit = submit,
                                           .load_subscriptions = load_subscriptions,
@@ -137,10 +137,10 @@ static const struct sk_backend_ops ops = {.find_identity = sk_edge_find_identity
 static void send_reports_of_all(struct sk_edge_hub *hub) {
     struct sk_edge_identity *identity;
     for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
-        if (identity->client || identity->identity.disabled || !sk_edge_twin_unsent(identity))
+        if (identity->client || identity->identity.disabled || !edge_twin_unsent(identity))
             continue;
-        sk_edge_upstream_client(identity);
-        sk_edge_upstream_wants(identity);
+        edge_upstream_client(identity);
+        edge_upstream_wants(identity);
     }
 }
 
@@ -148,24 +148,24 @@ static void upstream_connected(struct sk_edge_identity *identity) {
     struct sk_edge_hub *hub = identity->hub;
     if (identity == hub->self) {
         send_reports_of_all(hub);
-        sk_edge_scope_refresh(hub);
-        sk_edge_report_soon(hub);
+        edge_scope_refresh(hub);
+        edge_report_soon(hub);
     }
-    sk_edge_twin_connected(identity);
-    sk_edge_forward_soon(hub);
+    edge_twin_connected(identity);
+    edge_forward_soon(hub);
 }
 
 /* Deleted or disabled in the cloud, most likely. */
 static void upstream_refused(struct sk_edge_identity *identity) {
-    sk_edge_scope_refresh(identity->hub);
+    edge_scope_refresh(identity->hub);
 }
 
 static const struct sk_edge_upstream_events upstream_events = {
     .connected = upstream_connected,
     .refused = upstream_refused,
-    .desired = sk_edge_twin_desired,
-    .unsent = sk_edge_twin_unsent,
-    .refresh = sk_edge_scope_refresh,
+    .desired = edge_twin_desired,
+    .unsent = edge_twin_unsent,
+    .refresh = edge_scope_refresh,
 };
 
 /* ---- opening ---- */
@@ -213,7 +213,7 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
     if (recovery.cut_bytes)
         SK_WARN("edge-hub", "%llu bytes of an unfinished write were cut from the end of the store",
                 (unsigned long long)recovery.cut_bytes);
-    return sk_edge_forward_open(hub);
+    return edge_forward_open(hub);
 }
 
 static void free_hub(struct sk_edge_hub *hub) {
@@ -265,7 +265,7 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
         true; /* as Azure's edge hub: docs/protocols/edge-runtime.md, section 5.3 */
     sk_list_init(&hub->scope.waiting);
     sk_methods_init(&hub->methods, &hub->backend);
-    hub->self = sk_edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));
+    hub->self = edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));
     const struct sk_edge_upstream *up = &options->upstream;
     enum sk_status status = sk_http_client_new(
         io,

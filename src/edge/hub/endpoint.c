@@ -17,7 +17,7 @@ static struct sk_session *session_of(struct sk_edge_endpoint *e) {
 }
 
 static void commit(struct sk_edge_endpoint *e, uint64_t sequence) {
-    uint64_t below = sk_edge_flight_done(&e->flight, sequence);
+    uint64_t below = edge_flight_done(&e->flight, sequence);
     if (below) sk_cursor_commit(e->cursor, below);
 }
 
@@ -29,13 +29,13 @@ static bool deliver(struct sk_edge_endpoint *e, struct sk_session *session,
     if (sk_message_decode(record->body, &arena, &message)) {
         SK_ERROR("edge-hub", "record %llu is not a message; skipped",
                  (unsigned long long)record->sequence);
-        sk_edge_flight_add(&e->flight, record->sequence);
+        edge_flight_add(&e->flight, record->sequence);
         commit(e, record->sequence);
         sk_arena_free(&arena);
         return true;
     }
     message.system[SK_SYS_INPUT] = sk_span_z(e->input);
-    sk_edge_flight_add(&e->flight, record->sequence);
+    edge_flight_add(&e->flight, record->sequence);
     bool taken = session->head->deliver_message(session, &message,
                                                 (uint64_t)e->bit << BIT_SHIFT | record->sequence);
     if (!taken)
@@ -49,13 +49,13 @@ static void pump(struct sk_edge_endpoint *e) {
     struct sk_session *session;
     if (e->pumping) return; /* a QoS 0 delivery settles from inside */
     e->pumping = true;
-    while (!sk_edge_flight_full(&e->flight) && (session = session_of(e)) != NULL) {
+    while (!edge_flight_full(&e->flight) && (session = session_of(e)) != NULL) {
         enum sk_status status = sk_cursor_next(e->cursor, &record);
         if (status == SK_NOT_FOUND) continue;
         if (status) break;
         if (e->ttl_us >= 0 && sk_cursor_age(e->cursor, &record) > e->ttl_us) {
             e->hub->counts.expired_total++;
-            sk_edge_flight_add(&e->flight, record.sequence);
+            edge_flight_add(&e->flight, record.sequence);
             commit(e, record.sequence);
         } else if (!deliver(e, session, &record)) {
             sk_cursor_seek(e->cursor, record.sequence);
@@ -73,8 +73,8 @@ static void name_cursor(unsigned bit, char to[32]) {
     snprintf(to, 32, "endpoint-%u", bit);
 }
 
-enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
-                                     struct sk_span input, uint64_t from) {
+enum sk_status edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
+                                  struct sk_span input, uint64_t from) {
     struct sk_edge_endpoint *e = &hub->inputs[bit];
     char cursor[32];
     struct sk_buffer name = {0};
@@ -86,12 +86,12 @@ enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, stru
     e->input = sk_span_dup(input);
     e->ttl_us = -1;
     sk_buffer_free(&name);
-    sk_edge_flight_init(&e->flight, SK_EDGE_WINDOW);
+    edge_flight_init(&e->flight, SK_EDGE_WINDOW);
     name_cursor(bit, cursor);
     enum sk_status status =
         sk_cursor_open(hub->log, cursor, 1ull << bit, from, readable, e, &e->cursor);
     if (status) {
-        sk_edge_endpoint_close(e);
+        edge_endpoint_close(e);
         return status;
     }
     if (from != UINT64_MAX &&
@@ -103,24 +103,24 @@ enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, stru
     return SK_OK;
 }
 
-void sk_edge_endpoint_close(struct sk_edge_endpoint *e) {
+void edge_endpoint_close(struct sk_edge_endpoint *e) {
     if (e->name == NULL) return;
     if (e->cursor) sk_cursor_close(e->cursor);
-    sk_edge_flight_free(&e->flight);
+    edge_flight_free(&e->flight);
     free(e->name);
     free(e->module);
     free(e->input);
     *e = (struct sk_edge_endpoint){0};
 }
 
-void sk_edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit) {
+void edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit) {
     char cursor[32];
-    sk_edge_endpoint_close(&hub->inputs[bit]);
+    edge_endpoint_close(&hub->inputs[bit]);
     name_cursor(bit, cursor);
     sk_log_forget_cursor(hub->log, cursor);
 }
 
-void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module) {
+void edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module) {
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
         if (hub->inputs[i].name && sk_span_is(module, hub->inputs[i].module)) pump(&hub->inputs[i]);
 }
@@ -136,7 +136,7 @@ static struct sk_span module_of(const struct sk_edge_hub *hub, const struct sk_s
 static void wants_more(struct sk_edge_hub *hub, struct sk_session *session,
                        struct sk_edge_identity *identity) {
     (void)identity;
-    sk_edge_endpoints_pump(hub, module_of(hub, session));
+    edge_endpoints_pump(hub, module_of(hub, session));
 }
 
 static void offline(struct sk_edge_hub *hub, struct sk_session *session,
@@ -147,7 +147,7 @@ static void offline(struct sk_edge_hub *hub, struct sk_session *session,
         struct sk_edge_endpoint *e = &hub->inputs[i];
         if (e->name == NULL || !sk_span_is(module, e->module)) continue;
         if (e->flight.count) sk_cursor_seek(e->cursor, e->flight.shots[e->flight.first].sequence);
-        sk_edge_flight_clear(&e->flight);
+        edge_flight_clear(&e->flight);
     }
 }
 
@@ -161,8 +161,8 @@ static void settle_input(struct sk_edge_hub *hub, struct sk_request *request) {
         commit(e, sequence);
     }
     sk_request_answer(request);
-    sk_edge_endpoints_pump(hub,
-                           module); /* the session's window has room again, for any of its inputs */
+    edge_endpoints_pump(hub,
+                        module); /* the session's window has room again, for any of its inputs */
 }
 
 /* What modules get are inputs, what devices get cloud-to-device messages. */
@@ -170,10 +170,10 @@ static void settle(struct sk_edge_hub *hub, struct sk_request *request) {
     if (request->module.n)
         settle_input(hub, request);
     else
-        sk_edge_c2d_settle(hub, request);
+        edge_c2d_settle(hub, request);
 }
 
-const struct sk_edge_part sk_edge_part_inputs = {.serve = {[SK_OP_SETTLE] = settle},
-                                                 .subscribed = wants_more,
-                                                 .writable = wants_more,
-                                                 .closed = offline};
+const struct sk_edge_part edge_part_inputs = {.serve = {[SK_OP_SETTLE] = settle},
+                                              .subscribed = wants_more,
+                                              .writable = wants_more,
+                                              .closed = offline};

@@ -5,7 +5,7 @@
 
 static void pump(struct sk_task *task);
 
-void sk_edge_forward_soon(struct sk_edge_hub *hub) {
+void edge_forward_soon(struct sk_edge_hub *hub) {
     if (!hub->closing) sk_io_defer(hub->backend.io, &hub->forward.pump, pump);
 }
 
@@ -15,7 +15,7 @@ struct shot {
 };
 
 static void land(struct sk_edge_hub *hub, uint64_t sequence) {
-    uint64_t below = sk_edge_flight_done(&hub->forward.flight, sequence);
+    uint64_t below = edge_flight_done(&hub->forward.flight, sequence);
     if (below) sk_cursor_commit(hub->forward.cursor, below);
 }
 
@@ -30,14 +30,14 @@ static void on_sent(void *arg, enum sk_status status) {
     else
         shot.hub->counts.forwarded_total++;
     land(shot.hub, shot.sequence);
-    sk_edge_forward_soon(shot.hub);
+    edge_forward_soon(shot.hub);
 }
 
 /* False: stop for now. */
 static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
     struct sk_message message;
     enum sk_status status = SK_OK;
-    sk_edge_flight_add(&hub->forward.flight, record->sequence);
+    edge_flight_add(&hub->forward.flight, record->sequence);
     sk_arena_reset(&hub->arena);
     bool expired = hub->forward.ttl_us >= 0 &&
                    sk_cursor_age(hub->forward.cursor, record) > hub->forward.ttl_us;
@@ -47,7 +47,7 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
         land(hub, record->sequence);
         return true;
     }
-    struct sk_edge_identity *sender = sk_edge_identity_find(hub, message.device, message.module);
+    struct sk_edge_identity *sender = edge_identity_find(hub, message.device, message.module);
     if ((sender == NULL || sender->identity.disabled) &&
         !hub->scope.known) { /* our copy may be old: ask first */
         hub->forward.flight.count--;
@@ -69,7 +69,7 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
                              : SK_NONE;
     struct shot *shot = SK_NEW(struct shot);
     *shot = (struct shot){hub, record->sequence};
-    status = sk_device_client_send(sk_edge_upstream_client(sender), &message, on_sent, shot);
+    status = sk_device_client_send(edge_upstream_client(sender), &message, on_sent, shot);
     if (status == SK_OK) return true;
     free(shot);
     if (status == SK_TOO_LARGE) {
@@ -86,7 +86,7 @@ static bool forward(struct sk_edge_hub *hub, const struct sk_record *record) {
 static void pump(struct sk_task *task) {
     struct sk_edge_hub *hub = SK_CONTAINER(task, struct sk_edge_hub, forward.pump);
     struct sk_record record;
-    while (hub->counts.upstream_connected && !sk_edge_flight_full(&hub->forward.flight)) {
+    while (hub->counts.upstream_connected && !edge_flight_full(&hub->forward.flight)) {
         enum sk_status status = sk_cursor_next(hub->forward.cursor, &record);
         if (status == SK_NOT_FOUND) continue;
         if (status || !forward(hub, &record)) break;
@@ -97,7 +97,7 @@ static void pump(struct sk_task *task) {
 
 static void epoch_saved(void *arg, const struct sk_registry_end *end) {
     (void)end;
-    sk_edge_load_ended(arg);
+    edge_load_ended(arg);
 }
 
 static void save_epoch(struct sk_edge_hub *hub) {
@@ -114,7 +114,7 @@ static void epoch_loaded(void *arg, const struct sk_registry_end *end,
                          const struct sk_registry_document *stored) {
     (void)end;
     struct sk_edge_hub *hub = arg;
-    sk_edge_load_ended(hub);
+    edge_load_ended(hub);
     if (hub->closing) return;
     json_t *document = stored ? json_loadb(stored->bytes.p, stored->bytes.n, 0, NULL) : NULL;
     const char *epoch = json_string_value(json_object_get(document, "epoch"));
@@ -128,7 +128,7 @@ static void epoch_loaded(void *arg, const struct sk_registry_end *end,
     json_decref(document);
 }
 
-void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers) {
+void edge_numbers_set(struct sk_edge_hub *hub, bool numbers) {
     if (numbers == hub->forward.numbers) return;
     hub->forward.numbers = numbers;
     save_epoch(hub);
@@ -137,17 +137,17 @@ void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers) {
 /* ---- life ---- */
 
 static void readable(void *arg) {
-    sk_edge_forward_soon(arg);
+    edge_forward_soon(arg);
 }
 
-void sk_edge_forward_scope_known(struct sk_edge_hub *hub) {
+void edge_forward_scope_known(struct sk_edge_hub *hub) {
     hub->scope.known = true;
-    sk_edge_forward_soon(hub);
+    edge_forward_soon(hub);
 }
 
-enum sk_status sk_edge_forward_open(struct sk_edge_hub *hub) {
+enum sk_status edge_forward_open(struct sk_edge_hub *hub) {
     hub->forward.ttl_us = -1;
-    sk_edge_flight_init(&hub->forward.flight, SK_EDGE_UPSTREAM_WINDOW);
+    edge_flight_init(&hub->forward.flight, SK_EDGE_UPSTREAM_WINDOW);
     return sk_cursor_open(hub->log, "upstream", 1ull << SK_EDGE_UPSTREAM_BIT, 0, readable, hub,
                           &hub->forward.cursor);
 }
@@ -162,7 +162,7 @@ static void stop(struct sk_edge_hub *hub) {
     sk_io_undefer(&hub->forward.pump);
     if (hub->forward.cursor) sk_cursor_close(hub->forward.cursor);
     hub->forward.cursor = NULL;
-    sk_edge_flight_free(&hub->forward.flight);
+    edge_flight_free(&hub->forward.flight);
 }
 
-const struct sk_edge_part sk_edge_part_forward = {.load = load, .stop = stop};
+const struct sk_edge_part edge_part_forward = {.load = load, .stop = stop};

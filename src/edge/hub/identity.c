@@ -9,8 +9,8 @@ static void put_key(struct sk_buffer *to, struct sk_span device, struct sk_span 
     }
 }
 
-struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
-                                               struct sk_span module) {
+struct sk_edge_identity *edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
+                                            struct sk_span module) {
     struct sk_buffer key = {0};
     put_key(&key, device, module);
     struct sk_edge_identity *identity = sk_map_get(&hub->identities, sk_buffer_span(&key));
@@ -18,9 +18,9 @@ struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct s
     return identity;
 }
 
-struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
-                                              struct sk_span module) {
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
+struct sk_edge_identity *edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
+                                           struct sk_span module) {
+    struct sk_edge_identity *identity = edge_identity_find(hub, device, module);
     if (identity) return identity;
     struct sk_buffer key = {0};
     put_key(&key, device, module);
@@ -35,7 +35,7 @@ struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk
     return identity;
 }
 
-void sk_edge_identity_free(struct sk_edge_identity *identity) {
+void edge_identity_free(struct sk_edge_identity *identity) {
     sk_map_remove(&identity->hub->identities, sk_span_z(identity->key));
     sk_identity_free(&identity->identity);
     free(identity->key);
@@ -43,7 +43,7 @@ void sk_edge_identity_free(struct sk_edge_identity *identity) {
     free(identity);
 }
 
-void sk_edge_load_ended(struct sk_edge_hub *hub) {
+void edge_load_ended(struct sk_edge_hub *hub) {
     hub->start.documents--;
     if (hub->start.done && !hub->closing)
         sk_io_defer(hub->backend.io, &hub->start.task, hub->start.done);

@@ -78,4 +78,4 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
         hub->counts.received_total++;
 }
 
-const struct sk_edge_part sk_edge_part_ingest = {.serve = {[SK_OP_TELEMETRY] = ingest}};
+const struct sk_edge_part edge_part_ingest = {.serve = {[SK_OP_TELEMETRY] = ingest}};

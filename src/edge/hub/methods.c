@@ -6,7 +6,7 @@ static void invoke(struct sk_edge_hub *hub, struct sk_request *request) {
     if (!sk_span_is(sk_span_z(request->who->device), hub->options->device_id))
         sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS,
                           "Only modules on the same device can invoke DirectMethods");
-    else if (sk_edge_identity_find(hub, request->device, request->module) == NULL)
+    else if (edge_identity_find(hub, request->device, request->module) == NULL)
         sk_request_refuse(request,
                           request->module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND,
                           NULL);
@@ -34,7 +34,7 @@ static void offline(struct sk_edge_hub *hub, struct sk_session *session,
     sk_methods_offline(&hub->methods, session);
 }
 
-const struct sk_edge_part sk_edge_part_methods = {
+const struct sk_edge_part edge_part_methods = {
     .serve = {[SK_OP_METHOD_INVOKE] = invoke, [SK_OP_METHOD_RESPOND] = respond},
     .stop = stop,
     .subscribed = subscribed,

@@ -174,94 +174,94 @@ struct sk_edge_part {
     void (*closed)(struct sk_edge_hub *hub, struct sk_session *session,
                    struct sk_edge_identity *identity);
 };
-extern const struct sk_edge_part sk_edge_part_ingest, sk_edge_part_inputs, sk_edge_part_routing,
-    sk_edge_part_forward, sk_edge_part_upstream, sk_edge_part_scope, sk_edge_part_twins,
-    sk_edge_part_c2d, sk_edge_part_methods, sk_edge_part_report;
+extern const struct sk_edge_part edge_part_ingest, edge_part_inputs, edge_part_routing,
+    edge_part_forward, edge_part_upstream, edge_part_scope, edge_part_twins, edge_part_c2d,
+    edge_part_methods, edge_part_report;
 
-static inline struct sk_edge_hub *sk_edge_hub_of(struct sk_backend *backend) {
+static inline struct sk_edge_hub *edge_hub_of(struct sk_backend *backend) {
     return (struct sk_edge_hub *)backend;
 }
 
 /* identity.c */
-struct sk_edge_identity *sk_edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
-                                               struct sk_span module);
-struct sk_edge_identity *sk_edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
-                                              struct sk_span module);
+struct sk_edge_identity *edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
+                                            struct sk_span module);
+struct sk_edge_identity *edge_identity_add(struct sk_edge_hub *hub, struct sk_span device,
+                                           struct sk_span module);
 /* Of what upstream and twins have taken their leave. */
-void sk_edge_identity_free(struct sk_edge_identity *identity);
+void edge_identity_free(struct sk_edge_identity *identity);
 /* One of the documents that `loading` counts has been read, or cannot be. */
-void sk_edge_load_ended(struct sk_edge_hub *hub);
+void edge_load_ended(struct sk_edge_hub *hub);
 
 /* flight.c */
-void sk_edge_flight_init(struct sk_edge_flight *flight, size_t capacity);
-void sk_edge_flight_free(struct sk_edge_flight *flight);
-bool sk_edge_flight_full(const struct sk_edge_flight *flight);
-void sk_edge_flight_add(struct sk_edge_flight *flight, uint64_t sequence);
+void edge_flight_init(struct sk_edge_flight *flight, size_t capacity);
+void edge_flight_free(struct sk_edge_flight *flight);
+bool edge_flight_full(const struct sk_edge_flight *flight);
+void edge_flight_add(struct sk_edge_flight *flight, uint64_t sequence);
 /* Marks a record; returns the sequence below which all are done, or 0 when the front has not moved.
  * Unknown ones are ignored. */
-uint64_t sk_edge_flight_done(struct sk_edge_flight *flight, uint64_t sequence);
-void sk_edge_flight_clear(struct sk_edge_flight *flight);
+uint64_t edge_flight_done(struct sk_edge_flight *flight, uint64_t sequence);
+void edge_flight_clear(struct sk_edge_flight *flight);
 
 /* scope.c */
 /* Asks the cloud for the scope now, or in a moment when it was asked just before. */
-void sk_edge_scope_refresh(struct sk_edge_hub *hub);
+void edge_scope_refresh(struct sk_edge_hub *hub);
 /* The backend's find_identity: an unknown identity waits for a fresh scope. */
-void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
-                           sk_identity_done *done, void *arg);
+void edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                        sk_identity_done *done, void *arg);
 /* And find_identity_anew: a known one, too. */
-void sk_edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
-                                struct sk_span module, sk_identity_done *done, void *arg);
+void edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
+                             struct sk_span module, sk_identity_done *done, void *arg);
 
 /* routing.c */
 /* Takes new desired properties of $edgeHub; a bad one changes nothing but the reported status.
  * `durable`: they come from the store and count at once; else they are written there first. */
-void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
-                            bool durable);
+void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
+                         bool durable);
 
 /* endpoint.c */
 /* Opens slot `bit` for an input. `from`: where it began, when it is known from before; UINT64_MAX: it
  * begins now. */
-enum sk_status sk_edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
-                                     struct sk_span input, uint64_t from);
-void sk_edge_endpoint_close(struct sk_edge_endpoint *endpoint);
+enum sk_status edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
+                                  struct sk_span input, uint64_t from);
+void edge_endpoint_close(struct sk_edge_endpoint *endpoint);
 /* Closes slot `bit`, if it is open, and forgets how far its queue was read: what waits is given up. */
-void sk_edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit);
-void sk_edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module);
+void edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit);
+void edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module);
 
 /* upstream.c */
 /* The identity's connection to the cloud, opened if there is none. */
-struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identity);
+struct sk_device_client *edge_upstream_client(struct sk_edge_identity *identity);
 /* What the identity's client at our side wants from the cloud has changed. */
-void sk_edge_upstream_wants(struct sk_edge_identity *identity);
-void sk_edge_upstream_drop(struct sk_edge_identity *identity);
+void edge_upstream_wants(struct sk_edge_identity *identity);
+void edge_upstream_drop(struct sk_edge_identity *identity);
 
 /* forward.c */
-enum sk_status sk_edge_forward_open(struct sk_edge_hub *hub);
+enum sk_status edge_forward_open(struct sk_edge_hub *hub);
 /* There may be something that can go out. */
-void sk_edge_forward_soon(struct sk_edge_hub *hub);
+void edge_forward_soon(struct sk_edge_hub *hub);
 /* Whether the cloud takes numbers, as its answers tell. */
-void sk_edge_numbers_set(struct sk_edge_hub *hub, bool numbers);
+void edge_numbers_set(struct sk_edge_hub *hub, bool numbers);
 /* The whole scope has been read: a sender that is not in it has left it. */
-void sk_edge_forward_scope_known(struct sk_edge_hub *hub);
+void edge_forward_scope_known(struct sk_edge_hub *hub);
 
 /* c2d.c */
-void sk_edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,
-                      struct sk_delivery delivery);
+void edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *message,
+                   struct sk_delivery delivery);
 /* Serves SK_OP_SETTLE of a device. */
-void sk_edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request);
+void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request);
 /* The connection that brought them is gone: the cloud sends them again. */
-void sk_edge_c2d_drop(struct sk_edge_identity *identity);
+void edge_c2d_drop(struct sk_edge_identity *identity);
 
 /* twin.c */
-void sk_edge_twins_load(struct sk_edge_hub *hub);
-void sk_edge_twin_connected(struct sk_edge_identity *identity);
+void edge_twins_load(struct sk_edge_hub *hub);
+void edge_twin_connected(struct sk_edge_identity *identity);
 /* The cloud has told of a change to the desired properties. */
-void sk_edge_twin_desired(struct sk_edge_identity *identity);
+void edge_twin_desired(struct sk_edge_identity *identity);
 /* Whether there are reported properties that the cloud does not have. */
-bool sk_edge_twin_unsent(const struct sk_edge_identity *identity);
-void sk_edge_twin_free(struct sk_edge_identity *identity);
+bool edge_twin_unsent(const struct sk_edge_identity *identity);
+void edge_twin_free(struct sk_edge_identity *identity);
 
 /* report.c */
-void sk_edge_report_soon(struct sk_edge_hub *hub);
+void edge_report_soon(struct sk_edge_hub *hub);
 
 #endif

@@ -68,7 +68,7 @@ static void on_timer(struct sk_timer *timer) {
     hub->report.last = now;
 }
 
-void sk_edge_report_soon(struct sk_edge_hub *hub) {
+void edge_report_soon(struct sk_edge_hub *hub) {
     if (!hub->closing && !sk_timer_running(&hub->report.timer))
         sk_timer_start(hub->backend.io, &hub->report.timer, SETTLE_MS * SK_MS, on_timer);
 }
@@ -83,8 +83,8 @@ static void session_changed(struct sk_edge_hub *hub, struct sk_session *session,
                             struct sk_edge_identity *identity) {
     (void)session;
     (void)identity;
-    sk_edge_report_soon(hub);
+    edge_report_soon(hub);
 }
 
-const struct sk_edge_part sk_edge_part_report = {
+const struct sk_edge_part edge_part_report = {
     .stop = stop, .opened = session_changed, .closed = session_changed};

@@ -60,7 +60,7 @@ static unsigned free_slot(struct sk_edge_hub *hub, const struct sk_edge_route *r
         i++;
     for (size_t j = 0; j < hub->routing.count; j++) /* until the new routes count */
         if (hub->routing.routes[j].bit == 1ull << i) hub->routing.routes[j].bit = 0;
-    sk_edge_endpoint_forget(hub, i);
+    edge_endpoint_forget(hub, i);
     return i;
 }
 
@@ -169,7 +169,7 @@ static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, s
         }
         struct sk_edge_endpoint *e = find_endpoint(hub, module, input);
         unsigned slot = e ? e->bit : free_slot(hub, routes, count);
-        if (e == NULL && sk_edge_endpoint_open(hub, slot, module, input, UINT64_MAX)) {
+        if (e == NULL && edge_endpoint_open(hub, slot, module, input, UINT64_MAX)) {
             snprintf(why, 256, "route %.64s: the message store cannot be read", routes[i].name);
             return false;
         }
@@ -192,7 +192,7 @@ static void retire_endpoints(struct sk_edge_hub *hub) {
             used = true;
         }
         /* Empty slots too: a checkpoint that a crash has left there would hold the log back. */
-        if (!used) sk_edge_endpoint_forget(hub, (unsigned)e);
+        if (!used) edge_endpoint_forget(hub, (unsigned)e);
     }
     hub->forward.ttl_us = -1;
     bool first = true;
@@ -217,9 +217,9 @@ static void activate(struct sk_edge_hub *hub, struct sk_edge_route *routes, size
     }
     retire_endpoints(hub);
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) /* a new one's module may be here already */
-        if (hub->inputs[i].name) sk_edge_endpoints_pump(hub, sk_span_z(hub->inputs[i].module));
+        if (hub->inputs[i].name) edge_endpoints_pump(hub, sk_span_z(hub->inputs[i].module));
     SK_INFO("edge-hub", "deployment version %llu: %zu routes", (unsigned long long)version, count);
-    sk_edge_report_soon(hub);
+    edge_report_soon(hub);
 }
 
 /* A deployment on its way to the disk. What it routes may be acknowledged only when a crash cannot
@@ -295,11 +295,11 @@ static void refuse_deployment(struct sk_edge_hub *hub, int code, const char *why
     snprintf(hub->routing.text, sizeof hub->routing.text, "%s", why);
     SK_WARN("edge-hub", "deployment version %llu refused, the old routes stay: %s",
             (unsigned long long)hub->routing.version, why);
-    sk_edge_report_soon(hub);
+    edge_report_soon(hub);
 }
 
-void sk_edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
-                            bool durable) {
+void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
+                         bool durable) {
     struct sk_edge_route *routes;
     size_t count;
     char why[256] = "";
@@ -337,11 +337,11 @@ static void deployment_loaded(void *arg, const struct sk_registry_end *end,
                               const struct sk_registry_document *stored) {
     (void)end;
     struct sk_edge_hub *hub = arg;
-    sk_edge_load_ended(hub);
+    edge_load_ended(hub);
     if (stored == NULL || hub->closing) return;
     json_t *document = json_loadb(stored->bytes.p, stored->bytes.n, 0, NULL);
     uint64_t version = (uint64_t)json_integer_value(json_object_get(document, "version"));
-    sk_edge_deployment_set(hub, json_object_get(document, "desired"), version, true);
+    edge_deployment_set(hub, json_object_get(document, "desired"), version, true);
     json_decref(document);
 }
 
@@ -359,8 +359,8 @@ static void endpoints_loaded(void *arg, const struct sk_registry_end *end,
             json_int_t bit = json_integer_value(json_object_get(value, "bit"));
             json_int_t from = json_integer_value(json_object_get(value, "from"));
             if (module && input && bit >= 0 && bit < SK_EDGE_ENDPOINTS_MAX && from >= 0)
-                sk_edge_endpoint_open(hub, (unsigned)bit, sk_span_z(module), sk_span_z(input),
-                                      (uint64_t)from);
+                edge_endpoint_open(hub, (unsigned)bit, sk_span_z(module), sk_span_z(input),
+                                   (uint64_t)from);
         }
         json_decref(map);
     }
@@ -377,7 +377,7 @@ static void stop(struct sk_edge_hub *hub) {
     free_routes(hub->routing.routes, hub->routing.count);
     hub->routing.routes = NULL;
     hub->routing.count = 0;
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) sk_edge_endpoint_close(&hub->inputs[i]);
+    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) edge_endpoint_close(&hub->inputs[i]);
 }
 
-const struct sk_edge_part sk_edge_part_routing = {.load = load, .stop = stop};
+const struct sk_edge_part edge_part_routing = {.load = load, .stop = stop};

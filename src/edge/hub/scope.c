@@ -20,9 +20,9 @@ enum {
 static void run(struct sk_edge_hub *hub);
 
 static void free_identity(struct sk_edge_identity *identity) {
-    sk_edge_upstream_drop(identity);
-    sk_edge_twin_free(identity);
-    sk_edge_identity_free(identity);
+    edge_upstream_drop(identity);
+    edge_twin_free(identity);
+    edge_identity_free(identity);
 }
 
 /* Takes one entry of a scope answer or of the store. */
@@ -34,14 +34,14 @@ static struct sk_edge_identity *take(struct sk_edge_hub *hub, const json_t *entr
     if (device.n == 0 || sk_identity_from_json(entry, device, module, &read, error)) return NULL;
     sk_identity_set(&read.generation_id,
                     sk_span_z(json_string_value(json_object_get(entry, "generationId"))));
-    struct sk_edge_identity *identity = sk_edge_identity_add(hub, device, module);
+    struct sk_edge_identity *identity = edge_identity_add(hub, device, module);
     bool now_disabled = read.disabled && !identity->identity.disabled;
     sk_identity_free(&identity->identity);
     identity->identity = sk_identity_move(&read);
     identity->known = true;
     sk_sessions_changed(&hub->backend, &identity->identity);
     /* The cloud takes nothing from it any more, and what waits for it holds up the others. */
-    if (now_disabled && identity != hub->self) sk_edge_upstream_drop(identity);
+    if (now_disabled && identity != hub->self) edge_upstream_drop(identity);
     return identity;
 }
 
@@ -53,7 +53,7 @@ static void loaded(void *arg, const struct sk_registry_end *end,
                    const struct sk_registry_documents *list) {
     (void)end;
     struct sk_edge_hub *hub = arg;
-    sk_edge_load_ended(hub);
+    edge_load_ended(hub);
     for (size_t i = 0; i < list->count && !hub->closing; i++) {
         json_t *entry = json_loadb(list->documents[i].bytes.p, list->documents[i].bytes.n, 0, NULL);
         take(hub, entry);
@@ -63,7 +63,7 @@ static void loaded(void *arg, const struct sk_registry_end *end,
     if (list->count == BATCH)
         load_page(hub, list->documents[BATCH - 1].key);
     else
-        sk_edge_twins_load(hub); /* they belong to identities */
+        edge_twins_load(hub); /* they belong to identities */
 }
 
 static void load_page(struct sk_edge_hub *hub, struct sk_span after) {
@@ -90,7 +90,7 @@ struct waiting {
 
 static void answer_one(struct sk_edge_hub *hub, struct waiting *w) {
     struct sk_edge_identity *identity =
-        sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
+        edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
     bool known = identity && identity->known;
     sk_list_remove(&w->link);
     hub->scope.waiting_count--;
@@ -106,14 +106,14 @@ static void answer_waiting(struct sk_edge_hub *hub, bool all) {
     SK_LIST_EACH(&hub->scope.waiting, node, following) {
         struct waiting *w = SK_CONTAINER(node, struct waiting, link);
         struct sk_edge_identity *identity =
-            sk_edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
+            edge_identity_find(hub, sk_span_z(w->device), sk_span_z(w->module));
         bool found = identity && identity->known && !w->anew;
         if (all || w->refresh <= hub->scope.refresh || found)
             answer_one(hub, w);
         else
             left = true;
     }
-    if (left) sk_edge_scope_refresh(hub);
+    if (left) edge_scope_refresh(hub);
 }
 
 static void wait_for_scope(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module,
@@ -131,22 +131,22 @@ static void wait_for_scope(struct sk_edge_hub *hub, struct sk_span device, struc
                           .arg = arg};
     sk_list_append(&hub->scope.waiting, &w->link);
     hub->scope.waiting_count++;
-    sk_edge_scope_refresh(hub);
+    edge_scope_refresh(hub);
 }
 
-void sk_edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
-                           sk_identity_done *done, void *arg) {
-    struct sk_edge_hub *hub = sk_edge_hub_of(backend);
-    struct sk_edge_identity *identity = sk_edge_identity_find(hub, device, module);
+void edge_find_identity(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                        sk_identity_done *done, void *arg) {
+    struct sk_edge_hub *hub = edge_hub_of(backend);
+    struct sk_edge_identity *identity = edge_identity_find(hub, device, module);
     if (identity && identity->known)
         done(arg, SK_OK, &identity->identity);
     else
         wait_for_scope(hub, device, module, false, done, arg);
 }
 
-void sk_edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
-                                struct sk_span module, sk_identity_done *done, void *arg) {
-    wait_for_scope(sk_edge_hub_of(backend), device, module, true, done, arg);
+void edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
+                             struct sk_span module, sk_identity_done *done, void *arg) {
+    wait_for_scope(edge_hub_of(backend), device, module, true, done, arg);
 }
 
 /* ---- the cloud ---- */
@@ -176,8 +176,8 @@ static void end_refresh(struct sk_edge_hub *hub, bool complete) {
         i = 0; /* the map has changed */
     }
     hub->scope.pause_ms = hub->scope.changed ? 0 : next_pause(hub->scope.pause_ms);
-    if (complete) sk_edge_report_soon(hub);
-    if (complete) sk_edge_forward_scope_known(hub);
+    if (complete) edge_report_soon(hub);
+    if (complete) edge_forward_scope_known(hub);
     sk_timer_start(hub->backend.io, &hub->scope.timer, (complete ? REFRESH_S : RETRY_S) * SK_S,
                    on_timer);
     answer_waiting(hub, !complete);
@@ -226,7 +226,7 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
         end_refresh(hub, false);
         return;
     }
-    sk_edge_numbers_set(hub, sk_span_starts(sk_http_header(answer, "Server"), SK_SPAN("Skerry/")));
+    edge_numbers_set(hub, sk_span_starts(sk_http_header(answer, "Server"), SK_SPAN("Skerry/")));
     json_t *page = json_loadb(answer->body.p, answer->body.n, 0, NULL);
     const char *link = json_string_value(json_object_get(page, "continuationLink"));
     if (!json_is_object(page)) {
@@ -290,7 +290,7 @@ static void run(struct sk_edge_hub *hub) {
     ask(hub);
 }
 
-void sk_edge_scope_refresh(struct sk_edge_hub *hub) {
+void edge_scope_refresh(struct sk_edge_hub *hub) {
     uint32_t pause_ms = hub->scope.pause_ms ? hub->scope.pause_ms : PAUSE_MS;
     uint64_t since = sk_io_now(hub->backend.io) - hub->scope.asked_ns, least = pause_ms * SK_MS;
     if (hub->scope.running || hub->closing) return;
@@ -315,4 +315,4 @@ static void stop(struct sk_edge_hub *hub) {
     free(hub->scope.continuation);
 }
 
-const struct sk_edge_part sk_edge_part_scope = {.load = load, .start = run, .stop = stop};
+const struct sk_edge_part edge_part_scope = {.load = load, .start = run, .stop = stop};

@@ -33,7 +33,7 @@ static struct sk_edge_twin *twin_of(struct sk_edge_identity *identity) {
     return twin;
 }
 
-void sk_edge_twin_free(struct sk_edge_identity *identity) {
+void edge_twin_free(struct sk_edge_identity *identity) {
     struct sk_edge_twin *twin = identity->twin;
     if (twin == NULL) return;
     json_decref(twin->desired);
@@ -52,7 +52,7 @@ static void unsent(const struct sk_edge_twin *twin, json_t *all[2]) {
     for (size_t i = 0; i < 2; i++) sk_json_patch_append(all[0], all[1], twin->pending[i]);
 }
 
-bool sk_edge_twin_unsent(const struct sk_edge_identity *identity) {
+bool edge_twin_unsent(const struct sk_edge_identity *identity) {
     const struct sk_edge_twin *twin = identity->twin;
     if (twin == NULL) return false;
     return twin->unanswered || json_object_size(twin->pending[0]) ||
@@ -101,7 +101,7 @@ static void loaded(void *arg, const struct sk_registry_end *end,
                    const struct sk_registry_documents *list) {
     (void)end;
     struct sk_edge_hub *hub = arg;
-    sk_edge_load_ended(hub);
+    edge_load_ended(hub);
     for (size_t i = 0; i < list->count && !hub->closing; i++) {
         struct sk_edge_identity *identity = sk_map_get(&hub->identities, list->documents[i].key);
         json_t *document =
@@ -117,7 +117,7 @@ static void load_page(struct sk_edge_hub *hub, struct sk_span after) {
     sk_registry_document_list(hub->store, DOCUMENTS, after, BATCH, loaded, hub);
 }
 
-void sk_edge_twins_load(struct sk_edge_hub *hub) {
+void edge_twins_load(struct sk_edge_hub *hub) {
     load_page(hub, SK_NONE);
 }
 
@@ -127,7 +127,7 @@ static void desired_changed(struct sk_edge_identity *identity, const json_t *pat
     struct sk_edge_hub *hub = identity->hub;
     struct sk_edge_twin *twin = identity->twin;
     if (identity == hub->self) {
-        sk_edge_deployment_set(hub, twin->desired, twin->desired_version, false);
+        edge_deployment_set(hub, twin->desired, twin->desired_version, false);
         return;
     }
     json_t *body = json_deep_copy(patch);
@@ -234,14 +234,13 @@ static void report_saved(void *arg, const struct sk_registry_end *end) {
         return;
     }
     struct sk_edge_identity *identity =
-        sk_edge_identity_find(call.hub, call.request->device, call.request->module);
+        edge_identity_find(call.hub, call.request->device, call.request->module);
     call.request->done(call.request, &(struct sk_answer){.version = call.version});
     if (identity) send_pending(identity);
 }
 
 static void report(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_edge_identity *identity =
-        sk_edge_identity_find(hub, request->device, request->module);
+    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, request->module);
     char error[SK_MODEL_ERROR_MAX];
     if (identity == NULL) {
         sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
@@ -317,8 +316,7 @@ static void on_got(void *arg, enum sk_status status, unsigned code, struct sk_sp
 }
 
 static void get(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_edge_identity *identity =
-        sk_edge_identity_find(hub, request->device, request->module);
+    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, request->module);
     if (identity == NULL) {
         sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
         return;
@@ -333,7 +331,7 @@ static void get(struct sk_edge_hub *hub, struct sk_request *request) {
         return;
     }
     sk_timer_start(hub->backend.io, &call->timer, ANSWER_S * SK_S, too_slow);
-    sk_device_client_get_twin(sk_edge_upstream_client(identity), on_got, call);
+    sk_device_client_get_twin(edge_upstream_client(identity), on_got, call);
 }
 
 /* ---- the cloud's news ---- */
@@ -369,7 +367,7 @@ static void sync(struct sk_edge_identity *identity) {
     sk_device_client_get_twin(identity->client, on_synced, call);
 }
 
-void sk_edge_twin_connected(struct sk_edge_identity *identity) {
+void edge_twin_connected(struct sk_edge_identity *identity) {
     struct sk_session *session =
         sk_directory_find(&identity->hub->backend, sk_span_z(identity->identity.device_id),
                           sk_span_z(identity->identity.module_id));
@@ -380,7 +378,7 @@ void sk_edge_twin_connected(struct sk_edge_identity *identity) {
 
 /* A patch and, after a replacement, the whole section come in the same form: so the twin itself is
  * read, and what has changed is found by comparing. */
-void sk_edge_twin_desired(struct sk_edge_identity *identity) {
+void edge_twin_desired(struct sk_edge_identity *identity) {
     struct sk_edge_twin *twin = twin_of(identity);
     if (twin->syncing)
         twin->sync_again = true;
@@ -388,5 +386,5 @@ void sk_edge_twin_desired(struct sk_edge_identity *identity) {
         sync(identity);
 }
 
-const struct sk_edge_part sk_edge_part_twins = {
+const struct sk_edge_part edge_part_twins = {
     .serve = {[SK_OP_TWIN_GET] = get, [SK_OP_TWIN_REPORT] = report}};

@@ -37,7 +37,7 @@ static void on_connected(void *arg, bool session_present) {
 static void on_disconnected(void *arg, const struct sk_client_down *down) {
     struct sk_edge_identity *identity = arg;
     identity->connected = false;
-    sk_edge_c2d_drop(identity);
+    edge_c2d_drop(identity);
     if (identity == identity->hub->self) {
         if (identity->hub->counts.upstream_connected)
             SK_WARN("edge-hub", "%s is not reachable (%s); messages wait here",
@@ -67,7 +67,7 @@ struct invocation {
 static void on_invoked(struct sk_request *request, const struct sk_answer *answer) {
     struct invocation *i = (struct invocation *)request;
     struct sk_edge_identity *identity =
-        sk_edge_identity_find(i->hub, request->device, request->module);
+        edge_identity_find(i->hub, request->device, request->module);
     if (identity && identity->client && answer->error) {
         struct sk_buffer body = {0};
         sk_buffer_text(&body, "{\"message\":");
@@ -120,7 +120,7 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
 }
 
 static void on_message(void *arg, const struct sk_message *message, struct sk_delivery delivery) {
-    sk_edge_c2d_take(arg, message, delivery);
+    edge_c2d_take(arg, message, delivery);
 }
 
 static const struct sk_device_events events = {.connected = on_connected,
@@ -147,7 +147,7 @@ static struct sk_device_mux *mux_of(struct sk_edge_hub *hub) {
     return hub->upstream.mux;
 }
 
-struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identity) {
+struct sk_device_client *edge_upstream_client(struct sk_edge_identity *identity) {
     struct sk_edge_hub *hub = identity->hub;
     const struct sk_edge_hub_options *o = hub->options;
     if (identity->client) return identity->client;
@@ -176,12 +176,12 @@ struct sk_device_client *sk_edge_upstream_client(struct sk_edge_identity *identi
     return identity->client;
 }
 
-void sk_edge_upstream_drop(struct sk_edge_identity *identity) {
+void edge_upstream_drop(struct sk_edge_identity *identity) {
     sk_timer_stop(&identity->idle);
     struct sk_device_client *client = identity->client;
     identity->client = NULL;
     identity->connected = false;
-    sk_edge_c2d_drop(identity);
+    edge_c2d_drop(identity);
     if (client) sk_device_client_free(client);
 }
 
@@ -192,13 +192,13 @@ static void on_idle(struct sk_timer *timer) {
         identity->hub->upstream.events->unsent(identity))
         sk_timer_start(timer->io, timer, IDLE_S * SK_S, on_idle);
     else
-        sk_edge_upstream_drop(identity);
+        edge_upstream_drop(identity);
 }
 
-void sk_edge_upstream_wants(struct sk_edge_identity *identity) {
+void edge_upstream_wants(struct sk_edge_identity *identity) {
     if (session_of(identity)) {
         sk_timer_stop(&identity->idle);
-        sk_device_client_subscribe(sk_edge_upstream_client(identity), wanted(identity));
+        sk_device_client_subscribe(edge_upstream_client(identity), wanted(identity));
     } else if (identity->client) {
         sk_device_client_subscribe(identity->client, wanted(identity));
         sk_timer_start(identity->hub->backend.io, &identity->idle, IDLE_S * SK_S, on_idle);
@@ -206,7 +206,7 @@ void sk_edge_upstream_wants(struct sk_edge_identity *identity) {
 }
 
 static void start(struct sk_edge_hub *hub) {
-    sk_edge_upstream_client(hub->self);
+    edge_upstream_client(hub->self);
 }
 
 static void stop(struct sk_edge_hub *hub) {
@@ -217,11 +217,11 @@ static void stop(struct sk_edge_hub *hub) {
 static void session_changed(struct sk_edge_hub *hub, struct sk_session *session,
                             struct sk_edge_identity *identity) {
     (void)session;
-    if (identity && !hub->closing) sk_edge_upstream_wants(identity);
+    if (identity && !hub->closing) edge_upstream_wants(identity);
 }
 
-const struct sk_edge_part sk_edge_part_upstream = {.start = start,
-                                                   .stop = stop,
-                                                   .opened = session_changed,
-                                                   .subscribed = session_changed,
-                                                   .closed = session_changed};
+const struct sk_edge_part edge_part_upstream = {.start = start,
+                                                .stop = stop,
+                                                .opened = session_changed,
+                                                .subscribed = session_changed,
+                                                .closed = session_changed};

@@ -76,7 +76,7 @@ static void keep_token(struct sk_amqp_head *head, struct sk_span path, struct sk
     for (size_t i = 0; (client = sk_map_next(&head->clients, &i, NULL)) != NULL;) {
         if (client->token_path != token->path || !client->session.open) continue;
         client->session.principal.expires_s = expires_s;
-        sk_session_watch_expiry(&client->session);
+        session_watch_expiry(&client->session);
     }
 }
 

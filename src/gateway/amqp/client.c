@@ -48,7 +48,7 @@ void sk_amqp_client_end_freed(struct sk_amqp_end *end) {
     struct sk_amqp_client *client = end->client;
     if (--client->ends) return;
     sk_io_undefer(&client->close);
-    sk_session_free(&client->session);
+    session_free(&client->session);
     free(client->model_id);
     free(client->key);
     free(client);

@@ -78,7 +78,7 @@ static void free_head(struct sk_amqp_head *head) {
     sk_timer_stop(&head->prove);
     free_tokens(head);
     sk_map_free(&head->clients);
-    sk_connection_remove(&head->connection);
+    connection_remove(&head->connection);
     free(head->host_name);
     free(head);
 }
@@ -96,14 +96,14 @@ void sk_amqp_head_reading(struct sk_amqp_head *head) {
 }
 
 struct sk_cost sk_amqp_head_take(struct sk_amqp_head *head, enum sk_op op) {
-    struct sk_cost cost = sk_budget_take(&head->budget, op, head->transfer_bytes);
+    struct sk_cost cost = budget_take(&head->budget, op, head->transfer_bytes);
     head->transfer_bytes = 0;
     sk_amqp_head_reading(head);
     return cost;
 }
 
 void sk_amqp_head_give(struct sk_amqp_head *head, struct sk_cost cost) {
-    sk_budget_give(&head->budget, cost);
+    budget_give(&head->budget, cost);
     sk_amqp_head_reading(head);
 }
 

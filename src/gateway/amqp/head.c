@@ -194,7 +194,7 @@ static void on_not_proved(struct sk_timer *timer) {
 static const struct sk_stream_events stream_events = {
     .on_data = on_data, .on_drain = on_drain, .on_close = sk_amqp_head_gone};
 
-void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
+void amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
     struct sk_amqp_head *head = SK_NEW(struct sk_amqp_head);
     char guid[37], container[48] = "DeviceGateway_";
     size_t n = strlen(container);
@@ -204,7 +204,7 @@ void sk_amqp_head_open(struct sk_gateway *gateway, struct sk_stream *stream, str
     container[n] = 0;
     head->stream = stream;
     sk_list_init(&head->ends);
-    sk_connection_add(gateway, &head->connection, stream, sk_amqp_head_end);
+    connection_add(gateway, &head->connection, stream, sk_amqp_head_end);
     head->amqp = sk_amqp_new(&(struct sk_amqp_options){.server = true,
                                                        .stranger = true,
                                                        .container = container,

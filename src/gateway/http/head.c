@@ -365,17 +365,17 @@ static void end(struct sk_connection *connection) {
 
 static void *opened(void *arg, struct sk_stream *stream) {
     struct sk_connection *c = SK_NEW(struct sk_connection);
-    sk_connection_add(arg, c, stream, end);
+    connection_add(arg, c, stream, end);
     return c;
 }
 
 static void closed(void *arg, void *connection_data) {
     (void)arg;
-    sk_connection_remove(connection_data);
+    connection_remove(connection_data);
     free(connection_data);
 }
 
-void sk_http_head_init(struct sk_gateway *gateway) {
+void http_head_init(struct sk_gateway *gateway) {
     gateway->http = (struct sk_http_service){.headers = handle_headers,
                                              .handler = handle,
                                              .arg = gateway,

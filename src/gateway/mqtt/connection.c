@@ -7,8 +7,8 @@ enum {
 };
 
 static void free_head(struct sk_mqtt_head *m) {
-    sk_connection_remove(&m->connection);
-    sk_session_free(&m->session);
+    connection_remove(&m->connection);
+    session_free(&m->session);
     sk_buffer_free(&m->in);
     sk_buffer_free(&m->will_payload);
     free(m->will_topic);
@@ -31,7 +31,7 @@ struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op o
     r->request.session = &m->session;
     r->request.device = sk_span_z(m->session.principal.device);
     r->request.module = sk_span_z(m->session.principal.module);
-    r->cost = sk_budget_take(&m->budget, op, bytes);
+    r->cost = budget_take(&m->budget, op, bytes);
     m->pending++;
     sk_mqtt_head_reading(m);
     return r;
@@ -53,7 +53,7 @@ static void close_when_answered(struct sk_mqtt_head *m) {
 
 void sk_mqtt_request_over(struct sk_mqtt_request *r) {
     struct sk_mqtt_head *m = r->head;
-    sk_budget_give(&m->budget, r->cost);
+    budget_give(&m->budget, r->cost);
     free(r->rid);
     free(r);
     if (m->stream == NULL) {

@@ -123,11 +123,11 @@ static void on_drain(struct sk_stream *stream, void *arg) {
 static const struct sk_stream_events events = {
     .on_data = on_data, .on_drain = on_drain, .on_close = on_close};
 
-void sk_mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
+void mqtt_head_open(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first) {
     struct sk_mqtt_head *m = SK_NEW(struct sk_mqtt_head);
     m->stream = stream;
     m->silence_max_ms = SK_MQTT_HEAD_SILENCE_MAX_MS;
-    sk_connection_add(gateway, &m->connection, stream, sk_mqtt_head_end);
+    connection_add(gateway, &m->connection, stream, sk_mqtt_head_end);
     sk_stream_handle(stream, &events, m);
     sk_mqtt_head_expect(m);
     on_data(stream, m, first);

@@ -75,7 +75,7 @@ static void stored(void *arg, const struct sk_registry_end *end,
         return;
     }
     if (end->status) {
-        sk_hub_refuse_status(request, end);
+        hub_refuse_status(request, end);
         return;
     }
     hub->counts.c2d_accepted_total++;
@@ -199,15 +199,15 @@ static const struct sk_hub_metric metrics[] = {
      SK_HUB_COUNT(c2d_ended_total[SK_C2D_PURGED])},
     {0}};
 
-const struct sk_hub_part sk_hub_part_c2d = {.metrics = metrics,
-                                            .keys = keys,
-                                            .serve = {[SK_OP_C2D_SEND] = send,
-                                                      [SK_OP_C2D_RECEIVE] = sk_c2d_queue_receive,
-                                                      [SK_OP_C2D_PURGE] = sk_c2d_queue_purge,
-                                                      [SK_OP_C2D_SETTLE] = sk_c2d_queue_settle,
-                                                      [SK_OP_SETTLE] = sk_c2d_queue_settle},
-                                            .start = start,
-                                            .registry_closed = sk_c2d_queues_free,
-                                            .subscribed = sk_c2d_queue_online,
-                                            .writable = sk_c2d_queue_online,
-                                            .closed = sk_c2d_queue_offline};
+const struct sk_hub_part hub_part_c2d = {.metrics = metrics,
+                                         .keys = keys,
+                                         .serve = {[SK_OP_C2D_SEND] = send,
+                                                   [SK_OP_C2D_RECEIVE] = sk_c2d_queue_receive,
+                                                   [SK_OP_C2D_PURGE] = sk_c2d_queue_purge,
+                                                   [SK_OP_C2D_SETTLE] = sk_c2d_queue_settle,
+                                                   [SK_OP_SETTLE] = sk_c2d_queue_settle},
+                                         .start = start,
+                                         .registry_closed = sk_c2d_queues_free,
+                                         .subscribed = sk_c2d_queue_online,
+                                         .writable = sk_c2d_queue_online,
+                                         .closed = sk_c2d_queue_offline};

@@ -47,7 +47,7 @@ struct settlement {
 
 static void dispatch(struct sk_hub *hub);
 
-int64_t sk_hub_feedback_ttl_us(const struct sk_hub *hub) {
+int64_t hub_feedback_ttl_us(const struct sk_hub *hub) {
     return hub->options->c2d.feedback_ttl_us;
 }
 
@@ -114,7 +114,7 @@ static void fill_message(struct sk_hub *hub, const struct batch *batch, struct s
                          struct sk_message *message) {
     *c2d = (struct sk_c2d){.lock_token = sk_span_z(batch->token),
                            .delivery_count = batch->deliveries,
-                           .expiry_us = batch->enqueued_us + sk_hub_feedback_ttl_us(hub),
+                           .expiry_us = batch->enqueued_us + hub_feedback_ttl_us(hub),
                            .redelivered = batch->deliveries > 0};
     *message = (struct sk_message){.body = sk_buffer_span(&batch->body),
                                    .sequence = batch->first,
@@ -273,7 +273,7 @@ static void start(struct sk_hub *hub) {
     sk_timer_start(hub->backend.io, &hub->feedback.expire, 0, expire);
 }
 
-void sk_hub_feedback_added(struct sk_hub *hub, const struct sk_registry_ended *ended) {
+void hub_feedback_added(struct sk_hub *hub, const struct sk_registry_ended *ended) {
     if (hub->closing) return;
     hub->counts.feedback_total += ended->feedback_added;
     if (ended->feedback_newest > hub->feedback.newest)
@@ -453,10 +453,10 @@ static const struct sk_config_key keys[] = {
 static const struct sk_hub_metric metrics[] = {
     {"skerry_hub_feedback_total", "Feedback records made.", SK_HUB_COUNT(feedback_total)}, {0}};
 
-const struct sk_hub_part sk_hub_part_feedback = {.metrics = metrics,
-                                                 .keys = keys,
-                                                 .serve = {[SK_OP_FEEDBACK_SUBSCRIBE] = subscribe,
-                                                           [SK_OP_FEEDBACK_RECEIVE] = receive,
-                                                           [SK_OP_FEEDBACK_SETTLE] = settle_one},
-                                                 .start = start,
-                                                 .registry_closed = free_feedback};
+const struct sk_hub_part hub_part_feedback = {.metrics = metrics,
+                                              .keys = keys,
+                                              .serve = {[SK_OP_FEEDBACK_SUBSCRIBE] = subscribe,
+                                                        [SK_OP_FEEDBACK_RECEIVE] = receive,
+                                                        [SK_OP_FEEDBACK_SETTLE] = settle_one},
+                                              .start = start,
+                                              .registry_closed = free_feedback};

@@ -205,7 +205,7 @@ static void ended(void *arg, const struct sk_registry_end *end,
         if (entry) wait_again(entry);
         if (!hub->closing) fail(q, end->status);
     }
-    if (ended->feedback_added) sk_hub_feedback_added(hub, ended);
+    if (ended->feedback_added) hub_feedback_added(hub, ended);
     answer_outcome(call.request, end->status);
     unpin(q);
 }
@@ -217,8 +217,8 @@ static void end_entry(struct entry *entry, enum sk_c2d_end end, struct sk_reques
     call->end = end;
     entry->state = ENDING;
     sk_timer_stop(&entry->lock);
-    sk_registry_c2d_end(q->hub->registry, entry->sequence, end, sk_hub_feedback_ttl_us(q->hub),
-                        ended, call);
+    sk_registry_c2d_end(q->hub->registry, entry->sequence, end, hub_feedback_ttl_us(q->hub), ended,
+                        call);
 }
 
 static void abandon(struct entry *entry, struct sk_request *request) {
@@ -229,7 +229,7 @@ static void abandon(struct entry *entry, struct sk_request *request) {
     entry->state = ENDING;
     sk_timer_stop(&entry->lock);
     sk_registry_c2d_return(q->hub->registry, entry->sequence, q->hub->options->c2d.deliveries_max,
-                           sk_hub_feedback_ttl_us(q->hub), ended, call);
+                           hub_feedback_ttl_us(q->hub), ended, call);
 }
 
 /* A lock ends without an outcome. */
@@ -499,11 +499,11 @@ static void purged(void *arg, const struct sk_registry_end *end,
     struct sk_request *request = call.request;
     q->purging--;
     if (end->status) {
-        sk_hub_refuse_status(request, end);
+        hub_refuse_status(request, end);
     } else {
         drop_entries(q);
         hub->counts.c2d_ended_total[SK_C2D_PURGED] += ended->count;
-        if (ended->feedback_added) sk_hub_feedback_added(hub, ended);
+        if (ended->feedback_added) hub_feedback_added(hub, ended);
         json_t *document =
             json_pack("{s:I,s:s%,s:n}", "totalMessagesPurged", (json_int_t)ended->count, "deviceId",
                       request->device.p, request->device.n, "moduleId");
@@ -516,12 +516,12 @@ static void purged(void *arg, const struct sk_registry_end *end,
 void sk_c2d_queue_purge(struct sk_hub *hub, struct sk_request *request) {
     struct queue *q = open_queue(hub, request->device);
     q->purging++;
-    sk_registry_c2d_purge(hub->registry, request->device, sk_hub_feedback_ttl_us(hub), purged,
+    sk_registry_c2d_purge(hub->registry, request->device, hub_feedback_ttl_us(hub), purged,
                           new_call(q, 0, request));
     serve(q);
 }
 
-void sk_hub_c2d_forget(struct sk_hub *hub, struct sk_span device) {
+void hub_c2d_forget(struct sk_hub *hub, struct sk_span device) {
     struct queue *q = find_queue(hub, device);
     if (q == NULL) return;
     drop_entries(q);

@@ -246,7 +246,7 @@ static void take(struct sk_hub *hub, struct sk_request *request) {
         partition =
             key.n ? sk_partition_of(hub->partitions, key)
                   : (unsigned)(hub->counts.telemetry_total % sk_partitions_count(hub->partitions));
-    sk_hub_send_event(hub, request, partition);
+    hub_send_event(hub, request, partition);
 }
 
 /* ---- its keys ---- */
@@ -274,7 +274,7 @@ static const struct sk_config_key keys[] = {
      .page = "how-to/read-events.md"},
     {0}};
 
-const struct sk_hub_part sk_hub_part_events = {
+const struct sk_hub_part hub_part_events = {
     .keys = keys,
     .serve = {
         [SK_OP_EVENTS_WATCH] = watch, [SK_OP_EVENTS_INFO] = tell, [SK_OP_EVENTS_SEND] = take}};

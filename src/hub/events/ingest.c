@@ -49,7 +49,7 @@ static uint64_t route(struct sk_hub *hub, const struct sk_message *message) {
 
 static void appended(void *arg, enum sk_status status, uint64_t sequence) {
     struct sk_request *request = arg;
-    struct sk_hub *hub = sk_hub_of(request->backend);
+    struct sk_hub *hub = hub_of(request->backend);
     if (status == SK_OK)
         sk_partition_stored(hub->partitions, request->backend_number % SK_PARTITIONS_MAX,
                             request->backend_number / SK_PARTITIONS_MAX, sequence);
@@ -88,7 +88,7 @@ static enum sk_status append(struct sk_hub *hub, struct sk_request *request,
     return status;
 }
 
-void sk_hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition) {
+void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition) {
     struct sk_message message = *request->message;
     enum sk_status status = append(hub, request, &message, partition);
     if (status) sk_request_refuse(request, sk_fault_of_status(status), NULL);
@@ -182,8 +182,8 @@ static const struct sk_hub_metric metrics[] = {
      SK_HUB_COUNT(next_sequence)},
     {0}};
 
-const struct sk_hub_part sk_hub_part_ingest = {.metrics = metrics,
-                                               .keys = keys,
-                                               .serve = {[SK_OP_TELEMETRY] = take},
-                                               .open = compile_routes,
-                                               .free = free_routes};
+const struct sk_hub_part hub_part_ingest = {.metrics = metrics,
+                                            .keys = keys,
+                                            .serve = {[SK_OP_TELEMETRY] = take},
+                                            .open = compile_routes,
+                                            .free = free_routes};

@@ -62,5 +62,5 @@ static void free_both(struct sk_hub *hub) {
     sk_partitions_free(hub->partitions);
 }
 
-const struct sk_hub_part sk_hub_part_recall = {
+const struct sk_hub_part hub_part_recall = {
     .open = open_both, .start = start, .stop = stop, .free = free_both};

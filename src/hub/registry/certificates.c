@@ -142,7 +142,7 @@ static void stored(void *arg, const struct sk_registry_end *end) {
     struct change change = *(struct change *)arg;
     free(arg);
     if (end->status) {
-        sk_hub_refuse_status(change.request, end);
+        hub_refuse_status(change.request, end);
         free_certificate(change.fresh);
         free(change.name);
         return;
@@ -391,7 +391,7 @@ static const struct sk_config_key keys[] = {
      .such_as = "true", .does = "By writing it here you vouch for the CA"},
     {0}};
 
-const struct sk_hub_part sk_hub_part_certificates = {
+const struct sk_hub_part hub_part_certificates = {
     .keys = keys,
     .serve = {[SK_OP_CERTIFICATE_LIST] = list,
               [SK_OP_CERTIFICATE_GET] = serve_get,

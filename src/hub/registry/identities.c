@@ -24,7 +24,7 @@ static struct call take_call(void *arg) {
 static void answer_identity(struct call *call, const struct sk_identity *identity) {
     char etag[SK_ETAG_MAX];
     sk_identity_etag(identity->etag, etag);
-    json_t *document = sk_identity_to_json(identity, sk_hub_presence(call->hub, identity));
+    json_t *document = sk_identity_to_json(identity, hub_presence(call->hub, identity));
     call->request->done(call->request,
                         &(struct sk_answer){.document = document, .etag = sk_span_z(etag)});
     json_decref(document);
@@ -33,7 +33,7 @@ static void answer_identity(struct call *call, const struct sk_identity *identit
 static void got(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry) {
     struct call call = take_call(arg);
     if (entry == NULL) {
-        sk_hub_refuse_status(call.request, end);
+        hub_refuse_status(call.request, end);
         return;
     }
     const struct sk_identity *identity = &entry->identity;
@@ -56,18 +56,18 @@ static void listed(void *arg, const struct sk_registry_end *end,
     struct sk_request *request = call->request;
     for (size_t i = 0; i < read->count; i++) {
         const struct sk_identity *identity = &read->entries[i].identity;
-        json_t *item = sk_identity_to_json(identity, sk_hub_presence(call->hub, identity));
-        sk_hub_list_add(&call->list, item);
+        json_t *item = sk_identity_to_json(identity, hub_presence(call->hub, identity));
+        hub_list_add(&call->list, item);
         json_decref(item);
     }
     if (end->status) {
-        sk_hub_refuse_status(request, end);
+        hub_refuse_status(request, end);
         sk_buffer_free(&call->list.text);
     } else if (read->more && call->list.count < request->max) {
         read_devices(call, sk_span_z(read->entries[read->count - 1].identity.device_id));
         return;
     } else {
-        sk_hub_list_answer(&call->list, request, &(struct sk_answer){0});
+        hub_list_answer(&call->list, request, &(struct sk_answer){0});
     }
     free(call);
 }
@@ -99,14 +99,14 @@ static void deleted(void *arg, const struct sk_registry_end *end,
     (void)gone;
     struct call call = take_call(arg);
     if (end->status) {
-        sk_hub_refuse_status(call.request, end);
+        hub_refuse_status(call.request, end);
         return;
     }
     bool module = call.request->module.n > 0;
     sk_sessions_drop(&call.hub->backend, call.request->device, call.request->module,
                      module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND);
-    sk_hub_forget(call.hub, call.request->device, call.request->module);
-    if (!module) sk_hub_c2d_forget(call.hub, call.request->device);
+    hub_forget(call.hub, call.request->device, call.request->module);
+    if (!module) hub_c2d_forget(call.hub, call.request->device);
     sk_request_answer(call.request);
 }
 
@@ -162,7 +162,7 @@ static void scope_listed(void *arg, const struct sk_registry_end *end,
                          const struct sk_registry_entries *list) {
     struct call call = take_call(arg);
     if (end->status) {
-        sk_hub_refuse_status(call.request, end);
+        hub_refuse_status(call.request, end);
         return;
     }
     struct sk_span last = SK_NONE;
@@ -233,11 +233,10 @@ static void get_of_scope(struct sk_hub *hub, struct sk_request *request) {
     sk_registry_get(hub->registry, request->device, SK_NONE, scope_step, get);
 }
 
-const struct sk_hub_part sk_hub_part_identities = {
-    .serve = {[SK_OP_IDENTITY_GET] = get,
-              [SK_OP_IDENTITY_PUT] = put,
-              [SK_OP_IDENTITY_DELETE] = remove_identity,
-              [SK_OP_DEVICE_LIST] = list_devices,
-              [SK_OP_MODULE_LIST] = list_modules,
-              [SK_OP_SCOPE_LIST] = list_scope,
-              [SK_OP_SCOPE_GET] = get_of_scope}};
+const struct sk_hub_part hub_part_identities = {.serve = {[SK_OP_IDENTITY_GET] = get,
+                                                          [SK_OP_IDENTITY_PUT] = put,
+                                                          [SK_OP_IDENTITY_DELETE] = remove_identity,
+                                                          [SK_OP_DEVICE_LIST] = list_devices,
+                                                          [SK_OP_MODULE_LIST] = list_modules,
+                                                          [SK_OP_SCOPE_LIST] = list_scope,
+                                                          [SK_OP_SCOPE_GET] = get_of_scope}};

@@ -58,7 +58,7 @@ static void end_page(struct query_call *call, bool more) {
                         call->after_module ? call->after_module : "");
         sk_base64_encode(&token, sk_buffer_span(&plain));
     }
-    sk_hub_list_answer(
+    hub_list_answer(
         &call->page, call->request,
         &(struct sk_answer){.continuation = sk_buffer_span(&token), .item_type = SK_SPAN("Twin")});
     sk_buffer_free(&plain);
@@ -81,7 +81,7 @@ static void got_batch(void *arg, const struct sk_registry_end *end,
     if (end->status) {
         struct sk_request *request = call->request;
         free_call(call);
-        sk_hub_refuse_status(request, end);
+        hub_refuse_status(request, end);
         return;
     }
     uint64_t room = call->request->max > PAGE_MAX ? PAGE_MAX : call->request->max;
@@ -90,10 +90,10 @@ static void got_batch(void *arg, const struct sk_registry_end *end,
     for (size_t i = 0; i < list->count; i++) {
         const struct sk_registry_entry *entry = &list->entries[i];
         json_t *twin = sk_twin_service_json(&entry->twin, &entry->identity,
-                                            sk_hub_presence(call->hub, &entry->identity));
+                                            hub_presence(call->hub, &entry->identity));
         sk_identity_set(&call->after_device, sk_span_z(entry->identity.device_id));
         sk_identity_set(&call->after_module, sk_span_z(entry->identity.module_id));
-        if (matches(call, twin)) sk_hub_list_add(&call->page, twin);
+        if (matches(call, twin)) hub_list_add(&call->page, twin);
         json_decref(twin);
         if (call->page.count >= room || call->page.text.n >= PAGE_BYTES_MAX) {
             end_page(call, i + 1 < list->count || list->more);
@@ -134,4 +134,4 @@ static void query(struct sk_hub *hub, struct sk_request *request) {
     free_call(call);
 }
 
-const struct sk_hub_part sk_hub_part_queries = {.serve = {[SK_OP_QUERY] = query}};
+const struct sk_hub_part hub_part_queries = {.serve = {[SK_OP_QUERY] = query}};

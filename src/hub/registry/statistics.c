@@ -24,6 +24,6 @@ static const struct sk_hub_metric metrics[] = {
     {"skerry_hub_sessions", "Connected devices and modules.", SK_HUB_COUNT(sessions)},
     {0}};
 
-const struct sk_hub_part sk_hub_part_statistics = {
+const struct sk_hub_part hub_part_statistics = {
     .metrics = metrics,
     .serve = {[SK_OP_STATISTICS_DEVICES] = statistics, [SK_OP_STATISTICS_SERVICE] = statistics}};

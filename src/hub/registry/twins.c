@@ -23,7 +23,7 @@ static void answer_twin(struct sk_hub *hub, struct sk_request *request,
     json_t *document = request->op == SK_OP_TWIN_GET
                            ? sk_twin_device_json(&entry->twin)
                            : sk_twin_service_json(&entry->twin, &entry->identity,
-                                                  sk_hub_presence(hub, &entry->identity));
+                                                  hub_presence(hub, &entry->identity));
     request->done(request, &(struct sk_answer){
                                .document = document,
                                .version = entry->twin.reported_version,
@@ -36,7 +36,7 @@ static void changed(void *arg, const struct sk_registry_end *end, struct sk_regi
     struct twin_call call = *(struct twin_call *)arg;
     free(arg);
     if (entry == NULL) {
-        sk_hub_refuse_status(call.request, end);
+        hub_refuse_status(call.request, end);
         return;
     }
     call.hub->counts.twin_updates_total++;
@@ -61,7 +61,7 @@ static void read_done(void *arg, const struct sk_registry_end *end,
     struct twin_call call = *(struct twin_call *)arg;
     free(arg);
     if (entry == NULL)
-        sk_hub_refuse_status(call.request, end);
+        hub_refuse_status(call.request, end);
     else
         answer_twin(call.hub, call.request, entry);
 }
@@ -105,7 +105,7 @@ static void end_apply(struct apply *apply, const struct sk_registry_end *failed)
     struct sk_request *request = apply->request;
     free(apply);
     if (failed)
-        sk_hub_refuse_status(request, failed);
+        hub_refuse_status(request, failed);
     else
         sk_request_answer(request);
 }
@@ -220,7 +220,7 @@ static const struct sk_hub_metric metrics[] = {
     {"skerry_hub_twin_updates_total", "Twin changes stored.", SK_HUB_COUNT(twin_updates_total)},
     {0}};
 
-const struct sk_hub_part sk_hub_part_twins = {
+const struct sk_hub_part hub_part_twins = {
     .metrics = metrics,
     .serve = {[SK_OP_TWIN_GET] = read_twin,
               [SK_OP_TWIN_READ] = read_twin,

@@ -41,7 +41,7 @@ static void open_session(struct sk_session *session, const char *device, const c
 
 static void close_session(struct sk_session *session) {
     sk_session_close(session, SK_FAULT_NONE);
-    sk_session_free(session);
+    session_free(session);
 }
 
 static int start(void **state) {
