@@ -1,11 +1,12 @@
-/* How many MQTT clients a server lets in a second: TCP, TLS handshake, CONNECT, CONNACK, away again.
+/* How many MQTT clients a server lets in a second: TCP, TLS handshake, CONNECT, CONNACK, away
+ * again.
  *
  *   bench-connects --host 127.0.0.2 --port 8883 --ca ca.pem --seconds 5 --threads 8
  *                  [--hub HOST --key BASE64KEY --devices 50]  IoT hub mode: SAS tokens
  *                  [--resume]                                 each thread resumes its TLS session
  *
- * Blocking sockets in threads, straight on OpenSSL: the client's part is as short as it can be. Prints
- * one line of JSON. */
+ * Blocking sockets in threads, straight on OpenSSL: the client's part is as short as it can be.
+ * Prints one line of JSON. */
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <openssl/ssl.h>

@@ -1,5 +1,5 @@
-/* How long one device waits for the acknowledgement of a durable message, whatever else the hub does:
- * a QoS 1 publish each few milliseconds, one under way at a time.
+/* How long one device waits for the acknowledgement of a durable message, whatever else the hub
+ * does: a QoS 1 publish each few milliseconds, one under way at a time.
  *
  *   bench-latency --device CONNECTION_STRING --ca FILE [--seconds S]
  *

@@ -10,8 +10,10 @@
 #include "expr/message_source.h"
 
 static const char body[] =
-    "{\"deviceTime\":\"2026-11-21T10:00:00.000Z\",\"site\":\"plant-7\",\"line\":{\"name\":\"press\",\"shift\":2},"
-    "\"machine\":{\"temperature\":87.25,\"pressure\":8.5,\"spindle\":{\"rpm\":11800,\"load\":0.62}},"
+    "{\"deviceTime\":\"2026-11-21T10:00:00.000Z\",\"site\":\"plant-7\","
+    "\"line\":{\"name\":\"press\",\"shift\":2},"
+    "\"machine\":{\"temperature\":87.25,\"pressure\":8.5,\"spindle\":{\"rpm\":11800,"
+    "\"load\":0.62}},"
     "\"ambient\":{\"temperature\":21.5,\"humidity\":40},\"counts\":[12,7,0,3,1,2,5],\"ok\":true}";
 
 _Static_assert(sizeof body - 1 == 256, "as the text says");

@@ -1,5 +1,6 @@
 /* IoT Hub's REST paths: the pattern names what it takes. Reference:
- * docs/protocols/service-api.md, sections 1 and 2; docs/protocols/device-protocols.md, section 4. */
+ * docs/protocols/service-api.md, sections 1 and 2; docs/protocols/device-protocols.md, section
+ * 4. */
 #include "azure/http_paths.h"
 
 static const struct sk_http_route routes[] = {

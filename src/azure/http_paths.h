@@ -5,8 +5,9 @@
 #include "model/request.h"
 #include "wire/http_router.h"
 
-/* What a path asks: sets the request's op, and device, module and name as far as the path has them (decoded;
- * spans into `path` or the arena). SK_NOT_FOUND, SK_UNSUPPORTED: as sk_http_route. */
+/* What a path asks: sets the request's op, and device, module and name as far as the path has
+ * them (decoded; spans into `path` or the arena). SK_NOT_FOUND, SK_UNSUPPORTED: as
+ * sk_http_route. */
 enum sk_status sk_http_path_read(enum sk_http_method method, struct sk_span path,
                                  struct sk_arena *arena, struct sk_request *request);
 

@@ -41,7 +41,9 @@ static void parse_device(struct sk_span rest, struct sk_topic *topic) {
     }
     if (!sk_span_is(part, "messages") || !segment(&rest, &part)) return;
     topic->bag =
-        rest; /* p == NULL when nothing follows; the bag itself may hold '/' in values of careless clients */
+        /* p == NULL when nothing follows; the bag itself may hold '/' in values of careless
+         * clients */
+        rest;
     if (sk_span_is(part, "events"))
         topic->kind = SK_TOPIC_TELEMETRY;
     else if (sk_span_is(part, "devicebound"))

@@ -34,9 +34,9 @@ void sk_topic_parse(struct sk_span topic, struct sk_topic *parsed);
  * `*device`/`*module` are the ids in it, if any; compare them with sk_topic_filter_id_is(). */
 unsigned sk_topic_filter(struct sk_span filter, struct sk_span *device, struct sk_span *module);
 
-/* An id segment against an id: verbatim or percent-decoded; of a filter also the wildcard '+', which
- * clients write where they mean their own (the Embedded C SDK has no other form), but where there is
- * no id it stands for none. */
+/* An id segment against an id: verbatim or percent-decoded; of a filter also the wildcard '+',
+ * which clients write where they mean their own (the Embedded C SDK has no other form), but
+ * where there is no id it stands for none. */
 bool sk_topic_id_is(struct sk_span segment, struct sk_span id);
 bool sk_topic_filter_id_is(struct sk_span segment, struct sk_span id);
 

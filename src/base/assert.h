@@ -1,6 +1,6 @@
-/* What our own code guarantees, checked in every build: whoever finds it broken ends the program before
- * anything wrong is stored or sent. Never what a client, a file, a disk or another machine may do: that
- * is refused. */
+/* What our own code guarantees, checked in every build: whoever finds it broken ends the program
+ * before anything wrong is stored or sent. Never what a client, a file, a disk or another
+ * machine may do: that is refused. */
 #ifndef SK_BASE_ASSERT_H
 #define SK_BASE_ASSERT_H
 

@@ -34,9 +34,9 @@ void sk_note_clock(int64_t (*wall_us)(void)) {
     clock_us = wall_us;
 }
 
-/* Appends text so that it stays in its line and moves no terminal: control characters, those of Unicode
- * (U+0080 to U+009F) too, and bytes that are no UTF-8 where those would be, become \xNN. What a client
- * calls itself is in many lines. */
+/* Appends text so that it stays in its line and moves no terminal: control characters, those of
+ * Unicode (U+0080 to U+009F) too, and bytes that are no UTF-8 where those would be, become \xNN.
+ * What a client calls itself is in many lines. */
 static void put_visible(struct sk_buffer *to, const char *text) {
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
         bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;

@@ -1,8 +1,8 @@
 /* Log lines for people: `SK_INFO("hub", "listening on %s", address)`.
  *
- * The first argument is the component; the text is one line, without secrets; control characters in it
- * are written as \xNN. Lines go to stderr as text or as JSON. The clock comes from io (sk_note_clock),
- * so base itself asks nobody for the time. Thread-safe: one write() a line. */
+ * The first argument is the component; the text is one line, without secrets; control characters
+ * in it are written as \xNN. Lines go to stderr as text or as JSON. The clock comes from io
+ * (sk_note_clock), so base itself asks nobody for the time. Thread-safe: one write() a line. */
 #ifndef SK_BASE_NOTE_H
 #define SK_BASE_NOTE_H
 
@@ -18,8 +18,8 @@ bool sk_note_level_parse(const char *text); /* "error" … "debug"; false when u
 void sk_note_json(bool on);
 void sk_note_clock(int64_t (*wall_us)(void));
 
-/* For lines that a client can cause as often as it likes: one a second of each gate; the next says how
- * many were left out. SK_SELDOM(SK_LEVEL_INFO, "mqtt", …) has a gate of its own. */
+/* For lines that a client can cause as often as it likes: one a second of each gate; the next
+ * says how many were left out. SK_SELDOM(SK_LEVEL_INFO, "mqtt", …) has a gate of its own. */
 struct sk_note_gate {
     int64_t next_us;
     unsigned left_out;

@@ -1,5 +1,5 @@
-/* Keys in PEM form that need a passphrase. Nobody is at a server's terminal to type one, so they are
- * refused, with a sentence, and never asked for. */
+/* Keys in PEM form that need a passphrase. Nobody is at a server's terminal to type one, so they
+ * are refused, with a sentence, and never asked for. */
 #ifndef SK_BASE_PEM_H
 #define SK_BASE_PEM_H
 

@@ -22,8 +22,8 @@ void sk_percent_decode(struct sk_buffer *to, struct sk_span text);
 /* The same into an arena; returns `text` itself when there is nothing to decode. */
 struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text);
 
-/* "host:port" or "host"; an address of IPv6 stands in brackets. *port: -1 where there is none. Digits
- * alone are a port that somebody forgot to give an address: SK_MALFORMED. */
+/* "host:port" or "host"; an address of IPv6 stands in brackets. *port: -1 where there is none.
+ * Digits alone are a port that somebody forgot to give an address: SK_MALFORMED. */
 enum sk_status sk_host_port_parse(struct sk_span text, struct sk_span *host, int *port);
 
 /* µs since 1970 as "2026-11-21T07:00:00.1234567Z" (always 7 fraction digits, as Azure writes them).
@@ -47,8 +47,8 @@ void sk_json_string(struct sk_buffer *to, struct sk_span text);
 /* Characters, not bytes. */
 int sk_text_width(const char *text);
 
-/* "did you mean …?": of all words that were tried, the one that differs least from what was typed, as
- * long as it is not another word altogether; else it stays empty. Starts zeroed. */
+/* "did you mean …?": of all words that were tried, the one that differs least from what was
+ * typed, as long as it is not another word altogether; else it stays empty. Starts zeroed. */
 struct sk_nearest {
     struct sk_span word;
     unsigned closeness;

@@ -1,5 +1,5 @@
-/* A service's AMQP connection for one command: as with calls, the loop runs until there is an answer,
- * so that commands read as straight lines. */
+/* A service's AMQP connection for one command: as with calls, the loop runs until there is an
+ * answer, so that commands read as straight lines. */
 #include "cli/amqp.h"
 
 #include <stdio.h>

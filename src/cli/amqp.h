@@ -26,8 +26,8 @@ int cli_amqp_open(struct cli_amqp *amqp);
 /* To the hub that we are logged in to. */
 int cli_amqp_open_hub(struct cli *cli, struct cli_amqp *amqp);
 void cli_amqp_close(struct cli_amqp *amqp);
-/* Runs the loop until cli_amqp_done, which callbacks call, or the connection's end; returns the code.
- */
+/* Runs the loop until cli_amqp_done, which callbacks call, or the connection's end; returns the
+ * code. */
 int cli_amqp_wait(struct cli_amqp *amqp);
 void cli_amqp_done(struct cli_amqp *amqp, int code);
 /* Prints an error of the server, and is done with SK_EXIT_REFUSED; of several the first counts. */

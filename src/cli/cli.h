@@ -1,5 +1,5 @@
-/* What the commands of `skerry` share: the table of them, the connection, calls to its end, and output.
- * Inside src/cli only. */
+/* What the commands of `skerry` share: the table of them, the connection, calls to its end, and
+ * output. Inside src/cli only. */
 #ifndef SK_CLI_CLI_H
 #define SK_CLI_CLI_H
 
@@ -57,14 +57,14 @@ int cli_show(struct cli *cli, enum sk_http_method method, const char *path, cons
              const char *if_match, const char *const *columns);
 
 /* --- print.c --- */
-/* A value as the chosen output says. `columns` NULL-terminated dotted paths for tables of objects, short
- * ones first; NULL: all members. */
+/* A value as the chosen output says. `columns` NULL-terminated dotted paths for tables of
+ * objects, short ones first; NULL: all members. */
 void cli_print(const struct cli *cli, const json_t *value, const char *const *columns);
-/* How the value of a member looks to a person, at `now_us`: "never", "3 min ago", or its text. Owned by the
- * caller. `with_time`: an age stands behind its time. */
+/* How the value of a member looks to a person, at `now_us`: "never", "3 min ago", or its text.
+ * Owned by the caller. `with_time`: an age stands behind its time. */
 char *cli_text(const char *name, const json_t *value, int64_t now_us, bool with_time);
-/* Gives columns of these widths together at most `room` characters, two between each: the widest lose first,
- * none goes below a few. */
+/* Gives columns of these widths together at most `room` characters, two between each: the widest
+ * lose first, none goes below a few. */
 void cli_fit(int *widths, size_t count, int room);
 
 /* --- commands: each takes a struct cli, returns an exit code --- */

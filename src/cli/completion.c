@@ -61,10 +61,10 @@ int cli_completion(void *arg) {
     put_groups();
     put_seconds();
     put_options();
-    puts(
-        "  [ $COMP_CWORD -gt 2 ] && words=$(skerry device list --output tsv 2>/dev/null | cut -f1)\n"
-        "  COMPREPLY=($(compgen -W \"$words $options\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
-        "}\n"
-        "complete -F _skerry skerry");
+    puts("  [ $COMP_CWORD -gt 2 ] && words=$(skerry device list --output tsv 2>/dev/null | cut "
+         "-f1)\n"
+         "  COMPREPLY=($(compgen -W \"$words $options\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
+         "}\n"
+         "complete -F _skerry skerry");
     return SK_EXIT_FINE;
 }

@@ -1,5 +1,5 @@
-/* skerry: the command line for people. Speaks the service's REST API, and AMQP where the service does,
- * so it works on any IoT hub of this kind. */
+/* skerry: the command line for people. Speaks the service's REST API, and AMQP where the service
+ * does, so it works on any IoT hub of this kind. */
 #include <stdio.h>
 
 #include "cli/cli.h"

@@ -1,5 +1,5 @@
-/* The commands on messages: telemetry as a device, cloud-to-device messages and what became of them.
- */
+/* The commands on messages: telemetry as a device, cloud-to-device messages and what became of
+ * them. */
 #include <stdio.h>
 
 #include "cli/amqp.h"

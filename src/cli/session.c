@@ -62,8 +62,8 @@ static int load_profile(struct cli *cli) {
     struct sk_buffer text = {.limit = 16384};
     const char *path = profile_path(cli);
     if (sk_file_load(cli->io, path, &text))
-        return cli_fail(
-            "not logged in; run: skerry login 'HostName=…;SharedAccessKeyName=…;SharedAccessKey=…' [--ca FILE]");
+        return cli_fail("not logged in; run: skerry login "
+                        "'HostName=…;SharedAccessKeyName=…;SharedAccessKey=…' [--ca FILE]");
     struct sk_span rest = sk_buffer_span(&text), line;
     sk_span_split(&rest, '\n', &line);
     int code = use_login(cli, sk_arena_copy(&cli->arena, line).p);

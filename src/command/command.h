@@ -11,7 +11,8 @@ enum { SK_EXIT_FINE = 0, SK_EXIT_REFUSED = 1, SK_EXIT_USAGE = 2 };
 
 struct sk_option_row {
     const char *name;
-    /* What stands behind it; NULL: nothing, it is a flag. Choices in lower case, "on|off", are checked. */
+    /* What stands behind it; NULL: nothing, it is a flag. Choices in lower case, "on|off", are
+     * checked. */
     const char *value;
     const char *does;
     bool many; /* may be said more than once */
@@ -49,13 +50,13 @@ struct sk_typed {
     size_t option_count;
 };
 
-/* Reads a command line, which ends with NULL and stays. Negative: typed->command is to be run. Else the
- * exit code: help and the version were printed, or a sentence about what is wrong. */
+/* Reads a command line, which ends with NULL and stays. Negative: typed->command is to be run.
+ * Else the exit code: help and the version were printed, or a sentence about what is wrong. */
 int sk_command_read(const struct sk_program *program, char **argv, struct sk_typed *typed);
 /* The same behind the command's name; false with a message. */
 bool sk_typed_read(struct sk_typed *typed, char **arguments);
-/* The command that the first words of `arguments` name, which ends with NULL; `used`: how many of them. NULL
- * with a sentence on stderr, and what it may have meant. */
+/* The command that the first words of `arguments` name, which ends with NULL; `used`: how many
+ * of them. NULL with a sentence on stderr, and what it may have meant. */
 const struct sk_command *sk_command_find(const struct sk_program *program,
                                          const char *const *arguments, size_t *used);
 /* The name of an option near to this, or nothing. */
@@ -66,8 +67,8 @@ const char *sk_typed_option(const struct sk_typed *typed, const char *name);
 /* How many values --name has; the first `max` of them are put into `values`. */
 size_t sk_typed_all(const struct sk_typed *typed, const char *name, const char **values,
                     size_t max);
-/* The number of --name into *value, which keeps its own when the option is not there. False with a message
- * when it is none from `least` to `most`. */
+/* The number of --name into *value, which keeps its own when the option is not there. False with
+ * a message when it is none from `least` to `most`. */
 bool sk_typed_number(const struct sk_typed *typed, const char *name, int64_t least, int64_t most,
                      int64_t *value);
 /* One sentence to stderr with the command's usage behind it; returns SK_EXIT_USAGE. */

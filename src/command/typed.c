@@ -82,8 +82,8 @@ static bool is_choice(const char *choices, const char *value) {
     return false;
 }
 
-/* One option; false with a message. `next`: what is typed behind it, or NULL; *took: whether that was its
- * value. */
+/* One option; false with a message. `next`: what is typed behind it, or NULL; *took: whether
+ * that was its value. */
 static bool read_option(struct sk_typed *typed, char *name, const char *next, bool *took) {
     char *equals = strchr(name, '=');
     const char *value = equals ? equals + 1 : NULL;

@@ -418,7 +418,8 @@ static void take_message(struct sk_device_client *client, struct sk_amqp_deliver
         sk_device_client_settle(client, delivery, SK_REJECT); /* nobody will ever take it */
 }
 
-/* When nobody wants messages any more; not while there are some that would go back with the link. */
+/* When nobody wants messages any more; not while there are some that would go back with the
+ * link. */
 static void detach_messages(struct sk_device_client *client) {
     if (!needs(client, PORT_MESSAGES) && sk_list_empty(&client->amqp.unsettled))
         sk_amqp_client_detach(at(client, PORT_MESSAGES));

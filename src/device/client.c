@@ -1,4 +1,5 @@
-/* What every protocol needs: the queue of messages, twin operations, attempts and their back-off. */
+/* What every protocol needs: the queue of messages, twin operations, attempts and their
+ * back-off. */
 #include "device/parts.h"
 #include "model/identity.h"
 

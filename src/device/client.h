@@ -28,9 +28,9 @@ struct sk_delivery {
 
 /* Why the client is not connected. */
 struct sk_client_down {
-    enum sk_status
-        reason; /* SK_REFUSED with a code: CONNACK; SK_UNAUTHORIZED: the server's certificate, or no token; SK_TIMEOUT: the
-                            * server did not answer; SK_CLOSED: it hung up; SK_IO, SK_MALFORMED */
+    /* SK_REFUSED with a code: CONNACK; SK_UNAUTHORIZED: the server's certificate, or no token;
+     * SK_TIMEOUT: the server did not answer; SK_CLOSED: it hung up; SK_IO, SK_MALFORMED */
+    enum sk_status reason;
     uint8_t connack;   /* MQTT: return code of the refusal, else 0 */
     bool refused;      /* the server is there, and refuses this identity */
     uint64_t retry_ns; /* until the next attempt */
@@ -55,8 +55,8 @@ struct sk_device_events {
 
 /* Texts are copied. */
 struct sk_device_client_options {
-    /* AMQP on this connection, which must outlive the client; what is marked (M) is the connection's
-     * then and not looked at here. NULL: MQTT. */
+    /* AMQP on this connection, which must outlive the client; what is marked (M) is the
+     * connection's then and not looked at here. NULL: MQTT. */
     struct sk_device_mux *mux;
     const char *host;       /* (M) to dial: the hub, or a gateway */
     uint16_t port;          /* (M) 0: 8883, or 443 */
@@ -68,11 +68,12 @@ struct sk_device_client_options {
     const char *server_name;             /* (M) TLS name to check; NULL: host */
     struct sk_span hub_host;             /* the hub's host name: user name and tokens carry it */
     struct sk_span device_id, module_id; /* no module: empty */
-    struct sk_span
-        auth_chain; /* "leaf;edge", when somebody else's credentials are used for this identity; empty: none */
+    /* "leaf;edge", when somebody else's credentials are used for this identity; empty: none */
+    struct sk_span auth_chain;
     struct sk_span product;  /* DeviceClientType; empty: "skerry/<version>" */
     struct sk_span model_id; /* empty: none */
-    /* (M) Credentials: a key; or a source of tokens; or neither, with a client certificate in `tls`. */
+    /* (M) Credentials: a key; or a source of tokens; or neither, with a client certificate in
+     * `tls`. */
     struct sk_span key;             /* base64: tokens are made here */
     struct sk_span policy;          /* the key is this hub policy's */
     struct sk_token_source *tokens; /* asked before each connect; must outlive the client */
@@ -95,9 +96,9 @@ bool sk_device_client_is_connected(const struct sk_device_client *client);
 
 /* Another model id, said from the next connection (or link) on. */
 void sk_device_client_model(struct sk_device_client *client, struct sk_span model_id);
-/* Sends telemetry (at least once); the message is copied. `done` comes once: SK_OK when the server has
- * acknowledged it; by AMQP SK_REFUSED when it will never take it; SK_CLOSED. returns SK_NO_SPACE
- * (over queue_max) or SK_TOO_LARGE at once, and then `done` is not called. */
+/* Sends telemetry (at least once); the message is copied. `done` comes once: SK_OK when the
+ * server has acknowledged it; by AMQP SK_REFUSED when it will never take it; SK_CLOSED. returns
+ * SK_NO_SPACE (over queue_max) or SK_TOO_LARGE at once, and then `done` is not called. */
 typedef void sk_sent_fn(void *arg, enum sk_status status);
 enum sk_status sk_device_client_send(struct sk_device_client *client,
                                      const struct sk_message *message, sk_sent_fn *done, void *arg);
@@ -116,8 +117,8 @@ void sk_device_client_report(struct sk_device_client *client, struct sk_span pat
  * told by then. */
 void sk_device_client_answer(struct sk_device_client *client, struct sk_span rid, int status,
                              struct sk_span payload);
-/* Settles a message; one of an earlier connection is ignored (the server sends it again). MQTT knows
- * one outcome: SK_COMPLETE and SK_REJECT are both PUBACK there, the others nothing. */
+/* Settles a message; one of an earlier connection is ignored (the server sends it again). MQTT
+ * knows one outcome: SK_COMPLETE and SK_REJECT are both PUBACK there, the others nothing. */
 void sk_device_client_settle(struct sk_device_client *client, struct sk_delivery delivery,
                              enum sk_outcome outcome);
 static inline void sk_device_client_ack(struct sk_device_client *client,

@@ -1,4 +1,5 @@
-/* What goes over an MQTT connection: telemetry, twin operations, methods, messages, subscriptions. */
+/* What goes over an MQTT connection: telemetry, twin operations, methods, messages,
+ * subscriptions. */
 #include "device/parts.h"
 
 #include <stdio.h>

@@ -51,8 +51,8 @@ struct sk_span mux_product(const struct sk_device_mux *mux) {
     return mux->options.product;
 }
 
-/* Calls `tell` for each client. It may end any of them, and so may its user: around once, and whoever
- * comes first twice, in which case there is nothing more to tell. */
+/* Calls `tell` for each client. It may end any of them, and so may its user: around once, and
+ * whoever comes first twice, in which case there is nothing more to tell. */
 static void tell_all(struct sk_device_mux *mux, const struct sk_client_down *down) {
     size_t count = 0;
     SK_LIST_EACH(&mux->clients, node, following) count++;

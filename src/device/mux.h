@@ -1,10 +1,11 @@
-/* An AMQP connection that many device clients share: one token opens it, each client has links of its
- * own on it, and one of them failing does not disturb the others.
+/* An AMQP connection that many device clients share: one token opens it, each client has links
+ * of its own on it, and one of them failing does not disturb the others.
  *
- * It connects by itself and stays connected: capped exponential back-off with jitter, and the token
- * renewed while it lives. A client (client.h, options.mux) attaches when the connection is
- * there; what becomes of it the client tells its own user. Belongs to its loop's thread. Reference:
- * docs/protocols/device-protocols.md, section 3.8; docs/protocols/edge-runtime.md, section 5.5. */
+ * It connects by itself and stays connected: capped exponential back-off with jitter, and the
+ * token renewed while it lives. A client (client.h, options.mux) attaches when the connection is
+ * there; what becomes of it the client tells its own user. Belongs to its loop's thread.
+ * Reference: docs/protocols/device-protocols.md, section 3.8; docs/protocols/edge-runtime.md,
+ * section 5.5. */
 #ifndef SK_DEVICE_MUX_H
 #define SK_DEVICE_MUX_H
 

@@ -70,8 +70,8 @@ struct client_protocol {
 };
 extern const struct client_protocol client_mqtt, client_amqp;
 
-/* First member of a mux. A program that never makes one is linked without AMQP, and runs without its
- * library: a module that speaks MQTT to its edge takes half a megabyte less. */
+/* First member of a mux. A program that never makes one is linked without AMQP, and runs without
+ * its library: a module that speaks MQTT to its edge takes half a megabyte less. */
 struct mux_face {
     /* The client speaks over the mux from now on. */
     void (*adopt)(struct sk_device_mux *mux, struct sk_device_client *client);
@@ -158,15 +158,15 @@ void client_enter(struct sk_device_client *client);
 void client_leave(struct sk_device_client *client);
 /* The user's events; members may be NULL. */
 const struct sk_device_events *client_events(const struct sk_device_client *client);
-/* From half of it to all: doubles with each failure from min_ms to max_ms; the last half is drawn, so
- * that many clients do not come back at once. */
+/* From half of it to all: doubles with each failure from min_ms to max_ms; the last half is
+ * drawn, so that many clients do not come back at once. */
 uint64_t client_retry_delay(struct sk_io *io, unsigned failures, uint32_t min_ms, uint32_t max_ms);
 /* Whether the next attempt goes to the fall-back: the second failure may be one of the port. */
 static inline bool client_falls_back(uint16_t port, unsigned failures) {
     return port && failures >= 2 && failures % 2 == 0;
 }
-/* The connection is of no use any more: ends it and plans the next attempt, unless why.retry_ns says
- * that somebody else has. */
+/* The connection is of no use any more: ends it and plans the next attempt, unless why.retry_ns
+ * says that somebody else has. */
 void client_lost(struct sk_device_client *client, struct sk_client_down why);
 /* Ends what is left of a connection, without a word to the user. */
 void client_end_connection(struct sk_device_client *client, bool politely);

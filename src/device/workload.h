@@ -22,8 +22,9 @@ enum sk_status sk_workload_new(struct sk_io *io, const struct sk_workload_option
                                struct sk_workload **workload);
 void sk_workload_free(struct sk_workload *workload);
 
-/* The module's own tokens, signed by the daemon; it ends with the workload client. A daemon that is just
- * starting is asked again for a second. SK_REFUSED: it said no; else why it could not be asked. */
+/* The module's own tokens, signed by the daemon; it ends with the workload client. A daemon that
+ * is just starting is asked again for a second. SK_REFUSED: it said no; else why it could not be
+ * asked. */
 struct sk_token_source *sk_workload_tokens(struct sk_workload *workload);
 
 typedef void sk_workload_certificate_fn(void *arg, enum sk_status status,

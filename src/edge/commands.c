@@ -58,7 +58,8 @@ static bool ask_agent(const struct sk_edge_config *config, struct request *reque
     if (request->status)
         fprintf(
             stderr,
-            "skerry-edge: the edge does not answer on %s (%s); is `skerry-edge run` running, and may you read the socket?\n",
+            "skerry-edge: the edge does not answer on %s (%s); is `skerry-edge run` running, and "
+            "may you read the socket?\n",
             path, sk_status_text(request->status));
     else
         fprintf(stderr, "skerry-edge: %s\n", message ? message : sk_http_reason(request->http));

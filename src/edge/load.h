@@ -4,9 +4,9 @@
 
 #include "edge/daemon/config.h"
 
-/* Warnings go to the log when `warn`; `told`: NULL, or gets a line for each key that counts. Without
- * `keys` the device's key never comes into this process: in its place stands one that says nothing;
- * only the daemon asks for it. SK_NOT_FOUND and others with a sentence in `error`. */
+/* Warnings go to the log when `warn`; `told`: NULL, or gets a line for each key that counts.
+ * Without `keys` the device's key never comes into this process: in its place stands one that
+ * says nothing; only the daemon asks for it. SK_NOT_FOUND and others with a sentence in `error`. */
 enum sk_status sk_edge_config_load(const char *path, bool warn, bool keys,
                                    struct sk_edge_config *config, struct sk_buffer *told,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]);

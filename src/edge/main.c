@@ -69,7 +69,8 @@ static int run_role(struct role *role, const char *name, enum sk_status status,
     return 0;
 }
 
-/* The daemon reads the file again, for the key: the parent and with it the other roles never have it. */
+/* The daemon reads the file again, for the key: the parent and with it the other roles never
+ * have it. */
 static int run_daemon(void *arg) {
     struct edge *edge = arg;
     struct sk_edge_config own;

@@ -17,7 +17,8 @@
 
 enum sk_dialect {
     SK_DIALECT_ROUTE, /* roots: application property, $system, {$system}, $body…, $twin… */
-    SK_DIALECT_TWIN_QUERY, /* roots: paths into the twin document (tags.…, properties.…, deviceId, …) */
+    /* roots: paths into the twin document (tags.…, properties.…, deviceId, …) */
+    SK_DIALECT_TWIN_QUERY,
 };
 
 /* Where an expression broke its grammar, for people. */

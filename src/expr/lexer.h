@@ -8,7 +8,8 @@ enum token_kind {
     TOKEN_END,
     TOKEN_NUMBER,
     TOKEN_STRING, /* text: between the quotes, still with escapes */
-    TOKEN_NAME, /* letters, digits, '_', '$', '#'; '-' where a letter or digit follows at once; any case */
+    /* letters, digits, '_', '$', '#'; '-' where a letter or digit follows at once; any case */
+    TOKEN_NAME,
     TOKEN_BRACED, /* {…}: text between the braces */
     TOKEN_SIGN,   /* text: the operator or punctuation */
     TOKEN_BAD,    /* what no token starts with, or an unfinished one; the error is set */

@@ -7,7 +7,8 @@
 enum code {
     CODE_CONSTANT, /* push constants[at] */
     CODE_PROPERTY, /* push the application property names[at] */
-    CODE_SYSTEM, /* push the system property names[at], or else the application property of that name */
+    /* push the system property names[at], or else the application property of that name */
+    CODE_SYSTEM,
     CODE_BODY, /* push what the body holds at steps[at …+count]; flag: whatever its content type */
     CODE_TWIN, /* the same in the twin document */
     CODE_NOT,

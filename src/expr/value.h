@@ -18,8 +18,8 @@ struct sk_value {
     enum sk_value_type type;
     bool truth;
     double number;
-    struct sk_span
-        text; /* of a string: its characters; of an array or object: JSON with its brackets */
+    /* of a string: its characters; of an array or object: JSON with its brackets */
+    struct sk_span text;
 };
 
 #endif

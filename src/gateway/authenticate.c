@@ -1,14 +1,14 @@
 /* Who is it? SAS tokens against the keys of identities and policies, or client certificates.
  *
  * A token signed by a policy (skn) opens what the policy's rights allow. A token without one is
- * signed by the identity itself, or, with an auth chain "leaf;edge", by the $edgeHub module of the
- * last device, which must be an edge device and the parent of the identity. Every identity that takes
- * part is looked up, one after the other: it must exist and be enabled, and so must a module's device.
- * Without a token the certificate of the connection counts, if the identity is one for that: by its
- * thumbprint, or by a chain to a CA of the hub. TLS has asked for it and taken any.
- * Where records are copies, one that refuses a client is asked for anew, and all begins again, once.
- * Reference: docs/protocols/device-protocols.md, sections 1.1, 1.3; docs/protocols/edge-runtime.md,
- * sections 5.3, 5.5, 5.13. */
+ * signed by the identity itself, or, with an auth chain "leaf;edge", by the $edgeHub module of
+ * the last device, which must be an edge device and the parent of the identity. Every identity
+ * that takes part is looked up, one after the other: it must exist and be enabled, and so must a
+ * module's device. Without a token the certificate of the connection counts, if the identity is
+ * one for that: by its thumbprint, or by a chain to a CA of the hub. TLS has asked for it and
+ * taken any. Where records are copies, one that refuses a client is asked for anew, and all
+ * begins again, once. Reference: docs/protocols/device-protocols.md, sections 1.1, 1.3;
+ * docs/protocols/edge-runtime.md, sections 5.3, 5.5, 5.13. */
 #include "gateway/parts.h"
 #include "gateway/rights.h"
 
@@ -51,9 +51,11 @@ static const char device_auth[] =
 static const char module_auth[] =
     "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
 static const char device_certificate[] =
-    "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"external\",\"acceptingIpFilterRule\":null}";
+    "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"external\","
+    "\"acceptingIpFilterRule\":null}";
 static const char module_certificate[] =
-    "{\"scope\":\"module\",\"type\":\"x509\",\"issuer\":\"external\",\"acceptingIpFilterRule\":null}";
+    "{\"scope\":\"module\",\"type\":\"x509\",\"issuer\":\"external\","
+    "\"acceptingIpFilterRule\":null}";
 static const char hub_auth[] =
     "{\"scope\":\"hub\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}";
 
@@ -148,7 +150,8 @@ static bool has_thumbprint(const struct sk_x509_leaf *leaf, const char *wanted) 
     return wanted && (strcmp(wanted, leaf->sha1) == 0 || strcmp(wanted, leaf->sha256) == 0);
 }
 
-/* The words of the real service, which people search for (docs/protocols/device-protocols.md, section 1.3). */
+/* The words of the real service, which people search for (docs/protocols/device-protocols.md,
+ * section 1.3). */
 static bool check_thumbprint(struct sk_authentication *a, const struct sk_identity *identity) {
     const char *primary = identity->primary_thumbprint, *secondary = identity->secondary_thumbprint;
     if (has_thumbprint(&a->leaf, primary) || has_thumbprint(&a->leaf, secondary)) return true;
@@ -218,7 +221,8 @@ static bool take_actor(struct sk_authentication *a, const struct sk_identity *de
     return true;
 }
 
-/* A device that connects, or that a module which connects is on, and what it is to who speaks for it. */
+/* A device that connects, or that a module which connects is on, and what it is to who speaks
+ * for it. */
 static bool check_target(struct sk_authentication *a, const struct lookup *l,
                          const struct sk_identity *identity) {
     if (l->module.n || !sk_span_eq(l->device, a->credentials.device)) return true;
@@ -239,8 +243,8 @@ static bool check_target(struct sk_authentication *a, const struct lookup *l,
 static void next_lookup(struct sk_authentication *a);
 static void look_up(struct sk_authentication *a);
 
-/* Some clients encode an id once more than others: "pct%41x" may be an id, or another's in disguise. As
- * it stands it is tried first. */
+/* Some clients encode an id once more than others: "pct%41x" may be an id, or another's in
+ * disguise. As it stands it is tried first. */
 static void decode_claim(struct sk_authentication *a) {
     a->maybe_encoded = false;
     a->credentials.device = sk_percent_decoded(&a->arena, a->credentials.device);

@@ -1,14 +1,15 @@
 /* The directory: where sessions live, and how something gets to them.
  *
- * A session lives in the process that has its connection. Today a hub is one process, so its directory
- * is a map; a hub of several will know of each identity which of them has it. Two ways lead to a
- * session, and only directory.c looks into the map:
+ * A session lives in the process that has its connection. Today a hub is one process, so its
+ * directory is a map; a hub of several will know of each identity which of them has it. Two ways
+ * lead to a session, and only directory.c looks into the map:
  *
- *   Whoever works beside a session (its queue, its endpoint, whatever its requests ask for) asks for
- *   those that live here. What is to be done beside a session elsewhere is done there.
+ *   Whoever works beside a session (its queue, its endpoint, whatever its requests ask for) asks
+ *   for those that live here. What is to be done beside a session elsewhere is done there.
  *
- *   Whoever has something for an identity, wherever its session is, gives it away as data, and is told
- *   what became of it by a completion: today before the call returns, but nobody may count on that. */
+ *   Whoever has something for an identity, wherever its session is, gives it away as data, and is
+ *   told what became of it by a completion: today before the call returns, but nobody may count on
+ *   that. */
 #ifndef SK_GATEWAY_DIRECTORY_H
 #define SK_GATEWAY_DIRECTORY_H
 
@@ -42,8 +43,8 @@ struct sk_directory_counts {
 };
 struct sk_directory_counts sk_directory_counts(const struct sk_backend *backend);
 
-/* Gives a direct method to the session of an identity, if it wants such calls. `told(arg, rid, taken)`
- * is called exactly once, before the session can answer. */
+/* Gives a direct method to the session of an identity, if it wants such calls. `told(arg, rid,
+ * taken)` is called exactly once, before the session can answer. */
 typedef void sk_directory_told(void *arg, struct sk_span rid, bool taken);
 void sk_directory_deliver_method(struct sk_backend *backend, struct sk_span device,
                                  struct sk_span module, const struct sk_method_call *call,

@@ -1,10 +1,10 @@
 /* The gateway: listeners that take every protocol, heads that translate them, sessions, and the
  * backend behind them.
  *
- * After TLS the first bytes tell the protocol: 0x10 is MQTT, "AMQP" is AMQP, a method name is HTTP. A head turns
- * the wire into requests (model/request.h) and answers back; it knows no storage. Requests pass
- * head → authorise → chaos → backend. The hub and the edge hub are two backends behind the same heads. All
- * on one thread. */
+ * After TLS the first bytes tell the protocol: 0x10 is MQTT, "AMQP" is AMQP, a method name is
+ * HTTP. A head turns the wire into requests (model/request.h) and answers back; it knows no
+ * storage. Requests pass head → authorise → chaos → backend. The hub and the edge hub are two
+ * backends behind the same heads. All on one thread. */
 #ifndef SK_GATEWAY_GATEWAY_H
 #define SK_GATEWAY_GATEWAY_H
 
@@ -31,8 +31,8 @@ struct sk_backend_ops {
     /* Looks an identity up; `done` is called exactly once, maybe at once. */
     void (*find_identity)(struct sk_backend *, struct sk_span device, struct sk_span module,
                           sk_identity_done *done, void *arg);
-    /* The same for an identity that was found, and whose record refuses a client: the record may be a
-     * copy that has become old. NULL: records are never old here. */
+    /* The same for an identity that was found, and whose record refuses a client: the record may
+     * be a copy that has become old. NULL: records are never old here. */
     void (*find_identity_anew)(struct sk_backend *, struct sk_span device, struct sk_span module,
                                sk_identity_done *done, void *arg);
     /* NULL: no such policy. */
@@ -105,8 +105,8 @@ struct sk_head {
     /* Breaks a part of what the client has, without a care; `reason` is for its eyes. False: it has
      * no such part. Not from inside another call. */
     bool (*sever)(struct sk_session *, enum sk_sever what, const char *reason);
-    /* What was sent and not settled is not sent again on the same connection, even when its lock has
-     * expired (MQTT 3.1.1, section 4.4); a late settlement counts then. */
+    /* What was sent and not settled is not sent again on the same connection, even when its lock
+     * has expired (MQTT 3.1.1, section 4.4); a late settlement counts then. */
     bool never_resends;
 };
 

@@ -1,4 +1,5 @@
-/* The roof of the gateway: listeners, protocol detection, and the end of it all. It alone knows every head. */
+/* The roof of the gateway: listeners, protocol detection, and the end of it all. It alone knows
+ * every head. */
 #include "gateway/parts.h"
 
 enum {

@@ -127,8 +127,8 @@ void sk_methods_invoke(struct sk_methods *methods, struct sk_request *request) {
     deliver(call);
 }
 
-/* Whether the session is that of the call's target. An identity has one at a time, and what was given to
- * the one before has ended with it. */
+/* Whether the session is that of the call's target. An identity has one at a time, and what was
+ * given to the one before has ended with it. */
 static bool is_for(const struct call *call, const struct sk_session *session) {
     return sk_span_is(call->request->device, session->principal.device) &&
            sk_span_eq(call->request->module, sk_span_z(session->principal.module));

@@ -57,8 +57,8 @@ struct sk_hub_options {
     size_t ca_file_count;
 };
 
-/* The keys of hub.toml that the parts of a hub bring, one table of rows after the other; NULL behind
- * the last. Rows go into struct sk_hub_options. */
+/* The keys of hub.toml that the parts of a hub bring, one table of rows after the other; NULL
+ * behind the last. Rows go into struct sk_hub_options. */
 const struct sk_config_key *sk_hub_keys(size_t index);
 
 /* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for
@@ -88,7 +88,8 @@ struct sk_hub_metric {
     size_t at; /* SK_HUB_COUNT: a uint64_t */
 };
 #define SK_HUB_COUNT(field) offsetof(struct sk_hub_counts, field)
-/* The metrics that the parts of a hub bring, one table of rows after the other; NULL behind the last. */
+/* The metrics that the parts of a hub bring, one table of rows after the other; NULL behind the
+ * last. */
 const struct sk_hub_metric *sk_hub_metrics(size_t index);
 const char *sk_hub_name(const struct sk_hub *hub);
 

@@ -68,7 +68,8 @@ static inline struct sk_hub *hub_of(struct sk_backend *backend) {
 
 /* answer.c: refuses with what the end of a call to the registry means. */
 void hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end);
-/* A list that is answered: text from the start, so that a turn has to write only what it has read. */
+/* A list that is answered: text from the start, so that a turn has to write only what it has
+ * read. */
 struct sk_hub_list {
     struct sk_buffer text;
     size_t count;
@@ -80,7 +81,8 @@ void hub_list_answer(struct sk_hub_list *list, struct sk_request *request, struc
 const struct sk_presence *hub_presence(struct sk_hub *hub, const struct sk_identity *identity);
 void hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module);
 
-/* A part of the hub: the operations that it serves, and its life. What it has no word for stays NULL. */
+/* A part of the hub: the operations that it serves, and its life. What it has no word for stays
+ * NULL. */
 struct sk_hub_part {
     void (*serve[SK_OP_COUNT])(struct sk_hub *hub, struct sk_request *request);
     const struct sk_config_key *keys;    /* of hub.toml, "hub[].…"; the last row has no path */
@@ -92,7 +94,8 @@ struct sk_hub_part {
     /* Its calls have ended; appends to the log may be under way. */
     void (*registry_closed)(struct sk_hub *hub);
     void (*free)(struct sk_hub *hub); /* nothing is under way. It was opened, or tried to */
-    /* A session is there; its subscriptions have changed; its output has room again; it is closed. */
+    /* A session is there; its subscriptions have changed; its output has room again; it is
+     * closed. */
     void (*opened)(struct sk_hub *hub, struct sk_session *session);
     void (*subscribed)(struct sk_hub *hub, struct sk_session *session);
     void (*writable)(struct sk_hub *hub, struct sk_session *session);

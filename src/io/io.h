@@ -1,9 +1,10 @@
-/* The only door to the outside: clock, timers, random, files, streams, child processes and threads.
+/* The only door to the outside: clock, timers, random, files, streams, child processes and
+ * threads.
  *
- * One `struct sk_io` is one event loop with the world as seen from it, and belongs to one thread.
- * There are two makers: sk_io_uv_new() (libuv, OpenSSL) and sk_sim_node() (io/sim/sim.h: seeded virtual
- * time, a disk and a network that fail on demand). Nothing outside src/io asks the operating system
- * for anything; the same product code runs on both.
+ * One `struct sk_io` is one event loop with the world as seen from it, and belongs to one
+ * thread. There are two makers: sk_io_uv_new() (libuv, OpenSSL) and sk_sim_node() (io/sim/sim.h:
+ * seeded virtual time, a disk and a network that fail on demand). Nothing outside src/io asks
+ * the operating system for anything; the same product code runs on both.
  *
  * Callbacks run on the loop's thread, never from inside the call that registered them. */
 #ifndef SK_IO_IO_H
@@ -47,8 +48,8 @@ struct sk_timer {
     size_t position; /* in the loop's heap, from 1; 0: not running */
 };
 void sk_timer_start(struct sk_io *io, struct sk_timer *timer, uint64_t after_ns, sk_timer_fn *fn);
-/* For what is due at a time of the wall clock, which may jump: fires then, or in a minute, whichever is
- * first. The callback looks at the clock, and starts it again when it is too early. */
+/* For what is due at a time of the wall clock, which may jump: fires then, or in a minute,
+ * whichever is first. The callback looks at the clock, and starts it again when it is too early. */
 void sk_timer_start_at(struct sk_io *io, struct sk_timer *timer, int64_t wall_us, sk_timer_fn *fn);
 void sk_timer_stop(struct sk_timer *timer);
 static inline bool sk_timer_running(const struct sk_timer *timer) {
@@ -86,9 +87,9 @@ bool sk_share_go_on(struct sk_share *share, unsigned steps);
 
 /* ---- what one loop lets in ---- */
 
-/* Connections of all TCP listeners of the loop together. 0: the default (docs/reference/hub.toml.md).
- * Where a newcomer is one too many, the oldest that has proved nothing goes for it; without such a
- * one the newcomer goes. */
+/* Connections of all TCP listeners of the loop together. 0: the default
+ * (docs/reference/hub.toml.md). Where a newcomer is one too many, the oldest that has proved
+ * nothing goes for it; without such a one the newcomer goes. */
 struct sk_door_limits {
     unsigned connections; /* in all; by default as many as there are descriptors, less a reserve */
     unsigned an_address;  /* from one address; by default half of all */
@@ -151,8 +152,8 @@ enum sk_status sk_folder_list(struct sk_io *io, const char *path,
 /* Owner of a file or socket; no-op without the privilege. uid or gid (uint32_t)-1: unchanged. */
 enum sk_status sk_file_own(struct sk_io *io, const char *path, uint32_t uid, uint32_t gid);
 
-/* What the mode of a file or folder that is there permits beyond `mode`; 0: nothing, or it is not there.
- */
+/* What the mode of a file or folder that is there permits beyond `mode`; 0: nothing, or it is
+ * not there. */
 unsigned sk_path_beyond(struct sk_io *io, const char *path, unsigned mode);
 enum sk_status sk_path_set_mode(struct sk_io *io, const char *path, unsigned mode);
 /* Takes that away, and says so in the log, or that it cannot. */

@@ -19,9 +19,9 @@ enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer
 /* Gives back memory that only starting up has needed. Loops of sk_io_uv_new do it by themselves. */
 void sk_process_settle(void);
 
-/* Takes a data folder for this process (it is made with `mode` when it is not there), and for those that it forks,
- * until the last of them has ended, by kill -9 too; what they start by exec does not keep it. On failure
- * `why` says who holds it. SK_EXISTS: another process does; SK_IO. */
+/* Takes a data folder for this process (it is made with `mode` when it is not there), and for
+ * those that it forks, until the last of them has ended, by kill -9 too; what they start by exec
+ * does not keep it. On failure `why` says who holds it. SK_EXISTS: another process does; SK_IO. */
 enum sk_status sk_folder_claim(const char *folder, unsigned mode, char why[256]);
 
 /* The machine's name, as its network knows it; SK_NOT_FOUND. */

@@ -27,7 +27,8 @@ static bool traced(void) {
     return false;
 }
 
-/* Code and constants of one file; not what relocation has changed, which lies in a writable segment. */
+/* Code and constants of one file; not what relocation has changed, which lies in a writable
+ * segment. */
 static int let_go(struct dl_phdr_info *file, size_t size, void *arg) {
     (void)size;
     uintptr_t page = *(uintptr_t *)arg;

@@ -1,4 +1,5 @@
-/* What all streams share: their output, what their user gave back unread, and when they may be read. */
+/* What all streams share: their output, what their user gave back unread, and when they may be
+ * read. */
 #include "io/world.h"
 
 /* ---- output ---- */

@@ -136,8 +136,8 @@ uint64_t sk_loop_next_timer(const struct sk_io *io);
 void sk_loop_fire_timers(struct sk_io *io);
 /* Runs the deferred tasks until none is left, or until the clock says `until_ns`. */
 void sk_loop_run_tasks(struct sk_io *io, uint64_t until_ns);
-/* Runs what yielded before this turn, so many pieces or until the clock says `until_ns`; the rest stays
- * in front. */
+/* Runs what yielded before this turn, so many pieces or until the clock says `until_ns`; the
+ * rest stays in front. */
 #define SK_YIELDED_MAX 64
 void sk_loop_run_yielded(struct sk_io *io, uint64_t until_ns);
 
@@ -149,8 +149,8 @@ bool sk_stream_readable(const struct sk_stream *stream);
 void sk_stream_free(struct sk_stream *stream); /* what the shared part owns */
 
 /* --- door.c --- */
-/* Lets an accepted stream in, or not: close it then. `peer` as sk_stream_peer says it. Whoever has to
- * go for it is aborted. */
+/* Lets an accepted stream in, or not: close it then. `peer` as sk_stream_peer says it. Whoever
+ * has to go for it is aborted. */
 bool sk_door_enter(struct sk_stream *stream, const char *peer);
 void sk_door_leave(struct sk_stream *stream);
 void sk_door_free(struct sk_door *door);

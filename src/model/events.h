@@ -1,5 +1,5 @@
-/* The event stream of a hub as its readers see it: partitions, places in them, receivers. Reference:
- * docs/protocols/service-api.md, section 6, "Event Hubs-compatible endpoint". */
+/* The event stream of a hub as its readers see it: partitions, places in them, receivers.
+ * Reference: docs/protocols/service-api.md, section 6, "Event Hubs-compatible endpoint". */
 #ifndef SK_MODEL_EVENTS_H
 #define SK_MODEL_EVENTS_H
 
@@ -26,8 +26,8 @@ struct sk_events_position {
     bool inclusive;
 };
 
-/* "amqp.annotation.x-opt-offset > '4096'" and its like, and x-opt-enqueuedtimeutc too; spaces and quotes
- * are optional, an empty text means the oldest. SK_MALFORMED. */
+/* "amqp.annotation.x-opt-offset > '4096'" and its like, and x-opt-enqueuedtimeutc too; spaces
+ * and quotes are optional, an empty text means the oldest. SK_MALFORMED. */
 enum sk_status sk_events_position_parse(struct sk_span selector,
                                         struct sk_events_position *position);
 /* As people and URLs say it: earliest, latest, an offset or an ISO 8601 time; the latter

@@ -251,7 +251,8 @@ enum sk_status sk_identity_from_json(const json_t *body, struct sk_span device_i
     if (sk_id_check(device_id) || (module_id.n && sk_id_check(module_id)))
         return refuse(
             error,
-            "An id has 1 to 128 characters: letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '.");
+            "An id has 1 to 128 characters: letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ "
+            "'.");
     if (!json_is_object(body)) return refuse(error, "The body must be a JSON object.");
     sk_identity_set(&identity->device_id, device_id);
     sk_identity_set(&identity->module_id, module_id);

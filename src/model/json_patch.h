@@ -8,8 +8,9 @@
  * replaces (values are deep-copied). */
 void sk_json_merge(json_t *target, const json_t *patch);
 
-/* Adds `more` to a pair of patches, so that `first`, then `second`, do what they did before and then `more`. One patch
- * cannot always say it: {"a":null} and then {"a":{"b":1}} leave nothing else in "a". */
+/* Adds `more` to a pair of patches, so that `first`, then `second`, do what they did before and
+ * then `more`. One patch cannot always say it: {"a":null} and then {"a":{"b":1}} leave nothing
+ * else in "a". */
 void sk_json_patch_append(json_t *first, json_t *second, const json_t *more);
 
 /* The patch that turns object `from` into object `to`; a new reference, empty when they are equal.

@@ -1,8 +1,8 @@
 /* JSON text, in and out: the one door between documents and bytes.
  *
- * In: what editors on Windows put in front (a byte order mark) is not part of the text. Out: a number
- * looks as the shortest text that reads back as the same number, so 21.1 stays 21.1 on its way through
- * us; integers are exact. */
+ * In: what editors on Windows put in front (a byte order mark) is not part of the text. Out: a
+ * number looks as the shortest text that reads back as the same number, so 21.1 stays 21.1 on
+ * its way through us; integers are exact. */
 #ifndef SK_MODEL_JSON_TEXT_H
 #define SK_MODEL_JSON_TEXT_H
 

@@ -37,8 +37,8 @@ static const struct {
 static const char *const sources[SK_SOURCE_COUNT] = {
     "Telemetry", "twinChangeEvents", "deviceLifecycleEvents", "deviceConnectionStateEvents"};
 
-/* The version says how wide the sizes of the variable part are: 16 bits, or, where one does not fit,
- * 32. */
+/* The version says how wide the sizes of the variable part are: 16 bits, or, where one does not
+ * fit, 32. */
 enum { ENVELOPE_NARROW = 1, ENVELOPE_WIDE = 2 };
 
 /* Fixed part of an envelope; the variable part follows without padding. Little endian as all of the
@@ -49,7 +49,8 @@ struct head {
     uint16_t system_count, property_count;
 };
 
-/* A number of an edge, "epoch:sequence", is ours to add, as are stamps; what is longer is neither. */
+/* A number of an edge, "epoch:sequence", is ours to add, as are stamps; what is longer is
+ * neither. */
 static bool is_ours(size_t property, size_t n) {
     enum { EDGE_NUMBER_MAX = 64 };
     return property > SK_SYS_EDGE_NUMBER ||

@@ -109,8 +109,8 @@ static void end(struct sk_amqp_connection *c, const struct sk_amqp_failure *why)
     if (!c->dead) c->options.closed(c->options.arg, why);
 }
 
-/* Ends what was entered with busy++: puts out what the engine has to say, and looks whether that was
- * its last. */
+/* Ends what was entered with busy++: puts out what the engine has to say, and looks whether that
+ * was its last. */
 static void after_engine(struct sk_amqp_connection *c) {
     flush_now(c);
     if (c->ending && !c->dead) {

@@ -1,5 +1,5 @@
-/* An AMQP 1.0 connection as a client: dials, opens, proves with SAS tokens what it may do ($cbs), and
- * carries links. For devices (device/amqp.c, device/mux.h) and for services.
+/* An AMQP 1.0 connection as a client: dials, opens, proves with SAS tokens what it may do
+ * ($cbs), and carries links. For devices (device/amqp.c, device/mux.h) and for services.
  *
  * It has one life: once it is closed it is of no more use, and when to come again is its user's
  * business. Belongs to its loop's thread. Callbacks come from the loop, but for those that
@@ -16,7 +16,8 @@ struct sk_amqp_connection;
 /* Why something has failed. Texts live until the callback returns. */
 struct sk_amqp_failure {
     /* SK_REFUSED with a condition: the server says no. SK_UNAUTHORIZED: its certificate is not
-     * trusted. SK_TIMEOUT, SK_CLOSED, SK_IO, SK_MALFORMED; SK_REFUSED without one: nobody is there. */
+     * trusted. SK_TIMEOUT, SK_CLOSED, SK_IO, SK_MALFORMED; SK_REFUSED without one: nobody is
+     * there. */
     enum sk_status status;
     struct sk_span condition, description;
 };
@@ -32,12 +33,13 @@ struct sk_amqp_connection_options {
 /* Starts connecting. */
 struct sk_amqp_connection *sk_amqp_connection_new(struct sk_io *io,
                                                   const struct sk_amqp_connection_options *options);
-/* Says goodbye if there is somebody to say it to. No callback follows; tokens that are being put are
- * forgotten. */
+/* Says goodbye if there is somebody to say it to. No callback follows; tokens that are being put
+ * are forgotten. */
 void sk_amqp_connection_free(struct sk_amqp_connection *connection);
 
-/* Puts a SAS token for `audience` ("hub.example/devices/d"); a later one for the same audience renews
- * it. `done` comes once, unless the connection is freed before: NULL when the server took it. */
+/* Puts a SAS token for `audience` ("hub.example/devices/d"); a later one for the same audience
+ * renews it. `done` comes once, unless the connection is freed before: NULL when the server took
+ * it. */
 typedef void sk_amqp_token_done(void *arg, const struct sk_amqp_failure *why);
 void sk_amqp_connection_put_token(struct sk_amqp_connection *connection, struct sk_span audience,
                                   struct sk_span token, sk_amqp_token_done *done, void *arg);

@@ -17,8 +17,8 @@ struct sk_http_client;
 /* All texts are copied. */
 struct sk_http_client_options {
     struct sk_endpoint to; /* host and port, or path of a unix socket */
-    const char *
-        host_header; /* NULL: to.host (with its port when it is not the standard one), or "localhost" */
+    /* NULL: to.host (with its port when it is not the standard one), or "localhost" */
+    const char *host_header;
     struct sk_tls *tls;          /* NULL: plain; must outlive the client */
     const char *server_name;     /* TLS name to check; NULL: to.host */
     const char *proxy;           /* "http://[user:password@]host:port" or NULL */

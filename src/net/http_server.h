@@ -17,9 +17,9 @@ struct sk_http_service {
     sk_http_handler *handler;
     void *arg;
     size_t body_max; /* larger bodies: 413 */
-    /* Optional: the headers of a request with a body are there, the body is not. Answer at once, and
-     * the connection ends with that, or call sk_http_take_body, now or later; then the handler gets
-     * the same exchange, whole. Until then nothing more is read. */
+    /* Optional: the headers of a request with a body are there, the body is not. Answer at once,
+     * and the connection ends with that, or call sk_http_take_body, now or later; then the
+     * handler gets the same exchange, whole. Until then nothing more is read. */
     sk_http_handler *headers;
     /* Optional. `opened` and `closed` bracket each connection; what `opened` returns is given to
      * `closed`. */
@@ -65,9 +65,9 @@ bool sk_http_respond_part(struct sk_http_exchange *exchange, struct sk_span byte
 bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span event,
                            struct sk_span id, struct sk_span data);
 void sk_http_respond_end(struct sk_http_exchange *exchange);
-/* Answers 101 with `headers` and ends the exchange: the stream is given away to `taken`, with what
- * has come behind the request; the connection's `closed` follows. Only when request->upgrade is set.
- * When the client has gone, nothing is called. */
+/* Answers 101 with `headers` and ends the exchange: the stream is given away to `taken`, with
+ * what has come behind the request; the connection's `closed` follows. Only when
+ * request->upgrade is set. When the client has gone, nothing is called. */
 typedef void sk_http_taken(void *arg, struct sk_stream *stream, struct sk_span first);
 void sk_http_upgrade(struct sk_http_exchange *exchange, struct sk_span headers,
                      sk_http_taken *taken, void *arg); /* `arg` may live in the arena */

@@ -10,9 +10,9 @@
 struct sk_stream *sk_websocket_serve(struct sk_stream *below);
 void sk_websocket_stream_feed(struct sk_stream *websocket, struct sk_span bytes);
 
-/* The client's side on a connecting stream, whose events it takes: asks for the upgrade when that is
- * open. on_open when the server has agreed; on_close with SK_REFUSED when it answered anything
- * else. */
+/* The client's side on a connecting stream, whose events it takes: asks for the upgrade when
+ * that is open. on_open when the server has agreed; on_close with SK_REFUSED when it answered
+ * anything else. */
 struct sk_websocket_ask {
     const char *host;     /* Host header */
     const char *path;     /* "/$iothub/websocket" */

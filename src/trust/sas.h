@@ -34,8 +34,8 @@ enum sk_status sk_sas_verify(const struct sk_sas *sas, struct sk_span primary_ke
 enum sk_status sk_sas_verify_text(const struct sk_sas *sas, struct sk_span primary_key,
                                   struct sk_span secondary_key, int64_t now_s);
 
-/* When a token that says `expiry_s` opens nothing any more, in µs of the wall clock: a token may say
- * any time to the end of the type. */
+/* When a token that says `expiry_s` opens nothing any more, in µs of the wall clock: a token may
+ * say any time to the end of the type. */
 int64_t sk_sas_end_us(int64_t expiry_s);
 
 /* Whether a token for `scope` ("host", "host/devices", "host/devices/d", …, decoded once) opens

@@ -11,8 +11,9 @@ enum {
     SK_X509_DER_MAX = 16 * 1024,
 };
 
-/* Keys whose signatures are verified in less than a share of a turn (docs/decisions/0011-budgets.md):
- * a stranger may make us do so. RSA exponents have at most 32 bits. */
+/* Keys whose signatures are verified in less than a share of a turn
+ * (docs/decisions/0011-budgets.md): a stranger may make us do so. RSA exponents have at most 32
+ * bits. */
 #define SK_X509_CHEAP_KEYS "RSA of at most 4096 bits, P-256, P-384, P-521 and Ed25519"
 struct evp_pkey_st;
 bool sk_x509_key_is_cheap(const struct evp_pkey_st *key);
@@ -35,10 +36,10 @@ void sk_x509_anchors_free(struct sk_x509_anchors *anchors);
 size_t sk_x509_anchors_add(struct sk_x509_anchors *anchors, struct sk_span pem);
 
 /* Whether `chain` (DER; the leaf, then what the client sent with it, in any order) leads to an
- * anchor, which may itself be an intermediate; with every certificate valid at `now_s`, the leaf fit
- * for client authentication and at most SK_X509_DEPTH_MAX intermediates. More than
- * SK_X509_SENT_MAX certificates and keys that are not cheap are refused first. Revocation is not asked
- * for. SK_UNAUTHORIZED with one clause in `reason`; SK_MALFORMED. */
+ * anchor, which may itself be an intermediate; with every certificate valid at `now_s`, the leaf
+ * fit for client authentication and at most SK_X509_DEPTH_MAX intermediates. More than
+ * SK_X509_SENT_MAX certificates and keys that are not cheap are refused first. Revocation is not
+ * asked for. SK_UNAUTHORIZED with one clause in `reason`; SK_MALFORMED. */
 enum sk_status sk_x509_verify(const struct sk_x509_anchors *anchors, const struct sk_span *chain,
                               size_t count, int64_t now_s, char reason[128]);
 

@@ -4,10 +4,10 @@
  *   HEADER ─ SASL ─ VERDICT ─ AMQP_HEADER ┐    HEADER ─ SASL ─ AMQP_HEADER ┐
  *     └─────────── bare ──────────────────┴─ OPEN ─ FRAMES ─ NOTHING ◀─────┘
  *
- * Whatever we say is written to `out` in the order of the calls that say it, and leaves with the next
- * flush; only dispositions wait a little for more of their kind (amqp_transfer.c). Every list of fields
- * is complete and has values where the specification allows a default: a client in Python counts on it,
- * and so do readers of traces. */
+ * Whatever we say is written to `out` in the order of the calls that say it, and leaves with the
+ * next flush; only dispositions wait a little for more of their kind (amqp_transfer.c). Every
+ * list of fields is complete and has values where the specification allows a default: a client
+ * in Python counts on it, and so do readers of traces. */
 #include "wire/amqp_parts.h"
 
 enum { FRAME_MIN = 512, HELD_BACK_MAX = 16384 };
@@ -164,8 +164,8 @@ static bool has_ended(const struct sk_amqp *a, uint16_t channel) {
     return a->ended && a->ended[channel / 8] >> channel % 8 & 1;
 }
 
-/* What comes on a channel behind its End is dropped: rhea, which is under Azure's Node SDKs, still sends
- * dispositions then, and Azure's services do not mind. */
+/* What comes on a channel behind its End is dropped: rhea, which is under Azure's Node SDKs,
+ * still sends dispositions then, and Azure's services do not mind. */
 static struct sk_amqp_session *find_session(struct sk_amqp *a, uint16_t channel) {
     if (a->at && a->at->peer_channel == channel) return a->at;
     struct sk_amqp_session *session = sk_map_get(&a->sessions, sk_span(&channel, sizeof channel));
@@ -282,7 +282,8 @@ static size_t unit_size(const struct sk_amqp *a, const char *head) {
     return size < SK_AMQP_FRAME_HEAD || size > most ? 0 : size;
 }
 
-/* While the verdict on its credentials is out, a client may send the next header and what follows. */
+/* While the verdict on its credentials is out, a client may send the next header and what
+ * follows. */
 static void hold_back(struct sk_amqp *a, struct sk_span bytes) {
     if (a->in.n == 0 && bytes.p[0] != SK_AMQP_PROTOCOL[0])
         refuse_sasl(a, "one sasl-init is enough");
@@ -382,8 +383,8 @@ static void heartbeat(struct sk_amqp *a) {
     sk_buffer_append(&a->out, sk_span(empty, sizeof empty));
 }
 
-/* Silence ends a connection only when it is still there a second after it has been noticed: when it was
- * we who did not read for long, what waits to be read comes in between. */
+/* Silence ends a connection only when it is still there a second after it has been noticed: when
+ * it was we who did not read for long, what waits to be read comes in between. */
 uint64_t sk_amqp_tick(struct sk_amqp *a, uint64_t now_ms) {
     enum { GRACE_MS = 1000, OFTEN_MS = 500 };
     uint64_t next = 0;

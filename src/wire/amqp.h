@@ -1,11 +1,11 @@
 /* AMQP 1.0 (OASIS, 29 October 2012): one connection, either side of it, without I/O.
  *
- * Bytes that came in go to sk_amqp_feed(), what is to go out leaves through the `write` callback of
- * sk_amqp_flush(), in the order of the calls that said it; in between, callbacks say what the peer did.
- * A link that the peer attaches stays unanswered until sk_amqp_attach() or sk_amqp_refuse(). Nothing may
- * be called from another thread; callbacks may call everything but sk_amqp_free(). Whatever the peer
- * sends, the worst that follows is on_close with an error. Why it is our own:
- * docs/decisions/0010-amqp-engine.md. Values and messages: amqp_message.h. */
+ * Bytes that came in go to sk_amqp_feed(), what is to go out leaves through the `write` callback
+ * of sk_amqp_flush(), in the order of the calls that said it; in between, callbacks say what the
+ * peer did. A link that the peer attaches stays unanswered until sk_amqp_attach() or
+ * sk_amqp_refuse(). Nothing may be called from another thread; callbacks may call everything but
+ * sk_amqp_free(). Whatever the peer sends, the worst that follows is on_close with an error. Why
+ * it is our own: docs/decisions/0010-amqp-engine.md. Values and messages: amqp_message.h. */
 #ifndef SK_WIRE_AMQP_H
 #define SK_WIRE_AMQP_H
 
@@ -98,8 +98,8 @@ void sk_amqp_close(struct sk_amqp *amqp, const struct sk_amqp_error *error);
 
 /* ---- links ---- */
 
-/* Server: answers an attach as the peer asked for it. A receiver gets `credit`; when half of it has been
- * settled, it is given again. */
+/* Server: answers an attach as the peer asked for it. A receiver gets `credit`; when half of it
+ * has been settled, it is given again. */
 void sk_amqp_attach(struct sk_amqp_link *link, int credit);
 /* Answers an attach (when that is due) and detaches, with an error or NULL. on_detach does not
  * follow, nor on_outcome. */
@@ -133,16 +133,16 @@ struct sk_span sk_amqp_link_name(const struct sk_amqp_link *link);
 struct sk_amqp_value sk_amqp_link_property(const struct sk_amqp_link *link, const char *name);
 /* The text of a selector filter on the peer's source, or empty. */
 struct sk_span sk_amqp_link_selector(const struct sk_amqp_link *link);
-/* Whether the peer's attach desires a capability. Like properties and selector, only until the link is
- * answered. */
+/* Whether the peer's attach desires a capability. Like properties and selector, only until the
+ * link is answered. */
 bool sk_amqp_link_desires(const struct sk_amqp_link *link, const char *capability);
 /* Whether the peer wants what we send settled at once. */
 bool sk_amqp_link_presettled(const struct sk_amqp_link *link);
 /* Whether the peer wants nothing that we send settled at once; with neither, it takes both. */
 bool sk_amqp_link_unsettled(const struct sk_amqp_link *link);
 int sk_amqp_link_credit(const struct sk_amqp_link *link); /* transfers that may go now */
-/* Whether something sent now would have to wait: the peer's window is full, or much has not been flushed
- * yet. Look again after a flush and after input. */
+/* Whether something sent now would have to wait: the peer's window is full, or much has not been
+ * flushed yet. Look again after a flush and after input. */
 bool sk_amqp_link_blocked(const struct sk_amqp_link *link);
 /* The message-format of the transfer that on_transfer tells. */
 uint32_t sk_amqp_link_format(const struct sk_amqp_link *link);

@@ -1,4 +1,5 @@
-/* Values and messages into bytes (1.6, 3.2), written where they go: no tree of values is built first. */
+/* Values and messages into bytes (1.6, 3.2), written where they go: no tree of values is built
+ * first. */
 #include "wire/amqp_parts.h"
 
 /* Constructors: what stands before a value's bytes. */

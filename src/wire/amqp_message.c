@@ -1,5 +1,5 @@
-/* Messages (3.2): sections one after the other, each a described value. Everything that is text points
- * into the bytes; only maps take room. Writing: amqp_encode.c. */
+/* Messages (3.2): sections one after the other, each a described value. Everything that is text
+ * points into the bytes; only maps take room. Writing: amqp_encode.c. */
 #include "wire/amqp_parts.h"
 
 static enum sk_status read_properties(const struct sk_amqp_raw *section, struct sk_arena *arena,

@@ -71,8 +71,8 @@ struct sk_amqp_message {
  * SK_TOO_LARGE: more than SK_AMQP_FIELDS_MAX fields. */
 enum sk_status sk_amqp_decode(struct sk_span bytes, struct sk_arena *arena,
                               struct sk_amqp_message *message);
-/* The message-format of a batch, as Microsoft's clients make it: nothing but data sections, each of them
- * a whole encoded message. */
+/* The message-format of a batch, as Microsoft's clients make it: nothing but data sections, each
+ * of them a whole encoded message. */
 #define SK_AMQP_FORMAT_BATCH 0x80013700u
 /* Appends; `to` has no limit. */
 void sk_amqp_encode(struct sk_buffer *to, const struct sk_amqp_message *message);

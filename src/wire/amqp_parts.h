@@ -1,9 +1,9 @@
 /* What the AMQP files share. Inside src/wire only.
  *
- * Bytes to values: amqp_read.c. Values and messages to bytes: amqp_encode.c. Above them the connection
- * (amqp.c: protocol headers, SASL, open, close, frames), sessions and links (amqp_session.c) and
- * transfers (amqp_transfer.c). Source: AMQP 1.0, OASIS, 29 October 2012; "1.6" is a section of its
- * part 1, and so on. */
+ * Bytes to values: amqp_read.c. Values and messages to bytes: amqp_encode.c. Above them the
+ * connection (amqp.c: protocol headers, SASL, open, close, frames), sessions and links
+ * (amqp_session.c) and transfers (amqp_transfer.c). Source: AMQP 1.0, OASIS, 29 October 2012;
+ * "1.6" is a section of its part 1, and so on. */
 #ifndef SK_WIRE_AMQP_PARTS_H
 #define SK_WIRE_AMQP_PARTS_H
 
@@ -21,7 +21,8 @@ struct sk_amqp_raw {
 };
 /* Takes the next value off `*rest`. SK_MALFORMED: its bytes are no value, or not all there. */
 enum sk_status amqp_next(struct sk_span *rest, struct sk_amqp_raw *raw);
-/* Reads the first `most` items of a described list; those that it has not are zeroed. SK_MALFORMED. */
+/* Reads the first `most` items of a described list; those that it has not are zeroed.
+ * SK_MALFORMED. */
 enum sk_status amqp_read_list(const struct sk_amqp_raw *list, struct sk_amqp_raw *items,
                               unsigned most);
 bool amqp_raw_is_null(const struct sk_amqp_raw *raw); /* or not there at all */

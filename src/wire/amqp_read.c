@@ -1,5 +1,6 @@
-/* Bytes into values (1.6). A value is looked at where it stands: a list or a map says how long it is, so
- * that nothing is built to step over it, and nothing is read deeper than somebody asks. */
+/* Bytes into values (1.6). A value is looked at where it stands: a list or a map says how long
+ * it is, so that nothing is built to step over it, and nothing is read deeper than somebody
+ * asks. */
 #include "wire/amqp_parts.h"
 
 static uint64_t big_endian(const unsigned char *p, size_t n) {

@@ -1,5 +1,5 @@
-/* What we say: the frames that more than one file writes, each whole, in the order of the calls. And how all ends when the peer has broken
- * the protocol. */
+/* What we say: the frames that more than one file writes, each whole, in the order of the calls.
+ * And how all ends when the peer has broken the protocol. */
 #include "wire/amqp_parts.h"
 
 static struct sk_amqp_frame begin_frame(struct sk_amqp *a, unsigned type, unsigned channel,

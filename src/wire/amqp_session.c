@@ -1,9 +1,10 @@
 /* Sessions and links: begin, attach, detach, end (2.5, 2.6).
  *
- * As a server we answer on the channel and with the handle that the peer chose: both are in use on our
- * side exactly as long as on its own. What has ended is kept until nobody can be looking at it any more
- * (amqp_bury), so callbacks may end whatever they like. A link that we have detached stays, without a
- * user, until the peer has said the same: what it sent before it knew is dropped. */
+ * As a server we answer on the channel and with the handle that the peer chose: both are in use
+ * on our side exactly as long as on its own. What has ended is kept until nobody can be looking
+ * at it any more (amqp_bury), so callbacks may end whatever they like. A link that we have
+ * detached stays, without a user, until the peer has said the same: what it sent before it knew
+ * is dropped. */
 #include "wire/amqp_parts.h"
 
 #define SELECTOR "apache.org:selector-filter:string"
@@ -40,7 +41,8 @@ void amqp_bury(struct sk_amqp *a) {
     }
 }
 
-/* Nobody asks any more what its attach said. A client's own name is still needed to know the answer. */
+/* Nobody asks any more what its attach said. A client's own name is still needed to know the
+ * answer. */
 static void drop_block(struct sk_amqp_link *link) {
     if (!link->attached) return;
     free(link->block);

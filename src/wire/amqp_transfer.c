@@ -1,8 +1,9 @@
 /* Transfers, dispositions and flow (2.5.6, 2.6.7, 2.6.12).
  *
- * What comes in costs no memory once it is whole: a delivery is its number, and settling it is a frame.
- * What goes out unsettled is an entry in the session, sorted by number, since a disposition speaks of a
- * range. Dispositions of the same kind whose numbers follow one another become one. */
+ * What comes in costs no memory once it is whole: a delivery is its number, and settling it is a
+ * frame. What goes out unsettled is an entry in the session, sorted by number, since a
+ * disposition speaks of a range. Dispositions of the same kind whose numbers follow one another
+ * become one. */
 #include "wire/amqp_parts.h"
 
 /* ---- dispositions out ---- */
@@ -66,7 +67,8 @@ static void forget_partial(struct sk_amqp_link *link) {
     link->in_transfer = false;
 }
 
-/* The first frame of a transfer, or one of the same; false: the link or the connection has ended. */
+/* The first frame of a transfer, or one of the same; false: the link or the connection has
+ * ended. */
 static bool begin_transfer(struct sk_amqp_link *link, const struct sk_amqp_raw *id_field,
                            const struct sk_amqp_raw *format) {
     struct sk_amqp *a = link->session->amqp;

@@ -206,7 +206,8 @@ static enum sk_status take_headers(struct sk_http_parser *parser, bool *has_body
         if (!sk_span_eq_nocase(name, SK_SPAN("Transfer-Encoding"))) continue;
         encodings += sk_span_eq_nocase(value, SK_SPAN("chunked")) ? 1 : 2;
     }
-    /* RFC 9112, 3.2; and what others may read in another way (6.1) is none of the encodings we know. */
+    /* RFC 9112, 3.2; and what others may read in another way (6.1) is none of the encodings we
+     * know. */
     if (hosts > 1 || (hosts == 0 && llhttp->http_minor) || encodings > 1) {
         parser->refusal = 400;
         return SK_MALFORMED;

@@ -1,9 +1,10 @@
 /* HTTP/1.1 messages without I/O: an incremental parser for requests and responses, and writers.
  *
- * A parser takes bytes as they come and stops at each thing its user must see; it holds one message
- * at a time, so pipelined requests wait in the caller's bytes until the one before has been
- * answered. Memory: headers up to SK_HTTP_HEAD_MAX bytes (requests: SK_HTTP_REQUEST_HEAD_MAX), body up to `body_max`;
- * sk_http_parser_idle() gives it back between messages. */
+ * A parser takes bytes as they come and stops at each thing its user must see; it holds one
+ * message at a time, so pipelined requests wait in the caller's bytes until the one before has
+ * been answered. Memory: headers up to SK_HTTP_HEAD_MAX bytes (requests:
+ * SK_HTTP_REQUEST_HEAD_MAX), body up to `body_max`; sk_http_parser_idle() gives it back between
+ * messages. */
 #ifndef SK_WIRE_HTTP_H
 #define SK_WIRE_HTTP_H
 
@@ -33,8 +34,11 @@ const char *sk_http_method_name(enum sk_http_method method);
 
 enum sk_http_event {
     SK_HTTP_MORE, /* all bytes are used, nothing to say yet */
-    SK_HTTP_HEADERS, /* the headers of a message with a body are there: look at them, set body_max or stream, feed on */
-    SK_HTTP_BODY, /* stream only: `body` holds the part that has come; it is emptied by the next feed */
+    /* the headers of a message with a body are there: look at them, set body_max or stream, feed
+     * on */
+    SK_HTTP_HEADERS,
+    /* stream only: `body` holds the part that has come; it is emptied by the next feed */
+    SK_HTTP_BODY,
     SK_HTTP_MESSAGE, /* the message is complete; its spans live until the next feed */
 };
 
@@ -48,18 +52,19 @@ struct sk_http_parser {
     struct sk_buffer body;      /* whole, or with `stream` the part since the last event */
     bool keep_alive;            /* the connection may carry another message after this one */
     bool expect_continue;       /* the client waits for "100 Continue" before it sends the body */
-    uint64_t
-        content_length; /* at SK_HTTP_HEADERS: bytes of the body to come, or SK_HTTP_LENGTH_UNKNOWN */
-    bool
-        upgrade; /* another protocol is asked for (or was agreed on: status 101); bytes behind `used` belong to it.
-                                 * Feeding on declines it */
+    /* at SK_HTTP_HEADERS: bytes of the body to come, or SK_HTTP_LENGTH_UNKNOWN */
+    uint64_t content_length;
+    /* another protocol is asked for (or was agreed on: status 101); bytes behind `used` belong to
+     * it. Feeding on declines it */
+    bool upgrade;
 
     /* --- the user's settings --- */
     size_t body_max; /* larger bodies are refused with 413; sk_http_parser_init sets 0 */
-    bool
-        stream; /* give the body in parts; body_max does not apply. Set before or at SK_HTTP_HEADERS; reset by each message */
-    bool
-        no_body; /* the response to come answers HEAD or CONNECT: it has no body. Reset by each message */
+    /* give the body in parts; body_max does not apply. Set before or at SK_HTTP_HEADERS; reset by
+     * each message */
+    bool stream;
+    /* the response to come answers HEAD or CONNECT: it has no body. Reset by each message */
+    bool no_body;
 
     /* --- inside --- */
     unsigned refusal;

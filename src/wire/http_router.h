@@ -1,9 +1,8 @@
 /* A table of HTTP routes: {SK_HTTP_GET, "/devices/{}/modules/{}", id}.
  *
- * A pattern's fixed words match without regard to case; what stands in braces, "{}" or "{name}", takes one whole, non-empty
- * segment.
- * Where several patterns of a method match, the one with a fixed word in the leftmost differing
- * segment wins. One '/' at the end of a path is ignored. */
+ * A pattern's fixed words match without regard to case; what stands in braces, "{}" or "{name}",
+ * takes one whole, non-empty segment. Where several patterns of a method match, the one with a
+ * fixed word in the leftmost differing segment wins. One '/' at the end of a path is ignored. */
 #ifndef SK_WIRE_HTTP_ROUTER_H
 #define SK_WIRE_HTTP_ROUTER_H
 

@@ -44,8 +44,8 @@ enum sk_mqtt_code {
 
 struct sk_mqtt_connect {
     struct sk_span protocol; /* "MQTT" */
-    uint8_t
-        level; /* 4; with another name or level nothing after this field is decoded: answer CONNACK 1 */
+    /* 4; with another name or level nothing after this field is decoded: answer CONNACK 1 */
+    uint8_t level;
     bool clean_session;
     bool has_will, has_user, has_password;
     bool will_retain;

@@ -1,16 +1,17 @@
 /* WebSocket frames (RFC 6455) without I/O, for both roles, on wslay's frame codec.
  *
- * Binary messages are a stream of bytes here: their payload goes through as it comes, whatever the
- * frames and fragments it is cut into, and nothing is gathered but a control frame's 125 bytes. Pings
- * are answered, a Close is returned. Text messages are refused with 1003; what breaks the protocol
- * (unmasked frames from a client, reserved bits, fragments without a beginning) with 1002; messages
- * beyond SK_WEBSOCKET_MESSAGE_MAX with 1009. */
+ * Binary messages are a stream of bytes here: their payload goes through as it comes, whatever
+ * the frames and fragments it is cut into, and nothing is gathered but a control frame's 125
+ * bytes. Pings are answered, a Close is returned. Text messages are refused with 1003; what
+ * breaks the protocol (unmasked frames from a client, reserved bits, fragments without a
+ * beginning) with 1002; messages beyond SK_WEBSOCKET_MESSAGE_MAX with 1009. */
 #ifndef SK_WIRE_WEBSOCKET_H
 #define SK_WIRE_WEBSOCKET_H
 
 #include "base/base.h"
 
-/* A message may hold many MQTT or AMQP packets; it is bounded because no honest client needs more. */
+/* A message may hold many MQTT or AMQP packets; it is bounded because no honest client needs
+ * more. */
 #define SK_WEBSOCKET_MESSAGE_MAX (16u << 20)
 
 enum sk_websocket_code { /* RFC 6455, 7.4.1 */

@@ -1,5 +1,6 @@
-/* `fault-forbidden SANDBOX DEED [ARGUMENT…]` enters the sandbox ("server", "giver", "modules", or "none") and does what no process there should. Prints "fine" or
- * the name of the error; what ends the process is the script's to see. */
+/* `fault-forbidden SANDBOX DEED [ARGUMENT…]` enters the sandbox ("server", "giver", "modules",
+ * or "none") and does what no process there should. Prints "fine" or the name of the error; what
+ * ends the process is the script's to see. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>

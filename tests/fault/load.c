@@ -315,11 +315,11 @@ int main(int argc, char **argv) {
     sk_timer_start(l->io, &l->progress, 0, show_progress);
     sk_io_run(l->io);
     bool fine = !l->broken && l->missing == 0 && l->disordered == 0 && l->acknowledged > 0;
-    printf(
-        "{\"devices\":%zu,\"acknowledged\":%llu,\"stored\":%llu,\"duplicates\":%llu,\"disordered\":%llu,\"missing\":%llu}\n",
-        l->device_count, (unsigned long long)l->acknowledged, (unsigned long long)l->stored,
-        (unsigned long long)l->duplicates, (unsigned long long)l->disordered,
-        (unsigned long long)l->missing);
+    printf("{\"devices\":%zu,\"acknowledged\":%llu,\"stored\":%llu,\"duplicates\":%llu,"
+           "\"disordered\":%llu,\"missing\":%llu}\n",
+           l->device_count, (unsigned long long)l->acknowledged, (unsigned long long)l->stored,
+           (unsigned long long)l->duplicates, (unsigned long long)l->disordered,
+           (unsigned long long)l->missing);
     finish(l);
     free(l);
     return fine ? 0 : 1;

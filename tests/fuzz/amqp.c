@@ -1,5 +1,5 @@
-/* AMQP from a client that we do not know: the engine, as the head uses it, and messages. The input is
- * bytes of a connection, and once more a program of frames in any order. */
+/* AMQP from a client that we do not know: the engine, as the head uses it, and messages. The
+ * input is bytes of a connection, and once more a program of frames in any order. */
 #include "support/frame_program.h"
 #include "wire/amqp.h"
 

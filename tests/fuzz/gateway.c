@@ -1,5 +1,6 @@
-/* Any bytes on a connection to a hub, in the simulated world: first as they are, then behind a good CONNECT, then behind an AMQP token and
- * links. The hub must still serve another client afterwards. */
+/* Any bytes on a connection to a hub, in the simulated world: first as they are, then behind a
+ * good CONNECT, then behind an AMQP token and links. The hub must still serve another client
+ * afterwards. */
 #include "support/raw_frames.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -29,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct sk_buffer hello;
     struct raw_client other;
     if (size > 65536) return 0;
-    /* One world for many inputs; now and then a fresh one, so that what an input leaves behind stays bounded. */
+    /* One world for many inputs; now and then a fresh one, so that what an input leaves behind
+     * stays bounded. */
     static unsigned inputs;
     if (inputs++ % 1000 == 0) {
         if (inputs > 1) fleet_free(&f);

@@ -1,5 +1,5 @@
-/* AMQP frames in any order from a client of a whole hub, in the simulated world: with a token and without.
- * The hub must still serve another client afterwards. */
+/* AMQP frames in any order from a client of a whole hub, in the simulated world: with a token
+ * and without. The hub must still serve another client afterwards. */
 #include "support/frame_program.h"
 #include "support/raw_frames.h"
 

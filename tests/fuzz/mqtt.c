@@ -84,10 +84,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct sk_buffer wire = {0};
     if (encode(&wire, &packet) == SK_OK) {
         CHECK(sk_mqtt_decode(sk_buffer_span(&wire), 4096, &again, &used_again) == SK_OK);
-        CHECK(
-            used_again == wire.n &&
-            wire.n <=
-                used); /* shorter when the remaining length was written with more bytes than needed */
+        CHECK(used_again == wire.n &&
+              wire.n <=
+                  /* shorter when the remaining length was written with more bytes than needed */
+                  used);
         compare(&packet, &again);
     }
     sk_buffer_free(&wire);

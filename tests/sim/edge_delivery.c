@@ -208,11 +208,12 @@ TEST(conditions_choose_by_properties_and_by_the_body) {
     struct raw_client leaf, reader;
     begin(
         &f,
-        ROUTES(
-            "\"p\":\"FROM /messages/* WHERE kind = 'hot' INTO BrokeredEndpoint(\\\"/modules/reader/inputs/prop\\\")\","
-            "\"b\":\"FROM /messages/* WHERE $body.t > 20 AND $connectionDeviceId = 'leaf1' INTO "
-            "BrokeredEndpoint(\\\"/modules/reader/inputs/body\\\")\","
-            "\"m\":\"FROM /messages/modules/reader/outputs/out INTO BrokeredEndpoint(\\\"/modules/reader/inputs/own\\\")\""));
+        ROUTES("\"p\":\"FROM /messages/* WHERE kind = 'hot' "
+               "INTO BrokeredEndpoint(\\\"/modules/reader/inputs/prop\\\")\","
+               "\"b\":\"FROM /messages/* WHERE $body.t > 20 AND $connectionDeviceId = 'leaf1' INTO "
+               "BrokeredEndpoint(\\\"/modules/reader/inputs/body\\\")\","
+               "\"m\":\"FROM /messages/modules/reader/outputs/out INTO "
+               "BrokeredEndpoint(\\\"/modules/reader/inputs/own\\\")\""));
     open_reader(&reader, &f, 1);
     open_leaf(&leaf, &f);
     leaf_sends(&leaf, "kind=cold", "{\"t\":10}");
@@ -409,10 +410,10 @@ TEST(sixty_three_inputs_are_served_and_one_more_is_refused) {
         struct sk_buffer desired = {0};
         sk_buffer_text(&desired, "{\"schemaVersion\":\"1.1\",\"routes\":{");
         for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX + more; i++)
-            sk_buffer_print(
-                &desired,
-                "%s\"r%u\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/i%u\\\")\"",
-                i ? "," : "", i, i);
+            sk_buffer_print(&desired,
+                            "%s\"r%u\":\"FROM /messages/* "
+                            "INTO BrokeredEndpoint(\\\"/modules/reader/inputs/i%u\\\")\"",
+                            i ? "," : "", i, i);
         sk_buffer_text(&desired, "}}");
         sk_buffer_byte(&desired, 0);
         deploy(&f, desired.p);
@@ -425,10 +426,8 @@ TEST(sixty_three_inputs_are_served_and_one_more_is_refused) {
         raw_expect_nothing(&reader);
     }
     /* Other inputs in their place: the slots are free again. */
-    deploy(
-        &f,
-        ROUTES(
-            "\"o\":\"FROM /messages/* INTO BrokeredEndpoint(\\\"/modules/reader/inputs/other\\\")\""));
+    deploy(&f, ROUTES("\"o\":\"FROM /messages/* "
+                      "INTO BrokeredEndpoint(\\\"/modules/reader/inputs/other\\\")\""));
     assert_int_equal(desired_status(&f, description), 200);
     leaf_sends(&leaf, "", "y");
     acknowledge(
@@ -481,7 +480,8 @@ TEST(a_module_calls_a_method_of_another_through_the_edge) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sk_buffer_print(
             &out,
-            "POST %s?api-version=2018-06-30 HTTP/1.1\r\nHost: edge.test\r\nx-ms-edge-moduleId: edge1/caller\r\n"
+            "POST %s?api-version=2018-06-30 HTTP/1.1\r\nHost: edge.test\r\nx-ms-edge-moduleId: "
+            "edge1/caller\r\n"
             "Authorization: %.*s\r\nContent-Length: %zu\r\n\r\n%s",
             cases[i].path, SK_ARG(sk_buffer_span(&token)), strlen(body), body);
         raw_open(&caller, &f, "edge.test");
@@ -508,7 +508,8 @@ TEST(a_module_calls_a_method_of_another_through_the_edge) {
     fleet_free(&f);
 }
 
-/* Who calls must say so, and be a module of this edge device (docs/protocols/device-protocols.md, section 4.5). */
+/* Who calls must say so, and be a module of this edge device
+ * (docs/protocols/device-protocols.md, section 4.5). */
 TEST(a_method_call_without_a_module_of_this_edge_is_refused) {
     struct fleet f;
     static const struct {

@@ -1,4 +1,5 @@
-/* An edge without the cloud, or without room: who may come, what they get, and what happens when the cloud is back. */
+/* An edge without the cloud, or without room: who may come, what they get, and what happens when
+ * the cloud is back. */
 #include "support/raw_client.h"
 #include "support/test.h"
 
@@ -266,7 +267,8 @@ TEST(a_device_that_the_cloud_refuses_does_not_hold_up_the_others) {
     fleet_free(&f);
 }
 
-/* Who makes a module gives it its keys a moment after it is there; an edge may look between the two. */
+/* Who makes a module gives it its keys a moment after it is there; an edge may look between the
+ * two. */
 TEST(a_key_that_was_changed_in_the_cloud_opens_the_edge_at_once) {
     struct fleet f;
     struct raw_client leaf;

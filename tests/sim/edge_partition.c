@@ -1,5 +1,5 @@
-/* Stories of an edge that loses the cloud. SEED (one alone), FLEET_SEEDS (how many) and FLEET_MESSAGES
- * change their length; the seed also chooses the protocol upstream. */
+/* Stories of an edge that loses the cloud. SEED (one alone), FLEET_SEEDS (how many) and
+ * FLEET_MESSAGES change their length; the seed also chooses the protocol upstream. */
 #include "support/fleet.h"
 #include "support/test.h"
 
@@ -11,8 +11,8 @@ struct story {
     struct sk_timer timer;
     uint64_t period_ns;
     uint64_t to_send, sent, acknowledged;
-    /* What the hub has. A leaf that saw no PUBACK because the edge crashed sends again: those copies
-     * have numbers of their own. What the edge forwards must come once for each number. */
+    /* What the hub has. A leaf that saw no PUBACK because the edge crashed sends again: those
+     * copies have numbers of their own. What the edge forwards must come once for each number. */
     uint64_t next, lost, sent_again, repeated, number;
     bool may_send_again;
     /* twin */

@@ -1,5 +1,5 @@
-/* Stories of an edge that loses power from its very first second: what it has acknowledged reaches the cloud and the module.
- * FLEET_SEEDS changes how many, SEED runs one alone. */
+/* Stories of an edge that loses power from its very first second: what it has acknowledged
+ * reaches the cloud and the module. FLEET_SEEDS changes how many, SEED runs one alone. */
 #include "support/fleet.h"
 #include "support/test.h"
 
@@ -89,7 +89,8 @@ static void reach_cloud(struct fleet *f) {
     fail_msg("the hub does not answer");
 }
 
-/* An extra input comes and goes, so that slots and cursors are made and dropped between the crashes. */
+/* An extra input comes and goes, so that slots and cursors are made and dropped between the
+ * crashes. */
 static void deploy_something(struct story *s) {
     static const char *const deployments[] = {ROUTES(TO_READER "," UP),
                                               ROUTES(TO_OTHER("a") "," TO_READER "," UP),
@@ -140,7 +141,8 @@ static void a_stormy_day(uint64_t seed) {
         if (!complete || s.cloud[i].lost || s.cloud[i].next != MESSAGES || s.module[i].lost ||
             s.module[i].next != MESSAGES)
             fail_msg(
-                "seed %llu, leaf%zu: acknowledged %llu; cloud: %llu in order, lost %llu, repeated %llu; "
+                "seed %llu, leaf%zu: acknowledged %llu; cloud: %llu in order, lost %llu, repeated "
+                "%llu; "
                 "module: %llu in order, lost %llu, repeated %llu",
                 (unsigned long long)seed, i + 1, (unsigned long long)s.acknowledged[i],
                 (unsigned long long)s.cloud[i].next, (unsigned long long)s.cloud[i].lost,

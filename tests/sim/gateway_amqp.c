@@ -1,6 +1,6 @@
-/* One AMQP connection with many devices on it, over seeds: their tokens are bad or run out, they are
- * disabled and deleted, others take them over, the connection breaks and the hub loses power; and
- * whoever is not meant goes on, and what was acknowledged is stored once, in order. */
+/* One AMQP connection with many devices on it, over seeds: their tokens are bad or run out, they
+ * are disabled and deleted, others take them over, the connection breaks and the hub loses
+ * power; and whoever is not meant goes on, and what was acknowledged is stored once, in order. */
 #include "support/raw_amqp.h"
 #include "support/test.h"
 

@@ -1,5 +1,5 @@
-/* What the AMQP head says, frame by frame: in which order, and how complete; and that no sequence of
- * frames harms it. */
+/* What the AMQP head says, frame by frame: in which order, and how complete; and that no
+ * sequence of frames harms it. */
 #include "support/frame_program.h"
 #include "support/raw_frames.h"
 #include "support/test.h"
@@ -98,7 +98,8 @@ TEST(an_answer_that_waited_for_credit_follows_its_disposition_too) {
 
 /* ---- completeness ---- */
 
-/* azure-eventhub and azure-servicebus of Python take fields by their place, and count on all of them. */
+/* azure-eventhub and azure-servicebus of Python take fields by their place, and count on all of
+ * them. */
 TEST(every_performative_is_a_complete_list) {
     struct fleet *f = *state;
     static const unsigned complete[] = {

@@ -1,5 +1,5 @@
-/* What an AMQP client may do wrong: each with its condition, and who shares the connection or the hub
- * goes on. */
+/* What an AMQP client may do wrong: each with its condition, and who shares the connection or
+ * the hub goes on. */
 #include "support/raw_amqp.h"
 #include "support/raw_frames.h"
 #include "support/test.h"

@@ -1,5 +1,5 @@
-/* Cloud-to-device messages as MQTT and HTTPS clients of a hub see them, byte for byte; and telemetry
- * in batches. */
+/* Cloud-to-device messages as MQTT and HTTPS clients of a hub see them, byte for byte; and
+ * telemetry in batches. */
 #include "support/fleet_c2d.h"
 #include "support/raw_http.h"
 #include "support/test.h"

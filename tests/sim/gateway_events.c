@@ -1,5 +1,5 @@
-/* The Event Hubs-compatible endpoint as clients meet it: what is answered, what is refused and how, and
- * that a refusal harms nobody else. */
+/* The Event Hubs-compatible endpoint as clients meet it: what is answered, what is refused and
+ * how, and that a refusal harms nobody else. */
 #include "support/raw_amqp.h"
 #include "support/test.h"
 

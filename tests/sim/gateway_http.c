@@ -229,7 +229,8 @@ TEST(numbers_keep_their_text_through_a_twin) {
 
 #define MODEL "dtmi:com:example:Thermostat;1"
 
-/* What a device says it is (Plug and Play) is in its twin and its identity, and can be asked for. */
+/* What a device says it is (Plug and Play) is in its twin and its identity, and can be asked
+ * for. */
 TEST(the_model_of_a_device_is_known_and_stays_known) {
     struct fleet *f = *state;
     struct raw_client c;
@@ -417,15 +418,19 @@ TEST(a_bad_deployment_is_refused_as_a_whole) {
     } cases[] = {
         {"{}", "modulesContent"},
         {"{\"modulesContent\":[]}", "modulesContent"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"a b\":{\"properties.desired\":{}}}}",
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"a "
+         "b\":{\"properties.desired\":{}}}}",
          "a b"},
         {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{}}}",
          "modulesContent.m"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":1}}}",
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},"
+         "\"m\":{\"properties.desired\":1}}}",
          "modulesContent.m"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":{},\"x\":1}}}",
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},"
+         "\"m\":{\"properties.desired\":{},\"x\":1}}}",
          "modulesContent.m"},
-        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},\"m\":{\"properties.desired\":{\"a.b\":1}}}}",
+        {"{\"modulesContent\":{\"good\":{\"properties.desired\":{}},"
+         "\"m\":{\"properties.desired\":{\"a.b\":1}}}}",
          "modulesContent.m"},
     };
     const char *target = "/devices/edge1/applyConfigurationContent" VERSION;

@@ -109,8 +109,9 @@ static uint64_t turned_away(struct fleet *f, enum sk_turned_away reason) {
     return sk_io_counts(f->hub_io)->turned_away[reason];
 }
 
-/* With the service's own connection; `size` strangers fit, and the one beyond sends the oldest away for
- * the reason that says which limit it was. `two`: every other one comes from another machine. */
+/* With the service's own connection; `size` strangers fit, and the one beyond sends the oldest
+ * away for the reason that says which limit it was. `two`: every other one comes from another
+ * machine. */
 static void expect_limit(struct fleet *f, struct sk_door_limits limits, size_t size, bool two,
                          enum sk_turned_away reason) {
     struct raw_client c[8];

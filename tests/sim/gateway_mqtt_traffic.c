@@ -392,22 +392,22 @@ static void report(struct raw_client *c, struct sk_span patch, unsigned status, 
 
 TEST(reported_properties_that_break_a_rule_are_refused_with_a_sentence) {
     struct fleet *f = *state;
-    static const char *const patches[] = {
-        "",
-        "{",
-        "not json",
-        "[1]",
-        "1",
-        "null",
-        "{\"a\":1,\"a\":2}",
-        "{\"a.b\":1}",
-        "{\"a b\":1}",
-        "{\"$a\":1}",
-        "{\"a\":[1,null]}",
-        "{\"a\":4503599627370496}",
-        "{\"a\":-4503599627370497}",
-        "{\"1\":{\"2\":{\"3\":{\"4\":{\"5\":{\"6\":{\"7\":{\"8\":{\"9\":{\"10\":{\"11\":{}}}}}}}}}}}}",
-        "{\"a\":\"\xff\"}"};
+    static const char *const patches[] = {"",
+                                          "{",
+                                          "not json",
+                                          "[1]",
+                                          "1",
+                                          "null",
+                                          "{\"a\":1,\"a\":2}",
+                                          "{\"a.b\":1}",
+                                          "{\"a b\":1}",
+                                          "{\"$a\":1}",
+                                          "{\"a\":[1,null]}",
+                                          "{\"a\":4503599627370496}",
+                                          "{\"a\":-4503599627370497}",
+                                          "{\"1\":{\"2\":{\"3\":{\"4\":{\"5\":{\"6\":"
+                                          "{\"7\":{\"8\":{\"9\":{\"10\":{\"11\":{}}}}}}}}}}}}",
+                                          "{\"a\":\"\xff\"}"};
     struct raw_client c;
     raw_login(&c, f, "d1");
     for (size_t i = 0; i < sizeof patches / sizeof *patches; i++)

@@ -41,8 +41,8 @@ static const struct row {
 };
 enum { SYSTEM = sizeof system_rows / sizeof *system_rows };
 
-/* An application's names. Where no header could carry one, a cloud-to-device message may not have it
- * and a single HTTPS event cannot. */
+/* An application's names. Where no header could carry one, a cloud-to-device message may not
+ * have it and a single HTTPS event cannot. */
 static const struct {
     const char *name, *value;
     bool no_header;

@@ -1,5 +1,5 @@
-/* What a change to an identity ends: at once every session that could not be opened so any more, on every protocol, those of an edge
- * device's children among them. And nobody else's. */
+/* What a change to an identity ends: at once every session that could not be opened so any more,
+ * on every protocol, those of an edge device's children among them. And nobody else's. */
 #include "support/raw_amqp.h"
 #include "support/raw_client.h"
 #include "support/test.h"
@@ -33,10 +33,10 @@ struct world {
 
 static const char *keys(const char *primary, const char *secondary) {
     static char text[300];
-    snprintf(
-        text, sizeof text,
-        "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"%s\",\"secondaryKey\":\"%s\"}}",
-        primary, secondary);
+    snprintf(text, sizeof text,
+             "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"%s\","
+             "\"secondaryKey\":\"%s\"}}",
+             primary, secondary);
     return text;
 }
 
@@ -124,7 +124,8 @@ static void lone_gets_new_keys(struct world *w) {
 }
 static void lone_gets_a_certificate(struct world *w) {
     put(w, "lone", NULL, "",
-        "\"authentication\":{\"type\":\"selfSigned\",\"x509Thumbprint\":{\"primaryThumbprint\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}}");
+        "\"authentication\":{\"type\":\"selfSigned\","
+        "\"x509Thumbprint\":{\"primaryThumbprint\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}}");
 }
 static void a_module_gets_new_keys(struct world *w) {
     put(w, "edge1", "reader", "", keys(THIRD_KEY, THIRD_KEY));

@@ -1,5 +1,5 @@
-/* What SDKs of other people trip over, as docs/protocols tells it: tests that stand nowhere else. The
- * whole list with its tests: tests/traps.md. */
+/* What SDKs of other people trip over, as docs/protocols tells it: tests that stand nowhere
+ * else. The whole list with its tests: tests/traps.md. */
 #include "support/raw_amqp.h"
 #include "support/raw_frames.h"
 #include "support/test.h"

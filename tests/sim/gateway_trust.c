@@ -1,15 +1,15 @@
-/* Who may speak for whom: every identity of a tree of edge devices tries itself on every other one, at
- * the hub and at the edge hub. What is right is the table that the product reads (model/operations.def) on
- * what the two are to each other, and that is said here by hand. */
+/* Who may speak for whom: every identity of a tree of edge devices tries itself on every other
+ * one, at the hub and at the edge hub. What is right is the table that the product reads
+ * (model/operations.def) on what the two are to each other, and that is said here by hand. */
 #include "gateway/rights.h"
 #include "support/raw_http.h"
 #include "support/test.h"
 
 #define KEY(letter) letter "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
-/* edge1 is the parent of leaf1, leaf2 and edge2, which is the parent of leaf3; lone has no parent and
- * other is another edge device. leaf1 was an edge device for a moment: from then it has an $edgeHub whose
- * key it knows. */
+/* edge1 is the parent of leaf1, leaf2 and edge2, which is the parent of leaf3; lone has no
+ * parent and other is another edge device. leaf1 was an edge device for a moment: from then it
+ * has an $edgeHub whose key it knows. */
 static const struct who {
     const char *device, *module, *parent;
     bool edge; /* the device is an edge device */

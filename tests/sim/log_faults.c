@@ -10,8 +10,8 @@ struct story {
     struct log_world w;
     struct sk_cursor *cursor;
     uint64_t committed, seen; /* sequences */
-    bool
-        syncs_failed; /* since the machine started: the page cache may show what is not on the disk */
+    /* since the machine started: the page cache may show what is not on the disk */
+    bool syncs_failed;
     /* What the producer was told of each text. FOUND: not acknowledged, but there all the same when
      * the log was opened again, and since syncs had failed it may still vanish with the next power
      * cut. */

@@ -1,6 +1,7 @@
-/* Sequences of well-formed AMQP frames out of any bytes: open, begin, attach, flow, transfer, disposition,
- * detach, end and close in any order, on several channels, with any field absent. Six bytes make a frame:
- * which, channel, handle, which field is absent, and two for what it says. */
+/* Sequences of well-formed AMQP frames out of any bytes: open, begin, attach, flow, transfer,
+ * disposition, detach, end and close in any order, on several channels, with any field absent.
+ * Six bytes make a frame: which, channel, handle, which field is absent, and two for what it
+ * says. */
 #ifndef TESTS_FRAME_PROGRAM_H
 #define TESTS_FRAME_PROGRAM_H
 

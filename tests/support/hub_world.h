@@ -1,5 +1,5 @@
-/* A hub in the simulated world with the devices d1 and d2, asked directly at its backend; and devices
- * with sessions that take cloud-to-device messages. */
+/* A hub in the simulated world with the devices d1 and d2, asked directly at its backend; and
+ * devices with sessions that take cloud-to-device messages. */
 #ifndef TESTS_HUB_WORLD_H
 #define TESTS_HUB_WORLD_H
 

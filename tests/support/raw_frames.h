@@ -15,8 +15,8 @@ void put_token(struct sk_buffer *to, struct fleet *f, unsigned char handle, unsi
 
 void raw_say(struct raw_client *c, struct sk_buffer *bytes);
 
-/* A connection that has put a token for all devices on handle 9. The answer's link is handle 8, with
- * this credit; -1: there is none. */
+/* A connection that has put a token for all devices on handle 9. The answer's link is handle 8,
+ * with this credit; -1: there is none. */
 void prove_raw(struct raw_client *c, struct fleet *f, int credit);
 
 /* A connection with a token for all devices and links to these addresses, with handles from 0. */

@@ -1,4 +1,5 @@
-/* The client's side of TLS on two buffers, for clients that say what our own streams never would. */
+/* The client's side of TLS on two buffers, for clients that say what our own streams never
+ * would. */
 #ifndef TESTS_RAW_TLS_H
 #define TESTS_RAW_TLS_H
 

@@ -1,5 +1,5 @@
-/* Which seeds a story runs. SEED=n: that one alone, to repeat what failed; else from 1 to what the variable
- * `many` says. */
+/* Which seeds a story runs. SEED=n: that one alone, to repeat what failed; else from 1 to what
+ * the variable `many` says. */
 #ifndef TESTS_SEEDS_H
 #define TESTS_SEEDS_H
 

@@ -1,5 +1,5 @@
-/* Both sides of TLS for tests in the real world: a server with a certificate that signs itself, and a
- * client that does not mind. */
+/* Both sides of TLS for tests in the real world: a server with a certificate that signs itself,
+ * and a client that does not mind. */
 #ifndef TESTS_SELF_SIGNED_H
 #define TESTS_SELF_SIGNED_H
 

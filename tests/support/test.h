@@ -69,7 +69,8 @@ void test_register_variants(void (*begin)(const char *variant), const char *cons
     }                                                                                              \
     struct test
 
-/* All tests run once for each of the names, after `begin` of it: VARIANTS(fleet_over, "mqtt", "amqp"); */
+/* All tests run once for each of the names, after `begin` of it: VARIANTS(fleet_over, "mqtt",
+ * "amqp"); */
 #define VARIANTS(begin, ...)                                                                       \
     __attribute__((constructor)) static void test_variants_register(void) {                        \
         static const char *const names[] = {__VA_ARGS__, NULL};                                    \

@@ -257,7 +257,8 @@ static enum sk_status check_name(struct reader *reader, const char *name) {
         strchr(name, '+'))
         return refuse(
             reader, 400,
-            "is not a module name: 1 to 128 letters, digits and - . _ %% * ? ! ( ) , : = @ ;, not beginning with '.' or '$'.");
+            "is not a module name: 1 to 128 letters, digits and - . _ %% * ? ! ( ) , : = @ ;, not "
+            "beginning with '.' or '$'.");
     if (strcmp(name, "edgeAgent") == 0 || strcmp(name, "edgeHub") == 0)
         return refuse(reader, 400, "is a system module; it belongs into systemModules.");
     return SK_OK;
@@ -274,7 +275,8 @@ static enum sk_status read_module(struct reader *reader, const char *name, const
     if (spec->type && strcmp(spec->type, "docker") == 0)
         return refuse(
             reader, 400,
-            "type \"docker\" needs a container engine, which is not supported yet; use type \"process\" with settings.command.");
+            "type \"docker\" needs a container engine, which is not supported yet; use type "
+            "\"process\" with settings.command.");
     return refuse(reader, 400, "type must be \"process\".");
 }
 

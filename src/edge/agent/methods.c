@@ -92,9 +92,10 @@ static int get_module_logs(struct sk_agent *agent, const json_t *payload,
     const json_t *items = json_object_get(payload, "items");
     const char *mistake = NULL;
     if (!schema_fits(payload) || items == NULL)
-        return refuse(
-            answer, 400,
-            "The payload must be {\"schemaVersion\":\"1.0\",\"items\":[{\"id\":\"module\",\"filter\":{\"tail\":10}}]}.");
+        return refuse(answer, 400,
+                      "The payload must be "
+                      "{\"schemaVersion\":\"1.0\","
+                      "\"items\":[{\"id\":\"module\",\"filter\":{\"tail\":10}}]}.");
     if (!is_or_absent(payload, "encoding", "none"))
         return refuse(answer, 400, "Only encoding none is supported.");
     if (!is_or_absent(payload, "contentType", "text"))

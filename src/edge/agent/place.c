@@ -78,8 +78,8 @@ static enum sk_status find_user(struct sk_io *io, const struct sk_module_spec *s
 
 /* ---- folders ---- */
 
-/* Modules of every user pass through the folder above theirs: it is not made with the mode of the first
- * one's. What modules write into their logs is nobody else's business. */
+/* Modules of every user pass through the folder above theirs: it is not made with the mode of
+ * the first one's. What modules write into their logs is nobody else's business. */
 static enum sk_status make_common(struct sk_io *io, const struct paths *paths) {
     enum sk_status status = sk_folder_make(io, paths->all, 0711);
     if (!status) status = sk_path_set_mode(io, paths->all, 0711); /* it may be from before */

@@ -12,8 +12,8 @@
 #define SK_MODULE_UID_LAST 61099
 enum { SK_MODULE_USERS = SK_MODULE_UID_LAST - SK_MODULE_UID_FIRST + 1 };
 
-/* The user of a module: `own`, which its folder belongs to, when it is one of ours and nobody else's,
- * else the lowest that is not `taken` by another folder. 0: all are. */
+/* The user of a module: `own`, which its folder belongs to, when it is one of ours and nobody
+ * else's, else the lowest that is not `taken` by another folder. 0: all are. */
 uint32_t sk_module_user_choose(uint32_t own, const bool taken[SK_MODULE_USERS]);
 
 struct sk_place {

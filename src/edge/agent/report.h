@@ -1,4 +1,5 @@
-/* The reported properties of `$edgeAgent` (docs/protocols/edge-runtime.md, section 3.4) as one document. */
+/* The reported properties of `$edgeAgent` (docs/protocols/edge-runtime.md, section 3.4) as one
+ * document. */
 #ifndef SK_EDGE_AGENT_REPORT_H
 #define SK_EDGE_AGENT_REPORT_H
 

@@ -20,8 +20,8 @@ struct sk_certificates_options {
     const char *trust_file;                  /* added to the trust bundle; NULL: nothing */
 };
 
-/* On failure a sentence in `reason`; an encrypted key is one. A given CA that has expired, or soon will
- * have, is said in the log. Options are copied. */
+/* On failure a sentence in `reason`; an encrypted key is one. A given CA that has expired, or
+ * soon will have, is said in the log. Options are copied. */
 enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificates_options *options,
                                     struct sk_certificates **certificates, char reason[256]);
 void sk_certificates_free(struct sk_certificates *certificates);

@@ -39,9 +39,9 @@ struct sk_edge_config {
     struct sk_door_limits limits; /* of the edge hub's clients; 0: the default */
 };
 
-/* Reads `document` with its `lines` (see sk_toml_parse). SK_INVALID with a line "file:line: key: what
- * is wrong and what to do" for each mistake in `error`; then there is nothing to free. `warning` and
- * `told` may be NULL: see struct sk_config. */
+/* Reads `document` with its `lines` (see sk_toml_parse). SK_INVALID with a line "file:line: key:
+ * what is wrong and what to do" for each mistake in `error`; then there is nothing to free.
+ * `warning` and `told` may be NULL: see struct sk_config. */
 enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
                                    const char *file_name, struct sk_edge_config *config,
                                    sk_config_warning *warning, struct sk_buffer *told,

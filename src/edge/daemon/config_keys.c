@@ -267,6 +267,7 @@ void sk_edge_config_reference(struct sk_buffer *to) {
         "Printed by `skerry-edge reference`. Azure's file as it is, with a table of our own; "
         "`skerry-edge check` reads it and tells what\ncounts. A mistake is told with file, line, "
         "key and the mend. Files that it names may stay readable by root only\n([decision "
-        "14](../decisions/0014-what-a-role-may-do.md)). What a deployment says of modules: [Write a "
+        "14](../decisions/0014-what-a-role-may-do.md)). What a deployment says of modules: [Write "
+        "a "
         "module](../how-to/write-a-module.md).");
 }

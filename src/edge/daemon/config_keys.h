@@ -4,7 +4,8 @@
 
 #include "edge/daemon/config.h"
 
-/* What the file says, as far as its meaning is more than one key's: config.c makes the rest of it. */
+/* What the file says, as far as its meaning is more than one key's: config.c makes the rest of
+ * it. */
 struct edge_file {
     struct sk_edge_config config;
     const char *homedir, *connection_string;
@@ -19,7 +20,8 @@ enum edge_protocol {
     PROTOCOL_AMQP_WS
 };
 
-/* Longest data folder: below it "/sockets/<module>.sock" must fit into a unix address (108 bytes). */
+/* Longest data folder: below it "/sockets/<module>.sock" must fit into a unix address (108
+ * bytes). */
 enum { DATA_MAX = 64 };
 
 #endif

@@ -12,7 +12,8 @@
 
 struct sk_daemon;
 
-/* Before the first of these folders is another user's: what older versions had beside them moves in. */
+/* Before the first of these folders is another user's: what older versions had beside them moves
+ * in. */
 void sk_daemon_move_in(struct sk_io *io, const char *data);
 
 /* Opens what the configuration names, makes the folders and sockets, and asks the hub for

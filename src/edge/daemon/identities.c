@@ -48,10 +48,10 @@ static enum sk_status load(struct sk_identities *identities, char reason[256]) {
     }
     sk_buffer_free(&text);
     if (status)
-        snprintf(
-            reason, 256,
-            "Cannot read the module identities in %.150s: %s; remove the file to ask the hub again.",
-            identities->file, sk_status_text(status));
+        snprintf(reason, 256,
+                 "Cannot read the module identities in %.150s: %s; remove the file to ask the hub "
+                 "again.",
+                 identities->file, sk_status_text(status));
     return status;
 }
 

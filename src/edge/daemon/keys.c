@@ -118,8 +118,8 @@ struct box {
     const uint8_t *key;
 };
 
-/* Hands the cipher what the ciphertext is bound to. SIV tells three texts apart; GCM takes the IV as
- * its nonce and the others in one. */
+/* Hands the cipher what the ciphertext is bound to. SIV tells three texts apart; GCM takes the
+ * IV as its nonce and the others in one. */
 static bool bind_to(EVP_CIPHER_CTX *context, const struct box *box, bool siv) {
     const struct sk_span parts[] = {box->iv, box->module_id, box->generation_id};
     int n;

@@ -25,14 +25,15 @@ void sk_keys_module(const struct sk_keys *keys, struct sk_span module_id,
 void sk_keys_sign(const struct sk_keys *keys, struct sk_span module_id,
                   struct sk_span generation_id, struct sk_span data, uint8_t digest[32]);
 
-/* Encrypts for the module in this generation, and binds to the IV, which is the caller's, 1 to 64
- * bytes, and may come again: the same text with the same IV gives the same bytes, and that is all that
- * it tells (AES-256-SIV). Appends version, tag and ciphertext to `to`. SK_INVALID: the IV is empty or
- * too long. */
+/* Encrypts for the module in this generation, and binds to the IV, which is the caller's, 1 to
+ * 64 bytes, and may come again: the same text with the same IV gives the same bytes, and that is
+ * all that it tells (AES-256-SIV). Appends version, tag and ciphertext to `to`. SK_INVALID: the
+ * IV is empty or too long. */
 enum sk_status sk_keys_encrypt(const struct sk_keys *keys, struct sk_span module_id,
                                struct sk_span generation_id, struct sk_span iv,
                                struct sk_span plaintext, struct sk_buffer *to);
-/* Also what was encrypted before there were keys of modules. SK_UNAUTHORIZED: not encrypted here, for this module, with this IV. */
+/* Also what was encrypted before there were keys of modules. SK_UNAUTHORIZED: not encrypted
+ * here, for this module, with this IV. */
 enum sk_status sk_keys_decrypt(const struct sk_keys *keys, struct sk_span module_id,
                                struct sk_span generation_id, struct sk_span iv,
                                struct sk_span ciphertext, struct sk_buffer *to);

@@ -56,8 +56,8 @@ enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span modul
                                   uint32_t gid, struct daemon_socket **socket);
 void daemon_socket_close(struct daemon_socket *socket);
 struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct sk_span module_id);
-/* The modules' sockets are there again after a daemon has died: what is open now is written down; what was
- * written down is opened. */
+/* The modules' sockets are there again after a daemon has died: what is open now is written
+ * down; what was written down is opened. */
 void daemon_sockets_remember(const struct sk_daemon *daemon);
 void daemon_sockets_restore(struct sk_daemon *daemon);
 

@@ -109,8 +109,8 @@ static void answer_certificate(struct call *call, struct sk_certificate *certifi
 
 /* ---- names of servers: docs/decisions/0013-what-modules-get-from-the-daemon.md ---- */
 
-/* The names under which this edge, its parent and its hub are known, and which none of its modules may
- * take. "edgeHub" is what Azure's modules call theirs. */
+/* The names under which this edge, its parent and its hub are known, and which none of its
+ * modules may take. "edgeHub" is what Azure's modules call theirs. */
 static bool is_edges_name(const struct sk_edge_config *config, struct sk_span name) {
     const char *const names[] = {config->hostname,     config->parent_hostname,
                                  config->hub_host,     config->upstream.host,
@@ -133,8 +133,8 @@ static bool is_address(struct sk_span name) {
     return digits;
 }
 
-/* A module is a server under its own id, alone or as the first label of a name; the edge hub under any
- * name that the edge has. */
+/* A module is a server under its own id, alone or as the first label of a name; the edge hub
+ * under any name that the edge has. */
 static bool may_be_called(const struct call *call, struct sk_span name) {
     const struct sk_edge_config *config = call->daemon->config;
     struct sk_span id = call->module_id, label = sk_span_first(name, sk_span_find(name, '.'));

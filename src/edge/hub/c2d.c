@@ -1,7 +1,7 @@
-/* Cloud-to-device messages for leaf devices. They are the cloud's: held here, in memory, only between
- * their coming and the leaf's word, which goes back to the cloud. What a connection to the cloud
- * brought and did not acknowledge, the cloud sends again on the next one. The cloud's window bounds
- * how many there are. Reference: docs/protocols/edge-runtime.md, section 5.9. */
+/* Cloud-to-device messages for leaf devices. They are the cloud's: held here, in memory, only
+ * between their coming and the leaf's word, which goes back to the cloud. What a connection to
+ * the cloud brought and did not acknowledge, the cloud sends again on the next one. The cloud's
+ * window bounds how many there are. Reference: docs/protocols/edge-runtime.md, section 5.9. */
 
 #include "edge/hub/parts.h"
 
@@ -141,8 +141,8 @@ void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
         sk_request_refuse(request, SK_FAULT_MESSAGE_LOCK_LOST, NULL);
         return;
     }
-    /* MQTT knows one word for the cloud: a message that is rejected, or abandoned too often, counts as
-     * completed there. */
+    /* MQTT knows one word for the cloud: a message that is rejected, or abandoned too often,
+     * counts as completed there. */
     bool tells = identity->client && sk_device_client_knows_outcomes(identity->client);
     bool again = request->outcome == SK_RELEASE || (request->outcome == SK_ABANDON && !tells &&
                                                     ++parcel->deliveries < DELIVERIES_MAX);

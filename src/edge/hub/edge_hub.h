@@ -34,7 +34,8 @@ struct sk_edge_hub_options {
 enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options,
                                 struct sk_edge_hub **hub, char reason[512]);
 struct sk_backend *sk_edge_hub_backend(struct sk_edge_hub *hub);
-/* CA certificates (PEM) that the certificates of leaf devices may lead to; replaces earlier ones. */
+/* CA certificates (PEM) that the certificates of leaf devices may lead to; replaces earlier
+ * ones. */
 void sk_edge_hub_trust(struct sk_edge_hub *hub, struct sk_span pem);
 /* Ends it; its gateway must be gone. */
 void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void *arg);

@@ -52,7 +52,9 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     struct sk_message numberless = *request->message, *message = &numberless;
     message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
     if (!hub->routing
-             .deployed) { /* dropping it with an acknowledgement would lose it for a deployment that is on its way */
+             /* dropping it with an acknowledgement would lose it for a deployment that is on its
+              * way */
+             .deployed) {
         sk_request_refuse(request, SK_FAULT_UNAVAILABLE,
                           "the edge hub has no routes yet; try again when a deployment has come");
         return;

@@ -1,5 +1,5 @@
-/* Direct methods between modules of this device, and from them to leaf devices; those of the cloud come
- * by upstream.c. */
+/* Direct methods between modules of this device, and from them to leaf devices; those of the
+ * cloud come by upstream.c. */
 #include "edge/hub/parts.h"
 
 static void invoke(struct sk_edge_hub *hub, struct sk_request *request) {

@@ -40,8 +40,8 @@ struct sk_edge_endpoint {
     char *name; /* "modules/<m>/inputs/<in>"; NULL: the slot is free */
     char *module, *input;
     struct sk_cursor *cursor;
-    uint64_t
-        from; /* the first sequence that may be for it: the slot may have been another's before */
+    /* the first sequence that may be for it: the slot may have been another's before */
+    uint64_t from;
     struct sk_edge_flight flight;
     int64_t ttl_us;
     bool pumping;
@@ -52,8 +52,8 @@ struct sk_edge_identity {
     struct sk_edge_hub *hub;
     char *key; /* "device" or "device/module" */
     struct sk_identity identity;
-    bool
-        known; /* the scope (or our copy of it) has it; false: only $edgeHub itself before the first answer */
+    /* the scope (or our copy of it) has it; false: only $edgeHub itself before the first answer */
+    bool known;
     uint64_t refresh;                /* number of the scope refresh that saw it last */
     uint64_t digest;                 /* of its entry as stored */
     struct sk_device_client *client; /* its upstream connection, opened when needed */
@@ -156,15 +156,15 @@ struct sk_edge_hub {
     void *closed_arg;
 };
 
-/* A part of the edge hub: the operations that it serves, and its life. What it has no word for stays
- * NULL. */
+/* A part of the edge hub: the operations that it serves, and its life. What it has no word for
+ * stays NULL. */
 struct sk_edge_part {
     void (*serve[SK_OP_COUNT])(struct sk_edge_hub *hub, struct sk_request *request);
     void (*load)(struct sk_edge_hub *hub);  /* the stores are open: reads its documents */
     void (*start)(struct sk_edge_hub *hub); /* all documents are read */
     void (*stop)(struct sk_edge_hub *hub);  /* the hub closes; it may not have been loaded */
-    /* A session has come, wants other things than before, has room again, is gone. `identity`: whose it
-     * is; NULL: it has left the scope. */
+    /* A session has come, wants other things than before, has room again, is gone. `identity`:
+     * whose it is; NULL: it has left the scope. */
     void (*opened)(struct sk_edge_hub *hub, struct sk_session *session,
                    struct sk_edge_identity *identity);
     void (*subscribed)(struct sk_edge_hub *hub, struct sk_session *session,
@@ -219,12 +219,13 @@ void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_
                          bool durable);
 
 /* endpoint.c */
-/* Opens slot `bit` for an input. `from`: where it began, when it is known from before; UINT64_MAX: it
- * begins now. */
+/* Opens slot `bit` for an input. `from`: where it began, when it is known from before;
+ * UINT64_MAX: it begins now. */
 enum sk_status edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
                                   struct sk_span input, uint64_t from);
 void edge_endpoint_close(struct sk_edge_endpoint *endpoint);
-/* Closes slot `bit`, if it is open, and forgets how far its queue was read: what waits is given up. */
+/* Closes slot `bit`, if it is open, and forgets how far its queue was read: what waits is given
+ * up. */
 void edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit);
 void edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module);
 

@@ -29,7 +29,9 @@ struct sk_edge_hub_role {
     void *stopped_arg;
 };
 
-/* ---- metrics: names of Azure's edge hub where it has them (docs/protocols/edge-runtime.md, section 5.12) ---- */
+/* ---- metrics ---- */
+
+/* Names of Azure's edge hub where it has them: docs/protocols/edge-runtime.md, section 5.12. */
 
 static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
     struct sk_edge_hub_role *role = arg;
@@ -253,8 +255,8 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
     return status;
 }
 
-/* Each client may need a connection of its own upstream, so by default they are half of what a process
- * may have. */
+/* Each client may need a connection of its own upstream, so by default they are half of what a
+ * process may have. */
 static void limit_clients(struct sk_io *io, struct sk_door_limits limits) {
     if (limits.connections == 0)
         limits.connections = (sk_io_limit(io, (struct sk_door_limits){0}).connections + 1) / 2;

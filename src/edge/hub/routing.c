@@ -1,5 +1,5 @@
-/* The deployment's routes: read, written down, put in force. Reference: docs/protocols/edge-runtime.md,
- * section 3.3. */
+/* The deployment's routes: read, written down, put in force. Reference:
+ * docs/protocols/edge-runtime.md, section 3.3. */
 #include "edge/hub/parts.h"
 
 #include <stdio.h>

@@ -77,8 +77,8 @@ static void load(struct sk_edge_hub *hub) {
 
 /* ---- look-ups for the gateway ---- */
 
-/* A client that we do not know, or whose key we do not know, waits for the cloud's answer to a question
- * asked after it came: it may have been created a moment ago. */
+/* A client that we do not know, or whose key we do not know, waits for the cloud's answer to a
+ * question asked after it came: it may have been created a moment ago. */
 struct waiting {
     struct sk_list link;
     char *device, *module;

@@ -1,5 +1,6 @@
 /* Twins at the edge: the cloud's answer when it is there, our copy when it is not; reported
- * properties are kept until the cloud has them. Reference: docs/protocols/edge-runtime.md, section 5.9. */
+ * properties are kept until the cloud has them. Reference: docs/protocols/edge-runtime.md,
+ * section 5.9. */
 #include <stdio.h>
 
 #include "edge/hub/parts.h"

@@ -20,9 +20,9 @@ static void split_scope(struct sk_span scope, struct sk_span *host, struct sk_sp
     if (path->n && path->p[path->n - 1] == '/') path->n--;
 }
 
-/* Ids may have been encoded twice, in letters of either case: compare them fully decoded. What is not an
- * identity has no case (Python asks for "consumergroups"). The token itself is still checked to the
- * letter. */
+/* Ids may have been encoded twice, in letters of either case: compare them fully decoded. What
+ * is not an identity has no case (Python asks for "consumergroups"). The token itself is still
+ * checked to the letter. */
 static struct sk_span path_key(struct sk_arena *arena, struct sk_span path) {
     struct sk_span decoded = sk_percent_decoded(arena, path), before = path;
     for (; decoded.n < before.n; decoded = sk_percent_decoded(arena, decoded)) before = decoded;
@@ -255,8 +255,8 @@ const struct sk_amqp_role sk_amqp_cbs_out = {
 
 /* ---- SASL ----
  *
- * PLAIN comes in two kinds: IoT Hub's, an identity or policy with a token as its password, and Event
- * Hubs', the name of a policy with the key itself. */
+ * PLAIN comes in two kinds: IoT Hub's, an identity or policy with a token as its password, and
+ * Event Hubs', the name of a policy with the key itself. */
 
 /* "d@sas.hub", "d/modules/m@sas.hub", "d@hub", "policy@sas.root.hub": the hub by the first label of
  * its host name. */
@@ -328,7 +328,8 @@ void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct
         sasl_plain(head, response, host);
         return;
     }
-    /* ANONYMOUS, MSSBCBS: tokens follow; EXTERNAL: the certificate is looked at when a link comes. */
+    /* ANONYMOUS, MSSBCBS: tokens follow; EXTERNAL: the certificate is looked at when a link
+     * comes. */
     sk_amqp_sasl_done(head->amqp, SK_AMQP_SASL_OK);
 }
 
@@ -402,8 +403,8 @@ static void authorised(struct sk_amqp_end *end, struct sk_principal *principal) 
         open_end(end);
 }
 
-/* A link may be gone by now: what it has us look up counts until it has been looked up, or attaching and
- * detaching would make work without end. */
+/* A link may be gone by now: what it has us look up counts until it has been looked up, or
+ * attaching and detaching would make work without end. */
 static void on_authorised(void *arg, const struct sk_error *error, struct sk_principal *principal) {
     struct sk_amqp_end *end = arg;
     sk_amqp_head_give(end->head, end->looking);

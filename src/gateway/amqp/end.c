@@ -1,4 +1,5 @@
-/* The floor of the AMQP head: what goes out, what is under way, back-pressure, and how ends and connections go. */
+/* The floor of the AMQP head: what goes out, what is under way, back-pressure, and how ends and
+ * connections go. */
 #include "gateway/amqp/head.h"
 
 /* ---- out ---- */

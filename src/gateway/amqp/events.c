@@ -76,8 +76,8 @@ static bool redirect(struct sk_amqp_end *end) {
 
 /* ---- receivers ---- */
 
-/* Where the partition's end is, for receivers that measure how far behind they are; encoded once for a
- * burst of events. */
+/* Where the partition's end is, for receivers that measure how far behind they are; encoded once
+ * for a burst of events. */
 static void put_newest(struct sk_amqp_end *end, struct sk_event_source *source,
                        struct sk_buffer *to) {
     struct sk_amqp_head *head = end->head;

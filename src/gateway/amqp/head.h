@@ -36,9 +36,9 @@ struct sk_amqp_head {
     struct sk_timer tick, prove;
     unsigned pending;        /* what will come back to the head: ends, authentications, requests */
     struct sk_budget budget; /* what of the requests is under way */
-    size_t
-        transfer_bytes; /* of the transfer that is being taken, until a request answers for them */
-    size_t unproved;    /* bytes that came before anything was proved */
+    /* of the transfer that is being taken, until a request answers for them */
+    size_t transfer_bytes;
+    size_t unproved; /* bytes that came before anything was proved */
     bool proved, closing, congested;
     bool held;       /* an end waits for the engine to send what it has */
     char *host_name; /* that the client dialled, as `open` says */
@@ -77,8 +77,8 @@ struct sk_amqp_role {
     const char
         *resource; /* of the service: what a policy's token must cover; NULL: an identity's */
     bool events;   /* of the event stream: tokens are signed as Event Hubs' are */
-    /* Its links stand before anything has been proved, as on Event Hubs; what comes over them is then
-     * authorised first, and `authorised` says with which result. */
+    /* Its links stand before anything has been proved, as on Event Hubs; what comes over them is
+     * then authorised first, and `authorised` says with which result. */
     void (*authorised)(struct sk_amqp_end *end, const struct sk_error *error);
     /* Optional, all of them. `opened` answers the attach, or refuses it. */
     void (*opened)(struct sk_amqp_end *end);
@@ -119,7 +119,8 @@ struct sk_amqp_sent {
     uint64_t delivery;
 };
 
-/* One transfer of a client, which may hold many requests: settled when the last has been answered. */
+/* One transfer of a client, which may hold many requests: settled when the last has been
+ * answered. */
 struct sk_amqp_incoming {
     struct sk_amqp_end *end;
     struct sk_amqp_delivery *delivery; /* NULL: came settled */
@@ -143,8 +144,8 @@ struct sk_amqp_request {
 /* Puts out what the engine has to say; if that was its last, the stream ends behind it. */
 void sk_amqp_head_after_engine(struct sk_amqp_head *head);
 void sk_amqp_head_flush_now(struct sk_amqp_head *head);
-/* Decides whether the client is read: not while there is too much at the backend, nor when one that has proved
- * nothing has said enough. */
+/* Decides whether the client is read: not while there is too much at the backend, nor when one
+ * that has proved nothing has said enough. */
 void sk_amqp_head_reading(struct sk_amqp_head *head);
 void sk_amqp_head_end(struct sk_connection *connection); /* the gateway closes */
 void sk_amqp_head_gone(struct sk_stream *stream, void *arg, enum sk_status reason);
@@ -158,7 +159,8 @@ void sk_amqp_token_free(struct sk_amqp_token *token);
 
 void sk_amqp_head_flush(struct sk_amqp_head *head);   /* soon: at the end of this turn */
 void sk_amqp_head_release(struct sk_amqp_head *head); /* takes one off `pending` */
-/* What is under way for the connection, until it is given back; reading pauses when it is too much. */
+/* What is under way for the connection, until it is given back; reading pauses when it is too
+ * much. */
 struct sk_cost sk_amqp_head_take(struct sk_amqp_head *head, enum sk_op op);
 void sk_amqp_head_give(struct sk_amqp_head *head, struct sk_cost cost);
 /* The client has proved something: from now on it is read without end. */
@@ -178,14 +180,14 @@ bool sk_amqp_end_writable(struct sk_amqp_end *end);
 /* Sends; `delivery` 0: settled. The client's verdict comes to role->outcome. */
 void sk_amqp_end_send(struct sk_amqp_end *end, struct sk_span tag,
                       const struct sk_amqp_message *message, uint64_t delivery);
-/* Sends what is not ours to keep: the client's verdict on it does not matter, so it goes settled when
- * the client lets us. `before`: sections that are encoded already. */
+/* Sends what is not ours to keep: the client's verdict on it does not matter, so it goes settled
+ * when the client lets us. `before`: sections that are encoded already. */
 void sk_amqp_end_tell(struct sk_amqp_end *end, struct sk_span before,
                       const struct sk_amqp_message *message);
-/* Sends settled, now or when there is credit. It takes over one `waiting` of the transfer `to` (or NULL),
- * which is settled just before: not earlier, since who takes no answers shall not ask for more; not later,
- * since azure-uamqp-c counts a request whose answer overtakes its disposition as failed. A client that
- * lets too many wait loses the link. */
+/* Sends settled, now or when there is credit. It takes over one `waiting` of the transfer `to`
+ * (or NULL), which is settled just before: not earlier, since who takes no answers shall not ask
+ * for more; not later, since azure-uamqp-c counts a request whose answer overtakes its
+ * disposition as failed. A client that lets too many wait loses the link. */
 void sk_amqp_end_answer(struct sk_amqp_end *end, const struct sk_amqp_message *message,
                         struct sk_amqp_incoming *to);
 
@@ -221,8 +223,8 @@ void sk_amqp_request_correlate(struct sk_amqp_request *request, const struct sk_
 extern const struct sk_amqp_role sk_amqp_cbs_in, sk_amqp_cbs_out;
 void sk_amqp_on_sasl(struct sk_amqp_head *head, struct sk_span mechanism, struct sk_span response,
                      struct sk_span host);
-/* Checks what the connection has proved against an end's address; then role->opened, or a refusal. Once
- * more for an end that is open: then role->authorised. */
+/* Checks what the connection has proved against an end's address; then role->opened, or a
+ * refusal. Once more for an end that is open: then role->authorised. */
 void sk_amqp_authorise(struct sk_amqp_end *end);
 /* Takes a token that came with a question over the end's link, then authorises the end. */
 void sk_amqp_prove(struct sk_amqp_end *end, struct sk_span token);

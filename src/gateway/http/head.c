@@ -1,5 +1,6 @@
 /* The HTTPS head: paths to requests, answers to status lines. Reference:
- * docs/protocols/service-api.md, sections 1 and 2; docs/protocols/device-protocols.md, section 4. */
+ * docs/protocols/service-api.md, sections 1 and 2; docs/protocols/device-protocols.md, section
+ * 4. */
 #include "azure/http_paths.h"
 #include "gateway/http/head.h"
 #include "model/json_text.h"
@@ -109,7 +110,8 @@ static bool read_method(struct sk_http_request *r, const char **why) {
         *why = "responseTimeoutInSeconds is 5 to 300, connectTimeoutInSeconds 0 to 300";
         return false;
     }
-    /* null is a payload (Node's device SDK cannot read an empty one); left out it is an empty body. */
+    /* null is a payload (Node's device SDK cannot read an empty one); left out it is an empty
+     * body. */
     r->payload = payload ? sk_json_text(payload) : NULL;
     r->request.payload = r->payload ? sk_span_z(r->payload) : SK_NONE;
     return true;
@@ -296,8 +298,8 @@ static enum sk_http_method method_of(const struct sk_http_parser *http) {
     return http->method == SK_HTTP_POST && patch ? SK_HTTP_PATCH : http->method;
 }
 
-/* Finds out from the headers what is asked and by whom. `waits`: there is a body, which has not been
- * read. */
+/* Finds out from the headers what is asked and by whom. `waits`: there is a body, which has not
+ * been read. */
 static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange, bool waits) {
     struct sk_http_parser *http = exchange->request;
     http->method = method_of(http);

@@ -32,7 +32,8 @@ enum { NAME_COUNT = sizeof names / sizeof *names };
 
 /* ---- telemetry ---- */
 
-/* Takes one property by its header's name; what is neither is no property. `properties` has room. */
+/* Takes one property by its header's name; what is neither is no property. `properties` has
+ * room. */
 static void take_property(struct sk_message *message, struct sk_property *properties,
                           struct sk_span name, struct sk_span value) {
     if (sk_span_starts_nocase(name, APPLICATION) && name.n > APPLICATION.n)

@@ -50,7 +50,8 @@ struct sk_mqtt_request {
 void sk_mqtt_head_fail(struct sk_mqtt_head *m, const char *why);
 /* `bytes`: of its payload. */
 struct sk_mqtt_request *sk_mqtt_request_new(struct sk_mqtt_head *m, enum sk_op op, size_t bytes);
-/* Stores what the session has subscribed to, or drops it; it counts as a request until that is done. */
+/* Stores what the session has subscribed to, or drops it; it counts as a request until that is
+ * done. */
 void sk_mqtt_head_save(struct sk_mqtt_head *m);
 /* Decides whether the client is read now. */
 void sk_mqtt_head_reading(struct sk_mqtt_head *m);
@@ -76,7 +77,8 @@ extern const struct sk_head sk_mqtt_head_ops;
 void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *connect);
 
 /* "{host}/{device}[/{module}]/?api-version=…&model-id=…" and its older forms
- * (docs/protocols/device-protocols.md, section 1.4). Spans point into `user`, query values are decoded into the arena. SK_MALFORMED. */
+ * (docs/protocols/device-protocols.md, section 1.4). Spans point into `user`, query values are
+ * decoded into the arena. SK_MALFORMED. */
 struct sk_mqtt_user {
     struct sk_span host, device, module, api_version, model_id, auth_chain;
 };

@@ -76,8 +76,8 @@ static void on_twin_reported(struct sk_request *request, const struct sk_answer 
 static void on_stored(struct sk_request *request, const struct sk_answer *answer) {
     struct sk_mqtt_request *r = (struct sk_mqtt_request *)request;
     struct sk_mqtt_head *m = r->head;
-    if (answer->error &&
-        r->id) /* no PUBACK, no silence either: the client sends it again after it has connected again */
+    /* No PUBACK, no silence either: the client sends it again when it has connected again. */
+    if (answer->error && r->id)
         sk_mqtt_head_fail(m, sk_error_text(answer->error));
     else if (!answer->error)
         puback(m, r->id);

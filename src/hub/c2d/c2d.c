@@ -1,5 +1,5 @@
-/* Cloud-to-device messages: what a service may ask of a device's queue, and their expiry. The queues
- * themselves: queue.c. Reference: docs/protocols/device-protocols.md, section 6.1;
+/* Cloud-to-device messages: what a service may ask of a device's queue, and their expiry. The
+ * queues themselves: queue.c. Reference: docs/protocols/device-protocols.md, section 6.1;
  * docs/protocols/service-api.md, section 6. */
 #include "hub/c2d/c2d.h"
 
@@ -132,7 +132,7 @@ static void send(struct sk_hub *hub, struct sk_request *request) {
     sk_registry_c2d_put(hub->registry, request->device, &row, stored, request);
 }
 
-/* ---- expiry: the queues of devices that have expired messages are opened, and look themselves ---- */
+/* ---- expiry: queues with expired messages are opened, and look themselves ---- */
 
 static void sweep(struct sk_timer *timer);
 

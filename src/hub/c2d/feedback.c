@@ -1,9 +1,10 @@
-/* Feedback: the records of how cloud-to-device messages ended, gathered into messages for services.
+/* Feedback: the records of how cloud-to-device messages ended, gathered into messages for
+ * services.
  *
- * The registry holds the records until a service has settled them or they expire. Here is only where
- * the gathering stands (records up to `closed` may go out), and the batches that are locked: a batch
- * is a range of records, read when somebody wants one and is forgotten with its lock. Reference:
- * docs/protocols/service-api.md, section 6, "Feedback". */
+ * The registry holds the records until a service has settled them or they expire. Here is only
+ * where the gathering stands (records up to `closed` may go out), and the batches that are
+ * locked: a batch is a range of records, read when somebody wants one and is forgotten with its
+ * lock. Reference: docs/protocols/service-api.md, section 6, "Feedback". */
 #include "hub/parts.h"
 
 enum { GATHER_S = 15, EXPIRE_S = 60 };

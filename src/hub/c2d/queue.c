@@ -1,5 +1,5 @@
-/* One device's cloud-to-device messages: in order, locked one by one for whoever receives them. How a
- * message moves: docs/states.md. */
+/* One device's cloud-to-device messages: in order, locked one by one for whoever receives them.
+ * How a message moves: docs/states.md. */
 #include "hub/c2d/c2d.h"
 
 enum { RETRY_S = 1, LOCK_MOST_S = 300 };

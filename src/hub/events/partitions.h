@@ -1,11 +1,11 @@
-/* Partitions of the event stream: which one a sender's events go to, and the number that each event
- * has there.
+/* Partitions of the event stream: which one a sender's events go to, and the number that each
+ * event has there.
  *
- * All partitions lie in one log, so that a batch of any of them costs one sync: a record's route bit
- * tells its partition, its sequence in the log is its offset, and its number, which counts without
- * gaps within the partition, is stored with it. What has been counted is a document in the registry,
- * written now and then with the log's position, and brought up to date at the start by reading the
- * log from there. */
+ * All partitions lie in one log, so that a batch of any of them costs one sync: a record's route
+ * bit tells its partition, its sequence in the log is its offset, and its number, which counts
+ * without gaps within the partition, is stored with it. What has been counted is a document in
+ * the registry, written now and then with the log's position, and brought up to date at the
+ * start by reading the log from there. */
 #ifndef SK_HUB_EVENTS_PARTITIONS_H
 #define SK_HUB_EVENTS_PARTITIONS_H
 
@@ -16,8 +16,9 @@
 
 struct sk_partitions;
 
-/* Loads the document, before anything else uses the registry; then it wants to see what the log has
- * from its position on, in order. `reason`: one sentence on failure; SK_INVALID: there are events in partitions beyond `count`. */
+/* Loads the document, before anything else uses the registry; then it wants to see what the log
+ * has from its position on, in order. `reason`: one sentence on failure; SK_INVALID: there are
+ * events in partitions beyond `count`. */
 enum sk_status sk_partitions_open(struct sk_io *io, struct sk_registry *registry,
                                   struct sk_log *log, unsigned count, struct sk_partitions **opened,
                                   char reason[512]);

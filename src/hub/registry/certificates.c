@@ -1,7 +1,7 @@
-/* The CA certificates of a hub: chains of devices with authentication type certificateAuthority lead
- * to one of them. Those of the configuration are vouched for by whoever wrote it; others come by
- * REST and count once somebody has proved to hold the key, by a certificate made for a code of ours.
- * Stored in the registry as documents of kind "ca"; all are kept in memory. */
+/* The CA certificates of a hub: chains of devices with authentication type certificateAuthority
+ * lead to one of them. Those of the configuration are vouched for by whoever wrote it; others
+ * come by REST and count once somebody has proved to hold the key, by a certificate made for a
+ * code of ours. Stored in the registry as documents of kind "ca"; all are kept in memory. */
 #include "hub/parts.h"
 
 #include <stdio.h>

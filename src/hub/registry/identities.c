@@ -132,8 +132,8 @@ static void remove_identity(struct sk_hub *hub, struct sk_request *request) {
 
 /* ---- identity scope of an edge device: docs/protocols/edge-runtime.md, section 5.4 ---- */
 
-/* An edge device's own keys are its daemon's alone: its edge hub hears of the device, not how it proves
- * itself. */
+/* An edge device's own keys are its daemon's alone: its edge hub hears of the device, not how it
+ * proves itself. */
 static json_t *scope_entry(const struct sk_request *request, const struct sk_identity *identity) {
     json_t *entry = sk_identity_to_json(identity, NULL);
     if (identity->module_id == NULL && sk_span_is(request->device, identity->device_id))

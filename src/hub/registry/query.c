@@ -1,5 +1,6 @@
 /* POST /devices/query: SELECT * over devices or modules, a page at a time. The condition is
- * evaluated on each twin. Batches are read by turns, however many it takes: others go on meanwhile. */
+ * evaluated on each twin. Batches are read by turns, however many it takes: others go on
+ * meanwhile. */
 #include "expr/query.h"
 
 #include "hub/parts.h"

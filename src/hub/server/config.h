@@ -20,8 +20,9 @@ struct sk_hub_config {
     size_t hub_count;
 };
 
-/* Reads and checks a file; relative paths in it count from its folder. `told`: NULL, or gets a line
- * for each key that counts. SK_NOT_FOUND, SK_MALFORMED, SK_INVALID with a sentence a line in `error`. */
+/* Reads and checks a file; relative paths in it count from its folder. `told`: NULL, or gets a
+ * line for each key that counts. SK_NOT_FOUND, SK_MALFORMED, SK_INVALID with a sentence a line
+ * in `error`. */
 enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_hub_config *config,
                                   struct sk_buffer *told, char error[SK_HUB_CONFIG_ERROR_MAX]);
 /* The same from a text; `folder` stands for the file's. */

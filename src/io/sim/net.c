@@ -298,8 +298,10 @@ static bool listens(const struct sim_stream *stream) {
 static bool receive(struct sim_stream *stream) {
     struct sk_sim *sim = stream->loop->sim;
     bool deaf =
-        stream->base
-            .closing; /* the owner has closed: read on, so that the peer is not held up, but tell nobody */
+        stream
+            ->base
+            /* the owner has closed: read on, so that the peer is not held up, but tell nobody */
+            .closing;
     if (!deaf && !listens(stream)) return false;
     if (!deaf && stream->base.in.n) {
         if (stream->again_at > sim->now_ns) return false;

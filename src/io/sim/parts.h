@@ -1,6 +1,6 @@
-/* What the files of the simulated world share: queue.c (chance, queue), sim.c (clock, loops, death),
- * disk.c (files and their faults), net.c (streams) and sqlite.c (SQLite's files). Inside src/io/sim
- * only. */
+/* What the files of the simulated world share: queue.c (chance, queue), sim.c (clock, loops,
+ * death), disk.c (files and their faults), net.c (streams) and sqlite.c (SQLite's files). Inside
+ * src/io/sim only. */
 #ifndef SK_IO_SIM_PARTS_H
 #define SK_IO_SIM_PARTS_H
 
@@ -22,7 +22,8 @@ struct sk_sim {
         void (*run)(void *arg);
         void (*drop)(
             void *
-                arg); /* instead of `run` when the loop has died; NULL: `run` waits for the funeral */
+                /* instead of `run` when the loop has died; NULL: `run` waits for the funeral */
+                arg);
         void *arg;
     } * heap; /* 1-based binary heap by (at_ns, order) */
     size_t heap_count, heap_capacity;
@@ -63,9 +64,9 @@ struct sim_loop {
     uint32_t pid, uid;
     bool dead, buried, stopped, running; /* running: inside a callback */
     bool turn_due;                       /* for what has yielded */
-    uint64_t
-        timers_before;    /* the number of the first timer that is started after the burial began */
-    struct sk_list files; /* struct sim_file */
+    /* the number of the first timer that is started after the burial began */
+    uint64_t timers_before;
+    struct sk_list files;   /* struct sim_file */
     struct sk_list streams; /* struct sim_stream */
     struct sim_event *held; /* events waiting for the funeral, in order */
     size_t held_count, held_capacity;

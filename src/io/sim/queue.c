@@ -1,4 +1,5 @@
-/* What the simulated world stands on: chance, the trace, and the queue of what is going to happen. */
+/* What the simulated world stands on: chance, the trace, and the queue of what is going to
+ * happen. */
 #include "io/sim/parts.h"
 
 #include <stdio.h>

@@ -324,8 +324,8 @@ static bool bury_once(struct sim_loop *loop) {
     return any;
 }
 
-/* Fires one of the timers that were started at the funeral: somebody was told of a failure and wants
- * to try again before it ends. */
+/* Fires one of the timers that were started at the funeral: somebody was told of a failure and
+ * wants to try again before it ends. */
 static bool fire_late_timer(struct sim_loop *loop) {
     struct sk_io *io = &loop->base;
     for (size_t i = 1; i <= io->heap_count; i++) {

@@ -1,9 +1,9 @@
-/* A simulated world: one seeded queue of events in virtual time, machines with a disk each, and a
- * network between them.
+/* A simulated world: one seeded queue of events in virtual time, machines with a disk each, and
+ * a network between them.
  *
- * A node is a machine; its `struct sk_io` looks to the product like any other. The same seed gives
- * the same run, to the byte. TLS is transparent: a stream carries the peer's certificate chain as
- * data and the bytes stay plain; trust and names are not checked.
+ * A node is a machine; its `struct sk_io` looks to the product like any other. The same seed
+ * gives the same run, to the byte. TLS is transparent: a stream carries the peer's certificate
+ * chain as data and the bytes stay plain; trust and names are not checked.
  *
  * What the disk promises (and uv/ has to keep as well):
  *   - sk_file_save, _remove, _rename, _truncate and sk_folder_make are durable when they return.
@@ -13,11 +13,12 @@
  *   - After sk_file_close the `done` of a running write still comes.
  *
  * Losing power: sk_sim_power_cut(io) freezes the machine. From then on every call into its io is
- * harmless and does nothing (files give SK_IO, output is dropped), and no callback is made, so the
- * test closes the product's objects as usual. sk_sim_power_on(io) then ends what closing has begun
- * (deferred tasks, posts, sk_io_work and running writes with SK_IO, on_close of streams that their
- * owner closed; of timers only those that are started meanwhile), frees the old loop and gives a fresh one on the disk as it survived.
- * sk_sim_free does the same for machines left dead. */
+ * harmless and does nothing (files give SK_IO, output is dropped), and no callback is made, so
+ * the test closes the product's objects as usual. sk_sim_power_on(io) then ends what closing has
+ * begun (deferred tasks, posts, sk_io_work and running writes with SK_IO, on_close of streams
+ * that their owner closed; of timers only those that are started meanwhile), frees the old loop
+ * and gives a fresh one on the disk as it survived. sk_sim_free does the same for machines left
+ * dead. */
 #ifndef SK_IO_SIM_SIM_H
 #define SK_IO_SIM_SIM_H
 

@@ -85,7 +85,8 @@ static int file_sector(sqlite3_file *base) {
 
 static int file_traits(sqlite3_file *base) {
     (void)base;
-    return SQLITE_IOCAP_POWERSAFE_OVERWRITE; /* a torn write damages no byte outside it: true of disk.c, as of unix files */
+    /* a torn write damages no byte outside it: true of disk.c, as of unix files */
+    return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
 }
 
 static const sqlite3_io_methods methods = {
@@ -179,8 +180,8 @@ const char *sim_sqlite_vfs(struct sk_io *io) {
     struct sim_loop *loop = sim_loop(io);
     struct vfs *vfs = loop->vfs;
     if (vfs) return vfs->name;
-    static unsigned
-        made; /* names are process-wide, several worlds may stand side by side; no effect on a run */
+    /* names are process-wide, several worlds may stand side by side; no effect on a run */
+    static unsigned made;
     loop->vfs = vfs = SK_NEW(struct vfs);
     vfs->loop = loop;
     snprintf(vfs->name, sizeof vfs->name, "sk-sim-%u", ++made);

@@ -165,7 +165,8 @@ enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_
     uv->path = sk_span_dup(sk_span_z(path));
     uv->folder_synced =
         mode ==
-        SK_FILE_READ; /* bytes may be there without a durable entry: an earlier process was killed */
+        /* bytes may be there without a durable entry: an earlier process was killed */
+        SK_FILE_READ;
     *file = &uv->file;
     return SK_OK;
 }

@@ -1,8 +1,9 @@
-/* What is taken off a stream's socket: no more than its share of a turn, whether it is data or not.
+/* What is taken off a stream's socket: no more than its share of a turn, whether it is data or
+ * not.
  *
- * OpenSSL reads on until it has data, so TLS records without any (KeyUpdate, alerts, empty ones) would
- * keep the loop for as long as they come. It reads through a BIO of ours, which ends with the share;
- * and only a few records without data may follow each other. */
+ * OpenSSL reads on until it has data, so TLS records without any (KeyUpdate, alerts, empty ones)
+ * would keep the loop for as long as they come. It reads through a BIO of ours, which ends with
+ * the share; and only a few records without data may follow each other. */
 #include "io/uv/uv.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Files that root alone may read, for a process that is root no more: another, that stays behind, reads them. */
+/* Files that root alone may read, for a process that is root no more: another, that stays
+ * behind, reads them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -26,8 +26,8 @@ static int keep_capabilities(uint32_t wanted) {
     return (int)syscall(SYS_capset, &header, data);
 }
 
-/* Each step needs what the next takes away. The bounding set is out of reach without CAP_SETPCAP, and
- * with no_new_privs it gives nothing anyway. */
+/* Each step needs what the next takes away. The bounding set is out of reach without
+ * CAP_SETPCAP, and with no_new_privs it gives nothing anyway. */
 static int let_go(uint32_t uid, uint32_t gid, uint32_t keep) {
     for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
         if (i >= 32 || !(keep & 1u << i)) prctl(PR_CAPBSET_DROP, i);

@@ -322,8 +322,8 @@ static void add_plain_ioctls(struct program *to) {
     end_call(to, call);
 }
 
-/* Files may be given away, but neither taken nor made root's: else CAP_CHOWN would be a way to every
- * file of the machine. */
+/* Files may be given away, but neither taken nor made root's: else CAP_CHOWN would be a way to
+ * every file of the machine. */
 static void add_giving(struct program *to) {
     enum { OWNER = 2, GROUP = 3 }; /* of fchownat's arguments */
     unsigned short call = begin_call(to, SYS_fchownat);

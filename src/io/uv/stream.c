@@ -1,8 +1,8 @@
 /* Streams of the real world: a non-blocking socket under uv_poll, with or without OpenSSL on it.
  *
- * TLS works on the socket itself (input.c), so the only buffers are OpenSSL's own (released when idle)
- * and what waits to be written. Reads go through one scratch buffer a loop, when the turn serves the
- * stream (turn.c). Output gathers in stream->out and leaves once a turn. */
+ * TLS works on the socket itself (input.c), so the only buffers are OpenSSL's own (released when
+ * idle) and what waits to be written. Reads go through one scratch buffer a loop, when the turn
+ * serves the stream (turn.c). Output gathers in stream->out and leaves once a turn. */
 #include "io/uv/uv.h"
 
 #include <errno.h>
@@ -135,7 +135,8 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     if (status < 0) update_poll(s); /* libuv has stopped; the error may stand behind unread bytes */
 }
 
-/* It has input: served in this turn or, when that is full, in one of the next. Handshakes are dear. */
+/* It has input: served in this turn or, when that is full, in one of the next. Handshakes are
+ * dear. */
 static void ready(struct uv_stream *s) {
     struct sk_uv *uv = sk_uv(s->stream.io);
     if (!sk_list_empty(&s->ready)) return;

@@ -23,8 +23,9 @@ static enum sk_status refuse(char *reason, const char *sentence) {
     return SK_INVALID;
 }
 
-/* Who may speak is decided later, by identity: any certificate is taken at the handshake, and no chain
- * is verified there. That the client holds the leaf's key OpenSSL checks next, which must be cheap. */
+/* Who may speak is decided later, by identity: any certificate is taken at the handshake, and no
+ * chain is verified there. That the client holds the leaf's key OpenSSL checks next, which must
+ * be cheap. */
 static int take_cheap_key(X509_STORE_CTX *store, void *arg) {
     (void)arg;
     if (sk_x509_key_is_cheap(X509_get0_pubkey(X509_STORE_CTX_get0_cert(store)))) return 1;

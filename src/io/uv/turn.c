@@ -86,9 +86,9 @@ static void serve_first(struct sk_list *list, struct sk_uv *uv) {
     if (uv->serve(node, &busy)) sk_list_append(busy ? &uv->busy : &uv->sparse, node);
 }
 
-/* Those that have taken little lately go first, once each; what is left of the time, but one share at
- * least, goes round among the others. So a flood waits behind whoever says a word now and then, and
- * many floods behind each other. */
+/* Those that have taken little lately go first, once each; what is left of the time, but one
+ * share at least, goes round among the others. So a flood waits behind whoever says a word now
+ * and then, and many floods behind each other. */
 static void serve_streams(struct sk_uv *uv) {
     uint64_t until = uv_hrtime() + READ_MS * SK_MS;
     const struct sk_list *last = uv->sparse.prev;

@@ -33,8 +33,8 @@ struct sk_uv {
     uv_check_t check;     /* what has yielded, and streams, after each wait */
     uv_idle_t idle;       /* active: there is work left, do not wait */
     uv_async_t mail;
-    /* Streams that have input, each in one list: those that lately took little of the loop go first,
-     * the others share what is left of a turn. */
+    /* Streams that have input, each in one list: those that lately took little of the loop go
+     * first, the others share what is left of a turn. */
     struct sk_list sparse, busy;
     bool (*serve)(struct sk_list *node, bool *busy); /* sk_uv_stream_serve */
     uint64_t stood_ns;                               /* time that sk_io_now leaves out */

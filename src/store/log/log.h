@@ -1,12 +1,12 @@
 /* Durable append-only message log.
  *
- * Records are gathered, made durable together and then acknowledged; while some are on their way the
- * next gather. Every reader is a cursor, with a durable checkpoint of its own if it has a name. One
- * thread uses a log. The log knows nothing of what its records mean: a body of bytes, and 64 route
- * bits that say which consumers want it.
+ * Records are gathered, made durable together and then acknowledged; while some are on their way
+ * the next gather. Every reader is a cursor, with a durable checkpoint of its own if it has a
+ * name. One thread uses a log. The log knows nothing of what its records mean: a body of bytes,
+ * and 64 route bits that say which consumers want it.
  *
- * This is what users see, whatever keeps the records: an implementation (segments/) opens a log and
- * gives the functions of ops.h; tests/conformance/log.c is what each of them must do. */
+ * This is what users see, whatever keeps the records: an implementation (segments/) opens a log
+ * and gives the functions of ops.h; tests/conformance/log.c is what each of them must do. */
 #ifndef SK_STORE_LOG_LOG_H
 #define SK_STORE_LOG_LOG_H
 
@@ -17,10 +17,10 @@
 struct sk_log;
 struct sk_cursor;
 
-/* Stops taking records and closes all cursors at once. Records not yet durable become so if it can be
- * done (else their `done` gets SK_IO, SK_NO_SPACE or SK_CLOSED), the checkpoints are written,
- * everything is freed and `closed(arg)` is called (may be NULL); all that after this call
- * has returned, so it may be made from any callback. */
+/* Stops taking records and closes all cursors at once. Records not yet durable become so if it
+ * can be done (else their `done` gets SK_IO, SK_NO_SPACE or SK_CLOSED), the checkpoints are
+ * written, everything is freed and `closed(arg)` is called (may be NULL); all that after this
+ * call has returned, so it may be made from any callback. */
 void sk_log_close(struct sk_log *log, void (*closed)(void *arg), void *arg);
 
 /* Appends a record and calls `done` once it is durable, or with the reason why it never will be.

@@ -1,6 +1,6 @@
-/* What an implementation of the registry gives: a table for each aggregate. The type of a member, and
- * its contract, are those of the function of registry.h that its type names. Inside src/store/registry
- * only. */
+/* What an implementation of the registry gives: a table for each aggregate. The type of a
+ * member, and its contract, are those of the function of registry.h that its type names. Inside
+ * src/store/registry only. */
 #ifndef SK_STORE_REGISTRY_OPS_H
 #define SK_STORE_REGISTRY_OPS_H
 

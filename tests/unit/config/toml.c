@@ -14,15 +14,15 @@ static void release(void) {
 }
 
 TEST(every_kind_of_value_has_a_json_form) {
-    assert_int_equal(
-        parse(
-            "s = \"t\\u00fc\"\ni = 0x1F\nf = 1.5\nb = true\nd = 2026-11-21\nt = 2026-11-21T07:00:00Z\n"
-            "[a.b]\nlist = [1, \"x\", {y = 2}]\n[[c]]\nn = 1\n[[c]]\nn = 2\n"),
-        SK_OK);
-    json_t *expected = json_loads(
-        "{\"s\":\"tü\",\"i\":31,\"f\":1.5,\"b\":true,\"d\":\"2026-11-21\",\"t\":\"2026-11-21T07:00:00Z\","
-        "\"a\":{\"b\":{\"list\":[1,\"x\",{\"y\":2}]}},\"c\":[{\"n\":1},{\"n\":2}]}",
-        0, NULL);
+    assert_int_equal(parse("s = \"t\\u00fc\"\ni = 0x1F\nf = 1.5\nb = true\nd = 2026-11-21\nt = "
+                           "2026-11-21T07:00:00Z\n"
+                           "[a.b]\nlist = [1, \"x\", {y = 2}]\n[[c]]\nn = 1\n[[c]]\nn = 2\n"),
+                     SK_OK);
+    json_t *expected =
+        json_loads("{\"s\":\"tü\",\"i\":31,\"f\":1.5,\"b\":true,\"d\":\"2026-11-21\","
+                   "\"t\":\"2026-11-21T07:00:00Z\","
+                   "\"a\":{\"b\":{\"list\":[1,\"x\",{\"y\":2}]}},\"c\":[{\"n\":1},{\"n\":2}]}",
+                   0, NULL);
     assert_non_null(expected);
     assert_true(json_equal(document, expected));
     json_decref(expected);
@@ -30,10 +30,9 @@ TEST(every_kind_of_value_has_a_json_form) {
 }
 
 TEST(a_key_path_has_a_line) {
-    assert_int_equal(
-        parse(
-            "# comment\nhostname = \"h\"\n\n[provisioning]\nsource = \"manual\"\n[[hub]]\n[[hub]]\nname = \"x\"\n[\"a.b\"]\nc=1\n"),
-        SK_OK);
+    assert_int_equal(parse("# comment\nhostname = \"h\"\n\n[provisioning]\nsource = "
+                           "\"manual\"\n[[hub]]\n[[hub]]\nname = \"x\"\n[\"a.b\"]\nc=1\n"),
+                     SK_OK);
     assert_int_equal(sk_toml_line(lines, "hostname"), 2);
     assert_int_equal(sk_toml_line(lines, "provisioning"), 4);
     assert_int_equal(sk_toml_line(lines, "provisioning.source"), 5);

@@ -29,8 +29,8 @@ static struct server {
     char audience[100], host[60];
     struct server_link links[LINKS_MAX];
     size_t link_count;
-    char texts
-        [TEXTS_MAX]; /* bodies of telemetry, in the order of coming, each with a space behind */
+    /* bodies of telemetry, in the order of coming, each with a space behind */
+    char texts[TEXTS_MAX];
     enum sk_amqp_outcome outcome; /* of what was sent to a client */
     unsigned outcomes;
     char answer_id[40], operations[200];

@@ -309,10 +309,9 @@ TEST(it_presents_itself_as_the_hub_expects) {
     start(how);
     run(SK_S);
     assert_string_equal(server.client_id, "d1/m1");
-    assert_string_equal(
-        server.user,
-        "hub.local/d1/m1/?api-version=2021-04-12&DeviceClientType=test%2F1&model-id=dtmi%3Acom%3Ax%3B1"
-        "&auth-chain=d1%2Fm1%3Bedge");
+    assert_string_equal(server.user, "hub.local/d1/m1/?api-version=2021-04-12&"
+                                     "DeviceClientType=test%2F1&model-id=dtmi%3Acom%3Ax%3B1"
+                                     "&auth-chain=d1%2Fm1%3Bedge");
     struct sk_arena arena = {0};
     struct sk_sas sas;
     assert_int_equal(sk_sas_parse(sk_span_z(server.password), &arena, &sas), SK_OK);

@@ -21,9 +21,12 @@ static enum sk_status parse(const char *text) {
 TEST(a_process_module_is_read_with_azures_defaults) {
     assert_int_equal(
         parse(
-            "{\"schemaVersion\":\"1.1\",\"$version\":7,\"runtime\":{\"type\":\"docker\",\"settings\":{}},"
-            "\"systemModules\":{\"edgeAgent\":{\"type\":\"docker\",\"settings\":{\"image\":\"a\"},\"env\":{\"L\":{\"value\":\"debug\"}}},"
-            "\"edgeHub\":{\"type\":\"docker\",\"status\":\"running\",\"restartPolicy\":\"always\",\"settings\":{\"image\":\"h\"}}},"
+            "{\"schemaVersion\":\"1.1\",\"$version\":7,\"runtime\":{\"type\":\"docker\","
+            "\"settings\":{}},"
+            "\"systemModules\":{\"edgeAgent\":{\"type\":\"docker\",\"settings\":{\"image\":\"a\"},"
+            "\"env\":{\"L\":{\"value\":\"debug\"}}},"
+            "\"edgeHub\":{\"type\":\"docker\",\"status\":\"running\",\"restartPolicy\":\"always\","
+            "\"settings\":{\"image\":\"h\"}}},"
             "\"modules\":{\"filter\":{" PROCESS "}}}"),
         SK_OK);
     assert_int_equal(deployment.version, 7);
@@ -46,8 +49,10 @@ TEST(a_process_module_is_read_with_azures_defaults) {
 TEST(everything_that_can_be_set_is_read) {
     assert_int_equal(
         parse(MODULES(
-            "\"m\":{\"version\":\"1.0\",\"type\":\"process\",\"status\":\"stopped\",\"restartPolicy\":\"never\","
-            "\"imagePullPolicy\":\"never\",\"startupOrder\":3,\"env\":{\"A\":{\"value\":\"x\"},\"B\":{\"value\":4},\"C\":{\"value\":true}},"
+            "\"m\":{\"version\":\"1.0\",\"type\":\"process\",\"status\":\"stopped\","
+            "\"restartPolicy\":\"never\","
+            "\"imagePullPolicy\":\"never\",\"startupOrder\":3,\"env\":{\"A\":{\"value\":\"x\"},"
+            "\"B\":{\"value\":4},\"C\":{\"value\":true}},"
             "\"settings\":{\"command\":[\"p\"],\"user\":\"nobody\",\"folder\":\"/srv\"}}")),
         SK_OK);
     struct sk_module_spec *spec = sk_deployment_module(&deployment, "m");

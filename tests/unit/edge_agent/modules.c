@@ -177,9 +177,9 @@ AROUND(start, end);
 /* ---- stories ---- */
 
 TEST(a_module_runs_with_its_environment_and_folder_and_its_output_is_kept) {
-    deploy(
-        "{\"m\":{\"restartPolicy\":\"never\",\"env\":{\"MINE\":{\"value\":\"x y\"},\"RuntimeLogLevel\":{\"value\":\"debug\"}},"
-        "\"command\":[\"/bin/sh\",\"-c\",\"pwd; env | sort; echo last >&2; exit 3\"]}}");
+    deploy("{\"m\":{\"restartPolicy\":\"never\",\"env\":{\"MINE\":{\"value\":\"x "
+           "y\"},\"RuntimeLogLevel\":{\"value\":\"debug\"}},"
+           "\"command\":[\"/bin/sh\",\"-c\",\"pwd; env | sort; echo last >&2; exit 3\"]}}");
     wait_for(has_ended);
     assert_string_equal(look()->description, "exited with code 3");
     assert_int_equal(seen[0].exit_code, 3);
@@ -241,14 +241,14 @@ TEST(a_changed_module_is_replaced_and_a_stopped_one_stays_made) {
 }
 
 TEST(a_program_that_is_not_there_is_a_failed_run) {
-    deploy(
-        "{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
+    deploy("{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},"
+           "\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
     assert_string_equal(look()->description, "cannot start /nowhere/program: not-found");
     assert_int_equal(seen[0].exit_code, 127);
     assert_string_equal(seen[0].runtime, "backoff");
     assert_string_equal(seen[1].runtime, "running");
-    deploy(
-        "{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
+    deploy("{\"m\":{\"restartPolicy\":\"on-failure\",\"command\":[\"/nowhere/program\"]},"
+           "\"n\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
     uint64_t due = sk_modules_due_ns(modules), now = sk_io_now(io);
     assert_true(due > now && due <= now + 10 * SK_S);
 }
@@ -295,8 +295,8 @@ TEST(a_restart_by_hand_is_not_counted) {
 }
 
 TEST(the_report_has_azures_shape) {
-    deploy(
-        "{\"m\":{\"version\":\"1.0\",\"startupOrder\":2,\"restartPolicy\":\"never\",\"command\":[\"/bin/sleep\",\"1000\"]}}");
+    deploy("{\"m\":{\"version\":\"1.0\",\"startupOrder\":2,\"restartPolicy\":\"never\","
+           "\"command\":[\"/bin/sleep\",\"1000\"]}}");
     struct sk_agent_facts facts = {.desired_version = 11,
                                    .status_code = 200,
                                    .status_description = "",

@@ -50,14 +50,16 @@ static const char *plan(const struct sk_deployment *desired, const struct sk_mod
 }
 
 TEST(groups_start_in_order_and_removals_come_first) {
-    struct sk_deployment desired = deploy(
-        "{\"late\":{},\"b\":{\"order\":1},\"a\":{\"order\":1},\"first\":{\"order\":0},\"off\":{\"status\":\"stopped\",\"order\":2}}");
+    struct sk_deployment desired =
+        deploy("{\"late\":{},\"b\":{\"order\":1},\"a\":{\"order\":1},\"first\":{\"order\":0},"
+               "\"off\":{\"status\":\"stopped\",\"order\":2}}");
     struct sk_deployment old = deploy("{\"gone\":{},\"sleeping\":{}}");
     struct sk_module_state actual[] = {{.spec = &old.modules[0], .running = true, .started = true},
                                        {.spec = &old.modules[1]}};
     assert_string_equal(
         plan(&desired, actual, 2, 0),
-        "stop gone, remove gone, remove sleeping, create first, start first, create a, start a, create b, start b, create off, create late, start late");
+        "stop gone, remove gone, remove sleeping, create first, start first, create a, start a, "
+        "create b, start b, create off, create late, start late");
     sk_deployment_free(&old);
     sk_deployment_free(&desired);
 }

@@ -50,12 +50,16 @@ TEST(azures_long_form_and_skerrys_keys_are_read) {
     assert_int_equal(
         read_text(
             HOST
-            "parent_hostname = \"up\"\ntrust_bundle_cert = \"file:///etc/b.pem\"\nhomedir = \"/h\"\n" MANUAL
-            "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\n"
+            "parent_hostname = \"up\"\ntrust_bundle_cert = \"file:///etc/b.pem\"\nhomedir = "
+            "\"/h\"\n" MANUAL
+            "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = "
+            "\"sas\"\n"
             "device_id_pk = { uri = \"file:///etc/key\" }\n"
             "[edge_ca]\ncert = \"file:///c.pem\"\npk = \"file:///k.pem\"\n"
             "[agent.env]\nA = \"x\"\nB = 3\nC = true\n"
-            "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\", \"127.0.0.4\"]\nhub_trust = \"/ca.pem\"\nhub_mqtt_port = 18883\nhub_amqp_port = 15671\nmetrics = \"127.0.0.1:9601\"\n"),
+            "[skerry]\nlisten = [\"127.0.0.3:8883\", \"[::1]:443\", \"127.0.0.4\"]\nhub_trust = "
+            "\"/ca.pem\"\nhub_mqtt_port = 18883\nhub_amqp_port = 15671\nmetrics = "
+            "\"127.0.0.1:9601\"\n"),
         SK_OK);
     assert_string_equal(config.upstream.host, "up");
     assert_string_equal(config.trust_bundle_file, "/etc/b.pem");
@@ -93,10 +97,9 @@ TEST(limits_on_the_edges_clients_are_keys) {
 
 TEST(azures_other_keys_are_warnings_with_their_line) {
     assert_int_equal(
-        read_text(
-            HOST
-            "auto_reprovisioning_mode = \"Dynamic\"\n" STRING
-            "[agent]\nname = \"edgeAgent\"\ntype = \"docker\"\n[agent.config]\nimage = \"x\"\n[moby_runtime]\nuri = \"u\"\n"),
+        read_text(HOST "auto_reprovisioning_mode = \"Dynamic\"\n" STRING
+                       "[agent]\nname = \"edgeAgent\"\ntype = \"docker\"\n[agent.config]\nimage = "
+                       "\"x\"\n[moby_runtime]\nuri = \"u\"\n"),
         SK_OK);
     assert_non_null(strstr(warnings, "config.toml:2: auto_reprovisioning_mode is not used here."));
     assert_non_null(strstr(warnings, "agent.config is not used here"));
@@ -110,10 +113,12 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
     } cases[] = {
         {"hostnam = \"x\"\n" STRING,
          "config.toml:1: hostnam: is not known; did you mean hostname?\n"
-         "config.toml: hostname: is missing; write the name under which leaf devices reach this machine."},
+         "config.toml: hostname: is missing; write the name under which leaf devices reach this "
+         "machine."},
         {HOST "[provisioning]\nsourc = \"manual\"\n",
          "config.toml:3: provisioning.sourc: is not known; did you mean provisioning.source?\n"
-         "config.toml:2: provisioning.source: is missing; write source = \"manual\" and a connection_string."},
+         "config.toml:2: provisioning.source: is missing; write source = \"manual\" and a "
+         "connection_string."},
         {HOST "frobnicate = 1\n" STRING,
          "config.toml:2: frobnicate: is not known; remove it or correct its name."},
         {"hostname = 7\n" STRING,
@@ -121,40 +126,51 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
         {HOST "provisioning = 1\n", "config.toml:2: provisioning: must be a table."},
         {HOST STRING "[skerry]\nlisten = [\"a:0\"]\n",
          "config.toml:6: skerry.listen[0]: needs a port from 1 to 65535."},
-        {HOST,
-         "config.toml: provisioning.source: is missing; write source = \"manual\" and a connection_string."},
+        {HOST, "config.toml: provisioning.source: is missing; write source = \"manual\" and a "
+               "connection_string."},
         {STRING,
-         "config.toml: hostname: is missing; write the name under which leaf devices reach this machine."},
+         "config.toml: hostname: is missing; write the name under which leaf devices reach this "
+         "machine."},
         {HOST "[provisioning]\nsource = \"dps\"\nid_scope = \"x\"\n",
          "config.toml:3: provisioning.source: must be \"manual\"; others are not supported yet."},
-        {HOST MANUAL,
-         "config.toml:2: provisioning: source \"manual\" needs connection_string, or iothub_hostname, device_id and authentication."},
+        {HOST MANUAL, "config.toml:2: provisioning: source \"manual\" needs connection_string, or "
+                      "iothub_hostname, device_id and authentication."},
         {HOST MANUAL "connection_string = \"HostName=h;DeviceId=d\"\n",
-         "config.toml:4: provisioning.connection_string: must be a device's: HostName=…;DeviceId=…;SharedAccessKey=…."},
+         "config.toml:4: provisioning.connection_string: must be a device's: "
+         "HostName=…;DeviceId=…;SharedAccessKey=…."},
         {HOST MANUAL "connection_string = \"HostName=h;DeviceId\"\n",
-         "config.toml:4: provisioning.connection_string: A part of the connection string has no '=': write Name=Value;Name=Value."},
+         "config.toml:4: provisioning.connection_string: A part of the connection string has no "
+         "'=': write Name=Value;Name=Value."},
         {HOST MANUAL
-         "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"x509\"\n",
-         "config.toml:7: provisioning.authentication.method: must be \"sas\"; X.509 is not supported yet."},
+         "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = "
+         "\"x509\"\n",
+         "config.toml:7: provisioning.authentication.method: must be \"sas\"; X.509 is not "
+         "supported yet."},
         {HOST STRING "[edge_ca]\ncert = \"file:///c\"\n",
          "config.toml:5: edge_ca: needs both cert and pk, or none of them."},
         {HOST STRING "[edge_ca]\nauto_generated_edge_ca_expiry_days = 0\n",
-         "config.toml:6: edge_ca.auto_generated_edge_ca_expiry_days: must be a whole number from 1 to 36500."},
+         "config.toml:6: edge_ca.auto_generated_edge_ca_expiry_days: must be a whole number from "
+         "1 to 36500."},
         {HOST STRING "[edge_ca]\nmethod = \"est\"\n",
-         "config.toml:6: edge_ca.method: must be absent; it is not supported yet: remove it for a quick-start CA, or give cert and pk."},
+         "config.toml:6: edge_ca.method: must be absent; it is not supported yet: remove it for a "
+         "quick-start CA, or give cert and pk."},
         {HOST STRING "[edge_ca]\ncert = \"pkcs11:x\"\npk = \"c.pem\"\n",
          "config.toml:6: edge_ca.cert: PKCS#11 is not supported yet; use a file (\"file:///…\").\n"
-         "config.toml:7: edge_ca.pk: must be a file with its whole path, such as \"file:///etc/aziot/key\"."},
+         "config.toml:7: edge_ca.pk: must be a file with its whole path, such as "
+         "\"file:///etc/aziot/key\"."},
         {HOST STRING "[skerry]\nlisten = [\"8883\"]\n",
-         "config.toml:6: skerry.listen[0]: must be \"ADDRESS\" or \"ADDRESS:PORT\", such as \"0.0.0.0:8883\"."},
+         "config.toml:6: skerry.listen[0]: must be \"ADDRESS\" or \"ADDRESS:PORT\", such as "
+         "\"0.0.0.0:8883\"."},
         {HOST STRING "[skerry]\nlisten = [\"a:65536\"]\n",
-         "config.toml:6: skerry.listen[0]: must be \"ADDRESS\" or \"ADDRESS:PORT\", such as \"0.0.0.0:8883\"."},
+         "config.toml:6: skerry.listen[0]: must be \"ADDRESS\" or \"ADDRESS:PORT\", such as "
+         "\"0.0.0.0:8883\"."},
         {HOST STRING "[skerry]\nlisten = []\n",
          "config.toml:6: skerry.listen: must be a list of 1 to 12 addresses."},
         {HOST STRING "[skerry]\nlisten = [1]\n",
          "config.toml:6: skerry.listen: must be a list of 1 to 12 addresses."},
         {HOST STRING "[skerry]\ndata = \"here\"\n",
-         "config.toml:6: skerry.data: must be a file with its whole path, of at most 64 characters, such as \"/var/lib/skerry\"."},
+         "config.toml:6: skerry.data: must be a file with its whole path, of at most 64 "
+         "characters, such as \"/var/lib/skerry\"."},
         {HOST STRING "[agent.env]\nA = [1]\n",
          "config.toml:5: agent.env: must be a table of texts and numbers."},
         {HOST STRING "[skerry]\ndata = \"\"\n",

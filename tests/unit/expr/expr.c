@@ -34,12 +34,14 @@ static bool system_property(void *arg, struct sk_span name, struct sk_span *valu
 }
 
 #define BODY                                                                                       \
-    "{\"temperature\":31.5,\"humidity\":40,\"ok\":true,\"none\":null,\"name\":\"pu\\u006dp\",\"list\":[1,{\"x\":2}],\"o\":{}, \
-\"my-key\":7,\"odd key\":8}"
+    "{\"temperature\":31.5,\"humidity\":40,\"ok\":true,\"none\":null,\"name\":\"pu\\u006dp\","     \
+    "\"list\":[1,{\"x\":2}],\"o\":{}, \"my-key\":7,\"odd key\":8}"
 #define TWIN                                                                                       \
-    "{\"deviceId\":\"d1\",\"status\":\"enabled\",\"tags\":{\"location\":{\"region\":\"US\",\"floor\":1},\"Case\":1,\"case\":2}, \
-\"properties\":{\"desired\":{\"$version\":4},\"reported\":{\"connectivity\":\"wifi\",\"bat\":55}},\"capabilities\":{\"iotEdge\":true}, \
-\"configurations\":{\"my id\":{\"status\":\"Applied\"}}}"
+    "{\"deviceId\":\"d1\",\"status\":\"enabled\","                                                 \
+    "\"tags\":{\"location\":{\"region\":\"US\",\"floor\":1},\"Case\":1,\"case\":2}, "              \
+    "\"properties\":{\"desired\":{\"$version\":4},"                                                \
+    "\"reported\":{\"connectivity\":\"wifi\",\"bat\":55}},\"capabilities\":{\"iotEdge\":true}, "   \
+    "\"configurations\":{\"my id\":{\"status\":\"Applied\"}}}"
 
 static struct sk_expr_source message(void) {
     return (struct sk_expr_source){.property = property,

@@ -20,7 +20,8 @@ static enum sk_status find(const char *json, const char *path, bool nocase, stru
 }
 
 #define DOCUMENT                                                                                   \
-    "{\"a\" : {\"b\":[1, -2.5e1 ,{\"c\":\"x\\\"y\"}],\"b2\":true},\"A\":null, \"e\":{}, \"l\":[] , \"k\\u0041\":\"\\u20ac\"}"
+    "{\"a\" : {\"b\":[1, -2.5e1 ,{\"c\":\"x\\\"y\"}],\"b2\":true},"                                \
+    "\"A\":null, \"e\":{}, \"l\":[] , \"k\\u0041\":\"\\u20ac\"}"
 
 static int clean_up(void **state) {
     (void)state;

@@ -13,7 +13,8 @@ TEST(statements_are_taken_apart) {
     assert_int_equal(
         sk_query_parse(
             SK_SPAN(
-                "select top 5 deviceId, COUNT() AS n from devices.modules where tags.a = 'FROM' group by deviceId "),
+                "select top 5 deviceId, COUNT() AS n from devices.modules where tags.a = 'FROM' "
+                "group by deviceId "),
             &query, &error),
         SK_OK);
     assert_false(query.star);
@@ -33,14 +34,13 @@ TEST(a_condition_is_evaluated_on_a_twin) {
     struct sk_query query;
     struct sk_arena arena = {0};
     assert_int_equal(
-        sk_query_parse(
-            SK_SPAN(
-                "SELECT * FROM devices WHERE tags.location.region = 'US' AND properties.reported.t.f >= 60"),
-            &query, NULL),
+        sk_query_parse(SK_SPAN("SELECT * FROM devices WHERE tags.location.region = 'US' AND "
+                               "properties.reported.t.f >= 60"),
+                       &query, NULL),
         SK_OK);
-    struct sk_expr_source twin = {
-        .twin = SK_SPAN(
-            "{\"tags\":{\"location\":{\"region\":\"US\"}},\"properties\":{\"reported\":{\"t\":{\"f\":60}}}}")};
+    struct sk_expr_source twin = {.twin =
+                                      SK_SPAN("{\"tags\":{\"location\":{\"region\":\"US\"}},"
+                                              "\"properties\":{\"reported\":{\"t\":{\"f\":60}}}}")};
     assert_true(sk_expr_true(query.where, &twin, &arena));
     twin.twin = SK_SPAN("{\"tags\":{}}");
     assert_false(sk_expr_true(query.where, &twin, &arena));

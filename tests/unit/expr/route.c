@@ -16,7 +16,8 @@ TEST(routes_of_the_documentation_are_parsed) {
     assert_int_equal(
         sk_route_parse(
             SK_SPAN(
-                "select * from /messages/modules/tempSensor/outputs/out\n where $body.t > 30 AND a = 'INTO'\n"
+                "select * from /messages/modules/tempSensor/outputs/out\n where $body.t > 30 AND "
+                "a = 'INTO'\n"
                 " into brokeredendpoint( \"/Modules/filter/INPUTS/in\" ) "),
             &route, &error),
         SK_OK);

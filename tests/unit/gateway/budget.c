@@ -1,5 +1,5 @@
-/* A connection's share of work under way: each limit of docs/decisions/0011-budgets.md, below it and at
- * it. */
+/* A connection's share of work under way: each limit of docs/decisions/0011-budgets.md, below it
+ * and at it. */
 #include "gateway/parts.h"
 #include "support/test.h"
 

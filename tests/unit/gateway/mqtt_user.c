@@ -51,8 +51,8 @@ TEST(old_forms_without_a_question_mark_are_taken) {
     is(user.device, "d1");
     is(user.module, "");
     is(user.api_version, "2016-11-14");
-    user = parsed(
-        "h.net/d1/m1/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1-preview-003");
+    user = parsed("h.net/d1/m1/api-version=2017-06-30/"
+                  "DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1-preview-003");
     is(user.module, "m1");
 }
 

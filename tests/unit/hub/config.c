@@ -54,12 +54,16 @@ TEST(a_whole_configuration_is_read) {
     struct sk_hub_config config;
     char error[SK_HUB_CONFIG_ERROR_MAX];
     const char *text =
-        "[listen]\naddresses = [\"0.0.0.0:8883\", \"[::1]:443\"]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"
+        "[listen]\naddresses = [\"0.0.0.0:8883\", \"[::1]:443\"]\ncertificate = \"c.pem\"\nkey = "
+        "\"/k.pem\"\n"
         "metrics = \"127.0.0.1:9600\"\nallowed_origins = [\"https://tool.example\"]\n" HUB
-        "retention = \"12h\"\nretention_bytes = 5\npartitions = 32\nconsumer_groups = [\"a.B_c-9\"]\n"
+        "retention = \"12h\"\nretention_bytes = 5\npartitions = 32\nconsumer_groups = "
+        "[\"a.B_c-9\"]\n"
         "take_events = true\n" POLICY
-        "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\ncondition = \"a = 1\"\nenabled = false\n"
-        "[hub.fallback]\nenabled = false\n[hub.chaos]\nenabled = true\n[[hub.ca]]\nfile = \"ca.pem\"\nverified = true\n";
+        "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\ncondition = \"a = 1\"\nenabled "
+        "= false\n"
+        "[hub.fallback]\nenabled = false\n[hub.chaos]\nenabled = true\n[[hub.ca]]\nfile = "
+        "\"ca.pem\"\nverified = true\n";
     if (sk_hub_config_parse(sk_span_z(text), "h.toml", "/etc/skerry", &config, error))
         fail_msg("%s", error);
     assert_int_equal(config.address_count, 2);

@@ -1,5 +1,5 @@
-/* The event stream: partitions, their numbers over restarts and power losses, where readers begin and
- * who may read beside whom. */
+/* The event stream: partitions, their numbers over restarts and power losses, where readers
+ * begin and who may read beside whom. */
 #include "support/hub_world.h"
 #include "support/test.h"
 #include "hub/events/partitions.h"

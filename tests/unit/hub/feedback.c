@@ -1,4 +1,5 @@
-/* Feedback on cloud-to-device messages: who gets a record, how records are gathered, locked, settled. */
+/* Feedback on cloud-to-device messages: who gets a record, how records are gathered, locked,
+ * settled. */
 #include "support/hub_world.h"
 #include "support/test.h"
 

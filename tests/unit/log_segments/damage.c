@@ -1,4 +1,5 @@
-/* Bits that flip on the disk in the segment that was written last: what was acknowledged behind them stays. */
+/* Bits that flip on the disk in the segment that was written last: what was acknowledged behind
+ * them stays. */
 #include "store/log/segments/format.h"
 #include "support/log_world.h"
 #include "support/test.h"
@@ -120,7 +121,8 @@ TEST(a_torn_record_alone_is_not_kept) {
     assert_int_equal(kept_files(), 0);
 }
 
-/* Where the next record begins is not known then, and bytes that look like one may be a device's. */
+/* Where the next record begins is not known then, and bytes that look like one may be a
+ * device's. */
 TEST(behind_a_damaged_header_nothing_is_believed_but_all_is_kept) {
     for (unsigned byte = 4; byte < 16; byte++) { /* length and sequence */
         write_batches((const unsigned[]){1, 1, 1, 0});

@@ -47,13 +47,12 @@ TEST(what_the_node_sdk_sends_for_a_plain_device_is_sas_without_keys) {
 
 TEST(a_full_device_survives_the_way_to_json_and_back) {
     struct sk_identity identity, again;
-    assert_int_equal(
-        read_device(
-            "{\"status\":\"disabled\",\"statusReason\":\"stolen\",\"deviceScope\":\"ms-azure-iot-edge://e-1\","
-            "\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"" KEY
-            "\",\"secondaryKey\":\"" KEY "\"}}}",
-            &identity),
-        SK_OK);
+    assert_int_equal(read_device("{\"status\":\"disabled\",\"statusReason\":\"stolen\","
+                                 "\"deviceScope\":\"ms-azure-iot-edge://e-1\","
+                                 "\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"" KEY
+                                 "\",\"secondaryKey\":\"" KEY "\"}}}",
+                                 &identity),
+                     SK_OK);
     identity.etag = 53410813;
     identity.status_updated_us = 1795262400000000;
     sk_identity_set(&identity.generation_id, SK_SPAN("637190000000000000"));
@@ -92,11 +91,10 @@ TEST(a_thumbprint_makes_it_self_signed_in_upper_case) {
 
 TEST(a_new_edge_device_gets_a_scope_of_its_own) {
     struct sk_identity identity;
-    assert_int_equal(
-        read_device(
-            "{\"capabilities\":{\"iotEdge\":true},\"parentScopes\":[\"ms-azure-iot-edge://top-1\"]}",
-            &identity),
-        SK_OK);
+    assert_int_equal(read_device("{\"capabilities\":{\"iotEdge\":true},"
+                                 "\"parentScopes\":[\"ms-azure-iot-edge://top-1\"]}",
+                                 &identity),
+                     SK_OK);
     sk_identity_begin(&identity, 1795262400000000);
     assert_string_equal(identity.generation_id, "639308592000000000");
     assert_string_equal(identity.device_scope, "ms-azure-iot-edge://d1-639308592000000000");
@@ -132,9 +130,11 @@ TEST(bad_identities_are_refused_with_a_sentence) {
         "{\"authentication\":{\"type\":\"magic\"}}",
         "{\"authentication\":{\"type\":\"selfSigned\"}}",
         "{\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":\"abcd\"}}}",
-        "{\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":\"zz23456789abcdef0123456789abcdef01234567\"}}}",
+        "{\"authentication\":{\"x509Thumbprint\":{"
+        "\"primaryThumbprint\":\"zz23456789abcdef0123456789abcdef01234567\"}}}",
         "{\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"" KEY "\"}}}",
-        "{\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"AAAA\",\"secondaryKey\":\"AAAA\"}}}",
+        "{\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"AAAA\","
+        "\"secondaryKey\":\"AAAA\"}}}",
         "{\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"***\",\"secondaryKey\":\"" KEY
         "\"}}}",
         "{\"capabilities\":{\"iotEdge\":\"yes\"}}",

@@ -188,9 +188,8 @@ TEST(the_size_of_a_message_is_body_and_properties) {
 
 TEST(a_bag_is_decoded_and_sorted_into_system_and_application_properties) {
     struct world *w = *state;
-    struct sk_message m = parsed(
-        w,
-        "%24.ct=application%2Fjson&$.ce=utf-8&a%20b=c%26d&%24.mid=1&iothub-ack=full&$.unknown=x&e=1+2");
+    struct sk_message m = parsed(w, "%24.ct=application%2Fjson&$.ce=utf-8&a%20b=c%26d&%24.mid=1&"
+                                    "iothub-ack=full&$.unknown=x&e=1+2");
     is(m.system[SK_SYS_CONTENT_TYPE], "application/json");
     is(m.system[SK_SYS_CONTENT_ENCODING], "utf-8");
     is(m.system[SK_SYS_MESSAGE_ID], "1");
@@ -265,9 +264,9 @@ TEST(a_formatted_bag_escapes_what_clients_split_on_and_parses_to_the_same) {
 
 TEST(what_only_we_may_stamp_stays_out_of_the_system_properties) {
     struct world *w = *state;
-    struct sk_message m = parsed(
-        w,
-        "iothub-connection-device-id=evil&connectionDeviceGenerationId=1&dt-dataschema=x&iothub-connection-auth-method=y");
+    struct sk_message m =
+        parsed(w, "iothub-connection-device-id=evil&connectionDeviceGenerationId=1&"
+                  "dt-dataschema=x&iothub-connection-auth-method=y");
     assert_null(m.system[SK_SYS_GENERATION_ID].p);
     assert_null(m.system[SK_SYS_AUTH_METHOD].p);
     assert_null(m.system[SK_SYS_MODEL_ID].p);

@@ -85,10 +85,10 @@ TEST(a_patch_merges_objects_replaces_values_and_deletes_with_null) {
                            false),
                      SK_OK);
     assert_int_equal(
-        apply(
-            &twin,
-            "{\"desired\":{\"a\":{\"b\":null,\"c\":[3],\"e\":{\"f\":true,\"g\":null}},\"d\":{\"y\":1}}}",
-            false),
+        apply(&twin,
+              "{\"desired\":{\"a\":{\"b\":null,\"c\":[3],\"e\":{\"f\":true,\"g\":null}},"
+              "\"d\":{\"y\":1}}}",
+              false),
         SK_OK);
     assert_json(twin.desired, "{\"a\":{\"c\":[3],\"e\":{\"f\":true}},\"d\":{\"y\":1}}");
     assert_int_equal(twin.desired_version, 3);
@@ -313,8 +313,9 @@ TEST(null_for_a_section_empties_it) {
 
 TEST(a_service_body_gives_tags_and_desired_and_nothing_else) {
     struct sk_twin_change change;
-    json_t *body = parse(
-        "{\"deviceId\":\"x\",\"tags\":{\"a\":1},\"properties\":{\"desired\":{\"b\":1},\"reported\":{\"c\":1}}}");
+    json_t *body =
+        parse("{\"deviceId\":\"x\",\"tags\":{\"a\":1},\"properties\":{\"desired\":{\"b\":1},"
+              "\"reported\":{\"c\":1}}}");
     assert_int_equal(sk_twin_change_from_json(body, false, &change, error), SK_OK);
     assert_json(change.tags, "{\"a\":1}");
     assert_json(change.desired, "{\"b\":1}");

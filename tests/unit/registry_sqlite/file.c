@@ -1,5 +1,5 @@
-/* What only SQLite's file shows: a form that is too new, damage, and a disk that is full. What a registry
- * does otherwise: tests/conformance. */
+/* What only SQLite's file shows: a form that is too new, damage, and a disk that is full. What a
+ * registry does otherwise: tests/conformance. */
 #include <stdio.h>
 #include <unistd.h>
 

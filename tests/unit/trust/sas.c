@@ -74,10 +74,10 @@ TEST(the_resource_is_signed_as_it_was_sent) {
     /* The same resource with lower-case escapes is another text, so its signature is another one
      * too. */
     assert_int_equal(
-        check(
-            "SharedAccessSignature sr=MyExampleHub.azure-devices.net%2fdevices%2fmy-symkey-device&sig=" SIGNATURE
-            "&se=1663119026",
-            KEY, "", EXPIRY),
+        check("SharedAccessSignature "
+              "sr=MyExampleHub.azure-devices.net%2fdevices%2fmy-symkey-device&sig=" SIGNATURE
+              "&se=1663119026",
+              KEY, "", EXPIRY),
         SK_UNAUTHORIZED);
 }
 

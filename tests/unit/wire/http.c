@@ -95,9 +95,10 @@ TEST(a_request_comes_out_the_same_however_it_is_cut) {
 }
 
 TEST(pipelined_requests_come_one_by_one) {
-    struct sk_span bytes = SK_SPAN(
-        "GET /a HTTP/1.1\r\nHost: h\r\n\r\nPUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nxy"
-        "\r\nGET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    struct sk_span bytes =
+        SK_SPAN("GET /a HTTP/1.1\r\nHost: h\r\n\r\nPUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: "
+                "2\r\n\r\nxy"
+                "\r\nGET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     for (size_t step = 1; step <= bytes.n; step++) {
         struct outcome out = {.body_max = 2};
         begin(&out, true);
@@ -153,8 +154,8 @@ TEST(a_body_too_long_is_refused_by_its_announced_length) {
 }
 
 TEST(streamed_bodies_come_in_parts_and_are_not_kept) {
-    struct sk_span bytes = SK_SPAN(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n5\r\nmore!\r\n0\r\n\r\n");
+    struct sk_span bytes = SK_SPAN("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                   "4\r\ndata\r\n5\r\nmore!\r\n0\r\n\r\n");
     for (size_t step = 1; step <= bytes.n; step++) {
         struct outcome out = {.stream = true};
         begin(&out, false);
@@ -169,9 +170,10 @@ TEST(streamed_bodies_come_in_parts_and_are_not_kept) {
 }
 
 TEST(an_upgrade_hands_over_what_follows) {
-    struct sk_span bytes = SK_SPAN(
-        "GET /$iothub/websocket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-        "\x82\x01x");
+    struct sk_span bytes =
+        SK_SPAN("GET /$iothub/websocket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: "
+                "websocket\r\n\r\n"
+                "\x82\x01x");
     struct outcome out = {.stop_after = 1};
     begin(&out, true);
     feed_in(&out, bytes, bytes.n);
@@ -193,12 +195,11 @@ TEST(an_upgrade_hands_over_what_follows) {
 TEST(an_upgrade_that_is_declined_is_an_ordinary_request) {
     struct outcome out = {0};
     begin(&out, true);
-    feed_in(
-        &out,
-        SK_SPAN(
-            "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
-            "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"),
-        1000);
+    feed_in(&out,
+            SK_SPAN("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "
+                    "h2c\r\n\r\n"
+                    "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"),
+            1000);
     assert_int_equal(out.messages, 2);
     assert_true(sk_span_is(out.parser.path, "/next"));
     end(&out);
@@ -208,7 +209,8 @@ TEST(responses_end_as_their_kind_says) {
     struct outcome out = {.body_max = 100};
     begin(
         &out,
-        false); /* an interim answer is skipped; 204 has no body; HEAD has none whatever its length says */
+        /* an interim answer is skipped; 204 has no body; HEAD has none whatever its length says */
+        false);
     feed_in(
         &out,
         SK_SPAN(

@@ -173,7 +173,9 @@ static void batch_durable(struct log *log) {
 static void batch_failed(struct log *log) {
     log->cut_needed = log_active(log) != NULL;
     cut_back(
-        log); /* at once: should the process die, the next one would find the records; if it fails, before the next write */
+        /* at once: should the process die, the next one would find the records; if it fails, before
+         * the next write */
+        log);
     renumber(&log->gathering, log->durable);
 }
 

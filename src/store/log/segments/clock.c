@@ -1,10 +1,11 @@
 /* How old records are, though the wall clock jumps.
  *
- * A record carries the wall time of its append, and that never goes back. When the clock jumps, the
- * records that are there keep the age they had: each segment carries a shift, what must be added to its
- * times to compare them with the clock of today. Shifts live in memory. After a start times count as they
- * stand, but that nothing is younger than now: a machine without a battery for its clock starts in 1970,
- * with records of last week, and gets the right time later. */
+ * A record carries the wall time of its append, and that never goes back. When the clock jumps,
+ * the records that are there keep the age they had: each segment carries a shift, what must be
+ * added to its times to compare them with the clock of today. Shifts live in memory. After a
+ * start times count as they stand, but that nothing is younger than now: a machine without a
+ * battery for its clock starts in 1970, with records of last week, and gets the right time
+ * later. */
 #include "store/log/segments/parts.h"
 
 /* Slower changes are the clock being corrected, and time that the machine has slept. */

@@ -33,8 +33,8 @@ struct record_header {
 static inline size_t record_size(size_t length) {
     return RECORD_HEADER + ((length + 7) & ~(size_t)7);
 }
-/* Writes the header, but for its checksum, which is reckoned, in front of the body, which stands already at
- * record + RECORD_HEADER. */
+/* Writes the header, but for its checksum, which is reckoned, in front of the body, which stands
+ * already at record + RECORD_HEADER. */
 void record_seal(char *record, const struct record_header *header);
 void record_header_read(const char *bytes, struct record_header *header);
 /* Whether the record's bytes (header and body) carry their own checksum. */

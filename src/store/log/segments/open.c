@@ -35,7 +35,8 @@ static enum sk_status read_header(struct segment *segment, bool *ours) {
     return status;
 }
 
-/* Whether a record of this sequence may stand at `at`: what its header says fits; its body may be damaged. */
+/* Whether a record of this sequence may stand at `at`: what its header says fits; its body may
+ * be damaged. */
 static bool is_header(struct sk_span bytes, size_t at, uint64_t sequence,
                       struct record_header *header) {
     if (at > bytes.n || bytes.n - at < RECORD_HEADER) return false;
@@ -45,9 +46,9 @@ static bool is_header(struct sk_span bytes, size_t at, uint64_t sequence,
 }
 
 /* Behind a record that is not whole: is it the torn end of the last write, or damage to what was
- * acknowledged? When a batch was begun, all before it was durable. So a whole record that begins one
- * proves damage; `next` becomes the first whole record. The way there leads from header to header, as a body
- * could hold anything, a forged record too. */
+ * acknowledged? When a batch was begun, all before it was durable. So a whole record that begins
+ * one proves damage; `next` becomes the first whole record. The way there leads from header to
+ * header, as a body could hold anything, a forged record too. */
 static bool is_damage(struct sk_span tail, uint64_t sequence, struct point *next) {
     struct record_header header;
     *next = (struct point){0};
@@ -80,7 +81,8 @@ static enum sk_status read_tail(struct segment *segment, uint64_t from, struct s
     return status;
 }
 
-/* Nothing tells whether it was acknowledged, so it is not thrown away: a file beside the segment keeps it. */
+/* Nothing tells whether it was acknowledged, so it is not thrown away: a file beside the segment
+ * keeps it. */
 static enum sk_status keep_tail(const struct segment *segment, uint64_t from, struct sk_span tail) {
     struct sk_buffer path = {0};
     segment_path(segment, &path);
@@ -93,8 +95,8 @@ static enum sk_status keep_tail(const struct segment *segment, uint64_t from, st
     return status;
 }
 
-/* What to do about a record that is not whole: SK_OK, and `reader` stands behind the damage; SK_MALFORMED,
- * here the segment ends. */
+/* What to do about a record that is not whole: SK_OK, and `reader` stands behind the damage;
+ * SK_MALFORMED, here the segment ends. */
 static enum sk_status step_over(struct reader *reader, uint64_t *damaged) {
     struct segment *segment = reader->segment;
     struct sk_buffer bytes = {0};
@@ -119,8 +121,8 @@ static enum sk_status step_over(struct reader *reader, uint64_t *damaged) {
     return status;
 }
 
-/* Reads records from the segment's start to its end, which is where the last write was torn; builds the
- * index. The log's next sequence and time become those behind it. */
+/* Reads records from the segment's start to its end, which is where the last write was torn;
+ * builds the index. The log's next sequence and time become those behind it. */
 static enum sk_status scan(struct segment *segment, uint64_t *end, uint64_t *damaged) {
     struct log *log = segment->log;
     struct reader reader = {

@@ -25,8 +25,9 @@ struct segment {
     struct log *log;
     uint64_t first;   /* sequence of its first record */
     int64_t floor_us; /* wall time of the record before; INT64_MIN: unknown */
-    uint64_t
-        end; /* active: where the durable records end (0: not even the header is written); closed: size of the file */
+    /* active: where the durable records end (0: not even the header is written); closed: size of
+     * the file */
+    uint64_t end;
     struct sk_file *file; /* open while users > 0 */
     unsigned users;       /* cursors that stand in it, the writer, the footer being written */
     bool has_writer;      /* one of the users is the log that appends to it */
@@ -114,17 +115,17 @@ struct log {
         *spare; /* the third array of waiters: one gathers, one flies, one is being told */
     size_t spare_capacity;
     bool is_writing;
-    bool
-        cut_needed; /* a write failed: what stands behind the active segment's end must go before the next one */
-    bool
-        roll_wanted; /* begin a segment even without records, so that retention can take the active one */
+    /* a write failed: what stands behind the active segment's end must go before the next one */
+    bool cut_needed;
+    /* begin a segment even without records, so that retention can take the active one */
+    bool roll_wanted;
     /* The active segment's records were written by a process before this one. Should a sync have
      * failed there, the last of them (which nobody was promised) stand in the page cache and will
      * never reach the disk, whatever is synced now: so that what comes next can not be lost with
      * them, it goes to a segment of its own. */
     bool tail_was_found;
-    enum sk_status
-        refused; /* how a batch ended that never reached the disk; told by refused_task */
+    /* how a batch ended that never reached the disk; told by refused_task */
+    enum sk_status refused;
     struct sk_task flush_task, refused_task, close_task;
     void (*flush)(struct sk_task *); /* what the first and the last of them do */
     void (*close)(struct sk_task *);
@@ -167,8 +168,8 @@ void log_add_segment(struct log *log, struct segment *segment);
 /* Position in log->segments of the one that holds `sequence` (the first or last one when outside).
  */
 size_t log_find_segment(const struct log *log, uint64_t sequence);
-/* Something has ended that closing may have waited for. A task of its own: the caller may be one of our own
- * callbacks. */
+/* Something has ended that closing may have waited for. A task of its own: the caller may be one
+ * of our own callbacks. */
 void log_close_soon(struct log *log);
 
 /* segments.c: as users ask for them. */

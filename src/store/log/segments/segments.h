@@ -1,7 +1,7 @@
 /* The log in files: a folder of segments.
  *
- * Records are gathered into batches, written with one fdatasync each. Opening recovers from a crash:
- * it cuts the last segment at its first damaged record and reports the cut. Format:
+ * Records are gathered into batches, written with one fdatasync each. Opening recovers from a
+ * crash: it cuts the last segment at its first damaged record and reports the cut. Format:
  * docs/log-format.md. */
 #ifndef SK_STORE_LOG_SEGMENTS_SEGMENTS_H
 #define SK_STORE_LOG_SEGMENTS_SEGMENTS_H
@@ -16,8 +16,8 @@ struct sk_log_segments_options {
     uint64_t retention_us;
     /* The oldest segments go when all together are larger; 0: no limit. */
     uint64_t retention_bytes;
-    /* A segment also goes once every named cursor has durably committed past it (edge); while there is
-     * none, and without this, segments go by time and size only (hub). */
+    /* A segment also goes once every named cursor has durably committed past it (edge); while
+     * there is none, and without this, segments go by time and size only (hub). */
     bool retain_until_read;
     /* Appending is refused with SK_NO_SPACE when the disk has less than this free; 0: 16 MiB. */
     uint64_t keep_free_bytes;

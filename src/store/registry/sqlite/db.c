@@ -15,8 +15,10 @@ static const char *const migrations[] = {
     " edge INTEGER NOT NULL, device_scope TEXT, parent_scope TEXT, managed_by TEXT,"
     " UNIQUE (device_id, module_id));"
     "CREATE INDEX identity_device ON identity (device_id) WHERE module_id = '';"
-    "CREATE INDEX identity_device_scope ON identity (device_scope, device_id) WHERE device_scope IS NOT NULL;"
-    "CREATE INDEX identity_parent_scope ON identity (parent_scope, device_id) WHERE parent_scope IS NOT NULL;"
+    "CREATE INDEX identity_device_scope ON identity (device_scope, device_id) WHERE device_scope "
+    "IS NOT NULL;"
+    "CREATE INDEX identity_parent_scope ON identity (parent_scope, device_id) WHERE parent_scope "
+    "IS NOT NULL;"
     "CREATE TABLE twin ("
     " row INTEGER PRIMARY KEY," /* the identity's */
     " tags TEXT NOT NULL, desired TEXT NOT NULL, reported TEXT NOT NULL,"

@@ -149,8 +149,8 @@ static enum sk_status create(struct registry_db *db, struct registry_call *call)
     return status;
 }
 
-/* What an update does not change: the generation, the model, the scope of a device that stays an edge device,
- * the keys when none come. */
+/* What an update does not change: the generation, the model, the scope of a device that stays an
+ * edge device, the keys when none come. */
 static void keep_from_stored(struct registry_call *call, struct sk_identity *stored) {
     struct sk_identity *identity = &call->identity;
     bool was_edge = stored->edge;

@@ -2,14 +2,14 @@
  *
  *   sqlite.c       opening, calls, transactions, completions
  *   identities.c, twins.c, sessions.c, c2d.c, feedback.c, documents.c
- *                  an aggregate each: its calls, as they are asked for on the loop and as they run on
- *                  a connection, and the table of them for ops.h
+ *                  an aggregate each: its calls, as they are asked for on the loop and as they
+ *                  run on a connection, and the table of them for ops.h
  *   rows.c         identities and twins as rows
  *   db.c           connections, the schema; statements.def: all other SQL
  *
  * A call is made on the loop's thread by a function of ops.h (arguments are copied), runs on a
- * connection as its `run` says, in a transaction on a worker's thread when it writes, and ends on the
- * loop's thread as its `tell` says. */
+ * connection as its `run` says, in a transaction on a worker's thread when it writes, and ends
+ * on the loop's thread as its `tell` says. */
 #ifndef SK_STORE_REGISTRY_SQLITE_PARTS_H
 #define SK_STORE_REGISTRY_SQLITE_PARTS_H
 
@@ -118,7 +118,8 @@ enum sk_status registry_db_status(int result); /* of an SQLite result code */
 /* The statement, reset and without bindings. NULL: it cannot be prepared (then registry_db_error
  * says why). */
 sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which);
-/* The same with its first two texts bound, such as an identity's ids or a document's kind and key. */
+/* The same with its first two texts bound, such as an identity's ids or a document's kind and
+ * key. */
 sqlite3_stmt *registry_db_statement_of(struct registry_db *db, enum statement which,
                                        struct sk_span first, struct sk_span second);
 enum sk_status registry_db_error(struct registry_db *db);

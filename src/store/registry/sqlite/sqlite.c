@@ -1,12 +1,12 @@
-/* The registry's life and its queue: calls from the loop, transactions on a worker thread, completions on the
- * loop again.
+/* The registry's life and its queue: calls from the loop, transactions on a worker thread,
+ * completions on the loop again.
  *
- * One write connection belongs to the worker while a transaction is under way (`busy`); all writes
- * that arrive meanwhile form the next transaction. Reads use a second connection on the loop's
- * thread: they are short, WAL readers wait for nobody, and each starts after the completions
- * before it, so it sees what they announced. They yield: however many are asked for, a turn takes its
- * part of them and goes on to the others. The simulated world has one thread and no shared
- * memory: there, one connection does both. */
+ * One write connection belongs to the worker while a transaction is under way (`busy`); all
+ * writes that arrive meanwhile form the next transaction. Reads use a second connection on the
+ * loop's thread: they are short, WAL readers wait for nobody, and each starts after the
+ * completions before it, so it sees what they announced. They yield: however many are asked for,
+ * a turn takes its part of them and goes on to the others. The simulated world has one thread
+ * and no shared memory: there, one connection does both. */
 #include "store/registry/sqlite/parts.h"
 
 #include <stdio.h>
@@ -50,8 +50,8 @@ static void registry_free(struct registry *registry) {
     free(registry);
 }
 
-/* It holds keys. SQLite would make it readable for all, and gives its other files the mode of this one;
- * those of an earlier version are mended. */
+/* It holds keys. SQLite would make it readable for all, and gives its other files the mode of
+ * this one; those of an earlier version are mended. */
 static void keep_private(struct sk_io *io, const char *path) {
     static const char *const parts[] = {"", "-wal", "-shm"};
     struct sk_file *file;
