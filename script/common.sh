@@ -34,6 +34,6 @@ need_node() {
 build() {
     local preset=$1
     shift
-    [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+    [ "build/$preset/build.ninja" -nt CMakePresets.json ] || cmake --preset "$preset" >/dev/null
     ninja -C "build/$preset" -j "${JOBS:-$(nproc)}" "$@" | grep -v '^ninja: \(Entering\|no work\)' >&2 || [ "${PIPESTATUS[0]}" = 0 ]
 }
