@@ -34,6 +34,9 @@ need_node() {
 build() {
     local preset=$1
     shift
-    [ "build/$preset/build.ninja" -nt CMakePresets.json ] || cmake --preset "$preset" >/dev/null
+    if ! cmp -s CMakePresets.json "build/$preset/configured-by.json"; then # ninja does not look at presets
+        cmake --preset "$preset" >/dev/null
+        cp CMakePresets.json "build/$preset/configured-by.json"
+    fi
     ninja -C "build/$preset" -j "${JOBS:-$(nproc)}" "$@" | grep -v '^ninja: \(Entering\|no work\)' >&2 || [ "${PIPESTATUS[0]}" = 0 ]
 }
