@@ -60,6 +60,7 @@ breaks "a name says who may use it" add src/hub/hub.h 'void hub_nobody(void);'
 breaks "a name says who may use it" add src/edge/hub/role.c '#include "hub/parts.h"'
 breaks "files of at most 800 lines" eval "seq 801 | sed 's|.*|/* & */|' >src/model/many.c"
 breaks "lines of at most" add src/hub/answer.c "/* $(printf '%0100d' 0) */"
+breaks "a test registers itself" add tests/unit/base/time.c 'int main(void) { return 0; }'
 breaks "every test that tests/traps.md names exists" add tests/traps.md '| x | `a_test_that_nobody_has_written` |'
 breaks "systemd understands" add packaging/systemd/skerry-hub.service 'Nonsense=yes'
 breaks "documents and comments lead" add docs/architecture.md '`gateway/methods.c: sk_nowhere`'

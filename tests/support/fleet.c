@@ -25,19 +25,24 @@ void fleet_start_hub(struct fleet *f) {
     char reason[SK_HUB_CONFIG_ERROR_MAX];
     enum sk_status status = sk_hub_server_start(f->hub_io, &f->config, false, &f->hub, reason);
     if (status) fail_msg("hub: %s", reason);
+    watch_attach(f->watch, sk_hub_backend(sk_hub_server_hub(f->hub, 0)));
+    watch_check(f->watch);
 }
 
 void fleet_stop_hub(struct fleet *f) {
     f->waiting++;
+    watch_check(f->watch);
     sk_hub_server_stop(f->hub, fleet_stopped, f);
     f->hub = NULL;
     fleet_wait(f);
+    watch_detach(f->watch, false);
 }
 
 void fleet_crash_hub(struct fleet *f) {
     sk_sim_power_cut(f->hub_io, (enum sk_sim_loss)sk_sim_chance(f->sim, 3));
     sk_hub_server_stop(f->hub, NULL, NULL);
     f->hub_io = sk_sim_power_on(f->hub_io);
+    watch_detach(f->watch, true);
     fleet_start_hub(f);
 }
 
@@ -214,7 +219,8 @@ void fleet_over(const char *upstream) {
 void fleet_new_hub(struct fleet *f, uint64_t seed) {
     char error[SK_HUB_CONFIG_ERROR_MAX];
     *f = (struct fleet){.edge_amqp = strncmp(fleet_upstream, "amqp", 4) == 0,
-                        .edge_websocket = strlen(fleet_upstream) > 4};
+                        .edge_websocket = strlen(fleet_upstream) > 4,
+                        .watch = watch_new()};
     f->sim = sk_sim_new(&(struct sk_sim_options){.seed = seed, .latency_jitter_ns = 2 * SK_MS});
     f->hub_io = sk_sim_node(f->sim, "hub.test");
     f->edge_io = sk_sim_node(f->sim, "edge.test");
@@ -246,6 +252,7 @@ void fleet_free(struct fleet *f) {
     sk_sim_run(f->sim, 30 * SK_S);
     sk_hub_config_free(&f->config);
     free(f->answer);
+    watch_free(f->watch);
     sk_sim_free(f->sim);
 }
 

@@ -16,11 +16,13 @@
 #include "trust/sas.h"
 #include "support/seeds.h"
 #include "support/test.h"
+#include "support/watch.h"
 
 #define FLEET_KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 struct fleet {
     struct sk_sim *sim;
+    struct watch *watch; /* of the hub, all the time */
     struct sk_io *hub_io, *edge_io, *field_io;
     struct sk_hub_config config;
     struct sk_hub_server *hub;

@@ -1,12 +1,14 @@
 #include "support/hub_world.h"
 
 #include "hub/server/config.h"
+#include "support/watch.h"
 
 struct sk_sim *sim;
 struct sk_io *io;
 struct sk_hub *hub;
 static struct sk_hub_config config;
 struct sk_hub_options options;
+static struct watch *watch; /* of cloud-to-device messages and completions */
 
 /* ---- asking ---- */
 
@@ -141,6 +143,7 @@ void open_hub(void) {
     char reason[512];
     enum sk_status status = sk_hub_open(io, &options, &hub, reason);
     if (status) fail_msg("%s", reason);
+    watch_attach(watch, &hub->backend);
     pass(SK_S);
 }
 
@@ -158,6 +161,8 @@ void close_hub(void) {
     hub_closed = false;
     sk_hub_close(hub, on_closed, NULL);
     assert_true(sk_sim_run_until(sim, 60 * SK_S, is_closed, NULL));
+    watch_detach(watch, false);
+    watch_check(watch);
 }
 
 void put_device(const char *id, bool disabled) {
@@ -186,6 +191,8 @@ int start_world(void **state) {
             "hub.toml", "", &config, error))
         fail_msg("%s", error);
     options = config.hubs[0];
+    watch = watch_new();
+    watch_forgive(watch); /* not every test has routes */
     open_hub();
     put_device("d1", false);
     put_device("d2", false);
@@ -196,6 +203,7 @@ int end_world(void **state) {
     (void)state;
     close_hub();
     sk_hub_config_free(&config);
+    watch_free(watch);
     sk_sim_free(sim);
     return 0;
 }

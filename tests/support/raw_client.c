@@ -1,5 +1,7 @@
 #include "support/raw_client.h"
 
+#include "azure/mqtt_topic.h"
+
 static void raw_on_open(struct sk_stream *stream, void *arg) {
     (void)stream;
     ((struct raw_client *)arg)->open = true;
@@ -25,7 +27,8 @@ const struct sk_stream_events raw_events = {
     .on_open = raw_on_open, .on_data = raw_on_data, .on_close = raw_on_close};
 
 void raw_open(struct raw_client *c, struct fleet *f, const char *host) {
-    *c = (struct raw_client){.sim = f->sim};
+    *c = (struct raw_client){.sim = f->sim,
+                             .watch = strcmp(host, "hub.test") == 0 ? f->watch : NULL};
     c->stream = sk_connect(f->field_io, &(struct sk_endpoint){.host = host, .port = 8883}, NULL,
                            NULL, &raw_events, c);
     assert_true(sk_sim_run_until(c->sim, 60 * SK_S, raw_is_settled, c));
@@ -72,6 +75,31 @@ static bool raw_packet_or_end(void *arg) {
     return raw_has_packet(arg) || raw_is_closed(arg);
 }
 
+/* Telemetry that will be acknowledged: from "devices/{d}[/modules/{m}]/messages/events/…". */
+static void note_published(struct raw_client *c, const struct sk_mqtt_publish *publish) {
+    struct sk_topic topic;
+    struct raw_unacknowledged *one = &c->unacknowledged[publish->id % RAW_UNACKNOWLEDGED_MAX];
+    struct sk_buffer sender = {0};
+    if (c->watch == NULL || publish->qos == 0) return;
+    sk_topic_parse(publish->topic, &topic);
+    if (topic.kind != SK_TOPIC_TELEMETRY) return;
+    sk_percent_decode(&sender, topic.device);
+    if (topic.module.n) sk_buffer_byte(&sender, '/');
+    sk_percent_decode(&sender, topic.module);
+    one->id = publish->id;
+    snprintf(one->sender, sizeof one->sender, "%.*s", SK_ARG(sk_buffer_span(&sender)));
+    one->arrival =
+        history_arrived(watch_wires(c->watch), sk_span_z(one->sender), publish->payload, SK_NONE);
+    sk_buffer_free(&sender);
+}
+
+static void note_acknowledged(struct raw_client *c, uint16_t id) {
+    struct raw_unacknowledged *one = &c->unacknowledged[id % RAW_UNACKNOWLEDGED_MAX];
+    if (c->watch == NULL || one->id != id) return;
+    one->id = 0;
+    history_acknowledged(watch_wires(c->watch), sk_span_z(one->sender), one->arrival);
+}
+
 bool raw_next(struct raw_client *c, struct sk_mqtt_packet *packet) {
     size_t used = 0;
     sk_sim_run_until(c->sim, 60 * SK_S, raw_packet_or_end, c);
@@ -83,6 +111,7 @@ bool raw_next(struct raw_client *c, struct sk_mqtt_packet *packet) {
     sk_buffer_consume(&c->in, used);
     assert_int_equal(sk_mqtt_decode(sk_buffer_span(&c->last), SK_MQTT_REMAINING_MAX, packet, &used),
                      SK_OK);
+    if (packet->type == SK_MQTT_PUBACK) note_acknowledged(c, packet->u.id);
     return true;
 }
 
@@ -174,6 +203,7 @@ void raw_publish(struct raw_client *c, const char *topic, struct sk_span payload
     struct sk_mqtt_publish publish = {
         .topic = sk_span_z(topic), .payload = payload, .qos = qos, .id = id};
     assert_int_equal(sk_mqtt_put_publish(&out, &publish), SK_OK);
+    note_published(c, &publish);
     raw_send_buffer(c, &out);
 }
 

@@ -5,9 +5,17 @@
 #include "support/fleet.h"
 #include "wire/mqtt.h"
 
+enum { RAW_UNACKNOWLEDGED_MAX = 16 };
+
 struct raw_client {
     struct sk_sim *sim;
-    struct sk_stream *stream; /* NULL once closed */
+    struct watch *watch; /* of the hub that it speaks to, or NULL: another's */
+    struct raw_unacknowledged {
+        uint16_t id; /* 0: free */
+        size_t arrival;
+        char sender[64];
+    } unacknowledged[RAW_UNACKNOWLEDGED_MAX]; /* telemetry, by packet id */
+    struct sk_stream *stream;                 /* NULL once closed */
     bool open;
     struct sk_buffer in;   /* come and not yet taken */
     struct sk_buffer last; /* what was taken last: a packet's spans point here */
