@@ -40,10 +40,8 @@ static void parse_device(struct sk_span rest, struct sk_topic *topic) {
         }
     }
     if (!sk_span_is(part, "messages") || !segment(&rest, &part)) return;
-    topic->bag =
-        /* p == NULL when nothing follows; the bag itself may hold '/' in values of careless
-         * clients */
-        rest;
+    /* p == NULL when nothing follows; it may hold '/' in values of careless clients. */
+    topic->bag = rest;
     if (sk_span_is(part, "events"))
         topic->kind = SK_TOPIC_TELEMETRY;
     else if (sk_span_is(part, "devicebound"))

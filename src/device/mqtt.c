@@ -143,8 +143,8 @@ static void renew(struct sk_device_client *client) {
 static void on_renew(struct sk_timer *timer) {
     struct sk_device_client *client = SK_CONTAINER(timer, struct sk_device_client, mqtt.renew);
     client_enter(client);
-    sk_timer_start(client->io, &client->mqtt.renew, RENEW_RETRY_S * SK_S,
-                   on_renew); /* should this one come to nothing */
+    /* Should this one come to nothing. */
+    sk_timer_start(client->io, &client->mqtt.renew, RENEW_RETRY_S * SK_S, on_renew);
     if (client->options.tokens)
         ask_for_token(client);
     else if (make_token(client) == SK_OK)

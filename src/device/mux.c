@@ -134,8 +134,8 @@ static void on_renewed(void *arg, const struct sk_amqp_failure *why) {
 
 static void on_renew(struct sk_timer *timer) {
     struct sk_device_mux *mux = SK_CONTAINER(timer, struct sk_device_mux, renew);
-    sk_timer_start(mux->io, &mux->renew, RENEW_RETRY_S * SK_S,
-                   on_renew); /* should this one come to nothing */
+    /* Should this one come to nothing. */
+    sk_timer_start(mux->io, &mux->renew, RENEW_RETRY_S * SK_S, on_renew);
     ask_for_token(mux);
 }
 

@@ -445,8 +445,8 @@ enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect,
                             const struct expr_collection *collection, struct sk_expr **expr) {
     struct compiler c = {.lexer = lexer, .collection = collection, .expr = SK_NEW(struct sk_expr)};
     c.expr->dialect = dialect;
-    c.expr->pool = sk_alloc(
-        lexer->text.n); /* each name and string is kept once, none longer than it was written */
+    /* Each name and string is kept once, none longer than it was written. */
+    c.expr->pool = sk_alloc(lexer->text.n);
     if (compile_level(&c, LEVEL_ELSE)) {
         sk_expr_free(c.expr);
         return c.too_large ? SK_TOO_LARGE : SK_MALFORMED;

@@ -112,8 +112,8 @@ TEST(a_record_at_the_limit_is_taken_and_one_byte_more_is_not) {
     struct sk_span parts[] = {sk_span(big, SK_RECORD_MAX - 5), sk_span(big, 5), sk_span(big, 1)};
     assert_int_equal(sk_log_append(w.log, parts, 3, 1, NULL, NULL), SK_TOO_LARGE);
     assert_int_equal(sk_log_append(w.log, parts, 2, 1, NULL, NULL), SK_OK);
-    assert_int_equal(sk_log_append(w.log, NULL, 0, 1, NULL, NULL),
-                     SK_OK); /* an empty body is a record too */
+    /* An empty body is a record too. */
+    assert_int_equal(sk_log_append(w.log, NULL, 0, 1, NULL, NULL), SK_OK);
     log_world_run(&w);
     log_world_reopen(&w);
     struct sk_cursor *cursor = reader_from(0);

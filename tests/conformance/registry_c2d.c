@@ -243,8 +243,8 @@ TEST(records_are_settled_in_ranges) {
         ASK(on_ended, sk_registry_c2d_end, got.c2d[0].sequence, SK_C2D_COMPLETED, TTL_US);
         records[i] = got.newest;
     }
-    ASK(on_records, sk_registry_feedback_list, records[0], records[3], 0,
-        8); /* without both ends */
+    /* Without both ends. */
+    ASK(on_records, sk_registry_feedback_list, records[0], records[3], 0, 8);
     assert_int_equal(got.feedback_count, 2);
     assert_int_equal(ASK(on_newest, sk_registry_feedback_return, records[0], records[1], 2), SK_OK);
     assert_int_equal(ASK(on_newest, sk_registry_feedback_return, records[1], records[2], 2), SK_OK);

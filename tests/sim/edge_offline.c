@@ -90,8 +90,8 @@ TEST(an_edge_that_starts_without_the_cloud_serves_whom_it_knows) {
                "{\"properties\":{\"desired\":{\"interval\":7}}}");
     open_leaf(&leaf, &f);
     subscribe_to_twin(&leaf);
-    raw_publish(&leaf, "$iothub/twin/GET/?$rid=1", SK_NONE, 0,
-                0); /* and with it into the edge's copy */
+    /* And with it into the edge's copy. */
+    raw_publish(&leaf, "$iothub/twin/GET/?$rid=1", SK_NONE, 0, 0);
     sk_sim_run(f.sim, 5 * SK_S);
     raw_free(&leaf);
 

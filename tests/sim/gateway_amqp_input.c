@@ -299,8 +299,8 @@ TEST(transfers_beyond_the_credit_cost_the_link) {
         sk_sim_disk_slow(f->hub_io, SK_MS);
         sk_sim_run(f->sim, 60 * SK_S);
         assert_non_null(c.stream);
-        assert_int_equal(stored(f) - before,
-                         101); /* what was in the credit, and the other link's */
+        /* What was in the credit, and the other link's. */
+        assert_int_equal(stored(f) - before, 101);
         raw_free(&c);
     }
 }

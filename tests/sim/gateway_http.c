@@ -250,8 +250,9 @@ TEST(the_model_of_a_device_is_known_and_stays_known) {
                    "{\"query\":\"SELECT * FROM devices WHERE modelId = '" MODEL "'\"}");
         assert_non_null(strstr(f->answer, "\"d1\""));
         assert_null(strstr(f->answer, "\"d2\""));
+        /* An update does not forget it. */
         fleet_send(f, SK_HTTP_PUT, "/devices/d1", "{\"deviceId\":\"d1\",\"status\":\"enabled\"}",
-                   true); /* an update does not forget it */
+                   true);
         assert_int_equal(f->status, 200);
         assert_non_null(strstr(f->answer, "\"modelId\":\"" MODEL "\""));
         fleet_stop_hub(f);

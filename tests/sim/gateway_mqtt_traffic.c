@@ -70,8 +70,8 @@ TEST(a_message_of_256_kilobytes_is_taken_and_one_byte_more_ends_the_connection) 
     raw_login(&c, f, "d1");
     raw_publish(&c, "devices/d1/messages/events/", sk_span(body, SK_MESSAGE_MAX), 1, 1);
     raw_expect_ack(&c, SK_MQTT_PUBACK, 1);
-    raw_publish(&c, "devices/d1/messages/events/ab=cd", sk_span(body, SK_MESSAGE_MAX - 4), 1,
-                2); /* properties count */
+    /* Properties count. */
+    raw_publish(&c, "devices/d1/messages/events/ab=cd", sk_span(body, SK_MESSAGE_MAX - 4), 1, 2);
     raw_expect_ack(&c, SK_MQTT_PUBACK, 2);
     raw_publish(&c, "devices/d1/messages/events/", sk_span(body, SK_MESSAGE_MAX + 1), 1, 3);
     raw_expect_closed(&c);
@@ -245,8 +245,8 @@ TEST(a_packet_of_five_filters_gets_one_answer) {
     raw_login(&c, f, "d1");
     sk_mqtt_put_subscribe(&out, 77, list, 5);
     raw_send_buffer(&c, &out);
-    raw_expect_suback(&c, 77, "\x01\x00\x01\x00\x80",
-                      5); /* QoS 2 is granted as 1, what nobody knows refused */
+    /* QoS 2 is granted as 1, what nobody knows refused. */
+    raw_expect_suback(&c, 77, "\x01\x00\x01\x00\x80", 5);
     sk_mqtt_put_unsubscribe(&out, 78, list, 5);
     raw_send_buffer(&c, &out);
     raw_expect_ack(&c, SK_MQTT_UNSUBACK, 78);

@@ -77,8 +77,8 @@ static void consume(struct story *story, uint64_t most) {
             assert_true(number > story->number_of[record.sequence - 1]);
             if (story->told[number] == REFUSED) assert_true(number > story->must_not_come);
         }
-        assert_int_equal(story->number_of[record.sequence],
-                         number); /* seen again after a crash: it is the same one */
+        /* Seen again after a crash: it is the same one. */
+        assert_int_equal(story->number_of[record.sequence], number);
         if (sk_sim_chance(story->w.sim, 3) == 0) {
             sk_cursor_commit(story->cursor, record.sequence + 1);
             story->committed = record.sequence + 1;

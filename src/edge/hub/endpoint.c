@@ -161,8 +161,8 @@ static void settle_input(struct sk_edge_hub *hub, struct sk_request *request) {
         commit(e, sequence);
     }
     sk_request_answer(request);
-    edge_endpoints_pump(hub,
-                        module); /* the session's window has room again, for any of its inputs */
+    /* The session's window has room again, for any of its inputs. */
+    edge_endpoints_pump(hub, module);
 }
 
 /* What modules get are inputs, what devices get cloud-to-device messages. */

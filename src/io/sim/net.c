@@ -561,8 +561,8 @@ static void flush_soon(struct sk_stream *base) {
     if (stream->loop->dead)
         stream->base.out.n = 0;
     else if (stream->open)
-        wake(stream,
-             stream->loop->sim->now_ns); /* an event of its own: "at the end of this turn" */
+        /* An event of its own: "at the end of this turn". */
+        wake(stream, stream->loop->sim->now_ns);
 }
 
 static void pause_reading(struct sk_stream *base, bool paused) {

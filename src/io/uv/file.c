@@ -163,10 +163,8 @@ enum sk_status sk_uv_file_open(struct sk_io *io, const char *path, enum sk_file_
     uv->fd = fd;
     uv->size = (uint64_t)st.st_size;
     uv->path = sk_span_dup(sk_span_z(path));
-    uv->folder_synced =
-        mode ==
-        /* bytes may be there without a durable entry: an earlier process was killed */
-        SK_FILE_READ;
+    /* Bytes may be there without a durable entry: an earlier process was killed. */
+    uv->folder_synced = mode == SK_FILE_READ;
     *file = &uv->file;
     return SK_OK;
 }

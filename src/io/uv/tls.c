@@ -113,8 +113,8 @@ static enum sk_status make_context(const struct sk_tls_options *options, SSL_CTX
     if (options->certificate_pem.n) status = use_certificate(context, options, reason);
     if (!status && options->server) {
         SSL_CTX_set_num_tickets(context, 1);
-        SSL_CTX_set_session_cache_mode(context,
-                                       SSL_SESS_CACHE_OFF); /* tickets need no memory here */
+        /* Tickets need no memory here. */
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_session_id_context(context, (const unsigned char *)"skerry", 6);
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
         SSL_CTX_set_cert_verify_callback(context, take_cheap_key, NULL);

@@ -87,8 +87,8 @@ TEST(a_client_with_the_trust_bundle_accepts_the_server_by_its_names) {
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
     X509 *leaf = parse(sk_buffer_span(&issued.certificate_pem));
     assert_int_equal(X509_check_private_key(leaf, key), 1);
-    assert_ptr_equal(strstr(issued.key_pem.p, "-----BEGIN PRIVATE KEY-----"),
-                     issued.key_pem.p); /* PKCS#8 */
+    /* PKCS#8. */
+    assert_ptr_equal(strstr(issued.key_pem.p, "-----BEGIN PRIVATE KEY-----"), issued.key_pem.p);
     X509_free(leaf);
     EVP_PKEY_free(key);
     BIO_free(bio);

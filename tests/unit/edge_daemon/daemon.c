@@ -270,8 +270,8 @@ TEST(signing_works_without_the_hub_after_a_restart) {
     wait_answer();
     assert_int_equal(answer.status, SK_OK);
     sk_workload_free(workload);
-    assert_int_equal(manage(SK_HTTP_PUT, "/identities/$edgeAgent" V, "{}"),
-                     200); /* answers from memory */
+    /* Answers from memory. */
+    assert_int_equal(manage(SK_HTTP_PUT, "/identities/$edgeAgent" V, "{}"), 200);
     sk_sim_partition(hub_io, edge_io, false);
 }
 

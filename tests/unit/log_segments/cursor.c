@@ -241,8 +241,8 @@ TEST(segments_go_once_the_slowest_cursor_has_passed) {
     log_world_reopen(&w);
     for (int i = 0; i < 40; i++) log_world_fill(&w, 1, 1000);
     sk_sim_run(w.sim, SK_S);
-    assert_int_equal(sk_log_first_sequence(w.log),
-                     1); /* nobody has asked for them yet: they wait */
+    /* Nobody has asked for them yet: they wait. */
+    assert_int_equal(sk_log_first_sequence(w.log), 1);
     struct sk_cursor *fast = open_named("fast", 1, 0), *slow = open_named("slow", 1, 0);
     sk_cursor_commit(fast, 41);
     sk_sim_run(w.sim, SK_S);

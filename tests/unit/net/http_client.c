@@ -306,8 +306,8 @@ TEST(nonsense_is_told) {
     ask(&calls[1], SK_HTTP_GET, "/2", false);
     run(SK_S);
     assert_int_equal(calls[0].status, SK_MALFORMED);
-    assert_int_equal(calls[1].status,
-                     SK_OK); /* what follows the answer costs the connection, not the call */
+    /* What follows the answer costs the connection, not the call. */
+    assert_int_equal(calls[1].status, SK_OK);
 }
 
 TEST(streams_are_handed_out_as_they_come_for_as_long_as_they_last) {

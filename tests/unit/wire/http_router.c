@@ -49,8 +49,8 @@ TEST(fixed_words_take_any_case_and_an_encoded_dollar) {
 TEST(a_fixed_word_wins_over_a_capture_from_the_left) {
     assert_int_equal(route(SK_HTTP_POST, "/devices/query"), SK_OK);
     assert_int_equal(found.id, QUERY);
-    assert_int_equal(route(SK_HTTP_GET, "/devices/query"),
-                     SK_OK); /* a device may be called "query" */
+    /* A device may be called "query" */
+    assert_int_equal(route(SK_HTTP_GET, "/devices/query"), SK_OK);
     assert_int_equal(found.id, DEVICE);
     assert_int_equal(route(SK_HTTP_GET, "/devices/d/statistics"), SK_OK);
     assert_int_equal(found.id, STATISTICS);

@@ -172,10 +172,9 @@ static void batch_durable(struct log *log) {
 
 static void batch_failed(struct log *log) {
     log->cut_needed = log_active(log) != NULL;
-    cut_back(
-        /* at once: should the process die, the next one would find the records; if it fails, before
-         * the next write */
-        log);
+    /* At once: should the process die, the next one would find the records; if it fails, before the
+     * next write. */
+    cut_back(log);
     renumber(&log->gathering, log->durable);
 }
 

@@ -116,8 +116,8 @@ enum sk_status registry_db_open(struct registry_db *db, const char *path, const 
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0);
     enum sk_status status = registry_db_status(sqlite3_open_v2(path, &db->handle, flags, vfs));
     if (status) goto fail;
-    sqlite3_busy_timeout(db->handle,
-                         5000); /* only against another program that looks into the file */
+    /* Only against another program that looks into the file. */
+    sqlite3_busy_timeout(db->handle, 5000);
     if (vfs && (status = execute(db, SIMULATED_PRAGMAS))) goto fail;
     if ((status = execute(db, writer ? WRITER_PRAGMAS : READER_PRAGMAS)) ||
         (status = read_version(db, &version)))
