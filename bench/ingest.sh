@@ -26,11 +26,12 @@ load() { # load PID PORT ARGUMENT…
 
 echo "ingest: $connections connections × $in_flight in flight × $size bytes of JSON, QoS 1 over TLS, $seconds s each; messages a second (% of a processor: server, client)"
 printf '%8s %22s %22s\n' round "skerry-hub" "mosquitto"
-ours=() theirs=() busy=()
+ours=() theirs=() busy=() cost=()
 for round in $(seq "$rounds"); do
     line=$(load "$hub_pid" 8883 --hub "$hub" --key "$key")
     other=$(load "$mosquitto_pid" 8884)
     ours+=("$(field rate <<<"$line")") theirs+=("$(field rate <<<"$other")") busy+=("$(field server_busy <<<"$other")")
+    cost+=("$(calculate %.3f "1000000 * $(field server_busy <<<"$line") / $(field rate <<<"$line")")")
     printf '%8s %22s %22s\n' "$round" "$(shares "$line")" "$(shares "$other")"
 done
 a=$(median "${ours[@]}") b=$(median "${theirs[@]}")
@@ -38,6 +39,7 @@ ratio=$(calculate %.2f "$a / $b")
 printf '%8s %22s %22s   ratio %s, which %s\n' median "$a" "$b" "$ratio" "$(counts "$(median "${busy[@]}")")"
 write_result ingest "\"load\": {\"connections\": $connections, \"in_flight\": $in_flight, \"bytes\": $size, \"seconds\": $seconds},
   \"skerry_hub_per_second\": [$(IFS=, && echo "${ours[*]}")],
+  \"skerry_hub_us_a_message\": [$(IFS=, && echo "${cost[*]}")],
   \"mosquitto_per_second\": [$(IFS=, && echo "${theirs[*]}")],
   \"mosquitto_busy\": [$(IFS=, && echo "${busy[*]}")],
   \"medians\": {\"skerry_hub\": $a, \"mosquitto\": $b},
