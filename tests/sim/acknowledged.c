@@ -1,5 +1,5 @@
-/* What somebody has heard of is there, when power goes at that moment: each kind of promise, on a disk
- * so slow that whoever answers before it is written is found out. */
+/* What somebody has heard of is there, when power goes at that moment: each kind of promise, on a
+ * disk so slow that whoever answers before it is written is found out. */
 #include "support/fleet_c2d.h"
 #include "support/raw_amqp.h"
 #include "support/raw_client.h"
