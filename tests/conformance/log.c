@@ -45,42 +45,6 @@ static int tear_down(void **state) {
 
 AROUND(set_up, tear_down);
 
-static struct sk_cursor *open_named(const char *name, uint64_t routes, uint64_t from) {
-    struct sk_cursor *cursor;
-    assert_int_equal(sk_cursor_open(w.log, name, routes, from, NULL, NULL, &cursor), SK_OK);
-    return cursor;
-}
-
-static uint64_t next_number(struct sk_cursor *cursor) {
-    struct sk_record record;
-    enum sk_status status = sk_cursor_next(cursor, &record);
-    assert_int_equal(status, SK_OK);
-    return log_world_number(&record);
-}
-
-static enum sk_status next_status(struct sk_cursor *cursor) {
-    struct sk_record record;
-    return sk_cursor_next(cursor, &record);
-}
-
-static struct sk_cursor *reader_from(uint64_t sequence) {
-    struct sk_cursor *cursor;
-    assert_int_equal(sk_cursor_open(w.log, NULL, UINT64_MAX, sequence, NULL, NULL, &cursor), SK_OK);
-    return cursor;
-}
-
-/* Reads all from `sequence` on; the records must be the texts first … last. */
-static void expect_texts(uint64_t sequence, uint64_t first, uint64_t last) {
-    struct sk_cursor *cursor = reader_from(sequence);
-    struct sk_record record;
-    for (uint64_t number = first; number <= last; number++) {
-        assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
-        assert_int_equal(log_world_number(&record), number);
-    }
-    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
-    sk_cursor_close(cursor);
-}
-
 /* ---- appending ---- */
 
 TEST(records_are_acknowledged_in_order_once_durable_and_read_back) {
@@ -91,12 +55,12 @@ TEST(records_are_acknowledged_in_order_once_durable_and_read_back) {
     assert_int_equal(w.acknowledged, 100);
     assert_int_equal(w.last_sequence, 100);
     assert_int_equal(sk_log_next_sequence(w.log), 101);
-    expect_texts(0, 1, 100);
-    expect_texts(51, 51, 100);
+    log_world_expect(&w, 0, 1, 100);
+    log_world_expect(&w, 51, 51, 100);
 }
 
 TEST(nothing_is_readable_before_it_is_durable) {
-    struct sk_cursor *cursor = reader_from(0);
+    struct sk_cursor *cursor = log_world_reader(&w, 0);
     struct sk_record record;
     log_world_append(&w);
     assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
@@ -116,7 +80,7 @@ TEST(a_record_at_the_limit_is_taken_and_one_byte_more_is_not) {
     assert_int_equal(sk_log_append(w.log, NULL, 0, 1, NULL, NULL), SK_OK);
     log_world_run(&w);
     log_world_reopen(&w);
-    struct sk_cursor *cursor = reader_from(0);
+    struct sk_cursor *cursor = log_world_reader(&w, 0);
     struct sk_record record;
     assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
     assert_int_equal(record.body.n, SK_RECORD_MAX);
@@ -134,7 +98,7 @@ TEST(records_survive_reopening_and_numbers_go_on) {
     assert_int_equal(sk_log_next_sequence(w.log), 11);
     log_world_fill(&w, 10, 0);
     assert_int_equal(w.last_sequence, 20);
-    expect_texts(0, 1, 20);
+    log_world_expect(&w, 0, 1, 20);
 }
 
 TEST(times_never_go_back_even_when_the_clock_does) {
@@ -145,7 +109,7 @@ TEST(times_never_go_back_even_when_the_clock_does) {
     log_world_fill(&w, 1, 0);
     sk_sim_clock_jump(w.io, 7200000000);
     log_world_fill(&w, 1, 0);
-    struct sk_cursor *cursor = reader_from(0);
+    struct sk_cursor *cursor = log_world_reader(&w, 0);
     int64_t times[3];
     for (int i = 0; i < 3; i++) {
         assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
@@ -190,34 +154,35 @@ TEST(a_cursor_sees_only_the_records_for_its_routes) {
     for (uint64_t i = 0; i < 30; i++) log_world_append_sized(&w, 1u << i % 3, 0);
     log_world_append_sized(&w, 0, 0); /* for nobody */
     log_world_run(&w);
-    struct sk_cursor *second = open_named(NULL, 2, 0), *all = open_named(NULL, UINT64_MAX, 0),
-                     *two = open_named(NULL, 5, 0);
-    for (uint64_t i = 0; i < 10; i++) assert_int_equal(next_number(second), i * 3 + 2);
-    assert_int_equal(next_status(second), SK_AGAIN);
-    for (uint64_t i = 0; i < 31; i++) assert_int_equal(next_number(all), i + 1);
-    assert_int_equal(next_number(two), 1);
-    assert_int_equal(next_number(two), 3);
+    struct sk_cursor *second = log_world_cursor(&w, NULL, 2, 0),
+                     *all = log_world_cursor(&w, NULL, UINT64_MAX, 0),
+                     *two = log_world_cursor(&w, NULL, 5, 0);
+    for (uint64_t i = 0; i < 10; i++) assert_int_equal(log_world_next(second), i * 3 + 2);
+    assert_int_equal(log_world_status(second), SK_AGAIN);
+    for (uint64_t i = 0; i < 31; i++) assert_int_equal(log_world_next(all), i + 1);
+    assert_int_equal(log_world_next(two), 1);
+    assert_int_equal(log_world_next(two), 3);
     sk_cursor_routes(two, 2);
-    assert_int_equal(next_number(two), 5);
+    assert_int_equal(log_world_next(two), 5);
 }
 
 TEST(a_cursor_can_begin_at_the_oldest_the_next_or_any_sequence) {
     log_world_fill(&w, 20, 100);
-    struct sk_cursor *oldest = open_named(NULL, UINT64_MAX, 0),
-                     *next = open_named(NULL, UINT64_MAX, UINT64_MAX),
-                     *middle = open_named(NULL, UINT64_MAX, 7);
-    assert_int_equal(next_status(next), SK_AGAIN);
+    struct sk_cursor *oldest = log_world_cursor(&w, NULL, UINT64_MAX, 0),
+                     *next = log_world_cursor(&w, NULL, UINT64_MAX, UINT64_MAX),
+                     *middle = log_world_cursor(&w, NULL, UINT64_MAX, 7);
+    assert_int_equal(log_world_status(next), SK_AGAIN);
     log_world_fill(&w, 1, 0);
-    assert_int_equal(next_number(oldest), 1);
-    assert_int_equal(next_number(next), 21);
-    assert_int_equal(next_number(middle), 7);
+    assert_int_equal(log_world_next(oldest), 1);
+    assert_int_equal(log_world_next(next), 21);
+    assert_int_equal(log_world_next(middle), 7);
     sk_cursor_seek(middle, 20);
     assert_int_equal(sk_cursor_position(middle), 20);
-    assert_int_equal(next_number(middle), 20);
+    assert_int_equal(log_world_next(middle), 20);
     sk_cursor_seek(middle, 3);
-    assert_int_equal(next_number(middle), 3);
+    assert_int_equal(log_world_next(middle), 3);
     sk_cursor_seek(middle, UINT64_MAX);
-    assert_int_equal(next_status(middle), SK_AGAIN);
+    assert_int_equal(log_world_status(middle), SK_AGAIN);
 }
 
 TEST(seeking_by_time_finds_the_first_record_not_before_it) {
@@ -231,16 +196,16 @@ TEST(seeking_by_time_finds_the_first_record_not_before_it) {
     }
     assert_int_equal(w.acknowledged, COUNT);
     for (int reopened = 0; reopened < 2; reopened++) {
-        struct sk_cursor *cursor = open_named(NULL, UINT64_MAX, 0);
+        struct sk_cursor *cursor = log_world_cursor(&w, NULL, UINT64_MAX, 0);
         for (int i = 1; i <= COUNT; i += 13) {
             sk_cursor_seek_time(cursor, times[i]);
-            assert_int_equal(next_number(cursor), i);
-            assert_int_equal(next_number(cursor), i < COUNT ? i + 1 : i);
+            assert_int_equal(log_world_next(cursor), i);
+            assert_int_equal(log_world_next(cursor), i < COUNT ? i + 1 : i);
             sk_cursor_seek_time(cursor, times[i] - 1);
-            assert_int_equal(next_number(cursor), i);
+            assert_int_equal(log_world_next(cursor), i);
         }
         sk_cursor_seek_time(cursor, sk_io_wall(w.io) + 1);
-        assert_int_equal(next_status(cursor), SK_AGAIN);
+        assert_int_equal(log_world_status(cursor), SK_AGAIN);
         log_world_reopen(&w);
     }
 }
@@ -256,12 +221,12 @@ TEST(a_waiting_cursor_is_told_once_of_new_records) {
                      SK_OK);
     log_world_fill(&w, 1, 0);
     assert_int_equal(calls, 0); /* it has not been at the end yet */
-    assert_int_equal(next_number(cursor), 1);
-    assert_int_equal(next_status(cursor), SK_AGAIN);
+    assert_int_equal(log_world_next(cursor), 1);
+    assert_int_equal(log_world_status(cursor), SK_AGAIN);
     log_world_fill(&w, 5, 0);
     log_world_fill(&w, 5, 0);
     assert_int_equal(calls, 1);
-    while (next_status(cursor) == SK_OK) {
+    while (log_world_status(cursor) == SK_OK) {
     }
     log_world_fill(&w, 1, 0);
     assert_int_equal(calls, 2);
@@ -291,7 +256,7 @@ TEST(cursors_may_read_to_the_end_or_close_while_they_are_told) {
     for (int i = 0; i < 3; i++) {
         sk_cursor_open(w.log, NULL, UINT64_MAX, 0, i == 1 ? close_it : read_all, &readers[i],
                        &readers[i].cursor);
-        assert_int_equal(next_status(readers[i].cursor), SK_AGAIN);
+        assert_int_equal(log_world_status(readers[i].cursor), SK_AGAIN);
     }
     log_world_fill(&w, 10, 0);
     log_world_fill(&w, 10, 0);
@@ -302,39 +267,40 @@ TEST(cursors_may_read_to_the_end_or_close_while_they_are_told) {
 
 TEST(a_named_cursor_continues_where_it_committed) {
     log_world_fill(&w, 20, 0);
-    struct sk_cursor *cursor = open_named("upstream", 1, 0), *other = open_named("other", 1, 5);
+    struct sk_cursor *cursor = log_world_cursor(&w, "upstream", 1, 0),
+                     *other = log_world_cursor(&w, "other", 1, 5);
     struct sk_cursor *twice;
     assert_int_equal(sk_cursor_open(w.log, "upstream", 1, 0, NULL, NULL, &twice), SK_EXISTS);
-    for (int i = 0; i < 10; i++) next_number(cursor);
+    for (int i = 0; i < 10; i++) log_world_next(cursor);
     sk_cursor_commit(cursor, 8);
     assert_int_equal(sk_cursor_committed(cursor), 8);
-    next_number(other);
+    log_world_next(other);
     log_world_reopen(&w);
-    cursor = open_named("upstream", 1, 0);
-    assert_int_equal(next_number(cursor), 8);
-    other = open_named("other", 1, 0);
-    assert_int_equal(next_number(other), 5);
+    cursor = log_world_cursor(&w, "upstream", 1, 0);
+    assert_int_equal(log_world_next(cursor), 8);
+    other = log_world_cursor(&w, "other", 1, 0);
+    assert_int_equal(log_world_next(other), 5);
     sk_cursor_close(cursor);
-    cursor = open_named("upstream", 1, 0); /* in the same life too */
-    assert_int_equal(next_number(cursor), 8);
+    cursor = log_world_cursor(&w, "upstream", 1, 0); /* in the same life too */
+    assert_int_equal(log_world_next(cursor), 8);
     sk_cursor_close(cursor);
     sk_log_forget_cursor(w.log, "upstream");
     log_world_reopen(&w);
-    cursor = open_named("upstream", 1, 0);
-    assert_int_equal(next_number(cursor), 1);
+    cursor = log_world_cursor(&w, "upstream", 1, 0);
+    assert_int_equal(log_world_next(cursor), 1);
 }
 
 TEST(records_for_others_count_as_done_with) {
-    struct sk_cursor *cursor = open_named("rare", 2, 0);
+    struct sk_cursor *cursor = log_world_cursor(&w, "rare", 2, 0);
     log_world_append_sized(&w, 2, 0);
     for (int i = 0; i < 9; i++) log_world_append_sized(&w, 1, 0);
     log_world_run(&w);
-    assert_int_equal(next_number(cursor), 1);
-    assert_int_equal(next_status(cursor), SK_AGAIN);
+    assert_int_equal(log_world_next(cursor), 1);
+    assert_int_equal(log_world_status(cursor), SK_AGAIN);
     assert_int_equal(sk_cursor_committed(cursor), 1); /* the record given out is not done with */
     sk_cursor_commit(cursor, 2);
     log_world_fill(&w, 1, 0);
-    assert_int_equal(next_status(cursor), SK_AGAIN);
+    assert_int_equal(log_world_status(cursor), SK_AGAIN);
     assert_int_equal(sk_cursor_committed(cursor), 12);
 }
 
@@ -342,7 +308,7 @@ TEST(a_records_age_is_what_has_passed_since_it_was_appended) {
     struct sk_record record;
     log_world_fill(&w, 1, 0);
     sk_sim_run(w.sim, 100 * SK_S);
-    struct sk_cursor *cursor = open_named(NULL, UINT64_MAX, 0);
+    struct sk_cursor *cursor = log_world_cursor(&w, NULL, UINT64_MAX, 0);
     assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
     assert_in_range(sk_cursor_age(cursor, &record), 100000000, 101000000);
     sk_sim_clock_jump(w.io, 3600000000);

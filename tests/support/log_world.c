@@ -110,3 +110,36 @@ void log_world_fill(struct log_world *w, uint64_t count, size_t size) {
     log_world_run(w);
     assert_int_equal(w->acknowledged - before, count);
 }
+
+/* ---- reading ---- */
+
+struct sk_cursor *log_world_cursor(struct log_world *w, const char *name, uint64_t routes,
+                                   uint64_t from) {
+    struct sk_cursor *cursor;
+    assert_int_equal(sk_cursor_open(w->log, name, routes, from, NULL, NULL, &cursor), SK_OK);
+    return cursor;
+}
+
+struct sk_cursor *log_world_reader(struct log_world *w, uint64_t sequence) {
+    return log_world_cursor(w, NULL, UINT64_MAX, sequence);
+}
+
+uint64_t log_world_next(struct sk_cursor *cursor) {
+    struct sk_record record;
+    enum sk_status status = sk_cursor_next(cursor, &record);
+    assert_int_equal(status, SK_OK);
+    return log_world_number(&record);
+}
+
+enum sk_status log_world_status(struct sk_cursor *cursor) {
+    struct sk_record record;
+    return sk_cursor_next(cursor, &record);
+}
+
+void log_world_expect(struct log_world *w, uint64_t sequence, uint64_t first, uint64_t last) {
+    struct sk_cursor *cursor = log_world_reader(w, sequence);
+    for (uint64_t number = first; number <= last; number++)
+        assert_int_equal(log_world_next(cursor), number);
+    assert_int_equal(log_world_status(cursor), SK_AGAIN);
+    sk_cursor_close(cursor);
+}

@@ -49,6 +49,16 @@ enum sk_status log_world_append(struct log_world *w);
 uint64_t log_world_number(const struct sk_record *record);
 void log_world_run(struct log_world *w);
 
+/* A named cursor; one that starts at `sequence`, and keeps nothing. */
+struct sk_cursor *log_world_cursor(struct log_world *w, const char *name, uint64_t routes,
+                                   uint64_t from);
+struct sk_cursor *log_world_reader(struct log_world *w, uint64_t sequence);
+/* The number of the next record, which must be there; what the next call says. */
+uint64_t log_world_next(struct sk_cursor *cursor);
+enum sk_status log_world_status(struct sk_cursor *cursor);
+/* Reads all from `sequence` on; the records must be the texts first … last. */
+void log_world_expect(struct log_world *w, uint64_t sequence, uint64_t first, uint64_t last);
+
 /* Appends `count` records and waits until they are acknowledged. */
 void log_world_fill(struct log_world *w, uint64_t count, size_t size);
 

@@ -17,24 +17,6 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static struct sk_cursor *open_named(const char *name, uint64_t routes, uint64_t from) {
-    struct sk_cursor *cursor;
-    assert_int_equal(sk_cursor_open(w.log, name, routes, from, NULL, NULL, &cursor), SK_OK);
-    return cursor;
-}
-
-static uint64_t next_number(struct sk_cursor *cursor) {
-    struct sk_record record;
-    enum sk_status status = sk_cursor_next(cursor, &record);
-    assert_int_equal(status, SK_OK);
-    return log_world_number(&record);
-}
-
-static enum sk_status next_status(struct sk_cursor *cursor) {
-    struct sk_record record;
-    return sk_cursor_next(cursor, &record);
-}
-
 AROUND(set_up, tear_down);
 
 TEST(large_segments_are_searched_through_their_index) {
@@ -42,10 +24,10 @@ TEST(large_segments_are_searched_through_their_index) {
     log_world_reopen(&w);
     for (int i = 0; i < 30; i++) log_world_fill(&w, 100, 1000);
     for (int reopened = 0; reopened < 2; reopened++) {
-        struct sk_cursor *cursor = open_named(NULL, UINT64_MAX, 0);
+        struct sk_cursor *cursor = log_world_cursor(&w, NULL, UINT64_MAX, 0);
         for (uint64_t i = 1; i <= 3000; i += 37) {
             sk_cursor_seek(cursor, i);
-            assert_int_equal(next_number(cursor), i);
+            assert_int_equal(log_world_next(cursor), i);
         }
         log_world_reopen(&w);
     }
@@ -72,7 +54,7 @@ TEST(looking_for_rare_records_gives_the_loop_its_turn) {
     log_world_append_sized(&w, 2, 0);
     log_world_run(&w);
     sk_cursor_open(w.log, NULL, 2, 0, read_all, &rare, &rare.cursor);
-    assert_int_equal(next_status(rare.cursor), SK_AGAIN);
+    assert_int_equal(log_world_status(rare.cursor), SK_AGAIN);
     log_world_run(&w);
     assert_int_equal(rare.read, 1);
     assert_int_equal(rare.calls, 8); /* 9 MB at 1 MiB a time */
@@ -80,11 +62,11 @@ TEST(looking_for_rare_records_gives_the_loop_its_turn) {
 
 TEST(a_commit_is_on_the_disk_within_a_tenth_of_a_second) {
     log_world_fill(&w, 1000, 0);
-    struct sk_cursor *cursor = open_named("c", 1, 0);
+    struct sk_cursor *cursor = log_world_cursor(&w, "c", 1, 0);
     sk_sim_run(w.sim, SK_S);
     uint64_t before = sk_sim_disk_writes(w.io);
     for (uint64_t i = 1; i <= 1000; i++) {
-        next_number(cursor);
+        log_world_next(cursor);
         sk_cursor_commit(cursor, i + 1);
         sk_sim_run(w.sim, SK_MS);
     }
@@ -93,13 +75,13 @@ TEST(a_commit_is_on_the_disk_within_a_tenth_of_a_second) {
     sk_sim_power_cut(w.io, SK_SIM_LOSE_ALL);
     log_world_power_on(&w);
     assert_int_equal(log_world_open(&w), SK_OK);
-    assert_int_equal(sk_cursor_position(open_named("c", 1, 0)), 1001);
+    assert_int_equal(sk_cursor_position(log_world_cursor(&w, "c", 1, 0)), 1001);
 }
 
 TEST(torn_checkpoints_leave_the_ones_before) {
     log_world_fill(&w, 10, 0);
     for (unsigned cut = 0; cut < 12; cut++) {
-        struct sk_cursor *cursor = open_named("c", 1, 0);
+        struct sk_cursor *cursor = log_world_cursor(&w, "c", 1, 0);
         uint64_t before = sk_cursor_position(cursor);
         sk_sim_run(w.sim, SK_S);
         sk_sim_power_cut_after(w.io, 0, SK_SIM_LOSE_TORN);
@@ -108,7 +90,7 @@ TEST(torn_checkpoints_leave_the_ones_before) {
         assert_true(sk_sim_is_dead(w.io));
         log_world_power_on(&w);
         assert_int_equal(log_world_open(&w), SK_OK);
-        cursor = open_named("c", 1, 0);
+        cursor = log_world_cursor(&w, "c", 1, 0);
         assert_in_range(sk_cursor_position(cursor), before ? before : 1, before + 1);
         sk_cursor_close(cursor);
     }
@@ -117,14 +99,14 @@ TEST(torn_checkpoints_leave_the_ones_before) {
 TEST(the_oldest_segments_go_when_the_log_is_too_large) {
     w.options.retention_bytes = 20000;
     log_world_reopen(&w);
-    struct sk_cursor *slow = open_named("slow", 1, 0);
+    struct sk_cursor *slow = log_world_cursor(&w, "slow", 1, 0);
     for (int i = 0; i < 200; i++) log_world_fill(&w, 1, 1000);
     assert_in_range(sk_log_bytes(w.log), 12000, 25000);
     uint64_t first = sk_log_first_sequence(w.log);
     assert_true(first > 150);
-    assert_int_equal(next_status(slow), SK_NOT_FOUND);
+    assert_int_equal(log_world_status(slow), SK_NOT_FOUND);
     assert_int_equal(sk_cursor_lost(slow), first - 1);
-    assert_int_equal(next_number(slow), first);
+    assert_int_equal(log_world_next(slow), first);
     log_world_reopen(&w);
     assert_int_equal(sk_log_first_sequence(w.log), first);
     assert_int_equal(w.recovery.records, 201 - first);
@@ -135,13 +117,13 @@ TEST(a_reader_in_the_middle_of_a_dropped_segment_is_told) {
     w.options.retention_bytes = 20000;
     log_world_reopen(&w);
     log_world_fill(&w, 3, 1000);
-    struct sk_cursor *cursor = open_named(NULL, 1, 0);
-    assert_int_equal(next_number(cursor), 1);
+    struct sk_cursor *cursor = log_world_cursor(&w, NULL, 1, 0);
+    assert_int_equal(log_world_next(cursor), 1);
     for (int i = 0; i < 50; i++) log_world_fill(&w, 1, 1000);
     uint64_t first = sk_log_first_sequence(w.log);
-    assert_int_equal(next_status(cursor), SK_NOT_FOUND);
+    assert_int_equal(log_world_status(cursor), SK_NOT_FOUND);
     assert_int_equal(sk_cursor_lost(cursor), first - 2);
-    assert_int_equal(next_number(cursor), first);
+    assert_int_equal(log_world_next(cursor), first);
 }
 
 TEST(old_records_go_even_when_nothing_new_comes) {
@@ -212,7 +194,7 @@ TEST(a_start_in_1970_and_then_the_right_clock_lose_nothing) {
     jump(56ll * 365 * 86400);
     sk_sim_run(w.sim, 3300 * SK_S);
     assert_int_equal(sk_log_first_sequence(w.log), 1);
-    struct sk_cursor *cursor = open_named(NULL, 1, 0);
+    struct sk_cursor *cursor = log_world_cursor(&w, NULL, 1, 0);
     struct sk_record record;
     assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
     assert_in_range(sk_cursor_age(cursor, &record), 3390000000, 3530000000);
@@ -243,7 +225,8 @@ TEST(segments_go_once_the_slowest_cursor_has_passed) {
     sk_sim_run(w.sim, SK_S);
     /* Nobody has asked for them yet: they wait. */
     assert_int_equal(sk_log_first_sequence(w.log), 1);
-    struct sk_cursor *fast = open_named("fast", 1, 0), *slow = open_named("slow", 1, 0);
+    struct sk_cursor *fast = log_world_cursor(&w, "fast", 1, 0),
+                     *slow = log_world_cursor(&w, "slow", 1, 0);
     sk_cursor_commit(fast, 41);
     sk_sim_run(w.sim, SK_S);
     assert_int_equal(sk_log_first_sequence(w.log), 1);
@@ -262,7 +245,7 @@ TEST(a_commit_made_while_another_is_being_written_frees_nothing_yet) {
     w.options.retain_until_read = true;
     log_world_reopen(&w);
     for (int i = 0; i < 40; i++) log_world_fill(&w, 1, 1000);
-    struct sk_cursor *cursor = open_named("c", 1, 0);
+    struct sk_cursor *cursor = log_world_cursor(&w, "c", 1, 0);
     sk_sim_run(w.sim, SK_S);
     sk_sim_disk_slow(w.io, 50 * SK_MS);
     sk_cursor_commit(cursor, 10);
@@ -273,7 +256,7 @@ TEST(a_commit_made_while_another_is_being_written_frees_nothing_yet) {
     sk_sim_power_cut(w.io, SK_SIM_LOSE_ALL);
     log_world_power_on(&w);
     assert_int_equal(log_world_open(&w), SK_OK);
-    assert_int_equal(next_number(open_named("c", 1, 0)), 10);
+    assert_int_equal(log_world_next(log_world_cursor(&w, "c", 1, 0)), 10);
 }
 
 /* Changes one byte of a file. */
@@ -294,14 +277,14 @@ TEST(damage_in_a_closed_segment_is_stepped_over_and_counted) {
     log_world_close(&w);
     damage("/log/00000000000000000001.log", 32 + 10 * 1000 + 500); /* record 11 */
     assert_int_equal(log_world_open(&w), SK_OK);
-    struct sk_cursor *cursor = open_named(NULL, 1, 0);
-    for (uint64_t i = 1; i <= 10; i++) assert_int_equal(next_number(cursor), i);
-    assert_int_equal(next_status(cursor), SK_NOT_FOUND);
+    struct sk_cursor *cursor = log_world_cursor(&w, NULL, 1, 0);
+    for (uint64_t i = 1; i <= 10; i++) assert_int_equal(log_world_next(cursor), i);
+    assert_int_equal(log_world_status(cursor), SK_NOT_FOUND);
     assert_in_range(sk_cursor_lost(cursor), 1, 120); /* up to the next point of the index */
-    uint64_t next = next_number(cursor);
+    uint64_t next = log_world_next(cursor);
     assert_int_equal(next, 11 + sk_cursor_lost(cursor));
-    for (uint64_t i = next + 1; i <= 1000; i++) assert_int_equal(next_number(cursor), i);
-    assert_int_equal(next_status(cursor), SK_AGAIN);
+    for (uint64_t i = next + 1; i <= 1000; i++) assert_int_equal(log_world_next(cursor), i);
+    assert_int_equal(log_world_status(cursor), SK_AGAIN);
 }
 
 TEST(damage_without_an_index_costs_the_rest_of_the_segment) {
@@ -314,9 +297,9 @@ TEST(damage_without_an_index_costs_the_rest_of_the_segment) {
     damage("/log/00000000000000000001.log", bytes.n - 1);
     sk_buffer_free(&bytes);
     assert_int_equal(log_world_open(&w), SK_OK);
-    struct sk_cursor *cursor = open_named(NULL, 1, 0);
-    assert_int_equal(next_number(cursor), 1);
-    assert_int_equal(next_status(cursor), SK_NOT_FOUND);
+    struct sk_cursor *cursor = log_world_cursor(&w, NULL, 1, 0);
+    assert_int_equal(log_world_next(cursor), 1);
+    assert_int_equal(log_world_status(cursor), SK_NOT_FOUND);
     assert_int_equal(sk_cursor_lost(cursor), 3);
-    for (uint64_t i = 5; i <= 12; i++) assert_int_equal(next_number(cursor), i);
+    for (uint64_t i = 5; i <= 12; i++) assert_int_equal(log_world_next(cursor), i);
 }

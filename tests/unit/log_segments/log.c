@@ -17,24 +17,6 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static struct sk_cursor *reader_from(uint64_t sequence) {
-    struct sk_cursor *cursor;
-    assert_int_equal(sk_cursor_open(w.log, NULL, UINT64_MAX, sequence, NULL, NULL, &cursor), SK_OK);
-    return cursor;
-}
-
-/* Reads all from `sequence` on; the records must be the texts first … last. */
-static void expect_texts(uint64_t sequence, uint64_t first, uint64_t last) {
-    struct sk_cursor *cursor = reader_from(sequence);
-    struct sk_record record;
-    for (uint64_t number = first; number <= last; number++) {
-        assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
-        assert_int_equal(log_world_number(&record), number);
-    }
-    assert_int_equal(sk_cursor_next(cursor, &record), SK_AGAIN);
-    sk_cursor_close(cursor);
-}
-
 static void count_file(void *arg, struct sk_span name) {
     if (sk_span_ends(name, SK_SPAN(".log"))) ++*(unsigned *)arg;
 }
@@ -100,7 +82,7 @@ TEST(a_torn_tail_is_cut_and_reported) {
     assert_int_equal(log_world_open(&w), SK_OK);
     w.appended = w.last_told = 100;
     log_world_fill(&w, 1, 0);
-    expect_texts(0, 101, 101);
+    log_world_expect(&w, 0, 101, 101);
 }
 
 TEST(segments_follow_one_another_and_are_read_as_one) {
@@ -108,14 +90,14 @@ TEST(segments_follow_one_another_and_are_read_as_one) {
     log_world_reopen(&w);
     for (int i = 0; i < 20; i++) log_world_fill(&w, 8, 100);
     assert_int_equal(files_in("/log"), 20);
-    expect_texts(0, 1, 160);
-    expect_texts(77, 77, 160);
+    log_world_expect(&w, 0, 1, 160);
+    log_world_expect(&w, 77, 77, 160);
     log_world_reopen(&w);
     assert_int_equal(w.recovery.records, 160);
     assert_int_equal(w.recovery.cut_bytes, 0);
-    expect_texts(0, 1, 160);
+    log_world_expect(&w, 0, 1, 160);
     log_world_fill(&w, 8, 100);
-    expect_texts(139, 139, 168);
+    log_world_expect(&w, 139, 139, 168);
 }
 
 TEST(a_segment_begun_but_not_written_is_begun_again) {
@@ -131,8 +113,8 @@ TEST(a_segment_begun_but_not_written_is_begun_again) {
         w.io,
         -3600000000); /* the time of the last record must have been found in the segment before */
     log_world_fill(&w, 3, 100);
-    expect_texts(0, 1, 13);
-    struct sk_cursor *cursor = reader_from(10);
+    log_world_expect(&w, 0, 1, 13);
+    struct sk_cursor *cursor = log_world_reader(&w, 10);
     struct sk_record last, next;
     assert_int_equal(sk_cursor_next(cursor, &last), SK_OK);
     int64_t time = last.wall_us;
@@ -154,7 +136,7 @@ TEST(a_failed_batch_is_refused_and_its_records_never_come_back) {
     sk_sim_run(w.sim, SK_S);
     assert_int_equal(w.acknowledged, 8);
     assert_int_equal(w.last_sequence, 8);
-    struct sk_cursor *cursor = reader_from(6);
+    struct sk_cursor *cursor = log_world_reader(&w, 6);
     struct sk_record record;
     for (uint64_t i = 0; i < 3; i++) {
         assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
@@ -179,7 +161,7 @@ TEST(the_log_stays_usable_through_random_disk_errors) {
     sk_sim_run(w.sim, SK_S);
     assert_int_equal(w.acknowledged + w.refused, 300);
     assert_true(w.refused > 20 && w.acknowledged > 100);
-    struct sk_cursor *cursor = reader_from(0);
+    struct sk_cursor *cursor = log_world_reader(&w, 0);
     struct sk_record record;
     uint64_t read = 0, last = 0;
     while (sk_cursor_next(cursor, &record) == SK_OK) {
