@@ -74,8 +74,12 @@ static struct sk_edge_identity *identity_of(struct sk_edge_hub *hub,
     return sk_map_get(&hub->identities, sk_span_z(session->key));
 }
 
+/* Whose session it is is looked up once, for all parts. */
 #define TELL_PARTS(what)                                                                           \
-    EACH_PART(part) if (part->what) part->what(hub, session, identity_of(hub, session))
+    do {                                                                                           \
+        struct sk_edge_identity *identity = identity_of(hub, session);                             \
+        EACH_PART(part) if (part->what) part->what(hub, session, identity);                        \
+    } while (0)
 
 static void session_opened(struct sk_backend *backend, struct sk_session *session) {
     struct sk_edge_hub *hub = edge_hub_of(backend);
