@@ -53,4 +53,10 @@ struct sk_edge_hub_counts {
 };
 struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub);
 
+/* The handler of the socket for people on the machine (docs/reference/edge-status.md); `arg` is the
+ * hub. */
+struct sk_http_exchange;
+void sk_edge_hub_local(void *arg, struct sk_http_exchange *exchange);
+#define SK_EDGE_STATUS_SOCKET "status.sock" /* in the hub's folder */
+
 #endif

@@ -18,8 +18,8 @@ struct sk_edge_hub_role {
     struct sk_tls *server_tls, *upstream_tls;
     struct sk_edge_hub *hub;
     struct sk_gateway *gateway;
-    struct sk_http_service metrics;
-    struct sk_http_listener *metrics_listener;
+    struct sk_http_service metrics, local;
+    struct sk_http_listener *metrics_listener, *local_listener;
     struct sk_timer certificate_timer;
     int64_t certificate_from_us, certificate_renew_us; /* wall clock */
     unsigned certificate_tries;                        /* without success */
@@ -203,7 +203,23 @@ void sk_edge_hub_role_stop(struct sk_edge_hub_role *role, void (*stopped)(void *
     sk_timer_stop(&role->certificate_timer);
     sk_timer_stop(&role->bundle_timer);
     sk_http_listener_close(role->metrics_listener);
+    sk_http_listener_close(role->local_listener);
     sk_gateway_close(role->gateway, gateway_closed, role);
+}
+
+/* Without it the hub does its work all the same. */
+static void listen_for_people(struct sk_edge_hub_role *role) {
+    enum { BODY_MAX = 1024 * 1024 };
+    char path[512];
+    snprintf(path, sizeof path, "%s/" SK_EDGE_STATUS_SOCKET, role->options->data);
+    role->local = (struct sk_http_service){
+        .handler = sk_edge_hub_local, .arg = role->hub, .body_max = BODY_MAX};
+    enum sk_status status =
+        sk_http_listen(role->io, &(struct sk_endpoint){.path = path, .path_mode = 0600}, NULL,
+                       &role->local, &role->local_listener, NULL);
+    if (status)
+        SK_WARN("edge-hub", "cannot listen on %s (%s); queues and routes cannot be asked for", path,
+                sk_status_text(status));
 }
 
 static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
@@ -244,6 +260,7 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
     status = sk_edge_hub_open(role->io, &role->hub_options, &role->hub, reason);
     if (status) return status;
     sk_gateway_add(role->gateway, sk_edge_hub_backend(role->hub));
+    listen_for_people(role);
     if (o->metrics) {
         role->metrics = (struct sk_http_service){.handler = serve_metrics, .arg = role};
         status = sk_http_listen(role->io, o->metrics, NULL, &role->metrics, &role->metrics_listener,

@@ -1,6 +1,7 @@
 /* The hub role beside a daemon that is slower than it. */
 #include <stdio.h>
 
+#include "net/http_client.h"
 #include "net/http_server.h"
 #include "edge/hub/role.h"
 #include "io/sim/sim.h"
@@ -221,4 +222,44 @@ TEST(a_role_without_a_daemon_stops) {
     struct fixture *f = fixture_new();
     sk_sim_run(f->sim, 100 * SK_MS);
     fixture_free(f); /* asserts that it comes to its end */
+}
+
+static void keep_answer(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    char **text = arg;
+    *text = sk_span_dup(status ? sk_span_z(sk_status_text(status)) : sk_buffer_span(&answer->body));
+}
+
+/* What the socket for people says; the caller frees it. */
+static char *ask_locally(struct fixture *f, enum sk_http_method method, const char *target,
+                         const char *body) {
+    struct sk_http_client *client;
+    char *text = NULL;
+    assert_int_equal(
+        sk_http_client_new(f->edge_io,
+                           &(struct sk_http_client_options){.to = {.path = "/hub/status.sock"},
+                                                            .host_header = "local"},
+                           &client),
+        SK_OK);
+    sk_http_client_send(client, &(struct sk_http_ask){.method = method,
+                                                      .target = sk_span_z(target),
+                                                      .body = sk_span_z(body),
+                                                      .done = keep_answer,
+                                                      .arg = &text});
+    sk_sim_run(f->sim, SK_S);
+    sk_http_client_free(client);
+    assert_non_null(text);
+    return text;
+}
+
+TEST(people_on_the_machine_ask_the_edge_hub_how_it_stands) {
+    struct fixture *f = fixture_new();
+    char *text = ask_locally(f, SK_HTTP_GET, "/status", "");
+    json_t *status = json_loads(text, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(status, "deviceId")), "edge1");
+    json_t *queue = json_array_get(json_object_get(status, "queues"), 0);
+    assert_string_equal(json_string_value(json_object_get(queue, "endpoint")), "$upstream");
+    assert_int_equal(json_integer_value(json_object_get(queue, "depth")), 0);
+    json_decref(status);
+    free(text);
+    fixture_free(f);
 }
