@@ -22,7 +22,7 @@ need() {
 
 need_build() {
     need gcc g++ cmake ninja-build ccache libc6-dev libuv1-dev libssl-dev libjansson-dev libsqlite3-dev libwslay-dev \
-        node-llhttp libtomlplusplus-dev libcmocka-dev
+        node-llhttp libtomlplusplus-dev libcmocka-dev zlib1g-dev libminizip-dev
 }
 
 # Node itself may come from elsewhere than a package.

@@ -33,6 +33,11 @@ void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]); /* 28 characters and 
 /* ISO 8601: date, 'T' or space, time, optional fraction, 'Z' or ±hh:mm; without a zone it is UTC.
  */
 enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us);
+/* "Sat, 28 Nov 2026 13:00:00 GMT", as HTTP's Date has it (RFC 9110, section 5.6.7); the two older
+ * forms are not read. */
+#define SK_TIME_HTTP_TEXT 30
+void sk_time_http_text(int64_t wall_us, char to[SK_TIME_HTTP_TEXT]);
+enum sk_status sk_time_http_parse(struct sk_span text, int64_t *wall_us);
 /* "1d", "12h", "30m", "15s", "500ms", or ISO 8601 "P1DT2H30M5S". */
 enum sk_status sk_duration_parse(struct sk_span text, int64_t *us);
 

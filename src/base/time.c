@@ -14,22 +14,49 @@ static int64_t days_from_civil(int64_t y, int64_t m, int64_t d) {
     return era * 146097 + doe - 719468;
 }
 
-void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]) {
-    int64_t seconds = wall_us / SECOND, fraction = wall_us % SECOND;
-    if (fraction < 0) fraction += SECOND, seconds--;
-    int64_t days = seconds / DAY_S, rest = seconds % DAY_S;
-    if (rest < 0) rest += DAY_S, days--;
+struct calendar {
+    int64_t year, month, day, weekday /* 0: Sunday */, second /* of the day */, fraction_us;
+};
+
+static struct calendar calendar_of(int64_t wall_us) {
+    struct calendar at = {.fraction_us = wall_us % SECOND};
+    int64_t seconds = wall_us / SECOND;
+    if (at.fraction_us < 0) at.fraction_us += SECOND, seconds--;
+    int64_t days = seconds / DAY_S;
+    at.second = seconds % DAY_S;
+    if (at.second < 0) at.second += DAY_S, days--;
+    at.weekday = (days % 7 + 11) % 7; /* 1 January 1970 was a Thursday */
     int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
     int64_t doe = z - era * 146097;
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    int64_t d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9,
-            y = yoe + era * 400 + (m <= 2);
+    at.day = doy - (153 * mp + 2) / 5 + 1;
+    at.month = mp < 10 ? mp + 3 : mp - 9;
+    at.year = yoe + era * 400 + (at.month <= 2);
+    return at;
+}
+
+void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]) {
+    struct calendar at = calendar_of(wall_us);
     char text[64];
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%07dZ", (int)y, (int)m, (int)d,
-             (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60), (int)fraction * 10);
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%07dZ", (int)at.year, (int)at.month,
+             (int)at.day, (int)(at.second / 3600), (int)(at.second / 60 % 60),
+             (int)(at.second % 60), (int)at.fraction_us * 10);
     memcpy(to, text, SK_TIME_TEXT - 1);
     to[SK_TIME_TEXT - 1] = 0;
+}
+
+static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+void sk_time_http_text(int64_t wall_us, char to[SK_TIME_HTTP_TEXT]) {
+    static const char weekdays[] = "SunMonTueWedThuFriSat";
+    struct calendar at = calendar_of(wall_us);
+    char text[64];
+    snprintf(text, sizeof text, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
+             weekdays + 3 * at.weekday, (int)at.day, months + 3 * (at.month - 1), (int)at.year,
+             (int)(at.second / 3600), (int)(at.second / 60 % 60), (int)(at.second % 60));
+    memcpy(to, text, SK_TIME_HTTP_TEXT - 1);
+    to[SK_TIME_HTTP_TEXT - 1] = 0;
 }
 
 static bool digits(struct sk_span *text, size_t n, int64_t *value) {
@@ -116,4 +143,16 @@ enum sk_status sk_duration_parse(struct sk_span text, int64_t *us) {
         any = true;
     }
     return any ? SK_OK : SK_MALFORMED;
+}
+
+enum sk_status sk_time_http_parse(struct sk_span text, int64_t *wall_us) {
+    int64_t month = 1;
+    char iso[32];
+    if (text.n != SK_TIME_HTTP_TEXT - 1 || text.p[3] != ',' ||
+        !sk_span_is(sk_span_skip(text, 26), "GMT"))
+        return SK_MALFORMED;
+    while (month <= 12 && memcmp(months + 3 * (month - 1), text.p + 8, 3) != 0) month++;
+    snprintf(iso, sizeof iso, "%.4s-%02d-%.2sT%.8sZ", text.p + 12, (int)month, text.p + 5,
+             text.p + 17);
+    return sk_time_parse(sk_span_z(iso), wall_us);
 }

@@ -36,22 +36,34 @@ static void hide_keys(json_t *document) {
     sk_buffer_free(&hidden);
 }
 
-/* In the child: the file as {"document":…,"lines":…}, or {"error":"…"}. */
+/* The text as {"document":…,"lines":…}, or NULL with a sentence. It may be in this form already: as
+ * sk_edge_config_show has written it. */
+static json_t *parse_text(struct sk_span text, const char *path, char error[SK_TOML_ERROR_MAX]) {
+    json_t *document, *lines;
+    if (text.n && text.p[0] == '{') {
+        json_t *shown = sk_json_load(text, 0, NULL);
+        if (json_is_object(json_object_get(shown, "document"))) return shown;
+        json_decref(shown);
+    }
+    return sk_toml_parse(text, path, &document, &lines, error)
+               ? NULL
+               : json_pack("{s:o,s:o}", "document", document, "lines", lines);
+}
+
+/* In the child: the file in that form, or {"error":"…"}. */
 static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
     const struct parse *parse = arg;
     const char *path = parse->path;
     struct sk_buffer text = {.limit = FILE_MAX};
-    json_t *document, *lines, *result = NULL;
+    json_t *result = NULL;
     char error[SK_TOML_ERROR_MAX];
     struct sk_io *io = sk_io_uv_new();
     enum sk_status status = sk_file_load(io, path, &text);
     if (status)
         snprintf(error, sizeof error, "%.300s cannot be read: %s.", path, sk_status_text(status));
-    else if ((status = sk_toml_parse(sk_buffer_span(&text), path, &document, &lines, error)) ==
-             SK_OK) {
-        if (!parse->keys) hide_keys(document);
-        result = json_pack("{s:o,s:o}", "document", document, "lines", lines);
-    }
+    else if ((result = parse_text(sk_buffer_span(&text), path, error)) == NULL)
+        status = SK_INVALID;
+    if (result && !parse->keys) hide_keys(json_object_get(result, "document"));
     if (result == NULL) result = json_pack("{s:s}", "error", error);
     char *json = sk_json_text(result);
     sk_buffer_text(out, json);
@@ -80,6 +92,10 @@ static void name_machine(json_t *document) {
 
 static void log_warning(const char *sentence) {
     SK_WARN("config", "%s", sentence);
+}
+
+enum sk_status sk_edge_config_show(const char *path, struct sk_buffer *to) {
+    return sk_process_run(parse_file, &(struct parse){path, false}, to);
 }
 
 enum sk_status sk_edge_config_load(const char *path, bool warn, bool keys,

@@ -11,4 +11,8 @@ enum sk_status sk_edge_config_load(const char *path, bool warn, bool keys,
                                    struct sk_edge_config *config, struct sk_buffer *told,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]);
 
+/* The file as JSON, without the device's key, in a form that sk_edge_config_load reads as well: for
+ * roles that may not read the file itself. On failure {"error":"…"} is appended. */
+enum sk_status sk_edge_config_show(const char *path, struct sk_buffer *to);
+
 #endif

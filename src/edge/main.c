@@ -6,11 +6,12 @@
 
 #include "command/command.h"
 #include "edge/agent/agent.h"
-#include "edge/commands.h"
+#include "edge/commands/commands.h"
 #include "edge/confine.h"
 #include "edge/daemon/daemon.h"
 #include "edge/hub/role.h"
 #include "edge/load.h"
+#include "edge/page/page.h"
 #include "io/privilege.h"
 #include "io/process.h"
 
@@ -19,9 +20,7 @@
 enum { DAEMON, AGENT, HUB, ROLES };
 
 struct edge {
-    struct sk_typed typed;
-    const char *file;
-    struct sk_edge_config config; /* without the device's key */
+    struct sk_edge_command command; /* first: what the commands take */
     struct sk_role_state *states;
     char management_path[SK_SOCKET_PATH_MAX], control_path[SK_SOCKET_PATH_MAX];
     char agent_path[SK_SOCKET_PATH_MAX], hub_path[SK_SOCKET_PATH_MAX];
@@ -33,6 +32,7 @@ struct role {
     struct sk_daemon *daemon;
     struct sk_agent *agent;
     struct sk_edge_hub_role *hub;
+    struct sk_page *page;
     struct sk_tls *tls;
     bool stopping;
 };
@@ -47,6 +47,7 @@ static void on_term(void *arg) {
     struct role *role = arg;
     if (role->stopping) return;
     role->stopping = true;
+    if (role->page) sk_page_close(role->page);
     if (role->agent) sk_agent_stop(role->agent, stopped, role);
     if (role->hub) sk_edge_hub_role_stop(role->hub, stopped, role);
     if (role->daemon) sk_daemon_stop(role->daemon);
@@ -75,20 +76,21 @@ static int run_daemon(void *arg) {
     struct edge *edge = arg;
     struct sk_edge_config own;
     char reason[SK_EDGE_CONFIG_ERROR_MAX] = "";
-    enum sk_status status = sk_edge_config_load(edge->file, false, true, &own, NULL, reason);
+    enum sk_status status =
+        sk_edge_config_load(edge->command.file, false, true, &own, NULL, reason);
     bool loaded = status == SK_OK;
-    if (loaded && (strcmp(own.hub_host, edge->config.hub_host) != 0 ||
-                   strcmp(own.device_id, edge->config.device_id) != 0)) {
+    if (loaded && (strcmp(own.hub_host, edge->command.config.hub_host) != 0 ||
+                   strcmp(own.device_id, edge->command.config.device_id) != 0)) {
         status = SK_INVALID;
         snprintf(reason, sizeof reason, "%.200s is about another device now: restart the edge.",
-                 edge->file);
+                 edge->command.file);
     }
-    edge->config.device_key = loaded ? own.device_key : NULL;
-    edge->config.device_key_file = loaded ? own.device_key_file : NULL;
+    edge->command.config.device_key = loaded ? own.device_key : NULL;
+    edge->command.config.device_key_file = loaded ? own.device_key_file : NULL;
     struct role role = {.io = sk_io_uv_new()};
-    sk_daemon_move_in(role.io, edge->config.data);
-    if (!status) status = sk_edge_confine_daemon(&edge->config, reason);
-    if (!status) status = sk_daemon_start(role.io, &edge->config, &role.daemon, reason);
+    sk_daemon_move_in(role.io, edge->command.config.data);
+    if (!status) status = sk_edge_confine_daemon(&edge->command.config, reason);
+    if (!status) status = sk_daemon_start(role.io, &edge->command.config, &role.daemon, reason);
     int code = run_role(&role, "daemon", status, reason);
     if (loaded) sk_edge_config_free(&own);
     return code;
@@ -128,9 +130,24 @@ static void take_agent_env(const json_t *environment) {
     }
 }
 
+/* Without it the edge works as well: a port that is taken ends nothing. */
+static void open_page(struct role *role, const struct edge *edge) {
+    const struct sk_edge_config *config = &edge->command.config;
+    char hub_path[SK_SOCKET_PATH_MAX], key_file[512], reason[256];
+    if (config->page.host == NULL) return;
+    snprintf(hub_path, sizeof hub_path, "%s/%s", config->data, SK_HUB_STATUS_SOCKET);
+    snprintf(key_file, sizeof key_file, "%s/" SK_PAGE_KEY_FILE, config->data);
+    struct sk_page_options options = {.at = config->page,
+                                      .agent_path = edge->control_path,
+                                      .hub_path = hub_path,
+                                      .key_file = key_file};
+    if (sk_page_open(role->io, &options, &role->page, reason))
+        SK_WARN("agent", "there is no local page ([skerry] page): %s", reason);
+}
+
 static int run_agent(void *arg) {
     struct edge *edge = arg;
-    const struct sk_edge_config *config = &edge->config;
+    const struct sk_edge_config *config = &edge->command.config;
     struct role role = {.io = sk_io_uv_new()};
     char reason[512] = "";
     take_agent_env(config->agent_env);
@@ -149,10 +166,11 @@ static int run_agent(void *arg) {
         .gateway_port = config->listen[0].port,
         .parent_host = config->parent_hostname,
         .own_users = sk_may_give_files(),
-        .hub_running = hub_running,
-        .hub_arg = &edge->states[HUB],
+        .hub_running = edge->states ? hub_running : NULL,
+        .hub_arg = edge->states ? &edge->states[HUB] : NULL,
     };
     if (!status) status = sk_agent_start(role.io, &options, &role.agent, reason);
+    if (!status) open_page(&role, edge);
     return run_role(&role, "agent", status, reason);
 }
 
@@ -162,7 +180,7 @@ static enum sk_status let_go(void *arg, char reason[512]) {
 
 static int run_hub(void *arg) {
     struct edge *edge = arg;
-    const struct sk_edge_config *config = &edge->config;
+    const struct sk_edge_config *config = &edge->command.config;
     struct role role = {.io = sk_io_uv_new()};
     char data[512], reason[512] = "";
     snprintf(data, sizeof data, "%s/hub", config->data);
@@ -179,91 +197,96 @@ static int run_hub(void *arg) {
         .metrics = config->metrics.host ? &config->metrics : NULL,
         .limits = config->limits,
         .let_go = let_go,
-        .let_go_arg = &edge->config,
+        .let_go_arg = &edge->command.config,
     };
     sk_io_watch(role.io);
     enum sk_status status = sk_edge_hub_role_start(role.io, &options, &role.hub, reason);
     return run_role(&role, "edge-hub", status, reason);
 }
 
-/* What every role would otherwise make for itself, once and shared: library tables, the hash seeds,
- * the mode of the folder above theirs (it may be from before). */
-static void initialise(const char *data) {
+/* What every role would otherwise make for itself, once and shared: library tables, the hash seeds.
+ */
+static void initialise(void) {
     uint64_t seed;
     OPENSSL_init_ssl(0, NULL);
     sqlite3_initialize();
     json_object_seed(0);
     struct sk_io *io = sk_io_uv_new();
     sk_io_random(io, &seed, sizeof seed);
-    if (sk_path_set_mode(io, data, 0711))
-        SK_WARN("start", "modules of other users may not pass through %s", data);
     sk_io_free(io);
     sk_hash_seed(seed);
 }
 
-static int run(void *arg) {
-    struct edge *edge = arg;
-    char why[256], reason[512];
-    if (sk_folder_claim(edge->config.data, 0711, why)) { /* before there are roles: all keep it */
-        fprintf(stderr, "skerry-edge: %s\n", why);
-        return SK_EXIT_REFUSED;
-    }
-    edge->states = sk_role_states(ROLES);
-    if (edge->states == NULL) {
-        fputs("skerry-edge: there is no memory for the roles\n", stderr);
-        return SK_EXIT_REFUSED;
-    }
-    const char *data = edge->config.data;
+static enum sk_status claim(const char *folder, unsigned mode) {
+    char why[256];
+    enum sk_status status = sk_folder_claim(folder, mode, why);
+    if (status) fprintf(stderr, "skerry-edge: %s\n", why);
+    return status;
+}
+
+/* The folder that a role writes to is its own from now on, whether it was started alone or not. */
+static enum sk_status claim_role(const struct edge *edge, size_t role) {
+    static const char *const folders[ROLES] = {"keys", "agent", "hub"};
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/%s", edge->command.config.data, folders[role]);
+    return claim(folder, 0700);
+}
+
+/* Above the roles' folders; it may be from before. */
+static void open_data_folder(const char *data) {
+    struct sk_io *io = sk_io_uv_new();
+    if (sk_path_set_mode(io, data, 0711))
+        SK_WARN("start", "modules of other users may not pass through %s", data);
+    sk_io_free(io);
+}
+
+static void find_paths(struct edge *edge) {
+    const char *data = edge->command.config.data;
     sk_daemon_management_path(data, edge->management_path);
     sk_daemon_socket_path(data, SK_SPAN("$edgeAgent"), edge->agent_path);
     sk_daemon_socket_path(data, SK_SPAN("$edgeHub"), edge->hub_path);
     snprintf(edge->control_path, sizeof edge->control_path, "%s/%s", data, SK_CONTROL_SOCKET);
-    initialise(data);
-    sk_edge_find_users(&edge->config);
-    if (sk_edge_confine_parent(reason)) {
-        fprintf(stderr, "skerry-edge: %s\n", reason);
-        return SK_EXIT_REFUSED;
-    }
-    const struct sk_role roles[ROLES] = {
-        [DAEMON] = {"skerry-daemon", run_daemon, edge, &edge->states[DAEMON]},
-        [AGENT] = {"skerry-agent", run_agent, edge, &edge->states[AGENT]},
-        [HUB] = {"skerry-edgehub", run_hub, edge, &edge->states[HUB]},
-    };
+}
+
+static int refuse(const char *why) {
+    fprintf(stderr, "skerry-edge: %s\n", why);
+    return SK_EXIT_REFUSED;
+}
+
+/* All three, forked from this process, which watches them. */
+static int run_all(struct edge *edge, struct sk_role roles[ROLES]) {
+    char reason[512];
+    for (size_t i = 0; i < ROLES; i++)
+        if (claim_role(edge, i)) return SK_EXIT_REFUSED;
+    edge->states = sk_role_states(ROLES);
+    if (edge->states == NULL) return refuse("there is no memory for the roles");
+    for (size_t i = 0; i < ROLES; i++) roles[i].state = &edge->states[i];
+    if (sk_edge_confine_parent(reason)) return refuse(reason);
     return sk_roles_run(roles, ROLES);
 }
 
+static int run(void *arg) {
+    struct edge *edge = arg;
+    struct sk_role roles[ROLES] = {
+        [DAEMON] = {.name = "skerry-daemon", .run = run_daemon, .arg = edge},
+        [AGENT] = {.name = "skerry-agent", .run = run_agent, .arg = edge},
+        [HUB] = {.name = "skerry-edgehub", .run = run_hub, .arg = edge},
+    };
+    static const char *const names[ROLES] = {"daemon", "agent", "hub"};
+    const char *only = sk_typed_option(&edge->command.typed, "role");
+    const char *data = edge->command.config.data;
+    if (only == NULL && claim(data, 0711)) return SK_EXIT_REFUSED; /* all roles keep it */
+    find_paths(edge);
+    initialise();
+    if (only == NULL || strcmp(only, names[HUB]) != 0) open_data_folder(data);
+    sk_edge_find_users(&edge->command.config);
+    for (size_t i = 0; only && i < ROLES; i++)
+        if (strcmp(only, names[i]) == 0)
+            return claim_role(edge, i) ? SK_EXIT_REFUSED : roles[i].run(edge);
+    return run_all(edge, roles);
+}
+
 /* ---- the commands ---- */
-
-static bool as_json(const struct edge *edge) {
-    return sk_typed_option(&edge->typed, "json") != NULL;
-}
-
-static int check(void *arg) {
-    return sk_edge_check(&((struct edge *)arg)->config);
-}
-
-static int list(void *arg) {
-    const struct edge *edge = arg;
-    return sk_edge_list(&edge->config, as_json(edge));
-}
-
-static int status(void *arg) {
-    const struct edge *edge = arg;
-    return sk_edge_status(&edge->config, as_json(edge));
-}
-
-static int logs(void *arg) {
-    enum { LINES_MAX = 1000000 };
-    const struct edge *edge = arg;
-    int64_t tail = 0;
-    if (!sk_typed_number(&edge->typed, "tail", 1, LINES_MAX, &tail)) return SK_EXIT_USAGE;
-    return sk_edge_logs(&edge->config, edge->typed.words[0], (unsigned)tail);
-}
-
-static int restart(void *arg) {
-    const struct edge *edge = arg;
-    return sk_edge_restart(&edge->config, edge->typed.words[0]);
-}
 
 static int reference(void *arg) {
     struct sk_buffer page = {0};
@@ -274,23 +297,59 @@ static int reference(void *arg) {
     return SK_EXIT_FINE;
 }
 
-static const struct sk_option_row json_option[] = {
-    {"json", NULL, "as JSON, with all that is known", false}, {0}};
-static const struct sk_option_row logs_options[] = {{"tail", "LINES", "only the last ones", false},
-                                                    {0}};
+static int show(void *arg) {
+    const struct sk_edge_command *command = arg;
+    struct sk_buffer json = {0};
+    enum sk_status status = sk_edge_config_show(command->file, &json);
+    sk_buffer_byte(&json, '\n');
+    fwrite(json.p, 1, json.n, status ? stderr : stdout);
+    sk_buffer_free(&json);
+    return status ? SK_EXIT_REFUSED : SK_EXIT_FINE;
+}
+
+static const struct sk_option_row run_options[] = {
+    {"role", "daemon|agent|hub", "this one alone: for a service manager that watches each", false},
+    {0}};
 
 static const struct sk_command commands[] = {
-    {"run", "", NULL, "Runs daemon, agent and hub until SIGTERM.",
+    {"run", "", run_options, "Runs daemon, agent and hub until SIGTERM.",
      "--config /etc/aziot/config.toml", run, false},
-    {"check", "", NULL,
-     "Checks the configuration, says what counts, and looks at the way to the hub and the running "
-     "edge.",
-     "", check, false},
-    {"list", "", json_option, "Lists the modules and how they stand.", "", list, false},
-    {"status", "", json_option, "Shows the device, its connection and its deployment.", "", status,
+    {"list", "", sk_edge_json_options, "Lists the modules and how they stand.", "", sk_edge_list,
      false},
-    {"logs", "MODULE", logs_options, "Prints a module's output.", "filter --tail 100", logs, false},
-    {"restart", "MODULE", NULL, "Stops a module and starts it again.", "filter", restart, false},
+    {"logs", "MODULE", sk_edge_logs_options, "Prints a module's output.",
+     "filter --tail 100 --follow", sk_edge_logs, false},
+    {"restart", "MODULE", NULL, "Stops a module and starts it again.", "filter", sk_edge_restart,
+     false},
+    {"status", "", sk_edge_json_options, "Shows the device, its connection and its deployment.", "",
+     sk_edge_status, false},
+    {"queues", "", sk_edge_json_options,
+     "Shows what waits at the edge hub: for whom, how much, how long.", "", sk_edge_queues, false},
+    {"page", "", NULL, "Prints the address of the local page, with its key.", "", sk_edge_page,
+     false},
+    {"check", "", sk_edge_check_options,
+     "Looks for what is wrong with the configuration, the way to the hub and the running edge.",
+     "--verbose", sk_edge_check, false},
+    {"check-list", "", NULL, "Prints the checks.", "", sk_edge_check_list, true},
+    {"support-bundle", "", sk_edge_bundle_options,
+     "Packs logs, checks and states into one archive, without secrets.",
+     "--since \"1 day\" --output bundle.zip", sk_edge_support_bundle, false},
+    {"config apply", "", NULL,
+     "Says what counts in config.toml, and restarts the edge if nothing is wrong.",
+     "--config /etc/aziot/config.toml", sk_edge_config_apply, false},
+    {"config mp", "", sk_edge_mp_options,
+     "Writes a config.toml for manual provisioning with a connection string.",
+     "--connection-string 'HostName=…;DeviceId=…;SharedAccessKey=…'", sk_edge_config_mp, true},
+    {"config show", "", NULL,
+     "Prints the file as it was read, as JSON and without the device's key; `run` takes that in "
+     "its place.",
+     "", show, true},
+    {"system status", "", NULL, "Shows how the services stand.", "", sk_edge_system, false},
+    {"system restart", "", NULL, "Restarts them.", "", sk_edge_system, false},
+    {"system stop", "", NULL, "Stops them.", "", sk_edge_system, false},
+    {"system logs", "", NULL, "Prints the end of their logs.", "", sk_edge_system, false},
+    {"system reprovision", "", NULL, "Asks the hub for this device's identity anew.", "",
+     sk_edge_system, false},
+    {"version", "", NULL, "Prints the version.", "", sk_edge_version, true},
     {"reference", "", NULL, "Prints every key of config.toml.", "", reference, true},
     {0}};
 
@@ -303,30 +362,28 @@ static const struct sk_program skerry_edge = {
     .everywhere = sk_service_options};
 
 /* What the commands need of the configuration. */
-static enum sk_status load(struct edge *edge) {
-    bool checks = edge->typed.command->run == check, runs = edge->typed.command->run == run;
+static enum sk_status load(struct sk_edge_command *command) {
+    int (*does)(void *) = command->typed.command->run;
+    bool warns = does == run || does == sk_edge_check || does == sk_edge_config_apply;
     char error[SK_EDGE_CONFIG_ERROR_MAX];
-    struct sk_buffer told = {0};
-    enum sk_status loaded = sk_edge_config_load(edge->file, checks || runs, false, &edge->config,
-                                                checks ? &told : NULL, error);
-    if (loaded)
-        fprintf(stderr, "skerry-edge: %s\n", error);
-    else if (checks)
-        printf("%.*s\n", SK_ARG(sk_buffer_span(&told)));
-    sk_buffer_free(&told);
+    enum sk_status loaded =
+        sk_edge_config_load(command->file, warns, false, &command->config, &command->told, error);
+    if (loaded) fprintf(stderr, "skerry-edge: %s\n", error);
     return loaded;
 }
 
 int main(int argc, char **argv) {
     struct edge edge = {0};
+    struct sk_edge_command *command = &edge.command;
     (void)argc;
-    int code = sk_command_read(&skerry_edge, argv, &edge.typed);
+    int code = sk_command_read(&skerry_edge, argv, &command->typed);
     if (code >= 0) return code;
-    sk_typed_log(&edge.typed);
-    edge.file = sk_typed_option(&edge.typed, "config");
-    if (edge.file == NULL) edge.file = "/etc/aziot/config.toml";
-    if (!edge.typed.command->alone && load(&edge)) return SK_EXIT_REFUSED;
-    code = edge.typed.command->run(&edge);
-    sk_edge_config_free(&edge.config);
+    sk_typed_log(&command->typed);
+    command->file = sk_typed_option(&command->typed, "config");
+    if (command->file == NULL) command->file = "/etc/aziot/config.toml";
+    if (!command->typed.command->alone && load(command)) return SK_EXIT_REFUSED;
+    code = command->typed.command->run(&edge);
+    sk_edge_config_free(&command->config);
+    sk_buffer_free(&command->told);
     return code;
 }

@@ -44,10 +44,21 @@ static void wait_for_request(struct connection *c) {
     sk_timer_start(c->exchange.io, &c->timer, IDLE_S * SK_S, on_idle);
 }
 
+/* How every answer begins. Edges look at both headers: at Server in edge/hub/scope.c, and whoever
+ * wonders about its own clock at Date. */
+static struct sk_buffer *begin_head(struct connection *c, unsigned status) {
+    struct sk_buffer *out = sk_stream_output(c->exchange.stream);
+    char date[SK_TIME_HTTP_TEXT];
+    sk_time_http_text(sk_io_wall(c->exchange.io), date);
+    sk_http_put_status(out, status);
+    sk_http_put_header(out, "Server", SK_SPAN("Skerry/" SK_VERSION));
+    sk_http_put_header(out, "Date", sk_span_z(date));
+    return out;
+}
+
 /* An answer to what the parser refused; nothing more is read. */
 static void refuse(struct connection *c) {
-    struct sk_buffer *out = sk_stream_output(c->exchange.stream);
-    sk_http_put_status(out, sk_http_refusal(&c->parser));
+    struct sk_buffer *out = begin_head(c, sk_http_refusal(&c->parser));
     sk_http_put_header(out, "Connection", SK_SPAN("close"));
     sk_http_put_body(out, SK_NONE);
     sk_stream_flush(c->exchange.stream);
@@ -202,11 +213,7 @@ static void ended(struct connection *c) {
 }
 
 static struct sk_buffer *begin(struct connection *c, unsigned status, struct sk_span headers) {
-    struct sk_buffer *out = sk_stream_output(c->exchange.stream);
-    sk_http_put_status(out, status);
-    sk_http_put_header(
-        out, "Server",
-        SK_SPAN("Skerry/" SK_VERSION)); /* a Skerry edge looks at it: edge/hub/scope.c */
+    struct sk_buffer *out = begin_head(c, status);
     sk_buffer_append(out, headers);
     if (c->close_after) sk_http_put_header(out, "Connection", SK_SPAN("close"));
     return out;

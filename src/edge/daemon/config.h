@@ -36,6 +36,7 @@ struct sk_edge_config {
     /* Whom these roles run as; 0: as all; not from the file. */
     uint32_t hub_uid, hub_gid, daemon_uid, daemon_gid;
     struct sk_endpoint metrics;   /* host NULL: no metrics listener */
+    struct sk_endpoint page;      /* the local page; host NULL: none */
     struct sk_door_limits limits; /* of the edge hub's clients; 0: the default */
 };
 

@@ -99,6 +99,20 @@ static bool has_no_free_port(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
     return sk_host_port_parse(text, &host, &port) != SK_OK || port != 0;
 }
 
+/* "" is as good as an address: nothing listens then. */
+static void take_address_or_none(struct sk_config *config, const struct sk_config_key *key,
+                                 const char *path, const json_t *value, void *to) {
+    if (json_string_length(value)) sk_config_address.take(config, key, path, value, to);
+}
+
+static const struct sk_config_type address_or_none = {.words = "\"ADDRESS:PORT\", or \"\"",
+                                                      .measure = measure_variable,
+                                                      .take = take_address_or_none};
+
+static bool has_no_free_port_or_is_empty(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    return text.n == 0 || has_no_free_port(text, why);
+}
+
 static bool measure_nothing(const struct sk_config_key *key, const json_t *value, int64_t *n) {
     (void)key, (void)value, (void)n;
     return false;
@@ -210,6 +224,10 @@ static const struct sk_config_key skerry_keys[] = {
     {"skerry.metrics", &sk_config_address, AT(config.metrics), .fine = has_no_free_port,
      .such_as = "\"127.0.0.1:9601\"", .otherwise_words = "none",
      .does = "Where `/metrics` and `/health/…` are, by plain HTTP"},
+    {"skerry.page", &address_or_none, AT(config.page), .fine = has_no_free_port_or_is_empty,
+     .otherwise = "\"127.0.0.1:9680\"",
+     .does = "Where the local page is, by plain HTTP; `skerry-edge page` prints its address with "
+             "the key that it asks for. `\"\"`: nowhere"},
     {0}};
 
 #define NOT_USED(path, type)                                                                       \

@@ -110,3 +110,26 @@ TEST(durations_are_read_in_both_spellings) {
         assert_int_equal(sk_duration_parse(sk_span_z(bad[i]), &us), SK_MALFORMED);
     }
 }
+
+TEST(http_has_times_of_its_own) {
+    static const struct {
+        int64_t us;
+        const char *text;
+    } vectors[] = {{0, "Thu, 01 Jan 1970 00:00:00 GMT"},
+                   {784111777000000, "Sun, 06 Nov 1994 08:49:37 GMT"}, /* RFC 9110 */
+                   {951825600000000, "Tue, 29 Feb 2000 12:00:00 GMT"},
+                   {-1000000, "Wed, 31 Dec 1969 23:59:59 GMT"}};
+    static const char *const bad[] = {
+        "", "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 31 Feb 1994 08:49:37 GMT",
+        "Sun, 06 Now 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT"};
+    char text[SK_TIME_HTTP_TEXT];
+    int64_t us;
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        sk_time_http_text(vectors[i].us, text);
+        assert_string_equal(text, vectors[i].text);
+        assert_int_equal(sk_time_http_parse(sk_span_z(text), &us), SK_OK);
+        assert_int_equal(us, vectors[i].us);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(sk_time_http_parse(sk_span_z(bad[i]), &us), SK_MALFORMED);
+}

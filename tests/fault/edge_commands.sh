@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# What people type on an edge, while it runs and while it does not: list, logs, restart, queues, check, support-bundle, config; and the local
+# page, which shows itself to whom has its key and no secret to anybody.
+source "$(dirname "$0")/support.bash"
+failed=0
+expect() { # expect SENTENCE GOT WANTED
+    [ "$2" = "$3" ] && return
+    echo "$1: $2 instead of $3"
+    failed=1
+}
+edge_says() { "$bin/skerry-edge" "$@" --config "$dir/edge.toml"; }
+verdict() { edge_says check --output json >"$dir/check.json" 2>/dev/null || true; jq -r ".checks[\"$1\"].result.result" "$dir/check.json"; }
+page=http://$edge:9680
+asked() { curl -s -o "$dir/answer" -w '%{http_code}' "$@"; }
+
+make_hub
+start_hub
+wait_for $hub_ready
+talker=$(deployed talker "" /bin/sh -c 'echo "my word is $WORD"; exec sleep 1000')
+make_edge "${talker%\}}, \"env\": {\"WORD\": {\"value\": \"xyzzy\"}}}" "$(deployed broken "" /bin/false)"
+sed -i "/^data = /a page = \"$edge:9680\"" "$dir/edge.toml"
+
+expect "list of an edge that does not run" "$(edge_says list 2>&1 >/dev/null | grep -c 'does not answer')" 1
+expect "check: the ports are free" "$(verdict host-ports)" ok
+expect "check: no agent" "$(verdict agent-running)" error
+expect "check: the way to the hub is open" "$(verdict host-connect-iothub-mqtt)" ok
+expect "check: the clocks agree" "$(verdict host-local-time)" ok
+expect "a check that is left out" "$(edge_says check --dont-run agent-running --output json | jq -r '.checks["agent-running"].result.result')" ignored
+code=0
+edge_says check --dont-run none 2>/dev/null >&2 || code=$?
+expect "a check that nobody knows" $code 2
+
+start_edge
+wait_for $edge_ready
+for _ in $(seq 100); do
+    edge_says list 2>/dev/null | grep -q '^talker *running' && break
+    sleep 0.1
+done
+expect "list tells how it stands" "$(edge_says list | grep -c '^talker *running *Up .*/bin/sh$')" 1
+expect "and what failed" "$(edge_says list | grep -c '^broken .*Failed (1) ')" 1
+expect "logs" "$(edge_says logs talker --tail 1)" "my word is xyzzy"
+expect "restart says which" "$(edge_says restart talker)" talker
+expect "check: the deployment" "$(verdict deployment-in-force)" ok
+expect "check: a module that fails" "$(verdict modules-as-desired)" error
+expect "check: leaf devices come in" "$(verdict leaf-to-gateway-tls)" ok
+expect "queues" "$(edge_says queues | grep -c '^\$upstream ')" 1
+
+url=$(edge_says page)
+key=${url#*#key=}
+expect "the page's address" "${url%#*}" "$page/"
+expect "the key is root's" "$(stat -c %a "$dir/edge/agent/page.key")" 600
+expect "the page itself is anybody's" "$(asked "$page/")" 200
+expect "its data are not" "$(asked "$page/api/status")" 401
+expect "nor with another key" "$(asked -H "Authorization: Bearer ${key%?}z" "$page/api/status")" 401
+expect "nor logs" "$(asked "$page/api/modules/talker/logs")" 401
+expect "with the key they are" "$(asked -H "Authorization: Bearer $key" "$page/api/status")" 200
+expect "modules" "$(jq -r '.modules[] | select(.name == "talker") | .runtimeStatus' "$dir/answer")" running
+expect "the edge hub's queues" "$(jq -r '.edgeHub.queues[0].endpoint' "$dir/answer")" '$upstream'
+expect "no secrets" "$(grep -c xyzzy "$dir/answer")" 0
+expect "a log" "$(asked -H "Authorization: Bearer $key" "$page/api/modules/talker/logs") $(tail -n 1 "$dir/answer")" "200 my word is xyzzy"
+expect "no log" "$(asked -H "Authorization: Bearer $key" "$page/api/modules/nobody/logs")" 404
+expect "no page" "$(asked "$page/other")" 404
+expect "nothing is changed by it" "$(asked -X POST "$page/api/status")" 405
+
+edge_says support-bundle --output "$dir/bundle.zip" >/dev/null
+expect "the bundle has the checks" "$(unzip -p "$dir/bundle.zip" check.json | jq -r '.checks["agent-running"].result.result')" ok
+expect "logs" "$(unzip -p "$dir/bundle.zip" logs/talker_log.txt | tail -n 1)" "my word is xyzzy"
+expect "modules without their environment" "$(unzip -p "$dir/bundle.zip" 'inspect/*' | grep -c xyzzy)" 0
+device_key=$("$bin/skerry" device connection-string edge | sed 's/.*SharedAccessKey=//')
+expect "and no key" "$(unzip -p "$dir/bundle.zip" | grep -cF "$device_key")" 0
+expect "to standard output as well" "$(edge_says support-bundle --output - --include-edge-runtime-only | head -c 2)" PK
+
+"$bin/skerry-edge" config mp --connection-string "$("$bin/skerry" device connection-string edge)" --out-config-file "$dir/mp/config.toml" >/dev/null
+expect "config mp writes a file" "$("$bin/skerry-edge" check --verbose --config "$dir/mp/config.toml" | grep -c 'provisioning.source = "manual"')" 1
+expect "that is root's" "$(stat -c %a "$dir/mp/config.toml")" 600
+code=0
+"$bin/skerry-edge" config mp --connection-string 'HostName=a;DeviceId=b;SharedAccessKey=AAAA' --out-config-file "$dir/mp/config.toml" 2>/dev/null >&2 || code=$?
+expect "and replaces none" $code 1
+expect "config show" "$(edge_says config show | grep -cF "$device_key")" 0
+[ $failed = 0 ] && echo "people on an edge learn how it stands"
+exit $failed
