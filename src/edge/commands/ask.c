@@ -98,8 +98,7 @@ bool edge_ask_role(const struct sk_edge_config *config, const char *socket,
     return false;
 }
 
-json_t *edge_ask_json(const struct sk_edge_config *config, const char *socket,
-                      const char *target) {
+json_t *edge_ask_json(const struct sk_edge_config *config, const char *socket, const char *target) {
     struct edge_answer answer;
     if (!edge_ask_role(config, socket, SK_HTTP_GET, target, SK_NONE, &answer)) return NULL;
     json_t *json = json_loadb(answer.body.p ? answer.body.p : "", answer.body.n, 0, NULL);
@@ -108,8 +107,7 @@ json_t *edge_ask_json(const struct sk_edge_config *config, const char *socket,
     return json;
 }
 
-int edge_print_stream(const struct sk_edge_config *config, const char *socket,
-                      const char *target) {
+int edge_print_stream(const struct sk_edge_config *config, const char *socket, const char *target) {
     struct edge_answer answer;
     char path[SK_SOCKET_PATH_MAX];
     socket_path(config, socket, path);

@@ -93,15 +93,13 @@ static void add_agent(struct bundle *bundle) {
     json_t *module;
     edge_ask_socket(&bundle->command->config, SK_CONTROL_SOCKET, SK_HTTP_GET, "/status", SK_NONE,
                     &answer);
-    json_t *status = answer.status == SK_OK ? sk_json_load(sk_buffer_span(&answer.body), 0, NULL)
-                                            : NULL;
-    if (status == NULL)
-        add(bundle, "agent_err.txt", sk_span_z(sk_status_text(answer.status)));
+    json_t *status =
+        answer.status == SK_OK ? sk_json_load(sk_buffer_span(&answer.body), 0, NULL) : NULL;
+    if (status == NULL) add(bundle, "agent_err.txt", sk_span_z(sk_status_text(answer.status)));
     add_modules(bundle, status, "systemModules");
     add_modules(bundle, status, "modules");
     if (!sk_typed_option(&bundle->command->typed, "include-edge-runtime-only"))
-        json_object_foreach(json_object_get(status, "modules"), name, module)
-            add_log(bundle, name);
+        json_object_foreach(json_object_get(status, "modules"), name, module) add_log(bundle, name);
     json_object_del(status, "modules");
     json_object_del(status, "systemModules");
     json_object_del(status, "runtime"); /* registries' passwords */
@@ -135,10 +133,11 @@ static void add_program(struct bundle *bundle, const char *name, const char *con
 
 static void add_machine(struct bundle *bundle) {
     const char *since = sk_typed_option(&bundle->command->typed, "since");
-    const char *const journal[] = {"journalctl", "--no-pager", "-u", "skerry-*", "--since",
-                                   since ? since : "1 day ago", NULL};
-    const char *const addresses[] = {"ip", "address", NULL}, *const sockets[] = {"ss", "-ltn", NULL},
-                      *const disks[] = {"df", "-h", NULL}, *const memory[] = {"free", "-m", NULL},
+    const char *const journal[] = {
+        "journalctl", "--no-pager", "-u", "skerry-*", "--since", since ? since : "1 day ago", NULL};
+    const char *const addresses[] = {"ip", "address", NULL},
+                      *const sockets[] = {"ss", "-ltn", NULL}, *const disks[] = {"df", "-h", NULL},
+                      *const memory[] = {"free", "-m", NULL},
                       *const system[] = {"uname", "-a", NULL};
     add_program(bundle, "logs/skerry-edge", journal);
     add_program(bundle, "network/addresses", addresses);

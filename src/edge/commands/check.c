@@ -37,8 +37,8 @@ struct check_run {
     json_t *document; /* of all findings, by id */
 };
 
-static const char *const verdict_words[] = {"ok", "warning", "error", "fatal", "skipped",
-                                            "ignored"};
+static const char *const verdict_words[] = {"ok",    "warning", "error",
+                                            "fatal", "skipped", "ignored"};
 
 static json_t *finding_json(const struct edge_finding *finding) {
     json_t *result = json_pack("{s:s}", "result", verdict_words[finding->verdict]);

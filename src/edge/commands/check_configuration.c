@@ -50,14 +50,14 @@ static struct sk_certificates *open_ca(struct edge_checks *checks, struct sk_io 
     struct sk_certificates *certificates;
     char reason[256] = "";
     sk_note_level(SK_LEVEL_ERROR);
-    if (sk_certificates_open(io,
-                             &(struct sk_certificates_options){
-                                 .folder = config->data,
-                                 .device_id = config->device_id,
-                                 .ca_days = config->edge_ca_days,
-                                 .certificate_file = config->edge_ca_certificate_file,
-                                 .key_file = config->edge_ca_key_file},
-                             &certificates, reason) == SK_OK)
+    if (sk_certificates_open(
+            io,
+            &(struct sk_certificates_options){.folder = config->data,
+                                              .device_id = config->device_id,
+                                              .ca_days = config->edge_ca_days,
+                                              .certificate_file = config->edge_ca_certificate_file,
+                                              .key_file = config->edge_ca_key_file},
+            &certificates, reason) == SK_OK)
         return certificates;
     edge_find(finding, EDGE_ERROR,
               "Give [edge_ca] cert and pk: PEM files of a CA and its key without a pass phrase.",
@@ -108,8 +108,7 @@ static void files_read(struct edge_checks *checks, struct edge_finding *finding)
     struct sk_io *io = sk_io_uv_new();
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         struct sk_buffer text = {.limit = MEGABYTE};
-        enum sk_status status =
-            files[i].path ? sk_file_load(io, files[i].path, &text) : SK_OK;
+        enum sk_status status = files[i].path ? sk_file_load(io, files[i].path, &text) : SK_OK;
         if (status)
             edge_find(finding, EDGE_ERROR, "Correct the path, or make the file readable.",
                       "%s: %s cannot be read: %s.", files[i].key, files[i].path,

@@ -123,10 +123,10 @@ static void ask_https(struct edge_checks *checks, struct edge_finding *finding,
     struct sk_io *io = sk_io_uv_new();
     struct sk_tls *tls = upstream_tls(checks->config, io, finding);
     if (tls) {
-        edge_ask(&(struct sk_http_client_options){
-                     .to = {.host = upstream->host, .port = upstream->https_port},
-                     .tls = tls,
-                     .proxy = upstream->proxy},
+        edge_ask(&(struct sk_http_client_options){.to = {.host = upstream->host,
+                                                         .port = upstream->https_port},
+                                                  .tls = tls,
+                                                  .proxy = upstream->proxy},
                  SK_HTTP_GET, "/", SK_NONE, answer);
         sk_tls_free(tls);
     }

@@ -27,11 +27,9 @@ bool edge_ask_role(const struct sk_edge_config *config, const char *socket,
                    enum sk_http_method method, const char *target, struct sk_span body,
                    struct edge_answer *answer);
 /* GET, with a JSON answer: a new reference, or NULL and a sentence was printed. */
-json_t *edge_ask_json(const struct sk_edge_config *config, const char *socket,
-                      const char *target);
+json_t *edge_ask_json(const struct sk_edge_config *config, const char *socket, const char *target);
 /* Prints an answer's body while it comes. */
-int edge_print_stream(const struct sk_edge_config *config, const char *socket,
-                      const char *target);
+int edge_print_stream(const struct sk_edge_config *config, const char *socket, const char *target);
 /* A text member, or "". */
 const char *edge_text_of(const json_t *json, const char *name);
 

@@ -23,7 +23,7 @@ static int no_systemd(void) {
 }
 
 static int systemctl(const char *verb) {
-    const char *const command[] = {"systemctl", "--no-pager", verb, SERVICE, "skerry-daemon",
+    const char *const command[] = {"systemctl",    "--no-pager",     verb, SERVICE, "skerry-daemon",
                                    "skerry-agent", "skerry-edgehub", NULL};
     const char *const target[] = {"systemctl", verb, SERVICE, NULL};
     if (!edge_has_systemd()) return no_systemd();

@@ -32,9 +32,9 @@ static json_t *queues(const struct sk_edge_hub *hub) {
     for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) {
         const struct sk_edge_endpoint *e = &hub->inputs[i];
         if (e->name == NULL) continue;
-        json_array_append_new(list,
-                              json_pack("{s:s,s:s,s:I}", "name", e->name, "endpoint", e->name,
-                                        "depth", (json_int_t)(next - sk_cursor_committed(e->cursor))));
+        json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "name", e->name, "endpoint", e->name,
+                                              "depth",
+                                              (json_int_t)(next - sk_cursor_committed(e->cursor))));
     }
     return list;
 }
@@ -57,10 +57,9 @@ static json_t *counts(const struct sk_edge_hub *hub) {
 }
 
 static void answer_status(const struct sk_edge_hub *hub, struct sk_http_exchange *exchange) {
-    json_t *json =
-        json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "deviceId", hub->options->device_id, "connection",
-                  connection(hub), "deployment", deployment(hub), "queues", queues(hub), "clients",
-                  clients(hub), "counts", counts(hub));
+    json_t *json = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "deviceId", hub->options->device_id,
+                             "connection", connection(hub), "deployment", deployment(hub), "queues",
+                             queues(hub), "clients", clients(hub), "counts", counts(hub));
     SK_CLEANUP_FREE char *text = sk_json_text(json);
     sk_http_respond_json(exchange, 200, sk_span_z(text));
     json_decref(json);

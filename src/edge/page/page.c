@@ -81,8 +81,10 @@ static json_t *module_view(const char *name, const json_t *module) {
         "type",         "status",          "runtimeStatus",    "statusDescription",
         "restartCount", "exitCode",        "lastStartTimeUtc", "lastExitTimeUtc",
         "version",      "memoryUsedBytes", "startupOrder",     "restartPolicy"};
-    json_t *view = json_pack("{s:s}", "name", name), *settings = json_object_get(module, "settings");
-    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) take(view, shown[i], module, shown[i]);
+    json_t *view = json_pack("{s:s}", "name", name),
+           *settings = json_object_get(module, "settings");
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        take(view, shown[i], module, shown[i]);
     take(view, "image", settings, "image");
     json_t *program = json_array_get(json_object_get(settings, "command"), 0);
     if (program) json_object_set(view, "program", program);
@@ -186,8 +188,9 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
         return;
     }
     if (match.id >= STATUS && !may_look(page, exchange)) {
-        refuse(exchange, 401, "The key of this page is missing or wrong: `skerry-edge page` prints "
-                              "the address with it.");
+        refuse(exchange, 401,
+               "The key of this page is missing or wrong: `skerry-edge page` prints "
+               "the address with it.");
         return;
     }
     switch ((enum route)match.id) {

@@ -23,7 +23,7 @@ enum sk_status sk_page_open(struct sk_io *io, const struct sk_page_options *opti
 void sk_page_close(struct sk_page *page);
 
 #define SK_PAGE_KEY_FILE "agent/page.key" /* below the data folder */
-#define SK_PAGE_KEY 33 /* 32 hexadecimal digits and a NUL */
+#define SK_PAGE_KEY 33                    /* 32 hexadecimal digits and a NUL */
 /* The key in the file, which is made when it is not there. Else a sentence in `reason`. */
 enum sk_status sk_page_key(struct sk_io *io, const char *file, char key[SK_PAGE_KEY],
                            char reason[256]);
