@@ -24,14 +24,20 @@ static enum sk_status parse_source(struct lexer *lexer, struct sk_span *source) 
     return SK_OK;
 }
 
-/* "/modules/<m>/inputs/<in>"; a slash at either end does not matter. */
-static bool parse_input(struct sk_span text, struct sk_route *route) {
-    struct sk_span modules, inputs;
+/* "/modules/<m>/inputs/<in>" or "/devices/<d>"; a slash at either end does not matter. */
+static bool parse_endpoint(struct sk_span text, struct sk_route *route) {
+    struct sk_span kind, inputs;
     if (text.n && text.p[0] == '/') text = sk_span_skip(text, 1);
     if (text.n && text.p[text.n - 1] == '/') text.n--;
-    return sk_span_split(&text, '/', &modules) && sk_span_split(&text, '/', &route->module) &&
-           sk_span_split(&text, '/', &inputs) && sk_span_split(&text, '/', &route->input) &&
-           text.p == NULL && sk_span_eq_nocase(modules, SK_SPAN("modules")) &&
+    if (!sk_span_split(&text, '/', &kind)) return false;
+    if (sk_span_eq_nocase(kind, SK_SPAN("devices"))) {
+        route->sink = SK_SINK_DEVICE;
+        return sk_span_split(&text, '/', &route->device) && text.p == NULL && route->device.n;
+    }
+    route->sink = SK_SINK_MODULE;
+    return sk_span_eq_nocase(kind, SK_SPAN("modules")) &&
+           sk_span_split(&text, '/', &route->module) && sk_span_split(&text, '/', &inputs) &&
+           sk_span_split(&text, '/', &route->input) && text.p == NULL &&
            sk_span_eq_nocase(inputs, SK_SPAN("inputs")) && route->module.n && route->input.n;
 }
 
@@ -43,12 +49,12 @@ static enum sk_status parse_sink(struct lexer *lexer, struct sk_route *route) {
     if (!lexer_take_word(lexer, "BrokeredEndpoint"))
         return lexer_expected(
             lexer, "$upstream or BrokeredEndpoint(\"/modules/<module>/inputs/<input>\")");
-    route->sink = SK_SINK_MODULE;
     if (!lexer_take_sign(lexer, "(")) return lexer_expected(lexer, "\"(\"");
     if (lexer->token.kind != TOKEN_STRING) return lexer_expected(lexer, "the endpoint in quotes");
-    if (!parse_input(lexer->token.text, route))
+    if (!parse_endpoint(lexer->token.text, route))
         return lexer_fail_at(lexer, lexer->token.at,
-                             "an endpoint is \"/modules/<module>/inputs/<input>\", not \"%.*s\"",
+                             "an endpoint is \"/modules/<module>/inputs/<input>\" or "
+                             "\"/devices/<device>\", not \"%.*s\"",
                              SK_ARG(sk_span_first(lexer->token.text, 60)));
     lexer_next(lexer);
     return lexer_take_sign(lexer, ")") ? SK_OK : lexer_expected(lexer, "\")\"");

@@ -2,20 +2,22 @@
  * $upstream".
  *
  * Grammar: [SELECT *] FROM path [WHERE condition] INTO $upstream |
- * BrokeredEndpoint("/modules/<m>/inputs/<in>"); keywords in any case. Priority and time to live are
+ * BrokeredEndpoint("/modules/<m>/inputs/<in>") | BrokeredEndpoint("/devices/<d>"); keywords in any
+ * case. Priority and time to live are
  * the deployment's, not the route's. */
 #ifndef SK_EXPR_ROUTE_H
 #define SK_EXPR_ROUTE_H
 
 #include "expr/expr.h"
 
-enum sk_route_sink { SK_SINK_UPSTREAM, SK_SINK_MODULE };
+enum sk_route_sink { SK_SINK_UPSTREAM, SK_SINK_MODULE, SK_SINK_DEVICE };
 
 struct sk_route {
     struct sk_span source;     /* as written, with its stars */
     struct sk_expr *condition; /* NULL: every message */
     enum sk_route_sink sink;
     struct sk_span module, input; /* of SK_SINK_MODULE */
+    struct sk_span device;        /* of SK_SINK_DEVICE: a leaf device, our own and not Azure's */
     char *text;                   /* owned copy that the spans point into */
 };
 

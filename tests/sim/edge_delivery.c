@@ -379,7 +379,7 @@ TEST(the_old_routes_also_stay_over_a_restart_after_a_bad_deployment) {
     fleet_free(&f);
 }
 
-TEST(a_removed_route_takes_nothing_more_and_its_queue_is_given_up) {
+TEST(a_removed_route_takes_nothing_more_and_its_queue_waits_for_it) {
     struct fleet f;
     struct raw_client leaf, reader;
     begin(&f, ROUTES(TO_READER "," UP));
@@ -387,19 +387,28 @@ TEST(a_removed_route_takes_nothing_more_and_its_queue_is_given_up) {
     leaf_sends(&leaf, "", "queued");
     deploy(&f, ROUTES(UP));
     leaf_sends(&leaf, "", "not for it");
-    deploy(&f, ROUTES(UP "," TO_READER));
+    sk_sim_run(f.sim, 10 * SK_S);
+    assert_int_equal(sk_edge_hub_counts(f.edge).forwarded_total, 2);
+    fleet_stop_edge(&f);
+    fleet_start_edge(&f);
     open_reader(&reader, &f, 1);
     raw_expect_nothing(&reader);
+    deploy(&f, ROUTES(UP "," TO_READER));
+    acknowledge(&reader, reader_gets(&reader, NULL, "queued"));
+    raw_expect_nothing(&reader);
+    raw_free(&leaf);
+    open_leaf(&leaf, &f);
     leaf_sends(&leaf, "", "new");
     acknowledge(&reader, reader_gets(&reader, NULL, "new"));
     sk_sim_run(f.sim, 10 * SK_S);
-    assert_int_equal(sk_edge_hub_counts(f.edge).forwarded_total, 3);
+    assert_int_equal(sk_edge_hub_counts(f.edge).forwarded_total, 1);
     raw_free(&leaf);
     raw_free(&reader);
     fleet_free(&f);
 }
 
 TEST(sixty_three_inputs_are_served_and_one_more_is_refused) {
+    enum { INPUTS = SK_EDGE_QUEUES_MAX - 1 };
     struct fleet f;
     struct raw_client leaf, reader;
     char description[300];
@@ -409,7 +418,7 @@ TEST(sixty_three_inputs_are_served_and_one_more_is_refused) {
     for (unsigned more = 0; more < 2; more++) {
         struct sk_buffer desired = {0};
         sk_buffer_text(&desired, "{\"schemaVersion\":\"1.1\",\"routes\":{");
-        for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX + more; i++)
+        for (unsigned i = 0; i < INPUTS + more; i++)
             sk_buffer_print(&desired,
                             "%s\"r%u\":\"FROM /messages/* "
                             "INTO BrokeredEndpoint(\\\"/modules/reader/inputs/i%u\\\")\"",
@@ -421,8 +430,7 @@ TEST(sixty_three_inputs_are_served_and_one_more_is_refused) {
         int code = desired_status(&f, description);
         if (code != (more ? 400 : 200)) fail_msg("%d %s", code, description);
         leaf_sends(&leaf, "", "x");
-        for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-            acknowledge(&reader, reader_gets(&reader, NULL, "x"));
+        for (unsigned i = 0; i < INPUTS; i++) acknowledge(&reader, reader_gets(&reader, NULL, "x"));
         raw_expect_nothing(&reader);
     }
     /* Other inputs in their place: the slots are free again. */

@@ -41,6 +41,7 @@ struct watch {
     struct sk_list heads;     /* struct watched_head */
     struct sk_list given;     /* struct given */
     bool forgiven;
+    const char *refused; /* whose telemetry is; NULL: nobody's */
 };
 
 static struct watch *watch_of(const struct sk_backend *backend) {
@@ -168,7 +169,15 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
     request->done = done;
     sk_list_append(&watch->under_way, &one->link);
     sk_map_put(&requests, address_of(&one->request), one);
-    watch->own->submit(backend, request);
+    if (watch->refused && request->op == SK_OP_TELEMETRY &&
+        sk_span_is(request->device, watch->refused))
+        sk_request_refuse(request, SK_FAULT_UNAVAILABLE, NULL);
+    else
+        watch->own->submit(backend, request);
+}
+
+void watch_refuse(struct watch *watch, const char *device) {
+    watch->refused = device;
 }
 
 /* ---- life ---- */

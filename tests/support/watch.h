@@ -26,6 +26,9 @@ void watch_check(struct watch *watch);
 /* From now on nothing is compared with what is stored: the story destroys it, or keeps less. */
 void watch_forgive(struct watch *watch);
 
+/* From now on the hub takes no telemetry of this device (503); NULL: of all again. */
+void watch_refuse(struct watch *watch, const char *device);
+
 /* What the backend has acknowledged, and what clients have seen of it on their wires. */
 struct history *watch_history(struct watch *watch);
 struct history *watch_wires(struct watch *watch);

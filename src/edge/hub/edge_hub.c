@@ -11,7 +11,7 @@
 static const struct sk_edge_part *const parts[] = {
     &edge_part_report,  &edge_part_methods, &edge_part_scope,  &edge_part_upstream,
     &edge_part_c2d,     &edge_part_twins,   &edge_part_inputs, &edge_part_ingest,
-    &edge_part_forward, &edge_part_routing};
+    &edge_part_forward, &edge_part_queues,  &edge_part_routing};
 
 #define EACH_PART(part)                                                                            \
     for (const struct sk_edge_part *const *at = parts, *part;                                      \
@@ -156,6 +156,7 @@ static void upstream_connected(struct sk_edge_identity *identity) {
         edge_report_soon(hub);
     }
     edge_twin_connected(identity);
+    edge_forward_resume(identity);
     edge_forward_soon(hub);
 }
 
@@ -301,7 +302,9 @@ struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub) {
     struct sk_edge_hub_counts counts = hub->counts;
     counts.clients = sk_directory_counts(&hub->backend).sessions;
     counts.identities = hub->identities.count;
-    counts.queue_upstream =
-        sk_log_next_sequence(hub->log) - sk_cursor_committed(hub->forward.cursor);
+    counts.queue_upstream = !hub->census.ended;
+    for (size_t i = 0; i < SK_EDGE_QUEUES_MAX; i++)
+        if (hub->queues[i].endpoint && hub->queues[i].endpoint->device == NULL)
+            counts.queue_upstream += hub->queues[i].depth;
     return counts;
 }

@@ -12,8 +12,8 @@
 #include "device/upstream.h"
 #include "gateway/gateway.h"
 
-#define SK_EDGE_ENDPOINTS_MAX                                                                      \
-    63 /* module inputs that routes may name; the 64th bit of a record is $upstream */
+/* Queues that routes may need; the last one is always $upstream's. */
+#define SK_EDGE_QUEUES_MAX 64
 
 struct sk_edge_hub;
 
@@ -46,12 +46,19 @@ struct sk_edge_hub_counts {
     uint64_t delivered_total;      /* acknowledged by modules */
     uint64_t dropped_total;        /* no route took them */
     uint64_t expired_total;        /* older than their time to live */
-    uint64_t queue_upstream;       /* records not yet acknowledged by the cloud (an upper bound) */
+    uint64_t given_up_total;       /* no route led to their queue, and its bit was needed */
+    uint64_t queue_upstream;       /* not yet acknowledged by the cloud; not 0 before all are
+                                    * counted */
     uint64_t scope_readings_total; /* of the identity scope, from the cloud */
     uint64_t clients, identities;
     bool upstream_connected;
 };
 struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub);
+
+/* What is told of each queue, as metrics (Prometheus text). */
+void sk_edge_hub_put_metrics(const struct sk_edge_hub *hub, struct sk_buffer *to);
+/* How it stands, as docs/reference/edge-status.md tells; a new reference. */
+json_t *sk_edge_hub_status(const struct sk_edge_hub *hub);
 
 /* The handler of the socket for people on the machine (docs/reference/edge-status.md); `arg` is the
  * hub. */

@@ -15,28 +15,43 @@ bool edge_flight_full(const struct sk_edge_flight *flight) {
     return flight->count == flight->capacity;
 }
 
-static struct sk_edge_shot *at(struct sk_edge_flight *flight, size_t i) {
+struct sk_edge_shot *edge_flight_at(const struct sk_edge_flight *flight, size_t i) {
     return &flight->shots[(flight->first + i) % flight->capacity];
 }
 
-void edge_flight_add(struct sk_edge_flight *flight, uint64_t sequence) {
-    SK_ASSERT(flight->count < flight->capacity);
-    SK_ASSERT(flight->count == 0 || at(flight, flight->count - 1)->sequence < sequence);
-    *at(flight, flight->count++) = (struct sk_edge_shot){.sequence = sequence};
+bool edge_flight_grow(struct sk_edge_flight *flight, size_t most) {
+    if (flight->capacity >= most) return false;
+    size_t capacity = flight->capacity * 2 < most ? flight->capacity * 2 : most;
+    struct sk_edge_shot *shots = sk_alloc(capacity * sizeof *shots);
+    for (size_t i = 0; i < flight->count; i++) shots[i] = *edge_flight_at(flight, i);
+    free(flight->shots);
+    flight->shots = shots;
+    flight->capacity = capacity;
+    flight->first = 0;
+    return true;
 }
 
-uint64_t edge_flight_done(struct sk_edge_flight *flight, uint64_t sequence) {
-    uint64_t below = 0;
-    for (size_t i = 0; i < flight->count; i++)
-        if (at(flight, i)->sequence == sequence) at(flight, i)->done = true;
-    while (flight->count && at(flight, 0)->done) {
-        below = at(flight, 0)->sequence + 1;
-        flight->first = (flight->first + 1) % flight->capacity;
-        flight->count--;
+void edge_flight_add(struct sk_edge_flight *flight, const struct sk_edge_shot *shot) {
+    SK_ASSERT(flight->count < flight->capacity);
+    SK_ASSERT(flight->count == 0 ||
+              edge_flight_at(flight, flight->count - 1)->sequence < shot->sequence);
+    *edge_flight_at(flight, flight->count++) = *shot;
+}
+
+struct sk_edge_shot *edge_flight_find(const struct sk_edge_flight *flight, uint64_t sequence) {
+    size_t low = 0, high = flight->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        struct sk_edge_shot *shot = edge_flight_at(flight, middle);
+        if (shot->sequence == sequence) return shot;
+        if (shot->sequence < sequence)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return below;
+    return NULL;
 }
 
 void edge_flight_clear(struct sk_edge_flight *flight) {
-    flight->first = flight->count = 0;
+    flight->first = flight->count = flight->parked = 0;
 }

@@ -1,34 +1,13 @@
 /* A message comes in: its way through the routes, into the log. Reference:
  * docs/protocols/edge-runtime.md, section 5.2. */
 #include "edge/hub/parts.h"
-#include "expr/message_source.h"
-
-/* "/messages/", "/messages/modules/<m>/" or "/messages/modules/<m>/outputs/<o>/" */
-static struct sk_span source_path(struct sk_edge_hub *hub, const struct sk_message *message) {
-    struct sk_span output = message->system[SK_SYS_OUTPUT];
-    if (message->source == SK_SOURCE_TWIN_CHANGES) return SK_SPAN("/twinChangeNotifications/");
-    if (message->module.n == 0) return SK_SPAN("/messages/");
-    if (output.n)
-        return sk_arena_print(&hub->arena, "/messages/modules/%.*s/outputs/%.*s/",
-                              SK_ARG(message->module), SK_ARG(output));
-    return sk_arena_print(&hub->arena, "/messages/modules/%.*s/", SK_ARG(message->module));
-}
-
-static uint64_t route(struct sk_edge_hub *hub, const struct sk_message *message) {
-    struct sk_expr_source source = sk_expr_source_of(message);
-    sk_arena_reset(&hub->arena);
-    struct sk_span path = source_path(hub, message);
-    uint64_t bits = 0;
-    for (size_t i = 0; i < hub->routing.count; i++)
-        if (!(bits & hub->routing.routes[i].bit) &&
-            sk_route_matches(&hub->routing.routes[i].route, path, &source, &hub->arena))
-            bits |= hub->routing.routes[i].bit;
-    return bits;
-}
 
 static void appended(void *arg, enum sk_status status, uint64_t sequence) {
     (void)sequence;
     struct sk_request *request = arg;
+    if (status == SK_OK)
+        edge_queues_count(edge_hub_of(request->backend), request->backend_number,
+                          (uintptr_t)request->backend_data);
     if (status)
         sk_request_refuse(
             request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
@@ -64,7 +43,7 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
                           "the properties are longer than a topic can be");
         return;
     }
-    uint64_t bits = route(hub, message);
+    uint64_t bits = edge_routes_match(hub, message);
     if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
         hub->counts.dropped_total++;
         sk_request_answer(request);
@@ -73,6 +52,9 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     hub->scratch.n = 0;
     enum sk_status status = sk_message_encode_head(&hub->scratch, message);
     struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
+    request->backend = &hub->backend;
+    request->backend_number = bits;
+    request->backend_data = (void *)(uintptr_t)(parts[0].n + parts[1].n);
     if (status == SK_OK) status = sk_log_append(hub->log, parts, 2, bits, appended, request);
     if (status)
         sk_request_refuse(request, sk_fault_of_status(status), NULL);

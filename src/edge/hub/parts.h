@@ -10,40 +10,74 @@
 #include "store/log/log.h"
 #include "store/registry/registry.h"
 
-enum { SK_EDGE_WINDOW = 16, SK_EDGE_UPSTREAM_WINDOW = 256 };
-#define SK_EDGE_UPSTREAM_BIT 63
+enum { SK_EDGE_WINDOW = 16, SK_EDGE_NO_PRIORITY = 10 };
 #define SK_EDGE_DOCUMENTS "edge-hub" /* the kind of our own documents in the store */
 
 /* A route of the deployment, and where it leads. */
 struct sk_edge_route {
     char *name;
     struct sk_route route;
-    uint64_t bit;      /* 1 << endpoint, or 1 << SK_EDGE_UPSTREAM_BIT */
-    unsigned priority; /* 0 … 9; 10: none given */
+    unsigned priority; /* 0 … 9; SK_EDGE_NO_PRIORITY: none given */
     int64_t ttl_us;    /* of its messages; < 0: for ever */
+    /* Where they wait; NULL: another has taken its place, as this route ends in a moment. */
+    struct sk_edge_queue *queue;
 };
 
-/* Records that were handed out and not yet all acknowledged, in order; what is done at the front is
- * committed. */
+/* Records that were handed out and not yet all acknowledged, in the order of their sequences; what
+ * is done at the front is committed. */
+enum sk_edge_shot_state {
+    SK_SHOT_OUT,
+    SK_SHOT_DONE,
+    SK_SHOT_PARKED, /* put aside: it is read again when its receiver can take it */
+};
+struct sk_edge_shot {
+    uint64_t sequence;
+    uint64_t sender; /* of one for the cloud: hash of its key */
+    int64_t born_ns; /* when it was appended, on the monotonic clock; may be before its start */
+    uint32_t bytes;
+    enum sk_edge_shot_state state;
+};
 struct sk_edge_flight {
-    struct sk_edge_shot {
-        uint64_t sequence;
-        bool done;
-    } * shots;
-    size_t capacity, first, count;
+    struct sk_edge_shot *shots;
+    size_t capacity, first, count, parked;
 };
 
-/* The queue of a module's input: a cursor, and what is on its way to the module. */
-struct sk_edge_endpoint {
-    struct sk_edge_hub *hub;
-    unsigned bit;
-    char *name; /* "modules/<m>/inputs/<in>"; NULL: the slot is free */
-    char *module, *input;
-    struct sk_cursor *cursor;
-    /* the first sequence that may be for it: the slot may have been another's before */
+/* A queue: the messages for one endpoint that have one priority and one time to live. It is a route
+ * bit, a cursor and a flight over the one log. */
+struct sk_edge_queue {
+    struct sk_edge_endpoint *endpoint; /* NULL: the bit is free */
+    struct sk_list link;               /* in endpoint->queues */
+    unsigned bit, priority;
+    int64_t ttl_us;
+    bool used; /* by a route in force; else it waits for one, for its time to live or for a purge */
+    bool leaving; /* it is not written down any more, and goes when that is durable */
+    bool old;     /* a version that knew no priorities has left it: whichever route comes has it */
+    struct sk_cursor *cursor, *aside; /* the second reads what is parked; NULL: not open */
+    /* the first sequence that may be for it: the bit may have been another's before */
     uint64_t from;
     struct sk_edge_flight flight;
-    int64_t ttl_us;
+    struct sk_record next; /* read and not yet handed out, if `peeked` */
+    bool peeked;
+    uint64_t depth, bytes; /* messages that wait or are on their way; exact after the census */
+    int64_t born_ns;       /* of the oldest, while depth > 0 */
+};
+
+/* What an endpoint's messages go to. */
+struct sk_edge_sink {
+    /* Whether somebody is there who takes what waits. */
+    bool (*live)(const struct sk_edge_endpoint *endpoint);
+    /* Moves what waits as far as it goes now. */
+    void (*pump)(struct sk_edge_endpoint *endpoint);
+};
+
+/* Where routes lead: the cloud, a module's input, a leaf device. */
+struct sk_edge_endpoint {
+    struct sk_edge_hub *hub;
+    const struct sk_edge_sink *sink;
+    char *name; /* "$upstream", "modules/<m>/inputs/<in>", "devices/<d>"; NULL: the slot is free */
+    char *device; /* NULL: the cloud */
+    char *module, *input;
+    struct sk_list queues; /* by priority, the best first */
     bool pumping;
 };
 
@@ -63,6 +97,10 @@ struct sk_edge_identity {
     struct sk_edge_twin *twin; /* NULL: not loaded */
     struct sk_list c2d;        /* cloud-to-device messages that it has not settled */
     bool c2d_pumping;
+    struct { /* of its messages on their way to the cloud */
+        size_t count, bytes, parked;
+        uint64_t progress_ns; /* when one was acknowledged last, or the first was handed over */
+    } sending;
 };
 
 /* What the connections to the cloud tell those above them. */
@@ -87,15 +125,24 @@ struct sk_edge_routing {
     char text[256];
 };
 
-/* forward.c: the queue to the cloud. */
+/* forward.c: the way of messages to the cloud. */
 struct sk_edge_forward {
-    char epoch[37]; /* of our store; see hub/events/once.h */
-    bool fresh_log; /* the store is new */
-    bool numbers;   /* the cloud is a Skerry hub: what is forwarded carries a number */
-    struct sk_cursor *cursor;
-    struct sk_edge_flight flight;
+    char epoch[37];      /* of our store; see hub/events/once.h */
+    bool fresh_log;      /* the store is new */
+    bool numbers;        /* the cloud is a Skerry hub: what is forwarded carries a number */
+    size_t count, bytes; /* handed over and not yet acknowledged */
+    struct sk_edge_endpoint *endpoint;
     struct sk_task pump;
-    int64_t ttl_us; /* of the routes to $upstream; < 0: for ever */
+    struct sk_timer timer; /* looks whether a sender is stuck */
+};
+
+/* queue.c */
+struct sk_edge_census {
+    struct sk_cursor *cursor;
+    bool ended;
+    uint64_t position, end; /* records below the one were counted; the others count as they come */
+    struct sk_task task;
+    struct sk_timer look; /* at queues that nobody reads */
 };
 
 /* upstream.c: the connections to the cloud. */
@@ -132,7 +179,9 @@ struct sk_edge_hub {
     struct sk_buffer scratch;
     struct sk_edge_hub_counts counts;
     struct sk_methods methods;
-    struct sk_edge_endpoint inputs[SK_EDGE_ENDPOINTS_MAX];
+    struct sk_edge_endpoint endpoints[SK_EDGE_QUEUES_MAX];
+    struct sk_edge_queue queues[SK_EDGE_QUEUES_MAX]; /* by bit */
+    struct sk_edge_census census;
     struct sk_edge_routing routing;
     struct sk_edge_forward forward;
     struct sk_edge_connections upstream;
@@ -175,8 +224,8 @@ struct sk_edge_part {
                    struct sk_edge_identity *identity);
 };
 extern const struct sk_edge_part edge_part_ingest, edge_part_inputs, edge_part_routing,
-    edge_part_forward, edge_part_upstream, edge_part_scope, edge_part_twins, edge_part_c2d,
-    edge_part_methods, edge_part_report;
+    edge_part_queues, edge_part_forward, edge_part_upstream, edge_part_scope, edge_part_twins,
+    edge_part_c2d, edge_part_methods, edge_part_report;
 
 static inline struct sk_edge_hub *edge_hub_of(struct sk_backend *backend) {
     return (struct sk_edge_hub *)backend;
@@ -196,11 +245,60 @@ void edge_load_ended(struct sk_edge_hub *hub);
 void edge_flight_init(struct sk_edge_flight *flight, size_t capacity);
 void edge_flight_free(struct sk_edge_flight *flight);
 bool edge_flight_full(const struct sk_edge_flight *flight);
-void edge_flight_add(struct sk_edge_flight *flight, uint64_t sequence);
-/* Marks a record; returns the sequence below which all are done, or 0 when the front has not moved.
- * Unknown ones are ignored. */
-uint64_t edge_flight_done(struct sk_edge_flight *flight, uint64_t sequence);
+/* Makes room for twice as many, up to `most`; false: it has that. */
+bool edge_flight_grow(struct sk_edge_flight *flight, size_t most);
+void edge_flight_add(struct sk_edge_flight *flight, const struct sk_edge_shot *shot);
+/* In order; i < flight->count. */
+struct sk_edge_shot *edge_flight_at(const struct sk_edge_flight *flight, size_t i);
+/* NULL: it is not there (any more). */
+struct sk_edge_shot *edge_flight_find(const struct sk_edge_flight *flight, uint64_t sequence);
 void edge_flight_clear(struct sk_edge_flight *flight);
+
+/* queue.c */
+/* The endpoint that leads there, made with `sink` if there is none; `device` empty: the cloud,
+ * whose endpoint is always there once it is open. */
+struct sk_edge_endpoint *edge_endpoint_find(struct sk_edge_hub *hub, const char *name);
+struct sk_edge_endpoint *edge_endpoint_add(struct sk_edge_hub *hub, const struct sk_edge_sink *sink,
+                                           struct sk_span device, struct sk_span module,
+                                           struct sk_span input);
+/* The name of that endpoint, into `to`. */
+void edge_endpoint_name(struct sk_buffer *to, struct sk_span device, struct sk_span module,
+                        struct sk_span input);
+/* Opens the queue of a bit that is free. `from`: where it began, when it is known from before;
+ * UINT64_MAX: it begins now. */
+enum sk_status edge_queue_open(struct sk_edge_endpoint *endpoint, unsigned bit, unsigned priority,
+                               int64_t ttl_us, uint64_t from);
+/* Another priority and time to live for all that waits in it. */
+void edge_queue_change(struct sk_edge_queue *queue, unsigned priority, int64_t ttl_us);
+/* Closes a queue, if the bit has one, and forgets how far it was read: what waits is given up. The
+ * endpoint goes with its last queue. */
+void edge_queue_give_up(struct sk_edge_hub *hub, unsigned bit);
+bool edge_queue_is_empty(const struct sk_edge_queue *queue);
+/* µs that the oldest has waited; 0: nothing waits. */
+int64_t edge_queue_age(const struct sk_edge_queue *queue);
+/* A record with these bits is durable. */
+void edge_queues_count(struct sk_edge_hub *hub, uint64_t bits, size_t bytes);
+
+/* The queue whose turn it is, with its next record in queue->next: the best priority first and,
+ * among equals, the lowest sequence. NULL: nothing can be said now; the endpoint is pumped again
+ * when that changes. What is too old is dropped here. */
+struct sk_edge_queue *edge_endpoint_turn(struct sk_edge_endpoint *endpoint);
+/* Takes queue->next into the flight, which has room; valid until the flight changes. */
+struct sk_edge_shot *edge_queue_take(struct sk_edge_queue *queue);
+/* The one taken last was not handed out after all: it is the next one again. Only before anything
+ * else happens to the queue. */
+void edge_queue_untake(struct sk_edge_queue *queue);
+/* A record that was taken is done with; unknown ones are ignored. */
+void edge_queue_done(struct sk_edge_queue *queue, uint64_t sequence);
+/* The receiver is gone: all that is not done is handed out again. */
+void edge_queue_rewind(struct sk_edge_queue *queue);
+/* Parks one in flight; and reads it again (SK_NOT_FOUND: it is lost). */
+void edge_queue_park(struct sk_edge_queue *queue, struct sk_edge_shot *shot);
+void edge_queue_unpark(struct sk_edge_queue *queue, struct sk_edge_shot *shot);
+enum sk_status edge_queue_reread(struct sk_edge_queue *queue, uint64_t sequence,
+                                 struct sk_record *record);
+/* Moves what waits for an endpoint as far as it goes now; without a route it stays. */
+void edge_endpoint_pump(struct sk_edge_endpoint *endpoint);
 
 /* scope.c */
 /* Asks the cloud for the scope now, or in a moment when it was asked just before. */
@@ -212,22 +310,25 @@ void edge_find_identity(struct sk_backend *backend, struct sk_span device, struc
 void edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
                              struct sk_span module, sk_identity_done *done, void *arg);
 
+/* routes.c */
+/* Reads the routes of desired properties, all or none, the best priority first. False: a sentence
+ * is in `why`. */
+bool edge_routes_read(const json_t *desired, struct sk_edge_route **routes, size_t *count,
+                      char why[256]);
+void edge_routes_free(struct sk_edge_route *routes, size_t count);
+/* The bits of the queues that a message goes to: of each endpoint the best that takes it. */
+uint64_t edge_routes_match(struct sk_edge_hub *hub, const struct sk_message *message);
+/* The same, told: docs/reference/edge-status.md. A new reference. */
+json_t *edge_routes_explain(struct sk_edge_hub *hub, const struct sk_message *message);
+
 /* routing.c */
 /* Takes new desired properties of $edgeHub; a bad one changes nothing but the reported status.
  * `durable`: they come from the store and count at once; else they are written there first. */
 void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
                          bool durable);
 
-/* endpoint.c */
-/* Opens slot `bit` for an input. `from`: where it began, when it is known from before;
- * UINT64_MAX: it begins now. */
-enum sk_status edge_endpoint_open(struct sk_edge_hub *hub, unsigned bit, struct sk_span module,
-                                  struct sk_span input, uint64_t from);
-void edge_endpoint_close(struct sk_edge_endpoint *endpoint);
-/* Closes slot `bit`, if it is open, and forgets how far its queue was read: what waits is given
- * up. */
-void edge_endpoint_forget(struct sk_edge_hub *hub, unsigned bit);
-void edge_endpoints_pump(struct sk_edge_hub *hub, struct sk_span module);
+/* endpoint.c: module inputs and leaf devices */
+extern const struct sk_edge_sink edge_local_sink;
 
 /* upstream.c */
 /* The identity's connection to the cloud, opened if there is none. */
@@ -238,6 +339,10 @@ void edge_upstream_drop(struct sk_edge_identity *identity);
 
 /* forward.c */
 enum sk_status edge_forward_open(struct sk_edge_hub *hub);
+/* The sender is connected, or its messages are taken again. */
+void edge_forward_resume(struct sk_edge_identity *sender);
+/* Nobody takes its messages any more: those that were put aside are done with. */
+void edge_forward_forget(struct sk_edge_identity *sender);
 /* There may be something that can go out. */
 void edge_forward_soon(struct sk_edge_hub *hub);
 /* Whether the cloud takes numbers, as its answers tell. */

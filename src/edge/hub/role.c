@@ -45,7 +45,6 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
         {"edgehub_messages_sent_total{to=\"modules\"}", "counter", counts.delivered_total},
         {"edgehub_messages_dropped_total{reason=\"no_route\"}", "counter", counts.dropped_total},
         {"edgehub_messages_dropped_total{reason=\"ttl_expiry\"}", "counter", counts.expired_total},
-        {"edgehub_queue_length{endpoint=\"upstream\"}", "gauge", counts.queue_upstream},
         {"edgehub_scope_readings_total", "counter", counts.scope_readings_total},
         {"edgehub_connected_clients", "gauge", counts.clients},
         {"edgehub_identities", "gauge", counts.identities},
@@ -67,6 +66,7 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
         typed = name;
         sk_buffer_print(&text, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
     }
+    sk_edge_hub_put_metrics(role->hub, &text);
     sk_gateway_put_metrics(role->gateway, &text);
     sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"),
                     sk_buffer_span(&text));

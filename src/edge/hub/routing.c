@@ -1,4 +1,4 @@
-/* The deployment's routes: read, written down, put in force. Reference:
+/* The deployment's routes: given queues, written down, put in force. Reference:
  * docs/protocols/edge-runtime.md, section 3.3. */
 #include "edge/hub/parts.h"
 
@@ -6,208 +6,175 @@
 
 #include "model/json_text.h"
 
-enum { ROUTES_MAX = 200, NO_PRIORITY = 10 };
+enum { UPSTREAM_BIT = SK_EDGE_QUEUES_MAX - 1 };
 
 #define DOCUMENTS SK_SPAN(SK_EDGE_DOCUMENTS)
 
-/* ---- endpoints: which bit of a record stands for which input; kept, as records hold bits ---- */
+/* ---- queues: which bit of a record stands for which; kept, as records hold bits ---- */
 
-static json_t *endpoints_document(const struct sk_edge_hub *hub) {
-    json_t *map = json_object();
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) {
-        const struct sk_edge_endpoint *e = &hub->inputs[i];
-        if (e->name)
-            json_object_set_new(map, e->name,
-                                json_pack("{s:I,s:s,s:s,s:I}", "bit", (json_int_t)i, "module",
-                                          e->module, "input", e->input, "from",
-                                          (json_int_t)e->from));
+static json_t *queues_document(const struct sk_edge_hub *hub) {
+    json_t *list = json_array();
+    for (unsigned i = 0; i < SK_EDGE_QUEUES_MAX; i++) {
+        const struct sk_edge_queue *q = &hub->queues[i];
+        if (q->endpoint == NULL || q->leaving) continue;
+        json_array_append_new(list,
+                              json_pack("{s:i,s:s?,s:s?,s:s?,s:I,s:i,s:I}", "bit", i, "device",
+                                        q->endpoint->device, "module", q->endpoint->module, "input",
+                                        q->endpoint->input, "from", (json_int_t)q->from, "priority",
+                                        q->priority, "ttlUs", (json_int_t)q->ttl_us));
     }
-    return map;
+    return json_pack("{s:o}", "queues", list);
 }
 
-static struct sk_edge_endpoint *find_endpoint(struct sk_edge_hub *hub, struct sk_span module,
-                                              struct sk_span input) {
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->inputs[i].name && sk_span_is(module, hub->inputs[i].module) &&
-            sk_span_is(input, hub->inputs[i].input))
-            return &hub->inputs[i];
-    return NULL;
+static bool same_endpoint(const struct sk_route *a, const struct sk_route *b) {
+    return a->sink == b->sink && sk_span_eq(a->module, b->module) &&
+           sk_span_eq(a->input, b->input) && sk_span_eq(a->device, b->device);
 }
 
-static bool leads_to(const struct sk_edge_route *route, struct sk_span module,
-                     struct sk_span input) {
-    return route->route.sink != SK_SINK_UPSTREAM && sk_span_eq(route->route.module, module) &&
-           sk_span_eq(route->route.input, input);
+static bool same_queue(const struct sk_edge_route *a, const struct sk_edge_route *b) {
+    return a->priority == b->priority && a->ttl_us == b->ttl_us &&
+           same_endpoint(&a->route, &b->route);
 }
 
-/* Whether one of the routes leads to an input. */
-static bool named(const struct sk_edge_route *routes, size_t count, struct sk_span module,
-                  struct sk_span input) {
+static bool leads_to(const struct sk_edge_route *route, const struct sk_edge_endpoint *e) {
+    struct sk_buffer name = {0};
+    const struct sk_route *r = &route->route;
+    edge_endpoint_name(&name, r->sink == SK_SINK_DEVICE ? r->device : SK_NONE,
+                       r->sink == SK_SINK_MODULE ? r->module : SK_NONE, r->input);
+    bool same = strcmp(name.p, e->name) == 0;
+    sk_buffer_free(&name);
+    return same;
+}
+
+/* Whether one of the routes needs the queue as it is. */
+static bool needed(const struct sk_edge_queue *q, const struct sk_edge_route *routes,
+                   size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (leads_to(&routes[i], module, input)) return true;
+        if (routes[i].queue == q ||
+            (routes[i].queue == NULL && routes[i].priority == q->priority &&
+             routes[i].ttl_us == q->ttl_us && !q->old && leads_to(&routes[i], q->endpoint)))
+            return true;
     return false;
 }
 
-/* A slot for one more input: a free one, else one that the new routes do not name. There is one:
- * they name few enough. */
-static unsigned free_slot(struct sk_edge_hub *hub, const struct sk_edge_route *routes,
-                          size_t count) {
-    for (unsigned i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++)
-        if (hub->inputs[i].name == NULL) return i;
-    unsigned i = 0;
-    while (i + 1 < SK_EDGE_ENDPOINTS_MAX &&
-           named(routes, count, sk_span_z(hub->inputs[i].module), sk_span_z(hub->inputs[i].input)))
-        i++;
+/* A queue of the endpoint that is as the route wants it; else one that no route needs and that may
+ * become so: of the same priority, whose messages get the new time to live, or without messages. */
+static struct sk_edge_queue *find_queue(struct sk_edge_endpoint *e,
+                                        const struct sk_edge_route *route,
+                                        const struct sk_edge_route *routes, size_t count) {
+    struct sk_edge_queue *fits = NULL;
+    SK_LIST_EACH(&e->queues, node, following) {
+        struct sk_edge_queue *q = SK_CONTAINER(node, struct sk_edge_queue, link);
+        if (!q->old && q->priority == route->priority && q->ttl_us == route->ttl_us) return q;
+        bool may = q->old || q->priority == route->priority || edge_queue_is_empty(q);
+        if (fits == NULL && may && !needed(q, routes, count)) fits = q;
+    }
+    return fits;
+}
+
+/* How much is lost when the bit of a queue is used for another; 0: it is free. */
+static unsigned worth(struct sk_edge_hub *hub, const struct sk_edge_queue *q,
+                      const struct sk_edge_route *routes, size_t count) {
+    if (q->endpoint == NULL) return 0;
+    if (q->bit == UPSTREAM_BIT || needed(q, routes, count)) return 5;
+    bool empty = edge_queue_is_empty(q);
+    bool used = needed(q, hub->routing.routes, hub->routing.count);
+    return empty ? (used ? 2 : 1) : (used ? 4 : 3);
+}
+
+/* A bit for one more queue: the one whose queue is the least loss. SK_EDGE_QUEUES_MAX: the routes
+ * need them all. */
+static unsigned free_bit(struct sk_edge_hub *hub, const struct sk_edge_route *routes,
+                         size_t count) {
+    enum { NONE = 5 };
+    unsigned best = 0, least = NONE;
+    for (unsigned i = 0; i < SK_EDGE_QUEUES_MAX; i++) {
+        unsigned value = worth(hub, &hub->queues[i], routes, count);
+        if (value >= least) continue;
+        least = value;
+        best = i;
+    }
+    if (least == NONE) return SK_EDGE_QUEUES_MAX;
     for (size_t j = 0; j < hub->routing.count; j++) /* until the new routes count */
-        if (hub->routing.routes[j].bit == 1ull << i) hub->routing.routes[j].bit = 0;
-    edge_endpoint_forget(hub, i);
-    return i;
+        if (hub->routing.routes[j].queue == &hub->queues[best]) hub->routing.routes[j].queue = NULL;
+    edge_queue_give_up(hub, best);
+    return best;
+}
+
+/* How many queues the routes need; the one to the cloud that is always there counts. */
+static size_t queues_needed(const struct sk_edge_route *routes, size_t count) {
+    size_t needs = 0, up = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t j = 0;
+        while (j < i && !same_queue(&routes[i], &routes[j])) j++;
+        needs += i == j;
+        up += routes[i].route.sink == SK_SINK_UPSTREAM;
+    }
+    return needs + (up == 0);
+}
+
+/* Gives a route its queue; false: the log refuses. */
+static bool bind_route(struct sk_edge_hub *hub, struct sk_edge_route *route,
+                       const struct sk_edge_route *routes, size_t count, char why[256]) {
+    const struct sk_route *r = &route->route;
+    struct sk_span device = r->sink == SK_SINK_DEVICE   ? r->device
+                            : r->sink == SK_SINK_MODULE ? sk_span_z(hub->options->device_id)
+                                                        : SK_NONE;
+    struct sk_buffer name = {0};
+    edge_endpoint_name(&name, device, r->module, r->input);
+    struct sk_edge_endpoint *e = edge_endpoint_find(hub, name.p);
+    sk_buffer_free(&name);
+    route->queue = e ? find_queue(e, route, routes, count) : NULL;
+    if (route->queue) {
+        edge_queue_change(route->queue, route->priority, route->ttl_us);
+        return true;
+    }
+    unsigned bit = free_bit(hub, routes, count); /* the endpoint may go with its last queue */
+    e = bit < SK_EDGE_QUEUES_MAX
+            ? edge_endpoint_add(hub, &edge_local_sink, device, r->module, r->input)
+            : NULL;
+    if (e == NULL || edge_queue_open(e, bit, route->priority, route->ttl_us, UINT64_MAX)) {
+        snprintf(why, 256, "route %.64s: the message store cannot be read", route->name);
+        return false;
+    }
+    route->queue = &hub->queues[bit];
+    return true;
+}
+
+static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
+                        char why[256]) {
+    if (queues_needed(routes, count) > SK_EDGE_QUEUES_MAX) {
+        snprintf(why, 256,
+                 "the routes need more than %d queues: one for each endpoint, priority and "
+                 "timeToLiveSecs, and one that is always $upstream's",
+                 SK_EDGE_QUEUES_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!bind_route(hub, &routes[i], routes, count, why)) return false;
+    return true;
 }
 
 /* ---- the deployment ---- */
 
-static void free_routes(struct sk_edge_route *routes, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        free(routes[i].name);
-        sk_route_free(&routes[i].route);
-    }
-    free(routes);
-}
-
-/* One route: a text, or {"route", "priority", "timeToLiveSecs"}. False with a sentence in `why`. */
-static bool read_route(const char *name, const json_t *value, int64_t ttl_us,
-                       struct sk_edge_route *to, char why[256]) {
-    const json_t *text = json_is_object(value) ? json_object_get(value, "route") : value;
-    struct sk_expr_error error;
-    *to = (struct sk_edge_route){.priority = NO_PRIORITY, .ttl_us = ttl_us};
-    if (!json_is_string(text)) {
-        snprintf(why, 256, "route %.64s: must be a text, or an object with \"route\"", name);
-        return false;
-    }
-    if (json_is_object(value)) {
-        const json_t *priority = json_object_get(value, "priority"),
-                     *ttl = json_object_get(value, "timeToLiveSecs");
-        if (priority && (!json_is_integer(priority) || json_integer_value(priority) < 0 ||
-                         json_integer_value(priority) > 9)) {
-            snprintf(why, 256, "route %.64s: priority must be 0 to 9", name);
-            return false;
-        }
-        if (ttl && (!json_is_integer(ttl) || json_integer_value(ttl) < 0)) {
-            snprintf(why, 256, "route %.64s: timeToLiveSecs must be a number of seconds", name);
-            return false;
-        }
-        if (priority) to->priority = (unsigned)json_integer_value(priority);
-        if (ttl && json_integer_value(ttl) > 0) to->ttl_us = json_integer_value(ttl) * 1000000;
-    }
-    if (sk_route_parse(sk_span_z(json_string_value(text)), &to->route, &error)) {
-        snprintf(why, 256, "route %.64s: line %u, column %u: %.120s", name, error.line,
-                 error.column, error.sentence);
-        return false;
-    }
-    to->name = sk_span_dup(sk_span_z(name));
-    return true;
-}
-
-static bool schema_known(const json_t *desired, char why[256]) {
-    const char *version = json_string_value(json_object_get(desired, "schemaVersion"));
-    if (version && (strcmp(version, "1.0") == 0 || strcmp(version, "1.1") == 0 ||
-                    strcmp(version, "1.2") == 0 || strcmp(version, "1.3") == 0))
-        return true;
-    snprintf(why, 256, "schemaVersion must be \"1.0\" to \"1.3\"");
-    return false;
-}
-
-/* Reads all routes, or none. */
-static bool read_routes(const json_t *desired, struct sk_edge_route **routes, size_t *count,
-                        char why[256]) {
-    const json_t *table = json_object_get(desired, "routes");
-    const json_t *storage = json_object_get(desired, "storeAndForwardConfiguration");
-    const json_t *ttl = json_object_get(storage, "timeToLiveSecs"), *value;
-    const char *name;
-    int64_t ttl_us = json_is_integer(ttl) && json_integer_value(ttl) >= 0
-                         ? json_integer_value(ttl) * 1000000
-                         : -1;
-    *routes = NULL;
-    *count = 0;
-    if (!schema_known(desired, why)) return false;
-    if (table && !json_is_object(table)) {
-        snprintf(why, 256, "routes must be an object");
-        return false;
-    }
-    if (json_object_size(table) > ROUTES_MAX) {
-        snprintf(why, 256, "there are more than %d routes", ROUTES_MAX);
-        return false;
-    }
-    *routes = sk_alloc((json_object_size(table) + 1) * sizeof **routes);
-    json_object_foreach((json_t *)table, name, value) {
-        if (json_is_null(value)) continue;
-        if (!read_route(name, value, ttl_us, &(*routes)[*count], why)) {
-            free_routes(*routes, *count);
-            return false;
-        }
-        ++*count;
-    }
-    return true;
-}
-
-/* Gives each route its bit; false: too many inputs, or the log refuses. */
-static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
-                        char why[256]) {
-    size_t inputs = 0;
-    for (size_t i = 0; i < count; i++)
-        inputs += routes[i].route.sink != SK_SINK_UPSTREAM &&
-                  !named(routes, i, routes[i].route.module, routes[i].route.input);
-    if (inputs > SK_EDGE_ENDPOINTS_MAX) {
-        snprintf(why, 256, "the routes name more than %d module inputs", SK_EDGE_ENDPOINTS_MAX);
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct sk_span module = routes[i].route.module, input = routes[i].route.input;
-        if (routes[i].route.sink == SK_SINK_UPSTREAM) {
-            routes[i].bit = 1ull << SK_EDGE_UPSTREAM_BIT;
+/* What no route leads to any more waits for one that does, for its time to live, or for the bit to
+ * be needed. Without messages it goes. */
+static void retire_queues(struct sk_edge_hub *hub) {
+    for (unsigned i = 0; i < SK_EDGE_QUEUES_MAX; i++) {
+        struct sk_edge_queue *q = &hub->queues[i];
+        if (q->endpoint == NULL) {
+            /* A checkpoint that a crash has left there would hold the log back. */
+            edge_queue_give_up(hub, i);
             continue;
         }
-        struct sk_edge_endpoint *e = find_endpoint(hub, module, input);
-        unsigned slot = e ? e->bit : free_slot(hub, routes, count);
-        if (e == NULL && edge_endpoint_open(hub, slot, module, input, UINT64_MAX)) {
-            snprintf(why, 256, "route %.64s: the message store cannot be read", routes[i].name);
-            return false;
-        }
-        routes[i].bit = 1ull << slot;
-    }
-    return true;
-}
-
-/* Closes the endpoints that no route names any more; what waited for them is given up, as in
- * Azure's edge hub. The longest time to live of an endpoint's routes counts for it. */
-static void retire_endpoints(struct sk_edge_hub *hub) {
-    for (size_t e = 0; e < SK_EDGE_ENDPOINTS_MAX; e++) {
-        struct sk_edge_endpoint *endpoint = &hub->inputs[e];
-        bool used = false;
-        for (size_t i = 0; i < hub->routing.count; i++) {
-            if (hub->routing.routes[i].bit != 1ull << e) continue;
-            int64_t ttl = hub->routing.routes[i].ttl_us;
-            if (!used || ttl < 0 || (endpoint->ttl_us >= 0 && ttl > endpoint->ttl_us))
-                endpoint->ttl_us = ttl;
-            used = true;
-        }
-        /* Empty slots too: a checkpoint that a crash has left there would hold the log back. */
-        if (!used) edge_endpoint_forget(hub, (unsigned)e);
-    }
-    hub->forward.ttl_us = -1;
-    bool first = true;
-    for (size_t i = 0; i < hub->routing.count; i++) {
-        if (hub->routing.routes[i].bit != 1ull << SK_EDGE_UPSTREAM_BIT) continue;
-        int64_t ttl = hub->routing.routes[i].ttl_us;
-        if (first || ttl < 0 || (hub->forward.ttl_us >= 0 && ttl > hub->forward.ttl_us))
-            hub->forward.ttl_us = ttl;
-        first = false;
+        q->used = needed(q, hub->routing.routes, hub->routing.count);
+        if (!q->used && q->leaving) edge_queue_give_up(hub, i);
     }
 }
 
 static void activate(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
                      uint64_t version) {
-    free_routes(hub->routing.routes, hub->routing.count);
+    edge_routes_free(hub->routing.routes, hub->routing.count);
     hub->routing.routes = routes;
     hub->routing.count = count;
     hub->routing.deployed = true;
@@ -215,9 +182,9 @@ static void activate(struct sk_edge_hub *hub, struct sk_edge_route *routes, size
         hub->routing.code = 200;
         hub->routing.text[0] = 0;
     }
-    retire_endpoints(hub);
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) /* a new one's module may be here already */
-        if (hub->inputs[i].name) edge_endpoints_pump(hub, sk_span_z(hub->inputs[i].module));
+    retire_queues(hub);
+    for (size_t i = 0; i < SK_EDGE_QUEUES_MAX; i++) /* a new one's receiver may be here already */
+        if (hub->endpoints[i].name) edge_endpoint_pump(&hub->endpoints[i]);
     SK_INFO("edge-hub", "deployment version %llu: %zu routes", (unsigned long long)version, count);
     edge_report_soon(hub);
 }
@@ -235,7 +202,7 @@ struct sk_edge_deployment {
 };
 
 static void free_deployment(struct sk_edge_deployment *d) {
-    free_routes(d->routes, d->count);
+    edge_routes_free(d->routes, d->count);
     json_decref(d->desired);
     free(d);
 }
@@ -274,10 +241,23 @@ static void save_document(struct sk_edge_deployment *d, struct sk_span key, json
     json_decref(document);
 }
 
-/* The endpoints first, with those that the old routes still need: either deployment fits them. */
+/* Queues that neither the old routes nor the new ones need, and that have no messages, are not
+ * written down: when that is durable their bits are free. */
+static void let_go(struct sk_edge_deployment *d) {
+    struct sk_edge_hub *hub = d->hub;
+    for (unsigned i = 0; i < UPSTREAM_BIT; i++) {
+        struct sk_edge_queue *q = &hub->queues[i];
+        if (q->endpoint)
+            q->leaving = edge_queue_is_empty(q) && !needed(q, d->routes, d->count) &&
+                         !needed(q, hub->routing.routes, hub->routing.count);
+    }
+}
+
+/* The queues first, with those that the old routes still need: either deployment fits them. */
 static void save(struct sk_edge_deployment *d) {
     d->failed = false;
-    save_document(d, SK_SPAN("endpoints"), endpoints_document(d->hub));
+    let_go(d);
+    save_document(d, SK_SPAN("endpoints"), queues_document(d->hub));
     save_document(d, SK_SPAN("deployment"),
                   json_pack("{s:O,s:I}", "desired", d->desired, "version", (json_int_t)d->version));
 }
@@ -308,12 +288,12 @@ void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_
         refuse_deployment(hub, 417, "the desired properties of $edgeHub are empty");
         return;
     }
-    if (!read_routes(desired, &routes, &count, why)) {
+    if (!edge_routes_read(desired, &routes, &count, why)) {
         refuse_deployment(hub, 400, why);
         return;
     }
     if (!bind_routes(hub, routes, count, why)) {
-        free_routes(routes, count);
+        edge_routes_free(routes, count);
         refuse_deployment(hub, 400, why);
         return;
     }
@@ -345,24 +325,54 @@ static void deployment_loaded(void *arg, const struct sk_registry_end *end,
     json_decref(document);
 }
 
+static struct sk_span text_of(const json_t *object, const char *name) {
+    return sk_span_z(json_string_value(json_object_get(object, name)));
+}
+
+static void open_queue(struct sk_edge_hub *hub, const json_t *entry, bool old) {
+    struct sk_span device = text_of(entry, "device"), module = text_of(entry, "module"),
+                   input = text_of(entry, "input");
+    json_int_t bit = json_integer_value(json_object_get(entry, "bit")),
+               from = json_integer_value(json_object_get(entry, "from")),
+               priority = json_integer_value(json_object_get(entry, "priority")),
+               ttl_us = json_integer_value(json_object_get(entry, "ttlUs"));
+    if (bit < 0 || bit >= SK_EDGE_QUEUES_MAX || from < 0) return;
+    if (old) {
+        priority = SK_EDGE_NO_PRIORITY;
+        ttl_us = -1;
+        device = sk_span_z(hub->options->device_id);
+    }
+    if (hub->queues[bit].endpoint) { /* the first one to the cloud is open */
+        edge_queue_change(&hub->queues[bit], (unsigned)priority, ttl_us);
+        return;
+    }
+    struct sk_edge_endpoint *e = edge_endpoint_add(hub, &edge_local_sink, device, module, input);
+    if (edge_queue_open(e, (unsigned)bit, (unsigned)priority, ttl_us, (uint64_t)from) == SK_OK)
+        hub->queues[bit].old = old;
+}
+
+/* {"queues": […]}; a version that knew one queue an endpoint wrote {"<name>": {…}}, and the one to
+ * the cloud not at all. */
+static void open_queues(struct sk_edge_hub *hub, const json_t *document) {
+    const json_t *list = json_object_get(document, "queues");
+    const char *name;
+    json_t *entry;
+    size_t i;
+    hub->queues[UPSTREAM_BIT].old = list == NULL;
+    json_array_foreach(list, i, entry) open_queue(hub, entry, false);
+    if (list == NULL)
+        json_object_foreach((json_t *)document, name, entry) open_queue(hub, entry, true);
+}
+
 static void endpoints_loaded(void *arg, const struct sk_registry_end *end,
                              const struct sk_registry_document *stored) {
     (void)end;
     struct sk_edge_hub *hub = arg;
     if (hub->closing) return;
     if (stored) {
-        json_t *map = json_loadb(stored->bytes.p, stored->bytes.n, 0, NULL), *value;
-        const char *name;
-        json_object_foreach(map, name, value) {
-            const char *module = json_string_value(json_object_get(value, "module"));
-            const char *input = json_string_value(json_object_get(value, "input"));
-            json_int_t bit = json_integer_value(json_object_get(value, "bit"));
-            json_int_t from = json_integer_value(json_object_get(value, "from"));
-            if (module && input && bit >= 0 && bit < SK_EDGE_ENDPOINTS_MAX && from >= 0)
-                edge_endpoint_open(hub, (unsigned)bit, sk_span_z(module), sk_span_z(input),
-                                   (uint64_t)from);
-        }
-        json_decref(map);
+        json_t *document = json_loadb(stored->bytes.p, stored->bytes.n, 0, NULL);
+        open_queues(hub, document);
+        json_decref(document);
     }
     sk_registry_document_get(hub->store, DOCUMENTS, SK_SPAN("deployment"), deployment_loaded, hub);
 }
@@ -374,10 +384,9 @@ static void load(struct sk_edge_hub *hub) {
 
 static void stop(struct sk_edge_hub *hub) {
     set_next(hub, NULL);
-    free_routes(hub->routing.routes, hub->routing.count);
+    edge_routes_free(hub->routing.routes, hub->routing.count);
     hub->routing.routes = NULL;
     hub->routing.count = 0;
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) edge_endpoint_close(&hub->inputs[i]);
 }
 
 const struct sk_edge_part edge_part_routing = {.load = load, .stop = stop};

@@ -21,6 +21,7 @@ static void run(struct sk_edge_hub *hub);
 
 static void free_identity(struct sk_edge_identity *identity) {
     edge_upstream_drop(identity);
+    edge_forward_forget(identity);
     edge_twin_free(identity);
     edge_identity_free(identity);
 }
@@ -41,7 +42,10 @@ static struct sk_edge_identity *take(struct sk_edge_hub *hub, const json_t *entr
     identity->known = true;
     sk_sessions_changed(&hub->backend, &identity->identity);
     /* The cloud takes nothing from it any more, and what waits for it holds up the others. */
-    if (now_disabled && identity != hub->self) edge_upstream_drop(identity);
+    if (now_disabled && identity != hub->self) {
+        edge_upstream_drop(identity);
+        edge_forward_forget(identity);
+    }
     return identity;
 }
 

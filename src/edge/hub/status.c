@@ -23,19 +23,22 @@ static json_t *deployment(const struct sk_edge_hub *hub) {
                      hub->routing.code, "description", hub->routing.text);
 }
 
+static json_t *queue(const struct sk_edge_queue *q) {
+    json_t *told =
+        json_pack("{s:i,s:s,s:I,s:I,s:I,s:b}", "queue", q->bit, "endpoint", q->endpoint->name,
+                  "depth", (json_int_t)q->depth, "bytes", (json_int_t)q->bytes, "oldestAgeSeconds",
+                  (json_int_t)(edge_queue_age(q) / 1000000), "routed", q->used);
+    if (q->priority < SK_EDGE_NO_PRIORITY)
+        json_object_set_new(told, "priority", json_integer(q->priority));
+    if (q->ttl_us >= 0)
+        json_object_set_new(told, "timeToLiveSecs", json_integer(q->ttl_us / 1000000));
+    return told;
+}
+
 static json_t *queues(const struct sk_edge_hub *hub) {
     json_t *list = json_array();
-    uint64_t next = sk_log_next_sequence(hub->log);
-    json_array_append_new(
-        list, json_pack("{s:s,s:s,s:I}", "name", "upstream", "endpoint", "$upstream", "depth",
-                        (json_int_t)(next - sk_cursor_committed(hub->forward.cursor))));
-    for (size_t i = 0; i < SK_EDGE_ENDPOINTS_MAX; i++) {
-        const struct sk_edge_endpoint *e = &hub->inputs[i];
-        if (e->name == NULL) continue;
-        json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "name", e->name, "endpoint", e->name,
-                                              "depth",
-                                              (json_int_t)(next - sk_cursor_committed(e->cursor))));
-    }
+    for (size_t i = 0; i < SK_EDGE_QUEUES_MAX; i++)
+        if (hub->queues[i].endpoint) json_array_append_new(list, queue(&hub->queues[i]));
     return list;
 }
 
@@ -56,10 +59,14 @@ static json_t *counts(const struct sk_edge_hub *hub) {
                      "identities", (json_int_t)c.identities);
 }
 
+json_t *sk_edge_hub_status(const struct sk_edge_hub *hub) {
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "deviceId", hub->options->device_id, "connection",
+                     connection(hub), "deployment", deployment(hub), "queues", queues(hub),
+                     "clients", clients(hub), "counts", counts(hub));
+}
+
 static void answer_status(const struct sk_edge_hub *hub, struct sk_http_exchange *exchange) {
-    json_t *json = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "deviceId", hub->options->device_id,
-                             "connection", connection(hub), "deployment", deployment(hub), "queues",
-                             queues(hub), "clients", clients(hub), "counts", counts(hub));
+    json_t *json = sk_edge_hub_status(hub);
     SK_CLEANUP_FREE char *text = sk_json_text(json);
     sk_http_respond_json(exchange, 200, sk_span_z(text));
     json_decref(json);

@@ -6,8 +6,9 @@
 #define KIND SK_SPAN("once")
 #define KEY SK_SPAN("senders")
 
+/* What one queue of an edge has sent of one device or module. */
 struct sender {
-    char *key;       /* "device" or "device/module" */
+    char *key;       /* "device" or "device/module", and "|<queue>" where it is named */
     uint64_t epoch;  /* hash of its text */
     uint64_t stored; /* highest durable number */
     uint64_t taken;  /* highest number given to the log */
@@ -21,30 +22,44 @@ struct sk_once {
     bool changed;
 };
 
-/* "<epoch>:<sequence>" */
-static bool read_number(struct sk_span number, uint64_t *epoch, uint64_t *sequence) {
-    size_t colon = sk_span_find(number, ':');
+struct number {
+    struct sk_span queue; /* its text; empty: the only one, or the first */
+    uint64_t epoch, sequence;
+};
+
+/* "<epoch>:<sequence>" or "<epoch>/<queue>:<sequence>" */
+static bool read_number(struct sk_span text, struct number *number) {
+    enum { QUEUE_MAX = 8 };
+    size_t colon = sk_span_find(text, ':');
+    struct sk_span store = sk_span_first(text, colon);
+    size_t slash = sk_span_find(store, '/');
     int64_t value;
-    if (colon == number.n || sk_span_to_int(sk_span_skip(number, colon + 1), &value) || value < 1)
+    number->queue = sk_span_skip(store, slash + 1);
+    if (colon == text.n || number->queue.n > QUEUE_MAX ||
+        sk_span_to_int(sk_span_skip(text, colon + 1), &value) || value < 1)
         return false;
     uint64_t hash = 14695981039346656037u; /* FNV-1a: the same in every process, unlike sk_hash */
-    for (size_t i = 0; i < colon; i++) hash = (hash ^ (unsigned char)number.p[i]) * 1099511628211u;
-    *epoch = hash;
-    *sequence = (uint64_t)value;
+    for (size_t i = 0; i < slash; i++) hash = (hash ^ (unsigned char)store.p[i]) * 1099511628211u;
+    number->epoch = hash;
+    number->sequence = (uint64_t)value;
     return true;
 }
 
-static struct sender *get_sender(struct sk_once *once, struct sk_span device,
-                                 struct sk_span module) {
-    char key[2 * 128 + 2];
-    int n = snprintf(key, sizeof key, module.n ? "%.*s/%.*s" : "%.*s%.*s", SK_ARG(device),
-                     SK_ARG(module));
-    struct sender *sender = sk_map_get(&once->senders, sk_span(key, (size_t)n));
+static struct sender *get_sender(struct sk_once *once, struct sk_span key) {
+    struct sender *sender = sk_map_get(&once->senders, key);
     if (sender) return sender;
     sender = SK_NEW(struct sender);
-    sender->key = sk_span_dup(sk_span(key, (size_t)n));
+    sender->key = sk_span_dup(key);
     sk_map_put(&once->senders, sk_span_z(sender->key), sender);
     return sender;
+}
+
+static struct sender *sender_of(struct sk_once *once, struct sk_span device, struct sk_span module,
+                                const struct number *number) {
+    char key[2 * 128 + 12];
+    int n = snprintf(key, sizeof key, "%.*s%s%.*s%s%.*s", SK_ARG(device), module.n ? "/" : "",
+                     SK_ARG(module), number->queue.n ? "|" : "", SK_ARG(number->queue));
+    return get_sender(once, sk_span(key, (size_t)n));
 }
 
 static void remember(struct sender *sender, uint64_t epoch, uint64_t sequence) {
@@ -84,9 +99,7 @@ static void read_document(struct sk_once *once) {
         const char *key;
         once->position = (uint64_t)json_integer_value(json_object_get(document, "position"));
         json_object_foreach(json_object_get(document, "senders"), key, entry) {
-            struct sk_span text = sk_span_z(key);
-            size_t slash = sk_span_find(text, '/');
-            remember(get_sender(once, sk_span_first(text, slash), sk_span_skip(text, slash + 1)),
+            remember(get_sender(once, sk_span_z(key)),
                      (uint64_t)json_integer_value(json_array_get(entry, 0)),
                      (uint64_t)json_integer_value(json_array_get(entry, 1)));
         }
@@ -108,9 +121,10 @@ uint64_t sk_once_position(const struct sk_once *once) {
 }
 
 void sk_once_seen(struct sk_once *once, const struct sk_message *message) {
-    uint64_t epoch, sequence;
-    if (read_number(message->system[SK_SYS_EDGE_NUMBER], &epoch, &sequence))
-        remember(get_sender(once, message->device, message->module), epoch, sequence);
+    struct number number;
+    if (read_number(message->system[SK_SYS_EDGE_NUMBER], &number))
+        remember(sender_of(once, message->device, message->module, &number), number.epoch,
+                 number.sequence);
 }
 
 void sk_once_free(struct sk_once *once) {
@@ -126,27 +140,28 @@ void sk_once_free(struct sk_once *once) {
 /* ---- deciding ---- */
 
 enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message *message) {
-    uint64_t epoch, sequence;
-    if (!read_number(message->system[SK_SYS_EDGE_NUMBER], &epoch, &sequence)) return SK_ONCE_NEW;
-    struct sender *sender = get_sender(once, message->device, message->module);
-    if (sender->epoch == epoch && sequence <= sender->stored) return SK_ONCE_STORED;
-    if (sender->epoch == epoch && sequence <= sender->taken) return SK_ONCE_LATER;
-    if (sender->epoch != epoch) remember(sender, epoch, 0);
-    SK_ASSERT(sequence > sender->taken && sender->stored <= sender->taken);
-    sender->taken = sequence;
+    struct number number;
+    if (!read_number(message->system[SK_SYS_EDGE_NUMBER], &number)) return SK_ONCE_NEW;
+    struct sender *sender = sender_of(once, message->device, message->module, &number);
+    bool same = sender->epoch == number.epoch;
+    if (same && number.sequence <= sender->stored) return SK_ONCE_STORED;
+    if (same && number.sequence <= sender->taken) return SK_ONCE_LATER;
+    if (!same) remember(sender, number.epoch, 0);
+    SK_ASSERT(number.sequence > sender->taken && sender->stored <= sender->taken);
+    sender->taken = number.sequence;
     return SK_ONCE_NEW;
 }
 
 void sk_once_done(struct sk_once *once, struct sk_span device, struct sk_span module,
-                  struct sk_span number, bool stored) {
-    uint64_t epoch, sequence;
-    if (!read_number(number, &epoch, &sequence)) return;
-    struct sender *sender = get_sender(once, device, module);
-    if (sender->epoch != epoch) return;
+                  struct sk_span text, bool stored) {
+    struct number number;
+    if (!read_number(text, &number)) return;
+    struct sender *sender = sender_of(once, device, module, &number);
+    if (sender->epoch != number.epoch) return;
     if (!stored) {
         sender->taken = sender->stored; /* it may come again */
         return;
     }
-    if (sequence > sender->stored) sender->stored = sequence;
+    if (number.sequence > sender->stored) sender->stored = number.sequence;
     once->changed = true;
 }

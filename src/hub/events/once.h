@@ -2,7 +2,9 @@
  * again.
  *
  * A Skerry edge numbers what it forwards, "<epoch>:<sequence>": the epoch names its store, the
- * sequence rises. For each sender the highest number that is durable is remembered. The memory is a
+ * sequence rises. Where it has several queues to us, "<epoch>/<queue>:<sequence>", each counts for
+ * itself, as one overtakes the other. For each sender and queue the highest number that is durable
+ * is remembered. The memory is a
  * document in the registry, written now and then with the log's position, and brought up to date at
  * the start by reading the log from there. Messages without a number (every other client) pass
  * untouched. */

@@ -1,0 +1,335 @@
+/* The queues of an edge hub: priorities, times to live, what waits where, and who holds up whom. */
+#include <stdio.h>
+
+#include "store/registry/sqlite/sqlite.h"
+#include "support/raw_client.h"
+#include "support/test.h"
+
+#define ROUTES(list) "{\"schemaVersion\":\"1.1\",\"routes\":{" list "}}"
+#define ROUTE(name, text, more) "\"" name "\":{\"route\":\"" text "\"" more "}"
+#define TO_READER "INTO BrokeredEndpoint(\\\"/modules/reader/inputs/in\\\")"
+#define BY_KIND                                                                                    \
+    ROUTE("hot", "FROM /messages/* WHERE kind = 'hot' INTO $upstream", ",\"priority\":1")          \
+    "," ROUTE(                                                                                     \
+        "warm", "FROM /messages/* WHERE kind = 'warm' INTO $upstream",                             \
+        ",\"priority\":1,\"timeToLiveSecs\":864000") "," ROUTE("all",                              \
+                                                               "FROM /messages/* INTO $upstream",  \
+                                                               "")
+
+static void begin(struct fleet *f, const char *routes) {
+    fleet_new(f, 1, routes);
+    sk_sim_run(f->sim, 5 * SK_S);
+}
+
+static void open_as(struct raw_client *c, struct fleet *f, const char *device, const char *module) {
+    raw_dial(c, f, "edge.test",
+             &(struct raw_connect){.device = device, .module = module, .clean = true});
+    raw_expect_connack(c, SK_MQTT_ACCEPTED, false);
+}
+
+static void open_reader(struct raw_client *c, struct fleet *f) {
+    open_as(c, f, "edge1", "reader");
+    raw_subscribe(c, 1, "devices/edge1/modules/reader/#", 1);
+    raw_expect_suback(c, 1, "\1", 1);
+}
+
+static void sends(struct raw_client *c, const char *device, const char *kind, const char *body) {
+    char topic[200];
+    snprintf(topic, sizeof topic, "devices/%s/messages/events/kind=%s", device, kind);
+    raw_publish(c, topic, sk_span_z(body), 1, 1);
+    raw_expect_ack(c, SK_MQTT_PUBACK, 1);
+}
+
+/* The next message of the reader's input, and its acknowledgement. */
+static void reader_gets(struct raw_client *c, const char *body) {
+    struct sk_mqtt_packet packet = raw_expect(c, SK_MQTT_PUBLISH);
+    struct sk_buffer out = {0};
+    if (!sk_span_is(packet.u.publish.payload, body))
+        fail_msg("%.*s instead of %s", SK_ARG(packet.u.publish.payload), body);
+    sk_mqtt_put_ack(&out, SK_MQTT_PUBACK, packet.u.publish.id);
+    raw_send_buffer(c, &out);
+}
+
+struct bodies {
+    const char *device;
+    char text[4000];
+};
+
+static void note(void *arg, const struct sk_message *message) {
+    struct bodies *b = arg;
+    size_t n = strlen(b->text);
+    if (b->device == NULL || sk_span_is(message->device, b->device))
+        snprintf(b->text + n, sizeof b->text - n, "%.*s ", SK_ARG(message->body));
+}
+
+/* The bodies that the cloud has, of one device or of all. */
+static struct bodies stored(struct fleet *f, const char *device) {
+    struct bodies b = {.device = device};
+    fleet_read_events(f, note, &b);
+    return b;
+}
+
+static json_t *queue_of(struct fleet *f, const char *endpoint, int priority) {
+    json_t *status = sk_edge_hub_status(f->edge), *entry, *found = NULL;
+    size_t i;
+    json_array_foreach(json_object_get(status, "queues"), i, entry) {
+        const json_t *is = json_object_get(entry, "priority");
+        const char *name = json_string_value(json_object_get(entry, "endpoint"));
+        if (strcmp(name, endpoint) == 0 && (is ? json_integer_value(is) : 10) == priority)
+            found = json_incref(entry);
+    }
+    json_decref(status);
+    if (found == NULL) fail_msg("there is no queue for %s of priority %d", endpoint, priority);
+    return found;
+}
+
+/* A member of the queue's status. */
+static long long number_of(struct fleet *f, const char *endpoint, int priority, const char *what) {
+    json_t *queue = queue_of(f, endpoint, priority);
+    long long value = json_integer_value(json_object_get(queue, what));
+    json_decref(queue);
+    return value;
+}
+
+VARIANTS(fleet_over, "mqtt", "amqp");
+
+/* ---- whose turn it is ---- */
+
+TEST(the_best_priority_goes_first_and_among_equals_the_oldest) {
+    struct fleet f;
+    struct raw_client leaf;
+    begin(&f, ROUTES(BY_KIND));
+    open_as(&leaf, &f, "leaf1", NULL);
+    sk_sim_partition(f.edge_io, f.hub_io, true);
+    sk_sim_run(f.sim, 200 * SK_S);
+    sends(&leaf, "leaf1", "cold", "a");
+    sends(&leaf, "leaf1", "hot", "b");
+    sends(&leaf, "leaf1", "warm", "c");
+    sends(&leaf, "leaf1", "cold", "d");
+    sends(&leaf, "leaf1", "hot", "e");
+    sends(&leaf, "leaf1", "warm", "f");
+    sk_sim_partition(f.edge_io, f.hub_io, false);
+    sk_sim_run(f.sim, 200 * SK_S);
+    assert_string_equal(stored(&f, "leaf1").text, "b c e f a d ");
+    assert_int_equal(sk_edge_hub_counts(f.edge).queue_upstream, 0);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
+/* Each queue's numbers rise for themselves: what one has sent does not make the other's old. */
+TEST(a_crash_while_queues_overtake_each_other_loses_and_repeats_nothing) {
+    enum { MANY = 60 };
+    for (unsigned at_ms = 0; at_ms < 200; at_ms += 20) {
+        struct fleet f;
+        struct raw_client leaf;
+        char body[16];
+        unsigned seen[MANY] = {0};
+        begin(&f, ROUTES(BY_KIND));
+        open_as(&leaf, &f, "leaf1", NULL);
+        sk_sim_partition(f.edge_io, f.hub_io, true);
+        sk_sim_run(f.sim, 200 * SK_S);
+        for (unsigned i = 0; i < MANY; i++) {
+            snprintf(body, sizeof body, "%u", i);
+            sends(&leaf, "leaf1", i % 3 ? "cold" : "hot", body);
+        }
+        sk_sim_partition(f.edge_io, f.hub_io, false);
+        for (unsigned i = 0; i < 6000 && sk_edge_hub_counts(f.edge).forwarded_total == 0; i++)
+            sk_sim_run(f.sim, 10 * SK_MS);
+        sk_sim_run(f.sim, at_ms * SK_MS);
+        fleet_crash_edge(&f);
+        if (at_ms % 40) fleet_crash_hub(&f);
+        sk_sim_run(f.sim, 200 * SK_S);
+        struct bodies b = stored(&f, "leaf1");
+        struct sk_span rest = sk_span_z(b.text), one;
+        while (sk_span_split(&rest, ' ', &one)) {
+            int64_t number;
+            if (sk_span_to_int(one, &number) == SK_OK) seen[number]++;
+        }
+        for (unsigned i = 0; i < MANY; i++)
+            if (seen[i] != 1) fail_msg("%u came %u times (%s)", i, seen[i], b.text);
+        raw_free(&leaf);
+        fleet_free(&f);
+    }
+}
+
+TEST(a_message_goes_to_an_endpoint_once_at_its_best_priority) {
+    struct fleet f;
+    struct raw_client leaf, reader;
+    begin(&f, ROUTES(ROUTE("a", "FROM /messages/* " TO_READER, ",\"priority\":5") "," ROUTE(
+                  "b", "FROM /messages/* WHERE kind = 'hot' " TO_READER,
+                  ",\"priority\":2") "," ROUTE("c", "FROM /* " TO_READER, "")));
+    open_as(&leaf, &f, "leaf1", NULL);
+    sends(&leaf, "leaf1", "cold", "1");
+    sends(&leaf, "leaf1", "hot", "2");
+    sk_sim_run(f.sim, 61 * SK_S);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 2, "depth"), 1);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 5, "depth"), 1);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), 0);
+    assert_in_range(number_of(&f, "modules/reader/inputs/in", 5, "oldestAgeSeconds"), 61, 62);
+    open_reader(&reader, &f);
+    reader_gets(&reader, "2");
+    reader_gets(&reader, "1");
+    raw_expect_nothing(&reader);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 5, "depth"), 0);
+    raw_free(&leaf);
+    raw_free(&reader);
+    fleet_free(&f);
+}
+
+/* ---- how much waits ---- */
+
+TEST(what_waited_before_a_restart_is_counted_again) {
+    enum { MANY = 1500 /* more than a share of a turn */ };
+    struct fleet f;
+    struct raw_client leaf, reader;
+    begin(&f, ROUTES(ROUTE("r", "FROM /messages/* " TO_READER, "") "," ROUTE(
+                  "up", "FROM /messages/* INTO $upstream", ",\"priority\":3")));
+    open_as(&leaf, &f, "leaf1", NULL);
+    for (unsigned i = 0; i < MANY; i++) sends(&leaf, "leaf1", "any", "x");
+    open_reader(&reader, &f);
+    for (unsigned i = 0; i < 3; i++) reader_gets(&reader, "x");
+    sk_sim_run(f.sim, SK_S);
+    raw_free(&reader);
+    sk_sim_run(f.sim, 10 * SK_S);
+    long long bytes = number_of(&f, "modules/reader/inputs/in", 10, "bytes");
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), MANY - 3);
+    assert_int_equal(number_of(&f, "$upstream", 3, "depth"), 0);
+    fleet_stop_edge(&f);
+    sk_sim_run(f.sim, 100 * SK_S);
+    fleet_start_edge(&f);
+    sk_sim_run(f.sim, SK_S);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), MANY - 3);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "bytes"), bytes);
+    assert_in_range(number_of(&f, "modules/reader/inputs/in", 10, "oldestAgeSeconds"), 110, 300);
+    assert_int_equal(number_of(&f, "$upstream", 3, "depth"), 0);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
+/* Its time to live is over, whether or not its module ever comes; and it does not hold the disk. */
+TEST(what_is_too_old_goes_though_nobody_reads_it) {
+    struct fleet f;
+    struct raw_client leaf;
+    begin(&f, ROUTES(ROUTE("r", "FROM /messages/* " TO_READER, ",\"timeToLiveSecs\":600")));
+    open_as(&leaf, &f, "leaf1", NULL);
+    sends(&leaf, "leaf1", "any", "x");
+    sk_sim_run(f.sim, 590 * SK_S);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), 1);
+    sk_sim_run(f.sim, 80 * SK_S);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), 0);
+    assert_int_equal(sk_edge_hub_counts(f.edge).expired_total, 1);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
+TEST(another_time_to_live_counts_for_what_waits_already) {
+    struct fleet f;
+    struct raw_client leaf, reader;
+    begin(&f, ROUTES(ROUTE("r", "FROM /messages/* " TO_READER, ",\"timeToLiveSecs\":60")));
+    open_as(&leaf, &f, "leaf1", NULL);
+    sends(&leaf, "leaf1", "any", "kept");
+    fleet_deploy(&f, ROUTES(ROUTE("r", "FROM /messages/* " TO_READER, ",\"timeToLiveSecs\":6000")));
+    sk_sim_run(f.sim, 300 * SK_S);
+    open_reader(&reader, &f);
+    reader_gets(&reader, "kept");
+    raw_free(&leaf);
+    raw_free(&reader);
+    fleet_free(&f);
+}
+
+/* ---- what an earlier version has left ---- */
+
+static void on_put(void *arg, const struct sk_registry_end *end) {
+    assert_int_equal(end->status, SK_OK);
+    *(bool *)arg = true;
+}
+
+static bool is_set(void *arg) {
+    return *(bool *)arg;
+}
+
+/* Versions before priorities had one queue an endpoint, and wrote down those of inputs alone. */
+static void write_as_before(struct fleet *f, int bit) {
+    struct sk_registry *store;
+    char reason[SK_MODEL_ERROR_MAX], text[200];
+    bool done = false;
+    assert_int_equal(sk_registry_sqlite_open(f->edge_io, "/edge/edge-hub.db", &store, reason),
+                     SK_OK);
+    snprintf(text, sizeof text,
+             "{\"modules/reader/inputs/in\":{\"bit\":%d,\"module\":\"reader\",\"input\":\"in\","
+             "\"from\":1}}",
+             bit);
+    sk_registry_document_put(store, SK_SPAN("edge-hub"), SK_SPAN("endpoints"), sk_span_z(text),
+                             on_put, &done);
+    assert_true(sk_sim_run_until(f->sim, 10 * SK_S, is_set, &done));
+    sk_registry_close(store);
+}
+
+TEST(queues_of_a_version_without_priorities_are_read_as_they_are) {
+    for (int prioritised = 0; prioritised < 2; prioritised++) {
+        struct fleet f;
+        struct raw_client leaf, reader;
+        const char *more =
+            ROUTES(ROUTE("r", "FROM /messages/* " TO_READER,
+                         ",\"priority\":4") "," ROUTE("up", "FROM /messages/* INTO $upstream",
+                                                      ",\"priority\":2,\"timeToLiveSecs\":86400"));
+        const char *plain = ROUTES(ROUTE("r", "FROM /messages/* " TO_READER, "") "," ROUTE(
+            "up", "FROM /messages/* INTO $upstream", ""));
+        begin(&f, prioritised ? more : plain);
+        open_as(&leaf, &f, "leaf1", NULL);
+        open_reader(&reader, &f);
+        sends(&leaf, "leaf1", "any", "1");
+        reader_gets(&reader, "1");
+        sk_sim_run(f.sim, 5 * SK_S);
+        raw_free(&reader);
+        sk_sim_partition(f.edge_io, f.hub_io, true);
+        sends(&leaf, "leaf1", "any", "2");
+        int bit = (int)number_of(&f, "modules/reader/inputs/in", prioritised ? 4 : 10, "queue");
+        fleet_stop_edge(&f);
+        write_as_before(&f, bit);
+        fleet_start_edge(&f);
+        sk_sim_run(f.sim, 5 * SK_S);
+        assert_int_equal(number_of(&f, "$upstream", prioritised ? 2 : 10, "depth"), 1);
+        assert_int_equal(number_of(&f, "$upstream", prioritised ? 2 : 10, "queue"), 63);
+        sk_sim_partition(f.edge_io, f.hub_io, false);
+        sk_sim_run(f.sim, 200 * SK_S);
+        open_reader(&reader, &f);
+        reader_gets(&reader, "2");
+        raw_expect_nothing(&reader);
+        assert_string_equal(stored(&f, "leaf1").text, "1 2 ");
+        raw_free(&leaf);
+        raw_free(&reader);
+        fleet_free(&f);
+    }
+}
+
+/* ---- who holds up whom ---- */
+
+TEST(a_sender_of_whom_the_cloud_takes_nothing_does_not_hold_up_the_others) {
+    enum { MANY = 3000 /* more than may be on their way */ };
+    struct fleet f;
+    struct raw_client leaf, reader;
+    char body[16];
+    begin(&f, ROUTES(ROUTE("up", "FROM /messages/* INTO $upstream", "")));
+    watch_refuse(f.watch, "leaf1");
+    open_as(&leaf, &f, "leaf1", NULL);
+    open_as(&reader, &f, "edge1", "reader");
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(body, sizeof body, "%u", i);
+        sends(&leaf, "leaf1", "any", body);
+    }
+    raw_publish(&reader, "devices/edge1/modules/reader/messages/events/", SK_SPAN("free"), 1, 1);
+    raw_expect_ack(&reader, SK_MQTT_PUBACK, 1);
+    sk_sim_run(f.sim, 30 * SK_S);
+    assert_string_equal(stored(&f, "edge1").text, "free ");
+    assert_string_equal(stored(&f, "leaf1").text, "");
+    assert_int_equal(number_of(&f, "$upstream", 10, "depth"), MANY);
+    watch_refuse(f.watch, NULL);
+    sk_sim_run(f.sim, 300 * SK_S);
+    assert_int_equal(number_of(&f, "$upstream", 10, "depth"), 0);
+    watch_check(f.watch); /* all of it, in order and once */
+    assert_int_equal(sk_edge_hub_counts(f.edge).forwarded_total, MANY + 1);
+    raw_free(&leaf);
+    raw_free(&reader);
+    fleet_free(&f);
+}
