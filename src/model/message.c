@@ -255,6 +255,15 @@ bool sk_message_system(const struct sk_message *message, struct sk_span name,
     return value->p != NULL;
 }
 
+bool sk_message_set_system(struct sk_message *message, struct sk_span name, struct sk_span value) {
+    for (size_t i = 0; i < SK_SYS_EDGE_NUMBER; i++) {
+        if (!sk_span_eq_nocase(name, sk_span_z(names[i].json))) continue;
+        message->system[i] = value;
+        return true;
+    }
+    return false;
+}
+
 /* ---- for people ---- */
 
 static void put_member(struct sk_buffer *to, const char *name, struct sk_span value) {

@@ -98,6 +98,9 @@ bool sk_message_set_wire(struct sk_message *message, struct sk_span name, struct
 bool sk_message_system(const struct sk_message *message, struct sk_span name,
                        struct sk_span *value);
 
+/* Sets one by such a name, of those that a sender may give; false: there is none. */
+bool sk_message_set_system(struct sk_message *message, struct sk_span name, struct sk_span value);
+
 /* {"body":…,"properties":{…},"systemProperties":{…},…}: how tools show a message. The body is JSON
  * when it is valid JSON text, a string when it is UTF-8, else {"base64":…}. */
 void sk_message_json(struct sk_buffer *to, const struct sk_message *message);

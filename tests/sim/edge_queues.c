@@ -1,6 +1,8 @@
 /* The queues of an edge hub: priorities, times to live, what waits where, and who holds up whom. */
 #include <stdio.h>
 
+#include "net/http_client.h"
+#include "net/http_server.h"
 #include "store/registry/sqlite/sqlite.h"
 #include "support/raw_client.h"
 #include "support/test.h"
@@ -89,6 +91,44 @@ static long long number_of(struct fleet *f, const char *endpoint, int priority, 
     long long value = json_integer_value(json_object_get(queue, what));
     json_decref(queue);
     return value;
+}
+
+/* ---- asking ---- */
+
+static void keep(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    assert_int_equal(status, SK_OK);
+    *(json_t **)arg = json_loadb(answer->body.p, answer->body.n, 0, NULL);
+}
+
+static bool is_there(void *arg) {
+    return *(json_t **)arg != NULL;
+}
+
+/* Over a socket as the role has it. */
+static void ask(struct fleet *f, enum sk_http_method method, const char *path, const char *body,
+                json_t **answer) {
+    struct sk_http_service service = {
+        .handler = sk_edge_hub_local, .arg = f->edge, .body_max = 65536};
+    struct sk_http_listener *listener;
+    struct sk_http_client *client;
+    *answer = NULL;
+    assert_int_equal(sk_http_listen(f->edge_io, &(struct sk_endpoint){.path = "/status.sock"}, NULL,
+                                    &service, &listener, NULL),
+                     SK_OK);
+    assert_int_equal(sk_http_client_new(f->edge_io,
+                                        &(struct sk_http_client_options){
+                                            .to = {.path = "/status.sock"}, .host_header = "local"},
+                                        &client),
+                     SK_OK);
+    sk_http_client_send(client, &(struct sk_http_ask){.method = method,
+                                                      .target = sk_span_z(path),
+                                                      .body = sk_span_z(body),
+                                                      .done = keep,
+                                                      .arg = answer});
+    assert_true(sk_sim_run_until(f->sim, 10 * SK_S, is_there, answer));
+    sk_http_client_free(client);
+    sk_http_listener_close(listener);
+    sk_sim_run(f->sim, SK_S);
 }
 
 VARIANTS(fleet_over, "mqtt", "amqp");
@@ -329,6 +369,129 @@ TEST(a_sender_of_whom_the_cloud_takes_nothing_does_not_hold_up_the_others) {
     assert_int_equal(number_of(&f, "$upstream", 10, "depth"), 0);
     watch_check(f.watch); /* all of it, in order and once */
     assert_int_equal(sk_edge_hub_counts(f.edge).forwarded_total, MANY + 1);
+    raw_free(&leaf);
+    raw_free(&reader);
+    fleet_free(&f);
+}
+
+/* ---- what routes lead to, and what people ask ---- */
+
+TEST(what_a_client_reports_is_a_message_for_routes) {
+    struct fleet f;
+    struct raw_client leaf, reader;
+    begin(&f,
+          ROUTES(ROUTE("t",
+                       "FROM /twinChangeNotifications/* WHERE $connectionModuleId = '$edgeHub' "
+                       "AND $body.wind > 5 " TO_READER,
+                       "") "," ROUTE("up", "FROM /twinChangeNotifications INTO $upstream", "")));
+    open_reader(&reader, &f);
+    open_as(&leaf, &f, "leaf1", NULL);
+    for (unsigned i = 0; i < 2; i++)
+        raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=1",
+                    i ? SK_SPAN("{\"wind\":7}") : SK_SPAN("{\"wind\":3}"), 0, 0);
+    struct sk_mqtt_packet packet = raw_expect(&reader, SK_MQTT_PUBLISH);
+    assert_true(sk_span_is(packet.u.publish.payload, "{\"wind\":7}"));
+    assert_true(sk_span_starts(packet.u.publish.topic,
+                               SK_SPAN("devices/edge1/modules/reader/inputs/in/%24.cdid=leaf1&")));
+    raw_expect_nothing(&reader);
+    sk_sim_run(f.sim, 10 * SK_S);
+    assert_string_equal(stored(&f, "edge1").text, "{\"wind\":3} {\"wind\":7} ");
+    raw_free(&leaf);
+    raw_free(&reader);
+    fleet_free(&f);
+}
+
+static void make_leaf2(struct fleet *f) {
+    char more[200];
+    fleet_call(f, SK_HTTP_GET, "/devices/edge1", "");
+    json_t *edge = json_loads(f->answer, 0, NULL);
+    snprintf(more, sizeof more, ",\"deviceScope\":\"%s\"",
+             json_string_value(json_object_get(edge, "deviceScope")));
+    json_decref(edge);
+    fleet_put_device(f, "leaf2", more);
+}
+
+TEST(leaf_devices_get_messages_from_each_other_without_the_cloud) {
+    struct fleet f;
+    struct raw_client leaf, other;
+    begin(&f, ROUTES(ROUTE("d", "FROM /messages/* INTO BrokeredEndpoint(\\\"/devices/leaf2\\\")",
+                           ",\"timeToLiveSecs\":3600")));
+    make_leaf2(&f);
+    open_as(&other, &f, "leaf2", NULL);
+    raw_free(&other);
+    sk_sim_partition(f.edge_io, f.hub_io, true);
+    sk_sim_run(f.sim, 200 * SK_S);
+    open_as(&leaf, &f, "leaf1", NULL);
+    sends(&leaf, "leaf1", "any", "1");
+    fleet_stop_edge(&f);
+    fleet_start_edge(&f);
+    raw_free(&leaf);
+    open_as(&leaf, &f, "leaf1", NULL);
+    open_as(&other, &f, "leaf2", NULL);
+    raw_subscribe(&other, 1, "devices/leaf2/messages/devicebound/#", 1);
+    raw_expect_suback(&other, 1, "\1", 1);
+    struct sk_mqtt_packet packet = raw_expect(&other, SK_MQTT_PUBLISH);
+    assert_true(sk_span_is(packet.u.publish.payload, "1"));
+    assert_true(sk_span_is(packet.u.publish.topic,
+                           "devices/leaf2/messages/devicebound/%24.uid=leaf1&kind=any"));
+    raw_free(&other); /* without its acknowledgement it comes again */
+    sends(&leaf, "leaf1", "any", "2");
+    open_as(&other, &f, "leaf2", NULL);
+    raw_subscribe(&other, 1, "devices/leaf2/messages/devicebound/#", 1);
+    raw_expect_suback(&other, 1, "\1", 1);
+    reader_gets(&other, "1");
+    reader_gets(&other, "2");
+    raw_expect_nothing(&other);
+    assert_int_equal(number_of(&f, "devices/leaf2", 10, "depth"), 0);
+    raw_free(&leaf);
+    raw_free(&other);
+    fleet_free(&f);
+}
+
+#define A_ROUTE ROUTE("a", "FROM /messages/* WHERE $body.t > 5 INTO $upstream", ",\"priority\":0")
+#define B_ROUTE ROUTE("b", "FROM /* INTO $upstream", ",\"priority\":1")
+#define C_ROUTE ROUTE("c", "FROM /messages/* WHERE kind = 'hot' " TO_READER, ",\"priority\":2")
+#define D_ROUTE ROUTE("d", "FROM /messages/modules/* " TO_READER, "")
+
+TEST(a_route_is_explained_with_what_kept_it_from_a_message) {
+    struct fleet f;
+    json_t *told, *route;
+    size_t i;
+    static const char *const why[] = {"it takes the message",
+                                      "a route of better priority leads to the same endpoint",
+                                      "its condition is not true", "its source is another"};
+    begin(&f, ROUTES(A_ROUTE "," B_ROUTE "," C_ROUTE "," D_ROUTE));
+    ask(&f, SK_HTTP_POST, "/routes/explain",
+        "{\"device\":\"leaf1\",\"properties\":{\"kind\":\"cold\"},\"body\":{\"t\":6}}", &told);
+    assert_string_equal(json_string_value(json_object_get(told, "source")), "/messages/");
+    json_array_foreach(json_object_get(told, "routes"), i, route) {
+        assert_string_equal(json_string_value(json_object_get(route, "why")), why[i]);
+        assert_int_equal(json_is_true(json_object_get(route, "takes")), i == 0);
+    }
+    assert_int_equal(i, 4);
+    assert_int_equal(json_array_size(json_object_get(told, "queues")), 1);
+    json_decref(told);
+    fleet_free(&f);
+}
+
+TEST(a_queue_that_is_purged_takes_what_comes_afterwards) {
+    struct fleet f;
+    struct raw_client leaf, reader;
+    json_t *told;
+    char path[40];
+    begin(&f, ROUTES(ROUTE("r", "FROM /messages/* " TO_READER, "")));
+    open_as(&leaf, &f, "leaf1", NULL);
+    sends(&leaf, "leaf1", "any", "old");
+    snprintf(path, sizeof path, "/queues/%lld/purge",
+             number_of(&f, "modules/reader/inputs/in", 10, "queue"));
+    ask(&f, SK_HTTP_POST, path, "", &told);
+    assert_int_equal(json_integer_value(json_object_get(told, "purged")), 1);
+    json_decref(told);
+    sends(&leaf, "leaf1", "any", "new");
+    open_reader(&reader, &f);
+    reader_gets(&reader, "new");
+    raw_expect_nothing(&reader);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), 0);
     raw_free(&leaf);
     raw_free(&reader);
     fleet_free(&f);

@@ -4,8 +4,6 @@
  * A delivery number has the queue's bit, counted from 1, in the top byte and the record's sequence
  * below it; cloud-to-device messages have numbers without that byte. When the receiver goes, what
  * it had not acknowledged is read again from the checkpoint for its next session. */
-#include <stdio.h>
-
 #include "edge/hub/parts.h"
 
 enum { BIT_SHIFT = 56 };
@@ -29,18 +27,22 @@ static uint64_t delivery_of(const struct sk_edge_queue *q, uint64_t sequence) {
 
 /* What a leaf device gets looks like a message from the cloud; who has sent it, it is told by the
  * user id, as Azure's cloud-to-device messages have it. The lock token is the delivery's number. */
-static void address(const struct sk_edge_endpoint *e, uint64_t delivery, struct sk_message *message,
-                    struct sk_c2d *c2d, char token[37]) {
+static void address(const struct sk_edge_endpoint *e, uint64_t delivery, struct sk_arena *arena,
+                    struct sk_message *message, struct sk_c2d *c2d) {
     if (e->module) {
         message->system[SK_SYS_INPUT] = sk_span_z(e->input);
         return;
     }
-    if (message->system[SK_SYS_USER_ID].n == 0) message->system[SK_SYS_USER_ID] = message->device;
+    message->system[SK_SYS_USER_ID] =
+        message->module.n
+            ? sk_arena_print(arena, "%.*s/%.*s", SK_ARG(message->device), SK_ARG(message->module))
+            : message->device;
     message->device = sk_span_z(e->device);
     message->module = SK_NONE;
-    snprintf(token, 37, "00000000-0000-0000-%04x-%012llx", (unsigned)(delivery >> 48),
-             (unsigned long long)(delivery & 0xffffffffffff));
-    *c2d = (struct sk_c2d){.lock_token = sk_span_z(token), .expiry_us = INT64_MAX};
+    struct sk_span token =
+        sk_arena_print(arena, "00000000-0000-0000-%04x-%012llx", (unsigned)(delivery >> 48),
+                       (unsigned long long)(delivery & 0xffffffffffff));
+    *c2d = (struct sk_c2d){.lock_token = token, .expiry_us = INT64_MAX};
     message->c2d = c2d;
 }
 
@@ -49,7 +51,6 @@ static bool deliver(struct sk_edge_queue *q, struct sk_session *session,
                     const struct sk_record *record) {
     struct sk_message message;
     struct sk_c2d c2d;
-    char token[37];
     struct sk_arena arena = {0};
     uint64_t delivery = delivery_of(q, record->sequence);
     bool taken = true;
@@ -58,7 +59,7 @@ static bool deliver(struct sk_edge_queue *q, struct sk_session *session,
                  (unsigned long long)record->sequence);
         edge_queue_done(q, record->sequence);
     } else {
-        address(q->endpoint, delivery, &message, &c2d, token);
+        address(q->endpoint, delivery, &arena, &message, &c2d);
         message.sequence = record->sequence;
         message.enqueued_us = record->wall_us;
         taken = session->head->deliver_message(session, &message, delivery);

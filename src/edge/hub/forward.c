@@ -261,7 +261,19 @@ static bool is_live(const struct sk_edge_endpoint *e) {
     return e->hub->counts.upstream_connected;
 }
 
-static const struct sk_edge_sink sink = {.live = is_live, .pump = pump};
+static void forgets(const struct sk_edge_queue *q) {
+    struct sk_edge_identity *sender;
+    for (size_t i = 0; (sender = sk_map_next(&q->endpoint->hub->identities, &i, NULL)) != NULL;) {
+        if (sender->sending.parked == 0) continue;
+        uint64_t hash = sk_hash(sk_span_z(sender->key));
+        for (size_t s = 0; s < q->flight.count; s++) {
+            const struct sk_edge_shot *shot = edge_flight_at(&q->flight, s);
+            sender->sending.parked -= shot->state == SK_SHOT_PARKED && shot->sender == hash;
+        }
+    }
+}
+
+static const struct sk_edge_sink sink = {.live = is_live, .pump = pump, .forgets = forgets};
 
 /* ---- the store's epoch: new with a new log, whose sequences count from the start ---- */
 

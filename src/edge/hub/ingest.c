@@ -27,6 +27,16 @@ static bool fits_a_topic(struct sk_edge_hub *hub, const struct sk_message *messa
     return hub->scratch.n <= TOPIC_MAX - REST_MAX;
 }
 
+/* `bytes`: what it takes, as a number. */
+static enum sk_status append(struct sk_edge_hub *hub, const struct sk_message *message,
+                             uint64_t bits, sk_log_done *done, void *arg, void **bytes) {
+    hub->scratch.n = 0;
+    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
+    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
+    *bytes = (void *)(uintptr_t)(parts[0].n + parts[1].n);
+    return status ? status : sk_log_append(hub->log, parts, 2, bits, done, arg);
+}
+
 static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     struct sk_message numberless = *request->message, *message = &numberless;
     message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
@@ -49,17 +59,48 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
         sk_request_answer(request);
         return;
     }
-    hub->scratch.n = 0;
-    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
-    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
     request->backend = &hub->backend;
     request->backend_number = bits;
-    request->backend_data = (void *)(uintptr_t)(parts[0].n + parts[1].n);
-    if (status == SK_OK) status = sk_log_append(hub->log, parts, 2, bits, appended, request);
+    enum sk_status status = append(hub, message, bits, appended, request, &request->backend_data);
     if (status)
         sk_request_refuse(request, sk_fault_of_status(status), NULL);
     else
         hub->counts.received_total++;
+}
+
+/* ---- changes of twins ---- */
+
+struct change {
+    struct sk_edge_hub *hub;
+    uint64_t bits;
+    void *bytes;
+};
+
+static void change_appended(void *arg, enum sk_status status, uint64_t sequence) {
+    struct change *change = arg;
+    (void)sequence;
+    if (status)
+        SK_WARN("edge-hub", "a notification of a twin's change cannot be stored (%s)",
+                sk_status_text(status));
+    else
+        edge_queues_count(change->hub, change->bits, (uintptr_t)change->bytes);
+    free(change);
+}
+
+void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_span patch) {
+    struct sk_edge_hub *hub = identity->hub;
+    struct sk_message message = {.source = SK_SOURCE_TWIN_CHANGES,
+                                 .device = sk_span_z(identity->identity.device_id),
+                                 .module = sk_span_z(identity->identity.module_id),
+                                 .body = patch};
+    message.system[SK_SYS_SCHEMA] = SK_SPAN("twinChangeNotification");
+    message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
+    message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
+    uint64_t bits = edge_routes_match(hub, &message);
+    if (bits == 0) return;
+    struct change *change = SK_NEW(struct change);
+    *change = (struct change){hub, bits, NULL};
+    if (append(hub, &message, bits, change_appended, change, &change->bytes)) free(change);
 }
 
 const struct sk_edge_part edge_part_ingest = {.serve = {[SK_OP_TELEMETRY] = ingest}};

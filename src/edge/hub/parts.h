@@ -68,6 +68,8 @@ struct sk_edge_sink {
     bool (*live)(const struct sk_edge_endpoint *endpoint);
     /* Moves what waits as far as it goes now. */
     void (*pump)(struct sk_edge_endpoint *endpoint);
+    /* What is parked in the queue is parked no more: it is given up, or comes again. Optional. */
+    void (*forgets)(const struct sk_edge_queue *queue);
 };
 
 /* Where routes lead: the cloud, a module's input, a leaf device. */
@@ -241,6 +243,10 @@ void edge_identity_free(struct sk_edge_identity *identity);
 /* One of the documents that `loading` counts has been read, or cannot be. */
 void edge_load_ended(struct sk_edge_hub *hub);
 
+/* ingest.c */
+/* A client has reported properties: routes may take that as a message. */
+void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_span patch);
+
 /* flight.c */
 void edge_flight_init(struct sk_edge_flight *flight, size_t capacity);
 void edge_flight_free(struct sk_edge_flight *flight);
@@ -297,6 +303,8 @@ void edge_queue_park(struct sk_edge_queue *queue, struct sk_edge_shot *shot);
 void edge_queue_unpark(struct sk_edge_queue *queue, struct sk_edge_shot *shot);
 enum sk_status edge_queue_reread(struct sk_edge_queue *queue, uint64_t sequence,
                                  struct sk_record *record);
+/* Gives up all that waits; returns how many that was. */
+uint64_t edge_queue_purge(struct sk_edge_queue *queue);
 /* Moves what waits for an endpoint as far as it goes now; without a route it stays. */
 void edge_endpoint_pump(struct sk_edge_endpoint *endpoint);
 

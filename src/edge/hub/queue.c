@@ -134,6 +134,11 @@ void edge_queue_change(struct sk_edge_queue *q, unsigned priority, int64_t ttl_u
     insert(q);
 }
 
+static void forget_parked(struct sk_edge_queue *q) {
+    if (q->flight.parked && q->endpoint->sink->forgets) q->endpoint->sink->forgets(q);
+    q->flight.parked = 0;
+}
+
 static void close_aside(struct sk_edge_queue *q) {
     if (q->aside) sk_cursor_close(q->aside);
     q->aside = NULL;
@@ -142,6 +147,7 @@ static void close_aside(struct sk_edge_queue *q) {
 static void close_queue(struct sk_edge_queue *q) {
     struct sk_edge_endpoint *e = q->endpoint;
     if (e == NULL) return;
+    if (!e->hub->closing) forget_parked(q);
     sk_list_remove(&q->link);
     sk_cursor_close(q->cursor);
     close_aside(q);
@@ -355,6 +361,7 @@ void edge_queue_rewind(struct sk_edge_queue *q) {
     else if (q->peeked)
         sk_cursor_seek(q->cursor, q->next.sequence);
     q->peeked = false;
+    forget_parked(q);
     edge_flight_clear(&q->flight);
     close_aside(q);
 }
@@ -369,6 +376,20 @@ void edge_queue_unpark(struct sk_edge_queue *q, struct sk_edge_shot *shot) {
     SK_ASSERT(shot->state == SK_SHOT_PARKED && q->flight.parked);
     shot->state = SK_SHOT_OUT;
     q->flight.parked--;
+}
+
+uint64_t edge_queue_purge(struct sk_edge_queue *q) {
+    uint64_t purged = q->depth, end = sk_log_next_sequence(q->endpoint->hub->log);
+    edge_queue_rewind(q);
+    sk_cursor_seek(q->cursor, end);
+    sk_cursor_commit(q->cursor, end);
+    q->depth = q->bytes = 0;
+    q->endpoint->hub->counts.given_up_total += purged;
+    SK_WARN("edge-hub", "%llu messages for %s were purged", (unsigned long long)purged,
+            q->endpoint->name);
+    edge_endpoint_pump(q->endpoint);
+    look(q);
+    return purged;
 }
 
 enum sk_status edge_queue_reread(struct sk_edge_queue *q, uint64_t sequence,

@@ -264,6 +264,8 @@ static void report(struct sk_edge_hub *hub, struct sk_request *request) {
     twin->reported = next;
     twin->reported_version++;
     sk_json_patch_append(twin->pending[0], twin->pending[1], request->body);
+    SK_CLEANUP_FREE char *patch = sk_json_text(request->body);
+    edge_ingest_twin_change(identity, sk_span_z(patch));
     struct report_call *call = SK_NEW(struct report_call);
     *call = (struct report_call){hub, request, twin->reported_version};
     save(identity, report_saved, call);

@@ -263,3 +263,22 @@ TEST(people_on_the_machine_ask_the_edge_hub_how_it_stands) {
     free(text);
     fixture_free(f);
 }
+
+TEST(a_question_about_routes_that_makes_no_sense_is_refused_with_the_mend) {
+    static const char *const questions[][2] = {
+        {"[]", "the body must be a JSON object"},
+        {"{}", "\"device\", the sender, is missing"},
+        {"{\"device\":\"d\",\"properties\":{\"n\":1}}",
+         "the application property n must be a text"},
+        {"{\"device\":\"d\",\"systemProperties\":{\"shoe\":\"1\"}}",
+         "there is no system property shoe with such a value"}};
+    struct fixture *f = fixture_new();
+    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+        char *text = ask_locally(f, SK_HTTP_POST, "/routes/explain", questions[i][0]);
+        json_t *answer = json_loads(text, 0, NULL);
+        assert_string_equal(json_string_value(json_object_get(answer, "message")), questions[i][1]);
+        json_decref(answer);
+        free(text);
+    }
+    fixture_free(f);
+}
