@@ -34,6 +34,7 @@ struct sk_config_type {
     void (*take)(struct sk_config *config, const struct sk_config_key *key, const char *path,
                  const json_t *value, void *to);
     const char *such_as; /* a value of rows that have none */
+    bool or_table;       /* or a table, whose keys are rows of their own, as in {x = 1} */
 };
 
 /* Types, and the C type of the field that takes their values:
@@ -50,7 +51,7 @@ extern const struct sk_config_type sk_config_table;     /* its keys are rows of 
 extern const struct sk_config_type sk_config_tables;    /* likewise, "name[]": [[name]] */
 /* → json_t *: free names, values become texts. Names that mean something have rows as well. */
 extern const struct sk_config_type sk_config_map;
-extern const struct sk_config_type sk_config_any, sk_config_text_or_table; /* not stored */
+extern const struct sk_config_type sk_config_any; /* not stored */
 
 struct sk_config_key {
     const char *path; /* "listen.metrics", "hub[].policy[].name": below tables, for each of them */

@@ -113,8 +113,9 @@ static void tell(struct sk_config *config, const struct sk_config_key *key, cons
 /* False: it was refused, or is of no use. */
 static bool check_value(struct sk_config *config, const struct sk_config_key *key, const char *path,
                         const json_t *value) {
-    int64_t n;
-    if (!key->type->measure(key, value, &n) || !is_within(key, n)) {
+    int64_t n = 0;
+    bool table = key->type->or_table && json_is_object(value);
+    if (!table && (!key->type->measure(key, value, &n) || !is_within(key, n))) {
         refuse_value(config, key, path);
         return false;
     }
@@ -157,7 +158,8 @@ static void read_tables(struct sk_config *config, const struct sk_config_key *ke
 
 static void read_key(struct sk_config *config, const struct sk_config_key *key, const char *path,
                      const json_t *value, void *base) {
-    bool one = key->type == &sk_config_table, many = key->type == &sk_config_tables;
+    bool many = key->type == &sk_config_tables;
+    bool one = key->type == &sk_config_table || (key->type->or_table && json_is_object(value));
     if (!one && !many) {
         read_value(config, key, path, value, base);
         if (key->type == &sk_config_map) read_rows(config, key->path, path, value, base);

@@ -326,13 +326,6 @@ static bool measure_any(const struct sk_config_key *key, const json_t *value, in
     return true;
 }
 
-static bool measure_text_or_table(const struct sk_config_key *key, const json_t *value,
-                                  int64_t *n) {
-    (void)key;
-    *n = 0;
-    return json_is_string(value) || json_is_object(value);
-}
-
 const struct sk_config_type sk_config_table = {.words = "a table", .measure = measure_table};
 const struct sk_config_type sk_config_tables = {.words = "a list of",
                                                 .link = " ",
@@ -342,5 +335,3 @@ const struct sk_config_type sk_config_tables = {.words = "a list of",
 const struct sk_config_type sk_config_map = {
     .words = "a table of texts and numbers", .measure = measure_map, .take = take_map};
 const struct sk_config_type sk_config_any = {.words = "any value", .measure = measure_any};
-const struct sk_config_type sk_config_text_or_table = {.words = "text in quotes or a table",
-                                                       .measure = measure_text_or_table};

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "io/privilege.h"
+#include "trust/keys/pkcs11_uri.h"
 
 /* Of a range that neither Debian nor systemd gives to anybody (docs/decisions/0014-…). */
 enum { EDGE_HUB_UID = 61171, DAEMON_UID = 61172 };
@@ -53,19 +54,51 @@ enum sk_status sk_edge_confine_hub(const struct sk_edge_config *config, char rea
 
 /* ---- the daemon: it has the keys, and gives sockets to other users ---- */
 
+enum { NAMED_MAX = 16 };
+
+/* Files to read: paths of them, and of what "pkcs11:" names the file with the PIN. */
+struct named {
+    const char *paths[NAMED_MAX];
+    struct sk_pkcs11_uri uris[NAMED_MAX];
+    size_t count;
+};
+
+static void name_file(struct named *named, const struct sk_edge_config *config, const char *file) {
+    struct sk_pkcs11_uri *uri = &named->uris[named->count];
+    char why[256];
+    if (file && file[0] != '/')
+        file = sk_pkcs11_uri_parse(sk_span_z(file), uri, why) == SK_OK && uri->pin_file[0]
+                   ? uri->pin_file
+                   : NULL;
+    if (file == NULL || sk_user_reaches(file, config->daemon_uid, config->daemon_gid)) return;
+    SK_ASSERT(named->count < NAMED_MAX);
+    named->paths[named->count++] = file;
+}
+
 static enum sk_status keep_reading(const struct sk_edge_config *config, char reason[512]) {
-    const char *const named[] = {config->edge_ca_certificate_file, config->edge_ca_key_file,
-                                 config->device_key_file, config->trust_bundle_file,
-                                 config->hub_trust_file};
-    const char *roots[sizeof named / sizeof *named];
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
-        if (named[i] && !sk_user_reaches(named[i], config->daemon_uid, config->daemon_gid))
-            roots[n++] = named[i];
+    const char *const files[] = {
+        config->edge_ca_certificate_file,  config->edge_ca_key_file,  config->device_key_file,
+        config->identity_certificate_file, config->identity_key_file, config->key_store.pkcs11_slot,
+        config->trust_bundle_file,         config->hub_trust_file};
+    struct named named = {.count = 0};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) name_file(&named, config, files[i]);
     /* Root that stays reads them by itself. */
-    enum sk_status status = n && config->daemon_uid ? sk_keep_reading(roots, n) : SK_OK;
+    bool needed = named.count && config->daemon_uid;
+    enum sk_status status = needed ? sk_keep_reading(named.paths, named.count) : SK_OK;
     if (status) snprintf(reason, 512, "no process can be made: %s", sk_status_text(status));
     return status;
+}
+
+/* Tokens and TPMs are used by groups. */
+static void keep_groups(const struct sk_edge_config *config) {
+    const struct sk_key_store_options *store = &config->key_store;
+    bool tpm = store->kind == SK_KEYS_IN_TPM;
+    struct sk_span tcti = sk_span_z(store->tcti ? store->tcti : "device");
+    const char *device = NULL;
+    if (tpm && sk_span_is(tcti, "device")) device = "/dev/tpmrm0";
+    if (tpm && sk_span_starts(tcti, SK_SPAN("device:"))) device = sk_span_skip(tcti, 7).p;
+    if (tpm || store->pkcs11_library)
+        sk_keep_groups(config->daemon_uid, config->daemon_gid, device);
 }
 
 enum sk_status sk_edge_confine_daemon(const struct sk_edge_config *config, char reason[512]) {
@@ -78,6 +111,7 @@ enum sk_status sk_edge_confine_daemon(const struct sk_edge_config *config, char 
     for (size_t i = 0; i < sizeof folders / sizeof *folders && !status; i++)
         status = give_folder(config->data, folders[i].name, folders[i].mode, uid, gid, reason);
     if (!status) status = keep_reading(config, reason);
+    keep_groups(config);
     if (!status) status = sk_privileges_drop(uid, gid, SK_KEEP_CHOWN, reason);
     if (!status) sk_sandbox_enter(SK_SANDBOX_GIVER);
     return status;

@@ -12,18 +12,45 @@ struct parse {
     bool keys;
 };
 
+/* Texts that open something, and PINs in the places of keys. */
+static const char *const passwords[] = {
+    "provisioning.authentication.device_id_pk.value",
+    "tpm.hierarchy_authorization.owner",
+};
+static const char *const places[] = {
+    "provisioning.authentication.device_id_pk.uri",
+    "provisioning.authentication.identity_pk",
+    "edge_ca.pk",
+    "aziot_keys.pkcs11_base_slot",
+};
+
+/* Replaces the text at a path such as "a.b.c"; of a place only what stands behind its '?'. */
+static void hide(json_t *table, const char *path, const char *instead, bool place) {
+    struct sk_span rest = sk_span_z(path), name;
+    while (sk_span_split(&rest, '.', &name) && rest.p)
+        table = json_object_getn(table, name.p, name.n);
+    struct sk_span text = sk_span_z(json_string_value(json_object_getn(table, name.p, name.n)));
+    size_t kept = place ? sk_span_find(text, '?') : 0;
+    if (text.p == NULL || (place && kept == text.n)) return;
+    struct sk_buffer hidden = {0};
+    sk_buffer_append(&hidden, sk_span_first(text, kept));
+    sk_buffer_text(&hidden, instead);
+    json_object_setn_new(table, name.p, name.n, json_stringn(hidden.p, hidden.n));
+    sk_buffer_free(&hidden);
+}
+
 /* Puts a key that says nothing in the place of the device's, so that all else can be checked. */
 static void hide_keys(json_t *document) {
     static const char nothing[] = "AAAA";
     json_t *provisioning = json_object_get(document, "provisioning");
-    json_t *private_key =
-        json_object_get(json_object_get(provisioning, "authentication"), "device_id_pk");
+    for (size_t i = 0; i < sizeof passwords / sizeof *passwords; i++)
+        hide(document, passwords[i], nothing, false);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        hide(document, places[i], "?pin-value=0", true);
     struct sk_span text =
         sk_span_z(json_string_value(json_object_get(provisioning, "connection_string")));
     struct sk_connection_string parts;
     char error[SK_MODEL_ERROR_MAX];
-    if (json_object_get(private_key, "value"))
-        json_object_set_new(private_key, "value", json_string(nothing));
     if (text.n == 0) return;
     struct sk_buffer hidden = {0};
     if (sk_connection_string_parse(text, &parts, error) == SK_OK) {

@@ -70,11 +70,11 @@ static int run_role(struct role *role, const char *name, enum sk_status status,
     return 0;
 }
 
-/* The daemon reads the file again, for the key: the parent and with it the other roles never
- * have it. */
+/* The daemon reads the file again, for the keys: the parent and with it the other roles never
+ * have them. */
 static int run_daemon(void *arg) {
     struct edge *edge = arg;
-    struct sk_edge_config own;
+    struct sk_edge_config own = {0};
     char reason[SK_EDGE_CONFIG_ERROR_MAX] = "";
     enum sk_status status =
         sk_edge_config_load(edge->command.file, false, true, &own, NULL, reason);
@@ -85,12 +85,13 @@ static int run_daemon(void *arg) {
         snprintf(reason, sizeof reason, "%.200s is about another device now: restart the edge.",
                  edge->command.file);
     }
-    edge->command.config.device_key = loaded ? own.device_key : NULL;
-    edge->command.config.device_key_file = loaded ? own.device_key_file : NULL;
+    const struct sk_edge_config *all = &edge->command.config;
     struct role role = {.io = sk_io_uv_new()};
-    sk_daemon_move_in(role.io, edge->command.config.data);
-    if (!status) status = sk_edge_confine_daemon(&edge->command.config, reason);
-    if (!status) status = sk_daemon_start(role.io, &edge->command.config, &role.daemon, reason);
+    sk_daemon_move_in(role.io, all->data);
+    own.daemon_uid = all->daemon_uid, own.daemon_gid = all->daemon_gid;
+    own.hub_uid = all->hub_uid, own.hub_gid = all->hub_gid;
+    if (!status) status = sk_edge_confine_daemon(&own, reason);
+    if (!status) status = sk_daemon_start(role.io, &own, &role.daemon, reason);
     int code = run_role(&role, "daemon", status, reason);
     if (loaded) sk_edge_config_free(&own);
     return code;

@@ -188,9 +188,11 @@ const char *sk_io_sqlite_vfs(struct sk_io *io);
 /* Certificates and settings for one side of TLS; shared by many streams; reference-counted by them.
  * TLS 1.2 and later with ECDHE. */
 struct sk_tls;
+struct evp_pkey_st;
 struct sk_tls_options {
     struct sk_span certificate_pem; /* leaf, then intermediates; empty: none (client) */
     struct sk_span key_pem;
+    struct evp_pkey_st *key;  /* instead of key_pem; wherever it signs, it must outlive the TLS */
     struct sk_span trust_pem; /* client: anchors to trust; empty: the system's */
     bool server;
     bool insecure; /* client: do not verify (tools only) */

@@ -44,6 +44,10 @@ enum sk_keep {
     SK_KEEP_LOW_PORTS = 1 << 10,
 };
 
+/* The groups in which the user stays by sk_privileges_drop, which otherwise leaves none: those that
+ * the system has it in, and the one that may use this device (NULL: none). */
+void sk_keep_groups(uint32_t uid, uint32_t gid, const char *device);
+
 /* For good: the user (0: it stays, and may pass through every folder), no groups, no other
  * capability than those of `keep`, no new privileges. On failure a sentence in `reason`. */
 enum sk_status sk_privileges_drop(uint32_t uid, uint32_t gid, uint32_t keep, char reason[512]);

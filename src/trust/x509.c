@@ -106,15 +106,26 @@ static bool fill(X509 *certificate, X509 *issuer, EVP_PKEY *key,
            add_names(certificate, request->names, request->name_count);
 }
 
+static EVP_PKEY *key_of(EVP_PKEY *given, struct sk_span pem) {
+    if (given == NULL) return read_key(pem);
+    EVP_PKEY_up_ref(given);
+    return given;
+}
+
+static EVP_PKEY *make_key(bool rsa) {
+    return rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+}
+
 enum sk_status sk_x509_make(const struct sk_x509_request *request,
                             struct sk_buffer *certificate_pem, struct sk_buffer *key_pem) {
     enum sk_status status = SK_OK;
     X509 *issuer = NULL, *certificate = X509_new();
-    EVP_PKEY *issuer_key = NULL, *key = request->rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+    EVP_PKEY *issuer_key = NULL,
+             *key = request->key ? key_of(request->key, SK_NONE) : make_key(request->rsa);
     bool self_signed = request->issuer_certificate_pem.n == 0;
     if (!self_signed) {
         issuer = read_certificate(request->issuer_certificate_pem);
-        issuer_key = read_key(request->issuer_key_pem);
+        issuer_key = key_of(request->issuer_key, request->issuer_key_pem);
         if (issuer == NULL || issuer_key == NULL) status = SK_MALFORMED;
     }
     if (!status &&
@@ -125,7 +136,9 @@ enum sk_status sk_x509_make(const struct sk_x509_request *request,
         BIO *bio = BIO_new(BIO_s_mem());
         PEM_write_bio_X509(bio, certificate);
         append_bio(certificate_pem, bio);
-        bio = BIO_new(BIO_s_mem());
+    }
+    if (!status && request->key == NULL) {
+        BIO *bio = BIO_new(BIO_s_mem());
         PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
         append_bio(key_pem, bio);
     }
@@ -135,6 +148,14 @@ enum sk_status sk_x509_make(const struct sk_x509_request *request,
     EVP_PKEY_free(issuer_key);
     EVP_PKEY_free(key);
     return status;
+}
+
+bool sk_x509_is_pair(struct sk_span certificate_pem, struct evp_pkey_st *key) {
+    X509 *certificate = read_certificate(certificate_pem);
+    bool pair = certificate && X509_check_private_key(certificate, key) == 1;
+    ERR_clear_error();
+    X509_free(certificate);
+    return pair;
 }
 
 enum sk_status sk_x509_not_after(struct sk_span certificate_pem, int64_t *not_after_s) {

@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+struct evp_pkey_st;
+
 enum sk_x509_use {
     SK_X509_CA,     /* keyCertSign, digitalSignature, basicConstraints CA with path_length */
     SK_X509_SERVER, /* serverAuth */
@@ -21,13 +23,19 @@ struct sk_x509_request {
     int64_t not_before_s, not_after_s; /* seconds since 1970; not_after is cut to the issuer's */
     struct sk_span issuer_certificate_pem, issuer_key_pem; /* empty: self-signed */
     bool rsa; /* RSA 2048 instead of EC P-256, for clients that know no curves */
+    /* Keys that are there, and need not be in memory: NULL, or the issuer's instead of its PEM;
+     * the subject's instead of a new one, and then no key is written. */
+    struct evp_pkey_st *issuer_key, *key;
 };
 
-/* Makes a key and a certificate for it; appends PEM texts (PKCS#8 key; the certificate alone,
- * without its issuer). SK_MALFORMED: the issuer is not usable; SK_INVALID: OpenSSL refused a name.
- */
+/* Makes a key, unless it is given, and a certificate for it; appends PEM texts (PKCS#8 key; the
+ * certificate alone, without its issuer). SK_MALFORMED: the issuer is not usable; SK_INVALID:
+ * OpenSSL refused a name. */
 enum sk_status sk_x509_make(const struct sk_x509_request *request,
                             struct sk_buffer *certificate_pem, struct sk_buffer *key_pem);
+
+/* Whether the first certificate of a PEM text is this key's. */
+bool sk_x509_is_pair(struct sk_span certificate_pem, struct evp_pkey_st *key);
 
 /* When a PEM certificate (the first of a text) ends, seconds since 1970. SK_MALFORMED. */
 enum sk_status sk_x509_not_after(struct sk_span certificate_pem, int64_t *not_after_s);

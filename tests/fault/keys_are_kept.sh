@@ -74,7 +74,7 @@ start_edge
 code=0
 wait "$edge_pid" || code=$?
 expect "an encrypted key of the CA ends the edge" "$code" 1
-expect "and is named" "$(grep -c '\[edge_ca\] pk) is encrypted' "$dir/edge.log")" 1
+expect "and is named" "$(grep -c '\[edge_ca\] pk).* is encrypted' "$dir/edge.log")" 1
 openssl ec -in "$dir/given.key" -passin pass:secret -out "$dir/given.key" 2>/dev/null
 openssl req -x509 -key "$dir/given.key" -out "$dir/given.pem" -days -1 -subj /CN=given 2>/dev/null ||
     openssl x509 -req -in <(openssl req -new -key "$dir/given.key" -subj /CN=given) -signkey "$dir/given.key" -days -1 \

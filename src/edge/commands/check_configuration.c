@@ -43,48 +43,68 @@ static void parent_hostname(struct edge_checks *checks, struct edge_finding *fin
 
 /* ---- certificates ---- */
 
-/* The CA as the daemon will open it; NULL and a finding when it cannot. */
-static struct sk_certificates *open_ca(struct edge_checks *checks, struct sk_io *io,
-                                       struct edge_finding *finding) {
+/* The CA as the daemon will open it. */
+struct opened_ca {
+    struct sk_io *io;
+    struct sk_key_store *keys;
+    struct sk_certificates *certificates; /* NULL, and a finding: it cannot */
+};
+
+static void open_ca(struct edge_checks *checks, struct opened_ca *ca,
+                    struct edge_finding *finding) {
     const struct sk_edge_config *config = checks->config;
-    struct sk_certificates *certificates;
     char reason[256] = "";
+    *ca = (struct opened_ca){.io = sk_io_uv_new()};
     sk_note_level(SK_LEVEL_ERROR);
-    if (sk_certificates_open(
-            io,
+    struct sk_key_store_options store = {.folder = config->data};
+    enum sk_status status = sk_key_store_open(ca->io, &store, &ca->keys, reason);
+    if (status == SK_OK)
+        status = sk_certificates_open(
+            ca->io,
             &(struct sk_certificates_options){.folder = config->data,
                                               .device_id = config->device_id,
                                               .ca_days = config->edge_ca_days,
+                                              .keys = ca->keys,
                                               .certificate_file = config->edge_ca_certificate_file,
                                               .key_file = config->edge_ca_key_file},
-            &certificates, reason) == SK_OK)
-        return certificates;
-    edge_find(finding, EDGE_ERROR,
-              "Give [edge_ca] cert and pk: PEM files of a CA and its key without a pass phrase.",
-              "%s", reason);
-    return NULL;
+            &ca->certificates, reason);
+    if (status)
+        edge_find(
+            finding, EDGE_ERROR,
+            "Give [edge_ca] cert and pk: PEM files of a CA and its key without a pass phrase.",
+            "%s", reason);
+}
+
+static void close_ca(struct opened_ca *ca) {
+    if (ca->certificates) sk_certificates_free(ca->certificates);
+    if (ca->keys) sk_key_store_close(ca->keys);
+    sk_io_free(ca->io);
 }
 
 static bool has_given_ca(struct edge_checks *checks, struct edge_finding *finding) {
+    const char *key = checks->config->edge_ca_key_file;
+    if (key && key[0] != '/') {
+        edge_find(finding, EDGE_SKIPPED, "", "its key is in a token, and the daemon has the PIN");
+        return false;
+    }
     if (checks->config->edge_ca_certificate_file) return true;
     edge_find(finding, EDGE_SKIPPED, "", "the edge makes and renews a quick-start CA");
     return false;
 }
 
 static void ca_matches(struct edge_checks *checks, struct edge_finding *finding) {
+    struct opened_ca ca;
     if (!has_given_ca(checks, finding)) return;
-    struct sk_io *io = sk_io_uv_new();
-    struct sk_certificates *certificates = open_ca(checks, io, finding);
-    if (certificates) sk_certificates_free(certificates);
-    sk_io_free(io);
+    open_ca(checks, &ca, finding);
+    close_ca(&ca);
 }
 
 static void ca_expiry(struct edge_checks *checks, struct edge_finding *finding) {
+    struct opened_ca ca;
     if (!has_given_ca(checks, finding)) return;
-    struct sk_io *io = sk_io_uv_new();
-    struct sk_certificates *certificates = open_ca(checks, io, finding);
-    if (certificates) {
-        int64_t left = sk_certificates_ca_ends_s(certificates) - sk_io_wall(io) / 1000000;
+    open_ca(checks, &ca, finding);
+    if (ca.certificates) {
+        int64_t left = sk_certificates_ca_ends_s(ca.certificates) - sk_io_wall(ca.io) / 1000000;
         static const char mend[] = "Put a new certificate there and restart the edge.";
         if (left <= 0)
             edge_find(finding, EDGE_ERROR, mend, "The edge CA %s has expired.",
@@ -92,9 +112,8 @@ static void ca_expiry(struct edge_checks *checks, struct edge_finding *finding) 
         else if (left < WARN_DAYS * DAY_S)
             edge_find(finding, EDGE_WARNING, mend, "The edge CA %s expires in %lld days.",
                       checks->config->edge_ca_certificate_file, (long long)(left / DAY_S));
-        sk_certificates_free(certificates);
     }
-    sk_io_free(io);
+    close_ca(&ca);
 }
 
 static void files_read(struct edge_checks *checks, struct edge_finding *finding) {
@@ -104,16 +123,19 @@ static void files_read(struct edge_checks *checks, struct edge_finding *finding)
     } files[] = {{"trust_bundle_cert", config->trust_bundle_file},
                  {"[skerry] hub_trust", config->hub_trust_file},
                  {"[edge_ca] cert", config->edge_ca_certificate_file},
-                 {"[edge_ca] pk", config->edge_ca_key_file}};
+                 {"[edge_ca] pk", config->edge_ca_key_file},
+                 {"[provisioning.authentication] identity_cert", config->identity_certificate_file},
+                 {"[provisioning.authentication] identity_pk", config->identity_key_file}};
     struct sk_io *io = sk_io_uv_new();
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         struct sk_buffer text = {.limit = MEGABYTE};
-        enum sk_status status = files[i].path ? sk_file_load(io, files[i].path, &text) : SK_OK;
+        bool named = files[i].path && files[i].path[0] == '/'; /* "pkcs11:" is no file */
+        enum sk_status status = named ? sk_file_load(io, files[i].path, &text) : SK_OK;
         if (status)
             edge_find(finding, EDGE_ERROR, "Correct the path, or make the file readable.",
                       "%s: %s cannot be read: %s.", files[i].key, files[i].path,
                       sk_status_text(status));
-        else if (files[i].path && memmem(text.p, text.n, "-----BEGIN ", 11) == NULL)
+        else if (named && memmem(text.p, text.n, "-----BEGIN ", 11) == NULL)
             edge_find(finding, EDGE_ERROR, "Convert it: `openssl x509 -inform der -in … -out …`.",
                       "%s: %s holds nothing in PEM form.", files[i].key, files[i].path);
         sk_buffer_free(&text);

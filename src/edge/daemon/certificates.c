@@ -16,8 +16,10 @@ struct sk_certificates {
     struct sk_io *io;
     char *folder, *device_id, *ca_name, *certificate_file, *key_file, *trust_file;
     unsigned ca_days;
+    struct sk_key_store *keys;
     struct sk_buffer ca_pem; /* the CA, then its chain */
-    struct sk_buffer key_pem;
+    EVP_PKEY *key;
+    unsigned slot; /* which of `pairs` it is */
     int64_t ca_ends_s;
     struct sk_buffer previous_pem; /* the quick-start CA before this one */
     struct sk_buffer bundle;
@@ -41,32 +43,21 @@ static enum sk_status load_file(struct sk_certificates *certificates, const char
  */
 static enum sk_status check_ca(struct sk_certificates *certificates, const char *path,
                                char reason[256]) {
-    if (sk_pem_is_encrypted(sk_buffer_span(&certificates->key_pem))) {
-        snprintf(reason, 256, "The key of the edge CA ([edge_ca] pk) " SK_PEM_ENCRYPTED ".");
-        return SK_INVALID;
-    }
-    BIO *certificate_bio = BIO_new_mem_buf(certificates->ca_pem.p, (int)certificates->ca_pem.n);
-    BIO *key_bio = BIO_new_mem_buf(certificates->key_pem.p, (int)certificates->key_pem.n);
-    X509 *ca = PEM_read_bio_X509(certificate_bio, NULL, sk_pem_no_passphrase, NULL);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_bio, NULL, sk_pem_no_passphrase, NULL);
+    struct sk_span pem = sk_buffer_span(&certificates->ca_pem);
+    BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+    X509 *ca = PEM_read_bio_X509(bio, NULL, sk_pem_no_passphrase, NULL);
     const char *problem = NULL;
     if (ca == NULL)
         problem = "holds no certificate in PEM form";
-    else if (key == NULL)
-        problem = "has a key file without a private key in PEM form";
-    else if (X509_check_private_key(ca, key) != 1)
+    else if (!sk_x509_is_pair(pem, certificates->key))
         problem = "and its key do not belong together";
     else if (X509_check_ca(ca) != 1)
         problem = "is not a CA certificate (basicConstraints CA:TRUE)";
     if (problem) snprintf(reason, 256, "The edge CA %.150s %s.", path, problem);
     ERR_clear_error();
-    BIO_free(certificate_bio);
-    BIO_free(key_bio);
+    BIO_free(bio);
     X509_free(ca);
-    EVP_PKEY_free(key);
-    return problem
-               ? SK_INVALID
-               : sk_x509_not_after(sk_buffer_span(&certificates->ca_pem), &certificates->ca_ends_s);
+    return problem ? SK_INVALID : sk_x509_not_after(pem, &certificates->ca_ends_s);
 }
 
 int64_t sk_certificates_ca_ends_s(const struct sk_certificates *certificates) {
@@ -88,13 +79,16 @@ static void warn_of_time(const struct sk_certificates *certificates) {
                 certificates->certificate_file, ended);
 }
 
-static enum sk_status load_ca(struct sk_certificates *certificates, const char *certificate_path,
-                              const char *key_path, char reason[256]) {
-    enum sk_status status =
-        load_file(certificates, certificate_path, &certificates->ca_pem, reason);
-    if (!status) status = load_file(certificates, key_path, &certificates->key_pem, reason);
-    if (!status) status = check_ca(certificates, certificate_path, reason);
-    return status;
+static enum sk_status load_given(struct sk_certificates *certificates, char reason[256]) {
+    const char *path = certificates->certificate_file;
+    enum sk_status status = load_file(certificates, path, &certificates->ca_pem, reason);
+    if (status) return status;
+    char why[256];
+    status = sk_key_store_given_pair(certificates->keys, certificates->key_file, &certificates->key,
+                                     why);
+    if (status) snprintf(reason, 256, "The edge CA ([edge_ca] pk): %.220s", why);
+    if (status == SK_MALFORMED) status = SK_INVALID; /* only a person can mend it */
+    return status ? status : check_ca(certificates, path, reason);
 }
 
 /* Or made by a clock that was ahead: then it is not valid yet. */
@@ -105,63 +99,99 @@ static bool outlived(const struct sk_certificates *certificates) {
 }
 
 struct ca_paths {
-    char certificate[512], key[512], previous[512];
+    char certificate[512], previous[512];
 };
 
 static void quick_start_paths(const struct sk_certificates *certificates, struct ca_paths *paths) {
     snprintf(paths->certificate, sizeof paths->certificate, "%s/edge-ca.pem", certificates->folder);
-    snprintf(paths->key, sizeof paths->key, "%s/edge-ca.key", certificates->folder);
     snprintf(paths->previous, sizeof paths->previous, "%s/edge-ca-previous.pem",
              certificates->folder);
 }
+
+/* Names in the key store, in turn: until the new certificate is there, the one before has its
+ * key. */
+static const char *const pairs[] = {"edge-ca", "edge-ca-2"};
+enum { PAIRS = sizeof pairs / sizeof *pairs };
 
 static void key_free(struct sk_buffer *key_pem) {
     if (key_pem->p) OPENSSL_cleanse(key_pem->p, key_pem->n);
     sk_buffer_free(key_pem);
 }
 
-/* Makes a quick-start CA and stores it, key first: a certificate without its key would be of no
- * use. */
-static enum sk_status make_ca(struct sk_certificates *certificates, char reason[256]) {
+/* Takes a CA that has come or been made; the one before is kept for clients that trust only that.
+ * Its pair is in `slot`. */
+static enum sk_status take_ca(struct sk_certificates *certificates, struct sk_buffer *pem,
+                              EVP_PKEY *key, unsigned slot, char reason[256]) {
     struct ca_paths paths;
-    struct sk_buffer certificate_pem = {0}, key_pem = {0};
+    quick_start_paths(certificates, &paths);
+    enum sk_status status = SK_OK;
+    if (certificates->ca_pem.n)
+        status = sk_file_save(certificates->io, paths.previous,
+                              sk_buffer_span(&certificates->ca_pem), 0644);
+    if (!status)
+        status = sk_file_save(certificates->io, paths.certificate, sk_buffer_span(pem), 0644);
+    if (status) {
+        snprintf(reason, 256, "Cannot write the edge CA in %.180s: %s.", certificates->folder,
+                 sk_status_text(status));
+        return status;
+    }
+    sk_buffer_free(&certificates->previous_pem);
+    EVP_PKEY_free(certificates->key);
+    certificates->previous_pem = certificates->ca_pem;
+    certificates->ca_pem = *pem;
+    certificates->key = key;
+    certificates->slot = slot;
+    memset(pem, 0, sizeof *pem);
+    return sk_x509_not_after(sk_buffer_span(&certificates->ca_pem), &certificates->ca_ends_s);
+}
+
+/* Makes a quick-start CA and stores it. */
+static enum sk_status make_ca(struct sk_certificates *certificates, char reason[256]) {
+    struct sk_buffer pem = {0};
+    EVP_PKEY *key = NULL;
     char name[256];
     int64_t now = now_s(certificates);
+    unsigned slot = certificates->key ? (certificates->slot + 1) % PAIRS : 0;
     snprintf(name, sizeof name, "aziot-edge CA %s", certificates->device_id);
+    enum sk_status status = sk_key_store_make_pair(certificates->keys, pairs[slot], &key, reason);
+    if (status) return status;
     struct sk_x509_request request = {
         .use = SK_X509_CA,
         .common_name = sk_span_z(certificates->ca_name ? certificates->ca_name : name),
         .path_length = 0,
         .not_before_s = now - DAY_S, /* clients' clocks may be behind */
         .not_after_s = now + certificates->ca_days * DAY_S,
+        .key = key,
     };
-    quick_start_paths(certificates, &paths);
-    enum sk_status status = sk_x509_make(&request, &certificate_pem, &key_pem);
-    if (!status && certificates->ca_pem.n)
-        status = sk_file_save(certificates->io, paths.previous,
-                              sk_buffer_span(&certificates->ca_pem), 0644);
-    if (!status) status = sk_file_save(certificates->io, paths.key, sk_buffer_span(&key_pem), 0600);
-    if (!status)
-        status = sk_file_save(certificates->io, paths.certificate, sk_buffer_span(&certificate_pem),
-                              0644);
-    if (status) {
-        snprintf(reason, 256, "Cannot make an edge CA in %.180s: %s.", certificates->folder,
+    status = sk_x509_make(&request, &pem, NULL);
+    if (status)
+        snprintf(reason, 256, "Cannot make an edge CA named %.100s: %s.", name,
                  sk_status_text(status));
-        sk_buffer_free(&certificate_pem);
-        key_free(&key_pem);
-        return status;
-    }
-    sk_buffer_free(&certificates->previous_pem);
-    key_free(&certificates->key_pem);
-    certificates->previous_pem = certificates->ca_pem;
-    certificates->ca_pem = certificate_pem;
-    certificates->key_pem = key_pem;
-    certificates->ca_ends_s = request.not_after_s;
-    return SK_OK;
+    else
+        status = take_ca(certificates, &pem, key, slot, reason);
+    if (status) EVP_PKEY_free(key);
+    sk_buffer_free(&pem);
+    return status;
 }
 
-/* What an interrupted make_ca() left (nothing, or a key beside an older certificate) is made anew.
- */
+/* The CA's key; SK_NOT_FOUND when there is none that fits. */
+static enum sk_status find_pair(struct sk_certificates *certificates, char reason[256]) {
+    struct sk_span pem = sk_buffer_span(&certificates->ca_pem);
+    for (unsigned slot = 0; slot < PAIRS; slot++) {
+        EVP_PKEY *key;
+        enum sk_status status = sk_key_store_pair(certificates->keys, pairs[slot], &key, reason);
+        if (status && status != SK_NOT_FOUND && status != SK_MALFORMED) return status;
+        if (status) continue;
+        certificates->key = key;
+        certificates->slot = slot;
+        if (sk_x509_is_pair(pem, key)) return SK_OK;
+        EVP_PKEY_free(key);
+        certificates->key = NULL;
+    }
+    return SK_NOT_FOUND;
+}
+
+/* What is missing, damaged or without its key is made anew. */
 static enum sk_status open_quick_start(struct sk_certificates *certificates, char reason[256]) {
     struct ca_paths paths;
     quick_start_paths(certificates, &paths);
@@ -171,13 +201,18 @@ static enum sk_status open_quick_start(struct sk_certificates *certificates, cha
                  sk_status_text(status));
         return status;
     }
-    status = load_ca(certificates, paths.certificate, paths.key, reason);
+    status = load_file(certificates, paths.certificate, &certificates->ca_pem, reason);
+    bool there = status == SK_OK;
+    if (!status) status = find_pair(certificates, reason);
+    if (!status) status = check_ca(certificates, paths.certificate, reason);
     if (!status) {
         certificates->previous_pem.limit = FILE_MAX;
         sk_file_load(certificates->io, paths.previous, &certificates->previous_pem);
         return SK_OK;
     }
     if (status != SK_NOT_FOUND && status != SK_INVALID) return status;
+    if (there)
+        SK_WARN("daemon", "the edge CA %s has lost its key: a new one is made", paths.certificate);
     sk_buffer_free(&certificates->ca_pem);
     return make_ca(certificates, reason);
 }
@@ -190,6 +225,7 @@ enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificat
                                     struct sk_certificates **opened, char reason[256]) {
     struct sk_certificates *certificates = SK_NEW(struct sk_certificates);
     certificates->io = io;
+    certificates->keys = options->keys;
     certificates->folder = copy(options->folder);
     certificates->device_id = copy(options->device_id);
     certificates->ca_name = copy(options->ca_name);
@@ -197,10 +233,8 @@ enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificat
     certificates->key_file = copy(options->key_file);
     certificates->trust_file = copy(options->trust_file);
     certificates->ca_days = options->ca_days;
-    enum sk_status status =
-        certificates->certificate_file
-            ? load_ca(certificates, certificates->certificate_file, certificates->key_file, reason)
-            : open_quick_start(certificates, reason);
+    enum sk_status status = certificates->certificate_file ? load_given(certificates, reason)
+                                                           : open_quick_start(certificates, reason);
     if (!status && certificates->trust_file) {
         struct sk_buffer trust = {0};
         status = load_file(certificates, certificates->trust_file, &trust, reason);
@@ -223,7 +257,7 @@ void sk_certificates_free(struct sk_certificates *certificates) {
     free(certificates->key_file);
     free(certificates->trust_file);
     sk_buffer_free(&certificates->ca_pem);
-    key_free(&certificates->key_pem);
+    EVP_PKEY_free(certificates->key);
     sk_buffer_free(&certificates->previous_pem);
     sk_buffer_free(&certificates->bundle);
     free(certificates);
@@ -259,7 +293,7 @@ static enum sk_status issue(struct sk_certificates *certificates, struct sk_x509
     request->not_before_s = now_s(certificates) - DAY_S;
     request->not_after_s = now_s(certificates) + MODULE_DAYS * DAY_S;
     request->issuer_certificate_pem = sk_buffer_span(&certificates->ca_pem);
-    request->issuer_key_pem = sk_buffer_span(&certificates->key_pem);
+    request->issuer_key = certificates->key;
     status = sk_x509_make(request, &certificate->certificate_pem, &certificate->key_pem);
     if (status) {
         snprintf(reason, 256, "Cannot issue a certificate for %.*s: %s.",

@@ -7,7 +7,7 @@
 #ifndef SK_EDGE_DAEMON_CERTIFICATES_H
 #define SK_EDGE_DAEMON_CERTIFICATES_H
 
-#include "io/io.h"
+#include "trust/keys/store.h"
 
 struct sk_certificates;
 
@@ -16,6 +16,7 @@ struct sk_certificates_options {
     const char *device_id;
     const char *ca_name; /* common name; NULL: "aziot-edge CA <deviceId>" */
     unsigned ca_days;
+    struct sk_key_store *keys;               /* where the CA's key is; borrowed */
     const char *certificate_file, *key_file; /* a given CA with its chain; NULL: quick start */
     const char *trust_file;                  /* added to the trust bundle; NULL: nothing */
 };

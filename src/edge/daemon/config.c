@@ -26,6 +26,27 @@ static void read_connection_string(struct sk_config *reading, struct edge_file *
     config->device_key = keep(file, parts.shared_access_key);
 }
 
+static void check_key(struct sk_config *reading, const struct sk_edge_config *config) {
+    bool value = config->device_key != NULL, uri = config->device_key_file != NULL;
+    bool stored = config->key_store.kind != SK_KEYS_IN_FILES; /* it may be there already */
+    if (config->identity_certificate_file || config->identity_key_file)
+        sk_config_refuse(reading, "provisioning.authentication.method",
+                         "must be \"x509\" for identity_cert and identity_pk to count.");
+    if ((value && uri) || (!value && !uri && !stored))
+        sk_config_refuse(reading, "provisioning.authentication.device_id_pk",
+                         "must be { value = \"…\" } or { uri = \"file:///…\" }.");
+}
+
+static void check_certificate(struct sk_config *reading, const struct sk_edge_config *config) {
+    if (config->device_key || config->device_key_file)
+        sk_config_refuse(reading, "provisioning.authentication.device_id_pk",
+                         "stands beside method \"x509\", which has a certificate instead; remove "
+                         "one of the two.");
+    if (config->identity_certificate_file == NULL || config->identity_key_file == NULL)
+        sk_config_refuse(reading, "provisioning.authentication",
+                         "needs identity_cert and identity_pk with method \"x509\".");
+}
+
 static void read_identity(struct sk_config *reading, struct edge_file *file) {
     const struct sk_edge_config *config = &file->config;
     if (file->connection_string)
@@ -36,9 +57,31 @@ static void read_identity(struct sk_config *reading, struct edge_file *file) {
                          "and authentication.");
     else if (config->device_id == NULL)
         sk_config_refuse(reading, "provisioning.device_id", "is missing.");
-    else if ((config->device_key == NULL) == (config->device_key_file == NULL))
-        sk_config_refuse(reading, "provisioning.authentication.device_id_pk",
-                         "must be { value = \"…\" } or { uri = \"file:///…\" }.");
+    else if (file->method == METHOD_X509)
+        check_certificate(reading, config);
+    else
+        check_key(reading, config);
+}
+
+static bool is_in_token(const char *uri) {
+    return uri && sk_span_starts(sk_span_z(uri), SK_SPAN("pkcs11:"));
+}
+
+static void choose_key_store(struct sk_config *reading, struct edge_file *file) {
+    struct sk_edge_config *config = &file->config;
+    struct sk_key_store_options *store = &config->key_store;
+    bool token = is_in_token(config->device_key_file) || is_in_token(config->identity_key_file) ||
+                 is_in_token(config->edge_ca_key_file);
+    if (file->key_store != KEY_STORE_UNSAID)
+        store->kind = (enum sk_key_store_kind)file->key_store;
+    else if (store->pkcs11_slot)
+        store->kind = SK_KEYS_IN_PKCS11;
+    if (store->kind == SK_KEYS_IN_PKCS11 && store->pkcs11_slot == NULL)
+        sk_config_refuse(reading, "aziot_keys.pkcs11_base_slot",
+                         "is missing; write \"pkcs11:token=…?pin-value=…\".");
+    if ((token || store->pkcs11_slot) && store->pkcs11_library == NULL)
+        sk_config_refuse(reading, "aziot_keys.pkcs11_lib_path",
+                         "is missing; write the path of the token's PKCS#11 module.");
 }
 
 static void check_edge_ca(struct sk_config *reading, const struct sk_edge_config *config) {
@@ -89,7 +132,7 @@ enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
                                    const char *file_name, struct sk_edge_config *config,
                                    sk_config_warning *warning, struct sk_buffer *told,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]) {
-    struct edge_file file = {0};
+    struct edge_file file = {.key_store = KEY_STORE_UNSAID};
     struct sk_config reading = {.keys = sk_edge_config_keys,
                                 .file = file_name,
                                 .lines = lines,
@@ -98,6 +141,7 @@ enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
                                 .told = told,
                                 .error = error};
     if (sk_config_read(&reading, document, &file) == SK_OK) {
+        choose_key_store(&reading, &file);
         read_identity(&reading, &file);
         check_edge_ca(&reading, &file.config);
         choose_data(&reading, &file);

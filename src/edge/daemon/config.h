@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "device/upstream.h"
 #include "io/io.h"
+#include "trust/keys/store.h"
 
 #define SK_EDGE_CONFIG_ERROR_MAX SK_CONFIG_ERROR_MAX
 
@@ -19,9 +20,12 @@ struct sk_edge_config {
     const char *hostname;        /* name under which modules and leaves reach the edge hub */
     const char *parent_hostname; /* nested: upstream goes there */
     const char *trust_bundle_file;
-    const char *hub_host, *device_id;                        /* of the identity */
-    const char *device_key;                                  /* base64; or */
-    const char *device_key_file;                             /* a file with the key's bytes */
+    const char *hub_host, *device_id; /* of the identity */
+    const char *device_key;           /* base64; or */
+    const char *device_key_file;      /* a file with the key's bytes, or "pkcs11:…" */
+    /* X.509: a PEM file, and the key's or "pkcs11:…"; both or none. */
+    const char *identity_certificate_file, *identity_key_file;
+    struct sk_key_store_options key_store;                   /* without the folder */
     const char *edge_ca_certificate_file, *edge_ca_key_file; /* both or none: quick-start CA */
     const char *edge_ca_name;                                /* common name, or NULL */
     unsigned edge_ca_days;                                   /* life of the quick-start CA */

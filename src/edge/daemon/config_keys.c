@@ -17,24 +17,33 @@ static bool measure_file(const struct sk_config_key *key, const json_t *value, i
     struct sk_span path = path_of(value);
     (void)key;
     *n = (int64_t)path.n;
-    return json_is_string(value) &&
-           (path.n == 0 || path.p[0] == '/' || sk_span_starts(path, SK_SPAN("pkcs11:")));
+    return json_is_string(value) && (path.n == 0 || path.p[0] == '/');
+}
+
+static bool measure_key_file(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    bool token = sk_span_starts(path_of(value), SK_SPAN("pkcs11:"));
+    return measure_file(key, value, n) || (json_is_string(value) && token);
 }
 
 static void take_file(struct sk_config *config, const struct sk_config_key *key, const char *path,
                       const json_t *value, void *to) {
-    if (sk_span_starts(path_of(value), SK_SPAN("pkcs11:")))
-        sk_config_refuse(config, path, "PKCS#11 is not supported yet; use a file (\"file:///…\").");
-    else
-        sk_config_take_text(config, key, path, path_of(value), to);
+    sk_config_take_text(config, key, path, path_of(value), to);
 }
 
-static const struct sk_config_type file = {.words = "a file with its whole path",
-                                           .link = ", of ",
-                                           .unit = " characters",
-                                           .measure = measure_file,
-                                           .take = take_file,
-                                           .such_as = "\"file:///etc/aziot/key\""};
+#define FILE_TYPE                                                                                  \
+    .link = ", of ", .unit = " characters", .take = take_file,                                     \
+    .such_as = "\"file:///etc/aziot/key\""
+static const struct sk_config_type file = {
+    .words = "a file with its whole path", .measure = measure_file, FILE_TYPE};
+static const struct sk_config_type key_file = {
+    .words = "a file with its whole path, or \"pkcs11:token=…;object=…?pin-value=…\"",
+    .measure = measure_key_file,
+    FILE_TYPE};
+
+static bool is_token(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    snprintf(why, SK_CONFIG_WHY_MAX, "must be \"pkcs11:token=…?pin-value=…\"");
+    return sk_span_starts(text, SK_SPAN("pkcs11:"));
+}
 
 /* ---- what the environment says, too: empty is as absent ---- */
 
@@ -152,25 +161,46 @@ static const struct sk_config_key azure_keys[] = {
      .such_as = "\"edge1\"", .does = "The device's id"},
     {"provisioning.authentication", &sk_config_table,
      .does = "How the device proves itself, where there is no connection string"},
-    {"provisioning.authentication.method", &sk_config_choice, .choices = "sas",
-     .otherwise_words = "`\"sas\"`", .mend = "X.509 is not supported yet", .does = "By what"},
+    {"provisioning.authentication.method", &sk_config_choice, AT(method), .choices = "sas|x509",
+     .otherwise = "\"sas\"", .does = "By what: a key, or a certificate that the hub knows",
+     .page = "how-to/keys-and-certificates-of-an-edge.md"},
     {"provisioning.authentication.device_id_pk", &sk_config_table,
      .does = "Its key: one of the two"},
     {"provisioning.authentication.device_id_pk.value", &sk_config_text, AT(config.device_key),
      .secret = true, .does = "The key in base64"},
-    {"provisioning.authentication.device_id_pk.uri", &file, AT(config.device_key_file),
-     .does = "A file with the key's bytes"},
+    {"provisioning.authentication.device_id_pk.uri", &key_file, AT(config.device_key_file),
+     .secret = true, .does = "A file with the key's bytes, or where it is in a PKCS#11 token"},
+    {"provisioning.authentication.identity_cert", &file, AT(config.identity_certificate_file),
+     .does = "With `\"x509\"`: PEM file of the device's certificate, its chain behind it"},
+    {"provisioning.authentication.identity_pk", &key_file, AT(config.identity_key_file),
+     .secret = true, .does = "PEM file of its key, or where it is in a PKCS#11 token"},
 
     {"edge_ca", &sk_config_table,
      .does = "The edge's CA: files of one's own, or a quick-start CA that the edge makes"},
     {"edge_ca.cert", &file, AT(config.edge_ca_certificate_file),
      .does = "PEM file of the CA's certificate"},
-    {"edge_ca.pk", &file, AT(config.edge_ca_key_file), .does = "PEM file of its key"},
+    {"edge_ca.pk", &key_file, AT(config.edge_ca_key_file), .secret = true,
+     .does = "PEM file of its key, or where it is in a PKCS#11 token"},
     {"edge_ca.auto_generated_edge_ca_expiry_days", &sk_config_integer, AT(config.edge_ca_days),
      .least = 1, .most = CA_DAYS_MAX, .otherwise = "90",
      .does = "How many days a quick-start CA lives"},
     {"edge_ca.common_name", &sk_config_text, AT(config.edge_ca_name), .most = CA_NAME_MAX,
      .otherwise_words = "one with the device's id", .does = "Name of a quick-start CA"},
+
+    {"aziot_keys", &sk_config_table, .does = "Keys in a PKCS#11 token"},
+    {"aziot_keys.pkcs11_lib_path", &file, AT(config.key_store.pkcs11_library),
+     .such_as = "\"/usr/lib/softhsm/libsofthsm2.so\"",
+     .does = "The token's module, for every `pkcs11:` of this file"},
+    {"aziot_keys.pkcs11_base_slot", &sk_config_text, AT(config.key_store.pkcs11_slot),
+     .fine = is_token, .secret = true,
+     .does = "The token, and its PIN, in which the edge makes keys of its own; without it they are "
+             "in files"},
+    {"tpm", &sk_config_table, .does = "The TPM 2.0, where `[skerry] key_store` says so"},
+    {"tpm.tcti", &sk_config_text, AT(config.key_store.tcti), .otherwise_words = "`\"device\"`",
+     .such_as = "\"device:/dev/tpmrm0\"", .does = "How it is reached, as tpm2-tss says it"},
+    {"tpm.hierarchy_authorization", &sk_config_table, .does = "Its authorizations"},
+    {"tpm.hierarchy_authorization.owner", &sk_config_text, AT(config.key_store.owner_auth),
+     .secret = true, .otherwise_words = "none", .does = "Of the owner's hierarchy"},
 
     {"agent", &sk_config_table, .does = "The agent"},
     {"agent.env", &sk_config_map, AT(config.agent_env), .secret = true,
@@ -197,6 +227,10 @@ static const struct sk_config_key skerry_keys[] = {
          "Folder of all state; unix sockets below it have short names, and the folders above must "
          "let others pass (`chmod o+x`) for roles and modules to have users of their own",
      .page = "decisions/0014-what-a-role-may-do.md"},
+    {"skerry.key_store", &sk_config_choice, AT(key_store), .choices = "files|tpm|pkcs11",
+     .otherwise_words = "`\"pkcs11\"` with `[aziot_keys] pkcs11_base_slot`, else `\"files\"`",
+     .does = "Where the edge's own keys are: files below `data`, the TPM 2.0, or the token",
+     .page = "how-to/keys-and-certificates-of-an-edge.md"},
     {"skerry.hub_trust", &file, AT(config.hub_trust_file), .otherwise_words = "the system's",
      .does = "PEM file of certificates that the hub's must chain to"},
     {"skerry.hub_mqtt_port", &sk_config_integer, AT(config.upstream.mqtt_port), .least = 1,
@@ -242,7 +276,6 @@ static const struct sk_config_key unused_keys[] = {
     NOT_USED("additional_info", sk_config_text),
     NOT_USED("iotedge_max_requests", sk_config_any),
     NOT_USED("aziot_max_requests", sk_config_any),
-    NOT_USED("aziot_keys", sk_config_any),
     NOT_USED("agent.name", sk_config_text),
     NOT_USED("agent.type", sk_config_text),
     NOT_USED("agent.imagePullPolicy", sk_config_text),
@@ -255,7 +288,7 @@ static const struct sk_config_key unused_keys[] = {
     NOT_USED("edge_ca.url", sk_config_text),
     NOT_USED("edge_ca.username", sk_config_text),
     NOT_USED("edge_ca.password", sk_config_text),
-    NOT_USED("edge_ca.identity_cert", sk_config_text_or_table),
+    NOT_USED("edge_ca.identity_cert", sk_config_any),
     NOT_USED("edge_ca.identity_pk", sk_config_text),
     NOT_USED("edge_ca.bootstrap_identity_cert", sk_config_text),
     NOT_USED("edge_ca.bootstrap_identity_pk", sk_config_text),
@@ -263,7 +296,8 @@ static const struct sk_config_key unused_keys[] = {
     NOT_USED("edge_ca.subject", sk_config_any),
     NOT_USED("edge_ca.auto_renew", sk_config_any),
     NOT_USED("cert_issuance", sk_config_any),
-    NOT_USED("tpm", sk_config_any),
+    NOT_USED("tpm.auth_key_index", sk_config_any),
+    NOT_USED("tpm.hierarchy_authorization.endorsement", sk_config_text),
     NOT_USED("image_garbage_collection", sk_config_any),
     NOT_USED("moby_runtime", sk_config_any),
     NOT_USED("provisioning.dynamic_reprovisioning", sk_config_boolean),
@@ -272,8 +306,6 @@ static const struct sk_config_key unused_keys[] = {
     NOT_USED("provisioning.id_scope", sk_config_text),
     NOT_USED("provisioning.payload", sk_config_any),
     NOT_USED("provisioning.attestation", sk_config_any),
-    NOT_USED("provisioning.authentication.identity_cert", sk_config_text_or_table),
-    NOT_USED("provisioning.authentication.identity_pk", sk_config_text),
     {0}};
 
 const struct sk_config_key *const sk_edge_config_keys[] = {azure_keys, skerry_keys, unused_keys,

@@ -10,8 +10,12 @@ struct edge_file {
     struct sk_edge_config config;
     const char *homedir, *connection_string;
     const char *https_proxy, *no_proxy;
-    unsigned protocol; /* enum edge_protocol */
+    unsigned protocol;  /* enum edge_protocol */
+    unsigned method;    /* enum edge_method */
+    unsigned key_store; /* enum sk_key_store_kind, or KEY_STORE_UNSAID */
 };
+enum { KEY_STORE_UNSAID = 99 };
+enum edge_method { METHOD_SAS, METHOD_X509 };
 enum edge_protocol {
     PROTOCOL_UNSAID,
     PROTOCOL_MQTT,

@@ -16,27 +16,25 @@ void sk_daemon_move_in(struct sk_io *io, const char *data) {
     snprintf(old, sizeof old, "%s/identities.json", data);
     snprintf(now, sizeof now, "%s/" IDENTITIES, data);
     sk_file_rename(io, old, now);
+    snprintf(old, sizeof old, "%s/certificates/edge-ca.key", data);
+    snprintf(now, sizeof now, "%s/keys/edge-ca.key", data);
+    sk_file_rename(io, old, now);
     snprintf(old, sizeof old, "%s/mgmt.sock", data);
     sk_file_remove(io, old);
 }
 
 /* ---- life ---- */
 
-/* The device's key as base64, from the configuration or from its file (which holds the bytes, as
- * Azure's does). */
-static enum sk_status device_key(struct sk_daemon *daemon, struct sk_buffer *key,
-                                 char reason[256]) {
+static enum sk_status open_credential(struct sk_daemon *daemon, char reason[256]) {
     const struct sk_edge_config *config = daemon->config;
-    if (config->device_key) return sk_buffer_text(key, config->device_key);
-    struct sk_buffer bytes = {.limit = 4096};
-    enum sk_status status = sk_file_load(daemon->io, config->device_key_file, &bytes);
-    if (status)
-        snprintf(reason, 256, "Cannot read the device key %.180s: %s.", config->device_key_file,
-                 sk_status_text(status));
-    else
-        sk_base64_encode(key, sk_buffer_span(&bytes));
-    sk_buffer_free(&bytes);
-    return status;
+    struct sk_credential_options options = {
+        .store = daemon->store,
+        .key = config->device_key,
+        .key_uri = config->device_key_file,
+        .certificate_file = config->identity_certificate_file,
+        .certificate_key_uri = config->identity_key_file,
+    };
+    return sk_credential_open(daemon->io, &options, &daemon->credential, reason);
 }
 
 static enum sk_status open_tls(struct sk_daemon *daemon, char reason[256]) {
@@ -46,38 +44,29 @@ static enum sk_status open_tls(struct sk_daemon *daemon, char reason[256]) {
     if (status)
         snprintf(reason, 256, "Cannot read the hub's CA certificates %.180s: %s.", file,
                  sk_status_text(status));
-    else
-        status =
-            sk_tls_new(daemon->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)},
-                       &daemon->tls, reason);
+    struct sk_tls_options options = {.trust_pem = sk_buffer_span(&trust)};
+    options.certificate_pem = sk_credential_certificate(daemon->credential, &options.key);
+    if (!status) status = sk_tls_new(daemon->io, &options, &daemon->tls, reason);
     sk_buffer_free(&trust);
     return status;
 }
 
 static enum sk_status open_identities(struct sk_daemon *daemon, char reason[256]) {
     const struct sk_edge_config *config = daemon->config;
-    struct sk_buffer key = {0};
     char file[512];
     snprintf(file, sizeof file, "%s/" IDENTITIES, config->data);
-    enum sk_status status = device_key(daemon, &key, reason);
-    if (!status) {
-        sk_buffer_byte(&key, 0);
-        struct sk_identities_options options = {
-            .file = file,
-            .hub_host = config->hub_host,
-            .dial_host = config->upstream.host,
-            .dial_port = config->upstream.https_port,
-            .proxy = config->upstream.proxy,
-            .tls = daemon->tls,
-            .device_id = config->device_id,
-            .device_key = key.p,
-            .keys = daemon->keys,
-        };
-        status = sk_identities_open(daemon->io, &options, &daemon->identities, reason);
-    }
-    if (key.p) memset(key.p, 0, key.n);
-    sk_buffer_free(&key);
-    return status;
+    struct sk_identities_options options = {
+        .file = file,
+        .hub_host = config->hub_host,
+        .dial_host = config->upstream.host,
+        .dial_port = config->upstream.https_port,
+        .proxy = config->upstream.proxy,
+        .tls = daemon->tls,
+        .device_id = config->device_id,
+        .credential = daemon->credential,
+        .keys = daemon->keys,
+    };
+    return sk_identities_open(daemon->io, &options, &daemon->identities, reason);
 }
 
 /* Modules of other users must reach their sockets, so the folder can be passed, not listed. */
@@ -90,10 +79,25 @@ static enum sk_status open_sockets_folder(struct sk_daemon *daemon, char reason[
     return status;
 }
 
+/* What the key store lacks now a person brings back, or it comes by itself: the daemon is started
+ * again until then, and the others go on. Not with a PIN that is wrong: tokens lock themselves. */
+static enum sk_status keys_status(enum sk_status status) {
+    return status == SK_NOT_FOUND || status == SK_MALFORMED ? SK_IO : status;
+}
+
+static enum sk_status open_keys(struct sk_daemon *daemon, char reason[256]) {
+    char folder[512];
+    struct sk_key_store_options options = daemon->config->key_store;
+    snprintf(folder, sizeof folder, "%s/keys", daemon->config->data);
+    options.folder = folder;
+    enum sk_status status = sk_key_store_open(daemon->io, &options, &daemon->store, reason);
+    if (!status) status = sk_keys_open(daemon->io, daemon->store, folder, &daemon->keys, reason);
+    return keys_status(status);
+}
+
 static enum sk_status open_parts(struct sk_daemon *daemon, char reason[256]) {
     const struct sk_edge_config *config = daemon->config;
-    char keys_folder[512], ca_folder[512];
-    snprintf(keys_folder, sizeof keys_folder, "%s/keys", config->data);
+    char ca_folder[512];
     snprintf(ca_folder, sizeof ca_folder, "%s/certificates", config->data);
     struct sk_certificates_options certificates = {
         .folder = ca_folder,
@@ -104,13 +108,14 @@ static enum sk_status open_parts(struct sk_daemon *daemon, char reason[256]) {
         .key_file = config->edge_ca_key_file,
         .trust_file = config->trust_bundle_file,
     };
-    enum sk_status status;
-    if ((status = open_sockets_folder(daemon, reason)) ||
-        (status = sk_keys_open(daemon->io, keys_folder, &daemon->keys, reason)) ||
-        (status = sk_certificates_open(daemon->io, &certificates, &daemon->certificates, reason)) ||
-        (status = open_tls(daemon, reason)))
-        return status;
-    return open_identities(daemon, reason);
+    enum sk_status status = open_sockets_folder(daemon, reason);
+    if (!status) status = open_keys(daemon, reason);
+    certificates.keys = daemon->store;
+    if (!status)
+        status = sk_certificates_open(daemon->io, &certificates, &daemon->certificates, reason);
+    if (!status) status = open_credential(daemon, reason);
+    if (!status) status = open_tls(daemon, reason);
+    return status ? status : open_identities(daemon, reason);
 }
 
 static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
@@ -187,7 +192,9 @@ void sk_daemon_stop(struct sk_daemon *daemon) {
         sk_file_remove(daemon->io, path);
     }
     if (daemon->tls) sk_tls_free(daemon->tls);
+    if (daemon->credential) sk_credential_free(daemon->credential);
     if (daemon->certificates) sk_certificates_free(daemon->certificates);
     if (daemon->keys) sk_keys_free(daemon->keys);
+    if (daemon->store) sk_key_store_close(daemon->store);
     free(daemon);
 }

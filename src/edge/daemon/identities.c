@@ -5,7 +5,6 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "trust/sas.h"
 #include "model/json_text.h"
 
 static const char API_VERSION[] = "2017-11-08-preview";
@@ -14,8 +13,9 @@ enum { TOKEN_LIFE_S = 3600, FILE_MAX = 1024 * 1024, ASK_TIMEOUT_MS = 20000 };
 struct sk_identities {
     struct sk_io *io;
     struct sk_http_client *http;
-    char *file, *hub_host, *device_id, *device_key;
-    const struct sk_keys *keys;
+    char *file, *hub_host, *device_id;
+    struct sk_credential *credential;
+    struct sk_keys *keys;
     json_t *known; /* {"module":{"generationId":"…","managedBy":"…"}} */
     struct sk_list jobs;
     bool closing;
@@ -26,7 +26,9 @@ enum step { STEP_GET, STEP_CREATE, STEP_GIVE_KEYS, STEP_DELETE };
 /* One module on its way through the steps. */
 struct job {
     struct sk_list link;
-    struct sk_task answer_known;
+    struct sk_task answer_known, fail;
+    char failure[256];
+    enum sk_status failed;
     struct sk_identities *identities;
     char *module_id, *managed_by, *generation_id;
     enum step step;
@@ -100,6 +102,7 @@ static void remember(struct job *job) {
 static void job_free(struct job *job) {
     sk_list_remove(&job->link);
     sk_io_undefer(&job->answer_known);
+    sk_io_undefer(&job->fail);
     free(job->module_id);
     free(job->managed_by);
     free(job->generation_id);
@@ -116,47 +119,48 @@ static void job_end(struct job *job, enum sk_status status, const char *reason) 
 
 static void on_answer(void *arg, enum sk_status status, const struct sk_http_parser *answer);
 
-static json_t *keys_body(const struct job *job) {
+/* NULL: the key store gives no keys; job->failed and job->failure say why. */
+static json_t *keys_body(struct job *job) {
     char primary[SK_KEY_TEXT], secondary[SK_KEY_TEXT];
+    struct sk_keys *keys = job->identities->keys;
     struct sk_span module_id = sk_span_z(job->module_id),
                    generation_id = sk_span_z(job->generation_id);
-    sk_keys_module(job->identities->keys, module_id, generation_id, false, primary);
-    sk_keys_module(job->identities->keys, module_id, generation_id, true, secondary);
+    job->failed = sk_keys_module(keys, module_id, generation_id, false, primary, job->failure);
+    if (!job->failed)
+        job->failed = sk_keys_module(keys, module_id, generation_id, true, secondary, job->failure);
+    if (job->failed) return NULL;
     return json_pack("{s:s,s:s,s:s,s:s*,s:{s:s,s:{s:s,s:s}}}", "deviceId",
                      job->identities->device_id, "moduleId", job->module_id, "generationId",
                      job->generation_id, "managedBy", job->managed_by, "authentication", "type",
                      "sas", "symmetricKey", "primaryKey", primary, "secondaryKey", secondary);
 }
 
-static void take_step(struct job *job, enum step step) {
+static json_t *create_body(const struct job *job) {
+    return json_pack("{s:s,s:s,s:s*}", "deviceId", job->identities->device_id, "moduleId",
+                     job->module_id, "managedBy", job->managed_by);
+}
+
+static void send_step(struct job *job, struct sk_span token, const json_t *body) {
     static const enum sk_http_method methods[] = {SK_HTTP_GET, SK_HTTP_PUT, SK_HTTP_PUT,
                                                   SK_HTTP_DELETE};
     struct sk_identities *identities = job->identities;
-    struct sk_buffer target = {0}, token = {0}, resource = {0};
-    json_t *body = NULL;
-    job->step = step;
-    if (step == STEP_CREATE)
-        body = json_pack("{s:s,s:s,s:s*}", "deviceId", identities->device_id, "moduleId",
-                         job->module_id, "managedBy", job->managed_by);
-    if (step == STEP_GIVE_KEYS) body = keys_body(job);
-    char *text = body ? sk_json_text(body) : NULL;
+    struct sk_buffer target = {0};
+    struct sk_http_pair headers[3];
+    size_t count = 0;
+    SK_CLEANUP_FREE char *text = body ? sk_json_text(body) : NULL;
     sk_buffer_text(&target, "/devices/");
     sk_percent_encode(&target, sk_span_z(identities->device_id));
     sk_buffer_text(&target, "/modules/");
     sk_percent_encode(&target, sk_span_z(job->module_id));
     sk_buffer_print(&target, "?api-version=%s", API_VERSION);
-    sk_buffer_print(&resource, "%s/devices/%s", identities->hub_host, identities->device_id);
-    sk_sas_create(&token, sk_buffer_span(&resource), sk_span_z(identities->device_key), SK_NONE,
-                  sk_io_wall(identities->io) / 1000000 + TOKEN_LIFE_S);
-    struct sk_http_pair headers[3] = {{"Authorization", sk_buffer_span(&token)}};
-    size_t count = 1;
+    if (token.n) headers[count++] = (struct sk_http_pair){"Authorization", token};
     if (body)
         headers[count++] =
             (struct sk_http_pair){"Content-Type", SK_SPAN("application/json; charset=utf-8")};
-    if (step == STEP_GIVE_KEYS || step == STEP_DELETE)
+    if (job->step == STEP_GIVE_KEYS || job->step == STEP_DELETE)
         headers[count++] = (struct sk_http_pair){"If-Match", SK_SPAN("\"*\"")};
     sk_http_client_send(identities->http, &(struct sk_http_ask){
-                                              .method = methods[step],
+                                              .method = methods[job->step],
                                               .target = sk_buffer_span(&target),
                                               .headers = headers,
                                               .header_count = count,
@@ -166,9 +170,31 @@ static void take_step(struct job *job, enum step step) {
                                               .arg = job,
                                           });
     sk_buffer_free(&target);
+}
+
+static void fail(struct sk_task *task) {
+    struct job *job = SK_CONTAINER(task, struct job, fail);
+    job_end(job, job->failed, job->failure);
+}
+
+/* Asks the hub; or fails soon, when there is nothing to sign with. */
+static void take_step(struct job *job, enum step step) {
+    struct sk_identities *identities = job->identities;
+    struct sk_buffer token = {0}, resource = {0};
+    json_t *body = NULL;
+    job->step = step;
+    sk_buffer_print(&resource, "%s/devices/%s", identities->hub_host, identities->device_id);
+    job->failed = sk_credential_token(identities->credential, sk_buffer_span(&resource),
+                                      sk_io_wall(identities->io) / 1000000 + TOKEN_LIFE_S, &token,
+                                      job->failure);
+    if (step == STEP_CREATE) body = create_body(job);
+    if (step == STEP_GIVE_KEYS && !job->failed) body = keys_body(job);
+    if (job->failed)
+        sk_io_defer(identities->io, &job->fail, fail);
+    else
+        send_step(job, sk_buffer_span(&token), body);
     sk_buffer_free(&token);
     sk_buffer_free(&resource);
-    free(text);
     json_decref(body);
 }
 
@@ -181,13 +207,14 @@ static void refused(struct job *job, const struct sk_http_parser *answer) {
 }
 
 /* Whether the hub's copy already has our key: then nothing needs to be written. */
-static bool has_our_key(const struct job *job, const json_t *module) {
+static bool has_our_key(struct job *job, const json_t *module) {
     char key[SK_KEY_TEXT];
     const json_t *keys = json_object_get(json_object_get(module, "authentication"), "symmetricKey");
     const char *there = json_string_value(json_object_get(keys, "primaryKey"));
-    sk_keys_module(job->identities->keys, sk_span_z(job->module_id), sk_span_z(job->generation_id),
-                   false, key);
-    return there && strcmp(there, key) == 0;
+    return there &&
+           sk_keys_module(job->identities->keys, sk_span_z(job->module_id),
+                          sk_span_z(job->generation_id), false, key, job->failure) == SK_OK &&
+           strcmp(there, key) == 0;
 }
 
 /* An identity has come, by GET or by creating it. */
@@ -308,7 +335,7 @@ enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_o
     identities->file = copy(options->file);
     identities->hub_host = copy(options->hub_host);
     identities->device_id = copy(options->device_id);
-    identities->device_key = copy(options->device_key);
+    identities->credential = options->credential;
     identities->keys = options->keys;
     sk_list_init(&identities->jobs);
     enum sk_status status = load(identities, reason);
@@ -330,12 +357,13 @@ enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_o
 
 void sk_identities_close(struct sk_identities *identities) {
     identities->closing = true;
-    if (identities->http) sk_http_client_free(identities->http); /* ends every job */
+    if (identities->http) sk_http_client_free(identities->http); /* ends every job that asks */
+    while (!sk_list_empty(&identities->jobs))
+        job_end(SK_LIST_FIRST(&identities->jobs, struct job, link), SK_CLOSED,
+                "The daemon is closing.");
     json_decref(identities->known);
     free(identities->file);
     free(identities->hub_host);
     free(identities->device_id);
-    if (identities->device_key) memset(identities->device_key, 0, strlen(identities->device_key));
-    free(identities->device_key);
     free(identities);
 }

@@ -9,6 +9,7 @@
 #define SK_EDGE_DAEMON_IDENTITIES_H
 
 #include "net/http_client.h"
+#include "edge/daemon/credential.h"
 #include "edge/daemon/keys.h"
 
 struct sk_identities;
@@ -22,8 +23,8 @@ struct sk_identities_options {
     const char *proxy;  /* URL, or NULL */
     struct sk_tls *tls; /* NULL: plain (tests) */
     const char *device_id;
-    const char *device_key; /* base64 */
-    const struct sk_keys *keys;
+    struct sk_credential *credential; /* borrowed, as the keys are */
+    struct sk_keys *keys;
 };
 /* SK_MALFORMED: the file is damaged (it is left alone); a sentence in `reason`. */
 enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_options *options,

@@ -1,12 +1,15 @@
-/* Key derivation, signing and encryption of the file key store. */
+/* Derivation, signing and encryption for modules. */
 #include "edge/daemon/keys.h"
 
+#include <jansson.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
 
-enum { KEY = 32, TAG = 16, IV_MAX = 64 };
+#include "model/json_text.h"
+
+enum { KEY = 32, TAG = 16, IV_MAX = 64, CHECK_HEX = 16, CACHED_MAX = 4096 };
 /* The first byte of a ciphertext; then comes the tag, then as many bytes as were encrypted, but for
  * SIV's one more. */
 enum {
@@ -14,98 +17,221 @@ enum {
     SIV = 2, /* AES-256-SIV (RFC 5297) with keys of the module */
 };
 
+#define MASTER "master"
+
 struct sk_keys {
-    uint8_t master[KEY];
+    struct sk_io *io;
+    struct sk_key_store *store;
     uint8_t encryption[KEY];
+    struct sk_map derived; /* struct derived, by its text */
 };
 
-/* ---- the store ---- */
+struct derived {
+    char *text;
+    uint8_t key[KEY];
+};
 
 static void hmac(const uint8_t key[KEY], struct sk_span text, uint8_t digest[KEY]) {
     unsigned n = KEY;
     HMAC(EVP_sha256(), key, KEY, (const unsigned char *)(text.p ? text.p : ""), text.n, digest, &n);
 }
 
-static enum sk_status load_master(struct sk_io *io, const char *path, uint8_t master[KEY]) {
-    struct sk_buffer text = {.limit = 256}, bytes = {.limit = 256};
-    enum sk_status status = sk_file_load(io, path, &text);
-    if (!status) status = sk_base64_decode(&bytes, sk_span_trim(sk_buffer_span(&text)));
-    if (!status && bytes.n != KEY) status = SK_MALFORMED;
-    if (status == SK_TOO_LARGE) status = SK_MALFORMED;
-    if (!status) memcpy(master, bytes.p, KEY);
-    OPENSSL_cleanse(text.p, text.n);
-    OPENSSL_cleanse(bytes.p, bytes.n);
+/* ---- the master key, and what is written down about it ---- */
+
+struct note {
+    char path[512], old_path[512]; /* old: the master key of a store of files */
+    char kind[16], check[CHECK_HEX + 1];
+};
+
+static enum sk_status load_note(struct sk_io *io, struct note *note) {
+    struct sk_buffer text = {.limit = 4096};
+    enum sk_status status = sk_file_load(io, note->path, &text);
+    json_t *json = status ? NULL : json_loadb(text.p ? text.p : "", text.n, 0, NULL);
+    const char *kind = json_string_value(json_object_get(json, "kind"));
+    const char *check = json_string_value(json_object_get(json, "check"));
+    if (!status && (kind == NULL || check == NULL)) status = SK_MALFORMED;
+    if (!status) {
+        snprintf(note->kind, sizeof note->kind, "%s", kind);
+        snprintf(note->check, sizeof note->check, "%s", check);
+    }
+    json_decref(json);
+    sk_buffer_free(&text);
+    return status;
+}
+
+static enum sk_status save_note(const struct sk_keys *keys, const struct note *note) {
+    json_t *json =
+        json_pack("{s:s,s:s}", "kind", sk_key_store_kind(keys->store), "check", note->check);
+    SK_CLEANUP_FREE char *text = sk_json_text(json);
+    json_decref(json);
+    return sk_file_save(keys->io, note->path, sk_span_z(text), 0600);
+}
+
+static bool is_there(struct sk_io *io, const char *path) {
+    struct sk_buffer text = {.limit = 256};
+    bool there = sk_file_load(io, path, &text) == SK_OK;
+    if (text.p) OPENSSL_cleanse(text.p, text.n);
+    sk_buffer_free(&text);
+    return there;
+}
+
+/* A store of files had it before: then modules keep their keys, and what they have encrypted. */
+static enum sk_status move_master(struct sk_keys *keys, const struct note *note, char reason[256]) {
+    struct sk_buffer text = {.limit = 256}, bytes = {.limit = SK_SECRET_MAX};
+    enum sk_status status = sk_file_load(keys->io, note->old_path, &text);
+    if (!status && sk_base64_decode(&bytes, sk_span_trim(sk_buffer_span(&text))))
+        status = SK_MALFORMED;
+    if (status)
+        snprintf(reason, 256, "Cannot move the master key %.150s to the key store: %s.",
+                 note->old_path, sk_status_text(status));
+    else
+        status = sk_key_store_make_secret(keys->store, MASTER, sk_buffer_span(&bytes), reason);
+    if (text.p) OPENSSL_cleanse(text.p, text.n);
+    if (bytes.p) OPENSSL_cleanse(bytes.p, bytes.n);
     sk_buffer_free(&text);
     sk_buffer_free(&bytes);
+    if (!status)
+        SK_INFO("daemon", "the master key moves from its file to the key store (%s)",
+                sk_key_store_kind(keys->store));
     return status;
 }
 
-static enum sk_status make_master(struct sk_io *io, const char *path, uint8_t master[KEY]) {
-    struct sk_buffer text = {0};
-    sk_io_random(io, master, KEY);
-    sk_base64_encode(&text, sk_span(master, KEY));
-    enum sk_status status = sk_file_save(io, path, sk_buffer_span(&text), 0600);
-    OPENSSL_cleanse(text.p, text.n);
-    sk_buffer_free(&text);
+static enum sk_status check_value(struct sk_keys *keys, char to[CHECK_HEX + 1], char reason[256]) {
+    uint8_t digest[KEY];
+    enum sk_status status =
+        sk_key_store_hmac(keys->store, MASTER, SK_SPAN("check"), digest, reason);
+    for (size_t i = 0; i < CHECK_HEX / 2; i++) snprintf(to + 2 * i, 3, "%02x", digest[i]);
     return status;
 }
 
-enum sk_status sk_keys_open(struct sk_io *io, const char *folder, struct sk_keys **opened,
-                            char reason[256]) {
-    char path[512];
+/* There is a master key, ours as far as anybody knows. Else modules would suddenly have other keys,
+ * and could not decrypt what is theirs. */
+static enum sk_status find_master(struct sk_keys *keys, struct note *note, char reason[256]) {
+    char before[CHECK_HEX + 1] = "";
+    const char *kind = sk_key_store_kind(keys->store);
+    enum sk_status noted = load_note(keys->io, note);
+    bool in_files = strcmp(kind, "files") == 0;
+    if (noted && noted != SK_NOT_FOUND) {
+        snprintf(reason, 256, "Cannot read %.180s: %s.", note->path, sk_status_text(noted));
+        return noted;
+    }
+    bool moves = !in_files && is_there(keys->io, note->old_path) &&
+                 (noted || strcmp(note->kind, "files") == 0);
+    snprintf(before, sizeof before, "%s", note->check);
+    enum sk_status status = check_value(keys, note->check, reason);
+    if (status == SK_NOT_FOUND && moves)
+        status = move_master(keys, note, reason);
+    else if (status == SK_NOT_FOUND && noted)
+        status = sk_key_store_make_secret(keys->store, MASTER, SK_NONE, reason);
+    else if (status == SK_NOT_FOUND) {
+        snprintf(reason, 256,
+                 "The master key is not in the key store (%s) any more. Bring it back, or remove "
+                 "%.120s to give all modules new keys.",
+                 kind, note->path);
+        return SK_IO;
+    }
+    if (!status) status = check_value(keys, note->check, reason);
+    if (!status && before[0] && strcmp(before, note->check) != 0) {
+        snprintf(reason, 256,
+                 "The key store (%s) holds another master key than before. Bring back the one of "
+                 "before, or remove %.110s to give all modules new keys.",
+                 kind, note->path);
+        return SK_IO;
+    }
+    if (!status && (status = save_note(keys, note)) != SK_OK)
+        snprintf(reason, 256, "Cannot write %.180s: %s.", note->path, sk_status_text(status));
+    if (!status && moves) sk_file_remove(keys->io, note->old_path);
+    return status;
+}
+
+enum sk_status sk_keys_open(struct sk_io *io, struct sk_key_store *store, const char *folder,
+                            struct sk_keys **opened, char reason[256]) {
     struct sk_keys *keys = SK_NEW(struct sk_keys);
-    snprintf(path, sizeof path, "%s/master.key", folder);
+    struct note note = {.kind = ""};
+    keys->io = io;
+    keys->store = store;
+    snprintf(note.path, sizeof note.path, "%s/store.json", folder);
+    snprintf(note.old_path, sizeof note.old_path, "%s/" MASTER ".key", folder);
     enum sk_status status = sk_folder_make(io, folder, 0700);
-    if (!status) status = load_master(io, path, keys->master);
-    if (status == SK_NOT_FOUND) status = make_master(io, path, keys->master);
+    if (status)
+        snprintf(reason, 256, "Cannot make the folder %.180s: %s.", folder, sk_status_text(status));
+    if (!status) status = find_master(keys, &note, reason);
+    if (!status)
+        status = sk_key_store_hmac(store, MASTER, SK_SPAN("encryption"), keys->encryption, reason);
     if (status) {
-        snprintf(reason, 256, "Cannot open the key store %.180s: %s%s.", path,
-                 sk_status_text(status),
-                 status == SK_MALFORMED
-                     ? "; restore the file from a backup, or remove it to make new module keys"
-                     : "");
         sk_keys_free(keys);
         return status;
     }
-    hmac(keys->master, SK_SPAN("encryption"), keys->encryption);
     *opened = keys;
     return SK_OK;
 }
 
+/* ---- module keys ---- */
+
+static void forget_derived(struct sk_keys *keys) {
+    struct derived *derived;
+    for (size_t i = 0; (derived = sk_map_next(&keys->derived, &i, NULL)) != NULL;) {
+        free(derived->text);
+        OPENSSL_cleanse(derived, sizeof *derived);
+        free(derived);
+    }
+    sk_map_free(&keys->derived);
+    memset(&keys->derived, 0, sizeof keys->derived);
+}
+
 void sk_keys_free(struct sk_keys *keys) {
+    forget_derived(keys);
     OPENSSL_cleanse(keys, sizeof *keys);
     free(keys);
 }
 
-/* ---- module keys ---- */
-
-static void derive(const struct sk_keys *keys, struct sk_span module_id,
-                   struct sk_span generation_id, const char *which, uint8_t key[KEY]) {
+static enum sk_status derive(struct sk_keys *keys, struct sk_span module_id,
+                             struct sk_span generation_id, const char *which, uint8_t key[KEY],
+                             char reason[256]) {
     struct sk_buffer text = {0};
     sk_buffer_print(&text, "%.*s:%.*s:%s", SK_ARG(module_id), SK_ARG(generation_id), which);
-    hmac(keys->master, sk_buffer_span(&text), key);
+    struct derived *known = sk_map_get(&keys->derived, sk_buffer_span(&text));
+    enum sk_status status = SK_OK;
+    if (known) {
+        memcpy(key, known->key, KEY);
+    } else if ((status = sk_key_store_hmac(keys->store, MASTER, sk_buffer_span(&text), key,
+                                           reason)) == SK_OK) {
+        if (keys->derived.count >= CACHED_MAX)
+            forget_derived(keys); /* modules made anew for years */
+        known = SK_NEW(struct derived);
+        known->text = sk_span_dup(sk_buffer_span(&text));
+        memcpy(known->key, key, KEY);
+        sk_map_put(&keys->derived, sk_span_z(known->text), known);
+    }
     sk_buffer_free(&text);
+    return status;
 }
 
-void sk_keys_module(const struct sk_keys *keys, struct sk_span module_id,
-                    struct sk_span generation_id, bool secondary, char to[SK_KEY_TEXT]) {
+enum sk_status sk_keys_module(struct sk_keys *keys, struct sk_span module_id,
+                              struct sk_span generation_id, bool secondary, char to[SK_KEY_TEXT],
+                              char reason[256]) {
     uint8_t key[KEY];
     struct sk_buffer text = {0};
-    derive(keys, module_id, generation_id, secondary ? "secondary" : "primary", key);
+    enum sk_status status =
+        derive(keys, module_id, generation_id, secondary ? "secondary" : "primary", key, reason);
+    if (status) return status;
     sk_base64_encode(&text, sk_span(key, KEY));
     memcpy(to, text.p, text.n);
     to[text.n] = 0;
     OPENSSL_cleanse(key, KEY);
     OPENSSL_cleanse(text.p, text.n);
     sk_buffer_free(&text);
+    return SK_OK;
 }
 
-void sk_keys_sign(const struct sk_keys *keys, struct sk_span module_id,
-                  struct sk_span generation_id, struct sk_span data, uint8_t digest[32]) {
+enum sk_status sk_keys_sign(struct sk_keys *keys, struct sk_span module_id,
+                            struct sk_span generation_id, struct sk_span data, uint8_t digest[32],
+                            char reason[256]) {
     uint8_t key[KEY];
-    derive(keys, module_id, generation_id, "primary", key);
-    hmac(key, data, digest);
+    enum sk_status status = derive(keys, module_id, generation_id, "primary", key, reason);
+    if (!status) hmac(key, data, digest);
     OPENSSL_cleanse(key, KEY);
+    return status;
 }
 
 /* ---- encryption: docs/decisions/0013-what-modules-get-from-the-daemon.md ---- */

@@ -1,29 +1,36 @@
-/* The daemon's key store in files: one master key from which everything else is derived.
+/* Keys of modules, all from one master key in the key store.
  *
  * Module keys are derived, never stored, so that signing works offline and a lost cache costs
- * nothing: HMAC-SHA256(master, "<moduleId>:<generationId>:primary"). The files are 0600 in a
- * folder 0700; no other process reads them. */
+ * nothing: HMAC-SHA256(master, "<moduleId>:<generationId>:primary"). What has been derived stays in
+ * memory: signing goes on while a token or TPM is away, and does not wait for it. The master key
+ * does not change behind our back: its check value is written down beside the file of identities.
+ *
+ * Calls that need the store have its statuses and a sentence in `reason`. */
 #ifndef SK_EDGE_DAEMON_KEYS_H
 #define SK_EDGE_DAEMON_KEYS_H
 
-#include "io/io.h"
+#include "trust/keys/store.h"
 
 #define SK_KEY_TEXT 45 /* base64 of 32 bytes and a NUL */
 
 struct sk_keys;
 
-/* Opens the store in `folder`, or makes it. On failure a sentence in `reason`; SK_MALFORMED: a
- * damaged key file. */
-enum sk_status sk_keys_open(struct sk_io *io, const char *folder, struct sk_keys **keys,
-                            char reason[256]);
+/* Finds the master key in the store, which is borrowed, or makes it when there has never been one.
+ * `folder`, which is made, holds the check value, and the master key of an older store of files:
+ * it moves to the store. SK_IO: the store cannot be reached, or the master key is not there, or
+ * not the one of before: a person must see to it, or it comes back by itself. */
+enum sk_status sk_keys_open(struct sk_io *io, struct sk_key_store *store, const char *folder,
+                            struct sk_keys **keys, char reason[256]);
 void sk_keys_free(struct sk_keys *keys);
 
 /* A module's SAS key as base64, as the hub is told it. */
-void sk_keys_module(const struct sk_keys *keys, struct sk_span module_id,
-                    struct sk_span generation_id, bool secondary, char to[SK_KEY_TEXT]);
+enum sk_status sk_keys_module(struct sk_keys *keys, struct sk_span module_id,
+                              struct sk_span generation_id, bool secondary, char to[SK_KEY_TEXT],
+                              char reason[256]);
 /* HMAC-SHA256 of `data` with the module's primary key. */
-void sk_keys_sign(const struct sk_keys *keys, struct sk_span module_id,
-                  struct sk_span generation_id, struct sk_span data, uint8_t digest[32]);
+enum sk_status sk_keys_sign(struct sk_keys *keys, struct sk_span module_id,
+                            struct sk_span generation_id, struct sk_span data, uint8_t digest[32],
+                            char reason[256]);
 
 /* Encrypts for the module in this generation, and binds to the IV, which is the caller's, 1 to
  * 64 bytes, and may come again: the same text with the same IV gives the same bytes, and that is

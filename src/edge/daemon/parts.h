@@ -17,7 +17,9 @@ struct sk_daemon {
     struct sk_io *io;
     const struct sk_edge_config *config;
     struct sk_tls *tls;
+    struct sk_key_store *store;
     struct sk_keys *keys;
+    struct sk_credential *credential;
     struct sk_certificates *certificates;
     struct sk_identities *identities;
     struct sk_http_listener *management;

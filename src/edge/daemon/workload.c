@@ -52,13 +52,23 @@ static void answer_bytes(struct call *call, const char *name, struct sk_span byt
     sk_buffer_free(&text);
 }
 
+/* The key store cannot be reached: the module tries again, and a person reads the log. */
+static void refuse_store(struct call *call, const char *reason) {
+    SK_SELDOM(SK_LEVEL_ERROR, "daemon", "module %s waits for the key store: %s",
+              call->socket->module_id, reason);
+    daemon_refuse(call->exchange, 503, "%s", reason);
+}
+
 static void sign(struct call *call) {
     struct sk_buffer data = {0};
     uint8_t digest[32];
+    char reason[256];
     if (bytes_member(call, "data", &data)) {
-        sk_keys_sign(call->daemon->keys, call->module_id, call->generation_id,
-                     sk_buffer_span(&data), digest);
-        answer_bytes(call, "digest", sk_span(digest, sizeof digest));
+        if (sk_keys_sign(call->daemon->keys, call->module_id, call->generation_id,
+                         sk_buffer_span(&data), digest, reason))
+            refuse_store(call, reason);
+        else
+            answer_bytes(call, "digest", sk_span(digest, sizeof digest));
     }
     sk_buffer_free(&data);
 }

@@ -4,15 +4,30 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "io/uv/uv.h"
 
+enum { GROUPS_MAX = 32 };
+
 static uint32_t kept_capabilities;
+static gid_t kept_groups[GROUPS_MAX + 1];
+static size_t kept_group_count;
+
+void sk_keep_groups(uint32_t uid, uint32_t gid, const char *device) {
+    const struct passwd *user = geteuid() == 0 && uid ? getpwuid(uid) : NULL;
+    int n = GROUPS_MAX;
+    struct stat st;
+    if (user && getgrouplist(user->pw_name, gid, kept_groups, &n) > 0) kept_group_count = (size_t)n;
+    if (device && stat(device, &st) == 0 && S_ISCHR(st.st_mode) && st.st_mode & S_IRGRP)
+        kept_groups[kept_group_count++] = st.st_gid;
+}
 
 /* What is not ours already cannot be kept. */
 static int keep_capabilities(uint32_t wanted) {
@@ -31,8 +46,8 @@ static int keep_capabilities(uint32_t wanted) {
 static int let_go(uint32_t uid, uint32_t gid, uint32_t keep) {
     for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
         if (i >= 32 || !(keep & 1u << i)) prctl(PR_CAPBSET_DROP, i);
-    if (uid && (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) || setresgid(gid, gid, gid) ||
-                setresuid(uid, uid, uid)))
+    if (uid && (prctl(PR_SET_KEEPCAPS, 1) || setgroups(kept_group_count, kept_groups) ||
+                setresgid(gid, gid, gid) || setresuid(uid, uid, uid)))
         return -1;
     prctl(PR_SET_KEEPCAPS, 0);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);

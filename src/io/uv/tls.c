@@ -52,6 +52,28 @@ static int any_ticket(SSL *ssl, void *arg) {
     return 1;
 }
 
+static enum sk_status use_key(SSL_CTX *context, const struct sk_tls_options *options,
+                              char *reason) {
+    EVP_PKEY *key = options->key;
+    if (key) {
+        EVP_PKEY_up_ref(key);
+    } else {
+        BIO *bio = BIO_new_mem_buf(options->key_pem.p, (int)options->key_pem.n);
+        key = PEM_read_bio_PrivateKey(bio, NULL, sk_pem_no_passphrase, NULL);
+        BIO_free(bio);
+    }
+    enum sk_status status = SK_OK;
+    if (key == NULL && sk_pem_is_encrypted(options->key_pem)) {
+        ERR_clear_error();
+        status = refuse(reason, "the private key " SK_PEM_ENCRYPTED);
+    } else if (key == NULL)
+        status = refuse(reason, "the private key is not usable PEM");
+    else if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
+        status = refuse(reason, "the private key does not belong to the certificate");
+    EVP_PKEY_free(key);
+    return status;
+}
+
 static enum sk_status use_certificate(SSL_CTX *context, const struct sk_tls_options *options,
                                       char *reason) {
     BIO *bio = BIO_new_mem_buf(options->certificate_pem.p, (int)options->certificate_pem.n);
@@ -68,19 +90,7 @@ static enum sk_status use_certificate(SSL_CTX *context, const struct sk_tls_opti
     ERR_clear_error(); /* the end of the PEM text counts as an error there */
     X509_free(leaf);
     BIO_free(bio);
-    if (status) return status;
-    bio = BIO_new_mem_buf(options->key_pem.p, (int)options->key_pem.n);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, sk_pem_no_passphrase, NULL);
-    BIO_free(bio);
-    if (key == NULL && sk_pem_is_encrypted(options->key_pem)) {
-        ERR_clear_error();
-        status = refuse(reason, "the private key " SK_PEM_ENCRYPTED);
-    } else if (key == NULL)
-        status = refuse(reason, "the private key is not usable PEM");
-    else if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
-        status = refuse(reason, "the private key does not belong to the certificate");
-    EVP_PKEY_free(key);
-    return status;
+    return status ? status : use_key(context, options, reason);
 }
 
 static enum sk_status trust(SSL_CTX *context, struct sk_span pem, char *reason) {

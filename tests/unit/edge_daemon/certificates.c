@@ -11,6 +11,7 @@
 
 static struct sk_sim *sim;
 static struct sk_io *io;
+static struct sk_key_store *keys;
 static struct sk_certificates *certificates;
 static struct sk_certificate issued;
 static char reason[256];
@@ -18,16 +19,25 @@ static const int64_t DAY_US = 86400000000;
 static const struct sk_certificates_options QUICK = {
     .folder = "/data/ca", .device_id = "edge1", .ca_days = 90};
 
+static enum sk_status open_certificates(struct sk_certificates_options options,
+                                        struct sk_certificates **opened) {
+    options.keys = keys;
+    return sk_certificates_open(io, &options, opened, reason);
+}
+
 static int start(void **state) {
     (void)state;
     sim = sk_sim_new(&(struct sk_sim_options){.seed = 1});
     io = sk_sim_node(sim, "edge");
-    return sk_certificates_open(io, &QUICK, &certificates, reason);
+    struct sk_key_store_options options = {.folder = "/data/keys"};
+    assert_int_equal(sk_key_store_open(io, &options, &keys, reason), SK_OK);
+    return open_certificates(QUICK, &certificates);
 }
 
 static int end(void **state) {
     (void)state;
     sk_certificates_free(certificates);
+    sk_key_store_close(keys);
     sk_sim_free(sim);
     return 0;
 }
@@ -99,7 +109,7 @@ TEST(the_ca_stays_the_same_over_a_restart) {
     char before[4096];
     snprintf(before, sizeof before, "%.*s", SK_ARG(sk_certificates_trust_bundle(certificates)));
     sk_certificates_free(certificates);
-    assert_int_equal(sk_certificates_open(io, &QUICK, &certificates, reason), SK_OK);
+    assert_int_equal(open_certificates(QUICK, &certificates), SK_OK);
     assert_true(sk_span_is(sk_certificates_trust_bundle(certificates), before));
 }
 
@@ -121,7 +131,7 @@ TEST(at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted) 
     assert_non_null(memmem(bundle.p, bundle.n, old_bundle, old_size));
     assert_int_equal(issued.expires_us / 1000000, (sk_io_wall(io) + 30 * DAY_US) / 1000000);
     sk_certificates_free(certificates);
-    assert_int_equal(sk_certificates_open(io, &QUICK, &certificates, reason), SK_OK);
+    assert_int_equal(open_certificates(QUICK, &certificates), SK_OK);
     bundle = sk_certificates_trust_bundle(certificates);
     assert_non_null(memmem(bundle.p, bundle.n, old_bundle, old_size));
     sk_certificate_free(&issued);
@@ -131,13 +141,13 @@ TEST(a_given_ca_and_trust_file_are_used) {
     /* The quick-start CA's files serve as the given ones. */
     struct sk_certificates_options given = {.device_id = "e",
                                             .certificate_file = "/data/ca/edge-ca.pem",
-                                            .key_file = "/data/ca/edge-ca.key",
+                                            .key_file = "/data/keys/edge-ca.key",
                                             .trust_file = "/t.pem"};
     struct sk_certificates *other;
-    assert_int_equal(sk_certificates_open(io, &given, &other, reason), SK_NOT_FOUND);
+    assert_int_equal(open_certificates(given, &other), SK_NOT_FOUND);
     assert_non_null(strstr(reason, "/t.pem"));
     assert_int_equal(sk_file_save(io, "/t.pem", SK_SPAN("-- mine --"), 0644), SK_OK);
-    assert_int_equal(sk_certificates_open(io, &given, &other, reason), SK_OK);
+    assert_int_equal(open_certificates(given, &other), SK_OK);
     struct sk_span bundle = sk_certificates_trust_bundle(other);
     assert_true(sk_span_starts(bundle, SK_SPAN("-----BEGIN CERTIFICATE")) &&
                 sk_span_ends(bundle, SK_SPAN("-- mine --")));
@@ -157,11 +167,11 @@ TEST(a_given_ca_that_is_none_is_refused) {
         .device_id = "e", .certificate_file = "/data/ca/edge-ca.pem", .key_file = "/leaf.key"};
     struct sk_certificates_options text = {
         .device_id = "e", .certificate_file = "/text", .key_file = "/text"};
-    assert_int_equal(sk_certificates_open(io, &leaf, &other, reason), SK_INVALID);
+    assert_int_equal(open_certificates(leaf, &other), SK_INVALID);
     assert_non_null(strstr(reason, "not a CA certificate"));
-    assert_int_equal(sk_certificates_open(io, &foreign, &other, reason), SK_INVALID);
+    assert_int_equal(open_certificates(foreign, &other), SK_INVALID);
     assert_non_null(strstr(reason, "do not belong together"));
-    assert_int_equal(sk_certificates_open(io, &text, &other, reason), SK_INVALID);
+    assert_int_equal(open_certificates(text, &other), SK_INVALID);
     sk_certificate_free(&issued);
 }
 
@@ -237,7 +247,7 @@ static const struct sk_certificates_options GIVEN = {.folder = "/data/ca",
 TEST(an_encrypted_key_is_refused_by_its_name_and_nobody_is_asked) {
     struct sk_certificates *other;
     bring_ca(sk_io_wall(io) / 1000000 + 86400, true);
-    assert_int_equal(sk_certificates_open(io, &GIVEN, &other, reason), SK_INVALID);
+    assert_int_equal(open_certificates(GIVEN, &other), SK_INVALID);
     assert_non_null(strstr(reason, "[edge_ca] pk"));
     assert_non_null(strstr(reason, "encrypted"));
     assert_non_null(strstr(reason, "openssl pkey"));
@@ -251,7 +261,7 @@ TEST(a_ca_that_has_expired_is_said_in_the_log) {
     assert_int_equal(pipe(ends), 0);
     fflush(stderr);
     dup2(ends[1], 2);
-    enum sk_status status = sk_certificates_open(io, &GIVEN, &other, reason);
+    enum sk_status status = open_certificates(GIVEN, &other);
     fflush(stderr);
     dup2(kept, 2);
     close(kept);

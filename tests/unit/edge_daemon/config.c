@@ -82,6 +82,41 @@ TEST(azures_long_form_and_skerrys_keys_are_read) {
     sk_edge_config_free(&config);
 }
 
+TEST(a_certificate_stands_for_the_device_with_its_key_in_a_file_or_a_token) {
+    assert_int_equal(read_text(HOST MANUAL
+                               "iothub_hostname = \"h\"\ndevice_id = \"d\"\n"
+                               "[provisioning.authentication]\nmethod = \"x509\"\n"
+                               "identity_cert = \"file:///etc/id.pem\"\n"
+                               "identity_pk = \"pkcs11:token=t;object=id?pin-value=1\"\n"
+                               "[aziot_keys]\npkcs11_lib_path = \"/usr/lib/t.so\"\n"),
+                     SK_OK);
+    assert_string_equal(config.identity_certificate_file, "/etc/id.pem");
+    assert_string_equal(config.identity_key_file, "pkcs11:token=t;object=id?pin-value=1");
+    assert_string_equal(config.key_store.pkcs11_library, "/usr/lib/t.so");
+    assert_int_equal(config.key_store.kind, SK_KEYS_IN_FILES);
+    assert_null(config.device_key);
+    sk_edge_config_free(&config);
+}
+
+TEST(the_key_store_is_files_unless_a_token_or_the_tpm_is_named) {
+    assert_int_equal(read_text(HOST STRING), SK_OK);
+    assert_int_equal(config.key_store.kind, SK_KEYS_IN_FILES);
+    sk_edge_config_free(&config);
+    assert_int_equal(read_text(HOST STRING "[aziot_keys]\npkcs11_lib_path = \"/usr/lib/t.so\"\n"
+                                           "pkcs11_base_slot = \"pkcs11:slot-id=0?pin-value=1\"\n"),
+                     SK_OK);
+    assert_int_equal(config.key_store.kind, SK_KEYS_IN_PKCS11);
+    sk_edge_config_free(&config);
+    /* In a TPM the device's key may be there already. */
+    assert_int_equal(read_text(HOST MANUAL "iothub_hostname = \"h\"\ndevice_id = \"d\"\n"
+                                           "[tpm]\ntcti = \"device:/dev/tpmrm0\"\n"
+                                           "[skerry]\nkey_store = \"tpm\"\n"),
+                     SK_OK);
+    assert_int_equal(config.key_store.kind, SK_KEYS_IN_TPM);
+    assert_string_equal(config.key_store.tcti, "device:/dev/tpmrm0");
+    sk_edge_config_free(&config);
+}
+
 TEST(limits_on_the_edges_clients_are_keys) {
     assert_int_equal(
         read_text(HOST MANUAL
@@ -144,8 +179,20 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
         {HOST MANUAL
          "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = "
          "\"x509\"\n",
-         "config.toml:7: provisioning.authentication.method: must be \"sas\"; X.509 is not "
-         "supported yet."},
+         "config.toml:6: provisioning.authentication: needs identity_cert and identity_pk with "
+         "method \"x509\"."},
+        {HOST MANUAL "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\n"
+                     "device_id_pk = { value = \"MDEyMw==\" }\nidentity_cert = \"file:///c\"\n",
+         "config.toml:6: provisioning.authentication.method: must be \"x509\" for identity_cert "
+         "and identity_pk to count."},
+        {HOST STRING "[aziot_keys]\npkcs11_base_slot = \"pkcs11:token=t\"\n",
+         "config.toml:5: aziot_keys.pkcs11_lib_path: is missing; write the path of the token's "
+         "PKCS#11 module."},
+        {HOST STRING "[skerry]\nkey_store = \"pkcs11\"\n",
+         "config.toml: aziot_keys.pkcs11_base_slot: is missing; write "
+         "\"pkcs11:token=…?pin-value=…\"."},
+        {HOST STRING "[skerry]\nkey_store = \"tape\"\n",
+         "config.toml:6: skerry.key_store: must be \"files\", \"tpm\" or \"pkcs11\"."},
         {HOST STRING "[edge_ca]\ncert = \"file:///c\"\n",
          "config.toml:5: edge_ca: needs both cert and pk, or none of them."},
         {HOST STRING "[edge_ca]\nauto_generated_edge_ca_expiry_days = 0\n",
@@ -155,9 +202,10 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
          "config.toml:6: edge_ca.method: must be absent; it is not supported yet: remove it for a "
          "quick-start CA, or give cert and pk."},
         {HOST STRING "[edge_ca]\ncert = \"pkcs11:x\"\npk = \"c.pem\"\n",
-         "config.toml:6: edge_ca.cert: PKCS#11 is not supported yet; use a file (\"file:///…\").\n"
-         "config.toml:7: edge_ca.pk: must be a file with its whole path, such as "
-         "\"file:///etc/aziot/key\"."},
+         "config.toml:6: edge_ca.cert: must be a file with its whole path, such as "
+         "\"file:///etc/aziot/key\".\n"
+         "config.toml:7: edge_ca.pk: must be a file with its whole path, or "
+         "\"pkcs11:token=…;object=…?pin-value=…\"."},
         {HOST STRING "[skerry]\nlisten = [\"8883\"]\n",
          "config.toml:6: skerry.listen[0]: must be \"ADDRESS\" or \"ADDRESS:PORT\", such as "
          "\"0.0.0.0:8883\"."},
