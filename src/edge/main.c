@@ -196,6 +196,8 @@ static int run_hub(void *arg) {
         .listen = config->listen,
         .listen_count = config->listen_count,
         .metrics = config->metrics.host ? &config->metrics : NULL,
+        .store_bytes_max = config->store_bytes,
+        .drop_oldest = config->when_full == 1,
         .limits = config->limits,
         .let_go = let_go,
         .let_go_arg = &edge->command.config,

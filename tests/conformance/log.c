@@ -314,3 +314,24 @@ TEST(a_records_age_is_what_has_passed_since_it_was_appended) {
     sk_sim_clock_jump(w.io, 3600000000);
     assert_in_range(sk_cursor_age(cursor, &record), 100000000, 101000000);
 }
+
+/* ---- keeping small ---- */
+
+TEST(compaction_keeps_what_a_named_cursor_has_not_done_with) {
+    struct sk_cursor *fast = log_world_cursor(&w, "fast", 1, 0),
+                     *slow = log_world_cursor(&w, "slow", 2, 0);
+    for (int i = 0; i < 200; i++) log_world_append_sized(&w, i % 10 ? 1 : 3, 300);
+    log_world_run(&w);
+    assert_int_equal(log_world_next(slow), 1);
+    for (int i = 0; i < 150; i++) log_world_next(fast);
+    sk_cursor_commit(fast, 151);
+    while (sk_log_compact(w.log)) continue;
+    for (unsigned life = 0; life < 2; life++) {
+        assert_int_equal(log_world_next(fast), 151);
+        for (unsigned i = life ? 1 : 11; i < 200; i += 10)
+            assert_int_equal(log_world_next(slow), i);
+        log_world_reopen(&w);
+        fast = log_world_cursor(&w, "fast", 1, 0);
+        slow = log_world_cursor(&w, "slow", 2, 0);
+    }
+}

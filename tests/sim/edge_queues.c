@@ -3,6 +3,7 @@
 
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "store/log/log.h"
 #include "store/registry/sqlite/sqlite.h"
 #include "support/raw_client.h"
 #include "support/test.h"
@@ -494,5 +495,159 @@ TEST(a_queue_that_is_purged_takes_what_comes_afterwards) {
     assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), 0);
     raw_free(&leaf);
     raw_free(&reader);
+    fleet_free(&f);
+}
+
+/* ---- how much the disk holds ---- */
+
+/* A fleet whose edge has so much room. */
+static void begin_bounded(struct fleet *f, const char *routes, uint64_t bytes, bool drop_oldest) {
+    fleet_new_hub(f, 1);
+    f->routes = routes;
+    f->store_bytes_max = bytes;
+    f->drop_oldest = drop_oldest;
+    fleet_make_identities(f);
+    fleet_start_edge(f);
+    sk_sim_run(f->sim, 30 * SK_S);
+    assert_true(sk_edge_hub_counts(f->edge).upstream_connected);
+}
+
+enum { LARGE = 100 * 1000 };
+
+/* A body of LARGE bytes that begins with a name. */
+static bool sends_large(struct fleet *f, const char *kind, const char *name) {
+    static char body[LARGE + 1];
+    struct raw_client leaf;
+    struct sk_mqtt_packet packet;
+    char topic[100];
+    memset(body, ' ', LARGE);
+    memcpy(body, name, strlen(name));
+    snprintf(topic, sizeof topic, "devices/leaf1/messages/events/kind=%s", kind);
+    open_as(&leaf, f, "leaf1", NULL);
+    raw_publish(&leaf, topic, sk_span(body, LARGE), 1, 1);
+    bool taken = raw_next(&leaf, &packet) && packet.type == SK_MQTT_PUBACK;
+    raw_free(&leaf);
+    return taken;
+}
+
+static long long store_bytes(struct fleet *f) {
+    json_t *status = sk_edge_hub_status(f->edge);
+    long long bytes =
+        json_integer_value(json_object_get(json_object_get(status, "store"), "bytes"));
+    json_decref(status);
+    return bytes;
+}
+
+#define TO_ALL_READERS ROUTE("r", "FROM /messages/* " TO_READER, "")
+
+TEST(a_store_takes_what_fits_and_not_a_byte_more) {
+    enum { MANY = 20 };
+    struct fleet f;
+    long long bytes = 3 * 1024 * 1024; /* at first, to find out what they take */
+    for (int round = 0; round < 3; round++) {
+        begin_bounded(&f, ROUTES(TO_ALL_READERS), (uint64_t)bytes - (round == 2), false);
+        for (unsigned i = 0; i < MANY - 1; i++) assert_true(sends_large(&f, "any", "x"));
+        sk_sim_run(f.sim, SK_S);
+        if (round == 0)
+            bytes =
+                store_bytes(&f) +
+                (long long)sk_record_bytes(
+                    (size_t)number_of(&f, "modules/reader/inputs/in", 10, "bytes") / (MANY - 1));
+        assert_int_equal(sends_large(&f, "any", "x"), round < 2);
+        fleet_free(&f);
+    }
+}
+
+TEST(a_full_store_refuses_and_takes_again_what_fits_when_others_have_gone) {
+    enum { LIMIT = 2 * 1024 * 1024 };
+    struct fleet f;
+    struct raw_client reader;
+    unsigned taken = 0, more = 0;
+    begin_bounded(&f, ROUTES(TO_ALL_READERS), LIMIT, false);
+    while (sends_large(&f, "any", "x")) taken++;
+    assert_in_range(taken, 15, 20);
+    assert_false(sends_large(&f, "any", "x"));
+    assert_true(sk_edge_hub_counts(f.edge).full_total >= 2);
+    open_reader(&reader, &f);
+    for (unsigned i = 0; i < taken; i++) {
+        struct sk_mqtt_packet packet = raw_expect(&reader, SK_MQTT_PUBLISH);
+        struct sk_buffer out = {0};
+        sk_mqtt_put_ack(&out, SK_MQTT_PUBACK, packet.u.publish.id);
+        raw_send_buffer(&reader, &out);
+    }
+    raw_expect_nothing(&reader);
+    raw_free(&reader);
+    sk_sim_run(f.sim, 5 * SK_S);
+    while (sends_large(&f, "any", "x")) more++;
+    assert_in_range(more, taken - 2, taken);
+    assert_true(store_bytes(&f) <= LIMIT);
+    fleet_free(&f);
+}
+
+#define TO_READER_BY_KIND                                                                          \
+    ROUTE("hot", "FROM /messages/* WHERE kind = 'hot' " TO_READER, ",\"priority\":1")              \
+    "," ROUTE("all", "FROM /messages/* " TO_READER, "")
+
+TEST(a_full_store_drops_the_oldest_of_the_lowest_priority) {
+    enum { LIMIT = 2 * 1024 * 1024, MANY = 60 };
+    struct fleet f;
+    struct raw_client reader;
+    char name[16];
+    unsigned hot = 0, cold = 0, last_cold = 0, got;
+    begin_bounded(&f, ROUTES(TO_READER_BY_KIND), LIMIT, true);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "%u ", i);
+        assert_true(sends_large(&f, i % 6 ? "cold" : "hot", name));
+        assert_true(store_bytes(&f) <= LIMIT);
+    }
+    assert_true(sk_edge_hub_counts(f.edge).shed_total > 30);
+    open_reader(&reader, &f);
+    for (got = 0; got < MANY; got++) {
+        struct sk_mqtt_packet packet;
+        struct sk_buffer out = {0};
+        int64_t number;
+        if (!raw_next(&reader, &packet)) break;
+        assert_int_equal(packet.type, SK_MQTT_PUBLISH);
+        struct sk_span body = packet.u.publish.payload;
+        assert_int_equal(sk_span_to_int(sk_span_first(body, sk_span_find(body, ' ')), &number),
+                         SK_OK);
+        if (number % 6 == 0) {
+            assert_int_equal(number, hot++ * 6); /* every one, in order, before all others */
+            assert_int_equal(cold, 0);
+        } else {
+            assert_true(cold++ == 0 || number > last_cold);
+            last_cold = (unsigned)number;
+        }
+        sk_mqtt_put_ack(&out, SK_MQTT_PUBACK, packet.u.publish.id);
+        raw_send_buffer(&reader, &out);
+    }
+    assert_int_equal(hot, MANY / 6);
+    assert_int_equal(last_cold, MANY - 1);
+    assert_int_equal(hot + cold + sk_edge_hub_counts(f.edge).shed_total, MANY);
+    raw_free(&reader);
+    fleet_free(&f);
+}
+
+/* A newcomer of low priority does not cost others that count more. */
+TEST(a_full_store_of_better_priority_refuses_a_lesser_one) {
+    struct fleet f;
+    begin_bounded(&f, ROUTES(TO_READER_BY_KIND), 2 * 1024 * 1024, true);
+    for (unsigned i = 0; i < 40; i++) assert_true(sends_large(&f, "hot", "x"));
+    assert_false(sends_large(&f, "cold", "x"));
+    assert_true(sends_large(&f, "hot", "x"));
+    fleet_free(&f);
+}
+
+TEST(a_deployments_limit_counts_where_it_is_the_smaller) {
+    struct fleet f;
+    unsigned taken = 0;
+    begin_bounded(&f,
+                  "{\"schemaVersion\":\"1.1\",\"routes\":{" TO_ALL_READERS
+                  "},\"storeAndForwardConfiguration\":{\"timeToLiveSecs\":7200,"
+                  "\"storeLimits\":{\"maxSizeBytes\":1000000}}}",
+                  4 * 1024 * 1024, false);
+    while (sends_large(&f, "any", "x")) taken++;
+    assert_in_range(taken, 8, 9);
+    assert_true(store_bytes(&f) <= 1000000);
     fleet_free(&f);
 }

@@ -221,6 +221,16 @@ static enum sk_status cursor_open(struct sk_log *seen, const char *name, uint64_
 
 /* ---- its life ---- */
 
+/* What nobody wants goes by itself here. */
+static uint64_t compact(struct sk_log *seen) {
+    (void)seen;
+    return 0;
+}
+
+static void limit(struct sk_log *seen, uint64_t bytes) {
+    (void)seen, (void)bytes;
+}
+
 static void forget_cursor(struct sk_log *seen, const char *name) {
     struct checkpoint *checkpoint = find_checkpoint(name);
     (void)seen;
@@ -239,8 +249,8 @@ static void close_log(struct sk_log *seen, void (*closed)(void *arg), void *arg)
 
 enum sk_status memory_log_open(struct log_world *w) {
     static const struct sk_log_ops ops = {
-        close_log,     append,     first_sequence, next_sequence, next_sequence /* for bytes */,
-        forget_cursor, cursor_open};
+        close_log,     append,  first_sequence, next_sequence, next_sequence /* for bytes */,
+        forget_cursor, compact, limit,          cursor_open};
     struct log *log = SK_NEW(struct log);
     *log = (struct log){{&ops}, .io = w->io, .next = kept.count + 1};
     sk_list_init(&log->cursors);

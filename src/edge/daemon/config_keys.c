@@ -133,7 +133,13 @@ static const struct sk_config_type absent = {.words = "absent", .measure = measu
 
 #define AT(field) SK_CONFIG_AT(struct edge_file, field)
 #define NEED_NAME "write the name under which leaf devices reach this machine"
-enum { CONNECTIONS_MAX = 1000000, PORT_MAX = 65535, CA_DAYS_MAX = 36500, CA_NAME_MAX = 64 };
+enum {
+    CONNECTIONS_MAX = 1000000,
+    PORT_MAX = 65535,
+    STORE_LEAST = 1024 * 1024,
+    CA_DAYS_MAX = 36500,
+    CA_NAME_MAX = 64
+};
 
 /* Azure's, used. */
 static const struct sk_config_key azure_keys[] = {
@@ -258,6 +264,16 @@ static const struct sk_config_key skerry_keys[] = {
     {"skerry.metrics", &sk_config_address, AT(config.metrics), .fine = has_no_free_port,
      .such_as = "\"127.0.0.1:9601\"", .otherwise_words = "none",
      .does = "Where `/metrics` and `/health/…` are, by plain HTTP"},
+    {"skerry.store", &sk_config_table, .does = "What waiting messages may take of the disk"},
+    {"skerry.store.max_bytes", &sk_config_bytes, AT(config.store_bytes), .least = STORE_LEAST,
+     .otherwise_words = "as much as the disk has, but for 16 MiB",
+     .does = "How large the edge hub's store may become; `storeLimits.maxSizeBytes` of a "
+             "deployment counts, too: the smaller wins",
+     .page = "how-to/work-offline.md"},
+    {"skerry.store.when_full", &sk_config_choice, AT(config.when_full),
+     .choices = "refuse|drop-oldest", .otherwise = "\"refuse\"",
+     .does = "Whether new messages are refused then, or the oldest of the lowest priority go for "
+             "them; never one for a message of lower priority"},
     {"skerry.page", &address_or_none, AT(config.page), .fine = has_no_free_port_or_is_empty,
      .otherwise = "\"127.0.0.1:9680\"",
      .does = "Where the local page is, by plain HTTP; `skerry-edge page` prints its address with "

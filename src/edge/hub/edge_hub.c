@@ -204,10 +204,8 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
     snprintf(path, sizeof path, "%s/messages", hub->options->data);
     status = sk_log_segments_open(
         io,
-        &(struct sk_log_segments_options){.folder = path,
-                                          .segment_bytes = 8 * 1024 * 1024,
-                                          .retention_bytes = hub->options->queue_bytes_max,
-                                          .retain_until_read = true},
+        &(struct sk_log_segments_options){
+            .folder = path, .segment_bytes = 8 * 1024 * 1024, .retain_until_read = true},
         &hub->log, &recovery);
     if (status) {
         snprintf(reason, 512, "cannot open the message store %s (%s)", path,
@@ -218,6 +216,7 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
     if (recovery.cut_bytes)
         SK_WARN("edge-hub", "%llu bytes of an unfinished write were cut from the end of the store",
                 (unsigned long long)recovery.cut_bytes);
+    edge_room_set(hub, 0);
     return edge_forward_open(hub);
 }
 

@@ -26,8 +26,9 @@ struct sk_edge_hub_options {
     struct sk_edge_upstream upstream;
     struct sk_tls *upstream_tls;    /* NULL: plain (the simulated world) */
     struct sk_token_source *tokens; /* of $edgeHub */
-    uint64_t queue_bytes_max;       /* of the store; 0: as much as the disk has */
-    void (*ready)(void *arg);       /* the store is read: clients may be let in. Optional */
+    uint64_t store_bytes_max;       /* of the messages; 0: as much as the disk has */
+    bool drop_oldest; /* when that is used up, of the lowest priority; else newcomers are refused */
+    void (*ready)(void *arg); /* the store is read: clients may be let in. Optional */
     void *ready_arg;
 };
 
@@ -46,6 +47,8 @@ struct sk_edge_hub_counts {
     uint64_t delivered_total;      /* acknowledged by modules */
     uint64_t dropped_total;        /* no route took them */
     uint64_t expired_total;        /* older than their time to live */
+    uint64_t shed_total;           /* dropped for others, as the store was full */
+    uint64_t full_total;           /* refused, likewise */
     uint64_t given_up_total;       /* no route led to their queue, and its bit was needed */
     uint64_t queue_upstream;       /* not yet acknowledged by the cloud; not 0 before all are
                                     * counted */

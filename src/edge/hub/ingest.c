@@ -2,17 +2,55 @@
  * docs/protocols/edge-runtime.md, section 5.2. */
 #include "edge/hub/parts.h"
 
-static void appended(void *arg, enum sk_status status, uint64_t sequence) {
-    (void)sequence;
-    struct sk_request *request = arg;
-    if (status == SK_OK)
-        edge_queues_count(edge_hub_of(request->backend), request->backend_number,
-                          (uintptr_t)request->backend_data);
-    if (status)
-        sk_request_refuse(
-            request, status == SK_NO_SPACE ? SK_FAULT_QUOTA_EXCEEDED : SK_FAULT_SERVER_ERROR, NULL);
+/* A record on its way to the disk. */
+struct ingest {
+    struct sk_edge_hub *hub;
+    struct sk_request *request; /* NULL: nobody asked */
+    uint64_t bits;
+    size_t bytes;
+};
+
+static void refuse(struct sk_request *request, enum sk_status status) {
+    if (status == SK_NO_SPACE)
+        sk_request_refuse(request, SK_FAULT_QUOTA_EXCEEDED,
+                          "the edge hub has no room for more messages");
     else
-        sk_request_answer(request);
+        sk_request_refuse(request, sk_fault_of_status(status), NULL);
+}
+
+static void appended(void *arg, enum sk_status status, uint64_t sequence) {
+    struct ingest one = *(struct ingest *)arg;
+    free(arg);
+    (void)sequence;
+    edge_room_taken(one.hub, sk_record_bytes(one.bytes));
+    if (status == SK_OK) edge_queues_count(one.hub, one.bits, one.bytes);
+    if (one.request == NULL) {
+        if (status)
+            SK_WARN("edge-hub", "a notification of a twin's change cannot be stored (%s)",
+                    sk_status_text(status));
+    } else if (status) {
+        refuse(one.request, status);
+    } else {
+        sk_request_answer(one.request);
+    }
+}
+
+/* Stores a message for these queues; SK_OK: `request` is answered when that has ended. */
+static enum sk_status append(struct sk_edge_hub *hub, const struct sk_message *message,
+                             uint64_t bits, struct sk_request *request) {
+    hub->scratch.n = 0;
+    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
+    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
+    size_t bytes = parts[0].n + parts[1].n;
+    if (status) return status;
+    if (!edge_room_take(hub, bits, sk_record_bytes(bytes))) return SK_NO_SPACE;
+    struct ingest *one = SK_NEW(struct ingest);
+    *one = (struct ingest){hub, request, bits, bytes};
+    status = sk_log_append(hub->log, parts, 2, bits, appended, one);
+    if (status == SK_OK) return SK_OK;
+    edge_room_taken(hub, sk_record_bytes(bytes));
+    free(one);
+    return status;
 }
 
 /* Whether the message can go on by MQTT: there its properties are part of a topic, percent-encoded,
@@ -25,16 +63,6 @@ static bool fits_a_topic(struct sk_edge_hub *hub, const struct sk_message *messa
     hub->scratch.n = 0;
     sk_bag_format(&hub->scratch, message);
     return hub->scratch.n <= TOPIC_MAX - REST_MAX;
-}
-
-/* `bytes`: what it takes, as a number. */
-static enum sk_status append(struct sk_edge_hub *hub, const struct sk_message *message,
-                             uint64_t bits, sk_log_done *done, void *arg, void **bytes) {
-    hub->scratch.n = 0;
-    enum sk_status status = sk_message_encode_head(&hub->scratch, message);
-    struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
-    *bytes = (void *)(uintptr_t)(parts[0].n + parts[1].n);
-    return status ? status : sk_log_append(hub->log, parts, 2, bits, done, arg);
 }
 
 static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
@@ -59,32 +87,11 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
         sk_request_answer(request);
         return;
     }
-    request->backend = &hub->backend;
-    request->backend_number = bits;
-    enum sk_status status = append(hub, message, bits, appended, request, &request->backend_data);
+    enum sk_status status = append(hub, message, bits, request);
     if (status)
-        sk_request_refuse(request, sk_fault_of_status(status), NULL);
+        refuse(request, status);
     else
         hub->counts.received_total++;
-}
-
-/* ---- changes of twins ---- */
-
-struct change {
-    struct sk_edge_hub *hub;
-    uint64_t bits;
-    void *bytes;
-};
-
-static void change_appended(void *arg, enum sk_status status, uint64_t sequence) {
-    struct change *change = arg;
-    (void)sequence;
-    if (status)
-        SK_WARN("edge-hub", "a notification of a twin's change cannot be stored (%s)",
-                sk_status_text(status));
-    else
-        edge_queues_count(change->hub, change->bits, (uintptr_t)change->bytes);
-    free(change);
 }
 
 void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_span patch) {
@@ -97,10 +104,7 @@ void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_
     message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
     message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
     uint64_t bits = edge_routes_match(hub, &message);
-    if (bits == 0) return;
-    struct change *change = SK_NEW(struct change);
-    *change = (struct change){hub, bits, NULL};
-    if (append(hub, &message, bits, change_appended, change, &change->bytes)) free(change);
+    if (bits) append(hub, &message, bits, NULL);
 }
 
 const struct sk_edge_part edge_part_ingest = {.serve = {[SK_OP_TELEMETRY] = ingest}};

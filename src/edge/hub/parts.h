@@ -147,6 +147,16 @@ struct sk_edge_census {
     struct sk_timer look; /* at queues that nobody reads */
 };
 
+/* room.c: of the disk. */
+struct sk_edge_room {
+    uint64_t limit;   /* 0: none */
+    uint64_t pending; /* bytes on their way to the disk */
+    /* Not before then it is tried again to make room for messages of no better priority. */
+    uint64_t again_ns;
+    unsigned again_least;
+    bool full;
+};
+
 /* upstream.c: the connections to the cloud. */
 struct sk_edge_connections {
     const struct sk_edge_upstream_events *events;
@@ -184,6 +194,7 @@ struct sk_edge_hub {
     struct sk_edge_endpoint endpoints[SK_EDGE_QUEUES_MAX];
     struct sk_edge_queue queues[SK_EDGE_QUEUES_MAX]; /* by bit */
     struct sk_edge_census census;
+    struct sk_edge_room room;
     struct sk_edge_routing routing;
     struct sk_edge_forward forward;
     struct sk_edge_connections upstream;
@@ -318,11 +329,26 @@ void edge_find_identity(struct sk_backend *backend, struct sk_span device, struc
 void edge_find_identity_anew(struct sk_backend *backend, struct sk_span device,
                              struct sk_span module, sk_identity_done *done, void *arg);
 
+/* Drops the oldest message that is not on its way; returns what it took, 0: there is none. */
+size_t edge_queue_drop(struct sk_edge_queue *queue);
+/* No queue holds a record that its cursor has given out. */
+void edge_queues_unpeek(struct sk_edge_hub *hub);
+
+/* room.c */
+/* What a deployment gives the store; 0: as much as there is. */
+void edge_room_set(struct sk_edge_hub *hub, uint64_t deployment_bytes);
+/* Whether a record of so many bytes may be stored for these queues; what must go for it goes. True:
+ * edge_room_taken() follows when it is stored, or cannot be. */
+bool edge_room_take(struct sk_edge_hub *hub, uint64_t bits, size_t bytes);
+void edge_room_taken(struct sk_edge_hub *hub, size_t bytes);
+
 /* routes.c */
 /* Reads the routes of desired properties, all or none, the best priority first. False: a sentence
  * is in `why`. */
 bool edge_routes_read(const json_t *desired, struct sk_edge_route **routes, size_t *count,
                       char why[256]);
+/* storeAndForwardConfiguration.storeLimits.maxSizeBytes; 0: it has none. */
+bool edge_store_limit_read(const json_t *desired, uint64_t *bytes, char why[256]);
 void edge_routes_free(struct sk_edge_route *routes, size_t count);
 /* The bits of the queues that a message goes to: of each endpoint the best that takes it. */
 uint64_t edge_routes_match(struct sk_edge_hub *hub, const struct sk_message *message);

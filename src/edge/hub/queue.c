@@ -378,6 +378,22 @@ void edge_queue_unpark(struct sk_edge_queue *q, struct sk_edge_shot *shot) {
     q->flight.parked--;
 }
 
+size_t edge_queue_drop(struct sk_edge_queue *q) {
+    if (edge_flight_full(&q->flight) || !peek(q) || edge_flight_full(&q->flight)) return 0;
+    size_t bytes = q->next.body.n;
+    edge_queue_done(q, edge_queue_take(q)->sequence);
+    return bytes ? bytes : 1;
+}
+
+void edge_queues_unpeek(struct sk_edge_hub *hub) {
+    for (size_t i = 0; i < SK_EDGE_QUEUES_MAX; i++) {
+        struct sk_edge_queue *q = &hub->queues[i];
+        if (q->endpoint == NULL || !q->peeked) continue;
+        sk_cursor_seek(q->cursor, q->next.sequence);
+        q->peeked = false;
+    }
+}
+
 uint64_t edge_queue_purge(struct sk_edge_queue *q) {
     uint64_t purged = q->depth, end = sk_log_next_sequence(q->endpoint->hub->log);
     edge_queue_rewind(q);

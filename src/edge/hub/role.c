@@ -45,6 +45,9 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
         {"edgehub_messages_sent_total{to=\"modules\"}", "counter", counts.delivered_total},
         {"edgehub_messages_dropped_total{reason=\"no_route\"}", "counter", counts.dropped_total},
         {"edgehub_messages_dropped_total{reason=\"ttl_expiry\"}", "counter", counts.expired_total},
+        {"edgehub_messages_dropped_total{reason=\"store_full\"}", "counter", counts.shed_total},
+        {"edgehub_messages_dropped_total{reason=\"given_up\"}", "counter", counts.given_up_total},
+        {"edgehub_messages_unack_total{reason=\"storage_failure\"}", "counter", counts.full_total},
         {"edgehub_scope_readings_total", "counter", counts.scope_readings_total},
         {"edgehub_connected_clients", "gauge", counts.clients},
         {"edgehub_identities", "gauge", counts.identities},
@@ -255,6 +258,8 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
                                                      .upstream = o->upstream,
                                                      .upstream_tls = role->upstream_tls,
                                                      .tokens = sk_workload_tokens(role->workload),
+                                                     .store_bytes_max = o->store_bytes_max,
+                                                     .drop_oldest = o->drop_oldest,
                                                      .ready = hub_ready,
                                                      .ready_arg = role};
     status = sk_edge_hub_open(role->io, &role->hub_options, &role->hub, reason);

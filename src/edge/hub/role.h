@@ -23,6 +23,8 @@ struct sk_edge_hub_role_options {
     size_t listen_count;
     const struct sk_endpoint *metrics; /* NULL: none */
     struct sk_door_limits limits;      /* 0: the default */
+    uint64_t store_bytes_max;          /* likewise the next: struct sk_edge_hub_options */
+    bool drop_oldest;
 };
 
 /* Opens the store and asks the daemon for a certificate; listens when both are there. One sentence

@@ -103,6 +103,16 @@ bool edge_routes_read(const json_t *desired, struct sk_edge_route **routes, size
     return true;
 }
 
+bool edge_store_limit_read(const json_t *desired, uint64_t *bytes, char why[256]) {
+    const json_t *storage = json_object_get(desired, "storeAndForwardConfiguration"),
+                 *limits = json_object_get(storage, "storeLimits"),
+                 *most = json_object_get(limits, "maxSizeBytes");
+    *bytes = (uint64_t)json_integer_value(most);
+    if (most == NULL || (json_is_integer(most) && json_integer_value(most) > 0)) return true;
+    snprintf(why, 256, "storeLimits.maxSizeBytes must be a number of bytes, more than 0");
+    return false;
+}
+
 /* ---- evaluating ---- */
 
 /* "/messages/", "/messages/modules/<m>/" or "/messages/modules/<m>/outputs/<o>/" */

@@ -173,7 +173,8 @@ static void retire_queues(struct sk_edge_hub *hub) {
 }
 
 static void activate(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
-                     uint64_t version) {
+                     uint64_t store_bytes, uint64_t version) {
+    edge_room_set(hub, store_bytes);
     edge_routes_free(hub->routing.routes, hub->routing.count);
     hub->routing.routes = routes;
     hub->routing.count = count;
@@ -195,7 +196,7 @@ struct sk_edge_deployment {
     struct sk_edge_hub *hub;
     struct sk_edge_route *routes;
     size_t count;
-    uint64_t version;
+    uint64_t store_bytes, version;
     json_t *desired;
     unsigned writing; /* documents */
     bool failed;
@@ -227,7 +228,7 @@ static void saved(void *arg, const struct sk_registry_end *end) {
         sk_timer_start(hub->backend.io, &hub->routing.timer, AGAIN_S * SK_S, save_again);
     } else {
         hub->routing.next = NULL;
-        activate(hub, d->routes, d->count, d->version);
+        activate(hub, d->routes, d->count, d->store_bytes, d->version);
         d->routes = NULL;
         d->count = 0;
         free_deployment(d);
@@ -282,13 +283,15 @@ void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_
                          bool durable) {
     struct sk_edge_route *routes;
     size_t count;
+    uint64_t store_bytes;
     char why[256] = "";
     hub->routing.version = version;
     if (json_object_size(desired) == 0) {
         refuse_deployment(hub, 417, "the desired properties of $edgeHub are empty");
         return;
     }
-    if (!edge_routes_read(desired, &routes, &count, why)) {
+    if (!edge_store_limit_read(desired, &store_bytes, why) ||
+        !edge_routes_read(desired, &routes, &count, why)) {
         refuse_deployment(hub, 400, why);
         return;
     }
@@ -298,13 +301,14 @@ void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_
         return;
     }
     if (durable) {
-        activate(hub, routes, count, version);
+        activate(hub, routes, count, store_bytes, version);
         return;
     }
     struct sk_edge_deployment *d = SK_NEW(struct sk_edge_deployment);
     *d = (struct sk_edge_deployment){.hub = hub,
                                      .routes = routes,
                                      .count = count,
+                                     .store_bytes = store_bytes,
                                      .version = version,
                                      .desired = json_deep_copy(desired)};
     set_next(hub, d);

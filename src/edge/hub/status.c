@@ -46,6 +46,14 @@ static json_t *queues(const struct sk_edge_hub *hub) {
     return list;
 }
 
+static json_t *store(const struct sk_edge_hub *hub) {
+    json_t *told = json_pack("{s:I,s:s}", "bytes", (json_int_t)sk_log_bytes(hub->log), "whenFull",
+                             hub->options->drop_oldest ? "drop-oldest" : "refuse");
+    if (hub->room.limit)
+        json_object_set_new(told, "maxBytes", json_integer((json_int_t)hub->room.limit));
+    return told;
+}
+
 static json_t *clients(const struct sk_edge_hub *hub) {
     json_t *list = json_array();
     struct sk_session *session;
@@ -56,11 +64,18 @@ static json_t *clients(const struct sk_edge_hub *hub) {
 
 static json_t *counts(const struct sk_edge_hub *hub) {
     struct sk_edge_hub_counts c = sk_edge_hub_counts(hub);
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "received", (json_int_t)c.received_total,
-                     "forwarded", (json_int_t)c.forwarded_total, "delivered",
-                     (json_int_t)c.delivered_total, "dropped", (json_int_t)c.dropped_total,
-                     "expired", (json_int_t)c.expired_total, "clients", (json_int_t)c.clients,
-                     "identities", (json_int_t)c.identities);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {{"received", c.received_total},   {"forwarded", c.forwarded_total},
+                {"delivered", c.delivered_total}, {"dropped", c.dropped_total},
+                {"expired", c.expired_total},     {"shed", c.shed_total},
+                {"refused", c.full_total},        {"givenUp", c.given_up_total},
+                {"clients", c.clients},           {"identities", c.identities}};
+    json_t *told = json_object();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        json_object_set_new(told, rows[i].name, json_integer((json_int_t)rows[i].value));
+    return told;
 }
 
 static json_t *routes(const struct sk_edge_hub *hub) {
@@ -75,10 +90,10 @@ static json_t *routes(const struct sk_edge_hub *hub) {
 }
 
 json_t *sk_edge_hub_status(const struct sk_edge_hub *hub) {
-    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "deviceId", hub->options->device_id,
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "deviceId", hub->options->device_id,
                      "connection", connection(hub), "deployment", deployment(hub), "routes",
-                     routes(hub), "queues", queues(hub), "clients", clients(hub), "counts",
-                     counts(hub));
+                     routes(hub), "queues", queues(hub), "store", store(hub), "clients",
+                     clients(hub), "counts", counts(hub));
 }
 
 static void answer_status(const struct sk_edge_hub *hub, struct sk_http_exchange *exchange) {

@@ -67,6 +67,14 @@ void sk_cursor_close(struct sk_cursor *cursor) {
     if (cursor) cursor->ops->close(cursor);
 }
 
+uint64_t sk_log_compact(struct sk_log *log) {
+    return log->ops->compact(log);
+}
+
+void sk_log_limit(struct sk_log *log, uint64_t bytes) {
+    log->ops->limit(log, bytes);
+}
+
 void sk_log_forget_cursor(struct sk_log *log, const char *name) {
     log->ops->forget_cursor(log, name);
 }

@@ -51,6 +51,17 @@ struct sk_record {
 uint64_t sk_log_first_sequence(const struct sk_log *log);
 uint64_t sk_log_next_sequence(const struct sk_log *log); /* of the next durable record */
 uint64_t sk_log_bytes(const struct sk_log *log); /* that its records take where they are kept */
+/* What a record with a body of n bytes takes there. */
+static inline size_t sk_record_bytes(size_t n) {
+    return 32 + (n + 7) / 8 * 8;
+}
+/* Frees room that records take of which every named cursor is done; returns how many bytes (0:
+ * nothing more is to be gained now). A little at a time: call again. What cursors have given out is
+ * not valid any more. For logs that keep records until they are read. */
+uint64_t sk_log_compact(struct sk_log *log);
+/* The owner means to keep it below so many bytes (0: there is no limit), so it is kept in pieces
+ * that are small enough for that. The log refuses nothing by itself. */
+void sk_log_limit(struct sk_log *log, uint64_t bytes);
 
 /* Opens a cursor. With a `name` (at most 1024 bytes; SK_EXISTS when one of that name is open) its
  * checkpoint is durable and it starts there; a new one starts at `from` (a

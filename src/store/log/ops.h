@@ -12,6 +12,8 @@ struct sk_log_ops {
     __typeof__(sk_log_next_sequence) *next_sequence;
     __typeof__(sk_log_bytes) *bytes;
     __typeof__(sk_log_forget_cursor) *forget_cursor;
+    __typeof__(sk_log_compact) *compact;
+    __typeof__(sk_log_limit) *limit;
     __typeof__(sk_cursor_open) *cursor_open;
 };
 

@@ -89,7 +89,26 @@ void log_forget_cursor(struct sk_log *seen, const char *name) {
     if (checkpoint == NULL || checkpoint->cursor) return;
     sk_list_remove(&checkpoint->link);
     free(checkpoint);
+    log->commits++;
     checkpoint_changed(log);
+}
+
+bool cursors_want(const struct log *log, const struct sk_record *record) {
+    SK_LIST_EACH(&log->checkpoints, node, following) {
+        const struct checkpoint *checkpoint = SK_CONTAINER(node, struct checkpoint, link);
+        const struct cursor *cursor = checkpoint->cursor;
+        if (record->sequence >= checkpoint->committed &&
+            (cursor == NULL || record->routes & cursor->routes))
+            return true;
+    }
+    return false;
+}
+
+void cursors_leave(struct log *log, const struct segment *segment) {
+    SK_LIST_EACH(&log->cursors, node, following) {
+        struct cursor *cursor = SK_CONTAINER(node, struct cursor, link);
+        if (cursor->reader.segment == segment) unplace(cursor);
+    }
 }
 
 /* ---- waiting ---- */
@@ -202,6 +221,7 @@ static void passed(struct cursor *cursor) {
         cursor->position <= checkpoint->committed)
         return;
     checkpoint->committed = cursor->position;
+    cursor->log->commits++;
     checkpoint_changed(cursor->log);
 }
 
@@ -296,6 +316,7 @@ static void commit(struct sk_cursor *seen, uint64_t sequence) {
     if (sequence > cursor->log->durable) sequence = cursor->log->durable;
     if (sequence == checkpoint->committed) return;
     checkpoint->committed = sequence;
+    cursor->log->commits++;
     checkpoint_changed(cursor->log);
 }
 

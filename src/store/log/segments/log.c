@@ -58,6 +58,8 @@ static const struct sk_log_ops ops = {.close = close_log,
                                       .next_sequence = next_sequence,
                                       .bytes = bytes,
                                       .forget_cursor = log_forget_cursor,
+                                      .compact = log_compact,
+                                      .limit = log_limit,
                                       .cursor_open = log_cursor_open};
 
 enum sk_status sk_log_segments_open(struct sk_io *io, const struct sk_log_segments_options *options,
@@ -73,7 +75,7 @@ enum sk_status sk_log_segments_open(struct sk_io *io, const struct sk_log_segmen
     if (!log->options.queue_bytes) log->options.queue_bytes = 64 << 20;
     log->folder = sk_span_dup(sk_span_z(options->folder));
     log->options.folder = log->folder;
-    log->durable = 1;
+    log->durable = log->commits = 1;
     log->last_wall_us = log->durable_wall_us = INT64_MIN;
     sk_list_init(&log->cursors);
     sk_list_init(&log->waiting);

@@ -6,6 +6,7 @@
  *   segments.c    the row of segments, and what is to be done soon
  *   segment.c     segment files, their index, and reading records from them
  *   retention.c   which segments go, and when
+ *   compact.c     bodies that nobody wants any more go before their segment does
  *   checkpoint.c  the durable positions of cursors
  *   clock.c       ages of records under a clock that jumps
  *   cursor.c      reading
@@ -32,6 +33,7 @@ struct segment {
     unsigned users;       /* cursors that stand in it, the writer, the footer being written */
     bool has_writer;      /* one of the users is the log that appends to it */
     int64_t shift_us;     /* to be added to its times; clock.c */
+    uint64_t looked_at;   /* log->commits when compaction looked at it last */
     bool dropped;         /* retention has removed it; it lives until its last user leaves */
     struct point *points; /* the index while it is in memory: always that of the active segment */
     size_t point_count, point_capacity;
@@ -147,6 +149,9 @@ struct log {
     uint64_t checkpoint_generation; /* of the newest one on disk */
     bool checkpoint_writing, checkpoint_dirty;
 
+    uint64_t commits;            /* counts them, and whatever else makes records superfluous */
+    uint64_t segment_bytes_most; /* options.segment_bytes as it was; 0: there was no limit yet */
+
     bool closing, last_checkpoint_tried;
     void (*closed)(void *arg);
     void *closed_arg;
@@ -206,5 +211,13 @@ __typeof__(sk_cursor_open) log_cursor_open;
 __typeof__(sk_log_forget_cursor) log_forget_cursor;
 void cursors_wake(struct log *log);
 void cursors_free(struct log *log);
+/* Whether a named cursor has not done with a record. One that is not open may want any. */
+bool cursors_want(const struct log *log, const struct sk_record *record);
+/* None stands in the segment any more. */
+void cursors_leave(struct log *log, const struct segment *segment);
+
+/* compact.c */
+__typeof__(sk_log_compact) log_compact;
+__typeof__(sk_log_limit) log_limit;
 
 #endif
