@@ -22,6 +22,7 @@ enum { DAEMON, AGENT, HUB, ROLES };
 struct edge {
     struct sk_edge_command command; /* first: what the commands take */
     struct sk_role_state *states;
+    bool has_hub; /* among the roles of this process */
     char management_path[SK_SOCKET_PATH_MAX], control_path[SK_SOCKET_PATH_MAX];
     char agent_path[SK_SOCKET_PATH_MAX], hub_path[SK_SOCKET_PATH_MAX];
 };
@@ -167,8 +168,8 @@ static int run_agent(void *arg) {
         .gateway_port = config->listen[0].port,
         .parent_host = config->parent_hostname,
         .own_users = sk_may_give_files(),
-        .hub_running = edge->states ? hub_running : NULL,
-        .hub_arg = edge->states ? &edge->states[HUB] : NULL,
+        .hub_running = edge->has_hub ? hub_running : NULL,
+        .hub_arg = &edge->states[HUB],
     };
     if (!status) status = sk_agent_start(role.io, &options, &role.agent, reason);
     if (!status) open_page(&role, edge);
@@ -256,37 +257,50 @@ static int refuse(const char *why) {
     return SK_EXIT_REFUSED;
 }
 
-/* All three, forked from this process, which watches them. */
-static int run_all(struct edge *edge, struct sk_role roles[ROLES]) {
+/* Forked from this process, which watches them. */
+static int run_roles(const struct sk_role *roles, size_t count) {
     char reason[512];
-    for (size_t i = 0; i < ROLES; i++)
-        if (claim_role(edge, i)) return SK_EXIT_REFUSED;
-    edge->states = sk_role_states(ROLES);
-    if (edge->states == NULL) return refuse("there is no memory for the roles");
-    for (size_t i = 0; i < ROLES; i++) roles[i].state = &edge->states[i];
     if (sk_edge_confine_parent(reason)) return refuse(reason);
-    return sk_roles_run(roles, ROLES);
+    return sk_roles_run(roles, count);
 }
 
+/* Which roles are asked for: all, when none is named. The hub's state is known where it is one. */
+static size_t choose_roles(struct edge *edge, struct sk_role to[ROLES]) {
+    static const struct sk_role all[ROLES] = {[DAEMON] = {.name = "skerry-daemon", .run = run_daemon},
+                                              [AGENT] = {.name = "skerry-agent", .run = run_agent},
+                                              [HUB] = {.name = "skerry-edgehub", .run = run_hub}};
+    static const char *const words[ROLES] = {"daemon", "agent", "hub"};
+    const char *named[ROLES];
+    size_t count = 0, n = sk_typed_all(&edge->command.typed, "role", named, ROLES);
+    for (size_t i = 0; i < ROLES; i++) {
+        bool wanted = n == 0;
+        for (size_t j = 0; j < n && j < ROLES; j++) wanted |= strcmp(named[j], words[i]) == 0;
+        if (!wanted) continue;
+        to[count] = all[i];
+        to[count].arg = edge;
+        to[count++].state = &edge->states[i];
+        if (i == HUB) edge->has_hub = true;
+        if (claim_role(edge, i)) return 0;
+    }
+    return count;
+}
+
+/* One role alone is this process; several are its children. */
 static int run(void *arg) {
     struct edge *edge = arg;
-    struct sk_role roles[ROLES] = {
-        [DAEMON] = {.name = "skerry-daemon", .run = run_daemon, .arg = edge},
-        [AGENT] = {.name = "skerry-agent", .run = run_agent, .arg = edge},
-        [HUB] = {.name = "skerry-edgehub", .run = run_hub, .arg = edge},
-    };
-    static const char *const names[ROLES] = {"daemon", "agent", "hub"};
-    const char *only = sk_typed_option(&edge->command.typed, "role");
+    struct sk_role roles[ROLES];
     const char *data = edge->command.config.data;
-    if (only == NULL && claim(data, 0711)) return SK_EXIT_REFUSED; /* all roles keep it */
+    bool all = sk_typed_option(&edge->command.typed, "role") == NULL;
+    if (all && claim(data, 0711)) return SK_EXIT_REFUSED; /* the roles keep it */
+    edge->states = sk_role_states(ROLES);
+    if (edge->states == NULL) return refuse("there is no memory for the roles");
+    size_t count = choose_roles(edge, roles);
+    if (count == 0) return SK_EXIT_REFUSED;
     find_paths(edge);
     initialise();
-    if (only == NULL || strcmp(only, names[HUB]) != 0) open_data_folder(data);
+    if (count > 1 || !edge->has_hub) open_data_folder(data);
     sk_edge_find_users(&edge->command.config);
-    for (size_t i = 0; only && i < ROLES; i++)
-        if (strcmp(only, names[i]) == 0)
-            return claim_role(edge, i) ? SK_EXIT_REFUSED : roles[i].run(edge);
-    return run_all(edge, roles);
+    return count == 1 ? roles[0].run(edge) : run_roles(roles, count);
 }
 
 /* ---- the commands ---- */
@@ -311,7 +325,7 @@ static int show(void *arg) {
 }
 
 static const struct sk_option_row run_options[] = {
-    {"role", "daemon|agent|hub", "this one alone: for a service manager that watches each", false},
+    {"role", "daemon|agent|hub", "these alone: for a service manager that watches each", true},
     {0}};
 
 static const struct sk_command commands[] = {

@@ -1,4 +1,5 @@
-/* Memory that only starting up has needed goes back, some seconds after the start.
+/* Memory that only starting up has needed goes back, some seconds after the start; and of code, what
+ * a rare deed has mapped since, each minute.
  *
  * A fault in a program's code maps 64 KB around it, so that after reading its configuration,
  * certificates and databases a process has nearly all of its file mapped, most of it never to be
@@ -43,8 +44,12 @@ static int let_go(struct dl_phdr_info *file, size_t size, void *arg) {
     return 0;
 }
 
-void sk_process_settle(void) {
+void sk_process_unmap_code(void) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    malloc_trim(0);
     if (!traced()) dl_iterate_phdr(let_go, &page);
+}
+
+void sk_process_settle(void) {
+    malloc_trim(0);
+    sk_process_unmap_code();
 }

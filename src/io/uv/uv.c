@@ -8,7 +8,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { SETTLE_MS = 15000 }; /* unused connections of the start have been closed by then */
+/* Unused connections of the start have been closed after the first. */
+enum { SETTLE_MS = 15000, UNMAP_MS = 60000 };
 
 struct mail {
     struct mail *next;
@@ -25,8 +26,11 @@ static int64_t wall_us(void) {
 /* ---- the loop ---- */
 
 static void on_settle(uv_timer_t *timer) {
-    (void)timer;
-    sk_process_settle();
+    if (uv_timer_get_repeat(timer) == 0)
+        sk_process_settle();
+    else
+        sk_process_unmap_code();
+    uv_timer_start(timer, on_settle, UNMAP_MS, UNMAP_MS);
 }
 
 static void run(struct sk_io *io) {
