@@ -266,9 +266,10 @@ static int run_roles(const struct sk_role *roles, size_t count) {
 
 /* Which roles are asked for: all, when none is named. The hub's state is known where it is one. */
 static size_t choose_roles(struct edge *edge, struct sk_role to[ROLES]) {
-    static const struct sk_role all[ROLES] = {[DAEMON] = {.name = "skerry-daemon", .run = run_daemon},
-                                              [AGENT] = {.name = "skerry-agent", .run = run_agent},
-                                              [HUB] = {.name = "skerry-edgehub", .run = run_hub}};
+    static const struct sk_role all[ROLES] = {
+        [DAEMON] = {.name = "skerry-daemon", .run = run_daemon},
+        [AGENT] = {.name = "skerry-agent", .run = run_agent},
+        [HUB] = {.name = "skerry-edgehub", .run = run_hub}};
     static const char *const words[ROLES] = {"daemon", "agent", "hub"};
     const char *named[ROLES];
     size_t count = 0, n = sk_typed_all(&edge->command.typed, "role", named, ROLES);
@@ -350,6 +351,11 @@ static const struct sk_command commands[] = {
     {"support-bundle", "", sk_edge_bundle_options,
      "Packs logs, checks and states into one archive, without secrets.",
      "--since \"1 day\" --output bundle.zip", sk_edge_support_bundle, false},
+    {"route explain", "DEVICE", sk_edge_explain_options,
+     "Tells what the edge hub's routes make of a message, and why.",
+     "edge1 --module sim --output out --body '{\"temperature\":25}'", sk_edge_route_explain, false},
+    {"queue purge", "QUEUE", NULL, "Gives up all that waits in a queue.", "12", sk_edge_queue_purge,
+     false},
     {"config apply", "", NULL,
      "Says what counts in config.toml, and restarts the edge if nothing is wrong.",
      "--config /etc/aziot/config.toml", sk_edge_config_apply, false},

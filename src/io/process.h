@@ -18,8 +18,8 @@ enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer
 
 /* Gives back memory that only starting up has needed. Loops of sk_io_uv_new do it by themselves. */
 void sk_process_settle(void);
-/* The half of it that costs next to nothing: what a rare deed has mapped of the program's code. They
- * do that each minute. */
+/* The half of it that costs next to nothing: what a rare deed has mapped of the program's code. The
+ * loops do that each minute. */
 void sk_process_unmap_code(void);
 
 /* Takes a data folder for this process (it is made with `mode` when it is not there), and for

@@ -1,5 +1,5 @@
-/* Memory that only starting up has needed goes back, some seconds after the start; and of code, what
- * a rare deed has mapped since, each minute.
+/* Memory that only starting up has needed goes back, some seconds after the start; and of code,
+ * each minute, what a rare deed has mapped since.
  *
  * A fault in a program's code maps 64 KB around it, so that after reading its configuration,
  * certificates and databases a process has nearly all of its file mapped, most of it never to be

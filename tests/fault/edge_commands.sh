@@ -43,7 +43,12 @@ expect "restart says which" "$(edge_says restart talker)" talker
 expect "check: the deployment" "$(verdict deployment-in-force)" ok
 expect "check: a module that fails" "$(verdict modules-as-desired)" error
 expect "check: leaf devices come in" "$(verdict leaf-to-gateway-tls)" ok
-expect "queues" "$(edge_says queues | grep -c '^\$upstream ')" 1
+expect "queues" "$(edge_says queues | grep -c '^ *[0-9]*  \$upstream ')" 1
+expect "what becomes of a message" "$(edge_says route explain edge --module talker --output out | grep -c '^up  *yes  *\$upstream ')" 1
+expect "and of one that is no message" "$(edge_says route explain edge --twin-change | grep -c 'No route takes it')" 1
+queue=$(edge_says queues --json | jq '.[0].queue')
+expect "a queue is given up" "$(edge_says queue purge "$queue")" "0 messages were given up"
+expect "none is not" "$(edge_says queue purge 17 2>&1 | grep -c skerry-edge:)" 1
 
 url=$(edge_says page)
 key=${url#*#key=}

@@ -26,6 +26,8 @@ int sk_edge_restart(void *command);
 int sk_edge_check(void *command);
 int sk_edge_check_list(void *command);
 int sk_edge_queues(void *command);
+int sk_edge_queue_purge(void *command);
+int sk_edge_route_explain(void *command);
 int sk_edge_support_bundle(void *command);
 int sk_edge_config_apply(void *command);
 int sk_edge_config_mp(void *command);
@@ -34,6 +36,7 @@ int sk_edge_page(void *command);
 int sk_edge_version(void *command);
 
 extern const struct sk_option_row sk_edge_json_options[], sk_edge_logs_options[],
-    sk_edge_check_options[], sk_edge_bundle_options[], sk_edge_mp_options[];
+    sk_edge_check_options[], sk_edge_explain_options[], sk_edge_bundle_options[],
+    sk_edge_mp_options[];
 
 #endif

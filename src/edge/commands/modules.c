@@ -187,37 +187,6 @@ int sk_edge_version(void *arg) {
     return SK_EXIT_FINE;
 }
 
-/* ---- queues ---- */
-
-static void print_queues(const json_t *status) {
-    size_t i;
-    json_t *queue;
-    printf("%-40s  %-8s  %10s  %s\n", "LEADS TO", "PRIORITY", "WAITING", "OLDEST");
-    json_array_foreach(json_object_get(status, "queues"), i, queue) {
-        const json_t *priority = json_object_get(queue, "priority");
-        char rank[24] = "-", age[32] = "";
-        long long depth = json_integer_value(json_object_get(queue, "depth"));
-        if (json_is_integer(priority))
-            snprintf(rank, sizeof rank, "%lld", (long long)json_integer_value(priority));
-        if (depth)
-            edge_age_text((int64_t)json_number_value(json_object_get(queue, "oldestAgeSeconds")),
-                          age);
-        printf("%-40s  %-8s  %10lld  %s\n", edge_text_of(queue, "endpoint"), rank, depth, age);
-    }
-}
-
-int sk_edge_queues(void *arg) {
-    const struct sk_edge_command *command = arg;
-    json_t *status = edge_ask_json(&command->config, SK_HUB_STATUS_SOCKET, "/status");
-    if (status == NULL) return SK_EXIT_REFUSED;
-    if (as_json(command))
-        print_json(json_object_get(status, "queues"));
-    else
-        print_queues(status);
-    json_decref(status);
-    return SK_EXIT_FINE;
-}
-
 /* ---- page ---- */
 
 int sk_edge_page(void *arg) {
