@@ -35,6 +35,11 @@ need_node() {
     command -v npm >/dev/null || need nodejs npm
 }
 
+# A container engine, and a registry to pull from (tests/containers).
+need_podman() {
+    need podman runc netavark aardvark-dns iptables iproute2 docker-registry apache2-utils busybox-static curl jq procps
+}
+
 # build PRESET [TARGET…]
 build() {
     local preset=$1

@@ -147,6 +147,34 @@ static void open_page(struct role *role, const struct edge *edge) {
         SK_WARN("agent", "there is no local page ([skerry] page): %s", reason);
 }
 
+static const char *network_name(const struct sk_edge_config *config) {
+    const char *text = json_string_value(config->network);
+    return text ? text : json_string_value(json_object_get(config->network, "name"));
+}
+
+/* Where containers reach the edge hub: an address that it listens at alone, and that is no one's
+ * but this machine's; NULL: at every address. */
+static const char *gateway_address(const struct sk_edge_config *config) {
+    const char *host = config->listen[0].host;
+    bool everywhere = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+    return everywhere ? NULL : host;
+}
+
+static struct sk_container_options container_options(const struct sk_edge_config *config) {
+    unsigned hour, minute;
+    if (sscanf(config->images_time, "%u:%u", &hour, &minute) != 2) hour = minute = 0;
+    return (struct sk_container_options){
+        .engine_uri = config->engine_uri,
+        .network = config->network ? network_name(config) : "azure-iot-edge",
+        .network_table = json_is_object(config->network) ? config->network : NULL,
+        .gateway_address = gateway_address(config),
+        .gc = {.disabled = !config->images_collected,
+               .every_us = config->images_every_us,
+               .age_us = config->images_age_us,
+               .minute = hour * 60 + minute},
+    };
+}
+
 static int run_agent(void *arg) {
     struct edge *edge = arg;
     const struct sk_edge_config *config = &edge->command.config;
@@ -168,6 +196,7 @@ static int run_agent(void *arg) {
         .gateway_port = config->listen[0].port,
         .parent_host = config->parent_hostname,
         .own_users = sk_may_give_files(),
+        .containers = container_options(config),
         .hub_running = edge->has_hub ? hub_running : NULL,
         .hub_arg = &edge->states[HUB],
     };

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     struct sk_plan plan;
-    sk_plan_make(&deployment, NULL, 0, 0, &plan);
+    sk_plan_make(&deployment, NULL, NULL, 0, 0, &plan);
     if (plan.count < deployment.module_count || plan.count > 2 * deployment.module_count) abort();
     for (size_t i = 0; i < deployment.module_count; i++) {
         struct sk_module_spec copy = sk_module_spec_copy(&deployment.modules[i]);

@@ -139,14 +139,28 @@ static void load_deployment(struct sk_agent *agent) {
 static void next_tick(struct sk_agent *agent);
 
 static void reconcile(struct sk_agent *agent) {
-    if (agent->deployed && !sk_modules_busy(agent->modules))
+    agent->reconcile_again = sk_modules_busy(agent->modules);
+    if (agent->deployed && !agent->reconcile_again)
         sk_modules_reconcile(agent->modules, &agent->deployment);
     next_tick(agent);
+}
+
+/* What a plan waited for is there: the next need not wait for its tick. */
+static void replan(struct sk_task *task) {
+    struct sk_agent *agent = SK_CONTAINER(task, struct sk_agent, replan_task);
+    if (agent->stopped) return;
+    reconcile(agent);
+}
+
+static void on_replan(void *arg) {
+    struct sk_agent *agent = arg;
+    sk_io_defer(agent->io, &agent->replan_task, replan);
 }
 
 static void on_modules_changed(void *arg) {
     struct sk_agent *agent = arg;
     report_soon(agent);
+    if (agent->reconcile_again && !sk_modules_busy(agent->modules)) on_replan(agent);
 }
 
 /* ---- the hub ---- */
@@ -199,10 +213,7 @@ static void on_desired(void *arg, struct sk_span patch, uint64_t version) {
 
 static void on_method(void *arg, struct sk_span name, struct sk_span payload, struct sk_span rid) {
     struct sk_agent *agent = arg;
-    struct sk_buffer answer = {0};
-    int status = agent_method(agent, name, payload, &answer);
-    sk_device_client_answer(agent->client, rid, status, sk_buffer_span(&answer));
-    sk_buffer_free(&answer);
+    agent_method(agent, name, payload, rid);
 }
 
 static void connect_hub(struct sk_agent *agent) {
@@ -312,6 +323,7 @@ enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *o
     agent->io = io;
     agent->options = *options;
     agent->started_us = sk_io_wall(io);
+    sk_list_init(&agent->calls);
     agent->control_service =
         (struct sk_http_service){.handler = control_handle, .arg = agent, .body_max = 4096};
     sk_file_remove(io, options->control_path);
@@ -335,7 +347,9 @@ enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *o
                                             .gateway_port = options->gateway_port,
                                             .parent_host = options->parent_host,
                                             .own_users = options->own_users,
+                                            .containers = options->containers,
                                             .changed = on_modules_changed,
+                                            .replan = on_replan,
                                             .arg = agent,
                                         });
     load_deployment(agent);
@@ -359,8 +373,10 @@ static void modules_freed(void *arg) {
 void sk_agent_stop(struct sk_agent *agent, void (*stopped)(void *arg), void *arg) {
     agent->stopped = stopped;
     agent->stopped_arg = arg;
+    agent_methods_end(agent);
     sk_timer_stop(&agent->tick);
     sk_io_undefer(&agent->report_task);
+    sk_io_undefer(&agent->replan_task);
     struct sk_device_client *client = agent->client;
     agent->client = NULL; /* callbacks from here on find nothing to do */
     struct sk_device_mux *mux = agent->mux;

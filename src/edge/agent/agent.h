@@ -9,6 +9,7 @@
 
 #include "device/client.h"
 #include "device/upstream.h"
+#include "edge/agent/modules.h"
 #include "io/io.h"
 
 struct sk_agent;
@@ -26,6 +27,7 @@ struct sk_agent_options {
     uint16_t gateway_port;
     const char *parent_host; /* nested, else NULL */
     bool own_users;          /* each module is a user of its own: place.h */
+    struct sk_container_options containers;
     /* How the hub role stands; NULL: it runs. */
     bool (*hub_running)(void *arg, int64_t *started_us, unsigned *restarts);
     void *hub_arg;

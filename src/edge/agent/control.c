@@ -26,22 +26,132 @@ static void answer_status(struct sk_agent *agent, struct sk_http_exchange *excha
     json_decref(json);
 }
 
+/* ---- logs, as they are read ---- */
+
+struct log_answer {
+    struct sk_http_exchange *exchange;
+    struct sk_module_log *log; /* NULL: it has ended */
+    bool timestamps;
+    bool left; /* nobody reads any more, or not fast enough */
+    struct sk_task leave;
+};
+
+static void end_answer(struct log_answer *answer) {
+    sk_http_respond_end(answer->exchange);
+    free(answer);
+}
+
+static void leave(struct sk_task *task) {
+    struct log_answer *answer = SK_CONTAINER(task, struct log_answer, leave);
+    sk_module_log_close(answer->log);
+    end_answer(answer);
+}
+
+/* The reader may be at work just now. */
+static void leave_soon(struct log_answer *answer) {
+    if (answer->left) return;
+    answer->left = true;
+    sk_io_defer(answer->exchange->io, &answer->leave, leave);
+}
+
+static void reader_gone(struct sk_http_exchange *exchange) {
+    leave_soon(exchange->data);
+}
+
+static void put_text(struct log_answer *answer, const char *text) {
+    sk_http_respond_part(answer->exchange, sk_span_z(text));
+}
+
+static void put_line(void *arg, const struct sk_log_line *line) {
+    enum { WAITING_MAX = 16 << 20 };
+    struct log_answer *answer = arg;
+    struct sk_http_exchange *exchange = answer->exchange;
+    char time[SK_TIME_TEXT] = "";
+    struct sk_buffer text = {0};
+    if (answer->left) return;
+    if (answer->timestamps && line->time_us) {
+        sk_time_text(line->time_us, time);
+        sk_buffer_print(&text, "%s ", time);
+    }
+    sk_buffer_append(&text, line->text);
+    sk_buffer_byte(&text, '\n');
+    sk_http_respond_part(exchange, sk_buffer_span(&text));
+    sk_buffer_free(&text);
+    if (exchange->stream == NULL || sk_stream_pending(exchange->stream) <= WAITING_MAX) return;
+    put_text(answer, "(the rest is left out: it is not read fast enough)\n");
+    leave_soon(answer);
+}
+
+static void end_lines(void *arg, enum sk_status status, const char *why) {
+    struct log_answer *answer = arg;
+    answer->log = NULL;
+    if (answer->left) return; /* it ends in a moment */
+    if (status) {
+        put_text(answer, why);
+        put_text(answer, "\n");
+    }
+    end_answer(answer);
+}
+
+static bool take_number(struct sk_span query, const char *name, int64_t most, int64_t *to) {
+    struct sk_span text = sk_http_query(query, name);
+    return text.n == 0 || (sk_span_to_int(text, to) == SK_OK && *to >= 0 && *to <= most);
+}
+
+static bool take_moment(struct sk_http_exchange *exchange, const char *name, int64_t *to) {
+    struct sk_span text =
+        sk_percent_decoded(&exchange->arena, sk_http_query(exchange->request->query, name));
+    return text.n == 0 || sk_log_moment_parse(text, sk_io_wall(exchange->io), to) == SK_OK;
+}
+
+static bool is_true(struct sk_span query, const char *name) {
+    return sk_span_is(sk_http_query(query, name), "true");
+}
+
+static void refuse(struct sk_http_exchange *exchange, unsigned status, const char *sentence) {
+    struct sk_buffer body = {0};
+    sk_buffer_text(&body, "{\"message\":");
+    sk_json_string(&body, sk_span_z(sentence));
+    sk_buffer_byte(&body, '}');
+    sk_http_respond_json(exchange, status, sk_buffer_span(&body));
+    sk_buffer_free(&body);
+}
+
 static void answer_logs(struct sk_agent *agent, struct sk_http_exchange *exchange,
                         struct sk_span name) {
-    struct sk_buffer text = {0}, header = {0};
+    enum { TAIL_MAX = 1000000 };
+    struct sk_span query = exchange->request->query;
+    struct sk_log_ask ask = {.line = put_line, .done = end_lines};
+    struct sk_buffer header = {0};
+    const char *why;
     int64_t tail = 0;
-    struct sk_span query = sk_http_query(exchange->request->query, "tail");
-    if (query.n && (sk_span_to_int(query, &tail) || tail < 0 || tail > 1000000))
-        sk_http_respond_json(exchange, 400,
-                             SK_SPAN("{\"message\":\"tail must be a number of lines.\"}"));
-    else if (sk_modules_log(agent->modules, name, (unsigned)tail, &text))
-        sk_http_respond_json(exchange, 404,
-                             SK_SPAN("{\"message\":\"There is no such module on this device.\"}"));
-    else {
-        sk_http_put_header(&header, "Content-Type", SK_SPAN("text/plain; charset=utf-8"));
-        sk_http_respond(exchange, 200, sk_buffer_span(&header), sk_buffer_span(&text));
+    if (!take_number(query, "tail", TAIL_MAX, &tail)) {
+        refuse(exchange, 400, "tail must be a number of lines.");
+        return;
     }
-    sk_buffer_free(&text);
+    if (!take_moment(exchange, "since", &ask.since_us) ||
+        !take_moment(exchange, "until", &ask.until_us)) {
+        refuse(exchange, 400,
+               "since and until must be times (2026-11-21T07:00:00Z), or how long "
+               "ago (10m, 1d).");
+        return;
+    }
+    struct log_answer *answer = SK_NEW(struct log_answer);
+    answer->exchange = exchange;
+    answer->timestamps = is_true(query, "timestamps");
+    ask.tail = (unsigned)tail;
+    ask.follow = is_true(query, "follow");
+    ask.arg = answer;
+    answer->log = sk_modules_log(agent->modules, name, &ask, &why);
+    if (answer->log == NULL) {
+        free(answer);
+        refuse(exchange, 404, why);
+        return;
+    }
+    exchange->data = answer;
+    exchange->gone = reader_gone;
+    sk_http_put_header(&header, "Content-Type", SK_SPAN("text/plain; charset=utf-8"));
+    sk_http_respond_start(exchange, 200, sk_buffer_span(&header));
     sk_buffer_free(&header);
 }
 

@@ -1,28 +1,48 @@
 /* Direct methods on `$edgeAgent` (docs/protocols/edge-runtime.md, section 4.5). */
-#include <regex.h>
 #include <stdio.h>
 
+#include "edge/agent/gzip.h"
+#include "edge/agent/log_request.h"
 #include "edge/agent/parts.h"
 #include "model/json_text.h"
 
-enum { ANSWER_MAX = 127000, LOG_LINES = 100 };
+enum { ANSWER_MAX = 127000, LOG_MAX = 16 << 20 };
 
-static int answer_json(struct sk_buffer *answer, int status, json_t *json) {
-    char *text = sk_json_text(json);
-    sk_buffer_text(answer, text);
-    free(text);
+/* A call on its way to its answer. */
+struct call {
+    struct sk_list link;
+    struct sk_agent *agent;
+    char *rid;
+    struct sk_log_gathering *logs;
+    json_t *found;
+    bool zipped;
+};
+
+static void call_free(struct call *call) {
+    sk_list_remove(&call->link);
+    sk_log_gathering_free(call->logs);
+    json_decref(call->found);
+    free(call->rid);
+    free(call);
+}
+
+/* Answers with JSON, which is freed, and ends the call. */
+static void answer(struct call *call, int status, json_t *json) {
+    SK_CLEANUP_FREE char *text = sk_json_text(json);
+    struct sk_span body = sk_span_z(text);
     json_decref(json);
-    return status;
+    if (call->agent->client)
+        sk_device_client_answer(call->agent->client, sk_span_z(call->rid), status, body);
+    call_free(call);
 }
 
-static int refuse(struct sk_buffer *answer, int status, const char *sentence) {
-    return answer_json(answer, status, json_pack("{s:s}", "message", sentence));
+static void refuse(struct call *call, int status, const char *sentence) {
+    answer(call, status, json_pack("{s:s}", "message", sentence));
 }
 
-static int ping(struct sk_agent *agent, const json_t *payload, struct sk_buffer *answer) {
-    (void)agent;
+static void ping(struct call *call, const json_t *payload) {
     (void)payload;
-    return answer_json(answer, 200, json_null());
+    answer(call, 200, json_null());
 }
 
 /* Requests carry a schemaVersion whose major part must be 1. */
@@ -32,104 +52,113 @@ static bool schema_fits(const json_t *payload) {
     return sk_span_is(version, "1") || sk_span_starts(version, SK_SPAN("1."));
 }
 
-static int restart_module(struct sk_agent *agent, const json_t *payload, struct sk_buffer *answer) {
+static void restart_module(struct call *call, const json_t *payload) {
     const char *id = json_string_value(json_object_get(payload, "id"));
     if (!schema_fits(payload) || id == NULL)
-        return refuse(answer, 400,
-                      "The payload must be {\"schemaVersion\":\"1.0\",\"id\":\"module\"}.");
-    if (sk_modules_restart(agent->modules, sk_span_z(id)))
-        return refuse(answer, 500, "There is no such module on this device.");
-    return answer_json(answer, 200, json_null());
+        refuse(call, 400, "The payload must be {\"schemaVersion\":\"1.0\",\"id\":\"module\"}.");
+    else if (sk_modules_restart(call->agent->modules, sk_span_z(id)))
+        refuse(call, 500, "There is no such module on this device.");
+    else
+        answer(call, 200, json_null());
 }
 
-struct log_ask {
-    struct sk_agent *agent;
-    regex_t names;
-    unsigned tail;
-    json_t *answer;
-};
+/* ---- logs ---- */
 
-static void add_log(void *arg, const struct sk_module_view *view) {
-    struct log_ask *ask = arg;
-    struct sk_buffer text = {0};
-    const char *name = view->state->spec->name;
-    if (regexec(&ask->names, name, 0, NULL, 0)) return;
-    sk_modules_log(ask->agent->modules, sk_span_z(name), ask->tail, &text);
-    json_t *payload = json_stringn(text.p ? text.p : "", text.n);
-    /* A program may write what is no UTF-8. */
-    json_array_append_new(
-        ask->answer, json_pack("{s:s,s:n,s:o}", "id", name, "payloadBytes", "payload",
-                               payload ? payload : json_string("(the log is not text in UTF-8)")));
-    sk_buffer_free(&text);
+/* A program may write what is no UTF-8. */
+static json_t *text_json(struct sk_span text) {
+    json_t *json = json_stringn(text.p ? text.p : "", text.n);
+    if (json) return json;
+    struct sk_buffer quoted = {0};
+    sk_json_string(&quoted, text);
+    json = sk_json_load(sk_buffer_span(&quoted), JSON_DECODE_ANY, NULL);
+    sk_buffer_free(&quoted);
+    return json ? json : json_string("(the log is no text)");
 }
 
-static const char *add_item(struct sk_agent *agent, const json_t *item, json_t *logs) {
-    struct log_ask ask = {.agent = agent, .tail = LOG_LINES, .answer = logs};
-    const char *id = json_string_value(json_object_get(item, "id"));
-    const json_t *tail = json_object_get(json_object_get(item, "filter"), "tail");
-    if (id == NULL || strlen(id) > 256)
-        return "Each item needs an id: a regular expression for module names.";
-    if (tail && (!json_is_integer(tail) || json_integer_value(tail) < 1 ||
-                 json_integer_value(tail) > 100000))
-        return "filter.tail must be a number of lines from 1 to 100000.";
-    if (tail) ask.tail = (unsigned)json_integer_value(tail);
-    if (regcomp(&ask.names, id, REG_EXTENDED | REG_NOSUB))
-        return "The id is not a regular expression.";
-    sk_modules_each(agent->modules, add_log, &ask);
-    regfree(&ask.names);
-    return NULL;
-}
-
-/* True when the member is absent or has this text. */
-static bool is_or_absent(const json_t *payload, const char *name, const char *text) {
-    const json_t *value = json_object_get(payload, name);
-    return value == NULL || json_is_null(value) ||
-           sk_span_eq_nocase(sk_span_z(json_string_value(value)), sk_span_z(text));
-}
-
-static int get_module_logs(struct sk_agent *agent, const json_t *payload,
-                           struct sk_buffer *answer) {
-    const json_t *items = json_object_get(payload, "items");
-    const char *mistake = NULL;
-    if (!schema_fits(payload) || items == NULL)
-        return refuse(answer, 400,
-                      "The payload must be "
-                      "{\"schemaVersion\":\"1.0\","
-                      "\"items\":[{\"id\":\"module\",\"filter\":{\"tail\":10}}]}.");
-    if (!is_or_absent(payload, "encoding", "none"))
-        return refuse(answer, 400, "Only encoding none is supported.");
-    if (!is_or_absent(payload, "contentType", "text"))
-        return refuse(answer, 400, "Only contentType text is supported.");
-    json_t *logs = json_array();
-    if (json_is_object(items)) mistake = add_item(agent, items, logs);
-    for (size_t i = 0; i < json_array_size(items) && !mistake; i++)
-        mistake = add_item(agent, json_array_get(items, i), logs);
-    if (mistake) {
-        json_decref(logs);
-        return refuse(answer, 400, mistake);
+static void add_log(void *arg, const struct sk_log_found *found) {
+    struct call *call = arg;
+    json_t *payload = NULL, *bytes = NULL;
+    struct sk_buffer packed = {0}, coded = {0};
+    if (!call->zipped) {
+        payload = text_json(found->text);
+    } else {
+        sk_gzip(found->text, &packed);
+        sk_base64_encode(&coded, sk_buffer_span(&packed));
+        bytes = json_stringn(coded.p ? coded.p : "", coded.n);
     }
-    answer_json(answer, 200, logs);
-    if (answer->n <= ANSWER_MAX) return 200;
-    answer->n = 0;
-    return refuse(answer, 400,
-                  "The logs are longer than 127000 bytes; ask for fewer lines with filter.tail.");
+    sk_buffer_free(&packed);
+    sk_buffer_free(&coded);
+    json_array_append_new(call->found, json_pack("{s:s,s:o,s:o}", "id", found->module,
+                                                 "payloadBytes", bytes ? bytes : json_null(),
+                                                 "payload", payload ? payload : json_null()));
 }
 
-int agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
-                 struct sk_buffer *answer) {
+static void logs_there(void *arg, enum sk_status status, const char *why) {
+    struct call *call = arg;
+    call->logs = NULL;
+    if (status) {
+        refuse(call, status == SK_TOO_LARGE ? 400 : 500, why);
+        return;
+    }
+    SK_CLEANUP_FREE char *text = sk_json_text(call->found);
+    if (strlen(text) > ANSWER_MAX)
+        refuse(call, 400,
+               "The logs are longer than 127000 bytes; ask for fewer lines with filter.tail or "
+               "filter.since, for encoding gzip, or use UploadModuleLogs.");
+    else
+        answer(call, 200, json_incref(call->found));
+}
+
+static void get_module_logs(struct call *call, const json_t *payload) {
+    const char *why = "The payload must be {\"schemaVersion\":\"1.0\",\"items\":[{\"id\":"
+                      "\"module\",\"filter\":{\"tail\":10}}]}.";
+    struct sk_agent *agent = call->agent;
+    struct sk_log_request *request =
+        schema_fits(payload) ? sk_log_request_read(payload, sk_io_wall(agent->io), &why) : NULL;
+    if (request == NULL) {
+        refuse(call, 400, why);
+        return;
+    }
+    call->found = json_array();
+    call->zipped = sk_log_request_zipped(request);
+    const struct sk_log_from from = {agent->options.hub_host, agent->options.device_id};
+    call->logs = sk_log_gather(agent->modules, agent->io, request, &from, LOG_MAX, add_log,
+                               logs_there, call);
+}
+
+/* ---- all ---- */
+
+void agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
+                  struct sk_span rid) {
     static const struct {
         const char *name;
-        int (*answer)(struct sk_agent *agent, const json_t *payload, struct sk_buffer *answer);
+        void (*run)(struct call *call, const json_t *payload);
     } methods[] = {
         {"ping", ping}, {"RestartModule", restart_module}, {"GetModuleLogs", get_module_logs}};
-    json_t *json = json_loadb(payload.p ? payload.p : "", payload.n, JSON_DECODE_ANY, NULL);
+    struct call *call = SK_NEW(struct call);
+    struct sk_buffer known = {0};
+    call->agent = agent;
+    call->rid = sk_span_dup(rid);
+    sk_list_append(&agent->calls, &call->link);
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (!sk_span_eq_nocase(name, sk_span_z(methods[i].name))) continue;
-        int status = methods[i].answer(agent, json, answer);
+        if (!sk_span_eq_nocase(name, sk_span_z(methods[i].name))) {
+            sk_buffer_print(&known, "%s%s", i ? ", " : "", methods[i].name);
+            continue;
+        }
+        json_t *json = sk_json_load(payload, JSON_DECODE_ANY, NULL);
+        methods[i].run(call, json);
         json_decref(json);
-        return status;
+        sk_buffer_free(&known);
+        return;
     }
-    json_decref(json);
-    return refuse(answer, 400,
-                  "This method is not known; there are ping, RestartModule and GetModuleLogs.");
+    char sentence[256];
+    snprintf(sentence, sizeof sentence, "This method is not known; there are %.*s.",
+             SK_ARG(sk_buffer_span(&known)));
+    sk_buffer_free(&known);
+    refuse(call, 400, sentence);
+}
+
+void agent_methods_end(struct sk_agent *agent) {
+    while (!sk_list_empty(&agent->calls))
+        call_free(SK_LIST_FIRST(&agent->calls, struct call, link));
 }

@@ -1,36 +1,14 @@
 #include "edge/agent/modules.h"
 
-#include <signal.h>
 #include <stdio.h>
 
-#include "net/http_client.h"
-#include "edge/agent/place.h"
+#include "edge/agent/containers.h"
+#include "edge/agent/daemon_call.h"
+#include "edge/agent/process_log.h"
+#include "edge/agent/roll_back.h"
 #include "model/identity.h"
 
-enum {
-    STOP_S = 10,
-    LOG_MAX = 8 * 1024 * 1024,
-    LOG_KEPT = 1024 * 1024,
-    LOG_TAIL = 64 * 1024,
-    ENVIRONMENT_MAX = 256
-};
-static const char API_VERSION[] = "2022-08-03";
-
-struct module {
-    struct sk_list link;
-    struct sk_modules *modules;
-    struct sk_module_spec spec;
-    struct sk_module_state state; /* state.spec is &spec */
-    char *generation_id, *socket_path;
-    struct sk_place place;
-    struct sk_child *child;
-    struct sk_timer kill; /* after a polite stop */
-    bool start_again;     /* restart asked for: start when it has ended */
-    unsigned failed_plan; /* number of the plan in which a step of it failed */
-    int exit_code;
-    int64_t last_start_us, last_exit_us, last_restart_us;
-    char description[192];
-};
+static const uint64_t RETRY_NS = 5 * SK_S, RETRY_MAX_NS = 300 * SK_S;
 
 /* A step with what it needs, as the deployment may be replaced while the plan runs. */
 struct step {
@@ -40,15 +18,15 @@ struct step {
 };
 
 struct sk_modules {
-    struct sk_io *io;
+    struct module_world world;
     struct sk_modules_options options;
-    struct sk_http_client *management;
-    struct sk_list list;
     struct step *steps;
     size_t step_count, step_next;
-    unsigned plan; /* number of the running or last plan */
-    bool running;  /* a plan */
-    bool waiting;  /* its current step, for the daemon or a process's end */
+    unsigned plan;    /* number of the running or last plan */
+    uint64_t version; /* of the deployment that the last plan was made for */
+    bool running;     /* a plan */
+    bool waiting;     /* its current step, for whom it has asked */
+    struct sk_task go_on;
     struct sk_timer log_check;
     uint64_t due_ns;
     char failure[256];
@@ -57,308 +35,64 @@ struct sk_modules {
     struct sk_task freeing;
 };
 
-static void run_steps(struct sk_modules *modules);
-static void step_done(struct sk_modules *modules);
-static void start_process(struct sk_modules *modules, struct module *module);
+static void go_on(struct sk_task *task);
+static void free_when_ended(struct sk_modules *modules);
 
 /* ---- small things ---- */
 
+static struct sk_modules *of(struct module_world *world) {
+    return SK_CONTAINER(world, struct sk_modules, world);
+}
+
 static struct module *find(struct sk_modules *modules, struct sk_span name) {
-    SK_LIST_EACH(&modules->list, node, following) {
+    SK_LIST_EACH(&modules->world.modules, node, following) {
         struct module *module = SK_CONTAINER(node, struct module, link);
         if (sk_span_is(name, module->spec.name)) return module;
     }
     return NULL;
 }
 
-static void changed(struct sk_modules *modules) {
-    if (modules->options.changed && modules->freed == NULL)
-        modules->options.changed(modules->options.arg);
+static const struct module_kind *kind_of(const struct sk_module_spec *spec) {
+    return sk_module_is_container(spec) ? &container_kind : &process_kind;
 }
 
-static void path_of(const struct sk_modules *modules, const char *folder, const char *name,
-                    const char *suffix, char to[512]) {
-    snprintf(to, 512, "%s/%s/%s%s", modules->options.data, folder, name, suffix);
+static void changed(struct module_world *world) {
+    struct sk_modules *modules = of(world);
+    if (modules->options.changed && !world->closing) modules->options.changed(modules->options.arg);
+}
+
+static void replan(struct module_world *world) {
+    struct sk_modules *modules = of(world);
+    if (modules->options.replan && !world->closing) modules->options.replan(modules->options.arg);
 }
 
 static void take_spec(struct module *module, const struct sk_module_spec *spec) {
+    struct sk_module_spec copy = sk_module_spec_copy(spec);
     sk_module_spec_free(&module->spec);
-    module->spec = sk_module_spec_copy(spec);
+    module->spec = copy;
     module->state.spec = &module->spec;
+    module->kind = kind_of(spec);
+}
+
+static struct module *module_new(struct sk_modules *modules, const struct sk_module_spec *spec) {
+    struct module *module = SK_NEW(struct module);
+    module->world = &modules->world;
+    sk_list_append(&modules->world.modules, &module->link);
+    take_spec(module, spec);
+    return module;
 }
 
 static void module_free(struct module *module) {
     sk_list_remove(&module->link);
-    sk_timer_stop(&module->kill);
+    module->kind->forget(module);
+    roll_back_free(module);
     sk_module_spec_free(&module->spec);
     free(module->generation_id);
     free(module->socket_path);
     free(module);
 }
 
-/* A step failed: the module's other steps of this plan are left out. */
-static void fail(struct sk_modules *modules, struct module *module, const char *what,
-                 const char *why) {
-    snprintf(modules->failure, sizeof modules->failure, "%s of module %.80s: %.120s", what,
-             modules->steps[modules->step_next].name, why);
-    SK_WARN("agent", "%s", modules->failure);
-    module->failed_plan = modules->plan;
-    snprintf(module->description, sizeof module->description, "%s", modules->failure);
-}
-
-/* ---- processes ---- */
-
-static void on_exit_of(struct sk_child *child, void *arg, int exit_code, int signal_number) {
-    struct module *module = arg;
-    struct sk_modules *modules = module->modules;
-    (void)child;
-    module->child = NULL;
-    module->state.running = false;
-    module->state.exited_ns = sk_io_now(modules->io);
-    module->last_exit_us = sk_io_wall(modules->io);
-    module->exit_code = signal_number ? 128 + signal_number : exit_code;
-    bool stopped_by_us = sk_timer_running(&module->kill);
-    sk_timer_stop(&module->kill);
-    /* Asked to stop, an end by that signal is no failure. */
-    module->state.exit_failed = module->exit_code != 0 && !stopped_by_us;
-    if (signal_number)
-        snprintf(module->description, sizeof module->description, "ended by signal %d",
-                 signal_number);
-    else
-        snprintf(module->description, sizeof module->description, "exited with code %d", exit_code);
-    SK_INFO("agent", "module %s %s", module->spec.name, module->description);
-    bool again = module->start_again;
-    module->start_again = false;
-    changed(modules);
-    if (modules->running && modules->waiting &&
-        sk_span_is(sk_span_z(module->spec.name), modules->steps[modules->step_next].name))
-        step_done(modules);
-    else if (modules->freed)
-        run_steps(modules);
-    else if (again && !module->spec.stopped)
-        start_process(modules, module);
-}
-
-static void add_variable(struct sk_arena *arena, const char **environment, size_t *count,
-                         const char *name, const char *value) {
-    size_t n = strlen(name);
-    if (value == NULL) return;
-    for (size_t i = 0; i < *count; i++)
-        if (strncmp(environment[i], name, n) == 0 && environment[i][n] == '=')
-            return; /* the manifest's wins */
-    if (*count + 1 < ENVIRONMENT_MAX)
-        environment[(*count)++] = sk_arena_print(arena, "%s=%s", name, value).p;
-}
-
-static void make_environment(const struct module *module, const char *folder,
-                             struct sk_arena *arena, const char *environment[ENVIRONMENT_MAX]) {
-    const struct sk_modules_options *options = &module->modules->options;
-    const char *name;
-    json_t *entry;
-    size_t n = 0;
-    char port[8];
-    json_object_foreach(module->spec.env, name, entry) add_variable(
-        arena, environment, &n, name, json_string_value(json_object_get(entry, "value")));
-    add_variable(arena, environment, &n, "IOTEDGE_WORKLOADURI",
-                 sk_arena_print(arena, "unix://%s", module->socket_path).p);
-    add_variable(arena, environment, &n, "IOTEDGE_AUTHSCHEME", "sasToken");
-    add_variable(arena, environment, &n, "IOTEDGE_MODULEGENERATIONID", module->generation_id);
-    add_variable(arena, environment, &n, "IOTEDGE_IOTHUBHOSTNAME", options->hub_host);
-    add_variable(arena, environment, &n, "IOTEDGE_GATEWAYHOSTNAME", options->gateway_host);
-    add_variable(arena, environment, &n, "IOTEDGE_PARENTHOSTNAME", options->parent_host);
-    add_variable(arena, environment, &n, "IOTEDGE_DEVICEID", options->device_id);
-    add_variable(arena, environment, &n, "IOTEDGE_MODULEID", module->spec.name);
-    const char *level = getenv("RuntimeLogLevel"); /* the agent's own: [agent.env] */
-    add_variable(arena, environment, &n, "RuntimeLogLevel", level ? level : "info");
-    add_variable(arena, environment, &n, "UpstreamProtocol", getenv("UpstreamProtocol"));
-    add_variable(arena, environment, &n, "IOTEDGE_APIVERSION", API_VERSION);
-    add_variable(arena, environment, &n, "HOME", folder);
-    add_variable(arena, environment, &n, "PATH",
-                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    snprintf(port, sizeof port, "%u", options->gateway_port);
-    if (options->gateway_port != 8883)
-        add_variable(arena, environment, &n, "SKERRY_GATEWAY_PORT", port);
-    environment[n] = NULL;
-}
-
-static void start_process(struct sk_modules *modules, struct module *module) {
-    const char *environment[ENVIRONMENT_MAX];
-    struct sk_arena arena = {0};
-    char folder[512], log[512];
-    path_of(modules, "modules", module->spec.name, "", folder);
-    path_of(modules, "logs", module->spec.name, ".log", log);
-    make_environment(module, folder, &arena, environment);
-    struct sk_child_options options = {
-        .command = (const char *const *)module->spec.command,
-        .environment = environment,
-        .folder = module->spec.folder ? module->spec.folder : folder,
-        .uid = module->place.uid,
-        .gid = module->place.gid,
-        .pass_folders = module->place.pass_folders,
-        .output_path = log,
-        .on_exit = on_exit_of,
-        .arg = module,
-    };
-    enum sk_status status = sk_child_start(modules->io, &options, &module->child);
-    sk_arena_free(&arena);
-    module->state.started = true;
-    module->state.running = status == SK_OK;
-    if (status) {
-        /* Counts as a run that failed, so the restart policy decides about the next try. */
-        module->state.exit_failed = true;
-        module->state.exited_ns = sk_io_now(modules->io);
-        module->exit_code = 127; /* as a shell says it */
-        snprintf(module->description, sizeof module->description, "cannot start %.100s: %s",
-                 module->spec.command[0], sk_status_text(status));
-        SK_WARN("agent", "module %s: %s", module->spec.name, module->description);
-    } else {
-        module->state.started_ns = sk_io_now(modules->io);
-        module->last_start_us = sk_io_wall(modules->io);
-        snprintf(module->description, sizeof module->description, "running");
-        SK_INFO("agent", "module %s started (pid %d)", module->spec.name,
-                sk_child_pid(module->child));
-    }
-    changed(modules);
-}
-
-static void kill_now(struct sk_timer *timer) {
-    struct module *module = SK_CONTAINER(timer, struct module, kill);
-    if (module->child == NULL) return;
-    sk_child_signal(module->child, SIGKILL);
-    sk_timer_start(module->modules->io, timer, STOP_S * SK_S, kill_now);
-}
-
-static void stop_process(struct module *module) {
-    if (module->child == NULL || sk_timer_running(&module->kill)) return;
-    sk_child_signal(module->child, SIGTERM);
-    sk_timer_start(module->modules->io, &module->kill, STOP_S * SK_S, kill_now);
-}
-
-/* ---- the daemon ---- */
-
-/* Sends a request about the current step's module. */
-static void ask_daemon(struct sk_modules *modules, enum sk_http_method method, const char *what,
-                       const char *name, struct sk_span body,
-                       void (*done)(void *arg, enum sk_status status,
-                                    const struct sk_http_parser *answer)) {
-    struct sk_buffer target = {0};
-    sk_buffer_print(&target, "/%s/", what);
-    sk_percent_encode(&target, sk_span_z(name));
-    sk_buffer_print(&target, "?api-version=%s", API_VERSION);
-    modules->waiting = true;
-    sk_http_client_send(modules->management,
-                        &(struct sk_http_ask){.method = method,
-                                              .target = sk_buffer_span(&target),
-                                              .body = body,
-                                              .done = done,
-                                              .arg = modules});
-    sk_buffer_free(&target);
-}
-
-/* The JSON of a good answer; else NULL with the reason in `why`. */
-static json_t *read_answer(enum sk_status status, const struct sk_http_parser *answer,
-                           char why[160]) {
-    if (status) {
-        snprintf(why, 160, "the daemon cannot be asked: %s", sk_status_text(status));
-        return NULL;
-    }
-    json_t *json = json_loadb(answer->body.p ? answer->body.p : "", answer->body.n, 0, NULL);
-    if (answer->status / 100 == 2 && json) return json;
-    const char *message = json_string_value(json_object_get(json, "message"));
-    snprintf(why, 160, "%.150s", message ? message : sk_http_reason(answer->status));
-    json_decref(json);
-    return NULL;
-}
-
-static void socket_made(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
-    struct sk_modules *modules = arg;
-    char why[160];
-    if (status == SK_CLOSED && modules->freed) return;
-    struct step *step = &modules->steps[modules->step_next];
-    struct module *module = find(modules, sk_span_z(step->name));
-    json_t *json = read_answer(status, answer, why);
-    const char *path = json_string_value(json_object_get(json, "path"));
-    if (path) {
-        sk_identity_set(&module->socket_path, sk_span_z(path));
-        take_spec(module, &step->spec);
-        module->state.started = false;
-        module->state.restart_count = 0;
-        snprintf(module->description, sizeof module->description, "created");
-    } else {
-        fail(modules, module, "Socket", why);
-    }
-    json_decref(json);
-    step_done(modules);
-}
-
-/* The folder with its owner, and then the socket. */
-static void make_place(struct sk_modules *modules, struct module *module,
-                       const struct sk_module_spec *spec) {
-    char body[64];
-    struct sk_place *place = &module->place;
-    if (sk_place_make(modules->io, modules->options.data, spec, modules->options.own_users,
-                      place)) {
-        fail(modules, module, place->what, place->why);
-        step_done(modules);
-        return;
-    }
-    snprintf(body, sizeof body, "{\"uid\":%u,\"gid\":%u}", place->uid, place->gid);
-    ask_daemon(modules, SK_HTTP_PUT, "sockets", spec->name, sk_span_z(body), socket_made);
-}
-
-static void identity_made(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
-    struct sk_modules *modules = arg;
-    char why[160];
-    if (status == SK_CLOSED && modules->freed) return;
-    struct step *step = &modules->steps[modules->step_next];
-    struct module *module = find(modules, sk_span_z(step->name));
-    json_t *json = read_answer(status, answer, why);
-    const char *generation_id = json_string_value(json_object_get(json, "generationId"));
-    modules->waiting = false;
-    if (generation_id == NULL) {
-        fail(modules, module, "Identity", why);
-        step_done(modules);
-    } else {
-        sk_identity_set(&module->generation_id, sk_span_z(generation_id));
-        make_place(modules, module, &step->spec);
-    }
-    json_decref(json);
-}
-
-static void create(struct sk_modules *modules, struct step *step) {
-    struct module *module = find(modules, sk_span_z(step->name));
-    if (module == NULL) {
-        module = SK_NEW(struct module);
-        module->modules = modules;
-        sk_list_append(&modules->list, &module->link);
-        take_spec(module, &step->spec);
-    }
-    ask_daemon(modules, SK_HTTP_PUT, "identities", step->name,
-               SK_SPAN("{\"managedBy\":\"IotEdge\"}"), identity_made);
-}
-
-static void identity_deleted(void *arg, enum sk_status status,
-                             const struct sk_http_parser *answer) {
-    struct sk_modules *modules = arg;
-    (void)answer;
-    if (status == SK_CLOSED && modules->freed) return;
-    /* Without a connection the identity stays on the hub; the process is gone, which is what was
-     * asked. */
-    step_done(modules);
-}
-
-static void socket_deleted(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
-    struct sk_modules *modules = arg;
-    (void)answer;
-    if (status == SK_CLOSED && modules->freed) return;
-    struct step *step = &modules->steps[modules->step_next];
-    struct module *module = find(modules, sk_span_z(step->name));
-    if (module) module_free(module);
-    changed(modules);
-    ask_daemon(modules, SK_HTTP_DELETE, "identities", step->name, SK_NONE, identity_deleted);
-}
-
-/* ---- plans ---- */
+/* ---- steps ---- */
 
 static void steps_free(struct sk_modules *modules) {
     for (size_t i = 0; i < modules->step_count; i++) {
@@ -370,100 +104,304 @@ static void steps_free(struct sk_modules *modules) {
     modules->step_count = modules->step_next = 0;
 }
 
+/* The step that waits for this module; NULL: none does. */
+static struct step *awaited(struct module *module) {
+    struct sk_modules *modules = of(module->world);
+    if (!modules->running || !modules->waiting) return NULL;
+    struct step *step = &modules->steps[modules->step_next];
+    return strcmp(step->name, module->spec.name) == 0 ? step : NULL;
+}
+
 static void step_done(struct sk_modules *modules) {
     modules->waiting = false;
     modules->step_next++;
-    run_steps(modules);
+    sk_io_defer(modules->world.io, &modules->go_on, go_on);
+}
+
+/* A step failed: the module's other steps of this plan are left out. */
+static void fail_step(struct sk_modules *modules, struct module *module, const char *what,
+                      const char *why) {
+    struct step *step = &modules->steps[modules->step_next];
+    bool making = step->kind == SK_PLAN_CREATE || step->kind == SK_PLAN_UPDATE;
+    snprintf(modules->failure, sizeof modules->failure, "%s of module %.80s: %.150s", what,
+             step->name, why);
+    SK_WARN("agent", "%s", modules->failure);
+    module->failed_plan = modules->plan;
+    snprintf(module->description, sizeof module->description, "%s", modules->failure);
+    if (making) {
+        unsigned doublings = module->failures < 6 ? module->failures : 6;
+        uint64_t wait_ns = RETRY_NS << doublings;
+        module->failures++;
+        if (wait_ns > RETRY_MAX_NS) wait_ns = RETRY_MAX_NS;
+        module->retry_ns = sk_io_now(modules->world.io) + wait_ns;
+    }
+    step_done(modules);
+}
+
+static void take_made(struct sk_modules *modules, struct module *module, const struct step *step) {
+    take_spec(module, &step->spec);
+    module->made = true;
+    module->failures = 0;
+    module->retry_ns = 0;
+    module->state = (struct sk_module_state){.spec = &module->spec};
+    snprintf(module->description, sizeof module->description, "created");
+    changed(&modules->world);
+}
+
+static void identity_deleted(void *arg, enum sk_status status,
+                             const struct sk_http_parser *answer) {
+    struct sk_modules *modules = arg;
+    (void)answer;
+    if (status == SK_CLOSED && modules->freed) return;
+    /* Without a connection the identity stays on the hub; the module is gone, which is what was
+     * asked. */
+    step_done(modules);
+}
+
+static void socket_deleted(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct sk_modules *modules = arg;
+    (void)answer;
+    if (status == SK_CLOSED && modules->freed) return;
+    ask_daemon(&modules->world, SK_HTTP_DELETE, "identities",
+               modules->steps[modules->step_next].name, SK_NONE, identity_deleted, modules);
+}
+
+/* What it was is gone: the module too, and what the daemon has for it. Azure's own system modules,
+ * which we find where we take over, have roles of ours in their place. */
+static void take_removed(struct sk_modules *modules, struct module *module,
+                         const struct step *step) {
+    bool system = strcmp(step->name, "edgeHub") == 0 || strcmp(step->name, "edgeAgent") == 0;
+    module_free(module);
+    changed(&modules->world);
+    if (system)
+        step_done(modules);
+    else
+        ask_daemon(&modules->world, SK_HTTP_DELETE, "sockets", step->name, SK_NONE, socket_deleted,
+                   modules);
+}
+
+/* What the kind was asked for is done. */
+static void take_done(struct sk_modules *modules, struct module *module) {
+    const struct step *step = &modules->steps[modules->step_next];
+    switch (step->kind) {
+    case SK_PLAN_REMOVE: take_removed(modules, module, step); return;
+    case SK_PLAN_DISCARD:
+        module->made = false;
+        module->state = (struct sk_module_state){.spec = &module->spec};
+        break;
+    case SK_PLAN_CREATE:
+    case SK_PLAN_UPDATE: take_made(modules, module, step); break;
+    default: break;
+    }
+    step_done(modules);
+}
+
+static void identity_made(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct sk_modules *modules = arg;
+    char why[160];
+    if (status == SK_CLOSED && modules->freed) return;
+    struct step *step = &modules->steps[modules->step_next];
+    struct module *module = find(modules, sk_span_z(step->name));
+    json_t *json = daemon_answered(status, answer, why);
+    const char *generation_id = json_string_value(json_object_get(json, "generationId"));
+    if (generation_id == NULL) {
+        fail_step(modules, module, "Identity", why);
+    } else {
+        sk_identity_set(&module->generation_id, sk_span_z(generation_id));
+        if (step->kind == SK_PLAN_UPDATE) roll_back_keep(module, &step->spec);
+        if (module->kind->create(module, &step->spec)) take_done(modules, module);
+    }
+    json_decref(json);
 }
 
 /* Carries out one step; true when it is done, false when it waits. */
 static bool run_step(struct sk_modules *modules, struct step *step) {
     struct module *module = find(modules, sk_span_z(step->name));
-    if (module && module->failed_plan == modules->plan) return true;
-    if (module == NULL && step->kind != SK_PLAN_CREATE) return true;
+    if (module == NULL || module->failed_plan == modules->plan) return true;
     switch (step->kind) {
-    case SK_PLAN_CREATE:
-    case SK_PLAN_UPDATE: create(modules, step); return false;
+    case SK_PLAN_PREPARE: kind_of(&step->spec)->prepare(module, &step->spec); return true;
+    case SK_PLAN_CREATE: module->kind = kind_of(&step->spec); /* fall through */
+    case SK_PLAN_UPDATE:
+        ask_daemon(&modules->world, SK_HTTP_PUT, "identities", step->name,
+                   SK_SPAN("{\"managedBy\":\"IotEdge\"}"), identity_made, modules);
+        return false;
+    case SK_PLAN_DISCARD:
     case SK_PLAN_REMOVE:
-        ask_daemon(modules, SK_HTTP_DELETE, "sockets", step->name, SK_NONE, socket_deleted);
+        if (module->kind->discard(module)) take_done(modules, module);
         return false;
     case SK_PLAN_RESTART:
         module->state.restart_count++;
-        module->last_restart_us = sk_io_wall(modules->io);
-        start_process(modules, module);
-        return true;
+        module->last_restart_us = sk_io_wall(modules->world.io);
+        return module->kind->start(module);
     case SK_PLAN_START:
-        if (module->child) return true;
         module->spec.stopped = false;
         module->state.restart_count = 0;
-        start_process(modules, module);
-        return true;
+        return module->kind->start(module);
     case SK_PLAN_STOP:
         if (step->spec.name) module->spec.stopped = step->spec.stopped;
-        if (module->child == NULL) return true;
-        modules->waiting = true;
-        stop_process(module);
-        return false;
+        return module->kind->stop(module);
     case SK_PLAN_FORGET_RESTARTS:
         module->state.restart_count = 0;
-        changed(modules);
+        changed(&modules->world);
         return true;
     }
     return true;
 }
 
-/* What failed to be created is no module: the next plan creates it again. */
-static void drop_unmade(struct sk_modules *modules) {
-    SK_LIST_EACH(&modules->list, node, following) {
-        struct module *module = SK_CONTAINER(node, struct module, link);
-        if (module->socket_path == NULL) module_free(module);
-    }
-}
-
-static void free_when_empty(struct sk_modules *modules);
-
 static void run_steps(struct sk_modules *modules) {
-    if (modules->freed) {
-        free_when_empty(modules);
-        return;
-    }
     while (modules->step_next < modules->step_count) {
-        modules->waiting = false;
+        modules->waiting = true; /* a kind may end it from inside */
         if (!run_step(modules, &modules->steps[modules->step_next])) return;
+        modules->waiting = false;
         modules->step_next++;
     }
     steps_free(modules);
-    drop_unmade(modules);
     modules->running = false;
-    changed(modules);
+    changed(&modules->world);
+}
+
+static void go_on(struct sk_task *task) {
+    struct sk_modules *modules = SK_CONTAINER(task, struct sk_modules, go_on);
+    if (!modules->freed) run_steps(modules);
+}
+
+/* ---- what kinds tell ---- */
+
+static void on_done(struct module *module) {
+    if (module->world->closing) return;
+    if (awaited(module)) take_done(of(module->world), module);
+}
+
+static void on_failed(struct module *module, const char *what, const char *why) {
+    struct sk_modules *modules = of(module->world);
+    module->start_again = false;
+    module->ending = false;
+    if (modules->freed)
+        free_when_ended(modules);
+    else if (awaited(module))
+        fail_step(modules, module, what, why);
+    else
+        SK_WARN("agent", "%s of module %s: %s", what, module->spec.name, why);
+}
+
+static void on_ended(struct module *module) {
+    struct sk_modules *modules = of(module->world);
+    bool again = module->start_again;
+    module->start_again = false;
+    module->ending = false;
+    changed(&modules->world);
+    if (modules->freed)
+        free_when_ended(modules);
+    else if (awaited(module))
+        step_done(modules);
+    else if (again && !module->spec.stopped)
+        module->kind->start(module);
+}
+
+static const struct module_events events = {
+    .done = on_done,
+    .failed = on_failed,
+    .ended = on_ended,
+    .changed = changed,
+    .replan = replan,
+};
+
+/* ---- plans ---- */
+
+/* Entries for all that is desired; those that were never made and are not desired any more go. */
+static void match_entries(struct sk_modules *modules, const struct sk_deployment *desired) {
+    SK_LIST_EACH(&modules->world.modules, node, following) {
+        struct module *module = SK_CONTAINER(node, struct module, link);
+        const struct sk_module_spec *spec = sk_deployment_module(desired, module->spec.name);
+        if (modules->version != desired->version) {
+            module->failures = 0;
+            module->retry_ns = 0;
+        }
+        /* One that was there before us says what it was made from, not what was asked since. */
+        if (module->made && spec && spec->stopped && !module->state.running)
+            module->spec.stopped = true;
+        if (module->made) continue;
+        if (spec == NULL)
+            module_free(module);
+        else if (sk_module_spec_differs(spec, &module->spec))
+            take_spec(module, spec);
+    }
+    for (size_t i = 0; i < desired->module_count; i++)
+        if (find(modules, sk_span_z(desired->modules[i].name)) == NULL) {
+            struct module *module = module_new(modules, &desired->modules[i]);
+            snprintf(module->description, sizeof module->description, "waiting to be made");
+        }
+    modules->version = desired->version;
+}
+
+/* What is made of a module in fact: the version before, where the new one did not come up. */
+static struct sk_deployment choose(struct sk_modules *modules,
+                                   const struct sk_deployment *desired) {
+    struct sk_deployment chosen = *desired;
+    uint64_t now_ns = sk_io_now(modules->world.io);
+    chosen.modules = sk_alloc((desired->module_count + 1) * sizeof *chosen.modules);
+    for (size_t i = 0; i < desired->module_count; i++) {
+        struct module *module = find(modules, sk_span_z(desired->modules[i].name));
+        roll_back_judge(module, now_ns);
+        chosen.modules[i] = *roll_back_choose(module, &desired->modules[i]);
+    }
+    return chosen;
+}
+
+static enum sk_readiness readiness(struct sk_modules *modules, const struct sk_module_spec *spec) {
+    struct module *module = find(modules, sk_span_z(spec->name));
+    const struct module_kind *kind = kind_of(spec);
+    if (module->retry_ns > sk_io_now(modules->world.io)) return SK_UNREADY;
+    return kind->ready ? kind->ready(module, spec) : SK_READY;
+}
+
+static void take_steps(struct sk_modules *modules, const struct sk_deployment *chosen,
+                       const struct sk_plan *plan) {
+    modules->steps = sk_alloc((plan->count + 1) * sizeof *modules->steps);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct sk_module_spec *spec = sk_deployment_module(chosen, plan->steps[i].module);
+        struct step *step = &modules->steps[modules->step_count++];
+        step->kind = plan->steps[i].kind;
+        step->name = sk_span_dup(sk_span_z(plan->steps[i].module));
+        if (spec) step->spec = sk_module_spec_copy(spec);
+    }
+}
+
+static void make_plan(struct sk_modules *modules, const struct sk_deployment *chosen,
+                      struct sk_plan *plan) {
+    size_t count = 0, entries = 0;
+    SK_LIST_EACH(&modules->world.modules, node, following) entries++;
+    struct sk_module_state *states = sk_alloc((entries + 1) * sizeof *states);
+    enum sk_readiness *ready = sk_alloc((chosen->module_count + 1) * sizeof *ready);
+    SK_LIST_EACH(&modules->world.modules, node, following) {
+        const struct module *module = SK_CONTAINER(node, struct module, link);
+        if (module->made) states[count++] = module->state;
+    }
+    for (size_t i = 0; i < chosen->module_count; i++)
+        ready[i] = readiness(modules, &chosen->modules[i]);
+    sk_plan_make(chosen, ready, states, count, sk_io_now(modules->world.io), plan);
+    free(states);
+    free(ready);
 }
 
 void sk_modules_reconcile(struct sk_modules *modules, const struct sk_deployment *desired) {
-    struct sk_module_state states[SK_MODULES_MAX];
     struct sk_plan plan;
-    size_t count = 0;
     if (modules->running || modules->freed) return;
-    SK_LIST_EACH(&modules->list, node, following)
-    if (count < sizeof states / sizeof *states)
-        states[count++] = SK_CONTAINER(node, struct module, link)->state;
-    sk_plan_make(desired, states, count, sk_io_now(modules->io), &plan);
+    match_entries(modules, desired);
+    containers_want(&modules->world, desired);
+    struct sk_deployment chosen = choose(modules, desired);
+    make_plan(modules, &chosen, &plan);
     modules->due_ns = plan.again_ns;
     modules->plan++;
     if (plan.count) modules->failure[0] = 0;
-    modules->steps = sk_alloc((plan.count + 1) * sizeof *modules->steps);
-    for (size_t i = 0; i < plan.count; i++) {
-        const struct sk_module_spec *spec = sk_deployment_module(desired, plan.steps[i].module);
-        struct step *step = &modules->steps[modules->step_count++];
-        step->kind = plan.steps[i].kind;
-        step->name = sk_span_dup(sk_span_z(plan.steps[i].module));
-        if (spec) step->spec = sk_module_spec_copy(spec);
-    }
+    take_steps(modules, &chosen, &plan);
     modules->running = plan.count > 0;
     if (modules->running)
         run_steps(modules);
     else
         steps_free(modules);
     sk_plan_free(&plan);
+    free(chosen.modules);
 }
 
 bool sk_modules_busy(const struct sk_modules *modules) {
@@ -471,7 +409,12 @@ bool sk_modules_busy(const struct sk_modules *modules) {
 }
 
 const char *sk_modules_failure(const struct sk_modules *modules) {
-    return modules->failure;
+    if (modules->failure[0]) return modules->failure;
+    SK_LIST_EACH(&modules->world.modules, node, following) {
+        const struct module *module = SK_CONTAINER(node, struct module, link);
+        if (module->trouble[0]) return module->trouble;
+    }
+    return "";
 }
 
 uint64_t sk_modules_due_ns(const struct sk_modules *modules) {
@@ -483,125 +426,104 @@ uint64_t sk_modules_due_ns(const struct sk_modules *modules) {
 
 void sk_modules_each(struct sk_modules *modules,
                      void (*each)(void *arg, const struct sk_module_view *view), void *arg) {
-    SK_LIST_EACH(&modules->list, node, following) {
+    SK_LIST_EACH(&modules->world.modules, node, following) {
         struct module *module = SK_CONTAINER(node, struct module, link);
         each(arg, &(struct sk_module_view){
                       .state = &module->state,
                       .exit_code = module->exit_code,
-                      .pid = module->child ? sk_child_pid(module->child) : 0,
+                      .pid = module->pid,
                       .last_start_us = module->last_start_us,
                       .last_exit_us = module->last_exit_us,
                       .last_restart_us = module->last_restart_us,
                       .description = module->description,
+                      .made = module->made,
+                      .image_hash = module->image_hash,
                   });
     }
 }
 
 enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span name) {
     struct module *module = find(modules, name);
-    if (module == NULL || module->socket_path == NULL) return SK_NOT_FOUND;
-    module->start_again = module->child != NULL;
-    if (module->child)
-        stop_process(module);
-    else
-        start_process(modules, module);
+    if (module == NULL || !module->made) return SK_NOT_FOUND;
+    module->start_again = module->state.running;
+    if (!module->state.running || module->kind->stop(module)) module->kind->start(module);
     return SK_OK;
 }
 
-/* Reads the end of a file. */
-static enum sk_status read_end(struct sk_io *io, const char *path, size_t max,
-                               struct sk_buffer *to) {
-    struct sk_file *file;
-    enum sk_status status = sk_file_open(io, path, SK_FILE_READ, &file);
-    if (status) return status;
-    uint64_t size = sk_file_size(file), from = size > max ? size - max : 0;
-    size_t got = 0;
-    char *place = sk_buffer_reserve(to, (size_t)(size - from) + 1);
-    status = place ? sk_file_read(file, from, place, (size_t)(size - from), &got) : SK_TOO_LARGE;
-    if (!status) to->n += got;
-    sk_file_close(file);
-    return status;
-}
-
-enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, unsigned tail,
-                              struct sk_buffer *to) {
-    char path[512];
+struct sk_module_log *sk_modules_log(struct sk_modules *modules, struct sk_span name,
+                                     const struct sk_log_ask *ask, const char **why) {
     struct module *module = find(modules, name);
-    if (module == NULL) return SK_NOT_FOUND;
-    path_of(modules, "logs", module->spec.name, ".log", path);
-    struct sk_buffer end = {0};
-    enum sk_status status = read_end(modules->io, path, tail ? LOG_KEPT : LOG_TAIL, &end);
-    size_t from = end.n, lines = 0;
-    while (tail && from > 0 && !(end.p[from - 1] == '\n' && from < end.n && ++lines == tail))
-        from--;
-    if (!status) status = sk_buffer_append(to, sk_span_skip(sk_buffer_span(&end), tail ? from : 0));
-    sk_buffer_free(&end);
-    return status == SK_NOT_FOUND ? SK_OK : status; /* nothing was written yet */
+    *why = "There is no such module on this device.";
+    if (module == NULL) return NULL;
+    return module->kind->log(module, ask, why);
 }
 
-/* Logs that have grown too long: the last part is kept aside and the file cut. Modules go on
- * appending. */
 static void check_logs(struct sk_timer *timer) {
     struct sk_modules *modules = SK_CONTAINER(timer, struct sk_modules, log_check);
-    SK_LIST_EACH(&modules->list, node, following) {
-        char path[512], kept[512];
-        struct sk_buffer end = {0};
-        struct sk_file *file;
-        const char *name = SK_CONTAINER(node, struct module, link)->spec.name;
-        path_of(modules, "logs", name, ".log", path);
-        path_of(modules, "logs", name, ".log.1", kept);
-        if (sk_file_open(modules->io, path, SK_FILE_READ, &file)) continue;
-        uint64_t size = sk_file_size(file);
-        sk_file_close(file);
-        if (size <= LOG_MAX || read_end(modules->io, path, LOG_KEPT, &end) ||
-            sk_file_save(modules->io, kept, sk_buffer_span(&end), 0644) ||
-            sk_file_open(modules->io, path, SK_FILE_CREATE, &file)) {
-            sk_buffer_free(&end);
-            continue;
-        }
-        sk_file_truncate(file, 0);
-        sk_file_close(file);
-        sk_buffer_free(&end);
+    SK_LIST_EACH(&modules->world.modules, node, following) {
+        const struct module *module = SK_CONTAINER(node, struct module, link);
+        if (module->kind == &process_kind)
+            process_log_check(modules->world.io, modules->options.data, module->spec.name);
     }
-    sk_timer_start(modules->io, timer, 60 * SK_S, check_logs);
+    sk_timer_start(modules->world.io, timer, 60 * SK_S, check_logs);
 }
 
 /* ---- life ---- */
 
+/* A container of ours that runs on this machine, as its label says. */
+static struct module *adopt(struct module_world *world, const struct sk_module_spec *spec) {
+    struct module *module = find(of(world), sk_span_z(spec->name));
+    if (module && module->made) return module->kind == &container_kind ? module : NULL;
+    if (module == NULL) module = module_new(of(world), spec);
+    take_spec(module, spec);
+    module->made = true;
+    module->state = (struct sk_module_state){.spec = &module->spec};
+    return module;
+}
+
 struct sk_modules *sk_modules_new(struct sk_io *io, const struct sk_modules_options *options) {
     struct sk_modules *modules = SK_NEW(struct sk_modules);
-    modules->io = io;
     modules->options = *options;
     modules->due_ns = UINT64_MAX;
-    sk_list_init(&modules->list);
+    modules->world.io = io;
+    modules->world.options = &modules->options;
+    modules->world.events = &events;
+    sk_list_init(&modules->world.modules);
     sk_http_client_new(io,
                        &(struct sk_http_client_options){.to = {.path = options->management_path}},
-                       &modules->management);
+                       &modules->world.management);
+    if (options->containers.engine_uri) containers_open(&modules->world, adopt);
     sk_timer_start(io, &modules->log_check, 60 * SK_S, check_logs);
     return modules;
 }
 
 static void free_now(struct sk_task *task) {
     struct sk_modules *modules = SK_CONTAINER(task, struct sk_modules, freeing);
-    while (!sk_list_empty(&modules->list))
-        module_free(SK_LIST_FIRST(&modules->list, struct module, link));
+    while (!sk_list_empty(&modules->world.modules))
+        module_free(SK_LIST_FIRST(&modules->world.modules, struct module, link));
     steps_free(modules);
+    sk_io_undefer(&modules->go_on);
+    containers_close(&modules->world);
     modules->freed(modules->freed_arg);
     free(modules);
 }
 
-static void free_when_empty(struct sk_modules *modules) {
-    SK_LIST_EACH(&modules->list, node, following)
-    if (SK_CONTAINER(node, struct module, link)->child) return;
-    sk_io_defer(modules->io, &modules->freeing, free_now);
+static void free_when_ended(struct sk_modules *modules) {
+    SK_LIST_EACH(&modules->world.modules, node, following)
+    if (SK_CONTAINER(node, struct module, link)->ending) return;
+    sk_io_defer(modules->world.io, &modules->freeing, free_now);
 }
 
 void sk_modules_free(struct sk_modules *modules, void (*freed)(void *arg), void *arg) {
     modules->freed = freed;
     modules->freed_arg = arg;
+    modules->world.closing = true;
     sk_timer_stop(&modules->log_check);
-    sk_http_client_free(modules->management);
-    SK_LIST_EACH(&modules->list, node, following)
-    stop_process(SK_CONTAINER(node, struct module, link));
-    free_when_empty(modules);
+    sk_http_client_free(modules->world.management);
+    SK_LIST_EACH(&modules->world.modules, node, following) {
+        struct module *module = SK_CONTAINER(node, struct module, link);
+        module->ending = module->made;
+        if (module->kind->stop(module)) module->ending = false;
+    }
+    free_when_ended(modules);
 }

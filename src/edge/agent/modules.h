@@ -1,15 +1,31 @@
-/* The modules on this machine: making, starting, watching and stopping processes as a plan says.
+/* The modules on this machine: making, starting, watching and stopping them as a plan says.
  *
- * A module has an identity and a socket (from the daemon, over its management API), a working
- * folder <data>/modules/<name>, and a log <data>/logs/<name>.log. One plan runs at a time, its
- * steps one after another; a step that fails ends only its module's part. */
+ * A module has an identity and a socket (from the daemon, over its management API) and is of a
+ * kind: a program of the host with a folder <data>/modules/<name>, or a container. One plan runs at
+ * a time, its steps one after another; a step that fails ends only its module's part. Images are
+ * got in the background. */
 #ifndef SK_EDGE_AGENT_MODULES_H
 #define SK_EDGE_AGENT_MODULES_H
 
+#include "edge/agent/module_log.h"
 #include "edge/agent/planner.h"
 #include "io/io.h"
 
 struct sk_modules;
+
+/* How containers are made and images kept; texts are borrowed. */
+struct sk_container_options {
+    const char *engine_uri;      /* NULL: containers are refused */
+    const char *network;         /* that they are put into; made when it is not there */
+    const json_t *network_table; /* its ipv6 and ipam, as config.toml has them; may be NULL */
+    const char *gateway_address; /* where the edge hub listens; NULL: at every address */
+    bool not_elevated;           /* allow_elevated_docker_permissions = false */
+    struct sk_image_gc {
+        bool disabled;
+        int64_t every_us, age_us; /* 0: 1 day, 7 days */
+        unsigned minute;          /* of the day (UTC) */
+    } gc;
+};
 
 /* Texts are borrowed for the modules' life. */
 struct sk_modules_options {
@@ -20,8 +36,11 @@ struct sk_modules_options {
     uint16_t gateway_port;    /* its MQTT port; told to modules when it is not 8883 */
     const char *parent_host;  /* nested: the parent, else NULL */
     bool own_users;           /* each module is a user of its own: place.h */
+    struct sk_container_options containers;
     /* Something that is reported has changed. */
     void (*changed)(void *arg);
+    /* It is time for another plan: what was waited for is there. */
+    void (*replan)(void *arg);
     void *arg;
 };
 
@@ -32,11 +51,13 @@ struct sk_module_view {
     int pid;                                              /* 0: not running */
     int64_t last_start_us, last_exit_us, last_restart_us; /* 0: never */
     const char *description; /* "running", "exited with code 1", why it could not be made … */
+    bool made;               /* false: it is still being made, or could not be */
+    const char *image_hash;  /* "sha256:…" of a container's image, else "" */
 };
 
 struct sk_modules *sk_modules_new(struct sk_io *io, const struct sk_modules_options *options);
 /* Stops every module (asked for 10 s, then killed) and frees; `freed` comes once, not from inside.
- */
+ * Containers that run when the agent is killed go on, and are taken over by the next. */
 void sk_modules_free(struct sk_modules *modules, void (*freed)(void *arg), void *arg);
 
 /* Plans from what is there to what is desired and starts the plan; while one runs, the next call
@@ -52,9 +73,8 @@ void sk_modules_each(struct sk_modules *modules,
                      void (*each)(void *arg, const struct sk_module_view *view), void *arg);
 /* Stops and starts a module now, without counting it. SK_NOT_FOUND. */
 enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span name);
-/* Appends the last `tail` lines of a module's log (0: the last 64 KB). SK_NOT_FOUND: no such
- * module. */
-enum sk_status sk_modules_log(struct sk_modules *modules, struct sk_span name, unsigned tail,
-                              struct sk_buffer *to);
+/* Reads a module's log; NULL with a sentence in `why`. */
+struct sk_module_log *sk_modules_log(struct sk_modules *modules, struct sk_span name,
+                                     const struct sk_log_ask *ask, const char **why);
 
 #endif

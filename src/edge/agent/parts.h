@@ -31,7 +31,10 @@ struct sk_agent {
     struct sk_timer tick;
     unsigned early_ticks; /* made so far */
     bool asking_identity;
-    struct sk_task report_task;
+    struct sk_task report_task, replan_task;
+    bool reconcile_again; /* a plan was running when it was time for another */
+    struct sk_list calls; /* direct methods that wait for what they ask for */
+    struct sk_tasks *tasks;
     void (*stopped)(void *arg);
     void *stopped_arg;
 };
@@ -42,9 +45,11 @@ struct sk_agent_facts agent_facts(struct sk_agent *agent);
 
 /* --- methods.c --- */
 
-/* Answers a direct method: its status and, in `answer`, its JSON payload. */
-int agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
-                 struct sk_buffer *answer);
+/* Answers a direct method, at once or when what it asks for is there. */
+void agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
+                  struct sk_span rid);
+/* Ends the calls that wait; nothing is answered. */
+void agent_methods_end(struct sk_agent *agent);
 
 /* --- control.c: for the command line --- */
 

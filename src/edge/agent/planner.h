@@ -2,9 +2,11 @@
  * (docs/protocols/edge-runtime.md, sections 4.2 and 4.3).
  *
  * Steps come in groups by startup order; within a group first removals, then additions and
- * updates, then changes of the desired status, then restarts. One deviation from Azure: a module
- * with policy `always` is restarted for ever, at most every 5 minutes; the others are given up
- * after 20 restarts, until the next deployment. */
+ * updates, then changes of the desired status, then restarts. What is not ready is got in the
+ * background, and what runs is left alone until it is there; modules of later groups are not added
+ * or changed while those of an earlier one are being got for the first time, but they are watched
+ * and restarted. A module with policy `always` is restarted for ever, at most every 5 minutes; the
+ * others are given up after 20 restarts, until the next deployment. */
 #ifndef SK_EDGE_AGENT_PLANNER_H
 #define SK_EDGE_AGENT_PLANNER_H
 
@@ -19,7 +21,10 @@ enum sk_module_runtime {
     SK_MODULE_STOPPED,
     SK_MODULE_RUNNING,
     SK_MODULE_BACKOFF,
-    SK_MODULE_FAILED
+    SK_MODULE_FAILED,
+    SK_MODULE_UNHEALTHY,
+    SK_MODULE_DEAD,
+    SK_MODULE_UNKNOWN, /* not made yet, or nobody can be asked */
 };
 
 /* What is known of a module that has been created. */
@@ -28,14 +33,28 @@ struct sk_module_state {
     bool running;
     bool started;     /* at least once since it was made */
     bool exit_failed; /* the last run ended with another code than 0, or by a signal */
+    bool unhealthy;   /* it runs, but its own check says that it does not work */
+    bool lost;        /* it is dead, or somebody has removed it: it has to be made anew */
+    bool held;        /* nothing can be done with it now: its engine does not answer */
     unsigned restart_count;
     uint64_t started_ns; /* monotonic */
-    uint64_t exited_ns;
+    uint64_t exited_ns;  /* or when it became unhealthy */
+};
+
+/* Whether what a desired module is made from (its image) is at hand. */
+enum sk_readiness {
+    SK_READY,
+    SK_UNPREPARED, /* nobody has begun to get it */
+    SK_PREPARING,
+    SK_UNREADY, /* could not be had; it is tried again by itself */
+    SK_HELD,    /* nothing can be done now */
 };
 
 enum sk_plan_kind {
-    SK_PLAN_CREATE, /* identity, folder, socket */
-    SK_PLAN_UPDATE, /* the same for a changed spec; it is stopped by then */
+    SK_PLAN_PREPARE, /* begin to get its image; the plan does not wait for it */
+    SK_PLAN_CREATE,  /* identity, folder, socket; its container */
+    SK_PLAN_UPDATE,  /* the same for a changed spec; it is stopped by then */
+    SK_PLAN_DISCARD, /* what it was made as goes; identity and socket stay */
     SK_PLAN_REMOVE,
     SK_PLAN_START,
     SK_PLAN_STOP,
@@ -52,10 +71,11 @@ struct sk_plan {
     uint64_t again_ns; /* when the next back-off ends; UINT64_MAX: nothing to wait for */
 };
 
-/* Both sides: at most one entry a name. The plan's memory is the caller's to free with
- * sk_plan_free. */
-void sk_plan_make(const struct sk_deployment *desired, const struct sk_module_state *actual,
-                  size_t actual_count, uint64_t now_ns, struct sk_plan *plan);
+/* Both sides: at most one entry a name. `ready`: one for each desired module; NULL: all are. The
+ * plan's memory is the caller's to free with sk_plan_free. */
+void sk_plan_make(const struct sk_deployment *desired, const enum sk_readiness *ready,
+                  const struct sk_module_state *actual, size_t actual_count, uint64_t now_ns,
+                  struct sk_plan *plan);
 void sk_plan_free(struct sk_plan *plan);
 /* How the module stands under its policy, for the report. */
 enum sk_module_runtime sk_module_runtime(const struct sk_module_state *state);

@@ -1,5 +1,6 @@
 #include "edge/agent/report.h"
 
+#include "edge/agent/engine/create.h"
 #include "edge/agent/planner.h"
 
 static json_t *time_json(int64_t wall_us) {
@@ -11,6 +12,17 @@ static json_t *time_json(int64_t wall_us) {
 
 static json_t *text_or(const char *text, const char *otherwise) {
     return json_string(text ? text : otherwise);
+}
+
+/* Settings of a container as Azure reports them: what of it counts, cut to a twin's texts. */
+static json_t *container_settings(const struct sk_module_spec *spec, const char *image_hash) {
+    json_t *settings = json_object();
+    json_object_set_new(settings, "image", text_or(spec->image, ""));
+    json_object_set_new(settings, "imageHash", json_string(image_hash));
+    sk_create_options_put(settings, spec->create_options);
+    if (json_object_get(spec->settings, "skerry"))
+        json_object_set(settings, "skerry", json_object_get(spec->settings, "skerry"));
+    return settings;
 }
 
 /* What the manifest said, as far as it is reported back. */
@@ -34,7 +46,11 @@ static void put_policy(json_t *json, const struct sk_module_spec *spec) {
 
 static void add_module(void *arg, const struct sk_module_view *view) {
     const struct sk_module_spec *spec = view->state->spec;
+    enum sk_module_runtime runtime =
+        view->made ? sk_module_runtime(view->state) : SK_MODULE_UNKNOWN;
     json_t *json = spec_json(spec);
+    if (sk_module_is_container(spec))
+        json_object_set_new(json, "settings", container_settings(spec, view->image_hash));
     put_policy(json, spec);
     json_object_set_new(json, "exitCode", json_integer(view->exit_code));
     json_object_set_new(json, "statusDescription", json_string(view->description));
@@ -42,8 +58,7 @@ static void add_module(void *arg, const struct sk_module_view *view) {
     json_object_set_new(json, "lastExitTimeUtc", time_json(view->last_exit_us));
     json_object_set_new(json, "restartCount", json_integer(view->state->restart_count));
     json_object_set_new(json, "lastRestartTimeUtc", time_json(view->last_restart_us));
-    json_object_set_new(json, "runtimeStatus",
-                        json_string(sk_module_runtime_text(sk_module_runtime(view->state))));
+    json_object_set_new(json, "runtimeStatus", json_string(sk_module_runtime_text(runtime)));
     json_object_set_new(arg, spec->name, json);
 }
 
@@ -64,10 +79,15 @@ static json_t *system_module(const struct sk_module_spec *spec, bool running, in
     return json;
 }
 
+/* Passwords are not told to whoever may read the twin. */
 static json_t *runtime_json(const struct sk_deployment *deployment) {
     json_t *json = deployment && deployment->runtime
                        ? json_deep_copy(deployment->runtime)
                        : json_pack("{s:s,s:{}}", "type", "process", "settings");
+    json_t *registries = json_object_get(json_object_get(json, "settings"), "registryCredentials"),
+           *entry;
+    const char *name;
+    json_object_foreach(registries, name, entry) json_object_del(entry, "password");
     json_object_set_new(json, "platform",
                         json_pack("{s:s,s:s,s:s}", "os", "linux", "architecture",
 #if defined __aarch64__

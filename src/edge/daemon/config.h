@@ -32,6 +32,13 @@ struct sk_edge_config {
     json_t *agent_env;                                       /* object of texts; may be NULL */
     struct sk_edge_upstream upstream; /* host: the parent's, else the hub's */
 
+    /* Containers: the engine, and its network, a name or a table. NULL: the defaults. */
+    const char *engine_uri;
+    json_t *network;
+    bool images_collected;
+    int64_t images_every_us, images_age_us;
+    const char *images_time; /* "HH:MM" */
+
     /* [skerry] */
     const char *data;           /* folder of all state */
     const char *hub_trust_file; /* anchors for the connection upstream; NULL: the system's */

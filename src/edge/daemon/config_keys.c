@@ -129,10 +129,47 @@ static bool measure_nothing(const struct sk_config_key *key, const json_t *value
 
 static const struct sk_config_type absent = {.words = "absent", .measure = measure_nothing};
 
+/* ---- containers ---- */
+
+static bool is_unix_socket(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    enum { PATH_MOST = 107 };
+    bool prefixed = sk_span_starts(text, SK_SPAN("unix://"));
+    struct sk_span path = prefixed ? sk_span_skip(text, 7) : text;
+    snprintf(why, SK_CONFIG_WHY_MAX, "must be a unix socket's, as \"unix:///var/run/docker.sock\"");
+    return path.n > 1 && path.p[0] == '/' && path.n <= PATH_MOST;
+}
+
+static bool measure_network(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    (void)key;
+    *n = 0;
+    return json_string_length(value) > 0 ||
+           (json_is_object(value) && json_string_length(json_object_get(value, "name")) > 0);
+}
+
+static void take_network(struct sk_config *config, const struct sk_config_key *key,
+                         const char *path, const json_t *value, void *to) {
+    (void)config, (void)key, (void)path;
+    *(json_t **)to = json_deep_copy(value);
+}
+
+static const struct sk_config_type network = {
+    .words = "a name in quotes, or a table with name, ipv6 and ipam",
+    .measure = measure_network,
+    .take = take_network};
+
+static bool is_time_of_day(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    int64_t hour = -1, minute = -1;
+    snprintf(why, SK_CONFIG_WHY_MAX, "must be a time of the day like \"23:30\"");
+    return text.n == 5 && text.p[2] == ':' &&
+           sk_span_to_int(sk_span_first(text, 2), &hour) == SK_OK && hour >= 0 && hour < 24 &&
+           sk_span_to_int(sk_span_skip(text, 3), &minute) == SK_OK && minute >= 0 && minute < 60;
+}
+
 /* ---- the keys ---- */
 
 #define AT(field) SK_CONFIG_AT(struct edge_file, field)
 #define NEED_NAME "write the name under which leaf devices reach this machine"
+#define DAY_US (INT64_C(86400) * 1000000)
 enum {
     CONNECTIONS_MAX = 1000000,
     PORT_MAX = 65535,
@@ -180,6 +217,26 @@ static const struct sk_config_key azure_keys[] = {
      .does = "With `\"x509\"`: PEM file of the device's certificate, its chain behind it"},
     {"provisioning.authentication.identity_pk", &key_file, AT(config.identity_key_file),
      .secret = true, .does = "PEM file of its key, or where it is in a PKCS#11 token"},
+
+    {"moby_runtime", &sk_config_table, .does = "The container engine: Docker or Podman"},
+    {"moby_runtime.uri", &sk_config_text, AT(config.engine_uri), .fine = is_unix_socket,
+     .otherwise = "\"unix:///var/run/docker.sock\"",
+     .does = "Where its API is; it is asked when there are containers"},
+    {"moby_runtime.network", &network, AT(config.network),
+     .otherwise_words = "`\"azure-iot-edge\"`", .such_as = "\"azure-iot-edge\"",
+     .does = "The network that containers are put into, made when it is not there"},
+    {"image_garbage_collection", &sk_config_table,
+     .does = "Images that the edge has pulled and no container uses any more"},
+    {"image_garbage_collection.enabled", &sk_config_boolean, AT(config.images_collected),
+     .otherwise = "true", .does = "Whether they are removed"},
+    {"image_garbage_collection.cleanup_recurrence", &sk_config_duration, AT(config.images_every_us),
+     .least = DAY_US, .most = 3650 * DAY_US, .otherwise = "\"1d\"",
+     .does = "How often; whole days count"},
+    {"image_garbage_collection.image_age_cleanup_threshold", &sk_config_duration,
+     AT(config.images_age_us), .least = 60 * INT64_C(1000000), .most = 3650 * DAY_US,
+     .otherwise = "\"7d\"", .does = "How long none has used them by then"},
+    {"image_garbage_collection.cleanup_time", &sk_config_text, AT(config.images_time),
+     .fine = is_time_of_day, .otherwise = "\"00:00\"", .does = "At what time of the day (UTC)"},
 
     {"edge_ca", &sk_config_table,
      .does = "The edge's CA: files of one's own, or a quick-start CA that the edge makes"},
@@ -314,8 +371,6 @@ static const struct sk_config_key unused_keys[] = {
     NOT_USED("cert_issuance", sk_config_any),
     NOT_USED("tpm.auth_key_index", sk_config_any),
     NOT_USED("tpm.hierarchy_authorization.endorsement", sk_config_text),
-    NOT_USED("image_garbage_collection", sk_config_any),
-    NOT_USED("moby_runtime", sk_config_any),
     NOT_USED("provisioning.dynamic_reprovisioning", sk_config_boolean),
     NOT_USED("provisioning.always_reprovision_on_startup", sk_config_boolean),
     NOT_USED("provisioning.global_endpoint", sk_config_text),

@@ -128,10 +128,10 @@ static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
     struct sk_endpoint at = {.path = path, .path_mode = 0600};
     enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &daemon->management_service,
                                            &daemon->management, NULL);
-    if (!status) status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_AGENT_MODULE), 0, 0, &socket);
-    if (!status)
-        status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_HUB_MODULE), daemon->config->hub_uid,
-                                    daemon->config->hub_gid, &socket);
+    const struct daemon_socket_owner ours = {0}, hub = {.uid = daemon->config->hub_uid,
+                                                        .gid = daemon->config->hub_gid};
+    if (!status) status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_AGENT_MODULE), &ours, &socket);
+    if (!status) status = daemon_socket_open(daemon, SK_SPAN(SK_EDGE_HUB_MODULE), &hub, &socket);
     if (status)
         snprintf(reason, 256, "Cannot make the sockets below %.180s: %s.", daemon->config->data,
                  sk_status_text(status));

@@ -76,8 +76,8 @@ static void put_identity(struct sk_daemon *daemon, struct sk_http_exchange *exch
                       wait_for_hub(exchange, module_id, false));
 }
 
-/* Body {"uid":n,"gid":n}; 0 or absent: the daemon's own user. Answers where the module finds its
- * socket. */
+/* Body {"uid":n,"gid":n}; 0 or absent: the daemon's own user. With {"container":true} the socket is
+ * in a folder of its own, for whoever gets to see that. Answers where the socket is. */
 static void put_socket(struct sk_daemon *daemon, struct sk_http_exchange *exchange,
                        struct sk_span module_id, const json_t *body) {
     json_int_t uid = json_integer_value(json_object_get(body, "uid")),
@@ -89,7 +89,12 @@ static void put_socket(struct sk_daemon *daemon, struct sk_http_exchange *exchan
         return;
     }
     enum sk_status status =
-        daemon_socket_open(daemon, module_id, (uint32_t)uid, (uint32_t)gid, &socket);
+        daemon_socket_open(daemon, module_id,
+                           &(struct daemon_socket_owner){
+                               .uid = (uint32_t)uid,
+                               .gid = (uint32_t)gid,
+                               .container = json_is_true(json_object_get(body, "container"))},
+                           &socket);
     if (status) {
         daemon_refuse(exchange, 500, "Cannot make the socket of module %.*s: %s.",
                       SK_ARG(module_id), sk_status_text(status));

@@ -28,13 +28,18 @@ struct sk_daemon {
     struct sk_timer retry;  /* of the system modules' identities */
 };
 
+/* For whom a socket is. */
+struct daemon_socket_owner {
+    uint32_t uid, gid; /* 0: ours */
+    bool container;    /* whose user may be anybody; nobody else reaches its folder */
+};
 /* A module's socket. */
 struct daemon_socket {
     struct sk_list link;
     struct sk_daemon *daemon;
     char *module_id;
     char path[SK_SOCKET_PATH_MAX];
-    uint32_t uid, gid; /* 0: ours */
+    struct daemon_socket_owner owner;
     struct sk_http_service service;
     struct sk_http_listener *listener;
 };
@@ -54,8 +59,9 @@ json_t *daemon_body(struct sk_http_exchange *exchange);
 /* --- sockets.c --- */
 
 /* Makes or replaces a module's socket. */
-enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id, uint32_t uid,
-                                  uint32_t gid, struct daemon_socket **socket);
+enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span module_id,
+                                  const struct daemon_socket_owner *owner,
+                                  struct daemon_socket **socket);
 void daemon_socket_close(struct daemon_socket *socket);
 struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct sk_span module_id);
 /* The modules' sockets are there again after a daemon has died: what is open now is written

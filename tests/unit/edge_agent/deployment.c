@@ -16,6 +16,9 @@ static enum sk_status parse(const char *text) {
 }
 
 #define MODULES(text) "{\"schemaVersion\":\"1.1\",\"modules\":{" text "}}"
+#define CONTAINER(settings) MODULES("\"mm\":{\"type\":\"docker\",\"settings\":{" settings "}}")
+#define LIMITS(text)                                                                               \
+    MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\"],\"limits\":{" text "}}}")
 #define PROCESS "\"type\":\"process\",\"settings\":{\"command\":[\"/bin/x\",\"-v\"]}"
 
 TEST(a_process_module_is_read_with_azures_defaults) {
@@ -69,6 +72,42 @@ TEST(everything_that_can_be_set_is_read) {
     sk_deployment_free(&deployment);
 }
 
+TEST(a_container_is_read_with_its_options_in_parts_and_its_registry) {
+    assert_int_equal(
+        parse("{\"schemaVersion\":\"1.0\",\"runtime\":{\"type\":\"docker\",\"settings\":{"
+              "\"registryCredentials\":{\"other\":{\"address\":\"elsewhere.example\",\"username\":"
+              "\"x\",\"password\":\"y\"},\"mine\":{\"address\":\"reg.example:5000\","
+              "\"username\":\"u\","
+              "\"password\":\"p\"}}}},"
+              "\"modules\":{\"mm\":{\"type\":\"docker\",\"settings\":{\"image\":"
+              "\" reg.example:5000/a/b:1 \",\"createOptions\":\"{\\\"Env\\\":[\\\"A=\","
+              "\"createOptions01\":\"1\\\"]}\",\"skerry\":{\"rollback\":true}}}}}"),
+        SK_OK);
+    const struct sk_module_spec *spec = sk_deployment_module(&deployment, "mm");
+    assert_true(sk_module_is_container(spec));
+    assert_string_equal(spec->image, "reg.example:5000/a/b:1");
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(spec->create_options, "Env"), 0)), "A=1");
+    assert_string_equal(json_string_value(json_object_get(spec->registry, "username")), "u");
+    assert_true(spec->rolls_back);
+    json_t *json = sk_module_spec_json(spec);
+    struct sk_module_spec again;
+    assert_int_equal(sk_module_spec_read("mm", json, &again, &fault), SK_OK);
+    assert_false(sk_module_spec_differs(spec, &again));
+    json_decref(json);
+    sk_module_spec_free(&again);
+    sk_deployment_free(&deployment);
+}
+
+TEST(limits_of_a_process_are_read_at_their_limits) {
+    assert_int_equal(parse(LIMITS("\"memory\":1048576,\"pids\":1,\"cpu\":0.01")), SK_OK);
+    const struct sk_module_limits *limits = &deployment.modules[0].limits;
+    assert_int_equal(limits->memory, 1048576);
+    assert_int_equal(limits->pids, 1);
+    assert_int_equal(limits->cpu, 10);
+    sk_deployment_free(&deployment);
+}
+
 TEST(modules_are_sorted_by_startup_order_then_name) {
     assert_int_equal(parse(MODULES("\"b\":{" PROCESS "},\"a\":{" PROCESS
                                    "},\"z\":{\"startupOrder\":0," PROCESS "}")),
@@ -118,9 +157,37 @@ TEST(bad_deployments_are_refused_with_code_place_and_mend) {
         {"{\"schemaVersion\":\"1.2\"}", 412, "it must be 1.0 or 1.1"},
         {"{\"schemaVersion\":\"1.1\",\"modules\":[]}", 400, "modules: must be an object."},
         {MODULES("\"m\":7"), 400, "modules.m: must be an object."},
-        {MODULES("\"m\":{\"settings\":{}}"), 400, "modules.m: type must be \"process\"."},
+        {MODULES("\"m\":{\"settings\":{}}"), 400,
+         "modules.m: type must be \"docker\" or \"process\"."},
+        {MODULES("\"m\":{\"type\":\"kubernetes\",\"settings\":{}}"), 400,
+         "modules.m: type must be \"docker\" or \"process\"."},
+        {CONTAINER("\"createOptions\":\"{}\""), 400, "modules.mm: settings.image is missing"},
+        {CONTAINER("\"image\":\"Upper/Case:1\""), 400,
+         "settings.image \"Upper/Case:1\" is not the name of an image; write"},
+        {CONTAINER("\"image\":\"a b\""), 400, "is not the name of an image"},
+        {CONTAINER("\"image\":\"x\",\"createOptions\":\"{\""), 400,
+         "settings: createOptions are no JSON: line 1, column 1"},
+        {CONTAINER("\"image\":\"x\",\"createOptions\":\"[]\""), 400,
+         "settings: createOptions must be a JSON object."},
+        {CONTAINER("\"image\":\"x\",\"createOptions\":7"), 400,
+         "settings: createOptions must be a string of JSON."},
+        {CONTAINER("\"image\":\"x\",\"createOptions\":\"{\",\"createOptions02\":\"}\""), 400,
+         "settings: createOptions02 is there, but createOptions01 is not."},
+        {CONTAINER("\"image\":\"x\",\"createOptions\":{\"HostConfig\":{\"Binds\":\"/a:/b\"}}"), 400,
+         "createOptions.HostConfig.Binds must be a list"},
+        {CONTAINER("\"image\":\"x\",\"createOptions\":{\"Env\":[7]}"), 400,
+         "createOptions.Env must be a list of"},
+        {CONTAINER("\"image\":\"x\",\"skerry\":{\"rolback\":true}"), 400,
+         "settings.skerry.rolback is not known; there is rollback."},
+        {MODULES("\"a b\":{\"type\":\"docker\",\"settings\":{\"image\":\"x\"}}"), 400,
+         "modules.a b: "},
         {MODULES("\"m\":{\"type\":\"docker\",\"settings\":{\"image\":\"x\"}}"), 400,
-         "modules.m: type \"docker\" needs a container engine"},
+         "modules.m: is no name for a container"},
+        {MODULES("\"m:1\":{\"type\":\"docker\",\"settings\":{\"image\":\"x\"}}"), 400,
+         "modules.m:1: is no name for a container"},
+        {"{\"schemaVersion\":\"1.1\",\"runtime\":{\"settings\":{\"registryCredentials\":{\"r\":{"
+         "\"address\":\"x\"}}}}}",
+         400, "runtime.settings.registryCredentials.r: needs address, username and password"},
         {MODULES("\"m\":{\"type\":\"process\"}"), 400,
          "modules.m: settings.command must be a list"},
         {MODULES("\"m\":{\"type\":\"process\",\"settings\":\"x\"}"), 400,
@@ -131,8 +198,11 @@ TEST(bad_deployments_are_refused_with_code_place_and_mend) {
          "settings.command[0] must be a string that names"},
         {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\",1]}}"), 400,
          "settings.command[1] must be a string."},
-        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\"],\"limits\":{}}}"),
-         400, "settings.limits is not known"},
+        {MODULES("\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\"],\"limit\":{}}}"),
+         400, "settings.limit is not known"},
+        {LIMITS("\"memory\":1048575"), 400, "memory must be a whole number from 1048576"},
+        {LIMITS("\"pids\":0"), 400, "pids must be a whole number from 1 to"},
+        {LIMITS("\"cpu\":0.009"), 400, "settings.limits.cpu must be a number of processors"},
         {MODULES(
              "\"m\":{\"type\":\"process\",\"settings\":{\"command\":[\"x\"],\"folder\":\"y\"}}"),
          400, "whole path"},

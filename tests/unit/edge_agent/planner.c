@@ -39,7 +39,7 @@ static const char *plan(const struct sk_deployment *desired, const struct sk_mod
                         size_t count, uint64_t now_ns) {
     struct sk_plan made;
     size_t n = 0;
-    sk_plan_make(desired, actual, count, now_ns, &made);
+    sk_plan_make(desired, NULL, actual, count, now_ns, &made);
     text[0] = 0;
     for (size_t i = 0; i < made.count; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %s", i ? ", " : "",

@@ -134,11 +134,32 @@ TEST(azures_other_keys_are_warnings_with_their_line) {
     assert_int_equal(
         read_text(HOST "auto_reprovisioning_mode = \"Dynamic\"\n" STRING
                        "[agent]\nname = \"edgeAgent\"\ntype = \"docker\"\n[agent.config]\nimage = "
-                       "\"x\"\n[moby_runtime]\nuri = \"u\"\n"),
+                       "\"x\"\n[watchdog]\nmax_retries = \"u\"\n"),
         SK_OK);
     assert_non_null(strstr(warnings, "config.toml:2: auto_reprovisioning_mode is not used here."));
     assert_non_null(strstr(warnings, "agent.config is not used here"));
-    assert_non_null(strstr(warnings, "moby_runtime is not used here"));
+    assert_non_null(strstr(warnings, "watchdog is not used here"));
+    sk_edge_config_free(&config);
+}
+
+TEST(the_container_engine_and_its_network_are_azures_or_as_the_file_says) {
+    assert_int_equal(read_text(HOST STRING), SK_OK);
+    assert_string_equal(config.engine_uri, "unix:///var/run/docker.sock");
+    assert_null(config.network);
+    assert_true(config.images_collected);
+    assert_int_equal(config.images_every_us, INT64_C(86400000000));
+    assert_int_equal(config.images_age_us, INT64_C(7) * 86400000000);
+    assert_string_equal(config.images_time, "00:00");
+    sk_edge_config_free(&config);
+    assert_int_equal(
+        read_text(HOST STRING
+                  "[moby_runtime]\nuri = \"/run/podman/podman.sock\"\n[moby_runtime.network]\n"
+                  "name = \"edge\"\nipv6 = true\n[[moby_runtime.network.ipam.config]]\n"
+                  "gateway = \"172.20.0.1\"\n[image_garbage_collection]\nenabled = false\n"),
+        SK_OK);
+    assert_string_equal(config.engine_uri, "/run/podman/podman.sock");
+    assert_string_equal(json_string_value(json_object_get(config.network, "name")), "edge");
+    assert_false(config.images_collected);
     sk_edge_config_free(&config);
 }
 
@@ -161,6 +182,12 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
         {HOST "provisioning = 1\n", "config.toml:2: provisioning: must be a table."},
         {HOST STRING "[skerry]\nlisten = [\"a:0\"]\n",
          "config.toml:6: skerry.listen[0]: needs a port from 1 to 65535."},
+        {HOST STRING "[moby_runtime]\nuri = \"tcp://10.0.0.1:2375\"\n",
+         "config.toml:6: moby_runtime.uri: must be a unix socket's, as "
+         "\"unix:///var/run/docker.sock\"."},
+        {HOST STRING "[image_garbage_collection]\ncleanup_time = \"24:00\"\n",
+         "config.toml:6: image_garbage_collection.cleanup_time: must be a time of the day like "
+         "\"23:30\"."},
         {HOST, "config.toml: provisioning.source: is missing; write source = \"manual\" and a "
                "connection_string."},
         {STRING,
