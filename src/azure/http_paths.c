@@ -48,6 +48,10 @@ static const struct sk_http_route routes[] = {
      SK_OP_SCOPE_GET},
     {SK_HTTP_POST, "/devices/{device}/modules/{module}/getDeviceAndModuleOnBehalfOf",
      SK_OP_SCOPE_GET},
+    {SK_HTTP_PUT, "/devices/{device}/modules/{module}/putModuleOnBehalfOf", SK_OP_BELOW_PUT},
+    {SK_HTTP_POST, "/devices/{device}/modules/{module}/getModuleOnBehalfOf", SK_OP_BELOW_GET},
+    {SK_HTTP_POST, "/devices/{device}/modules/{module}/getModulesOnTargetDevice", SK_OP_BELOW_LIST},
+    {SK_HTTP_POST, "/devices/{device}/modules/{module}/deleteModuleOnBehalfOf", SK_OP_BELOW_DELETE},
 };
 
 static void take(struct sk_request *request, struct sk_span name, struct sk_span value) {

@@ -1,8 +1,9 @@
 /* Who is it? SAS tokens against the keys of identities and policies, or client certificates.
  *
  * A token signed by a policy (skn) opens what the policy's rights allow. A token without one is
- * signed by the identity itself, or, with an auth chain "leaf;edge", by the $edgeHub module of
- * the last device, which must be an edge device and the parent of the identity. Every identity
+ * signed by the identity itself, or, with an auth chain "leaf;edge2;edge1", by the $edgeHub module
+ * of the last device. Each device of the chain must be an edge device and the parent of the one
+ * before it; the first may also be a module of the second. Every identity
  * that takes part is looked up, one after the other: it must exist and be enabled, and so must a
  * module's device. Without a token the certificate of the connection counts, if the identity is
  * one for that: by its thumbprint, or by a chain to a CA of the hub. TLS has asked for it and
@@ -12,13 +13,14 @@
 #include "gateway/parts.h"
 #include "gateway/rights.h"
 
-enum { LOOKUPS_MAX = 4 };
+enum { LOOKUPS_MAX = SK_CHAIN_MAX + 2 };
 
 struct lookup {
     struct sk_span device, module;
     bool signs;   /* its key must have signed the token */
     bool is_self; /* it is the identity that connects */
     bool is_actor_device;
+    bool is_link; /* an edge device between the actor and the identity */
 };
 
 struct sk_authentication {
@@ -34,8 +36,10 @@ struct sk_authentication {
     bool maybe_encoded; /* the ids were taken from the token and hold a '%' */
     struct lookup lookups[LOOKUPS_MAX];
     size_t lookup_count, at;
-    struct sk_span actor; /* empty: speaks for itself */
-    struct sk_identity actor_device;
+    struct sk_span actor;                 /* empty: speaks for itself */
+    struct sk_span between[SK_CHAIN_MAX]; /* devices of the chain, from below; without the first */
+    size_t between_count;
+    struct sk_identity above; /* the device of the chain that was looked up last */
     struct sk_principal principal;
     struct sk_error error;
     sk_authenticated *done; /* NULL: cancelled */
@@ -63,7 +67,7 @@ static void free_authentication(struct sk_authentication *a) {
     sk_list_remove(&a->link);
     sk_io_undefer(&a->finish);
     sk_principal_free(&a->principal);
-    sk_identity_free(&a->actor_device);
+    sk_identity_free(&a->above);
     sk_arena_free(&a->arena);
     free(a);
 }
@@ -209,16 +213,38 @@ static bool check_token(struct sk_authentication *a, const struct sk_identity *i
     return false;
 }
 
+static void add_link(struct sk_authentication *a, const struct sk_identity *device) {
+    struct sk_principal *p = &a->principal;
+    p->links = sk_realloc(p->links, (p->link_count + 1) * sizeof *p->links);
+    p->links[p->link_count++] =
+        (struct sk_link){.device = sk_span_dup(sk_span_z(device->device_id)),
+                         .scope = sk_span_dup(sk_span_z(device->device_scope))};
+    sk_identity_free(&a->above);
+    a->above = sk_identity_copy(device);
+}
+
 /* Who speaks for others is the edge hub of an edge device; whatever module of that name another
- * device may have is nobody. */
-static bool take_actor(struct sk_authentication *a, const struct sk_identity *device) {
-    if (!device->edge) {
+ * device may have is nobody. Each edge device below it must be a child of the one above. */
+static bool take_link(struct sk_authentication *a, const struct lookup *l,
+                      const struct sk_identity *device) {
+    if (!device->edge)
         refuse(a, SK_FAULT_UNAUTHORIZED,
                "the device that speaks for this identity is not an edge device");
-        return false;
+    else if (l->is_link && !sk_identity_is_child(device, &a->above))
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "a device of the auth-chain is not a child of the next one");
+    else
+        add_link(a, device);
+    return a->error.fault == SK_FAULT_NONE;
+}
+
+/* Of the actor's own device nothing lies between. */
+static void forget_links(struct sk_principal *p) {
+    for (size_t i = 0; i < p->link_count; i++) {
+        free(p->links[i].device);
+        free(p->links[i].scope);
     }
-    a->actor_device = sk_identity_copy(device);
-    return true;
+    p->link_count = 0;
 }
 
 /* A device that connects, or that a module which connects is on, and what it is to who speaks
@@ -228,13 +254,14 @@ static bool check_target(struct sk_authentication *a, const struct lookup *l,
     if (l->module.n || !sk_span_eq(l->device, a->credentials.device)) return true;
     a->principal.edge = identity->edge;
     if (a->actor.n == 0) return true;
-    if (sk_span_eq(l->device, a->actor))
+    bool at_home = sk_span_is(l->device, a->above.device_id);
+    if (at_home && a->principal.link_count == 1) {
         a->principal.to_actor =
             sk_target_at_home(SK_SPAN(SK_EDGE_HUB_MODULE), a->credentials.module);
-    else if (sk_identity_is_child(identity, &a->actor_device)) {
+        forget_links(&a->principal);
+    } else if (at_home || sk_identity_is_child(identity, &a->above))
         a->principal.to_actor = SK_ON_CHILD;
-        a->principal.actor_scope = sk_span_dup(sk_span_z(a->actor_device.device_scope));
-    } else
+    else
         refuse(a, SK_FAULT_UNAUTHORIZED,
                "the device is not a child of the edge device that speaks for it");
     return a->principal.to_actor != 0;
@@ -283,7 +310,9 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_identi
     if (l->signs && !(a->chain_size ? check_certificate(a, l, identity) : check_token(a, identity)))
         return;
     if (l->signs) sk_identity_proofs(identity, a->principal.proofs);
-    if (l->is_actor_device ? !take_actor(a, identity) : !check_target(a, l, identity)) return;
+    if (l->is_actor_device || l->is_link ? !take_link(a, l, identity)
+                                         : !check_target(a, l, identity))
+        return;
     if (l->is_self) a->principal.generation_id = sk_span_dup(sk_span_z(identity->generation_id));
     next_lookup(a);
 }
@@ -379,25 +408,28 @@ static bool claim_from_scope(struct sk_authentication *a) {
     return c->device.n <= SK_ID_MAX && c->module.n <= SK_ID_MAX;
 }
 
-/* The last id of "leaf;edge1;edge2" when somebody else speaks for the identity. SK_INVALID: the
- * chain is not for this identity. */
-static enum sk_status find_actor(struct sk_authentication *a) {
-    struct sk_span rest = a->credentials.auth_chain, part, first = SK_NONE, last = SK_NONE;
+/* The ids of "leaf;edge2;edge1" behind the first, of which the last is the actor. SK_INVALID: the
+ * chain is not for this identity, or longer than chains may be. */
+static enum sk_status read_chain(struct sk_authentication *a) {
+    struct sk_span rest = a->credentials.auth_chain, part, first;
+    a->between_count = 0;
     if (rest.n == 0) return SK_OK;
+    if (!sk_span_split(&rest, ';', &first)) return SK_INVALID;
     while (sk_span_split(&rest, ';', &part)) {
-        if (first.p == NULL) first = part;
-        last = part;
+        if (part.n == 0 || a->between_count == SK_CHAIN_MAX - 1) return SK_INVALID;
+        a->between[a->between_count++] = part;
     }
     struct sk_span device = sk_span_first(first, sk_span_find(first, '/'));
-    if (!sk_span_eq(device, a->credentials.device) || last.n == 0) return SK_INVALID;
-    if (last.p != first.p) a->actor = last;
+    if (!sk_span_eq(device, a->credentials.device)) return SK_INVALID;
+    if (a->between_count) a->actor = a->between[a->between_count - 1];
     return SK_OK;
 }
 
 static void look_up(struct sk_authentication *a) {
     const struct sk_credentials *c = &a->credentials;
-    if (find_actor(a)) {
-        refuse(a, SK_FAULT_UNAUTHORIZED, "the auth-chain does not begin with this identity");
+    if (read_chain(a)) {
+        refuse(a, SK_FAULT_UNAUTHORIZED,
+               "the auth-chain does not begin with this identity, or has more than 8 ids");
         return;
     }
     struct sk_span edge_hub = SK_SPAN(SK_EDGE_HUB_MODULE);
@@ -409,6 +441,10 @@ static void look_up(struct sk_authentication *a) {
         add_lookup(a, a->actor, edge_hub, true, false);
         add_lookup(a, a->actor, SK_NONE, false, false);
         a->lookups[1].is_actor_device = true;
+        for (size_t i = a->between_count - 1; i-- > 0;) {
+            add_lookup(a, a->between[i], SK_NONE, false, false);
+            a->lookups[a->lookup_count - 1].is_link = true;
+        }
         add_lookup(a, c->device, SK_NONE, false, c->module.n == 0);
         if (c->module.n) add_lookup(a, c->device, c->module, false, true);
     } else {
@@ -428,7 +464,7 @@ static void by_identity(struct sk_authentication *a) {
 
 static void by_certificate(struct sk_authentication *a) {
     const struct sk_credentials *c = &a->credentials;
-    if (find_actor(a) || a->actor.n) {
+    if (read_chain(a) || a->actor.n) {
         refuse(a, SK_FAULT_UNAUTHORIZED,
                "who speaks for another identity needs a shared access signature");
         return;
@@ -471,11 +507,12 @@ static void take_chain(struct sk_authentication *a, struct sk_stream *stream) {
 /* From the beginning, with nothing known but what the client said. */
 static void start(struct sk_authentication *a) {
     sk_principal_free(&a->principal);
-    sk_identity_free(&a->actor_device);
+    sk_identity_free(&a->above);
     a->principal = (struct sk_principal){0};
-    a->actor_device = (struct sk_identity){0};
+    a->above = (struct sk_identity){0};
     a->credentials = a->asked;
     a->actor = SK_NONE;
+    a->between_count = 0;
     a->error = (struct sk_error){0};
     a->lookup_count = a->at = 0;
     a->outdated = a->maybe_encoded = a->by_record = false;
@@ -515,7 +552,9 @@ void authentications_outdate(struct sk_backend *backend, struct sk_span device) 
     if (backend->authentications.next == NULL) return;
     SK_LIST_EACH(&backend->authentications, node, following) {
         struct sk_authentication *a = SK_CONTAINER(node, struct sk_authentication, link);
-        if (sk_span_eq(a->credentials.device, device) || sk_span_eq(a->actor, device))
-            a->outdated = true;
+        bool concerned = sk_span_eq(a->credentials.device, device);
+        for (size_t i = 0; i < a->between_count; i++)
+            concerned = concerned || sk_span_eq(a->between[i], device);
+        if (concerned) a->outdated = true;
     }
 }

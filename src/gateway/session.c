@@ -87,6 +87,8 @@ static bool depends_on(const struct sk_principal *who, struct sk_span device,
                        struct sk_span module) {
     if (opened_by(who, device, module)) return true;
     if (module.n) return sk_span_is(device, who->device) && sk_span_is(module, who->module);
+    for (size_t i = 0; i < who->link_count; i++)
+        if (sk_span_is(device, who->links[i].device)) return true;
     return sk_span_is(device, who->device) || (who->actor && sk_span_is(device, who->actor));
 }
 
@@ -106,6 +108,25 @@ static bool proves(const struct sk_principal *who, const uint64_t now[2]) {
     return false;
 }
 
+static bool is_below(const struct sk_identity *now, const struct sk_link *above) {
+    return sk_identity_is_below(now, sk_span_z(above->scope));
+}
+
+/* Whether the chain from the actor to the identity holds with a device of it as it is now. */
+static bool stands(const struct sk_principal *who, const struct sk_identity *now) {
+    const struct sk_link *links = who->links;
+    struct sk_span device = sk_span_z(now->device_id);
+    for (size_t i = 0; i < who->link_count; i++) {
+        if (!sk_span_is(device, links[i].device)) continue;
+        if (!now->edge || !sk_span_is(sk_span_z(now->device_scope), links[i].scope) ||
+            (i && !is_below(now, &links[i - 1])))
+            return false;
+    }
+    const struct sk_link *parent = who->link_count ? &links[who->link_count - 1] : NULL;
+    return parent == NULL || !sk_span_is(device, who->device) ||
+           sk_span_is(device, parent->device) || is_below(now, parent);
+}
+
 /* Why a session may not go on, or SK_FAULT_NONE. */
 static enum sk_fault changed(struct sk_principal *who, const struct sk_identity *now,
                              const uint64_t proofs[2]) {
@@ -114,13 +135,9 @@ static enum sk_fault changed(struct sk_principal *who, const struct sk_identity 
     if (opened_by(who, device, module) && !proves(who, proofs)) return SK_FAULT_UNAUTHORIZED;
     if (module.n) return SK_FAULT_NONE;
     if (now->disabled) return SK_FAULT_DEVICE_DISABLED;
-    bool is_actor = who->actor && sk_span_is(device, who->actor);
-    if (is_actor && !now->edge) return SK_FAULT_UNAUTHORIZED;
+    if (who->actor && sk_span_is(device, who->actor) && !now->edge) return SK_FAULT_UNAUTHORIZED;
     if (sk_span_is(device, who->device)) who->edge = now->edge;
-    if (who->actor_scope == NULL) return SK_FAULT_NONE;
-    struct sk_span scope = sk_span_z(who->actor_scope);
-    bool fits = is_actor ? sk_span_is(scope, now->device_scope) : sk_identity_is_below(now, scope);
-    return fits ? SK_FAULT_NONE : SK_FAULT_UNAUTHORIZED;
+    return stands(who, now) ? SK_FAULT_NONE : SK_FAULT_UNAUTHORIZED;
 }
 
 void sk_sessions_changed(struct sk_backend *backend, const struct sk_identity *identity) {

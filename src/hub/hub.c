@@ -14,7 +14,8 @@ const char *sk_hub_name(const struct sk_hub *hub) {
 static const struct sk_hub_part *const parts[] = {
     &hub_part_ingest,     &hub_part_events,       &hub_part_identities, &hub_part_twins,
     &hub_part_queries,    &hub_part_c2d,          &hub_part_feedback,   &hub_part_methods,
-    &hub_part_statistics, &hub_part_certificates, &hub_part_recall,     &hub_part_presence};
+    &hub_part_statistics, &hub_part_certificates, &hub_part_recall,     &hub_part_presence,
+    &hub_part_scope};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \

@@ -103,7 +103,7 @@ struct sk_hub_part {
 };
 extern const struct sk_hub_part hub_part_ingest, hub_part_events, hub_part_identities,
     hub_part_twins, hub_part_queries, hub_part_c2d, hub_part_feedback, hub_part_methods,
-    hub_part_statistics, hub_part_certificates, hub_part_recall, hub_part_presence;
+    hub_part_statistics, hub_part_certificates, hub_part_recall, hub_part_presence, hub_part_scope;
 
 /* events/ingest.c */
 void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);

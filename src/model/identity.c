@@ -377,6 +377,21 @@ bool sk_identity_is_below(const struct sk_identity *device, struct sk_span scope
     return false;
 }
 
+/* "ms-azure-iot-edge://<id>-<generation>" */
+struct sk_span sk_identity_parent(const struct sk_identity *device) {
+    static const struct sk_span scheme = {"ms-azure-iot-edge://", 20};
+    struct sk_span scope = SK_NONE;
+    if (device->parent_scope_count)
+        scope = sk_span_z(device->parent_scopes[0]);
+    else if (!device->edge)
+        scope = sk_span_z(device->device_scope);
+    if (!sk_span_starts(scope, scheme)) return SK_NONE;
+    scope = sk_span_skip(scope, scheme.n);
+    size_t n = scope.n;
+    while (n && scope.p[n - 1] != '-') n--;
+    return sk_span_first(scope, n ? n - 1 : 0);
+}
+
 bool sk_identity_is_child(const struct sk_identity *device, const struct sk_identity *edge) {
     return edge->edge && strcmp(device->device_id, edge->device_id) != 0 &&
            sk_identity_is_below(device, sk_span_z(edge->device_scope));

@@ -64,6 +64,9 @@ void sk_identity_set(char **field, struct sk_span text);
 bool sk_identity_is_child(const struct sk_identity *device, const struct sk_identity *edge);
 /* Likewise, by the scope of an edge device. */
 bool sk_identity_is_below(const struct sk_identity *device, struct sk_span scope);
+/* The id of the edge device that is a device's parent, as its scope tells; empty: it has none. */
+struct sk_span sk_identity_parent(const struct sk_identity *device);
+#define SK_CHAIN_MAX 8 /* ids of an auth chain: a device, and the edge devices above it */
 /* What proves the identity, as two digests: of its keys, its thumbprints, or that a CA does. Who
  * was let in by one of two is so no more when neither is left. Good in this process only. */
 void sk_identity_proofs(const struct sk_identity *identity, uint64_t proofs[2]);

@@ -30,7 +30,7 @@ enum sk_system_property {
     SK_SYS_OPERATION,
     SK_SYS_DIAGNOSTIC_ID,
     SK_SYS_DIAGNOSTIC_CONTEXT,
-    SK_SYS_EDGE_NUMBER, /* Skerry's own: what an edge forwards, numbered; see hub/events/once.h */
+    SK_SYS_EDGE_NUMBER, /* Skerry's own: what an edge forwards, numbered; see gateway/once.h */
     /* stamped by us, never taken from a device */
     SK_SYS_MODEL_ID,
     SK_SYS_GENERATION_ID,

@@ -27,7 +27,11 @@ void sk_principal_free(struct sk_principal *principal) {
     free(principal->generation_id);
     free(principal->policy);
     free(principal->actor);
-    free(principal->actor_scope);
+    for (size_t i = 0; i < principal->link_count; i++) {
+        free(principal->links[i].device);
+        free(principal->links[i].scope);
+    }
+    free(principal->links);
     *principal = (struct sk_principal){0};
 }
 

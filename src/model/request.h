@@ -49,9 +49,14 @@ enum sk_status sk_rights_parse(struct sk_span text, unsigned *rights);
 struct sk_principal {
     char *device, *module; /* module NULL: the device itself */
     char *generation_id;
-    char *policy;       /* the policy whose key signed, or NULL */
-    char *actor;        /* the edge device that speaks for this identity, or NULL */
-    char *actor_scope;  /* its scope, when this identity is a child of it; or NULL */
+    char *policy; /* the policy whose key signed, or NULL */
+    char *actor;  /* the edge device that speaks for this identity, or NULL */
+    /* The edge devices between the actor and this identity, the actor first, the identity's parent
+     * last; none when it is of the actor's own device. */
+    struct sk_link {
+        char *device, *scope;
+    } * links;
+    size_t link_count;
     unsigned to_actor;  /* what it is to that device's edge hub: SK_ON_… (gateway/rights.h) */
     bool edge;          /* the device has capabilities.iotEdge */
     uint64_t proofs[2]; /* of whose credentials these are: see sk_identity_proofs() */
@@ -103,6 +108,7 @@ struct sk_request {
     const struct sk_message *message;
     json_t *body;
     struct sk_span name, rid, payload, if_match, continuation;
+    struct sk_span chain; /* of an edge hub's: "target;…;asker", or empty: for itself */
     bool replace;
     enum sk_outcome outcome;
     int64_t status;

@@ -28,7 +28,7 @@ static const struct who {
     {"edge2", NULL, "edge1", true, KEY("J"), true},
     {"edge2", "mine", "edge1", true, KEY("K"), true},
     {"edge2", "$edgeHub", "edge1", true, KEY("L"), true},
-    {"leaf3", NULL, "edge2", false, KEY("M"), false},
+    {"leaf3", NULL, "edge2", false, KEY("M"), true},
     {"lone", NULL, NULL, false, KEY("N"), false},
     {"other", NULL, NULL, true, KEY("O"), false},
     {"other", "$edgeHub", NULL, true, KEY("P"), false},
@@ -60,6 +60,13 @@ static unsigned relation(const struct who *from, const struct who *to) {
     if (from == to) return SK_ON_SELF;
     if (to->module == NULL) return SK_ON_OWN_DEVICE;
     return to->module[0] == '$' ? SK_ON_SYSTEM_MODULE : SK_ON_OWN_MODULE;
+}
+
+/* The same for its keys, which go down at any depth. */
+static unsigned relation_of_keys(const struct who *from, const struct who *to) {
+    bool below_edge2 = to->parent && strcmp(to->parent, "edge2") == 0;
+    if (from->edge && strcmp(from->device, "edge1") == 0 && below_edge2) return SK_ON_CHILD;
+    return relation(from, to);
 }
 
 static char *path_of(const struct who *who, const char *more) {
@@ -252,7 +259,7 @@ TEST(keys_of_a_scope_go_to_its_edge_hub_only) {
                                 : "{\"targetDeviceId\":\"%s\"}%.0s",
                      to->device, to->module ? to->module : "");
             char *one = path_of(from, "/getDeviceAndModuleOnBehalfOf");
-            bool right = sk_may(SK_OP_SCOPE_GET, actor_of(from), relation(from, to));
+            bool right = sk_may(SK_OP_SCOPE_GET, actor_of(from), relation_of_keys(from, to));
             expects(right, calls(f, from, "POST", one, body, ""), from, "asks for the keys of", to);
             free(one);
             /* …and in the name of somebody else. */

@@ -19,7 +19,7 @@ void raw_put_ask(struct sk_buffer *to, struct fleet *f, const struct raw_ask *as
 void raw_asks(struct fleet *f, const struct raw_ask *ask, struct raw_answer *answer) {
     struct raw_client c;
     struct sk_buffer out = {0};
-    raw_open(&c, f, "hub.test");
+    raw_open(&c, f, ask->at ? ask->at : "hub.test");
     raw_put_ask(&out, f, ask);
     raw_send_buffer(&c, &out);
     raw_next_answer(&c, answer);

@@ -9,6 +9,7 @@
 /* What is asked, and by whom. Zero: GET with the owner's token. */
 struct raw_ask {
     const char *method, *target, *host;
+    const char *at;                      /* the machine; NULL: the hub's */
     const char *resource, *key, *policy; /* of the token; policy "": a device's own */
     bool no_token;
     const char *headers; /* more lines, each with its end */

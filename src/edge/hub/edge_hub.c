@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "edge/hub/parts.h"
+#include "gateway/once.h"
 #include "store/log/segments/segments.h"
 #include "store/registry/sqlite/sqlite.h"
 
@@ -9,9 +10,9 @@
 
 /* What an edge hub is made of; they stop in this order. */
 static const struct sk_edge_part *const parts[] = {
-    &edge_part_report,  &edge_part_methods, &edge_part_scope,  &edge_part_upstream,
-    &edge_part_c2d,     &edge_part_twins,   &edge_part_inputs, &edge_part_ingest,
-    &edge_part_forward, &edge_part_queues,  &edge_part_routing};
+    &edge_part_report,   &edge_part_methods, &edge_part_below,  &edge_part_scope,
+    &edge_part_upstream, &edge_part_c2d,     &edge_part_twins,  &edge_part_inputs,
+    &edge_part_ingest,   &edge_part_forward, &edge_part_queues, &edge_part_routing};
 
 #define EACH_PART(part)                                                                            \
     for (const struct sk_edge_part *const *at = parts, *part;                                      \
@@ -217,12 +218,15 @@ static enum sk_status open_stores(struct sk_edge_hub *hub, char reason[512]) {
         SK_WARN("edge-hub", "%llu bytes of an unfinished write were cut from the end of the store",
                 (unsigned long long)recovery.cut_bytes);
     edge_room_set(hub, 0);
-    return edge_forward_open(hub);
+    hub->once = sk_once_new(hub->store, hub->log);
+    status = sk_once_catch_up(hub->once);
+    return status ? status : edge_forward_open(hub);
 }
 
 static void free_hub(struct sk_edge_hub *hub) {
     void (*closed)(void *) = hub->closed;
     void *arg = hub->closed_arg;
+    if (hub->once) sk_once_free(hub->once);
     sk_directory_free(&hub->backend.directory);
     sk_x509_anchors_free(hub->anchors);
     sk_arena_free(&hub->arena);
@@ -233,6 +237,11 @@ static void free_hub(struct sk_edge_hub *hub) {
 
 static void log_closed(void *arg) {
     free_hub(arg);
+}
+
+void sk_edge_hub_drain(struct sk_edge_hub *hub) {
+    hub->draining = true;
+    EACH_PART(part) if (part->drain) part->drain(hub);
 }
 
 void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void *arg) {

@@ -38,6 +38,8 @@ struct sk_backend *sk_edge_hub_backend(struct sk_edge_hub *hub);
 /* CA certificates (PEM) that the certificates of leaf devices may lead to; replaces earlier
  * ones. */
 void sk_edge_hub_trust(struct sk_edge_hub *hub, struct sk_span pem);
+/* Its gateway is about to close: what its requests wait for from elsewhere is refused. */
+void sk_edge_hub_drain(struct sk_edge_hub *hub);
 /* Ends it; its gateway must be gone. */
 void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void *arg);
 

@@ -29,6 +29,7 @@ static uint64_t delivery_of(const struct sk_edge_queue *q, uint64_t sequence) {
  * user id, as Azure's cloud-to-device messages have it. The lock token is the delivery's number. */
 static void address(const struct sk_edge_endpoint *e, uint64_t delivery, struct sk_arena *arena,
                     struct sk_message *message, struct sk_c2d *c2d) {
+    message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* between edges */
     if (e->module) {
         message->system[SK_SYS_INPUT] = sk_span_z(e->input);
         return;

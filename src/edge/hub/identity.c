@@ -35,6 +35,29 @@ struct sk_edge_identity *edge_identity_add(struct sk_edge_hub *hub, struct sk_sp
     return identity;
 }
 
+const struct sk_edge_identity *edge_identity_parent(const struct sk_edge_identity *device) {
+    struct sk_edge_hub *hub = device->hub;
+    struct sk_span id = sk_identity_parent(&device->identity);
+    if (id.n == 0 || sk_span_is(id, hub->options->device_id)) return NULL;
+    const struct sk_edge_identity *parent = edge_identity_find(hub, id, SK_NONE);
+    return parent && sk_identity_is_child(&device->identity, &parent->identity) ? parent : NULL;
+}
+
+void edge_identity_chain(const struct sk_edge_identity *identity, struct sk_buffer *to) {
+    struct sk_edge_hub *hub = identity->hub;
+    const char *own = hub->options->device_id;
+    const struct sk_edge_identity *device =
+        edge_identity_find(hub, sk_span_z(identity->identity.device_id), SK_NONE);
+    sk_buffer_text(to, identity->key);
+    if (device && device->identity.edge && device != identity &&
+        strcmp(device->identity.device_id, own) != 0)
+        sk_buffer_print(to, ";%s", device->key); /* a module of an edge device below */
+    for (unsigned i = 0;
+         device && i < SK_CHAIN_MAX && (device = edge_identity_parent(device)) != NULL; i++)
+        sk_buffer_print(to, ";%s", device->key);
+    sk_buffer_print(to, ";%s", own);
+}
+
 void edge_identity_free(struct sk_edge_identity *identity) {
     sk_map_remove(&identity->hub->identities, sk_span_z(identity->key));
     sk_identity_free(&identity->identity);

@@ -1,6 +1,7 @@
 /* A message comes in: its way through the routes, into the log. Reference:
  * docs/protocols/edge-runtime.md, section 5.2. */
 #include "edge/hub/parts.h"
+#include "gateway/once.h"
 
 /* A record on its way to the disk. */
 struct ingest {
@@ -8,6 +9,7 @@ struct ingest {
     struct sk_request *request; /* NULL: nobody asked */
     uint64_t bits;
     size_t bytes;
+    char *number; /* that an edge below has given it, or NULL */
 };
 
 static void refuse(struct sk_request *request, enum sk_status status) {
@@ -23,6 +25,11 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
     free(arg);
     (void)sequence;
     edge_room_taken(one.hub, sk_record_bytes(one.bytes));
+    if (one.number) {
+        sk_once_done(one.hub->once, one.request->device, one.request->module, sk_span_z(one.number),
+                     status == SK_OK);
+        free(one.number);
+    }
     if (status == SK_OK) edge_queues_count(one.hub, one.bits, one.bytes);
     if (one.request == NULL) {
         if (status)
@@ -45,10 +52,12 @@ static enum sk_status append(struct sk_edge_hub *hub, const struct sk_message *m
     if (status) return status;
     if (!edge_room_take(hub, bits, sk_record_bytes(bytes))) return SK_NO_SPACE;
     struct ingest *one = SK_NEW(struct ingest);
-    *one = (struct ingest){hub, request, bits, bytes};
+    struct sk_span number = message->system[SK_SYS_EDGE_NUMBER];
+    *one = (struct ingest){hub, request, bits, bytes, number.n ? sk_span_dup(number) : NULL};
     status = sk_log_append(hub->log, parts, 2, bits, appended, one);
     if (status == SK_OK) return SK_OK;
     edge_room_taken(hub, sk_record_bytes(bytes));
+    free(one->number);
     free(one);
     return status;
 }
@@ -65,9 +74,18 @@ static bool fits_a_topic(struct sk_edge_hub *hub, const struct sk_message *messa
     return hub->scratch.n <= TOPIC_MAX - REST_MAX;
 }
 
+/* What an edge below sends again, as it has not heard of our acknowledgement; answered. */
+static bool is_repeated(struct sk_edge_hub *hub, struct sk_request *request) {
+    switch (sk_once_check(hub->once, request->message)) {
+    case SK_ONCE_NEW: return false;
+    case SK_ONCE_STORED: sk_request_answer(request); return true;
+    default: sk_request_refuse(request, SK_FAULT_UNAVAILABLE, NULL); return true;
+    }
+}
+
 static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_message numberless = *request->message, *message = &numberless;
-    message->system[SK_SYS_EDGE_NUMBER] = SK_NONE; /* ours to give, when it is forwarded */
+    struct sk_message own = *request->message, *message = &own;
+    if (!sk_once_counts(request)) message->system[SK_SYS_EDGE_NUMBER] = SK_NONE;
     if (!hub->routing
              /* dropping it with an acknowledgement would lose it for a deployment that is on its
               * way */
@@ -87,11 +105,16 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
         sk_request_answer(request);
         return;
     }
+    if (message->system[SK_SYS_EDGE_NUMBER].n && is_repeated(hub, request)) return;
     enum sk_status status = append(hub, message, bits, request);
-    if (status)
-        refuse(request, status);
-    else
+    if (status == SK_OK) {
         hub->counts.received_total++;
+        return;
+    }
+    if (message->system[SK_SYS_EDGE_NUMBER].n)
+        sk_once_done(hub->once, request->device, request->module,
+                     message->system[SK_SYS_EDGE_NUMBER], false);
+    refuse(request, status);
 }
 
 void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_span patch) {
@@ -107,4 +130,23 @@ void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_
     if (bits) append(hub, &message, bits, NULL);
 }
 
-const struct sk_edge_part edge_part_ingest = {.serve = {[SK_OP_TELEMETRY] = ingest}};
+/* ---- life ---- */
+
+static void remember(struct sk_timer *timer) {
+    enum { EVERY_S = 5, BEHIND = 65536 };
+    struct sk_edge_hub *hub = SK_CONTAINER(timer, struct sk_edge_hub, remember);
+    sk_once_save(hub->once, BEHIND);
+    sk_timer_start(hub->backend.io, timer, EVERY_S * SK_S, remember);
+}
+
+static void start(struct sk_edge_hub *hub) {
+    remember(&hub->remember);
+}
+
+static void stop(struct sk_edge_hub *hub) {
+    sk_timer_stop(&hub->remember);
+    if (hub->once) sk_once_save(hub->once, 0);
+}
+
+const struct sk_edge_part edge_part_ingest = {
+    .serve = {[SK_OP_TELEMETRY] = ingest}, .start = start, .stop = stop};

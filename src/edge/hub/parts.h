@@ -91,6 +91,7 @@ struct sk_edge_identity {
     /* the scope (or our copy of it) has it; false: only $edgeHub itself before the first answer */
     bool known;
     uint64_t refresh;                /* number of the scope refresh that saw it last */
+    uint64_t listed;                 /* of an edge device below: that read its own scope */
     uint64_t digest;                 /* of its entry as stored */
     struct sk_device_client *client; /* its upstream connection, opened when needed */
     bool connected;
@@ -129,7 +130,7 @@ struct sk_edge_routing {
 
 /* forward.c: the way of messages to the cloud. */
 struct sk_edge_forward {
-    char epoch[37];      /* of our store; see hub/events/once.h */
+    char epoch[37];      /* of our store; see gateway/once.h */
     bool fresh_log;      /* the store is new */
     bool numbers;        /* the cloud is a Skerry hub: what is forwarded carries a number */
     size_t count, bytes; /* handed over and not yet acknowledged */
@@ -170,6 +171,7 @@ struct sk_edge_scope {
     struct sk_token_ask token;
     struct sk_http_call *call;
     uint64_t refresh, asked_ns; /* number of the last reading, and when it began */
+    char *target;               /* an auth chain: whose scope is being read; NULL: our own */
     char *continuation;
     uint32_t pause_ms; /* before clients cause another reading; 0: the last one brought something */
     bool running;
@@ -195,10 +197,15 @@ struct sk_edge_hub {
     struct sk_edge_queue queues[SK_EDGE_QUEUES_MAX]; /* by bit */
     struct sk_edge_census census;
     struct sk_edge_room room;
+    struct sk_once *once; /* of edge devices below */
+    struct sk_timer remember;
     struct sk_edge_routing routing;
     struct sk_edge_forward forward;
     struct sk_edge_connections upstream;
     struct sk_edge_scope scope;
+    struct {
+        struct sk_list calls; /* to the cloud, for edge devices below */
+    } below;
     struct {
         uint64_t deliveries; /* numbers given */
     } c2d;
@@ -213,7 +220,7 @@ struct sk_edge_hub {
     } start;
     struct sk_span alias; /* our own host name */
     struct sk_x509_anchors *anchors;
-    bool closing;
+    bool draining, closing;
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -224,7 +231,9 @@ struct sk_edge_part {
     void (*serve[SK_OP_COUNT])(struct sk_edge_hub *hub, struct sk_request *request);
     void (*load)(struct sk_edge_hub *hub);  /* the stores are open: reads its documents */
     void (*start)(struct sk_edge_hub *hub); /* all documents are read */
-    void (*stop)(struct sk_edge_hub *hub);  /* the hub closes; it may not have been loaded */
+    void (*drain)(
+        struct sk_edge_hub *hub); /* the gateway closes: what waits for others is refused */
+    void (*stop)(struct sk_edge_hub *hub); /* the hub closes; it may not have been loaded */
     /* A session has come, wants other things than before, has room again, is gone. `identity`:
      * whose it is; NULL: it has left the scope. */
     void (*opened)(struct sk_edge_hub *hub, struct sk_session *session,
@@ -238,7 +247,7 @@ struct sk_edge_part {
 };
 extern const struct sk_edge_part edge_part_ingest, edge_part_inputs, edge_part_routing,
     edge_part_queues, edge_part_forward, edge_part_upstream, edge_part_scope, edge_part_twins,
-    edge_part_c2d, edge_part_methods, edge_part_report;
+    edge_part_c2d, edge_part_methods, edge_part_report, edge_part_below;
 
 static inline struct sk_edge_hub *edge_hub_of(struct sk_backend *backend) {
     return (struct sk_edge_hub *)backend;
@@ -251,6 +260,10 @@ struct sk_edge_identity *edge_identity_add(struct sk_edge_hub *hub, struct sk_sp
                                            struct sk_span module);
 /* Of what upstream and twins have taken their leave. */
 void edge_identity_free(struct sk_edge_identity *identity);
+/* "leaf;edge2;edge1": the identity and the edge devices above it, up to this one. */
+void edge_identity_chain(const struct sk_edge_identity *identity, struct sk_buffer *to);
+/* The edge device of our scope that is the parent of a device; NULL: we are, or nobody is known. */
+const struct sk_edge_identity *edge_identity_parent(const struct sk_edge_identity *device);
 /* One of the documents that `loading` counts has been read, or cannot be. */
 void edge_load_ended(struct sk_edge_hub *hub);
 

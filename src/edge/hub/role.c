@@ -207,6 +207,7 @@ void sk_edge_hub_role_stop(struct sk_edge_hub_role *role, void (*stopped)(void *
     sk_timer_stop(&role->bundle_timer);
     sk_http_listener_close(role->metrics_listener);
     sk_http_listener_close(role->local_listener);
+    if (role->hub) sk_edge_hub_drain(role->hub);
     sk_gateway_close(role->gateway, gateway_closed, role);
 }
 

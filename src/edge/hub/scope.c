@@ -98,7 +98,11 @@ static void answer_one(struct sk_edge_hub *hub, struct waiting *w) {
     bool known = identity && identity->known;
     sk_list_remove(&w->link);
     hub->scope.waiting_count--;
-    w->done(w->arg, known ? SK_OK : SK_NOT_FOUND, known ? &identity->identity : NULL);
+    w->done(w->arg,
+            known           ? SK_OK
+            : hub->draining ? SK_CLOSED
+                            : SK_NOT_FOUND,
+            known ? &identity->identity : NULL);
     free(w->device);
     free(w->module);
     free(w);
@@ -122,8 +126,8 @@ static void answer_waiting(struct sk_edge_hub *hub, bool all) {
 
 static void wait_for_scope(struct sk_edge_hub *hub, struct sk_span device, struct sk_span module,
                            bool anew, sk_identity_done *done, void *arg) {
-    if (hub->scope.waiting_count == WAITING_MAX) {
-        done(arg, SK_NOT_FOUND, NULL);
+    if (hub->scope.waiting_count == WAITING_MAX || hub->draining) {
+        done(arg, hub->draining ? SK_CLOSED : SK_NOT_FOUND, NULL);
         return;
     }
     struct waiting *w = SK_NEW(struct waiting);
@@ -165,11 +169,16 @@ static uint32_t next_pause(uint32_t pause_ms) {
     return pause_ms < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
 }
 
+static void forget_place(struct sk_edge_hub *hub) {
+    free(hub->scope.continuation);
+    free(hub->scope.target);
+    hub->scope.continuation = hub->scope.target = NULL;
+}
+
 static void end_refresh(struct sk_edge_hub *hub, bool complete) {
     struct sk_edge_identity *identity;
     hub->scope.running = false;
-    free(hub->scope.continuation);
-    hub->scope.continuation = NULL;
+    forget_place(hub);
     for (size_t i = 0; complete && (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
         if (identity->refresh == hub->scope.refresh || identity == hub->self) continue;
         SK_INFO("edge-hub", "%s is not in our scope any more", identity->key);
@@ -220,10 +229,33 @@ static void take_page(struct sk_edge_hub *hub, const json_t *page) {
 
 static void ask(struct sk_edge_hub *hub);
 
+/* Goes on with the scope of an edge device below; false: all have been read. */
+static bool ask_below(struct sk_edge_hub *hub) {
+    struct sk_edge_identity *identity;
+    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
+        bool below = identity->identity.edge && identity->refresh == hub->scope.refresh &&
+                     strcmp(identity->key, hub->options->device_id) != 0;
+        if (!below || identity->listed == hub->scope.refresh) continue;
+        struct sk_buffer chain = {0};
+        identity->listed = hub->scope.refresh;
+        forget_place(hub);
+        edge_identity_chain(identity, &chain);
+        sk_buffer_byte(&chain, 0);
+        hub->scope.target = chain.p;
+        ask(hub);
+        return true;
+    }
+    return false;
+}
+
 static void answered(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
     struct sk_edge_hub *hub = arg;
     hub->scope.call = NULL;
     if (hub->closing) return;
+    if (!status && answer->status == 404 && hub->scope.target) { /* it has just gone */
+        if (!ask_below(hub)) end_refresh(hub, true);
+        return;
+    }
     if (status || answer->status != 200) {
         SK_DEBUG("edge-hub", "the scope could not be read: %s, HTTP %u", sk_status_text(status),
                  answer ? answer->status : 0);
@@ -243,7 +275,7 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
     json_decref(page);
     if (hub->scope.continuation)
         ask(hub);
-    else
+    else if (!ask_below(hub))
         end_refresh(hub, true);
 }
 
@@ -259,8 +291,9 @@ static void got_token(struct sk_token_ask *asked, enum sk_status status, struct 
     sk_buffer_text(
         &target,
         "/modules/%24edgeHub/devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview");
-    json_t *body = json_pack("{s:i,s:s,s:s?}", "pageSize", PAGE, "authChain",
-                             hub->options->device_id, "continuationLink", hub->scope.continuation);
+    const char *chain = hub->scope.target ? hub->scope.target : hub->options->device_id;
+    json_t *body = json_pack("{s:i,s:s,s:s?}", "pageSize", PAGE, "authChain", chain,
+                             "continuationLink", hub->scope.continuation);
     SK_CLEANUP_FREE char *text = sk_json_text(body);
     struct sk_http_pair headers[] = {{"Authorization", token},
                                      {"Content-Type", SK_SPAN("application/json; charset=utf-8")}};
@@ -305,18 +338,23 @@ void edge_scope_refresh(struct sk_edge_hub *hub) {
         run(hub);
 }
 
+static void drain(struct sk_edge_hub *hub) {
+    while (!sk_list_empty(&hub->scope.waiting))
+        answer_one(hub, SK_LIST_FIRST(&hub->scope.waiting, struct waiting, link));
+}
+
 /* Its identities go, and with each its connection to the cloud. */
 static void stop(struct sk_edge_hub *hub) {
     struct sk_edge_identity *identity;
     if (hub->scope.https) sk_http_client_free(hub->scope.https);
-    while (!sk_list_empty(&hub->scope.waiting))
-        answer_one(hub, SK_LIST_FIRST(&hub->scope.waiting, struct waiting, link));
+    drain(hub);
     sk_timer_stop(&hub->scope.timer);
     sk_token_unask(&hub->scope.token);
     for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL; i = 0)
         free_identity(identity);
     sk_map_free(&hub->identities);
-    free(hub->scope.continuation);
+    forget_place(hub);
 }
 
-const struct sk_edge_part edge_part_scope = {.load = load, .start = run, .stop = stop};
+const struct sk_edge_part edge_part_scope = {
+    .load = load, .start = run, .drain = drain, .stop = stop};

@@ -152,7 +152,7 @@ struct sk_device_client *edge_upstream_client(struct sk_edge_identity *identity)
     const struct sk_edge_hub_options *o = hub->options;
     if (identity->client) return identity->client;
     struct sk_buffer chain = {0};
-    if (identity != hub->self) sk_buffer_print(&chain, "%s;%s", identity->key, o->device_id);
+    if (identity != hub->self) edge_identity_chain(identity, &chain);
     identity->client = sk_device_client_new(
         hub->backend.io,
         &(struct sk_device_client_options){.mux = mux_of(hub),

@@ -136,6 +136,7 @@ static bool read_scope(struct sk_http_request *r) {
     struct sk_http_parser *http = r->exchange->request;
     struct sk_arena *arena = &r->exchange->arena;
     json_t *body = r->request.body;
+    r->request.chain = text_member(body, "authChain");
     if (r->request.op == SK_OP_SCOPE_LIST) {
         r->request.max = body ? (uint64_t)json_integer_value(json_object_get(body, "pageSize"))
                               : number(sk_http_query(http->query, "deviceCount"), 100);
@@ -154,6 +155,23 @@ static bool read_scope(struct sk_http_request *r) {
     r->request.name =
         module.n ? sk_arena_print(arena, "%.*s/%.*s", SK_ARG(device), SK_ARG(module)) : device;
     return device.n > 0;
+}
+
+/* For a module of an edge device below. What is asked is taken out of the body, which of a PUT is
+ * the module. */
+static bool read_below(struct sk_http_request *r) {
+    struct sk_arena *arena = &r->exchange->arena;
+    json_t *body = r->request.body, *module = json_object_get(body, "module");
+    bool puts = r->request.op == SK_OP_BELOW_PUT, lists = r->request.op == SK_OP_BELOW_LIST;
+    struct sk_span name = text_member(puts ? module : body, puts ? "moduleId" : "targetModuleId");
+    if (name.n == 0) name = text_member(body, "moduleId");
+    r->request.chain = sk_arena_copy(arena, text_member(body, "authChain"));
+    r->request.name = sk_arena_copy(arena, name);
+    if (puts && json_is_object(module)) {
+        r->request.body = json_incref(module);
+        json_decref(body);
+    }
+    return r->request.chain.n && (lists || name.n);
 }
 
 static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
@@ -207,6 +225,13 @@ static bool read_request(struct sk_http_request *r) {
     case SK_OP_SCOPE_GET:
         fine = read_scope(r);
         why = "targetDeviceId is missing";
+        break;
+    case SK_OP_BELOW_PUT:
+    case SK_OP_BELOW_GET:
+    case SK_OP_BELOW_LIST:
+    case SK_OP_BELOW_DELETE:
+        fine = read_below(r);
+        why = "authChain or the module's id is missing";
         break;
     default: break;
     }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "hub/parts.h"
-#include "hub/events/once.h"
+#include "gateway/once.h"
 #include "hub/events/partitions.h"
 
 static enum sk_status compile_routes(struct sk_hub *hub, char reason[512]) {
@@ -94,17 +94,11 @@ void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned par
     if (status) sk_request_refuse(request, sk_fault_of_status(status), NULL);
 }
 
-/* Its edge hub speaks, for another or for itself: it alone numbers what it sends. */
-static bool is_from_an_edge(const struct sk_request *request) {
-    return request->session &&
-           (request->who->actor || sk_span_is(sk_span_z(request->who->module), "$edgeHub"));
-}
-
 static void take(struct sk_hub *hub, struct sk_request *request) {
     struct sk_message message = *request->message;
     message.system[SK_SYS_GENERATION_ID] = sk_span_z(request->who->generation_id);
     message.system[SK_SYS_AUTH_METHOD] = sk_span_z(request->who->auth_method);
-    if (!is_from_an_edge(request)) message.system[SK_SYS_EDGE_NUMBER] = SK_NONE;
+    if (!sk_once_counts(request)) message.system[SK_SYS_EDGE_NUMBER] = SK_NONE;
     uint64_t routes = route(hub, &message);
     if (routes == 0) { /* taken and dropped, as the cloud does */
         hub->counts.dropped_total++;

@@ -1,7 +1,7 @@
 /* What the hub knows of the events in its log beyond the log: which numbers of edges are stored,
  * how far each partition has come. Both are saved now and then; what has come since is read
  * again at the start. */
-#include "hub/events/once.h"
+#include "gateway/once.h"
 #include "hub/events/partitions.h"
 #include "hub/parts.h"
 

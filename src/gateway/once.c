@@ -1,4 +1,4 @@
-#include "hub/events/once.h"
+#include "gateway/once.h"
 #include "model/json_text.h"
 
 #include <stdio.h>
@@ -137,7 +137,30 @@ void sk_once_free(struct sk_once *once) {
     free(once);
 }
 
+enum sk_status sk_once_catch_up(struct sk_once *once) {
+    struct sk_cursor *cursor;
+    struct sk_record record;
+    struct sk_message message;
+    struct sk_arena arena = {0};
+    enum sk_status status =
+        sk_cursor_open(once->log, NULL, UINT64_MAX, once->position, NULL, NULL, &cursor);
+    if (status) return status;
+    while ((status = sk_cursor_next(cursor, &record)) == SK_OK || status == SK_NOT_FOUND) {
+        sk_arena_reset(&arena);
+        if (status == SK_OK && sk_message_decode(record.body, &arena, &message) == SK_OK)
+            sk_once_seen(once, &message);
+    }
+    sk_cursor_close(cursor);
+    sk_arena_free(&arena);
+    return status == SK_AGAIN ? SK_OK : status;
+}
+
 /* ---- deciding ---- */
+
+bool sk_once_counts(const struct sk_request *request) {
+    return request->session && request->message->system[SK_SYS_EDGE_NUMBER].n &&
+           (request->who->actor || sk_span_is(sk_span_z(request->who->module), SK_EDGE_HUB_MODULE));
+}
 
 enum sk_once_verdict sk_once_check(struct sk_once *once, const struct sk_message *message) {
     struct number number;

@@ -8,10 +8,11 @@
  * document in the registry, written now and then with the log's position, and brought up to date at
  * the start by reading the log from there. Messages without a number (every other client) pass
  * untouched. */
-#ifndef SK_HUB_EVENTS_ONCE_H
-#define SK_HUB_EVENTS_ONCE_H
+#ifndef SK_GATEWAY_ONCE_H
+#define SK_GATEWAY_ONCE_H
 
 #include "model/message.h"
+#include "model/request.h"
 #include "store/log/log.h"
 #include "store/registry/registry.h"
 
@@ -27,6 +28,12 @@ void sk_once_seen(struct sk_once *once, const struct sk_message *message);
 void sk_once_save(struct sk_once *once, uint64_t behind);
 /* After the log was closed: its last records still tell their outcome. */
 void sk_once_free(struct sk_once *once);
+
+/* Whether a request's number counts: an edge hub speaks, for another identity or for itself. Nobody
+ * else numbers what he sends. */
+bool sk_once_counts(const struct sk_request *request);
+/* Reads what the log has from the position on. */
+enum sk_status sk_once_catch_up(struct sk_once *once);
 
 enum sk_once_verdict {
     SK_ONCE_NEW,    /* store it; then call sk_once_stored or sk_once_failed */
