@@ -72,7 +72,7 @@ struct sk_config_key {
     const char *does;            /* one sentence for people, without a full stop */
     const char *page;            /* below docs: tells more */
     bool secret;                 /* is not shown, an example neither: somebody would take it */
-    bool unused;                 /* known, of no effect: a warning */
+    bool unused;                 /* known, of no effect: a warning, with `does` as its reason */
 };
 
 #define SK_CONFIG_AT(type, field) .at = offsetof(type, field), .size = sizeof((type *)0)->field

@@ -83,6 +83,7 @@ static void put_unused(struct sk_buffer *to, sk_config_keys keys) {
         if (!key->unused) continue;
         sk_buffer_text(to, first ? "\n## Known and not used here\n\nEach gives a warning: " : ", ");
         sk_buffer_print(to, "`%s`", key->path);
+        if (key->does) sk_buffer_print(to, " (%s)", key->does);
         first = false;
     }
     if (!first) sk_buffer_text(to, ".\n");
@@ -92,7 +93,8 @@ void sk_config_put_reference(struct sk_buffer *to, sk_config_keys keys, const ch
                              const char *words) {
     sk_buffer_print(to, "# %s\n\n%s\n", title, words);
     put_rows(to, keys, "");
-    SK_CONFIG_EACH(keys, key) if (is_table(key) && !key->unused) put_table(to, keys, key);
+    SK_CONFIG_EACH(keys, key)
+    if ((is_table(key) || key->type->or_table) && !key->unused) put_table(to, keys, key);
     put_unused(to, keys);
 }
 

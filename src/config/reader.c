@@ -61,11 +61,13 @@ static void refuse_value(struct sk_config *config, const struct sk_config_key *k
     sk_buffer_free(&must);
 }
 
-static void warn_unused(struct sk_config *config, const char *path) {
+static void warn_unused(struct sk_config *config, const struct sk_config_key *key,
+                        const char *path) {
     char sentence[SK_CONFIG_ERROR_MAX];
     if (config->warning == NULL) return;
-    snprintf(sentence, sizeof sentence, "%.200s:%u: %.160s is not used here.", config->file,
-             sk_toml_line(config->lines, path), path);
+    snprintf(sentence, sizeof sentence, "%.200s:%u: %.160s is not used here%s%.200s.", config->file,
+             sk_toml_line(config->lines, path), path, key->does ? ": " : "",
+             key->does ? key->does : "");
     config->warning(sentence);
 }
 
@@ -119,7 +121,7 @@ static bool check_value(struct sk_config *config, const struct sk_config_key *ke
         refuse_value(config, key, path);
         return false;
     }
-    if (key->unused) warn_unused(config, path);
+    if (key->unused) warn_unused(config, key, path);
     return !key->unused;
 }
 

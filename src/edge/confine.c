@@ -54,7 +54,7 @@ enum sk_status sk_edge_confine_hub(const struct sk_edge_config *config, char rea
 
 /* ---- the daemon: it has the keys, and gives sockets to other users ---- */
 
-enum { NAMED_MAX = 16 };
+enum { NAMED_MAX = 48 };
 
 /* Files to read: paths of them, and of what "pkcs11:" names the file with the PIN. */
 struct named {
@@ -76,12 +76,27 @@ static void name_file(struct named *named, const struct sk_edge_config *config, 
 }
 
 static enum sk_status keep_reading(const struct sk_edge_config *config, char reason[512]) {
-    const char *const files[] = {
-        config->edge_ca_certificate_file,  config->edge_ca_key_file,  config->device_key_file,
-        config->identity_certificate_file, config->identity_key_file, config->key_store.pkcs11_slot,
-        config->trust_bundle_file,         config->hub_trust_file};
+    const char *const files[] = {config->edge_ca_certificate_file,
+                                 config->edge_ca_key_file,
+                                 config->device_key_file,
+                                 config->identity_certificate_file,
+                                 config->identity_key_file,
+                                 config->key_store.pkcs11_slot,
+                                 config->trust_bundle_file,
+                                 config->manifest_trust_file,
+                                 config->hub_trust_file};
+    const struct sk_own_options *owns[] = {&config->edge_ca_own, &config->identity_own};
     struct named named = {.count = 0};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) name_file(&named, config, files[i]);
+    for (size_t i = 0; i < config->est_trust_count; i++)
+        name_file(&named, config, config->est_trust[i]);
+    for (size_t i = 0; i < sizeof owns / sizeof *owns; i++) {
+        const struct sk_est_account *est = &owns[i]->est;
+        const char *const its[] = {
+            owns[i]->issuer_certificate, owns[i]->issuer_key, est->certificate, est->key,
+            est->bootstrap_certificate,  est->bootstrap_key};
+        for (size_t k = 0; k < sizeof its / sizeof *its; k++) name_file(&named, config, its[k]);
+    }
     /* Root that stays reads them by itself. */
     bool needed = named.count && config->daemon_uid;
     enum sk_status status = needed ? sk_keep_reading(named.paths, named.count) : SK_OK;

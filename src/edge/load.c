@@ -15,12 +15,22 @@ struct parse {
 /* Texts that open something, and PINs in the places of keys. */
 static const char *const passwords[] = {
     "provisioning.authentication.device_id_pk.value",
+    "provisioning.authentication.identity_cert.password",
+    "edge_ca.password",
+    "cert_issuance.est.auth.password",
     "tpm.hierarchy_authorization.owner",
 };
 static const char *const places[] = {
     "provisioning.authentication.device_id_pk.uri",
     "provisioning.authentication.identity_pk",
+    "provisioning.authentication.identity_cert.identity_pk",
+    "provisioning.authentication.identity_cert.bootstrap_identity_pk",
     "edge_ca.pk",
+    "edge_ca.identity_pk",
+    "edge_ca.bootstrap_identity_pk",
+    "cert_issuance.est.auth.identity_pk",
+    "cert_issuance.est.auth.bootstrap_identity_pk",
+    "cert_issuance.local_ca.pk",
     "aziot_keys.pkcs11_base_slot",
 };
 

@@ -377,11 +377,11 @@ TEST(an_edge_below_manages_its_modules_through_those_above) {
                      200);
     assert_non_null(strstr(text, "$edgeAgent"));
     free(text);
-    assert_int_equal(
-        calls(&n, "mid.test", "low1", NULL, "PUT",
-              "/devices/low1/modules/%24edgeAgent?api-version=2017-11-08-preview",
-              "{\"deviceId\":\"low1\",\"moduleId\":\"$edgeAgent\"," FLEET_SAS "}", &text),
-        200);
+    assert_int_equal(calls(&n, "mid.test", "low1", NULL, "PUT",
+                           "/devices/low1/modules/%24edgeAgent?api-version=2017-11-08-preview",
+                           "{\"deviceId\":\"low1\",\"moduleId\":\"$edgeAgent\"," FLEET_SAS "}",
+                           &text),
+                     200);
     assert_non_null(strstr(text, FLEET_KEY));
     free(text);
     assert_int_equal(calls(&n, "mid.test", "low1", NULL, "GET",
@@ -421,8 +421,7 @@ TEST(an_edge_below_gets_its_scope_from_its_parent_in_pages_without_the_cloud) {
         snprintf(body, sizeof body,
                  "{\"pageSize\":1,\"authChain\":\"low1;mid1\",\"continuationLink\":\"%s\"}",
                  link ? link : "");
-        assert_int_equal(
-            calls(&n, "top.test", "mid1", "$edgeHub", "POST", path, body, &text), 200);
+        assert_int_equal(calls(&n, "top.test", "mid1", "$edgeHub", "POST", path, body, &text), 200);
         json_t *page = json_loads(text, 0, NULL);
         leaf = leaf || strstr(text, "leaf9");
         free(text);
@@ -441,8 +440,8 @@ TEST(an_edge_below_gets_its_scope_from_its_parent_in_pages_without_the_cloud) {
     size_t i;
     json_array_foreach(json_object_get(page, "devices"), i, device) {
         const char *id = json_string_value(json_object_get(device, "deviceId"));
-        const char *type = json_string_value(
-            json_object_get(json_object_get(device, "authentication"), "type"));
+        const char *type =
+            json_string_value(json_object_get(json_object_get(device, "authentication"), "type"));
         own_key = own_key || (strcmp(id, "mid1") == 0 && strcmp(type, "none") != 0);
     }
     assert_false(own_key);

@@ -61,9 +61,7 @@ static void open_ca(struct edge_checks *checks, struct opened_ca *ca,
     if (status == SK_OK)
         status = sk_certificates_open(
             ca->io,
-            &(struct sk_certificates_options){.folder = config->data,
-                                              .device_id = config->device_id,
-                                              .ca_days = config->edge_ca_days,
+            &(struct sk_certificates_options){.device_id = config->device_id,
                                               .keys = ca->keys,
                                               .certificate_file = config->edge_ca_certificate_file,
                                               .key_file = config->edge_ca_key_file},

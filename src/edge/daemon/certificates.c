@@ -2,26 +2,22 @@
 #include "edge/daemon/certificates.h"
 
 #include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 
-#include "trust/x509.h"
+#include "trust/x509_enroll.h"
 
 static const int64_t DAY_S = 86400;
 enum { MODULE_DAYS = 30, CA_WARNING_DAYS = 30, FILE_MAX = 256 * 1024 };
 
 struct sk_certificates {
     struct sk_io *io;
-    char *folder, *device_id, *ca_name, *certificate_file, *key_file, *trust_file;
-    unsigned ca_days;
+    char *device_id, *certificate_file, *key_file, *trust_file;
     struct sk_key_store *keys;
-    struct sk_buffer ca_pem; /* the CA, then its chain */
-    EVP_PKEY *key;
-    unsigned slot; /* which of `pairs` it is */
-    int64_t ca_ends_s;
-    struct sk_buffer previous_pem; /* the quick-start CA before this one */
+    struct sk_own_certificate *own; /* NULL: given */
+    struct sk_buffer given_pem;     /* the CA, then its chain */
+    EVP_PKEY *given_key;
+    int64_t given_ends_s;
     struct sk_buffer bundle;
 };
 
@@ -39,36 +35,36 @@ static enum sk_status load_file(struct sk_certificates *certificates, const char
     return status;
 }
 
-/* Whether certificate and key are a pair and the certificate may sign others; a sentence when not.
- */
-static enum sk_status check_ca(struct sk_certificates *certificates, const char *path,
-                               char reason[256]) {
-    struct sk_span pem = sk_buffer_span(&certificates->ca_pem);
-    BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
-    X509 *ca = PEM_read_bio_X509(bio, NULL, sk_pem_no_passphrase, NULL);
-    const char *problem = NULL;
-    if (ca == NULL)
-        problem = "holds no certificate in PEM form";
-    else if (!sk_x509_is_pair(pem, certificates->key))
-        problem = "and its key do not belong together";
-    else if (X509_check_ca(ca) != 1)
-        problem = "is not a CA certificate (basicConstraints CA:TRUE)";
-    if (problem) snprintf(reason, 256, "The edge CA %.150s %s.", path, problem);
-    ERR_clear_error();
-    BIO_free(bio);
-    X509_free(ca);
-    return problem ? SK_INVALID : sk_x509_not_after(pem, &certificates->ca_ends_s);
+static struct sk_span ca_pem(const struct sk_certificates *certificates) {
+    return certificates->own ? sk_own_pem(certificates->own)
+                             : sk_buffer_span(&certificates->given_pem);
 }
 
 int64_t sk_certificates_ca_ends_s(const struct sk_certificates *certificates) {
-    return certificates->ca_ends_s;
+    return certificates->own ? sk_own_ends_s(certificates->own) : certificates->given_ends_s;
+}
+
+/* Whether certificate and key are a pair and the certificate may sign others; a sentence when not.
+ */
+static enum sk_status check_given(struct sk_certificates *certificates, char reason[256]) {
+    struct sk_span pem = sk_buffer_span(&certificates->given_pem);
+    const char *problem = NULL;
+    if (sk_x509_not_after(pem, &certificates->given_ends_s))
+        problem = "holds no certificate in PEM form";
+    else if (!sk_x509_is_pair(pem, certificates->given_key))
+        problem = "and its key do not belong together";
+    else if (!sk_x509_is_ca(pem))
+        problem = "is not a CA certificate (basicConstraints CA:TRUE)";
+    if (problem)
+        snprintf(reason, 256, "The edge CA %.150s %s.", certificates->certificate_file, problem);
+    return problem ? SK_INVALID : SK_OK;
 }
 
 /* What a given CA that has expired signs no client believes. */
 static void warn_of_time(const struct sk_certificates *certificates) {
     char ended[SK_TIME_TEXT];
-    int64_t left = certificates->ca_ends_s - now_s(certificates);
-    sk_time_text(certificates->ca_ends_s * 1000000, ended);
+    int64_t left = certificates->given_ends_s - now_s(certificates);
+    sk_time_text(certificates->given_ends_s * 1000000, ended);
     if (left <= 0)
         SK_ERROR("daemon",
                  "the edge CA %s ([edge_ca] cert) has expired at %s: devices refuse what it signs; "
@@ -80,141 +76,15 @@ static void warn_of_time(const struct sk_certificates *certificates) {
 }
 
 static enum sk_status load_given(struct sk_certificates *certificates, char reason[256]) {
-    const char *path = certificates->certificate_file;
-    enum sk_status status = load_file(certificates, path, &certificates->ca_pem, reason);
-    if (status) return status;
     char why[256];
-    status = sk_key_store_given_pair(certificates->keys, certificates->key_file, &certificates->key,
-                                     why);
+    enum sk_status status =
+        load_file(certificates, certificates->certificate_file, &certificates->given_pem, reason);
+    if (status) return status;
+    status = sk_key_store_given_pair(certificates->keys, certificates->key_file,
+                                     &certificates->given_key, why);
     if (status) snprintf(reason, 256, "The edge CA ([edge_ca] pk): %.220s", why);
     if (status == SK_MALFORMED) status = SK_INVALID; /* only a person can mend it */
-    return status ? status : check_ca(certificates, path, reason);
-}
-
-/* Or made by a clock that was ahead: then it is not valid yet. */
-static bool outlived(const struct sk_certificates *certificates) {
-    int64_t left_s = certificates->ca_ends_s - now_s(certificates);
-    return left_s < certificates->ca_days * DAY_S / 5 ||
-           left_s > (certificates->ca_days + 1) * DAY_S;
-}
-
-struct ca_paths {
-    char certificate[512], previous[512];
-};
-
-static void quick_start_paths(const struct sk_certificates *certificates, struct ca_paths *paths) {
-    snprintf(paths->certificate, sizeof paths->certificate, "%s/edge-ca.pem", certificates->folder);
-    snprintf(paths->previous, sizeof paths->previous, "%s/edge-ca-previous.pem",
-             certificates->folder);
-}
-
-/* Names in the key store, in turn: until the new certificate is there, the one before has its
- * key. */
-static const char *const pairs[] = {"edge-ca", "edge-ca-2"};
-enum { PAIRS = sizeof pairs / sizeof *pairs };
-
-static void key_free(struct sk_buffer *key_pem) {
-    if (key_pem->p) OPENSSL_cleanse(key_pem->p, key_pem->n);
-    sk_buffer_free(key_pem);
-}
-
-/* Takes a CA that has come or been made; the one before is kept for clients that trust only that.
- * Its pair is in `slot`. */
-static enum sk_status take_ca(struct sk_certificates *certificates, struct sk_buffer *pem,
-                              EVP_PKEY *key, unsigned slot, char reason[256]) {
-    struct ca_paths paths;
-    quick_start_paths(certificates, &paths);
-    enum sk_status status = SK_OK;
-    if (certificates->ca_pem.n)
-        status = sk_file_save(certificates->io, paths.previous,
-                              sk_buffer_span(&certificates->ca_pem), 0644);
-    if (!status)
-        status = sk_file_save(certificates->io, paths.certificate, sk_buffer_span(pem), 0644);
-    if (status) {
-        snprintf(reason, 256, "Cannot write the edge CA in %.180s: %s.", certificates->folder,
-                 sk_status_text(status));
-        return status;
-    }
-    sk_buffer_free(&certificates->previous_pem);
-    EVP_PKEY_free(certificates->key);
-    certificates->previous_pem = certificates->ca_pem;
-    certificates->ca_pem = *pem;
-    certificates->key = key;
-    certificates->slot = slot;
-    memset(pem, 0, sizeof *pem);
-    return sk_x509_not_after(sk_buffer_span(&certificates->ca_pem), &certificates->ca_ends_s);
-}
-
-/* Makes a quick-start CA and stores it. */
-static enum sk_status make_ca(struct sk_certificates *certificates, char reason[256]) {
-    struct sk_buffer pem = {0};
-    EVP_PKEY *key = NULL;
-    char name[256];
-    int64_t now = now_s(certificates);
-    unsigned slot = certificates->key ? (certificates->slot + 1) % PAIRS : 0;
-    snprintf(name, sizeof name, "aziot-edge CA %s", certificates->device_id);
-    enum sk_status status = sk_key_store_make_pair(certificates->keys, pairs[slot], &key, reason);
-    if (status) return status;
-    struct sk_x509_request request = {
-        .use = SK_X509_CA,
-        .common_name = sk_span_z(certificates->ca_name ? certificates->ca_name : name),
-        .path_length = 0,
-        .not_before_s = now - DAY_S, /* clients' clocks may be behind */
-        .not_after_s = now + certificates->ca_days * DAY_S,
-        .key = key,
-    };
-    status = sk_x509_make(&request, &pem, NULL);
-    if (status)
-        snprintf(reason, 256, "Cannot make an edge CA named %.100s: %s.", name,
-                 sk_status_text(status));
-    else
-        status = take_ca(certificates, &pem, key, slot, reason);
-    if (status) EVP_PKEY_free(key);
-    sk_buffer_free(&pem);
-    return status;
-}
-
-/* The CA's key; SK_NOT_FOUND when there is none that fits. */
-static enum sk_status find_pair(struct sk_certificates *certificates, char reason[256]) {
-    struct sk_span pem = sk_buffer_span(&certificates->ca_pem);
-    for (unsigned slot = 0; slot < PAIRS; slot++) {
-        EVP_PKEY *key;
-        enum sk_status status = sk_key_store_pair(certificates->keys, pairs[slot], &key, reason);
-        if (status && status != SK_NOT_FOUND && status != SK_MALFORMED) return status;
-        if (status) continue;
-        certificates->key = key;
-        certificates->slot = slot;
-        if (sk_x509_is_pair(pem, key)) return SK_OK;
-        EVP_PKEY_free(key);
-        certificates->key = NULL;
-    }
-    return SK_NOT_FOUND;
-}
-
-/* What is missing, damaged or without its key is made anew. */
-static enum sk_status open_quick_start(struct sk_certificates *certificates, char reason[256]) {
-    struct ca_paths paths;
-    quick_start_paths(certificates, &paths);
-    enum sk_status status = sk_folder_make(certificates->io, certificates->folder, 0700);
-    if (status) {
-        snprintf(reason, 256, "Cannot make the folder %.180s: %s.", certificates->folder,
-                 sk_status_text(status));
-        return status;
-    }
-    status = load_file(certificates, paths.certificate, &certificates->ca_pem, reason);
-    bool there = status == SK_OK;
-    if (!status) status = find_pair(certificates, reason);
-    if (!status) status = check_ca(certificates, paths.certificate, reason);
-    if (!status) {
-        certificates->previous_pem.limit = FILE_MAX;
-        sk_file_load(certificates->io, paths.previous, &certificates->previous_pem);
-        return SK_OK;
-    }
-    if (status != SK_NOT_FOUND && status != SK_INVALID) return status;
-    if (there)
-        SK_WARN("daemon", "the edge CA %s has lost its key: a new one is made", paths.certificate);
-    sk_buffer_free(&certificates->ca_pem);
-    return make_ca(certificates, reason);
+    return status ? status : check_given(certificates, reason);
 }
 
 static char *copy(const char *text) {
@@ -226,15 +96,13 @@ enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificat
     struct sk_certificates *certificates = SK_NEW(struct sk_certificates);
     certificates->io = io;
     certificates->keys = options->keys;
-    certificates->folder = copy(options->folder);
     certificates->device_id = copy(options->device_id);
-    certificates->ca_name = copy(options->ca_name);
     certificates->certificate_file = copy(options->certificate_file);
     certificates->key_file = copy(options->key_file);
     certificates->trust_file = copy(options->trust_file);
-    certificates->ca_days = options->ca_days;
-    enum sk_status status = certificates->certificate_file ? load_given(certificates, reason)
-                                                           : open_quick_start(certificates, reason);
+    enum sk_status status = certificates->certificate_file
+                                ? load_given(certificates, reason)
+                                : sk_own_open(io, &options->own, &certificates->own, reason);
     if (!status && certificates->trust_file) {
         struct sk_buffer trust = {0};
         status = load_file(certificates, certificates->trust_file, &trust, reason);
@@ -250,50 +118,68 @@ enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificat
 }
 
 void sk_certificates_free(struct sk_certificates *certificates) {
-    free(certificates->folder);
+    if (certificates->own) sk_own_free(certificates->own);
     free(certificates->device_id);
-    free(certificates->ca_name);
     free(certificates->certificate_file);
     free(certificates->key_file);
     free(certificates->trust_file);
-    sk_buffer_free(&certificates->ca_pem);
-    EVP_PKEY_free(certificates->key);
-    sk_buffer_free(&certificates->previous_pem);
+    sk_buffer_free(&certificates->given_pem);
+    EVP_PKEY_free(certificates->given_key);
     sk_buffer_free(&certificates->bundle);
     free(certificates);
 }
 
-struct sk_span sk_certificates_trust_bundle(struct sk_certificates *certificates) {
+static enum sk_status say_no_ca(const struct sk_certificates *certificates, char reason[256]) {
+    snprintf(reason, 256, "The edge has no CA yet. %.220s", sk_own_problem(certificates->own));
+    return SK_AGAIN;
+}
+
+/* A module that trusts nothing would never believe the edge hub: it asks again instead. */
+enum sk_status sk_certificates_trust_bundle(struct sk_certificates *certificates,
+                                            struct sk_span *pem, char reason[256]) {
+    if (ca_pem(certificates).n == 0) return say_no_ca(certificates, reason);
     certificates->bundle.n = 0;
-    sk_buffer_append(&certificates->bundle, sk_buffer_span(&certificates->ca_pem));
-    sk_buffer_append(&certificates->bundle, sk_buffer_span(&certificates->previous_pem));
+    sk_buffer_append(&certificates->bundle, ca_pem(certificates));
+    if (certificates->own) {
+        sk_buffer_append(&certificates->bundle, sk_own_previous(certificates->own));
+        sk_buffer_append(&certificates->bundle, sk_own_anchors(certificates->own));
+    }
     if (certificates->trust_file) {
         struct sk_buffer trust = {.limit = FILE_MAX}; /* read anew: people replace it */
         if (sk_file_load(certificates->io, certificates->trust_file, &trust) == SK_OK)
             sk_buffer_append(&certificates->bundle, sk_buffer_span(&trust));
         sk_buffer_free(&trust);
     }
-    return sk_buffer_span(&certificates->bundle);
+    *pem = sk_buffer_span(&certificates->bundle);
+    return SK_OK;
 }
 
 /* ---- issuing ---- */
 
 void sk_certificate_free(struct sk_certificate *certificate) {
+    if (certificate->key_pem.p) OPENSSL_cleanse(certificate->key_pem.p, certificate->key_pem.n);
     sk_buffer_free(&certificate->certificate_pem);
-    key_free(&certificate->key_pem);
+    sk_buffer_free(&certificate->key_pem);
+}
+
+/* The CA that signs now, got anew where that is due and needs nobody else; an older one does as
+ * long as there is none. */
+static enum sk_status find_ca(struct sk_certificates *certificates, struct sk_x509_request *request,
+                              char reason[256]) {
+    struct sk_own_certificate *own = certificates->own;
+    if (own) sk_own_refresh(own, reason);
+    request->issuer_certificate_pem = ca_pem(certificates);
+    request->issuer_key = own ? sk_own_key(own) : certificates->given_key;
+    return request->issuer_certificate_pem.n ? SK_OK : say_no_ca(certificates, reason);
 }
 
 static enum sk_status issue(struct sk_certificates *certificates, struct sk_x509_request *request,
                             struct sk_certificate *certificate, char reason[256]) {
     memset(certificate, 0, sizeof *certificate);
-    enum sk_status status = SK_OK;
-    if (certificates->certificate_file == NULL && outlived(certificates) &&
-        (status = make_ca(certificates, reason)))
-        return status;
+    enum sk_status status = find_ca(certificates, request, reason);
+    if (status) return status;
     request->not_before_s = now_s(certificates) - DAY_S;
     request->not_after_s = now_s(certificates) + MODULE_DAYS * DAY_S;
-    request->issuer_certificate_pem = sk_buffer_span(&certificates->ca_pem);
-    request->issuer_key = certificates->key;
     status = sk_x509_make(request, &certificate->certificate_pem, &certificate->key_pem);
     if (status) {
         snprintf(reason, 256, "Cannot issue a certificate for %.*s: %s.",
@@ -301,10 +187,10 @@ static enum sk_status issue(struct sk_certificates *certificates, struct sk_x509
         sk_certificate_free(certificate);
         return status;
     }
-    int64_t ends_s = request->not_after_s < certificates->ca_ends_s ? request->not_after_s
-                                                                    : certificates->ca_ends_s;
+    int64_t ends_s = sk_certificates_ca_ends_s(certificates);
+    if (request->not_after_s < ends_s) ends_s = request->not_after_s;
     certificate->expires_us = ends_s * 1000000;
-    return sk_buffer_append(&certificate->certificate_pem, sk_buffer_span(&certificates->ca_pem));
+    return sk_buffer_append(&certificate->certificate_pem, ca_pem(certificates));
 }
 
 /* A host name or address; no pattern: a name for many would be the edge's own as well. */

@@ -1,24 +1,18 @@
-/* The edge's certificates: its CA (given, or made for a quick start) and what the CA issues to
- * modules.
- *
- * A quick-start CA is renewed when 80 % of its life is over, at the next certificate it shall
- * issue; the one before stays in the trust bundle. Keys are EC P-256
- * (docs/decisions/0007-edge-certificates.md). */
+/* The edge's certificates: its CA (given, or got by itself: own_certificate.h) and what the CA issues
+ * to modules. Keys are EC P-256 (docs/decisions/0007-edge-certificates.md). */
 #ifndef SK_EDGE_DAEMON_CERTIFICATES_H
 #define SK_EDGE_DAEMON_CERTIFICATES_H
 
-#include "trust/keys/store.h"
+#include "edge/daemon/own_certificate.h"
 
 struct sk_certificates;
 
 struct sk_certificates_options {
-    const char *folder; /* of a quick-start CA's files */
     const char *device_id;
-    const char *ca_name; /* common name; NULL: "aziot-edge CA <deviceId>" */
-    unsigned ca_days;
-    struct sk_key_store *keys;               /* where the CA's key is; borrowed */
-    const char *certificate_file, *key_file; /* a given CA with its chain; NULL: quick start */
-    const char *trust_file;                  /* added to the trust bundle; NULL: nothing */
+    struct sk_key_store *keys;               /* borrowed */
+    const char *certificate_file, *key_file; /* a given CA with its chain; NULL: one of its own */
+    struct sk_own_options own;
+    const char *trust_file; /* added to the trust bundle; NULL: nothing */
 };
 
 /* On failure a sentence in `reason`; an encrypted key is one. A given CA that has expired, or
@@ -30,8 +24,10 @@ void sk_certificates_free(struct sk_certificates *certificates);
 /* When the CA that signs now expires, seconds since 1970. */
 int64_t sk_certificates_ca_ends_s(const struct sk_certificates *certificates);
 
-/* PEM of the edge CA (and the one before) and of the user's anchors; lives until the next call. */
-struct sk_span sk_certificates_trust_bundle(struct sk_certificates *certificates);
+/* PEM of the edge CA, the one before, those of an EST server and the user's anchors; lives until
+ * the next call. SK_AGAIN: the edge has no CA yet; a sentence in `reason`. */
+enum sk_status sk_certificates_trust_bundle(struct sk_certificates *certificates,
+                                            struct sk_span *pem, char reason[256]);
 
 struct sk_certificate {
     struct sk_buffer certificate_pem; /* leaf, then the chain */
@@ -40,7 +36,9 @@ struct sk_certificate {
 };
 void sk_certificate_free(struct sk_certificate *certificate);
 
-/* For a TLS server: SAN = `common_name` (an address or a name) and the module's name without '$'.
+/* SK_AGAIN from both, too.
+ *
+ * For a TLS server: SAN = `common_name` (an address or a name) and the module's name without '$'.
  * 30 days, no longer than the CA. SK_INVALID: the name cannot be in a certificate. */
 enum sk_status sk_certificates_issue_server(struct sk_certificates *certificates,
                                             struct sk_span common_name, struct sk_span module_id,

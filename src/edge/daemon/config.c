@@ -29,9 +29,6 @@ static void read_connection_string(struct sk_config *reading, struct edge_file *
 static void check_key(struct sk_config *reading, const struct sk_edge_config *config) {
     bool value = config->device_key != NULL, uri = config->device_key_file != NULL;
     bool stored = config->key_store.kind != SK_KEYS_IN_FILES; /* it may be there already */
-    if (config->identity_certificate_file || config->identity_key_file)
-        sk_config_refuse(reading, "provisioning.authentication.method",
-                         "must be \"x509\" for identity_cert and identity_pk to count.");
     if ((value && uri) || (!value && !uri && !stored))
         sk_config_refuse(reading, "provisioning.authentication.device_id_pk",
                          "must be { value = \"…\" } or { uri = \"file:///…\" }.");
@@ -42,9 +39,6 @@ static void check_certificate(struct sk_config *reading, const struct sk_edge_co
         sk_config_refuse(reading, "provisioning.authentication.device_id_pk",
                          "stands beside method \"x509\", which has a certificate instead; remove "
                          "one of the two.");
-    if (config->identity_certificate_file == NULL || config->identity_key_file == NULL)
-        sk_config_refuse(reading, "provisioning.authentication",
-                         "needs identity_cert and identity_pk with method \"x509\".");
 }
 
 static void read_identity(struct sk_config *reading, struct edge_file *file) {
@@ -71,7 +65,7 @@ static void choose_key_store(struct sk_config *reading, struct edge_file *file) 
     struct sk_edge_config *config = &file->config;
     struct sk_key_store_options *store = &config->key_store;
     bool token = is_in_token(config->device_key_file) || is_in_token(config->identity_key_file) ||
-                 is_in_token(config->edge_ca_key_file);
+                 is_in_token(config->edge_ca_key_file) || is_in_token(file->local_ca_key);
     if (file->key_store != KEY_STORE_UNSAID)
         store->kind = (enum sk_key_store_kind)file->key_store;
     else if (store->pkcs11_slot)
@@ -82,11 +76,6 @@ static void choose_key_store(struct sk_config *reading, struct edge_file *file) 
     if ((token || store->pkcs11_slot) && store->pkcs11_library == NULL)
         sk_config_refuse(reading, "aziot_keys.pkcs11_lib_path",
                          "is missing; write the path of the token's PKCS#11 module.");
-}
-
-static void check_edge_ca(struct sk_config *reading, const struct sk_edge_config *config) {
-    if ((config->edge_ca_certificate_file == NULL) != (config->edge_ca_key_file == NULL))
-        sk_config_refuse(reading, "edge_ca", "needs both cert and pk, or none of them.");
 }
 
 static void choose_data(struct sk_config *reading, struct edge_file *file) {
@@ -132,7 +121,9 @@ enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
                                    const char *file_name, struct sk_edge_config *config,
                                    sk_config_warning *warning, struct sk_buffer *told,
                                    char error[SK_EDGE_CONFIG_ERROR_MAX]) {
-    struct edge_file file = {.key_store = KEY_STORE_UNSAID};
+    struct edge_file file = {.key_store = KEY_STORE_UNSAID,
+                             .edge_ca_method = SOURCE_UNSAID,
+                             .identity_method = SOURCE_UNSAID};
     struct sk_config reading = {.keys = sk_edge_config_keys,
                                 .file = file_name,
                                 .lines = lines,
@@ -143,7 +134,7 @@ enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
     if (sk_config_read(&reading, document, &file) == SK_OK) {
         choose_key_store(&reading, &file);
         read_identity(&reading, &file);
-        check_edge_ca(&reading, &file.config);
+        edge_certificates_read(&reading, &file);
         choose_data(&reading, &file);
     }
     if (reading.failed) {

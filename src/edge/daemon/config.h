@@ -9,8 +9,8 @@
 #include "azure/connection_string.h"
 #include "config/config.h"
 #include "device/upstream.h"
+#include "edge/daemon/own_certificate.h"
 #include "io/io.h"
-#include "trust/keys/store.h"
 
 #define SK_EDGE_CONFIG_ERROR_MAX SK_CONFIG_ERROR_MAX
 
@@ -26,10 +26,17 @@ struct sk_edge_config {
     /* X.509: a PEM file, and the key's or "pkcs11:…"; both or none. */
     const char *identity_certificate_file, *identity_key_file;
     struct sk_key_store_options key_store;                   /* without the folder */
-    const char *edge_ca_certificate_file, *edge_ca_key_file; /* both or none: quick-start CA */
-    const char *edge_ca_name;                                /* common name, or NULL */
-    unsigned edge_ca_days;                                   /* life of the quick-start CA */
-    json_t *agent_env;                                       /* object of texts; may be NULL */
+    const char *edge_ca_certificate_file, *edge_ca_key_file; /* both, or one of its own */
+    /* Certificates that the edge gets by itself, as far as the file says it: from whom, their
+     * names, their renewal. */
+    struct sk_own_options edge_ca_own, identity_own;
+    bool identity_issued;   /* X.509, and not from files */
+    const char **est_trust; /* PEM files */
+    size_t est_trust_count;
+    const char *manifest_trust_file; /* or NULL */
+    unsigned edge_ca_days;           /* life of the quick-start CA */
+    unsigned cloud_timeout_s, cloud_retries;
+    json_t *agent_env;                /* object of texts; may be NULL */
     struct sk_edge_upstream upstream; /* host: the parent's, else the hub's */
 
     /* Containers: the engine, and its network, a name or a table. NULL: the defaults. */

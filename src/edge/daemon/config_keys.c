@@ -5,40 +5,7 @@
 
 #include "net/tunnel.h"
 
-/* ---- files ---- */
-
-/* Azure writes files as file:///path; a plain absolute path is understood as well. */
-static struct sk_span path_of(const json_t *value) {
-    struct sk_span text = sk_span(json_string_value(value), json_string_length(value));
-    return sk_span_starts(text, SK_SPAN("file://")) ? sk_span_skip(text, 7) : text;
-}
-
-static bool measure_file(const struct sk_config_key *key, const json_t *value, int64_t *n) {
-    struct sk_span path = path_of(value);
-    (void)key;
-    *n = (int64_t)path.n;
-    return json_is_string(value) && (path.n == 0 || path.p[0] == '/');
-}
-
-static bool measure_key_file(const struct sk_config_key *key, const json_t *value, int64_t *n) {
-    bool token = sk_span_starts(path_of(value), SK_SPAN("pkcs11:"));
-    return measure_file(key, value, n) || (json_is_string(value) && token);
-}
-
-static void take_file(struct sk_config *config, const struct sk_config_key *key, const char *path,
-                      const json_t *value, void *to) {
-    sk_config_take_text(config, key, path, path_of(value), to);
-}
-
-#define FILE_TYPE                                                                                  \
-    .link = ", of ", .unit = " characters", .take = take_file,                                     \
-    .such_as = "\"file:///etc/aziot/key\""
-static const struct sk_config_type file = {
-    .words = "a file with its whole path", .measure = measure_file, FILE_TYPE};
-static const struct sk_config_type key_file = {
-    .words = "a file with its whole path, or \"pkcs11:token=…;object=…?pin-value=…\"",
-    .measure = measure_key_file,
-    FILE_TYPE};
+/* ---- forms ---- */
 
 static bool is_token(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
     snprintf(why, SK_CONFIG_WHY_MAX, "must be \"pkcs11:token=…?pin-value=…\"");
@@ -122,13 +89,6 @@ static bool has_no_free_port_or_is_empty(struct sk_span text, char why[SK_CONFIG
     return text.n == 0 || has_no_free_port(text, why);
 }
 
-static bool measure_nothing(const struct sk_config_key *key, const json_t *value, int64_t *n) {
-    (void)key, (void)value, (void)n;
-    return false;
-}
-
-static const struct sk_config_type absent = {.words = "absent", .measure = measure_nothing};
-
 /* ---- containers ---- */
 
 static bool is_unix_socket(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
@@ -170,13 +130,7 @@ static bool is_time_of_day(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
 #define AT(field) SK_CONFIG_AT(struct edge_file, field)
 #define NEED_NAME "write the name under which leaf devices reach this machine"
 #define DAY_US (INT64_C(86400) * 1000000)
-enum {
-    CONNECTIONS_MAX = 1000000,
-    PORT_MAX = 65535,
-    STORE_LEAST = 1024 * 1024,
-    CA_DAYS_MAX = 36500,
-    CA_NAME_MAX = 64
-};
+enum { CONNECTIONS_MAX = 1000000, PORT_MAX = 65535, STORE_LEAST = 1024 * 1024 };
 
 /* Azure's, used. */
 static const struct sk_config_key azure_keys[] = {
@@ -186,10 +140,17 @@ static const struct sk_config_key azure_keys[] = {
              "certificate"},
     {"parent_hostname", &sk_config_text, AT(config.parent_hostname),
      .does = "An edge above this one, upstream instead of the hub"},
-    {"trust_bundle_cert", &file, AT(config.trust_bundle_file),
+    {"manifest_trust_bundle_cert", &edge_path, AT(config.manifest_trust_file),
+     .does = "PEM file that `GET /manifest-trust-bundle` hands to modules"},
+    {"cloud_timeout_sec", &sk_config_integer, AT(config.cloud_timeout_s), .least = 1, .most = 3600,
+     .otherwise = "20",
+     .does = "How long the daemon waits for an answer of the hub about a module"},
+    {"cloud_retries", &sk_config_integer, AT(config.cloud_retries), .least = 0, .most = 100,
+     .otherwise = "1", .does = "How often it asks again where the hub was not reached"},
+    {"trust_bundle_cert", &edge_path, AT(config.trust_bundle_file),
      .does = "PEM file, added to what modules trust; leaf devices of type `certificateAuthority` "
              "must have certificates that lead to it"},
-    {"homedir", &file, AT(homedir),
+    {"homedir", &edge_path, AT(homedir),
      .does = "Folder of all state, where `[skerry] data` names none"},
 
     {"provisioning", &sk_config_table, .does = "Who this device is, to which hub"},
@@ -211,12 +172,8 @@ static const struct sk_config_key azure_keys[] = {
      .does = "Its key: one of the two"},
     {"provisioning.authentication.device_id_pk.value", &sk_config_text, AT(config.device_key),
      .secret = true, .does = "The key in base64"},
-    {"provisioning.authentication.device_id_pk.uri", &key_file, AT(config.device_key_file),
+    {"provisioning.authentication.device_id_pk.uri", &edge_key_file, AT(config.device_key_file),
      .secret = true, .does = "A file with the key's bytes, or where it is in a PKCS#11 token"},
-    {"provisioning.authentication.identity_cert", &file, AT(config.identity_certificate_file),
-     .does = "With `\"x509\"`: PEM file of the device's certificate, its chain behind it"},
-    {"provisioning.authentication.identity_pk", &key_file, AT(config.identity_key_file),
-     .secret = true, .does = "PEM file of its key, or where it is in a PKCS#11 token"},
 
     {"moby_runtime", &sk_config_table, .does = "The container engine: Docker or Podman"},
     {"moby_runtime.uri", &sk_config_text, AT(config.engine_uri), .fine = is_unix_socket,
@@ -238,20 +195,8 @@ static const struct sk_config_key azure_keys[] = {
     {"image_garbage_collection.cleanup_time", &sk_config_text, AT(config.images_time),
      .fine = is_time_of_day, .otherwise = "\"00:00\"", .does = "At what time of the day (UTC)"},
 
-    {"edge_ca", &sk_config_table,
-     .does = "The edge's CA: files of one's own, or a quick-start CA that the edge makes"},
-    {"edge_ca.cert", &file, AT(config.edge_ca_certificate_file),
-     .does = "PEM file of the CA's certificate"},
-    {"edge_ca.pk", &key_file, AT(config.edge_ca_key_file), .secret = true,
-     .does = "PEM file of its key, or where it is in a PKCS#11 token"},
-    {"edge_ca.auto_generated_edge_ca_expiry_days", &sk_config_integer, AT(config.edge_ca_days),
-     .least = 1, .most = CA_DAYS_MAX, .otherwise = "90",
-     .does = "How many days a quick-start CA lives"},
-    {"edge_ca.common_name", &sk_config_text, AT(config.edge_ca_name), .most = CA_NAME_MAX,
-     .otherwise_words = "one with the device's id", .does = "Name of a quick-start CA"},
-
     {"aziot_keys", &sk_config_table, .does = "Keys in a PKCS#11 token"},
-    {"aziot_keys.pkcs11_lib_path", &file, AT(config.key_store.pkcs11_library),
+    {"aziot_keys.pkcs11_lib_path", &edge_path, AT(config.key_store.pkcs11_library),
      .such_as = "\"/usr/lib/softhsm/libsofthsm2.so\"",
      .does = "The token's module, for every `pkcs11:` of this file"},
     {"aziot_keys.pkcs11_base_slot", &sk_config_text, AT(config.key_store.pkcs11_slot),
@@ -284,7 +229,7 @@ static const struct sk_config_key azure_keys[] = {
 
 static const struct sk_config_key skerry_keys[] = {
     {"skerry", &sk_config_table, .does = "Skerry's own keys"},
-    {"skerry.data", &file, AT(config.data), .most = DATA_MAX, .such_as = "\"/var/lib/skerry\"",
+    {"skerry.data", &edge_path, AT(config.data), .most = DATA_MAX, .such_as = "\"/var/lib/skerry\"",
      .otherwise_words = "`homedir`, else `\"/var/lib/skerry\"`",
      .does =
          "Folder of all state; unix sockets below it have short names, and the folders above must "
@@ -294,7 +239,7 @@ static const struct sk_config_key skerry_keys[] = {
      .otherwise_words = "`\"pkcs11\"` with `[aziot_keys] pkcs11_base_slot`, else `\"files\"`",
      .does = "Where the edge's own keys are: files below `data`, the TPM 2.0, or the token",
      .page = "how-to/keys-and-certificates-of-an-edge.md"},
-    {"skerry.hub_trust", &file, AT(config.hub_trust_file), .otherwise_words = "the system's",
+    {"skerry.hub_trust", &edge_path, AT(config.hub_trust_file), .otherwise_words = "the system's",
      .does = "PEM file of certificates that the hub's must chain to"},
     {"skerry.hub_mqtt_port", &sk_config_integer, AT(config.upstream.mqtt_port), .least = 1,
      .most = PORT_MAX, .otherwise = "8883", .does = "The hub's port for MQTT"},
@@ -342,12 +287,13 @@ static const struct sk_config_key skerry_keys[] = {
 /* Azure's, without effect here. */
 static const struct sk_config_key unused_keys[] = {
     NOT_USED("allow_elevated_docker_permissions", sk_config_boolean),
-    NOT_USED("prefer_module_identity_cache", sk_config_boolean),
-    NOT_USED("auto_reprovisioning_mode", sk_config_text),
-    NOT_USED("cloud_timeout_sec", sk_config_integer),
-    NOT_USED("cloud_retries", sk_config_integer),
-    NOT_USED("additional_info", sk_config_text),
-    NOT_USED("iotedge_max_requests", sk_config_any),
+    {"prefer_module_identity_cache", &sk_config_boolean, .unused = true,
+     .does = "what is remembered always answers, and is compared with the hub in the background"},
+    {"auto_reprovisioning_mode", &sk_config_choice, .unused = true,
+     .choices = "Dynamic|AlwaysOnStartup|OnErrorOnly",
+     .does = "the hub is compared with at each start, and an error of its tears nothing down"},
+    {"iotedge_max_requests", &sk_config_any, .unused = true,
+     .does = "requests on a socket are answered one after the other, none is turned away"},
     NOT_USED("aziot_max_requests", sk_config_any),
     NOT_USED("agent.name", sk_config_text),
     NOT_USED("agent.type", sk_config_text),
@@ -356,20 +302,8 @@ static const struct sk_config_key unused_keys[] = {
     NOT_USED("connect", sk_config_any),
     NOT_USED("listen", sk_config_any),
     NOT_USED("watchdog", sk_config_any),
-    {"edge_ca.method", &absent, .unused = true,
-     .mend = "it is not supported yet: remove it for a quick-start CA, or give cert and pk"},
-    NOT_USED("edge_ca.url", sk_config_text),
-    NOT_USED("edge_ca.username", sk_config_text),
-    NOT_USED("edge_ca.password", sk_config_text),
-    NOT_USED("edge_ca.identity_cert", sk_config_any),
-    NOT_USED("edge_ca.identity_pk", sk_config_text),
-    NOT_USED("edge_ca.bootstrap_identity_cert", sk_config_text),
-    NOT_USED("edge_ca.bootstrap_identity_pk", sk_config_text),
-    NOT_USED("edge_ca.expiry_days", sk_config_integer),
-    NOT_USED("edge_ca.subject", sk_config_any),
-    NOT_USED("edge_ca.auto_renew", sk_config_any),
-    NOT_USED("cert_issuance", sk_config_any),
-    NOT_USED("tpm.auth_key_index", sk_config_any),
+    {"tpm.auth_key_index", &sk_config_any, .unused = true,
+     .does = "keys of the TPM are files that it has wrapped, and take no place in it"},
     NOT_USED("tpm.hierarchy_authorization.endorsement", sk_config_text),
     NOT_USED("provisioning.dynamic_reprovisioning", sk_config_boolean),
     NOT_USED("provisioning.always_reprovision_on_startup", sk_config_boolean),
@@ -379,8 +313,8 @@ static const struct sk_config_key unused_keys[] = {
     NOT_USED("provisioning.attestation", sk_config_any),
     {0}};
 
-const struct sk_config_key *const sk_edge_config_keys[] = {azure_keys, skerry_keys, unused_keys,
-                                                           NULL};
+const struct sk_config_key *const sk_edge_config_keys[] = {azure_keys, edge_certificate_keys,
+                                                           skerry_keys, unused_keys, NULL};
 
 void sk_edge_config_reference(struct sk_buffer *to) {
     sk_config_put_reference(

@@ -132,13 +132,13 @@ struct sk_span sk_credential_certificate(const struct sk_credential *credential,
     return sk_buffer_span(&credential->certificate_pem);
 }
 
-void sk_credential_replace(struct sk_credential *credential, struct sk_buffer *certificate_pem,
+void sk_credential_replace(struct sk_credential *credential, struct sk_span certificate_pem,
                            EVP_PKEY *key) {
-    sk_buffer_free(&credential->certificate_pem);
     EVP_PKEY_free(credential->certificate_key);
-    credential->certificate_pem = *certificate_pem;
+    EVP_PKEY_up_ref(key);
     credential->certificate_key = key;
-    memset(certificate_pem, 0, sizeof *certificate_pem);
+    credential->certificate_pem.n = 0;
+    sk_buffer_append(&credential->certificate_pem, certificate_pem);
 }
 
 /* ---- life, and tokens ---- */
@@ -154,9 +154,12 @@ enum sk_status sk_credential_open(struct sk_io *io, const struct sk_credential_o
     credential->store = options->store;
     credential->key = copy(options->key);
     credential->key_uri = copy(options->key_uri);
-    credential->certificate = options->certificate_file != NULL;
-    enum sk_status status = credential->certificate ? open_certificate(credential, options, reason)
-                                                    : open_key(credential, reason);
+    credential->certificate = options->issued || options->certificate_file;
+    enum sk_status status = SK_OK;
+    if (options->certificate_file)
+        status = open_certificate(credential, options, reason);
+    else if (!options->issued)
+        status = open_key(credential, reason);
     if (status) {
         sk_credential_free(credential);
         return status;
@@ -175,6 +178,10 @@ void sk_credential_free(struct sk_credential *credential) {
 
 enum sk_status sk_credential_token(struct sk_credential *credential, struct sk_span resource,
                                    int64_t expiry_s, struct sk_buffer *to, char reason[256]) {
+    if (credential->certificate && credential->certificate_pem.n == 0) {
+        snprintf(reason, 256, "The device's certificate has not been issued yet.");
+        return SK_AGAIN;
+    }
     if (credential->certificate) return SK_OK;
     struct sk_buffer text = {0}, signature = {0};
     uint8_t digest[32];

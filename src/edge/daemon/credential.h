@@ -14,6 +14,7 @@ struct sk_credential_options {
     const char *key;            /* base64; or */
     const char *key_uri;        /* a file with its bytes, or pkcs11:; both NULL: the store's */
     const char *certificate_file, *certificate_key_uri; /* X.509; then there is no key */
+    bool issued; /* X.509, and the certificate comes by sk_credential_replace */
 };
 /* On failure a sentence in `reason`. */
 enum sk_status sk_credential_open(struct sk_io *io, const struct sk_credential_options *options,
@@ -24,12 +25,12 @@ void sk_credential_free(struct sk_credential *credential);
  * freed or replaced. Empty and NULL: the device has tokens. */
 struct sk_span sk_credential_certificate(const struct sk_credential *credential,
                                          struct evp_pkey_st **key);
-/* The same from elsewhere, when it has been issued; both are taken. */
-void sk_credential_replace(struct sk_credential *credential, struct sk_buffer *certificate_pem,
+/* Another one has been issued; copied. */
+void sk_credential_replace(struct sk_credential *credential, struct sk_span certificate_pem,
                            struct evp_pkey_st *key);
 
 /* Appends what `Authorization` says, nothing with a certificate. `resource`: "hub/devices/d". The
- * statuses of the key store, with a sentence. */
+ * statuses of the key store, with a sentence; SK_AGAIN: no certificate has been issued yet. */
 enum sk_status sk_credential_token(struct sk_credential *credential, struct sk_span resource,
                                    int64_t expiry_s, struct sk_buffer *to, char reason[256]);
 

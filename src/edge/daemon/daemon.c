@@ -25,19 +25,24 @@ void sk_daemon_move_in(struct sk_io *io, const char *data) {
 
 /* ---- life ---- */
 
-static enum sk_status open_credential(struct sk_daemon *daemon, char reason[256]) {
-    const struct sk_edge_config *config = daemon->config;
-    struct sk_credential_options options = {
-        .store = daemon->store,
-        .key = config->device_key,
-        .key_uri = config->device_key_file,
-        .certificate_file = config->identity_certificate_file,
-        .certificate_key_uri = config->identity_key_file,
-    };
-    return sk_credential_open(daemon->io, &options, &daemon->credential, reason);
+/* What the configuration says of a certificate, and what it need not say. */
+static struct sk_own_options own_options(struct sk_daemon *daemon, struct sk_own_options own,
+                                         const char *name, const char *common_name,
+                                         const char *folder) {
+    own.store = daemon->store;
+    own.folder = folder;
+    own.name = name;
+    if (own.common_name == NULL) own.common_name = common_name;
+    own.est_trust = daemon->config->est_trust;
+    own.est_trust_count = daemon->config->est_trust_count;
+    own.proxy = daemon->config->upstream.proxy;
+    own.arg = daemon;
+    return own;
 }
 
-static enum sk_status open_tls(struct sk_daemon *daemon, char reason[256]) {
+static void know_system_modules(struct sk_daemon *daemon);
+
+static enum sk_status set_tls(struct sk_daemon *daemon, char reason[256]) {
     struct sk_buffer trust = {.limit = TRUST_MAX};
     const char *file = daemon->config->hub_trust_file;
     enum sk_status status = file ? sk_file_load(daemon->io, file, &trust) : SK_OK;
@@ -46,8 +51,44 @@ static enum sk_status open_tls(struct sk_daemon *daemon, char reason[256]) {
                  sk_status_text(status));
     struct sk_tls_options options = {.trust_pem = sk_buffer_span(&trust)};
     options.certificate_pem = sk_credential_certificate(daemon->credential, &options.key);
-    if (!status) status = sk_tls_new(daemon->io, &options, &daemon->tls, reason);
+    if (!status)
+        status = daemon->tls ? sk_tls_reload(daemon->tls, &options, reason)
+                             : sk_tls_new(daemon->io, &options, &daemon->tls, reason);
     sk_buffer_free(&trust);
+    return status;
+}
+
+/* The hub is asked at once for what waited for it. */
+static void identity_changed(void *arg) {
+    struct sk_daemon *daemon = arg;
+    char reason[256];
+    sk_credential_replace(daemon->credential, sk_own_pem(daemon->identity),
+                          sk_own_key(daemon->identity));
+    if (set_tls(daemon, reason)) SK_ERROR("daemon", "%s", reason);
+    know_system_modules(daemon);
+}
+
+static enum sk_status open_credential(struct sk_daemon *daemon, char reason[256]) {
+    const struct sk_edge_config *config = daemon->config;
+    char folder[512];
+    struct sk_credential_options options = {
+        .store = daemon->store,
+        .key = config->device_key,
+        .key_uri = config->device_key_file,
+        .certificate_file = config->identity_certificate_file,
+        .certificate_key_uri = config->identity_key_file,
+        .issued = config->identity_issued,
+    };
+    enum sk_status status = sk_credential_open(daemon->io, &options, &daemon->credential, reason);
+    if (status || !config->identity_issued) return status;
+    snprintf(folder, sizeof folder, "%s/certificates", config->data);
+    struct sk_own_options own =
+        own_options(daemon, config->identity_own, "device-id", config->device_id, folder);
+    own.changed = identity_changed;
+    status = sk_own_open(daemon->io, &own, &daemon->identity, reason);
+    if (!status && sk_own_pem(daemon->identity).n)
+        sk_credential_replace(daemon->credential, sk_own_pem(daemon->identity),
+                              sk_own_key(daemon->identity));
     return status;
 }
 
@@ -61,6 +102,8 @@ static enum sk_status open_identities(struct sk_daemon *daemon, char reason[256]
         .dial_host = config->upstream.host,
         .dial_port = config->upstream.https_port,
         .proxy = config->upstream.proxy,
+        .timeout_s = config->cloud_timeout_s,
+        .retries = config->cloud_retries,
         .tls = daemon->tls,
         .device_id = config->device_id,
         .credential = daemon->credential,
@@ -95,26 +138,29 @@ static enum sk_status open_keys(struct sk_daemon *daemon, char reason[256]) {
     return keys_status(status);
 }
 
-static enum sk_status open_parts(struct sk_daemon *daemon, char reason[256]) {
+static enum sk_status open_certificates(struct sk_daemon *daemon, char reason[256]) {
     const struct sk_edge_config *config = daemon->config;
-    char ca_folder[512];
-    snprintf(ca_folder, sizeof ca_folder, "%s/certificates", config->data);
-    struct sk_certificates_options certificates = {
-        .folder = ca_folder,
+    char folder[512], name[256];
+    snprintf(folder, sizeof folder, "%s/certificates", config->data);
+    snprintf(name, sizeof name, "aziot-edge CA %s", config->device_id);
+    struct sk_certificates_options options = {
         .device_id = config->device_id,
-        .ca_name = config->edge_ca_name,
-        .ca_days = config->edge_ca_days,
+        .keys = daemon->store,
         .certificate_file = config->edge_ca_certificate_file,
         .key_file = config->edge_ca_key_file,
+        .own = own_options(daemon, config->edge_ca_own, "edge-ca", name, folder),
         .trust_file = config->trust_bundle_file,
     };
+    options.own.ca = true;
+    return sk_certificates_open(daemon->io, &options, &daemon->certificates, reason);
+}
+
+static enum sk_status open_parts(struct sk_daemon *daemon, char reason[256]) {
     enum sk_status status = open_sockets_folder(daemon, reason);
     if (!status) status = open_keys(daemon, reason);
-    certificates.keys = daemon->store;
-    if (!status)
-        status = sk_certificates_open(daemon->io, &certificates, &daemon->certificates, reason);
+    if (!status) status = open_certificates(daemon, reason);
     if (!status) status = open_credential(daemon, reason);
-    if (!status) status = open_tls(daemon, reason);
+    if (!status) status = set_tls(daemon, reason);
     return status ? status : open_identities(daemon, reason);
 }
 
@@ -137,8 +183,6 @@ static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
                  sk_status_text(status));
     return status;
 }
-
-static void know_system_modules(struct sk_daemon *daemon);
 
 static void retry_system_modules(struct sk_timer *timer) {
     know_system_modules(SK_CONTAINER(timer, struct sk_daemon, retry));
@@ -191,6 +235,7 @@ void sk_daemon_stop(struct sk_daemon *daemon) {
         sk_daemon_management_path(daemon->config->data, path);
         sk_file_remove(daemon->io, path);
     }
+    if (daemon->identity) sk_own_free(daemon->identity);
     if (daemon->tls) sk_tls_free(daemon->tls);
     if (daemon->credential) sk_credential_free(daemon->credential);
     if (daemon->certificates) sk_certificates_free(daemon->certificates);

@@ -8,7 +8,7 @@
 #include "model/json_text.h"
 
 static const char API_VERSION[] = "2017-11-08-preview";
-enum { TOKEN_LIFE_S = 3600, FILE_MAX = 1024 * 1024, ASK_TIMEOUT_MS = 20000 };
+enum { TOKEN_LIFE_S = 3600, FILE_MAX = 1024 * 1024 };
 
 struct sk_identities {
     struct sk_io *io;
@@ -18,6 +18,7 @@ struct sk_identities {
     struct sk_keys *keys;
     json_t *known; /* {"module":{"generationId":"…","managedBy":"…"}} */
     struct sk_list jobs;
+    unsigned timeout_s, retries;
     bool closing;
 };
 
@@ -32,6 +33,7 @@ struct job {
     struct sk_identities *identities;
     char *module_id, *managed_by, *generation_id;
     enum step step;
+    unsigned tries;           /* of this step, without an answer */
     sk_identities_done *done; /* NULL: answered, or a refresh in the background */
     void *arg;
 };
@@ -165,7 +167,7 @@ static void send_step(struct job *job, struct sk_span token, const json_t *body)
                                               .headers = headers,
                                               .header_count = count,
                                               .body = sk_span_z(text),
-                                              .timeout_ms = ASK_TIMEOUT_MS,
+                                              .timeout_ms = identities->timeout_s * 1000,
                                               .done = on_answer,
                                               .arg = job,
                                           });
@@ -182,6 +184,7 @@ static void take_step(struct job *job, enum step step) {
     struct sk_identities *identities = job->identities;
     struct sk_buffer token = {0}, resource = {0};
     json_t *body = NULL;
+    if (job->step != step) job->tries = 0;
     job->step = step;
     sk_buffer_print(&resource, "%s/devices/%s", identities->hub_host, identities->device_id);
     job->failed = sk_credential_token(identities->credential, sk_buffer_span(&resource),
@@ -241,6 +244,11 @@ static void take_identity(struct job *job, const struct sk_http_parser *answer) 
 static void on_answer(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
     struct job *job = arg;
     struct sk_identities *identities = job->identities;
+    if (status && status != SK_CLOSED && job->tries < identities->retries) {
+        job->tries++;
+        take_step(job, job->step);
+        return;
+    }
     if (status) {
         char reason[256];
         snprintf(reason, sizeof reason, "Cannot ask the hub for module %.80s: %s.", job->module_id,
@@ -337,6 +345,8 @@ enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_o
     identities->device_id = copy(options->device_id);
     identities->credential = options->credential;
     identities->keys = options->keys;
+    identities->timeout_s = options->timeout_s;
+    identities->retries = options->retries;
     sk_list_init(&identities->jobs);
     enum sk_status status = load(identities, reason);
     if (!status)

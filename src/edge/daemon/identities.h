@@ -20,8 +20,9 @@ struct sk_identities_options {
     const char *hub_host;  /* as in tokens */
     const char *dial_host; /* the hub or the parent */
     uint16_t dial_port;
-    const char *proxy;  /* URL, or NULL */
-    struct sk_tls *tls; /* NULL: plain (tests) */
+    const char *proxy;           /* URL, or NULL */
+    unsigned timeout_s, retries; /* of one question; how often again, where nobody answered */
+    struct sk_tls *tls;          /* NULL: plain (tests) */
     const char *device_id;
     struct sk_credential *credential; /* borrowed, as the keys are */
     struct sk_keys *keys;

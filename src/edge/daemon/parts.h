@@ -20,6 +20,7 @@ struct sk_daemon {
     struct sk_key_store *store;
     struct sk_keys *keys;
     struct sk_credential *credential;
+    struct sk_own_certificate *identity; /* the device's certificate; NULL: it is given, or a key */
     struct sk_certificates *certificates;
     struct sk_identities *identities;
     struct sk_http_listener *management;

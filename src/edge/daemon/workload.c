@@ -154,6 +154,10 @@ static bool may_be_called(const struct call *call, struct sk_span name) {
     return sk_span_eq_nocase(name, id) || sk_span_eq_nocase(label, id);
 }
 
+static unsigned certificate_refusal(enum sk_status status) {
+    return status == SK_INVALID ? 400 : status == SK_AGAIN ? 503 : 500;
+}
+
 static void server_certificate(struct call *call) {
     struct sk_certificate certificate;
     char reason[256];
@@ -169,7 +173,7 @@ static void server_certificate(struct call *call) {
     enum sk_status status = sk_certificates_issue_server(call->daemon->certificates, common_name,
                                                          call->module_id, &certificate, reason);
     if (status)
-        daemon_refuse(call->exchange, status == SK_INVALID ? 400 : 500, "%s", reason);
+        daemon_refuse(call->exchange, certificate_refusal(status), "%s", reason);
     else
         answer_certificate(call, &certificate);
 }
@@ -181,13 +185,35 @@ static void identity_certificate(struct call *call) {
         call->daemon->certificates, sk_span_z(call->daemon->config->hub_host), call->module_id,
         &certificate, reason);
     if (status)
-        daemon_refuse(call->exchange, 500, "%s", reason);
+        daemon_refuse(call->exchange, certificate_refusal(status), "%s", reason);
     else
         answer_certificate(call, &certificate);
 }
 
 static void answer_bundle(struct sk_http_exchange *exchange, struct sk_span pem) {
     daemon_answer(exchange, 200, json_pack("{s:s%}", "certificate", pem.p ? pem.p : "", pem.n));
+}
+
+static void trust_bundle(const struct sk_daemon *daemon, struct sk_http_exchange *exchange) {
+    struct sk_span pem;
+    char reason[256];
+    if (sk_certificates_trust_bundle(daemon->certificates, &pem, reason))
+        daemon_refuse(exchange, 503, "%s", reason);
+    else
+        answer_bundle(exchange, pem);
+}
+
+/* Read anew: people replace the file. */
+static void manifest_bundle(const struct sk_daemon *daemon, struct sk_http_exchange *exchange) {
+    const char *file = daemon->config->manifest_trust_file;
+    struct sk_buffer pem = {.limit = DAEMON_BODY_MAX};
+    enum sk_status status = file ? sk_file_load(daemon->io, file, &pem) : SK_OK;
+    if (status)
+        daemon_refuse(exchange, 500, "Cannot read manifest_trust_bundle_cert: %s.",
+                      sk_status_text(status));
+    else
+        answer_bundle(exchange, sk_buffer_span(&pem));
+    sk_buffer_free(&pem);
 }
 
 void workload_handle(void *arg, struct sk_http_exchange *exchange) {
@@ -207,10 +233,12 @@ void workload_handle(void *arg, struct sk_http_exchange *exchange) {
         return;
     }
     if (!daemon_check_version(exchange)) return;
-    if (match.id == TRUST_BUNDLE || match.id == MANIFEST_BUNDLE) {
-        answer_bundle(exchange, match.id == TRUST_BUNDLE
-                                    ? sk_certificates_trust_bundle(daemon->certificates)
-                                    : SK_NONE);
+    if (match.id == TRUST_BUNDLE) {
+        trust_bundle(daemon, exchange);
+        return;
+    }
+    if (match.id == MANIFEST_BUNDLE) {
+        manifest_bundle(daemon, exchange);
         return;
     }
     if (!sk_span_eq(match.captures[0], call.module_id)) {

@@ -17,11 +17,18 @@ static struct sk_certificate issued;
 static char reason[256];
 static const int64_t DAY_US = 86400000000;
 static const struct sk_certificates_options QUICK = {
-    .folder = "/data/ca", .device_id = "edge1", .ca_days = 90};
+    .device_id = "edge1",
+    .own = {
+        .folder = "/data/ca",
+        .name = "edge-ca",
+        .ca = true,
+        .common_name = "aziot-edge CA edge1",
+        .days = 90,
+        .renewal = {.rotate_key = true, .threshold = {.percent = 80}, .retry = {.percent = 4}}}};
 
 static enum sk_status open_certificates(struct sk_certificates_options options,
                                         struct sk_certificates **opened) {
-    options.keys = keys;
+    options.keys = options.own.store = keys;
     return sk_certificates_open(io, &options, opened, reason);
 }
 
@@ -40,6 +47,12 @@ static int end(void **state) {
     sk_key_store_close(keys);
     sk_sim_free(sim);
     return 0;
+}
+
+static struct sk_span bundle_of(struct sk_certificates *of) {
+    struct sk_span pem;
+    assert_int_equal(sk_certificates_trust_bundle(of, &pem, reason), SK_OK);
+    return pem;
 }
 
 static X509 *parse(struct sk_span pem) {
@@ -85,12 +98,12 @@ AROUND(start, end);
 
 TEST(a_client_with_the_trust_bundle_accepts_the_server_by_its_names) {
     assert_int_equal(issue("gateway.local"), SK_OK);
-    struct sk_span bundle = sk_certificates_trust_bundle(certificates);
+    struct sk_span bundle = bundle_of(certificates);
     assert_true(accepted(bundle, "gateway.local", NULL));
     assert_true(accepted(bundle, "edgehub", NULL)); /* other modules say edgeHub */
     assert_false(accepted(bundle, "elsewhere", NULL));
     assert_int_equal(issue("127.0.0.3"), SK_OK);
-    bundle = sk_certificates_trust_bundle(certificates);
+    bundle = bundle_of(certificates);
     assert_true(accepted(bundle, NULL, "127.0.0.3"));
     assert_int_equal(issued.expires_us / 1000000, (sk_io_wall(io) + 30 * DAY_US) / 1000000);
     BIO *bio = BIO_new_mem_buf(issued.key_pem.p, (int)issued.key_pem.n);
@@ -107,32 +120,32 @@ TEST(a_client_with_the_trust_bundle_accepts_the_server_by_its_names) {
 
 TEST(the_ca_stays_the_same_over_a_restart) {
     char before[4096];
-    snprintf(before, sizeof before, "%.*s", SK_ARG(sk_certificates_trust_bundle(certificates)));
+    snprintf(before, sizeof before, "%.*s", SK_ARG(bundle_of(certificates)));
     sk_certificates_free(certificates);
     assert_int_equal(open_certificates(QUICK, &certificates), SK_OK);
-    assert_true(sk_span_is(sk_certificates_trust_bundle(certificates), before));
+    assert_true(sk_span_is(bundle_of(certificates), before));
 }
 
 TEST(at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted) {
     assert_int_equal(issue("gw"), SK_OK);
     char old_bundle[4096];
-    struct sk_span bundle = sk_certificates_trust_bundle(certificates);
+    struct sk_span bundle = bundle_of(certificates);
     size_t old_size = bundle.n;
     memcpy(old_bundle, bundle.p, old_size);
     sk_sim_clock_jump(io, 70 * DAY_US);
     assert_int_equal(issue("gw"), SK_OK);
-    assert_int_equal(sk_certificates_trust_bundle(certificates).n, old_size); /* not yet */
+    assert_int_equal(bundle_of(certificates).n, old_size);         /* not yet */
     assert_true(issued.expires_us < sk_io_wall(io) + 21 * DAY_US); /* never outlives its CA */
     sk_sim_clock_jump(io, 3 * DAY_US);
     assert_int_equal(issue("gw"), SK_OK);
-    bundle = sk_certificates_trust_bundle(certificates);
+    bundle = bundle_of(certificates);
     assert_true(accepted(bundle, "gw", NULL));
     assert_false(accepted(sk_span(old_bundle, old_size), "gw", NULL));
     assert_non_null(memmem(bundle.p, bundle.n, old_bundle, old_size));
     assert_int_equal(issued.expires_us / 1000000, (sk_io_wall(io) + 30 * DAY_US) / 1000000);
     sk_certificates_free(certificates);
     assert_int_equal(open_certificates(QUICK, &certificates), SK_OK);
-    bundle = sk_certificates_trust_bundle(certificates);
+    bundle = bundle_of(certificates);
     assert_non_null(memmem(bundle.p, bundle.n, old_bundle, old_size));
     sk_certificate_free(&issued);
 }
@@ -148,7 +161,7 @@ TEST(a_given_ca_and_trust_file_are_used) {
     assert_non_null(strstr(reason, "/t.pem"));
     assert_int_equal(sk_file_save(io, "/t.pem", SK_SPAN("-- mine --"), 0644), SK_OK);
     assert_int_equal(open_certificates(given, &other), SK_OK);
-    struct sk_span bundle = sk_certificates_trust_bundle(other);
+    struct sk_span bundle = bundle_of(other);
     assert_true(sk_span_starts(bundle, SK_SPAN("-----BEGIN CERTIFICATE")) &&
                 sk_span_ends(bundle, SK_SPAN("-- mine --")));
     sk_certificates_free(other);
@@ -192,8 +205,7 @@ TEST(an_identity_certificate_is_for_clients_and_names_its_module) {
     assert_int_equal(sk_certificates_issue_identity(certificates, SK_SPAN("hub.example"),
                                                     SK_SPAN("m"), &issued, reason),
                      SK_OK);
-    assert_false(
-        accepted(sk_certificates_trust_bundle(certificates), NULL, NULL)); /* not a server's */
+    assert_false(accepted(bundle_of(certificates), NULL, NULL)); /* not a server's */
     X509 *leaf = parse(sk_buffer_span(&issued.certificate_pem));
     GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
     assert_int_equal(sk_GENERAL_NAME_num(names), 1);
@@ -238,11 +250,8 @@ static void bring_ca(int64_t ends_s, bool encrypted) {
     sk_buffer_free(&key);
 }
 
-static const struct sk_certificates_options GIVEN = {.folder = "/data/ca",
-                                                     .device_id = "edge1",
-                                                     .ca_days = 90,
-                                                     .certificate_file = "/given/ca.pem",
-                                                     .key_file = "/given/ca.key"};
+static const struct sk_certificates_options GIVEN = {
+    .device_id = "edge1", .certificate_file = "/given/ca.pem", .key_file = "/given/ca.key"};
 
 TEST(an_encrypted_key_is_refused_by_its_name_and_nobody_is_asked) {
     struct sk_certificates *other;

@@ -98,6 +98,36 @@ TEST(a_certificate_stands_for_the_device_with_its_key_in_a_file_or_a_token) {
     sk_edge_config_free(&config);
 }
 
+TEST(certificates_may_be_issued_by_an_est_server_that_is_said_once) {
+    assert_int_equal(read_text(HOST MANUAL
+                               "iothub_hostname = \"h\"\ndevice_id = \"d\"\n"
+                               "[provisioning.authentication]\nmethod = \"x509\"\n"
+                               "identity_cert = { method = \"est\", common_name = \"d\" }\n"
+                               "[edge_ca]\nmethod = \"est\"\nusername = \"ca\"\npassword = \"p\"\n"
+                               "[edge_ca.auto_renew]\nthreshold = \"10d\"\nrotate_key = false\n"
+                               "[cert_issuance.est]\ntrusted_certs = [\"file:///etc/est.pem\"]\n"
+                               "[cert_issuance.est.auth]\n"
+                               "bootstrap_identity_cert = \"file:///etc/boot.pem\"\n"
+                               "bootstrap_identity_pk = \"file:///etc/boot.key\"\n"
+                               "[cert_issuance.est.urls]\ndefault = \"https://est/x\"\n"),
+                     SK_OK);
+    assert_true(config.identity_issued);
+    assert_int_equal(config.identity_own.source, SK_OWN_EST);
+    assert_string_equal(config.identity_own.est.url, "https://est/x");
+    assert_string_equal(config.identity_own.est.bootstrap_certificate, "/etc/boot.pem");
+    assert_int_equal(config.identity_own.renewal.threshold.percent, 80);
+    assert_int_equal(config.identity_own.renewal.retry.percent, 4);
+    assert_true(config.identity_own.renewal.rotate_key);
+    assert_string_equal(config.edge_ca_own.est.url, "https://est/x");
+    assert_string_equal(config.edge_ca_own.est.username, "ca");
+    assert_null(config.edge_ca_own.est.bootstrap_certificate); /* it has a way of its own */
+    assert_int_equal(config.edge_ca_own.renewal.threshold.left_us, INT64_C(864000000000));
+    assert_false(config.edge_ca_own.renewal.rotate_key);
+    assert_int_equal(config.est_trust_count, 1);
+    assert_string_equal(config.est_trust[0], "/etc/est.pem");
+    sk_edge_config_free(&config);
+}
+
 TEST(the_key_store_is_files_unless_a_token_or_the_tpm_is_named) {
     assert_int_equal(read_text(HOST STRING), SK_OK);
     assert_int_equal(config.key_store.kind, SK_KEYS_IN_FILES);
@@ -136,7 +166,8 @@ TEST(azures_other_keys_are_warnings_with_their_line) {
                        "[agent]\nname = \"edgeAgent\"\ntype = \"docker\"\n[agent.config]\nimage = "
                        "\"x\"\n[watchdog]\nmax_retries = \"u\"\n"),
         SK_OK);
-    assert_non_null(strstr(warnings, "config.toml:2: auto_reprovisioning_mode is not used here."));
+    assert_non_null(
+        strstr(warnings, "config.toml:2: auto_reprovisioning_mode is not used here: the hub "));
     assert_non_null(strstr(warnings, "agent.config is not used here"));
     assert_non_null(strstr(warnings, "watchdog is not used here"));
     sk_edge_config_free(&config);
@@ -207,7 +238,7 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
          "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = "
          "\"x509\"\n",
          "config.toml:6: provisioning.authentication: needs identity_cert and identity_pk with "
-         "method \"x509\"."},
+         "method \"x509\", or identity_cert = { method = \"est\" }."},
         {HOST MANUAL "iothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\n"
                      "device_id_pk = { value = \"MDEyMw==\" }\nidentity_cert = \"file:///c\"\n",
          "config.toml:6: provisioning.authentication.method: must be \"x509\" for identity_cert "
@@ -225,9 +256,21 @@ TEST(mistakes_are_told_with_file_line_key_and_the_mend) {
         {HOST STRING "[edge_ca]\nauto_generated_edge_ca_expiry_days = 0\n",
          "config.toml:6: edge_ca.auto_generated_edge_ca_expiry_days: must be a whole number from "
          "1 to 36500."},
+        {HOST STRING "[edge_ca]\nmethod = \"self\"\n",
+         "config.toml:6: edge_ca.method: must be \"est\" or \"local_ca\"."},
         {HOST STRING "[edge_ca]\nmethod = \"est\"\n",
-         "config.toml:6: edge_ca.method: must be absent; it is not supported yet: remove it for a "
-         "quick-start CA, or give cert and pk."},
+         "config.toml:5: edge_ca: needs url, or [cert_issuance.est.urls] default: the EST "
+         "server's.\n"
+         "config.toml:5: edge_ca: needs something by which the EST server knows the edge: username "
+         "and password, or bootstrap_identity_cert and bootstrap_identity_pk."},
+        {HOST STRING "[edge_ca]\nmethod = \"local_ca\"\n",
+         "config.toml:5: edge_ca: needs [cert_issuance.local_ca] cert and pk with method "
+         "\"local_ca\"."},
+        {HOST STRING "[edge_ca]\nurl = \"http://h/\"\n",
+         "config.toml:6: edge_ca.url: must be https://HOST[:PORT]/PATH."},
+        {HOST STRING "[edge_ca.auto_renew]\nthreshold = \"100%\"\n",
+         "config.toml:6: edge_ca.auto_renew.threshold: must be a share of its life from \"1%\" to "
+         "\"99%\", or a time."},
         {HOST STRING "[edge_ca]\ncert = \"pkcs11:x\"\npk = \"c.pem\"\n",
          "config.toml:6: edge_ca.cert: must be a file with its whole path, such as "
          "\"file:///etc/aziot/key\".\n"

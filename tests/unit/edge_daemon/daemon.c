@@ -173,13 +173,15 @@ static int start(void **state) {
     sim = sk_sim_new(&(struct sk_sim_options){.seed = 3});
     hub_io = sk_sim_node(sim, "hub.example");
     edge_io = sk_sim_node(sim, "edge");
-    config = (struct sk_edge_config){.hostname = "gw",
-                                     .hub_host = "hub.example",
-                                     .device_id = "edge1",
-                                     .device_key = DEVICE_KEY,
-                                     .edge_ca_days = 90,
-                                     .data = "/d",
-                                     .upstream = {.host = "hub.example", .https_port = 443}};
+    config = (struct sk_edge_config){
+        .hostname = "gw",
+        .hub_host = "hub.example",
+        .device_id = "edge1",
+        .device_key = DEVICE_KEY,
+        .edge_ca_own = {.days = 90, .renewal = {.threshold = {.percent = 80}}},
+        .cloud_timeout_s = 20,
+        .data = "/d",
+        .upstream = {.host = "hub.example", .https_port = 443}};
     memset(&hub, 0, sizeof hub);
     hub.modules = json_object();
     hub_open();
