@@ -168,6 +168,7 @@ static struct sk_container_options container_options(const struct sk_edge_config
         .network = config->network ? network_name(config) : "azure-iot-edge",
         .network_table = json_is_object(config->network) ? config->network : NULL,
         .gateway_address = gateway_address(config),
+        .not_elevated = !config->elevated_containers,
         .gc = {.disabled = !config->images_collected,
                .every_us = config->images_every_us,
                .age_us = config->images_age_us,

@@ -175,6 +175,9 @@ static const struct sk_config_key azure_keys[] = {
     {"provisioning.authentication.device_id_pk.uri", &edge_key_file, AT(config.device_key_file),
      .secret = true, .does = "A file with the key's bytes, or where it is in a PKCS#11 token"},
 
+    {"allow_elevated_docker_permissions", &sk_config_boolean, AT(config.elevated_containers),
+     .otherwise = "true",
+     .does = "Whether deployments may ask for privileged containers and more capabilities"},
     {"moby_runtime", &sk_config_table, .does = "The container engine: Docker or Podman"},
     {"moby_runtime.uri", &sk_config_text, AT(config.engine_uri), .fine = is_unix_socket,
      .otherwise = "\"unix:///var/run/docker.sock\"",
@@ -286,7 +289,6 @@ static const struct sk_config_key skerry_keys[] = {
     { path, &type, .unused = true }
 /* Azure's, without effect here. */
 static const struct sk_config_key unused_keys[] = {
-    NOT_USED("allow_elevated_docker_permissions", sk_config_boolean),
     {"prefer_module_identity_cache", &sk_config_boolean, .unused = true,
      .does = "what is remembered always answers, and is compared with the hub in the background"},
     {"auto_reprovisioning_mode", &sk_config_choice, .unused = true,
