@@ -1,5 +1,5 @@
-/* The edge's certificates: its CA (given, or got by itself: own_certificate.h) and what the CA issues
- * to modules. Keys are EC P-256 (docs/decisions/0007-edge-certificates.md). */
+/* The edge's certificates: its CA (given, or got by itself: own_certificate.h) and what the CA
+ * issues to modules. Keys are EC P-256 (docs/decisions/0007-edge-certificates.md). */
 #ifndef SK_EDGE_DAEMON_CERTIFICATES_H
 #define SK_EDGE_DAEMON_CERTIFICATES_H
 
