@@ -128,6 +128,11 @@ bool sk_device_client_is_connected(const struct sk_device_client *client) {
     return client->ready;
 }
 
+bool sk_device_client_fell_back(const struct sk_device_client *client) {
+    const struct sk_device_mux *mux = client->options.mux;
+    return mux ? ((const struct mux_face *)mux)->fell_back(mux) : client->options.fallback_first;
+}
+
 /* --- attempts --- */
 
 uint64_t client_retry_delay(struct sk_io *io, unsigned failures, uint32_t min_ms, uint32_t max_ms) {
@@ -175,6 +180,7 @@ static void on_attempt(struct sk_timer *timer) {
 void client_ready(struct sk_device_client *client, bool session_present) {
     SK_ASSERT(client->state == CLIENT_CONNECTED && !client->ready);
     client->ready = true;
+    client->progress_ns = sk_io_now(client->io);
     client_pump_twin(client);
     if (client_events(client)->connected)
         client_events(client)->connected(client->options.arg, session_present);
@@ -190,6 +196,7 @@ void client_sent(struct outgoing *one, enum sk_status status) {
     client->outgoing_count--;
     client->outgoing_bytes -= one->packet.n;
     if (one->in_flight) client->in_flight--;
+    client->progress_ns = sk_io_now(client->io);
     if (one->done) one->done(one->arg, status);
     sk_buffer_free(&one->packet);
     free(one);
@@ -217,6 +224,7 @@ enum sk_status sk_device_client_send(struct sk_device_client *client,
     one->client = client;
     one->done = done;
     one->arg = arg;
+    if (client->outgoing_count == 0) client->progress_ns = sk_io_now(client->io);
     sk_list_append(&client->outgoing, &one->link);
     if (client->unsent == &client->outgoing) client->unsent = &one->link;
     client->outgoing_count++;
@@ -245,7 +253,10 @@ void client_pump(struct sk_device_client *client) {
 
 bool client_ack_overdue(const struct sk_device_client *client, unsigned limit_s) {
     const struct outgoing *oldest = SK_LIST_FIRST(&client->outgoing, struct outgoing, link);
-    return oldest && oldest->in_flight && sk_io_now(client->io) - oldest->sent_ns >= limit_s * SK_S;
+    uint64_t now = sk_io_now(client->io), limit = limit_s * SK_S;
+    if (oldest == NULL) return false;
+    return oldest->in_flight ? now - oldest->sent_ns >= limit
+                             : client->ready && now - client->progress_ns >= limit;
 }
 
 /* --- twin operations --- */

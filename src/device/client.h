@@ -62,6 +62,7 @@ struct sk_device_client_options {
     uint16_t port;          /* (M) 0: 8883, or 443 */
     bool websocket;         /* (M) MQTT over WebSocket */
     uint16_t fallback_port; /* (M) where a WebSocket is tried in turn after two failures; 0: not */
+    bool fallback_first;    /* (M) that has worked last */
     const char
         *proxy; /* (M) NULL, or "http://[user:password@]host:port" that sk_proxy_parse takes */
     struct sk_tls *tls;                  /* (M) NULL: plain (tests); must outlive the client */
@@ -93,6 +94,8 @@ struct sk_device_client *sk_device_client_new(struct sk_io *io,
  * May be called from a callback. */
 void sk_device_client_free(struct sk_device_client *client);
 bool sk_device_client_is_connected(const struct sk_device_client *client);
+/* Whether the fall-back has worked last. */
+bool sk_device_client_fell_back(const struct sk_device_client *client);
 
 /* Another model id, said from the next connection (or link) on. */
 void sk_device_client_model(struct sk_device_client *client, struct sk_span model_id);

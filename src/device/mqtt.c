@@ -55,7 +55,8 @@ static void dial(struct sk_device_client *client) {
     const struct sk_device_client_options *o = &client->options;
     client->state = CLIENT_CONNECTING;
     client->connection++;
-    bool fallback = client_falls_back(o->fallback_port, client->failures);
+    bool fallback = client_falls_back(o->fallback_port, client->failures, o->fallback_first);
+    client->mqtt.falls_back = fallback;
     struct sk_dial_options dial_options = {
         .to = {.host = o->host, .port = fallback ? o->fallback_port : o->port},
         .tls = o->tls,
@@ -259,6 +260,7 @@ static enum sk_status take_connack(struct sk_device_client *client,
     }
     client->state = CLIENT_CONNECTED;
     client->connected_ns = sk_io_now(client->io);
+    client->options.fallback_first = client->mqtt.falls_back;
     client->mqtt.session_present = packet->u.connack.session_present;
     sk_timer_stop(&client->timer);
     plan_ping(client);

@@ -18,6 +18,7 @@ struct sk_device_mux {
     struct mux_face face;
     struct sk_io *io;
     struct sk_device_mux_options options; /* its texts in `texts` */
+    bool falls_back;                      /* the connection that there is, or is being made */
     struct sk_proxy proxy;                /* when options.proxy is set */
     struct sk_arena texts;
     enum mux_state state;
@@ -41,6 +42,10 @@ static void adopt(struct sk_device_mux *mux, struct sk_device_client *client) {
     sk_list_init(&client->amqp.unsettled);
     sk_io_guid(client->io, client->amqp.guid);
     sk_list_append(&mux->clients, &client->amqp.link);
+}
+
+static bool fell_back(const struct sk_device_mux *mux) {
+    return mux->options.fallback_first;
 }
 
 struct sk_amqp_connection *mux_connection(const struct sk_device_mux *mux) {
@@ -164,6 +169,7 @@ static void on_proved(void *arg, const struct sk_amqp_failure *why) {
     }
     mux->state = MUX_CONNECTED;
     mux->connected_ns = sk_io_now(mux->io);
+    mux->options.fallback_first = mux->falls_back;
     plan_renewal(mux);
     tell_all(mux, NULL);
 }
@@ -185,7 +191,8 @@ static void on_closed(void *arg, const struct sk_amqp_failure *why) {
 static void dial(struct sk_device_mux *mux) {
     const struct sk_device_mux_options *o = &mux->options;
     SK_CLEANUP_FREE char *hub_host = sk_span_dup(o->hub_host);
-    bool fallback = client_falls_back(o->fallback_port, mux->failures);
+    bool fallback = client_falls_back(o->fallback_port, mux->failures, o->fallback_first);
+    mux->falls_back = fallback;
     mux->state = MUX_CONNECTING;
     sk_timer_stop(&mux->timer); /* the connection has its own limits */
     mux->connection = sk_amqp_connection_new(
@@ -234,7 +241,7 @@ struct sk_device_mux *sk_device_mux_new(struct sk_io *io,
     struct sk_device_mux *mux = SK_NEW(struct sk_device_mux);
     struct sk_device_mux_options *own = &mux->options;
     struct sk_arena *texts = &mux->texts;
-    mux->face.adopt = adopt;
+    mux->face = (struct mux_face){.adopt = adopt, .fell_back = fell_back};
     mux->io = io;
     *own = *options;
     own->host = sk_arena_copy(texts, sk_span_z(options->host)).p;

@@ -20,6 +20,7 @@ struct sk_device_mux_options {
     uint16_t port;          /* 0: 5671, or 443 */
     bool websocket;         /* AMQP over WebSocket */
     uint16_t fallback_port; /* where a WebSocket is tried in turn after two failures; 0: not */
+    bool fallback_first;    /* that has worked last */
     const char *proxy;  /* NULL, or "http://[user:password@]host:port" that sk_proxy_parse takes */
     struct sk_tls *tls; /* NULL: plain (tests); must outlive it */
     struct sk_span hub_host;             /* the hub's host name */

@@ -75,6 +75,7 @@ extern const struct client_protocol client_mqtt, client_amqp;
 struct mux_face {
     /* The client speaks over the mux from now on. */
     void (*adopt)(struct sk_device_mux *mux, struct sk_device_client *client);
+    bool (*fell_back)(const struct sk_device_mux *mux);
 };
 
 struct mqtt_part {
@@ -83,6 +84,7 @@ struct mqtt_part {
     struct sk_stream *stream;
     struct sk_token_ask ask;
     bool pong_due;
+    bool falls_back; /* the connection that there is, or is being made */
     struct sk_timer ping, renew;
     struct sk_buffer token;
     int64_t token_expiry_s, renew_at_us; /* wall clock */
@@ -131,11 +133,11 @@ struct sk_device_client {
     struct sk_arena texts;
 
     enum client_state state;
-    uint32_t connection; /* counts them */
-    unsigned failures;   /* attempts since the last connection that lasted */
-    uint64_t connected_ns;
-    bool ready;            /* connected() was called */
-    struct sk_timer timer; /* next attempt; or the limit of the present step */
+    uint32_t connection;                /* counts them */
+    unsigned failures;                  /* attempts since the last connection that lasted */
+    uint64_t connected_ns, progress_ns; /* the second: an acknowledgement, or nothing waited */
+    bool ready;                         /* connected() was called */
+    struct sk_timer timer;              /* next attempt; or the limit of the present step */
 
     struct sk_list outgoing; /* in the order of sending; those in flight stand before the others */
     struct sk_list *unsent;  /* the first that is not in flight, or &outgoing */
@@ -161,9 +163,11 @@ const struct sk_device_events *client_events(const struct sk_device_client *clie
 /* From half of it to all: doubles with each failure from min_ms to max_ms; the last half is
  * drawn, so that many clients do not come back at once. */
 uint64_t client_retry_delay(struct sk_io *io, unsigned failures, uint32_t min_ms, uint32_t max_ms);
-/* Whether the next attempt goes to the fall-back: the second failure may be one of the port. */
-static inline bool client_falls_back(uint16_t port, unsigned failures) {
-    return port && failures >= 2 && failures % 2 == 0;
+/* Whether the next attempt goes to the fall-back: the second failure may be one of the port. The
+ * way that worked last is tried first. */
+static inline bool client_falls_back(uint16_t port, unsigned failures, bool worked_last) {
+    bool other = failures >= 2 && failures % 2 == 0;
+    return port && other != worked_last;
 }
 /* The connection is of no use any more: ends it and plans the next attempt, unless why.retry_ns
  * says that somebody else has. */
@@ -175,7 +179,8 @@ void client_limit_step(struct sk_device_client *client);
 
 /* Sends as much as the window and the protocol take. */
 void client_pump(struct sk_device_client *client);
-/* Whether a message is in flight for longer than that. */
+/* Whether a message is in flight for longer than that, or waits so long with nothing in flight: the
+ * server takes nothing any more. */
 bool client_ack_overdue(const struct sk_device_client *client, unsigned limit_s);
 /* Ends a message that was in flight. */
 void client_sent(struct outgoing *one, enum sk_status status);

@@ -556,3 +556,36 @@ TEST(a_method_call_without_a_module_of_this_edge_is_refused) {
     }
     fleet_free(&f);
 }
+
+/* ---- what the edge hub says of its clients ---- */
+
+static json_t *client_of(struct fleet *f, const char *name) {
+    fleet_call(f, SK_HTTP_GET, "/twins/edge1/modules/%24edgeHub", "");
+    json_t *twin = json_loads(f->answer, 0, NULL);
+    json_t *reported = json_object_get(json_object_get(twin, "properties"), "reported");
+    json_t *client = json_incref(json_object_get(json_object_get(reported, "clients"), name));
+    json_decref(twin);
+    return client;
+}
+
+TEST(a_module_that_has_left_stays_in_the_report_and_a_leaf_goes) {
+    struct fleet f;
+    struct raw_client leaf, reader;
+    begin(&f, ROUTES(UP));
+    open_reader(&reader, &f, 1);
+    open_leaf(&leaf, &f);
+    sk_sim_run(f.sim, 10 * SK_S);
+    json_t *client = client_of(&f, "leaf1");
+    assert_string_equal(json_string_value(json_object_get(client, "status")), "Connected");
+    assert_non_null(json_object_get(client, "lastConnectedTimeUtc"));
+    json_decref(client);
+    raw_free(&leaf);
+    raw_free(&reader);
+    sk_sim_run(f.sim, 10 * SK_S);
+    assert_null(client_of(&f, "leaf1"));
+    client = client_of(&f, "edge1/reader");
+    assert_string_equal(json_string_value(json_object_get(client, "status")), "Disconnected");
+    assert_non_null(json_object_get(client, "lastDisconnectedTimeUtc"));
+    json_decref(client);
+    fleet_free(&f);
+}

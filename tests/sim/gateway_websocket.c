@@ -278,6 +278,32 @@ TEST(messages_arrive_over_websockets_that_break) {
     }
 }
 
+static bool edge_is_up(void *arg) {
+    return sk_edge_hub_counts(((struct fleet *)arg)->edge).upstream_connected;
+}
+
+TEST(an_edge_takes_the_way_first_that_has_worked_last) {
+    for (int amqp = 0; amqp < 2; amqp++) {
+        struct fleet f;
+        fleet_new_hub(&f, 1);
+        f.edge_fallback = true;
+        f.edge_amqp = amqp;
+        f.routes = FLEET_ROUTES_UP;
+        fleet_make_identities(&f);
+        fleet_start_edge(&f);
+        uint64_t began = sk_io_now(f.edge_io);
+        assert_true(sk_sim_run_until(f.sim, 60 * SK_S, edge_is_up, &f));
+        assert_true(sk_io_now(f.edge_io) - began > SK_S); /* the other one was tried */
+        sk_sim_run(f.sim, 5 * SK_S);
+        fleet_stop_edge(&f);
+        fleet_start_edge(&f);
+        began = sk_io_now(f.edge_io);
+        assert_true(sk_sim_run_until(f.sim, 60 * SK_S, edge_is_up, &f));
+        assert_true(sk_io_now(f.edge_io) - began < SK_S / 2);
+        fleet_free(&f);
+    }
+}
+
 TEST(an_edge_whose_port_is_closed_takes_a_websocket) {
     for (int amqp = 0; amqp < 2; amqp++) {
         struct fleet f;

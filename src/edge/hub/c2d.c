@@ -4,6 +4,7 @@
  * window bounds how many there are. Reference: docs/protocols/edge-runtime.md, section 5.9. */
 
 #include "edge/hub/parts.h"
+#include "model/c2d.h"
 
 enum {
     DELIVERIES_MAX =
@@ -21,7 +22,19 @@ struct parcel {
     bool sent;
     int64_t enqueued_us, expiry_us;
     struct sk_session *holder; /* has it and has said nothing yet */
+    uint64_t locked_ns;        /* of one that was given to a call over HTTPS: until then */
 };
+
+/* A call over HTTPS that waits for a message. */
+struct poll {
+    struct sk_list link; /* in its identity */
+    struct sk_edge_identity *identity;
+    struct sk_request *request;
+    struct sk_timer timer;
+};
+
+/* Who holds what was given to a call. */
+static struct sk_session over_https;
 
 static void drop(struct parcel *parcel) {
     sk_list_remove(&parcel->link);
@@ -33,51 +46,87 @@ void edge_c2d_drop(struct sk_edge_identity *identity) {
     while (!sk_list_empty(&identity->c2d)) drop(SK_LIST_FIRST(&identity->c2d, struct parcel, link));
 }
 
+/* The parcel as a message, in the hub's arena. */
+static void open_parcel(struct sk_edge_identity *identity, const struct parcel *parcel,
+                        struct sk_c2d *c2d, struct sk_message *message) {
+    struct sk_edge_hub *hub = identity->hub;
+    *c2d = (struct sk_c2d){.lock_token = sk_span_z(parcel->token),
+                           .delivery_count = parcel->deliveries,
+                           .expiry_us = parcel->expiry_us,
+                           .redelivered = parcel->sent};
+    sk_arena_reset(&hub->arena);
+    enum sk_status status =
+        sk_message_decode(sk_buffer_span(&parcel->envelope), &hub->arena, message);
+    SK_ASSERT(status == SK_OK); /* we have encoded it */
+    message->device = sk_span_z(identity->identity.device_id);
+    message->sequence = parcel->number;
+    message->enqueued_us = parcel->enqueued_us;
+    message->c2d = c2d;
+}
+
 /* False: the leaf has no room. True: it has the parcel, or has settled it already. */
 static bool deliver(struct sk_edge_identity *identity, struct sk_session *session,
                     struct parcel *parcel) {
-    struct sk_edge_hub *hub = identity->hub;
     struct sk_message message;
-    struct sk_c2d c2d = {.lock_token = sk_span_z(parcel->token),
-                         .delivery_count = parcel->deliveries,
-                         .expiry_us = parcel->expiry_us,
-                         .redelivered = parcel->sent};
-    sk_arena_reset(&hub->arena);
-    enum sk_status status =
-        sk_message_decode(sk_buffer_span(&parcel->envelope), &hub->arena, &message);
-    SK_ASSERT(status == SK_OK); /* we have encoded it */
-    message.device = sk_span_z(identity->identity.device_id);
-    message.sequence = parcel->number;
-    message.enqueued_us = parcel->enqueued_us;
-    message.c2d = &c2d;
+    struct sk_c2d c2d;
+    open_parcel(identity, parcel, &c2d, &message);
     parcel->holder = session;
     if (session->head->deliver_message(session, &message, parcel->number)) return true;
     parcel->holder = NULL;
     return false;
 }
 
-static struct parcel *first_waiting(const struct sk_edge_identity *identity) {
+/* A lock of a call ends by its time; those of sessions with the session. */
+static bool is_held(const struct sk_edge_identity *identity, const struct parcel *parcel) {
+    return parcel->holder && !(parcel->holder == &over_https &&
+                               sk_io_now(identity->hub->backend.io) >= parcel->locked_ns);
+}
+
+/* The first that may be delivered; what has expired is the cloud's to end. */
+static struct parcel *first_waiting(struct sk_edge_identity *identity) {
+    int64_t now = sk_io_wall(identity->hub->backend.io);
     SK_LIST_EACH(&identity->c2d, node, following) {
         struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
-        if (parcel->holder == NULL) return parcel;
+        if (is_held(identity, parcel)) continue;
+        if (parcel->expiry_us > now) return parcel;
+        drop(parcel);
     }
     return NULL;
+}
+
+static void end_poll(struct poll *poll, struct parcel *parcel) {
+    struct sk_edge_identity *identity = poll->identity;
+    struct sk_request *request = poll->request;
+    struct sk_answer answer = {0};
+    struct sk_message message;
+    struct sk_c2d c2d;
+    sk_list_remove(&poll->link);
+    sk_timer_stop(&poll->timer);
+    free(poll);
+    if (parcel) {
+        unsigned lock_s = request->lock_s ? request->lock_s : SK_C2D_LOCK_S;
+        parcel->holder = &over_https;
+        parcel->locked_ns = sk_io_now(identity->hub->backend.io) + lock_s * SK_S;
+        open_parcel(identity, parcel, &c2d, &message);
+        parcel->sent = true;
+        answer.message = &message;
+    }
+    request->done(request, &answer);
 }
 
 static void pump(struct sk_edge_identity *identity) {
     struct sk_session *session = sk_directory_find(
         &identity->hub->backend, sk_span_z(identity->identity.device_id), SK_NONE);
     struct parcel *parcel;
-    bool room = true;
-    if (identity->c2d_pumping || session == NULL || !(session->subscriptions & SK_SUB_C2D)) return;
-    int64_t now = sk_io_wall(identity->hub->backend.io);
+    bool room = session && session->subscriptions & SK_SUB_C2D;
+    if (identity->c2d_pumping) return;
     identity->c2d_pumping = true; /* a delivery may be settled from inside */
-    while (room && (parcel = first_waiting(identity)) != NULL) {
-        if (parcel->expiry_us <= now)
-            drop(parcel); /* the cloud ends it */
-        else
-            room = deliver(identity, session, parcel);
-    }
+    while (room && (parcel = first_waiting(identity)) != NULL)
+        room = deliver(identity, session, parcel);
+    struct poll *poll;
+    while ((poll = SK_LIST_FIRST(&identity->c2d_polls, struct poll, link)) != NULL &&
+           (parcel = first_waiting(identity)) != NULL)
+        end_poll(poll, parcel);
     identity->c2d_pumping = false;
 }
 
@@ -134,9 +183,8 @@ static struct parcel *find(struct sk_edge_identity *identity, const struct sk_re
     return NULL;
 }
 
-void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, SK_NONE);
-    struct parcel *parcel = identity ? find(identity, request) : NULL;
+static void settle(struct sk_edge_identity *identity, struct parcel *parcel,
+                   struct sk_request *request) {
     if (parcel == NULL) {
         sk_request_refuse(request, SK_FAULT_MESSAGE_LOCK_LOST, NULL);
         return;
@@ -157,6 +205,63 @@ void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
     }
     sk_request_answer(request);
     pump(identity);
+}
+
+void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
+    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, SK_NONE);
+    settle(identity, identity ? find(identity, request) : NULL, request);
+}
+
+/* ---- over HTTPS ---- */
+
+static void too_long(struct sk_timer *timer) {
+    end_poll(SK_CONTAINER(timer, struct poll, timer), NULL);
+}
+
+/* The first call makes the way to the cloud, and waits for what may come by it. */
+static void receive(struct sk_edge_hub *hub, struct sk_request *request) {
+    enum { WAIT_S = 5, AFTER_S = 1 };
+    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, SK_NONE);
+    if (identity == NULL || request->module.n) {
+        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
+        return;
+    }
+    bool known = edge_identity_polls(identity) && identity->connected;
+    struct poll *poll = SK_NEW(struct poll);
+    poll->identity = identity;
+    poll->request = request;
+    sk_list_append(&identity->c2d_polls, &poll->link);
+    identity->c2d_polled_ns = sk_io_now(hub->backend.io);
+    unsigned wait_s = hub->draining || !hub->counts.upstream_connected ? 0
+                      : known                                          ? AFTER_S
+                                                                       : WAIT_S;
+    sk_timer_start(hub->backend.io, &poll->timer, wait_s * SK_S, too_long);
+    edge_upstream_wants(identity);
+    pump(identity);
+}
+
+static void settle_by_token(struct sk_edge_hub *hub, struct sk_request *request) {
+    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, SK_NONE);
+    struct parcel *found = NULL;
+    if (identity) SK_LIST_EACH(&identity->c2d, node, following) {
+            struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
+            if (is_held(identity, parcel) && parcel->holder == &over_https &&
+                sk_span_eq_nocase(request->name, sk_span_z(parcel->token)))
+                found = parcel;
+        }
+    settle(identity, found, request);
+}
+
+void edge_c2d_forget(struct sk_edge_identity *identity) {
+    struct poll *poll;
+    while ((poll = SK_LIST_FIRST(&identity->c2d_polls, struct poll, link)) != NULL)
+        end_poll(poll, NULL);
+}
+
+static void drain(struct sk_edge_hub *hub) {
+    struct sk_edge_identity *identity;
+    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;)
+        edge_c2d_forget(identity);
 }
 
 /* ---- the leaf's session ---- */
@@ -181,4 +286,8 @@ static void offline(struct sk_edge_hub *hub, struct sk_session *session,
 }
 
 const struct sk_edge_part edge_part_c2d = {
-    .subscribed = wants_more, .writable = wants_more, .closed = offline};
+    .serve = {[SK_OP_C2D_RECEIVE] = receive, [SK_OP_C2D_SETTLE] = settle_by_token},
+    .drain = drain,
+    .subscribed = wants_more,
+    .writable = wants_more,
+    .closed = offline};

@@ -276,6 +276,7 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
     hub->backend.any_host = true;
     hub->backend.modules_by_key =
         true; /* as Azure's edge hub: docs/protocols/edge-runtime.md, section 5.3 */
+    sk_io_guid(io, hub->instance);
     sk_list_init(&hub->scope.waiting);
     sk_methods_init(&hub->methods, &hub->backend);
     hub->self = edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));

@@ -60,7 +60,7 @@ struct sk_edge_hub_counts {
 };
 struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub);
 
-/* What is told of each queue, as metrics (Prometheus text). */
+/* Metrics (Prometheus text). */
 void sk_edge_hub_put_metrics(const struct sk_edge_hub *hub, struct sk_buffer *to);
 /* How it stands, as docs/reference/edge-status.md tells; a new reference. */
 json_t *sk_edge_hub_status(const struct sk_edge_hub *hub);

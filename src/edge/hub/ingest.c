@@ -108,7 +108,9 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     if (message->system[SK_SYS_EDGE_NUMBER].n && is_repeated(hub, request)) return;
     enum sk_status status = append(hub, message, bits, request);
     if (status == SK_OK) {
+        struct sk_edge_identity *sender = edge_identity_find(hub, request->device, request->module);
         hub->counts.received_total++;
+        if (sender) sender->tally.received++;
         return;
     }
     if (message->system[SK_SYS_EDGE_NUMBER].n)

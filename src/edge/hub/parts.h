@@ -99,7 +99,13 @@ struct sk_edge_identity {
     struct sk_timer idle;
     struct sk_edge_twin *twin; /* NULL: not loaded */
     struct sk_list c2d;        /* cloud-to-device messages that it has not settled */
+    struct sk_list c2d_polls;  /* calls over HTTPS that wait for one */
+    uint64_t c2d_polled_ns;    /* the last of them came; 0: none has */
     bool c2d_pumping;
+    int64_t connected_us, disconnected_us; /* wall clock, last; 0: not since the start */
+    struct sk_edge_tally {
+        uint64_t received, connects, disconnects, twins_from_cloud, twins_from_copy, reports;
+    } tally;
     struct { /* of its messages on their way to the cloud */
         size_t count, bytes, parked;
         uint64_t progress_ns; /* when one was acknowledged last, or the first was handed over */
@@ -162,6 +168,7 @@ struct sk_edge_room {
 struct sk_edge_connections {
     const struct sk_edge_upstream_events *events;
     struct sk_device_mux *mux; /* the AMQP connection; NULL: MQTT, or nobody needs it yet */
+    bool fell_back;            /* the way that worked last is the fall-back; kept over restarts */
 };
 
 /* scope.c: who may come. */
@@ -213,6 +220,8 @@ struct sk_edge_hub {
         struct sk_timer timer;
         json_t *last;
     } report;
+    char instance[37];      /* names this run, in metrics */
+    uint64_t offline_total; /* how often the cloud was lost */
     struct {
         unsigned documents; /* still being read */
         struct sk_task task;
@@ -260,6 +269,8 @@ struct sk_edge_identity *edge_identity_add(struct sk_edge_hub *hub, struct sk_sp
                                            struct sk_span module);
 /* Of what upstream and twins have taken their leave. */
 void edge_identity_free(struct sk_edge_identity *identity);
+/* Whether it asks for cloud-to-device messages over HTTPS, now and then. */
+bool edge_identity_polls(const struct sk_edge_identity *identity);
 /* "leaf;edge2;edge1": the identity and the edge devices above it, up to this one. */
 void edge_identity_chain(const struct sk_edge_identity *identity, struct sk_buffer *to);
 /* The edge device of our scope that is the parent of a device; NULL: we are, or nobody is known. */
@@ -404,6 +415,8 @@ void edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *m
 void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request);
 /* The connection that brought them is gone: the cloud sends them again. */
 void edge_c2d_drop(struct sk_edge_identity *identity);
+/* It has left: its calls over HTTPS get no message. */
+void edge_c2d_forget(struct sk_edge_identity *identity);
 
 /* twin.c */
 void edge_twins_load(struct sk_edge_hub *hub);

@@ -16,14 +16,30 @@ static void put_client_key(struct sk_buffer *to, const char *key) {
             sk_buffer_byte(to, *key);
 }
 
+static void set_time(json_t *client, const char *name, int64_t wall_us) {
+    char text[SK_TIME_TEXT];
+    if (wall_us == 0) return;
+    sk_time_text(wall_us, text);
+    json_object_set_new(client, name, json_string(text));
+}
+
+/* Those that are here, and modules that were; a leaf device that has left is not listed. */
 static json_t *clients(struct sk_edge_hub *hub) {
     json_t *list = json_object();
-    struct sk_session *session;
-    for (size_t i = 0; (session = sk_directory_next(&hub->backend, &i)) != NULL;) {
+    struct sk_edge_identity *identity;
+    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
+        const struct sk_identity *who = &identity->identity;
+        bool here = sk_directory_find(&hub->backend, sk_span_z(who->device_id),
+                                      sk_span_z(who->module_id)) != NULL;
+        bool was = who->module_id && identity->disconnected_us;
+        if (identity == hub->self || !(here || was)) continue;
         struct sk_buffer key = {0};
-        put_client_key(&key, session->key);
+        put_client_key(&key, identity->key);
         sk_buffer_byte(&key, 0);
-        json_object_set_new(list, key.p, json_pack("{s:s}", "status", "Connected"));
+        json_t *client = json_pack("{s:s}", "status", here ? "Connected" : "Disconnected");
+        set_time(client, "lastConnectedTimeUtc", identity->connected_us);
+        set_time(client, "lastDisconnectedTimeUtc", identity->disconnected_us);
+        json_object_set_new(list, key.p, client);
         sk_buffer_free(&key);
     }
     return list;
@@ -79,12 +95,24 @@ static void stop(struct sk_edge_hub *hub) {
     hub->report.last = NULL;
 }
 
-static void session_changed(struct sk_edge_hub *hub, struct sk_session *session,
-                            struct sk_edge_identity *identity) {
+static void opened(struct sk_edge_hub *hub, struct sk_session *session,
+                   struct sk_edge_identity *identity) {
     (void)session;
-    (void)identity;
+    if (identity) {
+        identity->connected_us = sk_io_wall(hub->backend.io);
+        identity->tally.connects++;
+    }
     edge_report_soon(hub);
 }
 
-const struct sk_edge_part edge_part_report = {
-    .stop = stop, .opened = session_changed, .closed = session_changed};
+static void closed(struct sk_edge_hub *hub, struct sk_session *session,
+                   struct sk_edge_identity *identity) {
+    (void)session;
+    if (identity) {
+        identity->disconnected_us = sk_io_wall(hub->backend.io);
+        identity->tally.disconnects++;
+    }
+    edge_report_soon(hub);
+}
+
+const struct sk_edge_part edge_part_report = {.stop = stop, .opened = opened, .closed = closed};

@@ -31,27 +31,8 @@ struct sk_edge_hub_role {
 
 /* ---- metrics ---- */
 
-/* Names of Azure's edge hub where it has them: docs/protocols/edge-runtime.md, section 5.12. */
-
 static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
     struct sk_edge_hub_role *role = arg;
-    struct sk_edge_hub_counts counts = sk_edge_hub_counts(role->hub);
-    const struct {
-        const char *name, *type;
-        uint64_t value;
-    } rows[] = {
-        {"edgehub_messages_received_total", "counter", counts.received_total},
-        {"edgehub_messages_sent_total{to=\"upstream\"}", "counter", counts.forwarded_total},
-        {"edgehub_messages_sent_total{to=\"modules\"}", "counter", counts.delivered_total},
-        {"edgehub_messages_dropped_total{reason=\"no_route\"}", "counter", counts.dropped_total},
-        {"edgehub_messages_dropped_total{reason=\"ttl_expiry\"}", "counter", counts.expired_total},
-        {"edgehub_messages_dropped_total{reason=\"store_full\"}", "counter", counts.shed_total},
-        {"edgehub_messages_dropped_total{reason=\"given_up\"}", "counter", counts.given_up_total},
-        {"edgehub_messages_unack_total{reason=\"storage_failure\"}", "counter", counts.full_total},
-        {"edgehub_scope_readings_total", "counter", counts.scope_readings_total},
-        {"edgehub_connected_clients", "gauge", counts.clients},
-        {"edgehub_identities", "gauge", counts.identities},
-        {"edgehub_upstream_connected", "gauge", counts.upstream_connected}};
     if (!sk_span_is(exchange->request->path, "/metrics")) {
         bool ready = sk_span_is(exchange->request->path, "/health/ready") && role->listening;
         bool live = sk_span_is(exchange->request->path, "/health/live");
@@ -60,15 +41,6 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
         return;
     }
     struct sk_buffer text = {0};
-    struct sk_span typed = SK_NONE;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct sk_span name = sk_span_z(rows[i].name);
-        name.n = sk_span_find(name, '{');
-        if (!sk_span_eq(name, typed))
-            sk_buffer_print(&text, "# TYPE %.*s %s\n", SK_ARG(name), rows[i].type);
-        typed = name;
-        sk_buffer_print(&text, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
-    }
     sk_edge_hub_put_metrics(role->hub, &text);
     sk_gateway_put_metrics(role->gateway, &text);
     sk_http_respond(exchange, 200, SK_SPAN("Content-Type: text/plain; version=0.0.4\r\n"),

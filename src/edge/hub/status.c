@@ -17,9 +17,12 @@ static const struct sk_http_route paths[] = {
 
 static json_t *connection(const struct sk_edge_hub *hub) {
     const struct sk_edge_hub_options *o = hub->options;
+    bool websocket = o->upstream.websocket || hub->upstream.fell_back;
+    const char *protocol = o->upstream.amqp ? websocket ? "AmqpWs" : "Amqp"
+                           : websocket      ? "MqttWs"
+                                            : "Mqtt";
     return json_pack("{s:b,s:s,s:s,s:s}", "connected", hub->counts.upstream_connected, "hub",
-                     o->hub_host_name, "upstream", o->upstream.host, "protocol",
-                     o->upstream.amqp ? "Amqp" : "Mqtt");
+                     o->hub_host_name, "upstream", o->upstream.host, "protocol", protocol);
 }
 
 static json_t *deployment(const struct sk_edge_hub *hub) {

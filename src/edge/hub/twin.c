@@ -263,6 +263,7 @@ static void report(struct sk_edge_hub *hub, struct sk_request *request) {
     json_decref(twin->reported);
     twin->reported = next;
     twin->reported_version++;
+    identity->tally.reports++;
     sk_json_patch_append(twin->pending[0], twin->pending[1], request->body);
     SK_CLEANUP_FREE char *patch = sk_json_text(request->body);
     edge_ingest_twin_change(identity, sk_span_z(patch));
@@ -278,6 +279,7 @@ struct get_call {
     struct sk_request *request; /* NULL: answered */
     char *key;
     struct sk_timer timer;
+    bool fresh; /* the copy is the cloud's answer */
 };
 
 static void answer_from_copy(struct get_call *call) {
@@ -290,6 +292,10 @@ static void answer_from_copy(struct get_call *call) {
         return;
     }
     struct sk_edge_twin *twin = twin_of(identity);
+    if (call->fresh)
+        identity->tally.twins_from_cloud++;
+    else
+        identity->tally.twins_from_copy++;
     json_t *desired = json_copy(twin->desired), *reported = json_copy(twin->reported);
     json_object_set_new(
         desired, "$version",
@@ -311,8 +317,8 @@ static void on_got(void *arg, enum sk_status status, unsigned code, struct sk_sp
     (void)version;
     struct get_call *call = arg;
     struct sk_edge_identity *identity = sk_map_get(&call->hub->identities, sk_span_z(call->key));
-    if (identity && !call->hub->closing && status == SK_OK && code == 200)
-        take_twin(identity, body);
+    call->fresh = identity && !call->hub->closing && status == SK_OK && code == 200;
+    if (call->fresh) take_twin(identity, body);
     if (call->request) answer_from_copy(call);
     free(call->key);
     free(call);

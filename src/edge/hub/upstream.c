@@ -19,7 +19,31 @@ static unsigned wanted(const struct sk_edge_identity *identity) {
     struct sk_session *session = session_of(identity);
     unsigned passed_on = SK_SUB_DESIRED | SK_SUB_METHODS;
     if (identity->identity.module_id == NULL) passed_on |= SK_SUB_C2D; /* modules get none */
-    return session ? session->subscriptions & passed_on : 0;
+    return (session ? session->subscriptions & passed_on : 0) |
+           (edge_identity_polls(identity) ? SK_SUB_C2D : 0);
+}
+
+/* The way that worked is tried first after a restart. */
+static void remember_way(struct sk_edge_hub *hub) {
+    bool fell_back = sk_device_client_fell_back(hub->self->client);
+    if (fell_back == hub->upstream.fell_back) return;
+    hub->upstream.fell_back = fell_back;
+    sk_registry_document_put(hub->store, SK_SPAN(SK_EDGE_DOCUMENTS), SK_SPAN("way"),
+                             fell_back ? SK_SPAN("fallback") : SK_SPAN("own"), NULL, NULL);
+}
+
+static void way_loaded(void *arg, const struct sk_registry_end *end,
+                       const struct sk_registry_document *stored) {
+    (void)end;
+    struct sk_edge_hub *hub = arg;
+    hub->upstream.fell_back = stored && sk_span_is(stored->bytes, "fallback");
+    edge_load_ended(hub);
+}
+
+static void load(struct sk_edge_hub *hub) {
+    hub->start.documents++;
+    sk_registry_document_get(hub->store, SK_SPAN(SK_EDGE_DOCUMENTS), SK_SPAN("way"), way_loaded,
+                             hub);
 }
 
 static void on_connected(void *arg, bool session_present) {
@@ -30,6 +54,7 @@ static void on_connected(void *arg, bool session_present) {
         if (!identity->hub->counts.upstream_connected)
             SK_INFO("edge-hub", "connected to %s", identity->hub->options->hub_host_name);
         identity->hub->counts.upstream_connected = true;
+        remember_way(identity->hub);
     }
     identity->hub->upstream.events->connected(identity);
 }
@@ -42,6 +67,7 @@ static void on_disconnected(void *arg, const struct sk_client_down *down) {
         if (identity->hub->counts.upstream_connected)
             SK_WARN("edge-hub", "%s is not reachable (%s); messages wait here",
                     identity->hub->options->hub_host_name, sk_status_text(down->reason));
+        identity->hub->offline_total += identity->hub->counts.upstream_connected;
         identity->hub->counts.upstream_connected = false;
         identity->hub->scope.known = false;
     } else if (down->refused) {
@@ -138,6 +164,7 @@ static struct sk_device_mux *mux_of(struct sk_edge_hub *hub) {
                                  .port = sk_edge_upstream_port(&o->upstream),
                                  .websocket = o->upstream.websocket,
                                  .fallback_port = sk_edge_upstream_fallback(&o->upstream),
+                                 .fallback_first = hub->upstream.fell_back,
                                  .proxy = sk_edge_upstream_proxy(&o->upstream),
                                  .tls = o->upstream_tls,
                                  .hub_host = sk_span_z(o->hub_host_name),
@@ -160,6 +187,7 @@ struct sk_device_client *edge_upstream_client(struct sk_edge_identity *identity)
                                            .port = sk_edge_upstream_port(&o->upstream),
                                            .websocket = o->upstream.websocket,
                                            .fallback_port = sk_edge_upstream_fallback(&o->upstream),
+                                           .fallback_first = hub->upstream.fell_back,
                                            .proxy = sk_edge_upstream_proxy(&o->upstream),
                                            .tls = o->upstream_tls,
                                            .hub_host = sk_span_z(o->hub_host_name),
@@ -188,7 +216,7 @@ void edge_upstream_drop(struct sk_edge_identity *identity) {
 static void on_idle(struct sk_timer *timer) {
     struct sk_edge_identity *identity = SK_CONTAINER(timer, struct sk_edge_identity, idle);
     if (identity->client == NULL || session_of(identity)) return;
-    if (sk_device_client_waiting(identity->client) ||
+    if (sk_device_client_waiting(identity->client) || edge_identity_polls(identity) ||
         identity->hub->upstream.events->unsent(identity))
         sk_timer_start(timer->io, timer, IDLE_S * SK_S, on_idle);
     else
@@ -196,9 +224,11 @@ static void on_idle(struct sk_timer *timer) {
 }
 
 void edge_upstream_wants(struct sk_edge_identity *identity) {
-    if (session_of(identity)) {
+    if (session_of(identity) || edge_identity_polls(identity)) {
         sk_timer_stop(&identity->idle);
         sk_device_client_subscribe(edge_upstream_client(identity), wanted(identity));
+        if (session_of(identity) == NULL)
+            sk_timer_start(identity->hub->backend.io, &identity->idle, IDLE_S * SK_S, on_idle);
     } else if (identity->client) {
         sk_device_client_subscribe(identity->client, wanted(identity));
         sk_timer_start(identity->hub->backend.io, &identity->idle, IDLE_S * SK_S, on_idle);
@@ -220,7 +250,8 @@ static void session_changed(struct sk_edge_hub *hub, struct sk_session *session,
     if (identity && !hub->closing) edge_upstream_wants(identity);
 }
 
-const struct sk_edge_part edge_part_upstream = {.start = start,
+const struct sk_edge_part edge_part_upstream = {.load = load,
+                                                .start = start,
                                                 .stop = stop,
                                                 .opened = session_changed,
                                                 .subscribed = session_changed,
