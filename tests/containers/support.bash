@@ -183,7 +183,7 @@ edge_says() { "$bin/skerry-edge" "$@" --config "$dir/edge.toml"; }
 
 # module NAME IMAGE [SETTINGS [MEMBERS]]: of a deployment; both are parts of JSON objects.
 module() {
-    printf '"%s": {"type": "docker", "status": "running", "restartPolicy": "always", "version": "1.0", "settings": {"image": "%s"%s}%s}' \
+    printf '"%s": {"type": "docker", "status": "running", "restartPolicy": "always", "settings": {"image": "%s"%s}%s}' \
         "$1" "$2" "${3:+, $3}" "${4:+, $4}"
 }
 local_only='"imagePullPolicy": "never"'

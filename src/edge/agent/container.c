@@ -43,10 +43,9 @@ static enum sk_readiness ready(struct module *module, const struct sk_module_spe
         snprintf(module->trouble, sizeof module->trouble,
                  "module %.60s is a container, and this edge has no engine to run it",
                  desired->name);
-    else if (containers->why[0] && !module->made)
-        snprintf(module->trouble, sizeof module->trouble, "%.250s", containers->why);
-    if (!module->made && module->trouble[0])
-        snprintf(module->description, sizeof module->description, "%.190s", module->trouble);
+    const char *why = containers ? containers_trouble(containers) : module->trouble;
+    if (!module->made && *why)
+        snprintf(module->description, sizeof module->description, "%.190s", why);
     return SK_HELD;
 }
 

@@ -7,7 +7,7 @@
 #include "io/privilege.h"
 #include "model/json_text.h"
 
-enum { LOOK_S = 60, RETRY_S = 1, RETRY_MAX_S = 10, LOOK_MS = 20000 };
+enum { LOOK_S = 30, RETRY_S = 1, RETRY_MAX_S = 10, LOOK_MS = 10000 };
 static const char ZERO_TIME[] = "0001-01-01T00:00:00Z";
 
 static void connect_engine(struct containers *containers);
@@ -186,9 +186,14 @@ static void take_look(struct module *module, const json_t *json) {
     end_await(module, ended && was_running);
 }
 
-static void fail_await(struct module *module, const char *why) {
+/* What is asked or awaited of a container has failed. If the engine has done it all the same, the
+ * next look will tell. */
+static void fail_pending(struct module *module, const char *why) {
     struct container *container = module->own;
-    if (container == NULL || container->await == AWAIT_NOTHING) return;
+    if (container == NULL || (container->await == AWAIT_NOTHING && container->call == NULL)) return;
+    sk_engine_cancel(container->call);
+    container->call = NULL;
+    container->stopping = false;
     container->await = AWAIT_NOTHING;
     module->world->events->failed(module, "Container", why);
 }
@@ -207,6 +212,7 @@ static void on_looked(void *arg, const struct sk_engine_answer *answer) {
         }
         take_look(module, answer->json);
     } else if (answer->http == 404) {
+        if (container->call) return; /* it is just being made anew */
         module->state.held = false;
         take_lost(module, "somebody has removed its container");
         end_await(module, true);
@@ -216,7 +222,7 @@ static void on_looked(void *arg, const struct sk_engine_answer *answer) {
     } else { /* the others may be better off; the next look at all comes in a minute */
         SK_WARN("agent", "module %s cannot be looked at: %s", module->spec.name, answer->why);
         module->state.held = true;
-        fail_await(module, answer->why);
+        fail_pending(module, answer->why);
     }
 }
 
@@ -520,7 +526,7 @@ void containers_down(struct containers *containers, const char *why) {
         struct module *module = SK_CONTAINER(node, struct module, link);
         if (!is_made_container(module)) continue;
         module->state.held = true;
-        fail_await(module, containers->why);
+        fail_pending(module, containers->why);
     }
     for (unsigned i = 0; i < containers->tries && wait_s < RETRY_MAX_S; i++) wait_s *= 2;
     if (wait_s > RETRY_MAX_S) wait_s = RETRY_MAX_S;

@@ -2,7 +2,7 @@
  * containers stand. Inside src/edge/agent only.
  *
  * While there is something to do, a connection stands that brings the engine's events; with it come
- * once a list of what is there and every minute another look, which finds what events did not say
+ * once a list of what is there and every 30 s another look, which finds what events did not say
  * and whether the engine still answers. While it does not, containers are held: nothing is planned
  * for them. */
 #ifndef SK_EDGE_AGENT_CONTAINERS_H
@@ -57,6 +57,10 @@ void containers_close(struct module_world *world);
 void containers_want(struct module_world *world, const struct sk_deployment *desired);
 static inline bool containers_up(const struct containers *containers) {
     return containers && containers->state == ENGINE_UP;
+}
+/* Why containers are held, or "": nothing is wrong, or none is wanted. */
+static inline const char *containers_trouble(const struct containers *containers) {
+    return containers && containers->wanted && !containers_up(containers) ? containers->why : "";
 }
 /* The engine did not do its part: from here on all is held until it answers again. */
 void containers_down(struct containers *containers, const char *why);

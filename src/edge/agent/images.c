@@ -127,6 +127,7 @@ static void on_inspected(void *arg, const struct sk_engine_answer *answer) {
         ready(image);
         return;
     }
+    if (answer->http == 0) containers_down(image->containers, answer->why);
     if (answer->http == 404 && image->error[0] == 0)
         snprintf(image->error, sizeof image->error, "%.160s is not on this device, and %s",
                  image->name,

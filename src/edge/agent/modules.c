@@ -409,10 +409,13 @@ bool sk_modules_busy(const struct sk_modules *modules) {
 }
 
 const char *sk_modules_failure(const struct sk_modules *modules) {
+    const char *engine = containers_trouble(modules->world.containers);
     if (modules->failure[0]) return modules->failure;
+    if (*engine) return engine;
     SK_LIST_EACH(&modules->world.modules, node, following) {
         const struct module *module = SK_CONTAINER(node, struct module, link);
         if (module->trouble[0]) return module->trouble;
+        if (*roll_back_told(module)) return roll_back_told(module);
     }
     return "";
 }

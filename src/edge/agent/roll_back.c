@@ -4,11 +4,12 @@
 
 /* It runs that long and is not unhealthy: it has come up. */
 static const uint64_t PROVED_NS = 60 * SK_S;
-enum { FAILED_RUNS = 2, FAILED_MAKINGS = 3 };
+enum { FAILED_RUNS = 1, FAILED_MAKINGS = 3 };
 
 struct roll_back {
     struct sk_module_spec before, next;
     bool given_up;
+    char told[256];
 };
 
 void roll_back_free(struct module *module) {
@@ -56,10 +57,10 @@ bool roll_back_judge(struct module *module, uint64_t now_ns) {
     if (!is_next) return false;
     if (does_not_come_up(module)) {
         back->given_up = true;
-        snprintf(module->trouble, sizeof module->trouble,
+        snprintf(back->told, sizeof back->told,
                  "the new version of module %.60s did not come up (%.100s); the one before is back",
                  module->spec.name, module->description);
-        SK_WARN("agent", "%s", module->trouble);
+        SK_WARN("agent", "%s", back->told);
         return true;
     }
     if (state->running && !state->unhealthy && now_ns - state->started_ns >= PROVED_NS)
@@ -73,9 +74,12 @@ const struct sk_module_spec *roll_back_choose(struct module *module,
     if (back == NULL || !back->given_up) return desired;
     if (sk_module_spec_differs(desired, &back->next)) { /* another one is to be tried */
         back->given_up = false;
-        module->trouble[0] = 0;
         return desired;
     }
     back->before.stopped = desired->stopped;
     return &back->before;
+}
+
+const char *roll_back_told(const struct module *module) {
+    return module->back && module->back->given_up ? module->back->told : "";
 }

@@ -12,6 +12,8 @@ bool roll_back_judge(struct module *module, uint64_t now_ns);
 /* What to make of the module: `desired`, or the version before when that one was given up. */
 const struct sk_module_spec *roll_back_choose(struct module *module,
                                               const struct sk_module_spec *desired);
+/* What became of the new version, or "": nothing bad so far. */
+const char *roll_back_told(const struct module *module);
 void roll_back_free(struct module *module);
 
 #endif
