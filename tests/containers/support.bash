@@ -95,10 +95,9 @@ put() {
     for file in "$@"; do
         mkdir -p "$rootfs$(dirname "$file")"
         cp -aL --no-preserve=ownership "$file" "$rootfs$file"
-        ldd "$file" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
-            [ -e "$rootfs$library" ] && continue
+        for library in $(ldd "$file" 2>/dev/null | grep -o '/[^ ]*' || true); do
             mkdir -p "$rootfs$(dirname "$library")"
-            cp -L "$library" "$rootfs$library"
+            [ -e "$rootfs$library" ] || cp -L "$library" "$rootfs$library"
         done
     done
 }
