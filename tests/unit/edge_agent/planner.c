@@ -79,6 +79,118 @@ TEST(a_changed_module_is_made_anew_and_an_unchanged_one_left_alone) {
     sk_deployment_free(&desired);
 }
 
+static enum sk_readiness ready[8];
+
+/* The plan of `desired` where not everything is at hand. */
+static const char *plan_with(const struct sk_deployment *desired,
+                             const struct sk_module_state *actual, size_t count) {
+    struct sk_plan made;
+    size_t n = 0;
+    sk_plan_make(desired, ready, actual, count, 0, &made);
+    text[0] = 0;
+    for (size_t i = 0; i < made.count; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %s", i ? ", " : "",
+                              sk_plan_kind_text(made.steps[i].kind), made.steps[i].module);
+    sk_plan_free(&made);
+    return text;
+}
+
+TEST(what_is_made_of_an_image_waits_for_it_and_what_runs_is_left_alone) {
+    struct sk_deployment old = deploy("{\"a\":{\"version\":\"1\"}}"),
+                         desired = deploy("{\"a\":{\"version\":\"2\"},\"b\":{}}");
+    struct sk_module_state actual[] = {{.spec = &old.modules[0], .running = true, .started = true}};
+    static const struct {
+        enum sk_readiness a, b;
+        const char *plan;
+    } cases[] = {
+        {SK_UNPREPARED, SK_UNPREPARED, "prepare a, prepare b"},
+        {SK_PREPARING, SK_PREPARING, ""},
+        {SK_PREPARING, SK_READY, "create b, start b"},
+        {SK_UNREADY, SK_UNREADY, ""},
+        {SK_HELD, SK_HELD, ""},
+        {SK_READY, SK_PREPARING, "stop a, update a, start a"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ready[0] = cases[i].a;
+        ready[1] = cases[i].b;
+        assert_string_equal(plan_with(&desired, actual, 1), cases[i].plan);
+    }
+    sk_deployment_free(&old);
+    sk_deployment_free(&desired);
+}
+
+TEST(later_groups_wait_for_images_of_earlier_ones_unless_these_cannot_be_had) {
+    struct sk_deployment old = deploy("{\"z\":{}}"),
+                         desired = deploy("{\"a\":{\"order\":1},\"b\":{\"order\":2},\"z\":{}}");
+    struct sk_module_state z[] = {
+        {.spec = &old.modules[0], .started = true, .exit_failed = true, .exited_ns = 0}};
+    old.modules[0].restart_policy = SK_RESTART_ALWAYS;
+    desired.modules[2].restart_policy = SK_RESTART_ALWAYS;
+    ready[0] = SK_PREPARING;
+    ready[1] = SK_UNPREPARED;
+    ready[2] = SK_READY;
+    assert_string_equal(plan_with(&desired, z, 1), "prepare b");
+    ready[1] = SK_READY;
+    assert_string_equal(plan_with(&desired, z, 1), "");
+    z[0].restart_count = 0;
+    struct sk_plan made; /* restarts go on */
+    sk_plan_make(&desired, ready, z, 1, 10 * S, &made);
+    assert_int_equal(made.count, 1);
+    assert_int_equal(made.steps[0].kind, SK_PLAN_RESTART);
+    sk_plan_free(&made);
+    ready[0] = SK_UNREADY;
+    assert_string_equal(plan_with(&desired, z, 1), "create b, start b");
+    sk_deployment_free(&old);
+    sk_deployment_free(&desired);
+}
+
+TEST(what_is_lost_is_made_anew_of_what_is_there_and_what_is_held_is_left) {
+    struct sk_deployment desired = deploy("{\"a\":{}}"), other = deploy("{\"b\":{}}");
+    struct sk_module_state a[] = {{.spec = &desired.modules[0], .started = true, .lost = true}};
+    ready[0] = SK_UNPREPARED;
+    assert_string_equal(plan_with(&desired, a, 1), "discard a, create a, start a");
+    assert_int_equal(sk_module_runtime(&a[0]), SK_MODULE_DEAD);
+    a[0].held = true;
+    assert_string_equal(plan_with(&desired, a, 1), "");
+    assert_string_equal(plan(&other, a, 1, 0), "create b, start b"); /* nor is it removed */
+    sk_deployment_free(&desired);
+    sk_deployment_free(&other);
+}
+
+TEST(another_kind_of_module_takes_the_place_of_the_old_one) {
+    struct sk_deployment desired = deploy("{\"aa\":{}}"), old = deploy("{\"aa\":{}}");
+    free(old.modules[0].type);
+    old.modules[0].type = sk_span_dup(SK_SPAN("docker"));
+    struct sk_module_state a[] = {{.spec = &old.modules[0], .started = true, .running = true}};
+    assert_string_equal(plan(&desired, a, 1, 0), "stop aa, discard aa, create aa, start aa");
+    sk_deployment_free(&desired);
+    sk_deployment_free(&old);
+}
+
+TEST(an_unhealthy_module_is_restarted_as_its_policy_says) {
+    static const struct {
+        const char *policy, *plan;
+    } cases[] = {{"never", ""},
+                 {"on-failure", ""},
+                 {"on-unhealthy", "stop a, restart a"},
+                 {"always", "stop a, restart a"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char desired_text[64];
+        snprintf(desired_text, sizeof desired_text, "{\"a\":{\"policy\":\"%s\"}}", cases[i].policy);
+        struct sk_deployment desired = deploy(desired_text);
+        struct sk_module_state a[] = {{.spec = &desired.modules[0],
+                                       .started = true,
+                                       .running = true,
+                                       .unhealthy = true,
+                                       .exited_ns = 5 * S}};
+        assert_int_equal(sk_module_runtime(&a[0]), SK_MODULE_UNHEALTHY);
+        assert_string_equal(plan(&desired, a, 1, 15 * S - 1), "");
+        assert_true(cases[i].plan[0] == 0 || again_ns == 15 * S);
+        assert_string_equal(plan(&desired, a, 1, 15 * S), cases[i].plan);
+        sk_deployment_free(&desired);
+    }
+}
+
 TEST(a_changed_status_only_starts_or_stops) {
     struct sk_deployment on = deploy("{\"a\":{\"policy\":\"never\"}}"),
                          off = deploy("{\"a\":{\"policy\":\"never\",\"status\":\"stopped\"}}");

@@ -15,14 +15,13 @@ static bool is_host(struct sk_span part) {
 }
 
 static bool host_is_fine(struct sk_span host) {
-    struct sk_span name = host, rest = host;
+    struct sk_span name = host, rest = sk_span_skip(host, sizeof UPSTREAM - 1);
+    int64_t number;
     int port;
-    if (sk_span_starts(host, sk_span_z(UPSTREAM)))
-        rest = sk_span_skip(host, sizeof UPSTREAM - 1);
-    else
-        rest = SK_NONE;
-    if (rest.p) return rest.n == 0 || (rest.p[0] == ':' && only(sk_span_skip(rest, 1), ""));
-    return sk_host_port_parse(host, &name, &port) == SK_OK && only(name, ".-:[]");
+    if (!sk_span_starts(host, sk_span_z(UPSTREAM)))
+        return sk_host_port_parse(host, &name, &port) == SK_OK && only(name, ".-:[]");
+    return rest.n == 0 || (rest.p[0] == ':' && only(sk_span_skip(rest, 1), "") &&
+                           sk_span_to_int(sk_span_skip(rest, 1), &number) == SK_OK);
 }
 
 /* Lower-case letters, digits and separators; parts between slashes are not empty. */
