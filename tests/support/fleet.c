@@ -3,7 +3,7 @@
 static const char fleet_hub_toml[] =
     "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"-\"\nkey = \"-\"\n"
     "allowed_origins = [\"https://tool.example\"]\n"
-    "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\ndata = \"/data\"\nretention = \"30d\"\n"
+    "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\ndata = \"/data\"\nretention = \"60d\"\n"
     "[[hub.policy]]\nname = \"owner\"\nkeys = [\"" FLEET_KEY "\"]\n"
     "rights = [\"RegistryRead\", \"RegistryWrite\", \"ServiceConnect\", \"DeviceConnect\"]\n"
     "[[hub.policy]]\nname = \"reader\"\nkeys = [\"" FLEET_KEY "\"]\n"
