@@ -227,6 +227,8 @@ static int run_hub(void *arg) {
         .listen = config->listen,
         .listen_count = config->listen_count,
         .metrics = config->metrics.host ? &config->metrics : NULL,
+        .unspoken = (config->mqtt ? 0 : SK_GATEWAY_MQTT) | (config->amqp ? 0 : SK_GATEWAY_AMQP) |
+                    (config->https ? 0 : SK_GATEWAY_HTTPS),
         .store_bytes_max = config->store_bytes,
         .drop_oldest = config->when_full == 1,
         .limits = config->limits,

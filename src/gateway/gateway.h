@@ -200,6 +200,15 @@ struct sk_backend *sk_gateway_find(struct sk_gateway *gateway, struct sk_span ho
 /* `tls` NULL: plain (tests, the simulated world). */
 enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_endpoint *at,
                                  struct sk_tls *tls, uint16_t *port);
+/* Takes these protocols only; until it is said, all of them. A WebSocket needs both its own and
+ * HTTPS. */
+enum sk_gateway_protocol {
+    SK_GATEWAY_MQTT = 1,
+    SK_GATEWAY_AMQP = 2,
+    SK_GATEWAY_HTTPS = 4,
+    SK_GATEWAY_ALL = 7,
+};
+void sk_gateway_speak(struct sk_gateway *gateway, unsigned protocols);
 /* Pages of these origins ("https://tool.example"), beside our own host's, may open WebSockets. The
  * texts must outlive the gateway. */
 void sk_gateway_allow_origins(struct sk_gateway *gateway, const struct sk_span *origins,

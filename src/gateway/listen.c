@@ -27,23 +27,30 @@ static void free_newcomer(struct newcomer *n) {
     free(n);
 }
 
+/* 0: none. No HTTP method that anybody uses begins with an A. */
+static enum sk_gateway_protocol protocol_of(char first) {
+    if (first == SK_MQTT_CONNECT << 4) return SK_GATEWAY_MQTT;
+    if (first == 'A') return SK_GATEWAY_AMQP;
+    return first > 'A' && first <= 'Z' ? SK_GATEWAY_HTTPS : (enum sk_gateway_protocol)0;
+}
+
 static void on_first_bytes(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     struct newcomer *n = arg;
     struct sk_gateway *gateway = n->connection.gateway;
     if (bytes.n == 0) return;
-    char first = bytes.p[0];
-    if (first == SK_MQTT_CONNECT << 4) {
-        mqtt_head_open(gateway, stream, bytes);
-    } else if (first == 'A') { /* no HTTP method that anybody uses begins with it */
-        amqp_head_open(gateway, stream, bytes);
-    } else if (first > 'A' && first <= 'Z') {
-        sk_http_serve(stream, &gateway->http, bytes);
-    } else {
-        SK_DEBUG("gateway", "%s: neither MQTT nor AMQP nor HTTP", sk_stream_peer(stream));
+    enum sk_gateway_protocol protocol = protocol_of(bytes.p[0]);
+    if (!(gateway->protocols & protocol)) {
+        SK_DEBUG("gateway", "%s: no protocol that is spoken here", sk_stream_peer(stream));
         gateway->counts.refused_total++;
         sk_stream_abort(stream);
         return;
     }
+    if (protocol == SK_GATEWAY_MQTT)
+        mqtt_head_open(gateway, stream, bytes);
+    else if (protocol == SK_GATEWAY_AMQP)
+        amqp_head_open(gateway, stream, bytes);
+    else
+        sk_http_serve(stream, &gateway->http, bytes);
     free_newcomer(n); /* the head has counted itself in before */
 }
 
@@ -68,6 +75,7 @@ static void accepted(void *arg, struct sk_stream *stream) {
 struct sk_gateway *sk_gateway_new(struct sk_io *io) {
     struct sk_gateway *gateway = SK_NEW(struct sk_gateway);
     gateway->io = io;
+    gateway->protocols = SK_GATEWAY_ALL;
     sk_list_init(&gateway->connections);
     gateway->upgrade = websocket_head_upgrade;
     http_head_init(gateway);
@@ -90,6 +98,10 @@ enum sk_status sk_gateway_listen(struct sk_gateway *gateway, const struct sk_end
     gateway->listeners[gateway->listener_count++] = listener;
     if (port) *port = sk_listener_port(listener);
     return SK_OK;
+}
+
+void sk_gateway_speak(struct sk_gateway *gateway, unsigned protocols) {
+    gateway->protocols = protocols;
 }
 
 void sk_gateway_allow_origins(struct sk_gateway *gateway, const struct sk_span *origins,

@@ -16,6 +16,7 @@ struct sk_gateway {
     size_t listener_count;
     struct sk_list connections; /* struct sk_connection */
     struct sk_gateway_counts counts;
+    unsigned protocols;      /* SK_GATEWAY_… that it takes */
     struct sk_arena scratch; /* for one packet or request: reset by whoever begins one */
     struct sk_http_service http;
     /* What becomes of a request that is none of HTTP's own; false: it is. */

@@ -8,8 +8,10 @@
 /* The first one that the client offers counts. */
 static const struct subprotocol {
     const char *name;
+    enum sk_gateway_protocol protocol;
     void (*open)(struct sk_gateway *gateway, struct sk_stream *stream, struct sk_span first);
-} subprotocols[] = {{"mqtt", mqtt_head_open}, {"AMQPWSB10", amqp_head_open}};
+} subprotocols[] = {{"mqtt", SK_GATEWAY_MQTT, mqtt_head_open},
+                    {"AMQPWSB10", SK_GATEWAY_AMQP, amqp_head_open}};
 
 static bool is_websocket_path(struct sk_http_exchange *exchange) {
     struct sk_span path = sk_percent_decoded(&exchange->arena, exchange->request->path);
@@ -17,13 +19,15 @@ static bool is_websocket_path(struct sk_http_exchange *exchange) {
            sk_span_eq_nocase(path, SK_SPAN("/$servicebus/websocket"));
 }
 
-static const struct subprotocol *choose(const struct sk_http_parser *http) {
+static const struct subprotocol *choose(const struct sk_gateway *gateway,
+                                        const struct sk_http_parser *http) {
     struct sk_span name, value, offered;
     for (unsigned i = 0; sk_http_header_at(http, i, &name, &value); i++) {
         if (!sk_span_eq_nocase(name, SK_SPAN("Sec-WebSocket-Protocol"))) continue;
         while (sk_span_split(&value, ',', &offered))
             for (size_t j = 0; j < sizeof subprotocols / sizeof *subprotocols; j++)
-                if (sk_span_eq_nocase(sk_span_trim(offered), sk_span_z(subprotocols[j].name)))
+                if (gateway->protocols & subprotocols[j].protocol &&
+                    sk_span_eq_nocase(sk_span_trim(offered), sk_span_z(subprotocols[j].name)))
                     return &subprotocols[j];
     }
     return NULL;
@@ -86,7 +90,7 @@ static void upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchang
         return;
     }
     struct upgrading *u = sk_arena_alloc(&exchange->arena, sizeof *u);
-    *u = (struct upgrading){gateway, choose(http)};
+    *u = (struct upgrading){gateway, choose(gateway, http)};
     if (u->subprotocol == NULL) {
         refuse(exchange, SK_FAULT_ARGUMENT_INVALID,
                "the offered sub-protocols are none that this address speaks");

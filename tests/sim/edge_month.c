@@ -73,17 +73,17 @@ static void on_desired(void *arg, struct sk_span patch, uint64_t version) {
 static const struct sk_device_events events = {.desired = on_desired};
 
 static void connect_child(struct child *child) {
-    child->client = sk_device_client_new(
-        child->month->fleet.field_io,
-        &(struct sk_device_client_options){.host = "edge.test",
-                                           .port = 8883,
-                                           .hub_host = SK_SPAN("hub.test"),
-                                           .device_id = sk_span_z(child->name),
-                                           .key = sk_span_z(child->key),
-                                           .subscriptions = SK_SUB_DESIRED,
-                                           .keep_alive_s = 600,
-                                           .events = &events,
-                                           .arg = child});
+    child->client =
+        sk_device_client_new(child->month->fleet.field_io,
+                             &(struct sk_device_client_options){.host = "edge.test",
+                                                                .port = 8883,
+                                                                .hub_host = SK_SPAN("hub.test"),
+                                                                .device_id = sk_span_z(child->name),
+                                                                .key = sk_span_z(child->key),
+                                                                .subscriptions = SK_SUB_DESIRED,
+                                                                .keep_alive_s = 600,
+                                                                .events = &events,
+                                                                .arg = child});
 }
 
 /* The service's connection may be to a hub that has crashed since: it is asked until it answers. */
@@ -107,8 +107,8 @@ static void add_child(struct month *m, size_t i) {
     child->month = m;
     child->key = FLEET_KEY;
     connect_child(child);
-    sk_timer_start(m->fleet.field_io, &child->timer,
-                   (1 + sk_sim_chance(m->fleet.sim, 3600)) * SK_S, send_next);
+    sk_timer_start(m->fleet.field_io, &child->timer, (1 + sk_sim_chance(m->fleet.sim, 3600)) * SK_S,
+                   send_next);
 }
 
 static void remove_child(struct month *m, size_t i) {
@@ -139,9 +139,8 @@ static void rotate_keys(struct month *m, size_t i) {
     sk_sim_run(m->fleet.sim, 600 * SK_S);
     if (!sk_edge_hub_counts(m->fleet.edge).upstream_connected ||
         sk_device_client_waiting(child->client)) {
-        snprintf(body, sizeof body,
-                 "{\"deviceId\":\"%s\",\"deviceScope\":\"%s\"," FLEET_SAS "}", child->name,
-                 m->scope);
+        snprintf(body, sizeof body, "{\"deviceId\":\"%s\",\"deviceScope\":\"%s\"," FLEET_SAS "}",
+                 child->name, m->scope);
         child->key = FLEET_KEY;
         call(&m->fleet, SK_HTTP_PATCH, "/twins/edge1", "{}", 200); /* a fresh connection */
         fleet_send(&m->fleet, SK_HTTP_PUT, path, body, true);

@@ -265,6 +265,7 @@ enum sk_status sk_edge_hub_role_start(struct sk_io *io,
     role->io = io;
     role->options = options;
     role->gateway = sk_gateway_new(io);
+    sk_gateway_speak(role->gateway, SK_GATEWAY_ALL & ~options->unspoken);
     limit_clients(io, options->limits);
     enum sk_status status = start(role, reason);
     if (status) {

@@ -23,6 +23,7 @@ struct sk_edge_hub_role_options {
     size_t listen_count;
     const struct sk_endpoint *metrics; /* NULL: none */
     struct sk_door_limits limits;      /* 0: the default */
+    unsigned unspoken;                 /* SK_GATEWAY_…: turned off */
     uint64_t store_bytes_max;          /* likewise the next: struct sk_edge_hub_options */
     bool drop_oldest;
 };

@@ -12,6 +12,7 @@ struct fixture {
     struct sk_sim *sim;
     struct sk_io *edge_io, *hub_io;
     struct sk_http_listener *daemon, *cloud;
+    struct sk_edge_hub_role_options options;
     struct sk_edge_hub_role *role;
     struct sk_tls *device_tls;
     bool knows_identity; /* the daemon may sign */
@@ -29,6 +30,8 @@ static const struct sk_edge_hub_role_options options = {.data = "/hub",
                                                         .workload_uri = "unix:///workload.sock",
                                                         .listen = &listen_at,
                                                         .listen_count = 1};
+
+static unsigned unspoken; /* of the next role */
 
 /* ---- the daemon and the cloud, as far as the role asks them ---- */
 
@@ -119,7 +122,9 @@ static struct fixture *fixture_new(void) {
                      SK_OK);
     sk_buffer_free(&certificate);
     sk_buffer_free(&key);
-    enum sk_status status = sk_edge_hub_role_start(f->edge_io, &options, &f->role, reason);
+    f->options = options;
+    f->options.unspoken = unspoken;
+    enum sk_status status = sk_edge_hub_role_start(f->edge_io, &f->options, &f->role, reason);
     if (status) fail_msg("%s", reason);
     return f;
 }
@@ -216,6 +221,37 @@ TEST(asking_again_gives_way_to_slower_tries) {
     /* Fifty quick tries each time that the upstream connection or the scope wants a token. */
     assert_true(f->signs - before < 600 / 10 * 2 * 50);
     fixture_free(f);
+}
+
+static void count_closed(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream, (void)reason;
+    ++*(unsigned *)arg;
+}
+
+static void say_hello(struct sk_stream *stream, void *arg) {
+    (void)arg;
+    sk_buffer_text(sk_stream_output(stream), "GET /devices HTTP/1.1\r\nHost: edge.test\r\n\r\n");
+    sk_stream_flush(stream);
+}
+
+TEST(a_protocol_that_is_turned_off_is_not_spoken) {
+    static const struct sk_stream_events hello = {
+        .on_open = say_hello, .on_data = on_probe_data, .on_close = count_closed};
+    for (unsigned off = 0; off < 2; off++) {
+        unsigned closed = 0;
+        unspoken = off ? SK_GATEWAY_HTTPS : 0;
+        struct fixture *f = fixture_new();
+        start_daemon(f);
+        sk_sim_run(f->sim, SK_S);
+        struct sk_stream *stream =
+            sk_connect(f->hub_io, &(struct sk_endpoint){.host = "edge.test", .port = 8883},
+                       f->device_tls, NULL, &hello, &closed);
+        sk_sim_run(f->sim, 2 * SK_S);
+        assert_int_equal(closed, off);
+        if (!off) sk_stream_abort(stream);
+        fixture_free(f);
+    }
+    unspoken = 0;
 }
 
 TEST(a_role_without_a_daemon_stops) {
