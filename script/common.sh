@@ -37,7 +37,7 @@ need_node() {
 
 # A container engine, and a registry to pull from (tests/containers).
 need_podman() {
-    need podman runc netavark aardvark-dns iptables iproute2 docker-registry apache2-utils busybox-static curl jq procps
+    need podman runc netavark aardvark-dns iptables iproute2 docker-registry apache2-utils busybox-static curl jq procps python3 unzip
 }
 
 # build PRESET [TARGET…]

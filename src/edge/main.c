@@ -198,6 +198,7 @@ static int run_agent(void *arg) {
         .parent_host = config->parent_hostname,
         .own_users = sk_may_give_files(),
         .containers = container_options(config),
+        .config_file = edge->command.file,
         .hub_running = edge->has_hub ? hub_running : NULL,
         .hub_arg = &edge->states[HUB],
     };

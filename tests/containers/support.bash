@@ -126,7 +126,7 @@ box() { # box NAME SHELL_COMMAND [CHANGE…]: an image with busybox that runs th
         for applet in sh sleep cat ls env id wget httpd echo mkdir touch rm ps kill nslookup; do ln -s busybox "$dir/box/bin/$applet"; done
     fi
     # The first process of a container ignores SIGTERM, unless it says otherwise: nobody wants to wait for that.
-    image "$dir/box" "$name" "CMD [\"/bin/sh\",\"-c\",\"$command\"]" "STOPSIGNAL SIGKILL" "$@"
+    image "$dir/box" "$name" "CMD [\"/bin/sh\",\"-c\",$(jq -Rn --arg c "$command" '$c')]" "STOPSIGNAL SIGKILL" "$@"
 }
 
 # ---- hub and edge ----

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "edge/agent/parts.h"
+#include "edge/agent/uploads.h"
 #include "model/json_patch.h"
 #include "model/json_text.h"
 
@@ -324,6 +325,7 @@ enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *o
     agent->options = *options;
     agent->started_us = sk_io_wall(io);
     sk_list_init(&agent->calls);
+    sk_list_init(&agent->uploads);
     agent->control_service =
         (struct sk_http_service){.handler = control_handle, .arg = agent, .body_max = 4096};
     sk_file_remove(io, options->control_path);
@@ -374,6 +376,7 @@ void sk_agent_stop(struct sk_agent *agent, void (*stopped)(void *arg), void *arg
     agent->stopped = stopped;
     agent->stopped_arg = arg;
     agent_methods_end(agent);
+    uploads_end(agent);
     sk_timer_stop(&agent->tick);
     sk_io_undefer(&agent->report_task);
     sk_io_undefer(&agent->replan_task);

@@ -28,6 +28,7 @@ struct sk_agent_options {
     const char *parent_host; /* nested, else NULL */
     bool own_users;          /* each module is a user of its own: place.h */
     struct sk_container_options containers;
+    const char *config_file; /* for the support bundle; NULL: none is made */
     /* How the hub role stands; NULL: it runs. */
     bool (*hub_running)(void *arg, int64_t *started_us, unsigned *restarts);
     void *hub_arg;

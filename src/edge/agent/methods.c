@@ -3,7 +3,7 @@
 
 #include "edge/agent/gzip.h"
 #include "edge/agent/log_request.h"
-#include "edge/agent/parts.h"
+#include "edge/agent/uploads.h"
 #include "model/json_text.h"
 
 enum { ANSWER_MAX = 127000, LOG_MAX = 16 << 20 };
@@ -126,6 +126,53 @@ static void get_module_logs(struct call *call, const json_t *payload) {
                                logs_there, call);
 }
 
+/* ---- uploads ---- */
+
+static const char *text_of(const json_t *payload, const char *name) {
+    return json_string_value(json_object_get(payload, name));
+}
+
+/* Answers with how the upload stands that has just begun. */
+static void answer_upload(struct call *call, const char *id, const char *why) {
+    if (id)
+        answer(call, 200, upload_json(call->agent, id));
+    else
+        refuse(call, 400, why);
+}
+
+static void upload_module_logs(struct call *call, const json_t *payload) {
+    const char *why = "The payload must be {\"schemaVersion\":\"1.0\",\"sasUrl\":\"https://…\","
+                      "\"items\":[{\"id\":\"module\"}]}.";
+    const char *url = text_of(payload, "sasUrl"), *id = NULL;
+    struct sk_agent *agent = call->agent;
+    struct sk_log_request *request = schema_fits(payload) && url
+                                         ? sk_log_request_read(payload, sk_io_wall(agent->io), &why)
+                                         : NULL;
+    if (request) id = upload_logs(agent, url, request, &why);
+    answer_upload(call, id, why);
+}
+
+static void upload_support_bundle(struct call *call, const json_t *payload) {
+    const char *why = "The payload must be {\"schemaVersion\":\"1.0\",\"sasUrl\":\"https://…\","
+                      "\"since\":\"2d\"}.";
+    const char *url = text_of(payload, "sasUrl"), *id = NULL;
+    const struct bundle_ask ask = {.since = text_of(payload, "since"),
+                                   .until = text_of(payload, "until"),
+                                   .runtime_only =
+                                       json_is_true(json_object_get(payload, "edgeRuntimeOnly"))};
+    if (schema_fits(payload) && url) id = upload_bundle(call->agent, url, &ask, &why);
+    answer_upload(call, id, why);
+}
+
+static void get_task_status(struct call *call, const json_t *payload) {
+    const char *id = text_of(payload, "correlationId");
+    if (schema_fits(payload) && id)
+        answer(call, 200, upload_json(call->agent, id));
+    else
+        refuse(call, 400,
+               "The payload must be {\"schemaVersion\":\"1.0\",\"correlationId\":\"…\"}.");
+}
+
 /* ---- all ---- */
 
 void agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
@@ -133,8 +180,12 @@ void agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span pa
     static const struct {
         const char *name;
         void (*run)(struct call *call, const json_t *payload);
-    } methods[] = {
-        {"ping", ping}, {"RestartModule", restart_module}, {"GetModuleLogs", get_module_logs}};
+    } methods[] = {{"ping", ping},
+                   {"RestartModule", restart_module},
+                   {"GetModuleLogs", get_module_logs},
+                   {"UploadModuleLogs", upload_module_logs},
+                   {"UploadSupportBundle", upload_support_bundle},
+                   {"GetTaskStatus", get_task_status}};
     struct call *call = SK_NEW(struct call);
     struct sk_buffer known = {0};
     call->agent = agent;

@@ -1,5 +1,7 @@
 #include "edge/agent/module_log.h"
 
+#include <stdio.h>
+
 /* Takes "2026-11-21 07:00:00.000 +00:00" or "2026-11-21T07:00:00.000Z" off the front. */
 static bool take_time(struct sk_span *text, int64_t *time_us) {
     struct sk_span rest = *text, date, clock, zone;
@@ -60,6 +62,21 @@ void sk_module_log_take(struct sk_module_log *log, struct sk_log_line *line) {
     ask->line(ask->arg, line);
 }
 
+/* "1 day", "2 hours", as journalctl and docker understand it. */
+static enum sk_status spoken_duration(struct sk_span text, int64_t *us) {
+    static const char *const units[] = {"second", "minute", "hour", "day"};
+    size_t space = sk_span_find(text, ' ');
+    struct sk_span number = sk_span_first(text, space), unit = sk_span_skip(text, space + 1);
+    char joined[24];
+    if (sk_span_ends(unit, SK_SPAN("s"))) unit.n--;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (!sk_span_is(unit, units[i]) || number.n > 18) continue;
+        snprintf(joined, sizeof joined, "%.*s%c", SK_ARG(number), units[i][0]);
+        return sk_duration_parse(sk_span_z(joined), us);
+    }
+    return SK_MALFORMED;
+}
+
 enum sk_status sk_log_moment_parse(struct sk_span text, int64_t now_us, int64_t *wall_us) {
     enum { SECOND_US = 1000000 };
     static const int64_t SECONDS_MAX = INT64_MAX / SECOND_US;
@@ -70,7 +87,8 @@ enum sk_status sk_log_moment_parse(struct sk_span text, int64_t now_us, int64_t 
         return SK_OK;
     }
     if (sk_time_parse(text, wall_us) == SK_OK) return SK_OK;
-    if (sk_duration_parse(text, &number) || number < 0) return SK_MALFORMED;
+    if (sk_duration_parse(text, &number) && spoken_duration(text, &number)) return SK_MALFORMED;
+    if (number < 0) return SK_MALFORMED;
     *wall_us = now_us > number ? now_us - number : 0;
     return SK_OK;
 }

@@ -45,7 +45,7 @@ void sk_log_line_read(struct sk_log_line *line);
 void sk_module_log_take(struct sk_module_log *log, struct sk_log_line *line);
 
 /* A moment as people and direct methods write it: a time ("2026-11-21T07:00:00Z"), seconds since
- * 1970, or how long ago ("10m", "1d", "P1DT2H"). SK_MALFORMED. */
+ * 1970, or how long ago ("10m", "1d", "1 day", "P1DT2H"). SK_MALFORMED. */
 enum sk_status sk_log_moment_parse(struct sk_span text, int64_t now_us, int64_t *wall_us);
 
 #endif

@@ -32,9 +32,9 @@ struct sk_agent {
     unsigned early_ticks; /* made so far */
     bool asking_identity;
     struct sk_task report_task, replan_task;
-    bool reconcile_again; /* a plan was running when it was time for another */
-    struct sk_list calls; /* direct methods that wait for what they ask for */
-    struct sk_tasks *tasks;
+    bool reconcile_again;   /* a plan was running when it was time for another */
+    struct sk_list calls;   /* direct methods that wait for what they ask for */
+    struct sk_list uploads; /* that run, and the last ones that have ended */
     void (*stopped)(void *arg);
     void *stopped_arg;
 };
