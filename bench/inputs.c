@@ -92,16 +92,16 @@ static struct sk_device_client *connect_module(struct way *way, struct sk_tls *t
     if (sk_connection_string_parse(sk_span_z(text), &parts, error) || parts.module_id.n == 0)
         return NULL;
     snprintf(host, sizeof host, "%.*s", SK_ARG(parts.gateway_host_name));
-    return sk_device_client_new(
-        way->io, &(struct sk_device_client_options){.host = host,
-                                                    .tls = tls,
-                                                    .hub_host = parts.host_name,
-                                                    .device_id = parts.device_id,
-                                                    .module_id = parts.module_id,
-                                                    .key = parts.shared_access_key,
-                                                    .subscriptions = subscriptions,
-                                                    .events = &events,
-                                                    .arg = way});
+    return sk_device_client_new(way->io,
+                                &(struct sk_device_client_options){.host = host,
+                                                                   .tls = tls,
+                                                                   .hub_host = parts.host_name,
+                                                                   .device_id = parts.device_id,
+                                                                   .module_id = parts.module_id,
+                                                                   .key = parts.shared_access_key,
+                                                                   .subscriptions = subscriptions,
+                                                                   .events = &events,
+                                                                   .arg = way});
 }
 
 int main(int argc, char **argv) {

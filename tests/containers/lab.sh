@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Does what docs/labs/06-iot-edge.md tells its reader, line by line, in a network, /tmp and /var/lib of its own, and looks whether it came about.
+# script/build and script/package have been run already. Needs root.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd) bin=$(cd "$1" && pwd)
+if [ "${LAB:-}" != alone ]; then
+    "$root/script/package" modules
+    exec unshare --mount --net --propagation private env LAB=alone "$0" "$bin"
+fi
+ip link set lo up
+mount -t tmpfs lab /mnt # the tree may stand below /tmp, which is about to be another
+mkdir /mnt/tree
+mount --bind "$root" /mnt/tree
+bin=/mnt/tree${bin#"$root"} root=/mnt/tree
+for folder in /tmp /var/lib /run; do mount -t tmpfs lab $folder; done
+export HOME=/tmp/home CONTAINERS_CONF=/tmp/containers.conf
+mkdir -p $HOME /tmp/clone/script /tmp/clone/build/release
+cp /etc/hosts /tmp/hosts
+mount --bind /tmp/hosts /etc/hosts
+source "$root/tests/support/documents.bash"
+cat >$CONTAINERS_CONF <<CONF
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+CONF
+printf '#!/bin/sh\n' >/tmp/clone/script/build
+printf '#!/bin/sh\nfor image in sim filter; do podman load -q -i %s/build/packages/skerry-$image-*.tar; done\n' "$root" >/tmp/clone/script/package
+chmod +x /tmp/clone/script/*
+ln -s "$bin" /tmp/clone/build/release/bin
+cd /tmp/clone
+end_containers() {
+    local code=$?
+    podman rm --all --force --time 0 >/dev/null 2>&1 || true
+    umount -R /var/lib/containers/storage/overlay 2>/dev/null || true
+    (exit $code) || finish
+    finish
+}
+trap end_containers EXIT
+podman load -q -i "$root"/build/packages/skerry-sim-*.tar >/dev/null
+podman run --rm --entrypoint /usr/bin/skerry-sim localhost/skerry-sim:latest >/tmp/probe 2>&1 || # it has no edge to connect to, and says so
+    grep -q IOTEDGE /tmp/probe || { echo "skipped: this machine runs no containers: $(tail -n 1 /tmp/probe)"; trap - EXIT; exit 77; }
+
+follow "$root/docs/labs/06-iot-edge.md"
+patiently podman ps --format '{{.Names}}' | grep -qx tempSensor
+grep -q '^tempSensor *running' /tmp/out || { echo "tempSensor is not in the list" >&2; exit 1; }
+grep -q '"moduleId": *"filter"' /tmp/out || { echo "nothing of the filter came to the cloud" >&2; exit 1; }
+grep -q 'yes *modules/filter/inputs/input1' /tmp/out || { echo "no route was explained" >&2; exit 1; }
+echo "lab: all lines worked" >&2
