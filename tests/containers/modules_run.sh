@@ -40,6 +40,10 @@ expect "its last line" "$(edge_says logs hello --tail 1)" "$(tail -n 1 <<<"$log"
 expect "label of the user" "$(pod inspect --format '{{.Config.Labels.color}}' hello)" red
 expect "label of Azure" "$(pod inspect --format '{{index .Config.Labels "net.azure-devices.edge.owner"}}' hello)" Microsoft.Azure.Devices.Edge.Agent
 expect "the folder above the sockets is closed" "$(stat -c %a "$dir/edge/sockets/containers")" 700
+called() { curl -s -o "$dir/called" -w '%{http_code}' --unix-socket "$dir/edge/sockets/containers/hello/workload.sock" "http://daemon/trust-bundle?api-version=2022-08-03"; }
+expect "a process of the machine at a container's socket" "$(called)" 403
+expect "and why" "$(grep -c 'is in no container' "$dir/called")" 1
+expect "and it is in the log" "$(grep -c 'a call for module hello is refused: Process' "$dir/edge.log")" 1
 until_is "a module reaches another by its name" served edge_says logs asks
 
 # What the module of the C SDK needs: the daemon's signature, the edge hub by name, the hub above it.

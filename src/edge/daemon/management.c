@@ -76,8 +76,19 @@ static void put_identity(struct sk_daemon *daemon, struct sk_http_exchange *exch
                       wait_for_hub(exchange, module_id, false));
 }
 
+/* {"containerId":"…"}, 64 hexadecimal digits; absent: what was told stays. False: it is none. */
+static bool take_container_id(struct daemon_socket *socket, const json_t *body) {
+    const json_t *value = json_object_get(body, "containerId");
+    struct sk_span id = sk_span(json_string_value(value), json_string_length(value));
+    if (value == NULL) return true;
+    if (id.n != DAEMON_CONTAINER_ID || strspn(id.p, "0123456789abcdef") != id.n) return false;
+    memcpy(socket->container_id, id.p, id.n + 1);
+    return true;
+}
+
 /* Body {"uid":n,"gid":n}; 0 or absent: the daemon's own user. With {"container":true} the socket is
- * in a folder of its own, for whoever gets to see that. Answers where the socket is. */
+ * in a folder of its own, and answers only to the container that is told by its id. Answers where
+ * the socket is. */
 static void put_socket(struct sk_daemon *daemon, struct sk_http_exchange *exchange,
                        struct sk_span module_id, const json_t *body) {
     json_int_t uid = json_integer_value(json_object_get(body, "uid")),
@@ -98,6 +109,10 @@ static void put_socket(struct sk_daemon *daemon, struct sk_http_exchange *exchan
     if (status) {
         daemon_refuse(exchange, 500, "Cannot make the socket of module %.*s: %s.",
                       SK_ARG(module_id), sk_status_text(status));
+        return;
+    }
+    if (!take_container_id(socket, body)) {
+        daemon_refuse(exchange, 400, "'containerId' must be 64 hexadecimal digits.");
         return;
     }
     daemon_sockets_remember(daemon);

@@ -11,7 +11,7 @@
 #include "edge/daemon/keys.h"
 #include "wire/http_router.h"
 
-enum { DAEMON_BODY_MAX = 256 * 1024 };
+enum { DAEMON_BODY_MAX = 256 * 1024, DAEMON_CONTAINER_ID = 64 };
 
 struct sk_daemon {
     struct sk_io *io;
@@ -41,6 +41,8 @@ struct daemon_socket {
     char *module_id;
     char path[SK_SOCKET_PATH_MAX];
     struct daemon_socket_owner owner;
+    /* Of a container's: the one that is told last; empty: none yet. */
+    char container_id[DAEMON_CONTAINER_ID + 1];
     struct sk_http_service service;
     struct sk_http_listener *listener;
 };
@@ -69,6 +71,15 @@ struct daemon_socket *daemon_socket_find(const struct sk_daemon *daemon, struct 
  * down; what was written down is opened. */
 void daemon_sockets_remember(const struct sk_daemon *daemon);
 void daemon_sockets_restore(struct sk_daemon *daemon);
+
+/* --- caller.c --- */
+
+/* The container that a process is in, out of its /proc/PID/cgroup, as Docker and Podman make groups
+ * (versions 1 and 2, by systemd or not). False: in none, or in two. */
+bool daemon_container_of(struct sk_span cgroup, char id[DAEMON_CONTAINER_ID + 1]);
+/* Whether the process at the other end may speak for the socket's module; false with a sentence. */
+bool daemon_caller_fits(const struct daemon_socket *socket, struct sk_stream *stream,
+                        char reason[256]);
 
 /* --- workload.c, management.c: handlers --- */
 

@@ -146,9 +146,10 @@ void daemon_sockets_remember(const struct sk_daemon *daemon) {
         const struct daemon_socket *socket = SK_CONTAINER(node, struct daemon_socket, link);
         if (!sk_is_system_module(sk_span_z(socket->module_id)))
             json_object_set_new(all, socket->module_id,
-                                json_pack("{s:I,s:I,s:b}", "uid", (json_int_t)socket->owner.uid,
+                                json_pack("{s:I,s:I,s:b,s:s}", "uid", (json_int_t)socket->owner.uid,
                                           "gid", (json_int_t)socket->owner.gid, "container",
-                                          socket->owner.container));
+                                          socket->owner.container, "containerId",
+                                          socket->container_id));
     }
     SK_CLEANUP_FREE char *text = sk_json_text(all);
     json_decref(all);
@@ -182,8 +183,11 @@ void daemon_sockets_restore(struct sk_daemon *daemon) {
     json_object_foreach(all, module, owner) {
         struct daemon_socket *socket;
         struct daemon_socket_owner of = read_owner(owner);
+        const char *id = json_string_value(json_object_get(owner, "containerId"));
         if (daemon_socket_open(daemon, sk_span_z(module), &of, &socket))
             SK_WARN("daemon", "the socket of module %s cannot be made again", module);
+        else
+            snprintf(socket->container_id, sizeof socket->container_id, "%s", id ? id : "");
     }
     json_decref(all);
     sk_buffer_free(&text);

@@ -216,6 +216,15 @@ static void manifest_bundle(const struct sk_daemon *daemon, struct sk_http_excha
     sk_buffer_free(&pem);
 }
 
+static bool check_caller(const struct daemon_socket *socket, struct sk_http_exchange *exchange) {
+    char reason[256];
+    if (daemon_caller_fits(socket, exchange->stream, reason)) return true;
+    SK_SELDOM(SK_LEVEL_WARN, "daemon", "a call for module %s is refused: %s", socket->module_id,
+              reason);
+    daemon_refuse(exchange, 403, "%s", reason);
+    return false;
+}
+
 void workload_handle(void *arg, struct sk_http_exchange *exchange) {
     struct daemon_socket *socket = arg;
     struct sk_daemon *daemon = socket->daemon;
@@ -232,7 +241,7 @@ void workload_handle(void *arg, struct sk_http_exchange *exchange) {
                       "There is no such resource in the workload API.");
         return;
     }
-    if (!daemon_check_version(exchange)) return;
+    if (!daemon_check_version(exchange) || !check_caller(socket, exchange)) return;
     if (match.id == TRUST_BUNDLE) {
         trust_bundle(daemon, exchange);
         return;

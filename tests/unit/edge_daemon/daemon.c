@@ -352,6 +352,90 @@ TEST(a_modules_socket_is_there_again_after_the_daemon_has_died) {
     assert_int_equal(ask(stranger, socket_of("b"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
 }
 
+/* What the tables below call A and B. */
+#define A "3f4e5d6c7b8a99887766554433221100ffeeddccbbaa99887766554433221100"
+#define B "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static const char *container_socket(const char *module) {
+    static char path[SK_SOCKET_PATH_MAX];
+    snprintf(path, sizeof path, "/d/sockets/containers/%s/workload.sock", module);
+    return path;
+}
+
+static unsigned trust_bundle(struct sk_io *process, const char *module) {
+    return ask(process, container_socket(module), SK_HTTP_GET, "/trust-bundle" V, NULL);
+}
+
+/* The daemon says which number the process has that it cannot look at. */
+static void put_cgroup(struct sk_io *process, const char *text) {
+    static unsigned pid;
+    char path[64];
+    if (pid == 0) {
+        assert_int_equal(trust_bundle(process, "web"), 403);
+        assert_int_equal(sscanf(strstr(answer.text, "Process"), "Process %u", &pid), 1);
+        snprintf(path, sizeof path, "/proc/%u", pid);
+        sk_folder_make(edge_io, path, 0755);
+    }
+    snprintf(path, sizeof path, "/proc/%u/cgroup", pid);
+    assert_int_equal(sk_file_save(edge_io, path, sk_span_z(text), 0644), SK_OK);
+}
+
+TEST(a_containers_socket_answers_to_processes_of_that_container_only) {
+    static const struct {
+        const char *cgroup;
+        unsigned status;
+    } cases[] = {
+        {"0::/system.slice/docker-" A ".scope\n", 200},
+        {"12:cpu,cpuacct:/docker/" A "\n1:name=systemd:/docker/" A "\n0::/\n", 200},
+        {"0::/machine.slice/libpod-" A ".scope/container\n", 200},
+        {"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" A ".scope\n", 200},
+        {"4:memory:/libpod_parent/libpod-" A "\n3:pids:/\n", 200},
+        {"0::/kubepods/burstable/pod7d2f/" A "\n", 200},
+        {"0::/../docker-" A ".scope\n", 200}, /* of a daemon that is in a group of its own */
+        {"0::/system.slice/docker-" A ".scope/docker/" B "\n", 200}, /* an engine inside */
+        {"0::/system.slice/docker-" B ".scope\n", 403},
+        {"0::/system.slice/docker-" B ".scope/docker/" A "\n", 403}, /* a name that B chose */
+        {"2:cpu:/docker/" A "\n1:memory:/docker/" B "\n", 403},
+        {"0::/machine.slice/libpod-conmon-" A ".scope\n", 403}, /* the watcher outside */
+        {"0::/user.slice/user-1000.slice/session-2.scope\n", 403},
+        {"0::/\n", 403},
+        {"0::/docker-" A "0.scope\n", 403}, /* 65 digits */
+        {"", 403},
+        {"no line of that form", 403},
+    };
+    struct sk_io *module = sk_sim_process(edge_io, 1001);
+    manage(SK_HTTP_PUT, "/identities/web" V, "{}");
+    manage(SK_HTTP_PUT, "/sockets/web" V, "{\"container\":true}");
+    assert_non_null(strstr(answer.text, "containers/web/workload.sock"));
+    put_cgroup(module, cases[0].cgroup);
+    assert_int_equal(trust_bundle(module, "web"), 403); /* nobody has told which */
+    assert_non_null(strstr(answer.text, "(none yet)"));
+    assert_int_equal(
+        manage(SK_HTTP_PUT, "/sockets/web" V, "{\"container\":true,\"containerId\":\"abc\"}"), 400);
+    assert_int_equal(
+        manage(SK_HTTP_PUT, "/sockets/web" V, "{\"container\":true,\"containerId\":\"" A "\"}"),
+        200);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_cgroup(module, cases[i].cgroup);
+        if (trust_bundle(module, "web") != cases[i].status)
+            fail_msg("%s: %u %s", cases[i].cgroup, answer.http, answer.text);
+    }
+    put_cgroup(module, cases[0].cgroup);
+    assert_int_equal(ask(module, container_socket("web"), SK_HTTP_POST,
+                         "/modules/web/genid/x/sign" V, "{\"data\":\"AAAA\"}"),
+                     200);
+    assert_int_equal(ask(module, container_socket("web"), SK_HTTP_POST,
+                         "/modules/%24edgeHub/genid/x/sign" V, "{\"data\":\"AAAA\"}"),
+                     403);
+    /* The daemon knows it again after its death. */
+    sk_daemon_stop(sk_daemon);
+    sk_sim_run(sim, SK_S);
+    start_daemon();
+    assert_int_equal(trust_bundle(module, "web"), 200);
+    put_cgroup(module, "0::/docker-" B ".scope\n");
+    assert_int_equal(trust_bundle(module, "web"), 403);
+}
+
 TEST(certificates_and_bundle_come_as_pem_text) {
     const char *path = socket_of("$edgeHub");
     assert_int_equal(ask(edge_io, path, SK_HTTP_POST,
