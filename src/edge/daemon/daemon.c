@@ -210,6 +210,7 @@ enum sk_status sk_daemon_start(struct sk_io *io, const struct sk_edge_config *co
     struct sk_daemon *daemon = SK_NEW(struct sk_daemon);
     daemon->io = io;
     daemon->config = config;
+    daemon->started_ns = sk_io_now(io);
     sk_list_init(&daemon->sockets);
     enum sk_status status = open_parts(daemon, reason);
     if (!status) status = open_sockets(daemon, reason);

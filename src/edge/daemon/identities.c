@@ -19,6 +19,8 @@ struct sk_identities {
     json_t *known; /* {"module":{"generationId":"…","managedBy":"…"}} */
     struct sk_list jobs;
     unsigned timeout_s, retries;
+    /* By how much the hub's clock is ahead of ours, where it is more than a token may be off. */
+    int64_t hub_ahead_s;
     bool closing;
 };
 
@@ -188,8 +190,9 @@ static void take_step(struct job *job, enum step step) {
     job->step = step;
     sk_buffer_print(&resource, "%s/devices/%s", identities->hub_host, identities->device_id);
     job->failed = sk_credential_token(identities->credential, sk_buffer_span(&resource),
-                                      sk_io_wall(identities->io) / 1000000 + TOKEN_LIFE_S, &token,
-                                      job->failure);
+                                      sk_io_wall(identities->io) / 1000000 +
+                                          identities->hub_ahead_s + TOKEN_LIFE_S,
+                                      &token, job->failure);
     if (step == STEP_CREATE) body = create_body(job);
     if (step == STEP_GIVE_KEYS && !job->failed) body = keys_body(job);
     if (job->failed)
@@ -241,6 +244,22 @@ static void take_identity(struct job *job, const struct sk_http_parser *answer) 
     job_end(job, SK_OK, "");
 }
 
+/* Whether it differs from what was known: a clock that is wrong is no reason to be refused. */
+static bool learn_clock(struct sk_identities *identities, const struct sk_http_parser *answer) {
+    enum { OFF_S = 300 };
+    int64_t date_us, before = identities->hub_ahead_s;
+    if (sk_time_http_parse(sk_http_header(answer, "Date"), &date_us)) return false;
+    int64_t ahead = (date_us - sk_io_wall(identities->io)) / 1000000;
+    identities->hub_ahead_s = ahead > OFF_S || ahead < -OFF_S ? ahead : 0;
+    int64_t moved = identities->hub_ahead_s - before;
+    if (moved <= OFF_S && moved >= -OFF_S) return false;
+    if (identities->hub_ahead_s)
+        SK_WARN("daemon",
+                "this machine's clock is %lld minutes off the hub's: tokens follow the hub's",
+                (long long)(identities->hub_ahead_s / 60));
+    return true;
+}
+
 static void on_answer(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
     struct job *job = arg;
     struct sk_identities *identities = job->identities;
@@ -254,6 +273,10 @@ static void on_answer(void *arg, enum sk_status status, const struct sk_http_par
         snprintf(reason, sizeof reason, "Cannot ask the hub for module %.80s: %s.", job->module_id,
                  sk_status_text(status));
         job_end(job, status, reason);
+        return;
+    }
+    if (learn_clock(identities, answer) && answer->status == 401) {
+        take_step(job, job->step);
         return;
     }
     bool fine = answer->status / 100 == 2;

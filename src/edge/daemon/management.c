@@ -12,7 +12,10 @@ enum route {
     IDENTITY_DELETE,
     SOCKET_PUT,
     SOCKET_DELETE,
-    SYSTEM_INFO
+    SYSTEM_INFO,
+    RESOURCES,
+    MODULES,
+    REPROVISION
 };
 
 static const struct sk_http_route routes[] = {
@@ -23,6 +26,9 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_PUT, "/sockets/{}", SOCKET_PUT},
     {SK_HTTP_DELETE, "/sockets/{}", SOCKET_DELETE},
     {SK_HTTP_GET, "/systeminfo", SYSTEM_INFO},
+    {SK_HTTP_GET, "/systeminfo/resources", RESOURCES},
+    {SK_HTTP_GET, "/modules", MODULES},
+    {SK_HTTP_POST, "/device/reprovision", REPROVISION},
 };
 
 /* A call that waits for the hub. */
@@ -127,18 +133,23 @@ static void delete_socket(struct sk_daemon *daemon, struct sk_http_exchange *exc
     sk_http_respond(exchange, 204, SK_NONE, SK_NONE);
 }
 
-static void answer_system_info(struct sk_http_exchange *exchange) {
-    daemon_answer(exchange, 200,
-                  json_pack("{s:s,s:s,s:s,s:{s:s,s:b,s:b}}", "osType", "linux", "architecture",
-#if defined __aarch64__
-                            "aarch64",
-#elif defined __arm__
-                            "armv7l",
-#else
-                            "x86_64",
-#endif
-                            "version", SK_VERSION, "provisioning", "type", "manual.sas",
-                            "dynamicReprovisioning", 0, "alwaysReprovisionOnStartup", 0));
+static void asked_again(void *arg, enum sk_status status, struct sk_span generation_id,
+                        const char *reason) {
+    (void)arg, (void)generation_id;
+    if (status && status != SK_CLOSED) SK_WARN("daemon", "%s", reason);
+}
+
+static void ask_again(void *arg, struct sk_span module_id, struct sk_span generation_id) {
+    (void)generation_id;
+    sk_identities_put(arg, module_id, SK_SPAN("IotEdge"), asked_again, NULL);
+}
+
+/* Every module's identity is compared with the hub's in the background. Nothing is torn down, and
+ * no module notices. */
+static void reprovision(struct sk_daemon *daemon, struct sk_http_exchange *exchange) {
+    SK_INFO("daemon", "the hub is asked about all modules");
+    sk_identities_each(daemon->identities, ask_again, daemon->identities);
+    sk_http_respond(exchange, 204, SK_NONE, SK_NONE);
 }
 
 void management_handle(void *arg, struct sk_http_exchange *exchange) {
@@ -175,7 +186,10 @@ void management_handle(void *arg, struct sk_http_exchange *exchange) {
         break;
     case SOCKET_PUT: put_socket(daemon, exchange, module_id, body); break;
     case SOCKET_DELETE: delete_socket(daemon, exchange, module_id); break;
-    case SYSTEM_INFO: answer_system_info(exchange); break;
+    case SYSTEM_INFO: daemon_answer(exchange, 200, daemon_system_info(daemon)); break;
+    case RESOURCES: daemon_answer(exchange, 200, daemon_resources(daemon)); break;
+    case MODULES: daemon_answer(exchange, 200, daemon_modules(daemon)); break;
+    case REPROVISION: reprovision(daemon, exchange); break;
     }
     json_decref(body);
 }

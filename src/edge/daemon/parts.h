@@ -27,6 +27,8 @@ struct sk_daemon {
     struct sk_http_service management_service;
     struct sk_list sockets; /* struct daemon_socket */
     struct sk_timer retry;  /* of the system modules' identities */
+    uint64_t started_ns;
+    int64_t ticks_all, ticks_idle; /* of the processors, when last asked for */
 };
 
 /* For whom a socket is. */
@@ -80,6 +82,12 @@ bool daemon_container_of(struct sk_span cgroup, char id[DAEMON_CONTAINER_ID + 1]
 /* Whether the process at the other end may speak for the socket's module; false with a sentence. */
 bool daemon_caller_fits(const struct daemon_socket *socket, struct sk_stream *stream,
                         char reason[256]);
+
+/* --- system_info.c: bodies of answers --- */
+
+json_t *daemon_system_info(const struct sk_daemon *daemon);
+json_t *daemon_resources(struct sk_daemon *daemon);
+json_t *daemon_modules(const struct sk_daemon *daemon);
 
 /* --- workload.c, management.c: handlers --- */
 

@@ -7,6 +7,7 @@
 enum route {
     TRUST_BUNDLE,
     MANIFEST_BUNDLE,
+    MODULE_LIST,
     SIGN,
     ENCRYPT,
     DECRYPT,
@@ -17,6 +18,7 @@ enum route {
 static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, "/trust-bundle", TRUST_BUNDLE},
     {SK_HTTP_GET, "/manifest-trust-bundle", MANIFEST_BUNDLE},
+    {SK_HTTP_GET, "/modules", MODULE_LIST},
     {SK_HTTP_POST, "/modules/{}/genid/{}/sign", SIGN},
     {SK_HTTP_POST, "/modules/{}/genid/{}/encrypt", ENCRYPT},
     {SK_HTTP_POST, "/modules/{}/genid/{}/decrypt", DECRYPT},
@@ -248,6 +250,10 @@ void workload_handle(void *arg, struct sk_http_exchange *exchange) {
     }
     if (match.id == MANIFEST_BUNDLE) {
         manifest_bundle(daemon, exchange);
+        return;
+    }
+    if (match.id == MODULE_LIST) {
+        daemon_answer(exchange, 200, daemon_modules(daemon));
         return;
     }
     if (!sk_span_eq(match.captures[0], call.module_id)) {

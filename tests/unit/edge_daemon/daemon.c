@@ -26,7 +26,7 @@ static char reason[256];
 
 static struct {
     json_t *modules;
-    unsigned puts, next_generation;
+    unsigned puts, next_generation, expired;
     struct sk_tls *tls;
     struct sk_http_listener *listener;
 } hub;
@@ -53,8 +53,14 @@ static void hub_handle(void *arg, struct sk_http_exchange *exchange) {
     assert_int_equal(
         sk_sas_parse(sk_http_header(exchange->request, "Authorization"), &exchange->arena, &sas),
         SK_OK);
-    assert_int_equal(
-        sk_sas_verify(&sas, SK_SPAN(DEVICE_KEY), SK_NONE, sk_io_wall(hub_io) / 1000000), SK_OK);
+    enum sk_status verified =
+        sk_sas_verify(&sas, SK_SPAN(DEVICE_KEY), SK_NONE, sk_io_wall(hub_io) / 1000000);
+    if (verified == SK_TIMEOUT) { /* who asks is told the time by Date */
+        hub.expired++;
+        sk_http_respond(exchange, 401, SK_NONE, SK_NONE);
+        return;
+    }
+    assert_int_equal(verified, SK_OK);
     assert_true(sk_span_is(sas.resource, "hub.example/devices/edge1"));
     snprintf(name, sizeof name, "%.*s", SK_ARG(match.captures[1]));
     json_t *module = json_object_get(hub.modules, name);
@@ -350,6 +356,62 @@ TEST(a_modules_socket_is_there_again_after_the_daemon_has_died) {
                      200);
     assert_int_equal(ask(stranger, socket_of("a"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
     assert_int_equal(ask(stranger, socket_of("b"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
+}
+
+TEST(the_machine_is_described_as_far_as_it_can_be_read) {
+    assert_int_equal(manage(SK_HTTP_GET, "/systeminfo" V, NULL), 200);
+    assert_non_null(strstr(answer.text, "\"kernel_version\":null"));
+    assert_non_null(strstr(answer.text, "\"type\":\"manual.sas\""));
+    sk_folder_make(edge_io, "/proc/sys/kernel", 0755);
+    sk_folder_make(edge_io, "/etc", 0755);
+    sk_file_save(edge_io, "/proc/sys/kernel/osrelease", SK_SPAN("6.1.0-9\n"), 0644);
+    sk_file_save(edge_io, "/etc/os-release", SK_SPAN("ID=x\nPRETTY_NAME=\"Debian 12\"\n"), 0644);
+    sk_file_save(edge_io, "/proc/meminfo", SK_SPAN("MemTotal: 1000 kB\nMemAvailable:  400 kB\n"),
+                 0644);
+    sk_file_save(edge_io, "/proc/stat", SK_SPAN("cpu  30 0 20 40 10\ncpu0 1\ncpu1 2\nintr 3\n"),
+                 0644);
+    sk_file_save(edge_io, "/proc/uptime", SK_SPAN("77.12 3.4\n"), 0644);
+    assert_int_equal(manage(SK_HTTP_GET, "/systeminfo" V, NULL), 200);
+    assert_non_null(strstr(answer.text, "\"kernel_version\":\"6.1.0-9\""));
+    assert_non_null(strstr(answer.text, "\"operating_system\":\"Debian 12\""));
+    assert_non_null(strstr(answer.text, "\"cpus\":2"));
+    assert_non_null(strstr(answer.text, "\"total_memory\":1024000"));
+    assert_int_equal(manage(SK_HTTP_GET, "/systeminfo/resources" V, NULL), 200);
+    assert_non_null(strstr(answer.text, "\"host_uptime\":77"));
+    assert_non_null(strstr(answer.text, "\"used_ram\":614400"));
+    assert_non_null(strstr(answer.text, "\"used_cpu\":50"));
+    assert_non_null(strstr(answer.text, "\"available_space\":"));
+}
+
+TEST(modules_are_listed_to_the_agent_and_to_modules) {
+    manage(SK_HTTP_PUT, "/identities/filter" V, "{}");
+    assert_int_equal(manage(SK_HTTP_GET, "/modules" V, NULL), 200);
+    assert_non_null(strstr(answer.text, "\"name\":\"filter\""));
+    assert_non_null(strstr(answer.text, "\"name\":\"edgeHub\""));
+    assert_int_equal(ask(edge_io, socket_of("$edgeHub"), SK_HTTP_GET, "/modules/" V, NULL), 200);
+    assert_non_null(strstr(answer.text, "\"name\":\"filter\""));
+}
+
+TEST(reprovisioning_compares_all_modules_with_the_hub_and_ends_nothing) {
+    manage(SK_HTTP_PUT, "/identities/filter" V, "{}");
+    json_object_del(hub.modules, "filter"); /* and with it its key */
+    assert_int_equal(manage(SK_HTTP_POST, "/device/reprovision" V, NULL), 204);
+    assert_non_null(json_object_get(hub.modules, "filter"));
+    assert_non_null(json_object_get(json_object_get(hub.modules, "filter"), "authentication"));
+    assert_int_equal(ask(edge_io, socket_of("$edgeHub"), SK_HTTP_GET, "/trust-bundle" V, NULL),
+                     200);
+}
+
+TEST(a_clock_set_back_ten_years_does_not_make_the_hub_refuse_the_device) {
+    static const int64_t TEN_YEARS_US = INT64_C(3652) * 86400 * 1000000;
+    sk_sim_clock_jump(edge_io, -TEN_YEARS_US);
+    assert_int_equal(manage(SK_HTTP_PUT, "/identities/filter" V, "{}"), 200);
+    assert_int_equal(hub.expired, 1); /* then it knows */
+    assert_int_equal(manage(SK_HTTP_PUT, "/identities/other" V, "{}"), 200);
+    assert_int_equal(hub.expired, 1);
+    sk_sim_clock_jump(edge_io, TEN_YEARS_US);
+    assert_int_equal(manage(SK_HTTP_PUT, "/identities/third" V, "{}"), 200);
+    assert_int_equal(hub.expired, 1);
 }
 
 /* What the tables below call A and B. */
