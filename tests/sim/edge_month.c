@@ -70,7 +70,25 @@ static void on_desired(void *arg, struct sk_span patch, uint64_t version) {
     json_decref(document);
 }
 
-static const struct sk_device_events events = {.desired = on_desired};
+static void got_twin(void *arg, enum sk_status status, unsigned code, struct sk_span body,
+                     uint64_t version) {
+    struct child *child = arg;
+    (void)version;
+    if (status || code != 200) return;
+    json_t *twin = json_loadb(body.p, body.n, 0, NULL);
+    const json_t *value = json_object_get(json_object_get(twin, "desired"), "v");
+    if (value) child->heard = (int)json_integer_value(value);
+    json_decref(twin);
+}
+
+/* What has changed meanwhile it asks for, as the SDKs do. */
+static void on_connected(void *arg, bool session_present) {
+    struct child *child = arg;
+    (void)session_present;
+    sk_device_client_get_twin(child->client, got_twin, child);
+}
+
+static const struct sk_device_events events = {.connected = on_connected, .desired = on_desired};
 
 static void connect_child(struct child *child) {
     child->client =
