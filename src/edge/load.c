@@ -87,6 +87,27 @@ static json_t *parse_text(struct sk_span text, const char *path, char error[SK_T
                : json_pack("{s:o,s:o}", "document", document, "lines", lines);
 }
 
+/* Puts what the file of additional_info says in the place of its name. */
+static enum sk_status embed_info(struct sk_io *io, json_t *document,
+                                 char error[SK_TOML_ERROR_MAX]) {
+    const char *path = json_string_value(json_object_get(document, "additional_info"));
+    struct sk_buffer text = {.limit = FILE_MAX};
+    json_t *info, *lines;
+    if (path == NULL) return SK_OK;
+    if (strncmp(path, "file://", 7) == 0) path += 7;
+    enum sk_status status = sk_file_load(io, path, &text);
+    if (status)
+        snprintf(error, SK_TOML_ERROR_MAX, "additional_info: %.300s cannot be read: %s.", path,
+                 sk_status_text(status));
+    else
+        status = sk_toml_parse(sk_buffer_span(&text), path, &info, &lines, error);
+    sk_buffer_free(&text);
+    if (status) return status;
+    json_decref(lines);
+    json_object_set_new(document, "additional_info", info);
+    return SK_OK;
+}
+
 /* In the child: the file in that form, or {"error":"…"}. */
 static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
     const struct parse *parse = arg;
@@ -100,6 +121,10 @@ static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
         snprintf(error, sizeof error, "%.300s cannot be read: %s.", path, sk_status_text(status));
     else if ((result = parse_text(sk_buffer_span(&text), path, error)) == NULL)
         status = SK_INVALID;
+    if (result && (status = embed_info(io, json_object_get(result, "document"), error)) != SK_OK) {
+        json_decref(result);
+        result = NULL;
+    }
     if (result && !parse->keys) hide_keys(json_object_get(result, "document"));
     if (result == NULL) result = json_pack("{s:s}", "error", error);
     char *json = sk_json_text(result);

@@ -149,6 +149,7 @@ enum sk_status sk_edge_config_read(const json_t *document, const json_t *lines,
 void sk_edge_config_free(struct sk_edge_config *config) {
     sk_arena_free(&config->arena);
     json_decref(config->agent_env);
+    json_decref(config->additional_info);
     json_decref(config->network);
     memset(config, 0, sizeof *config);
 }

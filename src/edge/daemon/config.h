@@ -42,6 +42,7 @@ struct sk_edge_config {
     /* Containers: the engine, and its network, a name or a table. NULL: the defaults. */
     const char *engine_uri;
     json_t *network;
+    json_t *additional_info;  /* for GET /systeminfo; may be NULL */
     bool elevated_containers; /* may be privileged, where the deployment says so */
     bool images_collected;
     int64_t images_every_us, images_age_us;

@@ -175,6 +175,8 @@ static const struct sk_config_key azure_keys[] = {
     {"provisioning.authentication.device_id_pk.uri", &edge_key_file, AT(config.device_key_file),
      .secret = true, .does = "A file with the key's bytes, or where it is in a PKCS#11 token"},
 
+    {"additional_info", &edge_info, AT(config.additional_info),
+     .does = "TOML file of names and texts that `GET /systeminfo` tells as well"},
     {"allow_elevated_docker_permissions", &sk_config_boolean, AT(config.elevated_containers),
      .otherwise = "true",
      .does = "Whether deployments may ask for privileged containers and more capabilities"},

@@ -33,6 +33,8 @@ enum edge_protocol {
 /* A file with its whole path, which Azure writes as file:///path; with edge_key_file also
  * "pkcs11:…"; with the last a table of its own keys instead. → const char * */
 extern const struct sk_config_type edge_path, edge_key_file, edge_path_or_table;
+/* A TOML file of texts → json_t *, an object; NULL where it was not read. */
+extern const struct sk_config_type edge_info;
 /* → struct sk_renewal_point */
 extern const struct sk_config_type edge_renewal_point;
 

@@ -43,6 +43,29 @@ const struct sk_config_type edge_path_or_table = {.words = "a file with its whol
                                                   .measure = measure_file,
                                                   FILE_TYPE};
 
+/* ---- a table of texts that is in a file of its own: whoever reads the file puts it there ---- */
+
+static bool measure_info(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    const char *name;
+    json_t *member;
+    *n = 0;
+    if (json_is_string(value)) return measure_file(key, value, n);
+    json_object_foreach((json_t *)value, name, member) if (!json_is_string(member)) return false;
+    return json_is_object(value);
+}
+
+static void take_info(struct sk_config *config, const struct sk_config_key *key, const char *path,
+                      const json_t *value, void *to) {
+    (void)config, (void)key, (void)path;
+    if (json_is_object(value)) *(json_t **)to = json_deep_copy(value);
+}
+
+const struct sk_config_type edge_info = {.words =
+                                             "a file with its whole path that is a table of texts",
+                                         .measure = measure_info,
+                                         .take = take_info,
+                                         .such_as = "\"file:///etc/aziot/info.toml\""};
+
 /* ---- when a certificate is renewed ---- */
 
 static bool read_point(const json_t *value, struct sk_renewal_point *point) {

@@ -71,6 +71,8 @@ json_t *daemon_system_info(const struct sk_daemon *daemon) {
                   "kernel_version", string_or_null(sk_span_trim(of_kernel)), "operating_system",
                   string_or_null(value_of(of_release, "PRETTY_NAME=")), "cpus", processors(of_stat),
                   "total_memory", kilobytes(of_memory, "MemTotal:"));
+    if (daemon->config->additional_info)
+        json_object_update_missing(info, daemon->config->additional_info);
     sk_buffer_free(&release);
     sk_buffer_free(&kernel);
     sk_buffer_free(&stat);

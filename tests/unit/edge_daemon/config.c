@@ -128,6 +128,15 @@ TEST(certificates_may_be_issued_by_an_est_server_that_is_said_once) {
     sk_edge_config_free(&config);
 }
 
+TEST(additional_info_is_a_table_of_texts) {
+    assert_int_equal(read_text("additional_info = { site = \"north\" }\n" HOST STRING), SK_OK);
+    assert_string_equal(json_string_value(json_object_get(config.additional_info, "site")),
+                        "north");
+    sk_edge_config_free(&config);
+    assert_int_equal(read_text("additional_info = { floor = 3 }\n" HOST STRING), SK_INVALID);
+    assert_non_null(strstr(error, "additional_info: must be a file"));
+}
+
 TEST(the_key_store_is_files_unless_a_token_or_the_tpm_is_named) {
     assert_int_equal(read_text(HOST STRING), SK_OK);
     assert_int_equal(config.key_store.kind, SK_KEYS_IN_FILES);
