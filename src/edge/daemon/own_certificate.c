@@ -131,8 +131,10 @@ static enum sk_status take(struct sk_own_certificate *own, struct sk_buffer *pem
     if (!status && anchors_pem->n) status = save_file(own, "-anchors", anchors_pem, reason);
     if (!status) status = save_file(own, "", pem, reason);
     if (status) return status;
-    sk_buffer_free(&own->previous_pem);
-    own->previous_pem = own->pem;
+    if (own->pem.n) {
+        sk_buffer_free(&own->previous_pem);
+        own->previous_pem = own->pem;
+    }
     own->pem = *pem;
     memset(pem, 0, sizeof *pem);
     if (anchors_pem->n) {
@@ -364,7 +366,14 @@ static enum sk_status read_files(struct sk_own_certificate *own, char reason[256
     if (status && there) {
         SK_WARN("daemon", "the certificate %s is damaged or has lost its key: another one is got",
                 path);
-        sk_buffer_free(&own->pem);
+        bool is_one =
+            sk_x509_life(sk_buffer_span(&own->pem), &own->begins_s, &own->ends_s) == SK_OK;
+        if (!is_one) sk_buffer_free(&own->pem);
+        if (!is_one) return SK_OK;
+        sk_buffer_free(&own->previous_pem); /* clients may trust it still */
+        own->previous_pem = own->pem;
+        own->pem = (struct sk_buffer){0};
+        return save_file(own, "-previous", &own->previous_pem, reason);
     }
     return SK_OK;
 }

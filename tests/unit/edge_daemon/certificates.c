@@ -150,6 +150,23 @@ TEST(at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted) 
     sk_certificate_free(&issued);
 }
 
+TEST(a_ca_that_has_lost_its_key_is_followed_by_another_and_still_trusted) {
+    char before[4096];
+    for (int i = 0; i < 2; i++) { /* and the next one's bundle is read back */
+        struct sk_span bundle = bundle_of(certificates);
+        size_t n = bundle.n;
+        memcpy(before, bundle.p, n);
+        sk_certificates_free(certificates);
+        if (i == 0) sk_file_remove(io, "/data/keys/edge-ca.key");
+        assert_int_equal(open_certificates(QUICK, &certificates), SK_OK);
+        bundle = bundle_of(certificates);
+        assert_non_null(memmem(bundle.p, bundle.n, before, n));
+        assert_int_equal(issue("gw"), SK_OK);
+        assert_true(accepted(bundle_of(certificates), "gw", NULL));
+    }
+    sk_certificate_free(&issued);
+}
+
 TEST(a_given_ca_and_trust_file_are_used) {
     /* The quick-start CA's files serve as the given ones. */
     struct sk_certificates_options given = {.device_id = "e",
