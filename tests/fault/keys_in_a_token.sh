@@ -86,6 +86,15 @@ for kind in pkcs11 tpm; do
     until_true is_ready_again "$before" || true
     expect "the daemon is back" "$(is_ready_again "$before" && echo yes || echo no)" yes
     expect "and the module ran all the time" "$([ -e "/proc/$module" ] && echo yes || echo no)" yes
+    # Without the hub, right after a start, modules get their signatures.
+    kill_hard "$hub_pid"
+    before=$(readies)
+    kill -9 "$(daemon)"
+    until_true is_ready_again "$before" || true
+    expect "a signature offline" "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$dir/$kind-data/sockets/edgeAgent.sock" -d '{"data":"AAAA"}' \
+        'http://d/modules/%24edgeAgent/genid/1/sign?api-version=2022-08-03')" 200
+    start_hub
+    wait_for $hub_ready
     kill -9 "$module" # the next one asks for a signature
     until_true grep -q 'module sender started.*' <(tail -n +2 <(grep 'module sender started' "$dir/edge.log")) || true
     for log in "$dir/edge.log"; do expect "processes ended by their filter" "$(grep -c 'Bad system call\|signal 31' "$log")" 0; done
