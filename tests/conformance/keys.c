@@ -403,6 +403,31 @@ TEST(a_damaged_key_is_told_from_one_that_is_not_there) {
     assert_non_null(strstr(reason, "restore the file"));
 }
 
+TEST(a_tpm_that_was_cleared_is_told_from_a_damaged_key) {
+    uint8_t digest[32];
+    EVP_PKEY *pair;
+    if (strcmp(implementation->name, "tpm") != 0) return;
+    make_secret("master", SK_NONE);
+    EVP_PKEY_free(make_pair("edge-ca"));
+    tpm_vanish();
+    shell("rm -rf %s/tpm && mkdir %s/tpm", folder, folder); /* another seed, as after a clear */
+    tpm_start();
+    assert_int_equal(sk_key_store_hmac(store, "master", SK_SPAN("x"), digest, reason),
+                     SK_MALFORMED);
+    assert_non_null(strstr(reason, "another TPM's, or from before this one was cleared"));
+    assert_int_equal(sk_key_store_pair(store, "edge-ca", &pair, reason),
+                     SK_OK); /* its public half */
+    unsigned char signature[256];
+    size_t n = sizeof signature;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, pair);
+    assert_int_not_equal(EVP_DigestSign(context, signature, &n, (const unsigned char *)"x", 1), 1);
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(pair);
+    make_secret("master", SK_NONE); /* a person has decided so */
+    hmac("master", "x", digest);
+}
+
 TEST(a_given_secret_is_in_no_file_of_a_token_or_tpm) {
     static const char key[] = "0123456789abcdefghijklmnopqrstuv";
     struct stat keys;
