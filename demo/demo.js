@@ -3,6 +3,7 @@
 
 const fs = require('fs');
 const http = require('http');
+const os = require('os');
 const path = require('path');
 const { spawn, fork, execFile } = require('child_process');
 
@@ -10,15 +11,20 @@ const root = path.join(__dirname, '..');
 const bin = path.join(root, 'build/release/bin');
 const state = path.join(root, '.demo');
 const hubHost = '127.0.0.2';
-const edgeHost = '127.0.0.3';
 const ca = path.join(state, 'hub/ca.pem');
 
 const args = process.argv.slice(2);
+const containers = args.includes('--containers');
+// Containers reach this machine by an address of its own, not by one of the loopback.
+const ownAddress = () => Object.values(os.networkInterfaces()).flat().find((one) => one.family === 'IPv4' && !one.internal)?.address;
+const edgeHost = containers ? ownAddress() : '127.0.0.3';
+const engine = process.env.DEMO_ENGINE; // the container engine's socket
 const json = args.includes('--json');
 const forAt = args.indexOf('--for');
 const seconds = forAt >= 0 ? Number(args[forAt + 1]) : 0;
 if (args.includes('--help') || Number.isNaN(seconds)) {
-  console.log('script/demo [--for SECONDS] [--json]   runs until Ctrl-C, or for SECONDS; --json prints the counts at the end');
+  console.log('script/demo [--for SECONDS] [--json] [--containers]   runs until Ctrl-C, or for SECONDS; --json prints the counts at the end; ' +
+    'with --containers the modules are containers');
   process.exit(args.includes('--help') ? 0 : 2);
 }
 
@@ -122,7 +128,9 @@ function watch() {
 
 const system = { type: 'process', settings: { command: ['skerry-edge'] } };
 const module_ = (program) => ({
-  version: '1.0', type: 'process', status: 'running', restartPolicy: 'always', settings: { command: [path.join(bin, program)] },
+  version: '1.0', status: 'running', restartPolicy: 'always',
+  ...(containers ? { type: 'docker', imagePullPolicy: 'never', settings: { image: `localhost/${program}:demo` } } :
+    { type: 'process', settings: { command: [path.join(bin, program)] } }),
 });
 const deployment = {
   modulesContent: {
@@ -157,7 +165,7 @@ async function setUp() {
     `hostname = "${edgeHost}"`, '[provisioning]', 'source = "manual"',
     `connection_string = "${(await skerry('device', 'connection-string', 'edge1')).trim()}"`,
     '[skerry]', `data = "${state}/edge"`, `hub_trust = "${ca}"`, `listen = ["${edgeHost}"]`,
-    `metrics = "${edgeHost}:9600"`, ''].join('\n'), { mode: 0o600 });
+    `metrics = "${edgeHost}:9600"`, ...(containers ? ['[moby_runtime]', `uri = "unix://${engine}"`, 'network = "skerry-demo"'] : []), ''].join('\n'), { mode: 0o600 });
   edge = start('edge', path.join(bin, 'skerry-edge'), ['run', '--config', path.join(state, 'config.toml')]);
   await until('the edge', () => ready(edgeHost));
   const leafString = (await skerry('device', 'connection-string', 'leaf1', '--gateway', edgeHost)).trim();
@@ -188,6 +196,24 @@ async function modules() {
 
 // ---- what happens ----
 
+// Ends the filter as a crash would; says what was killed.
+async function killFilter() {
+  if (containers) {
+    await new Promise((resolve, reject) => http.request({ socketPath: engine, method: 'POST', path: '/v1.41/containers/filter/kill?signal=KILL' },
+      (response) => { response.resume(); response.on('end', resolve); }).on('error', reject).end());
+    return 'its container';
+  }
+  const pid = Number(/module filter started \(pid (\d+)\)(?![\s\S]*module filter started)/.exec(fs.readFileSync(path.join(state, 'edge.log'), 'utf8'))[1]);
+  process.kill(pid, 'SIGKILL');
+  return `pid ${pid}`;
+}
+
+// What waits for the cloud; undefined while the edge does not answer.
+function waiting(now) {
+  const queues = Object.entries(now || {}).filter(([name]) => name.startsWith('edgehub_queue_length{') && name.includes('"iothub"'));
+  return now ? queues.reduce((sum, [, value]) => sum + value, 0) : undefined;
+}
+
 async function happenings(span) {
   const part = (share) => Math.max(0, started + span * 1000 * share - Date.now());
   await pause(part(0.3));
@@ -202,16 +228,14 @@ async function happenings(span) {
   const answer = JSON.parse(await skerry('method', 'call', 'edge1/sim', 'reset', '--output', 'json'));
   tell(`direct method reset on edge1/sim answered ${answer.status}`);
   await pause(part(0.5));
-  const pid = Number(/module filter started \(pid (\d+)\)(?![\s\S]*module filter started)/.exec(fs.readFileSync(path.join(state, 'edge.log'), 'utf8'))[1]);
-  process.kill(pid, 'SIGKILL');
-  tell(`module filter was killed (pid ${pid})`);
+  tell(`module filter was killed (${await killFilter()})`);
   await pause(part(0.55));
   await stop(hub, 'SIGKILL');
   tell('the hub was killed with -9: the edge has no cloud');
   await pause(Math.min(8000, span * 120));
   const queue = await metrics(edgeHost);
   await startHub();
-  tell(`the hub is back; ${queue ? queue['edgehub_queue_length{endpoint="upstream"}'] : '?'} messages had waited at the edge`);
+  tell(`the hub is back; ${waiting(queue) ?? '?'} messages had waited at the edge`);
   await until('the filter to come back', async () => (await modules()).some((one) => one.name === 'filter' && one.status === 'running'), 60);
   tell('module filter is running again');
 }
@@ -249,8 +273,8 @@ async function finish() {
     await until('the leaf', () => leaf.exitCode !== null, 20);
   }
   await until('the edge\'s queue to empty', async () => {
-    const now = await metrics(edgeHost);
-    return now && now['edgehub_queue_length{endpoint="upstream"}'] <= 4 && seen.leaf.size >= counts.acknowledged;
+    const now = waiting(await metrics(edgeHost));
+    return now <= 4 && seen.leaf.size >= counts.acknowledged;
   }, 60).catch((error) => tell(error.message));
   await pause(500);
   const result = {

@@ -305,13 +305,15 @@ struct sk_io *sk_stream_io(struct sk_stream *stream);
 /* ---- child processes ---- */
 
 struct sk_child;
+struct sk_limit_group;
 struct sk_child_options {
     const char *const *command;     /* NULL-terminated, command[0] is looked up in PATH */
     const char *const *environment; /* NULL-terminated "K=V": the whole environment of the child */
     const char *folder;             /* working folder; NULL: ours */
     uint32_t uid, gid;              /* uid 0: ours, both */
     bool pass_folders;              /* it keeps no right of root but the one to every folder */
-    const char *output_path;        /* stdout and stderr are appended here; NULL: ours */
+    const struct sk_limit_group *limits; /* it is in this group (io/limits.h); NULL: in ours */
+    const char *output_path;             /* stdout and stderr are appended here; NULL: ours */
     void (*on_exit)(struct sk_child *child, void *arg, int exit_code,
                     int signal_number); /* frees the child afterwards */
     void *arg;

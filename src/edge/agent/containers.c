@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "edge/agent/engine/create.h"
+#include "edge/agent/image_gc.h"
 #include "edge/agent/images.h"
 #include "io/privilege.h"
 #include "model/json_text.h"
@@ -575,6 +576,7 @@ void containers_open(struct module_world *world,
     sk_list_init(&containers->images);
     world->containers = containers;
     images_begin(containers);
+    image_gc_begin(containers);
 }
 
 void containers_close(struct module_world *world) {
@@ -583,6 +585,7 @@ void containers_close(struct module_world *world) {
     if (containers == NULL) return;
     hang_up(containers);
     images_end(containers);
+    image_gc_end(containers);
     sk_engine_free(containers->engine);
     sk_json_lines_free(&containers->lines);
     free(containers);

@@ -45,7 +45,7 @@ struct containers {
     char edge[256];   /* value of SK_LABEL_EDGE */
     char why[SK_ENGINE_WHY_MAX];
     struct sk_list images; /* images.c */
-    struct sk_timer gc;
+    struct image_gc *gc;   /* image_gc.c; NULL: images stay */
 };
 
 /* `adopt` gives the module of a container that is there, or NULL when it is none of ours. */

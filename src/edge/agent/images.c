@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "edge/agent/engine/image.h"
+#include "edge/agent/image_gc.h"
 #include "model/json_text.h"
 
 enum {
@@ -327,8 +328,12 @@ const char *images_name(struct module *module, const char **note) {
 }
 
 void images_used(struct module *module) {
-    struct image *image = find(module->world->containers, module->spec.name);
-    if (image) image_free(image);
+    struct containers *containers = module->world->containers;
+    struct image *image = find(containers, module->spec.name);
+    if (image == NULL) return;
+    if (image->readiness == SK_READY && image->pulled && image->error[0] == 0)
+        image_gc_note(containers, image->name);
+    image_free(image);
 }
 
 void images_up(struct containers *containers) {

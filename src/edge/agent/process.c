@@ -6,6 +6,7 @@
 #include "edge/agent/environment.h"
 #include "edge/agent/place.h"
 #include "edge/agent/process_log.h"
+#include "io/limits.h"
 #include "model/identity.h"
 
 enum { STOP_S = 10, EXIT_NOT_STARTED = 127 /* as a shell says it */ };
@@ -13,6 +14,7 @@ enum { STOP_S = 10, EXIT_NOT_STARTED = 127 /* as a shell says it */ };
 struct process {
     struct module *module;
     struct sk_place place;
+    struct sk_limit_group limits; /* that it is started in; none: empty */
     struct sk_child *child;
     struct sk_timer kill; /* after a polite stop */
 };
@@ -31,6 +33,7 @@ static void forget(struct module *module) {
     module->own = NULL;
     if (process == NULL) return;
     sk_timer_stop(&process->kill);
+    sk_limit_group_remove(&process->limits);
     free(process);
 }
 
@@ -93,6 +96,7 @@ static bool start(struct module *module) {
         .uid = process->place.uid,
         .gid = process->place.gid,
         .pass_folders = process->place.pass_folders,
+        .limits = process->limits.count ? &process->limits : NULL,
         .output_path = log,
         .on_exit = on_exit_of,
         .arg = process,
@@ -147,6 +151,23 @@ static void socket_made(void *arg, enum sk_status status, const struct sk_http_p
     json_decref(json);
 }
 
+/* Without a group it runs all the same, and that is said. */
+static void make_limits(struct module *module, const struct sk_module_spec *spec) {
+    const struct sk_limits *limits = &spec->limits;
+    struct process *process = own(module);
+    char name[80], why[200];
+    process->limits.count = 0;
+    module->trouble[0] = 0;
+    if (limits->memory == 0 && limits->cpu == 0 && limits->pids == 0) return;
+    snprintf(name, sizeof name, "%08x-%08x",
+             (unsigned)sk_crc32c(0, sk_span_z(module->world->options->data)),
+             (unsigned)sk_crc32c(0, sk_span_z(spec->name)));
+    if (sk_limit_group_make(name, limits, &process->limits, why) == SK_OK) return;
+    snprintf(module->trouble, sizeof module->trouble,
+             "module %.60s runs without its limits: %.150s", spec->name, why);
+    SK_WARN("agent", "%s", module->trouble);
+}
+
 /* The folder with its owner, and then the socket. */
 static bool create(struct module *module, const struct sk_module_spec *spec) {
     char body[64];
@@ -156,6 +177,7 @@ static bool create(struct module *module, const struct sk_module_spec *spec) {
         world->events->failed(module, place->what, place->why);
         return false;
     }
+    make_limits(module, spec);
     snprintf(body, sizeof body, "{\"uid\":%u,\"gid\":%u}", place->uid, place->gid);
     ask_daemon(world, SK_HTTP_PUT, "sockets", spec->name, sk_span_z(body), socket_made, module);
     return false;

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "io/limits.h"
 
 #define SK_MODULE_ARGUMENTS_MAX 64
 #define SK_STARTUP_ORDER_LAST UINT32_MAX
@@ -16,13 +17,6 @@ enum sk_restart_policy {
     SK_RESTART_ON_FAILURE,
     SK_RESTART_ON_UNHEALTHY,
     SK_RESTART_ALWAYS
-};
-
-/* What a process may use at most; 0: no limit. */
-struct sk_module_limits {
-    uint64_t memory; /* bytes */
-    unsigned cpu;    /* thousandths of a processor */
-    unsigned pids;
 };
 
 /* Texts and documents are owned, NULL when not set. */
@@ -40,7 +34,7 @@ struct sk_module_spec {
     char *command[SK_MODULE_ARGUMENTS_MAX + 1]; /* NULL-terminated; empty for others */
     char *user;
     char *folder;
-    struct sk_module_limits limits;
+    struct sk_limits limits; /* what it may use at most */
     /* --- of a container, read from settings --- */
     char *image;            /* as desired */
     json_t *create_options; /* an object */

@@ -86,9 +86,9 @@ static enum sk_status read_limits(struct reader *reader, struct sk_module_spec *
                               "settings.limits.cpu must be a number of processors from 0.01 "
                               "to %d.",
                               CPUS_MAX);
-    spec->limits = (struct sk_module_limits){.memory = (uint64_t)memory,
-                                             .pids = (unsigned)pids,
-                                             .cpu = (unsigned)(json_number_value(cpu) * 1000)};
+    spec->limits = (struct sk_limits){.memory = (uint64_t)memory,
+                                      .pids = (unsigned)pids,
+                                      .cpu = (unsigned)(json_number_value(cpu) * 1000)};
     return SK_OK;
 }
 

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/limits.h"
+
 struct uv_child {
     struct sk_child child;
     uv_poll_t poll;
@@ -42,8 +44,21 @@ static void on_ended(uv_poll_t *poll, int status, int events) {
     uv_close((uv_handle_t *)&c->poll, on_poll_closed);
 }
 
+/* As ourselves: others may not. */
+static bool enter_group(const struct sk_limit_group *group) {
+    for (size_t i = 0; group && i < group->count; i++) {
+        int fd = open(group->files[i], O_WRONLY | O_CLOEXEC);
+        if (fd < 0) return false;
+        ssize_t n = write(fd, "0", 1); /* whoever writes it */
+        close(fd);
+        if (n != 1) return false;
+    }
+    return true;
+}
+
 static void become(const struct sk_child_options *options) {
     setsid(); /* a group of its own, so that a signal reaches what it starts */
+    if (!enter_group(options->limits)) return;
     if (options->output_path) {
         int fd = open(options->output_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
         if (fd < 0) return;

@@ -101,7 +101,7 @@ TEST(a_container_is_read_with_its_options_in_parts_and_its_registry) {
 
 TEST(limits_of_a_process_are_read_at_their_limits) {
     assert_int_equal(parse(LIMITS("\"memory\":1048576,\"pids\":1,\"cpu\":0.01")), SK_OK);
-    const struct sk_module_limits *limits = &deployment.modules[0].limits;
+    const struct sk_limits *limits = &deployment.modules[0].limits;
     assert_int_equal(limits->memory, 1048576);
     assert_int_equal(limits->pids, 1);
     assert_int_equal(limits->cpu, 10);

@@ -295,6 +295,32 @@ TEST(a_module_whose_identity_cannot_be_had_is_tried_again) {
     assert_string_equal(sk_modules_failure(modules), "");
 }
 
+/* A process of the limits that the deployment gives, where this machine has control groups that we
+ * may use; else it runs without, and that is said. */
+TEST(a_module_has_the_limits_that_the_deployment_gives) {
+    struct sk_deployment deployment;
+    struct sk_deployment_fault fault;
+    struct sk_buffer log = {0};
+    json_t *desired = json_loads(
+        "{\"schemaVersion\":\"1.1\",\"modules\":{\"m\":{\"type\":\"process\",\"restartPolicy\":\"never\","
+        "\"settings\":{\"command\":[\"/bin/cat\",\"/proc/self/cgroup\"],"
+        "\"limits\":{\"pids\":7,\"memory\":16777216,\"cpu\":0.5}}}}}",
+        0, NULL);
+    assert_int_equal(sk_deployment_parse(desired, &deployment, &fault), SK_OK);
+    sk_modules_reconcile(modules, &deployment);
+    sk_deployment_free(&deployment);
+    json_decref(desired);
+    wait_for(has_ended);
+    assert_int_equal(look()->exit_code, 0);
+    read_log("m", 0, &log);
+    sk_buffer_byte(&log, 0);
+    if (*sk_modules_failure(modules))
+        assert_non_null(strstr(sk_modules_failure(modules), "module m runs without its limits: "));
+    else
+        assert_non_null(strstr(log.p, "/skerry/"));
+    sk_buffer_free(&log);
+}
+
 TEST(an_unknown_user_is_told) {
     struct sk_deployment deployment;
     struct sk_deployment_fault fault;
