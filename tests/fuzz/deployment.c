@@ -23,7 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (plan.count < deployment.module_count || plan.count > 2 * deployment.module_count) abort();
     for (size_t i = 0; i < deployment.module_count; i++) {
         struct sk_module_spec copy = sk_module_spec_copy(&deployment.modules[i]);
-        if (copy.command[0] == NULL || sk_module_spec_differs(&copy, &deployment.modules[i]))
+        bool container = sk_module_is_container(&copy);
+        if ((copy.command[0] == NULL) != container || (copy.image != NULL) != container ||
+            sk_module_spec_differs(&copy, &deployment.modules[i]))
             abort();
         sk_module_spec_free(&copy);
     }

@@ -301,11 +301,12 @@ TEST(a_module_has_the_limits_that_the_deployment_gives) {
     struct sk_deployment deployment;
     struct sk_deployment_fault fault;
     struct sk_buffer log = {0};
-    json_t *desired = json_loads(
-        "{\"schemaVersion\":\"1.1\",\"modules\":{\"m\":{\"type\":\"process\",\"restartPolicy\":\"never\","
-        "\"settings\":{\"command\":[\"/bin/cat\",\"/proc/self/cgroup\"],"
-        "\"limits\":{\"pids\":7,\"memory\":16777216,\"cpu\":0.5}}}}}",
-        0, NULL);
+    json_t *desired =
+        json_loads("{\"schemaVersion\":\"1.1\",\"modules\":{\"m\":{\"type\":\"process\","
+                   "\"restartPolicy\":\"never\","
+                   "\"settings\":{\"command\":[\"/bin/cat\",\"/proc/self/cgroup\"],"
+                   "\"limits\":{\"pids\":7,\"memory\":16777216,\"cpu\":0.5}}}}}",
+                   0, NULL);
     assert_int_equal(sk_deployment_parse(desired, &deployment, &fault), SK_OK);
     sk_modules_reconcile(modules, &deployment);
     sk_deployment_free(&deployment);
