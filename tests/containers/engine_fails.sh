@@ -29,6 +29,14 @@ another() { local id; id=$(container_id app) && [ "$id" != "$before" ] && stands
 pod rm --force --time 0 app >/dev/null
 until_is "a container that somebody removes is made anew" running another
 
+# Somebody removes it while somebody else restarts it.
+for _ in 1 2 3; do
+    before=$(container_id app)
+    edge_says restart app >/dev/null
+    pod rm --force --time 0 app >/dev/null || true
+    until_is "restarted and removed at once" running another
+done
+
 # The engine dies: what it started lives on, and nobody restarts it.
 before=$(container_id app) started=$(stands app lastStartTimeUtc)
 stop_engine

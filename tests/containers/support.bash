@@ -63,6 +63,10 @@ finish_all() {
     for pid in $edge_pid; do wait "$pid" 2>/dev/null || true; done
     [ -z "$engine_pid" ] || kill -CONT "$engine_pid" 2>/dev/null || true
     remove_containers
+    if grep -qE 'AddressSanitizer|runtime error|ended by signal 11|assertion' "$dir/edge.log" 2>/dev/null; then
+        echo "a role of the edge has crashed"
+        code=1
+    fi
     if [ $code = 0 ]; then finish; else (exit $code) || finish; fi
 }
 trap finish_all EXIT

@@ -1,5 +1,5 @@
-/* What a container engine says: documents of a line, frames of logs; and what a deployment says about
- * containers: names of images, createOptions. The first byte chooses. */
+/* What a container engine says: documents of a line, frames of logs; and what a deployment says
+ * about containers: names of images, createOptions. The first byte chooses. */
 #include <stdlib.h>
 
 #include "edge/agent/engine/create.h"

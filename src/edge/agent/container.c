@@ -56,11 +56,15 @@ static void prepare(struct module *module, const struct sk_module_spec *desired)
 
 /* ---- making: socket, old container, new container, socket again ---- */
 
-static struct sk_engine_call *ask(struct module *module, enum sk_http_method method,
-                                  const char *target, const json_t *body, uint32_t timeout_ms,
-                                  sk_engine_done *done) {
-    return sk_engine_ask(module->world->containers->engine, method, target, body, timeout_ms, done,
-                         module->own);
+/* One thing at a time is asked of the engine for a container: what was begun by hand gives way to
+ * the plan. */
+static void ask(struct module *module, enum sk_http_method method, const char *target,
+                const json_t *body, uint32_t timeout_ms, sk_engine_done *done) {
+    struct container *container = container_own(module);
+    sk_engine_cancel(container->call);
+    container->await = AWAIT_NOTHING;
+    container->call = sk_engine_ask(module->world->containers->engine, method, target, body,
+                                    timeout_ms, done, container);
 }
 
 static void socket_told(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
@@ -94,7 +98,8 @@ static void on_created(void *arg, const struct sk_engine_answer *answer) {
     struct module *module = container->module;
     struct sk_span id = sk_span_z(json_string_value(json_object_get(answer->json, "Id")));
     container->call = NULL;
-    module->made = false; /* what it was is gone */
+    module->made = false;        /* what it was is gone */
+    container_look_away(module); /* what is on its way may be about the old one */
     if (answer->status) {
         if (answer->http == 404) images_used(module); /* there is no such image any more */
         fail_by(module, "Container", answer);
@@ -172,7 +177,7 @@ static void make_container(struct module *module) {
     }
     json_t *body = make_body(module, spec, image);
     snprintf(target, sizeof target, "/containers/create?name=%.128s", spec->name);
-    container->call = ask(module, SK_HTTP_POST, target, body, MAKE_MS, on_created);
+    ask(module, SK_HTTP_POST, target, body, MAKE_MS, on_created);
     json_decref(body);
     sk_buffer_free(&name);
 }
@@ -202,7 +207,7 @@ static void on_old_seen(void *arg, const struct sk_engine_answer *answer) {
              "somebody else's container has this name; rename or remove that one");
     } else {
         snprintf(target, sizeof target, "/containers/%.128s?force=true", module->spec.name);
-        container->call = ask(module, SK_HTTP_DELETE, target, NULL, MAKE_MS, on_removed);
+        ask(module, SK_HTTP_DELETE, target, NULL, MAKE_MS, on_removed);
     }
 }
 
@@ -215,7 +220,7 @@ static void socket_made(void *arg, enum sk_status status, const struct sk_http_p
     if (path) {
         sk_identity_set(&module->socket_path, sk_span_z(path));
         snprintf(target, sizeof target, "/containers/%.128s/json", module->spec.name);
-        container_own(module)->call = ask(module, SK_HTTP_GET, target, NULL, 0, on_old_seen);
+        ask(module, SK_HTTP_GET, target, NULL, 0, on_old_seen);
     } else {
         fail(module, "Socket", why);
     }
@@ -262,7 +267,7 @@ static bool start(struct module *module) {
     if (module->state.running) return true;
     snprintf(target, sizeof target, "/containers/%.128s/start", module->spec.name);
     container->stopping = false;
-    container->call = ask(module, SK_HTTP_POST, target, NULL, MAKE_MS, on_started);
+    ask(module, SK_HTTP_POST, target, NULL, MAKE_MS, on_started);
     return false;
 }
 
@@ -292,8 +297,7 @@ static bool stop(struct module *module) {
     container->stopping = true;
     snprintf(target, sizeof target, "/containers/%.128s/stop?t=%d", module->spec.name,
              (int)seconds);
-    container->call = ask(module, SK_HTTP_POST, target, NULL,
-                          (uint32_t)seconds * 1000 + STOP_MORE_MS, on_stopped);
+    ask(module, SK_HTTP_POST, target, NULL, (uint32_t)seconds * 1000 + STOP_MORE_MS, on_stopped);
     return false;
 }
 
@@ -310,11 +314,10 @@ static void on_discarded(void *arg, const struct sk_engine_answer *answer) {
 }
 
 static bool discard(struct module *module) {
-    struct container *container = container_own(module);
     char target[192];
     images_used(module);
     snprintf(target, sizeof target, "/containers/%.128s?force=true", module->spec.name);
-    container->call = ask(module, SK_HTTP_DELETE, target, NULL, MAKE_MS, on_discarded);
+    ask(module, SK_HTTP_DELETE, target, NULL, MAKE_MS, on_discarded);
     return false;
 }
 

@@ -239,6 +239,13 @@ void container_look(struct module *module) {
                                        LOOK_MS, on_looked, container);
 }
 
+void container_look_away(struct module *module) {
+    struct container *container = container_own(module);
+    sk_engine_cancel(container->looking);
+    container->looking = NULL;
+    container->look_again = false;
+}
+
 /* ---- all of them ---- */
 
 static bool is_made_container(const struct module *module) {

@@ -68,6 +68,8 @@ void containers_down(struct containers *containers, const char *why);
 struct container *container_own(struct module *module);
 /* Asks how it stands; then what is awaited ends, and `ended` or `changed` is told. */
 void container_look(struct module *module);
+/* Ends a look that is under way. */
+void container_look_away(struct module *module);
 void container_forget(struct module *module);
 /* Whether what an engine says of a container bears our labels. */
 bool container_is_ours(const struct containers *containers, const json_t *labels);

@@ -448,6 +448,7 @@ void sk_modules_each(struct sk_modules *modules,
 enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span name) {
     struct module *module = find(modules, name);
     if (module == NULL || !module->made) return SK_NOT_FOUND;
+    if (awaited(module)) return SK_OK; /* a plan is just at it, and starts it */
     module->start_again = module->state.running;
     if (!module->state.running || module->kind->stop(module)) module->kind->start(module);
     return SK_OK;
