@@ -589,3 +589,22 @@ TEST(a_module_that_has_left_stays_in_the_report_and_a_leaf_goes) {
     json_decref(client);
     fleet_free(&f);
 }
+
+/* Whoever has its key may connect as the edge hub itself; when he goes, the way upstream stays. */
+TEST(a_client_that_comes_as_the_edge_hub_does_not_take_its_connection_along) {
+    struct fleet f;
+    struct raw_client self, leaf;
+    begin(&f, ROUTES(UP));
+    raw_dial(&self, &f, "edge.test",
+             &(struct raw_connect){.device = "edge1", .module = "$edgeHub", .clean = true});
+    raw_expect_connack(&self, SK_MQTT_ACCEPTED, false);
+    raw_free(&self);
+    sk_sim_run(f.sim, 200 * SK_S);
+    assert_true(sk_edge_hub_counts(f.edge).upstream_connected);
+    open_leaf(&leaf, &f);
+    leaf_sends(&leaf, "", "on");
+    sk_sim_run(f.sim, 10 * SK_S);
+    assert_int_equal(sk_edge_hub_counts(f.edge).forwarded_total, 1);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
