@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Memory (PSS): the hub idle; the edge's roles with two modules and one leaf connected; a TLS connection at CONNECTIONS (5,000) idle ones,
+# Memory (PSS): the hub idle; the edge's roles with three modules and ten leaf devices connected; a TLS connection at CONNECTIONS (5,000) idle ones,
 # beside Mosquitto.
 source "$(dirname "$0")/support.bash"
 # A process gives back what only its start has needed after a quarter of a minute.
@@ -18,14 +18,15 @@ routes='"sim": "FROM /messages/modules/sim/outputs/* INTO BrokeredEndpoint(\"/mo
     "filter": "FROM /messages/modules/filter/outputs/* INTO $upstream",
     "leaf": "FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO $upstream"'
 twins='"sim": {"properties.desired": {"SendInterval": 0.2}}, "filter": {"properties.desired": {"TemperatureThreshold": 0}}'
-make_edge "$(deployed sim "" "$bin/skerry-sim")" "$(deployed filter "" "$bin/skerry-filter")"
+leaves=10
+make_edge "$(deployed sim "" "$bin/skerry-sim")" "$(deployed filter "" "$bin/skerry-filter")" "$(deployed second "" "$bin/skerry-sim")"
 scope=$("$bin/skerry" device show edge --output json | sed -n 's/.*"deviceScope": *"\([^"]*\)".*/\1/p')
-"$bin/bench-devices" --service "$SKERRY_CONNECTION_STRING" --ca "$SKERRY_CA_FILE" --count 1 --key "$key" --scope "$scope"
+"$bin/bench-devices" --service "$SKERRY_CONNECTION_STRING" --ca "$SKERRY_CA_FILE" --count $leaves --key "$key" --scope "$scope"
 start_edge
 wait_for "$edge_ready"
-"$bin/bench-mqtt_load" --host $edge --port 8883 --ca "$dir/edge/certificates/edge-ca.pem" --connections 1 --in-flight 10 --seconds 1 \
+"$bin/bench-mqtt_load" --host $edge --port 8883 --ca "$dir/edge/certificates/edge-ca.pem" --connections $leaves --in-flight 10 --seconds 1 \
     --hub $hub --key "$key" >/dev/null
-"$bin/bench-mqtt_load" --host $edge --port 8883 --ca "$dir/edge/certificates/edge-ca.pem" --connections 1 --idle --seconds 600 \
+"$bin/bench-mqtt_load" --host $edge --port 8883 --ca "$dir/edge/certificates/edge-ca.pem" --connections $leaves --idle --seconds 600 \
     --hub $hub --key "$key" >"$dir/leaf" &
 leaf_pid=$!
 other_pids="$other_pids $leaf_pid"
@@ -46,7 +47,7 @@ for pid in $edge_pid $(pgrep -P "$edge_pid"); do
     roles=$((roles + part[$name]))
 done
 agent=$(pgrep -P "$edge_pid" skerry-agent)
-sim=$(pss_kb "$(pgrep -P "$agent" skerry-sim)")
+sim=$(pss_kb "$(pgrep -P "$agent" skerry-sim | head -n 1)")
 filter=$(pss_kb "$(pgrep -P "$agent" skerry-filter)")
 # Ended before the hub's connections are counted.
 kill "$leaf_pid" "$edge_pid"
@@ -82,7 +83,7 @@ theirs=$(growth "$mosquitto_pid" 8884)
 
 echo "footprint: PSS"
 printf '  %-44s %8s kB\n' "skerry-hub, idle" "$hub_idle"
-printf '  %-44s %8s kB\n' "skerry-edge: roles, 2 modules and a leaf there" "$roles"
+printf '  %-44s %8s kB\n' "skerry-edge: roles, 3 modules, 10 leaf devices" "$roles"
 for name in "${!part[@]}"; do printf '      %-40s %8s kB\n' "$name" "${part[$name]}"; done | sort
 printf '  %-44s %8s kB\n' "modules: skerry-sim" "$sim" "modules: skerry-filter" "$filter"
 printf '  %-44s %8s bytes\n' "skerry-hub, a TLS connection of $connections" "$ours" "mosquitto, the same" "$theirs"

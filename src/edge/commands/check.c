@@ -14,7 +14,7 @@ const struct sk_option_row sk_edge_check_options[] = {
     {0}};
 
 static const struct edge_check *const all[] = {edge_checks_configuration, edge_checks_connectivity,
-                                               edge_checks_running};
+                                               edge_checks_containers, edge_checks_running};
 enum { TABLES = sizeof all / sizeof *all, LEFT_OUT_MAX = 64 };
 
 void edge_find(struct edge_finding *finding, enum edge_verdict verdict, const char *mend,

@@ -3,6 +3,7 @@
 
 #include "edge/commands/parts.h"
 #include "edge/daemon/certificates.h"
+#include "trust/x509.h"
 
 static const int64_t DAY_S = 86400;
 enum { NAME_MAX = 64, WARN_DAYS = 7, MEGABYTE = 1 << 20 };
@@ -114,11 +115,41 @@ static void ca_expiry(struct edge_checks *checks, struct edge_finding *finding) 
     close_ca(&ca);
 }
 
+/* Of the device's own certificate, from a file or kept by the daemon. */
+static void identity_expiry(struct edge_checks *checks, struct edge_finding *finding) {
+    const struct sk_edge_config *config = checks->config;
+    struct sk_buffer pem = {.limit = MEGABYTE};
+    int64_t ends_s;
+    if (config->identity_certificate_file == NULL) {
+        edge_find(finding, EDGE_SKIPPED, "",
+                  config->identity_issued ? "the daemon gets and renews it"
+                                          : "the device proves itself by a key");
+        return;
+    }
+    struct sk_io *io = sk_io_uv_new();
+    static const char mend[] = "Put a new one there and restart the edge.";
+    if (sk_file_load(io, config->identity_certificate_file, &pem) ||
+        sk_x509_not_after(sk_buffer_span(&pem), &ends_s))
+        edge_find(finding, EDGE_ERROR, "Give a PEM file with the certificate.",
+                  "The device's certificate %s cannot be read.", config->identity_certificate_file);
+    else if (ends_s <= sk_io_wall(io) / 1000000)
+        edge_find(finding, EDGE_ERROR, mend, "The device's certificate %s has expired.",
+                  config->identity_certificate_file);
+    else if (ends_s - sk_io_wall(io) / 1000000 < WARN_DAYS * DAY_S)
+        edge_find(finding, EDGE_WARNING, mend, "The device's certificate %s expires in %lld days.",
+                  config->identity_certificate_file,
+                  (long long)((ends_s - sk_io_wall(io) / 1000000) / DAY_S));
+    sk_buffer_free(&pem);
+    sk_io_free(io);
+}
+
 static void files_read(struct edge_checks *checks, struct edge_finding *finding) {
     const struct sk_edge_config *config = checks->config;
     const struct {
         const char *key, *path;
-    } files[] = {{"trust_bundle_cert", config->trust_bundle_file},
+    } files[] = {{"[provisioning.authentication] identity_cert", config->identity_certificate_file},
+                 {"manifest_trust_bundle_cert", config->manifest_trust_file},
+                 {"trust_bundle_cert", config->trust_bundle_file},
                  {"[skerry] hub_trust", config->hub_trust_file},
                  {"[edge_ca] cert", config->edge_ca_certificate_file},
                  {"[edge_ca] pk", config->edge_ca_key_file},
@@ -191,6 +222,7 @@ const struct edge_check edge_checks_configuration[] = {
     {SECTION, "certs-read", "the files that it names can be read", files_read},
     {SECTION, "certs-match-private-keys", "the edge CA can sign", ca_matches},
     {SECTION, "local-ca-certificate-expiry", "the edge CA will not expire soon", ca_expiry},
+    {SECTION, "identity-certificate-expiry", "nor will the device's certificate", identity_expiry},
     {SECTION, "free-disk", "there is room for messages", free_disk},
     {SECTION, "host-ports", "the ports of the edge hub are its own", host_ports},
     {0}};

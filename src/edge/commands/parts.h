@@ -73,7 +73,7 @@ struct edge_check {
     void (*run)(struct edge_checks *checks, struct edge_finding *finding);
 };
 extern const struct edge_check edge_checks_configuration[], edge_checks_connectivity[],
-    edge_checks_running[];
+    edge_checks_containers[], edge_checks_running[];
 /* Fills the finding with a verdict other than EDGE_OK. */
 void edge_find(struct edge_finding *finding, enum edge_verdict verdict, const char *mend,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
