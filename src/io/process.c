@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GRACE_S = 30, RESTART_S = 1 };
+enum { GRACE_S = 30, RESTART_S = 1, LOCK_WAIT_MS = 3000 };
 
 /* ---- the machine ---- */
 
@@ -27,12 +27,34 @@ static bool make_folders(const char *folder, unsigned mode) {
     return mkdir(path, mode) == 0 || errno == EEXIST;
 }
 
-/* Says who holds the lock: its process wrote its id into the file. */
-static void tell_holder(int fd, const char *folder, char why[256]) {
+/* Who holds the lock wrote its id into the file. */
+static long holder_of(int fd, bool *alive) {
     char text[16] = "";
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-    bool alive = pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    *alive = pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    return pid;
+}
+
+/* What a killed process has forked is ending as well, a moment later: it is waited for. */
+static bool lock_file(int fd) {
+    const struct timespec pause = {.tv_nsec = 20000000};
+    bool alive = false;
+    for (int tries = LOCK_WAIT_MS / 20; flock(fd, LOCK_EX | LOCK_NB); tries--) {
+        if (errno != EWOULDBLOCK) return false;
+        holder_of(fd, &alive);
+        if (alive || tries == 0) {
+            errno = EWOULDBLOCK;
+            return false;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static void tell_holder(int fd, const char *folder, char why[256]) {
+    bool alive;
+    long pid = holder_of(fd, &alive);
     if (alive)
         snprintf(why, 256, "the data folder %.160s is in use by process %ld", folder, pid);
     else
@@ -48,7 +70,7 @@ enum sk_status sk_folder_claim(const char *folder, unsigned mode, char why[256])
         snprintf(why, 256, "the data folder %.120s cannot be used: %s", folder, strerror(errno));
         return SK_IO;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB)) {
+    if (!lock_file(fd)) {
         bool held = errno == EWOULDBLOCK;
         if (held)
             tell_holder(fd, folder, why);

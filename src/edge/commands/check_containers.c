@@ -8,8 +8,9 @@
 static bool has_containers(const struct edge_checks *checks) {
     const char *name;
     json_t *module;
-    json_object_foreach(json_object_get(checks->agent, "modules"), name, module)
-        if (strcmp(edge_text_of(module, "type"), "docker") == 0) return true;
+    json_object_foreach(json_object_get(checks->agent, "modules"), name,
+                        module) if (strcmp(edge_text_of(module, "type"), "docker") ==
+                                    0) return true;
     return false;
 }
 

@@ -67,6 +67,33 @@ TEST(a_data_folder_belongs_to_one_process_until_it_has_ended) {
     close(ends[1]);
 }
 
+/* Claims the folder in a process that ends at once, and leaves a child with the lock for a while. */
+static void leave_behind(const char *folder, unsigned ms) {
+    int status;
+    pid_t claimer = fork();
+    if (claimer == 0) {
+        char why[256];
+        if (sk_folder_claim(folder, 0700, why)) _exit(1);
+        if (fork() == 0) usleep(ms * 1000);
+        _exit(0);
+    }
+    waitpid(claimer, &status, 0);
+    assert_int_equal(status, 0);
+}
+
+TEST(what_a_killed_process_leaves_behind_is_waited_for_a_moment) {
+    char folder[] = "/tmp/claim-XXXXXX", command[80], why[256];
+    assert_non_null(mkdtemp(folder));
+    leave_behind(folder, 300);
+    assert_int_equal(sk_folder_claim(folder, 0700, why), SK_OK);
+    snprintf(command, sizeof command, "%s/stays", folder);
+    leave_behind(command, 6000);
+    assert_int_equal(sk_folder_claim(command, 0700, why), SK_EXISTS);
+    assert_non_null(strstr(why, "has left running"));
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 TEST(the_machine_has_a_name) {
     char name[256] = "";
     assert_int_equal(sk_machine_name(name), SK_OK);
