@@ -11,6 +11,7 @@ processes() { echo $other_pids $edge_pid $hub_pid $registry_pid $engine_pid; }
 source "$(dirname "${BASH_SOURCE[0]}")/../support/processes.bash"
 chmod 711 "$dir"
 ip link set lo up
+mount -t tmpfs own /run # the engine's servers of names are found there
 
 # ---- the engine ----
 
