@@ -139,9 +139,11 @@ static void load_deployment(struct sk_agent *agent) {
 
 static void next_tick(struct sk_agent *agent);
 
+/* Not before the daemon answers: until then there are no identities and no sockets, modules would
+ * fail, and wait before they are tried again. */
 static void reconcile(struct sk_agent *agent) {
     agent->reconcile_again = sk_modules_busy(agent->modules);
-    if (agent->deployed && !agent->reconcile_again)
+    if (agent->deployed && agent->workload && !agent->reconcile_again)
         sk_modules_reconcile(agent->modules, &agent->deployment);
     next_tick(agent);
 }
@@ -268,7 +270,10 @@ static void on_identity(void *arg, enum sk_status status, const struct sk_http_p
                                               .generation_id = sk_span_z(generation_id),
                                               .hub_host = sk_span_z(agent->options.hub_host),
                                               .device_id = sk_span_z(agent->options.device_id)};
-        if (sk_workload_new(agent->io, &options, &agent->workload) == SK_OK) connect_hub(agent);
+        if (sk_workload_new(agent->io, &options, &agent->workload) == SK_OK) {
+            connect_hub(agent);
+            reconcile(agent);
+        }
     } else {
         const char *message = json_string_value(json_object_get(json, "message"));
         if (agent->early_ticks >= EARLY_TICKS)

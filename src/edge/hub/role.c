@@ -7,7 +7,7 @@
 
 /* The daemon starts beside us, and on the very first start has to fetch our identity: it is asked
  * again quickly at first. */
-enum { QUICK_MS = 20, QUICK_TRIES = 50, RETRY_S = 1 };
+enum { QUICK_MS = 3, QUICK_TRIES = 350, RETRY_S = 1 };
 enum { BUNDLE_S = 600 }; /* the trust bundle's file may be replaced: how soon that counts */
 
 struct sk_edge_hub_role {

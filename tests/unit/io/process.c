@@ -67,7 +67,7 @@ TEST(a_data_folder_belongs_to_one_process_until_it_has_ended) {
     close(ends[1]);
 }
 
-/* Claims the folder in a process that ends at once, and leaves a child with the lock for a while. */
+/* Claims the folder in a process that ends at once, and leaves a child with the lock for `ms`. */
 static void leave_behind(const char *folder, unsigned ms) {
     int status;
     pid_t claimer = fork();
