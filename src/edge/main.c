@@ -395,6 +395,9 @@ static const struct sk_command commands[] = {
     {"config mp", "", sk_edge_mp_options,
      "Writes a config.toml for manual provisioning with a connection string.",
      "--connection-string 'HostName=…;DeviceId=…;SharedAccessKey=…'", sk_edge_config_mp, true},
+    {"config import", "", sk_edge_import_options,
+     "Makes a config.toml of the config.yaml of IoT Edge 1.0 and 1.1.",
+     "--config-file /etc/iotedge/config.yaml", sk_edge_config_import, true},
     {"config show", "", NULL,
      "Prints the file as it was read, as JSON and without the device's key; `run` takes that in "
      "its place.",

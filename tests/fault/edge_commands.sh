@@ -82,5 +82,23 @@ code=0
 "$bin/skerry-edge" config mp --connection-string 'HostName=a;DeviceId=b;SharedAccessKey=AAAA' --out-config-file "$dir/mp/config.toml" 2>/dev/null >&2 || code=$?
 expect "and replaces none" $code 1
 expect "config show" "$(edge_says config show | grep -cF "$device_key")" 0
+cat >"$dir/config.yaml" <<'YAML'
+provisioning:
+  source: "manual"
+  device_connection_string: "HostName=hub.example;DeviceId=edge1;SharedAccessKey=AAAA"
+agent:
+  env: {UpstreamProtocol: "AmqpWs"}
+  config: {image: "mcr.microsoft.com/azureiotedge-agent:1.1"}
+hostname: "gateway.example"
+moby_runtime: {uri: "unix:///var/run/docker.sock", network: {name: "azure-iot-edge"}}
+YAML
+"$bin/skerry-edge" config import --config-file "$dir/config.yaml" --out-config-file "$dir/imported.toml" >"$dir/told"
+expect "config import says what it left out" "$(grep -c '^agent.config is left out' "$dir/told")" 1
+counts=$("$bin/skerry-edge" check --verbose --config "$dir/imported.toml" 2>/dev/null || true)
+for line in 'hostname = "gateway.example"' 'agent.env.UpstreamProtocol = "AmqpWs"' 'moby_runtime.network = "azure-iot-edge"'; do
+    expect "config import brings $line" "$(grep -cF "$line" <<<"$counts")" 1
+done
+echo 'a: [1,' >"$dir/config.yaml"
+expect "what is no YAML" "$("$bin/skerry-edge" config import --config-file "$dir/config.yaml" --out-config-file "$dir/none.toml" 2>&1 | grep -c 'line 2')" 1
 [ $failed = 0 ] && echo "people on an edge learn how it stands"
 exit $failed

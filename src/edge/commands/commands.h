@@ -31,12 +31,13 @@ int sk_edge_route_explain(void *command);
 int sk_edge_support_bundle(void *command);
 int sk_edge_config_apply(void *command);
 int sk_edge_config_mp(void *command);
+int sk_edge_config_import(void *command);
 int sk_edge_system(void *command); /* status, restart, stop, logs, reprovision */
 int sk_edge_page(void *command);
 int sk_edge_version(void *command);
 
 extern const struct sk_option_row sk_edge_json_options[], sk_edge_logs_options[],
     sk_edge_check_options[], sk_edge_explain_options[], sk_edge_bundle_options[],
-    sk_edge_mp_options[];
+    sk_edge_mp_options[], sk_edge_import_options[];
 
 #endif

@@ -46,6 +46,12 @@ int edge_run_program(const char *const *command, struct sk_buffer *to);
 /* The service manager is there (systemd is process 1's). */
 bool edge_has_systemd(void);
 
+/* ---- system.c ---- */
+
+/* Writes a configuration, root's alone; a file that is there stays, unless by force. Says what it
+ * did; returns the exit code. */
+int edge_write_config(struct sk_io *io, const char *path, bool force, struct sk_span text);
+
 /* ---- check.c ---- */
 
 enum edge_verdict {

@@ -79,12 +79,24 @@ static void put_config(struct sk_buffer *to, const char *connection_string) {
     sk_buffer_byte(to, '\n');
 }
 
-static enum sk_status save(struct sk_io *io, const char *path, struct sk_span text) {
+int edge_write_config(struct sk_io *io, const char *path, bool force, struct sk_span text) {
     char folder[512];
+    struct sk_buffer old = {.limit = 1};
     const char *slash = strrchr(path, '/');
+    bool there = sk_file_load(io, path, &old) != SK_NOT_FOUND;
+    sk_buffer_free(&old);
+    if (there && !force) {
+        fprintf(stderr, "skerry-edge: %s is there already; --force replaces it\n", path);
+        return SK_EXIT_REFUSED;
+    }
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 0, path);
     if (folder[0]) sk_folder_make(io, folder, 0755);
-    return sk_file_save(io, path, text, 0600);
+    enum sk_status status = sk_file_save(io, path, text, 0600);
+    if (status)
+        fprintf(stderr, "skerry-edge: %s cannot be written: %s\n", path, sk_status_text(status));
+    else
+        printf("Wrote %s. `skerry-edge config apply` puts it in force.\n", path);
+    return status ? SK_EXIT_REFUSED : SK_EXIT_FINE;
 }
 
 int sk_edge_config_mp(void *arg) {
@@ -101,19 +113,11 @@ int sk_edge_config_mp(void *arg) {
                                      "HostName=…;DeviceId=…;SharedAccessKey=…"
                                    : error);
     struct sk_io *io = sk_io_uv_new();
-    struct sk_buffer toml = {0}, old = {.limit = 1};
-    bool there = sk_file_load(io, path, &old) != SK_NOT_FOUND;
-    bool may = !there || sk_typed_option(&command->typed, "force");
+    struct sk_buffer toml = {0};
     put_config(&toml, text);
-    enum sk_status status = may ? save(io, path, sk_buffer_span(&toml)) : SK_EXISTS;
-    if (!may)
-        fprintf(stderr, "skerry-edge: %s is there already; --force replaces it\n", path);
-    else if (status)
-        fprintf(stderr, "skerry-edge: %s cannot be written: %s\n", path, sk_status_text(status));
-    else
-        printf("Wrote %s. `skerry-edge config apply` puts it in force.\n", path);
+    int code = edge_write_config(io, path, sk_typed_option(&command->typed, "force") != NULL,
+                                 sk_buffer_span(&toml));
     sk_buffer_free(&toml);
-    sk_buffer_free(&old);
     sk_io_free(io);
-    return status ? SK_EXIT_REFUSED : SK_EXIT_FINE;
+    return code;
 }
