@@ -7,21 +7,22 @@ box localhost/sick:1 'touch /tmp/well; exec sleep 1000'
 check='"createOptions": {"Healthcheck": {"Test": ["CMD-SHELL", "test -e /tmp/well"], "Interval": 3600000000000, "Retries": 1}}'
 process='"proc": {"type": "process", "status": "running", "restartPolicy": "always", "settings": {"command": ["/bin/sleep", "1000"]}}'
 start_edge
-deploy "$(module app localhost/app:1 "" "$local_only")" "$(module sick localhost/sick:1 "$check" "$local_only")" "$process"
-for name in app sick proc; do until_is "$name runs" running stands $name; done
+other=$(module other localhost/app:1 "" "$local_only")
+deploy "$(module app localhost/app:1 "" "$local_only")" "$(module sick localhost/sick:1 "$check" "$local_only")" "$other" "$process"
+for name in app sick other proc; do until_is "$name runs" running stands $name; done
 
 pod kill --signal KILL app >/dev/null
 until_is "a crash waits for its restart" backoff stands app
 expect "how it ended" "$(stands app exitCode)" 137
-until_is "and is restarted" running stands app
-expect "which is counted" "$(stands app restartCount)" 1
 
-# Podman's checks are run by systemd's timers; here by us.
+# While it waits, another one's check fails. Podman's checks are run by systemd's timers; here by us.
 sick() { pod healthcheck run sick >/dev/null || true; stands sick; }
 until_is "healthy" running sick
 pod exec sick /bin/rm /tmp/well
 until_is "a check that fails" unhealthy sick
-until_is "is a reason to restart" running stands sick
+until_is "after a crash it is restarted" running stands app
+expect "which is counted" "$(stands app restartCount)" 1
+until_is "a check that fails is a reason to restart" running stands sick
 expect "which is counted" "$(stands sick restartCount)" 1
 
 before=$(container_id app)
@@ -38,23 +39,26 @@ for _ in 1 2 3; do
 done
 
 # The engine dies: what it started lives on, and nobody restarts it.
-before=$(container_id app) started=$(stands app lastStartTimeUtc)
+before=$(container_id app) started=$(stands app lastStartTimeUtc) other_before=$(container_id other)
 stop_engine
 down() { agent_reports .lastDesiredStatus.code; tail -n 20 "$dir/edge.log" | grep -c 'container engine at'; }
 until_like "the loss is noted" '[1-9]' down
 kill -9 "$(pgrep -P "$(pgrep -P "$edge_pid" skerry-agent)" sleep)"
 until_is "a process is restarted without the engine" 1 stands proc restartCount
+pod kill --signal KILL other >/dev/null
 start_engine
-pod kill --signal KILL sick >/dev/null
-until_is "what happened meanwhile is seen" 2 stands sick restartCount
+until_is "what happened meanwhile is seen" backoff stands other
 expect "what runs is left alone" "$(container_id app) $(stands app lastStartTimeUtc)" "$before $started"
 
-# It hangs: the same.
+# It hangs while one waits for its restart: the same.
 kill -STOP "$engine_pid"
-deploy "$(module app localhost/app:1 "" "$local_only, \"version\": \"2\"")" "$process"
+deploy "$(module app localhost/app:1 "" "$local_only, \"version\": \"2\"")" "$other" "$process"
 until_like "a hanging engine is told" 'container engine at .* does not answer' agent_reports .lastDesiredStatus.description
 kill -CONT "$engine_pid"
 until_is "an update that had to wait" running another
+until_is "a restart that had to wait" running stands other
+expect "of the same container" "$(container_id other)" "$other_before"
+until_like "which is counted" '^[1-9]' stands other restartCount
 until_is "the failure is forgotten" 200 agent_reports .lastDesiredStatus.code
 
 # All stops, and starts again without the cloud.

@@ -12,7 +12,7 @@ mount -t tmpfs lab /mnt # the tree may stand below /tmp, which is about to be an
 mkdir /mnt/tree
 mount --bind "$root" /mnt/tree
 bin=/mnt/tree${bin#"$root"} root=/mnt/tree
-for folder in /tmp /var/lib /run; do mount -t tmpfs lab $folder; done
+for folder in /tmp /var/lib /run /dev/shm; do mount -t tmpfs lab $folder; done
 export HOME=/tmp/home CONTAINERS_CONF=/tmp/containers.conf
 mkdir -p $HOME /tmp/clone/script /tmp/clone/build/release
 cp /etc/hosts /tmp/hosts

@@ -8,10 +8,11 @@ bin=$(cd "$1" && pwd)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 hub_pid= edge_pid= engine_pid= registry_pid= other_pids=
 processes() { echo $other_pids $edge_pid $hub_pid $registry_pid $engine_pid; }
+for folder in /run /dev/shm; do mount -t tmpfs own $folder; done # the engine has its servers of names there, and its locks
+export TMPDIR=/run                                               # in memory: an engine waits for the disk at each step
 source "$(dirname "${BASH_SOURCE[0]}")/../support/processes.bash"
 chmod 711 "$dir"
 ip link set lo up
-mount -t tmpfs own /run # the engine's servers of names are found there
 
 # ---- the engine ----
 
