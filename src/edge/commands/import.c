@@ -1,5 +1,5 @@
-/* `config import`: the config.yaml of IoT Edge 1.0 and 1.1 as a config.toml. What has no place there
- * any more is said; what has another name gets it. */
+/* `config import`: the config.yaml of IoT Edge 1.0 and 1.1 as a config.toml. What has no place
+ * there any more is said; what has another name gets it. */
 #include <stdio.h>
 #include <yaml.h>
 
@@ -131,7 +131,8 @@ static void put_env(struct sk_buffer *to, const json_t *old) {
 }
 
 static void put_toml(struct sk_buffer *to, const json_t *old) {
-    sk_buffer_text(to, "# Written by `skerry-edge config import`. Every key: `skerry-edge reference`.\n");
+    sk_buffer_text(
+        to, "# Written by `skerry-edge config import`. Every key: `skerry-edge reference`.\n");
     put_text(to, old, "hostname", "hostname");
     put_text(to, old, "parent_hostname", "parent_hostname");
     put_file(to, old, "certificates.trusted_ca_certs", "trust_bundle_cert");
