@@ -10,6 +10,16 @@ json_t *sk_json_load(struct sk_span text, size_t flags, json_error_t *error) {
     return json_loadb(text.p ? text.p : "", text.n, flags, error);
 }
 
+json_t *sk_json_of_text(struct sk_span text) {
+    json_t *json = json_stringn(text.p ? text.p : "", text.n);
+    if (json) return json;
+    struct sk_buffer quoted = {0};
+    sk_json_string(&quoted, text);
+    json = sk_json_load(sk_buffer_span(&quoted), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    sk_buffer_free(&quoted);
+    return json;
+}
+
 static void put_line(struct sk_buffer *to, unsigned indent, unsigned depth) {
     if (indent == 0) return;
     sk_buffer_byte(to, '\n');

@@ -17,6 +17,10 @@ struct sk_span sk_without_bom(struct sk_span text);
 /* As json_loadb(); `error` may be NULL. The caller owns the document. */
 json_t *sk_json_load(struct sk_span text, size_t flags, json_error_t *error);
 
+/* A text as a value, whatever its bytes are: what is no UTF-8 (what a program has written, a
+ * sentence that a limit has cut within a letter) becomes U+FFFD. */
+json_t *sk_json_of_text(struct sk_span text);
+
 /* Appends a document, array or single value. `indent` 0: all in one line without spaces. */
 void sk_json_put(struct sk_buffer *to, const json_t *json, unsigned indent);
 /* The same as a text of its own, with a NUL, from malloc; NULL for NULL. */

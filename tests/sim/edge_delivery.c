@@ -320,6 +320,10 @@ static int desired_status(struct fleet *f, char description[300]) {
     return code;
 }
 
+#define LONG_NAME "thermometers-of-the-cold-store-in-the-basement-of-the-north-win" /* 63 */
+#define LIVES(seconds)                                                                             \
+    "\"bad\":{\"route\":\"FROM /messages/* INTO $upstream\",\"timeToLiveSecs\":" seconds "}"
+
 TEST(a_bad_deployment_is_reported_and_the_old_routes_stay) {
     static const struct {
         const char *desired, *holds;
@@ -335,8 +339,18 @@ TEST(a_bad_deployment_is_reported_and_the_old_routes_stay) {
         {ROUTES("\"bad\":{\"priority\":1}"), "bad"},
         {ROUTES("\"bad\":{\"route\":\"FROM /messages/* INTO $upstream\",\"priority\":10}"),
          "priority"},
-        {ROUTES("\"bad\":{\"route\":\"FROM /messages/* INTO $upstream\",\"timeToLiveSecs\":-1}"),
-         "timeToLiveSecs"},
+        {ROUTES(LIVES("-1")), "timeToLiveSecs"},
+        {ROUTES(LIVES("4294967296")), "at most 4294967295"},
+        /* so many microseconds that they are half a second again */
+        {ROUTES(LIVES("18446744073710")), "at most 4294967295"},
+        {"{\"schemaVersion\":\"1.1\",\"routes\":{},\"storeAndForwardConfiguration\":"
+         "{\"timeToLiveSecs\":18446744073710}}",
+         "storeAndForwardConfiguration.timeToLiveSecs"},
+        {"{\"schemaVersion\":\"1.1\",\"routes\":{},\"storeAndForwardConfiguration\":"
+         "{\"timeToLiveSecs\":\"60\"}}",
+         "storeAndForwardConfiguration.timeToLiveSecs"},
+        /* a name that the sentence cuts within a letter */
+        {ROUTES("\"" LONG_NAME "\xc3\xa9\":7"), LONG_NAME "\xef\xbf\xbd"},
         {"{}", "empty"},
     };
     struct fleet f;
@@ -354,6 +368,8 @@ TEST(a_bad_deployment_is_reported_and_the_old_routes_stay) {
         leaf_sends(&leaf, "", "still");
         acknowledge(&reader, reader_gets(&reader, NULL, "still"));
     }
+    deploy(&f, ROUTES(TO_READER "," LIVES("4294967295")));
+    assert_int_equal(desired_status(&f, description), 200);
     deploy(&f, ROUTES(TO_READER "," UP));
     assert_int_equal(desired_status(&f, description), 200);
     assert_string_equal(description, "");

@@ -37,7 +37,7 @@ static void answer(struct call *call, int status, json_t *json) {
 }
 
 static void refuse(struct call *call, int status, const char *sentence) {
-    answer(call, status, json_pack("{s:s}", "message", sentence));
+    answer(call, status, json_pack("{s:o}", "message", sk_json_of_text(sk_span_z(sentence))));
 }
 
 static void ping(struct call *call, const json_t *payload) {
@@ -64,23 +64,12 @@ static void restart_module(struct call *call, const json_t *payload) {
 
 /* ---- logs ---- */
 
-/* A program may write what is no UTF-8. */
-static json_t *text_json(struct sk_span text) {
-    json_t *json = json_stringn(text.p ? text.p : "", text.n);
-    if (json) return json;
-    struct sk_buffer quoted = {0};
-    sk_json_string(&quoted, text);
-    json = sk_json_load(sk_buffer_span(&quoted), JSON_DECODE_ANY, NULL);
-    sk_buffer_free(&quoted);
-    return json ? json : json_string("(the log is no text)");
-}
-
 static void add_log(void *arg, const struct sk_log_found *found) {
     struct call *call = arg;
     json_t *payload = NULL, *bytes = NULL;
     struct sk_buffer packed = {0}, coded = {0};
     if (!call->zipped) {
-        payload = text_json(found->text);
+        payload = sk_json_of_text(found->text);
     } else {
         sk_gzip(found->text, &packed);
         sk_base64_encode(&coded, sk_buffer_span(&packed));

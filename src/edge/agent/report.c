@@ -2,6 +2,7 @@
 
 #include "edge/agent/engine/create.h"
 #include "edge/agent/planner.h"
+#include "model/json_text.h"
 
 static json_t *time_json(int64_t wall_us) {
     char text[SK_TIME_TEXT];
@@ -53,7 +54,7 @@ static void add_module(void *arg, const struct sk_module_view *view) {
         json_object_set_new(json, "settings", container_settings(spec, view->image_hash));
     put_policy(json, spec);
     json_object_set_new(json, "exitCode", json_integer(view->exit_code));
-    json_object_set_new(json, "statusDescription", json_string(view->description));
+    json_object_set_new(json, "statusDescription", sk_json_of_text(sk_span_z(view->description)));
     json_object_set_new(json, "lastStartTimeUtc", time_json(view->last_start_us));
     json_object_set_new(json, "lastExitTimeUtc", time_json(view->last_exit_us));
     json_object_set_new(json, "restartCount", json_integer(view->state->restart_count));
@@ -111,8 +112,8 @@ json_t *sk_agent_report(const struct sk_agent_facts *facts, struct sk_modules *m
     json_object_set_new(json, "lastDesiredVersion",
                         json_integer((json_int_t)facts->desired_version));
     json_object_set_new(json, "lastDesiredStatus",
-                        json_pack("{s:i,s:s}", "code", facts->status_code, "description",
-                                  facts->status_description));
+                        json_pack("{s:i,s:o}", "code", facts->status_code, "description",
+                                  sk_json_of_text(sk_span_z(facts->status_description))));
     json_object_set_new(json, "runtime", runtime_json(deployment));
     json_object_set_new(
         system, "edgeAgent",

@@ -5,6 +5,7 @@
 
 #include "edge/agent/blob.h"
 #include "edge/agent/gzip.h"
+#include "model/json_text.h"
 
 enum {
     REMEMBERED = 32,
@@ -264,8 +265,8 @@ json_t *upload_json(struct sk_agent *agent, const char *id) {
     SK_LIST_EACH(&agent->uploads, node, following) {
         const struct upload *upload = SK_CONTAINER(node, struct upload, link);
         if (strcmp(upload->id, id) == 0)
-            return json_pack("{s:s,s:s,s:s}", "status", states[upload->state], "message",
-                             upload->message, "correlationId", id);
+            return json_pack("{s:s,s:o,s:s}", "status", states[upload->state], "message",
+                             sk_json_of_text(sk_span_z(upload->message)), "correlationId", id);
     }
     return json_pack("{s:s,s:s,s:s}", "status", "Unknown", "message", "", "correlationId", id);
 }

@@ -18,7 +18,8 @@ void daemon_refuse(struct sk_http_exchange *exchange, unsigned status, const cha
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    daemon_answer(exchange, status, json_pack("{s:s}", "message", message));
+    daemon_answer(exchange, status,
+                  json_pack("{s:o}", "message", sk_json_of_text(sk_span_z(message))));
 }
 
 bool daemon_check_version(struct sk_http_exchange *exchange) {

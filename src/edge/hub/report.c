@@ -46,10 +46,10 @@ static json_t *clients(struct sk_edge_hub *hub) {
 }
 
 static json_t *report(struct sk_edge_hub *hub) {
-    return json_pack("{s:s,s:{s:s},s:I,s:{s:i,s:s},s:o}", "schemaVersion", "1.0", "version",
+    return json_pack("{s:s,s:{s:s},s:I,s:{s:i,s:o},s:o}", "schemaVersion", "1.0", "version",
                      "version", SK_VERSION, "lastDesiredVersion", (json_int_t)hub->routing.version,
                      "lastDesiredStatus", "code", hub->routing.code, "description",
-                     hub->routing.text, "clients", clients(hub));
+                     sk_json_of_text(sk_span_z(hub->routing.text)), "clients", clients(hub));
 }
 
 static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,

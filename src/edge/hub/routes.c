@@ -7,6 +7,7 @@
 #include "expr/message_source.h"
 
 enum { ROUTES_MAX = 200 };
+static const json_int_t TTL_MAX_S = UINT32_MAX; /* as in Azure, of a route */
 
 /* ---- reading ---- */
 
@@ -36,8 +37,11 @@ static bool read_route(const char *name, const json_t *value, int64_t ttl_us,
             snprintf(why, 256, "route %.64s: priority must be 0 to 9", name);
             return false;
         }
-        if (ttl && (!json_is_integer(ttl) || json_integer_value(ttl) < 0)) {
-            snprintf(why, 256, "route %.64s: timeToLiveSecs must be a number of seconds", name);
+        if (ttl && (!json_is_integer(ttl) || json_integer_value(ttl) < 0 ||
+                    json_integer_value(ttl) > TTL_MAX_S)) {
+            snprintf(why, 256,
+                     "route %.64s: timeToLiveSecs must be a number of seconds, at most %lld", name,
+                     (long long)TTL_MAX_S);
             return false;
         }
         if (priority) to->priority = (unsigned)json_integer_value(priority);
@@ -49,6 +53,23 @@ static bool read_route(const char *name, const json_t *value, int64_t ttl_us,
         return false;
     }
     to->name = sk_span_dup(sk_span_z(name));
+    return true;
+}
+
+/* storeAndForwardConfiguration.timeToLiveSecs; without it, or where it is negative: for ever. */
+static bool read_ttl(const json_t *desired, int64_t *ttl_us, char why[256]) {
+    const json_t *storage = json_object_get(desired, "storeAndForwardConfiguration"),
+                 *ttl = json_object_get(storage, "timeToLiveSecs");
+    *ttl_us = -1;
+    if (ttl == NULL || json_is_null(ttl)) return true;
+    if (!json_is_integer(ttl) || json_integer_value(ttl) > TTL_MAX_S) {
+        snprintf(why, 256,
+                 "storeAndForwardConfiguration.timeToLiveSecs must be a number of seconds, at most "
+                 "%lld, or -1: for ever",
+                 (long long)TTL_MAX_S);
+        return false;
+    }
+    if (json_integer_value(ttl) >= 0) *ttl_us = json_integer_value(ttl) * 1000000;
     return true;
 }
 
@@ -72,16 +93,12 @@ static int compare(const void *a, const void *b) {
 
 bool edge_routes_read(const json_t *desired, struct sk_edge_route **routes, size_t *count,
                       char why[256]) {
-    const json_t *table = json_object_get(desired, "routes");
-    const json_t *storage = json_object_get(desired, "storeAndForwardConfiguration");
-    const json_t *ttl = json_object_get(storage, "timeToLiveSecs"), *value;
+    const json_t *table = json_object_get(desired, "routes"), *value;
     const char *name;
-    int64_t ttl_us = json_is_integer(ttl) && json_integer_value(ttl) >= 0
-                         ? json_integer_value(ttl) * 1000000
-                         : -1;
+    int64_t ttl_us;
     *routes = NULL;
     *count = 0;
-    if (!schema_known(desired, why)) return false;
+    if (!schema_known(desired, why) || !read_ttl(desired, &ttl_us, why)) return false;
     if (table && !json_is_object(table)) {
         snprintf(why, 256, "routes must be an object");
         return false;

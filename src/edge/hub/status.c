@@ -26,8 +26,9 @@ static json_t *connection(const struct sk_edge_hub *hub) {
 }
 
 static json_t *deployment(const struct sk_edge_hub *hub) {
-    return json_pack("{s:I,s:i,s:s}", "version", (json_int_t)hub->routing.version, "code",
-                     hub->routing.code, "description", hub->routing.text);
+    return json_pack("{s:I,s:i,s:o}", "version", (json_int_t)hub->routing.version, "code",
+                     hub->routing.code, "description",
+                     sk_json_of_text(sk_span_z(hub->routing.text)));
 }
 
 static json_t *queue(const struct sk_edge_queue *q) {
@@ -157,7 +158,7 @@ static bool read_question(const json_t *asked, struct sk_arena *arena, struct sk
 }
 
 static void refuse(struct sk_http_exchange *exchange, unsigned status, const char *why) {
-    json_t *json = json_pack("{s:s}", "message", why);
+    json_t *json = json_pack("{s:o}", "message", sk_json_of_text(sk_span_z(why)));
     SK_CLEANUP_FREE char *text = sk_json_text(json);
     sk_http_respond_json(exchange, status, sk_span_z(text));
     json_decref(json);

@@ -106,3 +106,25 @@ TEST(a_byte_order_mark_is_not_part_of_the_text) {
     assert_null(sk_json_load(SK_SPAN("\xef\xbb\xbf"), 0, NULL));
     assert_null(sk_json_load(SK_NONE, 0, NULL));
 }
+
+/* What a program has written, or what a limit has cut. */
+TEST(any_bytes_become_a_text) {
+    static const struct {
+        struct sk_span bytes;
+        const char *text;
+    } cases[] = {
+        {{"", 0}, "\"\""},
+        {{NULL, 0}, "\"\""},
+        {{"gr\xc3\xbcn", 5}, "\"gr\xc3\xbcn\""},
+        {{"gr\xc3", 3}, "\"gr\xef\xbf\xbd\""},
+        {{"\xff\xfe", 2}, "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        {{"a\0\xff", 3}, "\"a\\u0000\xef\xbf\xbd\""},
+        {{"\xed\xa0\x80", 3}, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *json = sk_json_of_text(cases[i].bytes);
+        SK_CLEANUP_FREE char *text = sk_json_text(json);
+        assert_string_equal(text, cases[i].text);
+        json_decref(json);
+    }
+}
