@@ -1,4 +1,4 @@
-/* Who is let in: limits on the connections of a loop's TCP listeners, so that nobody can take the
+/* Who is let in: limits on the connections of a loop's listeners, so that nobody can take the
  * descriptors and the memory that others need. See docs/decisions/0012-doors.md. */
 #include "io/world.h"
 
@@ -7,12 +7,14 @@ enum {
     RESERVE_MIN = 64,   /* descriptors for files, listeners and connections of our own: */
     RESERVE_MAX = 1024, /* an eighth of all, between these two */
     UNPROVED_MAX = 2048,
-    ADDRESS_SIZE = 46, /* the longest IPv6 address and a NUL */
 };
 
+/* Where connections come from. Those of a unix socket, which may be one module's, count for its
+ * path. */
 struct door_address {
-    char text[ADDRESS_SIZE];
     unsigned count;
+    bool local;
+    char text[];
 };
 
 /* ---- limits ---- */
@@ -38,14 +40,17 @@ struct sk_door_limits sk_io_limit(struct sk_io *io, struct sk_door_limits limits
 
 /* ---- coming and going ---- */
 
-static struct door_address *find_address(struct sk_door *door, const char *peer) {
+static struct sk_span without_port(const char *peer) {
     struct sk_span text = sk_span_z(peer);
     while (text.n && text.p[text.n - 1] != ':') text.n--; /* the port is behind the last colon */
-    if (text.n) text.n--;
-    text = sk_span_first(text, ADDRESS_SIZE - 1);
+    return sk_span_first(text, text.n ? text.n - 1 : 0);
+}
+
+static struct door_address *find_address(struct sk_door *door, struct sk_span text, bool local) {
     struct door_address *address = sk_map_get(&door->addresses, text);
     if (address) return address;
-    address = SK_NEW(struct door_address);
+    address = sk_alloc(sizeof *address + text.n + 1);
+    address->local = local;
     if (text.n) memcpy(address->text, text.p, text.n);
     sk_map_put(&door->addresses, sk_span_z(address->text), address);
     return address;
@@ -78,13 +83,15 @@ static void leave(struct sk_stream *stream) {
     struct sk_io *io = stream->io;
     struct door_address *address = stream->door_address;
     if (!stream->at_door) return;
-    SK_ASSERT(address->count && io->counts.accepted);
-    SK_ASSERT(stream->proved || io->counts.unproved);
+    SK_ASSERT(address->count);
     stream->at_door = false;
     stream->door_address = NULL;
-    if (!stream->proved) io->counts.unproved--;
-    io->counts.accepted--;
-    sk_list_remove(&stream->door_link);
+    if (!address->local) {
+        SK_ASSERT(io->counts.accepted && (stream->proved || io->counts.unproved));
+        if (!stream->proved) io->counts.unproved--;
+        io->counts.accepted--;
+        sk_list_remove(&stream->door_link);
+    }
     address->count--;
     drop_address(&io->door, address);
 }
@@ -105,7 +112,7 @@ static bool make_room(struct sk_io *io, const struct door_address *of) {
 bool sk_door_enter(struct sk_stream *stream, const char *peer) {
     struct sk_io *io = stream->io;
     struct sk_door *door = &io->door;
-    struct door_address *address = find_address(door, peer);
+    struct door_address *address = find_address(door, without_port(peer), false);
     address->count++; /* keeps it while others go */
     const struct {
         enum sk_turned_away reason;
@@ -129,6 +136,19 @@ bool sk_door_enter(struct sk_stream *stream, const char *peer) {
     io->counts.accepted++;
     io->counts.unproved++;
     sk_list_append(&door->unproved, &stream->door_link);
+    return true;
+}
+
+bool sk_door_enter_local(struct sk_stream *stream, const char *path) {
+    struct door_address *address = find_address(&stream->io->door, sk_span_z(path), true);
+    if (address->count == SK_LOCAL_MAX) {
+        SK_SELDOM(SK_LEVEL_WARN, "io", "a connection to %s is turned away: %d are open", path,
+                  SK_LOCAL_MAX);
+        return false;
+    }
+    address->count++;
+    stream->at_door = stream->proved = true; /* the system has checked who may connect */
+    stream->door_address = address;
     return true;
 }
 

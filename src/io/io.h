@@ -95,6 +95,8 @@ struct sk_door_limits {
     unsigned an_address;  /* from one address; by default half of all */
     unsigned unproved; /* that have not proved who they are; by default a quarter, at most 2048 */
 };
+/* Connections of one unix socket; one more is turned away. */
+enum { SK_LOCAL_MAX = 64 };
 /* Settles what is 0 or too much; the limits in force come back. */
 struct sk_door_limits sk_io_limit(struct sk_io *io, struct sk_door_limits limits);
 

@@ -152,6 +152,8 @@ void sk_stream_free(struct sk_stream *stream); /* what the shared part owns */
 /* Lets an accepted stream in, or not: close it then. `peer` as sk_stream_peer says it. Whoever
  * has to go for it is aborted. */
 bool sk_door_enter(struct sk_stream *stream, const char *peer);
+/* The same at a unix socket. */
+bool sk_door_enter_local(struct sk_stream *stream, const char *path);
 void sk_door_leave(struct sk_stream *stream);
 void sk_door_free(struct sk_door *door);
 

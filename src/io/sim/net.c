@@ -375,9 +375,9 @@ static void connect_now(struct sim_stream *stream) {
     stream->peer_uid = accepted->loop->uid;
     accepted->open_at = stream->open_at = sim->now_ns;
     stream->give_up_at = NEVER;
-    accepted->base.proved = stream->path != NULL;
     wake(accepted, sim->now_ns);
-    if (!stream->path && !sk_door_enter(&accepted->base, accepted->peer_text))
+    if (listener->path ? !sk_door_enter_local(&accepted->base, listener->path)
+                       : !sk_door_enter(&accepted->base, accepted->peer_text))
         sk_stream_abort(&accepted->base);
 }
 

@@ -622,14 +622,11 @@ void sk_uv_stream_accepted(struct sk_uv_listener *l, int fd,
     s->peer = address_text(address);
     s->stream.accepted = true;
     take_socket(s, fd);
-    if (address->ss_family == AF_UNIX) {
-        s->stream.proved = true; /* the system has checked who may connect */
-    } else if (sk_door_enter(&s->stream, s->peer)) {
-        no_delay(fd);
-    } else {
+    if (l->path ? !sk_door_enter_local(&s->stream, l->path) : !sk_door_enter(&s->stream, s->peer)) {
         end(s, SK_OK);
         return;
     }
+    if (!l->path) no_delay(fd);
     s->listener = l;
     sk_list_append(&l->shaking, &s->shaking);
     if (s->tls)

@@ -1,4 +1,8 @@
 /* Listeners of the real world, and who waits at them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "io/io.h"
 #include "support/self_signed.h"
 #include "support/test.h"
@@ -125,4 +129,74 @@ TEST(descriptors_are_kept_for_files) {
     assert_true(limits.an_address <= limits.connections);
     assert_true(limits.unproved <= limits.connections);
     sk_io_free(io);
+}
+
+/* ---- unix sockets: one may be a module's, the process is everybody's ---- */
+
+struct crowd {
+    struct sk_io *io;
+    struct sk_stream *clients[SK_LOCAL_MAX + 2], *servers[SK_LOCAL_MAX + 2];
+    size_t dialled, accepted, turned_away;
+    size_t wanted_accepted, wanted_away; /* then the loop stops */
+};
+
+static void look_at(struct crowd *c) {
+    if (c->accepted == c->wanted_accepted && c->turned_away == c->wanted_away) sk_io_stop(c->io);
+}
+
+static void guest_gone(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)reason;
+    struct crowd *c = arg;
+    for (size_t i = 0; i < SK_LOCAL_MAX + 2; i++) {
+        if (c->servers[i] == stream) c->servers[i] = NULL;
+        if (c->clients[i] != stream) continue;
+        c->clients[i] = NULL;
+        c->turned_away++;
+    }
+    look_at(c);
+}
+
+static const struct sk_stream_events guest_events = {.on_close = guest_gone};
+
+static void guest_in(void *arg, struct sk_stream *stream) {
+    struct crowd *c = arg;
+    sk_stream_handle(stream, &guest_events, c);
+    c->servers[c->accepted++] = stream;
+    look_at(c);
+}
+
+static void come(struct crowd *c, const char *path, size_t accepted, size_t away) {
+    c->clients[c->dialled++] =
+        sk_connect(c->io, &(struct sk_endpoint){.path = path}, NULL, NULL, &guest_events, c);
+    c->wanted_accepted = accepted;
+    c->wanted_away = away;
+    sk_io_run(c->io);
+}
+
+TEST(a_unix_socket_takes_so_many_and_the_others_of_its_process_stay_open) {
+    char folder[] = "/tmp/skerry-crowd-XXXXXX", full[64], other[64];
+    struct crowd c = {.io = sk_io_uv_new()};
+    struct sk_listener *listeners[2];
+    assert_non_null(mkdtemp(folder));
+    snprintf(full, sizeof full, "%s/full", folder);
+    snprintf(other, sizeof other, "%s/other", folder);
+    assert_int_equal(
+        sk_listen(c.io, &(struct sk_endpoint){.path = full}, NULL, guest_in, &c, &listeners[0]),
+        SK_OK);
+    assert_int_equal(
+        sk_listen(c.io, &(struct sk_endpoint){.path = other}, NULL, guest_in, &c, &listeners[1]),
+        SK_OK);
+    for (size_t i = 0; i < SK_LOCAL_MAX; i++) come(&c, full, i + 1, 0);
+    come(&c, full, SK_LOCAL_MAX, 1);
+    come(&c, other, SK_LOCAL_MAX + 1, 1);
+    assert_int_equal(sk_io_counts(c.io)->accepted, 0); /* they take nobody's place at the network */
+    for (size_t i = 0; i < SK_LOCAL_MAX + 2; i++) {
+        if (c.clients[i]) sk_stream_abort(c.clients[i]);
+        if (c.servers[i]) sk_stream_abort(c.servers[i]);
+    }
+    for (size_t i = 0; i < 2; i++) sk_listener_close(listeners[i]);
+    c.wanted_away = SIZE_MAX;
+    sk_io_run(c.io);
+    sk_io_free(c.io);
+    assert_int_equal(rmdir(folder), 0);
 }
