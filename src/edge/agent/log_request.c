@@ -5,7 +5,14 @@
 
 #include "model/identity.h"
 
-enum { PATTERN_MAX = 256 };
+/* Patterns come from the cloud, and the agent has one loop. */
+enum {
+    PATTERN_MAX = 256,
+    REPEATS_MAX =
+        255,          /* regcomp() makes as many copies: a{200} in ()'s of others takes gigabytes */
+    LOOKED_AT = 4096, /* bytes of a line */
+};
+static const int64_t MATCHING_US = 1000000; /* of a whole request; what takes longer is given up */
 
 struct item {
     regex_t names, lines;
@@ -22,6 +29,27 @@ struct sk_log_request {
 };
 
 /* ---- reading ---- */
+
+/* The largest numbers of all {…}, multiplied. */
+static bool repeats_are_few(const char *pattern) {
+    unsigned long all = 1;
+    for (const char *p = pattern; (p = strchr(p, '{')) != NULL && all <= REPEATS_MAX;) {
+        unsigned long most = 1;
+        for (p++; *p && *p != '}'; p++) {
+            if (*p < '0' || *p > '9') continue;
+            unsigned long n = strtoul(p, (char **)&p, 10);
+            p--;
+            if (n > most) most = n;
+        }
+        all = most > REPEATS_MAX ? most : all * most;
+    }
+    return all <= REPEATS_MAX;
+}
+
+static bool compile(const char *pattern, regex_t *to) {
+    return strlen(pattern) <= PATTERN_MAX && repeats_are_few(pattern) &&
+           regcomp(to, pattern, REG_EXTENDED | REG_NOSUB) == 0;
+}
 
 void sk_log_request_free(struct sk_log_request *request) {
     if (request == NULL) return;
@@ -65,9 +93,9 @@ static const char *read_filter(const json_t *filter, int64_t now_us, struct item
         return "filter.since and filter.until must be times (\"2026-11-21T07:00:00Z\"), seconds "
                "since 1970, or how long ago (\"10m\", \"1d\").";
     if (pattern == NULL) return NULL;
-    if (!json_is_string(pattern) || json_string_length(pattern) > PATTERN_MAX ||
-        regcomp(&item->lines, json_string_value(pattern), REG_EXTENDED | REG_NOSUB))
-        return "filter.regex is not a regular expression of at most 256 characters.";
+    if (!json_is_string(pattern) || !compile(json_string_value(pattern), &item->lines))
+        return "filter.regex is not a regular expression of at most 256 characters, whose "
+               "repetitions {n} are at most 255, multiplied.";
     item->has_lines = true;
     return NULL;
 }
@@ -75,12 +103,12 @@ static const char *read_filter(const json_t *filter, int64_t now_us, struct item
 static const char *read_item(const json_t *json, int64_t now_us, struct sk_log_request *request) {
     const char *id = json_string_value(json_object_get(json, "id"));
     if (request->count == SK_LOG_ITEMS_MAX) return "There may be at most 16 items.";
-    if (id == NULL || strlen(id) > PATTERN_MAX)
-        return "Each item needs an id: a regular expression for module names.";
+    if (id == NULL) return "Each item needs an id: a regular expression for module names.";
     struct item *item = &request->items[request->count];
     item->level = -1;
-    if (regcomp(&item->names, id, REG_EXTENDED | REG_NOSUB))
-        return "The id is not a regular expression.";
+    if (!compile(id, &item->names))
+        return "The id is not a regular expression of at most 256 characters, whose repetitions "
+               "{n} are at most 255, multiplied.";
     request->count++;
     const json_t *filter = member(json, "filter");
     if (filter && !json_is_object(filter)) return "filter must be an object.";
@@ -139,6 +167,7 @@ struct sk_log_gathering {
     struct sk_module_log *log;
     struct sk_buffer text;
     bool too_large;
+    int64_t matching_us; /* spent on patterns */
     struct sk_task next;
     void (*each)(void *arg, const struct sk_log_found *found);
     void (*done)(void *arg, enum sk_status status, const char *why);
@@ -151,9 +180,18 @@ static void note_name(void *arg, const struct sk_module_view *view) {
         g->names[g->name_count++] = sk_span_dup(sk_span_z(view->state->spec->name));
 }
 
-static bool line_matches(const regex_t *pattern, struct sk_span text) {
-    SK_CLEANUP_FREE char *z = sk_span_dup(text);
-    return regexec(pattern, z, 0, NULL, 0) == 0;
+static bool takes_too_long(const struct sk_log_gathering *g) {
+    return g->matching_us > MATCHING_US;
+}
+
+static bool line_matches(struct sk_log_gathering *g, const regex_t *pattern, struct sk_span text) {
+    SK_CLEANUP_FREE char *z = sk_span_dup(sk_span_first(text, LOOKED_AT));
+    /* The loop's clock stands still meanwhile; where this one jumps, one request ends. */
+    int64_t before = sk_io_wall(g->io);
+    bool matches = regexec(pattern, z, 0, NULL, 0) == 0;
+    int64_t took = sk_io_wall(g->io) - before;
+    if (took > 0) g->matching_us += took;
+    return matches;
 }
 
 static void put_member(struct sk_buffer *to, const char *name, struct sk_span value) {
@@ -182,8 +220,8 @@ static void put_json_line(struct sk_log_gathering *g, const struct sk_log_line *
 static void take_line(void *arg, const struct sk_log_line *line) {
     struct sk_log_gathering *g = arg;
     const struct item *item = &g->request->items[g->item];
-    if (g->too_large || (item->level >= 0 && (int)line->level > item->level) ||
-        (item->has_lines && !line_matches(&item->lines, line->text)))
+    if (g->too_large || takes_too_long(g) || (item->level >= 0 && (int)line->level > item->level) ||
+        (item->has_lines && !line_matches(g, &item->lines, line->text)))
         return;
     if (g->request->as_json) {
         put_json_line(g, line);
@@ -211,6 +249,12 @@ static void log_ended(void *arg, enum sk_status status, const char *why) {
         end_gathering(g, SK_TOO_LARGE,
                       "The logs are too long; ask for fewer lines with "
                       "filter.tail or filter.since.");
+        return;
+    }
+    if (takes_too_long(g)) {
+        end_gathering(g, SK_TOO_LARGE,
+                      "filter.regex takes too long on this log; make it simpler, or ask for fewer "
+                      "lines with filter.tail or filter.since.");
         return;
     }
     if (status) {

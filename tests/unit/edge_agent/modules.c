@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "net/http_server.h"
+#include "edge/agent/log_request.h"
 #include "edge/agent/modules.h"
 #include "edge/agent/report.h"
 #include "support/test.h"
@@ -235,6 +236,85 @@ TEST(a_module_runs_with_its_environment_and_folder_and_its_output_is_kept) {
     assert_string_equal(why, "There is no such module on this device.");
     sk_buffer_free(&log);
 }
+
+/* ---- logs that the cloud asks for, with patterns of its own ---- */
+
+static struct sk_log_request *ask_with(const char *pattern, const char **why) {
+    json_t *payload =
+        json_pack("{s:[{s:s,s:{s:s}}]}", "items", "id", "m", "filter", "regex", pattern);
+    struct sk_log_request *request = sk_log_request_read(payload, 0, why);
+    json_decref(payload);
+    return request;
+}
+
+TEST(a_pattern_may_not_take_the_agents_memory) {
+    static const struct {
+        const char *pattern;
+        bool fine;
+    } cases[] = {
+        {"a{255}", true},
+        {"a{256}", false},
+        {"a{1,255}", true},
+        {"a{0,256}", false},
+        {"(a{15}){17}", true},
+        {"(a{16}){16}", false},
+        {"(((a{1,200}){1,200}){1,50})", false},
+        {"a{99999999999999999999}", false},
+        {"a{255}{1}{0}", true},
+        {"[{]a", true},
+        {"(", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *why;
+        struct sk_log_request *request = ask_with(cases[i].pattern, &why);
+        if (cases[i].fine != (request != NULL)) fail_msg("%s: %s", cases[i].pattern, why);
+        if (request == NULL) assert_non_null(strstr(why, "filter.regex"));
+        sk_log_request_free(request);
+    }
+}
+
+static void take_found(void *arg, const struct sk_log_found *found) {
+    sk_buffer_append(arg, found->text);
+}
+
+static enum sk_status gathered;
+static char told[256];
+
+static void end_gathered(void *arg, enum sk_status status, const char *why) {
+    (void)arg;
+    gathered = status;
+    snprintf(told, sizeof told, "%s", why);
+    log_read = true;
+    sk_io_stop(io);
+}
+
+static void gather(const char *pattern, struct sk_buffer *to) {
+    static const struct sk_log_from from = {"hub", "edge1"};
+    const char *why;
+    struct sk_log_request *request = ask_with(pattern, &why);
+    assert_non_null(request);
+    log_read = false;
+    to->n = 0;
+    sk_log_gather(modules, io, request, &from, 4 << 20, take_found, end_gathered, to);
+    while (!log_read) sk_io_run(io);
+}
+
+/* It would be minutes. */
+TEST(a_pattern_may_not_hold_up_the_agent) {
+    struct sk_buffer found = {0};
+    deploy("{\"m\":{\"restartPolicy\":\"never\",\"command\":[\"/bin/sh\",\"-c\","
+           "\"tr -dc abcdefgh </dev/urandom | fold -w 2000 | head -n 400; echo; echo last\"]}}");
+    wait_for(has_ended);
+    gather(".*a.{50}x", &found);
+    assert_int_equal(gathered, SK_TOO_LARGE);
+    assert_non_null(strstr(told, "filter.regex takes too long"));
+    gather("^la.t$", &found);
+    assert_int_equal(gathered, SK_OK);
+    assert_true(sk_span_is(sk_buffer_span(&found), "last\n"));
+    sk_buffer_free(&found);
+}
+
+/* ---- more stories ---- */
 
 TEST(a_running_module_is_stopped_when_it_leaves_the_deployment) {
     deploy("{\"m\":{\"command\":[\"/bin/sleep\",\"1000\"]}}");
