@@ -117,7 +117,11 @@ static enum sk_status parse_file(void *arg, struct sk_buffer *out) {
     char error[SK_TOML_ERROR_MAX];
     struct sk_io *io = sk_io_uv_new();
     enum sk_status status = sk_file_load(io, path, &text);
-    if (status)
+    if (status == SK_NOT_FOUND)
+        snprintf(error, sizeof error,
+                 "%.300s is not there; `skerry-edge config mp --connection-string '…'` writes one.",
+                 path);
+    else if (status)
         snprintf(error, sizeof error, "%.300s cannot be read: %s.", path, sk_status_text(status));
     else if ((result = parse_text(sk_buffer_span(&text), path, error)) == NULL)
         status = SK_INVALID;

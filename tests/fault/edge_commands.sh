@@ -30,8 +30,24 @@ code=0
 edge_says check --dont-run none 2>/dev/null >&2 || code=$?
 expect "a check that nobody knows" $code 2
 
+absent=$("$bin/skerry-edge" list --config "$dir/absent.toml" 2>&1 || true)
+expect "a file that is not there" "$(grep -c 'is not there; `skerry-edge config mp' <<<"$absent")" 1
+
+python3 -c 'import socket, sys, time; s = socket.create_server((sys.argv[1], 8883)); print("here", flush=True); time.sleep(1000)' "$edge" >"$dir/other" &
+other=$!
+until [ -s "$dir/other" ]; do sleep 0.05; done
 start_edge
-wait_for $edge_ready
+for _ in $(seq 100); do
+    [ "$(verdict host-ports)" = error ] && [ "$(verdict edge-hub-running)" = ok ] && break
+    sleep 0.1
+done
+expect "check: another program has a port" "$(verdict host-ports)" error
+kill $other
+for _ in $(seq 100); do
+    [ "$(verdict host-ports)" = ok ] && break
+    sleep 0.1
+done
+expect "check: the edge hub has them now" "$(verdict host-ports)" ok
 for _ in $(seq 100); do
     edge_says list 2>/dev/null | grep -q '^talker *running' && break
     sleep 0.1

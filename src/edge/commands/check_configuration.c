@@ -193,8 +193,19 @@ static void refuse_stream(void *arg, struct sk_stream *stream) {
     sk_stream_abort(stream);
 }
 
-/* While the edge hub runs, it has them. */
+static void find_port(struct edge_finding *finding, const char *address, const char *why) {
+    edge_find(finding, EDGE_ERROR,
+              "`ss -ltnp` tells which program has it; end it, or change [skerry] listen.",
+              "%.200s cannot be had: %s.", address, why);
+}
+
+/* While the edge hub runs, it knows which ones it has. */
 static void host_ports(struct edge_checks *checks, struct edge_finding *finding) {
+    size_t each;
+    json_t *closed;
+    json_array_foreach(json_object_get(checks->hub, "closedPorts"), each, closed)
+        find_port(finding, json_string_value(closed),
+                  "another program listens on it, or the port needs root");
     if (checks->hub) return;
     struct sk_io *io = sk_io_uv_new();
     for (size_t i = 0; i < checks->config->listen_count; i++) {
@@ -203,12 +214,13 @@ static void host_ports(struct edge_checks *checks, struct edge_finding *finding)
         enum sk_status status = sk_listen(io, at, NULL, refuse_stream, NULL, &listener);
         if (status == SK_OK)
             sk_listener_close(listener);
-        else
-            edge_find(finding, EDGE_ERROR,
-                      "`ss -ltnp` tells which program has it; end it, or change [skerry] listen.",
-                      "Port %u of %s cannot be had: %s.", at->port, at->host,
+        else {
+            char address[200];
+            snprintf(address, sizeof address, "%.180s:%u", at->host, at->port);
+            find_port(finding, address,
                       status == SK_EXISTS ? "another program listens on it"
                                           : sk_status_text(status));
+        }
     }
     sk_io_run(io);
     sk_io_free(io);

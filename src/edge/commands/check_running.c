@@ -16,7 +16,7 @@ static void agent_running(struct edge_checks *checks, struct edge_finding *findi
 
 static void hub_running(struct edge_checks *checks, struct edge_finding *finding) {
     if (checks->hub == NULL)
-        edge_find(finding, EDGE_ERROR, "Its log says why: `journalctl -u skerry-edge`.",
+        edge_find(finding, EDGE_ERROR, "Its log says why: `journalctl -u skerry-edgehub`.",
                   "The edge hub does not answer on %s/" SK_HUB_STATUS_SOCKET ".",
                   checks->config->data);
 }
@@ -36,17 +36,30 @@ static void connected(struct edge_checks *checks, struct edge_finding *finding) 
                   "The agent is not connected to the hub; modules and leaf devices work on.");
 }
 
+/* Codes of `lastDesiredStatus`, as the agent reports them. */
+enum { NO_DEPLOYMENT_YET = 0, EMPTY_DEPLOYMENT = 417, NOT_CARRIED_OUT = 500 };
+
 static void deployment(struct edge_checks *checks, struct edge_finding *finding) {
     const json_t *agent = agent_of(checks, finding);
     const json_t *last = json_object_get(agent, "lastDesiredStatus");
+    const json_t *routes = json_object_get(checks->hub, "deployment");
     long long code = json_integer_value(json_object_get(last, "code"));
-    if (agent && code == 0)
+    long long routes_code = json_integer_value(json_object_get(routes, "code"));
+    if (agent && (code == NO_DEPLOYMENT_YET || code == EMPTY_DEPLOYMENT))
         edge_find(finding, EDGE_WARNING, "Deploy one: `skerry edge set-modules DEVICE FILE`.",
                   "This device has no deployment yet.");
+    else if (agent && code == NOT_CARRIED_OUT)
+        edge_find(finding, EDGE_ERROR, "The agent tries again by itself when this is mended.",
+                  "The deployment is not wholly carried out (%lld): %.300s", code,
+                  edge_text_of(last, "description"));
     else if (agent && code != 200)
         edge_find(finding, EDGE_ERROR, "Correct the deployment; the last good one stays in force.",
                   "The deployment was refused (%lld): %.300s", code,
                   edge_text_of(last, "description"));
+    else if (agent && routes_code && routes_code != 200)
+        edge_find(finding, EDGE_ERROR, "Correct the deployment; the old routes stay in force.",
+                  "The edge hub refused the deployment (%lld): %.300s", routes_code,
+                  edge_text_of(routes, "description"));
 }
 
 static void modules(struct edge_checks *checks, struct edge_finding *finding) {
@@ -57,7 +70,10 @@ static void modules(struct edge_checks *checks, struct edge_finding *finding) {
         const char *runtime = edge_text_of(module, "runtimeStatus"),
                    *desired = edge_text_of(module, "status");
         if (finding->verdict == EDGE_OK && strcmp(runtime, *desired ? desired : "running") != 0)
-            edge_find(finding, EDGE_ERROR, "Its output says more: `skerry-edge logs MODULE`.",
+            edge_find(finding, EDGE_ERROR,
+                      strcmp(runtime, "unknown") == 0
+                          ? "It is not made yet; the agent tries again by itself."
+                          : "Its output says more: `skerry-edge logs MODULE`.",
                       "Module %.100s is %s and should be %s: %.200s", name, runtime,
                       *desired ? desired : "running", edge_text_of(module, "statusDescription"));
     }

@@ -44,14 +44,16 @@ void edge_age_text(int64_t seconds, char to[32]) {
         snprintf(to, 32, "%lld second%s", (long long)seconds, seconds == 1 ? "" : "s");
 }
 
-/* "Up 3 minutes", "Stopped 2 hours ago", "Failed (139) an hour ago"; `now_us`: wall clock. */
+/* "Up 3 minutes", "Stopped 2 hours ago", "Failed (139) an hour ago", or why it has never run;
+ * `now_us`: wall clock. */
 static void describe(const json_t *module, int64_t now_us, char to[160]) {
     const char *status = edge_text_of(module, "runtimeStatus");
     bool up = strcmp(status, "running") == 0 || strcmp(status, "unhealthy") == 0;
     int64_t since_us = 0;
     char age[32];
     const char *time = edge_text_of(module, up ? "lastStartTimeUtc" : "lastExitTimeUtc");
-    bool known = sk_time_parse(sk_span_z(time), &since_us) == SK_OK;
+    /* "0001-01-01T00:00:00Z" stands for never. */
+    bool known = sk_time_parse(sk_span_z(time), &since_us) == SK_OK && since_us > 0;
     edge_age_text((now_us - since_us) / 1000000, age);
     if (!known)
         snprintf(to, 160, "%.150s", edge_text_of(module, "statusDescription"));

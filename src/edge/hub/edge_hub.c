@@ -231,6 +231,7 @@ static void free_hub(struct sk_edge_hub *hub) {
     sk_x509_anchors_free(hub->anchors);
     sk_arena_free(&hub->arena);
     sk_buffer_free(&hub->scratch);
+    json_decref(hub->closed_ports);
     free(hub);
     if (closed) closed(arg);
 }

@@ -62,6 +62,9 @@ struct sk_edge_hub_counts sk_edge_hub_counts(const struct sk_edge_hub *hub);
 
 /* Metrics (Prometheus text). */
 void sk_edge_hub_put_metrics(const struct sk_edge_hub *hub, struct sk_buffer *to);
+/* For its status: the addresses ("host:port") on which clients should find it and cannot yet; an
+ * array, whose reference it takes. */
+void sk_edge_hub_set_closed_ports(struct sk_edge_hub *hub, json_t *addresses);
 /* How it stands, as docs/reference/edge-status.md tells; a new reference. */
 json_t *sk_edge_hub_status(const struct sk_edge_hub *hub);
 

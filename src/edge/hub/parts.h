@@ -199,6 +199,7 @@ struct sk_edge_hub {
     struct sk_arena arena;
     struct sk_buffer scratch;
     struct sk_edge_hub_counts counts;
+    json_t *closed_ports; /* array of texts; NULL: none was tried yet */
     struct sk_methods methods;
     struct sk_edge_endpoint endpoints[SK_EDGE_QUEUES_MAX];
     struct sk_edge_queue queues[SK_EDGE_QUEUES_MAX]; /* by bit */

@@ -8,6 +8,7 @@
 /* The daemon starts beside us, and on the very first start has to fetch our identity: it is asked
  * again quickly at first. */
 enum { QUICK_MS = 3, QUICK_TRIES = 350, RETRY_S = 1 };
+enum { LISTEN_RETRY_S = 5 };
 enum { BUNDLE_S = 600 }; /* the trust bundle's file may be replaced: how soon that counts */
 
 struct sk_edge_hub_role {
@@ -23,7 +24,8 @@ struct sk_edge_hub_role {
     struct sk_timer certificate_timer;
     int64_t certificate_from_us, certificate_renew_us; /* wall clock */
     unsigned certificate_tries;                        /* without success */
-    struct sk_timer bundle_timer;
+    struct sk_timer bundle_timer, listen_timer;
+    bool *open; /* of each address to listen on */
     bool hub_ready, listening, stopping;
     void (*stopped)(void *arg);
     void *stopped_arg;
@@ -50,20 +52,33 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
 
 /* ---- listening: when there is a certificate and the store is read ---- */
 
-static void listen_when_ready(struct sk_edge_hub_role *role) {
-    if (!role->hub_ready || role->server_tls == NULL || role->listening || role->stopping) return;
-    role->listening = true;
+/* An address that cannot be had is tried again until it can; only the first failure is logged. */
+static void listen_on_all(struct sk_timer *timer) {
+    struct sk_edge_hub_role *role = SK_CONTAINER(timer, struct sk_edge_hub_role, listen_timer);
+    json_t *closed = json_array();
     for (size_t i = 0; i < role->options->listen_count; i++) {
         const struct sk_endpoint *at = &role->options->listen[i];
+        if (role->open[i]) continue;
         enum sk_status status = sk_gateway_listen(role->gateway, at, role->server_tls, NULL);
-        if (status)
-            SK_ERROR(
-                "edge-hub",
-                "cannot listen on %s:%u (%s); is another server there, or does the port need root?",
-                at->host, at->port, sk_status_text(status));
-        else
+        role->open[i] = status == SK_OK;
+        if (status) json_array_append_new(closed, json_sprintf("%s:%u", at->host, at->port));
+        if (status == SK_OK)
             SK_INFO("edge-hub", "listening on %s:%u", at->host, at->port);
+        else if (!role->listening)
+            SK_ERROR("edge-hub",
+                     "cannot listen on %s:%u (%s) yet; is another server there, or does the port "
+                     "need root?",
+                     at->host, at->port, sk_status_text(status));
     }
+    if (json_array_size(closed))
+        sk_timer_start(role->io, &role->listen_timer, LISTEN_RETRY_S * SK_S, listen_on_all);
+    sk_edge_hub_set_closed_ports(role->hub, closed);
+}
+
+static void listen_when_ready(struct sk_edge_hub_role *role) {
+    if (!role->hub_ready || role->server_tls == NULL || role->listening || role->stopping) return;
+    listen_on_all(&role->listen_timer);
+    role->listening = true;
     SK_INFO("edge-hub", "ready");
 }
 
@@ -152,6 +167,7 @@ static void free_role(struct sk_edge_hub_role *role) {
     void *arg = role->stopped_arg;
     sk_tls_free(role->server_tls);
     sk_tls_free(role->upstream_tls);
+    free(role->open);
     free(role);
     if (stopped) stopped(arg);
 }
@@ -177,6 +193,7 @@ void sk_edge_hub_role_stop(struct sk_edge_hub_role *role, void (*stopped)(void *
     role->stopped_arg = arg;
     sk_timer_stop(&role->certificate_timer);
     sk_timer_stop(&role->bundle_timer);
+    sk_timer_stop(&role->listen_timer);
     sk_http_listener_close(role->metrics_listener);
     sk_http_listener_close(role->local_listener);
     if (role->hub) sk_edge_hub_drain(role->hub);
@@ -264,6 +281,7 @@ enum sk_status sk_edge_hub_role_start(struct sk_io *io,
     struct sk_edge_hub_role *role = SK_NEW(struct sk_edge_hub_role);
     role->io = io;
     role->options = options;
+    role->open = sk_alloc(options->listen_count);
     role->gateway = sk_gateway_new(io);
     sk_gateway_speak(role->gateway, SK_GATEWAY_ALL & ~options->unspoken);
     limit_clients(io, options->limits);

@@ -93,11 +93,16 @@ static json_t *routes(const struct sk_edge_hub *hub) {
     return list;
 }
 
+void sk_edge_hub_set_closed_ports(struct sk_edge_hub *hub, json_t *addresses) {
+    json_decref(hub->closed_ports);
+    hub->closed_ports = addresses;
+}
+
 json_t *sk_edge_hub_status(const struct sk_edge_hub *hub) {
-    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "deviceId", hub->options->device_id,
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:O*}", "deviceId", hub->options->device_id,
                      "connection", connection(hub), "deployment", deployment(hub), "routes",
                      routes(hub), "queues", queues(hub), "store", store(hub), "clients",
-                     clients(hub), "counts", counts(hub));
+                     clients(hub), "counts", counts(hub), "closedPorts", hub->closed_ports);
 }
 
 static void answer_status(const struct sk_edge_hub *hub, struct sk_http_exchange *exchange) {

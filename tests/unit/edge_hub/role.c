@@ -318,3 +318,31 @@ TEST(a_question_about_routes_that_makes_no_sense_is_refused_with_the_mend) {
     }
     fixture_free(f);
 }
+
+static size_t closed_ports(struct fixture *f) {
+    char *text = ask_locally(f, SK_HTTP_GET, "/status", "");
+    json_t *status = json_loads(text, 0, NULL);
+    size_t count = json_array_size(json_object_get(status, "closedPorts"));
+    json_decref(status);
+    free(text);
+    return count;
+}
+
+static void refuse_stream(void *arg, struct sk_stream *stream) {
+    (void)arg;
+    sk_stream_abort(stream);
+}
+
+TEST(a_port_that_another_program_has_is_told_and_taken_when_it_is_free) {
+    struct fixture *f = fixture_new();
+    struct sk_listener *other;
+    assert_int_equal(sk_listen(f->edge_io, &listen_at, NULL, refuse_stream, NULL, &other), SK_OK);
+    start_daemon(f);
+    sk_sim_run(f->sim, SK_S);
+    assert_int_equal(closed_ports(f), 1);
+    sk_listener_close(other);
+    sk_sim_run(f->sim, 10 * SK_S);
+    assert_int_equal(closed_ports(f), 0);
+    assert_true(serves(f));
+    fixture_free(f);
+}

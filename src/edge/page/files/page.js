@@ -48,7 +48,7 @@ function moduleRow(module) {
   if (module.name !== 'edgeAgent' && module.name !== 'edgeHub') last.append(button);
   const runs = element('td');
   runs.append(element('code', module.image || module.program || ''));
-  return row([element('td', module.name), state, element('td', since(up ? module.lastStartTimeUtc : module.lastExitTimeUtc)), element('td', module.restartCount ?? 0, 'number'), runs, last]);
+  return row([element('td', module.name, 'whole'), state, element('td', since(up ? module.lastStartTimeUtc : module.lastExitTimeUtc)), element('td', module.restartCount ?? 0, 'number'), runs, last]);
 }
 
 function fill(table, rows, nothing) {
@@ -69,7 +69,9 @@ function show(status) {
   document.title = `${status.deviceId || 'edge'} – Skerry`;
   const told = [status.connected ? `Connected to ${status.hub}.` : `Not connected to ${status.hub || 'the hub'}; modules and leaf devices work on.`];
   if (last.code === 200) told.push(`Deployment ${status.lastDesiredVersion} is in force.`);
+  else if (last.code === 500) told.push(`Deployment ${status.lastDesiredVersion} is not wholly carried out: ${last.description}`);
   else if (last.code) told.push(`Deployment ${status.lastDesiredVersion} was refused: ${last.description}`);
+  if (hub?.deployment?.code > 200 && last.code !== 417) told.push(`The edge hub refused deployment ${hub.deployment.version}: ${hub.deployment.description}`);
   if (!status.agentAnswers) told.unshift('The agent does not answer.');
   if (!hub) told.unshift('The edge hub does not answer.');
   say(told.join('\n'));
