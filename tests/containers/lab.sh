@@ -32,8 +32,13 @@ chmod +x /tmp/clone/script/*
 ln -s "$bin" /tmp/clone/build/release/bin
 cd /tmp/clone
 end_containers() {
-    local code=$?
+    local code=$? dns=/run/containers/networks/aardvark-dns/aardvark.pid
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done # the agent first: it would make them again
+    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+    pids=()
     podman rm --all --force --time 0 >/dev/null 2>&1 || true
+    podman network prune --force >/dev/null 2>&1 || true
+    [ ! -e $dns ] || kill "$(cat $dns)" 2>/dev/null || true
     umount -R /var/lib/containers/storage/overlay 2>/dev/null || true
     (exit $code) || finish
     finish
