@@ -25,6 +25,8 @@ static void put_out(struct layer *l) {
     sk_buffer_shrink(&l->stream.out, 0);
 }
 
+static void see_to_reading(struct layer *l);
+
 static void flush(struct sk_task *task) {
     struct layer *l = SK_CONTAINER(task, struct layer, flush);
     put_out(l);
@@ -32,6 +34,7 @@ static void flush(struct sk_task *task) {
     if (!sk_stream_write(l->below, SK_NONE) || !l->stream.over_high || l->connecting) return;
     l->stream.over_high = false;
     if (l->stream.events->on_drain) l->stream.events->on_drain(&l->stream, l->stream.arg);
+    see_to_reading(l); /* what the user could not take for its output's sake */
 }
 
 static void flush_soon(struct sk_stream *stream) {
