@@ -2,12 +2,6 @@
 # An edge device that proves itself by an X.509 certificate, known to the hub by its thumbprint or by a CA, comes up as root's confined daemon: the
 # hub learns its modules, a module connects with its key, and a wrong certificate is told with its mend.
 source "$(dirname "$0")/support.bash"
-failed=0
-expect() { # expect SENTENCE GOT WANTED
-    [ "$2" = "$3" ] && return
-    echo "$1: $2 instead of $3"
-    failed=1
-}
 certificate() { # certificate NAME ISSUER: NAME.pem and NAME.key, root's alone; without an issuer self-signed
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/$1.key" -out "$dir/$1.csr" -subj "/CN=$1" 2>/dev/null
     if [ -n "${2:-}" ]; then
@@ -36,13 +30,6 @@ metrics = "$edge:9600"
 CONFIG
 }
 reports() { "$bin/skerry" twin show "$1/sender" 2>/dev/null | grep -q SendInterval && echo yes || echo no; }
-until_true() { # until_true COMMAND…: for up to 20 s
-    for _ in $(seq 200); do
-        "$@" && return
-        sleep 0.1
-    done
-    return 1
-}
 module_reports() { [ "$(reports "$1")" = yes ]; }
 comes_up() { # comes_up DEVICE
     deployment "$(deployed sender "" "$bin/skerry-sim")" >"$dir/modules.json"

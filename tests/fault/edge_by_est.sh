@@ -2,19 +2,6 @@
 # A device's certificate and the edge's CA come from an EST server, by a bootstrap certificate and by a password, and are renewed under load: every few
 # seconds, with new keys, and no device notices. The server is away at first, which is said.
 source "$(dirname "$0")/support.bash"
-failed=0
-expect() { # expect SENTENCE GOT WANTED
-    [ "$2" = "$3" ] && return
-    echo "$1: $2 instead of $3"
-    failed=1
-}
-until_true() { # until_true COMMAND…: for up to 40 s
-    for _ in $(seq 200); do
-        "$@" && return
-        sleep 0.1
-    done
-    return 1
-}
 est=127.0.0.24
 key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1" 2>/dev/null; }
 mkdir "$dir/est"

@@ -2,12 +2,6 @@
 # What people type on an edge, while it runs and while it does not: list, logs, restart, queues, check, support-bundle, config; and the local
 # page, which shows itself to whom has its key and no secret to anybody.
 source "$(dirname "$0")/support.bash"
-failed=0
-expect() { # expect SENTENCE GOT WANTED
-    [ "$2" = "$3" ] && return
-    echo "$1: $2 instead of $3"
-    failed=1
-}
 edge_says() { "$bin/skerry-edge" "$@" --config "$dir/edge.toml"; }
 verdict() { edge_says check --output json >"$dir/check.json" 2>/dev/null || true; jq -r ".checks[\"$1\"].result.result" "$dir/check.json"; }
 page=http://$edge:9680

@@ -3,12 +3,6 @@
 # docs/decisions/0014-what-a-role-may-do.md says; what an older version left becomes theirs. It works all the same: modules send, files that only root may
 # read are read, and a device's messages get through to the hub.
 source "$(dirname "$0")/support.bash"
-failed=0
-expect() { # expect SENTENCE GOT WANTED
-    [ "$2" = "$3" ] && return
-    echo "$1: $2 instead of $3"
-    failed=1
-}
 field() { awk -v f="$2:" '$1 == f { print $2 }' "/proc/$1/status"; } # field PID FIELD: its first number
 role() { pgrep -P "$edge_pid" "$1"; }
 module() { sed -n "s/.* module $1 started (pid \([0-9]*\))/\1/p" "$dir/edge.log" | tail -n 1; } # module NAME: its process

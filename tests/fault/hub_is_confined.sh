@@ -2,12 +2,6 @@
 # skerry-hub, started as root, becomes a user of its own: its ports (443 among them) are bound, its older data are its own, and a renewed
 # certificate whose key only root may read is taken at SIGHUP.
 source "$(dirname "$0")/support.bash"
-failed=0
-expect() { # expect SENTENCE GOT WANTED
-    [ "$2" = "$3" ] && return
-    echo "$1: $2 instead of $3"
-    failed=1
-}
 status() { awk -v f="$1:" '$1 == f { print $2 }' "/proc/$hub_pid/status"; }
 served() { # served PORT: the fingerprint of the certificate there
     openssl s_client -connect $hub:$1 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint

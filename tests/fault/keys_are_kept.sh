@@ -2,12 +2,6 @@
 # Keys stay where they belong: files that hold them are mended at the start, and only the daemon of an edge has the device's key in its
 # memory. Beside it what stands in the way of a start: encrypted and expired CAs, modules of several users.
 source "$(dirname "$0")/support.bash"
-failed=0
-expect() { # expect SENTENCE GOT WANTED
-    [ "$2" = "$3" ] && return
-    echo "$1: $2 instead of $3"
-    failed=1
-}
 mode() { stat -c %a "$1"; }
 
 # holds PID TEXT: whether a process has it in the memory that it can write.

@@ -2,19 +2,6 @@
 # An edge whose keys are in a PKCS#11 token (SoftHSM's) or a TPM (swtpm): the confined daemon gets at them, no key is in a file, and when the token or TPM is
 # away the daemon says so and comes back with it, while modules run on.
 source "$(dirname "$0")/support.bash"
-failed=0
-expect() { # expect SENTENCE GOT WANTED
-    [ "$2" = "$3" ] && return
-    echo "$1: $2 instead of $3"
-    failed=1
-}
-until_true() { # until_true COMMAND…: for up to 20 s
-    for _ in $(seq 200); do
-        "$@" && return
-        sleep 0.1
-    done
-    return 1
-}
 daemon_user=$(id -u skerry-daemon 2>/dev/null || echo 61172)
 
 # Each kind: make_, vanish_ and return_, and what config.toml says.

@@ -49,12 +49,6 @@ call() { # call TOKEN METHOD PATH [BODY]: the status; the answer is in $dir/answ
         ${4:+--data "$4"} "https://$hub$3?api-version=2020-06-30-preview"
 }
 
-failed=0
-expect() { # expect SENTENCE GOT WANTED
-    [ "$2" = "$3" ] && return
-    echo "$1: $2 instead of $3"
-    failed=1
-}
 
 make_hub
 start_hub

@@ -10,6 +10,20 @@ processes() { echo $load_pid $other_pids $edge_pid $hub_pid; }
 source "$(dirname "${BASH_SOURCE[0]}")/../support/processes.bash"
 chmod 711 "$dir" # the edge hub is another user, and passes through
 
+failed=0
+expect() { # expect SENTENCE GOT WANTED
+    [ "$2" = "$3" ] && return
+    echo "$1: $2 instead of $3"
+    failed=1
+}
+until_true() { # until_true COMMAND…: tries it 200 times, with a tenth of a second between
+    for _ in $(seq 200); do
+        "$@" && return
+        sleep 0.1
+    done
+    return 1
+}
+
 make_hub() {
     "$bin/skerry-hub" init "$dir/hub" --hostname $hub --hub test --listen $hub --metrics $hub:9600 --json >"$dir/hub.json"
     export SKERRY_CONNECTION_STRING SKERRY_CA_FILE="$dir/hub/ca.pem"

@@ -60,13 +60,6 @@ static void add_modules(struct bundle *bundle, const json_t *status, const char 
     }
 }
 
-static void put_query(struct bundle *bundle, struct sk_buffer *to, const char *name) {
-    const char *value = sk_typed_option(&bundle->command->typed, name);
-    if (value == NULL) return;
-    sk_buffer_print(to, "&%s=", name);
-    sk_percent_encode(to, sk_span_z(value));
-}
-
 static void add_log(struct bundle *bundle, const char *module) {
     struct edge_answer answer;
     struct sk_buffer target = {0};
@@ -74,8 +67,8 @@ static void add_log(struct bundle *bundle, const char *module) {
     sk_buffer_text(&target, "/modules/");
     sk_percent_encode(&target, sk_span_z(module));
     sk_buffer_text(&target, "/logs?follow=false");
-    put_query(bundle, &target, "since");
-    put_query(bundle, &target, "until");
+    edge_put_query(&target, &bundle->command->typed, "since");
+    edge_put_query(&target, &bundle->command->typed, "until");
     sk_buffer_byte(&target, 0);
     edge_ask_socket(&bundle->command->config, SK_CONTROL_SOCKET, SK_HTTP_GET, target.p, SK_NONE,
                     &answer);

@@ -144,7 +144,7 @@ int sk_edge_status(void *arg) {
 
 /* ---- logs, restart ---- */
 
-static void put_query(struct sk_buffer *to, const struct sk_typed *typed, const char *name) {
+void edge_put_query(struct sk_buffer *to, const struct sk_typed *typed, const char *name) {
     const char *value = sk_typed_option(typed, name);
     if (value == NULL) return;
     sk_buffer_print(to, "&%s=", name);
@@ -158,9 +158,9 @@ int sk_edge_logs(void *arg) {
     sk_percent_encode(&target, sk_span_z(command->typed.words[0]));
     sk_buffer_print(&target, "/logs?follow=%s",
                     sk_typed_option(&command->typed, "follow") ? "true" : "false");
-    put_query(&target, &command->typed, "tail");
-    put_query(&target, &command->typed, "since");
-    put_query(&target, &command->typed, "until");
+    edge_put_query(&target, &command->typed, "tail");
+    edge_put_query(&target, &command->typed, "since");
+    edge_put_query(&target, &command->typed, "until");
     sk_buffer_byte(&target, 0);
     int code = edge_print_stream(&command->config, SK_CONTROL_SOCKET, target.p);
     sk_buffer_free(&target);

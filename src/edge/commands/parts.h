@@ -37,6 +37,8 @@ const char *edge_text_of(const json_t *json, const char *name);
 
 /* How long ago that was, as people say it: "3 minutes", "an hour". */
 void edge_age_text(int64_t seconds, char to[32]);
+/* Appends "&name=value" when the option was typed. */
+void edge_put_query(struct sk_buffer *to, const struct sk_typed *typed, const char *name);
 
 /* ---- run.c: a program of the machine ---- */
 
