@@ -2,7 +2,6 @@
  * acknowledged them. */
 #include "support/fleet_c2d.h"
 #include "support/raw_client.h"
-#include "support/raw_http.h"
 #include "support/test.h"
 
 #define FILTER "devices/leaf1/messages/devicebound/#"
@@ -162,69 +161,4 @@ TEST(a_message_sent_while_the_leaf_comes_arrives) {
         raw_free(&leaf);
         sk_sim_run(f->sim, 90 * SK_S); /* the edge closes the leaf's way to the cloud */
     }
-}
-
-/* ---- over HTTPS ---- */
-
-static unsigned asks(struct fleet *f, const char *method, const char *path, const char *body,
-                     char **text, char token[40]) {
-    struct raw_answer answer;
-    raw_asks(f,
-             &(struct raw_ask){.at = "edge.test",
-                               .method = method,
-                               .target = path,
-                               .resource = "hub.test/devices/leaf1",
-                               .key = FLEET_KEY,
-                               .policy = "",
-                               .body = sk_span_z(body)},
-             &answer);
-    unsigned status = answer.parser.status;
-    struct sk_span tag = sk_http_header(&answer.parser, "ETag");
-    if (token && tag.n > 2) snprintf(token, 40, "%.*s", (int)tag.n - 2, tag.p + 1);
-    if (text) *text = sk_span_dup(sk_buffer_span(&answer.parser.body));
-    sk_http_parser_free(&answer.parser);
-    return status;
-}
-
-TEST(a_leaf_that_knows_https_alone_has_all_of_it_at_the_edge) {
-    struct fleet *f = *state;
-    char *text, token[40] = "", path[200];
-    const char *receive = "/devices/leaf1/messages/devicebound" VERSION;
-    assert_int_equal(asks(f, "POST", "/devices/leaf1/messages/events" VERSION, "hello", NULL, NULL),
-                     204);
-    fleet_send_c2d(f, "leaf1", "m1");
-    assert_int_equal(asks(f, "GET", receive, "", &text, token), 200); /* it waits for the cloud */
-    assert_string_equal(text, "m1");
-    free(text);
-    assert_int_equal(asks(f, "GET", receive, "", NULL, NULL), 204); /* it is locked */
-    snprintf(path, sizeof path, "/devices/leaf1/messages/devicebound/%s/abandon" VERSION, token);
-    assert_int_equal(asks(f, "POST", path, "", NULL, NULL), 204);
-    assert_int_equal(asks(f, "GET", receive, "", &text, token), 200); /* again */
-    assert_string_equal(text, "m1");
-    free(text);
-    assert_int_equal(completed(f), 0);
-    snprintf(path, sizeof path, "/devices/leaf1/messages/devicebound/%s" VERSION, token);
-    assert_int_equal(asks(f, "DELETE", path, "", NULL, NULL), 204);
-    sk_sim_run(f->sim, 5 * SK_S);
-    assert_int_equal(completed(f), 1);
-    assert_int_equal(asks(f, "DELETE", path, "", NULL, NULL), 412);
-    assert_int_equal(sk_edge_hub_counts(f->edge).forwarded_total, 1);
-}
-
-TEST(a_lock_over_https_ends_by_its_time) {
-    struct fleet *f = *state;
-    char token[40] = "", path[200];
-    const char *receive =
-        "/devices/leaf1/messages/devicebound" VERSION "&IotHub-MessageLockTimeout=10";
-    fleet_send_c2d(f, "leaf1", "m1");
-    assert_int_equal(asks(f, "GET", receive, "", NULL, token), 200);
-    sk_sim_run(f->sim, 5 * SK_S);
-    assert_int_equal(asks(f, "GET", receive, "", NULL, NULL), 204);
-    sk_sim_run(f->sim, 6 * SK_S);
-    snprintf(path, sizeof path, "/devices/leaf1/messages/devicebound/%s" VERSION, token);
-    assert_int_equal(asks(f, "DELETE", path, "", NULL, NULL), 412);
-    assert_int_equal(asks(f, "GET", receive, "", NULL, token), 200);
-    assert_int_equal(asks(f, "DELETE", path, "", NULL, NULL), 204);
-    sk_sim_run(f->sim, 5 * SK_S);
-    assert_int_equal(completed(f), 1);
 }

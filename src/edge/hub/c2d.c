@@ -25,14 +25,6 @@ struct parcel {
     uint64_t locked_ns;        /* of one that was given to a call over HTTPS: until then */
 };
 
-/* A call over HTTPS that waits for a message. */
-struct poll {
-    struct sk_list link; /* in its identity */
-    struct sk_edge_identity *identity;
-    struct sk_request *request;
-    struct sk_timer timer;
-};
-
 /* Who holds what was given to a call. */
 static struct sk_session over_https;
 
@@ -94,27 +86,18 @@ static struct parcel *first_waiting(struct sk_edge_identity *identity) {
     return NULL;
 }
 
-static void end_poll(struct poll *poll, struct parcel *parcel) {
-    struct sk_edge_identity *identity = poll->identity;
-    struct sk_request *request = poll->request;
-    struct sk_answer answer = {0};
+/* To a call over HTTPS that waits. */
+static void lend(struct sk_edge_identity *identity, struct parcel *parcel, uint64_t until_ns) {
     struct sk_message message;
     struct sk_c2d c2d;
-    sk_list_remove(&poll->link);
-    sk_timer_stop(&poll->timer);
-    free(poll);
-    if (parcel) {
-        unsigned lock_s = request->lock_s ? request->lock_s : SK_C2D_LOCK_S;
-        parcel->holder = &over_https;
-        parcel->locked_ns = sk_io_now(identity->hub->backend.io) + lock_s * SK_S;
-        open_parcel(identity, parcel, &c2d, &message);
-        parcel->sent = true;
-        answer.message = &message;
-    }
-    request->done(request, &answer);
+    parcel->holder = &over_https;
+    parcel->locked_ns = until_ns;
+    open_parcel(identity, parcel, &c2d, &message);
+    parcel->sent = true;
+    edge_poll_answer(identity, &message);
 }
 
-static void pump(struct sk_edge_identity *identity) {
+void edge_c2d_pump(struct sk_edge_identity *identity) {
     struct sk_session *session = sk_directory_find(
         &identity->hub->backend, sk_span_z(identity->identity.device_id), SK_NONE);
     struct parcel *parcel;
@@ -123,10 +106,10 @@ static void pump(struct sk_edge_identity *identity) {
     identity->c2d_pumping = true; /* a delivery may be settled from inside */
     while (room && (parcel = first_waiting(identity)) != NULL)
         room = deliver(identity, session, parcel);
-    struct poll *poll;
-    while ((poll = SK_LIST_FIRST(&identity->c2d_polls, struct poll, link)) != NULL &&
+    uint64_t until_ns;
+    while ((until_ns = edge_poll_lock_ns(identity)) != 0 &&
            (parcel = first_waiting(identity)) != NULL)
-        end_poll(poll, parcel);
+        lend(identity, parcel, until_ns);
     identity->c2d_pumping = false;
 }
 
@@ -171,7 +154,7 @@ void edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *m
         parcel->expiry_us = INT64_MAX;
     sk_io_guid(io, parcel->token);
     sk_list_append(&identity->c2d, &parcel->link);
-    pump(identity);
+    edge_c2d_pump(identity);
 }
 
 static struct parcel *find(struct sk_edge_identity *identity, const struct sk_request *request) {
@@ -204,7 +187,7 @@ static void settle(struct sk_edge_identity *identity, struct parcel *parcel,
         drop(parcel);
     }
     sk_request_answer(request);
-    pump(identity);
+    edge_c2d_pump(identity);
 }
 
 void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
@@ -212,56 +195,15 @@ void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request) {
     settle(identity, identity ? find(identity, request) : NULL, request);
 }
 
-/* ---- over HTTPS ---- */
-
-static void too_long(struct sk_timer *timer) {
-    end_poll(SK_CONTAINER(timer, struct poll, timer), NULL);
-}
-
-/* The first call makes the way to the cloud, and waits for what may come by it. */
-static void receive(struct sk_edge_hub *hub, struct sk_request *request) {
-    enum { WAIT_S = 5, AFTER_S = 1 };
-    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, SK_NONE);
-    if (identity == NULL || request->module.n) {
-        sk_request_refuse(request, SK_FAULT_DEVICE_NOT_FOUND, NULL);
-        return;
-    }
-    bool known = edge_identity_polls(identity) && identity->connected;
-    struct poll *poll = SK_NEW(struct poll);
-    poll->identity = identity;
-    poll->request = request;
-    sk_list_append(&identity->c2d_polls, &poll->link);
-    identity->c2d_polled_ns = sk_io_now(hub->backend.io);
-    unsigned wait_s = hub->draining || !hub->counts.upstream_connected ? 0
-                      : known                                          ? AFTER_S
-                                                                       : WAIT_S;
-    sk_timer_start(hub->backend.io, &poll->timer, wait_s * SK_S, too_long);
-    edge_upstream_wants(identity);
-    pump(identity);
-}
-
-static void settle_by_token(struct sk_edge_hub *hub, struct sk_request *request) {
-    struct sk_edge_identity *identity = edge_identity_find(hub, request->device, SK_NONE);
+void edge_c2d_settle_token(struct sk_edge_identity *identity, struct sk_request *request) {
     struct parcel *found = NULL;
-    if (identity) SK_LIST_EACH(&identity->c2d, node, following) {
-            struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
-            if (is_held(identity, parcel) && parcel->holder == &over_https &&
-                sk_span_eq_nocase(request->name, sk_span_z(parcel->token)))
-                found = parcel;
-        }
+    SK_LIST_EACH(&identity->c2d, node, following) {
+        struct parcel *parcel = SK_CONTAINER(node, struct parcel, link);
+        if (is_held(identity, parcel) && parcel->holder == &over_https &&
+            sk_span_eq_nocase(request->name, sk_span_z(parcel->token)))
+            found = parcel;
+    }
     settle(identity, found, request);
-}
-
-void edge_c2d_forget(struct sk_edge_identity *identity) {
-    struct poll *poll;
-    while ((poll = SK_LIST_FIRST(&identity->c2d_polls, struct poll, link)) != NULL)
-        end_poll(poll, NULL);
-}
-
-static void drain(struct sk_edge_hub *hub) {
-    struct sk_edge_identity *identity;
-    for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;)
-        edge_c2d_forget(identity);
 }
 
 /* ---- the leaf's session ---- */
@@ -270,7 +212,7 @@ static void wants_more(struct sk_edge_hub *hub, struct sk_session *session,
                        struct sk_edge_identity *identity) {
     (void)hub;
     (void)session;
-    if (identity) pump(identity);
+    if (identity) edge_c2d_pump(identity);
 }
 
 static void offline(struct sk_edge_hub *hub, struct sk_session *session,
@@ -286,8 +228,4 @@ static void offline(struct sk_edge_hub *hub, struct sk_session *session,
 }
 
 const struct sk_edge_part edge_part_c2d = {
-    .serve = {[SK_OP_C2D_RECEIVE] = receive, [SK_OP_C2D_SETTLE] = settle_by_token},
-    .drain = drain,
-    .subscribed = wants_more,
-    .writable = wants_more,
-    .closed = offline};
+    .subscribed = wants_more, .writable = wants_more, .closed = offline};

@@ -10,9 +10,10 @@
 
 /* What an edge hub is made of; they stop in this order. */
 static const struct sk_edge_part *const parts[] = {
-    &edge_part_report,   &edge_part_methods, &edge_part_below,  &edge_part_scope,
-    &edge_part_upstream, &edge_part_c2d,     &edge_part_twins,  &edge_part_inputs,
-    &edge_part_ingest,   &edge_part_forward, &edge_part_queues, &edge_part_routing};
+    &edge_part_report,   &edge_part_methods, &edge_part_below,   &edge_part_scope,
+    &edge_part_upstream, &edge_part_https,   &edge_part_c2d,     &edge_part_twins,
+    &edge_part_inputs,   &edge_part_ingest,  &edge_part_forward, &edge_part_queues,
+    &edge_part_routing};
 
 #define EACH_PART(part)                                                                            \
     for (const struct sk_edge_part *const *at = parts, *part;                                      \

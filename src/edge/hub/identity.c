@@ -28,7 +28,7 @@ struct sk_edge_identity *edge_identity_add(struct sk_edge_hub *hub, struct sk_sp
     identity->hub = hub;
     identity->key = sk_span_dup(sk_buffer_span(&key));
     sk_list_init(&identity->c2d);
-    sk_list_init(&identity->c2d_polls);
+    sk_list_init(&identity->polls);
     sk_identity_set(&identity->identity.device_id, device);
     sk_identity_set(&identity->identity.module_id, module);
     sk_map_put(&hub->identities, sk_span_z(identity->key), identity);
@@ -62,7 +62,7 @@ void edge_identity_chain(const struct sk_edge_identity *identity, struct sk_buff
 bool edge_identity_polls(const struct sk_edge_identity *identity) {
     enum { FORGET_S = 1800 }; /* Azure's SDKs ask every 25 minutes */
     uint64_t now = sk_io_now(identity->hub->backend.io);
-    return identity->c2d_polled_ns && now - identity->c2d_polled_ns < FORGET_S * SK_S;
+    return identity->polled_ns && now - identity->polled_ns < FORGET_S * SK_S;
 }
 
 void edge_identity_free(struct sk_edge_identity *identity) {

@@ -32,7 +32,10 @@ enum sk_edge_shot_state {
 };
 struct sk_edge_shot {
     uint64_t sequence;
-    uint64_t sender; /* of one for the cloud: hash of its key */
+    union {
+        uint64_t sender;  /* of one for the cloud: hash of its key */
+        uint64_t lent_ns; /* of one that a call over HTTPS has: until then; 0: a session has it */
+    };
     int64_t born_ns; /* when it was appended, on the monotonic clock; may be before its start */
     uint32_t bytes;
     enum sk_edge_shot_state state;
@@ -99,8 +102,8 @@ struct sk_edge_identity {
     struct sk_timer idle;
     struct sk_edge_twin *twin; /* NULL: not loaded */
     struct sk_list c2d;        /* cloud-to-device messages that it has not settled */
-    struct sk_list c2d_polls;  /* calls over HTTPS that wait for one */
-    uint64_t c2d_polled_ns;    /* the last of them came; 0: none has */
+    struct sk_list polls;      /* calls over HTTPS that wait for a message */
+    uint64_t polled_ns;        /* the last of them came; 0: none has */
     bool c2d_pumping;
     int64_t connected_us, disconnected_us; /* wall clock, last; 0: not since the start */
     struct sk_edge_tally {
@@ -257,7 +260,7 @@ struct sk_edge_part {
 };
 extern const struct sk_edge_part edge_part_ingest, edge_part_inputs, edge_part_routing,
     edge_part_queues, edge_part_forward, edge_part_upstream, edge_part_scope, edge_part_twins,
-    edge_part_c2d, edge_part_methods, edge_part_report, edge_part_below;
+    edge_part_c2d, edge_part_https, edge_part_methods, edge_part_report, edge_part_below;
 
 static inline struct sk_edge_hub *edge_hub_of(struct sk_backend *backend) {
     return (struct sk_edge_hub *)backend;
@@ -388,6 +391,12 @@ void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_
 
 /* endpoint.c: module inputs and leaf devices */
 extern const struct sk_edge_sink edge_local_sink;
+/* Whether something waits for a device (not its modules) in queues, or may wait there. */
+bool edge_endpoint_holds(const struct sk_edge_identity *identity);
+/* Moves it to the device's session and calls. */
+void edge_endpoint_pump_identity(struct sk_edge_identity *identity);
+/* Serves SK_OP_C2D_SETTLE of what a call has got of them; false: the token is not of a queue. */
+bool edge_endpoint_settle_token(struct sk_edge_identity *identity, struct sk_request *request);
 
 /* upstream.c */
 /* The identity's connection to the cloud, opened if there is none. */
@@ -416,8 +425,20 @@ void edge_c2d_take(struct sk_edge_identity *identity, const struct sk_message *m
 void edge_c2d_settle(struct sk_edge_hub *hub, struct sk_request *request);
 /* The connection that brought them is gone: the cloud sends them again. */
 void edge_c2d_drop(struct sk_edge_identity *identity);
-/* It has left: its calls over HTTPS get no message. */
-void edge_c2d_forget(struct sk_edge_identity *identity);
+/* Moves what waits to the device's session and calls. */
+void edge_c2d_pump(struct sk_edge_identity *identity);
+/* Serves SK_OP_C2D_SETTLE of what a call has got. */
+void edge_c2d_settle_token(struct sk_edge_identity *identity, struct sk_request *request);
+
+/* poll.c */
+/* Takes a call of a device that waits so long for a message. */
+void edge_poll_add(struct sk_edge_identity *identity, struct sk_request *request, unsigned wait_s);
+/* Until when a message is locked that the call which has waited longest gets now; 0: none waits. */
+uint64_t edge_poll_lock_ns(const struct sk_edge_identity *identity);
+/* Gives it the message. */
+void edge_poll_answer(struct sk_edge_identity *identity, const struct sk_message *message);
+/* The device has left: its calls get no message. */
+void edge_polls_end(struct sk_edge_identity *identity);
 
 /* twin.c */
 void edge_twins_load(struct sk_edge_hub *hub);

@@ -22,7 +22,7 @@ static void run(struct sk_edge_hub *hub);
 static void free_identity(struct sk_edge_identity *identity) {
     edge_upstream_drop(identity);
     edge_forward_forget(identity);
-    edge_c2d_forget(identity);
+    edge_polls_end(identity);
     edge_twin_free(identity);
     edge_identity_free(identity);
 }

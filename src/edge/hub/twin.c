@@ -237,7 +237,10 @@ static void report_saved(void *arg, const struct sk_registry_end *end) {
     struct sk_edge_identity *identity =
         edge_identity_find(call.hub, call.request->device, call.request->module);
     call.request->done(call.request, &(struct sk_answer){.version = call.version});
-    if (identity) send_pending(identity);
+    if (identity == NULL) return;
+    bool no_way = call.hub->counts.upstream_connected && !identity->connected;
+    if (no_way) edge_upstream_wants(identity); /* it may know HTTPS alone */
+    send_pending(identity);
 }
 
 static void report(struct sk_edge_hub *hub, struct sk_request *request) {

@@ -225,7 +225,8 @@ static void on_idle(struct sk_timer *timer) {
 
 void edge_upstream_wants(struct sk_edge_identity *identity) {
     if (identity == identity->hub->self) return; /* ours stays, whoever comes with our key */
-    if (session_of(identity) || edge_identity_polls(identity)) {
+    if (session_of(identity) || edge_identity_polls(identity) ||
+        identity->hub->upstream.events->unsent(identity)) {
         sk_timer_stop(&identity->idle);
         sk_device_client_subscribe(edge_upstream_client(identity), wanted(identity));
         if (session_of(identity) == NULL)

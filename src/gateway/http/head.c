@@ -52,6 +52,13 @@ static void answer_document(struct sk_http_exchange *exchange, const struct sk_a
     sk_buffer_free(&headers);
 }
 
+/* The new version, as over the other protocols. */
+static void answer_report(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
+    char body[40];
+    snprintf(body, sizeof body, "{\"$version\":%llu}", (unsigned long long)answer->version);
+    sk_http_respond_json(exchange, 200, sk_span_z(body));
+}
+
 static void on_answer(struct sk_request *request, const struct sk_answer *answer) {
     struct sk_http_request *r = (struct sk_http_request *)request;
     struct sk_http_exchange *exchange = r->exchange;
@@ -65,6 +72,8 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
         sk_http_head_refuse(exchange, answer->error, request->op == SK_OP_METHOD_INVOKE);
     else if (request->op == SK_OP_METHOD_INVOKE)
         answer_method(exchange, answer);
+    else if (request->op == SK_OP_TWIN_REPORT)
+        answer_report(exchange, answer);
     else if (answer->document || answer->text.n)
         answer_document(exchange, answer);
     else if (answer->message)
@@ -295,7 +304,8 @@ static bool version_known(struct sk_span version) {
 
 /* A device's own calls: made as that identity, whoever signed; it must exist and be enabled. */
 static bool is_own_call(enum sk_op op) {
-    return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE;
+    return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE ||
+           op == SK_OP_TWIN_GET || op == SK_OP_TWIN_REPORT;
 }
 
 /* A module's call through an edge hub says who calls
