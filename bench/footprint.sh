@@ -31,7 +31,7 @@ wait_for "$edge_ready"
 leaf_pid=$!
 other_pids="$other_pids $leaf_pid"
 
-forwarded() { curl -sf http://$edge:9600/metrics | sed -n 's/^edgehub_messages_sent_total{.*to="modules"} //p'; }
+forwarded() { curl -sf http://$edge:9600/metrics | awk '/^edgehub_messages_sent_total/ && !/to="upstream"/ { n += $2 } END { print n + 0 }'; }
 for _ in $(seq 300); do
     [ -s "$dir/leaf" ] && [ "$(forwarded)" -gt 50 ] && break
     sleep 0.1

@@ -144,9 +144,19 @@ uint64_t client_retry_delay(struct sk_io *io, unsigned failures, uint32_t min_ms
     return delay / 2 + random % (delay / 2 + 1);
 }
 
+static void note_unanswered(const struct sk_device_client *client, struct sk_client_down *why) {
+    why->messages = client->in_flight;
+    why->reports = why->twin_gets = 0;
+    SK_LIST_EACH(&client->twin_operations, node, following) {
+        const struct twin_operation *one = SK_CONTAINER(node, struct twin_operation, link);
+        if (one->sent) ++*(one->report ? &why->reports : &why->twin_gets);
+    }
+}
+
 void client_lost(struct sk_device_client *client, struct sk_client_down why) {
     bool lasted = client->state == CLIENT_CONNECTED &&
                   sk_io_now(client->io) - client->connected_ns >= STABLE_S * SK_S;
+    note_unanswered(client, &why);
     client_end_connection(client, false);
     client->failures = lasted ? 1 : client->failures + 1;
     if (why.retry_ns == 0) {

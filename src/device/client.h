@@ -34,6 +34,8 @@ struct sk_client_down {
     uint8_t connack;   /* MQTT: return code of the refusal, else 0 */
     bool refused;      /* the server is there, and refuses this identity */
     uint64_t retry_ns; /* until the next attempt */
+    /* What had gone out and was not answered: it goes out again. */
+    size_t messages, reports, twin_gets;
 };
 
 /* Each may be NULL. */

@@ -106,6 +106,9 @@ static void finish(struct sk_task *task) {
     }
     if (a->done && ask_anew(a)) return;
     name_principal(a);
+    if (a->done && a->error.fault && a->backend->ops->refused)
+        a->backend->ops->refused(a->backend, a->credentials.device, a->credentials.module,
+                                 a->error.fault);
     if (a->done) a->done(a->arg, a->error.fault ? &a->error : NULL, &a->principal);
     free_authentication(a);
 }

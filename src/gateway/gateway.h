@@ -37,6 +37,9 @@ struct sk_backend_ops {
                                sk_identity_done *done, void *arg);
     /* NULL: no such policy. */
     const struct sk_policy *(*find_policy)(struct sk_backend *, struct sk_span name);
+    /* Somebody who says he is this identity was not let in. Optional. */
+    void (*refused)(struct sk_backend *, struct sk_span device, struct sk_span module,
+                    enum sk_fault reason);
     /* Serves an authorised request. */
     void (*submit)(struct sk_backend *, struct sk_request *);
     /* Persistent subscriptions: `done(arg, found, bits)`. */

@@ -9,7 +9,7 @@
 #define TWIN "/devices/leaf1/twin" VERSION
 #define REPORTED "/devices/leaf1/twin/properties/reported" VERSION
 #define TO_LEAF                                                                                    \
-    "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":\"FROM /messages/* INTO $upstream\",\"leaf\":{"    \
+    "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":\"FROM /messages/* INTO $upstream\",\"leaf\":{" \
     "\"route\":\"FROM /messages/* WHERE to = 'leaf' INTO "                                         \
     "BrokeredEndpoint(\\\"/devices/leaf1\\\")\",\"timeToLiveSecs\":3600}}}"
 

@@ -125,9 +125,21 @@ static void refuse(struct sk_edge_hub *hub, struct sk_request *request) {
                       "an edge hub does not serve this; ask the IoT hub");
 }
 
+/* Nobody has proved who he is: only names that we know become labels. */
+static void refused(struct sk_backend *backend, struct sk_span device, struct sk_span module,
+                    enum sk_fault reason) {
+    struct sk_edge_hub *hub = edge_hub_of(backend);
+    const struct sk_edge_identity *identity = edge_identity_find(hub, device, module);
+    struct sk_span id = identity ? sk_span_z(identity->key) : SK_SPAN("unknown");
+    if (reason != SK_FAULT_UNAVAILABLE)
+        edge_count(hub, SK_EDGE_CONNECTS_FAILED,
+                   (struct sk_span[]){id, SK_SPAN("not_authenticated")});
+}
+
 static const struct sk_backend_ops ops = {.find_identity = edge_find_identity,
                                           .find_identity_anew = edge_find_identity_anew,
                                           .find_policy = find_policy,
+                                          .refused = refused,
                                           .submit = submit,
                                           .load_subscriptions = load_subscriptions,
                                           .save_subscriptions = save_subscriptions,
@@ -233,6 +245,7 @@ static void free_hub(struct sk_edge_hub *hub) {
     sk_arena_free(&hub->arena);
     sk_buffer_free(&hub->scratch);
     json_decref(hub->closed_ports);
+    edge_measures_free(&hub->measures);
     free(hub);
     if (closed) closed(arg);
 }
@@ -280,6 +293,7 @@ enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_optio
         true; /* as Azure's edge hub: docs/protocols/edge-runtime.md, section 5.3 */
     sk_io_guid(io, hub->instance);
     sk_list_init(&hub->scope.waiting);
+    edge_measures_init(&hub->measures);
     sk_methods_init(&hub->methods, &hub->backend);
     hub->self = edge_identity_add(hub, sk_span_z(options->device_id), SK_SPAN("$edgeHub"));
     const struct sk_edge_upstream *up = &options->upstream;

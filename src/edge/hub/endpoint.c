@@ -78,9 +78,10 @@ static bool deliver(struct sk_edge_queue *q, const struct sk_record *record) {
                  (unsigned long long)record->sequence);
         edge_queue_done(q, record->sequence);
     } else {
-        address(q->endpoint, delivery, &arena, &message, &c2d);
         message.sequence = record->sequence;
         message.enqueued_us = record->wall_us;
+        edge_shot_leaves(q, edge_flight_find(&q->flight, record->sequence), &message);
+        address(q->endpoint, delivery, &arena, &message, &c2d);
         if (session) {
             taken = session->head->deliver_message(session, &message, delivery);
         } else {
@@ -132,6 +133,15 @@ static void give_back(struct sk_edge_queue *q, struct sk_edge_shot *shot) {
     edge_queue_park(q, shot);
 }
 
+/* Too old. */
+static void give_up(struct sk_edge_queue *q, uint64_t sequence) {
+    struct sk_record record;
+    q->endpoint->hub->counts.expired_total++;
+    if (edge_queue_reread(q, sequence, &record) == SK_OK)
+        edge_count_dropped(q->endpoint->hub, "ttl_expiry", &record);
+    edge_queue_done(q, sequence);
+}
+
 /* What a call has kept too long comes back; what has come back and is too old goes. */
 static void take_back(struct sk_edge_queue *q) {
     uint64_t now = sk_io_now(q->endpoint->hub->backend.io);
@@ -143,8 +153,7 @@ static void take_back(struct sk_edge_queue *q) {
         const struct sk_edge_shot *shot = edge_flight_at(&q->flight, i);
         if (shot->state != SK_SHOT_PARKED || ((int64_t)now - shot->born_ns) / 1000 <= q->ttl_us)
             continue;
-        q->endpoint->hub->counts.expired_total++;
-        edge_queue_done(q, shot->sequence);
+        give_up(q, shot->sequence);
         i = SIZE_MAX; /* the flight has changed */
     }
 }
@@ -195,7 +204,9 @@ static void end_shot(struct sk_edge_queue *q, struct sk_edge_shot *shot, enum sk
         return;
     }
     q->endpoint->hub->counts.delivered_total++;
-    if (shot) edge_queue_done(q, shot->sequence);
+    if (shot == NULL) return;
+    edge_shot_arrived(q->endpoint->hub, shot);
+    edge_queue_done(q, shot->sequence);
 }
 
 /* The queue of a delivery, if it leads to this identity. */

@@ -73,6 +73,13 @@ struct shot {
     uint64_t sequence;
 };
 
+static void arrived(struct sk_edge_hub *hub, const struct shot *shot) {
+    const struct sk_edge_shot *flying =
+        edge_flight_find(&hub->queues[shot->bit].flight, shot->sequence);
+    hub->counts.forwarded_total++;
+    if (flying) edge_shot_arrived(hub, flying);
+}
+
 static void on_sent(void *arg, enum sk_status status) {
     struct shot shot = *(struct shot *)arg;
     struct sk_edge_hub *hub = shot.hub;
@@ -84,7 +91,7 @@ static void on_sent(void *arg, enum sk_status status) {
                 (unsigned long long)shot.sequence,
                 status == SK_REFUSED ? "the cloud refuses it" : "its sender has left the scope");
     else
-        hub->counts.forwarded_total++;
+        arrived(hub, &shot);
     shot.sender->sending.progress_ns = sk_io_now(hub->backend.io);
     edge_queue_done(&hub->queues[shot.bit], shot.sequence);
     if (status == SK_OK) edge_forward_resume(shot.sender);
@@ -112,6 +119,7 @@ static void hand_over(struct sk_edge_queue *q, struct sk_edge_identity *sender,
         sk_device_client_send(edge_upstream_client(sender), message, on_sent, shot);
     if (status == SK_OK) {
         add_to_share(sender, shot->bytes);
+        edge_shot_leaves(q, edge_flight_find(&q->flight, sequence), message);
         return;
     }
     free(shot);

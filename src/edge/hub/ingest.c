@@ -102,20 +102,22 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     uint64_t bits = edge_routes_match(hub, message);
     if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
         hub->counts.dropped_total++;
+        edge_count_received(hub, message);
+        edge_count_lost(hub, SK_EDGE_DROPPED, "no_route", message);
         sk_request_answer(request);
         return;
     }
     if (message->system[SK_SYS_EDGE_NUMBER].n && is_repeated(hub, request)) return;
     enum sk_status status = append(hub, message, bits, request);
     if (status == SK_OK) {
-        struct sk_edge_identity *sender = edge_identity_find(hub, request->device, request->module);
         hub->counts.received_total++;
-        if (sender) sender->tally.received++;
+        edge_count_received(hub, message);
         return;
     }
     if (message->system[SK_SYS_EDGE_NUMBER].n)
         sk_once_done(hub->once, request->device, request->module,
                      message->system[SK_SYS_EDGE_NUMBER], false);
+    edge_count_lost(hub, SK_EDGE_UNACKED, "storage_failure", message);
     refuse(request, status);
 }
 

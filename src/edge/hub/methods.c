@@ -2,6 +2,48 @@
  * cloud come by upstream.c. */
 #include "edge/hub/parts.h"
 
+/* A call that is measured. The first is its own, so that the caller's stays as it is. */
+struct timed {
+    struct sk_request request;
+    struct sk_request *asked;
+    struct sk_edge_hub *hub;
+    char *from, *to;
+    uint64_t since_ns;
+};
+
+static void answered(struct sk_request *request, const struct sk_answer *answer) {
+    struct timed *call = (struct timed *)request;
+    edge_took(call->hub, SK_EDGE_METHOD_TIME,
+              (struct sk_span[]){sk_span_z(call->from), sk_span_z(call->to)}, call->since_ns);
+    call->asked->done(call->asked, answer);
+    free(call->from);
+    free(call->to);
+    free(call);
+}
+
+void edge_method_call(struct sk_edge_hub *hub, struct sk_span from, struct sk_request *request) {
+    const struct sk_edge_identity *to = edge_identity_find(hub, request->device, request->module);
+    struct timed *call = SK_NEW(struct timed);
+    *call = (struct timed){.request = *request,
+                           .asked = request,
+                           .hub = hub,
+                           .from = sk_span_dup(from),
+                           .to = sk_span_dup(to ? sk_span_z(to->key) : SK_NONE),
+                           .since_ns = sk_io_now(hub->backend.io)};
+    call->request.done = answered;
+    edge_count(hub, SK_EDGE_METHODS,
+               (struct sk_span[]){sk_span_z(call->from), sk_span_z(call->to)});
+    sk_methods_invoke(&hub->methods, &call->request);
+}
+
+/* Who calls: a module of this device. */
+static void call_by_module(struct sk_edge_hub *hub, struct sk_request *request) {
+    const struct sk_principal *who = request->who;
+    const struct sk_edge_identity *from =
+        edge_identity_find(hub, sk_span_z(who->device), sk_span_z(who->module));
+    edge_method_call(hub, sk_span_z(from ? from->key : who->device), request);
+}
+
 static void invoke(struct sk_edge_hub *hub, struct sk_request *request) {
     if (!sk_span_is(sk_span_z(request->who->device), hub->options->device_id))
         sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS,
@@ -11,7 +53,7 @@ static void invoke(struct sk_edge_hub *hub, struct sk_request *request) {
                           request->module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND,
                           NULL);
     else
-        sk_methods_invoke(&hub->methods, request);
+        call_by_module(hub, request);
 }
 
 static void respond(struct sk_edge_hub *hub, struct sk_request *request) {

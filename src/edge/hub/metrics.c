@@ -1,10 +1,12 @@
 /* What is told to Prometheus. Names and labels are those of Azure's edge hub where it has them,
  * else they begin with skerry_edge_: docs/protocols/edge-runtime.md, section 5.12. */
-#include "edge/hub/parts.h"
+#include <stdio.h>
 
-/* Azure's edge hub calls the cloud's endpoint so, and gives routes without a priority this one. */
+#include "edge/hub/parts.h"
+#include "wire/mqtt.h"
+
+/* Azure's edge hub calls the cloud's endpoint so. */
 #define CLOUD "iothub"
-#define NO_PRIORITY "2000000000"
 
 /* ---- one sample ---- */
 
@@ -17,9 +19,17 @@ static void put_sample(struct sk_buffer *to, const struct sk_edge_hub *hub, cons
     sk_buffer_print(to, ",instance_number=\"%s\"", hub->instance);
 }
 
+/* Clients may have chosen the value: Prometheus knows three escapes, and wants UTF-8. */
 static void put_label(struct sk_buffer *to, const char *name, const char *value) {
-    sk_buffer_print(to, ",%s=", name);
-    sk_json_string(to, sk_span_z(value));
+    struct sk_span text = sk_span_z(value);
+    bool utf8 = sk_mqtt_utf8_valid(text);
+    sk_buffer_print(to, ",%s=\"", name);
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (c == '"' || c == '\\') sk_buffer_byte(to, '\\');
+        sk_buffer_byte(to, c < ' ' || (c > 126 && !utf8) ? '?' : (char)c);
+    }
+    sk_buffer_byte(to, '"');
 }
 
 static void put_value(struct sk_buffer *to, uint64_t value) {
@@ -31,78 +41,84 @@ static void put_value(struct sk_buffer *to, uint64_t value) {
 static void put_totals(struct sk_buffer *to, const struct sk_edge_hub *hub) {
     struct sk_edge_hub_counts c = sk_edge_hub_counts(hub);
     const struct {
-        const char *name, *type, *help, *label, *value;
+        const char *name, *type, *help;
         uint64_t n;
     } rows[] = {
-        {"skerry_edge_messages_received_total", "counter", "Messages taken.", NULL, NULL,
-         c.received_total},
-        {"edgehub_messages_sent_total", "counter", "Messages acknowledged by who got them.", "to",
-         "upstream", c.forwarded_total},
-        {"edgehub_messages_sent_total", NULL, NULL, "to", "modules", c.delivered_total},
-        {"edgehub_messages_dropped_total", "counter", "Messages that went to nobody.", "reason",
-         "no_route", c.dropped_total},
-        {"edgehub_messages_dropped_total", NULL, NULL, "reason", "ttl_expiry", c.expired_total},
-        {"edgehub_messages_dropped_total", NULL, NULL, "reason", "store_full", c.shed_total},
-        {"edgehub_messages_dropped_total", NULL, NULL, "reason", "given_up", c.given_up_total},
-        {"edgehub_messages_unack_total", "counter", "Messages refused.", "reason",
-         "storage_failure", c.full_total},
-        {"edgehub_offline_count_total", "counter", "How often the cloud was lost.", "id",
-         hub->self->key, hub->offline_total},
-        {"edgehub_connected_clients", "gauge", "Clients.", NULL, NULL, c.clients},
-        {"skerry_edge_scope_readings_total", "counter", "Readings of the scope.", NULL, NULL,
+        {"skerry_edge_messages_received_total", "counter", "Messages taken.", c.received_total},
+        {"skerry_edge_messages_given_up_total", "counter",
+         "Messages whose queue was purged, or needed by another route.", c.given_up_total},
+        {"edgehub_connected_clients", "gauge", "Clients.", c.clients},
+        {"skerry_edge_scope_readings_total", "counter", "Readings of the scope.",
          c.scope_readings_total},
-        {"skerry_edge_identities", "gauge", "Who may connect.", NULL, NULL, c.identities},
-        {"skerry_edge_upstream_connected", "gauge", "Whether the cloud is there.", NULL, NULL,
+        {"skerry_edge_identities", "gauge", "Who may connect.", c.identities},
+        {"skerry_edge_upstream_connected", "gauge", "Whether the cloud is there.",
          c.upstream_connected},
-        {"skerry_edge_store_bytes", "gauge", "What messages take on the disk.", NULL, NULL,
+        {"skerry_edge_store_bytes", "gauge", "What messages take on the disk.",
          sk_log_bytes(hub->log)}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rows[i].type) sk_metric_put_name(to, rows[i].name, rows[i].type, rows[i].help);
+        sk_metric_put_name(to, rows[i].name, rows[i].type, rows[i].help);
         put_sample(to, hub, rows[i].name);
-        if (rows[i].label) put_label(to, rows[i].label, rows[i].value);
         put_value(to, rows[i].n);
     }
 }
 
-/* ---- of each client ---- */
+/* ---- apart for each set of labels ---- */
 
-static void put_clients(struct sk_buffer *to, const struct sk_edge_hub *hub) {
-#define TALLY(field) offsetof(struct sk_edge_tally, field)
-    static const struct {
-        const char *name, *help, *label, *value;
-        size_t at;
-    } rows[] = {
-        {"edgehub_messages_received_total", "Messages taken of a client.", "route_output", "",
-         TALLY(received)},
-        {"edgehub_client_connect_success_total", "How often it came.", NULL, NULL, TALLY(connects)},
-        {"edgehub_client_disconnect_total", "How often it left.", NULL, NULL, TALLY(disconnects)},
-        {"edgehub_gettwin_total", "Twins given to it.", "source", "upstream",
-         TALLY(twins_from_cloud)},
-        {"edgehub_gettwin_total", NULL, "source", "edge_hub", TALLY(twins_from_copy)},
-        {"edgehub_reported_properties_total", "Reports taken of it.", "target", "edge_hub",
-         TALLY(reports)}};
-    const struct sk_edge_identity *identity;
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-        if (rows[r].help) sk_metric_put_name(to, rows[r].name, "counter", rows[r].help);
-        for (size_t i = 0; (identity = sk_map_next(&hub->identities, &i, NULL)) != NULL;) {
-            uint64_t value;
-            memcpy(&value, (const char *)&identity->tally + rows[r].at, sizeof value);
-            if (value == 0) continue;
-            put_sample(to, hub, rows[r].name);
-            put_label(to, "id", identity->key);
-            if (rows[r].label) put_label(to, rows[r].label, rows[r].value);
-            put_value(to, value);
+static void put_labels(struct sk_buffer *to, const struct sk_edge_metric_kind *kind,
+                       const struct sk_edge_series *series) {
+    const char *value = series->key + 1;
+    for (unsigned i = 0; i < SK_EDGE_LABELS_MAX && kind->labels[i]; i++) {
+        put_label(to, kind->labels[i], value);
+        value += strlen(value) + 1;
+    }
+}
+
+static void put_summary(struct sk_buffer *to, const struct sk_edge_hub *hub,
+                        const struct sk_edge_metric_kind *kind,
+                        const struct sk_edge_series *series) {
+    static const char *const shares[] = {"0.1", "0.5", "0.9", "0.99"};
+    const struct sk_summary *summary = series->summary;
+    double unit = kind->type == SK_EDGE_SECONDS ? 1e-6 : 1;
+    char name[100];
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        put_sample(to, hub, kind->name);
+        put_labels(to, kind, series);
+        put_label(to, "quantile", shares[i]);
+        sk_buffer_print(to, "} %.7g\n", unit * sk_summary_quantile(summary, atof(shares[i])));
+    }
+    snprintf(name, sizeof name, "%s_sum", kind->name);
+    put_sample(to, hub, name);
+    put_labels(to, kind, series);
+    sk_buffer_print(to, "} %.9g\n", unit * (double)summary->sum);
+    snprintf(name, sizeof name, "%s_count", kind->name);
+    put_sample(to, hub, name);
+    put_labels(to, kind, series);
+    put_value(to, summary->count);
+}
+
+static void put_series(struct sk_buffer *to, const struct sk_edge_hub *hub) {
+    for (enum sk_edge_metric metric = 0; metric < SK_EDGE_METRIC_COUNT; metric++) {
+        const struct sk_edge_metric_kind *kind = edge_metric_kind(metric);
+        bool counter = kind->type == SK_EDGE_COUNTER;
+        sk_metric_put_name(to, kind->name, counter ? "counter" : "summary", kind->help);
+        SK_LIST_EACH(&hub->measures.of[metric].list, node, following) {
+            const struct sk_edge_series *series = SK_CONTAINER(node, struct sk_edge_series, link);
+            if (!counter) {
+                put_summary(to, hub, kind, series);
+                continue;
+            }
+            put_sample(to, hub, kind->name);
+            put_labels(to, kind, series);
+            put_value(to, series->count);
         }
     }
-#undef TALLY
 }
 
 /* ---- of each queue ---- */
 
 static void put_queue_labels(struct sk_buffer *to, const struct sk_edge_queue *q) {
-    char priority[2] = {(char)('0' + q->priority), 0};
     put_label(to, "endpoint", q->endpoint->device ? q->endpoint->name : CLOUD);
-    put_label(to, "priority", q->priority < SK_EDGE_NO_PRIORITY ? priority : NO_PRIORITY);
+    put_label(to, "priority", edge_priority_text(q->priority));
 }
 
 /* The queues of one endpoint and priority together: they differ in their times to live alone. */
@@ -164,6 +180,6 @@ static void put_queues(struct sk_buffer *to, const struct sk_edge_hub *hub) {
 
 void sk_edge_hub_put_metrics(const struct sk_edge_hub *hub, struct sk_buffer *to) {
     put_totals(to, hub);
-    put_clients(to, hub);
+    put_series(to, hub);
     put_queues(to, hub);
 }

@@ -2,6 +2,7 @@
 #ifndef SK_EDGE_HUB_PARTS_H
 #define SK_EDGE_HUB_PARTS_H
 
+#include "base/summary.h"
 #include "device/mux.h"
 #include "net/http_client.h"
 #include "edge/hub/edge_hub.h"
@@ -12,6 +13,53 @@
 
 enum { SK_EDGE_WINDOW = 16, SK_EDGE_NO_PRIORITY = 10 };
 #define SK_EDGE_DOCUMENTS "edge-hub" /* the kind of our own documents in the store */
+
+/* What is measured apart for each set of labels; names and labels: measure.c. */
+enum sk_edge_metric {
+    SK_EDGE_RECEIVED,
+    SK_EDGE_SIZE,
+    SK_EDGE_SENT,
+    SK_EDGE_SEND_TIME,
+    SK_EDGE_PROCESS_TIME,
+    SK_EDGE_DROPPED,
+    SK_EDGE_UNACKED,
+    SK_EDGE_TWINS,
+    SK_EDGE_TWIN_TIME,
+    SK_EDGE_REPORTS,
+    SK_EDGE_REPORT_TIME,
+    SK_EDGE_METHODS,
+    SK_EDGE_METHOD_TIME,
+    SK_EDGE_CONNECTS,
+    SK_EDGE_CONNECTS_FAILED,
+    SK_EDGE_DISCONNECTS,
+    SK_EDGE_RETRIES,
+    SK_EDGE_OFFLINE,
+    SK_EDGE_OFFLINE_TIME,
+    SK_EDGE_METRIC_COUNT
+};
+enum { SK_EDGE_LABELS_MAX = 5 };
+struct sk_edge_metric_kind {
+    const char *name, *help;
+    enum { SK_EDGE_COUNTER, SK_EDGE_SECONDS, SK_EDGE_BYTES } type;
+    const char *labels[SK_EDGE_LABELS_MAX];
+};
+
+/* One set of labels. Lives as long as the hub. */
+struct sk_edge_series {
+    struct sk_list link; /* of its metric */
+    char *key;           /* a byte for the metric, and the labels, each with its end */
+    uint64_t count;
+    struct sk_summary *summary;     /* µs or bytes; NULL: a counter */
+    struct sk_edge_series *also[2]; /* what is measured of the same things */
+};
+struct sk_edge_measures {
+    struct sk_map series; /* by key */
+    struct {
+        struct sk_list list;
+        size_t count;
+    } of[SK_EDGE_METRIC_COUNT];
+    struct sk_buffer key; /* scratch */
+};
 
 /* A route of the deployment, and where it leads. */
 struct sk_edge_route {
@@ -37,6 +85,8 @@ struct sk_edge_shot {
         uint64_t lent_ns; /* of one that a call over HTTPS has: until then; 0: a session has it */
     };
     int64_t born_ns; /* when it was appended, on the monotonic clock; may be before its start */
+    struct sk_edge_series *way; /* where it counts when it has arrived; NULL: not handed over */
+    int64_t sent_ns;            /* handed over */
     uint32_t bytes;
     enum sk_edge_shot_state state;
 };
@@ -106,10 +156,7 @@ struct sk_edge_identity {
     uint64_t polled_ns;        /* the last of them came; 0: none has */
     bool c2d_pumping;
     int64_t connected_us, disconnected_us; /* wall clock, last; 0: not since the start */
-    struct sk_edge_tally {
-        uint64_t received, connects, disconnects, twins_from_cloud, twins_from_copy, reports;
-    } tally;
-    struct { /* of its messages on their way to the cloud */
+    struct {                               /* of its messages on their way to the cloud */
         size_t count, bytes, parked;
         uint64_t progress_ns; /* when one was acknowledged last, or the first was handed over */
     } sending;
@@ -224,8 +271,9 @@ struct sk_edge_hub {
         struct sk_timer timer;
         json_t *last;
     } report;
-    char instance[37];      /* names this run, in metrics */
-    uint64_t offline_total; /* how often the cloud was lost */
+    char instance[37]; /* names this run, in metrics */
+    struct sk_edge_measures measures;
+    uint64_t offline_ns; /* since when the cloud is not there; 0: it is, or has not been yet */
     struct {
         unsigned documents; /* still being read */
         struct sk_task task;
@@ -265,6 +313,32 @@ extern const struct sk_edge_part edge_part_ingest, edge_part_inputs, edge_part_r
 static inline struct sk_edge_hub *edge_hub_of(struct sk_backend *backend) {
     return (struct sk_edge_hub *)backend;
 }
+
+/* measure.c; labels in the order of their kind */
+const struct sk_edge_metric_kind *edge_metric_kind(enum sk_edge_metric metric);
+void edge_measures_init(struct sk_edge_measures *measures);
+void edge_measures_free(struct sk_edge_measures *measures);
+struct sk_edge_series *edge_series(struct sk_edge_hub *hub, enum sk_edge_metric metric,
+                                   const struct sk_span *labels);
+/* The series in that place of series->also, found once. */
+struct sk_edge_series *edge_series_also(struct sk_edge_hub *hub, struct sk_edge_series *series,
+                                        unsigned place, enum sk_edge_metric metric,
+                                        const struct sk_span *labels);
+void edge_count(struct sk_edge_hub *hub, enum sk_edge_metric metric, const struct sk_span *labels);
+/* Of a metric in seconds: it has taken from then till now. */
+void edge_took(struct sk_edge_hub *hub, enum sk_edge_metric metric, const struct sk_span *labels,
+               uint64_t since_ns);
+void edge_count_received(struct sk_edge_hub *hub, const struct sk_message *message);
+/* SK_EDGE_DROPPED or SK_EDGE_UNACKED. */
+void edge_count_lost(struct sk_edge_hub *hub, enum sk_edge_metric metric, const char *reason,
+                     const struct sk_message *message);
+void edge_count_dropped(struct sk_edge_hub *hub, const char *reason,
+                        const struct sk_record *record);
+const char *edge_priority_text(unsigned priority);
+/* A message in flight is handed over; the receiver has acknowledged it. */
+void edge_shot_leaves(struct sk_edge_queue *queue, struct sk_edge_shot *shot,
+                      const struct sk_message *message);
+void edge_shot_arrived(const struct sk_edge_hub *hub, const struct sk_edge_shot *shot);
 
 /* identity.c */
 struct sk_edge_identity *edge_identity_find(struct sk_edge_hub *hub, struct sk_span device,
@@ -448,6 +522,10 @@ void edge_twin_desired(struct sk_edge_identity *identity);
 /* Whether there are reported properties that the cloud does not have. */
 bool edge_twin_unsent(const struct sk_edge_identity *identity);
 void edge_twin_free(struct sk_edge_identity *identity);
+
+/* methods.c */
+/* A direct method to an identity of ours; `from`: whose call it is, for the metrics. */
+void edge_method_call(struct sk_edge_hub *hub, struct sk_span from, struct sk_request *request);
 
 /* report.c */
 void edge_report_soon(struct sk_edge_hub *hub);

@@ -100,7 +100,7 @@ static void opened(struct sk_edge_hub *hub, struct sk_session *session,
     (void)session;
     if (identity) {
         identity->connected_us = sk_io_wall(hub->backend.io);
-        identity->tally.connects++;
+        edge_count(hub, SK_EDGE_CONNECTS, (struct sk_span[]){sk_span_z(identity->key)});
     }
     edge_report_soon(hub);
 }
@@ -110,7 +110,7 @@ static void closed(struct sk_edge_hub *hub, struct sk_session *session,
     (void)session;
     if (identity) {
         identity->disconnected_us = sk_io_wall(hub->backend.io);
-        identity->tally.disconnects++;
+        edge_count(hub, SK_EDGE_DISCONNECTS, (struct sk_span[]){sk_span_z(identity->key)});
     }
     edge_report_soon(hub);
 }

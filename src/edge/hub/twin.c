@@ -16,9 +16,10 @@ struct sk_edge_twin {
     /* What the cloud does not have yet, each as two patches (sk_json_patch_append). */
     json_t *pending[2], *sending[2];
     unsigned unanswered; /* patches on their way: `sending` holds them */
-    bool failed;         /* one of them */
-    bool syncing;        /* a GET is under way */
-    bool sync_again;     /* the cloud has told of a change since it was sent */
+    uint64_t sending_since_ns;
+    bool failed;     /* one of them */
+    bool syncing;    /* a GET is under way */
+    bool sync_again; /* the cloud has told of a change since it was sent */
 };
 
 static struct sk_edge_twin *twin_of(struct sk_edge_identity *identity) {
@@ -176,6 +177,13 @@ static void forget_sending(struct sk_edge_twin *twin) {
     for (size_t i = 0; i < 2; i++) json_object_clear(twin->sending[i]);
 }
 
+static void count_report(const struct sk_edge_identity *identity, const char *target,
+                         uint64_t since_ns) {
+    struct sk_span labels[] = {sk_span_z(target), sk_span_z(identity->key)};
+    edge_count(identity->hub, SK_EDGE_REPORTS, labels);
+    edge_took(identity->hub, SK_EDGE_REPORT_TIME, labels, since_ns);
+}
+
 static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,
                         uint64_t version) {
     struct sk_edge_identity *identity = arg;
@@ -188,6 +196,7 @@ static void on_reported(void *arg, enum sk_status status, unsigned code, struct 
                  SK_ARG(body));
     else if (version)
         twin->reported_version = version;
+    if (status == SK_OK && code < 400) count_report(identity, "upstream", twin->sending_since_ns);
     if (--twin->unanswered) return;
     if (twin->failed) { /* goes out again with the next connect or report */
         json_t *all[2];
@@ -208,6 +217,7 @@ static void send_pending(struct sk_edge_identity *identity) {
     struct sk_edge_twin *twin = identity->twin;
     if (!identity->connected || twin == NULL || twin->unanswered) return;
     twin->failed = false;
+    twin->sending_since_ns = sk_io_now(identity->hub->backend.io);
     for (size_t i = 0; i < 2; i++) {
         json_t *patch = twin->pending[i];
         twin->pending[i] = twin->sending[i]; /* empty */
@@ -224,7 +234,7 @@ static void send_pending(struct sk_edge_identity *identity) {
 struct report_call {
     struct sk_edge_hub *hub;
     struct sk_request *request;
-    uint64_t version;
+    uint64_t version, since_ns;
 };
 
 static void report_saved(void *arg, const struct sk_registry_end *end) {
@@ -238,6 +248,7 @@ static void report_saved(void *arg, const struct sk_registry_end *end) {
         edge_identity_find(call.hub, call.request->device, call.request->module);
     call.request->done(call.request, &(struct sk_answer){.version = call.version});
     if (identity == NULL) return;
+    count_report(identity, "edge_hub", call.since_ns);
     bool no_way = call.hub->counts.upstream_connected && !identity->connected;
     if (no_way) edge_upstream_wants(identity); /* it may know HTTPS alone */
     send_pending(identity);
@@ -266,12 +277,11 @@ static void report(struct sk_edge_hub *hub, struct sk_request *request) {
     json_decref(twin->reported);
     twin->reported = next;
     twin->reported_version++;
-    identity->tally.reports++;
     sk_json_patch_append(twin->pending[0], twin->pending[1], request->body);
     SK_CLEANUP_FREE char *patch = sk_json_text(request->body);
     edge_ingest_twin_change(identity, sk_span_z(patch));
     struct report_call *call = SK_NEW(struct report_call);
-    *call = (struct report_call){hub, request, twin->reported_version};
+    *call = (struct report_call){hub, request, twin->reported_version, sk_io_now(hub->backend.io)};
     save(identity, report_saved, call);
 }
 
@@ -282,6 +292,7 @@ struct get_call {
     struct sk_request *request; /* NULL: answered */
     char *key;
     struct sk_timer timer;
+    uint64_t since_ns;
     bool fresh; /* the copy is the cloud's answer */
 };
 
@@ -295,10 +306,10 @@ static void answer_from_copy(struct get_call *call) {
         return;
     }
     struct sk_edge_twin *twin = twin_of(identity);
-    if (call->fresh)
-        identity->tally.twins_from_cloud++;
-    else
-        identity->tally.twins_from_copy++;
+    struct sk_span labels[] = {call->fresh ? SK_SPAN("upstream") : SK_SPAN("edge_hub"),
+                               sk_span_z(identity->key)};
+    edge_count(call->hub, SK_EDGE_TWINS, labels);
+    edge_took(call->hub, SK_EDGE_TWIN_TIME, labels, call->since_ns);
     json_t *desired = json_copy(twin->desired), *reported = json_copy(twin->reported);
     json_object_set_new(
         desired, "$version",
@@ -334,8 +345,10 @@ static void get(struct sk_edge_hub *hub, struct sk_request *request) {
         return;
     }
     struct get_call *call = SK_NEW(struct get_call);
-    *call = (struct get_call){
-        .hub = hub, .request = request, .key = sk_span_dup(sk_span_z(identity->key))};
+    *call = (struct get_call){.hub = hub,
+                              .request = request,
+                              .key = sk_span_dup(sk_span_z(identity->key)),
+                              .since_ns = sk_io_now(hub->backend.io)};
     if (!hub->counts.upstream_connected) {
         answer_from_copy(call);
         free(call->key);

@@ -46,6 +46,19 @@ static void load(struct sk_edge_hub *hub) {
                              hub);
 }
 
+static void offline(struct sk_edge_hub *hub) {
+    if (!hub->counts.upstream_connected) return;
+    hub->offline_ns = sk_io_now(hub->backend.io);
+    edge_count(hub, SK_EDGE_OFFLINE, (struct sk_span[]){sk_span_z(hub->self->key)});
+}
+
+static void online(struct sk_edge_hub *hub) {
+    if (hub->offline_ns)
+        edge_took(hub, SK_EDGE_OFFLINE_TIME, (struct sk_span[]){sk_span_z(hub->self->key)},
+                  hub->offline_ns);
+    hub->offline_ns = 0;
+}
+
 static void on_connected(void *arg, bool session_present) {
     (void)session_present;
     struct sk_edge_identity *identity = arg;
@@ -54,20 +67,29 @@ static void on_connected(void *arg, bool session_present) {
         if (!identity->hub->counts.upstream_connected)
             SK_INFO("edge-hub", "connected to %s", identity->hub->options->hub_host_name);
         identity->hub->counts.upstream_connected = true;
+        online(identity->hub);
         remember_way(identity->hub);
     }
     identity->hub->upstream.events->connected(identity);
 }
 
+static void count_again(const struct sk_edge_identity *identity, const char *operation, size_t n) {
+    struct sk_span labels[] = {sk_span_z(identity->key), sk_span_z(operation)};
+    if (n) edge_series(identity->hub, SK_EDGE_RETRIES, labels)->count += n;
+}
+
 static void on_disconnected(void *arg, const struct sk_client_down *down) {
     struct sk_edge_identity *identity = arg;
     identity->connected = false;
+    count_again(identity, "SendMessageToCloud", down->messages);
+    count_again(identity, "UpdateReportedProperties", down->reports);
+    count_again(identity, "GetTwin", down->twin_gets);
     edge_c2d_drop(identity);
     if (identity == identity->hub->self) {
         if (identity->hub->counts.upstream_connected)
             SK_WARN("edge-hub", "%s is not reachable (%s); messages wait here",
                     identity->hub->options->hub_host_name, sk_status_text(down->reason));
-        identity->hub->offline_total += identity->hub->counts.upstream_connected;
+        offline(identity->hub);
         identity->hub->counts.upstream_connected = false;
         identity->hub->scope.known = false;
     } else if (down->refused) {
@@ -142,7 +164,7 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
                                      .payload = sk_span(i->payload, payload.n),
                                      .response_timeout_s = LONGEST_S,
                                      .done = on_invoked};
-    sk_methods_invoke(&hub->methods, &i->request);
+    edge_method_call(hub, SK_SPAN("upstream"), &i->request);
 }
 
 static void on_message(void *arg, const struct sk_message *message, struct sk_delivery delivery) {
