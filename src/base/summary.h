@@ -1,9 +1,9 @@
 /* How values are spread: how many there were, their sum, and below which value a share of them
  * lies. Of a fixed size, whatever comes.
  *
- * Values are counted in steps, four to each power of two, so a quantile is off by at most an eighth.
- * When 65535 lie in one step all steps are halved: quantiles tell of the last some ten thousand
- * values, count and sum of all. */
+ * Values are counted in steps, four to each power of two, so a quantile is off by at most an
+ * eighth. When 65535 lie in one step all steps are halved: quantiles tell of the last some ten
+ * thousand values, count and sum of all. */
 #ifndef SK_BASE_SUMMARY_H
 #define SK_BASE_SUMMARY_H
 

@@ -98,11 +98,11 @@ static int run_daemon(void *arg) {
     return code;
 }
 
-static bool hub_running(void *arg, int64_t *started_us, unsigned *restarts) {
+static struct sk_hub_standing hub_stands(void *arg) {
     struct sk_role_state *state = arg;
-    *started_us = atomic_load(&state->started_us);
-    *restarts = atomic_load(&state->restarts);
-    return atomic_load(&state->pid) != 0;
+    return (struct sk_hub_standing){.pid = atomic_load(&state->pid),
+                                    .started_us = atomic_load(&state->started_us),
+                                    .restarts = atomic_load(&state->restarts)};
 }
 
 /* The connection upstream trusts what [skerry] hub_trust names, else the system's certificates. */
@@ -199,7 +199,8 @@ static int run_agent(void *arg) {
         .own_users = sk_may_give_files(),
         .containers = container_options(config),
         .config_file = edge->command.file,
-        .hub_running = edge->has_hub ? hub_running : NULL,
+        .metrics = config->agent_metrics,
+        .hub_stands = edge->has_hub ? hub_stands : NULL,
         .hub_arg = &edge->states[HUB],
     };
     if (!status) status = sk_agent_start(role.io, &options, &role.agent, reason);

@@ -219,8 +219,6 @@ void sk_gateway_allow_origins(struct sk_gateway *gateway, const struct sk_span *
 /* How the loop is shared, as metrics (Prometheus text): lengths of turns, connections turned away,
  * output held. */
 void sk_gateway_put_metrics(const struct sk_gateway *gateway, struct sk_buffer *to);
-/* The two lines above a metric's values. */
-void sk_metric_put_name(struct sk_buffer *to, const char *name, const char *type, const char *help);
 const struct sk_gateway_counts *sk_gateway_counts(const struct sk_gateway *gateway);
 /* Closes listeners and connections; frees when the last is gone and calls `freed`. */
 void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void *arg);

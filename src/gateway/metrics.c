@@ -1,10 +1,6 @@
 /* What the gateway says about itself in Prometheus text: how the loop is shared. */
 #include "gateway/parts.h"
-
-void sk_metric_put_name(struct sk_buffer *to, const char *name, const char *type,
-                        const char *help) {
-    sk_buffer_print(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
+#include "net/metrics.h"
 
 static void put_value(struct sk_buffer *to, const char *name, const char *type, const char *help,
                       uint64_t value) {

@@ -290,6 +290,10 @@ void sk_file_close(struct sk_file *file) {
 uint64_t sk_disk_free(struct sk_io *io, const char *path) {
     return io->world->disk_free(io, path);
 }
+
+uint64_t sk_disk_size(struct sk_io *io, const char *path) {
+    return io->world->disk_size(io, path);
+}
 const char *sk_io_sqlite_vfs(struct sk_io *io) {
     return io->world->sqlite_vfs(io);
 }

@@ -182,6 +182,8 @@ enum sk_status sk_file_truncate(struct sk_file *file, uint64_t size);
 void sk_file_close(struct sk_file *file);
 /* Bytes free for this user on the disk that holds `path`. */
 uint64_t sk_disk_free(struct sk_io *io, const char *path);
+/* All bytes of that disk; of both UINT64_MAX: nobody knows. */
+uint64_t sk_disk_size(struct sk_io *io, const char *path);
 /* Name of the SQLite VFS over this world's files; NULL: SQLite's own. */
 const char *sk_io_sqlite_vfs(struct sk_io *io);
 

@@ -46,6 +46,7 @@ struct sk_world {
     enum sk_status (*file_truncate)(struct sk_file *, uint64_t);
     void (*file_close)(struct sk_file *);
     uint64_t (*disk_free)(struct sk_io *, const char *);
+    uint64_t (*disk_size)(struct sk_io *, const char *);
     const char *(*sqlite_vfs)(struct sk_io *);
 
     enum sk_status (*tls_new)(struct sk_io *, const struct sk_tls_options *, struct sk_tls **,

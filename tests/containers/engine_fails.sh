@@ -53,6 +53,8 @@ expect "what runs is left alone" "$(container_id app) $(stands app lastStartTime
 # It hangs while one waits for its restart: the same.
 kill -STOP "$engine_pid"
 deploy "$(module app localhost/app:1 "" "$local_only, \"version\": \"2\"")" "$other" "$process"
+measured() { curl -s -m 20 http://127.0.0.1:9602/metrics | grep -o '^edgeAgent_used_memory_bytes{.*module_name="[a-z]*"' | sed 's/.*module_name="\(.*\)"/\1/'; }
+expect "metrics come all the same" "$(measured | grep -c -e '^host$' -e '^proc$') $(measured | grep -c '^app$')" "2 0"
 until_like "a hanging engine is told" 'container engine at .* does not answer' agent_reports .lastDesiredStatus.description
 kill -CONT "$engine_pid"
 until_is "an update that had to wait" running another

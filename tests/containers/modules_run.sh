@@ -46,6 +46,25 @@ expect "and why" "$(grep -c 'is in no container' "$dir/called")" 1
 expect "and it is in the log" "$(grep -c 'a call for module hello is refused: Process' "$dir/edge.log")" 1
 until_is "a module reaches another by its name" served edge_says logs asks
 
+# What modules use is measured when somebody asks.
+metrics() { curl -s http://127.0.0.1:9602/metrics >"$dir/metrics"; }
+metric() { grep "^edgeAgent_$1{.*$2" "$dir/metrics" | sed 's/.*} //'; } # metric NAME LABELS: of the page that was read last
+more() { awk "BEGIN { print (${1:-0} > $2) ? \"more\" : \"only ${1:-nothing}\" }"; }
+metrics
+for name in used_memory_bytes created_pids_total total_network_in_bytes; do
+    expect "of a container: $name" "$(more "$(metric $name 'module_name="sim"')" 0)" more
+    expect "of the edge hub: $name" "$(more "$(metric $name 'module_name="edgeHub"')" 0)" "$([ $name = total_network_in_bytes ] && echo "only nothing" || echo more)"
+done
+expect "how it has used the processors" "$(more "$(metric used_cpu_percent_count 'module_name="sim"')" 0)" more
+expect "how long it has run" "$(more "$(metric total_time_running_correctly_seconds 'module_name="sim"')" 0)" more
+expect "starts" "$(metric module_start_total 'module_name="sim"')" 1
+expect "makings" "$(metric command_latency_seconds_count 'command="create"')" 4
+expect "the machine's memory" "$(metric total_memory_bytes 'module_name="host"')" $(($(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) * 1024))
+expect "the disk" "$(more "$(metric available_disk_space_bytes 'disk_filesystem="tmpfs"')" 1000000)" more
+expect "the deployment" "$(more "$(metric deployment_time_seconds_sum '')" 0)" more
+expect "what runs here" "$(metric metadata 'host_information="{.*Debian')" 0
+expect "no other page" "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:9602/)" 404
+
 # What the module of the C SDK needs: the daemon's signature, the edge hub by name, the hub above it.
 reports() { "$bin/skerry" twin show edge/sim | grep -q SendInterval && echo yes; }
 until_is "a module reports to the hub" yes reports

@@ -168,6 +168,7 @@ hub_trust = "$dir/hub/ca.pem"
 hub_mqtt_port = $hub_port
 listen = ["0.0.0.0:8883"]
 metrics = "127.0.0.1:9601"
+agent_metrics = "127.0.0.1:9602"
 page = ""
 CONFIG
 }

@@ -210,8 +210,8 @@ TEST(texts_that_a_client_chooses_can_neither_break_the_page_nor_fill_the_memory)
     open_as(&writer, f, "edge1", "writer");
     sends(&writer, "devices/edge1/modules/writer/messages/events/%24.on=a%22%5C%0A%00%FFb",
           SK_SPAN("1"));
-    has(f, "edgehub_messages_received_total",
-        "route_output=\"a\\\"\\\\???b\",id=\"edge1/writer\"", 1);
+    has(f, "edgehub_messages_received_total", "route_output=\"a\\\"\\\\???b\",id=\"edge1/writer\"",
+        1);
     for (unsigned i = 1; i < 511; i++) {
         snprintf(topic, sizeof topic, "devices/edge1/modules/writer/messages/events/%%24.on=o%u",
                  i);

@@ -1,6 +1,7 @@
 /* The agent's life: credentials, the twin, reconciling, reporting. */
 #include <stdio.h>
 
+#include "edge/agent/metrics.h"
 #include "edge/agent/parts.h"
 #include "edge/agent/uploads.h"
 #include "model/json_patch.h"
@@ -13,24 +14,6 @@ static const char API_VERSION[] = "2022-08-03";
 static void reconcile(struct sk_agent *agent);
 
 /* ---- reporting ---- */
-
-struct sk_agent_facts agent_facts(struct sk_agent *agent) {
-    const char *failure = sk_modules_failure(agent->modules);
-    bool failed = agent->status_code == 200 && failure[0];
-    struct sk_agent_facts facts = {
-        .deployment = agent->deployed ? &agent->deployment : NULL,
-        .desired_version = agent->desired_version,
-        .status_code = failed ? 500 : agent->status_code,
-        .status_description = failed ? failure : agent->status_description,
-        .agent_started_us = agent->started_us,
-        .hub_running = true,
-        .hub_started_us = agent->started_us,
-    };
-    if (agent->options.hub_running)
-        facts.hub_running = agent->options.hub_running(agent->options.hub_arg,
-                                                       &facts.hub_started_us, &facts.hub_restarts);
-    return facts;
-}
 
 static void on_reported(void *arg, enum sk_status status, unsigned code, struct sk_span body,
                         uint64_t version) {
@@ -112,6 +95,7 @@ static void take_desired(struct sk_agent *agent, const json_t *desired, bool kee
     sk_deployment_free(&agent->deployment);
     agent->deployment = deployment;
     agent->deployed = true;
+    if (keep) agent->deploying_ns = sk_io_now(agent->io);
     agent->status_code = 200;
     agent->status_description[0] = 0;
     if (keep) keep_deployment(agent, desired);
@@ -139,12 +123,23 @@ static void load_deployment(struct sk_agent *agent) {
 
 static void next_tick(struct sk_agent *agent);
 
+/* How long it took, when all is as it shall be. */
+static void note_deployed(struct sk_agent *agent) {
+    uint64_t since_ns;
+    if (agent->deploying_ns == 0 || !sk_modules_settled(agent->modules, &since_ns)) return;
+    if (since_ns < agent->deploying_ns) since_ns = agent->deploying_ns;
+    sk_summary_add(&agent->counts.deployments, (since_ns - agent->deploying_ns) / 1000);
+    agent->deploying_ns = 0;
+}
+
 /* Not before the daemon answers: until then there are no identities and no sockets, modules would
  * fail, and wait before they are tried again. */
 static void reconcile(struct sk_agent *agent) {
     agent->reconcile_again = sk_modules_busy(agent->modules);
-    if (agent->deployed && agent->workload && !agent->reconcile_again)
+    if (agent->deployed && agent->workload && !agent->reconcile_again) {
         sk_modules_reconcile(agent->modules, &agent->deployment);
+        note_deployed(agent);
+    }
     next_tick(agent);
 }
 
@@ -172,7 +167,9 @@ static void on_twin(void *arg, enum sk_status status, unsigned code, struct sk_s
                     uint64_t version) {
     struct sk_agent *agent = arg;
     (void)version;
+    agent->counts.syncs++;
     if (status || code != 200) {
+        agent->counts.failed_syncs++;
         if (status != SK_CLOSED)
             SK_WARN("agent", "the twin could not be read: %s %u", sk_status_text(status), code);
         return;
@@ -303,6 +300,7 @@ static void on_tick(struct sk_timer *timer) {
     struct sk_agent *agent = SK_CONTAINER(timer, struct sk_agent, tick);
     if (agent->early_ticks < EARLY_TICKS) agent->early_ticks++;
     if (agent->workload == NULL) ask_identity(agent);
+    agent_hub_counts(agent);
     report_soon(agent);
     reconcile(agent);
 }
@@ -314,6 +312,16 @@ static void next_tick(struct sk_agent *agent) {
     if (agent->early_ticks < EARLY_TICKS) wait_ns = EARLY_TICK_NS;
     if (due_ns < now_ns + wait_ns) wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
     sk_timer_start(agent->io, &agent->tick, wait_ns, on_tick);
+}
+
+/* Without them the edge works as well: a port that is taken ends nothing. */
+static void open_metrics(struct sk_agent *agent) {
+    const struct sk_endpoint *at = &agent->options.metrics;
+    if (at->host == NULL) return;
+    enum sk_status status = agent_metrics_open(agent, at);
+    if (status)
+        SK_WARN("agent", "cannot listen on %s:%u for metrics ([skerry] agent_metrics): %s",
+                at->host, at->port, sk_status_text(status));
 }
 
 enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *options,
@@ -329,6 +337,7 @@ enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *o
     agent->io = io;
     agent->options = *options;
     agent->started_us = sk_io_wall(io);
+    agent->started_ns = sk_io_now(io);
     sk_list_init(&agent->calls);
     sk_list_init(&agent->uploads);
     agent->control_service =
@@ -359,6 +368,7 @@ enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *o
                                             .replan = on_replan,
                                             .arg = agent,
                                         });
+    open_metrics(agent);
     load_deployment(agent);
     ask_identity(agent);
     next_tick(agent);
@@ -381,6 +391,7 @@ void sk_agent_stop(struct sk_agent *agent, void (*stopped)(void *arg), void *arg
     agent->stopped = stopped;
     agent->stopped_arg = arg;
     agent_methods_end(agent);
+    agent_metrics_close(agent);
     uploads_end(agent);
     sk_timer_stop(&agent->tick);
     sk_io_undefer(&agent->report_task);

@@ -14,6 +14,13 @@
 
 struct sk_agent;
 
+/* The hub role's process. */
+struct sk_hub_standing {
+    int pid; /* 0: it does not run */
+    int64_t started_us;
+    unsigned restarts;
+};
+
 /* Texts are borrowed for the agent's life. */
 struct sk_agent_options {
     const char *data;            /* folder */
@@ -28,9 +35,10 @@ struct sk_agent_options {
     const char *parent_host; /* nested, else NULL */
     bool own_users;          /* each module is a user of its own: place.h */
     struct sk_container_options containers;
-    const char *config_file; /* for the support bundle; NULL: none is made */
-    /* How the hub role stands; NULL: it runs. */
-    bool (*hub_running)(void *arg, int64_t *started_us, unsigned *restarts);
+    const char *config_file;    /* for the support bundle; NULL: none is made */
+    struct sk_endpoint metrics; /* host NULL: none are served */
+    /* How the hub role stands; NULL: it runs, and nobody knows more. */
+    struct sk_hub_standing (*hub_stands)(void *arg);
     void *hub_arg;
 };
 

@@ -15,6 +15,7 @@ enum {
     STOP_S = 10,
     STOP_MORE_MS = 5000, /* for the engine itself */
     MAKE_MS = 60000,
+    MEASURE_MS = 5000,
     EXIT_NOT_STARTED = 127,
 };
 /* What the folder of the module's socket is called inside. */
@@ -321,6 +322,29 @@ static bool discard(struct module *module) {
     return false;
 }
 
+/* ---- what it uses ---- */
+
+static void on_stats(void *arg, const struct sk_engine_answer *answer) {
+    struct container *container = arg;
+    struct sk_usage usage;
+    container->measuring = NULL;
+    sk_usage_of_stats(answer->json, &usage);
+    usage_measured(container->module, answer->status ? NULL : &usage);
+}
+
+static bool measure(struct module *module, struct sk_usage *usage) {
+    struct container *container = module->own;
+    char target[192];
+    sk_usage_clear(usage);
+    if (container == NULL || !module->state.running || !containers_up(module->world->containers))
+        return true;
+    snprintf(target, sizeof target, "/containers/%.128s/stats?stream=false&one-shot=true",
+             module->spec.name);
+    container->measuring = sk_engine_ask(module->world->containers->engine, SK_HTTP_GET, target,
+                                         NULL, MEASURE_MS, on_stats, container);
+    return false;
+}
+
 const struct module_kind container_kind = {
     .type = "docker",
     .ready = ready,
@@ -331,4 +355,5 @@ const struct module_kind container_kind = {
     .discard = discard,
     .forget = container_forget,
     .log = container_log,
+    .measure = measure,
 };

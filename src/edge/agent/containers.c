@@ -31,7 +31,9 @@ void container_forget(struct module *module) {
     if (container == NULL) return;
     sk_engine_cancel(container->call);
     sk_engine_cancel(container->looking);
+    sk_engine_cancel(container->measuring);
     free(container);
+    usage_measured(module, NULL);
 }
 
 /* µs since 1970; 0: never. */

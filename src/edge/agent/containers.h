@@ -19,7 +19,7 @@ struct container {
     struct module *module;
     char id[72], finished[40];
     struct sk_engine_call *call; /* the step's */
-    struct sk_engine_call *looking;
+    struct sk_engine_call *looking, *measuring;
     bool look_again;
     bool adopted;  /* found running or not, and not looked at yet */
     bool stopping; /* asked to stop: its end is no failure */

@@ -3,6 +3,7 @@
 #ifndef SK_EDGE_AGENT_KIND_H
 #define SK_EDGE_AGENT_KIND_H
 
+#include "edge/agent/module_usage.h"
 #include "edge/agent/modules.h"
 #include "net/http_client.h"
 
@@ -30,6 +31,9 @@ struct module {
     char description[192];
     char trouble[256];      /* why it cannot be made as it should be; "": no trouble */
     struct roll_back *back; /* NULL: there is nothing to go back to; roll_back.h */
+    struct module_usage usage;
+    struct sk_module_counts counts;
+    uint64_t counted_ns; /* until when its times are in `counts` */
 };
 
 /* What a kind tells, at the end of what was asked for; also from inside it. */
@@ -50,6 +54,7 @@ struct module_world {
     const struct module_events *events;
     struct sk_list modules;
     struct containers *containers;
+    struct measuring measuring;
     bool closing; /* the agent ends: nothing is begun any more */
 };
 
@@ -70,6 +75,8 @@ struct module_kind {
     /* Begins to read its log (module_log.h); NULL with a sentence in `why`. */
     struct sk_module_log *(*log)(struct module *module, const struct sk_log_ask *ask,
                                  const char **why);
+    /* What it uses now: true, in `usage`; false: usage_measured() follows, also from `forget`. */
+    bool (*measure)(struct module *module, struct sk_usage *usage);
 };
 
 extern const struct module_kind process_kind;   /* process.c */

@@ -164,28 +164,34 @@ static void get_task_status(struct call *call, const json_t *payload) {
 
 /* ---- all ---- */
 
+static const struct {
+    const char *name;
+    void (*run)(struct call *call, const json_t *payload);
+} methods[AGENT_METHODS] = {{"ping", ping},
+                            {"RestartModule", restart_module},
+                            {"GetModuleLogs", get_module_logs},
+                            {"UploadModuleLogs", upload_module_logs},
+                            {"UploadSupportBundle", upload_support_bundle},
+                            {"GetTaskStatus", get_task_status}};
+
+const char *agent_method_name(size_t i) {
+    return methods[i].name;
+}
+
 void agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
                   struct sk_span rid) {
-    static const struct {
-        const char *name;
-        void (*run)(struct call *call, const json_t *payload);
-    } methods[] = {{"ping", ping},
-                   {"RestartModule", restart_module},
-                   {"GetModuleLogs", get_module_logs},
-                   {"UploadModuleLogs", upload_module_logs},
-                   {"UploadSupportBundle", upload_support_bundle},
-                   {"GetTaskStatus", get_task_status}};
     struct call *call = SK_NEW(struct call);
     struct sk_buffer known = {0};
     call->agent = agent;
     call->rid = sk_span_dup(rid);
     sk_list_append(&agent->calls, &call->link);
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    for (size_t i = 0; i < AGENT_METHODS; i++) {
         if (!sk_span_eq_nocase(name, sk_span_z(methods[i].name))) {
             sk_buffer_print(&known, "%s%s", i ? ", " : "", methods[i].name);
             continue;
         }
         json_t *json = sk_json_load(payload, JSON_DECODE_ANY, NULL);
+        agent->counts.methods[i]++;
         methods[i].run(call, json);
         json_decref(json);
         sk_buffer_free(&known);

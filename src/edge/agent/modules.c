@@ -29,6 +29,9 @@ struct sk_modules {
     struct sk_task go_on;
     struct sk_timer log_check;
     uint64_t due_ns;
+    uint64_t step_began_ns, plan_ended_ns;
+    bool settled;
+    struct sk_summary took[SK_PLAN_KINDS];
     char failure[256];
     void (*freed)(void *arg);
     void *freed_arg;
@@ -74,6 +77,26 @@ static void take_spec(struct module *module, const struct sk_module_spec *spec) 
     module->kind = kind_of(spec);
 }
 
+/* What has passed since the last time counts as it stands now. */
+static void count_time(struct module *module) {
+    uint64_t now_ns = sk_io_now(module->world->io);
+    uint64_t passed_ns = module->counted_ns ? now_ns - module->counted_ns : 0;
+    module->counted_ns = now_ns;
+    if (module->spec.stopped) return;
+    module->counts.expected_ns += passed_ns;
+    if (module->state.running && !module->state.unhealthy) module->counts.correct_ns += passed_ns;
+}
+
+static bool start(struct module *module) {
+    module->counts.starts++;
+    return module->kind->start(module);
+}
+
+static bool stop(struct module *module) {
+    module->counts.stops += module->state.running;
+    return module->kind->stop(module);
+}
+
 static struct module *module_new(struct sk_modules *modules, const struct sk_module_spec *spec) {
     struct module *module = SK_NEW(struct module);
     module->world = &modules->world;
@@ -85,6 +108,7 @@ static struct module *module_new(struct sk_modules *modules, const struct sk_mod
 static void module_free(struct module *module) {
     sk_list_remove(&module->link);
     module->kind->forget(module);
+    usage_measured(module, NULL);
     roll_back_free(module);
     sk_module_spec_free(&module->spec);
     free(module->generation_id);
@@ -112,9 +136,16 @@ static struct step *awaited(struct module *module) {
     return strcmp(step->name, module->spec.name) == 0 ? step : NULL;
 }
 
-static void step_done(struct sk_modules *modules) {
+static void step_ended(struct sk_modules *modules) {
+    uint64_t took_ns = sk_io_now(modules->world.io) - modules->step_began_ns;
+    enum sk_plan_kind kind = modules->steps[modules->step_next].kind;
+    sk_summary_add(&modules->took[kind], took_ns / 1000);
     modules->waiting = false;
     modules->step_next++;
+}
+
+static void step_done(struct sk_modules *modules) {
+    step_ended(modules);
     sk_io_defer(modules->world.io, &modules->go_on, go_on);
 }
 
@@ -215,11 +246,12 @@ static void identity_made(void *arg, enum sk_status status, const struct sk_http
 }
 
 /* Carries out one step; true when it is done, false when it waits. */
-static bool run_step(struct sk_modules *modules, struct step *step) {
-    struct module *module = find(modules, sk_span_z(step->name));
-    if (module == NULL || module->failed_plan == modules->plan) return true;
+static bool run_step(struct sk_modules *modules, struct module *module, struct step *step) {
     switch (step->kind) {
-    case SK_PLAN_PREPARE: kind_of(&step->spec)->prepare(module, &step->spec); return true;
+    case SK_PLAN_PREPARE:
+        module->counts.images++;
+        kind_of(&step->spec)->prepare(module, &step->spec);
+        return true;
     case SK_PLAN_CREATE: module->kind = kind_of(&step->spec); /* fall through */
     case SK_PLAN_UPDATE:
         ask_daemon(&modules->world, SK_HTTP_PUT, "identities", step->name,
@@ -232,14 +264,14 @@ static bool run_step(struct sk_modules *modules, struct step *step) {
     case SK_PLAN_RESTART:
         module->state.restart_count++;
         module->last_restart_us = sk_io_wall(modules->world.io);
-        return module->kind->start(module);
+        return start(module);
     case SK_PLAN_START:
         module->spec.stopped = false;
         module->state.restart_count = 0;
-        return module->kind->start(module);
+        return start(module);
     case SK_PLAN_STOP:
         if (step->spec.name) module->spec.stopped = step->spec.stopped;
-        return module->kind->stop(module);
+        return stop(module);
     case SK_PLAN_FORGET_RESTARTS:
         module->state.restart_count = 0;
         changed(&modules->world);
@@ -250,13 +282,20 @@ static bool run_step(struct sk_modules *modules, struct step *step) {
 
 static void run_steps(struct sk_modules *modules) {
     while (modules->step_next < modules->step_count) {
+        struct step *step = &modules->steps[modules->step_next];
+        struct module *module = find(modules, sk_span_z(step->name));
+        if (module == NULL || module->failed_plan == modules->plan) {
+            modules->step_next++;
+            continue;
+        }
         modules->waiting = true; /* a kind may end it from inside */
-        if (!run_step(modules, &modules->steps[modules->step_next])) return;
-        modules->waiting = false;
-        modules->step_next++;
+        modules->step_began_ns = sk_io_now(modules->world.io);
+        if (!run_step(modules, module, step)) return;
+        step_ended(modules);
     }
     steps_free(modules);
     modules->running = false;
+    modules->plan_ended_ns = sk_io_now(modules->world.io);
     changed(&modules->world);
 }
 
@@ -295,7 +334,7 @@ static void on_ended(struct module *module) {
     else if (awaited(module))
         step_done(modules);
     else if (again && !module->spec.stopped)
-        module->kind->start(module);
+        start(module);
 }
 
 static const struct module_events events = {
@@ -313,6 +352,7 @@ static void match_entries(struct sk_modules *modules, const struct sk_deployment
     SK_LIST_EACH(&modules->world.modules, node, following) {
         struct module *module = SK_CONTAINER(node, struct module, link);
         const struct sk_module_spec *spec = sk_deployment_module(desired, module->spec.name);
+        count_time(module);
         if (modules->version != desired->version) {
             module->failures = 0;
             module->retry_ns = 0;
@@ -384,6 +424,16 @@ static void make_plan(struct sk_modules *modules, const struct sk_deployment *ch
     free(ready);
 }
 
+static bool is_settled(struct sk_modules *modules, const struct sk_deployment *chosen,
+                       const struct sk_plan *plan) {
+    bool settled = plan->count == 0;
+    for (size_t i = 0; i < chosen->module_count && settled; i++) {
+        const struct module *module = find(modules, sk_span_z(chosen->modules[i].name));
+        settled = module->made && !sk_module_spec_differs(&chosen->modules[i], &module->spec);
+    }
+    return settled;
+}
+
 void sk_modules_reconcile(struct sk_modules *modules, const struct sk_deployment *desired) {
     struct sk_plan plan;
     if (modules->running || modules->freed) return;
@@ -392,6 +442,7 @@ void sk_modules_reconcile(struct sk_modules *modules, const struct sk_deployment
     struct sk_deployment chosen = choose(modules, desired);
     make_plan(modules, &chosen, &plan);
     modules->due_ns = plan.again_ns;
+    modules->settled = is_settled(modules, &chosen, &plan);
     modules->plan++;
     if (plan.count) modules->failure[0] = 0;
     take_steps(modules, &chosen, &plan);
@@ -425,12 +476,31 @@ uint64_t sk_modules_due_ns(const struct sk_modules *modules) {
                             : modules->due_ns; /* a running plan ends before the next is made */
 }
 
+bool sk_modules_settled(const struct sk_modules *modules, uint64_t *since_ns) {
+    *since_ns = modules->plan_ended_ns;
+    return modules->settled;
+}
+
+const struct sk_summary *sk_modules_took(const struct sk_modules *modules, enum sk_plan_kind kind) {
+    return &modules->took[kind];
+}
+
+void sk_modules_measure(struct sk_modules *modules, unsigned processors, void (*done)(void *arg),
+                        void *arg) {
+    usage_measure(&modules->world, processors, done, arg);
+}
+
+void sk_modules_measure_end(struct sk_modules *modules) {
+    usage_stop(&modules->world);
+}
+
 /* ---- for people ---- */
 
 void sk_modules_each(struct sk_modules *modules,
                      void (*each)(void *arg, const struct sk_module_view *view), void *arg) {
     SK_LIST_EACH(&modules->world.modules, node, following) {
         struct module *module = SK_CONTAINER(node, struct module, link);
+        count_time(module);
         each(arg, &(struct sk_module_view){
                       .state = &module->state,
                       .exit_code = module->exit_code,
@@ -441,6 +511,9 @@ void sk_modules_each(struct sk_modules *modules,
                       .description = module->description,
                       .made = module->made,
                       .image_hash = module->image_hash,
+                      .counts = &module->counts,
+                      .usage = module->usage.known ? &module->usage.last : NULL,
+                      .cpu = &module->usage.cpu.shares,
                   });
     }
 }
@@ -450,7 +523,7 @@ enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span nam
     if (module == NULL || !module->made) return SK_NOT_FOUND;
     if (awaited(module)) return SK_OK; /* a plan is just at it, and starts it */
     module->start_again = module->state.running;
-    if (!module->state.running || module->kind->stop(module)) module->kind->start(module);
+    if (!module->state.running || stop(module)) start(module);
     return SK_OK;
 }
 
@@ -522,6 +595,7 @@ void sk_modules_free(struct sk_modules *modules, void (*freed)(void *arg), void 
     modules->freed = freed;
     modules->freed_arg = arg;
     modules->world.closing = true;
+    usage_stop(&modules->world);
     sk_timer_stop(&modules->log_check);
     sk_http_client_free(modules->world.management);
     SK_LIST_EACH(&modules->world.modules, node, following) {

@@ -8,8 +8,10 @@
 #define SK_EDGE_AGENT_MODULES_H
 
 #include "edge/agent/module_log.h"
+#include "edge/agent/engine/usage.h"
 #include "edge/agent/planner.h"
 #include "io/io.h"
+#include "net/metrics.h"
 
 struct sk_modules;
 
@@ -44,7 +46,14 @@ struct sk_modules_options {
     void *arg;
 };
 
-/* How a module stands, for reports and lists. */
+/* Counted since the agent has known the module. */
+struct sk_module_counts {
+    uint64_t starts, stops, images; /* asked for */
+    uint64_t expected_ns;           /* it should have run so long, */
+    uint64_t correct_ns;            /* and did */
+};
+
+/* How a module stands, for reports, lists and metrics. */
 struct sk_module_view {
     const struct sk_module_state *state;
     int exit_code;
@@ -53,6 +62,10 @@ struct sk_module_view {
     const char *description; /* "running", "exited with code 1", why it could not be made … */
     bool made;               /* false: it is still being made, or could not be */
     const char *image_hash;  /* "sha256:…" of a container's image, else "" */
+    const struct sk_module_counts *counts;
+    const struct sk_usage *usage; /* as it was measured last; NULL: it was not, or could not be */
+    const struct sk_summary
+        *cpu; /* hundredths of a percent of all processors, between measurings */
 };
 
 struct sk_modules *sk_modules_new(struct sk_io *io, const struct sk_modules_options *options);
@@ -71,6 +84,16 @@ uint64_t sk_modules_due_ns(const struct sk_modules *modules);
 
 void sk_modules_each(struct sk_modules *modules,
                      void (*each)(void *arg, const struct sk_module_view *view), void *arg);
+/* Measures what each module uses (struct sk_module_view); `done` once, not from inside, when all
+ * have answered. One question at a time. `processors`: of the machine. */
+void sk_modules_measure(struct sk_modules *modules, unsigned processors, void (*done)(void *arg),
+                        void *arg);
+/* What has not answered is left out, and `done` does not come. */
+void sk_modules_measure_end(struct sk_modules *modules);
+/* How long steps of plans have taken, in µs. */
+const struct sk_summary *sk_modules_took(const struct sk_modules *modules, enum sk_plan_kind kind);
+/* Whether all is as the last plan wanted it; then since when (monotonic). */
+bool sk_modules_settled(const struct sk_modules *modules, uint64_t *since_ns);
 /* Stops and starts a module now, without counting it. SK_NOT_FOUND. */
 enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span name);
 /* Reads a module's log; NULL with a sentence in `why`. */

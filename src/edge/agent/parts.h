@@ -9,6 +9,16 @@
 #include "edge/agent/modules.h"
 #include "edge/agent/report.h"
 
+enum { AGENT_METHODS = 6 };
+/* Since the start, for metrics. */
+struct agent_counts {
+    uint64_t syncs, failed_syncs; /* of the twin */
+    uint64_t methods[AGENT_METHODS];
+    struct sk_summary deployments; /* µs until they were in force */
+    struct sk_module_counts hub;   /* of the hub role; in `counted_ns` until when */
+    uint64_t counted_ns;
+};
+
 struct sk_agent {
     struct sk_io *io;
     struct sk_agent_options options;
@@ -25,8 +35,12 @@ struct sk_agent {
     int status_code; /* of the last desired properties: 200, or why they were refused */
     char status_description[384];
     int64_t started_us;
-    json_t *reported;  /* as the hub has it; NULL: not known yet, nothing is sent */
-    json_t *reporting; /* on its way */
+    uint64_t started_ns;
+    uint64_t deploying_ns; /* since when a deployment is being put into force; 0: none is */
+    struct agent_counts counts;
+    struct agent_metrics *metrics; /* NULL: they are not served */
+    json_t *reported;              /* as the hub has it; NULL: not known yet, nothing is sent */
+    json_t *reporting;             /* on its way */
     bool report_wanted;
     struct sk_timer tick;
     unsigned early_ticks; /* made so far */
@@ -39,15 +53,19 @@ struct sk_agent {
     void *stopped_arg;
 };
 
-/* --- agent.c --- */
+/* --- facts.c --- */
 
 struct sk_agent_facts agent_facts(struct sk_agent *agent);
+/* Of the hub role, up to now. */
+const struct sk_module_counts *agent_hub_counts(struct sk_agent *agent);
 
 /* --- methods.c --- */
 
 /* Answers a direct method, at once or when what it asks for is there. */
 void agent_method(struct sk_agent *agent, struct sk_span name, struct sk_span payload,
                   struct sk_span rid);
+/* `i` below AGENT_METHODS. */
+const char *agent_method_name(size_t i);
 /* Ends the calls that wait; nothing is answered. */
 void agent_methods_end(struct sk_agent *agent);
 

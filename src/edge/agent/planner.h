@@ -61,6 +61,7 @@ enum sk_plan_kind {
     SK_PLAN_RESTART, /* start, and count it */
     SK_PLAN_FORGET_RESTARTS,
 };
+enum { SK_PLAN_KINDS = SK_PLAN_FORGET_RESTARTS + 1 };
 struct sk_plan_step {
     enum sk_plan_kind kind;
     const char *module; /* of the desired or the actual spec; lives as long as that */

@@ -5,6 +5,7 @@
 #include "edge/agent/daemon_call.h"
 #include "edge/agent/environment.h"
 #include "edge/agent/place.h"
+#include "edge/agent/process_usage.h"
 #include "edge/agent/process_log.h"
 #include "io/limits.h"
 #include "model/identity.h"
@@ -197,6 +198,15 @@ static struct sk_module_log *open_log(struct module *module, const struct sk_log
     return process_log_open(module->world->io, path, ask);
 }
 
+static bool measure(struct module *module, struct sk_usage *usage) {
+    if (module->pid)
+        process_usage(module->world->io, module->pid, usage);
+    else
+        sk_usage_clear(usage);
+    if (module->spec.limits.memory) usage->memory_limit = (int64_t)module->spec.limits.memory;
+    return true;
+}
+
 const struct module_kind process_kind = {
     .type = "process",
     .create = create,
@@ -205,4 +215,5 @@ const struct module_kind process_kind = {
     .discard = discard,
     .forget = forget,
     .log = open_log,
+    .measure = measure,
 };

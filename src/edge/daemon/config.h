@@ -55,12 +55,13 @@ struct sk_edge_config {
     size_t listen_count;
     /* Whom these roles run as; 0: as all; not from the file. */
     uint32_t hub_uid, hub_gid, daemon_uid, daemon_gid;
-    bool mqtt, amqp, https;       /* spoken with clients */
-    uint64_t store_bytes;         /* of the edge hub's messages; 0: as the disk has */
-    unsigned when_full;           /* 0: newcomers are refused; 1: the oldest go */
-    struct sk_endpoint metrics;   /* host NULL: no metrics listener */
-    struct sk_endpoint page;      /* the local page; host NULL: none */
-    struct sk_door_limits limits; /* of the edge hub's clients; 0: the default */
+    bool mqtt, amqp, https;           /* spoken with clients */
+    uint64_t store_bytes;             /* of the edge hub's messages; 0: as the disk has */
+    unsigned when_full;               /* 0: newcomers are refused; 1: the oldest go */
+    struct sk_endpoint metrics;       /* host NULL: no metrics listener */
+    struct sk_endpoint agent_metrics; /* likewise */
+    struct sk_endpoint page;          /* the local page; host NULL: none */
+    struct sk_door_limits limits;     /* of the edge hub's clients; 0: the default */
 };
 
 /* Reads `document` with its `lines` (see sk_toml_parse). SK_INVALID with a line "file:line: key:

@@ -104,7 +104,49 @@ static json_t *used_cpu(struct sk_daemon *daemon, struct sk_span stat) {
     return passed > 0 ? json_real(100.0 * (double)(passed - rested) / (double)passed) : json_null();
 }
 
-/* A disk's size is not told: the free part of it is what a full disk is known by. */
+/* ---- the disk ---- */
+
+/* Device and kind of what is mounted at or above a path, as /proc/self/mounts has them: a line
+ * each, "device path kind options"; of two at one path the later. */
+static void find_mount(struct sk_span mounts, struct sk_span path, struct sk_span *device,
+                       struct sk_span *kind) {
+    struct sk_span line, word[3];
+    size_t longest = 0;
+    *device = *kind = SK_NONE;
+    while (sk_span_split(&mounts, '\n', &line)) {
+        for (size_t i = 0; i < 3; i++)
+            if (!sk_span_split(&line, ' ', &word[i])) word[i] = SK_NONE;
+        size_t n = word[1].n;
+        bool root = sk_span_is(word[1], "/");
+        bool above = sk_span_starts(path, word[1]) && (root || n == path.n || path.p[n] == '/');
+        if (n < longest || n == 0 || !above) continue;
+        longest = n;
+        *device = word[0];
+        *kind = word[2];
+    }
+}
+
+static json_t *space(uint64_t bytes) {
+    return bytes > INT64_MAX ? json_null() : json_integer((json_int_t)bytes);
+}
+
+/* The one that holds our data. */
+static json_t *disk_json(struct sk_daemon *daemon) {
+    const char *data = daemon->config->data;
+    struct sk_buffer mounts;
+    struct sk_span device, kind;
+    find_mount(text_of(daemon->io, "/proc/self/mounts", &mounts), sk_span_z(data), &device, &kind);
+    json_t *disk = json_pack("{s:o,s:o,s:o,s:o,s:s}", "name",
+                             device.n ? string_or_null(device) : json_string(data),
+                             "available_space", space(sk_disk_free(daemon->io, data)),
+                             "total_space", space(sk_disk_size(daemon->io, data)), "file_system",
+                             string_or_null(kind), "file_type", "Unknown");
+    sk_buffer_free(&mounts);
+    return disk;
+}
+
+/* ---- what is used ---- */
+
 json_t *daemon_resources(struct sk_daemon *daemon) {
     struct sk_buffer stat, memory, uptime;
     struct sk_span of_stat = text_of(daemon->io, "/proc/stat", &stat),
@@ -115,13 +157,11 @@ json_t *daemon_resources(struct sk_daemon *daemon) {
     int64_t host_s, used = json_integer_value(total) - json_integer_value(available);
     bool timed =
         sk_span_to_int(sk_span_first(of_uptime, sk_span_find(of_uptime, '.')), &host_s) == SK_OK;
-    json_t *info =
-        json_pack("{s:o,s:I,s:o,s:I,s:o,s:[{s:s,s:I}],s:s}", "host_uptime",
-                  timed ? json_integer(host_s) : json_null(), "process_uptime",
-                  (json_int_t)((sk_io_now(daemon->io) - daemon->started_ns) / SK_S), "used_cpu",
-                  used_cpu(daemon, of_stat), "used_ram", (json_int_t)used, "total_ram", total,
-                  "disks", "name", daemon->config->data, "available_space",
-                  (json_int_t)sk_disk_free(daemon->io, daemon->config->data), "docker_stats", "[]");
+    json_t *info = json_pack("{s:o,s:I,s:o,s:I,s:o,s:[o],s:s}", "host_uptime",
+                             timed ? json_integer(host_s) : json_null(), "process_uptime",
+                             (json_int_t)((sk_io_now(daemon->io) - daemon->started_ns) / SK_S),
+                             "used_cpu", used_cpu(daemon, of_stat), "used_ram", (json_int_t)used,
+                             "total_ram", total, "disks", disk_json(daemon), "docker_stats", "[]");
     json_decref(available);
     sk_buffer_free(&stat);
     sk_buffer_free(&memory);

@@ -1,39 +1,19 @@
 /* What is told to Prometheus. Names and labels are those of Azure's edge hub where it has them,
  * else they begin with skerry_edge_: docs/protocols/edge-runtime.md, section 5.12. */
-#include <stdio.h>
-
 #include "edge/hub/parts.h"
-#include "wire/mqtt.h"
+#include "net/metrics.h"
 
 /* Azure's edge hub calls the cloud's endpoint so. */
 #define CLOUD "iothub"
 
-/* ---- one sample ---- */
+static struct sk_metric_edge edge_of(const struct sk_edge_hub *hub) {
+    return (struct sk_metric_edge){hub->options->hub_host_name, hub->options->device_id,
+                                   hub->instance};
+}
 
-/* Name and the labels that all have; the caller goes on with more of them, and put_value(). */
 static void put_sample(struct sk_buffer *to, const struct sk_edge_hub *hub, const char *name) {
-    sk_buffer_print(to, "%s{iothub=", name);
-    sk_json_string(to, sk_span_z(hub->options->hub_host_name));
-    sk_buffer_text(to, ",edge_device=");
-    sk_json_string(to, sk_span_z(hub->options->device_id));
-    sk_buffer_print(to, ",instance_number=\"%s\"", hub->instance);
-}
-
-/* Clients may have chosen the value: Prometheus knows three escapes, and wants UTF-8. */
-static void put_label(struct sk_buffer *to, const char *name, const char *value) {
-    struct sk_span text = sk_span_z(value);
-    bool utf8 = sk_mqtt_utf8_valid(text);
-    sk_buffer_print(to, ",%s=\"", name);
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c == '"' || c == '\\') sk_buffer_byte(to, '\\');
-        sk_buffer_byte(to, c < ' ' || (c > 126 && !utf8) ? '?' : (char)c);
-    }
-    sk_buffer_byte(to, '"');
-}
-
-static void put_value(struct sk_buffer *to, uint64_t value) {
-    sk_buffer_print(to, "} %llu\n", (unsigned long long)value);
+    const struct sk_metric_edge edge = edge_of(hub);
+    sk_metric_begin(to, name, &edge);
 }
 
 /* ---- of the edge hub ---- */
@@ -58,7 +38,7 @@ static void put_totals(struct sk_buffer *to, const struct sk_edge_hub *hub) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         sk_metric_put_name(to, rows[i].name, rows[i].type, rows[i].help);
         put_sample(to, hub, rows[i].name);
-        put_value(to, rows[i].n);
+        sk_metric_count(to, rows[i].n);
     }
 }
 
@@ -68,7 +48,7 @@ static void put_labels(struct sk_buffer *to, const struct sk_edge_metric_kind *k
                        const struct sk_edge_series *series) {
     const char *value = series->key + 1;
     for (unsigned i = 0; i < SK_EDGE_LABELS_MAX && kind->labels[i]; i++) {
-        put_label(to, kind->labels[i], value);
+        sk_metric_label(to, kind->labels[i], value);
         value += strlen(value) + 1;
     }
 }
@@ -76,24 +56,12 @@ static void put_labels(struct sk_buffer *to, const struct sk_edge_metric_kind *k
 static void put_summary(struct sk_buffer *to, const struct sk_edge_hub *hub,
                         const struct sk_edge_metric_kind *kind,
                         const struct sk_edge_series *series) {
-    static const char *const shares[] = {"0.1", "0.5", "0.9", "0.99"};
-    const struct sk_summary *summary = series->summary;
-    double unit = kind->type == SK_EDGE_SECONDS ? 1e-6 : 1;
-    char name[100];
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
-        put_sample(to, hub, kind->name);
-        put_labels(to, kind, series);
-        put_label(to, "quantile", shares[i]);
-        sk_buffer_print(to, "} %.7g\n", unit * sk_summary_quantile(summary, atof(shares[i])));
-    }
-    snprintf(name, sizeof name, "%s_sum", kind->name);
-    put_sample(to, hub, name);
-    put_labels(to, kind, series);
-    sk_buffer_print(to, "} %.9g\n", unit * (double)summary->sum);
-    snprintf(name, sizeof name, "%s_count", kind->name);
-    put_sample(to, hub, name);
-    put_labels(to, kind, series);
-    put_value(to, summary->count);
+    const struct sk_metric_edge edge = edge_of(hub);
+    struct sk_buffer labels = {0};
+    put_labels(&labels, kind, series);
+    sk_metric_put_summary(to, kind->name, &edge, sk_buffer_span(&labels), series->summary,
+                          kind->type == SK_EDGE_SECONDS ? 1e-6 : 1);
+    sk_buffer_free(&labels);
 }
 
 static void put_series(struct sk_buffer *to, const struct sk_edge_hub *hub) {
@@ -109,7 +77,7 @@ static void put_series(struct sk_buffer *to, const struct sk_edge_hub *hub) {
             }
             put_sample(to, hub, kind->name);
             put_labels(to, kind, series);
-            put_value(to, series->count);
+            sk_metric_count(to, series->count);
         }
     }
 }
@@ -117,8 +85,8 @@ static void put_series(struct sk_buffer *to, const struct sk_edge_hub *hub) {
 /* ---- of each queue ---- */
 
 static void put_queue_labels(struct sk_buffer *to, const struct sk_edge_queue *q) {
-    put_label(to, "endpoint", q->endpoint->device ? q->endpoint->name : CLOUD);
-    put_label(to, "priority", edge_priority_text(q->priority));
+    sk_metric_label(to, "endpoint", q->endpoint->device ? q->endpoint->name : CLOUD);
+    sk_metric_label(to, "priority", edge_priority_text(q->priority));
 }
 
 /* The queues of one endpoint and priority together: they differ in their times to live alone. */
@@ -173,7 +141,7 @@ static void put_queues(struct sk_buffer *to, const struct sk_edge_hub *hub) {
             if (hub->queues[i].endpoint == NULL || !is_first(hub, i)) continue;
             put_sample(to, hub, rows[r].name);
             put_queue_labels(to, &hub->queues[i]);
-            put_value(to, total(hub, i, rows[r].of, rows[r].greatest));
+            sk_metric_count(to, total(hub, i, rows[r].of, rows[r].greatest));
         }
     }
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "net/http_server.h"
+#include "net/metrics.h"
 
 struct sk_hub_server {
     struct sk_io *io;

@@ -463,6 +463,11 @@ uint64_t sim_disk_space(struct sk_io *io, const char *path) {
     return disk->limit > disk->used ? disk->limit - disk->used : 0;
 }
 
+uint64_t sim_disk_size(struct sk_io *io, const char *path) {
+    (void)path;
+    return sim_loop(io)->machine->disk.limit;
+}
+
 bool sim_file_exists(struct sim_loop *loop, const char *path) {
     char *name SK_CLEANUP_FREE = normal(path);
     return !loop->dead && find_inode(&loop->machine->disk, name);

@@ -143,6 +143,7 @@ void sim_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span b
 enum sk_status sim_file_truncate(struct sk_file *file, uint64_t size);
 void sim_file_close(struct sk_file *file);
 uint64_t sim_disk_space(struct sk_io *io, const char *path);
+uint64_t sim_disk_size(struct sk_io *io, const char *path);
 
 /* --- net.c --- */
 

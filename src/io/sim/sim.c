@@ -251,6 +251,7 @@ static const struct sk_world world = {
     .file_truncate = sim_file_truncate,
     .file_close = sim_file_close,
     .disk_free = sim_disk_space,
+    .disk_size = sim_disk_size,
     .sqlite_vfs = sim_sqlite_vfs,
     .tls_new = sim_tls_new,
     .tls_reload = sim_tls_reload,

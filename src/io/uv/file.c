@@ -250,3 +250,9 @@ uint64_t sk_uv_disk_free(struct sk_io *io, const char *path) {
     struct statvfs st;
     return statvfs(path, &st) ? UINT64_MAX : (uint64_t)st.f_bavail * st.f_frsize;
 }
+
+uint64_t sk_uv_disk_size(struct sk_io *io, const char *path) {
+    (void)io;
+    struct statvfs st;
+    return statvfs(path, &st) ? UINT64_MAX : (uint64_t)st.f_blocks * st.f_frsize;
+}

@@ -245,6 +245,7 @@ static const struct sk_world world = {
     .file_truncate = sk_uv_file_truncate,
     .file_close = sk_uv_file_close,
     .disk_free = sk_uv_disk_free,
+    .disk_size = sk_uv_disk_size,
     .sqlite_vfs = sqlite_vfs,
     .tls_new = sk_uv_tls_new,
     .tls_reload = sk_uv_tls_reload,

@@ -143,6 +143,7 @@ void sk_uv_file_write_sync(struct sk_file *file, uint64_t offset, struct sk_span
 enum sk_status sk_uv_file_truncate(struct sk_file *file, uint64_t size);
 void sk_uv_file_close(struct sk_file *file);
 uint64_t sk_uv_disk_free(struct sk_io *io, const char *path);
+uint64_t sk_uv_disk_size(struct sk_io *io, const char *path);
 
 /* --- stream.c --- */
 /* Gives a stream of uv->sparse or uv->busy, which is in no list now, its share. True: it has input

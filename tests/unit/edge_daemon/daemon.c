@@ -371,6 +371,11 @@ TEST(the_machine_is_described_as_far_as_it_can_be_read) {
     sk_file_save(edge_io, "/proc/stat", SK_SPAN("cpu  30 0 20 40 10\ncpu0 1\ncpu1 2\nintr 3\n"),
                  0644);
     sk_file_save(edge_io, "/proc/uptime", SK_SPAN("77.12 3.4\n"), 0644);
+    sk_folder_make(edge_io, "/proc/self", 0755);
+    sk_file_save(edge_io, "/proc/self/mounts",
+                 SK_SPAN("/dev/sda1 / xfs rw 0 0\n/dev/sda2 /d ext4 rw 0 0\n"
+                         "/dev/sda3 /data zfs rw 0 0\n/dev/sda4 /d/keys btrfs rw 0 0\n"),
+                 0644);
     assert_int_equal(manage(SK_HTTP_GET, "/systeminfo" V, NULL), 200);
     assert_non_null(strstr(answer.text, "\"kernel_version\":\"6.1.0-9\""));
     assert_non_null(strstr(answer.text, "\"operating_system\":\"Debian 12\""));
@@ -381,6 +386,9 @@ TEST(the_machine_is_described_as_far_as_it_can_be_read) {
     assert_non_null(strstr(answer.text, "\"used_ram\":614400"));
     assert_non_null(strstr(answer.text, "\"used_cpu\":50"));
     assert_non_null(strstr(answer.text, "\"available_space\":"));
+    assert_non_null(strstr(answer.text, "\"total_space\":"));
+    assert_non_null(strstr(answer.text, "\"name\":\"/dev/sda2\""));
+    assert_non_null(strstr(answer.text, "\"file_system\":\"ext4\""));
 }
 
 TEST(modules_are_listed_to_the_agent_and_to_modules) {
