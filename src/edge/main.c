@@ -180,7 +180,8 @@ static int run_agent(void *arg) {
     struct edge *edge = arg;
     const struct sk_edge_config *config = &edge->command.config;
     struct role role = {.io = sk_io_uv_new()};
-    char reason[512] = "";
+    char reason[512] = "", hub_path[SK_SOCKET_PATH_MAX];
+    snprintf(hub_path, sizeof hub_path, "%s/%s", config->data, SK_HUB_STATUS_SOCKET);
     take_agent_env(config->agent_env);
     enum sk_status status = sk_edge_confine_agent(reason);
     if (!status) status = upstream_tls(role.io, config, &role.tls, reason);
@@ -188,6 +189,7 @@ static int run_agent(void *arg) {
         .data = config->data,
         .management_path = edge->management_path,
         .workload_path = edge->agent_path,
+        .hub_status_path = hub_path,
         .control_path = edge->control_path,
         .hub_host = config->hub_host,
         .device_id = config->device_id,
@@ -231,6 +233,7 @@ static int run_hub(void *arg) {
         .metrics = config->metrics.host ? &config->metrics : NULL,
         .unspoken = (config->mqtt ? 0 : SK_GATEWAY_MQTT) | (config->amqp ? 0 : SK_GATEWAY_AMQP) |
                     (config->https ? 0 : SK_GATEWAY_HTTPS),
+        .clients_max = config->clients_max,
         .store_bytes_max = config->store_bytes,
         .drop_oldest = config->when_full == 1,
         .limits = config->limits,

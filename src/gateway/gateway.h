@@ -70,6 +70,7 @@ struct sk_backend {
     struct sk_directory directory;
     struct sk_list authentications; /* under way: struct sk_authentication */
     struct sk_chaos *chaos;         /* NULL: clients may not ask for faults */
+    size_t sessions_max;            /* clients at a time; 0: no limit */
 };
 
 /* ---- sessions: one authenticated identity on one connection ---- */
@@ -130,6 +131,10 @@ struct sk_session {
  * tells the backend. The session is the head's, embedded in its connection. */
 void sk_session_open(struct sk_session *session, struct sk_backend *backend,
                      const struct sk_head *head, struct sk_principal *principal, void *owner);
+/* Whether one may be opened for who has proved himself: an identity that has one may always come
+ * anew. False: the sentence is in `error`. */
+bool sk_session_room(struct sk_backend *backend, const struct sk_principal *principal,
+                     struct sk_error *error);
 /* What the client says it is (Plug and Play); empty or longer than SK_MODEL_ID_MAX: nothing. */
 void sk_session_model(struct sk_session *session, struct sk_span model_id);
 void sk_session_close(struct sk_session *session, enum sk_fault reason);

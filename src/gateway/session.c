@@ -45,6 +45,22 @@ void sk_session_open(struct sk_session *session, struct sk_backend *backend,
     backend->ops->session_opened(backend, session);
 }
 
+bool sk_session_room(struct sk_backend *backend, const struct sk_principal *principal,
+                     struct sk_error *error) {
+    struct sk_span device = sk_span_z(principal->device), module = sk_span_z(principal->module);
+    size_t most = backend->sessions_max;
+    if (most == 0 || sk_directory_counts(backend).sessions < most ||
+        sk_directory_find(backend, device, module))
+        return true;
+    sk_error_set(error, SK_FAULT_QUOTA_EXCEEDED,
+                 "the edge hub has %zu clients, as many as MaxConnectedClients lets it have", most);
+    SK_SELDOM(SK_LEVEL_WARN, "gateway", "%s is turned away: MaxConnectedClients (%zu) is reached",
+              principal->device, most);
+    if (backend->ops->refused)
+        backend->ops->refused(backend, device, module, SK_FAULT_QUOTA_EXCEEDED);
+    return false;
+}
+
 void sk_session_model(struct sk_session *session, struct sk_span model_id) {
     struct sk_backend *backend = session->backend;
     if (session->open && model_id.n && model_id.n <= SK_MODEL_ID_MAX && backend->ops->session_model)

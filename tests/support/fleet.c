@@ -127,6 +127,7 @@ void fleet_start_edge(struct fleet *f) {
                                                                 .amqp_port = port,
                                                                 .https_port = 8883},
                                                    .tokens = &fleet_edge_tokens,
+                                                   .clients_max = f->clients_max,
                                                    .store_bytes_max = f->store_bytes_max,
                                                    .drop_oldest = f->drop_oldest,
                                                    .ready = fleet_edge_ready,

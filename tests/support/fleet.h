@@ -36,7 +36,8 @@ struct fleet {
     char *answer;
     bool edge_ready;
     bool edge_amqp, edge_websocket; /* the edge's way upstream */
-    uint64_t store_bytes_max;       /* of the edge's messages; 0: no limit */
+    uint64_t clients_max;           /* of the edge; 0: no limit */
+    uint64_t store_bytes_max;       /* of its messages; 0: no limit */
     bool drop_oldest;
     bool edge_fallback; /* its port is closed: only WebSockets get through */
 };

@@ -103,6 +103,7 @@ static void take_desired(struct sk_agent *agent, const json_t *desired, bool kee
             deployment.module_count);
     reconcile(agent);
     report_soon(agent);
+    agent_tell_hub(agent);
 }
 
 static void load_deployment(struct sk_agent *agent) {
@@ -301,6 +302,7 @@ static void on_tick(struct sk_timer *timer) {
     if (agent->early_ticks < EARLY_TICKS) agent->early_ticks++;
     if (agent->workload == NULL) ask_identity(agent);
     agent_hub_counts(agent);
+    agent_tell_hub(agent);
     report_soon(agent);
     reconcile(agent);
 }
@@ -369,6 +371,7 @@ enum sk_status sk_agent_start(struct sk_io *io, const struct sk_agent_options *o
                                             .arg = agent,
                                         });
     open_metrics(agent);
+    agent_hub_open(agent);
     load_deployment(agent);
     ask_identity(agent);
     next_tick(agent);
@@ -404,6 +407,7 @@ void sk_agent_stop(struct sk_agent *agent, void (*stopped)(void *arg), void *arg
     sk_device_mux_free(mux);
     if (agent->workload) sk_workload_free(agent->workload);
     sk_http_client_free(agent->management);
+    if (agent->hub.client) sk_http_client_free(agent->hub.client);
     sk_http_listener_close(agent->control);
     sk_file_remove(agent->io, agent->options.control_path);
     sk_modules_free(agent->modules, modules_freed, agent);

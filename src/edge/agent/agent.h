@@ -26,6 +26,7 @@ struct sk_agent_options {
     const char *data;            /* folder */
     const char *management_path; /* the daemon's management socket */
     const char *workload_path;   /* the daemon's socket for $edgeAgent */
+    const char *hub_status_path; /* the edge hub's socket for people; NULL: none */
     const char *control_path;    /* socket to serve the command line on */
     const char *hub_host, *device_id;
     struct sk_edge_upstream upstream;

@@ -55,6 +55,21 @@ static enum sk_status read_modules(struct reader *reader, const json_t *desired,
     return SK_OK;
 }
 
+/* The one setting of edgeHub's environment that is not the configuration's. */
+static enum sk_status read_max_clients(struct reader *reader, struct sk_deployment *deployment) {
+    const json_t *value =
+        json_object_get(json_object_get(deployment->edge_hub.env, "MaxConnectedClients"), "value");
+    int64_t n;
+    if (value == NULL) return SK_OK;
+    if (sk_span_to_int(sk_span_z(json_string_value(value)), &n) || n < 1 || n > UINT32_MAX) {
+        snprintf(reader->place, sizeof reader->place, "systemModules.edgeHub");
+        return reading_refuse(reader, 400,
+                              "env.MaxConnectedClients must be a whole number from 1 on.");
+    }
+    deployment->max_clients = (uint32_t)n;
+    return SK_OK;
+}
+
 static enum sk_status read_system_modules(struct reader *reader, const json_t *desired,
                                           struct sk_deployment *deployment) {
     const char *name;
@@ -74,7 +89,7 @@ static enum sk_status read_system_modules(struct reader *reader, const json_t *d
         if (status) return status;
         if (spec->stopped) return reading_refuse(reader, 400, "cannot be stopped.");
     }
-    return SK_OK;
+    return read_max_clients(reader, deployment);
 }
 
 /* What of the runtime section counts here: credentials of registries, by their address. */

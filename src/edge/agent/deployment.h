@@ -13,7 +13,8 @@ struct sk_deployment {
     uint64_t version;                           /* $version of the desired properties */
     json_t *runtime;                            /* carried for the report; may be NULL */
     struct sk_module_spec edge_agent, edge_hub; /* name NULL: not in the manifest */
-    struct sk_module_spec *modules;             /* by startup order, then name */
+    uint32_t max_clients;           /* MaxConnectedClients of edgeHub's environment; 0: not there */
+    struct sk_module_spec *modules; /* by startup order, then name */
     size_t module_count;
 };
 

@@ -46,7 +46,12 @@ struct sk_agent {
     unsigned early_ticks; /* made so far */
     bool asking_identity;
     struct sk_task report_task, replan_task;
-    bool reconcile_again;   /* a plan was running when it was time for another */
+    bool reconcile_again; /* a plan was running when it was time for another */
+    struct {
+        struct sk_http_client *client; /* NULL: there is no edge hub to tell */
+        int64_t asked, told;           /* MaxConnectedClients; told < 0: nothing yet */
+        bool telling;
+    } hub;
     struct sk_list calls;   /* direct methods that wait for what they ask for */
     struct sk_list uploads; /* that run, and the last ones that have ended */
     void (*stopped)(void *arg);
@@ -58,6 +63,12 @@ struct sk_agent {
 struct sk_agent_facts agent_facts(struct sk_agent *agent);
 /* Of the hub role, up to now. */
 const struct sk_module_counts *agent_hub_counts(struct sk_agent *agent);
+
+/* --- hub_settings.c --- */
+
+void agent_hub_open(struct sk_agent *agent);
+/* Tells the edge hub what the deployment says of it, if it does not know. */
+void agent_tell_hub(struct sk_agent *agent);
 
 /* --- methods.c --- */
 

@@ -62,6 +62,7 @@ struct sk_edge_config {
     struct sk_endpoint agent_metrics; /* likewise */
     struct sk_endpoint page;          /* the local page; host NULL: none */
     struct sk_door_limits limits;     /* of the edge hub's clients; 0: the default */
+    unsigned clients_max;             /* of the edge hub; 0: no limit */
 };
 
 /* Reads `document` with its `lines` (see sk_toml_parse). SK_INVALID with a line "file:line: key:

@@ -268,6 +268,12 @@ static const struct sk_config_key skerry_keys[] = {
     {"skerry.max_unauthenticated", &sk_config_integer, AT(config.limits.unproved), .least = 1,
      .most = CONNECTIONS_MAX, .otherwise_words = "a quarter of all, at most 2048",
      .does = "Of these without a credential yet"},
+    {"skerry.max_clients", &sk_config_integer, AT(config.clients_max), .least = 1,
+     .most = CONNECTIONS_MAX, .otherwise_words = "no limit",
+     .does = "Devices and modules connected to the edge hub at a time; one more is refused. "
+             "`MaxConnectedClients` in the environment of a deployment's `edgeHub` counts, too: "
+             "the smaller wins. Calls over HTTPS do not count",
+     .page = "decisions/0012-doors.md"},
     {"skerry.metrics", &sk_config_address, AT(config.metrics), .fine = has_no_free_port,
      .such_as = "\"127.0.0.1:9601\"", .otherwise_words = "none",
      .does = "Where `/metrics` and `/health/…` of the edge hub are, by plain HTTP"},

@@ -13,7 +13,7 @@ static const struct sk_edge_part *const parts[] = {
     &edge_part_report,   &edge_part_methods, &edge_part_below,   &edge_part_scope,
     &edge_part_upstream, &edge_part_https,   &edge_part_c2d,     &edge_part_twins,
     &edge_part_inputs,   &edge_part_ingest,  &edge_part_forward, &edge_part_queues,
-    &edge_part_routing};
+    &edge_part_routing,  &edge_part_settings};
 
 #define EACH_PART(part)                                                                            \
     for (const struct sk_edge_part *const *at = parts, *part;                                      \
@@ -131,9 +131,11 @@ static void refused(struct sk_backend *backend, struct sk_span device, struct sk
     struct sk_edge_hub *hub = edge_hub_of(backend);
     const struct sk_edge_identity *identity = edge_identity_find(hub, device, module);
     struct sk_span id = identity ? sk_span_z(identity->key) : SK_SPAN("unknown");
+    bool full = reason == SK_FAULT_QUOTA_EXCEEDED;
     if (reason != SK_FAULT_UNAVAILABLE)
         edge_count(hub, SK_EDGE_CONNECTS_FAILED,
-                   (struct sk_span[]){id, SK_SPAN("not_authenticated")});
+                   (struct sk_span[]){id, full ? SK_SPAN("too_many_clients")
+                                               : SK_SPAN("not_authenticated")});
 }
 
 static const struct sk_backend_ops ops = {.find_identity = edge_find_identity,

@@ -26,6 +26,7 @@ struct sk_edge_hub_options {
     struct sk_edge_upstream upstream;
     struct sk_tls *upstream_tls;    /* NULL: plain (the simulated world) */
     struct sk_token_source *tokens; /* of $edgeHub */
+    uint64_t clients_max;           /* connected at a time; 0: no limit */
     uint64_t store_bytes_max;       /* of the messages; 0: as much as the disk has */
     bool drop_oldest; /* when that is used up, of the lowest priority; else newcomers are refused */
     void (*ready)(void *arg); /* the store is read: clients may be let in. Optional */

@@ -308,7 +308,8 @@ struct sk_edge_part {
 };
 extern const struct sk_edge_part edge_part_ingest, edge_part_inputs, edge_part_routing,
     edge_part_queues, edge_part_forward, edge_part_upstream, edge_part_scope, edge_part_twins,
-    edge_part_c2d, edge_part_https, edge_part_methods, edge_part_report, edge_part_below;
+    edge_part_c2d, edge_part_https, edge_part_methods, edge_part_report, edge_part_below,
+    edge_part_settings;
 
 static inline struct sk_edge_hub *edge_hub_of(struct sk_backend *backend) {
     return (struct sk_edge_hub *)backend;
@@ -526,6 +527,10 @@ void edge_twin_free(struct sk_edge_identity *identity);
 /* methods.c */
 /* A direct method to an identity of ours; `from`: whose call it is, for the metrics. */
 void edge_method_call(struct sk_edge_hub *hub, struct sk_span from, struct sk_request *request);
+
+/* settings.c */
+/* MaxConnectedClients of a deployment; 0: it has none. */
+void edge_settings_set(struct sk_edge_hub *hub, uint64_t max_clients);
 
 /* report.c */
 void edge_report_soon(struct sk_edge_hub *hub);

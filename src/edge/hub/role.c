@@ -248,6 +248,7 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
                                                      .upstream = o->upstream,
                                                      .upstream_tls = role->upstream_tls,
                                                      .tokens = sk_workload_tokens(role->workload),
+                                                     .clients_max = o->clients_max,
                                                      .store_bytes_max = o->store_bytes_max,
                                                      .drop_oldest = o->drop_oldest,
                                                      .ready = hub_ready,

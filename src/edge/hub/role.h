@@ -24,7 +24,8 @@ struct sk_edge_hub_role_options {
     const struct sk_endpoint *metrics; /* NULL: none */
     struct sk_door_limits limits;      /* 0: the default */
     unsigned unspoken;                 /* SK_GATEWAY_…: turned off */
-    uint64_t store_bytes_max;          /* likewise the next: struct sk_edge_hub_options */
+    uint64_t clients_max;              /* likewise the next two: struct sk_edge_hub_options */
+    uint64_t store_bytes_max;
     bool drop_oldest;
 };
 

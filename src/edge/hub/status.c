@@ -7,12 +7,13 @@
 #include "net/http_server.h"
 #include "wire/http_router.h"
 
-enum route { STATUS, EXPLAIN, PURGE };
+enum route { STATUS, EXPLAIN, PURGE, SETTINGS };
 
 static const struct sk_http_route paths[] = {
     {SK_HTTP_GET, "/status", STATUS},
     {SK_HTTP_POST, "/routes/explain", EXPLAIN},
     {SK_HTTP_POST, "/queues/{}/purge", PURGE},
+    {SK_HTTP_PUT, "/settings", SETTINGS},
 };
 
 static json_t *connection(const struct sk_edge_hub *hub) {
@@ -66,6 +67,14 @@ static json_t *clients(const struct sk_edge_hub *hub) {
     return list;
 }
 
+static json_t *limits(const struct sk_edge_hub *hub) {
+    json_t *told = json_object();
+    if (hub->backend.sessions_max)
+        json_object_set_new(told, "maxClients",
+                            json_integer((json_int_t)hub->backend.sessions_max));
+    return told;
+}
+
 static json_t *counts(const struct sk_edge_hub *hub) {
     struct sk_edge_hub_counts c = sk_edge_hub_counts(hub);
     const struct {
@@ -99,10 +108,11 @@ void sk_edge_hub_set_closed_ports(struct sk_edge_hub *hub, json_t *addresses) {
 }
 
 json_t *sk_edge_hub_status(const struct sk_edge_hub *hub) {
-    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:O*}", "deviceId", hub->options->device_id,
-                     "connection", connection(hub), "deployment", deployment(hub), "routes",
-                     routes(hub), "queues", queues(hub), "store", store(hub), "clients",
-                     clients(hub), "counts", counts(hub), "closedPorts", hub->closed_ports);
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:O*}", "deviceId",
+                     hub->options->device_id, "connection", connection(hub), "deployment",
+                     deployment(hub), "routes", routes(hub), "queues", queues(hub), "store",
+                     store(hub), "clients", clients(hub), "limits", limits(hub), "counts",
+                     counts(hub), "closedPorts", hub->closed_ports);
 }
 
 static void answer_status(const struct sk_edge_hub *hub, struct sk_http_exchange *exchange) {
@@ -201,6 +211,20 @@ static void answer_purge(struct sk_edge_hub *hub, struct sk_http_exchange *excha
     json_decref(json);
 }
 
+/* What the agent has read in the deployment. */
+static void answer_settings(struct sk_edge_hub *hub, struct sk_http_exchange *exchange) {
+    const struct sk_http_parser *http = exchange->request;
+    json_t *asked = json_loadb(http->body.p ? http->body.p : "", http->body.n, 0, NULL),
+           *most = json_object_get(asked, "MaxConnectedClients");
+    if (json_is_integer(most) && json_integer_value(most) >= 0) {
+        edge_settings_set(hub, (uint64_t)json_integer_value(most));
+        sk_http_respond_json(exchange, 200, SK_SPAN("{}"));
+    } else {
+        refuse(exchange, 400, "MaxConnectedClients must be a whole number; 0 is none");
+    }
+    json_decref(asked);
+}
+
 void sk_edge_hub_local(void *arg, struct sk_http_exchange *exchange) {
     struct sk_edge_hub *hub = arg;
     struct sk_http_match match;
@@ -214,5 +238,6 @@ void sk_edge_hub_local(void *arg, struct sk_http_exchange *exchange) {
     case STATUS: answer_status(hub, exchange); return;
     case EXPLAIN: answer_explain(hub, exchange); return;
     case PURGE: answer_purge(hub, exchange, match.captures[0]); return;
+    case SETTINGS: answer_settings(hub, exchange); return;
     }
 }

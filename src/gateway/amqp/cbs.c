@@ -403,11 +403,21 @@ static void authorised(struct sk_amqp_end *end, struct sk_principal *principal) 
         open_end(end);
 }
 
+/* For one more client, if the link is the first of its. */
+static bool has_room(struct sk_amqp_end *end, const struct sk_principal *principal,
+                     struct sk_error *error) {
+    return end->role->resource ||
+           sk_amqp_client_find(end->head, end->address.device, end->address.module) ||
+           sk_session_room(end->head->backend, principal, error);
+}
+
 /* A link may be gone by now: what it has us look up counts until it has been looked up, or
  * attaching and detaching would make work without end. */
 static void on_authorised(void *arg, const struct sk_error *error, struct sk_principal *principal) {
     struct sk_amqp_end *end = arg;
+    struct sk_error no_room;
     sk_amqp_head_give(end->head, end->looking);
+    if (end->amqp && error == NULL && !has_room(end, principal, &no_room)) error = &no_room;
     if (end->amqp && error)
         refused(end, error);
     else if (end->amqp)

@@ -100,17 +100,23 @@ static void on_subscriptions(void *arg, bool found, unsigned subscriptions) {
     accept_client(m, found);
 }
 
+/* 5 whatever is wrong, as the real service does; 3 means "disabled" to the C SDK
+ * (docs/protocols/device-protocols.md, section 1.4). */
+static void not_let_in(struct sk_mqtt_head *m, const struct sk_error *error) {
+    bool later = error->fault == SK_FAULT_DEVICE_DISABLED || error->fault == SK_FAULT_UNAVAILABLE ||
+                 error->fault == SK_FAULT_QUOTA_EXCEEDED;
+    refuse(m, later ? SK_MQTT_UNAVAILABLE : SK_MQTT_NOT_AUTHORIZED, sk_error_text(error));
+}
+
 static void on_authenticated(void *arg, const struct sk_error *error,
                              struct sk_principal *principal) {
     struct sk_mqtt_head *m = arg;
+    struct sk_error no_room;
     m->authentication = NULL;
     if (m->state != MQTT_AUTHENTICATING) return;
+    if (error == NULL && !sk_session_room(m->backend, principal, &no_room)) error = &no_room;
     if (error) {
-        /* 5 whatever is wrong, as the real service does; 3 means "disabled" to the C SDK
-         * (docs/protocols/device-protocols.md, section 1.4). */
-        bool later =
-            error->fault == SK_FAULT_DEVICE_DISABLED || error->fault == SK_FAULT_UNAVAILABLE;
-        refuse(m, later ? SK_MQTT_UNAVAILABLE : SK_MQTT_NOT_AUTHORIZED, sk_error_text(error));
+        not_let_in(m, error);
         return;
     }
     m->session.persistent = !m->clean;

@@ -49,6 +49,19 @@ TEST(a_process_module_is_read_with_azures_defaults) {
     sk_deployment_free(&deployment);
 }
 
+#define CLIENTS(value)                                                                             \
+    "{\"schemaVersion\":\"1.1\",\"systemModules\":{\"edgeHub\":{\"type\":\"docker\",\"settings\":" \
+    "{\"image\":\"h\"},\"env\":{\"MaxConnectedClients\":{\"value\":" value "}}}}}"
+
+TEST(how_many_clients_the_edge_hub_has_is_read_from_its_environment) {
+    assert_int_equal(parse(CLIENTS("\"150\"")), SK_OK);
+    assert_int_equal(deployment.max_clients, 150);
+    sk_deployment_free(&deployment);
+    assert_int_equal(parse(CLIENTS("4294967295")), SK_OK);
+    assert_int_equal(deployment.max_clients, 4294967295);
+    sk_deployment_free(&deployment);
+}
+
 TEST(everything_that_can_be_set_is_read) {
     assert_int_equal(
         parse(MODULES(
@@ -226,6 +239,10 @@ TEST(bad_deployments_are_refused_with_code_place_and_mend) {
          "systemModules.other: is not known"},
         {"{\"schemaVersion\":\"1.1\",\"systemModules\":{\"edgeHub\":{\"status\":\"stopped\"}}}",
          400, "cannot be stopped"},
+        {CLIENTS("\"0\""), 400, "MaxConnectedClients must be a whole number from 1 on"},
+        {CLIENTS("4294967296"), 400, "systemModules.edgeHub: env.MaxConnectedClients"},
+        {CLIENTS("\"many\""), 400, "MaxConnectedClients"},
+        {CLIENTS("true"), 400, "MaxConnectedClients"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(parse(cases[i].text), SK_INVALID);
