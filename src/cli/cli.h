@@ -94,6 +94,15 @@ int cli_feedback_watch(void *cli);
 int cli_events_watch(void *cli);
 int cli_query(void *cli);
 int cli_edge_set_modules(void *cli);
+int cli_edge_patch_modules(void *cli);
+int cli_deployment_list(void *cli);
+int cli_configuration_list(void *cli);
+int cli_configuration_show(void *cli);
+int cli_configuration_create(void *cli);
+int cli_configuration_update(void *cli);
+int cli_configuration_patch(void *cli);
+int cli_configuration_explain(void *cli);
+int cli_configuration_remove(void *cli);
 
 /* "DEVICE" or "DEVICE/MODULE" → the path under /devices or /twins. */
 const char *cli_target(struct cli *cli, const char *root, const char *target);

@@ -102,8 +102,7 @@ int cli_query(void *arg) {
 
 /* ---- edge ---- */
 
-int cli_edge_set_modules(void *arg) {
-    struct cli *cli = arg;
+static int give_modules(struct cli *cli, enum sk_http_method method) {
     const char *device = cli->typed.words[0], *file = cli->typed.words[1];
     json_t *manifest = cli_json(cli, file, sk_arena_print(&cli->arena, "@%s", file).p);
     if (manifest == NULL) return SK_EXIT_REFUSED;
@@ -112,11 +111,20 @@ int cli_edge_set_modules(void *arg) {
     json_t *content = json_object_get(manifest, "content");
     if (!json_is_object(content)) content = manifest;
     int code = json_is_object(json_object_get(content, "modulesContent"))
-                   ? cli_show(cli, SK_HTTP_POST,
+                   ? cli_show(cli, method,
                               cli_path(cli, "/devices/%s/applyConfigurationContent", device, NULL),
                               content, NULL, NULL)
                    : cli_fail("%s has no modulesContent", file);
     json_decref(manifest);
-    if (!code && cli->output == CLI_TABLE) printf("modules of %s set\n", device);
+    if (!code && cli->output == CLI_TABLE)
+        printf("modules of %s %s\n", device, method == SK_HTTP_POST ? "set" : "changed");
     return code;
+}
+
+int cli_edge_set_modules(void *arg) {
+    return give_modules(arg, SK_HTTP_POST);
+}
+
+int cli_edge_patch_modules(void *arg) {
+    return give_modules(arg, SK_HTTP_PATCH);
 }

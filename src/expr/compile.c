@@ -497,3 +497,14 @@ bool sk_expr_uses_body(const struct sk_expr *expr) {
 bool sk_expr_uses_twin(const struct sk_expr *expr) {
     return expr->uses_twin;
 }
+
+bool sk_expr_reads(const struct sk_expr *expr, const char *first, const char *second) {
+    for (uint32_t i = 0; i < expr->op_count; i++) {
+        const struct op *op = &expr->ops[i];
+        const struct sk_json_step *steps = expr->steps + op->at;
+        if (op->code == CODE_TWIN && op->count >= 2 && sk_span_is(steps[0].key, first) &&
+            sk_span_is(steps[1].key, second))
+            return true;
+    }
+    return false;
+}

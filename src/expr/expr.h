@@ -65,5 +65,7 @@ bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *sourc
 /* What the expression reads, so that a caller can spare itself the loading. */
 bool sk_expr_uses_body(const struct sk_expr *expr);
 bool sk_expr_uses_twin(const struct sk_expr *expr);
+/* Whether it reads something at or below this section of the twin ("properties", "desired"). */
+bool sk_expr_reads(const struct sk_expr *expr, const char *first, const char *second);
 
 #endif

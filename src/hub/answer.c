@@ -2,20 +2,20 @@
 #include "hub/parts.h"
 #include "model/json_text.h"
 
-void hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end) {
-    enum sk_fault fault = sk_fault_of_status(end->status);
+enum sk_fault hub_fault_of(const struct sk_request *request, const struct sk_registry_end *end) {
     bool module = request->module.n > 0;
     switch (end->status) {
-    case SK_NOT_FOUND:
-        fault = module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND;
-        break;
-    case SK_EXISTS: fault = module ? SK_FAULT_MODULE_EXISTS : SK_FAULT_DEVICE_EXISTS; break;
+    case SK_NOT_FOUND: return module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND;
+    case SK_EXISTS: return module ? SK_FAULT_MODULE_EXISTS : SK_FAULT_DEVICE_EXISTS;
     case SK_TOO_LARGE:
-        fault =
-            request->op == SK_OP_IDENTITY_PUT ? SK_FAULT_TOO_MANY_MODULES : SK_FAULT_TWIN_TOO_LARGE;
-        break;
-    default: break;
+        return request->op == SK_OP_IDENTITY_PUT ? SK_FAULT_TOO_MANY_MODULES
+                                                 : SK_FAULT_TWIN_TOO_LARGE;
+    default: return sk_fault_of_status(end->status);
     }
+}
+
+void hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end) {
+    enum sk_fault fault = hub_fault_of(request, end);
     if (end->reason[0])
         sk_request_refuse(request, fault, "%s", end->reason);
     else

@@ -12,10 +12,10 @@ const char *sk_hub_name(const struct sk_hub *hub) {
 
 /* What a hub is made of. */
 static const struct sk_hub_part *const parts[] = {
-    &hub_part_ingest,     &hub_part_events,       &hub_part_identities, &hub_part_twins,
-    &hub_part_queries,    &hub_part_c2d,          &hub_part_feedback,   &hub_part_methods,
-    &hub_part_statistics, &hub_part_certificates, &hub_part_recall,     &hub_part_presence,
-    &hub_part_scope};
+    &hub_part_ingest,     &hub_part_events,        &hub_part_identities, &hub_part_twins,
+    &hub_part_queries,    &hub_part_c2d,           &hub_part_feedback,   &hub_part_methods,
+    &hub_part_statistics, &hub_part_certificates,  &hub_part_recall,     &hub_part_presence,
+    &hub_part_scope,      &hub_part_configurations};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -166,6 +166,8 @@ static void log_closed(void *arg) {
 static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *options) {
     struct sk_hub *hub = SK_NEW(struct sk_hub);
     hub->options = options;
+    hub->parts = parts;
+    hub->part_count = PARTS;
     sk_list_init(&hub->receivers);
     hub->backend.ops = &ops;
     hub->backend.io = io;
@@ -279,6 +281,7 @@ struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
     counts.devices = registry.devices;
     counts.modules = registry.modules;
     counts.sessions = sk_directory_counts(&hub->backend).sessions;
+    counts.configurations = hub_configuration_count(hub);
     counts.log_bytes = sk_log_bytes(hub->log);
     counts.first_sequence = sk_log_first_sequence(hub->log);
     counts.next_sequence = sk_log_next_sequence(hub->log);

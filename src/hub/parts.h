@@ -6,6 +6,7 @@
 #include "store/log/log.h"
 #include "store/registry/registry.h"
 
+struct configurations;
 struct sk_once;
 struct sk_partitions;
 
@@ -56,6 +57,9 @@ struct sk_hub {
     struct sk_hub_feedback feedback;
     struct sk_list certificates; /* CAs: see registry/certificates.c */
     struct sk_x509_anchors *anchors;
+    struct configurations *configurations;  /* see configurations/parts.h */
+    const struct sk_hub_part *const *parts; /* what it is made of */
+    size_t part_count;
     size_t opened; /* parts */
     bool closing;
     void (*closed)(void *arg);
@@ -68,6 +72,12 @@ static inline struct sk_hub *hub_of(struct sk_backend *backend) {
 
 /* answer.c: refuses with what the end of a call to the registry means. */
 void hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end);
+enum sk_fault hub_fault_of(const struct sk_request *request, const struct sk_registry_end *end);
+/* changed.c: an identity or a twin was made, changed or removed: tells every part. */
+void hub_changed(struct sk_hub *hub);
+/* Tells the client of a change to its desired properties; NULL: they have not changed. */
+void hub_notify_desired(struct sk_hub *hub, const struct sk_registry_entry *entry,
+                        const json_t *patch);
 /* A list that is answered: text from the start, so that a turn has to write only what it has
  * read. */
 struct sk_hub_list {
@@ -100,11 +110,15 @@ struct sk_hub_part {
     void (*subscribed)(struct sk_hub *hub, struct sk_session *session);
     void (*writable)(struct sk_hub *hub, struct sk_session *session);
     void (*closed)(struct sk_hub *hub, struct sk_session *session);
+    void (*changed)(struct sk_hub *hub); /* see hub_changed */
 };
 extern const struct sk_hub_part hub_part_ingest, hub_part_events, hub_part_identities,
     hub_part_twins, hub_part_queries, hub_part_c2d, hub_part_feedback, hub_part_methods,
-    hub_part_statistics, hub_part_certificates, hub_part_recall, hub_part_presence, hub_part_scope;
+    hub_part_statistics, hub_part_certificates, hub_part_recall, hub_part_presence, hub_part_scope,
+    hub_part_configurations;
 
+/* configurations/configurations.c */
+size_t hub_configuration_count(const struct sk_hub *hub);
 /* events/ingest.c */
 void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
 /* c2d/queue.c: a device was deleted. */

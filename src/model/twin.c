@@ -36,6 +36,8 @@ void sk_twin_free(struct sk_twin *twin) {
     json_decref(twin->reported);
     json_decref(twin->desired_metadata);
     json_decref(twin->reported_metadata);
+    json_decref(twin->configurations);
+    json_decref(twin->configured);
     memset(twin, 0, sizeof *twin);
 }
 
@@ -46,6 +48,8 @@ struct sk_twin sk_twin_copy(const struct sk_twin *twin) {
     copy.reported = json_deep_copy(twin->reported);
     copy.desired_metadata = json_deep_copy(twin->desired_metadata);
     copy.reported_metadata = json_deep_copy(twin->reported_metadata);
+    copy.configurations = json_deep_copy(twin->configurations);
+    copy.configured = json_deep_copy(twin->configured);
     return copy;
 }
 
@@ -287,13 +291,16 @@ enum sk_status sk_twin_apply(struct sk_twin *twin, const struct sk_twin_change *
     if (status) goto fail;
     twin->desired_version += desired != NULL;
     twin->reported_version += reported != NULL;
-    twin->version++;
-    twin->etag++;
+    bool edited = change->tags || change->desired || change->reported || !change->configurations;
+    twin->version += edited;
+    twin->etag += edited;
     take(&twin->tags, tags);
     take(&twin->desired, desired);
     take(&twin->desired_metadata, desired_metadata);
     take(&twin->reported, reported);
     take(&twin->reported_metadata, reported_metadata);
+    take(&twin->configurations, json_deep_copy(change->configurations));
+    take(&twin->configured, json_deep_copy(change->configured));
     return SK_OK;
 fail:
     json_decref(tags);
@@ -387,6 +394,8 @@ json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identit
                   with_version(twin->desired, twin->desired_metadata, twin->desired_version),
                   "reported",
                   with_version(twin->reported, twin->reported_metadata, twin->reported_version)));
+    json_object_set_new(json, "configurations",
+                        twin->configurations ? json_incref(twin->configurations) : json_object());
     if (identity->module_id) return json;
     json_object_set_new(json, "capabilities", json_pack("{s:b}", "iotEdge", identity->edge));
     if (identity->device_scope)
@@ -395,7 +404,6 @@ json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identit
     for (size_t i = 0; i < identity->parent_scope_count; i++)
         json_array_append_new(parents, json_string(identity->parent_scopes[i]));
     json_object_set_new(json, "parentScopes", parents);
-    if (identity->edge) json_object_set_new(json, "configurations", json_object());
     return json;
 }
 

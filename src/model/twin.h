@@ -27,6 +27,9 @@ struct sk_twin {
     uint64_t desired_version, reported_version;
     uint64_t version; /* counts every change */
     uint64_t etag;    /* see sk_twin_etag */
+    /* What automatic configurations are to it, {"id":{"status":"Applied"}, …}, and the properties
+     * that they have set, as the tree of their names in desired; NULL: none. */
+    json_t *configurations, *configured;
 };
 
 /* A fresh twin: version 2, sections at version 1, never updated. */
@@ -41,6 +44,8 @@ struct sk_twin sk_twin_move(struct sk_twin *from);
 struct sk_twin_change {
     const json_t *tags, *desired, *reported;
     bool replace_tags, replace_desired, replace_reported; /* else: merge, null deletes */
+    /* Replaced as a whole. A change of these alone is nobody's edit: versions and etag stay. */
+    const json_t *configurations, *configured;
 };
 
 /* Checks one section's patch or replacement for what does not depend on the twin: SK_INVALID

@@ -223,6 +223,7 @@ static bool read_request(struct sk_http_request *r) {
         fine = r->request.name.n > 0 && r->request.name.n <= 8192;
         break;
     case SK_OP_DEVICE_LIST:
+    case SK_OP_CONFIGURATION_LIST:
         r->request.max = number(sk_http_query(http->query, "top"), LIST_MAX);
         if (r->request.max > LIST_MAX) r->request.max = LIST_MAX;
         break;

@@ -39,6 +39,7 @@ static void got(void *arg, const struct sk_registry_end *end, struct sk_registry
     const struct sk_identity *identity = &entry->identity;
     bool changed = call.request->op == SK_OP_IDENTITY_PUT || call.request->op == SK_OP_BELOW_PUT;
     if (changed) sk_sessions_changed(&call.hub->backend, identity);
+    if (changed) hub_changed(call.hub);
     answer_identity(&call, identity);
 }
 
@@ -108,6 +109,7 @@ static void deleted(void *arg, const struct sk_registry_end *end,
                      module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND);
     hub_forget(call.hub, call.request->device, call.request->module);
     if (!module) hub_c2d_forget(call.hub, call.request->device);
+    hub_changed(call.hub);
     sk_request_answer(call.request);
 }
 

@@ -26,12 +26,12 @@ static void assert_json(const json_t *actual, const char *expected) {
 /* Applies {"tags":…,"desired":…,"reported":…} given as text; replaces when asked. */
 static enum sk_status apply(struct sk_twin *twin, const char *text, bool replace) {
     json_t *json = parse(text);
-    struct sk_twin_change change = {json_object_get(json, "tags"),
-                                    json_object_get(json, "desired"),
-                                    json_object_get(json, "reported"),
-                                    replace,
-                                    replace,
-                                    replace};
+    struct sk_twin_change change = {.tags = json_object_get(json, "tags"),
+                                    .desired = json_object_get(json, "desired"),
+                                    .reported = json_object_get(json, "reported"),
+                                    .replace_tags = replace,
+                                    .replace_desired = replace,
+                                    .replace_reported = replace};
     error[0] = 0;
     enum sk_status status = sk_twin_apply(twin, &change, NOON, error);
     json_decref(json);
@@ -330,4 +330,24 @@ TEST(a_service_body_gives_tags_and_desired_and_nothing_else) {
         assert_int_equal(sk_twin_change_from_json(body, true, &change, error), SK_INVALID);
         json_decref(body);
     }
+}
+
+TEST(what_configurations_are_to_a_twin_is_nobodys_edit) {
+    struct sk_twin twin = sk_twin_new();
+    json_t *statuses = parse("{\"c\":{\"status\":\"Applied\"}}"), *names = parse("{\"a\":1}"),
+           *desired = parse("{\"a\":2}");
+    struct sk_twin_change change = {.configurations = statuses, .configured = names};
+    assert_int_equal(sk_twin_apply(&twin, &change, NOON, error), SK_OK);
+    assert_int_equal(twin.version, 2);
+    assert_int_equal(twin.etag, 1);
+    assert_true(json_equal(twin.configurations, statuses));
+    assert_true(json_equal(twin.configured, names));
+    change.desired = desired;
+    assert_int_equal(sk_twin_apply(&twin, &change, NOON, error), SK_OK);
+    assert_int_equal(twin.version, 3);
+    assert_int_equal(twin.desired_version, 2);
+    json_decref(statuses);
+    json_decref(names);
+    json_decref(desired);
+    sk_twin_free(&twin);
 }

@@ -47,6 +47,8 @@ static const char *const migrations[] = {
     "CREATE INDEX feedback_device ON feedback (device_id);"
     "CREATE INDEX feedback_expiry ON feedback (expiry_us);",
     "ALTER TABLE identity ADD COLUMN model_id TEXT;",
+    "ALTER TABLE twin ADD COLUMN configurations TEXT;"
+    "ALTER TABLE twin ADD COLUMN configured TEXT;",
 };
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 

@@ -109,6 +109,8 @@ enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk
         .reported_version = (uint64_t)sqlite3_column_int64(statement, 6),
         .version = (uint64_t)sqlite3_column_int64(statement, 7),
         .etag = (uint64_t)sqlite3_column_int64(statement, 8),
+        .configurations = column_json(statement, 9),
+        .configured = column_json(statement, 10),
     };
     sqlite3_reset(statement);
     if (twin->tags && twin->desired && twin->reported && twin->desired_metadata &&
@@ -124,7 +126,8 @@ enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const st
     if (statement == NULL) return registry_db_error(db);
     const json_t *const documents[] = {twin->tags, twin->desired, twin->reported,
                                        twin->desired_metadata, twin->reported_metadata};
-    char *texts[5];
+    const json_t *const optional[] = {twin->configurations, twin->configured};
+    char *texts[5], *optional_texts[2];
     sqlite3_bind_int64(statement, 1, row);
     for (int i = 0; i < 5; i++) {
         texts[i] = sk_json_text(documents[i]);
@@ -134,8 +137,13 @@ enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const st
     sqlite3_bind_int64(statement, 8, (sqlite3_int64)twin->reported_version);
     sqlite3_bind_int64(statement, 9, (sqlite3_int64)twin->version);
     sqlite3_bind_int64(statement, 10, (sqlite3_int64)twin->etag);
+    for (int i = 0; i < 2; i++) {
+        optional_texts[i] = sk_json_text(optional[i]);
+        registry_bind_optional(statement, 11 + i, optional_texts[i]);
+    }
     enum sk_status status = registry_db_run(db, statement);
     for (int i = 0; i < 5; i++) free(texts[i]);
+    for (int i = 0; i < 2; i++) free(optional_texts[i]);
     return status;
 }
 

@@ -98,6 +98,8 @@ void registry_call_free(struct registry_call *call) {
     json_decref((json_t *)call->change.tags);
     json_decref((json_t *)call->change.desired);
     json_decref((json_t *)call->change.reported);
+    json_decref((json_t *)call->change.configurations);
+    json_decref((json_t *)call->change.configured);
     sk_arena_free(&call->arena);
     free(call);
 }

@@ -76,6 +76,8 @@ static void change(struct sk_registry *registry, struct sk_span device_id, struc
     call->change.tags = json_deep_copy(what->tags);
     call->change.desired = json_deep_copy(what->desired);
     call->change.reported = json_deep_copy(what->reported);
+    call->change.configurations = json_deep_copy(what->configurations);
+    call->change.configured = json_deep_copy(what->configured);
     call->if_match = sk_arena_copy(&call->arena, if_match);
     call->done.change = done;
     registry_write(call, run_change, tell_change);
