@@ -6,9 +6,12 @@
 
 enum { PAIRS_MAX = 100 };
 
-static const char *const columns[] = {
-    "id", "priority", "systemMetrics.results.targetedCount", "systemMetrics.results.appliedCount",
-    "targetCondition", NULL};
+static const char *const columns[] = {"id",
+                                      "priority",
+                                      "systemMetrics.results.targetedCount",
+                                      "systemMetrics.results.appliedCount",
+                                      "targetCondition",
+                                      NULL};
 static const char *const deployment_columns[] = {"id",
                                                  "priority",
                                                  "systemMetrics.results.targetedCount",

@@ -74,8 +74,9 @@ TEST(a_configuration_is_created_once_and_changed_by_its_etag) {
     raw_gets(f, &put, 404, "ConfigurationNotFound", "");
     raw_gets(f, &(struct raw_ask){.target = "/configurations" VERSION}, 200, NULL,
              "\"labels\":{\"by\":\"me\"}");
-    raw_gets(f, &(struct raw_ask){.method = "DELETE", .target = target,
-                                  .headers = "If-Match: \"MQ==\"\r\n"},
+    raw_gets(f,
+             &(struct raw_ask){
+                 .method = "DELETE", .target = target, .headers = "If-Match: \"MQ==\"\r\n"},
              412, "PreconditionFailed", "");
     raw_gets(f, &(struct raw_ask){.method = "DELETE", .target = target}, 204, NULL, "");
     raw_gets(f, &(struct raw_ask){.target = "/configurations" VERSION}, 200, NULL, "[]");
@@ -94,9 +95,10 @@ TEST(a_hub_has_a_hundred_configurations_and_a_hundred_deployments) {
             put_configuration(f, id, "", 1, contents[kind]);
         }
         fleet_call(f, SK_HTTP_PUT, "/configurations/more",
-                   kind ? "{\"content\":{\"modulesContent\":{\"m\":{\"properties.desired\":{\"a\":1}"
-                          "}}}}"
-                        : "{\"content\":{" CHILLER "}}");
+                   kind
+                       ? "{\"content\":{\"modulesContent\":{\"m\":{\"properties.desired\":{\"a\":1}"
+                         "}}}}"
+                       : "{\"content\":{" CHILLER "}}");
         assert_int_equal(f->status, 413);
         assert_non_null(strstr(f->answer, "ConfigurationCountLimitExceeded"));
     }
@@ -209,9 +211,10 @@ TEST(custom_metrics_count_the_rows_of_their_queries) {
 #define AGENT(image)                                                                               \
     "{\"schemaVersion\":\"1.1\",\"modules\":{\"m\":{\"settings\":{\"image\":\"" image "\"}}}}"
 #define DEPLOYMENT(image)                                                                          \
-    "\"modulesContent\":{\"$edgeAgent\":{\"properties.desired\":" AGENT(image) "},"                \
-    "\"$edgeHub\":{\"properties.desired\":{\"schemaVersion\":\"1.1\",\"routes\":{}}},"             \
-    "\"m\":{\"properties.desired\":{\"speed\":1}}}"
+    "\"modulesContent\":{\"$edgeAgent\":{\"properties.desired\":" AGENT(                           \
+        image) "},"                                                                                \
+               "\"$edgeHub\":{\"properties.desired\":{\"schemaVersion\":\"1.1\",\"routes\":{}}},"  \
+               "\"m\":{\"properties.desired\":{\"speed\":1}}}"
 
 static void edge_device(struct fleet *f) {
     fleet_put_device(f, "edge9", ",\"capabilities\":{\"iotEdge\":true}");
@@ -296,7 +299,8 @@ TEST(a_hub_that_falls_at_any_moment_comes_to_the_same_end) {
     for (unsigned round = 0; round < 12; round++) {
         char site[20], content[200], path[100];
         snprintf(site, sizeof site, "s%u", round);
-        snprintf(content, sizeof content, "\"deviceContent\":{\"properties.desired.r%u\":1}", round);
+        snprintf(content, sizeof content, "\"deviceContent\":{\"properties.desired.r%u\":1}",
+                 round);
         snprintf(path, sizeof path, "c%u", round);
         put_configuration(f, path, "*", (int)round, content);
         put_configuration(f, "base", "*", 1, DEPLOYMENT("m:1"));

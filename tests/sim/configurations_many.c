@@ -50,11 +50,10 @@ static void make_devices(void) {
 }
 
 static enum sk_fault put_configuration(const char *id, const char *condition, int value) {
-    json_t *body =
-        json_pack("{s:s,s:{s:{s:i}}}", "targetCondition", condition, "content", "deviceContent",
-                  "properties.desired.value", value);
-    enum sk_fault fault = ask((struct sk_request){
-        .op = SK_OP_CONFIGURATION_PUT, .name = sk_span_z(id), .body = body});
+    json_t *body = json_pack("{s:s,s:{s:{s:i}}}", "targetCondition", condition, "content",
+                             "deviceContent", "properties.desired.value", value);
+    enum sk_fault fault = ask(
+        (struct sk_request){.op = SK_OP_CONFIGURATION_PUT, .name = sk_span_z(id), .body = body});
     json_decref(body);
     return fault;
 }
@@ -71,14 +70,14 @@ static void converge(void) {
 
 /* ---- what they have ---- */
 
-struct seen {
+struct looks {
     size_t with[SITES], without, done;
     char *last;
 };
 
 static void looked(void *arg, const struct sk_registry_end *end,
                    const struct sk_registry_entries *list) {
-    struct seen *seen = arg;
+    struct looks *seen = arg;
     assert_int_equal(end->status, SK_OK);
     for (size_t i = 0; i < list->count; i++) {
         const struct sk_twin *twin = &list->entries[i].twin;
@@ -98,8 +97,8 @@ static void looked(void *arg, const struct sk_registry_end *end,
         waiting--;
 }
 
-static struct seen look(void) {
-    struct seen seen = {0};
+static struct looks look(void) {
+    struct looks seen = {0};
     waiting++;
     sk_registry_list_twins(hub->registry, false, SK_NONE, SK_NONE, 100, looked, &seen);
     settle_all();
@@ -120,7 +119,7 @@ TEST(ten_thousand_devices_converge_over_crashes_and_changes) {
     pass(SK_S / 2); /* in the middle of the walk */
     assert_int_equal(put_configuration("low", "tags.site IN [4, 5]", 2), SK_FAULT_NONE);
     converge();
-    struct seen seen = look();
+    struct looks seen = look();
     assert_int_equal(seen.with[3], DEVICES / SITES);
     assert_int_equal(seen.with[4], 2 * DEVICES / SITES);
     assert_int_equal(seen.with[5], 2 * DEVICES / SITES);

@@ -1,6 +1,7 @@
 /* What somebody gives one edge device by hand: POST replaces the desired properties of the modules
- * that are named, PATCH merges into them (ours: RFC 7396, without the rest being sent again). All is
- * checked before anything is changed. A deployment that is for the device brings its own again. */
+ * that are named, PATCH merges into them (ours: RFC 7396, without the rest being sent again). All
+ * is checked before anything is changed. A deployment that is for the device brings its own
+ * again. */
 #include "hub/configurations/parts.h"
 
 struct apply {

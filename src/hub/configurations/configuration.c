@@ -10,8 +10,9 @@
 
 enum { NAME_MAX_SIZE = 128, LABELS_MAX = 100, LABEL_MAX = 256 };
 
-static const char *const kinds[] = {
-    [FOR_DEVICES] = "deviceContent", [FOR_MODULES] = "moduleContent", [FOR_EDGES] = "modulesContent"};
+static const char *const kinds[] = {[FOR_DEVICES] = "deviceContent",
+                                    [FOR_MODULES] = "moduleContent",
+                                    [FOR_EDGES] = "modulesContent"};
 
 static const char *text_of(const json_t *object, const char *name) {
     return json_string_value(json_object_get(object, name));
@@ -127,13 +128,13 @@ static json_t *take_members(const json_t *body, struct sk_span id) {
                *condition = text_of(body, "targetCondition");
     enum configuration_kind kind = FOR_DEVICES;
     find_content(content, &kind);
-    return as_stored(json_pack(
-        "{s:s%,s:s,s:o,s:I,s:s,s:{s:o},s:{s:o}}", "id", id.p, id.n, "schemaVersion",
-        schema ? schema : "1.0", "labels", copy_or_empty(optional(body, "labels")), "priority",
-        json_integer_value(json_object_get(body, "priority")), "targetCondition",
-        condition ? condition : "", "content", kinds[kind],
-        json_deep_copy(json_object_get(content, kinds[kind])), "metrics", "queries",
-        copy_or_empty(optional(json_object_get(body, "metrics"), "queries"))));
+    return as_stored(
+        json_pack("{s:s%,s:s,s:o,s:I,s:s,s:{s:o},s:{s:o}}", "id", id.p, id.n, "schemaVersion",
+                  schema ? schema : "1.0", "labels", copy_or_empty(optional(body, "labels")),
+                  "priority", json_integer_value(json_object_get(body, "priority")),
+                  "targetCondition", condition ? condition : "", "content", kinds[kind],
+                  json_deep_copy(json_object_get(content, kinds[kind])), "metrics", "queries",
+                  copy_or_empty(optional(json_object_get(body, "metrics"), "queries"))));
 }
 
 json_t *configuration_document(const json_t *body, struct sk_span id, const json_t *old, bool patch,
@@ -197,8 +198,8 @@ enum sk_status configuration_target(struct sk_span condition, enum configuration
         snprintf(error, SK_MODEL_ERROR_MAX,
                  "a condition on modules begins with FROM devices.modules WHERE");
         status = SK_INVALID;
-    } else if (query->group.n || (query->where && sk_expr_reads(query->where, "properties",
-                                                                "desired"))) {
+    } else if (query->group.n ||
+               (query->where && sk_expr_reads(query->where, "properties", "desired"))) {
         snprintf(error, SK_MODEL_ERROR_MAX,
                  "a target condition reads ids, tags and reported properties, and does not group");
         status = SK_INVALID;
@@ -297,9 +298,8 @@ static enum sk_status add_custom_metrics(struct configuration *c, char error[SK_
     json_t *text;
     json_object_foreach(json_object_get(json_object_get(c->document, "metrics"), "queries"), name,
                         text) {
-        enum sk_status status =
-            add_metric(&c->custom[c->custom_count++], name,
-                       sk_span_dup(sk_span_z(json_string_value(text))), error);
+        enum sk_status status = add_metric(&c->custom[c->custom_count++], name,
+                                           sk_span_dup(sk_span_z(json_string_value(text))), error);
         if (status) return status;
     }
     return SK_OK;

@@ -70,8 +70,8 @@ static void answer_one(struct sk_request *request, const struct configuration *c
 }
 
 static void refuse_unknown(struct sk_request *request) {
-    sk_request_refuse(request, SK_FAULT_CONFIGURATION_NOT_FOUND,
-                      "there is no configuration '%.*s'", SK_ARG(request->name));
+    sk_request_refuse(request, SK_FAULT_CONFIGURATION_NOT_FOUND, "there is no configuration '%.*s'",
+                      SK_ARG(request->name));
 }
 
 static void list(struct sk_hub *hub, struct sk_request *request) {
@@ -102,8 +102,8 @@ static enum configuration_kind kind_of_condition(struct sk_span condition) {
 
 static void test(struct sk_hub *hub, struct sk_request *request) {
     (void)hub;
-    const char *name, *condition = json_string_value(json_object_get(request->body,
-                                                                     "targetCondition"));
+    const char *name,
+        *condition = json_string_value(json_object_get(request->body, "targetCondition"));
     json_t *queries = json_object_get(request->body, "customMetricQueries"), *text,
            *errors = json_object(), *condition_error = json_null();
     struct sk_query query;
@@ -417,10 +417,10 @@ size_t hub_configuration_count(const struct sk_hub *hub) {
     return hub->configurations->count;
 }
 
-static const struct sk_hub_metric metrics[] = {
-    {"skerry_hub_configurations", "Automatic configurations, deployments among them.",
-     SK_HUB_COUNT(configurations)},
-    {0}};
+static const struct sk_hub_metric metrics[] = {{"skerry_hub_configurations",
+                                                "Automatic configurations, deployments among them.",
+                                                SK_HUB_COUNT(configurations)},
+                                               {0}};
 
 const struct sk_hub_part hub_part_configurations = {
     .metrics = metrics,

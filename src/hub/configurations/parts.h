@@ -85,8 +85,8 @@ enum sk_status content_key(const char *key, const json_t *value, struct sk_span 
                            char error[SK_MODEL_ERROR_MAX]);
 /* Checks an object of such keys, and what they set. */
 enum sk_status content_check(const json_t *keys, char error[SK_MODEL_ERROR_MAX]);
-/* Puts what the keys set into the tree: "properties.desired" in place of all that is there, a path's
- * value in place of what is at that path. Nulls stay in it. */
+/* Puts what the keys set into the tree: "properties.desired" in place of all that is there, the
+ * value of a path in place of what is at that path. Nulls stay in it. */
 void content_put(json_t *tree, const json_t *keys);
 /* Without the members that are null, at every depth. */
 void content_drop_nulls(json_t *tree);

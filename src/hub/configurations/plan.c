@@ -181,8 +181,8 @@ void plan_make(struct configuration *const *sorted, size_t count,
     for (size_t i = 0; i < count; i++) {
         const struct verdict *verdict = &plan->verdicts[i];
         if (verdict->kind == VERDICT_APART) continue;
-        json_t *status = json_pack("{s:s}", "status",
-                                   verdict->kind == VERDICT_APPLIED ? "Applied" : "Targeted");
+        json_t *status =
+            json_pack("{s:s}", "status", verdict->kind == VERDICT_APPLIED ? "Applied" : "Targeted");
         if (verdict->of->kind == FOR_EDGES)
             json_object_set(plan->deployments, verdict->of->id, status);
         json_object_set_new(plan->configurations, verdict->of->id, status);

@@ -40,6 +40,16 @@ struct sk_registry_feedback_ops {
     __typeof__(sk_registry_feedback_return) *back;
     __typeof__(sk_registry_feedback_expire) *expire;
 };
+struct sk_registry_job_ops {
+    __typeof__(sk_registry_job_put) *put;
+    __typeof__(sk_registry_job_twin) *twin;
+    __typeof__(sk_registry_job_get) *get;
+    __typeof__(sk_registry_job_list) *list;
+    __typeof__(sk_registry_job_rows) *rows;
+    __typeof__(sk_registry_job_counts) *counts;
+    __typeof__(sk_registry_job_end) *end;
+    __typeof__(sk_registry_job_delete) *remove;
+};
 struct sk_registry_document_ops {
     __typeof__(sk_registry_document_put) *put;
     __typeof__(sk_registry_document_get) *get;
@@ -57,6 +67,7 @@ struct sk_registry_ops {
     const struct sk_registry_session_ops *sessions;
     const struct sk_registry_c2d_ops *c2d;
     const struct sk_registry_feedback_ops *feedback;
+    const struct sk_registry_job_ops *jobs;
     const struct sk_registry_document_ops *documents;
 };
 

@@ -143,6 +143,50 @@ void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
     registry->ops->feedback->expire(registry, now_us, done, arg);
 }
 
+void sk_registry_job_put(struct sk_registry *registry, struct sk_span job_id,
+                         struct sk_span document, bool fresh,
+                         const struct sk_registry_job_row *rows, size_t count,
+                         sk_registry_done *done, void *arg) {
+    registry->ops->jobs->put(registry, job_id, document, fresh, rows, count, done, arg);
+}
+
+void sk_registry_job_twin(struct sk_registry *registry, const struct sk_registry_job_row *row,
+                          const struct sk_twin_change *change, struct sk_span if_match,
+                          sk_registry_change_done *done, void *arg) {
+    registry->ops->jobs->twin(registry, row, change, if_match, done, arg);
+}
+
+void sk_registry_job_get(struct sk_registry *registry, struct sk_span job_id,
+                         sk_registry_document_done *done, void *arg) {
+    registry->ops->jobs->get(registry, job_id, done, arg);
+}
+
+void sk_registry_job_list(struct sk_registry *registry, struct sk_span after_id, size_t max,
+                          sk_registry_documents_done *done, void *arg) {
+    registry->ops->jobs->list(registry, after_id, max, done, arg);
+}
+
+void sk_registry_job_rows(struct sk_registry *registry, const struct sk_registry_job_ask *ask,
+                          sk_registry_job_rows_done *done, void *arg) {
+    registry->ops->jobs->rows(registry, ask, done, arg);
+}
+
+void sk_registry_job_counts(struct sk_registry *registry, struct sk_span job_id,
+                            sk_registry_job_counts_done *done, void *arg) {
+    registry->ops->jobs->counts(registry, job_id, done, arg);
+}
+
+void sk_registry_job_end(struct sk_registry *registry, struct sk_span job_id,
+                         struct sk_span document, enum sk_job_state from, enum sk_job_state to,
+                         struct sk_span patch, sk_registry_done *done, void *arg) {
+    registry->ops->jobs->end(registry, job_id, document, from, to, patch, done, arg);
+}
+
+void sk_registry_job_delete(struct sk_registry *registry, struct sk_span job_id,
+                            sk_registry_done *done, void *arg) {
+    registry->ops->jobs->remove(registry, job_id, done, arg);
+}
+
 void sk_registry_document_put(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
                               struct sk_span bytes, sk_registry_done *done, void *arg) {
     registry->ops->documents->put(registry, kind, key, bytes, done, arg);

@@ -252,6 +252,72 @@ void sk_registry_feedback_return(struct sk_registry *registry, uint64_t first, u
 void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
                                  sk_registry_newest_done *done, void *arg);
 
+/* ---- jobs: what is to be done to many devices. A job is a document; of each device or module that
+ * it is for there is a row, with its own document, a JSON object. ---- */
+
+enum sk_job_state { /* of a row */
+                    SK_JOB_PENDING,
+                    SK_JOB_RUNNING,
+                    SK_JOB_COMPLETED,
+                    SK_JOB_FAILED,
+                    SK_JOB_CANCELED,
+                    SK_JOB_STATES
+};
+struct sk_registry_job_row {
+    struct sk_span job_id, device_id, module_id;
+    enum sk_job_state state;
+    struct sk_span document;
+};
+struct sk_registry_job_rows { /* by job, device, module */
+    struct sk_registry_job_row *rows;
+    size_t count;
+    bool more; /* it stopped before the end */
+};
+struct sk_registry_job_counts {
+    uint64_t rows[SK_JOB_STATES];
+};
+typedef void sk_registry_job_rows_done(void *arg, const struct sk_registry_end *end,
+                                       const struct sk_registry_job_rows *list);
+typedef void sk_registry_job_counts_done(void *arg, const struct sk_registry_end *end,
+                                         const struct sk_registry_job_counts *counts);
+
+/* Writes the job's document and these rows, all or nothing; a row is replaced. `fresh`: SK_EXISTS
+ * when there is such a job already. SK_TOO_LARGE beyond SK_REGISTRY_DOCUMENT_MAX. */
+void sk_registry_job_put(struct sk_registry *registry, struct sk_span job_id,
+                         struct sk_span document, bool fresh,
+                         const struct sk_registry_job_row *rows, size_t count,
+                         sk_registry_done *done, void *arg);
+/* Changes a twin and writes the row, all or nothing, if the row is pending: so it happens once.
+ * As sk_registry_twin_change; SK_EXISTS: the row is not pending any more. */
+void sk_registry_job_twin(struct sk_registry *registry, const struct sk_registry_job_row *row,
+                          const struct sk_twin_change *change, struct sk_span if_match,
+                          sk_registry_change_done *done, void *arg);
+/* SK_NOT_FOUND. */
+void sk_registry_job_get(struct sk_registry *registry, struct sk_span job_id,
+                         sk_registry_document_done *done, void *arg);
+void sk_registry_job_list(struct sk_registry *registry, struct sk_span after_id, size_t max,
+                          sk_registry_documents_done *done, void *arg);
+/* Rows behind `after` (its job, device and module), at most `max`. Only those of a job, of a device
+ * with its modules, in a state (`state` < SK_JOB_STATES), where these are given. */
+struct sk_registry_job_ask {
+    struct sk_span job_id, device_id;
+    enum sk_job_state state;
+    struct sk_registry_job_row after;
+    size_t max;
+};
+void sk_registry_job_rows(struct sk_registry *registry, const struct sk_registry_job_ask *ask,
+                          sk_registry_job_rows_done *done, void *arg);
+void sk_registry_job_counts(struct sk_registry *registry, struct sk_span job_id,
+                            sk_registry_job_counts_done *done, void *arg);
+/* Writes the job's document, and takes all its rows from one state to another, each with `patch`
+ * merged into its document. */
+void sk_registry_job_end(struct sk_registry *registry, struct sk_span job_id,
+                         struct sk_span document, enum sk_job_state from, enum sk_job_state to,
+                         struct sk_span patch, sk_registry_done *done, void *arg);
+/* Forgets a job with its rows. Fine when there is none. */
+void sk_registry_job_delete(struct sk_registry *registry, struct sk_span job_id,
+                            sk_registry_done *done, void *arg);
+
 /* ---- documents: bytes under (kind, key), for caches and small state ---- */
 
 #define SK_REGISTRY_DOCUMENT_MAX (1024 * 1024)

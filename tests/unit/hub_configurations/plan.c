@@ -114,7 +114,8 @@ TEST(different_paths_both_apply_and_on_the_same_path_the_higher_priority_wins) {
     struct world *w = *state;
     give(w, "high", "*", "{\"deviceContent\":{\"properties.desired.a\":{\"x\":1}}}");
     give(w, "low", "*",
-         "{\"deviceContent\":{\"properties.desired.a\":{\"x\":2,\"y\":3},\"properties.desired.b\":4}}");
+         "{\"deviceContent\":{\"properties.desired.a\":{\"x\":2,\"y\":3},"
+         "\"properties.desired.b\":4}}");
     give(w, "lowest", "*", "{\"deviceContent\":{\"properties.desired.a.x\":5}}");
     make(w);
     holds(w->plan.patch, "{\"a\":{\"x\":1,\"y\":3},\"b\":4}");
@@ -227,20 +228,22 @@ TEST(conditions_on_modules_are_for_modules) {
 /* ---- edge devices ---- */
 
 #define BASE(image)                                                                                \
-    "{\"modulesContent\":{\"$edgeAgent\":{\"properties.desired\":{\"modules\":{\"m\":{\"image\":\""   \
-    image "\"}}}},\"$edgeHub\":{\"properties.desired\":{\"routes\":{}}}}}"
+    "{\"modulesContent\":{\"$edgeAgent\":{\"properties.desired\":{\"modules\":{\"m\":{\"image\":"  \
+    "\"" image "\"}}}},\"$edgeHub\":{\"properties.desired\":{\"routes\":{}}}}}"
 
 TEST(one_deployment_is_in_force_and_layers_above_it_change_it) {
     struct world *w = *state;
     w->entry.identity.edge = true;
     give(w, "layer2", "*",
-         "{\"modulesContent\":{\"$edgeAgent\":{\"properties.desired.modules.n\":{\"image\":\"n:2\"}},"
+         "{\"modulesContent\":{\"$edgeAgent\":{\"properties.desired.modules.n\":"
+         "{\"image\":\"n:2\"}},"
          "\"n\":{\"properties.desired.speed\":2}}}");
     give(w, "layer1", "*",
          "{\"modulesContent\":{\"$edgeAgent\":{\"properties.desired.modules.n\":{\"image\":\"n:1\","
          "\"status\":\"running\"}},\"n\":{\"properties.desired\":{\"speed\":1,\"depth\":3}}}}");
     give(w, "base", "*", BASE("m:1"));
-    give(w, "below", "*", "{\"modulesContent\":{\"$edgeHub\":{\"properties.desired.routes.r\":\"x\"}}}");
+    give(w, "below", "*",
+         "{\"modulesContent\":{\"$edgeHub\":{\"properties.desired.routes.r\":\"x\"}}}");
     give(w, "other", "*", BASE("m:0"));
     make(w);
     holds(w->plan.modules,
@@ -288,8 +291,8 @@ TEST(a_configuration_that_makes_no_sense_is_refused_with_a_sentence) {
         {"a b", "*", "{\"deviceContent\":{\"properties.desired.a\":1}}", "lower-case"},
         {"c", "*", "{}", "exactly one"},
         {"c", "*",
-         "{\"deviceContent\":{\"properties.desired.a\":1},\"moduleContent\":{\"properties.desired.a\":"
-         "1}}",
+         "{\"deviceContent\":{\"properties.desired.a\":1},"
+         "\"moduleContent\":{\"properties.desired.a\":1}}",
          "exactly one"},
         {"c", "*", "{\"deviceContent\":{\"properties.reported.a\":1}}", "properties.desired"},
         {"c", "*", "{\"deviceContent\":{\"properties.desired.a..b\":1}}", "properties.desired"},
@@ -318,7 +321,8 @@ TEST(a_put_keeps_the_content_and_a_patch_may_change_it) {
     char error[SK_MODEL_ERROR_MAX];
     json_t *old = json("{\"id\":\"c\",\"priority\":1,\"content\":{\"deviceContent\":{\"properties."
                        "desired.a\":{\"b\":1,\"c\":2}}}}");
-    json_t *body = json("{\"priority\":2,\"content\":{\"deviceContent\":{\"properties.desired.a\":1}}}");
+    json_t *body =
+        json("{\"priority\":2,\"content\":{\"deviceContent\":{\"properties.desired.a\":1}}}");
     (void)state;
     assert_null(configuration_document(body, SK_SPAN("c"), old, false, error));
     assert_non_null(strstr(error, "content"));
@@ -326,11 +330,13 @@ TEST(a_put_keeps_the_content_and_a_patch_may_change_it) {
     body = json("{\"priority\":2}");
     json_t *fresh = configuration_document(body, SK_SPAN("c"), old, false, error);
     holds(json_object_get(fresh, "priority"), "2");
-    holds(json_object_get(fresh, "content"), "{\"deviceContent\":{\"properties.desired.a\":{\"b\":1,"
-                                             "\"c\":2}}}");
+    holds(json_object_get(fresh, "content"),
+          "{\"deviceContent\":{\"properties.desired.a\":{\"b\":1,"
+          "\"c\":2}}}");
     json_decref(fresh);
     json_decref(body);
-    body = json("{\"content\":{\"deviceContent\":{\"properties.desired.a\":{\"b\":9,\"c\":null}}}}");
+    body =
+        json("{\"content\":{\"deviceContent\":{\"properties.desired.a\":{\"b\":9,\"c\":null}}}}");
     fresh = configuration_document(body, SK_SPAN("c"), old, true, error);
     holds(json_object_get(fresh, "priority"), "1");
     holds(json_object_get(fresh, "content"),

@@ -47,8 +47,15 @@ static const char *const migrations[] = {
     "CREATE INDEX feedback_device ON feedback (device_id);"
     "CREATE INDEX feedback_expiry ON feedback (expiry_us);",
     "ALTER TABLE identity ADD COLUMN model_id TEXT;",
-    "ALTER TABLE twin ADD COLUMN configurations TEXT;"
-    "ALTER TABLE twin ADD COLUMN configured TEXT;",
+    ("ALTER TABLE twin ADD COLUMN configurations TEXT;"
+     "ALTER TABLE twin ADD COLUMN configured TEXT;"),
+    "CREATE TABLE job (id TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE job_row ("
+    " job_id TEXT NOT NULL, device_id TEXT NOT NULL, module_id TEXT NOT NULL,"
+    " state INTEGER NOT NULL, document TEXT NOT NULL,"
+    " PRIMARY KEY (job_id, device_id, module_id)) WITHOUT ROWID;"
+    "CREATE INDEX job_row_state ON job_row (job_id, state, device_id, module_id);"
+    "CREATE INDEX job_row_device ON job_row (device_id, job_id, module_id);",
 };
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 

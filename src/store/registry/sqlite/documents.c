@@ -16,8 +16,8 @@ static void add(struct registry_call *call, sqlite3_stmt *statement) {
     };
 }
 
-static enum sk_status run_get(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement = registry_db_statement_of(db, SQL_DOCUMENT_GET, call->kind, call->key);
+enum sk_status registry_find_document(struct registry_db *db, struct registry_call *call,
+                                      sqlite3_stmt *statement) {
     enum sk_status status = registry_db_row(db, statement);
     if (status) return status;
     make_room(call, 1);
@@ -26,23 +26,43 @@ static enum sk_status run_get(struct registry_db *db, struct registry_call *call
     return SK_OK;
 }
 
-static enum sk_status run_list(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement =
-        registry_db_statement_of(db, SQL_DOCUMENT_LIST, call->kind, call->key);
-    if (statement == NULL) return registry_db_error(db);
-    sqlite3_bind_int64(statement, 3, (sqlite3_int64)call->max);
+enum sk_status registry_find_documents(struct registry_db *db, struct registry_call *call,
+                                       sqlite3_stmt *statement) {
     make_room(call, call->max);
     enum sk_status status;
     while ((status = registry_db_row(db, statement)) == SK_OK) add(call, statement);
     return status == SK_NOT_FOUND ? SK_OK : status;
 }
 
+static enum sk_status run_get(struct registry_db *db, struct registry_call *call) {
+    return registry_find_document(
+        db, call, registry_db_statement_of(db, SQL_DOCUMENT_GET, call->kind, call->key));
+}
+
+static enum sk_status run_list(struct registry_db *db, struct registry_call *call) {
+    sqlite3_stmt *statement =
+        registry_db_statement_of(db, SQL_DOCUMENT_LIST, call->kind, call->key);
+    if (statement == NULL) return registry_db_error(db);
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)call->max);
+    return registry_find_documents(db, call, statement);
+}
+
+/* What is too large is refused, not copied. */
+void registry_take_document(struct registry_call *call, struct sk_span bytes) {
+    call->bytes = bytes.n <= SK_REGISTRY_DOCUMENT_MAX ? sk_arena_copy(&call->arena, bytes)
+                                                      : sk_span(NULL, bytes.n);
+}
+
+enum sk_status registry_document_fits(struct registry_call *call) {
+    if (call->bytes.n <= SK_REGISTRY_DOCUMENT_MAX) return SK_OK;
+    snprintf(call->end.reason, sizeof call->end.reason, "A document has at most %d bytes.",
+             SK_REGISTRY_DOCUMENT_MAX);
+    return SK_TOO_LARGE;
+}
+
 static enum sk_status run_put(struct registry_db *db, struct registry_call *call) {
-    if (call->max > SK_REGISTRY_DOCUMENT_MAX) {
-        snprintf(call->end.reason, sizeof call->end.reason, "A document has at most %d bytes.",
-                 SK_REGISTRY_DOCUMENT_MAX);
-        return SK_TOO_LARGE;
-    }
+    enum sk_status status = registry_document_fits(call);
+    if (status) return status;
     sqlite3_stmt *statement = registry_db_statement_of(db, SQL_DOCUMENT_PUT, call->kind, call->key);
     if (statement == NULL) return registry_db_error(db);
     registry_bind_blob(statement, 3, call->bytes);
@@ -56,11 +76,11 @@ static enum sk_status run_delete(struct registry_db *db, struct registry_call *c
 
 /* ---- the calls ---- */
 
-static void tell_document(struct registry_call *call, const struct sk_registry_end *end) {
+void registry_tell_document(struct registry_call *call, const struct sk_registry_end *end) {
     call->done.document(call->arg, end, end->status ? NULL : call->found.documents.documents);
 }
 
-static void tell_documents(struct registry_call *call, const struct sk_registry_end *end) {
+void registry_tell_documents(struct registry_call *call, const struct sk_registry_end *end) {
     static const struct sk_registry_documents none;
     call->done.documents(call->arg, end, end->status ? &none : &call->found.documents);
 }
@@ -76,8 +96,7 @@ static struct registry_call *new_call(struct sk_registry *registry, struct sk_sp
 static void put(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
                 struct sk_span bytes, sk_registry_done *done, void *arg) {
     struct registry_call *call = new_call(registry, kind, key, arg);
-    call->max = bytes.n; /* what is too large is refused, not copied */
-    if (bytes.n <= SK_REGISTRY_DOCUMENT_MAX) call->bytes = sk_arena_copy(&call->arena, bytes);
+    registry_take_document(call, bytes);
     call->done.done = done;
     registry_write(call, run_put, registry_tell_done);
 }
@@ -86,7 +105,7 @@ static void get(struct sk_registry *registry, struct sk_span kind, struct sk_spa
                 sk_registry_document_done *done, void *arg) {
     struct registry_call *call = new_call(registry, kind, key, arg);
     call->done.document = done;
-    registry_read(call, run_get, tell_document);
+    registry_read(call, run_get, registry_tell_document);
 }
 
 static enum sk_status load(struct sk_registry *registry, struct sk_span kind, struct sk_span key,
@@ -110,7 +129,7 @@ static void list(struct sk_registry *registry, struct sk_span kind, struct sk_sp
     struct registry_call *call = new_call(registry, kind, after_key, arg);
     call->max = max;
     call->done.documents = done;
-    registry_read(call, run_list, tell_documents);
+    registry_read(call, run_list, registry_tell_documents);
 }
 
 const struct sk_registry_document_ops registry_document_ops = {

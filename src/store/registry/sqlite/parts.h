@@ -1,7 +1,7 @@
 /* What the files of the registry on SQLite share. Inside src/store/registry/sqlite only.
  *
  *   sqlite.c       opening, calls, transactions, completions
- *   identities.c, twins.c, sessions.c, c2d.c, feedback.c, documents.c
+ *   identities.c, twins.c, sessions.c, c2d.c, feedback.c, jobs.c, documents.c
  *                  an aggregate each: its calls, as they are asked for on the loop and as they
  *                  run on a connection, and the table of them for ops.h
  *   rows.c         identities and twins as rows
@@ -56,6 +56,8 @@ struct registry_call {
         sk_registry_expired_done *expired;
         sk_registry_records_done *records;
         sk_registry_newest_done *newest;
+        sk_registry_job_rows_done *job_rows;
+        sk_registry_job_counts_done *job_counts;
     } done;
     void *arg;
 
@@ -68,6 +70,10 @@ struct registry_call {
     bool modules;
     struct sk_registry_c2d_new c2d;
     enum sk_c2d_end how;
+    struct sk_registry_job_row *rows, after;
+    size_t row_count;
+    enum sk_job_state state, to;
+    bool fresh;
     uint64_t sequence, before; /* of deletes and returns: from and to */
     int64_t time_us;           /* a moment or a length */
     uint8_t random[128];       /* keys and etags of new identities */
@@ -88,6 +94,8 @@ struct registry_call {
         };
         struct sk_registry_expired expired;
         struct sk_registry_records records;
+        struct sk_registry_job_rows job_rows;
+        struct sk_registry_job_counts job_counts;
         uint64_t newest;
     } found;
     int64_t devices_added, enabled_added, modules_added; /* to the counts, once committed */
@@ -169,7 +177,23 @@ extern const struct sk_registry_twin_ops registry_twin_ops;
 extern const struct sk_registry_session_ops registry_session_ops;
 extern const struct sk_registry_c2d_ops registry_c2d_ops;
 extern const struct sk_registry_feedback_ops registry_feedback_ops;
+extern const struct sk_registry_job_ops registry_job_ops;
 extern const struct sk_registry_document_ops registry_document_ops;
+
+/* twins.c: copies the documents of a change into the call; runs it; tells its end. */
+void registry_take_change(struct registry_call *call, const struct sk_twin_change *change,
+                          struct sk_span if_match);
+enum sk_status registry_run_change(struct registry_db *db, struct registry_call *call);
+void registry_tell_change(struct registry_call *call, const struct sk_registry_end *end);
+/* documents.c: of calls that find one, or several, by a statement that gives key and bytes. */
+enum sk_status registry_find_document(struct registry_db *db, struct registry_call *call,
+                                      sqlite3_stmt *statement);
+enum sk_status registry_find_documents(struct registry_db *db, struct registry_call *call,
+                                       sqlite3_stmt *statement);
+enum sk_status registry_document_fits(struct registry_call *call);
+void registry_take_document(struct registry_call *call, struct sk_span bytes);
+void registry_tell_document(struct registry_call *call, const struct sk_registry_end *end);
+void registry_tell_documents(struct registry_call *call, const struct sk_registry_end *end);
 
 /* What hangs on an identity and goes with it. */
 enum sk_status registry_session_remove(struct registry_db *db, struct sk_span device_id,

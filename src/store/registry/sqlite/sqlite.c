@@ -293,4 +293,5 @@ static const struct sk_registry_ops ops = {.close = close_registry,
                                            .sessions = &registry_session_ops,
                                            .c2d = &registry_c2d_ops,
                                            .feedback = &registry_feedback_ops,
+                                           .jobs = &registry_job_ops,
                                            .documents = &registry_document_ops};

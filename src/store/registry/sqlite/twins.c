@@ -22,7 +22,7 @@ static enum sk_status run_list(struct registry_db *db, struct registry_call *cal
     return registry_collect(db, call, statement, true);
 }
 
-static enum sk_status run_change(struct registry_db *db, struct registry_call *call) {
+enum sk_status registry_run_change(struct registry_db *db, struct registry_call *call) {
     struct sk_identity identity;
     struct sk_twin twin = {0};
     json_t *before = NULL;
@@ -55,7 +55,7 @@ fail:
 
 /* ---- the calls ---- */
 
-static void tell_change(struct registry_call *call, const struct sk_registry_end *end) {
+void registry_tell_change(struct registry_call *call, const struct sk_registry_end *end) {
     bool fine = end->status == SK_OK;
     call->done.change(call->arg, end, fine ? call->entries.entries : NULL,
                       fine ? call->desired_patch : NULL);
@@ -68,10 +68,8 @@ static void get(struct sk_registry *registry, struct sk_span device_id, struct s
     registry_read(call, run_get, registry_tell_entry);
 }
 
-static void change(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
-                   const struct sk_twin_change *what, struct sk_span if_match,
-                   sk_registry_change_done *done, void *arg) {
-    struct registry_call *call = registry_call_new(registry, device_id, module_id, arg);
+void registry_take_change(struct registry_call *call, const struct sk_twin_change *what,
+                          struct sk_span if_match) {
     call->change = *what;
     call->change.tags = json_deep_copy(what->tags);
     call->change.desired = json_deep_copy(what->desired);
@@ -79,8 +77,15 @@ static void change(struct sk_registry *registry, struct sk_span device_id, struc
     call->change.configurations = json_deep_copy(what->configurations);
     call->change.configured = json_deep_copy(what->configured);
     call->if_match = sk_arena_copy(&call->arena, if_match);
+}
+
+static void change(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
+                   const struct sk_twin_change *what, struct sk_span if_match,
+                   sk_registry_change_done *done, void *arg) {
+    struct registry_call *call = registry_call_new(registry, device_id, module_id, arg);
+    registry_take_change(call, what, if_match);
     call->done.change = done;
-    registry_write(call, run_change, tell_change);
+    registry_write(call, registry_run_change, registry_tell_change);
 }
 
 static void list(struct sk_registry *registry, bool modules, struct sk_span after_device,
