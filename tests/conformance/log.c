@@ -304,6 +304,68 @@ TEST(records_for_others_count_as_done_with) {
     assert_int_equal(sk_cursor_committed(cursor), 12);
 }
 
+/* ---- reading early ---- */
+
+static void never(void *arg, uint64_t from) {
+    (void)arg, (void)from;
+    fail();
+}
+
+TEST(an_early_cursor_reads_what_is_appended_and_commits_no_more_than_is_durable) {
+    struct sk_cursor *cursor = log_world_cursor(&w, "early", 1, 0);
+    sk_cursor_early(cursor, never);
+    log_world_fill(&w, 3, 0);
+    for (int i = 0; i < 3; i++) log_world_append(&w);
+    sk_sim_run(w.sim, 1000); /* these are being written, the next gather */
+    for (int i = 0; i < 3; i++) log_world_append(&w);
+    log_world_append_sized(&w, 2, 0);
+    assert_int_equal(w.acknowledged, 3);
+    for (unsigned i = 1; i <= 7; i++) assert_int_equal(log_world_next(cursor), i);
+    sk_cursor_commit(cursor, 8);
+    assert_int_equal(sk_cursor_committed(cursor), 4);
+    sk_cursor_seek(cursor, 5);
+    for (unsigned i = 5; i <= 9; i++) assert_int_equal(log_world_next(cursor), i);
+    assert_int_equal(log_world_status(cursor), SK_AGAIN);
+    assert_int_equal(sk_cursor_position(cursor), 11); /* the last one is for others */
+    log_world_run(&w);
+    assert_int_equal(sk_cursor_committed(cursor), 8);
+    sk_cursor_commit(cursor, 10);
+    log_world_fill(&w, 1, 0);
+    assert_int_equal(log_world_next(cursor), 11);
+    log_world_reopen(&w);
+    cursor = log_world_cursor(&w, "early", 1, 0);
+    assert_int_equal(log_world_next(cursor), 11);
+}
+
+TEST(what_an_early_cursor_gave_out_lasts_until_its_next_call) {
+    struct sk_cursor *cursor = log_world_cursor(&w, NULL, 1, 0);
+    struct sk_record record;
+    sk_cursor_early(cursor, never);
+    log_world_append(&w);
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+    for (int i = 0; i < 100; i++) log_world_append_sized(&w, 1, 3000);
+    log_world_run(&w);
+    assert_int_equal(log_world_number(&record), 1);
+    for (unsigned i = 2; i <= 101; i++) assert_int_equal(log_world_next(cursor), i);
+}
+
+TEST(an_early_cursor_that_waits_is_told_before_records_are_durable) {
+    struct greedy early = {0}, late = {0};
+    sk_cursor_open(w.log, NULL, UINT64_MAX, 0, read_all, &early, &early.cursor);
+    sk_cursor_open(w.log, NULL, UINT64_MAX, 0, read_all, &late, &late.cursor);
+    sk_cursor_early(early.cursor, never);
+    assert_int_equal(log_world_status(early.cursor), SK_AGAIN);
+    assert_int_equal(log_world_status(late.cursor), SK_AGAIN);
+    log_world_append(&w);
+    sk_sim_run(w.sim, 1000);
+    assert_int_equal(w.acknowledged, 0);
+    assert_int_equal(early.read, 1);
+    assert_int_equal(late.read, 0);
+    log_world_run(&w);
+    assert_int_equal(early.read, 1);
+    assert_int_equal(late.read, 1);
+}
+
 TEST(a_records_age_is_what_has_passed_since_it_was_appended) {
     struct sk_record record;
     log_world_fill(&w, 1, 0);

@@ -40,7 +40,8 @@ struct cursor {
     struct log *log;
     struct sk_list link;
     struct checkpoint *checkpoint;
-    uint64_t routes, position, delivered;
+    uint64_t routes, position, delivered, done;
+    bool early;
     int64_t from_us;
     bool waits;
     struct sk_timer told;
@@ -80,23 +81,35 @@ static uint64_t next_sequence(const struct sk_log *seen) {
     return log_of(seen)->next;
 }
 
+static void settle(struct cursor *cursor) {
+    uint64_t done = cursor->done < cursor->log->next ? cursor->done : cursor->log->next;
+    if (cursor->checkpoint) cursor->checkpoint->committed = done;
+}
+
 static void tell(struct sk_timer *timer) {
     struct cursor *cursor = SK_CONTAINER(timer, struct cursor, told);
     cursor->readable(cursor->arg);
 }
 
+static void wake(struct log *log, bool early_only) {
+    SK_LIST_EACH(&log->cursors, node, following) {
+        struct cursor *cursor = SK_CONTAINER(node, struct cursor, link);
+        if (early_only && !cursor->early) continue;
+        if (cursor->waits && cursor->readable) sk_timer_start(log->io, &cursor->told, 0, tell);
+        cursor->waits = false;
+    }
+}
+
 static void sync(struct sk_timer *timer) {
     struct log *log = SK_CONTAINER(timer, struct log, sync);
     uint64_t sequence = log->next, end = log->next = kept.count + 1;
+    SK_LIST_EACH(&log->cursors, node, following)
+    settle(SK_CONTAINER(node, struct cursor, link));
     for (; sequence < end; sequence++) {
         struct record told = kept.records[sequence - 1]; /* it may append */
         if (told.done) told.done(told.arg, SK_OK, sequence);
     }
-    SK_LIST_EACH(&log->cursors, node, following) {
-        struct cursor *cursor = SK_CONTAINER(node, struct cursor, link);
-        if (cursor->waits && cursor->readable) sk_timer_start(log->io, &cursor->told, 0, tell);
-        cursor->waits = false;
-    }
+    wake(log, false);
     if (!log->closing) return;
     void (*closed)(void *arg) = log->closed;
     void *arg = log->arg;
@@ -121,13 +134,16 @@ static enum sk_status append(struct sk_log *seen, const struct sk_span *parts, s
     struct sk_record record = {kept.count + 1, wall_us, routes, sk_buffer_span(&body)};
     kept.records[kept.count++] = (struct record){record, sk_io_now(log->io), done, arg};
     if (!sk_timer_running(&log->sync)) sk_timer_start(log->io, &log->sync, DURABLE_AFTER, sync);
+    wake(log, true);
     return SK_OK;
 }
 
 /* ---- cursors ---- */
 
-static uint64_t within(const struct log *log, uint64_t sequence) {
-    return sequence < 1 ? 1 : sequence > log->next ? log->next : sequence;
+/* Where the cursor may stand. */
+static uint64_t within(const struct cursor *cursor, uint64_t sequence) {
+    uint64_t end = cursor->early ? kept.count + 1 : cursor->log->next;
+    return sequence < 1 ? 1 : sequence > end ? end : sequence;
 }
 
 static void close_cursor(struct sk_cursor *seen) {
@@ -140,8 +156,7 @@ static void close_cursor(struct sk_cursor *seen) {
 
 static enum sk_status next(struct sk_cursor *seen, struct sk_record *record) {
     struct cursor *cursor = cursor_of(seen);
-    struct checkpoint *checkpoint = cursor->checkpoint;
-    while (cursor->position < cursor->log->next) {
+    while (cursor->position < within(cursor, UINT64_MAX)) {
         *record = kept.records[cursor->position++ - 1].seen;
         if (record->wall_us >= cursor->from_us &&
             (record->routes & cursor->routes || cursor->routes == UINT64_MAX)) {
@@ -149,9 +164,9 @@ static enum sk_status next(struct sk_cursor *seen, struct sk_record *record) {
             cursor->delivered = cursor->position;
             return SK_OK;
         }
-        if (checkpoint && checkpoint->committed >= cursor->delivered &&
-            checkpoint->committed < cursor->position)
-            checkpoint->committed = cursor->position;
+        if (cursor->done < cursor->delivered || cursor->done >= cursor->position) continue;
+        cursor->done = cursor->position;
+        settle(cursor);
     }
     cursor->waits = true;
     return SK_AGAIN;
@@ -173,7 +188,7 @@ static uint64_t position(const struct sk_cursor *seen) {
 
 static void seek(struct sk_cursor *seen, uint64_t sequence) {
     struct cursor *cursor = cursor_of(seen);
-    cursor->position = cursor->delivered = within(cursor->log, sequence);
+    cursor->position = cursor->delivered = within(cursor, sequence);
     cursor->from_us = INT64_MIN;
 }
 
@@ -184,11 +199,18 @@ static void seek_time(struct sk_cursor *seen, int64_t wall_us) {
 
 static void commit(struct sk_cursor *seen, uint64_t sequence) {
     struct cursor *cursor = cursor_of(seen);
-    if (cursor->checkpoint) cursor->checkpoint->committed = within(cursor->log, sequence);
+    cursor->done = within(cursor, sequence);
+    settle(cursor);
 }
 
 static uint64_t committed(const struct sk_cursor *seen) {
     return cursor_of(seen)->checkpoint ? cursor_of(seen)->checkpoint->committed : 0;
+}
+
+/* Nothing fails here, so nothing is taken back. */
+static void read_early(struct sk_cursor *seen, void (*taken_back)(void *arg, uint64_t from)) {
+    (void)taken_back;
+    cursor_of(seen)->early = true;
 }
 
 static void set_routes(struct sk_cursor *seen, uint64_t routes) {
@@ -199,20 +221,22 @@ static enum sk_status cursor_open(struct sk_log *seen, const char *name, uint64_
                                   uint64_t from, void (*readable)(void *arg), void *arg,
                                   struct sk_cursor **opened) {
     static const struct sk_cursor_ops ops = {
-        next, age, lost, position, seek, seek_time, commit, committed, set_routes, close_cursor};
+        next,   age,       lost,       position,   seek,        seek_time,
+        commit, committed, read_early, set_routes, close_cursor};
     struct log *log = log_of(seen);
     struct checkpoint *checkpoint = name ? find_checkpoint(name) : NULL;
     if (checkpoint && checkpoint->open) return SK_EXISTS;
     if (name && checkpoint == NULL) {
         checkpoint = find_checkpoint("");
         snprintf(checkpoint->name, sizeof checkpoint->name, "%s", name);
-        checkpoint->committed = within(log, from);
+        checkpoint->committed = from < 1 ? 1 : from > log->next ? log->next : from;
     }
     struct cursor *cursor = SK_NEW(struct cursor);
     *cursor = (struct cursor){{&ops}, .log = log, .checkpoint = checkpoint, .routes = routes};
     cursor->readable = readable;
     cursor->arg = arg;
     seek(&cursor->seen, checkpoint ? checkpoint->committed : from);
+    cursor->done = cursor->position;
     if (checkpoint) checkpoint->open = true;
     sk_list_append(&log->cursors, &cursor->link);
     *opened = &cursor->seen;

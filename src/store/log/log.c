@@ -59,6 +59,10 @@ uint64_t sk_cursor_committed(const struct sk_cursor *cursor) {
     return cursor->ops->committed(cursor);
 }
 
+void sk_cursor_early(struct sk_cursor *cursor, void (*taken_back)(void *arg, uint64_t from)) {
+    cursor->ops->early(cursor, taken_back);
+}
+
 void sk_cursor_routes(struct sk_cursor *cursor, uint64_t routes) {
     cursor->ops->routes(cursor, routes);
 }

@@ -26,6 +26,7 @@ struct sk_cursor_ops {
     __typeof__(sk_cursor_seek_time) *seek_time;
     __typeof__(sk_cursor_commit) *commit;
     __typeof__(sk_cursor_committed) *committed;
+    __typeof__(sk_cursor_early) *early;
     __typeof__(sk_cursor_routes) *routes;
     __typeof__(sk_cursor_close) *close; /* never of NULL */
 };

@@ -197,6 +197,35 @@ TEST(a_full_disk_refuses_and_recovers) {
     assert_int_equal(w.recovery.records, w.acknowledged);
 }
 
+static void note_from(void *arg, uint64_t from) {
+    *(uint64_t *)arg = from;
+}
+
+TEST(what_was_read_early_is_taken_back_when_its_batch_fails) {
+    struct sk_cursor *cursor;
+    uint64_t from = 0;
+    log_world_fill(&w, 2, 0);
+    sk_cursor_open(w.log, "early", 1, 0, NULL, &from, &cursor);
+    sk_cursor_early(cursor, note_from);
+    sk_sim_disk_fail(w.io, 1);
+    log_world_append(&w);
+    sk_sim_run(w.sim, 1000); /* being written, to fail */
+    log_world_append(&w);
+    for (unsigned i = 1; i <= 4; i++) assert_int_equal(log_world_next(cursor), i);
+    sk_cursor_commit(cursor, 5);
+    while (w.refused == 0) sk_sim_run(w.sim, 1000);
+    assert_int_equal(from, 3);
+    assert_int_equal(log_world_status(cursor), SK_AGAIN); /* in doubt: not the fourth, again */
+    assert_int_equal(sk_cursor_committed(cursor), 3);
+    sk_sim_disk_fail(w.io, 0);
+    sk_sim_run(w.sim, SK_S);
+    assert_int_equal(w.acknowledged, 3);
+    assert_int_equal(w.last_sequence, 3);
+    assert_int_equal(log_world_next(cursor), 4); /* with the third one's sequence */
+    log_world_append(&w);
+    assert_int_equal(log_world_next(cursor), 5); /* early again */
+}
+
 TEST(closing_on_a_failing_disk_still_tells_everybody) {
     sk_sim_disk_fail(w.io, 1);
     log_world_append(&w);

@@ -137,7 +137,9 @@ static void write_batch(struct log *log) {
 }
 
 void log_flush(struct sk_task *task) {
-    write_batch(SK_CONTAINER(task, struct log, flush_task));
+    struct log *log = SK_CONTAINER(task, struct log, flush_task);
+    write_batch(log);
+    cursors_wake(log, &log->waiting_early);
 }
 
 static void on_retry(struct sk_timer *timer) {
@@ -159,6 +161,7 @@ static void batch_durable(struct log *log) {
     }
     log->durable += batch->count;
     if (batch->count) log->durable_wall_us = batch->last_wall_us;
+    early_settle(log);
     if (!opened || log->segment_count < 2) return;
     /* Only now is the segment before surely not the last one any more, so that recovery never takes
      * a footer for records. */
@@ -176,11 +179,13 @@ static void batch_failed(struct log *log) {
      * next write. */
     cut_back(log);
     renumber(&log->gathering, log->durable);
+    early_take_back(log);
 }
 
 static void batch_ended(struct log *log, enum sk_status status) {
     SK_ASSERT(log->is_writing);
     log->is_writing = false;
+    bool was_in_doubt = log->in_doubt;
     if (status == SK_OK)
         batch_durable(log);
     else
@@ -208,7 +213,8 @@ static void batch_ended(struct log *log, enum sk_status status) {
         log->spare = NULL;
         log->spare_capacity = 0;
     }
-    if (status == SK_OK && count) cursors_wake(log);
+    if (status == SK_OK && count) cursors_wake(log, &log->waiting);
+    if (status == SK_OK && was_in_doubt) cursors_wake(log, &log->waiting_early);
     log_close_soon(log);
 }
 

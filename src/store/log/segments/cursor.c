@@ -5,23 +5,6 @@
  * wants. */
 enum { SKIP_BYTES = 1024 * 1024, NAME_MAX_BYTES = 1024 };
 
-struct cursor {
-    struct sk_cursor seen; /* first: what its user has */
-    struct log *log;
-    struct sk_list link;           /* in log->cursors */
-    struct sk_list wait;           /* in log->waiting or log->waking, or alone */
-    struct checkpoint *checkpoint; /* NULL: unnamed */
-    uint64_t routes;
-    void (*readable)(void *arg);
-    void *arg;
-    struct reader reader; /* without a segment: to be placed */
-    uint64_t position;    /* what comes next is at or after this sequence … */
-    int64_t from_wall_us; /* … and time */
-    uint64_t delivered;   /* behind the last record that was given out */
-    uint64_t lost;
-    struct sk_timer resume_timer;
-};
-
 static struct cursor *cursor_of(const struct sk_cursor *seen) {
     return (struct cursor *)seen;
 }
@@ -59,10 +42,11 @@ enum sk_status log_cursor_open(struct sk_log *seen, const char *name, uint64_t r
     cursor->routes = routes;
     cursor->readable = readable;
     cursor->arg = arg;
-    cursor->position = cursor->delivered = checkpoint ? checkpoint->committed : from;
+    cursor->position = cursor->delivered = cursor->done = checkpoint ? checkpoint->committed : from;
     cursor->from_wall_us = INT64_MIN;
     if (checkpoint) checkpoint->cursor = cursor;
     sk_list_init(&cursor->wait);
+    sk_list_init(&cursor->early.link);
     sk_list_append(&log->cursors, &cursor->link);
     *result = &cursor->seen;
     return SK_OK;
@@ -71,7 +55,9 @@ enum sk_status log_cursor_open(struct sk_log *seen, const char *name, uint64_t r
 static void close_cursor(struct sk_cursor *seen) {
     struct cursor *cursor = cursor_of(seen);
     unplace(cursor);
+    early_forget(cursor);
     sk_timer_stop(&cursor->resume_timer);
+    sk_list_remove(&cursor->early.link);
     sk_list_remove(&cursor->wait);
     sk_list_remove(&cursor->link);
     if (cursor->checkpoint) cursor->checkpoint->cursor = NULL;
@@ -113,11 +99,11 @@ void cursors_leave(struct log *log, const struct segment *segment) {
 
 /* ---- waiting ---- */
 
-void cursors_wake(struct log *log) {
+void cursors_wake(struct log *log, struct sk_list *waiting) {
     /* Those that wait now; one that comes to the end again while it is told waits for the next
      * time. */
-    while (!sk_list_empty(&log->waiting)) {
-        struct sk_list *node = log->waiting.next;
+    while (!sk_list_empty(waiting)) {
+        struct sk_list *node = waiting->next;
         sk_list_remove(node);
         sk_list_append(&log->waking, node);
     }
@@ -129,9 +115,11 @@ void cursors_wake(struct log *log) {
 }
 
 static void wait_for_more(struct cursor *cursor) {
+    struct log *log = cursor->log;
     reader_forget(&cursor->reader);
+    early_forget(cursor);
     if (cursor->readable && sk_list_empty(&cursor->wait))
-        sk_list_append(&cursor->log->waiting, &cursor->wait);
+        sk_list_append(cursor_is_early(cursor) ? &log->waiting_early : &log->waiting, &cursor->wait);
 }
 
 static void on_resume(struct sk_timer *timer) {
@@ -213,16 +201,51 @@ static void step_over_damage(struct cursor *cursor, uint64_t stop) {
 
 /* ---- reading ---- */
 
+void cursor_settle(struct cursor *cursor) {
+    struct log *log = cursor->log;
+    struct checkpoint *checkpoint = cursor->checkpoint;
+    uint64_t done = cursor->done < log->durable ? cursor->done : log->durable;
+    if (checkpoint == NULL || done == checkpoint->committed) return;
+    checkpoint->committed = done;
+    log->commits++;
+    checkpoint_changed(log);
+}
+
 /* Records that were passed over because they are for others count as done with, once all that was
  * given out is. */
 static void passed(struct cursor *cursor) {
-    struct checkpoint *checkpoint = cursor->checkpoint;
-    if (checkpoint == NULL || checkpoint->committed < cursor->delivered ||
-        cursor->position <= checkpoint->committed)
-        return;
-    checkpoint->committed = cursor->position;
-    cursor->log->commits++;
-    checkpoint_changed(cursor->log);
+    if (cursor->done < cursor->delivered || cursor->position <= cursor->done) return;
+    cursor->done = cursor->position;
+    cursor_settle(cursor);
+}
+
+/* Goes behind the record; whether it is one that the cursor wants. */
+static bool take(struct cursor *cursor, const struct sk_record *record) {
+    cursor->position = record->sequence + 1;
+    if (record->wall_us >= cursor->from_wall_us) {
+        cursor->from_wall_us = INT64_MIN;
+        if (record->routes & cursor->routes || cursor->routes == UINT64_MAX) {
+            cursor->delivered = cursor->position;
+            return true;
+        }
+    }
+    passed(cursor);
+    return false;
+}
+
+/* The next record that is not durable yet; `at`: where the durable ones end. */
+static enum sk_status next_early(struct cursor *cursor, uint64_t at, struct sk_record *record) {
+    if (cursor_is_early(cursor)) {
+        unplace(cursor);
+        cursor->position = at;
+    }
+    while (early_read(cursor, cursor->position, record)) {
+        if (!take(cursor, record)) continue;
+        early_keep(cursor, record);
+        return SK_OK;
+    }
+    wait_for_more(cursor);
+    return SK_AGAIN;
 }
 
 static enum sk_status next(struct sk_cursor *seen, struct sk_record *record) {
@@ -239,10 +262,7 @@ static enum sk_status next(struct sk_cursor *seen, struct sk_record *record) {
     for (;;) {
         uint64_t at = reader->segment && reader->sequence > cursor->position ? reader->sequence
                                                                              : cursor->position;
-        if (at >= log->durable) {
-            wait_for_more(cursor);
-            return SK_AGAIN;
-        }
+        if (at >= log->durable) return next_early(cursor, at, record);
         if (reader->segment == NULL) {
             enum sk_status status = place(cursor);
             if (status) return status;
@@ -265,16 +285,8 @@ static enum sk_status next(struct sk_cursor *seen, struct sk_record *record) {
         if (status) return status;
         skipped += reader->offset - offset;
         if (record->sequence < cursor->position) continue;
-        cursor->position = record->sequence + 1;
-        if (record->wall_us >= cursor->from_wall_us) {
-            cursor->from_wall_us = INT64_MIN;
-            SK_ASSERT(cursor->position <= log->durable);
-            if (record->routes & cursor->routes || cursor->routes == UINT64_MAX) {
-                cursor->delivered = cursor->position;
-                return SK_OK;
-            }
-        }
-        passed(cursor);
+        SK_ASSERT(record->sequence < log->durable);
+        if (take(cursor, record)) return SK_OK;
         if (cursor->readable && skipped > SKIP_BYTES) {
             sk_timer_start(log->io, &cursor->resume_timer, 0, on_resume);
             return SK_AGAIN;
@@ -297,10 +309,9 @@ static uint64_t position(const struct sk_cursor *seen) {
 static void seek(struct sk_cursor *seen, uint64_t sequence) {
     struct cursor *cursor = cursor_of(seen);
     unplace(cursor);
-    uint64_t first = log_first_sequence(cursor->log);
+    uint64_t first = log_first_sequence(cursor->log), end = cursor_end(cursor);
     if (sequence < first) sequence = first;
-    cursor->position = cursor->delivered =
-        sequence < cursor->log->durable ? sequence : cursor->log->durable;
+    cursor->position = cursor->delivered = sequence < end ? sequence : end;
     cursor->from_wall_us = INT64_MIN;
 }
 
@@ -310,14 +321,10 @@ static void seek_time(struct sk_cursor *seen, int64_t wall_us) {
 }
 
 static void commit(struct sk_cursor *seen, uint64_t sequence) {
-    const struct cursor *cursor = cursor_of(seen);
-    struct checkpoint *checkpoint = cursor->checkpoint;
-    if (checkpoint == NULL) return;
-    if (sequence > cursor->log->durable) sequence = cursor->log->durable;
-    if (sequence == checkpoint->committed) return;
-    checkpoint->committed = sequence;
-    cursor->log->commits++;
-    checkpoint_changed(cursor->log);
+    struct cursor *cursor = cursor_of(seen);
+    uint64_t end = cursor_end(cursor);
+    cursor->done = sequence < end ? sequence : end;
+    cursor_settle(cursor);
 }
 
 static uint64_t committed(const struct sk_cursor *seen) {
@@ -337,5 +344,6 @@ static const struct sk_cursor_ops ops = {.next = next,
                                          .seek_time = seek_time,
                                          .commit = commit,
                                          .committed = committed,
+                                         .early = cursor_read_early,
                                          .routes = set_routes,
                                          .close = close_cursor};

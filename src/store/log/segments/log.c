@@ -78,7 +78,9 @@ enum sk_status sk_log_segments_open(struct sk_io *io, const struct sk_log_segmen
     log->durable = log->commits = 1;
     log->last_wall_us = log->durable_wall_us = INT64_MIN;
     sk_list_init(&log->cursors);
+    sk_list_init(&log->early);
     sk_list_init(&log->waiting);
+    sk_list_init(&log->waiting_early);
     sk_list_init(&log->waking);
     sk_list_init(&log->checkpoints);
     enum sk_status status = sk_folder_make(io, log->folder, 0700);

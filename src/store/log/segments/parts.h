@@ -10,6 +10,7 @@
  *   checkpoint.c  the durable positions of cursors
  *   clock.c       ages of records under a clock that jumps
  *   cursor.c      reading
+ *   early.c       reading what is not durable yet
  *   format.c      bytes of headers, records and footers
  *
  * The states of a batch: docs/states.md. */
@@ -139,8 +140,11 @@ struct log {
     unsigned footers; /* being written */
 
     struct sk_list cursors;
-    struct sk_list waiting,
-        waking; /* cursors at the end; those of them that are being told of more */
+    struct sk_list early; /* those of them that read what is not durable yet; early.c */
+    /* the last batch failed: nothing is read early until one succeeds */
+    bool in_doubt;
+    /* cursors at the end; early ones; those of either that are being told of more */
+    struct sk_list waiting, waiting_early, waking;
 
     struct sk_list checkpoints;
     struct sk_timer checkpoint_timer;
@@ -206,15 +210,58 @@ void checkpoint_changed(struct log *log);
 void checkpoints_write(struct log *log);
 void checkpoints_free(struct log *log);
 
-/* cursor.c; and durable records have come: calls `readable` of the cursors that wait. */
+/* cursor.c */
+struct cursor {
+    struct sk_cursor seen; /* first: what its user has */
+    struct log *log;
+    struct sk_list link;           /* in log->cursors */
+    struct sk_list wait;           /* in a list of those that wait or are woken, or alone */
+    struct checkpoint *checkpoint; /* NULL: unnamed */
+    uint64_t routes;
+    void (*readable)(void *arg);
+    void *arg;
+    struct reader reader; /* without a segment: to be placed */
+    uint64_t position;    /* what comes next is at or after this sequence … */
+    int64_t from_wall_us; /* … and time */
+    uint64_t delivered;   /* behind the last record that was given out */
+    uint64_t done;        /* all below need not be seen again; an early cursor's checkpoint follows */
+    uint64_t lost;
+    struct sk_timer resume_timer;
+    struct early {
+        struct sk_list link; /* in log->early, or alone */
+        void (*taken_back)(void *arg, uint64_t from);
+        struct sk_buffer body; /* of the record that was given out last */
+        uint64_t batch, sequence; /* of a batch's first record, and of the one at … */
+        size_t offset;            /* … its bytes */
+    } early;
+};
+
 __typeof__(sk_cursor_open) log_cursor_open;
 __typeof__(sk_log_forget_cursor) log_forget_cursor;
-void cursors_wake(struct log *log);
+/* Calls `readable` of the cursors that wait in the list. */
+void cursors_wake(struct log *log, struct sk_list *waiting);
+/* Its checkpoint becomes `done`, as far as that is durable. */
+void cursor_settle(struct cursor *cursor);
 void cursors_free(struct log *log);
 /* Whether a named cursor has not done with a record. One that is not open may want any. */
 bool cursors_want(const struct log *log, const struct sk_record *record);
 /* None stands in the segment any more. */
 void cursors_leave(struct log *log, const struct segment *segment);
+
+/* early.c: the sequence behind the last record that a cursor may see; the record at `sequence`,
+ * which is not durable, in its batch (false: there is none for this cursor now); a copy of its body
+ * that lasts until the next call. */
+uint64_t cursor_end(const struct cursor *cursor);
+bool early_read(struct cursor *cursor, uint64_t sequence, struct sk_record *record);
+void early_keep(struct cursor *cursor, struct sk_record *record);
+void early_forget(struct cursor *cursor);
+static inline bool cursor_is_early(const struct cursor *cursor) {
+    return cursor->early.taken_back != NULL;
+}
+/* A batch has become durable; has failed. */
+void early_settle(struct log *log);
+void early_take_back(struct log *log);
+__typeof__(sk_cursor_early) cursor_read_early;
 
 /* compact.c */
 __typeof__(sk_log_compact) log_compact;
