@@ -498,6 +498,71 @@ TEST(a_queue_that_is_purged_takes_what_comes_afterwards) {
     fleet_free(&f);
 }
 
+/* ---- before it is durable ---- */
+
+static void open_both(struct fleet *f, struct raw_client *leaf, struct raw_client *reader) {
+    begin(f, ROUTES(ROUTE("in", "FROM /messages/* " TO_READER, "")));
+    open_as(leaf, f, "leaf1", NULL);
+    open_reader(reader, f);
+    sk_sim_disk_slow(f->edge_io, SK_S);
+}
+
+TEST(a_module_hears_a_message_while_the_disk_is_at_work_and_its_sender_only_then) {
+    struct fleet f;
+    struct raw_client leaf, reader;
+    open_both(&f, &leaf, &reader);
+    raw_publish(&leaf, "devices/leaf1/messages/events/", SK_SPAN("early"), 1, 1);
+    uint64_t before = sk_io_now(f.edge_io);
+    reader_gets(&reader, "early");
+    assert_true(sk_io_now(f.edge_io) - before < SK_S / 4);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), 0);
+    raw_expect_ack(&leaf, SK_MQTT_PUBACK, 1);
+    assert_true(sk_io_now(f.edge_io) - before >= SK_S / 2);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), 0);
+    sk_sim_run(f.sim, 5 * SK_S); /* checkpoints are written on the same disk */
+    fleet_crash_edge(&f);
+    sk_sim_run(f.sim, 5 * SK_S);
+    raw_free(&reader);
+    open_reader(&reader, &f);
+    raw_expect_nothing(&reader); /* its acknowledgement was kept, too */
+    raw_free(&reader);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
+/* The record that has its sequence later is another, and an acknowledgement that comes late is not
+ * for that one. */
+TEST(what_a_module_heard_and_the_disk_refused_takes_no_other_message_with_it) {
+    struct fleet f;
+    struct raw_client leaf, reader;
+    struct sk_buffer out = {0};
+    open_both(&f, &leaf, &reader);
+    sk_sim_disk_fail(f.edge_io, 1);
+    raw_publish(&leaf, "devices/leaf1/messages/events/", SK_SPAN("refused"), 1, 1);
+    uint16_t heard = raw_expect(&reader, SK_MQTT_PUBLISH).u.publish.id;
+    sk_sim_run(f.sim, 3 * SK_S);
+    sk_sim_disk_fail(f.edge_io, 0);
+    sk_sim_disk_slow(f.edge_io, SK_MS);
+    raw_expect_closed(&leaf);
+    raw_free(&leaf);
+    open_as(&leaf, &f, "leaf1", NULL);
+    sends(&leaf, "leaf1", "any", "kept");
+    struct sk_mqtt_packet packet = raw_expect(&reader, SK_MQTT_PUBLISH);
+    assert_true(sk_span_is(packet.u.publish.payload, "kept"));
+    sk_mqtt_put_ack(&out, SK_MQTT_PUBACK, heard);
+    raw_send_buffer(&reader, &out);
+    sk_sim_run(f.sim, SK_S);
+    assert_int_equal(number_of(&f, "modules/reader/inputs/in", 10, "depth"), 1);
+    fleet_crash_edge(&f);
+    sk_sim_run(f.sim, 5 * SK_S);
+    raw_free(&reader);
+    open_reader(&reader, &f);
+    reader_gets(&reader, "kept");
+    raw_free(&reader);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
 /* ---- how much the disk holds ---- */
 
 /* A fleet whose edge has so much room. */

@@ -220,9 +220,9 @@ static void set_routes(struct sk_cursor *seen, uint64_t routes) {
 static enum sk_status cursor_open(struct sk_log *seen, const char *name, uint64_t routes,
                                   uint64_t from, void (*readable)(void *arg), void *arg,
                                   struct sk_cursor **opened) {
-    static const struct sk_cursor_ops ops = {
-        next,   age,       lost,       position,   seek,        seek_time,
-        commit, committed, read_early, set_routes, close_cursor};
+    static const struct sk_cursor_ops ops = {next,       age,        lost,        position,
+                                             seek,       seek_time,  commit,      committed,
+                                             read_early, set_routes, close_cursor};
     struct log *log = log_of(seen);
     struct checkpoint *checkpoint = name ? find_checkpoint(name) : NULL;
     if (checkpoint && checkpoint->open) return SK_EXISTS;

@@ -1,17 +1,21 @@
 /* Module inputs and leaf devices that routes lead to: from their queues into a session, or to calls
  * of a leaf device over HTTPS; acknowledged by it, committed in order.
  *
- * A delivery number has the queue's bit, counted from 1, in the top byte and the record's sequence
- * below it; cloud-to-device messages have numbers without that byte. When the receiver goes, what
- * it had not acknowledged is read again from the checkpoint for its next session. What a call has
- * got is lent: its lock ends by its time alone, as there is no session that could end. */
+ * A delivery number has the queue's bit, counted from 1, in the top byte, how often the queue's
+ * records were taken back in the next, and the record's sequence in the six below them;
+ * cloud-to-device messages have numbers without the first. When the receiver goes, what it had not
+ * acknowledged is read again from the checkpoint for its next session. What a call has got is lent:
+ * its lock ends by its time alone, as there is no session that could end.
+ *
+ * The receiver gets a message while the disk is still at work on it: the sender hears of its own
+ * acknowledgement only afterwards, and the queue's checkpoint waits as well (decision 28). */
 #include "edge/hub/parts.h"
 
 #include <stdio.h>
 #include <strings.h>
 
 #define TOKEN_FORMAT "00000000-0000-0000-%04x-%012llx"
-enum { BIT_SHIFT = 56, TOKEN_SIZE = 37 };
+enum { BIT_SHIFT = 56, TAKES_BACK_SHIFT = 48, TOKEN_SIZE = 37 };
 
 static struct sk_session *session_of(const struct sk_edge_endpoint *e) {
     struct sk_session *session =
@@ -38,7 +42,8 @@ static bool is_live(const struct sk_edge_endpoint *e) {
 /* ---- delivering ---- */
 
 static uint64_t delivery_of(const struct sk_edge_queue *q, uint64_t sequence) {
-    return (uint64_t)(q->bit + 1) << BIT_SHIFT | sequence;
+    return (uint64_t)(q->bit + 1) << BIT_SHIFT | (uint64_t)q->takes_back << TAKES_BACK_SHIFT |
+           sequence;
 }
 
 /* What a leaf device gets looks like a message from the cloud; who has sent it, it is told by the
@@ -168,7 +173,7 @@ static void pump(struct sk_edge_endpoint *e) {
     e->pumping = false;
 }
 
-const struct sk_edge_sink edge_local_sink = {.live = is_live, .pump = pump};
+const struct sk_edge_sink edge_local_sink = {.early = true, .live = is_live, .pump = pump};
 
 /* ---- the receiver's session ---- */
 
@@ -218,7 +223,8 @@ static struct sk_edge_queue *queue_of(struct sk_edge_hub *hub, uint64_t delivery
 }
 
 static struct sk_edge_shot *shot_of(const struct sk_edge_queue *q, uint64_t delivery) {
-    return edge_flight_find(&q->flight, delivery & ((1ull << BIT_SHIFT) - 1));
+    uint64_t sequence = delivery & ((1ull << TAKES_BACK_SHIFT) - 1);
+    return delivery_of(q, sequence) == delivery ? edge_flight_find(&q->flight, sequence) : NULL;
 }
 
 static void settle_queued(struct sk_edge_hub *hub, struct sk_request *request) {

@@ -52,6 +52,15 @@ struct sk_edge_shot *edge_flight_find(const struct sk_edge_flight *flight, uint6
     return NULL;
 }
 
+void edge_flight_cut(struct sk_edge_flight *flight, uint64_t from) {
+    while (flight->count) {
+        const struct sk_edge_shot *last = edge_flight_at(flight, flight->count - 1);
+        if (last->sequence < from) return;
+        if (last->state == SK_SHOT_PARKED) flight->parked--;
+        flight->count--;
+    }
+}
+
 void edge_flight_clear(struct sk_edge_flight *flight) {
     flight->first = flight->count = flight->parked = 0;
 }

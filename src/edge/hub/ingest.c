@@ -23,14 +23,13 @@ static void refuse(struct sk_request *request, enum sk_status status) {
 static void appended(void *arg, enum sk_status status, uint64_t sequence) {
     struct ingest one = *(struct ingest *)arg;
     free(arg);
-    (void)sequence;
     edge_room_taken(one.hub, sk_record_bytes(one.bytes));
     if (one.number) {
         sk_once_done(one.hub->once, one.request->device, one.request->module, sk_span_z(one.number),
                      status == SK_OK);
         free(one.number);
     }
-    if (status == SK_OK) edge_queues_count(one.hub, one.bits, one.bytes);
+    if (status == SK_OK) edge_queues_count(one.hub, sequence, one.bits, one.bytes);
     if (one.request == NULL) {
         if (status)
             SK_WARN("edge-hub", "a notification of a twin's change cannot be stored (%s)",

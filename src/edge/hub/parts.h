@@ -111,12 +111,15 @@ struct sk_edge_queue {
     struct sk_edge_flight flight;
     struct sk_record next; /* read and not yet handed out, if `peeked` */
     bool peeked;
+    uint8_t takes_back; /* how often records were taken back; their sequences are others' since */
     uint64_t depth, bytes; /* messages that wait or are on their way; exact after the census */
     int64_t born_ns;       /* of the oldest, while depth > 0 */
 };
 
 /* What an endpoint's messages go to. */
 struct sk_edge_sink {
+    /* It gets messages before they are durable: rather twice than late. */
+    bool early;
     /* Whether somebody is there who takes what waits. */
     bool (*live)(const struct sk_edge_endpoint *endpoint);
     /* Moves what waits as far as it goes now. */
@@ -200,6 +203,7 @@ struct sk_edge_census {
     struct sk_cursor *cursor;
     bool ended;
     uint64_t position, end; /* records below the one were counted; the others count as they come */
+    uint64_t counted;       /* that is, up to here */
     struct sk_task task;
     struct sk_timer look; /* at queues that nobody reads */
 };
@@ -372,6 +376,8 @@ void edge_flight_add(struct sk_edge_flight *flight, const struct sk_edge_shot *s
 struct sk_edge_shot *edge_flight_at(const struct sk_edge_flight *flight, size_t i);
 /* NULL: it is not there (any more). */
 struct sk_edge_shot *edge_flight_find(const struct sk_edge_flight *flight, uint64_t sequence);
+/* Those from this sequence on go. */
+void edge_flight_cut(struct sk_edge_flight *flight, uint64_t from);
 void edge_flight_clear(struct sk_edge_flight *flight);
 
 /* queue.c */
@@ -396,8 +402,8 @@ void edge_queue_give_up(struct sk_edge_hub *hub, unsigned bit);
 bool edge_queue_is_empty(const struct sk_edge_queue *queue);
 /* µs that the oldest has waited; 0: nothing waits. */
 int64_t edge_queue_age(const struct sk_edge_queue *queue);
-/* A record with these bits is durable. */
-void edge_queues_count(struct sk_edge_hub *hub, uint64_t bits, size_t bytes);
+/* A record with these bits is durable; the one with the sequence before was told, too. */
+void edge_queues_count(struct sk_edge_hub *hub, uint64_t sequence, uint64_t bits, size_t bytes);
 
 /* The queue whose turn it is, with its next record in queue->next: the best priority first and,
  * among equals, the lowest sequence. NULL: nothing can be said now; the endpoint is pumped again

@@ -89,6 +89,19 @@ static void readable(void *arg) {
         look(q);
 }
 
+/* The disk has refused what was handed out early. Its senders hear that, and send again. */
+static void taken_back(void *arg, uint64_t from) {
+    struct sk_edge_queue *q = arg;
+    if (q->peeked && q->next.sequence >= from) q->peeked = false;
+    edge_flight_cut(&q->flight, from);
+    q->takes_back++;
+}
+
+/* Parked shots are taken back by the queue's own cursor. */
+static void aside_taken_back(void *arg, uint64_t from) {
+    (void)arg, (void)from;
+}
+
 /* Into its endpoint's list: behind those of the same priority. */
 static void insert(struct sk_edge_queue *q) {
     struct sk_list *before = &q->endpoint->queues;
@@ -114,6 +127,7 @@ enum sk_status edge_queue_open(struct sk_edge_endpoint *e, unsigned bit, unsigne
         if (sk_list_empty(&e->queues)) free_endpoint(e);
         return status;
     }
+    if (e->sink->early) sk_cursor_early(q->cursor, taken_back);
     sk_list_init(&q->link);
     insert(q);
     edge_flight_init(&q->flight, SK_EDGE_WINDOW);
@@ -193,17 +207,10 @@ static void count(struct sk_edge_queue *q, size_t bytes, int64_t born) {
     q->bytes += bytes;
 }
 
-void edge_queues_count(struct sk_edge_hub *hub, uint64_t bits, size_t bytes) {
-    for (; bits; bits &= bits - 1) {
-        struct sk_edge_queue *q = &hub->queues[__builtin_ctzll(bits)];
-        if (q->endpoint) count(q, bytes, now_ns(hub));
-    }
-}
-
-/* Of what the census has not come to yet nothing was counted. */
+/* Of what the census has not come to yet nothing was counted, nor of what is not durable. */
 static bool counted(const struct sk_edge_queue *q, uint64_t sequence) {
     const struct sk_edge_census *census = &q->endpoint->hub->census;
-    return sequence < census->position || sequence >= census->end;
+    return sequence < census->position || (sequence >= census->end && sequence < census->counted);
 }
 
 static void uncount(struct sk_edge_queue *q, const struct sk_edge_shot *shot) {
@@ -216,6 +223,14 @@ static bool is_waiting(const struct sk_edge_queue *q, uint64_t sequence) {
     const struct sk_edge_shot *shot = edge_flight_find(&q->flight, sequence);
     return sequence >= q->from && sequence >= sk_cursor_committed(q->cursor) &&
            (shot == NULL || shot->state != SK_SHOT_DONE);
+}
+
+void edge_queues_count(struct sk_edge_hub *hub, uint64_t sequence, uint64_t bits, size_t bytes) {
+    for (; bits; bits &= bits - 1) {
+        struct sk_edge_queue *q = &hub->queues[__builtin_ctzll(bits)];
+        if (q->endpoint && is_waiting(q, sequence)) count(q, bytes, now_ns(hub));
+    }
+    hub->census.counted = sequence + 1;
 }
 
 static void take_census(struct sk_task *task) {
@@ -410,13 +425,17 @@ uint64_t edge_queue_purge(struct sk_edge_queue *q) {
     return purged;
 }
 
+static enum sk_status open_aside(struct sk_edge_queue *q, uint64_t sequence) {
+    enum sk_status status = sk_cursor_open(q->endpoint->hub->log, NULL, 1ull << q->bit, sequence,
+                                           NULL, NULL, &q->aside);
+    if (status == SK_OK && q->endpoint->sink->early) sk_cursor_early(q->aside, aside_taken_back);
+    return status;
+}
+
 enum sk_status edge_queue_reread(struct sk_edge_queue *q, uint64_t sequence,
                                  struct sk_record *record) {
     enum { NEAR = 256 /* records that are read rather than searched */ };
-    enum sk_status status = SK_OK;
-    if (q->aside == NULL)
-        status = sk_cursor_open(q->endpoint->hub->log, NULL, 1ull << q->bit, sequence, NULL, NULL,
-                                &q->aside);
+    enum sk_status status = q->aside ? SK_OK : open_aside(q, sequence);
     if (status) return status;
     uint64_t position = sk_cursor_position(q->aside);
     if (position > sequence || position + NEAR < sequence) sk_cursor_seek(q->aside, sequence);

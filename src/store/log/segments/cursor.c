@@ -119,7 +119,8 @@ static void wait_for_more(struct cursor *cursor) {
     reader_forget(&cursor->reader);
     early_forget(cursor);
     if (cursor->readable && sk_list_empty(&cursor->wait))
-        sk_list_append(cursor_is_early(cursor) ? &log->waiting_early : &log->waiting, &cursor->wait);
+        sk_list_append(cursor_is_early(cursor) ? &log->waiting_early : &log->waiting,
+                       &cursor->wait);
 }
 
 static void on_resume(struct sk_timer *timer) {

@@ -224,13 +224,13 @@ struct cursor {
     uint64_t position;    /* what comes next is at or after this sequence … */
     int64_t from_wall_us; /* … and time */
     uint64_t delivered;   /* behind the last record that was given out */
-    uint64_t done;        /* all below need not be seen again; an early cursor's checkpoint follows */
+    uint64_t done; /* all below need not be seen again; an early cursor's checkpoint follows */
     uint64_t lost;
     struct sk_timer resume_timer;
     struct early {
         struct sk_list link; /* in log->early, or alone */
         void (*taken_back)(void *arg, uint64_t from);
-        struct sk_buffer body; /* of the record that was given out last */
+        struct sk_buffer body;    /* of the record that was given out last */
         uint64_t batch, sequence; /* of a batch's first record, and of the one at … */
         size_t offset;            /* … its bytes */
     } early;
