@@ -90,12 +90,12 @@ void sk_cursor_seek_time(struct sk_cursor *cursor, int64_t wall_us);
  * committed last. */
 void sk_cursor_commit(struct sk_cursor *cursor, uint64_t sequence);
 uint64_t sk_cursor_committed(const struct sk_cursor *cursor);
-/* From now on the cursor gives out records as soon as they are appended, before they are durable and
- * acknowledged; `readable` is told of them at the end of the turn. Its checkpoint never passes what
- * is durable: commits above that count when it is. Should appending fail, `taken_back(arg, from)`
- * says that records from this sequence on, which the cursor has given out, are not there and that
- * others will have their sequences; those it gives out once they are durable. `taken_back` may not
- * use the cursor but to ask for its position. */
+/* From now on the cursor gives out records as soon as they are appended, before they are durable
+ * and acknowledged; `readable` is told of them at the end of the turn. Its checkpoint never passes
+ * what is durable: commits above that count when it is. Should appending fail,
+ * `taken_back(arg, from)` says that records from this sequence on, which the cursor has given out,
+ * are not there and that others will have their sequences; those it gives out once they are
+ * durable. `taken_back` may not use the cursor but to ask for its position. */
 void sk_cursor_early(struct sk_cursor *cursor, void (*taken_back)(void *arg, uint64_t from));
 /* Changes the route filter. */
 void sk_cursor_routes(struct sk_cursor *cursor, uint64_t routes);

@@ -2,8 +2,8 @@
  * see a record twice than late.
  *
  * Sequences of records that are not durable yet are not theirs for good: a batch that fails gives
- * them back, and then all that was read early is taken back. Until a batch succeeds again nothing is
- * read early, so that a full disk does not hand on the same message with each attempt. */
+ * them back, and then all that was read early is taken back. Until a batch succeeds again nothing
+ * is read early, so that a full disk does not hand on the same message with each attempt. */
 #include "store/log/segments/parts.h"
 
 static uint64_t gathering_first(const struct log *log) {
