@@ -153,6 +153,31 @@ enum sk_status sk_host_port_parse(struct sk_span text, struct sk_span *host, int
     return SK_OK;
 }
 
+enum sk_status sk_url_parse(struct sk_span text, struct sk_url *url) {
+    static const struct {
+        const char *text;
+        uint16_t port;
+    } schemes[] = {{"http://", 80}, {"https://", 443}};
+    int port;
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f) return SK_MALFORMED;
+    for (size_t i = 0; i < 2; i++) {
+        struct sk_span scheme = sk_span_z(schemes[i].text);
+        if (!sk_span_starts_nocase(text, scheme)) continue;
+        text = sk_span_skip(text, scheme.n);
+        size_t slash = sk_span_find(text, '/');
+        struct sk_span authority = sk_span_first(text, slash);
+        if (sk_span_find(authority, '@') < authority.n ||
+            sk_host_port_parse(authority, &url->host, &port) || port == 0)
+            return SK_MALFORMED;
+        url->secure = i == 1;
+        url->port = port > 0 ? (uint16_t)port : schemes[i].port;
+        url->rest = sk_span_skip(text, slash);
+        return SK_OK;
+    }
+    return SK_MALFORMED;
+}
+
 /* Bytes of the UTF-8 sequence at the start (shortest form, no surrogates, at most U+10FFFF); 0:
  * there is none. */
 static size_t utf8_length(struct sk_span text) {

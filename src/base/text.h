@@ -25,6 +25,15 @@ struct sk_span sk_percent_decoded(struct sk_arena *arena, struct sk_span text);
 /* "host:port" or "host"; an address of IPv6 stands in brackets. *port: -1 where there is none.
  * Digits alone are a port that somebody forgot to give an address: SK_MALFORMED. */
 enum sk_status sk_host_port_parse(struct sk_span text, struct sk_span *host, int *port);
+/* "http://host[:port][/…]" or "https://…"; spans of the text. SK_MALFORMED: it is none, somebody is
+ * named before the host, or there are spaces or control characters. */
+struct sk_url {
+    bool secure;
+    struct sk_span host;
+    uint16_t port;       /* the scheme's where none is said */
+    struct sk_span rest; /* from the first '/' on; may be empty */
+};
+enum sk_status sk_url_parse(struct sk_span text, struct sk_url *url);
 
 /* µs since 1970 as "2026-11-21T07:00:00.1234567Z" (always 7 fraction digits, as Azure writes them).
  */

@@ -230,6 +230,7 @@ static int run_hub(void *arg) {
         .workload_uri = edge->hub_path,
         .listen = config->listen,
         .listen_count = config->listen_count,
+        .image_registry = config->image_registry,
         .metrics = config->metrics.host ? &config->metrics : NULL,
         .unspoken = (config->mqtt ? 0 : SK_GATEWAY_MQTT) | (config->amqp ? 0 : SK_GATEWAY_AMQP) |
                     (config->https ? 0 : SK_GATEWAY_HTTPS),

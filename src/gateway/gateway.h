@@ -217,6 +217,11 @@ enum sk_gateway_protocol {
     SK_GATEWAY_ALL = 7,
 };
 void sk_gateway_speak(struct sk_gateway *gateway, unsigned protocols);
+/* Requests for `path` and all below it are the handler's, whoever asks; it answers as of
+ * net/http_server.h. Those with a body are given before it is read. One such path. */
+struct sk_http_exchange;
+void sk_gateway_pass(struct sk_gateway *gateway, struct sk_span path,
+                     void (*handler)(void *arg, struct sk_http_exchange *exchange), void *arg);
 /* Pages of these origins ("https://tool.example"), beside our own host's, may open WebSockets. The
  * texts must outlive the gateway. */
 void sk_gateway_allow_origins(struct sk_gateway *gateway, const struct sk_span *origins,

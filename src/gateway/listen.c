@@ -104,6 +104,13 @@ void sk_gateway_speak(struct sk_gateway *gateway, unsigned protocols) {
     gateway->protocols = protocols;
 }
 
+void sk_gateway_pass(struct sk_gateway *gateway, struct sk_span path,
+                     void (*handler)(void *arg, struct sk_http_exchange *exchange), void *arg) {
+    gateway->passed = path;
+    gateway->pass = handler;
+    gateway->pass_arg = arg;
+}
+
 void sk_gateway_allow_origins(struct sk_gateway *gateway, const struct sk_span *origins,
                               size_t count) {
     gateway->origins = origins;

@@ -21,6 +21,9 @@ struct sk_gateway {
     struct sk_http_service http;
     /* What becomes of a request that is none of HTTP's own; false: it is. */
     bool (*upgrade)(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
+    struct sk_span passed; /* a path whose requests are not for a backend; empty: none */
+    sk_http_handler *pass;
+    void *pass_arg;
     struct sk_buffer amqp_out;     /* the message that is being sent */
     const struct sk_span *origins; /* of pages that may open WebSockets */
     size_t origin_count;

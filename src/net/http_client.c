@@ -165,6 +165,7 @@ static void link_failed(struct sk_http_client *client, enum sk_status reason) {
 
 static void answer_complete(struct sk_http_client *client, bool keep) {
     struct sk_http_call *call = client->current;
+    if (client->stream) sk_stream_pause(client->stream, false); /* for the next answer */
     if (!keep) hang_up(client); /* before `done`, which may free the client */
     client->reused = keep;
     finish(call, SK_OK);
@@ -191,6 +192,11 @@ void sk_http_call_cancel(struct sk_http_call *call) {
     finish(call, SK_CLOSED);
     pump_soon(client);
     leave(client);
+}
+
+void sk_http_call_pause(struct sk_http_call *call, bool paused) {
+    struct sk_http_client *client = call->client;
+    if (client->current == call && client->stream) sk_stream_pause(client->stream, paused);
 }
 
 void sk_http_client_free(struct sk_http_client *client) {

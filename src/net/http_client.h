@@ -63,5 +63,8 @@ struct sk_http_call *sk_http_client_send(struct sk_http_client *client,
                                          const struct sk_http_ask *ask);
 /* Ends the call with SK_CLOSED, from inside. */
 void sk_http_call_cancel(struct sk_http_call *call);
+/* Of one whose parts are coming (`on_body`): what is read of them stops, but for what has been read
+ * already, and goes on again. */
+void sk_http_call_pause(struct sk_http_call *call, bool paused);
 
 #endif

@@ -1,5 +1,7 @@
 #include "net/http_server.h"
 
+#include <stdio.h>
+
 enum { IDLE_S = 120 };
 
 struct connection {
@@ -10,6 +12,8 @@ struct connection {
     struct sk_list link;            /* of its listener, else self-linked */
     struct sk_timer timer;
     bool answering, streaming, close_after, processing, head_only;
+    bool sized; /* what is streamed has a length, of which this is left: */
+    uint64_t left;
     bool body_left;       /* of the request that is being answered: what follows is not a request */
     sk_http_taken *taken; /* the stream goes to it: another protocol */
     void *taken_arg;
@@ -193,7 +197,7 @@ void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *servi
 /* ---- answering ---- */
 
 static void ended(struct connection *c) {
-    c->answering = c->streaming = false;
+    c->answering = c->streaming = c->sized = false;
     c->exchange.gone = c->exchange.dropped = NULL;
     c->exchange.drained = NULL;
     c->exchange.data = NULL;
@@ -250,8 +254,29 @@ void sk_http_respond_start(struct sk_http_exchange *exchange, unsigned status,
     sk_stream_pause(exchange->stream, false); /* so that we see the client go */
 }
 
+void sk_http_respond_start_sized(struct sk_http_exchange *exchange, unsigned status,
+                                 struct sk_span headers, uint64_t length) {
+    struct connection *c = of(exchange);
+    char text[24];
+    c->streaming = c->sized = true;
+    c->left = c->head_only ? 0 : length;
+    if (exchange->stream == NULL) return;
+    struct sk_buffer *out = begin(c, status, headers);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)length);
+    sk_http_put_header(out, "Content-Length", sk_span_z(text));
+    sk_http_put_end(out);
+    sk_stream_flush(exchange->stream);
+    sk_stream_pause(exchange->stream, false);
+}
+
 bool sk_http_respond_part(struct sk_http_exchange *exchange, struct sk_span bytes) {
-    if (exchange->stream == NULL) return true;
+    struct connection *c = of(exchange);
+    if (exchange->stream == NULL || c->head_only) return true;
+    if (c->sized) {
+        if (bytes.n > c->left) bytes.n = (size_t)c->left;
+        c->left -= bytes.n;
+        return sk_stream_write(exchange->stream, bytes);
+    }
     sk_http_put_chunk(sk_stream_output(exchange->stream), bytes);
     return sk_stream_write(exchange->stream, SK_NONE);
 }
@@ -263,9 +288,20 @@ bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span eve
     return sk_stream_write(exchange->stream, SK_NONE);
 }
 
-void sk_http_respond_end(struct sk_http_exchange *exchange) {
-    if (exchange->stream) sk_http_put_last_chunk(sk_stream_output(exchange->stream));
+void sk_http_respond_cut(struct sk_http_exchange *exchange) {
+    if (exchange->stream) sk_stream_abort(exchange->stream);
     ended(of(exchange));
+}
+
+void sk_http_respond_end(struct sk_http_exchange *exchange) {
+    struct connection *c = of(exchange);
+    if (c->sized && c->left) {
+        sk_http_respond_cut(exchange);
+        return;
+    }
+    if (exchange->stream && !c->sized && !c->head_only)
+        sk_http_put_last_chunk(sk_stream_output(exchange->stream));
+    ended(c);
 }
 
 /* The connection ends here, its stream lives on; `bytes` stand behind the request. */

@@ -61,10 +61,17 @@ void sk_http_respond_json(struct sk_http_exchange *exchange, unsigned status, st
  * `drained`. */
 void sk_http_respond_start(struct sk_http_exchange *exchange, unsigned status,
                            struct sk_span headers);
+/* The same with a known length, which the parts must come to; to HEAD there are none. */
+void sk_http_respond_start_sized(struct sk_http_exchange *exchange, unsigned status,
+                                 struct sk_span headers, uint64_t length);
 bool sk_http_respond_part(struct sk_http_exchange *exchange, struct sk_span bytes);
 bool sk_http_respond_event(struct sk_http_exchange *exchange, struct sk_span event,
                            struct sk_span id, struct sk_span data);
+/* An answer of known length that is not whole is cut. */
 void sk_http_respond_end(struct sk_http_exchange *exchange);
+/* Ends a streamed answer that will not become whole: the connection breaks off, so that the client
+ * does not take it for one that is. */
+void sk_http_respond_cut(struct sk_http_exchange *exchange);
 /* Answers 101 with `headers` and ends the exchange: the stream is given away to `taken`, with
  * what has come behind the request; the connection's `closed` follows. Only when
  * request->upgrade is set. When the client has gone, nothing is called. */

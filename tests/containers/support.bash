@@ -61,8 +61,8 @@ remove_containers() {
 finish_all() {
     local code=$?
     trap - EXIT
-    for pid in $edge_pid; do kill "$pid" 2>/dev/null || true; done
-    for pid in $edge_pid; do wait "$pid" 2>/dev/null || true; done
+    for pid in $other_pids $edge_pid; do kill "$pid" 2>/dev/null || true; done
+    for pid in $other_pids $edge_pid; do wait "$pid" 2>/dev/null || true; done
     [ -z "$engine_pid" ] || kill -CONT "$engine_pid" 2>/dev/null || true
     remove_containers
     if grep -qE 'AddressSanitizer|runtime error|ended by signal 11|assertion' "$dir/edge.log" 2>/dev/null; then
@@ -194,7 +194,7 @@ module() {
 }
 local_only='"imagePullPolicy": "never"'
 
-# deploy MODULE…: puts them into force. $credentials: of the registry; $routes, $twins: as in tests/fault/support.bash.
+# deploy MODULE…: puts them into force, on $device. $credentials: of the registry; $routes, $twins: as in tests/fault/support.bash.
 credentials="\"r\": {\"address\": \"$registry\", \"username\": \"puller\", \"password\": \"secret\"}"
 deploy() {
     local IFS=, modules system='"type": "docker", "settings": {"image": "mcr.example/runtime:1.5"}'
@@ -208,7 +208,7 @@ deploy() {
   "\$edgeHub": {"properties.desired": {"schemaVersion": "1.1", "routes": {${routes:-"\"up\": \"FROM /messages/* INTO \$upstream\""}}}}${twins:+,
   $twins}}}
 MANIFEST
-    "$bin/skerry" edge set-modules edge "$dir/modules.json" >/dev/null
+    "$bin/skerry" edge set-modules "${device:-edge}" "$dir/modules.json" >/dev/null
 }
 
 # ---- what is seen ----

@@ -4,32 +4,24 @@
 
 #include "net/http_client.h"
 
-enum { PUT_MS = 10 * 60 * 1000, HTTPS = 443, HTTP = 80 };
+enum { PUT_MS = 10 * 60 * 1000 };
 
 enum sk_status sk_blob_store_parse(struct sk_span url, const char *parent, struct sk_arena *arena,
                                    struct sk_blob_store *store) {
+    struct sk_url parsed;
     *store = (struct sk_blob_store){0};
-    int port;
-    struct sk_span host;
-    store->secure = sk_span_starts_nocase(url, SK_SPAN("https://"));
-    if (!store->secure && !sk_span_starts_nocase(url, SK_SPAN("http://"))) return SK_MALFORMED;
-    struct sk_span rest = sk_span_skip(url, store->secure ? 8 : 7);
-    size_t slash = sk_span_find(rest, '/');
-    struct sk_span authority = sk_span_first(rest, slash);
-    rest = sk_span_skip(rest, slash);
-    size_t mark = sk_span_find(rest, '?');
-    store->path = sk_arena_copy(arena, sk_span_first(rest, mark));
-    store->query = sk_arena_copy(arena, sk_span_skip(rest, mark + 1));
-    if (store->path.n < 2 || sk_span_find(authority, '@') < authority.n) return SK_MALFORMED;
-    for (size_t i = 0; i < url.n; i++)
-        if ((unsigned char)url.p[i] <= ' ' || url.p[i] == 0x7f) return SK_MALFORMED;
-    if (sk_host_port_parse(authority, &host, &port) || host.n == 0) return SK_MALFORMED;
-    if (sk_span_is(host, "$upstream")) {
+    if (sk_url_parse(url, &parsed)) return SK_MALFORMED;
+    size_t mark = sk_span_find(parsed.rest, '?');
+    store->secure = parsed.secure;
+    store->path = sk_arena_copy(arena, sk_span_first(parsed.rest, mark));
+    store->query = sk_arena_copy(arena, sk_span_skip(parsed.rest, mark + 1));
+    if (store->path.n < 2) return SK_MALFORMED;
+    if (sk_span_is(parsed.host, "$upstream")) {
         if (parent == NULL) return SK_NOT_FOUND;
-        host = sk_span_z(parent);
+        parsed.host = sk_span_z(parent);
     }
-    store->at.host = sk_arena_copy(arena, host).p;
-    store->at.port = (uint16_t)(port > 0 ? port : store->secure ? HTTPS : HTTP);
+    store->at.host = sk_arena_copy(arena, parsed.host).p;
+    store->at.port = parsed.port;
     return SK_OK;
 }
 

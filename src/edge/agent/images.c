@@ -100,7 +100,7 @@ static void unready(struct image *image, const char *what) {
     if (wait_ns > RETRY_MAX_NS) wait_ns = RETRY_MAX_NS;
     sk_timer_start(image->containers->world->io, &image->again, wait_ns, try_again);
     if (module)
-        snprintf(module->trouble, sizeof module->trouble, "%s of module %.60s: %.180s", what,
+        snprintf(module->trouble, sizeof module->trouble, "%s of module %.60s: %.320s", what,
                  image->spec.name, image->error);
     SK_WARN("agent", "%s of module %s: %s; tried again in %llu s", what, image->spec.name,
             image->error, (unsigned long long)(wait_ns / SK_S));

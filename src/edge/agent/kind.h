@@ -28,8 +28,8 @@ struct module {
     int exit_code, pid;   /* pid 0: not running, or not known */
     int64_t last_start_us, last_exit_us, last_restart_us;
     char image_hash[80]; /* "sha256:…" of what a container was made from */
-    char description[192];
-    char trouble[256];      /* why it cannot be made as it should be; "": no trouble */
+    char description[400];
+    char trouble[400];      /* why it cannot be made as it should be; "": no trouble */
     struct roll_back *back; /* NULL: there is nothing to go back to; roll_back.h */
     struct module_usage usage;
     struct sk_module_counts counts;

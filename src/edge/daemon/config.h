@@ -60,6 +60,7 @@ struct sk_edge_config {
     unsigned when_full;               /* 0: newcomers are refused; 1: the oldest go */
     struct sk_endpoint metrics;       /* host NULL: no metrics listener */
     struct sk_endpoint agent_metrics; /* likewise */
+    const char *image_registry;       /* URL; NULL: no images are passed on */
     struct sk_endpoint page;          /* the local page; host NULL: none */
     struct sk_door_limits limits;     /* of the edge hub's clients; 0: the default */
     unsigned clients_max;             /* of the edge hub; 0: no limit */

@@ -62,6 +62,12 @@ static bool is_proxy(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
 
 /* ---- other forms ---- */
 
+static bool is_registry(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    struct sk_url url;
+    snprintf(why, SK_CONFIG_WHY_MAX, "must be http://HOST[:PORT] or https://HOST[:PORT]");
+    return sk_url_parse(text, &url) == SK_OK && url.rest.n <= 1;
+}
+
 static bool is_device_id(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
     snprintf(why, SK_CONFIG_WHY_MAX, "is not a valid device id");
     return sk_id_check(text) == SK_OK;
@@ -298,6 +304,11 @@ static const struct sk_config_key skerry_keys[] = {
      .choices = "refuse|drop-oldest", .otherwise = "\"refuse\"",
      .does = "Whether new messages are refused then, or the oldest of the lowest priority go for "
              "them; never one for a message of lower priority"},
+    {"skerry.image_registry", &sk_config_text, AT(config.image_registry), .fine = is_registry,
+     .such_as = "\"http://127.0.0.1:5000\"", .otherwise_words = "none",
+     .does = "Registry whose images edges below this one get through it, as `$upstream:443/…`; by "
+             "`https` its certificate must lead to what `hub_trust` names, else to the system's",
+     .page = "how-to/nest-edges.md"},
     {"skerry.page", &address_or_none, AT(config.page), .fine = has_no_free_port_or_is_empty,
      .otherwise = "\"127.0.0.1:9680\"",
      .does = "Where the local page is, by plain HTTP; `skerry-edge page` prints its address with "

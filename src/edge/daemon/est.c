@@ -25,21 +25,16 @@ struct sk_est {
 /* ---- the server's address ---- */
 
 enum sk_status sk_est_url_parse(struct sk_span text, struct sk_est_url *url) {
-    static const char scheme[] = "https://";
-    struct sk_span host;
-    int port;
-    if (!sk_span_starts_nocase(text, sk_span_z(scheme))) return SK_MALFORMED;
-    text = sk_span_skip(text, sizeof scheme - 1);
-    size_t slash = sk_span_find(text, '/');
-    struct sk_span path = sk_span_skip(text, slash);
+    struct sk_url parsed;
+    if (sk_url_parse(text, &parsed) || !parsed.secure) return SK_MALFORMED;
+    struct sk_span path = parsed.rest;
     while (path.n && path.p[path.n - 1] == '/') path.n--;
-    if (sk_host_port_parse(sk_span_first(text, slash), &host, &port) || host.n == 0 || port == 0 ||
-        host.n >= sizeof url->host || path.n >= sizeof url->path ||
+    if (parsed.host.n >= sizeof url->host || path.n >= sizeof url->path ||
         !sk_span_only(path, "/-._~%!$&'()*+,;=:@"))
         return SK_MALFORMED;
-    snprintf(url->host, sizeof url->host, "%.*s", SK_ARG(host));
+    snprintf(url->host, sizeof url->host, "%.*s", SK_ARG(parsed.host));
     snprintf(url->path, sizeof url->path, "%.*s", SK_ARG(path));
-    url->port = port < 0 ? 443 : (uint16_t)port;
+    url->port = parsed.port;
     return SK_OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "edge/hub/images.h"
 #include "net/http_server.h"
 #include "device/workload.h"
 
@@ -18,6 +19,7 @@ struct sk_edge_hub_role {
     struct sk_workload *workload;
     struct sk_tls *server_tls, *upstream_tls;
     struct sk_edge_hub *hub;
+    struct edge_images *images;
     struct sk_gateway *gateway;
     struct sk_http_service metrics, local;
     struct sk_http_listener *metrics_listener, *local_listener;
@@ -180,6 +182,7 @@ static void gateway_closed(void *arg) {
     struct sk_edge_hub_role *role = arg;
     if (role->workload) sk_workload_free(role->workload);
     role->workload = NULL;
+    edge_images_free(role->images);
     if (role->hub)
         sk_edge_hub_close(role->hub, hub_closed, role);
     else
@@ -256,6 +259,8 @@ static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
     status = sk_edge_hub_open(role->io, &role->hub_options, &role->hub, reason);
     if (status) return status;
     sk_gateway_add(role->gateway, sk_edge_hub_backend(role->hub));
+    role->images = edge_images_new(role->io, o->image_registry, role->upstream_tls);
+    sk_gateway_pass(role->gateway, SK_SPAN(EDGE_IMAGES_PATH), edge_images_serve, role->images);
     listen_for_people(role);
     if (o->metrics) {
         role->metrics = (struct sk_http_service){.handler = serve_metrics, .arg = role};

@@ -22,6 +22,7 @@ struct sk_edge_hub_role_options {
     const struct sk_endpoint *listen;
     size_t listen_count;
     const struct sk_endpoint *metrics; /* NULL: none */
+    const char *image_registry;        /* URL; NULL: images are not passed on */
     struct sk_door_limits limits;      /* 0: the default */
     unsigned unspoken;                 /* SK_GATEWAY_…: turned off */
     uint64_t clients_max;              /* likewise the next two: struct sk_edge_hub_options */

@@ -380,9 +380,19 @@ static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange,
     sk_authenticate(backend, &credentials, on_authenticated, r);
 }
 
+/* Whether somebody else answers requests for this path. */
+static bool pass(struct sk_gateway *gateway, struct sk_http_exchange *exchange) {
+    struct sk_span path = exchange->request->path, passed = gateway->passed;
+    if (passed.n == 0 || !sk_span_starts(path, passed) ||
+        (path.n > passed.n && path.p[passed.n] != '/'))
+        return false;
+    gateway->pass(gateway->pass_arg, exchange);
+    return true;
+}
+
 /* Headers decide: nobody's body is read before he is known. */
 static void handle_headers(void *arg, struct sk_http_exchange *exchange) {
-    begin(arg, exchange, true);
+    if (!pass(arg, exchange)) begin(arg, exchange, true);
 }
 
 static void handle(void *arg, struct sk_http_exchange *exchange) {
@@ -391,7 +401,7 @@ static void handle(void *arg, struct sk_http_exchange *exchange) {
     exchange->data = NULL;
     if (r) /* the body has come behind the headers */
         submit(r);
-    else if (!gateway->upgrade(gateway, exchange))
+    else if (!pass(gateway, exchange) && !gateway->upgrade(gateway, exchange))
         begin(gateway, exchange, false);
 }
 

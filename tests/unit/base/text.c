@@ -186,3 +186,19 @@ TEST(every_status_has_a_name) {
         assert_string_not_equal(sk_status_text((enum sk_status)status), "unknown");
     assert_string_equal(sk_status_text(SK_NO_SPACE), "no-space");
 }
+
+TEST(an_address_of_the_web_is_taken_apart) {
+    struct sk_url url;
+    assert_int_equal(sk_url_parse(SK_SPAN("HTTPS://a.example/x?y"), &url), SK_OK);
+    assert_true(url.secure && url.port == 443 && sk_span_is(url.host, "a.example") &&
+                sk_span_is(url.rest, "/x?y"));
+    assert_int_equal(sk_url_parse(SK_SPAN("http://[::1]:65535"), &url), SK_OK);
+    assert_true(!url.secure && url.port == 65535 && sk_span_is(url.host, "::1") && url.rest.n == 0);
+    assert_int_equal(sk_url_parse(SK_SPAN("http://a"), &url), SK_OK);
+    assert_int_equal(url.port, 80);
+    static const char *const bad[] = {"",          "a.example",    "ftp://a",    "http://",
+                                      "http:///",  "http://a:0",   "http://a:",  "http://a:65536",
+                                      "http://:1", "http://u:p@a", "http://a b", "http://a/\x7f"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (sk_url_parse(sk_span_z(bad[i]), &url) == SK_OK) fail_msg("%s", bad[i]);
+}
