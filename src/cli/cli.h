@@ -103,9 +103,21 @@ int cli_configuration_update(void *cli);
 int cli_configuration_patch(void *cli);
 int cli_configuration_explain(void *cli);
 int cli_configuration_remove(void *cli);
+int cli_job_update_twins(void *cli);
+int cli_job_call_method(void *cli);
+int cli_job_list(void *cli);
+int cli_job_show(void *cli);
+int cli_job_devices(void *cli);
+int cli_job_cancel(void *cli);
 
 /* "DEVICE" or "DEVICE/MODULE" → the path under /devices or /twins. */
 const char *cli_target(struct cli *cli, const char *root, const char *target);
+/* What --desired and --tags say as a twin; what is called as the body of a method: the second word,
+ * --payload and --timeout. Owned by the caller; NULL with a message. */
+json_t *cli_twin_body(struct cli *cli);
+json_t *cli_method_body(struct cli *cli);
+/* All pages of a query, printed. */
+int cli_show_query(struct cli *cli, const char *query, const char *const *columns);
 /* JSON from --name, or from a file with --name @FILE; NULL with a message when it is not JSON. */
 json_t *cli_json(struct cli *cli, const char *name, const char *text);
 

@@ -60,6 +60,26 @@ static const struct sk_option_row configuration_write[] = {
     {"label", "NAME=TEXT", "a label", true},
     {"metric", "NAME=QUERY", "a metric: how many rows the query has", true},
     {0}};
+#define JOB_OPTIONS                                                                                \
+    {"where", "CONDITION", "which devices, as behind WHERE of a query; else all", false},          \
+        {"start", "TIME", "when it begins, such as 2030-01-31T12:00:00Z: now", false},             \
+        {"max-seconds", "N", "how long it may take: 3600", false}, {                               \
+        "wait", NULL, "until it has ended", false                                                  \
+    }
+static const struct sk_option_row job_twins[] = {
+    {"desired", "JSON", "desired properties; or @FILE", false},
+    {"tags", "JSON", "tags; or @FILE", false},
+    JOB_OPTIONS,
+    {0}};
+static const struct sk_option_row job_method[] = {
+    {"payload", "JSON", "what it is called with; or @FILE", false},
+    {"timeout", "SECONDS", "how long to wait for each answer: 30", false},
+    JOB_OPTIONS,
+    {0}};
+static const struct sk_option_row job_list[] = {
+    {"status", "queued|running|completed|failed|cancelled", "only these", false}, {0}};
+static const struct sk_option_row job_devices[] = {
+    {"status", "pending|running|completed|failed|canceled", "only these", false}, {0}};
 static const struct sk_option_row certificate_add[] = {
     {"verified", NULL, "without a proof of possession", false}, {0}};
 
@@ -161,6 +181,20 @@ static const struct sk_command commands[] = {
      "sensor1", cli_configuration_explain, false},
     {"configuration remove", "ID", NULL, "Removes a configuration and what it has set.", "cold",
      cli_configuration_remove, false},
+
+    {"job update-twins", "ID", job_twins,
+     "Merges into tags and desired properties of all that a query selects.",
+     "winter --where \"tags.site = 'north'\" --desired '{\"heat\": true}' --wait",
+     cli_job_update_twins, false},
+    {"job call-method", "ID NAME", job_method, "Calls a direct method of all that a query selects.",
+     "tonight reboot --where \"tags.site = 'north'\" --start 2030-01-31T02:00:00Z",
+     cli_job_call_method, false},
+    {"job list", "", job_list, "Lists jobs.", "--status running", cli_job_list, false},
+    {"job show", "ID", NULL, "Shows a job and how far it is.", "winter", cli_job_show, false},
+    {"job devices", "ID", job_devices, "Shows what became of each device of a job.",
+     "winter --status failed", cli_job_devices, false},
+    {"job cancel", "ID", NULL, "Cancels a job: who has not had its turn is left alone.", "tonight",
+     cli_job_cancel, false},
 
     {"certificate list", "", NULL, "Lists the hub's CA certificates.", "", cli_certificate_list,
      false},

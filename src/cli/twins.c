@@ -33,24 +33,25 @@ int cli_twin_show(void *arg) {
                     NULL);
 }
 
-static int write_twin(struct cli *cli, enum sk_http_method method) {
+json_t *cli_twin_body(struct cli *cli) {
     const char *desired = sk_typed_option(&cli->typed, "desired"),
                *tags = sk_typed_option(&cli->typed, "tags");
-    if (desired == NULL && tags == NULL)
-        return sk_typed_usage(&cli->typed, "say --desired or --tags");
-    json_t *body = json_object(), *value;
-    int code = SK_EXIT_FINE;
+    json_t *body = json_object(), *value = NULL;
+    if (desired == NULL && tags == NULL) sk_typed_usage(&cli->typed, "say --desired or --tags");
     if (desired && (value = cli_json(cli, "--desired", desired)) != NULL)
         json_object_set_new(body, "properties", json_pack("{s:o}", "desired", value));
-    else if (desired)
-        code = SK_EXIT_REFUSED;
-    if (!code && tags && (value = cli_json(cli, "--tags", tags)) != NULL)
+    if (tags && (desired == NULL || value) && (value = cli_json(cli, "--tags", tags)) != NULL)
         json_object_set_new(body, "tags", value);
-    else if (!code && tags)
-        code = SK_EXIT_REFUSED;
-    if (!code)
-        code = cli_show(cli, method, cli_target(cli, "twins", cli->typed.words[0]), body, "\"*\"",
-                        NULL);
+    if (value) return body;
+    json_decref(body);
+    return NULL;
+}
+
+static int write_twin(struct cli *cli, enum sk_http_method method) {
+    json_t *body = cli_twin_body(cli);
+    if (body == NULL) return SK_EXIT_REFUSED;
+    int code =
+        cli_show(cli, method, cli_target(cli, "twins", cli->typed.words[0]), body, "\"*\"", NULL);
     json_decref(body);
     return code;
 }
@@ -65,15 +66,20 @@ int cli_twin_replace(void *arg) {
     return write_twin(cli, SK_HTTP_PUT);
 }
 
-int cli_method_call(void *arg) {
-    struct cli *cli = arg;
+json_t *cli_method_body(struct cli *cli) {
     const char *payload = sk_typed_option(&cli->typed, "payload");
     int64_t seconds = 30;
-    if (!sk_typed_number(&cli->typed, "timeout", 5, 300, &seconds)) return SK_EXIT_USAGE;
+    if (!sk_typed_number(&cli->typed, "timeout", 5, 300, &seconds)) return NULL;
     json_t *value = payload ? cli_json(cli, "--payload", payload) : json_null();
-    if (value == NULL) return SK_EXIT_REFUSED;
-    json_t *body = json_pack("{s:s,s:o,s:I}", "methodName", cli->typed.words[1], "payload", value,
-                             "responseTimeoutInSeconds", (json_int_t)seconds);
+    if (value == NULL) return NULL;
+    return json_pack("{s:s,s:o,s:I}", "methodName", cli->typed.words[1], "payload", value,
+                     "responseTimeoutInSeconds", (json_int_t)seconds);
+}
+
+int cli_method_call(void *arg) {
+    struct cli *cli = arg;
+    json_t *body = cli_method_body(cli);
+    if (body == NULL) return SK_EXIT_REFUSED;
     const char *path =
         sk_arena_print(&cli->arena, "%s/methods", cli_target(cli, "twins", cli->typed.words[0])).p;
     int code = cli_show(cli, SK_HTTP_POST, path, body, NULL, NULL);
@@ -81,9 +87,8 @@ int cli_method_call(void *arg) {
     return code;
 }
 
-int cli_query(void *arg) {
-    struct cli *cli = arg;
-    json_t *body = json_pack("{s:s}", "query", cli->typed.words[0]), *all = json_array();
+int cli_show_query(struct cli *cli, const char *query, const char *const *columns) {
+    json_t *body = json_pack("{s:s}", "query", query), *all = json_array();
     const char *continuation = NULL;
     int code;
     do {
@@ -94,10 +99,15 @@ int cli_query(void *arg) {
         json_decref(answer.body);
         continuation = answer.continuation;
     } while (continuation);
-    if (!code) cli_print(cli, all, twin_columns);
+    if (!code) cli_print(cli, all, columns);
     json_decref(all);
     json_decref(body);
     return code;
+}
+
+int cli_query(void *arg) {
+    struct cli *cli = arg;
+    return cli_show_query(cli, cli->typed.words[0], twin_columns);
 }
 
 /* ---- edge ---- */

@@ -97,6 +97,13 @@ enum sk_status sk_query_parse(struct sk_span text, struct sk_query *query,
     return status;
 }
 
+bool sk_query_selects(const struct sk_query *query, const json_t *document,
+                      struct sk_arena *arena) {
+    if (query->where == NULL) return true;
+    sk_arena_reset(arena);
+    return sk_expr_true(query->where, &(struct sk_expr_source){.document = document}, arena);
+}
+
 void sk_query_free(struct sk_query *query) {
     sk_expr_free(query->where);
 }

@@ -21,6 +21,8 @@ struct sk_query {
 /* SK_MALFORMED, SK_TOO_LARGE: `error` says where and why. */
 enum sk_status sk_query_parse(struct sk_span text, struct sk_query *query,
                               struct sk_expr_error *error);
+/* Whether its condition holds for a document: a twin, or what a job did. The arena is reset. */
+bool sk_query_selects(const struct sk_query *query, const json_t *document, struct sk_arena *arena);
 void sk_query_free(struct sk_query *query); /* its parts, not the struct */
 
 #endif

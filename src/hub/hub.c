@@ -12,10 +12,11 @@ const char *sk_hub_name(const struct sk_hub *hub) {
 
 /* What a hub is made of. */
 static const struct sk_hub_part *const parts[] = {
-    &hub_part_ingest,     &hub_part_events,        &hub_part_identities, &hub_part_twins,
-    &hub_part_queries,    &hub_part_c2d,           &hub_part_feedback,   &hub_part_methods,
-    &hub_part_statistics, &hub_part_certificates,  &hub_part_recall,     &hub_part_presence,
-    &hub_part_scope,      &hub_part_configurations};
+    &hub_part_ingest,       &hub_part_events,         &hub_part_identities,
+    &hub_part_twins,        &hub_part_queries,        &hub_part_c2d,
+    &hub_part_feedback,     &hub_part_methods,        &hub_part_statistics,
+    &hub_part_certificates, &hub_part_recall,         &hub_part_presence,
+    &hub_part_scope,        &hub_part_configurations, &hub_part_jobs};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -282,6 +283,7 @@ struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
     counts.modules = registry.modules;
     counts.sessions = sk_directory_counts(&hub->backend).sessions;
     counts.configurations = hub_configuration_count(hub);
+    counts.jobs = hub_job_count(hub);
     counts.log_bytes = sk_log_bytes(hub->log);
     counts.first_sequence = sk_log_first_sequence(hub->log);
     counts.next_sequence = sk_log_next_sequence(hub->log);

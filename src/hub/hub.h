@@ -78,7 +78,8 @@ struct sk_hub_counts {
     uint64_t c2d_accepted_total, c2d_abandoned_total, c2d_ended_total[SK_C2D_END_COUNT];
     uint64_t feedback_total; /* records */
     uint64_t devices, modules, sessions;
-    uint64_t configurations;
+    uint64_t configurations, jobs; /* jobs: that have not ended */
+    uint64_t jobs_completed_total, jobs_failed_total, jobs_cancelled_total;
     uint64_t log_bytes, first_sequence, next_sequence;
 };
 struct sk_hub_counts sk_hub_counts(struct sk_hub *hub);

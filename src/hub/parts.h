@@ -2,11 +2,13 @@
 #ifndef SK_HUB_PARTS_H
 #define SK_HUB_PARTS_H
 
+#include "expr/query.h"
 #include "hub/hub.h"
 #include "store/log/log.h"
 #include "store/registry/registry.h"
 
 struct configurations;
+struct jobs;
 struct sk_once;
 struct sk_partitions;
 
@@ -58,6 +60,7 @@ struct sk_hub {
     struct sk_list certificates; /* CAs: see registry/certificates.c */
     struct sk_x509_anchors *anchors;
     struct configurations *configurations;  /* see configurations/parts.h */
+    struct jobs *jobs;                      /* see jobs/parts.h */
     const struct sk_hub_part *const *parts; /* what it is made of */
     size_t part_count;
     size_t opened; /* parts */
@@ -87,6 +90,25 @@ struct sk_hub_list {
 void hub_list_add(struct sk_hub_list *list, const json_t *item);
 /* Answers with it and `more` (its text is set here), then frees it. */
 void hub_list_answer(struct sk_hub_list *list, struct sk_request *request, struct sk_answer *more);
+/* wait.c: requests that wait for something; `list` is initialised by who has it. */
+void hub_wait(struct sk_list *list, struct sk_request *request);
+struct sk_request *hub_wait_take(struct sk_list *list); /* the first, or NULL */
+void hub_wait_refuse(struct sk_list *list);             /* all of them: the hub closes */
+
+/* registry/scan.c: the twins that a query selects, in their order. Embedded in whose work it is. */
+struct hub_scan {
+    struct sk_hub *hub;
+    const struct sk_query *query;
+    char *after_device, *after_module; /* owned: it goes on behind this one */
+    bool more;                         /* it has not reached the end */
+    /* One that is selected; `twin` is the service's document. False: enough for now. */
+    bool (*take)(struct hub_scan *scan, const struct sk_registry_entry *entry, json_t *twin);
+    /* Enough, or there are no more; or a call to the registry failed. */
+    void (*ended)(struct hub_scan *scan, const struct sk_registry_end *end);
+};
+void hub_scan_run(struct hub_scan *scan);
+void hub_scan_free(struct hub_scan *scan); /* what it owns */
+
 /* Presence of an identity, or NULL when it was never seen since the start. */
 const struct sk_presence *hub_presence(struct sk_hub *hub, const struct sk_identity *identity);
 void hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module);
@@ -115,10 +137,12 @@ struct sk_hub_part {
 extern const struct sk_hub_part hub_part_ingest, hub_part_events, hub_part_identities,
     hub_part_twins, hub_part_queries, hub_part_c2d, hub_part_feedback, hub_part_methods,
     hub_part_statistics, hub_part_certificates, hub_part_recall, hub_part_presence, hub_part_scope,
-    hub_part_configurations;
+    hub_part_configurations, hub_part_jobs;
 
 /* configurations/configurations.c */
 size_t hub_configuration_count(const struct sk_hub *hub);
+/* jobs/jobs.c: that have not ended */
+size_t hub_job_count(const struct sk_hub *hub);
 /* events/ingest.c */
 void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
 /* c2d/queue.c: a device was deleted. */

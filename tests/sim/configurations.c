@@ -4,32 +4,6 @@
 
 AROUND(fleet_new_world, fleet_free_world);
 
-static json_t *body_of(struct fleet *f, const char *path) {
-    fleet_call(f, SK_HTTP_GET, path, "");
-    if (f->status != 200) fail_msg("GET %s: %u %s", path, f->status, f->answer);
-    return json_loads(f->answer, JSON_DECODE_ANY, NULL);
-}
-
-static const json_t *at(const json_t *json, const char *path) {
-    char name[100];
-    for (struct sk_span rest = sk_span_z(path), part; sk_span_split(&rest, '/', &part);) {
-        snprintf(name, sizeof name, "%.*s", SK_ARG(part));
-        json = json_object_get(json, name);
-    }
-    return json;
-}
-
-static void is_at(struct fleet *f, const char *document, const char *path, const char *expected) {
-    json_t *json = body_of(f, document);
-    const json_t *found = at(json, path);
-    char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    if (expected ? text == NULL || strcmp(text, expected) != 0 : text != NULL)
-        fail_msg("%s %s: %s, not %s in %s", document, path, text ? text : "nothing",
-                 expected ? expected : "nothing", f->answer);
-    free(text);
-    json_decref(json);
-}
-
 static void put_configuration(struct fleet *f, const char *id, const char *condition, int priority,
                               const char *content) {
     char path[100], body[2000];
@@ -128,23 +102,23 @@ TEST(devices_come_to_a_configuration_and_leave_it) {
     tag(f, "d1", "north");
     put_configuration(f, "cold", "tags.site = 'north'", 10, CHILLER);
     walked(f);
-    is_at(f, "/twins/d1", "properties/desired/chiller", "{\"temp\":70}");
-    is_at(f, "/twins/d1", "configurations", "{\"cold\":{\"status\":\"Applied\"}}");
-    is_at(f, "/twins/d2", "configurations", "{}");
-    is_at(f, "/configurations/cold", "systemMetrics/results",
-          "{\"targetedCount\":1,\"appliedCount\":1}");
+    fleet_shows(f, "/twins/d1", "properties/desired/chiller", "{\"temp\":70}");
+    fleet_shows(f, "/twins/d1", "configurations", "{\"cold\":{\"status\":\"Applied\"}}");
+    fleet_shows(f, "/twins/d2", "configurations", "{}");
+    fleet_shows(f, "/configurations/cold", "systemMetrics/results",
+                "{\"targetedCount\":1,\"appliedCount\":1}");
     tag(f, "d2", "north"); /* the twins change */
     walked(f);
-    is_at(f, "/twins/d2", "properties/desired/chiller", "{\"temp\":70}");
+    fleet_shows(f, "/twins/d2", "properties/desired/chiller", "{\"temp\":70}");
     fleet_send(f, SK_HTTP_PUT, "/configurations/cold",
                "{\"targetCondition\":\"deviceId = 'd1'\",\"priority\":10}", true);
     walked(f); /* the condition changes */
-    is_at(f, "/twins/d2", "properties/desired/chiller", NULL);
-    is_at(f, "/twins/d1", "properties/desired/chiller", "{\"temp\":70}");
+    fleet_shows(f, "/twins/d2", "properties/desired/chiller", NULL);
+    fleet_shows(f, "/twins/d1", "properties/desired/chiller", "{\"temp\":70}");
     fleet_call(f, SK_HTTP_DELETE, "/configurations/cold", "");
     walked(f);
-    is_at(f, "/twins/d1", "properties/desired/chiller", NULL);
-    is_at(f, "/twins/d1", "configurations", "{}");
+    fleet_shows(f, "/twins/d1", "properties/desired/chiller", NULL);
+    fleet_shows(f, "/twins/d1", "configurations", "{}");
 }
 
 TEST(a_device_that_comes_later_gets_what_is_for_it) {
@@ -153,20 +127,20 @@ TEST(a_device_that_comes_later_gets_what_is_for_it) {
     walked(f);
     fleet_put_device(f, "late", "");
     walked(f);
-    is_at(f, "/twins/late", "properties/desired/chiller", "{\"temp\":70}");
+    fleet_shows(f, "/twins/late", "properties/desired/chiller", "{\"temp\":70}");
 }
 
 TEST(what_converged_is_not_written_again) {
     struct fleet *f = *state;
     put_configuration(f, "cold", "*", 10, CHILLER);
     walked(f);
-    is_at(f, "/twins/d1", "properties/desired/$version", "2");
+    fleet_shows(f, "/twins/d1", "properties/desired/$version", "2");
     sk_sim_run(f->sim, 3600 * SK_S);
     fleet_stop_hub(f);
     fleet_start_hub(f);
     sk_sim_run(f->sim, 3600 * SK_S);
-    is_at(f, "/twins/d1", "properties/desired/$version", "2");
-    is_at(f, "/configurations/cold", "systemMetrics/results/appliedCount", "2");
+    fleet_shows(f, "/twins/d1", "properties/desired/$version", "2");
+    fleet_shows(f, "/configurations/cold", "systemMetrics/results/appliedCount", "2");
 }
 
 TEST(the_newer_of_two_of_one_priority_wins) {
@@ -175,10 +149,10 @@ TEST(the_newer_of_two_of_one_priority_wins) {
     sk_sim_run(f->sim, 3 * SK_S);
     put_configuration(f, "a-new", "*", 10, "\"deviceContent\":{\"properties.desired.a\":2}");
     walked(f);
-    is_at(f, "/twins/d1", "properties/desired/a", "2");
-    is_at(f, "/twins/d1", "configurations/z-old/status", "\"Targeted\"");
-    is_at(f, "/configurations/z-old", "systemMetrics/results",
-          "{\"targetedCount\":2,\"appliedCount\":0}");
+    fleet_shows(f, "/twins/d1", "properties/desired/a", "2");
+    fleet_shows(f, "/twins/d1", "configurations/z-old/status", "\"Targeted\"");
+    fleet_shows(f, "/configurations/z-old", "systemMetrics/results",
+                "{\"targetedCount\":2,\"appliedCount\":0}");
 }
 
 TEST(a_patch_of_a_configuration_sends_what_changes_alone) {
@@ -191,8 +165,8 @@ TEST(a_patch_of_a_configuration_sends_what_changes_alone) {
                "\"temp\":60}}}}");
     assert_int_equal(f->status, 200);
     walked(f);
-    is_at(f, "/twins/d1", "properties/desired/chiller", "{\"temp\":60}");
-    is_at(f, "/configurations/cold", "priority", "10");
+    fleet_shows(f, "/twins/d1", "properties/desired/chiller", "{\"temp\":60}");
+    fleet_shows(f, "/configurations/cold", "priority", "10");
 }
 
 TEST(custom_metrics_count_the_rows_of_their_queries) {
@@ -203,7 +177,7 @@ TEST(custom_metrics_count_the_rows_of_their_queries) {
               "\"north\":\"SELECT deviceId FROM devices WHERE tags.site = 'north' AND "
               "configurations.[[cold]].status = 'Applied'\"}}}");
     walked(f);
-    is_at(f, "/configurations/cold", "metrics/results/north", "1");
+    fleet_shows(f, "/configurations/cold", "metrics/results/north", "1");
 }
 
 /* ---- edge devices ---- */
@@ -228,26 +202,28 @@ TEST(a_deployment_and_its_layers_make_the_modules_of_an_edge_device) {
                       "\"modulesContent\":{\"$edgeAgent\":{\"properties.desired.modules.n\":{"
                       "\"settings\":{\"image\":\"n:1\"}}}}");
     walked(f);
-    is_at(f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/modules",
-          "{\"m\":{\"settings\":{\"image\":\"m:1\"}},\"n\":{\"settings\":{\"image\":\"n:1\"}}}");
-    is_at(f, "/twins/edge9/modules/m", "properties/desired/speed", "1");
-    is_at(f, "/devices/edge9/modules/m", "managedBy", "\"IotEdge\"");
-    is_at(f, "/twins/edge9", "configurations",
-          "{\"layer\":{\"status\":\"Applied\"},\"base\":{\"status\":\"Applied\"}}");
-    is_at(f, "/twins/edge9/modules/%24edgeAgent", "configurations/base/status", "\"Applied\"");
-    is_at(f, "/configurations/base", "systemMetrics/results",
-          "{\"targetedCount\":1,\"appliedCount\":1,\"reportedSuccessfulCount\":0,"
-          "\"reportedFailedCount\":0}");
-    is_at(f, "/configurations/layer", "systemMetrics/results/appliedCount", "1");
+    fleet_shows(
+        f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/modules",
+        "{\"m\":{\"settings\":{\"image\":\"m:1\"}},\"n\":{\"settings\":{\"image\":\"n:1\"}}}");
+    fleet_shows(f, "/twins/edge9/modules/m", "properties/desired/speed", "1");
+    fleet_shows(f, "/devices/edge9/modules/m", "managedBy", "\"IotEdge\"");
+    fleet_shows(f, "/twins/edge9", "configurations",
+                "{\"layer\":{\"status\":\"Applied\"},\"base\":{\"status\":\"Applied\"}}");
+    fleet_shows(f, "/twins/edge9/modules/%24edgeAgent", "configurations/base/status",
+                "\"Applied\"");
+    fleet_shows(f, "/configurations/base", "systemMetrics/results",
+                "{\"targetedCount\":1,\"appliedCount\":1,\"reportedSuccessfulCount\":0,"
+                "\"reportedFailedCount\":0}");
+    fleet_shows(f, "/configurations/layer", "systemMetrics/results/appliedCount", "1");
     fleet_call(f, SK_HTTP_DELETE, "/configurations/layer", "");
     walked(f);
-    is_at(f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/modules",
-          "{\"m\":{\"settings\":{\"image\":\"m:1\"}}}");
+    fleet_shows(f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/modules",
+                "{\"m\":{\"settings\":{\"image\":\"m:1\"}}}");
     fleet_call(f, SK_HTTP_DELETE, "/configurations/base", "");
     walked(f); /* modules stay when their deployment goes */
-    is_at(f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/modules",
-          "{\"m\":{\"settings\":{\"image\":\"m:1\"}}}");
-    is_at(f, "/twins/edge9/modules/%24edgeAgent", "configurations", "{}");
+    fleet_shows(f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/modules",
+                "{\"m\":{\"settings\":{\"image\":\"m:1\"}}}");
+    fleet_shows(f, "/twins/edge9/modules/%24edgeAgent", "configurations", "{}");
 }
 
 TEST(explain_tells_which_deployment_wins_and_why) {
@@ -268,7 +244,7 @@ TEST(explain_tells_which_deployment_wins_and_why) {
         assert_string_equal(json_string_value(json_object_get(one, "status")), expected[i][1]);
         assert_non_null(strstr(json_string_value(json_object_get(one, "why")), expected[i][2]));
     }
-    assert_non_null(at(json, "modulesContent/$edgeAgent/modules"));
+    assert_non_null(fleet_member(json, "modulesContent/$edgeAgent/modules"));
     json_decref(json);
     raw_gets(f, &(struct raw_ask){.target = "/devices/d3/configurations" VERSION}, 404,
              "DeviceNotFound", "");
@@ -284,11 +260,12 @@ TEST(one_module_is_changed_without_the_rest_being_sent) {
                "{\"modulesContent\":{\"$edgeAgent\":{\"properties.desired.modules.m.settings\":{"
                "\"image\":\"m:2\"}},\"m\":{\"properties.desired\":{\"speed\":null,\"depth\":2}}}}");
     if (f->status != 204) fail_msg("%s", f->answer);
-    is_at(f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/modules/m/settings/image",
-          "\"m:2\"");
-    is_at(f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/schemaVersion", "\"1.1\"");
-    is_at(f, "/twins/edge9/modules/m", "properties/desired/speed", NULL);
-    is_at(f, "/twins/edge9/modules/m", "properties/desired/depth", "2");
+    fleet_shows(f, "/twins/edge9/modules/%24edgeAgent",
+                "properties/desired/modules/m/settings/image", "\"m:2\"");
+    fleet_shows(f, "/twins/edge9/modules/%24edgeAgent", "properties/desired/schemaVersion",
+                "\"1.1\"");
+    fleet_shows(f, "/twins/edge9/modules/m", "properties/desired/speed", NULL);
+    fleet_shows(f, "/twins/edge9/modules/m", "properties/desired/depth", "2");
 }
 
 /* ---- crashes ---- */
@@ -309,18 +286,18 @@ TEST(a_hub_that_falls_at_any_moment_comes_to_the_same_end) {
         walked(f);
         char desired[100];
         snprintf(desired, sizeof desired, "properties/desired/r%u", round);
-        is_at(f, "/twins/d1", desired, "1");
-        is_at(f, "/twins/d2", desired, "1");
-        is_at(f, "/twins/edge9/modules/m", "properties/desired/speed", "1");
+        fleet_shows(f, "/twins/d1", desired, "1");
+        fleet_shows(f, "/twins/d2", desired, "1");
+        fleet_shows(f, "/twins/edge9/modules/m", "properties/desired/speed", "1");
         snprintf(path, sizeof path, "/configurations/c%u", round);
         fleet_call(f, SK_HTTP_DELETE, path, "");
         fleet_call(f, SK_HTTP_DELETE, "/configurations/base", "");
         sk_sim_run(f->sim, round * 11 * SK_MS + 90 * SK_MS);
         fleet_crash_hub(f);
         walked(f);
-        is_at(f, "/twins/d1", desired, NULL);
-        is_at(f, "/twins/d2", desired, NULL);
-        is_at(f, "/twins/d1", "configurations", "{}");
-        is_at(f, "/twins/edge9", "configurations", "{}");
+        fleet_shows(f, "/twins/d1", desired, NULL);
+        fleet_shows(f, "/twins/d2", desired, NULL);
+        fleet_shows(f, "/twins/d1", "configurations", "{}");
+        fleet_shows(f, "/twins/edge9", "configurations", "{}");
     }
 }

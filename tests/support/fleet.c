@@ -86,6 +86,29 @@ void fleet_put(struct fleet *f, const char *path, const char *body) {
     if (f->status != 200) fail_msg("PUT %s: %u %s", path, f->status, f->answer ? f->answer : "");
 }
 
+const json_t *fleet_member(const json_t *json, const char *path) {
+    char name[100];
+    for (struct sk_span rest = sk_span_z(path), part; sk_span_split(&rest, '/', &part);) {
+        snprintf(name, sizeof name, "%.*s", SK_ARG(part));
+        json = json_is_array(json) ? json_array_get(json, strtoul(name, NULL, 10))
+                                   : json_object_get(json, name);
+    }
+    return json;
+}
+
+void fleet_shows(struct fleet *f, const char *path, const char *member, const char *expected) {
+    fleet_call(f, SK_HTTP_GET, path, "");
+    if (f->status != 200) fail_msg("GET %s: %u %s", path, f->status, f->answer);
+    json_t *json = json_loads(f->answer, JSON_DECODE_ANY, NULL);
+    const json_t *found = fleet_member(json, member);
+    char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    if (expected ? text == NULL || strcmp(text, expected) != 0 : text != NULL)
+        fail_msg("%s %s: %s, not %s, in %s", path, member, text ? text : "nothing",
+                 expected ? expected : "nothing", f->answer);
+    free(text);
+    json_decref(json);
+}
+
 /* ---- the edge ---- */
 
 static void fleet_edge_token(struct sk_token_source *source, struct sk_token_ask *ask) {

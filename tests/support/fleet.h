@@ -61,6 +61,12 @@ void fleet_send(struct fleet *f, enum sk_http_method method, const char *path, c
 void fleet_call(struct fleet *f, enum sk_http_method method, const char *path, const char *body);
 void fleet_put(struct fleet *f, const char *path, const char *body);
 
+/* The member of a document behind names and indexes with slashes between, or NULL. */
+const json_t *fleet_member(const json_t *json, const char *path);
+/* A GET is answered with a document in which this member is the JSON text `expected`; NULL: it is
+ * not there. */
+void fleet_shows(struct fleet *f, const char *path, const char *member, const char *expected);
+
 /* ---- the edge ---- */
 
 void fleet_start_edge(struct fleet *f);

@@ -183,6 +183,20 @@ static bool read_below(struct sk_http_request *r) {
     return r->request.chain.n && (lists || name.n);
 }
 
+/* Filters; pages as queries have them, or in the query string. */
+static void read_job_list(struct sk_http_request *r) {
+    struct sk_http_parser *http = r->exchange->request;
+    struct sk_arena *arena = &r->exchange->arena;
+    struct sk_span max = sk_http_header(http, "x-ms-max-item-count");
+    r->request.job_type = sk_percent_decoded(arena, sk_http_query(http->query, "jobType"));
+    r->request.job_status = sk_percent_decoded(arena, sk_http_query(http->query, "jobStatus"));
+    r->request.max = number(max.n ? max : sk_http_query(http->query, "pageSize"), 100);
+    r->request.continuation = sk_http_header(http, "x-ms-continuation");
+    if (r->request.continuation.n == 0)
+        r->request.continuation =
+            sk_percent_decoded(arena, sk_http_query(http->query, "continuationToken"));
+}
+
 static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
     return method != SK_HTTP_GET && method != SK_HTTP_DELETE && sk_op_takes_json(op);
 }
@@ -222,6 +236,7 @@ static bool read_request(struct sk_http_request *r) {
         why = "the body has no \"query\" of at most 8192 characters";
         fine = r->request.name.n > 0 && r->request.name.n <= 8192;
         break;
+    case SK_OP_JOB_LIST: read_job_list(r); break;
     case SK_OP_DEVICE_LIST:
     case SK_OP_CONFIGURATION_LIST:
         r->request.max = number(sk_http_query(http->query, "top"), LIST_MAX);

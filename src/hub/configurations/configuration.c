@@ -227,13 +227,6 @@ enum sk_status configuration_metric_query(const char *text, struct sk_query *que
     return status;
 }
 
-bool configuration_selects(const struct sk_query *query, const json_t *twin,
-                           struct sk_arena *arena) {
-    if (query->where == NULL) return true;
-    sk_arena_reset(arena);
-    return sk_expr_true(query->where, &(struct sk_expr_source){.document = twin}, arena);
-}
-
 static enum sk_status add_metric(struct configuration_metric *metric, const char *name, char *text,
                                  char error[SK_MODEL_ERROR_MAX]) {
     char why[SK_MODEL_ERROR_MAX];

@@ -10,11 +10,6 @@
 /* No id: there while something was removed that twins may still have. */
 #define UNSETTLED SK_SPAN("")
 
-struct waiting {
-    struct sk_list link;
-    struct sk_request *request;
-};
-
 /* A change on its way to the registry. */
 struct change {
     struct sk_hub *hub;
@@ -320,26 +315,16 @@ static bool must_wait(const struct configurations *all) {
 static void serve(struct sk_hub *hub, struct sk_request *request) {
     struct configurations *all = hub->configurations;
     if (must_wait(all) || !sk_list_empty(&all->waiting)) {
-        struct waiting *waiting = SK_NEW(struct waiting);
-        waiting->request = request;
-        sk_list_append(&all->waiting, &waiting->link);
+        hub_wait(&all->waiting, request);
     } else {
         serve_now(hub, request);
     }
 }
 
-static struct sk_request *take_first(struct configurations *all) {
-    struct waiting *waiting = SK_LIST_FIRST(&all->waiting, struct waiting, link);
-    if (waiting == NULL) return NULL;
-    struct sk_request *request = waiting->request;
-    sk_list_remove(&waiting->link);
-    free(waiting);
-    return request;
-}
-
 static void go_on(struct configurations *all) {
     struct sk_request *request;
-    while (!all->hub->closing && !must_wait(all) && (request = take_first(all)) != NULL)
+    while (!all->hub->closing && !must_wait(all) &&
+           (request = hub_wait_take(&all->waiting)) != NULL)
         serve_now(all->hub, request);
 }
 
@@ -392,10 +377,8 @@ static void start(struct sk_hub *hub) {
 }
 
 static void stop(struct sk_hub *hub) {
-    struct sk_request *request;
     walk_stop(hub->configurations);
-    while ((request = take_first(hub->configurations)) != NULL)
-        sk_request_refuse(request, SK_FAULT_UNAVAILABLE, NULL);
+    hub_wait_refuse(&hub->configurations->waiting);
 }
 
 static void free_part(struct sk_hub *hub) {

@@ -73,9 +73,6 @@ enum sk_status configuration_target(struct sk_span condition, enum configuration
 /* A metric's query, which points into `text`. */
 enum sk_status configuration_metric_query(const char *text, struct sk_query *query,
                                           char error[SK_MODEL_ERROR_MAX]);
-/* Whether a query's condition holds for a twin (the service's document). */
-bool configuration_selects(const struct sk_query *query, const json_t *twin,
-                           struct sk_arena *arena);
 
 /* ---- content.c: keys "properties.desired" and "properties.desired.<path>" ---- */
 
@@ -146,7 +143,7 @@ struct configurations {
     struct configuration *sorted[2 * CONFIGURATIONS_MAX];
     size_t count;
     bool loaded, writing;   /* requests wait: for what is stored; for the change before */
-    struct sk_list waiting; /* struct waiting */
+    struct sk_list waiting; /* see hub_wait */
     bool unsettled;         /* one was removed, and no walk has gone by since */
     struct sk_timer timer;  /* the next walk */
     /* The walk that is under way. */

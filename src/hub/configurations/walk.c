@@ -36,7 +36,7 @@ static void count_metrics(struct configurations *all, struct configuration_metri
                           size_t count, enum sk_query_from from, const json_t *twin) {
     for (size_t i = 0; i < count; i++)
         if (metrics[i].query.from == from &&
-            configuration_selects(&metrics[i].query, twin, &all->hub->arena))
+            sk_query_selects(&metrics[i].query, twin, &all->hub->arena))
             metrics[i].counting++;
 }
 

@@ -1,49 +1,51 @@
-/* POST /devices/query: SELECT * over devices or modules, a page at a time. The condition is
- * evaluated on each twin. Batches are read by turns, however many it takes: others go on
- * meanwhile. */
-#include "expr/query.h"
-
+/* POST /devices/query: SELECT * over devices, modules or what jobs did to them, a page at a
+ * time. */
 #include "hub/parts.h"
+#include "model/json_text.h"
 
 enum {
     PAGE_MAX = 100,
     PAGE_BYTES_MAX = 1024 * 1024, /* of large twins fewer make a page */
-    BATCH = 16,                   /* twins a read, which is a piece of a turn's work */
+    ROWS = 32,                    /* of jobs a read */
 };
 
 struct query_call {
-    struct sk_hub *hub;
+    struct hub_scan scan; /* first */
     struct sk_request *request;
     struct sk_query query;
     char *text; /* the query's, which outlives parsing */
     struct sk_hub_list page;
-    char *after_device, *after_module;
+    char *after_job;   /* of jobs, with the scan's device and module */
     uint64_t returned; /* on earlier pages, for TOP */
 };
 
 static void free_call(struct query_call *call) {
+    hub_scan_free(&call->scan);
     sk_query_free(&call->query);
     sk_buffer_free(&call->page.text);
-    free(call->after_device);
-    free(call->after_module);
+    free(call->after_job);
     free(call->text);
     free(call);
 }
 
-/* A continuation token is base64 of "returned/device/module". */
+/* A continuation token is base64 of "returned/device/module" or "returned/device/module/job": a
+ * place, so it is as good after a restart. */
 static bool read_token(struct query_call *call, struct sk_span token) {
     struct sk_buffer plain = {0};
-    struct sk_span part;
-    int64_t returned = 0;
+    struct sk_span returned, device, module, job = SK_NONE;
+    int64_t count = 0;
     bool fine = token.n == 0;
     if (token.n && sk_base64_decode(&plain, token) == SK_OK) {
         struct sk_span rest = sk_buffer_span(&plain);
-        if (sk_span_split(&rest, '/', &part) && sk_span_to_int(part, &returned) == SK_OK &&
-            returned >= 0 && sk_span_split(&rest, '/', &part) && sk_id_check(part) == SK_OK) {
-            call->after_device = sk_span_dup(part);
-            call->after_module = sk_span_dup(rest);
-            call->returned = (uint64_t)returned;
-            fine = true;
+        fine = sk_span_split(&rest, '/', &returned) && sk_span_to_int(returned, &count) == SK_OK &&
+               count >= 0 && sk_span_split(&rest, '/', &device) && sk_id_check(device) == SK_OK &&
+               sk_span_split(&rest, '/', &module);
+        if (fine) {
+            sk_span_split(&rest, '/', &job);
+            sk_identity_set(&call->scan.after_device, device);
+            sk_identity_set(&call->scan.after_module, module);
+            sk_identity_set(&call->after_job, job);
+            call->returned = (uint64_t)count;
         }
     }
     sk_buffer_free(&plain);
@@ -55,81 +57,122 @@ static void end_page(struct query_call *call, bool more) {
     uint64_t returned = call->returned + call->page.count;
     if (call->query.top && returned >= call->query.top) more = false;
     if (more) {
-        sk_buffer_print(&plain, "%llu/%s/%s", (unsigned long long)returned, call->after_device,
-                        call->after_module ? call->after_module : "");
+        const char *module = call->scan.after_module;
+        sk_buffer_print(&plain, "%llu/%s/%s", (unsigned long long)returned, call->scan.after_device,
+                        module ? module : "");
+        if (call->after_job) sk_buffer_print(&plain, "/%s", call->after_job);
         sk_base64_encode(&token, sk_buffer_span(&plain));
     }
+    bool jobs = call->query.from == SK_FROM_JOBS;
     hub_list_answer(
         &call->page, call->request,
-        &(struct sk_answer){.continuation = sk_buffer_span(&token), .item_type = SK_SPAN("Twin")});
+        &(struct sk_answer){.continuation = sk_buffer_span(&token),
+                            .item_type = jobs ? SK_SPAN("DeviceJob") : SK_SPAN("Twin")});
     sk_buffer_free(&plain);
     sk_buffer_free(&token);
     free_call(call);
 }
 
-static bool matches(struct query_call *call, const json_t *twin) {
-    if (call->query.where == NULL) return true;
-    sk_arena_reset(&call->hub->arena);
-    return sk_expr_true(call->query.where, &(struct sk_expr_source){.document = twin},
-                        &call->hub->arena);
-}
-
-static void read_batch(struct query_call *call);
-
-static void got_batch(void *arg, const struct sk_registry_end *end,
-                      const struct sk_registry_entries *list) {
-    struct query_call *call = arg;
-    if (end->status) {
-        struct sk_request *request = call->request;
-        free_call(call);
-        hub_refuse_status(request, end);
+static void end_call(struct query_call *call, const struct sk_registry_end *end, bool more) {
+    struct sk_request *request = call->request;
+    if (end->status == SK_OK) {
+        end_page(call, more);
         return;
     }
+    free_call(call);
+    hub_refuse_status(request, end);
+}
+
+/* Adds one to the page; false: it is full. */
+static bool add(struct query_call *call, const json_t *item) {
     uint64_t room = call->request->max > PAGE_MAX ? PAGE_MAX : call->request->max;
     if (call->query.top && call->query.top - call->returned < room)
         room = call->query.top - call->returned;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct sk_registry_entry *entry = &list->entries[i];
-        json_t *twin = sk_twin_service_json(&entry->twin, &entry->identity,
-                                            hub_presence(call->hub, &entry->identity));
-        sk_identity_set(&call->after_device, sk_span_z(entry->identity.device_id));
-        sk_identity_set(&call->after_module, sk_span_z(entry->identity.module_id));
-        if (matches(call, twin)) hub_list_add(&call->page, twin);
-        json_decref(twin);
-        if (call->page.count >= room || call->page.text.n >= PAGE_BYTES_MAX) {
-            end_page(call, i + 1 < list->count || list->more);
-            return;
-        }
-    }
-    if (list->more)
-        read_batch(call);
-    else
-        end_page(call, false);
+    hub_list_add(&call->page, item);
+    return call->page.count < room && call->page.text.n < PAGE_BYTES_MAX;
 }
 
-static void read_batch(struct query_call *call) {
-    sk_registry_list_twins(call->hub->registry, call->query.from == SK_FROM_MODULES,
-                           sk_span_z(call->after_device), sk_span_z(call->after_module), BATCH,
-                           got_batch, call);
+/* ---- twins ---- */
+
+static bool take(struct hub_scan *scan, const struct sk_registry_entry *entry, json_t *twin) {
+    (void)entry;
+    return add((struct query_call *)scan, twin);
+}
+
+static void ended(struct hub_scan *scan, const struct sk_registry_end *end) {
+    end_call((struct query_call *)scan, end, scan->more);
+}
+
+/* ---- jobs ---- */
+
+static json_t *row_json(const struct sk_registry_job_row *row) {
+    static const char *const states[SK_JOB_STATES] = {[SK_JOB_PENDING] = "pending",
+                                                      [SK_JOB_RUNNING] = "running",
+                                                      [SK_JOB_COMPLETED] = "completed",
+                                                      [SK_JOB_FAILED] = "failed",
+                                                      [SK_JOB_CANCELED] = "canceled"};
+    json_t *json = sk_json_load(row->document, 0, NULL);
+    if (json == NULL) json = json_object();
+    json_object_set_new(json, "deviceId", sk_json_of_text(row->device_id));
+    if (row->module_id.n) json_object_set_new(json, "moduleId", sk_json_of_text(row->module_id));
+    json_object_set_new(json, "jobId", sk_json_of_text(row->job_id));
+    json_object_set_new(json, "status", json_string(states[row->state]));
+    return json;
+}
+
+static void read_rows(struct query_call *call);
+
+static void got_rows(void *arg, const struct sk_registry_end *end,
+                     const struct sk_registry_job_rows *list) {
+    struct query_call *call = arg;
+    bool full = false;
+    size_t i = 0;
+    for (; i < list->count && !full; i++) {
+        const struct sk_registry_job_row *row = &list->rows[i];
+        sk_identity_set(&call->after_job, row->job_id);
+        sk_identity_set(&call->scan.after_device, row->device_id);
+        sk_identity_set(&call->scan.after_module, row->module_id);
+        json_t *json = row_json(row);
+        if (sk_query_selects(&call->query, json, &call->scan.hub->arena)) full = !add(call, json);
+        json_decref(json);
+    }
+    bool more = i < list->count || list->more;
+    if (end->status || full || !more)
+        end_call(call, end, more);
+    else
+        read_rows(call);
+}
+
+static void read_rows(struct query_call *call) {
+    sk_registry_job_rows(
+        call->scan.hub->registry,
+        &(struct sk_registry_job_ask){.state = SK_JOB_STATES,
+                                      .after = {.job_id = sk_span_z(call->after_job),
+                                                .device_id = sk_span_z(call->scan.after_device),
+                                                .module_id = sk_span_z(call->scan.after_module)},
+                                      .max = ROWS},
+        got_rows, call);
 }
 
 static void query(struct sk_hub *hub, struct sk_request *request) {
     struct query_call *call = SK_NEW(struct query_call);
     struct sk_expr_error error;
-    call->hub = hub;
+    call->scan = (struct hub_scan){.hub = hub, .query = &call->query, .take = take, .ended = ended};
     call->request = request;
     call->text = sk_span_dup(request->name);
     if (sk_query_parse(sk_span_z(call->text), &call->query, &error)) {
         sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "line %u, column %u: %s", error.line,
                           error.column, error.sentence);
-    } else if (!call->query.star || call->query.from == SK_FROM_JOBS) {
-        sk_request_refuse(request, SK_FAULT_QUERY_INVALID,
-                          "only SELECT * FROM devices or devices.modules is served so far");
+    } else if (!call->query.star) {
+        sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "only SELECT * is served so far");
     } else if (!read_token(call, request->continuation)) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
                           "the continuation token is not one of ours");
+    } else if (call->query.from == SK_FROM_JOBS) {
+        read_rows(call);
+        return;
     } else {
-        read_batch(call);
+        hub_scan_run(&call->scan);
         return;
     }
     free_call(call);

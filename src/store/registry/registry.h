@@ -281,8 +281,9 @@ typedef void sk_registry_job_rows_done(void *arg, const struct sk_registry_end *
 typedef void sk_registry_job_counts_done(void *arg, const struct sk_registry_end *end,
                                          const struct sk_registry_job_counts *counts);
 
-/* Writes the job's document and these rows, all or nothing; a row is replaced. `fresh`: SK_EXISTS
- * when there is such a job already. SK_TOO_LARGE beyond SK_REGISTRY_DOCUMENT_MAX. */
+/* Writes the job's document (empty: it stays) and these rows, all or nothing; a row is replaced.
+ * `fresh`: SK_EXISTS when there is such a job already. SK_TOO_LARGE beyond
+ * SK_REGISTRY_DOCUMENT_MAX. */
 void sk_registry_job_put(struct sk_registry *registry, struct sk_span job_id,
                          struct sk_span document, bool fresh,
                          const struct sk_registry_job_row *rows, size_t count,

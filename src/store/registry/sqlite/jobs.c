@@ -36,7 +36,8 @@ static enum sk_status put_job(struct registry_db *db, struct registry_call *call
 }
 
 static enum sk_status run_put(struct registry_db *db, struct registry_call *call) {
-    enum sk_status status = put_job(db, call);
+    bool stays = call->bytes.n == 0 && !call->fresh;
+    enum sk_status status = stays ? SK_OK : put_job(db, call);
     for (size_t i = 0; i < call->row_count && !status; i++) status = put_row(db, &call->rows[i]);
     return status;
 }
