@@ -11,6 +11,7 @@
 #include "gateway/gateway.h"
 
 #define SK_HUB_ROUTES_MAX 100
+#define SK_HUB_ENRICHMENTS_MAX 10
 #define SK_HUB_POLICIES_MAX 16
 #define SK_HUB_CONSUMER_GROUPS_MAX 20
 
@@ -26,6 +27,11 @@ struct sk_hub_route {
     enum sk_source source;
     const char *condition; /* "true" matches everything */
     bool enabled;
+};
+
+/* A property that is stamped on events; see events/routing.c. */
+struct sk_hub_enrichment {
+    const char *key, *value;
 };
 
 /* Cloud-to-device messages. */
@@ -44,6 +50,8 @@ struct sk_hub_options {
     size_t policy_count;
     struct sk_hub_route *routes;
     size_t route_count;
+    struct sk_hub_enrichment *enrichments;
+    size_t enrichment_count;
     bool fallback; /* messages that no route takes go to the built-in endpoint */
     uint64_t retention_us, retention_bytes,
         reserve_bytes;            /* as in struct sk_log_segments_options */
@@ -74,6 +82,7 @@ struct sk_hub_counts {
     uint64_t telemetry_total, telemetry_refused_total,
         dropped_total;       /* dropped: no route, no fallback */
     uint64_t repeated_total; /* sent again by an edge, stored already */
+    uint64_t notices_lost_total, connection_events_total; /* events that the hub makes itself */
     uint64_t twin_updates_total, methods_total;
     uint64_t c2d_accepted_total, c2d_abandoned_total, c2d_ended_total[SK_C2D_END_COUNT];
     uint64_t feedback_total; /* records */

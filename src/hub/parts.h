@@ -12,10 +12,6 @@ struct jobs;
 struct sk_once;
 struct sk_partitions;
 
-/* Routes of an event, as far as a record's bits do not say it: the built-in endpoint. A record in
- * the log has the bit of its partition (events/partitions.h). */
-#define SK_HUB_ROUTE_EVENTS 1u
-
 /* Cloud-to-device messages: see c2d/c2d.h. */
 struct sk_hub_c2d {
     struct sk_map queues; /* device → struct queue */
@@ -78,9 +74,16 @@ void hub_refuse_status(struct sk_request *request, const struct sk_registry_end 
 enum sk_fault hub_fault_of(const struct sk_request *request, const struct sk_registry_end *end);
 /* changed.c: an identity or a twin was made, changed or removed: tells every part. */
 void hub_changed(struct sk_hub *hub);
-/* Tells the client of a change to its desired properties; NULL: they have not changed. */
-void hub_notify_desired(struct sk_hub *hub, const struct sk_registry_entry *entry,
-                        const json_t *patch);
+/* How a twin was changed: `desired` is what its client hears of it, the others are the patches;
+ * NULL: a section that was not. */
+struct sk_hub_twin_change {
+    const struct sk_registry_entry *entry; /* as it is now */
+    const json_t *tags, *reported, *desired;
+    bool replaced;
+};
+/* changed.c: tells the twin's client, and every part; an identity was made or deleted. */
+void hub_twin_changed(struct sk_hub *hub, const struct sk_hub_twin_change *change);
+void hub_identity_changed(struct sk_hub *hub, const struct sk_identity *identity, bool made);
 /* A list that is answered: text from the start, so that a turn has to write only what it has
  * read. */
 struct sk_hub_list {
@@ -132,18 +135,29 @@ struct sk_hub_part {
     void (*subscribed)(struct sk_hub *hub, struct sk_session *session);
     void (*writable)(struct sk_hub *hub, struct sk_session *session);
     void (*closed)(struct sk_hub *hub, struct sk_session *session);
-    void (*changed)(struct sk_hub *hub); /* see hub_changed */
+    void (*changed)(struct sk_hub *hub); /* see hub_changed; the two below tell what it was */
+    void (*twin_changed)(struct sk_hub *hub, const struct sk_hub_twin_change *change);
+    void (*identity_changed)(struct sk_hub *hub, const struct sk_identity *identity, bool made);
 };
-extern const struct sk_hub_part hub_part_ingest, hub_part_events, hub_part_identities,
-    hub_part_twins, hub_part_queries, hub_part_c2d, hub_part_feedback, hub_part_methods,
-    hub_part_statistics, hub_part_certificates, hub_part_recall, hub_part_presence, hub_part_scope,
-    hub_part_configurations, hub_part_jobs;
+extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_notices,
+    hub_part_events, hub_part_identities, hub_part_twins, hub_part_queries, hub_part_c2d,
+    hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
+    hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs;
 
 /* configurations/configurations.c */
 size_t hub_configuration_count(const struct sk_hub *hub);
 /* jobs/jobs.c: that have not ended */
 size_t hub_job_count(const struct sk_hub *hub);
-/* events/ingest.c */
+/* events/routing.c. Whether a route asks for such events, and needs their sender's twin; whether
+ * one of them, or the fallback, takes the message (`twin`: as sk_twin_whole_json has it, or NULL);
+ * stamps it, with properties that last until the next message is routed. */
+bool hub_routes_take(const struct sk_hub *hub, enum sk_source source);
+bool hub_routes_need_twin(const struct sk_hub *hub, enum sk_source source);
+bool hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin);
+void hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin);
+/* events/ingest.c: routes and stores an event of the hub's own (`message` is needed until it
+ * returns). Should that fail it is counted as lost. */
+void hub_emit(struct sk_hub *hub, struct sk_message *message);
 void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
 /* c2d/queue.c: a device was deleted. */
 void hub_c2d_forget(struct sk_hub *hub, struct sk_span device);

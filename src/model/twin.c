@@ -407,6 +407,55 @@ json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identit
     return json;
 }
 
+/* As far as the patch goes. */
+static json_t *metadata_of(const json_t *patch, const json_t *metadata) {
+    json_t *part = json_object(), *value;
+    const char *key;
+    json_object_foreach((json_t *)metadata, key, value) if (key[0] == '$')
+        json_object_set(part, key, value);
+    json_object_foreach((json_t *)patch, key, value) {
+        json_t *below = is_ours(key) ? NULL : json_object_get(metadata, key);
+        if (below && json_is_object(value))
+            json_object_set_new(part, key, metadata_of(value, below));
+        else if (below)
+            json_object_set(part, key, below);
+    }
+    return part;
+}
+
+static void put_section(json_t *properties, const char *name, const json_t *patch,
+                        const json_t *metadata, uint64_t version) {
+    if (patch == NULL) return;
+    json_t *stamps = metadata_of(patch, metadata);
+    json_object_set_new(properties, name, with_version(patch, stamps, version));
+    json_decref(stamps);
+}
+
+json_t *sk_twin_update_json(const struct sk_twin *after, const json_t *tags, const json_t *desired,
+                            const json_t *reported) {
+    json_t *json = json_pack("{s:I}", "version", (json_int_t)after->version),
+           *properties = json_object();
+    if (tags) json_object_set(json, "tags", (json_t *)tags);
+    put_section(properties, "desired", desired, after->desired_metadata, after->desired_version);
+    put_section(properties, "reported", reported, after->reported_metadata,
+                after->reported_version);
+    if (json_object_size(properties)) json_object_set(json, "properties", properties);
+    json_decref(properties);
+    return json;
+}
+
+json_t *sk_twin_whole_json(const struct sk_twin *twin, const struct sk_identity *identity) {
+    static const char *const kept[] = {"deviceId", "moduleId", "etag",
+                                       "version",  "tags",     "properties"};
+    json_t *all = sk_twin_service_json(twin, identity, NULL), *json = json_object();
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        json_t *member = json_object_get(all, kept[i]);
+        if (member) json_object_set(json, kept[i], member);
+    }
+    json_decref(all);
+    return json;
+}
+
 /* One section out of a service's body. */
 static enum sk_status take_section(enum sk_twin_section section, const json_t *value, bool replace,
                                    const json_t **document, bool *replaces,

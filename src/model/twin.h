@@ -72,6 +72,13 @@ json_t *sk_twin_desired_notification(const json_t *before, const struct sk_twin 
  * `presence` may be NULL. */
 json_t *sk_twin_service_json(const struct sk_twin *twin, const struct sk_identity *identity,
                              const struct sk_presence *presence);
+/* What a route's `twinChangeNotification` says. After an update: `version`, and of the sections
+ * that were changed (NULL: one that was not) the patch, for properties with its metadata and
+ * `$version`. After a replacement, and of an identity that was made: ids, etag, version and all
+ * sections. New references. */
+json_t *sk_twin_update_json(const struct sk_twin *after, const json_t *tags, const json_t *desired,
+                            const json_t *reported);
+json_t *sk_twin_whole_json(const struct sk_twin *twin, const struct sk_identity *identity);
 /* Reads the sections out of the body of a service's PATCH or PUT: `tags` and `properties.desired`
  * (borrowed from `body`). PUT replaces the sections that are there, null empties one. SK_INVALID
  * with a sentence. */

@@ -85,6 +85,27 @@ enum sk_fault purge(const char *device) {
     return ask((struct sk_request){.op = SK_OP_C2D_PURGE, .device = sk_span_z(device)});
 }
 
+enum sk_fault send_telemetry(const char *device, struct sk_message message) {
+    static struct sk_principal who = {.generation_id = "g", .auth_method = "{}"};
+    message.device = sk_span_z(device);
+    return ask((struct sk_request){
+        .op = SK_OP_TELEMETRY, .who = &who, .device = message.device, .message = &message});
+}
+
+static struct sk_event_source *stream;
+
+static void on_stream(struct sk_request *request, const struct sk_answer *answer) {
+    (void)request;
+    assert_null(answer->error);
+    stream = answer->events;
+}
+
+struct sk_event_source *open_stream(void) {
+    struct sk_request request = {.op = SK_OP_EVENTS_WATCH, .done = on_stream};
+    hub->backend.ops->submit(&hub->backend, &request);
+    return stream;
+}
+
 void pass(uint64_t ns) {
     sk_sim_run(sim, ns);
 }

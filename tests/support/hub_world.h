@@ -46,6 +46,11 @@ enum sk_fault settle_token(const char *device, const char *token, enum sk_outcom
 enum sk_fault purge(const char *device);
 void pass(uint64_t ns);
 
+/* Telemetry of a device, until it is acknowledged; `message` has its properties and body. */
+enum sk_fault send_telemetry(const char *device, struct sk_message message);
+/* All events, from the oldest on; the caller closes it. */
+struct sk_event_source *open_stream(void);
+
 /* ---- a device with a session ---- */
 
 struct device {

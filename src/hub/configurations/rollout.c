@@ -56,7 +56,7 @@ static void changed(void *arg, const struct sk_registry_end *ended, struct sk_re
     struct rollout *r = arg;
     if (entry) {
         r->hub->counts.twin_updates_total++;
-        hub_notify_desired(r->hub, entry, desired_patch);
+        hub_twin_changed(r->hub, &(struct sk_hub_twin_change){entry, .desired = desired_patch});
         next(r);
     } else if (may_try_again(r, ended->status)) {
         look(r);

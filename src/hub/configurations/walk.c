@@ -81,7 +81,7 @@ static void changed(void *arg, const struct sk_registry_end *end, struct sk_regi
         if (end->status != SK_CLOSED) count(all, &step->entry);
     } else {
         all->hub->counts.twin_updates_total += desired_patch != NULL;
-        hub_notify_desired(all->hub, entry, desired_patch);
+        hub_twin_changed(all->hub, &(struct sk_hub_twin_change){entry, .desired = desired_patch});
         count(all, entry);
     }
     end_step(step);

@@ -176,7 +176,11 @@ static void twin_changed(void *arg, const struct sk_registry_end *end,
     if (entry) {
         job->hub->counts.twin_updates_total++;
         move(job, SK_JOB_PENDING, SK_JOB_COMPLETED);
-        hub_notify_desired(job->hub, entry, desired_patch);
+        hub_twin_changed(job->hub, &(struct sk_hub_twin_change){
+                                       .entry = entry,
+                                       .tags = json_object_get(
+                                           json_object_get(job->document, "updateTwin"), "tags"),
+                                       .desired = desired_patch});
         hub_changed(job->hub);
         free_call(call);
     } else if (end->status == SK_CLOSED || end->status == SK_EXISTS) {

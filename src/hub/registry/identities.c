@@ -39,6 +39,7 @@ static void got(void *arg, const struct sk_registry_end *end, struct sk_registry
     const struct sk_identity *identity = &entry->identity;
     bool changed = call.request->op == SK_OP_IDENTITY_PUT || call.request->op == SK_OP_BELOW_PUT;
     if (changed) sk_sessions_changed(&call.hub->backend, identity);
+    if (changed && call.request->if_match.n == 0) hub_identity_changed(call.hub, identity, true);
     if (changed) hub_changed(call.hub);
     answer_identity(&call, identity);
 }
@@ -98,7 +99,6 @@ static void list_modules(struct sk_hub *hub, struct sk_request *request) {
 
 static void deleted(void *arg, const struct sk_registry_end *end,
                     const struct sk_registry_entries *gone) {
-    (void)gone;
     struct call call = take_call(arg);
     if (end->status) {
         hub_refuse_status(call.request, end);
@@ -109,6 +109,8 @@ static void deleted(void *arg, const struct sk_registry_end *end,
                      module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND);
     hub_forget(call.hub, call.request->device, call.request->module);
     if (!module) hub_c2d_forget(call.hub, call.request->device);
+    for (size_t i = 0; i < gone->count; i++)
+        hub_identity_changed(call.hub, &gone->entries[i].identity, false);
     hub_changed(call.hub);
     sk_request_answer(call.request);
 }

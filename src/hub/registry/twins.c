@@ -30,10 +30,17 @@ static void changed(void *arg, const struct sk_registry_end *end, struct sk_regi
         hub_refuse_status(call.request, end);
         return;
     }
+    const struct sk_request *request = call.request;
+    bool reports = request->op == SK_OP_TWIN_REPORT;
     call.hub->counts.twin_updates_total++;
-    hub_notify_desired(call.hub, entry, desired_patch);
+    hub_twin_changed(call.hub, &(struct sk_hub_twin_change){
+                                   .entry = entry,
+                                   .tags = reports ? NULL : json_object_get(request->body, "tags"),
+                                   .reported = reports ? request->body : NULL,
+                                   .desired = desired_patch,
+                                   .replaced = request->replace});
     hub_changed(call.hub);
-    if (call.request->op == SK_OP_TWIN_REPORT)
+    if (reports)
         call.request->done(call.request,
                            &(struct sk_answer){.version = entry->twin.reported_version});
     else

@@ -1,0 +1,95 @@
+/* Events that the hub itself makes: twins that change, identities that are made and deleted,
+ * clients that come and go. Nothing is composed unless a route asks for it. Reference:
+ * docs/protocols/service-api.md, section 5. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "hub/parts.h"
+#include "model/json_text.h"
+
+static const char *const schemas[SK_SOURCE_COUNT] = {
+    [SK_SOURCE_TWIN_CHANGES] = "twinChangeNotification",
+    [SK_SOURCE_DEVICE_LIFECYCLE] = "deviceLifecycleNotification",
+    [SK_SOURCE_CONNECTION_STATE] = "deviceConnectionStateNotification",
+};
+
+/* Takes `body`. */
+static void emit(struct sk_hub *hub, enum sk_source source, const char *operation,
+                 const char *device, const char *module, json_t *body) {
+    char time[SK_TIME_TEXT], id[37];
+    sk_time_text(sk_io_wall(hub->backend.io), time);
+    sk_io_guid(hub->backend.io, id);
+    SK_CLEANUP_FREE char *text = sk_json_text(body);
+    struct sk_property properties[] = {
+        {SK_SPAN("hubName"), sk_span_z(hub->options->name)},
+        {SK_SPAN("deviceId"), sk_span_z(device)},
+        {SK_SPAN("operationTimestamp"), sk_span_z(time)},
+        {SK_SPAN("iothub-message-schema"), sk_span_z(schemas[source])},
+        {SK_SPAN("opType"), sk_span_z(operation)},
+        {SK_SPAN("moduleId"), sk_span_z(module)},
+    };
+    struct sk_message message = {.source = source,
+                                 .device = sk_span_z(device),
+                                 .module = sk_span_z(module),
+                                 .properties = properties,
+                                 .property_count = module ? 6 : 5,
+                                 .body = sk_span_z(text)};
+    message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
+    message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
+    message.system[SK_SYS_CORRELATION_ID] = sk_span_z(id);
+    message.system[SK_SYS_USER_ID] = sk_span_z(hub->options->name);
+    hub_emit(hub, &message);
+    json_decref(body);
+}
+
+static void twin_changed(struct sk_hub *hub, const struct sk_hub_twin_change *change) {
+    const struct sk_identity *identity = &change->entry->identity;
+    const struct sk_twin *twin = &change->entry->twin;
+    if (!change->tags && !change->reported && !change->desired) return;
+    if (!hub_routes_take(hub, SK_SOURCE_TWIN_CHANGES)) return;
+    emit(hub, SK_SOURCE_TWIN_CHANGES, change->replaced ? "replaceTwin" : "updateTwin",
+         identity->device_id, identity->module_id,
+         change->replaced
+             ? sk_twin_whole_json(twin, identity)
+             : sk_twin_update_json(twin, change->tags, change->desired, change->reported));
+}
+
+static void identity_changed(struct sk_hub *hub, const struct sk_identity *identity, bool made) {
+    if (!hub_routes_take(hub, SK_SOURCE_DEVICE_LIFECYCLE)) return;
+    struct sk_twin fresh = sk_twin_new();
+    emit(hub, SK_SOURCE_DEVICE_LIFECYCLE, made ? "createDeviceIdentity" : "deleteDeviceIdentity",
+         identity->device_id, identity->module_id, sk_twin_whole_json(&fresh, identity));
+    sk_twin_free(&fresh);
+}
+
+/* Later ones are greater as texts, over restarts too: 64 hexadecimal digits, of which the time in
+ * steps of 100 ns since 1601 and the count are ours to choose. */
+static void number_text(const struct sk_hub *hub, char to[65]) {
+    static const uint64_t unix_begins = 116444736000000000;
+    uint64_t time = unix_begins + (uint64_t)sk_io_wall(hub->backend.io) * 10;
+    snprintf(to, 65, "%016x%016" PRIX64 "%08x%024" PRIX64, 0, time, 0,
+             hub->counts.connection_events_total);
+}
+
+static void tell_connection(struct sk_hub *hub, const struct sk_session *session, bool connected) {
+    char number[65];
+    if (!hub_routes_take(hub, SK_SOURCE_CONNECTION_STATE)) return;
+    hub->counts.connection_events_total++;
+    number_text(hub, number);
+    emit(hub, SK_SOURCE_CONNECTION_STATE, connected ? "deviceConnected" : "deviceDisconnected",
+         session->principal.device, session->principal.module,
+         json_pack("{s:s}", "sequenceNumber", number));
+}
+
+static void opened(struct sk_hub *hub, struct sk_session *session) {
+    tell_connection(hub, session, true);
+}
+
+static void closed(struct sk_hub *hub, struct sk_session *session) {
+    tell_connection(hub, session, false);
+}
+
+const struct sk_hub_part hub_part_notices = {.opened = opened,
+                                             .closed = closed,
+                                             .twin_changed = twin_changed,
+                                             .identity_changed = identity_changed};

@@ -1,0 +1,196 @@
+/* Routes: which events go to the built-in endpoint, and what is stamped on them. Reference:
+ * docs/protocols/service-api.md, section 5. */
+#include "expr/message_source.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "hub/parts.h"
+#include "model/json_text.h"
+
+/* ---- compiling ---- */
+
+static enum sk_status compile(struct sk_hub *hub, char reason[512]) {
+    const struct sk_hub_options *options = hub->options;
+    hub->conditions = sk_alloc((options->route_count + 1) * sizeof *hub->conditions);
+    for (size_t i = 0; i < options->route_count; i++) {
+        struct sk_span text = sk_span_trim(sk_span_z(options->routes[i].condition));
+        struct sk_expr_error error;
+        if (sk_span_is(text, "true")) continue;
+        enum sk_status status =
+            sk_expr_compile(text, SK_DIALECT_ROUTE, &hub->conditions[i], &error);
+        if (status == SK_OK) continue;
+        snprintf(reason, 512, "route %s of hub %s: column %u: %s", options->routes[i].name,
+                 options->name, error.column, error.sentence);
+        return status;
+    }
+    return SK_OK;
+}
+
+static void free_conditions(struct sk_hub *hub) {
+    for (size_t i = 0; hub->conditions && i < hub->options->route_count; i++)
+        sk_expr_free(hub->conditions[i]);
+    free(hub->conditions);
+}
+
+/* ---- routing ---- */
+
+static bool takes(const struct sk_hub *hub, size_t i, enum sk_source source) {
+    const struct sk_hub_route *route = &hub->options->routes[i];
+    return route->enabled && route->source == source;
+}
+
+bool hub_routes_take(const struct sk_hub *hub, enum sk_source source) {
+    for (size_t i = 0; i < hub->options->route_count; i++)
+        if (takes(hub, i, source)) return true;
+    return false;
+}
+
+static struct sk_span twin_path(const char *value) {
+    struct sk_span path = sk_span_z(value), root = SK_SPAN("$twin.");
+    return sk_span_eq_nocase(sk_span_first(path, root.n), root) ? sk_span_skip(path, root.n)
+                                                                : SK_NONE;
+}
+
+bool hub_routes_need_twin(const struct sk_hub *hub, enum sk_source source) {
+    const struct sk_hub_options *options = hub->options;
+    for (size_t i = 0; i < options->enrichment_count; i++)
+        if (twin_path(options->enrichments[i].value).n) return true;
+    for (size_t i = 0; i < options->route_count; i++)
+        if (takes(hub, i, source) && hub->conditions[i] && sk_expr_uses_twin(hub->conditions[i]))
+            return true;
+    return false;
+}
+
+bool hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin) {
+    const struct sk_hub_options *options = hub->options;
+    struct sk_expr_source source = sk_expr_source_of(message);
+    SK_CLEANUP_FREE char *text = sk_json_text(twin);
+    source.twin = sk_span_z(text);
+    for (size_t i = 0; i < options->route_count; i++) {
+        if (!takes(hub, i, message->source)) continue;
+        sk_arena_reset(&hub->arena);
+        if (hub->conditions[i] == NULL || sk_expr_true(hub->conditions[i], &source, &hub->arena))
+            return true;
+    }
+    return message->source == SK_SOURCE_TELEMETRY && options->fallback;
+}
+
+/* ---- enrichments ---- */
+
+/* What it is for this message; a path that leads nowhere is stamped as it is written. */
+static struct sk_span value_of(struct sk_hub *hub, const struct sk_hub_enrichment *enrichment,
+                               const json_t *twin) {
+    struct sk_span path = twin_path(enrichment->value), step;
+    if (sk_span_eq_nocase(sk_span_z(enrichment->value), SK_SPAN("$iothubname")))
+        return sk_span_z(hub->options->name);
+    if (path.n == 0) return sk_span_z(enrichment->value);
+    while (twin && sk_span_split(&path, '.', &step)) twin = json_object_getn(twin, step.p, step.n);
+    if (twin == NULL) return sk_span_z(enrichment->value);
+    if (json_is_string(twin))
+        return sk_arena_copy(&hub->arena,
+                             sk_span(json_string_value(twin), json_string_length(twin)));
+    SK_CLEANUP_FREE char *text = sk_json_text(twin);
+    return sk_arena_copy(&hub->arena, sk_span_z(text));
+}
+
+/* An enrichment takes the place of a property of its name: the hub is believed, not the device. */
+static size_t stamp(struct sk_property *properties, size_t count, struct sk_span name,
+                    struct sk_span value) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!sk_span_eq_nocase(properties[i].name, name)) properties[kept++] = properties[i];
+    properties[kept] = (struct sk_property){name, value};
+    return kept + 1;
+}
+
+void hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin) {
+    const struct sk_hub_options *options = hub->options;
+    size_t count = message->property_count;
+    if (options->enrichment_count == 0 || count + options->enrichment_count > SK_PROPERTIES_MAX)
+        return;
+    sk_arena_reset(&hub->arena);
+    struct sk_property *properties =
+        sk_arena_alloc(&hub->arena, (count + options->enrichment_count) * sizeof *properties);
+    if (count) memcpy(properties, message->properties, count * sizeof *properties);
+    for (size_t i = 0; i < options->enrichment_count; i++)
+        count = stamp(properties, count, sk_span_z(options->enrichments[i].key),
+                      value_of(hub, &options->enrichments[i], twin));
+    message->properties = properties;
+    message->property_count = count;
+}
+
+/* ---- its keys ---- */
+
+static bool is_condition(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    struct sk_expr *compiled = NULL;
+    struct sk_expr_error error;
+    enum sk_status status = sk_expr_compile(text, SK_DIALECT_ROUTE, &compiled, &error);
+    if (status) snprintf(why, SK_CONFIG_WHY_MAX, "column %u: %s", error.column, error.sentence);
+    sk_expr_free(compiled);
+    return status == SK_OK;
+}
+
+static bool is_key(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    for (size_t i = 0; i < text.n; i++)
+        if (!isalnum((unsigned char)text.p[i]) && memchr("-_.", text.p[i], 3) == NULL) {
+            snprintf(why, SK_CONFIG_WHY_MAX, "it has letters, digits and - _ . only");
+            return false;
+        }
+    return true;
+}
+
+static bool is_value(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    static const char *const sections[] = {"$twin.tags.", "$twin.properties.desired.",
+                                           "$twin.properties.reported."};
+    SK_CLEANUP_FREE char *value = sk_span_dup(text);
+    if (twin_path(value).n == 0) return true;
+    for (size_t i = 0; i < 3; i++) {
+        struct sk_span section = sk_span_z(sections[i]);
+        if (text.n > section.n && sk_span_eq_nocase(sk_span_first(text, section.n), section))
+            return true;
+    }
+    snprintf(why, SK_CONFIG_WHY_MAX,
+             "of a twin there are $twin.tags.…, $twin.properties.desired.… and "
+             "$twin.properties.reported.…");
+    return false;
+}
+
+#define ROUTE(field) SK_CONFIG_AT(struct sk_hub_route, field)
+
+static const struct sk_config_key keys[] = {
+    {"hub[].route[]", &sk_config_tables, SK_CONFIG_LIST(struct sk_hub_options, routes, route_count),
+     .most = SK_HUB_ROUTES_MAX,
+     .does =
+         "Message routes; without any, everything goes to the built-in endpoint, with them what "
+         "one of them takes, and the rest by the fallback"},
+    {"hub[].route[].name", &sk_config_text, ROUTE(name), .need = "give the route a name",
+     .such_as = "\"hot\"", .does = "Its name"},
+    {"hub[].route[].source", &sk_config_choice, ROUTE(source),
+     .choices = "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents",
+     .otherwise = "\"DeviceMessages\"", .mend = "telemetry is \"DeviceMessages\"",
+     .does = "What it takes"},
+    {"hub[].route[].condition", &sk_config_text, ROUTE(condition), .fine = is_condition,
+     .otherwise = "\"true\"", .does = "Which of these, as in Azure", .page = "expressions.md"},
+    {"hub[].route[].endpoint", &sk_config_choice, .choices = "events", .otherwise = "\"events\"",
+     .does = "Where they go: the built-in endpoint"},
+    {"hub[].route[].enabled", &sk_config_boolean, ROUTE(enabled), .otherwise = "true",
+     .does = "Whether it takes anything"},
+    {"hub[].fallback", &sk_config_table, .does = "What no route takes"},
+    {"hub[].fallback.enabled", &sk_config_boolean, SK_CONFIG_AT(struct sk_hub_options, fallback),
+     .otherwise = "true", .does = "Telemetry that no route takes goes to `events`"},
+    {"hub[].enrichment[]", &sk_config_tables,
+     SK_CONFIG_LIST(struct sk_hub_options, enrichments, enrichment_count),
+     .most = SK_HUB_ENRICHMENTS_MAX,
+     .does = "Application properties that the hub stamps on events; they take the place of a "
+             "device's own of that name",
+     .page = "how-to/route-messages.md"},
+    {"hub[].enrichment[].key", &sk_config_text, SK_CONFIG_AT(struct sk_hub_enrichment, key),
+     .fine = is_key, .need = "name the property", .such_as = "\"site\"", .does = "Its name"},
+    {"hub[].enrichment[].value", &sk_config_text, SK_CONFIG_AT(struct sk_hub_enrichment, value),
+     .fine = is_value, .need = "say what the property is", .such_as = "\"$twin.tags.site\"",
+     .does = "A text, `$iothubname`, or a property of the sender's twin"},
+    {0}};
+
+const struct sk_hub_part hub_part_routing = {
+    .keys = keys, .open = compile, .free = free_conditions};
