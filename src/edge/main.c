@@ -35,8 +35,19 @@ struct role {
     struct sk_edge_hub_role *hub;
     struct sk_page *page;
     struct sk_tls *tls;
+    struct sk_role_state *state;
+    struct sk_timer alive;
     bool stopping;
 };
+
+enum { ALIVE_S = 10 };
+
+/* For the process that watches this one, where there is one. */
+static void say_alive(struct sk_timer *timer) {
+    struct role *role = SK_CONTAINER(timer, struct role, alive);
+    sk_role_alive(role->state);
+    sk_timer_start(role->io, timer, ALIVE_S * SK_S, say_alive);
+}
 
 /* The role has let go of everything: its loop ends by itself when the last connection has closed.
  */
@@ -48,6 +59,7 @@ static void on_term(void *arg) {
     struct role *role = arg;
     if (role->stopping) return;
     role->stopping = true;
+    sk_timer_stop(&role->alive);
     if (role->page) sk_page_close(role->page);
     if (role->agent) sk_agent_stop(role->agent, stopped, role);
     if (role->hub) sk_edge_hub_role_stop(role->hub, stopped, role);
@@ -65,6 +77,7 @@ static int run_role(struct role *role, const char *name, enum sk_status status,
     }
     sk_io_on_signal(role->io, SIGTERM, on_term, role);
     SK_INFO(name, "ready");
+    say_alive(&role->alive);
     sk_io_run(role->io);
     if (role->tls) sk_tls_free(role->tls);
     sk_io_free(role->io);
@@ -87,7 +100,7 @@ static int run_daemon(void *arg) {
                  edge->command.file);
     }
     const struct sk_edge_config *all = &edge->command.config;
-    struct role role = {.io = sk_io_uv_new()};
+    struct role role = {.io = sk_io_uv_new(), .state = &edge->states[DAEMON]};
     sk_daemon_move_in(role.io, all->data);
     own.daemon_uid = all->daemon_uid, own.daemon_gid = all->daemon_gid;
     own.hub_uid = all->hub_uid, own.hub_gid = all->hub_gid;
@@ -179,7 +192,7 @@ static struct sk_container_options container_options(const struct sk_edge_config
 static int run_agent(void *arg) {
     struct edge *edge = arg;
     const struct sk_edge_config *config = &edge->command.config;
-    struct role role = {.io = sk_io_uv_new()};
+    struct role role = {.io = sk_io_uv_new(), .state = &edge->states[AGENT]};
     char reason[512] = "", hub_path[SK_SOCKET_PATH_MAX];
     snprintf(hub_path, sizeof hub_path, "%s/%s", config->data, SK_HUB_STATUS_SOCKET);
     take_agent_env(config->agent_env);
@@ -217,7 +230,7 @@ static enum sk_status let_go(void *arg, char reason[512]) {
 static int run_hub(void *arg) {
     struct edge *edge = arg;
     const struct sk_edge_config *config = &edge->command.config;
-    struct role role = {.io = sk_io_uv_new()};
+    struct role role = {.io = sk_io_uv_new(), .state = &edge->states[HUB]};
     char data[512], reason[512] = "";
     snprintf(data, sizeof data, "%s/hub", config->data);
     struct sk_edge_hub_role_options options = {

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GRACE_S = 30, RESTART_S = 1, LOCK_WAIT_MS = 3000 };
+enum { GRACE_S = 30, STOOD_S = 10, RESTART_S = 1, LOCK_WAIT_MS = 3000 };
 
 /* ---- the machine ---- */
 
@@ -148,8 +148,38 @@ static int64_t now_us(void) {
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+static int64_t monotonic_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void sk_role_alive(struct sk_role_state *state) {
+    atomic_store(&state->alive_ms, monotonic_ms());
+}
+
+/* A role that hangs does not get better by waiting. Where all of us stood still, none is silent. */
+static void end_silent(const struct sk_role *roles, size_t count, int64_t *looked_ms) {
+    int64_t now_ms = monotonic_ms(), before_ms = *looked_ms;
+    bool stood = before_ms && now_ms - before_ms > STOOD_S * 1000;
+    *looked_ms = now_ms;
+    for (size_t i = 0; i < count; i++) {
+        struct sk_role_state *state = roles[i].state;
+        unsigned limit_s = roles[i].silence_s ? roles[i].silence_s : SK_ROLE_SILENCE_S;
+        int64_t alive_ms = atomic_load(&state->alive_ms);
+        int pid = atomic_load(&state->pid);
+        if (alive_ms == 0 || pid <= 0) continue;
+        if (stood) sk_role_alive(state);
+        if (stood || now_ms - alive_ms < limit_s * 1000ll) continue;
+        SK_ERROR("edge", "the %s role has hung for %u s: it is ended and started again",
+                 roles[i].name, limit_s);
+        kill(pid, SIGKILL);
+    }
+}
+
 static void start_role(const struct sk_role *role, const sigset_t *before) {
     fflush(NULL);
+    atomic_store(&role->state->alive_ms, 0);
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -205,6 +235,7 @@ static int wait_signal(const sigset_t *signals, int seconds) {
 int sk_roles_run(const struct sk_role *roles, size_t count) {
     sigset_t signals, before;
     int code = 0;
+    int64_t looked_ms = 0;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -217,6 +248,7 @@ int sk_roles_run(const struct sk_role *roles, size_t count) {
         int number = wait_signal(&signals, RESTART_S);
         if (number == SIGHUP) signal_roles(roles, count, SIGHUP);
         stop = number == SIGTERM || number == SIGINT || reap(roles, count, false, &code);
+        if (!stop) end_silent(roles, count, &looked_ms);
         /* A second has passed since the last signal: what ended may start again. */
         for (size_t i = 0; i < count && !stop && number == 0; i++)
             if (atomic_load(&roles[i].state->pid) == 0) {

@@ -35,6 +35,8 @@ struct sk_role_state {
     _Atomic(int) pid;            /* 0: not running */
     _Atomic(int64_t) started_us; /* wall clock */
     _Atomic(unsigned) restarts;
+    _Atomic(int64_t)
+        alive_ms; /* monotonic: when the role was last seen at work; 0: it says nothing */
 };
 struct sk_role {
     const char *name;
@@ -42,7 +44,13 @@ struct sk_role {
         void *arg); /* in the role's process; its result is the exit code. SIGTERM asks it to end */
     void *arg;
     struct sk_role_state *state; /* from sk_role_states */
+    /* How long a role that has begun to say that it is alive (sk_role_alive) may be silent before
+     * it is killed, and so started again; 0: SK_ROLE_SILENCE_S. */
+    unsigned silence_s;
 };
+#define SK_ROLE_SILENCE_S 120
+/* In the role's process, now and then: it goes round its loop. */
+void sk_role_alive(struct sk_role_state *state);
 /* Memory for `count` states that forked processes share; zeroed, never freed. */
 struct sk_role_state *sk_role_states(size_t count);
 

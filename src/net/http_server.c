@@ -332,8 +332,26 @@ void sk_http_close_after(struct sk_http_exchange *exchange) {
 
 /* ---- listening ---- */
 
+static void on_data_ignored(struct sk_stream *stream, void *arg, struct sk_span bytes) {
+    (void)stream, (void)arg, (void)bytes;
+}
+
+static void on_close_ignored(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream, (void)arg, (void)reason;
+}
+
+static const struct sk_stream_events no_events = {.on_data = on_data_ignored,
+                                                  .on_close = on_close_ignored};
+
 static void accepted(void *arg, struct sk_stream *stream) {
     struct sk_http_listener *l = arg;
+    unsigned open = 0;
+    SK_LIST_EACH(&l->connections, node, following) open++;
+    if (l->service->connections_max && open >= l->service->connections_max) {
+        sk_stream_handle(stream, &no_events, NULL);
+        sk_stream_abort(stream);
+        return;
+    }
     struct connection *c = open_connection(stream, l->service);
     sk_list_append(&l->connections, &c->link);
 }

@@ -17,6 +17,8 @@ struct sk_http_service {
     sk_http_handler *handler;
     void *arg;
     size_t body_max; /* larger bodies: 413 */
+    /* Of a listener at once; one more is closed without an answer. 0: as many as come. */
+    unsigned connections_max;
     /* Optional: the headers of a request with a body are there, the body is not. Answer at once,
      * and the connection ends with that, or call sk_http_take_body, now or later; then the
      * handler gets the same exchange, whole. Until then nothing more is read. */

@@ -56,6 +56,23 @@ expect "check: leaf devices come in" "$(verdict leaf-to-gateway-tls)" ok
 expect "queues" "$(edge_says queues | grep -c '^ *[0-9]*  \$upstream ')" 1
 expect "what becomes of a message" "$(edge_says route explain edge --module talker --output out | grep -c '^up  *yes  *\$upstream ')" 1
 expect "and of one that is no message" "$(edge_says route explain edge --twin-change | grep -c 'No route takes it')" 1
+# Azure's management API, as `iotedge --host unix://…/agent.sock` uses it.
+managed() { asked --unix-socket "$dir/edge/agent.sock" "$@"; }
+hex() { od -An -v -tx1 | tr -d ' \n'; }
+api='api-version=2022-08-03'
+expect "the API: modules" "$(managed "http://edge/modules?$api") $(jq -r '.modules[] | select(.name == "talker") | .status.runtimeStatus.status' "$dir/answer")" "200 running"
+expect "the API: one" "$(managed "http://edge/modules/edgeHub?$api") $(jq -r .name "$dir/answer")" "200 edgeHub"
+expect "the API: none" "$(managed "http://edge/modules/nobody?$api")" 404
+expect "the API: a log in frames" "$(managed "http://edge/modules/talker/logs?$api&tail=1") $(hex <"$dir/answer")" "200 0100000000000011$(echo 'my word is xyzzy' | hex)"
+expect "the API: the machine" "$(managed "http://edge/systeminfo?$api") $(jq -r .osType "$dir/answer")" "200 linux"
+expect "the API: start of what runs" "$(managed -X POST "http://edge/modules/talker/start?$api")" 304
+expect "the API: stop" "$(managed -X POST "http://edge/modules/talker/stop?$api")" 204
+down() { for _ in $(seq 200); do edge_says list | grep -q '^talker *\(stopped\|backoff\|failed\)' && break; sleep 0.1; done; }
+down
+expect "the API: start" "$(managed -X POST "http://edge/modules/talker/start?$api")" 204
+for _ in $(seq 100); do edge_says list | grep -q '^talker *running' && break; sleep 0.1; done
+expect "it runs again" "$(edge_says list | grep -c '^talker *running')" 1
+
 queue=$(edge_says queues --json | jq '.[0].queue')
 expect "a queue is given up" "$(edge_says queue purge "$queue")" "0 messages were given up"
 expect "none is not" "$(edge_says queue purge 17 2>&1 | grep -c skerry-edge:)" 1

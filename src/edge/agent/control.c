@@ -1,15 +1,30 @@
-/* The agent's own socket, for `skerry-edge list`, `logs`, `restart` and `status`. */
+/* The agent's own socket: for `skerry-edge list`, `logs`, `restart` and `status`, and with Azure's
+ * management API for tools that know it, such as `iotedge --host`
+ * (docs/protocols/edge-runtime.md, section 1.4). */
 #include "edge/agent/parts.h"
 #include "wire/http_router.h"
 #include "model/json_text.h"
 
-enum route { STATUS, RESTART, LOGS };
+enum route { STATUS, LIST, ONE, START, STOP, RESTART, LOGS, MACHINE };
 
 static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, "/status", STATUS},
+    {SK_HTTP_GET, "/modules", LIST},
+    {SK_HTTP_GET, "/modules/{}", ONE},
+    {SK_HTTP_POST, "/modules/{}/start", START},
+    {SK_HTTP_POST, "/modules/{}/stop", STOP},
     {SK_HTTP_POST, "/modules/{}/restart", RESTART},
     {SK_HTTP_GET, "/modules/{}/logs", LOGS},
+    {SK_HTTP_GET, "/systeminfo", MACHINE},
+    {SK_HTTP_GET, "/systeminfo/resources", MACHINE},
 };
+
+static void answer_json(struct sk_http_exchange *exchange, unsigned status, json_t *json) {
+    char *text = sk_json_text(json);
+    sk_http_respond_json(exchange, status, sk_span_z(text));
+    free(text);
+    json_decref(json);
+}
 
 /* The report, with what only people on the machine want to know. */
 static void answer_status(struct sk_agent *agent, struct sk_http_exchange *exchange) {
@@ -20,10 +35,7 @@ static void answer_status(struct sk_agent *agent, struct sk_http_exchange *excha
         json_boolean(agent->client && sk_device_client_is_connected(agent->client)));
     json_object_set_new(json, "deviceId", json_string(agent->options.device_id));
     json_object_set_new(json, "hub", json_string(agent->options.hub_host));
-    char *text = sk_json_text(json);
-    sk_http_respond_json(exchange, 200, sk_span_z(text));
-    free(text);
-    json_decref(json);
+    answer_json(exchange, 200, json);
 }
 
 /* ---- logs, as they are read ---- */
@@ -32,7 +44,8 @@ struct log_answer {
     struct sk_http_exchange *exchange;
     struct sk_module_log *log; /* NULL: it has ended */
     bool timestamps;
-    bool left; /* nobody reads any more, or not fast enough */
+    bool framed; /* as engines stream them, which Azure's tools take apart */
+    bool left;   /* nobody reads any more, or not fast enough */
     struct sk_task leave;
 };
 
@@ -62,6 +75,13 @@ static void put_text(struct log_answer *answer, const char *text) {
     sk_http_respond_part(answer->exchange, sk_span_z(text));
 }
 
+/* The eight bytes in front of what follows: the stream, and how much it is. */
+static void put_frame(struct sk_buffer *text, enum sk_log_stream stream) {
+    size_t n = text->n - 8;
+    text->p[0] = stream == SK_LOG_STDERR ? 2 : 1;
+    for (size_t i = 0; i < 4; i++) text->p[4 + i] = (char)(n >> (24 - 8 * i));
+}
+
 static void put_line(void *arg, const struct sk_log_line *line) {
     enum { WAITING_MAX = 16 << 20 };
     struct log_answer *answer = arg;
@@ -69,12 +89,14 @@ static void put_line(void *arg, const struct sk_log_line *line) {
     char time[SK_TIME_TEXT] = "";
     struct sk_buffer text = {0};
     if (answer->left) return;
+    if (answer->framed) sk_buffer_append(&text, SK_SPAN("\0\0\0\0\0\0\0\0"));
     if (answer->timestamps && line->time_us) {
         sk_time_text(line->time_us, time);
         sk_buffer_print(&text, "%s ", time);
     }
     sk_buffer_append(&text, line->text);
     sk_buffer_byte(&text, '\n');
+    if (answer->framed) put_frame(&text, line->stream);
     sk_http_respond_part(exchange, sk_buffer_span(&text));
     sk_buffer_free(&text);
     if (exchange->stream == NULL || sk_stream_pending(exchange->stream) <= WAITING_MAX) return;
@@ -125,7 +147,8 @@ static void answer_logs(struct sk_agent *agent, struct sk_http_exchange *exchang
     struct sk_buffer header = {0};
     const char *why;
     int64_t tail = 0;
-    if (!take_number(query, "tail", TAIL_MAX, &tail)) {
+    bool all = sk_span_is(sk_http_query(query, "tail"), "all");
+    if (!all && !take_number(query, "tail", TAIL_MAX, &tail)) {
         refuse(exchange, 400, "tail must be a number of lines.");
         return;
     }
@@ -139,6 +162,7 @@ static void answer_logs(struct sk_agent *agent, struct sk_http_exchange *exchang
     struct log_answer *answer = SK_NEW(struct log_answer);
     answer->exchange = exchange;
     answer->timestamps = is_true(query, "timestamps");
+    answer->framed = sk_http_query(query, "api-version").n > 0;
     ask.tail = (unsigned)tail;
     ask.follow = is_true(query, "follow");
     ask.arg = answer;
@@ -155,6 +179,42 @@ static void answer_logs(struct sk_agent *agent, struct sk_http_exchange *exchang
     sk_buffer_free(&header);
 }
 
+/* ---- the machine, which the daemon knows ---- */
+
+static void machine_told(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct sk_http_exchange *exchange = arg;
+    if (status)
+        refuse(exchange, 503, "The daemon does not answer.");
+    else
+        sk_http_respond_json(exchange, answer->status, sk_buffer_span(&answer->body));
+}
+
+static void ask_machine(struct sk_agent *agent, struct sk_http_exchange *exchange) {
+    sk_http_client_send(agent->management,
+                        &(struct sk_http_ask){.method = SK_HTTP_GET,
+                                              .target = exchange->request->target,
+                                              .done = machine_told,
+                                              .arg = exchange});
+}
+
+/* ---- all ---- */
+
+static void answer_done(struct sk_http_exchange *exchange, enum sk_status status) {
+    if (status == SK_NOT_FOUND)
+        refuse(exchange, 404, "There is no such module on this device.");
+    else
+        sk_http_respond(exchange, status == SK_EXISTS ? 304 : 204, SK_NONE, SK_NONE);
+}
+
+static void answer_one(struct sk_agent *agent, struct sk_http_exchange *exchange,
+                       struct sk_span name) {
+    json_t *json = agent_details_of(agent, name);
+    if (json)
+        answer_json(exchange, 200, json);
+    else
+        answer_done(exchange, SK_NOT_FOUND);
+}
+
 void control_handle(void *arg, struct sk_http_exchange *exchange) {
     struct sk_agent *agent = arg;
     struct sk_http_match match;
@@ -164,16 +224,15 @@ void control_handle(void *arg, struct sk_http_exchange *exchange) {
                              SK_SPAN("{\"message\":\"There is no such resource.\"}"));
         return;
     }
+    struct sk_span name = match.captures[0];
     switch ((enum route)match.id) {
     case STATUS: answer_status(agent, exchange); return;
-    case RESTART:
-        if (sk_modules_restart(agent->modules, match.captures[0]))
-            sk_http_respond_json(
-                exchange, 404,
-                SK_SPAN("{\"message\":\"There is no such module on this device.\"}"));
-        else
-            sk_http_respond(exchange, 204, SK_NONE, SK_NONE);
-        return;
-    case LOGS: answer_logs(agent, exchange, match.captures[0]); return;
+    case LIST: answer_json(exchange, 200, agent_details(agent)); return;
+    case ONE: answer_one(agent, exchange, name); return;
+    case START: answer_done(exchange, sk_modules_start(agent->modules, name)); return;
+    case STOP: answer_done(exchange, sk_modules_stop(agent->modules, name)); return;
+    case RESTART: answer_done(exchange, sk_modules_restart(agent->modules, name)); return;
+    case MACHINE: ask_machine(agent, exchange); return;
+    case LOGS: answer_logs(agent, exchange, name); return;
     }
 }

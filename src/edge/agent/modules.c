@@ -527,6 +527,22 @@ enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span nam
     return SK_OK;
 }
 
+enum sk_status sk_modules_start(struct sk_modules *modules, struct sk_span name) {
+    struct module *module = find(modules, name);
+    if (module == NULL || !module->made) return SK_NOT_FOUND;
+    if (module->state.running) return SK_EXISTS;
+    if (!awaited(module)) start(module);
+    return SK_OK;
+}
+
+enum sk_status sk_modules_stop(struct sk_modules *modules, struct sk_span name) {
+    struct module *module = find(modules, name);
+    if (module == NULL || !module->made) return SK_NOT_FOUND;
+    if (!module->state.running) return SK_EXISTS;
+    if (!awaited(module)) stop(module);
+    return SK_OK;
+}
+
 struct sk_module_log *sk_modules_log(struct sk_modules *modules, struct sk_span name,
                                      const struct sk_log_ask *ask, const char **why) {
     struct module *module = find(modules, name);

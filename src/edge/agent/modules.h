@@ -96,6 +96,10 @@ const struct sk_summary *sk_modules_took(const struct sk_modules *modules, enum 
 bool sk_modules_settled(const struct sk_modules *modules, uint64_t *since_ns);
 /* Stops and starts a module now, without counting it. SK_NOT_FOUND. */
 enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span name);
+/* Starts or stops it now; what its deployment says of it is done at the next reconciliation.
+ * SK_NOT_FOUND; SK_EXISTS: it is so already. */
+enum sk_status sk_modules_start(struct sk_modules *modules, struct sk_span name);
+enum sk_status sk_modules_stop(struct sk_modules *modules, struct sk_span name);
 /* Reads a module's log; NULL with a sentence in `why`. */
 struct sk_module_log *sk_modules_log(struct sk_modules *modules, struct sk_span name,
                                      const struct sk_log_ask *ask, const char **why);

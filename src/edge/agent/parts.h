@@ -80,6 +80,13 @@ const char *agent_method_name(size_t i);
 /* Ends the calls that wait; nothing is answered. */
 void agent_methods_end(struct sk_agent *agent);
 
+/* --- details.c --- */
+
+/* How modules stand, as Azure's management API tells it: {"modules":[…]}, or one of them, NULL
+ * where there is none of that name. New references. */
+json_t *agent_details(struct sk_agent *agent);
+json_t *agent_details_of(struct sk_agent *agent, struct sk_span name);
+
 /* --- control.c: for the command line --- */
 
 void control_handle(void *arg, struct sk_http_exchange *exchange);

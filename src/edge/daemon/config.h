@@ -33,8 +33,9 @@ struct sk_edge_config {
     bool identity_issued;   /* X.509, and not from files */
     const char **est_trust; /* PEM files */
     size_t est_trust_count;
-    const char *manifest_trust_file; /* or NULL */
-    unsigned edge_ca_days;           /* life of the quick-start CA */
+    const char *manifest_trust_file;       /* or NULL */
+    unsigned edge_ca_days;                 /* life of the quick-start CA */
+    unsigned management_max, workload_max; /* connections of one socket at once */
     unsigned cloud_timeout_s, cloud_retries;
     json_t *agent_env;                /* object of texts; may be NULL */
     struct sk_edge_upstream upstream; /* host: the parent's, else the hub's */

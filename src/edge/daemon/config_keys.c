@@ -181,6 +181,13 @@ static const struct sk_config_key azure_keys[] = {
     {"provisioning.authentication.device_id_pk.uri", &edge_key_file, AT(config.device_key_file),
      .secret = true, .does = "A file with the key's bytes, or where it is in a PKCS#11 token"},
 
+    {"iotedge_max_requests", &sk_config_table,
+     .does = "How many may ask at once on one socket, each by a connection; one more is closed "
+             "without an answer. More than 64 are never taken"},
+    {"iotedge_max_requests.management", &sk_config_integer, AT(config.management_max), .least = 1,
+     .most = PORT_MAX, .otherwise = "64", .does = "On the management socket"},
+    {"iotedge_max_requests.workload", &sk_config_integer, AT(config.workload_max), .least = 1,
+     .most = PORT_MAX, .otherwise = "64", .does = "On each module's socket"},
     {"additional_info", &edge_info, AT(config.additional_info),
      .does = "TOML file of names and texts that `GET /systeminfo` tells as well"},
     {"allow_elevated_docker_permissions", &sk_config_boolean, AT(config.elevated_containers),
@@ -324,8 +331,6 @@ static const struct sk_config_key unused_keys[] = {
     {"auto_reprovisioning_mode", &sk_config_choice, .unused = true,
      .choices = "Dynamic|AlwaysOnStartup|OnErrorOnly",
      .does = "the hub is compared with at each start, and an error of its tears nothing down"},
-    {"iotedge_max_requests", &sk_config_any, .unused = true,
-     .does = "requests on a socket are answered one after the other, none is turned away"},
     NOT_USED("aziot_max_requests", sk_config_any),
     NOT_USED("agent.name", sk_config_text),
     NOT_USED("agent.type", sk_config_text),

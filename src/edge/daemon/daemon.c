@@ -169,8 +169,11 @@ static enum sk_status open_sockets(struct sk_daemon *daemon, char reason[256]) {
     char path[SK_SOCKET_PATH_MAX];
     sk_daemon_management_path(daemon->config->data, path);
     sk_file_remove(daemon->io, path);
-    daemon->management_service = (struct sk_http_service){
-        .handler = management_handle, .arg = daemon, .body_max = DAEMON_BODY_MAX};
+    daemon->management_service =
+        (struct sk_http_service){.handler = management_handle,
+                                 .arg = daemon,
+                                 .body_max = DAEMON_BODY_MAX,
+                                 .connections_max = daemon->config->management_max};
     struct sk_endpoint at = {.path = path, .path_mode = 0600};
     enum sk_status status = sk_http_listen(daemon->io, &at, NULL, &daemon->management_service,
                                            &daemon->management, NULL);

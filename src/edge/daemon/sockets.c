@@ -112,6 +112,7 @@ enum sk_status daemon_socket_open(struct sk_daemon *daemon, struct sk_span modul
     socket->service = (struct sk_http_service){.handler = workload_handle,
                                                .arg = socket,
                                                .body_max = DAEMON_BODY_MAX,
+                                               .connections_max = daemon->config->workload_max,
                                                .opened = socket_opened};
     if (owner->container)
         status = make_container_folders(daemon, module_id, socket->path);

@@ -391,6 +391,34 @@ TEST(the_machine_is_described_as_far_as_it_can_be_read) {
     assert_non_null(strstr(answer.text, "\"file_system\":\"ext4\""));
 }
 
+TEST(so_many_ask_at_once_as_the_configuration_says_and_one_more_is_turned_away) {
+    enum { MOST = 3 };
+    struct sk_http_client *clients[MOST];
+    config.workload_max = MOST;
+    sk_daemon_stop(sk_daemon);
+    sk_sim_run(sim, 10 * SK_S);
+    start_daemon();
+    for (size_t i = 0; i < MOST; i++) { /* each keeps its connection for a while */
+        struct sk_endpoint to = {.path = socket_of("$edgeHub")};
+        memset(&answer, 0, sizeof answer);
+        sk_http_client_new(edge_io, &(struct sk_http_client_options){.to = to, .idle_ms = 60000},
+                           &clients[i]);
+        sk_http_client_send(clients[i], &(struct sk_http_ask){.method = SK_HTTP_GET,
+                                                              .target = SK_SPAN("/trust-bundle" V),
+                                                              .done = on_http});
+        wait_answer();
+        assert_int_equal(answer.http, 200);
+    }
+    assert_int_equal(ask(edge_io, socket_of("$edgeHub"), SK_HTTP_GET, "/trust-bundle" V, NULL), 0);
+    assert_int_equal(ask(edge_io, socket_of("$edgeAgent"), SK_HTTP_GET, "/trust-bundle" V, NULL),
+                     200); /* another socket's are others */
+    sk_http_client_free(clients[0]);
+    sk_sim_run(sim, SK_S);
+    assert_int_equal(ask(edge_io, socket_of("$edgeHub"), SK_HTTP_GET, "/trust-bundle" V, NULL),
+                     200);
+    for (size_t i = 1; i < MOST; i++) sk_http_client_free(clients[i]);
+}
+
 TEST(modules_are_listed_to_the_agent_and_to_modules) {
     manage(SK_HTTP_PUT, "/identities/filter" V, "{}");
     assert_int_equal(manage(SK_HTTP_GET, "/modules" V, NULL), 200);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/process.h"
@@ -124,18 +125,47 @@ static int end_once_then_all(void *arg) {
     return wait_for_term(NULL);
 }
 
+/* Hangs the first time, and works the second time for longer than it may be silent. */
+static int hang_once(void *arg) {
+    struct sk_role_state *state = arg;
+    sk_role_alive(state);
+    if (atomic_load(&state->restarts) == 0) raise(SIGSTOP);
+    for (int i = 0; i < 15; i++) {
+        const struct timespec moment = {.tv_nsec = 100000000};
+        nanosleep(&moment, NULL);
+        sk_role_alive(state);
+    }
+    kill(getppid(), SIGTERM);
+    return wait_for_term(NULL);
+}
+
+TEST(a_role_that_hangs_is_started_again_and_one_that_says_nothing_or_works_is_not) {
+    struct sk_role_state *states = sk_role_states(2);
+    const struct sk_role roles[] = {
+        {.name = "waits", .run = wait_for_term, .state = &states[0], .silence_s = 1},
+        {.name = "hangs",
+         .run = hang_once,
+         .arg = &states[1],
+         .state = &states[1],
+         .silence_s = 1}};
+    assert_int_equal(sk_roles_run(roles, 2), 0);
+    assert_int_equal(atomic_load(&states[1].restarts), 1);
+    assert_int_equal(atomic_load(&states[0].restarts), 0);
+}
+
 TEST(a_role_that_gives_up_ends_all) {
     struct sk_role_state *states = sk_role_states(2);
-    const struct sk_role roles[] = {{"waits", wait_for_term, NULL, &states[0]},
-                                    {"gives-up", give_up, NULL, &states[1]}};
+    const struct sk_role roles[] = {{.name = "waits", .run = wait_for_term, .state = &states[0]},
+                                    {.name = "gives-up", .run = give_up, .state = &states[1]}};
     assert_int_equal(sk_roles_run(roles, 2), 1);
     assert_int_equal(atomic_load(&states[0].pid), 0);
 }
 
 TEST(a_role_that_ends_is_started_again_and_term_ends_all) {
     struct sk_role_state *states = sk_role_states(2);
-    const struct sk_role roles[] = {{"waits", wait_for_term, NULL, &states[0]},
-                                    {"ends", end_once_then_all, &states[1], &states[1]}};
+    const struct sk_role roles[] = {
+        {.name = "waits", .run = wait_for_term, .state = &states[0]},
+        {.name = "ends", .run = end_once_then_all, .arg = &states[1], .state = &states[1]}};
     assert_int_equal(sk_roles_run(roles, 2), 0);
     assert_int_equal(atomic_load(&states[1].restarts), 1);
     assert_int_equal(atomic_load(&states[0].restarts), 0);
