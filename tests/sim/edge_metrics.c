@@ -124,6 +124,21 @@ TEST(what_is_too_old_is_told_with_its_sender) {
     raw_free(&leaf);
 }
 
+TEST(what_a_full_disk_refuses_is_told_with_its_sender) {
+    struct fleet *f = *state;
+    struct raw_client writer;
+    open_as(&writer, f, "edge1", "writer");
+    sk_sim_disk_limit(f->edge_io, 0);
+    raw_publish(&writer, "devices/edge1/modules/writer/messages/events/%24.on=o1", SK_SPAN("1"), 1,
+                1);
+    raw_expect_closed(&writer);
+    has(f, "edgehub_messages_unack_total",
+        "reason=\"storage_failure\",from=\"edge1/writer\",from_route_output=\"o1\"", 1);
+    assert_int_equal(sk_edge_hub_counts(f->edge).full_total, 1);
+    sk_sim_disk_limit(f->edge_io, UINT64_MAX);
+    raw_free(&writer);
+}
+
 TEST(twins_are_counted_by_where_they_come_from_and_go_to) {
     struct fleet *f = *state;
     struct raw_client leaf;

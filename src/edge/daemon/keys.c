@@ -138,7 +138,8 @@ static enum sk_status find_master(struct sk_keys *keys, struct note *note, char 
                  kind, note->path);
         return SK_IO;
     }
-    if (!status && (status = save_note(keys, note)) != SK_OK)
+    bool known = strcmp(note->kind, kind) == 0 && strcmp(before, note->check) == 0;
+    if (!status && !known && (status = save_note(keys, note)) != SK_OK) /* the disk may be full */
         snprintf(reason, 256, "Cannot write %.180s: %s.", note->path, sk_status_text(status));
     if (!status && moves) sk_file_remove(keys->io, note->old_path);
     return status;

@@ -143,7 +143,7 @@ static void give_up(struct sk_edge_queue *q, uint64_t sequence) {
     struct sk_record record;
     q->endpoint->hub->counts.expired_total++;
     if (edge_queue_reread(q, sequence, &record) == SK_OK)
-        edge_count_dropped(q->endpoint->hub, "ttl_expiry", &record);
+        edge_count_dropped_record(q->endpoint->hub, "ttl_expiry", &record);
     edge_queue_done(q, sequence);
 }
 

@@ -10,9 +10,13 @@ struct ingest {
     uint64_t bits;
     size_t bytes;
     char *number; /* that an edge below has given it, or NULL */
+    struct sk_edge_series *received;
 };
 
-static void refuse(struct sk_request *request, enum sk_status status) {
+static void refuse(struct sk_edge_hub *hub, struct sk_request *request,
+                   const struct sk_edge_series *received, enum sk_status status) {
+    hub->counts.full_total += status == SK_NO_SPACE;
+    edge_count_unacked(hub, received);
     if (status == SK_NO_SPACE)
         sk_request_refuse(request, SK_FAULT_QUOTA_EXCEEDED,
                           "the edge hub has no room for more messages");
@@ -35,7 +39,7 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
             SK_WARN("edge-hub", "a notification of a twin's change cannot be stored (%s)",
                     sk_status_text(status));
     } else if (status) {
-        refuse(one.request, status);
+        refuse(one.hub, one.request, one.received, status);
     } else {
         sk_request_answer(one.request);
     }
@@ -43,7 +47,8 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
 
 /* Stores a message for these queues; SK_OK: `request` is answered when that has ended. */
 static enum sk_status append(struct sk_edge_hub *hub, const struct sk_message *message,
-                             uint64_t bits, struct sk_request *request) {
+                             uint64_t bits, struct sk_request *request,
+                             struct sk_edge_series *received) {
     hub->scratch.n = 0;
     enum sk_status status = sk_message_encode_head(&hub->scratch, message);
     struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
@@ -52,7 +57,12 @@ static enum sk_status append(struct sk_edge_hub *hub, const struct sk_message *m
     if (!edge_room_take(hub, bits, sk_record_bytes(bytes))) return SK_NO_SPACE;
     struct ingest *one = SK_NEW(struct ingest);
     struct sk_span number = message->system[SK_SYS_EDGE_NUMBER];
-    *one = (struct ingest){hub, request, bits, bytes, number.n ? sk_span_dup(number) : NULL};
+    *one = (struct ingest){.hub = hub,
+                           .request = request,
+                           .bits = bits,
+                           .bytes = bytes,
+                           .number = number.n ? sk_span_dup(number) : NULL,
+                           .received = received};
     status = sk_log_append(hub->log, parts, 2, bits, appended, one);
     if (status == SK_OK) return SK_OK;
     edge_room_taken(hub, sk_record_bytes(bytes));
@@ -102,22 +112,21 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
     if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
         hub->counts.dropped_total++;
         edge_count_received(hub, message);
-        edge_count_lost(hub, SK_EDGE_DROPPED, "no_route", message);
+        edge_count_dropped(hub, "no_route", message);
         sk_request_answer(request);
         return;
     }
     if (message->system[SK_SYS_EDGE_NUMBER].n && is_repeated(hub, request)) return;
-    enum sk_status status = append(hub, message, bits, request);
+    struct sk_edge_series *received = edge_count_received(hub, message);
+    enum sk_status status = append(hub, message, bits, request, received);
     if (status == SK_OK) {
         hub->counts.received_total++;
-        edge_count_received(hub, message);
         return;
     }
     if (message->system[SK_SYS_EDGE_NUMBER].n)
         sk_once_done(hub->once, request->device, request->module,
                      message->system[SK_SYS_EDGE_NUMBER], false);
-    edge_count_lost(hub, SK_EDGE_UNACKED, "storage_failure", message);
-    refuse(request, status);
+    refuse(hub, request, received, status);
 }
 
 void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_span patch) {
@@ -130,7 +139,7 @@ void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_
     message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
     message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
     uint64_t bits = edge_routes_match(hub, &message);
-    if (bits) append(hub, &message, bits, NULL);
+    if (bits) append(hub, &message, bits, NULL, NULL);
 }
 
 /* ---- life ---- */

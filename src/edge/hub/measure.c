@@ -163,29 +163,37 @@ static struct sk_span sender_of(struct sk_edge_hub *hub, const struct sk_message
     return sk_span(to, device.n + 1 + module.n);
 }
 
-void edge_count_received(struct sk_edge_hub *hub, const struct sk_message *message) {
+struct sk_edge_series *edge_count_received(struct sk_edge_hub *hub,
+                                           const struct sk_message *message) {
     char id[2 * SK_ID_MAX + 2];
     struct sk_span labels[] = {message->system[SK_SYS_OUTPUT], sender_of(hub, message, id)};
     struct sk_edge_series *series = edge_series(hub, SK_EDGE_RECEIVED, labels);
     series->count++;
     sk_summary_add(edge_series_also(hub, series, 0, SK_EDGE_SIZE, labels + 1)->summary,
                    sk_message_size(message));
+    return series;
 }
 
-void edge_count_lost(struct sk_edge_hub *hub, enum sk_edge_metric metric, const char *reason,
-                     const struct sk_message *message) {
+void edge_count_unacked(struct sk_edge_hub *hub, const struct sk_edge_series *received) {
+    const char *output = received->key + 1, *id = output + strlen(output) + 1;
+    edge_count(hub, SK_EDGE_UNACKED,
+               (struct sk_span[]){SK_SPAN("storage_failure"), sk_span_z(id), sk_span_z(output)});
+}
+
+void edge_count_dropped(struct sk_edge_hub *hub, const char *reason,
+                        const struct sk_message *message) {
     char id[2 * SK_ID_MAX + 2];
-    edge_count(hub, metric,
+    edge_count(hub, SK_EDGE_DROPPED,
                (struct sk_span[]){sk_span_z(reason), sender_of(hub, message, id),
                                   message->system[SK_SYS_OUTPUT]});
 }
 
-void edge_count_dropped(struct sk_edge_hub *hub, const char *reason,
-                        const struct sk_record *record) {
+void edge_count_dropped_record(struct sk_edge_hub *hub, const char *reason,
+                               const struct sk_record *record) {
     struct sk_message message;
     struct sk_arena arena = {0};
     if (sk_message_decode(record->body, &arena, &message) == SK_OK)
-        edge_count_lost(hub, SK_EDGE_DROPPED, reason, &message);
+        edge_count_dropped(hub, reason, &message);
     sk_arena_free(&arena);
 }
 

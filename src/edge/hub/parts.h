@@ -333,12 +333,14 @@ void edge_count(struct sk_edge_hub *hub, enum sk_edge_metric metric, const struc
 /* Of a metric in seconds: it has taken from then till now. */
 void edge_took(struct sk_edge_hub *hub, enum sk_edge_metric metric, const struct sk_span *labels,
                uint64_t since_ns);
-void edge_count_received(struct sk_edge_hub *hub, const struct sk_message *message);
-/* SK_EDGE_DROPPED or SK_EDGE_UNACKED. */
-void edge_count_lost(struct sk_edge_hub *hub, enum sk_edge_metric metric, const char *reason,
-                     const struct sk_message *message);
+/* A message has come; its series. And a message of that series could not be stored. */
+struct sk_edge_series *edge_count_received(struct sk_edge_hub *hub,
+                                           const struct sk_message *message);
+void edge_count_unacked(struct sk_edge_hub *hub, const struct sk_edge_series *received);
 void edge_count_dropped(struct sk_edge_hub *hub, const char *reason,
-                        const struct sk_record *record);
+                        const struct sk_message *message);
+void edge_count_dropped_record(struct sk_edge_hub *hub, const char *reason,
+                               const struct sk_record *record);
 const char *edge_priority_text(unsigned priority);
 /* A message in flight is handed over; the receiver has acknowledged it. */
 void edge_shot_leaves(struct sk_edge_queue *queue, struct sk_edge_shot *shot,

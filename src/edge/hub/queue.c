@@ -288,7 +288,7 @@ static bool peek(struct sk_edge_queue *q) {
         if (q->flight.count == 0) q->born_ns = born_ns(q, q->cursor, &q->next);
         if (!expired(q, q->cursor, &q->next) || edge_flight_full(&q->flight)) break;
         q->endpoint->hub->counts.expired_total++;
-        edge_count_dropped(q->endpoint->hub, "ttl_expiry", &q->next);
+        edge_count_dropped_record(q->endpoint->hub, "ttl_expiry", &q->next);
         edge_queue_done(q, edge_queue_take(q)->sequence);
     }
     pass(q);
@@ -397,7 +397,7 @@ void edge_queue_unpark(struct sk_edge_queue *q, struct sk_edge_shot *shot) {
 size_t edge_queue_drop(struct sk_edge_queue *q) {
     if (edge_flight_full(&q->flight) || !peek(q) || edge_flight_full(&q->flight)) return 0;
     size_t bytes = q->next.body.n;
-    edge_count_dropped(q->endpoint->hub, "store_full", &q->next);
+    edge_count_dropped_record(q->endpoint->hub, "store_full", &q->next);
     edge_queue_done(q, edge_queue_take(q)->sequence);
     return bytes ? bytes : 1;
 }

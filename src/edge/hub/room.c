@@ -98,12 +98,9 @@ static bool make_room(struct sk_edge_hub *hub, uint64_t bits, size_t bytes) {
 
 bool edge_room_take(struct sk_edge_hub *hub, uint64_t bits, size_t bytes) {
     bool room = fits(hub, bytes) || make_room(hub, bits, bytes);
-    if (!room) {
-        hub->counts.full_total++;
-        if (!hub->room.full)
-            SK_WARN("edge-hub", "the message store is full (%llu bytes): messages are refused",
-                    (unsigned long long)hub->room.limit);
-    }
+    if (!room && !hub->room.full)
+        SK_WARN("edge-hub", "the message store is full (%llu bytes): messages are refused",
+                (unsigned long long)hub->room.limit);
     hub->room.full = !room;
     if (room) hub->room.pending += bytes;
     return room;

@@ -283,6 +283,24 @@ TEST(signing_works_without_the_hub_after_a_restart) {
     sk_sim_partition(hub_io, edge_io, false);
 }
 
+TEST(a_daemon_starts_and_signs_and_issues_on_a_full_disk) {
+    sk_daemon_stop(sk_daemon);
+    sk_sim_disk_limit(edge_io, 0);
+    start_daemon();
+    struct sk_workload *workload = workload_of(edge_io, "$edgeHub");
+    memset(&answer, 0, sizeof answer);
+    struct sk_token_ask ask_token = {0};
+    sk_token_ask(sk_workload_tokens(workload), &ask_token, 1, on_token);
+    wait_answer();
+    assert_int_equal(answer.status, SK_OK);
+    sk_workload_free(workload);
+    assert_int_equal(ask(edge_io, socket_of("$edgeHub"), SK_HTTP_POST,
+                         "/modules/%24edgeHub/genid/x/certificate/server" V,
+                         "{\"commonName\":\"gw\",\"expiration\":\"2027-01-01T00:00:00Z\"}"),
+                     201);
+    sk_sim_disk_limit(edge_io, UINT64_MAX);
+}
+
 TEST(a_new_module_waits_for_the_hub_and_says_so_when_it_is_not_there) {
     sk_sim_partition(hub_io, edge_io, true);
     assert_int_equal(manage(SK_HTTP_PUT, "/identities/filter" V, "{}"), 503);
