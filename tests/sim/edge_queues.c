@@ -449,6 +449,81 @@ TEST(leaf_devices_get_messages_from_each_other_without_the_cloud) {
     fleet_free(&f);
 }
 
+/* A route to the cloud, and `count` to inputs that get nothing. */
+static void deploy_many(struct fleet *f, unsigned priority, unsigned ttl_s, unsigned first,
+                        unsigned count) {
+    struct sk_buffer desired = {0};
+    sk_buffer_print(
+        &desired,
+        "{\"schemaVersion\":\"1.1\",\"routes\":{\"up\":{\"route\":\"FROM /messages/* INTO "
+        "$upstream\",\"priority\":%u,\"timeToLiveSecs\":%u}",
+        priority, ttl_s);
+    for (unsigned i = first; i < first + count; i++)
+        sk_buffer_print(&desired,
+                        ",\"r%u\":\"FROM /messages/* WHERE never = 'x' INTO "
+                        "BrokeredEndpoint(\\\"/modules/reader/inputs/i%u\\\")\"",
+                        i, i);
+    sk_buffer_text(&desired, "}}");
+    sk_buffer_byte(&desired, 0);
+    fleet_deploy(f, desired.p);
+    sk_buffer_free(&desired);
+}
+
+enum { ROUNDS = 12, A_ROUND = 20 };
+
+/* Of each message, by its number. */
+struct fates {
+    bool acknowledged[ROUNDS * A_ROUND], stored[ROUNDS * A_ROUND];
+};
+
+/* Some are on their way to the slow disk when the deployment comes, others come after it. */
+static void send_round(struct fleet *f, unsigned round, struct fates *fates) {
+    struct raw_client leaf;
+    struct sk_mqtt_packet packet;
+    char body[20];
+    open_as(&leaf, f, "leaf1", NULL);
+    for (unsigned i = 0; i < A_ROUND; i++) {
+        if (i == A_ROUND / 2)
+            deploy_many(f, round % 10, 3600 + round, round % 2 ? 0 : 100, 62 + round % 2);
+        snprintf(body, sizeof body, "%u", round * A_ROUND + i);
+        if (leaf.stream)
+            raw_publish(&leaf, "devices/leaf1/messages/events/", sk_span_z(body), 1,
+                        (uint16_t)(i + 1));
+        sk_sim_run(f->sim, 3 * SK_MS);
+    }
+    while (raw_next(&leaf, &packet))
+        if (packet.type == SK_MQTT_PUBACK)
+            fates->acknowledged[round * A_ROUND + packet.u.id - 1] = true;
+    raw_free(&leaf);
+}
+
+static void note_stored(void *arg, const struct sk_message *message) {
+    int64_t number;
+    if (sk_span_to_int(message->body, &number) == SK_OK)
+        ((struct fates *)arg)->stored[number] = true;
+}
+
+TEST(deployments_that_need_all_queues_and_others_each_time_lose_nothing) {
+    struct fleet f;
+    struct fates fates = {0};
+    unsigned acknowledged = 0;
+    begin(&f, ROUTES(BY_KIND));
+    sk_sim_disk_slow(f.edge_io, 20 * SK_MS);
+    sk_sim_disk_slow(f.hub_io, 200 * SK_MS);
+    for (unsigned round = 0; round < ROUNDS; round++) send_round(&f, round, &fates);
+    fleet_deploy(&f, ROUTES(ROUTE("up", "FROM /messages/* INTO $upstream", "")));
+    sk_sim_run(f.sim, 120 * SK_S);
+    fleet_read_events(&f, note_stored, &fates);
+    for (unsigned i = 0; i < ROUNDS * A_ROUND; i++) {
+        acknowledged += fates.acknowledged[i];
+        if (fates.acknowledged[i] && !fates.stored[i]) fail_msg("message %u is lost", i);
+    }
+    assert_true(acknowledged > ROUNDS * A_ROUND / 2);
+    assert_int_equal(sk_edge_hub_counts(f.edge).given_up_total, 0);
+    assert_int_equal(sk_edge_hub_counts(f.edge).dropped_total, 0);
+    fleet_free(&f);
+}
+
 #define A_ROUTE ROUTE("a", "FROM /messages/* WHERE $body.t > 5 INTO $upstream", ",\"priority\":0")
 #define B_ROUTE ROUTE("b", "FROM /* INTO $upstream", ",\"priority\":1")
 #define C_ROUTE ROUTE("c", "FROM /messages/* WHERE kind = 'hot' " TO_READER, ",\"priority\":2")

@@ -33,7 +33,7 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
                      status == SK_OK);
         free(one.number);
     }
-    if (status == SK_OK) edge_queues_count(one.hub, sequence, one.bits, one.bytes);
+    edge_queues_stored(one.hub, sequence, one.bits, one.bytes, status);
     if (one.request == NULL) {
         if (status)
             SK_WARN("edge-hub", "a notification of a twin's change cannot be stored (%s)",
@@ -64,7 +64,10 @@ static enum sk_status append(struct sk_edge_hub *hub, const struct sk_message *m
                            .number = number.n ? sk_span_dup(number) : NULL,
                            .received = received};
     status = sk_log_append(hub->log, parts, 2, bits, appended, one);
-    if (status == SK_OK) return SK_OK;
+    if (status == SK_OK) {
+        edge_queues_expect(hub, bits);
+        return SK_OK;
+    }
     edge_room_taken(hub, sk_record_bytes(bytes));
     free(one->number);
     free(one);
@@ -108,7 +111,13 @@ static void ingest(struct sk_edge_hub *hub, struct sk_request *request) {
                           "the properties are longer than a topic can be");
         return;
     }
-    uint64_t bits = edge_routes_match(hub, message);
+    bool ending = false;
+    uint64_t bits = edge_routes_match(hub, message, &ending);
+    if (ending) {
+        sk_request_refuse(request, SK_FAULT_UNAVAILABLE,
+                          "the edge hub changes its routes; try again in a moment");
+        return;
+    }
     if (bits == 0) { /* taken and dropped: the sender gets its acknowledgement all the same */
         hub->counts.dropped_total++;
         edge_count_received(hub, message);
@@ -138,7 +147,7 @@ void edge_ingest_twin_change(const struct sk_edge_identity *identity, struct sk_
     message.system[SK_SYS_SCHEMA] = SK_SPAN("twinChangeNotification");
     message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
     message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
-    uint64_t bits = edge_routes_match(hub, &message);
+    uint64_t bits = edge_routes_match(hub, &message, NULL);
     if (bits) append(hub, &message, bits, NULL, NULL);
 }
 

@@ -67,7 +67,7 @@ struct sk_edge_route {
     struct sk_route route;
     unsigned priority; /* 0 … 9; SK_EDGE_NO_PRIORITY: none given */
     int64_t ttl_us;    /* of its messages; < 0: for ever */
-    /* Where they wait; NULL: another has taken its place, as this route ends in a moment. */
+    /* Where they wait; NULL: another takes its place, as this route ends in a moment. */
     struct sk_edge_queue *queue;
 };
 
@@ -112,6 +112,7 @@ struct sk_edge_queue {
     struct sk_record next; /* read and not yet handed out, if `peeked` */
     bool peeked;
     uint8_t takes_back; /* how often records were taken back; their sequences are others' since */
+    uint64_t pending;   /* messages on their way to the disk */
     uint64_t depth, bytes; /* messages that wait or are on their way; exact after the census */
     int64_t born_ns;       /* of the oldest, while depth > 0 */
 };
@@ -182,6 +183,11 @@ struct sk_edge_routing {
     bool deployed;                   /* routes were set once; they may be none */
     struct sk_edge_deployment *next; /* being written; its routes count once that is durable */
     struct sk_timer timer;           /* writes it again */
+    struct {                         /* one that waits for bits to be free */
+        json_t *desired;             /* NULL: none */
+        uint64_t version, since_ns;
+        struct sk_timer timer;
+    } waiting;
     uint64_t version; /* of the desired properties seen last, and what became of them */
     int code;
     char text[256];
@@ -401,11 +407,15 @@ void edge_queue_change(struct sk_edge_queue *queue, unsigned priority, int64_t t
 /* Closes a queue, if the bit has one, and forgets how far it was read: what waits is given up. The
  * endpoint goes with its last queue. */
 void edge_queue_give_up(struct sk_edge_hub *hub, unsigned bit);
+/* Nothing waits in it, and nothing is on its way to it. */
 bool edge_queue_is_empty(const struct sk_edge_queue *queue);
 /* µs that the oldest has waited; 0: nothing waits. */
 int64_t edge_queue_age(const struct sk_edge_queue *queue);
-/* A record with these bits is durable; the one with the sequence before was told, too. */
-void edge_queues_count(struct sk_edge_hub *hub, uint64_t sequence, uint64_t bits, size_t bytes);
+/* A record with these bits goes to the disk; until edge_queues_stored() they are no other's. */
+void edge_queues_expect(struct sk_edge_hub *hub, uint64_t bits);
+/* It is durable, and the one with the sequence before was told, too; or it cannot be. */
+void edge_queues_stored(struct sk_edge_hub *hub, uint64_t sequence, uint64_t bits, size_t bytes,
+                        enum sk_status status);
 
 /* The queue whose turn it is, with its next record in queue->next: the best priority first and,
  * among equals, the lowest sequence. NULL: nothing can be said now; the endpoint is pumped again
@@ -427,6 +437,8 @@ enum sk_status edge_queue_reread(struct sk_edge_queue *queue, uint64_t sequence,
                                  struct sk_record *record);
 /* Gives up all that waits; returns how many that was. */
 uint64_t edge_queue_purge(struct sk_edge_queue *queue);
+/* Whether a route leads there, and somebody is there who takes what waits. */
+bool edge_endpoint_is_live(const struct sk_edge_endpoint *endpoint);
 /* Moves what waits for an endpoint as far as it goes now; without a route it stays. */
 void edge_endpoint_pump(struct sk_edge_endpoint *endpoint);
 
@@ -461,8 +473,9 @@ bool edge_routes_read(const json_t *desired, struct sk_edge_route **routes, size
 /* storeAndForwardConfiguration.storeLimits.maxSizeBytes; 0: it has none. */
 bool edge_store_limit_read(const json_t *desired, uint64_t *bytes, char why[256]);
 void edge_routes_free(struct sk_edge_route *routes, size_t count);
-/* The bits of the queues that a message goes to: of each endpoint the best that takes it. */
-uint64_t edge_routes_match(struct sk_edge_hub *hub, const struct sk_message *message);
+/* The bits of the queues that a message goes to: of each endpoint the best that takes it. `ending`,
+ * optional: whether a route takes it that has no queue any more. */
+uint64_t edge_routes_match(struct sk_edge_hub *hub, const struct sk_message *message, bool *ending);
 /* The same, told: docs/reference/edge-status.md. A new reference. */
 json_t *edge_routes_explain(struct sk_edge_hub *hub, const struct sk_message *message);
 

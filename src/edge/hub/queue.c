@@ -57,8 +57,7 @@ static void free_endpoint(struct sk_edge_endpoint *e) {
     *e = (struct sk_edge_endpoint){0};
 }
 
-/* Whether a route leads there, and somebody is there who takes what waits. */
-static bool is_live(const struct sk_edge_endpoint *e) {
+bool edge_endpoint_is_live(const struct sk_edge_endpoint *e) {
     bool routed = false;
     SK_LIST_EACH(&e->queues, node, following)
     routed = routed || SK_CONTAINER(node, struct sk_edge_queue, link)->used;
@@ -66,7 +65,7 @@ static bool is_live(const struct sk_edge_endpoint *e) {
 }
 
 void edge_endpoint_pump(struct sk_edge_endpoint *e) {
-    if (is_live(e)) e->sink->pump(e);
+    if (edge_endpoint_is_live(e)) e->sink->pump(e);
 }
 
 /* ---- opening and closing ---- */
@@ -83,7 +82,7 @@ static void look(struct sk_edge_queue *q);
 
 static void readable(void *arg) {
     struct sk_edge_queue *q = arg;
-    if (is_live(q->endpoint))
+    if (edge_endpoint_is_live(q->endpoint))
         edge_endpoint_pump(q->endpoint);
     else
         look(q);
@@ -195,7 +194,7 @@ static int64_t born_ns(struct sk_edge_queue *q, struct sk_cursor *cursor,
 }
 
 bool edge_queue_is_empty(const struct sk_edge_queue *q) {
-    return q->depth == 0 && q->endpoint->hub->census.ended;
+    return q->depth == 0 && q->pending == 0 && q->endpoint->hub->census.ended;
 }
 
 int64_t edge_queue_age(const struct sk_edge_queue *q) {
@@ -205,6 +204,10 @@ int64_t edge_queue_age(const struct sk_edge_queue *q) {
 static void count(struct sk_edge_queue *q, size_t bytes, int64_t born) {
     if (q->depth++ == 0) q->born_ns = born;
     q->bytes += bytes;
+}
+
+void edge_queues_expect(struct sk_edge_hub *hub, uint64_t bits) {
+    for (; bits; bits &= bits - 1) hub->queues[__builtin_ctzll(bits)].pending++;
 }
 
 /* Of what the census has not come to yet nothing was counted, nor of what is not durable. */
@@ -225,12 +228,15 @@ static bool is_waiting(const struct sk_edge_queue *q, uint64_t sequence) {
            (shot == NULL || shot->state != SK_SHOT_DONE);
 }
 
-void edge_queues_count(struct sk_edge_hub *hub, uint64_t sequence, uint64_t bits, size_t bytes) {
-    for (; bits; bits &= bits - 1) {
+void edge_queues_stored(struct sk_edge_hub *hub, uint64_t sequence, uint64_t bits, size_t bytes,
+                        enum sk_status status) {
+    for (; bits && !hub->closing; bits &= bits - 1) {
         struct sk_edge_queue *q = &hub->queues[__builtin_ctzll(bits)];
-        if (q->endpoint && is_waiting(q, sequence)) count(q, bytes, now_ns(hub));
+        SK_ASSERT(q->endpoint && q->pending);
+        q->pending--;
+        if (status == SK_OK && is_waiting(q, sequence)) count(q, bytes, now_ns(hub));
     }
-    hub->census.counted = sequence + 1;
+    if (status == SK_OK) hub->census.counted = sequence + 1;
 }
 
 static void take_census(struct sk_task *task) {

@@ -156,7 +156,8 @@ static uint64_t endpoint_bit(const struct sk_edge_hub *hub, const struct sk_edge
     return 1ull << (q->endpoint - hub->endpoints);
 }
 
-uint64_t edge_routes_match(struct sk_edge_hub *hub, const struct sk_message *message) {
+uint64_t edge_routes_match(struct sk_edge_hub *hub, const struct sk_message *message,
+                           bool *ending) {
     struct sk_message seen = as_seen(hub, message);
     struct sk_expr_source source = sk_expr_source_of(&seen);
     sk_arena_reset(&hub->arena);
@@ -164,9 +165,11 @@ uint64_t edge_routes_match(struct sk_edge_hub *hub, const struct sk_message *mes
     uint64_t bits = 0, endpoints = 0;
     for (size_t i = 0; i < hub->routing.count; i++) {
         const struct sk_edge_route *route = &hub->routing.routes[i];
-        if (route->queue == NULL || endpoints & endpoint_bit(hub, route->queue) ||
+        if ((route->queue && endpoints & endpoint_bit(hub, route->queue)) ||
             !sk_route_matches(&route->route, path, &source, &hub->arena))
             continue;
+        if (ending) *ending = *ending || route->queue == NULL;
+        if (route->queue == NULL) continue;
         bits |= 1ull << route->queue->bit;
         endpoints |= endpoint_bit(hub, route->queue);
     }
@@ -203,7 +206,7 @@ json_t *edge_routes_explain(struct sk_edge_hub *hub, const struct sk_message *me
     struct sk_message seen = as_seen(hub, message);
     struct sk_expr_source source = sk_expr_source_of(&seen);
     json_t *routes = json_array(), *queues = json_array();
-    uint64_t endpoints = 0, bits = edge_routes_match(hub, message);
+    uint64_t endpoints = 0, bits = edge_routes_match(hub, message, NULL);
     struct sk_span path = source_path(hub, message);
     for (size_t i = 0; i < hub->routing.count; i++)
         json_array_append_new(routes,

@@ -58,81 +58,106 @@ static bool needed(const struct sk_edge_queue *q, const struct sk_edge_route *ro
 }
 
 /* A queue of the endpoint that is as the route wants it; else one that no route needs and that may
- * become so: of the same priority, whose messages get the new time to live, or without messages. */
+ * become so: of the same priority, whose messages get the new time to live, or without messages.
+ * Where bits are scarce any that no route needs, whose messages get the new priority, too; the one
+ * to the cloud that is always there before others. */
 static struct sk_edge_queue *find_queue(struct sk_edge_endpoint *e,
                                         const struct sk_edge_route *route,
-                                        const struct sk_edge_route *routes, size_t count) {
+                                        const struct sk_edge_route *routes, size_t count,
+                                        bool scarce) {
     struct sk_edge_queue *fits = NULL;
     SK_LIST_EACH(&e->queues, node, following) {
         struct sk_edge_queue *q = SK_CONTAINER(node, struct sk_edge_queue, link);
         if (!q->old && q->priority == route->priority && q->ttl_us == route->ttl_us) return q;
-        bool may = q->old || q->priority == route->priority || edge_queue_is_empty(q);
-        if (fits == NULL && may && !needed(q, routes, count)) fits = q;
+        bool may = scarce || q->old || q->priority == route->priority || edge_queue_is_empty(q);
+        bool better = fits == NULL || (scarce && q->bit == UPSTREAM_BIT);
+        if (better && may && !needed(q, routes, count)) fits = q;
     }
     return fits;
 }
 
-/* How much is lost when the bit of a queue is used for another; 0: it is free. */
-static unsigned worth(struct sk_edge_hub *hub, const struct sk_edge_queue *q,
-                      const struct sk_edge_route *routes, size_t count) {
-    if (q->endpoint == NULL) return 0;
-    if (q->bit == UPSTREAM_BIT || needed(q, routes, count)) return 5;
-    bool empty = edge_queue_is_empty(q);
+/* What is lost when the bit of a queue is used for another, and how much. */
+enum worth { FREE, EMPTY, USED, WAITING, USED_AND_WAITING, NEEDED };
+
+static enum worth worth(struct sk_edge_hub *hub, const struct sk_edge_queue *q,
+                        const struct sk_edge_route *routes, size_t count) {
+    if (q->endpoint == NULL) return FREE;
+    if (q->bit == UPSTREAM_BIT || needed(q, routes, count)) return NEEDED;
     bool used = needed(q, hub->routing.routes, hub->routing.count);
-    return empty ? (used ? 2 : 1) : (used ? 4 : 3);
+    if (edge_queue_is_empty(q)) return used ? USED : EMPTY;
+    return used ? USED_AND_WAITING : WAITING;
 }
 
 /* A bit for one more queue: the one whose queue is the least loss. SK_EDGE_QUEUES_MAX: the routes
  * need them all. */
-static unsigned free_bit(struct sk_edge_hub *hub, const struct sk_edge_route *routes,
-                         size_t count) {
-    enum { NONE = 5 };
-    unsigned best = 0, least = NONE;
+static unsigned least_bit(struct sk_edge_hub *hub, const struct sk_edge_route *routes,
+                          size_t count) {
+    unsigned best = SK_EDGE_QUEUES_MAX;
+    enum worth least = NEEDED;
     for (unsigned i = 0; i < SK_EDGE_QUEUES_MAX; i++) {
-        unsigned value = worth(hub, &hub->queues[i], routes, count);
+        enum worth value = worth(hub, &hub->queues[i], routes, count);
         if (value >= least) continue;
         least = value;
         best = i;
     }
-    if (least == NONE) return SK_EDGE_QUEUES_MAX;
-    for (size_t j = 0; j < hub->routing.count; j++) /* until the new routes count */
-        if (hub->routing.routes[j].queue == &hub->queues[best]) hub->routing.routes[j].queue = NULL;
-    edge_queue_give_up(hub, best);
     return best;
+}
+
+/* The routes in force put no more messages into the queue: they refuse them for the moment. */
+static void end_queue(struct sk_edge_hub *hub, const struct sk_edge_queue *q) {
+    for (size_t i = 0; i < hub->routing.count; i++)
+        if (hub->routing.routes[i].queue == q) hub->routing.routes[i].queue = NULL;
+}
+
+static bool leads_up(const struct sk_edge_route *routes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (routes[i].route.sink == SK_SINK_UPSTREAM) return true;
+    return false;
 }
 
 /* How many queues the routes need; the one to the cloud that is always there counts. */
 static size_t queues_needed(const struct sk_edge_route *routes, size_t count) {
-    size_t needs = 0, up = 0;
+    size_t needs = 0;
     for (size_t i = 0; i < count; i++) {
         size_t j = 0;
         while (j < i && !same_queue(&routes[i], &routes[j])) j++;
         needs += i == j;
-        up += routes[i].route.sink == SK_SINK_UPSTREAM;
     }
-    return needs + (up == 0);
+    return needs + !leads_up(routes, count);
+}
+
+static struct sk_span device_of(const struct sk_edge_hub *hub, const struct sk_route *route) {
+    return route->sink == SK_SINK_DEVICE   ? route->device
+           : route->sink == SK_SINK_MODULE ? sk_span_z(hub->options->device_id)
+                                           : SK_NONE;
+}
+
+static struct sk_edge_endpoint *endpoint_of(struct sk_edge_hub *hub, const struct sk_route *route) {
+    struct sk_buffer name = {0};
+    edge_endpoint_name(&name, device_of(hub, route), route->module, route->input);
+    struct sk_edge_endpoint *e = edge_endpoint_find(hub, name.p);
+    sk_buffer_free(&name);
+    return e;
 }
 
 /* Gives a route its queue; false: the log refuses. */
 static bool bind_route(struct sk_edge_hub *hub, struct sk_edge_route *route,
-                       const struct sk_edge_route *routes, size_t count, char why[256]) {
+                       const struct sk_edge_route *routes, size_t count, bool scarce,
+                       char why[256]) {
     const struct sk_route *r = &route->route;
-    struct sk_span device = r->sink == SK_SINK_DEVICE   ? r->device
-                            : r->sink == SK_SINK_MODULE ? sk_span_z(hub->options->device_id)
-                                                        : SK_NONE;
-    struct sk_buffer name = {0};
-    edge_endpoint_name(&name, device, r->module, r->input);
-    struct sk_edge_endpoint *e = edge_endpoint_find(hub, name.p);
-    sk_buffer_free(&name);
-    route->queue = e ? find_queue(e, route, routes, count) : NULL;
+    struct sk_edge_endpoint *e = endpoint_of(hub, r);
+    route->queue = e ? find_queue(e, route, routes, count, scarce) : NULL;
     if (route->queue) {
         edge_queue_change(route->queue, route->priority, route->ttl_us);
         return true;
     }
-    unsigned bit = free_bit(hub, routes, count); /* the endpoint may go with its last queue */
-    e = bit < SK_EDGE_QUEUES_MAX
-            ? edge_endpoint_add(hub, &edge_local_sink, device, r->module, r->input)
-            : NULL;
+    unsigned bit = least_bit(hub, routes, count);
+    e = NULL;
+    if (bit < SK_EDGE_QUEUES_MAX) {
+        end_queue(hub, &hub->queues[bit]);
+        edge_queue_give_up(hub, bit); /* its endpoint may go with it */
+        e = edge_endpoint_add(hub, &edge_local_sink, device_of(hub, r), r->module, r->input);
+    }
     if (e == NULL || edge_queue_open(e, bit, route->priority, route->ttl_us, UINT64_MAX)) {
         snprintf(why, 256, "route %.64s: the message store cannot be read", route->name);
         return false;
@@ -141,17 +166,62 @@ static bool bind_route(struct sk_edge_hub *hub, struct sk_edge_route *route,
     return true;
 }
 
-static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
-                        char why[256]) {
-    if (queues_needed(routes, count) > SK_EDGE_QUEUES_MAX) {
-        snprintf(why, 256,
-                 "the routes need more than %d queues: one for each endpoint, priority and "
-                 "timeToLiveSecs, and one that is always $upstream's",
-                 SK_EDGE_QUEUES_MAX);
-        return false;
+/* Whether the bits that are free, or whose queues nobody needs, are too few for the queues that the
+ * routes need anew. */
+static bool bits_are_scarce(struct sk_edge_hub *hub, const struct sk_edge_route *routes,
+                            size_t count) {
+    size_t kept = !leads_up(routes, count), spare = 0; /* that to the cloud is always there */
+    for (unsigned i = 0; i < SK_EDGE_QUEUES_MAX; i++) {
+        const struct sk_edge_queue *q = &hub->queues[i];
+        kept += q->endpoint && needed(q, routes, count);
+        spare += worth(hub, q, routes, count) <= EMPTY;
     }
+    size_t needs = queues_needed(routes, count);
+    return needs > kept + spare || needs == SK_EDGE_QUEUES_MAX;
+}
+
+/* Whether a queue that no route needs becomes that of one. */
+static bool taken_over(struct sk_edge_hub *hub, const struct sk_edge_queue *q,
+                       const struct sk_edge_route *routes, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (!bind_route(hub, &routes[i], routes, count, why)) return false;
+        if (endpoint_of(hub, &routes[i].route) == q->endpoint &&
+            find_queue(q->endpoint, &routes[i], routes, count, true) == q)
+            return true;
+    return false;
+}
+
+/* Whether what waits in a queue that no route needs will soon be gone. */
+static bool drains(struct sk_edge_hub *hub, const struct sk_edge_queue *q,
+                   const struct sk_edge_route *routes, size_t count) {
+    return !edge_queue_is_empty(q) && edge_endpoint_is_live(q->endpoint) &&
+           !taken_over(hub, q, routes, count);
+}
+
+/* Bits are scarce. Whether those that are needed now may still be in records on their way to the
+ * disk, or have messages that leave, or that nobody has counted yet: then it is to be asked again
+ * in a moment. Routes in force end only when that is all that is left to wait for. */
+static bool must_wait(struct sk_edge_hub *hub, const struct sk_edge_route *routes, size_t count,
+                      bool may_drain) {
+    bool waits = !hub->census.ended;
+    for (unsigned i = 0; i < SK_EDGE_QUEUES_MAX && may_drain; i++) {
+        const struct sk_edge_queue *q = &hub->queues[i];
+        waits = waits || (worth(hub, q, routes, count) == WAITING && drains(hub, q, routes, count));
+    }
+    if (waits) return true;
+    for (unsigned i = 0; i < SK_EDGE_QUEUES_MAX; i++) {
+        const struct sk_edge_queue *q = &hub->queues[i];
+        enum worth value = worth(hub, q, routes, count);
+        if (value < USED || value == NEEDED) continue;
+        end_queue(hub, q);
+        waits = waits || q->pending || (may_drain && drains(hub, q, routes, count));
+    }
+    return waits;
+}
+
+static bool bind_routes(struct sk_edge_hub *hub, struct sk_edge_route *routes, size_t count,
+                        bool scarce, char why[256]) {
+    for (size_t i = 0; i < count; i++)
+        if (!bind_route(hub, &routes[i], routes, count, scarce, why)) return false;
     return true;
 }
 
@@ -279,40 +349,104 @@ static void refuse_deployment(struct sk_edge_hub *hub, int code, const char *why
     edge_report_soon(hub);
 }
 
-void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
-                         bool durable) {
+static bool read_deployment(const json_t *desired, struct sk_edge_deployment *d, char why[256]) {
     struct sk_edge_route *routes;
     size_t count;
-    uint64_t store_bytes;
+    if (!edge_store_limit_read(desired, &d->store_bytes, why) ||
+        !edge_routes_read(desired, &routes, &count, why))
+        return false;
+    d->routes = routes;
+    d->count = count;
+    if (queues_needed(d->routes, d->count) <= SK_EDGE_QUEUES_MAX) return true;
+    snprintf(why, 256,
+             "the routes need more than %d queues: one for each endpoint, priority and "
+             "timeToLiveSecs, and one that is always $upstream's",
+             SK_EDGE_QUEUES_MAX);
+    return false;
+}
+
+/* Nothing waits for the end of routes in force any more: those that were to end go on. */
+static void stop_waiting(struct sk_edge_hub *hub) {
+    sk_timer_stop(&hub->routing.waiting.timer);
+    json_decref(hub->routing.waiting.desired);
+    hub->routing.waiting.desired = NULL;
+    for (size_t i = 0; i < hub->routing.count && !hub->closing; i++) {
+        struct sk_edge_route *route = &hub->routing.routes[i];
+        struct sk_edge_endpoint *e = route->queue ? NULL : endpoint_of(hub, &route->route);
+        if (e == NULL) continue;
+        SK_LIST_EACH(&e->queues, node, following) {
+            struct sk_edge_queue *q = SK_CONTAINER(node, struct sk_edge_queue, link);
+            if (q->priority == route->priority && q->ttl_us == route->ttl_us) route->queue = q;
+        }
+    }
+}
+
+static void waited(struct sk_timer *timer) {
+    struct sk_edge_hub *hub = SK_CONTAINER(timer, struct sk_edge_hub, routing.waiting.timer);
+    json_t *desired = json_incref(hub->routing.waiting.desired);
+    edge_deployment_set(hub, desired, hub->routing.waiting.version, false);
+    json_decref(desired);
+}
+
+static void wait_for_bits(struct sk_edge_hub *hub, const json_t *desired, uint64_t version) {
+    enum { WAIT_MS = 5 };
+    if (hub->routing.waiting.version != version)
+        hub->routing.waiting.since_ns = sk_io_now(hub->backend.io);
+    hub->routing.waiting.desired = json_deep_copy(desired);
+    hub->routing.waiting.version = version;
+    sk_timer_start(hub->backend.io, &hub->routing.waiting.timer, WAIT_MS * SK_MS, waited);
+}
+
+/* What leaves is waited for, but not for ever. */
+static bool may_drain(const struct sk_edge_hub *hub, uint64_t version) {
+    enum { DRAIN_S = 60 };
+    return hub->routing.waiting.version != version ||
+           sk_io_now(hub->backend.io) - hub->routing.waiting.since_ns < DRAIN_S * SK_S;
+}
+
+/* Its queues are there. */
+static void put_down(struct sk_edge_deployment *d, const json_t *desired, bool durable) {
+    struct sk_edge_hub *hub = d->hub;
+    if (durable) {
+        activate(hub, d->routes, d->count, d->store_bytes, d->version);
+        d->routes = NULL;
+        d->count = 0;
+        free_deployment(d);
+        return;
+    }
+    d->desired = json_deep_copy(desired);
+    set_next(hub, d);
+    save(d);
+}
+
+void edge_deployment_set(struct sk_edge_hub *hub, const json_t *desired, uint64_t version,
+                         bool durable) {
     char why[256] = "";
     hub->routing.version = version;
+    stop_waiting(hub);
     if (json_object_size(desired) == 0) {
         refuse_deployment(hub, 417, "the desired properties of $edgeHub are empty");
         return;
     }
-    if (!edge_store_limit_read(desired, &store_bytes, why) ||
-        !edge_routes_read(desired, &routes, &count, why)) {
-        refuse_deployment(hub, 400, why);
-        return;
-    }
-    if (!bind_routes(hub, routes, count, why)) {
-        edge_routes_free(routes, count);
-        refuse_deployment(hub, 400, why);
-        return;
-    }
-    if (durable) {
-        activate(hub, routes, count, store_bytes, version);
-        return;
-    }
     struct sk_edge_deployment *d = SK_NEW(struct sk_edge_deployment);
-    *d = (struct sk_edge_deployment){.hub = hub,
-                                     .routes = routes,
-                                     .count = count,
-                                     .store_bytes = store_bytes,
-                                     .version = version,
-                                     .desired = json_deep_copy(desired)};
-    set_next(hub, d);
-    save(d);
+    *d = (struct sk_edge_deployment){.hub = hub, .version = version};
+    if (!read_deployment(desired, d, why)) {
+        refuse_deployment(hub, 400, why);
+        free_deployment(d);
+        return;
+    }
+    bool scarce = bits_are_scarce(hub, d->routes, d->count);
+    if (scarce && !durable && must_wait(hub, d->routes, d->count, may_drain(hub, version))) {
+        wait_for_bits(hub, desired, version);
+        free_deployment(d);
+        return;
+    }
+    if (bind_routes(hub, d->routes, d->count, scarce, why)) {
+        put_down(d, desired, durable);
+        return;
+    }
+    refuse_deployment(hub, 400, why);
+    free_deployment(d);
 }
 
 /* ---- the start: endpoints before routes, both before anybody connects ---- */
@@ -387,6 +521,7 @@ static void load(struct sk_edge_hub *hub) {
 }
 
 static void stop(struct sk_edge_hub *hub) {
+    stop_waiting(hub);
     set_next(hub, NULL);
     edge_routes_free(hub->routing.routes, hub->routing.count);
     hub->routing.routes = NULL;
