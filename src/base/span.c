@@ -79,3 +79,7 @@ char *sk_span_dup(struct sk_span a) {
     if (a.n) memcpy(copy, a.p, a.n);
     return copy;
 }
+
+char *sk_text_dup(const char *text) {
+    return text ? sk_span_dup(sk_span_z(text)) : NULL;
+}

@@ -67,5 +67,6 @@ struct sk_span sk_span_trim(struct sk_span a);
 enum sk_status sk_span_to_int(struct sk_span a, int64_t *value);
 /* A NUL-terminated copy from malloc; the caller frees it. */
 char *sk_span_dup(struct sk_span a);
+char *sk_text_dup(const char *text); /* likewise; NULL for NULL */
 
 #endif

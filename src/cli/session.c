@@ -8,6 +8,7 @@
 #include "azure/connection_string.h"
 #include "trust/sas.h"
 #include "model/json_text.h"
+#include "net/trust.h"
 
 int cli_fail(const char *format, ...) {
     va_list args;
@@ -79,13 +80,8 @@ int cli_connect(struct cli *cli) {
     int code = login ? use_login(cli, login) : load_profile(cli);
     if (code) return code;
     if (cli->ca_file == NULL) cli->ca_file = getenv("SKERRY_CA_FILE");
-    struct sk_buffer trust = {.limit = 1024 * 1024};
-    if (cli->ca_file && sk_file_load(cli->io, cli->ca_file, &trust))
-        return cli_fail("%s cannot be read", cli->ca_file);
-    if (sk_tls_new(cli->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)},
-                   &cli->tls, reason))
+    if (sk_tls_trusting(cli->io, cli->ca_file, NULL, &cli->tls, reason))
         code = cli_fail("%s", reason);
-    sk_buffer_free(&trust);
     if (!code && sk_http_client_new(
                      cli->io,
                      &(struct sk_http_client_options){

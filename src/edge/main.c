@@ -14,6 +14,7 @@
 #include "edge/page/page.h"
 #include "io/privilege.h"
 #include "io/process.h"
+#include "net/trust.h"
 
 /* ---- roles ---- */
 
@@ -118,22 +119,6 @@ static struct sk_hub_standing hub_stands(void *arg) {
                                     .restarts = atomic_load(&state->restarts)};
 }
 
-/* The connection upstream trusts what [skerry] hub_trust names, else the system's certificates. */
-static enum sk_status upstream_tls(struct sk_io *io, const struct sk_edge_config *config,
-                                   struct sk_tls **tls, char reason[256]) {
-    struct sk_buffer trust = {.limit = 256 * 1024};
-    enum sk_status status =
-        config->hub_trust_file ? sk_file_load(io, config->hub_trust_file, &trust) : SK_OK;
-    if (status)
-        snprintf(reason, 256, "%.180s cannot be read: %s.", config->hub_trust_file,
-                 sk_status_text(status));
-    else
-        status = sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, tls,
-                            reason);
-    sk_buffer_free(&trust);
-    return status;
-}
-
 /* [agent.env]: the agent's environment, of which modules inherit what they are given
  * (RuntimeLogLevel, UpstreamProtocol). */
 static void take_agent_env(const json_t *environment) {
@@ -197,7 +182,7 @@ static int run_agent(void *arg) {
     snprintf(hub_path, sizeof hub_path, "%s/%s", config->data, SK_HUB_STATUS_SOCKET);
     take_agent_env(config->agent_env);
     enum sk_status status = sk_edge_confine_agent(reason);
-    if (!status) status = upstream_tls(role.io, config, &role.tls, reason);
+    if (!status) status = sk_tls_trusting(role.io, config->hub_trust_file, NULL, &role.tls, reason);
     struct sk_agent_options options = {
         .data = config->data,
         .management_path = edge->management_path,

@@ -34,25 +34,21 @@ void sk_identity_free(struct sk_identity *identity) {
     memset(identity, 0, sizeof *identity);
 }
 
-static char *copy_text(const char *text) {
-    return text ? sk_span_dup(sk_span_z(text)) : NULL;
-}
-
 struct sk_identity sk_identity_copy(const struct sk_identity *identity) {
     struct sk_identity copy = *identity;
-    copy.device_id = copy_text(identity->device_id);
-    copy.module_id = copy_text(identity->module_id);
-    copy.generation_id = copy_text(identity->generation_id);
-    copy.status_reason = copy_text(identity->status_reason);
-    copy.primary_key = copy_text(identity->primary_key);
-    copy.secondary_key = copy_text(identity->secondary_key);
-    copy.primary_thumbprint = copy_text(identity->primary_thumbprint);
-    copy.secondary_thumbprint = copy_text(identity->secondary_thumbprint);
-    copy.device_scope = copy_text(identity->device_scope);
+    copy.device_id = sk_text_dup(identity->device_id);
+    copy.module_id = sk_text_dup(identity->module_id);
+    copy.generation_id = sk_text_dup(identity->generation_id);
+    copy.status_reason = sk_text_dup(identity->status_reason);
+    copy.primary_key = sk_text_dup(identity->primary_key);
+    copy.secondary_key = sk_text_dup(identity->secondary_key);
+    copy.primary_thumbprint = sk_text_dup(identity->primary_thumbprint);
+    copy.secondary_thumbprint = sk_text_dup(identity->secondary_thumbprint);
+    copy.device_scope = sk_text_dup(identity->device_scope);
     for (size_t i = 0; i < identity->parent_scope_count; i++)
-        copy.parent_scopes[i] = copy_text(identity->parent_scopes[i]);
-    copy.managed_by = copy_text(identity->managed_by);
-    copy.model_id = copy_text(identity->model_id);
+        copy.parent_scopes[i] = sk_text_dup(identity->parent_scopes[i]);
+    copy.managed_by = sk_text_dup(identity->managed_by);
+    copy.model_id = sk_text_dup(identity->model_id);
     return copy;
 }
 

@@ -428,10 +428,6 @@ void sk_amqp_trust(struct sk_amqp *a) {
 
 /* ---- making and freeing ---- */
 
-static char *copy(const char *text) {
-    return text ? sk_span_dup(sk_span_z(text)) : NULL;
-}
-
 struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
                             const struct sk_amqp_events *events, void *arg) {
     struct sk_amqp *a = SK_NEW(struct sk_amqp);
@@ -440,10 +436,10 @@ struct sk_amqp *sk_amqp_new(const struct sk_amqp_options *options,
     a->over = over;
     a->server = options->server;
     a->stranger = options->stranger;
-    a->container = copy(options->container);
-    a->host_name = copy(options->host_name);
-    a->user = copy(options->user);
-    a->password = copy(options->password ? options->password : "");
+    a->container = sk_text_dup(options->container);
+    a->host_name = sk_text_dup(options->host_name);
+    a->user = sk_text_dup(options->user);
+    a->password = sk_text_dup(options->password ? options->password : "");
     a->sasl_anonymous = options->sasl_anonymous;
     a->idle_ms = options->idle_timeout_ms;
     a->frame_max = SK_AMQP_FRAME_MAX;

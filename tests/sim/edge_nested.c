@@ -427,7 +427,7 @@ TEST(an_edge_below_gets_its_scope_from_its_parent_in_pages_without_the_cloud) {
         free(text);
         free(link);
         const char *more = json_string_value(json_object_get(page, "continuationLink"));
-        link = more ? sk_span_dup(sk_span_z(more)) : NULL;
+        link = sk_text_dup(more);
         json_decref(page);
         pages++;
     } while (link);

@@ -17,24 +17,20 @@ void sk_module_spec_free(struct sk_module_spec *spec) {
     memset(spec, 0, sizeof *spec);
 }
 
-static char *copy_text(const char *text) {
-    return text ? sk_span_dup(sk_span_z(text)) : NULL;
-}
-
 struct sk_module_spec sk_module_spec_copy(const struct sk_module_spec *spec) {
     struct sk_module_spec copy = *spec;
-    copy.name = copy_text(spec->name);
-    copy.version = copy_text(spec->version);
-    copy.type = copy_text(spec->type);
-    copy.image_pull_policy = copy_text(spec->image_pull_policy);
+    copy.name = sk_text_dup(spec->name);
+    copy.version = sk_text_dup(spec->version);
+    copy.type = sk_text_dup(spec->type);
+    copy.image_pull_policy = sk_text_dup(spec->image_pull_policy);
     copy.settings = json_deep_copy(spec->settings);
     copy.env = json_deep_copy(spec->env);
     for (size_t i = 0; i < SK_MODULE_ARGUMENTS_MAX; i++)
-        copy.command[i] = copy_text(spec->command[i]);
-    copy.user = copy_text(spec->user);
-    copy.folder = copy_text(spec->folder);
-    copy.image = copy_text(spec->image);
-    copy.image_id = copy_text(spec->image_id);
+        copy.command[i] = sk_text_dup(spec->command[i]);
+    copy.user = sk_text_dup(spec->user);
+    copy.folder = sk_text_dup(spec->folder);
+    copy.image = sk_text_dup(spec->image);
+    copy.image_id = sk_text_dup(spec->image_id);
     copy.create_options = json_deep_copy(spec->create_options);
     copy.registry = json_deep_copy(spec->registry);
     return copy;

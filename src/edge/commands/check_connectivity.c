@@ -2,25 +2,17 @@
 #include <stdio.h>
 
 #include "edge/commands/parts.h"
+#include "net/trust.h"
 
-enum { HANDSHAKE_S = 15, CLOCK_WARNING_S = 60, CLOCK_ERROR_S = 300, TRUST_MAX = 256 * 1024 };
+enum { HANDSHAKE_S = 15, CLOCK_WARNING_S = 60, CLOCK_ERROR_S = 300 };
 
 /* What upstream is trusted by; NULL and a finding when it cannot be read. */
 static struct sk_tls *upstream_tls(const struct sk_edge_config *config, struct sk_io *io,
                                    struct edge_finding *finding) {
-    struct sk_buffer trust = {.limit = TRUST_MAX};
     struct sk_tls *tls = NULL;
     char reason[256] = "";
-    enum sk_status status =
-        config->hub_trust_file ? sk_file_load(io, config->hub_trust_file, &trust) : SK_OK;
-    if (status)
-        snprintf(reason, sizeof reason, "%.150s cannot be read: %s", config->hub_trust_file,
-                 sk_status_text(status));
-    else
-        status = sk_tls_new(io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)}, &tls,
-                            reason);
-    sk_buffer_free(&trust);
-    if (status) edge_find(finding, EDGE_ERROR, "See the check certs-read.", "%s", reason);
+    if (sk_tls_trusting(io, config->hub_trust_file, NULL, &tls, reason))
+        edge_find(finding, EDGE_ERROR, "See the check certs-read.", "%s", reason);
     return tls;
 }
 

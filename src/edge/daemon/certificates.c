@@ -87,19 +87,15 @@ static enum sk_status load_given(struct sk_certificates *certificates, char reas
     return status ? status : check_given(certificates, reason);
 }
 
-static char *copy(const char *text) {
-    return text ? sk_span_dup(sk_span_z(text)) : NULL;
-}
-
 enum sk_status sk_certificates_open(struct sk_io *io, const struct sk_certificates_options *options,
                                     struct sk_certificates **opened, char reason[256]) {
     struct sk_certificates *certificates = SK_NEW(struct sk_certificates);
     certificates->io = io;
     certificates->keys = options->keys;
-    certificates->device_id = copy(options->device_id);
-    certificates->certificate_file = copy(options->certificate_file);
-    certificates->key_file = copy(options->key_file);
-    certificates->trust_file = copy(options->trust_file);
+    certificates->device_id = sk_text_dup(options->device_id);
+    certificates->certificate_file = sk_text_dup(options->certificate_file);
+    certificates->key_file = sk_text_dup(options->key_file);
+    certificates->trust_file = sk_text_dup(options->trust_file);
     enum sk_status status = certificates->certificate_file
                                 ? load_given(certificates, reason)
                                 : sk_own_open(io, &options->own, &certificates->own, reason);

@@ -143,17 +143,13 @@ void sk_credential_replace(struct sk_credential *credential, struct sk_span cert
 
 /* ---- life, and tokens ---- */
 
-static char *copy(const char *text) {
-    return text ? sk_span_dup(sk_span_z(text)) : NULL;
-}
-
 enum sk_status sk_credential_open(struct sk_io *io, const struct sk_credential_options *options,
                                   struct sk_credential **opened, char reason[256]) {
     struct sk_credential *credential = SK_NEW(struct sk_credential);
     credential->io = io;
     credential->store = options->store;
-    credential->key = copy(options->key);
-    credential->key_uri = copy(options->key_uri);
+    credential->key = sk_text_dup(options->key);
+    credential->key_uri = sk_text_dup(options->key_uri);
     credential->certificate = options->issued || options->certificate_file;
     enum sk_status status = SK_OK;
     if (options->certificate_file)

@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 #include "edge/daemon/parts.h"
+#include "net/trust.h"
 
-enum { TRUST_MAX = 256 * 1024, RETRY_S = 10 };
+enum { RETRY_S = 10 };
 
 #define IDENTITIES "keys/identities.json"
 
@@ -43,19 +44,9 @@ static struct sk_own_options own_options(struct sk_daemon *daemon, struct sk_own
 static void know_system_modules(struct sk_daemon *daemon);
 
 static enum sk_status set_tls(struct sk_daemon *daemon, char reason[256]) {
-    struct sk_buffer trust = {.limit = TRUST_MAX};
-    const char *file = daemon->config->hub_trust_file;
-    enum sk_status status = file ? sk_file_load(daemon->io, file, &trust) : SK_OK;
-    if (status)
-        snprintf(reason, 256, "Cannot read the hub's CA certificates %.180s: %s.", file,
-                 sk_status_text(status));
-    struct sk_tls_options options = {.trust_pem = sk_buffer_span(&trust)};
-    options.certificate_pem = sk_credential_certificate(daemon->credential, &options.key);
-    if (!status)
-        status = daemon->tls ? sk_tls_reload(daemon->tls, &options, reason)
-                             : sk_tls_new(daemon->io, &options, &daemon->tls, reason);
-    sk_buffer_free(&trust);
-    return status;
+    struct sk_tls_options own = {0};
+    own.certificate_pem = sk_credential_certificate(daemon->credential, &own.key);
+    return sk_tls_trusting(daemon->io, daemon->config->hub_trust_file, &own, &daemon->tls, reason);
 }
 
 /* The hub is asked at once for what waited for it. */

@@ -355,17 +355,13 @@ void sk_identities_delete(struct sk_identities *identities, struct sk_span modul
 
 /* ---- life ---- */
 
-static char *copy(const char *text) {
-    return sk_span_dup(sk_span_z(text));
-}
-
 enum sk_status sk_identities_open(struct sk_io *io, const struct sk_identities_options *options,
                                   struct sk_identities **opened, char reason[256]) {
     struct sk_identities *identities = SK_NEW(struct sk_identities);
     identities->io = io;
-    identities->file = copy(options->file);
-    identities->hub_host = copy(options->hub_host);
-    identities->device_id = copy(options->device_id);
+    identities->file = sk_text_dup(options->file);
+    identities->hub_host = sk_text_dup(options->hub_host);
+    identities->device_id = sk_text_dup(options->device_id);
     identities->credential = options->credential;
     identities->keys = options->keys;
     identities->timeout_s = options->timeout_s;

@@ -4,6 +4,7 @@
 
 #include "edge/hub/images.h"
 #include "net/http_server.h"
+#include "net/trust.h"
 #include "device/workload.h"
 
 /* The daemon starts beside us, and on the very first start has to fetch our identity: it is asked
@@ -220,19 +221,8 @@ static void listen_for_people(struct sk_edge_hub_role *role) {
 
 static enum sk_status start(struct sk_edge_hub_role *role, char reason[512]) {
     const struct sk_edge_hub_role_options *o = role->options;
-    struct sk_buffer trust = {.limit = 1024 * 1024};
-    char why[256];
-    enum sk_status status = SK_OK;
-    if (o->upstream_trust_file &&
-        (status = sk_file_load(role->io, o->upstream_trust_file, &trust)) != SK_OK)
-        snprintf(reason, 512, "%s: cannot be read (%s)", o->upstream_trust_file,
-                 sk_status_text(status));
-    if (!status && (status = sk_tls_new(
-                        role->io, &(struct sk_tls_options){.trust_pem = sk_buffer_span(&trust)},
-                        &role->upstream_tls, why)) != SK_OK)
-        snprintf(reason, 512, "%s: %s",
-                 o->upstream_trust_file ? o->upstream_trust_file : "system certificates", why);
-    sk_buffer_free(&trust);
+    enum sk_status status =
+        sk_tls_trusting(role->io, o->upstream_trust_file, NULL, &role->upstream_tls, reason);
     if (!status && o->let_go) status = o->let_go(o->let_go_arg, reason);
     if (!status && (status = sk_workload_new(role->io,
                                              &(struct sk_workload_options){

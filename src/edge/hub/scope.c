@@ -272,7 +272,7 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
     }
     take_page(hub, page);
     free(hub->scope.continuation);
-    hub->scope.continuation = link ? sk_span_dup(sk_span_z(link)) : NULL;
+    hub->scope.continuation = sk_text_dup(link);
     json_decref(page);
     if (hub->scope.continuation)
         ask(hub);

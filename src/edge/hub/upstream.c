@@ -151,8 +151,7 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
     struct invocation *i = SK_NEW(struct invocation);
     i->hub = hub;
     i->device = sk_span_dup(sk_span_z(identity->identity.device_id));
-    i->module =
-        identity->identity.module_id ? sk_span_dup(sk_span_z(identity->identity.module_id)) : NULL;
+    i->module = sk_text_dup(identity->identity.module_id);
     i->name = sk_span_dup(name);
     i->payload = sk_span_dup(payload);
     i->rid = sk_span_dup(rid);

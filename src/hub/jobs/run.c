@@ -308,8 +308,7 @@ static bool take(struct hub_scan *scan, const struct sk_registry_entry *entry, j
     (void)twin;
     const struct sk_identity *identity = &entry->identity;
     job->found[job->found_count++] = (struct job_target){
-        sk_span_dup(sk_span_z(identity->device_id)),
-        identity->module_id ? sk_span_dup(sk_span_z(identity->module_id)) : NULL};
+        sk_span_dup(sk_span_z(identity->device_id)), sk_text_dup(identity->module_id)};
     return job->found_count < JOB_TARGETS_AT_ONCE;
 }
 

@@ -94,7 +94,7 @@ static struct certificate *new_certificate(struct sk_span name) {
 static struct certificate *copy_certificate(const struct certificate *from) {
     struct certificate *c = new_certificate(sk_span_z(from->name));
     c->pem = sk_span_dup(sk_span_z(from->pem));
-    c->code = from->code ? sk_span_dup(sk_span_z(from->code)) : NULL;
+    c->code = sk_text_dup(from->code);
     c->leaf = from->leaf;
     c->verified = from->verified;
     c->created_us = from->created_us;
@@ -319,7 +319,7 @@ static void loaded(void *arg, const struct sk_registry_end *end,
             free_certificate(c);
         } else {
             c->verified = json_is_true(json_object_get(json, "verified"));
-            c->code = code ? sk_span_dup(sk_span_z(code)) : NULL;
+            c->code = sk_text_dup(code);
             c->created_us = json_integer_value(json_object_get(json, "created"));
             c->updated_us = json_integer_value(json_object_get(json, "updated"));
             sk_list_append(&hub->certificates, &c->link);

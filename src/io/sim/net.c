@@ -488,8 +488,8 @@ enum sk_status sim_listen(struct sk_io *io, const struct sk_endpoint *at, struct
     }
     struct sim_listener *made = SK_NEW(struct sim_listener);
     made->base.io = io;
-    made->path = at->path ? sk_span_dup(sk_span_z(at->path)) : NULL;
-    made->host = host ? sk_span_dup(sk_span_z(host)) : NULL;
+    made->path = sk_text_dup(at->path);
+    made->host = sk_text_dup(host);
     made->port = at->path ? 0 : at->port ? at->port : next_port(machine);
     made->tls = sim_tls_share(tls);
     made->accept = accept;
@@ -530,8 +530,8 @@ struct sk_stream *sim_connect(struct sk_io *io, const struct sk_endpoint *to, st
     stream->base.events = events;
     stream->base.arg = arg;
     stream->host = sk_span_dup(sk_span_z(to->host));
-    stream->path = to->path ? sk_span_dup(sk_span_z(to->path)) : NULL;
-    stream->server_name = server_name ? sk_span_dup(sk_span_z(server_name)) : NULL;
+    stream->path = sk_text_dup(to->path);
+    stream->server_name = sk_text_dup(server_name);
     stream->port = to->port;
     stream->tls = sim_tls_share(tls);
     if (to->path)

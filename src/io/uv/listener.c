@@ -101,7 +101,7 @@ enum sk_status sk_uv_listen(struct sk_io *io, const struct sk_endpoint *at, stru
     if (l->tls) l->tls->references++;
     l->accept = accept;
     l->arg = arg;
-    l->path = at->path ? sk_span_dup(sk_span_z(at->path)) : NULL;
+    l->path = sk_text_dup(at->path);
     sk_list_init(&l->shaking);
     uv_poll_init_socket(&sk_uv(io)->loop, &l->poll, fd);
     l->poll.data = l;

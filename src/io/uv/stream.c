@@ -525,7 +525,7 @@ struct sk_stream *sk_uv_connect(struct sk_io *io, const struct sk_endpoint *to, 
     struct uv_stream *s = new_stream(io, tls);
     sk_stream_handle(&s->stream, events, arg);
     const char *name = server_name ? server_name : to->host;
-    s->server_name = name ? sk_span_dup(sk_span_z(name)) : NULL;
+    s->server_name = sk_text_dup(name);
     sk_timer_start(io, &s->timer, HANDSHAKE_S * SK_S, on_timeout);
     enum sk_status status = SK_OK;
     if (to->path) {

@@ -431,10 +431,6 @@ static const struct key_store_ops tpm_ops = {.kind = "tpm",
                                              .pair = load_pair,
                                              .close = close_tpm};
 
-static char *copy(const char *text) {
-    return text ? sk_span_dup(sk_span_z(text)) : NULL;
-}
-
 enum sk_status key_tpm_open(struct sk_io *io, const struct sk_key_store_options *options,
                             struct sk_key_store **store, char reason[256]) {
     enum sk_status status = load_libraries(reason);
@@ -446,9 +442,9 @@ enum sk_status key_tpm_open(struct sk_io *io, const struct sk_key_store_options 
     tpm->store.ops = &tpm_ops;
     tpm->store.io = io;
     tpm->parent = ESYS_TR_NONE;
-    tpm->folder = copy(options->folder);
-    tpm->tcti = copy(options->tcti);
-    tpm->owner_auth = copy(options->owner_auth);
+    tpm->folder = sk_text_dup(options->folder);
+    tpm->tcti = sk_text_dup(options->tcti);
+    tpm->owner_auth = sk_text_dup(options->owner_auth);
     status = open_tpm(tpm, reason);
     if (status) {
         close_tpm(&tpm->store);

@@ -34,7 +34,7 @@ static void open_session(struct sk_session *session, const char *device, const c
     static const struct sk_head head = {.deliver_method = deliver_method,
                                         .deliver_desired = deliver_desired};
     struct sk_principal principal = {.device = sk_span_dup(sk_span_z(device)),
-                                     .module = module ? sk_span_dup(sk_span_z(module)) : NULL,
+                                     .module = sk_text_dup(module),
                                      .expires_s = INT64_MAX};
     sk_session_open(session, &backend, &head, &principal, NULL);
 }
