@@ -19,6 +19,7 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_DELETE, "/messages/servicebound/feedback/{name}", SK_OP_FEEDBACK_SETTLE},
     {SK_HTTP_POST, "/messages/servicebound/feedback/{name}/abandon", SK_OP_FEEDBACK_SETTLE},
     {SK_HTTP_GET, "/devices", SK_OP_DEVICE_LIST},
+    {SK_HTTP_POST, "/devices", SK_OP_IDENTITY_BULK},
     {SK_HTTP_GET, "/devices/{device}", SK_OP_IDENTITY_GET},
     {SK_HTTP_PUT, "/devices/{device}", SK_OP_IDENTITY_PUT},
     {SK_HTTP_DELETE, "/devices/{device}", SK_OP_IDENTITY_DELETE},

@@ -355,7 +355,8 @@ static bool is_reserved(const struct lexer *lexer, enum sk_dialect dialect) {
     static const char *const words[] = {"AND", "OR", "NOT", "IN", "NIN"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (lexer_is_word(lexer, words[i])) return true;
-    return lexer_is_word(lexer, dialect == SK_DIALECT_ROUTE ? "INTO" : "GROUP");
+    if (dialect == SK_DIALECT_ROUTE) return lexer_is_word(lexer, "INTO");
+    return lexer_is_word(lexer, "FROM") || lexer_is_word(lexer, "GROUP");
 }
 
 static enum sk_status compile_primary(struct compiler *c) {
@@ -507,4 +508,24 @@ bool sk_expr_reads(const struct sk_expr *expr, const char *first, const char *se
             return true;
     }
     return false;
+}
+
+static bool is_path(const struct sk_expr *expr) {
+    return expr->op_count == 1 && expr->ops[0].code == CODE_TWIN && expr->ops[0].count > 0;
+}
+
+bool expr_path_name(const struct sk_expr *expr, struct sk_span *name) {
+    if (!is_path(expr)) return false;
+    *name = expr->steps[expr->ops[0].at + expr->ops[0].count - 1].key;
+    return name->p != NULL;
+}
+
+bool expr_same(const struct sk_expr *a, const struct sk_expr *b) {
+    if (!is_path(a) || !is_path(b) || a->ops[0].count != b->ops[0].count) return false;
+    const struct sk_json_step *x = a->steps + a->ops[0].at, *y = b->steps + b->ops[0].at;
+    for (size_t i = 0; i < a->ops[0].count; i++)
+        if ((x[i].key.p == NULL) != (y[i].key.p == NULL) || !sk_span_eq(x[i].key, y[i].key) ||
+            x[i].index != y[i].index)
+            return false;
+    return true;
 }

@@ -268,3 +268,26 @@ bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *sourc
     sk_expr_eval(expr, source, arena, &value);
     return is_bool(&value, true);
 }
+
+json_t *expr_value(const struct sk_expr *expr, const json_t *document, struct sk_arena *arena) {
+    struct sk_value value;
+    const struct op *op = expr->ops;
+    if (expr->op_count == 1 && op->code == CODE_TWIN)
+        return json_incref(
+            (json_t *)find_in(document, op->count ? expr->steps + op->at : NULL, op->count));
+    sk_arena_reset(arena);
+    sk_expr_eval(expr, &(struct sk_expr_source){.document = document}, arena, &value);
+    switch (value.type) {
+    case SK_VALUE_NULL: return json_null();
+    case SK_VALUE_BOOL: return json_boolean(value.truth);
+    case SK_VALUE_NUMBER: return expr_number_json(value.number);
+    case SK_VALUE_STRING: return json_stringn(value.text.p ? value.text.p : "", value.text.n);
+    default: return NULL;
+    }
+}
+
+json_t *expr_number_json(double number) {
+    if (!isfinite(number)) return NULL;
+    bool whole = number == floor(number) && fabs(number) < 9007199254740992.0;
+    return whole ? json_integer((json_int_t)number) : json_real(number);
+}

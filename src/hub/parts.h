@@ -93,6 +93,11 @@ struct sk_hub_list {
 void hub_list_add(struct sk_hub_list *list, const json_t *item);
 /* Answers with it and `more` (its text is set here), then frees it. */
 void hub_list_answer(struct sk_hub_list *list, struct sk_request *request, struct sk_answer *more);
+/* registry/identities.c: an identity was made or changed; one and its modules are gone: ends what
+ * is not right any more, and tells every part. */
+void hub_identity_stored(struct sk_hub *hub, const struct sk_identity *identity, bool made);
+void hub_identity_gone(struct sk_hub *hub, struct sk_span device, struct sk_span module,
+                       const struct sk_registry_entries *gone);
 /* wait.c: requests that wait for something; `list` is initialised by who has it. */
 void hub_wait(struct sk_list *list, struct sk_request *request);
 struct sk_request *hub_wait_take(struct sk_list *list); /* the first, or NULL */
@@ -142,7 +147,8 @@ struct sk_hub_part {
 extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_notices,
     hub_part_events, hub_part_identities, hub_part_twins, hub_part_queries, hub_part_c2d,
     hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
-    hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs;
+    hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
+    hub_part_bulk;
 
 /* configurations/configurations.c */
 size_t hub_configuration_count(const struct sk_hub *hub);

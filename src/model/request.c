@@ -46,12 +46,11 @@ void sk_request_refuse(struct sk_request *request, enum sk_fault fault, const ch
     request->done(request, &(struct sk_answer){.error = &error});
 }
 
-bool sk_op_takes_json(enum sk_op op) {
-    enum { NONE, JSON };
+enum sk_op_body sk_op_body(enum sk_op op) {
     static const unsigned char bodies[SK_OP_COUNT] = {
 #define SK_OPERATION(name, right, device, edge_device, module, edge_hub, body)                     \
-    [SK_OP_##name] = body,
+    [SK_OP_##name] = SK_BODY_##body,
 #include "model/operations.def"
     };
-    return bodies[op] == JSON;
+    return (enum sk_op_body)bodies[op];
 }

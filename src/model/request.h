@@ -31,8 +31,9 @@ enum sk_op {
     SK_OP_COUNT
 };
 
-/* Whether the body of an HTTPS request for it is a JSON object (where there is one). */
-bool sk_op_takes_json(enum sk_op op);
+/* What the body of an HTTPS request for it is (where there is one). */
+enum sk_op_body { SK_BODY_NONE, SK_BODY_JSON, SK_BODY_LIST }; /* an object; an array */
+enum sk_op_body sk_op_body(enum sk_op op);
 
 /* Rights of shared access policies. */
 enum {
@@ -98,6 +99,7 @@ struct sk_answer {
     struct sk_feedback_source *feedback; /* given away */
     const struct sk_message *message;    /* until `done` returns; message->c2d is set */
     bool created;
+    bool partial; /* the document tells what failed */
 };
 
 struct sk_request {

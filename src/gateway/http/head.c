@@ -48,7 +48,8 @@ static void answer_document(struct sk_http_exchange *exchange, const struct sk_a
         sk_http_put_header(&headers, "x-ms-continuation", answer->continuation);
     if (answer->item_type.n) sk_http_put_header(&headers, "x-ms-item-type", answer->item_type);
     SK_CLEANUP_FREE char *body = answer->document ? sk_json_text(answer->document) : NULL;
-    sk_http_respond(exchange, 200, sk_buffer_span(&headers), body ? sk_span_z(body) : answer->text);
+    sk_http_respond(exchange, answer->partial ? 400 : 200, sk_buffer_span(&headers),
+                    body ? sk_span_z(body) : answer->text);
     sk_buffer_free(&headers);
 }
 
@@ -198,7 +199,7 @@ static void read_job_list(struct sk_http_request *r) {
 }
 
 static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
-    return method != SK_HTTP_GET && method != SK_HTTP_DELETE && sk_op_takes_json(op);
+    return method != SK_HTTP_GET && method != SK_HTTP_DELETE && sk_op_body(op) != SK_BODY_NONE;
 }
 
 /* Everything that depends on the operation; false: already refused. */
@@ -209,10 +210,11 @@ static bool read_request(struct sk_http_request *r) {
     if (wants_json_body(r->request.op, http->method)) {
         json_error_t error;
         r->request.body = sk_json_load(sk_buffer_span(&http->body), JSON_REJECT_DUPLICATES, &error);
-        if (!json_is_object(r->request.body)) {
+        bool list = sk_op_body(r->request.op) == SK_BODY_LIST;
+        if (list ? !json_is_array(r->request.body) : !json_is_object(r->request.body)) {
             struct sk_error refusal;
-            sk_error_set(&refusal, SK_FAULT_DESERIALIZATION, "the body is not a JSON object: %s",
-                         r->request.body ? "another type" : error.text);
+            sk_error_set(&refusal, SK_FAULT_DESERIALIZATION, "the body is not a JSON %s: %s",
+                         list ? "array" : "object", r->request.body ? "another type" : error.text);
             sk_http_head_refuse(r->exchange, &refusal, false);
             return false;
         }

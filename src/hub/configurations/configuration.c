@@ -198,7 +198,7 @@ enum sk_status configuration_target(struct sk_span condition, enum configuration
         snprintf(error, SK_MODEL_ERROR_MAX,
                  "a condition on modules begins with FROM devices.modules WHERE");
         status = SK_INVALID;
-    } else if (query->group.n ||
+    } else if (query->grouped ||
                (query->where && sk_expr_reads(query->where, "properties", "desired"))) {
         snprintf(error, SK_MODEL_ERROR_MAX,
                  "a target condition reads ids, tags and reported properties, and does not group");
@@ -349,6 +349,7 @@ struct configuration *configuration_read(json_t *document, char error[SK_MODEL_E
 
 static void free_metrics(struct configuration_metric *metrics, size_t count) {
     for (size_t i = 0; i < count; i++) {
+        sk_select_free(metrics[i].groups);
         sk_query_free(&metrics[i].query);
         free(metrics[i].text);
     }

@@ -33,7 +33,8 @@ struct configuration_metric {
     const char *name;
     char *text;
     struct sk_query query;
-    uint64_t rows, counting; /* of the last walk; of the one that is under way */
+    uint64_t rows, counting;  /* of the last walk; of the one that is under way */
+    struct sk_select *groups; /* likewise, of a query that groups */
 };
 
 struct configuration {

@@ -67,6 +67,7 @@ static void changed(void *arg, const struct sk_registry_end *ended, struct sk_re
 
 static void made(void *arg, const struct sk_registry_end *ended, struct sk_registry_entry *entry) {
     struct rollout *r = arg;
+    if (entry) hub_identity_changed(r->hub, &entry->identity, true);
     if (entry || may_try_again(r, ended->status))
         look(r);
     else

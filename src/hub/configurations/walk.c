@@ -34,10 +34,13 @@ static void end_step(struct step *step) {
 
 static void count_metrics(struct configurations *all, struct configuration_metric *metrics,
                           size_t count, enum sk_query_from from, const json_t *twin) {
-    for (size_t i = 0; i < count; i++)
-        if (metrics[i].query.from == from &&
-            sk_query_selects(&metrics[i].query, twin, &all->hub->arena))
-            metrics[i].counting++;
+    struct sk_arena *arena = &all->hub->arena;
+    for (size_t i = 0; i < count; i++) {
+        struct configuration_metric *metric = &metrics[i];
+        if (metric->query.from != from || !sk_query_selects(&metric->query, twin, arena)) continue;
+        metric->counting++;
+        if (metric->groups) sk_select_add(metric->groups, twin, arena); /* too many: not counted */
+    }
 }
 
 static json_t *twin_json(struct configurations *all, const struct sk_registry_entry *entry) {
@@ -57,7 +60,22 @@ static void count(struct configurations *all, const struct sk_registry_entry *en
 }
 
 static void publish(struct configuration_metric *metrics, size_t count) {
-    for (size_t i = 0; i < count; i++) metrics[i].rows = metrics[i].counting;
+    for (size_t i = 0; i < count; i++) {
+        struct configuration_metric *metric = &metrics[i];
+        metric->rows = metric->groups ? sk_select_count(metric->groups) : metric->counting;
+        if (metric->query.top && metric->rows > metric->query.top) metric->rows = metric->query.top;
+        sk_select_free(metric->groups);
+        metric->groups = NULL;
+    }
+}
+
+static void begin_counting(struct configuration_metric *metrics, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct configuration_metric *metric = &metrics[i];
+        metric->counting = 0;
+        sk_select_free(metric->groups);
+        metric->groups = metric->query.grouped ? sk_select_new(&metric->query) : NULL;
+    }
 }
 
 /* ---- one twin ---- */
@@ -203,8 +221,8 @@ static void read_batch(struct configurations *all) {
 
 static void begin(struct configuration *c, uint64_t number) {
     c->walk = number;
-    for (size_t i = 0; i < c->system_count; i++) c->system[i].counting = 0;
-    for (size_t i = 0; i < c->custom_count; i++) c->custom[i].counting = 0;
+    begin_counting(c->system, c->system_count);
+    begin_counting(c->custom, c->custom_count);
 }
 
 static void walk(struct sk_timer *timer) {

@@ -177,7 +177,7 @@ static enum sk_status read_query(struct job *job, char error[SK_MODEL_ERROR_MAX]
     if (status) {
         snprintf(error, SK_MODEL_ERROR_MAX, "queryCondition: column %u: %s",
                  why.column > head ? why.column - (unsigned)head : 1, why.sentence);
-    } else if (job->query.from == SK_FROM_JOBS || job->query.group.n) {
+    } else if (job->query.from == SK_FROM_JOBS || job->query.grouped) {
         snprintf(error, SK_MODEL_ERROR_MAX, "queryCondition: a job is for devices or modules");
         status = SK_INVALID;
     }

@@ -21,6 +21,23 @@ static struct call take_call(void *arg) {
     return call;
 }
 
+void hub_identity_stored(struct sk_hub *hub, const struct sk_identity *identity, bool made) {
+    sk_sessions_changed(&hub->backend, identity);
+    if (made) hub_identity_changed(hub, identity, true);
+    hub_changed(hub);
+}
+
+void hub_identity_gone(struct sk_hub *hub, struct sk_span device, struct sk_span module,
+                       const struct sk_registry_entries *gone) {
+    sk_sessions_drop(&hub->backend, device, module,
+                     module.n ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND);
+    hub_forget(hub, device, module);
+    if (module.n == 0) hub_c2d_forget(hub, device);
+    for (size_t i = 0; i < gone->count; i++)
+        hub_identity_changed(hub, &gone->entries[i].identity, false);
+    hub_changed(hub);
+}
+
 static void answer_identity(struct call *call, const struct sk_identity *identity) {
     char etag[SK_ETAG_MAX];
     sk_identity_etag(identity->etag, etag);
@@ -38,9 +55,7 @@ static void got(void *arg, const struct sk_registry_end *end, struct sk_registry
     }
     const struct sk_identity *identity = &entry->identity;
     bool changed = call.request->op == SK_OP_IDENTITY_PUT || call.request->op == SK_OP_BELOW_PUT;
-    if (changed) sk_sessions_changed(&call.hub->backend, identity);
-    if (changed && call.request->if_match.n == 0) hub_identity_changed(call.hub, identity, true);
-    if (changed) hub_changed(call.hub);
+    if (changed) hub_identity_stored(call.hub, identity, call.request->if_match.n == 0);
     answer_identity(&call, identity);
 }
 
@@ -104,14 +119,7 @@ static void deleted(void *arg, const struct sk_registry_end *end,
         hub_refuse_status(call.request, end);
         return;
     }
-    bool module = call.request->module.n > 0;
-    sk_sessions_drop(&call.hub->backend, call.request->device, call.request->module,
-                     module ? SK_FAULT_MODULE_NOT_FOUND : SK_FAULT_DEVICE_NOT_FOUND);
-    hub_forget(call.hub, call.request->device, call.request->module);
-    if (!module) hub_c2d_forget(call.hub, call.request->device);
-    for (size_t i = 0; i < gone->count; i++)
-        hub_identity_changed(call.hub, &gone->entries[i].identity, false);
-    hub_changed(call.hub);
+    hub_identity_gone(call.hub, call.request->device, call.request->module, gone);
     sk_request_answer(call.request);
 }
 

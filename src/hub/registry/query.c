@@ -1,5 +1,5 @@
-/* POST /devices/query: SELECT * over devices, modules or what jobs did to them, a page at a
- * time. */
+/* POST /devices/query: over devices, modules or what jobs did to them, a page at a time. Rows of
+ * groups are made of all that there is, for each page anew. */
 #include "hub/parts.h"
 #include "model/json_text.h"
 
@@ -15,12 +15,15 @@ struct query_call {
     struct sk_query query;
     char *text; /* the query's, which outlives parsing */
     struct sk_hub_list page;
-    char *after_job;   /* of jobs, with the scan's device and module */
-    uint64_t returned; /* on earlier pages, for TOP */
+    struct sk_select *groups; /* NULL: it does not group */
+    bool too_many;            /* groups */
+    char *after_job;          /* of jobs, with the scan's device and module */
+    uint64_t returned;        /* on earlier pages, for TOP */
 };
 
 static void free_call(struct query_call *call) {
     hub_scan_free(&call->scan);
+    sk_select_free(call->groups);
     sk_query_free(&call->query);
     sk_buffer_free(&call->page.text);
     free(call->after_job);
@@ -28,7 +31,7 @@ static void free_call(struct query_call *call) {
     free(call);
 }
 
-/* A continuation token is base64 of "returned/device/module" or "returned/device/module/job": a
+/* A continuation token is base64 of "returned/device/module[/job]", or "returned" of groups: a
  * place, so it is as good after a restart. */
 static bool read_token(struct query_call *call, struct sk_span token) {
     struct sk_buffer plain = {0};
@@ -38,49 +41,48 @@ static bool read_token(struct query_call *call, struct sk_span token) {
     if (token.n && sk_base64_decode(&plain, token) == SK_OK) {
         struct sk_span rest = sk_buffer_span(&plain);
         fine = sk_span_split(&rest, '/', &returned) && sk_span_to_int(returned, &count) == SK_OK &&
-               count >= 0 && sk_span_split(&rest, '/', &device) && sk_id_check(device) == SK_OK &&
-               sk_span_split(&rest, '/', &module);
-        if (fine) {
+               count >= 0;
+        if (fine && !call->query.grouped)
+            fine = sk_span_split(&rest, '/', &device) && sk_id_check(device) == SK_OK &&
+                   sk_span_split(&rest, '/', &module);
+        if (fine) call->returned = (uint64_t)count;
+        if (fine && !call->query.grouped) {
             sk_span_split(&rest, '/', &job);
             sk_identity_set(&call->scan.after_device, device);
             sk_identity_set(&call->scan.after_module, module);
             sk_identity_set(&call->after_job, job);
-            call->returned = (uint64_t)count;
         }
     }
     sk_buffer_free(&plain);
     return fine;
 }
 
-static void end_page(struct query_call *call, bool more) {
-    struct sk_buffer plain = {0}, token = {0};
+static void put_token(const struct query_call *call, struct sk_buffer *to) {
+    struct sk_buffer plain = {0};
+    const char *module = call->scan.after_module;
     uint64_t returned = call->returned + call->page.count;
-    if (call->query.top && returned >= call->query.top) more = false;
-    if (more) {
-        const char *module = call->scan.after_module;
-        sk_buffer_print(&plain, "%llu/%s/%s", (unsigned long long)returned, call->scan.after_device,
-                        module ? module : "");
-        if (call->after_job) sk_buffer_print(&plain, "/%s", call->after_job);
-        sk_base64_encode(&token, sk_buffer_span(&plain));
-    }
-    bool jobs = call->query.from == SK_FROM_JOBS;
-    hub_list_answer(
-        &call->page, call->request,
-        &(struct sk_answer){.continuation = sk_buffer_span(&token),
-                            .item_type = jobs ? SK_SPAN("DeviceJob") : SK_SPAN("Twin")});
+    sk_buffer_print(&plain, "%llu", (unsigned long long)returned);
+    if (!call->query.grouped)
+        sk_buffer_print(&plain, "/%s/%s", call->scan.after_device, module ? module : "");
+    if (!call->query.grouped && call->after_job) sk_buffer_print(&plain, "/%s", call->after_job);
+    sk_base64_encode(to, sk_buffer_span(&plain));
     sk_buffer_free(&plain);
-    sk_buffer_free(&token);
-    free_call(call);
 }
 
-static void end_call(struct query_call *call, const struct sk_registry_end *end, bool more) {
-    struct sk_request *request = call->request;
-    if (end->status == SK_OK) {
-        end_page(call, more);
-        return;
-    }
+static struct sk_span item_type(const struct sk_query *query) {
+    if (!query->star) return SK_SPAN("Raw");
+    return query->from == SK_FROM_JOBS ? SK_SPAN("DeviceJob") : SK_SPAN("Twin");
+}
+
+static void end_page(struct query_call *call, bool more) {
+    struct sk_buffer token = {0};
+    if (call->query.top && call->returned + call->page.count >= call->query.top) more = false;
+    if (more) put_token(call, &token);
+    hub_list_answer(&call->page, call->request,
+                    &(struct sk_answer){.continuation = sk_buffer_span(&token),
+                                        .item_type = item_type(&call->query)});
+    sk_buffer_free(&token);
     free_call(call);
-    hub_refuse_status(request, end);
 }
 
 /* Adds one to the page; false: it is full. */
@@ -92,11 +94,52 @@ static bool add(struct query_call *call, const json_t *item) {
     return call->page.count < room && call->page.text.n < PAGE_BYTES_MAX;
 }
 
+/* All that there is has been looked at: the page begins behind the groups of those before it. */
+static void end_groups(struct query_call *call) {
+    size_t count = sk_select_count(call->groups), i = call->returned;
+    bool full = false;
+    for (; i < count && !full; i++) {
+        json_t *row = sk_select_row(call->groups, i);
+        full = !add(call, row);
+        json_decref(row);
+    }
+    end_page(call, i < count);
+}
+
+static void end_call(struct query_call *call, const struct sk_registry_end *end, bool more) {
+    struct sk_request *request = call->request;
+    if (end->status == SK_OK && call->too_many) {
+        free_call(call);
+        sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "it has more than %d groups",
+                          SK_QUERY_GROUPS_MAX);
+    } else if (end->status == SK_OK && call->groups) {
+        end_groups(call);
+    } else if (end->status == SK_OK) {
+        end_page(call, more);
+    } else {
+        free_call(call);
+        hub_refuse_status(request, end);
+    }
+}
+
+/* One that is selected; false: enough. */
+static bool take_document(struct query_call *call, const json_t *document) {
+    struct sk_arena *arena = &call->scan.hub->arena;
+    if (call->groups) {
+        call->too_many = sk_select_add(call->groups, document, arena) != SK_OK;
+        return !call->too_many;
+    }
+    json_t *row = sk_query_row(&call->query, document, arena);
+    bool goes_on = add(call, row);
+    json_decref(row);
+    return goes_on;
+}
+
 /* ---- twins ---- */
 
 static bool take(struct hub_scan *scan, const struct sk_registry_entry *entry, json_t *twin) {
     (void)entry;
-    return add((struct query_call *)scan, twin);
+    return take_document((struct query_call *)scan, twin);
 }
 
 static void ended(struct hub_scan *scan, const struct sk_registry_end *end) {
@@ -133,7 +176,8 @@ static void got_rows(void *arg, const struct sk_registry_end *end,
         sk_identity_set(&call->scan.after_device, row->device_id);
         sk_identity_set(&call->scan.after_module, row->module_id);
         json_t *json = row_json(row);
-        if (sk_query_selects(&call->query, json, &call->scan.hub->arena)) full = !add(call, json);
+        if (sk_query_selects(&call->query, json, &call->scan.hub->arena))
+            full = !take_document(call, json);
         json_decref(json);
     }
     bool more = i < list->count || list->more;
@@ -154,6 +198,23 @@ static void read_rows(struct query_call *call) {
         got_rows, call);
 }
 
+/* EXPLAIN: how it would be read, and nothing is. */
+static void explain(struct query_call *call) {
+    static const char *const collections[] = {[SK_FROM_DEVICES] = "devices",
+                                              [SK_FROM_MODULES] = "devices.modules",
+                                              [SK_FROM_JOBS] = "devices.jobs"};
+    const struct sk_query *query = &call->query;
+    json_t *row =
+        json_pack("{s:s,s:s,s:s}", "from", collections[query->from], "reads", "all", "rows",
+                  !query->grouped      ? "one of each document that the condition selects"
+                  : query->group_count ? "one of each group, made anew for each page"
+                                       : "one of all together");
+    call->query.star = false; /* its rows are our own */
+    add(call, row);
+    json_decref(row);
+    end_page(call, false);
+}
+
 static void query(struct sk_hub *hub, struct sk_request *request) {
     struct query_call *call = SK_NEW(struct query_call);
     struct sk_expr_error error;
@@ -163,16 +224,18 @@ static void query(struct sk_hub *hub, struct sk_request *request) {
     if (sk_query_parse(sk_span_z(call->text), &call->query, &error)) {
         sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "line %u, column %u: %s", error.line,
                           error.column, error.sentence);
-    } else if (!call->query.star) {
-        sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "only SELECT * is served so far");
+    } else if (call->query.explain) {
+        explain(call);
+        return;
     } else if (!read_token(call, request->continuation)) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
                           "the continuation token is not one of ours");
-    } else if (call->query.from == SK_FROM_JOBS) {
-        read_rows(call);
-        return;
     } else {
-        hub_scan_run(&call->scan);
+        if (call->query.grouped) call->groups = sk_select_new(&call->query);
+        if (call->query.from == SK_FROM_JOBS)
+            read_rows(call);
+        else
+            hub_scan_run(&call->scan);
         return;
     }
     free_call(call);

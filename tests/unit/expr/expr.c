@@ -308,7 +308,8 @@ TEST(errors_tell_the_place_and_the_reason) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         refused(SK_DIALECT_ROUTE, cases[i].text, cases[i].position, cases[i].part);
-    refused(SK_DIALECT_TWIN_QUERY, "CONTAINS(tags.a, 'x')", 0, "no function CONTAINS");
+    refused(SK_DIALECT_TWIN_QUERY, "TWIN_CHANGE_INCLUDES(tags.a)", 0,
+            "no function TWIN_CHANGE_INCLUDES");
     refused(SK_DIALECT_TWIN_QUERY, "{a} = 1", 0, "expected a value");
 
     struct sk_expr *expr;

@@ -19,10 +19,15 @@ TEST(statements_are_taken_apart) {
         SK_OK);
     assert_false(query.star);
     assert_int_equal(query.top, 5);
-    assert_true(sk_span_is(query.projection, "deviceId, COUNT() AS n"));
+    assert_int_equal(query.item_count, 2);
+    assert_int_equal(query.items[0].aggregate, SK_AGGREGATE_NONE);
+    assert_true(sk_span_is(query.items[0].name, "deviceId"));
+    assert_int_equal(query.items[1].aggregate, SK_AGGREGATE_COUNT);
+    assert_true(sk_span_is(query.items[1].name, "n"));
     assert_int_equal(query.from, SK_FROM_MODULES);
     assert_non_null(query.where);
-    assert_true(sk_span_is(query.group, "deviceId"));
+    assert_int_equal(query.group_count, 1);
+    assert_true(query.grouped);
     sk_query_free(&query);
 
     assert_int_equal(sk_query_parse(SK_SPAN("SELECT * FROM devices.jobs"), &query, &error), SK_OK);
@@ -113,7 +118,7 @@ TEST(bad_statements_tell_the_place_and_the_reason) {
         {"SELECT * FROM devices WHERE", 27, "a value"},
         {"SELECT * FROM devices WHERE tags.a = 1 b", 39, "an operator"},
         {"SELECT * FROM devices GROUP x", 28, "BY"},
-        {"SELECT * FROM devices GROUP BY", 30, "group by"},
+        {"SELECT * FROM devices GROUP BY", 30, "a value"},
         {"SELECT 'x FROM devices", 7, "no end"},
         {"SELECT * FROM devices WHERE device.tags.a = 1", 28, "device is no part of a twin"},
         {"SELECT * FROM devices WHERE location = 1", 28, "tags.location"},
@@ -130,4 +135,141 @@ TEST(bad_statements_tell_the_place_and_the_reason) {
         if (error.position != cases[i].position || strstr(error.sentence, cases[i].part) == NULL)
             fail_msg("%s: at %zu \"%s\"", cases[i].text, error.position, error.sentence);
     }
+}
+
+/* ---- rows ---- */
+
+/* Four twins of two sites; the last has reported nothing. */
+static const char *const twins[] = {
+    "{\"deviceId\":\"a\",\"tags\":{\"site\":\"north\",\"floors\":[1,{\"n\":2}]},"
+    "\"properties\":{\"reported\":{\"t\":20,\"from\":{\"odd key\":true}}}}",
+    "{\"deviceId\":\"b\",\"tags\":{\"site\":\"south\"},\"properties\":{\"reported\":{\"t\":21.5}}}",
+    "{\"deviceId\":\"c\",\"tags\":{\"site\":\"north\"},\"properties\":{\"reported\":"
+    "{\"t\":\"hot\"}}}",
+    "{\"deviceId\":\"d\",\"tags\":{\"site\":null},\"properties\":{\"reported\":{}}}"};
+
+static void gives(const char *statement, const char *expected) {
+    struct sk_query query;
+    struct sk_expr_error error;
+    struct sk_arena arena = {0};
+    if (sk_query_parse(sk_span_z(statement), &query, &error))
+        fail_msg("%s: column %u: %s", statement, error.column, error.sentence);
+    struct sk_select *select = query.grouped ? sk_select_new(&query) : NULL;
+    json_t *rows = json_array();
+    for (size_t i = 0; i < sizeof twins / sizeof *twins; i++) {
+        json_t *twin = json_loads(twins[i], 0, NULL);
+        if (sk_query_selects(&query, twin, &arena)) {
+            if (select)
+                assert_int_equal(sk_select_add(select, twin, &arena), SK_OK);
+            else
+                json_array_append_new(rows, sk_query_row(&query, twin, &arena));
+        }
+        json_decref(twin);
+    }
+    for (size_t i = 0; select && i < sk_select_count(select); i++)
+        json_array_append_new(rows, sk_select_row(select, i));
+    char *text = json_dumps(rows, JSON_COMPACT);
+    if (strcmp(text, expected) != 0) fail_msg("%s: %s, not %s", statement, text, expected);
+    free(text);
+    json_decref(rows);
+    sk_select_free(select);
+    sk_query_free(&query);
+    sk_arena_free(&arena);
+}
+
+TEST(a_row_has_what_is_selected_under_its_name) {
+    gives("SELECT deviceId FROM devices WHERE tags.site = 'south'", "[{\"deviceId\":\"b\"}]");
+    gives("SELECT DeviceID, properties.reported.t AS temperature FROM devices WHERE deviceId = 'a'",
+          "[{\"deviceId\":\"a\",\"temperature\":20}]");
+    gives("SELECT tags FROM devices WHERE deviceId = 'b'", "[{\"tags\":{\"site\":\"south\"}}]");
+    gives("SELECT properties.reported.t FROM devices WHERE tags.site = null", "[{}]");
+    gives("SELECT tags.floors[1].n AS n, tags.floors FROM devices WHERE deviceId = 'a'",
+          "[{\"n\":2,\"floors\":[1,{\"n\":2}]}]");
+    gives("SELECT properties.reported.from.[[odd key]] FROM devices WHERE deviceId = 'a'",
+          "[{\"odd key\":true}]");
+    gives("SELECT properties.reported.t * 2 AS twice, UPPER(tags.site) AS s FROM devices WHERE "
+          "IS_NUMBER(properties.reported.t)",
+          "[{\"twice\":40,\"s\":\"NORTH\"},{\"twice\":43,\"s\":\"SOUTH\"}]");
+    gives("SELECT d.deviceId FROM devices AS d WHERE d.tags.site IN ['south', null]",
+          "[{\"deviceId\":\"b\"},{\"deviceId\":\"d\"}]");
+}
+
+TEST(aggregates_are_of_what_makes_sense_to_them) {
+    gives("SELECT COUNT() AS n, COUNT(properties.reported.t) AS with, SUM(properties.reported.t) "
+          "AS sum, AVG(properties.reported.t) AS avg, MIN(properties.reported.t) AS min, "
+          "MAX(deviceId) AS max FROM devices",
+          "[{\"n\":4,\"with\":3,\"sum\":41.5,\"avg\":20.75,\"min\":20,\"max\":\"d\"}]");
+    gives("SELECT COUNT(*), AVG(tags.nothing), SUM(tags.nothing) FROM devices WHERE deviceId = 'x'",
+          "[{\"count\":0,\"sum\":0}]");
+}
+
+TEST(groups_are_told_apart_by_their_values_null_and_nothing_too) {
+    gives("SELECT tags.site AS site, COUNT() AS n FROM devices GROUP BY tags.site",
+          "[{\"site\":\"north\",\"n\":2},{\"site\":\"south\",\"n\":1},{\"site\":null,\"n\":1}]");
+    gives("SELECT COUNT() AS n, properties.reported.t FROM devices WHERE NOT IS_STRING("
+          "properties.reported.t) GROUP BY tags.site, properties.reported.t",
+          "[{\"n\":1,\"t\":20},{\"n\":1,\"t\":21.5},{\"n\":1}]");
+    gives("SELECT COUNT() AS n FROM devices WHERE deviceId = 'x' GROUP BY tags.site", "[]");
+}
+
+static void refused_at(const char *statement, unsigned column, const char *sentence) {
+    struct sk_query query;
+    struct sk_expr_error error;
+    if (sk_query_parse(sk_span_z(statement), &query, &error) == SK_OK)
+        fail_msg("%s: it was taken", statement);
+    if (error.column != column || strstr(error.sentence, sentence) == NULL)
+        fail_msg("%s: column %u: %s", statement, error.column, error.sentence);
+}
+
+TEST(what_cannot_be_selected_is_refused_with_its_place) {
+    refused_at("SELECT FROM devices", 8, "a list");
+    refused_at("SELECT deviceId, FROM devices", 18, "expected a value");
+    refused_at("SELECT deviceId x FROM devices", 17, "FROM");
+    refused_at("SELECT *, deviceId FROM devices", 9, "FROM");
+    refused_at("SELECT 1 + 1 FROM devices", 8, "AS name");
+    refused_at("SELECT tags.a[0] FROM devices", 8, "AS name");
+    refused_at("SELECT site FROM devices", 8, "tags.site");
+    refused_at("SELECT COUNT(, deviceId FROM devices", 14, "expected a value");
+    refused_at("SELECT COUNT(*, deviceId FROM devices", 15, "\")\"");
+    refused_at("SELECT SUM() FROM devices", 12, "expected a value");
+    refused_at("SELECT SUM(COUNT()) AS n FROM devices", 12, "no function COUNT");
+    refused_at("SELECT deviceId, COUNT() AS n FROM devices", 8, "GROUP BY");
+    refused_at("SELECT * FROM devices GROUP BY tags.a", 8, "instead of *");
+    refused_at("SELECT deviceId AS FROM devices", 20, "name behind AS");
+    refused_at("SELECT tags.a FROM devices GROUP tags.a", 34, "BY");
+    refused_at("SELECT tags.a FROM devices GROUP BY", 36, "expected a value");
+    refused_at("SELECT tags.a FROM devices ORDER BY tags.a", 28, "WHERE, GROUP BY");
+}
+
+TEST(sixty_four_values_are_selected_and_not_one_more) {
+    for (unsigned count = 64; count <= 65; count++) {
+        struct sk_buffer text = {0};
+        struct sk_query query;
+        sk_buffer_text(&text, "SELECT ");
+        for (unsigned i = 0; i < count; i++) sk_buffer_print(&text, "%stags.a%u", i ? ", " : "", i);
+        sk_buffer_text(&text, " FROM devices");
+        enum sk_status status = sk_query_parse(sk_buffer_span(&text), &query, NULL);
+        assert_int_equal(status, count == 64 ? SK_OK : SK_MALFORMED);
+        sk_query_free(&query);
+        sk_buffer_free(&text);
+    }
+}
+
+TEST(ten_thousand_groups_are_gathered_and_not_one_more) {
+    struct sk_query query;
+    struct sk_arena arena = {0};
+    assert_int_equal(
+        sk_query_parse(SK_SPAN("SELECT COUNT() AS n FROM devices GROUP BY deviceId"), &query, NULL),
+        SK_OK);
+    struct sk_select *select = sk_select_new(&query);
+    for (int i = 0; i <= SK_QUERY_GROUPS_MAX; i++) {
+        json_t *twin = json_pack("{s:i}", "deviceId", i);
+        assert_int_equal(sk_select_add(select, twin, &arena),
+                         i < SK_QUERY_GROUPS_MAX ? SK_OK : SK_TOO_LARGE);
+        json_decref(twin);
+    }
+    assert_int_equal(sk_select_count(select), SK_QUERY_GROUPS_MAX);
+    sk_select_free(select);
+    sk_query_free(&query);
+    sk_arena_free(&arena);
 }
