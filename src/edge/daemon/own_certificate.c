@@ -14,8 +14,9 @@ struct sk_own_certificate {
     struct sk_own_options options;
     struct sk_buffer pem, previous_pem, anchors_pem;
     EVP_PKEY *key;
-    unsigned slot; /* which of the two pairs it is */
-    int64_t begins_s, ends_s;
+    unsigned slot;            /* which of the two pairs it is */
+    int64_t valid_s;          /* not before */
+    int64_t begins_s, ends_s; /* the life that renewal counts */
     struct sk_timer timer;
     int64_t retry_us; /* not before: the last try has failed */
     /* What is asked for. */
@@ -59,8 +60,9 @@ static enum sk_status save_file(struct sk_own_certificate *own, const char *suff
     return status;
 }
 
-/* The certificate's key; SK_NOT_FOUND when there is none that fits. */
-static enum sk_status find_pair(struct sk_own_certificate *own, char reason[256]) {
+/* Makes the certificate's key ours; SK_NOT_FOUND when there is none that fits. */
+static enum sk_status find_pair(struct sk_own_certificate *own, const struct sk_buffer *pem,
+                                char reason[256]) {
     for (unsigned slot = 0; slot < PAIRS; slot++) {
         char name[24];
         EVP_PKEY *key;
@@ -68,7 +70,8 @@ static enum sk_status find_pair(struct sk_own_certificate *own, char reason[256]
         enum sk_status status = sk_key_store_pair(own->options.store, name, &key, reason);
         if (status && status != SK_NOT_FOUND && status != SK_MALFORMED) return status;
         if (status) continue;
-        if (sk_x509_is_pair(sk_buffer_span(&own->pem), key)) {
+        if (sk_x509_is_pair(sk_buffer_span(pem), key)) {
+            EVP_PKEY_free(own->key);
             own->key = key;
             own->slot = slot;
             return SK_OK;
@@ -76,6 +79,16 @@ static enum sk_status find_pair(struct sk_own_certificate *own, char reason[256]
         EVP_PKEY_free(key);
     }
     return SK_NOT_FOUND;
+}
+
+/* A self-signed one is valid since 1970, so that no clock finds it too young; its life is counted
+ * from its end. */
+static enum sk_status read_life(struct sk_own_certificate *own) {
+    enum sk_status status = sk_x509_life(sk_buffer_span(&own->pem), &own->valid_s, &own->ends_s);
+    own->begins_s = own->options.source == SK_OWN_SELF_SIGNED
+                        ? own->ends_s - own->options.days * DAY_S
+                        : own->valid_s;
+    return status;
 }
 
 /* The key for the next certificate: a new one in the other place, or the same. One that has been
@@ -148,7 +161,7 @@ static enum sk_status take(struct sk_own_certificate *own, struct sk_buffer *pem
     own->next_key = NULL;
     own->problem[0] = 0;
     own->retry_us = 0;
-    return sk_x509_life(sk_buffer_span(&own->pem), &own->begins_s, &own->ends_s);
+    return read_life(own);
 }
 
 /* ---- when ---- */
@@ -165,10 +178,19 @@ static int64_t due_s(const struct sk_own_certificate *own) {
                           : own->ends_s - share_of(own, point);
 }
 
-/* Also one that a clock which was ahead has made: it is not valid yet. */
+/* Also one that a clock which was ahead has got: it is not valid yet. */
 static bool is_due(const struct sk_own_certificate *own) {
     int64_t now = now_s(own);
-    return own->pem.n == 0 || now >= due_s(own) || now < own->begins_s;
+    return own->pem.n == 0 || now >= due_s(own) || now < own->valid_s;
+}
+
+/* Whether a clock that was ahead has made it, though the one before is good: by that one we are
+ * known. */
+static bool was_hasty(const struct sk_own_certificate *own) {
+    int64_t valid_s, ends_s, now = now_s(own);
+    return own->options.source == SK_OWN_SELF_SIGNED && own->pem.n && now < own->begins_s - DAY_S &&
+           sk_x509_life(sk_buffer_span(&own->previous_pem), &valid_s, &ends_s) == SK_OK &&
+           now >= valid_s && now < ends_s;
 }
 
 static void due(struct sk_timer *timer);
@@ -197,7 +219,8 @@ static enum sk_status issue_here(struct sk_own_certificate *own, struct sk_buffe
         .use = options->ca ? SK_X509_CA : SK_X509_CLIENT,
         .common_name = sk_span_z(options->common_name),
         .path_length = 0,
-        .not_before_s = now_s(own) - DAY_S, /* clients' clocks may be behind */
+        /* clients' clocks may be behind, and ours ahead */
+        .not_before_s = options->source == SK_OWN_SELF_SIGNED ? 0 : now_s(own) - DAY_S,
         .not_after_s = now_s(own) + options->days * DAY_S,
         .key = own->next_key,
     };
@@ -319,7 +342,23 @@ static enum sk_status ask_server(struct sk_own_certificate *own, char reason[256
 
 /* ---- life ---- */
 
+/* The one before and ours change places, if the key of that one is there still. */
+static void go_back(struct sk_own_certificate *own) {
+    char reason[256];
+    if (find_pair(own, &own->previous_pem, reason)) return;
+    struct sk_buffer pem = own->previous_pem;
+    own->previous_pem = own->pem;
+    own->pem = pem;
+    read_life(own);
+    SK_INFO("daemon", "the clock was ahead: the certificate %s is the one before again",
+            own->options.name);
+    if (save_file(own, "-previous", &own->previous_pem, reason) ||
+        save_file(own, "", &own->pem, reason))
+        SK_WARN("daemon", "%s", reason);
+}
+
 enum sk_status sk_own_refresh(struct sk_own_certificate *own, char reason[256]) {
+    if (was_hasty(own)) go_back(own);
     bool waits = own->pem.n && sk_io_wall(own->io) < own->retry_us;
     if (own->options.source == SK_OWN_EST || waits || !is_due(own)) return SK_OK;
     enum sk_status status = make_here(own, reason);
@@ -357,17 +396,15 @@ static enum sk_status read_files(struct sk_own_certificate *own, char reason[256
                  sk_status_text(status));
         return status;
     }
-    if (there) status = find_pair(own, reason);
-    if (there && !status)
-        status = sk_x509_life(sk_buffer_span(&own->pem), &own->begins_s, &own->ends_s);
+    if (there) status = find_pair(own, &own->pem, reason);
+    if (there && !status) status = read_life(own);
     if (status && status != SK_NOT_FOUND && status != SK_MALFORMED) return status;
     load_file(own, "-previous", &own->previous_pem);
     load_file(own, "-anchors", &own->anchors_pem);
     if (status && there) {
         SK_WARN("daemon", "the certificate %s is damaged or has lost its key: another one is got",
                 path);
-        bool is_one =
-            sk_x509_life(sk_buffer_span(&own->pem), &own->begins_s, &own->ends_s) == SK_OK;
+        bool is_one = read_life(own) == SK_OK;
         if (!is_one) sk_buffer_free(&own->pem);
         if (!is_one) return SK_OK;
         sk_buffer_free(&own->previous_pem); /* clients may trust it still */

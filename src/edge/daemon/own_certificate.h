@@ -5,7 +5,8 @@
  * first two come inside a call; the server's when it answers, and until then an older one is used
  * or there is none. The certificate is a file, its key a pair of the key store; the one before is
  * kept for those who trust only that. Times of the wall clock may jump: a certificate that is not
- * valid yet is as one that has ended. */
+ * valid yet is as one that has ended; a self-signed one is valid since ever, and what a clock that
+ * was ahead has made gives its place back to the one before. */
 #ifndef SK_EDGE_DAEMON_OWN_CERTIFICATE_H
 #define SK_EDGE_DAEMON_OWN_CERTIFICATE_H
 

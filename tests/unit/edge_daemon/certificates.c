@@ -150,6 +150,41 @@ TEST(at_80_percent_of_its_life_the_ca_is_renewed_and_the_old_one_still_trusted) 
     sk_certificate_free(&issued);
 }
 
+/* Leaf devices hold the CA's file, and nobody gives them another because a clock was wrong. */
+TEST(a_clock_that_is_wrong_by_ten_years_and_right_again_leaves_leaf_devices_their_trust) {
+    enum { TEN_YEARS = 3652 };
+    static const int ways[] = {-TEN_YEARS, TEN_YEARS};
+    char given[4096];
+    for (int i = 0; i < 4; i++) { /* the last two with a restart under the wrong clock */
+        int64_t way = ways[i % 2] * DAY_US;
+        struct sk_span bundle = bundle_of(certificates);
+        size_t n = bundle.n < sizeof given ? bundle.n : 0;
+        memcpy(given, bundle.p, n);
+        sk_sim_clock_jump(io, way);
+        assert_int_equal(issue("gw"), SK_OK);
+        if (i > 1) sk_certificates_free(certificates);
+        if (i > 1) assert_int_equal(open_certificates(QUICK, &certificates), SK_OK);
+        assert_int_equal(issue("gw"), SK_OK);
+        sk_sim_clock_jump(io, -way);
+        assert_int_equal(issue("gw"), SK_OK);
+        if (!accepted(sk_span(given, n), "gw", NULL)) fail_msg("way %d", i);
+    }
+    sk_certificate_free(&issued);
+}
+
+TEST(a_ca_that_a_clock_in_the_future_has_made_is_good_when_the_clock_is_right) {
+    sk_certificates_free(certificates);
+    sk_file_remove(io, "/data/ca/edge-ca.pem");
+    sk_sim_clock_jump(io, 3652 * DAY_US);
+    assert_int_equal(open_certificates(QUICK, &certificates), SK_OK);
+    char given[4096];
+    snprintf(given, sizeof given, "%.*s", SK_ARG(bundle_of(certificates)));
+    sk_sim_clock_jump(io, -3652 * DAY_US);
+    assert_int_equal(issue("gw"), SK_OK);
+    assert_true(accepted(sk_span_z(given), "gw", NULL));
+    sk_certificate_free(&issued);
+}
+
 TEST(a_ca_that_has_lost_its_key_is_followed_by_another_and_still_trusted) {
     char before[4096];
     for (int i = 0; i < 2; i++) { /* and the next one's bundle is read back */
