@@ -68,4 +68,14 @@ bool sk_expr_uses_twin(const struct sk_expr *expr);
 /* Whether it reads something at or below this section of the twin ("properties", "desired"). */
 bool sk_expr_reads(const struct sk_expr *expr, const char *first, const char *second);
 
+/* What must hold wherever the expression is true: the value at a path is one of some literals. */
+struct sk_expr_term {
+    const struct sk_json_step *path; /* in the expression, as are the values */
+    size_t path_count;
+    const struct sk_value *values;
+    size_t value_count;
+};
+/* At most `max` of them; returns how many. */
+size_t sk_expr_terms(const struct sk_expr *expr, struct sk_expr_term *terms, size_t max);
+
 #endif

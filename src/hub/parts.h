@@ -115,6 +115,10 @@ struct hub_scan {
     void (*ended)(struct hub_scan *scan, const struct sk_registry_end *end);
 };
 void hub_scan_run(struct hub_scan *scan);
+/* What of the query's condition the registry can look up; into `terms`, the rest into the arena. */
+enum { HUB_TERMS_MAX = 8 };
+size_t hub_search_terms(const struct sk_query *query, struct sk_arena *arena,
+                        struct sk_registry_term terms[HUB_TERMS_MAX]);
 void hub_scan_free(struct hub_scan *scan); /* what it owns */
 
 /* Presence of an identity, or NULL when it was never seen since the start. */

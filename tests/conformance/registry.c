@@ -11,6 +11,8 @@ struct answer {
     size_t count, total;
     uint32_t subscriptions;
     char text[256]; /* documents as "key=bytes," */
+    char after[64]; /* where a list goes on */
+    bool more;
     unsigned times;
 };
 
@@ -25,6 +27,11 @@ static void keep_entries(void *arg, const struct sk_registry_end *ended,
                          const struct sk_registry_entries *list) {
     struct answer *answer = arg;
     answer->total = list->count;
+    answer->more = list->more;
+    struct sk_span last =
+        list->count ? sk_span_z(list->entries[list->count - 1].identity.device_id) : SK_NONE;
+    if (list->after_device.n) last = list->after_device;
+    snprintf(answer->after, sizeof answer->after, "%.*s", SK_ARG(last));
     for (size_t i = 0; i < list->count && i < 8; i++) {
         answer->entries[i].identity = sk_identity_move(&list->entries[i].identity);
         answer->entries[i].twin = sk_twin_move(&list->entries[i].twin);
@@ -630,4 +637,103 @@ TEST(a_completion_may_close_the_registry) {
     open_registry();
     assert_int_equal(get(&first, "d2", ""), SK_OK);
     forget(&first);
+}
+
+/* ---- searches ---- */
+
+static void find(struct answer *answer, bool modules, const char *after,
+                 const struct sk_registry_term *terms, size_t count) {
+    ASK(answer,
+        sk_registry_find_twins(w.registry,
+                               &(struct sk_registry_search){.modules = modules,
+                                                            .after_device = sk_span_z(after),
+                                                            .max = 8,
+                                                            .terms = terms,
+                                                            .term_count = count},
+                               keep_entries, answer));
+    assert_int_equal(answer->end.status, SK_OK);
+}
+
+static bool has(const struct answer *answer, const char *device_id) {
+    for (size_t i = 0; i < answer->count; i++)
+        if (strcmp(answer->entries[i].identity.device_id, device_id) == 0) return true;
+    return false;
+}
+
+TEST(a_search_gives_all_for_which_its_terms_hold) {
+    struct answer answer = {0};
+    static const char *const desired[] = {"{\"a\":{\"b\":\"x\"}}", "{\"a\":{\"b\":\"y\"}}",
+                                          "{\"a\":{\"b\":7}}", "{\"a\":{\"b\":true}}",
+                                          "{\"a\":[1,\"x\"]}"};
+    for (size_t i = 0; i < 5; i++) {
+        char id[] = {'d', (char)('1' + i), 0};
+        assert_int_equal(put(device(id), NULL), SK_OK);
+        assert_int_equal(change(&answer, id, desired[i], NULL), SK_OK);
+    }
+    static const struct sk_registry_value texts[] = {{.is_text = true, .text = {"x", 1}},
+                                                     {.is_text = true, .text = {"y", 1}}};
+    static const struct sk_registry_value seven = {.number = 7}, one = {.number = 1},
+                                          ids[] = {{.is_text = true, .text = {"d2", 2}},
+                                                   {.is_text = true, .text = {"d4", 2}},
+                                                   {.is_text = true, .text = {"d9", 2}}};
+    struct sk_registry_term term = {SK_WHERE_DESIRED, SK_SPAN("$.\"a\".\"b\""), texts, 1};
+    find(&answer, false, "", &term, 1);
+    assert_true(has(&answer, "d1"));
+    term.count = 2;
+    find(&answer, false, "", &term, 1);
+    assert_true(has(&answer, "d1") && has(&answer, "d2"));
+    term = (struct sk_registry_term){SK_WHERE_DESIRED, SK_SPAN("$.\"a\".\"b\""), &seven, 1};
+    find(&answer, false, "", &term, 1);
+    assert_true(has(&answer, "d3"));
+    term.values = &one;
+    find(&answer, false, "", &term, 1);
+    assert_true(has(&answer, "d4"));
+    term = (struct sk_registry_term){SK_WHERE_DESIRED, SK_SPAN("$.\"a\"[1]"), texts, 1};
+    find(&answer, false, "", &term, 1);
+    assert_true(has(&answer, "d5"));
+    struct sk_registry_term both[] = {{SK_WHERE_DEVICE_ID, SK_NONE, ids, 3}, term};
+    find(&answer, false, "", both, 1);
+    assert_true(has(&answer, "d2") && has(&answer, "d4"));
+    find(&answer, false, "d2", both, 1);
+    assert_true(!has(&answer, "d2") && has(&answer, "d4"));
+    find(&answer, true, "", both, 1);
+    assert_int_equal(answer.count, 0);
+    find(&answer, false, "", NULL, 0);
+    assert_int_equal(answer.count, 5);
+    forget(&answer);
+}
+
+static void made_one(void *arg, const struct sk_registry_end *ended,
+                     struct sk_registry_entry *entry) {
+    (void)arg, (void)entry;
+    assert_int_equal(ended->status, SK_OK);
+    completed();
+}
+
+TEST(a_search_among_many_comes_to_its_end_in_short_reads) {
+    enum { DEVICES = 1500 };
+    struct answer answer = {0};
+    for (unsigned i = 0; i < DEVICES; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "d%05u", i);
+        struct sk_identity identity = device(id);
+        w.waiting++;
+        sk_registry_put(w.registry, &identity, SK_NONE, made_one, NULL);
+        if (i % 100 == 99) wait_all();
+    }
+    static const struct sk_registry_value yes = {.number = 1};
+    const struct sk_registry_term term = {SK_WHERE_DESIRED, SK_SPAN("$.\"on\""), &yes, 1};
+    assert_int_equal(change(&answer, "d01400", "{\"on\":true}", NULL), SK_OK);
+    char after[8] = "";
+    unsigned reads = 0, found = 0;
+    for (bool more = true; more; reads++) {
+        find(&answer, false, after, &term, 1);
+        found += has(&answer, "d01400");
+        more = answer.more;
+        if (more) assert_true(strcmp(answer.after, after) > 0);
+        snprintf(after, sizeof after, "%s", answer.after);
+    }
+    assert_int_equal(found, 1);
+    assert_true(reads < 200);
+    forget(&answer);
 }

@@ -135,7 +135,15 @@ TEST(explain_tells_how_a_query_is_read) {
     json_t *all = pages(f, "EXPLAIN SELECT * FROM devices WHERE deviceId = 'd1'", "Raw", false);
     assert_int_equal(json_array_size(all), 1);
     assert_string_equal(json_string_value(fleet_member(all, "0/from")), "devices");
-    assert_non_null(fleet_member(all, "0/reads"));
+    assert_string_equal(json_string_value(fleet_member(all, "0/reads")), "those with these ids");
+    json_decref(all);
+    all = pages(f, "EXPLAIN SELECT COUNT() AS n FROM devices WHERE tags.a.b = 'x' AND tags.c > 1",
+                "Raw", false);
+    assert_string_equal(json_string_value(fleet_member(all, "0/lookedUp/0")), "tags.\"a\".\"b\"");
+    assert_int_equal(json_array_size(fleet_member(all, "0/lookedUp")), 1);
+    json_decref(all);
+    all = pages(f, "EXPLAIN SELECT * FROM devices.jobs WHERE jobId = 'j'", "Raw", false);
+    assert_string_equal(json_string_value(fleet_member(all, "0/reads")), "the rows of one job");
     json_decref(all);
 }
 

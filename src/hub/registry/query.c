@@ -187,28 +187,81 @@ static void got_rows(void *arg, const struct sk_registry_end *end,
         read_rows(call);
 }
 
+/* The job, or else the device, that the condition asks for. */
+static void look_up(const struct query_call *call, struct sk_registry_job_ask *ask) {
+    enum { TERMS = 8 };
+    struct sk_expr_term terms[TERMS];
+    const struct sk_expr *where = call->query.where;
+    for (size_t i = 0, n = where ? sk_expr_terms(where, terms, TERMS) : 0; i < n; i++) {
+        const struct sk_expr_term *term = &terms[i];
+        if (term->path_count != 1 || term->value_count != 1 ||
+            term->values->type != SK_VALUE_STRING || term->values->text.n == 0)
+            continue;
+        if (sk_span_is(term->path[0].key, "jobId")) ask->job_id = term->values->text;
+        if (sk_span_is(term->path[0].key, "deviceId")) ask->device_id = term->values->text;
+    }
+    if (ask->job_id.n) ask->device_id = SK_NONE;
+}
+
 static void read_rows(struct query_call *call) {
-    sk_registry_job_rows(
-        call->scan.hub->registry,
-        &(struct sk_registry_job_ask){.state = SK_JOB_STATES,
+    struct sk_registry_job_ask ask = {.state = SK_JOB_STATES,
                                       .after = {.job_id = sk_span_z(call->after_job),
                                                 .device_id = sk_span_z(call->scan.after_device),
                                                 .module_id = sk_span_z(call->scan.after_module)},
-                                      .max = ROWS},
-        got_rows, call);
+                                      .max = ROWS};
+    look_up(call, &ask);
+    sk_registry_job_rows(call->scan.hub->registry, &ask, got_rows, call);
 }
 
-/* EXPLAIN: how it would be read, and nothing is. */
+/* ---- EXPLAIN: how it would be read, and nothing is ---- */
+
+static void explain_jobs(const struct query_call *call, json_t *row) {
+    struct sk_registry_job_ask ask = {0};
+    look_up(call, &ask);
+    json_object_set_new(row, "reads",
+                        json_string(ask.job_id.n      ? "the rows of one job"
+                                    : ask.device_id.n ? "the rows of one device"
+                                                      : "all rows"));
+}
+
+static void explain_twins(const struct query_call *call, json_t *row) {
+    static const char *const names[] = {[SK_WHERE_DEVICE_ID] = "deviceId",
+                                        [SK_WHERE_MODULE_ID] = "moduleId",
+                                        [SK_WHERE_TAGS] = "tags",
+                                        [SK_WHERE_DESIRED] = "properties.desired",
+                                        [SK_WHERE_REPORTED] = "properties.reported"};
+    struct sk_arena arena = {0};
+    struct sk_registry_term terms[HUB_TERMS_MAX];
+    size_t count = hub_search_terms(&call->query, &arena, terms);
+    json_t *looked_up = json_array();
+    bool by_id = false;
+    for (size_t i = 0; i < count; i++) {
+        struct sk_span name = sk_arena_print(&arena, "%s%.*s", names[terms[i].where],
+                                             SK_ARG(sk_span_skip(terms[i].path, 1)));
+        json_array_append_new(looked_up, json_stringn(name.p, name.n));
+        by_id |= terms[i].where == SK_WHERE_DEVICE_ID;
+    }
+    json_object_set_new(row, "reads",
+                        json_string(by_id   ? "those with these ids"
+                                    : count ? "all, of which the store sorts out"
+                                            : "all"));
+    json_object_set_new(row, "lookedUp", looked_up);
+    sk_arena_free(&arena);
+}
+
 static void explain(struct query_call *call) {
     static const char *const collections[] = {[SK_FROM_DEVICES] = "devices",
                                               [SK_FROM_MODULES] = "devices.modules",
                                               [SK_FROM_JOBS] = "devices.jobs"};
     const struct sk_query *query = &call->query;
-    json_t *row =
-        json_pack("{s:s,s:s,s:s}", "from", collections[query->from], "reads", "all", "rows",
-                  !query->grouped      ? "one of each document that the condition selects"
-                  : query->group_count ? "one of each group, made anew for each page"
-                                       : "one of all together");
+    json_t *row = json_pack("{s:s,s:s}", "from", collections[query->from], "rows",
+                            !query->grouped      ? "one of each document that is selected"
+                            : query->group_count ? "one of each group, made anew for each page"
+                                                 : "one of all together");
+    if (query->from == SK_FROM_JOBS)
+        explain_jobs(call, row);
+    else
+        explain_twins(call, row);
     call->query.star = false; /* its rows are our own */
     add(call, row);
     json_decref(row);

@@ -19,6 +19,7 @@ struct sk_registry_twin_ops {
     __typeof__(sk_registry_twin_get) *get;
     __typeof__(sk_registry_twin_change) *change;
     __typeof__(sk_registry_list_twins) *list;
+    __typeof__(sk_registry_find_twins) *find;
 };
 struct sk_registry_session_ops {
     __typeof__(sk_registry_session_save) *save;

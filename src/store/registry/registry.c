@@ -58,6 +58,11 @@ void sk_registry_list_twins(struct sk_registry *registry, bool modules, struct s
     registry->ops->twins->list(registry, modules, after_device, after_module, max, done, arg);
 }
 
+void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
+                            sk_registry_entries_done *done, void *arg) {
+    registry->ops->twins->find(registry, search, done, arg);
+}
+
 struct sk_registry_counts sk_registry_counts(const struct sk_registry *registry) {
     return registry->ops->counts(registry);
 }

@@ -42,6 +42,8 @@ struct sk_registry_entries {
     struct sk_registry_entry *entries;
     size_t count;
     bool more; /* it stopped before the end of the list, maybe before `max` */
+    /* Of a search: how far it has looked, where that is further than its last entry. */
+    struct sk_span after_device, after_module;
 };
 typedef void sk_registry_entry_done(void *arg, const struct sk_registry_end *end,
                                     struct sk_registry_entry *entry);
@@ -176,6 +178,37 @@ void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device
 void sk_registry_list_twins(struct sk_registry *registry, bool modules, struct sk_span after_device,
                             struct sk_span after_module, size_t max, sk_registry_entries_done *done,
                             void *arg);
+
+/* What can be looked up of a condition on twins: what is there is one of some values. */
+enum sk_registry_where {
+    SK_WHERE_DEVICE_ID,
+    SK_WHERE_MODULE_ID,
+    SK_WHERE_TAGS, /* at a path of the section */
+    SK_WHERE_DESIRED,
+    SK_WHERE_REPORTED,
+};
+struct sk_registry_value {
+    bool is_text;
+    struct sk_span text;
+    int64_t number; /* true is 1, false is 0 */
+};
+struct sk_registry_term {
+    enum sk_registry_where where;
+    struct sk_span path; /* such as $."a"[0] */
+    const struct sk_registry_value *values;
+    size_t count;
+};
+struct sk_registry_search {
+    bool modules;
+    struct sk_span after_device, after_module;
+    size_t max;
+    const struct sk_registry_term *terms; /* all of them hold */
+    size_t term_count;
+};
+/* As sk_registry_list_twins, but those for which the terms do not hold may be left out; whoever
+ * asks still looks at each that comes. There may be none while there are more. */
+void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
+                            sk_registry_entries_done *done, void *arg);
 
 /* ---- counts, as of the last completed write ---- */
 

@@ -273,3 +273,39 @@ TEST(ten_thousand_groups_are_gathered_and_not_one_more) {
     sk_query_free(&query);
     sk_arena_free(&arena);
 }
+
+/* ---- what can be looked up ---- */
+
+static void looks_up(const char *condition, const char *expected) {
+    struct sk_query query;
+    struct sk_expr_term terms[8];
+    char statement[300], text[300] = "";
+    snprintf(statement, sizeof statement, "SELECT * FROM devices WHERE %s", condition);
+    if (sk_query_parse(sk_span_z(statement), &query, NULL)) fail_msg("%s", condition);
+    size_t count = sk_expr_terms(query.where, terms, 8);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(text);
+        const struct sk_json_step *last = &terms[i].path[terms[i].path_count - 1];
+        snprintf(text + n, sizeof text - n, "%.*s:%zu ", SK_ARG(last->key), terms[i].value_count);
+    }
+    if (strcmp(text, expected) != 0) fail_msg("%s: %s, not %s", condition, text, expected);
+    sk_query_free(&query);
+}
+
+TEST(only_what_must_hold_is_looked_up) {
+    looks_up("deviceId = 'a'", "deviceId:1 ");
+    looks_up("'a' = deviceId", "deviceId:1 ");
+    looks_up("tags.a = 1 AND tags.b IN [1, 2] AND tags.c = true", "c:1 b:2 a:1 ");
+    looks_up("tags.a = 1 AND (tags.b = 2 AND tags.c = 3)", "c:1 b:1 a:1 ");
+    looks_up("tags.a = 1 OR tags.b = 2", "");
+    looks_up("tags.a = 1 AND (tags.b = 2 OR tags.c = 3)", "a:1 ");
+    looks_up("NOT tags.a = 1", "");
+    looks_up("NOT (tags.a = 1 AND tags.b = 2) AND tags.c = 3", "c:1 ");
+    looks_up("tags.a NIN [1] AND tags.b != 2 AND tags.c > 3", "");
+    looks_up("tags.a + 1 = 2 AND tags.b = -1", "");
+    looks_up("(tags.a ?? 1) = 1", "");
+    looks_up("tags.a = tags.b", "");
+    looks_up("UPPER(tags.a) = 'X' AND STARTSWITH(deviceId, 'a') AND tags.b = 1", "b:1 ");
+    looks_up("(tags.a = 1) = true", "");
+    looks_up("tags.a IN []", "a:0 ");
+}

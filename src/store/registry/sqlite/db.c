@@ -149,6 +149,8 @@ fail:
 
 void registry_db_close(struct registry_db *db) {
     for (int i = 0; i < SQL_COUNT; i++) sqlite3_finalize(db->statements[i]);
+    sqlite3_finalize(db->made);
+    free(db->made_text);
     sqlite3_close(db->handle);
     memset(db, 0, sizeof *db);
 }
@@ -160,6 +162,19 @@ sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which
     else
         sqlite3_reset(*place), sqlite3_clear_bindings(*place);
     return *place;
+}
+
+sqlite3_stmt *registry_db_prepare(struct registry_db *db, const char *text) {
+    if (db->made && strcmp(db->made_text, text) == 0) {
+        sqlite3_reset(db->made), sqlite3_clear_bindings(db->made);
+        return db->made;
+    }
+    sqlite3_finalize(db->made);
+    free(db->made_text);
+    db->made = NULL;
+    db->made_text = sk_span_dup(sk_span_z(text));
+    sqlite3_prepare_v3(db->handle, text, -1, SQLITE_PREPARE_PERSISTENT, &db->made, NULL);
+    return db->made;
 }
 
 enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement) {

@@ -4,8 +4,9 @@
  *   identities.c, twins.c, sessions.c, c2d.c, feedback.c, jobs.c, documents.c
  *                  an aggregate each: its calls, as they are asked for on the loop and as they
  *                  run on a connection, and the table of them for ops.h
+ *   find.c         twins by a part of a condition
  *   rows.c         identities and twins as rows
- *   db.c           connections, the schema; statements.def: all other SQL
+ *   db.c           connections, the schema; statements.def: all other SQL but that of find.c
  *
  * A call is made on the loop's thread by a function of ops.h (arguments are copied), runs on a
  * connection as its `run` says, in a transaction on a worker's thread when it writes, and ends
@@ -28,7 +29,15 @@ enum statement {
 struct registry_db {
     sqlite3 *handle;
     sqlite3_stmt *statements[SQL_COUNT];
+    char *made_text; /* the last that was made of a search */
+    sqlite3_stmt *made;
 };
+
+/* What every listing statement begins with. */
+#define IDENTITY_COLUMNS                                                                           \
+    "i.row, i.device_id, i.module_id, i.generation_id, i.etag, i.disabled, i.status_reason, "      \
+    "i.status_updated_us, i.auth, i.primary_key, i.secondary_key, i.primary_thumbprint, "          \
+    "i.secondary_thumbprint, i.edge, i.device_scope, i.parent_scope, i.managed_by, i.model_id"
 
 /* ---- calls ---- */
 
@@ -70,6 +79,8 @@ struct registry_call {
     bool modules;
     struct sk_registry_c2d_new c2d;
     enum sk_c2d_end how;
+    struct sk_registry_term *terms;
+    size_t term_count;
     struct sk_registry_job_row *rows, after;
     size_t row_count;
     enum sk_job_state state, to;
@@ -131,6 +142,8 @@ sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which
 sqlite3_stmt *registry_db_statement_of(struct registry_db *db, enum statement which,
                                        struct sk_span first, struct sk_span second);
 enum sk_status registry_db_error(struct registry_db *db);
+/* One that is made as it is needed; the last one is kept. */
+sqlite3_stmt *registry_db_prepare(struct registry_db *db, const char *text);
 /* Runs a statement that gives no rows. */
 enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement);
 enum sk_status registry_db_simple(struct registry_db *db, enum statement which);
@@ -180,6 +193,9 @@ extern const struct sk_registry_feedback_ops registry_feedback_ops;
 extern const struct sk_registry_job_ops registry_job_ops;
 extern const struct sk_registry_document_ops registry_document_ops;
 
+/* find.c */
+void registry_find(struct sk_registry *registry, const struct sk_registry_search *search,
+                   sk_registry_entries_done *done, void *arg);
 /* twins.c: copies the documents of a change into the call; runs it; tells its end. */
 void registry_take_change(struct registry_call *call, const struct sk_twin_change *change,
                           struct sk_span if_match);

@@ -98,4 +98,5 @@ static void list(struct sk_registry *registry, bool modules, struct sk_span afte
     registry_read(call, run_list, registry_tell_entries);
 }
 
-const struct sk_registry_twin_ops registry_twin_ops = {.get = get, .change = change, .list = list};
+const struct sk_registry_twin_ops registry_twin_ops = {
+    .get = get, .change = change, .list = list, .find = registry_find};
