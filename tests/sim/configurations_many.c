@@ -140,3 +140,37 @@ TEST(ten_thousand_devices_converge_over_crashes_and_changes) {
     assert_int_equal(seen.without, DEVICES);
     assert_false(hub->configurations->unsettled);
 }
+
+/* ---- what cannot be ---- */
+
+TEST(what_a_twin_has_no_room_for_is_tried_every_five_minutes_and_not_all_the_time) {
+    char text[4097];
+    json_t *desired = json_object();
+    memset(text, 'x', 4096);
+    text[4096] = 0;
+    for (unsigned i = 0; i < 7; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p%u", i);
+        json_object_set_new(desired, name, json_string(text));
+    }
+    waiting++;
+    sk_registry_twin_change(hub->registry, SK_SPAN("d1"), SK_NONE,
+                            &(struct sk_twin_change){.desired = desired}, SK_NONE, tagged, NULL);
+    settle_all();
+    json_t *body =
+        json_pack("{s:s,s:{s:{s:s,s:s}}}", "targetCondition", "*", "content", "deviceContent",
+                  "properties.desired.q1", text, "properties.desired.q2", text);
+    assert_int_equal(ask((struct sk_request){
+                         .op = SK_OP_CONFIGURATION_PUT, .name = SK_SPAN("large"), .body = body}),
+                     SK_FAULT_NONE);
+    json_decref(body);
+    json_decref(desired);
+    converge();
+    assert_int_equal(rows("large", 0), 2); /* both are targeted, one has room */
+    assert_int_equal(rows("large", 1), 1);
+    uint64_t walks = hub->configurations->number;
+    pass(299 * SK_S);
+    assert_in_range(hub->configurations->number, walks, walks + 1);
+    pass(300 * SK_S);
+    assert_in_range(hub->configurations->number, walks + 1, walks + 2);
+}

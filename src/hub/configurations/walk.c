@@ -83,8 +83,11 @@ static void begin_counting(struct configuration_metric *metrics, size_t count) {
 static void say_failed(struct configurations *all, const struct step *step, struct sk_span module,
                        const struct sk_registry_end *end) {
     if (end->status == SK_CLOSED) return;
-    all->failed = all->again = true;
-    if (end->status == SK_CONFLICT || end->status == SK_NOT_FOUND) return; /* it has changed */
+    all->failed = true;
+    if (end->status == SK_CONFLICT || end->status == SK_NOT_FOUND) { /* it has changed */
+        all->again = true;
+        return;
+    }
     SK_WARN("hub", "%s%s%.*s cannot be given its configuration: %s", step->entry.identity.device_id,
             module.n ? "/" : "", SK_ARG(module),
             end->reason[0] ? end->reason : sk_status_text(end->status));
@@ -168,7 +171,7 @@ static void plan_next(struct configurations *all) {
         pause = all->took_ns * SHARE > since ? all->took_ns * SHARE - since : 0;
         if (pause < PAUSE_MIN) pause = PAUSE_MIN;
         if (pause > PAUSE_MAX) pause = PAUSE_MAX;
-    } else if (all->count == 0) {
+    } else if (all->count == 0 && !all->failed) {
         return;
     }
     sk_timer_start(all->hub->backend.io, &all->timer, pause, walk);
@@ -192,7 +195,7 @@ static void got_batch(void *arg, const struct sk_registry_end *end,
                       const struct sk_registry_entries *list) {
     struct configurations *all = arg;
     if (end->status == SK_CLOSED) return;
-    if (end->status) all->failed = all->again = true;
+    if (end->status) all->failed = true; /* what cannot be done now is tried in five minutes */
     all->more = list->more;
     all->under_way = 1; /* this function too: a step may end at once */
     for (size_t i = 0; i < list->count; i++) {
