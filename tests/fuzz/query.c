@@ -7,8 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const documents[] = {
-    "{\"deviceId\":\"a\",\"tags\":{\"s\":\"n\",\"l\":[1,{\"n\":2}]},\"properties\":{\"reported\":{"
-    "\"t\":20}}}",
+    "{\"deviceId\":\"a\",\"tags\":{\"s\":\"n\",\"l\":[1,{\"n\":2}]},\"version\":20}",
     "{\"deviceId\":\"b\",\"tags\":{\"s\":null},\"properties\":{\"desired\":{\"t\":\"x\"}}}",
     "{\"deviceId\":\"c\",\"jobId\":\"j\",\"status\":\"failed\"}"};
 

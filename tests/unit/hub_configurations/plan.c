@@ -1,4 +1,6 @@
 /* What the configurations of a hub mean for one device or module. */
+#include <stdio.h>
+
 #include "hub/configurations/parts.h"
 #include "model/json_patch.h"
 #include "model/json_text.h"
@@ -360,5 +362,24 @@ TEST(fifty_modules_fit_into_a_deployment_and_not_one_more) {
         assert_int_equal(c != NULL, count == 50);
         configuration_free(c);
         sk_buffer_free(&text);
+    }
+}
+
+TEST(five_metrics_fit_into_a_configuration_and_not_one_more) {
+    (void)state;
+    for (unsigned count = 5; count <= 6; count++) {
+        char error[SK_MODEL_ERROR_MAX] = "", name[8];
+        json_t *queries = json_object();
+        for (unsigned i = 0; i < count; i++) {
+            snprintf(name, sizeof name, "m%u", i);
+            json_object_set_new(queries, name, json_string("SELECT deviceId FROM devices"));
+        }
+        json_t *body = json_pack("{s:{s:{s:i}},s:{s:o}}", "content", "deviceContent",
+                                 "properties.desired.a", 1, "metrics", "queries", queries);
+        json_t *document = configuration_document(body, SK_SPAN("c"), NULL, false, error);
+        assert_int_equal(document != NULL, count == 5);
+        if (document == NULL) assert_non_null(strstr(error, "at most 5"));
+        json_decref(document);
+        json_decref(body);
     }
 }
