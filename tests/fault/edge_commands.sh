@@ -11,7 +11,7 @@ make_hub
 start_hub
 wait_for $hub_ready
 talker=$(deployed talker "" /bin/sh -c 'echo "my word is $WORD"; exec sleep 1000')
-make_edge "${talker%\}}, \"env\": {\"WORD\": {\"value\": \"xyzzy\"}}}" "$(deployed broken "" /bin/false)"
+make_edge "${talker%\}}, \"env\": {\"WORD\": {\"value\": \"xyzzy\"}}}" "$(deployed broken "" /bin/false)" "$(deployed brief "" /bin/true)"
 sed -i "/^data = /a page = \"$edge:9680\"" "$dir/edge.toml"
 
 expect "list of an edge that does not run" "$(edge_says list 2>&1 >/dev/null | grep -c 'does not answer')" 1
@@ -62,6 +62,8 @@ hex() { od -An -v -tx1 | tr -d ' \n'; }
 api='api-version=2022-08-03'
 expect "the API: modules" "$(managed "http://edge/modules?$api") $(jq -r '.modules[] | select(.name == "talker") | .status.runtimeStatus.status' "$dir/answer")" "200 running"
 expect "the API: one" "$(managed "http://edge/modules/edgeHub?$api") $(jq -r .name "$dir/answer")" "200 edgeHub"
+stands() { managed "http://edge/modules/$1?$api" >"$dir/code"; jq -r '.status.runtimeStatus.status' "$dir/answer"; }
+expect "the API: what waits for its restart, by how it ended" "$(stands brief) $(stands broken)" "stopped failed"
 expect "the API: none" "$(managed "http://edge/modules/nobody?$api")" 404
 expect "the API: a log in frames" "$(managed "http://edge/modules/talker/logs?$api&tail=1") $(hex <"$dir/answer")" "200 0100000000000011$(echo 'my word is xyzzy' | hex)"
 expect "the API: the machine" "$(managed "http://edge/systeminfo?$api") $(jq -r .osType "$dir/answer")" "200 linux"

@@ -3,14 +3,19 @@
 
 #include "edge/agent/parts.h"
 
-/* Azure's daemon tells how the engine sees a container: what waits for its restart has ended there.
- */
+/* Azure's daemon tells how the engine sees a container: what waits for its restart has ended there,
+ * by its exit code. */
 static const char *status_of(const json_t *module) {
     static const struct {
         const char *reported, *told;
-    } words[] = {{"running", "running"}, {"unhealthy", "running"}, {"stopped", "stopped"},
-                 {"failed", "failed"},   {"dead", "dead"},         {"backoff", "failed"}};
+    } words[] = {{"running", "running"},
+                 {"unhealthy", "running"},
+                 {"stopped", "stopped"},
+                 {"failed", "failed"},
+                 {"dead", "dead"}};
     struct sk_span status = sk_span_z(json_string_value(json_object_get(module, "runtimeStatus")));
+    bool ended_well = json_integer_value(json_object_get(module, "exitCode")) == 0;
+    if (sk_span_is(status, "backoff")) return ended_well ? "stopped" : "failed";
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (sk_span_is(status, words[i].reported)) return words[i].told;
     return "unknown";
