@@ -122,6 +122,11 @@ static void drop_way(struct sk_own_certificate *own) {
     own->way_key = NULL;
 }
 
+static bool is_valid(const struct sk_own_certificate *own) {
+    int64_t now = now_s(own);
+    return own->pem.n && own->begins_s <= now && now < own->ends_s;
+}
+
 static enum sk_status check(struct sk_own_certificate *own, struct sk_span pem, char reason[256]) {
     int64_t begins_s, ends_s;
     const char *problem = NULL;
@@ -131,6 +136,8 @@ static enum sk_status check(struct sk_own_certificate *own, struct sk_span pem, 
         problem = "is not a CA's";
     else if (ends_s <= now_s(own))
         problem = "has ended already; is the clock right?";
+    else if (begins_s > now_s(own) && is_valid(own))
+        problem = "is not valid yet; is the clock right?";
     if (problem == NULL) return SK_OK;
     snprintf(reason, 256, "The certificate that came for %.60s %s.", own->options.name, problem);
     return SK_INVALID;
@@ -201,6 +208,8 @@ static void plan(struct sk_own_certificate *own) {
     sk_timer_start_at(own->io, &own->timer, at_us, due);
 }
 
+/* After a failure, and after a certificate that is due when it comes: it lives shorter than the
+ * threshold, or begins later. */
 static void plan_retry(struct sk_own_certificate *own) {
     int64_t wait_s = own->pem.n ? share_of(own, &own->options.renewal.retry) : 0;
     if (wait_s < RETRY_LEAST_S) wait_s = RETRY_LEAST_S;
@@ -253,6 +262,18 @@ static enum sk_status make_here(struct sk_own_certificate *own, char reason[256]
     return status;
 }
 
+static void plan_next(struct sk_own_certificate *own) {
+    if (!is_due(own)) {
+        plan(own);
+        return;
+    }
+    SK_WARN("daemon",
+            "the new certificate for %s is due for renewal at once: it lives shorter "
+            "than [auto_renew] threshold says, or is not valid yet",
+            own->options.name);
+    plan_retry(own);
+}
+
 static void failed(struct sk_own_certificate *own, const char *reason) {
     snprintf(own->problem, sizeof own->problem, "%s", reason);
     SK_WARN("daemon", "no new certificate for %s: %s", own->options.name, reason);
@@ -273,7 +294,7 @@ static void came(void *arg, enum sk_status status, struct sk_buffer *certificate
     }
     drop_way(own);
     SK_INFO("daemon", "there is a new certificate for %s", own->options.name);
-    plan(own);
+    plan_next(own);
     if (own->options.changed) own->options.changed(own->options.arg);
 }
 
@@ -365,7 +386,7 @@ enum sk_status sk_own_refresh(struct sk_own_certificate *own, char reason[256]) 
     if (status)
         failed(own, reason);
     else
-        plan(own);
+        plan_next(own);
     return status;
 }
 

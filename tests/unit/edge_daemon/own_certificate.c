@@ -34,6 +34,7 @@ enum manner {
     FILLS_THE_BAG,
     GIVES_ANOTHER_KEYS,
     GIVES_AN_ENDED_ONE,
+    GIVES_ONE_FOR_LATER,
     GIVES_NO_CA,
     GIVES_A_PAGE,
     MANNERS
@@ -103,11 +104,12 @@ static void enroll(struct sk_http_exchange *exchange) {
     sk_buffer_append(&server.last_key, sk_span(public, (size_t)n));
     int64_t now = sk_io_wall(server_io) / 1000000;
     bool ended = server.manner == GIVES_AN_ENDED_ONE;
+    int64_t begins = server.manner == GIVES_ONE_FOR_LATER ? now + 86400 : now - 86400;
     struct sk_x509_request certificate = {
         .use = server.manner == GIVES_NO_CA ? SK_X509_CLIENT : SK_X509_CA,
         .common_name = SK_SPAN("edge CA"),
         .path_length = 0,
-        .not_before_s = now - 86400,
+        .not_before_s = begins,
         .not_after_s = ended ? now - 60 : now + server.days * 86400,
         .issuer_certificate_pem = sk_buffer_span(&server.ca_pem),
         .issuer_key_pem = sk_buffer_span(&server.ca_key),
@@ -365,6 +367,35 @@ TEST(a_certificate_serves_on_while_nobody_renews_it) {
     server.manner = GOOD;
     run_for(2 * DAY_US);
     assert_false(sk_span_eq(sk_own_pem(own), sk_buffer_span(&before)));
+    sk_buffer_free(&before);
+}
+
+TEST(a_server_whose_certificates_are_due_when_they_come_is_not_asked_all_the_time) {
+    struct sk_own_options with = options();
+    with.renewal.threshold = (struct sk_renewal_point){.left_us = 60 * DAY_US};
+    open_own(with);
+    run_for(DAY_US);
+    /* They live for 31 days, of which a retry waits for 1.24. */
+    assert_int_equal(server.enrolled + server.enrolled_again, 1);
+    assert_true(sk_own_pem(own).n > 0);
+    run_for(10 * DAY_US);
+    assert_in_range(server.enrolled_again, 6, 9);
+}
+
+TEST(one_that_begins_later_does_not_take_the_place_of_one_that_is_valid) {
+    struct sk_buffer before = {0};
+    server.manner = GIVES_ONE_FOR_LATER; /* its clock is ahead: better than none */
+    open_own(options());
+    run_for(DAY_US / 24);
+    assert_true(sk_own_pem(own).n > 0);
+    assert_int_equal(server.enrolled + server.enrolled_again, 1);
+    server.manner = GOOD;
+    run_for(2 * DAY_US);
+    keep(sk_own_pem(own), &before);
+    server.manner = GIVES_ONE_FOR_LATER;
+    run_for(26 * DAY_US);
+    assert_true(sk_span_eq(sk_own_pem(own), sk_buffer_span(&before)));
+    assert_non_null(strstr(sk_own_problem(own), "not valid yet"));
     sk_buffer_free(&before);
 }
 
