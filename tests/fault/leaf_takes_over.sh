@@ -23,27 +23,6 @@ key_of() { # key_of DEVICE
     "$bin/skerry" device connection-string "$1" | sed 's/.*SharedAccessKey=//'
 }
 
-hex() { # hex TEXT: as MQTT has it, the length in front
-    printf '%04x' "${#1}"
-    printf %s "$1" | od -An -v -tx1 | tr -d ' \n'
-}
-
-# connack HOST CA CLIENT USER TOKEN: the code of the CONNACK; 0 is in.
-connack() {
-    local body length head
-    body="00044d51545404c2003c$(hex "$3")$(hex "$4")$(hex "$5")"
-    length=$((${#body} / 2))
-    head=10$(printf '%02x%02x' $((length % 128 + 128)) $((length / 128)))
-    coproc client { openssl s_client -quiet -connect "$1:8883" -CAfile "$2" 2>/dev/null; }
-    local pid=$client_PID in
-    exec {in}<&"${client[0]}" # a coprocess's own end is not for pipelines
-    printf "$(printf %s "$head$body" | sed 's/../\\x&/g')" >&"${client[1]}"
-    timeout 10 head -c 4 <&$in | od -An -tu1 | awk '{ print $4 }'
-    exec {in}<&-
-    kill "$pid" 2>/dev/null || true # it may have been hung up on
-    wait "$pid" 2>/dev/null || true
-}
-
 call() { # call TOKEN METHOD PATH [BODY]: the status; the answer is in $dir/answer
     curl -s -o "$dir/answer" -w '%{http_code}' --cacert "$dir/hub/ca.pem" -X "$2" -H "Authorization: $1" -H 'Content-Type: application/json' \
         ${4:+--data "$4"} "https://$hub$3?api-version=2020-06-30-preview"

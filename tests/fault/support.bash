@@ -125,3 +125,24 @@ reckon() { # reckon KILLS
     echo "$1: $(tail -n 1 "$dir/progress")"
     return $code
 }
+
+mqtt_text() { # mqtt_text TEXT: as MQTT has it, the length in front
+    printf '%04x' "${#1}"
+    printf %s "$1" | od -An -v -tx1 | tr -d ' \n'
+}
+
+# connack HOST CA CLIENT USER TOKEN [OPTION…]: the code of the CONNACK; 0 is in. Without a token (""): options for openssl show a certificate.
+connack() {
+    local body length head
+    body="00044d51545404$([ "$5" ] && echo c2 || echo 82)003c$(mqtt_text "$3")$(mqtt_text "$4")$([ -z "$5" ] || mqtt_text "$5")"
+    length=$((${#body} / 2))
+    head=10$(printf '%02x%02x' $((length % 128 + 128)) $((length / 128)))
+    coproc client { openssl s_client -quiet -connect "$1:8883" -CAfile "$2" "${@:6}" 2>/dev/null; }
+    local pid=$client_PID in
+    exec {in}<&"${client[0]}" # a coprocess's own end is not for pipelines
+    printf "$(printf %s "$head$body" | sed 's/../\\x&/g')" >&"${client[1]}"
+    timeout 10 head -c 4 <&$in | od -An -tu1 | awk '{ print $4 }'
+    exec {in}<&-
+    kill "$pid" 2>/dev/null || true # it may have been hung up on
+    wait "$pid" 2>/dev/null || true
+}
