@@ -113,6 +113,27 @@ TEST(a_job_waits_for_its_time_and_can_be_cancelled_before) {
     assert_int_equal(row_count(f), 0);
 }
 
+TEST(a_job_that_ends_on_a_full_disk_has_ended_when_there_is_room) {
+    struct fleet *f = *state;
+    char body[400], time[SK_TIME_TEXT];
+    sk_time_text(sk_io_wall(f->field_io) + 60 * INT64_C(1000000), time);
+    snprintf(body, sizeof body,
+             "{\"type\":\"scheduleUpdateTwin\",\"startTime\":\"%s\",\"queryCondition\":\"*\","
+             "\"updateTwin\":{\"tags\":{\"a\":1}}}",
+             time);
+    put_job(f, "later", body);
+    sk_sim_disk_limit(f->hub_io, 0);
+    sk_sim_run(f->sim, 90 * SK_S);
+    sk_sim_disk_limit(f->hub_io, UINT64_MAX);
+    sk_sim_run(f->sim, 15 * SK_S);
+    fleet_shows(f, "/jobs/v2/later", "status", "\"failed\"");
+    raw_gets(f, &(struct raw_ask){.method = "GET", .target = "/jobs/v2/later" VERSION}, 200, NULL,
+             "no-space");
+    put_job(f, "next", TWIN_JOB("*", "1"));
+    sk_sim_run(f->sim, SK_S);
+    fleet_shows(f, "/jobs/v2/next", "status", "\"completed\"");
+}
+
 TEST(jobs_are_listed_by_type_and_status_in_pages) {
     struct fleet *f = *state;
     put_job(f, "a", TWIN_JOB("*", "1"));

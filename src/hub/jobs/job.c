@@ -217,6 +217,7 @@ void job_free(struct job *job) {
     free(job->payload);
     free(job->after_device);
     free(job->after_module);
+    free(job->end_patch);
     json_decref(job->document);
     free(job);
 }

@@ -45,7 +45,9 @@ struct job {
     char *after_device, *after_module; /* the last row that was read */
     size_t under_way;                  /* rows, a reading, the writing of the end */
     bool reading, all_read;            /* reading: rows, or whom it is for */
-    struct sk_timer deadline;
+    enum sk_job_state end_rows;        /* what pending rows become with its end */
+    char *end_patch;                   /* theirs; NULL: they have it */
+    struct sk_timer deadline;          /* after its end: when that is written again */
 };
 
 struct job_target {

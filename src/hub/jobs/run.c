@@ -30,14 +30,43 @@ struct ending {
     void *arg;
 };
 
+static void store_end(struct job *job, sk_registry_done *done, void *arg);
+
+static void store_end_again(struct sk_timer *timer) {
+    struct job *job = SK_CONTAINER(timer, struct job, deadline);
+    job->under_way--;
+    store_end(job, NULL, NULL);
+}
+
+/* A full disk is waited for: without its end in the store the job would run for ever. */
 static void end_stored(void *arg, const struct sk_registry_end *end) {
+    enum { AGAIN_S = 10 };
     struct ending ending = *(struct ending *)arg;
+    struct job *job = ending.job;
+    bool refused = end->status && end->status != SK_CLOSED;
     free(arg);
-    if (end->status && end->status != SK_CLOSED)
-        SK_WARN("hub", "the end of job %s cannot be stored: %s", ending.job->id,
-                sk_status_text(end->status));
+    if (refused)
+        SK_WARN("hub", "the end of job %s cannot be stored: %s; tried again in %d s", job->id,
+                sk_status_text(end->status), AGAIN_S);
     if (ending.done) ending.done(ending.arg, end);
-    let_go(ending.job);
+    if (refused && !job->hub->closing)
+        sk_timer_start(job->hub->backend.io, &job->deadline, AGAIN_S * SK_S, store_end_again);
+    else
+        let_go(job);
+}
+
+/* With the rows that end with it; the second time the document alone. */
+static void store_end(struct job *job, sk_registry_done *done, void *arg) {
+    struct ending *ending = SK_NEW(struct ending);
+    SK_CLEANUP_FREE char *text = sk_json_text(job->document);
+    *ending = (struct ending){job, done, arg};
+    job->under_way++;
+    if (job->end_patch)
+        sk_registry_job_end(job->hub->registry, sk_span_z(job->id), sk_span_z(text), SK_JOB_PENDING,
+                            job->end_rows, sk_span_z(job->end_patch), end_stored, ending);
+    else
+        sk_registry_job_put(job->hub->registry, sk_span_z(job->id), sk_span_z(text), false, NULL, 0,
+                            end_stored, ending);
 }
 
 static void keep_counts(struct job *job) {
@@ -49,8 +78,6 @@ static void keep_counts(struct job *job) {
 
 void job_end(struct job *job, const char *status, const char *why, enum sk_job_state rows,
              const char *patch, sk_registry_done *done, void *arg) {
-    struct ending *ending = SK_NEW(struct ending);
-    *ending = (struct ending){job, done, arg};
     SK_ASSERT(!job->over);
     job->over = true;
     job->recount |= job->under_way > 0;
@@ -59,10 +86,9 @@ void job_end(struct job *job, const char *status, const char *why, enum sk_job_s
     job->counts.rows[SK_JOB_PENDING] = 0;
     job_set(job, status, why, now_us(job));
     keep_counts(job);
-    SK_CLEANUP_FREE char *text = sk_json_text(job->document);
-    job->under_way++;
-    sk_registry_job_end(job->hub->registry, sk_span_z(job->id), sk_span_z(text), SK_JOB_PENDING,
-                        rows, sk_span_z(patch), end_stored, ending);
+    job->end_rows = rows;
+    job->end_patch = sk_span_dup(sk_span_z(patch));
+    store_end(job, done, arg);
 }
 
 /* Rows ended behind the job's back: it is written again, with their numbers. */
@@ -73,13 +99,12 @@ static void counted(void *arg, const struct sk_registry_end *end,
         let_go(job);
         return;
     }
-    struct ending *ending = SK_NEW(struct ending);
-    *ending = (struct ending){.job = job};
     job->counts = *counts;
     keep_counts(job);
-    SK_CLEANUP_FREE char *text = sk_json_text(job->document);
-    sk_registry_job_put(job->hub->registry, sk_span_z(job->id), sk_span_z(text), false, NULL, 0,
-                        end_stored, ending);
+    free(job->end_patch);
+    job->end_patch = NULL;
+    job->under_way--;
+    store_end(job, NULL, NULL);
 }
 
 static void recount(struct job *job) {
