@@ -135,7 +135,8 @@ static void process(struct connection *c, struct sk_span bytes) {
     }
     if (!c->exchange.stream) return;
     sk_stream_unread(c->exchange.stream, bytes);
-    if (c->answering) sk_stream_pause(c->exchange.stream, true);
+    /* Who does not read does not see the client go. */
+    if (c->answering && (bytes.n || !c->exchange.gone)) sk_stream_pause(c->exchange.stream, true);
 }
 
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {

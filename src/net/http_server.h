@@ -36,8 +36,8 @@ struct sk_http_exchange {
     struct sk_http_parser *request; /* complete; lives until the answer */
     struct sk_arena arena;          /* for the handler; freed after the answer */
     void *data;                     /* the handler's */
-    /* Set by the handler, optional: the client has gone before the end of the answer. The handler
-     * must still answer (or end). */
+    /* Set by the handler before it returns, optional: the client has gone before the end of the
+     * answer. The handler must still answer (or end). Without it, that is seen with the answer. */
     void (*gone)(struct sk_http_exchange *exchange);
     /* Set with sk_http_take_body, optional: the client has gone before its body was whole; the
      * handler is not called. */

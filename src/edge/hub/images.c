@@ -140,6 +140,7 @@ static void on_done(void *arg, enum sk_status status, const struct sk_http_parse
     struct sk_http_exchange *exchange = pass->exchange;
     bool head = exchange->request->method == SK_HTTP_HEAD;
     exchange->gone = exchange->drained = NULL;
+    if (status == SK_OK && (answer->status < 200 || answer->status > 599)) status = SK_MALFORMED;
     if (status == SK_OK && head && !pass->started) start(pass, answer);
     if (status && !pass->started)
         refuse(exchange, status == SK_TIMEOUT ? 504 : 502, "UNKNOWN",

@@ -18,10 +18,11 @@ static struct {
     struct sk_http_listener *listener;
     struct sk_http_exchange *exchange; /* whose blob is being sent */
     size_t sent;
-    size_t stops_at; /* says nothing more from there on; 0: goes on */
-    bool breaks_off; /* ends there instead */
-    unsigned asked;
-    char seen[512]; /* of the last request */
+    size_t stops_at;      /* says nothing more from there on; 0: goes on */
+    bool breaks_off;      /* ends there instead */
+    unsigned asked, left; /* left: whoever asked has gone before the answer */
+    int status;           /* of every answer; 0: as it should be */
+    char seen[512];       /* of the last request */
 } registry;
 
 /* ---- the registry ---- */
@@ -70,6 +71,7 @@ static void note(struct sk_http_exchange *exchange) {
 }
 
 static void wait_gone(struct sk_http_exchange *exchange) {
+    registry.left++;
     sk_http_respond(exchange, 204, SK_NONE, SK_NONE);
 }
 
@@ -77,7 +79,9 @@ static void registry_handle(void *arg, struct sk_http_exchange *exchange) {
     struct sk_span path = exchange->request->path;
     (void)arg;
     note(exchange);
-    if (sk_span_is(path, "/v2/"))
+    if (registry.status)
+        sk_http_respond(exchange, (unsigned)registry.status, SK_NONE, SK_NONE);
+    else if (sk_span_is(path, "/v2/"))
         sk_http_respond(exchange, 401, SK_SPAN("WWW-Authenticate: Basic realm=\"r\"\r\n"),
                         SK_SPAN("{\"errors\":[]}"));
     else if (sk_span_ends(path, SK_SPAN("/manifests/1")))
@@ -226,6 +230,27 @@ TEST(what_only_asks_for_the_head_gets_the_length_of_the_whole) {
     assert_string_equal(pull.length, "13");
     assert_string_equal(pull.digest, "sha256:11");
     assert_string_equal(pull.body, "");
+}
+
+TEST(a_child_that_goes_before_the_answer_ends_its_question) {
+    struct pull pull = {0};
+    begin_pull(&pull, SK_HTTP_GET, "/v2/a/never");
+    sk_sim_run(sim, SK_S);
+    assert_int_equal(registry.left, 0);
+    sk_http_client_free(pull.client);
+    sk_sim_run(sim, 5 * SK_S);
+    assert_int_equal(registry.left, 1);
+}
+
+TEST(a_registry_that_answers_what_is_no_answer_is_told_so) {
+    static const int statuses[] = {101, 600, 999};
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        registry.status = statuses[i];
+        assert_int_equal(pulled(SK_HTTP_GET, "/v2/a/manifests/1").code, 502);
+        assert_int_equal(pulled(SK_HTTP_HEAD, "/v2/a/manifests/1").code, 502);
+    }
+    registry.status = 599;
+    assert_int_equal(pulled(SK_HTTP_GET, "/v2/a/manifests/1").code, 599);
 }
 
 TEST(a_layer_passes_no_faster_than_it_is_read) {
