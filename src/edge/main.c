@@ -1,7 +1,6 @@
 /* skerry-edge: the three roles, forked from one initialised parent, and the commands for people. */
 #include <openssl/ssl.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdio.h>
 
 #include "command/command.h"
@@ -249,7 +248,7 @@ static int run_hub(void *arg) {
 static void initialise(void) {
     uint64_t seed;
     OPENSSL_init_ssl(0, NULL);
-    sqlite3_initialize();
+    sk_edge_hub_prepare();
     json_object_seed(0);
     struct sk_io *io = sk_io_uv_new();
     sk_io_random(io, &seed, sizeof seed);

@@ -274,6 +274,10 @@ void sk_edge_hub_close(struct sk_edge_hub *hub, void (*closed)(void *arg), void 
         free_hub(hub);
 }
 
+void sk_edge_hub_prepare(void) {
+    sk_registry_sqlite_prepare();
+}
+
 enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options,
                                 struct sk_edge_hub **opened, char reason[512]) {
     struct sk_edge_hub *hub = SK_NEW(struct sk_edge_hub);

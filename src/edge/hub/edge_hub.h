@@ -33,6 +33,8 @@ struct sk_edge_hub_options {
     void *ready_arg;
 };
 
+/* What its libraries make once a process; a parent may do it for its children. */
+void sk_edge_hub_prepare(void);
 enum sk_status sk_edge_hub_open(struct sk_io *io, const struct sk_edge_hub_options *options,
                                 struct sk_edge_hub **hub, char reason[512]);
 struct sk_backend *sk_edge_hub_backend(struct sk_edge_hub *hub);

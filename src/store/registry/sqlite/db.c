@@ -119,9 +119,18 @@ static const char WRITER_PRAGMAS[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024";
 static const char READER_PRAGMAS[] = "PRAGMA query_only = ON; PRAGMA cache_size = -1024";
 
+/* SQLite puts 120 KB aside for small allocations of each connection, and 20 pages for its cache:
+ * half a megabyte that an edge never needs. What it needs it takes when it needs it. */
+void sk_registry_sqlite_prepare(void) {
+    sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 128, 64);
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+    sqlite3_initialize(); /* from now on the two above are refused, and change nothing */
+}
+
 enum sk_status registry_db_open(struct registry_db *db, const char *path, const char *vfs,
                                 bool writer, char reason[SK_MODEL_ERROR_MAX]) {
     int version = 0;
+    sk_registry_sqlite_prepare();
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0);
     enum sk_status status = registry_db_status(sqlite3_open_v2(path, &db->handle, flags, vfs));
     if (status) goto fail;

@@ -4,6 +4,8 @@
 
 #include "store/registry/registry.h"
 
+/* Sets SQLite up for this process, once; opening does it, or a parent for its children. */
+void sk_registry_sqlite_prepare(void);
 /* Opens or makes the file at `path` (its folder must be there) and brings it to the newest form.
  * On failure writes a sentence to `reason`: SK_UNSUPPORTED (made by a newer Skerry), SK_MALFORMED
  * (damaged), SK_IO, SK_NO_SPACE. */
