@@ -7,7 +7,7 @@
  * behind an acknowledged record. */
 #include "store/log/segments/parts.h"
 
-enum { KEEP_BYTES = 64 * 1024 }; /* a batch's buffer that the log keeps while it is idle */
+enum { KEEP_BYTES = 16 * 1024 }; /* a batch's buffer that the log keeps while it is idle */
 #define RETRY_AFTER (100 * SK_MS)
 
 /* ---- batches ---- */
