@@ -170,6 +170,20 @@ TEST(reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_other) 
     fleet_free(&f);
 }
 
+TEST(a_client_that_has_no_desired_properties_hears_of_none) {
+    struct fleet f;
+    struct raw_client leaf;
+    begin(&f);
+    open_leaf(&leaf, &f);
+    subscribe_to_twin(&leaf);
+    raw_expect_nothing(&leaf);
+    fleet_call(&f, SK_HTTP_PATCH, "/twins/leaf1", "{\"properties\":{\"desired\":{\"a\":1}}}");
+    json_decref(expect_json(&leaf, "$iothub/twin/PATCH/properties/desired/?$version=2"));
+    raw_expect_nothing(&leaf);
+    raw_free(&leaf);
+    fleet_free(&f);
+}
+
 TEST(a_change_made_while_the_edge_was_away_arrives_once) {
     struct fleet f;
     struct raw_client leaf;

@@ -199,9 +199,10 @@ static void ask_machine(struct sk_agent *agent, struct sk_http_exchange *exchang
 
 /* ---- all ---- */
 
-static void answer_done(struct sk_http_exchange *exchange, enum sk_status status) {
+static void answer_done(struct sk_http_exchange *exchange, struct sk_span name,
+                        enum sk_status status) {
     if (status == SK_NOT_FOUND)
-        refuse(exchange, 404, "There is no such module on this device.");
+        refuse(exchange, 404, sk_modules_missing(name));
     else
         sk_http_respond(exchange, status == SK_EXISTS ? 304 : 204, SK_NONE, SK_NONE);
 }
@@ -212,7 +213,7 @@ static void answer_one(struct sk_agent *agent, struct sk_http_exchange *exchange
     if (json)
         answer_json(exchange, 200, json);
     else
-        answer_done(exchange, SK_NOT_FOUND);
+        answer_done(exchange, name, SK_NOT_FOUND);
 }
 
 void control_handle(void *arg, struct sk_http_exchange *exchange) {
@@ -229,9 +230,9 @@ void control_handle(void *arg, struct sk_http_exchange *exchange) {
     case STATUS: answer_status(agent, exchange); return;
     case LIST: answer_json(exchange, 200, agent_details(agent)); return;
     case ONE: answer_one(agent, exchange, name); return;
-    case START: answer_done(exchange, sk_modules_start(agent->modules, name)); return;
-    case STOP: answer_done(exchange, sk_modules_stop(agent->modules, name)); return;
-    case RESTART: answer_done(exchange, sk_modules_restart(agent->modules, name)); return;
+    case START: answer_done(exchange, name, sk_modules_start(agent->modules, name)); return;
+    case STOP: answer_done(exchange, name, sk_modules_stop(agent->modules, name)); return;
+    case RESTART: answer_done(exchange, name, sk_modules_restart(agent->modules, name)); return;
     case MACHINE: ask_machine(agent, exchange); return;
     case LOGS: answer_logs(agent, exchange, name); return;
     }

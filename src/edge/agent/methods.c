@@ -57,7 +57,7 @@ static void restart_module(struct call *call, const json_t *payload) {
     if (!schema_fits(payload) || id == NULL)
         refuse(call, 400, "The payload must be {\"schemaVersion\":\"1.0\",\"id\":\"module\"}.");
     else if (sk_modules_restart(call->agent->modules, sk_span_z(id)))
-        refuse(call, 500, "There is no such module on this device.");
+        refuse(call, 500, sk_modules_missing(sk_span_z(id)));
     else
         answer(call, 200, json_null());
 }

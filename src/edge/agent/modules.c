@@ -543,10 +543,18 @@ enum sk_status sk_modules_stop(struct sk_modules *modules, struct sk_span name) 
     return SK_OK;
 }
 
+const char *sk_modules_missing(struct sk_span name) {
+    if (sk_span_starts(name, SK_SPAN("$"))) name = sk_span_skip(name, 1);
+    if (sk_span_is(name, "edgeHub") || sk_span_is(name, "edgeAgent"))
+        return "It is a role of skerry-edge, not a module: 'skerry-edge system restart' starts the "
+               "roles again, and the service's log is theirs.";
+    return "There is no such module on this device.";
+}
+
 struct sk_module_log *sk_modules_log(struct sk_modules *modules, struct sk_span name,
                                      const struct sk_log_ask *ask, const char **why) {
     struct module *module = find(modules, name);
-    *why = "There is no such module on this device.";
+    *why = sk_modules_missing(name);
     if (module == NULL) return NULL;
     return module->kind->log(module, ask, why);
 }

@@ -94,6 +94,8 @@ void sk_modules_measure_end(struct sk_modules *modules);
 const struct sk_summary *sk_modules_took(const struct sk_modules *modules, enum sk_plan_kind kind);
 /* Whether all is as the last plan wanted it; then since when (monotonic). */
 bool sk_modules_settled(const struct sk_modules *modules, uint64_t *since_ns);
+/* Why there is no module of that name, in a sentence. */
+const char *sk_modules_missing(struct sk_span name);
 /* Stops and starts a module now, without counting it. SK_NOT_FOUND. */
 enum sk_status sk_modules_restart(struct sk_modules *modules, struct sk_span name);
 /* Starts or stops it now; what its deployment says of it is done at the next reconciliation.

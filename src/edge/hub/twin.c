@@ -152,7 +152,10 @@ static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
     json_object_del(reported, "$version");
     json_t *patch = sk_json_diff(twin->desired, desired), *ours[2];
     unsent(twin, ours);
-    bool changed = twin->desired_version != desired_version || json_object_size(patch) > 0;
+    /* A first copy that is empty is no news, but to ourselves: we wait for a deployment. */
+    bool first = twin->desired_version == 0 && identity != identity->hub->self;
+    bool changed =
+        (!first && twin->desired_version != desired_version) || json_object_size(patch) > 0;
     for (size_t i = 0; i < 2; i++) { /* what we have promised to report counts already */
         sk_json_merge(reported, ours[i]);
         json_decref(ours[i]);

@@ -234,6 +234,8 @@ TEST(a_module_runs_with_its_environment_and_folder_and_its_output_is_kept) {
     const char *why;
     assert_null(sk_modules_log(modules, SK_SPAN("other"), &(struct sk_log_ask){0}, &why));
     assert_string_equal(why, "There is no such module on this device.");
+    assert_null(sk_modules_log(modules, SK_SPAN("edgeHub"), &(struct sk_log_ask){0}, &why));
+    assert_non_null(strstr(why, "skerry-edge system restart"));
     sk_buffer_free(&log);
 }
 
