@@ -82,6 +82,7 @@ static void gateway_closed(void *arg) {
 
 static void stop_level(struct level *level) {
     level->fleet->waiting++;
+    sk_edge_hub_drain(level->hub);
     sk_gateway_close(level->gateway, gateway_closed, level);
     assert_true(sk_sim_run_until(level->fleet->sim, 60 * SK_S, fleet_idle, level->fleet));
 }
@@ -325,6 +326,25 @@ TEST(a_leaf_is_known_at_every_level_without_the_cloud) {
     part(&n, TOP, false);
     sk_sim_run(n.fleet.sim, 200 * SK_S);
     assert_string_equal(stored(&n), "offline ");
+    raw_free(&leaf);
+    end(&n);
+}
+
+/* Each level asks the one above before it answers: nobody waits for the readings that come every
+ * five minutes. */
+TEST(a_leaf_that_has_just_been_made_is_let_in_at_the_lowest_level) {
+    struct nest n;
+    struct raw_client leaf;
+    char more[300];
+    begin(&n, 1);
+    fleet_call(&n.fleet, SK_HTTP_GET, "/devices/low1", "");
+    json_t *low = json_loads(n.fleet.answer, 0, NULL);
+    snprintf(more, sizeof more, ",\"deviceScope\":\"%s\"",
+             json_string_value(json_object_get(low, "deviceScope")));
+    json_decref(low);
+    fleet_put_device(&n.fleet, "leaf8", more);
+    raw_dial(&leaf, &n.fleet, "low.test", &(struct raw_connect){.device = "leaf8", .clean = true});
+    raw_expect_connack(&leaf, SK_MQTT_ACCEPTED, false);
     raw_free(&leaf);
     end(&n);
 }

@@ -69,7 +69,12 @@ static void answer(struct sk_request *request, struct sk_edge_identity *const *l
     json_decref(document);
 }
 
-static void list_scope(struct sk_edge_hub *hub, struct sk_request *request) {
+struct find {
+    struct sk_edge_hub *hub;
+    struct sk_request *request;
+};
+
+static void list_ours(struct sk_edge_hub *hub, struct sk_request *request) {
     struct sk_edge_identity *target =
         target_of(hub, request, first_of(first_of(request->chain, ';'), '/'));
     struct sk_edge_identity *identity;
@@ -88,10 +93,23 @@ static void list_scope(struct sk_edge_hub *hub, struct sk_request *request) {
     free(list);
 }
 
-struct find {
-    struct sk_edge_hub *hub;
-    struct sk_request *request;
-};
+static void scope_read(void *arg, enum sk_status status, const struct sk_identity *identity) {
+    struct find find = *(struct find *)arg;
+    free(arg);
+    (void)status, (void)identity; /* without the cloud our copy is what there is */
+    list_ours(find.hub, find.request);
+}
+
+/* Who asks may have met a client made a moment ago, which our copy does not know yet either. */
+static void list_scope(struct sk_edge_hub *hub, struct sk_request *request) {
+    if (request->continuation.n || !hub->counts.upstream_connected) {
+        list_ours(hub, request);
+        return;
+    }
+    struct find *find = SK_NEW(struct find);
+    *find = (struct find){hub, request};
+    edge_find_identity_anew(&hub->backend, request->device, SK_NONE, scope_read, find);
+}
 
 static void found(void *arg, enum sk_status status, const struct sk_identity *identity) {
     struct find find = *(struct find *)arg;
