@@ -98,6 +98,7 @@ int cli_edge_patch_modules(void *cli);
 int cli_deployment_list(void *cli);
 int cli_configuration_list(void *cli);
 int cli_configuration_show(void *cli);
+int cli_deployment_create(void *cli);
 int cli_configuration_create(void *cli);
 int cli_configuration_update(void *cli);
 int cli_configuration_patch(void *cli);

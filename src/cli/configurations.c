@@ -110,16 +110,29 @@ static json_t *read_file(struct cli *cli, const char *file) {
     return json_pack("{s:o}", "content", json);
 }
 
-int cli_configuration_create(void *arg) {
-    struct cli *cli = arg;
+static int create(struct cli *cli, bool deployment) {
     json_t *body = read_file(cli, cli->typed.words[1]);
     if (body == NULL) return SK_EXIT_REFUSED;
     int code = take_options(cli, body);
+    if (!code && is_deployment(body) != deployment)
+        code = cli_fail(deployment ? "%s has no modulesContent, as deployments have; for the "
+                                     "properties of devices: skerry configuration create"
+                                   : "%s has modulesContent, as deployments have: skerry "
+                                     "deployment create",
+                        cli->typed.words[1]);
     if (!code)
         code = cli_show(cli, SK_HTTP_PUT, path_of(cli), body, NULL,
-                        is_deployment(body) ? deployment_columns : columns);
+                        deployment ? deployment_columns : columns);
     json_decref(body);
     return code;
+}
+
+int cli_deployment_create(void *arg) {
+    return create(arg, true);
+}
+
+int cli_configuration_create(void *arg) {
+    return create(arg, false);
 }
 
 int cli_configuration_update(void *arg) {

@@ -3,6 +3,9 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const { execFile } = require('child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 const { Message } = require('azure-iot-device');
 const { Amqp } = require('azure-iot-device-amqp');
 const { connect, createDevice, uniqueId, until } = require('./support');
@@ -127,4 +130,21 @@ test('tables tell ages, programs get times', async () => {
   assert.ok(out.split('\n').some((line) => line.startsWith(device.deviceId) && line.includes('never')));
   assert.ok((await skerry('device', 'list', '--output', 'tsv')).out.includes(`${device.deviceId}\t`));
   assert.ok((await skerry('device', 'show', device.deviceId, '--output', 'json')).out.includes('"0001-01-01T00:00:00'));
+});
+
+test('a file for the sister command is refused by the name of that', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cli-'));
+  const files = {
+    deployment: { modulesContent: { 'app': { 'properties.desired': {} } } },
+    configuration: { deviceContent: { 'properties.desired.a': 1 } },
+  };
+  for (const [kind, content] of Object.entries(files)) {
+    const file = path.join(folder, kind);
+    fs.writeFileSync(file, JSON.stringify(content));
+    const other = kind === 'deployment' ? 'configuration' : 'deployment';
+    const refused = await skerry(other, 'create', uniqueId('mixed'), file);
+    assert.strictEqual(refused.code, 1);
+    assert.match(refused.error, new RegExp(`skerry ${kind} create`));
+  }
+  fs.rmSync(folder, { recursive: true });
 });
