@@ -1,23 +1,30 @@
 /* A month of an edge with ten children: networks that go, machines that lose power, devices that
- * come, go and get new keys, clocks that jump. What the edge has acknowledged reaches the cloud
- * once and in order, and twins agree in the end. MONTH_SEEDS (how many), SEED (one alone) and
- * MONTH_MESSAGES change its length. */
+ * come, go and get new keys and certificates, clocks that jump. What the edge has acknowledged
+ * reaches the cloud once and in order, and twins agree in the end. MONTH_SEEDS (how many), SEED
+ * (one alone) and MONTH_MESSAGES change its length. */
 #include <stdio.h>
 
 #include "support/fleet.h"
 #include "support/test.h"
+#include "trust/x509.h"
+#include "trust/x509_chain.h"
 
 #define DAY_S 86400ull
 #define NEW_KEY "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="
 
-enum { CHILDREN = 10, FIRST = 7, DAYS = 30 };
+enum { CHILDREN = 10, FIRST = 7, DAYS = 30, CERTIFICATE_DAYS = 20, RENEWED_AFTER_DAYS = 10 };
 
 struct month;
 
 struct child {
     struct month *month;
     char name[16];
-    const char *key;
+    const char *key; /* or a certificate; while that is renewed, the next one */
+    struct certificate {
+        struct sk_tls *tls; /* NULL: none */
+        char thumbprint[65];
+    } certificate, next_certificate;
+    unsigned renew_day, renewals;
     struct sk_device_client *client; /* NULL: not made yet, or removed */
     bool removed;
     struct sk_timer timer;
@@ -30,6 +37,8 @@ struct month {
     struct fleet fleet;
     uint64_t seed, period_ns;
     char scope[100];
+    struct sk_buffer edge_certificate, edge_key;
+    struct sk_tls_options edge_tls;
     struct child children[CHILDREN];
 };
 
@@ -91,10 +100,12 @@ static void on_connected(void *arg, bool session_present) {
 static const struct sk_device_events events = {.connected = on_connected, .desired = on_desired};
 
 static void connect_child(struct child *child) {
+    struct sk_tls *tls = child->certificate.tls;
     child->client =
         sk_device_client_new(child->month->fleet.field_io,
                              &(struct sk_device_client_options){.host = "edge.test",
-                                                                .port = 8883,
+                                                                .port = tls ? 8884 : 8883,
+                                                                .tls = tls,
                                                                 .hub_host = SK_SPAN("hub.test"),
                                                                 .device_id = sk_span_z(child->name),
                                                                 .key = sk_span_z(child->key),
@@ -105,25 +116,100 @@ static void connect_child(struct child *child) {
 }
 
 /* The service's connection may be to a hub that has crashed since: it is asked until it answers. */
-static void call(struct fleet *f, enum sk_http_method method, const char *path, const char *body,
-                 unsigned status) {
+static void ask(struct fleet *f, enum sk_http_method method, const char *path, const char *body,
+                bool update, unsigned status) {
     for (int i = 0; i < 8; i++) {
-        fleet_send(f, method, path, body, method != SK_HTTP_PUT);
+        fleet_send(f, method, path, body, update || method != SK_HTTP_PUT);
         if (f->status == status || (f->status && f->status < 500)) break;
     }
     assert_int_equal(f->status, status);
 }
 
-static void add_child(struct month *m, size_t i) {
-    struct child *child = &m->children[i];
-    char path[64], body[400];
-    snprintf(child->name, sizeof child->name, "child%zu", i);
+static void call(struct fleet *f, enum sk_http_method method, const char *path, const char *body,
+                 unsigned status) {
+    ask(f, method, path, body, false, status);
+}
+
+/* ---- certificates ---- */
+
+static void make_pair(const struct month *m, const char *name, enum sk_x509_use use, int64_t days,
+                      struct sk_buffer *certificate, struct sk_buffer *key) {
+    struct sk_x509_request request = {
+        .use = use,
+        .common_name = sk_span_z(name),
+        .path_length = -1,
+        .not_before_s = 0, /* the edge's clock is ten years behind for a while */
+        .not_after_s = sk_io_wall(m->fleet.hub_io) / 1000000 + days * (int64_t)DAY_S};
+    assert_int_equal(sk_x509_make(&request, certificate, key), SK_OK);
+}
+
+static struct certificate make_certificate(const struct child *child) {
+    struct certificate made;
+    struct sk_buffer pem = {0}, key = {0}, der = {0};
+    struct sk_x509_leaf leaf;
+    char reason[256];
+    make_pair(child->month, child->name, SK_X509_CLIENT, CERTIFICATE_DAYS, &pem, &key);
+    assert_int_equal(sk_x509_der(sk_buffer_span(&pem), &der), SK_OK);
+    assert_int_equal(sk_x509_read(sk_buffer_span(&der), &leaf), SK_OK);
+    snprintf(made.thumbprint, sizeof made.thumbprint, "%s", leaf.sha256);
+    struct sk_tls_options options = {.certificate_pem = sk_buffer_span(&pem),
+                                     .key_pem = sk_buffer_span(&key)};
+    if (sk_tls_new(child->month->fleet.field_io, &options, &made.tls, reason))
+        fail_msg("%s", reason);
+    sk_buffer_free(&pem);
+    sk_buffer_free(&key);
+    sk_buffer_free(&der);
+    return made;
+}
+
+static void put_child(struct child *child, const char *authentication, bool update) {
+    char path[64], body[700];
     snprintf(path, sizeof path, "/devices/%s", child->name);
-    snprintf(body, sizeof body, "{\"deviceId\":\"%s\",\"deviceScope\":\"%s\"," FLEET_SAS "}",
-             child->name, m->scope);
-    call(&m->fleet, SK_HTTP_PUT, path, body, 200);
+    snprintf(body, sizeof body, "{\"deviceId\":\"%s\",\"deviceScope\":\"%s\",%s}", child->name,
+             child->month->scope, authentication);
+    ask(&child->month->fleet, SK_HTTP_PUT, path, body, update, 200);
+}
+
+static void put_thumbprints(struct child *child, const char *primary, const char *secondary) {
+    char text[300];
+    snprintf(text, sizeof text,
+             "\"authentication\":{\"type\":\"selfSigned\",\"x509Thumbprint\":{"
+             "\"primaryThumbprint\":\"%s\",\"secondaryThumbprint\":\"%s\"}}",
+             primary, secondary);
+    put_child(child, text, secondary[0] != 0);
+}
+
+/* The next one beside that in use; the child comes again with it when the edge can know it. */
+static void renew_certificate(struct month *m, struct child *child) {
+    if (child->next_certificate.tls == NULL) {
+        child->next_certificate = make_certificate(child);
+        put_thumbprints(child, child->next_certificate.thumbprint, child->certificate.thumbprint);
+    }
+    sk_sim_run(m->fleet.sim, 600 * SK_S);
+    if (!sk_edge_hub_counts(m->fleet.edge).upstream_connected ||
+        sk_device_client_waiting(child->client))
+        return; /* another day */
+    sk_device_client_free(child->client);
+    sk_tls_free(child->certificate.tls);
+    child->certificate = child->next_certificate;
+    child->next_certificate.tls = NULL;
+    child->renew_day += RENEWED_AFTER_DAYS;
+    child->renewals++;
+    connect_child(child);
+}
+
+static void add_child(struct month *m, size_t i, unsigned day) {
+    struct child *child = &m->children[i];
+    snprintf(child->name, sizeof child->name, "child%zu", i);
     child->month = m;
-    child->key = FLEET_KEY;
+    if (i % 5 == 2) { /* two of them prove themselves by certificates */
+        child->certificate = make_certificate(child);
+        child->renew_day = day + RENEWED_AFTER_DAYS;
+        put_thumbprints(child, child->certificate.thumbprint, "");
+    } else {
+        child->key = FLEET_KEY;
+        put_child(child, FLEET_SAS, false);
+    }
     connect_child(child);
     sk_timer_start(m->fleet.field_io, &child->timer, (1 + sk_sim_chance(m->fleet.sim, 3600)) * SK_S,
                    send_next);
@@ -144,7 +230,7 @@ static void remove_child(struct month *m, size_t i) {
 static void rotate_keys(struct month *m, size_t i) {
     struct child *child = &m->children[i];
     char path[64], body[600];
-    if (sk_device_client_waiting(child->client)) return;
+    if (child->key == NULL || sk_device_client_waiting(child->client)) return;
     const char *key = child->key[0] == 'A' ? NEW_KEY : FLEET_KEY;
     snprintf(path, sizeof path, "/devices/%s", child->name);
     snprintf(body, sizeof body,
@@ -219,10 +305,13 @@ static void live(struct month *m) {
     for (unsigned day = 0; day < DAYS; day++) {
         uint64_t ends = sk_io_now(f->field_io) + DAY_S * SK_S;
         change_twin(m);
-        if (day == 5 || day == 11 || day == 17) add_child(m, FIRST + (day - 5) / 6);
+        if (day == 5 || day == 11 || day == 17) add_child(m, FIRST + (day - 5) / 6, day);
         if (day == 14) remove_child(m, 3);
         if (day == 8) jump_back_for_a_while(m);
         if (day % 9 == 7) rotate_keys(m, some_child(m));
+        for (size_t i = 0; i < CHILDREN; i++)
+            if (m->children[i].certificate.tls && day >= m->children[i].renew_day)
+                renew_certificate(m, &m->children[i]);
         something(m);
         if (sk_io_now(f->field_io) < ends) sk_sim_run(f->sim, ends - sk_io_now(f->field_io));
     }
@@ -296,21 +385,32 @@ static void begin(struct month *m, uint64_t seed) {
     *m = (struct month){.seed = seed, .period_ns = 12 * DAY_S * SK_S / each};
     fleet_over(seed % 2 ? "mqtt" : "amqp");
     fleet_new(&m->fleet, seed, FLEET_ROUTES_UP);
+    make_pair(m, "edge.test", SK_X509_SERVER, 3650, &m->edge_certificate, &m->edge_key);
+    m->edge_tls = (struct sk_tls_options){.certificate_pem = sk_buffer_span(&m->edge_certificate),
+                                          .key_pem = sk_buffer_span(&m->edge_key),
+                                          .server = true};
+    fleet_stop_edge(&m->fleet);
+    m->fleet.edge_tls = &m->edge_tls;
+    fleet_start_edge(&m->fleet);
     fleet_call(&m->fleet, SK_HTTP_GET, "/devices/edge1", "");
     json_t *edge = json_loads(m->fleet.answer, 0, NULL);
     snprintf(m->scope, sizeof m->scope, "%s",
              json_string_value(json_object_get(edge, "deviceScope")));
     json_decref(edge);
     for (size_t i = 0; i < CHILDREN; i++) m->children[i].to_send = each;
-    for (size_t i = 0; i < FIRST; i++) add_child(m, i);
+    for (size_t i = 0; i < FIRST; i++) add_child(m, i, 0);
 }
 
 static void end(struct month *m) {
     for (size_t i = 0; i < CHILDREN; i++) {
         sk_timer_stop(&m->children[i].timer);
         sk_device_client_free(m->children[i].client);
+        sk_tls_free(m->children[i].certificate.tls);
+        sk_tls_free(m->children[i].next_certificate.tls);
     }
     fleet_free(&m->fleet);
+    sk_buffer_free(&m->edge_certificate);
+    sk_buffer_free(&m->edge_key);
 }
 
 TEST(a_month_of_faults_loses_and_repeats_nothing_and_twins_agree) {
@@ -324,6 +424,7 @@ TEST(a_month_of_faults_loses_and_repeats_nothing_and_twins_agree) {
                      (unsigned long long)sk_edge_hub_counts(m.fleet.edge).queue_upstream);
         sk_sim_run(m.fleet.sim, 600 * SK_S);
         check(&m);
+        assert_true(m.children[2].renewals >= 1 && m.children[7].renewals >= 1);
         end(&m);
     }
 }

@@ -122,13 +122,23 @@ static void fleet_edge_token(struct sk_token_source *source, struct sk_token_ask
 
 static struct sk_token_source fleet_edge_tokens = {.get = fleet_edge_token};
 
-static void fleet_edge_ready(void *arg) {
-    struct fleet *f = arg;
-    f->edge_ready = true;
+static void fleet_edge_listen(struct fleet *f, uint16_t port, struct sk_tls *tls) {
     assert_int_equal(sk_gateway_listen(f->edge_gateway,
-                                       &(struct sk_endpoint){.host = "0.0.0.0", .port = 8883}, NULL,
+                                       &(struct sk_endpoint){.host = "0.0.0.0", .port = port}, tls,
                                        NULL),
                      SK_OK);
+}
+
+static void fleet_edge_ready(void *arg) {
+    struct fleet *f = arg;
+    struct sk_tls *tls;
+    char reason[256];
+    f->edge_ready = true;
+    fleet_edge_listen(f, 8883, NULL);
+    if (f->edge_tls == NULL) return;
+    if (sk_tls_new(f->edge_io, f->edge_tls, &tls, reason)) fail_msg("%s", reason);
+    fleet_edge_listen(f, 8884, tls);
+    sk_tls_free(tls); /* who listens has it */
 }
 
 static bool fleet_edge_is_ready(void *arg) {

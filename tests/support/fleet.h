@@ -39,7 +39,8 @@ struct fleet {
     uint64_t clients_max;           /* of the edge; 0: no limit */
     uint64_t store_bytes_max;       /* of its messages; 0: no limit */
     bool drop_oldest;
-    bool edge_fallback; /* its port is closed: only WebSockets get through */
+    const struct sk_tls_options *edge_tls; /* it listens at 8884, too, with TLS; NULL: not */
+    bool edge_fallback;                    /* its port is closed: only WebSockets get through */
 };
 
 /* Nothing is under way; one thing less is. */
