@@ -170,6 +170,31 @@ TEST(reports_of_a_leaf_that_has_left_reach_the_cloud_as_if_one_after_the_other) 
     fleet_free(&f);
 }
 
+/* A twin begins with version 1, whoever has asked for it before. */
+TEST(the_version_of_what_is_reported_is_that_which_the_cloud_will_give_it) {
+    for (unsigned asked = 0; asked < 2; asked++) {
+        struct fleet f;
+        struct raw_client leaf;
+        begin(&f);
+        open_leaf(&leaf, &f);
+        raw_subscribe(&leaf, 1, "$iothub/twin/res/#", 0);
+        raw_expect_suback(&leaf, 1, "\0", 1);
+        if (asked) raw_publish(&leaf, "$iothub/twin/GET/?$rid=1", SK_NONE, 0, 0);
+        if (asked) json_decref(expect_json(&leaf, "$iothub/twin/res/200/?$rid=1"));
+        raw_publish(&leaf, "$iothub/twin/PATCH/properties/reported/?$rid=2", SK_SPAN("{\"a\":1}"),
+                    0, 0);
+        json_decref(expect_json(&leaf, "$iothub/twin/res/204/?$rid=2&$version=2"));
+        raw_publish(&leaf, "$iothub/twin/GET/?$rid=3", SK_NONE, 0, 0);
+        json_t *twin = expect_json(&leaf, "$iothub/twin/res/200/?$rid=3");
+        const json_t *reported = json_object_get(twin, "reported");
+        assert_int_equal(json_integer_value(json_object_get(reported, "a")), 1);
+        assert_int_equal(json_integer_value(json_object_get(reported, "$version")), 2);
+        json_decref(twin);
+        raw_free(&leaf);
+        fleet_free(&f);
+    }
+}
+
 TEST(a_client_that_has_no_desired_properties_hears_of_none) {
     struct fleet f;
     struct raw_client leaf;

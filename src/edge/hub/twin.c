@@ -158,6 +158,7 @@ static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
         (!first && twin->desired_version != desired_version) || json_object_size(patch) > 0;
     for (size_t i = 0; i < 2; i++) { /* what we have promised to report counts already */
         sk_json_merge(reported, ours[i]);
+        reported_version += json_object_size(ours[i]) > 0;
         json_decref(ours[i]);
     }
     json_decref(twin->desired);
@@ -279,7 +280,7 @@ static void report(struct sk_edge_hub *hub, struct sk_request *request) {
     }
     json_decref(twin->reported);
     twin->reported = next;
-    twin->reported_version++;
+    twin->reported_version = (twin->reported_version ? twin->reported_version : 1) + 1;
     sk_json_patch_append(twin->pending[0], twin->pending[1], request->body);
     SK_CLEANUP_FREE char *patch = sk_json_text(request->body);
     edge_ingest_twin_change(identity, sk_span_z(patch));
