@@ -222,6 +222,7 @@ struct sk_edge_room {
     uint64_t again_ns;
     unsigned again_least;
     bool full;
+    uint64_t unsaid, say_ns; /* dropped since it was said; when it is said again */
 };
 
 /* upstream.c: the connections to the cloud. */

@@ -44,6 +44,18 @@ static struct sk_edge_queue *victim(struct sk_edge_hub *hub, unsigned least, uin
     return found;
 }
 
+/* A flood drops ten times a second: once a minute says it all. */
+static void say_dropped(struct sk_edge_hub *hub) {
+    uint64_t now = sk_io_now(hub->backend.io);
+    if (now < hub->room.say_ns) return;
+    SK_WARN("edge-hub",
+            "the message store is full: the %llu oldest messages of the lowest priority were "
+            "dropped",
+            (unsigned long long)hub->room.unsaid);
+    hub->room.unsaid = 0;
+    hub->room.say_ns = now + 60 * SK_S;
+}
+
 /* Drops so many bytes of messages; false: there are none that may be dropped. */
 static bool drop_oldest(struct sk_edge_hub *hub, unsigned least, uint64_t bytes) {
     uint64_t spared = 0, dropped = 0, count = 0;
@@ -56,10 +68,8 @@ static bool drop_oldest(struct sk_edge_hub *hub, unsigned least, uint64_t bytes)
     }
     if (count == 0) return false;
     hub->counts.shed_total += count;
-    SK_WARN("edge-hub",
-            "the message store is full: the %llu oldest messages of the lowest "
-            "priority were dropped",
-            (unsigned long long)count);
+    hub->room.unsaid += count;
+    say_dropped(hub);
     return true;
 }
 
