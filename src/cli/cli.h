@@ -50,6 +50,9 @@ struct cli_answer {
 /* A call to its end. `body` borrowed. Refusals are printed and give SK_EXIT_REFUSED. */
 int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
              const char *if_match, const char *continuation, struct cli_answer *answer);
+/* The pages of a list, one call after the other, printed as one. */
+int cli_show_pages(struct cli *cli, enum sk_http_method method, const char *path,
+                   const json_t *body, const char *const *columns);
 /* Prints why host:port could not be talked to; SK_EXIT_REFUSED. */
 int cli_explain(const char *host, uint16_t port, enum sk_status status);
 /* Calls and prints the answer. */

@@ -110,20 +110,8 @@ int cli_job_devices(void *arg) {
 
 int cli_job_list(void *arg) {
     struct cli *cli = arg;
-    const char *status = sk_typed_option(&cli->typed, "status"), *continuation = NULL;
+    const char *status = sk_typed_option(&cli->typed, "status");
     const char *path =
         status ? cli_path(cli, "/jobs/v2/query?jobStatus=%s", status, NULL) : "/jobs/v2/query";
-    json_t *all = json_array();
-    int code;
-    do {
-        struct cli_answer answer;
-        code = cli_call(cli, SK_HTTP_GET, path, NULL, NULL, continuation, &answer);
-        if (code) break;
-        json_array_extend(all, answer.body);
-        json_decref(answer.body);
-        continuation = answer.continuation;
-    } while (continuation);
-    if (!code) cli_print(cli, all, columns);
-    json_decref(all);
-    return code;
+    return cli_show_pages(cli, SK_HTTP_GET, path, NULL, columns);
 }

@@ -253,3 +253,21 @@ int cli_show(struct cli *cli, enum sk_http_method method, const char *path, cons
     if (!code) json_decref(answer.body);
     return code;
 }
+
+int cli_show_pages(struct cli *cli, enum sk_http_method method, const char *path,
+                   const json_t *body, const char *const *columns) {
+    json_t *all = json_array();
+    const char *continuation = NULL;
+    int code;
+    do {
+        struct cli_answer answer;
+        code = cli_call(cli, method, path, body, NULL, continuation, &answer);
+        if (code) break;
+        json_array_extend(all, answer.body);
+        json_decref(answer.body);
+        continuation = answer.continuation;
+    } while (continuation);
+    if (!code) cli_print(cli, all, columns);
+    json_decref(all);
+    return code;
+}

@@ -88,19 +88,8 @@ int cli_method_call(void *arg) {
 }
 
 int cli_show_query(struct cli *cli, const char *query, const char *const *columns) {
-    json_t *body = json_pack("{s:s}", "query", query), *all = json_array();
-    const char *continuation = NULL;
-    int code;
-    do {
-        struct cli_answer answer;
-        code = cli_call(cli, SK_HTTP_POST, "/devices/query", body, NULL, continuation, &answer);
-        if (code) break;
-        json_array_extend(all, answer.body);
-        json_decref(answer.body);
-        continuation = answer.continuation;
-    } while (continuation);
-    if (!code) cli_print(cli, all, columns);
-    json_decref(all);
+    json_t *body = json_pack("{s:s}", "query", query);
+    int code = cli_show_pages(cli, SK_HTTP_POST, "/devices/query", body, columns);
     json_decref(body);
     return code;
 }

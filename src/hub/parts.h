@@ -45,7 +45,8 @@ struct sk_hub {
     struct sk_list receivers; /* of the event stream: see events/events.c */
     struct sk_methods methods;
     struct sk_policy *policies;
-    struct sk_expr **conditions; /* by route; NULL: always */
+    struct sk_expr **conditions;            /* by route; NULL: always */
+    bool routes_need_twin[SK_SOURCE_COUNT]; /* of the sender */
     struct sk_span *aliases;
     struct sk_map presence;   /* "device[/module]" → struct presence */
     struct sk_buffer scratch; /* envelope heads */
@@ -158,11 +159,10 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
 size_t hub_configuration_count(const struct sk_hub *hub);
 /* jobs/jobs.c: that have not ended */
 size_t hub_job_count(const struct sk_hub *hub);
-/* events/routing.c. Whether a route asks for such events, and needs their sender's twin; whether
- * one of them, or the fallback, takes the message (`twin`: as sk_twin_whole_json has it, or NULL);
- * stamps it, with properties that last until the next message is routed. */
+/* events/routing.c. Whether a route asks for such events; whether one of them, or the fallback,
+ * takes the message (`twin`: as sk_twin_whole_json has it, or NULL); stamps it, with properties
+ * that last until the next message is routed. */
 bool hub_routes_take(const struct sk_hub *hub, enum sk_source source);
-bool hub_routes_need_twin(const struct sk_hub *hub, enum sk_source source);
 bool hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin);
 void hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin);
 /* events/ingest.c: routes and stores an event of the hub's own (`message` is needed until it

@@ -120,7 +120,7 @@ static void have_twin(void *arg, const struct sk_registry_end *end,
 }
 
 static void ingest(struct sk_hub *hub, struct sk_request *request, struct sk_message *message) {
-    if (!hub_routes_need_twin(hub, message->source)) {
+    if (!hub->routes_need_twin[message->source]) {
         store(hub, request, message, NULL);
         return;
     }

@@ -10,6 +10,25 @@
 
 /* ---- compiling ---- */
 
+static struct sk_span twin_path(const char *value) {
+    struct sk_span path = sk_span_z(value), root = SK_SPAN("$twin.");
+    return sk_span_eq_nocase(sk_span_first(path, root.n), root) ? sk_span_skip(path, root.n)
+                                                                : SK_NONE;
+}
+
+/* For each message the twin would have to be read: so it is known beforehand. */
+static void note_needs(struct sk_hub *hub) {
+    const struct sk_hub_options *options = hub->options;
+    for (size_t i = 0; i < options->enrichment_count; i++)
+        for (size_t s = 0; s < SK_SOURCE_COUNT; s++)
+            hub->routes_need_twin[s] |= twin_path(options->enrichments[i].value).n > 0;
+    for (size_t i = 0; i < options->route_count; i++) {
+        const struct sk_hub_route *route = &options->routes[i];
+        hub->routes_need_twin[route->source] |=
+            route->enabled && hub->conditions[i] && sk_expr_uses_twin(hub->conditions[i]);
+    }
+}
+
 static enum sk_status compile(struct sk_hub *hub, char reason[512]) {
     const struct sk_hub_options *options = hub->options;
     hub->conditions = sk_alloc((options->route_count + 1) * sizeof *hub->conditions);
@@ -24,6 +43,7 @@ static enum sk_status compile(struct sk_hub *hub, char reason[512]) {
                  options->name, error.column, error.sentence);
         return status;
     }
+    note_needs(hub);
     return SK_OK;
 }
 
@@ -43,22 +63,6 @@ static bool takes(const struct sk_hub *hub, size_t i, enum sk_source source) {
 bool hub_routes_take(const struct sk_hub *hub, enum sk_source source) {
     for (size_t i = 0; i < hub->options->route_count; i++)
         if (takes(hub, i, source)) return true;
-    return false;
-}
-
-static struct sk_span twin_path(const char *value) {
-    struct sk_span path = sk_span_z(value), root = SK_SPAN("$twin.");
-    return sk_span_eq_nocase(sk_span_first(path, root.n), root) ? sk_span_skip(path, root.n)
-                                                                : SK_NONE;
-}
-
-bool hub_routes_need_twin(const struct sk_hub *hub, enum sk_source source) {
-    const struct sk_hub_options *options = hub->options;
-    for (size_t i = 0; i < options->enrichment_count; i++)
-        if (twin_path(options->enrichments[i].value).n) return true;
-    for (size_t i = 0; i < options->route_count; i++)
-        if (takes(hub, i, source) && hub->conditions[i] && sk_expr_uses_twin(hub->conditions[i]))
-            return true;
     return false;
 }
 
