@@ -73,6 +73,8 @@ struct sk_config_key {
     const char *page;            /* below docs: tells more */
     bool secret;                 /* is not shown, an example neither: somebody would take it */
     bool unused;                 /* known, of no effect: a warning, with `does` as its reason */
+    bool at_start; /* counts from a start of the program on, not when it reads the file again; of
+                    * tables: how many there are */
 };
 
 #define SK_CONFIG_AT(type, field) .at = offsetof(type, field), .size = sizeof((type *)0)->field
@@ -116,6 +118,10 @@ enum sk_status sk_config_read(struct sk_config *config, const json_t *document, 
 /* One mistake; also for what no row can say, after the reading. */
 void sk_config_refuse(struct sk_config *config, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* When a running program reads its file again: what `at_start` rows say must be as it was. What is
+ * not so is a mistake of `now`. */
+void sk_config_keep(struct sk_config *config, const json_t *before, const json_t *now);
 
 /* For types of one's own: stores a text, or a number, as wide as the row's field is; false with a
  * mistake when the text is empty or not fine. */

@@ -23,6 +23,7 @@ static void put_cell(struct sk_buffer *to, struct sk_span text) {
 static void put_does(struct sk_buffer *to, const struct sk_config_key *key) {
     put_cell(to, sk_span_z(key->does));
     if (key->page) sk_buffer_print(to, " ([more](../%s))", key->page);
+    if (key->at_start) sk_buffer_text(to, "; counts from a start on");
 }
 
 static void put_row(struct sk_buffer *to, const struct sk_config_key *key) {

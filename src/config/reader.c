@@ -196,3 +196,54 @@ enum sk_status sk_config_read(struct sk_config *config, const json_t *document, 
     read_table(config, "", "", document, to);
     return config->failed ? SK_INVALID : SK_OK;
 }
+
+/* ---- reading again ---- */
+
+/* Whether the file says the same of a key, by its default where it says nothing. */
+static bool is_same(const struct sk_config_key *key, const json_t *before, const json_t *now) {
+    if (key->type == &sk_config_tables) return json_array_size(before) == json_array_size(now);
+    json_t *standard =
+        key->otherwise ? json_loads(key->otherwise, JSON_DECODE_ANY, NULL) : json_null();
+    bool same = json_equal(before ? before : standard, now ? now : standard);
+    json_decref(standard);
+    return same;
+}
+
+static void refuse_change(struct sk_config *config, const struct sk_config_key *key,
+                          const char *path, const json_t *before) {
+    struct sk_buffer was = {0};
+    if (key->type == &sk_config_tables)
+        sk_buffer_print(&was, "%zu of them", json_array_size(before));
+    else if (before && !key->secret)
+        sk_json_put(&was, before, 0);
+    else
+        sk_buffer_text(&was, before ? "another" : "not there");
+    sk_config_refuse(config, path,
+                     "counts from a start on (it was %.*s); write again what it was, or restart.",
+                     SK_ARG(sk_buffer_span(&was)));
+    sk_buffer_free(&was);
+}
+
+static void keep_rows(struct sk_config *config, const char *table_path, const char *path,
+                      const json_t *before, const json_t *now) {
+    char full[PATH_MAX_TEXT];
+    SK_CONFIG_EACH(config->keys, key) {
+        if (!is_below(key, table_path)) continue;
+        struct sk_span name = sk_config_name(key);
+        const json_t *was = json_object_getn(before, name.p, name.n),
+                     *is = json_object_getn(now, name.p, name.n);
+        join(full, path, name);
+        if (key->at_start && !is_same(key, was, is)) refuse_change(config, key, full, was);
+        if (key->type == &sk_config_table) keep_rows(config, key->path, full, was, is);
+        if (key->type != &sk_config_tables) continue;
+        for (size_t i = 0; i < json_array_size(was) && i < json_array_size(is); i++) {
+            char item[PATH_MAX_TEXT];
+            snprintf(item, sizeof item, "%.200s[%zu]", full, i);
+            keep_rows(config, key->path, item, json_array_get(was, i), json_array_get(is, i));
+        }
+    }
+}
+
+void sk_config_keep(struct sk_config *config, const json_t *before, const json_t *now) {
+    keep_rows(config, "", "", before, now);
+}

@@ -182,8 +182,8 @@ static bool check_chain(struct sk_authentication *a, const struct lookup *l) {
         conclude(a);
         return false;
     }
-    if (a->backend->device_cas &&
-        sk_x509_verify(a->backend->device_cas, a->chain, a->chain_size, now_s(a), reason) == SK_OK)
+    if (a->backend->device_cas && sk_x509_verify(a->backend->device_cas, a->chain, a->chain_size,
+                                                 now_s(a), &a->principal.anchor, reason) == SK_OK)
         return true;
     sk_error_set(&a->error, SK_FAULT_UNAUTHORIZED,
                  "Authentication failed for this device, renew token or certificate and reconnect: "
@@ -364,6 +364,13 @@ static bool covers_path(struct sk_authentication *a) {
     return false;
 }
 
+/* Whether it is this key, of those that fit, whatever the time. */
+static bool signed_by(const struct sk_authentication *a, struct sk_span key) {
+    return sk_sas_verify(&a->sas, key, SK_NONE, now_s(a)) != SK_UNAUTHORIZED ||
+           (a->credentials.event_stream &&
+            sk_sas_verify_text(&a->sas, key, SK_NONE, now_s(a)) != SK_UNAUTHORIZED);
+}
+
 static void by_policy(struct sk_authentication *a) {
     const struct sk_credentials *c = &a->credentials;
     const struct sk_policy *policy = a->backend->ops->find_policy(a->backend, a->sas.policy);
@@ -381,6 +388,8 @@ static void by_policy(struct sk_authentication *a) {
         return;
     }
     a->principal.policy = sk_span_dup(policy->name);
+    a->principal.proofs[0] =
+        sk_hash(signed_by(a, policy->primary_key) ? policy->primary_key : policy->secondary_key);
     a->principal.rights = policy->rights;
     a->principal.auth_method = hub_auth;
     if (c->device.n) { /* a token service: the device must still exist and be enabled */
@@ -560,4 +569,10 @@ void authentications_outdate(struct sk_backend *backend, struct sk_span device) 
             concerned = concerned || sk_span_eq(a->between[i], device);
         if (concerned) a->outdated = true;
     }
+}
+
+void authentications_outdate_all(struct sk_backend *backend) {
+    if (backend->authentications.next == NULL) return;
+    SK_LIST_EACH(&backend->authentications, node, following)
+    SK_CONTAINER(node, struct sk_authentication, link)->outdated = true;
 }

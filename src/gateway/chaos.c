@@ -28,6 +28,7 @@ struct sk_chaos {
     struct sk_backend *backend;
     struct sk_list faults;
     size_t count;
+    bool allowed;
 };
 
 /* From the message that asks for it to its end. */
@@ -41,11 +42,13 @@ struct fault {
     struct sk_timer timer;
     bool lasts;
     void (*done)(struct sk_request *, const struct sk_answer *); /* of the request that asks */
+    bool asked;                                                  /* and it has been answered */
 };
 
 struct sk_chaos *sk_chaos_new(struct sk_backend *backend) {
     struct sk_chaos *chaos = SK_NEW(struct sk_chaos);
     chaos->backend = backend;
+    chaos->allowed = true;
     sk_list_init(&chaos->faults);
     return chaos;
 }
@@ -66,6 +69,14 @@ void sk_chaos_free(struct sk_chaos *chaos) {
         free_fault(SK_CONTAINER(node, struct fault, link));
     }
     free(chaos);
+}
+
+void sk_chaos_allow(struct sk_chaos *chaos, bool allowed) {
+    chaos->allowed = allowed;
+    SK_LIST_EACH(&chaos->faults, node, following) {
+        struct fault *fault = SK_CONTAINER(node, struct fault, link);
+        if (!allowed && fault->asked) free_fault(fault);
+    }
 }
 
 /* ---- the fault ---- */
@@ -94,7 +105,8 @@ static void on_due(struct sk_timer *timer) {
 /* The message is stored: its sender shall know, or it would send it again and again. */
 static void on_answered(struct sk_request *request, const struct sk_answer *answer) {
     struct fault *fault = request->chaos;
-    bool fine = answer->error == NULL;
+    bool fine = answer->error == NULL && fault->chaos->allowed;
+    fault->asked = true;
     fault->done(request, answer);
     if (fine)
         sk_timer_start(fault->chaos->backend->io, &fault->timer, fault->delay_s * SK_S, on_due);
@@ -173,7 +185,8 @@ static bool may_be_refused(enum sk_op op) {
 }
 
 bool sk_chaos_refuses(struct sk_chaos *chaos, struct sk_request *request) {
-    if (!sk_principal_is_device(request->who) || !may_be_refused(request->op)) return false;
+    if (!chaos->allowed || !sk_principal_is_device(request->who) || !may_be_refused(request->op))
+        return false;
     SK_LIST_EACH(&chaos->faults, node, following) {
         const struct fault *fault = SK_CONTAINER(node, struct fault, link);
         if (fault->lasts && sk_span_is(request->device, fault->device) &&

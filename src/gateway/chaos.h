@@ -21,6 +21,9 @@ struct sk_chaos *sk_chaos_new(struct sk_backend *backend);
  * NULL is fine. */
 void sk_chaos_free(struct sk_chaos *chaos);
 
+/* Whether devices may ask (they may, of a new one). When they may no more, faults that wait or last
+ * are over. */
+void sk_chaos_allow(struct sk_chaos *chaos, bool allowed);
 /* True: the request was refused here. False: it is the backend's; `done` may have been wrapped. */
 bool sk_chaos_refuses(struct sk_chaos *chaos, struct sk_request *request);
 

@@ -69,6 +69,7 @@ struct sk_backend {
     bool modules_by_key;                      /* a module's certificate is not taken (edge hub) */
     struct sk_directory directory;
     struct sk_list authentications; /* under way: struct sk_authentication */
+    struct sk_list grants;          /* struct sk_grant */
     struct sk_chaos *chaos;         /* NULL: clients may not ask for faults */
     size_t sessions_max;            /* clients at a time; 0: no limit */
 };
@@ -149,6 +150,21 @@ void sk_sessions_drop(struct sk_backend *backend, struct sk_span device, struct 
  * device is disabled, neither of its proofs is left, or the edge device that speaks for it is its
  * parent, or an edge device, no more. */
 void sk_sessions_changed(struct sk_backend *backend, const struct sk_identity *identity);
+
+/* What a policy's token has opened and is no session: a link, a stream of events. Embedded in
+ * whoever has it, and in a list of the backend until sk_list_remove(&grant->link). */
+struct sk_grant {
+    struct sk_list link;
+    const struct sk_principal *who;
+    /* Ends it with an error that its client sees. Others may end with it. */
+    void (*revoke)(struct sk_grant *grant, const struct sk_error *error);
+};
+void sk_grant_open(struct sk_backend *backend, struct sk_grant *grant);
+
+/* The backend's policies or device_cas have changed: closes every session and revokes every grant
+ * whose policy is gone, has lost a right that it was opened with, or its key, or whose CA is
+ * gone. */
+void sk_access_changed(struct sk_backend *backend);
 
 /* ---- authentication and authorisation ---- */
 

@@ -79,5 +79,6 @@ void session_watch_expiry(struct sk_session *session);
 /* Something about the device or one of its modules has changed: who is being authenticated by it is
  * looked up once more. */
 void authentications_outdate(struct sk_backend *backend, struct sk_span device);
+void authentications_outdate_all(struct sk_backend *backend);
 
 #endif

@@ -1,4 +1,4 @@
-/* Sessions: one for an identity, the newest wins. */
+/* Sessions: one for an identity, the newest wins; and what else credentials have opened. */
 #include "gateway/gateway.h"
 
 #include "gateway/parts.h"
@@ -167,4 +167,57 @@ void sk_sessions_changed(struct sk_backend *backend, const struct sk_identity *i
         SK_INFO("gateway", "%s: closing: what it was let in by has changed", session->key);
         session->head->close(session, fault);
     }
+}
+
+/* ---- policies and CAs ---- */
+
+void sk_grant_open(struct sk_backend *backend, struct sk_grant *grant) {
+    if (backend->grants.next == NULL) sk_list_init(&backend->grants);
+    sk_list_append(&backend->grants, &grant->link);
+}
+
+/* Whether the policy, as it is now, would still let in who came by it. */
+static bool policy_stands(struct sk_backend *backend, const struct sk_principal *who) {
+    const struct sk_policy *now = backend->ops->find_policy(backend, sk_span_z(who->policy));
+    if (now == NULL || (who->rights & ~now->rights)) return false;
+    return sk_hash(now->primary_key) == who->proofs[0] ||
+           (now->secondary_key.n && sk_hash(now->secondary_key) == who->proofs[0]);
+}
+
+static bool stays(struct sk_backend *backend, const struct sk_principal *who) {
+    if (who->policy && !policy_stands(backend, who)) return false;
+    return who->anchor == 0 || sk_x509_anchors_hold(backend->device_cas, who->anchor);
+}
+
+/* Ending one may end others, so what is left to look at is a list of its own. */
+static void check_grants(struct sk_backend *backend) {
+    struct sk_list left;
+    struct sk_error error;
+    sk_list_init(&left);
+    if (backend->grants.next == NULL) return;
+    SK_LIST_EACH(&backend->grants, node, following) {
+        sk_list_remove(node);
+        sk_list_append(&left, node);
+    }
+    while (!sk_list_empty(&left)) {
+        struct sk_grant *grant = SK_LIST_FIRST(&left, struct sk_grant, link);
+        sk_list_remove(&grant->link);
+        if (stays(backend, grant->who)) {
+            sk_list_append(&backend->grants, &grant->link);
+            continue;
+        }
+        sk_error_set(&error, SK_FAULT_UNAUTHORIZED, "what let this in has been taken back");
+        grant->revoke(grant, &error);
+    }
+}
+
+void sk_access_changed(struct sk_backend *backend) {
+    struct sk_session *session;
+    authentications_outdate_all(backend);
+    for (size_t i = 0; (session = sk_directory_next(backend, &i)) != NULL;) {
+        if (stays(backend, &session->principal)) continue;
+        SK_INFO("gateway", "%s: closing: what it was let in by has been taken back", session->key);
+        session->head->close(session, SK_FAULT_UNAUTHORIZED);
+    }
+    check_grants(backend);
 }

@@ -142,7 +142,7 @@ static const struct sk_backend_ops ops = {.find_identity = find_identity,
                                           .session_closed = session_closed,
                                           .session_writable = session_writable};
 
-/* ---- opening and closing ---- */
+/* ---- opening ---- */
 
 static void free_hub(struct sk_hub *hub) {
     void (*closed)(void *) = hub->closed;
@@ -164,14 +164,10 @@ static void log_closed(void *arg) {
 }
 
 /* What the configuration says, in the forms that are asked for. */
-static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *options) {
-    struct sk_hub *hub = SK_NEW(struct sk_hub);
+static void take_options(struct sk_hub *hub, const struct sk_hub_options *options) {
+    free(hub->aliases);
+    free(hub->policies);
     hub->options = options;
-    hub->parts = parts;
-    hub->part_count = PARTS;
-    sk_list_init(&hub->receivers);
-    hub->backend.ops = &ops;
-    hub->backend.io = io;
     hub->backend.host_name = sk_span_z(options->host_names[0]);
     hub->backend.alias_count = options->host_name_count - 1;
     hub->aliases = sk_alloc(options->host_name_count * sizeof *hub->aliases);
@@ -185,6 +181,16 @@ static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *op
                                .primary_key = sk_span_z(options->policies[i].primary_key),
                                .secondary_key = sk_span_z(options->policies[i].secondary_key),
                                .rights = options->policies[i].rights};
+}
+
+static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *options) {
+    struct sk_hub *hub = SK_NEW(struct sk_hub);
+    hub->parts = parts;
+    hub->part_count = PARTS;
+    sk_list_init(&hub->receivers);
+    hub->backend.ops = &ops;
+    hub->backend.io = io;
+    take_options(hub, options);
     sk_methods_init(&hub->methods, &hub->backend);
     for (size_t op = 0; op < SK_OP_COUNT; op++) {
         EACH_PART(part) if (part->serve[op]) hub->serve[op] = part->serve[op];
@@ -239,6 +245,15 @@ static enum sk_status open_parts(struct sk_hub *hub, char reason[512]) {
     return status;
 }
 
+static void allow_chaos(struct sk_hub *hub) {
+    bool allowed = hub->options->chaos;
+    if (allowed && hub->backend.chaos == NULL) {
+        SK_WARN("hub", "%s: client chaos is on: devices may ask for faults", hub->options->name);
+        hub->backend.chaos = sk_chaos_new(&hub->backend);
+    }
+    if (hub->backend.chaos) sk_chaos_allow(hub->backend.chaos, allowed);
+}
+
 enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options,
                            struct sk_hub **opened, char reason[512]) {
     struct sk_hub *hub = make_hub(io, options);
@@ -251,14 +266,34 @@ enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *option
         free_hub(hub);
         return status;
     }
-    if (options->chaos) {
-        SK_WARN("hub", "%s: client chaos is on: devices may ask for faults", options->name);
-        hub->backend.chaos = sk_chaos_new(&hub->backend);
-    }
+    allow_chaos(hub);
     EACH_PART(part) if (part->start) part->start(hub);
     *opened = hub;
     return SK_OK;
 }
+
+/* ---- reading hub.toml again ---- */
+
+enum sk_status sk_hub_check_reload(struct sk_hub *hub, const struct sk_hub_options *next,
+                                   char reason[512]) {
+    enum sk_status status = SK_OK;
+    EACH_PART(part)
+    if (!status && part->check_reload) status = part->check_reload(hub, next, reason);
+    return status;
+}
+
+void sk_hub_reload(struct sk_hub *hub, const struct sk_hub_options *next) {
+    const struct sk_hub_options *before = hub->options;
+    take_options(hub, next);
+    allow_chaos(hub);
+    sk_log_keep(hub->log, &(struct sk_log_retention){.us = next->retention_us,
+                                                     .bytes = next->retention_bytes,
+                                                     .reserve_bytes = next->reserve_bytes});
+    EACH_PART(part) if (part->reload) part->reload(hub, before);
+    sk_access_changed(&hub->backend);
+}
+
+/* ---- closing ---- */
 
 static void saved(void *arg, const struct sk_registry_end *end) {
     struct sk_hub *hub = arg;

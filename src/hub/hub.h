@@ -73,6 +73,12 @@ const struct sk_config_key *sk_hub_keys(size_t index);
  * the hub's life. */
 enum sk_status sk_hub_open(struct sk_io *io, const struct sk_hub_options *options,
                            struct sk_hub **hub, char reason[512]);
+/* hub.toml was read again. Whether it can be so (`reason`: one sentence); nothing changes yet. */
+enum sk_status sk_hub_check_reload(struct sk_hub *hub, const struct sk_hub_options *next,
+                                   char reason[512]);
+/* From now on `next` counts, borrowed as the former options were, which are used no more; it has
+ * been checked. Who was let in by what is no more is closed. */
+void sk_hub_reload(struct sk_hub *hub, const struct sk_hub_options *next);
 struct sk_backend *sk_hub_backend(struct sk_hub *hub);
 /* Ends it; its gateway must be gone. `closed` comes when everything acknowledged is on disk and all
  * is freed. */

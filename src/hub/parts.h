@@ -139,6 +139,11 @@ struct sk_hub_part {
     /* Its calls have ended; appends to the log may be under way. */
     void (*registry_closed)(struct sk_hub *hub);
     void (*free)(struct sk_hub *hub); /* nothing is under way. It was opened, or tried to */
+    /* hub.toml was read again. First all parts say whether it can be so (`reason`: one sentence),
+     * and nothing changes; then it is so, in hub->options, and `before` is what was. */
+    enum sk_status (*check_reload)(struct sk_hub *hub, const struct sk_hub_options *next,
+                                   char reason[512]);
+    void (*reload)(struct sk_hub *hub, const struct sk_hub_options *before);
     /* A session is there; its subscriptions have changed; its output has room again; it is
      * closed. */
     void (*opened)(struct sk_hub *hub, struct sk_session *session);

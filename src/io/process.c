@@ -86,6 +86,19 @@ enum sk_status sk_folder_claim(const char *folder, unsigned mode, char why[256])
     return SK_OK;
 }
 
+enum sk_status sk_folder_holder_signal(const char *folder, int number, long *pid) {
+    char path[1100];
+    bool alive = false;
+    *pid = 0;
+    snprintf(path, sizeof path, "%s/lock", folder);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno == EACCES ? SK_FORBIDDEN : SK_NOT_FOUND;
+    if (flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK) *pid = holder_of(fd, &alive);
+    close(fd);
+    if (!alive) return SK_NOT_FOUND;
+    return kill((pid_t)*pid, number) == 0 ? SK_OK : SK_FORBIDDEN;
+}
+
 enum sk_status sk_machine_name(char name[256]) {
     return gethostname(name, 256) || memchr(name, 0, 256) == NULL || *name == 0 ? SK_NOT_FOUND
                                                                                 : SK_OK;

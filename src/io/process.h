@@ -27,6 +27,10 @@ void sk_process_unmap_code(void);
  * does not keep it. On failure `why` says who holds it. SK_EXISTS: another process does; SK_IO. */
 enum sk_status sk_folder_claim(const char *folder, unsigned mode, char why[256]);
 
+/* Sends a signal to the process that holds the folder. SK_NOT_FOUND: none does; SK_FORBIDDEN: it is
+ * another user's. */
+enum sk_status sk_folder_holder_signal(const char *folder, int number, long *pid);
+
 /* The machine's name, as its network knows it; SK_NOT_FOUND. */
 enum sk_status sk_machine_name(char name[256]);
 

@@ -58,9 +58,12 @@ struct sk_principal {
         char *device, *scope;
     } * links;
     size_t link_count;
-    unsigned to_actor;  /* what it is to that device's edge hub: SK_ON_… (gateway/rights.h) */
-    bool edge;          /* the device has capabilities.iotEdge */
-    uint64_t proofs[2]; /* of whose credentials these are: see sk_identity_proofs() */
+    unsigned to_actor; /* what it is to that device's edge hub: SK_ON_… (gateway/rights.h) */
+    bool edge;         /* the device has capabilities.iotEdge */
+    /* Of whose credentials these are: see sk_identity_proofs(); with a policy the first is of the
+     * key that signed. */
+    uint64_t proofs[2];
+    uint64_t anchor;         /* the CA that its certificate's chain leads to; 0: none */
     const char *auth_method; /* JSON text for iothub-connection-auth-method; static */
     unsigned rights;
     int64_t expires_s; /* of the token, seconds since 1970; INT64_MAX: never */

@@ -133,6 +133,23 @@ size_t sk_x509_anchors_add(struct sk_x509_anchors *anchors, struct sk_span pem) 
     return count;
 }
 
+static uint64_t number_of(const X509 *certificate) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    uint64_t number = 0;
+    if (certificate && X509_digest(certificate, EVP_sha256(), digest, NULL))
+        memcpy(&number, digest, sizeof number);
+    return number ? number : 1;
+}
+
+bool sk_x509_anchors_hold(const struct sk_x509_anchors *anchors, uint64_t anchor) {
+    STACK_OF(X509_OBJECT) *all = anchors ? X509_STORE_get0_objects(anchors->store) : NULL;
+    for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+        const X509 *held = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+        if (held && number_of(held) == anchor) return true;
+    }
+    return false;
+}
+
 static const char *clause(int code) {
     switch (code) {
     case X509_V_ERR_CERT_HAS_EXPIRED: return "a certificate of the chain has expired";
@@ -179,14 +196,19 @@ static enum sk_status read_sent(const struct sk_span *chain, size_t count, STACK
     return count ? SK_OK : SK_MALFORMED;
 }
 
+static uint64_t number_of_last(STACK_OF(X509) * chain) {
+    return number_of(sk_X509_value(chain, sk_X509_num(chain) - 1));
+}
+
 enum sk_status sk_x509_verify(const struct sk_x509_anchors *anchors, const struct sk_span *chain,
-                              size_t count, int64_t now_s, char reason[128]) {
+                              size_t count, int64_t now_s, uint64_t *anchor, char reason[128]) {
     STACK_OF(X509) *sent = sk_X509_new_null();
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     enum sk_status status = read_sent(chain, count, sent, reason);
     if (!status && X509_STORE_CTX_init(context, anchors->store, sk_X509_value(sent, 0), sent) != 1)
         status = SK_MALFORMED;
     if (!status) status = verify(context, now_s, reason);
+    if (!status && anchor) *anchor = number_of_last(X509_STORE_CTX_get0_chain(context));
     ERR_clear_error();
     X509_STORE_CTX_free(context);
     sk_X509_pop_free(sent, X509_free);

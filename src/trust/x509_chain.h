@@ -34,13 +34,17 @@ struct sk_x509_anchors *sk_x509_anchors_new(void);
 void sk_x509_anchors_free(struct sk_x509_anchors *anchors);
 /* Adds every certificate of a PEM text; returns how many. */
 size_t sk_x509_anchors_add(struct sk_x509_anchors *anchors, struct sk_span pem);
+/* Whether a certificate is among them, by the number that sk_x509_verify gave it. NULL holds
+ * none. */
+bool sk_x509_anchors_hold(const struct sk_x509_anchors *anchors, uint64_t anchor);
 
 /* Whether `chain` (DER; the leaf, then what the client sent with it, in any order) leads to an
  * anchor, which may itself be an intermediate; with every certificate valid at `now_s`, the leaf
  * fit for client authentication and at most SK_X509_DEPTH_MAX intermediates. More than
  * SK_X509_SENT_MAX certificates and keys that are not cheap are refused first. Revocation is not
- * asked for. SK_UNAUTHORIZED with one clause in `reason`; SK_MALFORMED. */
+ * asked for. `anchor`: NULL, or gets a number of the anchor, the same for the same certificate in
+ * this process, never 0. SK_UNAUTHORIZED with one clause in `reason`; SK_MALFORMED. */
 enum sk_status sk_x509_verify(const struct sk_x509_anchors *anchors, const struct sk_span *chain,
-                              size_t count, int64_t now_s, char reason[128]);
+                              size_t count, int64_t now_s, uint64_t *anchor, char reason[128]);
 
 #endif

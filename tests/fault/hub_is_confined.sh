@@ -30,6 +30,23 @@ expect "a device from before" "$("$bin/skerry" device show before --output json 
 "$bin/skerry" device add after >/dev/null
 expect "the key of its certificate is root's" "$(stat -c '%u %a' "$dir/hub/server.key")" "0 600"
 
+# And hub.toml, which only root may read.
+expect "its configuration is root's" "$(stat -c '%u %a' "$dir/hub/hub.toml")" "0 600"
+config=$dir/hub/hub.toml
+lists() { "$bin/skerry" device list >/dev/null 2>&1; }
+cp "$config" "$dir/good.toml"
+sed -i 's/^partitions = .*/partitoins = 4/' "$config"
+expect "a mistake, told by reload" "$("$bin/skerry-hub" reload --config "$config" 2>&1)" \
+    "skerry-hub: $config:$(grep -n partitoins "$config" | cut -d: -f1): hub[0].partitoins: is not known; did you mean hub[0].partitions?"
+sed 's/^partitions = .*/partitions = 8/' "$dir/good.toml" >"$config"
+"$bin/skerry-hub" reload --config "$config" >/dev/null
+until_true grep -q 'stays as it was: .*hub\[0\].partitions: counts from a start on (it was 4)' "$dir/hub.log"
+lists || expect "the owner's key after a mistake" refused taken
+sed "0,/^keys = .*/s||keys = [\"$(head -c 32 /dev/urandom | base64)\"]|" "$dir/good.toml" >"$config"
+"$bin/skerry-hub" reload --config "$config" >/dev/null
+refused() { ! lists; }
+until_true refused || expect "the owner's old key after a reload" taken refused
+
 first=$(served 443)
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/hub/server.key" -out "$dir/hub/server.pem" -days 2 \
     -subj /CN=$hub 2>/dev/null

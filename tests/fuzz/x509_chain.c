@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CHECK(strlen(leaf.sha1) == 40 && strlen(leaf.sha256) == 64);
         CHECK(strlen(leaf.common_name) < sizeof leaf.common_name);
     }
-    CHECK(sk_x509_verify(our_ca(), chain, count, NOW_S, reason) != SK_OK);
+    CHECK(sk_x509_verify(our_ca(), chain, count, NOW_S, NULL, reason) != SK_OK);
     CHECK(strlen(reason) < sizeof reason);
     /* As PEM, too: what people give to us. */
     struct sk_buffer pem = {0};

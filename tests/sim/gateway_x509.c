@@ -333,6 +333,31 @@ TEST(possession_is_proved_and_outlives_a_crash) {
     stop(&f);
 }
 
+TEST(a_ca_that_is_removed_ends_who_came_by_it_and_nobody_else) {
+    struct fleet f;
+    struct raw_client gone, stays;
+    start(&f, 6);
+    const struct pair *one = make_ca(&f, "one", NULL), *two = make_ca(&f, "two", NULL);
+    put_by_ca(&f, "d1");
+    put_by_ca(&f, "d2");
+    trust(&f, "one", one);
+    trust(&f, "two", two);
+    open_secured(&gone, &f, make_leaf(&f, "d1", make_ca(&f, "middle", one)));
+    say_connect(&gone, "d1", NULL);
+    raw_expect_connack(&gone, SK_MQTT_ACCEPTED, false);
+    open_secured(&stays, &f, make_leaf(&f, "d2", two));
+    say_connect(&stays, "d2", NULL);
+    raw_expect_connack(&stays, SK_MQTT_ACCEPTED, false);
+    fleet_call(&f, SK_HTTP_DELETE, "/certificates/one", NULL);
+    assert_int_equal(f.status, 204);
+    sk_sim_run(f.sim, SK_S);
+    assert_null(gone.stream);
+    raw_ping(&stays);
+    raw_free(&gone);
+    raw_free(&stays);
+    stop(&f);
+}
+
 TEST(a_kind_of_credential_is_not_taken_for_the_other) {
     struct fleet f;
     struct raw_client c;

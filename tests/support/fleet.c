@@ -1,13 +1,6 @@
 #include "support/fleet.h"
 
-static const char fleet_hub_toml[] =
-    "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"-\"\nkey = \"-\"\n"
-    "allowed_origins = [\"https://tool.example\"]\n"
-    "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\ndata = \"/data\"\nretention = \"60d\"\n"
-    "[[hub.policy]]\nname = \"owner\"\nkeys = [\"" FLEET_KEY "\"]\n"
-    "rights = [\"RegistryRead\", \"RegistryWrite\", \"ServiceConnect\", \"DeviceConnect\"]\n"
-    "[[hub.policy]]\nname = \"reader\"\nkeys = [\"" FLEET_KEY "\"]\n"
-    "rights = [\"RegistryRead\"]\n";
+static const char fleet_hub_toml[] = FLEET_TOML_HUB FLEET_TOML_OWNER FLEET_TOML_READER;
 
 bool fleet_idle(void *arg) {
     return ((struct fleet *)arg)->waiting == 0;
@@ -44,6 +37,14 @@ void fleet_crash_hub(struct fleet *f) {
     f->hub_io = sk_sim_power_on(f->hub_io);
     watch_detach(f->watch, true);
     fleet_start_hub(f);
+}
+
+const char *fleet_reload(struct fleet *f, const char *toml) {
+    static char reason[SK_HUB_CONFIG_ERROR_MAX];
+    assert_int_equal(sk_file_save(f->hub_io, "hub.toml", sk_span_z(toml), 0600), SK_OK);
+    enum sk_status status = sk_hub_server_reload(f->hub, reason);
+    sk_sim_run(f->sim, SK_S);
+    return status ? reason : NULL;
 }
 
 /* ---- REST ---- */

@@ -20,6 +20,20 @@
 
 #define FLEET_KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
+/* Pieces of its hub.toml. */
+#define FLEET_TOML_HUB                                                                             \
+    "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"-\"\nkey = \"-\"\n"                 \
+    "allowed_origins = [\"https://tool.example\"]\n"                                               \
+    "[[hub]]\nname = \"test\"\nhostnames = [\"hub.test\"]\ndata = \"/data\"\nretention = "         \
+    "\"60d\"\n"
+#define FLEET_TOML_POLICY(name, key, rights)                                                       \
+    "[[hub.policy]]\nname = \"" name "\"\nkeys = [\"" key "\"]\nrights = [" rights "]\n"
+#define FLEET_TOML_OWNER                                                                           \
+    FLEET_TOML_POLICY(                                                                             \
+        "owner", FLEET_KEY,                                                                        \
+        "\"RegistryRead\", \"RegistryWrite\", \"ServiceConnect\", \"DeviceConnect\"")
+#define FLEET_TOML_READER FLEET_TOML_POLICY("reader", FLEET_KEY, "\"RegistryRead\"")
+
 struct fleet {
     struct sk_sim *sim;
     struct watch *watch; /* of the hub, all the time */
@@ -49,6 +63,9 @@ void fleet_stopped(void *arg);
 
 void fleet_start_hub(struct fleet *f);
 void fleet_stop_hub(struct fleet *f);
+
+/* The hub reads another hub.toml; NULL: it was taken, or why not. A second goes by. */
+const char *fleet_reload(struct fleet *f, const char *toml);
 
 /* Power is lost and comes back: what was not durable is gone, torn or there. */
 void fleet_crash_hub(struct fleet *f);

@@ -255,6 +255,10 @@ static void limit(struct sk_log *seen, uint64_t bytes) {
     (void)seen, (void)bytes;
 }
 
+static void keep(struct sk_log *seen, const struct sk_log_retention *retention) {
+    (void)seen, (void)retention; /* it keeps all */
+}
+
 static void forget_cursor(struct sk_log *seen, const char *name) {
     struct checkpoint *checkpoint = find_checkpoint(name);
     (void)seen;
@@ -274,7 +278,7 @@ static void close_log(struct sk_log *seen, void (*closed)(void *arg), void *arg)
 enum sk_status memory_log_open(struct log_world *w) {
     static const struct sk_log_ops ops = {
         close_log,     append,  first_sequence, next_sequence, next_sequence /* for bytes */,
-        forget_cursor, compact, limit,          cursor_open};
+        forget_cursor, compact, limit,          keep,          cursor_open};
     struct log *log = SK_NEW(struct log);
     *log = (struct log){{&ops}, .io = w->io, .next = kept.count + 1};
     sk_list_init(&log->cursors);

@@ -381,6 +381,10 @@ static void open_end(struct sk_amqp_end *end) {
     sk_amqp_head_flush(head);
 }
 
+static void revoke_end(struct sk_grant *grant, const struct sk_error *error) {
+    sk_amqp_end_refuse(SK_CONTAINER(grant, struct sk_amqp_end, grant), error);
+}
+
 static void authorised(struct sk_amqp_end *end, struct sk_principal *principal) {
     struct sk_amqp_head *head = end->head;
     end->authorised = true;
@@ -391,6 +395,9 @@ static void authorised(struct sk_amqp_end *end, struct sk_principal *principal) 
             end->principal = SK_NEW(struct sk_principal);
         *end->principal = *principal;
         *principal = (struct sk_principal){0};
+        sk_list_remove(&end->grant.link);
+        end->grant = (struct sk_grant){.who = end->principal, .revoke = revoke_end};
+        sk_grant_open(head->backend, &end->grant);
     } else {
         struct sk_amqp_client *client =
             sk_amqp_client_find(head, end->address.device, end->address.module);

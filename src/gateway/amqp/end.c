@@ -210,6 +210,7 @@ void sk_amqp_end_gone(struct sk_amqp_end *end) {
     end->amqp = NULL;
     end->pending++; /* what goes with it may be answered at once */
     sk_list_remove(&end->link);
+    sk_list_remove(&end->grant.link);
     head->end_count--;
     if (end->open && end->role->gone) end->role->gone(end);
     SK_LIST_EACH(&end->sent, node, following) {

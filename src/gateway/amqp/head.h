@@ -100,6 +100,7 @@ struct sk_amqp_end {
     char *texts;
     struct sk_amqp_client *client;
     struct sk_principal *principal; /* of a service, or NULL: devices have many links */
+    struct sk_grant grant;          /* likewise */
     const char *token_path;         /* likewise */
     struct sk_cost looking;         /* while it is being authorised */
     bool open;                      /* role->opened was called */

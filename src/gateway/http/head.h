@@ -15,6 +15,7 @@ struct sk_http_request {
     /* of a watch */
     struct sk_event_source *events;
     struct sk_timer heartbeat;
+    struct sk_grant grant;
     struct sk_task again;  /* there is more to read */
     struct sk_span device; /* show only this one's messages; empty: all */
 };

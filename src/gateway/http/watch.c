@@ -48,10 +48,16 @@ static void drained(struct sk_http_exchange *exchange) {
 static void gone(struct sk_http_exchange *exchange) {
     struct sk_http_request *r = exchange->data;
     sk_timer_stop(&r->heartbeat);
+    sk_list_remove(&r->grant.link);
     sk_io_undefer(&r->again);
     r->events->close(r->events);
     sk_http_request_free(r);
     sk_http_respond_end(exchange);
+}
+
+static void revoke(struct sk_grant *grant, const struct sk_error *error) {
+    (void)error; /* the answer has begun */
+    gone(SK_CONTAINER(grant, struct sk_http_request, grant)->exchange);
 }
 
 static void heartbeat(struct sk_timer *timer) {
@@ -77,6 +83,8 @@ void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *even
     r->device = sk_percent_decoded(&r->exchange->arena,
                                    sk_http_query(r->exchange->request->query, "device"));
     r->exchange->gone = gone;
+    r->grant = (struct sk_grant){.who = &r->principal, .revoke = revoke};
+    sk_grant_open(r->backend, &r->grant);
     r->exchange->drained = drained;
     sk_http_respond_start(
         r->exchange, 200,

@@ -216,6 +216,19 @@ static void watch(struct sk_hub *hub, struct sk_request *request) {
     request->done(request, &(struct sk_answer){.events = &s->source});
 }
 
+/* Groups that are gone have no readers any more. */
+static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
+    struct sk_error error;
+    (void)before;
+    SK_LIST_EACH(&hub->receivers, node, following) {
+        struct source *s = SK_CONTAINER(node, struct source, link);
+        if (has_group(hub, sk_span_z(s->group))) continue;
+        sk_error_set(&error, SK_FAULT_ADDRESS_NOT_FOUND, "the consumer group '%s' is no more",
+                     s->group);
+        s->source.evicted(s->source.arg, &error);
+    }
+}
+
 /* ---- what it is ---- */
 
 static void tell(struct sk_hub *hub, struct sk_request *request) {
@@ -259,7 +272,7 @@ static bool is_group(struct sk_span name, char why[SK_CONFIG_WHY_MAX]) {
 
 static const struct sk_config_key keys[] = {
     {"hub[].partitions", &sk_config_integer, SK_CONFIG_AT(struct sk_hub_options, partitions),
-     .least = 1, .most = SK_PARTITIONS_MAX, .otherwise = "4",
+     .at_start = true, .least = 1, .most = SK_PARTITIONS_MAX, .otherwise = "4",
      .does = "Partitions of the event stream; more may come later, fewer are refused",
      .page = "how-to/read-events.md"},
     {"hub[].consumer_groups", &sk_config_texts,
@@ -276,5 +289,5 @@ static const struct sk_config_key keys[] = {
 
 const struct sk_hub_part hub_part_events = {
     .keys = keys,
-    .serve = {
-        [SK_OP_EVENTS_WATCH] = watch, [SK_OP_EVENTS_INFO] = tell, [SK_OP_EVENTS_SEND] = take}};
+    .serve = {[SK_OP_EVENTS_WATCH] = watch, [SK_OP_EVENTS_INFO] = tell, [SK_OP_EVENTS_SEND] = take},
+    .reload = reload};

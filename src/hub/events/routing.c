@@ -47,10 +47,23 @@ static enum sk_status compile(struct sk_hub *hub, char reason[512]) {
     return SK_OK;
 }
 
-static void free_conditions(struct sk_hub *hub) {
-    for (size_t i = 0; hub->conditions && i < hub->options->route_count; i++)
+static void free_conditions(struct sk_hub *hub, const struct sk_hub_options *options) {
+    for (size_t i = 0; hub->conditions && i < options->route_count; i++)
         sk_expr_free(hub->conditions[i]);
     free(hub->conditions);
+    hub->conditions = NULL;
+}
+
+static void free_all(struct sk_hub *hub) {
+    free_conditions(hub, hub->options);
+}
+
+static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
+    char reason[512];
+    free_conditions(hub, before);
+    memset(hub->routes_need_twin, 0, sizeof hub->routes_need_twin);
+    bool fine = compile(hub, reason) == SK_OK;
+    SK_ASSERT(fine); /* the configuration's reader has compiled them, too */
 }
 
 /* ---- routing ---- */
@@ -197,4 +210,4 @@ static const struct sk_config_key keys[] = {
     {0}};
 
 const struct sk_hub_part hub_part_routing = {
-    .keys = keys, .open = compile, .free = free_conditions};
+    .keys = keys, .open = compile, .reload = reload, .free = free_all};

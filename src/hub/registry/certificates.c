@@ -52,7 +52,7 @@ static size_t count(struct sk_hub *hub) {
     return n;
 }
 
-/* Chains are checked against what is verified now; who is connected stays. */
+/* Chains are checked against what is verified now; who has come by a CA that is gone goes. */
 static void trust_again(struct sk_hub *hub) {
     sk_x509_anchors_free(hub->anchors);
     hub->anchors = sk_x509_anchors_new();
@@ -61,6 +61,7 @@ static void trust_again(struct sk_hub *hub) {
         if (c->verified) sk_x509_anchors_add(hub->anchors, sk_span_z(c->pem));
     }
     hub->backend.device_cas = hub->anchors;
+    sk_access_changed(&hub->backend);
 }
 
 /* A text with PEM certificates, or base64 of one (as Azure's tools send it). SK_INVALID with one
@@ -244,7 +245,7 @@ static void verify(struct sk_hub *hub, struct sk_request *request, const struct 
         sk_x509_anchors_add(anchors, sk_span_z(of->pem));
         sk_x509_der(sk_span_z(proof->pem), &der);
         status = sk_x509_verify(anchors, &(struct sk_span){der.p, der.n}, 1,
-                                sk_io_wall(hub->backend.io) / 1000000, reason);
+                                sk_io_wall(hub->backend.io) / 1000000, NULL, reason);
         sk_buffer_free(&der);
         sk_x509_anchors_free(anchors);
     }
@@ -312,9 +313,12 @@ static void loaded(void *arg, const struct sk_registry_end *end,
         json_t *json = json_loadb(document->bytes.p, document->bytes.n, 0, NULL);
         const char *pem = json_string_value(json_object_get(json, "certificate"));
         const char *code = json_string_value(json_object_get(json, "code"));
+        const struct certificate *known = find(hub, document->key);
         struct certificate *c = new_certificate(document->key);
         char reason[128];
-        if (find(hub, document->key) || read_pem(sk_span_z(pem), c, reason)) {
+        if (known && !known->configured) {
+            free_certificate(c); /* the file was read again */
+        } else if (known || read_pem(sk_span_z(pem), c, reason)) {
             SK_WARN("hub", "the stored CA certificate %s is not used", c->name);
             free_certificate(c);
         } else {
@@ -329,7 +333,8 @@ static void loaded(void *arg, const struct sk_registry_end *end,
     trust_again(hub);
 }
 
-static enum sk_status load_configured(struct sk_hub *hub, const char *file, char reason[512]) {
+static enum sk_status load_configured(struct sk_hub *hub, const char *file,
+                                      struct certificate **loaded, char reason[512]) {
     const char *slash = strrchr(file, '/');
     struct certificate *c = new_certificate(sk_span_z(slash ? slash + 1 : file));
     struct sk_buffer text = {.limit = PEM_MAX};
@@ -342,27 +347,78 @@ static enum sk_status load_configured(struct sk_hub *hub, const char *file, char
         snprintf(reason, 512, "the CA certificate %s is not usable: %s", file, why);
     sk_buffer_free(&text);
     c->configured = c->verified = true;
-    sk_list_append(&hub->certificates, &c->link);
+    if (!status)
+        *loaded = c;
+    else
+        free_certificate(c);
     return status;
+}
+
+static enum sk_status load_all(struct sk_hub *hub, const struct sk_hub_options *options,
+                               struct sk_list *to, char reason[512]) {
+    enum sk_status status = SK_OK;
+    for (size_t i = 0; i < options->ca_file_count && !status; i++) {
+        struct certificate *c;
+        status = load_configured(hub, options->ca_files[i], &c, reason);
+        if (!status) sk_list_append(to, &c->link);
+    }
+    return status;
+}
+
+static void free_list(struct sk_list *certificates) {
+    SK_LIST_EACH(certificates, node, following) {
+        sk_list_remove(node);
+        free_certificate(SK_CONTAINER(node, struct certificate, link));
+    }
 }
 
 static enum sk_status load(struct sk_hub *hub, char reason[512]) {
     sk_list_init(&hub->certificates);
-    for (size_t i = 0; i < hub->options->ca_file_count; i++) {
-        enum sk_status status = load_configured(hub, hub->options->ca_files[i], reason);
-        if (status) return status;
-    }
-    trust_again(hub);
-    return SK_OK;
+    enum sk_status status = load_all(hub, hub->options, &hub->certificates, reason);
+    if (!status) trust_again(hub);
+    return status;
+}
+
+static enum sk_status check_reload(struct sk_hub *hub, const struct sk_hub_options *next,
+                                   char reason[512]) {
+    struct sk_list fresh;
+    sk_list_init(&fresh);
+    enum sk_status status = load_all(hub, next, &fresh, reason);
+    free_list(&fresh);
+    return status;
 }
 
 static void start(struct sk_hub *hub) {
     sk_registry_document_list(hub->registry, KIND, SK_NONE, CERTIFICATES_MAX, loaded, hub);
 }
 
+/* Those of the file anew; stored ones that one of it had hidden come back. */
+static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
+    struct sk_list fresh;
+    char reason[512];
+    (void)before;
+    sk_list_init(&fresh);
+    if (load_all(hub, hub->options, &fresh, reason)) { /* its files have changed just now */
+        SK_ERROR("hub", "the CA certificates stay as they were: %s", reason);
+        free_list(&fresh);
+        return;
+    }
+    SK_LIST_EACH(&hub->certificates, node, following) {
+        struct certificate *c = SK_CONTAINER(node, struct certificate, link);
+        if (!c->configured) continue;
+        sk_list_remove(node);
+        free_certificate(c);
+    }
+    SK_LIST_EACH(&fresh, added, after) {
+        sk_list_remove(added);
+        sk_list_append(&hub->certificates, added);
+    }
+    trust_again(hub);
+    start(hub);
+}
+
 static void free_all(struct sk_hub *hub) {
-    SK_LIST_EACH(&hub->certificates, node, following)
-    free_certificate(SK_CONTAINER(node, struct certificate, link));
+    free_list(&hub->certificates);
     sk_x509_anchors_free(hub->anchors);
 }
 
@@ -401,4 +457,6 @@ const struct sk_hub_part hub_part_certificates = {
               [SK_OP_CERTIFICATE_VERIFY] = serve_verify},
     .open = load,
     .start = start,
+    .check_reload = check_reload,
+    .reload = reload,
     .free = free_all};

@@ -97,46 +97,47 @@ static const struct sk_config_key server_keys[] = {
      .does = "Where it listens. Every listener takes MQTT, AMQP, HTTPS and WebSockets"},
     {"listen.addresses", &sk_config_addresses,
      SK_CONFIG_LIST(struct sk_hub_config, addresses, address_count), .least = 1,
-     .need = "write addresses = [\"0.0.0.0\"]", .such_as = "[\"0.0.0.0:8883\"]",
+     .need = "write addresses = [\"0.0.0.0\"]", .such_as = "[\"0.0.0.0:8883\"]", .at_start = true,
      .does = "Addresses with their ports; one without a port has those that SDKs dial: 8883, 5671 "
              "and 443"},
     {"listen.certificate", &sk_config_path, SERVER(certificate),
      .need = "certificate and key name the server's PEM files", .such_as = "\"server.pem\"",
-     .does = "PEM file of the server's certificate with its chain; read again on SIGHUP"},
+     .does = "PEM file of the server's certificate with its chain"},
     {"listen.key", &sk_config_path, SERVER(key),
      .need = "certificate and key name the server's PEM files", .such_as = "\"server.key\"",
-     .does = "PEM file of the certificate's key; read again on SIGHUP"},
-    {"listen.metrics", &sk_config_address, SERVER(metrics), .such_as = "\"127.0.0.1:9600\"",
-     .otherwise_words = "none",
+     .does = "PEM file of the certificate's key"},
+    {"listen.metrics", &sk_config_address, SERVER(metrics), .at_start = true,
+     .such_as = "\"127.0.0.1:9600\"", .otherwise_words = "none",
      .does = "Where `/metrics`, `/health/live` and `/health/ready` are, by plain HTTP"},
     {"listen.allowed_origins", &sk_config_texts,
      SK_CONFIG_LIST(struct sk_hub_config, origins, origin_count), .fine = is_origin,
      .such_as = "[\"https://tool.example\"]", .otherwise_words = "none",
      .does = "Pages that may open WebSockets here, beside our own host's",
      .page = "how-to/websockets-and-proxies.md"},
-    {"listen.max_connections", &sk_config_integer, SERVER(limits.connections), .least = 1,
-     .most = CONNECTIONS_MAX,
+    {"listen.max_connections", &sk_config_integer, SERVER(limits.connections), .at_start = true,
+     .least = 1, .most = CONNECTIONS_MAX,
      .otherwise_words = "what the limit of open files allows, less a reserve of an eighth (64 to "
                         "1024), at most 250000",
      .does = "Open connections of all listeners; at the limit the oldest that has not "
              "authenticated goes for a newcomer",
      .page = "decisions/0012-doors.md"},
     {"listen.max_connections_per_address", &sk_config_integer, SERVER(limits.an_address),
-     .least = 1, .most = CONNECTIONS_MAX, .otherwise_words = "half of all",
+     .at_start = true, .least = 1, .most = CONNECTIONS_MAX, .otherwise_words = "half of all",
      .does = "Of these from one address"},
-    {"listen.max_unauthenticated", &sk_config_integer, SERVER(limits.unproved), .least = 1,
-     .most = CONNECTIONS_MAX, .otherwise_words = "a quarter of all, at most 2048",
+    {"listen.max_unauthenticated", &sk_config_integer, SERVER(limits.unproved), .at_start = true,
+     .least = 1, .most = CONNECTIONS_MAX, .otherwise_words = "a quarter of all, at most 2048",
      .does = "Of these without a credential yet"},
 
     {"hub[]", &sk_config_tables, SK_CONFIG_LIST(struct sk_hub_config, hubs, hub_count), .least = 1,
-     .need = "give at least one [[hub]]", .does = "A hub; several are told apart by host name"},
-    {"hub[].name", &sk_config_text, HUB(name), .need = "give the hub a name", .such_as = "\"demo\"",
-     .does = "The hub's name"},
+     .at_start = true, .need = "give at least one [[hub]]",
+     .does = "A hub; several are told apart by host name"},
+    {"hub[].name", &sk_config_text, HUB(name), .need = "give the hub a name", .at_start = true,
+     .such_as = "\"demo\"", .does = "The hub's name"},
     {"hub[].hostnames", &sk_config_texts,
      SK_CONFIG_LIST(struct sk_hub_options, host_names, host_name_count), .least = 1,
      .need = "give at least one host name", .such_as = "[\"hub.local\"]",
      .does = "Names and addresses that it answers to; the first goes into connection strings"},
-    {"hub[].data", &sk_config_path, HUB(data), .need = "write data = \"folder\"",
+    {"hub[].data", &sk_config_path, HUB(data), .need = "write data = \"folder\"", .at_start = true,
      .such_as = "\"data/demo\"", .does = "Folder of `registry.db` and `events/`"},
     {"hub[].retention", &sk_config_duration, HUB(retention_us), .such_as = "\"12h\"",
      .otherwise = "\"1d\"", .does = "How long events are kept"},
@@ -216,8 +217,10 @@ static void check_hub_apart(struct sk_config *reading, const struct sk_hub_confi
                                  hub->policies[i].name);
 }
 
+/* `before`: NULL, or what counts while the file is read again. */
 static enum sk_status parse(struct sk_span toml, const char *file_name, const char *folder,
-                            struct sk_hub_config *config, struct sk_buffer *told, char *error) {
+                            const struct sk_hub_config *before, struct sk_hub_config *config,
+                            struct sk_buffer *told, char *error) {
     const struct sk_config_key *tables[SK_HUB_KEY_TABLES_MAX];
     json_t *document, *lines;
     *config = (struct sk_hub_config){0};
@@ -232,7 +235,9 @@ static enum sk_status parse(struct sk_span toml, const char *file_name, const ch
                                 .error = error};
     status = sk_config_read(&reading, document, config);
     for (size_t i = 0; i < config->hub_count && !status; i++) check_hub_apart(&reading, config, i);
-    json_decref(document);
+    if (before && !reading.failed) sk_config_keep(&reading, before->document, document);
+    config->document = document;
+    config->file = sk_arena_copy(&config->arena, sk_span_z(file_name)).p;
     json_decref(lines);
     if (!reading.failed) return SK_OK;
     sk_hub_config_free(config);
@@ -242,11 +247,11 @@ static enum sk_status parse(struct sk_span toml, const char *file_name, const ch
 enum sk_status sk_hub_config_parse(struct sk_span toml, const char *file_name, const char *folder,
                                    struct sk_hub_config *config,
                                    char error[SK_HUB_CONFIG_ERROR_MAX]) {
-    return parse(toml, file_name, folder, config, NULL, error);
+    return parse(toml, file_name, folder, NULL, config, NULL, error);
 }
 
-enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_hub_config *config,
-                                  struct sk_buffer *told, char error[SK_HUB_CONFIG_ERROR_MAX]) {
+static enum sk_status load(struct sk_io *io, const char *path, const struct sk_hub_config *before,
+                           struct sk_hub_config *config, struct sk_buffer *told, char *error) {
     struct sk_buffer toml = {.limit = 1024 * 1024};
     enum sk_status status = sk_file_load(io, path, &toml);
     if (status) {
@@ -257,12 +262,24 @@ enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_
     }
     const char *slash = strrchr(path, '/');
     SK_CLEANUP_FREE char *folder = sk_span_dup(sk_span(path, slash ? (size_t)(slash - path) : 0));
-    status = parse(sk_buffer_span(&toml), path, folder, config, told, error);
+    status = parse(sk_buffer_span(&toml), path, folder, before, config, told, error);
     sk_buffer_free(&toml);
     return status;
 }
 
+enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_hub_config *config,
+                                  struct sk_buffer *told, char error[SK_HUB_CONFIG_ERROR_MAX]) {
+    return load(io, path, NULL, config, told, error);
+}
+
+enum sk_status sk_hub_config_load_again(struct sk_io *io, const struct sk_hub_config *now,
+                                        struct sk_hub_config *next,
+                                        char error[SK_HUB_CONFIG_ERROR_MAX]) {
+    return load(io, now->file, now, next, NULL, error);
+}
+
 void sk_hub_config_free(struct sk_hub_config *config) {
+    json_decref(config->document);
     sk_arena_free(&config->arena);
     *config = (struct sk_hub_config){0};
 }

@@ -9,6 +9,8 @@
 
 struct sk_hub_config {
     struct sk_arena arena; /* all texts and lists */
+    const char *file;
+    json_t *document; /* the file as it was read */
     struct sk_endpoint *addresses;
     size_t address_count;
     const char *certificate, *key; /* paths of PEM files */
@@ -29,6 +31,10 @@ enum sk_status sk_hub_config_load(struct sk_io *io, const char *path, struct sk_
 enum sk_status sk_hub_config_parse(struct sk_span text, const char *file_name, const char *folder,
                                    struct sk_hub_config *config,
                                    char error[SK_HUB_CONFIG_ERROR_MAX]);
+/* Reads the file of what counts now again; what counts from a start on must be as it was. */
+enum sk_status sk_hub_config_load_again(struct sk_io *io, const struct sk_hub_config *now,
+                                        struct sk_hub_config *next,
+                                        char error[SK_HUB_CONFIG_ERROR_MAX]);
 void sk_hub_config_free(struct sk_hub_config *config); /* the contents */
 
 /* Every key of hub.toml. */

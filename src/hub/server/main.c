@@ -109,6 +109,28 @@ static int check(void *arg) {
     return SK_EXIT_FINE;
 }
 
+/* The file is checked here, too: so a mistake is told where it can be mended. */
+static int reload(void *arg) {
+    struct program *p = arg;
+    struct sk_hub_config config;
+    char reason[SK_HUB_CONFIG_ERROR_MAX];
+    long pid;
+    if (sk_hub_config_load(p->io, p->file, &config, NULL, reason)) return refuse(reason);
+    const char *data = config.hubs[0].data;
+    enum sk_status status = sk_folder_holder_signal(data, SIGHUP, &pid);
+    if (status == SK_NOT_FOUND)
+        snprintf(reason, sizeof reason,
+                 "no process serves %s; start one: skerry-hub run --config %s", data, p->file);
+    else if (status)
+        snprintf(reason, sizeof reason,
+                 "the process that serves %s is another user's; reload as that user or as root",
+                 data);
+    else
+        printf("process %ld reads it again; its log says what came of it\n", pid);
+    sk_hub_config_free(&config);
+    return status ? refuse(reason) : SK_EXIT_FINE;
+}
+
 struct process {
     struct sk_io *io;
     struct sk_hub_server *server;
@@ -130,9 +152,9 @@ static void on_term(void *arg) {
 static void on_hangup(void *arg) {
     char reason[SK_HUB_CONFIG_ERROR_MAX];
     if (sk_hub_server_reload(((struct process *)arg)->server, reason))
-        SK_ERROR("hub", "certificates stay as they were: %s", reason);
+        SK_ERROR("hub", "the configuration stays as it was: %s", reason);
     else
-        SK_INFO("hub", "certificates read again");
+        SK_INFO("hub", "configuration and certificates read again");
 }
 
 static bool has_low_port(const struct sk_hub_config *config) {
@@ -162,6 +184,7 @@ static enum sk_status find_user(const struct sk_hub_config *config, const char *
 static enum sk_status keep_reading(const struct sk_hub_config *config) {
     const char *paths[255];
     size_t n = 0;
+    paths[n++] = config->file;
     paths[n++] = config->certificate;
     paths[n++] = config->key;
     for (size_t i = 0; i < config->hub_count; i++)
@@ -244,11 +267,14 @@ static const struct sk_command commands[] = {
      "Makes DIR/hub.toml, a CA, a server certificate and keys; prints the connection strings.",
      "/var/lib/skerry --hostname hub.local", init, true},
     {"run", "", run_options,
-     "Serves until SIGTERM; SIGHUP reads the certificates again. As root it gives its data to its "
-     "user.",
+     "Serves until SIGTERM; SIGHUP reads configuration and certificates again. As root it gives "
+     "its data to its user.",
      "--config /var/lib/skerry/hub.toml", run, false},
     {"check", "", check_options, "Checks the configuration and says what counts.",
      "--config /var/lib/skerry/hub.toml", check, false},
+    {"reload", "", NULL,
+     "Checks the configuration and has the hub that runs by it read it again, as SIGHUP does.",
+     "--config /var/lib/skerry/hub.toml", reload, false},
     {"reference", "", NULL, "Prints every key of hub.toml.", "", reference, true},
     {0}};
 

@@ -8,6 +8,7 @@
 struct sk_hub_server {
     struct sk_io *io;
     const struct sk_hub_config *config;
+    struct sk_hub_config own; /* once the file was read again */
     struct sk_tls *tls;
     struct sk_gateway *gateway;
     struct sk_hub **hubs;
@@ -77,12 +78,13 @@ static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
 
 /* ---- TLS ---- */
 
-static enum sk_status load_tls(struct sk_hub_server *s, char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+static enum sk_status load_tls(struct sk_hub_server *s, const struct sk_hub_config *config,
+                               char reason[SK_HUB_CONFIG_ERROR_MAX]) {
     struct sk_buffer certificate = {.limit = 65536}, key = {.limit = 65536};
-    const char *file = s->config->certificate;
+    const char *file = config->certificate;
     char why[256] = "";
     enum sk_status status = sk_file_load(s->io, file, &certificate);
-    if (!status) status = sk_file_load(s->io, file = s->config->key, &key);
+    if (!status) status = sk_file_load(s->io, file = config->key, &key);
     if (status) {
         snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s: cannot be read (%s)", file,
                  sk_status_text(status));
@@ -93,17 +95,42 @@ static enum sk_status load_tls(struct sk_hub_server *s, char reason[SK_HUB_CONFI
         status = s->tls ? sk_tls_reload(s->tls, &options, why)
                         : sk_tls_new(s->io, &options, &s->tls, why);
         if (status)
-            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s, %s: %s", s->config->certificate, file,
-                     why);
+            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s, %s: %s", config->certificate, file, why);
     }
     sk_buffer_free(&certificate);
     sk_buffer_free(&key);
     return status;
 }
 
-enum sk_status sk_hub_server_reload(struct sk_hub_server *server,
-                                    char reason[SK_HUB_CONFIG_ERROR_MAX]) {
-    return server->tls ? load_tls(server, reason) : SK_OK;
+/* ---- reading the file again ---- */
+
+/* The certificates last: they are in use when they have been found good. */
+static enum sk_status check_reload(struct sk_hub_server *s, const struct sk_hub_config *next,
+                                   char *reason) {
+    enum sk_status status = SK_OK;
+    for (size_t i = 0; i < next->hub_count && !status; i++)
+        status = sk_hub_check_reload(s->hubs[i], &next->hubs[i], reason);
+    return status || s->tls == NULL ? status : load_tls(s, next, reason);
+}
+
+enum sk_status sk_hub_server_reload(struct sk_hub_server *s, char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+    struct sk_hub_config next, former = s->own;
+    if (s->stopping) {
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "the hub is stopping");
+        return SK_CLOSED;
+    }
+    enum sk_status status = sk_hub_config_load_again(s->io, s->config, &next, reason);
+    if (status) return status;
+    if ((status = check_reload(s, &next, reason)) != SK_OK) {
+        sk_hub_config_free(&next);
+        return status;
+    }
+    s->own = next;
+    s->config = &s->own;
+    for (size_t i = 0; i < next.hub_count; i++) sk_hub_reload(s->hubs[i], &next.hubs[i]);
+    sk_gateway_allow_origins(s->gateway, next.origins, next.origin_count);
+    sk_hub_config_free(&former);
+    return SK_OK;
 }
 
 /* ---- stopping: listeners, connections, hubs ---- */
@@ -114,6 +141,7 @@ static void hub_closed(void *arg) {
     void (*stopped)(void *) = s->stopped;
     void *stopped_arg = s->stopped_arg;
     sk_tls_free(s->tls);
+    sk_hub_config_free(&s->own);
     free(s->hubs);
     free(s->ports);
     free(s);
@@ -141,7 +169,7 @@ void sk_hub_server_stop(struct sk_hub_server *s, void (*stopped)(void *arg), voi
 
 static enum sk_status start(struct sk_hub_server *s, bool tls, char *reason) {
     const struct sk_hub_config *config = s->config;
-    enum sk_status status = tls ? load_tls(s, reason) : SK_OK;
+    enum sk_status status = tls ? load_tls(s, config, reason) : SK_OK;
     struct sk_door_limits limits = sk_io_limit(s->io, config->limits);
     if (limits.connections < config->limits.connections)
         SK_WARN("hub", "max_connections is %u, not %u: this process may open no more files",

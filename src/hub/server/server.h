@@ -11,7 +11,10 @@ struct sk_hub_server;
 enum sk_status sk_hub_server_start(struct sk_io *io, const struct sk_hub_config *config, bool tls,
                                    struct sk_hub_server **server,
                                    char reason[SK_HUB_CONFIG_ERROR_MAX]);
-/* Reads the certificate files again; connections that exist keep theirs. */
+/* Reads the configuration's file and the certificates again. With a mistake in them, told in
+ * `reason`, everything stays as it was. Else what counts from a start on is as it was, and the
+ * rest counts from now on: who was let in by a policy or a CA that is no more is closed at once,
+ * others keep their connections. */
 enum sk_status sk_hub_server_reload(struct sk_hub_server *server,
                                     char reason[SK_HUB_CONFIG_ERROR_MAX]);
 /* Drains: stops listening, closes clients, makes durable what was taken, then calls `stopped`. */

@@ -79,6 +79,10 @@ void sk_log_limit(struct sk_log *log, uint64_t bytes) {
     log->ops->limit(log, bytes);
 }
 
+void sk_log_keep(struct sk_log *log, const struct sk_log_retention *retention) {
+    log->ops->keep(log, retention);
+}
+
 void sk_log_forget_cursor(struct sk_log *log, const char *name) {
     log->ops->forget_cursor(log, name);
 }

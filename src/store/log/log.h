@@ -62,6 +62,11 @@ uint64_t sk_log_compact(struct sk_log *log);
 /* The owner means to keep it below so many bytes (0: there is no limit), so it is kept in pieces
  * that are small enough for that. The log refuses nothing by itself. */
 void sk_log_limit(struct sk_log *log, uint64_t bytes);
+/* What is kept, from now on: as the implementation's options said when it was opened. */
+struct sk_log_retention {
+    uint64_t us, bytes, reserve_bytes;
+};
+void sk_log_keep(struct sk_log *log, const struct sk_log_retention *retention);
 
 /* Opens a cursor. With a `name` (at most 1024 bytes; SK_EXISTS when one of that name is open) its
  * checkpoint is durable and it starts there; a new one starts at `from` (a

@@ -14,6 +14,7 @@ struct sk_log_ops {
     __typeof__(sk_log_forget_cursor) *forget_cursor;
     __typeof__(sk_log_compact) *compact;
     __typeof__(sk_log_limit) *limit;
+    __typeof__(sk_log_keep) *keep;
     __typeof__(sk_cursor_open) *cursor_open;
 };
 

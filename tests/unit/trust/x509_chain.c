@@ -56,7 +56,7 @@ static enum sk_status verify(struct family *f, size_t anchor, int64_t now, char 
     struct sk_x509_anchors *anchors = sk_x509_anchors_new();
     assert_int_equal(sk_x509_anchors_add(anchors, sk_buffer_span(&f->pem[anchor])), 1);
     for (size_t i = f->count; i-- > anchor + 1;) chain[count++] = sk_buffer_span(&f->der[i]);
-    enum sk_status status = sk_x509_verify(anchors, chain, count, now, reason);
+    enum sk_status status = sk_x509_verify(anchors, chain, count, now, NULL, reason);
     sk_x509_anchors_free(anchors);
     return status;
 }
@@ -96,12 +96,12 @@ TEST(a_leaf_of_a_registered_ca_is_taken_and_of_another_is_not) {
     assert_int_equal(verify(&f, 0, NOW, reason), SK_OK);
     struct sk_x509_anchors *anchors = sk_x509_anchors_new();
     struct sk_span chain = sk_buffer_span(&f.der[1]);
-    assert_int_equal(sk_x509_verify(anchors, &chain, 1, NOW, reason), SK_UNAUTHORIZED);
+    assert_int_equal(sk_x509_verify(anchors, &chain, 1, NOW, NULL, reason), SK_UNAUTHORIZED);
     sk_x509_anchors_add(anchors, sk_buffer_span(&other.pem[0]));
-    assert_int_equal(sk_x509_verify(anchors, &chain, 1, NOW, reason), SK_UNAUTHORIZED);
+    assert_int_equal(sk_x509_verify(anchors, &chain, 1, NOW, NULL, reason), SK_UNAUTHORIZED);
     /* The root that the client itself sends is not trusted for that. */
     struct sk_span with_root[] = {chain, sk_buffer_span(&f.der[0])};
-    assert_int_equal(sk_x509_verify(anchors, with_root, 2, NOW, reason), SK_UNAUTHORIZED);
+    assert_int_equal(sk_x509_verify(anchors, with_root, 2, NOW, NULL, reason), SK_UNAUTHORIZED);
     assert_non_null(strstr(reason, "registered and verified"));
     sk_x509_anchors_free(anchors);
     family_free(&f);
@@ -219,12 +219,12 @@ TEST(a_chain_that_is_dear_to_verify_is_refused_before) {
     struct sk_span leaf = sk_buffer_span(&f.der[1]), root = sk_buffer_span(&f.der[0]);
     const struct sk_span chain[] = {leaf, root, root, root, root},
                          with_dear[] = {leaf, sk_span(der, (size_t)size)};
-    assert_int_equal(sk_x509_verify(anchors, chain, SK_X509_SENT_MAX, NOW, reason), SK_OK);
-    assert_int_equal(sk_x509_verify(anchors, chain, SK_X509_SENT_MAX + 1, NOW, reason),
+    assert_int_equal(sk_x509_verify(anchors, chain, SK_X509_SENT_MAX, NOW, NULL, reason), SK_OK);
+    assert_int_equal(sk_x509_verify(anchors, chain, SK_X509_SENT_MAX + 1, NOW, NULL, reason),
                      SK_UNAUTHORIZED);
     assert_non_null(strstr(reason, "more than 4 certificates"));
     /* Nothing but the leaf is needed, and still: what is sent is looked at first. */
-    assert_int_equal(sk_x509_verify(anchors, with_dear, 2, NOW, reason), SK_UNAUTHORIZED);
+    assert_int_equal(sk_x509_verify(anchors, with_dear, 2, NOW, NULL, reason), SK_UNAUTHORIZED);
     assert_non_null(strstr(reason, "RSA of at most 4096 bits"));
     OPENSSL_free(der);
     X509_free(dear);

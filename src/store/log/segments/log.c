@@ -60,6 +60,7 @@ static const struct sk_log_ops ops = {.close = close_log,
                                       .forget_cursor = log_forget_cursor,
                                       .compact = log_compact,
                                       .limit = log_limit,
+                                      .keep = log_keep,
                                       .cursor_open = log_cursor_open};
 
 enum sk_status sk_log_segments_open(struct sk_io *io, const struct sk_log_segments_options *options,

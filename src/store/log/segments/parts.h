@@ -266,5 +266,6 @@ __typeof__(sk_cursor_early) cursor_read_early;
 /* compact.c */
 __typeof__(sk_log_compact) log_compact;
 __typeof__(sk_log_limit) log_limit;
+__typeof__(sk_log_keep) log_keep;
 
 #endif

@@ -71,3 +71,12 @@ void log_retention_start(struct log *log) {
     if (every_ns < SK_S) every_ns = SK_S;
     sk_timer_start(log->io, &log->retention_timer, every_ns, on_time);
 }
+
+void log_keep(struct sk_log *seen, const struct sk_log_retention *retention) {
+    struct log *log = log_of(seen);
+    log->options.retention_us = retention->us;
+    log->options.retention_bytes = retention->bytes;
+    log->options.reserve_bytes = retention->reserve_bytes;
+    log_retain(log);
+    log_retention_start(log);
+}
