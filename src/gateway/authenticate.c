@@ -10,6 +10,7 @@
  * taken any. Where records are copies, one that refuses a client is asked for anew, and all
  * begins again, once. Reference: docs/protocols/device-protocols.md, sections 1.1, 1.3;
  * docs/protocols/edge-runtime.md, sections 5.3, 5.5, 5.13. */
+#include "gateway/ip_filter.h"
 #include "gateway/parts.h"
 #include "gateway/rights.h"
 
@@ -28,7 +29,9 @@ struct sk_authentication {
     struct sk_backend *backend;
     struct sk_arena arena;
     struct sk_credentials asked,
-        credentials; /* copied into the arena; what is taken out of a token */
+        credentials;         /* copied into the arena; what is taken out of a token */
+    struct sk_ip ip;         /* where the client comes from */
+    const char *accepted_by; /* the IP filter's rule; NULL: none */
     struct sk_sas sas;
     struct sk_span chain[SK_X509_SENT_MAX]; /* of a client without a token; in the arena */
     size_t chain_size;
@@ -74,10 +77,24 @@ static void free_authentication(struct sk_authentication *a) {
 
 static void start(struct sk_authentication *a);
 
+/* The rule that let it in, in place of the null at the text's end; names need no escapes. */
+static void name_rule(struct sk_principal *p, const char *rule) {
+    struct sk_buffer text = {0};
+    if (rule == NULL || p->auth_method == NULL) return;
+    struct sk_span method = sk_span_z(p->auth_method), end = SK_SPAN("null}");
+    SK_ASSERT(sk_span_ends(method, end));
+    sk_buffer_print(&text, "%.*s\"%s\"}", (int)(method.n - end.n), method.p, rule);
+    p->auth_method = p->auth_text = sk_span_dup(sk_buffer_span(&text));
+    sk_buffer_free(&text);
+}
+
 static void name_principal(struct sk_authentication *a) {
     if (a->credentials.device.n) a->principal.device = sk_span_dup(a->credentials.device);
     if (a->credentials.module.n) a->principal.module = sk_span_dup(a->credentials.module);
     if (a->actor.n) a->principal.actor = sk_span_dup(a->actor);
+    a->principal.ip = a->ip;
+    a->principal.event_stream = a->credentials.event_stream;
+    name_rule(&a->principal, a->accepted_by);
 }
 
 static void on_identity_anew(void *arg, enum sk_status status, const struct sk_identity *identity) {
@@ -105,7 +122,7 @@ static void finish(struct sk_task *task) {
         return;
     }
     if (a->done && ask_anew(a)) return;
-    name_principal(a);
+    if (a->done) name_principal(a);
     if (a->done && a->error.fault && a->backend->ops->refused)
         a->backend->ops->refused(a->backend, a->credentials.device, a->credentials.module,
                                  a->error.fault);
@@ -528,7 +545,10 @@ static void start(struct sk_authentication *a) {
     a->error = (struct sk_error){0};
     a->lookup_count = a->at = 0;
     a->outdated = a->maybe_encoded = a->by_record = false;
-    if (a->asked.token.n)
+    if (!sk_ip_filter_accepts(a->backend->ip_filter, &a->ip, a->asked.event_stream,
+                              &a->accepted_by))
+        refuse(a, SK_FAULT_UNAUTHORIZED, "this address may not connect to the hub");
+    else if (a->asked.token.n)
         by_token(a, a->asked.token);
     else if (a->chain_size && a->asked.device.n)
         by_certificate(a);
@@ -555,6 +575,7 @@ struct sk_authentication *sk_authenticate(struct sk_backend *backend,
         .resource = sk_arena_copy(&a->arena, credentials->resource),
         .event_stream = credentials->event_stream,
     };
+    if (credentials->stream) a->ip = sk_ip_of_peer(sk_stream_peer(credentials->stream));
     if (a->asked.token.n == 0 && credentials->stream) take_chain(a, credentials->stream);
     start(a);
     return a;

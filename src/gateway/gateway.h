@@ -15,6 +15,7 @@
 
 struct sk_gateway;
 struct sk_backend;
+struct sk_ip_filter;
 struct sk_session;
 
 /* ---- what a backend gives ---- */
@@ -66,6 +67,7 @@ struct sk_backend {
     size_t alias_count;
     bool any_host;                            /* take every host name (edge hub) */
     const struct sk_x509_anchors *device_cas; /* which CAs may have signed devices' certificates */
+    const struct sk_ip_filter *ip_filter;     /* from where they may come; NULL: from everywhere */
     bool modules_by_key;                      /* a module's certificate is not taken (edge hub) */
     struct sk_directory directory;
     struct sk_list authentications; /* under way: struct sk_authentication */
@@ -161,9 +163,9 @@ struct sk_grant {
 };
 void sk_grant_open(struct sk_backend *backend, struct sk_grant *grant);
 
-/* The backend's policies or device_cas have changed: closes every session and revokes every grant
- * whose policy is gone, has lost a right that it was opened with, or its key, or whose CA is
- * gone. */
+/* The backend's policies, device_cas or ip_filter have changed: closes every session and revokes
+ * every grant whose policy is gone, has lost a right that it was opened with, or its key, whose CA
+ * is gone, or whose address may not come any more. */
 void sk_access_changed(struct sk_backend *backend);
 
 /* ---- authentication and authorisation ---- */
@@ -173,8 +175,8 @@ struct sk_credentials {
     struct sk_span token;          /* SAS text; empty: none */
     struct sk_span auth_chain;     /* "leaf;edge" or empty */
     struct sk_span resource;       /* what is asked, "host/path"; empty: the identity itself */
-    struct sk_stream *stream; /* its client certificate proves the identity when there is no token;
-                               * read before the call returns. NULL: none */
+    struct sk_stream *stream; /* where it comes from; its client certificate proves the identity
+                               * when there is no token. Read before the call returns. NULL: none */
     bool event_stream; /* a policy's token may be signed as for Event Hubs: with the key's text */
 };
 /* `principal` is to be taken (moved out) when error is NULL. Never called from inside. All spans

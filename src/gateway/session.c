@@ -1,6 +1,7 @@
 /* Sessions: one for an identity, the newest wins; and what else credentials have opened. */
 #include "gateway/gateway.h"
 
+#include "gateway/ip_filter.h"
 #include "gateway/parts.h"
 
 /* The SDKs' tokens end 5 minutes after what they say, as for new connections
@@ -185,6 +186,7 @@ static bool policy_stands(struct sk_backend *backend, const struct sk_principal 
 }
 
 static bool stays(struct sk_backend *backend, const struct sk_principal *who) {
+    if (!sk_ip_filter_accepts(backend->ip_filter, &who->ip, who->event_stream, NULL)) return false;
     if (who->policy && !policy_stands(backend, who)) return false;
     return who->anchor == 0 || sk_x509_anchors_hold(backend->device_cas, who->anchor);
 }

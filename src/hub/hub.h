@@ -9,10 +9,12 @@
 #include "config/config.h"
 #include "expr/expr.h"
 #include "gateway/gateway.h"
+#include "gateway/ip_filter.h"
 
 #define SK_HUB_ROUTES_MAX 100
 #define SK_HUB_ENRICHMENTS_MAX 10
 #define SK_HUB_POLICIES_MAX 16
+#define SK_HUB_IP_RULES_MAX 100
 #define SK_HUB_CONSUMER_GROUPS_MAX 20
 
 struct sk_hub;
@@ -61,6 +63,9 @@ struct sk_hub_options {
     bool chaos;       /* devices may ask for faults: gateway/chaos.h */
     bool take_events; /* who has the right ServiceConnect may send to the event stream itself */
     struct sk_hub_c2d_options c2d;
+    struct sk_ip_rule *ip_rules;
+    size_t ip_rule_count;
+    bool ip_rest_rejected, ip_events; /* see gateway/ip_filter.h; the rules count for events, too */
     const char **ca_files; /* PEM: CA certificates that device certificates may lead to */
     size_t ca_file_count;
 };

@@ -45,6 +45,7 @@ struct sk_hub {
     struct sk_list receivers; /* of the event stream: see events/events.c */
     struct sk_methods methods;
     struct sk_policy *policies;
+    struct sk_ip_filter ip_filter;
     struct sk_expr **conditions;            /* by route; NULL: always */
     bool routes_need_twin[SK_SOURCE_COUNT]; /* of the sender */
     struct sk_span *aliases;
@@ -158,7 +159,7 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_events, hub_part_identities, hub_part_twins, hub_part_queries, hub_part_c2d,
     hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
-    hub_part_bulk;
+    hub_part_bulk, hub_part_network;
 
 /* configurations/configurations.c */
 size_t hub_configuration_count(const struct sk_hub *hub);

@@ -27,6 +27,7 @@ void sk_principal_free(struct sk_principal *principal) {
     free(principal->generation_id);
     free(principal->policy);
     free(principal->actor);
+    free(principal->auth_text);
     for (size_t i = 0; i < principal->link_count; i++) {
         free(principal->links[i].device);
         free(principal->links[i].scope);

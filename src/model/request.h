@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/ip.h"
 #include "model/c2d.h"
 #include "model/error.h"
 #include "model/events.h"
@@ -64,7 +65,10 @@ struct sk_principal {
      * key that signed. */
     uint64_t proofs[2];
     uint64_t anchor;         /* the CA that its certificate's chain leads to; 0: none */
-    const char *auth_method; /* JSON text for iothub-connection-auth-method; static */
+    const char *auth_method; /* JSON text for iothub-connection-auth-method; static, or: */
+    char *auth_text;         /* owned */
+    struct sk_ip ip;         /* where it came from; none: unknown */
+    bool event_stream;       /* its token is for that, as Event Hubs clients see it */
     unsigned rights;
     int64_t expires_s; /* of the token, seconds since 1970; INT64_MAX: never */
 };

@@ -35,18 +35,16 @@ struct guests {
 enum { DEVICE = 1, WATCH = 2, LINK = 4, OTHERS = 8 };
 
 static void let_in(struct fleet *f, struct guests *g, const char *key) {
-    struct raw_connect by_policy = {
-        .device = "d1", .policy = "service", .key = key, .clean = true};
+    struct raw_connect by_policy = {.device = "d1", .policy = "service", .key = key, .clean = true};
     struct sk_buffer out = {0};
     *g = (struct guests){0};
     raw_dial(&g->device, f, "hub.test", &by_policy);
     raw_expect_connack(&g->device, SK_MQTT_ACCEPTED, false);
     raw_login(&g->own, f, "d2");
     raw_open(&g->watch, f, "hub.test");
-    raw_put_ask(&out, f,
-                &(struct raw_ask){.target = "/messages/events" VERSION,
-                                  .policy = "service",
-                                  .key = key});
+    raw_put_ask(
+        &out, f,
+        &(struct raw_ask){.target = "/messages/events" VERSION, .policy = "service", .key = key});
     raw_send_buffer(&g->watch, &out);
     raw_amqp_open(&g->amqp, f, &(struct raw_amqp_options){.anonymous = true});
     raw_amqp_open_cbs(&g->amqp);
@@ -63,8 +61,7 @@ static void let_in(struct fleet *f, struct guests *g, const char *key) {
 /* Whom the hub has ended since. */
 static unsigned ended(const struct guests *g) {
     bool watches = !sk_span_ends(sk_buffer_span(&g->watch.in), SK_SPAN("\r\n0\r\n\r\n"));
-    return (g->device.stream ? 0u : DEVICE) | (watches ? 0u : WATCH) |
-           (g->c2d.amqp ? 0u : LINK) |
+    return (g->device.stream ? 0u : DEVICE) | (watches ? 0u : WATCH) | (g->c2d.amqp ? 0u : LINK) |
            (g->own.stream && g->lone_link.amqp && g->lone.stream ? 0u : OTHERS);
 }
 
@@ -210,8 +207,7 @@ TEST(what_counts_from_a_start_on_is_named_with_what_it_was) {
             "again what it was, or restart.");
     takes(f, FLEET_TOML_HUB "partitions = 4\n" FLEET_TOML_OWNER); /* the default */
     refuses(f, FLEET_TOML_HUB "partitions = 8\n" FLEET_TOML_OWNER, "(it was 4)");
-    refuses(f,
-            BASE "[[hub]]\nname = \"two\"\nhostnames = [\"two.test\"]\ndata = \"/two\"\n",
+    refuses(f, BASE "[[hub]]\nname = \"two\"\nhostnames = [\"two.test\"]\ndata = \"/two\"\n",
             "hub: counts from a start on (it was 1 of them)");
     refuses(f,
             "[listen]\naddresses = [\"0.0.0.0:1\"]\ncertificate = \"-\"\nkey = \"-\"\n"

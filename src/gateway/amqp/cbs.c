@@ -193,6 +193,7 @@ static void check_token(struct putting *p) {
                   !sk_span_eq_nocase(path, SK_SPAN("devices"));
     sk_authenticate(head->backend,
                     &(struct sk_credentials){.token = sk_span_z(p->token),
+                                             .stream = head->stream,
                                              .resource = sk_arena_print(scratch, "%.*s/%.*s",
                                                                         SK_ARG(host), SK_ARG(path)),
                                              .event_stream = events},
@@ -495,9 +496,8 @@ void sk_amqp_authorise(struct sk_amqp_end *end) {
         refused(end, &error);
         return;
     }
-    if (certified) {
-        credentials.stream = head->stream;
-    } else {
+    credentials.stream = head->stream;
+    if (!certified) {
         end->token_path = token->path;
         credentials.token = sk_span_z(token->text);
     }

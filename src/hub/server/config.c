@@ -185,6 +185,20 @@ void sk_hub_config_reference(struct sk_buffer *to) {
 
 /* ---- reading ---- */
 
+static void check_rules_apart(struct sk_config *reading, const struct sk_hub_options *hub,
+                              size_t at) {
+    for (size_t i = 0; i < hub->ip_rule_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            char path[64];
+            if (!sk_span_eq_nocase(sk_span_z(hub->ip_rules[i].name),
+                                   sk_span_z(hub->ip_rules[j].name)))
+                continue;
+            snprintf(path, sizeof path, "hub[%zu].ip_filter[%zu].name", at, i);
+            sk_config_refuse(reading, path, "another rule has the name '%s'; give it its own.",
+                             hub->ip_rules[j].name);
+        }
+}
+
 /* Hubs are told apart by host name, in logs by name, and each has its folder for itself. */
 static void check_hub_apart(struct sk_config *reading, const struct sk_hub_config *config,
                             size_t at) {
@@ -215,6 +229,7 @@ static void check_hub_apart(struct sk_config *reading, const struct sk_hub_confi
             if (strcmp(hub->policies[i].name, hub->policies[j].name) == 0)
                 sk_config_refuse(reading, policy, "two policies have the name '%s'.",
                                  hub->policies[i].name);
+    check_rules_apart(reading, hub, at);
 }
 
 /* `before`: NULL, or what counts while the file is read again. */

@@ -49,7 +49,7 @@ struct sim_stream {
     uint16_t port;
     struct sim_tls *tls;
     struct sim_chain *peer_chain;
-    char peer_text[32];
+    char peer_text[64];
     uint32_t peer_pid, peer_uid; /* of the process at the other end */
 
     uint64_t connect_at, open_at, end_at, give_up_at, close_by; /* NEVER: not due */

@@ -4,6 +4,7 @@
 #ifndef SK_IO_SIM_PARTS_H
 #define SK_IO_SIM_PARTS_H
 
+#include "base/ip.h"
 #include "io/sim/sim.h"
 #include "io/world.h"
 
@@ -37,7 +38,7 @@ struct sim_machine {
     struct sk_list link;
     struct sk_sim *sim;
     char *name;
-    char address[16]; /* 10.0.x.y, for sk_stream_peer */
+    char address[SK_IP_TEXT]; /* for sk_stream_peer: its name if that is one, else 10.0.x.y */
     bool powered;
     uint32_t last_pid;
     uint16_t last_port;

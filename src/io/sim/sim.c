@@ -440,6 +440,16 @@ void sk_sim_free(struct sk_sim *sim) {
     free(sim);
 }
 
+static void choose_address(struct sim_machine *machine, unsigned number) {
+    struct sk_ip ip;
+    if (sk_ip_parse(sk_span_z(machine->name), &ip) == SK_OK)
+        snprintf(machine->address, sizeof machine->address, ip.bits == 32 ? "%s" : "[%s]",
+                 machine->name);
+    else
+        snprintf(machine->address, sizeof machine->address, "10.0.%u.%u", number >> 8 & 255,
+                 number & 255);
+}
+
 struct sk_io *sk_sim_node(struct sk_sim *sim, const char *name) {
     struct sim_machine *machine = SK_NEW(struct sim_machine);
     unsigned number = 1;
@@ -447,8 +457,7 @@ struct sk_io *sk_sim_node(struct sk_sim *sim, const char *name) {
     number++;
     machine->sim = sim;
     machine->name = sk_span_dup(sk_span_z(name));
-    snprintf(machine->address, sizeof machine->address, "10.0.%u.%u", number >> 8 & 255,
-             number & 255);
+    choose_address(machine, number);
     machine->powered = true;
     machine->last_pid = 100;
     machine->last_port = 40000;

@@ -41,7 +41,8 @@ void sk_sim_free(struct sk_sim *sim);
 
 /* A new machine with an empty disk. `name` is the host name that others connect to (any port), and
  * appears in traces. Listeners on the machine are reached by its name from everywhere, and as
- * localhost and 127.x.x.x from itself. */
+ * localhost and 127.x.x.x from itself. A name that is an address is its address; others have one
+ * of 10.0.0.0/16. */
 struct sk_io *sk_sim_node(struct sk_sim *sim, const char *name);
 /* Another process on the machine of `io`, as user `uid` (the first process is 0): the same disk and
  * sockets, but it dies alone. */
