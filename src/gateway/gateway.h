@@ -17,6 +17,7 @@ struct sk_gateway;
 struct sk_backend;
 struct sk_ip_filter;
 struct sk_session;
+struct sk_http_exchange;
 
 /* ---- what a backend gives ---- */
 
@@ -57,6 +58,9 @@ struct sk_backend_ops {
                           struct sk_span model_id); /* said once, after session_opened. Optional */
     void (*session_writable)(struct sk_backend *,
                              struct sk_session *); /* its output has room again. Optional */
+    /* An HTTPS request to one of its host names, before it is read as one of IoT Hub's. True: the
+     * backend answers it, as of net/http_server.h; `waits`: its body has not been read. Optional */
+    bool (*exchange)(struct sk_backend *, struct sk_http_exchange *, bool waits);
 };
 
 struct sk_backend {
@@ -237,7 +241,6 @@ enum sk_gateway_protocol {
 void sk_gateway_speak(struct sk_gateway *gateway, unsigned protocols);
 /* Requests for `path` and all below it are the handler's, whoever asks; it answers as of
  * net/http_server.h. Those with a body are given before it is read. One such path. */
-struct sk_http_exchange;
 void sk_gateway_pass(struct sk_gateway *gateway, struct sk_span path,
                      void (*handler)(void *arg, struct sk_http_exchange *exchange), void *arg);
 /* Pages of these origins ("https://tool.example"), beside our own host's, may open WebSockets. The

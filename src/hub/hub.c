@@ -16,7 +16,8 @@ static const struct sk_hub_part *const parts[] = {
     &hub_part_identities, &hub_part_twins,    &hub_part_queries,    &hub_part_c2d,
     &hub_part_feedback,   &hub_part_methods,  &hub_part_statistics, &hub_part_certificates,
     &hub_part_recall,     &hub_part_presence, &hub_part_scope,      &hub_part_configurations,
-    &hub_part_jobs,       &hub_part_bulk,     &hub_part_network};
+    &hub_part_jobs,       &hub_part_bulk,     &hub_part_network,    &hub_part_blobs,
+    &hub_part_files};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -140,7 +141,8 @@ static const struct sk_backend_ops ops = {.find_identity = find_identity,
                                           .session_model = session_model,
                                           .session_subscribed = session_subscribed,
                                           .session_closed = session_closed,
-                                          .session_writable = session_writable};
+                                          .session_writable = session_writable,
+                                          .exchange = hub_blobs_exchange};
 
 /* ---- opening ---- */
 

@@ -42,6 +42,12 @@ struct sk_hub_c2d_options {
     unsigned deliveries_max, feedback_deliveries_max;
 };
 
+/* Files of devices. */
+struct sk_hub_file_options {
+    const char *container;
+    int64_t signature_ttl_us;
+};
+
 /* What hub.toml says of a hub: its keys, and those that its parts bring (sk_hub_keys). */
 struct sk_hub_options {
     const char *name;
@@ -66,6 +72,7 @@ struct sk_hub_options {
     struct sk_ip_rule *ip_rules;
     size_t ip_rule_count;
     bool ip_rest_rejected, ip_events; /* see gateway/ip_filter.h; the rules count for events, too */
+    struct sk_hub_file_options files;
     const char **ca_files; /* PEM: CA certificates that device certificates may lead to */
     size_t ca_file_count;
 };

@@ -30,8 +30,10 @@ static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
 
 static bool is_name(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
     for (size_t i = 0; i < text.n; i++)
-        if (!isalnum((unsigned char)text.p[i]) && memchr("-:.+%_#*?!(),=@;'", text.p[i], 17) == NULL) {
-            snprintf(why, SK_CONFIG_WHY_MAX, "it has letters, digits and - : . + %% _ # * ? ! ( ) , = @ ; ' only");
+        if (!isalnum((unsigned char)text.p[i]) &&
+            memchr("-:.+%_#*?!(),=@;'", text.p[i], 17) == NULL) {
+            snprintf(why, SK_CONFIG_WHY_MAX,
+                     "it has letters, digits and - : . + %% _ # * ? ! ( ) , = @ ; ' only");
             return false;
         }
     return true;
@@ -66,7 +68,8 @@ static const struct sk_config_key keys[] = {
              "set `default_action = \"Deny\"`",
      .page = "how-to/operate-a-hub.md"},
     {"hub[].ip_filter[].name", &sk_config_text, RULE(name), .most = 128, .fine = is_name,
-     .need = "give the rule a name", .such_as = "\"plant\"", .does = "Its name, unlike any other's"},
+     .need = "give the rule a name", .such_as = "\"plant\"",
+     .does = "Its name, unlike any other's"},
     {"hub[].ip_filter[].action", &sk_config_choice, RULE(rejects), .choices = "Accept|Reject",
      .otherwise = "\"Accept\"", .does = "What happens to these addresses"},
     {"hub[].ip_filter[].mask", &ip_range, .at = offsetof(struct sk_ip_rule, range),

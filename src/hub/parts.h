@@ -7,7 +7,9 @@
 #include "store/log/log.h"
 #include "store/registry/registry.h"
 
+struct blobs;
 struct configurations;
+struct files;
 struct jobs;
 struct sk_once;
 struct sk_partitions;
@@ -59,6 +61,8 @@ struct sk_hub {
     struct sk_x509_anchors *anchors;
     struct configurations *configurations;  /* see configurations/parts.h */
     struct jobs *jobs;                      /* see jobs/parts.h */
+    struct blobs *blobs;                    /* see blobs/parts.h */
+    struct files *files;                    /* see files/files.c */
     const struct sk_hub_part *const *parts; /* what it is made of */
     size_t part_count;
     size_t opened; /* parts */
@@ -159,10 +163,21 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_events, hub_part_identities, hub_part_twins, hub_part_queries, hub_part_c2d,
     hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
-    hub_part_bulk, hub_part_network;
+    hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files;
 
 /* configurations/configurations.c */
 size_t hub_configuration_count(const struct sk_hub *hub);
+/* blobs/: whether a request is one to the blob service, which then answers it; the key that the hub
+ * itself signs with (base64), as the account that is called like the hub; a container that is there
+ * from now on. */
+bool hub_blobs_exchange(struct sk_backend *backend, struct sk_http_exchange *exchange, bool waits);
+struct sk_span hub_blobs_key(const struct sk_hub *hub);
+void hub_blobs_make_container(struct sk_hub *hub, struct sk_span name);
+bool hub_blobs_container_fine(struct sk_span name); /* it may be one's name */
+/* Size and time of the last change of a blob; SK_NOT_FOUND. */
+typedef void hub_blob_done(void *arg, enum sk_status status, uint64_t size, int64_t modified_us);
+void hub_blob_look(struct sk_hub *hub, struct sk_span container, struct sk_span blob,
+                   hub_blob_done *done, void *arg);
 /* jobs/jobs.c: that have not ended */
 size_t hub_job_count(const struct sk_hub *hub);
 /* events/routing.c. Whether a route asks for such events; whether one of them, or the fallback,

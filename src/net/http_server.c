@@ -14,6 +14,7 @@ struct connection {
     bool answering, streaming, close_after, processing, head_only;
     bool sized; /* what is streamed has a length, of which this is left: */
     uint64_t left;
+    bool held;            /* the body's parts are too many for whoever takes them */
     bool body_left;       /* of the request that is being answered: what follows is not a request */
     sk_http_taken *taken; /* the stream goes to it: another protocol */
     void *taken_arg;
@@ -72,6 +73,7 @@ static void refuse(struct connection *c) {
 void sk_http_take_body(struct sk_http_exchange *exchange) {
     struct connection *c = of(exchange);
     c->parser.body_max = c->service.body_max;
+    c->parser.stream = exchange->part != NULL;
     c->answering = c->body_left = false;
     if (exchange->stream == NULL) { /* it has gone meanwhile */
         if (exchange->dropped) exchange->dropped(exchange);
@@ -84,6 +86,21 @@ void sk_http_take_body(struct sk_http_exchange *exchange) {
     }
     wait_for_request(c);
     if (!c->processing) sk_stream_pause(exchange->stream, false);
+}
+
+void sk_http_go_on(struct sk_http_exchange *exchange) {
+    struct connection *c = of(exchange);
+    if (!c->held) return;
+    c->held = false;
+    if (exchange->stream && !c->processing) sk_stream_pause(exchange->stream, false);
+}
+
+/* A part of a body that nobody keeps; its sender is not idle. */
+static void take_part(struct connection *c) {
+    struct sk_span part = sk_buffer_span(&c->parser.body);
+    if (c->exchange.part == NULL || part.n == 0) return;
+    wait_for_request(c);
+    if (!c->exchange.part(&c->exchange, part)) c->held = true;
 }
 
 static void take_headers(struct connection *c) {
@@ -102,12 +119,16 @@ static void take_message(struct connection *c) {
     c->close_after = !c->parser.keep_alive;
     c->head_only = c->parser.method == SK_HTTP_HEAD;
     c->exchange.dropped = NULL;
-    c->service.handler(c->service.arg, &c->exchange);
+    c->held = false;
+    if (c->exchange.whole)
+        c->exchange.whole(&c->exchange);
+    else
+        c->service.handler(c->service.arg, &c->exchange);
 }
 
 /* Whether the next bytes may be parsed: in turns with other connections, a request at a time. */
 static bool may_go_on(struct connection *c) {
-    return !c->answering && !c->body_left && c->exchange.stream &&
+    return !c->answering && !c->body_left && !c->held && c->exchange.stream &&
            (!sk_http_parser_is_idle(&c->parser) || sk_stream_go_on(c->exchange.stream, 1));
 }
 
@@ -123,6 +144,7 @@ static void process(struct connection *c, struct sk_span bytes) {
             break;
         }
         bytes = sk_span_skip(bytes, used);
+        if (event == SK_HTTP_BODY || event == SK_HTTP_MESSAGE) take_part(c);
         if (event == SK_HTTP_HEADERS)
             take_headers(c);
         else if (event == SK_HTTP_MESSAGE)
@@ -136,7 +158,8 @@ static void process(struct connection *c, struct sk_span bytes) {
     if (!c->exchange.stream) return;
     sk_stream_unread(c->exchange.stream, bytes);
     /* Who does not read does not see the client go. */
-    if (c->answering && (bytes.n || !c->exchange.gone)) sk_stream_pause(c->exchange.stream, true);
+    if (c->held || (c->answering && (bytes.n || !c->exchange.gone)))
+        sk_stream_pause(c->exchange.stream, true);
 }
 
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
@@ -200,7 +223,8 @@ void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *servi
 static void ended(struct connection *c) {
     c->answering = c->streaming = c->sized = false;
     c->exchange.gone = c->exchange.dropped = NULL;
-    c->exchange.drained = NULL;
+    c->exchange.drained = c->exchange.whole = NULL;
+    c->exchange.part = NULL;
     c->exchange.data = NULL;
     sk_arena_reset(&c->exchange.arena);
     if (c->exchange.stream == NULL) {

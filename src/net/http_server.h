@@ -42,6 +42,11 @@ struct sk_http_exchange {
     /* Set with sk_http_take_body, optional: the client has gone before its body was whole; the
      * handler is not called. */
     void (*dropped)(struct sk_http_exchange *exchange);
+    /* Set before sk_http_take_body, optional. `whole` is called instead of the service's handler.
+     * With `part` the body is handed out as it comes, and not kept: body_max does not apply. False:
+     * enough for now, until sk_http_go_on; what has been read already may still come. */
+    void (*whole)(struct sk_http_exchange *exchange);
+    bool (*part)(struct sk_http_exchange *exchange, struct sk_span bytes);
     /* Set by the handler while it streams, optional: what was written has left. */
     void (*drained)(struct sk_http_exchange *exchange);
 };
@@ -53,6 +58,8 @@ void sk_http_serve(struct sk_stream *stream, const struct sk_http_service *servi
 
 /* Reads the body behind the headers; see struct sk_http_service. */
 void sk_http_take_body(struct sk_http_exchange *exchange);
+/* After `part` has said that it was enough: more may come. */
+void sk_http_go_on(struct sk_http_exchange *exchange);
 /* Answers and ends the exchange. `headers` are whole header lines ("Name: value\r\n"), made with
  * sk_http_put_header, or empty. A body is left out for 204 and 304. */
 void sk_http_respond(struct sk_http_exchange *exchange, unsigned status, struct sk_span headers,

@@ -55,8 +55,8 @@ static unsigned gets_in(struct fleet *f, const char *address) {
     if (!(by & BY_HTTPS)) assert_int_equal(answer.parser.status, 401);
     sk_http_parser_free(&answer.parser);
     by |= opens(f, &(struct raw_amqp_options){.anonymous = true}) ? BY_CBS : 0;
-    by |= opens(f, &(struct raw_amqp_options){.user = "owner", .password = FLEET_KEY}) ? BY_PLAIN
-                                                                                       : 0;
+    by |=
+        opens(f, &(struct raw_amqp_options){.user = "owner", .password = FLEET_KEY}) ? BY_PLAIN : 0;
     by |= opens(f, &(struct raw_amqp_options){.anonymous = true, .websocket = true}) ? BY_WEBSOCKET
                                                                                      : 0;
     f->field_io = before;
@@ -173,15 +173,16 @@ TEST(a_hub_has_at_most_a_hundred_rules_with_names_of_their_own) {
         struct sk_buffer toml = {0};
         sk_buffer_text(&toml, BASE);
         for (unsigned i = 0; i < count; i++)
-            sk_buffer_print(&toml,
-                            "[[hub.ip_filter]]\nname = \"r%u\"\nmask = \"192.0.2.%u\"\n", i, i);
+            sk_buffer_print(&toml, "[[hub.ip_filter]]\nname = \"r%u\"\nmask = \"192.0.2.%u\"\n", i,
+                            i);
         sk_buffer_byte(&toml, 0);
         const char *reason = fleet_reload(f, toml.p);
         if (count == 100 && reason) fail_msg("%s", reason);
         if (count == 101) assert_non_null(strstr(reason, "must be a list of at most 100 tables"));
         sk_buffer_free(&toml);
     }
-    const char *reason = fleet_reload(f, BASE RULE("a", "Accept", "::1") RULE("A", "Accept", "::2"));
+    const char *reason =
+        fleet_reload(f, BASE RULE("a", "Accept", "::1") RULE("A", "Accept", "::2"));
     assert_non_null(strstr(reason, "another rule has the name 'a'; give it its own."));
     reason = fleet_reload(f, BASE RULE("a", "Accept", "192.0.2.0/33"));
     assert_non_null(strstr(reason, "ip_filter[0].mask: must be an address or a range of IPv4"));

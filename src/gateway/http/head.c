@@ -231,6 +231,12 @@ static bool read_request(struct sk_http_request *r) {
     case SK_OP_C2D_SETTLE:
     case SK_OP_FEEDBACK_SETTLE: sk_http_read_settle(r); break;
     case SK_OP_METHOD_INVOKE: fine = read_method(r, &why); break;
+    case SK_OP_FILE_UPLOAD: r->request.host = sk_http_header(http, "Host"); break;
+    case SK_OP_FILE_UPLOADED:
+        if (r->request.name.n == 0) r->request.name = text_member(r->request.body, "correlationId");
+        fine = r->request.name.n > 0;
+        why = "correlationId is missing";
+        break;
     case SK_OP_QUERY:
         r->request.name = text_member(r->request.body, "query");
         r->request.max = number(sk_http_header(http, "x-ms-max-item-count"), 100);
@@ -323,7 +329,8 @@ static bool version_known(struct sk_span version) {
 /* A device's own calls: made as that identity, whoever signed; it must exist and be enabled. */
 static bool is_own_call(enum sk_op op) {
     return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE ||
-           op == SK_OP_TWIN_GET || op == SK_OP_TWIN_REPORT;
+           op == SK_OP_TWIN_GET || op == SK_OP_TWIN_REPORT || op == SK_OP_FILE_UPLOAD ||
+           op == SK_OP_FILE_UPLOADED;
 }
 
 /* A module's call through an edge hub says who calls
@@ -361,6 +368,7 @@ static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange,
         refuse(exchange, SK_FAULT_HUB_NOT_FOUND, NULL);
         return;
     }
+    if (backend->ops->exchange && backend->ops->exchange(backend, exchange, waits)) return;
     struct sk_request asked = {0};
     enum sk_status status = sk_http_path_read(http->method, http->path, &exchange->arena, &asked);
     if (status) {

@@ -1,0 +1,165 @@
+/* The hub's own blob service: the part of Azure's that SDKs use to give and take files, on the
+ * hub's host name. Inside src/hub/blobs only.
+ *
+ * On the disk: contents are files below `blobs/`, which never change; what blobs there are is in
+ * the registry, as documents. A blob's document lists the files that it is made of, so putting it
+ * is what makes a blob: it is there whole, or not at all. A file that no document lists (the
+ * machine stopped in between) is found and removed at the next start.
+ * Reference: docs/protocols/service-api.md, section 9; decision 31. */
+#ifndef SK_HUB_BLOBS_PARTS_H
+#define SK_HUB_BLOBS_PARTS_H
+
+#include "azure/blob_auth.h"
+#include "hub/parts.h"
+#include "net/http_server.h"
+
+enum {
+    BLOB_NAME_MAX = 1024,
+    BLOB_BLOCKS_MAX = 5000, /* of one blob; its document has at most 1 MB */
+    BLOB_BLOCK_ID_MAX = 88, /* base64 of 64 bytes */
+    BLOB_FILE_ID = 28,      /* "a3/0f3c9a12-0000000000000001" */
+    BLOB_LIST_MAX = 1000,   /* names of one answer */
+    BLOB_BODIES_MAX = 64,   /* on their way to the disk at once; one more is told to wait */
+    BLOB_CONTAINERS_MAX = 1000,
+};
+/* Of one request: 4000 MiB, as Azure's newest version permits. */
+#define BLOB_BODY_MAX (4000ull * 1024 * 1024)
+
+struct blobs {
+    struct sk_hub *hub;
+    char *folder;
+    char *key;          /* base64: what the hub signs with, and nobody else */
+    bool key_is_new;    /* it is stored at the start */
+    json_t *containers; /* name → {"etag", "modified", "deleted"} */
+    char run[9];        /* of this start: in the names of its files */
+    uint64_t files;     /* made in this run */
+    struct sk_list bodies;
+    struct sk_list changes; /* of documents, under way: struct blob_change */
+    struct sk_list trash;   /* files to be removed: struct waste */
+    struct sk_task take_out;
+    struct sk_timer sweep;
+    struct sweep *sweeping;
+};
+
+enum blob_error {
+    BLOB_FINE,
+#define BLOB_ERROR(name, ...) BLOB_##name,
+#include "hub/blobs/errors.def"
+};
+
+/* One request. In the exchange's arena: it ends with the answer. */
+struct blob_request {
+    struct blobs *blobs;
+    struct sk_http_exchange *exchange;
+    const struct blob_operation *operation;
+    struct sk_span container, blob; /* decoded */
+    unsigned rights;                /* SK_BLOB_… */
+    bool waits;                     /* for its body */
+    void *data;                     /* the operation's */
+};
+
+struct blob_operation {
+    enum sk_http_method method;
+    enum { ON_ACCOUNT, ON_CONTAINER, ON_BLOB } level;
+    const char *comp;
+    unsigned rights; /* one of them */
+    enum { NO_BODY, TEXT_BODY, FILE_BODY } body;
+    void (*serve)(struct blob_request *r);
+};
+
+/* answer.c: an answer ends the request. */
+struct sk_buffer blob_headers(const struct blob_request *r); /* those that all answers have */
+void blob_refuse(struct blob_request *r, enum blob_error error);
+void blob_refuse_status(struct blob_request *r, enum sk_status status); /* of the store */
+/* Takes the headers. */
+void blob_answer(struct blob_request *r, unsigned status, struct sk_buffer *headers);
+void blob_answer_xml(struct blob_request *r, struct sk_buffer *headers, struct sk_span xml);
+void blob_put_xml(struct sk_buffer *to, const char *element, struct sk_span text);
+void blob_put_time(struct sk_buffer *to, const char *name, int64_t wall_us);
+/* ETag and Last-Modified of a document. */
+void blob_put_state(struct sk_buffer *to, const json_t *record);
+/* The headers that a blob's document keeps, as they came: Content-Type and others. */
+void blob_put_properties(struct sk_buffer *to, const json_t *record);
+json_t *blob_take_properties(const struct blob_request *r);
+
+/* auth.c */
+enum blob_error blob_authorise(struct blob_request *r);
+
+/* container.c */
+json_t *blob_container(const struct blobs *blobs, struct sk_span name); /* NULL: there is none */
+/* Makes it where it is not; what became of it comes to `done`. */
+void blob_container_make(struct blobs *blobs, struct sk_span name, sk_registry_done *done,
+                         void *arg);
+/* Removes what is in one that is marked as deleted, then the mark. */
+void blob_container_remove(struct blobs *blobs, struct sk_span name);
+void blob_containers_list(struct blob_request *r);
+void blob_container_create(struct blob_request *r);
+void blob_container_get(struct blob_request *r);
+void blob_container_delete(struct blob_request *r);
+
+/* body.c: what comes is written to a file. */
+struct blob_body {
+    struct sk_list link;
+    struct blobs *blobs;    /* NULL: the hub has closed */
+    struct blob_request *r; /* NULL: it has been answered */
+    char id[BLOB_FILE_ID + 1];
+    struct sk_file *file;
+    struct sk_buffer gathering, writing;
+    uint64_t written;
+    bool busy, whole, kept;
+    struct evp_md_ctx_st *md5;
+    char md5_text[25];
+    enum blob_error error;
+    void (*done)(struct blob_request *r, struct blob_body *body);
+};
+/* `done` comes when all of it is durable, with r->data the body; blob_body_keep there says that a
+ * document lists its file now. It ends when the request is answered by blob_body_end. */
+void blob_body_take(struct blob_request *r,
+                    void (*done)(struct blob_request *r, struct blob_body *body));
+void blob_body_end(struct blob_body *body);
+void blob_bodies_close(struct blobs *blobs);
+
+/* write.c */
+json_t *blob_record_new(const struct blob_request *r); /* without parts and size */
+bool blob_block_id_fine(struct sk_span id);            /* base64 */
+/* Puts a document in the place of what is there (NULL: deletes that), if the request's conditions
+ * hold, and answers. Takes `fresh` over. `then` (or NULL) comes before the answer: it is durable,
+ * or (`fresh` NULL) it failed. */
+void blob_replace(struct blob_request *r, json_t *fresh, struct blob_body *body,
+                  void (*then)(struct blob_request *r, const json_t *fresh));
+void blob_put(struct blob_request *r);
+void blob_put_block(struct blob_request *r);
+void blob_delete(struct blob_request *r);
+/* commit.c */
+void blob_put_block_list(struct blob_request *r);
+void blob_get_block_list(struct blob_request *r);
+/* read.c */
+void blob_get(struct blob_request *r);
+/* list.c */
+void blob_list(struct blob_request *r);
+
+/* store.c: documents and files. */
+struct sk_span blob_kind(struct sk_arena *arena, const char *prefix, struct sk_span container);
+#define BLOB_DOCUMENTS "blob:"
+#define BLOCK_DOCUMENTS "block:"
+void blob_file_path(const struct blobs *blobs, const char *id, char to[1024]);
+/* What is being changed belongs to one at a time; false: somebody is at it, or at what belongs to
+ * it. The change lasts until it is given back (zeroed: nothing to do). */
+struct blob_change {
+    struct sk_list link;
+    char *container, *blob;
+};
+bool blob_change_begin(struct blobs *blobs, struct blob_change *change, struct sk_span container,
+                       struct sk_span blob);
+void blob_change_end(struct blob_change *change);
+void blob_stamp(struct blobs *blobs, json_t *record); /* etag and time of now */
+/* If-Match and If-None-Match; `record` NULL: it is not there. */
+enum blob_error blob_condition(const struct blob_request *r, const json_t *record);
+/* Removes the files of a document, but for those that another lists. */
+void blob_waste_parts(struct blobs *blobs, const json_t *record, const json_t *kept);
+void blob_waste(struct blobs *blobs, const char *id);
+void blob_store_open(struct blobs *blobs);
+void blob_store_start(struct blobs *blobs);
+void blob_store_close(struct blobs *blobs);
+
+#endif

@@ -1,0 +1,219 @@
+/* Put Blob, Put Block, Delete Blob. */
+#include <stdio.h>
+
+#include "hub/blobs/parts.h"
+#include "model/json_text.h"
+
+/* A change of a blob's document: what is there is read, the conditions are looked at, the new one
+ * is put, and what only the old one had goes. */
+struct change {
+    struct blob_change turn;
+    struct blob_request *r;
+    json_t *old, *fresh; /* fresh NULL: it is deleted */
+    struct blob_body *body;
+    void (*then)(struct blob_request *r, const json_t *fresh);
+};
+
+static void free_change(struct change *change) {
+    blob_change_end(&change->turn);
+    json_decref(change->old);
+    json_decref(change->fresh);
+    free(change);
+}
+
+/* It did not come to it; the request is to be refused. */
+static struct blob_request *give_up(struct change *change) {
+    struct blob_request *r = change->r;
+    if (change->body) blob_body_end(change->body);
+    if (change->then) change->then(r, NULL);
+    free_change(change);
+    return r;
+}
+
+static struct sk_span kind_of(const struct blob_request *r) {
+    return blob_kind(&r->exchange->arena, BLOB_DOCUMENTS, r->container);
+}
+
+static void changed(void *arg, const struct sk_registry_end *end) {
+    struct change *change = arg;
+    struct blob_request *r = change->r;
+    if (end->status) {
+        blob_refuse_status(give_up(change), end->status);
+        return;
+    }
+    struct sk_buffer headers = blob_headers(r);
+    blob_waste_parts(r->blobs, change->old, change->fresh);
+    if (change->body) {
+        change->body->kept = true;
+        sk_http_put_header(&headers, "Content-MD5", sk_span_z(change->body->md5_text));
+        blob_body_end(change->body);
+    }
+    if (change->then) change->then(r, change->fresh);
+    if (change->fresh) {
+        blob_put_state(&headers, change->fresh);
+        sk_http_put_header(&headers, "x-ms-request-server-encrypted", SK_SPAN("false"));
+    }
+    unsigned status = change->fresh ? 201 : 202;
+    free_change(change);
+    blob_answer(r, status, &headers);
+}
+
+static void looked(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_document *document) {
+    struct change *change = arg;
+    struct blob_request *r = change->r;
+    struct sk_registry *registry = r->blobs->hub->registry;
+    if (end->status && end->status != SK_NOT_FOUND) {
+        blob_refuse_status(give_up(change), end->status);
+        return;
+    }
+    if (document) change->old = sk_json_load(document->bytes, 0, NULL);
+    enum blob_error error = blob_condition(r, change->old);
+    if (!change->old && !change->fresh) error = BLOB_BLOB_NOT_FOUND;
+    if (error) {
+        blob_refuse(give_up(change), error);
+        return;
+    }
+    if (change->fresh == NULL) {
+        sk_registry_document_delete(registry, kind_of(r), r->blob, changed, change);
+        return;
+    }
+    SK_CLEANUP_FREE char *text = sk_json_text(change->fresh);
+    sk_registry_document_put(registry, kind_of(r), r->blob, sk_span_z(text), changed, change);
+}
+
+void blob_replace(struct blob_request *r, json_t *fresh, struct blob_body *body,
+                  void (*then)(struct blob_request *r, const json_t *fresh)) {
+    struct change *change = SK_NEW(struct change);
+    change->r = r;
+    change->fresh = fresh;
+    change->body = body;
+    change->then = then;
+    if (!blob_change_begin(r->blobs, &change->turn, r->container, r->blob)) {
+        blob_refuse(give_up(change), BLOB_BUSY);
+        return;
+    }
+    sk_registry_document_get(r->blobs->hub->registry, kind_of(r), r->blob, looked, change);
+}
+
+json_t *blob_record_new(const struct blob_request *r) {
+    json_t *record = json_object();
+    blob_stamp(r->blobs, record);
+    json_object_set_new(record, "headers", blob_take_properties(r));
+    json_object_set_new(record, "parts", json_array());
+    return record;
+}
+
+/* ---- Put Blob ---- */
+
+static void blob_came(struct blob_request *r, struct blob_body *body) {
+    json_t *record = blob_record_new(r), *headers = json_object_get(record, "headers");
+    json_object_set_new(record, "size", json_integer((json_int_t)body->written));
+    if (body->written)
+        json_array_append_new(json_object_get(record, "parts"),
+                              json_pack("[s,I]", body->id, (json_int_t)body->written));
+    json_object_set_new(headers, "Content-MD5", json_string(body->md5_text));
+    blob_replace(r, record, body, NULL);
+}
+
+void blob_put(struct blob_request *r) {
+    struct sk_span type = sk_http_header(r->exchange->request, "x-ms-blob-type");
+    if (!sk_span_eq_nocase(type, SK_SPAN("BlockBlob")))
+        blob_refuse(r, BLOB_UNSUPPORTED_TYPE);
+    else
+        blob_body_take(r, blob_came);
+}
+
+void blob_delete(struct blob_request *r) {
+    blob_replace(r, NULL, NULL, NULL);
+}
+
+/* ---- Put Block ---- */
+
+struct block {
+    struct blob_request *r;
+    struct blob_body *body;
+    struct blob_change turn;
+    struct sk_span key;
+    json_t *old;
+};
+
+static struct sk_span block_kind(const struct blob_request *r) {
+    return blob_kind(&r->exchange->arena, BLOCK_DOCUMENTS, r->container);
+}
+
+static void block_stored(void *arg, const struct sk_registry_end *end) {
+    struct block *block = arg;
+    struct blob_request *r = block->r;
+    if (!end->status) {
+        block->body->kept = true;
+        blob_waste_parts(r->blobs, block->old, NULL);
+    }
+    json_decref(block->old);
+    blob_change_end(&block->turn);
+    struct sk_buffer headers = blob_headers(r);
+    sk_http_put_header(&headers, "Content-MD5", sk_span_z(block->body->md5_text));
+    sk_http_put_header(&headers, "x-ms-request-server-encrypted", SK_SPAN("false"));
+    blob_body_end(block->body);
+    if (end->status) {
+        sk_buffer_free(&headers);
+        blob_refuse_status(r, end->status);
+        return;
+    }
+    blob_answer(r, 201, &headers);
+}
+
+/* The block that had the id before is known, if there was one. */
+static void block_looked(void *arg, const struct sk_registry_end *end,
+                         const struct sk_registry_document *document) {
+    struct block *block = arg;
+    struct blob_request *r = block->r;
+    if (end->status && end->status != SK_NOT_FOUND) {
+        block_stored(block, end);
+        return;
+    }
+    if (document) block->old = sk_json_load(document->bytes, 0, NULL);
+    json_t *record =
+        json_pack("{s:I,s:[[s,I]]}", "modified", (json_int_t)sk_io_wall(r->exchange->io), "parts",
+                  block->body->id, (json_int_t)block->body->written);
+    SK_CLEANUP_FREE char *text = sk_json_text(record);
+    json_decref(record);
+    sk_registry_document_put(r->blobs->hub->registry, block_kind(r), block->key, sk_span_z(text),
+                             block_stored, block);
+}
+
+static struct sk_span block_id(const struct blob_request *r) {
+    return sk_percent_decoded(&r->exchange->arena,
+                              sk_http_query(r->exchange->request->query, "blockid"));
+}
+
+static void block_came(struct blob_request *r, struct blob_body *body) {
+    struct block *block = sk_arena_alloc(&r->exchange->arena, sizeof *block);
+    block->r = r;
+    block->body = body;
+    block->key =
+        sk_arena_print(&r->exchange->arena, "%.*s\n%.*s", SK_ARG(r->blob), SK_ARG(block_id(r)));
+    if (!blob_change_begin(r->blobs, &block->turn, r->container, block->key)) {
+        blob_body_end(body);
+        blob_refuse(r, BLOB_BUSY);
+        return;
+    }
+    sk_registry_document_get(r->blobs->hub->registry, block_kind(r), block->key, block_looked,
+                             block);
+}
+
+bool blob_block_id_fine(struct sk_span id) {
+    struct sk_buffer decoded = {0};
+    bool fine = id.n && id.n <= BLOB_BLOCK_ID_MAX && sk_base64_decode(&decoded, id) == SK_OK;
+    sk_buffer_free(&decoded);
+    return fine;
+}
+
+void blob_put_block(struct blob_request *r) {
+    if (!blob_block_id_fine(block_id(r)))
+        blob_refuse(r, BLOB_INVALID_BLOCK_ID);
+    else if (r->exchange->request->content_length == 0)
+        blob_refuse(r, BLOB_INVALID_HEADER); /* a block is not empty */
+    else
+        blob_body_take(r, block_came);
+}

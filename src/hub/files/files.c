@@ -1,0 +1,312 @@
+/* Files of devices: where one may put a file, and that it has. The file itself goes to the blob
+ * service, past us. An upload under way is a document of the registry, so that the device can say
+ * how it went after a restart, too; it is forgotten when its signature has expired.
+ * Reference: docs/protocols/service-api.md, section 9. */
+#include <stdio.h>
+
+#include "azure/blob_auth.h"
+#include "hub/parts.h"
+#include "model/json_text.h"
+
+enum {
+    UPLOADS_MAX = 10, /* of a device at once */
+    SWEEP_S = 600,
+    SWEEP_PAGE = 200,
+    BLOB_NAME_SIZE_MAX = 1024, /* of a blob */
+};
+#define UPLOADS SK_SPAN("upload")
+
+struct files {
+    struct sk_hub *hub;
+    struct sk_list starts; /* uploads that begin: struct start */
+    struct sk_timer sweep;
+    char *after; /* where the sweep is */
+};
+
+/* ---- one begins ---- */
+
+/* Those of a device begin one after the other, so that they are counted. */
+struct start {
+    struct sk_list link;
+    struct sk_hub *hub;
+    struct sk_request *request;
+    char *blob; /* "device/name" */
+    char correlation[37];
+};
+
+static void begin(struct start *start);
+
+static struct start *next_of(struct sk_hub *hub, struct sk_span device) {
+    SK_LIST_EACH(&hub->files->starts, node, following) {
+        struct start *start = SK_CONTAINER(node, struct start, link);
+        if (sk_span_eq(start->request->device, device)) return start;
+    }
+    return NULL;
+}
+
+/* The request is to be answered; the next of its device begins. */
+static struct sk_request *end_start(struct start *start) {
+    struct sk_request *request = start->request;
+    struct sk_hub *hub = start->hub;
+    sk_list_remove(&start->link);
+    free(start->blob);
+    free(start);
+    struct start *next = next_of(hub, request->device);
+    if (next) begin(next);
+    return request;
+}
+
+static json_t *answer_of(const struct start *start, int64_t until_us) {
+    struct sk_hub *hub = start->hub;
+    const char *container = hub->options->files.container;
+    struct sk_blob_target target = {.account = sk_span_z(hub->options->name),
+                                    .container = sk_span_z(container),
+                                    .blob = sk_span_z(start->blob)};
+    struct sk_buffer sas = {0};
+    sk_blob_sas_put(&sas, &target, hub_blobs_key(hub),
+                    SK_BLOB_READ | SK_BLOB_CREATE | SK_BLOB_WRITE, until_us);
+    json_t *answer =
+        json_pack("{s:s,s:s%,s:s,s:s,s:s%}", "correlationId", start->correlation, "hostName",
+                  start->request->host.p, start->request->host.n, "containerName", container,
+                  "blobName", start->blob, "sasToken", sas.p, sas.n);
+    sk_buffer_free(&sas);
+    return answer;
+}
+
+static int64_t until_of(const struct sk_hub *hub) {
+    return sk_io_wall(hub->backend.io) + hub->options->files.signature_ttl_us;
+}
+
+static void stored(void *arg, const struct sk_registry_end *end) {
+    struct start *start = arg;
+    if (end->status) {
+        sk_request_refuse(end_start(start), sk_fault_of_status(end->status), NULL);
+        return;
+    }
+    json_t *answer = answer_of(start, until_of(start->hub));
+    struct sk_request *request = end_start(start);
+    request->done(request, &(struct sk_answer){.document = answer});
+    json_decref(answer);
+}
+
+static int64_t expiry_of(const struct sk_registry_document *document) {
+    json_t *upload = sk_json_load(document->bytes, 0, NULL);
+    int64_t until = json_integer_value(json_object_get(upload, "until"));
+    json_decref(upload);
+    return until;
+}
+
+static void counted(void *arg, const struct sk_registry_end *end,
+                    const struct sk_registry_documents *list) {
+    struct start *start = arg;
+    struct sk_hub *hub = start->hub;
+    struct sk_request *request = start->request;
+    struct sk_buffer key = {0};
+    size_t active = 0;
+    if (end->status) {
+        sk_request_refuse(end_start(start), sk_fault_of_status(end->status), NULL);
+        return;
+    }
+    sk_buffer_print(&key, "%.*s/", SK_ARG(request->device));
+    for (size_t i = 0; i < list->count; i++) {
+        const struct sk_registry_document *document = &list->documents[i];
+        if (!sk_span_starts(document->key, sk_buffer_span(&key))) break;
+        if (expiry_of(document) > sk_io_wall(hub->backend.io))
+            active++;
+        else
+            sk_registry_document_delete(hub->registry, UPLOADS, document->key, NULL, NULL);
+    }
+    sk_buffer_text(&key, start->correlation);
+    if (active >= UPLOADS_MAX) {
+        sk_request_refuse(end_start(start), SK_FAULT_UPLOADS_IN_FLIGHT, NULL);
+    } else {
+        json_t *upload = json_pack("{s:s,s:s,s:s%,s:I}", "blob", start->blob, "container",
+                                   hub->options->files.container, "host", request->host.p,
+                                   request->host.n, "until", (json_int_t)until_of(hub));
+        SK_CLEANUP_FREE char *text = sk_json_text(upload);
+        json_decref(upload);
+        sk_registry_document_put(hub->registry, UPLOADS, sk_buffer_span(&key), sk_span_z(text),
+                                 stored, start);
+    }
+    sk_buffer_free(&key);
+}
+
+static void begin(struct start *start) {
+    struct sk_buffer prefix = {0};
+    sk_buffer_print(&prefix, "%.*s/", SK_ARG(start->request->device));
+    sk_registry_document_list(start->hub->registry, UPLOADS, sk_buffer_span(&prefix),
+                              2 * UPLOADS_MAX, counted, start);
+    sk_buffer_free(&prefix);
+}
+
+static bool name_fine(struct sk_span name, struct sk_span device) {
+    struct sk_span rest = name, segment;
+    if (name.n == 0 || name.n + device.n + 1 > BLOB_NAME_SIZE_MAX) return false;
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] < 0x20) return false;
+    while (sk_span_split(&rest, '/', &segment))
+        if (sk_span_is(segment, ".") || sk_span_is(segment, "..")) return false;
+    return true;
+}
+
+static void upload(struct sk_hub *hub, struct sk_request *request) {
+    json_t *text = json_object_get(request->body, "blobName");
+    struct sk_span name = sk_span(json_string_value(text), json_string_length(text));
+    if (!name_fine(name, request->device)) {
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
+                          "blobName is missing, longer than %d bytes with the device's id, or has "
+                          "a segment . or .. or control characters",
+                          BLOB_NAME_SIZE_MAX);
+        return;
+    }
+    struct sk_buffer blob = {0};
+    struct start *start = SK_NEW(struct start);
+    bool waits = next_of(hub, request->device) != NULL;
+    sk_buffer_print(&blob, "%.*s/%.*s", SK_ARG(request->device), SK_ARG(name));
+    start->hub = hub;
+    start->request = request;
+    start->blob = sk_span_dup(sk_buffer_span(&blob));
+    sk_buffer_free(&blob);
+    sk_io_guid(hub->backend.io, start->correlation);
+    sk_list_append(&hub->files->starts, &start->link);
+    if (!waits) begin(start);
+}
+
+/* ---- one has ended ---- */
+
+struct ending {
+    struct sk_hub *hub;
+    struct sk_request *request;
+    json_t *upload;
+    char *key;
+};
+
+static struct sk_request *free_ending(struct ending *ending) {
+    struct sk_request *request = ending->request;
+    json_decref(ending->upload);
+    free(ending->key);
+    free(ending);
+    return request;
+}
+
+static void forgotten(void *arg, const struct sk_registry_end *end) {
+    struct sk_request *request = free_ending(arg);
+    if (end->status)
+        sk_request_refuse(request, sk_fault_of_status(end->status), NULL);
+    else
+        sk_request_answer(request);
+}
+
+static void found(void *arg, const struct sk_registry_end *end,
+                  const struct sk_registry_document *document) {
+    struct ending *ending = arg;
+    struct sk_hub *hub = ending->hub;
+    if (document == NULL) {
+        sk_request_refuse(
+            free_ending(ending),
+            end->status == SK_NOT_FOUND ? SK_FAULT_NOT_FOUND : sk_fault_of_status(end->status),
+            end->status == SK_NOT_FOUND ? "the device uploads nothing with this correlation id"
+                                        : NULL);
+        return;
+    }
+    ending->upload = sk_json_load(document->bytes, 0, NULL);
+    sk_registry_document_delete(hub->registry, UPLOADS, sk_span_z(ending->key), forgotten, ending);
+}
+
+static void uploaded(struct sk_hub *hub, struct sk_request *request) {
+    struct sk_buffer key = {0};
+    if (!json_is_boolean(json_object_get(request->body, "isSuccess"))) {
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "isSuccess is true or false");
+        return;
+    }
+    struct ending *ending = SK_NEW(struct ending);
+    sk_buffer_print(&key, "%.*s/%.*s", SK_ARG(request->device), SK_ARG(request->name));
+    ending->hub = hub;
+    ending->request = request;
+    ending->key = sk_span_dup(sk_buffer_span(&key));
+    sk_buffer_free(&key);
+    sk_registry_document_get(hub->registry, UPLOADS, sk_span_z(ending->key), found, ending);
+}
+
+/* ---- those that nobody ends ---- */
+
+static void sweep(struct sk_timer *timer);
+
+static void swept(void *arg, const struct sk_registry_end *end,
+                  const struct sk_registry_documents *list) {
+    struct sk_hub *hub = arg;
+    struct files *files = hub->files;
+    if (hub->closing) return;
+    for (size_t i = 0; i < list->count; i++)
+        if (expiry_of(&list->documents[i]) <= sk_io_wall(hub->backend.io))
+            sk_registry_document_delete(hub->registry, UPLOADS, list->documents[i].key, NULL, NULL);
+    free(files->after);
+    files->after =
+        list->count && !end->status ? sk_span_dup(list->documents[list->count - 1].key) : NULL;
+    sk_timer_start(hub->backend.io, &files->sweep, files->after ? 0 : SWEEP_S * SK_S, sweep);
+}
+
+static void sweep(struct sk_timer *timer) {
+    struct files *files = SK_CONTAINER(timer, struct files, sweep);
+    sk_registry_document_list(files->hub->registry, UPLOADS, sk_span_z(files->after), SWEEP_PAGE,
+                              swept, files->hub);
+}
+
+/* ---- life ---- */
+
+static enum sk_status open_files(struct sk_hub *hub, char reason[512]) {
+    (void)reason;
+    hub->files = SK_NEW(struct files);
+    hub->files->hub = hub;
+    sk_list_init(&hub->files->starts);
+    return SK_OK;
+}
+
+static void start_files(struct sk_hub *hub) {
+    hub_blobs_make_container(hub, sk_span_z(hub->options->files.container));
+    sk_timer_start(hub->backend.io, &hub->files->sweep, 0, sweep);
+}
+
+static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
+    (void)before;
+    hub_blobs_make_container(hub, sk_span_z(hub->options->files.container));
+}
+
+static void registry_closed(struct sk_hub *hub) {
+    sk_timer_stop(&hub->files->sweep);
+}
+
+static void free_files(struct sk_hub *hub) {
+    if (hub->files == NULL) return;
+    free(hub->files->after);
+    free(hub->files);
+}
+
+static bool container_fine(struct sk_span name, char why[SK_CONFIG_WHY_MAX]) {
+    snprintf(why, SK_CONFIG_WHY_MAX,
+             "a container's name is 3 to 63 lower-case letters, digits and single hyphens between "
+             "them");
+    return hub_blobs_container_fine(name);
+}
+
+#define AT(field) SK_CONFIG_AT(struct sk_hub_options, field)
+
+static const struct sk_config_key keys[] = {
+    {"hub[].files", &sk_config_table,
+     .does = "Files that devices upload; the hub's own blob service takes them",
+     .page = "how-to/upload-files.md"},
+    {"hub[].files.container", &sk_config_text, AT(files.container), .otherwise = "\"uploads\"",
+     .fine = container_fine, .does = "The container of the files"},
+    {"hub[].files.sas_ttl", &sk_config_duration, AT(files.signature_ttl_us),
+     .least = 60ll * 1000000, .most = 86400ll * 1000000, .otherwise = "\"1h\"",
+     .does = "How long a device may take to upload a file"},
+    {0}};
+
+const struct sk_hub_part hub_part_files = {
+    .keys = keys,
+    .serve = {[SK_OP_FILE_UPLOAD] = upload, [SK_OP_FILE_UPLOADED] = uploaded},
+    .open = open_files,
+    .start = start_files,
+    .reload = reload,
+    .registry_closed = registry_closed,
+    .free = free_files};
