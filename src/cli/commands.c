@@ -130,6 +130,8 @@ static const struct sk_command commands[] = {
      "sensor1 'good morning' --ack full --expiry 1h", cli_message_send, false},
     {"feedback watch", "", feedback_watch, "Shows what became of cloud-to-device messages.",
      "--count 10", cli_feedback_watch, false},
+    {"file watch", "", feedback_watch, "Shows files that devices have uploaded, as they come.",
+     "--count 10", cli_file_watch, false},
     {"events watch", "", events_watch, "Shows events as they are stored.",
      "--device sensor1 --from earliest", cli_events_watch, false},
 

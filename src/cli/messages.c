@@ -131,66 +131,75 @@ int cli_message_send(void *arg) {
     return SK_EXIT_FINE;
 }
 
-/* ---- feedback watch ---- */
+/* ---- feedback watch, file watch ---- */
 
-struct feedback {
+/* What the hub tells to one of its receivers: each message is a record, or an array of them. */
+struct told {
     struct cli_amqp amqp;
     struct sk_amqp_client_link link;
-    int64_t left; /* records to show; < 0: all */
+    const char *const *members; /* of a record, as a line has them; NULL behind the last */
+    int64_t left;               /* records to show; < 0: all */
 };
 
-static const char *text_of(const json_t *record, const char *name) {
-    const char *text = json_string_value(json_object_get(record, name));
-    return text ? text : "";
-}
-
-static void print_record(struct feedback *f, const json_t *record) {
-    if (f->amqp.cli->output != CLI_TABLE)
-        cli_print(f->amqp.cli, record, NULL);
-    else
-        printf("%s  %s  %s  %s\n", text_of(record, "enqueuedTimeUtc"), text_of(record, "deviceId"),
-               text_of(record, "originalMessageId"), text_of(record, "statusCode"));
+static void print_record(struct told *told, const json_t *record) {
+    if (told->amqp.cli->output != CLI_TABLE) cli_print(told->amqp.cli, record, NULL);
+    for (size_t i = 0; told->members[i] && told->amqp.cli->output == CLI_TABLE; i++) {
+        const json_t *value = json_object_get(record, told->members[i]);
+        SK_CLEANUP_FREE char *text = json_is_string(value) ? NULL : sk_json_text(value);
+        printf("%s%s%s", i ? "  " : "", text ? text : json_string_value(value),
+               told->members[i + 1] ? "" : "\n");
+    }
     fflush(stdout);
+    if (told->left > 0) told->left--;
 }
 
-static void on_feedback(struct sk_amqp_client_link *link, struct sk_amqp_delivery *delivery,
-                        const struct sk_amqp_message *message) {
-    struct feedback *f = SK_CONTAINER(link, struct feedback, link);
+static void on_told(struct sk_amqp_client_link *link, struct sk_amqp_delivery *delivery,
+                    const struct sk_amqp_message *message) {
+    struct told *told = SK_CONTAINER(link, struct told, link);
     struct sk_span body = message->data_count ? message->data[0] : SK_NONE;
     json_t *records = sk_json_load(body, JSON_ALLOW_NUL, NULL), *record;
     size_t i;
-    if (records == NULL) fprintf(stderr, "skerry: a batch of feedback is not JSON\n");
+    if (records == NULL) fprintf(stderr, "skerry: a message of the hub is not JSON\n");
+    if (json_is_object(records)) print_record(told, records);
     json_array_foreach(records, i, record) {
-        if (f->left == 0) break;
-        print_record(f, record);
-        if (f->left > 0) f->left--;
+        if (told->left == 0) break;
+        print_record(told, record);
     }
     json_decref(records);
     sk_amqp_client_settle(link, delivery, SK_AMQP_ACCEPTED);
-    if (f->left == 0) cli_amqp_done(&f->amqp, SK_EXIT_FINE);
+    if (told->left == 0) cli_amqp_done(&told->amqp, SK_EXIT_FINE);
 }
 
-static void on_feedback_refused(struct sk_amqp_client_link *link,
-                                const struct sk_amqp_error *error) {
-    struct feedback *f = SK_CONTAINER(link, struct feedback, link);
-    cli_amqp_fail(&f->amqp, error->condition, error->description);
+static void on_told_refused(struct sk_amqp_client_link *link, const struct sk_amqp_error *error) {
+    struct told *told = SK_CONTAINER(link, struct told, link);
+    cli_amqp_fail(&told->amqp, error->condition, error->description);
 }
 
-int cli_feedback_watch(void *arg) {
-    struct cli *cli = arg;
+static int watch(struct cli *cli, const char *address, const char *const *members) {
     enum { CREDIT = 10 };
-    static const struct sk_amqp_link_events events = {.transfer = on_feedback,
-                                                      .detached = on_feedback_refused};
-    struct feedback f = {.left = -1};
-    if (!sk_typed_number(&cli->typed, "count", 1, INT64_MAX, &f.left)) return SK_EXIT_USAGE;
-    int code = cli_amqp_open_hub(cli, &f.amqp);
+    static const struct sk_amqp_link_events events = {.transfer = on_told,
+                                                      .detached = on_told_refused};
+    struct told told = {.members = members, .left = -1};
+    if (!sk_typed_number(&cli->typed, "count", 1, INT64_MAX, &told.left)) return SK_EXIT_USAGE;
+    int code = cli_amqp_open_hub(cli, &told.amqp);
     if (!code) {
-        sk_amqp_client_attach(f.amqp.connection, &f.link,
-                              &(struct sk_amqp_link_options){
-                                  .address = "/messages/serviceBound/feedback", .credit = CREDIT},
+        sk_amqp_client_attach(told.amqp.connection, &told.link,
+                              &(struct sk_amqp_link_options){.address = address, .credit = CREDIT},
                               &events);
-        code = cli_amqp_wait(&f.amqp);
+        code = cli_amqp_wait(&told.amqp);
     }
-    cli_amqp_close(&f.amqp);
+    cli_amqp_close(&told.amqp);
     return code;
+}
+
+int cli_feedback_watch(void *cli) {
+    static const char *const members[] = {"enqueuedTimeUtc", "deviceId", "originalMessageId",
+                                          "statusCode", NULL};
+    return watch(cli, "/messages/serviceBound/feedback", members);
+}
+
+int cli_file_watch(void *cli) {
+    static const char *const members[] = {"enqueuedTimeUtc", "deviceId", "blobSizeInBytes",
+                                          "blobUri", NULL};
+    return watch(cli, "/messages/serviceBound/filenotifications", members);
 }

@@ -46,6 +46,9 @@ struct sk_hub_c2d_options {
 struct sk_hub_file_options {
     const char *container;
     int64_t signature_ttl_us;
+    bool notify;
+    int64_t notice_ttl_us, notice_lock_us;
+    unsigned notice_deliveries_max;
 };
 
 /* What hub.toml says of a hub: its keys, and those that its parts bring (sk_hub_keys). */
@@ -104,6 +107,7 @@ struct sk_hub_counts {
     uint64_t twin_updates_total, methods_total;
     uint64_t c2d_accepted_total, c2d_abandoned_total, c2d_ended_total[SK_C2D_END_COUNT];
     uint64_t feedback_total; /* records */
+    uint64_t uploads_total, uploads_failed_total, file_notices_total;
     uint64_t devices, modules, sessions;
     uint64_t configurations, jobs; /* jobs: that have not ended */
     uint64_t jobs_completed_total, jobs_failed_total, jobs_cancelled_total;

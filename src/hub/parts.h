@@ -22,8 +22,22 @@ struct sk_hub_c2d {
     uint64_t deliveries; /* numbers given */
 };
 
-/* Feedback: see c2d/feedback.c. */
-struct sk_hub_feedback {
+/* outbox.c: what is told to services as messages, each to one of the receivers. */
+struct outbox_settings {
+    int64_t ttl_us, lock_us;
+    unsigned deliveries_max;
+};
+struct outbox_kind {
+    enum sk_registry_topic topic;
+    unsigned gather_s;
+    size_t batch_max; /* records of one message, whose body is an array of them; 1: it is one */
+    struct sk_span content_type;
+    void (*put)(struct sk_buffer *to, const struct sk_feedback_record *record);
+    struct outbox_settings (*settings)(const struct sk_hub *hub);
+};
+struct outbox {
+    struct sk_hub *hub;
+    const struct outbox_kind *kind;
     struct sk_list batches;     /* locked ones, by their first record */
     struct sk_list sources;     /* who receives; the one who got something last at the end */
     struct sk_list settlements; /* on their way to the registry */
@@ -34,6 +48,14 @@ struct sk_hub_feedback {
     uint64_t deliveries; /* numbers given */
     struct sk_timer gather, expire;
 };
+void outbox_open(struct outbox *box, struct sk_hub *hub, const struct outbox_kind *kind);
+void outbox_close(struct outbox *box); /* the registry is closed */
+/* So many records were made; the newest of them. */
+void outbox_added(struct outbox *box, uint64_t count, uint64_t newest);
+/* Serve SK_OP_…_SUBSCRIBE, _RECEIVE and _SETTLE. */
+void outbox_subscribe(struct outbox *box, struct sk_request *request);
+void outbox_receive(struct outbox *box, struct sk_request *request);
+void outbox_settle(struct outbox *box, struct sk_request *request);
 
 struct sk_hub {
     struct sk_backend backend; /* first: the gateway's view */
@@ -56,7 +78,7 @@ struct sk_hub {
     struct sk_arena arena;    /* one evaluation */
     struct sk_hub_counts counts;
     struct sk_hub_c2d c2d;
-    struct sk_hub_feedback feedback;
+    struct outbox feedback, file_notices;
     struct sk_list certificates; /* CAs: see registry/certificates.c */
     struct sk_x509_anchors *anchors;
     struct configurations *configurations;  /* see configurations/parts.h */

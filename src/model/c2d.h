@@ -11,8 +11,8 @@
 #define SK_C2D_TTL_MAX_US 172800000000 /* two days; 403009 beyond */
 #define SK_C2D_LOCK_S 60               /* until a delivered message goes back into the queue */
 #define SK_FEEDBACK_BATCH_MAX 64       /* records of one feedback message */
-#define SK_FEEDBACK_LOCKED_MAX 16      /* of one receiver, not yet settled */
-#define SK_FEEDBACK_TYPE SK_SPAN("application/vnd.microsoft.iothub.feedback.json")
+#define SK_OUTBOX_LOCKED_MAX 16        /* messages of one receiver, not yet settled */
+#define SK_FEEDBACK_TYPE "application/vnd.microsoft.iothub.feedback.json"
 
 /* Of a message that is on its way to its receiver and locked for it (message->c2d): what AMQP puts
  * into delivery tag and annotations and HTTPS into headers. Sequence number and enqueued time are
@@ -46,7 +46,8 @@ const char *sk_c2d_end_name(enum sk_c2d_end end);
 enum sk_c2d_ack sk_c2d_end_ack(enum sk_c2d_end end);
 
 struct sk_feedback_record {
-    struct sk_span message_id, device, generation_id;
+    struct sk_span message_id; /* of another topic than feedback: its text */
+    struct sk_span device, generation_id;
     enum sk_c2d_end end;
     int64_t ended_us;
 };

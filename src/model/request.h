@@ -90,7 +90,7 @@ enum sk_outcome {
 struct sk_backend;
 struct sk_session;
 struct sk_event_source;
-struct sk_feedback_source;
+struct sk_outbox_source;
 
 struct sk_answer {
     const struct sk_error *error; /* NULL: fine */
@@ -103,8 +103,8 @@ struct sk_answer {
     struct sk_span continuation, item_type;
     struct sk_event_source *events; /* given away */
     const struct sk_events_info *info;
-    struct sk_feedback_source *feedback; /* given away */
-    const struct sk_message *message;    /* until `done` returns; message->c2d is set */
+    struct sk_outbox_source *outbox;  /* given away */
+    const struct sk_message *message; /* until `done` returns; message->c2d is set */
     bool created;
     bool partial; /* the document tells what failed */
 };
@@ -155,20 +155,20 @@ struct sk_event_source {
     void *arg;
 };
 
-/* A receiver of feedback, for SK_OP_FEEDBACK_SUBSCRIBE. Each message goes to one receiver and is
- * locked for it (60 s unless the hub says otherwise) until it is settled; what was not settled in
- * time, or when the source closes, goes to the next one who asks. */
-struct sk_feedback_source {
+/* A receiver of feedback or of file notifications, for SK_OP_…_SUBSCRIBE. Each message goes to one
+ * receiver and is locked for it (60 s unless the hub says otherwise) until it is settled; what was
+ * not settled in time, or when the source closes, goes to the next one who asks. */
+struct sk_outbox_source {
     /* The next message, locked; `*delivery` is for settle. Its spans live until the next call.
-     * SK_AGAIN: none now, or SK_FEEDBACK_LOCKED_MAX of this receiver are not settled; `readable`
+     * SK_AGAIN: none now, or SK_OUTBOX_LOCKED_MAX of this receiver are not settled; `readable`
      * will be called, never from inside a call. */
-    enum sk_status (*next)(struct sk_feedback_source *source, struct sk_message *message,
+    enum sk_status (*next)(struct sk_outbox_source *source, struct sk_message *message,
                            uint64_t *delivery);
     /* `done` comes once, maybe from inside this call: the outcome is durable (error NULL), or why
      * it is not. Not after close: what was under way happens all the same. */
-    void (*settle)(struct sk_feedback_source *source, uint64_t delivery, enum sk_outcome outcome,
+    void (*settle)(struct sk_outbox_source *source, uint64_t delivery, enum sk_outcome outcome,
                    void (*done)(void *arg, const struct sk_error *error), void *arg);
-    void (*close)(struct sk_feedback_source *source);
+    void (*close)(struct sk_outbox_source *source);
     void (*readable)(void *arg); /* set by the reader */
     void *arg;
 };

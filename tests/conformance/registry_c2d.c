@@ -169,7 +169,8 @@ TEST(a_message_ends_once_with_one_record) {
     assert_int_equal(ASK(on_ended, sk_registry_c2d_end, sequence, SK_C2D_REJECTED, TTL_US),
                      SK_NOT_FOUND);
     assert_int_equal(ASK(on_ended, sk_registry_c2d_return, sequence, 5, TTL_US), SK_NOT_FOUND);
-    assert_int_equal(ASK(on_records, sk_registry_feedback_list, 0, UINT32_MAX, 0, 8), SK_OK);
+    assert_int_equal(
+        ASK(on_records, sk_registry_feedback_list, SK_TOPIC_FEEDBACK, 0, UINT32_MAX, 0, 8), SK_OK);
     assert_int_equal(got.feedback_count, 1);
     assert_int_equal(got.feedback[0].sequence, newest);
     assert_int_equal(got.feedback[0].end, SK_C2D_COMPLETED);
@@ -215,7 +216,7 @@ TEST(a_purge_tells_every_sender_who_asked) {
     assert_int_equal(got.ended, 4);
     assert_int_equal(got.added, 2);
     assert_int_equal(ASK(on_ended, sk_registry_c2d_purge, SK_SPAN("nobody"), TTL_US), SK_NOT_FOUND);
-    ASK(on_records, sk_registry_feedback_list, 0, UINT32_MAX, 0, 8);
+    ASK(on_records, sk_registry_feedback_list, SK_TOPIC_FEEDBACK, 0, UINT32_MAX, 0, 8);
     assert_int_equal(got.feedback_count, 2);
     assert_string_equal(got.feedback[0].id, "a");
     assert_string_equal(got.feedback[1].id, "c");
@@ -229,7 +230,7 @@ TEST(deleting_a_device_deletes_its_messages_and_records) {
     put_device("d1", false);
     ASK(on_queue, sk_registry_c2d_list, SK_SPAN("d1"));
     assert_int_equal(got.count, 0);
-    ASK(on_records, sk_registry_feedback_list, 0, UINT32_MAX, 0, 8);
+    ASK(on_records, sk_registry_feedback_list, SK_TOPIC_FEEDBACK, 0, UINT32_MAX, 0, 8);
     assert_int_equal(got.feedback_count, 0);
 }
 
@@ -244,13 +245,19 @@ TEST(records_are_settled_in_ranges) {
         records[i] = got.newest;
     }
     /* Without both ends. */
-    ASK(on_records, sk_registry_feedback_list, records[0], records[3], 0, 8);
+    ASK(on_records, sk_registry_feedback_list, SK_TOPIC_FEEDBACK, records[0], records[3], 0, 8);
     assert_int_equal(got.feedback_count, 2);
-    assert_int_equal(ASK(on_newest, sk_registry_feedback_return, records[0], records[1], 2), SK_OK);
-    assert_int_equal(ASK(on_newest, sk_registry_feedback_return, records[1], records[2], 2), SK_OK);
-    assert_int_equal(ASK(on_newest, sk_registry_feedback_delete, records[3], records[3]), SK_OK);
+    assert_int_equal(
+        ASK(on_newest, sk_registry_feedback_return, SK_TOPIC_FEEDBACK, records[0], records[1], 2),
+        SK_OK);
+    assert_int_equal(
+        ASK(on_newest, sk_registry_feedback_return, SK_TOPIC_FEEDBACK, records[1], records[2], 2),
+        SK_OK);
+    assert_int_equal(
+        ASK(on_newest, sk_registry_feedback_delete, SK_TOPIC_FEEDBACK, records[3], records[3]),
+        SK_OK);
     assert_int_equal(got.newest, records[2]);
-    ASK(on_records, sk_registry_feedback_list, 0, UINT32_MAX, 0, 8);
+    ASK(on_records, sk_registry_feedback_list, SK_TOPIC_FEEDBACK, 0, UINT32_MAX, 0, 8);
     assert_int_equal(got.feedback_count, 2);
     assert_string_equal(got.feedback[0].id, "a");
     assert_string_equal(got.feedback[1].id, "c"); /* "b" was abandoned twice */
@@ -261,10 +268,13 @@ TEST(records_expire) {
     put("d1", "a", SK_ACK_FULL, 1);
     ASK(on_ended, sk_registry_c2d_end, got.c2d[0].sequence, SK_C2D_COMPLETED, TTL_US);
     int64_t now = sk_io_wall(w.io);
-    ASK(on_records, sk_registry_feedback_list, 0, UINT32_MAX, now + TTL_US + 60000000, 8);
+    ASK(on_records, sk_registry_feedback_list, SK_TOPIC_FEEDBACK, 0, UINT32_MAX,
+        now + TTL_US + 60000000, 8);
     assert_int_equal(got.feedback_count, 0);
-    assert_int_equal(ASK(on_newest, sk_registry_feedback_expire, now), SK_OK);
+    assert_int_equal(ASK(on_newest, sk_registry_feedback_expire, SK_TOPIC_FEEDBACK, now), SK_OK);
     assert_true(got.newest > 0);
-    assert_int_equal(ASK(on_newest, sk_registry_feedback_expire, now + TTL_US + 60000000), SK_OK);
+    assert_int_equal(
+        ASK(on_newest, sk_registry_feedback_expire, SK_TOPIC_FEEDBACK, now + TTL_US + 60000000),
+        SK_OK);
     assert_int_equal(got.newest, 0);
 }

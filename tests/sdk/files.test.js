@@ -6,7 +6,20 @@ const crypto = require('crypto');
 const { Readable } = require('stream');
 const { BlobServiceClient, BlockBlobClient, StorageSharedKeyCredential, ContainerSASPermissions, generateBlobSASQueryParameters } =
   require('@azure/storage-blob');
-const { connect, connectionString, createDevice, deviceString, host } = require('./support');
+const { connect, connectionString, createDevice, deviceString, host, service, until } = require('./support');
+
+const notices = new Map(); // blob name → notification
+test.before(async () => {
+  await service.open();
+  const receiver = await new Promise((resolve, reject) =>
+    service.getFileNotificationReceiver((error, it) => (error ? reject(error) : resolve(it))));
+  receiver.on('message', (message) => {
+    const notice = JSON.parse(message.getData().toString());
+    notices.set(notice.blobName, notice);
+    receiver.complete(message);
+  });
+});
+test.after(() => service.close());
 
 const [, policy, key] = /SharedAccessKeyName=([^;]+);SharedAccessKey=(.+)/.exec(connectionString);
 const credential = new StorageSharedKeyCredential(policy, key);
@@ -31,6 +44,11 @@ for (const size of [10, 10 * 1024, 9 * 1024 * 1024 + 1]) {
     const blob = uploads.getBlobClient(`${device.deviceId}/logs/today & more.bin`);
     assert.ok((await blob.downloadToBuffer()).equals(content));
     assert.strictEqual((await blob.getProperties()).contentLength, size);
+    const notice = await until('the notification', () => notices.get(`${device.deviceId}/logs/today & more.bin`));
+    assert.strictEqual(notice.deviceId, device.deviceId);
+    assert.strictEqual(notice.blobSizeInBytes, size);
+    assert.strictEqual(notice.blobUri, `https://${host}/uploads/${device.deviceId}/logs/today%20%26%20more.bin`);
+    assert.ok(Math.abs(new Date(notice.enqueuedTimeUtc) - Date.now()) < 60000 && !isNaN(new Date(notice.lastUpdatedTime)));
   });
 }
 

@@ -249,6 +249,48 @@ TEST(a_blob_is_there_whole_or_not_at_all_whenever_power_is_lost) {
     each_in_its_world(lose_power, 20);
 }
 
+static void say_it_twice(struct fleet *f, uint64_t seed) {
+    struct raw_answer answer;
+    (void)seed;
+    raw_asks(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/devices/d1/files" VERSION,
+                               .resource = "hub.test/devices/d1",
+                               .policy = "",
+                               .body = sk_span_z("{\"blobName\":\"a b.txt\"}")},
+             &answer);
+    json_t *json = json_loadb(answer.parser.body.p, answer.parser.body.n, 0, NULL);
+    sk_http_parser_free(&answer.parser);
+    struct sk_buffer target = {0}, body = {0};
+    const char *id = json_string_value(json_object_get(json, "correlationId"));
+    sk_buffer_print(&body, "{\"correlationId\":\"%s\",\"isSuccess\":true}", id);
+    struct raw_ask done = {.method = "POST",
+                           .target = "/devices/d1/files/notifications" VERSION,
+                           .resource = "hub.test/devices/d1",
+                           .policy = "",
+                           .body = sk_buffer_span(&body)};
+    raw_gets(f, &done, 400, "ArgumentInvalid", "not there");
+    sk_buffer_print(&target, "/uploads/d1/a%%20b.txt%s",
+                    json_string_value(json_object_get(json, "sasToken")));
+    sk_buffer_byte(&target, 0);
+    refused(f, "PUT", target.p, "x-ms-blob-type: BlockBlob\r\n", "some", 201, NULL);
+    raw_gets(f, &done, 204, NULL, "");
+    raw_gets(f, &done, 404, "GenericNotFound", "");
+    fleet_crash_hub(f);
+    struct raw_ask receive = {.target = "/messages/serviceBound/fileNotifications" VERSION};
+    raw_gets(f, &receive, 200, NULL, "https://hub.test/uploads/d1/a%20b.txt");
+    raw_gets(f, &receive, 204, NULL, ""); /* it is locked */
+    sk_sim_run(f->sim, 61 * SK_S);
+    raw_gets(f, &receive, 200, NULL, "\"blobSizeInBytes\":4");
+    sk_buffer_free(&target);
+    sk_buffer_free(&body);
+    json_decref(json);
+}
+
+TEST(a_file_is_told_of_once_and_only_when_it_is_there) {
+    each_in_its_world(say_it_twice, 2);
+}
+
 static void go_away(struct fleet *f, uint64_t seed) {
     struct raw_client c;
     char *target = announce(f, "f");

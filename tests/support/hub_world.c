@@ -20,7 +20,7 @@ void copy(char *to, size_t size, struct sk_span from) {
 
 static void on_outcome(struct sk_request *request, const struct sk_answer *answer) {
     (void)request;
-    outcome = (struct outcome){.done = true, .feedback = answer->feedback};
+    outcome = (struct outcome){.done = true, .feedback = answer->outbox};
     if (answer->error) outcome.fault = answer->error->fault;
     if (answer->document)
         outcome.purged =

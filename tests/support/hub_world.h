@@ -27,7 +27,7 @@ extern struct outcome {
     unsigned deliveries;
     bool redelivered;
     long long purged;
-    struct sk_feedback_source *feedback;
+    struct sk_outbox_source *feedback;
 } outcome;
 
 void copy(char *to, size_t size, struct sk_span from);

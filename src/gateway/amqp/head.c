@@ -17,10 +17,10 @@ static void on_open(void *arg, struct sk_span host_name) {
 }
 
 static const struct sk_amqp_role *const roles[] = {
-    &sk_amqp_cbs_in,   &sk_amqp_cbs_out,       &sk_amqp_telemetry,      &sk_amqp_messages,
-    &sk_amqp_inputs,   &sk_amqp_methods_in,    &sk_amqp_methods_out,    &sk_amqp_twin_in,
-    &sk_amqp_twin_out, &sk_amqp_service_c2d,   &sk_amqp_feedback,       &sk_amqp_receiver,
-    &sk_amqp_sender,   &sk_amqp_management_in, &sk_amqp_management_out,
+    &sk_amqp_cbs_in,   &sk_amqp_cbs_out,     &sk_amqp_telemetry,     &sk_amqp_messages,
+    &sk_amqp_inputs,   &sk_amqp_methods_in,  &sk_amqp_methods_out,   &sk_amqp_twin_in,
+    &sk_amqp_twin_out, &sk_amqp_service_c2d, &sk_amqp_feedback,      &sk_amqp_file_notices,
+    &sk_amqp_receiver, &sk_amqp_sender,      &sk_amqp_management_in, &sk_amqp_management_out,
 };
 
 static const struct sk_amqp_role *find_role(const struct sk_address *address, bool sends) {

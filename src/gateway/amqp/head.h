@@ -246,7 +246,8 @@ void sk_amqp_client_end_freed(struct sk_amqp_end *end); /* and its requests */
 
 extern const struct sk_amqp_role sk_amqp_telemetry, sk_amqp_messages, sk_amqp_inputs,
     sk_amqp_methods_in, sk_amqp_methods_out, sk_amqp_twin_in, sk_amqp_twin_out; /* device.c */
-extern const struct sk_amqp_role sk_amqp_service_c2d, sk_amqp_feedback;         /* service.c */
+extern const struct sk_amqp_role sk_amqp_service_c2d, sk_amqp_feedback,
+    sk_amqp_file_notices; /* service.c */
 extern const struct sk_amqp_role sk_amqp_receiver, sk_amqp_sender, sk_amqp_management_in,
     sk_amqp_management_out; /* events.c */
 

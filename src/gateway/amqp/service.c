@@ -44,10 +44,10 @@ const struct sk_amqp_role sk_amqp_service_c2d = {.kind = SK_ADDRESS_SERVICE_C2D,
                                                  .opened = c2d_opened,
                                                  .transfer = c2d};
 
-/* ---- feedback ---- */
+/* ---- feedback, and notifications of files ---- */
 
-static void feedback_writable(struct sk_amqp_end *end) {
-    struct sk_feedback_source *source = end->data;
+static void outbox_writable(struct sk_amqp_end *end) {
+    struct sk_outbox_source *source = end->data;
     struct sk_message message;
     uint64_t delivery;
     while (source && sk_amqp_end_writable(end) &&
@@ -65,41 +65,44 @@ static void feedback_writable(struct sk_amqp_end *end) {
     }
 }
 
-static void feedback_readable(void *arg) {
-    feedback_writable(arg);
+static void outbox_readable(void *arg) {
+    outbox_writable(arg);
 }
 
-static void on_feedback(struct sk_request *request, const struct sk_answer *answer) {
+static void on_outbox(struct sk_request *request, const struct sk_answer *answer) {
     struct sk_amqp_request *r = (struct sk_amqp_request *)request;
     struct sk_amqp_end *end = r->end;
     if (answer->error) {
         sk_amqp_end_refuse(end, answer->error);
     } else if (end->amqp == NULL) {
-        answer->feedback->close(answer->feedback);
+        answer->outbox->close(answer->outbox);
     } else {
-        end->data = answer->feedback;
-        answer->feedback->readable = feedback_readable;
-        answer->feedback->arg = end;
+        end->data = answer->outbox;
+        answer->outbox->readable = outbox_readable;
+        answer->outbox->arg = end;
         sk_amqp_attach(end->amqp, 0);
         sk_amqp_head_flush(end->head);
     }
     sk_amqp_request_over(r, NULL);
 }
 
-static void feedback_opened(struct sk_amqp_end *end) {
-    struct sk_amqp_request *r = sk_amqp_request_new(end, SK_OP_FEEDBACK_SUBSCRIBE, NULL);
-    r->request.done = on_feedback;
+static void outbox_opened(struct sk_amqp_end *end) {
+    struct sk_amqp_request *r = sk_amqp_request_new(
+        end,
+        end->role == &sk_amqp_feedback ? SK_OP_FEEDBACK_SUBSCRIBE : SK_OP_FILE_NOTICE_SUBSCRIBE,
+        NULL);
+    r->request.done = on_outbox;
     sk_gateway_submit(end->head->backend, &r->request);
 }
 
-static void feedback_outcome(struct sk_amqp_end *end, struct sk_amqp_sent *sent,
-                             enum sk_amqp_outcome outcome) {
-    struct sk_feedback_source *source = end->data;
+static void outbox_outcome(struct sk_amqp_end *end, struct sk_amqp_sent *sent,
+                           enum sk_amqp_outcome outcome) {
+    struct sk_outbox_source *source = end->data;
     source->settle(source, sent->delivery, sk_amqp_verdict(outcome), NULL, NULL);
 }
 
-static void feedback_gone(struct sk_amqp_end *end) {
-    struct sk_feedback_source *source = end->data;
+static void outbox_gone(struct sk_amqp_end *end) {
+    struct sk_outbox_source *source = end->data;
     if (source) source->close(source); /* what was not settled goes to the next receiver */
     end->data = NULL;
 }
@@ -107,7 +110,15 @@ static void feedback_gone(struct sk_amqp_end *end) {
 const struct sk_amqp_role sk_amqp_feedback = {.kind = SK_ADDRESS_FEEDBACK,
                                               .sends = true,
                                               .resource = "messages/servicebound/feedback",
-                                              .opened = feedback_opened,
-                                              .writable = feedback_writable,
-                                              .outcome = feedback_outcome,
-                                              .gone = feedback_gone};
+                                              .opened = outbox_opened,
+                                              .writable = outbox_writable,
+                                              .outcome = outbox_outcome,
+                                              .gone = outbox_gone};
+const struct sk_amqp_role sk_amqp_file_notices = {.kind = SK_ADDRESS_FILES,
+                                                  .sends = true,
+                                                  .resource =
+                                                      "messages/servicebound/filenotifications",
+                                                  .opened = outbox_opened,
+                                                  .writable = outbox_writable,
+                                                  .outcome = outbox_outcome,
+                                                  .gone = outbox_gone};

@@ -202,23 +202,27 @@ static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
     return method != SK_HTTP_GET && method != SK_HTTP_DELETE && sk_op_body(op) != SK_BODY_NONE;
 }
 
+/* The body as JSON, where the operation has one; false: already refused. */
+static bool read_body(struct sk_http_request *r) {
+    struct sk_http_parser *http = r->exchange->request;
+    if (!wants_json_body(r->request.op, http->method)) return true;
+    json_error_t error;
+    r->request.body = sk_json_load(sk_buffer_span(&http->body), JSON_REJECT_DUPLICATES, &error);
+    bool list = sk_op_body(r->request.op) == SK_BODY_LIST;
+    if (list ? json_is_array(r->request.body) : json_is_object(r->request.body)) return true;
+    struct sk_error refusal;
+    sk_error_set(&refusal, SK_FAULT_DESERIALIZATION, "the body is not a JSON %s: %s",
+                 list ? "array" : "object", r->request.body ? "another type" : error.text);
+    sk_http_head_refuse(r->exchange, &refusal, false);
+    return false;
+}
+
 /* Everything that depends on the operation; false: already refused. */
 static bool read_request(struct sk_http_request *r) {
     struct sk_http_parser *http = r->exchange->request;
     const char *why = "the request is not valid for this operation";
     bool fine = true;
-    if (wants_json_body(r->request.op, http->method)) {
-        json_error_t error;
-        r->request.body = sk_json_load(sk_buffer_span(&http->body), JSON_REJECT_DUPLICATES, &error);
-        bool list = sk_op_body(r->request.op) == SK_BODY_LIST;
-        if (list ? !json_is_array(r->request.body) : !json_is_object(r->request.body)) {
-            struct sk_error refusal;
-            sk_error_set(&refusal, SK_FAULT_DESERIALIZATION, "the body is not a JSON %s: %s",
-                         list ? "array" : "object", r->request.body ? "another type" : error.text);
-            sk_http_head_refuse(r->exchange, &refusal, false);
-            return false;
-        }
-    }
+    if (!read_body(r)) return false;
     switch (r->request.op) {
     case SK_OP_TELEMETRY:
         if (sk_http_read_telemetry(r)) break;
@@ -229,7 +233,8 @@ static bool read_request(struct sk_http_request *r) {
         why = "IotHub-MessageLockTimeout is a number of seconds";
         break;
     case SK_OP_C2D_SETTLE:
-    case SK_OP_FEEDBACK_SETTLE: sk_http_read_settle(r); break;
+    case SK_OP_FEEDBACK_SETTLE:
+    case SK_OP_FILE_NOTICE_SETTLE: sk_http_read_settle(r); break;
     case SK_OP_METHOD_INVOKE: fine = read_method(r, &why); break;
     case SK_OP_FILE_UPLOAD: r->request.host = sk_http_header(http, "Host"); break;
     case SK_OP_FILE_UPLOADED:

@@ -15,6 +15,7 @@ enum {
     BLOB_NAME_SIZE_MAX = 1024, /* of a blob */
 };
 #define UPLOADS SK_SPAN("upload")
+#define NOTICE_TYPE "application/json"
 
 struct files {
     struct sk_hub *hub;
@@ -179,6 +180,7 @@ struct ending {
     struct sk_request *request;
     json_t *upload;
     char *key;
+    bool fine; /* as the device says */
 };
 
 static struct sk_request *free_ending(struct ending *ending) {
@@ -189,12 +191,83 @@ static struct sk_request *free_ending(struct ending *ending) {
     return request;
 }
 
+static const char *text_of(const json_t *object, const char *name) {
+    return json_string_value(json_object_get(object, name));
+}
+
+static void end_with(struct ending *ending, enum sk_status status) {
+    struct sk_hub *hub = ending->hub;
+    uint64_t *count = ending->fine ? &hub->counts.uploads_total : &hub->counts.uploads_failed_total;
+    if (status) {
+        struct sk_request *request = free_ending(ending);
+        bool unknown = status == SK_NOT_FOUND;
+        sk_request_refuse(request, unknown ? SK_FAULT_NOT_FOUND : sk_fault_of_status(status),
+                          unknown ? "the device uploads nothing with this correlation id" : NULL);
+    } else {
+        (*count)++;
+        sk_request_answer(free_ending(ending));
+    }
+}
+
 static void forgotten(void *arg, const struct sk_registry_end *end) {
-    struct sk_request *request = free_ending(arg);
-    if (end->status)
-        sk_request_refuse(request, sk_fault_of_status(end->status), NULL);
-    else
-        sk_request_answer(request);
+    end_with(arg, end->status);
+}
+
+static void noticed(void *arg, const struct sk_registry_end *end, uint64_t newest) {
+    struct ending *ending = arg;
+    struct sk_hub *hub = ending->hub;
+    if (!end->status && !hub->closing) {
+        hub->counts.file_notices_total++;
+        outbox_added(&hub->file_notices, 1, newest);
+    }
+    end_with(ending, end->status);
+}
+
+static void put_uri(struct sk_buffer *to, const json_t *upload) {
+    struct sk_span rest = sk_span_z(text_of(upload, "blob")), segment;
+    sk_buffer_print(to, "https://%s/%s", text_of(upload, "host"), text_of(upload, "container"));
+    while (sk_span_split(&rest, '/', &segment)) {
+        sk_buffer_byte(to, '/');
+        sk_percent_encode(to, segment);
+    }
+    sk_buffer_byte(to, 0);
+}
+
+static json_t *notice_of(const struct ending *ending, uint64_t size, int64_t modified_us) {
+    struct sk_span device = ending->request->device;
+    struct sk_buffer uri = {0};
+    char now[SK_TIME_TEXT], modified[SK_TIME_TEXT + 8];
+    put_uri(&uri, ending->upload);
+    sk_time_text(sk_io_wall(ending->hub->backend.io), now);
+    sk_time_text(modified_us, modified);
+    snprintf(modified + 19, 8, "+00:00"); /* whole seconds, as Azure writes it */
+    json_t *notice =
+        json_pack("{s:s%,s:s,s:s,s:s,s:I,s:s}", "deviceId", device.p, device.n, "blobUri", uri.p,
+                  "blobName", text_of(ending->upload, "blob"), "lastUpdatedTime", modified,
+                  "blobSizeInBytes", (json_int_t)size, "enqueuedTimeUtc", now);
+    sk_buffer_free(&uri);
+    return notice;
+}
+
+/* The notice is written and the upload forgotten in one: a device that says it twice makes one. */
+static void looked(void *arg, enum sk_status status, uint64_t size, int64_t modified_us) {
+    struct ending *ending = arg;
+    struct sk_hub *hub = ending->hub;
+    if (status) {
+        struct sk_request *request = free_ending(ending);
+        bool missing = status == SK_NOT_FOUND;
+        sk_request_refuse(request, missing ? SK_FAULT_ARGUMENT_INVALID : sk_fault_of_status(status),
+                          missing ? "the file is not there, whatever the device says" : NULL);
+        return;
+    }
+    json_t *notice = notice_of(ending, size, modified_us);
+    SK_CLEANUP_FREE char *text = sk_json_text(notice);
+    json_decref(notice);
+    sk_registry_feedback_add(hub->registry, SK_TOPIC_FILES,
+                             &(struct sk_feedback_record){.message_id = sk_span_z(text),
+                                                          .device = ending->request->device},
+                             hub->options->files.notice_ttl_us, UPLOADS, sk_span_z(ending->key),
+                             noticed, ending);
 }
 
 static void found(void *arg, const struct sk_registry_end *end,
@@ -202,20 +275,22 @@ static void found(void *arg, const struct sk_registry_end *end,
     struct ending *ending = arg;
     struct sk_hub *hub = ending->hub;
     if (document == NULL) {
-        sk_request_refuse(
-            free_ending(ending),
-            end->status == SK_NOT_FOUND ? SK_FAULT_NOT_FOUND : sk_fault_of_status(end->status),
-            end->status == SK_NOT_FOUND ? "the device uploads nothing with this correlation id"
-                                        : NULL);
+        end_with(ending, end->status);
         return;
     }
     ending->upload = sk_json_load(document->bytes, 0, NULL);
-    sk_registry_document_delete(hub->registry, UPLOADS, sk_span_z(ending->key), forgotten, ending);
+    if (ending->fine && hub->options->files.notify)
+        hub_blob_look(hub, sk_span_z(text_of(ending->upload, "container")),
+                      sk_span_z(text_of(ending->upload, "blob")), looked, ending);
+    else
+        sk_registry_document_delete(hub->registry, UPLOADS, sk_span_z(ending->key), forgotten,
+                                    ending);
 }
 
 static void uploaded(struct sk_hub *hub, struct sk_request *request) {
     struct sk_buffer key = {0};
-    if (!json_is_boolean(json_object_get(request->body, "isSuccess"))) {
+    const json_t *fine = json_object_get(request->body, "isSuccess");
+    if (!json_is_boolean(fine)) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "isSuccess is true or false");
         return;
     }
@@ -223,9 +298,35 @@ static void uploaded(struct sk_hub *hub, struct sk_request *request) {
     sk_buffer_print(&key, "%.*s/%.*s", SK_ARG(request->device), SK_ARG(request->name));
     ending->hub = hub;
     ending->request = request;
+    ending->fine = json_is_true(fine);
     ending->key = sk_span_dup(sk_buffer_span(&key));
     sk_buffer_free(&key);
     sk_registry_document_get(hub->registry, UPLOADS, sk_span_z(ending->key), found, ending);
+}
+
+/* ---- services hear of it ---- */
+
+static struct outbox_settings settings(const struct sk_hub *hub) {
+    const struct sk_hub_file_options *files = &hub->options->files;
+    return (struct outbox_settings){.ttl_us = files->notice_ttl_us,
+                                    .lock_us = files->notice_lock_us,
+                                    .deliveries_max = files->notice_deliveries_max};
+}
+
+static void put_notice(struct sk_buffer *to, const struct sk_feedback_record *record) {
+    sk_buffer_append(to, record->message_id);
+}
+
+static void subscribe(struct sk_hub *hub, struct sk_request *request) {
+    outbox_subscribe(&hub->file_notices, request);
+}
+
+static void receive(struct sk_hub *hub, struct sk_request *request) {
+    outbox_receive(&hub->file_notices, request);
+}
+
+static void settle(struct sk_hub *hub, struct sk_request *request) {
+    outbox_settle(&hub->file_notices, request);
 }
 
 /* ---- those that nobody ends ---- */
@@ -263,6 +364,12 @@ static enum sk_status open_files(struct sk_hub *hub, char reason[512]) {
 }
 
 static void start_files(struct sk_hub *hub) {
+    static const struct outbox_kind kind = {.topic = SK_TOPIC_FILES,
+                                            .batch_max = 1,
+                                            .content_type = {NOTICE_TYPE, sizeof NOTICE_TYPE - 1},
+                                            .put = put_notice,
+                                            .settings = settings};
+    outbox_open(&hub->file_notices, hub, &kind);
     hub_blobs_make_container(hub, sk_span_z(hub->options->files.container));
     sk_timer_start(hub->backend.io, &hub->files->sweep, 0, sweep);
 }
@@ -274,6 +381,7 @@ static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
 
 static void registry_closed(struct sk_hub *hub) {
     sk_timer_stop(&hub->files->sweep);
+    outbox_close(&hub->file_notices);
 }
 
 static void free_files(struct sk_hub *hub) {
@@ -300,13 +408,38 @@ static const struct sk_config_key keys[] = {
     {"hub[].files.sas_ttl", &sk_config_duration, AT(files.signature_ttl_us),
      .least = 60ll * 1000000, .most = 86400ll * 1000000, .otherwise = "\"1h\"",
      .does = "How long a device may take to upload a file"},
+    {"hub[].files.notifications", &sk_config_table,
+     .does = "What services hear of files that devices have uploaded"},
+    {"hub[].files.notifications.enabled", &sk_config_boolean, AT(files.notify), .otherwise = "true",
+     .does = "They hear of them"},
+    {"hub[].files.notifications.ttl", &sk_config_duration, AT(files.notice_ttl_us),
+     .least = 60ll * 1000000, .most = 172800ll * 1000000, .otherwise = "\"1h\"",
+     .does = "How long a notification is kept for those who receive it"},
+    {"hub[].files.notifications.lock_duration", &sk_config_duration, AT(files.notice_lock_us),
+     .least = 5ll * 1000000, .most = 300ll * 1000000, .otherwise = "\"60s\"",
+     .does = "How long a receiver has one for itself"},
+    {"hub[].files.notifications.max_delivery_count", &sk_config_integer,
+     AT(files.notice_deliveries_max), .least = 1, .most = 100, .otherwise = "100",
+     .does = "How often one may be abandoned before it is gone"},
     {0}};
 
-const struct sk_hub_part hub_part_files = {
-    .keys = keys,
-    .serve = {[SK_OP_FILE_UPLOAD] = upload, [SK_OP_FILE_UPLOADED] = uploaded},
-    .open = open_files,
-    .start = start_files,
-    .reload = reload,
-    .registry_closed = registry_closed,
-    .free = free_files};
+static const struct sk_hub_metric metrics[] = {
+    {"skerry_hub_uploads_total", "Files uploaded by devices.", SK_HUB_COUNT(uploads_total)},
+    {"skerry_hub_uploads_failed_total", "Uploads that devices gave up.",
+     SK_HUB_COUNT(uploads_failed_total)},
+    {"skerry_hub_file_notifications_total", "Notifications of files.",
+     SK_HUB_COUNT(file_notices_total)},
+    {0}};
+
+const struct sk_hub_part hub_part_files = {.keys = keys,
+                                           .metrics = metrics,
+                                           .serve = {[SK_OP_FILE_UPLOAD] = upload,
+                                                     [SK_OP_FILE_UPLOADED] = uploaded,
+                                                     [SK_OP_FILE_NOTICE_SUBSCRIBE] = subscribe,
+                                                     [SK_OP_FILE_NOTICE_RECEIVE] = receive,
+                                                     [SK_OP_FILE_NOTICE_SETTLE] = settle},
+                                           .open = open_files,
+                                           .start = start_files,
+                                           .reload = reload,
+                                           .registry_closed = registry_closed,
+                                           .free = free_files};

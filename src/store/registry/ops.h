@@ -36,6 +36,7 @@ struct sk_registry_c2d_ops {
     __typeof__(sk_registry_c2d_expired) *expired;
 };
 struct sk_registry_feedback_ops {
+    __typeof__(sk_registry_feedback_add) *add;
     __typeof__(sk_registry_feedback_list) *list;
     __typeof__(sk_registry_feedback_delete) *remove;
     __typeof__(sk_registry_feedback_return) *back;

@@ -126,26 +126,34 @@ void sk_registry_c2d_expired(struct sk_registry *registry, int64_t now_us, size_
     registry->ops->c2d->expired(registry, now_us, max, done, arg);
 }
 
-void sk_registry_feedback_list(struct sk_registry *registry, uint64_t after, uint64_t before,
-                               int64_t now_us, size_t max, sk_registry_records_done *done,
-                               void *arg) {
-    registry->ops->feedback->list(registry, after, before, now_us, max, done, arg);
+void sk_registry_feedback_add(struct sk_registry *registry, enum sk_registry_topic topic,
+                              const struct sk_feedback_record *record, int64_t ttl_us,
+                              struct sk_span kind, struct sk_span key,
+                              sk_registry_newest_done *done, void *arg) {
+    registry->ops->feedback->add(registry, topic, record, ttl_us, kind, key, done, arg);
 }
 
-void sk_registry_feedback_delete(struct sk_registry *registry, uint64_t first, uint64_t last,
-                                 sk_registry_newest_done *done, void *arg) {
-    registry->ops->feedback->remove(registry, first, last, done, arg);
+void sk_registry_feedback_list(struct sk_registry *registry, enum sk_registry_topic topic,
+                               uint64_t after, uint64_t before, int64_t now_us, size_t max,
+                               sk_registry_records_done *done, void *arg) {
+    registry->ops->feedback->list(registry, topic, after, before, now_us, max, done, arg);
 }
 
-void sk_registry_feedback_return(struct sk_registry *registry, uint64_t first, uint64_t last,
-                                 unsigned deliveries_max, sk_registry_newest_done *done,
+void sk_registry_feedback_delete(struct sk_registry *registry, enum sk_registry_topic topic,
+                                 uint64_t first, uint64_t last, sk_registry_newest_done *done,
                                  void *arg) {
-    registry->ops->feedback->back(registry, first, last, deliveries_max, done, arg);
+    registry->ops->feedback->remove(registry, topic, first, last, done, arg);
 }
 
-void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
+void sk_registry_feedback_return(struct sk_registry *registry, enum sk_registry_topic topic,
+                                 uint64_t first, uint64_t last, unsigned deliveries_max,
                                  sk_registry_newest_done *done, void *arg) {
-    registry->ops->feedback->expire(registry, now_us, done, arg);
+    registry->ops->feedback->back(registry, topic, first, last, deliveries_max, done, arg);
+}
+
+void sk_registry_feedback_expire(struct sk_registry *registry, enum sk_registry_topic topic,
+                                 int64_t now_us, sk_registry_newest_done *done, void *arg) {
+    registry->ops->feedback->expire(registry, topic, now_us, done, arg);
 }
 
 void sk_registry_job_put(struct sk_registry *registry, struct sk_span job_id,

@@ -271,19 +271,30 @@ void sk_registry_c2d_purge(struct sk_registry *registry, struct sk_span device_i
 void sk_registry_c2d_expired(struct sk_registry *registry, int64_t now_us, size_t max,
                              sk_registry_expired_done *done, void *arg);
 
-/* Feedback records with `after` < sequence < `before` that have not expired, the oldest first. */
-void sk_registry_feedback_list(struct sk_registry *registry, uint64_t after, uint64_t before,
-                               int64_t now_us, size_t max, sk_registry_records_done *done,
-                               void *arg);
+/* Records that are told to services, of feedback and of other topics. */
+enum sk_registry_topic { SK_TOPIC_FEEDBACK, SK_TOPIC_FILES };
+/* Writes one of another topic, whose text is JSON, and, in the same transaction, forgets the
+ * document (kind, key; kind empty: none). `newest`: its number. SK_NOT_FOUND: there is no such
+ * document; then nothing is written. */
+void sk_registry_feedback_add(struct sk_registry *registry, enum sk_registry_topic topic,
+                              const struct sk_feedback_record *record, int64_t ttl_us,
+                              struct sk_span kind, struct sk_span key,
+                              sk_registry_newest_done *done, void *arg);
+/* Those with `after` < sequence < `before` that have not expired, the oldest first. */
+void sk_registry_feedback_list(struct sk_registry *registry, enum sk_registry_topic topic,
+                               uint64_t after, uint64_t before, int64_t now_us, size_t max,
+                               sk_registry_records_done *done, void *arg);
 /* Forgets the records from `first` to `last`. */
-void sk_registry_feedback_delete(struct sk_registry *registry, uint64_t first, uint64_t last,
-                                 sk_registry_newest_done *done, void *arg);
+void sk_registry_feedback_delete(struct sk_registry *registry, enum sk_registry_topic topic,
+                                 uint64_t first, uint64_t last, sk_registry_newest_done *done,
+                                 void *arg);
 /* Counts them as abandoned; those that were so `deliveries_max` times are forgotten. */
-void sk_registry_feedback_return(struct sk_registry *registry, uint64_t first, uint64_t last,
-                                 unsigned deliveries_max, sk_registry_newest_done *done, void *arg);
-/* Forgets those that have expired. */
-void sk_registry_feedback_expire(struct sk_registry *registry, int64_t now_us,
+void sk_registry_feedback_return(struct sk_registry *registry, enum sk_registry_topic topic,
+                                 uint64_t first, uint64_t last, unsigned deliveries_max,
                                  sk_registry_newest_done *done, void *arg);
+/* Forgets those that have expired. */
+void sk_registry_feedback_expire(struct sk_registry *registry, enum sk_registry_topic topic,
+                                 int64_t now_us, sk_registry_newest_done *done, void *arg);
 
 /* ---- jobs: what is to be done to many devices. A job is a document; of each device or module that
  * it is for there is a row, with its own document, a JSON object. ---- */

@@ -11,19 +11,19 @@ static void on_readable(void *arg) {
     was_told = true;
 }
 
-static struct sk_feedback_source *subscribe(void) {
+static struct sk_outbox_source *subscribe(void) {
     assert_int_equal(ask((struct sk_request){.op = SK_OP_FEEDBACK_SUBSCRIBE}), SK_FAULT_NONE);
     outcome.feedback->readable = on_readable;
     return outcome.feedback;
 }
 
 /* The next message of a source, after at most 2 s: how many records it has, 0: none. */
-static size_t next_batch(struct sk_feedback_source *source, json_t **records, uint64_t *delivery) {
+static size_t next_batch(struct sk_outbox_source *source, json_t **records, uint64_t *delivery) {
     struct sk_message message;
     *records = NULL;
     for (int i = 0; i < 2; i++) {
         if (source->next(source, &message, delivery) == SK_OK) {
-            assert_true(sk_span_eq(message.system[SK_SYS_CONTENT_TYPE], SK_FEEDBACK_TYPE));
+            assert_true(sk_span_eq(message.system[SK_SYS_CONTENT_TYPE], SK_SPAN(SK_FEEDBACK_TYPE)));
             assert_true(sk_span_is(message.system[SK_SYS_USER_ID], "test"));
             *records = json_loadb(message.body.p, message.body.n, 0, NULL);
             assert_non_null(*records);
@@ -53,7 +53,7 @@ static void on_settled(void *arg, const struct sk_error *error) {
     *(enum sk_fault *)arg = error ? error->fault : SK_FAULT_NONE;
 }
 
-static enum sk_fault settle_batch(struct sk_feedback_source *source, uint64_t delivery,
+static enum sk_fault settle_batch(struct sk_outbox_source *source, uint64_t delivery,
                                   enum sk_outcome how) {
     enum sk_fault fault = SK_FAULT_UNAVAILABLE;
     source->settle(source, delivery, how, on_settled, &fault);
@@ -68,7 +68,7 @@ AROUND(start_world, end_world);
 TEST(a_record_says_what_became_of_the_message) {
     json_t *records;
     uint64_t delivery;
-    struct sk_feedback_source *source = subscribe();
+    struct sk_outbox_source *source = subscribe();
     end_one("d1", "the \"id\"", "full", SK_COMPLETE);
     assert_int_equal(next_batch(source, &records, &delivery), 0);
     pass(15 * SK_S);
@@ -89,7 +89,7 @@ TEST(a_record_says_what_became_of_the_message) {
 TEST(senders_are_told_what_they_asked_for) {
     json_t *records;
     uint64_t delivery;
-    struct sk_feedback_source *source = subscribe();
+    struct sk_outbox_source *source = subscribe();
     end_one("d1", "a", "none", SK_COMPLETE);
     end_one("d1", "b", "positive", SK_COMPLETE);
     end_one("d1", "c", "negative", SK_COMPLETE);
@@ -116,7 +116,7 @@ TEST(every_end_has_its_status_code) {
     uint64_t delivery;
     options.c2d.deliveries_max = 1;
     options.c2d.default_ttl_us = 60000000;
-    struct sk_feedback_source *source = subscribe();
+    struct sk_outbox_source *source = subscribe();
     end_one("d1", "dead", "negative", SK_ABANDON);
     send_text("d1", "purged", "negative");
     purge("d1");
@@ -134,7 +134,7 @@ TEST(every_end_has_its_status_code) {
 TEST(a_deleted_device_takes_its_records_along) {
     json_t *records;
     uint64_t delivery;
-    struct sk_feedback_source *source = subscribe();
+    struct sk_outbox_source *source = subscribe();
     end_one("d1", "gone", "full", SK_COMPLETE);
     end_one("d2", "stays", "full", SK_COMPLETE);
     delete_device("d1");
@@ -150,7 +150,7 @@ TEST(a_deleted_device_takes_its_records_along) {
 TEST(sixty_four_records_go_at_once_and_fewer_fifteen_seconds_after_the_last) {
     json_t *records;
     uint64_t delivery;
-    struct sk_feedback_source *source = subscribe();
+    struct sk_outbox_source *source = subscribe();
     end_many(63);
     assert_int_equal(next_batch(source, &records, &delivery), 0);
     end_many(1);
@@ -174,7 +174,7 @@ TEST(records_outlive_a_restart) {
     end_many(3);
     close_hub();
     open_hub();
-    struct sk_feedback_source *source = subscribe();
+    struct sk_outbox_source *source = subscribe();
     assert_int_equal(next_batch(source, &records, &delivery), 3);
     json_decref(records);
     assert_int_equal(settle_batch(source, delivery, SK_COMPLETE), SK_FAULT_NONE);
@@ -193,7 +193,7 @@ TEST(records_nobody_wants_are_forgotten_after_an_hour) {
     pass(3500 * SK_S);
     end_many(1);
     pass(180 * SK_S);
-    struct sk_feedback_source *source = subscribe();
+    struct sk_outbox_source *source = subscribe();
     assert_int_equal(next_batch(source, &records, &delivery), 1);
     json_decref(records);
     source->close(source);
@@ -204,7 +204,7 @@ TEST(records_nobody_wants_are_forgotten_after_an_hour) {
 TEST(a_message_is_one_receivers_until_its_lock_ends) {
     json_t *records;
     uint64_t delivery, again;
-    struct sk_feedback_source *a = subscribe(), *b = subscribe();
+    struct sk_outbox_source *a = subscribe(), *b = subscribe();
     end_many(1);
     pass(16 * SK_S);
     assert_int_equal(next_batch(a, &records, &delivery), 1);
@@ -223,7 +223,7 @@ TEST(a_message_is_one_receivers_until_its_lock_ends) {
 TEST(a_closed_receivers_messages_go_to_the_next) {
     json_t *records;
     uint64_t delivery;
-    struct sk_feedback_source *a = subscribe(), *b = subscribe();
+    struct sk_outbox_source *a = subscribe(), *b = subscribe();
     end_many(1);
     pass(16 * SK_S);
     assert_int_equal(next_batch(a, &records, &delivery), 1);
@@ -238,7 +238,7 @@ TEST(a_closed_receivers_messages_go_to_the_next) {
 TEST(receivers_share_what_there_is) {
     json_t *records;
     uint64_t delivery;
-    struct sk_feedback_source *a = subscribe(), *b = subscribe();
+    struct sk_outbox_source *a = subscribe(), *b = subscribe();
     end_many(128);
     assert_int_equal(next_batch(a, &records, &delivery), 64);
     json_decref(records);
@@ -257,7 +257,7 @@ TEST(receivers_share_what_there_is) {
 TEST(the_tenth_abandonment_is_the_last) {
     json_t *records;
     uint64_t delivery;
-    struct sk_feedback_source *source = subscribe();
+    struct sk_outbox_source *source = subscribe();
     end_many(1);
     pass(16 * SK_S);
     for (int i = 0; i < 10; i++) {
@@ -271,13 +271,13 @@ TEST(the_tenth_abandonment_is_the_last) {
 
 TEST(a_receiver_has_at_most_sixteen_messages_unsettled) {
     json_t *records;
-    uint64_t deliveries[SK_FEEDBACK_LOCKED_MAX + 1];
+    uint64_t deliveries[SK_OUTBOX_LOCKED_MAX + 1];
     options.c2d.feedback_lock_us = 300000000;
-    struct sk_feedback_source *source = subscribe();
-    for (int i = 0; i <= SK_FEEDBACK_LOCKED_MAX; i++) {
+    struct sk_outbox_source *source = subscribe();
+    for (int i = 0; i <= SK_OUTBOX_LOCKED_MAX; i++) {
         end_many(1);
         pass(16 * SK_S);
-        size_t expected = i < SK_FEEDBACK_LOCKED_MAX;
+        size_t expected = i < SK_OUTBOX_LOCKED_MAX;
         assert_int_equal(next_batch(source, &records, &deliveries[i]), expected);
         json_decref(records);
     }

@@ -56,6 +56,8 @@ static const char *const migrations[] = {
     " PRIMARY KEY (job_id, device_id, module_id)) WITHOUT ROWID;"
     "CREATE INDEX job_row_state ON job_row (job_id, state, device_id, module_id);"
     "CREATE INDEX job_row_device ON job_row (device_id, job_id, module_id);",
+    "ALTER TABLE feedback ADD COLUMN topic INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX feedback_topic ON feedback (topic, sequence);",
 };
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 

@@ -1,10 +1,13 @@
-/* Feedback records of cloud-to-device messages that have ended. */
+/* Records that are told to services: feedback on cloud-to-device messages, and other topics. */
 #include "store/registry/sqlite/parts.h"
 
 /* ---- made ---- */
 
-enum sk_status registry_feedback_newest(struct registry_db *db, uint64_t *newest) {
+enum sk_status registry_feedback_newest(struct registry_db *db, enum sk_registry_topic topic,
+                                        uint64_t *newest) {
     sqlite3_stmt *statement = registry_db_statement(db, SQL_FEEDBACK_NEWEST);
+    if (statement == NULL) return registry_db_error(db);
+    sqlite3_bind_int(statement, 1, (int)topic);
     enum sk_status status = registry_db_row(db, statement);
     if (status) return status;
     *newest = (uint64_t)sqlite3_column_int64(statement, 0);
@@ -28,7 +31,34 @@ enum sk_status registry_feedback_add(struct registry_db *db, struct registry_cal
     if (status) return status;
     struct sk_registry_ended *ended = &call->found.ended;
     ended->feedback_added = (uint64_t)sqlite3_changes(db->handle);
-    return ended->feedback_added ? registry_feedback_newest(db, &ended->feedback_newest) : SK_OK;
+    return ended->feedback_added
+               ? registry_feedback_newest(db, SK_TOPIC_FEEDBACK, &ended->feedback_newest)
+               : SK_OK;
+}
+
+/* False in *there: the document that it goes with is not there. */
+static enum sk_status forget_document(struct registry_db *db, struct registry_call *call,
+                                      bool *there) {
+    enum sk_status status = registry_db_run(
+        db, registry_db_statement_of(db, SQL_DOCUMENT_DELETE, call->kind, call->key));
+    *there = sqlite3_changes(db->handle) > 0;
+    return status;
+}
+
+static enum sk_status run_add(struct registry_db *db, struct registry_call *call) {
+    bool there = true;
+    enum sk_status status = call->kind.n ? forget_document(db, call, &there) : SK_OK;
+    if (!status && !there) status = SK_NOT_FOUND;
+    if (status) return status;
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_FEEDBACK_ADD);
+    if (statement == NULL) return registry_db_error(db);
+    sqlite3_bind_int(statement, 1, (int)call->topic);
+    registry_bind_text(statement, 2, call->device_id);
+    registry_bind_text(statement, 3, call->bytes);
+    sqlite3_bind_int64(statement, 4, call->wall_us);
+    sqlite3_bind_int64(statement, 5, call->wall_us + call->time_us);
+    status = registry_db_run(db, statement);
+    return status ? status : registry_feedback_newest(db, call->topic, &call->found.newest);
 }
 
 /* ---- read and forgotten ---- */
@@ -37,10 +67,11 @@ static enum sk_status run_list(struct registry_db *db, struct registry_call *cal
     struct sk_registry_records *list = &call->found.records;
     sqlite3_stmt *statement = registry_db_statement(db, SQL_FEEDBACK_LIST);
     if (statement == NULL) return registry_db_error(db);
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)call->sequence);
-    sqlite3_bind_int64(statement, 2, (sqlite3_int64)call->before);
-    sqlite3_bind_int64(statement, 3, call->time_us);
-    sqlite3_bind_int64(statement, 4, (sqlite3_int64)call->max);
+    sqlite3_bind_int(statement, 1, (int)call->topic);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)call->sequence);
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)call->before);
+    sqlite3_bind_int64(statement, 4, call->time_us);
+    sqlite3_bind_int64(statement, 5, (sqlite3_int64)call->max);
     list->records = sk_arena_alloc(&call->arena, call->max * sizeof *list->records);
     enum sk_status status = SK_OK;
     while (list->count < call->max && (status = registry_db_row(db, statement)) == SK_OK) {
@@ -62,29 +93,31 @@ static enum sk_status run_range(struct registry_db *db, struct registry_call *ca
                                 enum statement which, bool limited) {
     sqlite3_stmt *statement = registry_db_statement(db, which);
     if (statement == NULL) return registry_db_error(db);
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)call->sequence);
-    sqlite3_bind_int64(statement, 2, (sqlite3_int64)call->before);
-    if (limited) sqlite3_bind_int64(statement, 3, (sqlite3_int64)call->max);
+    sqlite3_bind_int(statement, 1, (int)call->topic);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)call->sequence);
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)call->before);
+    if (limited) sqlite3_bind_int64(statement, 4, (sqlite3_int64)call->max);
     return registry_db_run(db, statement);
 }
 
 static enum sk_status run_delete(struct registry_db *db, struct registry_call *call) {
     enum sk_status status = run_range(db, call, SQL_FEEDBACK_DELETE, false);
-    return status ? status : registry_feedback_newest(db, &call->found.newest);
+    return status ? status : registry_feedback_newest(db, call->topic, &call->found.newest);
 }
 
 static enum sk_status run_return(struct registry_db *db, struct registry_call *call) {
     enum sk_status status = run_range(db, call, SQL_FEEDBACK_RETURN, false);
     if (!status) status = run_range(db, call, SQL_FEEDBACK_DELETE_DEAD, true);
-    return status ? status : registry_feedback_newest(db, &call->found.newest);
+    return status ? status : registry_feedback_newest(db, call->topic, &call->found.newest);
 }
 
 static enum sk_status run_expire(struct registry_db *db, struct registry_call *call) {
     sqlite3_stmt *statement = registry_db_statement(db, SQL_FEEDBACK_EXPIRE);
     if (statement == NULL) return registry_db_error(db);
-    sqlite3_bind_int64(statement, 1, call->time_us);
+    sqlite3_bind_int(statement, 1, (int)call->topic);
+    sqlite3_bind_int64(statement, 2, call->time_us);
     enum sk_status status = registry_db_run(db, statement);
-    return status ? status : registry_feedback_newest(db, &call->found.newest);
+    return status ? status : registry_feedback_newest(db, call->topic, &call->found.newest);
 }
 
 enum sk_status registry_feedback_remove(struct registry_db *db, struct sk_span device_id) {
@@ -102,9 +135,24 @@ static void tell_newest(struct registry_call *call, const struct sk_registry_end
     call->done.newest(call->arg, end, end->status ? 0 : call->found.newest);
 }
 
-static void list(struct sk_registry *registry, uint64_t after, uint64_t before, int64_t now_us,
-                 size_t max, sk_registry_records_done *done, void *arg) {
+static void add(struct sk_registry *registry, enum sk_registry_topic topic,
+                const struct sk_feedback_record *record, int64_t ttl_us, struct sk_span kind,
+                struct sk_span key, sk_registry_newest_done *done, void *arg) {
+    struct registry_call *call = registry_call_new(registry, record->device, SK_NONE, arg);
+    call->topic = topic;
+    call->bytes = sk_arena_copy(&call->arena, record->message_id);
+    call->kind = sk_arena_copy(&call->arena, kind);
+    call->key = sk_arena_copy(&call->arena, key);
+    call->time_us = ttl_us;
+    call->done.newest = done;
+    registry_write(call, run_add, tell_newest);
+}
+
+static void list(struct sk_registry *registry, enum sk_registry_topic topic, uint64_t after,
+                 uint64_t before, int64_t now_us, size_t max, sk_registry_records_done *done,
+                 void *arg) {
     struct registry_call *call = registry_call_new(registry, SK_NONE, SK_NONE, arg);
+    call->topic = topic;
     call->sequence = after;
     call->before = before;
     call->time_us = now_us;
@@ -113,18 +161,21 @@ static void list(struct sk_registry *registry, uint64_t after, uint64_t before, 
     registry_read(call, run_list, tell_records);
 }
 
-static void remove_records(struct sk_registry *registry, uint64_t first, uint64_t last,
-                           sk_registry_newest_done *done, void *arg) {
+static void remove_records(struct sk_registry *registry, enum sk_registry_topic topic,
+                           uint64_t first, uint64_t last, sk_registry_newest_done *done,
+                           void *arg) {
     struct registry_call *call = registry_call_new(registry, SK_NONE, SK_NONE, arg);
+    call->topic = topic;
     call->sequence = first;
     call->before = last;
     call->done.newest = done;
     registry_write(call, run_delete, tell_newest);
 }
 
-static void back(struct sk_registry *registry, uint64_t first, uint64_t last,
-                 unsigned deliveries_max, sk_registry_newest_done *done, void *arg) {
+static void back(struct sk_registry *registry, enum sk_registry_topic topic, uint64_t first,
+                 uint64_t last, unsigned deliveries_max, sk_registry_newest_done *done, void *arg) {
     struct registry_call *call = registry_call_new(registry, SK_NONE, SK_NONE, arg);
+    call->topic = topic;
     call->sequence = first;
     call->before = last;
     call->max = deliveries_max;
@@ -132,13 +183,14 @@ static void back(struct sk_registry *registry, uint64_t first, uint64_t last,
     registry_write(call, run_return, tell_newest);
 }
 
-static void expire(struct sk_registry *registry, int64_t now_us, sk_registry_newest_done *done,
-                   void *arg) {
+static void expire(struct sk_registry *registry, enum sk_registry_topic topic, int64_t now_us,
+                   sk_registry_newest_done *done, void *arg) {
     struct registry_call *call = registry_call_new(registry, SK_NONE, SK_NONE, arg);
+    call->topic = topic;
     call->time_us = now_us;
     call->done.newest = done;
     registry_write(call, run_expire, tell_newest);
 }
 
 const struct sk_registry_feedback_ops registry_feedback_ops = {
-    .list = list, .remove = remove_records, .back = back, .expire = expire};
+    .add = add, .list = list, .remove = remove_records, .back = back, .expire = expire};

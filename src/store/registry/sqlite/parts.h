@@ -85,6 +85,7 @@ struct registry_call {
     size_t row_count;
     enum sk_job_state state, to;
     bool fresh;
+    enum sk_registry_topic topic;
     uint64_t sequence, before; /* of deletes and returns: from and to */
     int64_t time_us;           /* a moment or a length */
     uint8_t random[128];       /* keys and etags of new identities */
@@ -219,7 +220,8 @@ enum sk_status registry_feedback_remove(struct registry_db *db, struct sk_span d
 
 /* feedback.c: the newest record; and the records of one message (`which` SQL_FEEDBACK_INSERT,
  * call->sequence) or of all of a device (…_DEVICE) that end, into found.ended. */
-enum sk_status registry_feedback_newest(struct registry_db *db, uint64_t *newest);
+enum sk_status registry_feedback_newest(struct registry_db *db, enum sk_registry_topic topic,
+                                        uint64_t *newest);
 enum sk_status registry_feedback_add(struct registry_db *db, struct registry_call *call,
                                      enum statement which, enum sk_c2d_end how);
 
