@@ -50,7 +50,10 @@ struct cli_answer {
 /* A call to its end. `body` borrowed. Refusals are printed and give SK_EXIT_REFUSED. */
 int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
              const char *if_match, const char *continuation, struct cli_answer *answer);
-/* The pages of a list, one call after the other, printed as one. */
+/* The pages of a list, one call after the other; `*all` is owned, also after a failure. Printed as
+ * one. */
+int cli_pages(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+              json_t **all);
 int cli_show_pages(struct cli *cli, enum sk_http_method method, const char *path,
                    const json_t *body, const char *const *columns);
 /* Prints why host:port could not be talked to; SK_EXIT_REFUSED. */
@@ -60,6 +63,7 @@ int cli_show(struct cli *cli, enum sk_http_method method, const char *path, cons
              const char *if_match, const char *const *columns);
 
 /* --- print.c --- */
+enum { CLI_COLUMNS_MAX = 16 };
 /* A value as the chosen output says. `columns` NULL-terminated dotted paths for tables of
  * objects, short ones first; NULL: all members. */
 void cli_print(const struct cli *cli, const json_t *value, const char *const *columns);

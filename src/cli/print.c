@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "model/json_text.h"
 
-enum { COLUMNS_MAX = 16, NARROWEST = 8, BETWEEN = 2, NAMES = 46 };
+enum { NARROWEST = 8, BETWEEN = 2, NAMES = 46 };
 
 /* What a table looks like: as wide as the terminal, with colours on one. */
 struct look {
@@ -130,10 +130,10 @@ static void put_cell(const struct look *look, const char *text, const char *colo
 
 static void print_table(const struct cli *cli, const json_t *rows, const char *const *columns) {
     struct look look = look_of(cli);
-    int widths[COLUMNS_MAX] = {0};
+    int widths[CLI_COLUMNS_MAX] = {0};
     size_t n = 0, i;
     const json_t *row;
-    while (columns[n] && n < COLUMNS_MAX) n++;
+    while (columns[n] && n < CLI_COLUMNS_MAX) n++;
     for (size_t c = 0; c < n; c++) {
         widths[c] = sk_text_width(columns[c]);
         json_array_foreach((json_t *)rows, i, row) {

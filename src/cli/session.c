@@ -254,19 +254,26 @@ int cli_show(struct cli *cli, enum sk_http_method method, const char *path, cons
     return code;
 }
 
-int cli_show_pages(struct cli *cli, enum sk_http_method method, const char *path,
-                   const json_t *body, const char *const *columns) {
-    json_t *all = json_array();
+int cli_pages(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+              json_t **all) {
     const char *continuation = NULL;
     int code;
+    *all = json_array();
     do {
         struct cli_answer answer;
         code = cli_call(cli, method, path, body, NULL, continuation, &answer);
         if (code) break;
-        json_array_extend(all, answer.body);
+        json_array_extend(*all, answer.body);
         json_decref(answer.body);
         continuation = answer.continuation;
     } while (continuation);
+    return code;
+}
+
+int cli_show_pages(struct cli *cli, enum sk_http_method method, const char *path,
+                   const json_t *body, const char *const *columns) {
+    json_t *all;
+    int code = cli_pages(cli, method, path, body, &all);
     if (!code) cli_print(cli, all, columns);
     json_decref(all);
     return code;

@@ -94,9 +94,32 @@ int cli_show_query(struct cli *cli, const char *query, const char *const *column
     return code;
 }
 
+/* Of rows that are no twins: all members that one of them has. */
+static const char *const *columns_of(const json_t *rows, const char *names[CLI_COLUMNS_MAX + 1]) {
+    size_t count = 0, i, known;
+    const json_t *row;
+    const char *name;
+    json_t *value;
+    json_array_foreach((json_t *)rows, i, row) {
+        if (json_object_get(row, "deviceEtag")) return twin_columns;
+        json_object_foreach((json_t *)row, name, value) {
+            for (known = 0; known < count && strcmp(names[known], name) != 0;) known++;
+            if (known == count && count < CLI_COLUMNS_MAX) names[count++] = name;
+        }
+    }
+    names[count] = NULL;
+    return count ? names : twin_columns;
+}
+
 int cli_query(void *arg) {
     struct cli *cli = arg;
-    return cli_show_query(cli, cli->typed.words[0], twin_columns);
+    const char *names[CLI_COLUMNS_MAX + 1];
+    json_t *body = json_pack("{s:s}", "query", cli->typed.words[0]), *rows;
+    int code = cli_pages(cli, SK_HTTP_POST, "/devices/query", body, &rows);
+    if (!code) cli_print(cli, rows, columns_of(rows, names));
+    json_decref(body);
+    json_decref(rows);
+    return code;
 }
 
 /* ---- edge ---- */

@@ -32,14 +32,17 @@ static bool body_is_json(const struct sk_expr_source *source) {
     return encoding.n ? sk_span_eq_nocase(encoding, SK_SPAN("utf-8")) : charset;
 }
 
-static void load_json(struct run *run, struct sk_span json, const struct op *op,
-                      struct sk_value *value) {
+static const struct sk_json_step *path_of(const struct sk_expr *expr, const struct op *op) {
+    return op->count ? expr->steps + op->at : NULL;
+}
+
+static void load_json(struct run *run, struct sk_span json, const struct sk_json_step *path,
+                      size_t count, struct sk_value *value) {
     struct sk_json found;
     if (json.n == 0) return;
     bool nocase =
         run->expr->dialect == SK_DIALECT_ROUTE; /* routing ignores case; twin queries do not */
-    const struct sk_json_step *path = op->count ? run->expr->steps + op->at : NULL;
-    if (sk_json_find(json, path, op->count, nocase, &found)) return;
+    if (sk_json_find(json, path, count, nocase, &found)) return;
     *value = (struct sk_value){
         .type = found.type, .truth = found.truth, .number = found.number, .text = found.raw};
     if (found.type != SK_VALUE_STRING || !found.escaped) return;
@@ -60,20 +63,31 @@ static const json_t *find_in(const json_t *document, const struct sk_json_step *
     return document;
 }
 
-static void load_document(const struct run *run, const struct op *op, struct sk_value *value) {
+static void load_document(const json_t *document, const struct sk_json_step *path, size_t count,
+                          struct sk_value *value) {
     static const enum sk_value_type types[] = {
         [JSON_OBJECT] = SK_VALUE_OBJECT, [JSON_ARRAY] = SK_VALUE_ARRAY,
         [JSON_STRING] = SK_VALUE_STRING, [JSON_INTEGER] = SK_VALUE_NUMBER,
         [JSON_REAL] = SK_VALUE_NUMBER,   [JSON_TRUE] = SK_VALUE_BOOL,
         [JSON_FALSE] = SK_VALUE_BOOL,    [JSON_NULL] = SK_VALUE_NULL};
-    const json_t *found =
-        find_in(run->source->document, op->count ? run->expr->steps + op->at : NULL, op->count);
+    const json_t *found = find_in(document, path, count);
     if (found == NULL) return;
     *value = (struct sk_value){.type = types[json_typeof(found)],
                                .truth = json_is_true(found),
                                .number = json_number_value(found)};
     if (json_is_string(found))
         value->text = sk_span(json_string_value(found), json_string_length(found));
+}
+
+static void load_piece(struct run *run, const struct sk_json_step *path, size_t count,
+                       struct sk_value *value) {
+    const struct sk_expr_source *source = run->source;
+    struct sk_span json;
+    size_t steps;
+    if (source->piece(source->arg, path, count, &json, &steps))
+        load_json(run, json, path + steps, count - steps, value);
+    else
+        load_document(source->rest(source->arg), path, count, value);
 }
 
 static void load_property(struct run *run, const struct op *op, struct sk_value *value) {
@@ -169,14 +183,17 @@ static void combine(struct sk_value *a, const struct sk_value *b, bool decider) 
 
 static void load(struct run *run, const struct op *op, struct sk_value *to) {
     const struct sk_expr_source *source = run->source;
+    const struct sk_json_step *path = path_of(run->expr, op);
     *to = (struct sk_value){0};
     if (op->code == CODE_BODY && !op->flag && !body_is_json(source)) return;
     if (op->code == CODE_BODY)
-        load_json(run, source->body, op, to);
+        load_json(run, source->body, path, op->count, to);
     else if (op->code == CODE_TWIN && source->document)
-        load_document(run, op, to);
+        load_document(source->document, path, op->count, to);
+    else if (op->code == CODE_TWIN && source->piece)
+        load_piece(run, path, op->count, to);
     else if (op->code == CODE_TWIN)
-        load_json(run, source->twin, op, to);
+        load_json(run, source->twin, path, op->count, to);
     else
         load_property(run, op, to);
 }
@@ -269,19 +286,28 @@ bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *sourc
     return is_bool(&value, true);
 }
 
-json_t *expr_value(const struct sk_expr *expr, const json_t *document, struct sk_arena *arena) {
-    struct sk_value value;
+/* Of arrays and objects the evaluator has no more than their text, if that. */
+static json_t *whole_json(const struct sk_expr *expr, const struct sk_expr_source *source,
+                          const struct sk_value *value) {
     const struct op *op = expr->ops;
-    if (expr->op_count == 1 && op->code == CODE_TWIN)
-        return json_incref(
-            (json_t *)find_in(document, op->count ? expr->steps + op->at : NULL, op->count));
+    if (value->text.n) return json_loadb(value->text.p, value->text.n, 0, NULL);
+    if (expr->op_count > 1) return NULL;
+    const json_t *document = source->rest ? source->rest(source->arg) : source->document;
+    return json_incref((json_t *)find_in(document, path_of(expr, op), op->count));
+}
+
+json_t *expr_value(const struct sk_expr *expr, const struct sk_expr_source *source,
+                   struct sk_arena *arena) {
+    struct sk_value value;
     sk_arena_reset(arena);
-    sk_expr_eval(expr, &(struct sk_expr_source){.document = document}, arena, &value);
+    sk_expr_eval(expr, source, arena, &value);
     switch (value.type) {
     case SK_VALUE_NULL: return json_null();
     case SK_VALUE_BOOL: return json_boolean(value.truth);
     case SK_VALUE_NUMBER: return expr_number_json(value.number);
     case SK_VALUE_STRING: return json_stringn(value.text.p ? value.text.p : "", value.text.n);
+    case SK_VALUE_ARRAY:
+    case SK_VALUE_OBJECT: return whole_json(expr, source, &value);
     default: return NULL;
     }
 }

@@ -43,6 +43,12 @@ struct sk_expr_source {
     /* TWIN_QUERY: the root, parsed, in place of `twin`, for many terms. Arrays and objects have no
      * text then, which no operation asks for. */
     const json_t *document;
+    /* TWIN_QUERY: of a root that is kept in pieces: the JSON text (SK_NONE: undefined) that the
+     * first `*steps` of a path lead to; false: the path is looked up in what `rest(arg)` gives. In
+     * place of `twin` and `document`. */
+    bool (*piece)(void *arg, const struct sk_json_step *path, size_t count, struct sk_span *json,
+                  size_t *steps);
+    const json_t *(*rest)(void *arg);
 };
 
 struct sk_expr;

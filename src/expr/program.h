@@ -88,8 +88,9 @@ enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect,
 bool expr_path_name(const struct sk_expr *expr, struct sk_span *name);
 /* Whether both are the same path. */
 bool expr_same(const struct sk_expr *a, const struct sk_expr *b);
-/* Its value for a document as a new reference; NULL: undefined. The arena is reset. */
-json_t *expr_value(const struct sk_expr *expr, const json_t *document, struct sk_arena *arena);
+/* Its value as a new reference; NULL: undefined. The arena is reset. */
+json_t *expr_value(const struct sk_expr *expr, const struct sk_expr_source *source,
+                   struct sk_arena *arena);
 /* A whole number as one; NULL: it is none. */
 json_t *expr_number_json(double number);
 /* The two checks all languages share: the text's length, and `error` where the caller gave none. */

@@ -224,19 +224,20 @@ void sk_query_free(struct sk_query *query) {
 
 /* ---- rows ---- */
 
-bool sk_query_selects(const struct sk_query *query, const json_t *document,
+bool sk_query_selects(const struct sk_query *query, const struct sk_expr_source *document,
                       struct sk_arena *arena) {
     if (query->where == NULL) return true;
     sk_arena_reset(arena);
-    return sk_expr_true(query->where, &(struct sk_expr_source){.document = document}, arena);
+    return sk_expr_true(query->where, document, arena);
 }
 
 json_t *sk_query_row(const struct sk_query *query, const json_t *document, struct sk_arena *arena) {
     if (query->star) return json_incref((json_t *)document);
+    const struct sk_expr_source source = {.document = document};
     json_t *row = json_object();
     for (size_t i = 0; i < query->item_count; i++) {
         const struct sk_query_item *item = &query->items[i];
-        json_t *value = expr_value(item->value, document, arena);
+        json_t *value = expr_value(item->value, &source, arena);
         if (value) json_object_setn_new(row, item->name.p, item->name.n, value);
     }
     return row;

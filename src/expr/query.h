@@ -46,7 +46,8 @@ struct sk_query {
 enum sk_status sk_query_parse(struct sk_span text, struct sk_query *query,
                               struct sk_expr_error *error);
 /* Whether its condition holds for a document: a twin, or what a job did. The arena is reset. */
-bool sk_query_selects(const struct sk_query *query, const json_t *document, struct sk_arena *arena);
+bool sk_query_selects(const struct sk_query *query, const struct sk_expr_source *document,
+                      struct sk_arena *arena);
 /* The row of a document that it selects, if it does not group; a new reference. */
 json_t *sk_query_row(const struct sk_query *query, const json_t *document, struct sk_arena *arena);
 void sk_query_free(struct sk_query *query); /* its parts, not the struct */
@@ -55,7 +56,7 @@ void sk_query_free(struct sk_query *query); /* its parts, not the struct */
 struct sk_select;
 struct sk_select *sk_select_new(const struct sk_query *query);
 /* A document that the query selects. SK_TOO_LARGE: there are too many groups. */
-enum sk_status sk_select_add(struct sk_select *select, const json_t *document,
+enum sk_status sk_select_add(struct sk_select *select, const struct sk_expr_source *document,
                              struct sk_arena *arena);
 /* As groups were seen first; without GROUP BY there is one, of no documents too. */
 size_t sk_select_count(const struct sk_select *select);

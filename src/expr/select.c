@@ -58,7 +58,8 @@ void sk_select_free(struct sk_select *select) {
 }
 
 /* What is not there is no null. */
-static char *key_of(const struct sk_query *query, const json_t *document, struct sk_arena *arena) {
+static char *key_of(const struct sk_query *query, const struct sk_expr_source *document,
+                    struct sk_arena *arena) {
     json_t *values = json_array();
     for (size_t i = 0; i < query->group_count; i++) {
         json_t *value = expr_value(query->groups[i], document, arena);
@@ -106,7 +107,7 @@ static void gather(const struct sk_query_item *item, struct gathered *gathered, 
     }
 }
 
-enum sk_status sk_select_add(struct sk_select *select, const json_t *document,
+enum sk_status sk_select_add(struct sk_select *select, const struct sk_expr_source *document,
                              struct sk_arena *arena) {
     const struct sk_query *query = select->query;
     char *key = key_of(query, document, arena);

@@ -131,23 +131,27 @@ void hub_wait(struct sk_list *list, struct sk_request *request);
 struct sk_request *hub_wait_take(struct sk_list *list); /* the first, or NULL */
 void hub_wait_refuse(struct sk_list *list);             /* all of them: the hub closes */
 
-/* registry/scan.c: the twins that a query selects, in their order. Embedded in whose work it is. */
+/* registry/scan.c: the twins that a query selects, as they were created. Embedded in whose work it
+ * is. */
 struct hub_scan {
     struct sk_hub *hub;
     const struct sk_query *query;
-    char *after_device, *after_module; /* owned: it goes on behind this one */
-    bool more;                         /* it has not reached the end */
+    struct sk_select *groups; /* of a query that groups: they gather what is selected; else NULL */
+    bool too_many;            /* groups */
+    uint64_t after;           /* the place behind which it goes on */
+    bool more;                /* it has not reached the end */
     /* One that is selected; `twin` is the service's document. False: enough for now. */
     bool (*take)(struct hub_scan *scan, const struct sk_registry_entry *entry, json_t *twin);
     /* Enough, or there are no more; or a call to the registry failed. */
     void (*ended)(struct hub_scan *scan, const struct sk_registry_end *end);
 };
 void hub_scan_run(struct hub_scan *scan);
+/* Asks how it would be done, and does nothing; `done` gets the scan. */
+void hub_scan_ask(struct hub_scan *scan, sk_registry_found_done *done);
 /* What of the query's condition the registry can look up; into `terms`, the rest into the arena. */
 enum { HUB_TERMS_MAX = 8 };
 size_t hub_search_terms(const struct sk_query *query, struct sk_arena *arena,
                         struct sk_registry_term terms[HUB_TERMS_MAX]);
-void hub_scan_free(struct hub_scan *scan); /* what it owns */
 
 /* Presence of an identity, or NULL when it was never seen since the start. */
 const struct sk_presence *hub_presence(struct sk_hub *hub, const struct sk_identity *identity);

@@ -11,9 +11,11 @@ struct answer {
     size_t count, total;
     uint32_t subscriptions;
     char text[256]; /* documents as "key=bytes," */
-    char after[64]; /* where a list goes on */
     bool more;
     unsigned times;
+    /* of a search */
+    uint64_t after;
+    enum sk_registry_way way;
 };
 
 static void keep(void *arg, const struct sk_registry_end *ended) {
@@ -28,16 +30,22 @@ static void keep_entries(void *arg, const struct sk_registry_end *ended,
     struct answer *answer = arg;
     answer->total = list->count;
     answer->more = list->more;
-    struct sk_span last =
-        list->count ? sk_span_z(list->entries[list->count - 1].identity.device_id) : SK_NONE;
-    if (list->after_device.n) last = list->after_device;
-    snprintf(answer->after, sizeof answer->after, "%.*s", SK_ARG(last));
     for (size_t i = 0; i < list->count && i < 8; i++) {
         answer->entries[i].identity = sk_identity_move(&list->entries[i].identity);
         answer->entries[i].twin = sk_twin_move(&list->entries[i].twin);
+        answer->entries[i].place = list->entries[i].place;
         answer->count++;
     }
     keep(arg, ended);
+}
+
+static void keep_found(void *arg, const struct sk_registry_end *ended,
+                       const struct sk_registry_found *found) {
+    struct answer *answer = arg;
+    answer->after = found->after;
+    answer->way = found->way;
+    keep_entries(arg, ended,
+                 &(struct sk_registry_entries){found->entries, found->count, found->more});
 }
 
 static void keep_entry(void *arg, const struct sk_registry_end *ended,
@@ -412,46 +420,6 @@ TEST(calls_of_one_turn_share_a_transaction_but_not_their_fate) {
     json_decref(bad);
 }
 
-TEST(twins_are_listed_in_pages_for_queries) {
-    struct answer answer = {0};
-    put(device("a"), "");
-    put(device("b"), "");
-    put(module("a", "m1"), "");
-    put(module("a", "m2"), "");
-    put(module("b", "m1"), "");
-    change(&answer, "b", "{\"x\":1}", "");
-    ASK(&answer,
-        sk_registry_list_twins(w.registry, false, SK_NONE, SK_NONE, 10, keep_entries, &answer));
-    assert_int_equal(answer.count, 2);
-    assert_int_equal(json_object_size(answer.entries[1].twin.desired), 1);
-    ASK(&answer, sk_registry_list_twins(w.registry, true, SK_SPAN("a"), SK_SPAN("m1"), 10,
-                                        keep_entries, &answer));
-    assert_int_equal(answer.count, 2);
-    assert_string_equal(answer.entries[0].identity.module_id, "m2");
-    assert_string_equal(answer.entries[1].identity.device_id, "b");
-    ASK(&answer,
-        sk_registry_list_twins(w.registry, true, SK_NONE, SK_NONE, 1, keep_entries, &answer));
-    assert_int_equal(answer.count, 1);
-    forget(&answer);
-}
-
-TEST(a_list_of_large_twins_stops_at_64_kilobytes) {
-    enum { TWINS = 12, LARGE = 8000, ENOUGH = 64 * 1024 / LARGE + 1 };
-    struct answer answer = {0};
-    char name[8], desired[LARGE + 16];
-    snprintf(desired, sizeof desired, "{\"a\":\"%0*d\",\"b\":\"%0*d\"}", LARGE / 2, 1, LARGE / 2,
-             2);
-    for (int i = 0; i < TWINS; i++) {
-        snprintf(name, sizeof name, "d%02d", i);
-        put(device(name), "");
-        change(&answer, name, desired, "");
-    }
-    ASK(&answer,
-        sk_registry_list_twins(w.registry, false, SK_NONE, SK_NONE, 100, keep_entries, &answer));
-    assert_in_range(answer.count, 2, ENOUGH);
-    forget(&answer);
-}
-
 /* ---- the rest ---- */
 
 TEST(counts_follow_the_writes_and_survive_reopening) {
@@ -641,23 +609,108 @@ TEST(a_completion_may_close_the_registry) {
 
 /* ---- searches ---- */
 
-static void find(struct answer *answer, bool modules, const char *after,
-                 const struct sk_registry_term *terms, size_t count) {
-    ASK(answer,
-        sk_registry_find_twins(w.registry,
-                               &(struct sk_registry_search){.modules = modules,
-                                                            .after_device = sk_span_z(after),
-                                                            .max = 8,
-                                                            .terms = terms,
-                                                            .term_count = count},
-                               keep_entries, answer));
+static void find_from(struct answer *answer, const struct sk_registry_search *search) {
+    ASK(answer, sk_registry_find_twins(w.registry, search, keep_found, answer));
     assert_int_equal(answer->end.status, SK_OK);
+}
+
+static void find(struct answer *answer, bool modules, uint64_t after,
+                 const struct sk_registry_term *terms, size_t count) {
+    find_from(answer, &(struct sk_registry_search){.modules = modules,
+                                                   .after = after,
+                                                   .max = 8,
+                                                   .terms = terms,
+                                                   .term_count = count});
 }
 
 static bool has(const struct answer *answer, const char *device_id) {
     for (size_t i = 0; i < answer->count; i++)
         if (strcmp(answer->entries[i].identity.device_id, device_id) == 0) return true;
     return false;
+}
+
+TEST(a_search_goes_over_twins_as_they_were_created) {
+    struct answer answer = {0};
+    put(device("b"), "");
+    put(device("a"), "");
+    put(module("a", "m2"), "");
+    put(module("a", "m1"), "");
+    put(module("b", "m1"), "");
+    change(&answer, "a", "{\"x\":1}", "");
+    find(&answer, false, 0, NULL, 0);
+    assert_int_equal(answer.count, 2);
+    assert_false(answer.more);
+    assert_string_equal(answer.entries[0].identity.device_id, "b");
+    assert_int_equal(json_object_size(answer.entries[1].twin.desired), 1);
+    find_from(&answer, &(struct sk_registry_search){.modules = true, .max = 1});
+    assert_int_equal(answer.count, 1);
+    assert_true(answer.more);
+    assert_string_equal(answer.entries[0].identity.module_id, "m2");
+    assert_int_equal(answer.entries[0].place, answer.after);
+    find(&answer, true, answer.after, NULL, 0);
+    assert_int_equal(answer.count, 2);
+    assert_string_equal(answer.entries[0].identity.module_id, "m1");
+    assert_string_equal(answer.entries[1].identity.device_id, "b");
+    forget(&answer);
+}
+
+TEST(a_search_of_large_twins_stops_at_64_kilobytes) {
+    enum { TWINS = 12, LARGE = 8000, ENOUGH = 64 * 1024 / LARGE + 1 };
+    struct answer answer = {0};
+    char name[8], desired[LARGE + 16];
+    snprintf(desired, sizeof desired, "{\"a\":\"%0*d\",\"b\":\"%0*d\"}", LARGE / 2, 1, LARGE / 2,
+             2);
+    for (int i = 0; i < TWINS; i++) {
+        snprintf(name, sizeof name, "d%02d", i);
+        put(device(name), "");
+        change(&answer, name, desired, "");
+    }
+    find_from(&answer, &(struct sk_registry_search){.max = 100});
+    assert_in_range(answer.count, 2, ENOUGH);
+    assert_true(answer.more);
+    forget(&answer);
+}
+
+static struct sk_span row_text(const struct sk_registry_row *row, enum sk_registry_field field) {
+    return sk_registry_row_field(row, field);
+}
+
+/* "b" is kept, the search ends before "d". */
+static enum sk_registry_verdict look_at(void *arg, const struct sk_registry_row *row) {
+    struct sk_span id = row_text(row, SK_FIELD_DEVICE_ID);
+    (void)arg;
+    if (!sk_span_is(id, "b")) return sk_span_is(id, "d") ? SK_ROW_ENOUGH : SK_ROW_PASSED;
+    struct sk_registry_entry rest;
+    assert_true(sk_span_is(row_text(row, SK_FIELD_MODULE_ID), ""));
+    assert_true(sk_span_is(row_text(row, SK_FIELD_TAGS), "{}"));
+    assert_true(sk_span_is(row_text(row, SK_FIELD_DESIRED), "{\"x\":1}"));
+    assert_true(sk_span_is(row_text(row, SK_FIELD_REPORTED), "{}"));
+    assert_true(sk_span_starts(row_text(row, SK_FIELD_DESIRED_METADATA), SK_SPAN("{\"$last")));
+    assert_true(sk_span_starts(row_text(row, SK_FIELD_REPORTED_METADATA), SK_SPAN("{\"$last")));
+    assert_int_equal(row_text(row, SK_FIELD_CONFIGURATIONS).n, 0);
+    sk_registry_row_rest(row, &rest);
+    assert_string_equal(rest.identity.device_id, "b");
+    assert_int_equal(rest.twin.desired_version, 2);
+    assert_int_equal(json_object_size(rest.twin.desired), 0);
+    sk_identity_free(&rest.identity);
+    sk_twin_free(&rest.twin);
+    return SK_ROW_KEPT;
+}
+
+TEST(whoever_searches_looks_at_each_twin_where_it_is_kept) {
+    struct answer answer = {0};
+    static const char *const ids[] = {"a", "b", "c", "d", "b2"};
+    for (size_t i = 0; i < 5; i++) put(device(ids[i]), "");
+    change(&answer, "b", "{\"x\":1}", "");
+    find_from(&answer, &(struct sk_registry_search){.max = 8, .look = look_at});
+    assert_int_equal(answer.count, 1);
+    assert_string_equal(answer.entries[0].identity.device_id, "b");
+    assert_int_equal(json_object_size(answer.entries[0].twin.desired), 1);
+    assert_true(answer.more);
+    find_from(&answer, &(struct sk_registry_search){.max = 0, .look = look_at});
+    assert_int_equal(answer.count, 0);
+    assert_int_equal(answer.way, SK_WAY_ALL);
+    forget(&answer);
 }
 
 TEST(a_search_gives_all_for_which_its_terms_hold) {
@@ -677,28 +730,32 @@ TEST(a_search_gives_all_for_which_its_terms_hold) {
                                                    {.is_text = true, .text = {"d4", 2}},
                                                    {.is_text = true, .text = {"d9", 2}}};
     struct sk_registry_term term = {SK_WHERE_DESIRED, SK_SPAN("$.\"a\".\"b\""), texts, 1};
-    find(&answer, false, "", &term, 1);
+    find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d1"));
     term.count = 2;
-    find(&answer, false, "", &term, 1);
+    find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d1") && has(&answer, "d2"));
     term = (struct sk_registry_term){SK_WHERE_DESIRED, SK_SPAN("$.\"a\".\"b\""), &seven, 1};
-    find(&answer, false, "", &term, 1);
+    find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d3"));
     term.values = &one;
-    find(&answer, false, "", &term, 1);
+    find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d4"));
     term = (struct sk_registry_term){SK_WHERE_DESIRED, SK_SPAN("$.\"a\"[1]"), texts, 1};
-    find(&answer, false, "", &term, 1);
+    find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d5"));
     struct sk_registry_term both[] = {{SK_WHERE_DEVICE_ID, SK_NONE, ids, 3}, term};
-    find(&answer, false, "", both, 1);
+    find(&answer, false, 0, both, 1);
     assert_true(has(&answer, "d2") && has(&answer, "d4"));
-    find(&answer, false, "d2", both, 1);
+    assert_int_equal(answer.way, SK_WAY_IDS);
+    for (size_t i = 0; i < answer.count; i++)
+        if (strcmp(answer.entries[i].identity.device_id, "d2") == 0)
+            answer.after = answer.entries[i].place;
+    find(&answer, false, answer.after, both, 1);
     assert_true(!has(&answer, "d2") && has(&answer, "d4"));
-    find(&answer, true, "", both, 1);
+    find(&answer, true, 0, both, 1);
     assert_int_equal(answer.count, 0);
-    find(&answer, false, "", NULL, 0);
+    find(&answer, false, 0, NULL, 0);
     assert_int_equal(answer.count, 5);
     forget(&answer);
 }
@@ -710,10 +767,10 @@ static void made_one(void *arg, const struct sk_registry_end *ended,
     completed();
 }
 
-TEST(a_search_among_many_comes_to_its_end_in_short_reads) {
-    enum { DEVICES = 1500 };
-    struct answer answer = {0};
-    for (unsigned i = 0; i < DEVICES; i++) {
+enum { MANY = 1500 };
+
+static void make_many(struct answer *answer) {
+    for (unsigned i = 0; i < MANY; i++) {
         char id[8];
         snprintf(id, sizeof id, "d%05u", i);
         struct sk_identity identity = device(id);
@@ -721,19 +778,95 @@ TEST(a_search_among_many_comes_to_its_end_in_short_reads) {
         sk_registry_put(w.registry, &identity, SK_NONE, made_one, NULL);
         if (i % 100 == 99) wait_all();
     }
-    static const struct sk_registry_value yes = {.number = 1};
-    const struct sk_registry_term term = {SK_WHERE_DESIRED, SK_SPAN("$.\"on\""), &yes, 1};
-    assert_int_equal(change(&answer, "d01400", "{\"on\":true}", NULL), SK_OK);
-    char after[8] = "";
+    assert_int_equal(change(answer, "d01400", "{\"on\":true}", NULL), SK_OK);
+}
+
+static enum sk_registry_verdict is_on(void *arg, const struct sk_registry_row *row) {
+    (void)arg;
+    return sk_span_is(row_text(row, SK_FIELD_DESIRED), "{\"on\":true}") ? SK_ROW_KEPT
+                                                                       : SK_ROW_PASSED;
+}
+
+/* How many reads it takes to find it and come to the end. */
+static unsigned find_what_is_on(struct answer *answer, const struct sk_registry_term *term) {
     unsigned reads = 0, found = 0;
+    uint64_t after = 0;
     for (bool more = true; more; reads++) {
-        find(&answer, false, after, &term, 1);
-        found += has(&answer, "d01400");
-        more = answer.more;
-        if (more) assert_true(strcmp(answer.after, after) > 0);
-        snprintf(after, sizeof after, "%s", answer.after);
+        find_from(answer, &(struct sk_registry_search){.after = after,
+                                                       .max = 8,
+                                                       .terms = term,
+                                                       .term_count = 1,
+                                                       .look = is_on});
+        found += has(answer, "d01400");
+        more = answer->more;
+        if (more) assert_true(answer->after > after);
+        after = answer->after;
     }
     assert_int_equal(found, 1);
-    assert_true(reads < 200);
+    return reads;
+}
+
+static const struct sk_registry_value yes = {.number = 1};
+static const struct sk_registry_term on = {SK_WHERE_DESIRED, {"$.\"on\"", 6}, &yes, 1};
+
+TEST(a_search_among_many_comes_to_its_end_in_short_reads) {
+    struct answer answer = {0};
+    make_many(&answer);
+    assert_in_range(find_what_is_on(&answer, &on), 2, MANY / 8);
+    forget(&answer);
+}
+
+/* Searches until the values are kept in order. */
+static void search_until_known(struct answer *answer) {
+    struct answer flushed = {0};
+    for (int i = 0; i < 100 && answer->way != SK_WAY_VALUES; i++) {
+        ASK(&flushed, sk_registry_flush(w.registry, keep, &flushed));
+        find_what_is_on(answer, &on);
+    }
+    assert_int_equal(answer->way, SK_WAY_VALUES);
+}
+
+TEST(values_that_are_asked_for_again_and_again_are_kept_in_order) {
+    struct answer answer = {0};
+    make_many(&answer);
+    search_until_known(&answer);
+    assert_int_equal(find_what_is_on(&answer, &on), 1);
+    /* They follow what is changed, made and deleted. */
+    assert_int_equal(change(&answer, "d00007", "{\"on\":true}", NULL), SK_OK);
+    assert_int_equal(put(device("new"), ""), SK_OK);
+    assert_int_equal(change(&answer, "new", "{\"on\":true,\"a\":1}", NULL), SK_OK);
+    assert_int_equal(change(&answer, "d01400", "{\"on\":false}", NULL), SK_OK);
+    find(&answer, false, 0, &on, 1);
+    assert_int_equal(answer.count, 2);
+    assert_true(has(&answer, "d00007") && has(&answer, "new"));
+    assert_false(answer.more);
+    ASK(&answer, sk_registry_delete(w.registry, SK_SPAN("new"), SK_NONE, SK_NONE, keep_entries,
+                                    &answer));
+    find(&answer, false, 0, &on, 1);
+    assert_int_equal(answer.count, 1);
+    find(&answer, true, 0, &on, 1);
+    assert_int_equal(answer.count, 0);
+    /* Of several values, and behind a place; a long text is looked for everywhere. */
+    struct sk_registry_value values[] = {{.number = 0}, {.number = 1}};
+    struct sk_registry_term either = {SK_WHERE_DESIRED, on.path, values, 2};
+    find(&answer, false, 0, &either, 1);
+    assert_int_equal(answer.way, SK_WAY_VALUES);
+    assert_true(has(&answer, "d00007") && has(&answer, "d01400"));
+    find(&answer, false, answer.entries[0].place, &either, 1);
+    assert_int_equal(answer.count, 1);
+    char text[129];
+    memset(text, 'x', sizeof text);
+    values[0] = (struct sk_registry_value){.is_text = true, .text = {text, 128}};
+    find(&answer, false, 0, &either, 1);
+    assert_int_equal(answer.way, SK_WAY_VALUES);
+    values[0].text.n++;
+    find(&answer, false, 0, &either, 1);
+    assert_int_equal(answer.way, SK_WAY_ALL);
+    /* As good after a restart. */
+    sk_registry_close(w.registry);
+    open_registry();
+    find(&answer, false, 0, &on, 1);
+    assert_int_equal(answer.way, SK_WAY_VALUES);
+    assert_true(answer.count == 1 && has(&answer, "d00007"));
     forget(&answer);
 }

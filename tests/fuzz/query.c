@@ -21,10 +21,11 @@ static void run(const struct sk_query *query) {
     struct sk_select *select = query->grouped ? sk_select_new(query) : NULL;
     for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
         json_t *document = json_loads(documents[i], 0, NULL);
-        if (sk_query_selects(query, document, &arena)) {
+        const struct sk_expr_source source = {.document = document};
+        if (sk_query_selects(query, &source, &arena)) {
             if (select == NULL)
                 check_row(sk_query_row(query, document, &arena));
-            else if (sk_select_add(select, document, &arena))
+            else if (sk_select_add(select, &source, &arena))
                 abort();
         }
         json_decref(document);

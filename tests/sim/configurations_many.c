@@ -72,18 +72,18 @@ static void converge(void) {
 
 struct looks {
     size_t with[SITES], without, done;
-    char *last;
 };
 
+static void look_behind(struct looks *seen, uint64_t after);
+
 static void looked(void *arg, const struct sk_registry_end *end,
-                   const struct sk_registry_entries *list) {
+                   const struct sk_registry_found *list) {
     struct looks *seen = arg;
     assert_int_equal(end->status, SK_OK);
     for (size_t i = 0; i < list->count; i++) {
         const struct sk_twin *twin = &list->entries[i].twin;
         const json_t *value = json_object_get(twin->desired, "value"),
                      *site = json_object_get(twin->tags, "site");
-        sk_identity_set(&seen->last, sk_span_z(list->entries[i].identity.device_id));
         if (site == NULL) continue; /* d1, d2 */
         if (value)
             seen->with[json_integer_value(site)] += (size_t)json_integer_value(value);
@@ -91,18 +91,21 @@ static void looked(void *arg, const struct sk_registry_end *end,
             seen->without++;
     }
     if (list->more)
-        sk_registry_list_twins(hub->registry, false, sk_span_z(seen->last), SK_NONE, 100, looked,
-                               seen);
+        look_behind(seen, list->after);
     else
         waiting--;
+}
+
+static void look_behind(struct looks *seen, uint64_t after) {
+    sk_registry_find_twins(hub->registry,
+                           &(struct sk_registry_search){.after = after, .max = 100}, looked, seen);
 }
 
 static struct looks look(void) {
     struct looks seen = {0};
     waiting++;
-    sk_registry_list_twins(hub->registry, false, SK_NONE, SK_NONE, 100, looked, &seen);
+    look_behind(&seen, 0);
     settle_all();
-    free(seen.last);
     return seen;
 }
 

@@ -1,4 +1,5 @@
 /* Queries and bulk operations over REST. */
+#include "expr/query.h"
 #include "support/raw_http.h"
 #include "support/test.h"
 
@@ -120,6 +121,113 @@ TEST(a_condition_that_can_be_looked_up_selects_what_it_always_did) {
             fail_msg("%s: %s, not %s", cases[i].condition, found, cases[i].found);
         json_decref(all);
     }
+}
+
+/* What the evaluator says of the twins that the service shows: ids with spaces between. */
+static void expect_of(const json_t *twins, const char *condition, char found[400]) {
+    char text[400];
+    struct sk_query query;
+    struct sk_expr_error error;
+    struct sk_arena arena = {0};
+    size_t i;
+    json_t *twin;
+    snprintf(text, sizeof text, "SELECT * FROM devices WHERE %s", condition);
+    if (sk_query_parse(sk_span_z(text), &query, &error))
+        fail_msg("%s: column %u: %s", condition, error.column, error.sentence);
+    found[0] = 0;
+    json_array_foreach((json_t *)twins, i, twin) {
+        const struct sk_expr_source source = {.document = twin};
+        if (!sk_query_selects(&query, &source, &arena)) continue;
+        size_t n = strlen(found);
+        snprintf(found + n, 400 - n, "%s ", json_string_value(json_object_get(twin, "deviceId")));
+    }
+    sk_query_free(&query);
+    sk_arena_free(&arena);
+}
+
+TEST(twins_are_selected_where_they_are_kept_as_the_service_shows_them) {
+    struct fleet *f = *state;
+    make_sites(f);
+    fleet_call(f, SK_HTTP_PATCH, "/twins/s1",
+               "{\"properties\":{\"desired\":{\"a\":{\"b\":[1,{\"c\":\"x\"}]},\"q\":\"\\\"\\u00e9\"}}}");
+    fleet_call(f, SK_HTTP_PATCH, "/twins/s2", "{\"tags\":null}");
+    fleet_put(f, "/devices/s6",
+              "{\"deviceId\":\"s6\",\"status\":\"disabled\",\"statusReason\":\"why\","
+              "\"capabilities\":{\"iotEdge\":true}}");
+    json_t *twins = pages(f, "SELECT * FROM devices", "Twin", false);
+    static const char *const conditions[] = {
+        "deviceId = 's1'",
+        "STARTSWITH(deviceId, 's')",
+        "IS_DEFINED(moduleId)",
+        "IS_DEFINED(tags)",
+        "NOT IS_DEFINED(tags)",
+        "IS_DEFINED(tags.site)",
+        "IS_OBJECT(properties)",
+        "IS_OBJECT(properties.desired)",
+        "IS_OBJECT(properties.desired.$metadata)",
+        "IS_DEFINED(properties.desired.a)",
+        "properties.desired.a.b[1].c = 'x'",
+        "properties.desired.a.b[0] = 1",
+        "IS_ARRAY(properties.desired.a.b)",
+        "properties.desired.q = '\\\"\\u00e9'",
+        "properties.desired.$version = 2",
+        "properties.reported.$version = 1",
+        "IS_DEFINED(properties.desired.$metadata.a.b.$lastUpdated)",
+        "properties.desired.$metadata.$lastUpdated > '2000-01-01'",
+        "properties.reported.$metadata.$lastUpdated < '2000-01-01'",
+        "status = 'disabled'",
+        "statusReason = 'why'",
+        "connectionState = 'Disconnected'",
+        "lastActivityTime < '2000-01-01'",
+        "cloudToDeviceMessageCount = 0",
+        "authenticationType = 'sas'",
+        "x509Thumbprint.primaryThumbprint = null",
+        "capabilities.iotEdge = true",
+        "IS_DEFINED(deviceScope)",
+        "IS_DEFINED(parentScopes[0])",
+        "IS_OBJECT(configurations)",
+        "IS_DEFINED(configurations.[[c]])",
+        "version > 2",
+        "etag = 'AAAAAAAAAAE='",
+        "IS_STRING(deviceEtag)",
+        "modelId = ''",
+        "tags.t > 20 OR status = 'disabled'",
+    };
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+        char query[400], expected[400], found[400] = "";
+        struct sk_buffer escaped = {0};
+        expect_of(twins, conditions[i], expected);
+        for (const char *c = conditions[i]; *c; c++) {
+            if (*c == '"' || *c == '\\') sk_buffer_byte(&escaped, '\\');
+            sk_buffer_byte(&escaped, (uint8_t)*c);
+        }
+        snprintf(query, sizeof query, "SELECT deviceId FROM devices WHERE %.*s",
+                 SK_ARG(sk_buffer_span(&escaped)));
+        json_t *all = pages(f, query, "Raw", false);
+        for (size_t at = 0; at < json_array_size(all); at++) {
+            size_t n = strlen(found);
+            snprintf(found + n, sizeof found - n, "%s ",
+                     json_string_value(json_object_get(json_array_get(all, at), "deviceId")));
+        }
+        if (strcmp(found, expected) != 0)
+            fail_msg("%s: %s, not %s", conditions[i], found, expected);
+        json_decref(all);
+        sk_buffer_free(&escaped);
+    }
+    json_decref(twins);
+}
+
+TEST(groups_are_gathered_of_twins_where_they_are_kept) {
+    struct fleet *f = *state;
+    make_sites(f);
+    gives(f,
+          "SELECT tags AS tags, COUNT() AS n, MAX(deviceId) AS last FROM devices WHERE tags.t < 40 "
+          "GROUP BY tags",
+          "Raw",
+          "[{\"tags\":{\"site\":\"north\",\"t\":20},\"n\":1,\"last\":\"s1\"},{\"tags\":{\"site\":"
+          "\"south\",\"t\":30},\"n\":1,\"last\":\"s2\"}]");
+    gives(f, "SELECT status AS s, COUNT() AS n FROM devices GROUP BY status", "Raw",
+          "[{\"s\":\"enabled\",\"n\":7}]");
 }
 
 TEST(a_continuation_is_as_good_after_a_restart) {

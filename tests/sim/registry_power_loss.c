@@ -108,7 +108,7 @@ static struct subject *subject_of(struct story *story, const char *id) {
 }
 
 static void check_twins(void *arg, const struct sk_registry_end *end,
-                        const struct sk_registry_entries *list) {
+                        const struct sk_registry_found *list) {
     struct story *story = arg;
     bool seen[DEVICES] = {0};
     if (end->status) STORY_FAILS(story, "reading the twins: %s", sk_status_text(end->status));
@@ -166,7 +166,8 @@ static void check(struct story *story) {
     if (sk_registry_sqlite_open(story->io, PATH, &story->registry, reason))
         STORY_FAILS(story, "%s", reason);
     story->read = false;
-    sk_registry_list_twins(story->registry, false, SK_NONE, SK_NONE, 100, check_twins, story);
+    sk_registry_find_twins(story->registry, &(struct sk_registry_search){.max = 100}, check_twins,
+                           story);
     sk_registry_list_modules(story->registry, SK_SPAN("d0"), check_system_modules, story);
     sk_registry_document_list(story->registry, SK_SPAN("story"), SK_NONE, 100, check_documents,
                               story);

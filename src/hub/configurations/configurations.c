@@ -385,8 +385,6 @@ static void free_part(struct sk_hub *hub) {
     struct configurations *all = hub->configurations;
     if (all == NULL) return;
     for (size_t i = 0; i < all->count; i++) configuration_free(all->sorted[i]);
-    free(all->after_device);
-    free(all->after_module);
     free(all);
 }
 

@@ -152,7 +152,7 @@ struct configurations {
     bool in_modules; /* behind the devices */
     bool more;
     size_t under_way;
-    char *after_device, *after_module;
+    uint64_t after; /* the place that it has reached */
     uint64_t number, began_ns, ended_ns, took_ns;
 };
 

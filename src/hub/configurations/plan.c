@@ -161,7 +161,7 @@ static bool is_for(const struct configuration *c, const struct sk_registry_entry
     if (c->nobody || module != (c->kind == FOR_MODULES)) return false;
     if (sk_is_system_module(sk_span_z(entry->identity.module_id))) return false;
     if (c->kind == FOR_EDGES && !entry->identity.edge) return false;
-    return sk_query_selects(&c->target, twin, arena);
+    return sk_query_selects(&c->target, &(struct sk_expr_source){.document = twin}, arena);
 }
 
 void plan_make(struct configuration *const *sorted, size_t count,

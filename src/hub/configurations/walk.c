@@ -34,12 +34,14 @@ static void end_step(struct step *step) {
 
 static void count_metrics(struct configurations *all, struct configuration_metric *metrics,
                           size_t count, enum sk_query_from from, const json_t *twin) {
+    const struct sk_expr_source source = {.document = twin};
     struct sk_arena *arena = &all->hub->arena;
     for (size_t i = 0; i < count; i++) {
         struct configuration_metric *metric = &metrics[i];
-        if (metric->query.from != from || !sk_query_selects(&metric->query, twin, arena)) continue;
+        if (metric->query.from != from || !sk_query_selects(&metric->query, &source, arena))
+            continue;
         metric->counting++;
-        if (metric->groups) sk_select_add(metric->groups, twin, arena); /* too many: not counted */
+        if (metric->groups) sk_select_add(metric->groups, &source, arena); /* too many: not counted */
     }
 }
 
@@ -192,17 +194,16 @@ static void end_walk(struct configurations *all) {
 }
 
 static void got_batch(void *arg, const struct sk_registry_end *end,
-                      const struct sk_registry_entries *list) {
+                      const struct sk_registry_found *found) {
     struct configurations *all = arg;
     if (end->status == SK_CLOSED) return;
     if (end->status) all->failed = true; /* what cannot be done now is tried in five minutes */
-    all->more = list->more;
+    all->more = found->more;
+    all->after = found->after;
     all->under_way = 1; /* this function too: a step may end at once */
-    for (size_t i = 0; i < list->count; i++) {
-        sk_identity_set(&all->after_device, sk_span_z(list->entries[i].identity.device_id));
-        sk_identity_set(&all->after_module, sk_span_z(list->entries[i].identity.module_id));
+    for (size_t i = 0; i < found->count; i++) {
         all->under_way++;
-        take(all, &list->entries[i]);
+        take(all, &found->entries[i]);
     }
     if (--all->under_way == 0) read_batch(all);
 }
@@ -215,11 +216,13 @@ static void read_batch(struct configurations *all) {
     }
     if (!all->more) {
         all->in_modules = true;
-        sk_identity_set(&all->after_device, SK_NONE);
-        sk_identity_set(&all->after_module, SK_NONE);
+        all->after = 0;
     }
-    sk_registry_list_twins(all->hub->registry, all->in_modules, sk_span_z(all->after_device),
-                           sk_span_z(all->after_module), BATCH, got_batch, all);
+    sk_registry_find_twins(
+        all->hub->registry,
+        &(struct sk_registry_search){
+            .modules = all->in_modules, .after = all->after, .max = BATCH},
+        got_batch, all);
 }
 
 static void begin(struct configuration *c, uint64_t number) {
@@ -235,8 +238,7 @@ static void walk(struct sk_timer *timer) {
     all->began_ns = sk_io_now(all->hub->backend.io);
     all->number++;
     for (size_t i = 0; i < all->count; i++) begin(all->sorted[i], all->number);
-    sk_identity_set(&all->after_device, SK_NONE);
-    sk_identity_set(&all->after_module, SK_NONE);
+    all->after = 0;
     read_batch(all);
 }
 

@@ -186,7 +186,6 @@ static enum sk_status read_query(struct job *job, char error[SK_MODEL_ERROR_MAX]
 
 struct job *job_read(struct sk_hub *hub, json_t *document, char error[SK_MODEL_ERROR_MAX]) {
     struct job *job = SK_NEW(struct job);
-    const json_t *after = json_object_get(document, "after");
     sk_list_init(&job->link);
     job->hub = hub;
     job->document = document;
@@ -195,8 +194,7 @@ struct job *job_read(struct sk_hub *hub, json_t *document, char error[SK_MODEL_E
     job->created_us = json_integer_value(json_object_get(document, "created"));
     job->max_s = json_integer_value(json_object_get(document, "maxExecutionTimeInSeconds"));
     job->scan = (struct hub_scan){.hub = hub, .query = &job->query, .more = true};
-    sk_identity_set(&job->scan.after_device, sk_span_z(text_of(after, "device")));
-    sk_identity_set(&job->scan.after_module, sk_span_z(text_of(after, "module")));
+    job->scan.after = (uint64_t)json_integer_value(json_object_get(document, "after"));
     job->payload =
         sk_json_text(json_object_get(json_object_get(document, "cloudToDeviceMethod"), "payload"));
     snprintf(error, SK_MODEL_ERROR_MAX, "it is no job");
@@ -210,7 +208,6 @@ struct job *job_read(struct sk_hub *hub, json_t *document, char error[SK_MODEL_E
 void job_free(struct job *job) {
     if (job == NULL) return;
     SK_ASSERT(job->found_count == 0);
-    hub_scan_free(&job->scan);
     sk_query_free(&job->query);
     free(job->found);
     free(job->text);

@@ -374,9 +374,7 @@ static void scanned(struct hub_scan *scan, const struct sk_registry_end *end) {
                                                .document = sk_span_z(text)};
     job->counts.rows[SK_JOB_PENDING] += job->found_count;
     json_object_set_new(job->document, "selected", json_boolean(!scan->more));
-    json_object_set_new(
-        job->document, "after",
-        json_pack("{s:s*,s:s*}", "device", scan->after_device, "module", scan->after_module));
+    json_object_set_new(job->document, "after", json_integer((json_int_t)scan->after));
     SK_CLEANUP_FREE char *document = sk_json_text(job->document);
     sk_registry_job_put(job->hub->registry, sk_span_z(job->id), sk_span_z(document), false, rows,
                         job->found_count, rows_stored, job);

@@ -15,43 +15,52 @@ struct query_call {
     struct sk_query query;
     char *text; /* the query's, which outlives parsing */
     struct sk_hub_list page;
-    struct sk_select *groups; /* NULL: it does not group */
-    bool too_many;            /* groups */
-    char *after_job;          /* of jobs, with the scan's device and module */
-    uint64_t returned;        /* on earlier pages, for TOP */
+    char *after_job, *after_device, *after_module; /* of jobs: behind which row */
+    uint64_t returned;                             /* on earlier pages, for TOP */
 };
 
 static void free_call(struct query_call *call) {
-    hub_scan_free(&call->scan);
-    sk_select_free(call->groups);
+    sk_select_free(call->scan.groups);
     sk_query_free(&call->query);
     sk_buffer_free(&call->page.text);
     free(call->after_job);
+    free(call->after_device);
+    free(call->after_module);
     free(call->text);
     free(call);
 }
 
-/* A continuation token is base64 of "returned/device/module[/job]", or "returned" of groups: a
- * place, so it is as good after a restart. */
+/* A continuation token is base64 of "returned" and a place: "/number" of twins,
+ * "/job/device/module" of jobs, nothing of groups. So it is as good after a restart. */
+static bool read_place(struct query_call *call, struct sk_span place) {
+    struct sk_span job, device, module = SK_NONE;
+    int64_t number;
+    if (call->query.grouped) return place.n == 0;
+    if (call->query.from != SK_FROM_JOBS) {
+        if (sk_span_to_int(place, &number) || number < 0) return false;
+        call->scan.after = (uint64_t)number;
+        return true;
+    }
+    if (!sk_span_split(&place, '/', &job) || !sk_span_split(&place, '/', &device) ||
+        sk_id_check(device))
+        return false;
+    sk_span_split(&place, '/', &module);
+    sk_identity_set(&call->after_job, job);
+    sk_identity_set(&call->after_device, device);
+    sk_identity_set(&call->after_module, module);
+    return true;
+}
+
 static bool read_token(struct query_call *call, struct sk_span token) {
     struct sk_buffer plain = {0};
-    struct sk_span returned, device, module, job = SK_NONE;
+    struct sk_span returned;
     int64_t count = 0;
     bool fine = token.n == 0;
     if (token.n && sk_base64_decode(&plain, token) == SK_OK) {
-        struct sk_span rest = sk_buffer_span(&plain);
-        fine = sk_span_split(&rest, '/', &returned) && sk_span_to_int(returned, &count) == SK_OK &&
-               count >= 0;
-        if (fine && !call->query.grouped)
-            fine = sk_span_split(&rest, '/', &device) && sk_id_check(device) == SK_OK &&
-                   sk_span_split(&rest, '/', &module);
+        struct sk_span place = sk_buffer_span(&plain);
+        fine = sk_span_split(&place, '/', &returned) && sk_span_to_int(returned, &count) == SK_OK &&
+               count >= 0 && read_place(call, place);
         if (fine) call->returned = (uint64_t)count;
-        if (fine && !call->query.grouped) {
-            sk_span_split(&rest, '/', &job);
-            sk_identity_set(&call->scan.after_device, device);
-            sk_identity_set(&call->scan.after_module, module);
-            sk_identity_set(&call->after_job, job);
-        }
     }
     sk_buffer_free(&plain);
     return fine;
@@ -59,12 +68,13 @@ static bool read_token(struct query_call *call, struct sk_span token) {
 
 static void put_token(const struct query_call *call, struct sk_buffer *to) {
     struct sk_buffer plain = {0};
-    const char *module = call->scan.after_module;
     uint64_t returned = call->returned + call->page.count;
     sk_buffer_print(&plain, "%llu", (unsigned long long)returned);
-    if (!call->query.grouped)
-        sk_buffer_print(&plain, "/%s/%s", call->scan.after_device, module ? module : "");
-    if (!call->query.grouped && call->after_job) sk_buffer_print(&plain, "/%s", call->after_job);
+    if (call->query.from == SK_FROM_JOBS && !call->query.grouped)
+        sk_buffer_print(&plain, "/%s/%s/%s", call->after_job, call->after_device,
+                        call->after_module ? call->after_module : "");
+    else if (!call->query.grouped)
+        sk_buffer_print(&plain, "/%llu", (unsigned long long)call->scan.after);
     sk_base64_encode(to, sk_buffer_span(&plain));
     sk_buffer_free(&plain);
 }
@@ -96,10 +106,10 @@ static bool add(struct query_call *call, const json_t *item) {
 
 /* All that there is has been looked at: the page begins behind the groups of those before it. */
 static void end_groups(struct query_call *call) {
-    size_t count = sk_select_count(call->groups), i = call->returned;
+    size_t count = sk_select_count(call->scan.groups), i = call->returned;
     bool full = false;
     for (; i < count && !full; i++) {
-        json_t *row = sk_select_row(call->groups, i);
+        json_t *row = sk_select_row(call->scan.groups, i);
         full = !add(call, row);
         json_decref(row);
     }
@@ -108,11 +118,11 @@ static void end_groups(struct query_call *call) {
 
 static void end_call(struct query_call *call, const struct sk_registry_end *end, bool more) {
     struct sk_request *request = call->request;
-    if (end->status == SK_OK && call->too_many) {
+    if (end->status == SK_OK && call->scan.too_many) {
         free_call(call);
         sk_request_refuse(request, SK_FAULT_QUERY_INVALID, "it has more than %d groups",
                           SK_QUERY_GROUPS_MAX);
-    } else if (end->status == SK_OK && call->groups) {
+    } else if (end->status == SK_OK && call->scan.groups) {
         end_groups(call);
     } else if (end->status == SK_OK) {
         end_page(call, more);
@@ -122,14 +132,8 @@ static void end_call(struct query_call *call, const struct sk_registry_end *end,
     }
 }
 
-/* One that is selected; false: enough. */
-static bool take_document(struct query_call *call, const json_t *document) {
-    struct sk_arena *arena = &call->scan.hub->arena;
-    if (call->groups) {
-        call->too_many = sk_select_add(call->groups, document, arena) != SK_OK;
-        return !call->too_many;
-    }
-    json_t *row = sk_query_row(&call->query, document, arena);
+static bool add_row(struct query_call *call, const json_t *document) {
+    json_t *row = sk_query_row(&call->query, document, &call->scan.hub->arena);
     bool goes_on = add(call, row);
     json_decref(row);
     return goes_on;
@@ -139,7 +143,7 @@ static bool take_document(struct query_call *call, const json_t *document) {
 
 static bool take(struct hub_scan *scan, const struct sk_registry_entry *entry, json_t *twin) {
     (void)entry;
-    return take_document((struct query_call *)scan, twin);
+    return add_row((struct query_call *)scan, twin);
 }
 
 static void ended(struct hub_scan *scan, const struct sk_registry_end *end) {
@@ -165,21 +169,32 @@ static json_t *row_json(const struct sk_registry_job_row *row) {
 
 static void read_rows(struct query_call *call);
 
+/* False: enough. */
+static bool take_row(struct query_call *call, const struct sk_registry_job_row *row) {
+    struct sk_arena *arena = &call->scan.hub->arena;
+    bool goes_on = true;
+    sk_identity_set(&call->after_job, row->job_id);
+    sk_identity_set(&call->after_device, row->device_id);
+    sk_identity_set(&call->after_module, row->module_id);
+    json_t *json = row_json(row);
+    const struct sk_expr_source source = {.document = json};
+    bool selected = sk_query_selects(&call->query, &source, arena);
+    if (selected && call->scan.groups) {
+        call->scan.too_many = sk_select_add(call->scan.groups, &source, arena) != SK_OK;
+        goes_on = !call->scan.too_many;
+    } else if (selected) {
+        goes_on = add_row(call, json);
+    }
+    json_decref(json);
+    return goes_on;
+}
+
 static void got_rows(void *arg, const struct sk_registry_end *end,
                      const struct sk_registry_job_rows *list) {
     struct query_call *call = arg;
     bool full = false;
     size_t i = 0;
-    for (; i < list->count && !full; i++) {
-        const struct sk_registry_job_row *row = &list->rows[i];
-        sk_identity_set(&call->after_job, row->job_id);
-        sk_identity_set(&call->scan.after_device, row->device_id);
-        sk_identity_set(&call->scan.after_module, row->module_id);
-        json_t *json = row_json(row);
-        if (sk_query_selects(&call->query, json, &call->scan.hub->arena))
-            full = !take_document(call, json);
-        json_decref(json);
-    }
+    for (; i < list->count && !full; i++) full = !take_row(call, &list->rows[i]);
     bool more = i < list->count || list->more;
     if (end->status || full || !more)
         end_call(call, end, more);
@@ -206,8 +221,8 @@ static void look_up(const struct query_call *call, struct sk_registry_job_ask *a
 static void read_rows(struct query_call *call) {
     struct sk_registry_job_ask ask = {.state = SK_JOB_STATES,
                                       .after = {.job_id = sk_span_z(call->after_job),
-                                                .device_id = sk_span_z(call->scan.after_device),
-                                                .module_id = sk_span_z(call->scan.after_module)},
+                                                .device_id = sk_span_z(call->after_device),
+                                                .module_id = sk_span_z(call->after_module)},
                                       .max = ROWS};
     look_up(call, &ask);
     sk_registry_job_rows(call->scan.hub->registry, &ask, got_rows, call);
@@ -224,9 +239,26 @@ static void explain_jobs(const struct query_call *call, json_t *row) {
                                                       : "all rows"));
 }
 
-static void explain_twins(const struct query_call *call, json_t *row) {
+static void end_explain(struct query_call *call, json_t *row) {
+    call->query.star = false; /* its rows are our own */
+    add(call, row);
+    json_decref(row);
+    end_page(call, false);
+}
+
+static json_t *explained(const struct query_call *call) {
+    static const char *const collections[] = {[SK_FROM_DEVICES] = "devices",
+                                              [SK_FROM_MODULES] = "devices.modules",
+                                              [SK_FROM_JOBS] = "devices.jobs"};
+    const struct sk_query *query = &call->query;
+    return json_pack("{s:s,s:s}", "from", collections[query->from], "rows",
+                     !query->grouped      ? "one of each document that is selected"
+                     : query->group_count ? "one of each group, made anew for each page"
+                                          : "one of all together");
+}
+
+static void put_terms(const struct query_call *call, json_t *row) {
     static const char *const names[] = {[SK_WHERE_DEVICE_ID] = "deviceId",
-                                        [SK_WHERE_MODULE_ID] = "moduleId",
                                         [SK_WHERE_TAGS] = "tags",
                                         [SK_WHERE_DESIRED] = "properties.desired",
                                         [SK_WHERE_REPORTED] = "properties.reported"};
@@ -234,38 +266,42 @@ static void explain_twins(const struct query_call *call, json_t *row) {
     struct sk_registry_term terms[HUB_TERMS_MAX];
     size_t count = hub_search_terms(&call->query, &arena, terms);
     json_t *looked_up = json_array();
-    bool by_id = false;
     for (size_t i = 0; i < count; i++) {
         struct sk_span name = sk_arena_print(&arena, "%s%.*s", names[terms[i].where],
                                              SK_ARG(sk_span_skip(terms[i].path, 1)));
         json_array_append_new(looked_up, json_stringn(name.p, name.n));
-        by_id |= terms[i].where == SK_WHERE_DEVICE_ID;
     }
-    json_object_set_new(row, "reads",
-                        json_string(by_id   ? "those with these ids"
-                                    : count ? "all, of which the store sorts out"
-                                            : "all"));
     json_object_set_new(row, "lookedUp", looked_up);
     sk_arena_free(&arena);
 }
 
+static void explain_twins(void *arg, const struct sk_registry_end *end,
+                          const struct sk_registry_found *found) {
+    static const char *const ways[] = {[SK_WAY_ALL] = "all",
+                                       [SK_WAY_IDS] = "those with these ids",
+                                       [SK_WAY_VALUES] = "those with these values, which are kept "
+                                                         "in order"};
+    struct query_call *call = arg;
+    if (end->status) {
+        end_call(call, end, false);
+        return;
+    }
+    json_t *row = explained(call);
+    json_object_set_new(row, "reads", json_string(ways[found->way]));
+    if (found->way == SK_WAY_VALUES)
+        json_object_set_new(row, "valuesOf", json_stringn(found->path.p, found->path.n));
+    put_terms(call, row);
+    end_explain(call, row);
+}
+
 static void explain(struct query_call *call) {
-    static const char *const collections[] = {[SK_FROM_DEVICES] = "devices",
-                                              [SK_FROM_MODULES] = "devices.modules",
-                                              [SK_FROM_JOBS] = "devices.jobs"};
-    const struct sk_query *query = &call->query;
-    json_t *row = json_pack("{s:s,s:s}", "from", collections[query->from], "rows",
-                            !query->grouped      ? "one of each document that is selected"
-                            : query->group_count ? "one of each group, made anew for each page"
-                                                 : "one of all together");
-    if (query->from == SK_FROM_JOBS)
-        explain_jobs(call, row);
-    else
-        explain_twins(call, row);
-    call->query.star = false; /* its rows are our own */
-    add(call, row);
-    json_decref(row);
-    end_page(call, false);
+    if (call->query.from != SK_FROM_JOBS) {
+        hub_scan_ask(&call->scan, explain_twins);
+        return;
+    }
+    json_t *row = explained(call);
+    explain_jobs(call, row);
+    end_explain(call, row);
 }
 
 static void query(struct sk_hub *hub, struct sk_request *request) {
@@ -284,7 +320,7 @@ static void query(struct sk_hub *hub, struct sk_request *request) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
                           "the continuation token is not one of ours");
     } else {
-        if (call->query.grouped) call->groups = sk_select_new(&call->query);
+        if (call->query.grouped) call->scan.groups = sk_select_new(&call->query);
         if (call->query.from == SK_FROM_JOBS)
             read_rows(call);
         else

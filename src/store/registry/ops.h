@@ -18,8 +18,11 @@ struct sk_registry_identity_ops {
 struct sk_registry_twin_ops {
     __typeof__(sk_registry_twin_get) *get;
     __typeof__(sk_registry_twin_change) *change;
-    __typeof__(sk_registry_list_twins) *list;
+};
+struct sk_registry_search_ops {
     __typeof__(sk_registry_find_twins) *find;
+    __typeof__(sk_registry_row_field) *field;
+    __typeof__(sk_registry_row_rest) *rest;
 };
 struct sk_registry_session_ops {
     __typeof__(sk_registry_session_save) *save;
@@ -66,6 +69,7 @@ struct sk_registry_ops {
     __typeof__(sk_registry_counts) *counts;
     const struct sk_registry_identity_ops *identities;
     const struct sk_registry_twin_ops *twins;
+    const struct sk_registry_search_ops *searches;
     const struct sk_registry_session_ops *sessions;
     const struct sk_registry_c2d_ops *c2d;
     const struct sk_registry_feedback_ops *feedback;
@@ -75,6 +79,9 @@ struct sk_registry_ops {
 
 /* First member of an implementation's own. */
 struct sk_registry {
+    const struct sk_registry_ops *ops;
+};
+struct sk_registry_row {
     const struct sk_registry_ops *ops;
 };
 

@@ -52,15 +52,18 @@ void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device
     registry->ops->twins->change(registry, device_id, module_id, change, if_match, done, arg);
 }
 
-void sk_registry_list_twins(struct sk_registry *registry, bool modules, struct sk_span after_device,
-                            struct sk_span after_module, size_t max, sk_registry_entries_done *done,
-                            void *arg) {
-    registry->ops->twins->list(registry, modules, after_device, after_module, max, done, arg);
+void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
+                            sk_registry_found_done *done, void *arg) {
+    registry->ops->searches->find(registry, search, done, arg);
 }
 
-void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
-                            sk_registry_entries_done *done, void *arg) {
-    registry->ops->twins->find(registry, search, done, arg);
+struct sk_span sk_registry_row_field(const struct sk_registry_row *row,
+                                     enum sk_registry_field field) {
+    return row->ops->searches->field(row, field);
+}
+
+void sk_registry_row_rest(const struct sk_registry_row *row, struct sk_registry_entry *rest) {
+    row->ops->searches->rest(row, rest);
 }
 
 struct sk_registry_counts sk_registry_counts(const struct sk_registry *registry) {

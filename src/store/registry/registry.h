@@ -37,13 +37,12 @@ typedef void sk_registry_done(void *arg, const struct sk_registry_end *end);
 struct sk_registry_entry {
     struct sk_identity identity;
     struct sk_twin twin; /* zeroed where the call does not read twins */
+    uint64_t place;      /* of a search: where it goes on behind this one; else 0 */
 };
 struct sk_registry_entries {
     struct sk_registry_entry *entries;
     size_t count;
     bool more; /* it stopped before the end of the list, maybe before `max` */
-    /* Of a search: how far it has looked, where that is further than its last entry. */
-    struct sk_span after_device, after_module;
 };
 typedef void sk_registry_entry_done(void *arg, const struct sk_registry_end *end,
                                     struct sk_registry_entry *entry);
@@ -173,16 +172,9 @@ void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id
 void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id,
                              struct sk_span module_id, const struct sk_twin_change *change,
                              struct sk_span if_match, sk_registry_change_done *done, void *arg);
-/* At most `max` entries with twins, for queries: devices, or modules of all devices (`modules`),
- * after (device, module). */
-void sk_registry_list_twins(struct sk_registry *registry, bool modules, struct sk_span after_device,
-                            struct sk_span after_module, size_t max, sk_registry_entries_done *done,
-                            void *arg);
-
 /* What can be looked up of a condition on twins: what is there is one of some values. */
 enum sk_registry_where {
     SK_WHERE_DEVICE_ID,
-    SK_WHERE_MODULE_ID,
     SK_WHERE_TAGS, /* at a path of the section */
     SK_WHERE_DESIRED,
     SK_WHERE_REPORTED,
@@ -198,17 +190,58 @@ struct sk_registry_term {
     const struct sk_registry_value *values;
     size_t count;
 };
+
+/* A twin where it is kept, while a search looks at it: only what is asked for is read. */
+struct sk_registry_row;
+enum sk_registry_field {
+    SK_FIELD_DEVICE_ID,
+    SK_FIELD_MODULE_ID,
+    SK_FIELD_TAGS, /* this and what follows: JSON text */
+    SK_FIELD_DESIRED,
+    SK_FIELD_REPORTED,
+    SK_FIELD_DESIRED_METADATA,
+    SK_FIELD_REPORTED_METADATA,
+    SK_FIELD_CONFIGURATIONS, /* empty: none */
+};
+/* Lives until the next call about this row. */
+struct sk_span sk_registry_row_field(const struct sk_registry_row *row,
+                                     enum sk_registry_field field);
+/* The identity, and of its twin what is no document (those are empty objects); the caller frees
+ * both. */
+void sk_registry_row_rest(const struct sk_registry_row *row, struct sk_registry_entry *rest);
+
+enum sk_registry_verdict {
+    SK_ROW_PASSED, /* not this one */
+    SK_ROW_KEPT,   /* into the list */
+    SK_ROW_ENOUGH, /* not this one, and none after it */
+};
 struct sk_registry_search {
     bool modules;
-    struct sk_span after_device, after_module;
-    size_t max;
-    const struct sk_registry_term *terms; /* all of them hold */
+    uint64_t after; /* the place where it goes on, as an earlier answer has it; 0: from the start */
+    size_t max;     /* of the list. 0: looks at nothing, and tells how it would */
+    const struct sk_registry_term *terms; /* all of them hold for each that is looked for */
     size_t term_count;
+    /* Asked about each twin that may be one of them, on the loop's thread, before the call ends;
+     * NULL: all are kept. */
+    enum sk_registry_verdict (*look)(void *arg, const struct sk_registry_row *row);
 };
-/* As sk_registry_list_twins, but those for which the terms do not hold may be left out; whoever
- * asks still looks at each that comes. There may be none while there are more. */
+/* Which twins are looked at. */
+enum sk_registry_way { SK_WAY_ALL, SK_WAY_IDS, SK_WAY_VALUES };
+struct sk_registry_found {
+    struct sk_registry_entry *entries; /* with their twins */
+    size_t count;
+    bool more;      /* it has not come to the end: a search takes no more than its share of a turn */
+    uint64_t after; /* the place behind the last one that it has looked at */
+    enum sk_registry_way way;
+    struct sk_span path; /* SK_WAY_VALUES: the term whose values are kept in order */
+};
+typedef void sk_registry_found_done(void *arg, const struct sk_registry_end *end,
+                                    const struct sk_registry_found *found);
+/* Goes over devices, or over modules of all devices, as they were created. Those for which the terms
+ * do not hold may be left out; whoever asks still decides about each that comes, in `look`. Paths
+ * that searches ask for again and again get their values kept in order by themselves. */
 void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
-                            sk_registry_entries_done *done, void *arg);
+                            sk_registry_found_done *done, void *arg);
 
 /* ---- counts, as of the last completed write ---- */
 

@@ -158,9 +158,10 @@ static void gives(const char *statement, const char *expected) {
     json_t *rows = json_array();
     for (size_t i = 0; i < sizeof twins / sizeof *twins; i++) {
         json_t *twin = json_loads(twins[i], 0, NULL);
-        if (sk_query_selects(&query, twin, &arena)) {
+        const struct sk_expr_source source = {.document = twin};
+        if (sk_query_selects(&query, &source, &arena)) {
             if (select)
-                assert_int_equal(sk_select_add(select, twin, &arena), SK_OK);
+                assert_int_equal(sk_select_add(select, &source, &arena), SK_OK);
             else
                 json_array_append_new(rows, sk_query_row(&query, twin, &arena));
         }
@@ -264,7 +265,8 @@ TEST(ten_thousand_groups_are_gathered_and_not_one_more) {
     struct sk_select *select = sk_select_new(&query);
     for (int i = 0; i <= SK_QUERY_GROUPS_MAX; i++) {
         json_t *twin = json_pack("{s:i}", "deviceId", i);
-        assert_int_equal(sk_select_add(select, twin, &arena),
+        const struct sk_expr_source source = {.document = twin};
+        assert_int_equal(sk_select_add(select, &source, &arena),
                          i < SK_QUERY_GROUPS_MAX ? SK_OK : SK_TOO_LARGE);
         json_decref(twin);
     }

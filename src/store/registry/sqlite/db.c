@@ -3,6 +3,18 @@
 
 #include <stdio.h>
 
+/* Of the triggers that keep values in order: what a lookup is about in the old or the new row. */
+#define SECTION(of)                                                                                \
+    "CASE l.place WHEN 1 THEN " of ".tags WHEN 2 THEN " of ".desired ELSE " of ".reported END"
+#define VALUE(of) "json_extract(" SECTION(of) ", l.path)"
+#define ADD_VALUES(when)                                                                           \
+    "INSERT OR IGNORE INTO lookup_value SELECT l.id, " VALUE("new") ", new.row FROM lookup l "     \
+    "WHERE l.filled >= new.row AND " when " AND json_type(" SECTION("new") ", l.path) "            \
+    "IN ('text', 'integer', 'real', 'true', 'false') AND length(" VALUE("new") ") <= 128"
+#define DROP_VALUES(when)                                                                          \
+    "DELETE FROM lookup_value WHERE (lookup, value, row) IN (SELECT l.id, " VALUE("old") ", "      \
+    "old.row FROM lookup l WHERE " when ")"
+
 /* One string a version; appended to, never edited. */
 static const char *const migrations[] = {
     "CREATE TABLE identity ("
@@ -58,7 +70,26 @@ static const char *const migrations[] = {
     "CREATE INDEX job_row_device ON job_row (device_id, job_id, module_id);",
     "ALTER TABLE feedback ADD COLUMN topic INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX feedback_topic ON feedback (topic, sequence);",
+    /* Values kept in order: see lookups.c. */
+    "CREATE TABLE lookup ("
+    " id INTEGER PRIMARY KEY, place INTEGER NOT NULL, path TEXT NOT NULL,"
+    " filled INTEGER NOT NULL, used_us INTEGER NOT NULL, UNIQUE (place, path));"
+    "CREATE TABLE lookup_value ("
+    " lookup INTEGER NOT NULL, value NOT NULL, row INTEGER NOT NULL,"
+    " PRIMARY KEY (lookup, value, row)) WITHOUT ROWID;"
+    "CREATE TRIGGER twin_made AFTER INSERT ON twin WHEN EXISTS (SELECT 1 FROM lookup) "
+    "BEGIN " ADD_VALUES("TRUE") "; END;"
+    "CREATE TRIGGER twin_changed AFTER UPDATE OF tags, desired, reported ON twin "
+    "WHEN EXISTS (SELECT 1 FROM lookup) "
+    "BEGIN " DROP_VALUES(VALUE("old") " IS NOT " VALUE("new")) ";"
+    ADD_VALUES(VALUE("old") " IS NOT " VALUE("new")) "; END;"
+    "CREATE TRIGGER twin_deleted AFTER DELETE ON twin WHEN EXISTS (SELECT 1 FROM lookup) "
+    "BEGIN " DROP_VALUES("TRUE") "; END;",
 };
+#undef SECTION
+#undef VALUE
+#undef ADD_VALUES
+#undef DROP_VALUES
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 
 static const char *const texts[SQL_COUNT] = {
@@ -160,8 +191,6 @@ fail:
 
 void registry_db_close(struct registry_db *db) {
     for (int i = 0; i < SQL_COUNT; i++) sqlite3_finalize(db->statements[i]);
-    sqlite3_finalize(db->made);
-    free(db->made_text);
     sqlite3_close(db->handle);
     memset(db, 0, sizeof *db);
 }
@@ -173,19 +202,6 @@ sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which
     else
         sqlite3_reset(*place), sqlite3_clear_bindings(*place);
     return *place;
-}
-
-sqlite3_stmt *registry_db_prepare(struct registry_db *db, const char *text) {
-    if (db->made && strcmp(db->made_text, text) == 0) {
-        sqlite3_reset(db->made), sqlite3_clear_bindings(db->made);
-        return db->made;
-    }
-    sqlite3_finalize(db->made);
-    free(db->made_text);
-    db->made = NULL;
-    db->made_text = sk_span_dup(sk_span_z(text));
-    sqlite3_prepare_v3(db->handle, text, -1, SQLITE_PREPARE_PERSISTENT, &db->made, NULL);
-    return db->made;
 }
 
 enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement) {

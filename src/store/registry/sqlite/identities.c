@@ -20,7 +20,7 @@ static enum sk_status run_list_devices(struct registry_db *db, struct registry_c
     if (statement == NULL) return registry_db_error(db);
     registry_bind_text(statement, 1, call->device_id);
     sqlite3_bind_int64(statement, 2, (sqlite3_int64)call->max);
-    return registry_collect(db, call, statement, false);
+    return registry_collect(db, call, statement);
 }
 
 static enum sk_status collect_family(struct registry_db *db, struct registry_call *call,
@@ -28,7 +28,7 @@ static enum sk_status collect_family(struct registry_db *db, struct registry_cal
     sqlite3_stmt *statement = registry_db_statement(db, SQL_DEVICE_FAMILY);
     if (statement == NULL) return registry_db_error(db);
     registry_bind_text(statement, 1, device_id);
-    return registry_collect(db, call, statement, false);
+    return registry_collect(db, call, statement);
 }
 
 static enum sk_status run_list_modules(struct registry_db *db, struct registry_call *call) {

@@ -4,9 +4,10 @@
  *   identities.c, twins.c, sessions.c, c2d.c, feedback.c, jobs.c, documents.c
  *                  an aggregate each: its calls, as they are asked for on the loop and as they
  *                  run on a connection, and the table of them for ops.h
- *   find.c         twins by a part of a condition
+ *   find.c         searches among twins
+ *   lookups.c      values kept in order for them
  *   rows.c         identities and twins as rows
- *   db.c           connections, the schema; statements.def: all other SQL but that of find.c
+ *   db.c           connections, the schema; statements.def: all other SQL
  *
  * A call is made on the loop's thread by a function of ops.h (arguments are copied), runs on a
  * connection as its `run` says, in a transaction on a worker's thread when it writes, and ends
@@ -26,11 +27,10 @@ enum statement {
     SQL_COUNT
 };
 
+struct registry;
 struct registry_db {
     sqlite3 *handle;
     sqlite3_stmt *statements[SQL_COUNT];
-    char *made_text; /* the last that was made of a search */
-    sqlite3_stmt *made;
 };
 
 /* What every listing statement begins with. */
@@ -55,6 +55,7 @@ struct registry_call {
         sk_registry_done *done;
         sk_registry_entry_done *entry;
         sk_registry_entries_done *entries;
+        sk_registry_found_done *found;
         sk_registry_change_done *change;
         sk_registry_session_done *session;
         sk_registry_document_done *document;
@@ -79,14 +80,18 @@ struct registry_call {
     bool modules;
     struct sk_registry_c2d_new c2d;
     enum sk_c2d_end how;
-    struct sk_registry_term *terms;
+    struct sk_registry_term *terms; /* of a search, and what follows */
     size_t term_count;
+    enum sk_registry_verdict (*look)(void *arg, const struct sk_registry_row *row);
+    int64_t lookup;
+    uint64_t until; /* the row up to which it goes; 0: to the end */
+    size_t looked_at, document_bytes;
     struct sk_registry_job_row *rows, after;
     size_t row_count;
     enum sk_job_state state, to;
     bool fresh;
     enum sk_registry_topic topic;
-    uint64_t sequence, before; /* of deletes and returns: from and to */
+    uint64_t sequence, before; /* of deletes and returns: from and to; of a search: behind which */
     int64_t time_us;           /* a moment or a length */
     uint8_t random[128];       /* keys and etags of new identities */
     int64_t wall_us;
@@ -97,6 +102,7 @@ struct registry_call {
     json_t *desired_patch;
     union { /* of other calls; arrays in the arena */
         uint32_t subscriptions;
+        struct sk_registry_found search;
         struct sk_registry_documents documents; /* of get: one */
         struct sk_registry_c2d message;
         struct sk_registry_queue queue;
@@ -120,6 +126,9 @@ typedef enum sk_status registry_run(struct registry_db *db, struct registry_call
 typedef void registry_tell(struct registry_call *call, const struct sk_registry_end *end);
 void registry_read(struct registry_call *call, registry_run *run, registry_tell *tell);
 void registry_write(struct registry_call *call, registry_run *run, registry_tell *tell);
+/* What the call may take of the turn; what callers see of its registry. */
+void registry_share_begin(struct registry_call *call, struct sk_share *share);
+const struct sk_registry_ops *registry_ops(const struct registry_call *call);
 /* Fills call->random. */
 void registry_random(struct registry_call *call);
 /* At once, on the loop's thread, and nobody is told; the caller frees it. */
@@ -143,8 +152,6 @@ sqlite3_stmt *registry_db_statement(struct registry_db *db, enum statement which
 sqlite3_stmt *registry_db_statement_of(struct registry_db *db, enum statement which,
                                        struct sk_span first, struct sk_span second);
 enum sk_status registry_db_error(struct registry_db *db);
-/* One that is made as it is needed; the last one is kept. */
-sqlite3_stmt *registry_db_prepare(struct registry_db *db, const char *text);
 /* Runs a statement that gives no rows. */
 enum sk_status registry_db_run(struct registry_db *db, sqlite3_stmt *statement);
 enum sk_status registry_db_simple(struct registry_db *db, enum statement which);
@@ -165,12 +172,29 @@ struct sk_span registry_column(sqlite3_stmt *statement, int at); /* until the ne
 enum sk_status registry_identity_load(struct registry_db *db, struct sk_span device_id,
                                       struct sk_span module_id, struct sk_identity *identity,
                                       int64_t *row);
+enum sk_status registry_identity_of_row(struct registry_db *db, int64_t row,
+                                        struct sk_identity *identity);
 enum sk_status registry_identity_insert(struct registry_db *db, const struct sk_identity *identity,
                                         int64_t *row);
 enum sk_status registry_identity_update(struct registry_db *db, const struct sk_identity *identity,
                                         int64_t row);
 /* Reads the identity columns that every listing statement begins with. */
 void registry_identity_column(sqlite3_stmt *statement, struct sk_identity *identity, int64_t *row);
+/* Columns of SQL_TWIN_GET, and what of them is no document. */
+enum registry_twin_column {
+    REGISTRY_TWIN_TAGS,
+    REGISTRY_TWIN_DESIRED,
+    REGISTRY_TWIN_REPORTED,
+    REGISTRY_TWIN_DESIRED_METADATA,
+    REGISTRY_TWIN_REPORTED_METADATA,
+    REGISTRY_TWIN_DESIRED_VERSION,
+    REGISTRY_TWIN_REPORTED_VERSION,
+    REGISTRY_TWIN_VERSION,
+    REGISTRY_TWIN_ETAG,
+    REGISTRY_TWIN_CONFIGURATIONS,
+    REGISTRY_TWIN_CONFIGURED,
+};
+void registry_twin_numbers(sqlite3_stmt *statement, struct sk_twin *twin);
 /* `bytes` (may be NULL) grows by the size of its documents. */
 enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin,
                                   size_t *bytes);
@@ -179,24 +203,39 @@ enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const st
 /* Adds an empty entry to what the call has found. */
 struct sk_registry_entry *registry_entry_add(struct registry_call *call);
 void registry_entries_free(struct registry_call *call);
-/* Adds the identities of a listing statement, with their twins when asked: these up to a share of a
- * turn, which parsing them takes. */
+/* Adds the identities of a listing statement. */
 enum sk_status registry_collect(struct registry_db *db, struct registry_call *call,
-                                sqlite3_stmt *statement, bool with_twins);
+                                sqlite3_stmt *statement);
 
 /* ---- the aggregates ---- */
 
 extern const struct sk_registry_identity_ops registry_identity_ops;
 extern const struct sk_registry_twin_ops registry_twin_ops;
+extern const struct sk_registry_search_ops registry_search_ops;
 extern const struct sk_registry_session_ops registry_session_ops;
 extern const struct sk_registry_c2d_ops registry_c2d_ops;
 extern const struct sk_registry_feedback_ops registry_feedback_ops;
 extern const struct sk_registry_job_ops registry_job_ops;
 extern const struct sk_registry_document_ops registry_document_ops;
 
-/* find.c */
-void registry_find(struct sk_registry *registry, const struct sk_registry_search *search,
-                   sk_registry_entries_done *done, void *arg);
+/* lookups.c: one is ready for a term; what a search, which has run, has shown to be of use; what was
+ * begun before goes on. */
+enum { REGISTRY_WANTED_MAX = 16, REGISTRY_LOOKUPS_MAX = 16 };
+struct registry_lookups { /* of a registry, on its loop */
+    bool working;         /* one is being filled */
+    struct registry_wanted {
+        enum sk_registry_where where;
+        char *path; /* owned */
+        size_t rows; /* that searches have looked at in vain */
+    } wanted[REGISTRY_WANTED_MAX];
+    int64_t days[REGISTRY_LOOKUPS_MAX]; /* on which uses were noted last */
+};
+struct registry_lookups *registry_lookups(const struct registry_call *call); /* sqlite.c */
+bool registry_lookup_is_ready(struct registry_db *db, const struct sk_registry_term *term,
+                              int64_t *id);
+void registry_lookups_learn(struct registry_call *call);
+void registry_lookups_start(struct registry *registry, struct registry_db *db);
+void registry_lookups_free(struct registry_lookups *lookups);
 /* twins.c: copies the documents of a change into the call; runs it; tells its end. */
 void registry_take_change(struct registry_call *call, const struct sk_twin_change *change,
                           struct sk_span if_match);

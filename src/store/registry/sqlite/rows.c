@@ -43,6 +43,18 @@ enum sk_status registry_identity_load(struct registry_db *db, struct sk_span dev
     return SK_OK;
 }
 
+enum sk_status registry_identity_of_row(struct registry_db *db, int64_t row,
+                                        struct sk_identity *identity) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_IDENTITY_OF_ROW);
+    if (statement == NULL) return registry_db_error(db);
+    sqlite3_bind_int64(statement, 1, row);
+    enum sk_status status = registry_db_row(db, statement);
+    if (status) return status;
+    registry_identity_column(statement, identity, &row);
+    sqlite3_reset(statement);
+    return SK_OK;
+}
+
 /* Insert and update number their parameters alike. */
 static void bind_identity(sqlite3_stmt *statement, const struct sk_identity *identity) {
     registry_bind_text(statement, 2, sk_span_z(identity->device_id));
@@ -90,28 +102,34 @@ static json_t *column_json(sqlite3_stmt *statement, int at) {
     return json_loadb(text.p ? text.p : "", text.n, 0, NULL);
 }
 
+void registry_twin_numbers(sqlite3_stmt *statement, struct sk_twin *twin) {
+    twin->desired_version =
+        (uint64_t)sqlite3_column_int64(statement, REGISTRY_TWIN_DESIRED_VERSION);
+    twin->reported_version =
+        (uint64_t)sqlite3_column_int64(statement, REGISTRY_TWIN_REPORTED_VERSION);
+    twin->version = (uint64_t)sqlite3_column_int64(statement, REGISTRY_TWIN_VERSION);
+    twin->etag = (uint64_t)sqlite3_column_int64(statement, REGISTRY_TWIN_ETAG);
+}
+
 enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin,
                                   size_t *bytes) {
-    enum { DOCUMENTS = 5 };
     sqlite3_stmt *statement = registry_db_statement(db, SQL_TWIN_GET);
     if (statement == NULL) return registry_db_error(db);
     sqlite3_bind_int64(statement, 1, row);
     enum sk_status status = registry_db_row(db, statement);
     if (status) return status;
-    for (int i = 0; bytes && i < DOCUMENTS; i++) *bytes += registry_column(statement, i).n;
+    for (int i = 0; bytes && i <= REGISTRY_TWIN_REPORTED_METADATA; i++)
+        *bytes += registry_column(statement, i).n;
     *twin = (struct sk_twin){
-        .tags = column_json(statement, 0),
-        .desired = column_json(statement, 1),
-        .reported = column_json(statement, 2),
-        .desired_metadata = column_json(statement, 3),
-        .reported_metadata = column_json(statement, 4),
-        .desired_version = (uint64_t)sqlite3_column_int64(statement, 5),
-        .reported_version = (uint64_t)sqlite3_column_int64(statement, 6),
-        .version = (uint64_t)sqlite3_column_int64(statement, 7),
-        .etag = (uint64_t)sqlite3_column_int64(statement, 8),
-        .configurations = column_json(statement, 9),
-        .configured = column_json(statement, 10),
+        .tags = column_json(statement, REGISTRY_TWIN_TAGS),
+        .desired = column_json(statement, REGISTRY_TWIN_DESIRED),
+        .reported = column_json(statement, REGISTRY_TWIN_REPORTED),
+        .desired_metadata = column_json(statement, REGISTRY_TWIN_DESIRED_METADATA),
+        .reported_metadata = column_json(statement, REGISTRY_TWIN_REPORTED_METADATA),
+        .configurations = column_json(statement, REGISTRY_TWIN_CONFIGURATIONS),
+        .configured = column_json(statement, REGISTRY_TWIN_CONFIGURED),
     };
+    registry_twin_numbers(statement, twin);
     sqlite3_reset(statement);
     if (twin->tags && twin->desired && twin->reported && twin->desired_metadata &&
         twin->reported_metadata)
@@ -170,19 +188,13 @@ void registry_entries_free(struct registry_call *call) {
 }
 
 enum sk_status registry_collect(struct registry_db *db, struct registry_call *call,
-                                sqlite3_stmt *statement, bool with_twins) {
-    enum { BYTES_MAX = 64 * 1024 };
-    size_t bytes = 0;
+                                sqlite3_stmt *statement) {
     enum sk_status status;
     while ((status = registry_db_row(db, statement)) == SK_OK) {
         struct sk_registry_entry *entry = registry_entry_add(call);
         int64_t row;
         registry_identity_column(statement, &entry->identity, &row);
-        if (with_twins && (status = registry_twin_load(db, row, &entry->twin, &bytes))) {
-            sqlite3_reset(statement);
-            return status == SK_NOT_FOUND ? SK_MALFORMED : status;
-        }
-        call->entries.more = call->entries.count == call->max || bytes >= BYTES_MAX;
+        call->entries.more = call->entries.count == call->max;
         if (!call->entries.more) continue;
         sqlite3_reset(statement);
         return SK_OK;

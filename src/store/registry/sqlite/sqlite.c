@@ -23,6 +23,7 @@ struct registry {
     struct sk_task start;
     bool busy, delivering, closing;
     struct sk_registry_counts counts;
+    struct registry_lookups lookups;
 };
 
 static struct registry *registry_of(struct sk_registry *seen) {
@@ -45,6 +46,7 @@ static enum sk_status load_counts(struct registry *registry) {
 static void registry_free(struct registry *registry) {
     sk_io_undefer(&registry->start);
     registry_db_close(&registry->reader);
+    registry_lookups_free(&registry->lookups);
     registry_db_close(
         &registry->writer); /* last: the last connection folds the WAL into the file */
     free(registry);
@@ -87,6 +89,7 @@ enum sk_status sk_registry_sqlite_open(struct sk_io *io, const char *path,
         registry_free(registry);
         return status;
     }
+    registry_lookups_start(registry, &registry->writer);
     *opened = &registry->seen;
     return SK_OK;
 }
@@ -252,6 +255,18 @@ enum sk_status registry_run_now(struct registry_call *call, registry_run *run) {
     return run(&call->registry->writer, call);
 }
 
+void registry_share_begin(struct registry_call *call, struct sk_share *share) {
+    sk_share_begin(share, call->registry->io);
+}
+
+const struct sk_registry_ops *registry_ops(const struct registry_call *call) {
+    return call->registry->seen.ops;
+}
+
+struct registry_lookups *registry_lookups(const struct registry_call *call) {
+    return &call->registry->lookups;
+}
+
 void registry_random(struct registry_call *call) {
     sk_io_random(call->registry->io, call->random, sizeof call->random);
 }
@@ -290,6 +305,7 @@ static const struct sk_registry_ops ops = {.close = close_registry,
                                            .counts = counts,
                                            .identities = &registry_identity_ops,
                                            .twins = &registry_twin_ops,
+                                           .searches = &registry_search_ops,
                                            .sessions = &registry_session_ops,
                                            .c2d = &registry_c2d_ops,
                                            .feedback = &registry_feedback_ops,

@@ -1,4 +1,4 @@
-/* Twins: read, changed and listed. */
+/* Twins: read and changed. */
 #include "store/registry/sqlite/parts.h"
 
 static enum sk_status run_get(struct registry_db *db, struct registry_call *call) {
@@ -10,16 +10,6 @@ static enum sk_status run_get(struct registry_db *db, struct registry_call *call
     struct sk_registry_entry *entry = registry_entry_add(call);
     entry->identity = identity;
     return registry_twin_load(db, row, &entry->twin, NULL);
-}
-
-static enum sk_status run_list(struct registry_db *db, struct registry_call *call) {
-    sqlite3_stmt *statement =
-        registry_db_statement(db, call->modules ? SQL_TWIN_LIST_MODULES : SQL_TWIN_LIST_DEVICES);
-    if (statement == NULL) return registry_db_error(db);
-    registry_bind_text(statement, 1, call->device_id);
-    if (call->modules) registry_bind_text(statement, 2, call->module_id);
-    sqlite3_bind_int64(statement, 3, (sqlite3_int64)call->max);
-    return registry_collect(db, call, statement, true);
 }
 
 enum sk_status registry_run_change(struct registry_db *db, struct registry_call *call) {
@@ -43,7 +33,7 @@ enum sk_status registry_run_change(struct registry_db *db, struct registry_call 
         goto fail;
     if (call->change.desired)
         call->desired_patch = sk_twin_desired_notification(before, &twin, &call->change);
-    *registry_entry_add(call) = (struct sk_registry_entry){identity, twin};
+    *registry_entry_add(call) = (struct sk_registry_entry){.identity = identity, .twin = twin};
     json_decref(before);
     return SK_OK;
 fail:
@@ -88,15 +78,4 @@ static void change(struct sk_registry *registry, struct sk_span device_id, struc
     registry_write(call, registry_run_change, registry_tell_change);
 }
 
-static void list(struct sk_registry *registry, bool modules, struct sk_span after_device,
-                 struct sk_span after_module, size_t max, sk_registry_entries_done *done,
-                 void *arg) {
-    struct registry_call *call = registry_call_new(registry, after_device, after_module, arg);
-    call->modules = modules;
-    call->max = max;
-    call->done.entries = done;
-    registry_read(call, run_list, registry_tell_entries);
-}
-
-const struct sk_registry_twin_ops registry_twin_ops = {
-    .get = get, .change = change, .list = list, .find = registry_find};
+const struct sk_registry_twin_ops registry_twin_ops = {.get = get, .change = change};
