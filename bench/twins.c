@@ -56,11 +56,11 @@ static void make_next(struct fill *fill) {
     snprintf(address, sizeof address, "10.%u.%u.%u", n >> 16, n >> 8 & 255, n & 255);
     struct sk_identity identity = {.device_id = id, .auth = SK_AUTH_SAS};
     sk_registry_put(fill->registry, &identity, SK_NONE, made, fill);
-    json_t *tags = json_pack("{s:s,s:s,s:{s:i,s:i}}", "site", site, "model",
-                             n % 3 ? "chiller" : "pump", "place", "floor", (int)(n % 7), "room",
-                             (int)(n % 100)),
-           *desired = json_pack("{s:i,s:{s:s,s:b}}", "interval", 30, "log", "level", "info",
-                                "remote", 0),
+    json_t *tags =
+               json_pack("{s:s,s:s,s:{s:i,s:i}}", "site", site, "model", n % 3 ? "chiller" : "pump",
+                         "place", "floor", (int)(n % 7), "room", (int)(n % 100)),
+           *desired =
+               json_pack("{s:i,s:{s:s,s:b}}", "interval", 30, "log", "level", "info", "remote", 0),
            *reported = json_pack("{s:i,s:f,s:s,s:{s:s,s:s}}", "interval", 30, "temperature",
                                  20 + (n % 500) / 10.0, "address", address, "firmware", "version",
                                  n % 4 ? "1.2.0" : "1.3.0", "status", "current");
@@ -152,8 +152,7 @@ static int ask_hub(const char *service, const char *ca, const char *query, unsig
     char *text = json_dumps(body, JSON_COMPACT);
     sk_buffer_text(&asking.body, text);
     sk_http_client_new(
-        asking.io,
-        &(struct sk_http_client_options){.to = {.host = host, .port = 443}, .tls = tls},
+        asking.io, &(struct sk_http_client_options){.to = {.host = host, .port = 443}, .tls = tls},
         &asking.http);
     ask(&asking);
     sk_io_run(asking.io);
@@ -165,11 +164,13 @@ static int ask_hub(const char *service, const char *ca, const char *query, unsig
 }
 
 int main(int argc, char **argv) {
-    static const struct option names[] = {
-        {"service", required_argument, NULL, 's'}, {"ca", required_argument, NULL, 'c'},
-        {"count", required_argument, NULL, 'n'},   {"fill", required_argument, NULL, 'f'},
-        {"query", required_argument, NULL, 'q'},   {"times", required_argument, NULL, 't'},
-        {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"service", required_argument, NULL, 's'},
+                                          {"ca", required_argument, NULL, 'c'},
+                                          {"count", required_argument, NULL, 'n'},
+                                          {"fill", required_argument, NULL, 'f'},
+                                          {"query", required_argument, NULL, 'q'},
+                                          {"times", required_argument, NULL, 't'},
+                                          {NULL, 0, NULL, 0}};
     const char *service = NULL, *ca = NULL, *query = NULL, *path = NULL;
     unsigned count = 0, times = 1;
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (c) {

@@ -1,5 +1,5 @@
 /* What every implementation of the registry must do: here are the implementations, and a world
- * for each story. The stories are registry.c and registry_c2d.c; they know nothing but
+ * for each story. The stories are the registry_*.c beside it; they know nothing but
  * registry.h. Another implementation is a row of the table. */
 #ifndef TESTS_REGISTRY_WORLD_H
 #define TESTS_REGISTRY_WORLD_H

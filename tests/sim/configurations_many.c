@@ -97,8 +97,8 @@ static void looked(void *arg, const struct sk_registry_end *end,
 }
 
 static void look_behind(struct looks *seen, uint64_t after) {
-    sk_registry_find_twins(hub->registry,
-                           &(struct sk_registry_search){.after = after, .max = 100}, looked, seen);
+    sk_registry_find_twins(hub->registry, &(struct sk_registry_search){.after = after, .max = 100},
+                           looked, seen);
 }
 
 static struct looks look(void) {

@@ -389,21 +389,20 @@ static size_t items_of(struct raw_answer *answer) {
 /* With OR the store cannot sort them out, off the loop: each is read and looked at here. */
 TEST(what_reads_many_documents_takes_many_turns) {
     struct fleet *f = *state;
-    enum { DEVICES = 300, TWINS_A_TURN = 16, DEVICES_A_TURN = 32 };
+    enum { DEVICES = 300, PAGE = 100, TWINS_A_TURN = 16, DEVICES_A_TURN = 32 };
     struct raw_answer answer;
     struct raw_ask query = {
         .method = "POST",
         .target = "/devices/query" VERSION,
-        .body = sk_span_z("{\"query\":\"SELECT * FROM devices WHERE tags.x = 1 OR tags.x = 2\"}")};
+        .body = sk_span_z("{\"query\":\"SELECT * FROM devices WHERE deviceId != 'd1'\"}")};
     struct raw_ask list = {.method = "GET", .target = "/devices" VERSION};
     char name[16];
     for (int i = 3; i <= DEVICES; i++) {
         snprintf(name, sizeof name, "d%d", i);
         fleet_put_device(f, name, "");
     }
-    fleet_call(f, SK_HTTP_PATCH, "/twins/d200", "{\"tags\":{\"x\":1}}");
-    assert_true(turns_of(f, &query, &answer) >= DEVICES / TWINS_A_TURN);
-    assert_int_equal(items_of(&answer), 1);
+    assert_true(turns_of(f, &query, &answer) >= PAGE / TWINS_A_TURN);
+    assert_int_equal(items_of(&answer), PAGE);
     assert_true(turns_of(f, &list, &answer) >= DEVICES / DEVICES_A_TURN);
     assert_int_equal(items_of(&answer), DEVICES);
 }

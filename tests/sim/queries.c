@@ -148,8 +148,9 @@ static void expect_of(const json_t *twins, const char *condition, char found[400
 TEST(twins_are_selected_where_they_are_kept_as_the_service_shows_them) {
     struct fleet *f = *state;
     make_sites(f);
-    fleet_call(f, SK_HTTP_PATCH, "/twins/s1",
-               "{\"properties\":{\"desired\":{\"a\":{\"b\":[1,{\"c\":\"x\"}]},\"q\":\"\\\"\\u00e9\"}}}");
+    fleet_call(
+        f, SK_HTTP_PATCH, "/twins/s1",
+        "{\"properties\":{\"desired\":{\"a\":{\"b\":[1,{\"c\":\"x\"}]},\"q\":\"\\\"\\u00e9\"}}}");
     fleet_call(f, SK_HTTP_PATCH, "/twins/s2", "{\"tags\":null}");
     fleet_put(f, "/devices/s6",
               "{\"deviceId\":\"s6\",\"status\":\"disabled\",\"statusReason\":\"why\","

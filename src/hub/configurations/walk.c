@@ -41,7 +41,8 @@ static void count_metrics(struct configurations *all, struct configuration_metri
         if (metric->query.from != from || !sk_query_selects(&metric->query, &source, arena))
             continue;
         metric->counting++;
-        if (metric->groups) sk_select_add(metric->groups, &source, arena); /* too many: not counted */
+        if (metric->groups)
+            sk_select_add(metric->groups, &source, arena); /* too many: not counted */
     }
 }
 
@@ -220,8 +221,7 @@ static void read_batch(struct configurations *all) {
     }
     sk_registry_find_twins(
         all->hub->registry,
-        &(struct sk_registry_search){
-            .modules = all->in_modules, .after = all->after, .max = BATCH},
+        &(struct sk_registry_search){.modules = all->in_modules, .after = all->after, .max = BATCH},
         got_batch, all);
 }
 

@@ -279,8 +279,8 @@ static void explain_twins(void *arg, const struct sk_registry_end *end,
                           const struct sk_registry_found *found) {
     static const char *const ways[] = {[SK_WAY_ALL] = "all",
                                        [SK_WAY_IDS] = "those with these ids",
-                                       [SK_WAY_VALUES] = "those with these values, which are kept "
-                                                         "in order"};
+                                       [SK_WAY_VALUES] =
+                                           "those with these values, which are kept in order"};
     struct query_call *call = arg;
     if (end->status) {
         end_call(call, end, false);

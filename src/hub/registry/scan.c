@@ -1,5 +1,5 @@
-/* Which twins a query selects: the registry goes over them by turns, however many it takes; others go
- * on meanwhile. The condition is evaluated on each where it is kept, so that only what is selected
+/* Which twins a query selects: the registry goes over them by turns, however many it takes; others
+ * go on meanwhile. The condition is evaluated on each where it is kept, so that only what is selected
  * is parsed. What of the condition the registry can look up it is given, so that it goes over the
  * fewer. */
 #include "hub/parts.h"
@@ -101,8 +101,8 @@ size_t hub_search_terms(const struct sk_query *query, struct sk_arena *arena,
 struct kept_twin {
     struct hub_scan *scan;
     const struct sk_registry_row *row;
-    json_t *rest;              /* all but the sections; NULL until somebody asks */
-    char id[2 + SK_ID_MAX];    /* in quotes: ids hold nothing that JSON would escape */
+    json_t *rest;           /* all but the sections; NULL until somebody asks */
+    char id[2 + SK_ID_MAX]; /* in quotes: ids hold nothing that JSON would escape */
 };
 
 static struct sk_span quoted(struct kept_twin *twin, enum sk_registry_field field) {
@@ -128,8 +128,8 @@ static bool find_section(const struct kept_twin *twin, const struct sk_json_step
     bool ours = count > 2 && path[2].key.n && path[2].key.p[0] == '$';
     if (ours && !sk_span_is(path[2].key, "$metadata")) return false;
     enum sk_registry_field section = desired ? SK_FIELD_DESIRED : SK_FIELD_REPORTED,
-                           metadata = desired ? SK_FIELD_DESIRED_METADATA
-                                              : SK_FIELD_REPORTED_METADATA;
+                           metadata =
+                               desired ? SK_FIELD_DESIRED_METADATA : SK_FIELD_REPORTED_METADATA;
     *steps += ours;
     *json = sk_registry_row_field(twin->row, ours ? metadata : section);
     return true;

@@ -230,15 +230,15 @@ enum sk_registry_way { SK_WAY_ALL, SK_WAY_IDS, SK_WAY_VALUES };
 struct sk_registry_found {
     struct sk_registry_entry *entries; /* with their twins */
     size_t count;
-    bool more;      /* it has not come to the end: a search takes no more than its share of a turn */
+    bool more; /* it has not come to the end: a search takes no more than its share of a turn */
     uint64_t after; /* the place behind the last one that it has looked at */
     enum sk_registry_way way;
     struct sk_span path; /* SK_WAY_VALUES: the term whose values are kept in order */
 };
 typedef void sk_registry_found_done(void *arg, const struct sk_registry_end *end,
                                     const struct sk_registry_found *found);
-/* Goes over devices, or over modules of all devices, as they were created. Those for which the terms
- * do not hold may be left out; whoever asks still decides about each that comes, in `look`. Paths
+/* Goes over devices, or over modules of all devices, as they were created. Those for which the
+ * terms do not hold may be left out; whoever asks still decides about each that comes, in `look`. Paths
  * that searches ask for again and again get their values kept in order by themselves. */
 void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
                             sk_registry_found_done *done, void *arg);

@@ -7,13 +7,25 @@
 #define SECTION(of)                                                                                \
     "CASE l.place WHEN 1 THEN " of ".tags WHEN 2 THEN " of ".desired ELSE " of ".reported END"
 #define VALUE(of) "json_extract(" SECTION(of) ", l.path)"
+#define OLD_VALUE VALUE("old")
+#define NEW_VALUE VALUE("new")
+#define NEW_TYPE "json_type(" SECTION("new") ", l.path)"
+#define OTHER_VALUE OLD_VALUE " IS NOT " NEW_VALUE
 #define ADD_VALUES(when)                                                                           \
-    "INSERT OR IGNORE INTO lookup_value SELECT l.id, " VALUE("new") ", new.row FROM lookup l "     \
-    "WHERE l.filled >= new.row AND " when " AND json_type(" SECTION("new") ", l.path) "            \
-    "IN ('text', 'integer', 'real', 'true', 'false') AND length(" VALUE("new") ") <= 128"
+    "INSERT OR IGNORE INTO lookup_value SELECT l.id, " NEW_VALUE ", new.row FROM lookup l "        \
+    "WHERE l.filled >= new.row AND " when " AND " NEW_TYPE                                         \
+    " IN ('text', 'integer', 'real', 'true', 'false') AND length(" NEW_VALUE ") <= 128"
 #define DROP_VALUES(when)                                                                          \
-    "DELETE FROM lookup_value WHERE (lookup, value, row) IN (SELECT l.id, " VALUE("old") ", "      \
+    "DELETE FROM lookup_value WHERE (lookup, value, row) IN (SELECT l.id, " OLD_VALUE ", "         \
     "old.row FROM lookup l WHERE " when ")"
+#define TRIGGER(name, event, work)                                                                 \
+    "CREATE TRIGGER " name " AFTER " event " ON twin WHEN EXISTS (SELECT 1 FROM lookup) "          \
+    "BEGIN " work "; END;"
+#define LOOKUP_TRIGGERS                                                                            \
+    TRIGGER("twin_made", "INSERT", ADD_VALUES("TRUE"))                                             \
+    TRIGGER("twin_changed", "UPDATE OF tags, desired, reported",                                   \
+            DROP_VALUES(OTHER_VALUE) ";" ADD_VALUES(OTHER_VALUE))                                  \
+    TRIGGER("twin_deleted", "DELETE", DROP_VALUES("TRUE"))
 
 /* One string a version; appended to, never edited. */
 static const char *const migrations[] = {
@@ -76,20 +88,18 @@ static const char *const migrations[] = {
     " filled INTEGER NOT NULL, used_us INTEGER NOT NULL, UNIQUE (place, path));"
     "CREATE TABLE lookup_value ("
     " lookup INTEGER NOT NULL, value NOT NULL, row INTEGER NOT NULL,"
-    " PRIMARY KEY (lookup, value, row)) WITHOUT ROWID;"
-    "CREATE TRIGGER twin_made AFTER INSERT ON twin WHEN EXISTS (SELECT 1 FROM lookup) "
-    "BEGIN " ADD_VALUES("TRUE") "; END;"
-    "CREATE TRIGGER twin_changed AFTER UPDATE OF tags, desired, reported ON twin "
-    "WHEN EXISTS (SELECT 1 FROM lookup) "
-    "BEGIN " DROP_VALUES(VALUE("old") " IS NOT " VALUE("new")) ";"
-    ADD_VALUES(VALUE("old") " IS NOT " VALUE("new")) "; END;"
-    "CREATE TRIGGER twin_deleted AFTER DELETE ON twin WHEN EXISTS (SELECT 1 FROM lookup) "
-    "BEGIN " DROP_VALUES("TRUE") "; END;",
+    " PRIMARY KEY (lookup, value, row)) WITHOUT ROWID;" LOOKUP_TRIGGERS,
 };
 #undef SECTION
 #undef VALUE
+#undef OLD_VALUE
+#undef NEW_VALUE
+#undef NEW_TYPE
 #undef ADD_VALUES
 #undef DROP_VALUES
+#undef OTHER_VALUE
+#undef TRIGGER
+#undef LOOKUP_TRIGGERS
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 
 static const char *const texts[SQL_COUNT] = {

@@ -57,9 +57,8 @@ static json_t *values_json(const struct sk_registry_term *term) {
     json_t *values = json_array();
     for (size_t i = 0; i < term->count; i++) {
         const struct sk_registry_value *value = &term->values[i];
-        json_array_append_new(values, value->is_text
-                                          ? json_stringn(value->text.p, value->text.n)
-                                          : json_integer((json_int_t)value->number));
+        json_array_append_new(values, value->is_text ? json_stringn(value->text.p, value->text.n)
+                                                     : json_integer((json_int_t)value->number));
     }
     return values;
 }
@@ -137,8 +136,7 @@ static enum sk_status keep(struct row *row, struct registry_call *call) {
 static enum sk_status look_at(struct row *row, struct registry_call *call) {
     enum { BYTES_MAX = 64 * 1024 }; /* of documents, which take time to be parsed */
     struct sk_registry_found *found = &call->found.search;
-    enum sk_registry_verdict verdict =
-        call->look ? call->look(call->arg, &row->seen) : SK_ROW_KEPT;
+    enum sk_registry_verdict verdict = call->look ? call->look(call->arg, &row->seen) : SK_ROW_KEPT;
     if (row->documents) sqlite3_reset(row->documents);
     row->documents = NULL;
     call->looked_at++;

@@ -4,8 +4,8 @@
  * (db.c) keep those of rows up to `filled`; the others are added a step at a time, each a write
  * among the others. A search uses a lookup once it is filled to the end.
  *
- *   asked for -> filled 0 … n -> FILLED -> (not used for a day, and another is asked for) DROPPED ->
- *   gone when its last value is
+ *   asked for -> filled 0 … n -> FILLED -> (another is asked for, and it was not used for a day)
+ *   DROPPED -> gone when its last value is
  *
  * Where decisions are made: docs/decisions/0035-values-in-order.md. */
 #include "store/registry/sqlite/parts.h"
@@ -125,8 +125,8 @@ static void nobody_waits(void *arg, const struct sk_registry_end *end) {
 }
 
 static void work(struct registry *registry) {
-    struct registry_call *call = registry_call_new((struct sk_registry *)registry, SK_NONE, SK_NONE,
-                                                   NULL);
+    struct registry_call *call =
+        registry_call_new((struct sk_registry *)registry, SK_NONE, SK_NONE, NULL);
     registry_lookups(call)->working = true;
     call->done.done = nobody_waits;
     registry_write(call, run_step, step_done);
@@ -169,8 +169,8 @@ static void added(struct registry_call *call, const struct sk_registry_end *end)
 }
 
 static void add(struct registry *registry, const struct registry_wanted *wanted) {
-    struct registry_call *call = registry_call_new((struct sk_registry *)registry, SK_NONE, SK_NONE,
-                                                   NULL);
+    struct registry_call *call =
+        registry_call_new((struct sk_registry *)registry, SK_NONE, SK_NONE, NULL);
     call->max = wanted->where;
     call->key = sk_arena_copy(&call->arena, sk_span_z(wanted->path));
     call->done.done = nobody_waits;
@@ -195,8 +195,8 @@ static void note_use(struct registry_call *from) {
     int64_t *known = &lookups->days[from->lookup % REGISTRY_LOOKUPS_MAX];
     if (*known == day) return;
     *known = day;
-    struct registry_call *call = registry_call_new((struct sk_registry *)from->registry, SK_NONE,
-                                                   SK_NONE, NULL);
+    struct registry_call *call =
+        registry_call_new((struct sk_registry *)from->registry, SK_NONE, SK_NONE, NULL);
     call->lookup = from->lookup;
     call->done.done = nobody_waits;
     registry_write(call, run_used, noted);

@@ -218,14 +218,14 @@ extern const struct sk_registry_feedback_ops registry_feedback_ops;
 extern const struct sk_registry_job_ops registry_job_ops;
 extern const struct sk_registry_document_ops registry_document_ops;
 
-/* lookups.c: one is ready for a term; what a search, which has run, has shown to be of use; what was
+/* lookups.c: one is ready for a term; what a search that has run has shown to be of use; what was
  * begun before goes on. */
 enum { REGISTRY_WANTED_MAX = 16, REGISTRY_LOOKUPS_MAX = 16 };
 struct registry_lookups { /* of a registry, on its loop */
     bool working;         /* one is being filled */
     struct registry_wanted {
         enum sk_registry_where where;
-        char *path; /* owned */
+        char *path;  /* owned */
         size_t rows; /* that searches have looked at in vain */
     } wanted[REGISTRY_WANTED_MAX];
     int64_t days[REGISTRY_LOOKUPS_MAX]; /* on which uses were noted last */
