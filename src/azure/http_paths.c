@@ -42,6 +42,11 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_PUT, "/twins/{device}/modules/{module}", SK_OP_TWIN_UPDATE},
     {SK_HTTP_POST, "/twins/{device}/methods", SK_OP_METHOD_INVOKE},
     {SK_HTTP_POST, "/twins/{device}/modules/{module}/methods", SK_OP_METHOD_INVOKE},
+    {SK_HTTP_GET, "/digitaltwins/{device}", SK_OP_DIGITAL_TWIN_GET},
+    {SK_HTTP_PATCH, "/digitaltwins/{device}", SK_OP_DIGITAL_TWIN_PATCH},
+    {SK_HTTP_POST, "/digitaltwins/{device}/commands/{name}", SK_OP_COMMAND_INVOKE},
+    {SK_HTTP_POST, "/digitaltwins/{device}/components/{component}/commands/{name}",
+     SK_OP_COMMAND_INVOKE},
     {SK_HTTP_POST, "/devices/query", SK_OP_QUERY},
     {SK_HTTP_POST, "/devices/{device}/applyConfigurationContent", SK_OP_CONFIGURATION_APPLY},
     {SK_HTTP_PATCH, "/devices/{device}/applyConfigurationContent", SK_OP_CONTENT_PATCH},
@@ -85,6 +90,8 @@ static void take(struct sk_request *request, struct sk_span name, struct sk_span
         request->device = value;
     else if (sk_span_eq(name, SK_SPAN("{module}")))
         request->module = value;
+    else if (sk_span_eq(name, SK_SPAN("{component}")))
+        request->component = value;
     else
         request->name = value;
 }

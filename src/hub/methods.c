@@ -37,9 +37,10 @@ static void stop(struct sk_hub *hub) {
 static const struct sk_hub_metric metrics[] = {
     {"skerry_hub_methods_total", "Direct methods invoked.", SK_HUB_COUNT(methods_total)}, {0}};
 
-const struct sk_hub_part hub_part_methods = {
-    .metrics = metrics,
-    .serve = {[SK_OP_METHOD_INVOKE] = invoke_method, [SK_OP_METHOD_RESPOND] = respond},
-    .stop = stop,
-    .subscribed = subscribed,
-    .closed = closed};
+const struct sk_hub_part hub_part_methods = {.metrics = metrics,
+                                             .serve = {[SK_OP_METHOD_INVOKE] = invoke_method,
+                                                       [SK_OP_COMMAND_INVOKE] = invoke_method,
+                                                       [SK_OP_METHOD_RESPOND] = respond},
+                                             .stop = stop,
+                                             .subscribed = subscribed,
+                                             .closed = closed};

@@ -104,7 +104,8 @@ static struct batch *new_batch(struct outbox *box, const struct sk_registry_reco
            SK_CONTAINER(before->prev, struct batch, link)->first > batch->first)
         before = before->prev;
     sk_list_append(before, &batch->link);
-    sk_timer_start(box->hub->backend.io, &batch->lock, (uint64_t)settings(box).lock_us * 1000, on_lock_over);
+    sk_timer_start(box->hub->backend.io, &batch->lock, (uint64_t)settings(box).lock_us * 1000,
+                   on_lock_over);
     return batch;
 }
 
@@ -221,8 +222,9 @@ static void read_gap(struct outbox *box, uint64_t after) {
     if (next && next->first < before) before = next->first;
     box->reading = true;
     box->read_after = after;
-    sk_registry_feedback_list(box->hub->registry, box->kind->topic, after, before, sk_io_wall(box->hub->backend.io),
-                              box->kind->batch_max, got_records, box);
+    sk_registry_feedback_list(box->hub->registry, box->kind->topic, after, before,
+                              sk_io_wall(box->hub->backend.io), box->kind->batch_max, got_records,
+                              box);
 }
 
 static void dispatch(struct outbox *box) {
@@ -261,7 +263,8 @@ static void expired(void *arg, const struct sk_registry_end *end, uint64_t newes
 
 static void expire(struct sk_timer *timer) {
     struct outbox *box = SK_CONTAINER(timer, struct outbox, expire);
-    sk_registry_feedback_expire(box->hub->registry, box->kind->topic, sk_io_wall(box->hub->backend.io), expired, box);
+    sk_registry_feedback_expire(box->hub->registry, box->kind->topic,
+                                sk_io_wall(box->hub->backend.io), expired, box);
 }
 
 void outbox_open(struct outbox *box, struct sk_hub *hub, const struct outbox_kind *kind) {
@@ -322,7 +325,8 @@ static void settle_batch(struct settlement *settlement, struct batch *batch,
     switch (outcome) {
     case SK_COMPLETE:
     case SK_REJECT:
-        sk_registry_feedback_delete(box->hub->registry, box->kind->topic, batch->first, batch->last, settled, settlement);
+        sk_registry_feedback_delete(box->hub->registry, box->kind->topic, batch->first, batch->last,
+                                    settled, settlement);
         break;
     case SK_ABANDON:
         sk_registry_feedback_return(box->hub->registry, box->kind->topic, batch->first, batch->last,

@@ -35,7 +35,8 @@ static const struct {
 };
 
 static const char *const sources[SK_SOURCE_COUNT] = {
-    "Telemetry", "twinChangeEvents", "deviceLifecycleEvents", "deviceConnectionStateEvents"};
+    "Telemetry", "twinChangeEvents", "deviceLifecycleEvents", "deviceConnectionStateEvents",
+    "digitalTwinChangeEvents"};
 
 /* The version says how wide the sizes of the variable part are: 16 bits, or, where one does not
  * fit, 32. */

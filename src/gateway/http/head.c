@@ -60,6 +60,34 @@ static void answer_report(struct sk_http_exchange *exchange, const struct sk_ans
     sk_http_respond_json(exchange, 200, sk_span_z(body));
 }
 
+/* A command's answer is the body itself, its status a header. */
+static void answer_command(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
+    struct sk_buffer headers = {0};
+    char status[16], id[37];
+    snprintf(status, sizeof status, "%d", answer->status);
+    sk_io_guid(exchange->io, id);
+    sk_http_put_header(&headers, "Content-Type", SK_SPAN("application/json; charset=utf-8"));
+    sk_http_put_header(&headers, "x-ms-command-statuscode", sk_span_z(status));
+    sk_http_put_header(&headers, "x-ms-request-id", sk_span_z(id));
+    sk_http_respond(exchange, 200, sk_buffer_span(&headers),
+                    answer->payload.n ? answer->payload : SK_SPAN("null"));
+    sk_buffer_free(&headers);
+}
+
+/* Accepted: its device does the rest. */
+static void answer_patch(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
+    const struct sk_http_parser *http = exchange->request;
+    struct sk_buffer headers = {0};
+    char quoted[SK_ETAG_MAX + 3];
+    snprintf(quoted, sizeof quoted, "\"%.*s\"", SK_ARG(answer->etag));
+    sk_http_put_header(&headers, "ETag", sk_span_z(quoted));
+    sk_http_put_header(&headers, "Location",
+                       sk_arena_print(&exchange->arena, "https://%.*s%.*s",
+                                      SK_ARG(sk_http_header(http, "Host")), SK_ARG(http->path)));
+    sk_http_respond(exchange, 202, sk_buffer_span(&headers), SK_NONE);
+    sk_buffer_free(&headers);
+}
+
 static void on_answer(struct sk_request *request, const struct sk_answer *answer) {
     struct sk_http_request *r = (struct sk_http_request *)request;
     struct sk_http_exchange *exchange = r->exchange;
@@ -73,6 +101,10 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
         sk_http_head_refuse(exchange, answer->error, request->op == SK_OP_METHOD_INVOKE);
     else if (request->op == SK_OP_METHOD_INVOKE)
         answer_method(exchange, answer);
+    else if (request->op == SK_OP_COMMAND_INVOKE)
+        answer_command(exchange, answer);
+    else if (request->op == SK_OP_DIGITAL_TWIN_PATCH)
+        answer_patch(exchange, answer);
     else if (request->op == SK_OP_TWIN_REPORT)
         answer_report(exchange, answer);
     else if (answer->document || answer->text.n)
@@ -125,6 +157,36 @@ static bool read_method(struct sk_http_request *r, const char **why) {
     r->payload = payload ? sk_json_text(payload) : NULL;
     r->request.payload = r->payload ? sk_span_z(r->payload) : SK_NONE;
     return true;
+}
+
+/* Seconds in the query; false: it is no such number. */
+static bool query_timeout(struct sk_span query, const char *name, unsigned least,
+                          unsigned otherwise, unsigned *seconds) {
+    struct sk_span text = sk_http_query(query, name);
+    int64_t n = otherwise;
+    if (text.n && (sk_span_to_int(text, &n) || n < least || n > 300)) return false;
+    *seconds = (unsigned)n;
+    return true;
+}
+
+/* A command of Plug and Play is a direct method: "command", or of a component "component*command".
+ * The body is its payload, whatever JSON it is. */
+static bool read_command(struct sk_http_request *r, const char **why) {
+    struct sk_http_parser *http = r->exchange->request;
+    struct sk_span body = sk_buffer_span(&http->body);
+    if (r->request.component.n)
+        r->request.name = sk_arena_print(&r->exchange->arena, "%.*s*%.*s",
+                                         SK_ARG(r->request.component), SK_ARG(r->request.name));
+    json_t *valid = body.n ? sk_json_load(body, JSON_DECODE_ANY, NULL) : json_null();
+    json_decref(valid);
+    r->request.payload = body;
+    *why = valid == NULL ? "the payload is not JSON"
+                         : "responseTimeoutInSeconds is 5 to 300, connectTimeoutInSeconds 0 to 300";
+    return valid && r->request.name.n <= 256 &&
+           query_timeout(http->query, "responseTimeoutInSeconds", 5, 30,
+                         &r->request.response_timeout_s) &&
+           query_timeout(http->query, "connectTimeoutInSeconds", 0, 0,
+                         &r->request.connect_timeout_s);
 }
 
 /* from=earliest | latest | <sequence number> | <ISO 8601 time>; Last-Event-ID continues after a
@@ -236,6 +298,7 @@ static bool read_request(struct sk_http_request *r) {
     case SK_OP_FEEDBACK_SETTLE:
     case SK_OP_FILE_NOTICE_SETTLE: sk_http_read_settle(r); break;
     case SK_OP_METHOD_INVOKE: fine = read_method(r, &why); break;
+    case SK_OP_COMMAND_INVOKE: fine = read_command(r, &why); break;
     case SK_OP_FILE_UPLOAD: r->request.host = sk_http_header(http, "Host"); break;
     case SK_OP_FILE_UPLOADED:
         if (r->request.name.n == 0) r->request.name = text_member(r->request.body, "correlationId");

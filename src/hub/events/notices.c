@@ -5,12 +5,14 @@
 #include <stdio.h>
 
 #include "hub/parts.h"
+#include "model/digital_twin.h"
 #include "model/json_text.h"
 
 static const char *const schemas[SK_SOURCE_COUNT] = {
     [SK_SOURCE_TWIN_CHANGES] = "twinChangeNotification",
     [SK_SOURCE_DEVICE_LIFECYCLE] = "deviceLifecycleNotification",
     [SK_SOURCE_CONNECTION_STATE] = "deviceConnectionStateNotification",
+    [SK_SOURCE_DIGITAL_TWIN_CHANGES] = "digitalTwinChangeNotification",
 };
 
 /* Takes `body`. */
@@ -34,7 +36,9 @@ static void emit(struct sk_hub *hub, enum sk_source source, const char *operatio
                                  .properties = properties,
                                  .property_count = module ? 6 : 5,
                                  .body = sk_span_z(text)};
-    message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
+    message.system[SK_SYS_CONTENT_TYPE] = source == SK_SOURCE_DIGITAL_TWIN_CHANGES
+                                              ? SK_SPAN("application/json-patch+json")
+                                              : SK_SPAN("application/json");
     message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
     message.system[SK_SYS_CORRELATION_ID] = sk_span_z(id);
     message.system[SK_SYS_USER_ID] = sk_span_z(hub->options->name);
@@ -42,7 +46,22 @@ static void emit(struct sk_hub *hub, enum sk_source source, const char *operatio
     json_decref(body);
 }
 
+/* Of those that have said which model they are of. */
+static void tell_digital_twin(struct sk_hub *hub, const struct sk_hub_twin_change *change) {
+    const struct sk_identity *identity = &change->entry->identity;
+    if (identity->model_id == NULL || (!change->desired && !change->reported)) return;
+    if (!hub_routes_take(hub, SK_SOURCE_DIGITAL_TWIN_CHANGES)) return;
+    json_t *changes =
+        sk_digital_twin_changes(&change->entry->twin, identity, change->desired, change->reported);
+    if (json_array_size(changes))
+        emit(hub, SK_SOURCE_DIGITAL_TWIN_CHANGES, "patch", identity->device_id, identity->module_id,
+             changes);
+    else
+        json_decref(changes);
+}
+
 static void twin_changed(struct sk_hub *hub, const struct sk_hub_twin_change *change) {
+    tell_digital_twin(hub, change);
     const struct sk_identity *identity = &change->entry->identity;
     const struct sk_twin *twin = &change->entry->twin;
     if (!change->tags && !change->reported && !change->desired) return;

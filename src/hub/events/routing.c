@@ -124,6 +124,7 @@ static size_t stamp(struct sk_property *properties, size_t count, struct sk_span
 void hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin) {
     const struct sk_hub_options *options = hub->options;
     size_t count = message->property_count;
+    if (message->source == SK_SOURCE_DIGITAL_TWIN_CHANGES) return; /* as in Azure */
     if (options->enrichment_count == 0 || count + options->enrichment_count > SK_PROPERTIES_MAX)
         return;
     sk_arena_reset(&hub->arena);
@@ -184,7 +185,8 @@ static const struct sk_config_key keys[] = {
     {"hub[].route[].name", &sk_config_text, ROUTE(name), .need = "give the route a name",
      .such_as = "\"hot\"", .does = "Its name"},
     {"hub[].route[].source", &sk_config_choice, ROUTE(source),
-     .choices = "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents",
+     .choices = "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents|"
+                "DigitalTwinChangeEvents",
      .otherwise = "\"DeviceMessages\"", .mend = "telemetry is \"DeviceMessages\"",
      .does = "What it takes"},
     {"hub[].route[].condition", &sk_config_text, ROUTE(condition), .fine = is_condition,

@@ -16,7 +16,9 @@ static json_t *expect(enum sk_source source, const char *operation, const char *
     assert_true(sk_span_is(sk_message_property(&event, SK_SPAN("opType"))->value, operation));
     assert_true(sk_span_is(sk_message_property(&event, SK_SPAN("hubName"))->value, "test"));
     assert_true(sk_span_is(sk_message_property(&event, SK_SPAN("deviceId"))->value, device));
-    assert_true(sk_span_is(event.system[SK_SYS_CONTENT_TYPE], "application/json"));
+    assert_true(sk_span_is(event.system[SK_SYS_CONTENT_TYPE],
+                           source == SK_SOURCE_DIGITAL_TWIN_CHANGES ? "application/json-patch+json"
+                                                                    : "application/json"));
     json_t *body = json_loadb(event.body.p, event.body.n, 0, NULL);
     assert_non_null(body);
     return body;
@@ -65,6 +67,7 @@ static struct sk_hub_route routes[] = {
     {"twins", SK_SOURCE_TWIN_CHANGES, "true", true},
     {"identities", SK_SOURCE_DEVICE_LIFECYCLE, "true", true},
     {"connections", SK_SOURCE_CONNECTION_STATE, "true", true},
+    {"models", SK_SOURCE_DIGITAL_TWIN_CHANGES, "true", true},
 };
 
 static void close_stream(void) {
@@ -191,4 +194,29 @@ TEST(nothing_is_told_that_no_route_asks_for) {
     is(body, "properties/reported/hot", "true");
     json_decref(body);
     expect_nothing();
+}
+
+TEST(changes_of_digital_twins_are_told_of_devices_that_have_a_model) {
+    (void)state;
+    routes[0].enabled = routes[1].enabled = routes[2].enabled = false;
+    open_with(4);
+    report("d1", "{\"serial\":\"x\"}");
+    expect_nothing();
+    sk_registry_model_set(hub->registry, SK_SPAN("d1"), SK_NONE, SK_SPAN("dtmi:x:Y;1"), NULL, NULL);
+    pass(SK_S);
+    report("d1", "{\"serial\":\"y\"}");
+    json_t *body = expect(SK_SOURCE_DIGITAL_TWIN_CHANGES, "patch", "d1");
+    assert_int_equal(json_array_size(body), 2);
+    is(json_array_get(body, 0), "path", "\"/serial\"");
+    is(json_array_get(body, 0), "value", "\"y\"");
+    is(json_array_get(body, 1), "path", "\"/$metadata/serial\"");
+    json_decref(body);
+    update("d1", false, "{\"properties\":{\"desired\":{\"t\":{\"__t\":\"c\",\"a\":1}}}}");
+    body = expect(SK_SOURCE_DIGITAL_TWIN_CHANGES, "patch", "d1");
+    is(json_array_get(body, 0), "path", "\"/t/$metadata/a\"");
+    is(json_array_get(body, 0), "value/desiredValue", "1");
+    json_decref(body);
+    update("d1", false, "{\"tags\":{\"a\":1}}");
+    expect_nothing();
+    routes[0].enabled = routes[1].enabled = routes[2].enabled = true;
 }
