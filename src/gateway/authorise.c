@@ -1,5 +1,7 @@
 /* In front of every backend: whether who asks may have it, by the table of rights. */
 #include "gateway/chaos.h"
+#include "gateway/parts.h"
+#include "gateway/quota.h"
 #include "gateway/rights.h"
 
 static enum sk_actor actor_of(const struct sk_principal *who) {
@@ -20,11 +22,16 @@ static bool may(const struct sk_backend *backend, const struct sk_request *reque
     return sk_may(request->op, actor_of(who), targets);
 }
 
+void gateway_pass_on(struct sk_backend *backend, struct sk_request *request) {
+    if (backend->chaos == NULL || !sk_chaos_refuses(backend->chaos, request))
+        backend->ops->submit(backend, request);
+}
+
 void sk_gateway_submit(struct sk_backend *backend, struct sk_request *request) {
     if (!may(backend, request))
         sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS, "%s does not allow this operation",
                           sk_principal_is_device(request->who) ? "a device's own credential"
                                                                : request->who->policy);
-    else if (backend->chaos == NULL || !sk_chaos_refuses(backend->chaos, request))
-        backend->ops->submit(backend, request);
+    else if (backend->quota == NULL || !sk_quota_holds(backend->quota, request))
+        gateway_pass_on(backend, request);
 }

@@ -3,7 +3,7 @@
  *
  * After TLS the first bytes tell the protocol: 0x10 is MQTT, "AMQP" is AMQP, a method name is
  * HTTP. A head turns the wire into requests (model/request.h) and answers back; it knows no
- * storage. Requests pass head → authorise → chaos → backend. The hub and the edge hub are two
+ * storage. Requests pass head → authorise → quota → chaos → backend. The hub and the edge hub are two
  * backends behind the same heads. All on one thread. */
 #ifndef SK_GATEWAY_GATEWAY_H
 #define SK_GATEWAY_GATEWAY_H
@@ -77,6 +77,7 @@ struct sk_backend {
     struct sk_list authentications; /* under way: struct sk_authentication */
     struct sk_list grants;          /* struct sk_grant */
     struct sk_chaos *chaos;         /* NULL: clients may not ask for faults */
+    struct sk_quota *quota;         /* NULL: there is none */
     size_t sessions_max;            /* clients at a time; 0: no limit */
 };
 

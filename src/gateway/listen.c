@@ -1,6 +1,7 @@
 /* The roof of the gateway: listeners, protocol detection, and the end of it all. It alone knows
  * every head. */
 #include "gateway/parts.h"
+#include "gateway/quota.h"
 
 enum {
     FIRST_BYTES_S = 60,
@@ -136,6 +137,8 @@ void sk_gateway_close(struct sk_gateway *gateway, void (*freed)(void *arg), void
     gateway->freed = freed;
     gateway->freed_arg = arg;
     for (size_t i = 0; i < gateway->listener_count; i++) sk_listener_close(gateway->listeners[i]);
+    for (size_t i = 0; i < gateway->backend_count; i++)
+        if (gateway->backends[i]->quota) sk_quota_stop(gateway->backends[i]->quota);
     SK_LIST_EACH(&gateway->connections, node, following) {
         struct sk_connection *connection = SK_CONTAINER(node, struct sk_connection, link);
         connection->end(connection);

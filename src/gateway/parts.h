@@ -68,6 +68,9 @@ void http_head_init(struct sk_gateway *gateway);
 /* websocket.c: asks for a WebSocket, behind which another head speaks. */
 bool websocket_head_upgrade(struct sk_gateway *gateway, struct sk_http_exchange *exchange);
 
+/* authorise.c: what is allowed, and within its hub's quota, goes on. */
+void gateway_pass_on(struct sk_backend *backend, struct sk_request *request);
+
 /* directory.c: a session begins and ends to live here. */
 void directory_enter(struct sk_session *session);
 void directory_leave(struct sk_session *session);

@@ -5,7 +5,7 @@ static const struct {
     unsigned right;      /* of a policy; 0: no policy may */
     unsigned targets[4]; /* by actor */
 } rules[SK_OP_COUNT] = {
-#define SK_OPERATION(op, right, device, edge_device, module, edge_hub, body)                       \
+#define SK_OPERATION(op, right, device, edge_device, module, edge_hub, ...)                        \
     [SK_OP_##op] = {right, {device, edge_device, module, edge_hub}},
 #include "model/operations.def"
 };

@@ -3,6 +3,7 @@
 
 #include "gateway/ip_filter.h"
 #include "gateway/parts.h"
+#include "gateway/quota.h"
 
 /* The SDKs' tokens end 5 minutes after what they say, as for new connections
  * (docs/protocols/device-protocols.md, section 1.8). */
@@ -50,6 +51,8 @@ bool sk_session_room(struct sk_backend *backend, const struct sk_principal *prin
                      struct sk_error *error) {
     struct sk_span device = sk_span_z(principal->device), module = sk_span_z(principal->module);
     size_t most = backend->sessions_max;
+    if (backend->quota && !sk_quota_take(backend->quota, SK_THROTTLE_CONNECTIONS, error))
+        return false;
     if (most == 0 || sk_directory_counts(backend).sessions < most ||
         sk_directory_find(backend, device, module))
         return true;

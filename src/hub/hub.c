@@ -17,7 +17,7 @@ static const struct sk_hub_part *const parts[] = {
     &hub_part_feedback,   &hub_part_methods,      &hub_part_statistics, &hub_part_certificates,
     &hub_part_recall,     &hub_part_presence,     &hub_part_scope,      &hub_part_configurations,
     &hub_part_jobs,       &hub_part_bulk,         &hub_part_network,    &hub_part_blobs,
-    &hub_part_files,      &hub_part_digital_twins};
+    &hub_part_files,      &hub_part_digital_twins, &hub_part_quota};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \

@@ -10,6 +10,7 @@
 #include "expr/expr.h"
 #include "gateway/gateway.h"
 #include "gateway/ip_filter.h"
+#include "gateway/quota.h"
 
 #define SK_HUB_ROUTES_MAX 100
 #define SK_HUB_ENRICHMENTS_MAX 10
@@ -72,6 +73,8 @@ struct sk_hub_options {
     bool chaos;       /* devices may ask for faults: gateway/chaos.h */
     bool take_events; /* who has the right ServiceConnect may send to the event stream itself */
     struct sk_hub_c2d_options c2d;
+    enum sk_tier tier;
+    unsigned units;
     struct sk_ip_rule *ip_rules;
     size_t ip_rule_count;
     bool ip_rest_rejected, ip_events; /* see gateway/ip_filter.h; the rules count for events, too */

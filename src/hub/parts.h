@@ -70,6 +70,9 @@ struct sk_hub {
     struct sk_methods methods;
     struct sk_policy *policies;
     struct sk_ip_filter ip_filter;
+    struct sk_timer quota_save;
+    uint64_t quota_saved;                   /* messages of the day, as they were stored last */
+    size_t devices_coming;                  /* that are being made */
     struct sk_expr **conditions;            /* by route; NULL: always */
     bool routes_need_twin[SK_SOURCE_COUNT]; /* of the sender */
     struct sk_span *aliases;
@@ -189,7 +192,11 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_events, hub_part_identities, hub_part_twins, hub_part_queries, hub_part_c2d,
     hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
-    hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins;
+    hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
+    hub_part_quota;
+
+/* quota.c: whether its tier lets it have one device more. */
+bool hub_quota_has_room(struct sk_hub *hub);
 
 /* configurations/configurations.c */
 size_t hub_configuration_count(const struct sk_hub *hub);

@@ -19,6 +19,7 @@ const struct sk_fault_kind *sk_fault_kind(enum sk_fault fault) {
 
 void sk_error_set(struct sk_error *error, enum sk_fault fault, const char *format, ...) {
     error->fault = fault;
+    error->retry_after_s = 0;
     error->text[0] = 0;
     if (format == NULL) return;
     va_list args;

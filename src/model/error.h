@@ -26,7 +26,8 @@ const struct sk_fault_kind *sk_fault_kind(enum sk_fault fault);
 /* A refusal; zeroed means none. */
 struct sk_error {
     enum sk_fault fault;
-    char text[384]; /* empty: the catalogue's sentence */
+    unsigned retry_after_s; /* it is of use to try again then; 0: nobody knows */
+    char text[384];         /* empty: the catalogue's sentence */
 };
 /* Fills it; `format` NULL takes the catalogue's sentence. */
 void sk_error_set(struct sk_error *error, enum sk_fault fault, const char *format, ...)

@@ -49,9 +49,18 @@ void sk_request_refuse(struct sk_request *request, enum sk_fault fault, const ch
 
 enum sk_op_body sk_op_body(enum sk_op op) {
     static const unsigned char bodies[SK_OP_COUNT] = {
-#define SK_OPERATION(name, right, device, edge_device, module, edge_hub, body)                     \
+#define SK_OPERATION(name, right, device, edge_device, module, edge_hub, body, ...)                \
     [SK_OP_##name] = SK_BODY_##body,
 #include "model/operations.def"
     };
     return (enum sk_op_body)bodies[op];
+}
+
+enum sk_throttle sk_op_throttle(enum sk_op op) {
+    static const unsigned char throttles[SK_OP_COUNT] = {
+#define SK_OPERATION(name, right, device, edge_device, module, edge_hub, body, throttle, ...)      \
+    [SK_OP_##name] = SK_THROTTLE_##throttle,
+#include "model/operations.def"
+    };
+    return (enum sk_throttle)throttles[op];
 }

@@ -36,6 +36,25 @@ enum sk_op {
 enum sk_op_body { SK_BODY_NONE, SK_BODY_JSON, SK_BODY_LIST }; /* an object; an array */
 enum sk_op_body sk_op_body(enum sk_op op);
 
+/* What of a tier's rates an operation counts against; some count beside requests. */
+enum sk_throttle {
+    SK_THROTTLE_NONE,
+    SK_THROTTLE_D2C,
+    SK_THROTTLE_C2D_SENDS,
+    SK_THROTTLE_C2D_RECEIVES, /* over HTTPS only */
+    SK_THROTTLE_METHODS,
+    SK_THROTTLE_TWIN_READS,
+    SK_THROTTLE_TWIN_UPDATES,
+    SK_THROTTLE_REGISTRY,
+    SK_THROTTLE_QUERIES,
+    SK_THROTTLE_JOBS,
+    SK_THROTTLE_CONFIGURATIONS,
+    SK_THROTTLE_FILES,
+    SK_THROTTLE_CONNECTIONS,
+    SK_THROTTLE_COUNT
+};
+enum sk_throttle sk_op_throttle(enum sk_op op);
+
 /* Rights of shared access policies. */
 enum {
     SK_RIGHT_REGISTRY_READ = 1,

@@ -1,6 +1,8 @@
 /* What the HTTPS head's files need of a request: refusing it, and its end. */
 #include "gateway/http/head.h"
 
+#include <stdio.h>
+
 void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
                          bool structured) {
     const struct sk_fault_kind *kind = sk_fault_kind(error->fault);
@@ -10,6 +12,11 @@ void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_erro
     sk_http_put_header(&headers, "Content-Type", SK_SPAN("application/json; charset=utf-8"));
     sk_http_put_header(&headers, "iothub-errorcode", sk_span_z(kind->name));
     sk_http_put_header(&headers, "x-ms-request-id", sk_span_z(tracking));
+    if (error->retry_after_s) {
+        char seconds[16];
+        snprintf(seconds, sizeof seconds, "%u", error->retry_after_s);
+        sk_http_put_header(&headers, "Retry-After", sk_span_z(seconds));
+    }
     sk_error_http_body(&body, error, sk_span_z(tracking), sk_io_wall(exchange->io), structured);
     sk_http_respond(exchange, (unsigned)kind->http_status, sk_buffer_span(&headers),
                     sk_buffer_span(&body));

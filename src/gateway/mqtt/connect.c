@@ -104,7 +104,7 @@ static void on_subscriptions(void *arg, bool found, unsigned subscriptions) {
  * (docs/protocols/device-protocols.md, section 1.4). */
 static void not_let_in(struct sk_mqtt_head *m, const struct sk_error *error) {
     bool later = error->fault == SK_FAULT_DEVICE_DISABLED || error->fault == SK_FAULT_UNAVAILABLE ||
-                 error->fault == SK_FAULT_QUOTA_EXCEEDED;
+                 error->fault == SK_FAULT_QUOTA_EXCEEDED || error->fault == SK_FAULT_THROTTLED;
     refuse(m, later ? SK_MQTT_UNAVAILABLE : SK_MQTT_NOT_AUTHORIZED, sk_error_text(error));
 }
 

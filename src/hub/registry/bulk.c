@@ -37,6 +37,7 @@ struct item {
     struct sk_span device, module;
     struct sk_identity identity;
     bool second; /* of CREATE_OR_UPDATE: it is there, and is updated */
+    bool full;   /* likewise: it is updated if it is there, for the hub may have no more devices */
 };
 
 static const char *text_of(const json_t *object, const char *name) {
@@ -127,22 +128,37 @@ static bool creates(const struct item *item) {
     return item->mode->work != UPDATE && !item->second;
 }
 
+/* Whether it makes a device, which a tier counts. */
+static bool makes_device(const struct item *item) {
+    return item->module.n == 0 && creates(item);
+}
+
 static void put(struct item *item);
 
 static void stored(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry) {
     struct item *item = arg;
+    item->bulk->hub->devices_coming -= makes_device(item);
     if (entry) {
         hub_identity_stored(item->bulk->hub, &entry->identity, creates(item));
         if (!change_twin(item)) end_item(item);
     } else if (end->status == SK_EXISTS && item->mode->work == CREATE_OR_UPDATE && !item->second) {
         item->second = true;
         put(item);
+    } else if (end->status == SK_NOT_FOUND && item->full) {
+        fail(item, SK_FAULT_TOO_MANY_DEVICES, NULL);
     } else {
         fail_status(item, end);
     }
 }
 
 static void put(struct item *item) {
+    item->full |= makes_device(item) && !hub_quota_has_room(item->bulk->hub);
+    if (item->full && item->mode->work == CREATE) {
+        fail(item, SK_FAULT_TOO_MANY_DEVICES, NULL);
+        return;
+    }
+    item->second |= item->full;
+    item->bulk->hub->devices_coming += makes_device(item);
     sk_registry_put(item->bulk->hub->registry, &item->identity,
                     creates(item) ? SK_NONE : etag_of(item, "eTag"), stored, item);
 }

@@ -47,8 +47,14 @@ static void answer_identity(struct call *call, const struct sk_identity *identit
     json_decref(document);
 }
 
+/* Whether it makes a device, which a tier counts. */
+static bool makes_device(const struct sk_request *request) {
+    return request->op == SK_OP_IDENTITY_PUT && request->module.n == 0 && request->if_match.n == 0;
+}
+
 static void got(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry) {
     struct call call = take_call(arg);
+    call.hub->devices_coming -= makes_device(call.request);
     if (entry == NULL) {
         hub_refuse_status(call.request, end);
         return;
@@ -126,10 +132,15 @@ static void deleted(void *arg, const struct sk_registry_end *end,
 static void put(struct sk_hub *hub, struct sk_request *request) {
     struct sk_identity identity;
     char error[SK_MODEL_ERROR_MAX];
+    if (makes_device(request) && !hub_quota_has_room(hub)) {
+        sk_request_refuse(request, SK_FAULT_TOO_MANY_DEVICES, NULL);
+        return;
+    }
     if (sk_identity_from_json(request->body, request->device, request->module, &identity, error)) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "%s", error);
         return;
     }
+    hub->devices_coming += makes_device(request);
     sk_registry_put(hub->registry, &identity, request->if_match, got, new_call(hub, request));
     sk_identity_free(&identity);
 }
