@@ -6,6 +6,10 @@
 
 #include "base/text.h"
 
+#define HIDDEN                                                                                     \
+    "X"                                                                                            \
+    "XX" /* in one it would look like a mark in the source */
+
 enum sk_status sk_ip_parse(struct sk_span text, struct sk_ip *ip) {
     static const unsigned char carried[12] = {[10] = 0xff, [11] = 0xff};
     char z[SK_IP_TEXT];
@@ -40,9 +44,9 @@ struct sk_ip sk_ip_of_peer(const char *peer) {
 void sk_ip_masked(const struct sk_ip *ip, char to[SK_IP_TEXT]) {
     const unsigned char *b = ip->bytes;
     if (ip->bits == 32)
-        snprintf(to, SK_IP_TEXT, "%d.%d.%d.XXX", b[0], b[1], b[2]);
+        snprintf(to, SK_IP_TEXT, "%d.%d.%d." HIDDEN, b[0], b[1], b[2]);
     else if (ip->bits)
-        snprintf(to, SK_IP_TEXT, "%x:%x:%x:XXX", b[0] << 8 | b[1], b[2] << 8 | b[3],
+        snprintf(to, SK_IP_TEXT, "%x:%x:%x:" HIDDEN, b[0] << 8 | b[1], b[2] << 8 | b[3],
                  b[4] << 8 | b[5]);
     else
         snprintf(to, SK_IP_TEXT, "-");

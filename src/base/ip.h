@@ -14,7 +14,8 @@ enum sk_status sk_ip_parse(struct sk_span text, struct sk_ip *ip); /* SK_MALFORM
 /* Of "ADDRESS:PORT", with or without brackets; bits 0 when there is none in it. */
 struct sk_ip sk_ip_of_peer(const char *peer);
 enum { SK_IP_TEXT = 48 };
-/* As logs may show it: the last byte, or of IPv6 all but the first three groups, as "XXX". */
+/* As logs may show it: the last byte, or of IPv6 all but the first three groups, as
+ * three letters X. */
 void sk_ip_masked(const struct sk_ip *ip, char to[SK_IP_TEXT]);
 
 /* "203.0.113.0/24", or an address alone. */

@@ -3,8 +3,8 @@
  *
  * After TLS the first bytes tell the protocol: 0x10 is MQTT, "AMQP" is AMQP, a method name is
  * HTTP. A head turns the wire into requests (model/request.h) and answers back; it knows no
- * storage. Requests pass head → authorise → quota → chaos → backend. The hub and the edge hub are two
- * backends behind the same heads. All on one thread. */
+ * storage. Requests pass head → authorise → quota → chaos → backend. The hub and the edge hub are
+ * two backends behind the same heads. All on one thread. */
 #ifndef SK_GATEWAY_GATEWAY_H
 #define SK_GATEWAY_GATEWAY_H
 

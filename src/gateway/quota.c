@@ -23,13 +23,14 @@ static const struct kind {
 #define KIND(name, window_s, s1_unit, s1_least, s2_unit, s2_least, s3_unit)                        \
     {                                                                                              \
         name, window_s, {                                                                          \
-            {0}, {s1_unit, s1_least}, {s1_unit, s1_least}, {s2_unit, s2_least}, {s3_unit, 0}       \
+            {0}, {s1_unit, s1_least}, {s1_unit, s1_least}, {s2_unit, s2_least}, {                  \
+                s3_unit, 0                                                                         \
+            }                                                                                      \
         }                                                                                          \
     }
     [SK_THROTTLE_D2C] = KIND("device-to-cloud sends", 1, 12, 100, 120, 0, 6000),
     [SK_THROTTLE_C2D_SENDS] = KIND("cloud-to-device sends", 60, 100, 0, 100, 0, 5000),
-    [SK_THROTTLE_C2D_RECEIVES] =
-        KIND("cloud-to-device receives", 60, 1000, 0, 1000, 0, 50000),
+    [SK_THROTTLE_C2D_RECEIVES] = KIND("cloud-to-device receives", 60, 1000, 0, 1000, 0, 50000),
     /* 160 KB, 480 KB and 24 MB a second, in chunks */
     [SK_THROTTLE_METHODS] = KIND("direct methods", 1, 40, 0, 120, 0, 6000),
     [SK_THROTTLE_TWIN_READS] = KIND("twin reads", 1, 0, 100, 10, 100, 500),
@@ -245,9 +246,10 @@ static uint64_t cost_of(const struct sk_request *request, const struct bucket *b
  * long it would have to. */
 static uint64_t take(struct sk_quota *quota, struct bucket *bucket, uint64_t cost, bool may_wait,
                      uint64_t *wait_ns) {
-    uint64_t now_ns = sk_io_now(quota->backend->io), most_ns = may_wait ? SK_QUOTA_WAIT_S * SK_S : 0;
-    uint64_t paid_ns = (bucket->paid_ns > now_ns ? bucket->paid_ns : now_ns) +
-                       cost * bucket->period_ns;
+    uint64_t now_ns = sk_io_now(quota->backend->io),
+             most_ns = may_wait ? SK_QUOTA_WAIT_S * SK_S : 0;
+    uint64_t paid_ns =
+        (bucket->paid_ns > now_ns ? bucket->paid_ns : now_ns) + cost * bucket->period_ns;
     uint64_t at_ns = paid_ns - now_ns > bucket->window_ns ? paid_ns - bucket->window_ns : now_ns;
     *wait_ns = at_ns - now_ns;
     if (*wait_ns > most_ns) return UINT64_MAX;

@@ -35,9 +35,9 @@ static void loaded(void *arg, const struct sk_registry_end *end,
     struct sk_hub *hub = arg;
     if (end->status || hub->closing) return;
     json_t *json = json_loadb(document->bytes.p, document->bytes.n, 0, NULL);
-    struct sk_quota_day day = {
-        .day = json_integer_value(json_object_get(json, "day")),
-        .messages = (uint64_t)json_integer_value(json_object_get(json, "messages"))};
+    struct sk_quota_day day = {.day = json_integer_value(json_object_get(json, "day")),
+                               .messages =
+                                   (uint64_t)json_integer_value(json_object_get(json, "messages"))};
     sk_quota_restore(hub->backend.quota, day);
     json_decref(json);
 }

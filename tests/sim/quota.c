@@ -1,12 +1,13 @@
-/* Tiers: what is within a rate passes at once, what is beyond waits or is refused, with the answer of
- * each protocol; at the limit and one beyond. The clock stands still between requests. */
+/* Tiers: what is within a rate passes at once, what is beyond waits or is refused, with the answer
+ * of each protocol; at the limit and one beyond. The clock stands still between requests. */
 #include "gateway/quota.h"
 
 #include "support/raw_amqp.h"
 #include "support/raw_http.h"
 #include "support/test.h"
 
-#define TIER(tier, units) FLEET_TOML_HUB FLEET_TOML_OWNER "[hub.quota]\ntier = \"" tier "\"\nunits = " units "\n"
+#define TIER(tier, units)                                                                          \
+    FLEET_TOML_HUB FLEET_TOML_OWNER "[hub.quota]\ntier = \"" tier "\"\nunits = " units "\n"
 
 AROUND(fleet_new_world, fleet_free_world);
 
@@ -42,7 +43,8 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
     asked->retry_after_s = answer->error ? answer->error->retry_after_s : 0;
 }
 
-static struct sk_principal owner = {.policy = (char *)"owner", .rights = 15, .expires_s = INT64_MAX};
+static struct sk_principal owner = {
+    .policy = (char *)"owner", .rights = 15, .expires_s = INT64_MAX};
 static struct sk_principal device = {.device = (char *)"d1", .expires_s = INT64_MAX};
 
 static void ask(struct fleet *f, enum sk_op op, size_t payload) {
@@ -94,10 +96,10 @@ TEST(each_kind_of_operation_has_its_tiers_rate_and_one_more_is_429001) {
     static const struct {
         enum sk_op op;
         size_t f1, s2; /* with 1 unit */
-    } cases[] = {{SK_OP_TELEMETRY, 100, 120},      {SK_OP_IDENTITY_GET, 100, 100},
-                 {SK_OP_TWIN_READ, 100, 100},      {SK_OP_QUERY, 20, 20},
-                 {SK_OP_C2D_RECEIVE, 1000, 1000},  {SK_OP_CONFIGURATION_LIST, 20, 20},
-                 {SK_OP_JOB_LIST, 100, 100},       {SK_OP_METHOD_INVOKE, 40, 120},
+    } cases[] = {{SK_OP_TELEMETRY, 100, 120},     {SK_OP_IDENTITY_GET, 100, 100},
+                 {SK_OP_TWIN_READ, 100, 100},     {SK_OP_QUERY, 20, 20},
+                 {SK_OP_C2D_RECEIVE, 1000, 1000}, {SK_OP_CONFIGURATION_LIST, 20, 20},
+                 {SK_OP_JOB_LIST, 100, 100},      {SK_OP_METHOD_INVOKE, 40, 120},
                  {SK_OP_C2D_PURGE, 100, 100}};
     struct fleet *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -226,12 +228,17 @@ TEST(https_is_told_when_to_come_again) {
     takes(f, TIER("F1", "1"));
     ask_many(f, SK_OP_QUERY, 20);
     struct raw_answer answer;
-    raw_asks(f, &(struct raw_ask){.method = "POST", .target = "/devices/query" VERSION,
-                                  .body = SK_SPAN("{\"query\":\"SELECT * FROM devices\"}")}, &answer);
+    raw_asks(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/devices/query" VERSION,
+                               .body = SK_SPAN("{\"query\":\"SELECT * FROM devices\"}")},
+             &answer);
     assert_int_equal(answer.parser.status, 429);
-    assert_true(sk_span_is(sk_http_header(&answer.parser, "iothub-errorcode"), "ThrottlingException"));
+    assert_true(
+        sk_span_is(sk_http_header(&answer.parser, "iothub-errorcode"), "ThrottlingException"));
     int64_t seconds = 0;
-    assert_int_equal(sk_span_to_int(sk_http_header(&answer.parser, "Retry-After"), &seconds), SK_OK);
+    assert_int_equal(sk_span_to_int(sk_http_header(&answer.parser, "Retry-After"), &seconds),
+                     SK_OK);
     assert_in_range(seconds, 1, 3);
     sk_http_parser_free(&answer.parser);
     settle(f);
@@ -283,7 +290,8 @@ TEST(connections_beyond_the_rate_are_told_to_come_later) {
             assert_int_equal(packet.u.connack.code, SK_MQTT_ACCEPTED);
         raw_free(&clients[i]);
     }
-    assert_int_equal(later, sk_quota_counts(backend_of(f)->quota)->refused[SK_THROTTLE_CONNECTIONS]);
+    assert_int_equal(later,
+                     sk_quota_counts(backend_of(f)->quota)->refused[SK_THROTTLE_CONNECTIONS]);
     assert_in_range(later, CLIENTS - 130, CLIENTS - 100);
 }
 
@@ -295,9 +303,9 @@ TEST(a_day_has_so_many_messages_of_so_many_bytes) {
     sk_quota_restore(backend_of(f)->quota,
                      (struct sk_quota_day){sk_io_wall(f->hub_io) / 86400000000, 7990});
     all.count = 0;
-    ask(f, SK_OP_TELEMETRY, 512);      /* 1 */
-    ask(f, SK_OP_TELEMETRY, 513);      /* 2 */
-    ask(f, SK_OP_TELEMETRY, 7 * 512);  /* 7: that was the day */
+    ask(f, SK_OP_TELEMETRY, 512);     /* 1 */
+    ask(f, SK_OP_TELEMETRY, 513);     /* 2 */
+    ask(f, SK_OP_TELEMETRY, 7 * 512); /* 7: that was the day */
     ask(f, SK_OP_TELEMETRY, 1);
     assert_int_equal(all.items[3].fault, SK_FAULT_QUOTA_EXCEEDED);
     ask(f, SK_OP_IDENTITY_GET, 0); /* no message */
@@ -333,7 +341,8 @@ static void bulk_create(struct fleet *f, unsigned from, unsigned count, const ch
     struct sk_buffer body = {0};
     sk_buffer_byte(&body, '[');
     for (unsigned i = 0; i < count; i++)
-        sk_buffer_print(&body, "%s{\"id\":\"n%u\",\"importMode\":\"%s\"}", i ? "," : "", from + i, mode);
+        sk_buffer_print(&body, "%s{\"id\":\"n%u\",\"importMode\":\"%s\"}", i ? "," : "", from + i,
+                        mode);
     sk_buffer_append(&body, sk_span("]", 2));
     fleet_call(f, SK_HTTP_POST, "/devices", body.p);
     sk_buffer_free(&body);
