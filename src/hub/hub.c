@@ -12,11 +12,11 @@ const char *sk_hub_name(const struct sk_hub *hub) {
 
 /* What a hub is made of. */
 static const struct sk_hub_part *const parts[] = {
-    &hub_part_ingest,     &hub_part_notices,      &hub_part_routing,    &hub_part_events,
-    &hub_part_identities, &hub_part_twins,        &hub_part_queries,    &hub_part_c2d,
-    &hub_part_feedback,   &hub_part_methods,      &hub_part_statistics, &hub_part_certificates,
-    &hub_part_recall,     &hub_part_presence,     &hub_part_scope,      &hub_part_configurations,
-    &hub_part_jobs,       &hub_part_bulk,         &hub_part_network,    &hub_part_blobs,
+    &hub_part_ingest,     &hub_part_notices,       &hub_part_routing,    &hub_part_events,
+    &hub_part_identities, &hub_part_twins,         &hub_part_queries,    &hub_part_c2d,
+    &hub_part_feedback,   &hub_part_methods,       &hub_part_statistics, &hub_part_certificates,
+    &hub_part_recall,     &hub_part_presence,      &hub_part_scope,      &hub_part_configurations,
+    &hub_part_jobs,       &hub_part_bulk,          &hub_part_network,    &hub_part_blobs,
     &hub_part_files,      &hub_part_digital_twins, &hub_part_quota};
 
 #define PARTS (sizeof parts / sizeof *parts)
