@@ -62,6 +62,8 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_PUT, "/jobs/v2/{name}", SK_OP_JOB_PUT},
     {SK_HTTP_GET, "/jobs/v2/{name}", SK_OP_JOB_GET},
     {SK_HTTP_POST, "/jobs/v2/{name}/cancel", SK_OP_JOB_CANCEL},
+    {SK_HTTP_GET, "/routing/endpoints/health", SK_OP_ENDPOINT_LIST},
+    {SK_HTTP_GET, "/routing/endpoints/{name}/deadLetters", SK_OP_ENDPOINT_DEAD_LETTERS},
     {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
     {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
     {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},

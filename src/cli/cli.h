@@ -118,6 +118,9 @@ int cli_job_list(void *cli);
 int cli_job_show(void *cli);
 int cli_job_devices(void *cli);
 int cli_job_cancel(void *cli);
+int cli_endpoint_list(void *cli);
+int cli_endpoint_show(void *cli);
+int cli_endpoint_dead_letters(void *cli);
 
 /* "DEVICE" or "DEVICE/MODULE" → the path under /devices or /twins. */
 const char *cli_target(struct cli *cli, const char *root, const char *target);

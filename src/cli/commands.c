@@ -198,6 +198,14 @@ static const struct sk_command commands[] = {
     {"job cancel", "ID", NULL, "Cancels a job: who has not had its turn is left alone.", "tonight",
      cli_job_cancel, false},
 
+    {"endpoint list", "", NULL, "Lists custom endpoints of routes with their health.", "",
+     cli_endpoint_list, false},
+    {"endpoint show", "ENDPOINT", NULL, "Shows a custom endpoint.", "alarms", cli_endpoint_show,
+     false},
+    {"endpoint dead-letters", "ENDPOINT", NULL,
+     "Shows what an endpoint has refused, or has not taken in its time.", "alarms --output jsonl",
+     cli_endpoint_dead_letters, false},
+
     {"certificate list", "", NULL, "Lists the hub's CA certificates.", "", cli_certificate_list,
      false},
     {"certificate add", "NAME FILE", certificate_add,

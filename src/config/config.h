@@ -43,6 +43,7 @@ struct sk_config_type {
  * texts → const char ** or struct sk_span *, addresses → struct sk_endpoint *, tables → structs. */
 extern const struct sk_config_type sk_config_text, sk_config_texts, sk_config_boolean,
     sk_config_integer, sk_config_bytes, sk_config_duration;
+extern const struct sk_config_type sk_config_names; /* as texts; one may stand alone */
 extern const struct sk_config_type sk_config_path; /* of a file; relative to the one that is read */
 extern const struct sk_config_type sk_config_choice;    /* one of `choices`: its place among them */
 extern const struct sk_config_type sk_config_address;   /* → struct sk_endpoint */

@@ -187,6 +187,25 @@ static void take_texts(struct sk_config *config, const struct sk_config_key *key
     }
 }
 
+/* A text alone is a list of one. */
+static json_t *list_of(const json_t *value) {
+    return json_is_string(value) ? json_pack("[O]", value) : json_incref((json_t *)value);
+}
+
+static bool measure_names(const struct sk_config_key *key, const json_t *value, int64_t *n) {
+    json_t *list = list_of(value);
+    bool fine = measure_texts(key, list, n);
+    json_decref(list);
+    return fine;
+}
+
+static void take_names(struct sk_config *config, const struct sk_config_key *key, const char *path,
+                       const json_t *value, void *to) {
+    json_t *list = list_of(value);
+    take_texts(config, key, path, list, to);
+    json_decref(list);
+}
+
 static bool measure_choice(const struct sk_config_key *key, const json_t *value, int64_t *n) {
     struct sk_span rest = sk_span_z(key->choices), choice;
     for (*n = 0; sk_span_split(&rest, '|', &choice); ++*n)
@@ -205,6 +224,12 @@ const struct sk_config_type sk_config_texts = {.words = "a list of",
                                                .tail = " texts",
                                                .measure = measure_texts,
                                                .take = take_texts};
+const struct sk_config_type sk_config_names = {.words = "a name or a list of",
+                                               .link = " ",
+                                               .unit = " names",
+                                               .tail = " names",
+                                               .measure = measure_names,
+                                               .take = take_names};
 const struct sk_config_type sk_config_path = {.words = "a file's name in quotes",
                                               .link = " of ",
                                               .unit = " characters",

@@ -12,6 +12,7 @@ const char *sk_hub_name(const struct sk_hub *hub) {
 
 /* What a hub is made of. */
 static const struct sk_hub_part *const parts[] = {
+    &hub_part_endpoints, /* routes want to know their bits */
     &hub_part_ingest,     &hub_part_notices,       &hub_part_routing,    &hub_part_events,
     &hub_part_identities, &hub_part_twins,         &hub_part_queries,    &hub_part_c2d,
     &hub_part_feedback,   &hub_part_methods,       &hub_part_statistics, &hub_part_certificates,
@@ -31,6 +32,11 @@ struct sk_backend *sk_hub_backend(struct sk_hub *hub) {
 const struct sk_config_key *sk_hub_keys(size_t index) {
     EACH_PART(part) if (part->keys && index-- == 0) return part->keys;
     return NULL;
+}
+
+void sk_hub_check(struct sk_config *reading, const char *path,
+                  const struct sk_hub_options *options) {
+    EACH_PART(part) if (part->check) part->check(reading, path, options);
 }
 
 const struct sk_hub_metric *sk_hub_metrics(size_t index) {
@@ -162,7 +168,25 @@ static void free_hub(struct sk_hub *hub) {
 }
 
 static void log_closed(void *arg) {
-    free_hub(arg);
+    struct sk_hub *hub = arg;
+    if (--hub->logs == 0) free_hub(hub);
+}
+
+static void close_log(struct sk_hub *hub, struct sk_log *log) {
+    hub->logs++;
+    sk_log_close(log, log_closed, hub);
+}
+
+static enum sk_status open_log_beside(struct sk_hub *hub, const char *folder, uint64_t bytes,
+                                      struct sk_log **log) {
+    struct sk_log_recovery recovery;
+    return sk_log_segments_open(
+        hub->backend.io,
+        &(struct sk_log_segments_options){.folder = folder,
+                                          .segment_bytes = bytes / 4,
+                                          .retention_bytes = bytes,
+                                          .reserve_bytes = hub->options->reserve_bytes},
+        log, &recovery);
 }
 
 /* What the configuration says, in the forms that are asked for. */
@@ -188,6 +212,9 @@ static void take_options(struct sk_hub *hub, const struct sk_hub_options *option
 static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *options) {
     struct sk_hub *hub = SK_NEW(struct sk_hub);
     hub->parts = parts;
+    hub->open_log = open_log_beside;
+    hub->close_log = close_log;
+    hub->logs = 1; /* its own */
     hub->part_count = PARTS;
     sk_list_init(&hub->receivers);
     hub->backend.ops = &ops;
@@ -226,6 +253,7 @@ static enum sk_status open_log(struct sk_hub *hub, char reason[512]) {
         hub->backend.io,
         &(struct sk_log_segments_options){.folder = path,
                                           .retention_us = options->retention_us,
+                                          .keep_unread = true,
                                           .retention_bytes = options->retention_bytes,
                                           .reserve_bytes = options->reserve_bytes},
         &hub->log, &recovery);

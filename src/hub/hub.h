@@ -14,6 +14,7 @@
 
 #define SK_HUB_ROUTES_MAX 100
 #define SK_HUB_ENRICHMENTS_MAX 10
+#define SK_HUB_ENDPOINTS_MAX 10
 #define SK_HUB_POLICIES_MAX 16
 #define SK_HUB_IP_RULES_MAX 100
 #define SK_HUB_CONSUMER_GROUPS_MAX 20
@@ -30,11 +31,29 @@ struct sk_hub_route {
     enum sk_source source;
     const char *condition; /* "true" matches everything */
     bool enabled;
+    const char **endpoints; /* where they go; none: to the built-in one, `events` */
+    size_t endpoint_count;
 };
 
 /* A property that is stamped on events; see events/routing.c. */
 struct sk_hub_enrichment {
     const char *key, *value;
+    const char **endpoints; /* whose events; none: all */
+    size_t endpoint_count;
+};
+
+/* Where routes lead beside `events`; see endpoints/. What a kind does not know stays NULL or 0. */
+struct sk_hub_endpoint {
+    const char *name;
+    unsigned kind;  /* endpoints/endpoints.c */
+    const char *to; /* a URL, a folder, a connection string */
+    const char *ca_file;
+    const char **headers;
+    size_t header_count;
+    uint64_t timeout_us;
+    unsigned batch_count;
+    uint64_t batch_bytes, batch_wait_us;
+    uint64_t ttl_us, dead_letter_bytes;
 };
 
 /* Cloud-to-device messages. */
@@ -64,6 +83,8 @@ struct sk_hub_options {
     size_t route_count;
     struct sk_hub_enrichment *enrichments;
     size_t enrichment_count;
+    struct sk_hub_endpoint *endpoints;
+    size_t endpoint_count;
     bool fallback; /* messages that no route takes go to the built-in endpoint */
     uint64_t retention_us, retention_bytes,
         reserve_bytes;            /* as in struct sk_log_segments_options */
@@ -86,6 +107,9 @@ struct sk_hub_options {
 /* The keys of hub.toml that the parts of a hub bring, one table of rows after the other; NULL
  * behind the last. Rows go into struct sk_hub_options. */
 const struct sk_config_key *sk_hub_keys(size_t index);
+/* What no key says by itself, after reading the hub at `path` ("hub[0]"): mistakes are refused. */
+void sk_hub_check(struct sk_config *reading, const char *path,
+                  const struct sk_hub_options *options);
 
 /* Opens or makes the hub's folder. `reason`: one sentence on failure. The options are borrowed for
  * the hub's life. */
@@ -118,12 +142,14 @@ struct sk_hub_counts {
 };
 struct sk_hub_counts sk_hub_counts(struct sk_hub *hub);
 
-/* A number of struct sk_hub_counts as Prometheus reads it; one that never falls ends in _total. */
+/* A number as Prometheus reads it; one that never falls ends in _total. Of struct sk_hub_counts,
+ * or, with labels of its own, lines that `put` appends. */
 struct sk_hub_metric {
     const char *name, *help;
     size_t at; /* SK_HUB_COUNT: a uint64_t */
+    void (*put)(const struct sk_hub *hub, const struct sk_hub_metric *row, struct sk_buffer *to);
 };
-#define SK_HUB_COUNT(field) offsetof(struct sk_hub_counts, field)
+#define SK_HUB_COUNT(field) .at = offsetof(struct sk_hub_counts, field)
 /* The metrics that the parts of a hub bring, one table of rows after the other; NULL behind the
  * last. */
 const struct sk_hub_metric *sk_hub_metrics(size_t index);

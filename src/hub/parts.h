@@ -9,6 +9,7 @@
 
 struct blobs;
 struct configurations;
+struct endpoints;
 struct files;
 struct jobs;
 struct sk_once;
@@ -75,6 +76,10 @@ struct sk_hub {
     size_t devices_coming;                  /* that are being made */
     struct sk_expr **conditions;            /* by route; NULL: always */
     bool routes_need_twin[SK_SOURCE_COUNT]; /* of the sender */
+    /* Of each endpoint its bit in the log; of each route and enrichment those of its endpoints,
+     * with HUB_TO_EVENTS among them. */
+    uint64_t endpoint_bits[SK_HUB_ENDPOINTS_MAX], enrichment_bits[SK_HUB_ENRICHMENTS_MAX];
+    uint64_t route_bits[SK_HUB_ROUTES_MAX];
     struct sk_span *aliases;
     struct sk_map presence;   /* "device[/module]" → struct presence */
     struct sk_buffer scratch; /* envelope heads */
@@ -84,6 +89,7 @@ struct sk_hub {
     struct outbox feedback, file_notices;
     struct sk_list certificates; /* CAs: see registry/certificates.c */
     struct sk_x509_anchors *anchors;
+    struct endpoints *endpoints;            /* see endpoints/parts.h */
     struct configurations *configurations;  /* see configurations/parts.h */
     struct jobs *jobs;                      /* see jobs/parts.h */
     struct blobs *blobs;                    /* see blobs/parts.h */
@@ -92,6 +98,12 @@ struct sk_hub {
     size_t part_count;
     size_t opened; /* parts */
     bool closing;
+    /* hub.c's: opens a log beside the hub's own, of at most so many bytes; and closes it, which the
+     * hub's end waits for. */
+    enum sk_status (*open_log)(struct sk_hub *hub, const char *folder, uint64_t bytes,
+                               struct sk_log **log);
+    void (*close_log)(struct sk_hub *hub, struct sk_log *log);
+    unsigned logs; /* that are still to be closed */
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -164,7 +176,10 @@ void hub_forget(struct sk_hub *hub, struct sk_span device, struct sk_span module
  * NULL. */
 struct sk_hub_part {
     void (*serve[SK_OP_COUNT])(struct sk_hub *hub, struct sk_request *request);
-    const struct sk_config_key *keys;    /* of hub.toml, "hub[].…"; the last row has no path */
+    const struct sk_config_key *keys; /* of hub.toml, "hub[].…"; the last row has no path */
+    /* What no key says by itself; see sk_hub_check. */
+    void (*check)(struct sk_config *reading, const char *path,
+                  const struct sk_hub_options *options);
     const struct sk_hub_metric *metrics; /* the last row has no name */
     /* The stores are open; `reason`: one sentence on failure. */
     enum sk_status (*open)(struct sk_hub *hub, char reason[512]);
@@ -193,7 +208,7 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
-    hub_part_quota;
+    hub_part_quota, hub_part_endpoints;
 
 /* quota.c: whether its tier lets it have one device more. */
 bool hub_quota_has_room(struct sk_hub *hub);
@@ -213,12 +228,15 @@ void hub_blob_look(struct sk_hub *hub, struct sk_span container, struct sk_span 
                    hub_blob_done *done, void *arg);
 /* jobs/jobs.c: that have not ended */
 size_t hub_job_count(const struct sk_hub *hub);
-/* events/routing.c. Whether a route asks for such events; whether one of them, or the fallback,
- * takes the message (`twin`: as sk_twin_whole_json has it, or NULL); stamps it, with properties
- * that last until the next message is routed. */
+/* events/routing.c. Whether a route asks for such events; where they lead, and the fallback, with
+ * this message, as bits of endpoints (`twin`: as sk_twin_whole_json has it, or NULL); stamps it for
+ * the lowest of some endpoints, with properties that last until the next message is routed or
+ * stamped, and returns those of them that get the same. */
+#define HUB_TO_EVENTS 1ull
 bool hub_routes_take(const struct sk_hub *hub, enum sk_source source);
-bool hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin);
-void hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin);
+uint64_t hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin);
+uint64_t hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin,
+                    uint64_t bits);
 /* events/ingest.c: routes and stores an event of the hub's own (`message` is needed until it
  * returns). Should that fail it is counted as lost. */
 void hub_emit(struct sk_hub *hub, struct sk_message *message);

@@ -31,10 +31,10 @@ static struct level level_of(const struct sk_twin *twin) {
 }
 
 static struct level level_below(const struct level *level, const char *name) {
-    return (struct level){
-        json_object_get(level->desired, name), json_object_get(level->reported, name),
-        json_object_get(level->desired_metadata, name),
-        json_object_get(level->reported_metadata, name)};
+    return (struct level){json_object_get(level->desired, name),
+                          json_object_get(level->reported, name),
+                          json_object_get(level->desired_metadata, name),
+                          json_object_get(level->reported_metadata, name)};
 }
 
 static bool level_is_component(const struct level *level) {
@@ -161,8 +161,8 @@ static json_t *replacement(const json_t *value, const json_t *before) {
     json_t *member;
     if (!json_is_object(value)) return value ? json_deep_copy(value) : json_null();
     json_t *to = json_object();
-    json_object_foreach((json_t *)before, name, member)
-        if (json_object_get(value, name) == NULL) json_object_set_new(to, name, json_null());
+    json_object_foreach((json_t *)before, name, member) if (json_object_get(value, name) == NULL)
+        json_object_set_new(to, name, json_null());
     json_object_foreach((json_t *)value, name, member)
         json_object_set_new(to, name, replacement(member, json_object_get(before, name)));
     return to;
@@ -256,7 +256,8 @@ static void put_pointer(struct sk_buffer *to, const char *name) {
 static void put_change(json_t *changes, const char *const *steps, const json_t *value) {
     struct sk_buffer path = {0};
     for (; *steps; steps++) put_pointer(&path, *steps);
-    json_t *change = json_pack("{s:s,s:s%}", "op", value ? "add" : "remove", "path", path.p, path.n);
+    json_t *change =
+        json_pack("{s:s,s:s%}", "op", value ? "add" : "remove", "path", path.p, path.n);
     if (value) json_object_set(change, "value", (json_t *)value);
     json_array_append_new(changes, change);
     sk_buffer_free(&path);
@@ -268,8 +269,8 @@ static void put_changes(json_t *changes, const json_t *view, const char *compone
     if (name[0] == '$' || strcmp(name, "__t") == 0) return;
     const json_t *level = component ? json_object_get(view, component) : view;
     const char *value[] = {component ? component : name, component ? name : NULL, NULL};
-    const char *metadata[] = {component ? component : "$metadata",
-                              component ? "$metadata" : name, component ? name : NULL, NULL};
+    const char *metadata[] = {component ? component : "$metadata", component ? "$metadata" : name,
+                              component ? name : NULL, NULL};
     if (reported) put_change(changes, value, json_object_get(level, name));
     put_change(changes, metadata, json_object_get(json_object_get(level, "$metadata"), name));
 }

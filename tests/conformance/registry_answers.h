@@ -25,7 +25,7 @@ static __attribute__((unused)) void keep(void *arg, const struct sk_registry_end
 }
 
 static __attribute__((unused)) void keep_entries(void *arg, const struct sk_registry_end *ended,
-                         const struct sk_registry_entries *list) {
+                                                 const struct sk_registry_entries *list) {
     struct answer *answer = arg;
     answer->total = list->count;
     answer->more = list->more;
@@ -39,14 +39,15 @@ static __attribute__((unused)) void keep_entries(void *arg, const struct sk_regi
 }
 
 static __attribute__((unused)) void keep_entry(void *arg, const struct sk_registry_end *ended,
-                       struct sk_registry_entry *entry) {
+                                               struct sk_registry_entry *entry) {
     assert_true((ended->status == SK_OK) == (entry != NULL));
     keep_entries(arg, ended,
                  &(struct sk_registry_entries){.entries = entry, .count = entry != NULL});
 }
 
 static __attribute__((unused)) void keep_change(void *arg, const struct sk_registry_end *ended,
-                        struct sk_registry_entry *entry, const json_t *desired_patch) {
+                                                struct sk_registry_entry *entry,
+                                                const json_t *desired_patch) {
     assert_true(ended->status == SK_OK || desired_patch == NULL);
     keep_entry(arg, ended, entry);
 }
@@ -76,20 +77,22 @@ static __attribute__((unused)) struct sk_identity device(const char *id) {
 static __attribute__((unused)) struct sk_identity module(const char *device_id, const char *id) {
     return (struct sk_identity){.device_id = (char *)device_id, .module_id = (char *)id};
 }
-static __attribute__((unused)) enum sk_status put(struct sk_identity identity, const char *if_match) {
+static __attribute__((unused)) enum sk_status put(struct sk_identity identity,
+                                                  const char *if_match) {
     struct answer answer = {0};
     ASK(&answer, sk_registry_put(w.registry, &identity, sk_span_z(if_match), keep_entry, &answer));
     enum sk_status status = answer.end.status;
     forget(&answer);
     return status;
 }
-static __attribute__((unused)) enum sk_status get(struct answer *answer, const char *device_id, const char *module_id) {
+static __attribute__((unused)) enum sk_status get(struct answer *answer, const char *device_id,
+                                                  const char *module_id) {
     ASK(answer, sk_registry_get(w.registry, sk_span_z(device_id), sk_span_z(module_id), keep_entry,
                                 answer));
     return answer->end.status;
 }
-static __attribute__((unused)) enum sk_status change(struct answer *answer, const char *device_id, const char *desired,
-                             const char *if_match) {
+static __attribute__((unused)) enum sk_status change(struct answer *answer, const char *device_id,
+                                                     const char *desired, const char *if_match) {
     json_t *document = json_loads(desired, 0, NULL);
     struct sk_twin_change twin_change = {.desired = document};
     ASK(answer, sk_registry_twin_change(w.registry, sk_span_z(device_id), SK_NONE, &twin_change,

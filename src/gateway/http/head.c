@@ -246,7 +246,16 @@ static bool read_below(struct sk_http_request *r) {
     return r->request.chain.n && (lists || name.n);
 }
 
-/* Filters; pages as queries have them, or in the query string. */
+/* As queries have it, or in the query string. */
+static void read_continuation(struct sk_http_request *r) {
+    struct sk_http_parser *http = r->exchange->request;
+    r->request.continuation = sk_http_header(http, "x-ms-continuation");
+    if (r->request.continuation.n == 0)
+        r->request.continuation = sk_percent_decoded(
+            &r->exchange->arena, sk_http_query(http->query, "continuationToken"));
+}
+
+/* Filters, and pages. */
 static void read_job_list(struct sk_http_request *r) {
     struct sk_http_parser *http = r->exchange->request;
     struct sk_arena *arena = &r->exchange->arena;
@@ -254,10 +263,6 @@ static void read_job_list(struct sk_http_request *r) {
     r->request.job_type = sk_percent_decoded(arena, sk_http_query(http->query, "jobType"));
     r->request.job_status = sk_percent_decoded(arena, sk_http_query(http->query, "jobStatus"));
     r->request.max = number(max.n ? max : sk_http_query(http->query, "pageSize"), 100);
-    r->request.continuation = sk_http_header(http, "x-ms-continuation");
-    if (r->request.continuation.n == 0)
-        r->request.continuation =
-            sk_percent_decoded(arena, sk_http_query(http->query, "continuationToken"));
 }
 
 static bool wants_json_body(enum sk_op op, enum sk_http_method method) {
@@ -285,6 +290,7 @@ static bool read_request(struct sk_http_request *r) {
     const char *why = "the request is not valid for this operation";
     bool fine = true;
     if (!read_body(r)) return false;
+    read_continuation(r);
     switch (r->request.op) {
     case SK_OP_TELEMETRY:
         if (sk_http_read_telemetry(r)) break;
@@ -308,7 +314,6 @@ static bool read_request(struct sk_http_request *r) {
     case SK_OP_QUERY:
         r->request.name = text_member(r->request.body, "query");
         r->request.max = number(sk_http_header(http, "x-ms-max-item-count"), 100);
-        r->request.continuation = sk_http_header(http, "x-ms-continuation");
         why = "the body has no \"query\" of at most 8192 characters";
         fine = r->request.name.n > 0 && r->request.name.n <= 8192;
         break;

@@ -192,8 +192,8 @@ static void watch(struct sk_hub *hub, struct sk_request *request) {
     static const struct sk_events_ask everything = {.partition = SK_ALL_PARTITIONS};
     const struct sk_events_ask *ask = request->ask = request->ask ? request->ask : &everything;
     if (!check_place(hub, request) || (ask->group.n && !check_receivers(hub, request))) return;
-    uint64_t routes =
-        ask->partition == SK_ALL_PARTITIONS ? UINT64_MAX : sk_partition_route(ask->partition);
+    uint64_t routes = ask->partition == SK_ALL_PARTITIONS ? SK_PARTITION_ROUTES
+                                                          : sk_partition_route(ask->partition);
     struct source *s = SK_NEW(struct source);
     enum sk_status status = sk_cursor_open(hub->log, NULL, routes, 0, readable, s, &s->cursor);
     if (status) {

@@ -5,12 +5,9 @@
 #include "gateway/once.h"
 #include "hub/events/partitions.h"
 
-static void appended(void *arg, enum sk_status status, uint64_t sequence) {
-    struct sk_request *request = arg;
+/* All of it is durable, or not to be had. */
+static void stored(struct sk_request *request, enum sk_status status) {
     struct sk_hub *hub = hub_of(request->backend);
-    if (status == SK_OK)
-        sk_partition_stored(hub->partitions, request->backend_number % SK_PARTITIONS_MAX,
-                            request->backend_number / SK_PARTITIONS_MAX, sequence);
     if (request->backend_data) { /* numbered by an edge */
         SK_CLEANUP_FREE char *number = request->backend_data;
         sk_once_done(hub->once, request->device, request->module, sk_span_z(number),
@@ -23,27 +20,49 @@ static void appended(void *arg, enum sk_status status, uint64_t sequence) {
         sk_request_answer(request);
 }
 
-/* Puts an event into its partition. What is not taken at once needs no number. */
+/* The request's number is that of its event and its partition; 0: it is no event of the stream. */
+static void note_event(struct sk_request *request, enum sk_status status, uint64_t sequence) {
+    uint64_t number = request->backend_number;
+    if (status == SK_OK && number)
+        sk_partition_stored(hub_of(request->backend)->partitions, (number - 1) % SK_PARTITIONS_MAX,
+                            (number - 1) / SK_PARTITIONS_MAX, sequence);
+}
+
+static void appended(void *arg, enum sk_status status, uint64_t sequence) {
+    struct sk_request *request = arg;
+    note_event(request, status, sequence);
+    stored(request, status);
+}
+
+/* Puts a record into the log for these endpoints, and into its partition, if `events` is among
+ * them. What is not taken at once needs no number. */
 static enum sk_status append(struct sk_hub *hub, struct sk_request *request,
-                             struct sk_message *message, unsigned partition) {
-    uint64_t number = sk_partition_next(hub->partitions, partition);
+                             struct sk_message *message, unsigned partition, uint64_t bits,
+                             sk_log_done *done, void *arg) {
     char text[24];
-    int n = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-    message->system[SK_SYS_SEQUENCE_NUMBER] = sk_span(text, (size_t)n);
-    request->backend_number = number * SK_PARTITIONS_MAX + partition;
+    message->system[SK_SYS_SEQUENCE_NUMBER] = SK_NONE;
+    if (bits & HUB_TO_EVENTS) {
+        uint64_t number = sk_partition_next(hub->partitions, partition);
+        int n = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+        message->system[SK_SYS_SEQUENCE_NUMBER] = sk_span(text, (size_t)n);
+        request->backend_number = number * SK_PARTITIONS_MAX + partition + 1;
+    }
     hub->scratch.n = 0;
     enum sk_status status = sk_message_encode_head(&hub->scratch, message);
     struct sk_span parts[] = {sk_buffer_span(&hub->scratch), message->body};
-    if (status == SK_OK)
-        status =
-            sk_log_append(hub->log, parts, 2, sk_partition_route(partition), appended, request);
-    if (status == SK_OK) {
-        sk_partition_take(hub->partitions, partition);
-        if (message->source == SK_SOURCE_TELEMETRY) hub->counts.telemetry_total++;
-    } else if (message->source == SK_SOURCE_TELEMETRY) {
-        hub->counts.telemetry_refused_total++;
-    }
+    uint64_t routes = bits & ~HUB_TO_EVENTS;
+    if (bits & HUB_TO_EVENTS) routes |= sk_partition_route(partition);
+    if (status == SK_OK) status = sk_log_append(hub->log, parts, 2, routes, done, arg);
+    if (status == SK_OK && bits & HUB_TO_EVENTS) sk_partition_take(hub->partitions, partition);
     return status;
+}
+
+static void count(struct sk_hub *hub, const struct sk_message *message, enum sk_status status) {
+    if (message->source != SK_SOURCE_TELEMETRY) return;
+    if (status)
+        hub->counts.telemetry_refused_total++;
+    else
+        hub->counts.telemetry_total++;
 }
 
 static void emitted(struct sk_request *request, const struct sk_answer *answer) {
@@ -56,7 +75,9 @@ static void emitted(struct sk_request *request, const struct sk_answer *answer) 
 
 void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition) {
     struct sk_message message = *request->message;
-    enum sk_status status = append(hub, request, &message, partition);
+    enum sk_status status =
+        append(hub, request, &message, partition, HUB_TO_EVENTS, appended, request);
+    count(hub, &message, status);
     if (status) sk_request_refuse(request, sk_fault_of_status(status), NULL);
 }
 
@@ -73,10 +94,75 @@ static bool is_repeated(struct sk_hub *hub, struct sk_request *request,
     }
 }
 
+/* ---- a message whose endpoints do not all get the same: several records ---- */
+
+struct split {
+    struct sk_request *request;
+    unsigned left;
+    enum sk_status status; /* the first that is not fine */
+};
+
+static void part_ended(struct split *split, enum sk_status status) {
+    if (split->status == SK_OK) split->status = status;
+    if (--split->left) return;
+    stored(split->request, split->status);
+    free(split);
+}
+
+static void part_appended(void *arg, enum sk_status status, uint64_t sequence) {
+    (void)sequence;
+    part_ended(arg, status);
+}
+
+static void event_appended(void *arg, enum sk_status status, uint64_t sequence) {
+    struct split *split = arg;
+    note_event(split->request, status, sequence);
+    part_ended(split, status);
+}
+
+/* Once something has been taken, what is not refuses the message later, as a full disk does. */
+static enum sk_status append_split(struct sk_hub *hub, struct sk_request *request,
+                                   const struct sk_message *message, const json_t *twin,
+                                   unsigned partition, uint64_t bits) {
+    struct split *split = SK_NEW(struct split);
+    enum sk_status status = SK_OK;
+    *split = (struct split){.request = request};
+    while (bits && !status) {
+        struct sk_message part = *message;
+        uint64_t same = hub_enrich(hub, &part, twin, bits);
+        sk_log_done *done = same & HUB_TO_EVENTS ? event_appended : part_appended;
+        /* Where the last is found after a crash, all are. */
+        if (bits & ~same) part.system[SK_SYS_EDGE_NUMBER] = SK_NONE;
+        status = append(hub, request, &part, partition, same, done, split);
+        split->left += status == SK_OK;
+        bits &= ~same;
+    }
+    if (status && split->left) {
+        split->status = status == SK_AGAIN ? SK_IO : status;
+        return SK_OK;
+    }
+    if (status) free(split);
+    return status;
+}
+
+static enum sk_status append_all(struct sk_hub *hub, struct sk_request *request,
+                                 const struct sk_message *message, const json_t *twin,
+                                 uint64_t bits) {
+    unsigned partition = sk_partition_of(hub->partitions, message->device);
+    struct sk_message stamped = *message;
+    request->backend_number = 0;
+    enum sk_status status = hub_enrich(hub, &stamped, twin, bits) == bits
+                                ? append(hub, request, &stamped, partition, bits, appended, request)
+                                : append_split(hub, request, message, twin, partition, bits);
+    count(hub, message, status);
+    return status;
+}
+
 /* `twin`: its sender's, where routes want to know it; else NULL. */
 static void store(struct sk_hub *hub, struct sk_request *request, struct sk_message *message,
                   const json_t *twin) {
-    if (!hub_route(hub, message, twin)) { /* taken and dropped, as the cloud does */
+    uint64_t bits = hub_route(hub, message, twin);
+    if (bits == 0) { /* taken and dropped, as the cloud does */
         if (message->source == SK_SOURCE_TELEMETRY) hub->counts.dropped_total++;
         sk_request_answer(request);
         return;
@@ -84,9 +170,7 @@ static void store(struct sk_hub *hub, struct sk_request *request, struct sk_mess
     struct sk_span number = message->system[SK_SYS_EDGE_NUMBER];
     if (number.n && is_repeated(hub, request, message)) return;
     if (number.n) request->backend_data = sk_span_dup(number);
-    hub_enrich(hub, message, twin);
-    enum sk_status status =
-        append(hub, request, message, sk_partition_of(hub->partitions, message->device));
+    enum sk_status status = append_all(hub, request, message, twin, bits);
     if (status == SK_OK) return;
     if (number.n) {
         sk_once_done(hub->once, request->device, request->module, number, false);

@@ -56,6 +56,8 @@ uint64_t sk_partition_find(struct sk_partitions *partitions, unsigned partition,
 static inline uint64_t sk_partition_route(unsigned partition) {
     return 1ull << partition;
 }
+/* Of all of them; the other bits of records are endpoints' (endpoints/bits.c). */
+#define SK_PARTITION_ROUTES ((1ull << SK_PARTITIONS_MAX) - 1)
 /* Of a stored event. */
 uint64_t sk_event_number(const struct sk_message *message);
 

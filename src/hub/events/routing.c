@@ -1,4 +1,4 @@
-/* Routes: which events go to the built-in endpoint, and what is stamped on them. Reference:
+/* Routes: which events go to which endpoints, and what is stamped on them. Reference:
  * docs/protocols/service-api.md, section 5. */
 #include "expr/message_source.h"
 
@@ -29,6 +29,29 @@ static void note_needs(struct sk_hub *hub) {
     }
 }
 
+/* The bits of endpoints by names, which the configuration's check knows; none: `otherwise`. */
+static uint64_t bits_of(const struct sk_hub *hub, const char *const *names, size_t count,
+                        uint64_t otherwise) {
+    const struct sk_hub_options *options = hub->options;
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], "events") == 0) bits |= HUB_TO_EVENTS;
+        for (size_t e = 0; e < options->endpoint_count; e++)
+            if (strcmp(names[i], options->endpoints[e].name) == 0) bits |= hub->endpoint_bits[e];
+    }
+    return count ? bits : otherwise;
+}
+
+static void note_endpoints(struct sk_hub *hub) {
+    const struct sk_hub_options *options = hub->options;
+    for (size_t i = 0; i < options->route_count; i++)
+        hub->route_bits[i] = bits_of(hub, options->routes[i].endpoints,
+                                     options->routes[i].endpoint_count, HUB_TO_EVENTS);
+    for (size_t i = 0; i < options->enrichment_count; i++)
+        hub->enrichment_bits[i] = bits_of(hub, options->enrichments[i].endpoints,
+                                          options->enrichments[i].endpoint_count, UINT64_MAX);
+}
+
 static enum sk_status compile(struct sk_hub *hub, char reason[512]) {
     const struct sk_hub_options *options = hub->options;
     hub->conditions = sk_alloc((options->route_count + 1) * sizeof *hub->conditions);
@@ -44,6 +67,7 @@ static enum sk_status compile(struct sk_hub *hub, char reason[512]) {
         return status;
     }
     note_needs(hub);
+    note_endpoints(hub);
     return SK_OK;
 }
 
@@ -79,18 +103,23 @@ bool hub_routes_take(const struct sk_hub *hub, enum sk_source source) {
     return false;
 }
 
-bool hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin) {
+uint64_t hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin) {
     const struct sk_hub_options *options = hub->options;
+    uint64_t bits = 0;
+    bool taken = false;
     struct sk_expr_source source = sk_expr_source_of(message);
     SK_CLEANUP_FREE char *text = sk_json_text(twin);
     source.twin = sk_span_z(text);
     for (size_t i = 0; i < options->route_count; i++) {
         if (!takes(hub, i, message->source)) continue;
+        if (taken && !(hub->route_bits[i] & ~bits)) continue; /* it goes there already */
         sk_arena_reset(&hub->arena);
-        if (hub->conditions[i] == NULL || sk_expr_true(hub->conditions[i], &source, &hub->arena))
-            return true;
+        if (hub->conditions[i] && !sk_expr_true(hub->conditions[i], &source, &hub->arena)) continue;
+        bits |= hub->route_bits[i];
+        taken = true;
     }
-    return message->source == SK_SOURCE_TELEMETRY && options->fallback;
+    if (!taken && message->source == SK_SOURCE_TELEMETRY && options->fallback) return HUB_TO_EVENTS;
+    return bits;
 }
 
 /* ---- enrichments ---- */
@@ -121,21 +150,34 @@ static size_t stamp(struct sk_property *properties, size_t count, struct sk_span
     return kept + 1;
 }
 
-void hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin) {
+/* Those of `bits` for which the same enrichments are as for the lowest. */
+static uint64_t alike(const struct sk_hub *hub, uint64_t bits) {
+    uint64_t lowest = bits & -bits;
+    for (size_t i = 0; i < hub->options->enrichment_count; i++)
+        bits &=
+            hub->enrichment_bits[i] & lowest ? hub->enrichment_bits[i] : ~hub->enrichment_bits[i];
+    return bits;
+}
+
+uint64_t hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin,
+                    uint64_t bits) {
     const struct sk_hub_options *options = hub->options;
     size_t count = message->property_count;
-    if (message->source == SK_SOURCE_DIGITAL_TWIN_CHANGES) return; /* as in Azure */
+    if (message->source == SK_SOURCE_DIGITAL_TWIN_CHANGES) return bits; /* as in Azure */
+    uint64_t same = alike(hub, bits);
     if (options->enrichment_count == 0 || count + options->enrichment_count > SK_PROPERTIES_MAX)
-        return;
+        return same;
     sk_arena_reset(&hub->arena);
     struct sk_property *properties =
         sk_arena_alloc(&hub->arena, (count + options->enrichment_count) * sizeof *properties);
     if (count) memcpy(properties, message->properties, count * sizeof *properties);
     for (size_t i = 0; i < options->enrichment_count; i++)
-        count = stamp(properties, count, sk_span_z(options->enrichments[i].key),
-                      value_of(hub, &options->enrichments[i], twin));
+        if (hub->enrichment_bits[i] & same)
+            count = stamp(properties, count, sk_span_z(options->enrichments[i].key),
+                          value_of(hub, &options->enrichments[i], twin));
     message->properties = properties;
     message->property_count = count;
+    return same;
 }
 
 /* ---- its keys ---- */
@@ -191,8 +233,12 @@ static const struct sk_config_key keys[] = {
      .does = "What it takes"},
     {"hub[].route[].condition", &sk_config_text, ROUTE(condition), .fine = is_condition,
      .otherwise = "\"true\"", .does = "Which of these, as in Azure", .page = "expressions.md"},
-    {"hub[].route[].endpoint", &sk_config_choice, .choices = "events", .otherwise = "\"events\"",
-     .does = "Where they go: the built-in endpoint"},
+    {"hub[].route[].endpoint", &sk_config_names,
+     SK_CONFIG_LIST(struct sk_hub_route, endpoints, endpoint_count), .least = 1,
+     .most = SK_HUB_ENDPOINTS_MAX + 1, .otherwise = "\"events\"",
+     .such_as = "[\"events\", \"alarms\"]",
+     .does = "Where they go: `events`, the built-in one, or names of `[[hub.endpoint]]`",
+     .page = "how-to/route-messages.md"},
     {"hub[].route[].enabled", &sk_config_boolean, ROUTE(enabled), .otherwise = "true",
      .does = "Whether it takes anything"},
     {"hub[].fallback", &sk_config_table, .does = "What no route takes"},
@@ -209,7 +255,38 @@ static const struct sk_config_key keys[] = {
     {"hub[].enrichment[].value", &sk_config_text, SK_CONFIG_AT(struct sk_hub_enrichment, value),
      .fine = is_value, .need = "say what the property is", .such_as = "\"$twin.tags.site\"",
      .does = "A text, `$iothubname`, or a property of the sender's twin"},
+    {"hub[].enrichment[].endpoint", &sk_config_names,
+     SK_CONFIG_LIST(struct sk_hub_enrichment, endpoints, endpoint_count), .least = 1,
+     .most = SK_HUB_ENDPOINTS_MAX + 1, .otherwise_words = "all", .such_as = "[\"alarms\"]",
+     .does = "Which endpoints' events get it"},
     {0}};
 
+static void check_names(struct sk_config *reading, const char *hub, const char *what, size_t at,
+                        const struct sk_hub_options *options, const char *const *names,
+                        size_t count) {
+    char path[64];
+    snprintf(path, sizeof path, "%s.%s[%zu].endpoint", hub, what, at);
+    for (size_t i = 0; i < count; i++) {
+        bool known = strcmp(names[i], "events") == 0;
+        for (size_t e = 0; e < options->endpoint_count; e++)
+            known |= strcmp(names[i], options->endpoints[e].name) == 0;
+        if (!known)
+            sk_config_refuse(reading, path,
+                             "there is no endpoint '%.64s'; use \"events\" or the name of a "
+                             "[[hub.endpoint]].",
+                             names[i]);
+    }
+}
+
+static void check(struct sk_config *reading, const char *hub,
+                  const struct sk_hub_options *options) {
+    for (size_t i = 0; i < options->route_count; i++)
+        check_names(reading, hub, "route", i, options, options->routes[i].endpoints,
+                    options->routes[i].endpoint_count);
+    for (size_t i = 0; i < options->enrichment_count; i++)
+        check_names(reading, hub, "enrichment", i, options, options->enrichments[i].endpoints,
+                    options->enrichments[i].endpoint_count);
+}
+
 const struct sk_hub_part hub_part_routing = {
-    .keys = keys, .open = compile, .reload = reload, .free = free_all};
+    .keys = keys, .check = check, .open = compile, .reload = reload, .free = free_all};

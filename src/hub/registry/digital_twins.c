@@ -10,8 +10,8 @@ static void answer(struct sk_request *request, const struct sk_registry_entry *e
                    const json_t *document) {
     char etag[SK_ETAG_MAX];
     sk_twin_etag(entry->twin.etag, etag);
-    request->done(request, &(struct sk_answer){.document = (json_t *)document,
-                                               .etag = sk_span_z(etag)});
+    request->done(request,
+                  &(struct sk_answer){.document = (json_t *)document, .etag = sk_span_z(etag)});
 }
 
 static void read_done(void *arg, const struct sk_registry_end *end,
@@ -55,8 +55,7 @@ static void changed(void *arg, const struct sk_registry_end *end, struct sk_regi
         return;
     }
     hub->counts.twin_updates_total++;
-    hub_twin_changed(hub,
-                     &(struct sk_hub_twin_change){.entry = entry, .desired = desired_patch});
+    hub_twin_changed(hub, &(struct sk_hub_twin_change){.entry = entry, .desired = desired_patch});
     hub_changed(hub);
     answer(request, entry, NULL);
 }

@@ -249,7 +249,12 @@ static enum sk_status parse(struct sk_span toml, const char *file_name, const ch
                                 .told = told,
                                 .error = error};
     status = sk_config_read(&reading, document, config);
-    for (size_t i = 0; i < config->hub_count && !status; i++) check_hub_apart(&reading, config, i);
+    for (size_t i = 0; i < config->hub_count && !status; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "hub[%zu]", i);
+        check_hub_apart(&reading, config, i);
+        sk_hub_check(&reading, path, &config->hubs[i]);
+    }
     if (before && !reading.failed) sk_config_keep(&reading, before->document, document);
     config->document = document;
     config->file = sk_arena_copy(&config->arena, sk_span_z(file_name)).p;

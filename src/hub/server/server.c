@@ -28,6 +28,10 @@ static void put_metric(const struct sk_hub_server *s, const struct sk_hub_metric
     bool counter = sk_span_ends(sk_span_z(row->name), SK_SPAN("_total"));
     sk_metric_put_name(to, row->name, counter ? "counter" : "gauge", row->help);
     for (size_t h = 0; h < s->open_hubs; h++) {
+        if (row->put) {
+            row->put(s->hubs[h], row, to);
+            continue;
+        }
         struct sk_hub_counts counts = sk_hub_counts(s->hubs[h]);
         uint64_t value;
         memcpy(&value, (char *)&counts + row->at, sizeof value);

@@ -10,6 +10,8 @@
     "[listen]\naddresses = [\"0.0.0.0:8883\"]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"
 #define HUB "[[hub]]\nname = \"h\"\nhostnames = [\"h.test\"]\ndata = \"data\"\n"
 #define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define ENDPOINT(name, to)                                                                         \
+    "[[hub.endpoint]]\nname = \"" name "\"\ntype = \"webhook\"\nto = \"" to "\"\n"
 #define POLICY "[[hub.policy]]\nname = \"p\"\nkeys = [\"" KEY "\"]\nrights = [\"ServiceConnect\"]\n"
 
 TEST(the_disk_keeps_a_reserve_unless_the_file_says_otherwise) {
@@ -138,6 +140,23 @@ TEST(every_mistake_is_named_with_its_place_and_its_mend) {
         {LISTEN HUB
          "[[hub.route]]\nname = \"r\"\nsource = \"DeviceMessages\"\nendpoint = \"lake\"\n",
          "h.toml:12: hub[0].route[0].endpoint: ", "events"},
+        {LISTEN HUB ENDPOINT("events", "http://a.test"),
+         "h.toml:10: hub[0].endpoint[0].name: ", "the hub's own"},
+        {LISTEN HUB ENDPOINT("$Default", "http://a.test"),
+         "h.toml:10: hub[0].endpoint[0].name: ", "the hub's own"},
+        {LISTEN HUB ENDPOINT("a b", "http://a.test"),
+         "h.toml:10: hub[0].endpoint[0].name: ", "1 to 64"},
+        {LISTEN HUB ENDPOINT("a", "a.test"), "h.toml:12: hub[0].endpoint[0].to: ", "a URL"},
+        {LISTEN HUB ENDPOINT("a", "http://a.test") "headers = [\"Name\"]\n",
+         "h.toml:12: hub[0].endpoint[0].to: ", "Name: value"},
+        {LISTEN HUB ENDPOINT("a", "http://a.test") ENDPOINT("A", "http://b.test"),
+         "h.toml:14: hub[0].endpoint[1].name: ", "another endpoint"},
+        {LISTEN HUB ENDPOINT("a", "http://a.test") "ttl = \"59s\"\n",
+         "h.toml:13: hub[0].endpoint[0].ttl: ", "1 minute to 30 days"},
+        {LISTEN HUB "[[hub.endpoint]]\nname = \"a\"\ntype = \"web\"\nto = \"b\"\n",
+         "h.toml:11: hub[0].endpoint[0].type: ", "webhook"},
+        {LISTEN HUB "[[hub.enrichment]]\nkey = \"a\"\nvalue = \"b\"\nendpoint = \"lake\"\n",
+         "h.toml:12: hub[0].enrichment[0].endpoint: ", "events"},
         {LISTEN "allowed_origins = [\"tool.example\"]\n" HUB,
          "h.toml:5: listen.allowed_origins[0]: ", "https://"},
         {LISTEN "allowed_origins = [\"https://tool.example/page\"]\n" HUB,

@@ -64,10 +64,19 @@ static void report(const char *device, const char *body) {
 /* ---- the world: a hub whose routes take whatever there is ---- */
 
 static struct sk_hub_route routes[] = {
-    {"twins", SK_SOURCE_TWIN_CHANGES, "true", true},
-    {"identities", SK_SOURCE_DEVICE_LIFECYCLE, "true", true},
-    {"connections", SK_SOURCE_CONNECTION_STATE, "true", true},
-    {"models", SK_SOURCE_DIGITAL_TWIN_CHANGES, "true", true},
+    {.name = "twins", .source = SK_SOURCE_TWIN_CHANGES, .condition = "true", .enabled = true},
+    {.name = "identities",
+     .source = SK_SOURCE_DEVICE_LIFECYCLE,
+     .condition = "true",
+     .enabled = true},
+    {.name = "connections",
+     .source = SK_SOURCE_CONNECTION_STATE,
+     .condition = "true",
+     .enabled = true},
+    {.name = "models",
+     .source = SK_SOURCE_DIGITAL_TWIN_CHANGES,
+     .condition = "true",
+     .enabled = true},
 };
 
 static void close_stream(void) {

@@ -66,8 +66,14 @@ static void has(const char *name, const char *value) {
 
 TEST(a_condition_may_ask_for_the_senders_twin) {
     struct sk_hub_route routes[] = {
-        {"floor", SK_SOURCE_TELEMETRY, "$twin.tags.floor = 1", true},
-        {"hot", SK_SOURCE_TELEMETRY, "$twin.properties.reported.mode = 'hot'", true},
+        {.name = "floor",
+         .source = SK_SOURCE_TELEMETRY,
+         .condition = "$twin.tags.floor = 1",
+         .enabled = true},
+        {.name = "hot",
+         .source = SK_SOURCE_TELEMETRY,
+         .condition = "$twin.properties.reported.mode = 'hot'",
+         .enabled = true},
     };
     open_with(routes, 2, NULL, 0);
     set_twin("d1", "", "{\"tags\":{\"floor\":1}}");
@@ -94,7 +100,7 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
 TEST(messages_that_wait_for_twins_keep_their_order) {
     enum { MANY = 300 };
     static struct sk_principal who = {.generation_id = "g", .auth_method = "{}"};
-    struct sk_hub_enrichment enrichments[] = {{"site", "$twin.tags.site"}};
+    struct sk_hub_enrichment enrichments[] = {{.key = "site", .value = "$twin.tags.site"}};
     char body[16];
     open_with(NULL, 0, enrichments, 1);
     answered = 0;
@@ -123,12 +129,12 @@ TEST(messages_that_wait_for_twins_keep_their_order) {
 
 TEST(enrichments_are_texts_the_hubs_name_and_properties_of_the_twin) {
     struct sk_hub_enrichment enrichments[] = {
-        {"plain", "north wing"},
-        {"hub", "$iotHubName"},
-        {"site", "$twin.tags.site"},
-        {"place", "$twin.properties.desired.place"},
-        {"interval", "$twin.properties.desired.interval"},
-        {"missing", "$twin.tags.nowhere"},
+        {.key = "plain", .value = "north wing"},
+        {.key = "hub", .value = "$iotHubName"},
+        {.key = "site", .value = "$twin.tags.site"},
+        {.key = "place", .value = "$twin.properties.desired.place"},
+        {.key = "interval", .value = "$twin.properties.desired.interval"},
+        {.key = "missing", .value = "$twin.tags.nowhere"},
     };
     struct sk_property own[] = {{SK_SPAN("kind"), SK_SPAN("k")},
                                 {SK_SPAN("Site"), SK_SPAN("mine")}};
@@ -154,8 +160,9 @@ TEST(enrichments_are_texts_the_hubs_name_and_properties_of_the_twin) {
 }
 
 TEST(events_of_the_hubs_own_are_enriched_too) {
-    struct sk_hub_route routes[] = {{"twins", SK_SOURCE_TWIN_CHANGES, "true", true}};
-    struct sk_hub_enrichment enrichments[] = {{"site", "$twin.tags.site"}};
+    struct sk_hub_route routes[] = {
+        {.name = "twins", .source = SK_SOURCE_TWIN_CHANGES, .condition = "true", .enabled = true}};
+    struct sk_hub_enrichment enrichments[] = {{.key = "site", .value = "$twin.tags.site"}};
     open_with(routes, 1, enrichments, 1);
     set_twin("d1", "", "{\"tags\":{\"site\":\"Oslo\"}}");
     pass(SK_S);
@@ -166,7 +173,7 @@ TEST(events_of_the_hubs_own_are_enriched_too) {
 
 TEST(a_message_with_as_many_properties_as_there_can_be_is_stored_as_it_is) {
     static struct sk_property many[SK_PROPERTIES_MAX];
-    struct sk_hub_enrichment enrichments[] = {{"site", "Oslo"}};
+    struct sk_hub_enrichment enrichments[] = {{.key = "site", .value = "Oslo"}};
     open_with(NULL, 0, enrichments, 1);
     for (size_t i = 0; i < SK_PROPERTIES_MAX; i++)
         many[i] = (struct sk_property){SK_SPAN("p"), SK_SPAN("v")};

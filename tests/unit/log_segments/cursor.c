@@ -142,6 +142,28 @@ TEST(old_records_go_even_when_nothing_new_comes) {
     assert_int_equal(w.last_sequence, 11);
 }
 
+TEST(what_a_named_cursor_has_not_passed_stays_where_that_is_wanted) {
+    w.options.retention_us = 3600000000;
+    w.options.keep_unread = true;
+    w.options.segment_bytes = 4000;
+    log_world_reopen(&w);
+    struct sk_cursor *cursor = log_world_cursor(&w, "endpoint", 1, 0);
+    for (int i = 0; i < 20; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, 7200 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 1);
+    sk_cursor_commit(cursor, 11);
+    sk_sim_run(w.sim, 300 * SK_S);
+    assert_in_range(sk_log_first_sequence(w.log), 7, 11);
+    sk_cursor_commit(cursor, 21);
+    sk_sim_run(w.sim, 300 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 21);
+    sk_cursor_close(cursor);
+    sk_log_forget_cursor(w.log, "endpoint");
+    for (int i = 0; i < 20; i++) log_world_fill(&w, 1, 1000);
+    sk_sim_run(w.sim, 7200 * SK_S);
+    assert_int_equal(sk_log_first_sequence(w.log), 41); /* nobody is waited for any more */
+}
+
 enum { DAYS_40_S = 40 * 86400 };
 
 static void jump(int64_t seconds) {

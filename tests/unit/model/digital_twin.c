@@ -78,8 +78,9 @@ TEST(a_patch_of_a_digital_twin_is_one_of_desired_properties) {
     patched("[{\"op\":\"remove\",\"path\":\"/name\"}]", "{\"name\":null}");
     patched("[{\"op\":\"replace\",\"path\":\"/thermostat1/target\",\"value\":21.5}]",
             "{\"thermostat1\":{\"__t\":\"c\",\"target\":21.5}}");
-    patched("[{\"op\":\"remove\",\"path\":\"/old/x\"},{\"op\":\"add\",\"path\":\"/old/z\",\"value\":3}]",
-            "{\"old\":{\"__t\":\"c\",\"x\":null,\"z\":3}}");
+    patched(
+        "[{\"op\":\"remove\",\"path\":\"/old/x\"},{\"op\":\"add\",\"path\":\"/old/z\",\"value\":3}]",
+        "{\"old\":{\"__t\":\"c\",\"x\":null,\"z\":3}}");
     patched("[{\"op\":\"add\",\"path\":\"/new\",\"value\":{\"$metadata\":{},\"x\":1}}]",
             "{\"new\":{\"__t\":\"c\",\"x\":1}}");
     patched("[{\"op\":\"replace\",\"path\":\"/old\",\"value\":{\"y\":5}}]",
@@ -91,18 +92,19 @@ TEST(a_patch_of_a_digital_twin_is_one_of_desired_properties) {
 }
 
 TEST(a_patch_that_means_nothing_is_refused) {
-    static const char *const bad[] = {"[1]",
-                                      "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/b\"}]",
-                                      "[{\"op\":\"add\",\"path\":\"/a\"}]",
-                                      "[{\"op\":\"add\",\"path\":\"a\",\"value\":1}]",
-                                      "[{\"op\":\"add\",\"path\":\"/\",\"value\":1}]",
-                                      "[{\"op\":\"add\",\"path\":\"\",\"value\":{}}]",
-                                      "[{\"op\":\"add\",\"path\":\"/a//b\",\"value\":1}]",
-                                      "[{\"op\":\"add\",\"path\":\"/a~2\",\"value\":1}]",
-                                      "[{\"op\":\"add\",\"path\":\"/$metadata/$model\",\"value\":1}]",
-                                      "[{\"op\":\"add\",\"path\":\"/c/__t\",\"value\":1}]",
-                                      "[{\"op\":\"add\",\"path\":\"/1/2/3/4/5/6/7/8/9/10/11\","
-                                      "\"value\":1}]"};
+    static const char *const bad[] = {
+        "[1]",
+        "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/b\"}]",
+        "[{\"op\":\"add\",\"path\":\"/a\"}]",
+        "[{\"op\":\"add\",\"path\":\"a\",\"value\":1}]",
+        "[{\"op\":\"add\",\"path\":\"/\",\"value\":1}]",
+        "[{\"op\":\"add\",\"path\":\"\",\"value\":{}}]",
+        "[{\"op\":\"add\",\"path\":\"/a//b\",\"value\":1}]",
+        "[{\"op\":\"add\",\"path\":\"/a~2\",\"value\":1}]",
+        "[{\"op\":\"add\",\"path\":\"/$metadata/$model\",\"value\":1}]",
+        "[{\"op\":\"add\",\"path\":\"/c/__t\",\"value\":1}]",
+        "[{\"op\":\"add\",\"path\":\"/1/2/3/4/5/6/7/8/9/10/11\","
+        "\"value\":1}]"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) patched(bad[i], NULL);
     patched("[{\"op\":\"add\",\"path\":\"/1/2/3/4/5/6/7/8/9/10\",\"value\":1}]",
             "{\"1\":{\"__t\":\"c\",\"2\":{\"3\":{\"4\":{\"5\":{\"6\":{\"7\":{\"8\":{\"9\":{\"10\":1"

@@ -17,14 +17,14 @@ static void drop_oldest(struct log *log) {
     if (oldest->users == 0) segment_free(oldest);
 }
 
-/* The position that every named cursor has durably passed; 0 when there is no such cursor. */
+/* The position that every named cursor has durably passed; UINT64_MAX: there is no such cursor. */
 static uint64_t passed_by_all(const struct log *log) {
     uint64_t lowest = UINT64_MAX;
     SK_LIST_EACH(&log->checkpoints, node, following) {
         const struct checkpoint *checkpoint = SK_CONTAINER(node, struct checkpoint, link);
         if (checkpoint->durable < lowest) lowest = checkpoint->durable;
     }
-    return lowest == UINT64_MAX ? 0 : lowest;
+    return lowest;
 }
 
 /* Whether the newest of a segment's records is too old; `newest_us` as it is stored. */
@@ -37,13 +37,17 @@ static bool is_too_old(const struct log *log, const struct segment *segment, int
 void log_retain(struct log *log) {
     const struct sk_log_segments_options *options = &log->options;
     int64_t now_us = log_clock(log);
-    uint64_t passed = options->retain_until_read ? passed_by_all(log) : 0, bytes = log_bytes(log),
+    uint64_t passed = passed_by_all(log), bytes = log_bytes(log),
              room = options->reserve_bytes ? sk_disk_free(log->io, log->folder) : 0;
     while (log->segment_count > 1) {
         const struct segment *oldest = log->segments[0], *next = log->segments[1];
-        bool too_old = is_too_old(log, oldest, next->floor_us, now_us);
+        bool read = passed != UINT64_MAX && next->first <= passed;
+        bool too_old = is_too_old(log, oldest, next->floor_us, now_us) &&
+                       (!options->keep_unread || passed == UINT64_MAX || read);
         bool too_many = options->retention_bytes && bytes > options->retention_bytes;
-        if (!too_old && !too_many && room >= options->reserve_bytes && next->first > passed) break;
+        if (!too_old && !too_many && room >= options->reserve_bytes &&
+            !(options->retain_until_read && read))
+            break;
         bytes -= oldest->end;
         room += oldest->end;
         drop_oldest(log);

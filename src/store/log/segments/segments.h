@@ -12,8 +12,10 @@ struct sk_log_segments_options {
     const char *folder;
     /* A segment is closed when it passes this; 0: 64 MiB. */
     uint64_t segment_bytes;
-    /* Segments whose newest record is older than this go, whatever the cursors; 0: for ever. */
+    /* Segments whose newest record is older than this go; 0: for ever. */
     uint64_t retention_us;
+    /* But not before every named cursor has durably passed them; else whatever the cursors. */
+    bool keep_unread;
     /* The oldest segments go when all together are larger; 0: no limit. */
     uint64_t retention_bytes;
     /* A segment also goes once every named cursor has durably committed past it (edge); while
