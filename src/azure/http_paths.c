@@ -64,6 +64,7 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_POST, "/jobs/v2/{name}/cancel", SK_OP_JOB_CANCEL},
     {SK_HTTP_GET, "/routing/endpoints/health", SK_OP_ENDPOINT_LIST},
     {SK_HTTP_GET, "/routing/endpoints/{name}/deadLetters", SK_OP_ENDPOINT_DEAD_LETTERS},
+    {SK_HTTP_GET, "/devices/{device}/diagnostics", SK_OP_DIAGNOSE},
     {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
     {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
     {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},

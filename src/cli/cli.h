@@ -85,6 +85,7 @@ int cli_certificate_remove(void *cli);
 int cli_device_list(void *cli);
 int cli_device_add(void *cli);
 int cli_device_update(void *cli);
+int cli_device_diagnose(void *cli);
 int cli_module_list(void *cli);
 int cli_module_add(void *cli);
 int cli_identity_show(void *cli);

@@ -159,6 +159,25 @@ int cli_identity_remove(void *arg) {
                     "\"*\"", NULL);
 }
 
+int cli_device_diagnose(void *arg) {
+    static const char *const columns[] = {"time",    "event",     "protocol", "moduleId",
+                                          "address", "errorCode", "why",      NULL};
+    struct cli *cli = arg;
+    struct cli_answer answer;
+    const char *path = cli_path(cli, "/devices/%s/diagnostics", cli->typed.words[0], NULL);
+    int code = cli_call(cli, SK_HTTP_GET, path, NULL, NULL, NULL, &answer);
+    if (code == SK_EXIT_FINE && cli->output == CLI_TABLE) {
+        const char *status = json_string_value(json_object_get(answer.body, "status"));
+        printf("%s: %s, %s\n", cli->typed.words[0], status ? status : "not registered",
+               json_string_value(json_object_get(answer.body, "connectionState")));
+        cli_print(cli, json_object_get(answer.body, "events"), columns);
+    } else if (code == SK_EXIT_FINE) {
+        cli_print(cli, answer.body, NULL);
+    }
+    json_decref(answer.body);
+    return code;
+}
+
 int cli_module_list(void *arg) {
     struct cli *cli = arg;
     return cli_show(cli, SK_HTTP_GET,

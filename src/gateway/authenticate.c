@@ -93,6 +93,7 @@ static void name_principal(struct sk_authentication *a) {
     if (a->credentials.module.n) a->principal.module = sk_span_dup(a->credentials.module);
     if (a->actor.n) a->principal.actor = sk_span_dup(a->actor);
     a->principal.ip = a->ip;
+    a->principal.protocol = a->asked.protocol;
     a->principal.event_stream = a->credentials.event_stream;
     name_rule(&a->principal, a->accepted_by);
 }
@@ -124,8 +125,9 @@ static void finish(struct sk_task *task) {
     if (a->done && ask_anew(a)) return;
     if (a->done) name_principal(a);
     if (a->done && a->error.fault && a->backend->ops->refused)
-        a->backend->ops->refused(a->backend, a->credentials.device, a->credentials.module,
-                                 a->error.fault);
+        a->backend->ops->refused(a->backend,
+                                 &(struct sk_refusal){a->credentials.device, a->credentials.module,
+                                                      &a->principal, &a->error});
     if (a->done) a->done(a->arg, a->error.fault ? &a->error : NULL, &a->principal);
     free_authentication(a);
 }
@@ -574,6 +576,7 @@ struct sk_authentication *sk_authenticate(struct sk_backend *backend,
         .auth_chain = sk_arena_copy(&a->arena, credentials->auth_chain),
         .resource = sk_arena_copy(&a->arena, credentials->resource),
         .event_stream = credentials->event_stream,
+        .protocol = credentials->protocol,
     };
     if (credentials->stream) a->ip = sk_ip_of_peer(sk_stream_peer(credentials->stream));
     if (a->asked.token.n == 0 && credentials->stream) take_chain(a, credentials->stream);

@@ -28,6 +28,7 @@ void gateway_pass_on(struct sk_backend *backend, struct sk_request *request) {
 }
 
 void sk_gateway_submit(struct sk_backend *backend, struct sk_request *request) {
+    if (backend->ops->asked) backend->ops->asked(backend, request);
     if (!may(backend, request))
         sk_request_refuse(request, SK_FAULT_UNAUTHORIZED_ACCESS, "%s does not allow this operation",
                           sk_principal_is_device(request->who) ? "a device's own credential"

@@ -29,6 +29,12 @@ struct sk_policy {
 /* `identity` NULL: there is none (or the store failed: `status`). Lives until the call returns. */
 typedef void sk_identity_done(void *arg, enum sk_status status, const struct sk_identity *identity);
 
+struct sk_refusal {
+    struct sk_span device, module;
+    const struct sk_principal *who; /* where he came from, and how: the rest is not proved */
+    const struct sk_error *error;
+};
+
 struct sk_backend_ops {
     /* Looks an identity up; `done` is called exactly once, maybe at once. */
     void (*find_identity)(struct sk_backend *, struct sk_span device, struct sk_span module,
@@ -40,8 +46,9 @@ struct sk_backend_ops {
     /* NULL: no such policy. */
     const struct sk_policy *(*find_policy)(struct sk_backend *, struct sk_span name);
     /* Somebody who says he is this identity was not let in. Optional. */
-    void (*refused)(struct sk_backend *, struct sk_span device, struct sk_span module,
-                    enum sk_fault reason);
+    void (*refused)(struct sk_backend *, const struct sk_refusal *);
+    /* A request has come, before anything has looked at it; may wrap `done`. Optional. */
+    void (*asked)(struct sk_backend *, struct sk_request *);
     /* Serves an authorised request. */
     void (*submit)(struct sk_backend *, struct sk_request *);
     /* Persistent subscriptions: `done(arg, found, bits)`. */
@@ -130,8 +137,9 @@ struct sk_session {
     unsigned subscriptions; /* SK_SUB_… */
     bool persistent;        /* MQTT clean session 0 */
     bool open;
-    void *owner; /* the head's */
-    void *data;  /* the backend's */
+    enum sk_fault ended; /* why it was closed; none: its client has gone */
+    void *owner;         /* the head's */
+    void *data;          /* the backend's */
     struct sk_timer expiry;
 };
 
@@ -182,6 +190,7 @@ struct sk_credentials {
     struct sk_span resource;       /* what is asked, "host/path"; empty: the identity itself */
     struct sk_stream *stream; /* where it comes from; its client certificate proves the identity
                                * when there is no token. Read before the call returns. NULL: none */
+    const char *protocol;     /* "Mqtt", "Amqp", "Https"; static */
     bool event_stream; /* a policy's token may be signed as for Event Hubs: with the key's text */
 };
 /* `principal` is to be taken (moved out) when error is NULL. Never called from inside. All spans

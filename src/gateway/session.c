@@ -61,7 +61,7 @@ bool sk_session_room(struct sk_backend *backend, const struct sk_principal *prin
     SK_SELDOM(SK_LEVEL_WARN, "gateway", "%s is turned away: MaxConnectedClients (%zu) is reached",
               principal->device, most);
     if (backend->ops->refused)
-        backend->ops->refused(backend, device, module, SK_FAULT_QUOTA_EXCEEDED);
+        backend->ops->refused(backend, &(struct sk_refusal){device, module, principal, error});
     return false;
 }
 
@@ -74,6 +74,7 @@ void sk_session_model(struct sk_session *session, struct sk_span model_id) {
 void sk_session_close(struct sk_session *session, enum sk_fault reason) {
     if (!session->open) return;
     session->open = false;
+    if (reason) session->ended = reason;
     sk_timer_stop(&session->expiry);
     directory_leave(session);
     session->backend->ops->session_closed(session->backend, session, reason);

@@ -53,7 +53,7 @@ static bool origin_allowed(const struct sk_gateway *gateway, const struct sk_htt
 static void refuse(struct sk_http_exchange *exchange, enum sk_fault fault, const char *text) {
     struct sk_error error;
     sk_error_set(&error, fault, "%s", text);
-    sk_http_head_refuse(exchange, &error, false);
+    sk_http_head_refuse(exchange, &error, false, NULL);
 }
 
 struct upgrading {

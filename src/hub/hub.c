@@ -1,6 +1,7 @@
 /* A hub's life and the dispatch of its requests. */
 #include "gateway/chaos.h"
 #include "hub/parts.h"
+#include "hub/records.h"
 #include "store/log/segments/segments.h"
 #include "store/registry/sqlite/sqlite.h"
 
@@ -18,7 +19,8 @@ static const struct sk_hub_part *const parts[] = {
     &hub_part_feedback,   &hub_part_methods,       &hub_part_statistics, &hub_part_certificates,
     &hub_part_recall,     &hub_part_presence,      &hub_part_scope,      &hub_part_configurations,
     &hub_part_jobs,       &hub_part_bulk,          &hub_part_network,    &hub_part_blobs,
-    &hub_part_files,      &hub_part_digital_twins, &hub_part_quota};
+    &hub_part_files,      &hub_part_digital_twins, &hub_part_quota,      &hub_part_records,
+    &hub_part_diagnose};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -132,6 +134,15 @@ static void session_closed(struct sk_backend *backend, struct sk_session *sessio
     EACH_PART(part) if (part->closed) part->closed(hub, session);
 }
 
+static void refused(struct sk_backend *backend, const struct sk_refusal *refusal) {
+    struct sk_hub *hub = hub_of(backend);
+    EACH_PART(part) if (part->refused) part->refused(hub, refusal);
+}
+
+static void asked(struct sk_backend *backend, struct sk_request *request) {
+    hub_record_request(hub_of(backend), request);
+}
+
 static void submit(struct sk_backend *backend, struct sk_request *request) {
     struct sk_hub *hub = hub_of(backend);
     request->backend = backend;
@@ -140,6 +151,8 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
 
 static const struct sk_backend_ops ops = {.find_identity = find_identity,
                                           .find_policy = find_policy,
+                                          .refused = refused,
+                                          .asked = asked,
                                           .submit = submit,
                                           .load_subscriptions = load_subscriptions,
                                           .save_subscriptions = save_subscriptions,
@@ -349,6 +362,7 @@ struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
     counts.sessions = sk_directory_counts(&hub->backend).sessions;
     counts.configurations = hub_configuration_count(hub);
     counts.jobs = hub_job_count(hub);
+    counts.records_lost_total = hub_records_lost(hub);
     counts.log_bytes = sk_log_bytes(hub->log);
     counts.first_sequence = sk_log_first_sequence(hub->log);
     counts.next_sequence = sk_log_next_sequence(hub->log);

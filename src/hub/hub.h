@@ -94,6 +94,11 @@ struct sk_hub_options {
     bool chaos;       /* devices may ask for faults: gateway/chaos.h */
     bool take_events; /* who has the right ServiceConnect may send to the event stream itself */
     struct sk_hub_c2d_options c2d;
+    struct sk_hub_records_options {
+        const char *folder; /* NULL: none are written */
+        uint64_t bytes;
+        unsigned files, categories; /* bits: 1 << SK_CATEGORY_… */
+    } records;
     enum sk_tier tier;
     unsigned units;
     struct sk_ip_rule *ip_rules;
@@ -137,6 +142,7 @@ struct sk_hub_counts {
     uint64_t uploads_total, uploads_failed_total, file_notices_total;
     uint64_t devices, modules, sessions;
     uint64_t configurations, jobs; /* jobs: that have not ended */
+    uint64_t records_lost_total;
     uint64_t jobs_completed_total, jobs_failed_total, jobs_cancelled_total;
     uint64_t log_bytes, first_sequence, next_sequence;
 };

@@ -71,6 +71,9 @@ struct sk_hub {
     struct sk_methods methods;
     struct sk_policy *policies;
     struct sk_ip_filter ip_filter;
+    struct record_file *records; /* NULL: none are written */
+    struct sk_list histories;    /* of connections: see diagnose.c */
+    struct sk_map history_map;
     struct sk_timer quota_save;
     uint64_t quota_saved;                   /* messages of the day, as they were stored last */
     size_t devices_coming;                  /* that are being made */
@@ -199,6 +202,7 @@ struct sk_hub_part {
     void (*subscribed)(struct sk_hub *hub, struct sk_session *session);
     void (*writable)(struct sk_hub *hub, struct sk_session *session);
     void (*closed)(struct sk_hub *hub, struct sk_session *session);
+    void (*refused)(struct sk_hub *hub, const struct sk_refusal *refusal); /* nobody came in */
     void (*changed)(struct sk_hub *hub); /* see hub_changed; the two below tell what it was */
     void (*twin_changed)(struct sk_hub *hub, const struct sk_hub_twin_change *change);
     void (*identity_changed)(struct sk_hub *hub, const struct sk_identity *identity, bool made);
@@ -208,10 +212,12 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
-    hub_part_quota, hub_part_endpoints;
+    hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose;
 
 /* quota.c: whether its tier lets it have one device more. */
 bool hub_quota_has_room(struct sk_hub *hub);
+/* records.c */
+uint64_t hub_records_lost(const struct sk_hub *hub);
 
 /* configurations/configurations.c */
 size_t hub_configuration_count(const struct sk_hub *hub);

@@ -55,6 +55,24 @@ enum sk_throttle {
 };
 enum sk_throttle sk_op_throttle(enum sk_op op);
 
+/* What records are sorted by: hub/records.c. */
+enum sk_category {
+    SK_CATEGORY_NONE,
+    SK_CATEGORY_CONNECTIONS,
+    SK_CATEGORY_TELEMETRY,
+    SK_CATEGORY_C2D,
+    SK_CATEGORY_IDENTITIES,
+    SK_CATEGORY_FILES,
+    SK_CATEGORY_D2C_TWINS,
+    SK_CATEGORY_C2D_TWINS,
+    SK_CATEGORY_QUERIES,
+    SK_CATEGORY_JOBS,
+    SK_CATEGORY_METHODS,
+    SK_CATEGORY_CONFIGURATIONS,
+    SK_CATEGORY_ADMINISTRATION,
+    SK_CATEGORY_COUNT
+};
+
 /* Rights of shared access policies. */
 enum {
     SK_RIGHT_REGISTRY_READ = 1,
@@ -87,6 +105,7 @@ struct sk_principal {
     const char *auth_method; /* JSON text for iothub-connection-auth-method; static, or: */
     char *auth_text;         /* owned */
     struct sk_ip ip;         /* where it came from; none: unknown */
+    const char *protocol;    /* "Mqtt", "Amqp" or "Https"; static, or NULL */
     bool event_stream;       /* its token is for that, as Event Hubs clients see it */
     unsigned rights;
     int64_t expires_s; /* of the token, seconds since 1970; INT64_MAX: never */
@@ -152,6 +171,10 @@ struct sk_request {
     void *chaos; /* the fault that the message asks for: gateway/chaos.h */
     uint64_t backend_number;
     void (*done)(struct sk_request *request, const struct sk_answer *answer);
+    /* Of who records it: see sk_backend_ops.asked. */
+    void (*asker)(struct sk_request *request, const struct sk_answer *answer);
+    uint64_t asked_ns;
+    char correlation[37]; /* of the client, or made for the record; empty: none */
 };
 
 /* Answers with a refusal; `format` NULL takes the catalogue's sentence. */

@@ -126,10 +126,11 @@ static void refuse(struct sk_edge_hub *hub, struct sk_request *request) {
 }
 
 /* Nobody has proved who he is: only names that we know become labels. */
-static void refused(struct sk_backend *backend, struct sk_span device, struct sk_span module,
-                    enum sk_fault reason) {
+static void refused(struct sk_backend *backend, const struct sk_refusal *refusal) {
     struct sk_edge_hub *hub = edge_hub_of(backend);
-    const struct sk_edge_identity *identity = edge_identity_find(hub, device, module);
+    enum sk_fault reason = refusal->error->fault;
+    const struct sk_edge_identity *identity =
+        edge_identity_find(hub, refusal->device, refusal->module);
     struct sk_span id = identity ? sk_span_z(identity->key) : SK_SPAN("unknown");
     bool full = reason == SK_FAULT_QUOTA_EXCEEDED;
     if (reason != SK_FAULT_UNAVAILABLE)

@@ -194,6 +194,7 @@ static void check_token(struct putting *p) {
     sk_authenticate(head->backend,
                     &(struct sk_credentials){.token = sk_span_z(p->token),
                                              .stream = head->stream,
+                                             .protocol = "Amqp",
                                              .resource = sk_arena_print(scratch, "%.*s/%.*s",
                                                                         SK_ARG(host), SK_ARG(path)),
                                              .event_stream = events},
@@ -497,6 +498,7 @@ void sk_amqp_authorise(struct sk_amqp_end *end) {
         return;
     }
     credentials.stream = head->stream;
+    credentials.protocol = "Amqp";
     if (!certified) {
         end->token_path = token->path;
         credentials.token = sk_span_z(token->text);

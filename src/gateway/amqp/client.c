@@ -129,6 +129,7 @@ static void close_session(struct sk_session *session, enum sk_fault reason) {
     struct sk_amqp_head *head = client->head;
     if (client->closing) return;
     client->closing = reason ? reason : SK_FAULT_UNAVAILABLE;
+    session->ended = reason;
     sk_map_remove(&head->clients, sk_span_z(client->key)); /* a new link is a new client */
     sk_io_defer(head->connection.gateway->io, &client->close, close_links);
 }

@@ -14,7 +14,7 @@ enum { BODY_MAX = 1024 * 1024, LIST_MAX = 1000 };
 static void refuse(struct sk_http_exchange *exchange, enum sk_fault fault, const char *text) {
     struct sk_error error;
     sk_error_set(&error, fault, text ? "%s" : NULL, text);
-    sk_http_head_refuse(exchange, &error, false);
+    sk_http_head_refuse(exchange, &error, false, NULL);
 }
 
 static void answer_method(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
@@ -25,7 +25,7 @@ static void answer_method(struct sk_http_exchange *exchange, const struct sk_ans
     if (answer->payload.n && valid == NULL) {
         struct sk_error error;
         sk_error_set(&error, SK_FAULT_BAD_GATEWAY, "the device's answer is not JSON");
-        sk_http_head_refuse(exchange, &error, true);
+        sk_http_head_refuse(exchange, &error, true, NULL);
         return;
     }
     sk_buffer_print(&body, "{\"status\":%d,\"payload\":", answer->status);
@@ -98,7 +98,8 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
     /* Answering ends the exchange and its arena, into which the request points: nothing of it is
      * used after. */
     if (answer->error)
-        sk_http_head_refuse(exchange, answer->error, request->op == SK_OP_METHOD_INVOKE);
+        sk_http_head_refuse(exchange, answer->error, request->op == SK_OP_METHOD_INVOKE,
+                            request->correlation);
     else if (request->op == SK_OP_METHOD_INVOKE)
         answer_method(exchange, answer);
     else if (request->op == SK_OP_COMMAND_INVOKE)
@@ -280,7 +281,7 @@ static bool read_body(struct sk_http_request *r) {
     struct sk_error refusal;
     sk_error_set(&refusal, SK_FAULT_DESERIALIZATION, "the body is not a JSON %s: %s",
                  list ? "array" : "object", r->request.body ? "another type" : error.text);
-    sk_http_head_refuse(r->exchange, &refusal, false);
+    sk_http_head_refuse(r->exchange, &refusal, false, NULL);
     return false;
 }
 
@@ -352,7 +353,7 @@ static void submit(struct sk_http_request *r) {
     if (sk_http_is_batch(r)) {
         struct sk_error refusal;
         if (sk_http_submit_batch(r, &refusal)) return;
-        sk_http_head_refuse(r->exchange, &refusal, false);
+        sk_http_head_refuse(r->exchange, &refusal, false, NULL);
         sk_http_request_free(r);
     } else if (read_request(r)) {
         sk_gateway_submit(r->backend, &r->request);
@@ -365,12 +366,19 @@ static void drop(struct sk_http_exchange *exchange) {
     sk_http_request_free(exchange->data);
 }
 
+/* What a client calls its request, when it is short enough and plain. */
+static void take_correlation(struct sk_http_request *r) {
+    struct sk_span id = sk_http_header(r->exchange->request, "x-ms-client-request-id");
+    if (id.n && id.n < sizeof r->request.correlation && sk_span_only(id, "-_.{}"))
+        memcpy(r->request.correlation, id.p, id.n);
+}
+
 static void on_authenticated(void *arg, const struct sk_error *error,
                              struct sk_principal *principal) {
     struct sk_http_request *r = arg;
     struct sk_http_exchange *exchange = r->exchange;
     if (error) {
-        sk_http_head_refuse(exchange, error, false);
+        sk_http_head_refuse(exchange, error, false, NULL);
         sk_http_request_free(r);
         return;
     }
@@ -378,6 +386,7 @@ static void on_authenticated(void *arg, const struct sk_error *error,
     r->principal = *principal;
     *principal = (struct sk_principal){0};
     r->request.who = &r->principal;
+    take_correlation(r);
     r->request.done = on_answer;
     if (!r->waits) {
         submit(r);
@@ -459,6 +468,7 @@ static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange,
     r->waits = waits;
     r->request = asked;
     struct sk_credentials credentials = {.stream = exchange->stream,
+                                         .protocol = "Https",
                                          .token = sk_http_header(http, "Authorization"),
                                          .resource = sk_arena_print(&exchange->arena, "%.*s%.*s",
                                                                     SK_ARG(backend->host_name),

@@ -21,8 +21,10 @@ struct sk_http_request {
 };
 
 /* request.c */
+/* `correlation`: what the request is called in records, and so to the client; NULL or empty: one is
+ * made. */
 void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
-                         bool structured);
+                         bool structured, const char *correlation);
 void sk_http_request_free(struct sk_http_request *r);
 
 /* message.c: messages as headers and body. */

@@ -119,7 +119,7 @@ static void finish(struct batch *batch) {
     struct sk_error error;
     sk_error_set(&error, batch->fault, NULL);
     if (batch->fault)
-        sk_http_head_refuse(r->exchange, &error, false);
+        sk_http_head_refuse(r->exchange, &error, false, NULL);
     else
         sk_http_respond(r->exchange, 204, SK_NONE, SK_NONE);
     sk_http_request_free(r);

@@ -4,11 +4,14 @@
 #include <stdio.h>
 
 void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_error *error,
-                         bool structured) {
+                         bool structured, const char *correlation) {
     const struct sk_fault_kind *kind = sk_fault_kind(error->fault);
     struct sk_buffer headers = {0}, body = {0};
     char tracking[37];
-    sk_io_guid(exchange->io, tracking);
+    if (correlation && *correlation)
+        snprintf(tracking, sizeof tracking, "%s", correlation);
+    else
+        sk_io_guid(exchange->io, tracking);
     sk_http_put_header(&headers, "Content-Type", SK_SPAN("application/json; charset=utf-8"));
     sk_http_put_header(&headers, "iothub-errorcode", sk_span_z(kind->name));
     sk_http_put_header(&headers, "x-ms-request-id", sk_span_z(tracking));

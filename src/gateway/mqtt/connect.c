@@ -183,6 +183,7 @@ void sk_mqtt_on_connect(struct sk_mqtt_head *m, const struct sk_mqtt_connect *co
                                  .module = user.module,
                                  .token = connect->has_password ? connect->password : SK_NONE,
                                  .auth_chain = user.auth_chain,
+                                 .protocol = "Mqtt",
                                  .stream = m->stream},
         on_authenticated, m);
 }

@@ -346,6 +346,7 @@ static void deliver_desired(struct sk_session *session, struct sk_span patch, ui
 }
 
 static void close_session(struct sk_session *session, enum sk_fault reason) {
+    session->ended = reason;
     sk_mqtt_head_fail(session->owner, sk_fault_kind(reason)->sentence);
 }
 
