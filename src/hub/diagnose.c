@@ -18,7 +18,8 @@ struct event {
 };
 
 struct history {
-    struct sk_list link; /* hub->histories; the one that something has happened to last at the end */
+    struct sk_list
+        link; /* hub->histories; the one that something has happened to last at the end */
     char *device;
     struct event events[EVENTS];
     size_t count; /* of all that there were; the oldest places are used again */

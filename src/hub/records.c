@@ -260,14 +260,13 @@ static const struct sk_config_key keys[] = {
                   "\"DeviceIdentityOperations\", \"FileUploadOperations\", \"C2DTwinOperations\", "
                   "\"TwinQueries\", \"JobsOperations\", \"DirectMethods\", \"Configurations\", "
                   "\"Administrative\"]",
-     .such_as = "[\"Connections\"]",
-     .does = "Which of them; of telemetry only what was refused"},
+     .such_as = "[\"Connections\"]", .does = "Which of them; of telemetry only what was refused"},
     {0}};
 
-static const struct sk_hub_metric metrics[] = {
-    {"skerry_hub_records_lost_total", "Records that the disk did not take in time.",
-     SK_HUB_COUNT(records_lost_total)},
-    {0}};
+static const struct sk_hub_metric metrics[] = {{"skerry_hub_records_lost_total",
+                                                "Records that the disk did not take in time.",
+                                                SK_HUB_COUNT(records_lost_total)},
+                                               {0}};
 
 const struct sk_hub_part hub_part_records = {.keys = keys,
                                              .metrics = metrics,

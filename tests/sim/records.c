@@ -47,7 +47,9 @@ TEST(why_the_hub_has_ended_a_connection_is_told) {
     struct raw_client c;
     raw_login(&c, f, "d1");
     fleet_send(f, SK_HTTP_PUT, "/devices/d1",
-               "{\"deviceId\":\"d1\",\"status\":\"disabled\",\"statusReason\":\"lost\"," FLEET_SAS "}", true);
+               "{\"deviceId\":\"d1\",\"status\":\"disabled\",\"statusReason\":\"lost\"," FLEET_SAS
+               "}",
+               true);
     assert_int_equal(f->status, 200);
     sk_sim_run(f->sim, SK_S);
     fleet_shows(f, "/devices/d1/diagnostics", "events/0/event", "\"disconnected\"");
@@ -104,8 +106,7 @@ static void record_says(const char *text, const char *holds, const char *member,
                         const char *expected) {
     json_t *record = find_record(text, holds);
     const json_t *value = fleet_member(record, member);
-    if (value == NULL || !json_is_string(value) ||
-        strcmp(json_string_value(value), expected) != 0)
+    if (value == NULL || !json_is_string(value) || strcmp(json_string_value(value), expected) != 0)
         fail_msg("%s: %s is not %s", holds, member, expected);
     json_decref(record);
 }
@@ -119,7 +120,8 @@ TEST(records_have_azures_categories_and_names) {
     fleet_call(f, SK_HTTP_GET, "/devices/none", NULL);
     fleet_call(f, SK_HTTP_GET, "/twins/d2", NULL);
     raw_gets(f,
-             &(struct raw_ask){.target = "/twins/d1" VERSION, .policy = "",
+             &(struct raw_ask){.target = "/twins/d1" VERSION,
+                               .policy = "",
                                .resource = "hub.test/devices/d1",
                                .headers = "x-ms-client-request-id: my-own-7\r\n"},
              401, "IotHubUnauthorizedAccess", "my-own-7");
@@ -160,7 +162,8 @@ TEST(files_stay_within_their_bounds_and_the_oldest_go) {
     struct fleet *f = *state;
     takes(f, RECORDS("file_bytes = 65536\nfiles = 2\n"));
     for (unsigned i = 0; i < 900; i++) fleet_call(f, SK_HTTP_GET, "/devices/d1", NULL);
-    char *now = read_file(f, "/records/test.jsonl"), *before = read_file(f, "/records/test.1.jsonl");
+    char *now = read_file(f, "/records/test.jsonl"),
+         *before = read_file(f, "/records/test.1.jsonl");
     assert_non_null(now);
     assert_non_null(before);
     assert_null(read_file(f, "/records/test.2.jsonl"));
