@@ -185,28 +185,52 @@ static struct sk_span decimal(struct sk_arena *arena, uint64_t number) {
     return sk_span(p, (size_t)(text + DIGITS - p));
 }
 
+/* Who has sent it, and what of it the hub has stamped. */
+static void put_sender(struct annotations *a, const struct sk_message *message) {
+    struct sk_span source;
+    add_text(a, "iothub-connection-device-id", message->device);
+    add_text(a, "iothub-connection-module-id", message->module);
+    add_text(a, "iothub-connection-auth-generation-id", message->system[SK_SYS_GENERATION_ID]);
+    add_text(a, "iothub-connection-auth-method", message->system[SK_SYS_AUTH_METHOD]);
+    add(a, "iothub-enqueuedtime", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
+    if (sk_message_system(message, SK_SPAN("iothub-message-source"), &source))
+        add_text(a, "iothub-message-source", source);
+    add_text(a, "dt-dataschema", message->system[SK_SYS_MODEL_ID]);
+}
+
 void sk_event_to_amqp(const struct sk_message *message, struct sk_arena *arena,
                       struct sk_amqp_message *to) {
     struct annotations a = put_common(message, arena, to);
-    struct sk_span source, key = message->system[SK_SYS_PARTITION_KEY];
+    struct sk_span key = message->system[SK_SYS_PARTITION_KEY];
     int64_t number = 0;
     sk_span_to_int(message->system[SK_SYS_SEQUENCE_NUMBER], &number);
     add(&a, "x-opt-sequence-number", SK_AMQP_VALUE_LONG(number));
     add_text(&a, "x-opt-offset", decimal(arena, message->sequence));
     add(&a, "x-opt-enqueued-time", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
     add_text(&a, "x-opt-partition-key", key.n ? key : message->device);
-    if (message->device.n == 0) { /* sent to the stream itself */
-        to->annotation_count = a.count;
-        return;
+    if (message->device.n) /* else it was sent to the stream itself */
+        put_sender(&a, message);
+    to->annotation_count = a.count;
+}
+
+void sk_routed_to_amqp(const struct sk_message *message, bool event_hub, struct sk_arena *arena,
+                       struct sk_amqp_message *to) {
+    struct annotations a = put_common(message, arena, to);
+    struct annotations sender = {
+        .fields = sk_arena_alloc(arena, ANNOTATIONS_MAX * sizeof *sender.fields)};
+    put_sender(&sender, message);
+    if (event_hub) {
+        add_text(&a, "x-opt-partition-key", message->device);
+        for (size_t i = 0; i < sender.count; i++) a.fields[a.count++] = sender.fields[i];
+    } else {
+        size_t n = to->application_count;
+        struct sk_amqp_field *all = sk_arena_alloc(arena, (n + sender.count) * sizeof *all);
+        if (n) memcpy(all, to->application, n * sizeof *all);
+        for (size_t i = 0; i < sender.count; i++)
+            if (sender.fields[i].value.type == SK_AMQP_STRING) all[n++] = sender.fields[i];
+        to->application = all;
+        to->application_count = n;
     }
-    add_text(&a, "iothub-connection-device-id", message->device);
-    add_text(&a, "iothub-connection-module-id", message->module);
-    add_text(&a, "iothub-connection-auth-generation-id", message->system[SK_SYS_GENERATION_ID]);
-    add_text(&a, "iothub-connection-auth-method", message->system[SK_SYS_AUTH_METHOD]);
-    add(&a, "iothub-enqueuedtime", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
-    if (sk_message_system(message, SK_SPAN("iothub-message-source"), &source))
-        add_text(&a, "iothub-message-source", source);
-    add_text(&a, "dt-dataschema", message->system[SK_SYS_MODEL_ID]);
     to->annotation_count = a.count;
 }
 

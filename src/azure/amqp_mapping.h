@@ -27,4 +27,9 @@ enum sk_status sk_lock_token_tag(struct sk_span token, unsigned char tag[16]);
 void sk_event_to_amqp(const struct sk_message *message, struct sk_arena *arena,
                       struct sk_amqp_message *to);
 
+/* A message that is routed on: to an event hub, whose readers find its sender in annotations, or to
+ * a queue or topic, where application properties tell it. */
+void sk_routed_to_amqp(const struct sk_message *message, bool event_hub, struct sk_arena *arena,
+                       struct sk_amqp_message *to);
+
 #endif

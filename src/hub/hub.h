@@ -45,8 +45,9 @@ struct sk_hub_enrichment {
 /* Where routes lead beside `events`; see endpoints/. What a kind does not know stays NULL or 0. */
 struct sk_hub_endpoint {
     const char *name;
-    unsigned kind;  /* endpoints/endpoints.c */
-    const char *to; /* a URL, a folder, a connection string */
+    unsigned kind;      /* endpoints/endpoints.c */
+    const char *to;     /* a URL, a folder, a connection string */
+    const char *entity; /* of AMQP, where `to` does not say it */
     const char *ca_file;
     const char **headers;
     size_t header_count;

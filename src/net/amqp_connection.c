@@ -502,7 +502,9 @@ sk_amqp_connection_new(struct sk_io *io, const struct sk_amqp_connection_options
                                                                      ? options->host_name
                                                                      : options->dial.to.host,
                                                     .idle_timeout_ms = IDLE_MS,
-                                                    .sasl_anonymous = true},
+                                                    .user = options->user,
+                                                    .password = options->password,
+                                                    .sasl_anonymous = options->user == NULL},
                           &engine_events, c);
     c->stream = sk_dial(io, &options->dial, &stream_events, c);
     sk_timer_start(io, &c->limit, OPEN_S * SK_S, on_limit);

@@ -25,6 +25,7 @@ struct sk_amqp_failure {
 struct sk_amqp_connection_options {
     struct sk_dial_options dial; /* texts are copied where they are needed */
     const char *host_name;       /* of the open frame: the hub's; NULL: dial.to.host */
+    const char *user, *password; /* SASL PLAIN; NULL: ANONYMOUS. Copied */
     void (*opened)(void *arg);
     /* It is over, or never opened, and its links with it. Comes once; free it. */
     void (*closed)(void *arg, const struct sk_amqp_failure *why);

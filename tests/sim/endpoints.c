@@ -473,3 +473,37 @@ TEST(an_endpoint_removed_while_its_dead_letters_are_written_is_gone) {
     }
     sk_device_client_free(client);
 }
+
+/* ---- over AMQP: the hub's own event stream is the peer, as another hub's may be ---- */
+
+#define STREAM(password)                                                                           \
+    "[[hub.endpoint]]\nname = \"app\"\ntype = \"event-hub\"\ntimeout = \"5s\"\n"                   \
+    "to = \"amqp://owner:" password "@hub.test:8883/test\"\n" ROUTE("\"app\"")
+#define PASSWORD "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D"
+#define TAKING FLEET_TOML_HUB "take_events = true\n" FLEET_TOML_OWNER
+
+static void note_number(void *arg, const struct sk_message *message) {
+    json_t *body = json_loadb(message->body.p, message->body.n, 0, NULL);
+    (void)arg;
+    assert_true(sk_span_is(message->system[SK_SYS_CONTENT_TYPE], "application/json"));
+    web.seen[web.seen_count++] = (unsigned)json_integer_value(json_object_get(body, "n"));
+    json_decref(body);
+}
+
+TEST(an_event_hub_gets_what_is_routed_there_once_it_takes_it) {
+    struct fleet *f = *state;
+    struct sk_device_client *client = begin_sending(f);
+    takes(f, BASE STREAM(PASSWORD)); /* the stream takes nothing yet */
+    send_all(f, client, 30);
+    takes(f, TAKING STREAM("wrong"));
+    sk_sim_run(f->sim, 20 * SK_S);
+    shows_health(f, "unhealthy");
+    takes(f, TAKING STREAM(PASSWORD));
+    sk_sim_run(f->sim, 20 * SK_S);
+    shows_health(f, "healthy");
+    send_all(f, client, 120); /* more than a batch */
+    sk_sim_run(f->sim, 20 * SK_S);
+    fleet_read_events(f, note_number, NULL);
+    all_came(150);
+    sk_device_client_free(client);
+}

@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 /* In the order of their names, which are `type` in hub.toml. */
-static const struct endpoint_kind *const kinds[] = {&endpoint_webhook};
-#define KINDS "webhook"
+static const struct endpoint_kind *const kinds[] = {&endpoint_webhook, &endpoint_bus, &endpoint_bus,
+                                                    &endpoint_event_hub};
+#define KINDS "webhook|service-bus-queue|service-bus-topic|event-hub"
 
 /* Of a kind; static. */
 static struct sk_span kind_name(unsigned kind) {
@@ -136,7 +137,7 @@ static bool same_text(const char *a, const char *b) {
 
 /* Whether the kind need not be opened anew; numbers are looked at when they are needed. */
 static bool same(const struct sk_hub_endpoint *a, const struct sk_hub_endpoint *b) {
-    bool same = a->kind == b->kind && same_text(a->to, b->to) &&
+    bool same = a->kind == b->kind && same_text(a->to, b->to) && same_text(a->entity, b->entity) &&
                 same_text(a->ca_file, b->ca_file) && a->header_count == b->header_count;
     for (size_t i = 0; i < a->header_count && same; i++)
         same = same_text(a->headers[i], b->headers[i]);
@@ -305,7 +306,11 @@ static const struct sk_config_key keys[] = {
      .need = "say what it is", .such_as = "\"webhook\"", .does = "What it is"},
     {"hub[].endpoint[].to", &sk_config_text, ENDPOINT(to), .need = "say where it is",
      .such_as = "\"https://app.example/events\"", .secret = true,
-     .does = "Where it is; of a webhook its URL"},
+     .does = "Where it is: a webhook's URL; of queues, topics and event hubs the connection "
+             "string, or `amqps://user:password@host/entity`"},
+    {"hub[].endpoint[].entity", &sk_config_text, ENDPOINT(entity), .such_as = "\"alarms\"",
+     .otherwise_words = "what `to` says",
+     .does = "The queue, topic or event hub, where `to` does not name it"},
     {"hub[].endpoint[].ca", &sk_config_path, ENDPOINT(ca_file), .such_as = "\"peer-ca.pem\"",
      .otherwise_words = "the system's",
      .does = "PEM file of the CA certificates that vouch for it"},

@@ -8,6 +8,7 @@
 #define SK_HUB_ENDPOINTS_PARTS_H
 
 #include "hub/parts.h"
+#include "net/trust.h"
 
 struct endpoint;
 
@@ -33,7 +34,26 @@ struct endpoint_kind {
     /* Frees the state; what is under way does not end. */
     void (*close)(struct endpoint *e);
 };
-extern const struct endpoint_kind endpoint_webhook;
+extern const struct endpoint_kind endpoint_webhook, endpoint_bus, endpoint_event_hub;
+
+/* ---- url.c ---- */
+
+struct endpoint_scheme {
+    const char *name; /* "amqps://"; the last has none */
+    bool secure;
+    uint16_t port; /* where none is said */
+};
+/* Decoded; `rest`: behind the '/', "" without. NULL: not said. */
+struct endpoint_url {
+    bool secure;
+    uint16_t port;
+    const char *host, *user, *password, *rest;
+};
+bool endpoint_url_parse(struct sk_span text, const struct endpoint_scheme *schemes,
+                        struct sk_arena *arena, struct endpoint_url *url);
+/* TLS as the endpoint's `ca` says; NULL where it is not secure. */
+enum sk_status endpoint_trust(struct endpoint *e, bool secure, struct sk_tls **tls,
+                              char reason[512]);
 
 /* ---- an endpoint ---- */
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #include "net/http_client.h"
-#include "net/trust.h"
 
 enum { ANSWER_MAX = 64 * 1024, IDLE_MS = 3000 /* less than servers wait */, HEADERS_MAX = 16 };
 
@@ -71,13 +70,9 @@ static enum sk_status open_webhook(struct endpoint *e, char reason[512]) {
     struct webhook *w = e->state = SK_NEW(struct webhook);
     struct sk_io *io = e->hub->backend.io;
     struct sk_url url;
-    char why[256];
     enum sk_status status = sk_url_parse(sk_span_z(e->options->to), &url);
     SK_ASSERT(status == SK_OK); /* check() has seen it */
-    if (url.secure && (status = sk_tls_trusting(io, e->options->ca_file, NULL, &w->tls, why))) {
-        snprintf(reason, 512, "endpoint %s: %s", e->options->name, why);
-        return status;
-    }
+    if ((status = endpoint_trust(e, url.secure, &w->tls, reason)) != SK_OK) return status;
     w->host = sk_span_dup(url.host);
     sk_buffer_append(&w->target, url.rest.n ? url.rest : SK_SPAN("/"));
     take_headers(w, e->options);

@@ -153,6 +153,8 @@ TEST(every_mistake_is_named_with_its_place_and_its_mend) {
          "h.toml:14: hub[0].endpoint[1].name: ", "another endpoint"},
         {LISTEN HUB ENDPOINT("a", "http://a.test") "ttl = \"59s\"\n",
          "h.toml:13: hub[0].endpoint[0].ttl: ", "1 minute to 30 days"},
+        {LISTEN HUB "[[hub.endpoint]]\nname = \"a\"\ntype = \"event-hub\"\nto = \"amqp://b\"\n",
+         "h.toml:12: hub[0].endpoint[0].to: ", "EntityPath"},
         {LISTEN HUB "[[hub.endpoint]]\nname = \"a\"\ntype = \"web\"\nto = \"b\"\n",
          "h.toml:11: hub[0].endpoint[0].type: ", "webhook"},
         {LISTEN HUB "[[hub.enrichment]]\nkey = \"a\"\nvalue = \"b\"\nendpoint = \"lake\"\n",
