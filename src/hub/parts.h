@@ -8,6 +8,7 @@
 #include "store/registry/registry.h"
 
 struct blobs;
+struct transfers;
 struct configurations;
 struct endpoints;
 struct files;
@@ -96,6 +97,7 @@ struct sk_hub {
     struct configurations *configurations;  /* see configurations/parts.h */
     struct jobs *jobs;                      /* see jobs/parts.h */
     struct blobs *blobs;                    /* see blobs/parts.h */
+    struct transfers *transfers;            /* see transfers/parts.h */
     struct files *files;                    /* see files/files.c */
     const struct sk_hub_part *const *parts; /* what it is made of */
     size_t part_count;
@@ -144,6 +146,10 @@ void hub_list_answer(struct sk_hub_list *list, struct sk_request *request, struc
 void hub_identity_stored(struct sk_hub *hub, const struct sk_identity *identity, bool made);
 void hub_identity_gone(struct sk_hub *hub, struct sk_span device, struct sk_span module,
                        const struct sk_registry_entries *gone);
+/* registry/bulk.c: does what one line of an import says, a JSON object, which it takes. `done`
+ * comes once, maybe from inside the call; `error`, `warning` (or NULL) as of POST /devices. */
+typedef void hub_import_done(void *arg, json_t *error, json_t *warning);
+void hub_import(struct sk_hub *hub, json_t *json, hub_import_done *done, void *arg);
 /* wait.c: requests that wait for something; `list` is initialised by who has it. */
 void hub_wait(struct sk_list *list, struct sk_request *request);
 struct sk_request *hub_wait_take(struct sk_list *list); /* the first, or NULL */
@@ -212,7 +218,7 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
-    hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose;
+    hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers;
 
 /* quota.c: whether its tier lets it have one device more. */
 bool hub_quota_has_room(struct sk_hub *hub);
@@ -228,6 +234,29 @@ bool hub_blobs_exchange(struct sk_backend *backend, struct sk_http_exchange *exc
 struct sk_span hub_blobs_key(const struct sk_hub *hub);
 void hub_blobs_make_container(struct sk_hub *hub, struct sk_span name);
 bool hub_blobs_container_fine(struct sk_span name); /* it may be one's name */
+/* The container that a URI with its signature leads to, if that opens these rights (SK_BLOB_…) now;
+ * a span of the arena. Empty: it does not, for the reason in *why. */
+struct sk_span hub_blobs_container_of(struct sk_hub *hub, struct sk_span uri, unsigned rights,
+                                      struct sk_arena *arena, const char **why);
+/* Writing a blob: parts in order, then its end. `moved` comes after each part that did not fit, and
+ * once after the end: status tells whether the blob is there. */
+struct hub_blob_writer;
+struct hub_blob_writer *hub_blob_write(struct sk_hub *hub, struct sk_span container,
+                                       struct sk_span blob, void (*moved)(void *arg), void *arg);
+bool hub_blob_write_part(struct hub_blob_writer *writer, struct sk_span bytes); /* false: wait */
+void hub_blob_write_end(struct hub_blob_writer *writer);
+/* SK_AGAIN: not at its end. */
+enum sk_status hub_blob_write_status(const struct hub_blob_writer *writer);
+void hub_blob_write_free(struct hub_blob_writer *writer); /* what is not at its end is dropped */
+/* Reading a blob: `opened` with a reader, or the reason why there is none. */
+struct hub_blob_reader;
+typedef void hub_blob_opened(void *arg, enum sk_status status, struct hub_blob_reader *reader);
+void hub_blob_read(struct sk_hub *hub, struct sk_span container, struct sk_span blob,
+                   hub_blob_opened *opened, void *arg);
+/* Up to `n` bytes; *got 0: it has ended. */
+enum sk_status hub_blob_read_part(struct hub_blob_reader *reader, char *to, size_t n, size_t *got);
+uint64_t hub_blob_read_size(const struct hub_blob_reader *reader);
+void hub_blob_read_free(struct hub_blob_reader *reader);
 /* Size and time of the last change of a blob; SK_NOT_FOUND. */
 typedef void hub_blob_done(void *arg, enum sk_status status, uint64_t size, int64_t modified_us);
 void hub_blob_look(struct sk_hub *hub, struct sk_span container, struct sk_span blob,

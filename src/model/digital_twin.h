@@ -15,8 +15,8 @@ json_t *sk_digital_twin_json(const struct sk_twin *twin, const struct sk_identit
 json_t *sk_digital_twin_patch(const json_t *operations, const struct sk_twin *twin,
                               char error[SK_MODEL_ERROR_MAX]);
 /* The same change as its watchers hear of it: a JSON patch of the digital twin, for what these
- * patches of sections (or NULL) have touched; `twin` is as it is behind them. A new reference, maybe
- * to an empty array. */
+ * patches of sections (or NULL) have touched; `twin` is as it is behind them. A new reference,
+ * maybe to an empty array. */
 json_t *sk_digital_twin_changes(const struct sk_twin *twin, const struct sk_identity *identity,
                                 const json_t *desired, const json_t *reported);
 

@@ -60,7 +60,7 @@ static void start(struct sk_hub *hub) {
 }
 
 static void stop(struct sk_hub *hub) {
-    blob_bodies_close(hub->blobs);
+    blob_sinks_close(hub->blobs);
 }
 
 static void registry_closed(struct sk_hub *hub) {

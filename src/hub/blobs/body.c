@@ -1,123 +1,55 @@
-/* A body on its way to a file: written a part at a time, durable before the next, while the one
- * behind it gathers; whoever sends faster waits. */
+/* The body of a request on its way to a file. */
 #include <openssl/evp.h>
-#include <stdio.h>
 
 #include "hub/blobs/parts.h"
 
-enum { PART = 256 * 1024 };
-
-static void write_part(struct blob_body *body);
-
-static void free_body(struct blob_body *body) {
-    sk_list_remove(&body->link);
-    if (body->file) sk_file_close(body->file);
-    sk_buffer_free(&body->gathering);
-    sk_buffer_free(&body->writing);
+static void free_body(struct blob_sink *sink) {
+    struct blob_body *body = SK_CONTAINER(sink, struct blob_body, sink);
     EVP_MD_CTX_free(body->md5);
     free(body);
 }
 
-/* Nobody waits for it any more. A write that runs ends first. */
-static void let_go(struct blob_body *body) {
-    body->r = NULL;
-    if (!body->kept && body->blobs && body->id[0]) blob_waste(body->blobs, body->id);
-    body->kept = true;
-    if (!body->busy) free_body(body);
-}
-
 void blob_body_end(struct blob_body *body) {
-    let_go(body);
+    body->r = NULL;
+    blob_sink_free(&body->sink, free_body);
 }
 
-void blob_bodies_close(struct blobs *blobs) {
-    SK_LIST_EACH(&blobs->bodies, node, following) {
-        struct blob_body *body = SK_CONTAINER(node, struct blob_body, link);
-        struct blob_request *r = body->r;
-        bool answers = r && body->whole && body->busy; /* whoever waits elsewhere hears it there */
-        body->blobs = NULL;
-        sk_list_remove(&body->link);
-        if (!answers) continue;
-        let_go(body);
-        blob_refuse(r, BLOB_BUSY);
+static enum blob_error error_of(enum sk_status status) {
+    switch (status) {
+    case SK_OK: return BLOB_FINE;
+    case SK_NO_SPACE: return BLOB_NO_SPACE;
+    case SK_CLOSED: return BLOB_BUSY;
+    default: return BLOB_INTERNAL;
     }
 }
 
-/* ---- the file ---- */
-
-static enum blob_error error_of(enum sk_status status) {
-    return status == SK_NO_SPACE ? BLOB_NO_SPACE : BLOB_INTERNAL;
-}
-
+/* All of it has come, and is on the disk. */
 static void finish(struct blob_body *body) {
     unsigned char digest[16];
     struct sk_buffer text = {.p = body->md5_text, .capacity = 24, .limit = 24};
     EVP_DigestFinal_ex(body->md5, digest, NULL);
     sk_base64_encode(&text, sk_span(digest, sizeof digest));
-    if (body->file) sk_file_close(body->file); /* all of it is on the disk */
-    body->file = NULL;
     struct blob_request *r = body->r;
     struct sk_span said = sk_http_header(r->exchange->request, "Content-MD5");
+    if (!body->error) body->error = error_of(body->sink.status);
     if (said.n && !sk_span_is(said, body->md5_text) && !body->error)
         body->error = BLOB_MD5_MISMATCH;
     if (body->error) {
         enum blob_error error = body->error;
-        let_go(body);
+        blob_body_end(body);
         blob_refuse(r, error);
         return;
     }
     body->done(r, body);
 }
 
-/* More can come, or all has. */
-static void go_on(struct blob_body *body) {
-    if (body->r == NULL) {
-        free_body(body);
-        return;
-    }
-    if (body->gathering.n && (body->whole || body->gathering.n >= PART) && !body->error)
-        write_part(body);
-    else if (body->whole)
-        finish(body);
-    else
+/* A part is on the disk, or the hub closes. */
+static void moved(struct blob_sink *sink) {
+    struct blob_body *body = SK_CONTAINER(sink, struct blob_body, sink);
+    if (!body->whole)
         sk_http_go_on(body->r->exchange);
-}
-
-static void written(void *arg, enum sk_status status) {
-    struct blob_body *body = arg;
-    body->busy = false;
-    if (status && !body->error) body->error = error_of(status);
-    body->written += body->writing.n;
-    body->writing.n = 0;
-    go_on(body);
-}
-
-static enum sk_status open_file(struct blob_body *body) {
-    struct blobs *blobs = body->blobs;
-    char path[1024];
-    snprintf(body->id, sizeof body->id, "%02x/%s-%016llx", (unsigned)(blobs->files & 0xff),
-             blobs->run, (unsigned long long)blobs->files);
-    blobs->files++;
-    snprintf(path, sizeof path, "%s/%.2s", blobs->folder, body->id);
-    enum sk_status status = sk_folder_make(blobs->hub->backend.io, path, 0700);
-    blob_file_path(blobs, body->id, path);
-    if (!status) status = sk_file_open(blobs->hub->backend.io, path, SK_FILE_CREATE, &body->file);
-    return status;
-}
-
-static void write_part(struct blob_body *body) {
-    enum sk_status status = body->file ? SK_OK : open_file(body);
-    if (status) {
-        body->error = error_of(status);
-        body->gathering.n = 0;
-        go_on(body);
-        return;
-    }
-    struct sk_buffer part = body->gathering;
-    body->gathering = body->writing;
-    body->writing = part;
-    body->busy = true;
-    sk_file_write_sync(body->file, body->written, sk_buffer_span(&body->writing), written, body);
+    else if (sink->status == SK_CLOSED || blob_sink_end(sink))
+        finish(body);
 }
 
 /* ---- what comes ---- */
@@ -126,15 +58,12 @@ static bool take_part(struct sk_http_exchange *exchange, struct sk_span bytes) {
     struct blob_request *r = exchange->data;
     struct blob_body *body = r->data;
     if (body->error) return true; /* it is read to its end, and then told */
-    if (body->written + body->writing.n + body->gathering.n + bytes.n > BLOB_BODY_MAX) {
+    if (blob_sink_size(&body->sink) + bytes.n > BLOB_BODY_MAX) {
         body->error = BLOB_TOO_LARGE;
         return true;
     }
     EVP_DigestUpdate(body->md5, bytes.p, bytes.n);
-    sk_buffer_append(&body->gathering, bytes);
-    if (body->gathering.n < PART) return true;
-    if (!body->busy) write_part(body);
-    return body->gathering.n < PART;
+    return blob_sink_put(&body->sink, bytes);
 }
 
 static void is_whole(struct sk_http_exchange *exchange) {
@@ -142,13 +71,13 @@ static void is_whole(struct sk_http_exchange *exchange) {
     struct blob_body *body = r->data;
     exchange->dropped = NULL;
     body->whole = true;
-    if (!body->busy) go_on(body);
+    if (blob_sink_end(&body->sink)) finish(body);
 }
 
 /* The client has gone before the end. */
 static void dropped(struct sk_http_exchange *exchange) {
     struct blob_request *r = exchange->data;
-    let_go(r->data);
+    blob_body_end(r->data);
 }
 
 /* Whether the disk has room for so much, and for whoever else writes there. */
@@ -159,7 +88,7 @@ static bool has_room(const struct blobs *blobs, uint64_t bytes) {
 
 static bool is_full(const struct blobs *blobs) {
     size_t n = 0;
-    SK_LIST_EACH(&blobs->bodies, node, following) n++;
+    SK_LIST_EACH(&blobs->sinks, node, following) n++;
     return n >= BLOB_BODIES_MAX;
 }
 
@@ -181,12 +110,11 @@ void blob_body_take(struct blob_request *r,
         return;
     }
     struct blob_body *body = SK_NEW(struct blob_body);
-    body->blobs = r->blobs;
+    blob_sink_open(&body->sink, r->blobs, moved);
     body->r = r;
     body->done = done;
     body->md5 = EVP_MD_CTX_new();
     EVP_DigestInit_ex(body->md5, EVP_md5(), NULL);
-    sk_list_append(&r->blobs->bodies, &body->link);
     r->data = body;
     exchange->data = r;
     exchange->dropped = dropped;

@@ -33,7 +33,7 @@ struct blobs {
     json_t *containers; /* name → {"etag", "modified", "deleted"} */
     char run[9];        /* of this start: in the names of its files */
     uint64_t files;     /* made in this run */
-    struct sk_list bodies;
+    struct sk_list sinks;
     struct sk_list changes; /* of documents, under way: struct blob_change */
     struct sk_list trash;   /* files to be removed: struct waste */
     struct sk_task take_out;
@@ -84,6 +84,14 @@ json_t *blob_take_properties(const struct blob_request *r);
 
 /* auth.c */
 enum blob_error blob_authorise(struct blob_request *r);
+/* What a signature in a query opens. */
+enum blob_error blob_signature(const struct blobs *blobs, struct sk_span query,
+                               struct sk_span container, struct sk_span blob, unsigned *rights,
+                               struct sk_arena *arena);
+/* "container/blob" of a path. Where the host is an address, or localhost, SDKs put the account
+ * before the container: there is no name that it could be a part of. Devices do not, they put
+ * together what we told them. */
+struct sk_span blob_path(const struct blobs *blobs, struct sk_span host, struct sk_span path);
 
 /* container.c */
 json_t *blob_container(const struct blobs *blobs, struct sk_span name); /* NULL: there is none */
@@ -97,27 +105,48 @@ void blob_container_create(struct blob_request *r);
 void blob_container_get(struct blob_request *r);
 void blob_container_delete(struct blob_request *r);
 
-/* body.c: what comes is written to a file. */
-struct blob_body {
+/* sink.c: bytes on their way to a file. Embedded. */
+struct blob_sink {
     struct sk_list link;
-    struct blobs *blobs;    /* NULL: the hub has closed */
-    struct blob_request *r; /* NULL: it has been answered */
-    char id[BLOB_FILE_ID + 1];
+    struct blobs *blobs;       /* NULL: the hub has closed */
+    char id[BLOB_FILE_ID + 1]; /* of the file; empty: there is none, as nothing was put */
     struct sk_file *file;
     struct sk_buffer gathering, writing;
     uint64_t written;
-    bool busy, whole, kept;
+    enum sk_status status;
+    bool busy, ended;
+    bool kept; /* set by who has put a document that lists the file */
+    void (*moved)(struct blob_sink *sink);
+    void (*freed)(struct blob_sink *sink);
+};
+/* `moved` comes when something that was put is on the disk, and when the hub closes meanwhile. */
+void blob_sink_open(struct blob_sink *sink, struct blobs *blobs,
+                    void (*moved)(struct blob_sink *sink));
+/* False: enough for now, until `moved`. */
+bool blob_sink_put(struct blob_sink *sink, struct sk_span bytes);
+uint64_t blob_sink_size(const struct blob_sink *sink);
+/* Nothing more is put. True: all of it is on the disk, or sink->status tells why it is not; else
+ * ask again at the next `moved`. */
+bool blob_sink_end(struct blob_sink *sink);
+/* `freed` comes when no write runs any more, maybe at once; a file that is not kept goes. */
+void blob_sink_free(struct blob_sink *sink, void (*freed)(struct blob_sink *sink));
+void blob_sinks_close(struct blobs *blobs);
+
+/* body.c: the body of a request is written to a file. */
+struct blob_body {
+    struct blob_sink sink;
+    struct blob_request *r;
+    bool whole;
     struct evp_md_ctx_st *md5;
     char md5_text[25];
     enum blob_error error;
     void (*done)(struct blob_request *r, struct blob_body *body);
 };
-/* `done` comes when all of it is durable, with r->data the body; blob_body_keep there says that a
- * document lists its file now. It ends when the request is answered by blob_body_end. */
+/* `done` comes when all of it is durable; body->sink.kept there says that a document lists its file
+ * now. It ends when the request is answered by blob_body_end. */
 void blob_body_take(struct blob_request *r,
                     void (*done)(struct blob_request *r, struct blob_body *body));
 void blob_body_end(struct blob_body *body);
-void blob_bodies_close(struct blobs *blobs);
 
 /* write.c */
 json_t *blob_record_new(const struct blob_request *r); /* without parts and size */
@@ -133,6 +162,21 @@ void blob_delete(struct blob_request *r);
 /* commit.c */
 void blob_put_block_list(struct blob_request *r);
 void blob_get_block_list(struct blob_request *r);
+/* source.c: bytes of a blob, through its files. */
+struct blob_source {
+    struct blobs *blobs;
+    json_t *record;
+    size_t part;           /* that is read */
+    uint64_t offset, left; /* in the part; of what was asked for */
+    struct sk_file *file;
+};
+/* From a place in it, so many bytes. */
+void blob_source_open(struct blob_source *source, struct blobs *blobs, json_t *record,
+                      uint64_t from, uint64_t size);
+/* Up to `n` bytes; SK_IO where a file is not there. */
+enum sk_status blob_source_read(struct blob_source *source, char *to, size_t n, size_t *got);
+void blob_source_close(struct blob_source *source);
+
 /* read.c */
 void blob_get(struct blob_request *r);
 /* list.c */

@@ -8,12 +8,8 @@ enum { CHUNK = 64 * 1024 };
 
 /* A blob on its way out. */
 struct reading {
-    struct blobs *blobs;
+    struct blob_source source;
     struct sk_http_exchange *exchange;
-    json_t *record;
-    size_t part;           /* that is read */
-    uint64_t offset, left; /* in the part; of the answer */
-    struct sk_file *file;
     struct sk_task again;
 };
 
@@ -21,8 +17,7 @@ static void send_more(struct reading *reading);
 
 static void free_reading(struct reading *reading) {
     sk_io_undefer(&reading->again);
-    if (reading->file) sk_file_close(reading->file);
-    json_decref(reading->record);
+    blob_source_close(&reading->source);
     free(reading);
 }
 
@@ -40,37 +35,6 @@ static void drained(struct sk_http_exchange *exchange) {
     send_more(exchange->data);
 }
 
-static const json_t *part_at(const struct reading *reading) {
-    return json_array_get(json_object_get(reading->record, "parts"), reading->part);
-}
-
-static uint64_t part_size(const struct reading *reading) {
-    return (uint64_t)json_integer_value(json_array_get(part_at(reading), 1));
-}
-
-static enum sk_status open_part(struct reading *reading) {
-    char path[1024];
-    if (reading->file) return SK_OK;
-    blob_file_path(reading->blobs, json_string_value(json_array_get(part_at(reading), 0)), path);
-    return sk_file_open(reading->blobs->hub->backend.io, path, SK_FILE_READ, &reading->file);
-}
-
-/* Reads on in the part; at its end the next is opened. False: it cannot be read. */
-static bool read_chunk(struct reading *reading, char *to, size_t *n) {
-    while (reading->offset == part_size(reading)) {
-        if (reading->file) sk_file_close(reading->file);
-        reading->file = NULL;
-        reading->offset = 0;
-        reading->part++;
-    }
-    uint64_t rest = part_size(reading) - reading->offset;
-    if (rest > reading->left) rest = reading->left;
-    return open_part(reading) == SK_OK &&
-           sk_file_read(reading->file, reading->offset, to, rest < CHUNK ? (size_t)rest : CHUNK,
-                        n) == SK_OK &&
-           *n > 0;
-}
-
 static void send_again(struct sk_task *task) {
     send_more(SK_CONTAINER(task, struct reading, again));
 }
@@ -80,21 +44,19 @@ static void send_more(struct reading *reading) {
     struct sk_share share;
     bool room = true;
     sk_share_begin(&share, reading->exchange->io);
-    while (reading->left && room) {
+    while (reading->source.left && room) {
         size_t n;
         if (!sk_share_go_on(&share, 64)) {
             sk_io_yield(reading->exchange->io, &reading->again, send_again);
             return;
         }
-        if (!read_chunk(reading, chunk, &n)) {
+        if (blob_source_read(&reading->source, chunk, CHUNK, &n)) {
             SK_SELDOM(SK_LEVEL_ERROR, "blobs", "a blob's file cannot be read");
             break;
         }
-        reading->offset += n;
-        reading->left -= n;
         room = sk_http_respond_part(reading->exchange, sk_span(chunk, n));
     }
-    if (room || reading->left == 0) end(reading);
+    if (room || reading->source.left == 0) end(reading);
 }
 
 /* ---- what is asked ---- */
@@ -153,21 +115,14 @@ static void start(struct blob_request *r, json_t *record, const struct range *ra
                   struct sk_buffer *headers) {
     struct sk_http_exchange *exchange = r->exchange;
     struct reading *reading = SK_NEW(struct reading);
-    reading->blobs = r->blobs;
     reading->exchange = exchange;
-    reading->record = json_incref(record);
-    reading->offset = range->from;
-    reading->left = range->size;
-    while (reading->left && reading->offset >= part_size(reading)) {
-        reading->offset -= part_size(reading);
-        reading->part++;
-    }
+    blob_source_open(&reading->source, r->blobs, record, range->from, range->size);
     exchange->data = reading;
     exchange->gone = gone;
     exchange->drained = drained;
     sk_http_respond_start_sized(exchange, range->partial ? 206 : 200, sk_buffer_span(headers),
                                 range->size);
-    if (exchange->request->method == SK_HTTP_HEAD) reading->left = 0;
+    if (exchange->request->method == SK_HTTP_HEAD) reading->source.left = 0;
     send_more(reading);
 }
 

@@ -42,26 +42,10 @@ static bool blob_name_fine(struct sk_span name) {
     return fine;
 }
 
-static bool is_account(const struct blob_request *r, struct sk_span name) {
-    struct sk_backend *backend = &r->blobs->hub->backend;
-    return sk_span_is(name, r->blobs->hub->options->name) ||
-           backend->ops->find_policy(backend, name) != NULL;
-}
-
-/* Where the host is an address, or localhost, SDKs put the account before the container: there is
- * no name that it could be a part of. Devices do not, they put together what we told them. */
-static struct sk_span without_account(const struct blob_request *r, struct sk_span path) {
-    struct sk_span host = sk_http_header(r->exchange->request, "Host");
-    size_t slash = sk_span_find(path, '/');
-    bool names_none = host.n && ((host.p[0] >= '0' && host.p[0] <= '9') || host.p[0] == '[' ||
-                                 sk_span_starts_nocase(host, SK_SPAN("localhost")));
-    return names_none && is_account(r, sk_span_first(path, slash)) ? sk_span_skip(path, slash + 1)
-                                                                   : path;
-}
-
 /* "/container/blob", each of them decoded. */
 static enum blob_error read_path(struct blob_request *r) {
-    struct sk_span path = without_account(r, sk_span_skip(r->exchange->request->path, 1));
+    const struct sk_http_parser *http = r->exchange->request;
+    struct sk_span path = blob_path(r->blobs, sk_http_header(http, "Host"), http->path);
     size_t slash = sk_span_find(path, '/');
     r->container = sk_percent_decoded(&r->exchange->arena, sk_span_first(path, slash));
     r->blob = sk_percent_decoded(&r->exchange->arena, sk_span_skip(path, slash + 1));

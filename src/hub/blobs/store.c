@@ -302,7 +302,7 @@ static void begin_sweep(struct sk_timer *timer) {
 
 void blob_store_open(struct blobs *blobs) {
     uint32_t run;
-    sk_list_init(&blobs->bodies);
+    sk_list_init(&blobs->sinks);
     sk_list_init(&blobs->changes);
     sk_list_init(&blobs->trash);
     sk_io_random(blobs->hub->backend.io, &run, sizeof run);

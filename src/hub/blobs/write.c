@@ -44,7 +44,7 @@ static void changed(void *arg, const struct sk_registry_end *end) {
     struct sk_buffer headers = blob_headers(r);
     blob_waste_parts(r->blobs, change->old, change->fresh);
     if (change->body) {
-        change->body->kept = true;
+        change->body->sink.kept = true;
         sk_http_put_header(&headers, "Content-MD5", sk_span_z(change->body->md5_text));
         blob_body_end(change->body);
     }
@@ -108,10 +108,10 @@ json_t *blob_record_new(const struct blob_request *r) {
 
 static void blob_came(struct blob_request *r, struct blob_body *body) {
     json_t *record = blob_record_new(r), *headers = json_object_get(record, "headers");
-    json_object_set_new(record, "size", json_integer((json_int_t)body->written));
-    if (body->written)
+    json_object_set_new(record, "size", json_integer((json_int_t)body->sink.written));
+    if (body->sink.written)
         json_array_append_new(json_object_get(record, "parts"),
-                              json_pack("[s,I]", body->id, (json_int_t)body->written));
+                              json_pack("[s,I]", body->sink.id, (json_int_t)body->sink.written));
     json_object_set_new(headers, "Content-MD5", json_string(body->md5_text));
     blob_replace(r, record, body, NULL);
 }
@@ -146,7 +146,7 @@ static void block_stored(void *arg, const struct sk_registry_end *end) {
     struct block *block = arg;
     struct blob_request *r = block->r;
     if (!end->status) {
-        block->body->kept = true;
+        block->body->sink.kept = true;
         blob_waste_parts(r->blobs, block->old, NULL);
     }
     json_decref(block->old);
@@ -175,7 +175,7 @@ static void block_looked(void *arg, const struct sk_registry_end *end,
     if (document) block->old = sk_json_load(document->bytes, 0, NULL);
     json_t *record =
         json_pack("{s:I,s:[[s,I]]}", "modified", (json_int_t)sk_io_wall(r->exchange->io), "parts",
-                  block->body->id, (json_int_t)block->body->written);
+                  block->body->sink.id, (json_int_t)block->body->sink.written);
     SK_CLEANUP_FREE char *text = sk_json_text(record);
     json_decref(record);
     sk_registry_document_put(r->blobs->hub->registry, block_kind(r), block->key, sk_span_z(text),

@@ -1,5 +1,5 @@
-/* POST /devices: many identities at once, each for itself: what fails does not keep the others from
- * being done. Reference: docs/protocols/service-api.md, section 2. */
+/* Many identities at once, by POST /devices or an import, each for itself: what fails does not keep
+ * the others from being done. Reference: docs/protocols/service-api.md, section 2. */
 #include "hub/parts.h"
 
 #include <stdio.h>
@@ -7,7 +7,6 @@
 enum { ITEMS_MAX = 100 };
 
 struct bulk {
-    struct sk_hub *hub;
     struct sk_request *request;
     json_t *errors, *warnings;
     size_t waiting;
@@ -29,10 +28,13 @@ static const struct mode {
              {"updateTwin", UPDATE_TWIN, false},
              {"updateTwinIfMatchETag", UPDATE_TWIN, true}};
 
-/* One identity on its way. What it says lives in the request's body. */
+/* One identity on its way. */
 struct item {
-    struct bulk *bulk;
-    const json_t *json;
+    struct sk_hub *hub;
+    json_t *json; /* owned: what it says */
+    json_t *error, *warning;
+    hub_import_done *done;
+    void *arg;
     const struct mode *mode;
     struct sk_span device, module;
     struct sk_identity identity;
@@ -44,34 +46,24 @@ static const char *text_of(const json_t *object, const char *name) {
     return json_string_value(json_object_get(object, name));
 }
 
-/* ---- the result ---- */
-
-static void release(struct bulk *bulk) {
-    if (--bulk->waiting) return;
-    bool fine = json_array_size(bulk->errors) == 0;
-    json_t *document = json_pack("{s:b,s:o,s:o}", "isSuccessful", fine, "errors", bulk->errors,
-                                 "warnings", bulk->warnings);
-    struct sk_request *request = bulk->request;
-    free(bulk);
-    request->done(request, &(struct sk_answer){.document = document, .partial = !fine});
-    json_decref(document);
-}
+/* ---- how it ended ---- */
 
 static void end_item(struct item *item) {
-    struct bulk *bulk = item->bulk;
+    item->done(item->arg, item->error, item->warning);
     sk_identity_free(&item->identity);
+    json_decref(item->json);
+    json_decref(item->error);
+    json_decref(item->warning);
     free(item);
-    release(bulk);
 }
 
 static void fail(struct item *item, enum sk_fault fault, const char *text) {
     const struct sk_fault_kind *kind = sk_fault_kind(fault);
-    json_array_append_new(
-        item->bulk->errors,
+    item->error =
         json_pack("{s:s%,s:s%,s:s,s:s,s:s}", "deviceId", item->device.p ? item->device.p : "",
                   item->device.n, "moduleId", item->module.p ? item->module.p : "", item->module.n,
                   "errorCode", kind->name, "errorStatus", text && text[0] ? text : kind->sentence,
-                  "operation", item->mode ? item->mode->name : ""));
+                  "operation", item->mode ? item->mode->name : "");
     end_item(item);
 }
 
@@ -87,20 +79,18 @@ static void twin_changed(void *arg, const struct sk_registry_end *end,
                          struct sk_registry_entry *entry, const json_t *desired_patch) {
     struct item *item = arg;
     if (entry) {
-        hub_twin_changed(item->bulk->hub,
+        hub_twin_changed(item->hub,
                          &(struct sk_hub_twin_change){.entry = entry,
                                                       .tags = json_object_get(item->json, "tags"),
                                                       .desired = desired_patch});
-        hub_changed(item->bulk->hub);
+        hub_changed(item->hub);
         end_item(item);
     } else if (item->mode->work == UPDATE_TWIN) {
         fail_status(item, end);
     } else { /* the identity is there all the same */
-        json_array_append_new(
-            item->bulk->warnings,
-            json_pack("{s:s%,s:s,s:s}", "deviceId", item->device.p, item->device.n, "warningCode",
-                      "DeviceRegisteredWithoutTwin", "warningStatus",
-                      end->reason[0] ? end->reason : sk_status_text(end->status)));
+        item->warning = json_pack("{s:s%,s:s,s:s}", "deviceId", item->device.p, item->device.n,
+                                  "warningCode", "DeviceRegisteredWithoutTwin", "warningStatus",
+                                  end->reason[0] ? end->reason : sk_status_text(end->status));
         end_item(item);
     }
 }
@@ -116,7 +106,7 @@ static bool change_twin(struct item *item) {
     char error[SK_MODEL_ERROR_MAX];
     sk_twin_change_from_json(item->json, false, &change, error);
     if (change.tags == NULL && change.desired == NULL) return false;
-    sk_registry_twin_change(item->bulk->hub->registry, item->device, item->module, &change,
+    sk_registry_twin_change(item->hub->registry, item->device, item->module, &change,
                             item->mode->work == UPDATE_TWIN ? etag_of(item, "twinETag") : SK_NONE,
                             twin_changed, item);
     return true;
@@ -137,9 +127,9 @@ static void put(struct item *item);
 
 static void stored(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry) {
     struct item *item = arg;
-    item->bulk->hub->devices_coming -= makes_device(item);
+    item->hub->devices_coming -= makes_device(item);
     if (entry) {
-        hub_identity_stored(item->bulk->hub, &entry->identity, creates(item));
+        hub_identity_stored(item->hub, &entry->identity, creates(item));
         if (!change_twin(item)) end_item(item);
     } else if (end->status == SK_EXISTS && item->mode->work == CREATE_OR_UPDATE && !item->second) {
         item->second = true;
@@ -152,14 +142,14 @@ static void stored(void *arg, const struct sk_registry_end *end, struct sk_regis
 }
 
 static void put(struct item *item) {
-    item->full |= makes_device(item) && !hub_quota_has_room(item->bulk->hub);
+    item->full |= makes_device(item) && !hub_quota_has_room(item->hub);
     if (item->full && item->mode->work == CREATE) {
         fail(item, SK_FAULT_TOO_MANY_DEVICES, NULL);
         return;
     }
     item->second |= item->full;
-    item->bulk->hub->devices_coming += makes_device(item);
-    sk_registry_put(item->bulk->hub->registry, &item->identity,
+    item->hub->devices_coming += makes_device(item);
+    sk_registry_put(item->hub->registry, &item->identity,
                     creates(item) ? SK_NONE : etag_of(item, "eTag"), stored, item);
 }
 
@@ -170,7 +160,7 @@ static void removed(void *arg, const struct sk_registry_end *end,
         fail_status(item, end);
         return;
     }
-    hub_identity_gone(item->bulk->hub, item->device, item->module, gone);
+    hub_identity_gone(item->hub, item->device, item->module, gone);
     end_item(item);
 }
 
@@ -195,8 +185,8 @@ static void begin(struct item *item) {
     } else if (sk_twin_change_from_json(item->json, false, &change, error)) {
         fail(item, SK_FAULT_ARGUMENT_INVALID, error);
     } else if (item->mode->work == REMOVE) {
-        sk_registry_delete(item->bulk->hub->registry, item->device, item->module,
-                           etag_of(item, "eTag"), removed, item);
+        sk_registry_delete(item->hub->registry, item->device, item->module, etag_of(item, "eTag"),
+                           removed, item);
     } else if (item->mode->work == UPDATE_TWIN) {
         if (!change_twin(item))
             fail(item, SK_FAULT_ARGUMENT_INVALID, "there are neither tags nor properties.desired");
@@ -208,6 +198,38 @@ static void begin(struct item *item) {
     }
 }
 
+void hub_import(struct sk_hub *hub, json_t *json, hub_import_done *done, void *arg) {
+    struct item *item = SK_NEW(struct item);
+    item->hub = hub;
+    item->json = json;
+    item->done = done;
+    item->arg = arg;
+    item->mode = find_mode(json);
+    item->device = sk_span_z(text_of(json, "id"));
+    item->module = sk_span_z(text_of(json, "moduleId"));
+    begin(item);
+}
+
+/* ---- POST /devices ---- */
+
+static void release(struct bulk *bulk) {
+    if (--bulk->waiting) return;
+    bool fine = json_array_size(bulk->errors) == 0;
+    json_t *document = json_pack("{s:b,s:o,s:o}", "isSuccessful", fine, "errors", bulk->errors,
+                                 "warnings", bulk->warnings);
+    struct sk_request *request = bulk->request;
+    free(bulk);
+    request->done(request, &(struct sk_answer){.document = document, .partial = !fine});
+    json_decref(document);
+}
+
+static void one_done(void *arg, json_t *error, json_t *warning) {
+    struct bulk *bulk = arg;
+    if (error) json_array_append(bulk->errors, error);
+    if (warning) json_array_append(bulk->warnings, warning);
+    release(bulk);
+}
+
 static void bulk(struct sk_hub *hub, struct sk_request *request) {
     size_t count = json_array_size(request->body), i;
     json_t *json;
@@ -217,17 +239,8 @@ static void bulk(struct sk_hub *hub, struct sk_request *request) {
         return;
     }
     struct bulk *all = SK_NEW(struct bulk);
-    *all =
-        (struct bulk){hub, request, json_array(), json_array(), count + 1}; /* this function too */
-    json_array_foreach(request->body, i, json) {
-        struct item *item = SK_NEW(struct item);
-        item->bulk = all;
-        item->json = json;
-        item->mode = find_mode(json);
-        item->device = sk_span_z(text_of(json, "id"));
-        item->module = sk_span_z(text_of(json, "moduleId"));
-        begin(item);
-    }
+    *all = (struct bulk){request, json_array(), json_array(), count + 1}; /* this function too */
+    json_array_foreach(request->body, i, json) hub_import(hub, json_incref(json), one_done, all);
     release(all);
 }
 

@@ -78,9 +78,9 @@ TEST(a_patch_of_a_digital_twin_is_one_of_desired_properties) {
     patched("[{\"op\":\"remove\",\"path\":\"/name\"}]", "{\"name\":null}");
     patched("[{\"op\":\"replace\",\"path\":\"/thermostat1/target\",\"value\":21.5}]",
             "{\"thermostat1\":{\"__t\":\"c\",\"target\":21.5}}");
-    patched(
-        "[{\"op\":\"remove\",\"path\":\"/old/x\"},{\"op\":\"add\",\"path\":\"/old/z\",\"value\":3}]",
-        "{\"old\":{\"__t\":\"c\",\"x\":null,\"z\":3}}");
+    patched("[{\"op\":\"remove\",\"path\":\"/old/x\"},"
+            "{\"op\":\"add\",\"path\":\"/old/z\",\"value\":3}]",
+            "{\"old\":{\"__t\":\"c\",\"x\":null,\"z\":3}}");
     patched("[{\"op\":\"add\",\"path\":\"/new\",\"value\":{\"$metadata\":{},\"x\":1}}]",
             "{\"new\":{\"__t\":\"c\",\"x\":1}}");
     patched("[{\"op\":\"replace\",\"path\":\"/old\",\"value\":{\"y\":5}}]",
@@ -122,6 +122,7 @@ TEST(watchers_hear_of_values_and_of_what_is_known_of_them) {
     is(sk_digital_twin_changes(&twin, &identity, NULL, reported),
        "[{\"op\":\"add\",\"path\":\"/serial\",\"value\":\"x\"},{\"op\":\"add\",\"path\":"
        "\"/$metadata/serial\",\"value\":{\"lastUpdateTime\":" TIME
-       "}},{\"op\":\"remove\",\"path\":\"/gone\"},{\"op\":\"remove\",\"path\":\"/$metadata/gone\"}]");
+       "}},{\"op\":\"remove\",\"path\":\"/gone\"},"
+       "{\"op\":\"remove\",\"path\":\"/$metadata/gone\"}]");
     json_decref(reported);
 }
