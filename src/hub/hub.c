@@ -20,7 +20,7 @@ static const struct sk_hub_part *const parts[] = {
     &hub_part_recall,     &hub_part_presence,      &hub_part_scope,      &hub_part_configurations,
     &hub_part_jobs,       &hub_part_bulk,          &hub_part_network,    &hub_part_blobs,
     &hub_part_files,      &hub_part_digital_twins, &hub_part_quota,      &hub_part_records,
-    &hub_part_diagnose,   &hub_part_transfers};
+    &hub_part_diagnose,   &hub_part_transfers, &hub_part_tracing, &hub_part_measures};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -140,7 +140,7 @@ static void refused(struct sk_backend *backend, const struct sk_refusal *refusal
 }
 
 static void asked(struct sk_backend *backend, struct sk_request *request) {
-    hub_record_request(hub_of(backend), request);
+    hub_asked(hub_of(backend), request);
 }
 
 static void submit(struct sk_backend *backend, struct sk_request *request) {
@@ -363,6 +363,7 @@ struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
     counts.configurations = hub_configuration_count(hub);
     counts.jobs = hub_job_count(hub);
     counts.records_lost_total = hub_records_lost(hub);
+    hub_measure(hub, &counts);
     counts.log_bytes = sk_log_bytes(hub->log);
     counts.first_sequence = sk_log_first_sequence(hub->log);
     counts.next_sequence = sk_log_next_sequence(hub->log);

@@ -100,6 +100,7 @@ struct sk_hub_options {
         uint64_t bytes;
         unsigned files, categories; /* bits: 1 << SK_CATEGORY_… */
     } records;
+    const char *traces; /* URL of a collector, or NULL */
     enum sk_tier tier;
     unsigned units;
     struct sk_ip_rule *ip_rules;
@@ -144,6 +145,10 @@ struct sk_hub_counts {
     uint64_t devices, modules, sessions;
     uint64_t configurations, jobs; /* jobs: that have not ended */
     uint64_t records_lost_total;
+    uint64_t spans_total, spans_dropped_total, trace_batches_failed_total;
+    uint64_t asked[SK_OP_COUNT][2]; /* answered well, refused; without telemetry */
+    uint64_t ingress_total, throttled_total, throttled_telemetry_total, messages_today;
+    uint64_t connected_devices;
     uint64_t jobs_completed_total, jobs_failed_total, jobs_cancelled_total;
     uint64_t log_bytes, first_sequence, next_sequence;
 };
@@ -155,6 +160,7 @@ struct sk_hub_metric {
     const char *name, *help;
     size_t at; /* SK_HUB_COUNT: a uint64_t */
     void (*put)(const struct sk_hub *hub, const struct sk_hub_metric *row, struct sk_buffer *to);
+    const char *azure; /* what Azure calls it, or NULL */
 };
 #define SK_HUB_COUNT(field) .at = offsetof(struct sk_hub_counts, field)
 /* The metrics that the parts of a hub bring, one table of rows after the other; NULL behind the

@@ -72,6 +72,7 @@ struct sk_hub {
     struct sk_methods methods;
     struct sk_policy *policies;
     struct sk_ip_filter ip_filter;
+    struct hub_tracing *tracing; /* NULL: nothing is traced */
     struct record_file *records; /* NULL: none are written */
     struct sk_list histories;    /* of connections: see diagnose.c */
     struct sk_map history_map;
@@ -218,10 +219,12 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_feedback, hub_part_methods, hub_part_statistics, hub_part_certificates,
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
-    hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers;
+    hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers, hub_part_tracing, hub_part_measures;
 
 /* quota.c: whether its tier lets it have one device more. */
 bool hub_quota_has_room(struct sk_hub *hub);
+/* measures.c: what is a sum or is known elsewhere. */
+void hub_measure(struct sk_hub *hub, struct sk_hub_counts *counts);
 /* records.c */
 uint64_t hub_records_lost(const struct sk_hub *hub);
 

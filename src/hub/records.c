@@ -91,8 +91,8 @@ static const char *name_of(const struct sk_request *request, const struct sk_err
     return name;
 }
 
-static void record(struct sk_hub *hub, const struct sk_request *request,
-                   const struct sk_error *error) {
+void hub_record(struct sk_hub *hub, const struct sk_request *request,
+                const struct sk_error *error) {
     enum sk_category category = (enum sk_category)rows[request->op].category;
     const char *name = name_of(request, error);
     if (*name == 0) return;
@@ -108,19 +108,11 @@ static void record(struct sk_hub *hub, const struct sk_request *request,
     put(hub, category, name, error, properties, whole);
 }
 
-static void answered(struct sk_request *request, const struct sk_answer *answer) {
-    record(hub_of(request->backend), request, answer->error);
-    request->asker(request, answer); /* it may be gone afterwards */
-}
-
-void hub_record_request(struct sk_hub *hub, struct sk_request *request) {
-    enum sk_category category = (enum sk_category)rows[request->op].category;
-    if (!wanted(hub, category)) return;
+bool hub_records_want(struct sk_hub *hub, struct sk_request *request) {
+    if (!wanted(hub, (enum sk_category)rows[request->op].category)) return false;
     if (request->correlation[0] == 0) sk_io_guid(hub->backend.io, request->correlation);
-    request->asked_ns = sk_io_now(hub->backend.io);
-    request->backend = &hub->backend;
-    request->asker = request->done;
-    request->done = answered;
+    request->recorded = true;
+    return true;
 }
 
 /* ---- connections ---- */

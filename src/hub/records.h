@@ -1,10 +1,19 @@
-/* Inside src/hub only. */
+/* Who looks at requests before anything else does, and at their answers: asked.c has them all.
+ * Inside src/hub only. */
 #ifndef SK_HUB_RECORDS_H
 #define SK_HUB_RECORDS_H
 
 #include "hub/parts.h"
 
-/* A request has come: its answer will be recorded, when records of its kind are wanted. */
-void hub_record_request(struct sk_hub *hub, struct sk_request *request);
+/* asked.c: a request has come; of some the answer will be looked at. */
+void hub_asked(struct sk_hub *hub, struct sk_request *request);
+
+/* records.c: whether its answer has to be recorded; then hub_record, once. */
+bool hub_records_want(struct sk_hub *hub, struct sk_request *request);
+void hub_record(struct sk_hub *hub, const struct sk_request *request, const struct sk_error *error);
+
+/* tracing.c: likewise: what is kept of a message whose sender wants it traced is request->trace. */
+bool hub_tracing_wants(struct sk_hub *hub, struct sk_request *request);
+void hub_trace(struct sk_hub *hub, const struct sk_request *request, const struct sk_error *error);
 
 #endif

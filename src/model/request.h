@@ -171,7 +171,9 @@ struct sk_request {
     void *chaos; /* the fault that the message asks for: gateway/chaos.h */
     uint64_t backend_number;
     void (*done)(struct sk_request *request, const struct sk_answer *answer);
-    /* Of who records it: see sk_backend_ops.asked. */
+    /* Of who looks at it and its answer: see sk_backend_ops.asked. */
+    bool recorded;
+    void *trace;
     void (*asker)(struct sk_request *request, const struct sk_answer *answer);
     uint64_t asked_ns;
     char correlation[37]; /* of the client, or made for the record; empty: none */

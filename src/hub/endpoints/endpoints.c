@@ -265,16 +265,19 @@ static void put_each(const struct sk_hub *hub, const struct sk_hub_metric *row,
 }
 
 static const struct sk_hub_metric metrics[] = {
-    {"skerry_hub_endpoint_delivered_total", "Messages that an endpoint has taken.", 0, put_each},
-    {"skerry_hub_endpoint_failed_total", "Attempts to send to an endpoint that failed.", 1,
-     put_each},
+    {"skerry_hub_endpoint_delivered_total", "Messages that an endpoint has taken.", .at = 0,
+     .put = put_each},
+    {"skerry_hub_endpoint_failed_total", "Attempts to send to an endpoint that failed.", .at = 1,
+     .put = put_each},
     {"skerry_hub_endpoint_dead_letters_total",
-     "Messages that an endpoint refused, or that became too old.", 2, put_each},
+     "Messages that an endpoint refused, or that became too old.", .at = 2, .put = put_each},
     {"skerry_hub_endpoint_lost_total",
-     "Events that went by size before an endpoint had seen them, others' among them.", 3, put_each},
-    {"skerry_hub_endpoint_health", "0 unknown, 1 healthy, 2 degraded, 3 unhealthy, 4 dead.", 4,
-     put_each},
-    {"skerry_hub_endpoint_waiting_seconds", "Age of the oldest message that waits.", 5, put_each},
+     "Events that went by size before an endpoint had seen them, others' among them.", .at = 3,
+     .put = put_each},
+    {"skerry_hub_endpoint_health", "0 unknown, 1 healthy, 2 degraded, 3 unhealthy, 4 dead.",
+     .at = 4, .put = put_each},
+    {"skerry_hub_endpoint_waiting_seconds", "Age of the oldest message that waits.", .at = 5,
+     .put = put_each},
     {0}};
 
 /* ---- keys ---- */

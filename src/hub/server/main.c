@@ -237,9 +237,12 @@ static int run(void *arg) {
 }
 
 static int reference(void *arg) {
+    const struct program *p = arg;
     struct sk_buffer page = {0};
-    (void)arg;
-    sk_hub_config_reference(&page);
+    if (sk_typed_option(&p->typed, "metrics"))
+        sk_hub_metrics_reference(&page);
+    else
+        sk_hub_config_reference(&page);
     fwrite(page.p, 1, page.n, stdout);
     sk_buffer_free(&page);
     return SK_EXIT_FINE;
@@ -262,6 +265,9 @@ static const struct sk_option_row run_options[] = {
 static const struct sk_option_row check_options[] = {
     {"json", NULL, "the connection strings as JSON, nothing else", false}, {0}};
 
+static const struct sk_option_row reference_options[] = {
+    {"metrics", NULL, "every metric instead, with Azure's name for it", false}, {0}};
+
 static const struct sk_command commands[] = {
     {"init", "DIR", init_options,
      "Makes DIR/hub.toml, a CA, a server certificate and keys; prints the connection strings.",
@@ -275,7 +281,7 @@ static const struct sk_command commands[] = {
     {"reload", "", NULL,
      "Checks the configuration and has the hub that runs by it read it again, as SIGHUP does.",
      "--config /var/lib/skerry/hub.toml", reload, false},
-    {"reference", "", NULL, "Prints every key of hub.toml.", "", reference, true},
+    {"reference", "", reference_options, "Prints every key of hub.toml.", "", reference, true},
     {0}};
 
 static const struct sk_program skerry_hub = {

@@ -60,6 +60,19 @@ static void put_metrics(struct sk_hub_server *s, struct sk_buffer *to) {
     sk_gateway_put_metrics(s->gateway, to);
 }
 
+void sk_hub_metrics_reference(struct sk_buffer *to) {
+    const struct sk_hub_metric *row;
+    sk_buffer_text(to,
+                   "# Metrics of a hub\n\nPrinted by `skerry-hub reference --metrics`. They are at "
+                   "`/metrics` of `[listen] metrics`, each with the label `hub`. What\nAzure "
+                   "Monitor has under another name says which.\n\n"
+                   "| name | what it counts | in Azure |\n|---|---|---|\n");
+    for (size_t table = 0; (row = sk_hub_metrics(table)) != NULL; table++)
+        for (; row->name; row++)
+            sk_buffer_print(to, row->azure ? "| `%s` | %s | `%s` |\n" : "| `%s` | %s | %s |\n",
+                            row->name, row->help, row->azure ? row->azure : "");
+}
+
 static void serve_metrics(void *arg, struct sk_http_exchange *exchange) {
     struct sk_hub_server *s = arg;
     struct sk_span path = exchange->request->path;

@@ -25,6 +25,9 @@ uint16_t sk_hub_server_port(const struct sk_hub_server *server, size_t index);
 struct sk_hub *sk_hub_server_hub(const struct sk_hub_server *server, size_t index);
 struct sk_gateway *sk_hub_server_gateway(const struct sk_hub_server *server);
 
+/* docs/reference/metrics.md */
+void sk_hub_metrics_reference(struct sk_buffer *to);
+
 /* `skerry-hub init`: what to make where. */
 struct sk_hub_init {
     const char *folder;

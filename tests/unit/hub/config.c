@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "hub/server/config.h"
+#include "hub/server/server.h"
 #include "support/config_walk.h"
 #include "support/test.h"
 
@@ -255,4 +255,11 @@ TEST(what_is_said_of_cloud_to_device_messages_counts) {
     assert_int_equal(c2d->feedback_lock_us, 7000000);
     assert_int_equal(c2d->feedback_deliveries_max, 4);
     sk_hub_config_free(&config);
+}
+
+TEST(the_page_of_metrics_is_what_the_program_prints) {
+    struct sk_buffer page = {0};
+    sk_hub_metrics_reference(&page);
+    compare_page(sk_buffer_span(&page), "metrics.md", "skerry-hub reference --metrics");
+    sk_buffer_free(&page);
 }
