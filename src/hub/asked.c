@@ -1,5 +1,5 @@
-/* In front of all that a hub does: what is asked is counted, recorded and traced with its answer. Of
- * telemetry, which is counted where it is stored, only what is recorded or traced. */
+/* In front of all that a hub does: what is asked is counted, recorded and traced with its answer.
+ * Of telemetry, which is counted where it is stored, only what is recorded or traced. */
 #include "hub/records.h"
 
 static void answered(struct sk_request *request, const struct sk_answer *answer) {

@@ -10,7 +10,7 @@
 #include "net/http_client.h"
 
 enum {
-    SPANS_MAX = 2048,  /* that wait */
+    SPANS_MAX = 2048, /* that wait */
     A_BATCH = 256,
     EVERY_MS = 1000,   /* what has come is sent */
     TIMEOUT_MS = 10000 /* of a request to the collector */
@@ -154,7 +154,7 @@ static void sent(void *arg, enum sk_status status, const struct sk_http_parser *
         t->hub->counts.trace_batches_failed_total++;
         if (status != SK_CLOSED || t->hub->tracing == t)
             SK_SELDOM(SK_LEVEL_WARN, "hub", "the collector of traces does not take them: %s",
-                  status ? sk_status_text(status) : "an error");
+                      status ? sk_status_text(status) : "an error");
     }
     if (t->count >= A_BATCH && t->hub->tracing == t) send_some(t);
 }
@@ -222,10 +222,10 @@ static enum sk_status connect(struct hub_tracing *t, const char *endpoint, char 
     if (!status && url.secure)
         status = sk_tls_new(t->hub->backend.io, &(struct sk_tls_options){0}, &t->tls, why);
     if (!status)
-        status = sk_http_client_new(t->hub->backend.io,
-                                    &(struct sk_http_client_options){
-                                        .to = {.host = host, .port = url.port}, .tls = t->tls},
-                                    &t->client);
+        status = sk_http_client_new(
+            t->hub->backend.io,
+            &(struct sk_http_client_options){.to = {.host = host, .port = url.port}, .tls = t->tls},
+            &t->client);
     if (status)
         snprintf(reason, 512, "the collector of traces %s cannot be used: %s %s", endpoint,
                  sk_status_text(status), why);
@@ -281,8 +281,5 @@ static const struct sk_hub_metric metrics[] = {
      SK_HUB_COUNT(trace_batches_failed_total)},
     {0}};
 
-const struct sk_hub_part hub_part_tracing = {.keys = keys,
-                                             .metrics = metrics,
-                                             .open = open_tracing,
-                                             .reload = reload,
-                                             .free = free_tracing};
+const struct sk_hub_part hub_part_tracing = {
+    .keys = keys, .metrics = metrics, .open = open_tracing, .reload = reload, .free = free_tracing};

@@ -50,8 +50,8 @@ static void open_collector(struct fleet *f, struct collector *c) {
     struct sk_io *io = sk_sim_node(f->sim, "collector.test");
     *c = (struct collector){.status = 200};
     c->service = (struct sk_http_service){.handler = collect, .arg = c, .body_max = 1024 * 1024};
-    assert_int_equal(sk_http_listen(io, &(struct sk_endpoint){.host = "0.0.0.0", .port = 4318}, NULL,
-                                    &c->service, &c->listener, NULL),
+    assert_int_equal(sk_http_listen(io, &(struct sk_endpoint){.host = "0.0.0.0", .port = 4318},
+                                    NULL, &c->service, &c->listener, NULL),
                      SK_OK);
 }
 
