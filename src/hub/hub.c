@@ -354,6 +354,23 @@ void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {
     sk_registry_flush(hub->registry, saved, hub);
 }
 
+static uint64_t sum(const uint64_t *of) {
+    uint64_t all = 0;
+    for (size_t i = 0; i < SK_THROTTLE_COUNT; i++) all += of[i];
+    return all;
+}
+
+/* What is a sum, or is known elsewhere. */
+static void measure(struct sk_hub *hub, struct sk_hub_counts *counts) {
+    const struct sk_quota_counts *quota = sk_quota_counts(hub->backend.quota);
+    counts->ingress_total =
+        counts->telemetry_total + counts->telemetry_refused_total + quota->refused[SK_THROTTLE_D2C];
+    counts->throttled_total = sum(quota->refused);
+    counts->throttled_telemetry_total = quota->refused[SK_THROTTLE_D2C];
+    counts->messages_today = sk_quota_today(hub->backend.quota).messages;
+    counts->connected_devices = sk_directory_counts(&hub->backend).devices;
+}
+
 struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
     struct sk_hub_counts counts = hub->counts;
     struct sk_registry_counts registry = sk_registry_counts(hub->registry);
@@ -363,7 +380,7 @@ struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
     counts.configurations = hub_configuration_count(hub);
     counts.jobs = hub_job_count(hub);
     counts.records_lost_total = hub_records_lost(hub);
-    hub_measure(hub, &counts);
+    measure(hub, &counts);
     counts.log_bytes = sk_log_bytes(hub->log);
     counts.first_sequence = sk_log_first_sequence(hub->log);
     counts.next_sequence = sk_log_next_sequence(hub->log);

@@ -2,22 +2,6 @@
  * never falls. */
 #include "hub/parts.h"
 
-static uint64_t sum(const uint64_t *of) {
-    uint64_t all = 0;
-    for (size_t i = 0; i < SK_THROTTLE_COUNT; i++) all += of[i];
-    return all;
-}
-
-void hub_measure(struct sk_hub *hub, struct sk_hub_counts *counts) {
-    const struct sk_quota_counts *quota = sk_quota_counts(hub->backend.quota);
-    counts->ingress_total =
-        counts->telemetry_total + counts->telemetry_refused_total + quota->refused[SK_THROTTLE_D2C];
-    counts->throttled_total = sum(quota->refused);
-    counts->throttled_telemetry_total = quota->refused[SK_THROTTLE_D2C];
-    counts->messages_today = sk_quota_today(hub->backend.quota).messages;
-    counts->connected_devices = sk_directory_counts(&hub->backend).devices;
-}
-
 static const struct sk_hub_metric metrics[] = {
     {.name = "skerry_hub_throttled_total",
      .help = "Requests and connections refused by the rates of a tier.",

@@ -224,8 +224,6 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
 
 /* quota.c: whether its tier lets it have one device more. */
 bool hub_quota_has_room(struct sk_hub *hub);
-/* measures.c: what is a sum or is known elsewhere. */
-void hub_measure(struct sk_hub *hub, struct sk_hub_counts *counts);
 /* records.c */
 uint64_t hub_records_lost(const struct sk_hub *hub);
 

@@ -214,7 +214,7 @@ static void free_tracing(struct sk_hub *hub) {
     free(t);
 }
 
-static enum sk_status connect(struct hub_tracing *t, const char *endpoint, char reason[512]) {
+static enum sk_status reach(struct hub_tracing *t, const char *endpoint, char reason[512]) {
     struct sk_url url;
     char why[256] = "";
     enum sk_status status = sk_url_parse(sk_span_z(endpoint), &url);
@@ -239,7 +239,7 @@ static enum sk_status open_tracing(struct sk_hub *hub, char reason[512]) {
     struct hub_tracing *t = hub->tracing = SK_NEW(struct hub_tracing);
     t->hub = hub;
     sk_list_init(&t->waiting);
-    enum sk_status status = connect(t, hub->options->traces, reason);
+    enum sk_status status = reach(t, hub->options->traces, reason);
     if (!status) sk_timer_start(hub->backend.io, &t->timer, EVERY_MS * SK_MS, on_time);
     return status;
 }
