@@ -65,6 +65,8 @@ struct sk_hub_c2d_options {
 
 /* Files of devices. */
 struct sk_hub_file_options {
+    const char *connection_string; /* of a storage account; NULL: the hub's own blob service */
+    const char *ca_file;           /* that its server is trusted by; NULL: the system's */
     const char *container;
     int64_t signature_ttl_us;
     bool notify;

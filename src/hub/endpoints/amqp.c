@@ -19,7 +19,7 @@ struct amqp {
     struct sk_timer limit; /* of a batch */
     struct sk_task drop;
     bool event_hub;
-    bool dropping; /* it is of no use any more */
+    bool dropping;   /* it is of no use any more */
     bool busy;       /* with a batch */
     size_t next;     /* that is to be sent */
     size_t answered; /* outcomes */

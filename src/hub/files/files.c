@@ -4,8 +4,7 @@
  * Reference: docs/protocols/service-api.md, section 9. */
 #include <stdio.h>
 
-#include "azure/blob_auth.h"
-#include "hub/parts.h"
+#include "hub/files/parts.h"
 #include "model/json_text.h"
 
 enum {
@@ -19,7 +18,8 @@ enum {
 
 struct files {
     struct sk_hub *hub;
-    struct sk_list starts; /* uploads that begin: struct start */
+    struct storage *storage; /* NULL: the hub's own blob service */
+    struct sk_list starts;   /* uploads that begin: struct start */
     struct sk_timer sweep;
     char *after; /* where the sweep is */
 };
@@ -57,19 +57,26 @@ static struct sk_request *end_start(struct start *start) {
     return request;
 }
 
+static struct sk_span host_of(const struct start *start) {
+    const struct storage *storage = start->hub->files->storage;
+    return storage ? storage_host(storage) : start->request->host;
+}
+
 static json_t *answer_of(const struct start *start, int64_t until_us) {
     struct sk_hub *hub = start->hub;
+    const struct storage *storage = hub->files->storage;
     const char *container = hub->options->files.container;
-    struct sk_blob_target target = {.account = sk_span_z(hub->options->name),
+    struct sk_span host = host_of(start);
+    struct sk_blob_target target = {.account = storage ? storage_account(storage)
+                                                       : sk_span_z(hub->options->name),
                                     .container = sk_span_z(container),
                                     .blob = sk_span_z(start->blob)};
     struct sk_buffer sas = {0};
-    sk_blob_sas_put(&sas, &target, hub_blobs_key(hub),
+    sk_blob_sas_put(&sas, &target, storage ? storage_key(storage) : hub_blobs_key(hub),
                     SK_BLOB_READ | SK_BLOB_CREATE | SK_BLOB_WRITE, until_us);
-    json_t *answer =
-        json_pack("{s:s,s:s%,s:s,s:s,s:s%}", "correlationId", start->correlation, "hostName",
-                  start->request->host.p, start->request->host.n, "containerName", container,
-                  "blobName", start->blob, "sasToken", sas.p, sas.n);
+    json_t *answer = json_pack("{s:s,s:s%,s:s,s:s,s:s%}", "correlationId", start->correlation,
+                               "hostName", host.p, host.n, "containerName", container, "blobName",
+                               start->blob, "sasToken", sas.p, sas.n);
     sk_buffer_free(&sas);
     return answer;
 }
@@ -121,9 +128,10 @@ static void counted(void *arg, const struct sk_registry_end *end,
     if (active >= UPLOADS_MAX) {
         sk_request_refuse(end_start(start), SK_FAULT_UPLOADS_IN_FLIGHT, NULL);
     } else {
+        struct sk_span host = host_of(start);
         json_t *upload = json_pack("{s:s,s:s,s:s%,s:I}", "blob", start->blob, "container",
-                                   hub->options->files.container, "host", request->host.p,
-                                   request->host.n, "until", (json_int_t)until_of(hub));
+                                   hub->options->files.container, "host", host.p, host.n, "until",
+                                   (json_int_t)until_of(hub));
         SK_CLEANUP_FREE char *text = sk_json_text(upload);
         json_decref(upload);
         sk_registry_document_put(hub->registry, UPLOADS, sk_buffer_span(&key), sk_span_z(text),
@@ -279,12 +287,15 @@ static void found(void *arg, const struct sk_registry_end *end,
         return;
     }
     ending->upload = sk_json_load(document->bytes, 0, NULL);
-    if (ending->fine && hub->options->files.notify)
-        hub_blob_look(hub, sk_span_z(text_of(ending->upload, "container")),
-                      sk_span_z(text_of(ending->upload, "blob")), looked, ending);
-    else
+    struct sk_span container = sk_span_z(text_of(ending->upload, "container")),
+                   blob = sk_span_z(text_of(ending->upload, "blob"));
+    if (!ending->fine || !hub->options->files.notify)
         sk_registry_document_delete(hub->registry, UPLOADS, sk_span_z(ending->key), forgotten,
                                     ending);
+    else if (hub->files->storage)
+        storage_look(hub->files->storage, container, blob, looked, ending);
+    else
+        hub_blob_look(hub, container, blob, looked, ending);
 }
 
 static void uploaded(struct sk_hub *hub, struct sk_request *request) {
@@ -356,11 +367,10 @@ static void sweep(struct sk_timer *timer) {
 /* ---- life ---- */
 
 static enum sk_status open_files(struct sk_hub *hub, char reason[512]) {
-    (void)reason;
     hub->files = SK_NEW(struct files);
     hub->files->hub = hub;
     sk_list_init(&hub->files->starts);
-    return SK_OK;
+    return storage_open(hub, &hub->files->storage, reason);
 }
 
 static void start_files(struct sk_hub *hub) {
@@ -379,6 +389,22 @@ static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
     hub_blobs_make_container(hub, sk_span_z(hub->options->files.container));
 }
 
+/* Who has an account has it from the start to the end. */
+static enum sk_status check_reload(struct sk_hub *hub, const struct sk_hub_options *next,
+                                   char reason[512]) {
+    const struct sk_hub_file_options *now = &hub->options->files, *then = &next->files;
+    if (sk_span_eq(sk_span_z(now->connection_string), sk_span_z(then->connection_string)) &&
+        sk_span_eq(sk_span_z(now->ca_file), sk_span_z(then->ca_file)))
+        return SK_OK;
+    snprintf(reason, 512, "files.connection_string and ca_file change with a restart only");
+    return SK_INVALID;
+}
+
+static void stop(struct sk_hub *hub) {
+    storage_close(hub->files->storage);
+    hub->files->storage = NULL;
+}
+
 static void registry_closed(struct sk_hub *hub) {
     sk_timer_stop(&hub->files->sweep);
     outbox_close(&hub->file_notices);
@@ -386,6 +412,7 @@ static void registry_closed(struct sk_hub *hub) {
 
 static void free_files(struct sk_hub *hub) {
     if (hub->files == NULL) return;
+    storage_close(hub->files->storage);
     free(hub->files->after);
     free(hub->files);
 }
@@ -405,6 +432,13 @@ static const struct sk_config_key keys[] = {
      .page = "how-to/upload-files.md"},
     {"hub[].files.container", &sk_config_text, AT(files.container), .otherwise = "\"uploads\"",
      .fine = container_fine, .does = "The container of the files"},
+    {"hub[].files.connection_string", &sk_config_text, AT(files.connection_string),
+     .fine = storage_fine, .otherwise_words = "the hub's own blob service",
+     .such_as = "\"DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…\"",
+     .does = "A storage account that devices upload to instead; its container must be there"},
+    {"hub[].files.ca_file", &sk_config_path, AT(files.ca_file),
+     .otherwise_words = "the system's CA certificates", .such_as = "\"storage-ca.pem\"",
+     .does = "PEM file of the CA certificates that the account's server is trusted by"},
     {"hub[].files.sas_ttl", &sk_config_duration, AT(files.signature_ttl_us),
      .least = 60ll * 1000000, .most = 86400ll * 1000000, .otherwise = "\"1h\"",
      .does = "How long a device may take to upload a file"},
@@ -440,6 +474,8 @@ const struct sk_hub_part hub_part_files = {.keys = keys,
                                                      [SK_OP_FILE_NOTICE_SETTLE] = settle},
                                            .open = open_files,
                                            .start = start_files,
+                                           .check_reload = check_reload,
                                            .reload = reload,
+                                           .stop = stop,
                                            .registry_closed = registry_closed,
                                            .free = free_files};
