@@ -41,14 +41,15 @@ enum sk_status sk_storage_account_parse(struct sk_span text, struct sk_arena *ar
     account->name = parts.name;
     account->key = parts.key;
     if (parts.name.n == 0 || !is_key(parts.key)) {
-        snprintf(error, 256, "the connection string of a storage account has AccountName and "
-                             "AccountKey, which is base64");
+        snprintf(error, 256,
+                 "the connection string of a storage account has AccountName and "
+                 "AccountKey, which is base64");
         return SK_MALFORMED;
     }
     if (parts.endpoint.n == 0)
         parts.endpoint = sk_arena_print(
-            arena, "%.*s://%.*s.blob.%.*s", SK_ARG(parts.protocol.n ? parts.protocol : SK_SPAN("https")),
-            SK_ARG(parts.name),
+            arena, "%.*s://%.*s.blob.%.*s",
+            SK_ARG(parts.protocol.n ? parts.protocol : SK_SPAN("https")), SK_ARG(parts.name),
             SK_ARG(parts.suffix.n ? parts.suffix : SK_SPAN("core.windows.net")));
     while (parts.endpoint.n && parts.endpoint.p[parts.endpoint.n - 1] == '/') parts.endpoint.n--;
     account->blobs = parts.endpoint;

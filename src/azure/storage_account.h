@@ -7,8 +7,8 @@
 
 /* Spans of the text or the arena. */
 struct sk_storage_account {
-    struct sk_span name, key;    /* base64 */
-    struct sk_span blobs;        /* URL of the blob service, without a slash at its end */
+    struct sk_span name, key; /* base64 */
+    struct sk_span blobs;     /* URL of the blob service, without a slash at its end */
 };
 /* SK_MALFORMED with a sentence that shows no secret. */
 enum sk_status sk_storage_account_parse(struct sk_span text, struct sk_arena *arena,

@@ -100,6 +100,8 @@ int cli_telemetry_send(void *cli);
 int cli_message_send(void *cli);
 int cli_feedback_watch(void *cli);
 int cli_file_watch(void *cli);
+int cli_file_list(void *cli);
+int cli_file_get(void *cli);
 int cli_events_watch(void *cli);
 int cli_query(void *cli);
 int cli_edge_set_modules(void *cli);

@@ -47,6 +47,11 @@ static const struct sk_option_row message_send[] = {
     {0}};
 static const struct sk_option_row feedback_watch[] = {{"count", "N", "ends after so many", false},
                                                       {0}};
+static const struct sk_option_row file_list[] = {
+    {"prefix", "TEXT", "only those whose names begin so, such as sensor1/", false},
+    {"container", "NAME", "else uploads", false},
+    {0}};
+static const struct sk_option_row file_get[] = {{"container", "NAME", "else uploads", false}, {0}};
 static const struct sk_option_row events_watch[] = {
     {"device", "DEVICE", "of this one only", false},
     {"from", "earliest|latest|TIME|OFFSET", "where to begin: latest", false},
@@ -135,6 +140,10 @@ static const struct sk_command commands[] = {
      "--count 10", cli_feedback_watch, false},
     {"file watch", "", feedback_watch, "Shows files that devices have uploaded, as they come.",
      "--count 10", cli_file_watch, false},
+    {"file list", "", file_list, "Lists files that devices have uploaded.", "--prefix sensor1/",
+     cli_file_list, false},
+    {"file get", "FILE", file_get, "Writes a file to the output.",
+     "sensor1/logs/today.txt >today.txt", cli_file_get, false},
     {"events watch", "", events_watch, "Shows events as they are stored.",
      "--device sensor1 --from earliest", cli_events_watch, false},
 

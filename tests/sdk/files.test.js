@@ -147,3 +147,15 @@ test('names that climb or are too long are refused', async () => {
     assert.strictEqual((await ask(device, '', { blobName })).status, 400);
   assert.strictEqual((await ask(device, '', { blobName: 'x'.repeat(1023 - device.deviceId.length) })).status, 200);
 });
+
+test('the command line lists files and gets one', async () => {
+  const { execFileSync } = require('child_process');
+  const skerry = (...words) => execFileSync(`${process.env.BIN}/skerry`, words);
+  const name = 'shelf/a <b> & c.txt';
+  await uploads.getBlockBlobClient(name).upload('what is in it', 13);
+  await uploads.getBlockBlobClient('shelf/other').upload('x', 1);
+  const listed = JSON.parse(skerry('file', 'list', '--prefix', 'shelf/', '--output', 'json'));
+  assert.deepStrictEqual(listed.map((file) => [file.name, file.size]), [[name, 13], ['shelf/other', 1]]);
+  assert.strictEqual(skerry('file', 'get', name).toString(), 'what is in it');
+  assert.throws(() => execFileSync(`${process.env.BIN}/skerry`, ['file', 'get', 'nothing'], { stdio: 'pipe' }), /BlobNotFound/);
+});

@@ -433,7 +433,7 @@ static const struct sk_config_key keys[] = {
     {"hub[].files.container", &sk_config_text, AT(files.container), .otherwise = "\"uploads\"",
      .fine = container_fine, .does = "The container of the files"},
     {"hub[].files.connection_string", &sk_config_text, AT(files.connection_string),
-     .fine = storage_fine, .otherwise_words = "the hub's own blob service",
+     .fine = storage_fine, .secret = true, .otherwise_words = "the hub's own blob service",
      .such_as = "\"DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…\"",
      .does = "A storage account that devices upload to instead; its container must be there"},
     {"hub[].files.ca_file", &sk_config_path, AT(files.ca_file),

@@ -30,9 +30,9 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
     int64_t size = 0, modified = 0;
     free(arg);
     if (!status && answer->status == 404) status = SK_NOT_FOUND;
-    if (!status && (answer->status != 200 ||
-                    sk_span_to_int(sk_http_header(answer, "Content-Length"), &size) || size < 0 ||
-                    sk_time_http_parse(sk_http_header(answer, "Last-Modified"), &modified)))
+    if (!status &&
+        (answer->status != 200 || sk_span_to_int(sk_http_header(answer, "Content-Length"), &size) ||
+         size < 0 || sk_time_http_parse(sk_http_header(answer, "Last-Modified"), &modified)))
         status = SK_REFUSED;
     if (status && status != SK_NOT_FOUND && status != SK_CLOSED)
         SK_SELDOM(SK_LEVEL_WARN, "hub", "the storage account cannot be asked: %s %u",
@@ -99,9 +99,8 @@ enum sk_status storage_open(struct sk_hub *hub, struct storage **opened, char re
     if (options->connection_string == NULL) return SK_OK;
     struct storage *storage = *opened = SK_NEW(struct storage);
     storage->hub = hub;
-    enum sk_status status =
-        sk_storage_account_parse(sk_span_z(options->connection_string), &storage->arena,
-                                 &storage->account, why);
+    enum sk_status status = sk_storage_account_parse(sk_span_z(options->connection_string),
+                                                     &storage->arena, &storage->account, why);
     if (!status) status = sk_url_parse(storage->account.blobs, &storage->url);
     if (!status && storage->url.secure)
         status = sk_tls_trusting(hub->backend.io, options->ca_file, NULL, &storage->tls, why);

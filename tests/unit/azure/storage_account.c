@@ -24,9 +24,10 @@ static void gives(const char *text, const char *name, const char *blobs) {
 TEST(an_account_is_at_azure_unless_its_endpoint_says_otherwise) {
     (void)state;
     gives("AccountName=a;AccountKey=" KEY, "a", "https://a.blob.core.windows.net");
-    gives("DefaultEndpointsProtocol=http;AccountName=a;AccountKey=" KEY ";EndpointSuffix=x.test", "a",
-          "http://a.blob.x.test");
-    gives(" AccountName = a ; AccountKey = " KEY ";BlobEndpoint=https://h:10000/a/;QueueEndpoint=x;",
+    gives("DefaultEndpointsProtocol=http;AccountName=a;AccountKey=" KEY ";EndpointSuffix=x.test",
+          "a", "http://a.blob.x.test");
+    gives(" AccountName = a ; AccountKey = " KEY
+          ";BlobEndpoint=https://h:10000/a/;QueueEndpoint=x;",
           "a", "https://h:10000/a");
 }
 
