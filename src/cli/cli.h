@@ -121,6 +121,8 @@ int cli_job_list(void *cli);
 int cli_job_show(void *cli);
 int cli_job_devices(void *cli);
 int cli_job_cancel(void *cli);
+int cli_route_test(void *cli);
+int cli_route_explain(void *cli);
 int cli_endpoint_list(void *cli);
 int cli_endpoint_show(void *cli);
 int cli_endpoint_dead_letters(void *cli);

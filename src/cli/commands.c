@@ -85,6 +85,12 @@ static const struct sk_option_row job_list[] = {
     {"status", "queued|running|completed|failed|cancelled", "only these", false}, {0}};
 static const struct sk_option_row job_devices[] = {
     {"status", "pending|running|completed|failed|canceled", "only these", false}, {0}};
+static const struct sk_option_row route_trial[] = {
+    {"source", "SOURCE", "such as TwinChangeEvents: DeviceMessages", false},
+    {"property", "NAME=VALUE", "an application property", true},
+    {"device", "DEVICE", "who sends it", false},
+    {"twin", "JSON", "its twin: tags and properties; or @FILE", false},
+    {0}};
 static const struct sk_option_row certificate_add[] = {
     {"verified", NULL, "without a proof of possession", false}, {0}};
 
@@ -209,6 +215,13 @@ static const struct sk_command commands[] = {
      "winter --status failed", cli_job_devices, false},
     {"job cancel", "ID", NULL, "Cancels a job: who has not had its turn is left alone.", "tonight",
      cli_job_cancel, false},
+
+    {"route explain", "BODY", route_trial,
+     "Shows which routes would take a message, and why the others would not.",
+     "'{\"temperature\": 21}' --property level=high", cli_route_explain, false},
+    {"route test", "CONDITION BODY", route_trial,
+     "Says what a route's condition comes to: true, false or undefined.",
+     "'$body.temperature > 30' '{\"temperature\": 31}'", cli_route_test, false},
 
     {"endpoint list", "", NULL, "Lists custom endpoints of routes with their health.", "",
      cli_endpoint_list, false},

@@ -68,6 +68,14 @@ void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *sourc
 bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *source,
                   struct sk_arena *arena);
 
+/* What a condition comes to, for people; and the first of its terms, which ANDs join, that is not
+ * true (empty: there is none), with what that comes to. A value that is no boolean is undefined. */
+enum sk_truth { SK_TRUTH_UNDEFINED, SK_TRUTH_FALSE, SK_TRUTH_TRUE };
+#define SK_EXPR_TERMS_MAX 64 /* with more, or an OR beside them, the condition is one term */
+enum sk_truth sk_expr_explain(struct sk_span text, enum sk_dialect dialect,
+                              const struct sk_expr_source *source, struct sk_arena *arena,
+                              struct sk_span *term, enum sk_truth *of_term);
+
 /* What the expression reads, so that a caller can spare itself the loading. */
 bool sk_expr_uses_body(const struct sk_expr *expr);
 bool sk_expr_uses_twin(const struct sk_expr *expr);

@@ -220,7 +220,7 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
     hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers,
-    hub_part_tracing, hub_part_measures;
+    hub_part_tracing, hub_part_measures, hub_part_explain;
 
 /* quota.c: whether its tier lets it have one device more. */
 bool hub_quota_has_room(struct sk_hub *hub);
@@ -270,6 +270,10 @@ size_t hub_job_count(const struct sk_hub *hub);
  * the lowest of some endpoints, with properties that last until the next message is routed or
  * stamped, and returns those of them that get the same. */
 #define HUB_TO_EVENTS 1ull
+/* Azure's names of enum sk_source, in its order. */
+#define HUB_SOURCES                                                                                \
+    "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents|"           \
+    "DigitalTwinChangeEvents"
 bool hub_routes_take(const struct sk_hub *hub, enum sk_source source);
 uint64_t hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin);
 uint64_t hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin,

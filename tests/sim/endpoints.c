@@ -115,6 +115,7 @@ static void configure(struct fleet *f, size_t route_count) {
     hub->route_count = route_count;
     hub->fallback = route_count == 0;
     fleet_start_hub(f);
+    fleet_call(f, SK_HTTP_GET, "/statistics/service", ""); /* over a new connection */
 }
 
 static void to(struct sk_hub_route *route, const char **names, size_t count) {
@@ -506,4 +507,85 @@ TEST(an_event_hub_gets_what_is_routed_there_once_it_takes_it) {
     fleet_read_events(f, note_number, NULL);
     all_came(150);
     sk_device_client_free(client);
+}
+
+/* ---- routes tried ---- */
+
+static void explains(struct fleet *f, const char *body, const char *member, const char *expected) {
+    fleet_call(f, SK_HTTP_POST, "/routing/routes/$explain", body);
+    assert_int_equal(f->status, 200);
+    json_t *json = json_loads(f->answer, 0, NULL);
+    const json_t *found = fleet_member(json, member);
+    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
+    if (text == NULL || strcmp(text, expected) != 0)
+        fail_msg("%s is %s, not %s: %s", member, text, expected, f->answer);
+    free(text);
+    json_decref(json);
+}
+
+TEST(a_message_that_is_made_up_is_explained) {
+    struct fleet *f = *state;
+    to(&routes[0], to_app, 1);
+    routes[0].condition = "level = 'high' AND $body.t > 30 AND $twin.tags.site = 'Oslo'";
+    to(&routes[1], to_both, 2);
+    routes[1].source = SK_SOURCE_TWIN_CHANGES;
+    to(&routes[2], to_app, 1);
+    routes[2].enabled = false;
+    configure(f, 3);
+    explains(f, "{\"message\":{\"body\":{\"t\":31}}}", "routes/0/because",
+             "\"level = 'high' is undefined\"");
+    explains(f, "{\"message\":{\"body\":{\"t\":30},\"appProperties\":{\"level\":\"high\"}}}",
+             "routes/0/because", "\"$body.t > 30 is false\"");
+    explains(f, "{\"message\":{\"body\":\"text\",\"appProperties\":{\"level\":\"high\"}}}",
+             "routes/0/because", "\"$body.t > 30 is undefined\"");
+    explains(f,
+             "{\"message\":{\"body\":{\"t\":31},\"appProperties\":{\"level\":\"high\"}},"
+             "\"twin\":{\"tags\":{\"site\":\"Oslo\"}}}",
+             "routes/0/result", "\"true\"");
+    explains(f, "{}", "routes/1/because", "\"it takes TwinChangeEvents only\"");
+    explains(f, "{}", "routes/2/because", "\"it is not enabled\"");
+    explains(f, "{}", "fallback", "false");
+    explains(f, "{\"routingSource\":\"TwinChangeEvents\"}", "routes/1/result", "\"true\"");
+    fleet_call(f, SK_HTTP_POST, "/routing/routes/$testall",
+               "{\"routingSource\":\"TwinChangeEvents\"}");
+    json_t *all = json_loads(f->answer, 0, NULL);
+    assert_int_equal(json_array_size(json_object_get(all, "routes")), 1);
+    assert_string_equal(json_string_value(fleet_member(all, "routes/0/properties/endpointNames/1")),
+                        "events");
+    json_decref(all);
+}
+
+TEST(a_route_is_tried_before_it_is_made) {
+    static const struct {
+        const char *condition, *result;
+    } cases[] = {{"$body.t > 30", "true"},
+                 {"$body.t > 31", "false"},
+                 {"$body.u > 31", "undefined"},
+                 {"true", "true"}};
+    struct fleet *f = *state;
+    char body[200];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(body, sizeof body,
+                 "{\"message\":{\"body\":{\"t\":31}},\"route\":{\"condition\":\"%s\"}}",
+                 cases[i].condition);
+        fleet_call(f, SK_HTTP_POST, "/routing/routes/$testnew", body);
+        json_t *answer = json_loads(f->answer, 0, NULL);
+        assert_string_equal(json_string_value(fleet_member(answer, "result")), cases[i].result);
+        json_decref(answer);
+    }
+    fleet_call(f, SK_HTTP_POST, "/routing/routes/$testnew",
+               "{\"route\":{\"condition\":\"a = = 1\"}}");
+    json_t *answer = json_loads(f->answer, 0, NULL);
+    assert_int_equal(json_integer_value(
+                         fleet_member(answer, "details/compilationErrors/0/location/start/column")),
+                     5);
+    json_decref(answer);
+    static const char *const wrong[] = {"{}", "{\"route\":{},\"routingSource\":\"Nothing\"}",
+                                        "{\"route\":{},\"message\":1}",
+                                        "{\"route\":{},\"message\":{\"appProperties\":{\"a\":1}}}",
+                                        "{\"route\":{},\"message\":{\"systemProperties\":[]}}"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        fleet_call(f, SK_HTTP_POST, "/routing/routes/$testnew", wrong[i]);
+        assert_int_equal(f->status, 400);
+    }
 }

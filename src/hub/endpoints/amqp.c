@@ -1,7 +1,7 @@
 /* AMQP 1.0: a Service Bus queue or topic, an Event Hub, or any broker; another hub's event stream.
  *
- * A batch is as many transfers, each with its own outcome. What is accepted in front of the first that
- * is not is done with. The connection is made for the first batch and kept while it lasts. */
+ * A batch is as many transfers, each with its own outcome. What is accepted in front of the first
+ * that is not is done with. The connection is made for the first batch and kept while it lasts. */
 #include "hub/endpoints/parts.h"
 
 #include <stdio.h>

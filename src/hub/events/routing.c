@@ -226,9 +226,7 @@ static const struct sk_config_key keys[] = {
          "one of them takes, and the rest by the fallback"},
     {"hub[].route[].name", &sk_config_text, ROUTE(name), .need = "give the route a name",
      .such_as = "\"hot\"", .does = "Its name"},
-    {"hub[].route[].source", &sk_config_choice, ROUTE(source),
-     .choices = "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents|"
-                "DigitalTwinChangeEvents",
+    {"hub[].route[].source", &sk_config_choice, ROUTE(source), .choices = HUB_SOURCES,
      .otherwise = "\"DeviceMessages\"", .mend = "telemetry is \"DeviceMessages\"",
      .does = "What it takes"},
     {"hub[].route[].condition", &sk_config_text, ROUTE(condition), .fine = is_condition,
