@@ -5,6 +5,8 @@
  *   256 --seconds 5
  *                   [--hub HOST --key BASE64KEY]    IoT hub mode: devices bench-0 … bench-N-1, SAS
  *                   tokens of that key, Azure's topics
+ *                   [--reports]                     reported properties in place of telemetry:
+ *                   a patch of two, each with a new value; the hub's answer is what is counted
  *                   [--idle]                        connect only, say so in a line of JSON, then
  *                                                   wait; for memory measurements
  *
@@ -22,7 +24,7 @@ struct load {
     struct sk_endpoint to;
     const char *hub, *key;
     unsigned connections, in_flight, size, seconds, connected, closed;
-    bool idle;
+    bool idle, reports;
     struct client *clients;
     struct sk_buffer payload;
     uint64_t began_ns, connected_ns, ended_ns, acknowledged;
@@ -36,9 +38,25 @@ struct client {
     struct sk_stream *stream;
     struct sk_buffer in, topic;
     uint16_t next_id;
+    unsigned reported;
 };
 
+static void send_report(struct client *c) {
+    char topic[64], payload[64];
+    int m = snprintf(topic, sizeof topic, "$iothub/twin/PATCH/properties/reported/?$rid=%u",
+                     ++c->reported),
+        n = snprintf(payload, sizeof payload, "{\"temperature\":%u.5,\"state\":\"s%u\"}",
+                     c->reported % 100, c->reported);
+    sk_mqtt_put_publish(sk_stream_output(c->stream),
+                        &(struct sk_mqtt_publish){.topic = sk_span(topic, (size_t)m),
+                                                  .payload = sk_span(payload, (size_t)n)});
+}
+
 static void send_one(struct client *c) {
+    if (c->load->reports) {
+        send_report(c);
+        return;
+    }
     if (++c->next_id == 0) c->next_id = 1;
     sk_mqtt_put_publish(sk_stream_output(c->stream),
                         &(struct sk_mqtt_publish){.qos = 1,
@@ -69,6 +87,13 @@ static void all_connected(struct load *l) {
 
 static void start_next(struct load *l);
 
+static void ready(struct load *l) {
+    if (++l->connected == l->connections)
+        all_connected(l);
+    else
+        start_next(l);
+}
+
 static void handle(struct client *c, const struct sk_mqtt_packet *packet) {
     struct load *l = c->load;
     if (packet->type == SK_MQTT_CONNACK) {
@@ -77,11 +102,15 @@ static void handle(struct client *c, const struct sk_mqtt_packet *packet) {
                     packet->u.connack.code);
             exit(1);
         }
-        if (++l->connected == l->connections)
-            all_connected(l);
+        if (l->reports)
+            sk_mqtt_put_subscribe(
+                sk_stream_output(c->stream), 1,
+                &(struct sk_mqtt_subscription){.filter = SK_SPAN("$iothub/twin/res/#")}, 1);
         else
-            start_next(l);
-    } else if (packet->type == SK_MQTT_PUBACK && !l->over) {
+            ready(l);
+    } else if (packet->type == SK_MQTT_SUBACK) {
+        ready(l);
+    } else if ((packet->type == SK_MQTT_PUBACK || packet->type == SK_MQTT_PUBLISH) && !l->over) {
         l->acknowledged++;
         send_one(c);
     }
@@ -161,17 +190,13 @@ int main(int argc, char **argv) {
                      .in_flight = 50,
                      .size = 256,
                      .seconds = 5};
-    static const struct option names[] = {{"host", required_argument, NULL, 'h'},
-                                          {"port", required_argument, NULL, 'p'},
-                                          {"ca", required_argument, NULL, 'c'},
-                                          {"connections", required_argument, NULL, 'n'},
-                                          {"in-flight", required_argument, NULL, 'f'},
-                                          {"size", required_argument, NULL, 's'},
-                                          {"seconds", required_argument, NULL, 't'},
-                                          {"hub", required_argument, NULL, 'H'},
-                                          {"key", required_argument, NULL, 'k'},
-                                          {"idle", no_argument, NULL, 'i'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"host", required_argument, NULL, 'h'},      {"port", required_argument, NULL, 'p'},
+        {"ca", required_argument, NULL, 'c'},        {"connections", required_argument, NULL, 'n'},
+        {"in-flight", required_argument, NULL, 'f'}, {"size", required_argument, NULL, 's'},
+        {"seconds", required_argument, NULL, 't'},   {"hub", required_argument, NULL, 'H'},
+        {"key", required_argument, NULL, 'k'},       {"idle", no_argument, NULL, 'i'},
+        {"reports", no_argument, NULL, 'r'},         {NULL, 0, NULL, 0}};
     const char *ca = NULL;
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (c) {
         case 'h': l.to.host = optarg; break;
@@ -184,6 +209,7 @@ int main(int argc, char **argv) {
         case 'H': l.hub = optarg; break;
         case 'k': l.key = optarg; break;
         case 'i': l.idle = true; break;
+        case 'r': l.reports = true; break;
         default: return 2;
         }
     l.io = sk_io_uv_new();

@@ -53,6 +53,17 @@ struct sk_twin sk_twin_copy(const struct sk_twin *twin) {
     return copy;
 }
 
+struct sk_twin sk_twin_share(const struct sk_twin *twin) {
+    json_incref(twin->tags);
+    json_incref(twin->desired);
+    json_incref(twin->reported);
+    json_incref(twin->desired_metadata);
+    json_incref(twin->reported_metadata);
+    json_incref(twin->configurations);
+    json_incref(twin->configured);
+    return *twin;
+}
+
 struct sk_twin sk_twin_move(struct sk_twin *from) {
     struct sk_twin moved = *from;
     memset(from, 0, sizeof *from);
@@ -194,27 +205,23 @@ size_t sk_twin_size(const json_t *document) {
 
 /* ---- merging ---- */
 
-struct stamp {
-    char time[SK_TIME_TEXT];
-    uint64_t version; /* 0: the section's metadata carries none */
-};
-
-static void put_stamp(json_t *metadata, const struct stamp *stamp) {
-    json_object_set_new(metadata, "$lastUpdated", json_string(stamp->time));
-    if (stamp->version)
-        json_object_set_new(metadata, "$lastUpdatedVersion",
-                            json_integer((json_int_t)stamp->version));
+/* One document, the metadata of all leaves that a change sets. */
+static json_t *stamp_new(const char *time, uint64_t version) {
+    json_t *stamp = json_pack("{s:s}", "$lastUpdated", time);
+    if (version)
+        json_object_set_new(stamp, "$lastUpdatedVersion", json_integer((json_int_t)version));
+    return stamp;
 }
 
 /* `patch` over `old` (NULL: nothing there): the new value and its metadata. Nulls delete and are
  * never kept. */
-static void merge(const json_t *old, const json_t *old_metadata, const json_t *patch,
-                  const struct stamp *stamp, bool root, json_t **merged, json_t **metadata) {
+static void merge(const json_t *old, const json_t *old_metadata, const json_t *patch, json_t *stamp,
+                  bool root, json_t **merged, json_t **metadata) {
     const char *key;
     json_t *value;
     *merged = old ? json_copy((json_t *)old) : json_object();
     *metadata = old && old_metadata ? json_copy((json_t *)old_metadata) : json_object();
-    put_stamp(*metadata, stamp);
+    json_object_update(*metadata, stamp);
     json_object_foreach((json_t *)patch, key, value) {
         if (root && is_ours(key)) continue;
         if (json_is_null(value)) {
@@ -230,19 +237,23 @@ static void merge(const json_t *old, const json_t *old_metadata, const json_t *p
                   &child_metadata);
         } else {
             child = json_deep_copy(value);
-            child_metadata = json_object();
-            put_stamp(child_metadata, stamp);
+            child_metadata = json_incref(stamp);
         }
         json_object_set_new(*merged, key, child);
         json_object_set_new(*metadata, key, child_metadata);
     }
 }
 
+struct moment {
+    char time[SK_TIME_TEXT];
+    uint64_t version; /* 0: the section's metadata carries none */
+};
+
 /* The new form of one section. On SK_OK the caller owns *merged and *metadata; they stay NULL when
  * nothing is asked. */
 static enum sk_status change_section(enum sk_twin_section section, const json_t *old,
                                      const json_t *old_metadata, const json_t *document,
-                                     bool replace, const struct stamp *stamp, json_t **merged,
+                                     bool replace, const struct moment *moment, json_t **merged,
                                      json_t **metadata, char error[SK_MODEL_ERROR_MAX]) {
     static const char *const azure_name[] = {"Tags", "Properties.Desired", "Properties.Reported"};
     *merged = *metadata = NULL;
@@ -250,8 +261,10 @@ static enum sk_status change_section(enum sk_twin_section section, const json_t 
     bool emptied = replace && json_is_null(document);
     enum sk_status status = emptied ? SK_OK : sk_twin_check(section, document, error);
     if (status) return status;
+    json_t *stamp = stamp_new(moment->time, moment->version);
     merge(replace ? NULL : old, replace ? NULL : old_metadata, document, stamp, true, merged,
           metadata);
+    json_decref(stamp);
     size_t max = section == SK_TWIN_TAGS ? SK_TWIN_TAGS_MAX : SK_TWIN_SECTION_MAX,
            size = sk_twin_size(*merged);
     if (size <= max) return SK_OK;
@@ -271,23 +284,23 @@ static void take(json_t **place, json_t *value) {
 
 enum sk_status sk_twin_apply(struct sk_twin *twin, const struct sk_twin_change *change,
                              int64_t wall_us, char error[SK_MODEL_ERROR_MAX]) {
-    struct stamp stamp;
+    struct moment moment;
     json_t *tags = NULL, *desired = NULL, *reported = NULL;
     json_t *tags_metadata = NULL, *desired_metadata = NULL, *reported_metadata = NULL;
-    sk_time_text(wall_us, stamp.time);
-    stamp.version = 0;
+    sk_time_text(wall_us, moment.time);
+    moment.version = 0;
     enum sk_status status =
-        change_section(SK_TWIN_TAGS, twin->tags, NULL, change->tags, change->replace_tags, &stamp,
+        change_section(SK_TWIN_TAGS, twin->tags, NULL, change->tags, change->replace_tags, &moment,
                        &tags, &tags_metadata, error);
     json_decref(tags_metadata); /* tags have none */
     if (status) goto fail;
     status =
         change_section(SK_TWIN_REPORTED, twin->reported, twin->reported_metadata, change->reported,
-                       change->replace_reported, &stamp, &reported, &reported_metadata, error);
+                       change->replace_reported, &moment, &reported, &reported_metadata, error);
     if (status) goto fail;
-    stamp.version = twin->desired_version + 1;
+    moment.version = twin->desired_version + 1;
     status = change_section(SK_TWIN_DESIRED, twin->desired, twin->desired_metadata, change->desired,
-                            change->replace_desired, &stamp, &desired, &desired_metadata, error);
+                            change->replace_desired, &moment, &desired, &desired_metadata, error);
     if (status) goto fail;
     twin->desired_version += desired != NULL;
     twin->reported_version += reported != NULL;

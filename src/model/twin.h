@@ -37,6 +37,8 @@ struct sk_twin sk_twin_new(void);
 void sk_twin_free(struct sk_twin *twin);                 /* the contents; leaves it zeroed */
 struct sk_twin sk_twin_copy(const struct sk_twin *twin); /* deep */
 struct sk_twin sk_twin_move(struct sk_twin *from);
+/* With the same documents, which nobody changes from now on, on whatever thread. */
+struct sk_twin sk_twin_share(const struct sk_twin *twin);
 
 /* What to do to a twin, all at once. Documents are borrowed; NULL: leave the section; to replace by
  * JSON's null is to empty it. A root's `$version` and `$metadata` are ignored, as SDKs send back

@@ -315,6 +315,104 @@ TEST(calls_of_one_turn_share_a_transaction_but_not_their_fate) {
     json_decref(bad);
 }
 
+/* Asks for a change and goes on. */
+static void begin_change(struct answer *answer, json_t *document, const char *if_match) {
+    const struct sk_twin_change what = {.desired = document, .reported = document};
+    w.waiting++;
+    sk_registry_twin_change(w.registry, SK_SPAN("d"), SK_NONE, &what, sk_span_z(if_match),
+                            keep_change, answer);
+    json_decref(document);
+}
+
+TEST(changes_of_one_twin_that_come_at_once_follow_one_another) {
+    struct answer answers[6] = {0}, made = {0};
+    struct sk_identity identity = device("d");
+    put(identity, "");
+    identity.disabled = true;
+    begin_change(&answers[0], json_pack("{s:i}", "a", 1), "");
+    begin_change(&answers[1], json_pack("{s:i}", "b", 2), "\"another\"");
+    begin_change(&answers[2], json_pack("{s:i}", "c", 3), "");
+    w.waiting++;
+    sk_registry_put(w.registry, &identity, SK_SPAN("*"), keep_entry, &made);
+    begin_change(&answers[3], json_pack("{s:n,s:i}", "a", "d", 4), "");
+    wait_all();
+    assert_int_equal(answers[0].end.status, SK_OK);
+    assert_int_equal(answers[1].end.status, SK_CONFLICT);
+    assert_int_equal(made.end.status, SK_OK);
+    assert_false(answers[2].entries[0].identity.disabled);
+    assert_true(answers[3].entries[0].identity.disabled);
+    assert_int_equal(answers[0].entries[0].twin.reported_version, 2);
+    assert_int_equal(json_object_size(answers[0].entries[0].twin.reported), 1);
+    assert_int_equal(answers[3].entries[0].twin.reported_version, 4);
+    forget(&made);
+    assert_int_equal(get(&made, "d", ""), SK_OK);
+    ASK(&made, sk_registry_twin_get(w.registry, SK_SPAN("d"), SK_NONE, keep_entry, &made));
+    char *text = json_dumps(made.entries[0].twin.reported, JSON_COMPACT);
+    assert_string_equal(text, "{\"c\":3,\"d\":4}");
+    free(text);
+    assert_int_equal(made.entries[0].twin.desired_version, 4);
+    for (size_t i = 0; i < 6; i++) forget(&answers[i]);
+    forget(&made);
+}
+
+TEST(a_device_that_is_deleted_and_made_again_at_once_has_a_new_twin) {
+    struct answer answers[3] = {0}, gone = {0}, made = {0};
+    struct sk_identity identity = device("d");
+    put(identity, "");
+    begin_change(&answers[0], json_pack("{s:i}", "a", 1), "");
+    w.waiting += 2;
+    sk_registry_delete(w.registry, SK_SPAN("d"), SK_NONE, SK_NONE, keep_entries, &gone);
+    begin_change(&answers[1], json_pack("{s:i}", "b", 2), "");
+    sk_registry_put(w.registry, &identity, SK_NONE, keep_entry, &made);
+    begin_change(&answers[2], json_pack("{s:i}", "c", 3), "");
+    wait_all();
+    assert_int_equal(gone.end.status, SK_OK);
+    assert_int_equal(answers[1].end.status, SK_NOT_FOUND);
+    assert_int_equal(made.end.status, SK_OK);
+    assert_int_equal(answers[2].entries[0].twin.reported_version, 2);
+    assert_int_equal(json_object_size(answers[2].entries[0].twin.reported), 1);
+    for (size_t i = 0; i < 3; i++) forget(&answers[i]);
+    forget(&gone);
+    forget(&made);
+}
+
+static void changed_one(void *arg, const struct sk_registry_end *ended,
+                        struct sk_registry_entry *entry, const json_t *desired_patch) {
+    (void)arg, (void)entry, (void)desired_patch;
+    assert_int_equal(ended->status, SK_OK);
+    completed();
+}
+
+TEST(more_twins_than_are_held_change_at_once) {
+    enum { DEVICES = 600 };
+    struct answer answer = {0};
+    char id[8];
+    for (int i = 0; i < DEVICES; i++) {
+        snprintf(id, sizeof id, "d%d", i);
+        put(device(id), "");
+    }
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < DEVICES; i++) {
+            json_t *document = json_pack("{s:i}", round ? "b" : "a", i);
+            snprintf(id, sizeof id, "d%d", i);
+            w.waiting++;
+            sk_registry_twin_change(w.registry, sk_span_z(id), SK_NONE,
+                                    &(struct sk_twin_change){.reported = document}, SK_NONE,
+                                    changed_one, NULL);
+            json_decref(document);
+        }
+    wait_all();
+    reopen();
+    for (int i = 0; i < DEVICES; i += 37) {
+        snprintf(id, sizeof id, "d%d", i);
+        ASK(&answer, sk_registry_twin_get(w.registry, sk_span_z(id), SK_NONE, keep_entry, &answer));
+        const json_t *reported = answer.entries[0].twin.reported;
+        assert_int_equal(json_integer_value(json_object_get(reported, "a")), i);
+        assert_int_equal(json_integer_value(json_object_get(reported, "b")), i);
+    }
+    forget(&answer);
+}
+
 /* ---- the rest ---- */
 
 TEST(counts_follow_the_writes_and_survive_reopening) {

@@ -167,7 +167,8 @@ void sk_registry_list_scope(struct sk_registry *registry, struct sk_span edge_de
 void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id,
                           struct sk_span module_id, sk_registry_entry_done *done, void *arg);
 /* Applies a change; `if_match` as a twin's etag, empty or `*`: whatever it is. The entry holds
- * the new twin and the identity. SK_NOT_FOUND, SK_CONFLICT, SK_INVALID (400004), SK_TOO_LARGE
+ * the new twin, of whose documents nothing may be changed, and the identity. What is reported is not
+ * copied: until the call has ended nobody changes it. SK_NOT_FOUND, SK_CONFLICT, SK_INVALID (400004), SK_TOO_LARGE
  * (403100). */
 void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id,
                              struct sk_span module_id, const struct sk_twin_change *change,

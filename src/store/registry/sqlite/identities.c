@@ -82,7 +82,7 @@ static enum sk_status insert_with_twin(struct registry_db *db, struct registry_c
     enum sk_status status = registry_identity_insert(db, identity, &row);
     if (status) return status;
     struct sk_twin twin = sk_twin_new();
-    status = registry_twin_store(db, row, &twin, true);
+    status = registry_twin_store(db, row, &twin, REGISTRY_TWIN_NEW, NULL);
     sk_twin_free(&twin);
     call->devices_added += identity->module_id == NULL;
     call->enabled_added += identity->module_id == NULL && !identity->disabled;
@@ -189,6 +189,7 @@ static enum sk_status update(struct registry_db *db, struct registry_call *call,
 static enum sk_status run_put(struct registry_db *db, struct registry_call *call) {
     struct sk_identity stored = {0};
     int64_t row;
+    registry_held_forget(db);
     enum sk_status status =
         registry_identity_load(db, call->device_id, call->module_id, &stored, &row);
     if (call->if_match.n == 0 && !status)
@@ -253,6 +254,7 @@ static enum sk_status delete_modules(struct registry_db *db, struct registry_cal
 }
 
 static enum sk_status run_delete(struct registry_db *db, struct registry_call *call) {
+    registry_held_forget(db);
     struct sk_identity identity;
     int64_t row;
     char etag[SK_ETAG_MAX];
@@ -272,6 +274,7 @@ static enum sk_status run_delete(struct registry_db *db, struct registry_call *c
 /* ---- models ---- */
 
 static enum sk_status run_model_set(struct registry_db *db, struct registry_call *call) {
+    registry_held_forget(db);
     sqlite3_stmt *statement =
         registry_db_statement_of(db, SQL_MODEL_SET, call->device_id, call->module_id);
     if (statement == NULL) return registry_db_error(db);

@@ -6,6 +6,7 @@
  *                  run on a connection, and the table of them for ops.h
  *   find.c         searches among twins
  *   lookups.c      values kept in order for them
+ *   held.c         twins that are changed again and again
  *   rows.c         identities and twins as rows
  *   db.c           connections, the schema; statements.def: all other SQL
  *
@@ -31,6 +32,12 @@ struct registry;
 struct registry_db {
     sqlite3 *handle;
     sqlite3_stmt *statements[SQL_COUNT];
+    struct { /* of the writer: see held.c */
+        struct sk_map by_key;
+        struct sk_list list, unwritten;
+        size_t bytes;
+        uint64_t transaction; /* counts them */
+    } held;
 };
 
 /* What every listing statement begins with. */
@@ -198,8 +205,10 @@ void registry_twin_numbers(sqlite3_stmt *statement, struct sk_twin *twin);
 /* `bytes` (may be NULL) grows by the size of its documents. */
 enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk_twin *twin,
                                   size_t *bytes);
+enum registry_twin_write { REGISTRY_TWIN_NEW, REGISTRY_TWIN_UPDATE, REGISTRY_TWIN_REPORTS };
+/* `bytes` (may be NULL) grows by the size of the documents that are written. */
 enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const struct sk_twin *twin,
-                                   bool is_new);
+                                   enum registry_twin_write how, size_t *bytes);
 /* Adds an empty entry to what the call has found. */
 struct sk_registry_entry *registry_entry_add(struct registry_call *call);
 void registry_entries_free(struct registry_call *call);
@@ -218,6 +227,18 @@ extern const struct sk_registry_feedback_ops registry_feedback_ops;
 extern const struct sk_registry_job_ops registry_job_ops;
 extern const struct sk_registry_document_ops registry_document_ops;
 
+/* held.c: the twin, from now on in memory; it was changed there; changes go into the open
+ * transaction; nothing is held any more; a transaction has ended. */
+struct registry_held;
+void registry_held_init(struct registry_db *db);
+enum sk_status registry_held_get(struct registry_db *db, struct sk_span device_id,
+                                 struct sk_span module_id, struct registry_held **found);
+struct sk_twin *registry_held_twin(struct registry_held *held);
+const struct sk_identity *registry_held_identity(const struct registry_held *held);
+void registry_held_changed(struct registry_db *db, struct registry_held *held, bool reported_only);
+enum sk_status registry_held_write(struct registry_db *db);
+void registry_held_forget(struct registry_db *db);
+void registry_held_age(struct registry_db *db);
 /* lookups.c: one is ready for a term; what a search that has run has shown to be of use; what was
  * begun before goes on. */
 enum { REGISTRY_WANTED_MAX = 16, REGISTRY_LOOKUPS_MAX = 16 };

@@ -138,30 +138,42 @@ enum sk_status registry_twin_load(struct registry_db *db, int64_t row, struct sk
     return SK_MALFORMED;
 }
 
+/* The parameters of the statements have the same numbers; of some there are fewer. */
+static enum statement statement_of(enum registry_twin_write how) {
+    switch (how) {
+    case REGISTRY_TWIN_NEW: return SQL_TWIN_INSERT;
+    case REGISTRY_TWIN_UPDATE: return SQL_TWIN_UPDATE;
+    case REGISTRY_TWIN_REPORTS: break;
+    }
+    return SQL_TWIN_UPDATE_REPORTED;
+}
+
 enum sk_status registry_twin_store(struct registry_db *db, int64_t row, const struct sk_twin *twin,
-                                   bool is_new) {
-    sqlite3_stmt *statement = registry_db_statement(db, is_new ? SQL_TWIN_INSERT : SQL_TWIN_UPDATE);
+                                   enum registry_twin_write how, size_t *bytes) {
+    enum { DOCUMENTS = 7, NUMBERS = 4 };
+    sqlite3_stmt *statement = registry_db_statement(db, statement_of(how));
     if (statement == NULL) return registry_db_error(db);
-    const json_t *const documents[] = {twin->tags, twin->desired, twin->reported,
-                                       twin->desired_metadata, twin->reported_metadata};
-    const json_t *const optional[] = {twin->configurations, twin->configured};
-    char *texts[5], *optional_texts[2];
+    const struct {
+        const json_t *json;
+        int at;
+    } documents[DOCUMENTS] = {
+        {twin->reported, 4},   {twin->reported_metadata, 6}, {twin->tags, 2},
+        {twin->desired, 3},    {twin->desired_metadata, 5},  {twin->configurations, 11},
+        {twin->configured, 12}};
+    const uint64_t numbers[NUMBERS] = {twin->desired_version, twin->reported_version, twin->version,
+                                       twin->etag};
+    size_t count = how == REGISTRY_TWIN_REPORTS ? 2 : DOCUMENTS;
+    char *texts[DOCUMENTS];
     sqlite3_bind_int64(statement, 1, row);
-    for (int i = 0; i < 5; i++) {
-        texts[i] = sk_json_text(documents[i]);
-        registry_bind_optional(statement, 2 + i, texts[i]);
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = sk_json_text(documents[i].json);
+        registry_bind_optional(statement, documents[i].at, texts[i]);
+        if (bytes && texts[i]) *bytes += strlen(texts[i]);
     }
-    sqlite3_bind_int64(statement, 7, (sqlite3_int64)twin->desired_version);
-    sqlite3_bind_int64(statement, 8, (sqlite3_int64)twin->reported_version);
-    sqlite3_bind_int64(statement, 9, (sqlite3_int64)twin->version);
-    sqlite3_bind_int64(statement, 10, (sqlite3_int64)twin->etag);
-    for (int i = 0; i < 2; i++) {
-        optional_texts[i] = sk_json_text(optional[i]);
-        registry_bind_optional(statement, 11 + i, optional_texts[i]);
-    }
+    for (int i = how == REGISTRY_TWIN_REPORTS; i < NUMBERS; i++)
+        sqlite3_bind_int64(statement, 7 + i, (sqlite3_int64)numbers[i]);
     enum sk_status status = registry_db_run(db, statement);
-    for (int i = 0; i < 5; i++) free(texts[i]);
-    for (int i = 0; i < 2; i++) free(optional_texts[i]);
+    for (size_t i = 0; i < count; i++) free(texts[i]);
     return status;
 }
 

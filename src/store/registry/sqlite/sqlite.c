@@ -151,10 +151,16 @@ static void close_registry(struct sk_registry *seen) {
  * outcome goes into its result; returns a failure that ended the whole transaction (SQLite does
  * that on a full disk and on I/O errors). */
 static enum sk_status run_write(struct registry_db *db, struct registry_call *call) {
-    enum sk_status status = registry_db_simple(db, SQL_SAVE);
+    if (call->run == registry_run_change) { /* it leaves nothing, and writes later */
+        call->end.status = call->run(db, call);
+        return sqlite3_get_autocommit(db->handle) ? call->end.status : SK_OK;
+    }
+    enum sk_status status = registry_held_write(db);
+    if (!status) status = registry_db_simple(db, SQL_SAVE);
     if (!status) {
         status = call->run(db, call);
         if (sqlite3_get_autocommit(db->handle)) return call->end.status = status;
+        if (status) registry_held_forget(db); /* what is held may be of what is undone */
         if (status) registry_db_simple(db, SQL_UNDO);
         enum sk_status released = registry_db_simple(db, SQL_RELEASE);
         if (!status) status = released;
@@ -172,8 +178,11 @@ static void run_batch(void *arg) {
     SK_LIST_EACH(&registry->batch, node, following) {
         if (!status) status = run_write(db, SK_CONTAINER(node, struct registry_call, link));
     }
+    if (!status) status = registry_held_write(db);
     if (!status) status = registry_db_simple(db, SQL_COMMIT);
+    registry_held_age(db);
     if (!status) return;
+    registry_held_forget(db);
     if (!sqlite3_get_autocommit(db->handle)) registry_db_simple(db, SQL_ROLLBACK);
     SK_LIST_EACH(&registry->batch, node, following) {
         struct registry_call *call = SK_CONTAINER(node, struct registry_call, link);

@@ -13,33 +13,27 @@ static enum sk_status run_get(struct registry_db *db, struct registry_call *call
 }
 
 enum sk_status registry_run_change(struct registry_db *db, struct registry_call *call) {
-    struct sk_identity identity;
-    struct sk_twin twin = {0};
-    json_t *before = NULL;
-    int64_t row;
+    const struct sk_twin_change *change = &call->change;
+    struct registry_held *held;
     char etag[SK_ETAG_MAX];
-    enum sk_status status =
-        registry_identity_load(db, call->device_id, call->module_id, &identity, &row);
+    enum sk_status status = registry_held_get(db, call->device_id, call->module_id, &held);
     if (status) return status;
-    if ((status = registry_twin_load(db, row, &twin, NULL))) goto fail;
-    before = json_incref(twin.desired);
-    sk_twin_etag(twin.etag, etag);
-    if (call->if_match.n && !sk_etag_matches(call->if_match, etag)) {
-        status = SK_CONFLICT;
-        goto fail;
+    struct sk_twin *twin = registry_held_twin(held);
+    sk_twin_etag(twin->etag, etag);
+    if (call->if_match.n && !sk_etag_matches(call->if_match, etag)) return SK_CONFLICT;
+    json_t *before = json_incref(twin->desired);
+    status = sk_twin_apply(twin, change, call->wall_us, call->end.reason);
+    if (!status) {
+        registry_held_changed(db, held,
+                              !change->tags && !change->desired && !change->configurations &&
+                                  !change->configured);
+        if (change->desired)
+            call->desired_patch = sk_twin_desired_notification(before, twin, change);
+        struct sk_registry_entry *entry = registry_entry_add(call);
+        entry->identity = sk_identity_copy(registry_held_identity(held));
+        entry->twin = sk_twin_share(twin);
     }
-    if ((status = sk_twin_apply(&twin, &call->change, call->wall_us, call->end.reason)) ||
-        (status = registry_twin_store(db, row, &twin, false)))
-        goto fail;
-    if (call->change.desired)
-        call->desired_patch = sk_twin_desired_notification(before, &twin, &call->change);
-    *registry_entry_add(call) = (struct sk_registry_entry){.identity = identity, .twin = twin};
     json_decref(before);
-    return SK_OK;
-fail:
-    json_decref(before);
-    sk_identity_free(&identity);
-    sk_twin_free(&twin);
     return status;
 }
 
@@ -63,7 +57,7 @@ void registry_take_change(struct registry_call *call, const struct sk_twin_chang
     call->change = *what;
     call->change.tags = json_deep_copy(what->tags);
     call->change.desired = json_deep_copy(what->desired);
-    call->change.reported = json_deep_copy(what->reported);
+    call->change.reported = json_incref((json_t *)what->reported);
     call->change.configurations = json_deep_copy(what->configurations);
     call->change.configured = json_deep_copy(what->configured);
     call->if_match = sk_arena_copy(&call->arena, if_match);
