@@ -16,6 +16,7 @@ struct sk_edge_twin {
     /* What the cloud does not have yet, each as two patches (sk_json_patch_append). */
     json_t *pending[2], *sending[2];
     unsigned unanswered; /* patches on their way: `sending` holds them */
+    uint64_t told;       /* the version of what is reported, as the cloud told it last; 0: never */
     uint64_t sending_since_ns;
     bool failed;     /* one of them */
     bool syncing;    /* a GET is under way */
@@ -140,6 +141,16 @@ static void desired_changed(struct sk_edge_identity *identity, const json_t *pat
     json_decref(body);
 }
 
+/* The version that what is reported will have when the cloud has all of it. Of the patches on their
+ * way its twin may hold some already, before their answers are here. */
+static uint64_t version_with_ours(struct sk_edge_twin *twin, uint64_t cloud) {
+    uint64_t base = twin->told ? twin->told : 1, there = cloud > base ? cloud - base : 0,
+             waiting = (json_object_size(twin->pending[0]) > 0) +
+                       (json_object_size(twin->pending[1]) > 0);
+    if (there < twin->unanswered) waiting += twin->unanswered - there;
+    return cloud + waiting;
+}
+
 /* Takes the cloud's whole twin; tells the client what has changed since our copy. */
 static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
     struct sk_edge_twin *twin = twin_of(identity);
@@ -158,7 +169,6 @@ static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
         (!first && twin->desired_version != desired_version) || json_object_size(patch) > 0;
     for (size_t i = 0; i < 2; i++) { /* what we have promised to report counts already */
         sk_json_merge(reported, ours[i]);
-        reported_version += json_object_size(ours[i]) > 0;
         json_decref(ours[i]);
     }
     json_decref(twin->desired);
@@ -166,7 +176,8 @@ static void take_twin(struct sk_edge_identity *identity, struct sk_span body) {
     twin->desired = desired;
     twin->reported = reported;
     twin->desired_version = desired_version;
-    twin->reported_version = reported_version;
+    twin->reported_version = version_with_ours(twin, reported_version);
+    if (twin->unanswered == 0) twin->told = reported_version;
     json_decref(document);
     save(identity, NULL, NULL);
     if (changed) desired_changed(identity, patch);
@@ -199,7 +210,7 @@ static void on_reported(void *arg, enum sk_status status, unsigned code, struct 
         SK_ERROR("edge-hub", "%s: the cloud refused reported properties: %.*s", identity->key,
                  SK_ARG(body));
     else if (version)
-        twin->reported_version = version;
+        twin->reported_version = twin->told = version;
     if (status == SK_OK && code < 400) count_report(identity, "upstream", twin->sending_since_ns);
     if (--twin->unanswered) return;
     if (twin->failed) { /* goes out again with the next connect or report */

@@ -1,7 +1,7 @@
 /* Which twins a query selects: the registry goes over them by turns, however many it takes; others
- * go on meanwhile. The condition is evaluated on each where it is kept, so that only what is selected
- * is parsed. What of the condition the registry can look up it is given, so that it goes over the
- * fewer. */
+ * go on meanwhile. The condition is evaluated on each where it is kept, so that only what is
+ * selected is parsed. What of the condition the registry can look up it is given, so that it goes
+ * over the fewer. */
 #include "hub/parts.h"
 
 #include <stdio.h>

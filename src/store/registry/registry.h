@@ -167,9 +167,9 @@ void sk_registry_list_scope(struct sk_registry *registry, struct sk_span edge_de
 void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id,
                           struct sk_span module_id, sk_registry_entry_done *done, void *arg);
 /* Applies a change; `if_match` as a twin's etag, empty or `*`: whatever it is. The entry holds
- * the new twin, of whose documents nothing may be changed, and the identity. What is reported is not
- * copied: until the call has ended nobody changes it. SK_NOT_FOUND, SK_CONFLICT, SK_INVALID (400004), SK_TOO_LARGE
- * (403100). */
+ * the new twin, of whose documents nothing may be changed, and the identity. What is reported is
+ * not copied: until the call has ended nobody changes it. SK_NOT_FOUND, SK_CONFLICT, SK_INVALID
+ * (400004), SK_TOO_LARGE (403100). */
 void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id,
                              struct sk_span module_id, const struct sk_twin_change *change,
                              struct sk_span if_match, sk_registry_change_done *done, void *arg);
@@ -239,8 +239,8 @@ struct sk_registry_found {
 typedef void sk_registry_found_done(void *arg, const struct sk_registry_end *end,
                                     const struct sk_registry_found *found);
 /* Goes over devices, or over modules of all devices, as they were created. Those for which the
- * terms do not hold may be left out; whoever asks still decides about each that comes, in `look`. Paths
- * that searches ask for again and again get their values kept in order by themselves. */
+ * terms do not hold may be left out; whoever asks still decides about each that comes, in `look`.
+ * Paths that searches ask for again and again get their values kept in order by themselves. */
 void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
                             sk_registry_found_done *done, void *arg);
 

@@ -173,7 +173,6 @@ void sk_registry_sqlite_prepare(void) {
 enum sk_status registry_db_open(struct registry_db *db, const char *path, const char *vfs,
                                 bool writer, char reason[SK_MODEL_ERROR_MAX]) {
     int version = 0;
-    registry_held_init(db);
     sk_registry_sqlite_prepare();
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0);
     enum sk_status status = registry_db_status(sqlite3_open_v2(path, &db->handle, flags, vfs));
@@ -201,7 +200,6 @@ fail:
 }
 
 void registry_db_close(struct registry_db *db) {
-    registry_held_forget(db);
     for (int i = 0; i < SQL_COUNT; i++) sqlite3_finalize(db->statements[i]);
     sqlite3_close(db->handle);
     memset(db, 0, sizeof *db);

@@ -97,6 +97,7 @@ struct registry_call {
     size_t row_count;
     enum sk_job_state state, to;
     bool fresh;
+    bool holds; /* it changes what is held, and writes nothing by itself */
     enum sk_registry_topic topic;
     uint64_t sequence, before; /* of deletes and returns: from and to; of a search: behind which */
     int64_t time_us;           /* a moment or a length */

@@ -47,6 +47,7 @@ static void registry_free(struct registry *registry) {
     sk_io_undefer(&registry->start);
     registry_db_close(&registry->reader);
     registry_lookups_free(&registry->lookups);
+    registry_held_forget(&registry->writer);
     registry_db_close(
         &registry->writer); /* last: the last connection folds the WAL into the file */
     free(registry);
@@ -78,6 +79,7 @@ enum sk_status sk_registry_sqlite_open(struct sk_io *io, const char *path,
     sk_list_init(&registry->writes);
     sk_list_init(&registry->reads);
     sk_list_init(&registry->batch);
+    registry_held_init(&registry->writer);
     if (!registry->one_connection) keep_private(io, path);
     enum sk_status status = registry_db_open(&registry->writer, path, vfs, true, reason);
     if (!status && !registry->one_connection)
@@ -151,7 +153,7 @@ static void close_registry(struct sk_registry *seen) {
  * outcome goes into its result; returns a failure that ended the whole transaction (SQLite does
  * that on a full disk and on I/O errors). */
 static enum sk_status run_write(struct registry_db *db, struct registry_call *call) {
-    if (call->run == registry_run_change) { /* it leaves nothing, and writes later */
+    if (call->holds) { /* failing it leaves nothing */
         call->end.status = call->run(db, call);
         return sqlite3_get_autocommit(db->handle) ? call->end.status : SK_OK;
     }

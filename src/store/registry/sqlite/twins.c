@@ -68,6 +68,7 @@ static void change(struct sk_registry *registry, struct sk_span device_id, struc
                    sk_registry_change_done *done, void *arg) {
     struct registry_call *call = registry_call_new(registry, device_id, module_id, arg);
     registry_take_change(call, what, if_match);
+    call->holds = true;
     call->done.change = done;
     registry_write(call, registry_run_change, registry_tell_change);
 }
