@@ -131,6 +131,33 @@ static int reload(void *arg) {
     return status ? refuse(reason) : SK_EXIT_FINE;
 }
 
+static int back_up(void *arg) {
+    struct program *p = arg;
+    struct sk_hub_config config;
+    char reason[SK_HUB_CONFIG_ERROR_MAX];
+    const char *folder = p->typed.words[0];
+    if (sk_hub_config_load(p->io, p->file, &config, NULL, reason)) return refuse(reason);
+    enum sk_status status = sk_hub_backup(p->io, &config, folder, reason);
+    if (!status)
+        printf("%s holds %zu hub%s\n", folder, config.hub_count, config.hub_count == 1 ? "" : "s");
+    sk_hub_config_free(&config);
+    return status ? refuse(reason) : SK_EXIT_FINE;
+}
+
+static int restore(void *arg) {
+    struct program *p = arg;
+    struct sk_hub_config config;
+    char reason[SK_HUB_CONFIG_ERROR_MAX];
+    if (sk_hub_config_load(p->io, p->file, &config, NULL, reason)) return refuse(reason);
+    enum sk_status status = SK_OK;
+    for (size_t i = 0; i < config.hub_count && !status; i++)
+        status = sk_folder_claim(config.hubs[i].data, 0700, reason);
+    if (!status) status = sk_hub_restore(p->io, &config, p->typed.words[0], reason);
+    if (!status) printf("next: skerry-hub run --config %s\n", p->file);
+    sk_hub_config_free(&config);
+    return status ? refuse(reason) : SK_EXIT_FINE;
+}
+
 struct process {
     struct sk_io *io;
     struct sk_hub_server *server;
@@ -281,6 +308,12 @@ static const struct sk_command commands[] = {
     {"reload", "", NULL,
      "Checks the configuration and has the hub that runs by it read it again, as SIGHUP does.",
      "--config /var/lib/skerry/hub.toml", reload, false},
+    {"backup", "FOLDER", NULL,
+     "Copies the data and the configuration of hubs, which may be running, into a new folder.",
+     "/backup/monday --config /var/lib/skerry/hub.toml", back_up, false},
+    {"restore", "FOLDER", NULL,
+     "Brings a backup's data back to where the configuration wants it, which must be empty.",
+     "/backup/monday --config /var/lib/skerry/hub.toml", restore, false},
     {"reference", "", reference_options, "Prints every key of hub.toml.", "", reference, true},
     {0}};
 

@@ -12,5 +12,9 @@ void sk_registry_sqlite_prepare(void);
 enum sk_status sk_registry_sqlite_open(struct sk_io *io, const char *path,
                                        struct sk_registry **registry,
                                        char reason[SK_MODEL_ERROR_MAX]);
+/* Copies a registry that other processes may be using; `to` must not be there. A sentence in
+ * `reason`: SK_NO_SPACE, SK_IO. */
+enum sk_status sk_registry_sqlite_backup(const char *from, const char *to,
+                                         char reason[SK_MODEL_ERROR_MAX]);
 
 #endif
