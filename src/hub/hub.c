@@ -258,6 +258,15 @@ static enum sk_status open_registry(struct sk_hub *hub, char reason[512]) {
     return status;
 }
 
+enum sk_status sk_hub_copy_registry(const struct sk_hub_options *options, const char *to,
+                                    char reason[512]) {
+    char path[1024], text[SK_MODEL_ERROR_MAX] = "";
+    snprintf(path, sizeof path, "%s/registry.db", options->data);
+    enum sk_status status = sk_registry_sqlite_backup(path, to, text);
+    if (status) snprintf(reason, 512, "%s", text);
+    return status;
+}
+
 static enum sk_status open_log(struct sk_hub *hub, char reason[512]) {
     const struct sk_hub_options *options = hub->options;
     struct sk_log_recovery recovery;

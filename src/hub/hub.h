@@ -130,6 +130,10 @@ enum sk_status sk_hub_check_reload(struct sk_hub *hub, const struct sk_hub_optio
 /* From now on `next` counts, borrowed as the former options were, which are used no more; it has
  * been checked. Who was let in by what is no more is closed. */
 void sk_hub_reload(struct sk_hub *hub, const struct sk_hub_options *next);
+/* Copies a hub's registry, which another process may be serving, as it is now, into a file that is
+ * not there. */
+enum sk_status sk_hub_copy_registry(const struct sk_hub_options *options, const char *to,
+                                    char reason[512]);
 struct sk_backend *sk_hub_backend(struct sk_hub *hub);
 /* Ends it; its gateway must be gone. `closed` comes when everything acknowledged is on disk and all
  * is freed. */

@@ -9,7 +9,6 @@
 
 #include "hub/server/server.h"
 #include "model/json_text.h"
-#include "store/registry/sqlite/sqlite.h"
 
 enum { PATH = 1024, CHUNK = 1024 * 1024, CONFIG_FILE_MAX = 1024 * 1024 };
 
@@ -124,17 +123,16 @@ static bool is_empty(struct sk_io *io, const char *folder) {
 
 static enum sk_status save_hub(struct sk_io *io, const struct sk_hub_options *hub,
                                const char *folder, char *reason) {
-    char to[PATH], from_db[PATH], to_db[PATH], events[PATH], to_events[PATH],
-        why[SK_MODEL_ERROR_MAX];
+    char to[PATH], to_db[PATH], events[PATH], to_events[PATH], why[512] = "";
     snprintf(to, sizeof to, "%s/%s", folder, hub->name);
-    snprintf(from_db, sizeof from_db, "%s/registry.db", hub->data);
     snprintf(to_db, sizeof to_db, "%s/registry.db", to);
     snprintf(events, sizeof events, "%s/events", hub->data);
     snprintf(to_events, sizeof to_events, "%s/events", to);
     enum sk_status status = sk_folder_make(io, to, 0700);
-    if (!status) status = sk_registry_sqlite_backup(from_db, to_db, why);
+    if (!status) status = sk_hub_copy_registry(hub, to_db, why);
     if (status) {
-        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "hub %s: %s", hub->name, why);
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "hub %s: %s", hub->name,
+                 why[0] ? why : sk_status_text(status));
         return status;
     }
     sk_path_set_mode(io, to_db, 0600);

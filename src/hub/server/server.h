@@ -25,8 +25,8 @@ uint16_t sk_hub_server_port(const struct sk_hub_server *server, size_t index);
 struct sk_hub *sk_hub_server_hub(const struct sk_hub_server *server, size_t index);
 struct sk_gateway *sk_hub_server_gateway(const struct sk_hub_server *server);
 
-/* Copies the data of all hubs, which may be served by another process, with the configuration's files
- * into a new folder; runs the loop. SK_EXISTS: it is not empty; others with a sentence. */
+/* Copies the data of all hubs, which may be served by another process, with the configuration's
+ * files into a new folder; runs the loop. SK_EXISTS: it is not empty; others with a sentence. */
 enum sk_status sk_hub_backup(struct sk_io *io, const struct sk_hub_config *config,
                              const char *folder, char reason[SK_HUB_CONFIG_ERROR_MAX]);
 /* The way back, of the hubs that the configuration names, into data folders that are empty. Nobody
