@@ -118,3 +118,7 @@ enum sk_status sk_http_path_read(enum sk_http_method method, struct sk_span path
         if (segment.n && segment.p[0] == '{') take(request, segment, match.captures[i++]);
     return SK_OK;
 }
+
+const struct sk_http_route *sk_http_path_at(size_t index) {
+    return index < sizeof routes / sizeof *routes ? &routes[index] : NULL;
+}

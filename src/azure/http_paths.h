@@ -10,5 +10,7 @@
  * sk_http_route. */
 enum sk_status sk_http_path_read(enum sk_http_method method, struct sk_span path,
                                  struct sk_arena *arena, struct sk_request *request);
+/* One after the other, for who has to look at all of them; NULL behind the last. */
+const struct sk_http_route *sk_http_path_at(size_t index);
 
 #endif

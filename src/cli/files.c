@@ -29,7 +29,8 @@ static void on_done(void *arg, enum sk_status status, const struct sk_http_parse
     struct ask *ask = arg;
     ask->status = status;
     if (answer) ask->code = answer->status;
-    if (answer && answer->status >= 300) sk_buffer_append(&ask->body, sk_buffer_span(&answer->body));
+    if (answer && answer->status >= 300)
+        sk_buffer_append(&ask->body, sk_buffer_span(&answer->body));
     sk_io_stop(ask->cli->io);
 }
 
@@ -111,10 +112,10 @@ static void take_page(struct sk_span xml, json_t *files, struct sk_buffer *marke
         struct sk_span name = blob, modified = blob, size = blob;
         int64_t bytes = 0;
         sk_span_to_int(element(&size, "Content-Length"), &bytes);
-        json_array_append_new(files, json_pack("{s:o,s:I,s:o}", "name",
-                                               text_of(element(&name, "Name")), "size",
-                                               (json_int_t)bytes, "lastModified",
-                                               text_of(element(&modified, "Last-Modified"))));
+        json_array_append_new(files,
+                              json_pack("{s:o,s:I,s:o}", "name", text_of(element(&name, "Name")),
+                                        "size", (json_int_t)bytes, "lastModified",
+                                        text_of(element(&modified, "Last-Modified"))));
     }
     rest = xml;
     sk_percent_encode(marker, element(&rest, "NextMarker"));

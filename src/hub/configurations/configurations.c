@@ -95,8 +95,21 @@ static enum configuration_kind kind_of_condition(struct sk_span condition) {
     return modules ? FOR_MODULES : FOR_DEVICES;
 }
 
+/* What a test is asked about; false: refused. */
+static bool check_test(struct sk_request *request) {
+    const json_t *condition = json_object_get(request->body, "targetCondition"),
+                 *queries = json_object_get(request->body, "customMetricQueries");
+    bool fine = (condition == NULL || json_is_null(condition) || json_is_string(condition)) &&
+                (queries == NULL || json_is_null(queries) || json_is_object(queries));
+    if (!fine)
+        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
+                          "targetCondition is a text, customMetricQueries an object of texts");
+    return fine;
+}
+
 static void test(struct sk_hub *hub, struct sk_request *request) {
     (void)hub;
+    if (!check_test(request)) return;
     const char *name,
         *condition = json_string_value(json_object_get(request->body, "targetCondition"));
     json_t *queries = json_object_get(request->body, "customMetricQueries"), *text,
