@@ -159,3 +159,23 @@ test('the command line lists files and gets one', async () => {
   assert.strictEqual(skerry('file', 'get', name).toString(), 'what is in it');
   assert.throws(() => execFileSync(`${process.env.BIN}/skerry`, ['file', 'get', 'nothing'], { stdio: 'pipe' }), /BlobNotFound/);
 });
+
+test('who has no AMQP hears of a file by server-sent events', async () => {
+  await service.close(); // the other receiver
+  const { SharedAccessSignature } = require('azure-iothub');
+  const token = SharedAccessSignature.create(host, policy, key, Math.floor(Date.now() / 1000) + 600).toString();
+  const stream = await fetch(`https://${host}/messages/serviceBound/fileNotifications/watch?api-version=2021-04-12`,
+    { headers: { Authorization: token } });
+  assert.strictEqual(stream.status, 200);
+  const device = await createDevice();
+  const client = await connect(device);
+  await client.uploadToBlob('seen.txt', Readable.from([Buffer.from('seen')]), 4);
+  await client.close();
+  let text = '';
+  for await (const part of stream.body) {
+    text += Buffer.from(part).toString();
+    if (text.includes('seen.txt')) break;
+  }
+  const notice = JSON.parse(/data: (.*)/.exec(text)[1]);
+  assert.strictEqual(notice.blobName, `${device.deviceId}/seen.txt`);
+});

@@ -165,6 +165,68 @@ TEST(what_is_wrong_with_a_request_for_a_blob_is_told_in_azures_words) {
     each_in_its_world(say_wrong_things, 1);
 }
 
+static const char *block_list(struct sk_buffer *to, unsigned count) {
+    to->n = 0;
+    sk_buffer_text(to, "<BlockList>");
+    for (unsigned i = 0; i < count; i++) sk_buffer_text(to, "<Latest>AAAA</Latest>");
+    sk_buffer_text(to, "</BlockList>");
+    sk_buffer_byte(to, 0);
+    return to->p;
+}
+
+static void go_to_the_limits(struct fleet *f, uint64_t seed) {
+    struct sk_buffer to = {0}, text = {0};
+    char id[100];
+    (void)seed;
+    char *target = announce(f, "f");
+    /* blocks of a blob */
+    refused(f, "PUT", with(&to, target, "&comp=block&blockid=AAAA"), "", "x", 201, NULL);
+    refused(f, "PUT", with(&to, target, "&comp=blocklist"), "", block_list(&text, 5001), 400,
+            "BlockListTooLong");
+    refused(f, "PUT", with(&to, target, "&comp=blocklist"), "", block_list(&text, 5000), 201, NULL);
+    /* bytes of a block's id */
+    for (size_t bytes = 64; bytes <= 65; bytes++) {
+        char raw[65] = {0};
+        struct sk_buffer encoded = {0}, escaped = {0};
+        sk_base64_encode(&encoded, sk_span(raw, bytes));
+        sk_percent_encode(&escaped, sk_buffer_span(&encoded));
+        snprintf(id, sizeof id, "%.*s", SK_ARG(sk_buffer_span(&escaped)));
+        text.n = 0;
+        sk_buffer_print(&text, "&comp=block&blockid=%s", id);
+        sk_buffer_byte(&text, 0);
+        refused(f, "PUT", with(&to, target, text.p), "", "x", bytes == 64 ? 201 : 400,
+                bytes == 64 ? NULL : "InvalidBlockId");
+        sk_buffer_free(&encoded);
+        sk_buffer_free(&escaped);
+    }
+    /* characters of names */
+    for (size_t n = 1024; n <= 1025; n++) {
+        to.n = 0;
+        sk_buffer_text(&to, "/uploads/");
+        for (size_t i = 0; i < n; i++) sk_buffer_byte(&to, 'n');
+        sk_buffer_text(&to, "?sv=2021-08-06&sig=x");
+        sk_buffer_byte(&to, 0);
+        refused(f, "GET", to.p, "", "", n == 1024 ? 403 : 400,
+                n == 1024 ? "AuthenticationFailed" : "InvalidUri");
+    }
+    for (size_t n = 63; n <= 64; n++) {
+        to.n = 0;
+        sk_buffer_byte(&to, '/');
+        for (size_t i = 0; i < n; i++) sk_buffer_byte(&to, 'n');
+        sk_buffer_text(&to, "/f?sv=2021-08-06&sig=x");
+        sk_buffer_byte(&to, 0);
+        refused(f, "GET", to.p, "", "", n == 63 ? 403 : 400,
+                n == 63 ? "AuthenticationFailed" : "InvalidResourceName");
+    }
+    sk_buffer_free(&to);
+    sk_buffer_free(&text);
+    free(target);
+}
+
+TEST(limits_hold_where_they_are_and_not_one_further) {
+    each_in_its_world(go_to_the_limits, 1);
+}
+
 static void fill_the_disk(struct fleet *f, uint64_t seed) {
     static const char put[] = "x-ms-blob-type: BlockBlob\r\n";
     char *target = announce(f, "f");

@@ -95,6 +95,10 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
         sk_http_watch_start(r, answer->events); /* takes the request along */
         return;
     }
+    if (answer->outbox) {
+        sk_http_watch_outbox(r, answer->outbox); /* likewise */
+        return;
+    }
     /* Answering ends the exchange and its arena, into which the request points: nothing of it is
      * used after. */
     if (answer->error)

@@ -13,7 +13,8 @@ struct sk_http_request {
     bool waits; /* for the body: only the headers have come */
     char *payload;
     /* of a watch */
-    struct sk_event_source *events;
+    struct sk_event_source *events; /* or: */
+    struct sk_outbox_source *outbox;
     struct sk_timer heartbeat;
     struct sk_grant grant;
     struct sk_task again;  /* there is more to read */
@@ -40,5 +41,6 @@ void sk_http_answer_message(struct sk_http_exchange *exchange, const struct sk_m
 /* watch.c: streams events as server-sent events until the client goes; then frees the request.
  */
 void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events);
+void sk_http_watch_outbox(struct sk_http_request *r, struct sk_outbox_source *outbox);
 
 #endif

@@ -1,5 +1,5 @@
-/* Events for people: GET /messages/events as server-sent events, one JSON message each, its id the
- * sequence number. */
+/* For people, as server-sent events: GET /messages/events, one JSON message each, its id the
+ * sequence number; feedback and notifications of files, as they are told to one receiver. */
 #include "gateway/http/head.h"
 
 #include <stdio.h>
@@ -8,27 +8,47 @@ enum { HEARTBEAT_S = 15 };
 
 static void pump_again(struct sk_task *task);
 
-static void pump(struct sk_http_request *r) {
+/* A stored message as JSON; false: there is none now. An empty text: it is another device's. */
+static bool next_event(struct sk_http_request *r, struct sk_buffer *json, char id[40]) {
     struct sk_message message;
+    if (r->events->next(r->events, &message)) return false;
+    if (r->device.n && !sk_span_eq(r->device, message.device)) return true;
+    snprintf(id, 40, "%llu", (unsigned long long)message.sequence);
+    sk_message_json(json, &message);
+    return true;
+}
+
+/* What is told to one receiver is JSON itself. Nobody says that it has come: what is written counts
+ * as taken. */
+static bool next_told(struct sk_http_request *r, struct sk_buffer *json, char id[40]) {
+    struct sk_message message;
+    uint64_t delivery;
+    if (r->outbox->next(r->outbox, &message, &delivery)) return false;
+    snprintf(id, 40, "%.*s", SK_ARG(message.c2d->lock_token));
+    sk_buffer_append(json, message.body);
+    r->outbox->settle(r->outbox, delivery, SK_COMPLETE, NULL, NULL);
+    return true;
+}
+
+static void pump(struct sk_http_request *r) {
     struct sk_share share;
     bool room = true;
     sk_share_begin(&share, r->exchange->io);
     while (room && r->exchange->stream) {
+        struct sk_buffer json = {0};
+        char id[40];
         if (!sk_share_go_on(&share, 1)) { /* those of other devices may be many */
             sk_io_yield(r->exchange->io, &r->again, pump_again);
             return;
         }
-        if (r->events->next(r->events, &message)) return;
-        if (r->device.n && !sk_span_eq(r->device, message.device)) continue;
-        struct sk_buffer json = {0};
-        char id[24];
-        snprintf(id, sizeof id, "%llu", (unsigned long long)message.sequence);
-        sk_message_json(&json, &message);
+        if (!(r->events ? next_event(r, &json, id) : next_told(r, &json, id))) return;
         /* Event data may not hold line breaks; a JSON body that came with some is one line as well
          * without them. */
         for (size_t i = 0; i < json.n; i++)
             if (json.p[i] == '\n' || json.p[i] == '\r') json.p[i] = ' ';
-        room = sk_http_respond_event(r->exchange, SK_NONE, sk_span_z(id), sk_buffer_span(&json));
+        if (json.n)
+            room =
+                sk_http_respond_event(r->exchange, SK_NONE, sk_span_z(id), sk_buffer_span(&json));
         sk_buffer_free(&json);
     }
 }
@@ -50,7 +70,8 @@ static void gone(struct sk_http_exchange *exchange) {
     sk_timer_stop(&r->heartbeat);
     sk_list_remove(&r->grant.link);
     sk_io_undefer(&r->again);
-    r->events->close(r->events);
+    if (r->events) r->events->close(r->events);
+    if (r->outbox) r->outbox->close(r->outbox);
     sk_http_request_free(r);
     sk_http_respond_end(exchange);
 }
@@ -71,10 +92,7 @@ static void heartbeat(struct sk_timer *timer) {
     sk_timer_start(timer->io, timer, HEARTBEAT_S * SK_S, heartbeat);
 }
 
-void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events) {
-    r->events = events;
-    events->readable = readable;
-    events->arg = r;
+static void start(struct sk_http_request *r) {
     r->exchange->data = r;
     if (r->exchange->stream == NULL) {
         gone(r->exchange);
@@ -91,4 +109,18 @@ void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *even
         SK_SPAN("Content-Type: text/event-stream\r\nCache-Control: no-store\r\n"));
     sk_timer_start(r->exchange->io, &r->heartbeat, HEARTBEAT_S * SK_S, heartbeat);
     pump(r);
+}
+
+void sk_http_watch_start(struct sk_http_request *r, struct sk_event_source *events) {
+    r->events = events;
+    events->readable = readable;
+    events->arg = r;
+    start(r);
+}
+
+void sk_http_watch_outbox(struct sk_http_request *r, struct sk_outbox_source *outbox) {
+    r->outbox = outbox;
+    outbox->readable = readable;
+    outbox->arg = r;
+    start(r);
 }

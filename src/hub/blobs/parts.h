@@ -16,7 +16,7 @@
 enum {
     BLOB_NAME_MAX = 1024,
     BLOB_BLOCKS_MAX = 5000, /* of one blob; its document has at most 1 MB */
-    BLOB_BLOCK_ID_MAX = 88, /* base64 of 64 bytes */
+    BLOB_BLOCK_ID_MAX = 64, /* bytes, which are written in base64 */
     BLOB_FILE_ID = 28,      /* "a3/0f3c9a12-0000000000000001" */
     BLOB_LIST_MAX = 1000,   /* names of one answer */
     BLOB_BODIES_MAX = 64,   /* on their way to the disk at once; one more is told to wait */

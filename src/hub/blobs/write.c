@@ -204,7 +204,7 @@ static void block_came(struct blob_request *r, struct blob_body *body) {
 
 bool blob_block_id_fine(struct sk_span id) {
     struct sk_buffer decoded = {0};
-    bool fine = id.n && id.n <= BLOB_BLOCK_ID_MAX && sk_base64_decode(&decoded, id) == SK_OK;
+    bool fine = id.n && sk_base64_decode(&decoded, id) == SK_OK && decoded.n <= BLOB_BLOCK_ID_MAX;
     sk_buffer_free(&decoded);
     return fine;
 }
