@@ -92,6 +92,12 @@ static bool takes_json(const struct sk_http_route *route) {
            route->method != SK_HTTP_DELETE;
 }
 
+/* Server-sent events. */
+static bool never_ends(size_t op) {
+    return op == SK_OP_EVENTS_WATCH || op == SK_OP_FEEDBACK_SUBSCRIBE ||
+           op == SK_OP_FILE_NOTICE_SUBSCRIBE;
+}
+
 static void try_all(struct fleet *f, const struct wrong *wrong, bool may_pass) {
     char *before = picture(f);
     const struct sk_http_route *route;
@@ -100,7 +106,7 @@ static void try_all(struct fleet *f, const struct wrong *wrong, bool may_pass) {
         if (wrong->any_object && route->id == SK_OP_TWIN_REPORT) continue;
         if ((wrong->body && !takes_json(route)) || (wrong->id && !has_id)) continue;
         if (wrong->only_reads && route->method != SK_HTTP_GET) continue;
-        if (may_pass && route->id == SK_OP_EVENTS_WATCH) continue; /* it never ends */
+        if (may_pass && never_ends(route->id)) continue;
         is_refused(f, route, wrong, wrong->body ? wrong->body : "", may_pass);
     }
     char *after = picture(f);
