@@ -45,9 +45,12 @@ struct sk_hub_enrichment {
 /* Where routes lead beside `events`; see endpoints/. What a kind does not know stays NULL or 0. */
 struct sk_hub_endpoint {
     const char *name;
-    unsigned kind;      /* endpoints/endpoints.c */
-    const char *to;     /* a URL, a folder, a connection string */
-    const char *entity; /* of AMQP, where `to` does not say it */
+    unsigned kind;         /* endpoints/endpoints.c */
+    const char *to;        /* a URL, a folder, a connection string */
+    const char *entity;    /* of AMQP, where `to` does not say it */
+    const char *file_name; /* of files: storage.h; likewise the following */
+    unsigned encoding;
+    uint64_t file_time_us, file_bytes;
     const char *ca_file;
     const char **headers;
     size_t header_count;
@@ -56,6 +59,9 @@ struct sk_hub_endpoint {
     uint64_t batch_bytes, batch_wait_us;
     uint64_t ttl_us, dead_letter_bytes;
 };
+
+/* The folder that the endpoint writes into; NULL: it writes into none. */
+const char *sk_hub_endpoint_folder(const struct sk_hub_endpoint *endpoint);
 
 /* Cloud-to-device messages. */
 struct sk_hub_c2d_options {

@@ -589,3 +589,103 @@ TEST(a_route_is_tried_before_it_is_made) {
         assert_int_equal(f->status, 400);
     }
 }
+
+/* ---- files ---- */
+
+#define LAKE(more)                                                                                 \
+    BASE "[[hub.endpoint]]\nname = \"lake\"\ntype = \"folder\"\nto = \"/lake\"\n"                  \
+         "file_time = \"60s\"\nencoding = \"JSON\"\n" more ROUTE("\"lake\"")
+
+static void take_lines(struct fleet *f, const char *path) {
+    struct sk_buffer text = {0};
+    assert_int_equal(sk_file_load(f->hub_io, path, &text), SK_OK);
+    struct sk_span rest = sk_buffer_span(&text), line;
+    while (sk_span_split(&rest, '\n', &line)) {
+        if (line.n == 0) continue;
+        json_t *json = json_loadb(line.p, line.n, 0, NULL);
+        assert_string_equal(
+            json_string_value(fleet_member(json, "SystemProperties/connectionDeviceId")), "d1");
+        web.seen[web.seen_count++] = (unsigned)json_integer_value(fleet_member(json, "Body/n"));
+        json_decref(json);
+    }
+    sk_buffer_free(&text);
+}
+
+/* Files of the partition of d1, which is the only one: "/lake/test/P/YYYY/…" by their times. */
+struct lake {
+    struct fleet *f;
+    char path[512];
+};
+
+static void take_folder(void *arg, struct sk_span name) {
+    struct lake *lake = arg, inner = {lake->f, ""};
+    if (name.n == 0 || name.p[0] == '.') return;
+    snprintf(inner.path, sizeof inner.path, "%s/%.*s", lake->path, SK_ARG(name));
+    if (sk_span_ends(name, SK_SPAN(".json")))
+        take_lines(lake->f, inner.path);
+    else
+        sk_folder_list(lake->f->hub_io, inner.path, take_folder, &inner);
+}
+
+static void read_lake(struct fleet *f) {
+    struct lake lake = {f, "/lake"};
+    web.seen_count = 0;
+    sk_folder_list(f->hub_io, lake.path, take_folder, &lake);
+}
+
+static void all_are_in_the_lake(struct fleet *f) {
+    bool came[SEEN_MAX] = {false};
+    read_lake(f);
+    for (size_t i = 0; i < web.seen_count; i++) came[web.seen[i]] = true;
+    for (unsigned i = 0; i < next_number; i++)
+        if (!came[i]) fail_msg("%u did not come", i);
+}
+
+TEST(a_folder_gets_files_that_are_whole_when_they_have_their_names) {
+    struct fleet *f = *state;
+    struct sk_device_client *client = begin_sending(f);
+    takes(f, LAKE(""));
+    send_all(f, client, 30);
+    sk_sim_run(f->sim, 10 * SK_S);
+    read_lake(f);
+    assert_int_equal(web.seen_count, 0); /* it is not old enough */
+    sk_sim_run(f->sim, 60 * SK_S);
+    all_are_in_the_lake(f);
+    assert_int_equal(web.seen_count, 30);
+    takes(f, LAKE("file_bytes = 1024\n"));
+    send_all(f, client, 30);
+    sk_sim_run(f->sim, 10 * SK_S);
+    all_are_in_the_lake(f); /* by their size */
+    sk_device_client_free(client);
+}
+
+TEST(a_crash_loses_nothing_of_a_file_that_is_not_whole) {
+    struct seeds seeds = seeds_of("FLEET_SEEDS", 4);
+    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) {
+        end(state);
+        begin_world(state, seed);
+        struct fleet *f = *state;
+        struct sk_device_client *client = begin_sending(f);
+        for (int i = 0; i < 10; i++) {
+            takes(f, LAKE("file_bytes = 4096\n")); /* a crash brings the first configuration back */
+            send_some(f, client, 1 + (unsigned)sk_sim_chance(f->sim, 50));
+            assert_true(sk_sim_run_until(f->sim, 600 * SK_S, all_acknowledged, NULL));
+            sk_sim_run(f->sim, sk_sim_chance(f->sim, 70000) * SK_MS);
+            sk_sim_power_cut(f->hub_io, (enum sk_sim_loss)sk_sim_chance(f->sim, 3));
+            sk_hub_server_stop(f->hub, NULL, NULL);
+            f->hub_io = sk_sim_power_on(f->hub_io);
+            watch_detach(f->watch, true);
+            struct sk_hub_config config;
+            char error[SK_HUB_CONFIG_ERROR_MAX];
+            assert_int_equal(sk_hub_config_parse(sk_span_z(LAKE("file_bytes = 4096\n")), "hub.toml",
+                                                 "", &config, error),
+                             SK_OK);
+            sk_hub_config_free(&f->config);
+            f->config = config;
+            fleet_start_hub(f);
+        }
+        sk_sim_run(f->sim, 200 * SK_S);
+        all_are_in_the_lake(f);
+        sk_device_client_free(client);
+    }
+}

@@ -1,12 +1,17 @@
 /* Custom endpoints as a part of the hub: their keys, their life, what is told of them. */
 #include "hub/endpoints/parts.h"
+#include "hub/endpoints/storage.h"
 
 #include <stdio.h>
 
 /* In the order of their names, which are `type` in hub.toml. */
 static const struct endpoint_kind *const kinds[] = {&endpoint_webhook, &endpoint_bus, &endpoint_bus,
-                                                    &endpoint_event_hub};
-#define KINDS "webhook|service-bus-queue|service-bus-topic|event-hub"
+                                                    &endpoint_event_hub, &endpoint_folder};
+#define KINDS "webhook|service-bus-queue|service-bus-topic|event-hub|folder"
+
+const char *sk_hub_endpoint_folder(const struct sk_hub_endpoint *endpoint) {
+    return kinds[endpoint->kind] == &endpoint_folder ? endpoint->to : NULL;
+}
 
 /* Of a kind; static. */
 static struct sk_span kind_name(unsigned kind) {
@@ -138,6 +143,7 @@ static bool same_text(const char *a, const char *b) {
 /* Whether the kind need not be opened anew; numbers are looked at when they are needed. */
 static bool same(const struct sk_hub_endpoint *a, const struct sk_hub_endpoint *b) {
     bool same = a->kind == b->kind && same_text(a->to, b->to) && same_text(a->entity, b->entity) &&
+                same_text(a->file_name, b->file_name) && a->encoding == b->encoding &&
                 same_text(a->ca_file, b->ca_file) && a->header_count == b->header_count;
     for (size_t i = 0; i < a->header_count && same; i++)
         same = same_text(a->headers[i], b->headers[i]);
@@ -296,6 +302,12 @@ static bool is_name(struct sk_span name, char why[SK_CONFIG_WHY_MAX]) {
     return name.n <= 64 && sk_span_only(name, "-._"); /* Azure's rule */
 }
 
+static bool is_file_name(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    snprintf(why, SK_CONFIG_WHY_MAX,
+             "a file's name has all of " STORAGE_NAME ", in any order, and leads nowhere else");
+    return storage_name_fine(text);
+}
+
 #define ENDPOINT(field) SK_CONFIG_AT(struct sk_hub_endpoint, field)
 
 static const struct sk_config_key keys[] = {
@@ -310,10 +322,21 @@ static const struct sk_config_key keys[] = {
     {"hub[].endpoint[].to", &sk_config_text, ENDPOINT(to), .need = "say where it is",
      .such_as = "\"https://app.example/events\"", .secret = true,
      .does = "Where it is: a webhook's URL; of queues, topics and event hubs the connection "
-             "string, or `amqps://user:password@host/entity`"},
+             "string, or `amqps://user:password@host/entity`; a folder's whole path"},
     {"hub[].endpoint[].entity", &sk_config_text, ENDPOINT(entity), .such_as = "\"alarms\"",
      .otherwise_words = "what `to` says",
      .does = "The queue, topic or event hub, where `to` does not name it"},
+    {"hub[].endpoint[].file_name_format", &sk_config_text, ENDPOINT(file_name),
+     .fine = is_file_name, .otherwise = "\"" STORAGE_NAME "\"",
+     .does = "Folder: names of files, with all of these in any order"},
+    {"hub[].endpoint[].encoding", &sk_config_choice, ENDPOINT(encoding), .choices = "Avro|JSON",
+     .otherwise = "\"Avro\"",
+     .does = "Folder: what its files are; JSON is a line for each message"},
+    {"hub[].endpoint[].file_time", &sk_config_duration, ENDPOINT(file_time_us), .least = 1000000,
+     .most = 720000000, .otherwise = "\"5m\"",
+     .does = "Folder: a file is finished when it is so old"},
+    {"hub[].endpoint[].file_bytes", &sk_config_bytes, ENDPOINT(file_bytes), .least = 1024,
+     .most = 524288000, .otherwise = "314572800", .does = "Folder: or so large"},
     {"hub[].endpoint[].ca", &sk_config_path, ENDPOINT(ca_file), .such_as = "\"peer-ca.pem\"",
      .otherwise_words = "the system's",
      .does = "PEM file of the CA certificates that vouch for it"},

@@ -34,7 +34,8 @@ struct endpoint_kind {
     /* Frees the state; what is under way does not end. */
     void (*close)(struct endpoint *e);
 };
-extern const struct endpoint_kind endpoint_webhook, endpoint_bus, endpoint_event_hub;
+extern const struct endpoint_kind endpoint_webhook, endpoint_bus, endpoint_event_hub,
+    endpoint_folder;
 
 /* ---- url.c ---- */
 

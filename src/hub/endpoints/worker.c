@@ -164,8 +164,12 @@ static void send_batch(struct endpoint *e) {
     e->kind->send(e);
 }
 
+static uint64_t flush_at(const struct endpoint *e) {
+    return e->held_ns + e->options->file_time_us * 1000;
+}
+
 static bool flush_is_due(const struct endpoint *e) {
-    return e->held_ns && sk_io_now(io_of(e)) >= e->held_ns + e->options->batch_wait_us * 1000;
+    return e->held_ns && sk_io_now(io_of(e)) >= flush_at(e);
 }
 
 static void flush(struct endpoint *e) {
@@ -183,11 +187,11 @@ static void caught_up(struct endpoint *e) {
 
 /* What waits, but not for long enough. */
 static void wait_for_more(struct endpoint *e) {
-    uint64_t wait_ns = e->options->batch_wait_us * 1000, now = sk_io_now(io_of(e));
+    uint64_t now = sk_io_now(io_of(e));
     if (e->held_ns)
-        wait(e, e->held_ns + wait_ns > now ? e->held_ns + wait_ns - now : 0);
+        wait(e, flush_at(e) > now ? flush_at(e) - now : 0);
     else if (e->batch.count)
-        wait(e, wait_ns);
+        wait(e, e->options->batch_wait_us * 1000);
     else
         caught_up(e);
 }

@@ -217,7 +217,20 @@ static enum sk_status keep_reading(const struct sk_hub_config *config) {
     for (size_t i = 0; i < config->hub_count; i++)
         for (size_t j = 0; j < config->hubs[i].ca_file_count && n < 255; j++)
             paths[n++] = config->hubs[i].ca_files[j];
+    for (size_t i = 0; i < config->hub_count; i++)
+        for (size_t j = 0; j < config->hubs[i].endpoint_count && n < 255; j++)
+            if (config->hubs[i].endpoints[j].ca_file)
+                paths[n++] = config->hubs[i].endpoints[j].ca_file;
     return sk_keep_reading(paths, n);
+}
+
+/* Folders that endpoints write into, where they are not there yet. One that is there stays whose it
+ * is. */
+static void give_folders(const struct sk_hub_options *hub, uint32_t uid, uint32_t gid) {
+    for (size_t i = 0; i < hub->endpoint_count; i++) {
+        const char *folder = sk_hub_endpoint_folder(&hub->endpoints[i]);
+        if (folder && sk_path_owner(folder) == UINT32_MAX) sk_folder_give(folder, 0755, uid, gid);
+    }
 }
 
 /* Nothing of root is needed from here on but the files of keep_reading(). */
@@ -229,6 +242,8 @@ static enum sk_status let_go(const struct sk_hub_config *config, const char *use
         if ((status = sk_folder_give(config->hubs[i].data, 0700, uid, gid)))
             snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s cannot be made: %s", config->hubs[i].data,
                      sk_status_text(status));
+    for (size_t i = 0; i < config->hub_count && !status; i++)
+        give_folders(&config->hubs[i], uid, gid);
     if (!status && (status = keep_reading(config)))
         snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "no process can be made: %s",
                  sk_status_text(status));

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The hub is killed with -9 while messages go to custom endpoints, a webhook and a folder: whatever it acknowledged arrives at both, in order.
+# The folder's Avro files are read by fastavro; where PyPI cannot be reached, that part is left out.
+source "$(dirname "$0")/support.bash"
+kills=${KILLS:-5}
+make_hub
+cat >>"$dir/hub/hub.toml" <<TOML
+[[hub.endpoint]]
+name = "hook"
+type = "webhook"
+to = "http://127.0.0.24:8099/events"
+[[hub.endpoint]]
+name = "lake"
+type = "folder"
+to = "$dir/hub/lake"
+file_time = "2s"
+[[hub.route]]
+name = "all"
+endpoint = ["hook", "lake"]
+TOML
+cat >"$dir/hook.py" <<'PYTHON'
+import http.server, json, random, sys
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        batch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status = random.choice([200, 200, 500])
+        if status == 200:
+            with open(sys.argv[1], "a") as file:
+                for message in batch:
+                    file.write(f"{message['body']}\n")
+        self.send_response(status)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.24", 8099), Hook).serve_forever()
+PYTHON
+touch "$dir/hooked"
+python3 "$dir/hook.py" "$dir/hooked" &
+other_pids=$!
+start_hub
+wait_for $hub_ready
+"$bin/skerry" device add d1 >/dev/null
+sent=0
+for _ in $(seq "$kills"); do
+    for _ in 1 2 3 4 5 6; do
+        "$bin/skerry" telemetry send d1 "$sent" >/dev/null && sent=$((sent + 1))
+    done
+    kill_hard "$hub_pid"
+    start_hub
+    wait_for $hub_ready
+done
+in_order() { # in_order FILE: numbers; the first of each is in order and none is missing
+    awk -v wanted="$sent" '$1 > next_one { exit 1 } $1 == next_one { next_one++ } END { exit next_one != wanted }' "$1"
+}
+expect "all that was acknowledged came to the webhook in order" "$(until_true in_order "$dir/hooked" && echo yes)" yes
+python=python3
+if ! python3 -c 'import fastavro' 2>/dev/null && python3 -m venv "$dir/venv"; then
+    python=$dir/venv/bin/python
+    $python -m pip install --quiet --disable-pip-version-check fastavro==1.13.1 2>/dev/null || true
+fi
+if $python -c 'import fastavro' 2>/dev/null; then
+    cat >"$dir/lake.py" <<'PYTHON'
+import fastavro, pathlib, sys
+for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.avro"), key=lambda path: path.stat().st_mtime_ns):
+    with open(path, "rb") as file:
+        for record in fastavro.reader(file):
+            assert record["SystemProperties"]["connectionDeviceId"] == "d1"
+            print(int(record["Body"]))
+PYTHON
+    lake() { $python "$dir/lake.py" "$dir/hub/lake" >"$dir/laked" && in_order "$dir/laked"; }
+    expect "and to the folder's files" "$(until_true lake && echo yes)" yes
+else
+    echo "fastavro cannot be had: the folder is not looked at"
+fi
+expect "the webhook is healthy" "$(until_true eval "\"$bin/skerry\" endpoint show hook --output json | grep -q '\"healthStatus\": \"healthy\"'" && echo yes)" yes
+[ $failed = 0 ] && echo "$sent messages over $kills kills arrived at both endpoints"
+exit $failed
