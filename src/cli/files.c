@@ -34,8 +34,8 @@ static void on_done(void *arg, enum sk_status status, const struct sk_http_parse
     sk_io_stop(ask->cli->io);
 }
 
-/* The text of the first element of that name from `*rest` on, which moves behind it; p == NULL: there
- * is none. */
+/* The text of the first element of that name from `*rest` on, which moves behind it; p == NULL:
+ * there is none. */
 static struct sk_span element(struct sk_span *rest, const char *name) {
     char open[40], close[40];
     snprintf(open, sizeof open, "<%s>", name);

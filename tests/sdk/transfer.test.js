@@ -78,3 +78,17 @@ test('a container that the signature does not open, or that is elsewhere, is ref
     `https://${host}/${policy}/${out.containerName}`, 'https://other.example/c?sv=2021-08-06&sig=x', 'file:///etc', '/etc'])
     await assert.rejects(registry.exportDevicesToBlob(bad, false), (error) => /BlobContainerValidationError/.test(error.responseBody || error.message));
 });
+
+test('a job goes forward only: one that has ended is not seen to wait again', async () => {
+  const out = await container(uniqueId('export'));
+  const order = ['enqueued', 'running', 'completed'];
+  for (let round = 0; round < 5; round++) {
+    const job = await body(registry.exportDevicesToBlob(uri(out.containerName, 'rwd'), true));
+    let furthest = 0;
+    for (let after = 0; after < 20; after += furthest === 2) {
+      const now = order.indexOf((await body(registry.getJob(job.jobId))).status);
+      assert.ok(now >= furthest, `${order[now]} after ${order[furthest]}`);
+      furthest = now;
+    }
+  }
+});

@@ -12,6 +12,7 @@ enum { LISTED_MAX = 1000 };
 struct transfers {
     struct transfer *active; /* NULL: none runs */
     bool starting;           /* one is being stored */
+    json_t *ended;           /* id → a job whose end is not stored yet */
 };
 
 static const char *text_of(const json_t *object, const char *name) {
@@ -50,6 +51,26 @@ static void free_transfer(struct transfer *transfer) {
     free(transfer);
 }
 
+/* An end that is not stored: until it is, the document says something older. */
+struct end {
+    struct sk_hub *hub;
+    char *id;
+};
+
+static void end_saved(void *arg, const struct sk_registry_end *status) {
+    struct end *end = arg;
+    if (!status->status) json_object_del(end->hub->transfers->ended, end->id);
+    free(end->id);
+    free(end);
+}
+
+static void save_end(struct sk_hub *hub, json_t *job) {
+    struct end *end = SK_NEW(struct end);
+    *end = (struct end){hub, sk_text_dup(text_of(job, "jobId"))};
+    json_object_set(hub->transfers->ended, end->id, job);
+    save(hub, job, end_saved, end);
+}
+
 static void close_job(struct transfer *transfer, const char *status, const char *reason) {
     struct sk_hub *hub = transfer->hub;
     json_object_set_new(transfer->job, "status", json_string(status));
@@ -57,7 +78,7 @@ static void close_job(struct transfer *transfer, const char *status, const char 
     if (!reason) json_object_set_new(transfer->job, "progress", json_integer(100));
     stamp(hub, transfer->job, "endTimeUtc");
     hub->transfers->active = NULL;
-    if (!hub->closing) save(hub, transfer->job, NULL, NULL);
+    if (!hub->closing) save_end(hub, transfer->job);
     free_transfer(transfer);
 }
 
@@ -179,9 +200,11 @@ static void create(struct sk_hub *hub, struct sk_request *request) {
 
 /* ---- shown ---- */
 
-static const json_t *active_job(const struct sk_hub *hub, struct sk_span id) {
+/* As it is now, where the registry does not have it yet; else NULL. */
+static const json_t *newer_job(const struct sk_hub *hub, struct sk_span id) {
     const struct transfer *active = hub->transfers->active;
-    return active && sk_span_is(id, text_of(active->job, "jobId")) ? active->job : NULL;
+    if (active && sk_span_is(id, text_of(active->job, "jobId"))) return active->job;
+    return json_object_getn(hub->transfers->ended, id.p, id.n);
 }
 
 static void got(void *arg, const struct sk_registry_end *end,
@@ -200,7 +223,7 @@ static void got(void *arg, const struct sk_registry_end *end,
 }
 
 static void show(struct sk_hub *hub, struct sk_request *request) {
-    const json_t *job = active_job(hub, request->name);
+    const json_t *job = newer_job(hub, request->name);
     if (job)
         request->done(request, &(struct sk_answer){.document = (json_t *)job});
     else
@@ -208,9 +231,9 @@ static void show(struct sk_hub *hub, struct sk_request *request) {
 }
 
 static void cancel(struct sk_hub *hub, struct sk_request *request) {
-    const json_t *job = active_job(hub, request->name);
-    if (job == NULL) { /* it has ended: it stays as it is */
-        show(hub, request);
+    const struct transfer *active = hub->transfers->active;
+    if (active == NULL || !sk_span_is(request->name, text_of(active->job, "jobId"))) {
+        show(hub, request); /* one that has ended stays as it is */
         return;
     }
     json_t *shown = json_incref(hub->transfers->active->job);
@@ -229,7 +252,7 @@ static void listed(void *arg, const struct sk_registry_end *end,
     }
     json_t *jobs = json_array();
     for (size_t i = 0; i < list->count; i++) {
-        const json_t *job = active_job(hub, list->documents[i].key);
+        const json_t *job = newer_job(hub, list->documents[i].key);
         if (job)
             json_array_append(jobs, (json_t *)job);
         else
@@ -258,7 +281,7 @@ static void found_old(void *arg, const struct sk_registry_end *end,
     (void)end; /* nothing is changed then */
     for (size_t i = 0; i < list->count && !hub->closing; i++) {
         json_t *job = sk_json_load(list->documents[i].bytes, 0, NULL);
-        bool runs = active_job(hub, list->documents[i].key) != NULL;
+        bool runs = newer_job(hub, list->documents[i].key) != NULL;
         if (is_old(hub, job)) {
             sk_registry_document_delete(hub->registry, JOBS, list->documents[i].key, NULL, NULL);
         } else if (!runs && json_object_get(job, "endTimeUtc") == NULL) {
@@ -275,6 +298,7 @@ static void found_old(void *arg, const struct sk_registry_end *end,
 static enum sk_status open_transfers(struct sk_hub *hub, char reason[512]) {
     (void)reason;
     hub->transfers = SK_NEW(struct transfers);
+    hub->transfers->ended = json_object();
     return SK_OK;
 }
 
@@ -287,6 +311,7 @@ static void stop(struct sk_hub *hub) {
 }
 
 static void free_transfers(struct sk_hub *hub) {
+    if (hub->transfers) json_decref(hub->transfers->ended);
     free(hub->transfers);
 }
 
