@@ -208,8 +208,8 @@ void sk_event_to_amqp(const struct sk_message *message, struct sk_arena *arena,
     add_text(&a, "x-opt-offset", decimal(arena, message->sequence));
     add(&a, "x-opt-enqueued-time", SK_AMQP_VALUE_TIMESTAMP(message->enqueued_us / 1000));
     add_text(&a, "x-opt-partition-key", key.n ? key : message->device);
-    if (message->device.n) /* else it was sent to the stream itself */
-        put_sender(&a, message);
+    /* Else it was sent to the stream itself. */
+    if (message->device.n || message->source != SK_SOURCE_TELEMETRY) put_sender(&a, message);
     to->annotation_count = a.count;
 }
 

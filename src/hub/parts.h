@@ -273,7 +273,9 @@ size_t hub_job_count(const struct sk_hub *hub);
 /* Azure's names of enum sk_source, in its order. */
 #define HUB_SOURCES                                                                                \
     "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents|"           \
-    "DigitalTwinChangeEvents"
+    "DigitalTwinChangeEvents|DeviceJobLifecycleEvents"
+/* events/notices.c: a job is what its document says now. */
+void hub_job_changed(struct sk_hub *hub, const json_t *job);
 bool hub_routes_take(const struct sk_hub *hub, enum sk_source source);
 uint64_t hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin);
 uint64_t hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin,

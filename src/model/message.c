@@ -34,9 +34,12 @@ static const struct {
     [SK_SYS_PARTITION_KEY] = {NULL, "partitionKey"},
 };
 
-static const char *const sources[SK_SOURCE_COUNT] = {
-    "Telemetry", "twinChangeEvents", "deviceLifecycleEvents", "deviceConnectionStateEvents",
-    "digitalTwinChangeEvents"};
+static const char *const sources[SK_SOURCE_COUNT] = {"Telemetry",
+                                                     "twinChangeEvents",
+                                                     "deviceLifecycleEvents",
+                                                     "deviceConnectionStateEvents",
+                                                     "digitalTwinChangeEvents",
+                                                     "deviceJobLifecycleEvents"};
 
 /* The version says how wide the sizes of the variable part are: 16 bits, or, where one does not
  * fit, 32. */

@@ -358,3 +358,31 @@ TEST(jobs_are_forgotten_thirty_days_after_their_end) {
     query(f, "SELECT * FROM devices.jobs");
     assert_int_equal(row_count(f), 0);
 }
+
+/* ---- what routes hear ---- */
+
+static void note_status(void *arg, const struct sk_message *message) {
+    struct sk_buffer *seen = arg;
+    const struct sk_property *status = sk_message_property(message, SK_SPAN("opType"));
+    if (message->source != SK_SOURCE_JOB_LIFECYCLE) return;
+    assert_int_equal(message->device.n, 0);
+    json_t *body = json_loadb(message->body.p, message->body.n, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(body, "jobId")), "j1");
+    json_decref(body);
+    sk_buffer_print(seen, "%.*s ", SK_ARG(status->value));
+}
+
+TEST(a_route_hears_how_a_job_goes_on) {
+    struct fleet *f = *state;
+    struct sk_buffer seen = {0};
+    const char *reason = fleet_reload(f, FLEET_TOML_HUB FLEET_TOML_OWNER
+                                      "[[hub.route]]\nname = \"jobs\"\n"
+                                      "source = \"DeviceJobLifecycleEvents\"\n"
+                                      "condition = \"$body.type = 'scheduleUpdateTwin'\"\n");
+    if (reason) fail_msg("%s", reason);
+    put_job(f, "j1", TWIN_JOB("deviceId = 'd1'", "1"));
+    sk_sim_run(f->sim, 5 * SK_S);
+    fleet_read_events(f, note_status, &seen);
+    assert_true(sk_span_is(sk_buffer_span(&seen), "queued running completed "));
+    sk_buffer_free(&seen);
+}

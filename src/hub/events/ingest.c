@@ -204,7 +204,7 @@ static void have_twin(void *arg, const struct sk_registry_end *end,
 }
 
 static void ingest(struct sk_hub *hub, struct sk_request *request, struct sk_message *message) {
-    if (!hub->routes_need_twin[message->source]) {
+    if (!hub->routes_need_twin[message->source] || message->device.n == 0) {
         store(hub, request, message, NULL);
         return;
     }

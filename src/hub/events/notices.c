@@ -1,5 +1,5 @@
 /* Events that the hub itself makes: twins that change, identities that are made and deleted,
- * clients that come and go. Nothing is composed unless a route asks for it. Reference:
+ * clients that come and go, jobs. Nothing is composed unless a route asks for it. Reference:
  * docs/protocols/service-api.md, section 5. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,9 +13,10 @@ static const char *const schemas[SK_SOURCE_COUNT] = {
     [SK_SOURCE_DEVICE_LIFECYCLE] = "deviceLifecycleNotification",
     [SK_SOURCE_CONNECTION_STATE] = "deviceConnectionStateNotification",
     [SK_SOURCE_DIGITAL_TWIN_CHANGES] = "digitalTwinChangeNotification",
+    [SK_SOURCE_JOB_LIFECYCLE] = "deviceJobLifecycleNotification",
 };
 
-/* Takes `body`. */
+/* Takes `body`. `device` NULL: it is about none. */
 static void emit(struct sk_hub *hub, enum sk_source source, const char *operation,
                  const char *device, const char *module, json_t *body) {
     char time[SK_TIME_TEXT], id[37];
@@ -24,17 +25,19 @@ static void emit(struct sk_hub *hub, enum sk_source source, const char *operatio
     SK_CLEANUP_FREE char *text = sk_json_text(body);
     struct sk_property properties[] = {
         {SK_SPAN("hubName"), sk_span_z(hub->options->name)},
-        {SK_SPAN("deviceId"), sk_span_z(device)},
         {SK_SPAN("operationTimestamp"), sk_span_z(time)},
         {SK_SPAN("iothub-message-schema"), sk_span_z(schemas[source])},
         {SK_SPAN("opType"), sk_span_z(operation)},
+        {SK_SPAN("deviceId"), sk_span_z(device)},
         {SK_SPAN("moduleId"), sk_span_z(module)},
     };
     struct sk_message message = {.source = source,
                                  .device = sk_span_z(device),
                                  .module = sk_span_z(module),
                                  .properties = properties,
-                                 .property_count = module ? 6 : 5,
+                                 .property_count = device == NULL ? 4
+                                                   : module       ? 6
+                                                                  : 5,
                                  .body = sk_span_z(text)};
     message.system[SK_SYS_CONTENT_TYPE] = source == SK_SOURCE_DIGITAL_TWIN_CHANGES
                                               ? SK_SPAN("application/json-patch+json")
@@ -98,6 +101,12 @@ static void tell_connection(struct sk_hub *hub, const struct sk_session *session
     emit(hub, SK_SOURCE_CONNECTION_STATE, connected ? "deviceConnected" : "deviceDisconnected",
          session->principal.device, session->principal.module,
          json_pack("{s:s}", "sequenceNumber", number));
+}
+
+void hub_job_changed(struct sk_hub *hub, const json_t *job) {
+    const char *status = json_string_value(json_object_get(job, "status"));
+    if (!hub_routes_take(hub, SK_SOURCE_JOB_LIFECYCLE)) return;
+    emit(hub, SK_SOURCE_JOB_LIFECYCLE, status, NULL, NULL, json_deep_copy(job));
 }
 
 static void opened(struct sk_hub *hub, struct sk_session *session) {

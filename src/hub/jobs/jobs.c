@@ -37,6 +37,12 @@ static void begin_due(struct sk_timer *timer) {
     if (next < INT64_MAX) sk_timer_start_at(jobs->hub->backend.io, &jobs->next, next, begin_due);
 }
 
+void jobs_tell(struct job *job) {
+    json_t *shown = job_json(job->document, &job->counts);
+    hub_job_changed(job->hub, shown);
+    json_decref(shown);
+}
+
 static void add(struct jobs *jobs, struct job *job) {
     sk_list_append(&jobs->list, &job->link);
     jobs->count++;
@@ -44,6 +50,7 @@ static void add(struct jobs *jobs, struct job *job) {
 
 void jobs_ended(struct job *job) {
     struct jobs *jobs = job->hub->jobs;
+    if (job->over) jobs_tell(job);
     sk_list_remove(&job->link);
     jobs->count--;
     jobs->running -= job->running;
@@ -85,6 +92,7 @@ static void created(void *arg, const struct sk_registry_end *end) {
     }
     add(jobs, job);
     json_t *shown = job_json(job->document, &job->counts);
+    hub_job_changed(jobs->hub, shown);
     begin_due(&jobs->next);
     answer(creation.request, shown);
 }

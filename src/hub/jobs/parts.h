@@ -101,5 +101,7 @@ void job_end(struct job *job, const char *status, const char *why, enum sk_job_s
 
 /* It has ended, and nothing of it is under way: it is freed. */
 void jobs_ended(struct job *job);
+/* jobs.c: tells routes that ask for such events what the job is now. */
+void jobs_tell(struct job *job);
 
 #endif

@@ -386,7 +386,10 @@ void job_run(struct job *job) {
     job->found = sk_alloc(JOB_TARGETS_AT_ONCE * sizeof *job->found);
     job->scan.take = take;
     job->scan.ended = scanned;
+    const char *before = json_string_value(json_object_get(job->document, "status"));
+    bool again = before && strcmp(before, "running") == 0; /* after a start of the hub */
     job_set(job, "running", NULL, 0);
+    if (!again) jobs_tell(job);
     too_late(&job->deadline);
     if (job->over) return;
     if (json_is_true(json_object_get(job->document, "selected"))) {
