@@ -3,6 +3,10 @@
  * 4. */
 #include "azure/http_paths.h"
 
+/* As Azure Resource Manager names a hub; whose subscription and group it is does not matter. */
+#define HUB                                                                                        \
+    "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Devices/IotHubs/{hub}"
+
 static const struct sk_http_route routes[] = {
     {SK_HTTP_POST, "/devices/{device}/messages/events", SK_OP_TELEMETRY},
     {SK_HTTP_POST, "/devices/{device}/modules/{module}/messages/events", SK_OP_TELEMETRY},
@@ -74,6 +78,11 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, "/jobs", SK_OP_TRANSFER_LIST},
     {SK_HTTP_GET, "/jobs/{name}", SK_OP_TRANSFER_GET},
     {SK_HTTP_DELETE, "/jobs/{name}", SK_OP_TRANSFER_CANCEL},
+    {SK_HTTP_GET, HUB, SK_OP_HUB_GET},
+    {SK_HTTP_POST, HUB "/listkeys", SK_OP_HUB_KEYS},
+    {SK_HTTP_POST, HUB "/IotHubKeys/{name}/listkeys", SK_OP_HUB_KEY},
+    {SK_HTTP_GET, HUB "/eventHubEndpoints/events/ConsumerGroups", SK_OP_HUB_GROUPS},
+    {SK_HTTP_GET, HUB "/eventHubEndpoints/events/ConsumerGroups/{name}", SK_OP_HUB_GROUP},
     {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
     {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
     {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},
@@ -104,7 +113,9 @@ static void take(struct sk_request *request, struct sk_span name, struct sk_span
         request->module = value;
     else if (sk_span_eq(name, SK_SPAN("{component}")))
         request->component = value;
-    else
+    else if (sk_span_eq(name, SK_SPAN("{hub}")))
+        request->hub = value;
+    else if (sk_span_eq(name, SK_SPAN("{name}")))
         request->name = value;
 }
 

@@ -78,6 +78,9 @@ void cli_fit(int *widths, size_t count, int room);
 int cli_completion(void *cli);
 int cli_reference(void *cli); /* docs/reference/skerry.md */
 int cli_login(void *cli);
+int cli_hub_show(void *cli);
+int cli_hub_policies(void *cli);
+int cli_hub_groups(void *cli);
 int cli_certificate_list(void *cli);
 int cli_certificate_add(void *cli);
 int cli_certificate_verify(void *cli);

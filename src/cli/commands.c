@@ -231,6 +231,12 @@ static const struct sk_command commands[] = {
      "Shows what an endpoint has refused, or has not taken in its time.", "alarms --output jsonl",
      cli_endpoint_dead_letters, false},
 
+    {"hub show", "HUB", NULL, "Shows a hub as Azure Resource Manager describes one.", "demo",
+     cli_hub_show, false},
+    {"hub policies", "HUB", NULL, "Lists a hub's shared access policies with their keys.", "demo",
+     cli_hub_policies, false},
+    {"hub consumer-groups", "HUB", NULL, "Lists the consumer groups of a hub's event stream.",
+     "demo", cli_hub_groups, false},
     {"certificate list", "", NULL, "Lists the hub's CA certificates.", "", cli_certificate_list,
      false},
     {"certificate add", "NAME FILE", certificate_add,

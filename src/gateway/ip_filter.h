@@ -10,6 +10,7 @@
 
 struct sk_ip_rule {
     const char *name;
+    const char *text; /* the range, as it was written */
     struct sk_ip_range range;
     bool rejects;
 };

@@ -15,6 +15,7 @@ bool sk_may(enum sk_op op, enum sk_actor actor, unsigned targets) {
 }
 
 bool sk_policy_may(enum sk_op op, unsigned rights) {
+    if (rules[op].right == SK_RIGHT_OWNER) return (rights & SK_RIGHT_ALL) == SK_RIGHT_ALL;
     return (rules[op].right & rights) != 0;
 }
 

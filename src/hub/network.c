@@ -41,8 +41,11 @@ static bool is_name(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
 
 static void take_range(struct sk_config *config, const struct sk_config_key *key, const char *path,
                        const json_t *value, void *to) {
+    struct sk_ip_rule *rule = to;
+    struct sk_span text = sk_span_z(json_string_value(value));
     (void)key;
-    if (sk_ip_range_parse(sk_span_z(json_string_value(value)), to))
+    rule->text = sk_arena_copy(config->arena, text).p;
+    if (sk_ip_range_parse(text, &rule->range))
         sk_config_refuse(config, path,
                          "must be an address or a range of IPv4 or IPv6, such as "
                          "\"203.0.113.0/24\" or \"2001:db8::/32\".");
@@ -72,9 +75,9 @@ static const struct sk_config_key keys[] = {
      .does = "Its name, unlike any other's"},
     {"hub[].ip_filter[].action", &sk_config_choice, RULE(rejects), .choices = "Accept|Reject",
      .otherwise = "\"Accept\"", .does = "What happens to these addresses"},
-    {"hub[].ip_filter[].mask", &ip_range, .at = offsetof(struct sk_ip_rule, range),
-     .size = sizeof(struct sk_ip_range), .need = "write mask = \"ADDRESS/BITS\"",
-     .such_as = "\"203.0.113.0/24\"", .does = "An address or a range, of IPv4 or IPv6"},
+    {"hub[].ip_filter[].mask", &ip_range, .size = sizeof(struct sk_ip_rule),
+     .need = "write mask = \"ADDRESS/BITS\"", .such_as = "\"203.0.113.0/24\"",
+     .does = "An address or a range, of IPv4 or IPv6"},
     {"hub[].network", &sk_config_table, .does = "What counts beside the rules of `ip_filter`"},
     {"hub[].network.default_action", &sk_config_choice, HUB(ip_rest_rejected),
      .choices = "Allow|Deny", .otherwise = "\"Allow\"",

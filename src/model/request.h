@@ -79,6 +79,8 @@ enum {
     SK_RIGHT_REGISTRY_WRITE = 2,
     SK_RIGHT_SERVICE_CONNECT = 4,
     SK_RIGHT_DEVICE_CONNECT = 8,
+    SK_RIGHT_ALL = 15,
+    SK_RIGHT_OWNER = 16, /* of an operation: whoever has all of them */
 };
 /* "RegistryRead, RegistryWrite" and the like; SK_INVALID for an unknown name. */
 enum sk_status sk_rights_parse(struct sk_span text, unsigned *rights);
@@ -152,6 +154,7 @@ struct sk_request {
     const struct sk_principal *who;
     struct sk_session *session; /* where it came from, or NULL (HTTPS) */
     struct sk_span device, module;
+    struct sk_span hub; /* its name in a path of Azure Resource Manager; else empty */
     const struct sk_message *message;
     json_t *body;
     struct sk_span name, rid, payload, if_match, continuation;
