@@ -41,6 +41,8 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_PUT, "/devices/{device}/modules/{module}", SK_OP_IDENTITY_PUT},
     {SK_HTTP_DELETE, "/devices/{device}/modules/{module}", SK_OP_IDENTITY_DELETE},
     {SK_HTTP_GET, "/twins/{device}", SK_OP_TWIN_READ},
+    {SK_HTTP_GET, "/twins/{device}/history", SK_OP_TWIN_HISTORY},
+    {SK_HTTP_GET, "/twins/{device}/modules/{module}/history", SK_OP_TWIN_HISTORY},
     {SK_HTTP_PATCH, "/twins/{device}", SK_OP_TWIN_UPDATE},
     {SK_HTTP_PUT, "/twins/{device}", SK_OP_TWIN_UPDATE},
     {SK_HTTP_GET, "/twins/{device}/modules/{module}", SK_OP_TWIN_READ},

@@ -96,6 +96,8 @@ int cli_identity_remove(void *cli);
 int cli_connection_string(void *cli);
 int cli_sas(void *cli);
 int cli_twin_show(void *cli);
+int cli_twin_history(void *cli);
+int cli_twin_diff(void *cli);
 int cli_twin_update(void *cli);
 int cli_twin_replace(void *cli);
 int cli_method_call(void *cli);

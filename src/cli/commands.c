@@ -34,6 +34,10 @@ static const struct sk_option_row twin_write[] = {
     {"desired", "JSON", "desired properties; or @FILE", false},
     {"tags", "JSON", "tags; or @FILE", false},
     {0}};
+static const struct sk_option_row twin_diff[] = {
+    {"from", "VERSION", "the older one: that before the other, or nothing", false},
+    {"to", "VERSION", "the newer one: the last", false},
+    {0}};
 static const struct sk_option_row method_call[] = {
     {"payload", "JSON", "what it is called with; or @FILE", false},
     {"timeout", "SECONDS", "how long to wait for the answer: 30", false},
@@ -134,6 +138,12 @@ static const struct sk_command commands[] = {
      "sensor1 --desired '{\"interval\": 5}'", cli_twin_update, false},
     {"twin replace", "TARGET", twin_write, "Replaces tags and desired properties.",
      "edge1/filter --desired @filter.json", cli_twin_replace, false},
+
+    {"twin history", "TARGET", NULL,
+     "Shows when tags and desired properties were changed, and which.", "sensor1", cli_twin_history,
+     false},
+    {"twin diff", "TARGET", twin_diff, "Shows what differs between two versions of them.",
+     "sensor1 --from 4", cli_twin_diff, false},
 
     {"method call", "TARGET NAME", method_call, "Calls a direct method and prints its answer.",
      "sensor1 reboot --payload '{\"delay\": 3}'", cli_method_call, false},

@@ -97,6 +97,7 @@ struct sk_hub_options {
     bool fallback; /* messages that no route takes go to the built-in endpoint */
     uint64_t retention_us, retention_bytes,
         reserve_bytes;            /* as in struct sk_log_segments_options */
+    unsigned twin_history;        /* versions that are remembered */
     unsigned partitions;          /* of the event stream */
     const char **consumer_groups; /* beside $Default */
     size_t consumer_group_count;

@@ -413,6 +413,59 @@ TEST(more_twins_than_are_held_change_at_once) {
     forget(&answer);
 }
 
+static void keep_past(void *arg, const struct sk_registry_end *ended,
+                      const struct sk_registry_past *past) {
+    struct answer *answer = arg;
+    answer->total = past->count;
+    answer->text[0] = 0;
+    for (size_t i = 0; i < past->count; i++) {
+        json_t *document =
+            json_loadb(past->versions[i].document.p, past->versions[i].document.n, 0, NULL);
+        size_t n = strlen(answer->text);
+        char *desired = json_dumps(json_object_get(document, "desired"), JSON_COMPACT);
+        snprintf(answer->text + n, sizeof answer->text - n, "%llu:%s ",
+                 (unsigned long long)past->versions[i].version, desired);
+        free(desired);
+        json_decref(document);
+    }
+    keep(arg, ended);
+}
+
+static void expect_past(const char *expected) {
+    struct answer answer = {0};
+    ASK(&answer, sk_registry_twin_past(w.registry, SK_SPAN("d"), SK_NONE, keep_past, &answer));
+    assert_int_equal(answer.end.status, SK_OK);
+    assert_string_equal(answer.text, expected);
+}
+
+TEST(what_a_twin_was_is_remembered_as_long_as_there_is_room) {
+    struct answer answer = {0};
+    put(device("d"), "");
+    change(&answer, "d", "{\"a\":1}", "");
+    expect_past(""); /* nobody has asked for it */
+    sk_registry_remember(w.registry, 2);
+    change(&answer, "d", "{\"a\":2}", "");
+    expect_past("4:{\"a\":2} ");
+    json_t *reported = json_pack("{s:i}", "r", 1);
+    ASK(&answer, sk_registry_twin_change(w.registry, SK_SPAN("d"), SK_NONE,
+                                         &(struct sk_twin_change){.reported = reported}, SK_NONE,
+                                         keep_change, &answer));
+    json_decref(reported);
+    expect_past("4:{\"a\":2} "); /* a report is no edit */
+    change(&answer, "d", "{\"a\":3}", "");
+    expect_past("6:{\"a\":3} 4:{\"a\":2} ");
+    change(&answer, "d", "{\"a\":4}", "");
+    reopen();
+    expect_past("7:{\"a\":4} 6:{\"a\":3} ");
+    ASK(&answer,
+        sk_registry_delete(w.registry, SK_SPAN("d"), SK_NONE, SK_NONE, keep_entries, &answer));
+    ASK(&answer, sk_registry_twin_past(w.registry, SK_SPAN("d"), SK_NONE, keep_past, &answer));
+    assert_int_equal(answer.end.status, SK_NOT_FOUND);
+    put(device("d"), "");
+    expect_past("");
+    forget(&answer);
+}
+
 /* ---- the rest ---- */
 
 TEST(counts_follow_the_writes_and_survive_reopening) {

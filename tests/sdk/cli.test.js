@@ -99,6 +99,29 @@ test('events watch begins where it is told, in the group it is told', async () =
   assert.strictEqual((await skerry('events', 'watch', '--from', 'yesterday')).code, 2);
 });
 
+test('twin history and twin diff tell what tags and desired properties were', async () => {
+  const { deviceId } = await createDevice();
+  const update = async (...args) => assert.strictEqual((await skerry('twin', 'update', deviceId, ...args)).code, 0);
+  await update('--tags', '{"site":"north"}');
+  await update('--tags', '{"site":"south"}', '--desired', '{"a":{"b":1}}');
+  const history = JSON.parse((await skerry('twin', 'history', deviceId, '--output', 'json')).out);
+  assert.deepStrictEqual(history.map(({ version, tags }) => [version, tags.site]), [[4, 'south'], [3, 'north']]);
+  assert.strictEqual(history[0].changed, 'tags.site, desired.a.b');
+  assert.deepStrictEqual(history[0].properties.desired, { a: { b: 1 }, $version: 2 });
+  assert.strictEqual((await skerry('twin', 'diff', deviceId)).out, '- tags.site: "north"\n+ tags.site: "south"\n+ desired.a.b: 1\n');
+  assert.strictEqual((await skerry('twin', 'diff', deviceId, '--from', '4', '--to', '4')).out, '');
+  const [change] = JSON.parse((await skerry('twin', 'diff', deviceId, '--from', '3', '--output', 'json')).out);
+  assert.deepStrictEqual(change, { path: 'tags.site', from: 'north', to: 'south' });
+  const none = await skerry('twin', 'diff', deviceId, '--to', '2');
+  assert.deepStrictEqual([none.code, /no version of .* is remembered/.test(none.error)], [1, true]);
+});
+
+test('a query of groups shows their own columns', async () => {
+  const { deviceId } = await createDevice();
+  const shown = await skerry('query', `SELECT deviceId AS id, COUNT() AS n FROM devices WHERE deviceId = '${deviceId}' GROUP BY deviceId`);
+  assert.deepStrictEqual(shown.out.trim().split(/\s+/), ['id', 'n', deviceId, '1']);
+});
+
 test('the reference page is what the program prints, and each command tells what it takes', async () => {
   const page = await skerry('reference');
   assert.strictEqual(page.out, require('fs').readFileSync(`${__dirname}/../../docs/reference/skerry.md`, 'utf8'),

@@ -1,5 +1,6 @@
 /* Twins: what devices and services read and change. */
 #include "hub/parts.h"
+#include "model/json_text.h"
 
 /* Carries a request through the registry. */
 struct twin_call {
@@ -85,14 +86,72 @@ static void update(struct sk_hub *hub, struct sk_request *request) {
         change(hub, request, &what);
 }
 
-/* ---- its metrics ---- */
+/* ---- what it has been ---- */
+
+static json_t *version_json(const struct sk_registry_past_version *version) {
+    char time[SK_TIME_TEXT];
+    json_t *kept = sk_json_load(version->document, 0, NULL);
+    sk_time_text(json_integer_value(json_object_get(kept, "us")), time);
+    json_t *desired = json_copy(json_object_get(kept, "desired"));
+    json_object_set(desired, "$version", json_object_get(kept, "desiredVersion"));
+    json_t *json =
+        json_pack("{s:I,s:s,s:O,s:{s:o}}", "version", (json_int_t)version->version, "time", time,
+                  "tags", json_object_get(kept, "tags"), "properties", "desired", desired);
+    json_decref(kept);
+    return json;
+}
+
+static void have_past(void *arg, const struct sk_registry_end *end,
+                      const struct sk_registry_past *past) {
+    struct sk_request *request = arg;
+    struct sk_hub_list list = {0};
+    if (end->status) {
+        hub_refuse_status(request, end);
+        return;
+    }
+    for (size_t i = 0; i < past->count; i++) {
+        json_t *version = version_json(&past->versions[i]);
+        hub_list_add(&list, version);
+        json_decref(version);
+    }
+    hub_list_answer(&list, request, &(struct sk_answer){0});
+}
+
+static void read_history(struct sk_hub *hub, struct sk_request *request) {
+    sk_registry_twin_past(hub->registry, request->device, request->module, have_past, request);
+}
+
+static enum sk_status open_history(struct sk_hub *hub, char reason[512]) {
+    (void)reason;
+    sk_registry_remember(hub->registry, hub->options->twin_history);
+    return SK_OK;
+}
+
+static void reload_history(struct sk_hub *hub, const struct sk_hub_options *former) {
+    if (former->twin_history != hub->options->twin_history)
+        sk_registry_remember(hub->registry, hub->options->twin_history);
+}
+
+/* ---- its metrics and its key ---- */
+
+static const struct sk_config_key keys[] = {
+    {"hub[].twin_history", &sk_config_integer, SK_CONFIG_AT(struct sk_hub_options, twin_history),
+     .most = SK_TWIN_PAST_MAX, .otherwise = "10",
+     .does = "Versions of tags and desired properties that are remembered of each twin, for "
+             "`skerry twin history` and `diff`; `0`: none",
+     .page = "how-to/manage-at-scale.md"},
+    {0}};
 
 static const struct sk_hub_metric metrics[] = {
     {"skerry_hub_twin_updates_total", "Twin changes stored.", SK_HUB_COUNT(twin_updates_total)},
     {0}};
 
 const struct sk_hub_part hub_part_twins = {.metrics = metrics,
+                                           .keys = keys,
+                                           .open = open_history,
+                                           .reload = reload_history,
                                            .serve = {[SK_OP_TWIN_GET] = read_twin,
+                                                     [SK_OP_TWIN_HISTORY] = read_history,
                                                      [SK_OP_TWIN_READ] = read_twin,
                                                      [SK_OP_TWIN_REPORT] = report,
                                                      [SK_OP_TWIN_UPDATE] = update}};

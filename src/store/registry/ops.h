@@ -18,6 +18,8 @@ struct sk_registry_identity_ops {
 struct sk_registry_twin_ops {
     __typeof__(sk_registry_twin_get) *get;
     __typeof__(sk_registry_twin_change) *change;
+    __typeof__(sk_registry_twin_past) *past;
+    __typeof__(sk_registry_remember) *remember;
 };
 struct sk_registry_search_ops {
     __typeof__(sk_registry_find_twins) *find;

@@ -52,6 +52,15 @@ void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device
     registry->ops->twins->change(registry, device_id, module_id, change, if_match, done, arg);
 }
 
+void sk_registry_remember(struct sk_registry *registry, unsigned versions) {
+    registry->ops->twins->remember(registry, versions);
+}
+
+void sk_registry_twin_past(struct sk_registry *registry, struct sk_span device_id,
+                           struct sk_span module_id, sk_registry_past_done *done, void *arg) {
+    registry->ops->twins->past(registry, device_id, module_id, done, arg);
+}
+
 void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
                             sk_registry_found_done *done, void *arg) {
     registry->ops->searches->find(registry, search, done, arg);

@@ -173,6 +173,25 @@ void sk_registry_twin_get(struct sk_registry *registry, struct sk_span device_id
 void sk_registry_twin_change(struct sk_registry *registry, struct sk_span device_id,
                              struct sk_span module_id, const struct sk_twin_change *change,
                              struct sk_span if_match, sk_registry_change_done *done, void *arg);
+/* How many versions of tags and desired properties are remembered of each twin, from the next
+ * change on; 0 (as it opens): none. */
+#define SK_TWIN_PAST_MAX 100
+void sk_registry_remember(struct sk_registry *registry, unsigned versions);
+struct sk_registry_past_version {
+    uint64_t version;
+    /* {"us": when, "desiredVersion", "tags", "desired"}: as they were from then on */
+    struct sk_span document;
+};
+struct sk_registry_past { /* the newest first; changes that were stored together are one */
+    struct sk_registry_past_version *versions;
+    size_t count;
+};
+typedef void sk_registry_past_done(void *arg, const struct sk_registry_end *end,
+                                   const struct sk_registry_past *past);
+/* SK_NOT_FOUND: no such identity. */
+void sk_registry_twin_past(struct sk_registry *registry, struct sk_span device_id,
+                           struct sk_span module_id, sk_registry_past_done *done, void *arg);
+
 /* What can be looked up of a condition on twins: what is there is one of some values. */
 enum sk_registry_where {
     SK_WHERE_DEVICE_ID,

@@ -89,6 +89,10 @@ static const char *const migrations[] = {
     "CREATE TABLE lookup_value ("
     " lookup INTEGER NOT NULL, value NOT NULL, row INTEGER NOT NULL,"
     " PRIMARY KEY (lookup, value, row)) WITHOUT ROWID;" LOOKUP_TRIGGERS,
+    /* What tags and desired properties have been: see held.c. */
+    "CREATE TABLE twin_past ("
+    " row INTEGER NOT NULL, version INTEGER NOT NULL, document TEXT NOT NULL,"
+    " PRIMARY KEY (row, version)) WITHOUT ROWID;",
 };
 #undef SECTION
 #undef VALUE

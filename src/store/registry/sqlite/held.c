@@ -6,6 +6,7 @@
  *
  * They belong to whoever has the writer: the worker while a transaction is under way. */
 #include "store/registry/sqlite/parts.h"
+#include "model/json_text.h"
 
 enum {
     TRANSACTIONS = 4, /* that may go by without a change */
@@ -21,6 +22,7 @@ struct registry_held {
     struct sk_identity identity;
     struct sk_twin twin;
     bool reported_only; /* what is not written */
+    int64_t edited_us;  /* when tags or desired properties were changed, of what is not written */
     size_t bytes;
     uint64_t transaction; /* that changed it last */
 };
@@ -109,12 +111,38 @@ const struct sk_identity *registry_held_identity(const struct registry_held *hel
     return &held->identity;
 }
 
-void registry_held_changed(struct registry_db *db, struct registry_held *held, bool reported_only) {
-    bool is_new = sk_list_empty(&held->unwritten);
+void registry_held_changed(struct registry_db *db, struct registry_held *held,
+                           const struct sk_twin_change *change, int64_t wall_us) {
+    bool is_new = sk_list_empty(&held->unwritten), edited = change->tags || change->desired,
+         reported_only = !edited && !change->configurations && !change->configured;
+    if (edited) held->edited_us = wall_us;
     held->reported_only = reported_only && (is_new || held->reported_only);
     if (is_new) sk_list_append(&db->held.unwritten, &held->unwritten);
     sk_list_remove(&held->link);
     sk_list_append(&db->held.list, &held->link);
+}
+
+/* Changes that one transaction stores are one version of the past. */
+static enum sk_status remember(struct registry_db *db, struct registry_held *held) {
+    const struct sk_twin *twin = &held->twin;
+    if (held->edited_us == 0 || db->held.past == 0) return SK_OK;
+    json_t *document =
+        json_pack("{s:I,s:I,s:O,s:O}", "us", (json_int_t)held->edited_us, "desiredVersion",
+                  (json_int_t)twin->desired_version, "tags", twin->tags, "desired", twin->desired);
+    SK_CLEANUP_FREE char *text = sk_json_text(document);
+    json_decref(document);
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_PAST_PUT);
+    if (statement == NULL) return registry_db_error(db);
+    sqlite3_bind_int64(statement, 1, held->row);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)twin->version);
+    registry_bind_text(statement, 3, sk_span_z(text));
+    enum sk_status status = registry_db_run(db, statement);
+    if (status) return status;
+    statement = registry_db_statement(db, SQL_PAST_TRIM);
+    if (statement == NULL) return registry_db_error(db);
+    sqlite3_bind_int64(statement, 1, held->row);
+    sqlite3_bind_int(statement, 2, (int)db->held.past);
+    return registry_db_run(db, statement);
 }
 
 enum sk_status registry_held_write(struct registry_db *db) {
@@ -124,7 +152,9 @@ enum sk_status registry_held_write(struct registry_db *db) {
         enum sk_status status = registry_twin_store(
             db, held->row, &held->twin,
             held->reported_only ? REGISTRY_TWIN_REPORTS : REGISTRY_TWIN_UPDATE, &bytes);
+        if (!status) status = remember(db, held);
         if (status) return status;
+        held->edited_us = 0;
         if (bytes > held->bytes || !held->reported_only) { /* else: as large as it may be */
             db->held.bytes += bytes - held->bytes;
             held->bytes = bytes;

@@ -217,6 +217,7 @@ static enum sk_status delete_identity(struct registry_db *db, struct registry_ca
                                       struct sk_identity *identity, int64_t row) {
     enum sk_status status = delete_row(db, SQL_IDENTITY_DELETE, row);
     if (!status) status = delete_row(db, SQL_TWIN_DELETE, row);
+    if (!status) status = delete_row(db, SQL_PAST_DELETE, row);
     if (!status)
         status = registry_session_remove(db, sk_span_z(identity->device_id),
                                          sk_span_z(identity->module_id));

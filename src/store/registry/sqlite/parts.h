@@ -37,6 +37,7 @@ struct registry_db {
         struct sk_list list, unwritten;
         size_t bytes;
         uint64_t transaction; /* counts them */
+        unsigned past;        /* versions of a twin that are remembered; 0: none */
     } held;
 };
 
@@ -64,6 +65,7 @@ struct registry_call {
         sk_registry_entries_done *entries;
         sk_registry_found_done *found;
         sk_registry_change_done *change;
+        sk_registry_past_done *past;
         sk_registry_session_done *session;
         sk_registry_document_done *document;
         sk_registry_documents_done *documents;
@@ -111,6 +113,7 @@ struct registry_call {
     union { /* of other calls; arrays in the arena */
         uint32_t subscriptions;
         struct sk_registry_found search;
+        struct sk_registry_past past;
         struct sk_registry_documents documents; /* of get: one */
         struct sk_registry_c2d message;
         struct sk_registry_queue queue;
@@ -236,7 +239,8 @@ enum sk_status registry_held_get(struct registry_db *db, struct sk_span device_i
                                  struct sk_span module_id, struct registry_held **found);
 struct sk_twin *registry_held_twin(struct registry_held *held);
 const struct sk_identity *registry_held_identity(const struct registry_held *held);
-void registry_held_changed(struct registry_db *db, struct registry_held *held, bool reported_only);
+void registry_held_changed(struct registry_db *db, struct registry_held *held,
+                           const struct sk_twin_change *change, int64_t wall_us);
 enum sk_status registry_held_write(struct registry_db *db);
 void registry_held_forget(struct registry_db *db);
 void registry_held_age(struct registry_db *db);

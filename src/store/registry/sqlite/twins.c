@@ -24,9 +24,7 @@ enum sk_status registry_run_change(struct registry_db *db, struct registry_call 
     json_t *before = json_incref(twin->desired);
     status = sk_twin_apply(twin, change, call->wall_us, call->end.reason);
     if (!status) {
-        registry_held_changed(db, held,
-                              !change->tags && !change->desired && !change->configurations &&
-                                  !change->configured);
+        registry_held_changed(db, held, change, call->wall_us);
         if (change->desired)
             call->desired_patch = sk_twin_desired_notification(before, twin, change);
         struct sk_registry_entry *entry = registry_entry_add(call);
@@ -37,7 +35,38 @@ enum sk_status registry_run_change(struct registry_db *db, struct registry_call 
     return status;
 }
 
+static enum sk_status run_past(struct registry_db *db, struct registry_call *call) {
+    struct sk_registry_past *past = &call->found.past;
+    struct sk_arena *arena = &call->arena;
+    int64_t row;
+    enum sk_status status =
+        registry_identity_load(db, call->device_id, call->module_id, NULL, &row);
+    if (status) return status;
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_PAST_LIST);
+    if (statement == NULL) return registry_db_error(db);
+    past->versions = sk_arena_alloc(arena, SK_TWIN_PAST_MAX * sizeof *past->versions);
+    sqlite3_bind_int64(statement, 1, row);
+    while (past->count < SK_TWIN_PAST_MAX && (status = registry_db_row(db, statement)) == SK_OK)
+        past->versions[past->count++] = (struct sk_registry_past_version){
+            .version = (uint64_t)sqlite3_column_int64(statement, 0),
+            .document = sk_arena_copy(arena, registry_column(statement, 1))};
+    if (past->count == SK_TWIN_PAST_MAX) sqlite3_reset(statement);
+    return status == SK_NOT_FOUND ? SK_OK : status;
+}
+
 /* ---- the calls ---- */
+
+static void tell_past(struct registry_call *call, const struct sk_registry_end *end) {
+    static const struct sk_registry_past none;
+    call->done.past(call->arg, end, end->status ? &none : &call->found.past);
+}
+
+static void past(struct sk_registry *registry, struct sk_span device_id, struct sk_span module_id,
+                 sk_registry_past_done *done, void *arg) {
+    struct registry_call *call = registry_call_new(registry, device_id, module_id, arg);
+    call->done.past = done;
+    registry_read(call, run_past, tell_past);
+}
 
 void registry_tell_change(struct registry_call *call, const struct sk_registry_end *end) {
     bool fine = end->status == SK_OK;
@@ -73,4 +102,17 @@ static void change(struct sk_registry *registry, struct sk_span device_id, struc
     registry_write(call, registry_run_change, registry_tell_change);
 }
 
-const struct sk_registry_twin_ops registry_twin_ops = {.get = get, .change = change};
+static enum sk_status run_remember(struct registry_db *db, struct registry_call *call) {
+    db->held.past = (unsigned)call->max;
+    return SK_OK;
+}
+
+static void remember(struct sk_registry *registry, unsigned versions) {
+    struct registry_call *call = registry_call_new(registry, SK_NONE, SK_NONE, NULL);
+    SK_ASSERT(versions <= SK_TWIN_PAST_MAX);
+    call->max = versions;
+    registry_write(call, run_remember, registry_tell_done); /* nobody waits */
+}
+
+const struct sk_registry_twin_ops registry_twin_ops = {
+    .get = get, .change = change, .past = past, .remember = remember};
