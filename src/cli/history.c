@@ -8,7 +8,7 @@
 /* ---- differences ---- */
 
 struct difference {
-    const char *path; /* in the command's arena */
+    const char *path;        /* in the command's arena */
     const json_t *from, *to; /* NULL: nothing there */
 };
 
@@ -147,8 +147,7 @@ int cli_twin_diff(void *arg) {
         size_t newer = place_of(history, to),
                older = from < 0 ? newer + 1 : place_of(history, from);
         if (newer >= json_array_size(history))
-            code = cli_fail("no version of %s up to that one is remembered; see skerry twin history",
-                            cli->typed.words[0]);
+            code = cli_fail("no version of %s up to that one is remembered", cli->typed.words[0]);
         else
             code = show_difference(cli, json_array_get(history, older),
                                    json_array_get(history, newer));
