@@ -47,6 +47,7 @@ struct sk_hub_endpoint {
     const char *name;
     unsigned kind;         /* endpoints/endpoints.c */
     const char *to;        /* a URL, a folder, a connection string */
+    const char *topic;     /* of MQTT */
     const char *entity;    /* of AMQP, where `to` does not say it */
     const char *file_name; /* of files: storage.h; likewise the following */
     unsigned encoding;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The hub is killed with -9 while messages go to custom endpoints, a webhook and a folder: whatever it acknowledged arrives at both, in order.
+# The hub is killed with -9 while messages go to custom endpoints, a webhook, a folder and Mosquitto: whatever it acknowledged arrives at each, in order.
 # The folder's Avro files are read by fastavro; where PyPI cannot be reached, that part is left out.
 source "$(dirname "$0")/support.bash"
 kills=${KILLS:-5}
@@ -14,9 +14,14 @@ name = "lake"
 type = "folder"
 to = "$dir/hub/lake"
 file_time = "2s"
+[[hub.endpoint]]
+name = "broker"
+type = "mqtt"
+to = "mqtt://127.0.0.24:1899"
+topic = "up/{device}"
 [[hub.route]]
 name = "all"
-endpoint = ["hook", "lake"]
+endpoint = ["hook", "lake", "broker"]
 TOML
 cat >"$dir/hook.py" <<'PYTHON'
 import http.server, json, random, sys
@@ -37,6 +42,12 @@ PYTHON
 touch "$dir/hooked"
 python3 "$dir/hook.py" "$dir/hooked" &
 other_pids=$!
+printf 'listener 1899 127.0.0.24\nallow_anonymous true\nmax_queued_messages 0\n' >"$dir/mosquitto.conf"
+mosquitto -c "$dir/mosquitto.conf" 2>"$dir/mosquitto.log" &
+other_pids="$other_pids $!"
+until_true eval "(echo >/dev/tcp/127.0.0.24/1899) 2>/dev/null"
+mosquitto_sub -h 127.0.0.24 -p 1899 -t up/d1 -q 1 -i reader -c >"$dir/published" &
+other_pids="$other_pids $!"
 start_hub
 wait_for $hub_ready
 "$bin/skerry" device add d1 >/dev/null
@@ -49,6 +60,7 @@ for _ in $(seq "$kills"); do
     start_hub
     wait_for $hub_ready
 done
+"$bin/skerry" telemetry send d1 "$sent" >/dev/null && sent=$((sent + 1)) # since this start something is sent, so health is known
 in_order() { # in_order FILE: numbers; the first of each is in order and none is missing
     awk -v wanted="$sent" '$1 > next_one { exit 1 } $1 == next_one { next_one++ } END { exit next_one != wanted }' "$1"
 }
@@ -72,6 +84,7 @@ PYTHON
 else
     echo "fastavro cannot be had: the folder is not looked at"
 fi
+expect "and to the broker" "$(until_true in_order "$dir/published" && echo yes)" yes
 expect "the webhook is healthy" "$(until_true eval "\"$bin/skerry\" endpoint show hook --output json | grep -q '\"healthStatus\": \"healthy\"'" && echo yes)" yes
-[ $failed = 0 ] && echo "$sent messages over $kills kills arrived at both endpoints"
+[ $failed = 0 ] && echo "$sent messages over $kills kills arrived at all endpoints"
 exit $failed

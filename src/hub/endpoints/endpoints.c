@@ -1,13 +1,15 @@
 /* Custom endpoints as a part of the hub: their keys, their life, what is told of them. */
 #include "hub/endpoints/parts.h"
 #include "hub/endpoints/storage.h"
+#include "wire/mqtt.h"
 
 #include <stdio.h>
 
 /* In the order of their names, which are `type` in hub.toml. */
-static const struct endpoint_kind *const kinds[] = {&endpoint_webhook, &endpoint_bus, &endpoint_bus,
-                                                    &endpoint_event_hub, &endpoint_folder};
-#define KINDS "webhook|service-bus-queue|service-bus-topic|event-hub|folder"
+static const struct endpoint_kind *const kinds[] = {&endpoint_webhook, &endpoint_bus,
+                                                    &endpoint_bus,     &endpoint_event_hub,
+                                                    &endpoint_folder,  &endpoint_mqtt};
+#define KINDS "webhook|service-bus-queue|service-bus-topic|event-hub|folder|mqtt"
 
 const char *sk_hub_endpoint_folder(const struct sk_hub_endpoint *endpoint) {
     return kinds[endpoint->kind] == &endpoint_folder ? endpoint->to : NULL;
@@ -302,6 +304,11 @@ static bool is_name(struct sk_span name, char why[SK_CONFIG_WHY_MAX]) {
     return name.n <= 64 && sk_span_only(name, "-._"); /* Azure's rule */
 }
 
+static bool is_topic(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    snprintf(why, SK_CONFIG_WHY_MAX, "a topic has no wildcards, + and #");
+    return sk_mqtt_topic_valid(text);
+}
+
 static bool is_file_name(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
     snprintf(why, SK_CONFIG_WHY_MAX,
              "a file's name has all of " STORAGE_NAME ", in any order, and leads nowhere else");
@@ -322,10 +329,14 @@ static const struct sk_config_key keys[] = {
     {"hub[].endpoint[].to", &sk_config_text, ENDPOINT(to), .need = "say where it is",
      .such_as = "\"https://app.example/events\"", .secret = true,
      .does = "Where it is: a webhook's URL; of queues, topics and event hubs the connection "
-             "string, or `amqps://user:password@host/entity`; a folder's whole path"},
+             "string, or `amqps://user:password@host/entity`; a folder's whole path; "
+             "`mqtts://user:password@broker`"},
     {"hub[].endpoint[].entity", &sk_config_text, ENDPOINT(entity), .such_as = "\"alarms\"",
      .otherwise_words = "what `to` says",
      .does = "The queue, topic or event hub, where `to` does not name it"},
+    {"hub[].endpoint[].topic", &sk_config_text, ENDPOINT(topic), .fine = is_topic,
+     .otherwise = "\"devices/{device}/messages/events\"",
+     .does = "MQTT: where messages are published; {device} and {module} are the sender's ids"},
     {"hub[].endpoint[].file_name_format", &sk_config_text, ENDPOINT(file_name),
      .fine = is_file_name, .otherwise = "\"" STORAGE_NAME "\"",
      .does = "Folder: names of files, with all of these in any order"},
