@@ -24,9 +24,10 @@ static double now_s(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+enum { BATCH = 1000 };
+
 static void measure(const char *name, const char *condition, const struct sk_message *message,
                     double seconds) {
-    enum { BATCH = 1000 };
     struct sk_expr *expr;
     struct sk_expr_error error;
     struct sk_arena arena = {0};
@@ -57,6 +58,43 @@ static void measure(const char *name, const char *condition, const struct sk_mes
     sk_expr_free(expr);
 }
 
+/* As many routes as a hub may have, with a few paths among them; messages a second. */
+static void measure_many(const struct sk_message *message, double seconds) {
+    enum { ROUTES = 100 };
+    static const char *const paths[] = {"$body.machine.temperature", "$body.machine.spindle.rpm",
+                                        "level", "site"};
+    struct sk_expr *conditions[ROUTES];
+    struct sk_arena arena = {0};
+    for (int i = 0; i < ROUTES; i++) {
+        char text[100];
+        snprintf(text, sizeof text, i % 4 < 2 ? "%s > %d" : "%s = 's%d'", paths[i % 4],
+                 i % 4 < 2 ? 1000000 + i : i);
+        if (sk_expr_compile(sk_span_z(text), SK_DIALECT_ROUTE, &conditions[i], NULL)) exit(1);
+    }
+    size_t shared = sk_expr_share(conditions, ROUTES);
+    struct sk_expr_memo *memo = sk_alloc(shared * sizeof *memo);
+    uint64_t bits[ROUTES];
+    for (int i = 0; i < ROUTES; i++) bits[i] = 1;
+    struct sk_expr_table *table = sk_expr_table_new(conditions, bits, ROUTES);
+    double began = now_s(), ended = began;
+    unsigned long long count = 0, matched = 0;
+    for (; ended - began < seconds; count += BATCH, ended = now_s())
+        for (int i = 0; i < BATCH; i++) {
+            struct sk_expr_source source = sk_expr_source_of(message);
+            source.memo = memo;
+            memset(memo, 0, shared * sizeof *memo);
+            matched += sk_expr_table_match(table, &source, &arena);
+        }
+    if (matched) exit(1);
+    printf(
+        "{\"name\":\"many\",\"condition\":\"a hundred of these, four values\",\"per_second\":%.0f}\n",
+        (double)count / (ended - began));
+    sk_expr_table_free(table);
+    for (int i = 0; i < ROUTES; i++) sk_expr_free(conditions[i]);
+    free(memo);
+    sk_arena_free(&arena);
+}
+
 int main(int argc, char **argv) {
     double seconds = argc > 1 ? atof(argv[1]) : 2;
     static const struct sk_property properties[] = {{SK_SPAN("level"), SK_SPAN("warning")},
@@ -76,5 +114,6 @@ int main(int argc, char **argv) {
     measure("body", "$body.machine.temperature > 80", &message, seconds);
     measure("body, last", "$body.ok = true", &message, seconds);
     measure("both", "level = 'warning' AND $body.machine.spindle.rpm > 10000", &message, seconds);
+    measure_many(&message, seconds);
     return 0;
 }

@@ -488,6 +488,7 @@ void sk_expr_free(struct sk_expr *expr) {
     free(expr->steps);
     free(expr->names);
     free(expr->pool);
+    free(expr->shared);
     free(expr);
 }
 

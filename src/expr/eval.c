@@ -99,8 +99,7 @@ static void load_property(struct run *run, const struct op *op, struct sk_value 
     if (found) *value = (struct sk_value){.type = SK_VALUE_STRING, .text = text};
 }
 
-/* -1, 0, 1; or 2 when the two cannot be compared. */
-static int compare(const struct sk_value *a, const struct sk_value *b) {
+int expr_compare(const struct sk_value *a, const struct sk_value *b) {
     if (a->type != b->type) return 2;
     switch (a->type) {
     case SK_VALUE_NULL: return 0;
@@ -114,21 +113,27 @@ static int compare(const struct sk_value *a, const struct sk_value *b) {
     }
 }
 
-static void compare_with(enum code code, struct sk_value *a, const struct sk_value *b) {
-    int order = compare(a, b);
-    bool truth = false;
+/* False: what the comparison gives is undefined. */
+static bool compares(enum code code, const struct sk_value *a, const struct sk_value *b,
+                     bool *truth) {
+    int order = expr_compare(a, b);
     switch (code) {
-    case CODE_EQUAL: truth = order == 0; break;
-    case CODE_UNEQUAL: truth = order != 0; break;
-    case CODE_LESS: truth = order < 0; break;
-    case CODE_LESS_EQUAL: truth = order <= 0; break;
-    case CODE_GREATER: truth = order > 0; break;
-    default: truth = order >= 0; break;
+    case CODE_EQUAL: *truth = order == 0; break;
+    case CODE_UNEQUAL: *truth = order != 0; break;
+    case CODE_LESS: *truth = order < 0; break;
+    case CODE_LESS_EQUAL: *truth = order <= 0; break;
+    case CODE_GREATER: *truth = order > 0; break;
+    default: *truth = order >= 0; break;
     }
-    if (order == 2 || (a->type == SK_VALUE_NULL && code != CODE_EQUAL && code != CODE_UNEQUAL))
-        *a = (struct sk_value){0};
-    else
+    return order != 2 && (a->type != SK_VALUE_NULL || code == CODE_EQUAL || code == CODE_UNEQUAL);
+}
+
+static void compare_with(enum code code, struct sk_value *a, const struct sk_value *b) {
+    bool truth;
+    if (compares(code, a, b, &truth))
         set_bool(a, truth);
+    else
+        *a = (struct sk_value){0};
 }
 
 static void is_one_of(struct run *run, const struct op *op, struct sk_value *value) {
@@ -138,7 +143,7 @@ static void is_one_of(struct run *run, const struct op *op, struct sk_value *val
     }
     bool found = false;
     for (size_t i = 0; i < op->count && !found; i++)
-        found = compare(value, &run->expr->constants[op->at + i]) == 0;
+        found = expr_compare(value, &run->expr->constants[op->at + i]) == 0;
     set_bool(value, found != op->flag);
 }
 
@@ -198,6 +203,23 @@ static void load(struct run *run, const struct op *op, struct sk_value *to) {
         load_property(run, op, to);
 }
 
+static struct sk_expr_memo *memo_of(const struct sk_expr *expr, const struct sk_expr_source *source,
+                                    uint32_t op) {
+    return source->memo && expr->shared ? &source->memo[expr->shared[op]] : NULL;
+}
+
+/* What is in the arena lasts for this evaluation only. */
+static void load_once(struct run *run, uint32_t op, struct sk_value *to) {
+    struct sk_expr_memo *memo = memo_of(run->expr, run->source, op);
+    size_t before = run->arena_left;
+    if (memo && memo->known) {
+        *to = memo->value;
+        return;
+    }
+    load(run, &run->expr->ops[op], to);
+    if (memo && run->arena_left == before) *memo = (struct sk_expr_memo){true, *to};
+}
+
 /* NOT, or the sign. */
 static void invert(enum code code, struct sk_value *value) {
     if (code == CODE_NOT && value->type == SK_VALUE_BOOL)
@@ -222,7 +244,7 @@ void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *sourc
         case CODE_PROPERTY:
         case CODE_SYSTEM:
         case CODE_BODY:
-        case CODE_TWIN: load(&run, op, ++top); break;
+        case CODE_TWIN: load_once(&run, i, ++top); break;
         case CODE_NOT:
         case CODE_NEGATE: invert((enum code)op->code, top); break;
         case CODE_ADD:
@@ -279,9 +301,36 @@ void sk_expr_eval(const struct sk_expr *expr, const struct sk_expr_source *sourc
     *value = *top;
 }
 
+bool expr_is_comparison(const struct sk_expr *expr) {
+    const struct op *ops = expr->ops;
+    return expr->op_count == 3 && op_loads(&ops[0]) && ops[1].code == CODE_CONSTANT &&
+           ops[2].code >= CODE_EQUAL && ops[2].code <= CODE_GREATER_EQUAL;
+}
+
+void expr_load(const struct sk_expr *expr, const struct sk_expr_source *source,
+               struct sk_arena *arena, struct sk_value *value) {
+    struct run run = {
+        .expr = expr, .source = source, .arena = arena, .arena_left = SK_EXPR_ARENA_MAX};
+    load_once(&run, 0, value);
+}
+
+/* Most conditions of routes compare one value with one constant: where another has read it, that is
+ * all that is to be done. */
+static bool is_known(const struct sk_expr *expr, const struct sk_expr_source *source, bool *truth) {
+    const struct op *ops = expr->ops;
+    if (source->memo == NULL || !expr_is_comparison(expr)) return false;
+    const struct sk_expr_memo *memo = memo_of(expr, source, 0);
+    if (memo == NULL || !memo->known) return false;
+    *truth = compares((enum code)ops[2].code, &memo->value, &expr->constants[ops[1].at], truth) &&
+             *truth;
+    return true;
+}
+
 bool sk_expr_true(const struct sk_expr *expr, const struct sk_expr_source *source,
                   struct sk_arena *arena) {
     struct sk_value value;
+    bool truth;
+    if (is_known(expr, source, &truth)) return truth;
     sk_expr_eval(expr, source, arena, &value);
     return is_bool(&value, true);
 }

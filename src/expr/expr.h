@@ -49,6 +49,13 @@ struct sk_expr_source {
     bool (*piece)(void *arg, const struct sk_json_step *path, size_t count, struct sk_span *json,
                   size_t *steps);
     const json_t *(*rest)(void *arg);
+    /* Of expressions that share what they read (sk_expr_share): room for so many, zeroed for each
+     * source; NULL: each reads by itself. */
+    struct sk_expr_memo *memo;
+};
+struct sk_expr_memo {
+    bool known;
+    struct sk_value value;
 };
 
 struct sk_expr;
@@ -75,6 +82,22 @@ enum sk_truth { SK_TRUTH_UNDEFINED, SK_TRUTH_FALSE, SK_TRUTH_TRUE };
 enum sk_truth sk_expr_explain(struct sk_span text, enum sk_dialect dialect,
                               const struct sk_expr_source *source, struct sk_arena *arena,
                               struct sk_span *term, enum sk_truth *of_term);
+
+/* For expressions that are evaluated one after the other on the same sources, such as routes: what
+ * several of them read is read once. Returns how many different values they read. NULLs among them
+ * are passed over. */
+size_t sk_expr_share(struct sk_expr *const *expressions, size_t count);
+
+/* Conditions that share what they read, as a table: those that compare a value with a constant
+ * (sk_expr_table_takes; the others are left out) are not evaluated one by one. They must outlive
+ * it. Each has bits; what a source matches is the bits of all that are true for it. */
+struct sk_expr_table;
+bool sk_expr_table_takes(const struct sk_expr *expr);
+struct sk_expr_table *sk_expr_table_new(struct sk_expr *const *expressions, const uint64_t *bits,
+                                        size_t count);
+uint64_t sk_expr_table_match(const struct sk_expr_table *table, const struct sk_expr_source *source,
+                             struct sk_arena *arena);
+void sk_expr_table_free(struct sk_expr_table *table);
 
 /* What the expression reads, so that a caller can spare itself the loading. */
 bool sk_expr_uses_body(const struct sk_expr *expr);

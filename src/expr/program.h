@@ -50,7 +50,12 @@ struct sk_expr {
     uint32_t op_count, constant_count, step_count, name_count;
     enum sk_dialect dialect;
     bool uses_body, uses_twin;
+    uint16_t *shared; /* by op: where in the memo what it loads is; NULL: it shares nothing */
 };
+
+static inline bool op_loads(const struct op *op) {
+    return op->code >= CODE_PROPERTY && op->code <= CODE_TWIN;
+}
 
 /* Values on the stack at most; checked when compiling. 16 KB. */
 #define STACK_MAX 512
@@ -91,6 +96,13 @@ bool expr_same(const struct sk_expr *a, const struct sk_expr *b);
 /* Its value as a new reference; NULL: undefined. The arena is reset. */
 json_t *expr_value(const struct sk_expr *expr, const struct sk_expr_source *source,
                    struct sk_arena *arena);
+/* -1, 0, 1; or 2 when the two cannot be compared. */
+int expr_compare(const struct sk_value *a, const struct sk_value *b);
+/* Whether it compares one value that it loads with one constant. */
+bool expr_is_comparison(const struct sk_expr *expr);
+/* What its first op loads. */
+void expr_load(const struct sk_expr *expr, const struct sk_expr_source *source,
+               struct sk_arena *arena, struct sk_value *value);
 /* A whole number as one; NULL: it is none. */
 json_t *expr_number_json(double number);
 /* The two checks all languages share: the text's length, and `error` where the caller gave none. */

@@ -77,9 +77,16 @@ struct sk_hub {
     struct sk_list histories;    /* of connections: see diagnose.c */
     struct sk_map history_map;
     struct sk_timer quota_save;
-    uint64_t quota_saved;                   /* messages of the day, as they were stored last */
-    size_t devices_coming;                  /* that are being made */
-    struct sk_expr **conditions;            /* by route; NULL: always */
+    uint64_t quota_saved;            /* messages of the day, as they were stored last */
+    size_t devices_coming;           /* that are being made */
+    struct sk_expr **conditions;     /* by route; NULL: always */
+    struct sk_expr_memo *route_memo; /* what they read of one message */
+    size_t route_memo_count;
+    struct hub_route_set {           /* the enabled routes of a source: see events/routing.c */
+        uint64_t always;             /* where those without a condition lead to */
+        struct sk_expr_table *table; /* most of the others */
+        size_t *rest, rest_count;    /* those that are looked at one by one */
+    } route_sets[SK_SOURCE_COUNT];
     bool routes_need_twin[SK_SOURCE_COUNT]; /* of the sender */
     /* Of each endpoint its bit in the log; of each route and enrichment those of its endpoints,
      * with HUB_TO_EVENTS among them. */

@@ -52,6 +52,28 @@ static void note_endpoints(struct sk_hub *hub) {
                                           options->enrichments[i].endpoint_count, UINT64_MAX);
 }
 
+static bool takes(const struct sk_hub *hub, size_t i, enum sk_source source) {
+    const struct sk_hub_route *route = &hub->options->routes[i];
+    return route->enabled && route->source == source;
+}
+
+static void make_set(struct sk_hub *hub, enum sk_source source) {
+    struct hub_route_set *set = &hub->route_sets[source];
+    size_t count = hub->options->route_count;
+    struct sk_expr *of_source[SK_HUB_ROUTES_MAX] = {0};
+    *set = (struct hub_route_set){.rest = sk_alloc((count + 1) * sizeof *set->rest)};
+    for (size_t i = 0; i < count; i++) {
+        if (!takes(hub, i, source)) continue;
+        if (hub->conditions[i] == NULL)
+            set->always |= hub->route_bits[i];
+        else if (sk_expr_table_takes(hub->conditions[i]))
+            of_source[i] = hub->conditions[i];
+        else
+            set->rest[set->rest_count++] = i;
+    }
+    set->table = sk_expr_table_new(of_source, hub->route_bits, count);
+}
+
 static enum sk_status compile(struct sk_hub *hub, char reason[512]) {
     const struct sk_hub_options *options = hub->options;
     hub->conditions = sk_alloc((options->route_count + 1) * sizeof *hub->conditions);
@@ -66,16 +88,26 @@ static enum sk_status compile(struct sk_hub *hub, char reason[512]) {
                  options->name, error.column, error.sentence);
         return status;
     }
+    hub->route_memo_count = sk_expr_share(hub->conditions, options->route_count);
+    hub->route_memo = sk_alloc((hub->route_memo_count + 1) * sizeof *hub->route_memo);
     note_needs(hub);
     note_endpoints(hub);
+    for (size_t s = 0; s < SK_SOURCE_COUNT; s++) make_set(hub, (enum sk_source)s);
     return SK_OK;
 }
 
 static void free_conditions(struct sk_hub *hub, const struct sk_hub_options *options) {
+    for (size_t s = 0; s < SK_SOURCE_COUNT; s++) {
+        sk_expr_table_free(hub->route_sets[s].table);
+        free(hub->route_sets[s].rest);
+        hub->route_sets[s] = (struct hub_route_set){0};
+    }
     for (size_t i = 0; hub->conditions && i < options->route_count; i++)
         sk_expr_free(hub->conditions[i]);
     free(hub->conditions);
+    free(hub->route_memo);
     hub->conditions = NULL;
+    hub->route_memo = NULL;
 }
 
 static void free_all(struct sk_hub *hub) {
@@ -92,11 +124,6 @@ static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
 
 /* ---- routing ---- */
 
-static bool takes(const struct sk_hub *hub, size_t i, enum sk_source source) {
-    const struct sk_hub_route *route = &hub->options->routes[i];
-    return route->enabled && route->source == source;
-}
-
 bool hub_routes_take(const struct sk_hub *hub, enum sk_source source) {
     for (size_t i = 0; i < hub->options->route_count; i++)
         if (takes(hub, i, source)) return true;
@@ -104,21 +131,23 @@ bool hub_routes_take(const struct sk_hub *hub, enum sk_source source) {
 }
 
 uint64_t hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin) {
-    const struct sk_hub_options *options = hub->options;
-    uint64_t bits = 0;
-    bool taken = false;
+    const struct hub_route_set *set = &hub->route_sets[message->source];
     struct sk_expr_source source = sk_expr_source_of(message);
     SK_CLEANUP_FREE char *text = sk_json_text(twin);
     source.twin = sk_span_z(text);
-    for (size_t i = 0; i < options->route_count; i++) {
-        if (!takes(hub, i, message->source)) continue;
-        if (taken && !(hub->route_bits[i] & ~bits)) continue; /* it goes there already */
+    source.memo = hub->route_memo;
+    memset(hub->route_memo, 0, hub->route_memo_count * sizeof *hub->route_memo);
+    sk_arena_reset(&hub->arena);
+    uint64_t bits = set->always | sk_expr_table_match(set->table, &source, &hub->arena);
+    for (size_t i = 0; i < set->rest_count; i++) {
+        size_t route = set->rest[i];
+        if (!(hub->route_bits[route] & ~bits)) continue; /* it goes there already */
         sk_arena_reset(&hub->arena);
-        if (hub->conditions[i] && !sk_expr_true(hub->conditions[i], &source, &hub->arena)) continue;
-        bits |= hub->route_bits[i];
-        taken = true;
+        if (sk_expr_true(hub->conditions[route], &source, &hub->arena))
+            bits |= hub->route_bits[route];
     }
-    if (!taken && message->source == SK_SOURCE_TELEMETRY && options->fallback) return HUB_TO_EVENTS;
+    if (!bits && message->source == SK_SOURCE_TELEMETRY && hub->options->fallback)
+        return HUB_TO_EVENTS;
     return bits;
 }
 
