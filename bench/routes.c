@@ -86,9 +86,8 @@ static void measure_many(const struct sk_message *message, double seconds) {
             matched += sk_expr_table_match(table, &source, &arena);
         }
     if (matched) exit(1);
-    printf(
-        "{\"name\":\"many\",\"condition\":\"a hundred of these, four values\",\"per_second\":%.0f}\n",
-        (double)count / (ended - began));
+    printf("{\"name\":\"many\",\"condition\":\"a hundred, of four values\",\"per_second\":%.0f}\n",
+           (double)count / (ended - began));
     sk_expr_table_free(table);
     for (int i = 0; i < ROUTES; i++) sk_expr_free(conditions[i]);
     free(memo);

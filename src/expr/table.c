@@ -88,8 +88,7 @@ struct sk_expr_table *sk_expr_table_new(struct sk_expr *const *expressions, cons
         struct group *group = group_of(table, expr);
         if (group->count == group->capacity) {
             group->capacity = group->capacity ? 2 * group->capacity : 4;
-            group->entries =
-                sk_realloc(group->entries, group->capacity * sizeof *group->entries);
+            group->entries = sk_realloc(group->entries, group->capacity * sizeof *group->entries);
         }
         group->entries[group->count++] = (struct entry){expr->constants[expr->ops[1].at], bits[i]};
     }
@@ -124,8 +123,8 @@ static size_t below(const struct group *group, const struct sk_value *value, boo
 static uint64_t match(const struct group *group, const struct sk_value *value) {
     if (value->type != group->type) return 0;
     const struct entry *entries = group->entries;
-    bool strict = group->code == CODE_GREATER || group->code == CODE_EQUAL ||
-                  group->code == CODE_LESS_EQUAL;
+    bool strict =
+        group->code == CODE_GREATER || group->code == CODE_EQUAL || group->code == CODE_LESS_EQUAL;
     size_t at = below(group, value, !strict);
     switch (group->code) {
     case CODE_EQUAL:

@@ -103,7 +103,8 @@ TEST(expressions_that_share_what_they_read_say_what_they_say_alone) {
         uint64_t matched = sk_expr_table_match(table, &shared, &arena);
         for (size_t i = 0; i < CONDITIONS; i++) {
             sk_arena_reset(&arena);
-            bool wanted = sk_expr_table_takes(sharing[i]) && sk_expr_true(alone[i], &source, &arena);
+            bool wanted =
+                sk_expr_table_takes(sharing[i]) && sk_expr_true(alone[i], &source, &arena);
             if ((matched >> i & 1) != wanted)
                 fail_msg("%s: not %d in the table for message %zu", conditions[i], wanted, m);
         }
