@@ -127,6 +127,34 @@ void blob_waste_parts(struct blobs *blobs, const json_t *record, const json_t *k
     }
 }
 
+/* A block that waits no more, and what its blob is now. */
+struct loose {
+    struct blobs *blobs;
+    json_t *block;
+};
+
+static void waste_loose(void *arg, const struct sk_registry_end *end,
+                        const struct sk_registry_document *document) {
+    struct loose *loose = arg;
+    if (end->status == SK_OK || end->status == SK_NOT_FOUND) { /* else: found at the next start */
+        json_t *blob = document ? sk_json_load(document->bytes, 0, NULL) : NULL;
+        blob_waste_parts(loose->blobs, loose->block, blob);
+        json_decref(blob);
+    }
+    json_decref(loose->block);
+    free(loose);
+}
+
+void blob_waste_block(struct blobs *blobs, struct sk_span container, struct sk_span key,
+                      const json_t *block) {
+    struct loose *loose = SK_NEW(struct loose);
+    struct sk_arena arena = {0};
+    *loose = (struct loose){blobs, json_incref((json_t *)block)};
+    sk_registry_document_get(blobs->hub->registry, blob_kind(&arena, BLOB_DOCUMENTS, container),
+                             sk_span_first(key, sk_span_find(key, '\n')), waste_loose, loose);
+    sk_arena_free(&arena);
+}
+
 /* ---- the sweep: blocks whose time has passed; at the start also files that no document lists, and
  * containers that were being deleted ---- */
 
@@ -190,45 +218,16 @@ static void note_files(struct sweep *sweep, const json_t *record) {
         json_object_set_new(sweep->listed, json_string_value(json_array_get(part, 0)), json_true());
 }
 
-/* A block whose time has passed. Its file goes, unless a blob has it by now: that the list was
- * committed and the block's document is still there happens when the machine stops in between. */
-struct expiry {
-    struct blobs *blobs;
-    json_t *block;
-    char *container, *key;
-};
-
-static void expire(void *arg, const struct sk_registry_end *end,
-                   const struct sk_registry_document *document) {
-    struct expiry *expiry = arg;
-    struct blobs *blobs = expiry->blobs;
-    struct sk_arena arena = {0};
-    if (end->status == SK_OK || end->status == SK_NOT_FOUND) {
-        json_t *blob = document ? sk_json_load(document->bytes, 0, NULL) : NULL;
-        blob_waste_parts(blobs, expiry->block, blob);
-        json_decref(blob);
-        sk_registry_document_delete(
-            blobs->hub->registry, blob_kind(&arena, BLOCK_DOCUMENTS, sk_span_z(expiry->container)),
-            sk_span_z(expiry->key), NULL, NULL);
-    }
-    sk_arena_free(&arena);
-    json_decref(expiry->block);
-    free(expiry->container);
-    free(expiry->key);
-    free(expiry);
-}
-
 static void look_at_block(struct sweep *sweep, const char *container, struct sk_span key,
-                          json_t *block) {
+                          const json_t *block) {
     struct blobs *blobs = sweep->blobs;
     struct sk_arena arena = {0};
     int64_t modified = json_integer_value(json_object_get(block, "modified"));
     if (modified > sk_io_wall(blobs->hub->backend.io) - BLOCK_TTL_US) return;
-    struct expiry *expiry = SK_NEW(struct expiry);
-    *expiry = (struct expiry){blobs, json_incref(block), sk_text_dup(container), sk_span_dup(key)};
-    sk_registry_document_get(blobs->hub->registry,
-                             blob_kind(&arena, BLOB_DOCUMENTS, sk_span_z(container)),
-                             sk_span_first(key, sk_span_find(key, '\n')), expire, expiry);
+    blob_waste_block(blobs, sk_span_z(container), key, block);
+    sk_registry_document_delete(blobs->hub->registry,
+                                blob_kind(&arena, BLOCK_DOCUMENTS, sk_span_z(container)), key, NULL,
+                                NULL);
     sk_arena_free(&arena);
 }
 

@@ -147,7 +147,7 @@ static void block_stored(void *arg, const struct sk_registry_end *end) {
     struct blob_request *r = block->r;
     if (!end->status) {
         block->body->sink.kept = true;
-        blob_waste_parts(r->blobs, block->old, NULL);
+        if (block->old) blob_waste_block(r->blobs, r->container, block->key, block->old);
     }
     json_decref(block->old);
     blob_change_end(&block->turn);
