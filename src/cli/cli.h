@@ -30,6 +30,7 @@ struct cli {
     uint16_t port, amqp_port;
     struct sk_tls *tls;
     struct sk_http_client *http;
+    bool sends_message; /* the next call does: its message says that it is JSON in UTF-8 */
 };
 
 /* One sentence to stderr; returns SK_EXIT_REFUSED. */

@@ -8,13 +8,14 @@
 #include "model/json_text.h"
 
 /* A POST on the device's own endpoint, with the policy's token (it needs DeviceConnect). JSON goes
- * as it is, other text as a JSON string. */
+ * as it is, other text as a JSON string; the message says so, or no route would look into it. */
 int cli_telemetry_send(void *arg) {
     struct cli *cli = arg;
     struct cli_answer answer;
     json_error_t error;
     json_t *body = sk_json_load(sk_span_z(cli->typed.words[1]), JSON_DECODE_ANY, &error);
     if (body == NULL) body = json_string(cli->typed.words[1]);
+    cli->sends_message = true;
     int code = cli_call(cli, SK_HTTP_POST,
                         cli_path(cli, "/devices/%s/messages/events", cli->typed.words[0], NULL),
                         body, NULL, NULL, &answer);

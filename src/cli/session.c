@@ -208,7 +208,7 @@ int cli_call(struct cli *cli, enum sk_http_method method, const char *path, cons
              const char *if_match, const char *continuation, struct cli_answer *answer) {
     struct call call = {.cli = cli, .answer = answer};
     struct sk_buffer token = {0}, target = {0};
-    struct sk_http_pair headers[4];
+    struct sk_http_pair headers[6];
     size_t n = 0;
     put_token(cli, &token);
     sk_buffer_print(&target, "%s%sapi-version=2021-04-12", path, strchr(path, '?') ? "&" : "?");
@@ -217,6 +217,10 @@ int cli_call(struct cli *cli, enum sk_http_method method, const char *path, cons
     if (body)
         headers[n++] =
             (struct sk_http_pair){"Content-Type", SK_SPAN("application/json; charset=utf-8")};
+    if (cli->sends_message) {
+        headers[n++] = (struct sk_http_pair){"iothub-contenttype", SK_SPAN("application/json")};
+        headers[n++] = (struct sk_http_pair){"iothub-contentencoding", SK_SPAN("utf-8")};
+    }
     if (if_match) headers[n++] = (struct sk_http_pair){"If-Match", sk_span_z(if_match)};
     if (continuation)
         headers[n++] = (struct sk_http_pair){"x-ms-continuation", sk_span_z(continuation)};

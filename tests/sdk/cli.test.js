@@ -116,6 +116,14 @@ test('twin history and twin diff tell what tags and desired properties were', as
   assert.deepStrictEqual([none.code, /no version of .* is remembered/.test(none.error)], [1, true]);
 });
 
+test('telemetry send says what its message is, so that routes look into it', async () => {
+  const { deviceId } = await createDevice();
+  assert.strictEqual((await skerry('telemetry', 'send', deviceId, '{"t":21}')).code, 0);
+  const [event] = lines(await skerry('events', 'watch', '--from', 'earliest', '--device', deviceId, '--count', '1', '--output', 'jsonl'));
+  assert.strictEqual(event.systemProperties.contentType, 'application/json');
+  assert.strictEqual(event.systemProperties.contentEncoding, 'utf-8');
+});
+
 test('a query of groups shows their own columns', async () => {
   const { deviceId } = await createDevice();
   const shown = await skerry('query', `SELECT deviceId AS id, COUNT() AS n FROM devices WHERE deviceId = '${deviceId}' GROUP BY deviceId`);
