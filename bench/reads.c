@@ -1,4 +1,5 @@
-/* Point reads of the registry: GET /devices/bench-N over some connections, one after the other on each.
+/* Point reads of the registry: GET /devices/bench-N over some connections, one after the other on
+ * each.
  *
  *   bench-reads --service CONNECTION_STRING --ca ca.pem --count 1000 --connections 32 --seconds 5
  *

@@ -1,6 +1,6 @@
-/* Many conditions that compare a value with a constant, as a table: for each value, the constants in
- * order, and which conditions are true up to each of them. So what a source matches is found by a
- * few searches, however many conditions there are. */
+/* Many conditions that compare a value with a constant, as a table: for each value, the constants
+ * in order, and which conditions are true up to each of them. So what a source matches is found by
+ * a few searches, however many conditions there are. */
 #include "expr/program.h"
 
 /* A constant, and whose it is. */

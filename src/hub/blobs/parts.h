@@ -201,9 +201,9 @@ void blob_stamp(struct blobs *blobs, json_t *record); /* etag and time of now */
 enum blob_error blob_condition(const struct blob_request *r, const json_t *record);
 /* Removes the files of a document, but for those that another lists. */
 void blob_waste_parts(struct blobs *blobs, const json_t *record, const json_t *kept);
-/* The same of a block that waits no more (`key`: "blob\nid"), but for what its blob has: that a list
- * was committed and the block's document is still there happens when the machine stops in between.
- */
+/* The same of a block that waits no more (`key`: "blob\nid"), but for what its blob has: that a
+ * list was committed and the block's document is still there happens when the machine stops in
+ * between. */
 void blob_waste_block(struct blobs *blobs, struct sk_span container, struct sk_span key,
                       const json_t *block);
 void blob_waste(struct blobs *blobs, const char *id);
