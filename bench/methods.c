@@ -64,8 +64,7 @@ static void on_answer(void *arg, enum sk_status status, const struct sk_http_par
         exit(1);
     }
     if (load->count < SAMPLES_MAX)
-        load->times_us[load->count++] =
-            (unsigned)((sk_io_now(load->io) - caller->began_ns) / 1000);
+        load->times_us[load->count++] = (unsigned)((sk_io_now(load->io) - caller->began_ns) / 1000);
     caller->began_ns = 0;
 }
 
@@ -169,11 +168,13 @@ static void open_clients(struct load *load, const struct sk_connection_string *p
 }
 
 int main(int argc, char **argv) {
-    static const struct option names[] = {
-        {"service", required_argument, NULL, 's'}, {"ca", required_argument, NULL, 'c'},
-        {"key", required_argument, NULL, 'k'},     {"devices", required_argument, NULL, 'n'},
-        {"rate", required_argument, NULL, 'r'},    {"seconds", required_argument, NULL, 't'},
-        {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"service", required_argument, NULL, 's'},
+                                          {"ca", required_argument, NULL, 'c'},
+                                          {"key", required_argument, NULL, 'k'},
+                                          {"devices", required_argument, NULL, 'n'},
+                                          {"rate", required_argument, NULL, 'r'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {NULL, 0, NULL, 0}};
     static struct load load = {.device_count = 10, .rate = 1000, .seconds = 5};
     const char *service = NULL, *ca = NULL, *key = NULL;
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (c) {
