@@ -17,12 +17,24 @@ static void find_from(struct answer *answer, const struct sk_registry_search *se
     assert_int_equal(answer->end.status, SK_OK);
 }
 
+/* All that it gives, however many reads that takes. */
 static void find(struct answer *answer, bool modules, uint64_t after,
                  const struct sk_registry_term *terms, size_t count) {
-    find_from(
-        answer,
-        &(struct sk_registry_search){
-            .modules = modules, .after = after, .max = 8, .terms = terms, .term_count = count});
+    struct answer part = {0};
+    forget(answer);
+    do {
+        find_from(
+            &part,
+            &(struct sk_registry_search){
+                .modules = modules, .after = after, .max = 8, .terms = terms, .term_count = count});
+        for (size_t i = 0; i < part.count; i++) {
+            assert_true(answer->count < 8);
+            answer->entries[answer->count++] = part.entries[i];
+        }
+        part.count = 0; /* they are the answer's now */
+        answer->way = part.way;
+        answer->after = after = part.after;
+    } while (part.more);
 }
 
 static bool has(const struct answer *answer, const char *device_id) {
@@ -108,7 +120,8 @@ TEST(whoever_searches_looks_at_each_twin_where_it_is_kept) {
     static const char *const ids[] = {"a", "b", "c", "d", "b2"};
     for (size_t i = 0; i < 5; i++) put(device(ids[i]), "");
     change(&answer, "b", "{\"x\":1}", "");
-    find_from(&answer, &(struct sk_registry_search){.max = 8, .look = look_at});
+    for (uint64_t after = 0; after == 0 || answer.count == 0; after = answer.after)
+        find_from(&answer, &(struct sk_registry_search){.after = after, .max = 8, .look = look_at});
     assert_int_equal(answer.count, 1);
     assert_string_equal(answer.entries[0].identity.device_id, "b");
     assert_int_equal(json_object_size(answer.entries[0].twin.desired), 1);
@@ -234,7 +247,7 @@ TEST(values_that_are_asked_for_again_and_again_are_kept_in_order) {
     struct answer answer = {0};
     make_many(&answer);
     search_until_known(&answer);
-    assert_int_equal(find_what_is_on(&answer, &on), 1);
+    assert_in_range(find_what_is_on(&answer, &on), 1, 2);
     /* They follow what is changed, made and deleted. */
     assert_int_equal(change(&answer, "d00007", "{\"on\":true}", NULL), SK_OK);
     assert_int_equal(put(device("new"), ""), SK_OK);
@@ -261,10 +274,11 @@ TEST(values_that_are_asked_for_again_and_again_are_kept_in_order) {
     char text[129];
     memset(text, 'x', sizeof text);
     values[0] = (struct sk_registry_value){.is_text = true, .text = {text, 128}};
-    find(&answer, false, 0, &either, 1);
+    const struct sk_registry_search how = {.terms = &either, .term_count = 1};
+    find_from(&answer, &how);
     assert_int_equal(answer.way, SK_WAY_VALUES);
     values[0].text.n++;
-    find(&answer, false, 0, &either, 1);
+    find_from(&answer, &how);
     assert_int_equal(answer.way, SK_WAY_ALL);
     /* As good after a restart. */
     sk_registry_close(w.registry);
