@@ -21,8 +21,8 @@ struct history {
     struct sk_list
         link; /* hub->histories; the one that something has happened to last at the end */
     char *device;
-    struct event events[EVENTS];
-    size_t count; /* of all that there were; the oldest places are used again */
+    struct event *events; /* as many as there were, up to EVENTS; then the oldest places again */
+    size_t count, capacity;
 };
 
 static void clear(struct event *event) {
@@ -34,7 +34,8 @@ static void clear(struct event *event) {
 static void free_history(struct sk_hub *hub, struct history *h) {
     sk_map_remove(&hub->history_map, sk_span_z(h->device));
     sk_list_remove(&h->link);
-    for (size_t i = 0; i < EVENTS; i++) clear(&h->events[i]);
+    for (size_t i = 0; i < h->capacity; i++) clear(&h->events[i]);
+    free(h->events);
     free(h->device);
     free(h);
 }
@@ -53,12 +54,24 @@ static struct history *history_of(struct sk_hub *hub, struct sk_span device) {
     return h;
 }
 
+/* Most devices connect once and stay: they get little room. */
+static struct event *next_place(struct history *h) {
+    if (h->count == h->capacity && h->capacity < EVENTS) {
+        size_t grown = h->capacity ? 2 * h->capacity : 1;
+        if (grown > EVENTS) grown = EVENTS;
+        h->events = sk_realloc(h->events, grown * sizeof *h->events);
+        memset(h->events + h->capacity, 0, (grown - h->capacity) * sizeof *h->events);
+        h->capacity = grown;
+    }
+    return &h->events[h->count++ % EVENTS];
+}
+
 static void note(struct sk_hub *hub, enum happening what, struct sk_span device,
                  struct sk_span module, const struct sk_principal *who,
                  const struct sk_error *error) {
     if (device.n == 0 || device.n > SK_ID_MAX) return;
     struct history *h = history_of(hub, device);
-    struct event *event = &h->events[h->count++ % EVENTS];
+    struct event *event = next_place(h);
     clear(event);
     *event = (struct event){.at_us = sk_io_wall(hub->backend.io),
                             .what = what,
