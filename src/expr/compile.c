@@ -521,12 +521,18 @@ bool expr_path_name(const struct sk_expr *expr, struct sk_span *name) {
     return name->p != NULL;
 }
 
-bool expr_same(const struct sk_expr *a, const struct sk_expr *b) {
-    if (!is_path(a) || !is_path(b) || a->ops[0].count != b->ops[0].count) return false;
-    const struct sk_json_step *x = a->steps + a->ops[0].at, *y = b->steps + b->ops[0].at;
-    for (size_t i = 0; i < a->ops[0].count; i++)
-        if ((x[i].key.p == NULL) != (y[i].key.p == NULL) || !sk_span_eq(x[i].key, y[i].key) ||
-            x[i].index != y[i].index)
+bool expr_same_path(const struct sk_expr *a, const struct op *in_a, const struct sk_expr *b,
+                    const struct op *in_b) {
+    if (in_a->count != in_b->count) return false;
+    for (size_t i = 0; i < in_a->count; i++) {
+        const struct sk_json_step *x = &a->steps[in_a->at + i], *y = &b->steps[in_b->at + i];
+        if ((x->key.p == NULL) != (y->key.p == NULL) || !sk_span_eq(x->key, y->key) ||
+            x->index != y->index)
             return false;
+    }
     return true;
+}
+
+bool expr_same(const struct sk_expr *a, const struct sk_expr *b) {
+    return is_path(a) && is_path(b) && expr_same_path(a, a->ops, b, b->ops);
 }

@@ -91,7 +91,9 @@ enum sk_status expr_compile(struct lexer *lexer, enum sk_dialect dialect,
                             const struct expr_collection *collection, struct sk_expr **expr);
 /* The last name of an expression that is a path; false: it is none, or ends with an index. */
 bool expr_path_name(const struct sk_expr *expr, struct sk_span *name);
-/* Whether both are the same path. */
+/* Whether two ops read by the same steps; whether both expressions are the same path. */
+bool expr_same_path(const struct sk_expr *a, const struct op *in_a, const struct sk_expr *b,
+                    const struct op *in_b);
 bool expr_same(const struct sk_expr *a, const struct sk_expr *b);
 /* Its value as a new reference; NULL: undefined. The arena is reset. */
 json_t *expr_value(const struct sk_expr *expr, const struct sk_expr_source *source,

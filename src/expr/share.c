@@ -7,23 +7,12 @@ struct reading {
     const struct op *op;
 };
 
-static bool same_steps(const struct reading *a, const struct reading *b) {
-    if (a->op->count != b->op->count) return false;
-    for (size_t i = 0; i < a->op->count; i++) {
-        const struct sk_json_step *x = &a->expr->steps[a->op->at + i],
-                                  *y = &b->expr->steps[b->op->at + i];
-        if ((x->key.p == NULL) != (y->key.p == NULL) || !sk_span_eq(x->key, y->key) ||
-            x->index != y->index)
-            return false;
-    }
-    return true;
-}
-
 static bool same(const struct reading *a, const struct reading *b) {
     if (a->op->code != b->op->code || a->op->flag != b->op->flag ||
         a->expr->dialect != b->expr->dialect)
         return false;
-    if (a->op->code == CODE_BODY || a->op->code == CODE_TWIN) return same_steps(a, b);
+    if (a->op->code == CODE_BODY || a->op->code == CODE_TWIN)
+        return expr_same_path(a->expr, a->op, b->expr, b->op);
     return sk_span_eq_nocase(a->expr->names[a->op->at], b->expr->names[b->op->at]);
 }
 

@@ -185,10 +185,6 @@ static enum sk_status run_used(struct registry_db *db, struct registry_call *cal
     return registry_db_run(db, statement);
 }
 
-static void noted(struct registry_call *call, const struct sk_registry_end *end) {
-    (void)call, (void)end; /* it is noted another day */
-}
-
 static void note_use(struct registry_call *from) {
     struct registry_lookups *lookups = registry_lookups(from);
     int64_t day = from->wall_us / DAY_US;
@@ -198,8 +194,7 @@ static void note_use(struct registry_call *from) {
     struct registry_call *call =
         registry_call_new((struct sk_registry *)from->registry, SK_NONE, SK_NONE, NULL);
     call->lookup = from->lookup;
-    call->done.done = nobody_waits;
-    registry_write(call, run_used, noted);
+    registry_write(call, run_used, registry_tell_done); /* nobody waits: else another day */
 }
 
 /* The path's count; a new one takes the place of the least wanted. */
