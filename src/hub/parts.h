@@ -238,11 +238,12 @@ uint64_t hub_records_lost(const struct sk_hub *hub);
 size_t hub_configuration_count(const struct sk_hub *hub);
 /* blobs/: whether a request is one to the blob service, which then answers it; the key that the hub
  * itself signs with (base64), as the account that is called like the hub; a container that is there
- * from now on. */
+ * from now on, unless it is being deleted (false). */
 bool hub_blobs_exchange(struct sk_backend *backend, struct sk_http_exchange *exchange, bool waits);
 struct sk_span hub_blobs_key(const struct sk_hub *hub);
-void hub_blobs_make_container(struct sk_hub *hub, struct sk_span name);
-bool hub_blobs_container_fine(struct sk_span name); /* it may be one's name */
+bool hub_blobs_make_container(struct sk_hub *hub, struct sk_span name);
+/* It may be one's name; `why` (SK_CONFIG_WHY_MAX bytes, or NULL) says what may. */
+bool hub_blobs_container_fine(struct sk_span name, char *why);
 /* The container that a URI with its signature leads to, if that opens these rights (SK_BLOB_…) now;
  * a span of the arena. Empty: it does not, for the reason in *why. */
 struct sk_span hub_blobs_container_of(struct sk_hub *hub, struct sk_span uri, unsigned rights,

@@ -8,7 +8,7 @@ const os = require('os');
 const path = require('path');
 const { execFileSync, spawn } = require('child_process');
 const { Readable } = require('stream');
-const { Client } = require('azure-iot-device');
+const { Client, Message } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Client: ServiceClient, Registry } = require('azure-iothub');
 
@@ -67,6 +67,7 @@ if (!process.env.STORAGE_HUB) {
     const storage = new BlobServiceClient(`https://${host}:10000/${account}`, new StorageSharedKeyCredential(account, accountKey));
     const container = storage.getContainerClient('uploads');
     await container.create();
+    await storage.getContainerClient('telemetry').create();
 
     const device = (await Registry.fromConnectionString(connection).create({ deviceId: 'd1' })).responseBody;
     const service = ServiceClient.fromConnectionString(connection);
@@ -81,6 +82,12 @@ if (!process.env.STORAGE_HUB) {
       `HostName=${host};DeviceId=d1;SharedAccessKey=${device.authentication.symmetricKey.primaryKey}`, Mqtt);
     await client.open();
     const content = crypto.randomBytes(5 * 1024 * 1024);
+    for (const n of [0, 1, 2]) {
+      const message = new Message(JSON.stringify({ n }));
+      message.contentType = 'application/json';
+      message.contentEncoding = 'utf-8';
+      await client.sendEvent(message);
+    }
     await client.uploadToBlob('logs/a b.bin', Readable.from([content]), content.length);
     await client.close();
     const notice = await heard;
@@ -88,16 +95,34 @@ if (!process.env.STORAGE_HUB) {
     assert.strictEqual(notice.blobSizeInBytes, content.length);
     assert.strictEqual(notice.blobUri, `https://${host}:10000/${account}/uploads/d1/logs/a%20b.bin`);
     assert.ok((await container.getBlobClient('d1/logs/a b.bin').downloadToBuffer()).equals(content));
+    assert.deepStrictEqual(await lines(storage.getContainerClient('telemetry')), [0, 1, 2]);
   });
 }
 
-// A hub whose files go to the account; the file of its CA.
+// What an endpoint has written there: `n` of each line, when three have come.
+async function lines(container) {
+  for (let i = 0; i < 100; i++) {
+    const found = [];
+    for await (const blob of container.listBlobsFlat()) {
+      assert.match(blob.name, /^hub\/\d+\/\d{4}\/\d\d\/\d\d\/\d\d\/\d\d(_\d\d)?\.json$/);
+      const text = (await container.getBlobClient(blob.name).downloadToBuffer()).toString();
+      for (const line of text.trim().split('\n')) found.push(JSON.parse(line).Body.n);
+    }
+    if (found.length >= 3) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('no files of messages');
+}
+
+// A hub whose files and messages go to the account; the file of its CA.
 function prepare() {
   const init = JSON.parse(execFileSync(path.join(process.env.BIN, 'skerry-hub'),
     ['init', hub, '--hostname', host, '--listen', host, '--metrics', `${host}:9600`, '--json']));
   const ca = path.join(hub, 'ca.pem');
-  fs.appendFileSync(path.join(hub, 'hub.toml'), '\n[hub.files]\nca_file = "ca.pem"\n'
-    + `connection_string = "DefaultEndpointsProtocol=https;AccountName=${account};AccountKey=${key};BlobEndpoint=https://${host}:10000/${account};"\n`);
+  const store = `DefaultEndpointsProtocol=https;AccountName=${account};AccountKey=${key};BlobEndpoint=https://${host}:10000/${account};`;
+  fs.appendFileSync(path.join(hub, 'hub.toml'), `\n[hub.files]\nca_file = "ca.pem"\nconnection_string = "${store}"\n`
+    + `[[hub.endpoint]]\nname = "lake"\ntype = "storage"\nto = "${store}"\nentity = "telemetry"\nca = "ca.pem"\n`
+    + 'encoding = "JSON"\nfile_time = "1s"\n[[hub.route]]\nname = "all"\nendpoint = "lake"\n');
   fs.writeFileSync(path.join(hub, 'connection'), init.hubs[0].connectionStrings.iothubowner);
   fs.writeFileSync(path.join(hub, 'account'), key);
   return ca;

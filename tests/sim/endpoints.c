@@ -1,11 +1,11 @@
 /* Custom endpoints of routes: what a hub has acknowledged arrives there at least once, in the order
  * of each device, whatever the endpoint does meanwhile. The peer is a web server of ours. */
 #include "net/http_server.h"
-#include "support/fleet.h"
+#include "support/numbers.h"
 #include "support/seeds.h"
 #include "support/test.h"
 
-enum { SEEN_MAX = 4096 };
+enum { BATCHES_MAX = 4096 };
 
 /* What the web server does with a request. */
 enum mood { FINE, FAILS, THROTTLES, REFUSES, HANGS, ENDLESS, GARBAGE, REDIRECTS };
@@ -17,10 +17,8 @@ static struct web {
     enum mood mood;
     const char *poison; /* a batch with it is refused */
     size_t requests;
-    char *batches[SEEN_MAX];
+    char *batches[BATCHES_MAX];
     size_t batch_count;
-    unsigned seen[SEEN_MAX]; /* numbers of d1's messages, as they came */
-    size_t seen_count;
 } web;
 
 static void take_batch(struct sk_span body) {
@@ -30,11 +28,10 @@ static void take_batch(struct sk_span body) {
     json_array_foreach(batch, i, message) {
         const json_t *number = fleet_member(message, "body/n");
         if (!json_is_integer(number)) continue;
-        assert_true(web.seen_count < SEEN_MAX);
-        web.seen[web.seen_count++] = (unsigned)json_integer_value(number);
+        numbers_saw((unsigned)json_integer_value(number));
     }
     json_decref(batch);
-    if (web.batch_count < SEEN_MAX) web.batches[web.batch_count++] = sk_span_dup(body);
+    if (web.batch_count < BATCHES_MAX) web.batches[web.batch_count++] = sk_span_dup(body);
 }
 
 static void give_up(struct sk_http_exchange *exchange) {
@@ -149,52 +146,6 @@ static int end(void **state) {
 
 AROUND(begin, end);
 
-static unsigned acknowledged;
-
-static void on_sent(void *arg, enum sk_status status) {
-    (void)arg;
-    acknowledged += status == SK_OK;
-}
-
-static unsigned next_number;
-
-static void send_some(struct fleet *f, struct sk_device_client *client, unsigned count) {
-    for (unsigned i = 0; i < count; i++) {
-        char body[64];
-        snprintf(body, sizeof body, "{\"n\":%u}", next_number++);
-        struct sk_message message = {.body = sk_span_z(body)};
-        message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
-        message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
-        assert_int_equal(sk_device_client_send(client, &message, on_sent, f), SK_OK);
-    }
-}
-
-static struct sk_device_client *begin_sending(struct fleet *f) {
-    static const struct sk_device_events quiet = {0};
-    next_number = acknowledged = 0;
-    return fleet_client(f, "hub.test", "d1", NULL, 0, &quiet, NULL);
-}
-
-static bool all_acknowledged(void *arg) {
-    (void)arg;
-    return acknowledged == next_number;
-}
-
-static void send_all(struct fleet *f, struct sk_device_client *client, unsigned count) {
-    send_some(f, client, count);
-    assert_true(sk_sim_run_until(f->sim, 600 * SK_S, all_acknowledged, NULL));
-}
-
-/* All numbers have come; each for the first time in order. */
-static void all_came(unsigned count) {
-    unsigned next = 0;
-    for (size_t i = 0; i < web.seen_count; i++) {
-        if (web.seen[i] > next) fail_msg("%u came before %u", web.seen[i], next);
-        if (web.seen[i] == next) next++;
-    }
-    if (next != count) fail_msg("%u of %u came", next, count);
-}
-
 static void shows_health(struct fleet *f, const char *health) {
     char expected[32];
     snprintf(expected, sizeof expected, "\"%s\"", health);
@@ -215,9 +166,9 @@ static size_t count_events(struct fleet *f) {
 
 TEST(a_message_comes_as_an_array_with_its_properties) {
     struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     shows_health(f, "unknown");
-    send_all(f, client, 1);
+    numbers_send_all(f, client, 1);
     sk_sim_run(f->sim, SK_S);
     assert_int_equal(web.batch_count, 1);
     json_t *batch = json_loads(web.batches[0], 0, NULL);
@@ -237,11 +188,11 @@ TEST(a_message_that_several_routes_take_comes_once_and_is_an_event_too) {
     to(&routes[1], to_both, 2);
     to(&routes[2], to_app, 1);
     configure(f, 3);
-    struct sk_device_client *client = begin_sending(f);
-    send_all(f, client, 20);
+    struct sk_device_client *client = numbers_begin(f);
+    numbers_send_all(f, client, 20);
     sk_sim_run(f->sim, SK_S);
-    assert_int_equal(web.seen_count, 20);
-    all_came(20);
+    assert_int_equal(numbers.seen_count, 20);
+    numbers_came_in_order(20);
     assert_int_equal(count_events(f), 20);
     sk_device_client_free(client);
 }
@@ -254,10 +205,10 @@ TEST(what_an_enrichment_is_for_one_endpoint_the_other_does_not_get) {
     f->config.hubs[0].enrichments = enrichments;
     f->config.hubs[0].enrichment_count = 2;
     configure(f, 1);
-    struct sk_device_client *client = begin_sending(f);
-    send_all(f, client, 3);
+    struct sk_device_client *client = numbers_begin(f);
+    numbers_send_all(f, client, 3);
     sk_sim_run(f->sim, SK_S);
-    all_came(3);
+    numbers_came_in_order(3);
     assert_non_null(strstr(web.batches[0], "\"properties\":{\"site\":\"Oslo\"}"));
     assert_int_equal(count_events(f), 3);
     f->config.hubs[0].enrichment_count = 0;
@@ -267,21 +218,21 @@ TEST(what_an_enrichment_is_for_one_endpoint_the_other_does_not_get) {
 /* ---- what goes wrong ---- */
 
 static void fails_for_a_day(struct fleet *f, enum mood mood) {
-    struct sk_device_client *client = begin_sending(f);
-    send_all(f, client, 10);
+    struct sk_device_client *client = numbers_begin(f);
+    numbers_send_all(f, client, 10);
     sk_sim_run(f->sim, SK_S);
     web.mood = mood;
     for (int hour = 0; hour < 24; hour++) {
-        send_all(f, client, 10);
+        numbers_send_all(f, client, 10);
         sk_sim_run(f->sim, 3600 * SK_S);
     }
     shows_health(f, "unhealthy");
-    assert_int_equal(web.seen_count, 10);
+    assert_int_equal(numbers.seen_count, 10);
     size_t attempts = web.requests;
     assert_in_range(attempts, 24 * 60, 24 * 60 * 3); /* about one a minute, not a storm */
     web.mood = FINE;
     sk_sim_run(f->sim, 300 * SK_S);
-    all_came(250);
+    numbers_came_in_order(250);
     shows_health(f, "healthy");
     sk_device_client_free(client);
 }
@@ -306,18 +257,18 @@ TEST(one_that_hangs_too) {
 }
 
 static void lose_power(struct fleet *f) {
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     for (int i = 0; i < 20; i++) {
         web.mood = (enum mood)sk_sim_chance(f->sim, REDIRECTS + 1);
         if (web.mood == REFUSES) web.mood = FINE;
-        send_some(f, client, 1 + (unsigned)sk_sim_chance(f->sim, 50));
+        numbers_send(f, client, 1 + (unsigned)sk_sim_chance(f->sim, 50));
         sk_sim_run(f->sim, sk_sim_chance(f->sim, 3000) * SK_MS);
         if (sk_sim_chance(f->sim, 2)) fleet_crash_hub(f);
     }
     web.mood = FINE;
-    assert_true(sk_sim_run_until(f->sim, 600 * SK_S, all_acknowledged, NULL));
+    assert_true(sk_sim_run_until(f->sim, 600 * SK_S, numbers_acknowledged, NULL));
     sk_sim_run(f->sim, 300 * SK_S);
-    all_came(next_number);
+    numbers_came_in_order(numbers.next);
     sk_device_client_free(client);
 }
 
@@ -334,13 +285,13 @@ TEST(a_hub_that_loses_power_meanwhile_loses_nothing) {
 
 TEST(a_message_that_is_refused_goes_alone_to_the_dead_letters) {
     struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     web.mood = FAILS; /* so that they gather */
     web.poison = "\"n\":17}";
-    send_all(f, client, 40);
+    numbers_send_all(f, client, 40);
     web.mood = FINE;
     sk_sim_run(f->sim, 120 * SK_S);
-    assert_int_equal(web.seen_count, 39);
+    assert_int_equal(numbers.seen_count, 39);
     fleet_shows(f, "/routing/endpoints/app/deadLetters", "0/message/body/n", "17");
     fleet_shows(f, "/routing/endpoints/app/deadLetters", "0/reason",
                 "\"http://app.test/events answered 400\"");
@@ -351,19 +302,19 @@ TEST(a_message_that_is_refused_goes_alone_to_the_dead_letters) {
 
 TEST(what_is_not_taken_in_its_time_goes_to_the_dead_letters_and_the_rest_comes) {
     struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     web.mood = FAILS;
-    send_all(f, client, 5);
+    numbers_send_all(f, client, 5);
     sk_sim_run(f->sim, 86400 * SK_S);
-    send_all(f, client, 5);
+    numbers_send_all(f, client, 5);
     sk_sim_run(f->sim, 86400 * SK_S + 300 * SK_S);
     shows_health(f, "dead");
     fleet_shows(f, "/routing/endpoints/health", "value/0/deadLetters", "5");
     fleet_crash_hub(f);
     web.mood = FINE;
     sk_sim_run(f->sim, 120 * SK_S);
-    assert_int_equal(web.seen_count, 5);
-    assert_int_equal(web.seen[0], 5);
+    assert_int_equal(numbers.seen_count, 5);
+    assert_int_equal(numbers.seen[0], 5);
     fleet_shows(f, "/routing/endpoints/app/deadLetters", "4/message/body/n", "4");
     sk_device_client_free(client);
 }
@@ -373,13 +324,13 @@ TEST(events_stay_beyond_their_retention_while_an_endpoint_waits_for_them) {
     struct sk_device_client *client;
     f->config.hubs[0].retention_us = 3600ull * 1000000;
     configure(f, 1);
-    client = begin_sending(f);
+    client = numbers_begin(f);
     web.mood = HANGS;
-    send_all(f, client, 50);
+    numbers_send_all(f, client, 50);
     sk_sim_run(f->sim, 20 * 3600 * SK_S);
     web.mood = FINE;
     sk_sim_run(f->sim, 300 * SK_S);
-    all_came(50);
+    numbers_came_in_order(50);
     fleet_shows(f, "/routing/endpoints/health", "value/0/lost", "0");
     sk_device_client_free(client);
 }
@@ -388,9 +339,9 @@ TEST(events_stay_beyond_their_retention_while_an_endpoint_waits_for_them) {
 
 TEST(a_new_endpoint_never_gets_what_was_for_another) {
     struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     web.mood = HANGS;
-    send_all(f, client, 7);
+    numbers_send_all(f, client, 7);
     for (int i = 0; i < 40; i++) { /* more than there are bits */
         static char name[16];
         snprintf(name, sizeof name, "app%d", i);
@@ -401,11 +352,11 @@ TEST(a_new_endpoint_never_gets_what_was_for_another) {
     }
     web.mood = FINE;
     sk_sim_run(f->sim, 300 * SK_S);
-    assert_int_equal(web.seen_count, 0);
-    send_all(f, client, 3);
+    assert_int_equal(numbers.seen_count, 0);
+    numbers_send_all(f, client, 3);
     sk_sim_run(f->sim, 10 * SK_S);
-    assert_int_equal(web.seen_count, 3);
-    assert_int_equal(web.seen[0], 7);
+    assert_int_equal(numbers.seen_count, 3);
+    assert_int_equal(numbers.seen[0], 7);
     sk_device_client_free(client);
 }
 
@@ -423,52 +374,52 @@ static void takes(struct fleet *f, const char *toml) {
 
 TEST(a_reload_leads_what_waits_elsewhere_and_adds_and_removes) {
     struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     web.mood = HANGS;
-    send_all(f, client, 10);
+    numbers_send_all(f, client, 10);
     sk_sim_run(f->sim, SK_S);
     web.mood = FINE; /* who hangs hangs on; a new URL is a new connection */
     takes(f, BASE ENDPOINT("app", "http://app.test/other") ROUTE("\"app\""));
-    all_came(10);
+    numbers_came_in_order(10);
     takes(f, BASE ENDPOINT("more", "http://app.test/") ENDPOINT("app", "http://app.test/other")
                  ROUTE("[\"app\", \"more\", \"events\"]"));
-    send_all(f, client, 5);
+    numbers_send_all(f, client, 5);
     sk_sim_run(f->sim, SK_S);
-    assert_int_equal(web.seen_count, 10 + 2 * 5);
+    assert_int_equal(numbers.seen_count, 10 + 2 * 5);
     assert_int_equal(count_events(f), 5);
     fleet_shows(f, "/routing/endpoints/health", "value/0/endpointId", "\"more\"");
     takes(f, BASE);
-    send_all(f, client, 5);
+    numbers_send_all(f, client, 5);
     sk_sim_run(f->sim, SK_S);
-    assert_int_equal(web.seen_count, 20);
+    assert_int_equal(numbers.seen_count, 20);
     assert_int_equal(count_events(f), 10);
     takes(f, BASE ENDPOINT("app", "http://app.test/") ROUTE("\"app\""));
-    send_all(f, client, 5); /* of the same name, and knows nothing of before */
+    numbers_send_all(f, client, 5); /* of the same name, and knows nothing of before */
     sk_sim_run(f->sim, SK_S);
-    assert_int_equal(web.seen_count, 25);
+    assert_int_equal(numbers.seen_count, 25);
     sk_device_client_free(client);
 }
 
 TEST(an_endpoint_that_cannot_be_opened_changes_nothing) {
     struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     const char *reason = fleet_reload(
         f, BASE ENDPOINT("app", "https://app.test/") "ca = \"/nowhere.pem\"\n" ROUTE("\"app\""));
     assert_non_null(reason);
     assert_non_null(strstr(reason, "nowhere.pem"));
-    send_all(f, client, 5);
+    numbers_send_all(f, client, 5);
     sk_sim_run(f->sim, SK_S);
-    all_came(5);
+    numbers_came_in_order(5);
     sk_device_client_free(client);
 }
 
 TEST(an_endpoint_removed_while_its_dead_letters_are_written_is_gone) {
     struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     web.mood = REFUSES;
     for (int i = 0; i < 20; i++) {
         takes(f, BASE ENDPOINT("app", "http://app.test/") ROUTE("\"app\""));
-        send_some(f, client, 1);
+        numbers_send(f, client, 1);
         sk_sim_run(f->sim, sk_sim_chance(f->sim, 20) * SK_MS);
         takes(f, BASE);
     }
@@ -487,25 +438,25 @@ static void note_number(void *arg, const struct sk_message *message) {
     json_t *body = json_loadb(message->body.p, message->body.n, 0, NULL);
     (void)arg;
     assert_true(sk_span_is(message->system[SK_SYS_CONTENT_TYPE], "application/json"));
-    web.seen[web.seen_count++] = (unsigned)json_integer_value(json_object_get(body, "n"));
+    numbers.seen[numbers.seen_count++] = (unsigned)json_integer_value(json_object_get(body, "n"));
     json_decref(body);
 }
 
 TEST(an_event_hub_gets_what_is_routed_there_once_it_takes_it) {
     struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
+    struct sk_device_client *client = numbers_begin(f);
     takes(f, BASE STREAM(PASSWORD)); /* the stream takes nothing yet */
-    send_all(f, client, 30);
+    numbers_send_all(f, client, 30);
     takes(f, TAKING STREAM("wrong"));
     sk_sim_run(f->sim, 20 * SK_S);
     shows_health(f, "unhealthy");
     takes(f, TAKING STREAM(PASSWORD));
     sk_sim_run(f->sim, 20 * SK_S);
     shows_health(f, "healthy");
-    send_all(f, client, 120); /* more than a batch */
+    numbers_send_all(f, client, 120); /* more than a batch */
     sk_sim_run(f->sim, 20 * SK_S);
     fleet_read_events(f, note_number, NULL);
-    all_came(150);
+    numbers_came_in_order(150);
     sk_device_client_free(client);
 }
 
@@ -587,105 +538,5 @@ TEST(a_route_is_tried_before_it_is_made) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         fleet_call(f, SK_HTTP_POST, "/routing/routes/$testnew", wrong[i]);
         assert_int_equal(f->status, 400);
-    }
-}
-
-/* ---- files ---- */
-
-#define LAKE(more)                                                                                 \
-    BASE "[[hub.endpoint]]\nname = \"lake\"\ntype = \"folder\"\nto = \"/lake\"\n"                  \
-         "file_time = \"60s\"\nencoding = \"JSON\"\n" more ROUTE("\"lake\"")
-
-static void take_lines(struct fleet *f, const char *path) {
-    struct sk_buffer text = {0};
-    assert_int_equal(sk_file_load(f->hub_io, path, &text), SK_OK);
-    struct sk_span rest = sk_buffer_span(&text), line;
-    while (sk_span_split(&rest, '\n', &line)) {
-        if (line.n == 0) continue;
-        json_t *json = json_loadb(line.p, line.n, 0, NULL);
-        assert_string_equal(
-            json_string_value(fleet_member(json, "SystemProperties/connectionDeviceId")), "d1");
-        web.seen[web.seen_count++] = (unsigned)json_integer_value(fleet_member(json, "Body/n"));
-        json_decref(json);
-    }
-    sk_buffer_free(&text);
-}
-
-/* Files of the partition of d1, which is the only one: "/lake/test/P/YYYY/…" by their times. */
-struct lake {
-    struct fleet *f;
-    char path[512];
-};
-
-static void take_folder(void *arg, struct sk_span name) {
-    struct lake *lake = arg, inner = {lake->f, ""};
-    if (name.n == 0 || name.p[0] == '.') return;
-    snprintf(inner.path, sizeof inner.path, "%s/%.*s", lake->path, SK_ARG(name));
-    if (sk_span_ends(name, SK_SPAN(".json")))
-        take_lines(lake->f, inner.path);
-    else
-        sk_folder_list(lake->f->hub_io, inner.path, take_folder, &inner);
-}
-
-static void read_lake(struct fleet *f) {
-    struct lake lake = {f, "/lake"};
-    web.seen_count = 0;
-    sk_folder_list(f->hub_io, lake.path, take_folder, &lake);
-}
-
-static void all_are_in_the_lake(struct fleet *f) {
-    bool came[SEEN_MAX] = {false};
-    read_lake(f);
-    for (size_t i = 0; i < web.seen_count; i++) came[web.seen[i]] = true;
-    for (unsigned i = 0; i < next_number; i++)
-        if (!came[i]) fail_msg("%u did not come", i);
-}
-
-TEST(a_folder_gets_files_that_are_whole_when_they_have_their_names) {
-    struct fleet *f = *state;
-    struct sk_device_client *client = begin_sending(f);
-    takes(f, LAKE(""));
-    send_all(f, client, 30);
-    sk_sim_run(f->sim, 10 * SK_S);
-    read_lake(f);
-    assert_int_equal(web.seen_count, 0); /* it is not old enough */
-    sk_sim_run(f->sim, 60 * SK_S);
-    all_are_in_the_lake(f);
-    assert_int_equal(web.seen_count, 30);
-    takes(f, LAKE("file_bytes = 1024\n"));
-    send_all(f, client, 30);
-    sk_sim_run(f->sim, 10 * SK_S);
-    all_are_in_the_lake(f); /* by their size */
-    sk_device_client_free(client);
-}
-
-TEST(a_crash_loses_nothing_of_a_file_that_is_not_whole) {
-    struct seeds seeds = seeds_of("FLEET_SEEDS", 4);
-    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++) {
-        end(state);
-        begin_world(state, seed);
-        struct fleet *f = *state;
-        struct sk_device_client *client = begin_sending(f);
-        for (int i = 0; i < 10; i++) {
-            takes(f, LAKE("file_bytes = 4096\n")); /* a crash brings the first configuration back */
-            send_some(f, client, 1 + (unsigned)sk_sim_chance(f->sim, 50));
-            assert_true(sk_sim_run_until(f->sim, 600 * SK_S, all_acknowledged, NULL));
-            sk_sim_run(f->sim, sk_sim_chance(f->sim, 70000) * SK_MS);
-            sk_sim_power_cut(f->hub_io, (enum sk_sim_loss)sk_sim_chance(f->sim, 3));
-            sk_hub_server_stop(f->hub, NULL, NULL);
-            f->hub_io = sk_sim_power_on(f->hub_io);
-            watch_detach(f->watch, true);
-            struct sk_hub_config config;
-            char error[SK_HUB_CONFIG_ERROR_MAX];
-            assert_int_equal(sk_hub_config_parse(sk_span_z(LAKE("file_bytes = 4096\n")), "hub.toml",
-                                                 "", &config, error),
-                             SK_OK);
-            sk_hub_config_free(&f->config);
-            f->config = config;
-            fleet_start_hub(f);
-        }
-        sk_sim_run(f->sim, 200 * SK_S);
-        all_are_in_the_lake(f);
-        sk_device_client_free(client);
     }
 }

@@ -394,3 +394,22 @@ static void wait_for_blocks(struct fleet *f, uint64_t seed) {
 TEST(blocks_that_no_list_names_go_after_a_week) {
     each_in_its_world(wait_for_blocks, 1);
 }
+
+static void reload_with_an_account(struct fleet *f, uint64_t seed) {
+    static const char toml[] =
+        FLEET_TOML_HUB FLEET_TOML_OWNER "[hub.files]\nconnection_string = \"AccountName=store;"
+                                        "AccountKey=" FLEET_KEY ";BlobEndpoint=http://hub.test\"\n";
+    char error[SK_HUB_CONFIG_ERROR_MAX];
+    (void)seed;
+    fleet_stop_hub(f);
+    sk_hub_config_free(&f->config);
+    assert_int_equal(sk_hub_config_parse(sk_span_z(toml), "hub.toml", "", &f->config, error),
+                     SK_OK);
+    fleet_start_hub(f);
+    assert_null(fleet_reload(f, toml));
+    free(announce(f, "f"));
+}
+
+TEST(a_reload_keeps_the_storage_account) {
+    each_in_its_world(reload_with_an_account, 1);
+}

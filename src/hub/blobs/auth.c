@@ -123,7 +123,8 @@ struct sk_span hub_blobs_container_of(struct sk_hub *hub, struct sk_span uri, un
     struct sk_span name = blob_path(hub->blobs, url.host, url.rest);
     if (name.n && name.p[name.n - 1] == '/') name.n--;
     *why = "there is no such container";
-    if (!hub_blobs_container_fine(name) || blob_container(hub->blobs, name) == NULL) return SK_NONE;
+    if (!hub_blobs_container_fine(name, NULL) || blob_container(hub->blobs, name) == NULL)
+        return SK_NONE;
     *why = "its signature is for something else, of no key of this hub, or its time has passed";
     if (blob_signature(hub->blobs, sk_span_skip(uri, question + 1), name, SK_NONE, &given, arena))
         return SK_NONE;

@@ -81,9 +81,10 @@ struct sk_span hub_blobs_key(const struct sk_hub *hub) {
     return sk_span_z(hub->blobs->key);
 }
 
-void hub_blobs_make_container(struct sk_hub *hub, struct sk_span name) {
+bool hub_blobs_make_container(struct sk_hub *hub, struct sk_span name) {
     if (json_object_getn(hub->blobs->containers, name.p, name.n) == NULL)
         blob_container_make(hub->blobs, name, NULL, NULL);
+    return blob_container(hub->blobs, name) != NULL;
 }
 
 /* ---- what other parts ask ---- */

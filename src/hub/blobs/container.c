@@ -4,8 +4,12 @@
 #include "hub/blobs/parts.h"
 #include "model/json_text.h"
 
-bool hub_blobs_container_fine(struct sk_span name) {
+bool hub_blobs_container_fine(struct sk_span name, char *why) {
     bool hyphen = true; /* none at the start */
+    if (why)
+        snprintf(why, SK_CONFIG_WHY_MAX,
+                 "a container's name is 3 to 63 lower-case letters, digits and single hyphens "
+                 "between them");
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
         if (c == '-' ? hyphen : !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) return false;

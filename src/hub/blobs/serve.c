@@ -49,7 +49,7 @@ static enum blob_error read_path(struct blob_request *r) {
     size_t slash = sk_span_find(path, '/');
     r->container = sk_percent_decoded(&r->exchange->arena, sk_span_first(path, slash));
     r->blob = sk_percent_decoded(&r->exchange->arena, sk_span_skip(path, slash + 1));
-    if (r->container.n && !hub_blobs_container_fine(r->container)) return BLOB_INVALID_NAME;
+    if (r->container.n && !hub_blobs_container_fine(r->container, NULL)) return BLOB_INVALID_NAME;
     return r->blob.n && !blob_name_fine(r->blob) ? BLOB_INVALID_URI : BLOB_FINE;
 }
 

@@ -6,10 +6,10 @@
 #include <stdio.h>
 
 /* In the order of their names, which are `type` in hub.toml. */
-static const struct endpoint_kind *const kinds[] = {&endpoint_webhook, &endpoint_bus,
-                                                    &endpoint_bus,     &endpoint_event_hub,
-                                                    &endpoint_folder,  &endpoint_mqtt};
-#define KINDS "webhook|service-bus-queue|service-bus-topic|event-hub|folder|mqtt"
+static const struct endpoint_kind *const kinds[] = {
+    &endpoint_webhook, &endpoint_bus,  &endpoint_bus,    &endpoint_event_hub,
+    &endpoint_folder,  &endpoint_mqtt, &endpoint_storage};
+#define KINDS "webhook|service-bus-queue|service-bus-topic|event-hub|folder|mqtt|storage"
 
 const char *sk_hub_endpoint_folder(const struct sk_hub_endpoint *endpoint) {
     return kinds[endpoint->kind] == &endpoint_folder ? endpoint->to : NULL;
@@ -328,26 +328,29 @@ static const struct sk_config_key keys[] = {
      .need = "say what it is", .such_as = "\"webhook\"", .does = "What it is"},
     {"hub[].endpoint[].to", &sk_config_text, ENDPOINT(to), .need = "say where it is",
      .such_as = "\"https://app.example/events\"", .secret = true,
-     .does = "Where it is: a webhook's URL; of queues, topics and event hubs the connection "
-             "string, or `amqps://user:password@host/entity`; a folder's whole path; "
-             "`mqtts://user:password@broker`"},
+     .does =
+         "Where it is: a webhook's URL; of queues, topics and event hubs the connection "
+         "string, or `amqps://user:password@host/entity`; a folder's whole path; "
+         "`mqtts://user:password@broker`; of storage a container of the hub's own blob service, "
+         "or the connection string of a storage account"},
     {"hub[].endpoint[].entity", &sk_config_text, ENDPOINT(entity), .such_as = "\"alarms\"",
      .otherwise_words = "what `to` says",
-     .does = "The queue, topic or event hub, where `to` does not name it"},
+     .does = "The queue, topic or event hub, where `to` does not name it; a storage account's "
+             "container, which must be there"},
     {"hub[].endpoint[].topic", &sk_config_text, ENDPOINT(topic), .fine = is_topic,
      .otherwise = "\"devices/{device}/messages/events\"",
      .does = "MQTT: where messages are published; {device} and {module} are the sender's ids"},
     {"hub[].endpoint[].file_name_format", &sk_config_text, ENDPOINT(file_name),
      .fine = is_file_name, .otherwise = "\"" STORAGE_NAME "\"",
-     .does = "Folder: names of files, with all of these in any order"},
-    {"hub[].endpoint[].encoding", &sk_config_choice, ENDPOINT(encoding), .choices = "Avro|JSON",
-     .otherwise = "\"Avro\"",
-     .does = "Folder: what its files are; JSON is a line for each message"},
+     .does = "Folder and storage: names of files, with all of these in any order"},
+    {"hub[].endpoint[].encoding", &sk_config_choice, ENDPOINT(encoding),
+     .choices = STORAGE_ENCODINGS, .otherwise = "\"Avro\"",
+     .does = "Folder and storage: what files are; JSON is a line for each message"},
     {"hub[].endpoint[].file_time", &sk_config_duration, ENDPOINT(file_time_us), .least = 1000000,
      .most = 720000000, .otherwise = "\"5m\"",
-     .does = "Folder: a file is finished when it is so old"},
+     .does = "Folder and storage: a file is finished when it is so old"},
     {"hub[].endpoint[].file_bytes", &sk_config_bytes, ENDPOINT(file_bytes), .least = 1024,
-     .most = 524288000, .otherwise = "314572800", .does = "Folder: or so large"},
+     .most = 524288000, .otherwise = "314572800", .does = "Folder and storage: or so large"},
     {"hub[].endpoint[].ca", &sk_config_path, ENDPOINT(ca_file), .such_as = "\"peer-ca.pem\"",
      .otherwise_words = "the system's",
      .does = "PEM file of the CA certificates that vouch for it"},

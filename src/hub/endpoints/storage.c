@@ -3,6 +3,7 @@
 #include "hub/endpoints/storage.h"
 
 #include <stdio.h>
+#include <zlib.h>
 
 #include "model/json_text.h"
 
@@ -128,15 +129,15 @@ static void put_record(struct sk_buffer *to, const struct sk_message *message) {
 
 /* ---- both ---- */
 
-void storage_begin(struct storage *s, bool avro, const char sync[STORAGE_SYNC],
+void storage_begin(struct storage *s, enum storage_encoding encoding, const char sync[STORAGE_SYNC],
                    struct sk_buffer *to) {
-    *s = (struct storage){.avro = avro};
+    *s = (struct storage){.encoding = encoding};
     memcpy(s->sync, sync, STORAGE_SYNC);
-    if (!avro) return;
+    if (encoding == STORAGE_JSON) return;
     sk_buffer_append(to, SK_SPAN("Obj\1"));
     put_long(to, 2);
     put_text(to, SK_SPAN("avro.codec"));
-    put_text(to, SK_SPAN("null"));
+    put_text(to, encoding == STORAGE_AVRO_DEFLATE ? SK_SPAN("deflate") : SK_SPAN("null"));
     put_text(to, SK_SPAN("avro.schema"));
     put_text(to, SK_SPAN(SCHEMA));
     put_long(to, 0);
@@ -144,7 +145,7 @@ void storage_begin(struct storage *s, bool avro, const char sync[STORAGE_SYNC],
 }
 
 void storage_add(struct storage *s, const struct sk_message *message, struct sk_buffer *to) {
-    if (!s->avro) {
+    if (s->encoding == STORAGE_JSON) {
         put_line(to, message);
         return;
     }
@@ -152,13 +153,37 @@ void storage_add(struct storage *s, const struct sk_message *message, struct sk_
     s->in_block++;
 }
 
+/* Its codec "deflate" is RFC 1951, without zlib's frame. */
+static void deflate_block(struct sk_span block, struct sk_buffer *to) {
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)block.p, .avail_in = (uInt)block.n};
+    int began =
+        deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+    SK_ASSERT(began == Z_OK);
+    z.avail_out = (uInt)deflateBound(&z, (uLong)block.n);
+    char *out = sk_realloc(NULL, z.avail_out);
+    z.next_out = (Bytef *)out;
+    int ended = deflate(&z, Z_FINISH);
+    SK_ASSERT(ended == Z_STREAM_END);
+    put_bytes(to, sk_span(out, z.total_out));
+    deflateEnd(&z);
+    free(out);
+}
+
 void storage_end_block(struct storage *s, struct sk_buffer *to) {
     if (s->in_block == 0) return;
     put_long(to, (int64_t)s->in_block);
-    put_bytes(to, sk_buffer_span(&s->block));
+    if (s->encoding == STORAGE_AVRO_DEFLATE)
+        deflate_block(sk_buffer_span(&s->block), to);
+    else
+        put_bytes(to, sk_buffer_span(&s->block));
     sk_buffer_append(to, sk_span(s->sync, STORAGE_SYNC));
     sk_buffer_shrink(&s->block, 0);
     s->in_block = 0;
+}
+
+void storage_free(struct storage *s) {
+    sk_buffer_free(&s->block);
+    *s = (struct storage){0};
 }
 
 /* ---- names ---- */

@@ -4,7 +4,8 @@
  * Reference: docs/protocols/service-api.md, section 9. */
 #include <stdio.h>
 
-#include "hub/files/parts.h"
+#include "azure/blob_auth.h"
+#include "hub/account.h"
 #include "model/json_text.h"
 
 enum {
@@ -18,8 +19,8 @@ enum {
 
 struct files {
     struct sk_hub *hub;
-    struct storage *storage; /* NULL: the hub's own blob service */
-    struct sk_list starts;   /* uploads that begin: struct start */
+    struct hub_account *account; /* NULL: the hub's own blob service */
+    struct sk_list starts;       /* uploads that begin: struct start */
     struct sk_timer sweep;
     char *after; /* where the sweep is */
 };
@@ -58,21 +59,21 @@ static struct sk_request *end_start(struct start *start) {
 }
 
 static struct sk_span host_of(const struct start *start) {
-    const struct storage *storage = start->hub->files->storage;
-    return storage ? storage_host(storage) : start->request->host;
+    const struct hub_account *account = start->hub->files->account;
+    return account ? hub_account_host(account) : start->request->host;
 }
 
 static json_t *answer_of(const struct start *start, int64_t until_us) {
     struct sk_hub *hub = start->hub;
-    const struct storage *storage = hub->files->storage;
+    const struct hub_account *account = hub->files->account;
     const char *container = hub->options->files.container;
     struct sk_span host = host_of(start);
-    struct sk_blob_target target = {.account = storage ? storage_account(storage)
+    struct sk_blob_target target = {.account = account ? hub_account_name(account)
                                                        : sk_span_z(hub->options->name),
                                     .container = sk_span_z(container),
                                     .blob = sk_span_z(start->blob)};
     struct sk_buffer sas = {0};
-    sk_blob_sas_put(&sas, &target, storage ? storage_key(storage) : hub_blobs_key(hub),
+    sk_blob_sas_put(&sas, &target, account ? hub_account_key(account) : hub_blobs_key(hub),
                     SK_BLOB_READ | SK_BLOB_CREATE | SK_BLOB_WRITE, until_us);
     json_t *answer = json_pack("{s:s,s:s%,s:s,s:s,s:s%}", "correlationId", start->correlation,
                                "hostName", host.p, host.n, "containerName", container, "blobName",
@@ -292,8 +293,8 @@ static void found(void *arg, const struct sk_registry_end *end,
     if (!ending->fine || !hub->options->files.notify)
         sk_registry_document_delete(hub->registry, UPLOADS, sk_span_z(ending->key), forgotten,
                                     ending);
-    else if (hub->files->storage)
-        storage_look(hub->files->storage, container, blob, looked, ending);
+    else if (hub->files->account)
+        hub_account_look(hub->files->account, container, blob, looked, ending);
     else
         hub_blob_look(hub, container, blob, looked, ending);
 }
@@ -367,10 +368,16 @@ static void sweep(struct sk_timer *timer) {
 /* ---- life ---- */
 
 static enum sk_status open_files(struct sk_hub *hub, char reason[512]) {
+    const struct sk_hub_file_options *options = &hub->options->files;
+    char why[256] = "";
     hub->files = SK_NEW(struct files);
     hub->files->hub = hub;
     sk_list_init(&hub->files->starts);
-    return storage_open(hub, &hub->files->storage, reason);
+    if (options->connection_string == NULL) return SK_OK;
+    enum sk_status status = hub_account_open(hub->backend.io, options->connection_string,
+                                             options->ca_file, &hub->files->account, why);
+    if (status) snprintf(reason, 512, "files.connection_string: %s", why);
+    return status;
 }
 
 static void start_files(struct sk_hub *hub) {
@@ -401,8 +408,8 @@ static enum sk_status check_reload(struct sk_hub *hub, const struct sk_hub_optio
 }
 
 static void stop(struct sk_hub *hub) {
-    storage_close(hub->files->storage);
-    hub->files->storage = NULL;
+    hub_account_close(hub->files->account);
+    hub->files->account = NULL;
 }
 
 static void registry_closed(struct sk_hub *hub) {
@@ -412,16 +419,9 @@ static void registry_closed(struct sk_hub *hub) {
 
 static void free_files(struct sk_hub *hub) {
     if (hub->files == NULL) return;
-    storage_close(hub->files->storage);
+    hub_account_close(hub->files->account);
     free(hub->files->after);
     free(hub->files);
-}
-
-static bool container_fine(struct sk_span name, char why[SK_CONFIG_WHY_MAX]) {
-    snprintf(why, SK_CONFIG_WHY_MAX,
-             "a container's name is 3 to 63 lower-case letters, digits and single hyphens between "
-             "them");
-    return hub_blobs_container_fine(name);
 }
 
 #define AT(field) SK_CONFIG_AT(struct sk_hub_options, field)
@@ -431,9 +431,9 @@ static const struct sk_config_key keys[] = {
      .does = "Files that devices upload; the hub's own blob service takes them",
      .page = "how-to/upload-files.md"},
     {"hub[].files.container", &sk_config_text, AT(files.container), .otherwise = "\"uploads\"",
-     .fine = container_fine, .does = "The container of the files"},
+     .fine = hub_blobs_container_fine, .does = "The container of the files"},
     {"hub[].files.connection_string", &sk_config_text, AT(files.connection_string),
-     .fine = storage_fine, .secret = true, .otherwise_words = "the hub's own blob service",
+     .fine = hub_account_fine, .secret = true, .otherwise_words = "the hub's own blob service",
      .such_as = "\"DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…\"",
      .does = "A storage account that devices upload to instead; its container must be there"},
     {"hub[].files.ca_file", &sk_config_path, AT(files.ca_file),

@@ -1,0 +1,142 @@
+#include "hub/account.h"
+
+#include <stdio.h>
+
+#include "azure/blob_auth.h"
+#include "azure/storage_account.h"
+#include "net/trust.h"
+
+enum { SIGNED_S = 300 /* how long our own signatures are good for */ };
+
+struct hub_account {
+    struct sk_io *io;
+    struct sk_arena arena; /* of the account's texts */
+    struct sk_storage_account said;
+    struct sk_url url;
+    char *host;
+    struct sk_tls *tls;
+    struct sk_http_client *client;
+};
+
+/* ---- asking ---- */
+
+static void put_target(const struct hub_account *account, const struct hub_account_ask *ask,
+                       struct sk_buffer *to) {
+    struct sk_blob_target target = {account->said.name, ask->container, ask->blob};
+    struct sk_span rest = ask->blob, segment;
+    sk_buffer_append(to, account->url.rest);
+    sk_buffer_print(to, "/%.*s", SK_ARG(ask->container));
+    while (sk_span_split(&rest, '/', &segment)) {
+        sk_buffer_byte(to, '/');
+        sk_percent_encode(to, segment);
+    }
+    sk_blob_sas_put(to, &target, account->said.key, ask->rights,
+                    sk_io_wall(account->io) + SIGNED_S * 1000000ll);
+    if (ask->query) sk_buffer_print(to, "&%s", ask->query);
+}
+
+void hub_account_send(struct hub_account *account, const struct hub_account_ask *ask) {
+    const struct sk_http_pair headers[] = {
+        {"x-ms-version", SK_SPAN("2021-08-06")},
+        {"If-None-Match", sk_span_z(ask->if_none_match)},
+    };
+    struct sk_buffer target = {0};
+    put_target(account, ask, &target);
+    sk_http_client_send(account->client,
+                        &(struct sk_http_ask){.method = ask->method,
+                                              .target = sk_buffer_span(&target),
+                                              .headers = headers,
+                                              .header_count = ask->if_none_match ? 2 : 1,
+                                              .body = ask->body,
+                                              .timeout_ms = ask->timeout_ms,
+                                              .done = ask->done,
+                                              .arg = ask->arg});
+    sk_buffer_free(&target);
+}
+
+/* ---- looking ---- */
+
+struct look {
+    hub_blob_done *done;
+    void *arg;
+};
+
+static void answered(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct look look = *(struct look *)arg;
+    int64_t size = 0, modified = 0;
+    free(arg);
+    if (!status && answer->status == 404) status = SK_NOT_FOUND;
+    if (!status &&
+        (answer->status != 200 || sk_span_to_int(sk_http_header(answer, "Content-Length"), &size) ||
+         size < 0 || sk_time_http_parse(sk_http_header(answer, "Last-Modified"), &modified)))
+        status = SK_REFUSED;
+    if (status && status != SK_NOT_FOUND && status != SK_CLOSED)
+        SK_SELDOM(SK_LEVEL_WARN, "hub", "the storage account cannot be asked: %s %u",
+                  sk_status_text(status), answer ? answer->status : 0);
+    look.done(look.arg, status, (uint64_t)size, modified);
+}
+
+void hub_account_look(struct hub_account *account, struct sk_span container, struct sk_span blob,
+                      hub_blob_done *done, void *arg) {
+    struct look *look = SK_NEW(struct look);
+    *look = (struct look){done, arg};
+    hub_account_send(account, &(struct hub_account_ask){.method = SK_HTTP_HEAD,
+                                                        .container = container,
+                                                        .blob = blob,
+                                                        .rights = SK_BLOB_READ,
+                                                        .done = answered,
+                                                        .arg = look});
+}
+
+/* ---- life ---- */
+
+struct sk_span hub_account_name(const struct hub_account *account) {
+    return account->said.name;
+}
+
+struct sk_span hub_account_key(const struct hub_account *account) {
+    return account->said.key;
+}
+
+struct sk_span hub_account_host(const struct hub_account *account) {
+    struct sk_span url = account->said.blobs;
+    return sk_span_skip(url, sk_span_find(url, ':') + 3);
+}
+
+bool hub_account_fine(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    struct sk_arena arena = {0};
+    struct sk_storage_account account;
+    char error[256];
+    enum sk_status status = sk_storage_account_parse(text, &arena, &account, error);
+    if (status) snprintf(why, SK_CONFIG_WHY_MAX, "%.*s", SK_CONFIG_WHY_MAX - 1, error);
+    sk_arena_free(&arena);
+    return status == SK_OK;
+}
+
+enum sk_status hub_account_open(struct sk_io *io, const char *connection_string,
+                                const char *ca_file, struct hub_account **opened, char why[256]) {
+    struct hub_account *account = *opened = SK_NEW(struct hub_account);
+    account->io = io;
+    struct sk_span text = sk_arena_copy(&account->arena, sk_span_z(connection_string));
+    enum sk_status status = sk_storage_account_parse(text, &account->arena, &account->said, why);
+    if (!status) status = sk_url_parse(account->said.blobs, &account->url);
+    if (!status && account->url.secure)
+        status = sk_tls_trusting(io, ca_file, NULL, &account->tls, why);
+    account->host = sk_span_dup(account->url.host);
+    if (!status)
+        status = sk_http_client_new(
+            io,
+            &(struct sk_http_client_options){
+                .to = {.host = account->host, .port = account->url.port}, .tls = account->tls},
+            &account->client);
+    return status;
+}
+
+void hub_account_close(struct hub_account *account) {
+    if (account == NULL) return;
+    if (account->client) sk_http_client_free(account->client);
+    if (account->tls) sk_tls_free(account->tls);
+    sk_arena_free(&account->arena);
+    free(account->host);
+    free(account);
+}
