@@ -156,8 +156,9 @@ static int64_t now_s(const struct sk_authentication *a) {
 }
 
 /* Checks the signature; on failure the reason is set. */
-static bool verify(struct sk_authentication *a, struct sk_span primary, struct sk_span secondary) {
-    switch (sk_sas_verify(&a->sas, primary, secondary, now_s(a))) {
+/* What a token's signature and end came to; says what is wrong with it. */
+static bool is_valid(struct sk_authentication *a, enum sk_status verified) {
+    switch (verified) {
     case SK_OK: return true;
     case SK_TIMEOUT:
         refuse(a, SK_FAULT_UNAUTHORIZED, "the token has expired: renew it and connect again");
@@ -230,7 +231,8 @@ static bool check_certificate(struct sk_authentication *a, const struct lookup *
 
 static bool check_token(struct sk_authentication *a, const struct sk_identity *identity) {
     if (identity->auth == SK_AUTH_SAS)
-        return verify(a, sk_span_z(identity->primary_key), sk_span_z(identity->secondary_key));
+        return is_valid(a, sk_sas_verify(&a->sas, sk_span_z(identity->primary_key),
+                                         sk_span_z(identity->secondary_key), now_s(a)));
     refuse(a, SK_FAULT_UNAUTHORIZED, "this identity does not use shared access signatures");
     return false;
 }
@@ -383,11 +385,12 @@ static bool covers_path(struct sk_authentication *a) {
     return false;
 }
 
-/* Whether it is this key, of those that fit, whatever the time. */
-static bool signed_by(const struct sk_authentication *a, struct sk_span key) {
-    return sk_sas_verify(&a->sas, key, SK_NONE, now_s(a)) != SK_UNAUTHORIZED ||
-           (a->credentials.event_stream &&
-            sk_sas_verify_text(&a->sas, key, SK_NONE, now_s(a)) != SK_UNAUTHORIZED);
+/* As sk_sas_verify() says it of one key; at the event stream the text of the key counts, too. */
+static enum sk_status verify_by(const struct sk_authentication *a, struct sk_span key) {
+    enum sk_status status = sk_sas_verify(&a->sas, key, SK_NONE, now_s(a));
+    if (status == SK_UNAUTHORIZED && a->credentials.event_stream)
+        status = sk_sas_verify_text(&a->sas, key, SK_NONE, now_s(a));
+    return status;
 }
 
 static void by_policy(struct sk_authentication *a) {
@@ -397,18 +400,17 @@ static void by_policy(struct sk_authentication *a) {
         refuse(a, SK_FAULT_UNAUTHORIZED, "there is no shared access policy of that name");
         return;
     }
-    if (!(c->event_stream && sk_sas_verify_text(&a->sas, policy->primary_key, policy->secondary_key,
-                                                now_s(a)) == SK_OK) &&
-        !verify(a, policy->primary_key, policy->secondary_key))
-        return;
+    struct sk_span key = policy->primary_key;
+    enum sk_status status = verify_by(a, key);
+    if (status == SK_UNAUTHORIZED) status = verify_by(a, key = policy->secondary_key);
+    if (!is_valid(a, status)) return;
     bool covered = c->resource.n ? covers_path(a) : covers_identity(a, c->device, c->module);
     if (!covered || (c->device.n && !(policy->rights & SK_RIGHT_DEVICE_CONNECT))) {
         refuse(a, SK_FAULT_UNAUTHORIZED_ACCESS, "the token's scope or policy does not cover this");
         return;
     }
     a->principal.policy = sk_span_dup(policy->name);
-    a->principal.proofs[0] =
-        sk_hash(signed_by(a, policy->primary_key) ? policy->primary_key : policy->secondary_key);
+    a->principal.proofs[0] = sk_hash(key);
     a->principal.rights = policy->rights;
     a->principal.auth_method = hub_auth;
     if (c->device.n) { /* a token service: the device must still exist and be enabled */

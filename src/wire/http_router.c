@@ -1,26 +1,56 @@
 #include "wire/http_router.h"
 
+/* A path, split once for all patterns. */
+struct segments {
+    struct sk_span at[SK_HTTP_SEGMENTS_MAX];
+    size_t count;
+};
+
+static bool split(struct sk_span path, struct segments *segments) {
+    struct sk_span segment;
+    while (sk_span_split(&path, '/', &segment)) {
+        if (segments->count == SK_HTTP_SEGMENTS_MAX) return false;
+        segments->at[segments->count++] = segment;
+    }
+    return true;
+}
+
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* Whether a fixed word of a pattern is the segment; moves the pattern to the word's end. */
+static bool is_word(const char **pattern, struct sk_span segment) {
+    const char *p = *pattern;
+    size_t n = 0;
+    for (; p[n] && p[n] != '/'; n++)
+        if (n == segment.n || lower(p[n]) != lower(segment.p[n])) return false;
+    *pattern = p + n;
+    return n == segment.n;
+}
+
 /* Matches a pattern and collects raw captures. `*literals` gets a bit for each segment, the first
  * one highest: 1 for a fixed word; so of two patterns the larger one wins. */
-static bool match(const char *pattern, struct sk_span path, struct sk_span *captures, size_t *count,
-                  uint32_t *literals) {
-    struct sk_span rest = sk_span_z(pattern), wanted, segment;
+static bool match(const char *pattern, const struct segments *path, struct sk_span *captures,
+                  size_t *count, uint32_t *literals) {
     *count = 0;
     *literals = 0;
     uint32_t bit = 1u << 31;
-    while (sk_span_split(&rest, '/', &wanted)) {
-        if (!sk_span_split(&path, '/', &segment)) return false;
-        if (wanted.n && wanted.p[0] == '{') {
+    for (size_t i = 0; i < path->count; i++, bit >>= 1) {
+        struct sk_span segment = path->at[i];
+        if (*pattern == '{') {
             if (segment.n == 0) return false;
             captures[(*count)++] = segment;
-        } else if (sk_span_eq_nocase(wanted, segment)) {
+            pattern = strchr(pattern, '}') + 1;
+        } else if (is_word(&pattern, segment)) {
             *literals |= bit;
         } else {
             return false;
         }
-        bit >>= 1;
+        if (*pattern == '\0') return i + 1 == path->count;
+        pattern++; /* the '/' */
     }
-    return path.p == NULL;
+    return false;
 }
 
 /* Whether a fixed word was sent percent-encoded ("%24iothub"): such paths are compared decoded. */
@@ -47,13 +77,15 @@ enum sk_status sk_http_route(const struct sk_http_route *routes, size_t count,
     *found = (struct sk_http_match){0};
     path = with_plain_words(arena, path);
     if (path.n > 1 && path.p[path.n - 1] == '/') path.n--;
+    struct segments segments = {0};
+    if (!split(path, &segments)) return SK_NOT_FOUND;
     uint32_t best = 0;
     bool taken = false;
     for (size_t i = 0; i < count; i++) {
         struct sk_span captures[SK_HTTP_CAPTURES_MAX];
         size_t captured;
         uint32_t literals;
-        if (!match(routes[i].pattern, path, captures, &captured, &literals)) continue;
+        if (!match(routes[i].pattern, &segments, captures, &captured, &literals)) continue;
         found->allowed |= 1u << routes[i].method;
         if (routes[i].method != method || (taken && literals <= best)) continue;
         taken = true;

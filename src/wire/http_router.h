@@ -9,6 +9,7 @@
 #include "wire/http.h"
 
 #define SK_HTTP_CAPTURES_MAX 6
+#define SK_HTTP_SEGMENTS_MAX 32 /* of a path; the empty one in front of the first '/' counts */
 
 struct sk_http_route {
     enum sk_http_method method;

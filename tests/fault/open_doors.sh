@@ -2,7 +2,7 @@
 # Attacks on a hub and on an edge hub, each by one client that needs no login unless its name says so: while it lasts, both live on and
 # serve the devices of others. An attack is a row of tests/fault/attack.c; ATTACKS names some of them, SECONDS_EACH says how long each takes.
 source "$(dirname "$0")/support.bash"
-seconds=${SECONDS_EACH:-4}
+seconds=${SECONDS_EACH:-2}
 attacks=${ATTACKS-http-get http-get-unread http-body mqtt-ping-unknown amqp-begin amqp-attach amqp-nameless amqp-frames tls-keyupdate tls-keyupdate-data tls-renegotiate tls-chain idle}
 logins=${LOGINS-mqtt-ping mqtt-ping-unread mqtt-subscribe-unread mqtt-twin mqtt-twin-unread mqtt-qos0 mqtt-qos1-unread amqp-links amqp-sessions}
 memory_max_kb=$((64 * 1024))

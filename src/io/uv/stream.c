@@ -29,6 +29,7 @@ enum {
  * several addresses needs one socket after the other. */
 struct polled {
     uv_poll_t poll;
+    int events; /* that it waits for */
     int fd;
     struct uv_stream *stream;
 };
@@ -64,6 +65,7 @@ struct resolve {
 
 static void advance(struct uv_stream *s, int events);
 static void update_poll(struct uv_stream *s);
+static void poll_for_wanted(struct uv_stream *s);
 static void try_next_address(struct uv_stream *s);
 static const char *peer_address(struct sk_stream *stream);
 static const struct sk_stream_ops stream_ops;
@@ -128,11 +130,22 @@ static void on_timeout(struct sk_timer *timer) {
 
 /* ---- polling ---- */
 
+static int wanted_events(const struct uv_stream *s) {
+    int events = 0;
+    if (s->state == CONNECTING || s->wants_write) events |= UV_WRITABLE;
+    if (s->state == HANDSHAKE || s->state == FLUSHING ||
+        (s->state == OPEN && !s->ended && sk_stream_readable(&s->stream)))
+        events |= UV_READABLE;
+    return events;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct uv_stream *s = ((struct polled *)poll->data)->stream;
     sk_uv_enter(sk_uv(s->stream.io), "a socket");
+    if (status < 0) s->socket->events = 0; /* libuv has stopped */
     advance(s, status < 0 ? UV_READABLE | UV_WRITABLE : events);
-    if (status < 0) update_poll(s); /* libuv has stopped; the error may stand behind unread bytes */
+    if (status < 0) update_poll(s); /* the error may stand behind unread bytes */
+    if (events & UV_READABLE && (wanted_events(s) & UV_READABLE) == 0) poll_for_wanted(s);
 }
 
 /* It has input: served in this turn or, when that is full, in one of the next. Handshakes are
@@ -143,17 +156,21 @@ static void ready(struct uv_stream *s) {
     sk_list_append(s->busy || s->state == HANDSHAKE ? &uv->busy : &uv->sparse, &s->ready);
 }
 
-static void update_poll(struct uv_stream *s) {
+static void poll_for_wanted(struct uv_stream *s) {
     if (s->state == CLOSED || s->socket == NULL) return;
-    int events = 0;
-    if (s->state == CONNECTING || s->wants_write) events |= UV_WRITABLE;
-    if (s->state == HANDSHAKE || s->state == FLUSHING ||
-        (s->state == OPEN && !s->ended && sk_stream_readable(&s->stream)))
-        events |= UV_READABLE;
-    if (events)
-        uv_poll_start(&s->socket->poll, events, on_poll);
+    s->socket->events = wanted_events(s);
+    if (s->socket->events)
+        uv_poll_start(&s->socket->poll, s->socket->events, on_poll);
     else
         uv_poll_stop(&s->socket->poll);
+}
+
+/* Who stops reading is polled on until input comes (on_poll): most pauses end before, and a change
+ * costs two calls of the system. */
+static void update_poll(struct uv_stream *s) {
+    if (s->state == CLOSED || s->socket == NULL) return;
+    int wanted = wanted_events(s), polled = s->socket->events;
+    if (wanted != polled && (wanted | UV_READABLE) != polled) poll_for_wanted(s);
 }
 
 static void take_socket(struct uv_stream *s, int fd) {

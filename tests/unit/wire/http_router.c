@@ -65,6 +65,11 @@ TEST(unknown_paths_and_unknown_methods_are_told_apart) {
     assert_int_equal(route(SK_HTTP_GET, "/devices//modules/m"), SK_NOT_FOUND);
     assert_int_equal(route(SK_HTTP_GET, "/devices/d/modules/m/x"), SK_NOT_FOUND);
     assert_int_equal(route(SK_HTTP_GET, "devices"), SK_NOT_FOUND);
+    assert_int_equal(route(SK_HTTP_GET, "/devices/0123456789"), SK_OK);
+    char deep[4096];
+    memset(deep, '/', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    assert_int_equal(route(SK_HTTP_GET, deep), SK_NOT_FOUND);
     assert_int_equal(route(SK_HTTP_DELETE, "/devices/d"), SK_UNSUPPORTED);
     struct sk_buffer allowed = {0};
     sk_http_put_allowed(&allowed, found.allowed);
