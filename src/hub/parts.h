@@ -155,9 +155,19 @@ void hub_identity_stored(struct sk_hub *hub, const struct sk_identity *identity,
 void hub_identity_gone(struct sk_hub *hub, struct sk_span device, struct sk_span module,
                        const struct sk_registry_entries *gone);
 /* registry/bulk.c: does what one line of an import says, a JSON object, which it takes. `done`
- * comes once, maybe from inside the call; `error`, `warning` (or NULL) as of POST /devices. */
-typedef void hub_import_done(void *arg, json_t *error, json_t *warning);
-void hub_import(struct sk_hub *hub, json_t *json, hub_import_done *done, void *arg);
+ * comes once, maybe from inside the call; `error`, `warning` (or NULL) as of POST /devices;
+ * `status` is of the registry's call. */
+typedef void hub_import_done(void *arg, enum sk_status status, json_t *error, json_t *warning);
+/* Documents that are stored with what the line does: how far the import has come, and the error or
+ * warning, if there is one. Copied. */
+struct hub_import_note {
+    struct sk_span kind, key, progress;
+    struct sk_span failure_kind, failure_key;
+};
+void hub_import(struct sk_hub *hub, json_t *json, const struct hub_import_note *note /* or NULL */,
+                hub_import_done *done, void *arg);
+/* Stores the error of a line that comes to nothing. */
+void hub_import_failed(struct sk_hub *hub, const struct hub_import_note *note, const json_t *error);
 /* wait.c: requests that wait for something; `list` is initialised by who has it. */
 void hub_wait(struct sk_list *list, struct sk_request *request);
 struct sk_request *hub_wait_take(struct sk_list *list); /* the first, or NULL */
@@ -258,14 +268,16 @@ void hub_blob_write_end(struct hub_blob_writer *writer);
 /* SK_AGAIN: not at its end. */
 enum sk_status hub_blob_write_status(const struct hub_blob_writer *writer);
 void hub_blob_write_free(struct hub_blob_writer *writer); /* what is not at its end is dropped */
-/* Reading a blob: `opened` with a reader, or the reason why there is none. */
+/* Reading a blob from a place in it (the end, where that is behind it): `opened` with a reader, or
+ * the reason why there is none. */
 struct hub_blob_reader;
 typedef void hub_blob_opened(void *arg, enum sk_status status, struct hub_blob_reader *reader);
-void hub_blob_read(struct sk_hub *hub, struct sk_span container, struct sk_span blob,
+void hub_blob_read(struct sk_hub *hub, struct sk_span container, struct sk_span blob, uint64_t from,
                    hub_blob_opened *opened, void *arg);
 /* Up to `n` bytes; *got 0: it has ended. */
 enum sk_status hub_blob_read_part(struct hub_blob_reader *reader, char *to, size_t n, size_t *got);
 uint64_t hub_blob_read_size(const struct hub_blob_reader *reader);
+struct sk_span hub_blob_read_etag(const struct hub_blob_reader *reader);
 void hub_blob_read_free(struct hub_blob_reader *reader);
 /* Size and time of the last change of a blob; SK_NOT_FOUND. */
 typedef void hub_blob_done(void *arg, enum sk_status status, uint64_t size, int64_t modified_us);

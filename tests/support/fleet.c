@@ -33,6 +33,10 @@ void fleet_stop_hub(struct fleet *f) {
 
 void fleet_crash_hub(struct fleet *f) {
     sk_sim_power_cut(f->hub_io, (enum sk_sim_loss)sk_sim_chance(f->sim, 3));
+    fleet_power_hub(f);
+}
+
+void fleet_power_hub(struct fleet *f) {
     sk_hub_server_stop(f->hub, NULL, NULL);
     f->hub_io = sk_sim_power_on(f->hub_io);
     watch_detach(f->watch, true);

@@ -140,6 +140,7 @@ struct hub_blob_reader {
 
 struct opening {
     struct blobs *blobs;
+    uint64_t from;
     hub_blob_opened *opened;
     void *arg;
 };
@@ -153,17 +154,18 @@ static void found(void *arg, const struct sk_registry_end *status,
         json_t *record = sk_json_load(document->bytes, 0, NULL);
         reader = SK_NEW(struct hub_blob_reader);
         reader->size = (uint64_t)json_integer_value(json_object_get(record, "size"));
-        blob_source_open(&reader->source, opening.blobs, record, 0, reader->size);
+        uint64_t from = opening.from < reader->size ? opening.from : reader->size;
+        blob_source_open(&reader->source, opening.blobs, record, from, reader->size - from);
         json_decref(record);
     }
     opening.opened(opening.arg, status->status, reader);
 }
 
-void hub_blob_read(struct sk_hub *hub, struct sk_span container, struct sk_span blob,
+void hub_blob_read(struct sk_hub *hub, struct sk_span container, struct sk_span blob, uint64_t from,
                    hub_blob_opened *opened, void *arg) {
     struct opening *opening = SK_NEW(struct opening);
     struct sk_arena arena = {0};
-    *opening = (struct opening){hub->blobs, opened, arg};
+    *opening = (struct opening){hub->blobs, from, opened, arg};
     sk_registry_document_get(hub->registry, blob_kind(&arena, BLOB_DOCUMENTS, container), blob,
                              found, opening);
     sk_arena_free(&arena);
@@ -175,6 +177,10 @@ enum sk_status hub_blob_read_part(struct hub_blob_reader *reader, char *to, size
 
 uint64_t hub_blob_read_size(const struct hub_blob_reader *reader) {
     return reader->size;
+}
+
+struct sk_span hub_blob_read_etag(const struct hub_blob_reader *reader) {
+    return sk_span_z(json_string_value(json_object_get(reader->source.record, "etag")));
 }
 
 void hub_blob_read_free(struct hub_blob_reader *reader) {

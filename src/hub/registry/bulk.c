@@ -1,6 +1,7 @@
 /* Many identities at once, by POST /devices or an import, each for itself: what fails does not keep
  * the others from being done. Reference: docs/protocols/service-api.md, section 2. */
 #include "hub/parts.h"
+#include "model/json_text.h"
 
 #include <stdio.h>
 
@@ -12,34 +13,33 @@ struct bulk {
     size_t waiting;
 };
 
-enum work { CREATE, UPDATE, CREATE_OR_UPDATE, REMOVE, UPDATE_TWIN };
-
 static const struct mode {
     const char *name;
-    enum work work;
+    enum sk_registry_work work;
     bool by_etag; /* of the identity, or of the twin */
-} modes[] = {{"create", CREATE, false},
-             {"update", UPDATE, false},
-             {"updateIfMatchETag", UPDATE, true},
-             {"createOrUpdate", CREATE_OR_UPDATE, false},
-             {"createOrUpdateIfMatchETag", CREATE_OR_UPDATE, true},
-             {"delete", REMOVE, false},
-             {"deleteIfMatchETag", REMOVE, true},
-             {"updateTwin", UPDATE_TWIN, false},
-             {"updateTwinIfMatchETag", UPDATE_TWIN, true}};
+} modes[] = {{"create", SK_WORK_CREATE, false},
+             {"update", SK_WORK_UPDATE, false},
+             {"updateIfMatchETag", SK_WORK_UPDATE, true},
+             {"createOrUpdate", SK_WORK_PUT, false},
+             {"createOrUpdateIfMatchETag", SK_WORK_PUT, true},
+             {"delete", SK_WORK_REMOVE, false},
+             {"deleteIfMatchETag", SK_WORK_REMOVE, true},
+             {"updateTwin", SK_WORK_TWIN, false},
+             {"updateTwinIfMatchETag", SK_WORK_TWIN, true}};
 
 /* One identity on its way. */
 struct item {
     struct sk_hub *hub;
     json_t *json; /* owned: what it says */
-    json_t *error, *warning;
+    struct sk_arena arena;
+    struct hub_import_note note; /* in the arena */
     hub_import_done *done;
     void *arg;
     const struct mode *mode;
     struct sk_span device, module;
     struct sk_identity identity;
-    bool second; /* of CREATE_OR_UPDATE: it is there, and is updated */
-    bool full;   /* likewise: it is updated if it is there, for the hub may have no more devices */
+    bool makes_device; /* or may make one, which a tier counts */
+    bool full;         /* the hub has no room: it is updated, if it is there */
 };
 
 static const char *text_of(const json_t *object, const char *name) {
@@ -48,51 +48,99 @@ static const char *text_of(const json_t *object, const char *name) {
 
 /* ---- how it ended ---- */
 
-static void end_item(struct item *item) {
-    item->done(item->arg, item->error, item->warning);
+/* On the store's thread too. `what`: {"deviceId", "moduleId", "operation"} as text. */
+static json_t *failure_of(struct sk_span what, const struct sk_registry_end *end, bool twin) {
+    json_t *error = sk_json_load(what, 0, NULL);
+    if (twin) {
+        json_object_del(error, "moduleId");
+        json_object_del(error, "operation");
+        json_object_set_new(error, "warningCode", json_string("DeviceRegisteredWithoutTwin"));
+        json_object_set_new(
+            error, "warningStatus",
+            json_string(end->reason[0] ? end->reason : sk_status_text(end->status)));
+        return error;
+    }
+    struct sk_request request = {.op = SK_OP_IDENTITY_PUT,
+                                 .module = sk_span_z(text_of(error, "moduleId"))};
+    bool full = end->status == SK_NOT_FOUND && json_object_del(error, "full") == 0;
+    enum sk_fault fault = full ? SK_FAULT_TOO_MANY_DEVICES : hub_fault_of(&request, end);
+    const struct sk_fault_kind *kind = sk_fault_kind(fault);
+    json_object_del(error, "full");
+    json_object_set_new(error, "errorCode", json_string(kind->name));
+    json_object_set_new(error, "errorStatus",
+                        json_string(!full && end->reason[0] ? end->reason : kind->sentence));
+    return error;
+}
+
+static void put_failure(struct sk_buffer *to, struct sk_span what,
+                        const struct sk_registry_end *end, bool twin) {
+    json_t *error = failure_of(what, end, twin);
+    sk_json_put(to, error, 0);
+    json_decref(error);
+}
+
+/* What a failure of it begins with; a span of its arena. */
+static struct sk_span failure_head(struct item *item) {
+    json_t *head = json_pack("{s:s%,s:s%,s:s}", "deviceId", item->device.p ? item->device.p : "",
+                             item->device.n, "moduleId", item->module.p ? item->module.p : "",
+                             item->module.n, "operation", item->mode ? item->mode->name : "");
+    if (item->full) json_object_set_new(head, "full", json_true());
+    SK_CLEANUP_FREE char *text = sk_json_text(head);
+    json_decref(head);
+    return sk_arena_copy(&item->arena, sk_span_z(text));
+}
+
+/* Ends it. */
+static void tell(struct item *item, enum sk_status status, json_t *error, json_t *warning) {
+    item->done(item->arg, status, error, warning);
+    json_decref(error);
+    json_decref(warning);
     sk_identity_free(&item->identity);
     json_decref(item->json);
-    json_decref(item->error);
-    json_decref(item->warning);
+    sk_arena_free(&item->arena);
     free(item);
 }
 
 static void fail(struct item *item, enum sk_fault fault, const char *text) {
     const struct sk_fault_kind *kind = sk_fault_kind(fault);
-    item->error =
-        json_pack("{s:s%,s:s%,s:s,s:s,s:s}", "deviceId", item->device.p ? item->device.p : "",
-                  item->device.n, "moduleId", item->module.p ? item->module.p : "", item->module.n,
-                  "errorCode", kind->name, "errorStatus", text && text[0] ? text : kind->sentence,
-                  "operation", item->mode ? item->mode->name : "");
-    end_item(item);
+    json_t *error = sk_json_load(failure_head(item), 0, NULL);
+    json_object_del(error, "full");
+    json_object_set_new(error, "errorCode", json_string(kind->name));
+    json_object_set_new(error, "errorStatus", json_string(text ? text : kind->sentence));
+    if (item->note.key.n) hub_import_failed(item->hub, &item->note, error);
+    tell(item, SK_OK, error, NULL);
 }
 
-static void fail_status(struct item *item, const struct sk_registry_end *end) {
-    struct sk_request request = {
-        .op = SK_OP_IDENTITY_PUT, .device = item->device, .module = item->module};
-    fail(item, hub_fault_of(&request, end), end->reason);
+void hub_import_failed(struct sk_hub *hub, const struct hub_import_note *note,
+                       const json_t *error) {
+    SK_CLEANUP_FREE char *text = sk_json_text(error);
+    sk_registry_document_put(hub->registry, note->failure_kind, note->failure_key, sk_span_z(text),
+                             NULL, NULL);
 }
 
-/* ---- twins ---- */
+/* ---- the registry ---- */
 
-static void twin_changed(void *arg, const struct sk_registry_end *end,
-                         struct sk_registry_entry *entry, const json_t *desired_patch) {
-    struct item *item = arg;
-    if (entry) {
-        hub_twin_changed(item->hub,
-                         &(struct sk_hub_twin_change){.entry = entry,
-                                                      .tags = json_object_get(item->json, "tags"),
-                                                      .desired = desired_patch});
+static void tell_parts(struct item *item, const struct sk_registry_lined *lined) {
+    if (lined->put) hub_identity_stored(item->hub, &lined->put->identity, lined->made);
+    if (lined->gone.count) hub_identity_gone(item->hub, item->device, item->module, &lined->gone);
+    if (lined->twin) {
+        const json_t *tags = json_object_get(item->json, "tags");
+        hub_twin_changed(item->hub, &(struct sk_hub_twin_change){.entry = lined->twin,
+                                                                 .tags = tags,
+                                                                 .desired = lined->desired_patch});
         hub_changed(item->hub);
-        end_item(item);
-    } else if (item->mode->work == UPDATE_TWIN) {
-        fail_status(item, end);
-    } else { /* the identity is there all the same */
-        item->warning = json_pack("{s:s%,s:s,s:s}", "deviceId", item->device.p, item->device.n,
-                                  "warningCode", "DeviceRegisteredWithoutTwin", "warningStatus",
-                                  end->reason[0] ? end->reason : sk_status_text(end->status));
-        end_item(item);
     }
+}
+
+static void stored(void *arg, const struct sk_registry_end *end,
+                   const struct sk_registry_lined *lined) {
+    struct item *item = arg;
+    json_t *error = NULL, *warning = NULL;
+    item->hub->devices_coming -= item->makes_device;
+    if (!end->status) tell_parts(item, lined);
+    if (end->status) error = failure_of(failure_head(item), end, false);
+    if (lined->twin_end) warning = failure_of(failure_head(item), lined->twin_end, true);
+    tell(item, end->status, error, warning);
 }
 
 static struct sk_span etag_of(const struct item *item, const char *name) {
@@ -100,68 +148,39 @@ static struct sk_span etag_of(const struct item *item, const char *name) {
     return etag ? sk_span_z(etag) : SK_SPAN("*");
 }
 
-/* False: there is nothing of a twin in it. It was checked in the beginning. */
-static bool change_twin(struct item *item) {
-    struct sk_twin_change change;
-    char error[SK_MODEL_ERROR_MAX];
-    sk_twin_change_from_json(item->json, false, &change, error);
-    if (change.tags == NULL && change.desired == NULL) return false;
-    sk_registry_twin_change(item->hub->registry, item->device, item->module, &change,
-                            item->mode->work == UPDATE_TWIN ? etag_of(item, "twinETag") : SK_NONE,
-                            twin_changed, item);
+static void ask(struct item *item, const struct sk_twin_change *twin) {
+    enum sk_registry_work work = item->mode->work;
+    bool of_twin = work == SK_WORK_TWIN;
+    struct sk_registry_line line = {.work =
+                                        work == SK_WORK_PUT && item->full ? SK_WORK_UPDATE : work,
+                                    .device_id = item->device,
+                                    .module_id = item->module,
+                                    .identity = item->identity.device_id ? &item->identity : NULL,
+                                    .if_match = etag_of(item, "eTag"),
+                                    .twin = *twin,
+                                    .twin_if_match = of_twin ? etag_of(item, "twinETag") : SK_NONE,
+                                    .note = {.kind = item->note.kind,
+                                             .key = item->note.key,
+                                             .bytes = item->note.progress,
+                                             .failure_kind = item->note.failure_kind,
+                                             .failure_key = item->note.failure_key,
+                                             .put_failure = put_failure}};
+    if (line.note.key.n) line.note.of_failure = failure_head(item);
+    item->hub->devices_coming += item->makes_device;
+    sk_registry_line(item->hub->registry, &line, stored, item);
+}
+
+/* Whether there is room for what it may make; false: it was refused. */
+static bool take_room(struct item *item) {
+    enum sk_registry_work work = item->mode->work;
+    if (item->module.n || (work != SK_WORK_CREATE && work != SK_WORK_PUT)) return true;
+    item->full = !hub_quota_has_room(item->hub);
+    item->makes_device = !item->full;
+    if (item->full && work == SK_WORK_CREATE) {
+        fail(item, SK_FAULT_TOO_MANY_DEVICES, NULL);
+        return false;
+    }
     return true;
-}
-
-/* ---- identities ---- */
-
-static bool creates(const struct item *item) {
-    return item->mode->work != UPDATE && !item->second;
-}
-
-/* Whether it makes a device, which a tier counts. */
-static bool makes_device(const struct item *item) {
-    return item->module.n == 0 && creates(item);
-}
-
-static void put(struct item *item);
-
-static void stored(void *arg, const struct sk_registry_end *end, struct sk_registry_entry *entry) {
-    struct item *item = arg;
-    item->hub->devices_coming -= makes_device(item);
-    if (entry) {
-        hub_identity_stored(item->hub, &entry->identity, creates(item));
-        if (!change_twin(item)) end_item(item);
-    } else if (end->status == SK_EXISTS && item->mode->work == CREATE_OR_UPDATE && !item->second) {
-        item->second = true;
-        put(item);
-    } else if (end->status == SK_NOT_FOUND && item->full) {
-        fail(item, SK_FAULT_TOO_MANY_DEVICES, NULL);
-    } else {
-        fail_status(item, end);
-    }
-}
-
-static void put(struct item *item) {
-    item->full |= makes_device(item) && !hub_quota_has_room(item->hub);
-    if (item->full && item->mode->work == CREATE) {
-        fail(item, SK_FAULT_TOO_MANY_DEVICES, NULL);
-        return;
-    }
-    item->second |= item->full;
-    item->hub->devices_coming += makes_device(item);
-    sk_registry_put(item->hub->registry, &item->identity,
-                    creates(item) ? SK_NONE : etag_of(item, "eTag"), stored, item);
-}
-
-static void removed(void *arg, const struct sk_registry_end *end,
-                    const struct sk_registry_entries *gone) {
-    struct item *item = arg;
-    if (end->status) {
-        fail_status(item, end);
-        return;
-    }
-    hub_identity_gone(item->hub, item->device, item->module, gone);
-    end_item(item);
 }
 
 /* ---- all of them ---- */
@@ -177,28 +196,26 @@ static const struct mode *find_mode(const json_t *json) {
 
 static void begin(struct item *item) {
     char error[SK_MODEL_ERROR_MAX];
-    struct sk_twin_change change;
+    struct sk_twin_change twin = {0};
     if (item->mode == NULL) {
         fail(item, SK_FAULT_ARGUMENT_INVALID, "importMode is not known");
     } else if (sk_id_check(item->device) || (item->module.n && sk_id_check(item->module))) {
         fail(item, SK_FAULT_ARGUMENT_INVALID, "id, or moduleId, is not a valid id");
-    } else if (sk_twin_change_from_json(item->json, false, &change, error)) {
+    } else if (sk_twin_change_from_json(item->json, false, &twin, error)) {
         fail(item, SK_FAULT_ARGUMENT_INVALID, error);
-    } else if (item->mode->work == REMOVE) {
-        sk_registry_delete(item->hub->registry, item->device, item->module, etag_of(item, "eTag"),
-                           removed, item);
-    } else if (item->mode->work == UPDATE_TWIN) {
-        if (!change_twin(item))
-            fail(item, SK_FAULT_ARGUMENT_INVALID, "there are neither tags nor properties.desired");
-    } else if (sk_identity_from_json(item->json, item->device, item->module, &item->identity,
+    } else if (item->mode->work == SK_WORK_TWIN && twin.tags == NULL && twin.desired == NULL) {
+        fail(item, SK_FAULT_ARGUMENT_INVALID, "there are neither tags nor properties.desired");
+    } else if (item->mode->work < SK_WORK_REMOVE &&
+               sk_identity_from_json(item->json, item->device, item->module, &item->identity,
                                      error)) {
         fail(item, SK_FAULT_ARGUMENT_INVALID, error);
-    } else {
-        put(item);
+    } else if (take_room(item)) {
+        ask(item, &twin);
     }
 }
 
-void hub_import(struct sk_hub *hub, json_t *json, hub_import_done *done, void *arg) {
+void hub_import(struct sk_hub *hub, json_t *json, const struct hub_import_note *note,
+                hub_import_done *done, void *arg) {
     struct item *item = SK_NEW(struct item);
     item->hub = hub;
     item->json = json;
@@ -207,6 +224,12 @@ void hub_import(struct sk_hub *hub, json_t *json, hub_import_done *done, void *a
     item->mode = find_mode(json);
     item->device = sk_span_z(text_of(json, "id"));
     item->module = sk_span_z(text_of(json, "moduleId"));
+    if (note)
+        item->note = (struct hub_import_note){sk_arena_copy(&item->arena, note->kind),
+                                              sk_arena_copy(&item->arena, note->key),
+                                              sk_arena_copy(&item->arena, note->progress),
+                                              sk_arena_copy(&item->arena, note->failure_kind),
+                                              sk_arena_copy(&item->arena, note->failure_key)};
     begin(item);
 }
 
@@ -223,8 +246,9 @@ static void release(struct bulk *bulk) {
     json_decref(document);
 }
 
-static void one_done(void *arg, json_t *error, json_t *warning) {
+static void one_done(void *arg, enum sk_status status, json_t *error, json_t *warning) {
     struct bulk *bulk = arg;
+    (void)status;
     if (error) json_array_append(bulk->errors, error);
     if (warning) json_array_append(bulk->warnings, warning);
     release(bulk);
@@ -240,7 +264,9 @@ static void bulk(struct sk_hub *hub, struct sk_request *request) {
     }
     struct bulk *all = SK_NEW(struct bulk);
     *all = (struct bulk){request, json_array(), json_array(), count + 1}; /* this function too */
-    json_array_foreach(request->body, i, json) hub_import(hub, json_incref(json), one_done, all);
+    json_array_foreach(request->body, i, json) {
+        hub_import(hub, json_incref(json), NULL, one_done, all);
+    }
     release(all);
 }
 

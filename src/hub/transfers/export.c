@@ -7,7 +7,8 @@ enum { PAGE = 50 };
 
 struct exporting {
     struct transfer *transfer; /* NULL: it stops with what is under way */
-    struct hub_blob_writer *writer;
+    struct place_writer *writer;
+    struct configurations_work *configurations;
     bool modules;
     uint64_t after; /* how far it has come */
     uint64_t done;
@@ -19,7 +20,8 @@ static void read_page(struct exporting *e);
 static void stop(void *work) {
     struct exporting *e = work;
     e->transfer = NULL;
-    hub_blob_write_free(e->writer);
+    place_write_free(e->writer);
+    configurations_work_free(e->configurations);
     if (!e->reading) free(e);
 }
 
@@ -29,7 +31,7 @@ static void put_line(struct exporting *e, const struct sk_registry_entry *entry)
     sk_json_put(&text, line, 0);
     sk_buffer_byte(&text, '\n');
     json_decref(line);
-    if (!hub_blob_write_part(e->writer, sk_buffer_span(&text))) e->full = true;
+    if (!place_write_part(e->writer, sk_buffer_span(&text))) e->full = true;
     sk_buffer_free(&text);
     e->done++;
 }
@@ -52,7 +54,7 @@ static void got_page(void *arg, const struct sk_registry_end *end,
     transfer_progress(e->transfer, e->done, counts.devices + counts.modules);
     if (!list->more && e->modules) {
         e->ended = true;
-        hub_blob_write_end(e->writer);
+        place_write_end(e->writer);
         return;
     }
     if (!list->more) {
@@ -70,12 +72,20 @@ static void read_page(struct exporting *e) {
         got_page, e);
 }
 
+static void configurations_done(void *arg, const char *reason) {
+    struct exporting *e = arg;
+    transfer_end(e->transfer, reason);
+}
+
 /* The writer has room again, or the blob is there, or cannot be. */
 static void moved(void *arg) {
     struct exporting *e = arg;
-    enum sk_status status = hub_blob_write_status(e->writer);
+    enum sk_status status = place_write_status(e->writer);
     if (e->ended && status != SK_AGAIN) {
-        transfer_end(e->transfer, status ? sk_status_text(status) : NULL);
+        if (!status && e->transfer->configurations)
+            e->configurations = configurations_export(e->transfer, configurations_done, e);
+        else
+            transfer_end(e->transfer, status ? sk_status_text(status) : NULL);
     } else if (e->full) {
         e->full = false;
         if (!e->reading) read_page(e);
@@ -85,8 +95,8 @@ static void moved(void *arg) {
 static void *start(struct transfer *transfer) {
     struct exporting *e = SK_NEW(struct exporting);
     e->transfer = transfer;
-    e->writer = hub_blob_write(transfer->hub, sk_span_z(transfer->output),
-                               transfer_blob(transfer, "outputBlobName"), moved, e);
+    e->writer = place_write(transfer->hub, transfer->output,
+                            transfer_blob(transfer, "outputBlobName", "devices.txt"), moved, e);
     read_page(e);
     return e;
 }

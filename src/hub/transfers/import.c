@@ -1,23 +1,22 @@
-/* Import: a line each, so many at a time that the registry's transactions are full; what could not
- * be done is a line of the log in the output container. */
+/* Import: a line each, so many at a time that the registry's transactions are full. With each line
+ * the registry stores how far it is, so whoever goes on begins behind the last that was done; and
+ * what it could not do, which becomes a blob at the end. */
 #include <stdio.h>
 
 #include "hub/transfers/parts.h"
 #include "model/json_text.h"
 
-enum { CHUNK = 64 * 1024, LINE_MAX_SIZE = 256 * 1024, UNDER_WAY_MAX = 1000 };
-#define ERRORS SK_SPAN("importErrors.log")
+enum { LINE_MAX_SIZE = 256 * 1024, UNDER_WAY_MAX = 1000 };
 
 struct importing {
     struct transfer *transfer; /* NULL: it stops with what is under way */
-    struct hub_blob_reader *reader;
-    struct hub_blob_writer *errors; /* NULL: there were none yet */
-    struct sk_buffer text;          /* read, and not yet taken */
-    size_t taken;                   /* of the text */
-    uint64_t read, lines;
+    struct place_lines lines;
+    struct configurations_work *configurations;
+    struct errors_work *errors;
+    uint64_t line; /* the number of the last that was taken */
+    char *etag;    /* of the blob then; NULL: it is the beginning */
     unsigned under_way;
-    bool opening, at_end, ending, running;
-    bool held; /* the log has no room */
+    bool asking, running, ended; /* ended: all lines are done */
     struct sk_task again;
 };
 
@@ -25,8 +24,8 @@ static void run(struct importing *m);
 static void run_again(struct sk_task *task);
 
 static void free_importing(struct importing *m) {
-    if (m->under_way || m->opening || m->running) return;
-    sk_buffer_free(&m->text);
+    if (m->under_way || m->asking || m->running) return;
+    free(m->etag);
     free(m);
 }
 
@@ -34,166 +33,181 @@ static void stop(void *work) {
     struct importing *m = work;
     m->transfer = NULL;
     sk_io_undefer(&m->again);
-    if (m->reader) hub_blob_read_free(m->reader);
-    if (m->errors) hub_blob_write_free(m->errors);
-    m->reader = NULL;
-    m->errors = NULL;
+    place_lines_free(&m->lines);
+    configurations_work_free(m->configurations);
+    errors_work_free(m->errors);
     free_importing(m);
 }
 
-/* ---- the log of what could not be done ---- */
+/* ---- behind the identities ---- */
 
-static void moved(void *arg) {
+static void errors_written(void *arg, const char *reason) {
     struct importing *m = arg;
-    enum sk_status status = hub_blob_write_status(m->errors);
-    m->held = false;
-    if (m->ending && status != SK_AGAIN)
-        transfer_end(m->transfer, status ? "the log of errors could not be written" : NULL);
-    else if (!m->ending)
-        run(m);
+    transfer_end(m->transfer, reason);
 }
 
-static void put_error(struct importing *m, const json_t *error) {
-    struct sk_buffer text = {0};
-    struct transfer *transfer = m->transfer;
-    if (m->errors == NULL)
-        m->errors = hub_blob_write(transfer->hub, sk_span_z(transfer->output), ERRORS, moved, m);
-    sk_json_put(&text, error, 0);
-    sk_buffer_byte(&text, '\n');
-    if (!hub_blob_write_part(m->errors, sk_buffer_span(&text))) m->held = true;
-    sk_buffer_free(&text);
+static void write_errors(struct importing *m) {
+    m->errors = errors_write(m->transfer, errors_written, m);
 }
 
-static void bad_line(struct importing *m, const char *why) {
-    char text[256];
-    snprintf(text, sizeof text, "line %llu: %.180s", (unsigned long long)m->lines, why);
-    json_t *error = json_pack("{s:s,s:s,s:s}", "deviceId", "", "errorCode", "DeserializationError",
-                              "errorStatus", text);
-    put_error(m, error);
-    json_decref(error);
+static void configurations_done(void *arg, const char *reason) {
+    struct importing *m = arg;
+    if (reason)
+        transfer_end(m->transfer, reason);
+    else
+        write_errors(m);
+}
+
+static void end_lines(struct importing *m) {
+    m->ended = true;
+    if (m->transfer->configurations)
+        m->configurations = configurations_import(m->transfer, configurations_done, m);
+    else
+        write_errors(m);
 }
 
 /* ---- lines ---- */
 
-static void line_done(void *arg, json_t *error, json_t *warning) {
+/* A failure that is not the line's: nothing of it is stored. */
+static const char *fatal(enum sk_status status) {
+    if (status == SK_NO_SPACE) return "the hub's disk is full";
+    return status == SK_IO ? "the registry cannot be written" : NULL;
+}
+
+static void line_done(void *arg, enum sk_status status, json_t *error, json_t *warning) {
     struct importing *m = arg;
+    (void)error, (void)warning; /* they are noted */
     m->under_way--;
-    if (m->transfer == NULL) {
+    if (m->transfer == NULL)
         free_importing(m);
-        return;
-    }
-    if (error) put_error(m, error);
-    if (warning) put_error(m, warning);
-    if (!m->running && m->under_way < UNDER_WAY_MAX / 2)
+    else if (fatal(status))
+        transfer_end(m->transfer, fatal(status));
+    else if (!m->running && m->under_way < UNDER_WAY_MAX / 2)
         sk_io_defer(m->transfer->hub->backend.io, &m->again, run_again);
 }
 
+static void bad_line(struct importing *m, const struct hub_import_note *note, const char *why) {
+    char text[256];
+    snprintf(text, sizeof text, "line %llu: %.180s", (unsigned long long)m->line, why);
+    json_t *error = json_pack("{s:s,s:s,s:s}", "deviceId", "", "errorCode", "DeserializationError",
+                              "errorStatus", text);
+    hub_import_failed(m->transfer->hub, note, error);
+    json_decref(error);
+}
+
 static void take_line(struct importing *m, struct sk_span line) {
+    struct error_texts texts;
     json_error_t why;
-    m->lines++;
+    char progress[128];
+    struct sk_span etag = place_read_etag(m->lines.reader);
+    m->line++;
     line = sk_span_trim(line);
     if (line.n == 0) return;
+    snprintf(progress, sizeof progress, "%llu %llu %.*s",
+             (unsigned long long)place_lines_read(&m->lines), (unsigned long long)m->line,
+             SK_ARG(etag));
+    struct hub_import_note note =
+        error_note(m->transfer, false, m->line, sk_span_z(progress), &texts);
     json_t *json = sk_json_load(line, JSON_REJECT_DUPLICATES, &why);
     if (json_is_object(json)) {
         m->under_way++;
-        hub_import(m->transfer->hub, json, line_done, m);
+        hub_import(m->transfer->hub, json, &note, line_done, m);
     } else {
-        bad_line(m, json ? "it is not a JSON object" : why.text);
+        bad_line(m, &note, json ? "it is not a JSON object" : why.text);
         json_decref(json);
     }
-}
-
-/* More of the file behind what is there. False: it cannot be read. */
-static bool read_more(struct importing *m) {
-    size_t got = 0;
-    sk_buffer_consume(&m->text, m->taken);
-    m->taken = 0;
-    char *to = sk_buffer_reserve(&m->text, CHUNK);
-    if (hub_blob_read_part(m->reader, to, CHUNK, &got)) return false;
-    m->text.n += got;
-    m->read += got;
-    m->at_end = got == 0;
-    transfer_progress(m->transfer, m->read, hub_blob_read_size(m->reader));
-    return true;
-}
-
-/* The next line, where it is whole; the last may lack its end. */
-static bool next_line(struct importing *m, struct sk_span *line) {
-    struct sk_span rest = sk_span_skip(sk_buffer_span(&m->text), m->taken);
-    size_t end = sk_span_find(rest, '\n');
-    if (end == rest.n && (!m->at_end || rest.n == 0)) return false;
-    *line = sk_span_first(rest, end);
-    m->taken += end < rest.n ? end + 1 : end;
-    return true;
-}
-
-static void end_well(struct importing *m) {
-    m->ending = true;
-    if (m->errors)
-        hub_blob_write_end(m->errors);
-    else
-        transfer_end(m->transfer, NULL);
 }
 
 static void run_again(struct sk_task *task) {
     run(SK_CONTAINER(task, struct importing, again));
 }
 
+/* What the end of the lines means; NULL: it is the end of the blob. */
+static const char *reason_of(enum sk_status status) {
+    switch (status) {
+    case SK_CLOSED: return NULL;
+    case SK_TOO_LARGE: return "a line is longer than 256 KB";
+    case SK_NOT_FOUND: return "there is no such blob to import";
+    default: return "the blob cannot be read";
+    }
+}
+
+/* It is the blob that it was when the hub fell. */
+static bool is_same(const struct importing *m) {
+    return m->etag == NULL || sk_span_is(place_read_etag(m->lines.reader), m->etag);
+}
+
 /* As much as a turn may take, and as may be under way. */
 static void take_lines(struct importing *m) {
     struct sk_share share;
     struct sk_span line;
-    sk_share_begin(&share, m->transfer->hub->backend.io);
-    while (m->under_way < UNDER_WAY_MAX && !m->held) {
+    struct transfer *transfer = m->transfer;
+    sk_share_begin(&share, transfer->hub->backend.io);
+    while (m->under_way < UNDER_WAY_MAX) {
         if (!sk_share_go_on(&share, 4)) {
-            sk_io_yield(m->transfer->hub->backend.io, &m->again, run_again);
+            sk_io_yield(transfer->hub->backend.io, &m->again, run_again);
             return;
         }
-        if (next_line(m, &line)) {
+        enum sk_status status = place_next_line(&m->lines, LINE_MAX_SIZE, &line);
+        if (status == SK_AGAIN) return;
+        if (status != SK_OK && status != SK_CLOSED) {
+            transfer_end(transfer, reason_of(status));
+        } else if (!is_same(m)) {
+            transfer_end(transfer, "the blob was replaced while the hub was down");
+        } else if (status == SK_OK) {
             take_line(m, line);
-        } else if (m->at_end) {
-            if (m->under_way == 0) end_well(m);
-            return;
-        } else if (m->text.n - m->taken > LINE_MAX_SIZE) {
-            transfer_end(m->transfer, "a line is longer than 256 KB");
-            return;
-        } else if (!read_more(m)) {
-            transfer_end(m->transfer, "the blob cannot be read");
-            return;
+            transfer_progress(transfer, place_lines_read(&m->lines),
+                              place_read_size(m->lines.reader));
+        } else if (m->under_way == 0) {
+            end_lines(m);
         }
+        if (status || m->transfer == NULL) return;
     }
 }
 
 static void run(struct importing *m) {
-    if (m->running || m->transfer == NULL || m->reader == NULL) return;
+    if (m->running || m->ended || m->transfer == NULL || m->lines.reader == NULL) return;
     m->running = true;
     take_lines(m);
     m->running = false;
     if (m->transfer == NULL) free_importing(m);
 }
 
-static void opened(void *arg, enum sk_status status, struct hub_blob_reader *reader) {
+static void moved(void *arg) {
+    run(arg);
+}
+
+static void got_progress(void *arg, const struct sk_registry_end *end,
+                         const struct sk_registry_document *document) {
     struct importing *m = arg;
-    m->opening = false;
+    unsigned long long at = 0, line = 0;
+    char etag[64] = "";
+    m->asking = false;
     if (m->transfer == NULL) {
-        if (reader) hub_blob_read_free(reader);
         free_importing(m);
         return;
     }
-    m->reader = reader;
-    if (status)
-        transfer_end(m->transfer, status == SK_NOT_FOUND ? "there is no such blob to import"
-                                                         : sk_status_text(status));
-    else
-        run(m);
+    if (end->status && end->status != SK_NOT_FOUND) {
+        transfer_end(m->transfer, sk_status_text(end->status));
+        return;
+    }
+    if (document) {
+        SK_CLEANUP_FREE char *text = sk_span_dup(document->bytes);
+        if (sscanf(text, "%llu %llu %63s", &at, &line, etag) == 3) m->etag = sk_text_dup(etag);
+    }
+    m->line = line;
+    m->lines.base = at;
+    m->lines.reader =
+        place_read(m->transfer->hub, m->transfer->input,
+                   transfer_blob(m->transfer, "inputBlobName", "devices.txt"), at, moved, m);
 }
 
 static void *start(struct transfer *transfer) {
     struct importing *m = SK_NEW(struct importing);
     m->transfer = transfer;
-    m->opening = true;
-    hub_blob_read(transfer->hub, sk_span_z(transfer->input),
-                  transfer_blob(transfer, "inputBlobName"), opened, m);
+    m->asking = true;
+    sk_registry_document_get(transfer->hub->registry, TRANSFER_PROGRESS,
+                             transfer_text(transfer, "jobId"), got_progress, m);
     return m;
 }
 

@@ -13,6 +13,9 @@ struct transfers {
     struct transfer *active; /* NULL: none runs */
     bool starting;           /* one is being stored */
     json_t *ended;           /* id → a job whose end is not stored yet */
+    bool loaded;             /* what was there before is known; until then requests wait */
+    struct sk_list waiting;  /* see hub_wait */
+    json_t *works;           /* id → where a job worked when the hub stopped */
 };
 
 static const char *text_of(const json_t *object, const char *name) {
@@ -33,9 +36,14 @@ static void save(struct sk_hub *hub, const json_t *job, sk_registry_done *done, 
 
 /* ---- one that runs ---- */
 
-struct sk_span transfer_blob(const struct transfer *transfer, const char *member) {
-    const char *name = text_of(transfer->job, member);
-    return name && name[0] ? sk_span_z(name) : SK_SPAN("devices.txt");
+struct sk_span transfer_text(const struct transfer *transfer, const char *member) {
+    return sk_span_z(text_of(transfer->job, member));
+}
+
+struct sk_span transfer_blob(const struct transfer *transfer, const char *member,
+                             const char *otherwise) {
+    struct sk_span name = transfer_text(transfer, member);
+    return name.n ? name : sk_span_z(otherwise);
 }
 
 void transfer_progress(struct transfer *transfer, uint64_t done, uint64_t of) {
@@ -46,8 +54,8 @@ void transfer_progress(struct transfer *transfer, uint64_t done, uint64_t of) {
 static void free_transfer(struct transfer *transfer) {
     if (transfer->work) transfer->kind->free(transfer->work);
     json_decref(transfer->job);
-    free(transfer->input);
-    free(transfer->output);
+    place_free(transfer->input);
+    place_free(transfer->output);
     free(transfer);
 }
 
@@ -59,7 +67,10 @@ struct end {
 
 static void end_saved(void *arg, const struct sk_registry_end *status) {
     struct end *end = arg;
-    if (!status->status) json_object_del(end->hub->transfers->ended, end->id);
+    if (!status->status) {
+        json_object_del(end->hub->transfers->ended, end->id);
+        errors_forget(end->hub, sk_span_z(end->id));
+    }
     free(end->id);
     free(end);
 }
@@ -80,6 +91,12 @@ static void close_job(struct transfer *transfer, const char *status, const char 
     hub->transfers->active = NULL;
     if (!hub->closing) save_end(hub, transfer->job);
     free_transfer(transfer);
+}
+
+static void begin(struct transfer *transfer) {
+    transfer->hub->transfers->active = transfer;
+    json_object_set_new(transfer->job, "status", json_string("running"));
+    transfer->work = transfer->kind->start(transfer);
 }
 
 void transfer_end(struct transfer *transfer, const char *reason) {
@@ -107,23 +124,10 @@ static void created(void *arg, const struct sk_registry_end *end) {
         sk_request_refuse(creation.request, sk_fault_of_status(end->status), NULL);
         return;
     }
-    hub->transfers->active = transfer;
     json_t *shown = json_deep_copy(transfer->job);
-    json_object_set_new(transfer->job, "status", json_string("running"));
-    transfer->work = transfer->kind->start(transfer);
+    begin(transfer);
     creation.request->done(creation.request, &(struct sk_answer){.document = shown});
     json_decref(shown);
-}
-
-/* A container that the body names; NULL: there is none, for the reason in *why. */
-static char *container_of(struct sk_hub *hub, const json_t *body, const char *member,
-                          unsigned rights, const char **why) {
-    struct sk_arena arena = {0};
-    struct sk_span uri = sk_span_z(text_of(body, member));
-    struct sk_span name = hub_blobs_container_of(hub, uri, rights, &arena, why);
-    char *container = name.n ? sk_span_dup(name) : NULL;
-    sk_arena_free(&arena);
-    return container;
 }
 
 /* What is shown of it again; signatures are not kept. */
@@ -135,9 +139,14 @@ static void keep_text(json_t *job, const json_t *body, const char *name) {
 }
 
 static json_t *new_job(struct sk_hub *hub, const json_t *body) {
-    static const char *const texts[] = {"type",           "inputBlobContainerUri",
-                                        "inputBlobName",  "outputBlobContainerUri",
-                                        "outputBlobName", "storageAuthenticationType"};
+    static const char *const texts[] = {"type",
+                                        "inputBlobContainerUri",
+                                        "inputBlobName",
+                                        "outputBlobContainerUri",
+                                        "outputBlobName",
+                                        "storageAuthenticationType",
+                                        "configurationsBlobName"};
+    static const char *const flags[] = {"excludeKeysInExport", "includeConfigurations"};
     json_t *job = json_object();
     char id[37];
     sk_io_guid(hub->backend.io, id);
@@ -146,48 +155,72 @@ static json_t *new_job(struct sk_hub *hub, const json_t *body) {
     json_object_set_new(job, "status", json_string("enqueued"));
     json_object_set_new(job, "progress", json_integer(0));
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) keep_text(job, body, texts[i]);
-    json_object_set_new(job, "excludeKeysInExport",
-                        json_boolean(json_is_true(json_object_get(body, "excludeKeysInExport"))));
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        json_object_set_new(job, flags[i],
+                            json_boolean(json_is_true(json_object_get(body, flags[i]))));
     return job;
 }
 
-static const struct transfer_kind *kind_of(const json_t *body) {
-    const char *type = text_of(body, "type");
+static const struct transfer_kind *kind_of(const json_t *job) {
+    const char *type = text_of(job, "type");
     if (type && strcmp(type, "export") == 0) return &transfer_export;
     return type && strcmp(type, "import") == 0 ? &transfer_import : NULL;
 }
 
-/* NULL: refused, for the reason in *why. */
-static struct transfer *new_transfer(struct sk_hub *hub, const json_t *body, const char **why) {
+/* Takes all three; NULL: there is no work like that. */
+static struct transfer *new_transfer(struct sk_hub *hub, json_t *job, struct place *input,
+                                     struct place *output) {
     struct transfer *transfer = SK_NEW(struct transfer);
-    transfer->hub = hub;
-    transfer->kind = kind_of(body);
+    *transfer = (struct transfer){
+        .hub = hub,
+        .kind = kind_of(job),
+        .job = job,
+        .input = input,
+        .output = output,
+        .without_keys = json_is_true(json_object_get(job, "excludeKeysInExport")),
+        .configurations = json_is_true(json_object_get(job, "includeConfigurations")),
+    };
+    if (transfer->kind && output && (input || transfer->kind == &transfer_export)) return transfer;
+    free_transfer(transfer);
+    return NULL;
+}
+
+/* NULL: refused, for the reason in *why. What could not be imported goes where the lines are,
+ * unless another container is named. */
+static struct transfer *asked_transfer(struct sk_hub *hub, const json_t *body, const char **why) {
+    const struct transfer_kind *kind = kind_of(body);
+    const char *to = "outputBlobContainerUri", *from = "inputBlobContainerUri";
+    struct place *input = NULL, *output = NULL;
     *why = "type is import or export";
-    if (transfer->kind == &transfer_import)
-        transfer->input = container_of(hub, body, "inputBlobContainerUri", SK_BLOB_READ, why);
-    if (transfer->kind == &transfer_export || transfer->input)
-        transfer->output = container_of(hub, body, "outputBlobContainerUri", SK_BLOB_WRITE, why);
-    if (transfer->output && json_is_true(json_object_get(body, "includeConfigurations"))) {
-        *why = "includeConfigurations is not there yet: configurations are read by themselves";
-        free(transfer->output);
-        transfer->output = NULL;
-    }
-    if (transfer->output == NULL) {
-        free_transfer(transfer);
-        return NULL;
-    }
-    transfer->without_keys = json_is_true(json_object_get(body, "excludeKeysInExport"));
-    transfer->job = new_job(hub, body);
-    return transfer;
+    if (kind == NULL) return NULL;
+    if (kind == &transfer_import) input = place_of(hub, body, from, SK_BLOB_READ, why);
+    if (kind == &transfer_export || input)
+        output =
+            place_of(hub, body, input && text_of(body, to) == NULL ? from : to, SK_BLOB_WRITE, why);
+    return new_transfer(hub, new_job(hub, body), input, output);
+}
+
+/* Where it works, for who goes on with it. */
+static void save_work(const struct transfer *transfer) {
+    json_t *work = json_pack("{s:o,s:o}", "input", place_to_json(transfer->input), "output",
+                             place_to_json(transfer->output));
+    SK_CLEANUP_FREE char *text = sk_json_text(work);
+    sk_registry_document_put(transfer->hub->registry, TRANSFER_WORK,
+                             transfer_text(transfer, "jobId"), sk_span_z(text), NULL, NULL);
+    json_decref(work);
 }
 
 static void create(struct sk_hub *hub, struct sk_request *request) {
     const char *why;
+    if (!hub->transfers->loaded) {
+        hub_wait(&hub->transfers->waiting, request);
+        return;
+    }
     if (hub->transfers->active || hub->transfers->starting) {
         sk_request_refuse(request, SK_FAULT_JOB_QUOTA, NULL);
         return;
     }
-    struct transfer *transfer = new_transfer(hub, request->body, &why);
+    struct transfer *transfer = asked_transfer(hub, request->body, &why);
     if (transfer == NULL) {
         sk_request_refuse(request, SK_FAULT_CONTAINER_INVALID, "%s", why);
         return;
@@ -195,6 +228,7 @@ static void create(struct sk_hub *hub, struct sk_request *request) {
     struct creation *creation = SK_NEW(struct creation);
     *creation = (struct creation){transfer, request};
     hub->transfers->starting = true;
+    save_work(transfer);
     save(hub, transfer->job, created, creation);
 }
 
@@ -274,44 +308,87 @@ static bool is_old(const struct sk_hub *hub, const json_t *job) {
            ended < sk_io_wall(hub->backend.io) - KEPT_US;
 }
 
-/* What ran when the hub fell has failed; what has ended long ago goes. */
-static void found_old(void *arg, const struct sk_registry_end *end,
-                      const struct sk_registry_documents *list) {
-    struct sk_hub *hub = arg;
-    (void)end; /* nothing is changed then */
-    for (size_t i = 0; i < list->count && !hub->closing; i++) {
-        json_t *job = sk_json_load(list->documents[i].bytes, 0, NULL);
-        bool runs = newer_job(hub, list->documents[i].key) != NULL;
-        if (is_old(hub, job)) {
-            sk_registry_document_delete(hub->registry, JOBS, list->documents[i].key, NULL, NULL);
-        } else if (!runs && json_object_get(job, "endTimeUtc") == NULL) {
-            json_object_set_new(job, "status", json_string("failed"));
-            json_object_set_new(job, "failureReason",
-                                json_string("the hub was stopped meanwhile; ask again"));
-            stamp(hub, job, "endTimeUtc");
-            save(hub, job, NULL, NULL);
-        }
-        json_decref(job);
+static void fail_old(struct sk_hub *hub, json_t *job) {
+    json_object_set_new(job, "status", json_string("failed"));
+    json_object_set_new(job, "failureReason",
+                        json_string("the hub was stopped meanwhile; ask again"));
+    stamp(hub, job, "endTimeUtc");
+    save_end(hub, job);
+}
+
+/* One that ran when the hub stopped goes on. */
+static void resume(struct sk_hub *hub, json_t *job, const json_t *work) {
+    struct transfer *transfer =
+        new_transfer(hub, json_incref(job), place_from_json(json_object_get(work, "input")),
+                     place_from_json(json_object_get(work, "output")));
+    if (transfer)
+        begin(transfer);
+    else
+        fail_old(hub, job);
+}
+
+static void take_old(struct sk_hub *hub, const struct sk_registry_document *document) {
+    json_t *job = sk_json_load(document->bytes, 0, NULL), *works = hub->transfers->works;
+    const char *id = text_of(job, "jobId");
+    if (is_old(hub, job)) {
+        sk_registry_document_delete(hub->registry, JOBS, document->key, NULL, NULL);
+    } else if (json_object_get(job, "endTimeUtc") == NULL && hub->transfers->active == NULL) {
+        resume(hub, job, json_object_get(works, id));
+        json_object_del(works, id);
     }
+    json_decref(job);
+}
+
+static void found_jobs(void *arg, const struct sk_registry_end *end,
+                       const struct sk_registry_documents *list) {
+    struct sk_hub *hub = arg;
+    const char *id;
+    json_t *work;
+    if (hub->closing) return;
+    for (size_t i = 0; i < list->count; i++) take_old(hub, &list->documents[i]);
+    if (!end->status) /* of jobs that have ended, and the hub with them */
+        json_object_foreach(hub->transfers->works, id, work) errors_forget(hub, sk_span_z(id));
+    hub->transfers->loaded = true;
+    struct sk_request *request;
+    while ((request = hub_wait_take(&hub->transfers->waiting)) != NULL) create(hub, request);
+}
+
+static void found_works(void *arg, const struct sk_registry_end *end,
+                        const struct sk_registry_documents *list) {
+    struct sk_hub *hub = arg;
+    (void)end; /* then none goes on */
+    if (hub->closing) return;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct sk_registry_document *work = &list->documents[i];
+        json_object_setn_new(hub->transfers->works, work->key.p, work->key.n,
+                             sk_json_load(work->bytes, 0, NULL));
+    }
+    sk_registry_document_list(hub->registry, JOBS, SK_NONE, LISTED_MAX, found_jobs, hub);
 }
 
 static enum sk_status open_transfers(struct sk_hub *hub, char reason[512]) {
     (void)reason;
     hub->transfers = SK_NEW(struct transfers);
     hub->transfers->ended = json_object();
+    hub->transfers->works = json_object();
+    sk_list_init(&hub->transfers->waiting);
     return SK_OK;
 }
 
 static void start(struct sk_hub *hub) {
-    sk_registry_document_list(hub->registry, JOBS, SK_NONE, LISTED_MAX, found_old, hub);
+    sk_registry_document_list(hub->registry, TRANSFER_WORK, SK_NONE, LISTED_MAX, found_works, hub);
 }
 
 static void stop(struct sk_hub *hub) {
-    if (hub->transfers->active) close_job(hub->transfers->active, "failed", "the hub stops");
+    if (hub->transfers->active) free_transfer(hub->transfers->active);
+    hub->transfers->active = NULL;
+    hub_wait_refuse(&hub->transfers->waiting);
 }
 
 static void free_transfers(struct sk_hub *hub) {
-    if (hub->transfers) json_decref(hub->transfers->ended);
+    if (hub->transfers == NULL) return;
+    json_decref(hub->transfers->ended);
+    json_decref(hub->transfers->works);
     free(hub->transfers);
 }
 

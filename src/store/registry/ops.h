@@ -21,6 +21,9 @@ struct sk_registry_twin_ops {
     __typeof__(sk_registry_twin_past) *past;
     __typeof__(sk_registry_remember) *remember;
 };
+struct sk_registry_line_ops {
+    __typeof__(sk_registry_line) *run;
+};
 struct sk_registry_search_ops {
     __typeof__(sk_registry_find_twins) *find;
     __typeof__(sk_registry_row_field) *field;
@@ -71,6 +74,7 @@ struct sk_registry_ops {
     __typeof__(sk_registry_counts) *counts;
     const struct sk_registry_identity_ops *identities;
     const struct sk_registry_twin_ops *twins;
+    const struct sk_registry_line_ops *lines;
     const struct sk_registry_search_ops *searches;
     const struct sk_registry_session_ops *sessions;
     const struct sk_registry_c2d_ops *c2d;

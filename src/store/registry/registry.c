@@ -61,6 +61,11 @@ void sk_registry_twin_past(struct sk_registry *registry, struct sk_span device_i
     registry->ops->twins->past(registry, device_id, module_id, done, arg);
 }
 
+void sk_registry_line(struct sk_registry *registry, const struct sk_registry_line *line,
+                      sk_registry_line_done *done, void *arg) {
+    registry->ops->lines->run(registry, line, done, arg);
+}
+
 void sk_registry_find_twins(struct sk_registry *registry, const struct sk_registry_search *search,
                             sk_registry_found_done *done, void *arg) {
     registry->ops->searches->find(registry, search, done, arg);

@@ -192,6 +192,51 @@ typedef void sk_registry_past_done(void *arg, const struct sk_registry_end *end,
 void sk_registry_twin_past(struct sk_registry *registry, struct sk_span device_id,
                            struct sk_span module_id, sk_registry_past_done *done, void *arg);
 
+/* ---- lines of imports: an identity and its twin, in one transaction ---- */
+
+enum sk_registry_work {
+    SK_WORK_CREATE,
+    SK_WORK_UPDATE,
+    SK_WORK_PUT, /* the one or the other */
+    SK_WORK_REMOVE,
+    SK_WORK_TWIN, /* of one that is there */
+};
+/* Stored with what was done, or was not: documents that tell whoever goes on after a fall how far
+ * it has come, and why lines were not done as they say. */
+struct sk_registry_note {
+    struct sk_span kind, key, bytes;                      /* kind empty: none */
+    struct sk_span failure_kind, failure_key, of_failure; /* put if there was a failure: */
+    /* How it reads. On the store's thread: it uses nothing but its arguments. `twin`: the identity
+     * is as the line says, its twin is not. */
+    void (*put_failure)(struct sk_buffer *to, struct sk_span of_failure,
+                        const struct sk_registry_end *end, bool twin);
+};
+struct sk_registry_line {
+    enum sk_registry_work work;
+    struct sk_span device_id, module_id;
+    const struct sk_identity *identity; /* of the first three */
+    struct sk_span if_match;            /* of an identity that is there; `*`: whatever it is */
+    struct sk_twin_change twin;         /* nothing in it: it stays */
+    struct sk_span twin_if_match;
+    struct sk_registry_note note;
+};
+struct sk_registry_lined {
+    bool made;                       /* the identity */
+    struct sk_registry_entry *put;   /* it was stored so; NULL: it was not, */
+    struct sk_registry_entries gone; /* these are removed, */
+    struct sk_registry_entry *twin; /* or (also) its twin was changed: as sk_registry_change_done */
+    const json_t *desired_patch;
+    const struct sk_registry_end *twin_end; /* why its twin was not; NULL: it was */
+};
+typedef void sk_registry_line_done(void *arg, const struct sk_registry_end *end,
+                                   const struct sk_registry_lined *lined);
+/* As sk_registry_put, sk_registry_delete and sk_registry_twin_change together, with their ends,
+ * those of lines that are asked for one after the other in that order. An identity that cannot have
+ * its twin is put all the same. With a note SK_NO_SPACE, SK_IO and SK_CLOSED mean that nothing was
+ * stored, the note neither. */
+void sk_registry_line(struct sk_registry *registry, const struct sk_registry_line *line,
+                      sk_registry_line_done *done, void *arg);
+
 /* What can be looked up of a condition on twins: what is there is one of some values. */
 enum sk_registry_where {
     SK_WHERE_DEVICE_ID,

@@ -60,13 +60,17 @@ enum sk_status registry_document_fits(struct registry_call *call) {
     return SK_TOO_LARGE;
 }
 
+enum sk_status registry_document_store(struct registry_db *db, struct sk_span kind,
+                                       struct sk_span key, struct sk_span bytes) {
+    sqlite3_stmt *statement = registry_db_statement_of(db, SQL_DOCUMENT_PUT, kind, key);
+    if (statement == NULL) return registry_db_error(db);
+    registry_bind_blob(statement, 3, bytes);
+    return registry_db_run(db, statement);
+}
+
 static enum sk_status run_put(struct registry_db *db, struct registry_call *call) {
     enum sk_status status = registry_document_fits(call);
-    if (status) return status;
-    sqlite3_stmt *statement = registry_db_statement_of(db, SQL_DOCUMENT_PUT, call->kind, call->key);
-    if (statement == NULL) return registry_db_error(db);
-    registry_bind_blob(statement, 3, call->bytes);
-    return registry_db_run(db, statement);
+    return status ? status : registry_document_store(db, call->kind, call->key, call->bytes);
 }
 
 static enum sk_status run_delete(struct registry_db *db, struct registry_call *call) {

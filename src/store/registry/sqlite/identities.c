@@ -186,7 +186,7 @@ static enum sk_status update(struct registry_db *db, struct registry_call *call,
     return identity->edge && !stored->edge ? insert_system_modules(db, call, identity) : SK_OK;
 }
 
-static enum sk_status run_put(struct registry_db *db, struct registry_call *call) {
+enum sk_status registry_run_put(struct registry_db *db, struct registry_call *call) {
     struct sk_identity stored = {0};
     int64_t row;
     registry_held_forget(db);
@@ -254,7 +254,7 @@ static enum sk_status delete_modules(struct registry_db *db, struct registry_cal
     return status;
 }
 
-static enum sk_status run_delete(struct registry_db *db, struct registry_call *call) {
+enum sk_status registry_run_delete(struct registry_db *db, struct registry_call *call) {
     registry_held_forget(db);
     struct sk_identity identity;
     int64_t row;
@@ -300,7 +300,7 @@ static void put(struct sk_registry *registry, const struct sk_identity *identity
     call->if_match = sk_arena_copy(&call->arena, if_match);
     registry_random(call);
     call->done.entry = done;
-    registry_write(call, run_put, registry_tell_entry);
+    registry_write(call, registry_run_put, registry_tell_entry);
 }
 
 static void remove_identity(struct sk_registry *registry, struct sk_span device_id,
@@ -309,7 +309,7 @@ static void remove_identity(struct sk_registry *registry, struct sk_span device_
     struct registry_call *call = registry_call_new(registry, device_id, module_id, arg);
     call->if_match = sk_arena_copy(&call->arena, if_match);
     call->done.entries = done;
-    registry_write(call, run_delete, registry_tell_entries);
+    registry_write(call, registry_run_delete, registry_tell_entries);
 }
 
 static void list_devices(struct sk_registry *registry, struct sk_span after, size_t max,

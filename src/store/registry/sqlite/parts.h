@@ -1,7 +1,7 @@
 /* What the files of the registry on SQLite share. Inside src/store/registry/sqlite only.
  *
  *   sqlite.c       opening, calls, transactions, completions
- *   identities.c, twins.c, sessions.c, c2d.c, feedback.c, jobs.c, documents.c
+ *   identities.c, twins.c, lines.c, sessions.c, c2d.c, feedback.c, jobs.c, documents.c
  *                  an aggregate each: its calls, as they are asked for on the loop and as they
  *                  run on a connection, and the table of them for ops.h
  *   find.c         searches among twins
@@ -66,6 +66,7 @@ struct registry_call {
         sk_registry_found_done *found;
         sk_registry_change_done *change;
         sk_registry_past_done *past;
+        sk_registry_line_done *line;
         sk_registry_session_done *session;
         sk_registry_document_done *document;
         sk_registry_documents_done *documents;
@@ -98,6 +99,9 @@ struct registry_call {
     struct sk_registry_job_row *rows, after;
     size_t row_count;
     enum sk_job_state state, to;
+    enum sk_registry_work work;
+    struct sk_span twin_if_match;
+    struct sk_registry_note note;
     bool fresh;
     bool holds; /* it changes what is held, and writes nothing by itself */
     enum sk_registry_topic topic;
@@ -114,6 +118,10 @@ struct registry_call {
         uint32_t subscriptions;
         struct sk_registry_found search;
         struct sk_registry_past past;
+        struct {
+            struct sk_registry_end identity, twin; /* how each went */
+            bool put, removed, made, changed;
+        } line;
         struct sk_registry_documents documents; /* of get: one */
         struct sk_registry_c2d message;
         struct sk_registry_queue queue;
@@ -224,6 +232,7 @@ enum sk_status registry_collect(struct registry_db *db, struct registry_call *ca
 
 extern const struct sk_registry_identity_ops registry_identity_ops;
 extern const struct sk_registry_twin_ops registry_twin_ops;
+extern const struct sk_registry_line_ops registry_line_ops;
 extern const struct sk_registry_search_ops registry_search_ops;
 extern const struct sk_registry_session_ops registry_session_ops;
 extern const struct sk_registry_c2d_ops registry_c2d_ops;
@@ -267,7 +276,13 @@ void registry_take_change(struct registry_call *call, const struct sk_twin_chang
                           struct sk_span if_match);
 enum sk_status registry_run_change(struct registry_db *db, struct registry_call *call);
 void registry_tell_change(struct registry_call *call, const struct sk_registry_end *end);
-/* documents.c: of calls that find one, or several, by a statement that gives key and bytes. */
+/* identities.c: what a call with an identity, or with ids alone, does. */
+enum sk_status registry_run_put(struct registry_db *db, struct registry_call *call);
+enum sk_status registry_run_delete(struct registry_db *db, struct registry_call *call);
+/* documents.c: puts one. Of calls that find one, or several, by a statement that gives key and
+ * bytes. */
+enum sk_status registry_document_store(struct registry_db *db, struct sk_span kind,
+                                       struct sk_span key, struct sk_span bytes);
 enum sk_status registry_find_document(struct registry_db *db, struct registry_call *call,
                                       sqlite3_stmt *statement);
 enum sk_status registry_find_documents(struct registry_db *db, struct registry_call *call,
