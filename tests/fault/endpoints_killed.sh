@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The hub is killed with -9 while messages go to custom endpoints, a webhook, a folder and Mosquitto: whatever it acknowledged arrives at each, in order.
-# The folder's Avro files are read by fastavro; where PyPI cannot be reached, that part is left out.
+# The hub is killed with -9 while messages go to custom endpoints, a webhook, a folder, a container of its own and Mosquitto: whatever it acknowledged arrives
+# at each, in order. The Avro files are read by fastavro; where PyPI cannot be reached, that part is left out.
 source "$(dirname "$0")/support.bash"
 kills=${KILLS:-5}
 make_hub
@@ -15,13 +15,22 @@ type = "folder"
 to = "$dir/hub/lake"
 file_time = "2s"
 [[hub.endpoint]]
+name = "container"
+type = "storage"
+to = "telemetry"
+encoding = "AvroDeflate"
+file_time = "2s"
+[[hub.endpoint]]
 name = "broker"
 type = "mqtt"
 to = "mqtt://127.0.0.24:1899"
 topic = "up/{device}"
 [[hub.route]]
 name = "all"
-endpoint = ["hook", "lake", "broker"]
+endpoint = ["hook", "lake", "container", "broker"]
+[[hub.enrichment]]
+key = "room"
+value = "Åsgård"
 TOML
 cat >"$dir/hook.py" <<'PYTHON'
 import http.server, json, random, sys
@@ -77,10 +86,21 @@ for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.avro"), key=lambda path: p
     with open(path, "rb") as file:
         for record in fastavro.reader(file):
             assert record["SystemProperties"]["connectionDeviceId"] == "d1"
+            assert record["Properties"] == {"room": "Åsgård"}
             print(int(record["Body"]))
 PYTHON
-    lake() { $python "$dir/lake.py" "$dir/hub/lake" >"$dir/laked" && in_order "$dir/laked"; }
-    expect "and to the folder's files" "$(until_true lake && echo yes)" yes
+    lake() { $python "$dir/lake.py" "$1" >"$dir/laked" && in_order "$dir/laked"; }
+    container() { # its files; their names are in the order of their times
+        rm -rf "$dir/container"
+        mkdir "$dir/container"
+        local name
+        "$bin/skerry" file list --container telemetry --output jsonl | jq -r .name | sort | while read -r name; do
+            "$bin/skerry" file get "$name" --container telemetry >"$dir/container/$(tr / - <<<"$name")"
+        done
+        lake "$dir/container"
+    }
+    expect "and to the folder's files" "$(until_true lake "$dir/hub/lake" && echo yes)" yes
+    expect "and to the container's" "$(until_true container && echo yes)" yes
 else
     echo "fastavro cannot be had: the folder is not looked at"
 fi
