@@ -4,8 +4,9 @@
 #include "azure/http_paths.h"
 
 /* As Azure Resource Manager names a hub; whose subscription and group it is does not matter. */
-#define HUB                                                                                        \
-    "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Devices/IotHubs/{hub}"
+#define SUBSCRIPTION "/subscriptions/{subscription}"
+#define HUBS "/providers/Microsoft.Devices/IotHubs"
+#define HUB SUBSCRIPTION "/resourceGroups/{group}" HUBS "/{hub}"
 
 static const struct sk_http_route routes[] = {
     {SK_HTTP_POST, "/devices/{device}/messages/events", SK_OP_TELEMETRY},
@@ -80,11 +81,27 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, "/jobs", SK_OP_TRANSFER_LIST},
     {SK_HTTP_GET, "/jobs/{name}", SK_OP_TRANSFER_GET},
     {SK_HTTP_DELETE, "/jobs/{name}", SK_OP_TRANSFER_CANCEL},
+    {SK_HTTP_GET, SUBSCRIPTION HUBS, SK_OP_HUB_LIST},
+    {SK_HTTP_GET, SUBSCRIPTION "/resourceGroups/{group}" HUBS, SK_OP_HUB_LIST},
     {SK_HTTP_GET, HUB, SK_OP_HUB_GET},
+    {SK_HTTP_PUT, HUB, SK_OP_HUB_PUT},
+    {SK_HTTP_PATCH, HUB, SK_OP_HUB_PATCH},
     {SK_HTTP_POST, HUB "/listkeys", SK_OP_HUB_KEYS},
     {SK_HTTP_POST, HUB "/IotHubKeys/{name}/listkeys", SK_OP_HUB_KEY},
     {SK_HTTP_GET, HUB "/eventHubEndpoints/events/ConsumerGroups", SK_OP_HUB_GROUPS},
     {SK_HTTP_GET, HUB "/eventHubEndpoints/events/ConsumerGroups/{name}", SK_OP_HUB_GROUP},
+    {SK_HTTP_PUT, HUB "/eventHubEndpoints/events/ConsumerGroups/{name}", SK_OP_HUB_GROUP_PUT},
+    {SK_HTTP_DELETE, HUB "/eventHubEndpoints/events/ConsumerGroups/{name}", SK_OP_HUB_GROUP_DELETE},
+    {SK_HTTP_GET, HUB "/certificates", SK_OP_CERTIFICATE_LIST},
+    {SK_HTTP_GET, HUB "/certificates/{name}", SK_OP_CERTIFICATE_GET},
+    {SK_HTTP_PUT, HUB "/certificates/{name}", SK_OP_CERTIFICATE_PUT},
+    {SK_HTTP_DELETE, HUB "/certificates/{name}", SK_OP_CERTIFICATE_DELETE},
+    {SK_HTTP_POST, HUB "/certificates/{name}/generateVerificationCode", SK_OP_CERTIFICATE_CODE},
+    {SK_HTTP_POST, HUB "/certificates/{name}/verify", SK_OP_CERTIFICATE_VERIFY},
+    {SK_HTTP_POST, HUB "/routing/routes/$testall", SK_OP_ROUTE_TEST_ALL},
+    {SK_HTTP_POST, HUB "/routing/routes/$testnew", SK_OP_ROUTE_TEST_NEW},
+    {SK_HTTP_GET, HUB "/routingEndpointsHealth", SK_OP_ENDPOINT_LIST},
+    {SK_HTTP_GET, HUB "/IotHubStats", SK_OP_STATISTICS_DEVICES},
     {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
     {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
     {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},
@@ -132,6 +149,10 @@ enum sk_status sk_http_path_read(enum sk_http_method method, struct sk_span path
     for (size_t i = 0; sk_span_split(&rest, '/', &segment);)
         if (segment.n && segment.p[0] == '{') take(request, segment, match.captures[i++]);
     return SK_OK;
+}
+
+bool sk_http_is_arm(struct sk_span path) {
+    return sk_span_starts(path, SK_SPAN("/subscriptions/"));
 }
 
 const struct sk_http_route *sk_http_path_at(size_t index) {

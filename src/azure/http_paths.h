@@ -10,6 +10,9 @@
  * sk_http_route. */
 enum sk_status sk_http_path_read(enum sk_http_method method, struct sk_span path,
                                  struct sk_arena *arena, struct sk_request *request);
+/* Whether a path is one of Azure Resource Manager's, whose clients have their own ways with tokens
+ * and errors. */
+bool sk_http_is_arm(struct sk_span path);
 /* One after the other, for who has to look at all of them; NULL behind the last. */
 const struct sk_http_route *sk_http_path_at(size_t index);
 

@@ -146,8 +146,14 @@ static void asked(struct sk_backend *backend, struct sk_request *request) {
 
 static void submit(struct sk_backend *backend, struct sk_request *request) {
     struct sk_hub *hub = hub_of(backend);
+    struct sk_span name = sk_span_z(hub->options->name);
     request->backend = backend;
-    hub->serve[request->op](hub, request);
+    if (request->hub.n && !sk_span_eq_nocase(request->hub, name))
+        sk_request_refuse(request, SK_FAULT_NOT_FOUND,
+                          "there is no hub '%.*s' at this address; it is called '%s'",
+                          SK_ARG(request->hub), hub->options->name);
+    else
+        hub->serve[request->op](hub, request);
 }
 
 static const struct sk_backend_ops ops = {.find_identity = find_identity,
@@ -344,6 +350,11 @@ void sk_hub_reload(struct sk_hub *hub, const struct sk_hub_options *next) {
                                                      .reserve_bytes = next->reserve_bytes});
     EACH_PART(part) if (part->reload) part->reload(hub, before);
     sk_access_changed(&hub->backend);
+}
+
+void sk_hub_let_write(struct sk_hub *hub, sk_hub_write *write, void *arg) {
+    hub->write = write;
+    hub->write_arg = arg;
 }
 
 /* ---- closing ---- */

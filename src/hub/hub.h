@@ -83,6 +83,7 @@ struct sk_hub_file_options {
 
 /* What hub.toml says of a hub: its keys, and those that its parts bring (sk_hub_keys). */
 struct sk_hub_options {
+    const json_t *table; /* as it stands there */
     const char *name;
     const char **host_names; /* the first is the one that tools write into connection strings */
     size_t host_name_count;
@@ -138,6 +139,14 @@ enum sk_status sk_hub_check_reload(struct sk_hub *hub, const struct sk_hub_optio
 /* From now on `next` counts, borrowed as the former options were, which are used no more; it has
  * been checked. Who was let in by what is no more is closed. */
 void sk_hub_reload(struct sk_hub *hub, const struct sk_hub_options *next);
+/* Who can change hub.toml for a hub: `table` is what it shall say of it. When it returns SK_OK the
+ * file says so, durably, it counts already, and the former options are gone. Else nothing has
+ * changed, and `reason` is one sentence. SK_CONFLICT: the file says something else than what
+ * counts; SK_INVALID, SK_UNSUPPORTED: it cannot be so; SK_FORBIDDEN, SK_NO_SPACE, SK_IO: the file
+ * cannot be written. */
+typedef enum sk_status sk_hub_write(void *arg, struct sk_hub *hub, const json_t *table,
+                                    char reason[SK_CONFIG_ERROR_MAX]);
+void sk_hub_let_write(struct sk_hub *hub, sk_hub_write *write, void *arg);
 /* Copies a hub's registry, which another process may be serving, as it is now, into a file that is
  * not there. */
 enum sk_status sk_hub_copy_registry(const struct sk_hub_options *options, const char *to,

@@ -116,6 +116,8 @@ struct sk_hub {
     enum sk_status (*open_log)(struct sk_hub *hub, const char *folder, uint64_t bytes,
                                struct sk_log **log);
     void (*close_log)(struct sk_hub *hub, struct sk_log *log);
+    sk_hub_write *write; /* changes hub.toml; NULL: nobody can */
+    void *write_arg;
     unsigned logs; /* that are still to be closed */
     void (*closed)(void *arg);
     void *closed_arg;
@@ -239,6 +241,9 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers,
     hub_part_tracing, hub_part_measures, hub_part_manage, hub_part_explain;
 
+/* Of the hub as a resource of ARM, in front of its name; whose it is does not matter. */
+#define HUB_RESOURCE                                                                               \
+    "/subscriptions/local/resourceGroups/local/providers/Microsoft.Devices/IotHubs/"
 /* quota.c: whether its tier lets it have one device more. */
 bool hub_quota_has_room(struct sk_hub *hub);
 /* records.c */

@@ -231,6 +231,9 @@ enum sk_status sk_file_save(struct sk_io *io, const char *path, struct sk_span b
                             unsigned mode) {
     return io->world->file_save(io, path, bytes, mode);
 }
+enum sk_status sk_file_replace(struct sk_io *io, const char *path, struct sk_span bytes) {
+    return io->world->file_replace(io, path, bytes);
+}
 enum sk_status sk_file_remove(struct sk_io *io, const char *path) {
     return io->world->file_remove(io, path);
 }

@@ -143,6 +143,9 @@ void sk_io_on_signal(struct sk_io *io, int signal_number, void (*fn)(void *arg),
 enum sk_status sk_file_load(struct sk_io *io, const char *path, struct sk_buffer *to);
 enum sk_status sk_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
                             unsigned mode);
+/* The same for a file that is there and is somebody's: its mode and its owner stay, and where the
+ * path is a link, it stays one. SK_FORBIDDEN: it, or its folder, may not be written. */
+enum sk_status sk_file_replace(struct sk_io *io, const char *path, struct sk_span bytes);
 enum sk_status sk_file_remove(struct sk_io *io,
                               const char *path); /* durable: the folder is synced */
 enum sk_status sk_file_rename(struct sk_io *io, const char *from, const char *to); /* durable */

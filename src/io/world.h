@@ -31,6 +31,7 @@ struct sk_world {
 
     enum sk_status (*file_load)(struct sk_io *, const char *, struct sk_buffer *);
     enum sk_status (*file_save)(struct sk_io *, const char *, struct sk_span, unsigned);
+    enum sk_status (*file_replace)(struct sk_io *, const char *, struct sk_span);
     enum sk_status (*file_remove)(struct sk_io *, const char *);
     enum sk_status (*file_rename)(struct sk_io *, const char *, const char *);
     enum sk_status (*folder_make)(struct sk_io *, const char *, unsigned);

@@ -419,6 +419,13 @@ static bool is_own_call(enum sk_op op) {
            op == SK_OP_FILE_UPLOADED;
 }
 
+/* Clients of ARM know bearer tokens only; ours are signatures, which they may hold. */
+static struct sk_span token_of(const struct sk_http_parser *http) {
+    struct sk_span token = sk_http_header(http, "Authorization"), bearer = SK_SPAN("Bearer ");
+    if (!sk_http_is_arm(http->path) || !sk_span_starts_nocase(token, bearer)) return token;
+    return sk_span_skip(token, bearer.n);
+}
+
 /* A module's call through an edge hub says who calls
  * (docs/protocols/device-protocols.md, section 4.5); false: it does not. */
 static bool take_caller(const struct sk_http_request *r, struct sk_credentials *credentials) {
@@ -473,7 +480,7 @@ static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange,
     r->request = asked;
     struct sk_credentials credentials = {.stream = exchange->stream,
                                          .protocol = "Https",
-                                         .token = sk_http_header(http, "Authorization"),
+                                         .token = token_of(http),
                                          .resource = sk_arena_print(&exchange->arena, "%.*s%.*s",
                                                                     SK_ARG(backend->host_name),
                                                                     SK_ARG(http->path))};

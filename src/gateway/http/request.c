@@ -1,4 +1,5 @@
 /* What the HTTPS head's files need of a request: refusing it, and its end. */
+#include "azure/http_paths.h"
 #include "gateway/http/head.h"
 
 #include <stdio.h>
@@ -21,6 +22,14 @@ void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_erro
         sk_http_put_header(&headers, "Retry-After", sk_span_z(seconds));
     }
     sk_error_http_body(&body, error, sk_span_z(tracking), sk_io_wall(exchange->io), structured);
+    if (sk_http_is_arm(exchange->request->path)) {
+        body.n--; /* the brace */
+        sk_buffer_print(&body,
+                        ",\"code\":\"%s\",\"httpStatusCode\":\"%d\",\"message\":", kind->name,
+                        kind->http_status);
+        sk_json_string(&body, sk_span_z(sk_error_text(error)));
+        sk_buffer_byte(&body, '}');
+    }
     sk_http_respond(exchange, (unsigned)kind->http_status, sk_buffer_span(&headers),
                     sk_buffer_span(&body));
     sk_buffer_free(&headers);

@@ -252,6 +252,7 @@ static enum sk_status parse(struct sk_span toml, const char *file_name, const ch
     for (size_t i = 0; i < config->hub_count && !status; i++) {
         char path[32];
         snprintf(path, sizeof path, "hub[%zu]", i);
+        config->hubs[i].table = json_array_get(json_object_get(document, "hub"), i);
         check_hub_apart(&reading, config, i);
         sk_hub_check(&reading, path, &config->hubs[i]);
     }
@@ -270,19 +271,31 @@ enum sk_status sk_hub_config_parse(struct sk_span toml, const char *file_name, c
     return parse(toml, file_name, folder, NULL, config, NULL, error);
 }
 
-static enum sk_status load(struct sk_io *io, const char *path, const struct sk_hub_config *before,
-                           struct sk_hub_config *config, struct sk_buffer *told, char *error) {
-    struct sk_buffer toml = {.limit = 1024 * 1024};
-    enum sk_status status = sk_file_load(io, path, &toml);
-    if (status) {
+enum sk_status sk_hub_config_text(struct sk_io *io, const char *path, struct sk_buffer *toml,
+                                  char error[SK_HUB_CONFIG_ERROR_MAX]) {
+    toml->limit = 1024 * 1024;
+    enum sk_status status = sk_file_load(io, path, toml);
+    if (status)
         snprintf(error, SK_HUB_CONFIG_ERROR_MAX,
                  "%s: cannot be read (%s); make one with `skerry-hub init DIR`", path,
                  sk_status_text(status));
-        return status;
-    }
+    return status;
+}
+
+/* As the text of a file; relative paths count from its folder. */
+static enum sk_status parse_file(struct sk_span toml, const char *path,
+                                 const struct sk_hub_config *before, struct sk_hub_config *config,
+                                 struct sk_buffer *told, char *error) {
     const char *slash = strrchr(path, '/');
     SK_CLEANUP_FREE char *folder = sk_span_dup(sk_span(path, slash ? (size_t)(slash - path) : 0));
-    status = parse(sk_buffer_span(&toml), path, folder, before, config, told, error);
+    return parse(toml, path, folder, before, config, told, error);
+}
+
+static enum sk_status load(struct sk_io *io, const char *path, const struct sk_hub_config *before,
+                           struct sk_hub_config *config, struct sk_buffer *told, char *error) {
+    struct sk_buffer toml = {0};
+    enum sk_status status = sk_hub_config_text(io, path, &toml, error);
+    if (!status) status = parse_file(sk_buffer_span(&toml), path, before, config, told, error);
     sk_buffer_free(&toml);
     return status;
 }
@@ -296,6 +309,12 @@ enum sk_status sk_hub_config_load_again(struct sk_io *io, const struct sk_hub_co
                                         struct sk_hub_config *next,
                                         char error[SK_HUB_CONFIG_ERROR_MAX]) {
     return load(io, now->file, now, next, NULL, error);
+}
+
+enum sk_status sk_hub_config_parse_again(struct sk_span text, const struct sk_hub_config *now,
+                                         struct sk_hub_config *next,
+                                         char error[SK_HUB_CONFIG_ERROR_MAX]) {
+    return parse_file(text, now->file, now, next, NULL, error);
 }
 
 void sk_hub_config_free(struct sk_hub_config *config) {

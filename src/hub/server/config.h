@@ -35,6 +35,13 @@ enum sk_status sk_hub_config_parse(struct sk_span text, const char *file_name, c
 enum sk_status sk_hub_config_load_again(struct sk_io *io, const struct sk_hub_config *now,
                                         struct sk_hub_config *next,
                                         char error[SK_HUB_CONFIG_ERROR_MAX]);
+/* The same from a text that the file may become. */
+enum sk_status sk_hub_config_parse_again(struct sk_span text, const struct sk_hub_config *now,
+                                         struct sk_hub_config *next,
+                                         char error[SK_HUB_CONFIG_ERROR_MAX]);
+/* The text of a file, bounded; with a sentence on failure. */
+enum sk_status sk_hub_config_text(struct sk_io *io, const char *path, struct sk_buffer *toml,
+                                  char error[SK_HUB_CONFIG_ERROR_MAX]);
 void sk_hub_config_free(struct sk_hub_config *config); /* the contents */
 
 /* Every key of hub.toml. */

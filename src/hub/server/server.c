@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "config/rewrite.h"
 #include "net/http_server.h"
 #include "net/metrics.h"
 
@@ -121,33 +122,98 @@ static enum sk_status load_tls(struct sk_hub_server *s, const struct sk_hub_conf
 
 /* ---- reading the file again ---- */
 
-/* The certificates last: they are in use when they have been found good. */
 static enum sk_status check_reload(struct sk_hub_server *s, const struct sk_hub_config *next,
                                    char *reason) {
     enum sk_status status = SK_OK;
-    for (size_t i = 0; i < next->hub_count && !status; i++)
-        status = sk_hub_check_reload(s->hubs[i], &next->hubs[i], reason);
-    return status || s->tls == NULL ? status : load_tls(s, next, reason);
-}
-
-enum sk_status sk_hub_server_reload(struct sk_hub_server *s, char reason[SK_HUB_CONFIG_ERROR_MAX]) {
-    struct sk_hub_config next, former = s->own;
     if (s->stopping) {
         snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "the hub is stopping");
         return SK_CLOSED;
     }
+    for (size_t i = 0; i < next->hub_count && !status; i++)
+        status = sk_hub_check_reload(s->hubs[i], &next->hubs[i], reason);
+    return status;
+}
+
+/* From now on `next`, which has been checked, counts; it is taken. */
+static void take(struct sk_hub_server *s, const struct sk_hub_config *next) {
+    struct sk_hub_config former = s->own;
+    s->own = *next;
+    s->config = &s->own;
+    for (size_t i = 0; i < next->hub_count; i++) sk_hub_reload(s->hubs[i], &next->hubs[i]);
+    sk_gateway_allow_origins(s->gateway, next->origins, next->origin_count);
+    sk_hub_config_free(&former);
+}
+
+enum sk_status sk_hub_server_reload(struct sk_hub_server *s, char reason[SK_HUB_CONFIG_ERROR_MAX]) {
+    struct sk_hub_config next;
     enum sk_status status = sk_hub_config_load_again(s->io, s->config, &next, reason);
     if (status) return status;
-    if ((status = check_reload(s, &next, reason)) != SK_OK) {
+    status = check_reload(s, &next, reason);
+    /* The certificates last: they are in use when they have been found good. */
+    if (!status && s->tls) status = load_tls(s, &next, reason);
+    if (status)
         sk_hub_config_free(&next);
-        return status;
+    else
+        take(s, &next);
+    return status;
+}
+
+/* ---- changing the file ---- */
+
+/* What the file will say, from what it says: `table` in place of the hub's. */
+static enum sk_status change_text(const struct sk_hub_server *s, size_t hub, const json_t *table,
+                                  struct sk_span text, struct sk_buffer *changed, char *reason) {
+    json_t *document, *lines;
+    enum sk_status status = sk_toml_parse(text, s->config->file, &document, &lines, reason);
+    if (status) return status;
+    json_decref(lines);
+    if (json_equal(document, s->config->document)) {
+        json_array_set(json_object_get(document, "hub"), hub, (json_t *)table);
+        status = sk_toml_rewrite(text, s->config->file, document, changed, reason);
+    } else { /* nobody has said yet that this shall count */
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX,
+                 "%s has been changed since the hub has read it; run `skerry-hub reload`, then try "
+                 "again",
+                 s->config->file);
+        status = SK_CONFLICT;
     }
-    s->own = next;
-    s->config = &s->own;
-    for (size_t i = 0; i < next.hub_count; i++) sk_hub_reload(s->hubs[i], &next.hubs[i]);
-    sk_gateway_allow_origins(s->gateway, next.origins, next.origin_count);
-    sk_hub_config_free(&former);
-    return SK_OK;
+    json_decref(document);
+    return status;
+}
+
+static enum sk_status save(struct sk_hub_server *s, struct sk_span text, char *reason) {
+    enum sk_status status = sk_file_replace(s->io, s->config->file, text);
+    if (status)
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX,
+                 "%s cannot be written (%s), so nothing has changed%s", s->config->file,
+                 sk_status_text(status),
+                 status == SK_FORBIDDEN ? "; it and its folder must be the hub's user's" : "");
+    return status;
+}
+
+/* sk_hub_write: checked as a reload is, then saved, then taken. */
+static enum sk_status write_hub(void *arg, struct sk_hub *hub, const json_t *table,
+                                char reason[SK_CONFIG_ERROR_MAX]) {
+    struct sk_hub_server *s = arg;
+    struct sk_hub_config next = {0};
+    struct sk_buffer text = {0}, changed = {0};
+    size_t index = 0;
+    while (s->hubs[index] != hub) index++;
+    enum sk_status status = sk_hub_config_text(s->io, s->config->file, &text, reason);
+    if (!status) status = change_text(s, index, table, sk_buffer_span(&text), &changed, reason);
+    if (!status)
+        status = sk_hub_config_parse_again(sk_buffer_span(&changed), s->config, &next, reason);
+    if (!status) status = check_reload(s, &next, reason);
+    if (!status) status = save(s, sk_buffer_span(&changed), reason);
+    if (!status)
+        take(s, &next);
+    else
+        sk_hub_config_free(&next);
+    if (text.p) explicit_bzero(text.p, text.n);
+    if (changed.p) explicit_bzero(changed.p, changed.n);
+    sk_buffer_free(&text);
+    sk_buffer_free(&changed);
+    return status;
 }
 
 /* ---- stopping: listeners, connections, hubs ---- */
@@ -195,6 +261,7 @@ static enum sk_status start(struct sk_hub_server *s, bool tls, char *reason) {
         status = sk_hub_open(s->io, &config->hubs[i], &s->hubs[i], reason);
         if (status) break;
         s->open_hubs++;
+        sk_hub_let_write(s->hubs[i], write_hub, s);
         sk_gateway_add(s->gateway, sk_hub_backend(s->hubs[i]));
     }
     sk_gateway_allow_origins(s->gateway, config->origins, config->origin_count);

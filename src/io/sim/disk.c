@@ -337,6 +337,12 @@ enum sk_status sim_file_save(struct sk_io *io, const char *path, struct sk_span 
     return cut ? SK_IO : SK_OK;
 }
 
+enum sk_status sim_file_replace(struct sk_io *io, const char *path, struct sk_span bytes) {
+    char *name SK_CLEANUP_FREE = normal(path);
+    bool there = find_inode(&sim_loop(io)->machine->disk, name) != NULL;
+    return there ? sim_file_save(io, path, bytes, 0) : SK_NOT_FOUND;
+}
+
 /* Shared by the operations that change a folder: SK_OK when the change shall be made. A power cut
  * inside leaves it made or not. */
 static enum sk_status change_folder(struct sim_loop *loop, bool *cut) {

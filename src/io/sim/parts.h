@@ -124,6 +124,7 @@ enum sk_status sim_file_sync(struct sk_file *file);
 bool sim_file_exists(struct sim_loop *loop, const char *path);
 
 enum sk_status sim_file_load(struct sk_io *io, const char *path, struct sk_buffer *to);
+enum sk_status sim_file_replace(struct sk_io *io, const char *path, struct sk_span bytes);
 enum sk_status sim_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
                              unsigned mode);
 enum sk_status sim_file_remove(struct sk_io *io, const char *path);

@@ -237,6 +237,7 @@ static const struct sk_world world = {
     .on_signal = loop_on_signal,
     .file_load = sim_file_load,
     .file_save = sim_file_save,
+    .file_replace = sim_file_replace,
     .file_remove = sim_file_remove,
     .file_rename = sim_file_rename,
     .folder_make = sim_folder_make,

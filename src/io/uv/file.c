@@ -67,15 +67,21 @@ static int write_all(int fd, struct sk_span bytes, uint64_t offset) {
     return 0;
 }
 
-enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
-                               unsigned mode) {
+/* `as`: NULL, or the file whose owner and mode it gets. */
+static enum sk_status save(const char *path, struct sk_span bytes, unsigned mode,
+                           const struct stat *as) {
     char temporary[4096];
     if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary)
         return SK_TOO_LARGE;
     unlink(temporary); /* left by a crash, maybe with another mode */
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, as ? 0600 : mode);
+    struct stat made;
     if (fd < 0) return sk_uv_status(errno);
     int failed = write_all(fd, bytes, 0);
+    if (!failed && fstat(fd, &made)) failed = errno;
+    if (!failed && as && (made.st_uid != as->st_uid || made.st_gid != as->st_gid) &&
+        fchown(fd, as->st_uid, as->st_gid))
+        failed = errno;
     if (!failed && fchmod(fd, mode)) failed = errno; /* whatever the umask says */
     if (!failed && fsync(fd)) failed = errno;
     close(fd);
@@ -83,7 +89,21 @@ enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_spa
         unlink(temporary);
         return sk_uv_status(failed);
     }
-    return sk_uv_file_rename(io, temporary, path);
+    return sk_uv_file_rename(NULL, temporary, path);
+}
+
+enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
+                               unsigned mode) {
+    (void)io;
+    return save(path, bytes, mode, NULL);
+}
+
+enum sk_status sk_uv_file_replace(struct sk_io *io, const char *path, struct sk_span bytes) {
+    SK_CLEANUP_FREE char *real = realpath(path, NULL);
+    struct stat now;
+    (void)io;
+    if (real == NULL || stat(real, &now)) return sk_uv_status(errno);
+    return save(real, bytes, now.st_mode & 07777, &now);
 }
 
 enum sk_status sk_uv_file_remove(struct sk_io *io, const char *path) {

@@ -231,6 +231,7 @@ static const struct sk_world world = {
     .on_signal = watch_signal,
     .file_load = sk_uv_file_load,
     .file_save = sk_uv_file_save,
+    .file_replace = sk_uv_file_replace,
     .file_remove = sk_uv_file_remove,
     .file_rename = sk_uv_file_rename,
     .folder_make = sk_uv_folder_make,

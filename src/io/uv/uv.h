@@ -121,6 +121,7 @@ void sk_uv_tls_free(struct sk_tls *tls);
 enum sk_status sk_uv_file_load(struct sk_io *io, const char *path, struct sk_buffer *to);
 enum sk_status sk_uv_file_save(struct sk_io *io, const char *path, struct sk_span bytes,
                                unsigned mode);
+enum sk_status sk_uv_file_replace(struct sk_io *io, const char *path, struct sk_span bytes);
 enum sk_status sk_uv_file_remove(struct sk_io *io, const char *path);
 enum sk_status sk_uv_file_rename(struct sk_io *io, const char *from, const char *to);
 enum sk_status sk_uv_folder_make(struct sk_io *io, const char *path, unsigned mode);
