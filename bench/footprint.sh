@@ -24,6 +24,7 @@ scope=$("$bin/skerry" device show edge --output json | sed -n 's/.*"deviceScope"
 "$bin/bench-devices" --service "$SKERRY_CONNECTION_STRING" --ca "$SKERRY_CA_FILE" --count $leaves --key "$key" --scope "$scope"
 start_edge
 wait_for "$edge_ready"
+until grep -q 'deployment version' "$dir/edge.log"; do sleep 0.1; done # before it there are no routes, and nobody may send
 "$bin/bench-mqtt_load" --host $edge --port 8883 --ca "$dir/edge/certificates/edge-ca.pem" --connections $leaves --in-flight 10 --seconds 1 \
     --hub $hub --key "$key" >/dev/null
 "$bin/bench-mqtt_load" --host $edge --port 8883 --ca "$dir/edge/certificates/edge-ca.pem" --connections $leaves --idle --seconds 600 \

@@ -39,8 +39,21 @@ struct connection {
     struct attacker *attacker;
     struct sk_stream *stream;
     struct sk_timer again;
-    struct raw_tls raw;   /* of an attack with a `version` */
+    struct raw_tls raw; /* of an attack with a `version` */
+    unsigned asked;
     unsigned char handle; /* of the next link; how often it has spoken */
+};
+
+/* An HTTP request that is sent as often as it goes. A target's "%u" is a number that grows, its "%s"
+ * the device's id. */
+struct ask {
+    enum {
+        AS_NOBODY,
+        AS_DEVICE,
+        AS_SERVICE,
+        AS_BLOB_CLIENT
+    } as; /* with a token; a blob client's is forged */
+    const char *method, *target, *body;
 };
 
 struct attack {
@@ -51,6 +64,7 @@ struct attack {
     unsigned connections;
     bool unread; /* does not read what is answered */
     bool plain;  /* no TLS handshake */
+    const struct ask *ask;
     int version; /* of TLS by hand, over a plain connection; what is said comes encrypted */
     void (*certify)(struct connection *c);
 };
@@ -71,15 +85,19 @@ static void put_large_body(struct connection *c, struct sk_buffer *to) {
     for (int i = 0; i < BODY - 1; i++) sk_buffer_byte(to, ' '); /* the last byte never comes */
 }
 
-static void read_events(struct connection *c, struct sk_buffer *to) {
+static void put_service_token(struct connection *c, struct sk_buffer *token) {
     const struct sk_connection_string *service = &c->attacker->service;
-    struct sk_buffer token = {0};
-    sk_sas_create(&token, service->host_name, service->shared_access_key,
+    sk_sas_create(token, service->host_name, service->shared_access_key,
                   service->shared_access_key_name, sk_io_wall(c->attacker->io) / 1000000 + 3600);
+}
+
+static void read_events(struct connection *c, struct sk_buffer *to) {
+    struct sk_buffer token = {0};
+    put_service_token(c, &token);
     sk_buffer_print(to,
                     "GET /messages/events?api-version=2021-04-12&from=earliest&device=nobody "
                     "HTTP/1.1\r\nHost: %.*s\r\nAuthorization: %.*s\r\n\r\n",
-                    SK_ARG(service->host_name), SK_ARG(sk_buffer_span(&token)));
+                    SK_ARG(c->attacker->service.host_name), SK_ARG(sk_buffer_span(&token)));
     sk_buffer_free(&token);
 }
 
@@ -94,6 +112,71 @@ static void put_device_token(struct connection *c, struct sk_buffer *token) {
                   sk_io_wall(c->attacker->io) / 1000000 + 3600);
     sk_buffer_free(&resource);
 }
+
+/* ---- HTTP again and again ---- */
+
+static void put_headers(struct connection *c, struct sk_buffer *to) {
+    struct sk_buffer token = {0};
+    switch (c->attacker->attack->ask->as) {
+    case AS_NOBODY:
+        sk_buffer_append(&token, SK_SPAN("SharedAccessSignature sr=x&sig=eA%3d%3d&se=9999999999"));
+        break;
+    case AS_DEVICE: put_device_token(c, &token); break;
+    case AS_SERVICE: put_service_token(c, &token); break;
+    case AS_BLOB_CLIENT:
+        sk_buffer_append(&token, SK_SPAN("SharedKey iothubowner:eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4"
+                                         "eHh4eHh4eHg=\r\nx-ms-version: 2021-04-10"));
+        break;
+    }
+    sk_buffer_print(to, "Host: %s\r\nAuthorization: %.*s\r\nContent-Type: application/json\r\n",
+                    c->attacker->to.host, SK_ARG(sk_buffer_span(&token)));
+    sk_buffer_free(&token);
+}
+
+static void put_target(struct connection *c, struct sk_buffer *to) {
+    const char *target = c->attacker->attack->ask->target;
+    for (const char *p = target; *p; p++) {
+        bool special = p[0] == '%' && (p[1] == 'u' || p[1] == 's');
+        if (special && *++p == 'u')
+            sk_buffer_print(to, "%u", c->asked++);
+        else if (special)
+            sk_buffer_append(to, c->attacker->device.device_id);
+        else
+            sk_buffer_byte(to, *p);
+    }
+}
+
+static void ask(struct connection *c, struct sk_buffer *to) {
+    const struct ask *what = c->attacker->attack->ask;
+    struct sk_buffer headers = {0};
+    put_headers(c, &headers);
+    for (size_t end = to->n + BURST; to->n < end;) {
+        sk_buffer_print(to, "%s ", what->method);
+        put_target(c, to);
+        sk_buffer_print(to, " HTTP/1.1\r\n%.*sContent-Length: %zu\r\n\r\n%s",
+                        SK_ARG(sk_buffer_span(&headers)), strlen(what->body), what->body);
+    }
+    sk_buffer_free(&headers);
+}
+
+#define VERSION "?api-version=2021-04-12"
+static const struct ask
+    forged = {AS_NOBODY, "GET", "/devices/x" VERSION, ""},
+    forged_blob = {AS_BLOB_CLIENT, "PUT", "/uploads/x?comp=block&blockid=eA%3d%3d", "x"},
+    upload = {AS_DEVICE, "POST", "/devices/%s/files" VERSION, "{\"blobName\": \"x\"}"},
+    query =
+        {AS_SERVICE, "POST", "/devices/query" VERSION,
+         "{\"query\": \"SELECT * FROM devices WHERE tags.a.b > 1 OR ENDSWITH(deviceId, 'x')\"}"},
+    job = {AS_SERVICE, "PUT", "/jobs/v2/j%u" VERSION,
+           "{\"jobId\": \"j\", \"type\": \"scheduleUpdateTwin\", \"queryCondition\": \"*\", "
+           "\"startTime\": \"2100-01-01T00:00:00Z\", \"maxExecutionTimeInSeconds\": 60, "
+           "\"updateTwin\": {\"etag\": \"*\", \"tags\": {\"a\": 1}}}"},
+    explain = {AS_SERVICE, "POST", "/routing/routes/$explain" VERSION,
+               "{\"message\": {\"body\": \"{}\"}}"},
+    tag = {AS_SERVICE, "PATCH", "/twins/attacker" VERSION, "{\"tags\": {\"a\": {\"b\": 2}}}"},
+    call = {AS_SERVICE, "POST", "/twins/attacker/methods" VERSION,
+            "{\"methodName\": \"m\", \"payload\": null, \"connectTimeoutInSeconds\": 1}"},
+    purge = {AS_SERVICE, "DELETE", "/devices/attacker/commands" VERSION, ""};
 
 /* ---- MQTT ---- */
 
@@ -305,6 +388,17 @@ static const struct attack attacks[] = {
     {"http-get-unread", NULL, get_nothing, .connections = 1, .unread = true},
     {"http-body", put_large_body, NULL, .connections = 120},
     {"events", read_events, NULL, .connections = 4},
+    {"http-forged", NULL, ask, .connections = 4, .ask = &forged},
+    {"blob-forged", NULL, ask, .connections = 4, .ask = &forged_blob},
+    {"file-upload", NULL, ask, .connections = 4, .ask = &upload},
+    {"query", NULL, ask, .connections = 4, .ask = &query},
+    {"query-unread", NULL, ask, .connections = 4, .ask = &query, .unread = true},
+    {"job", NULL, ask, .connections = 4, .ask = &job},
+    {"route-explain", NULL, ask, .connections = 4, .ask = &explain},
+    {"twin-tag", NULL, ask, .connections = 4, .ask = &tag},
+    {"method-unread", NULL, ask, .connections = 4, .ask = &call, .unread = true},
+    {"c2d-purge", NULL, ask, .connections = 4, .ask = &purge},
+    {"events-unread", read_events, NULL, .connections = 500, .unread = true},
     {"mqtt-ping", connect_device, ping, .connections = 1},
     {"mqtt-ping-unread", connect_device, ping, .connections = 1, .unread = true},
     {"mqtt-ping-unknown", connect_nobody, ping, .connections = 1},

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Attacks on a hub and on an edge hub, each by one client that needs no login unless its name says so: while it lasts, both live on and
-# serve the devices of others. An attack is a row of tests/fault/attack.c; ATTACKS names some of them, SECONDS_EACH says how long each takes.
+# Attacks on a hub and on an edge hub, each by one client: without a login, with the login of a device, or (at the hub) with that of its owner. While
+# one lasts, both live on and serve the devices of others. An attack is a row of tests/fault/attack.c; ATTACKS, LOGINS and OWNERS name some of
+# them, SECONDS_EACH says how long each takes.
 source "$(dirname "$0")/support.bash"
 seconds=${SECONDS_EACH:-2}
-attacks=${ATTACKS-http-get http-get-unread http-body mqtt-ping-unknown amqp-begin amqp-attach amqp-nameless amqp-frames tls-keyupdate tls-keyupdate-data tls-renegotiate tls-chain idle}
-logins=${LOGINS-mqtt-ping mqtt-ping-unread mqtt-subscribe-unread mqtt-twin mqtt-twin-unread mqtt-qos0 mqtt-qos1-unread amqp-links amqp-sessions}
+attacks=${ATTACKS-http-get http-get-unread http-body http-forged blob-forged mqtt-ping-unknown amqp-begin amqp-attach amqp-nameless amqp-frames tls-keyupdate tls-keyupdate-data tls-renegotiate tls-chain idle}
+logins=${LOGINS-mqtt-ping mqtt-ping-unread mqtt-subscribe-unread mqtt-twin mqtt-twin-unread mqtt-qos0 mqtt-qos1-unread amqp-links amqp-sessions file-upload}
+owners=${OWNERS-events-unread query query-unread job route-explain twin-tag method-unread c2d-purge}
 memory_max_kb=$((64 * 1024))
 
 resident_kb() { # resident_kb PID…
@@ -53,6 +55,7 @@ start_load "$dir/hub/ca.pem" --
 under_load $hub_ready
 for name in $attacks; do attack "$name" "$hub_pid" "$hub_ready" "$hub:8883" "$dir/hub/ca.pem"; done
 for name in $logins; do attack "$name" "$hub_pid" "$hub_ready" "$hub:8883" "$dir/hub/ca.pem" --device "$attacker"; done
+for name in $owners; do attack "$name" "$hub_pid" "$hub_ready" "$hub:8883" "$dir/hub/ca.pem" --service "$SKERRY_CONNECTION_STRING"; done
 reckon "hub attacked"
 
 make_edge
