@@ -44,8 +44,8 @@ struct connection {
     unsigned char handle; /* of the next link; how often it has spoken */
 };
 
-/* An HTTP request that is sent as often as it goes. A target's "%u" is a number that grows, its "%s"
- * the device's id. */
+/* An HTTP request that is sent again and again. In a target "%u" is a number that grows, "%s" the
+ * device's id. */
 struct ask {
     enum {
         AS_NOBODY,
