@@ -63,6 +63,26 @@ int cli_explain(const char *host, uint16_t port, enum sk_status status);
 int cli_show(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
              const char *if_match, const char *const *columns);
 
+/* --- files.c --- */
+/* A call to the hub's blob service, signed by the policy's key. */
+struct cli_blob_ask {
+    struct cli *cli; /* set by cli_blob */
+    enum sk_http_method method;
+    const char *container, *blob; /* blob NULL: the container itself */
+    unsigned rights;              /* SK_BLOB_… that it takes */
+    const char *query;            /* "&comp=…"; NULL: none */
+    struct sk_span body;
+    bool prints; /* what is answered, as it comes */
+    /* What came of it: */
+    enum sk_status status;
+    unsigned code;           /* of HTTP */
+    struct sk_buffer answer; /* what was not printed; the caller frees it */
+};
+int cli_blob(struct cli *cli, struct cli_blob_ask *ask);
+/* "/container/blob?sv=…" with a signature of the container. */
+void cli_blob_uri(struct cli *cli, struct sk_buffer *to, const char *container, const char *blob,
+                  unsigned rights);
+
 /* --- print.c --- */
 enum { CLI_COLUMNS_MAX = 16 };
 /* A value as the chosen output says. `columns` NULL-terminated dotted paths for tables of
@@ -90,6 +110,8 @@ int cli_device_list(void *cli);
 int cli_device_add(void *cli);
 int cli_device_update(void *cli);
 int cli_device_diagnose(void *cli);
+int cli_device_export(void *cli);
+int cli_device_import(void *cli);
 int cli_module_list(void *cli);
 int cli_module_add(void *cli);
 int cli_identity_show(void *cli);

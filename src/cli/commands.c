@@ -26,6 +26,8 @@ static const struct sk_option_row device_add[] = {
     {0}};
 static const struct sk_option_row device_update[] = {
     {"status", "enabled|disabled", "whether it may connect; needed", false}, {0}};
+static const struct sk_option_row device_export[] = {
+    {"without-keys", NULL, "keys of devices stay where they are", false}, {0}};
 static const struct sk_option_row connection_string[] = {
     {"gateway", "HOST", "the edge that it connects through", false}, {0}};
 static const struct sk_option_row sas[] = {
@@ -113,6 +115,11 @@ static const struct sk_command commands[] = {
     {"device diagnose", "DEVICE", NULL,
      "Shows a device's last connections, how they ended and why it was refused.", "sensor1",
      cli_device_diagnose, false},
+    {"device export", "", device_export,
+     "Writes all devices and modules, with their twins, to the output.", ">devices.txt",
+     cli_device_export, false},
+    {"device import", "FILE", NULL, "Does what each line of a file says, such as of an export.",
+     "devices.txt", cli_device_import, false},
     {"device update", "DEVICE", device_update, "Enables or disables a device.",
      "sensor1 --status disabled", cli_device_update, false},
     {"device remove", "DEVICE", NULL, "Removes a device with its modules and twins.", "sensor1",

@@ -7,30 +7,21 @@
 
 enum { SIGNED_S = 3600 };
 
-/* A call to the blob service. */
-struct ask {
-    struct cli *cli;
-    enum sk_status status;
-    unsigned code;         /* of HTTP */
-    struct sk_buffer body; /* what was not written to the output */
-    bool prints;           /* the body, as it comes */
-};
-
 static void on_part(void *arg, const struct sk_http_parser *answer, struct sk_span part) {
-    struct ask *ask = arg;
+    struct cli_blob_ask *ask = arg;
     (void)answer;
     if (ask->prints)
         fwrite(part.p, 1, part.n, stdout);
     else
-        sk_buffer_append(&ask->body, part);
+        sk_buffer_append(&ask->answer, part);
 }
 
 static void on_done(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
-    struct ask *ask = arg;
+    struct cli_blob_ask *ask = arg;
     ask->status = status;
     if (answer) ask->code = answer->status;
     if (answer && answer->status >= 300)
-        sk_buffer_append(&ask->body, sk_buffer_span(&answer->body));
+        sk_buffer_append(&ask->answer, sk_buffer_span(&answer->body));
     sk_io_stop(ask->cli->io);
 }
 
@@ -54,22 +45,25 @@ static const char *container_of(struct cli *cli) {
     return name ? name : "uploads";
 }
 
-/* One call to its end. `query`: more of it, after what signs it. */
-static int call(struct cli *cli, const char *blob, unsigned rights, const char *query, bool prints,
-                struct ask *ask) {
-    static const struct sk_http_pair headers[] = {{"x-ms-version", {"2021-08-06", 10}}};
-    const char *container = container_of(cli);
+void cli_blob_uri(struct cli *cli, struct sk_buffer *to, const char *container, const char *blob,
+                  unsigned rights) {
     struct sk_blob_target target = {cli->policy, sk_span_z(container), SK_NONE};
+    sk_buffer_print(to, "/%s%s", container, blob ? "/" : "");
+    if (blob) sk_percent_encode(to, sk_span_z(blob));
+    sk_blob_sas_put(to, &target, cli->key, rights, sk_io_wall(cli->io) + SIGNED_S * 1000000ll);
+}
+
+int cli_blob(struct cli *cli, struct cli_blob_ask *ask) {
+    static const struct sk_http_pair headers[] = {{"x-ms-version", {"2021-08-06", 10}}};
     struct sk_buffer to = {0};
-    *ask = (struct ask){.cli = cli, .prints = prints};
-    sk_buffer_print(&to, "/%s%s", container, blob ? "/" : "");
-    if (blob) sk_percent_encode(&to, sk_span_z(blob));
-    sk_blob_sas_put(&to, &target, cli->key, rights, sk_io_wall(cli->io) + SIGNED_S * 1000000ll);
-    sk_buffer_text(&to, query);
-    sk_http_client_send(cli->http, &(struct sk_http_ask){.method = SK_HTTP_GET,
+    ask->cli = cli;
+    cli_blob_uri(cli, &to, ask->container, ask->blob, ask->rights);
+    sk_buffer_text(&to, ask->query ? ask->query : "");
+    sk_http_client_send(cli->http, &(struct sk_http_ask){.method = ask->method,
                                                          .target = sk_buffer_span(&to),
                                                          .headers = headers,
                                                          .header_count = 1,
+                                                         .body = ask->body,
                                                          .on_body = on_part,
                                                          .done = on_done,
                                                          .arg = ask});
@@ -80,7 +74,7 @@ static int call(struct cli *cli, const char *blob, unsigned rights, const char *
         return cli_explain(host, cli->port, ask->status);
     }
     if (ask->code < 300) return SK_EXIT_FINE;
-    struct sk_span rest = sk_buffer_span(&ask->body), code = element(&rest, "Code"),
+    struct sk_span rest = sk_buffer_span(&ask->answer), code = element(&rest, "Code"),
                    why = element(&rest, "Message");
     return cli_fail("%.*s (%.*s)", SK_ARG(why.n ? why : SK_SPAN("refused")), SK_ARG(code));
 }
@@ -130,16 +124,19 @@ int cli_file_list(void *arg) {
     int code;
     do {
         struct sk_buffer query = {0};
-        struct ask ask;
         sk_buffer_text(&query, "&restype=container&comp=list&prefix=");
         sk_percent_encode(&query, sk_span_z(prefix));
         sk_buffer_print(&query, "&marker=%.*s", SK_ARG(sk_buffer_span(&marker)));
         sk_buffer_byte(&query, 0);
-        code = call(cli, NULL, SK_BLOB_LIST, query.p, false, &ask);
+        struct cli_blob_ask ask = {.method = SK_HTTP_GET,
+                                   .container = container_of(cli),
+                                   .rights = SK_BLOB_LIST,
+                                   .query = query.p};
+        code = cli_blob(cli, &ask);
         sk_buffer_free(&query);
         marker.n = 0;
-        if (!code) take_page(sk_buffer_span(&ask.body), files, &marker);
-        sk_buffer_free(&ask.body);
+        if (!code) take_page(sk_buffer_span(&ask.answer), files, &marker);
+        sk_buffer_free(&ask.answer);
     } while (!code && marker.n);
     if (!code) cli_print(cli, files, columns);
     json_decref(files);
@@ -149,9 +146,13 @@ int cli_file_list(void *arg) {
 
 int cli_file_get(void *arg) {
     struct cli *cli = arg;
-    struct ask ask;
-    int code = call(cli, cli->typed.words[0], SK_BLOB_READ, "", true, &ask);
+    struct cli_blob_ask ask = {.method = SK_HTTP_GET,
+                               .container = container_of(cli),
+                               .blob = cli->typed.words[0],
+                               .rights = SK_BLOB_READ,
+                               .prints = true};
+    int code = cli_blob(cli, &ask);
     fflush(stdout);
-    sk_buffer_free(&ask.body);
+    sk_buffer_free(&ask.answer);
     return code;
 }

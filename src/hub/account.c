@@ -5,6 +5,7 @@
 #include "azure/blob_auth.h"
 #include "azure/storage_account.h"
 #include "net/trust.h"
+#include "trust/sas.h"
 
 enum { SIGNED_S = 300 /* how long our own signatures are good for */ };
 
@@ -36,21 +37,22 @@ static void put_target(const struct hub_account *account, const struct hub_accou
 }
 
 void hub_account_send(struct hub_account *account, const struct hub_account_ask *ask) {
-    const struct sk_http_pair headers[] = {
-        {"x-ms-version", SK_SPAN("2021-08-06")},
-        {"If-None-Match", sk_span_z(ask->if_none_match)},
-    };
+    struct sk_http_pair headers[4] = {{"x-ms-version", SK_SPAN("2021-08-06")}};
     struct sk_buffer target = {0};
+    size_t count = 1;
+    if (ask->if_none_match)
+        headers[count++] = (struct sk_http_pair){"If-None-Match", sk_span_z(ask->if_none_match)};
+    if (ask->if_match.n) headers[count++] = (struct sk_http_pair){"If-Match", ask->if_match};
+    if (ask->range) headers[count++] = (struct sk_http_pair){"Range", sk_span_z(ask->range)};
     put_target(account, ask, &target);
-    sk_http_client_send(account->client,
-                        &(struct sk_http_ask){.method = ask->method,
-                                              .target = sk_buffer_span(&target),
-                                              .headers = headers,
-                                              .header_count = ask->if_none_match ? 2 : 1,
-                                              .body = ask->body,
-                                              .timeout_ms = ask->timeout_ms,
-                                              .done = ask->done,
-                                              .arg = ask->arg});
+    sk_http_client_send(account->client, &(struct sk_http_ask){.method = ask->method,
+                                                               .target = sk_buffer_span(&target),
+                                                               .headers = headers,
+                                                               .header_count = count,
+                                                               .body = ask->body,
+                                                               .timeout_ms = ask->timeout_ms,
+                                                               .done = ask->done,
+                                                               .arg = ask->arg});
     sk_buffer_free(&target);
 }
 
@@ -86,6 +88,32 @@ void hub_account_look(struct hub_account *account, struct sk_span container, str
                                                         .rights = SK_BLOB_READ,
                                                         .done = answered,
                                                         .arg = look});
+}
+
+/* ---- whose a URI is ---- */
+
+struct sk_span hub_account_container_of(const struct hub_account *account, struct sk_span uri,
+                                        unsigned rights, struct sk_arena *arena, const char **why) {
+    struct sk_span base = account->said.blobs;
+    struct sk_blob_sas sas;
+    *why = NULL;
+    if (!sk_span_starts_nocase(uri, base) || uri.n <= base.n || uri.p[base.n] != '/')
+        return SK_NONE;
+    struct sk_span rest = sk_span_skip(uri, base.n + 1);
+    size_t question = sk_span_find(rest, '?');
+    struct sk_blob_target target = {account->said.name, sk_span_first(rest, question), SK_NONE};
+    if (target.container.n && target.container.p[target.container.n - 1] == '/')
+        target.container.n--;
+    *why = "its signature is not by the storage account's key, or not for this container";
+    if (target.container.n == 0 ||
+        sk_blob_sas_read(sk_span_skip(rest, question + 1), arena, &sas) ||
+        !sk_blob_sas_fits(&sas, &target, account->said.key))
+        return SK_NONE;
+    int64_t now = sk_io_wall(account->io), skew = SK_SAS_SKEW_S * 1000000ll;
+    *why = "its signature's time has passed, or has not come";
+    if (now + skew < sas.from_us || now - skew > sas.to_us) return SK_NONE;
+    *why = HUB_RIGHTS_MISSING;
+    return (sas.rights & rights) == rights ? sk_arena_copy(arena, target.container) : SK_NONE;
 }
 
 /* ---- life ---- */

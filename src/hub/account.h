@@ -23,14 +23,22 @@ struct sk_span hub_account_host(const struct hub_account *account);
 struct hub_account_ask {
     enum sk_http_method method;
     struct sk_span container, blob;
-    unsigned rights;   /* SK_BLOB_… that it takes */
-    const char *query; /* "comp=blocklist"; NULL: none */
-    const char *if_none_match;
+    unsigned rights;                   /* SK_BLOB_… that it takes */
+    const char *query;                 /* "comp=blocklist"; NULL: none */
+    const char *if_none_match, *range; /* "bytes=0-99"; NULL: none */
+    struct sk_span if_match;           /* empty: none */
     struct sk_span body;
     uint32_t timeout_ms;
     void (*done)(void *arg, enum sk_status status, const struct sk_http_parser *answer);
     void *arg;
 };
+/* The container that a URI with its signature by the account's key leads to, if that opens these
+ * rights (SK_BLOB_…) now; a span of the arena. Empty: it does not, for the reason in *why; NULL:
+ * the URI is no part of the account. */
+struct sk_span hub_account_container_of(const struct hub_account *account, struct sk_span uri,
+                                        unsigned rights, struct sk_arena *arena, const char **why);
+/* files/files.c: that of [hub.files], or NULL. */
+struct hub_account *hub_files_account(const struct sk_hub *hub);
 /* As sk_http_client_send. */
 void hub_account_send(struct hub_account *account, const struct hub_account_ask *ask);
 /* As hub_blob_look. */

@@ -263,6 +263,9 @@ bool hub_blobs_container_fine(struct sk_span name, char *why);
  * a span of the arena. Empty: it does not, for the reason in *why. */
 struct sk_span hub_blobs_container_of(struct sk_hub *hub, struct sk_span uri, unsigned rights,
                                       struct sk_arena *arena, const char **why);
+#define HUB_RIGHTS_MISSING                                                                         \
+    "its signature does not permit this: an import reads, what it could not do and an export are " \
+    "written"
 /* Writing a blob: parts in order, then its end. `moved` comes after each part that did not fit, and
  * once after the end: status tells whether the blob is there. */
 struct hub_blob_writer;

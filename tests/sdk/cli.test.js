@@ -11,7 +11,7 @@ const { Amqp } = require('azure-iot-device-amqp');
 const { connect, createDevice, uniqueId, until } = require('./support');
 
 const skerry = (...args) => new Promise((resolve) => {
-  execFile(`${process.env.BIN}/skerry`, args, { timeout: 60000 }, (error, stdout, stderr) =>
+  execFile(`${process.env.BIN}/skerry`, args, { timeout: 60000, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) =>
     resolve({ code: error ? error.code : 0, out: stdout, error: stderr }));
 });
 const lines = (result) => result.out.split('\n').filter(Boolean).map((line) => JSON.parse(line));
@@ -122,6 +122,27 @@ test('telemetry send says what its message is, so that routes look into it', asy
   const [event] = lines(await skerry('events', 'watch', '--from', 'earliest', '--device', deviceId, '--count', '1', '--output', 'jsonl'));
   assert.strictEqual(event.systemProperties.contentType, 'application/json');
   assert.strictEqual(event.systemProperties.contentEncoding, 'utf-8');
+});
+
+test('device export and device import take a file, whatever its size', async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'skerry-cli-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'devices.txt');
+  const id = uniqueId('imported');
+  const wide = 'x'.repeat(3000); // 6 MB of lines
+  fs.writeFileSync(file, Array.from({ length: 2000 }, (_, n) => JSON.stringify({ id: `${id}-${n}`, tags: { wide, n } })).join('\n') + '\nnonsense\n');
+  const imported = await skerry('device', 'import', file);
+  assert.strictEqual(imported.code, 1, imported.error);
+  assert.deepStrictEqual(lines(imported).map((line) => line.errorStatus.slice(0, 10)), ['line 2001:']);
+  const exported = await skerry('device', 'export', '--without-keys');
+  assert.strictEqual(exported.code, 0, exported.error);
+  const mine = lines(exported).filter((line) => line.id.startsWith(id));
+  assert.strictEqual(mine.reduce((sum, line) => sum + line.tags.n, 0), 1999000);
+  assert.strictEqual(mine[0].authentication.symmetricKey.primaryKey, null);
+  fs.writeFileSync(file, mine.map((line) => JSON.stringify({ id: line.id, importMode: 'delete' })).join('\n'));
+  const removed = await skerry('device', 'import', file);
+  assert.deepStrictEqual([removed.code, removed.out], [0, '']);
+  assert.match((await skerry('device', 'import', path.join(folder, 'none'))).error, /none cannot be read/);
 });
 
 test('a query of groups shows their own columns', async () => {

@@ -11,6 +11,7 @@ const { Readable } = require('stream');
 const { Client, Message } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Client: ServiceClient, Registry } = require('azure-iothub');
+const { BlobServiceClient, ContainerSASPermissions, StorageSharedKeyCredential } = require('@azure/storage-blob');
 
 const azurite = path.join(__dirname, 'azurite');
 if (!fs.existsSync(path.join(azurite, 'node_modules', 'azurite')))
@@ -63,7 +64,6 @@ if (!process.env.STORAGE_HUB) {
     start(path.join(process.env.BIN, 'skerry-hub'), ['run', '--config', path.join(there, 'hub.toml')]);
     await answers(`https://${host}:10000/`);
     await answers(`http://${host}:9600/health/ready`);
-    const { BlobServiceClient, StorageSharedKeyCredential } = require('@azure/storage-blob');
     const storage = new BlobServiceClient(`https://${host}:10000/${account}`, new StorageSharedKeyCredential(account, accountKey));
     const container = storage.getContainerClient('uploads');
     await container.create();
@@ -96,7 +96,34 @@ if (!process.env.STORAGE_HUB) {
     assert.strictEqual(notice.blobUri, `https://${host}:10000/${account}/uploads/d1/logs/a%20b.bin`);
     assert.ok((await container.getBlobClient('d1/logs/a b.bin').downloadToBuffer()).equals(content));
     assert.deepStrictEqual(await lines(storage.getContainerClient('telemetry')), [0, 1, 2]);
+    await moveIdentities(Registry.fromConnectionString(connection), container);
   });
+}
+
+// Some of these calls give what came, others the whole answer.
+const body = async (promise) => (await promise).responseBody || promise;
+
+// Jobs that write into a container of the account, and read from there.
+async function moveIdentities(registry, container) {
+  const uri = await container.generateSasUrl({ permissions: ContainerSASPermissions.parse('rwd'), expiresOn: new Date(Date.now() + 600000) });
+  const end = async (started) => {
+    for (let job = await body(started); ; job = await body(registry.getJob(job.jobId))) {
+      if (job.status === 'completed') return;
+      assert.ok(['enqueued', 'running'].includes(job.status), job.failureReason);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  await end(registry.exportDevicesToBlob(uri, false));
+  const exported = (await container.getBlobClient('devices.txt').downloadToBuffer()).toString();
+  assert.strictEqual(JSON.parse(exported).id, 'd1');
+  const many = Array.from({ length: 3000 }, (_, n) => JSON.stringify({ id: `many-${n}`, tags: { text: 'x'.repeat(400) } })).join('\n');
+  await container.getBlockBlobClient('devices.txt').upload(many + '\nnonsense', many.length + 9);
+  await end(registry.importDevicesFromBlob(uri, uri));
+  assert.strictEqual((await body(registry.get('many-2999'))).deviceId, 'many-2999');
+  assert.match((await container.getBlobClient('importErrors.log').downloadToBuffer()).toString(), /^{[^\n]*line 3001:[^\n]*}\n$/);
+  await end(registry.exportDevicesToBlob(uri, true)); // of more than one block
+  assert.strictEqual((await container.getBlobClient('devices.txt').downloadToBuffer()).toString().split('\n').length, 3002);
+  await assert.rejects(registry.exportDevicesToBlob(uri.replace('sig=', 'sig=x'), false), /its signature is not by the storage account's key/);
 }
 
 // What an endpoint has written there: `n` of each line, when three have come.

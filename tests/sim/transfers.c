@@ -61,15 +61,19 @@ static size_t lines_of(struct sk_span text) {
     return n;
 }
 
+#define HERE "https://hub.test"
+/* The same service as a storage account of somebody else's. */
+#define ACCOUNT "http://hub.test:8883"
+
 /* The job's id, or NULL when it was refused with f->status. Owned by the caller. `more`: members,
  * each behind a comma. */
-static char *ask_with(struct fleet *f, const char *type, const char *more) {
+static char *ask_at(struct fleet *f, const char *at, const char *type, const char *more) {
     struct sk_buffer body = {0}, uri = {0};
     container(f, &uri, "uploads", ALL, NULL);
     sk_buffer_print(&body,
-                    "{\"type\":\"%s\",\"inputBlobContainerUri\":\"https://hub.test%s\","
-                    "\"outputBlobContainerUri\":\"https://hub.test%s\"%s}",
-                    type, uri.p, uri.p, more);
+                    "{\"type\":\"%s\",\"inputBlobContainerUri\":\"%s%s\","
+                    "\"outputBlobContainerUri\":\"%s%s\"%s}",
+                    type, at, uri.p, at, uri.p, more);
     sk_buffer_byte(&body, 0);
     fleet_call(f, SK_HTTP_POST, "/jobs/create", body.p);
     json_t *job = f->status == 200 ? json_loads(f->answer, 0, NULL) : NULL;
@@ -78,6 +82,10 @@ static char *ask_with(struct fleet *f, const char *type, const char *more) {
     sk_buffer_free(&body);
     sk_buffer_free(&uri);
     return id;
+}
+
+static char *ask_with(struct fleet *f, const char *type, const char *more) {
+    return ask_at(f, HERE, type, more);
 }
 
 static char *ask_for(struct fleet *f, const char *type) {
@@ -391,5 +399,78 @@ TEST(configurations_go_along_where_that_is_asked_for) {
     assert_non_null(strstr(f.answer, "there is no such blob of configurations"));
     sk_buffer_free(&lines);
     sk_buffer_free(&errors);
+    fleet_free(&f);
+}
+
+/* ---- a storage account ---- */
+
+static void start_with_account(struct fleet *f, uint64_t seed) {
+    static const char toml[] =
+        FLEET_TOML_HUB FLEET_TOML_OWNER "[hub.files]\nconnection_string = \"AccountName=owner;"
+                                        "AccountKey=" FLEET_KEY ";BlobEndpoint=" ACCOUNT "\"\n";
+    char error[SK_HUB_CONFIG_ERROR_MAX];
+    fleet_new_hub(f, seed);
+    fleet_stop_hub(f);
+    sk_hub_config_free(&f->config);
+    assert_int_equal(sk_hub_config_parse(sk_span_z(toml), "hub.toml", "", &f->config, error),
+                     SK_OK);
+    fleet_start_hub(f);
+}
+
+TEST(a_container_of_the_storage_account_is_as_good_whenever_the_hub_falls) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct fleet f;
+        struct sk_buffer text = {0}, exported = {0};
+        (void)state;
+        start_with_account(&f, seed);
+        for (unsigned i = 0; i < 700; i++) /* some ranges, and some blocks */
+            sk_buffer_print(
+                &text, "{\"id\":\"many-%u\",\"importMode\":\"create\",\"tags\":{\"a\":\"%0*d\"}}\n",
+                i, 1800, i);
+        sk_buffer_text(&text, "nonsense\n");
+        put_blob(&f, "devices.txt", sk_buffer_span(&text));
+        char *id = ask_at(&f, ACCOUNT, "import", "");
+        sk_sim_run(f.sim, sk_sim_chance(f.sim, 20 * SK_MS));
+        fleet_crash_hub(&f);
+        ends(&f, id, "completed");
+        free(id);
+        get_blob(&f, "importErrors.log", &exported);
+        assert_int_equal(lines_of(sk_buffer_span(&exported)), 1);
+        id = ask_at(&f, ACCOUNT, "export", ",\"includeConfigurations\":true");
+        sk_sim_run(f.sim, sk_sim_chance(f.sim, 20 * SK_MS));
+        fleet_crash_hub(&f);
+        ends(&f, id, "completed");
+        free(id);
+        get_blob(&f, "devices.txt", &exported);
+        assert_int_equal(lines_of(sk_buffer_span(&exported)), 700);
+        sk_buffer_free(&text);
+        sk_buffer_free(&exported);
+        fleet_free(&f);
+    }
+}
+
+TEST(of_other_servers_only_the_storage_account_is_called) {
+    static const struct {
+        const char *at, *why;
+    } cases[] = {{"https://store.example", "neither this hub nor the storage account"},
+                 {"http://hub.test:8883.example", "not the URI of a container"},
+                 {"http://hub.test.example:8883", "neither this hub nor the storage account"},
+                 {ACCOUNT "/other", "its signature is not by the storage account"}};
+    struct fleet f;
+    (void)state;
+    start_with_account(&f, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_null(ask_at(&f, cases[i].at, "export", ""));
+        assert_int_equal(f.status, 400);
+        if (strstr(f.answer, cases[i].why) == NULL) fail_msg("%s: %s", cases[i].at, f.answer);
+    }
+    char *id = ask_at(&f, ACCOUNT, "import", ",\"inputBlobName\":\"none\"");
+    ends(&f, id, "failed");
+    assert_non_null(strstr(f.answer, "there is no such blob to import"));
+    free(id);
+    put_blob(&f, "devices.txt", SK_NONE); /* nothing in it is no mistake */
+    id = ask_at(&f, ACCOUNT, "import", "");
+    ends(&f, id, "completed");
+    free(id);
     fleet_free(&f);
 }

@@ -118,7 +118,9 @@ struct sk_span hub_blobs_container_of(struct sk_hub *hub, struct sk_span uri, un
     unsigned given;
     *why = "it is not the URI of a container with its signature, https://…/container?sv=…";
     if (sk_url_parse(sk_span_first(uri, question), &url)) return SK_NONE;
-    *why = "its host is not this hub: containers of other services are not reached";
+    *why =
+        "its host is neither this hub nor the storage account of [hub.files]: containers of other "
+        "services are not reached";
     if (!is_ours(hub, url.host)) return SK_NONE;
     struct sk_span name = blob_path(hub->blobs, url.host, url.rest);
     if (name.n && name.p[name.n - 1] == '/') name.n--;
@@ -128,8 +130,6 @@ struct sk_span hub_blobs_container_of(struct sk_hub *hub, struct sk_span uri, un
     *why = "its signature is for something else, of no key of this hub, or its time has passed";
     if (blob_signature(hub->blobs, sk_span_skip(uri, question + 1), name, SK_NONE, &given, arena))
         return SK_NONE;
-    *why =
-        "its signature does not permit this: an import reads, what it could not do and an export "
-        "are written";
+    *why = HUB_RIGHTS_MISSING;
     return (given & rights) == rights ? sk_arena_copy(arena, name) : SK_NONE;
 }

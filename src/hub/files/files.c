@@ -407,6 +407,10 @@ static enum sk_status check_reload(struct sk_hub *hub, const struct sk_hub_optio
     return SK_INVALID;
 }
 
+struct hub_account *hub_files_account(const struct sk_hub *hub) {
+    return hub->files->account;
+}
+
 static void stop(struct sk_hub *hub) {
     hub_account_close(hub->files->account);
     hub->files->account = NULL;

@@ -15,7 +15,6 @@ struct configurations_work {
     uint64_t line;
     json_t *json;                /* the line, owned */
     struct place_writer *writer; /* of an export */
-    bool ended;
     struct sk_task again;
     transfer_done *done;
     void *arg;
@@ -196,9 +195,8 @@ struct configurations_work *configurations_import(struct transfer *transfer, tra
 
 static void moved(void *arg) {
     struct configurations_work *work = arg;
-    enum sk_status status = place_write_status(work->writer);
-    if (work->ended && status != SK_AGAIN)
-        work->done(work->arg, status ? sk_status_text(status) : NULL);
+    if (place_write_status(work->writer) != SK_AGAIN)
+        work->done(work->arg, place_write_reason(work->writer));
 }
 
 /* All of them at once: there are 200 at most. */
@@ -221,7 +219,6 @@ static void got_all(struct sk_request *request, const struct sk_answer *answer) 
         sk_buffer_free(&text);
     }
     json_decref(all);
-    work->ended = true;
     place_write_end(work->writer);
 }
 

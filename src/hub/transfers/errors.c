@@ -31,7 +31,7 @@ struct errors_work {
     struct place_writer *writer; /* NULL: there were none yet */
     char kind[64];
     char *after;
-    bool asking, dropped, full, ended;
+    bool asking, dropped, full;
     transfer_done *done;
     void *arg;
 };
@@ -50,9 +50,8 @@ static void next_page(struct errors_work *work);
 
 static void moved(void *arg) {
     struct errors_work *work = arg;
-    enum sk_status status = place_write_status(work->writer);
-    if (work->ended && status != SK_AGAIN) {
-        work->done(work->arg, status ? "the log of errors could not be written" : NULL);
+    if (place_write_status(work->writer) != SK_AGAIN) {
+        work->done(work->arg, place_write_reason(work->writer));
     } else if (work->full) {
         work->full = false;
         next_page(work);
@@ -86,7 +85,6 @@ static void got_page(void *arg, const struct sk_registry_end *end,
         work->after = sk_span_dup(list->documents[list->count - 1].key);
         if (!work->full) next_page(work);
     } else if (work->writer) {
-        work->ended = true;
         place_write_end(work->writer);
     } else {
         work->done(work->arg, NULL);

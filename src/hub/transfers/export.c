@@ -12,7 +12,7 @@ struct exporting {
     bool modules;
     uint64_t after; /* how far it has come */
     uint64_t done;
-    bool reading, full, ended;
+    bool reading, full;
 };
 
 static void read_page(struct exporting *e);
@@ -53,7 +53,6 @@ static void got_page(void *arg, const struct sk_registry_end *end,
     e->after = list->after;
     transfer_progress(e->transfer, e->done, counts.devices + counts.modules);
     if (!list->more && e->modules) {
-        e->ended = true;
         place_write_end(e->writer);
         return;
     }
@@ -80,12 +79,12 @@ static void configurations_done(void *arg, const char *reason) {
 /* The writer has room again, or the blob is there, or cannot be. */
 static void moved(void *arg) {
     struct exporting *e = arg;
-    enum sk_status status = place_write_status(e->writer);
-    if (e->ended && status != SK_AGAIN) {
-        if (!status && e->transfer->configurations)
+    if (place_write_status(e->writer) != SK_AGAIN) {
+        const char *reason = place_write_reason(e->writer);
+        if (!reason && e->transfer->configurations)
             e->configurations = configurations_export(e->transfer, configurations_done, e);
         else
-            transfer_end(e->transfer, status ? sk_status_text(status) : NULL);
+            transfer_end(e->transfer, reason);
     } else if (e->full) {
         e->full = false;
         if (!e->reading) read_page(e);

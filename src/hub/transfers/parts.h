@@ -3,6 +3,7 @@
  *
  *   transfers.c       jobs: asked for, shown, cancelled; what goes on after a fall of the hub
  *   place.c           containers, and blobs in them that are read and written
+ *   away.c            those of a storage account
  *   import.c          identities, a line each
  *   configurations.c  configurations, a line each
  *   errors.c          what lines could not do
@@ -57,6 +58,7 @@ void transfer_end(struct transfer *transfer, const char *reason);
 /* place.c: a container. Owned. */
 struct place {
     char *name;
+    bool away; /* of the storage account of [hub.files]; else of the hub's own blob service */
 };
 /* Out of the member of a body, with the rights (SK_BLOB_…) that its signature gives. NULL: it is
  * none, for the reason in *why. */
@@ -78,7 +80,7 @@ uint64_t place_read_size(const struct place_reader *reader);       /* once somet
 struct sk_span place_read_etag(const struct place_reader *reader); /* likewise */
 void place_read_free(struct place_reader *reader);
 
-/* Writing one: as hub_blob_write and its like. */
+/* Writing one: as hub_blob_write and its like, but that `moved` comes as soon as it has failed. */
 struct place_writer;
 struct place_writer *place_write(struct sk_hub *hub, const struct place *place, struct sk_span blob,
                                  void (*moved)(void *arg), void *arg);
@@ -86,7 +88,35 @@ bool place_write_part(struct place_writer *writer, struct sk_span bytes); /* fal
 void place_write_end(struct place_writer *writer);
 /* SK_AGAIN: not at its end. */
 enum sk_status place_write_status(const struct place_writer *writer);
-void place_write_free(struct place_writer *writer); /* what is not at its end is dropped */
+const char *
+place_write_reason(const struct place_writer *writer); /* at its end; NULL: it is there */
+void place_write_free(struct place_writer *writer);    /* what is not at its end is dropped */
+
+/* away.c: the same, of a container of the storage account. Members of who has them. What fails for
+ * a time is tried again for a minute. */
+struct away; /* one request to it at a time */
+struct away_reader {
+    struct away *away;
+    struct sk_buffer text, etag; /* read, and not yet taken */
+    size_t taken;                /* of the text */
+    uint64_t at, size;           /* where the text ends in the blob */
+    bool skips;                  /* the first byte that comes is before what was asked for */
+    enum sk_status status;
+};
+struct away_writer {
+    struct away *away;
+    struct sk_buffer gathering;
+    unsigned blocks; /* that were put */
+    bool ended, listed;
+    enum sk_status status;
+};
+struct away *away_new(struct sk_hub *hub, const struct place *place, struct sk_span blob,
+                      void (*moved)(void *arg), void *arg);
+void away_free(struct away *away);
+void away_read(struct away_reader *reader, uint64_t from);
+enum sk_status away_read_part(struct away_reader *reader, char *to, size_t n, size_t *got);
+bool away_write_part(struct away_writer *writer, struct sk_span bytes);
+void away_write_end(struct away_writer *writer);
 
 /* place.c: lines of a blob. Embedded. */
 struct place_lines {
