@@ -2,22 +2,13 @@
 # Does what docs/labs/06-iot-edge.md tells its reader, line by line, in a network, /tmp and /var/lib of its own, and looks whether it came about.
 # script/build and script/package have been run already. Needs root.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd) bin=$(cd "$1" && pwd)
-if [ "${LAB:-}" != alone ]; then
-    "$root/script/package" modules
-    exec unshare --mount --net --propagation private env LAB=alone "$0" "$bin"
-fi
-ip link set lo up
-mount -t tmpfs lab /mnt # the tree may stand below /tmp, which is about to be another
-mkdir /mnt/tree
-mount --bind "$root" /mnt/tree
-bin=/mnt/tree${bin#"$root"} root=/mnt/tree
-for folder in /tmp /var/lib /run /dev/shm; do mount -t tmpfs lab $folder; done
-export HOME=/tmp/home CONTAINERS_CONF=/tmp/containers.conf
-mkdir -p $HOME /tmp/clone/script /tmp/clone/build/release
+source "$(dirname "$0")/../support/documents.bash"
+is_alone || "$(dirname "$0")/../../script/package" modules
+alone "$1"
+for folder in /var/lib /run /dev/shm; do mount -t tmpfs lab $folder; done
+export CONTAINERS_CONF=/tmp/containers.conf
 cp /etc/hosts /tmp/hosts
 mount --bind /tmp/hosts /etc/hosts
-source "$root/tests/support/documents.bash"
 cat >$CONTAINERS_CONF <<CONF
 [engine]
 runtime = "runc"
@@ -26,11 +17,8 @@ events_logger = "file"
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 CONF
-printf '#!/bin/sh\n' >/tmp/clone/script/build
-printf '#!/bin/sh\nfor image in sim filter; do podman load -q -i %s/build/packages/skerry-$image-*.tar; done\n' "$root" >/tmp/clone/script/package
-chmod +x /tmp/clone/script/*
-ln -s "$bin" /tmp/clone/build/release/bin
-cd /tmp/clone
+printf '#!/bin/sh\nfor image in sim filter; do podman load -q -i %s/build/packages/skerry-$image-*.tar; done\n' "$root" >script/package
+chmod +x script/package
 end_containers() {
     local code=$? dns=/run/containers/networks/aardvark-dns/aardvark.pid
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done # the agent first: it would make them again

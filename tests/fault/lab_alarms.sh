@@ -1,26 +1,13 @@
 #!/usr/bin/env bash
 # Does what docs/labs/08-alarms.md tells its reader, line by line, in a network and a /tmp of its own, and looks whether it came about. Needs root.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd) bin=$(cd "$1" && pwd)
-if [ "${LAB:-}" != alone ]; then
+source "$(dirname "$0")/../support/documents.bash"
+if ! is_alone; then
     # shellcheck disable=SC1091
-    source "$root/script/common.sh"
+    source "$(dirname "$0")/../../script/common.sh"
     need rabbitmq-server python3-qpid-proton curl
-    exec unshare --mount --net --pid --fork --mount-proc --propagation private env LAB=alone "$0" "$bin"
 fi
-ip link set lo up
-mount -t tmpfs lab /mnt # the tree may stand below /tmp, which is about to be another
-mkdir /mnt/tree
-mount --bind "$root" /mnt/tree
-bin=/mnt/tree${bin#"$root"} root=/mnt/tree
-mount -t tmpfs lab /tmp
-export HOME=/tmp/home PATH=/usr/bin:$PATH
-mkdir -p $HOME /tmp/clone/script /tmp/clone/build/release
-printf '#!/bin/sh\n' >/tmp/clone/script/build
-chmod +x /tmp/clone/script/build
-ln -s "$bin" /tmp/clone/build/release/bin
-cd /tmp/clone
-source "$root/tests/support/documents.bash"
+alone "$1"
 apt-get() { :; } # it is all there
 follow "$root/docs/labs/08-alarms.md"
 for reading in 35 41; do

@@ -1,5 +1,26 @@
-# Shared by tests that do what documents tell people to do: sourced in a place of its own, where /tmp may be filled. Runs the shell lines of a
-# document as they stand there; what a person would do between them is here.
+# Shared by tests that do what documents tell people to do: runs the shell lines of a document as they stand there, in a place of their own,
+# where /tmp may be filled; what a person would do between them is here.
+
+# alone BIN: goes on in a network, processes and a /tmp of its own (needs root), in a clone that has been built: $root is the tree, $bin its
+# programs. What must be installed is installed before, where is_alone says no.
+is_alone() { [ "${ALONE:-}" ]; }
+alone() {
+    root=$(cd "$(dirname "$0")/../.." && pwd) bin=$(cd "$1" && pwd)
+    is_alone || exec unshare --mount --net --pid --fork --mount-proc --propagation private env ALONE=yes "$0" "$bin"
+    ip link set lo up
+    mount -t tmpfs alone /mnt # the tree may stand below /tmp, which is about to be another
+    mkdir /mnt/tree
+    mount --bind "$root" /mnt/tree
+    bin=/mnt/tree${bin#"$root"} root=/mnt/tree
+    mount -t tmpfs alone /tmp
+    export HOME=/tmp/home PATH=/usr/bin:$PATH
+    mkdir -p $HOME /tmp/clone/script /tmp/clone/build/release
+    printf '#!/bin/sh\n' >/tmp/clone/script/build
+    chmod +x /tmp/clone/script/build
+    ln -s "$bin" /tmp/clone/build/release/bin
+    cd /tmp/clone
+    trap finish EXIT
+}
 
 pids=()
 finish() {
@@ -9,7 +30,6 @@ finish() {
     [ $code = 0 ] || tail -n 60 /tmp/out /tmp/err || true
     exit $code
 }
-trap finish EXIT
 
 # The shell blocks of a document's part: from a heading to the next of its kind, or all.
 blocks() { # blocks FILE [HEADING]
