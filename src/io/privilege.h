@@ -59,6 +59,12 @@ bool sk_may_give_files(void);
  * that stays behind reads them, anew each time, and nothing else; sk_file_load asks it. Before
  * sk_privileges_drop; nothing without root. The texts are copied. */
 enum sk_status sk_keep_reading(const char *const *paths, size_t count);
+/* Whether a file may say `after` where it says `before`: asked in a process that may do nothing
+ * else. */
+typedef bool sk_may_become(struct sk_span before, struct sk_span after);
+/* One of these files may also be written, by sk_file_replace, where `may` allows it. Before
+ * sk_keep_reading. */
+void sk_keep_writing(const char *path, sk_may_become *may);
 
 enum sk_sandbox {
     /* Only what a server of files and sockets calls. Starting another program or looking into

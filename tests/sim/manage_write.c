@@ -271,8 +271,8 @@ TEST(what_cannot_be_is_refused_by_name_and_nothing_changes) {
     is_refused(f, "\"routing\":{\"routes\":[{\"name\":\"r\",\"isEnabled\":7}]}", "enabled");
     is_refused(f, "\"routing\":{\"routes\":[{\"name\":\"r\",\"endpoint\":\"x\"}]}",
                "a route has no 'endpoint'");
-    is_refused(f, "\"routing\":{\"endpoints\":{\"storageContainers\":[{\"name\":\"s\"}]}}",
-               "storageContainers");
+    is_refused(f, "\"routing\":{\"endpoints\":{\"cosmosDBSqlContainers\":[{\"name\":\"s\"}]}}",
+               "cosmosDBSqlContainers");
     is_refused(f,
                "\"routing\":{\"endpoints\":{\"custom\":[{\"name\":\"s\",\"type\":\"folder\","
                "\"to\":\"/etc\"}]}}",

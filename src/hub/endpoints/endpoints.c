@@ -209,9 +209,9 @@ static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
 /* ---- what is told of them ---- */
 
 static json_t *time_json(int64_t us) {
-    char text[SK_TIME_TEXT];
+    char text[SK_TIME_HTTP_TEXT]; /* ARM's form, here */
     if (us == 0) return NULL;
-    sk_time_text(us, text);
+    sk_time_http_text(us, text);
     return json_string(text);
 }
 

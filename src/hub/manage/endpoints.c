@@ -3,30 +3,11 @@
 
 #include <stdio.h>
 
-/* ARM has a list for each kind of endpoint that Azure has; the last one is ours, for the others,
- * with the keys of hub.toml. */
-static const struct kind {
-    const char *member, *type;
-} kinds[] = {{"serviceBusQueues", "service-bus-queue"},
-             {"serviceBusTopics", "service-bus-topic"},
-             {"eventHubs", "event-hub"},
-             {"custom", NULL}};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-static bool is_of(const json_t *table, const void *arg) {
-    const struct kind *kind = arg;
-    const char *type = json_string_value(json_object_get(table, "type"));
-    if (type && kind->type) return strcmp(type, kind->type) == 0;
-    for (size_t i = 0; type && i + 1 < KINDS; i++)
-        if (strcmp(type, kinds[i].type) == 0) return false;
-    return kind->type == NULL;
-}
-
 /* ---- showing ---- */
 
 static bool is_folder(const json_t *table) {
     const char *type = json_string_value(json_object_get(table, "type"));
-    return type && strcmp(type, "folder") == 0;
+    return sk_span_eq_nocase(sk_span_z(type), SK_SPAN("folder"));
 }
 
 static json_t *masked_json(const json_t *secret) {
@@ -34,7 +15,8 @@ static json_t *masked_json(const json_t *secret) {
     return json_string(masked);
 }
 
-static json_t *custom_json(const json_t *table) {
+static json_t *custom_json(const struct sk_hub_endpoint *e, const json_t *table) {
+    (void)e;
     json_t *shown = json_deep_copy(table), *header;
     size_t i;
     if (!is_folder(table))
@@ -44,7 +26,22 @@ static json_t *custom_json(const json_t *table) {
     return shown;
 }
 
-static json_t *bus_json(const json_t *table) {
+static const char *const encodings[] = {"Avro", "AvroDeflate", "JSON"}; /* in their order */
+
+/* In whole seconds and bytes, as ARM has it; `to` may be a container of the hub's own. */
+static json_t *container_json(const struct sk_hub_endpoint *e, const json_t *table) {
+    json_t *to = json_object_get(table, "to"), *container = json_object_get(table, "entity");
+    bool account = container != NULL;
+    return json_pack("{s:O,s:o,s:O,s:s,s:s,s:I,s:I,s:s}", "name", json_object_get(table, "name"),
+                     "connectionString", account ? masked_json(to) : json_string(""),
+                     "containerName", account ? container : to, "authenticationType", "keyBased",
+                     "fileNameFormat", e->file_name, "batchFrequencyInSeconds",
+                     (json_int_t)(e->file_time_us / 1000000), "maxChunkSizeInBytes",
+                     (json_int_t)e->file_bytes, "encoding", encodings[e->encoding]);
+}
+
+static json_t *bus_json(const struct sk_hub_endpoint *e, const json_t *table) {
+    (void)e;
     return json_pack("{s:O,s:o,s:O*,s:s}", "name", json_object_get(table, "name"),
                      "connectionString", masked_json(json_object_get(table, "to")), "entityPath",
                      json_object_get(table, "entity"), "authenticationType", "keyBased");
@@ -57,21 +54,6 @@ json_t *manage_all_endpoints(const struct sk_hub *hub) {
     return list;
 }
 
-json_t *manage_endpoints_json(const struct sk_hub *hub) {
-    const json_t *tables = json_object_get(hub->options->table, "endpoint");
-    json_t *endpoints = json_pack("{s:[],s:[]}", "storageContainers", "cosmosDBSqlContainers");
-    for (size_t k = 0; k < KINDS; k++) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < json_array_size(tables); i++) {
-            const json_t *table = json_array_get(tables, i);
-            if (is_of(table, &kinds[k]))
-                json_array_append_new(list, kinds[k].type ? bus_json(table) : custom_json(table));
-        }
-        json_object_set_new(endpoints, kinds[k].member, list);
-    }
-    return endpoints;
-}
-
 /* ---- taking ---- */
 
 /* A secret that comes back as it was shown stays. */
@@ -82,40 +64,70 @@ static void put_secret(json_t *table, const char *key, const json_t *wanted) {
     json_decref(masked);
 }
 
+static void check_authentication(struct manage_change *change, const json_t *item) {
+    const json_t *kind = json_object_get(item, "authenticationType");
+    if (kind && !sk_span_eq_nocase(sk_span_z(json_string_value(kind)), SK_SPAN("keyBased")))
+        manage_refuse(change, "authenticationType: an endpoint is keyBased, by its "
+                              "connectionString");
+}
+
 static void convert_bus(struct manage_change *change, const json_t *item, json_t *table) {
-    const json_t *to = json_object_get(item, "connectionString"),
-                 *entity = json_object_get(item, "entityPath"),
-                 *authentication = json_object_get(item, "authenticationType");
+    const json_t *to = json_object_get(item, "connectionString");
+    json_t *entity = json_object_get(item, "entityPath");
     if (!manage_knows(change, "an endpoint", item,
                       "id|name|connectionString|entityPath|authenticationType|subscriptionId|"
                       "resourceGroup"))
         return;
-    if (authentication &&
-        !sk_span_eq_nocase(sk_span_z(json_string_value(authentication)), SK_SPAN("keyBased")))
-        manage_refuse(change, "authenticationType: an endpoint is keyBased, by its "
-                              "connectionString");
+    check_authentication(change, item);
     if (to) put_secret(table, "to", to);
-    if (entity) manage_put(table, "entity", json_incref((json_t *)entity), NULL);
+    if (entity) manage_put(table, "entity", json_incref(entity), NULL);
 }
 
-static void convert_queue(struct manage_change *change, const json_t *item, json_t *table) {
-    manage_put(table, "type", json_string("service-bus-queue"), NULL);
-    convert_bus(change, item, table);
+/* The endpoint of that name as it counts now, or NULL. */
+static const struct sk_hub_endpoint *find(const struct sk_hub *hub, const json_t *name) {
+    for (size_t i = 0; i < hub->options->endpoint_count; i++)
+        if (strcmp(hub->options->endpoints[i].name, json_string_value(name)) == 0)
+            return &hub->options->endpoints[i];
+    return NULL;
 }
 
-static void convert_topic(struct manage_change *change, const json_t *item, json_t *table) {
-    manage_put(table, "type", json_string("service-bus-topic"), NULL);
-    convert_bus(change, item, table);
-}
-
-static void convert_event_hub(struct manage_change *change, const json_t *item, json_t *table) {
-    manage_put(table, "type", json_string("event-hub"), NULL);
-    convert_bus(change, item, table);
+/* Without a connection string the container is one of the hub's own. */
+static void convert_container(struct manage_change *change, const json_t *item, json_t *table) {
+    const json_t *to = json_object_get(item, "connectionString"),
+                 *time = json_object_get(item, "batchFrequencyInSeconds");
+    json_t *container = json_object_get(item, "containerName"),
+           *name = json_object_get(item, "fileNameFormat"),
+           *bytes = json_object_get(item, "maxChunkSizeInBytes"),
+           *encoding = json_object_get(item, "encoding");
+    const struct sk_hub_endpoint *e = find(change->hub, json_object_get(item, "name"));
+    bool own = json_string_length(to) == 0 && (to || !json_object_get(table, "entity"));
+    char seconds[32];
+    if (!manage_knows(change, "an endpoint", item,
+                      "id|name|connectionString|containerName|authenticationType|subscriptionId|"
+                      "resourceGroup|fileNameFormat|batchFrequencyInSeconds|maxChunkSizeInBytes|"
+                      "encoding"))
+        return;
+    check_authentication(change, item);
+    if (own) json_object_del(table, "entity");
+    if (!own && to) put_secret(table, "to", to);
+    if (container) manage_put(table, own ? "to" : "entity", json_incref(container), NULL);
+    if (name)
+        manage_put(table, "file_name_format", json_incref(name),
+                   e ? json_string(e->file_name) : NULL);
+    snprintf(seconds, sizeof seconds, "%llds", (long long)json_integer_value(time));
+    if (time && (e == NULL || (json_int_t)(e->file_time_us / 1000000) != json_integer_value(time)))
+        json_object_set_new(table, "file_time", json_string(seconds));
+    if (bytes)
+        manage_put(table, "file_bytes", json_incref(bytes),
+                   e ? json_integer((json_int_t)e->file_bytes) : NULL);
+    if (encoding)
+        manage_put(table, "encoding", json_incref(encoding),
+                   e ? json_string(encodings[e->encoding]) : NULL);
 }
 
 /* What names a file or a folder of this machine is whoever's who writes hub.toml. */
 static void convert_custom(struct manage_change *change, const json_t *item, json_t *table) {
-    json_t *shown = custom_json(table), *value;
+    json_t *shown = custom_json(NULL, table), *value;
     const char *name;
     bool same = json_equal(shown, item);
     json_decref(shown);
@@ -148,24 +160,60 @@ static void convert_custom(struct manage_change *change, const json_t *item, jso
     json_decref(fresh);
 }
 
+/* ---- all of them ---- */
+
+/* ARM has a list for each kind of endpoint that Azure has; the last one is ours, for the others,
+ * with the keys of hub.toml. */
+static const struct kind {
+    const char *member, *type;
+    json_t *(*show)(const struct sk_hub_endpoint *e, const json_t *table);
+    manage_convert *convert;
+} kinds[] = {{"serviceBusQueues", "service-bus-queue", bus_json, convert_bus},
+             {"serviceBusTopics", "service-bus-topic", bus_json, convert_bus},
+             {"eventHubs", "event-hub", bus_json, convert_bus},
+             {"storageContainers", "storage", container_json, convert_container},
+             {"custom", NULL, custom_json, convert_custom}};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static bool is_of(const json_t *table, const void *arg) {
+    const struct kind *kind = arg;
+    const char *type = json_string_value(json_object_get(table, "type"));
+    if (type && kind->type) return strcmp(type, kind->type) == 0;
+    for (size_t i = 0; type && i + 1 < KINDS; i++)
+        if (strcmp(type, kinds[i].type) == 0) return false;
+    return kind->type == NULL;
+}
+
+json_t *manage_endpoints_json(const struct sk_hub *hub) {
+    const json_t *tables = json_object_get(hub->options->table, "endpoint");
+    json_t *endpoints = json_pack("{s:[]}", "cosmosDBSqlContainers");
+    for (size_t k = 0; k < KINDS; k++) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < json_array_size(tables); i++) {
+            const json_t *table = json_array_get(tables, i);
+            if (is_of(table, &kinds[k]))
+                json_array_append_new(list, kinds[k].show(&hub->options->endpoints[i], table));
+        }
+        json_object_set_new(endpoints, kinds[k].member, list);
+    }
+    return endpoints;
+}
+
 void manage_take_endpoints(struct manage_change *change, const json_t *wanted) {
-    static manage_convert *const converts[KINDS] = {convert_queue, convert_topic, convert_event_hub,
-                                                    convert_custom};
-    static const char *const others[] = {"storageContainers", "cosmosDBSqlContainers"};
     if (!manage_knows(change, "routing.endpoints", wanted,
-                      "serviceBusQueues|serviceBusTopics|eventHubs|custom|storageContainers|"
+                      "serviceBusQueues|serviceBusTopics|eventHubs|storageContainers|custom|"
                       "cosmosDBSqlContainers"))
         return;
-    for (size_t i = 0; i < 2; i++)
-        if (json_array_size(json_object_get(wanted, others[i])))
-            manage_refuse(change, "routing.endpoints.%s: a hub has no such endpoints", others[i]);
+    if (json_array_size(json_object_get(wanted, "cosmosDBSqlContainers")))
+        manage_refuse(change, "routing.endpoints.cosmosDBSqlContainers: a hub has none here");
     for (size_t k = 0; k < KINDS; k++) {
         const json_t *items = json_object_get(wanted, kinds[k].member);
         struct manage_list list = {.what = "an endpoint",
                                    .member = "name",
                                    .array = "endpoint",
                                    .key = "name",
-                                   .convert = converts[k],
+                                   .type = kinds[k].type,
+                                   .convert = kinds[k].convert,
                                    .of = is_of,
                                    .arg = &kinds[k]};
         if (items) manage_take_list(change, &list, items);

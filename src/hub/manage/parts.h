@@ -46,6 +46,7 @@ struct manage_list {
     const char *member; /* that names an item */
     const char *array;  /* of tables */
     const char *key;    /* that names one of them */
+    const char *type;   /* of a new one; NULL: they have none */
     bool ordered;       /* their order matters */
     manage_convert *convert;
     /* Which of the tables the list is about; NULL: all. */
@@ -60,6 +61,10 @@ json_t *manage_endpoints_json(const struct sk_hub *hub);
 void manage_take_endpoints(struct manage_change *change, const json_t *wanted);
 /* Names of all endpoints, `events` among them. */
 json_t *manage_all_endpoints(const struct sk_hub *hub);
+/* facts.c: serve SK_OP_HUB_QUOTA, _SKUS and _NAME. */
+void manage_quota(struct sk_hub *hub, struct sk_request *request);
+void manage_skus(struct sk_hub *hub, struct sk_request *request);
+void manage_name(struct sk_hub *hub, struct sk_request *request);
 /* routing.c */
 void manage_take_routing(struct manage_change *change, const json_t *shown, const json_t *wanted);
 

@@ -106,6 +106,7 @@ static void append(struct manage_change *change, const struct manage_list *list,
     if (table == NULL) {
         table = json_object();
         json_object_set(table, list->key, json_object_get(item, list->member));
+        if (list->type) json_object_set_new(table, "type", json_string(list->type));
     } else {
         json_incref(table);
     }

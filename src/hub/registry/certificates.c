@@ -106,8 +106,8 @@ static struct certificate *copy_certificate(const struct certificate *from) {
 /* ---- documents: the forms of Azure's resource "certificates" ---- */
 
 static json_t *time_json(int64_t us) {
-    char text[SK_TIME_TEXT];
-    sk_time_text(us, text);
+    char text[SK_TIME_HTTP_TEXT]; /* ARM's form, here */
+    sk_time_http_text(us, text);
     return json_string(text);
 }
 

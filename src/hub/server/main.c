@@ -221,6 +221,7 @@ static enum sk_status keep_reading(const struct sk_hub_config *config) {
         for (size_t j = 0; j < config->hubs[i].endpoint_count && n < 255; j++)
             if (config->hubs[i].endpoints[j].ca_file)
                 paths[n++] = config->hubs[i].endpoints[j].ca_file;
+    sk_keep_writing(config->file, sk_hub_may_become);
     return sk_keep_reading(paths, n);
 }
 

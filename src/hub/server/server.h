@@ -34,6 +34,10 @@ enum sk_status sk_hub_backup(struct sk_io *io, const struct sk_hub_config *confi
 enum sk_status sk_hub_restore(struct sk_io *io, const struct sk_hub_config *config,
                               const char *folder, char reason[SK_HUB_CONFIG_ERROR_MAX]);
 
+/* Whether a hub that is not whose hub.toml is may let it say `after`: what it has to do with the
+ * machine (files, folders, addresses) must be as it was, as must be who the hubs are. */
+bool sk_hub_may_become(struct sk_span before, struct sk_span after);
+
 /* docs/reference/metrics.md */
 void sk_hub_metrics_reference(struct sk_buffer *to);
 

@@ -102,8 +102,10 @@ enum sk_status sk_uv_file_replace(struct sk_io *io, const char *path, struct sk_
     SK_CLEANUP_FREE char *real = realpath(path, NULL);
     struct stat now;
     (void)io;
-    if (real == NULL || stat(real, &now)) return sk_uv_status(errno);
-    return save(real, bytes, now.st_mode & 07777, &now);
+    enum sk_status status = real && stat(real, &now) == 0
+                                ? save(real, bytes, now.st_mode & 07777, &now)
+                                : sk_uv_status(errno);
+    return status == SK_FORBIDDEN ? sk_kept_file_replace(path, bytes) : status;
 }
 
 enum sk_status sk_uv_file_remove(struct sk_io *io, const char *path) {

@@ -129,6 +129,7 @@ enum sk_status sk_uv_folder_list(struct sk_io *io, const char *path,
                                  void (*each)(void *, struct sk_span), void *arg);
 /* kept_files.c: of a file that another process reads for us. SK_FORBIDDEN: none does. */
 enum sk_status sk_kept_file_load(const char *path, struct sk_buffer *to);
+enum sk_status sk_kept_file_replace(const char *path, struct sk_span bytes); /* likewise */
 /* privilege.c: in a child, before exec, that stays root: it passes through folders, and no more. */
 void sk_privileges_pass_folders(void);
 unsigned sk_uv_path_beyond(struct sk_io *io, const char *path, unsigned mode);
