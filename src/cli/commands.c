@@ -97,6 +97,32 @@ static const struct sk_option_row route_trial[] = {
     {"device", "DEVICE", "who sends it", false},
     {"twin", "JSON", "its twin: tags and properties; or @FILE", false},
     {0}};
+static const struct sk_option_row policy_add[] = {
+    {"right", "RIGHT", "RegistryRead, RegistryWrite, ServiceConnect or DeviceConnect; needed",
+     true},
+    {0}};
+static const struct sk_option_row policy_renew_key[] = {
+    {"key", "primary|secondary|swap", "which is made anew, or that both change places: primary",
+     false},
+    {0}};
+static const struct sk_option_row route_write[] = {
+    {"source", "SOURCE", "such as TwinChangeEvents: DeviceMessages", false},
+    {"condition", "CONDITION", "which of these: all", false},
+    {"endpoint", "ENDPOINT", "where they go: events", true},
+    {"enabled", "true|false", "whether it takes anything", false},
+    {0}};
+static const struct sk_option_row enrichment_add[] = {
+    {"endpoint", "ENDPOINT", "whose events get it: those of all", true}, {0}};
+static const struct sk_option_row rule_add[] = {
+    {"action", "Accept|Reject", "what happens to these addresses: Accept", false}, {0}};
+static const struct sk_option_row endpoint_add[] = {
+    {"type", "TYPE",
+     "webhook, service-bus-queue, service-bus-topic, event-hub, storage or mqtt; needed", false},
+    {"entity", "NAME", "the queue, topic, event hub or container, where TO does not say it", false},
+    {"header", "TEXT", "webhook: a header of each request", true},
+    {"topic", "TOPIC", "MQTT: where messages are published", false},
+    {"encoding", "Avro|AvroDeflate|JSON", "storage: what files are", false},
+    {0}};
 static const struct sk_option_row certificate_add[] = {
     {"verified", NULL, "without a proof of possession", false}, {0}};
 
@@ -233,6 +259,12 @@ static const struct sk_command commands[] = {
     {"job cancel", "ID", NULL, "Cancels a job: who has not had its turn is left alone.", "tonight",
      cli_job_cancel, false},
 
+    {"route list", "", NULL, "Lists the hub's routes.", "", cli_route_list, false},
+    {"route add", "ROUTE", route_write, "Adds a route, which is in force at once.",
+     "hot --condition '$body.temperature > 30' --endpoint alarms", cli_route_add, false},
+    {"route update", "ROUTE", route_write, "Changes what is given of a route.",
+     "hot --enabled false", cli_route_update, false},
+    {"route remove", "ROUTE", NULL, "Removes a route.", "hot", cli_route_remove, false},
     {"route explain", "BODY", route_trial,
      "Shows which routes would take a message, and why the others would not.",
      "'{\"temperature\": 21}' --property level=high", cli_route_explain, false},
@@ -248,12 +280,44 @@ static const struct sk_command commands[] = {
      "Shows what an endpoint has refused, or has not taken in its time.", "alarms --output jsonl",
      cli_endpoint_dead_letters, false},
 
-    {"hub show", "HUB", NULL, "Shows a hub as Azure Resource Manager describes one.", "demo",
-     cli_hub_show, false},
-    {"hub policies", "HUB", NULL, "Lists a hub's shared access policies with their keys.", "demo",
-     cli_hub_policies, false},
-    {"hub consumer-groups", "HUB", NULL, "Lists the consumer groups of a hub's event stream.",
-     "demo", cli_hub_groups, false},
+    {"endpoint add", "ENDPOINT TO", endpoint_add,
+     "Adds a custom endpoint: a URL, a connection string, or the name of a container.",
+     "alarms https://app.example/alarms --type webhook", cli_endpoint_add, false},
+    {"endpoint remove", "ENDPOINT", NULL, "Removes a custom endpoint that no route leads to.",
+     "alarms", cli_endpoint_remove, false},
+
+    {"enrichment list", "", NULL, "Lists what the hub stamps on events.", "", cli_enrichment_list,
+     false},
+    {"enrichment add", "KEY VALUE", enrichment_add, "Stamps a property on events.",
+     "site '$twin.tags.site' --endpoint alarms", cli_enrichment_add, false},
+    {"enrichment remove", "KEY", NULL, "Stamps it no more.", "site", cli_enrichment_remove, false},
+
+    {"hub show", "", NULL, "Shows the hub as Azure Resource Manager describes one.",
+     "--output json", cli_hub_show, false},
+
+    {"policy list", "", NULL, "Lists the hub's shared access policies with their keys.", "",
+     cli_policy_list, false},
+    {"policy add", "POLICY", policy_add, "Adds a policy, with keys that are made.",
+     "dashboard --right RegistryRead --right ServiceConnect", cli_policy_add, false},
+    {"policy renew-key", "POLICY", policy_renew_key,
+     "Makes a key anew; who came by the old one is closed.", "dashboard --key secondary",
+     cli_policy_renew_key, false},
+    {"policy remove", "POLICY", NULL, "Removes a policy; who came by it is closed.", "dashboard",
+     cli_policy_remove, false},
+
+    {"consumer-group list", "", NULL, "Lists the consumer groups of the event stream.", "",
+     cli_group_list, false},
+    {"consumer-group add", "GROUP", NULL, "Adds a consumer group.", "dashboard", cli_group_add,
+     false},
+    {"consumer-group remove", "GROUP", NULL, "Removes a consumer group; its readers are told.",
+     "dashboard", cli_group_remove, false},
+
+    {"ip-rule list", "", NULL, "Lists from where clients may come, in the order that counts.", "",
+     cli_rule_list, false},
+    {"ip-rule add", "RULE ADDRESS", rule_add, "Adds a rule behind the others.",
+     "plant 203.0.113.0/24", cli_rule_add, false},
+    {"ip-rule remove", "RULE", NULL, "Removes a rule.", "plant", cli_rule_remove, false},
+
     {"certificate list", "", NULL, "Lists the hub's CA certificates.", "", cli_certificate_list,
      false},
     {"certificate add", "NAME FILE", certificate_add,

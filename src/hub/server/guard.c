@@ -1,13 +1,13 @@
-/* What a hub may write into a hub.toml that root has kept for itself. The hub faces the network; who
- * has taken it over must not, by a file that root reads at the next start, get more than it has. */
+/* What a hub may write into a hub.toml that root has kept for itself. The hub faces the network;
+ * who has taken it over must not get more than it has, by a file that root reads at the next
+ * start. */
 #include "config/toml.h"
 #include "hub/server/server.h"
 
 /* Of a hub: what cannot lead to anything on the machine but for the members below. */
 static const char *const free_keys[] = {
-    "policy", "consumer_groups", "retention", "route",           "enrichment", "fallback",
-    "tags",   "ip_filter",       "network",   "cloud_to_device", "quota",      "files",
-    "endpoint"};
+    "policy",    "consumer_groups", "retention",       "route", "enrichment", "fallback", "tags",
+    "ip_filter", "network",         "cloud_to_device", "quota", "files",      "endpoint"};
 
 static bool is_free(const char *name) {
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)

@@ -36,7 +36,8 @@ TEST(what_leads_to_the_machine_may_not) {
         TEXT "[hub.records]\nfolder = \"/etc\"\n",
         LISTEN HUB FILES "[[hub.endpoint]]\nname = \"f\"\ntype = \"folder\"\nto = \"/etc\"\n",
         LISTEN HUB FILES "[[hub.endpoint]]\nname = \"f\"\ntype = \"FOLDER\"\nto = \"/etc\"\n",
-        LISTEN HUB FILES "[[hub.endpoint]]\nname = \"w\"\ntype = \"webhook\"\nca = \"/etc/shadow\"\n",
+        LISTEN HUB FILES
+        "[[hub.endpoint]]\nname = \"w\"\ntype = \"webhook\"\nca = \"/etc/shadow\"\n",
         LISTEN HUB FILES "[[hub.endpoint]]\nname = \"w\"\nto = \"/etc\"\n",
         "[listen",
         "",
