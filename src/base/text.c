@@ -178,9 +178,7 @@ enum sk_status sk_url_parse(struct sk_span text, struct sk_url *url) {
     return SK_MALFORMED;
 }
 
-/* Bytes of the UTF-8 sequence at the start (shortest form, no surrogates, at most U+10FFFF); 0:
- * there is none. */
-static size_t utf8_length(struct sk_span text) {
+size_t sk_utf8_length(struct sk_span text) {
     const unsigned char *p = (const unsigned char *)text.p;
     size_t n = p[0] < 0x80   ? 1
                : p[0] < 0xc2 ? 0
@@ -211,7 +209,7 @@ void sk_json_string(struct sk_buffer *to, struct sk_span text) {
     size_t plain = 0, i = 0; /* start of the run not yet copied; where we look */
     while (i < text.n) {
         unsigned char c = (unsigned char)text.p[i];
-        size_t length = utf8_length(sk_span_skip(text, i));
+        size_t length = sk_utf8_length(sk_span_skip(text, i));
         if (length && c >= 0x20 && c != '"' && c != '\\') {
             i += length;
             continue;

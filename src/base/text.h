@@ -54,6 +54,10 @@ enum sk_status sk_duration_parse(struct sk_span text, int64_t *us);
 #define SK_REAL_TEXT 32
 void sk_real_text(double value, char to[SK_REAL_TEXT]);
 
+/* Bytes of the UTF-8 sequence at the start of a text that is not empty (shortest form, no
+ * surrogates, at most U+10FFFF); 0: there is none. */
+size_t sk_utf8_length(struct sk_span text);
+
 /* A JSON string literal with quotes. Bytes that are not UTF-8 become U+FFFD: what clients send, and
  * sentences cut short, may hold some. */
 void sk_json_string(struct sk_buffer *to, struct sk_span text);

@@ -52,6 +52,10 @@ struct sk_hub_endpoint {
     const char *file_name; /* of files: storage.h; likewise the following */
     unsigned encoding;
     uint64_t file_time_us, file_bytes;
+    const char *from, **recipients; /* of mails; likewise the following */
+    size_t recipient_count;
+    const char *subject, *text; /* mail.c */
+    unsigned mails_per_minute;
     const char *ca_file;
     const char **headers;
     size_t header_count;

@@ -1,9 +1,30 @@
 #!/usr/bin/env bash
-# The hub is killed with -9 while messages go to custom endpoints, a webhook, a folder, a container of its own and Mosquitto: whatever it acknowledged arrives
-# at each, in order. The Avro files are read by fastavro; where PyPI cannot be reached, that part is left out.
+# The hub is killed with -9 while messages go to custom endpoints, a webhook, a folder, a container of its own, Mosquitto and a mail server: whatever it
+# acknowledged arrives at each, in order. The Avro files are read by fastavro, the mail server is aiosmtpd; where PyPI cannot be reached, both are left out.
 source "$(dirname "$0")/support.bash"
 kills=${KILLS:-5}
 make_hub
+python=python3 mail=
+if ! python3 -c 'import fastavro, aiosmtpd' 2>/dev/null && python3 -m venv "$dir/venv"; then
+    python=$dir/venv/bin/python
+    $python -m pip install --quiet --disable-pip-version-check fastavro==1.13.1 aiosmtpd==1.4.6 2>/dev/null || true
+fi
+if $python -c 'import fastavro, aiosmtpd' 2>/dev/null; then
+    mail=', "mail"'
+    cat >>"$dir/hub/hub.toml" <<TOML
+[[hub.endpoint]]
+name = "mail"
+type = "mail"
+to = "smtp://hub:a%20secret@$hub:2525"
+ca = "ca.pem"
+from = "hub@plant.example"
+recipients = ["shift@plant.example", "nobody@plant.example"]
+subject = "{room} {body}"
+text = "{body}"
+batch_wait = "500ms"
+mails_per_minute = 60
+TOML
+fi
 cat >>"$dir/hub/hub.toml" <<TOML
 [[hub.endpoint]]
 name = "hook"
@@ -27,7 +48,7 @@ to = "mqtt://127.0.0.24:1899"
 topic = "up/{device}"
 [[hub.route]]
 name = "all"
-endpoint = ["hook", "lake", "container", "broker"]
+endpoint = ["hook", "lake", "container", "broker"$mail]
 [[hub.enrichment]]
 key = "room"
 value = "Åsgård"
@@ -57,15 +78,52 @@ other_pids="$other_pids $!"
 until_true eval "(echo >/dev/tcp/127.0.0.24/1899) 2>/dev/null"
 mosquitto_sub -h 127.0.0.24 -p 1899 -t up/d1 -q 1 -i reader -c >"$dir/published" &
 other_pids="$other_pids $!"
+cat >"$dir/mail.py" <<'PYTHON'
+import asyncio, email, email.policy, random, ssl, sys
+from aiosmtpd.smtp import SMTP, AuthResult
+folder, host = sys.argv[1:]
+class Handler:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("nobody@"):
+            return "550 5.1.1 who?"
+        envelope.rcpt_tos.append(address)
+        return "250 fine"
+    async def handle_DATA(self, server, session, envelope):
+        if random.random() < 0.3:
+            return "451 4.3.0 later"
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        lines = mail.get_content().split()
+        assert envelope.rcpt_tos == ["shift@plant.example"]
+        assert mail["Subject"] == f"Åsgård {lines[0]}" + (f" (+{len(lines) - 1})" if len(lines) > 1 else ""), mail["Subject"]
+        with open(f"{folder}/mailed", "a") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        return "250 taken"
+def authenticate(server, session, envelope, mechanism, data):
+    return AuthResult(success=(data.login, data.password) == (b"hub", b"a secret"))
+tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+tls.load_cert_chain(f"{folder}/hub/server.pem", f"{folder}/hub/server.key")
+loop = asyncio.new_event_loop()
+loop.run_until_complete(loop.create_server(
+    lambda: SMTP(Handler(), tls_context=tls, require_starttls=True, auth_required=True, authenticator=authenticate, loop=loop), host, 2525))
+loop.run_until_complete(loop.create_server(
+    lambda: SMTP(Handler(), auth_require_tls=False, auth_required=True, authenticator=authenticate, loop=loop), host, 4650, ssl=tls))
+loop.run_forever()
+PYTHON
+touch "$dir/mailed"
+if [ -n "$mail" ]; then
+    $python "$dir/mail.py" "$dir" $hub 2>"$dir/mail.log" &
+    other_pids="$other_pids $!"
+fi
 start_hub
 wait_for $hub_ready
 "$bin/skerry" device add d1 >/dev/null
 sent=0
-for _ in $(seq "$kills"); do
+for kill in $(seq "$kills"); do
     for _ in 1 2 3 4 5 6; do
         "$bin/skerry" telemetry send d1 "$sent" >/dev/null && sent=$((sent + 1))
     done
     kill_hard "$hub_pid"
+    [ "$kill" = 3 ] && sed -i 's#smtp://\(.*\):2525#smtps://\1:4650#' "$dir/hub/hub.toml" # TLS from the first byte, from here on
     start_hub
     wait_for $hub_ready
 done
@@ -74,12 +132,7 @@ in_order() { # in_order FILE: numbers; the first of each is in order and none is
     awk -v wanted="$sent" '$1 > next_one { exit 1 } $1 == next_one { next_one++ } END { exit next_one != wanted }' "$1"
 }
 expect "all that was acknowledged came to the webhook in order" "$(until_true in_order "$dir/hooked" && echo yes)" yes
-python=python3
-if ! python3 -c 'import fastavro' 2>/dev/null && python3 -m venv "$dir/venv"; then
-    python=$dir/venv/bin/python
-    $python -m pip install --quiet --disable-pip-version-check fastavro==1.13.1 2>/dev/null || true
-fi
-if $python -c 'import fastavro' 2>/dev/null; then
+if [ -n "$mail" ]; then
     cat >"$dir/lake.py" <<'PYTHON'
 import fastavro, pathlib, sys
 for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.avro"), key=lambda path: path.stat().st_mtime_ns):
@@ -101,8 +154,9 @@ PYTHON
     }
     expect "and to the folder's files" "$(until_true lake "$dir/hub/lake" && echo yes)" yes
     expect "and to the container's" "$(until_true container && echo yes)" yes
+    expect "and to the mail server" "$(until_true in_order "$dir/mailed" && echo yes)" yes
 else
-    echo "fastavro cannot be had: the folder is not looked at"
+    echo "fastavro and aiosmtpd cannot be had: no file is looked at, and no mail"
 fi
 expect "and to the broker" "$(until_true in_order "$dir/published" && echo yes)" yes
 expect "the webhook is healthy" "$(until_true eval "\"$bin/skerry\" endpoint show hook --output json | grep -q '\"healthStatus\": \"healthy\"'" && echo yes)" yes

@@ -1,15 +1,27 @@
 /* Custom endpoints as a part of the hub: their keys, their life, what is told of them. */
 #include "hub/endpoints/parts.h"
+#include "hub/endpoints/mail.h"
 #include "hub/endpoints/storage.h"
+#include "net/smtp.h"
 #include "wire/mqtt.h"
 
 #include <stdio.h>
 
-/* In the order of their names, which are `type` in hub.toml. */
-static const struct endpoint_kind *const kinds[] = {
-    &endpoint_webhook, &endpoint_bus,  &endpoint_bus,    &endpoint_event_hub,
-    &endpoint_folder,  &endpoint_mqtt, &endpoint_storage};
-#define KINDS "webhook|service-bus-queue|service-bus-topic|event-hub|folder|mqtt|storage"
+/* Each with its `type` in hub.toml; `OR` is between two. */
+#define EACH_KIND(KIND, OR)                                                                        \
+    KIND("webhook", webhook)                                                                       \
+    OR KIND("service-bus-queue", bus)                                                              \
+    OR KIND("service-bus-topic", bus)                                                              \
+    OR KIND("event-hub", event_hub)                                                                \
+    OR KIND("folder", folder)                                                                      \
+    OR KIND("mqtt", mqtt)                                                                          \
+    OR KIND("storage", storage)                                                                    \
+    OR KIND("mail", mail)
+#define COMMA ,
+#define KIND_OF(name, kind) &endpoint_##kind
+#define NAME_OF(name, kind) name
+#define KINDS EACH_KIND(NAME_OF, "|")
+static const struct endpoint_kind *const kinds[] = {EACH_KIND(KIND_OF, COMMA)};
 
 const char *sk_hub_endpoint_folder(const struct sk_hub_endpoint *endpoint) {
     return kinds[endpoint->kind] == &endpoint_folder ? endpoint->to : NULL;
@@ -315,6 +327,11 @@ static bool is_file_name(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
     return storage_name_fine(text);
 }
 
+static bool is_address(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
+    snprintf(why, SK_CONFIG_WHY_MAX, "an address is like name@host.example");
+    return sk_mail_address_fine(text);
+}
+
 #define ENDPOINT(field) SK_CONFIG_AT(struct sk_hub_endpoint, field)
 
 static const struct sk_config_key keys[] = {
@@ -332,7 +349,9 @@ static const struct sk_config_key keys[] = {
          "Where it is: a webhook's URL; of queues, topics and event hubs the connection "
          "string, or `amqps://user:password@host/entity`; a folder's whole path; "
          "`mqtts://user:password@broker`; of storage a container of the hub's own blob service, "
-         "or the connection string of a storage account"},
+         "or the connection string of a storage account; of mail "
+         "`smtps://user:password@server`, `smtp://…` with STARTTLS, or `smtp+plain://…` "
+         "without any TLS"},
     {"hub[].endpoint[].entity", &sk_config_text, ENDPOINT(entity), .such_as = "\"alarms\"",
      .otherwise_words = "what `to` says",
      .does = "The queue, topic or event hub, where `to` does not name it; a storage account's "
@@ -351,6 +370,22 @@ static const struct sk_config_key keys[] = {
      .does = "Folder and storage: a file is finished when it is so old"},
     {"hub[].endpoint[].file_bytes", &sk_config_bytes, ENDPOINT(file_bytes), .least = 1024,
      .most = 524288000, .otherwise = "314572800", .does = "Folder and storage: or so large"},
+    {"hub[].endpoint[].from", &sk_config_text, ENDPOINT(from), .fine = is_address,
+     .such_as = "\"hub@plant.example\"", .otherwise_words = "none",
+     .does = "Mail: the address that it comes from"},
+    {"hub[].endpoint[].recipients", &sk_config_texts,
+     SK_CONFIG_LIST(struct sk_hub_endpoint, recipients, recipient_count), .most = 20,
+     .fine = is_address, .such_as = "[\"shift@plant.example\"]", .otherwise_words = "none",
+     .does = "Mail: the addresses that it goes to"},
+    {"hub[].endpoint[].subject", &sk_config_text, ENDPOINT(subject),
+     .otherwise = "\"" MAIL_SUBJECT "\"",
+     .does = "Mail: its subject, of the first message: {hub}, {device}, {module}, {time}, {body}, "
+             "or the name of a property"},
+    {"hub[].endpoint[].text", &sk_config_text, ENDPOINT(text), .otherwise = "\"" MAIL_TEXT "\"",
+     .does = "Mail: what it says of each message, likewise"},
+    {"hub[].endpoint[].mails_per_minute", &sk_config_integer, ENDPOINT(mails_per_minute),
+     .least = 1, .most = SK_SMTP_RATE_MAX, .otherwise = "10",
+     .does = "Mail: how many go in a minute, at most; each has a batch of messages"},
     {"hub[].endpoint[].ca", &sk_config_path, ENDPOINT(ca_file), .such_as = "\"peer-ca.pem\"",
      .otherwise_words = "the system's",
      .does = "PEM file of the CA certificates that vouch for it"},

@@ -269,6 +269,17 @@ static void refused(struct endpoint *e, size_t done, const char *why) {
     pump_soon(e);
 }
 
+/* What a peer has said may be any bytes, and the end may be cut within a letter; documents and logs
+ * want text. */
+static void make_text(char *why) {
+    for (struct sk_span rest = sk_span_z(why); rest.n;) {
+        size_t length = sk_utf8_length(rest);
+        char *c = why + (rest.p - why);
+        if (length == 0 || (unsigned char)*c < ' ') *c = '?';
+        rest = sk_span_skip(rest, length ? length : 1);
+    }
+}
+
 void endpoint_ended(struct endpoint *e, enum endpoint_end end, size_t done, const char *format,
                     ...) {
     char why[sizeof e->error] = "";
@@ -279,6 +290,7 @@ void endpoint_ended(struct endpoint *e, enum endpoint_end end, size_t done, cons
         va_start(args, format);
         vsnprintf(why, sizeof why, format, args);
         va_end(args);
+        make_text(why);
     }
     if (end == ENDPOINT_SENT) {
         sent(e);
