@@ -353,3 +353,118 @@ TEST(on_a_full_disk_nothing_changes) {
     fleet_shows(f, GROUPS, "value/2", NULL);
     call(f, SK_HTTP_PUT, GROUPS "/new", "", 200);
 }
+
+/* Whatever the hub starts with next is what hub.toml says. */
+static void start_again(struct fleet *f, enum sk_sim_loss loss) {
+    char error[SK_HUB_CONFIG_ERROR_MAX];
+    struct sk_hub_config next;
+    if (!sk_sim_is_dead(f->hub_io)) sk_sim_power_cut(f->hub_io, loss);
+    sk_hub_server_stop(f->hub, NULL, NULL);
+    f->hub_io = sk_sim_power_on(f->hub_io);
+    watch_detach(f->watch, true);
+    if (sk_hub_config_load(f->hub_io, "hub.toml", &next, NULL, error)) fail_msg("%s", error);
+    sk_hub_config_free(&f->config);
+    f->config = next;
+    fleet_start_hub(f);
+}
+
+TEST(power_that_is_lost_at_any_write_leaves_the_former_file_or_the_new_one) {
+    struct fleet *f = *state;
+    unsigned kept = 0, changed = 0, answered = 0;
+    for (unsigned loss = 0; loss < 3; loss++)
+        for (uint64_t writes = 0; writes < 5; writes++) {
+            char path[sizeof GROUPS + 16], quoted[16];
+            snprintf(path, sizeof path, GROUPS "/g%u", (unsigned)writes);
+            snprintf(quoted, sizeof quoted, "\"g%u\"", (unsigned)writes);
+            sk_sim_power_cut_after(f->hub_io, writes, (enum sk_sim_loss)loss);
+            fleet_send(f, SK_HTTP_PUT, path, "", false);
+            unsigned status = f->status;
+            start_again(f, (enum sk_sim_loss)loss);
+            char *text = text_of_file(f);
+            bool is_new = strstr(text, quoted) != NULL;
+            assert_non_null(strstr(text, "# the end"));
+            if (status == 200) assert_true(is_new);
+            free(text);
+            answered += status == 200;
+            changed += is_new;
+            kept += !is_new;
+            fleet_call(f, SK_HTTP_GET, path, NULL);
+            assert_int_equal(f->status, is_new ? 200 : 404);
+            if (is_new) call(f, SK_HTTP_DELETE, path, "", 200);
+        }
+    assert_true(kept > 0 && changed > 0 && answered > 0);
+}
+
+/* The answer still comes; the way back is the file. */
+TEST(who_shuts_himself_out_is_told_that_it_is_done) {
+    struct fleet *f = *state;
+    put(f, "\"networkRuleSets\":{\"defaultAction\":\"Deny\"}", 200);
+    fleet_call(f, SK_HTTP_GET, HUB, NULL);
+    assert_int_equal(f->status, 401);
+    assert_null(fleet_reload(f, TOML));
+    call(f, SK_HTTP_GET, HUB, "", 200);
+}
+
+TEST(whoever_loses_his_key_by_his_own_change_is_told_that_it_is_done) {
+    struct fleet *f = *state;
+    struct raw_ask other = {.target = HUB VERSION, .policy = "owner", .key = OTHER_KEY};
+    put(f,
+        "\"authorizationPolicies\":[" POLICY(
+            "owner", OTHER_KEY, "",
+            "RegistryWrite, ServiceConnect, DeviceConnect, RegistryRead") "]",
+        200);
+    fleet_call(f, SK_HTTP_GET, HUB, NULL);
+    assert_int_equal(f->status, 401);
+    raw_gets(f, &other, 200, NULL, "\"test\"");
+}
+
+TEST(each_change_is_a_record) {
+    struct fleet *f = *state;
+    char *toml = with("consumer_groups", "records.folder = \"/records\"\nconsumer_groups");
+    struct sk_buffer text = {0};
+    assert_null(fleet_reload(f, toml));
+    free(toml);
+    call(f, SK_HTTP_PUT, GROUPS "/archive", "", 200);
+    call(f, SK_HTTP_PATCH, HUB, "{\"tags\":{\"a\":\"b\"}}", 200);
+    put(f, "\"comments\":\"x\"", 400);
+    sk_sim_run(f->sim, 10 * SK_S);
+    assert_int_equal(sk_file_load(f->hub_io, "/records/test.jsonl", &text), SK_OK);
+    sk_buffer_byte(&text, 0);
+    static const char *const said[] = {"createConsumerGroup", "patchHub",
+                                       "updateHub",           "archive",
+                                       "Administrative",      "\"resultType\":\"400004\""};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        if (strstr(text.p, said[i]) == NULL) fail_msg("no %s in %s", said[i], text.p);
+    sk_buffer_free(&text);
+}
+
+/* Clients of ARM send their tokens so; elsewhere it is no token. */
+TEST(a_signature_may_be_a_bearer_token_below_subscriptions) {
+    static const char *const targets[] = {HUB VERSION, "/devices/d1" VERSION};
+    struct fleet *f = *state;
+    for (size_t i = 0; i < 2; i++) {
+        struct sk_buffer token = {0}, headers = {0};
+        struct raw_answer answer;
+        sk_sas_create(&token, SK_SPAN("hub.test"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
+                      sk_io_wall(f->field_io) / 1000000 + 3600);
+        sk_buffer_print(&headers, "Authorization: Bearer %.*s\r\n", SK_ARG(sk_buffer_span(&token)));
+        sk_buffer_byte(&headers, 0);
+        raw_asks(f, &(struct raw_ask){.target = targets[i], .no_token = true, .headers = headers.p},
+                 &answer);
+        assert_int_equal(answer.parser.status, i ? 401 : 200);
+        sk_http_parser_free(&answer.parser);
+        sk_buffer_free(&token);
+        sk_buffer_free(&headers);
+    }
+}
+
+TEST(errors_have_the_members_that_clients_of_arm_read) {
+    struct fleet *f = *state;
+    call(f, SK_HTTP_GET, GROUPS "/none", "", 404);
+    json_t *error = json_loads(f->answer, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(error, "code")), "GenericNotFound");
+    assert_string_equal(json_string_value(json_object_get(error, "httpStatusCode")), "404");
+    assert_string_equal(json_string_value(json_object_get(error, "message")),
+                        "there is no consumer group 'none'");
+    json_decref(error);
+}

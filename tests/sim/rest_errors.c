@@ -7,7 +7,9 @@
 
 static int start(void **state) {
     fleet_new_world(state);
-    fleet_put(*state, "/devices/d1/modules/m1", "{\"deviceId\":\"d1\",\"moduleId\":\"m1\"}");
+    struct fleet *f = *state;
+    fleet_put(f, "/devices/d1/modules/m1", "{\"deviceId\":\"d1\",\"moduleId\":\"m1\"}");
+    assert_null(fleet_reload(f, FLEET_TOML_HUB FLEET_TOML_OWNER FLEET_TOML_READER));
     return 0;
 }
 
@@ -24,19 +26,25 @@ static void put_path(struct sk_buffer *to, const char *pattern, const char *id) 
         else if (id)
             sk_buffer_text(to, id);
         else
-            sk_buffer_text(to, sk_span_is(segment, "{device}") ? "d1" : "m1");
+            sk_buffer_text(to, sk_span_is(segment, "{device}") ? "d1"
+                               : sk_span_is(segment, "{hub}")  ? "test"
+                                                               : "m1");
     }
 }
 
-/* What must not change: the identities and twins that are there. */
+/* What must not change: the identities and twins that are there, the hub itself, and what hub.toml
+ * says. */
 static char *picture(struct fleet *f) {
     struct sk_buffer text = {0};
-    static const char *const paths[] = {"/devices/d2", "/devices/d1/modules", "/twins/d2",
-                                        "/certificates", "/configurations"};
+    static const char *const paths[] = {
+        "/devices/d2",     "/devices/d1/modules",
+        "/twins/d2",       "/certificates",
+        "/configurations", "/subscriptions/s/providers/Microsoft.Devices/IotHubs"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         fleet_call(f, SK_HTTP_GET, paths[i], NULL);
         sk_buffer_print(&text, "%u %s\n", f->status, f->answer ? f->answer : "");
     }
+    assert_int_equal(sk_file_load(f->hub_io, "hub.toml", &text), SK_OK);
     sk_buffer_byte(&text, 0);
     return text.p;
 }
@@ -195,9 +203,12 @@ TEST(an_etag_that_conflicts_changes_nothing) {
             bool writes = route->id == SK_OP_IDENTITY_DELETE || route->id == SK_OP_IDENTITY_PUT ||
                           route->id == SK_OP_TWIN_UPDATE ||
                           route->id == SK_OP_CONFIGURATION_DELETE ||
-                          route->id == SK_OP_CONFIGURATION_PATCH;
+                          route->id == SK_OP_CONFIGURATION_PATCH || route->id == SK_OP_HUB_PUT ||
+                          route->id == SK_OP_HUB_PATCH;
             if (!writes || etags[e][10] == '\r') continue;
-            is_refused(f, route, &(struct wrong){.what = "etag", .id = "d2", .headers = etags[e]},
+            is_refused(f, route, &(struct wrong){.what = "etag",
+                                       .id = strstr(route->pattern, "{hub}") ? NULL : "d2",
+                                       .headers = etags[e]},
                        takes_json(route) ? "{\"deviceId\":\"d2\",\"tags\":{\"a\":1}}" : "", false);
         }
         char *after = picture(f);
