@@ -206,7 +206,8 @@ TEST(an_etag_that_conflicts_changes_nothing) {
                           route->id == SK_OP_CONFIGURATION_PATCH || route->id == SK_OP_HUB_PUT ||
                           route->id == SK_OP_HUB_PATCH;
             if (!writes || etags[e][10] == '\r') continue;
-            is_refused(f, route, &(struct wrong){.what = "etag",
+            is_refused(f, route,
+                       &(struct wrong){.what = "etag",
                                        .id = strstr(route->pattern, "{hub}") ? NULL : "d2",
                                        .headers = etags[e]},
                        takes_json(route) ? "{\"deviceId\":\"d2\",\"tags\":{\"a\":1}}" : "", false);
