@@ -11,6 +11,7 @@ static void free_head(struct sk_mqtt_head *m) {
     session_free(&m->session);
     sk_buffer_free(&m->in);
     sk_buffer_free(&m->will_payload);
+    free(m->window);
     free(m->will_topic);
     free(m->model_id);
     free(m);

@@ -31,10 +31,13 @@ struct sk_mqtt_head {
     char *will_topic;
     struct sk_buffer will_payload;
     uint16_t next_id;
-    struct {
-        uint16_t id; /* 0: free */
-        uint64_t delivery;
-    } window[SK_MQTT_HEAD_WINDOW];
+    struct sk_mqtt_sent *window; /* of SK_MQTT_HEAD_WINDOW; NULL before the first message */
+};
+
+/* A message on its way to the client. */
+struct sk_mqtt_sent {
+    uint16_t id; /* 0: free */
+    uint64_t delivery;
 };
 
 /* A request made of a packet; comes back through its `done`. */

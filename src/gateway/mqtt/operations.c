@@ -258,7 +258,7 @@ static void settle(struct sk_mqtt_head *m, uint64_t delivery, enum sk_outcome ou
 }
 
 void sk_mqtt_on_puback(struct sk_mqtt_head *m, uint16_t id) {
-    for (size_t i = 0; i < SK_MQTT_HEAD_WINDOW; i++) {
+    for (size_t i = 0; m->window && i < SK_MQTT_HEAD_WINDOW; i++) {
         if (m->window[i].id != id) continue;
         m->window[i].id = 0;
         settle(m, m->window[i].delivery, SK_COMPLETE);
@@ -282,6 +282,7 @@ static bool deliver_message(struct sk_session *session, const struct sk_message 
     if (!can_send(m) || !sk_stream_write(m->stream, SK_NONE)) return false; /* on_drain follows */
     bool input = session->principal.module != NULL;
     bool qos1 = session->subscriptions & (input ? SK_SUB_INPUTS_QOS1 : SK_SUB_C2D_QOS1);
+    if (m->window == NULL) m->window = sk_alloc(SK_MQTT_HEAD_WINDOW * sizeof *m->window);
     size_t slot = 0;
     while (slot < SK_MQTT_HEAD_WINDOW && m->window[slot].id) slot++;
     if (slot == SK_MQTT_HEAD_WINDOW) return false;
