@@ -41,6 +41,7 @@ static const struct kind {
     [SK_THROTTLE_CONFIGURATIONS] = KIND("configuration operations", 60, 20, 0, 20, 0, 20),
     [SK_THROTTLE_FILES] = KIND("file uploads", 60, 100, 0, 100, 0, 5000),
     [SK_THROTTLE_CONNECTIONS] = KIND("new connections", 1, 12, 100, 120, 0, 6000),
+    [SK_THROTTLE_JOB_DEVICES] = KIND("devices of jobs", 1, 0, 10, 1, 10, 50),
 #undef KIND
 };
 
@@ -355,6 +356,13 @@ bool sk_quota_take(struct sk_quota *quota, enum sk_throttle kind, struct sk_erro
     quota->counts.refused[kind]++;
     set_error(quota, kind, wait_ns, error);
     return false;
+}
+
+uint64_t sk_quota_wait_ns(struct sk_quota *quota, enum sk_throttle kind) {
+    struct bucket *bucket = &quota->buckets[kind];
+    uint64_t wait_ns;
+    if (bucket->period_ns == 0 || take(quota, bucket, 1, false, &wait_ns) != UINT64_MAX) return 0;
+    return wait_ns ? wait_ns : 1;
 }
 
 static void end_all(struct sk_quota *quota, enum sk_fault refusal) {

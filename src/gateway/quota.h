@@ -35,6 +35,9 @@ bool sk_quota_holds(struct sk_quota *quota, struct sk_request *request);
 /* Something that is no request and cannot wait. False: not now; `error` says why. */
 bool sk_quota_take(struct sk_quota *quota, enum sk_throttle kind, struct sk_error *error);
 
+/* Likewise, of who asks again by himself when that time has passed. 0: now. */
+uint64_t sk_quota_wait_ns(struct sk_quota *quota, enum sk_throttle kind);
+
 /* Messages of a day (since 1970), for who keeps them over restarts. An older day counts nothing. */
 struct sk_quota_day {
     int64_t day;

@@ -169,6 +169,7 @@ struct sk_hub_counts {
     uint64_t c2d_accepted_total, c2d_abandoned_total, c2d_ended_total[SK_C2D_END_COUNT];
     uint64_t feedback_total; /* records */
     uint64_t uploads_total, uploads_failed_total, file_notices_total;
+    uint64_t blob_reads_total, blob_writes_total, blob_refusals_total; /* requests */
     uint64_t devices, modules, sessions;
     uint64_t configurations, jobs; /* jobs: that have not ended */
     uint64_t records_lost_total;

@@ -21,6 +21,9 @@ static const char *const categories[SK_CATEGORY_COUNT] = {
     [SK_CATEGORY_METHODS] = "DirectMethods",
     [SK_CATEGORY_CONFIGURATIONS] = "Configurations",
     [SK_CATEGORY_ADMINISTRATION] = "Administrative",
+    [SK_CATEGORY_STORAGE_READ] = "StorageRead",
+    [SK_CATEGORY_STORAGE_WRITE] = "StorageWrite",
+    [SK_CATEGORY_STORAGE_DELETE] = "StorageDelete",
 };
 
 static const struct row {
@@ -39,25 +42,29 @@ static bool wanted(const struct sk_hub *hub, enum sk_category category) {
     return hub->records && hub->options->records.categories & 1u << category;
 }
 
+/* How it ended; `code` empty: well. */
+struct outcome {
+    int status;
+    const char *code, *why;
+};
+
 /* Takes the properties, which Azure gives as a text within the record. */
-static void put(struct sk_hub *hub, enum sk_category category, const char *operation,
-                const struct sk_error *error, json_t *properties, json_t *record) {
-    char when[SK_TIME_TEXT];
+static void put_outcome(struct sk_hub *hub, enum sk_category category, const char *operation,
+                        const struct outcome *outcome, json_t *properties, json_t *record) {
+    char when[SK_TIME_TEXT], status[16];
     struct sk_buffer line = {0};
-    const struct sk_fault_kind *kind = error ? sk_fault_kind(error->fault) : NULL;
-    char code[16] = "", status[16] = "200";
+    bool failed = outcome->code[0] != 0;
     sk_time_text(sk_io_wall(hub->backend.io), when);
-    if (kind) snprintf(code, sizeof code, "%d", kind->code);
-    if (kind) snprintf(status, sizeof status, "%d", kind->http_status);
+    snprintf(status, sizeof status, "%d", outcome->status);
     json_object_set_new(properties, "statusCode", json_string(status));
     SK_CLEANUP_FREE char *text = sk_json_text(properties);
     json_object_set_new(record, "time", json_string(when));
     json_object_set_new(record, "resourceId", json_string(hub->options->name));
     json_object_set_new(record, "category", json_string(categories[category]));
     json_object_set_new(record, "operationName", json_string(operation));
-    json_object_set_new(record, "level", json_string(kind ? "Error" : "Information"));
-    if (kind) json_object_set_new(record, "resultType", json_string(code));
-    if (kind) json_object_set_new(record, "resultDescription", json_string(sk_error_text(error)));
+    json_object_set_new(record, "level", json_string(failed ? "Error" : "Information"));
+    if (failed) json_object_set_new(record, "resultType", json_string(outcome->code));
+    if (failed) json_object_set_new(record, "resultDescription", json_string(outcome->why));
     json_object_set_new(record, "properties", json_string(text));
     sk_json_put(&line, record, 0);
     sk_buffer_byte(&line, '\n');
@@ -65,6 +72,18 @@ static void put(struct sk_hub *hub, enum sk_category category, const char *opera
     sk_buffer_free(&line);
     json_decref(properties);
     json_decref(record);
+}
+
+static void put(struct sk_hub *hub, enum sk_category category, const char *operation,
+                const struct sk_error *error, json_t *properties, json_t *record) {
+    struct outcome outcome = {200, "", ""};
+    char code[16];
+    if (error) {
+        const struct sk_fault_kind *kind = sk_fault_kind(error->fault);
+        snprintf(code, sizeof code, "%d", kind->code);
+        outcome = (struct outcome){kind->http_status, code, sk_error_text(error)};
+    }
+    put_outcome(hub, category, operation, &outcome, properties, record);
 }
 
 static void set_span(json_t *object, const char *name, struct sk_span value) {
@@ -113,6 +132,27 @@ bool hub_records_want(struct sk_hub *hub, struct sk_request *request) {
     if (request->correlation[0] == 0) sk_io_guid(hub->backend.io, request->correlation);
     request->recorded = true;
     return true;
+}
+
+/* ---- the blob service ---- */
+
+void hub_record_storage(struct sk_hub *hub, const struct hub_storage_record *what) {
+    char guid[37], address[SK_IP_TEXT];
+    if (!wanted(hub, what->category)) return;
+    json_t *properties = json_object(), *whole = json_object();
+    uint64_t took_ns = sk_io_now(hub->backend.io) - what->asked_ns;
+    set_span(properties, "container", what->container);
+    set_span(properties, "blob", what->blob);
+    set_span(properties, "accountName", what->account);
+    json_object_set_new(properties, "authenticationType",
+                        json_string(what->account.n ? "AccountKey" : "SAS"));
+    sk_ip_masked(what->ip, address);
+    json_object_set_new(properties, "maskedIpAddress", json_string(address));
+    sk_io_guid(hub->backend.io, guid);
+    json_object_set_new(whole, "correlationId", json_string(guid));
+    json_object_set_new(whole, "durationMs", json_integer((json_int_t)(took_ns / SK_MS)));
+    put_outcome(hub, what->category, what->operation,
+                &(struct outcome){(int)what->status, what->code, what->why}, properties, whole);
 }
 
 /* ---- connections ---- */
@@ -229,7 +269,8 @@ static const struct sk_config_type record_categories = {
     .link = " ",
     .unit = " categories: Connections, DeviceTelemetry, C2DCommands, DeviceIdentityOperations, "
             "FileUploadOperations, D2CTwinOperations, C2DTwinOperations, TwinQueries, "
-            "JobsOperations, DirectMethods, Configurations, Administrative",
+            "JobsOperations, DirectMethods, Configurations, Administrative, StorageRead, "
+            "StorageWrite, StorageDelete",
     .measure = measure_categories,
     .take = take_categories};
 
@@ -251,7 +292,7 @@ static const struct sk_config_key keys[] = {
      .otherwise = "[\"Connections\", \"DeviceTelemetry\", \"C2DCommands\", "
                   "\"DeviceIdentityOperations\", \"FileUploadOperations\", \"C2DTwinOperations\", "
                   "\"TwinQueries\", \"JobsOperations\", \"DirectMethods\", \"Configurations\", "
-                  "\"Administrative\"]",
+                  "\"Administrative\", \"StorageRead\", \"StorageWrite\", \"StorageDelete\"]",
      .such_as = "[\"Connections\"]", .does = "Which of them; of telemetry only what was refused"},
     {0}};
 

@@ -51,6 +51,7 @@ enum sk_throttle {
     SK_THROTTLE_CONFIGURATIONS,
     SK_THROTTLE_FILES,
     SK_THROTTLE_CONNECTIONS,
+    SK_THROTTLE_JOB_DEVICES, /* what jobs do to each device */
     SK_THROTTLE_COUNT
 };
 enum sk_throttle sk_op_throttle(enum sk_op op);
@@ -70,6 +71,9 @@ enum sk_category {
     SK_CATEGORY_METHODS,
     SK_CATEGORY_CONFIGURATIONS,
     SK_CATEGORY_ADMINISTRATION,
+    SK_CATEGORY_STORAGE_READ, /* of the blob service, which has no operations here */
+    SK_CATEGORY_STORAGE_WRITE,
+    SK_CATEGORY_STORAGE_DELETE,
     SK_CATEGORY_COUNT
 };
 

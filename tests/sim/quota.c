@@ -368,3 +368,32 @@ TEST(the_free_tier_has_five_hundred_devices_however_they_are_made) {
     assert_int_equal(f->status, 204);
     fleet_put_device(f, "more", "");
 }
+
+static json_int_t devices_with_tag(struct fleet *f) {
+    fleet_call(f, SK_HTTP_POST, "/devices/query",
+               "{\"query\":\"SELECT COUNT() AS n FROM devices WHERE tags.x = 1\"}");
+    json_t *rows = json_loads(f->answer, 0, NULL);
+    json_int_t n = json_integer_value(json_object_get(json_array_get(rows, 0), "n"));
+    json_decref(rows);
+    return n;
+}
+
+TEST(what_jobs_do_to_devices_keeps_the_tiers_pace) {
+    struct fleet *f = *state;
+    char id[16];
+    for (int i = 0; i < 40; i++) {
+        snprintf(id, sizeof id, "j%d", i);
+        fleet_put_device(f, id, "");
+    }
+    takes(f, TIER("S1", "1"));
+    fleet_call(f, SK_HTTP_PUT, "/jobs/v2/slow",
+               "{\"jobId\":\"slow\",\"type\":\"scheduleUpdateTwin\",\"updateTwin\":{\"etag\":\"*\","
+               "\"tags\":{\"x\":1}},\"queryCondition\":\"STARTSWITH(deviceId, 'j')\"}");
+    assert_int_equal(f->status, 200);
+    sk_sim_run(f->sim, SK_S);
+    json_int_t soon = devices_with_tag(f); /* ten at once, ten in the second */
+    if (soon < 10 || soon > 25) fail_msg("%lld", soon);
+    sk_sim_run(f->sim, 3 * SK_S);
+    assert_int_equal(devices_with_tag(f), 40);
+    fleet_shows(f, "/jobs/v2/slow", "status", "\"completed\"");
+}

@@ -1,5 +1,6 @@
 /* What the hub writes down: who asked for what and who connected, in files that stay within their
  * bounds; and what it tells of a device that cannot connect. */
+#include "azure/blob_auth.h"
 #include "support/raw_amqp.h"
 #include "support/raw_http.h"
 #include "support/test.h"
@@ -141,6 +142,47 @@ TEST(records_have_azures_categories_and_names) {
     record_says(text, "my-own-7", "resultType", "401002");
     assert_null(strstr(text, "ingress")); /* telemetry that was taken */
     assert_null(strstr(text, FLEET_KEY));
+    free(text);
+}
+
+static void ask_for_file(struct fleet *f, const char *method, unsigned rights, unsigned status) {
+    struct sk_blob_target it = {SK_SPAN("owner"), SK_SPAN("uploads"), SK_SPAN("a.txt")};
+    struct sk_buffer target = {0};
+    struct raw_answer answer;
+    sk_buffer_text(&target, "/uploads/a.txt");
+    sk_blob_sas_put(&target, &it, SK_SPAN(FLEET_KEY), rights,
+                    sk_io_wall(f->field_io) + 60 * 1000000ll);
+    sk_buffer_byte(&target, 0);
+    raw_asks(
+        f,
+        &(struct raw_ask){.method = method,
+                          .target = target.p,
+                          .no_token = true,
+                          .headers = "x-ms-version: 2021-08-06\r\nx-ms-blob-type: BlockBlob\r\n",
+                          .body = SK_SPAN("it")},
+        &answer);
+    assert_int_equal(answer.parser.status, status);
+    sk_http_parser_free(&answer.parser);
+    sk_buffer_free(&target);
+}
+
+TEST(who_reads_and_writes_files_is_recorded) {
+    struct fleet *f = *state;
+    takes(f, RECORDS("categories = [\"StorageRead\", \"StorageWrite\"]\n"));
+    ask_for_file(f, "PUT", SK_BLOB_WRITE, 201);
+    ask_for_file(f, "GET", SK_BLOB_READ, 200);
+    ask_for_file(f, "GET", SK_BLOB_WRITE, 403);
+    ask_for_file(f, "DELETE", SK_BLOB_DELETE, 202);
+    char *text = read_file(f, "/records/test.jsonl");
+    record_says(text, "PutBlob", "category", "StorageWrite");
+    record_says(text, "PutBlob", "properties/blob", "a.txt");
+    record_says(text, "PutBlob", "properties/statusCode", "201");
+    record_says(text, "PutBlob", "properties/authenticationType", "SAS");
+    record_says(text, "\"GetBlob\"", "category", "StorageRead");
+    record_says(text, "AuthorizationPermissionMismatch", "operationName", "GetBlob");
+    record_says(text, "AuthorizationPermissionMismatch", "properties/statusCode", "403");
+    assert_null(strstr(text, "DeleteBlob"));
+    assert_null(strstr(text, "sig="));
     free(text);
 }
 

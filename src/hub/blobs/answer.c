@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "hub/blobs/parts.h"
+#include "hub/records.h"
 
 static const struct {
     unsigned status;
@@ -25,13 +26,43 @@ struct sk_buffer blob_headers(const struct blob_request *r) {
     return headers;
 }
 
+void blob_answered(const struct blob_request *r, unsigned status, enum blob_error error) {
+    static const struct blob_operation unknown = {.name = "Unknown",
+                                                  .category = SK_CATEGORY_STORAGE_READ};
+    const struct blob_operation *operation = r->operation ? r->operation : &unknown;
+    const struct sk_http_exchange *exchange = r->exchange;
+    struct sk_hub *hub = r->blobs->hub;
+    struct sk_ip ip = {0};
+    bool reads = operation->category == SK_CATEGORY_STORAGE_READ;
+    if (exchange->stream) ip = sk_ip_of_peer(sk_stream_peer(exchange->stream));
+    if (error)
+        hub->counts.blob_refusals_total++;
+    else if (reads)
+        hub->counts.blob_reads_total++;
+    else
+        hub->counts.blob_writes_total++;
+    hub_record_storage(
+        hub, &(struct hub_storage_record){.category = operation->category,
+                                          .operation = operation->name,
+                                          .container = r->container,
+                                          .blob = r->blob,
+                                          .account = sk_blob_key_account(exchange->request),
+                                          .ip = &ip,
+                                          .asked_ns = r->asked_ns,
+                                          .status = status,
+                                          .code = error ? errors[error].code : "",
+                                          .why = errors[error].sentence});
+}
+
 void blob_answer(struct blob_request *r, unsigned status, struct sk_buffer *headers) {
+    blob_answered(r, status, BLOB_FINE);
     sk_http_respond(r->exchange, status, sk_buffer_span(headers), SK_NONE);
     sk_buffer_free(headers);
 }
 
 void blob_answer_xml(struct blob_request *r, struct sk_buffer *headers, struct sk_span xml) {
     sk_http_put_header(headers, "Content-Type", SK_SPAN("application/xml"));
+    blob_answered(r, 200, BLOB_FINE);
     sk_http_respond(r->exchange, 200, sk_buffer_span(headers), xml);
     sk_buffer_free(headers);
 }
@@ -44,6 +75,7 @@ void blob_refuse(struct blob_request *r, enum blob_error error) {
     blob_put_xml(&xml, "Code", sk_span_z(errors[error].code));
     blob_put_xml(&xml, "Message", sk_span_z(errors[error].sentence));
     sk_buffer_text(&xml, "</Error>");
+    blob_answered(r, errors[error].status, error);
     sk_http_respond(r->exchange, errors[error].status, sk_buffer_span(&headers),
                     sk_buffer_span(&xml));
     sk_buffer_free(&headers);

@@ -114,7 +114,17 @@ void hub_blob_look(struct sk_hub *hub, struct sk_span container, struct sk_span 
     sk_arena_free(&arena);
 }
 
-const struct sk_hub_part hub_part_blobs = {.open = open_blobs,
+static const struct sk_hub_metric metrics[] = {
+    {"skerry_hub_blob_reads_total", "Requests to the blob service that were answered.",
+     SK_HUB_COUNT(blob_reads_total)},
+    {"skerry_hub_blob_writes_total", "Likewise, which changed something.",
+     SK_HUB_COUNT(blob_writes_total)},
+    {"skerry_hub_blob_refusals_total", "Requests to the blob service that were refused.",
+     SK_HUB_COUNT(blob_refusals_total)},
+    {0}};
+
+const struct sk_hub_part hub_part_blobs = {.metrics = metrics,
+                                           .open = open_blobs,
                                            .start = start,
                                            .stop = stop,
                                            .registry_closed = registry_closed,

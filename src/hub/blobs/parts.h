@@ -55,10 +55,13 @@ struct blob_request {
     struct sk_span container, blob; /* decoded */
     unsigned rights;                /* SK_BLOB_… */
     bool waits;                     /* for its body */
-    void *data;                     /* the operation's */
+    uint64_t asked_ns;
+    void *data; /* the operation's */
 };
 
 struct blob_operation {
+    const char *name; /* as storage accounts record it */
+    enum sk_category category;
     enum sk_http_method method;
     enum { ON_ACCOUNT, ON_CONTAINER, ON_BLOB } level;
     const char *comp;
@@ -67,7 +70,8 @@ struct blob_operation {
     void (*serve)(struct blob_request *r);
 };
 
-/* answer.c: an answer ends the request. */
+/* answer.c: an answer ends the request; blob_answered records and counts it, before. */
+void blob_answered(const struct blob_request *r, unsigned status, enum blob_error error);
 struct sk_buffer blob_headers(const struct blob_request *r); /* those that all answers have */
 void blob_refuse(struct blob_request *r, enum blob_error error);
 void blob_refuse_status(struct blob_request *r, enum sk_status status); /* of the store */

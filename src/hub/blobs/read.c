@@ -120,6 +120,7 @@ static void start(struct blob_request *r, json_t *record, const struct range *ra
     exchange->data = reading;
     exchange->gone = gone;
     exchange->drained = drained;
+    blob_answered(r, range->partial ? 206 : 200, BLOB_FINE);
     sk_http_respond_start_sized(exchange, range->partial ? 206 : 200, sk_buffer_span(headers),
                                 range->size);
     if (exchange->request->method == SK_HTTP_HEAD) reading->source.left = 0;

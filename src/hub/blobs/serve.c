@@ -2,21 +2,30 @@
 #include "hub/blobs/parts.h"
 
 #define NEW (SK_BLOB_CREATE | SK_BLOB_WRITE)
+#define READS SK_CATEGORY_STORAGE_READ
+#define WRITES SK_CATEGORY_STORAGE_WRITE
+#define DELETES SK_CATEGORY_STORAGE_DELETE
 
 static const struct blob_operation operations[] = {
-    {SK_HTTP_GET, ON_ACCOUNT, "list", SK_BLOB_LIST, NO_BODY, blob_containers_list},
-    {SK_HTTP_PUT, ON_CONTAINER, "", NEW, NO_BODY, blob_container_create},
-    {SK_HTTP_GET, ON_CONTAINER, "", SK_BLOB_READ, NO_BODY, blob_container_get},
-    {SK_HTTP_HEAD, ON_CONTAINER, "", SK_BLOB_READ, NO_BODY, blob_container_get},
-    {SK_HTTP_DELETE, ON_CONTAINER, "", SK_BLOB_DELETE, NO_BODY, blob_container_delete},
-    {SK_HTTP_GET, ON_CONTAINER, "list", SK_BLOB_LIST, NO_BODY, blob_list},
-    {SK_HTTP_PUT, ON_BLOB, "", NEW, FILE_BODY, blob_put},
-    {SK_HTTP_PUT, ON_BLOB, "block", NEW, FILE_BODY, blob_put_block},
-    {SK_HTTP_PUT, ON_BLOB, "blocklist", NEW, TEXT_BODY, blob_put_block_list},
-    {SK_HTTP_GET, ON_BLOB, "blocklist", SK_BLOB_READ, NO_BODY, blob_get_block_list},
-    {SK_HTTP_GET, ON_BLOB, "", SK_BLOB_READ, NO_BODY, blob_get},
-    {SK_HTTP_HEAD, ON_BLOB, "", SK_BLOB_READ, NO_BODY, blob_get},
-    {SK_HTTP_DELETE, ON_BLOB, "", SK_BLOB_DELETE, NO_BODY, blob_delete},
+    {"ListContainers", READS, SK_HTTP_GET, ON_ACCOUNT, "list", SK_BLOB_LIST, NO_BODY,
+     blob_containers_list},
+    {"CreateContainer", WRITES, SK_HTTP_PUT, ON_CONTAINER, "", NEW, NO_BODY, blob_container_create},
+    {"GetContainerProperties", READS, SK_HTTP_GET, ON_CONTAINER, "", SK_BLOB_READ, NO_BODY,
+     blob_container_get},
+    {"GetContainerProperties", READS, SK_HTTP_HEAD, ON_CONTAINER, "", SK_BLOB_READ, NO_BODY,
+     blob_container_get},
+    {"DeleteContainer", DELETES, SK_HTTP_DELETE, ON_CONTAINER, "", SK_BLOB_DELETE, NO_BODY,
+     blob_container_delete},
+    {"ListBlobs", READS, SK_HTTP_GET, ON_CONTAINER, "list", SK_BLOB_LIST, NO_BODY, blob_list},
+    {"PutBlob", WRITES, SK_HTTP_PUT, ON_BLOB, "", NEW, FILE_BODY, blob_put},
+    {"PutBlock", WRITES, SK_HTTP_PUT, ON_BLOB, "block", NEW, FILE_BODY, blob_put_block},
+    {"PutBlockList", WRITES, SK_HTTP_PUT, ON_BLOB, "blocklist", NEW, TEXT_BODY,
+     blob_put_block_list},
+    {"GetBlockList", READS, SK_HTTP_GET, ON_BLOB, "blocklist", SK_BLOB_READ, NO_BODY,
+     blob_get_block_list},
+    {"GetBlob", READS, SK_HTTP_GET, ON_BLOB, "", SK_BLOB_READ, NO_BODY, blob_get},
+    {"GetBlobProperties", READS, SK_HTTP_HEAD, ON_BLOB, "", SK_BLOB_READ, NO_BODY, blob_get},
+    {"DeleteBlob", DELETES, SK_HTTP_DELETE, ON_BLOB, "", SK_BLOB_DELETE, NO_BODY, blob_delete},
 };
 
 static const struct blob_operation *find_operation(const struct blob_request *r) {
@@ -68,6 +77,7 @@ bool hub_blobs_exchange(struct sk_backend *backend, struct sk_http_exchange *exc
     r->blobs = hub->blobs;
     r->exchange = exchange;
     r->waits = waits;
+    r->asked_ns = sk_io_now(exchange->io);
     enum blob_error error = read_path(r);
     if (!error && (r->operation = find_operation(r)) == NULL) error = BLOB_METHOD;
     if (!error) error = blob_authorise(r);

@@ -384,8 +384,10 @@ static void stop(struct sk_hub *hub) {
     struct jobs *jobs = hub->jobs;
     sk_timer_stop(&jobs->next);
     sk_timer_stop(&jobs->daily);
-    SK_LIST_EACH(&jobs->list, node, following)
-    sk_timer_stop(&SK_CONTAINER(node, struct job, link)->deadline);
+    SK_LIST_EACH(&jobs->list, node, following) {
+        sk_timer_stop(&SK_CONTAINER(node, struct job, link)->deadline);
+        sk_timer_stop(&SK_CONTAINER(node, struct job, link)->pace);
+    }
     hub_wait_refuse(&jobs->waiting);
 }
 

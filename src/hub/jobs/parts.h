@@ -48,6 +48,8 @@ struct job {
     enum sk_job_state end_rows;        /* what pending rows become with its end */
     char *end_patch;                   /* theirs; NULL: they have it */
     struct sk_timer deadline;          /* after its end: when that is written again */
+    struct sk_timer pace;              /* until the tier permits the next row */
+    bool paced;
 };
 
 struct job_target {

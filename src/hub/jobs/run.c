@@ -1,5 +1,6 @@
 /* A job that runs. First its query is put to all twins, and everybody it selects gets a row; then
  * rows that are pending are read and carried out, some at a time. */
+#include "gateway/quota.h"
 #include "hub/jobs/parts.h"
 
 #include "model/json_text.h"
@@ -82,6 +83,7 @@ void job_end(struct job *job, const char *status, const char *why, enum sk_job_s
     job->over = true;
     job->recount |= job->under_way > 0;
     sk_timer_stop(&job->deadline);
+    sk_timer_stop(&job->pace);
     job->counts.rows[rows] += job->counts.rows[SK_JOB_PENDING];
     job->counts.rows[SK_JOB_PENDING] = 0;
     job_set(job, status, why, now_us(job));
@@ -289,12 +291,30 @@ static void carry_out(struct job *job, const struct sk_registry_job_row *row) {
         call_method(call);
 }
 
+static void pump(struct job *job);
+
+static void go_on(struct sk_timer *timer) {
+    struct job *job = SK_CONTAINER(timer, struct job, pace);
+    job->paced = false;
+    pump(job);
+}
+
+/* False: the tier does not permit one more now; it is read again when it does. */
+static bool keep_pace(struct job *job) {
+    uint64_t wait_ns = sk_quota_wait_ns(job->hub->backend.quota, SK_THROTTLE_JOB_DEVICES);
+    if (wait_ns == 0) return true;
+    job->paced = true;
+    job->all_read = false;
+    sk_timer_start(job->hub->backend.io, &job->pace, wait_ns, go_on);
+    return false;
+}
+
 static void got_rows(void *arg, const struct sk_registry_end *end,
                      const struct sk_registry_job_rows *list) {
     struct job *job = arg;
     job->all_read = !list->more;
     job->reading = false;
-    for (size_t i = 0; i < list->count && !job->over; i++) {
+    for (size_t i = 0; i < list->count && !job->over && keep_pace(job); i++) {
         sk_identity_set(&job->after_device, list->rows[i].device_id);
         sk_identity_set(&job->after_module, list->rows[i].module_id);
         carry_out(job, &list->rows[i]);
@@ -306,7 +326,7 @@ static void got_rows(void *arg, const struct sk_registry_end *end,
 
 /* Reads on as soon as half of what may be under way has ended. */
 static void pump(struct job *job) {
-    if (job->over || job->reading || job->hub->closing) return;
+    if (job->over || job->reading || job->paced || job->hub->closing) return;
     if (job->all_read) {
         if (job->under_way == 0) complete(job);
         return;
