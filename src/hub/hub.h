@@ -155,6 +155,9 @@ void sk_hub_let_write(struct sk_hub *hub, sk_hub_write *write, void *arg);
  * not there. */
 enum sk_status sk_hub_copy_registry(const struct sk_hub_options *options, const char *to,
                                     char reason[512]);
+/* Below a hub's `blobs/`: while a copy is made this folder has a file, called like the time when
+ * that has begun (microseconds since 1970), and no file of a blob is removed. */
+#define SK_HUB_BLOBS_COPIED "being-copied"
 struct sk_backend *sk_hub_backend(struct sk_hub *hub);
 /* Ends it; its gateway must be gone. `closed` comes when everything acknowledged is on disk and all
  * is freed. */

@@ -3,6 +3,7 @@
 # from it, wherever that is. A backup that was interrupted is no backup.
 source "$(dirname "$0")/support.bash"
 make_hub
+printf '\n[[hub.ca]]\nfile = "ca.pem"\nverified = true\n' >>"$dir/hub/hub.toml"
 start_hub
 wait_for $hub_ready
 start_load "$dir/hub/ca.pem" --
@@ -19,6 +20,8 @@ for round in 1 2 3; do
     expect "a backup into a folder that is not empty" \
         "$("$bin/skerry-hub" backup "$backup" --config "$config" 2>&1)" "skerry-hub: $backup is not empty; name a folder that is new"
 done
+expect "the CA that hub.toml names" "$(find "$backup/config" -mindepth 2 -name ca.pem | wc -l)" 1
+expect "what tells the hub of a copy" "$(find "$dir/hub" -path '*being-copied/*' | wc -l)" 0
 kill -TERM "$load_pid"
 wait "$load_pid" || true
 load_pid=

@@ -395,6 +395,33 @@ TEST(blocks_that_no_list_names_go_after_a_week) {
     each_in_its_world(wait_for_blocks, 1);
 }
 
+static void replace_while_it_is_copied(struct fleet *f, uint64_t seed) {
+    char mark[1024];
+    const long long day_us = 86400ll * 1000000;
+    const int64_t begun_us[] = {sk_io_wall(f->hub_io), sk_io_wall(f->hub_io) - day_us - 1};
+    char *target = announce(f, "f");
+    (void)seed;
+    for (int i = 0; i < 2; i++) { /* the second is of a backup that has died long ago */
+        snprintf(mark, sizeof mark, "%s/blobs/" SK_HUB_BLOBS_COPIED, f->config.hubs[0].data);
+        sk_folder_make(f->hub_io, mark, 0755);
+        snprintf(mark, sizeof mark, "%s/blobs/" SK_HUB_BLOBS_COPIED "/%lld", f->config.hubs[0].data,
+                 (long long)begun_us[i]);
+        assert_int_equal(sk_file_save(f->hub_io, mark, SK_NONE, 0600), SK_OK);
+        refused(f, "PUT", target, "x-ms-blob-type: BlockBlob\r\n", "first", 201, NULL);
+        refused(f, "PUT", target, "x-ms-blob-type: BlockBlob\r\n", "second", 201, NULL);
+        sk_sim_run(f->sim, 60 * SK_S);
+        assert_int_equal(files_on_disk(f), i == 0 ? 2 : 1);
+        sk_file_remove(f->hub_io, mark);
+        sk_sim_run(f->sim, 10 * SK_S);
+        assert_int_equal(files_on_disk(f), 1);
+    }
+    free(target);
+}
+
+TEST(what_a_backup_copies_is_not_removed_meanwhile) {
+    each_in_its_world(replace_while_it_is_copied, 1);
+}
+
 static void reload_with_an_account(struct fleet *f, uint64_t seed) {
     static const char toml[] =
         FLEET_TOML_HUB FLEET_TOML_OWNER "[hub.files]\nconnection_string = \"AccountName=store;"

@@ -153,14 +153,14 @@ static void ask_for_file(struct fleet *f, const char *method, unsigned rights, u
     sk_blob_sas_put(&target, &it, SK_SPAN(FLEET_KEY), rights,
                     sk_io_wall(f->field_io) + 60 * 1000000ll);
     sk_buffer_byte(&target, 0);
-    raw_asks(
-        f,
-        &(struct raw_ask){.method = method,
-                          .target = target.p,
-                          .no_token = true,
-                          .headers = "x-ms-version: 2021-08-06\r\nx-ms-blob-type: BlockBlob\r\n",
-                          .body = SK_SPAN("it")},
-        &answer);
+    raw_asks(f,
+             &(struct raw_ask){
+                 .method = method,
+                 .target = target.p,
+                 .no_token = true,
+                 .headers = "x-ms-version: 2021-08-06\r\nx-ms-blob-type: BlockBlob\r\n",
+                 .body = rights == SK_BLOB_WRITE && status == 201 ? SK_SPAN("it") : SK_NONE},
+             &answer);
     assert_int_equal(answer.parser.status, status);
     sk_http_parser_free(&answer.parser);
     sk_buffer_free(&target);

@@ -37,6 +37,8 @@ struct blobs {
     struct sk_list changes; /* of documents, under way: struct blob_change */
     struct sk_list trash;   /* files to be removed: struct waste */
     struct sk_task take_out;
+    struct sk_timer
+        copied; /* until it is looked whether a backup still needs what is in the trash */
     struct sk_timer sweep;
     struct sweep *sweeping;
 };

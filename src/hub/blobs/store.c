@@ -7,7 +7,9 @@
 enum {
     SWEEP_S = 3600,
     PAGE = 200,
+    COPIED_S = 5,
 };
+#define COPY_US (86400ll * 1000000)
 /* How long a block waits for the list that names it, as at Azure. */
 #define BLOCK_TTL_US (7 * 86400ll * 1000000)
 
@@ -85,12 +87,38 @@ struct waste {
     char id[BLOB_FILE_ID + 1];
 };
 
+static void look_at_copy(void *arg, struct sk_span name) {
+    int64_t begun_us, *newest_us = arg;
+    if (sk_span_to_int(name, &begun_us) == SK_OK && begun_us > *newest_us) *newest_us = begun_us;
+}
+
+/* A backup copies what there is now; one that has not ended after a day will not. */
+static bool is_copied(const struct blobs *blobs) {
+    struct sk_io *io = blobs->hub->backend.io;
+    int64_t newest_us = 0;
+    char path[1024];
+    snprintf(path, sizeof path, "%s/" SK_HUB_BLOBS_COPIED, blobs->folder);
+    sk_folder_list(io, path, look_at_copy, &newest_us);
+    return newest_us > sk_io_wall(io) - COPY_US;
+}
+
+static void take_out(struct sk_task *task);
+
+static void look_again(struct sk_timer *timer) {
+    struct blobs *blobs = SK_CONTAINER(timer, struct blobs, copied);
+    sk_io_yield(timer->io, &blobs->take_out, take_out);
+}
+
 /* One a turn: each waits for the disk. */
 static void take_out(struct sk_task *task) {
     struct blobs *blobs = SK_CONTAINER(task, struct blobs, take_out);
     struct waste *waste = SK_LIST_FIRST(&blobs->trash, struct waste, link);
     char path[1024];
     if (waste == NULL) return;
+    if (is_copied(blobs)) {
+        sk_timer_start(blobs->hub->backend.io, &blobs->copied, COPIED_S * SK_S, look_again);
+        return;
+    }
     blob_file_path(blobs, waste->id, path);
     sk_file_remove(blobs->hub->backend.io, path);
     sk_list_remove(&waste->link);
@@ -320,6 +348,7 @@ void blob_store_start(struct blobs *blobs) {
 
 void blob_store_close(struct blobs *blobs) {
     sk_timer_stop(&blobs->sweep);
+    sk_timer_stop(&blobs->copied);
     sk_io_undefer(&blobs->take_out);
     if (blobs->sweeping) free_sweep(blobs->sweeping);
     while (!sk_list_empty(&blobs->trash)) {

@@ -291,8 +291,6 @@ static void carry_out(struct job *job, const struct sk_registry_job_row *row) {
         call_method(call);
 }
 
-static void pump(struct job *job);
-
 static void go_on(struct sk_timer *timer) {
     struct job *job = SK_CONTAINER(timer, struct job, pace);
     job->paced = false;

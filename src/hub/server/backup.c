@@ -4,7 +4,8 @@
  * on disk. It is as after a loss of power at some later moment, which a hub starts from: the
  * registry is copied first and the log behind it, whose end may be torn and is newer than what the
  * registry remembers of it; cursors before the records that they point at. backup.json is written
- * last: a folder without it is not whole. */
+ * last: a folder without it is not whole. Files of blobs are copied behind the registry that lists
+ * them; until then the hub, which is told by a file, keeps those that it needs no more. */
 #include <stdio.h>
 
 #include "hub/server/server.h"
@@ -77,7 +78,8 @@ static void free_names(struct names *n) {
 
 /* Copied in another way, or of the process that runs. */
 static bool is_left_out(const char *name) {
-    return sk_span_starts(sk_span_z(name), SK_SPAN("registry.db")) || strcmp(name, "lock") == 0;
+    return sk_span_starts(sk_span_z(name), SK_SPAN("registry.db")) || strcmp(name, "lock") == 0 ||
+           strcmp(name, SK_HUB_BLOBS_COPIED) == 0;
 }
 
 static enum sk_status copy_tree(struct sk_io *io, const char *from, const char *to, char *reason);
@@ -121,7 +123,24 @@ static bool is_empty(struct sk_io *io, const char *folder) {
 
 /* ---- backup ---- */
 
-static enum sk_status save_hub(struct sk_io *io, const struct sk_hub_options *hub,
+/* The file that tells the hub of the copy; `path` is empty when there is nothing to tell. */
+static enum sk_status keep_blobs(struct sk_io *io, const struct sk_hub_options *hub,
+                                 char path[PATH]) {
+    struct names n = {0};
+    snprintf(path, PATH, "%s/blobs", hub->data);
+    bool there = sk_folder_list(io, path, add_name, &n) == SK_OK;
+    free_names(&n);
+    path[0] = 0;
+    if (!there) return SK_OK;
+    snprintf(path, PATH, "%s/blobs/" SK_HUB_BLOBS_COPIED, hub->data);
+    enum sk_status status = sk_folder_make(io, path, 0755); /* the hub may be another user */
+    sk_path_set_mode(io, path, 0755);
+    snprintf(path, PATH, "%s/blobs/" SK_HUB_BLOBS_COPIED "/%lld", hub->data,
+             (long long)sk_io_wall(io));
+    return status ? status : sk_file_save(io, path, SK_NONE, 0600);
+}
+
+static enum sk_status copy_hub(struct sk_io *io, const struct sk_hub_options *hub,
                                const char *folder, char *reason) {
     char to[PATH], to_db[PATH], events[PATH], to_events[PATH], why[512] = "";
     snprintf(to, sizeof to, "%s/%s", folder, hub->name);
@@ -140,17 +159,52 @@ static enum sk_status save_hub(struct sk_io *io, const struct sk_hub_options *hu
     return status ? status : copy_tree(io, hub->data, to, reason);
 }
 
+static enum sk_status save_hub(struct sk_io *io, const struct sk_hub_options *hub,
+                               const char *folder, char *reason) {
+    char kept[PATH];
+    enum sk_status status = keep_blobs(io, hub, kept);
+    if (status)
+        snprintf(reason, SK_HUB_CONFIG_ERROR_MAX, "%s cannot be written: %s", kept,
+                 sk_status_text(status));
+    else
+        status = copy_hub(io, hub, folder, reason);
+    if (kept[0]) sk_file_remove(io, kept);
+    return status;
+}
+
+/* A file that is named in hub.toml, into a folder. */
+static enum sk_status save_named(struct sk_io *io, const char *file, const char *folder,
+                                 char *reason) {
+    char to[PATH];
+    const char *slash = strrchr(file, '/');
+    snprintf(to, sizeof to, "%s/%s", folder, slash ? slash + 1 : file);
+    return copy_file(io, file, to, reason);
+}
+
+/* CA certificates of a hub: those of devices, of the storage account, of endpoints. */
+static enum sk_status save_authorities(struct sk_io *io, const struct sk_hub_options *hub,
+                                       const char *folder, char *reason) {
+    char to[PATH];
+    snprintf(to, sizeof to, "%s/config/%s", folder, hub->name);
+    enum sk_status status = sk_folder_make(io, to, 0700);
+    for (size_t i = 0; i < hub->ca_file_count && !status; i++)
+        status = save_named(io, hub->ca_files[i], to, reason);
+    if (!status && hub->files.ca_file) status = save_named(io, hub->files.ca_file, to, reason);
+    for (size_t i = 0; i < hub->endpoint_count && !status; i++)
+        if (hub->endpoints[i].ca_file)
+            status = save_named(io, hub->endpoints[i].ca_file, to, reason);
+    return status;
+}
+
 static enum sk_status save_config(struct sk_io *io, const struct sk_hub_config *config,
                                   const char *folder, char *reason) {
     const char *files[] = {config->file, config->certificate, config->key};
     char to[PATH];
     snprintf(to, sizeof to, "%s/config", folder);
     enum sk_status status = sk_folder_make(io, to, 0700);
-    for (size_t i = 0; i < 3 && !status; i++) {
-        const char *slash = strrchr(files[i], '/');
-        snprintf(to, sizeof to, "%s/config/%s", folder, slash ? slash + 1 : files[i]);
-        status = copy_file(io, files[i], to, reason);
-    }
+    for (size_t i = 0; i < 3 && !status; i++) status = save_named(io, files[i], to, reason);
+    for (size_t i = 0; i < config->hub_count && !status; i++)
+        status = save_authorities(io, &config->hubs[i], folder, reason);
     return status;
 }
 
