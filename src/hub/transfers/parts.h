@@ -68,6 +68,12 @@ json_t *place_to_json(const struct place *place); /* NULL: null */
 struct place *place_from_json(const json_t *json);
 void place_free(struct place *place);
 
+/* arm.c: makes the body of ARM's words one of ours; answers with a job, or a list of them, in the
+ * form of the path that was asked. */
+void transfer_from_arm(struct sk_request *request);
+void transfer_answer(struct sk_request *request, const json_t *job);
+void transfer_answer_list(struct sk_request *request, const json_t *jobs);
+
 /* Reading a blob from a place in it. `moved` comes when it can be read, and never from inside a
  * call. */
 struct place_reader;

@@ -126,7 +126,7 @@ static void created(void *arg, const struct sk_registry_end *end) {
     }
     json_t *shown = json_deep_copy(transfer->job);
     begin(transfer);
-    creation.request->done(creation.request, &(struct sk_answer){.document = shown});
+    transfer_answer(creation.request, shown);
     json_decref(shown);
 }
 
@@ -220,6 +220,7 @@ static void create(struct sk_hub *hub, struct sk_request *request) {
         sk_request_refuse(request, SK_FAULT_JOB_QUOTA, NULL);
         return;
     }
+    transfer_from_arm(request);
     struct transfer *transfer = asked_transfer(hub, request->body, &why);
     if (transfer == NULL) {
         sk_request_refuse(request, SK_FAULT_CONTAINER_INVALID, "%s", why);
@@ -252,14 +253,14 @@ static void got(void *arg, const struct sk_registry_end *end,
         return;
     }
     json_t *job = sk_json_load(document->bytes, 0, NULL);
-    request->done(request, &(struct sk_answer){.document = job});
+    transfer_answer(request, job);
     json_decref(job);
 }
 
 static void show(struct sk_hub *hub, struct sk_request *request) {
     const json_t *job = newer_job(hub, request->name);
     if (job)
-        request->done(request, &(struct sk_answer){.document = (json_t *)job});
+        transfer_answer(request, job);
     else
         sk_registry_document_get(hub->registry, JOBS, request->name, got, request);
 }
@@ -292,7 +293,7 @@ static void listed(void *arg, const struct sk_registry_end *end,
         else
             json_array_append_new(jobs, sk_json_load(list->documents[i].bytes, 0, NULL));
     }
-    request->done(request, &(struct sk_answer){.document = jobs});
+    transfer_answer_list(request, jobs);
     json_decref(jobs);
 }
 
@@ -393,6 +394,8 @@ static void free_transfers(struct sk_hub *hub) {
 }
 
 const struct sk_hub_part hub_part_transfers = {.serve = {[SK_OP_TRANSFER_CREATE] = create,
+                                                         [SK_OP_HUB_EXPORT] = create,
+                                                         [SK_OP_HUB_IMPORT] = create,
                                                          [SK_OP_TRANSFER_LIST] = list_all,
                                                          [SK_OP_TRANSFER_GET] = show,
                                                          [SK_OP_TRANSFER_CANCEL] = cancel},

@@ -3,9 +3,11 @@
 import os
 import time
 import unittest
+from datetime import datetime, timedelta, timezone
 
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.iot.device import IoTHubDeviceClient, Message
 from azure.iot.hub import IoTHubRegistryManager
 from azure.mgmt.iothub import IotHubClient
 from azure.mgmt.iothub.models import (
@@ -21,7 +23,8 @@ from azure.mgmt.iothub.models import (
     TestAllRoutesInput,
     TestRouteInput,
 )
-from support import CA, CONNECTION_STRING, HOST, create_device, token, unique
+from azure.storage.blob import BlobServiceClient, generate_container_sas
+from support import CA, CONNECTION_STRING, HOST, create_device, device_string, token, unique, until
 
 FILE = os.path.join(os.path.dirname(CA), "hub.toml")
 OWNER = dict(part.split("=", 1) for part in CONNECTION_STRING.split(";"))
@@ -149,17 +152,15 @@ class Manage(unittest.TestCase):
         self.assertEqual(
             hubs.test_route(NAME, "g", TestRouteInput(
                 message=RoutingMessage(app_properties={"hot": "no"}), route=routing.routes[0])).result, "false")
-        from azure.iot.device import IoTHubDeviceClient, Message
-        from support import device_string
-
-        sender = IoTHubDeviceClient.create_from_connection_string(
-            device_string(device), server_verification_cert=open(CA, encoding="utf-8").read())
+        with open(CA, encoding="utf-8") as file:
+            sender = IoTHubDeviceClient.create_from_connection_string(
+                device_string(device), server_verification_cert=file.read())
         message = Message("{}")
         message.custom_properties["hot"] = "yes"
         sender.send_message(message)
         sender.shutdown()
-        health = {item.endpoint_id: item for item in hubs.get_endpoint_health("g", NAME)}
-        self.assertEqual(set(health), {"py-files", "py-far"})
+        health = {item.endpoint_id for item in hubs.get_endpoint_health("g", NAME)}
+        self.assertEqual(health, {"py-files", "py-far"})
         description = hub()
         self.assertEqual(put(description).etag, description.etag)  # secrets that were masked are still there
         self.assertIn("c2VjcmV0", file_text())
@@ -220,6 +221,23 @@ class Manage(unittest.TestCase):
         self.assertEqual(len(code.properties.verification_code), 48)
         self.assertIn(name, [c.name for c in client.certificates.list_by_iot_hub("g", NAME).value])
         client.certificates.delete("g", NAME, name, "*")
+
+    def test_identities_are_exported(self):
+        device = create_device()
+        account, key = OWNER["SharedAccessKeyName"], OWNER["SharedAccessKey"]
+        blobs = BlobServiceClient(f"https://{HOST}/{account}", credential={"account_name": account, "account_key": key},
+                                  connection_verify=CA)
+        name = unique("export")
+        blobs.create_container(name)
+        signature = generate_container_sas(account, name, account_key=key, permission="rwdl",
+                                           expiry=datetime.now(timezone.utc) + timedelta(hours=1))
+        job = hubs.export_devices("g", NAME, {
+            "exportBlobContainerUri": f"https://{HOST}/{account}/{name}?{signature}", "excludeKeys": True})
+        until("the export's end", lambda: hubs.get_job("g", NAME, job.job_id).status == "completed")
+        self.assertIn(job.job_id, [item.job_id for item in hubs.list_jobs("g", NAME)])
+        text = blobs.get_blob_client(name, "devices.txt").download_blob().readall().decode()
+        self.assertIn(device.device_id, text)
+        self.assertNotIn(device.authentication.symmetric_key.primary_key, text)
 
     def test_numbers(self):
         create_device()
