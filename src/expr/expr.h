@@ -105,8 +105,10 @@ bool sk_expr_uses_twin(const struct sk_expr *expr);
 /* Whether it reads something at or below this section of the twin ("properties", "desired"). */
 bool sk_expr_reads(const struct sk_expr *expr, const char *first, const char *second);
 
-/* What must hold wherever the expression is true: the value at a path is one of some literals. */
+/* What must hold wherever the expression is true: the value at a path is one of some literals; or
+ * it is a number, at most or at least the only one. */
 struct sk_expr_term {
+    enum { SK_TERM_ONE_OF, SK_TERM_AT_LEAST, SK_TERM_AT_MOST } how;
     const struct sk_json_step *path; /* in the expression, as are the values */
     size_t path_count;
     const struct sk_value *values;

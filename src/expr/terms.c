@@ -29,10 +29,16 @@ static uint32_t *find_starts(const struct sk_expr *expr) {
     return starts;
 }
 
+/* Whether a comparison says that its left side is the larger. */
+static bool says_larger(uint8_t code) {
+    return code == CODE_GREATER || code == CODE_GREATER_EQUAL;
+}
+
 /* The path on one side and the literal on the other. */
-static bool take_comparison(const struct sk_expr *expr, const struct op *a, const struct op *b,
-                            struct sk_expr_term *term) {
-    if (a->code == CODE_CONSTANT && b->code == CODE_TWIN) {
+static bool take_comparison(const struct sk_expr *expr, uint8_t code, const struct op *a,
+                            const struct op *b, struct sk_expr_term *term) {
+    bool turned = a->code == CODE_CONSTANT && b->code == CODE_TWIN;
+    if (turned) {
         const struct op *other = a;
         a = b;
         b = other;
@@ -42,7 +48,13 @@ static bool take_comparison(const struct sk_expr *expr, const struct op *a, cons
                                   .path_count = a->count,
                                   .values = expr->constants + b->at,
                                   .value_count = 1};
-    return true;
+    if (code == CODE_EQUAL) return true;
+    term->how = says_larger(code) != turned ? SK_TERM_AT_LEAST : SK_TERM_AT_MOST;
+    return term->values->type == SK_VALUE_NUMBER;
+}
+
+static bool compares(uint8_t code) {
+    return code == CODE_EQUAL || code == CODE_LESS || code == CODE_LESS_EQUAL || says_larger(code);
 }
 
 /* The term that the op at `end` makes, if it is one. */
@@ -57,9 +69,9 @@ static bool take_term(const struct sk_expr *expr, const uint32_t *starts, uint32
                                       .value_count = op->count};
         return true;
     }
-    if (op->code != CODE_EQUAL || end < 2 || starts[end - 1] != end - 1) return false;
+    if (!compares(op->code) || end < 2 || starts[end - 1] != end - 1) return false;
     return starts[end - 2] == end - 2 &&
-           take_comparison(expr, &expr->ops[end - 2], &expr->ops[end - 1], term);
+           take_comparison(expr, op->code, &expr->ops[end - 2], &expr->ops[end - 1], term);
 }
 
 static size_t collect(const struct sk_expr *expr, const uint32_t *starts, uint32_t end,

@@ -1,6 +1,8 @@
 /* Searches among twins. */
 #include "conformance/registry_answers.h"
 
+#include <math.h>
+
 AROUND(start, end);
 
 static void keep_found(void *arg, const struct sk_registry_end *ended,
@@ -148,22 +150,26 @@ TEST(a_search_gives_all_for_which_its_terms_hold) {
                                           ids[] = {{.is_text = true, .text = {"d2", 2}},
                                                    {.is_text = true, .text = {"d4", 2}},
                                                    {.is_text = true, .text = {"d9", 2}}};
-    struct sk_registry_term term = {SK_WHERE_DESIRED, SK_SPAN("$.\"a\".\"b\""), texts, 1};
+    struct sk_registry_term term = {
+        .where = SK_WHERE_DESIRED, .path = SK_SPAN("$.\"a\".\"b\""), .values = texts, .count = 1};
     find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d1"));
     term.count = 2;
     find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d1") && has(&answer, "d2"));
-    term = (struct sk_registry_term){SK_WHERE_DESIRED, SK_SPAN("$.\"a\".\"b\""), &seven, 1};
+    term = (struct sk_registry_term){
+        .where = SK_WHERE_DESIRED, .path = SK_SPAN("$.\"a\".\"b\""), .values = &seven, .count = 1};
     find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d3"));
     term.values = &one;
     find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d4"));
-    term = (struct sk_registry_term){SK_WHERE_DESIRED, SK_SPAN("$.\"a\"[1]"), texts, 1};
+    term = (struct sk_registry_term){
+        .where = SK_WHERE_DESIRED, .path = SK_SPAN("$.\"a\"[1]"), .values = texts, .count = 1};
     find(&answer, false, 0, &term, 1);
     assert_true(has(&answer, "d5"));
-    struct sk_registry_term both[] = {{SK_WHERE_DEVICE_ID, SK_NONE, ids, 3}, term};
+    struct sk_registry_term both[] = {
+        {.where = SK_WHERE_DEVICE_ID, .path = SK_NONE, .values = ids, .count = 3}, term};
     find(&answer, false, 0, both, 1);
     assert_true(has(&answer, "d2") && has(&answer, "d4"));
     assert_int_equal(answer.way, SK_WAY_IDS);
@@ -224,7 +230,8 @@ static unsigned find_what_is_on(struct answer *answer, const struct sk_registry_
 }
 
 static const struct sk_registry_value yes = {.number = 1};
-static const struct sk_registry_term on = {SK_WHERE_DESIRED, {"$.\"on\"", 6}, &yes, 1};
+static const struct sk_registry_term on = {
+    .where = SK_WHERE_DESIRED, .path = {"$.\"on\"", 6}, .values = &yes, .count = 1};
 
 TEST(a_search_among_many_comes_to_its_end_in_short_reads) {
     struct answer answer = {0};
@@ -265,7 +272,8 @@ TEST(values_that_are_asked_for_again_and_again_are_kept_in_order) {
     assert_int_equal(answer.count, 0);
     /* Of several values, and behind a place; a long text is looked for everywhere. */
     struct sk_registry_value values[] = {{.number = 0}, {.number = 1}};
-    struct sk_registry_term either = {SK_WHERE_DESIRED, on.path, values, 2};
+    struct sk_registry_term either = {
+        .where = SK_WHERE_DESIRED, .path = on.path, .values = values, .count = 2};
     find(&answer, false, 0, &either, 1);
     assert_int_equal(answer.way, SK_WAY_VALUES);
     assert_true(has(&answer, "d00007") && has(&answer, "d01400"));
@@ -286,5 +294,68 @@ TEST(values_that_are_asked_for_again_and_again_are_kept_in_order) {
     find(&answer, false, 0, &on, 1);
     assert_int_equal(answer.way, SK_WAY_VALUES);
     assert_true(answer.count == 1 && has(&answer, "d00007"));
+    forget(&answer);
+}
+
+/* ---- ranges ---- */
+
+static enum sk_registry_verdict in_vain(void *arg, const struct sk_registry_row *row) {
+    (void)arg, (void)row;
+    return SK_ROW_PASSED;
+}
+
+static struct sk_registry_term between(double low, double high) {
+    return (struct sk_registry_term){.where = SK_WHERE_DESIRED,
+                                     .path = SK_SPAN("$.\"n\""),
+                                     .range = true,
+                                     .low = low,
+                                     .high = high};
+}
+
+static void find_between(struct answer *answer, double low, double high, uint64_t after) {
+    const struct sk_registry_term range = between(low, high);
+    find(answer, false, after, &range, 1);
+}
+
+static void search_range_until_known(struct answer *answer) {
+    const struct sk_registry_term range = between(6, 8);
+    struct answer flushed = {0};
+    for (int i = 0; i < 100 && answer->way != SK_WAY_VALUES; i++) {
+        ASK(&flushed, sk_registry_flush(w.registry, keep, &flushed));
+        uint64_t after = 0;
+        do {
+            find_from(
+                answer,
+                &(struct sk_registry_search){
+                    .after = after, .max = 8, .terms = &range, .term_count = 1, .look = in_vain});
+            after = answer->after;
+        } while (answer->more);
+    }
+    assert_int_equal(answer->way, SK_WAY_VALUES);
+}
+
+TEST(numbers_in_a_range_are_found_by_their_order) {
+    struct answer answer = {0};
+    make_many(&answer);
+    static const char *const values[] = {"{\"n\":-2.5}", "{\"n\":7}",     "{\"n\":7.25}",
+                                         "{\"n\":9}",    "{\"n\":\"8\"}", "{\"n\":true}"};
+    for (int i = 0; i < 6; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "d%05d", 100 + i);
+        assert_int_equal(change(&answer, id, values[i], NULL), SK_OK);
+    }
+    search_range_until_known(&answer);
+    find_between(&answer, 7, 9, 0);
+    assert_int_equal(answer.way, SK_WAY_VALUES);
+    assert_int_equal(answer.count, 3);
+    assert_true(has(&answer, "d00101") && has(&answer, "d00102") && has(&answer, "d00103"));
+    find_between(&answer, 7, 9, answer.entries[0].place); /* behind a place */
+    assert_int_equal(answer.count, 2);
+    find_between(&answer, -HUGE_VAL, 6, 0);
+    assert_true(has(&answer, "d00100") && !has(&answer, "d00101") && !has(&answer, "d00104"));
+    find_between(&answer, 7.1, HUGE_VAL, 0);
+    assert_int_equal(answer.count, 2);
+    find_between(&answer, 9, 7, 0);
+    assert_int_equal(answer.count, 0);
     forget(&answer);
 }

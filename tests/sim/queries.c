@@ -248,8 +248,14 @@ TEST(explain_tells_how_a_query_is_read) {
     json_decref(all);
     all = pages(f, "EXPLAIN SELECT COUNT() AS n FROM devices WHERE tags.a.b = 'x' AND tags.c > 1",
                 "Raw", false);
-    assert_string_equal(json_string_value(fleet_member(all, "0/lookedUp/0")), "tags.\"a\".\"b\"");
-    assert_int_equal(json_array_size(fleet_member(all, "0/lookedUp")), 1);
+    assert_string_equal(json_string_value(fleet_member(all, "0/lookedUp/0")), "tags.\"c\"");
+    assert_string_equal(json_string_value(fleet_member(all, "0/lookedUp/1")), "tags.\"a\".\"b\"");
+    assert_int_equal(json_array_size(fleet_member(all, "0/lookedUp")), 2);
+    json_decref(all);
+    all =
+        pages(f, "EXPLAIN SELECT * FROM devices WHERE tags.c > 1 AND tags.c <= 5 AND tags.d > 'x'",
+              "Raw", false);
+    assert_int_equal(json_array_size(fleet_member(all, "0/lookedUp")), 1); /* one range */
     json_decref(all);
     all = pages(f, "EXPLAIN SELECT * FROM devices.jobs WHERE jobId = 'j'", "Raw", false);
     assert_string_equal(json_string_value(fleet_member(all, "0/reads")), "the rows of one job");

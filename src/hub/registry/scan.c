@@ -4,6 +4,7 @@
  * over the fewer. */
 #include "hub/parts.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum {
@@ -74,6 +75,31 @@ static bool put_where(struct sk_arena *arena, const struct sk_expr_term *from,
     return true;
 }
 
+/* One that is there already and is about the same numbers. */
+static struct sk_registry_term *find_range(const struct sk_registry_term *like,
+                                           struct sk_registry_term *terms, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (terms[i].range && terms[i].where == like->where &&
+            sk_span_eq(terms[i].path, like->path))
+            return &terms[i];
+    return NULL;
+}
+
+/* Another bound of a range that is there, or of a new one. The registry may read numbers a little
+ * otherwise than we do: what is just outside is for the evaluator to leave out. */
+static size_t put_bound(struct sk_arena *arena, const struct sk_expr_term *from,
+                        struct sk_registry_term *terms, size_t count) {
+    double n = from->values->number, more = fabs(n) * 1e-12;
+    struct sk_registry_term to = {.range = true, .low = -INFINITY, .high = INFINITY};
+    if (!put_where(arena, from, &to) || to.where == SK_WHERE_DEVICE_ID) return 0;
+    struct sk_registry_term *there = find_range(&to, terms, count);
+    if (there == NULL) terms[count] = to;
+    struct sk_registry_term *term = there ? there : &terms[count];
+    if (from->how == SK_TERM_AT_LEAST && n - more > term->low) term->low = n - more;
+    if (from->how == SK_TERM_AT_MOST && n + more < term->high) term->high = n + more;
+    return there == NULL;
+}
+
 /* False: this one is for the evaluator alone. */
 static bool put_term(struct sk_arena *arena, const struct sk_expr_term *from,
                      struct sk_registry_term *to) {
@@ -92,7 +118,9 @@ size_t hub_search_terms(const struct sk_query *query, struct sk_arena *arena,
                         struct sk_registry_term terms[HUB_TERMS_MAX]) {
     struct sk_expr_term found[HUB_TERMS_MAX];
     size_t count = 0, n = query->where ? sk_expr_terms(query->where, found, HUB_TERMS_MAX) : 0;
-    for (size_t i = 0; i < n; i++) count += put_term(arena, &found[i], &terms[count]);
+    for (size_t i = 0; i < n; i++)
+        count += found[i].how == SK_TERM_ONE_OF ? put_term(arena, &found[i], &terms[count])
+                                                : put_bound(arena, &found[i], terms, count);
     return count;
 }
 

@@ -237,7 +237,8 @@ typedef void sk_registry_line_done(void *arg, const struct sk_registry_end *end,
 void sk_registry_line(struct sk_registry *registry, const struct sk_registry_line *line,
                       sk_registry_line_done *done, void *arg);
 
-/* What can be looked up of a condition on twins: what is there is one of some values. */
+/* What can be looked up of a condition on twins: what is there is one of some values, or within a
+ * range. */
 enum sk_registry_where {
     SK_WHERE_DEVICE_ID,
     SK_WHERE_TAGS, /* at a path of the section */
@@ -254,6 +255,8 @@ struct sk_registry_term {
     struct sk_span path; /* such as $."a"[0] */
     const struct sk_registry_value *values;
     size_t count;
+    bool range;       /* instead of values: a number, */
+    double low, high; /* from the one to the other, with both; infinite: as far as they go */
 };
 
 /* A twin where it is kept, while a search looks at it: only what is asked for is read. */

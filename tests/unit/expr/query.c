@@ -288,7 +288,8 @@ static void looks_up(const char *condition, const char *expected) {
     for (size_t i = 0; i < count; i++) {
         size_t n = strlen(text);
         const struct sk_json_step *last = &terms[i].path[terms[i].path_count - 1];
-        snprintf(text + n, sizeof text - n, "%.*s:%zu ", SK_ARG(last->key), terms[i].value_count);
+        snprintf(text + n, sizeof text - n, "%.*s%c%zu ", SK_ARG(last->key), ":><"[terms[i].how],
+                 terms[i].value_count);
     }
     if (strcmp(text, expected) != 0) fail_msg("%s: %s, not %s", condition, text, expected);
     sk_query_free(&query);
@@ -303,7 +304,10 @@ TEST(only_what_must_hold_is_looked_up) {
     looks_up("tags.a = 1 AND (tags.b = 2 OR tags.c = 3)", "a:1 ");
     looks_up("NOT tags.a = 1", "");
     looks_up("NOT (tags.a = 1 AND tags.b = 2) AND tags.c = 3", "c:1 ");
-    looks_up("tags.a NIN [1] AND tags.b != 2 AND tags.c > 3", "");
+    looks_up("tags.a NIN [1] AND tags.b != 2", "");
+    looks_up("tags.a > 1 AND tags.a <= 2 AND 3 > tags.b AND 4 <= tags.c", "c>1 b<1 a<1 a>1 ");
+    looks_up("tags.a > 'x' AND tags.b < true AND NOT tags.c > 1", "");
+    looks_up("tags.a > 1 OR tags.a < 0", "");
     looks_up("tags.a + 1 = 2 AND tags.b = -1", "");
     looks_up("(tags.a ?? 1) = 1", "");
     looks_up("tags.a = tags.b", "");

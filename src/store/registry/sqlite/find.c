@@ -8,6 +8,9 @@
 enum column { ROW, DEVICE_ID, MODULE_ID, TAGS, DESIRED, REPORTED };
 /* Of several values the rows must be brought in order: of so many at once. */
 enum { ROWS_AT_ONCE = 65536 };
+/* Those of a range are brought in order for each read: of more than so many all twins are looked
+ * at. */
+enum { RANGE_MAX = 2000 };
 
 /* The row that is looked at. */
 struct row {
@@ -101,6 +104,30 @@ static sqlite3_stmt *by_values(struct registry_db *db, struct registry_call *cal
     return statement;
 }
 
+static sqlite3_stmt *by_range(struct registry_db *db, struct registry_call *call,
+                              const struct sk_registry_term *term, int64_t lookup) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_FIND_RANGE);
+    call->found.search.way = SK_WAY_VALUES;
+    call->found.search.path = term->path;
+    call->lookup = lookup;
+    if (statement == NULL) return NULL;
+    sqlite3_bind_int64(statement, 3, lookup);
+    sqlite3_bind_double(statement, 4, term->low);
+    sqlite3_bind_double(statement, 5, term->high);
+    return statement;
+}
+
+/* The term that is of use: one of values before a range. */
+static bool is_of_use(struct registry_db *db, const struct sk_registry_term *term,
+                      const struct sk_registry_term *before, int64_t *lookup) {
+    int64_t id;
+    if ((before && !before->range) || (before && term->range)) return false;
+    if (!registry_lookup_is_ready(db, term, &id)) return false;
+    if (term->range && !registry_lookup_has_few(db, term, id, RANGE_MAX)) return false;
+    *lookup = id;
+    return true;
+}
+
 /* The way that looks at the fewest rows. NULL: an error. */
 static sqlite3_stmt *prepare(struct registry_db *db, struct registry_call *call) {
     sqlite3_stmt *statement = NULL;
@@ -110,10 +137,11 @@ static sqlite3_stmt *prepare(struct registry_db *db, struct registry_call *call)
         const struct sk_registry_term *term = &call->terms[i];
         if (term->where == SK_WHERE_DEVICE_ID)
             statement = by_ids(db, call, term);
-        else if (values == NULL && registry_lookup_is_ready(db, term, &lookup))
+        else if (is_of_use(db, term, values, &lookup))
             values = term;
     }
-    if (statement == NULL && values) statement = by_values(db, call, values, lookup);
+    if (statement == NULL && values)
+        statement = (values->range ? by_range : by_values)(db, call, values, lookup);
     if (statement == NULL) statement = registry_db_statement(db, SQL_FIND_ALL);
     if (statement == NULL) return NULL;
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)call->sequence);
@@ -216,8 +244,9 @@ static void find(struct sk_registry *registry, const struct sk_registry_search *
         struct sk_registry_value *values =
             sk_arena_alloc(arena, (term->count + 1) * sizeof *values);
         for (size_t j = 0; j < term->count; j++) values[j] = copy_value(arena, &term->values[j]);
-        call->terms[i] = (struct sk_registry_term){term->where, sk_arena_copy(arena, term->path),
-                                                   values, term->count};
+        call->terms[i] = *term;
+        call->terms[i].path = sk_arena_copy(arena, term->path);
+        call->terms[i].values = values;
     }
     call->done.found = done;
     registry_read(call, run_find, tell);

@@ -25,7 +25,7 @@ enum {
 static bool fits(const struct sk_registry_term *term) {
     for (size_t i = 0; i < term->count; i++)
         if (term->values[i].is_text && term->values[i].text.n > TEXT_MAX) return false;
-    return term->where != SK_WHERE_DEVICE_ID && term->count > 0;
+    return term->where != SK_WHERE_DEVICE_ID && (term->range || term->count > 0);
 }
 
 static enum sk_status find_lookup(struct registry_db *db, int where, struct sk_span path,
@@ -47,6 +47,20 @@ bool registry_lookup_is_ready(struct registry_db *db, const struct sk_registry_t
     int64_t filled;
     return fits(term) && find_lookup(db, (int)term->where, term->path, id, &filled) == SK_OK &&
            filled == FILLED;
+}
+
+bool registry_lookup_has_few(struct registry_db *db, const struct sk_registry_term *term,
+                             int64_t id, unsigned most) {
+    sqlite3_stmt *statement = registry_db_statement(db, SQL_RANGE_COUNT);
+    if (statement == NULL) return false;
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_double(statement, 2, term->low);
+    sqlite3_bind_double(statement, 3, term->high);
+    sqlite3_bind_int64(statement, 4, (sqlite3_int64)most + 1);
+    if (registry_db_row(db, statement)) return false;
+    int64_t count = sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return count <= most;
 }
 
 /* ---- filling, a step at a time ---- */

@@ -268,6 +268,9 @@ struct registry_lookups { /* of a registry, on its loop */
 struct registry_lookups *registry_lookups(const struct registry_call *call); /* sqlite.c */
 bool registry_lookup_is_ready(struct registry_db *db, const struct sk_registry_term *term,
                               int64_t *id);
+/* At most so many rows are within the term's range. */
+bool registry_lookup_has_few(struct registry_db *db, const struct sk_registry_term *term,
+                             int64_t id, unsigned most);
 void registry_lookups_learn(struct registry_call *call);
 void registry_lookups_start(struct registry *registry, struct registry_db *db);
 void registry_lookups_free(struct registry_lookups *lookups);
