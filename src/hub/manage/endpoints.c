@@ -108,6 +108,7 @@ static void convert_container(struct manage_change *change, const json_t *item, 
                       "encoding"))
         return;
     check_authentication(change, item);
+    if (to && !json_is_string(to)) manage_refuse(change, "connectionString is a text");
     if (own) json_object_del(table, "entity");
     if (!own && to) put_secret(table, "to", to);
     if (container) manage_put(table, own ? "to" : "entity", json_incref(container), NULL);
