@@ -56,6 +56,8 @@ struct sk_hub_endpoint {
     size_t recipient_count;
     const char *subject, *text; /* mail.c */
     unsigned mails_per_minute;
+    const char *table, **columns; /* table.c */
+    size_t column_count;
     const char *ca_file;
     const char **headers;
     size_t header_count;

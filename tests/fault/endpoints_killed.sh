@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The hub is killed with -9 while messages go to custom endpoints, a webhook, a folder, a container of its own, Mosquitto and a mail server: whatever it
-# acknowledged arrives at each, in order. The Avro files are read by fastavro, the mail server is aiosmtpd; where PyPI cannot be reached, both are left out.
+# The hub is killed with -9 while messages go to custom endpoints, a webhook, a folder, a container of its own, Mosquitto, PostgreSQL and a mail server:
+# whatever it acknowledged arrives at each, in order, and in the table once. The Avro files are read by fastavro, the mail server is aiosmtpd; where PyPI cannot be reached, both are left out.
 source "$(dirname "$0")/support.bash"
 kills=${KILLS:-5}
 make_hub
@@ -42,13 +42,28 @@ to = "telemetry"
 encoding = "AvroDeflate"
 file_time = "2s"
 [[hub.endpoint]]
+name = "table"
+type = "postgresql"
+to = "postgresql://skerry:a%20secret@$hub:5499/postgres"
+ca = "ca.pem"
+table = "plant.telemetry"
+batch_wait = "300ms"
+[[hub.endpoint]]
+name = "strict"
+type = "postgresql"
+to = "postgresql://skerry:a%20secret@$hub:5499/postgres"
+ca = "ca.pem"
+table = "plant.strict"
+batch_wait = "300ms"
+columns = ["key=sequence", "name=device", "body"]
+[[hub.endpoint]]
 name = "broker"
 type = "mqtt"
 to = "mqtt://127.0.0.24:1899"
 topic = "up/{device}"
 [[hub.route]]
 name = "all"
-endpoint = ["hook", "lake", "container", "broker"$mail]
+endpoint = ["hook", "lake", "container", "table", "strict", "broker"$mail]
 [[hub.enrichment]]
 key = "room"
 value = "Åsgård"
@@ -114,6 +129,19 @@ if [ -n "$mail" ]; then
     $python "$dir/mail.py" "$dir" $hub 2>"$dir/mail.log" &
     other_pids="$other_pids $!"
 fi
+postgres=$(echo /usr/lib/postgresql/*/bin)
+install -d -o postgres "$dir/pg"
+sql() { su postgres -s /bin/bash -c "psql -qAt -h '$dir/pg' -p 5499 -c \"$1\""; }
+su postgres -s /bin/bash -c "cd /; $postgres/initdb -D '$dir/pg/data' -A trust >/dev/null"
+install -o postgres -m 600 "$dir/hub/server.pem" "$dir/hub/server.key" "$dir/pg/data/"
+echo 'hostssl all all all scram-sha-256' >"$dir/pg/data/pg_hba.conf"
+echo 'local all postgres trust' >>"$dir/pg/data/pg_hba.conf"
+su postgres -s /bin/bash -c "cd /; exec $postgres/postgres -D '$dir/pg/data' -h $hub -p 5499 -k '$dir/pg' -c ssl=on -c ssl_cert_file=server.pem \
+    -c ssl_key_file=server.key -c fsync=off" 2>"$dir/pg.log" &
+other_pids="$other_pids $!"
+until_true eval "sql 'SELECT 1' >/dev/null 2>&1"
+sql "CREATE ROLE skerry LOGIN PASSWORD 'a secret'; CREATE SCHEMA plant AUTHORIZATION skerry;
+    CREATE TABLE plant.strict (key bigint PRIMARY KEY, name integer, body jsonb); ALTER TABLE plant.strict OWNER TO skerry"
 start_hub
 wait_for $hub_ready
 "$bin/skerry" device add d1 >/dev/null
@@ -158,6 +186,11 @@ PYTHON
 else
     echo "fastavro and aiosmtpd cannot be had: no file is looked at, and no mail"
 fi
+sql "SELECT body FROM plant.telemetry ORDER BY sequence" >"$dir/rows"
+tabled() { sql "SELECT body FROM plant.telemetry WHERE properties->>'room' = 'Åsgård' ORDER BY sequence" >"$dir/rows" && seq 0 $((sent - 1)) | cmp -s "$dir/rows" -; }
+expect "and once to the table" "$(until_true tabled && echo yes)" yes
+strict() { [ "$("$bin/skerry" endpoint show strict --output json | jq .deadLetters)" -gt 0 ]; }
+expect "what a column cannot hold is among the dead letters" "$(until_true strict && echo yes)" yes
 expect "and to the broker" "$(until_true in_order "$dir/published" && echo yes)" yes
 expect "the webhook is healthy" "$(until_true eval "\"$bin/skerry\" endpoint show hook --output json | grep -q '\"healthStatus\": \"healthy\"'" && echo yes)" yes
 [ $failed = 0 ] && echo "$sent messages over $kills kills arrived at all endpoints"

@@ -2,6 +2,7 @@
 #include "hub/endpoints/parts.h"
 #include "hub/endpoints/mail.h"
 #include "hub/endpoints/storage.h"
+#include "hub/endpoints/table.h"
 #include "net/smtp.h"
 #include "wire/mqtt.h"
 
@@ -16,7 +17,8 @@
     OR KIND("folder", folder)                                                                      \
     OR KIND("mqtt", mqtt)                                                                          \
     OR KIND("storage", storage)                                                                    \
-    OR KIND("mail", mail)
+    OR KIND("mail", mail)                                                                          \
+    OR KIND("postgresql", table)
 #define COMMA ,
 #define KIND_OF(name, kind) &endpoint_##kind
 #define NAME_OF(name, kind) name
@@ -386,6 +388,15 @@ static const struct sk_config_key keys[] = {
     {"hub[].endpoint[].mails_per_minute", &sk_config_integer, ENDPOINT(mails_per_minute),
      .least = 1, .most = SK_SMTP_RATE_MAX, .otherwise = "10",
      .does = "Mail: how many go in a minute, at most; each has a batch of messages"},
+    {"hub[].endpoint[].table", &sk_config_text, ENDPOINT(table), .fine = table_name_fine,
+     .otherwise = "\"telemetry\"",
+     .does = "PostgreSQL: the table, with its schema or without; it is made where it is not there"},
+    {"hub[].endpoint[].columns", &sk_config_texts,
+     SK_CONFIG_LIST(struct sk_hub_endpoint, columns, column_count), .most = TABLE_COLUMNS_MAX,
+     .fine = table_column_fine, .such_as = "[\"device\", \"at=enqueued\", \"body\"]",
+     .otherwise_words = "all",
+     .does = "PostgreSQL: which of `" TABLE_COLUMNS "` there are; `name=which` where a column is "
+             "called otherwise"},
     {"hub[].endpoint[].ca", &sk_config_path, ENDPOINT(ca_file), .such_as = "\"peer-ca.pem\"",
      .otherwise_words = "the system's",
      .does = "PEM file of the CA certificates that vouch for it"},

@@ -30,9 +30,11 @@ enum { SYSTEM_NAMES = sizeof system_names / sizeof *system_names };
 
 /* ---- JSON lines ---- */
 
-static json_t *system_json(const struct sk_message *message, const char *when) {
+json_t *storage_system(const struct sk_message *message) {
     json_t *system = json_object();
     struct sk_span value;
+    char when[SK_TIME_TEXT];
+    sk_time_text(message->enqueued_us, when);
     for (size_t i = 0; i < SYSTEM_NAMES; i++)
         if (sk_message_system(message, sk_span_z(system_names[i]), &value))
             json_object_set_new(system, system_names[i], sk_json_of_text(value));
@@ -54,19 +56,23 @@ static json_t *body_json(const struct sk_message *message) {
     return body;
 }
 
-static void put_line(struct sk_buffer *to, const struct sk_message *message) {
-    char when[SK_TIME_TEXT];
+json_t *storage_properties(const struct sk_message *message) {
     json_t *properties = json_object();
-    sk_time_text(message->enqueued_us, when);
     for (size_t i = 0; i < message->property_count; i++) {
         json_t *name = sk_json_of_text(message->properties[i].name);
         json_object_set_new(properties, json_string_value(name),
                             sk_json_of_text(message->properties[i].value));
         json_decref(name);
     }
-    json_t *line =
-        json_pack("{s:s,s:o,s:o,s:o}", "EnqueuedTimeUtc", when, "Properties", properties,
-                  "SystemProperties", system_json(message, when), "Body", body_json(message));
+    return properties;
+}
+
+static void put_line(struct sk_buffer *to, const struct sk_message *message) {
+    char when[SK_TIME_TEXT];
+    sk_time_text(message->enqueued_us, when);
+    json_t *line = json_pack("{s:s,s:o,s:o,s:o}", "EnqueuedTimeUtc", when, "Properties",
+                             storage_properties(message), "SystemProperties",
+                             storage_system(message), "Body", body_json(message));
     sk_json_put(to, line, 0);
     sk_buffer_byte(to, '\n');
     json_decref(line);

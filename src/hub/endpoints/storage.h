@@ -2,6 +2,8 @@
 #ifndef SK_HUB_ENDPOINTS_STORAGE_H
 #define SK_HUB_ENDPOINTS_STORAGE_H
 
+#include <jansson.h>
+
 #include "model/message.h"
 
 enum { STORAGE_SYNC = 16 };
@@ -25,6 +27,10 @@ void storage_add(struct storage *storage, const struct sk_message *message, stru
 /* From here on what was added is readable. */
 void storage_end_block(struct storage *storage, struct sk_buffer *to);
 void storage_free(struct storage *storage);
+
+/* What is told of a message beside its body; new references. */
+json_t *storage_properties(const struct sk_message *message);
+json_t *storage_system(const struct sk_message *message); /* by the names of routes */
 
 /* Whether a name's format has all of Azure's tokens and leads nowhere else; the name at a time,
  * without what it ends with. */
