@@ -34,31 +34,22 @@ struct amqp {
  * it. */
 static bool parse_connection_string(struct sk_span text, struct sk_arena *arena,
                                     struct endpoint_url *url) {
-    struct sk_span part;
-    *url = (struct endpoint_url){.secure = true, .port = 5671};
-    while (sk_span_split(&text, ';', &part)) {
-        size_t equals = sk_span_find(part, '=');
-        struct sk_span name = sk_span_first(part, equals), value = sk_span_skip(part, equals + 1);
-        if (sk_span_eq_nocase(name, SK_SPAN("Endpoint"))) {
-            static const struct endpoint_scheme sb[] = {{"sb://", true, 5671}, {0}};
-            if (!endpoint_url_parse(value, sb, arena, url)) return false;
-        }
-    }
-    return url->host != NULL;
-}
-
-static void parse_keys(struct sk_span text, struct sk_arena *arena, struct endpoint_url *url) {
+    static const struct endpoint_scheme sb[] = {{"sb://", true, 5671}, {0}};
+    static const char *const names[] = {"Endpoint", "SharedAccessKeyName", "SharedAccessKey",
+                                        "EntityPath"};
+    const char *values[4] = {NULL};
     struct sk_span part;
     while (sk_span_split(&text, ';', &part)) {
         size_t equals = sk_span_find(part, '=');
-        struct sk_span name = sk_span_first(part, equals), value = sk_span_skip(part, equals + 1);
-        if (sk_span_eq_nocase(name, SK_SPAN("SharedAccessKeyName")))
-            url->user = sk_arena_copy(arena, value).p;
-        else if (sk_span_eq_nocase(name, SK_SPAN("SharedAccessKey")))
-            url->password = sk_arena_copy(arena, value).p;
-        else if (sk_span_eq_nocase(name, SK_SPAN("EntityPath")))
-            url->rest = sk_arena_copy(arena, value).p;
+        for (size_t i = 0; i < 4; i++)
+            if (sk_span_eq_nocase(sk_span_first(part, equals), sk_span_z(names[i])))
+                values[i] = sk_arena_copy(arena, sk_span_skip(part, equals + 1)).p;
     }
+    if (!values[0] || !endpoint_url_parse(sk_span_z(values[0]), sb, arena, url)) return false;
+    url->user = values[1];
+    url->password = values[2];
+    if (values[3]) url->rest = values[3];
+    return true;
 }
 
 static bool parse(const struct sk_hub_endpoint *options, struct sk_arena *arena,
@@ -68,7 +59,6 @@ static bool parse(const struct sk_hub_endpoint *options, struct sk_arena *arena,
     struct sk_span text = sk_span_z(options->to);
     if (sk_span_starts_nocase(text, SK_SPAN("Endpoint="))) {
         if (!parse_connection_string(text, arena, url)) return false;
-        parse_keys(text, arena, url);
     } else if (!endpoint_url_parse(text, schemes, arena, url)) {
         return false;
     }
