@@ -352,12 +352,14 @@ static const struct {
     {"event-hub", {"routing.endpoints.eventHubs", "name", "endpoint", NULL}},
     {"storage", {"routing.endpoints.storageContainers", "name", "endpoint", NULL}},
     {"webhook", {"routing.endpoints.custom", "name", "endpoint", NULL}},
-    {"mqtt", {"routing.endpoints.custom", "name", "endpoint", NULL}}};
+    {"mqtt", {"routing.endpoints.custom", "name", "endpoint", NULL}},
+    {"postgresql", {"routing.endpoints.custom", "name", "endpoint", NULL}}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static bool fill_endpoint(struct cli *cli, json_t *item) {
     const char *type = sk_typed_option(&cli->typed, "type"), *to = cli->typed.words[1];
-    bool ours = strcmp(type, "webhook") == 0 || strcmp(type, "mqtt") == 0;
+    bool ours = strcmp(type, "webhook") == 0 || strcmp(type, "mqtt") == 0 ||
+                strcmp(type, "postgresql") == 0;
     bool storage = strcmp(type, "storage") == 0;
     bool account = strchr(to, '=') != NULL; /* else the name of a container */
     if (ours) json_object_set_new(item, "type", json_string(type));
@@ -369,6 +371,7 @@ static bool fill_endpoint(struct cli *cli, json_t *item) {
     if (!ours) set_option(cli, item, "entity", storage ? "containerName" : "entityPath");
     if (ours) set_options(cli, item, "header", "headers");
     if (ours) set_option(cli, item, "topic", "topic");
+    if (ours) set_option(cli, item, "table", "table");
     if (storage) set_option(cli, item, "encoding", "encoding");
     return true;
 }
@@ -379,8 +382,9 @@ int cli_endpoint_add(void *arg) {
     for (size_t i = 0; type && i < KINDS; i++)
         if (strcmp(type, kinds[i].type) == 0)
             return add_or_change(cli, &kinds[i].list, true, fill_endpoint);
-    return sk_typed_usage(&cli->typed, "--type is webhook, service-bus-queue, service-bus-topic, "
-                                       "event-hub, storage or mqtt; folders are given in hub.toml");
+    return sk_typed_usage(&cli->typed,
+                          "--type is webhook, service-bus-queue, service-bus-topic, event-hub, "
+                          "storage, mqtt or postgresql; others are given in hub.toml");
 }
 
 int cli_endpoint_remove(void *arg) {
