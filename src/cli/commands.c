@@ -117,12 +117,17 @@ static const struct sk_option_row rule_add[] = {
     {"action", "Accept|Reject", "what happens to these addresses: Accept", false}, {0}};
 static const struct sk_option_row endpoint_add[] = {
     {"type", "TYPE",
-     "webhook, service-bus-queue, service-bus-topic, event-hub, storage, mqtt, postgresql; needed",
+     "webhook, service-bus-queue, service-bus-topic, event-hub, storage, mqtt, postgresql, mail; "
+     "needed",
      false},
     {"entity", "NAME", "the queue, topic, event hub or container, where TO does not say it", false},
     {"header", "TEXT", "webhook: a header of each request", true},
     {"topic", "TOPIC", "MQTT: where messages are published", false},
     {"table", "NAME", "PostgreSQL: the table", false},
+    {"from", "ADDRESS", "mail: who sends it", false},
+    {"recipient", "ADDRESS", "mail: who gets it", true},
+    {"subject", "TEXT", "mail: its subject, such as '{device}: {level}'", false},
+    {"text", "TEXT", "mail: what it says of each message", false},
     {"encoding", "Avro|AvroDeflate|JSON", "storage: what files are", false},
     {0}};
 static const struct sk_option_row certificate_add[] = {

@@ -343,48 +343,63 @@ int cli_rule_remove(void *arg) {
 
 /* ---- endpoints: a list for each kind that Azure has, and one for ours ---- */
 
-static const struct {
+#define OURS                                                                                       \
+    { "routing.endpoints.custom", "name", "endpoint", NULL }
+static const struct kind {
     const char *type;
     struct list list;
+    bool ours; /* its members are keys of hub.toml */
 } kinds[] = {
-    {"service-bus-queue", {"routing.endpoints.serviceBusQueues", "name", "endpoint", NULL}},
-    {"service-bus-topic", {"routing.endpoints.serviceBusTopics", "name", "endpoint", NULL}},
-    {"event-hub", {"routing.endpoints.eventHubs", "name", "endpoint", NULL}},
-    {"storage", {"routing.endpoints.storageContainers", "name", "endpoint", NULL}},
-    {"webhook", {"routing.endpoints.custom", "name", "endpoint", NULL}},
-    {"mqtt", {"routing.endpoints.custom", "name", "endpoint", NULL}},
-    {"postgresql", {"routing.endpoints.custom", "name", "endpoint", NULL}}};
+    {"service-bus-queue", {"routing.endpoints.serviceBusQueues", "name", "endpoint", NULL}, false},
+    {"service-bus-topic", {"routing.endpoints.serviceBusTopics", "name", "endpoint", NULL}, false},
+    {"event-hub", {"routing.endpoints.eventHubs", "name", "endpoint", NULL}, false},
+    {"storage", {"routing.endpoints.storageContainers", "name", "endpoint", NULL}, false},
+    {"webhook", OURS, true},
+    {"mqtt", OURS, true},
+    {"postgresql", OURS, true},
+    {"mail", OURS, true}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
+static const struct kind *find_kind(const char *type) {
+    for (size_t i = 0; type && i < KINDS; i++)
+        if (strcmp(type, kinds[i].type) == 0) return &kinds[i];
+    return NULL;
+}
+
+static void fill_ours(struct cli *cli, json_t *item, const char *type) {
+    json_object_set_new(item, "type", json_string(type));
+    json_object_set_new(item, "to", json_string(cli->typed.words[1]));
+    set_options(cli, item, "header", "headers");
+    set_option(cli, item, "topic", "topic");
+    set_option(cli, item, "table", "table");
+    set_option(cli, item, "from", "from");
+    set_options(cli, item, "recipient", "recipients");
+    set_option(cli, item, "subject", "subject");
+    set_option(cli, item, "text", "text");
+}
+
 static bool fill_endpoint(struct cli *cli, json_t *item) {
-    const char *type = sk_typed_option(&cli->typed, "type"), *to = cli->typed.words[1];
-    bool ours = strcmp(type, "webhook") == 0 || strcmp(type, "mqtt") == 0 ||
-                strcmp(type, "postgresql") == 0;
-    bool storage = strcmp(type, "storage") == 0;
-    bool account = strchr(to, '=') != NULL; /* else the name of a container */
-    if (ours) json_object_set_new(item, "type", json_string(type));
-    json_object_set_new(item,
-                        ours                  ? "to"
-                        : storage && !account ? "containerName"
-                                              : "connectionString",
-                        json_string(to));
-    if (!ours) set_option(cli, item, "entity", storage ? "containerName" : "entityPath");
-    if (ours) set_options(cli, item, "header", "headers");
-    if (ours) set_option(cli, item, "topic", "topic");
-    if (ours) set_option(cli, item, "table", "table");
+    const char *to = cli->typed.words[1];
+    const struct kind *kind = find_kind(sk_typed_option(&cli->typed, "type"));
+    bool storage = strcmp(kind->type, "storage") == 0;
+    bool container = storage && strchr(to, '=') == NULL; /* its name, not an account */
+    if (kind->ours) {
+        fill_ours(cli, item, kind->type);
+        return true;
+    }
+    json_object_set_new(item, container ? "containerName" : "connectionString", json_string(to));
+    set_option(cli, item, "entity", storage ? "containerName" : "entityPath");
     if (storage) set_option(cli, item, "encoding", "encoding");
     return true;
 }
 
 int cli_endpoint_add(void *arg) {
     struct cli *cli = arg;
-    const char *type = sk_typed_option(&cli->typed, "type");
-    for (size_t i = 0; type && i < KINDS; i++)
-        if (strcmp(type, kinds[i].type) == 0)
-            return add_or_change(cli, &kinds[i].list, true, fill_endpoint);
+    const struct kind *kind = find_kind(sk_typed_option(&cli->typed, "type"));
+    if (kind) return add_or_change(cli, &kind->list, true, fill_endpoint);
     return sk_typed_usage(&cli->typed,
                           "--type is webhook, service-bus-queue, service-bus-topic, event-hub, "
-                          "storage, mqtt or postgresql; others are given in hub.toml");
+                          "storage, mqtt, postgresql or mail; folders are given in hub.toml");
 }
 
 int cli_endpoint_remove(void *arg) {

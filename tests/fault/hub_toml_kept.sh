@@ -27,6 +27,8 @@ expect "the key after another was made" "$(board "$(sed 's/[&/]/\\&/g' <<<"$firs
 "$bin/skerry" route update hot --enabled false >/dev/null
 "$bin/skerry" enrichment add site north >/dev/null
 "$bin/skerry" endpoint add hook https://192.0.2.1/x --type webhook >/dev/null
+"$bin/skerry" endpoint add mails smtp+plain://192.0.2.1 --type mail --from a@plant.example --recipient b@plant.example --subject '{device}' >/dev/null
+expect "a mail's addresses" "$(grep -c '^recipients = \["b@plant.example"\]$' "$config")" 1
 "$bin/skerry" ip-rule add lab 192.0.2.0/24 --action Reject >/dev/null
 expect "a folder by REST" "$("$bin/skerry" endpoint add f /etc --type folder 2>&1 | grep -c 'in hub.toml')" 1
 
