@@ -256,6 +256,7 @@ void sk_listener_close(struct sk_listener *listener);
 struct sk_stream *sk_connect(struct sk_io *io, const struct sk_endpoint *to, struct sk_tls *tls,
                              const char *server_name, const struct sk_stream_events *events,
                              void *arg);
+/* From now on `events` are told, which must outlive the stream, as `arg` must. */
 void sk_stream_handle(struct sk_stream *stream, const struct sk_stream_events *events, void *arg);
 /* Starts TLS as a client on an open plain stream (after an HTTP CONNECT); on_open is called once
  * more. */
@@ -264,8 +265,7 @@ enum sk_status sk_stream_start_tls(struct sk_stream *stream, struct sk_tls *tls,
 
 /* Copies the bytes to the stream's output, which leaves at the end of this turn of the loop.
  * Returns false when more than SK_STREAM_HIGH bytes wait: stop writing until on_drain, which comes
- * in a later turn. Bytes for a
- * closing stream are dropped. */
+ * in a later turn. Bytes for a closing stream are dropped. */
 #define SK_STREAM_HIGH (256 * 1024)
 bool sk_stream_write(struct sk_stream *stream, struct sk_span bytes);
 /* The output buffer itself, for encoders that append to it in place; call sk_stream_flush(stream)
@@ -298,6 +298,8 @@ uint64_t sk_stream_silent_ns(const struct sk_stream *stream);
  * in both cases. */
 void sk_stream_close(struct sk_stream *stream);
 void sk_stream_abort(struct sk_stream *stream);
+/* Nothing of the stream is told any more, not even its end; close or abort it behind this call. */
+void sk_stream_forget(struct sk_stream *stream);
 
 /* Peer's address as text ("127.0.0.1:4711", "unix"); lives as long as the stream. */
 const char *sk_stream_peer(struct sk_stream *stream);

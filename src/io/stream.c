@@ -84,6 +84,20 @@ void sk_stream_handle(struct sk_stream *stream, const struct sk_stream_events *e
     stream->arg = arg;
 }
 
+static void ignore_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
+    (void)stream, (void)arg, (void)bytes;
+}
+
+static void ignore_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
+    (void)stream, (void)arg, (void)reason;
+}
+
+void sk_stream_forget(struct sk_stream *stream) {
+    static const struct sk_stream_events nobody = {.on_data = ignore_data,
+                                                   .on_close = ignore_close};
+    sk_stream_handle(stream, &nobody, NULL);
+}
+
 struct sk_io *sk_stream_io(struct sk_stream *stream) {
     return stream->io;
 }

@@ -27,22 +27,12 @@ struct sk_postgres {
     char code[6], why[200]; /* what it says of it */
 };
 
-static void ignore_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
-    (void)stream, (void)arg, (void)bytes;
-}
-
-static void ignore_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
-    (void)stream, (void)arg, (void)reason;
-}
-
 static void hang_up(struct sk_postgres *p) {
-    static const struct sk_stream_events nobody = {.on_data = ignore_data,
-                                                   .on_close = ignore_close};
     struct sk_stream *stream = p->stream;
     p->stream = NULL;
     p->in.n = 0;
     if (stream == NULL) return;
-    sk_stream_handle(stream, &nobody, NULL);
+    sk_stream_forget(stream);
     sk_stream_abort(stream);
 }
 

@@ -50,22 +50,12 @@ struct sk_smtp {
 
 /* ---- the end ---- */
 
-static void ignore_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
-    (void)stream, (void)arg, (void)bytes;
-}
-
-static void ignore_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
-    (void)stream, (void)arg, (void)reason;
-}
-
 static void leave(struct sk_smtp *s, bool politely) {
-    static const struct sk_stream_events nobody = {.on_data = ignore_data,
-                                                   .on_close = ignore_close};
     struct sk_stream *stream = s->stream;
     s->stream = NULL;
     s->in.n = 0;
     if (stream == NULL) return;
-    sk_stream_handle(stream, &nobody, NULL);
+    sk_stream_forget(stream);
     if (politely) {
         sk_stream_write(stream, SK_SPAN("QUIT\r\n"));
         sk_stream_close(stream);

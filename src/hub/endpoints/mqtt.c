@@ -66,23 +66,13 @@ static void put_topic(struct sk_buffer *to, const char *topic, const struct sk_m
 
 /* ---- a batch ---- */
 
-static void ignore_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
-    (void)stream, (void)arg, (void)bytes;
-}
-
-static void ignore_close(struct sk_stream *stream, void *arg, enum sk_status reason) {
-    (void)stream, (void)arg, (void)reason;
-}
-
 static void hang_up(struct mqtt *m) {
-    static const struct sk_stream_events nobody = {.on_data = ignore_data,
-                                                   .on_close = ignore_close};
     struct sk_stream *stream = m->stream;
     m->stream = NULL;
     m->ready = false;
     m->in.n = 0;
     if (stream == NULL) return;
-    sk_stream_handle(stream, &nobody, NULL);
+    sk_stream_forget(stream);
     sk_stream_abort(stream);
 }
 
