@@ -10,6 +10,10 @@ json_t *sk_json_load(struct sk_span text, size_t flags, json_error_t *error) {
     return json_loadb(text.p ? text.p : "", text.n, flags, error);
 }
 
+const char *sk_json_member_text(const json_t *object, const char *name) {
+    return json_string_value(json_object_get(object, name));
+}
+
 json_t *sk_json_of_text(struct sk_span text) {
     json_t *json = json_stringn(text.p ? text.p : "", text.n);
     if (json) return json;

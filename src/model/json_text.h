@@ -21,6 +21,10 @@ json_t *sk_json_load(struct sk_span text, size_t flags, json_error_t *error);
  * sentence that a limit has cut within a letter) becomes U+FFFD. */
 json_t *sk_json_of_text(struct sk_span text);
 
+/* A member that is a text, which lives as long as it does; NULL: there is none, or the object is
+ * none. */
+const char *sk_json_member_text(const json_t *object, const char *name);
+
 /* Appends a document, array or single value. `indent` 0: all in one line without spaces. */
 void sk_json_put(struct sk_buffer *to, const json_t *json, unsigned indent);
 /* The same as a text of its own, with a NUL, from malloc; NULL for NULL. */

@@ -117,10 +117,6 @@ static void get_module_logs(struct call *call, const json_t *payload) {
 
 /* ---- uploads ---- */
 
-static const char *text_of(const json_t *payload, const char *name) {
-    return json_string_value(json_object_get(payload, name));
-}
-
 /* Answers with how the upload stands that has just begun. */
 static void answer_upload(struct call *call, const char *id, const char *why) {
     if (id)
@@ -132,7 +128,7 @@ static void answer_upload(struct call *call, const char *id, const char *why) {
 static void upload_module_logs(struct call *call, const json_t *payload) {
     const char *why = "The payload must be {\"schemaVersion\":\"1.0\",\"sasUrl\":\"https://…\","
                       "\"items\":[{\"id\":\"module\"}]}.";
-    const char *url = text_of(payload, "sasUrl"), *id = NULL;
+    const char *url = sk_json_member_text(payload, "sasUrl"), *id = NULL;
     struct sk_agent *agent = call->agent;
     struct sk_log_request *request = schema_fits(payload) && url
                                          ? sk_log_request_read(payload, sk_io_wall(agent->io), &why)
@@ -144,9 +140,9 @@ static void upload_module_logs(struct call *call, const json_t *payload) {
 static void upload_support_bundle(struct call *call, const json_t *payload) {
     const char *why = "The payload must be {\"schemaVersion\":\"1.0\",\"sasUrl\":\"https://…\","
                       "\"since\":\"2d\"}.";
-    const char *url = text_of(payload, "sasUrl"), *id = NULL;
-    const struct bundle_ask ask = {.since = text_of(payload, "since"),
-                                   .until = text_of(payload, "until"),
+    const char *url = sk_json_member_text(payload, "sasUrl"), *id = NULL;
+    const struct bundle_ask ask = {.since = sk_json_member_text(payload, "since"),
+                                   .until = sk_json_member_text(payload, "until"),
                                    .runtime_only =
                                        json_is_true(json_object_get(payload, "edgeRuntimeOnly"))};
     if (schema_fits(payload) && url) id = upload_bundle(call->agent, url, &ask, &why);
@@ -154,7 +150,7 @@ static void upload_support_bundle(struct call *call, const json_t *payload) {
 }
 
 static void get_task_status(struct call *call, const json_t *payload) {
-    const char *id = text_of(payload, "correlationId");
+    const char *id = sk_json_member_text(payload, "correlationId");
     if (schema_fits(payload) && id)
         answer(call, 200, upload_json(call->agent, id));
     else

@@ -14,10 +14,6 @@ static const char *const kinds[] = {[FOR_DEVICES] = "deviceContent",
                                     [FOR_MODULES] = "moduleContent",
                                     [FOR_EDGES] = "modulesContent"};
 
-static const char *text_of(const json_t *object, const char *name) {
-    return json_string_value(json_object_get(object, name));
-}
-
 /* ---- out of a request ---- */
 
 static bool id_fits(struct sk_span id) {
@@ -124,8 +120,8 @@ static json_t *as_stored(json_t *document) {
 /* What a client may say, and nothing else. */
 static json_t *take_members(const json_t *body, struct sk_span id) {
     const json_t *content = json_object_get(body, "content");
-    const char *schema = text_of(body, "schemaVersion"),
-               *condition = text_of(body, "targetCondition");
+    const char *schema = sk_json_member_text(body, "schemaVersion"),
+               *condition = sk_json_member_text(body, "targetCondition");
     enum configuration_kind kind = FOR_DEVICES;
     find_content(content, &kind);
     return as_stored(
@@ -313,7 +309,7 @@ static bool is_layered(const json_t *modules) {
 
 static enum sk_status read(struct configuration *c, char error[SK_MODEL_ERROR_MAX]) {
     const json_t *content = json_object_get(c->document, "content");
-    const char *condition = text_of(c->document, "targetCondition");
+    const char *condition = sk_json_member_text(c->document, "targetCondition");
     char why[SK_MODEL_ERROR_MAX];
     enum sk_status status = check_members(c->document, error);
     if (status) return status;
@@ -338,7 +334,7 @@ static enum sk_status read(struct configuration *c, char error[SK_MODEL_ERROR_MA
 struct configuration *configuration_read(json_t *document, char error[SK_MODEL_ERROR_MAX]) {
     struct configuration *c = SK_NEW(struct configuration);
     c->document = document;
-    c->id = text_of(document, "id");
+    c->id = sk_json_member_text(document, "id");
     c->priority = json_integer_value(json_object_get(document, "priority"));
     c->created_us = json_integer_value(json_object_get(document, "created"));
     c->etag = (uint64_t)json_integer_value(json_object_get(document, "version"));

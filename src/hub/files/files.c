@@ -200,10 +200,6 @@ static struct sk_request *free_ending(struct ending *ending) {
     return request;
 }
 
-static const char *text_of(const json_t *object, const char *name) {
-    return json_string_value(json_object_get(object, name));
-}
-
 static void end_with(struct ending *ending, enum sk_status status) {
     struct sk_hub *hub = ending->hub;
     uint64_t *count = ending->fine ? &hub->counts.uploads_total : &hub->counts.uploads_failed_total;
@@ -233,8 +229,9 @@ static void noticed(void *arg, const struct sk_registry_end *end, uint64_t newes
 }
 
 static void put_uri(struct sk_buffer *to, const json_t *upload) {
-    struct sk_span rest = sk_span_z(text_of(upload, "blob")), segment;
-    sk_buffer_print(to, "https://%s/%s", text_of(upload, "host"), text_of(upload, "container"));
+    struct sk_span rest = sk_span_z(sk_json_member_text(upload, "blob")), segment;
+    sk_buffer_print(to, "https://%s/%s", sk_json_member_text(upload, "host"),
+                    sk_json_member_text(upload, "container"));
     while (sk_span_split(&rest, '/', &segment)) {
         sk_buffer_byte(to, '/');
         sk_percent_encode(to, segment);
@@ -252,8 +249,8 @@ static json_t *notice_of(const struct ending *ending, uint64_t size, int64_t mod
     snprintf(modified + 19, 8, "+00:00"); /* whole seconds, as Azure writes it */
     json_t *notice =
         json_pack("{s:s%,s:s,s:s,s:s,s:I,s:s}", "deviceId", device.p, device.n, "blobUri", uri.p,
-                  "blobName", text_of(ending->upload, "blob"), "lastUpdatedTime", modified,
-                  "blobSizeInBytes", (json_int_t)size, "enqueuedTimeUtc", now);
+                  "blobName", sk_json_member_text(ending->upload, "blob"), "lastUpdatedTime",
+                  modified, "blobSizeInBytes", (json_int_t)size, "enqueuedTimeUtc", now);
     sk_buffer_free(&uri);
     return notice;
 }
@@ -288,8 +285,8 @@ static void found(void *arg, const struct sk_registry_end *end,
         return;
     }
     ending->upload = sk_json_load(document->bytes, 0, NULL);
-    struct sk_span container = sk_span_z(text_of(ending->upload, "container")),
-                   blob = sk_span_z(text_of(ending->upload, "blob"));
+    struct sk_span container = sk_span_z(sk_json_member_text(ending->upload, "container")),
+                   blob = sk_span_z(sk_json_member_text(ending->upload, "blob"));
     if (!ending->fine || !hub->options->files.notify)
         sk_registry_document_delete(hub->registry, UPLOADS, sk_span_z(ending->key), forgotten,
                                     ending);

@@ -7,10 +7,6 @@
 
 enum { METHOD_NAME_MAX = 100, PAYLOAD_MAX = 128 * 1024 };
 
-static const char *text_of(const json_t *object, const char *name) {
-    return json_string_value(json_object_get(object, name));
-}
-
 static const char *const types[] = {
     [JOB_UPDATE_TWIN] = "scheduleUpdateTwin", [JOB_CALL_METHOD] = "scheduleDeviceMethod"};
 
@@ -37,7 +33,7 @@ static bool read_number(const json_t *object, const char *name, json_int_t least
 }
 
 static json_t *take_method(const json_t *method, char error[SK_MODEL_ERROR_MAX]) {
-    const char *name = text_of(method, "methodName");
+    const char *name = sk_json_member_text(method, "methodName");
     json_t *payload = json_object_get(method, "payload");
     json_int_t response_s, connect_s, otherwise;
     if (name == NULL || name[0] == 0 || strlen(name) > METHOD_NAME_MAX) {
@@ -118,7 +114,8 @@ static bool take_time(const json_t *body, int64_t now_us, int64_t *start_us,
 
 json_t *job_document(const json_t *body, struct sk_span id, int64_t now_us,
                      char error[SK_MODEL_ERROR_MAX]) {
-    const char *named = text_of(body, "jobId"), *type_text = text_of(body, "type");
+    const char *named = sk_json_member_text(body, "jobId"),
+               *type_text = sk_json_member_text(body, "type");
     enum job_type type;
     json_int_t max_s;
     int64_t start_us;
@@ -157,7 +154,8 @@ json_t *job_document(const json_t *body, struct sk_span id, int64_t now_us,
 /* A condition stands behind WHERE, or brings its own FROM. */
 static enum sk_status read_query(struct job *job, char error[SK_MODEL_ERROR_MAX]) {
     static const char devices[] = "SELECT * FROM devices", where[] = " WHERE ";
-    struct sk_span condition = sk_span_trim(sk_span_z(text_of(job->document, "queryCondition")));
+    struct sk_span condition =
+        sk_span_trim(sk_span_z(sk_json_member_text(job->document, "queryCondition")));
     struct sk_expr_error why;
     struct sk_buffer text = {0};
     size_t head = 0;
@@ -189,7 +187,7 @@ struct job *job_read(struct sk_hub *hub, json_t *document, char error[SK_MODEL_E
     sk_list_init(&job->link);
     job->hub = hub;
     job->document = document;
-    job->id = text_of(document, "jobId");
+    job->id = sk_json_member_text(document, "jobId");
     job->start_us = json_integer_value(json_object_get(document, "start"));
     job->created_us = json_integer_value(json_object_get(document, "created"));
     job->max_s = json_integer_value(json_object_get(document, "maxExecutionTimeInSeconds"));
@@ -198,7 +196,7 @@ struct job *job_read(struct sk_hub *hub, json_t *document, char error[SK_MODEL_E
     job->payload =
         sk_json_text(json_object_get(json_object_get(document, "cloudToDeviceMethod"), "payload"));
     snprintf(error, SK_MODEL_ERROR_MAX, "it is no job");
-    if (job->id && job_type_read(sk_span_z(text_of(document, "type")), &job->type) &&
+    if (job->id && job_type_read(sk_span_z(sk_json_member_text(document, "type")), &job->type) &&
         read_query(job, error) == SK_OK)
         return job;
     job_free(job);

@@ -42,10 +42,6 @@ struct item {
     bool full;         /* the hub has no room: it is updated, if it is there */
 };
 
-static const char *text_of(const json_t *object, const char *name) {
-    return json_string_value(json_object_get(object, name));
-}
-
 /* ---- how it ended ---- */
 
 /* On the store's thread too. `what`: {"deviceId", "moduleId", "operation"} as text. */
@@ -61,7 +57,7 @@ static json_t *failure_of(struct sk_span what, const struct sk_registry_end *end
         return error;
     }
     struct sk_request request = {.op = SK_OP_IDENTITY_PUT,
-                                 .module = sk_span_z(text_of(error, "moduleId"))};
+                                 .module = sk_span_z(sk_json_member_text(error, "moduleId"))};
     bool full = end->status == SK_NOT_FOUND && json_object_del(error, "full") == 0;
     enum sk_fault fault = full ? SK_FAULT_TOO_MANY_DEVICES : hub_fault_of(&request, end);
     const struct sk_fault_kind *kind = sk_fault_kind(fault);
@@ -144,7 +140,7 @@ static void stored(void *arg, const struct sk_registry_end *end,
 }
 
 static struct sk_span etag_of(const struct item *item, const char *name) {
-    const char *etag = item->mode->by_etag ? text_of(item->json, name) : NULL;
+    const char *etag = item->mode->by_etag ? sk_json_member_text(item->json, name) : NULL;
     return etag ? sk_span_z(etag) : SK_SPAN("*");
 }
 
@@ -222,8 +218,8 @@ void hub_import(struct sk_hub *hub, json_t *json, const struct hub_import_note *
     item->done = done;
     item->arg = arg;
     item->mode = find_mode(json);
-    item->device = sk_span_z(text_of(json, "id"));
-    item->module = sk_span_z(text_of(json, "moduleId"));
+    item->device = sk_span_z(sk_json_member_text(json, "id"));
+    item->module = sk_span_z(sk_json_member_text(json, "moduleId"));
     if (note)
         item->note = (struct hub_import_note){sk_arena_copy(&item->arena, note->kind),
                                               sk_arena_copy(&item->arena, note->key),

@@ -20,10 +20,6 @@ struct configurations_work {
     void *arg;
 };
 
-static const char *text_of(const json_t *object, const char *name) {
-    return json_string_value(json_object_get(object, name));
-}
-
 static void free_work(struct configurations_work *work) {
     if (work->asking) return;
     json_decref(work->json);
@@ -76,7 +72,7 @@ static void next_line(struct configurations_work *work) {
 static void fail_line(struct configurations_work *work, const char *code, const char *why) {
     struct error_texts texts;
     struct transfer *transfer = work->transfer;
-    const char *id = text_of(work->json, "id");
+    const char *id = sk_json_member_text(work->json, "id");
     struct hub_import_note note = error_note(transfer, true, work->line, SK_NONE, &texts);
     json_t *error = json_pack("{s:s,s:s,s:s,s:s}", "configurationId", id ? id : "", "errorCode",
                               code, "errorStatus", why, "operation", MODE);
@@ -111,7 +107,7 @@ static bool is_so(const json_t *line, const json_t *now) {
 
 static void got_now(struct sk_request *request, const struct sk_answer *answer) {
     struct configurations_work *work = SK_CONTAINER(request, struct configurations_work, request);
-    const char *etag = text_of(work->json, "etag");
+    const char *etag = sk_json_member_text(work->json, "etag");
     bool is_there = answer->error == NULL;
     if (!goes_on(work)) return;
     if (is_there && is_so(work->json, answer->document)) {
@@ -130,7 +126,8 @@ static void take_line(struct configurations_work *work, struct sk_span line) {
     work->line++;
     line = sk_span_trim(line);
     work->json = line.n ? sk_json_load(line, JSON_REJECT_DUPLICATES, &why) : json_null();
-    const char *id = text_of(work->json, "id"), *mode = text_of(work->json, "importMode");
+    const char *id = sk_json_member_text(work->json, "id"),
+               *mode = sk_json_member_text(work->json, "importMode");
     if (line.n == 0) {
         next_line(work);
     } else if (!json_is_object(work->json)) {

@@ -18,10 +18,6 @@ struct transfers {
     json_t *works;           /* id → where a job worked when the hub stopped */
 };
 
-static const char *text_of(const json_t *object, const char *name) {
-    return json_string_value(json_object_get(object, name));
-}
-
 static void stamp(struct sk_hub *hub, json_t *job, const char *name) {
     char time[SK_TIME_TEXT];
     sk_time_text(sk_io_wall(hub->backend.io), time);
@@ -30,14 +26,14 @@ static void stamp(struct sk_hub *hub, json_t *job, const char *name) {
 
 static void save(struct sk_hub *hub, const json_t *job, sk_registry_done *done, void *arg) {
     SK_CLEANUP_FREE char *text = sk_json_text(job);
-    sk_registry_document_put(hub->registry, JOBS, sk_span_z(text_of(job, "jobId")), sk_span_z(text),
-                             done, arg);
+    sk_registry_document_put(hub->registry, JOBS, sk_span_z(sk_json_member_text(job, "jobId")),
+                             sk_span_z(text), done, arg);
 }
 
 /* ---- one that runs ---- */
 
 struct sk_span transfer_text(const struct transfer *transfer, const char *member) {
-    return sk_span_z(text_of(transfer->job, member));
+    return sk_span_z(sk_json_member_text(transfer->job, member));
 }
 
 struct sk_span transfer_blob(const struct transfer *transfer, const char *member,
@@ -77,7 +73,7 @@ static void end_saved(void *arg, const struct sk_registry_end *status) {
 
 static void save_end(struct sk_hub *hub, json_t *job) {
     struct end *end = SK_NEW(struct end);
-    *end = (struct end){hub, sk_text_dup(text_of(job, "jobId"))};
+    *end = (struct end){hub, sk_text_dup(sk_json_member_text(job, "jobId"))};
     json_object_set(hub->transfers->ended, end->id, job);
     save(hub, job, end_saved, end);
 }
@@ -132,7 +128,7 @@ static void created(void *arg, const struct sk_registry_end *end) {
 
 /* What is shown of it again; signatures are not kept. */
 static void keep_text(json_t *job, const json_t *body, const char *name) {
-    struct sk_span text = sk_span_z(text_of(body, name));
+    struct sk_span text = sk_span_z(sk_json_member_text(body, name));
     if (text.n == 0) return;
     text = sk_span_first(text, sk_span_find(text, '?'));
     json_object_set_new(job, name, json_stringn(text.p, text.n));
@@ -162,7 +158,7 @@ static json_t *new_job(struct sk_hub *hub, const json_t *body) {
 }
 
 static const struct transfer_kind *kind_of(const json_t *job) {
-    const char *type = text_of(job, "type");
+    const char *type = sk_json_member_text(job, "type");
     if (type && strcmp(type, "export") == 0) return &transfer_export;
     return type && strcmp(type, "import") == 0 ? &transfer_import : NULL;
 }
@@ -195,8 +191,8 @@ static struct transfer *asked_transfer(struct sk_hub *hub, const json_t *body, c
     if (kind == NULL) return NULL;
     if (kind == &transfer_import) input = place_of(hub, body, from, SK_BLOB_READ, why);
     if (kind == &transfer_export || input)
-        output =
-            place_of(hub, body, input && text_of(body, to) == NULL ? from : to, SK_BLOB_WRITE, why);
+        output = place_of(hub, body, input && sk_json_member_text(body, to) == NULL ? from : to,
+                          SK_BLOB_WRITE, why);
     return new_transfer(hub, new_job(hub, body), input, output);
 }
 
@@ -238,7 +234,7 @@ static void create(struct sk_hub *hub, struct sk_request *request) {
 /* As it is now, where the registry does not have it yet; else NULL. */
 static const json_t *newer_job(const struct sk_hub *hub, struct sk_span id) {
     const struct transfer *active = hub->transfers->active;
-    if (active && sk_span_is(id, text_of(active->job, "jobId"))) return active->job;
+    if (active && sk_span_is(id, sk_json_member_text(active->job, "jobId"))) return active->job;
     return json_object_getn(hub->transfers->ended, id.p, id.n);
 }
 
@@ -267,7 +263,7 @@ static void show(struct sk_hub *hub, struct sk_request *request) {
 
 static void cancel(struct sk_hub *hub, struct sk_request *request) {
     const struct transfer *active = hub->transfers->active;
-    if (active == NULL || !sk_span_is(request->name, text_of(active->job, "jobId"))) {
+    if (active == NULL || !sk_span_is(request->name, sk_json_member_text(active->job, "jobId"))) {
         show(hub, request); /* one that has ended stays as it is */
         return;
     }
@@ -305,7 +301,7 @@ static void list_all(struct sk_hub *hub, struct sk_request *request) {
 
 static bool is_old(const struct sk_hub *hub, const json_t *job) {
     int64_t ended;
-    return sk_time_parse(sk_span_z(text_of(job, "endTimeUtc")), &ended) == SK_OK &&
+    return sk_time_parse(sk_span_z(sk_json_member_text(job, "endTimeUtc")), &ended) == SK_OK &&
            ended < sk_io_wall(hub->backend.io) - KEPT_US;
 }
 
@@ -330,7 +326,7 @@ static void resume(struct sk_hub *hub, json_t *job, const json_t *work) {
 
 static void take_old(struct sk_hub *hub, const struct sk_registry_document *document) {
     json_t *job = sk_json_load(document->bytes, 0, NULL), *works = hub->transfers->works;
-    const char *id = text_of(job, "jobId");
+    const char *id = sk_json_member_text(job, "jobId");
     if (is_old(hub, job)) {
         sk_registry_document_delete(hub->registry, JOBS, document->key, NULL, NULL);
     } else if (json_object_get(job, "endTimeUtc") == NULL && hub->transfers->active == NULL) {
