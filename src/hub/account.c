@@ -56,6 +56,30 @@ void hub_account_send(struct hub_account *account, const struct hub_account_ask 
     sk_buffer_free(&target);
 }
 
+/* ---- blocks ---- */
+
+/* Ids have one length, as the service wants; of six bytes base64 is without '='. */
+static void put_id(struct sk_buffer *to, unsigned number) {
+    char text[7];
+    snprintf(text, sizeof text, "%06u", number % 1000000);
+    sk_base64_encode(to, sk_span(text, 6));
+}
+
+void hub_account_block_query(unsigned number, struct sk_buffer *query) {
+    sk_buffer_text(query, "comp=block&blockid=");
+    put_id(query, number);
+}
+
+void hub_account_block_list(unsigned count, struct sk_buffer *body) {
+    sk_buffer_text(body, "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
+    for (unsigned i = 0; i < count; i++) {
+        sk_buffer_text(body, "<Latest>");
+        put_id(body, i);
+        sk_buffer_text(body, "</Latest>");
+    }
+    sk_buffer_text(body, "</BlockList>");
+}
+
 /* ---- looking ---- */
 
 struct look {
@@ -116,7 +140,7 @@ struct sk_span hub_account_container_of(const struct hub_account *account, struc
     return (sas.rights & rights) == rights ? sk_arena_copy(arena, target.container) : SK_NONE;
 }
 
-/* ---- life ---- */
+/* ---- what is said of it ---- */
 
 struct sk_span hub_account_name(const struct hub_account *account) {
     return account->said.name;
@@ -140,6 +164,8 @@ bool hub_account_fine(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
     sk_arena_free(&arena);
     return status == SK_OK;
 }
+
+/* ---- life ---- */
 
 enum sk_status hub_account_open(struct sk_io *io, const char *connection_string,
                                 const char *ca_file, struct hub_account **opened, char why[256]) {

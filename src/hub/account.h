@@ -24,7 +24,7 @@ struct hub_account_ask {
     enum sk_http_method method;
     struct sk_span container, blob;
     unsigned rights;                   /* SK_BLOB_… that it takes */
-    const char *query;                 /* "comp=blocklist"; NULL: none */
+    const char *query;                 /* behind '&', such as HUB_ACCOUNT_LIST_QUERY; NULL: none */
     const char *if_none_match, *range; /* "bytes=0-99"; NULL: none */
     struct sk_span if_match;           /* empty: none */
     struct sk_span body;
@@ -41,6 +41,12 @@ struct sk_span hub_account_container_of(const struct hub_account *account, struc
 struct hub_account *hub_files_account(const struct sk_hub *hub);
 /* As sk_http_client_send. */
 void hub_account_send(struct hub_account *account, const struct hub_account_ask *ask);
+/* A blob is written as blocks, numbered from 0, of this size or less, and then by the list of the
+ * first `count` of them. Append the query that puts a block; the body that is the list. */
+enum { HUB_ACCOUNT_BLOCK = 1024 * 1024 };
+#define HUB_ACCOUNT_LIST_QUERY "comp=blocklist"
+void hub_account_block_query(unsigned number, struct sk_buffer *query);
+void hub_account_block_list(unsigned count, struct sk_buffer *body);
 /* As hub_blob_look. */
 void hub_account_look(struct hub_account *account, struct sk_span container, struct sk_span blob,
                       hub_blob_done *done, void *arg);

@@ -46,17 +46,17 @@ struct sk_hub_enrichment {
 struct sk_hub_endpoint {
     const char *name;
     unsigned kind;         /* endpoints/endpoints.c */
-    const char *to;        /* a URL, a folder, a connection string */
+    const char *to;        /* a URL, folder, connection string, container of ours */
     const char *topic;     /* of MQTT */
-    const char *entity;    /* of AMQP, where `to` does not say it */
-    const char *file_name; /* of files: storage.h; likewise the following */
+    const char *entity;    /* of AMQP, where not in `to`; an account's container */
+    const char *file_name; /* of files: endpoints/message_file.h; likewise the following */
     unsigned encoding;
     uint64_t file_time_us, file_bytes;
     const char *from, **recipients; /* of mails; likewise the following */
     size_t recipient_count;
-    const char *subject, *text; /* mail.c */
+    const char *subject, *text; /* endpoints/mail.c */
     unsigned mails_per_minute;
-    const char *table, **columns; /* table.c */
+    const char *table, **columns; /* endpoints/table.c */
     size_t column_count;
     const char *ca_file;
     const char **headers;

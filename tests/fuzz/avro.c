@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "hub/endpoints/storage.h"
+#include "hub/endpoints/message_file.h"
 #include "model/json_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -132,9 +132,9 @@ static bool read_header(struct sk_span *in, struct sk_span *sync) {
                 schema = true;
             }
         }
-    must(schema && in->n >= STORAGE_SYNC);
-    *sync = sk_span_first(*in, STORAGE_SYNC);
-    *in = sk_span_skip(*in, STORAGE_SYNC);
+    must(schema && in->n >= MESSAGE_FILE_SYNC);
+    *sync = sk_span_first(*in, MESSAGE_FILE_SYNC);
+    *in = sk_span_skip(*in, MESSAGE_FILE_SYNC);
     return deflated;
 }
 
@@ -164,7 +164,7 @@ static void read_file(struct sk_span in, const struct made *made, size_t count) 
             read_record(&block, &made[next++].message);
         }
         must(block.n == 0 && sk_span_starts(in, sync));
-        in = sk_span_skip(in, STORAGE_SYNC);
+        in = sk_span_skip(in, MESSAGE_FILE_SYNC);
     }
     must(next == count);
 }
@@ -173,20 +173,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct made made[MESSAGES_MAX];
     struct sk_span in = sk_span(data, size);
     struct sk_buffer file = {0};
-    struct storage storage;
+    struct message_file written;
     size_t count = 0;
     uint8_t codec = take_byte(&in);
-    char sync[STORAGE_SYNC];
+    char sync[MESSAGE_FILE_SYNC];
     memset(sync, codec, sizeof sync);
-    storage_begin(&storage, codec & 1 ? STORAGE_AVRO_DEFLATE : STORAGE_AVRO, sync, &file);
+    message_file_begin(&written, codec & 1 ? MESSAGE_FILE_AVRO_DEFLATE : MESSAGE_FILE_AVRO, sync,
+                       &file);
     while (in.n && count < MESSAGES_MAX) {
         make(&made[count], &in);
-        storage_add(&storage, &made[count++].message, &file);
-        if (take_byte(&in) & 1) storage_end_block(&storage, &file);
+        message_file_add(&written, &made[count++].message, &file);
+        if (take_byte(&in) & 1) message_file_end_block(&written, &file);
     }
-    storage_end_block(&storage, &file);
+    message_file_end_block(&written, &file);
     read_file(sk_buffer_span(&file), made, count);
-    storage_free(&storage);
+    message_file_free(&written);
     sk_buffer_free(&file);
     return 0;
 }

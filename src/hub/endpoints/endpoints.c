@@ -1,7 +1,7 @@
 /* Custom endpoints as a part of the hub: their keys, their life, what is told of them. */
 #include "hub/endpoints/parts.h"
 #include "hub/endpoints/mail.h"
-#include "hub/endpoints/storage.h"
+#include "hub/endpoints/message_file.h"
 #include "hub/endpoints/table.h"
 #include "net/smtp.h"
 #include "wire/mqtt.h"
@@ -18,7 +18,7 @@
     OR KIND("mqtt", mqtt)                                                                          \
     OR KIND("storage", storage)                                                                    \
     OR KIND("mail", mail)                                                                          \
-    OR KIND("postgresql", table)
+    OR KIND("postgresql", postgresql)
 #define COMMA ,
 #define KIND_OF(name, kind) &endpoint_##kind
 #define NAME_OF(name, kind) name
@@ -325,8 +325,9 @@ static bool is_topic(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
 
 static bool is_file_name(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
     snprintf(why, SK_CONFIG_WHY_MAX,
-             "a file's name has all of " STORAGE_NAME ", in any order, and leads nowhere else");
-    return storage_name_fine(text);
+             "a file's name has all of " MESSAGE_FILE_NAME
+             ", in any order, and leads nowhere else");
+    return message_file_name_fine(text);
 }
 
 static bool is_address(struct sk_span text, char why[SK_CONFIG_WHY_MAX]) {
@@ -362,10 +363,10 @@ static const struct sk_config_key keys[] = {
      .otherwise = "\"devices/{device}/messages/events\"",
      .does = "MQTT: where messages are published; {device} and {module} are the sender's ids"},
     {"hub[].endpoint[].file_name_format", &sk_config_text, ENDPOINT(file_name),
-     .fine = is_file_name, .otherwise = "\"" STORAGE_NAME "\"",
+     .fine = is_file_name, .otherwise = "\"" MESSAGE_FILE_NAME "\"",
      .does = "Folder and storage: names of files, with all of these in any order"},
     {"hub[].endpoint[].encoding", &sk_config_choice, ENDPOINT(encoding),
-     .choices = STORAGE_ENCODINGS, .otherwise = "\"Avro\"",
+     .choices = MESSAGE_FILE_ENCODINGS, .otherwise = "\"Avro\"",
      .does = "Folder and storage: what files are; JSON is a line for each message"},
     {"hub[].endpoint[].file_time", &sk_config_duration, ENDPOINT(file_time_us), .least = 1000000,
      .most = 720000000, .otherwise = "\"5m\"",

@@ -9,7 +9,7 @@ static struct sk_io *io_of(const struct writer *w) {
 
 static void forget(struct part *part) {
     part->writer->place->forget(part);
-    storage_free(&part->storage);
+    message_file_free(&part->file);
     sk_buffer_free(&part->bytes);
     sk_buffer_free(&part->name);
     *part = (struct part){.writer = part->writer, .number = part->number};
@@ -42,10 +42,10 @@ static void fail(struct writer *w) {
 static void put_name(struct part *part) {
     const struct endpoint *e = part->writer->endpoint;
     part->name.n = 0;
-    storage_name(e->options->file_name, e->hub->options->name, part->number, part->begun_us,
-                 &part->name);
+    message_file_name(e->options->file_name, e->hub->options->name, part->number, part->begun_us,
+                      &part->name);
     if (part->copy) sk_buffer_print(&part->name, "_%02u", part->copy);
-    sk_buffer_text(&part->name, part->storage.encoding == STORAGE_JSON ? ".json" : ".avro");
+    sk_buffer_text(&part->name, part->file.encoding == MESSAGE_FILE_JSON ? ".json" : ".avro");
     sk_buffer_byte(&part->name, 0);
 }
 
@@ -102,14 +102,14 @@ void part_moved(struct part *part, enum sk_status status) {
 static void put_message(struct writer *w, const struct sk_message *message) {
     struct part *part = &w->parts[sk_partition_of(w->endpoint->hub->partitions, message->device)];
     if (!part->begun) {
-        char sync[STORAGE_SYNC];
+        char sync[MESSAGE_FILE_SYNC];
         sk_io_random(io_of(w), sync, sizeof sync);
         part->begun = true;
         part->begun_us = sk_io_wall(io_of(w));
-        storage_begin(&part->storage, (enum storage_encoding)w->endpoint->options->encoding, sync,
-                      &part->bytes);
+        message_file_begin(&part->file, (enum message_file_encoding)w->endpoint->options->encoding,
+                           sync, &part->bytes);
     }
-    storage_add(&part->storage, message, &part->bytes);
+    message_file_add(&part->file, message, &part->bytes);
 }
 
 static void put_batch(struct writer *w) {
@@ -122,7 +122,7 @@ static void put_batch(struct writer *w) {
     }
     sk_arena_free(&arena);
     for (size_t i = 0; i < SK_PARTITIONS_MAX; i++)
-        if (w->parts[i].begun) storage_end_block(&w->parts[i].storage, &w->parts[i].bytes);
+        if (w->parts[i].begun) message_file_end_block(&w->parts[i].file, &w->parts[i].bytes);
 }
 
 void writer_send(struct endpoint *e) {

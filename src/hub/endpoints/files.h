@@ -7,7 +7,7 @@
 #define SK_HUB_ENDPOINTS_FILES_H
 
 #include "hub/endpoints/parts.h"
-#include "hub/endpoints/storage.h"
+#include "hub/endpoints/message_file.h"
 #include "hub/events/partitions.h"
 
 struct writer;
@@ -17,7 +17,7 @@ struct part {
     struct writer *writer;
     unsigned number;
     bool begun;
-    struct storage storage;
+    struct message_file file;
     struct sk_buffer bytes; /* that the place has not taken */
     struct sk_buffer name;  /* ends with NUL; empty: not found yet */
     unsigned copy;          /* of files that begin in the same minute */

@@ -35,7 +35,7 @@ struct endpoint_kind {
     void (*close)(struct endpoint *e);
 };
 extern const struct endpoint_kind endpoint_webhook, endpoint_bus, endpoint_event_hub,
-    endpoint_folder, endpoint_storage, endpoint_mqtt, endpoint_mail, endpoint_table;
+    endpoint_folder, endpoint_storage, endpoint_mqtt, endpoint_mail, endpoint_postgresql;
 
 /* ---- url.c ---- */
 

@@ -145,5 +145,5 @@ static enum sk_status open_table(struct endpoint *e, char reason[512]) {
     return SK_OK;
 }
 
-const struct endpoint_kind endpoint_table = {
+const struct endpoint_kind endpoint_postgresql = {
     .check = check, .open = open_table, .send = send_batch, .close = close_table};

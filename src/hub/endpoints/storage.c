@@ -1,222 +1,247 @@
-/* What files of messages hold, and how they are called: JSON lines or Avro, as IoT Hub writes them
- * into containers. Pure: whoever has a place for bytes writes them there. */
-#include "hub/endpoints/storage.h"
-
+/* Files in a container: of the hub's own blob service, or of a storage account. */
 #include <stdio.h>
-#include <zlib.h>
 
-#include "model/json_text.h"
+#include "azure/blob_auth.h"
+#include "hub/account.h"
+#include "hub/endpoints/files.h"
 
-#define SCHEMA                                                                                     \
-    "{\"type\":\"record\",\"name\":\"Message\",\"namespace\":\"Microsoft.Azure.Devices\","         \
-    "\"fields\":[{\"name\":\"EnqueuedTimeUtc\",\"type\":\"string\"},"                              \
-    "{\"name\":\"Properties\",\"type\":{\"type\":\"map\",\"values\":\"string\"}},"                 \
-    "{\"name\":\"SystemProperties\",\"type\":{\"type\":\"map\",\"values\":\"string\"}},"           \
-    "{\"name\":\"Body\",\"type\":[\"null\",\"bytes\"]}]}"
-
-static const char *const system_names[] = {"messageId",
-                                           "correlationId",
-                                           "userId",
-                                           "contentType",
-                                           "contentEncoding",
-                                           "connectionDeviceId",
-                                           "connectionModuleId",
-                                           "connectionDeviceGenerationId",
-                                           "connectionAuthMethod",
-                                           "dt-dataschema",
-                                           "dt-subject",
-                                           "iothub-message-source"};
-enum { SYSTEM_NAMES = sizeof system_names / sizeof *system_names };
-
-/* ---- JSON lines ---- */
-
-json_t *storage_system(const struct sk_message *message) {
-    json_t *system = json_object();
-    struct sk_span value;
-    char when[SK_TIME_TEXT];
-    sk_time_text(message->enqueued_us, when);
-    for (size_t i = 0; i < SYSTEM_NAMES; i++)
-        if (sk_message_system(message, sk_span_z(system_names[i]), &value))
-            json_object_set_new(system, system_names[i], sk_json_of_text(value));
-    json_object_set_new(system, "enqueuedTime", json_string(when));
-    return system;
+static struct sk_hub *hub_with(const struct writer *w) {
+    return w->endpoint->hub;
 }
 
-/* As it is, where it says that it is JSON and is; else in base64. */
-static json_t *body_json(const struct sk_message *message) {
-    bool says_json =
-        sk_span_starts_nocase(message->system[SK_SYS_CONTENT_TYPE], SK_SPAN("application/json")) &&
-        sk_span_eq_nocase(message->system[SK_SYS_CONTENT_ENCODING], SK_SPAN("utf-8"));
-    json_t *body = says_json ? sk_json_load(message->body, JSON_DECODE_ANY, NULL) : NULL;
-    if (body) return body;
-    struct sk_buffer text = {0};
-    sk_base64_encode(&text, message->body);
-    body = json_stringn(text.p ? text.p : "", text.n);
-    sk_buffer_free(&text);
-    return body;
+static struct sk_span name_of(const struct part *part) {
+    return sk_span_z(part->name.p);
 }
 
-json_t *storage_properties(const struct sk_message *message) {
-    json_t *properties = json_object();
-    for (size_t i = 0; i < message->property_count; i++) {
-        json_t *name = sk_json_of_text(message->properties[i].name);
-        json_object_set_new(properties, json_string_value(name),
-                            sk_json_of_text(message->properties[i].value));
-        json_decref(name);
+static void looked(void *part, enum sk_status status, uint64_t size, int64_t modified_us) {
+    (void)size, (void)modified_us;
+    part_looked(part, status);
+}
+
+/* ---- the hub's own: what is put goes to the disk, and is a blob at the end ---- */
+
+struct own {
+    struct hub_blob_writer *writer;
+    bool waiting; /* part_moved is to be called */
+};
+
+static struct sk_span own_container(const struct writer *w) {
+    return sk_span_z(w->endpoint->options->to);
+}
+
+static enum sk_status open_own(struct writer *w, char reason[512]) {
+    (void)w, (void)reason;
+    return SK_OK;
+}
+
+static void close_own(struct writer *w) {
+    (void)w;
+}
+
+static enum sk_status ready_own(struct writer *w) {
+    if (hub_blobs_make_container(hub_with(w), own_container(w))) return SK_OK;
+    snprintf(w->why, sizeof w->why, "the container %s is being deleted", w->endpoint->options->to);
+    return SK_AGAIN;
+}
+
+static enum sk_status look_own(struct part *part) {
+    hub_blob_look(hub_with(part->writer), own_container(part->writer), name_of(part), looked, part);
+    return SK_AGAIN;
+}
+
+static void moved(void *arg) {
+    struct part *part = arg;
+    struct own *own = part->state;
+    enum sk_status status = hub_blob_write_status(own->writer);
+    bool finishing = part->writer->finishing;
+    if (!own->waiting || (finishing && status == SK_AGAIN)) return;
+    own->waiting = false;
+    part_moved(part, finishing ? status : SK_OK);
+}
+
+static void write_own(struct part *part) {
+    struct own *own = part->state;
+    if (own == NULL) {
+        own = part->state = SK_NEW(struct own);
+        own->writer = hub_blob_write(hub_with(part->writer), own_container(part->writer),
+                                     name_of(part), moved, part);
     }
-    return properties;
+    if (hub_blob_write_part(own->writer, sk_buffer_span(&part->bytes)))
+        part_moved(part, SK_OK);
+    else
+        own->waiting = true;
 }
 
-static void put_line(struct sk_buffer *to, const struct sk_message *message) {
-    char when[SK_TIME_TEXT];
-    sk_time_text(message->enqueued_us, when);
-    json_t *line = json_pack("{s:s,s:o,s:o,s:o}", "EnqueuedTimeUtc", when, "Properties",
-                             storage_properties(message), "SystemProperties",
-                             storage_system(message), "Body", body_json(message));
-    sk_json_put(to, line, 0);
-    sk_buffer_byte(to, '\n');
-    json_decref(line);
-}
-
-/* ---- Avro (1.11.1, "Object Container Files" and "Binary Encoding") ---- */
-
-static void put_long(struct sk_buffer *to, int64_t value) {
-    uint64_t n = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-    for (; n > 0x7f; n >>= 7) sk_buffer_byte(to, (char)(n | 0x80));
-    sk_buffer_byte(to, (char)n);
-}
-
-static void put_bytes(struct sk_buffer *to, struct sk_span bytes) {
-    put_long(to, (int64_t)bytes.n);
-    sk_buffer_append(to, bytes);
-}
-
-/* What is no UTF-8 becomes U+FFFD. */
-static void put_text(struct sk_buffer *to, struct sk_span text) {
-    json_t *valid = sk_json_of_text(text);
-    put_bytes(to, sk_span(json_string_value(valid), json_string_length(valid)));
-    json_decref(valid);
-}
-
-static void put_properties(struct sk_buffer *to, const struct sk_message *message) {
-    if (message->property_count) put_long(to, (int64_t)message->property_count);
-    for (size_t i = 0; i < message->property_count; i++) {
-        put_text(to, message->properties[i].name);
-        put_text(to, message->properties[i].value);
-    }
-    put_long(to, 0);
-}
-
-static void put_system(struct sk_buffer *to, const struct sk_message *message, const char *when) {
-    struct sk_span value;
-    int64_t count = 1;
-    for (size_t i = 0; i < SYSTEM_NAMES; i++)
-        count += sk_message_system(message, sk_span_z(system_names[i]), &value);
-    put_long(to, count);
-    for (size_t i = 0; i < SYSTEM_NAMES; i++) {
-        if (!sk_message_system(message, sk_span_z(system_names[i]), &value)) continue;
-        put_text(to, sk_span_z(system_names[i]));
-        put_text(to, value);
-    }
-    put_text(to, SK_SPAN("enqueuedTime"));
-    put_text(to, sk_span_z(when));
-    put_long(to, 0);
-}
-
-static void put_record(struct sk_buffer *to, const struct sk_message *message) {
-    char when[SK_TIME_TEXT];
-    sk_time_text(message->enqueued_us, when);
-    put_text(to, sk_span_z(when));
-    put_properties(to, message);
-    put_system(to, message, when);
-    put_long(to, 1); /* of the union: bytes */
-    put_bytes(to, message->body);
-}
-
-/* ---- both ---- */
-
-void storage_begin(struct storage *s, enum storage_encoding encoding, const char sync[STORAGE_SYNC],
-                   struct sk_buffer *to) {
-    *s = (struct storage){.encoding = encoding};
-    memcpy(s->sync, sync, STORAGE_SYNC);
-    if (encoding == STORAGE_JSON) return;
-    sk_buffer_append(to, SK_SPAN("Obj\1"));
-    put_long(to, 2);
-    put_text(to, SK_SPAN("avro.codec"));
-    put_text(to, encoding == STORAGE_AVRO_DEFLATE ? SK_SPAN("deflate") : SK_SPAN("null"));
-    put_text(to, SK_SPAN("avro.schema"));
-    put_text(to, SK_SPAN(SCHEMA));
-    put_long(to, 0);
-    sk_buffer_append(to, sk_span(sync, STORAGE_SYNC));
-}
-
-void storage_add(struct storage *s, const struct sk_message *message, struct sk_buffer *to) {
-    if (s->encoding == STORAGE_JSON) {
-        put_line(to, message);
+static void finish_own(struct part *part) {
+    struct own *own = part->state;
+    enum sk_status status = ready_own(part->writer);
+    if (status) {
+        part_moved(part, status);
         return;
     }
-    put_record(&s->block, message);
-    s->in_block++;
+    own->waiting = true;
+    hub_blob_write_end(own->writer);
 }
 
-/* Its codec "deflate" is RFC 1951, without zlib's frame. */
-static void deflate_block(struct sk_span block, struct sk_buffer *to) {
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)block.p, .avail_in = (uInt)block.n};
-    int began =
-        deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-    SK_ASSERT(began == Z_OK);
-    z.avail_out = (uInt)deflateBound(&z, (uLong)block.n);
-    char *out = sk_realloc(NULL, z.avail_out);
-    z.next_out = (Bytef *)out;
-    int ended = deflate(&z, Z_FINISH);
-    SK_ASSERT(ended == Z_STREAM_END);
-    put_bytes(to, sk_span(out, z.total_out));
-    deflateEnd(&z);
-    free(out);
+static void forget_own(struct part *part) {
+    struct own *own = part->state;
+    if (own == NULL) return;
+    hub_blob_write_free(own->writer);
+    free(own);
 }
 
-void storage_end_block(struct storage *s, struct sk_buffer *to) {
-    if (s->in_block == 0) return;
-    put_long(to, (int64_t)s->in_block);
-    if (s->encoding == STORAGE_AVRO_DEFLATE)
-        deflate_block(sk_buffer_span(&s->block), to);
+const struct place place_container = {open_own,   ready_own,  look_own, write_own,
+                                      finish_own, forget_own, close_own};
+
+/* ---- a storage account: blocks, and at the end the list of them, which makes the blob ---- */
+
+struct blocks {
+    struct sk_buffer gathering;
+    unsigned count; /* that were put */
+};
+
+static struct sk_span container_of(const struct writer *w) {
+    return sk_span_z(w->endpoint->options->entity);
+}
+
+static enum sk_status open_account(struct writer *w, char reason[512]) {
+    struct hub_account *account = NULL;
+    const struct sk_hub_endpoint *options = w->endpoint->options;
+    char why[256] = "";
+    enum sk_status status =
+        hub_account_open(hub_with(w)->backend.io, options->to, options->ca_file, &account, why);
+    w->state = account;
+    if (status) snprintf(reason, 512, "endpoint %s: %s", options->name, why);
+    return status;
+}
+
+static void close_account(struct writer *w) {
+    hub_account_close(w->state);
+}
+
+static enum sk_status ready_account(struct writer *w) {
+    (void)w;
+    return SK_OK;
+}
+
+static enum sk_status look_account(struct part *part) {
+    hub_account_look(part->writer->state, container_of(part->writer), name_of(part), looked, part);
+    return SK_AGAIN;
+}
+
+static void put(struct part *part, const char *query, const char *if_none_match,
+                struct sk_span body,
+                void (*done)(void *, enum sk_status, const struct sk_http_parser *)) {
+    const struct sk_hub_endpoint *options = part->writer->endpoint->options;
+    hub_account_send(part->writer->state,
+                     &(struct hub_account_ask){.method = SK_HTTP_PUT,
+                                               .container = container_of(part->writer),
+                                               .blob = name_of(part),
+                                               .rights = SK_BLOB_CREATE | SK_BLOB_WRITE,
+                                               .query = query,
+                                               .if_none_match = if_none_match,
+                                               .body = body,
+                                               .timeout_ms = (uint32_t)(options->timeout_us / 1000),
+                                               .done = done,
+                                               .arg = part});
+}
+
+/* 201, or what it says instead. */
+static enum sk_status outcome(struct writer *w, enum sk_status status,
+                              const struct sk_http_parser *answer) {
+    if (status || w->closed) return status ? status : SK_CLOSED;
+    if (answer->status == 201) return SK_OK;
+    struct sk_span code = sk_http_header(answer, "x-ms-error-code"),
+                   host = hub_account_host(w->state);
+    snprintf(w->why, sizeof w->why, "%.*s answered %u %.*s", SK_ARG(sk_span_first(host, 80)),
+             answer->status, SK_ARG(sk_span_first(code, 60)));
+    return SK_REFUSED;
+}
+
+static void put_block(struct part *part,
+                      void (*done)(void *, enum sk_status, const struct sk_http_parser *)) {
+    struct blocks *blocks = part->state;
+    struct sk_buffer query = {0};
+    hub_account_block_query(blocks->count++, &query);
+    sk_buffer_byte(&query, 0);
+    put(part, query.p, NULL, sk_buffer_span(&blocks->gathering), done);
+    sk_buffer_free(&query);
+    sk_buffer_shrink(&blocks->gathering, 0);
+}
+
+static void block_is_put(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct part *part = arg;
+    part_moved(part, outcome(part->writer, status, answer));
+}
+
+static void write_account(struct part *part) {
+    struct blocks *blocks = part->state;
+    if (blocks == NULL) blocks = part->state = SK_NEW(struct blocks);
+    sk_buffer_append(&blocks->gathering, sk_buffer_span(&part->bytes));
+    if (blocks->gathering.n < HUB_ACCOUNT_BLOCK)
+        part_moved(part, SK_OK);
     else
-        put_bytes(to, sk_buffer_span(&s->block));
-    sk_buffer_append(to, sk_span(s->sync, STORAGE_SYNC));
-    sk_buffer_shrink(&s->block, 0);
-    s->in_block = 0;
+        put_block(part, block_is_put);
 }
 
-void storage_free(struct storage *s) {
-    sk_buffer_free(&s->block);
-    *s = (struct storage){0};
+static void put_list(struct part *part) {
+    const struct blocks *blocks = part->state;
+    struct sk_buffer list = {0};
+    hub_account_block_list(blocks->count, &list);
+    put(part, HUB_ACCOUNT_LIST_QUERY, "*", sk_buffer_span(&list), block_is_put);
+    sk_buffer_free(&list);
 }
 
-/* ---- names ---- */
-
-static const char *const tokens[] = {"{iothub}", "{partition}", "{YYYY}", "{MM}",
-                                     "{DD}",     "{HH}",        "{mm}"};
-enum { TOKENS = sizeof tokens / sizeof *tokens };
-
-bool storage_name_fine(struct sk_span format) {
-    SK_CLEANUP_FREE char *text = sk_span_dup(format);
-    for (size_t i = 0; i < TOKENS; i++)
-        if (strstr(text, tokens[i]) == NULL) return false;
-    return text[0] != '/' && strstr(text, "..") == NULL;
+static void last_is_put(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    struct part *part = arg;
+    enum sk_status ended = outcome(part->writer, status, answer);
+    if (ended)
+        part_moved(part, ended);
+    else
+        put_list(part);
 }
 
-void storage_name(const char *format, const char *hub, unsigned partition, int64_t wall_us,
-                  struct sk_buffer *to) {
-    char when[SK_TIME_TEXT], number[12];
-    sk_time_text(wall_us, when); /* 2026-11-28T22:13:31.… */
-    snprintf(number, sizeof number, "%u", partition);
-    const struct sk_span values[TOKENS] = {
-        sk_span_z(hub),       sk_span_z(number),     sk_span(when, 4),     sk_span(when + 5, 2),
-        sk_span(when + 8, 2), sk_span(when + 11, 2), sk_span(when + 14, 2)};
-    for (const char *at = format; *at;) {
-        size_t i = 0;
-        while (i < TOKENS && strncmp(at, tokens[i], strlen(tokens[i])) != 0) i++;
-        sk_buffer_append(to, i < TOKENS ? values[i] : sk_span(at, 1));
-        at += i < TOKENS ? strlen(tokens[i]) : 1;
-    }
+static void finish_account(struct part *part) {
+    const struct blocks *blocks = part->state;
+    if (blocks->gathering.n)
+        put_block(part, last_is_put);
+    else
+        put_list(part);
 }
+
+/* The service forgets blocks that no list names. */
+static void forget_account(struct part *part) {
+    struct blocks *blocks = part->state;
+    if (blocks == NULL) return;
+    sk_buffer_free(&blocks->gathering);
+    free(blocks);
+}
+
+const struct place place_account = {open_account,   ready_account,  look_account, write_account,
+                                    finish_account, forget_account, close_account};
+
+/* ---- the kind ---- */
+
+static bool is_account(const struct sk_hub_endpoint *options) {
+    return strchr(options->to, '=') != NULL;
+}
+
+static bool check(const struct sk_hub_endpoint *options, char why[SK_CONFIG_WHY_MAX]) {
+    struct sk_span name = sk_span_z(options->entity);
+    if (!is_account(options)) return hub_blobs_container_fine(sk_span_z(options->to), why);
+    if (!hub_account_fine(sk_span_z(options->to), why)) return false;
+    if (name.n) return hub_blobs_container_fine(name, why);
+    snprintf(why, SK_CONFIG_WHY_MAX,
+             "of a storage account `entity` says the container, such as \"telemetry\"");
+    return false;
+}
+
+static enum sk_status open_container(struct endpoint *e, char reason[512]) {
+    return writer_open(e, is_account(e->options) ? &place_account : &place_container, reason);
+}
+
+const struct endpoint_kind endpoint_storage = {.check = check,
+                                               .open = open_container,
+                                               .send = writer_send,
+                                               .flush = writer_flush,
+                                               .close = writer_close};

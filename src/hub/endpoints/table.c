@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "hub/endpoints/storage.h"
+#include "hub/endpoints/message_file.h"
 #include "model/json_text.h"
 
 enum which { HUB, SEQUENCE, ENQUEUED, SOURCE, DEVICE, MODULE, PROPERTIES, SYSTEM, BODY, RAW };
@@ -161,8 +161,8 @@ static struct sk_span value_of(size_t which, const char *hub, const struct sk_me
         return source;
     case DEVICE: return message->device.n ? message->device : SK_NONE;
     case MODULE: return message->module.n ? message->module : SK_NONE;
-    case PROPERTIES: return text_of(storage_properties(message), arena);
-    case SYSTEM: return text_of(storage_system(message), arena);
+    case PROPERTIES: return text_of(message_properties_json(message), arena);
+    case SYSTEM: return text_of(message_system_json(message), arena);
     case BODY: return is_json(message->body) ? sk_without_bom(message->body) : SK_NONE;
     case RAW: return is_json(message->body) ? SK_NONE : hex_of(message->body, arena);
     }

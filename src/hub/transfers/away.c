@@ -4,7 +4,7 @@
 #include "hub/account.h"
 #include "hub/transfers/parts.h"
 
-enum { RANGE = 256 * 1024, BLOCK = 1024 * 1024, TRIES = 6, ID_SIZE = 6 };
+enum { RANGE = 256 * 1024, TRIES = 6 };
 
 struct away {
     struct sk_hub *hub;
@@ -183,13 +183,6 @@ static void put(struct away_writer *writer,
     ask(away);
 }
 
-/* All of one length, as the service wants them; of six bytes base64 is without '='. */
-static void put_id(struct sk_buffer *to, unsigned number) {
-    char text[ID_SIZE + 1];
-    snprintf(text, sizeof text, "%06u", number % 1000000);
-    sk_base64_encode(to, sk_span(text, ID_SIZE));
-}
-
 static void block_is_put(void *who, enum sk_status status, const struct sk_http_parser *answer) {
     struct away_writer *writer = who;
     enum sk_status ended = outcome(status, answer, 201);
@@ -203,8 +196,7 @@ static void block_is_put(void *who, enum sk_status status, const struct sk_http_
 static void put_block(struct away_writer *writer) {
     struct away *away = writer->away;
     away->query.n = 0;
-    sk_buffer_text(&away->query, "comp=block&blockid=");
-    put_id(&away->query, writer->blocks++);
+    hub_account_block_query(writer->blocks++, &away->query);
     struct sk_buffer block = away->body;
     away->body = writer->gathering;
     writer->gathering = block;
@@ -222,14 +214,8 @@ static void put_list(struct away_writer *writer) {
     struct away *away = writer->away;
     writer->listed = true;
     away->query.n = away->body.n = 0;
-    sk_buffer_text(&away->query, "comp=blocklist");
-    sk_buffer_text(&away->body, "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
-    for (unsigned i = 0; i < writer->blocks; i++) {
-        sk_buffer_text(&away->body, "<Latest>");
-        put_id(&away->body, i);
-        sk_buffer_text(&away->body, "</Latest>");
-    }
-    sk_buffer_text(&away->body, "</BlockList>");
+    sk_buffer_text(&away->query, HUB_ACCOUNT_LIST_QUERY);
+    hub_account_block_list(writer->blocks, &away->body);
     put(writer, list_is_put);
 }
 
@@ -237,7 +223,7 @@ static void put_list(struct away_writer *writer) {
 static void go_on(struct away_writer *writer) {
     struct away *away = writer->away;
     if (away->asking || away->tries || writer->status != SK_AGAIN || writer->listed) return;
-    if (writer->gathering.n >= BLOCK || (writer->ended && writer->gathering.n))
+    if (writer->gathering.n >= HUB_ACCOUNT_BLOCK || (writer->ended && writer->gathering.n))
         put_block(writer);
     else if (writer->ended)
         put_list(writer);
@@ -247,7 +233,7 @@ bool away_write_part(struct away_writer *writer, struct sk_span bytes) {
     if (writer->status != SK_AGAIN) return true; /* nobody waits for what is dropped */
     sk_buffer_append(&writer->gathering, bytes);
     go_on(writer);
-    return writer->gathering.n < BLOCK;
+    return writer->gathering.n < HUB_ACCOUNT_BLOCK;
 }
 
 void away_write_end(struct away_writer *writer) {
