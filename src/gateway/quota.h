@@ -32,10 +32,10 @@ void sk_quota_stop(struct sk_quota *quota);
 
 /* True: the request was refused here, or waits and will be passed on, or refused. */
 bool sk_quota_holds(struct sk_quota *quota, struct sk_request *request);
-/* Something that is no request and cannot wait. False: not now; `error` says why. */
+/* Takes one of a kind for something that is no request and cannot wait. False: nothing was taken;
+ * `error` says why, and it counts as refused. */
 bool sk_quota_take(struct sk_quota *quota, enum sk_throttle kind, struct sk_error *error);
-
-/* Likewise, of who asks again by himself when that time has passed. 0: now. */
+/* Likewise, for who asks again by himself when these nanoseconds have passed. 0: one was taken. */
 uint64_t sk_quota_wait_ns(struct sk_quota *quota, enum sk_throttle kind);
 
 /* Messages of a day (since 1970), for who keeps them over restarts. An older day counts nothing. */

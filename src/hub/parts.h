@@ -293,19 +293,22 @@ void hub_blob_look(struct sk_hub *hub, struct sk_span container, struct sk_span 
                    hub_blob_done *done, void *arg);
 /* jobs/jobs.c: that have not ended */
 size_t hub_job_count(const struct sk_hub *hub);
-/* events/routing.c. Whether a route asks for such events; where they lead, and the fallback, with
- * this message, as bits of endpoints (`twin`: as sk_twin_whole_json has it, or NULL); stamps it for
- * the lowest of some endpoints, with properties that last until the next message is routed or
- * stamped, and returns those of them that get the same. */
-#define HUB_TO_EVENTS 1ull
+/* events/notices.c: a job is what its document says now. */
+void hub_job_changed(struct sk_hub *hub, const json_t *job);
 /* Azure's names of enum sk_source, in its order. */
 #define HUB_SOURCES                                                                                \
     "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents|"           \
     "DigitalTwinChangeEvents|DeviceJobLifecycleEvents"
-/* events/notices.c: a job is what its document says now. */
-void hub_job_changed(struct sk_hub *hub, const json_t *job);
+/* events/routing.c. Sets of endpoints are bits: those of struct endpoint, from 63 down, and this
+ * one for the built-in `events`, in whose place the record gets its partition's bit. */
+#define HUB_TO_EVENTS 1ull
+/* Whether a route asks for events of this source. */
 bool hub_routes_take(const struct sk_hub *hub, enum sk_source source);
+/* Where all routes, or else the fallback, lead with a message. `twin`: the sender's, as
+ * sk_twin_whole_json has it; NULL: not known, and $twin is undefined. */
 uint64_t hub_route(struct sk_hub *hub, const struct sk_message *message, const json_t *twin);
+/* Stamps a message for the lowest of some endpoints, and returns those of them that get the same;
+ * its new properties last until the next message is routed or stamped. */
 uint64_t hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t *twin,
                     uint64_t bits);
 /* events/ingest.c: routes and stores an event of the hub's own (`message` is needed until it

@@ -10,6 +10,7 @@ json_t *manage_hub_json(const struct sk_hub *hub);
 /* Of what hub.toml says of the hub: another one with each change that counts. */
 #define MANAGE_ETAG_MAX 32
 void manage_etag(const struct sk_hub *hub, char etag[MANAGE_ETAG_MAX]);
+/* With its keys; the caller owns it. */
 json_t *manage_policy_json(const struct sk_hub_policy *policy);
 
 /* secrets.c: "****" in place of a connection string's key, or of all that is none. The caller frees
@@ -56,16 +57,16 @@ struct manage_list {
 void manage_take_list(struct manage_change *change, const struct manage_list *list,
                       const json_t *items);
 
-/* endpoints.c: those that hub.toml has, as RoutingEndpoints; and back. */
+/* endpoints.c: those that hub.toml has, as RoutingEndpoints (the caller owns it); and back. */
 json_t *manage_endpoints_json(const struct sk_hub *hub);
 void manage_take_endpoints(struct manage_change *change, const json_t *wanted);
-/* Names of all endpoints, `events` among them. */
+/* Names of all endpoints, `events` among them; the caller owns the array. */
 json_t *manage_all_endpoints(const struct sk_hub *hub);
 /* facts.c: serve SK_OP_HUB_QUOTA, _SKUS and _NAME. */
 void manage_quota(struct sk_hub *hub, struct sk_request *request);
 void manage_skus(struct sk_hub *hub, struct sk_request *request);
 void manage_name(struct sk_hub *hub, struct sk_request *request);
-/* routing.c */
+/* routing.c: takes ARM's RoutingProperties where they are not as `shown`. */
 void manage_take_routing(struct manage_change *change, const json_t *shown, const json_t *wanted);
 
 #endif

@@ -45,6 +45,7 @@ struct sk_span transfer_text(const struct transfer *transfer, const char *member
 /* The job's blob: what the member says, or the default. */
 struct sk_span transfer_blob(const struct transfer *transfer, const char *member,
                              const char *otherwise);
+/* In whatever unit; 100 % is shown at the end alone. */
 void transfer_progress(struct transfer *transfer, uint64_t done, uint64_t of);
 /* It has ended; `reason` NULL: well. Frees the work and the transfer. */
 void transfer_end(struct transfer *transfer, const char *reason);
