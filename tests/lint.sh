@@ -66,6 +66,7 @@ breaks "systemd understands" add packaging/systemd/skerry-hub.service 'Nonsense=
 breaks "documents and comments lead" add docs/architecture.md '`gateway/methods.c: sk_nowhere`'
 breaks "documents and comments lead" add docs/glossary.md '| x | x | `io/nothing.c` |'
 breaks "documents and comments lead" add src/hub/answer.c '/* docs/protocols/service-api.md, section 99 */'
+breaks "documents and comments lead" add docs/decisions/0099-nowhere.md '# 99. Nobody leads here'
 breaks "shell scripts parse" add script/demo 'if'
 extra=$(grep -oP '^rule "\K[^"]+' script/lint | while IFS= read -r sentence; do
     for known in "${broken[@]}"; do [[ $sentence == "$known"* ]] && continue 2; done
