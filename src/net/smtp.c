@@ -35,6 +35,7 @@ struct sk_smtp {
     /* of the mail under way */
     sk_smtp_done *done; /* NULL: there is none */
     void *arg;
+    uint32_t timeout_ms;
     struct sk_buffer mail;
     struct sk_arena mail_arena;
     struct sk_span from;
@@ -298,7 +299,7 @@ static void attempt(struct sk_timer *timer) {
     s->step = GREETING;
     s->secure = tls;
     s->answer = 0;
-    sk_timer_start(s->io, &s->timer, s->options.timeout_ms * SK_MS, on_limit);
+    sk_timer_start(s->io, &s->timer, s->timeout_ms * SK_MS, on_limit);
     s->stream = sk_dial(
         s->io, &(struct sk_dial_options){.to = s->options.to, .tls = tls ? s->options.tls : NULL},
         &events, s);
@@ -315,8 +316,9 @@ static uint64_t wait_ns(const struct sk_smtp *s, unsigned per_minute) {
 }
 
 void sk_smtp_send(struct sk_smtp *s, const struct sk_mail *mail, unsigned per_minute,
-                  sk_smtp_done *done, void *arg) {
+                  uint32_t timeout_ms, sk_smtp_done *done, void *arg) {
     SK_ASSERT(s->done == NULL && per_minute > 0 && per_minute <= SK_SMTP_RATE_MAX);
+    s->timeout_ms = timeout_ms;
     s->done = done;
     s->arg = arg;
     s->mail.n = 0;

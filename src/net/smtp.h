@@ -24,7 +24,6 @@ struct sk_smtp_options {
     struct sk_tls *tls;
     const char *user, *password; /* NULL: nobody */
     const char *name;            /* that we have ourselves: a host name or an address */
-    uint32_t timeout_ms;         /* from dialling to the end of a mail */
 };
 
 struct sk_smtp;
@@ -40,9 +39,9 @@ enum sk_smtp_end {
 /* `why`: one sentence where it was not sent, else "". It may send the next, not free the sender. */
 typedef void sk_smtp_done(void *arg, enum sk_smtp_end end, const char *why);
 /* One at a time, and at most `per_minute` in any minute (1 to SK_SMTP_RATE_MAX): it waits for its
- * turn. `mail` is copied. `done` comes once, never from inside. An address that the server does not
- * know is left out if it takes another. */
+ * turn, and has `timeout_ms` from dialling to its end. `mail` is copied. `done` comes once, never
+ * from inside. An address that the server does not know is left out if it takes another. */
 void sk_smtp_send(struct sk_smtp *smtp, const struct sk_mail *mail, unsigned per_minute,
-                  sk_smtp_done *done, void *arg);
+                  uint32_t timeout_ms, sk_smtp_done *done, void *arg);
 
 #endif

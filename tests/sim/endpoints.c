@@ -400,6 +400,21 @@ TEST(a_reload_leads_what_waits_elsewhere_and_adds_and_removes) {
     sk_device_client_free(client);
 }
 
+#define MAIL(timeout)                                                                              \
+    "[[hub.endpoint]]\nname = \"app\"\ntype = \"mail\"\nto = \"smtp+plain://app.test:80\"\n"       \
+    "from = \"hub@x.test\"\nrecipients = [\"a@x.test\"]\ntimeout = \"" timeout "\"\n"
+
+TEST(how_long_a_mail_server_may_take_is_what_the_last_reload_says) {
+    struct fleet *f = *state;
+    struct sk_device_client *client = numbers_begin(f);
+    takes(f, BASE MAIL("10m") ROUTE("\"app\""));
+    takes(f, BASE MAIL("1s") ROUTE("\"app\""));
+    numbers_send_all(f, client, 1); /* the server waits for a request, and greets nobody */
+    sk_sim_run(f->sim, 5 * SK_S);
+    shows_health(f, "unhealthy");
+    sk_device_client_free(client);
+}
+
 TEST(an_endpoint_that_cannot_be_opened_changes_nothing) {
     struct fleet *f = *state;
     struct sk_device_client *client = numbers_begin(f);

@@ -141,7 +141,7 @@ static void send_mail(struct endpoint *e) {
                                    .text = sk_buffer_span(&text),
                                    .id = sk_buffer_span(&id),
                                    .wall_us = sk_io_wall(e->hub->backend.io)},
-                 options->mails_per_minute, sent, e);
+                 options->mails_per_minute, (uint32_t)(options->timeout_us / 1000), sent, e);
     sk_buffer_free(&subject);
     sk_buffer_free(&text);
     sk_buffer_free(&id);
@@ -173,8 +173,7 @@ static enum sk_status open_mail(struct endpoint *e, char reason[512]) {
                                   .tls = m->tls,
                                   .user = m->url.user,
                                   .password = m->url.password,
-                                  .name = hub->host_name_count ? hub->host_names[0] : "localhost",
-                                  .timeout_ms = (uint32_t)(e->options->timeout_us / 1000)});
+                                  .name = hub->host_name_count ? hub->host_names[0] : "localhost"});
     return SK_OK;
 }
 

@@ -91,8 +91,7 @@ static void make_sender(enum sk_smtp_security security) {
                                                        .security = security,
                                                        .user = "user",
                                                        .password = "secret",
-                                                       .name = "hub.test",
-                                                       .timeout_ms = 30000});
+                                                       .name = "hub.test"});
 }
 
 static int begin(void **state) {
@@ -132,7 +131,7 @@ static void send_to(const char *const *to, size_t count, unsigned per_minute) {
                                    .subject = SK_SPAN("hot"),
                                    .text = SK_SPAN("21"),
                                    .id = SK_SPAN("1")},
-                 per_minute, on_done, NULL);
+                 per_minute, 30000, on_done, NULL);
 }
 
 static const char *const one[] = {"a@x.test"}, *const two[] = {"a@x.test", "b@x.test"};
