@@ -49,12 +49,17 @@ static const struct {
     const char *name;
     uint64_t messages; /* a day and unit */
     uint64_t devices;
-    unsigned chunk;
+    unsigned units_max, chunk;
     bool waits;
-} tiers[SK_TIER_COUNT] = {[SK_TIER_F1] = {"F1", 8000, 500, FREE_CHUNK, false},
-                          [SK_TIER_S1] = {"S1", 400000, 1000000, CHUNK, true},
-                          [SK_TIER_S2] = {"S2", 6000000, 1000000, CHUNK, true},
-                          [SK_TIER_S3] = {"S3", 300000000, 1000000, CHUNK, true}};
+} tiers[SK_TIER_COUNT] = {[SK_TIER_NONE] = {"none", .units_max = SK_QUOTA_UNITS_MAX},
+                          [SK_TIER_F1] = {"F1", 8000, 500, 1, FREE_CHUNK, false},
+                          [SK_TIER_S1] = {"S1", 400000, 1000000, SK_QUOTA_UNITS_MAX, CHUNK, true},
+                          [SK_TIER_S2] = {"S2", 6000000, 1000000, SK_QUOTA_UNITS_MAX, CHUNK, true},
+                          [SK_TIER_S3] = {"S3", 300000000, 1000000, 10, CHUNK, true}};
+
+unsigned sk_quota_units_max(enum sk_tier tier) {
+    return tiers[tier].units_max;
+}
 
 const char *sk_throttle_name(enum sk_throttle kind) {
     return kinds[kind].name;

@@ -18,7 +18,10 @@ enum sk_tier { SK_TIER_NONE, SK_TIER_F1, SK_TIER_S1, SK_TIER_S2, SK_TIER_S3, SK_
 #define SK_QUOTA_WAIT_S 10
 #define SK_QUOTA_WAITING_MAX 10000                   /* requests of a hub */
 #define SK_QUOTA_WAITING_BYTES_MAX (8 * 1024 * 1024) /* of them, their messages */
-#define SK_QUOTA_UNITS_MAX 200                       /* of S1 and S2; S3: 10, F1: 1 */
+#define SK_QUOTA_UNITS_MAX 200                       /* of any tier */
+
+/* How many units of a tier a hub may have. */
+unsigned sk_quota_units_max(enum sk_tier tier);
 
 struct sk_quota;
 /* The backend must outlive it. It is not the backend's yet: backend->quota. */

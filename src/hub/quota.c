@@ -91,10 +91,22 @@ static const struct sk_config_key keys[] = {
      .choices = "none|F1|S1|S2|S3", .otherwise = "\"none\"",
      .does = "The tier: rates of operations, messages a day, devices"},
     {"hub[].quota.units", &sk_config_integer, SK_CONFIG_AT(struct sk_hub_options, units),
-     .least = 1, .most = SK_QUOTA_UNITS_MAX, .otherwise = "1", .does = "How many units of it"},
+     .least = 1, .most = SK_QUOTA_UNITS_MAX, .otherwise = "1",
+     .does = "How many units of it; F1 has one, S3 at most 10"},
     {0}};
 
+static void check(struct sk_config *reading, const char *hub,
+                  const struct sk_hub_options *options) {
+    unsigned most = sk_quota_units_max(options->tier);
+    char path[64];
+    if (options->units <= most) return;
+    snprintf(path, sizeof path, "%s.quota.units", hub);
+    sk_config_refuse(reading, path, "the tier has at most %u; write units = %u, or another tier.",
+                     most, most);
+}
+
 const struct sk_hub_part hub_part_quota = {.keys = keys,
+                                           .check = check,
                                            .open = open_quota,
                                            .start = start,
                                            .stop = stop,

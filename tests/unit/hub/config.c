@@ -184,6 +184,25 @@ TEST(every_mistake_is_named_with_its_place_and_its_mend) {
     }
 }
 
+TEST(a_tier_has_so_many_units_and_not_one_more) {
+    static const struct {
+        const char *tier;
+        unsigned most;
+    } cases[] = {{"F1", 1}, {"S3", 10}, {"S2", 200}, {"none", 200}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (unsigned more = 0; more < 2; more++) {
+            struct sk_hub_config config;
+            char text[1024], error[SK_HUB_CONFIG_ERROR_MAX];
+            snprintf(text, sizeof text, "%s[hub.quota]\ntier = \"%s\"\nunits = %u\n", LISTEN HUB,
+                     cases[i].tier, cases[i].most + more);
+            enum sk_status status =
+                sk_hub_config_parse(sk_span_z(text), "h.toml", "", &config, error);
+            assert_int_equal(status, more ? SK_INVALID : SK_OK);
+            if (more) assert_non_null(strstr(error, "h.toml:11: hub[0].quota.units: "));
+            if (!more) sk_hub_config_free(&config);
+        }
+}
+
 /* Rows of a table that are new are tested, too. */
 TEST(every_limit_of_every_key_is_kept) {
     const struct sk_config_key *tables[SK_HUB_KEY_TABLES_MAX];
