@@ -9,7 +9,15 @@
 #define MECHANISM "SCRAM-SHA-256"
 
 /* What comes next. */
-enum step { ENCRYPTING, LOGGING_IN, READY };
+enum step {
+    ENCRYPTING,
+    LOGGING_IN, /* how, is the server's to say, once */
+    SCRAM_BEGUN,
+    SCRAM_PROVED, /* by us; now by the server */
+    ANSWERED,     /* all that it has asked for */
+    LOGGED_IN,
+    READY
+};
 
 struct sk_postgres {
     struct sk_io *io;
@@ -24,6 +32,7 @@ struct sk_postgres {
     sk_postgres_done *done; /* NULL: nothing is under way */
     void *arg;
     bool running;           /* the server has it */
+    bool complete;          /* and says that it did it */
     char code[6], why[200]; /* what it says of it */
 };
 
@@ -67,6 +76,7 @@ static void flush(struct sk_postgres *p) {
 static void run_now(struct sk_postgres *p) {
     if (p->done == NULL) return;
     p->running = true;
+    p->complete = false;
     p->code[0] = p->why[0] = 0;
     sk_buffer_append(sk_stream_output(p->stream), sk_buffer_span(&p->statement));
     flush(p);
@@ -92,6 +102,7 @@ static void begin_scram(struct sk_postgres *p, struct sk_span mechanisms) {
     snprintf(p->scram.nonce, sizeof p->scram.nonce, "%.32s", guid);
     sk_scram_put_first(&p->scram, &first);
     sk_postgres_put_sasl(sk_stream_output(p->stream), MECHANISM, sk_buffer_span(&first));
+    p->step = SCRAM_BEGUN;
     flush(p);
     sk_buffer_free(&first);
 }
@@ -104,31 +115,40 @@ static void go_on_with_scram(struct sk_postgres *p, struct sk_span said) {
              p->options.to.host, sk_status_text(status));
     } else {
         sk_postgres_put_password(sk_stream_output(p->stream), sk_buffer_span(&answer));
+        p->step = SCRAM_PROVED;
         flush(p);
     }
     sk_buffer_free(&answer);
 }
 
+/* Each step is taken once: a proof is dear, and who has begun one has to prove itself, too. */
 static void authenticate(struct sk_postgres *p, struct sk_span body) {
     enum { FINE = 0, CLEAR = 3, SASL = 10, SASL_GOES_ON = 11, SASL_ENDS = 12 };
     uint32_t what = sk_postgres_take_number(&body);
-    if (what == FINE) return;
-    if (p->options.password == NULL) {
+    bool first = p->step == LOGGING_IN;
+    if (what == FINE && (first || p->step == ANSWERED)) {
+        p->step = LOGGED_IN;
+    } else if (first && p->options.password == NULL) {
         fail(p, SK_UNAUTHORIZED, "%s wants a password", p->options.to.host);
-    } else if (what == SASL) {
+    } else if (first && what == SASL) {
         begin_scram(p, body);
-    } else if (what == SASL_GOES_ON) {
+    } else if (p->step == SCRAM_BEGUN && what == SASL_GOES_ON) {
         go_on_with_scram(p, body);
-    } else if (what == SASL_ENDS) {
+    } else if (p->step == SCRAM_PROVED && what == SASL_ENDS) {
+        p->step = ANSWERED;
         if (!sk_scram_fits(&p->scram, body))
             fail(p, SK_UNAUTHORIZED, "%s does not know the password", p->options.to.host);
-    } else if (what == CLEAR && p->options.tls) {
+    } else if (first && what == CLEAR && p->options.tls) {
+        p->step = ANSWERED;
         sk_postgres_put_password(sk_stream_output(p->stream),
                                  sk_span(p->options.password, strlen(p->options.password) + 1));
         flush(p);
-    } else {
+    } else if (first && what < SASL) {
         fail(p, SK_UNAUTHORIZED,
              "%s wants the password in a form that is not safe here; " MECHANISM " is",
+             p->options.to.host);
+    } else {
+        fail(p, SK_UNAUTHORIZED, "%s cannot be logged in to: it mixes up the order",
              p->options.to.host);
     }
 }
@@ -146,20 +166,24 @@ static void note_error(struct sk_postgres *p, struct sk_span body) {
 }
 
 static void take(struct sk_postgres *p, const struct sk_postgres_message *message) {
-    if (message->type == 'R' && p->step == LOGGING_IN) {
+    if (message->type == 'R' && p->step < LOGGED_IN) {
         authenticate(p, message->body);
     } else if (message->type == 'E') {
         note_error(p, message->body);
-        if (p->step == LOGGING_IN || !p->running) {
+        if (p->step < READY || !p->running) {
             char why[sizeof p->why];
             memcpy(why, p->why, sizeof why);
             fail(p, SK_UNAUTHORIZED, "%s", why);
         }
-    } else if (message->type == 'Z' && p->step == LOGGING_IN) {
+    } else if (message->type == 'Z' && p->step == LOGGED_IN) {
         p->step = READY;
         run_now(p);
-    } else if (message->type == 'Z' && p->running) {
+    } else if (message->type == 'C' && p->running) {
+        p->complete = true;
+    } else if (message->type == 'Z' && p->running && (p->complete || p->code[0])) {
         end(p, p->code[0] ? SK_REFUSED : SK_OK);
+    } else if (message->type == 'Z') {
+        fail(p, SK_MALFORMED, "%s says that it is ready, but not what it did", p->options.to.host);
     } /* parameters, notices, tags of commands: nothing to do */
 }
 

@@ -51,7 +51,7 @@ static void call(struct fleet *f, enum sk_http_method method, const char *path, 
                  unsigned status) {
     fleet_send(f, method, path, body, false);
     if (f->status != status)
-        fail_msg("%s %s: %u %s", path, body, f->status, f->answer ? f->answer : "");
+        fail_msg("%u %s: %.500s %.500s", f->status, f->answer ? f->answer : "", path, body);
 }
 
 static void put(struct fleet *f, const char *properties, unsigned status) {
@@ -295,6 +295,71 @@ TEST(what_cannot_be_is_refused_by_name_and_nothing_changes) {
     call(f, SK_HTTP_PATCH, HUB, "{\"tags\":{},\"sku\":{}}", 400);
     call(f, SK_HTTP_PUT, HUB "2", "{}", 404);
     file_is(f, sk_text_dup(TOML));
+}
+
+/* Each rule is two values, or three, beside four around them. */
+static void put_rules(struct fleet *f, unsigned count, unsigned with_action, const char *words) {
+    struct sk_buffer list = {0};
+    for (unsigned i = 0; i < count; i++)
+        sk_buffer_print(&list, "%s{\"filterName\":\"r%u\"%s}", i ? "," : "\"ipFilterRules\":[", i,
+                        i < with_action ? ",\"action\":\"Accept\"" : "");
+    sk_buffer_byte(&list, ']');
+    sk_buffer_byte(&list, 0);
+    is_refused(f, list.p, words);
+    sk_buffer_free(&list);
+}
+
+TEST(what_is_far_too_much_is_refused_before_it_is_compared) {
+    struct fleet *f = *state;
+    put_rules(f, 2497, 2, "at most 100 tables");
+    put_rules(f, 2497, 3, "at most 5000 values");
+    is_refused(f, "\"comments\":[[[[[[[[[[[[[1]]]]]]]]]]]]]", "no such thing");
+    is_refused(f, "\"comments\":[[[[[[[[[[[[[[1]]]]]]]]]]]]]]", "16 deep");
+}
+
+static void put_tags(struct fleet *f, unsigned count, unsigned status) {
+    struct sk_buffer body = {0};
+    for (unsigned i = 0; i < count; i++)
+        sk_buffer_print(&body, "%s\"t%u\":\"\"", i ? "," : "{\"tags\":{", i);
+    sk_buffer_text(&body, "}}");
+    sk_buffer_byte(&body, 0);
+    call(f, SK_HTTP_PATCH, HUB, body.p, status);
+    sk_buffer_free(&body);
+}
+
+TEST(fifty_tags_fit_and_one_more_does_not) {
+    struct fleet *f = *state;
+    put_tags(f, 50, 200);
+    put_tags(f, 51, 400);
+    assert_non_null(strstr(f->answer, "a table of at most 50 texts"));
+}
+
+/* A tag whose text has so many bytes in the file, where a DEL has six. */
+static void put_tag(struct fleet *f, size_t n, unsigned status) {
+    struct sk_buffer body = {0};
+    sk_buffer_text(&body, "{\"tags\":{\"a\":\"");
+    for (; n >= 6; n -= 6) sk_buffer_byte(&body, 0x7f);
+    while (n--) sk_buffer_byte(&body, 'x');
+    sk_buffer_text(&body, "\"}}");
+    sk_buffer_byte(&body, 0);
+    call(f, SK_HTTP_PATCH, HUB, body.p, status);
+    sk_buffer_free(&body);
+}
+
+TEST(the_file_does_not_grow_beyond_what_a_start_reads) {
+    struct fleet *f = *state;
+    struct sk_hub_config next;
+    char error[SK_HUB_CONFIG_ERROR_MAX];
+    put_tag(f, 0, 200);
+    char *text = text_of_file(f);
+    size_t room = SK_HUB_CONFIG_BYTES_MAX - strlen(text);
+    free(text);
+    put_tag(f, room + 1, 400);
+    assert_non_null(strstr(f->answer, "has at most 1048576 bytes"));
+    put_tag(f, room, 200);
+    if (sk_hub_config_load(f->hub_io, "hub.toml", &next, NULL, error)) fail_msg("%s", error);
+    sk_hub_config_free(&next);
+    put_tag(f, 0, 200);
 }
 
 static unsigned put_if(struct fleet *f, const char *etag) {

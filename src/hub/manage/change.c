@@ -261,7 +261,28 @@ static void drop_nulls(json_t *json) {
     json_array_foreach(json, i, value) drop_nulls(value);
 }
 
+/* The largest that a hub can be has some 3000 values, seven deep. What is far beyond would be gone
+ * through again and again, only to be refused. */
+enum { VALUES_MAX = 5000, DEPTH_MAX = 16 };
+
+static bool is_moderate(const json_t *json, unsigned depth, size_t *values) {
+    const char *name;
+    json_t *value;
+    size_t i;
+    if (++*values > VALUES_MAX || depth > DEPTH_MAX) return false;
+    json_object_foreach((json_t *)json, name,
+                        value) if (!is_moderate(value, depth + 1, values)) return false;
+    json_array_foreach(json, i, value) if (!is_moderate(value, depth + 1, values)) return false;
+    return true;
+}
+
 bool manage_take(struct manage_change *change, const json_t *wanted) {
+    size_t values = 0;
+    if (!is_moderate(wanted, 1, &values)) {
+        manage_refuse(change, "a hub's description has at most %d values, %d deep", VALUES_MAX,
+                      DEPTH_MAX);
+        return false;
+    }
     json_t *copy = json_deep_copy(wanted);
     drop_nulls(copy);
     take_members(change, "", description, change->shown, copy);

@@ -189,15 +189,16 @@ static bool measure_tags(const struct sk_config_key *key, const json_t *value, i
     const char *name;
     json_t *tag;
     (void)key;
-    *n = 0;
+    *n = (int64_t)json_object_size(value);
     json_object_foreach((json_t *)value, name, tag) if (!json_is_string(tag)) return false;
     return json_is_object(value);
 }
 
-static const struct sk_config_type tags = {.words = "a table of texts", .measure = measure_tags};
+static const struct sk_config_type tags = {
+    .words = "a table", .link = " of ", .unit = " texts", .measure = measure_tags};
 
 static const struct sk_config_key keys[] = {
-    {"hub[].tags", &tags, .otherwise_words = "none",
+    {"hub[].tags", &tags, .most = 50, .otherwise_words = "none",
      .does = "Words of yours about the hub, as ARM's `tags`"},
     {0}};
 

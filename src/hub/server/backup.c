@@ -11,7 +11,7 @@
 #include "hub/server/server.h"
 #include "model/json_text.h"
 
-enum { PATH = 1024, CHUNK = 1024 * 1024, CONFIG_FILE_MAX = 1024 * 1024 };
+enum { PATH = 1024, CHUNK = 1024 * 1024 };
 
 #define MANIFEST "backup.json"
 
@@ -248,7 +248,7 @@ enum sk_status sk_hub_backup(struct sk_io *io, const struct sk_hub_config *confi
 
 static enum sk_status check_manifest(struct sk_io *io, const char *folder, char *reason) {
     char path[PATH];
-    struct sk_buffer text = {.limit = CONFIG_FILE_MAX};
+    struct sk_buffer text = {.limit = SK_HUB_CONFIG_BYTES_MAX};
     snprintf(path, sizeof path, "%s/" MANIFEST, folder);
     enum sk_status status = sk_file_load(io, path, &text);
     sk_buffer_free(&text);

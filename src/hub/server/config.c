@@ -273,7 +273,7 @@ enum sk_status sk_hub_config_parse(struct sk_span toml, const char *file_name, c
 
 enum sk_status sk_hub_config_text(struct sk_io *io, const char *path, struct sk_buffer *toml,
                                   char error[SK_HUB_CONFIG_ERROR_MAX]) {
-    toml->limit = 1024 * 1024;
+    toml->limit = SK_HUB_CONFIG_BYTES_MAX;
     enum sk_status status = sk_file_load(io, path, toml);
     if (status)
         snprintf(error, SK_HUB_CONFIG_ERROR_MAX,

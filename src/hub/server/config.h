@@ -6,6 +6,8 @@
 #include "hub/hub.h"
 
 #define SK_HUB_CONFIG_ERROR_MAX SK_CONFIG_ERROR_MAX
+/* Bytes of the file: what is larger is neither read nor written. */
+#define SK_HUB_CONFIG_BYTES_MAX (1024 * 1024)
 
 struct sk_hub_config {
     struct sk_arena arena; /* all texts and lists */

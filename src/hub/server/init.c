@@ -167,7 +167,7 @@ enum sk_status sk_hub_init(struct sk_io *io, const struct sk_hub_init *init, str
     struct sk_hub_config config;
     char path[1024];
     snprintf(path, sizeof path, "%s/hub.toml", init->folder);
-    struct sk_buffer existing = {.limit = 1024 * 1024};
+    struct sk_buffer existing = {.limit = SK_HUB_CONFIG_BYTES_MAX};
     enum sk_status status = sk_file_load(io, path, &existing);
     sk_buffer_free(&existing);
     if (status != SK_NOT_FOUND) {

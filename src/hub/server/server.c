@@ -170,6 +170,12 @@ static enum sk_status change_text(const struct sk_hub_server *s, size_t hub, con
     if (json_equal(document, s->config->document)) {
         json_array_set(json_object_get(document, "hub"), hub, (json_t *)table);
         status = sk_toml_rewrite(text, s->config->file, document, changed, reason);
+        if (!status && changed->n > SK_HUB_CONFIG_BYTES_MAX) { /* no start would read it */
+            snprintf(reason, SK_HUB_CONFIG_ERROR_MAX,
+                     "%s has at most %d bytes; with this change it would have %zu", s->config->file,
+                     SK_HUB_CONFIG_BYTES_MAX, changed->n);
+            status = SK_TOO_LARGE;
+        }
     } else { /* nobody has said yet that this shall count */
         snprintf(reason, SK_HUB_CONFIG_ERROR_MAX,
                  "%s has been changed since the hub has read it; run `skerry-hub reload`, then try "

@@ -20,7 +20,7 @@ static struct {
     sk_may_become *may;
 } kept = {.socket = -1};
 
-enum { KEPT_FILE_MAX = 256 * 1024, NOT_READ = 0xffffffff, NOBODY = 65534 };
+enum { KEPT_FILE_MAX = 1024 * 1024 /* as hub.toml */, NOT_READ = 0xffffffff, NOBODY = 65534 };
 
 /* What goes to the other process; behind it the bytes that shall be written. */
 struct question {

@@ -24,6 +24,7 @@ static struct {
 } ended;
 
 #define LET_IN "R\0\0\0\x08\0\0\0\0Z\0\0\0\5I"
+#define BEGIN_SCRAM "R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0"
 #define RAN                                                                                        \
     "1\0\0\0\4"                                                                                    \
     "2\0\0\0\4"                                                                                    \
@@ -36,9 +37,32 @@ static bool is_whole(struct sk_span in) {
     return sk_span_ends(in, SK_SPAN("skerry\0\0")) || sk_span_ends(in, SK_SPAN("S\0\0\0\4"));
 }
 
+static unsigned proves_itself; /* to a SCRAM that has begun so many times; then wrongly */
+
+enum { NONCE = 32 };
+
+/* "n,,n=,r=NONCE" is answered by a nonce, a salt and rounds. */
+static bool answer_scram(struct sk_stream *stream) {
+    struct sk_span in = sk_buffer_span(&heard);
+    struct sk_buffer first = {0};
+    size_t at = 0;
+    while (at < in.n && !sk_span_starts(sk_span_skip(in, at), SK_SPAN("n,,n=,r="))) at++;
+    if (in.n < at + 8 + NONCE || proves_itself == 0) return false;
+    sk_buffer_append(&first, SK_SPAN("R\0\0\0\x40\0\0\0\x0br="));
+    sk_buffer_append(&first, sk_span_first(sk_span_skip(in, at + 8), NONCE));
+    sk_buffer_text(&first, "1234567,s=QUFB,i=1");
+    first.p[4] = (char)(first.n - 1);
+    heard.n = 0;
+    for (; proves_itself; proves_itself--) sk_stream_write(stream, sk_buffer_span(&first));
+    sk_stream_write(stream, SK_SPAN("R\0\0\0\x0e\0\0\0\x0cv=QUFB"));
+    sk_buffer_free(&first);
+    return true;
+}
+
 static void on_data(struct sk_stream *stream, void *arg, struct sk_span bytes) {
     (void)arg;
     sk_buffer_append(&heard, bytes);
+    if (answer_scram(stream)) return;
     if (!is_whole(sk_buffer_span(&heard))) return;
     heard.n = 0;
     if (server.came < 4 && server.answers[server.came].p)
@@ -130,12 +154,35 @@ TEST(a_server_that_lets_nobody_in_is_tried_again) {
                  "db.test wants the password in a form that is not safe here; SCRAM-SHA-256 is");
     answers_once(SK_SPAN("R\0\0\0\x0d\0\0\0\nSOME\0"), SK_UNAUTHORIZED,
                  "db.test offers no SCRAM-SHA-256");
-    answers_once(SK_SPAN("R\0\0\0\x0a\0\0\0\x0bxy"), SK_UNAUTHORIZED,
+    answers_once(SK_SPAN(BEGIN_SCRAM "R\0\0\0\x0a\0\0\0\x0bxy"), SK_UNAUTHORIZED,
                  "db.test cannot be logged in to: its SCRAM-SHA-256 is malformed");
-    answers_once(SK_SPAN("R\0\0\0\x0a\0\0\0\x0cxy"), SK_UNAUTHORIZED,
-                 "db.test does not know the password");
     server = (struct server){.answers = {SK_SPAN(LET_IN), SK_SPAN(RAN)}};
     run_ends(SK_OK, "", "");
+}
+
+#define MIXED_UP "db.test cannot be logged in to: it mixes up the order"
+
+TEST(each_step_of_a_login_is_taken_once) {
+    answers_once(SK_SPAN(BEGIN_SCRAM BEGIN_SCRAM), SK_UNAUTHORIZED, MIXED_UP);
+    answers_once(SK_SPAN("R\0\0\0\x0a\0\0\0\x0bxy"), SK_UNAUTHORIZED, MIXED_UP);
+    answers_once(SK_SPAN("R\0\0\0\x0a\0\0\0\x0cxy"), SK_UNAUTHORIZED, MIXED_UP);
+    answers_once(SK_SPAN(BEGIN_SCRAM LET_IN), SK_UNAUTHORIZED, MIXED_UP);
+    answers_once(SK_SPAN(BEGIN_SCRAM "Z\0\0\0\5I"), SK_MALFORMED,
+                 "db.test says that it is ready, but not what it did");
+}
+
+/* Each proof costs as many rounds as the server wishes: for many of them the hub would stand. */
+TEST(a_server_gets_one_proof) {
+    proves_itself = 2;
+    answers_once(SK_SPAN(BEGIN_SCRAM), SK_UNAUTHORIZED, MIXED_UP);
+    proves_itself = 1;
+    answers_once(SK_SPAN(BEGIN_SCRAM), SK_UNAUTHORIZED, "db.test does not know the password");
+}
+
+TEST(ready_alone_is_no_word_of_what_was_done) {
+    server.answers[0] = SK_SPAN(LET_IN);
+    server.answers[1] = SK_SPAN("Z\0\0\0\5I");
+    run_ends(SK_MALFORMED, "", "db.test says that it is ready, but not what it did");
 }
 
 TEST(a_server_that_hangs_or_speaks_otherwise_is_left) {
