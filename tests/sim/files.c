@@ -378,6 +378,41 @@ TEST(a_client_that_goes_in_the_middle_of_a_file_leaves_nothing_behind) {
     each_in_its_world(go_away, 10);
 }
 
+/* Those that send next to nothing keep nobody out: not for longer than it takes to see that. */
+static void hold_all_places(struct fleet *f, uint64_t seed) {
+    enum { PLACES = 64 };
+    static const char put[] = "x-ms-blob-type: BlockBlob\r\n";
+    struct raw_client held[PLACES];
+    unsigned closed = 0;
+    char *target = announce(f, "f");
+    (void)seed;
+    for (size_t i = 0; i < PLACES; i++) {
+        struct sk_buffer begin = {0};
+        if (i == PLACES - 1) refused(f, "PUT", target, put, "the last place", 201, NULL);
+        raw_open(&held[i], f, "hub.test");
+        sk_buffer_print(&begin,
+                        "PUT %s HTTP/1.1\r\nHost: hub.test\r\n%sContent-Length: 9000\r\n\r\nx",
+                        target, put);
+        raw_send_buffer(&held[i], &begin);
+        sk_sim_run(f->sim, 20 * SK_MS);
+    }
+    refused(f, "PUT", target, put, "too early", 503, "ServerBusy");
+    sk_sim_run(f->sim, 5 * SK_S);
+    refused(f, "PUT", target, put, "in time", 201, NULL);
+    refused(f, "GET", target, "", "", 200, "in time");
+    for (size_t i = 0; i < PLACES; i++) closed += raw_is_closed(&held[i]);
+    assert_int_equal(closed, 1);
+    assert_true(raw_is_closed(&held[0])); /* the oldest */
+    for (size_t i = 0; i < PLACES; i++) raw_free(&held[i]);
+    sk_sim_run(f->sim, SK_S);
+    assert_int_equal(files_on_disk(f), 1);
+    free(target);
+}
+
+TEST(slow_clients_do_not_hold_all_places_of_those_that_put_files) {
+    each_in_its_world(hold_all_places, 1);
+}
+
 static void wait_for_blocks(struct fleet *f, uint64_t seed) {
     struct sk_buffer to = {0};
     char *target = announce(f, "f");

@@ -44,6 +44,15 @@ static json_t *value_that_measures(sk_config_keys keys, const struct sk_config_k
         return json_string(text);
     }
     example = key->type == &sk_config_tables ? NULL : example_of(key);
+    if (json_is_null(example)) { /* no example: a table, of any names */
+        json_t *table = json_object();
+        json_decref(example);
+        for (int64_t i = 0; i < n; i++) {
+            snprintf(text, sizeof text, "name-%lld", (long long)i);
+            json_object_set_new(table, text, json_string(""));
+        }
+        return table;
+    }
     if (json_is_string(example)) { /* a text of another type: longer until it is long enough */
         int64_t now = 0;
         snprintf(text, sizeof text, "%s", json_string_value(example));

@@ -3,6 +3,8 @@
 
 #include "hub/blobs/parts.h"
 
+enum { SLOW_AFTER_MS = 5000, SLOW_BYTES_A_SECOND = 8 * 1024 };
+
 static void free_body(struct blob_sink *sink) {
     struct blob_body *body = SK_CONTAINER(sink, struct blob_body, sink);
     EVP_MD_CTX_free(body->md5);
@@ -86,10 +88,36 @@ static bool has_room(const struct blobs *blobs, uint64_t bytes) {
            blobs->hub->options->reserve_bytes + bytes;
 }
 
+/* Of a client that sends next to nothing: nobody is kept waiting for it. */
+static bool is_slow(const struct blob_body *body, uint64_t now) {
+    uint64_t ms = (now - body->began_ns) / SK_MS;
+    return !body->whole && !body->sink.busy && ms >= SLOW_AFTER_MS &&
+           blob_sink_size(&body->sink) * 1000 < ms * SLOW_BYTES_A_SECOND;
+}
+
+/* Without an answer: its client is in the midst of what it says. */
+static void hang_up(struct blob_body *body) {
+    struct sk_http_exchange *exchange = body->r->exchange;
+    exchange->dropped = NULL;
+    blob_body_end(body);
+    sk_stream_abort(exchange->stream);
+}
+
+/* At the limit a slow body goes for the next, the oldest first. */
 static bool is_full(const struct blobs *blobs) {
+    uint64_t now = sk_io_now(blobs->hub->backend.io);
+    struct blob_body *slow = NULL;
     size_t n = 0;
-    SK_LIST_EACH(&blobs->sinks, node, following) n++;
-    return n >= BLOB_BODIES_MAX;
+    SK_LIST_EACH(&blobs->sinks, node, following) {
+        struct blob_sink *sink = SK_CONTAINER(node, struct blob_sink, link);
+        n++;
+        if (slow || sink->moved != moved || sink->freed) continue;
+        struct blob_body *body = SK_CONTAINER(sink, struct blob_body, sink);
+        if (is_slow(body, now)) slow = body;
+    }
+    if (n < BLOB_BODIES_MAX) return false;
+    if (slow) hang_up(slow);
+    return slow == NULL;
 }
 
 void blob_body_take(struct blob_request *r,
@@ -112,6 +140,7 @@ void blob_body_take(struct blob_request *r,
     struct blob_body *body = SK_NEW(struct blob_body);
     blob_sink_open(&body->sink, r->blobs, moved);
     body->r = r;
+    body->began_ns = sk_io_now(exchange->io);
     body->done = done;
     body->md5 = EVP_MD_CTX_new();
     EVP_DigestInit_ex(body->md5, EVP_md5(), NULL);

@@ -142,6 +142,7 @@ void blob_sinks_close(struct blobs *blobs);
 struct blob_body {
     struct blob_sink sink;
     struct blob_request *r;
+    uint64_t began_ns;
     bool whole;
     struct evp_md_ctx_st *md5;
     char md5_text[25];
