@@ -63,5 +63,20 @@ expect "a file that was changed meanwhile" "$("$bin/skerry" consumer-group add l
 "$bin/skerry-hub" reload --config "$config" >/dev/null
 sleep 1
 expect "after a reload" "$("$bin/skerry" consumer-group add late --output json | jq -r .name)" late
+
+# Signals in plenty are few reloads, and the last of them counts.
+reloads() { grep -c 'certificates read again' "$dir/hub.log"; }
+before=$(reloads) began=${EPOCHREALTIME/[^0-9]/}
+for _ in $(seq 400); do
+    kill -HUP "$hub_pid"
+    sleep 0.003
+done
+sed -i 's/^consumer_groups = .*/consumer_groups = ["last"]/' "$config"
+kill -HUP "$hub_pid"
+has_last() { [ "$("$bin/skerry" consumer-group list --output json | jq -c '[.[].name]')" = '["$Default","last"]' ]; }
+until_true has_last || expect "the last reload" absent there
+made=$(($(reloads) - before)) most=$(((${EPOCHREALTIME/[^0-9]/} - began) / 200000 + 2))
+[ "$made" -le "$most" ] || expect "reloads for 401 signals" "$made" "at most $most"
+
 [ $failed = 0 ] && echo "hub.toml was whole after 12 kills, $answered changes were answered"
 exit $failed

@@ -10,6 +10,7 @@
 /* Of a range that neither Debian nor systemd gives to anybody (docs/decisions/0014-…). */
 enum { HUB_UID = 61170 };
 enum { LIST_MAX = 32 };
+enum { RELOAD_MS = 200 /* from one reload to the next */ };
 
 /* One run of it. */
 struct program {
@@ -161,7 +162,8 @@ static int restore(void *arg) {
 struct process {
     struct sk_io *io;
     struct sk_hub_server *server;
-    bool stopping;
+    struct sk_timer reload; /* until the next one may be */
+    bool stopping, reload_again;
 };
 
 static void stopped(void *arg) {
@@ -172,16 +174,34 @@ static void on_term(void *arg) {
     struct process *p = arg;
     if (p->stopping) return;
     p->stopping = true;
+    sk_timer_stop(&p->reload);
     SK_INFO("hub", "stopping");
     sk_hub_server_stop(p->server, stopped, p);
 }
 
-static void on_hangup(void *arg) {
+static void reload_now(struct process *p);
+
+static void on_reload_again(struct sk_timer *timer) {
+    struct process *p = SK_CONTAINER(timer, struct process, reload);
+    if (p->reload_again) reload_now(p);
+}
+
+static void reload_now(struct process *p) {
     char reason[SK_HUB_CONFIG_ERROR_MAX];
-    if (sk_hub_server_reload(((struct process *)arg)->server, reason))
+    if (sk_hub_server_reload(p->server, reason))
         SK_ERROR("hub", "the configuration stays as it was: %s", reason);
     else
         SK_INFO("hub", "configuration and certificates read again");
+    p->reload_again = false;
+    sk_timer_start(p->io, &p->reload, RELOAD_MS * SK_MS, on_reload_again);
+}
+
+/* Many signals are one reload behind the last of them: each reads and checks all. */
+static void on_hangup(void *arg) {
+    struct process *p = arg;
+    if (p->stopping) return;
+    p->reload_again = true;
+    if (!sk_timer_running(&p->reload)) reload_now(p);
 }
 
 static bool has_low_port(const struct sk_hub_config *config) {
