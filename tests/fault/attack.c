@@ -167,6 +167,10 @@ static const struct ask
     query =
         {AS_SERVICE, "POST", "/devices/query" VERSION,
          "{\"query\": \"SELECT * FROM devices WHERE tags.a.b > 1 OR ENDSWITH(deviceId, 'x')\"}"},
+    group = {AS_SERVICE, "PUT",
+             "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/test/"
+             "eventHubEndpoints/events/ConsumerGroups/g%u" VERSION,
+             "{}"},
     job = {AS_SERVICE, "PUT", "/jobs/v2/j%u" VERSION,
            "{\"jobId\": \"j\", \"type\": \"scheduleUpdateTwin\", \"queryCondition\": \"*\", "
            "\"startTime\": \"2100-01-01T00:00:00Z\", \"maxExecutionTimeInSeconds\": 60, "
@@ -393,6 +397,7 @@ static const struct attack attacks[] = {
     {"file-upload", NULL, ask, .connections = 4, .ask = &upload},
     {"query", NULL, ask, .connections = 4, .ask = &query},
     {"query-unread", NULL, ask, .connections = 4, .ask = &query, .unread = true},
+    {"consumer-group", NULL, ask, .connections = 4, .ask = &group},
     {"job", NULL, ask, .connections = 4, .ask = &job},
     {"route-explain", NULL, ask, .connections = 4, .ask = &explain},
     {"twin-tag", NULL, ask, .connections = 4, .ask = &tag},

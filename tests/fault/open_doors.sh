@@ -6,7 +6,7 @@ source "$(dirname "$0")/support.bash"
 seconds=${SECONDS_EACH:-2}
 attacks=${ATTACKS-http-get http-get-unread http-body http-forged blob-forged mqtt-ping-unknown amqp-begin amqp-attach amqp-nameless amqp-frames tls-keyupdate tls-keyupdate-data tls-renegotiate tls-chain idle}
 logins=${LOGINS-mqtt-ping mqtt-ping-unread mqtt-subscribe-unread mqtt-twin mqtt-twin-unread mqtt-qos0 mqtt-qos1-unread amqp-links amqp-sessions file-upload}
-owners=${OWNERS-events-unread query query-unread job route-explain twin-tag method-unread c2d-purge}
+owners=${OWNERS-events-unread query query-unread consumer-group job route-explain twin-tag method-unread c2d-purge}
 memory_max_kb=$((64 * 1024))
 
 resident_kb() { # resident_kb PID…
