@@ -200,6 +200,10 @@ int cli_explain(const char *host, uint16_t port, enum sk_status status) {
     if (status == SK_UNAUTHORIZED)
         return cli_fail("the certificate of %s is not trusted; give the hub's ca.pem with --ca",
                         host);
+    if (status == SK_NOT_FOUND)
+        return cli_fail("the name %s has no address; put it into DNS, or \"ADDRESS %s\" into "
+                        "/etc/hosts",
+                        host, host);
     return cli_fail("%s:%u did not answer (%s); is the hub running?", host, port,
                     sk_status_text(status));
 }

@@ -67,9 +67,19 @@ test('a service has containers, and blobs in them: whole, by ranges, listed, del
   assert.strictEqual(properties.contentType, 'text/plain');
   assert.strictEqual(properties.metadata.colour, 'red');
   assert.strictEqual((await blob.downloadToBuffer(4, 5)).toString(), 'quick');
+  await blob.setMetadata({ shape: 'round', _of_2: '<b>' });
+  await blob.setHTTPHeaders({ blobContentType: 'text/html' });
+  const changed = await blob.getProperties();
+  assert.deepStrictEqual([changed.contentType, changed.metadata, changed.contentLength], ['text/html', { shape: 'round', _of_2: '<b>' }, content.length]);
+  const [told] = (await container.listBlobsFlat({ includeMetadata: true }).byPage().next()).value.segment.blobItems;
+  assert.deepStrictEqual([told.metadata, told.properties.contentType], [{ shape: 'round', _of_2: '<b>' }, 'text/html']);
+  assert.strictEqual((await container.listBlobsFlat().byPage().next()).value.segment.blobItems[0].metadata, undefined);
+  await rejected(container.getBlockBlobClient('nothing').setMetadata({}), 404, 'BlobNotFound');
+  await rejected(blob.setMetadata({}, { conditions: { ifMatch: properties.etag } }), 412, 'ConditionNotMet');
+  await rejected(container.getBlockBlobClient('copy').beginCopyFromURL(blob.url), 400, 'UnsupportedHeader');
   await rejected(blob.upload('no', 2, { conditions: { ifNoneMatch: '*' } }), 409, 'BlobAlreadyExists');
   await rejected(blob.upload('no', 2, { conditions: { ifMatch: '"0x0"' } }), 412, 'ConditionNotMet');
-  await blob.upload('yes', 3, { conditions: { ifMatch: properties.etag } });
+  await blob.upload('yes', 3, { conditions: { ifMatch: changed.etag } });
 
   for (let i = 0; i < 5; i++) await container.getBlockBlobClient(`many/${i}`).upload('x', 1);
   const listed = [];

@@ -1,4 +1,4 @@
-# A person with mosquitto_pub, mosquitto_sub and curl: sourced by ./language, behind hub.bash.
+# A person with mosquitto_pub, mosquitto_sub, curl and rclone: sourced by ./language, behind hub.bash.
 host=$hub api=api-version=2021-04-12
 expect() { # expect WHAT TEXT PART
     case $2 in
@@ -69,3 +69,28 @@ expect "curl: and its completion" "$(ask "${auth[@]}" -X DELETE -o /dev/null -w 
 expect "curl: nothing more" "$(ask "${auth[@]}" -o /dev/null -w '%{http_code}' "https://$host/devices/web/messages/devicebound?$api")" 204
 expect "curl: no token" "$(ask -o /dev/null -w '%{http_code}' "https://$host/devices?$api")" 401
 expect "curl: another's device" "$(ask "${auth[@]}" -o /dev/null -w '%{http_code}' "https://$host/devices/pub/messages/devicebound?$api")" 401
+
+# rclone by a signature of the container: the hub's name is an address here, and no account can stand before it.
+sas() { # sas CONTAINER: the query that opens it
+    local name key text until
+    name=$(sed -n 's/.*SharedAccessKeyName=\([^;]*\).*/\1/p' <<<"$HUB_CS")
+    key=$(sed 's/.*SharedAccessKey=//' <<<"$HUB_CS" | base64 -d | od -An -v -tx1 | tr -d ' \n')
+    until=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)
+    text="racwdl\n\n$until\n/blob/$name/$1\n\n\n\n2019-12-12\nc\n\n\n\n\n\n"
+    printf '%s' "https://$host/$name/$1?sv=2019-12-12&sr=c&sp=racwdl&se=${until//:/%3A}&sig="
+    printf '%b' "$text" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64 | jq -sRr 'rtrimstr("\n") | @uri'
+}
+export RCLONE_CONFIG="$dir/rclone.conf" RCLONE_CA_CERT=$HUB_CA RCLONE_RETRIES=1
+printf '[hub]\ntype = azureblob\nsas_url = %s\n' "$(sas uploads)" >"$RCLONE_CONFIG"
+mkdir -p "$dir/files/sub"
+date >"$dir/files/sub/ä b+c%.txt"
+head -c 9000000 /dev/urandom >"$dir/files/in blocks"
+touch -d 2020-01-02T03:04:05Z "$dir/files/sub/ä b+c%.txt"
+timeout 60 rclone sync "$dir/files" hub:uploads/rclone
+expect "rclone: what is there is as here" "$(timeout 60 rclone check "$dir/files" hub:uploads/rclone 2>&1)" '2 matching files'
+expect "rclone: times are kept" "$(TZ=UTC timeout 60 rclone lsl hub:uploads/rclone)" '2020-01-02 03:04:05'
+expect "rclone: nothing to do" "$(timeout 60 rclone sync -v "$dir/files" hub:uploads/rclone 2>&1)" 'Transferred:   	          0 B / 0 B'
+touch "$dir/files/in blocks"
+expect "rclone: only a time" "$(timeout 60 rclone sync -v "$dir/files" hub:uploads/rclone 2>&1)" 'Updated modification time'
+timeout 60 rclone delete hub:uploads/rclone
+expect "rclone: all gone" "$(timeout 60 rclone size hub:uploads/rclone)" 'Total objects: 0'

@@ -132,6 +132,10 @@ void blob_put_properties(struct sk_buffer *to, const json_t *record) {
         sk_http_put_header(to, name, sk_span_z(json_string_value(value)));
 }
 
+bool blob_is_metadata(struct sk_span name) {
+    return sk_span_starts_nocase(name, SK_SPAN(BLOB_METADATA));
+}
+
 json_t *blob_take_properties(const struct blob_request *r) {
     const struct sk_http_parser *http = r->exchange->request;
     json_t *headers = json_object();
@@ -143,7 +147,7 @@ json_t *blob_take_properties(const struct blob_request *r) {
     if (json_object_get(headers, "Content-Type") == NULL)
         json_object_set_new(headers, "Content-Type", json_string("application/octet-stream"));
     for (unsigned i = 0; sk_http_header_at(http, i, &name, &value); i++) {
-        if (!sk_span_starts_nocase(name, SK_SPAN("x-ms-meta-"))) continue;
+        if (!blob_is_metadata(name)) continue;
         SK_CLEANUP_FREE char *text = sk_span_dup(name);
         json_object_set_new(headers, text, json_stringn(value.p, value.n));
     }

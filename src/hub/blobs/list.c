@@ -5,6 +5,7 @@
 struct listing {
     struct blob_request *r;
     struct sk_span prefix, delimiter, marker;
+    bool metadata; /* is told, too */
     size_t max, count;
     struct sk_buffer blobs, prefixes;
     struct sk_span last_prefix; /* what was told of those behind a delimiter */
@@ -26,11 +27,36 @@ static void put_properties(struct sk_buffer *xml, const json_t *record) {
     sk_buffer_print(xml, "<Content-Length>%lld</Content-Length>",
                     (long long)json_integer_value(json_object_get(record, "size")));
     json_object_foreach((json_t *)headers, name, value) {
-        if (!sk_span_starts(sk_span_z(name), SK_SPAN("x-ms-")))
+        if (!blob_is_metadata(sk_span_z(name)))
             blob_put_xml(xml, name, sk_span_z(json_string_value(value)));
     }
     sk_buffer_text(xml, "<BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus>"
                         "<LeaseState>available</LeaseState></Properties>");
+}
+
+static bool is_element(struct sk_span name) {
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9')) return false;
+    }
+    return name.n > 0;
+}
+
+/* What is no name of XML is told as Azure tells it. */
+static void put_metadata(struct sk_buffer *xml, const json_t *record) {
+    const char *name;
+    json_t *value;
+    sk_buffer_text(xml, "<Metadata>");
+    json_object_foreach(json_object_get(record, "headers"), name, value) {
+        if (!blob_is_metadata(sk_span_z(name))) continue;
+        const char *own = name + strlen(BLOB_METADATA);
+        if (is_element(sk_span_z(own)))
+            blob_put_xml(xml, own, sk_span_z(json_string_value(value)));
+        else
+            blob_put_xml(xml, "x-ms-invalid-name", sk_span_z(own));
+    }
+    sk_buffer_text(xml, "</Metadata>");
 }
 
 /* Those that have the delimiter behind the prefix are told once, by what is before it. */
@@ -56,6 +82,7 @@ static void take(struct listing *listing, const struct sk_registry_document *doc
     sk_buffer_text(&listing->blobs, "<Blob>");
     blob_put_xml(&listing->blobs, "Name", document->key);
     put_properties(&listing->blobs, record);
+    if (listing->metadata) put_metadata(&listing->blobs, record);
     sk_buffer_text(&listing->blobs, "</Blob>");
     json_decref(record);
 }
@@ -136,6 +163,14 @@ static struct sk_span parameter(const struct blob_request *r, const char *name) 
                               sk_http_query(r->exchange->request->query, name));
 }
 
+/* `include` lists what else is told, with commas. */
+static bool wants(const struct blob_request *r, struct sk_span what) {
+    struct sk_span rest = parameter(r, "include"), one;
+    while (sk_span_split(&rest, ',', &one))
+        if (sk_span_eq_nocase(one, what)) return true;
+    return false;
+}
+
 void blob_list(struct blob_request *r) {
     struct listing *listing = sk_arena_alloc(&r->exchange->arena, sizeof *listing);
     struct sk_buffer after = {0};
@@ -145,6 +180,7 @@ void blob_list(struct blob_request *r) {
     listing->prefix = parameter(r, "prefix");
     listing->delimiter = parameter(r, "delimiter");
     listing->marker = parameter(r, "marker");
+    listing->metadata = wants(r, SK_SPAN("metadata"));
     if ((said.n && (sk_span_to_int(said, &max) || max < 1)) ||
         sk_base64_decode(&after, listing->marker)) {
         sk_buffer_free(&after);

@@ -87,6 +87,9 @@ void blob_put_state(struct sk_buffer *to, const json_t *record);
 /* The headers that a blob's document keeps, as they came: Content-Type and others. */
 void blob_put_properties(struct sk_buffer *to, const json_t *record);
 json_t *blob_take_properties(const struct blob_request *r);
+#define BLOB_METADATA "x-ms-meta-"
+/* Whether one of these headers is x-ms-meta-…, in whatever case its client writes it. */
+bool blob_is_metadata(struct sk_span name);
 
 /* auth.c */
 enum blob_error blob_authorise(struct blob_request *r);
@@ -166,6 +169,8 @@ void blob_replace(struct blob_request *r, json_t *fresh, struct blob_body *body,
 void blob_put(struct blob_request *r);
 void blob_put_block(struct blob_request *r);
 void blob_delete(struct blob_request *r);
+void blob_set_metadata(struct blob_request *r);
+void blob_set_properties(struct blob_request *r);
 /* commit.c */
 void blob_put_block_list(struct blob_request *r);
 void blob_get_block_list(struct blob_request *r);

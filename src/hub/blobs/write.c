@@ -1,8 +1,11 @@
-/* Put Blob, Put Block, Delete Blob. */
+/* Put Blob, Put Block, Delete Blob, Set Blob Metadata, Set Blob Properties. */
 #include <stdio.h>
 
 #include "hub/blobs/parts.h"
 #include "model/json_text.h"
+
+/* The document that takes the place of `old`: new, and of the same parts. */
+typedef json_t *blob_reviser(const struct blob_request *r, const json_t *old);
 
 /* A change of a blob's document: what is there is read, the conditions are looked at, the new one
  * is put, and what only the old one had goes. */
@@ -10,6 +13,7 @@ struct change {
     struct blob_change turn;
     struct blob_request *r;
     json_t *old, *fresh; /* fresh NULL: it is deleted */
+    blob_reviser *revise;
     struct blob_body *body;
     void (*then)(struct blob_request *r, const json_t *fresh);
 };
@@ -53,7 +57,7 @@ static void changed(void *arg, const struct sk_registry_end *end) {
         blob_put_state(&headers, change->fresh);
         sk_http_put_header(&headers, "x-ms-request-server-encrypted", SK_SPAN("false"));
     }
-    unsigned status = change->fresh ? 201 : 202;
+    unsigned status = change->revise ? 200 : change->fresh ? 201 : 202;
     free_change(change);
     blob_answer(r, status, &headers);
 }
@@ -69,6 +73,7 @@ static void looked(void *arg, const struct sk_registry_end *end,
     }
     if (document) change->old = sk_json_load(document->bytes, 0, NULL);
     enum blob_error error = blob_condition(r, change->old);
+    if (change->old && change->revise) change->fresh = change->revise(r, change->old);
     if (!change->old && !change->fresh) error = BLOB_BLOB_NOT_FOUND;
     if (error) {
         blob_refuse(give_up(change), error);
@@ -82,18 +87,34 @@ static void looked(void *arg, const struct sk_registry_end *end,
     sk_registry_document_put(registry, kind_of(r), r->blob, sk_span_z(text), changed, change);
 }
 
-void blob_replace(struct blob_request *r, json_t *fresh, struct blob_body *body,
-                  void (*then)(struct blob_request *r, const json_t *fresh)) {
+static struct change *new_change(struct blob_request *r) {
     struct change *change = SK_NEW(struct change);
     change->r = r;
-    change->fresh = fresh;
-    change->body = body;
-    change->then = then;
+    return change;
+}
+
+static void begin(struct change *change) {
+    struct blob_request *r = change->r;
     if (!blob_change_begin(r->blobs, &change->turn, r->container, r->blob)) {
         blob_refuse(give_up(change), BLOB_BUSY);
         return;
     }
     sk_registry_document_get(r->blobs->hub->registry, kind_of(r), r->blob, looked, change);
+}
+
+void blob_replace(struct blob_request *r, json_t *fresh, struct blob_body *body,
+                  void (*then)(struct blob_request *r, const json_t *fresh)) {
+    struct change *change = new_change(r);
+    change->fresh = fresh;
+    change->body = body;
+    change->then = then;
+    begin(change);
+}
+
+static void blob_revise(struct blob_request *r, blob_reviser *revise) {
+    struct change *change = new_change(r);
+    change->revise = revise;
+    begin(change);
 }
 
 json_t *blob_record_new(const struct blob_request *r) {
@@ -118,7 +139,9 @@ static void blob_came(struct blob_request *r, struct blob_body *body) {
 
 void blob_put(struct blob_request *r) {
     struct sk_span type = sk_http_header(r->exchange->request, "x-ms-blob-type");
-    if (!sk_span_eq_nocase(type, SK_SPAN("BlockBlob")))
+    if (sk_http_header(r->exchange->request, "x-ms-copy-source").n)
+        blob_refuse(r, BLOB_UNSUPPORTED_COPY);
+    else if (!sk_span_eq_nocase(type, SK_SPAN("BlockBlob")))
         blob_refuse(r, BLOB_UNSUPPORTED_TYPE);
     else
         blob_body_take(r, blob_came);
@@ -126,6 +149,44 @@ void blob_put(struct blob_request *r) {
 
 void blob_delete(struct blob_request *r) {
     blob_replace(r, NULL, NULL, NULL);
+}
+
+/* ---- Set Blob Metadata, Set Blob Properties ---- */
+
+static void take_headers(json_t *to, const json_t *from, bool metadata) {
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)from, name, value) {
+        if (blob_is_metadata(sk_span_z(name)) == metadata) json_object_set(to, name, value);
+    }
+}
+
+/* Metadata is the request's and all else stays, or the other way round. */
+static json_t *revised(const struct blob_request *r, const json_t *old, bool metadata) {
+    json_t *record = json_copy((json_t *)old), *headers = json_object(),
+           *asked = blob_take_properties(r);
+    take_headers(headers, json_object_get(old, "headers"), !metadata);
+    take_headers(headers, asked, metadata);
+    json_decref(asked);
+    json_object_set_new(record, "headers", headers);
+    blob_stamp(r->blobs, record);
+    return record;
+}
+
+static json_t *with_metadata(const struct blob_request *r, const json_t *old) {
+    return revised(r, old, true);
+}
+
+static json_t *with_properties(const struct blob_request *r, const json_t *old) {
+    return revised(r, old, false);
+}
+
+void blob_set_metadata(struct blob_request *r) {
+    blob_revise(r, with_metadata);
+}
+
+void blob_set_properties(struct blob_request *r) {
+    blob_revise(r, with_properties);
 }
 
 /* ---- Put Block ---- */
