@@ -212,8 +212,11 @@ static enum sk_status open_records(struct sk_hub *hub, char reason[512]) {
                                                        options->bytes, options->files},
                          &hub->records);
     if (status)
-        snprintf(reason, 512, "records cannot be written to %s: %s", options->folder,
-                 sk_status_text(status));
+        snprintf(reason, 512, "records cannot be written to %s: %s%s", options->folder,
+                 sk_status_text(status),
+                 status == SK_FORBIDDEN
+                     ? "; make it a folder of the user that the hub runs as, or start the hub again"
+                     : "");
     return status;
 }
 
