@@ -58,6 +58,10 @@ struct sk_span sk_arena_copy(struct sk_arena *arena, struct sk_span text) {
     return sk_span(p, text.n);
 }
 
+const char *sk_arena_text(struct sk_arena *arena, const char *text) {
+    return text ? sk_arena_copy(arena, sk_span_z(text)).p : NULL;
+}
+
 struct sk_span sk_arena_print(struct sk_arena *arena, const char *format, ...) {
     va_list args, again;
     va_start(args, format);

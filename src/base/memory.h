@@ -28,6 +28,7 @@ struct sk_arena {
 void *sk_arena_alloc(struct sk_arena *arena, size_t n); /* 16-byte aligned, zeroed */
 struct sk_span sk_arena_copy(struct sk_arena *arena,
                              struct sk_span text); /* with a NUL behind, not counted */
+const char *sk_arena_text(struct sk_arena *arena, const char *text); /* a copy; NULL of NULL */
 struct sk_span sk_arena_print(struct sk_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void sk_arena_reset(struct sk_arena *arena); /* keeps the first block for reuse */

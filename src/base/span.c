@@ -1,9 +1,5 @@
 #include "base/memory.h"
 
-static unsigned char lower(char c) {
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
-
 bool sk_span_eq_nocase(struct sk_span a, struct sk_span b) {
     return a.n == b.n && sk_span_starts_nocase(a, b);
 }
@@ -11,7 +7,7 @@ bool sk_span_eq_nocase(struct sk_span a, struct sk_span b) {
 bool sk_span_starts_nocase(struct sk_span a, struct sk_span prefix) {
     if (a.n < prefix.n) return false;
     for (size_t i = 0; i < prefix.n; i++)
-        if (lower(a.p[i]) != lower(prefix.p[i])) return false;
+        if (sk_lower(a.p[i]) != sk_lower(prefix.p[i])) return false;
     return true;
 }
 

@@ -48,6 +48,9 @@ static inline struct sk_span sk_span_first(struct sk_span a, size_t n) {
     return (struct sk_span){a.p, n < a.n ? n : a.n};
 }
 
+static inline char sk_lower(char c) { /* of ASCII; others stay */
+    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
 /* ASCII case-insensitive comparisons. */
 bool sk_span_eq_nocase(struct sk_span a, struct sk_span b);
 bool sk_span_starts_nocase(struct sk_span a, struct sk_span prefix);

@@ -204,10 +204,8 @@ int cli_policy_add(void *arg) {
 }
 
 static json_t *new_key(const struct cli *cli) {
-    unsigned char bytes[32];
     struct sk_buffer text = {0};
-    sk_io_random(cli->io, bytes, sizeof bytes);
-    sk_base64_encode(&text, sk_span(bytes, sizeof bytes));
+    sk_io_put_key(cli->io, 32, &text);
     json_t *key = json_stringn(text.p, text.n);
     sk_buffer_free(&text);
     return key;

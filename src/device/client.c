@@ -32,10 +32,6 @@ const struct sk_device_events *client_events(const struct sk_device_client *clie
     return client->options.events ? client->options.events : &none;
 }
 
-static const char *copy_z(struct sk_device_client *client, const char *text) {
-    return text ? sk_arena_copy(&client->texts, sk_span_z(text)).p : NULL;
-}
-
 static struct sk_span copy(struct sk_device_client *client, struct sk_span text) {
     return text.n ? sk_arena_copy(&client->texts, text) : SK_NONE;
 }
@@ -65,8 +61,8 @@ struct sk_device_client *sk_device_client_new(struct sk_io *io,
     client->io = io;
     struct sk_device_client_options *own = &client->options;
     *own = *options;
-    own->host = copy_z(client, options->host);
-    own->server_name = copy_z(client, options->server_name);
+    own->host = sk_arena_text(&client->texts, options->host);
+    own->server_name = sk_arena_text(&client->texts, options->server_name);
     own->hub_host = copy(client, options->hub_host);
     own->device_id = copy(client, options->device_id);
     own->module_id = copy(client, options->module_id);

@@ -155,7 +155,6 @@ static int64_t now_s(const struct sk_authentication *a) {
     return sk_io_wall(a->backend->io) / 1000000;
 }
 
-/* Checks the signature; on failure the reason is set. */
 /* What a token's signature and end came to; says what is wrong with it. */
 static bool is_valid(struct sk_authentication *a, enum sk_status verified) {
     switch (verified) {

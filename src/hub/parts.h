@@ -127,6 +127,15 @@ static inline struct sk_hub *hub_of(struct sk_backend *backend) {
     return (struct sk_hub *)backend;
 }
 
+/* A consumer group's name as hub.toml has it, "$Default" among them; NULL: there is none. */
+static inline const char *hub_consumer_group(const struct sk_hub *hub, struct sk_span name) {
+    const struct sk_hub_options *options = hub->options;
+    for (size_t i = 0; i < options->consumer_group_count; i++)
+        if (sk_span_eq_nocase(name, sk_span_z(options->consumer_groups[i])))
+            return options->consumer_groups[i];
+    return sk_span_eq_nocase(name, SK_SPAN("$Default")) ? "$Default" : NULL;
+}
+
 /* answer.c: refuses with what the end of a call to the registry means. */
 void hub_refuse_status(struct sk_request *request, const struct sk_registry_end *end);
 enum sk_fault hub_fault_of(const struct sk_request *request, const struct sk_registry_end *end);

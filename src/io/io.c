@@ -189,6 +189,13 @@ void sk_io_guid(struct sk_io *io, char to[37]) {
              b[14], b[15]);
 }
 
+void sk_io_put_key(struct sk_io *io, size_t bytes, struct sk_buffer *to) {
+    char key[64];
+    SK_ASSERT(bytes <= sizeof key);
+    sk_io_random(io, key, bytes);
+    sk_base64_encode(to, sk_span(key, bytes));
+}
+
 /* ---- dispatch ---- */
 
 void sk_io_run(struct sk_io *io) {

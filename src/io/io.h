@@ -32,6 +32,8 @@ int64_t sk_io_wall(struct sk_io *io);                    /* µs since 1970; may 
 void sk_io_random(struct sk_io *io, void *to, size_t n); /* cryptographically random on sk_io_uv */
 /* A random lower-case GUID (version 4) and a NUL. */
 void sk_io_guid(struct sk_io *io, char to[37]);
+/* Appends a new key of so many bytes, at most 64, in base64. */
+void sk_io_put_key(struct sk_io *io, size_t bytes, struct sk_buffer *to);
 
 #define SK_MS 1000000ull
 #define SK_S 1000000000ull

@@ -93,7 +93,7 @@ enum sk_status sk_http_client_new(struct sk_io *io, const struct sk_http_client_
         client->host_header = SK_SPAN("localhost");
     }
     const char *server_name = options->server_name ? options->server_name : to->host;
-    client->server_name = server_name ? sk_arena_copy(texts, sk_span_z(server_name)).p : NULL;
+    client->server_name = sk_arena_text(texts, server_name);
     if (options->host_header)
         client->host_header = sk_arena_copy(texts, sk_span_z(options->host_header));
     client->proxied = options->proxy && to->host;

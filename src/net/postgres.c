@@ -263,18 +263,14 @@ void sk_postgres_run(struct sk_postgres *p, const char *sql, const struct sk_spa
 
 /* ---- life ---- */
 
-static const char *copy(struct sk_arena *arena, const char *text) {
-    return text ? sk_arena_copy(arena, sk_span_z(text)).p : NULL;
-}
-
 struct sk_postgres *sk_postgres_new(struct sk_io *io, const struct sk_postgres_options *options) {
     struct sk_postgres *p = SK_NEW(struct sk_postgres);
     p->io = io;
     p->options = *options;
-    p->options.to.host = copy(&p->arena, options->to.host);
-    p->options.user = copy(&p->arena, options->user);
-    p->options.password = copy(&p->arena, options->password);
-    p->options.database = copy(&p->arena, options->database);
+    p->options.to.host = sk_arena_text(&p->arena, options->to.host);
+    p->options.user = sk_arena_text(&p->arena, options->user);
+    p->options.password = sk_arena_text(&p->arena, options->password);
+    p->options.database = sk_arena_text(&p->arena, options->database);
     return p;
 }
 

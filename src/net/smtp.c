@@ -331,18 +331,14 @@ void sk_smtp_send(struct sk_smtp *s, const struct sk_mail *mail, unsigned per_mi
     sk_timer_start(s->io, &s->timer, wait_ns(s, per_minute), attempt);
 }
 
-static const char *copy(struct sk_arena *arena, const char *text) {
-    return text ? sk_arena_copy(arena, sk_span_z(text)).p : NULL;
-}
-
 struct sk_smtp *sk_smtp_new(struct sk_io *io, const struct sk_smtp_options *options) {
     struct sk_smtp *s = SK_NEW(struct sk_smtp);
     s->io = io;
     s->options = *options;
-    s->options.to.host = copy(&s->arena, options->to.host);
-    s->options.user = copy(&s->arena, options->user);
-    s->options.password = copy(&s->arena, options->password);
-    s->options.name = copy(&s->arena, options->name);
+    s->options.to.host = sk_arena_text(&s->arena, options->to.host);
+    s->options.user = sk_arena_text(&s->arena, options->user);
+    s->options.password = sk_arena_text(&s->arena, options->password);
+    s->options.name = sk_arena_text(&s->arena, options->name);
     return s;
 }
 

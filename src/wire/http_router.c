@@ -15,16 +15,12 @@ static bool split(struct sk_span path, struct segments *segments) {
     return true;
 }
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 /* Whether a fixed word of a pattern is the segment; moves the pattern to the word's end. */
 static bool is_word(const char **pattern, struct sk_span segment) {
     const char *p = *pattern;
     size_t n = 0;
     for (; p[n] && p[n] != '/'; n++)
-        if (n == segment.n || lower(p[n]) != lower(segment.p[n])) return false;
+        if (n == segment.n || sk_lower(p[n]) != sk_lower(segment.p[n])) return false;
     *pattern = p + n;
     return n == segment.n;
 }

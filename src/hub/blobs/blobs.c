@@ -12,9 +12,7 @@ static enum sk_status load_key(struct blobs *blobs) {
     enum sk_status status =
         sk_registry_document_load(registry, SK_SPAN("blobs"), SK_SPAN("key"), &key);
     if (status == SK_NOT_FOUND) {
-        char bytes[KEY_SIZE];
-        sk_io_random(blobs->hub->backend.io, bytes, sizeof bytes);
-        sk_base64_encode(&key, sk_span(bytes, sizeof bytes));
+        sk_io_put_key(blobs->hub->backend.io, KEY_SIZE, &key);
         blobs->key_is_new = true;
         status = SK_OK;
     }

@@ -91,10 +91,7 @@ static bool is_ours(const struct sk_hub *hub, struct sk_span entity) {
 }
 
 static bool has_group(const struct sk_hub *hub, struct sk_span group) {
-    if (group.n == 0 || sk_span_eq_nocase(group, SK_SPAN("$Default"))) return true;
-    for (size_t i = 0; i < hub->options->consumer_group_count; i++)
-        if (sk_span_eq_nocase(group, sk_span_z(hub->options->consumer_groups[i]))) return true;
-    return false;
+    return group.n == 0 || hub_consumer_group(hub, group);
 }
 
 /* False: refused. */

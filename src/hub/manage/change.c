@@ -12,11 +12,9 @@
 /* The key that a policy has, where none is given; else one that is made. */
 static json_t *key_json(struct manage_change *change, const json_t *wanted, const json_t *now) {
     struct sk_buffer text = {0};
-    char bytes[32];
     if (wanted) return json_incref((json_t *)wanted);
     if (now) return json_incref((json_t *)now);
-    sk_io_random(change->hub->backend.io, bytes, sizeof bytes);
-    sk_base64_encode(&text, sk_span(bytes, sizeof bytes));
+    sk_io_put_key(change->hub->backend.io, 32, &text);
     json_t *json = json_stringn(text.p, text.n);
     sk_buffer_free(&text);
     return json;

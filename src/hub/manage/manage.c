@@ -130,22 +130,13 @@ static void list_groups(struct sk_hub *hub, struct sk_request *request) {
     answer_list(request, value);
 }
 
-/* As it is called, or NULL. */
-static const char *find_group(const struct sk_hub *hub, struct sk_span name) {
-    const struct sk_hub_options *options = hub->options;
-    for (size_t i = 0; i < options->consumer_group_count; i++)
-        if (sk_span_eq_nocase(name, sk_span_z(options->consumer_groups[i])))
-            return options->consumer_groups[i];
-    return sk_span_eq_nocase(name, SK_SPAN("$Default")) ? "$Default" : NULL;
-}
-
 static void refuse_group(struct sk_request *request) {
     sk_request_refuse(request, SK_FAULT_NOT_FOUND, "there is no consumer group '%.*s'",
                       SK_ARG(request->name));
 }
 
 static void get_group(struct sk_hub *hub, struct sk_request *request) {
-    const char *found = find_group(hub, request->name);
+    const char *found = hub_consumer_group(hub, request->name);
     if (found)
         answer(request, group_json(hub, found));
     else
@@ -155,7 +146,7 @@ static void get_group(struct sk_hub *hub, struct sk_request *request) {
 static void put_group(struct sk_hub *hub, struct sk_request *request) {
     json_t *table = json_deep_copy(hub->options->table);
     json_t *groups = json_object_get(table, "consumer_groups");
-    if (find_group(hub, request->name) == NULL) {
+    if (hub_consumer_group(hub, request->name) == NULL) {
         if (groups == NULL) json_object_set_new(table, "consumer_groups", groups = json_array());
         json_array_append_new(groups, json_stringn(request->name.p, request->name.n));
     }
@@ -164,7 +155,7 @@ static void put_group(struct sk_hub *hub, struct sk_request *request) {
 }
 
 static void delete_group(struct sk_hub *hub, struct sk_request *request) {
-    const char *found = find_group(hub, request->name);
+    const char *found = hub_consumer_group(hub, request->name);
     if (found == NULL) {
         refuse_group(request);
         return;

@@ -16,12 +16,6 @@ static const struct {
     {"registryReadWrite", "\"RegistryRead\", \"RegistryWrite\""},
 };
 
-static void put_key(struct sk_io *io, struct sk_buffer *to) {
-    char bytes[32];
-    sk_io_random(io, bytes, sizeof bytes);
-    sk_base64_encode(to, sk_span(bytes, sizeof bytes));
-}
-
 /* A line of hub.toml with the sentence of its key; `value` NULL: its default. */
 static void put_line(struct sk_buffer *to, const char *key, const char *value) {
     const struct sk_config_key *tables[SK_HUB_KEY_TABLES_MAX];
@@ -60,9 +54,9 @@ static void put_hub(struct sk_io *io, const struct sk_hub_init *init, const char
     put_line(to, "hub[].retention", NULL);
     for (size_t p = 0; p < sizeof default_policies / sizeof *default_policies; p++) {
         sk_buffer_print(to, "[[hub.policy]]\nname = \"%s\"\nkeys = [\"", default_policies[p].name);
-        put_key(io, to);
+        sk_io_put_key(io, 32, to);
         sk_buffer_text(to, "\", \"");
-        put_key(io, to);
+        sk_io_put_key(io, 32, to);
         sk_buffer_print(to, "\"]\nrights = [%s]\n", default_policies[p].rights);
     }
 }
