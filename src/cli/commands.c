@@ -53,6 +53,15 @@ static const struct sk_option_row message_send[] = {
     {0}};
 static const struct sk_option_row feedback_watch[] = {{"count", "N", "ends after so many", false},
                                                       {0}};
+static const struct sk_option_row sim_run[] = {
+    {"devices", "MODEL[=COUNT]", "how many of which; MODEL is an id of `sim list`, or a FILE.json",
+     true},
+    {"for", "DURATION", "ends after that, such as 10m; else it goes on", false},
+    {"interval", "SECONDS", "between messages of a device, whatever the model says", false},
+    {"rate", "N", "devices that connect in a second: 200", false},
+    {"protocol", "amqp|mqtt", "thousands on a connection (amqp), or one for each device", false},
+    {"delete", NULL, "removes its devices at the end", false},
+    {0}};
 static const struct sk_option_row file_list[] = {
     {"prefix", "TEXT", "only those whose names begin so, such as sensor1/", false},
     {"container", "NAME", "else uploads", false},
@@ -202,6 +211,13 @@ static const struct sk_command commands[] = {
      "sensor1/logs/today.txt >today.txt", cli_file_get, false},
     {"events watch", "", events_watch, "Shows events as they are stored.",
      "--device sensor1 --from earliest", cli_events_watch, false},
+
+    {"sim list", "", NULL, "Lists the device models that come along.", "", cli_sim_list, true},
+    {"sim show", "MODEL", NULL, "Shows a device model.", "chiller-01", cli_sim_show, true},
+    {"sim run", "NAME", sim_run, "Runs simulated devices, called NAME.MODEL.1 and so on.",
+     "plant --devices chiller-01=100 --devices pump.json=5 --for 10m", cli_sim_run, false},
+    {"sim remove", "NAME", NULL, "Removes the devices of a simulation.", "plant", cli_sim_remove,
+     false},
 
     {"query", "QUERY", NULL, "Runs a query over devices or modules.",
      "\"SELECT * FROM devices WHERE tags.site = 'north'\"", cli_query, false},

@@ -108,8 +108,10 @@ static void lost(struct sk_device_mux *mux, enum sk_status reason) {
 static void put_token(struct sk_device_mux *mux, sk_amqp_token_done *done) {
     struct sk_buffer audience = {0};
     sk_buffer_append(&audience, mux->options.hub_host);
-    sk_buffer_text(&audience, "/devices/");
-    sk_percent_encode(&audience, mux->options.device_id);
+    if (mux->options.device_id.n) {
+        sk_buffer_text(&audience, "/devices/");
+        sk_percent_encode(&audience, mux->options.device_id);
+    }
     if (mux->options.module_id.n) {
         sk_buffer_text(&audience, "/modules/");
         sk_percent_encode(&audience, mux->options.module_id);

@@ -1,0 +1,3 @@
+function main(context, previousState, previousProperties) {
+  updateState({ simulation_state: "normal_pressure" });
+}

@@ -1,0 +1,3 @@
+function main(context, previousState, previousProperties) {
+  updateState({ target: (previousState.target || 65) + 10 });
+}
