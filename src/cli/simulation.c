@@ -29,8 +29,8 @@ static enum sk_status load_beside(void *arg, const char *path, struct sk_buffer 
     const struct folder *folder = arg;
     struct sk_arena *arena = &folder->cli->arena;
     if (strchr(path, '/') || path[0] == '.') return SK_INVALID;
-    enum sk_status status = sk_file_load(
-        folder->cli->io, sk_arena_print(arena, "%s/%s", folder->path, path).p, to);
+    enum sk_status status =
+        sk_file_load(folder->cli->io, sk_arena_print(arena, "%s/%s", folder->path, path).p, to);
     if (status != SK_NOT_FOUND) return status;
     return sk_file_load(folder->cli->io,
                         sk_arena_print(arena, "%s/scripts/%s", folder->path, path).p, to);
@@ -44,8 +44,9 @@ static int read_model(struct cli *cli, const char *name, struct sk_simulation_mo
     struct folder folder = {cli, folder_of(cli, name)};
     struct sk_simulation_files files = {file ? load_beside : sk_simulation_stock_load, &folder};
     enum sk_status status =
-        file ? sk_file_load(cli->io, name, &text)
-             : sk_simulation_stock_load(NULL, sk_arena_print(&cli->arena, "%s.json", name).p, &text);
+        file
+            ? sk_file_load(cli->io, name, &text)
+            : sk_simulation_stock_load(NULL, sk_arena_print(&cli->arena, "%s.json", name).p, &text);
     int code = SK_EXIT_FINE;
     if (status == SK_NOT_FOUND && !file)
         code = cli_fail("there is no model %s; `skerry sim list` shows those that there are, and "
@@ -68,8 +69,8 @@ static json_t *names_of(const struct cli *cli, const json_t *object) {
         json_array_append_new(names, json_string(name));
         sk_buffer_print(&text, "%s%s", text.n ? ", " : "", name);
     }
-    json_t *shown = cli->output == CLI_TABLE ? json_stringn(text.n ? text.p : "", text.n)
-                                             : json_incref(names);
+    json_t *shown =
+        cli->output == CLI_TABLE ? json_stringn(text.n ? text.p : "", text.n) : json_incref(names);
     json_decref(names);
     sk_buffer_free(&text);
     return shown;
@@ -148,8 +149,8 @@ static int send_batch(struct cli *cli, json_t *batch) {
         const char *what = sk_json_member_text(error, "errorCode"),
                    *why = sk_json_member_text(error, "errorStatus"),
                    *id = sk_json_member_text(error, "deviceId");
-        if (what && (strcmp(what, "DeviceAlreadyExists") == 0 ||
-                     strcmp(what, "DeviceNotFound") == 0))
+        if (what &&
+            (strcmp(what, "DeviceAlreadyExists") == 0 || strcmp(what, "DeviceNotFound") == 0))
             continue;
         code = cli_fail("%s: %s", id ? id : "", why ? why : what ? what : "refused");
         break;
@@ -181,8 +182,7 @@ static int make_identities(struct simulation *s) {
 }
 
 static int remove_identities(struct cli *cli, const char *name, size_t *count) {
-    json_t *all = NULL, *batch = json_array(), *row,
-           *query = json_object();
+    json_t *all = NULL, *batch = json_array(), *row, *query = json_object();
     size_t i;
     struct sk_span text = sk_arena_print(
         &cli->arena, "SELECT deviceId FROM devices WHERE tags.Simulation = '%s'", name);
@@ -205,7 +205,8 @@ static int remove_identities(struct cli *cli, const char *name, size_t *count) {
 static bool name_fine(const struct cli *cli) {
     const char *name = cli->typed.words[0];
     size_t n = strlen(name);
-    if (n <= 32 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n)
+    if (n <= 32 &&
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n)
         return true;
     sk_typed_usage(&cli->typed, "NAME is at most 32 letters, digits, and any of - _");
     return false;
@@ -261,20 +262,21 @@ static int read_kinds(struct simulation *s) {
     struct cli *cli = s->cli;
     size_t count = sk_typed_all(&cli->typed, "devices", texts, KINDS_MAX);
     if (count == 0 || count > KINDS_MAX)
-        return sk_typed_usage(&cli->typed, "--devices MODEL=COUNT says what is simulated, at most "
-                                           "%d times",
+        return sk_typed_usage(&cli->typed,
+                              "--devices MODEL=COUNT says what is simulated, at most "
+                              "%d times",
                               KINDS_MAX);
     for (size_t i = 0; i < count; i++) {
         struct kind *kind = &s->kinds[s->kind_count];
         struct sk_span text = sk_span_z(texts[i]);
         size_t sign = sk_span_find(text, '=');
         int64_t number = 1;
-        if (sign < text.n && (sk_span_to_int(sk_span_skip(text, sign + 1), &number) ||
-                              number < 1 || number > COUNT_MAX))
+        if (sign < text.n && (sk_span_to_int(sk_span_skip(text, sign + 1), &number) || number < 1 ||
+                              number > COUNT_MAX))
             return sk_typed_usage(&cli->typed, "--devices MODEL=COUNT: COUNT is 1 to %d",
                                   COUNT_MAX);
-        int code = read_model(cli, sk_arena_copy(&cli->arena, sk_span_first(text, sign)).p,
-                              &kind->model);
+        int code =
+            read_model(cli, sk_arena_copy(&cli->arena, sk_span_first(text, sign)).p, &kind->model);
         if (code) return code;
         kind->count = number;
         s->devices += kind->count;
@@ -290,17 +292,18 @@ static int start(struct simulation *s, int64_t interval_s, int64_t rate) {
     bool mqtt = protocol && strcmp(protocol, "mqtt") == 0;
     s->simulation = sk_simulation_new(
         cli->io, &(struct sk_simulation_options){.host = sk_arena_copy(&cli->arena, cli->host).p,
-                                            .port = mqtt ? 0 : cli->amqp_port,
-                                            .mqtt = mqtt,
-                                            .tls = cli->tls,
-                                            .hub_host = cli->host,
-                                            .policy = cli->policy,
-                                            .key = cli->key,
-                                            .connects_per_s = (unsigned)rate,
-                                            .interval_ms = (uint64_t)interval_s * 1000});
+                                                 .port = mqtt ? 0 : cli->amqp_port,
+                                                 .mqtt = mqtt,
+                                                 .tls = cli->tls,
+                                                 .hub_host = cli->host,
+                                                 .policy = cli->policy,
+                                                 .key = cli->key,
+                                                 .connects_per_s = (unsigned)rate,
+                                                 .interval_ms = (uint64_t)interval_s * 1000});
     for (size_t i = 0; i < s->kind_count; i++)
         for (int64_t n = 1; n <= s->kinds[i].count; n++)
-            if (sk_simulation_add(s->simulation, s->kinds[i].model, device_id(s, &s->kinds[i], n), reason))
+            if (sk_simulation_add(s->simulation, s->kinds[i].model, device_id(s, &s->kinds[i], n),
+                                  reason))
                 return cli_fail("%s: %s", s->kinds[i].model->id, reason);
     return SK_EXIT_FINE;
 }
@@ -346,8 +349,7 @@ int cli_sim_run(void *arg) {
             code = sk_typed_usage(&cli->typed, "a simulation has at most %d devices", COUNT_MAX);
         if (!code) code = run(s, interval_s, rate, life_us);
     }
-    for (size_t i = 0; i < s->kind_count; i++)
-        sk_simulation_model_free(s->kinds[i].model);
+    for (size_t i = 0; i < s->kind_count; i++) sk_simulation_model_free(s->kinds[i].model);
     free(s);
     return code;
 }

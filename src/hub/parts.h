@@ -4,6 +4,7 @@
 
 #include "expr/query.h"
 #include "hub/hub.h"
+#include "model/events.h"
 #include "store/log/log.h"
 #include "store/registry/registry.h"
 
@@ -92,6 +93,7 @@ struct sk_hub {
      * with HUB_TO_EVENTS among them. */
     uint64_t endpoint_bits[SK_HUB_ENDPOINTS_MAX], enrichment_bits[SK_HUB_ENRICHMENTS_MAX];
     uint64_t route_bits[SK_HUB_ROUTES_MAX];
+    unsigned inside_readers; /* see HUB_TO_INSIDE */
     struct sk_span *aliases;
     struct sk_map presence;   /* "device[/module]" → struct presence */
     struct sk_buffer scratch; /* envelope heads */
@@ -311,6 +313,10 @@ void hub_job_changed(struct sk_hub *hub, const json_t *job);
 /* events/routing.c. Sets of endpoints are bits: those of struct endpoint, from 63 down, and this
  * one for the built-in `events`, in whose place the record gets its partition's bit. */
 #define HUB_TO_EVENTS 1ull
+/* All telemetry that is taken, whatever routes say, as devices sent it or as it is stamped for
+ * somebody: for parts of the hub that read it, by cursors of their own. It is stored for them while
+ * hub->inside_readers is not 0; each of them counts itself there. */
+#define HUB_TO_INSIDE (1ull << SK_PARTITIONS_MAX)
 /* Whether a route asks for events of this source. */
 bool hub_routes_take(const struct sk_hub *hub, enum sk_source source);
 /* Where all routes, or else the fallback, lead with a message. `twin`: the sender's, as

@@ -96,7 +96,7 @@ static void behave(struct sk_timer *timer) {
         json_t *context = context_of(device, NULL);
         enum sk_status status =
             sk_simulation_engine_run(device->kind->engines[i], context, device->state,
-                                device->properties, device, &sleep_ms, why);
+                                     device->properties, device, &sleep_ms, why);
         json_decref(context);
         if (status)
             script_failed(device, script->path,
@@ -135,7 +135,7 @@ static void wake(struct sk_timer *timer) {
 }
 
 static const struct sk_simulation_method *find_method(const struct simulation_device *device,
-                                                 struct sk_span name) {
+                                                      struct sk_span name) {
     const struct sk_simulation_model *model = device->kind->model;
     for (size_t i = 0; i < model->method_count; i++)
         if (sk_span_eq_nocase(sk_span_z(model->methods[i].name), name)) return &model->methods[i];
@@ -152,7 +152,9 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
                                 SK_SPAN("{\"status\":\"busy with earlier calls\"}")};
     device->simulation->counts.methods++;
     sk_device_client_answer(device->client, rid, code,
-                            answers[code == 200 ? 0 : code == 501 ? 1 : 2]);
+                            answers[code == 200   ? 0
+                                    : code == 501 ? 1
+                                                  : 2]);
     if (code != 200) return;
     char why[SK_SIMULATION_REASON];
     uint64_t sleep_ms = 0;
@@ -166,7 +168,7 @@ static void on_method(void *arg, struct sk_span name, struct sk_span payload, st
         json_t *json = sk_json_load(payload, JSON_DECODE_ANY, NULL),
                *context = context_of(device, json);
         status = sk_simulation_engine_run(call->engine, context, device->state, device->properties,
-                                     device, &sleep_ms, why);
+                                          device, &sleep_ms, why);
         json_decref(context);
         json_decref(json);
     }
@@ -232,7 +234,8 @@ static void send(struct sk_timer *timer) {
     struct device_telemetry *one = SK_CONTAINER(timer, struct device_telemetry, timer);
     struct simulation_device *device = one->device;
     struct sk_simulation *simulation = device->simulation;
-    uint64_t ms = simulation->options.interval_ms ? simulation->options.interval_ms : one->says->interval_ms;
+    uint64_t ms =
+        simulation->options.interval_ms ? simulation->options.interval_ms : one->says->interval_ms;
     sk_timer_start(timer->io, timer, ms * SK_MS, send);
     if (json_is_false(json_object_get(device->state, "online"))) return;
     char time[SK_TIME_TEXT];
@@ -302,8 +305,8 @@ static json_t *copy_of(const json_t *object) {
     return object ? json_deep_copy(object) : json_object();
 }
 
-struct simulation_device *simulation_device_new(struct sk_simulation *simulation, struct simulation_kind *kind,
-                                      struct sk_span id) {
+struct simulation_device *simulation_device_new(struct sk_simulation *simulation,
+                                                struct simulation_kind *kind, struct sk_span id) {
     struct simulation_device *device = SK_NEW(struct simulation_device);
     const struct sk_simulation_model *model = kind->model;
     device->simulation = simulation;
@@ -347,7 +350,7 @@ void simulation_device_free(struct simulation_device *device) {
         sk_timer_stop(&device->telemetry[i].timer);
     if (device->client) sk_device_client_free(device->client);
     SK_LIST_EACH(&device->calls, node, following)
-        call_free(SK_CONTAINER(node, struct running_call, link));
+    call_free(SK_CONTAINER(node, struct running_call, link));
     json_decref(device->state);
     json_decref(device->properties);
     json_decref(device->report);

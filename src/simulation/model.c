@@ -37,8 +37,8 @@ static bool read_interval(struct reading *r, const json_t *object, const char *o
     unsigned hours, minutes, seconds;
     int end = 0;
     const char *text = text_of(object, "Interval");
-    if (sscanf(text, "%2u:%2u:%2u%n", &hours, &minutes, &seconds, &end) != 3 ||
-        text[end] != '\0' || minutes > 59 || seconds > 59)
+    if (sscanf(text, "%2u:%2u:%2u%n", &hours, &minutes, &seconds, &end) != 3 || text[end] != '\0' ||
+        minutes > 59 || seconds > 59)
         return wrong(r, SK_INVALID, "%s: Interval is hh:mm:ss, such as 00:00:10", of);
     *ms = ((hours * 60ull + minutes) * 60 + seconds) * 1000;
     if (*ms < least)
@@ -52,7 +52,8 @@ static const char *const behaviours[] = {
     [SK_SIMULATION_DECREASING] = "Math.Decreasing",
 };
 
-static bool read_internal(struct reading *r, const json_t *params, struct sk_simulation_script *to) {
+static bool read_internal(struct reading *r, const json_t *params,
+                          struct sk_simulation_script *to) {
     for (to->behaviour = SK_SIMULATION_WITHIN_RANGE; to->behaviour <= SK_SIMULATION_DECREASING;
          to->behaviour++)
         if (sk_span_eq_nocase(sk_span_z(to->path), sk_span_z(behaviours[to->behaviour]))) break;
@@ -93,11 +94,12 @@ static bool read_script(struct reading *r, const json_t *object, struct sk_simul
     enum sk_status status = r->files->load(r->files->arg, to->path, &source);
     if (!status) to->source = sk_arena_copy(&r->model->arena, sk_buffer_span(&source));
     sk_buffer_free(&source);
-    return !status || wrong(r, status, "script %s cannot be read (%s)", to->path,
-                            sk_status_text(status));
+    return !status ||
+           wrong(r, status, "script %s cannot be read (%s)", to->path, sk_status_text(status));
 }
 
-static bool read_telemetry(struct reading *r, const json_t *object, struct sk_simulation_telemetry *to) {
+static bool read_telemetry(struct reading *r, const json_t *object,
+                           struct sk_simulation_telemetry *to) {
     const json_t *schema = json_object_get(object, "MessageSchema");
     const char *format = text_of(schema, "Format");
     to->body = text_of(object, "MessageTemplate");
@@ -115,8 +117,7 @@ static bool read_telemetry(struct reading *r, const json_t *object, struct sk_si
 static bool read_object(struct reading *r, const json_t *in, const char *name, const json_t **to) {
     *to = json_object_get(in, name);
     if (json_is_null(*to)) *to = NULL;
-    return *to == NULL || json_is_object(*to) ||
-           wrong(r, SK_INVALID, "%s must be an object", name);
+    return *to == NULL || json_is_object(*to) || wrong(r, SK_INVALID, "%s must be an object", name);
 }
 
 static bool read_about(struct reading *r) {
@@ -147,8 +148,8 @@ static bool read_simulation(struct reading *r) {
     scripts = json_object_get(simulation, "Scripts");
     m->script_count = json_array_size(scripts);
     m->scripts = sk_arena_alloc(&m->arena, (m->script_count + 1) * sizeof *m->scripts);
-    if (m->script_count && !read_interval(r, simulation, "Simulation", SK_SIMULATION_STATE_MS_MIN,
-                                          &m->interval_ms))
+    if (m->script_count &&
+        !read_interval(r, simulation, "Simulation", SK_SIMULATION_STATE_MS_MIN, &m->interval_ms))
         return false;
     for (size_t i = 0; i < m->script_count; i++)
         if (!read_script(r, json_array_get(scripts, i), &m->scripts[i])) return false;
@@ -169,8 +170,7 @@ static bool read_document(struct reading *r) {
     m->telemetry = sk_arena_alloc(&m->arena, (m->telemetry_count + 1) * sizeof *m->telemetry);
     for (size_t i = 0; i < m->telemetry_count; i++)
         if (!read_telemetry(r, json_array_get(telemetry, i), &m->telemetry[i])) return false;
-    m->methods =
-        sk_arena_alloc(&m->arena, (json_object_size(methods) + 1) * sizeof *m->methods);
+    m->methods = sk_arena_alloc(&m->arena, (json_object_size(methods) + 1) * sizeof *m->methods);
     json_object_foreach((json_t *)methods, name, method) {
         struct sk_simulation_method *to = &m->methods[m->method_count++];
         to->name = name;
@@ -181,8 +181,10 @@ static bool read_document(struct reading *r) {
     return true;
 }
 
-enum sk_status sk_simulation_model_read(struct sk_span text, const struct sk_simulation_files *files,
-                                   struct sk_simulation_model **model, char reason[SK_SIMULATION_REASON]) {
+enum sk_status sk_simulation_model_read(struct sk_span text,
+                                        const struct sk_simulation_files *files,
+                                        struct sk_simulation_model **model,
+                                        char reason[SK_SIMULATION_REASON]) {
     struct reading r = {.files = files, .reason = reason};
     json_error_t error;
     *model = NULL;
@@ -245,7 +247,7 @@ void sk_simulation_fill(struct sk_buffer *to, const char *body, const json_t *st
 }
 
 void sk_simulation_behave(const struct sk_simulation_script *script, json_t *state,
-                     double (*chance)(void *arg), void *arg) {
+                          double (*chance)(void *arg), void *arg) {
     const char *sensor;
     json_t *range;
     json_object_foreach((json_t *)script->params, sensor, range) {

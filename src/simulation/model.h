@@ -63,8 +63,10 @@ enum {
 
 /* Reads a model. SK_MALFORMED: it is no JSON; SK_INVALID; SK_NOT_FOUND: a script; SK_UNSUPPORTED;
  * SK_TOO_LARGE. Then `reason` has one sentence. */
-enum sk_status sk_simulation_model_read(struct sk_span text, const struct sk_simulation_files *files,
-                                   struct sk_simulation_model **model, char reason[SK_SIMULATION_REASON]);
+enum sk_status sk_simulation_model_read(struct sk_span text,
+                                        const struct sk_simulation_files *files,
+                                        struct sk_simulation_model **model,
+                                        char reason[SK_SIMULATION_REASON]);
 void sk_simulation_model_free(struct sk_simulation_model *model);
 
 /* Appends the template with each ${key} replaced by the state's value: texts as they are within
@@ -72,7 +74,7 @@ void sk_simulation_model_free(struct sk_simulation_model *model);
 void sk_simulation_fill(struct sk_buffer *to, const char *body, const json_t *state);
 /* Does to the state what a behaviour other than JavaScript says. `chance`: from 0 to below 1. */
 void sk_simulation_behave(const struct sk_simulation_script *script, json_t *state,
-                     double (*chance)(void *arg), void *arg);
+                          double (*chance)(void *arg), void *arg);
 
 /* stock.c: the models that come along. The text of the next one, in the order of their ids (*at is
  * 0 at first); and a file by its name, as `load` of struct sk_simulation_files: ID.json and scripts. */

@@ -41,7 +41,7 @@ struct simulation_device {
     struct sk_simulation *simulation;
     struct simulation_kind *kind;
     char *id;
-    struct sk_device_client *client; /* NULL: its turn has not come */
+    struct sk_device_client *client;     /* NULL: its turn has not come */
     json_t *state, *properties, *report; /* report: what is to be reported; NULL: nothing */
     struct sk_timer behave, tell;
     struct device_telemetry *telemetry;
@@ -51,8 +51,8 @@ struct simulation_device {
 };
 
 /* device.c */
-struct simulation_device *simulation_device_new(struct sk_simulation *simulation, struct simulation_kind *kind,
-                                      struct sk_span id);
+struct simulation_device *simulation_device_new(struct sk_simulation *simulation,
+                                                struct simulation_kind *kind, struct sk_span id);
 /* Its turn: it connects, over `mux` or (NULL) by itself. */
 void simulation_device_begin(struct simulation_device *device, struct sk_device_mux *mux);
 void simulation_device_free(struct simulation_device *device);

@@ -170,8 +170,9 @@ static duk_ret_t go_on(duk_context *js, void *none) {
 
 /* ---- for the simulator ---- */
 
-static enum sk_status call(struct sk_simulation_engine *engine, duk_ret_t (*function)(duk_context *, void *),
-                           void *arg, uint64_t *sleep_ms, char reason[SK_SIMULATION_REASON]) {
+static enum sk_status call(struct sk_simulation_engine *engine,
+                           duk_ret_t (*function)(duk_context *, void *), void *arg,
+                           uint64_t *sleep_ms, char reason[SK_SIMULATION_REASON]) {
     duk_context *js = engine->js;
     enum sk_status status = SK_OK;
     if (duk_safe_call(js, function, arg, 0, 1) != DUK_EXEC_SUCCESS) {
@@ -187,8 +188,9 @@ static enum sk_status call(struct sk_simulation_engine *engine, duk_ret_t (*func
 }
 
 enum sk_status sk_simulation_engine_new(const struct sk_simulation_script *script,
-                                   const struct sk_simulation_host *host,
-                                   struct sk_simulation_engine **to, char reason[SK_SIMULATION_REASON]) {
+                                        const struct sk_simulation_host *host,
+                                        struct sk_simulation_engine **to,
+                                        char reason[SK_SIMULATION_REASON]) {
     struct sk_simulation_engine *engine = SK_NEW(struct sk_simulation_engine);
     uint64_t none;
     engine->host = host;
@@ -207,14 +209,14 @@ void sk_simulation_engine_free(struct sk_simulation_engine *engine) {
 }
 
 enum sk_status sk_simulation_engine_run(struct sk_simulation_engine *engine, const json_t *context,
-                                   const json_t *state, const json_t *properties, void *arg,
-                                   uint64_t *sleep_ms, char reason[SK_SIMULATION_REASON]) {
+                                        const json_t *state, const json_t *properties, void *arg,
+                                        uint64_t *sleep_ms, char reason[SK_SIMULATION_REASON]) {
     struct start start = {context, state, properties};
     engine->arg = arg;
     return call(engine, begin, &start, sleep_ms, reason);
 }
 
 enum sk_status sk_simulation_engine_go_on(struct sk_simulation_engine *engine, uint64_t *sleep_ms,
-                                     char reason[SK_SIMULATION_REASON]) {
+                                          char reason[SK_SIMULATION_REASON]) {
     return call(engine, go_on, NULL, sleep_ms, reason);
 }

@@ -23,17 +23,18 @@ struct sk_simulation_host {
 struct sk_simulation_engine;
 /* SK_INVALID: it cannot be compiled; `reason` has the engine's sentence. */
 enum sk_status sk_simulation_engine_new(const struct sk_simulation_script *script,
-                                   const struct sk_simulation_host *host,
-                                   struct sk_simulation_engine **engine, char reason[SK_SIMULATION_REASON]);
+                                        const struct sk_simulation_host *host,
+                                        struct sk_simulation_engine **engine,
+                                        char reason[SK_SIMULATION_REASON]);
 void sk_simulation_engine_free(struct sk_simulation_engine *engine);
 
 /* Runs `main`; what the script sets outside of its functions is set again first. SK_OK: it has
  * ended. SK_AGAIN: it sleeps for *sleep_ms, then call sk_simulation_engine_go_on; the engine runs
  * nothing else meanwhile. SK_INVALID: it threw, with the reason. */
 enum sk_status sk_simulation_engine_run(struct sk_simulation_engine *engine, const json_t *context,
-                                   const json_t *state, const json_t *properties, void *arg,
-                                   uint64_t *sleep_ms, char reason[SK_SIMULATION_REASON]);
+                                        const json_t *state, const json_t *properties, void *arg,
+                                        uint64_t *sleep_ms, char reason[SK_SIMULATION_REASON]);
 enum sk_status sk_simulation_engine_go_on(struct sk_simulation_engine *engine, uint64_t *sleep_ms,
-                                     char reason[SK_SIMULATION_REASON]);
+                                          char reason[SK_SIMULATION_REASON]);
 
 #endif

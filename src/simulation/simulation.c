@@ -16,8 +16,9 @@ enum {
 static void get_token(struct sk_token_source *source, struct sk_token_ask *ask) {
     struct sk_simulation *simulation = SK_CONTAINER(source, struct sk_simulation, tokens);
     struct sk_buffer token = {0};
-    enum sk_status status = sk_sas_create(&token, simulation->options.hub_host, simulation->options.key,
-                                          simulation->options.policy, ask->expiry_s);
+    enum sk_status status =
+        sk_sas_create(&token, simulation->options.hub_host, simulation->options.key,
+                      simulation->options.policy, ask->expiry_s);
     sk_token_answer(ask, status, sk_buffer_span(&token));
     sk_buffer_free(&token);
 }
@@ -36,12 +37,12 @@ static struct sk_device_mux *shared_connection(struct sk_simulation *simulation)
             : SK_CONTAINER(simulation->connections.prev, struct simulation_connection, link);
     if (last == NULL || last->devices >= simulation->options.share) {
         last = SK_NEW(struct simulation_connection);
-        last->mux = sk_device_mux_new(
-            simulation->io, &(struct sk_device_mux_options){.host = simulation->options.host,
-                                                       .port = simulation->options.port,
-                                                       .tls = simulation->options.tls,
-                                                       .hub_host = simulation->options.hub_host,
-                                                       .tokens = &simulation->tokens});
+        last->mux = sk_device_mux_new(simulation->io, &(struct sk_device_mux_options){
+                                                          .host = simulation->options.host,
+                                                          .port = simulation->options.port,
+                                                          .tls = simulation->options.tls,
+                                                          .hub_host = simulation->options.hub_host,
+                                                          .tokens = &simulation->tokens});
         sk_list_append(&simulation->connections, &last->link);
     }
     last->devices++;
@@ -56,7 +57,8 @@ static void begin_some(struct sk_timer *timer) {
             SK_CONTAINER(simulation->waiting.next, struct simulation_device, link);
         sk_list_remove(&device->link);
         sk_list_append(&simulation->devices, &device->link);
-        simulation_device_begin(device, simulation->options.mqtt ? NULL : shared_connection(simulation));
+        simulation_device_begin(device,
+                                simulation->options.mqtt ? NULL : shared_connection(simulation));
     }
     if (!sk_list_empty(&simulation->waiting))
         sk_timer_start(simulation->io, timer, BEGIN_MS * SK_MS, begin_some);
@@ -71,8 +73,9 @@ static void kind_free(struct simulation_kind *kind) {
     free(kind);
 }
 
-static enum sk_status kind_of(struct sk_simulation *simulation, const struct sk_simulation_model *model,
-                              struct simulation_kind **to, char reason[SK_SIMULATION_REASON]) {
+static enum sk_status kind_of(struct sk_simulation *simulation,
+                              const struct sk_simulation_model *model, struct simulation_kind **to,
+                              char reason[SK_SIMULATION_REASON]) {
     SK_LIST_EACH(&simulation->kinds, node, following) {
         *to = SK_CONTAINER(node, struct simulation_kind, link);
         if ((*to)->model == model) return SK_OK;
@@ -84,11 +87,11 @@ static enum sk_status kind_of(struct sk_simulation *simulation, const struct sk_
     for (size_t i = 0; i < model->script_count && !status; i++)
         if (model->scripts[i].behaviour == SK_SIMULATION_JAVASCRIPT)
             status = sk_simulation_engine_new(&model->scripts[i], &simulation_script_host,
-                                         &kind->engines[i], reason);
+                                              &kind->engines[i], reason);
     for (size_t i = 0; i < model->method_count && !status; i++) { /* each call makes its own */
         struct sk_simulation_engine *engine;
-        status = sk_simulation_engine_new(&model->methods[i].script, &simulation_script_host, &engine,
-                                     reason);
+        status = sk_simulation_engine_new(&model->methods[i].script, &simulation_script_host,
+                                          &engine, reason);
         sk_simulation_engine_free(engine);
     }
     if (status)
@@ -105,7 +108,8 @@ static const char *copy(struct sk_simulation *simulation, struct sk_span text) {
     return sk_arena_copy(&simulation->texts, text).p;
 }
 
-struct sk_simulation *sk_simulation_new(struct sk_io *io, const struct sk_simulation_options *options) {
+struct sk_simulation *sk_simulation_new(struct sk_io *io,
+                                        const struct sk_simulation_options *options) {
     struct sk_simulation *simulation = SK_NEW(struct sk_simulation);
     struct sk_simulation_options *own = &simulation->options;
     simulation->io = io;
@@ -126,7 +130,7 @@ struct sk_simulation *sk_simulation_new(struct sk_io *io, const struct sk_simula
 
 static void free_devices(struct sk_list *list) {
     SK_LIST_EACH(list, node, following)
-        simulation_device_free(SK_CONTAINER(node, struct simulation_device, link));
+    simulation_device_free(SK_CONTAINER(node, struct simulation_device, link));
 }
 
 void sk_simulation_free(struct sk_simulation *simulation) {
@@ -135,29 +139,33 @@ void sk_simulation_free(struct sk_simulation *simulation) {
     free_devices(&simulation->waiting);
     free_devices(&simulation->devices);
     SK_LIST_EACH(&simulation->connections, node, following) {
-        struct simulation_connection *connection = SK_CONTAINER(node, struct simulation_connection, link);
+        struct simulation_connection *connection =
+            SK_CONTAINER(node, struct simulation_connection, link);
         sk_device_mux_free(connection->mux);
         free(connection);
     }
     SK_LIST_EACH(&simulation->kinds, node, following)
-        kind_free(SK_CONTAINER(node, struct simulation_kind, link));
+    kind_free(SK_CONTAINER(node, struct simulation_kind, link));
     sk_arena_free(&simulation->texts);
     free(simulation);
 }
 
-enum sk_status sk_simulation_add(struct sk_simulation *simulation, const struct sk_simulation_model *model,
-                            struct sk_span device_id, char reason[SK_SIMULATION_REASON]) {
+enum sk_status sk_simulation_add(struct sk_simulation *simulation,
+                                 const struct sk_simulation_model *model, struct sk_span device_id,
+                                 char reason[SK_SIMULATION_REASON]) {
     struct simulation_kind *kind;
     enum sk_status status = kind_of(simulation, model, &kind, reason);
     if (status) return status;
     struct simulation_device *device = simulation_device_new(simulation, kind, device_id);
     sk_list_append(&simulation->waiting, &device->link);
     simulation->counts.devices++;
-    if (!sk_timer_running(&simulation->begin)) sk_timer_start(simulation->io, &simulation->begin, 0, begin_some);
+    if (!sk_timer_running(&simulation->begin))
+        sk_timer_start(simulation->io, &simulation->begin, 0, begin_some);
     return SK_OK;
 }
 
-void sk_simulation_statistics(const struct sk_simulation *simulation, struct sk_simulation_statistics *to) {
+void sk_simulation_statistics(const struct sk_simulation *simulation,
+                              struct sk_simulation_statistics *to) {
     *to = simulation->counts;
 }
 

@@ -4,7 +4,8 @@
 /* What cmake has made of models/: bytes, one array a file (sk_embed in CMakeLists.txt). */
 #include "simulation_models.inc"
 
-#define FILE_ROW(array, name) {name, file_##array, sizeof file_##array}
+#define FILE_ROW(array, name)                                                                      \
+    { name, file_##array, sizeof file_##array }
 
 static const struct stock_file {
     const char *name;

@@ -33,8 +33,8 @@ static void start(struct plant *p, struct fleet *f, const char *model, unsigned 
     for (unsigned i = 1; i <= devices; i++) {
         snprintf(name, sizeof name, "plant.%u", i);
         fleet_put_device(f, name, "");
-        assert_int_equal(
-            sk_simulation_add(p->simulation, p->model, sk_span_z(name), reason), SK_OK);
+        assert_int_equal(sk_simulation_add(p->simulation, p->model, sk_span_z(name), reason),
+                         SK_OK);
     }
 }
 
@@ -81,8 +81,7 @@ TEST(methods_answer_at_once_and_their_scripts_go_on) {
     fleet_shows(p.f, "/twins/plant.1", "properties/reported/Firmware", "\"1.0\"");
     pass(p.f, 26);
     assert_int_equal(counts(&p).sent, before); /* it is not online */
-    fleet_shows(p.f, "/twins/plant.1", "properties/reported/FirmwareUpdateStatus",
-                "\"Rebooting\"");
+    fleet_shows(p.f, "/twins/plant.1", "properties/reported/FirmwareUpdateStatus", "\"Rebooting\"");
     pass(p.f, 20);
     fleet_shows(p.f, "/twins/plant.1", "properties/reported/Firmware", "\"7.1\"");
     assert_true(counts(&p).sent > before);

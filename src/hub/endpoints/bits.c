@@ -1,7 +1,8 @@
 /* Which bit of the log's records is whose.
  *
- * Partitions have the bits from 0 up (events/partitions.h), endpoints those from 63 down. A file
- * says whose they are; it is durable before the first record with a new bit is written. A new
+ * Partitions have the bits from 0 up (events/partitions.h), the next one is of what parts of the hub
+ * read themselves (HUB_TO_INSIDE), endpoints have those from 63 down. A file says whose these are; it
+ * is durable before the first record with a new bit is written. A new
  * endpoint gets the next free one, round and round, and begins behind all records that there are:
  * so it never sees what was for another. */
 #include "hub/endpoints/parts.h"
@@ -11,7 +12,7 @@
 #include "model/events.h"
 #include "model/json_text.h"
 
-enum { HIGHEST = 63, LOWEST = SK_PARTITIONS_MAX };
+enum { HIGHEST = 63, LOWEST = SK_PARTITIONS_MAX + 1 };
 
 void endpoint_cursor_name(const char *endpoint, unsigned bit, char to[128]) {
     snprintf(to, 128, "endpoint-%u-%s", bit, endpoint);

@@ -123,7 +123,7 @@ static void event_appended(void *arg, enum sk_status status, uint64_t sequence) 
 /* Once something has been taken, what is not refuses the message later, as a full disk does. */
 static enum sk_status append_split(struct sk_hub *hub, struct sk_request *request,
                                    const struct sk_message *message, const json_t *twin,
-                                   unsigned partition, uint64_t bits) {
+                                   unsigned partition, uint64_t bits, uint64_t inside) {
     struct split *split = SK_NEW(struct split);
     enum sk_status status = SK_OK;
     *split = (struct split){.request = request};
@@ -133,9 +133,10 @@ static enum sk_status append_split(struct sk_hub *hub, struct sk_request *reques
         sk_log_done *done = same & HUB_TO_EVENTS ? event_appended : part_appended;
         /* Where the last is found after a crash, all are. */
         if (bits & ~same) part.system[SK_SYS_EDGE_NUMBER] = SK_NONE;
-        status = append(hub, request, &part, partition, same, done, split);
+        status = append(hub, request, &part, partition, same | inside, done, split);
         split->left += status == SK_OK;
         bits &= ~same;
+        inside = 0; /* the first is theirs, too */
     }
     if (status && split->left) {
         split->status = status == SK_AGAIN ? SK_IO : status;
@@ -147,13 +148,14 @@ static enum sk_status append_split(struct sk_hub *hub, struct sk_request *reques
 
 static enum sk_status append_all(struct sk_hub *hub, struct sk_request *request,
                                  const struct sk_message *message, const json_t *twin,
-                                 uint64_t bits) {
+                                 uint64_t bits, uint64_t inside) {
     unsigned partition = sk_partition_of(hub->partitions, message->device);
     struct sk_message stamped = *message;
     request->backend_number = 0;
-    enum sk_status status = hub_enrich(hub, &stamped, twin, bits) == bits
-                                ? append(hub, request, &stamped, partition, bits, appended, request)
-                                : append_split(hub, request, message, twin, partition, bits);
+    enum sk_status status =
+        bits == 0 || hub_enrich(hub, &stamped, twin, bits) == bits
+            ? append(hub, request, &stamped, partition, bits | inside, appended, request)
+            : append_split(hub, request, message, twin, partition, bits, inside);
     count(hub, message, status);
     return status;
 }
@@ -161,16 +163,18 @@ static enum sk_status append_all(struct sk_hub *hub, struct sk_request *request,
 /* `twin`: its sender's, where routes want to know it; else NULL. */
 static void store(struct sk_hub *hub, struct sk_request *request, struct sk_message *message,
                   const json_t *twin) {
-    uint64_t bits = hub_route(hub, message, twin);
-    if (bits == 0) { /* taken and dropped, as the cloud does */
-        if (message->source == SK_SOURCE_TELEMETRY) hub->counts.dropped_total++;
+    bool telemetry = message->source == SK_SOURCE_TELEMETRY;
+    uint64_t bits = hub_route(hub, message, twin),
+             inside = telemetry && hub->inside_readers ? HUB_TO_INSIDE : 0;
+    if (bits == 0 && telemetry) hub->counts.dropped_total++;
+    if ((bits | inside) == 0) { /* taken and dropped, as the cloud does */
         sk_request_answer(request);
         return;
     }
     struct sk_span number = message->system[SK_SYS_EDGE_NUMBER];
     if (number.n && is_repeated(hub, request, message)) return;
     if (number.n) request->backend_data = sk_span_dup(number);
-    enum sk_status status = append_all(hub, request, message, twin, bits);
+    enum sk_status status = append_all(hub, request, message, twin, bits, inside);
     if (status == SK_OK) return;
     if (number.n) {
         sk_once_done(hub->once, request->device, request->module, number, false);

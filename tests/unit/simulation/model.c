@@ -9,8 +9,7 @@ static const struct sk_simulation_files stock = {.load = sk_simulation_stock_loa
 
 #define TELEMETRY(interval, format)                                                                \
     "\"Telemetry\":[{\"Interval\":\"" interval                                                     \
-    "\",\"MessageTemplate\":\"{}\",\"MessageSchema\":{\"Name\":\"s\",\"Format\":\"" format         \
-    "\"}}]"
+    "\",\"MessageTemplate\":\"{}\",\"MessageSchema\":{\"Name\":\"s\",\"Format\":\"" format "\"}}]"
 #define SCRIPT(type, path, params)                                                                 \
     "\"Simulation\":{\"Interval\":\"00:00:05\",\"Scripts\":[{\"Type\":\"" type                     \
     "\",\"Path\":\"" path "\",\"Params\":" params "}]}"
@@ -51,10 +50,12 @@ TEST(models_are_read_or_refused_with_a_sentence) {
         {"{\"Id\":\"a\"," RANDOM("{\"p\":{\"Min\":1}}") "}", SK_INVALID, "Min, Max"},
         {"{\"Id\":\"a\"," RANDOM("{\"p\":{\"Min\":2,\"Max\":1}}") "}", SK_INVALID, "above"},
         {"{\"Id\":\"a\"," RANDOM("null") "}", SK_INVALID, "Params"},
-        {"{\"Id\":\"a\"," SCRIPT("internal", "Math.Increasing", "{\"p\":{\"Min\":1,\"Max\":2}}") "}",
+        {"{\"Id\":\"a\"," SCRIPT("internal", "Math.Increasing",
+                                 "{\"p\":{\"Min\":1,\"Max\":2}}") "}",
          SK_INVALID, "Step"},
         {"{\"Id\":\"a\"," SCRIPT("internal", "Math.Sine", "{}") "}", SK_UNSUPPORTED, "not known"},
-        {"{\"Id\":\"a\"," SCRIPT("python", "x", "{}") "}", SK_UNSUPPORTED, "javascript or internal"},
+        {"{\"Id\":\"a\"," SCRIPT("python", "x", "{}") "}", SK_UNSUPPORTED,
+         "javascript or internal"},
         {"{\"Id\":\"a\"," SCRIPT("javascript", "none.js", "{}") "}", SK_NOT_FOUND, "none.js"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -86,7 +87,7 @@ TEST(templates_take_values_of_the_state) {
         {"", ""},
     };
     json_t *values = json_pack("{s:f,s:s,s:b,s:s,s:{s:[i,i]}}", "t", 21.5, "u", "F", "on", 1,
-                              "markup", "<b>\"hi\"</b>\n", "o", "a", 1, 2);
+                               "markup", "<b>\"hi\"</b>\n", "o", "a", 1, 2);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sk_buffer text = {0};
         sk_simulation_fill(&text, cases[i][0], values);

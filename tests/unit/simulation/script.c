@@ -98,9 +98,9 @@ TEST(what_a_script_sets_outside_of_its_functions_begins_anew) {
     done.n = 0;
     assert_int_equal(sk_simulation_engine_new(&script, &host, &engine, reason), SK_OK);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(sk_simulation_engine_run(engine, nothing, nothing, nothing, nothing, &ms,
-                                                  reason),
-                         SK_OK);
+        assert_int_equal(
+            sk_simulation_engine_run(engine, nothing, nothing, nothing, nothing, &ms, reason),
+            SK_OK);
     sk_simulation_engine_free(engine);
     json_decref(nothing);
     sk_buffer_byte(&done, 0);
@@ -133,8 +133,8 @@ static void run_all(const struct sk_simulation_script *script, json_t *state,
     uint64_t ms, slept = 0;
     assert_int_equal(sk_simulation_engine_new(script, &host, &engine, reason), SK_OK);
     for (int i = 0; i < 50; i++) {
-        enum sk_status status = sk_simulation_engine_run(engine, context, state, properties, state,
-                                                         &ms, reason);
+        enum sk_status status =
+            sk_simulation_engine_run(engine, context, state, properties, state, &ms, reason);
         while (status == SK_AGAIN) {
             slept += ms;
             status = sk_simulation_engine_go_on(engine, &ms, reason);
