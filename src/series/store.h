@@ -3,17 +3,17 @@
  * Events go into memory and from there, at the latest after a minute, into immutable parts on disk.
  * There is no journal: the owner reads events from a log that keeps them, says how far it has come
  * (sk_series_reach), and reads on from sk_series_position after a crash. So nothing is lost and
- * nothing is there twice. One thread, that of its loop. Why: docs/decisions/0041-time-series-from-
- * the-log.md. */
+ * nothing is there twice. One thread, that of its loop. Why:
+ * docs/decisions/0041-time-series-from-the-log.md. */
 #ifndef SK_SERIES_STORE_H
 #define SK_SERIES_STORE_H
 
 #include "io/io.h"
 #include "series/event.h"
 
-#define SK_SERIES_NAME_MAX 1024     /* bytes of a property's name */
-#define SK_SERIES_INSTANCE_MAX 8192 /* bytes of an instance's */
-#define SK_SERIES_BLOCK_ROWS 4096   /* rows that are given at once, at most */
+#define SK_SERIES_NAME_MAX 1024                /* bytes of a property's name */
+#define SK_SERIES_INSTANCE_MAX 8192            /* bytes of an instance's */
+#define SK_SERIES_BLOCK_ROWS 4096              /* rows that are given at once, at most */
 #define SK_SERIES_TIME_MIN (-62135596800000ll) /* 0001-01-01T00:00:00Z */
 #define SK_SERIES_TIME_MAX 253402300799999ll   /* 9999-12-31T23:59:59.999Z */
 
