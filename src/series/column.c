@@ -208,12 +208,17 @@ enum sk_status series_integers_decode(struct sk_span *from, int64_t *values, siz
 
 /* ---- doubles ---- */
 
+static uint64_t bits_of(double number) {
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
 static bool is_decimal(double value, size_t scale, int64_t *integer) {
     double scaled = nearbyint(value * powers[scale]);
     if (!(fabs(scaled) < 0x1p53)) return false;
     *integer = (int64_t)scaled;
-    double again = (double)*integer / powers[scale];
-    return memcmp(&again, &value, sizeof value) == 0; /* -0 is none */
+    return bits_of((double)*integer / powers[scale]) == bits_of(value); /* -0 is none */
 }
 
 /* A decimal has each larger scale too, until it is too large. */
@@ -230,12 +235,6 @@ static bool scale_all(const union sk_series_value *values, size_t count, size_t 
 }
 
 #define SIGN (1ull << 63)
-
-static uint64_t bits_of(double number) {
-    uint64_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    return bits;
-}
 
 /* As integers in the order of the numbers; what all end in zeros with is left out, so that floats
  * take no more than they had. */

@@ -68,9 +68,9 @@ TEST(floats_take_no_more_than_they_had) {
 }
 
 TEST(doubles_come_back_to_the_bit) {
-    const double strange[] = {0.0,   -0.0,        DBL_MIN, -DBL_MIN, DBL_MAX,   -DBL_MAX,
-                              5e-324, 0x1p53,     -0x1p53, 0.1,      -0.000001, 1e-7,
-                              1e22,  0x1p53 - 1., 1.0 / 3, 123456.789};
+    const double strange[] = {0.0,    -0.0,        DBL_MIN, -DBL_MIN,  DBL_MAX,   -DBL_MAX,
+                              5e-324, 0x1p53,      -0x1p53, 0.1,       -0.000001, 1e-7,
+                              1e22,   0x1p53 - 1., 1.0 / 3, 123456.789};
     for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
         for (size_t kind = 0; kind < 3; kind++) {
             for (size_t i = 0; i < counts[c]; i++)
