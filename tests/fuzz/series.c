@@ -1,7 +1,8 @@
-/* Any stored bytes as a column: refused, or values that are written and read again as the same. */
+/* Any stored bytes as a column: refused, or values that are written and read again as the same. And
+ * as a block: refused, or rows within its bounds. */
 #include <stdlib.h>
 
-#include "series/column.h"
+#include "series/block.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,12 +22,38 @@ static void decode(struct sk_span bytes, enum sk_series_type type, size_t count)
     sk_buffer_free(&written);
 }
 
-/* First the type, then how many values: 1 to SERIES_VALUES_MAX in two bytes. */
+/* A fuzzer does not guess CRCs: what it gives is the head and the columns, without the lead. */
+static void unpack(struct sk_span parts) {
+    struct sk_buffer bytes = {0};
+    struct sk_arena arena = {0};
+    struct series_block_head head;
+    struct sk_series_rows rows;
+    uint32_t n = parts.n ? (unsigned char)*parts.p : 0;
+    parts = sk_span_skip(parts, 1);
+    if (n > parts.n) n = (uint32_t)parts.n;
+    uint32_t crc = sk_crc32c(0, sk_span_first(parts, n));
+    sk_buffer_append(&bytes, sk_span(&n, sizeof n));
+    sk_buffer_append(&bytes, sk_span(&crc, sizeof crc));
+    sk_buffer_append(&bytes, parts);
+    if (series_block_head(sk_buffer_span(&bytes), &arena, &head) == SK_OK &&
+        series_block_rows(sk_buffer_span(&bytes), &head, NULL, NULL, &arena, &rows) == SK_OK &&
+        (rows.count > SK_SERIES_BLOCK_ROWS || rows.count * rows.column_count > SERIES_CELLS_MAX))
+        abort();
+    sk_arena_free(&arena);
+    sk_buffer_free(&bytes);
+}
+
+/* A block, where the first byte is 255. Else first the type, then how many values: 1 to
+ * SERIES_VALUES_MAX in two bytes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const enum sk_series_type types[] = {SK_SERIES_BOOL,   SK_SERIES_DATETIME,
                                                 SK_SERIES_DOUBLE, SK_SERIES_LONG,
                                                 SK_SERIES_STRING, SK_SERIES_DYNAMIC};
     if (size < 3) return 0;
+    if (data[0] == 255) {
+        unpack(sk_span(data + 1, size - 1));
+        return 0;
+    }
     size_t count = 1 + (data[1] | (size_t)data[2] << 8) % SERIES_VALUES_MAX;
     decode(sk_span(data + 3, size - 3), types[data[0] % 6], count);
     return 0;
