@@ -214,7 +214,7 @@ static enum sk_status get_times(struct sk_span bytes, const struct series_block_
     for (size_t i = 1; i < head->rows; i++)
         if (times[i] < times[i - 1]) return SK_MALFORMED;
     return times[0] == head->first_time && times[head->rows - 1] == head->last_time ? SK_OK
-                                                                                  : SK_MALFORMED;
+                                                                                    : SK_MALFORMED;
 }
 
 /* Values that stand one after the other go to the rows that have them. */
@@ -250,7 +250,8 @@ static enum sk_status get_column(struct sk_span bytes, const struct series_block
 }
 
 enum sk_status series_block_rows(struct sk_span bytes, const struct series_block_head *head,
-                                 bool (*wanted)(void *arg, const struct series_block_column *column),
+                                 bool (*wanted)(void *arg,
+                                                const struct series_block_column *column),
                                  void *arg, struct sk_arena *arena, struct sk_series_rows *rows) {
     if (bytes.n < head->bytes || bytes.n - head->bytes != head->body_n) return SK_MALFORMED;
     struct sk_span body = sk_span_skip(bytes, head->bytes);

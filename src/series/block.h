@@ -15,16 +15,16 @@
 #define SERIES_BLOCK_LEAD 8 /* bytes before the head */
 
 struct series_block_column {
-    uint32_t number; /* of its property; ascending within a block */
-    size_t at, n;    /* its bytes, behind the head */
+    uint32_t number;                       /* of its property; ascending within a block */
+    size_t at, n;                          /* its bytes, behind the head */
     struct sk_series_column_summary known; /* the property's name is empty */
 };
 struct series_block_head {
     int64_t first_time, last_time;
     size_t rows, columns_count;
-    size_t bytes;    /* of the head with what stands before it */
-    size_t times_n;  /* bytes of the times, which come first behind the head */
-    size_t body_n;   /* of all that is behind the head */
+    size_t bytes;                        /* of the head with what stands before it */
+    size_t times_n;                      /* bytes of the times, which come first behind the head */
+    size_t body_n;                       /* of all that is behind the head */
     struct series_block_column *columns; /* in the arena */
 };
 
@@ -39,7 +39,8 @@ enum sk_status series_block_head(struct sk_span bytes, struct sk_arena *arena,
 /* The rows of a whole block, with those of its columns that `wanted(arg, column)` wants (NULL:
  * all), into the arena; texts are spans of the block. SK_MALFORMED. */
 enum sk_status series_block_rows(struct sk_span bytes, const struct series_block_head *head,
-                                 bool (*wanted)(void *arg, const struct series_block_column *column),
+                                 bool (*wanted)(void *arg,
+                                                const struct series_block_column *column),
                                  void *arg, struct sk_arena *arena, struct sk_series_rows *rows);
 
 #endif

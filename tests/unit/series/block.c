@@ -120,9 +120,8 @@ TEST(a_changed_head_and_a_cut_block_are_refused) {
     series_block_encode(&bytes, &rows, numbers);
     assert_int_equal(series_block_head(sk_buffer_span(&bytes), &arena, &head), SK_OK);
     for (size_t n = head.bytes; n < bytes.n; n++)
-        assert_int_equal(
-            series_block_rows(sk_span(bytes.p, n), &head, NULL, NULL, &arena, &rows),
-            SK_MALFORMED);
+        assert_int_equal(series_block_rows(sk_span(bytes.p, n), &head, NULL, NULL, &arena, &rows),
+                         SK_MALFORMED);
     for (size_t at = 8, end = head.bytes; at < end; at++) {
         bytes.p[at] ^= 1;
         assert_int_equal(series_block_head(sk_buffer_span(&bytes), &arena, &head), SK_MALFORMED);
