@@ -21,7 +21,7 @@ static const struct sk_hub_part *const parts[] = {
     &hub_part_jobs,       &hub_part_bulk,          &hub_part_network,    &hub_part_blobs,
     &hub_part_files,      &hub_part_digital_twins, &hub_part_quota,      &hub_part_records,
     &hub_part_diagnose,   &hub_part_transfers,     &hub_part_tracing,    &hub_part_measures,
-    &hub_part_manage,     &hub_part_explain};
+    &hub_part_manage,     &hub_part_explain,       &hub_part_rules};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -400,6 +400,7 @@ struct sk_hub_counts sk_hub_counts(struct sk_hub *hub) {
     counts.sessions = sk_directory_counts(&hub->backend).sessions;
     counts.configurations = hub_configuration_count(hub);
     counts.jobs = hub_job_count(hub);
+    counts.alarms_total = hub_alarm_count(hub);
     counts.records_lost_total = hub_records_lost(hub);
     measure(hub, &counts);
     counts.log_bytes = sk_log_bytes(hub->log);

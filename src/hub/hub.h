@@ -183,6 +183,7 @@ struct sk_hub_counts {
     uint64_t ingress_total, throttled_total, throttled_telemetry_total, messages_today;
     uint64_t connected_devices;
     uint64_t jobs_completed_total, jobs_failed_total, jobs_cancelled_total;
+    uint64_t alarms_total;
     uint64_t log_bytes, first_sequence, next_sequence;
 };
 struct sk_hub_counts sk_hub_counts(struct sk_hub *hub);

@@ -14,6 +14,7 @@ struct configurations;
 struct endpoints;
 struct files;
 struct jobs;
+struct rules;
 struct sk_once;
 struct sk_partitions;
 
@@ -109,6 +110,7 @@ struct sk_hub {
     struct blobs *blobs;                    /* see blobs/parts.h */
     struct transfers *transfers;            /* see transfers/parts.h */
     struct files *files;                    /* see files/files.c */
+    struct rules *rules;                    /* see rules/parts.h */
     const struct sk_hub_part *const *parts; /* what it is made of */
     size_t part_count;
     size_t opened; /* parts */
@@ -143,6 +145,7 @@ void hub_refuse_status(struct sk_request *request, const struct sk_registry_end 
 enum sk_fault hub_fault_of(const struct sk_request *request, const struct sk_registry_end *end);
 /* changed.c: an identity or a twin was made, changed or removed: tells every part. */
 void hub_changed(struct sk_hub *hub);
+typedef void hub_emitted(void *arg, bool fine);
 /* How a twin was changed: `desired` is what its client hears of it, the others are the patches;
  * NULL: a section that was not. */
 struct sk_hub_twin_change {
@@ -250,7 +253,7 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
     hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers,
-    hub_part_tracing, hub_part_measures, hub_part_manage, hub_part_explain;
+    hub_part_tracing, hub_part_measures, hub_part_manage, hub_part_explain, hub_part_rules;
 
 /* Of the hub as a resource of ARM, in front of its name; whose it is does not matter. */
 #define HUB_RESOURCE                                                                               \
@@ -306,10 +309,15 @@ void hub_blob_look(struct sk_hub *hub, struct sk_span container, struct sk_span 
 size_t hub_job_count(const struct sk_hub *hub);
 /* events/notices.c: a job is what its document says now. */
 void hub_job_changed(struct sk_hub *hub, const json_t *job);
-/* Azure's names of enum sk_source, in its order. */
+/* events/notices.c: an alarm has been found; `done` comes once, maybe from inside the call: its
+ * event is in the log, if a route asks for such, or cannot be. */
+void hub_alarm_found(struct sk_hub *hub, const json_t *alarm, hub_emitted *done, void *arg);
+/* rules/rules.c: that have been found since the start */
+uint64_t hub_alarm_count(const struct sk_hub *hub);
+/* Azure's names of enum sk_source, in its order; the last is ours. */
 #define HUB_SOURCES                                                                                \
     "DeviceMessages|TwinChangeEvents|DeviceLifecycleEvents|DeviceConnectionStateEvents|"           \
-    "DigitalTwinChangeEvents|DeviceJobLifecycleEvents"
+    "DigitalTwinChangeEvents|DeviceJobLifecycleEvents|AlarmEvents"
 /* events/routing.c. Sets of endpoints are bits: those of struct endpoint, from 63 down, and this
  * one for the built-in `events`, in whose place the record gets its partition's bit. */
 #define HUB_TO_EVENTS 1ull
@@ -329,6 +337,8 @@ uint64_t hub_enrich(struct sk_hub *hub, struct sk_message *message, const json_t
 /* events/ingest.c: routes and stores an event of the hub's own (`message` is needed until it
  * returns). Should that fail it is counted as lost. */
 void hub_emit(struct sk_hub *hub, struct sk_message *message);
+/* The same, and its end is heard of: `done` comes once, maybe from inside the call. */
+void hub_emit_then(struct sk_hub *hub, struct sk_message *message, hub_emitted *done, void *arg);
 void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition);
 /* c2d/queue.c: a device was deleted. */
 void hub_c2d_forget(struct sk_hub *hub, struct sk_span device);

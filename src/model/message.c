@@ -39,7 +39,8 @@ static const char *const sources[SK_SOURCE_COUNT] = {"Telemetry",
                                                      "deviceLifecycleEvents",
                                                      "deviceConnectionStateEvents",
                                                      "digitalTwinChangeEvents",
-                                                     "deviceJobLifecycleEvents"};
+                                                     "deviceJobLifecycleEvents",
+                                                     "alarmEvents"};
 
 /* The version says how wide the sizes of the variable part are: 16 bits, or, where one does not
  * fit, 32. */

@@ -164,6 +164,7 @@ struct sk_request {
     struct sk_span name, rid, payload, if_match, continuation;
     struct sk_span job_type, job_status;
     struct sk_span component; /* of Plug and Play */
+    struct sk_span query;     /* of an HTTPS request, behind the '?' */
     struct sk_span host;      /* by which the client knows us, with its port, as of HTTPS */
     struct sk_span chain;     /* of an edge hub's: "target;…;asker", or empty: for itself */
     bool replace;

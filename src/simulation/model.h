@@ -77,7 +77,7 @@ void sk_simulation_behave(const struct sk_simulation_script *script, json_t *sta
                           double (*chance)(void *arg), void *arg);
 
 /* stock.c: the models that come along. The text of the next one, in the order of their ids (*at is
- * 0 at first); and a file by its name, as `load` of struct sk_simulation_files: ID.json and scripts. */
+ * 0 at first); and a file by its name, ID.json or a script, as `load` of the files above. */
 bool sk_simulation_stock_next(size_t *at, struct sk_span *text);
 enum sk_status sk_simulation_stock_load(void *arg, const char *path, struct sk_buffer *to);
 

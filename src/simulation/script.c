@@ -100,7 +100,8 @@ static duk_ret_t do_chance(duk_context *js) {
 /* A thread of the engine can be left from functions in JavaScript alone, so `sleep` is one, and so
  * is what wakes it. A run ends with null, a sleep gives its milliseconds. */
 static const char prelude[] =
-    "function sleep(ms) { Duktape.Thread.yield(Math.max(0, Number(ms) || 0)); }\n"
+    "function sleep"
+    "(ms) { Duktape.Thread.yield(Math.max(0, Number(ms) || 0)); }\n"
     "(function (host) {\n"
     "  var thread, resume = Duktape.Thread.resume;\n"
     "  host.begin = function (program, context, state, properties) {\n"

@@ -4,8 +4,8 @@
  *
  * What is desired of a device's twin becomes a property of it, and is reported. Belongs to its
  * loop's thread. */
-#ifndef SK_SIMULATION_FLEET_H
-#define SK_SIMULATION_FLEET_H
+#ifndef SK_SIMULATION_SIMULATION_H
+#define SK_SIMULATION_SIMULATION_H
 
 #include "simulation/model.h"
 #include "io/io.h"
@@ -31,8 +31,8 @@ struct sk_simulation *sk_simulation_new(struct sk_io *io,
 /* All its devices go. Not from a callback of its own. */
 void sk_simulation_free(struct sk_simulation *simulation);
 
-/* One more device, which begins when its turn has come. The model must outlive the simulation. SK_INVALID:
- * a script cannot be compiled, with the reason. */
+/* One more device, which begins when its turn has come. The model must outlive the simulation.
+ * SK_INVALID: a script cannot be compiled, with the reason. */
 enum sk_status sk_simulation_add(struct sk_simulation *simulation,
                                  const struct sk_simulation_model *model, struct sk_span device_id,
                                  char reason[SK_SIMULATION_REASON]);

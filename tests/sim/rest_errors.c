@@ -175,7 +175,8 @@ TEST(members_of_wrong_types_are_refused) {
         "\"id\":0,\"content\":\"x\",\"priority\":\"y\",\"type\":1,\"startTime\":{},\"jobId\":[],"
         "\"blobName\":{},\"correlationId\":1,\"isSuccess\":\"z\",\"certificate\":1,"
         "\"targetCondition\":5,\"modulesContent\":[],\"module\":3,\"message\":7,"
-        "\"routingSource\":1,\"route\":0,\"twin\":7,\"inputBlobContainerUri\":1}"};
+        "\"routingSource\":1,\"route\":0,\"twin\":7,\"inputBlobContainerUri\":1,"
+        "\"From\":7,\"Status\":7,\"Items\":7,\"Name\":7}"};
     try_all(*state, &(struct wrong){.what = "wrong types", .body = bodies[0], .any_object = true},
             false);
 }

@@ -66,7 +66,7 @@ void fleet_send(struct fleet *f, enum sk_http_method method, const char *path, c
     struct sk_buffer token = {0}, target = {0};
     sk_sas_create(&token, SK_SPAN("hub.test"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
                   sk_io_wall(f->field_io) / 1000000 + 3600);
-    sk_buffer_print(&target, "%s?api-version=2021-04-12", path);
+    sk_buffer_print(&target, "%s%capi-version=2021-04-12", path, strchr(path, '?') ? '&' : '?');
     struct sk_http_pair headers[] = {{"Authorization", sk_buffer_span(&token)},
                                      {"If-Match", SK_SPAN("\"*\"")}};
     f->waiting++;

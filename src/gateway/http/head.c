@@ -296,6 +296,7 @@ static bool read_request(struct sk_http_request *r) {
     bool fine = true;
     if (!read_body(r)) return false;
     read_continuation(r);
+    r->request.query = http->query;
     switch (r->request.op) {
     case SK_OP_TELEMETRY:
         if (sk_http_read_telemetry(r)) break;

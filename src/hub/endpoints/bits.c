@@ -1,10 +1,10 @@
 /* Which bit of the log's records is whose.
  *
- * Partitions have the bits from 0 up (events/partitions.h), the next one is of what parts of the hub
- * read themselves (HUB_TO_INSIDE), endpoints have those from 63 down. A file says whose these are; it
- * is durable before the first record with a new bit is written. A new
- * endpoint gets the next free one, round and round, and begins behind all records that there are:
- * so it never sees what was for another. */
+ * Partitions have the bits from 0 up (events/partitions.h), the next one is for parts of the hub
+ * (HUB_TO_INSIDE), endpoints have those from 63 down. A file says whose these are; it is durable
+ * before the first record with a new bit is written. A new endpoint gets the next free one, round
+ * and round, and begins behind all records that there are: so it never sees what was for another.
+ */
 #include "hub/endpoints/parts.h"
 
 #include <stdio.h>

@@ -65,12 +65,21 @@ static void count(struct sk_hub *hub, const struct sk_message *message, enum sk_
         hub->counts.telemetry_total++;
 }
 
+/* An event of the hub's own on its way. */
+struct emission {
+    struct sk_request request;
+    hub_emitted *done;
+    void *arg;
+};
+
 static void emitted(struct sk_request *request, const struct sk_answer *answer) {
     struct sk_hub *hub = hub_of(request->backend);
     if (answer->error && hub->counts.notices_lost_total++ == 0)
         SK_WARN("hub", "%s: an event of the hub's own could not be stored (%s); more are counted",
                 hub->options->name, sk_error_text(answer->error));
-    free(request);
+    struct emission *emission = SK_CONTAINER(request, struct emission, request);
+    if (emission->done) emission->done(emission->arg, answer->error == NULL);
+    free(emission);
 }
 
 void hub_send_event(struct sk_hub *hub, struct sk_request *request, unsigned partition) {
@@ -231,12 +240,21 @@ static void take(struct sk_hub *hub, struct sk_request *request) {
     ingest(hub, request, &message);
 }
 
+void hub_emit_then(struct sk_hub *hub, struct sk_message *message, hub_emitted *done, void *arg) {
+    if (hub->closing) {
+        if (done) done(arg, false);
+        return;
+    }
+    struct emission *emission = SK_NEW(struct emission);
+    *emission = (struct emission){
+        .request = {.backend = &hub->backend, .done = emitted, .op = SK_OP_TELEMETRY},
+        .done = done,
+        .arg = arg};
+    ingest(hub, &emission->request, message);
+}
+
 void hub_emit(struct sk_hub *hub, struct sk_message *message) {
-    if (hub->closing) return;
-    struct sk_request *request = SK_NEW(struct sk_request);
-    *request =
-        (struct sk_request){.backend = &hub->backend, .done = emitted, .op = SK_OP_TELEMETRY};
-    ingest(hub, request, message);
+    hub_emit_then(hub, message, NULL, NULL);
 }
 
 /* ---- its metrics ---- */

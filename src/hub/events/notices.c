@@ -14,11 +14,13 @@ static const char *const schemas[SK_SOURCE_COUNT] = {
     [SK_SOURCE_CONNECTION_STATE] = "deviceConnectionStateNotification",
     [SK_SOURCE_DIGITAL_TWIN_CHANGES] = "digitalTwinChangeNotification",
     [SK_SOURCE_JOB_LIFECYCLE] = "deviceJobLifecycleNotification",
+    [SK_SOURCE_ALARMS] = "alarmNotification",
 };
 
 /* Takes `body`. `device` NULL: it is about none. */
-static void emit(struct sk_hub *hub, enum sk_source source, const char *operation,
-                 const char *device, const char *module, json_t *body) {
+static void emit_then(struct sk_hub *hub, enum sk_source source, const char *operation,
+                      const char *device, const char *module, json_t *body, hub_emitted *done,
+                      void *arg) {
     char time[SK_TIME_TEXT], id[37];
     sk_time_text(sk_io_wall(hub->backend.io), time);
     sk_io_guid(hub->backend.io, id);
@@ -45,8 +47,14 @@ static void emit(struct sk_hub *hub, enum sk_source source, const char *operatio
     message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
     message.system[SK_SYS_CORRELATION_ID] = sk_span_z(id);
     message.system[SK_SYS_USER_ID] = sk_span_z(hub->options->name);
-    hub_emit(hub, &message);
+    message.system[SK_SYS_MESSAGE_ID] = sk_span_z(sk_json_member_text(body, "Id"));
+    hub_emit_then(hub, &message, done, arg);
     json_decref(body);
+}
+
+static void emit(struct sk_hub *hub, enum sk_source source, const char *operation,
+                 const char *device, const char *module, json_t *body) {
+    emit_then(hub, source, operation, device, module, body, NULL, NULL);
 }
 
 /* Of those that have said which model they are of. */
@@ -107,6 +115,15 @@ void hub_job_changed(struct sk_hub *hub, const json_t *job) {
     const char *status = json_string_value(json_object_get(job, "status"));
     if (!hub_routes_take(hub, SK_SOURCE_JOB_LIFECYCLE)) return;
     emit(hub, SK_SOURCE_JOB_LIFECYCLE, status, NULL, NULL, json_deep_copy(job));
+}
+
+/* Told twice, after a crash, it has the same message id. */
+void hub_alarm_found(struct sk_hub *hub, const json_t *alarm, hub_emitted *done, void *arg) {
+    if (hub_routes_take(hub, SK_SOURCE_ALARMS))
+        emit_then(hub, SK_SOURCE_ALARMS, "alarm", sk_json_member_text(alarm, "DeviceId"), NULL,
+                  json_deep_copy(alarm), done, arg);
+    else
+        done(arg, true);
 }
 
 static void opened(struct sk_hub *hub, struct sk_session *session) {

@@ -1,0 +1,261 @@
+/* Alarms: each is a small document of the registry and a struct in memory, from which lists and
+ * counts are made. */
+#include <stdio.h>
+
+#include "hub/rules/parts.h"
+#include "model/json_text.h"
+
+#define KIND SK_SPAN("alarm")
+
+const char *const alarm_statuses[ALARM_STATUSES + 1] = {"open", "acknowledged", "closed", NULL};
+
+void alarm_id(const struct alarm *alarm, char to[ALARM_ID]) {
+    snprintf(to, ALARM_ID, "%012llx%016llx", (unsigned long long)alarm->received_ms & 0xffffffffffff,
+             (unsigned long long)alarm->hash);
+}
+
+/* FNV-1a, 64 bits: the same on every machine and in every run. */
+static void hash(uint64_t *h, struct sk_span bytes) {
+    for (size_t i = 0; i < bytes.n; i++)
+        *h = (*h ^ (unsigned char)bytes.p[i]) * 1099511628211ull;
+}
+
+static uint64_t hash_of(const struct rule_found *found) {
+    uint64_t h = 14695981039346656037ull;
+    hash(&h, sk_span_z(found->rule->id));
+    hash(&h, SK_SPAN("\n"));
+    hash(&h, found->device);
+    hash(&h, sk_span(&found->mark, sizeof found->mark));
+    return h;
+}
+
+/* ---- the list ---- */
+
+static int compare(const struct alarm *a, int64_t received_ms, uint64_t h) {
+    if (a->received_ms != received_ms) return a->received_ms < received_ms ? -1 : 1;
+    return a->hash < h ? -1 : a->hash > h;
+}
+
+/* Where one of that name is, or would be. */
+static size_t place(const struct alarms *alarms, int64_t received_ms, uint64_t h) {
+    size_t low = 0, high = alarms->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (compare(alarms->sorted[middle], received_ms, h) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct alarm *at_place(const struct alarms *alarms, size_t at, int64_t received_ms,
+                              uint64_t h) {
+    return at < alarms->count && compare(alarms->sorted[at], received_ms, h) == 0
+               ? alarms->sorted[at]
+               : NULL;
+}
+
+struct alarm *alarms_get(const struct alarms *alarms, struct sk_span id) {
+    char text[ALARM_ID];
+    unsigned long long ms, h;
+    if (id.n != ALARM_ID - 1) return NULL;
+    memcpy(text, id.p, id.n);
+    text[id.n] = '\0';
+    if (sscanf(text, "%12llx%16llx", &ms, &h) != 2) return NULL;
+    struct alarm *alarm = at_place(alarms, place(alarms, (int64_t)ms, h), (int64_t)ms, h);
+    return alarm && alarm->stored ? alarm : NULL;
+}
+
+static void put_in(struct alarms *alarms, struct alarm *alarm) {
+    size_t at = place(alarms, alarm->received_ms, alarm->hash);
+    if (alarms->count == alarms->room) {
+        alarms->room = alarms->room ? 2 * alarms->room : 64;
+        alarms->sorted = sk_realloc(alarms->sorted, alarms->room * sizeof(struct alarm *));
+    }
+    memmove(alarms->sorted + at + 1, alarms->sorted + at,
+            (alarms->count - at) * sizeof(struct alarm *));
+    alarms->sorted[at] = alarm;
+    alarms->count++;
+}
+
+static void alarm_free(struct alarm *alarm) {
+    free(alarm->device);
+    free(alarm);
+}
+
+static void take_out(struct alarms *alarms, struct alarm *alarm) {
+    size_t at = place(alarms, alarm->received_ms, alarm->hash);
+    alarms->count--;
+    memmove(alarms->sorted + at, alarms->sorted + at + 1,
+            (alarms->count - at) * sizeof(struct alarm *));
+    alarm_free(alarm);
+}
+
+void alarms_free(struct alarms *alarms) {
+    for (size_t i = 0; i < alarms->count; i++) alarm_free(alarms->sorted[i]);
+    free(alarms->sorted);
+}
+
+/* ---- as documents ---- */
+
+static void set_time(json_t *to, const char *name, int64_t ms) {
+    char time[SK_TIME_TEXT];
+    sk_time_text(ms * 1000, time);
+    json_object_set_new(to, name, json_string(time));
+}
+
+json_t *alarm_json(const struct alarm *alarm) {
+    char id[ALARM_ID], etag[SK_ETAG_MAX];
+    alarm_id(alarm, id);
+    sk_identity_etag(alarm->version, etag);
+    json_t *json = json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s,s:s}}", "Id", id, "ETag", etag, "DeviceId",
+        alarm->device, "Status", alarm_statuses[alarm->status], "GroupId", alarm->rule->group,
+        "Description", alarm->rule->description, "Logic",
+        alarm->rule->calculation == RULE_INSTANT ? "1Rule-1Device-1Message"
+                                                 : "1Rule-1Device-NMessage",
+        "Rule", "Id", alarm->rule->id, "Severity", rule_severities[alarm->severity], "Description",
+        alarm->rule->description);
+    set_time(json, "DateCreated", alarm->created_ms);
+    set_time(json, "DateModified", alarm->modified_ms);
+    set_time(json, "DateReceived", alarm->received_ms);
+    return json;
+}
+
+static void put(struct alarms *alarms, const struct alarm *alarm, sk_registry_done *done,
+                void *arg) {
+    char id[ALARM_ID];
+    struct sk_buffer text = {0};
+    json_t *json = json_pack("{s:s,s:s,s:I,s:I,s:i,s:i,s:i}", "device", alarm->device, "rule",
+                             alarm->rule->id, "created", (json_int_t)alarm->created_ms, "modified",
+                             (json_int_t)alarm->modified_ms, "status", alarm->status, "severity",
+                             alarm->severity, "version", (int)alarm->version);
+    alarm_id(alarm, id);
+    sk_json_put(&text, json, 0);
+    sk_registry_document_put(alarms->rules->hub->registry, KIND, sk_span_z(id),
+                             sk_buffer_span(&text), done, arg);
+    sk_buffer_free(&text);
+    json_decref(json);
+}
+
+static const struct rule *rule_of(const struct rules *rules, const char *id) {
+    SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
+        const struct rule *rule = SK_CONTAINER(node, struct rule, link);
+        if (id && strcmp(rule->id, id) == 0) return rule;
+    }
+    return NULL;
+}
+
+void alarms_load(struct alarms *alarms, struct sk_span key, struct sk_span bytes) {
+    json_t *json = sk_json_load(bytes, 0, NULL);
+    const char *device = sk_json_member_text(json, "device");
+    const struct rule *rule = rule_of(alarms->rules, sk_json_member_text(json, "rule"));
+    unsigned long long ms, h;
+    SK_CLEANUP_FREE char *id = sk_span_dup(key);
+    if (device && rule && sscanf(id, "%12llx%16llx", &ms, &h) == 2) {
+        struct alarm *alarm = SK_NEW(struct alarm);
+        json_int_t status = json_integer_value(json_object_get(json, "status")),
+                   severity = json_integer_value(json_object_get(json, "severity"));
+        *alarm = (struct alarm){
+            .received_ms = (int64_t)ms,
+            .hash = h,
+            .rule = rule,
+            .device = sk_span_dup(sk_span_z(device)),
+            .created_ms = json_integer_value(json_object_get(json, "created")),
+            .modified_ms = json_integer_value(json_object_get(json, "modified")),
+            .version = (uint32_t)json_integer_value(json_object_get(json, "version")),
+            .status = (uint8_t)(status >= 0 && status < ALARM_STATUSES ? status : ALARM_OPEN),
+            .severity = (uint8_t)(severity >= 0 && severity < RULE_SEVERITIES ? severity : 0),
+            .stored = true};
+        put_in(alarms, alarm);
+    }
+    json_decref(json);
+}
+
+/* ---- what becomes of them ---- */
+
+struct storing {
+    struct alarms *alarms;
+    int64_t received_ms;
+    uint64_t hash;
+};
+
+static void stored(void *arg, const struct sk_registry_end *end) {
+    struct storing storing = *(struct storing *)arg;
+    struct alarms *alarms = storing.alarms;
+    free(arg);
+    struct alarm *alarm =
+        at_place(alarms, place(alarms, storing.received_ms, storing.hash), storing.received_ms,
+                 storing.hash);
+    if (end->status) {
+        alarms->failed = true;
+        if (alarm) take_out(alarms, alarm);
+    } else if (alarm) {
+        alarm->stored = true;
+    }
+    alarms->on_their_way--;
+    rules_settled(alarms->rules);
+}
+
+/* The event is in the log, or there is no room for it: the alarm is stored behind it, so that one
+ * which is stored was told. */
+static void told(void *arg, bool fine) {
+    struct storing *storing = arg;
+    struct alarms *alarms = storing->alarms;
+    struct alarm *alarm =
+        at_place(alarms, place(alarms, storing->received_ms, storing->hash), storing->received_ms,
+                 storing->hash);
+    if (fine && alarm)
+        put(alarms, alarm, stored, storing);
+    else
+        stored(storing, &(struct sk_registry_end){.status = SK_CLOSED});
+}
+
+static void drop_oldest(struct alarms *alarms) {
+    if (alarms->count < ALARMS_MAX || !alarms->sorted[0]->stored) return;
+    alarms->lost_total++;
+    SK_SELDOM(SK_LEVEL_WARN, "hub", "%s: there are %d alarms: the oldest go",
+              alarms->rules->hub->options->name, ALARMS_MAX);
+    alarms_remove(alarms, alarms->sorted[0], NULL, NULL);
+}
+
+void alarms_found(struct alarms *alarms, const struct rule_found *found) {
+    int64_t received_ms = found->received_us / 1000;
+    uint64_t h = hash_of(found);
+    if (at_place(alarms, place(alarms, received_ms, h), received_ms, h)) return;
+    drop_oldest(alarms);
+    int64_t now_ms = sk_io_wall(alarms->rules->hub->backend.io) / 1000;
+    struct alarm *alarm = SK_NEW(struct alarm);
+    struct storing *storing = SK_NEW(struct storing);
+    *alarm = (struct alarm){.received_ms = received_ms,
+                            .created_ms = now_ms,
+                            .modified_ms = now_ms,
+                            .hash = h,
+                            .rule = found->rule,
+                            .device = sk_span_dup(found->device),
+                            .version = 1,
+                            .severity = (uint8_t)found->rule->severity};
+    *storing = (struct storing){alarms, received_ms, h};
+    put_in(alarms, alarm);
+    alarms->on_their_way++;
+    alarms->found_total++;
+    json_t *json = alarm_json(alarm);
+    hub_alarm_found(alarms->rules->hub, json, told, storing);
+    json_decref(json);
+}
+
+void alarms_set(struct alarms *alarms, struct alarm *alarm, enum alarm_status status,
+                sk_registry_done *done, void *arg) {
+    alarm->status = (uint8_t)status;
+    alarm->version++;
+    alarm->modified_ms = sk_io_wall(alarms->rules->hub->backend.io) / 1000;
+    put(alarms, alarm, done, arg);
+}
+
+void alarms_remove(struct alarms *alarms, struct alarm *alarm, sk_registry_done *done, void *arg) {
+    char id[ALARM_ID];
+    alarm_id(alarm, id);
+    sk_registry_document_delete(alarms->rules->hub->registry, KIND, sk_span_z(id), done, arg);
+    take_out(alarms, alarm);
+}
