@@ -17,3 +17,4 @@ done
 for file in "$folder"/grafana-*.json; do
     expect "$file" "$(python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); print(len({p["id"] for p in d["panels"]}) == len(d["panels"]) > 10)' "$file")" True
 done
+exit $failed

@@ -4,8 +4,7 @@
 AROUND(fleet_new_world, fleet_free_world);
 
 #define GROUP(id, conditions)                                                                      \
-    "/config/v1/devicegroups/" id,                                                                 \
-        "{\"DisplayName\":\"" id "\",\"Conditions\":[" conditions "]}"
+    "/config/v1/devicegroups/" id, "{\"DisplayName\":\"" id "\",\"Conditions\":[" conditions "]}"
 #define NORTH "{\"Key\":\"Tags.Site\",\"Operator\":\"EQ\",\"Value\":\"north\"}"
 #define RULE(id, group, more)                                                                      \
     "/telemetry/v1/rules/" id,                                                                     \
@@ -227,10 +226,9 @@ static void look(void *arg, const struct sk_message *message) {
 
 TEST(routes_hear_of_alarms) {
     struct fleet *f = *state;
-    const char *reason =
-        fleet_reload(f, FLEET_TOML_HUB FLEET_TOML_OWNER
-                     "[[hub.route]]\nname = \"alarms\"\nsource = \"AlarmEvents\"\n"
-                     "condition = \"$body.Rule.Severity = 'Critical'\"\n");
+    const char *reason = fleet_reload(f, FLEET_TOML_HUB FLEET_TOML_OWNER
+                                      "[[hub.route]]\nname = \"alarms\"\nsource = \"AlarmEvents\"\n"
+                                      "condition = \"$body.Rule.Severity = 'Critical'\"\n");
     if (reason) fail_msg("%s", reason);
     put(f, GROUP("all", ""));
     put(f, RULE("hot", "all", WHEN("t", "GreaterThan", "5")));
@@ -259,8 +257,9 @@ TEST(alarms_come_once_across_power_losses) {
     put(f, GROUP("all", ""));
     put(f, RULE("now", "all", WHEN("t", "GreaterThan", "5")));
     put(f, RULE("minute", "all", AVERAGE WHEN("t", "GreaterThan", "5")));
-    put(f, RULE("hour", "all", "\"Calculation\":\"Count\",\"TimePeriod\":\"3600000\","
-                               WHEN("t", "GreaterThan", "1000")));
+    put(f, RULE("hour", "all",
+                "\"Calculation\":\"Count\",\"TimePeriod\":\"3600000\"," WHEN("t", "GreaterThan",
+                                                                             "1000")));
     size_t now = 0;
     for (int minute = 0; minute < 30; minute++) {
         for (int i = 0; i < 3; i++) {

@@ -10,14 +10,14 @@
 const char *const alarm_statuses[ALARM_STATUSES + 1] = {"open", "acknowledged", "closed", NULL};
 
 void alarm_id(const struct alarm *alarm, char to[ALARM_ID]) {
-    snprintf(to, ALARM_ID, "%012llx%016llx", (unsigned long long)alarm->received_ms & 0xffffffffffff,
+    snprintf(to, ALARM_ID, "%012llx%016llx",
+             (unsigned long long)alarm->received_ms & 0xffffffffffff,
              (unsigned long long)alarm->hash);
 }
 
 /* FNV-1a, 64 bits: the same on every machine and in every run. */
 static void hash(uint64_t *h, struct sk_span bytes) {
-    for (size_t i = 0; i < bytes.n; i++)
-        *h = (*h ^ (unsigned char)bytes.p[i]) * 1099511628211ull;
+    for (size_t i = 0; i < bytes.n; i++) *h = (*h ^ (unsigned char)bytes.p[i]) * 1099511628211ull;
 }
 
 static uint64_t hash_of(const struct rule_found *found) {
@@ -109,14 +109,14 @@ json_t *alarm_json(const struct alarm *alarm) {
     char id[ALARM_ID], etag[SK_ETAG_MAX];
     alarm_id(alarm, id);
     sk_identity_etag(alarm->version, etag);
-    json_t *json = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s,s:s}}", "Id", id, "ETag", etag, "DeviceId",
-        alarm->device, "Status", alarm_statuses[alarm->status], "GroupId", alarm->rule->group,
-        "Description", alarm->rule->description, "Logic",
-        alarm->rule->calculation == RULE_INSTANT ? "1Rule-1Device-1Message"
-                                                 : "1Rule-1Device-NMessage",
-        "Rule", "Id", alarm->rule->id, "Severity", rule_severities[alarm->severity], "Description",
-        alarm->rule->description);
+    json_t *json =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s,s:s}}", "Id", id, "ETag", etag,
+                  "DeviceId", alarm->device, "Status", alarm_statuses[alarm->status], "GroupId",
+                  alarm->rule->group, "Description", alarm->rule->description, "Logic",
+                  alarm->rule->calculation == RULE_INSTANT ? "1Rule-1Device-1Message"
+                                                           : "1Rule-1Device-NMessage",
+                  "Rule", "Id", alarm->rule->id, "Severity", rule_severities[alarm->severity],
+                  "Description", alarm->rule->description);
     set_time(json, "DateCreated", alarm->created_ms);
     set_time(json, "DateModified", alarm->modified_ms);
     set_time(json, "DateReceived", alarm->received_ms);
@@ -185,9 +185,8 @@ static void stored(void *arg, const struct sk_registry_end *end) {
     struct storing storing = *(struct storing *)arg;
     struct alarms *alarms = storing.alarms;
     free(arg);
-    struct alarm *alarm =
-        at_place(alarms, place(alarms, storing.received_ms, storing.hash), storing.received_ms,
-                 storing.hash);
+    struct alarm *alarm = at_place(alarms, place(alarms, storing.received_ms, storing.hash),
+                                   storing.received_ms, storing.hash);
     if (end->status) {
         alarms->failed = true;
         if (alarm) take_out(alarms, alarm);
@@ -203,9 +202,8 @@ static void stored(void *arg, const struct sk_registry_end *end) {
 static void told(void *arg, bool fine) {
     struct storing *storing = arg;
     struct alarms *alarms = storing->alarms;
-    struct alarm *alarm =
-        at_place(alarms, place(alarms, storing->received_ms, storing->hash), storing->received_ms,
-                 storing->hash);
+    struct alarm *alarm = at_place(alarms, place(alarms, storing->received_ms, storing->hash),
+                                   storing->received_ms, storing->hash);
     if (fine && alarm)
         put(alarms, alarm, stored, storing);
     else

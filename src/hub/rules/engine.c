@@ -42,16 +42,14 @@ static void window_free(struct rule_engine *engine, struct window *window) {
 }
 
 void rule_engine_free(struct rule_engine *engine) {
-    for (size_t i = 0; i < RULE_PERIODS; i++)
-        SK_LIST_EACH(&engine->windows[i], node, following)
-            window_free(engine, SK_CONTAINER(node, struct window, link));
+    for (size_t i = 0; i < RULE_PERIODS; i++) SK_LIST_EACH(&engine->windows[i], node, following)
+    window_free(engine, SK_CONTAINER(node, struct window, link));
     sk_map_free(&engine->open);
     engine->open = (struct sk_map){0};
 }
 
 void rule_engine_forget(struct rule_engine *engine, const struct rule *rule) {
-    for (size_t i = 0; i < RULE_PERIODS; i++)
-        SK_LIST_EACH(&engine->windows[i], node, following) {
+    for (size_t i = 0; i < RULE_PERIODS; i++) SK_LIST_EACH(&engine->windows[i], node, following) {
             struct window *window = SK_CONTAINER(node, struct window, link);
             if (window->rule == rule) window_free(engine, window);
         }

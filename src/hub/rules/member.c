@@ -33,8 +33,8 @@ void members_forget(struct members *members, struct sk_span device) {
     members->count--;
 }
 
-uint64_t members_learn(struct members *members, const struct sk_list *groups,
-                       struct sk_span device, const json_t *twin) {
+uint64_t members_learn(struct members *members, const struct sk_list *groups, struct sk_span device,
+                       const json_t *twin) {
     struct sk_arena arena = {0};
     struct member *member = SK_NEW(struct member);
     size_t place = 0;
@@ -43,8 +43,8 @@ uint64_t members_learn(struct members *members, const struct sk_list *groups,
     member->device = sk_span_dup(device);
     SK_LIST_EACH((struct sk_list *)groups, node, following) {
         const struct group *group = SK_CONTAINER(node, struct group, link);
-        if (twin && sk_query_selects(&group->query, &(struct sk_expr_source){.document = twin},
-                                     &arena))
+        if (twin &&
+            sk_query_selects(&group->query, &(struct sk_expr_source){.document = twin}, &arena))
             member->groups |= 1ull << place;
         place++;
     }

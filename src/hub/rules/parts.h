@@ -90,8 +90,8 @@ extern const char *const rule_severities[RULE_SEVERITIES + 1];
 struct rule_found {
     const struct rule *rule;
     struct sk_span device;
-    int64_t received_us;   /* of the message; of a window: of the last one in it */
-    uint64_t mark;         /* tells it from others of the rule and the device */
+    int64_t received_us; /* of the message; of a window: of the last one in it */
+    uint64_t mark;       /* tells it from others of the rule and the device */
 };
 typedef void rule_on_found(void *arg, const struct rule_found *found);
 
@@ -134,8 +134,8 @@ struct members {
 };
 /* False: its twin has to be read first; then members_learn. */
 bool members_find(struct members *members, struct sk_span device, uint64_t *groups);
-uint64_t members_learn(struct members *members, const struct sk_list *groups,
-                       struct sk_span device, const json_t *twin /* NULL: there is none */);
+uint64_t members_learn(struct members *members, const struct sk_list *groups, struct sk_span device,
+                       const json_t *twin /* NULL: there is none */);
 void members_forget(struct members *members, struct sk_span device);
 void members_free(struct members *members); /* of all; usable again */
 
@@ -158,7 +158,7 @@ struct alarms {
     struct alarm **sorted; /* by time, then by hash */
     size_t count, room;
     size_t on_their_way;
-    bool failed; /* one could not be stored: it is to be found again */
+    bool failed;         /* one could not be stored: it is to be found again */
     uint64_t lost_total; /* the oldest, beyond ALARMS_MAX */
     uint64_t found_total;
 };
@@ -190,11 +190,11 @@ struct rules {
     struct sk_cursor *cursor; /* NULL: no rule is enabled */
     struct sk_task task;
     struct sk_timer window, retry, save;
-    uint64_t next;           /* message */
-    uint64_t commits;        /* the cursor may, once what has been passed is stored */
-    int64_t passed_us;       /* as it is stored, with `seen` */
+    uint64_t next;     /* message */
+    uint64_t commits;  /* the cursor may, once what has been passed is stored */
+    int64_t passed_us; /* as it is stored, with `seen` */
     uint64_t seen;
-    const char *asking;      /* the device whose twin is being read, or NULL */
+    const char *asking; /* the device whose twin is being read, or NULL */
     bool asking_stale, loaded, saving;
     struct sk_list waiting; /* see hub_wait */
 };

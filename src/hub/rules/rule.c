@@ -7,8 +7,8 @@
 const char *const rule_severities[RULE_SEVERITIES + 1] = {"Critical", "Warning", "Info", NULL};
 static const char *const calculations[] = {"Instant", "Average", "Minimum", "Maximum",
                                            "Count",   "Change",  NULL};
-static const char *const operators[] = {"GreaterThan", "GreaterThanOrEqual", "LessThan",
-                                        "LessThanOrEqual", "Equals", NULL};
+static const char *const operators[] = {
+    "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual", "Equals", NULL};
 
 __attribute__((format(printf, 2, 3))) static bool wrong(char error[SK_MODEL_ERROR_MAX],
                                                         const char *format, ...) {
@@ -70,8 +70,8 @@ static bool read_field(struct sk_span field, struct rule_condition *to,
         }
         to->steps[to->step_count++] = (struct sk_json_step){.key = part};
     }
-    return to->step_count || wrong(error, "a condition's Field is 1 to %d names with dots between",
-                                   RULE_STEPS_MAX);
+    return to->step_count ||
+           wrong(error, "a condition's Field is 1 to %d names with dots between", RULE_STEPS_MAX);
 }
 
 static bool read_conditions(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
@@ -99,8 +99,7 @@ static bool read_period(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
     if (number_of(value, &ms))
         for (size_t i = 0; i < RULE_PERIODS; i++)
             if ((int64_t)(ms * 1000) == rule_periods[i]) rule->period_us = rule_periods[i];
-    return rule->period_us ||
-           wrong(error, "TimePeriod is 60000, 300000, 600000 or 3600000 (ms)");
+    return rule->period_us || wrong(error, "TimePeriod is 60000, 300000, 600000 or 3600000 (ms)");
 }
 
 static bool read_rule(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
@@ -231,7 +230,7 @@ static bool put_value(struct sk_buffer *to, const json_t *value, char error[SK_M
 static bool put_condition(struct sk_buffer *to, const json_t *item,
                           char error[SK_MODEL_ERROR_MAX]) {
     static const char *const names[] = {"EQ", "NE", "LT", "GT", "LE", "GE", "IN", NULL},
-                            *const signs[] = {"=", "!=", "<", ">", "<=", ">="};
+                             *const signs[] = {"=", "!=", "<", ">", "<=", ">="};
     const json_t *value = json_object_get(item, "Value");
     size_t by;
     if (!put_key(to, text_of(item, "Key"), error) ||
@@ -298,8 +297,7 @@ json_t *group_document(const json_t *body, const char *id, uint64_t etag,
     const json_t *conditions = json_object_get(body, "Conditions");
     bool fine = copy_text(to, body, "DisplayName", 256, error);
     if (fine && text_of(to, "DisplayName").n == 0) fine = wrong(error, "DisplayName is missing");
-    json_object_set_new(to, "Conditions",
-                        conditions ? json_deep_copy(conditions) : json_array());
+    json_object_set_new(to, "Conditions", conditions ? json_deep_copy(conditions) : json_array());
     struct group *group = fine ? group_read(json_incref(to), error) : NULL;
     if (group) {
         group_free(group);

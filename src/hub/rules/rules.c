@@ -319,8 +319,8 @@ static bool read_time(const struct sk_hub *hub, struct sk_span text, int64_t oth
     if (sk_span_starts_nocase(text, SK_SPAN("NOW"))) {
         struct sk_span rest = sk_span_skip(text, 3);
         char sign = rest.n ? rest.p[0] : '+';
-        if (rest.n && ((sign != '-' && sign != '+') ||
-                       sk_duration_parse(sk_span_skip(rest, 1), &us)))
+        if (rest.n &&
+            ((sign != '-' && sign != '+') || sk_duration_parse(sk_span_skip(rest, 1), &us)))
             return false;
         *ms = (sign == '-' ? now - us : now + us) / 1000;
         return true;
@@ -345,14 +345,14 @@ static struct sk_span said(const struct sk_request *request, struct sk_arena *ar
     const json_t *value = json_object_get(request->body, member);
     if (request->body == NULL)
         return sk_percent_decoded(arena, sk_http_query(request->query, name));
-    if (json_is_integer(value))
-        return sk_arena_print(arena, "%lld", json_integer_value(value));
+    if (json_is_integer(value)) return sk_arena_print(arena, "%lld", json_integer_value(value));
     return sk_span_z(json_string_value(value));
 }
 
 /* Members that are there are of the type that they shall have. */
 static bool types_fine(const json_t *body) {
-    static const char *const texts[] = {"From", "To", "Order"}, *const numbers[] = {"Skip", "Limit"};
+    static const char *const texts[] = {"From", "To", "Order"}, *const numbers[] = {"Skip",
+                                                                                    "Limit"};
     const json_t *devices = json_object_get(body, "Devices"), *value;
     for (size_t i = 0; i < 3; i++)
         if ((value = json_object_get(body, texts[i])) != NULL && !json_is_string(value))
@@ -390,8 +390,9 @@ static bool read_ask(struct sk_hub *hub, struct sk_request *request, struct sk_a
     struct sk_span order = said(request, arena, "order", "Order");
     ask->descending = sk_span_eq_nocase(order, SK_SPAN("desc"));
     const char *why =
-        !types_fine(request->body) ? "From, To and Order are texts, Skip and Limit numbers, Devices "
-                                     "a list of texts"
+        !types_fine(request->body)
+            ? "From, To and Order are texts, Skip and Limit numbers, Devices "
+              "a list of texts"
         : !read_time(hub, said(request, arena, "from", "From"), 0, &ask->from_ms) ||
                 !read_time(hub, said(request, arena, "to", "To"), INT64_MAX, &ask->to_ms)
             ? "from and to are times, or such as NOW-PT1H"
@@ -420,8 +421,7 @@ static void list_alarms_of(struct sk_hub *hub, struct sk_request *request,
         json_t *items = json_array();
         ask.rule = rule;
         for (size_t i = 0; i < alarms->count && json_array_size(items) < ask.limit; i++) {
-            const struct alarm *alarm =
-                alarms->sorted[ask.descending ? alarms->count - 1 - i : i];
+            const struct alarm *alarm = alarms->sorted[ask.descending ? alarms->count - 1 - i : i];
             if (!is_asked_for(&ask, alarm)) continue;
             if (ask.skip)
                 ask.skip--;
@@ -547,8 +547,8 @@ static void delete_alarms(struct sk_hub *hub, struct sk_request *request) {
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        struct alarm *alarm = alarms_get(
-            &hub->rules->alarms, sk_span_z(json_string_value(json_array_get(items, i))));
+        struct alarm *alarm =
+            alarms_get(&hub->rules->alarms, sk_span_z(json_string_value(json_array_get(items, i))));
         if (alarm == NULL || alarm == last) continue;
         if (last) alarms_remove(&hub->rules->alarms, last, NULL, NULL);
         last = alarm;
@@ -572,8 +572,8 @@ static void have_alarms(void *arg, const struct sk_registry_end *end,
                         const struct sk_registry_documents *list);
 
 /* The next page of a kind, or the first of the next kind. */
-static void load(struct rules *rules, const struct sk_registry_documents *list,
-                 struct sk_span kind, sk_registry_documents_done *same, struct sk_span next_kind,
+static void load(struct rules *rules, const struct sk_registry_documents *list, struct sk_span kind,
+                 sk_registry_documents_done *same, struct sk_span next_kind,
                  sk_registry_documents_done *next) {
     bool more = list->count == PAGE;
     sk_registry_document_list(rules->hub->registry, more ? kind : next_kind,
@@ -723,10 +723,10 @@ SERVE(delete_alarms)
 SERVE(list_by_rule)
 SERVE(list_alarms_of_rule)
 
-static const struct sk_hub_metric metrics[] = {
-    {"skerry_hub_alarms_total", "Alarms that rules have found since the start.",
-     SK_HUB_COUNT(alarms_total)},
-    {0}};
+static const struct sk_hub_metric metrics[] = {{"skerry_hub_alarms_total",
+                                                "Alarms that rules have found since the start.",
+                                                SK_HUB_COUNT(alarms_total)},
+                                               {0}};
 
 const struct sk_hub_part hub_part_rules = {
     .metrics = metrics,

@@ -145,8 +145,7 @@ static bool take(struct rules *rules, const struct sk_record *record, struct sk_
 static void at_end(struct rules *rules) {
     rule_engine_pass(&rules->engine, sk_io_wall(io_of(rules)) - 1);
     int64_t next = rule_engine_next(&rules->engine);
-    if (next < INT64_MAX)
-        sk_timer_start_at(io_of(rules), &rules->window, next + 1, on_window);
+    if (next < INT64_MAX) sk_timer_start_at(io_of(rules), &rules->window, next + 1, on_window);
 }
 
 static void pump(struct rules *rules) {
@@ -201,9 +200,8 @@ void rules_settled(struct rules *rules) {
 }
 
 static void begin(struct rules *rules) {
-    enum sk_status status =
-        sk_cursor_open(rules->hub->log, CURSOR, HUB_TO_INSIDE, UINT64_MAX, on_readable, rules,
-                       &rules->cursor);
+    enum sk_status status = sk_cursor_open(rules->hub->log, CURSOR, HUB_TO_INSIDE, UINT64_MAX,
+                                           on_readable, rules, &rules->cursor);
     if (status) {
         SK_ERROR("hub", "%s: rules cannot read the log (%s)", rules->hub->options->name,
                  sk_status_text(status));

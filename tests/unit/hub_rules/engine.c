@@ -28,8 +28,8 @@ static void begin(struct world *w) {
     rule_engine_init(&w->engine, on_found, w);
 }
 
-static struct rule *add(struct world *w, const char *id, const char *calculation, const char *period,
-                        const char *conditions) {
+static struct rule *add(struct world *w, const char *id, const char *calculation,
+                        const char *period, const char *conditions) {
     char text[600], error[SK_MODEL_ERROR_MAX];
     snprintf(text, sizeof text,
              "{\"Name\":\"n\",\"GroupId\":\"g\",\"Calculation\":\"%s\",\"TimePeriod\":\"%s\","
@@ -211,35 +211,44 @@ TEST(what_was_passed_before_a_crash_is_not_found_again) {
     end(&w);
 }
 
+#define R(more) false, "{\"Name\":\"n\",\"GroupId\":\"g\"," more "}"
+#define WHERE(conditions) "\"Conditions\":[" conditions "]"
+#define FIELD(name) R(WHERE(IS(name, "Equals", "1")))
+#define G(key, by, value)                                                                          \
+    true, "{\"DisplayName\":\"x\",\"Conditions\":[{\"Key\":\"" key "\",\"Operator\":\"" by         \
+          "\",\"Value\":" value "}]}"
+#define ONE WHERE(IS("a", "Equals", "1"))
+
 TEST(rules_and_groups_are_read_or_refused_with_a_sentence) {
     static const struct {
         bool group;
         const char *text, *why; /* NULL: fine */
     } cases[] = {
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[" IS("a", "equals", "1") "]}", NULL},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[{\"Field\":\"a\",\"Operator\":\"LessThan\",\"Value\":2}]}", NULL},
-        {false, "{\"GroupId\":\"g\",\"Conditions\":[" IS("a", "Equals", "1") "]}", "Name"},
-        {false, "{\"Name\":\"n\",\"Conditions\":[" IS("a", "Equals", "1") "]}", "GroupId"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[]}", "1 to 10"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\"}", "1 to 10"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[" IS("", "Equals", "1") "]}", "Field"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[" IS("a..b", "Equals", "1") "]}", "Field"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[" IS("a.b.c.d.e.f.g.h.i.j", "Equals", "1") "]}", NULL},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[" IS("a.b.c.d.e.f.g.h.i.j.k", "Equals", "1") "]}", "Field"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[" IS("a", "Like", "1") "]}", "GreaterThan"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Conditions\":[" IS("a", "Equals", "1x") "]}", "Value"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Severity\":\"Bad\",\"Conditions\":[" IS("a", "Equals", "1") "]}", "Critical, Warning, Info"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Calculation\":\"Average\",\"TimePeriod\":\"1000\",\"Conditions\":[" IS("a", "Equals", "1") "]}", "TimePeriod"},
-        {false, "{\"Name\":\"n\",\"GroupId\":\"g\",\"Actions\":[{\"Type\":\"Email\"}],\"Conditions\":[" IS("a", "Equals", "1") "]}", "AlarmEvents"},
+        {R(WHERE(IS("a", "equals", "1"))), NULL},
+        {R(WHERE("{\"Field\":\"a\",\"Operator\":\"LessThan\",\"Value\":2}")), NULL},
+        {false, "{\"GroupId\":\"g\"," ONE "}", "Name"},
+        {false, "{\"Name\":\"n\"," ONE "}", "GroupId"},
+        {R(WHERE("")), "1 to 10"},
+        {R("\"Severity\":\"info\""), "1 to 10"},
+        {FIELD(""), "Field"},
+        {FIELD("a..b"), "Field"},
+        {FIELD("a.b.c.d.e.f.g.h.i.j"), NULL},
+        {FIELD("a.b.c.d.e.f.g.h.i.j.k"), "Field"},
+        {R(WHERE(IS("a", "Like", "1"))), "GreaterThan"},
+        {R(WHERE(IS("a", "Equals", "1x"))), "Value"},
+        {R("\"Severity\":\"Bad\"," ONE), "Critical, Warning, Info"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":\"1000\"," ONE), "TimePeriod"},
+        {R("\"Actions\":[{\"Type\":\"Email\"}]," ONE), "AlarmEvents"},
         {true, "{\"DisplayName\":\"all\"}", NULL},
         {true, "{}", "DisplayName"},
-        {true, "{\"DisplayName\":\"x\",\"Conditions\":[{\"Key\":\"Tags.Site\",\"Operator\":\"EQ\",\"Value\":\"north\"},{\"Key\":\"Properties.Reported.N\",\"Operator\":\"GE\",\"Value\":2}]}", NULL},
-        {true, "{\"DisplayName\":\"x\",\"Conditions\":[{\"Key\":\"deviceId\",\"Operator\":\"IN\",\"Value\":[\"a\",\"b\"]}]}", NULL},
-        {true, "{\"DisplayName\":\"x\",\"Conditions\":[{\"Key\":\"Tags.Site\",\"Operator\":\"EQ\",\"Value\":\"x' OR 1=1\"}]}", "without '"},
-        {true, "{\"DisplayName\":\"x\",\"Conditions\":[{\"Key\":\"Tags.a b\",\"Operator\":\"EQ\",\"Value\":1}]}", "Key"},
-        {true, "{\"DisplayName\":\"x\",\"Conditions\":[{\"Key\":\"status\",\"Operator\":\"EQ\",\"Value\":1}]}", "Key"},
-        {true, "{\"DisplayName\":\"x\",\"Conditions\":[{\"Key\":\"Tags.a\",\"Operator\":\"LIKE\",\"Value\":1}]}", "EQ, NE"},
-        {true, "{\"DisplayName\":\"x\",\"Conditions\":[{\"Key\":\"Tags.a\",\"Operator\":\"IN\",\"Value\":[]}]}", "not empty"},
+        {G("Tags.Site", "EQ", "\"north\""), NULL},
+        {G("Properties.Reported.N", "GE", "2"), NULL},
+        {G("deviceId", "IN", "[\"a\",\"b\"]"), NULL},
+        {G("Tags.Site", "EQ", "\"x' OR 1=1\""), "without '"},
+        {G("Tags.a b", "EQ", "1"), "Key"},
+        {G("status", "EQ", "1"), "Key"},
+        {G("Tags.a", "LIKE", "1"), "EQ, NE"},
+        {G("Tags.a", "IN", "[]"), "not empty"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char error[SK_MODEL_ERROR_MAX] = "";
