@@ -10,7 +10,8 @@
  *
  * A window lives in memory; the log's cursor stays in front of the oldest message of an open one,
  * so what a crash takes is read again. An alarm has an id made of what it is about: found again it
- * is the same (docs/decisions/0045-alarms-once.md). Reference: docs/protocols/remote-monitoring.md. */
+ * is the same (docs/decisions/0045-alarms-once.md).
+ * Reference: docs/protocols/remote-monitoring.md. */
 #ifndef SK_HUB_RULES_PARTS_H
 #define SK_HUB_RULES_PARTS_H
 
