@@ -1,8 +1,10 @@
 /* Any stored bytes as a column: refused, or values that are written and read again as the same. And
- * as a block: refused, or rows within its bounds. */
+ * as a block: refused, or rows within its bounds. And as the index of a part: refused, or places
+ * within the file, and the same when it is written again. */
 #include <stdlib.h>
+#include <string.h>
 
-#include "series/block.h"
+#include "series/part.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,8 +45,33 @@ static void unpack(struct sk_span parts) {
     sk_buffer_free(&bytes);
 }
 
-/* A block, where the first byte is 255. Else first the type, then how many values: 1 to
- * SERIES_VALUES_MAX in two bytes. */
+static void read_index(struct sk_span bytes) {
+    enum { BLOCKS = 1 << 20 };
+    struct sk_arena arena = {0};
+    struct series_index index, again;
+    struct sk_buffer written = {0};
+    uint64_t at, n;
+    uint32_t crc;
+    if (series_index_read(bytes, BLOCKS, &arena, &index) == SK_OK) {
+        for (size_t i = 0; i < index.place_count; i++)
+            if (index.places[i].at + index.places[i].n > BLOCKS ||
+                index.places[i].first_time > index.places[i].last_time)
+                abort();
+        series_index_put(&written, BLOCKS, &index);
+        struct sk_span all = sk_buffer_span(&written),
+                       end = sk_span_skip(all, all.n - SERIES_PART_END);
+        if (series_index_find(end, BLOCKS + all.n, &at, &n, &crc) || at != BLOCKS ||
+            n != all.n - SERIES_PART_END ||
+            series_index_read(sk_span_first(all, (size_t)n), BLOCKS, &arena, &again) ||
+            again.place_count != index.place_count || again.position != index.position)
+            abort();
+    }
+    sk_buffer_free(&written);
+    sk_arena_free(&arena);
+}
+
+/* A block, where the first byte is 255; an index, where it is 254. Else first the type, then how
+ * many values: 1 to SERIES_VALUES_MAX in two bytes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const enum sk_series_type types[] = {SK_SERIES_BOOL,   SK_SERIES_DATETIME,
                                                 SK_SERIES_DOUBLE, SK_SERIES_LONG,
@@ -52,6 +79,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 3) return 0;
     if (data[0] == 255) {
         unpack(sk_span(data + 1, size - 1));
+        return 0;
+    }
+    if (data[0] == 254) {
+        read_index(sk_span(data + 1, size - 1));
         return 0;
     }
     size_t count = 1 + (data[1] | (size_t)data[2] << 8) % SERIES_VALUES_MAX;
