@@ -99,7 +99,7 @@ static double of_window(enum rule_calculation calculation, const struct value *v
 static void close_window(struct rule_engine *engine, struct window *window) {
     const struct rule *rule = window->rule;
     bool all = true;
-    for (size_t i = 0; i < rule->condition_count && all; i++)
+    for (size_t i = 0; i < rule->condition_count && all && rule->calculation != RULE_MISSING; i++)
         all = window->values[i].count &&
               holds(&rule->conditions[i], of_window(rule->calculation, &window->values[i]));
     if (all)
@@ -123,14 +123,18 @@ static int64_t end_of(int64_t time_us, int64_t period_us) {
     return time_us % period_us ? (windows + 1) * period_us : time_us;
 }
 
+/* Of a device's silence there is one window, which the next message moves. */
+static bool goes_on(const struct window *window, int64_t end_us) {
+    return window && (window->end_us == end_us || window->rule->calculation == RULE_MISSING);
+}
+
 static struct window *window_of(struct rule_engine *engine, const struct rule *rule,
-                                const struct rule_message *message) {
-    int64_t end_us = end_of(message->time_us, rule->period_us);
+                                const struct rule_message *message, int64_t end_us) {
     if (end_us <= engine->passed_us) return NULL;
     struct sk_buffer key = {0};
     sk_buffer_print(&key, "%s\n%.*s", rule->id, SK_ARG(message->device));
     struct window *window = sk_map_get(&engine->open, sk_buffer_span(&key));
-    if (window == NULL || window->end_us != end_us) {
+    if (!goes_on(window, end_us)) {
         window = sk_alloc(sizeof *window + rule->condition_count * sizeof *window->values);
         window->rule = rule;
         window->key = sk_span_dup(sk_buffer_span(&key));
@@ -158,11 +162,30 @@ static void take_into_window(struct rule_engine *engine, const struct rule *rule
     double number;
     for (size_t i = 0; i < rule->condition_count; i++) {
         if (!find(&rule->conditions[i], message->body, &number)) continue;
-        if (window == NULL) window = window_of(engine, rule, message);
+        if (window == NULL)
+            window = window_of(engine, rule, message, end_of(message->time_us, rule->period_us));
         if (window == NULL) return;
         add(&window->values[i], number);
         window->last_us = message->time_us;
     }
+}
+
+/* What is missing is whatever has all the fields of the rule. */
+static void take_sign_of_life(struct rule_engine *engine, const struct rule *rule,
+                              const struct rule_message *message) {
+    struct sk_json json;
+    int64_t end_us = end_of(message->time_us, rule->period_us) + rule->period_us;
+    for (size_t i = 0; i < rule->condition_count; i++)
+        if (sk_json_find(message->body, rule->conditions[i].steps, rule->conditions[i].step_count,
+                         false, &json) != SK_OK)
+            return;
+    struct window *window = window_of(engine, rule, message, end_us);
+    if (window == NULL) return;
+    window->end_us = end_us;
+    window->first = message->sequence;
+    window->last_us = message->time_us;
+    sk_list_remove(&window->link); /* ends behind all others of its period */
+    sk_list_append(&engine->windows[period_of(rule)], &window->link);
 }
 
 void rule_engine_take(struct rule_engine *engine, const struct sk_list *rules, uint64_t groups,
@@ -173,7 +196,9 @@ void rule_engine_take(struct rule_engine *engine, const struct sk_list *rules, u
         if (!rule->enabled || rule->deleted || rule->place >= GROUPS_MAX ||
             !(groups >> rule->place & 1))
             continue;
-        if (rule->calculation != RULE_INSTANT)
+        if (rule->calculation == RULE_MISSING)
+            take_sign_of_life(engine, rule, message);
+        else if (rule->calculation != RULE_INSTANT)
             take_into_window(engine, rule, message);
         else if (message->sequence >= engine->seen && all_hold(rule, message->body))
             engine->found(engine->arg, &(struct rule_found){.rule = rule,

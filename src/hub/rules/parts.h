@@ -35,7 +35,8 @@ enum rule_calculation {
     RULE_MINIMUM,
     RULE_MAXIMUM,
     RULE_COUNT,
-    RULE_CHANGE, /* the greatest minus the least */
+    RULE_CHANGE,  /* the greatest minus the least */
+    RULE_MISSING, /* nothing came in all of a window, but in the one before */
     RULE_CALCULATIONS
 };
 enum rule_operator { RULE_GREATER, RULE_GREATER_EQUAL, RULE_LESS, RULE_LESS_EQUAL, RULE_EQUALS };

@@ -6,7 +6,7 @@
 
 const char *const rule_severities[RULE_SEVERITIES + 1] = {"Critical", "Warning", "Info", NULL};
 static const char *const calculations[] = {"Instant", "Average", "Minimum", "Maximum",
-                                           "Count",   "Change",  NULL};
+                                           "Count",   "Change",  "Missing", NULL};
 static const char *const operators[] = {
     "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual", "Equals", NULL};
 
@@ -77,14 +77,16 @@ static bool read_field(struct sk_span field, struct rule_condition *to,
 static bool read_conditions(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
     const json_t *list = json_object_get(rule->document, "Conditions");
     size_t count = json_array_size(list), by;
-    if (!json_is_array(list) || count == 0 || count > RULE_CONDITIONS_MAX)
+    bool missing = rule->calculation == RULE_MISSING;
+    if (missing && list == NULL) return true;
+    if (!json_is_array(list) || (count == 0 && !missing) || count > RULE_CONDITIONS_MAX)
         return wrong(error, "Conditions has 1 to %d of them", RULE_CONDITIONS_MAX);
     for (size_t i = 0; i < count; i++) {
         const json_t *item = json_array_get(list, i);
         struct rule_condition *to = &rule->conditions[rule->condition_count++];
-        if (!read_field(text_of(item, "Field"), to, error) ||
-            !choose(item, "Operator", operators, "", &by, error))
-            return false;
+        if (!read_field(text_of(item, "Field"), to, error)) return false;
+        if (missing) continue; /* that it is there is all */
+        if (!choose(item, "Operator", operators, "", &by, error)) return false;
         if (!number_of(json_object_get(item, "Value"), &to->value))
             return wrong(error, "a condition's Value is a number");
         to->by = (enum rule_operator)by;

@@ -177,6 +177,55 @@ TEST(calculations_over_a_window) {
     }
 }
 
+TEST(what_is_missing_for_a_whole_window_is_found_once) {
+    struct world w;
+    begin(&w);
+    add(&w, "gone", "Missing", "60000", "");
+    add(&w, "t", "Missing", "60000", "{\"Field\":\"t\"}");
+    send(&w, "d1", 10, "{\"t\":1}");
+    send(&w, "d2", 20, "{\"u\":1}");
+    pass(&w, 119);
+    expect(&w, "");
+    send(&w, "d1", 119.5, "{\"u\":1}"); /* in the window behind the first */
+    pass(&w, 120);
+    expect(&w, "t d1 10\ngone d2 20\n");
+    pass(&w, 180);
+    expect(&w, "gone d1 119\n");
+    pass(&w, 900);
+    expect(&w, "");
+    send(&w, "d1", 901, "{\"t\":1}"); /* it is back, and goes again */
+    pass(&w, 1020);
+    expect(&w, "gone d1 901\nt d1 901\n");
+    assert_int_equal(w.engine.count, 0);
+    end(&w);
+}
+
+/* After a crash the last message of each device is read again. */
+TEST(a_silence_goes_on_over_a_crash_and_is_found_once) {
+    struct world w;
+    begin(&w);
+    add(&w, "gone", "Missing", "60000", "");
+    send(&w, "d1", 10, "{}");
+    send(&w, "d2", 15, "{}");
+    send(&w, "d1", 50, "{}");
+    assert_int_equal(rule_engine_least(&w.engine), 2);
+    pass(&w, 100);
+    int64_t passed_us = w.engine.passed_us;
+    rule_engine_free(&w.engine);
+    w.engine.passed_us = passed_us;
+    send(&w, "d2", 15, "{}");
+    send(&w, "d1", 50, "{}");
+    pass(&w, 120);
+    expect(&w, "gone d2 15\ngone d1 50\n");
+    passed_us = w.engine.passed_us;
+    rule_engine_free(&w.engine);
+    w.engine.passed_us = passed_us;
+    send(&w, "d2", 15, "{}");
+    pass(&w, 300);
+    expect(&w, "");
+    end(&w);
+}
+
 TEST(windows_tell_what_they_need_to_be_made_again) {
     struct world w;
     begin(&w);
@@ -239,6 +288,8 @@ TEST(rules_and_groups_are_read_or_refused_with_a_sentence) {
         {R("\"Severity\":\"Bad\"," ONE), "Critical, Warning, Info"},
         {R("\"Calculation\":\"Average\",\"TimePeriod\":\"1000\"," ONE), "TimePeriod"},
         {R("\"Actions\":[{\"Type\":\"Email\"}]," ONE), "AlarmEvents"},
+        {R("\"Calculation\":\"Missing\",\"TimePeriod\":60000"), NULL},
+        {R("\"Calculation\":\"Missing\""), "TimePeriod"},
         {true, "{\"DisplayName\":\"all\"}", NULL},
         {true, "{}", "DisplayName"},
         {G("Tags.Site", "EQ", "\"north\""), NULL},
