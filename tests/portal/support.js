@@ -1,0 +1,100 @@
+'use strict';
+// A signed-in browser, and the hub behind it. What a test does with the hub goes over its REST API, as a service or a device would do it.
+const { createHmac } = require('node:crypto');
+const { createRequire } = require('node:module');
+const fs = require('node:fs');
+const https = require('node:https');
+const path = require('node:path');
+
+const own = createRequire(path.join(__dirname, '../../portal/package.json'));
+const { chromium } = own('playwright-core');
+const axeSource = fs.readFileSync(own.resolve('axe-core/axe.min.js'), 'utf8');
+
+const parts = (text) => Object.fromEntries(text.split(';').map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]));
+const owner = parts(process.env.HUB_CS);
+const host = owner.HostName;
+const ca = fs.readFileSync(process.env.HUB_CA);
+
+function token(resource, key, policy) {
+  const encoded = encodeURIComponent(resource);
+  const end = Math.floor(Date.now() / 1000) + 600;
+  const signature = createHmac('sha256', Buffer.from(key, 'base64')).update(`${encoded}\n${end}`).digest('base64');
+  return `SharedAccessSignature sr=${encoded}&sig=${encodeURIComponent(signature)}&se=${end}${policy ? `&skn=${policy}` : ''}`;
+}
+
+// {status, headers, text}
+function ask(method, target, { body, headers = {}, authorization } = {}) {
+  const data = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    https.request({ host, ca, method, path: target, servername: '', headers: { ...headers, ...(authorization && { Authorization: authorization }),
+      ...(data !== undefined && { 'Content-Length': Buffer.byteLength(data) }) } }, (answer) => {
+      const chunks = [];
+      answer.on('data', (chunk) => chunks.push(chunk));
+      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString() }));
+    }).on('error', reject).end(data);
+  });
+}
+
+async function service(method, target, body, headers) {
+  const at = target + (target.includes('?') ? '&' : '?') + 'api-version=2021-04-12';
+  const answer = await ask(method, at, { body, headers, authorization: token(host, owner.SharedAccessKey, owner.SharedAccessKeyName) });
+  if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.status} ${answer.text}`);
+  return answer.text ? JSON.parse(answer.text) : null;
+}
+
+// As a device or module itself.
+async function asDevice(device, method, target, body, headers, module) {
+  const at = `/devices/${encodeURIComponent(device)}${module ? `/modules/${encodeURIComponent(module)}` : ''}`;
+  const identity = await service('GET', at);
+  const answer = await ask(method, `${at}${target}?api-version=2021-04-12`, { body, headers,
+    authorization: token(host + at, identity.authentication.symmetricKey.primaryKey) });
+  if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.status} ${answer.text}`);
+}
+
+const device = (id, more = {}) => service('PUT', `/devices/${encodeURIComponent(id)}`, { deviceId: id, ...more });
+
+async function until(what, holds, seconds = 20) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await holds();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`${what} did not come`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+let browser;
+async function start() {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] });
+}
+const end = () => browser.close();
+
+// A page whose console must stay silent: a refusal by the content security policy is an error there.
+async function open(at = '', { colors = 'light', width = 1280, height = 820, as = process.env.HUB_CS } = {}) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, colorScheme: colors, viewport: { width, height }, locale: 'en-GB', timezoneId: 'UTC' });
+  context.setDefaultTimeout(10000);
+  const page = await context.newPage();
+  page.said = [];
+  page.on('console', (message) => message.type() === 'error' && page.said.push(message.text()));
+  page.on('pageerror', (error) => page.said.push(String(error)));
+  page.on('dialog', (dialog) => {
+    page.said.push(`a dialog of the browser: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  await page.goto(`https://${host}/portal/${at}`);
+  if (as) {
+    await page.getByLabel('Connection string').fill(as);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+  }
+  return page;
+}
+
+// What axe finds, a line each.
+async function audit(page) {
+  await page.evaluate(axeSource); // by the debugger, which the page's policy does not reach
+  const found = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
+}
+
+module.exports = { start, end, open, audit, ask, service, asDevice, device, until, host };
