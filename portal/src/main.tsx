@@ -9,34 +9,33 @@ import { ApiContext } from './ui';
 import './style.css';
 
 function App() {
-  const [api, setApi] = useState<Api | null>(null);
-  const [waiting, setWaiting] = useState(true);
-  const [failure, setFailure] = useState('');
-  useEffect(() => {
-    const policy = kept();
-    if (!policy) {
-      setWaiting(false);
-      return;
-    }
-    const next = new Api(policySession(policy));
-    next
-      .learnRights()
-      .then(() => setApi(next))
-      .catch((error: Error) => setFailure(error.message))
-      .finally(() => setWaiting(false));
-  }, []);
-  const signOut = () => {
-    forget();
-    setFailure('');
-    setApi(null);
-  };
-  if (waiting) return <p class="unseen">Loading</p>;
-  if (!api) return <SignIn failure={failure} done={setApi} />;
-  return (
-    <ApiContext.Provider value={api}>
-      <Shell signOut={signOut} />
-    </ApiContext.Provider>
-  );
+    const [api, setApi] = useState<Api | null>(null);
+    const [waiting, setWaiting] = useState(true);
+    const [failure, setFailure] = useState('');
+    useEffect(() => {
+        const policy = kept();
+        if (!policy) {
+            setWaiting(false);
+            return;
+        }
+        const next = new Api(policySession(policy));
+        next.learnRights()
+            .then(() => setApi(next))
+            .catch((error: Error) => setFailure(error.message))
+            .finally(() => setWaiting(false));
+    }, []);
+    const signOut = () => {
+        forget();
+        setFailure('');
+        setApi(null);
+    };
+    if (waiting) return <p class="unseen">Loading</p>;
+    if (!api) return <SignIn failure={failure} done={setApi} />;
+    return (
+        <ApiContext.Provider value={api}>
+            <Shell signOut={signOut} />
+        </ApiContext.Provider>
+    );
 }
 
 applyTheme();

@@ -4,63 +4,64 @@ import { useEffect, useState } from 'preact/hooks';
 const BASE = '/portal';
 
 export interface Route {
-  path: string[]; // decoded
-  query: URLSearchParams;
+    path: string[]; // decoded
+    query: URLSearchParams;
 }
 
 function read(): Route {
-  const path = location.pathname.slice(BASE.length).split('/').filter(Boolean);
-  const decoded = path.map((part) => {
-    try {
-      return decodeURIComponent(part);
-    } catch {
-      return part;
-    }
-  });
-  return { path: decoded, query: new URLSearchParams(location.search) };
+    const path = location.pathname.slice(BASE.length).split('/').filter(Boolean);
+    const decoded = path.map((part) => {
+        try {
+            return decodeURIComponent(part);
+        } catch {
+            return part;
+        }
+    });
+    return { path: decoded, query: new URLSearchParams(location.search) };
 }
 
 const CHANGED = 'skerry-route';
 
 export function href(...path: string[]): string {
-  return [BASE, ...path.map(encodeURIComponent)].join('/') + (path.length ? '' : '/');
+    return [BASE, ...path.map(encodeURIComponent)].join('/') + (path.length ? '' : '/');
 }
 
 export function go(to: string, replace = false) {
-  if (replace) history.replaceState(null, '', to);
-  else history.pushState(null, '', to);
-  dispatchEvent(new Event(CHANGED));
+    if (replace) history.replaceState(null, '', to);
+    else history.pushState(null, '', to);
+    dispatchEvent(new Event(CHANGED));
 }
 
 /** Writes the query's parameters into the address; empty ones are left out. */
 export function setQuery(values: Record<string, string>) {
-  const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
-  go(location.pathname + (query.size ? `?${query}` : ''), true);
+    const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
+    go(location.pathname + (query.size ? `?${query}` : ''), true);
 }
 
 export function useRoute(): Route {
-  const [route, setRoute] = useState(read);
-  useEffect(() => {
-    const changed = () => setRoute(read());
-    // A link of ours is followed without loading the page again.
-    const clicked = (event: MouseEvent) => {
-      const link = event.target instanceof Element ? event.target.closest('a') : null;
-      if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
-      const url = new URL(link.href);
-      if (url.origin !== location.origin || !url.pathname.startsWith(BASE) || link.target || url.hash) return;
-      event.preventDefault();
-      go(url.pathname + url.search);
-      document.getElementById('main')?.focus();
-      scrollTo(0, 0);
-    };
-    addEventListener('popstate', changed);
-    addEventListener(CHANGED, changed);
-    document.addEventListener('click', clicked);
-    return () => {
-      removeEventListener('popstate', changed);
-      removeEventListener(CHANGED, changed);
-      document.removeEventListener('click', clicked);
-    };
-  }, []);
-  return route;
+    const [route, setRoute] = useState(read);
+    useEffect(() => {
+        const changed = () => setRoute(read());
+        // A link of ours is followed without loading the page again.
+        const clicked = (event: MouseEvent) => {
+            const link = event.target instanceof Element ? event.target.closest('a') : null;
+            if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey)
+                return;
+            const url = new URL(link.href);
+            if (url.origin !== location.origin || !url.pathname.startsWith(BASE) || link.target || url.hash) return;
+            event.preventDefault();
+            go(url.pathname + url.search);
+            document.getElementById('main')?.focus();
+            scrollTo(0, 0);
+        };
+        addEventListener('popstate', changed);
+        addEventListener(CHANGED, changed);
+        document.addEventListener('click', clicked);
+        return () => {
+            removeEventListener('popstate', changed);
+            removeEventListener(CHANGED, changed);
+            document.removeEventListener('click', clicked);
+        };
+    }, []);
+    return route;
 }

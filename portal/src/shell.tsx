@@ -12,178 +12,182 @@ import { applyTheme, keysOn, setKeys, theme, type Theme } from './theme';
 import { Dialog, Notices, useApi } from './ui';
 
 interface Place {
-  at: string; // first part of the path
-  name: string;
-  key: string; // behind "g"
+    at: string; // first part of the path
+    name: string;
+    key: string; // behind "g"
 }
 const places: [string, Place[]][] = [
-  ['', [{ at: '', name: 'Overview', key: 'o' }]],
-  [
-    'Explorers',
+    ['', [{ at: '', name: 'Overview', key: 'o' }]],
     [
-      { at: 'devices', name: 'Devices', key: 'd' },
-      { at: 'edge', name: 'IoT Edge', key: 'e' },
-      { at: 'query', name: 'Query explorer', key: 'q' },
+        'Explorers',
+        [
+            { at: 'devices', name: 'Devices', key: 'd' },
+            { at: 'edge', name: 'IoT Edge', key: 'e' },
+            { at: 'query', name: 'Query explorer', key: 'q' },
+        ],
     ],
-  ],
-  ['Management', [{ at: 'jobs', name: 'Jobs', key: 'j' }]],
+    ['Management', [{ at: 'jobs', name: 'Jobs', key: 'j' }]],
 ];
 const all = places.flatMap(([, list]) => list);
 
 function Shortcuts(props: { close: () => void }) {
-  const [on, setOn] = useState(keysOn());
-  return (
-    <Dialog title="Keyboard shortcuts" close={props.close}>
-      <dl class="facts">
-        <dt>
-          <kbd>/</kbd>
-        </dt>
-        <dd>to the page’s search field</dd>
-        <dt>
-          <kbd>?</kbd>
-        </dt>
-        <dd>this list</dd>
-        {all.map((place) => (
-          <>
-            <dt>
-              <kbd>g</kbd> <kbd>{place.key}</kbd>
-            </dt>
-            <dd>{place.name}</dd>
-          </>
-        ))}
-      </dl>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={on}
-          onChange={(event) => {
-            setOn(event.currentTarget.checked);
-            setKeys(event.currentTarget.checked);
-          }}
-        />
-        Single keys are shortcuts
-      </label>
-      <form method="dialog">
-        <div class="actions">
-          <button class="first">Close</button>
-        </div>
-      </form>
-    </Dialog>
-  );
+    const [on, setOn] = useState(keysOn());
+    return (
+        <Dialog title="Keyboard shortcuts" close={props.close}>
+            <dl class="facts">
+                <dt>
+                    <kbd>/</kbd>
+                </dt>
+                <dd>to the page’s search field</dd>
+                <dt>
+                    <kbd>?</kbd>
+                </dt>
+                <dd>this list</dd>
+                {all.map((place) => (
+                    <>
+                        <dt>
+                            <kbd>g</kbd> <kbd>{place.key}</kbd>
+                        </dt>
+                        <dd>{place.name}</dd>
+                    </>
+                ))}
+            </dl>
+            <label class="check">
+                <input
+                    type="checkbox"
+                    checked={on}
+                    onChange={(event) => {
+                        setOn(event.currentTarget.checked);
+                        setKeys(event.currentTarget.checked);
+                    }}
+                />
+                Single keys are shortcuts
+            </label>
+            <form method="dialog">
+                <div class="actions">
+                    <button class="first">Close</button>
+                </div>
+            </form>
+        </Dialog>
+    );
 }
 
 function useKeys(help: () => void) {
-  const led = useRef(0); // when "g" was pressed
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      if (!keysOn() || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
-      const at = event.target;
-      if (at instanceof Element && at.closest('input, textarea, select')) return;
-      const place = Date.now() - led.current < 1500 ? all.find((one) => one.key === event.key) : undefined;
-      led.current = event.key === 'g' ? Date.now() : 0;
-      if (place) {
-        go(place.at ? href(place.at) : href());
-      } else if (event.key === '?') {
-        help();
-      } else if (event.key === '/') {
-        document.querySelector<HTMLElement>('[data-search]')?.focus();
-      } else {
-        return;
-      }
-      event.preventDefault();
-    };
-    document.addEventListener('keydown', pressed);
-    return () => document.removeEventListener('keydown', pressed);
-  }, []);
+    const led = useRef(0); // when "g" was pressed
+    useEffect(() => {
+        const pressed = (event: KeyboardEvent) => {
+            if (!keysOn() || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]'))
+                return;
+            const at = event.target;
+            if (at instanceof Element && at.closest('input, textarea, select')) return;
+            const place = Date.now() - led.current < 1500 ? all.find((one) => one.key === event.key) : undefined;
+            led.current = event.key === 'g' ? Date.now() : 0;
+            if (place) {
+                go(place.at ? href(place.at) : href());
+            } else if (event.key === '?') {
+                help();
+            } else if (event.key === '/') {
+                document.querySelector<HTMLElement>('[data-search]')?.focus();
+            } else {
+                return;
+            }
+            event.preventDefault();
+        };
+        document.addEventListener('keydown', pressed);
+        return () => document.removeEventListener('keydown', pressed);
+    }, []);
 }
 
 function ThemeSwitch() {
-  const [now, set] = useState<Theme>(theme());
-  return (
-    <select
-      aria-label="Colours"
-      value={now}
-      onChange={(event) => {
-        const next = event.currentTarget.value as Theme;
-        set(next);
-        applyTheme(next);
-      }}
-    >
-      <option value="system">System</option>
-      <option value="light">Light</option>
-      <option value="dark">Dark</option>
-    </select>
-  );
+    const [now, set] = useState<Theme>(theme());
+    return (
+        <select
+            aria-label="Colours"
+            value={now}
+            onChange={(event) => {
+                const next = event.currentTarget.value as Theme;
+                set(next);
+                applyTheme(next);
+            }}
+        >
+            <option value="system">System</option>
+            <option value="light">Light</option>
+            <option value="dark">Dark</option>
+        </select>
+    );
 }
 
 function page(path: string[]): ComponentChildren {
-  const [place, id, ...rest] = path;
-  if (place === undefined) return <OverviewPage />;
-  if (place === 'devices' && id) return <DevicePage key={id} id={id} rest={rest} />;
-  if (place === 'devices') return <DevicesPage />;
-  if (place === 'edge' && id) return <EdgePage key={id} id={id} tab={rest[0] ?? 'modules'} />;
-  if (place === 'edge') return <EdgesPage />;
-  if (place === 'query') return <QueryPage />;
-  if (place === 'jobs') return <JobsPage />;
-  return (
-    <>
-      <h1>There is no such page</h1>
-      <p>
-        <a href={href()}>To the overview</a>
-      </p>
-    </>
-  );
+    const [place, id, ...rest] = path;
+    if (place === undefined) return <OverviewPage />;
+    if (place === 'devices' && id) return <DevicePage key={id} id={id} rest={rest} />;
+    if (place === 'devices') return <DevicesPage />;
+    if (place === 'edge' && id) return <EdgePage key={id} id={id} tab={rest[0] ?? 'modules'} />;
+    if (place === 'edge') return <EdgesPage />;
+    if (place === 'query') return <QueryPage />;
+    if (place === 'jobs') return <JobsPage />;
+    return (
+        <>
+            <h1>There is no such page</h1>
+            <p>
+                <a href={href()}>To the overview</a>
+            </p>
+        </>
+    );
 }
 
 export function Shell(props: { signOut: () => void }) {
-  const api = useApi();
-  const route = useRoute();
-  const [help, setHelp] = useState(false);
-  useKeys(() => setHelp(true));
-  const here = route.path[0] ?? '';
-  const title = all.find((place) => place.at === here)?.name ?? 'Skerry';
-  useEffect(() => {
-    document.title = [route.path[1], title, api.session.host].filter(Boolean).join(' · ');
-  }, [route]);
-  return (
-    <div class="shell">
-      <header class="top">
-        <a class="skip" href="#main">
-          To the content
-        </a>
-        <a class="brand" href={href()}>
-          <img src={icon} alt="" />
-          Skerry
-        </a>
-        <div class="who">
-          <div>{api.session.host}</div>
-          <div class="quiet">{api.session.name}</div>
+    const api = useApi();
+    const route = useRoute();
+    const [help, setHelp] = useState(false);
+    useKeys(() => setHelp(true));
+    const here = route.path[0] ?? '';
+    const title = all.find((place) => place.at === here)?.name ?? 'Skerry';
+    useEffect(() => {
+        document.title = [route.path[1], title, api.session.host].filter(Boolean).join(' · ');
+    }, [route]);
+    return (
+        <div class="shell">
+            <header class="top">
+                <a class="skip" href="#main">
+                    To the content
+                </a>
+                <a class="brand" href={href()}>
+                    <img src={icon} alt="" />
+                    Skerry
+                </a>
+                <div class="who">
+                    <div>{api.session.host}</div>
+                    <div class="quiet">{api.session.name}</div>
+                </div>
+                <button type="button" aria-label="Keyboard shortcuts" onClick={() => setHelp(true)}>
+                    ?
+                </button>
+                <ThemeSwitch />
+                <button type="button" onClick={props.signOut}>
+                    Sign out
+                </button>
+            </header>
+            <nav class="main" aria-label="Pages">
+                {places.map(([heading, list]) => (
+                    <>
+                        {heading && <h2>{heading}</h2>}
+                        {list.map((place) => (
+                            <a
+                                href={place.at ? href(place.at) : href()}
+                                aria-current={place.at === here ? 'page' : undefined}
+                            >
+                                {place.name}
+                            </a>
+                        ))}
+                    </>
+                ))}
+            </nav>
+            <main id="main" tabIndex={-1}>
+                {page(route.path)}
+            </main>
+            <Notices />
+            {help && <Shortcuts close={() => setHelp(false)} />}
         </div>
-        <button type="button" aria-label="Keyboard shortcuts" onClick={() => setHelp(true)}>
-          ?
-        </button>
-        <ThemeSwitch />
-        <button type="button" onClick={props.signOut}>
-          Sign out
-        </button>
-      </header>
-      <nav class="main" aria-label="Pages">
-        {places.map(([heading, list]) => (
-          <>
-            {heading && <h2>{heading}</h2>}
-            {list.map((place) => (
-              <a href={place.at ? href(place.at) : href()} aria-current={place.at === here ? 'page' : undefined}>
-                {place.name}
-              </a>
-            ))}
-          </>
-        ))}
-      </nav>
-      <main id="main" tabIndex={-1}>
-        {page(route.path)}
-      </main>
-      <Notices />
-      {help && <Shortcuts close={() => setHelp(false)} />}
-    </div>
-  );
+    );
 }

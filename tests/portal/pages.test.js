@@ -4,7 +4,7 @@ const { after, before, test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { start, end, open, audit, service, device, until } = require('./support');
+const { start, end, open, audit, service, edge, until } = require('./support');
 
 const device_ = 'plant.truck-01.1';
 const pages = [
@@ -26,7 +26,7 @@ const pages = [
 
 before(async () => {
   await start();
-  await device('edge-1', { capabilities: { iotEdge: true } });
+  await edge('edge-1');
   await until('the trucks', async () => (await service('GET', `/devices/${device_}`).catch(() => ({}))).connectionState === 'Connected', 40);
   await service('PATCH', `/twins/${device_}`, { tags: { site: 'north', customer: 'Contoso' } });
   await service('PUT', '/jobs/v2/fleet-colour', { jobId: 'fleet-colour', type: 'scheduleUpdateTwin', queryCondition: "STARTSWITH(deviceId, 'plant.truck')",

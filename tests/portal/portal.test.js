@@ -1,7 +1,7 @@
 'use strict';
 const { after, before, test } = require('node:test');
 const assert = require('node:assert');
-const { start, end, open, audit, ask, service, asDevice, device, until, host } = require('./support');
+const { start, end, open, ask, service, asDevice, device, edge, until, host } = require('./support');
 
 // Texts that would run, if anything made HTML of them.
 const hostile = ['<img src=x onerror=alert(1)>', '<script>alert(2)</script>', '"><svg onload=alert(3)>', 'javascript:alert(4)', '{{constructor.constructor("alert(5)")()}}',
@@ -17,18 +17,7 @@ before(async () => {
   await device('evil');
   await service('PATCH', '/twins/evil', { tags: Object.fromEntries(hostile.map((text, i) => [`t${i}`, text])), properties: { desired: { a: hostile } } });
   await asDevice('evil', 'PATCH', '/twin/properties/reported', Object.fromEntries(hostile.map((text, i) => [`r${i}`, text])));
-  await device('gate', { capabilities: { iotEdge: true } });
-  await service('POST', '/devices/gate/applyConfigurationContent', { modulesContent: {
-    $edgeAgent: { 'properties.desired': { schemaVersion: '1.1', runtime: { type: 'docker', settings: {} },
-      systemModules: { edgeAgent: { type: 'docker', settings: { image: 'agent:1' } }, edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'hub:1' } } },
-      modules: { filtermodule: { version: '1.0', type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'filter:1' } } } } },
-    $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes: {}, storeAndForwardConfiguration: { timeToLiveSecs: 7200 } } } } });
-  for (const moduleId of ['$edgeAgent', '$edgeHub']) // as a daemon does it: they have no keys before
-    await service('PUT', `/devices/gate/modules/${moduleId}`, { deviceId: 'gate', moduleId, authentication: { type: 'sas' } }, { 'If-Match': '*' });
-  await asDevice('gate', 'PATCH', '/twin/properties/reported', { lastDesiredStatus: { code: 200, description: '' },
-    systemModules: { edgeAgent: { runtimeStatus: 'running', exitCode: 0, lastStartTimeUtc: '2026-11-01T08:00:00Z' }, edgeHub: { runtimeStatus: 'running', exitCode: 0 } },
-    modules: { filtermodule: { runtimeStatus: 'failed', exitCode: 145 } } }, {}, '$edgeAgent');
-  await asDevice('gate', 'PATCH', '/twin/properties/reported', { clients: { 'gate/filtermodule': { status: 'Disconnected' }, 'leaf-1': { status: 'Connected' } } }, {}, '$edgeHub');
+  await edge('gate');
   await service('PUT', '/jobs/v2/paint', { jobId: 'paint', type: 'scheduleUpdateTwin', queryCondition: "deviceId IN ['lamp-1']", maxExecutionTimeInSeconds: 60,
     startTime: new Date().toISOString(), updateTwin: { etag: '*', tags: { colour: 'red' } } });
 });
@@ -168,7 +157,7 @@ test('keys are masked, regenerated and swapped only when they are saved', async 
   await page.getByText('Saved.').waitFor();
   assert.deepStrictEqual(await keys(), { primaryKey: before_.secondaryKey, secondaryKey: before_.primaryKey });
   assert.strictEqual((await service('GET', '/devices/lamp-2')).status, 'enabled');
-  await page.getByRole('button', { name: 'Generate' }).click();
+  await page.getByRole('button', { name: 'Generate', exact: true }).click();
   await page.getByRole('button', { name: 'Show connection string with token' }).click();
   const made = await page.locator('code', { hasText: 'SharedAccessSignature=' }).innerText();
   const answer = await ask('GET', '/devices/lamp-2/twin?api-version=2021-04-12', { authorization: made.slice(made.indexOf('SharedAccessSignature=') + 22) });
@@ -179,7 +168,7 @@ test('keys are masked, regenerated and swapped only when they are saved', async 
 
 test('telemetry comes live, pauses, and shows what a device says as text', async () => {
   const page = await open('devices/evil/telemetry');
-  await page.getByText('Live', { exact: true }).waitFor();
+  await page.getByRole('status').getByText('Live').waitFor();
   for (const text of hostile) await asDevice('evil', 'POST', '/messages/events', JSON.stringify({ said: text }), { 'iothub-app-note': 'n', 'Content-Type': 'application/json' });
   const events = page.getByRole('article');
   await until('all events', async () => (await events.count()) === hostile.length);
@@ -231,6 +220,7 @@ test('a simulated device answers a method', async () => {
 test('an edge device shows its modules, clients and what its runtime answered', async () => {
   const page = await open('edge');
   const row = page.getByRole('row', { name: /gate/ });
+  await row.waitFor();
   assert.deepStrictEqual((await row.getByRole('cell').allInnerTexts()).slice(2), ['3', '1', '1', '0']);
   assert.match(await row.innerText(), /200 - OK/);
   await page.getByRole('link', { name: 'gate' }).click();

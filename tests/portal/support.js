@@ -53,6 +53,22 @@ async function asDevice(device, method, target, body, headers, module) {
 
 const device = (id, more = {}) => service('PUT', `/devices/${encodeURIComponent(id)}`, { deviceId: id, ...more });
 
+// An edge device with a module that has failed, as its agent and hub would report it.
+async function edge(id) {
+  await device(id, { capabilities: { iotEdge: true } });
+  await service('POST', `/devices/${id}/applyConfigurationContent`, { modulesContent: {
+    $edgeAgent: { 'properties.desired': { schemaVersion: '1.1', runtime: { type: 'docker', settings: {} },
+      systemModules: { edgeAgent: { type: 'docker', settings: { image: 'agent:1' } }, edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'hub:1' } } },
+      modules: { filtermodule: { version: '1.0', type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'filter:1' } } } } },
+    $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes: {}, storeAndForwardConfiguration: { timeToLiveSecs: 7200 } } } } });
+  for (const moduleId of ['$edgeAgent', '$edgeHub']) // as a daemon does it: they have no keys before
+    await service('PUT', `/devices/${id}/modules/${moduleId}`, { deviceId: id, moduleId, authentication: { type: 'sas' } }, { 'If-Match': '*' });
+  await asDevice(id, 'PATCH', '/twin/properties/reported', { lastDesiredStatus: { code: 200, description: '' },
+    systemModules: { edgeAgent: { runtimeStatus: 'running', exitCode: 0, lastStartTimeUtc: '2026-11-01T08:00:00Z' }, edgeHub: { runtimeStatus: 'running', exitCode: 0 } },
+    modules: { filtermodule: { runtimeStatus: 'failed', exitCode: 145 } } }, {}, '$edgeAgent');
+  await asDevice(id, 'PATCH', '/twin/properties/reported', { clients: { [`${id}/filtermodule`]: { status: 'Disconnected' }, 'leaf-1': { status: 'Connected' } } }, {}, '$edgeHub');
+}
+
 async function until(what, holds, seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -97,4 +113,4 @@ async function audit(page) {
   return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
 }
 
-module.exports = { start, end, open, audit, ask, service, asDevice, device, until, host };
+module.exports = { start, end, open, audit, ask, service, asDevice, device, edge, until, host };
