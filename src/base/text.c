@@ -265,3 +265,9 @@ void sk_nearest_try(struct sk_nearest *nearest, struct sk_span typed, struct sk_
     unsigned closeness = FAR - distance(typed, word);
     if (closeness > nearest->closeness) *nearest = (struct sk_nearest){word, closeness};
 }
+
+uint64_t sk_fnv1a(uint64_t hash, struct sk_span bytes) {
+    for (size_t i = 0; i < bytes.n; i++)
+        hash = (hash ^ (unsigned char)bytes.p[i]) * 1099511628211ull;
+    return hash;
+}

@@ -77,6 +77,11 @@ void sk_nearest_try(struct sk_nearest *nearest, struct sk_span typed, struct sk_
  * the bytes before. */
 uint32_t sk_crc32c(uint32_t crc, struct sk_span bytes);
 
+/* FNV-1a, 64 bits: for what is stored, as it is the same in every process, unlike sk_hash.
+ * `hash` is SK_FNV1A or the result for the bytes before. */
+#define SK_FNV1A 14695981039346656037ull
+uint64_t sk_fnv1a(uint64_t hash, struct sk_span bytes);
+
 /* True when both hold the same bytes; takes the same time wherever they differ. */
 bool sk_equal_constant_time(struct sk_span a, struct sk_span b);
 

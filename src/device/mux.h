@@ -24,9 +24,8 @@ struct sk_device_mux_options {
     const char *proxy;  /* NULL, or "http://[user:password@]host:port" that sk_proxy_parse takes */
     struct sk_tls *tls; /* NULL: plain (tests); must outlive it */
     struct sk_span hub_host; /* the hub's host name */
-    struct sk_span device_id,
-        module_id;                  /* whose token it is; no module: empty; no device: a policy's,
-                                          * for the whole hub */
+    /* Whose token it is; no module: empty; no device: a policy's, for the whole hub. */
+    struct sk_span device_id, module_id;
     struct sk_span product;         /* com.microsoft:client-version; empty: "skerry/<version>" */
     struct sk_token_source *tokens; /* must outlive it. No token for now: it is asked again later */
     uint32_t token_life_s;          /* 0: 3600. Renewed when three quarters of it have passed */

@@ -38,9 +38,7 @@ static bool read_number(struct sk_span text, struct number *number) {
     if (colon == text.n || number->queue.n > QUEUE_MAX ||
         sk_span_to_int(sk_span_skip(text, colon + 1), &value) || value < 1)
         return false;
-    uint64_t hash = 14695981039346656037u; /* FNV-1a: the same in every process, unlike sk_hash */
-    for (size_t i = 0; i < slash; i++) hash = (hash ^ (unsigned char)store.p[i]) * 1099511628211u;
-    number->epoch = hash;
+    number->epoch = sk_fnv1a(SK_FNV1A, sk_span_first(store, slash));
     number->sequence = (uint64_t)value;
     return true;
 }

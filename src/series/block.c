@@ -2,10 +2,6 @@
 
 #include <math.h>
 
-static bool is_text(enum sk_series_type type) {
-    return type == SK_SERIES_STRING || type == SK_SERIES_DYNAMIC;
-}
-
 /* ---- summaries ---- */
 
 static double as_number(enum sk_series_type type, union sk_series_value value) {
@@ -28,7 +24,7 @@ static void sum_up(struct sk_series_column_summary *known, int64_t time,
     }
     known->last_time = time;
     known->last = value;
-    if (is_text(type)) return;
+    if (sk_series_is_text(type)) return;
     known->sum += as_number(type, value);
     if (is_less(type, value, known->least)) known->least = value;
     if (is_less(type, known->most, value)) known->most = value;
@@ -47,7 +43,7 @@ static void put_summary(struct sk_buffer *to, const struct series_block_column *
     series_put_number(to, column->n);
     series_put_number(to, (uint64_t)known->first_time - (uint64_t)first_time);
     series_put_number(to, (uint64_t)known->last_time - (uint64_t)known->first_time);
-    if (is_text(known->property.type)) return;
+    if (sk_series_is_text(known->property.type)) return;
     const union sk_series_value *four[] = {&known->least, &known->most, &known->first,
                                            &known->last};
     for (size_t i = 0; i < 4; i++) {
@@ -159,7 +155,7 @@ static enum sk_status get_summary(struct sk_span *from, const struct series_bloc
     known->property.type = type;
     known->first_time = head->first_time + (int64_t)first;
     known->last_time = known->first_time + (int64_t)span;
-    return is_text(type) ? SK_OK : get_values(from, known);
+    return sk_series_is_text(type) ? SK_OK : get_values(from, known);
 }
 
 static bool is_time(int64_t time) {

@@ -44,6 +44,16 @@ struct sk_series_event {
     size_t field_count;
 };
 
+static inline bool sk_series_is_text(enum sk_series_type type) {
+    return type == SK_SERIES_STRING || type == SK_SERIES_DYNAMIC;
+}
+
+/* The last multiple of `width` that is not behind `time`. */
+static inline int64_t sk_series_floor(int64_t time, int64_t width) {
+    int64_t rest = time % width;
+    return time - (rest < 0 ? rest + width : rest);
+}
+
 /* Rows of one instance, ascending by time, equal times in the order in which they came. Lives
  * until the callback that was given it returns. */
 struct sk_series_column {

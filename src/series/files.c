@@ -25,12 +25,13 @@ struct series_instance *series_instance_of(struct sk_series *store, struct sk_sp
 }
 
 /* The map's keys are a type's digit and the name. */
-uint32_t series_property_of(struct sk_series *store, const struct sk_series_property *property) {
+uint32_t series_property_of(struct sk_series *store, const struct sk_series_property *property,
+                            bool make) {
     struct sk_buffer key = {0};
     sk_buffer_print(&key, "%d", property->type);
     sk_buffer_append(&key, property->name);
     uintptr_t number = (uintptr_t)sk_map_get(&store->property_map, sk_buffer_span(&key));
-    if (number == 0) {
+    if (number == 0 && make) {
         if (store->property_count == store->property_room) {
             store->property_room = store->property_room ? 2 * store->property_room : 64;
             store->properties =
@@ -43,17 +44,7 @@ uint32_t series_property_of(struct sk_series *store, const struct sk_series_prop
         sk_map_put(&store->property_map, copy, (void *)number);
     }
     sk_buffer_free(&key);
-    return (uint32_t)number - 1;
-}
-
-bool series_property_known(const struct sk_series *store,
-                           const struct sk_series_property *property) {
-    struct sk_buffer key = {0};
-    sk_buffer_print(&key, "%d", property->type);
-    sk_buffer_append(&key, property->name);
-    bool known = sk_map_get(&store->property_map, sk_buffer_span(&key)) != NULL;
-    sk_buffer_free(&key);
-    return known;
+    return (uint32_t)number - 1; /* of 0: UINT32_MAX */
 }
 
 char *series_path(const struct sk_series *store, const char *name) {
@@ -88,11 +79,8 @@ static enum sk_status read_index(struct series_part *part, struct sk_buffer *byt
 /* The numbers in blocks are those of the store: each part has the whole table as it was, so one is
  * the beginning of another. */
 static bool learn_properties(struct sk_series *store, const struct series_index *index) {
-    for (size_t i = 0; i < index->property_count; i++) {
-        if (i >= store->property_count && series_property_known(store, &index->properties[i]))
-            return false;
-        if (series_property_of(store, &index->properties[i]) != i) return false;
-    }
+    for (size_t i = 0; i < index->property_count; i++)
+        if (series_property_of(store, &index->properties[i], true) != i) return false;
     return true;
 }
 
@@ -204,6 +192,8 @@ struct series_writing {
     char name[SERIES_PART_NAME];
     series_written *done;
     void *arg;
+    struct sk_task not_opened; /* the file could not be, */
+    enum sk_status why;        /* for this reason */
 };
 
 static void written(void *arg, enum sk_status status) {
@@ -229,20 +219,9 @@ static void written(void *arg, enum sk_status status) {
     store->idle(store);
 }
 
-static void not_opened(struct sk_task *task);
-
-struct failing {
-    struct sk_task task;
-    struct series_writing *writing;
-    enum sk_status status;
-};
-
 static void not_opened(struct sk_task *task) {
-    struct failing *failing = SK_CONTAINER(task, struct failing, task);
-    struct series_writing *writing = failing->writing;
-    enum sk_status status = failing->status;
-    free(failing);
-    written(writing, status);
+    struct series_writing *writing = SK_CONTAINER(task, struct series_writing, not_opened);
+    written(writing, writing->why);
 }
 
 void series_write(struct sk_series *store, struct sk_buffer *bytes, uint32_t first, uint32_t last,
@@ -254,12 +233,9 @@ void series_write(struct sk_series *store, struct sk_buffer *bytes, uint32_t fir
     writing->path = series_path(store, "writing.tmp");
     store->writing = writing;
     sk_file_remove(store->io, writing->path);
-    enum sk_status status = sk_file_open(store->io, writing->path, SK_FILE_CREATE, &writing->file);
-    if (status == SK_OK) {
+    writing->why = sk_file_open(store->io, writing->path, SK_FILE_CREATE, &writing->file);
+    if (writing->why)
+        sk_io_defer(store->io, &writing->not_opened, not_opened);
+    else
         sk_file_write_sync(writing->file, 0, sk_buffer_span(&writing->bytes), written, writing);
-        return;
-    }
-    struct failing *failing = SK_NEW(struct failing);
-    *failing = (struct failing){.writing = writing, .status = status};
-    sk_io_defer(store->io, &failing->task, not_opened);
 }

@@ -54,13 +54,10 @@ struct sk_span sk_series_name(struct sk_arena *arena, struct sk_span prefix, str
     return sk_span(to, n);
 }
 
-/* FNV-1a: the same in all runs, since it becomes part of names that are stored. */
 struct sk_span sk_series_name_cut(struct sk_arena *arena, struct sk_span name) {
     if (name.n <= SK_SERIES_FLAT_NAME_MAX) return name;
-    uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < name.n; i++) hash = (hash ^ (unsigned char)name.p[i]) * 0x100000001b3;
     return sk_arena_print(arena, "%.*s_%016llx", SK_SERIES_FLAT_NAME_MAX, name.p,
-                          (unsigned long long)hash);
+                          (unsigned long long)sk_fnv1a(SK_FNV1A, name));
 }
 
 /* ---- times ---- */

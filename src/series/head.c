@@ -40,10 +40,6 @@ static struct series_open_column *column_of(struct series_open *open, uint32_t n
     return &open->columns[at];
 }
 
-static bool is_text(enum sk_series_type type) {
-    return type == SK_SERIES_STRING || type == SK_SERIES_DYNAMIC;
-}
-
 bool series_open_full(const struct series_open *open, size_t fields) {
     return open->count && (open->count == SK_SERIES_BLOCK_ROWS || open->bytes >= OPEN_BYTES_MAX ||
                            (open->count + 1) * (open->column_count + fields) > SERIES_CELLS_MAX);
@@ -63,7 +59,7 @@ size_t series_open_put(struct series_open *open, const struct sk_series_event *e
         column->present[row] = 1;
         column->values[row] = field->value;
         taken++;
-        if (!is_text(field->property.type)) continue;
+        if (!sk_series_is_text(field->property.type)) continue;
         column->values[row].text = sk_arena_copy(&open->texts, field->value.text);
         open->bytes += field->value.text.n;
     }

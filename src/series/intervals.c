@@ -7,8 +7,7 @@ enum sk_status sk_series_grid(int64_t from, int64_t to, int64_t width,
     if (width <= 0 || width > SK_SERIES_TIME_MAX - SK_SERIES_TIME_MIN || from >= to ||
         from < SK_SERIES_TIME_MIN || to > SK_SERIES_TIME_MAX + 1)
         return SK_INVALID;
-    int64_t rest = from % width;
-    int64_t start = from - (rest < 0 ? rest + width : rest);
+    int64_t start = sk_series_floor(from, width);
     uint64_t count = ((uint64_t)(to - start) + (uint64_t)width - 1) / (uint64_t)width;
     if (count > SK_SERIES_INTERVALS_MAX) return SK_TOO_LARGE;
     *grid = (struct sk_series_grid){from, to, start, width, (size_t)count};

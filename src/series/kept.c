@@ -197,11 +197,6 @@ static bool span_of(const struct sk_series *store, int64_t *first, int64_t *last
     return any;
 }
 
-static int64_t floor_to(int64_t time, int64_t width) {
-    int64_t rest = time % width;
-    return time - (rest < 0 ? rest + width : rest);
-}
-
 /* A block's rows are spread evenly over its time. */
 static void spread(uint64_t *rows, int64_t start, int64_t width, const struct series_place *place) {
     size_t from = (size_t)((place->first_time - start) / width),
@@ -237,9 +232,9 @@ struct sk_series_availability sk_series_availability(const struct sk_series *sto
     struct sk_series_availability there = {.width_ms = 60000};
     int64_t first = 0, last = 0;
     if (!span_of(store, &first, &last)) return there;
-    while ((last - floor_to(first, there.width_ms)) / there.width_ms >= INTERVALS_MAX)
+    while ((last - sk_series_floor(first, there.width_ms)) / there.width_ms >= INTERVALS_MAX)
         there.width_ms *= 2;
-    int64_t start = floor_to(first, there.width_ms);
+    int64_t start = sk_series_floor(first, there.width_ms);
     size_t count = (size_t)((last - start) / there.width_ms) + 1;
     uint64_t *rows = sk_alloc(count * sizeof *rows);
     spread_all(store, rows, start, there.width_ms);

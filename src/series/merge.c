@@ -111,13 +111,16 @@ static bool on_rows(void *arg, const struct sk_series_rows *rows) {
     struct sk_arena arena = {0};
     struct sk_series_field *fields =
         sk_arena_alloc(&arena, (rows->column_count + 1) * sizeof *fields);
-    uint32_t *numbers = sk_arena_alloc(&arena, (rows->column_count + 1) * sizeof *numbers);
+    uint32_t *of_columns = sk_arena_alloc(&arena, (rows->column_count + 1) * sizeof *of_columns),
+             *numbers = sk_arena_alloc(&arena, (rows->column_count + 1) * sizeof *numbers);
+    for (size_t i = 0; i < rows->column_count; i++)
+        of_columns[i] = series_property_of(merging->store, &rows->columns[i].property, false);
     for (size_t row = 0; row < rows->count; row++) {
         struct sk_series_event event = {.time = rows->times[row], .fields = fields};
         for (size_t i = 0; i < rows->column_count; i++) {
             const struct sk_series_column *column = &rows->columns[i];
             if (column->present && !column->present[row]) continue;
-            numbers[event.field_count] = series_property_of(merging->store, &column->property);
+            numbers[event.field_count] = of_columns[i];
             fields[event.field_count++] =
                 (struct sk_series_field){column->property, column->values[row]};
         }

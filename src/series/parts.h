@@ -113,10 +113,9 @@ void series_sealed_free(struct series_sealed *sealed);
 
 /* An instance by its name: its own, a new one; or NULL: there are too many. */
 struct series_instance *series_instance_of(struct sk_series *store, struct sk_span name, bool make);
-/* A property's number; a new one is given the next. */
-uint32_t series_property_of(struct sk_series *store, const struct sk_series_property *property);
-bool series_property_known(const struct sk_series *store,
-                           const struct sk_series_property *property);
+/* A property's number: its own, the next; or UINT32_MAX: it has none. */
+uint32_t series_property_of(struct sk_series *store, const struct sk_series_property *property,
+                            bool make);
 /* Makes a path of the store's folder; the caller frees it. */
 char *series_path(const struct sk_series *store, const char *name);
 /* The path and the bytes of a part that is there are read, its names learned; a sentence in the
@@ -128,8 +127,8 @@ void series_part_free(struct series_part *part);
 void series_part_drop(struct sk_series *store, struct series_part *part);
 void series_part_unuse(struct series_part *part);
 /* Writes a file from `bytes`, which it takes, as a part; then `done`, with the part in its place of
- * the list; NULL: it could not be. One at a time. `arg` is from malloc: where the store closes, it
- * is freed, and `done` does not come. */
+ * the list; NULL: it could not be. One at a time. `arg` is from malloc, or NULL: where the store
+ * closes, it is freed, and `done` does not come. */
 typedef void series_written(struct sk_series *store, void *arg, struct series_part *part);
 void series_write(struct sk_series *store, struct sk_buffer *bytes, uint32_t first, uint32_t last,
                   series_written *done, void *arg);

@@ -9,11 +9,6 @@ enum { RETRY_S = 5 };
 
 /* ---- memory becomes a part ---- */
 
-struct flushing {
-    struct series_sealed *last; /* of those that are written */
-    uint64_t position;
-};
-
 static int by_block(const void *left, const void *right) {
     const struct series_sealed *const *a = left, *const *b = right;
     if ((*a)->instance != (*b)->instance) return (*a)->instance < (*b)->instance ? -1 : 1;
@@ -27,8 +22,8 @@ static void flush_later(struct sk_timer *timer) {
 }
 
 static void memory_written(struct sk_series *store, void *arg, struct series_part *part) {
-    struct flushing flushing = *(struct flushing *)arg;
-    free(arg);
+    const struct series_sealed *last = store->flushing;
+    (void)arg;
     store->flushing = NULL;
     if (part == NULL) {
         sk_timer_start(store->io, &store->flush, RETRY_S * SK_S, flush_later);
@@ -36,10 +31,10 @@ static void memory_written(struct sk_series *store, void *arg, struct series_par
     }
     store->next = part->last + 1;
     store->merge_failed = false;
-    store->position = flushing.position;
+    store->position = part->position;
     for (bool more = true; more && !sk_list_empty(&store->sealed);) {
         struct series_sealed *sealed = SK_CONTAINER(store->sealed.next, struct series_sealed, link);
-        more = sealed != flushing.last;
+        more = sealed != last;
         store->sealed_bytes -= sealed->bytes.n + sizeof *sealed;
         store->instances[sealed->instance]->sealed--;
         series_sealed_free(sealed);
@@ -99,12 +94,10 @@ static void write_memory(struct sk_series *store) {
         return;
     }
     struct sk_buffer bytes = {0};
-    struct flushing *flushing = SK_NEW(struct flushing);
     int64_t wall_us = sk_io_wall(store->io);
     store->flushing = SK_CONTAINER(store->sealed.prev, struct series_sealed, link);
-    *flushing = (struct flushing){store->flushing, store->reached};
     put_memory(store, &bytes, store->next, wall_us);
-    series_write(store, &bytes, store->next, store->next, memory_written, flushing);
+    series_write(store, &bytes, store->next, store->next, memory_written, NULL);
 }
 
 void sk_series_flush(struct sk_series *store) {
@@ -171,17 +164,14 @@ enum sk_status sk_series_add(struct sk_series *store, const struct sk_series_eve
                instances);
         return SK_TOO_LARGE;
     }
-    instance = series_instance_of(store, event->instance, true);
+    if (instance == NULL) instance = series_instance_of(store, event->instance, true);
     if (instance->hidden && position < instance->hidden_at) return SK_OK; /* deleted since */
     struct sk_arena arena = {0};
     uint32_t *numbers = sk_arena_alloc(&arena, (event->field_count + 1) * sizeof *numbers);
     for (size_t i = 0; i < event->field_count; i++) {
-        numbers[i] = UINT32_MAX;
-        if (store->property_count < properties ||
-            series_property_known(store, &event->fields[i].property)) {
-            numbers[i] = series_property_of(store, &event->fields[i].property);
-            continue;
-        }
+        numbers[i] = series_property_of(store, &event->fields[i].property,
+                                        store->property_count < properties);
+        if (numbers[i] != UINT32_MAX) continue;
         store->counts.dropped_total++;
         refuse(store, &store->said_properties, "there are as many properties as there may be",
                properties);

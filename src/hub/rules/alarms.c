@@ -15,18 +15,11 @@ void alarm_id(const struct alarm *alarm, char to[ALARM_ID]) {
              (unsigned long long)alarm->hash);
 }
 
-/* FNV-1a, 64 bits: the same on every machine and in every run. */
-static void hash(uint64_t *h, struct sk_span bytes) {
-    for (size_t i = 0; i < bytes.n; i++) *h = (*h ^ (unsigned char)bytes.p[i]) * 1099511628211ull;
-}
-
 static uint64_t hash_of(const struct rule_found *found) {
-    uint64_t h = 14695981039346656037ull;
-    hash(&h, sk_span_z(found->rule->id));
-    hash(&h, SK_SPAN("\n"));
-    hash(&h, found->device);
-    hash(&h, sk_span(&found->mark, sizeof found->mark));
-    return h;
+    uint64_t h = sk_fnv1a(SK_FNV1A, sk_span_z(found->rule->id));
+    h = sk_fnv1a(h, SK_SPAN("\n"));
+    h = sk_fnv1a(h, found->device);
+    return sk_fnv1a(h, sk_span(&found->mark, sizeof found->mark));
 }
 
 /* ---- the list ---- */

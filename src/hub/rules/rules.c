@@ -610,39 +610,43 @@ static void have_alarms(void *arg, const struct sk_registry_end *end,
                                  have_passed, rules);
 }
 
-static void refuse_to_load(const struct rules *rules, struct sk_span key, const char *why) {
-    SK_ERROR("hub", "%s: '%.*s' cannot be read: %s", rules->hub->options->name, SK_ARG(key), why);
+static bool take_rule(struct rules *rules, json_t *document, char error[SK_MODEL_ERROR_MAX]) {
+    struct rule *rule = rule_read(document, error);
+    if (rule) put_rule(rules, rule);
+    return rule != NULL;
+}
+
+static bool take_group(struct rules *rules, json_t *document, char error[SK_MODEL_ERROR_MAX]) {
+    struct group *group = group_read(document, error);
+    if (group) put_group(rules, group);
+    return group != NULL;
+}
+
+static void take_all(struct rules *rules, const struct sk_registry_documents *list,
+                     bool (*take)(struct rules *rules, json_t *document,
+                                  char error[SK_MODEL_ERROR_MAX])) {
+    for (size_t i = 0; i < list->count; i++) {
+        char error[SK_MODEL_ERROR_MAX] = "it is no JSON";
+        json_t *json = sk_json_load(list->documents[i].bytes, 0, NULL);
+        if (json == NULL || !take(rules, json, error))
+            SK_ERROR("hub", "%s: '%.*s' cannot be read: %s", rules->hub->options->name,
+                     SK_ARG(list->documents[i].key), error);
+    }
 }
 
 static void have_rules(void *arg, const struct sk_registry_end *end,
                        const struct sk_registry_documents *list) {
     struct rules *rules = arg;
-    char error[SK_MODEL_ERROR_MAX] = "it is no JSON";
     if (end->status || rules->hub->closing) return;
-    for (size_t i = 0; i < list->count; i++) {
-        json_t *json = sk_json_load(list->documents[i].bytes, 0, NULL);
-        struct rule *rule = json ? rule_read(json, error) : NULL;
-        if (rule)
-            put_rule(rules, rule);
-        else
-            refuse_to_load(rules, list->documents[i].key, error);
-    }
+    take_all(rules, list, take_rule);
     load(rules, list, RULES, have_rules, ALARMS, have_alarms);
 }
 
 static void have_groups(void *arg, const struct sk_registry_end *end,
                         const struct sk_registry_documents *list) {
     struct rules *rules = arg;
-    char error[SK_MODEL_ERROR_MAX] = "it is no JSON";
     if (end->status || rules->hub->closing) return;
-    for (size_t i = 0; i < list->count; i++) {
-        json_t *json = sk_json_load(list->documents[i].bytes, 0, NULL);
-        struct group *group = json ? group_read(json, error) : NULL;
-        if (group)
-            put_group(rules, group);
-        else
-            refuse_to_load(rules, list->documents[i].key, error);
-    }
+    take_all(rules, list, take_group);
     load(rules, list, GROUPS, have_groups, RULES, have_rules);
 }
 

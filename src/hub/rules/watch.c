@@ -211,7 +211,7 @@ static void begin(struct rules *rules) {
     go_back(rules);
 }
 
-static void leave(struct rules *rules) {
+void rules_stop(struct rules *rules) {
     sk_timer_stop(&rules->window);
     sk_timer_stop(&rules->retry);
     sk_timer_stop(&rules->save);
@@ -221,10 +221,6 @@ static void leave(struct rules *rules) {
     sk_cursor_close(rules->cursor);
     rules->cursor = NULL;
     rules->hub->inside_readers--;
-}
-
-void rules_stop(struct rules *rules) {
-    leave(rules);
 }
 
 static size_t group_place(const struct rules *rules, const char *id) {
@@ -252,7 +248,7 @@ void rules_changed(struct rules *rules) {
     }
     if (any && rules->cursor == NULL) begin(rules);
     if (!any && rules->cursor) {
-        leave(rules);
+        rules_stop(rules);
         sk_log_forget_cursor(rules->hub->log, CURSOR); /* what comes meanwhile is not for it */
     }
 }
