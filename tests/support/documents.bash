@@ -44,7 +44,8 @@ human() {
     sed -E -e "s/SharedAccessKey=…'/SharedAccessKey='\"\$(key)\"/" \
         -e 's/^(skerry-(hub|edge) run .*&)$/heard=$(heard)\ncommand \1\npids+=($!); listening/' \
         -e 's/^(podman system service .*unix:\/\/([^ ]+) &)$/\1\npids+=($!); patiently curl -sf --unix-socket \2 http:\/\/engine\/_ping/' \
-        -e 's/^skerry events watch$/command skerry events watch --output jsonl >>\/tmp\/watched \& pids+=($!)/'
+        -e 's/^skerry events watch$/command skerry events watch --output jsonl >>\/tmp\/watched \& pids+=($!)/' \
+        -e 's/^(skerry sim run [^#]*)(#.*)?$/command \1 \& pids+=($!)/'
 }
 key() { grep -m1 iothubowner /tmp/out | sed 's/.*SharedAccessKey=//'; }
 heard() { grep -c "listening on" /tmp/err || true; }
