@@ -25,6 +25,24 @@ need_build() {
         node-llhttp libtomlplusplus-dev libcmocka-dev zlib1g-dev duktape-dev libminizip-dev libyaml-dev libtss2-dev libp11-kit-dev
 }
 
+# The portal's libraries and tools.
+need_portal() {
+    need_node
+    [ portal/node_modules/.package-lock.json -nt portal/package-lock.json ] || (cd portal && npm ci --silent --no-audit --no-fund)
+}
+
+# The portal as build/portal/files.inc, which the next build of a hub takes in.
+build_portal() {
+    need_portal || return
+    local made=build/portal/files.inc
+    [ -e "$made" ] && [ -z "$(find portal -path portal/node_modules -prune -o -newer "$made" -print -quit)" ] && return
+    (cd portal && npm run --silent build >/dev/null)
+}
+# For a hub that works without it, too: where there is no Node.js, or PORTAL=off.
+try_portal() {
+    [ "${PORTAL:-on}" != off ] && build_portal || say "the hub is built without its portal, which needs Node.js and npm"
+}
+
 # What stands for hardware that holds keys, in tests.
 need_keys() {
     need swtpm softhsm2 openssl

@@ -156,6 +156,10 @@ static void submit(struct sk_backend *backend, struct sk_request *request) {
         hub->serve[request->op](hub, request);
 }
 
+static bool exchanged(struct sk_backend *backend, struct sk_http_exchange *exchange, bool waits) {
+    return hub_blobs_exchange(backend, exchange, waits) || hub_portal_exchange(exchange);
+}
+
 static const struct sk_backend_ops ops = {.find_identity = find_identity,
                                           .find_policy = find_policy,
                                           .refused = refused,
@@ -168,7 +172,7 @@ static const struct sk_backend_ops ops = {.find_identity = find_identity,
                                           .session_subscribed = session_subscribed,
                                           .session_closed = session_closed,
                                           .session_writable = session_writable,
-                                          .exchange = hub_blobs_exchange};
+                                          .exchange = exchanged};
 
 /* ---- opening ---- */
 

@@ -265,6 +265,8 @@ uint64_t hub_records_lost(const struct sk_hub *hub);
 
 /* configurations/configurations.c */
 size_t hub_configuration_count(const struct sk_hub *hub);
+/* portal/: whether a request is for the portal, which then answers it. */
+bool hub_portal_exchange(struct sk_http_exchange *exchange);
 /* blobs/: whether a request is one to the blob service, which then answers it; the key that the hub
  * itself signs with (base64), as the account that is called like the hub; a container that is there
  * from now on, unless it is being deleted (false). */
