@@ -1,12 +1,15 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import icon from './icon.svg';
+import { BuiltInPage } from './pages/built-in';
+import { ConfigurationPage, ConfigurationsPage } from './pages/configurations';
 import { DevicesPage } from './pages/devices';
 import { DevicePage } from './pages/device';
 import { EdgePage, EdgesPage } from './pages/edge';
 import { JobsPage } from './pages/jobs';
 import { OverviewPage } from './pages/overview';
 import { QueryPage } from './pages/query';
+import { SetModulesPage } from './pages/set-modules';
 import { go, href, useRoute } from './route';
 import { applyTheme, keysOn, setKeys, theme, type Theme } from './theme';
 import { Dialog, Notices, useApi } from './ui';
@@ -14,7 +17,7 @@ import { Dialog, Notices, useApi } from './ui';
 interface Place {
     at: string; // first part of the path
     name: string;
-    key: string; // behind "g"
+    key?: string; // behind "g"
 }
 const places: [string, Place[]][] = [
     ['', [{ at: '', name: 'Overview', key: 'o' }]],
@@ -26,7 +29,15 @@ const places: [string, Place[]][] = [
             { at: 'query', name: 'Query explorer', key: 'q' },
         ],
     ],
-    ['Management', [{ at: 'jobs', name: 'Jobs', key: 'j' }]],
+    [
+        'Management',
+        [
+            { at: 'deployments', name: 'Deployments', key: 'l' },
+            { at: 'configurations', name: 'Configurations', key: 'c' },
+            { at: 'jobs', name: 'Jobs', key: 'j' },
+        ],
+    ],
+    ['Hub', [{ at: 'events', name: 'Built-in endpoint', key: 'b' }]],
 ];
 const all = places.flatMap(([, list]) => list);
 
@@ -43,14 +54,16 @@ function Shortcuts(props: { close: () => void }) {
                     <kbd>?</kbd>
                 </dt>
                 <dd>this list</dd>
-                {all.map((place) => (
-                    <>
-                        <dt>
-                            <kbd>g</kbd> <kbd>{place.key}</kbd>
-                        </dt>
-                        <dd>{place.name}</dd>
-                    </>
-                ))}
+                {all
+                    .filter((place) => place.key)
+                    .map((place) => (
+                        <>
+                            <dt>
+                                <kbd>g</kbd> <kbd>{place.key}</kbd>
+                            </dt>
+                            <dd>{place.name}</dd>
+                        </>
+                    ))}
             </dl>
             <label class="check">
                 <input
@@ -122,10 +135,20 @@ function page(path: string[]): ComponentChildren {
     if (place === undefined) return <OverviewPage />;
     if (place === 'devices' && id) return <DevicePage key={id} id={id} rest={rest} />;
     if (place === 'devices') return <DevicesPage />;
+    if (place === 'edge' && id && rest[0] === 'set-modules') return <SetModulesPage key={id} id={id} />;
     if (place === 'edge' && id) return <EdgePage key={id} id={id} tab={rest[0] ?? 'modules'} />;
     if (place === 'edge') return <EdgesPage />;
     if (place === 'query') return <QueryPage />;
+    if (place === 'deployments' || place === 'configurations') {
+        const edge = place === 'deployments';
+        return id ? (
+            <ConfigurationPage key={`${place}/${id}`} edge={edge} id={id} tab={rest[0] ?? 'target'} />
+        ) : (
+            <ConfigurationsPage key={place} edge={edge} />
+        );
+    }
     if (place === 'jobs') return <JobsPage />;
+    if (place === 'events') return <BuiltInPage />;
     return (
         <>
             <h1>There is no such page</h1>

@@ -311,18 +311,20 @@ export interface Column<T> {
     cell: (row: T) => ComponentChildren;
     number?: boolean;
     wrap?: boolean;
+    pick?: boolean; // holds a checkbox; its name is only heard
 }
 
 export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]; empty: string; loading?: boolean }) {
-    const classOf = (column: Column<T>) => (column.number ? 'number' : column.wrap ? 'wrap' : undefined);
+    const classOf = (column: Column<T>) =>
+        column.number ? 'number' : column.pick ? 'pick' : column.wrap ? 'wrap' : undefined;
     return (
         <div class="table" tabIndex={0} role="region" aria-label={props.label}>
             <table>
                 <thead>
                     <tr>
                         {props.columns.map((column) => (
-                            <th key={column.name} scope="col" class={column.number ? 'number' : undefined}>
-                                {column.name}
+                            <th key={column.name} scope="col" class={column.wrap ? undefined : classOf(column)}>
+                                {column.pick ? <span class="unseen">{column.name}</span> : column.name}
                             </th>
                         ))}
                     </tr>

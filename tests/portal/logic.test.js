@@ -18,6 +18,8 @@ const { readObject, mergePatch, diffLines, withoutMetadata } = load('json.ts');
 const { EventReader, backOff } = load('stream.ts');
 const { runtimeResponse, edgeModules, edgeClients, isUnhealthy } = load('edge.ts');
 
+const { kindOf, readEdge, writeEdge, wrongModule, wrongId, wrongPriority, freshModule, settingsOf, settingRows, wrongSettings } = load('configurations.ts');
+
 // RFC 7396
 function merge(target, patch) {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
@@ -91,4 +93,38 @@ test('an edge device that has never reported has no answer and its two system mo
   assert.deepStrictEqual(edgeClients({ clients: { 'e/m': { status: 'Connected' }, leaf: {} } }).map((client) => client.type), ['Module', 'Device']);
   const [, , module] = edgeModules({ modules: { m: {} } }, { modules: { m: { runtimeStatus: 'backoff' } } });
   assert.ok(isUnhealthy(module) && module.specified && module.reported);
+});
+
+test('a manifest that nobody edits comes back as it was, with what forms do not show', () => {
+  const module = (image, more) => ({ type: 'docker', status: 'stopped', restartPolicy: 'never', settings: { image, createOptions: '{"a":1}', skerry: { rollback: true } }, ...more });
+  const whole = {
+    $edgeAgent: { 'properties.desired': { schemaVersion: '1.1', runtime: { type: 'docker', settings: { minDockerVersion: 'v1.30', registryCredentials: { r: { address: 'a', username: 'u', password: 'p' } } } },
+      systemModules: { edgeAgent: { type: 'docker', settings: { image: 'agent:1', createOptions: '{}' } }, edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'hub:1' } } },
+      modules: JSON.parse(JSON.stringify({ m: module('m:1', { env: { A: { value: 'b' } }, startupOrder: 3, version: '7', imagePullPolicy: 'never' }), p: { type: 'process', status: 'running', restartPolicy: 'always', settings: { command: ['sh', '-c', 'sleep 1'], limits: { memory: 1 } } } })
+        .replace('"p":', '"__proto__":')) } },
+    $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes: { a: 'FROM /* INTO $upstream', b: { route: 'FROM /* INTO $upstream', priority: 3, timeToLiveSecs: 9 } },
+      storeAndForwardConfiguration: { timeToLiveSecs: 0 }, mqttBroker: {} } },
+    m: { 'properties.desired': { x: [1] } }, elsewhere: { 'properties.desired': { y: 1 } } };
+  assert.strictEqual(kindOf({ modulesContent: whole }), 'deployment');
+  assert.deepStrictEqual(JSON.parse(JSON.stringify(writeEdge(readEdge(whole)))), whole);
+  const layer = { $edgeAgent: { 'properties.desired.modules.m': module('m:2', {}), 'properties.desired.modules.m.env.X': { value: '1' } },
+    $edgeHub: { 'properties.desired.routes.r': 'FROM /* INTO $upstream' }, m: { 'properties.desired.settings': 5, 'properties.desired.more': {} }, other: { 'properties.desired.a.b': {} } };
+  assert.strictEqual(kindOf({ modulesContent: layer }), 'layered');
+  assert.deepStrictEqual(JSON.parse(JSON.stringify(writeEdge(readEdge(layer)))), layer);
+});
+
+test('what a form does not take has a reason', () => {
+  assert.strictEqual(wrongId('a'.repeat(128)), '');
+  assert.ok(wrongId('a'.repeat(129)) && wrongId('A') && wrongId('a/b'));
+  assert.ok(!wrongPriority('2147483647') && wrongPriority('2147483648') && wrongPriority('1.5') && wrongPriority(''));
+  const fine = { ...freshModule(), name: 'm', image: 'i' };
+  assert.strictEqual(wrongModule(fine, []), '');
+  for (const [change, why] of [[{ name: '$x' }, /name/], [{ image: ' ' }, /image/], [{ type: 'process' }, /command/], [{ twin: '7' }, /object/], [{ createOptions: '{' }, /JSON/],
+    [{ startupOrder: 'x' }, /number/], [{ env: [{ name: '', value: '1' }] }, /variable/], [{ path: 'a..b', twin: '1' }, /path/], [{ path: 'a' }, /settings/]])
+    assert.match(wrongModule({ ...fine, ...change }, []), why);
+  assert.match(wrongModule(fine, ['m']), /already/);
+  const rows = [{ path: 'a.b', value: '"x"' }, { path: 'c', value: 'null' }];
+  assert.strictEqual(wrongSettings(rows), '');
+  assert.deepStrictEqual(settingRows(settingsOf(rows)), rows);
+  assert.ok(wrongSettings([]) && wrongSettings([{ path: 'a', value: 'x' }]) && wrongSettings([{ path: '', value: '1' }]) && wrongSettings([rows[0], rows[0]]));
 });

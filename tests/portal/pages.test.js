@@ -4,7 +4,7 @@ const { after, before, test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { start, end, open, audit, service, edge, until } = require('./support');
+const { start, end, open, audit, service, edge, until, host } = require('./support');
 
 const device_ = 'plant.truck-01.1';
 const pages = [
@@ -22,32 +22,59 @@ const pages = [
   ['edge-devices', 'edge', /edge-1/],
   ['edge-device', 'edge/edge-1', /\$edgeHub/],
   ['jobs', 'jobs', /No jobs|fleet-colour/],
+  ['set-modules', 'edge/edge-1/set-modules', /will put back/],
+  ['deployments', 'deployments', /north-base/],
+  ['deployment-metrics', 'deployments/north-base/metrics', /Reporting success/],
+  ['deployment-modules', 'deployments/north-base/modules', /registry.local/],
+  ['new-deployment', 'deployments?new=deployment', /Name and labels/],
+  ['configurations', 'configurations', /cold-store/],
+  ['configuration', 'configurations/cold-store', /Target devices/],
+  ['built-in-endpoint', 'events', /archive/],
 ];
 
+let signedIn;
 before(async () => {
   await start();
+  signedIn = await open();
   await edge('edge-1');
+  await service('PATCH', '/twins/edge-1', { tags: { site: 'north' } });
   await until('the trucks', async () => (await service('GET', `/devices/${device_}`).catch(() => ({}))).connectionState === 'Connected', 40);
   await service('PATCH', `/twins/${device_}`, { tags: { site: 'north', customer: 'Contoso' } });
   await service('PUT', '/jobs/v2/fleet-colour', { jobId: 'fleet-colour', type: 'scheduleUpdateTwin', queryCondition: "STARTSWITH(deviceId, 'plant.truck')",
     maxExecutionTimeInSeconds: 60, startTime: new Date().toISOString(), updateTwin: { etag: '*', tags: { colour: 'red' } } });
+  const module = (name) => ({ version: '1.0', type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: `registry.local/${name}:1.4` } });
+  const own = { type: 'process', settings: { command: ['skerry-edge'] } };
+  await service('PUT', '/configurations/north-base', { id: 'north-base', priority: 10, targetCondition: "tags.site = 'north'", labels: { owner: 'plant' },
+    metrics: { queries: { reporting: "SELECT deviceId FROM devices.modules WHERE moduleId = '$edgeAgent' AND properties.reported.lastDesiredStatus.code = 200" } },
+    content: { modulesContent: { $edgeAgent: { 'properties.desired': { schemaVersion: '1.1', runtime: { type: 'docker', settings: {} },
+      systemModules: { edgeAgent: own, edgeHub: { ...own, status: 'running', restartPolicy: 'always' } }, modules: { modbus: module('modbus'), filter: module('filter') } } },
+    $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes: { upstream: 'FROM /messages/* INTO $upstream' }, storeAndForwardConfiguration: { timeToLiveSecs: 7200 } } },
+    filter: { 'properties.desired': { limit: 250 } } } } });
+  await service('PUT', '/configurations/north-camera', { id: 'north-camera', priority: 20, targetCondition: "tags.site = 'north' AND tags.camera = true",
+    content: { modulesContent: { $edgeAgent: { 'properties.desired.modules.camera': module('camera') } } } });
+  await service('PUT', '/configurations/cold-store', { id: 'cold-store', priority: 5, targetCondition: "STARTSWITH(deviceId, 'plant.chiller')",
+    content: { deviceContent: { 'properties.desired.chiller': { temp: 70 } } } });
 });
 after(end);
 
 for (const [name, at, holds, how] of pages)
   test(`${name} is accessible in light and dark, and fits a phone`, async () => {
-    for (const colors of ['light', 'dark']) {
-      const page = await open(at, { colors, ...how });
-      await page.getByText(holds).first().waitFor();
-      await page.waitForTimeout(name === 'overview' && process.env.PICTURES ? 32000 : 300); // its charts want points
-      assert.deepStrictEqual(await audit(page), [], `${name}, ${colors}`);
-      if (process.env.PICTURES) {
-        fs.mkdirSync(process.env.PICTURES, { recursive: true });
-        await page.screenshot({ path: path.join(process.env.PICTURES, `${name}-${colors}.png`) });
-      }
-      await page.setViewportSize({ width: 360, height: 740 });
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 360), `${name} is wider than a phone`);
-      if (process.env.PICTURES && colors === 'light') await page.screenshot({ path: path.join(process.env.PICTURES, `${name}-phone.png`) });
-      await page.context().close();
+    const page = how ? await open(at, how) : signedIn;
+    if (!how) await page.goto(`https://${host}/portal/${at}`);
+    await page.getByText(holds).first().waitFor();
+    await page.waitForTimeout(name === 'overview' && process.env.PICTURES ? 32000 : 300); // its charts want points
+    const picture = async (look) => {
+      if (!process.env.PICTURES) return;
+      fs.mkdirSync(process.env.PICTURES, { recursive: true });
+      await page.screenshot({ path: path.join(process.env.PICTURES, `${name}-${look}.png`) });
+    };
+    for (const colorScheme of ['dark', 'light']) {
+      await page.emulateMedia({ colorScheme });
+      assert.deepStrictEqual(await audit(page), [], `${name}, ${colorScheme}`);
+      await picture(colorScheme);
     }
+    await page.setViewportSize({ width: 360, height: 740 });
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 360), `${name} is wider than a phone`);
+    await picture('phone');
+    await page.setViewportSize({ width: 1280, height: 820 });
   });

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { enc, literal, twinPath, type Doc, type Page } from '../api';
 import { edgeClients, edgeModules, isUnhealthy, runtimeResponse, type EdgeModule } from '../logic/edge';
+import { Pager } from '../forms';
 import { href } from '../route';
 import { Denied, Failure, Pill, Shimmer, Show, Table, Tabs, useApi, useLoad, When } from '../ui';
 import type { Api } from '../api';
@@ -19,7 +20,7 @@ const properties = (twin: Doc | undefined) => (twin?.properties ?? {}) as Doc;
 async function countDeployments(api: Api, id: string, signal: AbortSignal): Promise<number | null> {
     try {
         const told = await api.ask(`/devices/${enc(id)}/configurations`, { signal });
-        return ((told.configurations ?? []) as Doc[]).length;
+        return ((told.configurations ?? []) as Doc[]).filter((one) => one.status !== 'NotTargeted').length;
     } catch {
         return null;
     }
@@ -78,6 +79,9 @@ export function EdgesPage() {
             <div class="head">
                 <h1>IoT Edge devices</h1>
                 <div class="actions">
+                    <a class="button" href={href('deployments')}>
+                        Deployments
+                    </a>
                     <button type="button" onClick={edges.reload}>
                         Refresh
                     </button>
@@ -98,20 +102,7 @@ export function EdgesPage() {
                     { name: 'Deployments', number: true, cell: (edge) => edge.deployments ?? '--' },
                 ]}
             />
-            {(from || edges.data?.continuation) && (
-                <div class="actions">
-                    <button type="button" disabled={!from} onClick={() => setFrom(null)}>
-                        First page
-                    </button>
-                    <button
-                        type="button"
-                        disabled={!edges.data?.continuation}
-                        onClick={() => setFrom(edges.data?.continuation ?? null)}
-                    >
-                        Next page
-                    </button>
-                </div>
-            )}
+            <Pager from={from} next={edges.data?.continuation} set={setFrom} />
         </>
     );
 }
@@ -137,6 +128,9 @@ export function EdgePage(props: { id: string; tab: string }) {
                 <h1>{props.id}</h1>
                 {edge.data && <Response reported={edge.data.agent.reported} />}
                 <div class="actions">
+                    <a class="button" href={href('edge', props.id, 'set-modules')}>
+                        Set modules
+                    </a>
                     <a class="button" href={href('devices', props.id)}>
                         Device
                     </a>
@@ -240,13 +234,13 @@ function Deployments(props: { id: string }) {
                 loading={told.loading}
                 empty="No deployment is for this device."
                 columns={[
-                    { name: 'Id', cell: (one) => String(one.id) },
+                    { name: 'Id', cell: (one) => <a href={href('deployments', String(one.id))}>{String(one.id)}</a> },
                     { name: 'Type', cell: (one) => String(one.kind ?? '--') },
                     { name: 'Priority', number: true, cell: (one) => String(one.priority ?? '--') },
                     {
                         name: 'Status',
                         cell: (one) => (
-                            <Pill kind={one.status === 'applied' ? 'good' : ''}>{String(one.status ?? '--')}</Pill>
+                            <Pill kind={one.status === 'Applied' ? 'good' : ''}>{String(one.status ?? '--')}</Pill>
                         ),
                     },
                     { name: 'Why', wrap: true, cell: (one) => String(one.why ?? '') },

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
 import { Choice, Denied, Failure, messageOf, notify, Pill, Table, useApi, useLoad, When } from '../ui';
+import { Pager } from '../forms';
 
 const kinds = { completed: 'good', failed: 'bad', cancelled: '', running: 'warn', queued: '' } as const;
 
@@ -90,20 +91,7 @@ export function JobsPage() {
                     },
                 ]}
             />
-            {(from || jobs.data?.continuation) && (
-                <div class="actions">
-                    <button type="button" disabled={!from} onClick={() => setFrom(null)}>
-                        First page
-                    </button>
-                    <button
-                        type="button"
-                        disabled={!jobs.data?.continuation}
-                        onClick={() => setFrom(jobs.data?.continuation ?? null)}
-                    >
-                        Next page
-                    </button>
-                </div>
-            )}
+            <Pager from={from} next={jobs.data?.continuation} set={setFrom} />
         </>
     );
 }

@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Doc } from '../api';
+import { useHub } from '../hub';
 import { href } from '../route';
-import { Chart, Copy, Denied, Failure, messageOf, Shimmer, useApi, useLoad } from '../ui';
+import { Chart, Copy, Denied, Failure, messageOf, Shimmer, useApi } from '../ui';
 
 const EVERY_MS = 5000;
 const KEPT = 120; // points: ten minutes
@@ -33,12 +34,8 @@ const count = (value: number | null | undefined) =>
 export function OverviewPage() {
     const api = useApi();
     const owner = api.can('owner');
-    const hub = useLoad(
-        async () =>
-            owner ? ((await api.ask('/subscriptions/s/providers/Microsoft.Devices/IotHubs')).value as Doc[])[0] : null,
-        [],
-    );
-    const name = hub.data ? String(hub.data.name) : '';
+    const hub = useHub();
+    const name = hub.data?.name ?? '';
     const sku = (hub.data?.sku ?? {}) as Doc;
     const [now, setNow] = useState<Now | null>(null);
     const [failure, setFailure] = useState('');
