@@ -42,12 +42,15 @@ void sk_time_text(int64_t wall_us, char to[SK_TIME_TEXT]); /* 28 characters and 
 /* ISO 8601: date, 'T' or space, time, optional fraction, 'Z' or ±hh:mm; without a zone it is UTC.
  */
 enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us);
+/* The same, or "NOW", "NOW-PT1H", "NOW+5m", where it is `now_us`. */
+enum sk_status sk_time_parse_near(struct sk_span text, int64_t now_us, int64_t *wall_us);
 /* "Sat, 28 Nov 2026 13:00:00 GMT", as HTTP's Date has it (RFC 9110, section 5.6.7); the two older
  * forms are not read. */
 #define SK_TIME_HTTP_TEXT 30
 void sk_time_http_text(int64_t wall_us, char to[SK_TIME_HTTP_TEXT]);
 enum sk_status sk_time_http_parse(struct sk_span text, int64_t *wall_us);
-/* "1d", "12h", "30m", "15s", "500ms", or ISO 8601 "P1DT2H30M5S". */
+/* "1d", "12h", "30m", "15s", "500ms", or ISO 8601 "P1DT2H30M5.5S"; there a month has 30 days, a
+ * year 365. */
 enum sk_status sk_duration_parse(struct sk_span text, int64_t *us);
 
 /* The shortest text that reads back as the same number: "21.1", "1e+300", "3". */

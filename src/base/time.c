@@ -122,27 +122,51 @@ enum sk_status sk_time_parse(struct sk_span text, int64_t *wall_us) {
     return SK_OK;
 }
 
+/* Behind a count: ".5" of one of `us`; false: no digits, or too much. */
+static bool add_fraction(struct sk_span *text, int64_t us, int64_t *sum) {
+    int64_t digit, part = 0;
+    if (!digits(text, 1, &digit)) return false;
+    do {
+        us = us / 10;
+        part += digit * us;
+    } while (digits(text, 1, &digit));
+    return !__builtin_add_overflow(*sum, part, sum);
+}
+
 enum sk_status sk_duration_parse(struct sk_span text, int64_t *us) {
+    enum { PLAIN = 1, DATE = 2, TIME = 4 }; /* where a unit stands: of ISO 8601 the latter */
     static const struct {
         const char *unit;
         int64_t us;
-    } units[] = {{"ms", 1000},      {"us", 1},       {"d", 86400000000},
-                 {"h", 3600000000}, {"m", 60000000}, {"s", 1000000}};
-    bool iso = literal(&text, "P"), after_t = false, any = false;
+        unsigned where;
+    } units[] = {{"ms", 1000, PLAIN},
+                 {"us", 1, PLAIN},
+                 {"y", 365 * 86400000000, DATE},
+                 {"m", 30 * 86400000000, DATE},
+                 {"w", 7 * 86400000000, DATE},
+                 {"d", 86400000000, PLAIN | DATE},
+                 {"h", 3600000000, PLAIN | TIME},
+                 {"m", 60000000, PLAIN | TIME},
+                 {"s", 1000000, PLAIN | TIME}};
+    unsigned where = literal(&text, "P") ? DATE : PLAIN;
+    bool any = false;
     *us = 0;
     while (text.n) {
-        if (iso && literal(&text, "T")) {
-            after_t = true;
+        if (where == DATE && literal(&text, "T")) {
+            where = TIME;
             continue;
         }
         size_t n = 0;
         int64_t count, scale = 0;
         while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9') n++;
         if (!digits(&text, n, &count)) return SK_MALFORMED;
+        struct sk_span fraction = text;
+        if (where != PLAIN && literal(&text, ".,"))
+            while (text.n && text.p[0] >= '0' && text.p[0] <= '9') text = sk_span_skip(text, 1);
+        bool parts = text.p != fraction.p;
         for (size_t i = 0; i < sizeof units / sizeof *units && !scale; i++) {
             struct sk_span unit = sk_span_z(units[i].unit);
-            if (sk_span_starts_nocase(text, unit) &&
-                !(iso && (unit.n == 2 || (unit.p[0] == 'd') == after_t))) {
+            if ((units[i].where & where) && sk_span_starts_nocase(text, unit)) {
                 scale = units[i].us;
                 text = sk_span_skip(text, unit.n);
             }
@@ -150,6 +174,8 @@ enum sk_status sk_duration_parse(struct sk_span text, int64_t *us) {
         if (!scale || __builtin_mul_overflow(count, scale, &count) ||
             __builtin_add_overflow(*us, count, us))
             return SK_MALFORMED;
+        fraction = sk_span_skip(fraction, 1);
+        if (parts && !add_fraction(&fraction, scale, us)) return SK_MALFORMED;
         any = true;
     }
     return any ? SK_OK : SK_MALFORMED;
@@ -165,4 +191,13 @@ enum sk_status sk_time_http_parse(struct sk_span text, int64_t *wall_us) {
     snprintf(iso, sizeof iso, "%.4s-%02d-%.2sT%.8sZ", text.p + 12, (int)month, text.p + 5,
              text.p + 17);
     return sk_time_parse(sk_span_z(iso), wall_us);
+}
+
+enum sk_status sk_time_parse_near(struct sk_span text, int64_t now_us, int64_t *wall_us) {
+    int64_t us = 0;
+    if (!sk_span_starts_nocase(text, SK_SPAN("NOW"))) return sk_time_parse(text, wall_us);
+    struct sk_span rest = sk_span_skip(text, 3);
+    bool back = rest.n && rest.p[0] == '-';
+    if (rest.n && (!literal(&rest, "+-") || sk_duration_parse(rest, &us))) return SK_MALFORMED;
+    return __builtin_add_overflow(now_us, back ? -us : us, wall_us) ? SK_MALFORMED : SK_OK;
 }

@@ -9,7 +9,7 @@
 #include "command/command.h"
 #include "net/http_client.h"
 
-enum cli_output { CLI_TABLE, CLI_JSON, CLI_JSONL, CLI_TSV };
+enum cli_output { CLI_TABLE, CLI_JSON, CLI_JSONL, CLI_TSV, CLI_CSV };
 
 struct cli;
 
@@ -139,6 +139,9 @@ int cli_sim_list(void *cli);
 int cli_sim_show(void *cli);
 int cli_sim_run(void *cli);
 int cli_sim_remove(void *cli);
+int cli_series_list(void *cli);
+int cli_series_show(void *cli);
+int cli_series_remove(void *cli);
 int cli_twin_show(void *cli);
 int cli_twin_history(void *cli);
 int cli_twin_diff(void *cli);

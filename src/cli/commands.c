@@ -7,7 +7,7 @@
 /* ---- options ---- */
 
 static const struct sk_option_row everywhere[] = {
-    {"output", "table|json|jsonl|tsv", "how answers are printed: a table", false},
+    {"output", "table|json|jsonl|tsv|csv", "how answers are printed: a table", false},
     {"wide", NULL, "tables show long values whole", false},
     {"login", "CONNECTION_STRING", "a policy's; else SKERRY_CONNECTION_STRING, else the profile's",
      false},
@@ -73,6 +73,14 @@ static const struct sk_option_row events_watch[] = {
     {"consumer-group", "GROUP", "else $Default", false},
     {"properties", NULL, "with application and system properties", false},
     {"count", "N", "ends after so many", false},
+    {0}};
+static const struct sk_option_row series_show[] = {
+    {"from", "TIME", "such as NOW-PT24H; else the last hour", false},
+    {"to", "TIME", "else NOW", false},
+    {"property", "NAME", "a number of messages; else all properties are shown", true},
+    {"interval", "DURATION", "such as PT1M: one value for each", false},
+    {"aggregate", "avg|min|max|sum|first|last|median|stdev", "what is computed of it: avg", false},
+    {"filter", "TSX", "which events, such as \"$event.temperature > 20.0\"", false},
     {0}};
 static const struct sk_option_row configuration_write[] = {
     {"target", "CONDITION", "on twins, as behind WHERE of a query; * is everybody", false},
@@ -267,6 +275,14 @@ static const struct sk_command commands[] = {
      "sensor1", cli_configuration_explain, false},
     {"configuration remove", "ID", NULL, "Removes a configuration and what it has set.", "cold",
      cli_configuration_remove, false},
+
+    {"series list", "", NULL, "Lists time series: what has sent something, and from when to when.",
+     "", cli_series_list, false},
+    {"series show", "SERIES", series_show,
+     "Shows what a device has sent, by time; SERIES is a device's id, or a list of texts as JSON.",
+     "truck1 --property speed --interval PT1M --output csv", cli_series_show, false},
+    {"series remove", "SERIES", NULL, "Forgets what a device has sent.", "truck1",
+     cli_series_remove, false},
 
     {"job update-twins", "ID", job_twins,
      "Merges into tags and desired properties of all that a query selects.",

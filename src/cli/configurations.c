@@ -175,7 +175,7 @@ int cli_configuration_explain(void *arg) {
     struct cli_answer answer;
     int code = cli_call(cli, SK_HTTP_GET, path, NULL, NULL, NULL, &answer);
     if (code) return code;
-    if (cli->output == CLI_TABLE || cli->output == CLI_TSV)
+    if (cli->output == CLI_TABLE || cli->output >= CLI_TSV)
         cli_print(cli, json_object_get(answer.body, "configurations"), verdict_columns);
     else
         cli_print(cli, answer.body, NULL);

@@ -5,10 +5,10 @@
 #include "cli/cli.h"
 
 static enum cli_output output_of(const struct cli *cli) {
-    static const char *const names[] = {"table", "json", "jsonl", "tsv"};
+    static const char *const names[] = {"table", "json", "jsonl", "tsv", "csv"};
     const char *wanted = sk_typed_option(&cli->typed, "output");
     size_t i = 0;
-    while (wanted && i < 3 && strcmp(names[i], wanted) != 0) i++;
+    while (wanted && i < CLI_CSV && strcmp(names[i], wanted) != 0) i++;
     return (enum cli_output)i;
 }
 

@@ -31,6 +31,8 @@ static struct look look_of(const struct cli *cli) {
 /* The value at a dotted path. */
 static const json_t *at(const json_t *value, const char *path) {
     struct sk_span rest = sk_span_z(path), part;
+    const json_t *whole = json_object_get(value, path); /* a name with dots in it */
+    if (whole) return whole;
     while (value && sk_span_split(&rest, '.', &part)) {
         SK_CLEANUP_FREE char *key = sk_span_dup(part);
         value = json_object_get(value, key);
@@ -155,6 +157,39 @@ static void print_table(const struct cli *cli, const json_t *rows, const char *c
     }
 }
 
+/* As RFC 4180 has it. */
+static void put_csv(const char *text) {
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        fputs(text, stdout);
+        return;
+    }
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"') putchar('"');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+/* With a line of names, which tools for such files expect. */
+static void print_csv(const json_t *rows, const char *const *columns) {
+    size_t i;
+    const json_t *row;
+    for (size_t c = 0; columns[c]; c++) {
+        if (c) putchar(',');
+        put_csv(columns[c]);
+    }
+    fputs("\r\n", stdout);
+    json_array_foreach((json_t *)rows, i, row) {
+        for (size_t c = 0; columns[c]; c++) {
+            SK_CLEANUP_FREE char *text = text_of(at(row, columns[c]));
+            if (c) putchar(',');
+            put_csv(text);
+        }
+        fputs("\r\n", stdout);
+    }
+}
+
 static void print_tsv(const json_t *rows, const char *const *columns) {
     size_t i;
     const json_t *row;
@@ -198,14 +233,17 @@ void cli_print(const struct cli *cli, const json_t *value, const char *const *co
     } else if (cli->output == CLI_JSON || cli->output == CLI_JSONL) {
         sk_json_print(stdout, value, cli->output == CLI_JSON ? 2 : 0);
         putchar('\n');
-    } else if (json_is_array(value) && columns && cli->output == CLI_TSV) {
-        print_tsv(value, columns);
+    } else if (columns && cli->output >= CLI_TSV &&
+               (json_is_array(value) || json_is_object(value))) {
+        json_t *rows =
+            json_is_array(value) ? json_incref((json_t *)value) : json_pack("[O]", value);
+        if (cli->output == CLI_TSV)
+            print_tsv(rows, columns);
+        else
+            print_csv(rows, columns);
+        json_decref(rows);
     } else if (json_is_array(value) && columns) {
         print_table(cli, value, columns);
-    } else if (json_is_object(value) && columns && cli->output == CLI_TSV) {
-        json_t *rows = json_pack("[O]", value);
-        print_tsv(rows, columns);
-        json_decref(rows);
     } else if (json_is_object(value)) {
         struct look look = look_of(cli);
         print_members(&look, value, "");

@@ -21,7 +21,7 @@ static const struct sk_hub_part *const parts[] = {
     &hub_part_jobs,       &hub_part_bulk,          &hub_part_network,    &hub_part_blobs,
     &hub_part_files,      &hub_part_digital_twins, &hub_part_quota,      &hub_part_records,
     &hub_part_diagnose,   &hub_part_transfers,     &hub_part_tracing,    &hub_part_measures,
-    &hub_part_manage,     &hub_part_explain,       &hub_part_rules};
+    &hub_part_manage,     &hub_part_explain,       &hub_part_rules,      &hub_part_series};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -191,14 +191,14 @@ static void free_hub(struct sk_hub *hub) {
     if (closed) closed(arg);
 }
 
-static void log_closed(void *arg) {
+static void store_closed(void *arg) {
     struct sk_hub *hub = arg;
-    if (--hub->logs == 0) free_hub(hub);
+    if (--hub->stores == 0) free_hub(hub);
 }
 
 static void close_log(struct sk_hub *hub, struct sk_log *log) {
-    hub->logs++;
-    sk_log_close(log, log_closed, hub);
+    hub->stores++;
+    sk_log_close(log, store_closed, hub);
 }
 
 static enum sk_status open_log_beside(struct sk_hub *hub, const char *folder, uint64_t bytes,
@@ -238,7 +238,8 @@ static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *op
     hub->parts = parts;
     hub->open_log = open_log_beside;
     hub->close_log = close_log;
-    hub->logs = 1; /* its own */
+    hub->store_closed = store_closed;
+    hub->stores = 1; /* its log */
     hub->part_count = PARTS;
     sk_list_init(&hub->receivers);
     hub->backend.ops = &ops;
@@ -368,7 +369,7 @@ static void saved(void *arg, const struct sk_registry_end *end) {
     (void)end; /* the next start reads the log instead */
     sk_registry_close(hub->registry);
     EACH_PART(part) if (part->registry_closed) part->registry_closed(hub);
-    sk_log_close(hub->log, log_closed, hub);
+    sk_log_close(hub->log, store_closed, hub);
 }
 
 void sk_hub_close(struct sk_hub *hub, void (*closed)(void *arg), void *arg) {

@@ -117,6 +117,14 @@ struct sk_hub_options {
         uint64_t bytes;
         unsigned files, categories; /* bits: 1 << SK_CATEGORY_… */
     } records;
+    struct sk_hub_series_options {
+        bool enabled;
+        const char **id; /* the time series ID's properties; none: the device's id */
+        size_t id_count;
+        const char *timestamp; /* a property, or NULL */
+        uint64_t retention_us, retention_bytes, memory_bytes;
+        unsigned instances, properties;
+    } series;
     const char *traces; /* URL of a collector, or NULL */
     enum sk_tier tier;
     unsigned units;

@@ -15,6 +15,7 @@ struct endpoints;
 struct files;
 struct jobs;
 struct rules;
+struct series;
 struct sk_once;
 struct sk_partitions;
 
@@ -111,6 +112,7 @@ struct sk_hub {
     struct transfers *transfers;            /* see transfers/parts.h */
     struct files *files;                    /* see files/files.c */
     struct rules *rules;                    /* see rules/parts.h */
+    struct series *series;                  /* see series/parts.h */
     const struct sk_hub_part *const *parts; /* what it is made of */
     size_t part_count;
     size_t opened; /* parts */
@@ -122,7 +124,9 @@ struct sk_hub {
     void (*close_log)(struct sk_hub *hub, struct sk_log *log);
     sk_hub_write *write; /* changes hub.toml; NULL: nobody can */
     void *write_arg;
-    unsigned logs; /* that are still to be closed */
+    /* That are still to be closed, each of which then calls this, which is hub.c's. */
+    unsigned stores;
+    void (*store_closed)(void *hub);
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -253,7 +257,8 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_recall, hub_part_presence, hub_part_scope, hub_part_configurations, hub_part_jobs,
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
     hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers,
-    hub_part_tracing, hub_part_measures, hub_part_manage, hub_part_explain, hub_part_rules;
+    hub_part_tracing, hub_part_measures, hub_part_manage, hub_part_explain, hub_part_rules,
+    hub_part_series;
 
 /* Of the hub as a resource of ARM, in front of its name; whose it is does not matter. */
 #define HUB_RESOURCE                                                                               \

@@ -163,8 +163,9 @@ void sk_series_intervals_add(struct sk_series_intervals *it, int64_t time, doubl
 bool sk_series_intervals_add_block(struct sk_series_intervals *it, int64_t first_time,
                                    int64_t last_time, const struct sk_series_column_summary *of) {
     double least, most, first, last;
-    if (it->aggregate > SK_SERIES_LAST || it->aggregate == SK_SERIES_STDEV ||
-        !within(&it->grid, first_time) || !within(&it->grid, last_time) ||
+    if ((it->aggregate > SK_SERIES_LAST && it->aggregate != SK_SERIES_COUNT) ||
+        it->aggregate == SK_SERIES_STDEV || !within(&it->grid, first_time) ||
+        !within(&it->grid, last_time) ||
         interval_of(&it->grid, first_time) != interval_of(&it->grid, last_time))
         return false;
     if (of->property.type == SK_SERIES_DOUBLE) {

@@ -51,7 +51,8 @@ enum sk_status sk_series_intervals_new(const struct sk_series_grid *grid,
                                        struct sk_series_intervals **intervals);
 /* A point; NaN is null. */
 void sk_series_intervals_add(struct sk_series_intervals *intervals, int64_t time, double value);
-/* Many points at once by their summary; false: their values are needed. */
+/* Many points at once by their summary (of SK_SERIES_COUNT its count is that of all points); false:
+ * their values are needed. */
 bool sk_series_intervals_add_block(struct sk_series_intervals *intervals, int64_t first_time,
                                    int64_t last_time, const struct sk_series_column_summary *of);
 /* No point comes any more: a value for each interval, NaN where there is none; lives as long as

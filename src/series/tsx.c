@@ -52,12 +52,25 @@ static const struct function {
     {"iff", NULL, SK_SERIES_DOUBLE, TSX_IFF, NULL},
 };
 
+static const struct {
+    const char *name;
+    enum sk_series_aggregate by;
+} aggregates[] = {
+    {"min", SK_SERIES_MIN},    {"max", SK_SERIES_MAX},       {"sum", SK_SERIES_SUM},
+    {"avg", SK_SERIES_AVG},    {"stdev", SK_SERIES_STDEV},   {"first", SK_SERIES_FIRST},
+    {"last", SK_SERIES_LAST},  {"median", SK_SERIES_MEDIAN}, {"count", SK_SERIES_COUNT},
+    {"left", SK_SERIES_LEFT},  {"right", SK_SERIES_RIGHT},   {"twavg", SK_SERIES_TWAVG},
+    {"twsum", SK_SERIES_TWSUM}};
+
 struct parser {
     struct sk_span text;
     size_t at;
     unsigned depth;
     struct sk_arena *arena;
     struct sk_tsx *tsx;
+    struct sk_tsx_aggregation *aggregation; /* that is being read, or NULL */
+    const struct sk_tsx *value;             /* of its $value, or NULL */
+    bool inside;                            /* one of its functions */
     char *error;
     enum sk_status status;
 };
@@ -234,8 +247,58 @@ static bool check_arguments(const struct function *f, struct tsx_node *it) {
     return true;
 }
 
+/* Whole numbers stay what they are where no part of one can come of them. */
+static enum sk_series_type type_of_measure(enum sk_series_aggregate by, enum sk_series_type of) {
+    if (by == SK_SERIES_COUNT) return SK_SERIES_LONG;
+    bool of_points = by < SK_SERIES_COUNT && by != SK_SERIES_AVG && by != SK_SERIES_STDEV;
+    return of_points ? of : SK_SERIES_DOUBLE;
+}
+
+/* Behind the name of an aggregate function. */
+static struct tsx_node *measure(struct parser *p, enum sk_series_aggregate by) {
+    static const char *const names[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    struct sk_tsx_aggregation *all = p->aggregation;
+    struct sk_tsx *outside = p->tsx;
+    if (all->measure_count == SK_TSX_MEASURES_MAX)
+        return fail(p, "There are more than 10 aggregate functions.");
+    struct sk_tsx_measure *it = &all->measures[all->measure_count];
+    it->by = by;
+    if (!take(p, "(")) return fail(p, "'(' is expected behind a function's name.");
+    if (by != SK_SERIES_COUNT) {
+        p->tsx = &it->of;
+        p->inside = true;
+        it->of.root = or_of(p);
+        p->inside = false;
+        p->tsx = outside;
+        if (!it->of.root) return NULL;
+        it->of.type = it->of.root->type;
+        if (it->of.type != SK_SERIES_DOUBLE && it->of.type != SK_SERIES_LONG)
+            return fail(p, "An aggregate function takes a Double or a Long.");
+    }
+    if (!take(p, ")"))
+        return fail(p, by == SK_SERIES_COUNT ? "count() takes nothing." : "')' is missing.");
+    it->as = (struct sk_series_property){sk_span_z(names[all->measure_count++]),
+                                         type_of_measure(by, it->of.type)};
+    return named(p, it->as.name, it->as.type);
+}
+
+static struct tsx_node *value_of(struct parser *p) {
+    if (!p->inside || !p->value)
+        return fail(p, p->value ? "$value stands in an aggregate function, as in avg($value)."
+                                : "$value stands in aggregations of a value only.");
+    for (size_t i = 0; i < p->value->property_count; i++)
+        if (!named(p, p->value->properties[i].name, p->value->properties[i].type)) return NULL;
+    return p->value->root;
+}
+
 static struct tsx_node *call(struct parser *p, struct sk_span name) {
     const struct function *f = NULL;
+    for (size_t i = 0; p->aggregation && !p->inside && i < sizeof aggregates / sizeof *aggregates;
+         i++)
+        if (sk_span_eq_nocase(name, sk_span_z(aggregates[i].name))) {
+            p->at += name.n;
+            return measure(p, aggregates[i].by);
+        }
     for (size_t i = 0; i < sizeof functions / sizeof *functions && !f; i++)
         if (sk_span_eq_nocase(name, sk_span_z(functions[i].name))) f = &functions[i];
     if (f == NULL) return fail(p, "There is no such function.");
@@ -264,8 +327,11 @@ static struct tsx_node *factor(struct parser *p) {
         it = or_of(p);
         return !it || take(p, ")") ? it : fail(p, "')' is missing.");
     }
-    if (take(p, "$event")) return property(p);
-    if (take(p, "$value")) return fail(p, "$value stands in aggregations only.");
+    if (take(p, "$event"))
+        return !p->aggregation || p->inside
+                   ? property(p)
+                   : fail(p, "Properties stand in an aggregate function here.");
+    if (take(p, "$value")) return value_of(p);
     if (take(p, "'")) return literal_text(p, SK_SERIES_STRING);
     if (take(p, "dt'")) return literal_text(p, SK_SERIES_DATETIME);
     if (take(p, "ts'")) return literal_text(p, SK_SERIES_TIMESPAN);
@@ -380,18 +446,44 @@ static struct tsx_node *or_of(struct parser *p) {
     return it;
 }
 
+static enum sk_status parse(struct parser *p) {
+    if (p->text.n > SK_TSX_TEXT_MAX) {
+        snprintf(p->error, 200, "The expression has more than %d bytes.", SK_TSX_TEXT_MAX);
+        return SK_TOO_LARGE;
+    }
+    p->tsx->root = or_of(p);
+    if (p->tsx->root && rest(p).n) fail(p, "The expression should end here.");
+    if (p->tsx->root && p->tsx->root->null) fail(p, "NULL alone is no expression.");
+    if (!p->status) p->tsx->type = p->tsx->root->type;
+    return p->status;
+}
+
 enum sk_status sk_tsx_parse(struct sk_span text, struct sk_arena *arena, struct sk_tsx *tsx,
                             char error[200]) {
     *tsx = (struct sk_tsx){.property_count = 0};
-    struct parser p = {.text = text, .arena = arena, .tsx = tsx, .error = error};
-    if (text.n > SK_TSX_TEXT_MAX) {
-        snprintf(error, 200, "The expression has more than %d bytes.", SK_TSX_TEXT_MAX);
-        return SK_TOO_LARGE;
-    }
-    tsx->root = or_of(&p);
-    if (tsx->root && rest(&p).n) fail(&p, "The expression should end here.");
-    if (tsx->root && tsx->root->null) fail(&p, "NULL alone is no expression.");
-    if (p.status) return p.status;
-    tsx->type = tsx->root->type;
-    return SK_OK;
+    return parse(&(struct parser){.text = text, .arena = arena, .tsx = tsx, .error = error});
+}
+
+enum sk_status sk_tsx_parse_aggregation(struct sk_span text, const struct sk_tsx *value,
+                                        struct sk_arena *arena, struct sk_tsx_aggregation *to,
+                                        char error[200]) {
+    memset(to, 0, sizeof *to);
+    struct parser p = {.text = text,
+                       .arena = arena,
+                       .tsx = &to->result,
+                       .aggregation = to,
+                       .value = value,
+                       .error = error};
+    enum sk_status status = parse(&p);
+    if (status) return status;
+    p.at = 0;
+    if (to->measure_count == 0)
+        fail(&p, "An aggregation needs a function such as avg($value) or count().");
+    else if (to->result.type != SK_SERIES_DOUBLE && to->result.type != SK_SERIES_LONG)
+        fail(&p, "An aggregation comes to a Double or a Long.");
+    return p.status;
+}
+
+const struct sk_series_property *sk_tsx_property(const struct sk_tsx *tsx) {
+    return tsx->root && tsx->root->op == TSX_PROPERTY ? &tsx->root->property : NULL;
 }

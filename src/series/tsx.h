@@ -4,7 +4,8 @@
  *   expr     := or; or := and {OR and}; and := not {AND not}; not := [NOT] comparison
  *   compare  := sum [(= | != | <> | < | > | <= | >=) sum]; sum := term {(+ | -) term}
  *   term     := factor {(* | /) factor}
- *   factor   := literal | property | name '(' [expr {, expr}] ')' | '(' expr ')'
+ *   factor   := literal | property | name '(' [expr {, expr}] ')' | '(' expr ')'; in an
+ *               aggregate function of an aggregation also $value
  *   property := $event token {token} [.Type] | $event.$ts; token := .name | ['name'] | .['name']
  *   literal  := [-]7 | [-]1.23 | 'text' | TRUE | FALSE | NULL | dt'time' | ts'duration'
  *
@@ -14,13 +15,14 @@
 #ifndef SK_SERIES_TSX_H
 #define SK_SERIES_TSX_H
 
-#include "series/store.h"
+#include "series/intervals.h"
 
 #define SK_TSX_TEXT_MAX 8192      /* bytes of an expression */
 #define SK_TSX_DEPTH_MAX 64       /* parentheses, calls and NOTs within one another */
 #define SK_TSX_ARGUMENTS_MAX 64   /* of coalesce and strCat */
 #define SK_TSX_PROPERTIES_MAX 50  /* that one expression names */
 #define SK_TSX_BYTES_MAX 67108864 /* of memory for one block of rows */
+#define SK_TSX_MEASURES_MAX 10    /* aggregate functions in one aggregation */
 
 struct sk_tsx {
     enum sk_series_type type; /* of its value */
@@ -32,6 +34,24 @@ struct sk_tsx {
  * 1) and why. */
 enum sk_status sk_tsx_parse(struct sk_span text, struct sk_arena *arena, struct sk_tsx *tsx,
                             char error[200]);
+
+/* An aggregation: functions over the events of an interval, and what is computed of them, as in
+ * max($event.t) - min($event.t), or over $value alone, avg($value). */
+struct sk_tsx_aggregation {
+    struct sk_tsx_measure {
+        enum sk_series_aggregate by;
+        struct sk_tsx of;             /* a Double or a Long; of SK_SERIES_COUNT without a root */
+        struct sk_series_property as; /* what `result` calls it */
+    } measures[SK_TSX_MEASURES_MAX];
+    size_t measure_count;
+    struct sk_tsx result; /* its properties are the measures; a Double or a Long */
+};
+/* `value`: what $value is, or NULL: there is none. As sk_tsx_parse. */
+enum sk_status sk_tsx_parse_aggregation(struct sk_span text, const struct sk_tsx *value,
+                                        struct sk_arena *arena, struct sk_tsx_aggregation *to,
+                                        char error[200]);
+/* The property that an expression is and nothing else, or NULL. */
+const struct sk_series_property *sk_tsx_property(const struct sk_tsx *tsx);
 
 /* A value for each row, in the arena; null[i]: there is none. Doubles are finite. */
 struct sk_tsx_values {

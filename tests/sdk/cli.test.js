@@ -166,7 +166,7 @@ test('what was typed wrong gets the word that was meant', async () => {
     ['device lst', /^skerry: there is no command 'device lst'; did you mean device list\?\n/],
     ['device add', /^skerry: DEVICE is missing\nusage: skerry device add DEVICE /],
     ['device add d --parnet e', /^skerry: device add has no option --parnet; did you mean --parent\?\n/],
-    ['device list --output yaml', /^skerry: --output is one of table\|json\|jsonl\|tsv, not 'yaml'\n/],
+    ['device list --output yaml', /^skerry: --output is one of table\|json\|jsonl\|tsv\|csv, not 'yaml'\n/],
   ]) {
     const result = await skerry(...words.split(' '));
     assert.strictEqual(result.code, 2);
@@ -199,4 +199,27 @@ test('a file for the sister command is refused by the name of that', async () =>
     assert.match(refused.error, new RegExp(`skerry ${kind} create`));
   }
   fs.rmSync(folder, { recursive: true });
+});
+
+test('series list, show and remove what a device has sent, as CSV too', async () => {
+  const device = await createDevice();
+  const client = await connect(device);
+  for (const body of ['{"speed":20,"a,b":"x\\"y"}', '{"speed":22.5}', 'no JSON']) await client.sendEvent(new Message(body));
+  await client.close();
+  const id = device.deviceId;
+  const of = async (...args) => (await skerry('series', 'show', id, ...args)).out;
+  await until('both events', async () => (await of('--output', 'jsonl')).split('\n').filter(Boolean).length === 2);
+  const [first, second] = (await of('--property', 'speed', '--output', 'csv')).split('\r\n').slice(1);
+  assert.match(first, /Z,20$/);
+  assert.match(second, /Z,22.5$/);
+  assert.match(await of('--output', 'csv'), /^timestamp,.*"x""y"/s);
+  assert.match(await of('--property', 'speed', '--interval', 'P1D', '--aggregate', 'max', '--output', 'csv'), /,22.5\r\n/);
+  assert.match(await of('--filter', '$event.speed > 21.0', '--output', 'tsv'), /22.5/);
+  const mine = async () => (await skerry('series', 'list', '--output', 'jsonl')).out.split('\n').filter((line) => line.includes(id));
+  assert.strictEqual(JSON.parse((await mine())[0]).events, 2);
+  assert.strictEqual((await skerry('series', 'remove', id)).code, 0);
+  assert.deepStrictEqual(await mine(), []);
+  assert.strictEqual((await skerry('series', 'remove', id)).code, 1);
+  assert.match((await skerry('series', 'show', id, '--filter', '$event.speed > 1')).error, /A Double cannot be compared with a Long/);
+  assert.match((await skerry('series', 'show', id, '--from', 'soon')).error, /NOW-PT1H/);
 });

@@ -242,14 +242,6 @@ TEST(routes_hear_of_alarms) {
     assert_int_equal(alarm_events, 1);
 }
 
-static void crash(struct fleet *f) {
-    fleet_crash_hub(f);
-    do {
-        pass(f, 1);
-        fleet_call(f, SK_HTTP_GET, "/statistics/service", NULL);
-    } while (f->status != 200);
-}
-
 /* An alarm for each message above 5 and for each minute whose average is above 5, once, whenever
  * the power goes. */
 TEST(alarms_come_once_across_power_losses) {
@@ -268,7 +260,7 @@ TEST(alarms_come_once_across_power_losses) {
             now += high;
             if (sk_sim_chance(f->sim, 3) == 0) {
                 sk_sim_run(f->sim, sk_sim_chance(f->sim, 3 * SK_S));
-                crash(f);
+                fleet_fall(f);
             }
         }
         pass(f, 60);
@@ -281,7 +273,7 @@ TEST(alarms_come_once_across_power_losses) {
     json_t *alarms = list(f, BY_RULE "/minute");
     size_t windows = json_array_size(alarms);
     json_decref(alarms);
-    crash(f);
+    fleet_fall(f);
     pass(f, 90);
     assert_int_equal(count(f, BY_RULE "/now"), now);
     assert_int_equal(count(f, BY_RULE "/minute"), windows);

@@ -91,6 +91,14 @@ void fleet_put(struct fleet *f, const char *path, const char *body) {
     if (f->status != 200) fail_msg("PUT %s: %u %s", path, f->status, f->answer ? f->answer : "");
 }
 
+void fleet_fall(struct fleet *f) {
+    fleet_crash_hub(f);
+    do {
+        sk_sim_run(f->sim, SK_S);
+        fleet_call(f, SK_HTTP_GET, "/statistics/service", NULL);
+    } while (f->status != 200);
+}
+
 const json_t *fleet_member(const json_t *json, const char *path) {
     char name[100];
     for (struct sk_span rest = sk_span_z(path), part; sk_span_split(&rest, '/', &part);) {

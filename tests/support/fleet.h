@@ -69,6 +69,8 @@ const char *fleet_reload(struct fleet *f, const char *toml);
 
 /* Power is lost and comes back: what was not durable is gone, torn or there. */
 void fleet_crash_hub(struct fleet *f);
+/* The same, until it answers again. */
+void fleet_fall(struct fleet *f);
 /* Starts it again after it has lost power by itself. */
 void fleet_power_hub(struct fleet *f);
 

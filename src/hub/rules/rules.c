@@ -313,19 +313,10 @@ struct alarm_ask {
 /* "NOW", "NOW-PT1H", or a time; empty: `otherwise`. */
 static bool read_time(const struct sk_hub *hub, struct sk_span text, int64_t otherwise,
                       int64_t *ms) {
-    int64_t us = 0, now = now_us(hub);
+    int64_t us;
     *ms = otherwise;
     if (text.n == 0) return true;
-    if (sk_span_starts_nocase(text, SK_SPAN("NOW"))) {
-        struct sk_span rest = sk_span_skip(text, 3);
-        char sign = rest.n ? rest.p[0] : '+';
-        if (rest.n &&
-            ((sign != '-' && sign != '+') || sk_duration_parse(sk_span_skip(rest, 1), &us)))
-            return false;
-        *ms = (sign == '-' ? now - us : now + us) / 1000;
-        return true;
-    }
-    if (sk_time_parse(text, &us)) return false;
+    if (sk_time_parse_near(text, now_us(hub), &us)) return false;
     *ms = us / 1000;
     return true;
 }

@@ -59,6 +59,8 @@ static void put_hub(struct sk_io *io, const struct sk_hub_init *init, const char
         sk_io_put_key(io, 32, to);
         sk_buffer_print(to, "\"]\nrights = [%s]\n", default_policies[p].rights);
     }
+    sk_buffer_text(to, "[hub.series]\n");
+    put_line(to, "hub[].series.enabled", "true");
 }
 
 static void put_config(struct sk_io *io, const struct sk_hub_init *init, struct sk_buffer *to) {

@@ -91,24 +91,61 @@ TEST(durations_are_read_in_both_spellings) {
         const char *text;
         int64_t us;
     } vectors[] = {
-        {"1d", 86400000000},   {"12h", 43200000000},
-        {"30m", 1800000000},   {"15s", 15000000},
-        {"500ms", 500000},     {"7us", 7},
-        {"1h30m", 5400000000}, {"P1D", 86400000000},
-        {"PT1H", 3600000000},  {"P1DT2H30M5S", 95405000000},
-        {"PT60M", 3600000000}, {"0s", 0},
+        {"1d", 86400000000},       {"12h", 43200000000},
+        {"30m", 1800000000},       {"15s", 15000000},
+        {"500ms", 500000},         {"7us", 7},
+        {"1h30m", 5400000000},     {"P1D", 86400000000},
+        {"PT1H", 3600000000},      {"P1DT2H30M5S", 95405000000},
+        {"PT60M", 3600000000},     {"0s", 0},
+        {"P1M", 2592000000000},    {"P1Y2W", 32745600000000},
+        {"P1MT1M", 2592060000000}, {"PT0.5S", 500000},
+        {"PT1.25H", 4500000000},   {"P0,5D", 43200000000},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         int64_t us = -1;
         assert_int_equal(sk_duration_parse(sk_span_z(vectors[i].text), &us), SK_OK);
         assert_int_equal(us, vectors[i].us);
     }
-    const char *bad[] = {
-        "", "1", "d", "1x", "-1d", "P", "PT", "P1H", "PT1D", "1 d", "9223372036854775807d", "1.5h"};
+    const char *bad[] = {"",
+                         "1",
+                         "d",
+                         "1x",
+                         "-1d",
+                         "P",
+                         "PT",
+                         "P1H",
+                         "PT1D",
+                         "1 d",
+                         "9223372036854775807d",
+                         "1.5h",
+                         "PT1.S",
+                         "PT.5S",
+                         "P1.5",
+                         "1y",
+                         "PT1Y"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t us;
         assert_int_equal(sk_duration_parse(sk_span_z(bad[i]), &us), SK_MALFORMED);
     }
+}
+
+TEST(times_can_be_said_from_now) {
+    const int64_t now = 1767225600000000;
+    int64_t us;
+    const struct {
+        const char *text;
+        int64_t us;
+    } vectors[] = {{"NOW", now},
+                   {"now-PT1H", now - 3600000000},
+                   {"NOW+1d", now + 86400000000},
+                   {"1970-01-01T00:00:01Z", 1000000}};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        assert_int_equal(sk_time_parse_near(sk_span_z(vectors[i].text), now, &us), SK_OK);
+        assert_int_equal(us, vectors[i].us);
+    }
+    const char *bad[] = {"", "NOW1h", "NOW-", "NOW--1h", "NOW-soon", "yesterday"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(sk_time_parse_near(sk_span_z(bad[i]), now, &us), SK_MALFORMED);
 }
 
 TEST(http_has_times_of_its_own) {

@@ -140,9 +140,76 @@ TEST(mistakes_are_said_with_their_place) {
     refused("1 AND TRUE", "need Bools");
     refused("NULL < 1", "by = and != only");
     refused("NULL", "no expression");
-    refused("$value", "aggregations only");
+    refused("$value", "of a value only");
     refused("$event", "followed by a property");
     refused("dt'soon' = utcNow()", "no time");
+}
+
+/* The measures, and what is computed of them where they are 10, 20, ….  */
+static void aggregates(const char *text, const char *value, const char *wanted) {
+    struct sk_tsx of;
+    struct sk_tsx_aggregation it;
+    char error[200] = "";
+    if (value) assert_int_equal(sk_tsx_parse(sk_span_z(value), &arena, &of, error), SK_OK);
+    if (sk_tsx_parse_aggregation(sk_span_z(text), value ? &of : NULL, &arena, &it, error))
+        fail_msg("%s: %s", text, error);
+    struct sk_buffer told = {0};
+    struct sk_series_column measured[SK_TSX_MEASURES_MAX];
+    union sk_series_value numbers[SK_TSX_MEASURES_MAX];
+    for (size_t i = 0; i < it.measure_count; i++) {
+        const struct sk_tsx_measure *measure = &it.measures[i];
+        sk_buffer_print(&told, "%d of %zu, ", (int)measure->by, measure->of.property_count);
+        if (measure->as.type == SK_SERIES_LONG)
+            numbers[i].integer = 10 * (int64_t)(i + 1);
+        else
+            numbers[i].number = 10 * (double)(i + 1);
+        measured[i] = (struct sk_series_column){measure->as, NULL, &numbers[i]};
+    }
+    struct sk_tsx_values values;
+    assert_int_equal(sk_tsx_eval(&it.result,
+                                 &(struct sk_series_rows){times, 1, measured, it.measure_count}, 0,
+                                 &arena, &values),
+                     SK_OK);
+    put(&told, it.result.type, values.values[0]);
+    sk_buffer_byte(&told, 0);
+    if (strcmp(told.p, wanted) != 0) fail_msg("%s: %s, not %s", text, told.p, wanted);
+    sk_buffer_free(&told);
+}
+
+TEST(aggregations_are_functions_and_what_is_computed_of_them) {
+    aggregates("count()", NULL, "8 of 0, 10");
+    aggregates("AVG($value)", "$event.t", "3 of 1, 10");
+    aggregates("twavg($value)", "$event.t * $event['u'].Double", "11 of 2, 10");
+    aggregates("max($event.t) - min($event.t)", NULL, "1 of 1, 0 of 1, -10");
+    aggregates("toDouble(sum($event.state.Long)) / toDouble(count())", NULL, "2 of 1, 8 of 0, 0.5");
+    aggregates("sum($event.state.Long) + count()", NULL, "2 of 1, 8 of 0, 30");
+    aggregates("max(iff($event.t > 1.0, $event.t, 0.0))", NULL, "1 of 1, 10");
+}
+
+static void not_aggregated(const char *text, const char *value, const char *why) {
+    struct sk_tsx of;
+    struct sk_tsx_aggregation it;
+    char error[200] = "";
+    if (value) assert_int_equal(sk_tsx_parse(sk_span_z(value), &arena, &of, error), SK_OK);
+    if (sk_tsx_parse_aggregation(sk_span_z(text), value ? &of : NULL, &arena, &it, error) == SK_OK)
+        fail_msg("%s is taken", text);
+    if (strstr(error, why) == NULL) fail_msg("%s: %s", text, error);
+}
+
+TEST(what_is_no_aggregation_is_refused) {
+    not_aggregated("$event.t", NULL, "in an aggregate function");
+    not_aggregated("1", NULL, "needs a function");
+    not_aggregated("avg($value)", NULL, "of a value only");
+    not_aggregated("$value", "$event.t", "stands in an aggregate function");
+    not_aggregated("avg(max($event.t))", NULL, "no such function");
+    not_aggregated("avg($event.s.String)", NULL, "Double or a Long");
+    not_aggregated("count($event.t)", NULL, "takes nothing");
+    not_aggregated("count() > 1", NULL, "comes to a Double or a Long");
+    not_aggregated("avg($event.t", NULL, "')' is missing");
+    not_aggregated("count()+count()+count()+count()+count()+count()+count()+count()+count()+"
+                   "count()+count()",
+                   NULL, "more than 10");
+    refused("avg($event.t)", "no such function");
 }
 
 static struct sk_span repeated(const char *a, unsigned n, const char *b, const char *c) {

@@ -1,0 +1,345 @@
+/* The operations on time series, and the part of the hub. */
+#include <stdio.h>
+
+#include "hub/series/parts.h"
+#include "model/json_text.h"
+
+enum { LIST_PAGE = 500 };
+
+static void invalid(struct sk_request *request, const char *why) {
+    sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "%s", why);
+}
+
+/* False: refused, as it is off. */
+static bool is_on(struct sk_hub *hub, struct sk_request *request) {
+    if (hub->series->store) return true;
+    sk_request_refuse(request, hub->closing ? SK_FAULT_UNAVAILABLE : SK_FAULT_INVALID_OPERATION,
+                      hub->closing ? NULL
+                                   : "time series are off: set enabled = true in [hub.series] of "
+                                     "hub.toml and start the hub again");
+    return false;
+}
+
+static void answer_text(struct sk_request *request, struct sk_buffer *text,
+                        struct sk_span continuation) {
+    request->done(request,
+                  &(struct sk_answer){.text = sk_buffer_span(text), .continuation = continuation});
+    sk_buffer_free(text);
+}
+
+/* ---- queries ---- */
+
+struct asked {
+    struct sk_request *request;
+    struct sk_arena arena;
+    struct sk_series_query query;
+    struct sk_series_asking *asking;
+    uint64_t hash;
+};
+
+static void free_asked(struct asked *asked) {
+    sk_arena_free(&asked->arena);
+    free(asked);
+}
+
+static void refuse_read(struct sk_request *request, enum sk_status status) {
+    switch (status) {
+    case SK_CLOSED: sk_request_refuse(request, SK_FAULT_UNAVAILABLE, NULL); break;
+    case SK_TOO_LARGE: invalid(request, "the texts that the expressions make are too long"); break;
+    default: sk_request_refuse(request, SK_FAULT_SERVER_ERROR, NULL);
+    }
+}
+
+static void answered(void *arg, enum sk_status status, const struct sk_series_answer *answer) {
+    struct asked *asked = arg;
+    struct sk_buffer text = {0};
+    char continuation[SERIES_CONTINUATION] = "";
+    if (status) {
+        refuse_read(asked->request, status);
+    } else {
+        if (answer->more) series_continuation(asked->hash, &answer->next, continuation);
+        series_put_answer(&text, answer, answer->more ? continuation : NULL);
+        answer_text(asked->request, &text, sk_span_z(continuation));
+    }
+    free_asked(asked);
+}
+
+static void query(struct sk_hub *hub, struct sk_request *request) {
+    char error[SERIES_ERROR];
+    if (!is_on(hub, request)) return;
+    struct asked *asked = SK_NEW(struct asked);
+    asked->request = request;
+    bool fine = series_ask_read(hub->series, request->body, request->continuation, &asked->arena,
+                                &asked->query, &asked->hash, error);
+    if (fine && sk_series_query(hub->series->store, &asked->query, answered, asked,
+                                &asked->asking) == SK_OK)
+        return;
+    invalid(request, fine ? "the query cannot be done" : error);
+    free_asked(asked);
+}
+
+/* ---- what there is ---- */
+
+static void put_property(struct sk_buffer *to, const struct sk_series_property *property) {
+    sk_buffer_text(to, "{\"name\":");
+    sk_json_string(to, property->name);
+    sk_buffer_print(to, ",\"type\":\"%s\"}", series_type_names[property->type]);
+}
+
+/* All properties that are known: which of them came in the span is not kept. */
+static void schema(struct sk_hub *hub, struct sk_request *request) {
+    char error[SERIES_ERROR];
+    int64_t from, to;
+    struct sk_buffer text = {0};
+    if (!is_on(hub, request)) return;
+    if (!series_span_read(json_object_get(request->body, "searchSpan"), &from, &to, error)) {
+        invalid(request, error);
+        return;
+    }
+    sk_buffer_text(&text, "{\"properties\":[");
+    for (size_t i = 0; i < sk_series_property_count(hub->series->store); i++) {
+        struct sk_series_property property = sk_series_property_at(hub->series->store, i);
+        if (i) sk_buffer_byte(&text, ',');
+        put_property(&text, &property);
+    }
+    sk_buffer_text(&text, "]}");
+    answer_text(request, &text, SK_NONE);
+}
+
+static void availability(struct sk_hub *hub, struct sk_request *request) {
+    struct sk_buffer text = {0};
+    if (!is_on(hub, request)) return;
+    struct sk_series_availability there = sk_series_availability(hub->series->store);
+    if (there.count == 0) {
+        sk_buffer_text(&text, "{\"availability\":null}");
+    } else {
+        sk_buffer_print(&text, "{\"availability\":{\"intervalSize\":\"PT%lldM\",\"distribution\":{",
+                        (long long)(there.width_ms / 60000));
+        for (size_t i = 0; i < there.count; i++) {
+            if (i) sk_buffer_byte(&text, ',');
+            series_put_time(&text, there.intervals[i].start);
+            sk_buffer_print(&text, ":%llu", (unsigned long long)there.intervals[i].rows);
+        }
+        sk_buffer_text(&text, "},\"range\":{\"from\":");
+        series_put_time(&text, there.intervals[0].start);
+        sk_buffer_text(&text, ",\"to\":");
+        series_put_time(&text, there.intervals[there.count - 1].start + there.width_ms);
+        sk_buffer_text(&text, "}}}");
+    }
+    free(there.intervals);
+    answer_text(request, &text, SK_NONE);
+}
+
+/* A place in the store's list, as a continuation token. */
+static bool read_place(struct sk_span text, size_t *place) {
+    int64_t n = 0;
+    if (text.n && (sk_span_to_int(text, &n) || n < 0)) return false;
+    *place = (size_t)n;
+    return true;
+}
+
+static void list_instances(struct sk_hub *hub, struct sk_request *request) {
+    size_t place;
+    struct sk_buffer text = {0};
+    struct sk_series_instance one;
+    char continuation[24] = "";
+    if (!is_on(hub, request)) return;
+    if (!read_place(request->continuation, &place)) {
+        invalid(request, "the continuation token is not one of this list");
+        return;
+    }
+    sk_buffer_text(&text, "{\"instances\":[");
+    for (size_t n = 0; n < LIST_PAGE; n++) {
+        place = sk_series_instance_next(hub->series->store, place, &one);
+        if (place == 0) break;
+        sk_buffer_print(&text, "%s{\"timeSeriesId\":%.*s,\"range\":{\"from\":", n ? "," : "",
+                        SK_ARG(one.name));
+        series_put_time(&text, one.first_time);
+        sk_buffer_text(&text, ",\"to\":");
+        series_put_time(&text, one.last_time);
+        sk_buffer_print(&text, "},\"events\":%llu}", (unsigned long long)one.rows);
+    }
+    if (place) snprintf(continuation, sizeof continuation, "%zu", place);
+    sk_buffer_text(&text, "],\"continuationToken\":");
+    sk_buffer_print(&text, place ? "\"%s\"}" : "null}", continuation);
+    answer_text(request, &text, sk_span_z(continuation));
+}
+
+/* Ours: the events of an instance are forgotten. */
+static void forget(struct sk_hub *hub, struct sk_request *request) {
+    char error[SERIES_ERROR];
+    struct sk_arena arena = {0};
+    struct sk_span instance;
+    if (!is_on(hub, request)) return;
+    if (!series_id_read(hub->series, json_object_get(request->body, "timeSeriesId"), &arena,
+                        &instance, error)) {
+        invalid(request, error);
+    } else {
+        enum sk_status status = sk_series_delete(hub->series->store, instance);
+        if (status == SK_OK)
+            sk_request_answer(request);
+        else if (status == SK_NOT_FOUND)
+            sk_request_refuse(request, SK_FAULT_SERIES_NOT_FOUND, NULL);
+        else
+            sk_request_refuse(request, SK_FAULT_SERVER_ERROR, NULL);
+    }
+    sk_arena_free(&arena);
+}
+
+/* ---- the part ---- */
+
+static void moved(void *arg) {
+    series_fill_go_on(arg);
+}
+
+static struct sk_series_options options_of(struct series *series) {
+    const struct sk_hub_series_options *options = &series->hub->options->series;
+    return (struct sk_series_options){.memory_bytes = options->memory_bytes,
+                                      .retention_us = options->retention_us,
+                                      .retention_bytes = options->retention_bytes,
+                                      .properties = options->properties,
+                                      .instances = options->instances,
+                                      .moved = moved,
+                                      .arg = series};
+}
+
+static void take_flattening(struct series *series) {
+    const struct sk_hub_series_options *options = &series->hub->options->series;
+    series->flatten = (struct sk_series_flatten_options){.id_count = options->id_count};
+    for (size_t i = 0; i < options->id_count; i++)
+        series->flatten.id[i] = sk_span_z(options->id[i]);
+    series->flatten.timestamp = sk_span_z(options->timestamp);
+}
+
+static enum sk_status open_series(struct sk_hub *hub, char reason[512]) {
+    struct series *series = hub->series = SK_NEW(struct series);
+    char folder[1024];
+    series->hub = hub;
+    if (!hub->options->series.enabled) return SK_OK;
+    snprintf(folder, sizeof folder, "%s/series", hub->options->data);
+    struct sk_series_options options = options_of(series);
+    options.folder = folder;
+    take_flattening(series);
+    enum sk_status status = sk_series_open(hub->backend.io, &options, &series->store, reason);
+    if (status) return status;
+    status = series_fill_begin(series);
+    if (status)
+        snprintf(reason, 512, "time series cannot read the log: %s", sk_status_text(status));
+    return status;
+}
+
+static void close_store(struct series *series) {
+    struct sk_series *store = series->store;
+    series_fill_end(series);
+    series->store = NULL;
+    if (store == NULL) return;
+    series->hub->stores++;
+    sk_series_close(store, series->hub->store_closed, series->hub);
+}
+
+static void stop(struct sk_hub *hub) {
+    close_store(hub->series);
+}
+
+static void free_series(struct sk_hub *hub) {
+    struct series *series = hub->series;
+    if (series->store) { /* the hub has not come up */
+        series_fill_end(series);
+        sk_series_close(series->store, NULL, NULL);
+    }
+    sk_arena_free(&series->arena);
+    free(series);
+}
+
+static void reload(struct sk_hub *hub, const struct sk_hub_options *before) {
+    (void)before;
+    if (hub->series->store == NULL) return;
+    struct sk_series_options options = options_of(hub->series);
+    take_flattening(hub->series);
+    sk_series_set(hub->series->store, &options);
+}
+
+/* ---- keys and metrics ---- */
+
+#define AT(field) SK_CONFIG_AT(struct sk_hub_options, series.field)
+static const struct sk_config_key keys[] = {
+    {"hub[].series", &sk_config_table,
+     .does = "Time series: what devices say, by time, to be asked for",
+     .page = "how-to/time-series.md"},
+    {"hub[].series.enabled", &sk_config_boolean, AT(enabled), .otherwise = "false",
+     .at_start = true, .does = "They are kept, in `series/` of the hub's folder"},
+    {"hub[].series.time_series_id", &sk_config_texts,
+     SK_CONFIG_LIST(struct sk_hub_options, series.id, series.id_count), .least = 1,
+     .most = SK_SERIES_ID_PARTS_MAX, .otherwise_words = "the device's id", .at_start = true,
+     .such_as = "[\"plant\", \"line\"]",
+     .does = "Properties of messages that tell one series from another; what is kept stays as it "
+             "was"},
+    {"hub[].series.timestamp", &sk_config_text, AT(timestamp),
+     .otherwise_words = "the time at which the hub took the message", .such_as = "\"time\"",
+     .does = "Property of messages with the time of an event"},
+    {"hub[].series.retention", &sk_config_duration, AT(retention_us), .least = 3600ll * 1000000,
+     .otherwise = "\"31d\"", .does = "How long events are kept after they have come"},
+    {"hub[].series.retention_bytes", &sk_config_bytes, AT(retention_bytes), .least = 1048576,
+     .otherwise = "2147483648", .does = "The oldest go when there are more bytes"},
+    {"hub[].series.memory_bytes", &sk_config_bytes, AT(memory_bytes), .least = 1048576,
+     .most = 1073741824, .otherwise = "33554432",
+     .does = "Memory for what is not on disk yet, at most a minute's"},
+    {"hub[].series.max_instances", &sk_config_integer, AT(instances), .least = 1, .most = 10000000,
+     .otherwise = "1000000", .does = "More series are not kept"},
+    {"hub[].series.max_properties", &sk_config_integer, AT(properties), .least = 1, .most = 100000,
+     .otherwise = "1000", .does = "More names of properties are not kept"},
+    {0}};
+
+enum { EVENTS, VALUES, REFUSED, DROPPED, INSTANCES, PROPERTIES, PARTS, DAMAGED, BYTES, ROWS };
+
+static uint64_t number_of(const struct series *series, size_t which) {
+    struct sk_series_counts counts = sk_series_counts(series->store);
+    const uint64_t numbers[] = {[EVENTS] = counts.events_total,
+                                [VALUES] = counts.values_total,
+                                [REFUSED] = counts.refused_total + series->refused_total,
+                                [DROPPED] = counts.dropped_total,
+                                [INSTANCES] = counts.instances,
+                                [PROPERTIES] = counts.properties,
+                                [PARTS] = counts.parts,
+                                [DAMAGED] = counts.damaged,
+                                [BYTES] = counts.disk_bytes,
+                                [ROWS] = counts.rows};
+    return numbers[which];
+}
+
+static void put_number(const struct sk_hub *hub, const struct sk_hub_metric *row,
+                       struct sk_buffer *to) {
+    if (hub->series->store)
+        sk_buffer_print(to, "%s{hub=\"%s\"} %llu\n", row->name, hub->options->name,
+                        (unsigned long long)number_of(hub->series, row->at));
+}
+#define METRIC(name, help, which)                                                                  \
+    { name, help, .at = which, .put = put_number }
+static const struct sk_hub_metric metrics[] = {
+    METRIC("skerry_hub_series_events_total", "Events that time series have taken.", EVENTS),
+    METRIC("skerry_hub_series_values_total", "Values of these events.", VALUES),
+    METRIC("skerry_hub_series_refused_total",
+           "Messages that are no JSON objects, and events beyond a limit, which are not in time "
+           "series.",
+           REFUSED),
+    METRIC("skerry_hub_series_dropped_total", "Values of properties too many.", DROPPED),
+    METRIC("skerry_hub_series_instances", "Time series that there are.", INSTANCES),
+    METRIC("skerry_hub_series_properties", "Names of properties with their types.", PROPERTIES),
+    METRIC("skerry_hub_series_parts", "Files of time series.", PARTS),
+    METRIC("skerry_hub_series_damaged", "Files that could not be read, and were left aside.",
+           DAMAGED),
+    METRIC("skerry_hub_series_bytes", "Bytes of these files.", BYTES),
+    METRIC("skerry_hub_series_rows", "Events that are kept.", ROWS),
+    {0}};
+
+const struct sk_hub_part hub_part_series = {.keys = keys,
+                                            .metrics = metrics,
+                                            .open = open_series,
+                                            .stop = stop,
+                                            .free = free_series,
+                                            .reload = reload,
+                                            .serve = {[SK_OP_SERIES_QUERY] = query,
+                                                      [SK_OP_SERIES_SCHEMA] = schema,
+                                                      [SK_OP_SERIES_AVAILABILITY] = availability,
+                                                      [SK_OP_SERIES_INSTANCES] = list_instances,
+                                                      [SK_OP_SERIES_FORGET] = forget}};
