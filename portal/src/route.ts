@@ -38,6 +38,11 @@ export function setQuery(values: Record<string, string>) {
     go(location.pathname + (query.size ? `?${query}` : ''), true);
 }
 
+/** The same, where the others stay as they are. */
+export function changeQuery(values: Record<string, string>) {
+    setQuery({ ...Object.fromEntries(new URLSearchParams(location.search)), ...values });
+}
+
 export function useRoute(): Route {
     const [route, setRoute] = useState(read);
     useEffect(() => {

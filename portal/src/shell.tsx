@@ -3,12 +3,14 @@ import type { ComponentChildren } from 'preact';
 import icon from './icon.svg';
 import { BuiltInPage } from './pages/built-in';
 import { ConfigurationPage, ConfigurationsPage } from './pages/configurations';
-import { DevicesPage } from './pages/devices';
+import { DashboardPage } from './pages/dashboard';
 import { DevicePage } from './pages/device';
+import { DevicesPage } from './pages/devices';
 import { EdgePage, EdgesPage } from './pages/edge';
 import { JobsPage } from './pages/jobs';
 import { OverviewPage } from './pages/overview';
 import { QueryPage } from './pages/query';
+import { RulesPage } from './pages/rules';
 import { SetModulesPage } from './pages/set-modules';
 import { go, href, useRoute } from './route';
 import { applyTheme, keysOn, setKeys, theme, type Theme } from './theme';
@@ -21,6 +23,13 @@ interface Place {
 }
 const places: [string, Place[]][] = [
     ['', [{ at: '', name: 'Overview', key: 'o' }]],
+    [
+        'Monitoring',
+        [
+            { at: 'dashboard', name: 'Dashboard', key: 'm' },
+            { at: 'rules', name: 'Rules', key: 'r' },
+        ],
+    ],
     [
         'Explorers',
         [
@@ -149,6 +158,8 @@ function page(path: string[]): ComponentChildren {
     }
     if (place === 'jobs') return <JobsPage />;
     if (place === 'events') return <BuiltInPage />;
+    if (place === 'dashboard') return <DashboardPage />;
+    if (place === 'rules') return <RulesPage />;
     return (
         <>
             <h1>There is no such page</h1>

@@ -21,24 +21,33 @@ export interface Loaded<T> {
     reload: () => void;
 }
 
-/** What `load` gives, anew with each change of `inputs`. An answer that comes too late is dropped. */
-export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, inputs: unknown[]): Loaded<T> {
+/** What `load` gives, anew with each change of `inputs`, and of `tick`, which asks the same again: what was there stays, also when that fails.
+ *  An answer that comes too late is dropped. */
+export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, inputs: unknown[], tick = 0): Loaded<T> {
     const [state, setState] = useState<{ data: T | null; error: string; loading: boolean }>({
         data: null,
         error: '',
         loading: true,
     });
     const [turn, setTurn] = useState(0);
+    const asked = useRef<unknown[]>([]);
     useEffect(() => {
         const end = new AbortController();
+        const again = inputs.every((input, i) => input === asked.current[i]);
+        asked.current = inputs;
         setState((before) => ({ ...before, loading: true, error: '' }));
         load(end.signal)
             .then((data) => !end.signal.aborted && setState({ data, error: '', loading: false }))
             .catch((error: unknown) => {
-                if (!end.signal.aborted) setState({ data: null, error: messageOf(error), loading: false });
+                if (!end.signal.aborted)
+                    setState((before) => ({
+                        data: again ? before.data : null,
+                        error: messageOf(error),
+                        loading: false,
+                    }));
             });
         return () => end.abort();
-    }, [...inputs, turn]);
+    }, [...inputs, turn, tick]);
     return { ...state, reload: useCallback(() => setTurn((n) => n + 1), []) };
 }
 
@@ -124,13 +133,16 @@ export function Denied(props: { what: string }) {
 }
 
 /** A time as people here read it, with UTC in the tooltip; "--" where there is none. */
-export function When(props: { at: unknown; plain?: string }) {
+export function When(props: { at: unknown; short?: boolean }) {
     const text = typeof props.at === 'string' ? props.at : '';
     const date = new Date(/Z$|[+-]\d\d:\d\d$/.test(text) ? text : `${text}Z`);
     if (!text || text.startsWith('0001-') || Number.isNaN(date.getTime())) return <span class="quiet">--</span>;
     return (
         <time dateTime={date.toISOString()} title={date.toISOString()}>
-            {date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' })}
+            {date.toLocaleString(undefined, {
+                dateStyle: 'medium',
+                timeStyle: props.short ? 'short' : 'medium',
+            })}
         </time>
     );
 }
@@ -246,6 +258,23 @@ export function Choice(props: {
                 </select>
             )}
         </Field>
+    );
+}
+
+export function Switch(props: { label: string; on: boolean; set: (on: boolean) => void; disabled?: boolean }) {
+    return (
+        <button
+            type="button"
+            class="switch"
+            role="switch"
+            aria-checked={props.on}
+            aria-label={props.label}
+            disabled={props.disabled}
+            onClick={() => props.set(!props.on)}
+        >
+            <span aria-hidden="true" />
+            {props.on ? 'On' : 'Off'}
+        </button>
     );
 }
 
@@ -373,6 +402,17 @@ export function Show(props: { value: unknown; label: string }) {
     );
 }
 
+/** What a picture shows, for who reads; made when it is opened. */
+export function AsTable(props: { children: () => ComponentChildren }) {
+    const [open, setOpen] = useState(false);
+    return (
+        <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+            <summary>Show as table</summary>
+            {open && props.children()}
+        </details>
+    );
+}
+
 /** A line over the last minutes, with what it says in words and as a table. */
 export function Chart(props: { title: string; unit: string; points: { at: number; value: number }[] }) {
     const values = props.points.map((point) => point.value);
@@ -397,18 +437,19 @@ export function Chart(props: { title: string; unit: string; points: { at: number
             <div class="scale">
                 <span>{words}</span>
             </div>
-            <details>
-                <summary>Show as table</summary>
-                <Table
-                    label={props.title}
-                    empty="No data yet."
-                    rows={[...props.points].reverse().slice(0, 60)}
-                    columns={[
-                        { name: 'Time', cell: (point) => clock(point.at) },
-                        { name: props.unit, number: true, cell: (point) => number(point.value) },
-                    ]}
-                />
-            </details>
+            <AsTable>
+                {() => (
+                    <Table
+                        label={props.title}
+                        empty="No data yet."
+                        rows={[...props.points].reverse().slice(0, 60)}
+                        columns={[
+                            { name: 'Time', cell: (point) => clock(point.at) },
+                            { name: props.unit, number: true, cell: (point) => number(point.value) },
+                        ]}
+                    />
+                )}
+            </AsTable>
         </section>
     );
 }

@@ -3,3 +3,7 @@ declare module '*.svg' {
     export default url;
 }
 declare module '*.css';
+declare module 'world-atlas/*.json' {
+    const world: import('./logic/map').Topology;
+    export default world;
+}

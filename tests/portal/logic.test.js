@@ -7,17 +7,19 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const portal = path.join(__dirname, '../../portal');
-const { transformSync } = createRequire(createRequire(path.join(portal, 'package.json')).resolve('vite'))('esbuild');
+const { buildSync } = createRequire(createRequire(path.join(portal, 'package.json')).resolve('vite'))('esbuild');
 function load(name) {
   const module = { exports: {} };
-  const { code } = transformSync(fs.readFileSync(path.join(portal, 'src/logic', name), 'utf8'), { loader: 'ts', format: 'cjs' });
-  new Function('module', 'exports', code)(module, module.exports);
+  const { outputFiles } = buildSync({ entryPoints: [path.join(portal, 'src/logic', name)], bundle: true, format: 'cjs', write: false });
+  new Function('module', 'exports', outputFiles[0].text)(module, module.exports);
   return module.exports;
 }
 const { readObject, mergePatch, diffLines, withoutMetadata } = load('json.ts');
 const { EventReader, backOff } = load('stream.ts');
 const { runtimeResponse, edgeModules, edgeClients, isUnhealthy } = load('edge.ts');
-
+const { alarmsByType, calculationText, changeText, criticalShare, groupQuery, openOf, topRules, triggerText, worstByDevice } = load('monitoring.ts');
+const { clustered, fit, isPlace, landPaths, project, within, WORLD } = load('map.ts');
+const { SeriesSet, ticks, POINTS_MAX, DEVICES_MAX, METRICS_MAX } = load('series.ts');
 const { kindOf, readEdge, writeEdge, wrongModule, wrongId, wrongPriority, freshModule, settingsOf, settingRows, wrongSettings } = load('configurations.ts');
 
 // RFC 7396
@@ -127,4 +129,92 @@ test('what a form does not take has a reason', () => {
   assert.strictEqual(wrongSettings(rows), '');
   assert.deepStrictEqual(settingRows(settingsOf(rows)), rows);
   assert.ok(wrongSettings([]) && wrongSettings([{ path: 'a', value: 'x' }]) && wrongSettings([{ path: '', value: '1' }]) && wrongSettings([rows[0], rows[0]]));
+});
+
+test('a group is the query that selects its devices', () => {
+  const condition = (Key, Operator, Value) => ({ Key, Operator, Value });
+  assert.strictEqual(groupQuery([]), '');
+  assert.strictEqual(groupQuery([condition('Properties.Reported.Type', 'EQ', 'Pump'), condition('TAGS.Site', 'NE', 'north')]),
+    "properties.reported.Type = 'Pump' AND tags.Site != 'north'");
+  assert.strictEqual(groupQuery([condition('DeviceId', 'IN', ['a', 'b']), condition('Tags.floor', 'GE', 3), condition('Tags.on', 'EQ', true)]),
+    "deviceId IN ['a', 'b'] AND tags.floor >= 3 AND tags.on = true");
+  assert.strictEqual(groupQuery([condition('Tags.a', 'EQ', "it's")]), "tags.a = 'it\\'s'");
+});
+
+test('a rule is said in words', () => {
+  const conditions = [{ Field: 'pressure', Operator: 'greaterthan', Value: '250' }, { Field: 'humidity', Operator: 'LessThanOrEqual', Value: 8 }];
+  assert.strictEqual(triggerText({ Calculation: 'Instant', Conditions: conditions }), 'pressure > 250 and humidity ≤ 8');
+  assert.strictEqual(triggerText({ Calculation: 'Missing' }), 'any message');
+  assert.strictEqual(calculationText({ Calculation: 'Average', TimePeriod: '300000' }), 'Average of 5 minutes');
+  assert.strictEqual(calculationText({ Calculation: 'Missing', TimePeriod: 3600000 }), 'No data for 1 hour');
+});
+
+const alarm = (DeviceId, Severity, Status = 'open') => ({ DeviceId, Status, Rule: { Id: 'r', Severity } });
+
+test('a device is as bad as its worst open alarm, and those that are not open do not count', () => {
+  const worst = worstByDevice([alarm('a', 'Warning'), alarm('a', 'Critical'), alarm('a', 'Info'), alarm('b', 'Critical', 'closed'), alarm('c', 'Info'), alarm('d', 'Critical', 'acknowledged')]);
+  assert.deepStrictEqual([...worst], [['a', 'Critical'], ['c', 'Info']]);
+});
+
+test('what is counted of alarms is what its panel says', () => {
+  const row = (Id, Severity, Count, Open) => ({ Rule: { Id, Severity }, Count, Open });
+  const now = [row('a', 'Critical', 2, 1), row('b', 'Warning', 9, 9), row('c', 'Critical', 2, 2), row('d', 'Info', 1, 1), row('e', 'Info', 1, 1), row('f', 'Info', 1, 1)];
+  assert.deepStrictEqual([openOf(now, 'Critical'), openOf(now, 'Warning')], [3, 9]);
+  assert.deepStrictEqual(topRules(now, [row('a', 'Critical', 7, 0)]).map((one) => [one.id, one.now, one.before]),
+    [['b', 9, 0], ['a', 2, 7], ['c', 2, 0], ['d', 1, 0], ['e', 1, 0]]);
+  const list = [alarm('a', 'Critical', 'closed'), alarm('a', 'Info'), alarm('b', 'Info'), alarm('x', 'Info')];
+  assert.deepStrictEqual(alarmsByType(list, (id) => ({ a: 'Pump', b: 'Truck' })[id] ?? id), [['Pump', 2], ['Truck', 1], ['x', 1]]);
+  assert.strictEqual(criticalShare(list), 25);
+  assert.strictEqual(criticalShare([]), null);
+  assert.deepStrictEqual([changeText(5, 4), changeText(9, 10), changeText(2, 2), changeText(3, 0), changeText(0, 0)], ['+25 %', '−10 %', '±0 %', 'new', '']);
+});
+
+test('the map has the whole world, 0 is a place, and what is none is not on it', () => {
+  assert.deepStrictEqual(project(0, 0), { x: 180, y: 180 });
+  assert.ok(Math.abs(project(85.0511, 180).y) < 0.01 && project(-90, 0).y <= 360.01);
+  assert.ok(isPlace(0, 0) && isPlace(-90, 180));
+  for (const [latitude, longitude] of [[91, 0], [0, 181], ['1', 2], [null, 1], [NaN, 1], [undefined, undefined]]) assert.ok(!isPlace(latitude, longitude));
+  assert.deepStrictEqual(within({ x: -50, y: 900, width: 1e9 }, 2), { width: WORLD, x: 180, y: 270 });
+  const view = fit([project(47, -122), project(48, -121)], 2);
+  assert.ok(view.width === 12 && Math.abs(view.x - 58.5) < 0.01);
+  assert.strictEqual(fit([], 2).width, WORLD);
+});
+
+test('land is made of arcs, forwards and backwards; borders are those that no coast has', () => {
+  const { land, borders } = landPaths({ transform: { scale: [1, 1], translate: [0, 0] },
+    arcs: [[[0, 0], [10, 0]], [[0, 0], [5, 0], [5, 0]], [[20, 0], [1, 0]]],
+    objects: { land: { geometries: [{ arcs: [[[0, -2]]] }] }, countries: { geometries: [{ arcs: [[0, 2]] }, { arcs: [[1, -1]] }] } } });
+  assert.strictEqual(land, 'M180 180L190 180L185 180L180 180Z');
+  assert.match(borders, /^M200 180L201 180$/);
+});
+
+test('pins that would lie on each other are one, and none is lost', () => {
+  const points = Array.from({ length: 500 }, (_, i) => ({ x: (i * 37) % 200, y: (i * 91) % 150 }));
+  const clusters = clustered(points, 34);
+  assert.strictEqual(clusters.reduce((sum, one) => sum + one.members.length, 0), 500);
+  clusters.forEach((a, i) => clusters.slice(i + 1).forEach((b) => assert.ok(Math.hypot(a.x - b.x, a.y - b.y) >= 34)));
+});
+
+test('series are bounded, in order of time, and say what is left out', () => {
+  const set = new SeriesSet();
+  set.take('d', 2, { temperature: 5, temperature_unit: 7, text: 'x', bad: NaN, inner: { a: { b: 1, c: { d: 2 } } }, list: [1] });
+  set.take('d', 1, { temperature: 4 });
+  set.take('d', 2, { temperature: 6 });
+  set.take('d', 3, 12);
+  assert.deepStrictEqual(set.names(), [['inner.a.b', 1], ['temperature', 1]]);
+  assert.deepStrictEqual(set.of('temperature'), [['d', [{ at: 1, value: 4 }, { at: 2, value: 6 }]]]);
+  for (let i = 0; i <= POINTS_MAX; i++) set.add('many', 'd', [{ at: i, value: i }]);
+  assert.deepStrictEqual([set.of('many')[0][1].length, set.of('many')[0][1][0].at], [POINTS_MAX, 1]);
+  for (let i = 0; i <= DEVICES_MAX; i++) set.take(`d${i}`, 1, { wide: 1 });
+  assert.strictEqual(set.of('wide').length, DEVICES_MAX);
+  assert.deepStrictEqual([...set.left.devices], [`d${DEVICES_MAX}`]);
+  for (let i = set.names().length; i <= METRICS_MAX; i++) set.take('d', 1, { [`metric${i}`]: 1 });
+  assert.strictEqual(set.names().length, METRICS_MAX);
+  assert.deepStrictEqual([...set.left.metrics], [`metric${METRICS_MAX}`]);
+});
+
+test('an axis has round values within its ends', () => {
+  assert.deepStrictEqual(ticks(0, 10, 4), [0, 5, 10]);
+  assert.deepStrictEqual(ticks(-0.12, 0.31, 4), [0, 0.2]);
+  assert.deepStrictEqual(ticks(7, 7, 4), [7]);
 });

@@ -10,6 +10,8 @@ const device_ = 'plant.truck-01.1';
 const pages = [
   ['sign-in', '', /Sign in to/, { as: '' }],
   ['overview', '', /Messages today/],
+  ['dashboard', 'dashboard', /Chiller pressure/],
+  ['rules', 'rules', /Chiller pressure/],
   ['devices', 'devices', /chiller/],
   ['identity', `devices/${device_}`, /Primary connection string/],
   ['twin', `devices/${device_}/twin`, /Reported properties/],
@@ -32,6 +34,8 @@ const pages = [
   ['built-in-endpoint', 'events', /archive/],
 ];
 
+const long = { overview: 32000, dashboard: 15000 }; // ms: charts want points
+
 let signedIn;
 before(async () => {
   await start();
@@ -40,6 +44,14 @@ before(async () => {
   await service('PATCH', '/twins/edge-1', { tags: { site: 'north' } });
   await until('the trucks', async () => (await service('GET', `/devices/${device_}`).catch(() => ({}))).connectionState === 'Connected', 40);
   await service('PATCH', `/twins/${device_}`, { tags: { site: 'north', customer: 'Contoso' } });
+  for (const type of ['Chiller', 'Truck'])
+    await service('PUT', `/config/v1/devicegroups/${type}`, { DisplayName: `${type}s`, Conditions: [{ Key: 'Properties.Reported.Type', Operator: 'EQ', Value: type }] });
+  const rule = (id, more) => service('PUT', `/telemetry/v1/rules/${id}`, { Calculation: 'Instant', ...more });
+  await rule('pressure', { Name: 'Chiller pressure', GroupId: 'Chiller', Severity: 'Critical', Conditions: [{ Field: 'pressure', Operator: 'GreaterThan', Value: '157' }] });
+  await rule('speed', { Name: 'Truck too fast', GroupId: 'Truck', Severity: 'Warning', Conditions: [{ Field: 'speed', Operator: 'GreaterThan', Value: '30.8' }] });
+  await rule('cold', { Name: 'Cargo too warm', GroupId: 'Truck', Severity: 'Info', Calculation: 'Average', TimePeriod: '300000',
+    Conditions: [{ Field: 'temperature', Operator: 'GreaterThan', Value: '45' }, { Field: 'speed', Operator: 'GreaterThan', Value: '10' }] });
+  await until('alarms of both', async () => (await service('GET', '/telemetry/v1/alarmsbyrule')).Items.length === 2, 60);
   await service('PUT', '/jobs/v2/fleet-colour', { jobId: 'fleet-colour', type: 'scheduleUpdateTwin', queryCondition: "STARTSWITH(deviceId, 'plant.truck')",
     maxExecutionTimeInSeconds: 60, startTime: new Date().toISOString(), updateTwin: { etag: '*', tags: { colour: 'red' } } });
   const module = (name) => ({ version: '1.0', type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: `registry.local/${name}:1.4` } });
@@ -62,11 +74,11 @@ for (const [name, at, holds, how] of pages)
     const page = how ? await open(at, how) : signedIn;
     if (!how) await page.goto(`https://${host}/portal/${at}`);
     await page.getByText(holds).first().waitFor();
-    await page.waitForTimeout(name === 'overview' && process.env.PICTURES ? 32000 : 300); // its charts want points
+    await page.waitForTimeout(process.env.PICTURES ? (long[name] ?? 300) : 300);
     const picture = async (look) => {
       if (!process.env.PICTURES) return;
       fs.mkdirSync(process.env.PICTURES, { recursive: true });
-      await page.screenshot({ path: path.join(process.env.PICTURES, `${name}-${look}.png`) });
+      await page.screenshot({ path: path.join(process.env.PICTURES, `${name}-${look}.png`), fullPage: name === 'dashboard' && look !== 'phone' });
     };
     for (const colorScheme of ['dark', 'light']) {
       await page.emulateMedia({ colorScheme });

@@ -1,68 +1,10 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { enc, type Api, type Doc } from '../api';
-import { backOff, EventReader } from '../logic/stream';
-import { Choice, Denied, messageOf, Pill, pretty, Text, useApi, When } from '../ui';
+import { enc, type Doc } from '../api';
+import { follow, StreamPill, type Heard, type StreamState } from '../follow';
+import { Choice, Denied, pretty, Text, useApi, When } from '../ui';
 
 const SHOWN_MAX = 500;
-const SILENT_MS = 40_000; // the hub says something every 15 s
 const DRAW_MS = 250;
-
-interface Heard {
-    id: string;
-    event: Doc;
-    text: string; // what is searched
-}
-type State = { name: 'connecting' } | { name: 'live' } | { name: 'stale'; since: number; why: string };
-
-/** One stream; begins again by itself, after the last event that has come, until `signal` ends it. */
-async function follow(
-    api: Api,
-    path: string,
-    signal: AbortSignal,
-    heard: (list: Heard[]) => void,
-    say: (state: State) => void,
-) {
-    let attempt = 0;
-    let last = '';
-    while (!signal.aborted) {
-        let alive = Date.now();
-        const end = new AbortController();
-        const stop = () => end.abort();
-        signal.addEventListener('abort', stop);
-        const watchdog = setInterval(() => Date.now() - alive > SILENT_MS && end.abort(), 1000);
-        let why = 'the stream has ended';
-        try {
-            const answer = await api.raw(path, { signal: end.signal, headers: last ? { 'Last-Event-ID': last } : {} });
-            const stream = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
-            const reader = new EventReader();
-            say({ name: 'live' });
-            attempt = 0;
-            for (;;) {
-                const part = await stream?.read();
-                if (!part || part.done) break;
-                alive = Date.now();
-                const events = reader.feed(part.value);
-                last = events.at(-1)?.id ?? last;
-                if (events.length)
-                    heard(
-                        events.map(({ id, data }) => ({
-                            id,
-                            event: JSON.parse(data) as Doc,
-                            text: data.toLowerCase(),
-                        })),
-                    );
-            }
-        } catch (error) {
-            why = messageOf(error);
-        }
-        clearInterval(watchdog);
-        signal.removeEventListener('abort', stop);
-        end.abort();
-        if (signal.aborted) return;
-        say({ name: 'stale', since: alive, why });
-        await new Promise((resolve) => setTimeout(resolve, backOff(attempt++)));
-    }
-}
 
 export function TelemetryTab(props: { device: string }) {
     const api = useApi();
@@ -71,7 +13,7 @@ export function TelemetryTab(props: { device: string }) {
     const [paused, setPaused] = useState(false);
     const [system, setSystem] = useState(false);
     const [filter, setFilter] = useState('');
-    const [state, setState] = useState<State>({ name: 'connecting' });
+    const [state, setState] = useState<StreamState>({ name: 'connecting' });
     const [shown, setShown] = useState<Heard[]>([]);
     const [waiting, setWaiting] = useState(0);
     const held = useRef<Heard[]>([]); // what has come and is not drawn yet; the newest first
@@ -137,21 +79,7 @@ export function TelemetryTab(props: { device: string }) {
                 </div>
             </div>
             <div class="actions">
-                <span role="status">
-                    {!running ? (
-                        <Pill>Stopped</Pill>
-                    ) : paused ? (
-                        <Pill kind="warn">Paused; the connection stays</Pill>
-                    ) : state.name === 'live' ? (
-                        <Pill kind="good">Live</Pill>
-                    ) : state.name === 'connecting' ? (
-                        <Pill>Connecting…</Pill>
-                    ) : (
-                        <Pill kind="bad">
-                            Stale since {new Date(state.since).toLocaleTimeString()}: {state.why}
-                        </Pill>
-                    )}
-                </span>
+                <StreamPill running={running} paused={paused} state={state} />
                 <label class="check">
                     <input
                         type="checkbox"
