@@ -28,6 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 !isfinite(values.values[i].number))
                 abort();
     }
+    struct sk_tsx_aggregation aggregation;
+    error[0] = 0;
+    if (sk_tsx_parse_aggregation(sk_span(data, size), NULL, &arena, &aggregation, error)) {
+        if (error[0] == 0) abort();
+    } else if (aggregation.measure_count == 0 || aggregation.measure_count > SK_TSX_MEASURES_MAX) {
+        abort();
+    }
     sk_arena_free(&arena);
     return 0;
 }

@@ -95,7 +95,13 @@ static bool take_variable(const char *name, const json_t *json, const json_t *na
     return true;
 }
 
-static bool read_variables(const json_t *json, struct sk_arena *arena,
+static json_t *type_of(const struct series *series, struct sk_span instance) {
+    const struct series_object *object =
+        series_object_find(&series->model, SERIES_INSTANCE, instance);
+    return json_incref((json_t *)series_type_of(&series->model, object ? object->document : NULL));
+}
+
+static bool read_variables(const json_t *json, const json_t *type, struct sk_arena *arena,
                            struct sk_series_query *query, char error[SERIES_ERROR]) {
     const json_t *own = json_object_get(json, "inlineVariables"),
                  *names = json_object_get(json, "projectedVariables");
@@ -107,6 +113,11 @@ static bool read_variables(const json_t *json, struct sk_arena *arena,
         return fail(error, "inlineVariables is an object, projectedVariables a list of names");
     json_object_foreach((json_t *)own, name, variable) {
         if (!take_variable(name, variable, names, arena, query, error)) return false;
+    }
+    json_object_foreach(json_object_get(type, "variables"), name, variable) {
+        if (!json_object_get(own, name) &&
+            !take_variable(name, variable, names, arena, query, error))
+            return false;
     }
     for (size_t i = 0; i < json_array_size(names); i++) {
         const char *wanted = json_string_value(json_array_get(names, i));
@@ -181,22 +192,24 @@ static bool read_continuation(struct sk_span text, uint64_t hash, struct sk_seri
 }
 
 static bool read_rest(struct series *series, const json_t *json, struct sk_arena *arena,
-                      struct sk_series_query *query, char error[SERIES_ERROR]) {
+                      struct sk_series_query *query, json_t **type, char error[SERIES_ERROR]) {
     if (!series_id_read(series, json_object_get(json, "timeSeriesId"), arena, &query->instance,
                         error) ||
         !series_span_read(json_object_get(json, "searchSpan"), &query->from, &query->to, error) ||
         !read_filter(json, arena, query, error))
         return false;
+    *type = type_of(series, query->instance);
     if (query->ask == SK_SERIES_ASK_INTERVALS)
-        return read_interval(json, query, error) && read_variables(json, arena, query, error);
+        return read_interval(json, query, error) &&
+               read_variables(json, *type, arena, query, error);
     if (!read_take(json, query, error)) return false;
     return query->ask == SK_SERIES_ASK_EVENTS ? read_properties(json, arena, query, error)
-                                              : read_variables(json, arena, query, error);
+                                              : read_variables(json, *type, arena, query, error);
 }
 
 bool series_ask_read(struct series *series, const json_t *body, struct sk_span continuation,
-                     struct sk_arena *arena, struct sk_series_query *query, uint64_t *hash,
-                     char error[SERIES_ERROR]) {
+                     struct sk_arena *arena, struct sk_series_query *query, json_t **type,
+                     uint64_t *hash, char error[SERIES_ERROR]) {
     static const char *const kinds[] = {"getEvents", "getSeries", "aggregateSeries"};
     const json_t *json = NULL;
     size_t count = 0;
@@ -212,6 +225,6 @@ bool series_ask_read(struct series *series, const json_t *body, struct sk_span c
         return fail(error, "a query has one of getEvents, getSeries and aggregateSeries");
     SK_CLEANUP_FREE char *text = sk_json_text(body);
     *hash = sk_fnv1a(SK_FNV1A, sk_span_z(text));
-    return read_rest(series, json, arena, query, error) &&
+    return read_rest(series, json, arena, query, type, error) &&
            read_continuation(continuation, *hash, query, error);
 }

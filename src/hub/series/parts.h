@@ -5,6 +5,10 @@
  *   variable.c  a variable of a query or a type: JSON to expressions
  *   ask.c       a query: JSON to struct sk_series_query
  *   answer.c    what comes of it: columns to JSON
+ *   object.c    types, hierarchies and instances: what one may be
+ *   model.c     the model: all of them, read at the start; its settings
+ *   batch.c     reads and writes many of them at a time
+ *   search.c    instances by words, and where in hierarchies they are
  *   series.c    the operations, and the part
  *
  * Reference: docs/protocols/time-series.md. */
@@ -20,6 +24,39 @@ enum {
     SERIES_NAME_MAX = 1024, /* of anything in the model */
     SERIES_CATEGORY_VALUES = 1000,
     SERIES_DAYS_MAX = 3650, /* of a boundary's span */
+    SERIES_TYPES_MAX = 1000,
+    SERIES_HIERARCHIES_MAX = 32,
+    SERIES_DEPTH_MAX = 32,       /* of one */
+    SERIES_VARIABLES_MAX = 100,  /* of a type */
+    SERIES_FIELDS_MAX = 100,     /* of an instance */
+    SERIES_INSTANCE_MAX = 16384, /* bytes of its JSON */
+    SERIES_BATCH_MAX = 1000,
+};
+
+/* ---- the model ---- */
+
+enum series_kind { SERIES_TYPE, SERIES_HIERARCHY, SERIES_INSTANCE, SERIES_KINDS };
+extern const struct series_kind_names {
+    const char *list, *one; /* "types", and an answer's "timeSeriesType" */
+    const char *ids, *id;   /* "typeIds" of a batch, and an object's "id" */
+    const char *stored;     /* its kind of documents */
+    size_t most;
+} series_kinds[SERIES_KINDS];
+
+struct series_object {
+    char *id; /* of an instance as the store knows it: ["a"] */
+    json_t *document;
+};
+struct series_objects {
+    struct sk_map by_id;
+    struct series_object **list; /* as they came; NULL: it is gone */
+    size_t count, room;          /* of `list` */
+};
+struct series_model {
+    struct series_objects kinds[SERIES_KINDS];
+    char *name, *default_type;
+    bool loaded;
+    struct sk_list waiting; /* see hub_wait */
 };
 
 struct series {
@@ -30,6 +67,8 @@ struct series {
     struct sk_task task;
     struct sk_arena arena;  /* of one message */
     uint64_t refused_total; /* messages that are no JSON objects */
+    struct series_model model;
+    struct sk_list searches; /* under way */
 };
 
 /* ---- fill.c ---- */
@@ -55,10 +94,11 @@ extern const char *const series_type_names[SK_SERIES_TYPES];
 /* ---- ask.c ---- */
 
 /* One of getEvents, getSeries and aggregateSeries. `continuation`: where the last answer ended, or
- * empty. */
+ * empty. The query points into the body and into the instance's type, which *type holds (or NULL;
+ * owned). */
 bool series_ask_read(struct series *series, const json_t *body, struct sk_span continuation,
-                     struct sk_arena *arena, struct sk_series_query *query, uint64_t *hash,
-                     char error[SERIES_ERROR]);
+                     struct sk_arena *arena, struct sk_series_query *query, json_t **type,
+                     uint64_t *hash, char error[SERIES_ERROR]);
 /* {"from": …, "to": …} in ms. */
 bool series_span_read(const json_t *json, int64_t *from, int64_t *to, char error[SERIES_ERROR]);
 /* ["a", null] as the store knows the instance. */
@@ -68,6 +108,43 @@ bool series_id_read(const struct series *series, const json_t *json, struct sk_a
 #define SERIES_CONTINUATION 120
 void series_continuation(uint64_t hash, const struct sk_series_place *place,
                          char to[SERIES_CONTINUATION]);
+
+/* ---- object.c ---- */
+
+/* What is to be stored of a request: checked; its id is in *id, from malloc. NULL: `error` says why
+ * not. */
+json_t *series_object_read(struct series *series, enum series_kind kind, const json_t *json,
+                           char **id, char error[SERIES_ERROR]);
+/* ---- model.c ---- */
+
+/* Whether a name that people give is fine. */
+bool series_name_fine(const char *name);
+void series_model_load(struct series *series);
+void series_model_free(struct series_model *model);
+struct series_object *series_object_find(const struct series_model *model, enum series_kind kind,
+                                         struct sk_span id);
+/* It is so from now on; the document is taken, NULL: it is gone. */
+void series_object_set(struct series_model *model, enum series_kind kind, const char *id,
+                       json_t *document);
+/* How many there are. */
+size_t series_object_count(const struct series_model *model, enum series_kind kind);
+/* The type of an instance, or the default one. */
+const json_t *series_type_of(const struct series_model *model, const json_t *instance);
+json_t *series_settings_json(const struct series *series);
+void series_settings_patch(struct series *series, struct sk_request *request);
+
+/* ---- batch.c ---- */
+
+void series_batch(struct series *series, struct sk_request *request);
+
+/* ---- search.c ---- */
+
+void series_search(struct series *series, struct sk_request *request);
+void series_suggest(struct series *series, struct sk_request *request);
+void series_search_end(struct series *series); /* refuses those that are under way */
+/* An instance as it is shown; `document` NULL: it is in the store alone. */
+json_t *series_instance_json(const struct series *series, struct sk_span id,
+                             const json_t *document);
 
 /* ---- answer.c ---- */
 

@@ -20,6 +20,13 @@ static bool is_on(struct sk_hub *hub, struct sk_request *request) {
     return false;
 }
 
+/* Until all of the model is read, requests wait. False: refused, or waits. */
+static bool has_model(struct sk_hub *hub, struct sk_request *request) {
+    if (!is_on(hub, request)) return false;
+    if (!hub->series->model.loaded) hub_wait(&hub->series->model.waiting, request);
+    return hub->series->model.loaded;
+}
+
 static void answer_text(struct sk_request *request, struct sk_buffer *text,
                         struct sk_span continuation) {
     request->done(request,
@@ -33,11 +40,13 @@ struct asked {
     struct sk_request *request;
     struct sk_arena arena;
     struct sk_series_query query;
+    json_t *type; /* whose variables it may use */
     struct sk_series_asking *asking;
     uint64_t hash;
 };
 
 static void free_asked(struct asked *asked) {
+    json_decref(asked->type);
     sk_arena_free(&asked->arena);
     free(asked);
 }
@@ -66,11 +75,11 @@ static void answered(void *arg, enum sk_status status, const struct sk_series_an
 
 static void query(struct sk_hub *hub, struct sk_request *request) {
     char error[SERIES_ERROR];
-    if (!is_on(hub, request)) return;
+    if (!has_model(hub, request)) return;
     struct asked *asked = SK_NEW(struct asked);
     asked->request = request;
     bool fine = series_ask_read(hub->series, request->body, request->continuation, &asked->arena,
-                                &asked->query, &asked->hash, error);
+                                &asked->query, &asked->type, &asked->hash, error);
     if (fine && sk_series_query(hub->series->store, &asked->query, answered, asked,
                                 &asked->asking) == SK_OK)
         return;
@@ -130,6 +139,50 @@ static void availability(struct sk_hub *hub, struct sk_request *request) {
     answer_text(request, &text, SK_NONE);
 }
 
+/* ---- the model ---- */
+
+static void answer_json(struct sk_request *request, json_t *json) {
+    request->done(request, &(struct sk_answer){.document = json});
+    json_decref(json);
+}
+
+static void list_objects(struct sk_hub *hub, struct sk_request *request, enum series_kind kind) {
+    json_t *list = json_array();
+    const struct series_objects *objects = &hub->series->model.kinds[kind];
+    for (size_t i = 0; i < objects->count; i++)
+        if (objects->list[i]) json_array_append(list, objects->list[i]->document);
+    answer_json(request,
+                json_pack("{s:o,s:n}", series_kinds[kind].list, list, "continuationToken"));
+}
+
+static void list_types(struct sk_hub *hub, struct sk_request *request) {
+    if (has_model(hub, request)) list_objects(hub, request, SERIES_TYPE);
+}
+
+static void list_hierarchies(struct sk_hub *hub, struct sk_request *request) {
+    if (has_model(hub, request)) list_objects(hub, request, SERIES_HIERARCHY);
+}
+
+static void batch(struct sk_hub *hub, struct sk_request *request) {
+    if (has_model(hub, request)) series_batch(hub->series, request);
+}
+
+static void search(struct sk_hub *hub, struct sk_request *request) {
+    if (has_model(hub, request)) series_search(hub->series, request);
+}
+
+static void suggest(struct sk_hub *hub, struct sk_request *request) {
+    if (has_model(hub, request)) series_suggest(hub->series, request);
+}
+
+static void show_settings(struct sk_hub *hub, struct sk_request *request) {
+    if (has_model(hub, request)) answer_json(request, series_settings_json(hub->series));
+}
+
+static void patch_settings(struct sk_hub *hub, struct sk_request *request) {
+    if (has_model(hub, request)) series_settings_patch(hub->series, request);
+}
+
 /* A place in the store's list, as a continuation token. */
 static bool read_place(struct sk_span text, size_t *place) {
     int64_t n = 0;
@@ -140,29 +193,28 @@ static bool read_place(struct sk_span text, size_t *place) {
 
 static void list_instances(struct sk_hub *hub, struct sk_request *request) {
     size_t place;
-    struct sk_buffer text = {0};
     struct sk_series_instance one;
     char continuation[24] = "";
-    if (!is_on(hub, request)) return;
+    const struct series_model *model = &hub->series->model;
+    if (!has_model(hub, request)) return;
     if (!read_place(request->continuation, &place)) {
         invalid(request, "the continuation token is not one of this list");
         return;
     }
-    sk_buffer_text(&text, "{\"instances\":[");
+    json_t *list = json_array();
     for (size_t n = 0; n < LIST_PAGE; n++) {
         place = sk_series_instance_next(hub->series->store, place, &one);
         if (place == 0) break;
-        sk_buffer_print(&text, "%s{\"timeSeriesId\":%.*s,\"range\":{\"from\":", n ? "," : "",
-                        SK_ARG(one.name));
-        series_put_time(&text, one.first_time);
-        sk_buffer_text(&text, ",\"to\":");
-        series_put_time(&text, one.last_time);
-        sk_buffer_print(&text, "},\"events\":%llu}", (unsigned long long)one.rows);
+        const struct series_object *object = series_object_find(model, SERIES_INSTANCE, one.name);
+        json_array_append_new(
+            list, series_instance_json(hub->series, one.name, object ? object->document : NULL));
     }
     if (place) snprintf(continuation, sizeof continuation, "%zu", place);
-    sk_buffer_text(&text, "],\"continuationToken\":");
-    sk_buffer_print(&text, place ? "\"%s\"}" : "null}", continuation);
-    answer_text(request, &text, sk_span_z(continuation));
+    json_t *json = json_pack("{s:o,s:s?}", "instances", list, "continuationToken",
+                             place ? continuation : NULL);
+    request->done(request,
+                  &(struct sk_answer){.document = json, .continuation = sk_span_z(continuation)});
+    json_decref(json);
 }
 
 /* Ours: the events of an instance are forgotten. */
@@ -211,16 +263,56 @@ static void take_flattening(struct series *series) {
     series->flatten.timestamp = sk_span_z(options->timestamp);
 }
 
+/* What tells series from another stays as it was when the first were kept. */
+#define ID_KIND SK_SPAN("series-settings")
+#define ID_KEY SK_SPAN("time-series-id")
+
+static char *id_text(const struct series *series) {
+    struct sk_arena arena = {0};
+    char *text =
+        sk_span_dup(sk_series_instance(&arena, series->flatten.id, series->flatten.id_count));
+    sk_arena_free(&arena);
+    return text;
+}
+
+static enum sk_status check_id(const struct series *series, char reason[512]) {
+    struct sk_buffer before = {0};
+    SK_CLEANUP_FREE char *now = id_text(series);
+    enum sk_status status =
+        sk_registry_document_load(series->hub->registry, ID_KIND, ID_KEY, &before);
+    if (status == SK_NOT_FOUND) {
+        status = SK_OK;
+    } else if (status) {
+        snprintf(reason, 512, "the time series ID cannot be read: %s", sk_status_text(status));
+    } else if (!sk_span_is(sk_buffer_span(&before), now)) {
+        status = SK_INVALID;
+        snprintf(reason, 512,
+                 "[hub.series] time_series_id was %.*s (empty: the device's id) when the first "
+                 "series were kept, and stays so",
+                 SK_ARG(sk_buffer_span(&before)));
+    }
+    sk_buffer_free(&before);
+    return status;
+}
+
+static void keep_id(const struct series *series) {
+    SK_CLEANUP_FREE char *text = id_text(series);
+    sk_registry_document_put(series->hub->registry, ID_KIND, ID_KEY, sk_span_z(text), NULL, NULL);
+}
+
 static enum sk_status open_series(struct sk_hub *hub, char reason[512]) {
     struct series *series = hub->series = SK_NEW(struct series);
     char folder[1024];
     series->hub = hub;
+    sk_list_init(&series->searches);
+    sk_list_init(&series->model.waiting);
     if (!hub->options->series.enabled) return SK_OK;
     snprintf(folder, sizeof folder, "%s/series", hub->options->data);
     struct sk_series_options options = options_of(series);
     options.folder = folder;
     take_flattening(series);
-    enum sk_status status = sk_series_open(hub->backend.io, &options, &series->store, reason);
+    enum sk_status status = check_id(series, reason);
+    if (!status) status = sk_series_open(hub->backend.io, &options, &series->store, reason);
     if (status) return status;
     status = series_fill_begin(series);
     if (status)
@@ -228,8 +320,16 @@ static enum sk_status open_series(struct sk_hub *hub, char reason[512]) {
     return status;
 }
 
+static void begin(struct sk_hub *hub) {
+    if (hub->series->store == NULL) return;
+    keep_id(hub->series);
+    series_model_load(hub->series);
+}
+
 static void close_store(struct series *series) {
     struct sk_series *store = series->store;
+    series_search_end(series);
+    hub_wait_refuse(&series->model.waiting);
     series_fill_end(series);
     series->store = NULL;
     if (store == NULL) return;
@@ -247,6 +347,7 @@ static void free_series(struct sk_hub *hub) {
         series_fill_end(series);
         sk_series_close(series->store, NULL, NULL);
     }
+    series_model_free(&series->model);
     sk_arena_free(&series->arena);
     free(series);
 }
@@ -332,14 +433,23 @@ static const struct sk_hub_metric metrics[] = {
     METRIC("skerry_hub_series_rows", "Events that are kept.", ROWS),
     {0}};
 
-const struct sk_hub_part hub_part_series = {.keys = keys,
-                                            .metrics = metrics,
-                                            .open = open_series,
-                                            .stop = stop,
-                                            .free = free_series,
-                                            .reload = reload,
-                                            .serve = {[SK_OP_SERIES_QUERY] = query,
-                                                      [SK_OP_SERIES_SCHEMA] = schema,
-                                                      [SK_OP_SERIES_AVAILABILITY] = availability,
-                                                      [SK_OP_SERIES_INSTANCES] = list_instances,
-                                                      [SK_OP_SERIES_FORGET] = forget}};
+const struct sk_hub_part hub_part_series = {
+    .keys = keys,
+    .metrics = metrics,
+    .open = open_series,
+    .start = begin,
+    .stop = stop,
+    .free = free_series,
+    .reload = reload,
+    .serve = {[SK_OP_SERIES_QUERY] = query,
+              [SK_OP_SERIES_SCHEMA] = schema,
+              [SK_OP_SERIES_AVAILABILITY] = availability,
+              [SK_OP_SERIES_INSTANCES] = list_instances,
+              [SK_OP_SERIES_TYPES] = list_types,
+              [SK_OP_SERIES_HIERARCHIES] = list_hierarchies,
+              [SK_OP_SERIES_BATCH] = batch,
+              [SK_OP_SERIES_SEARCH] = search,
+              [SK_OP_SERIES_SUGGEST] = suggest,
+              [SK_OP_SERIES_SETTINGS] = show_settings,
+              [SK_OP_SERIES_SETTINGS_PATCH] = patch_settings,
+              [SK_OP_SERIES_FORGET] = forget}};
