@@ -7,6 +7,7 @@ import { SignIn } from './pages/sign-in';
 import { forget, kept, policySession } from './session';
 import { ApiContext } from './ui';
 import './style.css';
+import './explorer.css';
 import './monitoring.css';
 
 function App() {

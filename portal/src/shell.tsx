@@ -11,6 +11,7 @@ import { JobsPage } from './pages/jobs';
 import { OverviewPage } from './pages/overview';
 import { QueryPage } from './pages/query';
 import { RulesPage } from './pages/rules';
+import { SeriesPage } from './pages/series';
 import { SetModulesPage } from './pages/set-modules';
 import { go, href, useRoute } from './route';
 import { applyTheme, keysOn, setKeys, theme, type Theme } from './theme';
@@ -36,6 +37,7 @@ const places: [string, Place[]][] = [
             { at: 'devices', name: 'Devices', key: 'd' },
             { at: 'edge', name: 'IoT Edge', key: 'e' },
             { at: 'query', name: 'Query explorer', key: 'q' },
+            { at: 'series', name: 'Time series', key: 't' },
         ],
     ],
     [
@@ -148,6 +150,7 @@ function page(path: string[]): ComponentChildren {
     if (place === 'edge' && id) return <EdgePage key={id} id={id} tab={rest[0] ?? 'modules'} />;
     if (place === 'edge') return <EdgesPage />;
     if (place === 'query') return <QueryPage />;
+    if (place === 'series') return <SeriesPage />;
     if (place === 'deployments' || place === 'configurations') {
         const edge = place === 'deployments';
         return id ? (

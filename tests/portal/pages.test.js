@@ -4,9 +4,13 @@ const { after, before, test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { start, end, open, audit, service, edge, until, host } = require('./support');
+const { start, end, open, audit, service, edge, kiln, until, host } = require('./support');
 
 const device_ = 'plant.truck-01.1';
+const DAY = 24 * 3600_000;
+const today = Math.floor(Date.now() / DAY) * DAY;
+const yesterday = `from=${new Date(today - DAY).toISOString()}&to=${new Date(today).toISOString()}`;
+const kilns = ['temperature', 'pressure'].flatMap((p, i) => [1, 2, 3].map((n) => ({ id: [`kiln-${n}`], p, c: 3 * i + n - 1, band: i ? 0 : 1 })));
 const pages = [
   ['sign-in', '', /Sign in to/, { as: '' }],
   ['overview', '', /Messages today/],
@@ -21,6 +25,7 @@ const pages = [
   ['history', `devices/${device_}/history`, /tags/],
   ['diagnose', `devices/${device_}/diagnose`, /connected/],
   ['query', 'query', /Begin with/],
+  ['series', `series?zone=utc&${yesterday}&s=${encodeURIComponent(JSON.stringify(kilns))}`, /kiln-3/],
   ['edge-devices', 'edge', /edge-1/],
   ['edge-device', 'edge/edge-1', /\$edgeHub/],
   ['jobs', 'jobs', /No jobs|fleet-colour/],
@@ -41,6 +46,7 @@ before(async () => {
   await start();
   signedIn = await open();
   await edge('edge-1');
+  for (const n of [1, 2, 3]) await kiln(`kiln-${n}`, today - DAY, n);
   await service('PATCH', '/twins/edge-1', { tags: { site: 'north' } });
   await until('the trucks', async () => (await service('GET', `/devices/${device_}`).catch(() => ({}))).connectionState === 'Connected', 40);
   await service('PATCH', `/twins/${device_}`, { tags: { site: 'north', customer: 'Contoso' } });

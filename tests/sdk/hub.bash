@@ -11,6 +11,7 @@ source "$here/../support/processes.bash"
 # What README starts, moved: its own address beside other servers of this machine, and a port that tells when it is ready.
 "$bin/skerry-hub" init "$dir/hub" --hostname "$hub" --listen "$hub" --metrics "$hub:9600" --json >"$dir/hub.json"
 sed -i 's/^partitions = .*/&\nconsumer_groups = ["archive"]\ntake_events = true/' "$dir/hub/hub.toml"
+sed -i "${HUB_SED:-}" "$dir/hub/hub.toml"
 printf '\n[hub.chaos]\nenabled = true\n%s\n' "${HUB_TOML:-}" >>"$dir/hub/hub.toml"
 "$bin/skerry-hub" run --config "$dir/hub/hub.toml" --log-level debug 2>"$dir/hub.log" &
 pids+=($!)

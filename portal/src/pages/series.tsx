@@ -1,0 +1,218 @@
+// The explorer of time series: what is chosen on the left is drawn on the right. The address holds all of the view.
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { intervalFor, numberText, timeText } from '../logic/axes';
+import {
+    addLines,
+    axes,
+    lineText,
+    readView,
+    rowsOf,
+    tabs,
+    writeView,
+    type Axis,
+    type Line,
+    type Span,
+    type Tab,
+    type View,
+} from '../logic/explorer';
+import { Plot } from '../plot';
+import { go, useRoute } from '../route';
+import { lineKey, useLines, type LoadedLines } from '../series-data';
+import { Choice, Denied, Failure, Table, useApi } from '../ui';
+import { SeriesPicker } from './series-list';
+import { TimeBar, TimeButtons } from './series-time';
+import { Well } from './series-well';
+
+const ZOOM_LEAST = 10; // ms
+const YEAR_9999 = Date.UTC(9999, 11, 31);
+
+/** A span that the hub can be asked for. */
+function possible(span: Span): Span {
+    const from = Math.round(Math.min(YEAR_9999, Math.max(0, span.from)));
+    return { from, to: Math.round(Math.min(YEAR_9999, Math.max(from + ZOOM_LEAST, span.to))) };
+}
+
+/** The view is what the address says; changes write it. Another time is another place of the browser's history. */
+function useView() {
+    const route = useRoute();
+    const text = route.query.toString();
+    const view = useMemo(() => readView(route.query), [text]);
+    const past = useRef<Pick<View, 'last' | 'from' | 'to'>[]>([]);
+    const write = (next: View, replace: boolean) => {
+        const query = new URLSearchParams(Object.entries(writeView(next)).filter(([, value]) => value));
+        go(location.pathname + (query.size ? `?${query}` : ''), replace);
+    };
+    const set = (change: Partial<View>) => write({ ...view, ...change }, true);
+    const move = (change: Partial<View>) => {
+        past.current = [...past.current.slice(-49), { last: view.last, from: view.from, to: view.to }];
+        write({ ...view, ...change }, false);
+    };
+    const back = past.current.length
+        ? () => {
+              const before = past.current.pop();
+              if (before) write({ ...view, ...before }, true);
+          }
+        : null;
+    return { view, set, move, back };
+}
+
+/** Grows every `seconds` while somebody looks. */
+function useTurns(seconds: number) {
+    const [turn, setTurn] = useState(0);
+    useEffect(() => {
+        if (!seconds) return;
+        const timer = setInterval(() => !document.hidden && setTurn((n) => n + 1), seconds * 1000);
+        return () => clearInterval(timer);
+    }, [seconds]);
+    return { turn, next: () => setTurn((n) => n + 1) };
+}
+
+function Rows(props: { lines: Line[]; loaded: LoadedLines; utc: boolean }) {
+    const { lines, loaded } = props;
+    const rows = useMemo(() => rowsOf(lines.map((line) => loaded.points.get(lineKey(line)))), [lines, loaded.points]);
+    return (
+        <Table
+            label="Values"
+            rows={rows.slice(0, 500)}
+            loading={loaded.loading}
+            empty="No values in this time."
+            columns={[
+                { name: 'Time', cell: (row) => timeText(row.at, props.utc, loaded.interval) },
+                ...lines.map((line, i) => ({
+                    name: lineText(line),
+                    number: true,
+                    cell: (row: { values: (number | null)[] }) => numberText(row.values[i]),
+                })),
+            ]}
+        />
+    );
+}
+
+const axisNames: Record<Axis, string> = {
+    stacked: 'Stacked',
+    shared: 'Shared',
+    overlapped: 'Overlapped',
+};
+const tabNames: Record<Tab, string> = { chart: 'Chart', table: 'Table' };
+
+export function SeriesPage() {
+    const api = useApi();
+    if (!api.can('service')) return <Denied what="read time series (it lacks ServiceConnect)" />;
+    return <Explorer />;
+}
+
+function Explorer() {
+    const { view, set, move, back } = useView();
+    const { turn, next } = useTurns(view.refresh);
+    const [focus, setFocus] = useState(-1);
+    const [selection, setSelection] = useState<Span | null>(null);
+    const span = useMemo(() => {
+        const now = Date.now();
+        return view.last ? { from: now - view.last, to: now } : possible(view);
+    }, [view.last, view.from, view.to, turn]);
+    const interval = intervalFor(span.to - span.from, view.interval);
+    const loaded = useLines(view.lines, span, interval, turn);
+    const shown = useMemo(() => view.lines.filter((line) => !line.hidden), [view.lines]);
+    const plotLines = useMemo(
+        () =>
+            shown.map((line) => ({
+                name: lineText(line),
+                property: line.property,
+                color: line.color,
+                points: loaded.points.get(lineKey(line)) ?? { times: [], values: [] },
+            })),
+        [shown, loaded.points],
+    );
+    const zoom = (to: Span) => {
+        setSelection(null);
+        const next = possible(to);
+        move({ last: 0, from: next.from, to: next.to });
+    };
+    const lastOf = (line: Line) => {
+        const values = loaded.points.get(lineKey(line))?.values.filter((value) => value !== null);
+        return numberText(values?.at(-1));
+    };
+    return (
+        <>
+            <div class="head">
+                <h1>Time series</h1>
+                <div class="actions">
+                    <button type="button" onClick={next}>
+                        Refresh
+                    </button>
+                </div>
+            </div>
+            <div class="explorer">
+                <SeriesPicker
+                    count={view.lines.length}
+                    add={(ids, property) => set({ lines: addLines(view.lines, ids, property) })}
+                />
+                <div class="stack">
+                    <TimeBar view={view} span={span} turn={turn} set={set} move={move} />
+                    <section class="panel" aria-label="Chart">
+                        <div class="head">
+                            <div class="tabs" role="group" aria-label="Shown as">
+                                {tabs.map((tab) => (
+                                    <button
+                                        key={tab}
+                                        type="button"
+                                        aria-pressed={view.tab === tab}
+                                        onClick={() => set({ tab })}
+                                    >
+                                        {tabNames[tab]}
+                                    </button>
+                                ))}
+                            </div>
+                            <TimeButtons span={span} back={back} show={zoom} />
+                            <Choice
+                                label="Y axes"
+                                value={view.axis}
+                                set={(text) => set({ axis: text as Axis })}
+                                of={axes.map((axis) => [axis, axisNames[axis]])}
+                            />
+                        </div>
+                        <Failure text={loaded.failure} retry={next} />
+                        {view.tab === 'table' ? (
+                            <Rows lines={shown} loaded={loaded} utc={view.utc} />
+                        ) : (
+                            <>
+                                <Plot
+                                    label={`${shown.length} ${shown.length === 1 ? 'line' : 'lines'}.`}
+                                    lines={plotLines}
+                                    span={loaded.span ?? span}
+                                    axis={view.axis}
+                                    utc={view.utc}
+                                    step={loaded.interval}
+                                    focus={shown.indexOf(view.lines[focus] as Line)}
+                                    selection={selection}
+                                    select={setSelection}
+                                    zoom={zoom}
+                                />
+                                {selection && (
+                                    <div class="actions" role="group" aria-label="What is selected">
+                                        <span role="status">
+                                            {timeText(selection.from, view.utc)} – {timeText(selection.to, view.utc)}
+                                        </span>
+                                        <button type="button" class="first" onClick={() => zoom(selection)}>
+                                            Zoom
+                                        </button>
+                                        <button type="button" onClick={() => setSelection(null)}>
+                                            Clear
+                                        </button>
+                                    </div>
+                                )}
+                            </>
+                        )}
+                    </section>
+                    <Well
+                        lines={view.lines}
+                        last={lastOf}
+                        focus={focus}
+                        setFocus={setFocus}
+                        set={(lines) => set({ lines })}
+                    />
+                </div>
+            </div>
+        </>
+    );
+}

@@ -1,0 +1,243 @@
+// What the hub has of time series, as pages ask for it.
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Api } from './api';
+import {
+    idText,
+    queriesFor,
+    searchSpan,
+    takeAnswer,
+    type Answer,
+    type Line,
+    type Points,
+    type SeriesId,
+    type Span,
+} from './logic/explorer';
+import { messageOf, useApi, useLoad } from './ui';
+
+/** Answers of one query, page by page; `page` says whether it wants more. */
+export async function askSeries(
+    api: Api,
+    query: Record<string, unknown>,
+    signal: AbortSignal | undefined,
+    page: (answer: Answer) => boolean | void,
+) {
+    let continuation: string | null = null;
+    do {
+        const answer: Answer = await api.ask<Answer>('/timeseries/query', {
+            method: 'POST',
+            body: query,
+            signal,
+            headers: continuation ? { 'x-ms-continuation': continuation } : {},
+        });
+        continuation = answer.continuationToken;
+        if (page(answer) === false) return;
+    } while (continuation);
+}
+
+export const lineKey = (line: Line) =>
+    JSON.stringify([line.id, line.property, line.aggregate, line.signal, line.band, line.shift]);
+
+export interface LoadedLines {
+    points: Map<string, Points>; // by lineKey
+    span: Span | null; // that they are of
+    interval: number;
+    failure: string;
+    loading: boolean;
+}
+
+/** The points of lines that are shown; those of before stay until the new ones are there. */
+export function useLines(lines: Line[], span: Span, interval: number, turn: number): LoadedLines {
+    const api = useApi();
+    const [state, setState] = useState<LoadedLines>({
+        points: new Map(),
+        span: null,
+        interval,
+        failure: '',
+        loading: false,
+    });
+    const shown = lines.filter((line) => !line.hidden);
+    const key = shown.map(lineKey).join('\n');
+    useEffect(() => {
+        const end = new AbortController();
+        setState((before) => ({ ...before, loading: true }));
+        const found = new Map<number, Points>();
+        const asks = queriesFor(shown, span, interval).map((asked) =>
+            askSeries(api, asked.query, end.signal, (answer) => takeAnswer(found, asked, answer)),
+        );
+        Promise.all(asks)
+            .then(() => {
+                if (end.signal.aborted) return;
+                const points = new Map(
+                    shown.map((line, i) => [lineKey(line), found.get(i) ?? { times: [], values: [] }]),
+                );
+                setState({ points, span, interval, failure: '', loading: false });
+            })
+            .catch((error: unknown) => {
+                if (!end.signal.aborted)
+                    setState((before) => ({ ...before, failure: messageOf(error), loading: false }));
+                end.abort();
+            });
+        return () => end.abort();
+    }, [key, span.from, span.to, interval, turn]);
+    return state;
+}
+
+/* ---- which series there are ---- */
+
+export interface Instance {
+    timeSeriesId: SeriesId;
+    range: { from: string; to: string };
+    events: number;
+}
+
+export interface SeriesList {
+    rows: Instance[]; // those that hold what is searched
+    more: boolean;
+    failure: string;
+    load: () => void;
+    reload: () => void;
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+const byId = (a: Instance, b: Instance) => collator.compare(idText(a.timeSeriesId), idText(b.timeSeriesId));
+
+const ENOUGH = 100; // rows that are found before the next page is asked for by scrolling alone
+
+/** Series whose id holds a text. A model of instances, with names and a hierarchy, would be another source of such rows. */
+export function useSeriesList(search: string): SeriesList {
+    const api = useApi();
+    const [all, setAll] = useState<Instance[]>([]);
+    const [more, setMore] = useState(true);
+    const [failure, setFailure] = useState('');
+    const [turn, setTurn] = useState(0);
+    const at = useRef<{ next: string | null; busy: boolean; end: AbortController } | null>(null);
+    const load = async () => {
+        const mine = at.current;
+        if (!mine || mine.busy) return;
+        mine.busy = true;
+        try {
+            const page = await api.ask<{ instances: Instance[]; continuationToken: string | null }>(
+                '/timeseries/instances',
+                { signal: mine.end.signal, headers: mine.next ? { 'x-ms-continuation': mine.next } : {} },
+            );
+            if (at.current !== mine) return;
+            mine.next = page.continuationToken;
+            mine.busy = false;
+            setAll((before) => [...before, ...page.instances].sort(byId));
+            setMore(page.continuationToken !== null);
+        } catch (error) {
+            if (at.current !== mine) return;
+            setFailure(messageOf(error));
+            setMore(false);
+        }
+    };
+    useEffect(() => {
+        at.current = { next: null, busy: false, end: new AbortController() };
+        setAll([]);
+        setMore(true);
+        setFailure('');
+        void load();
+        return () => {
+            at.current?.end.abort();
+            at.current = null;
+        };
+    }, [turn]);
+    const wanted = search.trim().toLowerCase();
+    const rows = useMemo(
+        () =>
+            wanted ? all.filter((one) => one.timeSeriesId.some((part) => part?.toLowerCase().includes(wanted))) : all,
+        [all, wanted],
+    );
+    useEffect(() => {
+        if (more && all.length && rows.length < ENOUGH) void load();
+    }, [all.length, rows.length, more]);
+    return { rows, more, failure, load: () => void load(), reload: () => setTurn((n) => n + 1) };
+}
+
+const SAMPLE_MS = 10 * 60_000;
+const SAMPLE_VALUES = 4000;
+const SAMPLED = 8; // series, of many that are chosen
+
+/** The numeric properties of a series' last minutes, by name. */
+export async function propertiesOf(api: Api, id: SeriesId, last: number, signal?: AbortSignal): Promise<string[]> {
+    const names = new Set<string>();
+    const query = {
+        getEvents: {
+            timeSeriesId: id,
+            searchSpan: searchSpan({ from: last - SAMPLE_MS, to: last + 1 }),
+            take: SAMPLE_VALUES,
+        },
+    };
+    await askSeries(api, query, signal, (answer) => {
+        for (const { name, type, values } of answer.properties)
+            if ((type === 'Double' || type === 'Long') && values.some((value) => value !== null)) names.add(name);
+        return false;
+    });
+    return [...names].sort();
+}
+
+/** Numeric properties of what is chosen, and those that others have. */
+export function useProperties(chosen: Instance[]) {
+    const api = useApi();
+    const known = useRef(new Map<string, string[]>());
+    const sampled = chosen.slice(0, SAMPLED);
+    const key = JSON.stringify(sampled.map((one) => one.timeSeriesId));
+    return useLoad(
+        async (signal) => {
+            const own = new Set<string>();
+            for (const one of sampled) {
+                const id = JSON.stringify(one.timeSeriesId);
+                const names =
+                    known.current.get(id) ??
+                    (await propertiesOf(api, one.timeSeriesId, Date.parse(one.range.to), signal));
+                known.current.set(id, names);
+                names.forEach((name) => own.add(name));
+            }
+            const all = await schemaOf(api, signal);
+            return { own: [...own].sort(), others: all.filter((name) => !own.has(name)) };
+        },
+        [key],
+    );
+}
+
+/** The numeric properties that any series has. */
+async function schemaOf(api: Api, signal: AbortSignal): Promise<string[]> {
+    const { properties } = await api.ask<{ properties: { name: string; type: string }[] }>('/eventSchema', {
+        method: 'POST',
+        body: { searchSpan: searchSpan({ from: 0, to: Date.now() }) },
+        signal,
+    });
+    const numeric = properties.filter(({ type }) => type === 'Double' || type === 'Long');
+    return [...new Set(numeric.map(({ name }) => name))].sort();
+}
+
+/* ---- when there are events ---- */
+
+export interface Availability {
+    from: number;
+    to: number;
+    width: number; // ms
+    bars: { at: number; events: number }[];
+}
+
+export function useAvailability(turn: number) {
+    const api = useApi();
+    return useLoad<Availability | null>(async () => {
+        const { availability } = await api.ask<{
+            availability: {
+                distribution: Record<string, number>;
+                range: { from: string; to: string };
+                intervalSize: string;
+            } | null;
+        }>('/availability');
+        if (!availability) return null;
+        const bars = Object.entries(availability.distribution).map(([at, events]) => ({ at: Date.parse(at), events }));
+        const minutes = Number(/^PT(\d+)M$/.exec(availability.intervalSize)?.[1] ?? 1);
+        return {
+            from: Date.parse(availability.range.from),
+            to: Date.parse(availability.range.to),
+            width: minutes * 60_000,
+            bars,
+        };
+    }, [turn]);
+}
