@@ -12,6 +12,7 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_POST, "/devices/{device}/messages/events", SK_OP_TELEMETRY},
     {SK_HTTP_POST, "/devices/{device}/modules/{module}/messages/events", SK_OP_TELEMETRY},
     {SK_HTTP_GET, "/devices/{device}/messages/devicebound", SK_OP_C2D_RECEIVE},
+    {SK_HTTP_POST, "/devices/{device}/messages/devicebound", SK_OP_C2D_SEND},
     {SK_HTTP_DELETE, "/devices/{device}/messages/devicebound/{name}", SK_OP_C2D_SETTLE},
     {SK_HTTP_POST, "/devices/{device}/messages/devicebound/{name}/abandon", SK_OP_C2D_SETTLE},
     {SK_HTTP_POST, "/devices/{device}/files", SK_OP_FILE_UPLOAD},

@@ -244,6 +244,69 @@ TEST(an_https_delivery_is_headers_and_body_with_a_quoted_etag) {
     sk_http_parser_free(&answer.parser);
 }
 
+static void posts(struct fleet *f, const char *headers, struct sk_span body, unsigned status,
+                  const char *error) {
+    raw_gets(f,
+             &(struct raw_ask){.method = "POST",
+                               .target = "/devices/d1/messages/devicebound" VERSION,
+                               .headers = headers,
+                               .body = body},
+             status, error, "");
+}
+
+TEST(what_a_service_posts_is_delivered_with_its_properties) {
+    struct fleet *f = *state;
+    struct raw_answer answer;
+    posts(f,
+          "iothub-messageid: m1\r\niothub-correlationid: c1\r\niothub-ack: full\r\n"
+          "iothub-app-Level: 5 of 9\r\niothub-contenttype: text/plain\r\n",
+          SK_SPAN("hello"), 204, NULL);
+    struct raw_ask ask = as_device("GET", "/devices/d1/messages/devicebound" VERSION);
+    raw_asks(f, &ask, &answer);
+    assert_int_equal(answer.parser.status, 200);
+    assert_true(sk_span_is(sk_buffer_span(&answer.parser.body), "hello"));
+    static const char *const expected[][2] = {
+        {"iothub-messageid", "m1"},    {"iothub-to", "/devices/d1/messages/deviceBound"},
+        {"iothub-ack", "full"},        {"iothub-correlationid", "c1"},
+        {"ContentType", "text/plain"}, {"iothub-app-Level", "5 of 9"}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        if (!has_header(&answer, expected[i][0], expected[i][1]))
+            fail_msg("%s is not %s", expected[i][0], expected[i][1]);
+    sk_http_parser_free(&answer.parser);
+}
+
+TEST(what_a_service_cannot_post_is_refused_and_what_waits_is_counted) {
+    struct fleet *f = *state;
+    char token[40];
+    struct sk_buffer body = {0};
+    memset(sk_buffer_reserve(&body, SK_C2D_MESSAGE_MAX + 1), 'x', SK_C2D_MESSAGE_MAX + 1);
+    posts(f, NULL, sk_span(body.p, SK_C2D_MESSAGE_MAX + 1), 413, "MessageTooLarge");
+    posts(f, NULL, sk_span(body.p, SK_C2D_MESSAGE_MAX), 204, NULL);
+    assert_true(get(f, NULL, token));
+    settles(f, "DELETE", token, VERSION, 204, NULL);
+    sk_buffer_free(&body);
+    posts(f, "iothub-ack: perhaps\r\n", SK_SPAN("x"), 400, "ArgumentInvalid");
+    posts(f, "iothub-expiry: soon\r\n", SK_SPAN("x"), 400, "ArgumentInvalid");
+    posts(f, "iothub-expiry: 2001-01-01T00:00:00Z\r\n", SK_SPAN("x"), 403,
+          "InvalidMessageExpiryTime");
+    struct raw_ask own = as_device("POST", "/devices/d1/messages/devicebound" VERSION);
+    raw_gets(f, &own, 401, "IotHubUnauthorizedAccess", "");
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/devices/d1/messages/devicebound" VERSION,
+                          .policy = "reader",
+                          .body = {"x", 1}};
+    raw_gets(f, &ask, 401, "IotHubUnauthorizedAccess", "");
+    ask = (struct raw_ask){.method = "POST", .target = "/devices/d3/messages/devicebound" VERSION};
+    raw_gets(f, &ask, 404, "DeviceNotFound", "");
+    assert_false(get(f, NULL, token));
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION}, 200, NULL,
+             "\"cloudToDeviceMessageCount\":0");
+    for (int i = 0; i < 50; i++) posts(f, NULL, SK_SPAN("x"), 204, NULL);
+    posts(f, NULL, SK_SPAN("x"), 403, "DeviceMaximumQueueDepthExceeded");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION}, 200, NULL,
+             "\"cloudToDeviceMessageCount\":50");
+}
+
 TEST(an_empty_queue_is_204) {
     char token[40];
     assert_false(get(*state, NULL, token));

@@ -299,7 +299,8 @@ static bool read_request(struct sk_http_request *r) {
     r->request.query = http->query;
     switch (r->request.op) {
     case SK_OP_TELEMETRY:
-        if (sk_http_read_telemetry(r)) break;
+    case SK_OP_C2D_SEND:
+        if (sk_http_read_message(r)) break;
         refuse(r->exchange, SK_FAULT_MESSAGE_TOO_LARGE, NULL);
         return false;
     case SK_OP_C2D_RECEIVE:

@@ -29,7 +29,7 @@ void sk_http_head_refuse(struct sk_http_exchange *exchange, const struct sk_erro
 void sk_http_request_free(struct sk_http_request *r);
 
 /* message.c: messages as headers and body. */
-bool sk_http_read_telemetry(struct sk_http_request *r); /* false: it is too large */
+bool sk_http_read_message(struct sk_http_request *r); /* false: it is too large */
 /* Whether it is telemetry in a batch; such a request has no other reading. */
 bool sk_http_is_batch(const struct sk_http_request *r);
 /* Stores a batch as a whole and answers; false: nothing of it, for the reason in `error`. */

@@ -1,5 +1,6 @@
-/* Messages over HTTPS: their properties are headers. Telemetry, single or in batches; deliveries to
- * devices and feedback to services, locked until their token comes back. Reference:
+/* Messages over HTTPS: their properties are headers. Telemetry, single or in batches, and what
+ * services send to a device; deliveries to devices and feedback to services, locked until their
+ * token comes back. Reference:
  * docs/protocols/device-protocols.md, sections 4.1 to 4.3. */
 #include "gateway/http/head.h"
 #include "model/json_text.h"
@@ -30,7 +31,7 @@ enum { NAME_COUNT = sizeof names / sizeof *names };
 #define APPLICATION SK_SPAN("iothub-app-")
 #define BATCH_TYPE SK_SPAN("application/vnd.microsoft.iothub.json")
 
-/* ---- telemetry ---- */
+/* ---- what is sent ---- */
 
 /* Takes one property by its header's name; what is neither is no property. `properties` has
  * room. */
@@ -55,7 +56,7 @@ static struct sk_message *new_message(struct sk_http_request *r, size_t properti
     return message;
 }
 
-bool sk_http_read_telemetry(struct sk_http_request *r) {
+bool sk_http_read_message(struct sk_http_request *r) {
     struct sk_http_parser *http = r->exchange->request;
     struct sk_property *properties;
     struct sk_message *message = new_message(r, SK_HTTP_HEADERS_MAX, &properties);

@@ -7,11 +7,12 @@
 struct call {
     struct sk_hub *hub;
     struct sk_request *request;
+    uint32_t c2d_count; /* of a GET of a device: messages that wait for it */
 };
 
 static struct call *new_call(struct sk_hub *hub, struct sk_request *request) {
     struct call *call = SK_NEW(struct call);
-    *call = (struct call){hub, request};
+    *call = (struct call){hub, request, 0};
     return call;
 }
 
@@ -40,8 +41,11 @@ void hub_identity_gone(struct sk_hub *hub, struct sk_span device, struct sk_span
 
 static void answer_identity(struct call *call, const struct sk_identity *identity) {
     char etag[SK_ETAG_MAX];
+    const struct sk_presence *known = hub_presence(call->hub, identity);
+    struct sk_presence presence = known ? *known : (struct sk_presence){0};
+    presence.c2d_count = call->c2d_count;
     sk_identity_etag(identity->etag, etag);
-    json_t *document = sk_identity_to_json(identity, hub_presence(call->hub, identity));
+    json_t *document = sk_identity_to_json(identity, &presence);
     call->request->done(call->request,
                         &(struct sk_answer){.document = document, .etag = sk_span_z(etag)});
     json_decref(document);
@@ -145,8 +149,20 @@ static void put(struct sk_hub *hub, struct sk_request *request) {
     sk_identity_free(&identity);
 }
 
+static void counted(void *arg, const struct sk_registry_end *end,
+                    const struct sk_registry_queue *queue) {
+    struct call *call = arg;
+    call->c2d_count = end->status ? 0 : (uint32_t)queue->count;
+    sk_registry_get(call->hub->registry, call->request->device, SK_NONE, got, call);
+}
+
+/* Of one device also how many messages wait for it; lists and twins do not count them. */
 static void get(struct sk_hub *hub, struct sk_request *request) {
-    sk_registry_get(hub->registry, request->device, request->module, got, new_call(hub, request));
+    struct call *call = new_call(hub, request);
+    if (request->module.n)
+        sk_registry_get(hub->registry, request->device, request->module, got, call);
+    else
+        sk_registry_c2d_list(hub->registry, request->device, counted, call);
 }
 
 static void remove_identity(struct sk_hub *hub, struct sk_request *request) {
