@@ -42,6 +42,11 @@ function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
     return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
+/** A new key, as identities and policies have them. */
+export function newKey(): string {
+    return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
+}
+
 /** A SAS token for a resource, until `expiry` (seconds since 1970); a device's has no policy. */
 export async function signToken(resource: string, key: string, expiry: number, policy?: string): Promise<string> {
     const usage = { name: 'HMAC', hash: 'SHA-256' };

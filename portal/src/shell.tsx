@@ -10,6 +10,8 @@ import { EdgePage, EdgesPage } from './pages/edge';
 import { JobsPage } from './pages/jobs';
 import { OverviewPage } from './pages/overview';
 import { QueryPage } from './pages/query';
+import { PoliciesPage } from './pages/policies';
+import { RoutingPage } from './pages/routing';
 import { RulesPage } from './pages/rules';
 import { SeriesPage } from './pages/series';
 import { SetModulesPage } from './pages/set-modules';
@@ -48,7 +50,14 @@ const places: [string, Place[]][] = [
             { at: 'jobs', name: 'Jobs', key: 'j' },
         ],
     ],
-    ['Hub', [{ at: 'events', name: 'Built-in endpoint', key: 'b' }]],
+    [
+        'Hub',
+        [
+            { at: 'routing', name: 'Message routing', key: 'u' },
+            { at: 'events', name: 'Built-in endpoint', key: 'b' },
+            { at: 'policies', name: 'Access policies', key: 'p' },
+        ],
+    ],
 ];
 const all = places.flatMap(([, list]) => list);
 
@@ -160,6 +169,8 @@ function page(path: string[]): ComponentChildren {
         );
     }
     if (place === 'jobs') return <JobsPage />;
+    if (place === 'policies') return <PoliciesPage />;
+    if (place === 'routing') return <RoutingPage tab={id ?? 'routes'} />;
     if (place === 'events') return <BuiltInPage />;
     if (place === 'dashboard') return <DashboardPage />;
     if (place === 'rules') return <RulesPage />;

@@ -2,7 +2,7 @@
 // What manages many devices and the hub itself.
 const { after, before, test } = require('node:test');
 const assert = require('node:assert');
-const { start, end, open, service, edge, until } = require('./support');
+const { start, end, open, service, asDevice, device, edge, until } = require('./support');
 
 before(async () => {
   await start();
@@ -197,5 +197,171 @@ test('a policy without all rights is told what it may not', async () => {
   await page.getByText('This policy may not see the built-in endpoint').waitFor();
   await page.getByRole('link', { name: 'Deployments' }).click();
   await page.getByText('This policy may not read configurations').waitFor();
+  await page.context().close();
+});
+
+const hub = async () => (await service('GET', '/subscriptions/s/providers/Microsoft.Devices/IotHubs')).value[0];
+const named = (list, name) => list.find((one) => one.name === name);
+const removes = async (page, name) => {
+  await page.getByRole('button', { name: `Delete ${name}`, exact: true }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.getByText(`${name} is deleted.`).waitFor();
+};
+
+test('an endpoint and a route to it are made, tried, disabled and deleted', async () => {
+  const page = await open('routing/endpoints');
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Add an endpoint' }).click();
+  await dialog.getByLabel('Name', { exact: true }).fill('events');
+  await dialog.getByText('events is taken.').waitFor();
+  await dialog.getByLabel('Name', { exact: true }).fill('app');
+  await dialog.getByLabel('URL').fill('http://127.0.0.1:1/events');
+  await dialog.getByLabel('Headers').fill('Authorization: Bearer geheim');
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByRole('row', { name: /app Webhook/ }).waitFor();
+  await page.getByRole('button', { name: 'Edit app' }).click(); // what is masked stays
+  await dialog.getByLabel('Time to live').fill('1m');
+  assert.ok(!(await dialog.getByLabel('Headers').inputValue()).includes('geheim'));
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('app is saved.').last().waitFor();
+  await until('the change', async () => named((await hub()).properties.routing.endpoints.custom, 'app')?.ttl === '1m');
+
+  await page.getByRole('link', { name: 'Routes', exact: true }).click();
+  await page.getByRole('button', { name: 'Add a route' }).click();
+  await dialog.getByLabel('Name', { exact: true }).fill('hot');
+  await dialog.getByLabel('Condition').fill('$body.temperature >');
+  await dialog.getByLabel('app').check();
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  await dialog.getByText(/condition: column \d+/).waitFor();
+  assert.ok(!(await dialog.innerText()).includes('hub.toml'));
+  assert.match(page.said.splice(0).join(), /status of 400/); // the browser says what the hub refused
+  await dialog.getByLabel('Condition').fill('$body.temperature > 80');
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByRole('row', { name: /hot/ }).waitFor();
+
+  await page.getByRole('link', { name: 'Test' }).click();
+  await page.getByLabel('Body').fill('{"temperature": 81}');
+  await page.getByRole('button', { name: 'Test all routes' }).click();
+  await page.getByRole('row', { name: /hot.*Matched/ }).waitFor();
+  await page.getByLabel('Body').fill('{"temperature": 80}');
+  await page.getByRole('button', { name: 'Test all routes' }).click();
+  await page.getByText('the fallback route leads it').waitFor();
+  await page.getByLabel('A condition that is no route yet').fill('$body.temperature > ');
+  await page.getByRole('button', { name: 'Test the condition' }).click();
+  await page.getByText(/Line 1, column \d+/).waitFor();
+  await page.getByLabel('A condition that is no route yet').fill("level = 'high' AND $twin.tags.floor = 2");
+  await page.getByRole('button', { name: 'Add a property' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('level');
+  await page.getByLabel('Value', { exact: true }).fill('high');
+  await page.getByLabel('The sender’s twin').fill('{"tags": {"floor": 2}}');
+  await page.getByRole('button', { name: 'Test the condition' }).click();
+  await page.getByText(/^●Matched$/).waitFor();
+
+  await page.getByRole('link', { name: 'Endpoints' }).click();
+  await page.getByRole('button', { name: 'Delete app' }).click();
+  await dialog.getByText('Routes lead there: hot').waitFor();
+  assert.ok(await dialog.getByRole('button', { name: 'Delete' }).isDisabled());
+  await page.keyboard.press('Escape');
+  await page.getByRole('link', { name: 'Routes', exact: true }).click();
+  await page.getByRole('button', { name: 'Disable hot' }).click();
+  await page.getByRole('button', { name: 'Enable hot' }).waitFor();
+  assert.strictEqual(named((await hub()).properties.routing.routes, 'hot').isEnabled, false);
+  await page.getByLabel('Telemetry that no route takes').click();
+  await page.getByText('The fallback route is disabled.').waitFor();
+  assert.strictEqual((await hub()).properties.routing.fallbackRoute.isEnabled, false);
+  await page.getByLabel('Telemetry that no route takes').click();
+  await page.getByText('The fallback route is enabled.').waitFor();
+  await removes(page, 'hot');
+  await page.getByRole('link', { name: 'Enrichments' }).click();
+  await page.getByRole('button', { name: 'Add an enrichment' }).click();
+  await dialog.getByLabel('Name', { exact: true }).fill('place');
+  await dialog.getByLabel('Value', { exact: true }).fill('$twin.tags.site');
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByRole('row', { name: /place \$twin\.tags\.site/ }).waitFor();
+  await removes(page, 'place');
+  await page.getByRole('link', { name: 'Endpoints' }).click();
+  await removes(page, 'app');
+  const { routing } = (await hub()).properties;
+  assert.ok(!named(routing.routes, 'hot') && !named(routing.endpoints.custom, 'app') && routing.fallbackRoute.isEnabled);
+  quiet(page);
+  await page.context().close();
+});
+
+test('who has seen an older version of the hub changes nothing', async () => {
+  const page = await open('routing/routes');
+  await page.getByRole('button', { name: 'Add a route' }).click();
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill('late');
+  const { name, etag } = await hub();
+  const path = `/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/${name}`;
+  await service('PUT', path, { properties: { cloudToDevice: { maxDeliveryCount: 11 } } }, { 'If-Match': `"${etag}"` });
+  await page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByRole('dialog').getByRole('alert').waitFor();
+  assert.strictEqual(named((await hub()).properties.routing.routes, 'late'), undefined);
+  await page.context().close();
+});
+
+test('a policy is made with its rights, gets new keys, and goes', async () => {
+  const page = await open('policies');
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Add a policy' }).click();
+  await dialog.getByLabel('Name').fill('service');
+  await dialog.getByText('There is a policy service already.').waitFor();
+  await dialog.getByLabel('Name').fill('dashboard');
+  await dialog.getByLabel(/^ServiceConnect/).check();
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByText('Primary connection string').waitFor();
+  const find = async () => (await service('POST', `/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/${(await hub()).name}/IotHubKeys/dashboard/listkeys`));
+  const made = await find();
+  assert.strictEqual(made.rights, 'RegistryRead, ServiceConnect');
+  assert.ok(!(await page.locator('main').innerText()).includes(made.primaryKey));
+  await page.getByRole('button', { name: 'Show primary connection string' }).click();
+  await page.getByText(`SharedAccessKeyName=dashboard;SharedAccessKey=${made.primaryKey}`).waitFor();
+  await page.getByRole('button', { name: 'Regenerate primary' }).click();
+  await dialog.getByRole('button', { name: 'Regenerate' }).click();
+  await page.getByText('There is a new key.').waitFor();
+  const renewed = await find();
+  assert.ok(renewed.primaryKey !== made.primaryKey && renewed.secondaryKey === made.secondaryKey);
+  await until('the new key', async () => await page.getByText(renewed.primaryKey).first().isVisible()); // it is still shown
+  await page.getByRole('button', { name: 'Swap keys' }).click();
+  await dialog.getByRole('button', { name: 'Swap' }).click();
+  await page.getByText('The keys are swapped.').waitFor();
+  assert.strictEqual((await find()).primaryKey, made.secondaryKey);
+  await removes(page, 'dashboard');
+  await assert.rejects(find(), /404/);
+  quiet(page);
+  await page.context().close();
+});
+
+test('a message waits for its device with its properties, and is purged', async () => {
+  await device('door');
+  const page = await open('devices/door/message');
+  await page.getByText('No message waits').waitFor();
+  await page.getByLabel('Body', { exact: true }).fill('open sesame');
+  await page.getByRole('button', { name: 'Add a property' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('two words');
+  await page.getByText('Letters, digits and !#').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Send' }).isDisabled());
+  await page.getByLabel('Name', { exact: true }).fill('Level');
+  await page.getByLabel('Value', { exact: true }).fill('5 of 9');
+  await page.getByLabel('Message id').fill('m1');
+  await page.getByLabel('Correlation id').fill('c1');
+  await page.getByLabel('Content type').fill('text/plain');
+  await page.getByLabel('Feedback').selectOption('full');
+  await page.getByLabel('Expires after minutes').fill('2881');
+  assert.ok(await page.getByRole('button', { name: 'Send' }).isDisabled());
+  await page.getByLabel('Expires after minutes').fill('30');
+  await page.getByRole('button', { name: 'Send' }).click();
+  await page.getByText('1 of at most 50 messages waits').waitFor();
+  const got = await asDevice('door', 'GET', '/messages/devicebound');
+  assert.strictEqual(got.text, 'open sesame');
+  const headers = ['iothub-messageid', 'iothub-correlationid', 'iothub-ack', 'iothub-app-level', 'contenttype'].map((name) => got.headers[name]);
+  assert.deepStrictEqual(headers, ['m1', 'c1', 'full', '5 of 9', 'text/plain']);
+  const left = Date.parse(got.headers['iothub-expiry']) - Date.now();
+  assert.ok(left > 60e3 && left <= 30 * 60e3);
+  await page.getByRole('button', { name: 'Purge' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Purge' }).click();
+  await page.getByText('1 purged.').waitFor();
+  await page.getByText('No message waits').waitFor();
+  quiet(page);
   await page.context().close();
 });

@@ -36,6 +36,14 @@ const pages = [
   ['new-deployment', 'deployments?new=deployment', /Name and labels/],
   ['configurations', 'configurations', /cold-store/],
   ['configuration', 'configurations/cold-store', /Target devices/],
+  ['message', `devices/${device_}/message`, /No message waits/],
+  ['routes', 'routing', /too-hot/],
+  ['endpoints', 'routing/endpoints', /unhealthy/],
+  ['route-test', 'routing/test', /Nothing has been tried/, { act: async (page) => {
+    await page.getByRole('button', { name: 'Test all routes' }).click();
+    await page.getByText('Not matched').first().waitFor();
+  } }],
+  ['policies', 'policies', /registryReadWrite/, { act: (page) => page.getByRole('button', { name: 'Keys of service' }).click() }],
   ['built-in-endpoint', 'events', /archive/],
 ];
 
@@ -60,6 +68,13 @@ before(async () => {
   await until('alarms of both', async () => (await service('GET', '/telemetry/v1/alarmsbyrule')).Items.length === 2, 60);
   await service('PUT', '/jobs/v2/fleet-colour', { jobId: 'fleet-colour', type: 'scheduleUpdateTwin', queryCondition: "STARTSWITH(deviceId, 'plant.truck')",
     maxExecutionTimeInSeconds: 60, startTime: new Date().toISOString(), updateTwin: { etag: '*', tags: { colour: 'red' } } });
+  const [{ name: hub }] = (await service('GET', '/subscriptions/s/providers/Microsoft.Devices/IotHubs')).value;
+  await service('PUT', `/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/${hub}`, { properties: { routing: {
+    endpoints: { custom: [{ name: 'alarms', type: 'webhook', to: 'http://127.0.0.1:1/alarms' }], storageContainers: [{ name: 'archive', containerName: 'archive', encoding: 'JSON' }] },
+    routes: [{ name: 'too-hot', source: 'DeviceMessages', condition: '$body.temperature > 75 OR $body.speed >= 0', endpointNames: ['alarms', 'events'], isEnabled: true },
+      { name: 'all-files', source: 'DeviceMessages', condition: 'true', endpointNames: ['archive'], isEnabled: false },
+      { name: 'twins', source: 'TwinChangeEvents', condition: "$twin.tags.site = 'north'", endpointNames: ['events'], isEnabled: true }],
+    enrichments: [{ key: 'site', value: '$twin.tags.site', endpointNames: ['alarms'] }] } } });
   const module = (name) => ({ version: '1.0', type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: `registry.local/${name}:1.4` } });
   const own = { type: 'process', settings: { command: ['skerry-edge'] } };
   await service('PUT', '/configurations/north-base', { id: 'north-base', priority: 10, targetCondition: "tags.site = 'north'", labels: { owner: 'plant' },
@@ -75,11 +90,12 @@ before(async () => {
 });
 after(end);
 
-for (const [name, at, holds, how] of pages)
+for (const [name, at, holds, { act, ...how } = {}] of pages)
   test(`${name} is accessible in light and dark, and fits a phone`, async () => {
-    const page = how ? await open(at, how) : signedIn;
-    if (!how) await page.goto(`https://${host}/portal/${at}`);
+    const page = 'as' in how ? await open(at, how) : signedIn;
+    if (page === signedIn) await page.goto(`https://${host}/portal/${at}`);
     await page.getByText(holds).first().waitFor();
+    await act?.(page);
     await page.waitForTimeout(process.env.PICTURES ? (long[name] ?? 300) : 300);
     const picture = async (look) => {
       if (!process.env.PICTURES) return;

@@ -49,6 +49,7 @@ async function asDevice(device, method, target, body, headers, module) {
   const answer = await ask(method, `${at}${target}?api-version=2021-04-12`, { body, headers,
     authorization: token(host + at, identity.authentication.symmetricKey.primaryKey) });
   if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.status} ${answer.text}`);
+  return answer;
 }
 
 const device = (id, more = {}) => service('PUT', `/devices/${encodeURIComponent(id)}`, { deviceId: id, ...more });

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { identityPath, twinPath, type Doc } from '../api';
 import { href } from '../route';
-import { signToken } from '../session';
+import { newKey, signToken } from '../session';
 import {
     Choice,
     Copy,
@@ -21,6 +21,7 @@ import {
     When,
 } from '../ui';
 import { ConnectionPill, isEdge, StatusPill } from './devices';
+import { MessageTab } from './message';
 import { MethodTab } from './method';
 import { TelemetryTab } from './telemetry';
 import { TwinTab } from './twin';
@@ -29,6 +30,7 @@ const tabs: [string, string][] = [
     ['identity', 'Identity'],
     ['twin', 'Twin'],
     ['telemetry', 'Telemetry'],
+    ['message', 'Message'],
     ['method', 'Direct method'],
     ['modules', 'Modules'],
     ['history', 'Twin history'],
@@ -87,16 +89,13 @@ export function DevicePage(props: { id: string; rest: string[] }) {
             )}
             {tab === 'twin' && <TwinTab {...here} key={module} />}
             {tab === 'telemetry' && <TelemetryTab device={props.id} />}
+            {tab === 'message' && <MessageTab device={props.id} />}
             {tab === 'method' && <MethodTab {...here} key={module} />}
             {tab === 'modules' && !module && <ModulesTab device={props.id} />}
             {tab === 'history' && <HistoryTab {...here} key={module} />}
             {tab === 'diagnose' && <DiagnoseTab device={props.id} />}
         </>
     );
-}
-
-function newKey(): string {
-    return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
 }
 
 interface IdentityProps {

@@ -24,7 +24,7 @@ function ModuleSettings(props: { of: ModuleForm; set: (change: Partial<ModuleFor
     const { of, set } = props;
     return (
         <>
-            <div class="row">
+            <div class="row even">
                 <Choice
                     class="grow"
                     label="Type"
@@ -70,7 +70,7 @@ function ModuleSettings(props: { of: ModuleForm; set: (change: Partial<ModuleFor
                         set={(image) => set({ image })}
                         hint="Such as registry.example/filter:1.0"
                     />
-                    <div class="row">
+                    <div class="row even">
                         <Choice
                             class="grow"
                             label="Image pull policy"
@@ -182,7 +182,7 @@ function RuntimeDialog(props: { form: EdgeForm; close: () => void; done: (form: 
             <fieldset class="stack">
                 <legend>Edge hub</legend>
                 <ModuleSettings of={form.hub} set={(to) => set({ hub: { ...form.hub, ...to } })} system />
-                <div class="row">
+                <div class="row even">
                     <Text
                         class="grow"
                         label="Schema version"
