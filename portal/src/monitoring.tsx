@@ -1,7 +1,7 @@
 // What the pages of remote monitoring share: whose alarms of when are looked at, and how they are asked for.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { literal, type Api, type Doc } from './api';
+import { enc, literal, type Api, type Doc } from './api';
 import {
     groupQuery,
     rangeOf,
@@ -14,7 +14,7 @@ import {
     type Rule,
     type Severity,
 } from './logic/monitoring';
-import { changeQuery, useRoute } from './route';
+import { changeQuery, href, useRoute } from './route';
 import { Choice, Failure, Pill, Shimmer, useApi, useLoad, type Loaded } from './ui';
 
 const REFRESH_MS = 15_000;
@@ -31,6 +31,18 @@ export function SeverityPill(props: { severity: Severity }) {
 const statusKinds = { open: 'warn', acknowledged: '', closed: 'good' } as const;
 export function AlarmPill(props: { status: AlarmStatus }) {
     return <Pill kind={statusKinds[props.status]}>{props.status}</Pill>;
+}
+
+export function Tile(props: { name: string; value: string; small: string; kind?: string }) {
+    return (
+        <div class={`tile ${props.kind ?? ''}`}>
+            <dt>{props.name}</dt>
+            <dd>{props.value}</dd>
+            <dd class="text">
+                <small>{props.small}</small>
+            </dd>
+        </div>
+    );
 }
 
 /** A part of a page, with its own waiting and its own failure. */
@@ -83,7 +95,7 @@ export interface Scope {
     group: Group | null; // null: all devices
     range: Range;
     groups: Loaded<Group[]>;
-    query: string; // as an address has it, with what leads to the same group and range elsewhere
+    query: { group: string; range: string }; // what leads to the same elsewhere
 }
 
 export function useScope(): Scope {
@@ -92,21 +104,18 @@ export function useScope(): Scope {
     const groups = useLoad((signal) => (api.can('read') ? listGroups(api, signal) : Promise.resolve([])), []);
     const range = rangeOf(query.get('range'));
     const id = query.get('group') ?? '';
-    const kept = new URLSearchParams([
-        ...(id ? [['group', id]] : []),
-        ...(query.get('range') ? [['range', range.id]] : []),
-    ]);
     return {
         group: groups.data?.find((one) => one.Id === id) ?? null,
         range,
         groups,
-        query: kept.size ? `?${kept}` : '',
+        query: { group: id, range: query.get('range') ?? '' },
     };
 }
 
 /** Which group, which time, and when it was asked last. */
-export function ScopeBar(props: { scope: Scope; refresh: () => void; at: number; children?: ComponentChildren }) {
+export function ScopeBar(props: { scope: Scope; refresh: () => void; at?: number; children?: ComponentChildren }) {
     const { group, range, groups } = props.scope;
+    const api = useApi();
     return (
         <>
             <div class="row">
@@ -130,6 +139,11 @@ export function ScopeBar(props: { scope: Scope; refresh: () => void; at: number;
                     <button type="button" onClick={props.refresh}>
                         Refresh
                     </button>
+                    {api.can('read') && (
+                        <a class="button" href={href('groups')}>
+                            Manage device groups
+                        </a>
+                    )}
                     <span class="quiet">
                         {props.at ? `Last refreshed ${new Date(props.at).toLocaleTimeString()}` : ''}
                     </span>
@@ -198,14 +212,14 @@ async function loadFleet(api: Api, where: string, signal: AbortSignal): Promise<
 }
 
 /** A group's devices; what takes the hub long is asked seldom. */
-export function useFleet(scope: Scope, tick: number): Loaded<Fleet> {
+export function useFleet(scope: Scope, tick: number, unused = false): Loaded<Fleet> {
     const api = useApi();
     const last = useRef<{ where: string; fleet: Fleet; took: number } | null>(null);
     const where = scope.group?.Conditions.length ? ` WHERE ${groupQuery(scope.group.Conditions)}` : '';
     const known = scope.groups.data !== null || scope.groups.error !== '';
     return useLoad(
         async (signal) => {
-            if (!known) return new Promise<Fleet>(() => {}); // which group it is comes first
+            if (!known || unused) return new Promise<Fleet>(() => {}); // which group it is comes first
             const before = last.current;
             if (before && before.where === where && Date.now() - before.fleet.at < 10 * before.took)
                 return before.fleet;
@@ -214,7 +228,7 @@ export function useFleet(scope: Scope, tick: number): Loaded<Fleet> {
             last.current = { where, fleet, took: Date.now() - began };
             return fleet;
         },
-        [where, known],
+        [where, known, unused],
         tick,
     );
 }
@@ -228,6 +242,8 @@ export interface Ask {
     Skip?: number;
     Limit?: number;
     Devices?: string[];
+    Status?: string; // several with commas between
+    Severity?: string;
 }
 
 const listOf =
@@ -238,6 +254,7 @@ const listOf =
             : (await api.ask<{ Items: T[] }>(path, { method: 'POST', body: ask, signal })).Items;
 
 export const listAlarms = listOf<Alarm>('/telemetry/v1/alarms');
+export const listAlarmsOf = (rule: string) => listOf<Alarm>(`/telemetry/v1/alarmsbyrule/${enc(rule)}`);
 export const listByRule = listOf<ByRule>('/telemetry/v1/alarmsbyrule');
 
 /** The devices that alarms are asked of: of a group its own. */

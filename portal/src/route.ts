@@ -26,6 +26,12 @@ export function href(...path: string[]): string {
     return [BASE, ...path.map(encodeURIComponent)].join('/') + (path.length ? '' : '/');
 }
 
+/** The same with a query; what is empty is left out. */
+export function hrefWith(query: Record<string, string>, ...path: string[]): string {
+    const said = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
+    return href(...path) + (said.size ? `?${said}` : '');
+}
+
 export function go(to: string, replace = false) {
     if (replace) history.replaceState(null, '', to);
     else history.pushState(null, '', to);
@@ -34,8 +40,7 @@ export function go(to: string, replace = false) {
 
 /** Writes the query's parameters into the address; empty ones are left out. */
 export function setQuery(values: Record<string, string>) {
-    const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
-    go(location.pathname + (query.size ? `?${query}` : ''), true);
+    go(hrefWith(values, ...read().path), true);
 }
 
 /** The same, where the others stay as they are. */

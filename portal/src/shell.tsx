@@ -1,13 +1,17 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import icon from './icon.svg';
+import { AlarmsPage } from './pages/alarms';
 import { BuiltInPage } from './pages/built-in';
 import { ConfigurationPage, ConfigurationsPage } from './pages/configurations';
 import { DashboardPage } from './pages/dashboard';
 import { DevicePage } from './pages/device';
 import { DevicesPage } from './pages/devices';
 import { EdgePage, EdgesPage } from './pages/edge';
+import { GroupsPage } from './pages/groups';
+import { JobPage } from './pages/job';
 import { JobsPage } from './pages/jobs';
+import { MaintenancePage } from './pages/maintenance';
 import { OverviewPage } from './pages/overview';
 import { QueryPage } from './pages/query';
 import { PoliciesPage } from './pages/policies';
@@ -30,7 +34,10 @@ const places: [string, Place[]][] = [
         'Monitoring',
         [
             { at: 'dashboard', name: 'Dashboard', key: 'm' },
+            { at: 'alarms', name: 'Alarms', key: 'a' },
             { at: 'rules', name: 'Rules', key: 'r' },
+            { at: 'groups', name: 'Device groups', key: 'g' },
+            { at: 'maintenance', name: 'Maintenance', key: 'y' },
         ],
     ],
     [
@@ -168,12 +175,16 @@ function page(path: string[]): ComponentChildren {
             <ConfigurationsPage key={place} edge={edge} />
         );
     }
+    if (place === 'jobs' && id) return <JobPage key={id} id={id} />;
     if (place === 'jobs') return <JobsPage />;
     if (place === 'policies') return <PoliciesPage />;
     if (place === 'routing') return <RoutingPage tab={id ?? 'routes'} />;
     if (place === 'events') return <BuiltInPage />;
     if (place === 'dashboard') return <DashboardPage />;
     if (place === 'rules') return <RulesPage />;
+    if (place === 'groups') return <GroupsPage />;
+    if (place === 'alarms') return <AlarmsPage />;
+    if (place === 'maintenance') return <MaintenancePage />;
     return (
         <>
             <h1>There is no such page</h1>

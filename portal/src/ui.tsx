@@ -244,12 +244,19 @@ export function Choice(props: {
     value: string;
     set: (value: string) => void;
     of: [string, string][];
+    wrong?: string;
     class?: string;
 }) {
     return (
-        <Field label={props.label} class={props.class}>
-            {(id) => (
-                <select id={id} value={props.value} onChange={(event) => props.set(event.currentTarget.value)}>
+        <Field label={props.label} wrong={props.wrong} class={props.class}>
+            {(id, described) => (
+                <select
+                    id={id}
+                    value={props.value}
+                    aria-describedby={described}
+                    aria-invalid={props.wrong ? 'true' : undefined}
+                    onChange={(event) => props.set(event.currentTarget.value)}
+                >
                     {props.of.map(([value, text]) => (
                         <option key={value} value={value}>
                             {text}

@@ -17,7 +17,7 @@ function load(name) {
 const { readObject, mergePatch, diffLines, withoutMetadata } = load('json.ts');
 const { EventReader, backOff } = load('stream.ts');
 const { runtimeResponse, edgeModules, edgeClients, isUnhealthy } = load('edge.ts');
-const { alarmsByType, calculationText, changeText, criticalShare, groupQuery, openOf, topRules, triggerText, worstByDevice } = load('monitoring.ts');
+const { alarmsByType, calculationText, changeText, criticalShare, fieldOf, groupQuery, openOf, patchOf, toCondition, topRules, toRow, triggerText, worstByDevice, wrongCondition, wrongPatch } = load('monitoring.ts');
 const { clustered, fit, isPlace, landPaths, project, within, WORLD } = load('map.ts');
 const { SeriesSet, ticks, POINTS_MAX, DEVICES_MAX, METRICS_MAX } = load('series.ts');
 const { kindOf, readEdge, writeEdge, wrongModule, wrongId, wrongPriority, freshModule, settingsOf, settingRows, wrongSettings } = load('configurations.ts');
@@ -217,4 +217,31 @@ test('an axis has round values within its ends', () => {
   assert.deepStrictEqual(ticks(0, 10, 4), [0, 5, 10]);
   assert.deepStrictEqual(ticks(-0.12, 0.31, 4), [0, 0.2]);
   assert.deepStrictEqual(ticks(7, 7, 4), [7]);
+});
+
+test('a form of a group has text, and the condition that it is', () => {
+  const row = (key, operator, type, value) => ({ key, operator, type, value });
+  for (const one of [row('Tags.Site', 'EQ', 'text', 'north'), row('DeviceId', 'IN', 'text', 'a, b'), row('Properties.Reported.a.b', 'LT', 'number', '-1.5'), row('Tags.on', 'NE', 'boolean', 'false')]) {
+    assert.strictEqual(wrongCondition(one), '');
+    assert.deepStrictEqual(toRow(toCondition(one)), one);
+  }
+  assert.deepStrictEqual(toCondition(row('Tags.n', 'IN', 'number', '1,2, 3')).Value, [1, 2, 3]);
+  for (const one of [row('Tags.', 'EQ', 'text', 'x'), row('Tags.a-b', 'EQ', 'text', 'x'), row('site', 'EQ', 'text', 'x'), row('Tags.a', 'EQ', 'number', 'x'), row('Tags.a', 'EQ', 'number', ''),
+    row('Tags.a', 'EQ', 'boolean', 'yes'), row('Tags.a', 'IN', 'text', ' , '), row('Tags.a', 'IN', 'number', '1, x')]) assert.ok(wrongCondition(one), JSON.stringify(one));
+});
+
+test('a refusal of a rule is about a field', () => {
+  assert.deepStrictEqual(["Name is missing", "Description has at most 2048 bytes", "GroupId is missing", "there is no device group 'x'", 'TimePeriod is 60000, 300000, 600000 or 3600000 (ms)',
+    "a condition's Value is a number", 'Conditions has 1 to 10 of them', 'a hub has at most 200 rules'].map(fieldOf),
+  ['Name', 'Description', 'GroupId', 'GroupId', 'TimePeriod', 'Conditions', 'Conditions', '']);
+});
+
+test('lines of a form are a patch, names of JavaScript included', () => {
+  const row = (path, type, value) => ({ path, type, value });
+  const rows = [row('site', 'text', '7'), row('a.b', 'number', '7'), row('a.c.d', 'json', '{"x":[1]}'), row('old', 'remove', ''), row('__proto__.on', 'boolean', 'true')];
+  assert.strictEqual(wrongPatch(rows), '');
+  assert.strictEqual(JSON.stringify(patchOf(rows)), '{"site":"7","a":{"b":7,"c":{"d":{"x":[1]}}},"old":null,"__proto__":{"on":true}}');
+  assert.strictEqual({}.on, undefined);
+  for (const wrong of [[], [row('', 'text', 'x')], [row('a..b', 'text', 'x')], [row('$a', 'text', 'x')], [row('a', 'number', 'x')], [row('a', 'json', '{')],
+    [row('a', 'text', '1'), row('a', 'text', '2')], [row('a.b', 'text', '1'), row('a', 'remove', '')]]) assert.ok(wrongPatch(wrong), JSON.stringify(wrong));
 });

@@ -175,3 +175,145 @@ export function changeText(now: number, before: number): string {
     const change = Math.round((100 * (now - before)) / before);
     return `${change > 0 ? '+' : change < 0 ? '−' : '±'}${Math.abs(change)} %`;
 }
+
+/* ---- forms ---- */
+
+/** A line of a group's form: all of it as text. */
+export type ConditionRow = { key: string; operator: string; type: string; value: string };
+
+export const valueTypes: [string, string][] = [
+    ['text', 'Text'],
+    ['number', 'Number'],
+    ['boolean', 'True or false'],
+];
+
+const NUMBER = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
+export const isNumber = (text: string) => NUMBER.test(text.trim()) && Number.isFinite(Number(text));
+
+/** Why a text is no value of a type; empty: it is one. */
+export function wrongValue(type: string, text: string): string {
+    if (type === 'number') return isNumber(text) ? '' : 'This is no number.';
+    if (type === 'boolean') return text === 'true' || text === 'false' ? '' : 'true or false';
+    return '';
+}
+export const readValue = (type: string, text: string): Value =>
+    type === 'number' ? Number(text) : type === 'boolean' ? text === 'true' : text;
+const typeOf = (value: Value) => (typeof value === 'string' ? 'text' : typeof value);
+
+const KEY = /^(deviceid|(tags|properties\.(reported|desired))(\.\w+)+)$/i;
+export const wrongKey = (key: string) =>
+    KEY.test(key) ? '' : 'Tags.site, Properties.Reported.Type, Properties.Desired.… or DeviceId';
+
+const items = (text: string) =>
+    text
+        .split(',')
+        .map((one) => one.trim())
+        .filter(Boolean);
+
+/** Why a line is no condition; empty: it is one. */
+export function wrongCondition(row: ConditionRow): string {
+    if (wrongKey(row.key)) return wrongKey(row.key);
+    if (row.operator !== 'IN') return wrongValue(row.type, row.value);
+    if (!items(row.value).length) return 'IN takes values with commas between.';
+    return (
+        items(row.value)
+            .map((one) => wrongValue(row.type, one))
+            .find(Boolean) ?? ''
+    );
+}
+
+export const toCondition = (row: ConditionRow): GroupCondition => ({
+    Key: row.key,
+    Operator: row.operator,
+    Value:
+        row.operator === 'IN'
+            ? items(row.value).map((one) => readValue(row.type, one))
+            : readValue(row.type, row.value),
+});
+
+export function toRow({ Key, Operator, Value }: GroupCondition): ConditionRow {
+    const first = Array.isArray(Value) ? (Value[0] ?? '') : Value;
+    return {
+        key: Key,
+        operator: Operator,
+        type: typeOf(first),
+        value: Array.isArray(Value) ? Value.join(', ') : String(Value),
+    };
+}
+
+/** Which field of the rule's form a refusal of the hub is about. */
+export function fieldOf(message: string): string {
+    const words: [RegExp, string][] = [
+        [/^Name\b/, 'Name'],
+        [/^Description\b/, 'Description'],
+        [/GroupId|device group/, 'GroupId'],
+        [/^TimePeriod/, 'TimePeriod'],
+        [/condition|^Operator/i, 'Conditions'],
+        [/^Severity/, 'Severity'],
+        [/^Calculation/, 'Calculation'],
+    ];
+    return words.find(([pattern]) => pattern.test(message))?.[1] ?? '';
+}
+
+export const calculations: [string, string][] = [
+    ['Instant', 'Each message'],
+    ['Average', 'Average over a window'],
+    ['Minimum', 'Minimum over a window'],
+    ['Maximum', 'Maximum over a window'],
+    ['Count', 'Count over a window'],
+    ['Change', 'Change over a window (greatest minus least)'],
+    ['Missing', 'Missing: no data for a window'],
+];
+export const periods: [string, string][] = [60_000, 300_000, 600_000, 3_600_000].map((ms) => [String(ms), minutes(ms)]);
+export const ruleOperators: [string, string][] = [
+    ['GreaterThan', '>'],
+    ['GreaterThanOrEqual', '≥'],
+    ['LessThan', '<'],
+    ['LessThanOrEqual', '≤'],
+    ['Equals', '='],
+];
+
+/* ---- many devices at once ---- */
+
+/** A line of a patch's form: "site.floor", a number, 3. */
+export type PatchRow = { path: string; type: string; value: string };
+export const patchTypes: [string, string][] = [...valueTypes, ['json', 'JSON'], ['remove', 'Remove it']];
+
+const isJson = (text: string) => {
+    try {
+        JSON.parse(text);
+        return true;
+    } catch {
+        return false;
+    }
+};
+
+/** Why lines are no patch; empty: they are one. */
+export function wrongPatch(rows: PatchRow[]): string {
+    if (!rows.length) return 'Nothing would change.';
+    for (const row of rows) {
+        if (!row.path.split('.').every((part) => /^[^\s$#.[\]]+$/.test(part)))
+            return 'A name has no blanks and none of $ # [ ]; dots stand between names within each other.';
+        const wrong =
+            row.type === 'json' ? (isJson(row.value) ? '' : 'This is not JSON.') : wrongValue(row.type, row.value);
+        if (wrong) return `${row.path}: ${wrong}`;
+    }
+    const paths = rows.map((row) => row.path);
+    const twice = paths.find((path, i) => paths.some((other, j) => i !== j && `${other}.`.startsWith(`${path}.`)));
+    return twice ? `${twice} is said twice.` : '';
+}
+
+type Patch = { [key: string]: unknown };
+/** As JSON merge patch; names such as "__proto__" are names. */
+export function patchOf(rows: PatchRow[]): Patch {
+    const empty = () => Object.create(null) as Patch;
+    const patch = empty();
+    for (const row of rows) {
+        const names = row.path.split('.');
+        const last = names.pop() ?? '';
+        const to = names.reduce((at, name) => (at[name] ??= empty()) as Patch, patch);
+        to[last] =
+            row.type === 'remove' ? null : row.type === 'json' ? JSON.parse(row.value) : readValue(row.type, row.value);
+    }
+    return patch;
+}

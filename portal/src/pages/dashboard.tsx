@@ -22,11 +22,13 @@ import {
     Panel,
     ScopeBar,
     SeverityPill,
+    Tile,
     useFleet,
     useScope,
     useTick,
     type Fleet,
 } from '../monitoring';
+import { hrefWith } from '../route';
 import { Denied, Shimmer, Table, useApi, useLoad, When, type Loaded } from '../ui';
 import { LiveTelemetry } from './live';
 import { FleetMap } from './map';
@@ -88,16 +90,11 @@ function Dashboard() {
             <Panel title={scope.group?.DisplayName ?? 'All devices'} of={fleet}>
                 {(now) => <Tiles fleet={now} byRule={alarms.data?.byRule ?? null} />}
             </Panel>
-            <div class="board">
+            <div class="board dense">
                 <Panel title="Device locations" of={fleet}>
                     {(now) => (
                         <>
-                            <FleetMap
-                                key={scope.group?.Id ?? ''}
-                                devices={now.devices}
-                                worst={worst}
-                                query={scope.query}
-                            />
+                            <FleetMap key={scope.group?.Id ?? ''} devices={now.devices} worst={worst} />
                             {now.total > now.devices.length && (
                                 <p class="quiet">
                                     The first {now.devices.length.toLocaleString()} of {now.total.toLocaleString()}{' '}
@@ -115,7 +112,15 @@ function Dashboard() {
                                 empty="No alarms that are open or acknowledged"
                                 rows={[...byRule].sort((a, b) => (a.Created < b.Created ? 1 : -1))}
                                 columns={[
-                                    { name: 'Rule', wrap: true, cell: (row) => nameOf(row.Rule.Id) },
+                                    {
+                                        name: 'Rule',
+                                        wrap: true,
+                                        cell: (row) => (
+                                            <a href={hrefWith({ ...scope.query, rule: row.Rule.Id }, 'alarms')}>
+                                                {nameOf(row.Rule.Id)}
+                                            </a>
+                                        ),
+                                    },
                                     { name: 'Severity', cell: (row) => <SeverityPill severity={row.Rule.Severity} /> },
                                     { name: 'Open', number: true, cell: (row) => row.Open.toLocaleString() },
                                     { name: 'Last incident', cell: (row) => <When at={row.Created} short /> },
@@ -132,18 +137,6 @@ function Dashboard() {
             </section>
             <Kpis alarms={alarms} range={scope.range} fleet={fleet.data} nameOf={nameOf} />
         </>
-    );
-}
-
-function Tile(props: { name: string; value: string; small: string; kind?: string }) {
-    return (
-        <div class={`tile ${props.kind ?? ''}`}>
-            <dt>{props.name}</dt>
-            <dd>{props.value}</dd>
-            <dd class="text">
-                <small>{props.small}</small>
-            </dd>
-        </div>
     );
 }
 
@@ -226,7 +219,7 @@ function Kpis(props: KpiProps) {
     );
     for (const [id, type] of types.data ?? []) known.set(id, type);
     return (
-        <div class="board">
+        <div class="board dense">
             <Panel title="Top rules triggered" of={alarms}>
                 {({ byRule, byRuleBefore }) => {
                     const top = topRules(byRule, byRuleBefore);

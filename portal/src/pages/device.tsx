@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { identityPath, twinPath, type Doc } from '../api';
-import { href } from '../route';
+import { href, hrefWith } from '../route';
 import { newKey, signToken } from '../session';
 import {
     Choice,
@@ -70,6 +70,9 @@ export function DevicePage(props: { id: string; rest: string[] }) {
                         {!module && <StatusPill device={identity.data} />}
                         <ConnectionPill device={identity.data} />
                         {isEdge(identity.data) && <a href={href('edge', props.id)}>IoT Edge</a>}
+                        {!module && api.can('service') && (
+                            <a href={hrefWith({ device: props.id, range: 'all' }, 'alarms')}>Alarms</a>
+                        )}
                     </span>
                 )}
             </div>

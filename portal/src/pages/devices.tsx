@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { enc, literal, type Doc } from '../api';
 import { href, setQuery, useRoute } from '../route';
 import { Choice, Denied, Dialog, Failure, messageOf, notify, Pill, Text, useApi, When } from '../ui';
+import { MassAction } from './mass';
 
 const ROW = 40; // px, as style.css has it
 const PAGE = 100;
@@ -128,7 +129,7 @@ export function DevicesPage() {
     const prefix = route.query.get('id') ?? '';
     const clauses = readClauses(route.query.get('where'));
     const [chosen, setChosen] = useState<Set<string>>(new Set());
-    const [dialog, setDialog] = useState<'' | 'new' | 'delete' | 'clause'>('');
+    const [dialog, setDialog] = useState<'' | 'new' | 'delete' | 'clause' | 'job'>('');
     const pages = usePages(`SELECT ${SELECTED} FROM devices${condition(prefix, clauses)}`);
     const show = (id: string, where: Clause[]) => setQuery({ id, where: where.length ? JSON.stringify(where) : '' });
     const reload = () => {
@@ -154,6 +155,11 @@ export function DevicesPage() {
                     <button type="button" onClick={reload}>
                         Refresh
                     </button>
+                    {api.can('write') && api.can('service') && (
+                        <button type="button" disabled={!pages.rows.length} onClick={() => setDialog('job')}>
+                            Run a job{chosen.size ? ` (${chosen.size})` : ''}
+                        </button>
+                    )}
                     {api.can('write') && (
                         <button
                             type="button"
@@ -204,6 +210,13 @@ export function DevicesPage() {
                 <Denied what="query devices (it lacks ServiceConnect)" />
             )}
             {dialog === 'new' && <NewDevice close={() => setDialog('')} made={reload} />}
+            {dialog === 'job' && (
+                <MassAction
+                    ids={[...chosen]}
+                    condition={condition(prefix, clauses).replace(/^ WHERE /, '')}
+                    close={() => setDialog('')}
+                />
+            )}
             {dialog === 'delete' && <DeleteDevices ids={[...chosen]} close={() => setDialog('')} done={reload} />}
             {dialog === 'clause' && (
                 <NewClause

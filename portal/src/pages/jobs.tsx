@@ -1,9 +1,39 @@
 import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
-import { Choice, Denied, Failure, messageOf, notify, Pill, Table, useApi, useLoad, When } from '../ui';
 import { Pager } from '../forms';
+import { href } from '../route';
+import { Choice, Denied, Failure, messageOf, notify, Pill, Table, useApi, useLoad, When } from '../ui';
 
 const kinds = { completed: 'good', failed: 'bad', cancelled: '', running: 'warn', queued: '' } as const;
+
+/** Of a job, or of a device within one. */
+export function JobPill(props: { job: Doc }) {
+    const status = String(props.job.status);
+    return <Pill kind={kinds[status as keyof typeof kinds] ?? ''}>{status}</Pill>;
+}
+
+export const hasEnded = (job: Doc) => !['queued', 'running', 'scheduled'].includes(String(job.status));
+export const jobType = (job: Doc) => String(job.type ?? job.jobType ?? '').replace(/^schedule/, '');
+
+export function jobCounts(job: Doc): { devices: number; succeeded: number; failed: number } {
+    const counts = (job.deviceJobStatistics ?? {}) as Doc;
+    const of = (name: string) => Number(counts[name] ?? 0);
+    return { devices: of('deviceCount'), succeeded: of('succeededCount'), failed: of('failedCount') };
+}
+
+export function jobProgress(job: Doc): string {
+    if ((job.deviceJobStatistics as Doc | undefined)?.deviceCount === undefined) return '--';
+    const { devices, succeeded, failed } = jobCounts(job);
+    return `${succeeded} of ${devices} done, ${failed} failed`;
+}
+
+export function useCancelJob(): (id: string) => Promise<void> {
+    const api = useApi();
+    return async (id) => {
+        await api.ask(`/jobs/v2/${enc(id)}/cancel`, { method: 'POST' });
+        notify(`${id} is cancelled.`);
+    };
+}
 
 export function JobsPage() {
     const api = useApi();
@@ -15,22 +45,12 @@ export function JobsPage() {
             api.can('service') ? api.page<Doc>(path, {}, from, 50) : Promise.resolve({ items: [], continuation: null }),
         [path, from],
     );
+    const cancel = useCancelJob();
     if (!api.can('service')) return <Denied what="read jobs (it lacks ServiceConnect)" />;
-    const cancel = async (id: string) => {
-        try {
-            await api.ask(`/jobs/v2/${enc(id)}/cancel`, { method: 'POST' });
-            notify(`${id} is cancelled.`);
-        } catch (error) {
-            notify(messageOf(error), true);
-        }
+    const stop = async (id: string) => {
+        await cancel(id).catch((error: unknown) => notify(messageOf(error), true));
         jobs.reload();
     };
-    const progress = (job: Doc) => {
-        const counts = (job.deviceJobStatistics ?? {}) as Doc;
-        if (counts.deviceCount === undefined) return '--';
-        return `${String(counts.succeededCount ?? 0)} of ${String(counts.deviceCount)} done, ${String(counts.failedCount ?? 0)} failed`;
-    };
-    const type = (job: Doc) => String(job.type ?? job.jobType ?? '').replace(/^schedule/, '');
     return (
         <>
             <div class="head">
@@ -59,34 +79,28 @@ export function JobsPage() {
                 loading={jobs.loading}
                 empty="No jobs to display"
                 columns={[
-                    { name: 'Job id', cell: (job) => <code>{String(job.jobId)}</code> },
-                    { name: 'Type', cell: type },
                     {
-                        name: 'Status',
-                        cell: (job) => (
-                            <Pill kind={kinds[String(job.status) as keyof typeof kinds] ?? ''}>
-                                {String(job.status)}
-                            </Pill>
-                        ),
+                        name: 'Job id',
+                        cell: (job) => <a href={href('jobs', String(job.jobId))}>{String(job.jobId)}</a>,
                     },
+                    { name: 'Type', cell: jobType },
+                    { name: 'Status', cell: (job) => <JobPill job={job} /> },
                     { name: 'For', wrap: true, cell: (job) => String(job.queryCondition ?? '--') },
-                    { name: 'Devices', cell: progress },
+                    { name: 'Devices', cell: jobProgress },
                     { name: 'Started', cell: (job) => <When at={job.startTime} /> },
                     { name: 'Ended', cell: (job) => <When at={job.endTime} /> },
                     {
                         name: 'Actions',
                         cell: (job) =>
-                            ['queued', 'running', 'scheduled'].includes(String(job.status)) ? (
+                            !hasEnded(job) && (
                                 <button
                                     type="button"
                                     class="small danger"
                                     aria-label={`Cancel ${String(job.jobId)}`}
-                                    onClick={() => void cancel(String(job.jobId))}
+                                    onClick={() => void stop(String(job.jobId))}
                                 >
                                     Cancel
                                 </button>
-                            ) : (
-                                ''
                             ),
                     },
                 ]}

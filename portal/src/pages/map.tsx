@@ -83,7 +83,7 @@ interface Drag {
     moved: boolean;
 }
 
-export function FleetMap(props: { devices: FleetDevice[]; worst: Map<string, Severity>; query: string }) {
+export function FleetMap(props: { devices: FleetDevice[]; worst: Map<string, Severity> }) {
     const { at, size } = useSize<HTMLDivElement>();
     const [world, setWorld] = useState<{ land: string; borders: string } | null>(null);
     const [failure, setFailure] = useState('');

@@ -302,11 +302,14 @@ static void delete_group(struct sk_hub *hub, struct sk_request *request) {
 
 /* ---- alarms ---- */
 
+#define ALL_OF ~0U
+
 struct alarm_ask {
     int64_t from_ms, to_ms;
     uint64_t skip, limit;
     bool descending;
-    struct sk_map devices; /* empty: all */
+    unsigned statuses, severities; /* a bit each */
+    struct sk_map devices;         /* empty: all */
     const struct rule *rule;
 };
 
@@ -342,10 +345,10 @@ static struct sk_span said(const struct sk_request *request, struct sk_arena *ar
 
 /* Members that are there are of the type that they shall have. */
 static bool types_fine(const json_t *body) {
-    static const char *const texts[] = {"From", "To", "Order"}, *const numbers[] = {"Skip",
-                                                                                    "Limit"};
+    static const char *const texts[] = {"From", "To", "Order", "Status", "Severity"},
+                             *const numbers[] = {"Skip", "Limit"};
     const json_t *devices = json_object_get(body, "Devices"), *value;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if ((value = json_object_get(body, texts[i])) != NULL && !json_is_string(value))
             return false;
     for (size_t i = 0; i < 2; i++)
@@ -374,15 +377,30 @@ static bool read_devices(const struct sk_request *request, struct sk_arena *aren
     return count <= DEVICES_MAX;
 }
 
-/* False: refused. `ask->devices` is the caller's to free in any case. */
+/* "open,closed": a bit for each word that is named; empty: those of `otherwise`. */
+static bool read_words(struct sk_span text, const char *const *words, unsigned otherwise,
+                       unsigned *to) {
+    struct sk_span word;
+    *to = text.n ? 0 : otherwise;
+    while (text.n && sk_span_split(&text, ',', &word)) {
+        size_t i = 0;
+        while (words[i] && !sk_span_eq_nocase(word, sk_span_z(words[i]))) i++;
+        if (words[i] == NULL) return false;
+        *to |= 1U << i;
+    }
+    return true;
+}
+
+/* False: refused. `statuses`: which are meant when none is named. `ask->devices` is the caller's to
+ * free in any case. */
 static bool read_ask(struct sk_hub *hub, struct sk_request *request, struct sk_arena *arena,
-                     struct alarm_ask *ask) {
+                     unsigned statuses, struct alarm_ask *ask) {
     *ask = (struct alarm_ask){0};
     struct sk_span order = said(request, arena, "order", "Order");
     ask->descending = sk_span_eq_nocase(order, SK_SPAN("desc"));
     const char *why =
         !types_fine(request->body)
-            ? "From, To and Order are texts, Skip and Limit numbers, Devices "
+            ? "From, To, Order, Status and Severity are texts, Skip and Limit numbers, Devices "
               "a list of texts"
         : !read_time(hub, said(request, arena, "from", "From"), 0, &ask->from_ms) ||
                 !read_time(hub, said(request, arena, "to", "To"), INT64_MAX, &ask->to_ms)
@@ -391,6 +409,12 @@ static bool read_ask(struct sk_hub *hub, struct sk_request *request, struct sk_a
                 !read_number(said(request, arena, "limit", "Limit"), LIST_MAX, &ask->limit) ||
                 ask->limit > LIST_MAX
             ? "skip is a number, limit one to 1000"
+        : !read_words(said(request, arena, "status", "Status"), alarm_statuses, statuses,
+                      &ask->statuses)
+            ? "status is open, acknowledged or closed, or several with commas between"
+        : !read_words(said(request, arena, "severity", "Severity"), rule_severities, ALL_OF,
+                      &ask->severities)
+            ? "severity is Critical, Warning or Info, or several with commas between"
         : !read_devices(request, arena, ask) ? "at most 1000 devices can be asked for"
                                              : NULL;
     if (why) sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "%s", why);
@@ -399,7 +423,9 @@ static bool read_ask(struct sk_hub *hub, struct sk_request *request, struct sk_a
 
 static bool is_asked_for(const struct alarm_ask *ask, const struct alarm *alarm) {
     return alarm->stored && alarm->received_ms >= ask->from_ms &&
-           alarm->received_ms <= ask->to_ms && (ask->rule == NULL || alarm->rule == ask->rule) &&
+           alarm->received_ms <= ask->to_ms && ask->statuses >> alarm->status & 1 &&
+           ask->severities >> alarm->severity & 1 &&
+           (ask->rule == NULL || alarm->rule == ask->rule) &&
            (ask->devices.count == 0 || sk_map_get(&ask->devices, sk_span_z(alarm->device)));
 }
 
@@ -408,7 +434,7 @@ static void list_alarms_of(struct sk_hub *hub, struct sk_request *request,
     const struct alarms *alarms = &hub->rules->alarms;
     struct sk_arena arena = {0};
     struct alarm_ask ask;
-    if (read_ask(hub, request, &arena, &ask)) {
+    if (read_ask(hub, request, &arena, ALL_OF, &ask)) {
         json_t *items = json_array();
         ask.rule = rule;
         for (size_t i = 0; i < alarms->count && json_array_size(items) < ask.limit; i++) {
@@ -437,7 +463,7 @@ static void list_alarms_of_rule(struct sk_hub *hub, struct sk_request *request) 
         refuse_rule(request);
 }
 
-/* Of each rule that has open or acknowledged ones: how many, and the last. */
+/* Of each rule that has some that are asked for: how many, and the last. */
 static json_t *count_by_rule(const struct alarms *alarms, const struct alarm_ask *ask,
                              const struct rule *rule) {
     const struct alarm *last = NULL;
@@ -445,8 +471,7 @@ static json_t *count_by_rule(const struct alarms *alarms, const struct alarm_ask
     json_int_t count = 0, open = 0;
     for (size_t i = 0; i < alarms->count; i++) {
         const struct alarm *alarm = alarms->sorted[i];
-        if (alarm->rule != rule || alarm->status == ALARM_CLOSED || !is_asked_for(ask, alarm))
-            continue;
+        if (alarm->rule != rule || !is_asked_for(ask, alarm)) continue;
         count++;
         open += alarm->status == ALARM_OPEN;
         last = alarm;
@@ -462,7 +487,7 @@ static void list_by_rule(struct sk_hub *hub, struct sk_request *request) {
     const struct rules *rules = hub->rules;
     struct sk_arena arena = {0};
     struct alarm_ask ask;
-    if (read_ask(hub, request, &arena, &ask)) {
+    if (read_ask(hub, request, &arena, ALL_OF & ~(1U << ALARM_CLOSED), &ask)) {
         json_t *items = json_array();
         SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
             json_t *row =

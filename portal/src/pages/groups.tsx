@@ -1,0 +1,222 @@
+import { useEffect, useState } from 'preact/hooks';
+import { enc, type Doc } from '../api';
+import { FormDialog, Rows, type Row } from '../forms';
+import {
+    groupOperators,
+    groupQuery,
+    toCondition,
+    toRow,
+    valueTypes,
+    wrongCondition,
+    wrongKey,
+    type ConditionRow,
+    type Group,
+} from '../logic/monitoring';
+import { listGroups } from '../monitoring';
+import { hrefWith } from '../route';
+import { Denied, Failure, notify, Table, Text, useApi, useLoad } from '../ui';
+
+const CONDITIONS_MAX = 20;
+const SHOWN = 5; // ids of the preview
+
+export function GroupsPage() {
+    const api = useApi();
+    const [dialog, setDialog] = useState<{ edit: Group | null } | { remove: Group } | null>(null);
+    const groups = useLoad((signal) => (api.can('read') ? listGroups(api, signal) : Promise.resolve([])), []);
+    if (!api.can('read')) return <Denied what="read device groups (it lacks RegistryRead)" />;
+    const close = () => setDialog(null);
+    const write = api.can('write');
+    return (
+        <>
+            <div class="head">
+                <h1>Device groups</h1>
+                <div class="actions">
+                    {write && (
+                        <button type="button" class="first" onClick={() => setDialog({ edit: null })}>
+                            New device group
+                        </button>
+                    )}
+                    <button type="button" onClick={groups.reload}>
+                        Refresh
+                    </button>
+                </div>
+            </div>
+            <p class="quiet">
+                A device is in a group by its twin, at each moment. Rules are for the devices of a group.
+            </p>
+            <Failure text={groups.error} retry={groups.reload} />
+            <Table
+                label="Device groups"
+                rows={groups.data ?? []}
+                loading={groups.loading && !groups.data}
+                empty="No device groups to display"
+                columns={[
+                    {
+                        name: 'Device group',
+                        cell: (group) => <a href={hrefWith({ group: group.Id }, 'dashboard')}>{group.DisplayName}</a>,
+                    },
+                    {
+                        name: 'Conditions',
+                        wrap: true,
+                        cell: (group) => <code>{groupQuery(group.Conditions) || 'every device'}</code>,
+                    },
+                    {
+                        name: 'Devices',
+                        number: true,
+                        cell: (group) => <Counted key={group.Id + group.ETag} conditions={group.Conditions} />,
+                    },
+                    {
+                        name: 'Actions',
+                        cell: (group) =>
+                            write && (
+                                <span class="actions">
+                                    <button
+                                        type="button"
+                                        class="small"
+                                        aria-label={`Edit ${group.DisplayName}`}
+                                        onClick={() => setDialog({ edit: group })}
+                                    >
+                                        Edit
+                                    </button>
+                                    <button
+                                        type="button"
+                                        class="small danger"
+                                        aria-label={`Delete ${group.DisplayName}`}
+                                        onClick={() => setDialog({ remove: group })}
+                                    >
+                                        Delete
+                                    </button>
+                                </span>
+                            ),
+                    },
+                ]}
+            />
+            {dialog && 'edit' in dialog && <GroupForm group={dialog.edit} close={close} done={groups.reload} />}
+            {dialog && 'remove' in dialog && (
+                <FormDialog
+                    title={`Delete ${dialog.remove.DisplayName}?`}
+                    action="Delete"
+                    danger
+                    close={close}
+                    send={async () => {
+                        await api.ask(`/config/v1/devicegroups/${enc(dialog.remove.Id)}`, {
+                            method: 'DELETE',
+                            headers: { 'If-Match': `"${dialog.remove.ETag.replace(/"/g, '')}"` },
+                        });
+                        notify(`${dialog.remove.DisplayName} is deleted.`);
+                        groups.reload();
+                    }}
+                >
+                    <p>Its devices stay as they are. A group that a rule is for cannot be deleted.</p>
+                </FormDialog>
+            )}
+        </>
+    );
+}
+
+const selected = (conditions: Group['Conditions']) => (conditions.length ? ` WHERE ${groupQuery(conditions)}` : '');
+
+function useCounted(conditions: Group['Conditions'] | null) {
+    const api = useApi();
+    const where = conditions && selected(conditions);
+    return useLoad(
+        async (signal) => {
+            if (where === null || !api.can('service')) return null;
+            const [counted, some] = await Promise.all([
+                api.query<Doc>(`SELECT COUNT() AS number FROM devices${where}`, null, 1, signal),
+                api.query<Doc>(`SELECT TOP ${SHOWN} deviceId FROM devices${where}`, null, SHOWN, signal),
+            ]);
+            return {
+                count: Number(counted.items[0]?.number ?? 0),
+                ids: some.items.map((row) => String(row.deviceId)),
+            };
+        },
+        [where],
+    );
+}
+
+/** How many devices a group has; a query of its own. */
+export function Counted(props: { conditions: Group['Conditions'] }) {
+    const counted = useCounted(props.conditions);
+    return (
+        <>{counted.data && !counted.loading ? counted.data.count.toLocaleString() : counted.error ? 'unknown' : '--'}</>
+    );
+}
+
+function GroupForm(props: { group: Group | null; close: () => void; done: () => void }) {
+    const api = useApi();
+    const { group } = props;
+    const [name, setName] = useState(group?.DisplayName ?? '');
+    const [rows, setRows] = useState<Row[]>(
+        group?.Conditions.map(toRow) ?? [{ key: 'Tags.', operator: 'EQ', type: 'text', value: '' }],
+    );
+    const wrong = rows.map((row) => wrongCondition(row as ConditionRow)).find(Boolean) ?? '';
+    const send = async () => {
+        const body = {
+            DisplayName: name.trim(),
+            Conditions: rows.map((row) => toCondition(row as ConditionRow)),
+            ...(group && { ETag: group.ETag }),
+        };
+        await api.ask(`/config/v1/devicegroups${group ? `/${enc(group.Id)}` : ''}`, {
+            method: group ? 'PUT' : 'POST',
+            body,
+        });
+        notify(`${body.DisplayName} is saved.`);
+        props.done();
+    };
+    return (
+        <FormDialog
+            title={group ? `Device group ${group.DisplayName}` : 'New device group'}
+            action="Save"
+            ready={name.trim() !== '' && !wrong}
+            close={props.close}
+            send={send}
+        >
+            <Text label="Name" value={name} set={setName} required />
+            <Rows
+                legend="Conditions, all of which hold"
+                hint="Without one it is every device. IN takes values with commas between."
+                one="condition"
+                most={CONDITIONS_MAX}
+                fields={[
+                    { key: 'key', label: 'Key', wide: true, wrong: wrongKey },
+                    { key: 'operator', label: 'Operator', of: groupOperators },
+                    { key: 'type', label: 'Type', of: valueTypes },
+                    { key: 'value', label: 'Value' },
+                ]}
+                rows={rows}
+                set={setRows}
+            />
+            <Preview rows={rows as ConditionRow[]} wrong={wrong} />
+        </FormDialog>
+    );
+}
+
+function Preview(props: { rows: ConditionRow[]; wrong: string }) {
+    const api = useApi();
+    const [conditions, setConditions] = useState<Group['Conditions'] | null>(null);
+    const text = JSON.stringify(props.rows);
+    useEffect(() => {
+        const timer = setTimeout(() => setConditions(props.wrong ? null : props.rows.map(toCondition)), 300);
+        return () => clearTimeout(timer); // somebody still types
+    }, [text, props.wrong]);
+    const counted = useCounted(conditions);
+    if (!api.can('service')) return null;
+    return (
+        <div class="note" role="status">
+            {props.wrong ? (
+                `Not whole yet: ${props.wrong}`
+            ) : counted.error ? (
+                counted.error
+            ) : counted.data && conditions && !counted.loading ? (
+                <>
+                    Selects {counted.data.count.toLocaleString()} device{counted.data.count === 1 ? '' : 's'}
+                    {counted.data.ids.length > 0 && `: ${counted.data.ids.join(', ')}`}
+                    {counted.data.count > SHOWN && ', …'}
+                </>
+            ) : (
+                'Looking…'
+            )}
+        </div>
+    );
+}
