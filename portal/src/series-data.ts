@@ -1,8 +1,7 @@
 // What the hub has of time series, as pages ask for it.
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Api } from './api';
 import {
-    idText,
     queriesFor,
     searchSpan,
     takeAnswer,
@@ -14,6 +13,23 @@ import {
 } from './logic/explorer';
 import { messageOf, useApi, useLoad } from './ui';
 
+export const nextPage = (api: Api, query: Record<string, unknown>, continuation: string | null, signal?: AbortSignal) =>
+    api.ask<Answer>('/timeseries/query', {
+        method: 'POST',
+        body: query,
+        signal,
+        headers: continuation ? { 'x-ms-continuation': continuation } : {},
+    });
+
+/** Lets the browser save a text as a file. */
+export function download(name: string, text: string) {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 /** Answers of one query, page by page; `page` says whether it wants more. */
 export async function askSeries(
     api: Api,
@@ -23,12 +39,7 @@ export async function askSeries(
 ) {
     let continuation: string | null = null;
     do {
-        const answer: Answer = await api.ask<Answer>('/timeseries/query', {
-            method: 'POST',
-            body: query,
-            signal,
-            headers: continuation ? { 'x-ms-continuation': continuation } : {},
-        });
+        const answer: Answer = await nextPage(api, query, continuation, signal);
         continuation = answer.continuationToken;
         if (page(answer) === false) return;
     } while (continuation);
@@ -86,72 +97,84 @@ export function useLines(lines: Line[], span: Span, interval: number, turn: numb
 
 export interface Instance {
     timeSeriesId: SeriesId;
-    range: { from: string; to: string };
-    events: number;
+    name?: string; // that the model gives it
+    range?: { from: string; to: string }; // none: it has no events
+    events?: number;
+}
+
+export interface Place {
+    name: string; // of a hierarchy, or of what is below it
+    cumulativeInstanceCount: number;
 }
 
 export interface SeriesList {
-    rows: Instance[]; // those that hold what is searched
+    rows: Instance[];
+    places: Place[]; // below the path
+    total: number;
     more: boolean;
     failure: string;
     load: () => void;
     reload: () => void;
 }
 
-const collator = new Intl.Collator(undefined, { numeric: true });
-const byId = (a: Instance, b: Instance) => collator.compare(idText(a.timeSeriesId), idText(b.timeSeriesId));
+interface Found {
+    instances: { hits: Instance[]; hitCount: number; continuationToken: string | null };
+    hierarchyNodes?: { hits: Place[] };
+}
 
-const ENOUGH = 100; // rows that are found before the next page is asked for by scrolling alone
+const PAGE = 100; // the most that a search gives at once
+const TYPING_MS = 150;
 
-/** Series whose id holds a text. A model of instances, with names and a hierarchy, would be another source of such rows. */
-export function useSeriesList(search: string): SeriesList {
+/** Series by words, below a path of a hierarchy: never more than what somebody has scrolled to. */
+export function useSeriesList(search: string, path: string[]): SeriesList {
     const api = useApi();
-    const [all, setAll] = useState<Instance[]>([]);
-    const [more, setMore] = useState(true);
-    const [failure, setFailure] = useState('');
+    const fresh = { rows: [], places: [], total: 0, more: true, failure: '' };
+    const [state, setState] = useState<Omit<SeriesList, 'load' | 'reload'>>(fresh);
     const [turn, setTurn] = useState(0);
     const at = useRef<{ next: string | null; busy: boolean; end: AbortController } | null>(null);
     const load = async () => {
         const mine = at.current;
         if (!mine || mine.busy) return;
         mine.busy = true;
+        const asked = {
+            searchString: search.trim(),
+            ...(path.length && { path }),
+            instances: { recursive: true, sort: { by: 'DisplayName' }, pageSize: PAGE },
+            ...(!mine.next && { hierarchies: { expand: { kind: 'OneLevel' }, pageSize: PAGE } }),
+            ...(mine.next && { continuationToken: mine.next }),
+        };
         try {
-            const page = await api.ask<{ instances: Instance[]; continuationToken: string | null }>(
-                '/timeseries/instances',
-                { signal: mine.end.signal, headers: mine.next ? { 'x-ms-continuation': mine.next } : {} },
-            );
+            const found = await api.ask<Found>('/timeseries/instances/search', {
+                method: 'POST',
+                body: asked,
+                signal: mine.end.signal,
+            });
             if (at.current !== mine) return;
-            mine.next = page.continuationToken;
+            const { hits, hitCount, continuationToken } = found.instances;
+            mine.next = continuationToken ?? null;
             mine.busy = false;
-            setAll((before) => [...before, ...page.instances].sort(byId));
-            setMore(page.continuationToken !== null);
+            setState((before) => ({
+                rows: [...before.rows, ...hits],
+                places: found.hierarchyNodes?.hits ?? before.places,
+                total: hitCount,
+                more: Boolean(continuationToken),
+                failure: '',
+            }));
         } catch (error) {
-            if (at.current !== mine) return;
-            setFailure(messageOf(error));
-            setMore(false);
+            if (at.current === mine) setState((before) => ({ ...before, failure: messageOf(error), more: false }));
         }
     };
     useEffect(() => {
         at.current = { next: null, busy: false, end: new AbortController() };
-        setAll([]);
-        setMore(true);
-        setFailure('');
-        void load();
+        setState(fresh);
+        const timer = setTimeout(() => void load(), TYPING_MS);
         return () => {
+            clearTimeout(timer);
             at.current?.end.abort();
             at.current = null;
         };
-    }, [turn]);
-    const wanted = search.trim().toLowerCase();
-    const rows = useMemo(
-        () =>
-            wanted ? all.filter((one) => one.timeSeriesId.some((part) => part?.toLowerCase().includes(wanted))) : all,
-        [all, wanted],
-    );
-    useEffect(() => {
-        if (more && all.length && rows.length < ENOUGH) void load();
-    }, [all.length, rows.length, more]);
-    return { rows, more, failure, load: () => void load(), reload: () => setTurn((n) => n + 1) };
+    }, [search, path.join('\n'), turn]);
+    return { ...state, load: () => void load(), reload: () => setTurn((n) => n + 1) };
 }
 
 const SAMPLE_MS = 10 * 60_000;
@@ -159,11 +182,13 @@ const SAMPLE_VALUES = 4000;
 const SAMPLED = 8; // series, of many that are chosen
 
 /** The numeric properties of a series' last minutes, by name. */
-export async function propertiesOf(api: Api, id: SeriesId, last: number, signal?: AbortSignal): Promise<string[]> {
+export async function propertiesOf(api: Api, one: Instance, signal?: AbortSignal): Promise<string[]> {
+    if (!one.range) return [];
+    const last = Date.parse(one.range.to);
     const names = new Set<string>();
     const query = {
         getEvents: {
-            timeSeriesId: id,
+            timeSeriesId: one.timeSeriesId,
             searchSpan: searchSpan({ from: last - SAMPLE_MS, to: last + 1 }),
             take: SAMPLE_VALUES,
         },
@@ -187,9 +212,7 @@ export function useProperties(chosen: Instance[]) {
             const own = new Set<string>();
             for (const one of sampled) {
                 const id = JSON.stringify(one.timeSeriesId);
-                const names =
-                    known.current.get(id) ??
-                    (await propertiesOf(api, one.timeSeriesId, Date.parse(one.range.to), signal));
+                const names = known.current.get(id) ?? (await propertiesOf(api, one, signal));
                 known.current.set(id, names);
                 names.forEach((name) => own.add(name));
             }

@@ -147,7 +147,7 @@ export function When(props: { at: unknown; short?: boolean }) {
     );
 }
 
-export function Copy(props: { text: string; label: string }) {
+export function Copy(props: { text: string; label: string; long?: boolean }) {
     const copy = async () => {
         try {
             await navigator.clipboard.writeText(props.text);
@@ -157,8 +157,13 @@ export function Copy(props: { text: string; label: string }) {
         }
     };
     return (
-        <button type="button" class="small" onClick={() => void copy()} aria-label={`Copy ${props.label}`}>
-            Copy
+        <button
+            type="button"
+            class={props.long ? undefined : 'small'}
+            onClick={() => void copy()}
+            aria-label={`Copy ${props.label}`}
+        >
+            {props.long ? `Copy ${props.label}` : 'Copy'}
         </button>
     );
 }

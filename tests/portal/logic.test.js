@@ -244,4 +244,93 @@ test('lines of a form are a patch, names of JavaScript included', () => {
   assert.strictEqual({}.on, undefined);
   for (const wrong of [[], [row('', 'text', 'x')], [row('a..b', 'text', 'x')], [row('$a', 'text', 'x')], [row('a', 'number', 'x')], [row('a', 'json', '{')],
     [row('a', 'text', '1'), row('a', 'text', '2')], [row('a.b', 'text', '1'), row('a', 'remove', '')]]) assert.ok(wrongPatch(wrong), JSON.stringify(wrong));
+
+const axes = load('axes.ts');
+const explorer = load('explorer.ts');
+const plot = load('plot.ts');
+const HOUR = 3600_000;
+const DAY = 24 * HOUR;
+
+test('ticks are round, few, and at midnights, also where days have 23 hours', () => {
+  const from = Date.UTC(2026, 2, 28, 1, 7);
+  for (const span of [1, 50, 7_000, 90_000, HOUR, 5 * HOUR, DAY, 9 * DAY, 100 * DAY, 4000 * DAY, 800_000 * DAY])
+    for (const utc of [true, false]) {
+      const { ticks, step } = axes.timeTicks(from, from + span, 8, utc);
+      assert.ok(ticks.length <= 10 && (span < 2 || ticks.length >= 1), `${span} ${ticks.length}`);
+      assert.ok(ticks.every((tick) => tick >= from && tick <= from + span));
+      if (utc && step < DAY) assert.ok(ticks.every((tick) => tick % step === 0), `${span}`);
+      assert.strictEqual(axes.tickLabels({ ticks, step }, utc).length, ticks.length);
+    }
+  const zone = process.env.TZ;
+  process.env.TZ = 'Europe/Berlin'; // the clock goes forward on 29 March 2026
+  const days = axes.timeTicks(from, from + 5 * DAY, 8, false).ticks;
+  assert.ok(days.every((day) => new Date(day).getHours() === 0), String(days.map((day) => new Date(day))));
+  assert.ok(days.some((day, i) => i && day - days[i - 1] === 23 * HOUR));
+  assert.strictEqual(axes.fromInput(axes.toInput(from, false), false), from);
+  process.env.TZ = zone ?? '';
+  if (zone === undefined) delete process.env.TZ;
+});
+
+test('a scale holds its values between round ticks', () => {
+  for (const [low, high] of [[0, 1], [-3.2, 17], [1e-9, 3e-9], [5, 5], [0, 0], [-1e12, 1e12], [99.5, 100.25], [NaN, NaN]]) {
+    const scale = axes.valueScale(low, high, 5);
+    assert.ok(!(scale.low > low) && !(scale.high < high) && scale.ticks.length >= 2 && scale.ticks.length <= 12, JSON.stringify([low, high, scale]));
+  }
+  assert.strictEqual(axes.tickText(1013.5, 1), '1,013.5');
+  assert.strictEqual(axes.valueScale(0, 1, 5).digits, 1);
+});
+
+test('intervals fit a span: at most 2000, and 400 where nobody has said', () => {
+  for (const span of [10, 1000, HOUR, DAY, 31 * DAY, 3000 * DAY]) {
+    const all = axes.intervalsOf(span);
+    assert.ok(all.every((one) => span / one <= 2000));
+    assert.ok(span / axes.intervalFor(span, 0) <= 400);
+    assert.ok(all.includes(axes.intervalFor(span, 1)) && all.includes(axes.intervalFor(span, 1e15)));
+  }
+});
+
+test('an address brings the view that wrote it', () => {
+  const lines = explorer.addLines([], [['a'], [null, 'b', "c'&=#"]], "o'dd.[x]").map((line, i) => ({ ...line, shift: i * HOUR, signal: i ? 'Step' : '', aggregate: i ? 'left' : 'max', band: !i, hidden: Boolean(i) }));
+  const views = [explorer.freshView, { ...explorer.freshView, last: DAY, axis: 'shared', utc: true, refresh: 10, interval: 500, tab: 'events', lines },
+    { ...explorer.freshView, last: 0, from: 1, to: 7e12, lines }];
+  for (const view of views) {
+    const query = new URLSearchParams(Object.entries(explorer.writeView(view)).filter(([, value]) => value));
+    assert.deepStrictEqual(explorer.readView(new URLSearchParams(query.toString())), view);
+  }
+  const many = explorer.addLines([], Array.from({ length: 60 }, (_, i) => [String(i)]), 'p');
+  assert.strictEqual(many.length, 50);
+  assert.strictEqual(new Set(many.map((line) => line.color)).size, 50);
+  assert.strictEqual(explorer.addLines(many.slice(0, 49), [['0'], ['x'], ['y']], 'p').length, 50);
+  assert.strictEqual(explorer.readView(new URLSearchParams({ s: JSON.stringify(Array(60).fill({ id: ['a'], p: 'b' })) })).lines.length, 50);
+});
+
+test('a property is asked for by the name that it has when it is flattened', () => {
+  assert.strictEqual(explorer.reference('a', 'Double'), "$event['a'].Double");
+  assert.strictEqual(explorer.reference('s.v', 'Long'), "$event['s'].['v'].Long");
+  assert.strictEqual(explorer.reference("n.['o.d\\'d\\\\']", 'Long'), "$event['n'].['o.d\\'d\\\\'].Long");
+});
+
+test('queries have at most 50 variables, one for each series and shift, and none for what is hidden', () => {
+  const line = (id, p, more) => ({ ...explorer.freshLine([id], p, 0), band: true, ...more });
+  const lines = [...Array.from({ length: 30 }, (_, i) => line('a', `p${i}`)), line('b', 'p'), line('b', 'p', { shift: HOUR }), line('c', 'p', { hidden: true }), line('b', 'p', { aggregate: 'raw' })];
+  const asked = explorer.queriesFor(lines, { from: DAY, to: 2 * DAY }, 60_000);
+  const counts = asked.map(({ query }) => Object.keys((query.aggregateSeries ?? query.getSeries).inlineVariables).length);
+  assert.deepStrictEqual(counts, [48, 42, 3, 3, 1]);
+  assert.strictEqual(asked[3].query.aggregateSeries.searchSpan.from, new Date(DAY - HOUR).toISOString());
+  const points = new Map();
+  explorer.takeAnswer(points, { shift: HOUR, query: {} }, { timestamps: ['1970-01-01T00:00:00Z'], properties: [{ name: 'v7', values: [3] }, { name: 'h7', values: [null] }], continuationToken: null });
+  assert.deepStrictEqual(points.get(7), { times: [HOUR], values: [3], high: [null] });
+});
+
+test('a file has no text that is a formula, and rows where any line has a value', () => {
+  assert.strictEqual(explorer.csv(['=a', 'b"c'], [[-1, '-1'], [null, 'x,y']]), "'=a,\"b\"\"c\"\r\n-1,'-1\r\n,\"x,y\"\r\n");
+  assert.deepStrictEqual(explorer.rowsOf([{ times: [2, 1], values: [5, null] }, undefined, { times: [0, 2], values: [1, 2] }]),
+    [{ at: 0, values: [null, null, 1] }, { at: 2, values: [5, null, 2] }]);
+});
+
+test('the point next to a time is one that has a value and is near', () => {
+  const points = { times: [0, 10, 20, 30], values: [1, null, 3, 4] };
+  assert.deepStrictEqual([-5, 4, 11, 12, 29, 99].map((at) => plot.nearest(points, at, 15)), [0, 0, 2, 2, 3, -1]);
+  assert.strictEqual(plot.nearest({ times: [], values: [] }, 0, 1), -1);
+  assert.strictEqual(plot.gapOf({ times: [0, 10, 20, 90], values: [1, 1, 1, 1] }), 50);
 });

@@ -2,7 +2,8 @@
 // The explorer of time series, over a day that three kilns tell of.
 const { after, before, test } = require('node:test');
 const assert = require('node:assert');
-const { start, end, open, kiln, host } = require('./support');
+const fs = require('node:fs');
+const { start, end, open, service, stored, kiln, host } = require('./support');
 
 const DAY = 24 * 3600_000;
 const noon = Math.floor(Date.now() / DAY) * DAY - DAY / 2; // of yesterday, by UTC
@@ -11,9 +12,13 @@ const line = (id, p, more) => ({ id: [id], p, ...more });
 const at = (lines, from = noon - DAY / 2, to = noon + DAY / 2, more = '') =>
   `series?zone=utc&${span(from, to)}${more}&s=${encodeURIComponent(JSON.stringify(lines))}`;
 
+// Names and texts that would be something else, if anything took them for more than they are.
+const odd = (i) => ({ "it's.[a] \\": { 'b.c': 21 + i }, s: { v: i + 0.5 }, '<img src=x onerror=alert(1)>': i, note: i ? '<script>alert(2)</script>' : '=cmd|1', say: 'a "b", c' });
+
 before(async () => {
   await start();
   for (const n of [1, 2, 3]) await kiln(`kiln-${n}`, noon - DAY / 2, n);
+  await stored('odd', [0, 1, 2].map((i) => ({ measuredAt: new Date(noon + i * 60_000).toISOString(), ...odd(i) })));
 });
 after(end);
 
@@ -52,5 +57,167 @@ test('a stretch that is dragged over is shown, and the one before again', async 
   await page.getByRole('button', { name: 'Back', exact: true }).click();
   assert.strictEqual(Date.parse(shown().get('from')), noon - DAY / 2);
   quiet(page);
+  await page.context().close();
+});
+
+test('series of a hierarchy are found where they are', async () => {
+  const { instances } = await service('POST', '/timeseries/instances/search', { searchString: 'kiln', instances: { recursive: true } });
+  await service('POST', '/timeseries/hierarchies/$batch', { put: [{ id: 'works', name: 'Works', source: { instanceFieldNames: ['hall', 'row'] } }] });
+  await service('POST', '/timeseries/instances/$batch', { put: [1, 2].map((n) => ({ timeSeriesId: [`kiln-${n}`], typeId: instances.hits[0].typeId, name: `Kiln of row ${n}`,
+    hierarchyIds: ['works'], instanceFields: { hall: 'North <hall>', row: `Row ${n}` } })) });
+  const page = await open(at([]));
+  const tree = page.getByRole('navigation', { name: 'Hierarchies' });
+  await tree.getByRole('button', { name: 'Works (2)' }).click();
+  await tree.getByRole('button', { name: 'North <hall> (2)' }).click();
+  await page.getByText('0 of 2 chosen').waitFor();
+  await tree.getByRole('button', { name: 'Row 2 (1)' }).click();
+  await page.getByText('0 of 1 chosen').waitFor();
+  await page.getByLabel('Kiln of row 2').check();
+  await page.getByRole('button', { name: 'Add to the chart' }).click();
+  await page.getByRole('button', { name: /Change kiln-2/ }).waitFor();
+  await tree.getByRole('button', { name: 'All series' }).click();
+  await page.getByLabel('Find a series').fill('row 1');
+  await page.getByLabel('Kiln of row 1').waitFor();
+  quiet(page);
+  await page.context().close();
+});
+
+test('keys do what a pointer does', async () => {
+  const page = await open(at([line('kiln-1', 'pressure')]));
+  await page.getByText(/kiln-1/).first().waitFor();
+  await chart(page).focus();
+  await page.keyboard.press('Home');
+  await page.keyboard.press('ArrowRight');
+  await chart(page).getByText(/kiln-1 pressure [\d,.]+/).waitFor();
+  for (let i = 0; i < 20; i++) await page.keyboard.press('Shift+ArrowRight');
+  await page.keyboard.press('Enter');
+  await page.waitForURL((url) => Date.parse(url.searchParams.get('to')) < noon);
+  await page.keyboard.press('-');
+  await page.keyboard.press('PageDown');
+  await page.getByRole('button', { name: 'Back', exact: true }).click();
+  await page.getByRole('button', { name: 'Back', exact: true }).click();
+  await page.getByRole('button', { name: 'Back', exact: true }).click();
+  assert.strictEqual(Date.parse(new URL(page.url()).searchParams.get('to')), noon + DAY / 2);
+  quiet(page);
+  await page.context().close();
+});
+
+test('statistics of what is selected are computed of every value', async () => {
+  const page = await open(at([line('kiln-2', 'pressure'), line('kiln-1', 'pressure', { hide: 1 })]));
+  await page.getByText(/kiln-2/).first().waitFor();
+  await chart(page).focus();
+  await page.keyboard.press('Home');
+  await page.keyboard.press('Shift+End');
+  await page.getByRole('button', { name: 'Statistics' }).click();
+  const row = page.getByRole('region', { name: 'Statistics' }).getByRole('row', { name: /kiln-2 pressure/ });
+  await row.waitFor();
+  const values = Array.from({ length: 1440 }, (_, i) => Math.round(10 * (1012 + 8 * Math.cos(i / 200 - 2) + Math.sin(i / 7))) / 10);
+  const [, count, least, most] = await row.getByRole('cell').allInnerTexts();
+  const number = (text) => Number(text.replace(/,/g, ''));
+  assert.deepStrictEqual([count, least, most].map(number), [1440, Math.min(...values), Math.max(...values)]);
+  assert.strictEqual(await page.getByRole('region', { name: 'Statistics' }).getByRole('row').count(), 2);
+  quiet(page);
+  await page.context().close();
+});
+
+test('a line says what is computed, between what, of which time, and with its band', async () => {
+  const page = await open(at([line('kiln-1', 'temperature'), line('kiln-2', 'temperature')]));
+  await page.getByRole('button', { name: /Change kiln-1 temperature/ }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Of each interval', { exact: true }).selectOption('max');
+  await dialog.getByLabel('Band from').check();
+  await dialog.getByLabel('Colour').selectOption({ label: 'red, dashed' });
+  await dialog.getByRole('button', { name: 'The same for all of temperature' }).click();
+  await dialog.getByLabel('Between points').selectOption('Step');
+  await dialog.getByLabel('Time shift').selectOption({ label: '6 h earlier' });
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  const kept = JSON.parse(new URL(page.url()).searchParams.get('s'));
+  assert.deepStrictEqual(kept, [
+    { id: ['kiln-1'], p: 'temperature', i: 'Step', c: 18, band: 1, shift: 6 * 3600_000 },
+    { id: ['kiln-2'], p: 'temperature', a: 'max', band: 1 },
+  ]);
+  await page.getByRole('button', { name: 'Table', exact: true }).click();
+  await page.getByRole('columnheader', { name: 'kiln-1 temperature, twavg (Step)' }).waitFor();
+  const rows = page.getByRole('region', { name: 'Values' }).getByRole('row');
+  await rows.nth(100).waitFor();
+  assert.match(await rows.nth(1).innerText(), /00:00\s+--/); // there is nothing six hours earlier
+  assert.doesNotMatch(await rows.nth(80).innerText(), /--/);
+  await page.getByRole('button', { name: 'Hide kiln-1' }).click();
+  await page.getByRole('columnheader', { name: /kiln-1/ }).waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Remove kiln-2' }).click();
+  await page.getByRole('button', { name: 'Show kiln-1' }).click();
+  await page.getByRole('columnheader', { name: /kiln-1/ }).waitFor();
+  quiet(page);
+  await page.context().close();
+});
+
+test('a link and a view that is kept bring the same again', async () => {
+  const page = await open(at([line('kiln-3', 'temperature', { a: 'min', c: 4 })], noon, noon + DAY / 4, '&y=overlapped&every=600&tab=table'));
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  const header = page.getByRole('columnheader', { name: 'kiln-3 temperature, min' });
+  const rows = page.getByRole('region', { name: 'Values' }).getByRole('row');
+  await header.waitFor();
+  await rows.nth(36).waitFor();
+  assert.strictEqual(await rows.count(), 37); // six hours of ten minutes, and the head
+  await page.getByRole('button', { name: 'Copy link' }).click();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  assert.deepStrictEqual(new URL(link).searchParams, new URL(page.url()).searchParams);
+  await page.getByRole('button', { name: 'Views…' }).click();
+  await page.getByRole('dialog').getByLabel('Name').fill('Cooling <b>');
+  await page.getByRole('button', { name: 'Save this view' }).click();
+  await page.getByText('Cooling <b> is saved.').waitFor();
+  await page.goto(`https://${host}/portal/series`);
+  await page.getByText('Choose series and a property').waitFor();
+  await page.getByRole('button', { name: 'Views…' }).click();
+  await page.getByRole('link', { name: 'Cooling <b>' }).click();
+  await header.waitFor();
+  assert.strictEqual(page.url(), link);
+  await page.getByRole('button', { name: 'Views…' }).click();
+  await page.getByRole('button', { name: 'Delete Cooling <b>' }).click();
+  await page.getByRole('link', { name: 'Cooling <b>' }).waitFor({ state: 'detached' });
+  quiet(page);
+  await page.context().close();
+});
+
+const saved = async (page) => {
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download CSV' }).last().click()]);
+  return fs.readFileSync(await file.path(), 'utf8').split('\r\n');
+};
+
+test('names are names, in the chart, in the table of events and in files', async () => {
+  const names = ["['it\\'s.[a] \\\\'].['b.c']", 's.v', '<img src=x onerror=alert(1)>'];
+  const page = await open(at(names.map((name) => line('odd', name)), noon, noon + 180_000, '&every=60&tab=table'));
+  await page.getByRole('columnheader', { name: 'odd <img src=x' }).waitFor();
+  const rows = page.getByRole('region', { name: 'Values' }).getByRole('row');
+  await rows.nth(3).waitFor();
+  assert.deepStrictEqual((await rows.nth(3).getByRole('cell').allInnerTexts()).slice(1), ['23', '2.5', '2']);
+  const chartFile = await saved(page);
+  assert.strictEqual(chartFile[1], `${new Date(noon).toISOString()},21,0.5,0`);
+  await page.getByRole('button', { name: 'Events', exact: true }).click();
+  await page.getByText('<script>alert(2)</script>').first().waitFor();
+  await page.getByLabel('iothub-enqueuedtime').uncheck();
+  for (const name of ['iothub-connection-device-id', 'say']) await page.getByLabel(name, { exact: true }).uncheck();
+  const file = await saved(page);
+  assert.strictEqual(file.length, 5);
+  assert.match(file[1], /,'=cmd\|1,/);
+  assert.strictEqual(file[1].split(',').length, 5);
+  quiet(page);
+  await page.context().close();
+});
+
+test('an address that says nonsense shows what there is of it', async () => {
+  const page = await open(`series?from=x&to=2026-01-01T00:00:00Z&every=-1&y=z&tab=w&last=1e99&s=${encodeURIComponent('[{"id":[]},{"id":["kiln-1"],"p":"temperature","a":"nonsense","i":"Cubic","c":"x"},7]')}`);
+  await page.getByRole('button', { name: /Change kiln-1 temperature · avg/ }).waitFor();
+  await page.getByText('Interval: 10 s').waitFor();
+  quiet(page);
+  await page.goto(`https://${host}/portal/series?s=%7B`);
+  await page.getByText('Choose series and a property').waitFor();
+  quiet(page);
+  await page.context().close();
+});
+
+test('who may not read them is told', async () => {
+  const page = await open('series', { as: process.env.READER_CS });
+  await page.getByText('may not read time series').waitFor();
   await page.context().close();
 });

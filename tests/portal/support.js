@@ -70,16 +70,20 @@ async function edge(id) {
   await asDevice(id, 'PATCH', '/twin/properties/reported', { clients: { [`${id}/filtermodule`]: { status: 'Disconnected' }, 'leaf-1': { status: 'Connected' } } }, {}, '$edgeHub');
 }
 
-// A device whose temperature and pressure of each minute of a day are stored: a kiln that is heated twice.
-async function kiln(id, from, n) {
+// A device whose events are stored; the files of tests share a hub.
+async function stored(id, events) {
   const isThere = async () => (await service('GET', '/timeseries/instances')).instances.some((one) => one.timeSeriesId[0] === id);
-  if (await isThere()) return; // the files of tests share a hub
+  if (await isThere()) return;
   await device(id);
-  const minutes = Array.from({ length: 1440 }, (_, i) => ({ measuredAt: new Date(from + i * 60_000).toISOString(),
-    temperature: Math.round(10 * (200 + 40 * n + 150 * Math.sin((i / 720) * 2 * Math.PI - n / 3) + 9 * Math.sin(i * n))) / 10, pressure: Math.round(10 * (1000 + 6 * n + 8 * Math.cos(i / 200 - n) + Math.sin(i / 7))) / 10 }));
-  await asDevice(id, 'POST', '/messages/events', minutes, { 'iothub-contenttype': 'application/json', 'iothub-contentencoding': 'utf-8' });
+  await asDevice(id, 'POST', '/messages/events', events, { 'iothub-contenttype': 'application/json', 'iothub-contentencoding': 'utf-8' });
   await until(`the series of ${id}`, isThere);
 }
+
+// A kiln that is heated twice a day tells its temperature and pressure of each minute.
+const kiln = (id, from, n) =>
+  stored(id, Array.from({ length: 1440 }, (_, i) => ({ measuredAt: new Date(from + i * 60_000).toISOString(),
+    temperature: Math.round(10 * (200 + 40 * n + 150 * Math.sin((i / 720) * 2 * Math.PI - n / 3) + 9 * Math.sin(i * n))) / 10,
+    pressure: Math.round(10 * (1000 + 6 * n + 8 * Math.cos(i / 200 - n) + Math.sin(i / 7))) / 10 })));
 
 async function until(what, holds, seconds = 20) {
   const end = Date.now() + seconds * 1000;
@@ -125,4 +129,4 @@ async function audit(page) {
   return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
 }
 
-module.exports = { start, end, open, audit, ask, service, asDevice, device, edge, kiln, until, host };
+module.exports = { start, end, open, audit, ask, service, asDevice, device, edge, stored, kiln, until, host };

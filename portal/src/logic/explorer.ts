@@ -28,7 +28,7 @@ export interface Line {
 
 export const axes = ['stacked', 'shared', 'overlapped'] as const;
 export type Axis = (typeof axes)[number];
-export const tabs = ['chart', 'table'] as const;
+export const tabs = ['chart', 'table', 'events'] as const;
 export type Tab = (typeof tabs)[number];
 
 export interface View {

@@ -1,11 +1,12 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { idText, LINES_MAX, type SeriesId } from '../logic/explorer';
-import { useProperties, useSeriesList, type Instance } from '../series-data';
+import { useProperties, useSeriesList, type Instance, type Place } from '../series-data';
 import { Failure, Field, Text } from '../ui';
 
 const ROW = 36; // px, as style.css has it
 const HEIGHT = 324;
 
+const nameOf = (one: Instance) => one.name || idText(one.timeSeriesId);
 const keyOf = (one: Instance) => JSON.stringify(one.timeSeriesId);
 
 /** Draws the series that are in sight; asks for the next page when the end comes near. */
@@ -38,14 +39,14 @@ function SeriesRows(props: {
                         key={keyOf(one)}
                         class="check"
                         style={{ top: `${(first + i) * ROW}px` }}
-                        title={`${idText(one.timeSeriesId)}: ${one.events.toLocaleString()} events, the last ${one.range.to}`}
+                        title={`${idText(one.timeSeriesId)}: ${(one.events ?? 0).toLocaleString()} events${one.range ? `, the last ${one.range.to}` : ''}`}
                     >
                         <input
                             type="checkbox"
                             checked={props.chosen.has(keyOf(one))}
                             onChange={(event) => props.choose([one], event.currentTarget.checked)}
                         />
-                        <span>{idText(one.timeSeriesId)}</span>
+                        <span>{nameOf(one)}</span>
                     </label>
                 ))}
             </div>
@@ -54,12 +55,43 @@ function SeriesRows(props: {
     );
 }
 
+/** Where in the model's hierarchies: what is above, and what is below with how many series. */
+function Tree(props: { path: string[]; places: Place[]; go: (path: string[]) => void }) {
+    const { path, places, go } = props;
+    return (
+        <nav class="tree" aria-label="Hierarchies">
+            {['All series', ...path].map((name, i) => (
+                <button
+                    key={i}
+                    type="button"
+                    class="small"
+                    aria-current={i === path.length ? 'location' : undefined}
+                    onClick={() => go(path.slice(0, i))}
+                >
+                    {name}
+                </button>
+            ))}
+            <ul>
+                {places.map((place) => (
+                    <li key={place.name}>
+                        <button type="button" class="small" onClick={() => go([...path, place.name])}>
+                            <span aria-hidden="true">›</span> {place.name}{' '}
+                            <span class="quiet">({place.cumulativeInstanceCount.toLocaleString()})</span>
+                        </button>
+                    </li>
+                ))}
+            </ul>
+        </nav>
+    );
+}
+
 /** Which series there are, and a property of those that are chosen. */
 export function SeriesPicker(props: { count: number; add: (ids: SeriesId[], property: string) => void }) {
     const [search, setSearch] = useState('');
     const [chosen, setChosen] = useState<Map<string, Instance>>(new Map());
     const [property, setProperty] = useState('');
-    const list = useSeriesList(search);
+    const [path, setPath] = useState<string[]>([]);
+    const list = useSeriesList(search, path);
     const picked = [...chosen.values()];
     const names = useProperties(picked);
     const own = names.data?.own ?? [];
@@ -78,7 +110,8 @@ export function SeriesPicker(props: { count: number; add: (ids: SeriesId[], prop
         <section class="panel picker" aria-label="Add series">
             <Text label="Find a series" type="search" value={search} set={setSearch} search />
             <Failure text={list.failure} retry={list.reload} />
-            <SeriesRows {...list} chosen={chosen} choose={choose} />
+            {(path.length > 0 || list.places.length > 0) && <Tree path={path} places={list.places} go={setPath} />}
+            <SeriesRows key={JSON.stringify([search, path])} {...list} chosen={chosen} choose={choose} />
             <div class="actions">
                 <button
                     type="button"
@@ -92,8 +125,7 @@ export function SeriesPicker(props: { count: number; add: (ids: SeriesId[], prop
                     None
                 </button>
                 <span class="quiet" role="status">
-                    {picked.length} of {list.rows.length.toLocaleString()}
-                    {list.more ? ' and more' : ''} chosen
+                    {picked.length} of {list.total.toLocaleString()} chosen
                 </span>
             </div>
             <Failure text={names.error} retry={names.reload} />

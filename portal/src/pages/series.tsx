@@ -7,8 +7,9 @@ import {
     lineText,
     readView,
     rowsOf,
+    csv,
+    sameId,
     tabs,
-    writeView,
     type Axis,
     type Line,
     type Span,
@@ -17,8 +18,10 @@ import {
 } from '../logic/explorer';
 import { Plot } from '../plot';
 import { go, useRoute } from '../route';
-import { lineKey, useLines, type LoadedLines } from '../series-data';
-import { Choice, Denied, Failure, Table, useApi } from '../ui';
+import { download, lineKey, useLines, type LoadedLines } from '../series-data';
+import { Choice, Copy, Denied, Failure, Table, useApi } from '../ui';
+import { Events } from './series-events';
+import { SavedViews, Statistics, viewHref } from './series-more';
 import { SeriesPicker } from './series-list';
 import { TimeBar, TimeButtons } from './series-time';
 import { Well } from './series-well';
@@ -39,8 +42,7 @@ function useView() {
     const view = useMemo(() => readView(route.query), [text]);
     const past = useRef<Pick<View, 'last' | 'from' | 'to'>[]>([]);
     const write = (next: View, replace: boolean) => {
-        const query = new URLSearchParams(Object.entries(writeView(next)).filter(([, value]) => value));
-        go(location.pathname + (query.size ? `?${query}` : ''), replace);
+        go(viewHref(next), replace);
     };
     const set = (change: Partial<View>) => write({ ...view, ...change }, true);
     const move = (change: Partial<View>) => {
@@ -93,7 +95,7 @@ const axisNames: Record<Axis, string> = {
     shared: 'Shared',
     overlapped: 'Overlapped',
 };
-const tabNames: Record<Tab, string> = { chart: 'Chart', table: 'Table' };
+const tabNames: Record<Tab, string> = { chart: 'Chart', table: 'Table', events: 'Events' };
 
 export function SeriesPage() {
     const api = useApi();
@@ -106,6 +108,8 @@ function Explorer() {
     const { turn, next } = useTurns(view.refresh);
     const [focus, setFocus] = useState(-1);
     const [selection, setSelection] = useState<Span | null>(null);
+    const [measured, setMeasured] = useState<Span | null>(null); // whose statistics are shown
+    const [views, setViews] = useState(false);
     const span = useMemo(() => {
         const now = Date.now();
         return view.last ? { from: now - view.last, to: now } : possible(view);
@@ -113,6 +117,11 @@ function Explorer() {
     const interval = intervalFor(span.to - span.from, view.interval);
     const loaded = useLines(view.lines, span, interval, turn);
     const shown = useMemo(() => view.lines.filter((line) => !line.hidden), [view.lines]);
+    const ids = useMemo(
+        () =>
+            view.lines.map((line) => line.id).filter((id, i, all) => all.findIndex((other) => sameId(id, other)) === i),
+        [view.lines],
+    );
     const plotLines = useMemo(
         () =>
             shown.map((line) => ({
@@ -123,6 +132,17 @@ function Explorer() {
             })),
         [shown, loaded.points],
     );
+    const save = () => {
+        const rows = rowsOf(shown.map((line) => loaded.points.get(lineKey(line))));
+        const head = ['timestamp', ...shown.map(lineText)];
+        download(
+            'series.csv',
+            csv(
+                head,
+                rows.map((row) => [new Date(row.at).toISOString(), ...row.values]),
+            ),
+        );
+    };
     const zoom = (to: Span) => {
         setSelection(null);
         const next = possible(to);
@@ -137,6 +157,13 @@ function Explorer() {
             <div class="head">
                 <h1>Time series</h1>
                 <div class="actions">
+                    <button type="button" onClick={() => setViews(true)}>
+                        Views…
+                    </button>
+                    <Copy long label="link" text={location.origin + viewHref({ ...view, last: 0, ...span })} />
+                    <button type="button" disabled={!shown.length} onClick={save}>
+                        Download CSV
+                    </button>
                     <button type="button" onClick={next}>
                         Refresh
                     </button>
@@ -172,7 +199,9 @@ function Explorer() {
                             />
                         </div>
                         <Failure text={loaded.failure} retry={next} />
-                        {view.tab === 'table' ? (
+                        {view.tab === 'events' ? (
+                            <Events ids={ids} span={span} utc={view.utc} />
+                        ) : view.tab === 'table' ? (
                             <Rows lines={shown} loaded={loaded} utc={view.utc} />
                         ) : (
                             <>
@@ -196,6 +225,18 @@ function Explorer() {
                                         <button type="button" class="first" onClick={() => zoom(selection)}>
                                             Zoom
                                         </button>
+                                        <button type="button" onClick={() => setMeasured(selection)}>
+                                            Statistics
+                                        </button>
+                                        <button
+                                            type="button"
+                                            onClick={() => {
+                                                setSelection(null);
+                                                move({ last: 0, ...possible(selection), tab: 'events' });
+                                            }}
+                                        >
+                                            Events
+                                        </button>
                                         <button type="button" onClick={() => setSelection(null)}>
                                             Clear
                                         </button>
@@ -204,6 +245,9 @@ function Explorer() {
                             </>
                         )}
                     </section>
+                    {measured && (
+                        <Statistics lines={shown} span={measured} utc={view.utc} close={() => setMeasured(null)} />
+                    )}
                     <Well
                         lines={view.lines}
                         last={lastOf}
@@ -213,6 +257,7 @@ function Explorer() {
                     />
                 </div>
             </div>
+            {views && <SavedViews view={view} close={() => setViews(false)} />}
         </>
     );
 }
