@@ -244,6 +244,7 @@ test('lines of a form are a patch, names of JavaScript included', () => {
   assert.strictEqual({}.on, undefined);
   for (const wrong of [[], [row('', 'text', 'x')], [row('a..b', 'text', 'x')], [row('$a', 'text', 'x')], [row('a', 'number', 'x')], [row('a', 'json', '{')],
     [row('a', 'text', '1'), row('a', 'text', '2')], [row('a.b', 'text', '1'), row('a', 'remove', '')]]) assert.ok(wrongPatch(wrong), JSON.stringify(wrong));
+});
 
 const axes = load('axes.ts');
 const explorer = load('explorer.ts');
