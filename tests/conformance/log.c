@@ -120,6 +120,23 @@ TEST(times_never_go_back_even_when_the_clock_does) {
     sk_cursor_close(cursor);
 }
 
+TEST(no_time_has_passed_of_which_a_record_is_not_durable) {
+    struct sk_record record;
+    log_world_fill(&w, 1, 0);
+    assert_true(sk_log_passed(w.log) == sk_io_wall(w.io));
+    int64_t appended = sk_io_wall(w.io);
+    log_world_append(&w);
+    sk_sim_run(w.sim, 50000);
+    assert_true(sk_io_wall(w.io) > appended);
+    assert_true(sk_log_passed(w.log) == appended);
+    log_world_run(&w);
+    assert_true(sk_log_passed(w.log) == sk_io_wall(w.io));
+    struct sk_cursor *cursor = log_world_reader(&w, 2);
+    assert_int_equal(sk_cursor_next(cursor, &record), SK_OK);
+    assert_true(record.wall_us == appended);
+    sk_cursor_close(cursor);
+}
+
 TEST(closing_completes_what_is_gathered_and_takes_no_more) {
     log_world_append(&w);
     sk_sim_run(w.sim, 1000);

@@ -143,6 +143,64 @@ TEST(a_window_closes_by_the_clock) {
     fleet_shows(f, ALARMS, "Items/0/Logic", "\"1Rule-1Device-NMessage\"");
 }
 
+TEST(a_window_waits_for_what_the_disk_has_not_yet) {
+    struct fleet *f = *state;
+    put(f, GROUP("all", ""));
+    put(f, RULE("warm", "all", AVERAGE WHEN("t", "GreaterThan", "50")));
+    pass(f, 60 - (unsigned)(sk_io_wall(f->hub_io) / 1000000 % 60));
+    say(f, "d1", "{\"t\":40}");
+    pass(f, 58);
+    sk_sim_disk_slow(f->hub_io, 10 * SK_S);
+    say(f, "d1", "{\"t\":62}"); /* taken within the window, and durable behind its end */
+    sk_sim_disk_slow(f->hub_io, SK_MS);
+    pass(f, 90);
+    assert_int_equal(count(f, ALARMS), 1);
+}
+
+TEST(rules_that_are_enabled_again_read_after_an_alarm_could_not_be_stored) {
+    struct fleet *f = *state;
+    put(f, GROUP("all", ""));
+    put(f, RULE("hot", "all", WHEN("t", "GreaterThan", "80")));
+    size_t said = 0, found;
+    do { /* until a message could be stored, and its alarm not */
+        sk_sim_disk_fail(f->hub_io, 2);
+        fleet_call(f, SK_HTTP_POST, "/devices/d1/messages/events", "{\"t\":81}");
+        said += f->status == 204;
+        sk_sim_run(f->sim, 100 * SK_MS);
+        sk_sim_disk_fail(f->hub_io, 0);
+        found = count(f, ALARMS);
+    } while (found == said);
+    fleet_send(f, SK_HTTP_PUT,
+               RULE("hot", "all", "\"Enabled\":false," WHEN("t", "GreaterThan", "80")), true);
+    assert_int_equal(f->status, 200);
+    fleet_send(f, SK_HTTP_PUT, RULE("hot", "all", WHEN("t", "GreaterThan", "80")), true);
+    assert_int_equal(f->status, 200);
+    say(f, "d1", "{\"t\":82}");
+    pass(f, 2);
+    assert_int_equal(count(f, ALARMS), found + 1);
+}
+
+TEST(an_alarm_is_as_it_could_be_stored) {
+    struct fleet *f = *state;
+    put(f, GROUP("all", ""));
+    put(f, RULE("hot", "all", WHEN("t", "GreaterThan", "80")));
+    say(f, "d1", "{\"t\":81}");
+    pass(f, 2);
+    char *id = id_of(f, 0), path[100];
+    snprintf(path, sizeof path, ALARMS "/%s", id);
+    sk_sim_disk_fail(f->hub_io, 1);
+    set_status(f, id, "acknowledged");
+    assert_int_not_equal(f->status, 200);
+    fleet_call(f, SK_HTTP_DELETE, path, NULL);
+    assert_int_not_equal(f->status, 204);
+    sk_sim_disk_fail(f->hub_io, 0);
+    fleet_shows(f, path, "Status", "\"open\"");
+    set_status(f, id, "acknowledged");
+    assert_int_equal(f->status, 200);
+    fleet_shows(f, path, "Status", "\"acknowledged\"");
+    free(id);
+}
+
 TEST(a_device_is_in_a_group_by_its_twin_as_it_is) {
     struct fleet *f = *state;
     put(f, GROUP("g", NORTH));

@@ -275,10 +275,26 @@ static void close_log(struct sk_log *seen, void (*closed)(void *arg), void *arg)
     sk_timer_start(log->io, &log->sync, 0, sync);
 }
 
+static int64_t passed(const struct sk_log *seen) {
+    const struct log *log = (const struct log *)seen;
+    int64_t now = sk_io_wall(log->io), last = 0;
+    if (kept.count >= log->next) return kept.records[log->next - 1].seen.wall_us;
+    if (kept.count) last = kept.records[kept.count - 1].seen.wall_us;
+    return now > last ? now : last;
+}
+
 enum sk_status memory_log_open(struct log_world *w) {
-    static const struct sk_log_ops ops = {
-        close_log,     append,  first_sequence, next_sequence, next_sequence /* for bytes */,
-        forget_cursor, compact, limit,          keep,          cursor_open};
+    static const struct sk_log_ops ops = {.close = close_log,
+                                          .append = append,
+                                          .first_sequence = first_sequence,
+                                          .next_sequence = next_sequence,
+                                          .passed = passed,
+                                          .bytes = next_sequence,
+                                          .forget_cursor = forget_cursor,
+                                          .compact = compact,
+                                          .limit = limit,
+                                          .keep = keep,
+                                          .cursor_open = cursor_open};
     struct log *log = SK_NEW(struct log);
     *log = (struct log){{&ops}, .io = w->io, .next = kept.count + 1};
     sk_list_init(&log->cursors);

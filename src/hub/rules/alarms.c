@@ -236,17 +236,56 @@ void alarms_found(struct alarms *alarms, const struct rule_found *found) {
     json_decref(json);
 }
 
-void alarms_set(struct alarms *alarms, struct alarm *alarm, enum alarm_status status,
-                sk_registry_done *done, void *arg) {
-    alarm->status = (uint8_t)status;
-    alarm->version++;
-    alarm->modified_ms = sk_io_wall(alarms->rules->hub->backend.io) / 1000;
-    put(alarms, alarm, done, arg);
+/* A change that the registry is about to have. */
+struct changing {
+    struct alarms *alarms;
+    struct alarm next; /* what it will be; its rule and device are those of the one that is there */
+    bool removes;
+    sk_registry_done *done;
+    void *arg;
+};
+
+static void alarm_settled(void *arg, const struct sk_registry_end *end) {
+    struct changing changing = *(struct changing *)arg;
+    struct alarms *alarms = changing.alarms;
+    const struct alarm *next = &changing.next;
+    free(arg);
+    struct alarm *alarm = at_place(alarms, place(alarms, next->received_ms, next->hash),
+                                   next->received_ms, next->hash);
+    if (end->status == SK_OK && alarm && changing.removes) {
+        take_out(alarms, alarm);
+    } else if (end->status == SK_OK && alarm) {
+        alarm->status = next->status;
+        alarm->version = next->version;
+        alarm->modified_ms = next->modified_ms;
+    }
+    if (changing.done) changing.done(changing.arg, end);
 }
 
-void alarms_remove(struct alarms *alarms, struct alarm *alarm, sk_registry_done *done, void *arg) {
+static struct changing *change_of(struct alarms *alarms, const struct alarm *alarm,
+                                  sk_registry_done *done, void *arg) {
+    struct changing *changing = SK_NEW(struct changing);
+    *changing = (struct changing){.alarms = alarms, .next = *alarm, .done = done, .arg = arg};
+    return changing;
+}
+
+json_t *alarms_set(struct alarms *alarms, const struct alarm *alarm, enum alarm_status status,
+                   sk_registry_done *done, void *arg) {
+    struct changing *changing = change_of(alarms, alarm, done, arg);
+    changing->next.status = (uint8_t)status;
+    changing->next.version++;
+    changing->next.modified_ms = sk_io_wall(alarms->rules->hub->backend.io) / 1000;
+    json_t *shown = alarm_json(&changing->next);
+    put(alarms, &changing->next, alarm_settled, changing);
+    return shown;
+}
+
+void alarms_remove(struct alarms *alarms, const struct alarm *alarm, sk_registry_done *done,
+                   void *arg) {
     char id[ALARM_ID];
+    struct changing *changing = change_of(alarms, alarm, done, arg);
+    changing->removes = true;
     alarm_id(alarm, id);
-    sk_registry_document_delete(alarms->rules->hub->registry, KIND, sk_span_z(id), done, arg);
-    take_out(alarms, alarm);
+    sk_registry_document_delete(alarms->rules->hub->registry, KIND, sk_span_z(id), alarm_settled,
+                                changing);
 }

@@ -172,10 +172,13 @@ void alarms_found(struct alarms *alarms, const struct rule_found *found);
 /* A document of the registry. */
 void alarms_load(struct alarms *alarms, struct sk_span key, struct sk_span bytes);
 struct alarm *alarms_get(const struct alarms *alarms, struct sk_span id);
-/* Takes one out of the list, and of the registry; frees it. */
-void alarms_remove(struct alarms *alarms, struct alarm *alarm, sk_registry_done *done, void *arg);
-void alarms_set(struct alarms *alarms, struct alarm *alarm, enum alarm_status status,
-                sk_registry_done *done, void *arg);
+/* Takes one out of the registry, then out of the list. `done` (may be NULL), here and below, never
+ * from inside the call. */
+void alarms_remove(struct alarms *alarms, const struct alarm *alarm, sk_registry_done *done,
+                   void *arg);
+/* Returns what it will be, once it is stored; owned by the caller. */
+json_t *alarms_set(struct alarms *alarms, const struct alarm *alarm, enum alarm_status status,
+                   sk_registry_done *done, void *arg);
 void alarms_free(struct alarms *alarms);
 extern const char *const alarm_statuses[ALARM_STATUSES + 1];
 

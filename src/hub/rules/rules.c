@@ -536,8 +536,9 @@ static void patch_alarm(struct sk_hub *hub, struct sk_request *request) {
                           "Status is open, acknowledged or closed");
     } else if (matches(request, alarm->version)) {
         struct alarm_call *call = SK_NEW(struct alarm_call);
-        alarms_set(&hub->rules->alarms, alarm, (enum alarm_status)i, alarm_changed, call);
-        *call = (struct alarm_call){request, alarm_json(alarm)};
+        *call = (struct alarm_call){request, NULL};
+        call->document =
+            alarms_set(&hub->rules->alarms, alarm, (enum alarm_status)i, alarm_changed, call);
     }
 }
 

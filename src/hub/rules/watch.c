@@ -7,6 +7,7 @@ enum {
     SAVE_S = 1,
     ON_THEIR_WAY_MAX = 500, /* alarms; then it waits */
     RETRY_S = 5,
+    WAIT_US = 100000, /* for what is on its way to the disk */
 };
 
 #define CURSOR "rules"
@@ -140,11 +141,15 @@ static bool take(struct rules *rules, const struct sk_record *record, struct sk_
     return true;
 }
 
-/* All there was has been seen: windows whose end has passed are closed. The log's clock may be
- * ahead of ours, never behind. */
+/* All there was has been seen: windows whose end has passed, and for which nothing is on its way
+ * to the disk any more, are closed. */
 static void at_end(struct rules *rules) {
-    rule_engine_pass(&rules->engine, sk_io_wall(io_of(rules)) - 1);
+    struct sk_log *log = rules->hub->log;
+    int64_t now = sk_io_wall(io_of(rules));
+    if (sk_cursor_position(rules->cursor) >= sk_log_next_sequence(log))
+        rule_engine_pass(&rules->engine, sk_log_passed(log) - 1);
     int64_t next = rule_engine_next(&rules->engine);
+    if (next <= now) next = now + WAIT_US;
     if (next < INT64_MAX) sk_timer_start_at(io_of(rules), &rules->window, next + 1, on_window);
 }
 
@@ -217,6 +222,7 @@ void rules_stop(struct rules *rules) {
     sk_timer_stop(&rules->save);
     sk_io_undefer(&rules->task);
     rule_engine_free(&rules->engine);
+    rules->alarms.failed = false;
     if (rules->cursor == NULL) return;
     sk_cursor_close(rules->cursor);
     rules->cursor = NULL;

@@ -18,6 +18,10 @@ uint64_t sk_log_next_sequence(const struct sk_log *log) {
     return log->ops->next_sequence(log);
 }
 
+int64_t sk_log_passed(const struct sk_log *log) {
+    return log->ops->passed(log);
+}
+
 uint64_t sk_log_bytes(const struct sk_log *log) {
     return log->ops->bytes(log);
 }

@@ -50,6 +50,9 @@ struct sk_record {
 /* Of the oldest record kept; the next one's when it is empty. */
 uint64_t sk_log_first_sequence(const struct sk_log *log);
 uint64_t sk_log_next_sequence(const struct sk_log *log); /* of the next durable record */
+/* The time before which nothing comes any more: a record that is not durable yet, or has not been
+ * appended, has this one or a later one. */
+int64_t sk_log_passed(const struct sk_log *log);
 uint64_t sk_log_bytes(const struct sk_log *log); /* that its records take where they are kept */
 /* What a record with a body of n bytes takes there. */
 static inline size_t sk_record_bytes(size_t n) {

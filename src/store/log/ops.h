@@ -10,6 +10,7 @@ struct sk_log_ops {
     __typeof__(sk_log_append) *append;
     __typeof__(sk_log_first_sequence) *first_sequence;
     __typeof__(sk_log_next_sequence) *next_sequence;
+    __typeof__(sk_log_passed) *passed;
     __typeof__(sk_log_bytes) *bytes;
     __typeof__(sk_log_forget_cursor) *forget_cursor;
     __typeof__(sk_log_compact) *compact;

@@ -48,6 +48,19 @@ static uint64_t next_sequence(const struct sk_log *seen) {
     return log_of(seen)->durable;
 }
 
+static int64_t passed(const struct sk_log *seen) {
+    const struct log *log = log_of(seen);
+    const struct batch *first =
+        log->is_writing && log->writing.count ? &log->writing : &log->gathering;
+    struct record_header header;
+    if (first->count) {
+        record_header_read(first->bytes.p + SEGMENT_HEADER, &header);
+        return header.wall_us;
+    }
+    int64_t now = sk_io_wall(log->io);
+    return now > log->last_wall_us ? now : log->last_wall_us;
+}
+
 static uint64_t bytes(const struct sk_log *seen) {
     return log_bytes(log_of(seen));
 }
@@ -56,6 +69,7 @@ static const struct sk_log_ops ops = {.close = close_log,
                                       .append = log_append,
                                       .first_sequence = first_sequence,
                                       .next_sequence = next_sequence,
+                                      .passed = passed,
                                       .bytes = bytes,
                                       .forget_cursor = log_forget_cursor,
                                       .compact = log_compact,
