@@ -365,13 +365,18 @@ static enum sk_status read_slice(struct sk_series_read *read) {
     return status ? status : next ? SK_AGAIN : SK_OK;
 }
 
-/* How many sources from `at` overlap, one after the other. */
+/* How many sources from `at` overlap, one after the other. One that begins with the very time that
+ * those before it end with does not, if its rows have come after theirs. */
 static size_t cluster_of(const struct sk_series_read *read) {
-    int64_t last = read->sources[read->at].place.last_time;
-    size_t end = read->at + 1;
-    while (end < read->count && read->sources[end].place.first_time <= last) {
-        if (read->sources[end].place.last_time > last) last = read->sources[end].place.last_time;
-        end++;
+    const struct source *first = &read->sources[read->at];
+    int64_t last = first->place.last_time;
+    size_t order = first->order, end = read->at + 1;
+    for (; end < read->count; end++) {
+        const struct source *next = &read->sources[end];
+        if (next->place.first_time > last) break;
+        if (next->place.first_time == last && next->order > order) break;
+        if (next->place.last_time > last) last = next->place.last_time;
+        if (next->order > order) order = next->order;
     }
     return end;
 }

@@ -206,6 +206,22 @@ TEST(parts_are_merged_and_blocks_are_known_without_being_read) {
     assert_int_equal(sk_series_position(w->store), w->next);
 }
 
+TEST(blocks_that_touch_in_one_time_are_known_without_being_read_too) {
+    struct world *w = *state;
+    add(w, "[\"a\"]", 10, 1);
+    add(w, "[\"a\"]", 20, 2);
+    flush(w);
+    add(w, "[\"a\"]", 20, 3);
+    add(w, "[\"a\"]", 30, 4);
+    flush(w);
+    read_with(w, "[\"a\"]", 0, 100, true);
+    assert_int_equal(w->offered, 2);
+    EXPECT(w, "[\"a\"]", 0, 100, "1 2 3 4 ");
+    add(w, "[\"a\"]", 5, 5);
+    add(w, "[\"a\"]", 10, 6); /* came later: behind the first row of the first block */
+    EXPECT(w, "[\"a\"]", 0, 100, "5 1 6 2 3 4 ");
+}
+
 TEST(a_deleted_instance_is_gone_and_begins_anew) {
     struct world *w = *state;
     for (int round = 0; round < 3; round++) {
