@@ -35,8 +35,8 @@ struct sk_series_options {
  * be read is said in the log and left aside. */
 enum sk_status sk_series_open(struct sk_io *io, const struct sk_series_options *options,
                               struct sk_series **store, char reason[512]);
-/* Not from inside `moved`. Reads end with SK_CLOSED. What is not on disk yet is not written: the log
- * has it. `closed(arg)` (may be NULL) comes when all is freed, after this call has returned. */
+/* Not from inside `moved`. Reads end with SK_CLOSED. What is not on disk yet is not written: the
+ * log has it. `closed(arg)` (may be NULL) comes when all is freed, after this call has returned. */
 void sk_series_close(struct sk_series *store, void (*closed)(void *arg), void *arg);
 /* Other limits from now on; folder and callback stay. */
 void sk_series_set(struct sk_series *store, const struct sk_series_options *options);
