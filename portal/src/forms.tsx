@@ -81,6 +81,13 @@ export interface RowField {
 }
 export type Row = Record<string, string>;
 
+const movedUp = (rows: Row[], at: number) => [
+    ...rows.slice(0, at - 1),
+    ...rows.slice(at, at + 1),
+    ...rows.slice(at - 1, at),
+    ...rows.slice(at + 1),
+];
+
 /** A list of small things, each a line of fields. */
 export function Rows(props: {
     legend: string;
@@ -90,6 +97,7 @@ export function Rows(props: {
     set: (rows: Row[]) => void;
     most?: number;
     hint?: string;
+    ordered?: boolean; // their order counts
 }) {
     const change = (at: number, key: string, value: string) =>
         props.set(props.rows.map((row, i) => (i === at ? { ...row, [key]: value } : row)));
@@ -117,6 +125,16 @@ export function Rows(props: {
                             />
                         );
                     })}
+                    {props.ordered && (
+                        <button
+                            type="button"
+                            disabled={i === 0}
+                            aria-label={`Move ${props.one} ${i + 1} up`}
+                            onClick={() => props.set(movedUp(props.rows, i))}
+                        >
+                            ↑
+                        </button>
+                    )}
                     <button
                         type="button"
                         class="danger"
@@ -229,6 +247,38 @@ export function Pager(props: {
             <button type="button" disabled={!props.next} onClick={() => props.set(props.next ?? null)}>
                 Next page
             </button>
+        </div>
+    );
+}
+
+/** Under fields that are saved together. */
+export function SaveRow(props: {
+    dirty: boolean;
+    wrong?: string;
+    busy: boolean;
+    save: () => void;
+    discard: () => void;
+}) {
+    return (
+        <div class="actions">
+            <button
+                type="button"
+                class="first"
+                disabled={!props.dirty || Boolean(props.wrong) || props.busy}
+                onClick={props.save}
+            >
+                Save
+            </button>
+            {props.dirty && (
+                <button type="button" onClick={props.discard}>
+                    Discard
+                </button>
+            )}
+            {props.dirty && props.wrong && (
+                <span class="wrong" role="status">
+                    {props.wrong}
+                </span>
+            )}
         </div>
     );
 }

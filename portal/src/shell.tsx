@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import icon from './icon.svg';
 import { AlarmsPage } from './pages/alarms';
 import { BuiltInPage } from './pages/built-in';
+import { CertificatesPage } from './pages/certificates';
 import { ConfigurationPage, ConfigurationsPage } from './pages/configurations';
 import { DashboardPage } from './pages/dashboard';
 import { DevicePage } from './pages/device';
@@ -12,9 +13,11 @@ import { GroupsPage } from './pages/groups';
 import { JobPage } from './pages/job';
 import { JobsPage } from './pages/jobs';
 import { MaintenancePage } from './pages/maintenance';
+import { NetworkPage } from './pages/network';
 import { OverviewPage } from './pages/overview';
 import { QueryPage } from './pages/query';
 import { PoliciesPage } from './pages/policies';
+import { PropertiesPage } from './pages/properties';
 import { RoutingPage } from './pages/routing';
 import { RulesPage } from './pages/rules';
 import { SeriesPage } from './pages/series';
@@ -63,6 +66,9 @@ const places: [string, Place[]][] = [
             { at: 'routing', name: 'Message routing', key: 'u' },
             { at: 'events', name: 'Built-in endpoint', key: 'b' },
             { at: 'policies', name: 'Access policies', key: 'p' },
+            { at: 'certificates', name: 'Certificates', key: 'k' },
+            { at: 'network', name: 'IP filter', key: 'i' },
+            { at: 'properties', name: 'Properties', key: 'h' },
         ],
     ],
 ];
@@ -177,6 +183,9 @@ function page(path: string[]): ComponentChildren {
     }
     if (place === 'jobs' && id) return <JobPage key={id} id={id} />;
     if (place === 'jobs') return <JobsPage />;
+    if (place === 'certificates') return <CertificatesPage />;
+    if (place === 'network') return <NetworkPage />;
+    if (place === 'properties') return <PropertiesPage />;
     if (place === 'policies') return <PoliciesPage />;
     if (place === 'routing') return <RoutingPage tab={id ?? 'routes'} />;
     if (place === 'events') return <BuiltInPage />;

@@ -2,6 +2,10 @@
 // What manages many devices and the hub itself.
 const { after, before, test } = require('node:test');
 const assert = require('node:assert');
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 const { start, end, open, service, asDevice, device, edge, until } = require('./support');
 
 before(async () => {
@@ -362,6 +366,97 @@ test('a message waits for its device with its properties, and is purged', async 
   await page.getByRole('dialog').getByRole('button', { name: 'Purge' }).click();
   await page.getByText('1 purged.').waitFor();
   await page.getByText('No message waits').waitFor();
+  quiet(page);
+  await page.context().close();
+});
+
+test('a CA is given by its file, proves itself, and goes', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ca-'));
+  const openssl = (...words) => execFileSync('openssl', words, { cwd: folder, stdio: 'pipe' });
+  const key = (name) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', name];
+  openssl('req', '-x509', ...key('ca.key'), '-out', 'ca.pem', '-subj', '/CN=plant-ca', '-days', '365');
+  const page = await open('certificates');
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Add a certificate' }).click();
+  await dialog.getByLabel('Name').fill('plant');
+  await dialog.getByLabel('CA certificate (PEM)').fill('nonsense');
+  await dialog.getByText('A PEM file begins with').waitFor();
+  await dialog.getByLabel('CA certificate: file').setInputFiles(path.join(folder, 'ca.pem'));
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByRole('row', { name: /plant .*Unverified plant-ca/ }).waitFor();
+  await page.getByRole('button', { name: 'Verify plant' }).click();
+  const code = await dialog.locator('code').innerText();
+  openssl('req', '-new', ...key('proof.key'), '-out', 'proof.csr', '-subj', '/CN=wrong');
+  openssl('x509', '-req', '-in', 'proof.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-out', 'wrong.pem');
+  await dialog.getByLabel('Proof: file').setInputFiles(path.join(folder, 'wrong.pem'));
+  await dialog.getByRole('button', { name: 'Verify' }).click();
+  await dialog.getByRole('alert').waitFor();
+  assert.match(page.said.splice(0).join(), /status of 4/);
+  openssl('req', '-new', '-key', 'proof.key', '-out', 'proof.csr', '-subj', `/CN=${code}`);
+  openssl('x509', '-req', '-in', 'proof.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-out', 'proof.pem');
+  await dialog.getByLabel('Proof: file').setInputFiles(path.join(folder, 'proof.pem'));
+  await dialog.getByRole('button', { name: 'Verify' }).click();
+  await page.getByRole('row', { name: /plant .*Verified plant-ca/ }).waitFor();
+  await removes(page, 'plant');
+  await assert.rejects(service('GET', '/certificates/plant'), /404/);
+  fs.rmSync(folder, { recursive: true });
+  quiet(page);
+  await page.context().close();
+});
+
+test('rules of addresses are saved in their order', async () => {
+  const page = await open('network');
+  const fill = async (n, name, mask, action) => {
+    await page.getByRole('button', { name: 'Add a rule' }).click();
+    const row = page.getByRole('group', { name: `rule ${n}` });
+    await row.getByLabel('Name').fill(name);
+    await row.getByLabel('Address or range').fill(mask);
+    if (action) await row.getByLabel('Action').selectOption(action);
+  };
+  const rules = async () => (await hub()).properties.ipFilterRules.map((rule) => `${rule.filterName} ${rule.action} ${rule.ipMask}`);
+  await page.getByRole('heading', { name: 'Rules' }).waitFor();
+  await fill(1, 'lab', '203.0.113.0/24', 'Reject');
+  await fill(2, 'here', 'nonsense');
+  assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
+  await page.getByRole('group', { name: 'rule 2' }).getByLabel('Address or range').fill('127.0.0.0/8');
+  await page.getByRole('button', { name: 'Move rule 2 up' }).click();
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('The rules are saved.').waitFor();
+  assert.deepStrictEqual(await rules(), ['here Accept 127.0.0.0/8', 'lab Reject 203.0.113.0/24']);
+  await page.getByRole('button', { name: 'Remove rule 2' }).click();
+  await page.getByRole('button', { name: 'Remove rule 1' }).click();
+  await page.getByRole('button', { name: 'Save' }).click();
+  await until('no rules', async () => (await rules()).length === 0);
+  quiet(page);
+  await page.context().close();
+});
+
+test('what a hub is can be changed: tier, what is kept how long, tags', async () => {
+  const page = await open('properties');
+  const panel = (title) => page.locator('section', { has: page.getByRole('heading', { name: title, exact: true }) });
+  const saves = async (title) => {
+    await panel(title).getByRole('button', { name: 'Save' }).click();
+    await page.getByText(`${title}: saved.`).last().waitFor();
+  };
+  await panel('Pricing and scale').getByText('Messages today').waitFor();
+  await panel('Pricing and scale').getByLabel('Units').fill('11'); // of S3 ten
+  assert.ok(await panel('Pricing and scale').getByRole('button', { name: 'Save' }).isDisabled());
+  await panel('Pricing and scale').getByLabel('Units').fill('9');
+  await saves('Pricing and scale');
+  await panel('Messages').getByLabel('Deliveries of one, at most').fill('101');
+  assert.ok(await panel('Messages').getByRole('button', { name: 'Save' }).isDisabled());
+  await panel('Messages').getByLabel('Deliveries of one, at most').fill('7');
+  await panel('Messages').getByLabel('Events are kept for, days').fill('2');
+  await saves('Messages');
+  await panel('File upload').getByLabel('Tell of each file').uncheck();
+  await saves('File upload');
+  await panel('Tags').getByRole('button', { name: 'Add a tag' }).click();
+  await panel('Tags').getByLabel('Name').fill('plant');
+  await panel('Tags').getByLabel('Value').fill('north');
+  await saves('Tags');
+  const { sku, tags, properties } = await hub();
+  assert.deepStrictEqual([sku.name, sku.capacity, tags, properties.cloudToDevice.maxDeliveryCount, properties.eventHubEndpoints.events.retentionTimeInDays, properties.enableFileUploadNotifications],
+    ['S3', 9, { plant: 'north' }, 7, 2, false]);
   quiet(page);
   await page.context().close();
 });

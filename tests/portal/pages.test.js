@@ -48,6 +48,9 @@ const pages = [
     await page.getByText('Not matched').first().waitFor();
   } }],
   ['policies', 'policies', /registryReadWrite/, { act: (page) => page.getByRole('button', { name: 'Keys of service' }).click() }],
+  ['certificates', 'certificates', /plant-ca/],
+  ['ip-filter', 'network', /In their order/],
+  ['properties', 'properties', /Messages today/],
   ['built-in-endpoint', 'events', /archive/],
 ];
 
@@ -73,12 +76,14 @@ before(async () => {
   await service('PUT', '/jobs/v2/fleet-colour', { jobId: 'fleet-colour', type: 'scheduleUpdateTwin', queryCondition: "STARTSWITH(deviceId, 'plant.truck')",
     maxExecutionTimeInSeconds: 60, startTime: new Date().toISOString(), updateTwin: { etag: '*', tags: { colour: 'red' } } });
   const [{ name: hub }] = (await service('GET', '/subscriptions/s/providers/Microsoft.Devices/IotHubs')).value;
-  await service('PUT', `/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/${hub}`, { properties: { routing: {
+  await service('PUT', `/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/${hub}`, { properties: {
+    ipFilterRules: [{ filterName: 'plant', action: 'Accept', ipMask: '127.0.0.0/8' }, { filterName: 'guests', action: 'Reject', ipMask: '203.0.113.0/24' }], routing: {
     endpoints: { custom: [{ name: 'alarms', type: 'webhook', to: 'http://127.0.0.1:1/alarms' }], storageContainers: [{ name: 'archive', containerName: 'archive', encoding: 'JSON' }] },
     routes: [{ name: 'too-hot', source: 'DeviceMessages', condition: '$body.temperature > 75 OR $body.speed >= 0', endpointNames: ['alarms', 'events'], isEnabled: true },
       { name: 'all-files', source: 'DeviceMessages', condition: 'true', endpointNames: ['archive'], isEnabled: false },
       { name: 'twins', source: 'TwinChangeEvents', condition: "$twin.tags.site = 'north'", endpointNames: ['events'], isEnabled: true }],
     enrichments: [{ key: 'site', value: '$twin.tags.site', endpointNames: ['alarms'] }] } } });
+  await service('PUT', '/certificates/plant-ca', { properties: { certificate: fs.readFileSync(process.env.HUB_CA, 'utf8') } });
   const module = (name) => ({ version: '1.0', type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: `registry.local/${name}:1.4` } });
   const own = { type: 'process', settings: { command: ['skerry-edge'] } };
   await service('PUT', '/configurations/north-base', { id: 'north-base', priority: 10, targetCondition: "tags.site = 'north'", labels: { owner: 'plant' },

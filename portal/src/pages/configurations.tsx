@@ -1,7 +1,7 @@
 // IoT Edge deployments and configurations of devices: the lists and one of them.
 import { useState } from 'preact/hooks';
 import { enc, type Api, type Doc } from '../api';
-import { FormDialog, Pager, Rows, useAct, type Row } from '../forms';
+import { FormDialog, Pager, Rows, SaveRow, useAct, type Row } from '../forms';
 import {
     isForEdge,
     kindNames,
@@ -353,31 +353,6 @@ export function TargetFields(props: {
             </div>
             {seen && <Selected key={seen} query={seen} label="Whom the condition means" />}
         </>
-    );
-}
-
-function SaveRow(props: { dirty: boolean; wrong?: string; busy: boolean; save: () => void; discard: () => void }) {
-    return (
-        <div class="actions">
-            <button
-                type="button"
-                class="first"
-                disabled={!props.dirty || Boolean(props.wrong) || props.busy}
-                onClick={props.save}
-            >
-                Save
-            </button>
-            {props.dirty && (
-                <button type="button" onClick={props.discard}>
-                    Discard
-                </button>
-            )}
-            {props.dirty && props.wrong && (
-                <span class="wrong" role="status">
-                    {props.wrong}
-                </span>
-            )}
-        </div>
     );
 }
 
