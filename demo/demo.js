@@ -1,11 +1,12 @@
 'use strict';
-// script/demo: a hub, an edge with two modules, a leaf device behind the edge, and what happens to them. See README.
+// script/demo: a hub, an edge with two modules, a leaf device behind the edge, a simulated fleet, and what happens to them. See README.
 
 const fs = require('fs');
 const http = require('http');
 const os = require('os');
 const path = require('path');
 const { spawn, fork, execFile } = require('child_process');
+const fleet = require('./fleet');
 
 const root = path.join(__dirname, '..');
 const bin = path.join(root, 'build/release/bin');
@@ -33,13 +34,16 @@ const started = Date.now();
 const story = []; // what was done and seen
 const latest = [];
 const children = new Set();
-const seen = { leaf: new Set(), sim: new Set(), filter: 0, offsets: new Set(), repeated: 0 };
+const seen = { leaf: new Set(), sim: new Set(), filter: 0, fleet: 0, offsets: new Set(), repeated: 0 };
 const counts = { acknowledged: 0, failed: 0 };
 let environment;
-let hub, edge, leaf, watcher;
+let hub, edge, leaf, watcher, trucks;
+let api; // the hub's REST API
+let owner; // a connection string that may do everything
 let ending = false;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const portal = `https://${hubHost}/portal/dashboard`;
 const tell = (text) => {
   story.push(`${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}`);
   if (!live && !json) console.log(story[story.length - 1]);
@@ -116,6 +120,7 @@ function watch() {
       const into = event.deviceId === 'leaf1' ? seen.leaf : event.moduleId === 'sim' ? seen.sim : null;
       const number = event.deviceId === 'leaf1' ? event.body.number : event.body.sequence;
       if (event.moduleId === 'filter') seen.filter++;
+      else if (into === null) seen.fleet++;
       else if (into.has(number)) seen.repeated++;
       else into.add(number);
     }
@@ -153,7 +158,7 @@ async function setUp() {
   fs.mkdirSync(state);
   const made = JSON.parse(await run('skerry-hub', 'init', path.join(state, 'hub'), '--hostname', hubHost, '--hub', 'demo',
     '--listen', hubHost, '--metrics', `${hubHost}:9600`, '--json'));
-  const owner = made.hubs[0].connectionStrings.iothubowner;
+  owner = made.hubs[0].connectionStrings.iothubowner;
   environment = { ...process.env, SKERRY_CONNECTION_STRING: owner, SKERRY_CA_FILE: ca };
   await startHub();
   watch();
@@ -174,9 +179,13 @@ async function setUp() {
   children.add(leaf);
   leaf.on('message', (message) => { counts[message.acknowledged ? 'acknowledged' : 'failed']++; });
   leaf.on('exit', () => children.delete(leaf));
-  tell('hub, edge with modules sim and filter, and leaf1 (Node SDK, through the edge) are running');
+  api = fleet.service(owner, ca);
+  await fleet.makeRules(api);
+  trucks = start('fleet', path.join(bin, 'skerry'), fleet.arguments_);
+  await until('the fleet', async () => (await api('GET', `/devices/${fleet.chiller}`).catch(() => ({}))).connectionState === 'Connected');
+  tell(`hub, edge with modules sim and filter, leaf1 (Node SDK, through the edge), ${fleet.TRUCKS} trucks and ${fleet.CHILLERS} chillers (simulated) are running`);
   if (!json) {
-    console.log(`\nThe portal: https://${hubHost}/portal/ (the browser warns of a certificate it does not know)\n  sign in with ${owner}\n` +
+    console.log(`\nThe portal: ${portal} (the browser warns of a certificate it does not know)\n  sign in with ${owner}\n` +
       `\nTry it (in another terminal):\n  export SKERRY_CONNECTION_STRING='${owner}' SKERRY_CA_FILE='${ca}' PATH="${bin}:$PATH"\n` +
       '  skerry events watch\n  skerry twin update edge1/sim --desired \'{"SendInterval": 0.1}\'\n  skerry method call leaf1 blink --payload 3\n' +
       `  skerry-edge list --config ${state}/config.toml\nA device of yours: skerry device add mine --parent edge1; ` +
@@ -223,6 +232,8 @@ async function happenings(span) {
     JSON.parse(await skerry('twin', 'show', 'edge1/filter', '--output', 'json')).properties.reported.TemperatureThreshold === 1000);
   const before = seen.filter;
   tell('the twin of edge1/filter was changed: threshold 1000; the filter reported it');
+  await skerry('method', 'call', fleet.chiller, 'IncreasePressure');
+  tell(`the pressure of ${fleet.chiller} rises: a rule finds it`);
   await pause(part(0.4));
   tell(`since then the filter passed ${seen.filter - before} messages on`);
   await skerry('twin', 'update', 'edge1/filter', '--desired', '{"TemperatureThreshold": 0}');
@@ -239,6 +250,9 @@ async function happenings(span) {
   tell(`the hub is back; ${waiting(queue) ?? '?'} messages had waited at the edge`);
   await until('the filter to come back', async () => (await modules()).some((one) => one.name === 'filter' && one.status === 'running'), 60);
   tell('module filter is running again');
+  const found = await until('an alarm', () => fleet.countAlarms(api), 60);
+  await until(`${fleet.chiller} to be back`, () => skerry('method', 'call', fleet.chiller, 'EmergencyValveRelease').then(() => true, () => false), 60);
+  tell(`rules have found ${found} alarm${found === 1 ? '' : 's'}; the valve of ${fleet.chiller} was opened`);
 }
 
 // ---- the view ----
@@ -248,9 +262,11 @@ async function show(previous) {
   const rate = (set, name) => ((set.size - (previous[name] || 0)) / 2).toFixed(1);
   const lines = [
     `Skerry demo, ${((Date.now() - started) / 1000).toFixed(0)} s    (Ctrl-C ends and removes all)`, '',
+    `  The portal, with the trucks on its map: ${portal}`, `  sign in with ${owner}`, '',
     `  leaf1 → edge hub → hub     ${String(seen.leaf.size).padStart(6)} stored, ${rate(seen.leaf, 'leaf')} /s, ${counts.acknowledged} acknowledged to the device`,
     `  sim → edge hub → hub       ${String(seen.sim.size).padStart(6)} stored, ${rate(seen.sim, 'sim')} /s`,
-    `  sim → filter → hub         ${String(seen.filter).padStart(6)} passed`, '',
+    `  sim → filter → hub         ${String(seen.filter).padStart(6)} passed`,
+    `  trucks and chillers → hub  ${String(seen.fleet).padStart(6)} stored`, '',
     ...list.map((one) => `  ${one.name.padEnd(12)} ${one.status.padEnd(10)} restarts ${one.restarts}`), '',
     ...latest.map((event) => `  ${event.deviceId}${event.moduleId ? '/' + event.moduleId : ''}: ${JSON.stringify(event.body)}`.slice(0, 110)), '',
     ...story.slice(-8)];
@@ -283,6 +299,7 @@ async function finish() {
     leaf: { sent: counts.acknowledged, stored: seen.leaf.size, lost: Math.max(gaps(seen.leaf), counts.acknowledged - seen.leaf.size) },
     sim: { sent: Math.max(0, ...seen.sim), stored: seen.sim.size, lost: gaps(seen.sim) },
     filter: { passed: seen.filter },
+    fleet: { stored: seen.fleet, alarms: await fleet.countAlarms(api) },
     repeated: seen.repeated,
     lost: 0,
     story,
@@ -294,6 +311,7 @@ async function finish() {
 async function tearDown() {
   ending = true;
   await stop(watcher);
+  await stop(trucks);
   await stop(leaf);
   await stop(edge);
   await stop(hub);
@@ -327,11 +345,12 @@ process.on('SIGTERM', () => interrupted());
     if (result.lost) code = 1;
     if (json) console.log(JSON.stringify(result, null, 2));
     else console.log(`\n${story.join('\n')}\n\nleaf1: ${result.leaf.sent} acknowledged, ${result.leaf.stored} stored; sim: ${result.sim.stored} stored; ` +
+      `fleet: ${result.fleet.stored} stored, ${result.fleet.alarms} alarms; ` +
       `lost ${result.lost}, repeated ${result.repeated}`);
   } catch (error) {
     code = 1;
     console.error(`demo: ${error.message}`);
-    for (const name of ['hub', 'edge', 'leaf']) {
+    for (const name of ['hub', 'edge', 'leaf', 'fleet']) {
       const file = path.join(state, `${name}.log`);
       if (fs.existsSync(file)) console.error(`--- ${name}.log\n${fs.readFileSync(file, 'utf8').split('\n').slice(-15).join('\n')}`);
     }

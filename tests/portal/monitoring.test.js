@@ -99,6 +99,19 @@ test('the map has a pin for each device that says where it is, and is used by ke
   await leave(page);
 });
 
+test('trucks move on the map', async () => {
+  const page = await open('dashboard');
+  await page.getByText(/devices report where they are/).waitFor();
+  await page.locator('.board details').getByText('Show as table').click();
+  const row = page.getByRole('region', { name: 'Device locations' }).getByRole('row', { name: /fleet.truck.1/ });
+  const began = await row.innerText();
+  await until('the truck elsewhere', async () => {
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    return (await row.innerText()) !== began;
+  });
+  await leave(page);
+});
+
 test('telemetry is drawn as it comes, a line for each device, and said as a table', async () => {
   const page = await open('dashboard?group=pumps&metric=heat');
   const metric = (name) => page.getByRole('group', { name: 'Metric' }).getByRole('button', { name, exact: true });

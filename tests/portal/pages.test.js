@@ -14,7 +14,7 @@ const kilns = ['temperature', 'pressure'].flatMap((p, i) => [1, 2, 3].map((n) =>
 const pages = [
   ['sign-in', '', /Sign in to/, { as: '' }],
   ['overview', '', /Messages today/],
-  ['dashboard', 'dashboard', /Chiller pressure/],
+  ['dashboard', 'dashboard?metric=temperature', /Chiller pressure/],
   ['alarms', 'alarms', /plant\.(truck|chiller)/],
   ['rules', 'rules', /Chiller pressure/],
   ['groups', 'groups', /every device|Chillers/],
