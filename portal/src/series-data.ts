@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Api } from './api';
 import {
+    lineText,
     queriesFor,
     searchSpan,
     takeAnswer,
@@ -11,6 +12,7 @@ import {
     type SeriesId,
     type Span,
 } from './logic/explorer';
+import type { PlotLine } from './logic/plot';
 import { messageOf, useApi, useLoad } from './ui';
 
 export const nextPage = (api: Api, query: Record<string, unknown>, continuation: string | null, signal?: AbortSignal) =>
@@ -92,6 +94,15 @@ export function useLines(lines: Line[], span: Span, interval: number, turn: numb
     }, [key, span.from, span.to, interval, turn]);
     return state;
 }
+
+/** Lines as a chart takes them. */
+export const plotLinesOf = (lines: Line[], loaded: LoadedLines): PlotLine[] =>
+    lines.map((line) => ({
+        name: lineText(line),
+        property: line.property,
+        color: line.color,
+        points: loaded.points.get(lineKey(line)) ?? { times: [], values: [] },
+    }));
 
 /* ---- which series there are ---- */
 
@@ -175,6 +186,16 @@ export function useSeriesList(search: string, path: string[]): SeriesList {
         };
     }, [search, path.join('\n'), turn]);
     return { ...state, load: () => void load(), reload: () => setTurn((n) => n + 1) };
+}
+
+/** One series, with when it has events; null: there is none. */
+export async function instanceOf(api: Api, id: SeriesId, signal?: AbortSignal): Promise<Instance | null> {
+    const answer = await api.ask<{ get: { instance?: Instance }[] }>('/timeseries/instances/$batch', {
+        method: 'POST',
+        body: { get: { timeSeriesIds: [id] } },
+        signal,
+    });
+    return answer.get[0]?.instance ?? null;
 }
 
 const SAMPLE_MS = 10 * 60_000;

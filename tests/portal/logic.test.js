@@ -291,17 +291,17 @@ test('intervals fit a span: at most 2000, and 400 where nobody has said', () => 
 });
 
 test('an address brings the view that wrote it', () => {
-  const lines = explorer.addLines([], [['a'], [null, 'b', "c'&=#"]], "o'dd.[x]").map((line, i) => ({ ...line, shift: i * HOUR, signal: i ? 'Step' : '', aggregate: i ? 'left' : 'max', band: !i, hidden: Boolean(i) }));
+  const lines = explorer.addLines([], [{ id: ['a'] }, { id: [null, 'b', "c'&=#"], name: '<b>' }], "o'dd.[x]").map((line, i) => ({ ...line, shift: i * HOUR, signal: i ? 'Step' : '', aggregate: i ? 'left' : 'max', band: !i, hidden: Boolean(i) }));
   const views = [explorer.freshView, { ...explorer.freshView, last: DAY, axis: 'shared', utc: true, refresh: 10, interval: 500, tab: 'events', lines },
     { ...explorer.freshView, last: 0, from: 1, to: 7e12, lines }];
   for (const view of views) {
     const query = new URLSearchParams(Object.entries(explorer.writeView(view)).filter(([, value]) => value));
     assert.deepStrictEqual(explorer.readView(new URLSearchParams(query.toString())), view);
   }
-  const many = explorer.addLines([], Array.from({ length: 60 }, (_, i) => [String(i)]), 'p');
+  const many = explorer.addLines([], Array.from({ length: 60 }, (_, i) => ({ id: [String(i)] })), 'p');
   assert.strictEqual(many.length, 50);
   assert.strictEqual(new Set(many.map((line) => line.color)).size, 50);
-  assert.strictEqual(explorer.addLines(many.slice(0, 49), [['0'], ['x'], ['y']], 'p').length, 50);
+  assert.strictEqual(explorer.addLines(many.slice(0, 49), [['0'], ['x'], ['y']].map((id) => ({ id })), 'p').length, 50);
   assert.strictEqual(explorer.readView(new URLSearchParams({ s: JSON.stringify(Array(60).fill({ id: ['a'], p: 'b' })) })).lines.length, 50);
 });
 

@@ -24,6 +24,7 @@ const pages = [
   ['identity', `devices/${device_}`, /Primary connection string/],
   ['twin', `devices/${device_}/twin`, /Reported properties/],
   ['telemetry', `devices/${device_}/telemetry?`, /latitude/],
+  ['stored', 'devices/kiln-1/telemetry?show=stored', /last event/],
   ['method', `devices/${device_}/method`, /Nothing has been called/],
   ['modules', 'devices/edge-1/modules', /\$edgeAgent/],
   ['history', `devices/${device_}/history`, /tags/],
@@ -54,7 +55,7 @@ const pages = [
   ['built-in-endpoint', 'events', /archive/],
 ];
 
-const long = { overview: 32000, dashboard: 15000 }; // ms: charts want points
+const long = { overview: 32000, dashboard: 15000, stored: 1500 }; // ms: charts want points
 
 let signedIn;
 before(async () => {

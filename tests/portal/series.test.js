@@ -3,7 +3,7 @@
 const { after, before, test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
-const { start, end, open, service, stored, kiln, host } = require('./support');
+const { start, end, open, service, stored, kiln, until, host } = require('./support');
 
 const DAY = 24 * 3600_000;
 const noon = Math.floor(Date.now() / DAY) * DAY - DAY / 2; // of yesterday, by UTC
@@ -22,6 +22,7 @@ before(async () => {
 });
 after(end);
 
+const drawn = (page) => page.getByRole('listitem').locator('b', { hasText: /\d/ }).first().waitFor(); // a line has its values
 const quiet = (page) => assert.deepStrictEqual(page.said, []);
 const chart = (page) => page.getByRole('group', { name: /^\d+ lines?\./ });
 
@@ -74,7 +75,7 @@ test('series of a hierarchy are found where they are', async () => {
   await page.getByText('0 of 1 chosen').waitFor();
   await page.getByLabel('Kiln of row 2').check();
   await page.getByRole('button', { name: 'Add to the chart' }).click();
-  await page.getByRole('button', { name: /Change kiln-2/ }).waitFor();
+  await page.getByRole('button', { name: /Change Kiln of row 2/ }).waitFor();
   await tree.getByRole('button', { name: 'All series' }).click();
   await page.getByLabel('Find a series').fill('row 1');
   await page.getByLabel('Kiln of row 1').waitFor();
@@ -84,7 +85,7 @@ test('series of a hierarchy are found where they are', async () => {
 
 test('keys do what a pointer does', async () => {
   const page = await open(at([line('kiln-1', 'pressure')]));
-  await page.getByText(/kiln-1/).first().waitFor();
+  await drawn(page);
   await chart(page).focus();
   await page.keyboard.press('Home');
   await page.keyboard.press('ArrowRight');
@@ -104,7 +105,7 @@ test('keys do what a pointer does', async () => {
 
 test('statistics of what is selected are computed of every value', async () => {
   const page = await open(at([line('kiln-2', 'pressure'), line('kiln-1', 'pressure', { hide: 1 })]));
-  await page.getByText(/kiln-2/).first().waitFor();
+  await drawn(page);
   await chart(page).focus();
   await page.keyboard.press('Home');
   await page.keyboard.press('Shift+End');
@@ -205,6 +206,31 @@ test('names are names, in the chart, in the table of events and in files', async
   await page.context().close();
 });
 
+test('a device’s page draws what is stored of it, and leads to the explorer', async () => {
+  const page = await open('devices/kiln-3/telemetry');
+  await page.getByRole('navigation', { name: 'Telemetry' }).getByRole('link', { name: 'Stored' }).click();
+  await page.getByText('Show as table').click();
+  await page.getByRole('columnheader', { name: 'kiln-3 pressure' }).waitFor();
+  await page.getByLabel('Time', { exact: true }).selectOption('Last 6 hours');
+  await page.getByText(/the last event is of/).first().waitFor();
+  const box = await chart(page).boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + 80);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width - 60, box.y + 80, { steps: 3 });
+  await page.mouse.up();
+  await page.getByRole('button', { name: 'Zoom', exact: true }).click();
+  await page.getByRole('button', { name: 'Back', exact: true }).waitFor();
+  await page.getByRole('link', { name: 'Open in the explorer' }).click();
+  await page.getByRole('button', { name: /Change kiln-3 temperature/ }).waitFor();
+  const shown = new URL(page.url()).searchParams;
+  const wide = Date.parse(shown.get('to')) - Date.parse(shown.get('from'));
+  assert.ok(wide > 2 * 3600_000 && wide < 4 * 3600_000, String(wide));
+  quiet(page);
+  await page.goto(`https://${host}/portal/devices/odd%20one/telemetry?show=stored`);
+  await page.getByText('Nothing that this device has sent is stored').waitFor();
+  await page.context().close();
+});
+
 test('an address that says nonsense shows what there is of it', async () => {
   const page = await open(`series?from=x&to=2026-01-01T00:00:00Z&every=-1&y=z&tab=w&last=1e99&s=${encodeURIComponent('[{"id":[]},{"id":["kiln-1"],"p":"temperature","a":"nonsense","i":"Cubic","c":"x"},7]')}`);
   await page.getByRole('button', { name: /Change kiln-1 temperature · avg/ }).waitFor();
@@ -219,5 +245,51 @@ test('an address that says nonsense shows what there is of it', async () => {
 test('who may not read them is told', async () => {
   const page = await open('series', { as: process.env.READER_CS });
   await page.getByText('may not read time series').waitFor();
+  await page.context().close();
+});
+
+test('the time is chosen by name, by dates, and along all there is', async () => {
+  const page = await open(`series?zone=utc&s=${encodeURIComponent(JSON.stringify([line('kiln-1', 'temperature')]))}`);
+  const shown = () => ['from', 'to'].map((name) => Date.parse(new URL(page.url()).searchParams.get(name)));
+  const time = page.getByRole('combobox', { name: 'Time', exact: true });
+  await time.selectOption('Last 30 minutes');
+  assert.strictEqual(new URL(page.url()).searchParams.get('last'), '1800');
+  await time.selectOption('Custom…');
+  const dialog = page.getByRole('dialog');
+  const day = new Date(noon).toISOString().slice(0, 11);
+  await dialog.getByLabel('From (UTC)').fill(`${day}08:00`);
+  await dialog.getByLabel('To (UTC)').fill(`${day}07:59`);
+  await dialog.getByText('The end is later').waitFor();
+  assert.ok(await dialog.getByRole('button', { name: 'Show' }).isDisabled());
+  await dialog.getByLabel('To (UTC)').fill(`${day}09:30`);
+  await dialog.getByRole('button', { name: 'Show' }).click();
+  assert.deepStrictEqual(shown(), [Date.parse(`${day}08:00:00Z`), Date.parse(`${day}09:30:00Z`)]);
+  await time.selectOption('All there is');
+  assert.ok(shown()[0] <= noon - DAY / 2 && shown()[1] > noon + DAY / 2);
+  const bar = await page.locator('.availability svg').boundingBox();
+  await page.mouse.move(bar.x + 4, bar.y + 10);
+  await page.mouse.down();
+  await page.mouse.move(bar.x + bar.width / 10, bar.y + 10, { steps: 3 });
+  await page.mouse.up();
+  await page.waitForURL((url) => Date.parse(url.searchParams.get('to')) < noon);
+  await page.goBack();
+  await page.waitForURL((url) => Date.parse(url.searchParams.get('to')) > noon + DAY / 2);
+  await page.getByRole('slider').press('End');
+  await page.getByText(/^Interval: \d+ (h|d)$/).waitFor();
+  await page.getByRole('button', { name: 'Interval as it fits' }).click();
+  await page.getByText('(as it fits)').waitFor();
+  quiet(page);
+  await page.context().close();
+});
+
+test('it refreshes by itself, and the axes are as somebody wants them', async () => {
+  const page = await open(`series?s=${encodeURIComponent(JSON.stringify([line('plant.truck-01.1', 'speed'), line('plant.truck-01.2', 'speed'), line('plant.truck-01.2', 'temperature')]))}`);
+  await page.getByLabel('Refresh', { exact: true }).selectOption('5 s');
+  await page.getByLabel('Time', { exact: true }).and(page.locator('select')).selectOption('Last 30 minutes');
+  const value = page.getByRole('listitem').filter({ hasText: 'plant.truck-01.1' }).locator('b');
+  await until('its speed', async () => /\d/.test(await value.innerText()));
+  for (const axis of ['Shared', 'Overlapped', 'Stacked']) await page.getByLabel('Y axes').selectOption(axis);
+  await page.waitForRequest(/timeseries\/query/, { timeout: 10000 });
+  quiet(page);
   await page.context().close();
 });

@@ -17,6 +17,7 @@ export const aggregatesOf = (signal: Signal): string[] => (signal ? OF_SIGNALS :
 
 export interface Line {
     id: SeriesId;
+    name: string; // that the model gives the series; empty: none
     property: string;
     aggregate: string;
     signal: Signal;
@@ -55,8 +56,9 @@ export const freshView: View = {
     lines: [],
 };
 
-export const freshLine = (id: SeriesId, property: string, color: number): Line => ({
+export const freshLine = (id: SeriesId, property: string, color: number, name = ''): Line => ({
     id,
+    name,
     property,
     aggregate: 'avg',
     signal: '',
@@ -68,21 +70,22 @@ export const freshLine = (id: SeriesId, property: string, color: number): Line =
 
 export const sameId = (a: SeriesId, b: SeriesId) => JSON.stringify(a) === JSON.stringify(b);
 export const idText = (id: SeriesId) => id.map((part) => part ?? '–').join(' / ');
+export const seriesText = (line: Line) => line.name || idText(line.id);
 export const aggregateText = (line: Line) =>
     (line.aggregate === RAW ? 'each value' : line.aggregate) + (line.signal ? ` (${line.signal})` : '');
 export const lineText = (line: Line) =>
-    `${idText(line.id)} ${line.property}` + (line.aggregate === 'avg' ? '' : `, ${aggregateText(line)}`);
+    `${seriesText(line)} ${line.property}` + (line.aggregate === 'avg' ? '' : `, ${aggregateText(line)}`);
 
 /** Lines of one property of several series; those that are there already stay as they are. */
-export function addLines(lines: Line[], ids: SeriesId[], property: string): Line[] {
+export function addLines(lines: Line[], series: { id: SeriesId; name?: string }[], property: string): Line[] {
     const next = [...lines];
-    for (const id of ids) {
+    for (const { id, name } of series) {
         if (next.length >= LINES_MAX) break;
         if (next.some((line) => line.property === property && sameId(line.id, id))) continue;
         const used = new Set(next.map((line) => line.color));
         let color = 0;
         while (used.has(color) && color < LINES_MAX) color++;
-        next.push(freshLine(id, property, color));
+        next.push(freshLine(id, property, color, name));
     }
     return next;
 }
@@ -105,6 +108,7 @@ function readLine(said: unknown): Line | null {
     const known = aggregatesOf(signal);
     return {
         id: id as SeriesId,
+        name: typeof one.n === 'string' ? one.n : '',
         property: one.p,
         aggregate: known.find((name) => name === one.a) ?? known[0]!,
         signal,
@@ -154,6 +158,7 @@ const iso = (ms: number) => new Date(ms).toISOString();
 export function writeView(view: View): Record<string, string> {
     const lines = view.lines.map((line) => ({
         id: line.id,
+        ...(line.name && { n: line.name }),
         p: line.property,
         ...(line.aggregate !== aggregatesOf(line.signal)[0] && { a: line.aggregate }),
         ...(line.signal && { i: line.signal }),
@@ -247,6 +252,7 @@ export function queriesFor(lines: Line[], span: Span, interval: number): Asked[]
             timeSeriesId: group.id,
             searchSpan: searchSpan({ from: span.from - group.shift, to: span.to - group.shift }),
             inlineVariables: Object.fromEntries(group.variables),
+            projectedVariables: group.variables.map(([name]) => name), // and none of the type's
         };
         return {
             shift: group.shift,
@@ -303,6 +309,7 @@ export function statisticsQuery(line: Line, span: Span): Record<string, unknown>
             searchSpan: searchSpan({ from, to }),
             interval: `PT${Math.ceil(Math.max(Math.abs(from), Math.abs(to)) / 1000) + 1}S`,
             inlineVariables: Object.fromEntries(statistics.map((name) => [name, variable(line.property, name)])),
+            projectedVariables: statistics,
         },
     };
 }

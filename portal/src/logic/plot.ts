@@ -41,7 +41,7 @@ function extent(lines: PlotLine[], span: Span): [number, number] {
 export function lanesOf(lines: PlotLine[], axis: Axis, span: Span, height: number): Lane[] {
     const names = axis === 'stacked' ? [...new Set(lines.map((line) => line.property))] : [''];
     if (!names.length) names.push('');
-    const gap = 14;
+    const gap = 20; // px
     const each = (height - gap * (names.length - 1)) / names.length;
     return names.map((name, i) => {
         const own = lines.map((_, at) => at).filter((at) => axis !== 'stacked' || lines[at]?.property === name);

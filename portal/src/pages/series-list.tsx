@@ -86,7 +86,10 @@ function Tree(props: { path: string[]; places: Place[]; go: (path: string[]) => 
 }
 
 /** Which series there are, and a property of those that are chosen. */
-export function SeriesPicker(props: { count: number; add: (ids: SeriesId[], property: string) => void }) {
+export function SeriesPicker(props: {
+    count: number;
+    add: (series: { id: SeriesId; name?: string }[], property: string) => void;
+}) {
     const [search, setSearch] = useState('');
     const [chosen, setChosen] = useState<Map<string, Instance>>(new Map());
     const [property, setProperty] = useState('');
@@ -155,7 +158,7 @@ export function SeriesPicker(props: { count: number; add: (ids: SeriesId[], prop
                 disabled={!picked.length || !known || room <= 0}
                 onClick={() =>
                     props.add(
-                        picked.map((one) => one.timeSeriesId),
+                        picked.map((one) => ({ id: one.timeSeriesId, name: one.name })),
                         known,
                     )
                 }

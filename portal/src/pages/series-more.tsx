@@ -1,8 +1,9 @@
 // Beside the explorer's chart: statistics of a stretch, views that are kept, links.
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { numberText, timeText } from '../logic/axes';
 import {
     lineText,
+    rowsOf,
     statistics,
     statisticsQuery,
     writeView,
@@ -13,8 +14,32 @@ import {
 } from '../logic/explorer';
 import { FormDialog } from '../forms';
 import { href } from '../route';
-import { askSeries } from '../series-data';
+import { askSeries, lineKey, type LoadedLines } from '../series-data';
 import { Failure, notify, Table, Text, useApi, useLoad } from '../ui';
+
+const ROWS_MAX = 500; // of a table; files have all
+
+/** What lines have, a row for each time. */
+export function ValueRows(props: { lines: Line[]; loaded: LoadedLines; utc: boolean }) {
+    const { lines, loaded } = props;
+    const rows = useMemo(() => rowsOf(lines.map((line) => loaded.points.get(lineKey(line)))), [lines, loaded.points]);
+    return (
+        <Table
+            label="Values"
+            rows={rows.slice(0, ROWS_MAX)}
+            loading={loaded.loading}
+            empty="No values in this time."
+            columns={[
+                { name: 'Time', cell: (row) => timeText(row.at, props.utc, loaded.interval) },
+                ...lines.map((line, i) => ({
+                    name: lineText(line),
+                    number: true,
+                    cell: (row: { values: (number | null)[] }) => numberText(row.values[i]),
+                })),
+            ]}
+        />
+    );
+}
 
 /** Of each line all that it had in a span, computed by the hub of every value. */
 export function Statistics(props: { lines: Line[]; span: Span; utc: boolean; close: () => void }) {

@@ -8,7 +8,7 @@ import { FormDialog } from '../forms';
 
 const MINUTE = HOUR / 60;
 const BAR = 32; // px
-const quick: [number, string][] = [
+export const quick: [number, string][] = [
     [30 * MINUTE, 'Last 30 minutes'],
     [HOUR, 'Last hour'],
     [6 * HOUR, 'Last 6 hours'],

@@ -2,9 +2,9 @@ import {
     aggregatesOf,
     aggregateText,
     COLORS,
-    idText,
     lineText,
     RAW,
+    seriesText,
     signals,
     type Line,
     type Signal,
@@ -114,7 +114,7 @@ export function Well(props: {
                         <button type="button" class="name" onClick={() => setOpen(i)}>
                             <span>
                                 <span class="unseen">Change </span>
-                                {idText(line.id)}{' '}
+                                {seriesText(line)}{' '}
                             </span>
                             <span class="quiet">
                                 {line.property} · {aggregateText(line)}

@@ -18,10 +18,10 @@ import {
 } from '../logic/explorer';
 import { Plot } from '../plot';
 import { go, useRoute } from '../route';
-import { download, lineKey, useLines, type LoadedLines } from '../series-data';
-import { Choice, Copy, Denied, Failure, Table, useApi } from '../ui';
+import { download, lineKey, plotLinesOf, useLines } from '../series-data';
+import { Choice, Copy, Denied, Failure, useApi } from '../ui';
 import { Events } from './series-events';
-import { SavedViews, Statistics, viewHref } from './series-more';
+import { SavedViews, Statistics, ValueRows, viewHref } from './series-more';
 import { SeriesPicker } from './series-list';
 import { TimeBar, TimeButtons } from './series-time';
 import { Well } from './series-well';
@@ -69,27 +69,6 @@ function useTurns(seconds: number) {
     return { turn, next: () => setTurn((n) => n + 1) };
 }
 
-function Rows(props: { lines: Line[]; loaded: LoadedLines; utc: boolean }) {
-    const { lines, loaded } = props;
-    const rows = useMemo(() => rowsOf(lines.map((line) => loaded.points.get(lineKey(line)))), [lines, loaded.points]);
-    return (
-        <Table
-            label="Values"
-            rows={rows.slice(0, 500)}
-            loading={loaded.loading}
-            empty="No values in this time."
-            columns={[
-                { name: 'Time', cell: (row) => timeText(row.at, props.utc, loaded.interval) },
-                ...lines.map((line, i) => ({
-                    name: lineText(line),
-                    number: true,
-                    cell: (row: { values: (number | null)[] }) => numberText(row.values[i]),
-                })),
-            ]}
-        />
-    );
-}
-
 const axisNames: Record<Axis, string> = {
     stacked: 'Stacked',
     shared: 'Shared',
@@ -122,16 +101,7 @@ function Explorer() {
             view.lines.map((line) => line.id).filter((id, i, all) => all.findIndex((other) => sameId(id, other)) === i),
         [view.lines],
     );
-    const plotLines = useMemo(
-        () =>
-            shown.map((line) => ({
-                name: lineText(line),
-                property: line.property,
-                color: line.color,
-                points: loaded.points.get(lineKey(line)) ?? { times: [], values: [] },
-            })),
-        [shown, loaded.points],
-    );
+    const plotLines = useMemo(() => plotLinesOf(shown, loaded), [shown, loaded.points]);
     const save = () => {
         const rows = rowsOf(shown.map((line) => loaded.points.get(lineKey(line))));
         const head = ['timestamp', ...shown.map(lineText)];
@@ -172,7 +142,7 @@ function Explorer() {
             <div class="explorer">
                 <SeriesPicker
                     count={view.lines.length}
-                    add={(ids, property) => set({ lines: addLines(view.lines, ids, property) })}
+                    add={(series, property) => set({ lines: addLines(view.lines, series, property) })}
                 />
                 <div class="stack">
                     <TimeBar view={view} span={span} turn={turn} set={set} move={move} />
@@ -202,7 +172,7 @@ function Explorer() {
                         {view.tab === 'events' ? (
                             <Events ids={ids} span={span} utc={view.utc} />
                         ) : view.tab === 'table' ? (
-                            <Rows lines={shown} loaded={loaded} utc={view.utc} />
+                            <ValueRows lines={shown} loaded={loaded} utc={view.utc} />
                         ) : (
                             <>
                                 <Plot

@@ -1,12 +1,32 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
 import { follow, StreamPill, type Heard, type StreamState } from '../follow';
-import { Choice, Denied, pretty, Text, useApi, When } from '../ui';
+import { href, useRoute } from '../route';
+import { Choice, Denied, pretty, Tabs, Text, useApi, When } from '../ui';
+import { StoredTelemetry } from './stored';
 
 const SHOWN_MAX = 500;
 const DRAW_MS = 250;
 
 export function TelemetryTab(props: { device: string }) {
+    const stored = useRoute().query.get('show') === 'stored';
+    const here = href('devices', props.device, 'telemetry');
+    return (
+        <>
+            <Tabs
+                label="Telemetry"
+                at={stored ? `${here}?show=stored` : here}
+                of={[
+                    [here, 'Live'],
+                    [`${here}?show=stored`, 'Stored'],
+                ]}
+            />
+            {stored ? <StoredTelemetry device={props.device} /> : <LiveTelemetry device={props.device} />}
+        </>
+    );
+}
+
+function LiveTelemetry(props: { device: string }) {
     const api = useApi();
     const [from, setFrom] = useState('latest');
     const [running, setRunning] = useState(true);
