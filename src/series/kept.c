@@ -197,10 +197,13 @@ static bool span_of(const struct sk_series *store, int64_t *first, int64_t *last
     return any;
 }
 
-/* A block's rows are spread evenly over its time. */
+/* A block's rows are spread evenly over its time; of fewer rows than intervals the first and the
+ * last stand at its ends. */
 static void spread(uint64_t *rows, int64_t start, int64_t width, const struct series_place *place) {
     size_t from = (size_t)((place->first_time - start) / width),
            to = (size_t)((place->last_time - start) / width), left = place->rows;
+    for (size_t n = place->rows; n > 1 && n <= to - from && left; left--)
+        rows[from + (left - 1) * (to - from) / (n - 1)]++;
     for (size_t i = from; i <= to; i++) {
         size_t some = left / (to - i + 1);
         rows[i] += some;

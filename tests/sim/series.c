@@ -253,6 +253,56 @@ TEST(mistakes_are_said) {
     assert_int_equal(f->status, 400);
 }
 
+TEST(whatever_a_device_says_the_series_stay_well) {
+    struct fleet *f = *state;
+    static const char *const bodies[] = {
+        "{\"<script>alert(1)</script>\":\"<img src=x onerror=alert(1)>\"}",
+        "{\"a.b['c']\\\\\":{\"\":{\"\":1}}}",
+        "{\"x\":\"NaN\",\"y\":\"Infinity\",\"z\":1e999}",
+        "{\"t\":\"0000-01-01T00:00:00Z\",\"v\":1}",
+        "{\"t\":\"9999-12-31T23:59:59.999Z\",\"v\":1}",
+        "{\"t\":\"0001-01-01T00:00:00Z\",\"v\":1}",
+        "{\"t\":12,\"v\":9223372036854775808}",
+        "[[[[]]]]",
+        "[]",
+        "{}",
+        "\"\\ud800\"",
+        "nonsense",
+        "{\"iothub-connection-device-id\":\"d1\"}",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) series_say(f, "d2", bodies[i]);
+    struct sk_buffer body = {0}; /* 1,500 names, of which a thousand in all are kept */
+    for (unsigned m = 0; m < 10; m++) {
+        body.n = 0;
+        for (unsigned i = 0; i < 150; i++)
+            sk_buffer_print(&body, "%s\"k%u\":%u", i ? "," : "{", m * 150 + i, i);
+        sk_buffer_append(&body, sk_span("}", 2));
+        series_say(f, "d2", body.p);
+    }
+    body.n = 0;
+    sk_buffer_text(&body, "{\"long\":\"");
+    while (body.n < 255 * 1024) sk_buffer_text(&body, "xxxxxxxxxxxxxxxx");
+    sk_buffer_append(&body, sk_span("\"}", 3));
+    series_say(f, "d2", body.p);
+    sk_buffer_free(&body);
+    sk_sim_run(f->sim, 65 * SK_S); /* also to the disk */
+    fleet_call(f, SK_HTTP_POST, "/eventSchema", "{" SPAN "}");
+    json_t *json = json_loads(f->answer, 0, NULL);
+    assert_int_equal(json_array_size(json_object_get(json, "properties")), 1000);
+    json_decref(json);
+    fleet_shows(f, "/availability", "availability/range/from", "\"0001-01-01T00:00:00Z\"");
+    ask(f, "{\"getEvents\":{\"timeSeriesId\":[\"d2\"],\"take\":250000,\"searchSpan\":{\"from\":"
+           "\"0001-01-01T00:00:00Z\",\"to\":\"9999-12-31T23:59:59.999Z\"}}}");
+    json = json_loads(f->answer, 0, NULL);
+    assert_non_null(json);
+    json_decref(json);
+    series_has(f, "\"name\":\"<script>alert(1)</script>\"");
+    series_say(f, "d1", "{\"t\":\"" DAY "00:30Z\",\"iothub-enqueuedtime\":5}"); /* others' go on */
+    sk_sim_run(f->sim, SK_S);
+    ask(f, "{\"getEvents\":{" OF_D1 "}}");
+    series_has(f, "\"timestamps\":[\"" DAY "00:30Z\"]");
+}
+
 TEST(nothing_is_lost_or_there_twice_when_the_power_goes) {
     struct fleet *f = *state;
     for (unsigned round = 0; round < 6; round++) {

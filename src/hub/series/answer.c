@@ -5,6 +5,9 @@
 
 void series_put_time(struct sk_buffer *to, int64_t ms) {
     char text[SK_TIME_TEXT];
+    /* an interval may begin before the first year, or end behind the last */
+    if (ms < SK_SERIES_TIME_MIN) ms = SK_SERIES_TIME_MIN;
+    if (ms > SK_SERIES_TIME_MAX) ms = SK_SERIES_TIME_MAX;
     sk_time_text(ms * 1000, text); /* 2026-01-01T00:00:00.1230000Z */
     int kept = ms % 1000 ? 23 : 19;
     sk_buffer_print(to, "\"%.*sZ\"", kept, text);
