@@ -64,4 +64,34 @@ line=$(DEVICES=1 FIELDS=1 ROWS=$many STEP_MS=$(calculate %.9f "86400000 / $many"
 asked=$(DEVICES=1 FIELDS=1 ROWS=$many STEP_MS=$(calculate %.9f "86400000 / $many") "$bin/bench-series_store" ask "$dir/day")
 echo "  $many points of a day, averages of its minutes: $(field first_ms <<<"$asked") ms, again $(field last_ms <<<"$asked") ms; written with $(field rate <<<"$line") points a second, $(field bytes_a_point <<<"$line") bytes each, $(field memory_mb <<<"$line") MB"
 
-write_result series "\"points\": $points, \"processor_s\": {\"ours\": $ours, \"influxdb\": $influx, \"victoriametrics\": $victoria}, \"bytes_a_point\": {\"ours\": $ours_bytes, \"influxdb\": $influx_bytes, \"victoriametrics\": $victoria_bytes}, \"day\": {\"points\": $many, \"first_ms\": $(field first_ms <<<"$asked"), \"last_ms\": $(field last_ms <<<"$asked"), \"memory_mb\": $(field memory_mb <<<"$line")}"
+# What a message costs the hub, without the store and with it, by turns.
+make_hub
+start_hub
+wait_for "$hub_ready"
+"$bin/bench-devices" --service "$SKERRY_CONNECTION_STRING" --ca "$SKERRY_CA_FILE" --count 50 --key "$key"
+stop_hub() {
+    kill "$hub_pid"
+    wait "$hub_pid" 2>/dev/null || true
+}
+ingest() { # ingest true|false: µs of the hub's for a message, and messages a second
+    local line
+    stop_hub
+    sed -i "/^\[hub.series\]/,/^enabled/ s/^enabled = .*/enabled = $1/" "$dir/hub/hub.toml"
+    start_hub
+    wait_for "$hub_ready"
+    line=$(measured "$hub_pid" "$bin/bench-mqtt_load" --host "$hub" --port 8883 --ca "$SKERRY_CA_FILE" --hub "$hub" --key "$key" --connections 50 \
+        --in-flight 50 --size 256 --seconds "${SECONDS_EACH:-5}")
+    echo "$(calculate %.3f "1e6 * $(field server_busy <<<"$line") / $(field rate <<<"$line")") $(field rate <<<"$line")"
+}
+without=() with=() without_rates=() with_rates=()
+for _ in $(seq "${ROUNDS:-3}"); do
+    ingest false >"$dir/figures" # not in a subshell: the hub is another one afterwards
+    read -r us rate <"$dir/figures"
+    without+=("$us") without_rates+=("$rate")
+    ingest true >"$dir/figures"
+    read -r us rate <"$dir/figures"
+    with+=("$us") with_rates+=("$rate")
+done
+echo "  ingest over MQTT and TLS: $(median "${without[@]}") µs a message and $(median "${without_rates[@]}") a second without the store, $(median "${with[@]}") µs and $(median "${with_rates[@]}") with it"
+
+write_result series "\"points\": $points, \"processor_s\": {\"ours\": $ours, \"influxdb\": $influx, \"victoriametrics\": $victoria}, \"bytes_a_point\": {\"ours\": $ours_bytes, \"influxdb\": $influx_bytes, \"victoriametrics\": $victoria_bytes}, \"day\": {\"points\": $many, \"first_ms\": $(field first_ms <<<"$asked"), \"last_ms\": $(field last_ms <<<"$asked"), \"memory_mb\": $(field memory_mb <<<"$line")}, \"ingest_us\": {\"without\": $(median "${without[@]}"), \"with\": $(median "${with[@]}")}, \"ingest_rate\": {\"without\": $(median "${without_rates[@]}"), \"with\": $(median "${with_rates[@]}")}"

@@ -22,7 +22,7 @@ need() {
 
 need_build() {
     need gcc g++ cmake ninja-build ccache libc6-dev libuv1-dev libssl-dev libjansson-dev libsqlite3-dev libwslay-dev \
-        node-llhttp libtomlplusplus-dev libcmocka-dev zlib1g-dev duktape-dev libminizip-dev libyaml-dev libtss2-dev libp11-kit-dev
+        node-llhttp libtomlplusplus-dev libcmocka-dev zlib1g-dev libsnappy-dev duktape-dev libminizip-dev libyaml-dev libtss2-dev libp11-kit-dev
 }
 
 # The portal's libraries and tools.

@@ -140,6 +140,7 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, "/timeseries/instances", SK_OP_SERIES_INSTANCES},
     {SK_HTTP_POST, "/timeseries/instances/search", SK_OP_SERIES_SEARCH},
     {SK_HTTP_POST, "/timeseries/instances/suggest", SK_OP_SERIES_SUGGEST},
+    {SK_HTTP_POST, "/api/v1/read", SK_OP_SERIES_REMOTE_READ},
     {SK_HTTP_GET, "/timeseries/types", SK_OP_SERIES_TYPES},
     {SK_HTTP_GET, "/timeseries/hierarchies", SK_OP_SERIES_HIERARCHIES},
     {SK_HTTP_POST, "/timeseries/{name}/$batch", SK_OP_SERIES_BATCH},

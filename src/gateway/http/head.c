@@ -74,6 +74,15 @@ static void answer_command(struct sk_http_exchange *exchange, const struct sk_an
     sk_buffer_free(&headers);
 }
 
+/* As Prometheus takes it. */
+static void answer_packed(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
+    struct sk_buffer headers = {0};
+    sk_http_put_header(&headers, "Content-Type", SK_SPAN("application/x-protobuf"));
+    sk_http_put_header(&headers, "Content-Encoding", SK_SPAN("snappy"));
+    sk_http_respond(exchange, 200, sk_buffer_span(&headers), answer->text);
+    sk_buffer_free(&headers);
+}
+
 /* Accepted: its device does the rest. */
 static void answer_patch(struct sk_http_exchange *exchange, const struct sk_answer *answer) {
     const struct sk_http_parser *http = exchange->request;
@@ -112,6 +121,8 @@ static void on_answer(struct sk_request *request, const struct sk_answer *answer
         answer_patch(exchange, answer);
     else if (request->op == SK_OP_TWIN_REPORT)
         answer_report(exchange, answer);
+    else if (request->op == SK_OP_SERIES_REMOTE_READ)
+        answer_packed(exchange, answer);
     else if (answer->document || answer->text.n)
         answer_document(exchange, answer);
     else if (answer->message)
@@ -325,6 +336,7 @@ static bool read_request(struct sk_http_request *r) {
         fine = r->request.name.n > 0 && r->request.name.n <= 8192;
         break;
     case SK_OP_JOB_LIST: read_job_list(r); break;
+    case SK_OP_SERIES_REMOTE_READ: r->request.payload = sk_buffer_span(&http->body); break;
     case SK_OP_DEVICE_LIST:
     case SK_OP_CONFIGURATION_LIST:
         r->request.max = number(sk_http_query(http->query, "top"), LIST_MAX);

@@ -5,6 +5,7 @@
  *   variable.c  a variable of a query or a type: JSON to expressions
  *   ask.c       a query: JSON to struct sk_series_query
  *   answer.c    what comes of it: columns to JSON
+ *   remote_read.c  the same for Prometheus
  *   object.c    types, hierarchies and instances: what one may be
  *   model.c     the model: all of them, read at the start; its settings
  *   batch.c     reads and writes many of them at a time
@@ -68,7 +69,7 @@ struct series {
     struct sk_arena arena;  /* of one message */
     uint64_t refused_total; /* messages that are no JSON objects */
     struct series_model model;
-    struct sk_list searches; /* under way */
+    struct sk_list searches, remotes; /* under way; see remote_read.c */
 };
 
 /* ---- fill.c ---- */
@@ -136,6 +137,11 @@ void series_settings_patch(struct series *series, struct sk_request *request);
 /* ---- batch.c ---- */
 
 void series_batch(struct series *series, struct sk_request *request);
+
+/* ---- remote_read.c ---- */
+
+void series_remote_read(struct series *series, struct sk_request *request);
+void series_remote_read_end(struct series *series); /* refuses those that are under way */
 
 /* ---- search.c ---- */
 

@@ -175,6 +175,10 @@ static void suggest(struct sk_hub *hub, struct sk_request *request) {
     if (has_model(hub, request)) series_suggest(hub->series, request);
 }
 
+static void remote_read(struct sk_hub *hub, struct sk_request *request) {
+    if (is_on(hub, request)) series_remote_read(hub->series, request);
+}
+
 static void show_settings(struct sk_hub *hub, struct sk_request *request) {
     if (has_model(hub, request)) answer_json(request, series_settings_json(hub->series));
 }
@@ -305,6 +309,7 @@ static enum sk_status open_series(struct sk_hub *hub, char reason[512]) {
     char folder[1024];
     series->hub = hub;
     sk_list_init(&series->searches);
+    sk_list_init(&series->remotes);
     sk_list_init(&series->model.waiting);
     if (!hub->options->series.enabled) return SK_OK;
     snprintf(folder, sizeof folder, "%s/series", hub->options->data);
@@ -329,6 +334,7 @@ static void begin(struct sk_hub *hub) {
 static void close_store(struct series *series) {
     struct sk_series *store = series->store;
     series_search_end(series);
+    series_remote_read_end(series);
     hub_wait_refuse(&series->model.waiting);
     series_fill_end(series);
     series->store = NULL;
@@ -450,6 +456,7 @@ const struct sk_hub_part hub_part_series = {
               [SK_OP_SERIES_BATCH] = batch,
               [SK_OP_SERIES_SEARCH] = search,
               [SK_OP_SERIES_SUGGEST] = suggest,
+              [SK_OP_SERIES_REMOTE_READ] = remote_read,
               [SK_OP_SERIES_SETTINGS] = show_settings,
               [SK_OP_SERIES_SETTINGS_PATCH] = patch_settings,
               [SK_OP_SERIES_FORGET] = forget}};
