@@ -1,7 +1,7 @@
 // A chart of time series: lines on a canvas, axes and what moves above them in SVG. Everything that a pointer does, keys do, too.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { durationText, numberText, tickLabels, tickText, timeText, timeTicks } from './logic/axes';
-import { gapOf, lanesOf, nearest, plotHeight, type Lane, type PlotLine } from './logic/plot';
+import { gapOf, lanesOf, nearest, plotHeight, summary, type Lane, type PlotLine } from './logic/plot';
 import { COLORS, type Axis, type Span } from './logic/explorer';
 
 export const ink = (color: number) => `ink s${color % COLORS}`;
@@ -270,7 +270,8 @@ function Overlay(props: { plot: PlotProps; lanes: Lane[]; place: Place }) {
     const { plot, lanes, place } = props;
     const { span } = plot;
     const [cursor, setCursor] = useState<{ at: number; y: number | null } | null>(null);
-    const [words, setWords] = useState('');
+    const [heard, setHeard] = useState('');
+    const words = useMemo(() => summary(plot.lines, span, numberText), [plot.lines, span.from, span.to]);
     const brush = useBrush(
         (x) => place.at(Math.min(place.width, Math.max(0, x - LEFT))),
         (chosen, pan) => {
@@ -282,10 +283,10 @@ function Overlay(props: { plot: PlotProps; lanes: Lane[]; place: Place }) {
     const at = cursor && cursor.at >= span.from && cursor.at <= span.to ? cursor.at : null;
     const told = at === null ? [] : toldAt(plot, lanes, at);
     const say = (time: number) => {
-        const heard = toldAt(plot, lanes, time).slice(0, 5);
-        setWords(
+        const some = toldAt(plot, lanes, time).slice(0, 5);
+        setHeard(
             `${timeText(time, plot.utc, plot.step)}: ` +
-                (heard.map((one) => `${one.name} ${numberText(one.value)}`).join(', ') || 'no values'),
+                (some.map((one) => `${one.name} ${numberText(one.value)}`).join(', ') || 'no values'),
         );
     };
     const step = Math.max(plot.step, (span.to - span.from) / 200);
@@ -330,7 +331,7 @@ function Overlay(props: { plot: PlotProps; lanes: Lane[]; place: Place }) {
             tabIndex={0}
             role="group"
             aria-roledescription="chart"
-            aria-label={`${plot.label} Arrows move along it, with Shift they select; Enter shows the selection, plus and minus zoom, Page Up and Page Down move the time.`}
+            aria-label={`${plot.label} ${words} Arrows move along it, with Shift they select; Enter shows the selection, plus and minus zoom, Page Up and Page Down move the time.`}
             onKeyDown={pressed}
             onBlur={() => setCursor(null)}
             onPointerLeave={() => setCursor(null)}
@@ -371,7 +372,7 @@ function Overlay(props: { plot: PlotProps; lanes: Lane[]; place: Place }) {
                 </div>
             )}
             <div class="unseen" role="status" aria-live="polite">
-                {words}
+                {heard}
             </div>
         </div>
     );

@@ -293,3 +293,32 @@ test('it refreshes by itself, and the axes are as somebody wants them', async ()
   quiet(page);
   await page.context().close();
 });
+
+test('each value is a point, counts are counts, and the chart says its ends in words', async () => {
+  const lines = [line('odd', 's.v', { a: 'raw' }), line('odd', 's.v', { a: 'count' }), line('odd', 'note')];
+  const page = await open(at(lines, noon, noon + 240_000, '&every=60'));
+  await page.getByRole('group', { name: /^3 lines\. s\.v from 0 to 2\.5; note without values\./ }).waitFor();
+  await page.getByRole('button', { name: 'Table', exact: true }).click();
+  await page.getByRole('columnheader', { name: 'odd s.v, each value' }).waitFor();
+  const rows = page.getByRole('region', { name: 'Values' }).getByRole('row');
+  await rows.nth(4).waitFor();
+  const cells = (await rows.allInnerTexts()).slice(1).map((row) => row.split('\t').slice(1));
+  assert.deepStrictEqual(cells, [['0.5', '1', '--'], ['1.5', '1', '--'], ['2.5', '1', '--'], ['--', '0', '--']]);
+  quiet(page);
+  await page.context().close();
+});
+
+test('a hub that keeps no time series says so, once', async () => {
+  const page = await open();
+  const refusal = { Message: 'ErrorCode:InvalidOperation;time series are off: set enabled = true', ExceptionMessage: '' };
+  await page.route(/\/availability/, (route) => route.fulfill({ status: 400, body: JSON.stringify(refusal) }));
+  await page.keyboard.press('g');
+  await page.keyboard.press('t');
+  await page.getByRole('alert').waitFor();
+  assert.match(await page.getByRole('alert').innerText(), /^time series are off/);
+  assert.strictEqual(await page.getByLabel('Find a series').count(), 0);
+  await page.unroute(/\/availability/);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByLabel('Find a series').waitFor();
+  await page.context().close();
+});

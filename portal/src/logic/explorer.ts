@@ -221,11 +221,12 @@ export interface Asked {
 
 const VARIABLES_MAX = 50;
 const BOUNDARY_LEAST = HOUR;
+const BOUNDARY_MOST = LAST_MAX; // the hub's limit
 
 /** What to ask for the lines that are shown: a query for each series and shift, of at most 50 variables. */
 export function queriesFor(lines: Line[], span: Span, interval: number): Asked[] {
     const groups = new Map<string, { id: SeriesId; shift: number; raw: boolean; variables: [string, Variable][] }>();
-    const boundary = Math.max(BOUNDARY_LEAST, span.to - span.from);
+    const boundary = Math.min(BOUNDARY_MOST, Math.max(BOUNDARY_LEAST, span.to - span.from));
     lines.forEach((line, i) => {
         if (line.hidden) return;
         const raw = line.aggregate === RAW;

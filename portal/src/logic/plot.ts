@@ -57,6 +57,19 @@ export function lanesOf(lines: PlotLine[], axis: Axis, span: Span, height: numbe
     });
 }
 
+/** What a chart shows, in a few words: of each property its least and greatest value. */
+export function summary(lines: PlotLine[], span: Span, number: (value: number) => string): string {
+    const names = [...new Set(lines.map((line) => line.property))].slice(0, 5);
+    const said = names.map((name) => {
+        const [low, high] = extent(
+            lines.filter((line) => line.property === name),
+            span,
+        );
+        return low <= high ? `${name} from ${number(low)} to ${number(high)}` : `${name} without values`;
+    });
+    return said.length ? `${said.join('; ')}.` : '';
+}
+
 export const plotHeight = (lines: PlotLine[], axis: Axis) =>
     axis === 'stacked'
         ? Math.max(PLOT_LEAST, new Set(lines.map((line) => line.property)).size * LANE_LEAST)

@@ -24,20 +24,27 @@ export function ValueRows(props: { lines: Line[]; loaded: LoadedLines; utc: bool
     const { lines, loaded } = props;
     const rows = useMemo(() => rowsOf(lines.map((line) => loaded.points.get(lineKey(line)))), [lines, loaded.points]);
     return (
-        <Table
-            label="Values"
-            rows={rows.slice(0, ROWS_MAX)}
-            loading={loaded.loading}
-            empty="No values in this time."
-            columns={[
-                { name: 'Time', cell: (row) => timeText(row.at, props.utc, loaded.interval) },
-                ...lines.map((line, i) => ({
-                    name: lineText(line),
-                    number: true,
-                    cell: (row: { values: (number | null)[] }) => numberText(row.values[i]),
-                })),
-            ]}
-        />
+        <>
+            <Table
+                label="Values"
+                rows={rows.slice(0, ROWS_MAX)}
+                loading={loaded.loading}
+                empty="No values in this time."
+                columns={[
+                    { name: 'Time', cell: (row) => timeText(row.at, props.utc, loaded.interval) },
+                    ...lines.map((line, i) => ({
+                        name: lineText(line),
+                        number: true,
+                        cell: (row: { values: (number | null)[] }) => numberText(row.values[i]),
+                    })),
+                ]}
+            />
+            {rows.length > ROWS_MAX && (
+                <p class="quiet" role="status">
+                    The first {ROWS_MAX} of {rows.length.toLocaleString()}; a file has all.
+                </p>
+            )}
+        </>
     );
 }
 

@@ -5,6 +5,8 @@ import {
     addLines,
     axes,
     lineText,
+    RAW,
+    RAW_MAX,
     readView,
     rowsOf,
     csv,
@@ -18,7 +20,7 @@ import {
 } from '../logic/explorer';
 import { Plot } from '../plot';
 import { go, useRoute } from '../route';
-import { download, lineKey, plotLinesOf, useLines } from '../series-data';
+import { download, lineKey, plotLinesOf, useAvailability, useLines } from '../series-data';
 import { Choice, Copy, Denied, Failure, useApi } from '../ui';
 import { Events } from './series-events';
 import { SavedViews, Statistics, ValueRows, viewHref } from './series-more';
@@ -79,6 +81,13 @@ const tabNames: Record<Tab, string> = { chart: 'Chart', table: 'Table', events: 
 export function SeriesPage() {
     const api = useApi();
     if (!api.can('service')) return <Denied what="read time series (it lacks ServiceConnect)" />;
+    return <WithStore />;
+}
+
+/** Where the hub keeps no time series it is said once. */
+function WithStore() {
+    const there = useAvailability(0);
+    if (there.error) return <Failure text={there.error} retry={there.reload} />;
     return <Explorer />;
 }
 
@@ -102,6 +111,7 @@ function Explorer() {
         [view.lines],
     );
     const plotLines = useMemo(() => plotLinesOf(shown, loaded), [shown, loaded.points]);
+    const cut = plotLines.some((line, i) => shown[i]?.aggregate === RAW && line.points.times.length >= RAW_MAX);
     const save = () => {
         const rows = rowsOf(shown.map((line) => loaded.points.get(lineKey(line))));
         const head = ['timestamp', ...shown.map(lineText)];
@@ -169,6 +179,11 @@ function Explorer() {
                             />
                         </div>
                         <Failure text={loaded.failure} retry={next} />
+                        {cut && (
+                            <p class="note warn">
+                                Of a line of each value the first {RAW_MAX.toLocaleString()} are drawn.
+                            </p>
+                        )}
                         {view.tab === 'events' ? (
                             <Events ids={ids} span={span} utc={view.utc} />
                         ) : view.tab === 'table' ? (
