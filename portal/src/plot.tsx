@@ -220,6 +220,7 @@ function Axes(props: { plot: PlotProps; lanes: Lane[]; place: Place }) {
 }
 
 interface Told {
+    line: number;
     at: number;
     name: string;
     color: number;
@@ -237,7 +238,7 @@ function toldAt(plot: PlotProps, lanes: Lane[], at: number): Told[] {
             const value = line.points.values[i];
             if (value === null || value === undefined) return [];
             const { name, color } = line;
-            return [{ at: line.points.times[i] as number, name, color, value, y: yOf(lane, one, value) }];
+            return [{ line: one.at, at: line.points.times[i] as number, name, color, value, y: yOf(lane, one, value) }];
         }),
     );
 }
@@ -255,7 +256,7 @@ function Readout(props: { plot: PlotProps; told: Told[]; at: number; x: number; 
         >
             <div class="strong">{timeText(closest?.at ?? told[0]?.at ?? props.at, plot.utc, plot.step)}</div>
             {list.map((one) => (
-                <div key={one.name} class={one === closest ? 'strong' : undefined}>
+                <div key={one.line} class={one === closest ? 'strong' : undefined}>
                     <i class={`swatch ${ink(one.color)}`} /> <span>{one.name}</span>
                     <b>{numberText(one.value)}</b>
                 </div>
@@ -358,7 +359,7 @@ function Overlay(props: { plot: PlotProps; lanes: Lane[]; place: Place }) {
                     )}
                     {at !== null && <line class="cursor" x1={place.x(at)} x2={place.x(at)} y2={place.height} />}
                     {told.map((one) => (
-                        <circle key={one.name} class={ink(one.color)} cx={place.x(one.at)} cy={one.y} r={3.5} />
+                        <circle key={one.line} class={ink(one.color)} cx={place.x(one.at)} cy={one.y} r={3.5} />
                     ))}
                 </g>
             </svg>

@@ -29,7 +29,7 @@ const chart = (page) => page.getByRole('group', { name: /^\d+ lines?\./ });
 test('series are found, chosen and drawn, split by device', async () => {
   const page = await open(at([]));
   await page.getByLabel('Find a series').fill('KILN');
-  await page.getByLabel('kiln-2', { exact: true }).check();
+  await page.getByLabel('kiln-3', { exact: true }).check();
   await page.getByRole('button', { name: 'Choose all' }).click();
   await page.getByText('3 of 3 chosen').waitFor();
   await page.getByLabel('Property', { exact: true }).selectOption('temperature');
@@ -37,7 +37,7 @@ test('series are found, chosen and drawn, split by device', async () => {
   await page.getByRole('button', { name: /Change kiln-3 temperature/ }).waitFor();
   await chart(page).and(page.getByLabel(/^3 lines/)).waitFor();
   await page.getByRole('button', { name: 'Table', exact: true }).click();
-  await page.getByRole('columnheader', { name: 'kiln-1 temperature' }).waitFor();
+  await page.getByRole('columnheader', { name: 'kiln-3 temperature' }).waitFor();
   assert.ok((await page.getByRole('region', { name: 'Values' }).getByRole('row').count()) > 100);
   quiet(page);
   await page.context().close();
@@ -138,14 +138,20 @@ test('a line says what is computed, between what, of which time, and with its ba
     { id: ['kiln-2'], p: 'temperature', a: 'max', band: 1 },
   ]);
   await page.getByRole('button', { name: 'Table', exact: true }).click();
-  await page.getByRole('columnheader', { name: 'kiln-1 temperature, twavg (Step)' }).waitFor();
+  await page.getByRole('columnheader', { name: 'kiln-1 temperature, twavg (Step), 6 h earlier' }).waitFor();
   const rows = page.getByRole('region', { name: 'Values' }).getByRole('row');
   await rows.nth(100).waitFor();
   assert.match(await rows.nth(1).innerText(), /00:00\s+--/); // there is nothing six hours earlier
   assert.doesNotMatch(await rows.nth(80).innerText(), /--/);
   await page.getByRole('button', { name: 'Hide kiln-1' }).click();
   await page.getByRole('columnheader', { name: /kiln-1/ }).waitFor({ state: 'detached' });
-  await page.getByRole('button', { name: 'Remove kiln-2' }).click();
+  await page.getByRole('button', { name: /Change kiln-2/ }).click();
+  await dialog.getByRole('button', { name: 'Duplicate' }).click();
+  await dialog.getByLabel('Time shift').selectOption({ label: '1 h earlier' });
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await page.getByRole('columnheader', { name: 'kiln-2 temperature, max, 1 h earlier' }).waitFor();
+  assert.strictEqual(await page.getByRole('columnheader', { name: /^kiln-2/ }).count(), 2);
+  for (let i = 0; i < 2; i++) await page.getByRole('button', { name: 'Remove kiln-2' }).first().click();
   await page.getByRole('button', { name: 'Show kiln-1' }).click();
   await page.getByRole('columnheader', { name: /kiln-1/ }).waitFor();
   quiet(page);

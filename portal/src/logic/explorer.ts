@@ -1,5 +1,5 @@
 // Time series: what is shown, as an address holds it, and what is asked of the hub for it. docs/protocols/time-series.md says what it answers.
-import { HOUR } from './axes';
+import { durationText, HOUR } from './axes';
 
 export type SeriesId = (string | null)[];
 
@@ -74,7 +74,17 @@ export const seriesText = (line: Line) => line.name || idText(line.id);
 export const aggregateText = (line: Line) =>
     (line.aggregate === RAW ? 'each value' : line.aggregate) + (line.signal ? ` (${line.signal})` : '');
 export const lineText = (line: Line) =>
-    `${seriesText(line)} ${line.property}` + (line.aggregate === 'avg' ? '' : `, ${aggregateText(line)}`);
+    `${seriesText(line)} ${line.property}` +
+    (line.aggregate === 'avg' ? '' : `, ${aggregateText(line)}`) +
+    (line.shift ? `, ${durationText(line.shift)} earlier` : '');
+
+/** A colour that no line has. */
+export function freeColor(lines: Line[]): number {
+    const used = new Set(lines.map((line) => line.color));
+    let color = 0;
+    while (used.has(color) && color < LINES_MAX) color++;
+    return color;
+}
 
 /** Lines of one property of several series; those that are there already stay as they are. */
 export function addLines(lines: Line[], series: { id: SeriesId; name?: string }[], property: string): Line[] {
@@ -82,10 +92,7 @@ export function addLines(lines: Line[], series: { id: SeriesId; name?: string }[
     for (const { id, name } of series) {
         if (next.length >= LINES_MAX) break;
         if (next.some((line) => line.property === property && sameId(line.id, id))) continue;
-        const used = new Set(next.map((line) => line.color));
-        let color = 0;
-        while (used.has(color) && color < LINES_MAX) color++;
-        next.push(freshLine(id, property, color, name));
+        next.push(freshLine(id, property, freeColor(next), name));
     }
     return next;
 }

@@ -2,6 +2,8 @@ import {
     aggregatesOf,
     aggregateText,
     COLORS,
+    freeColor,
+    LINES_MAX,
     lineText,
     RAW,
     seriesText,
@@ -19,7 +21,13 @@ const colors = ['teal', 'orange', 'violet', 'green', 'pink', 'blue', 'ochre', 'r
 const dashes = ['', ', dashed', ', dotted', ', dashed and dotted', ', long dashes'];
 const shifts = [0, HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY, 30 * DAY, 365 * DAY];
 
-function LineForm(props: { line: Line; set: (line: Line) => void; setAll: (line: Line) => void; close: () => void }) {
+function LineForm(props: {
+    line: Line;
+    set: (line: Line) => void;
+    setAll: (line: Line) => void;
+    twice: (() => void) | null;
+    close: () => void;
+}) {
     const { line, set } = props;
     const known = aggregatesOf(line.signal);
     return (
@@ -78,6 +86,9 @@ function LineForm(props: { line: Line; set: (line: Line) => void; setAll: (line:
                 <div class="actions">
                     <button type="button" onClick={() => props.setAll(line)}>
                         The same for all of {line.property}
+                    </button>
+                    <button type="button" disabled={!props.twice} onClick={() => props.twice?.()}>
+                        Duplicate
                     </button>
                     <button class="first">Close</button>
                 </div>
@@ -164,6 +175,9 @@ export function Well(props: {
                                     : one,
                             ),
                         )
+                    }
+                    twice={
+                        lines.length < LINES_MAX ? () => set([...lines, { ...opened, color: freeColor(lines) }]) : null
                     }
                     close={() => setOpen(-1)}
                 />

@@ -171,12 +171,14 @@ function Explorer() {
                                 ))}
                             </div>
                             <TimeButtons span={span} back={back} show={zoom} />
-                            <Choice
-                                label="Y axes"
-                                value={view.axis}
-                                set={(text) => set({ axis: text as Axis })}
-                                of={axes.map((axis) => [axis, axisNames[axis]])}
-                            />
+                            {view.tab === 'chart' && (
+                                <Choice
+                                    label="Y axes"
+                                    value={view.axis}
+                                    set={(text) => set({ axis: text as Axis })}
+                                    of={axes.map((axis) => [axis, axisNames[axis]])}
+                                />
+                            )}
                         </div>
                         <Failure text={loaded.failure} retry={next} />
                         {cut && (
