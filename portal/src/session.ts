@@ -15,6 +15,8 @@ export interface Session {
     host: string; // the hub's name in connection strings
     rights: Set<Right>;
     authorization(): Promise<string>;
+    account: string; // in signatures of the blob service
+    sign(text: string): Promise<string>; // for it, as base64
 }
 
 const KEPT = 'skerry-policy';
@@ -47,13 +49,17 @@ export function newKey(): string {
     return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
 }
 
-/** A SAS token for a resource, until `expiry` (seconds since 1970); a device's has no policy. */
-export async function signToken(resource: string, key: string, expiry: number, policy?: string): Promise<string> {
+async function hmac(key: string, text: string): Promise<string> {
     const usage = { name: 'HMAC', hash: 'SHA-256' };
     const imported = await crypto.subtle.importKey('raw', bytesOf(key), usage, false, ['sign']);
+    const digest = await crypto.subtle.sign('HMAC', imported, new TextEncoder().encode(text));
+    return btoa(String.fromCharCode(...new Uint8Array(digest)));
+}
+
+/** A SAS token for a resource, until `expiry` (seconds since 1970); a device's has no policy. */
+export async function signToken(resource: string, key: string, expiry: number, policy?: string): Promise<string> {
     const encoded = encodeURIComponent(resource);
-    const digest = await crypto.subtle.sign('HMAC', imported, new TextEncoder().encode(`${encoded}\n${expiry}`));
-    const signature = encodeURIComponent(btoa(String.fromCharCode(...new Uint8Array(digest))));
+    const signature = encodeURIComponent(await hmac(key, `${encoded}\n${expiry}`));
     return (
         `SharedAccessSignature sr=${encoded}&sig=${signature}&se=${expiry}` +
         (policy ? `&skn=${encodeURIComponent(policy)}` : '')
@@ -67,6 +73,8 @@ export function policySession(policy: Policy): Session {
         name: policy.name,
         host: policy.host,
         rights: new Set(),
+        account: policy.name,
+        sign: (text) => hmac(policy.key, text),
         authorization() {
             const now = Math.floor(Date.now() / 1000);
             if (now > ends - RENEW_S || ends > now + 2 * TOKEN_S) {

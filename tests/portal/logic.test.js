@@ -20,6 +20,7 @@ const { runtimeResponse, edgeModules, edgeClients, isUnhealthy } = load('edge.ts
 const { alarmsByType, calculationText, changeText, criticalShare, fieldOf, groupQuery, openOf, patchOf, toCondition, topRules, toRow, triggerText, worstByDevice, wrongCondition, wrongPatch } = load('monitoring.ts');
 const { clustered, fit, isPlace, landPaths, project, within, WORLD } = load('map.ts');
 const { SeriesSet, ticks, POINTS_MAX, DEVICES_MAX, METRICS_MAX } = load('series.ts');
+const { readBlobs, sizeText } = load('blobs.ts');
 const { kindOf, readEdge, writeEdge, wrongModule, wrongId, wrongPriority, freshModule, settingsOf, settingRows, wrongSettings } = load('configurations.ts');
 
 // RFC 7396
@@ -113,6 +114,16 @@ test('a manifest that nobody edits comes back as it was, with what forms do not 
     $edgeHub: { 'properties.desired.routes.r': 'FROM /* INTO $upstream' }, m: { 'properties.desired.settings': 5, 'properties.desired.more': {} }, other: { 'properties.desired.a.b': {} } };
   assert.strictEqual(kindOf({ modulesContent: layer }), 'layered');
   assert.deepStrictEqual(JSON.parse(JSON.stringify(writeEdge(readEdge(layer)))), layer);
+});
+
+test('a list of blobs is read as text, whatever their names are', () => {
+  const xml = '<?xml version="1.0"?><EnumerationResults><Blobs><Blob><Name>d/a&amp;&lt;b&gt;&#x41;&#66;&nope;.txt</Name><Properties><Last-Modified>Sun, 29 Nov 2026 10:50:42 GMT</Last-Modified>' +
+    '<Content-Length>1500</Content-Length><Content-Type>text/plain</Content-Type></Properties></Blob><Blob><Name>d/b</Name></Blob></Blobs><NextMarker>d/b</NextMarker></EnumerationResults>';
+  const { blobs, next } = readBlobs(xml);
+  assert.deepStrictEqual(blobs.map((one) => [one.name, one.size, one.type]), [['d/a&<b>AB&nope;.txt', 1500, 'text/plain'], ['d/b', 0, '']]);
+  assert.strictEqual(next, 'd/b');
+  assert.deepStrictEqual(readBlobs('<NextMarker />'), { blobs: [], next: '' });
+  assert.deepStrictEqual([0, 999, 1000, 1_500_000].map(sizeText), ['0 B', '999 B', '1 kB', '1.5 MB']);
 });
 
 test('what a form does not take has a reason', () => {

@@ -6,7 +6,7 @@ const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { start, end, open, service, asDevice, device, edge, until } = require('./support');
+const { start, end, open, ask, service, asDevice, device, upload, edge, until } = require('./support');
 
 before(async () => {
   await start();
@@ -457,6 +457,28 @@ test('what a hub is can be changed: tier, what is kept how long, tags', async ()
   const { sku, tags, properties } = await hub();
   assert.deepStrictEqual([sku.name, sku.capacity, tags, properties.cloudToDevice.maxDeliveryCount, properties.eventHubEndpoints.events.retentionTimeInDays, properties.enableFileUploadNotifications],
     ['S3', 9, { plant: 'north' }, 7, 2, false]);
+  quiet(page);
+  await page.context().close();
+});
+
+test('files of a device are listed, saved as they are, and deleted', async () => {
+  await device('camera');
+  const page = await open('devices/camera/files');
+  await page.getByText('The device has uploaded nothing.').waitFor();
+  const hostile = 'a&<b>"\'é.html';
+  const target = await upload('camera', hostile, '<script>alert(1)</script>', 'text/html');
+  await upload('camera', 'day 1/shot.txt', 'hello', 'text/plain');
+  // Who opens it in a browser beside the portal runs nothing of it.
+  assert.strictEqual((await ask('GET', target)).headers['content-security-policy'], 'sandbox');
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await page.getByRole('button', { name: 'Save day 1/shot.txt' }).waitFor();
+  await page.getByRole('row', { name: /day 1\/shot\.txt 5 B text\/plain/ }).waitFor();
+  const row = page.getByRole('row').filter({ hasText: hostile });
+  const [download] = await Promise.all([page.waitForEvent('download'), row.getByRole('button', { name: /^Save/ }).click()]);
+  assert.strictEqual(fs.readFileSync(await download.path(), 'utf8'), '<script>alert(1)</script>');
+  await row.getByRole('button', { name: /^Delete/ }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await until('the row', async () => (await row.count()) === 0);
   quiet(page);
   await page.context().close();
 });

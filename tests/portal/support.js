@@ -54,6 +54,15 @@ async function asDevice(device, method, target, body, headers, module) {
 
 const device = (id, more = {}) => service('PUT', `/devices/${encodeURIComponent(id)}`, { deviceId: id, ...more });
 
+// A file, as a device uploads it; gives its address with the device's signature.
+async function upload(id, blobName, body, type) {
+  const told = JSON.parse((await asDevice(id, 'POST', '/files', JSON.stringify({ blobName }))).text);
+  const target = `/${told.containerName}/${told.blobName.split('/').map(encodeURIComponent).join('/')}${told.sasToken}`;
+  const put = await ask('PUT', target, { body, headers: { 'x-ms-blob-type': 'BlockBlob', 'x-ms-blob-content-type': type } });
+  if (put.status !== 201) throw new Error(`${target}: ${put.status} ${put.text}`);
+  return target;
+}
+
 // An edge device with a module that has failed, as its agent and hub would report it.
 async function edge(id) {
   await device(id, { capabilities: { iotEdge: true } });
@@ -122,11 +131,12 @@ async function open(at = '', { colors = 'light', width = 1280, height = 820, as 
   return page;
 }
 
-// What axe finds, a line each.
-async function audit(page) {
+// What axe finds, a line each: by all rules, or by these.
+async function audit(page, rules) {
   await page.evaluate(axeSource); // by the debugger, which the page's policy does not reach
-  const found = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  const runOnly = rules ?? ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+  const found = await page.evaluate((options) => window.axe.run(options), { runOnly });
   return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
 }
 
-module.exports = { start, end, open, audit, ask, service, asDevice, device, edge, stored, kiln, until, host };
+module.exports = { start, end, open, audit, ask, service, asDevice, device, upload, edge, stored, kiln, until, host };

@@ -21,6 +21,7 @@ import {
     When,
 } from '../ui';
 import { ConnectionPill, isEdge, StatusPill } from './devices';
+import { FilesTab } from './files';
 import { MessageTab } from './message';
 import { MethodTab } from './method';
 import { TelemetryTab } from './telemetry';
@@ -33,6 +34,7 @@ const tabs: [string, string][] = [
     ['message', 'Message'],
     ['method', 'Direct method'],
     ['modules', 'Modules'],
+    ['files', 'Files'],
     ['history', 'Twin history'],
     ['diagnose', 'Diagnose'],
 ];
@@ -95,6 +97,7 @@ export function DevicePage(props: { id: string; rest: string[] }) {
             {tab === 'message' && <MessageTab device={props.id} />}
             {tab === 'method' && <MethodTab {...here} key={module} />}
             {tab === 'modules' && !module && <ModulesTab device={props.id} />}
+            {tab === 'files' && !module && <FilesTab device={props.id} />}
             {tab === 'history' && <HistoryTab {...here} key={module} />}
             {tab === 'diagnose' && <DiagnoseTab device={props.id} />}
         </>

@@ -23,6 +23,10 @@ struct sk_buffer blob_headers(const struct blob_request *r) {
     sk_http_put_header(&headers, "x-ms-request-id", sk_span_z(id));
     sk_http_put_header(&headers, "x-ms-version", version.n ? version : SK_SPAN("2021-08-06"));
     if (client.n) sk_http_put_header(&headers, "x-ms-client-request-id", client);
+    /* A device's file is no page of the hub's: what opens it in a browser runs nothing of it beside
+     * the portal. */
+    sk_http_put_header(&headers, "Content-Security-Policy", SK_SPAN("sandbox"));
+    sk_http_put_header(&headers, "X-Content-Type-Options", SK_SPAN("nosniff"));
     return headers;
 }
 
