@@ -19,7 +19,7 @@ const { EventReader, backOff } = load('stream.ts');
 const { runtimeResponse, edgeModules, edgeClients, isUnhealthy } = load('edge.ts');
 const { alarmsByType, calculationText, changeText, criticalShare, fieldOf, groupQuery, openOf, patchOf, toCondition, topRules, toRow, triggerText, worstByDevice, wrongCondition, wrongPatch } = load('monitoring.ts');
 const { clustered, fit, isPlace, landPaths, project, within, WORLD } = load('map.ts');
-const { SeriesSet, ticks, POINTS_MAX, DEVICES_MAX, METRICS_MAX } = load('series.ts');
+const { SeriesSet, POINTS_MAX, DEVICES_MAX, METRICS_MAX } = load('series.ts');
 const { readBlobs, sizeText } = load('blobs.ts');
 const { kindOf, readEdge, writeEdge, wrongModule, wrongId, wrongPriority, freshModule, settingsOf, settingRows, wrongSettings } = load('configurations.ts');
 
@@ -222,12 +222,6 @@ test('series are bounded, in order of time, and say what is left out', () => {
   for (let i = set.names().length; i <= METRICS_MAX; i++) set.take('d', 1, { [`metric${i}`]: 1 });
   assert.strictEqual(set.names().length, METRICS_MAX);
   assert.deepStrictEqual([...set.left.metrics], [`metric${METRICS_MAX}`]);
-});
-
-test('an axis has round values within its ends', () => {
-  assert.deepStrictEqual(ticks(0, 10, 4), [0, 5, 10]);
-  assert.deepStrictEqual(ticks(-0.12, 0.31, 4), [0, 0.2]);
-  assert.deepStrictEqual(ticks(7, 7, 4), [7]);
 });
 
 test('a form of a group has text, and the condition that it is', () => {

@@ -55,7 +55,7 @@ test('the dashboard counts devices of a group and their open alarms, by severity
   await until('two devices', async () => (await tile(page, 'Total').innerText()) === '2');
   await until('their alarms', async () => (await tile(page, 'Warnings').innerText()) === '1');
   assert.match(page.url(), /group=north/);
-  await page.getByLabel('Time').selectOption('week');
+  await page.getByLabel('Time', { exact: true }).selectOption('week');
   await page.reload();
   await until('the same again', async () => (await tile(page, 'Critical').innerText()) === '2');
   assert.match(page.url(), /range=week/);
@@ -126,9 +126,9 @@ test('telemetry is drawn as it comes, a line for each device, and said as a tabl
   await metric('heat [3]').waitFor();
   const line = page.getByRole('group', { name: 'Lines' }).getByRole('button', { name: 'pump-2 41.5', exact: true });
   await line.click();
-  await page.getByRole('img', { name: /heat\. 2 lines/ }).waitFor();
+  await page.getByRole('group', { name: /heat: 2 lines\./ }).waitFor();
   await line.click();
-  await page.locator('.lines').getByText('Show as table').click();
+  await page.locator('section', { hasText: 'Telemetry' }).getByText('Show as table').last().click();
   assert.match(await page.getByRole('region', { name: 'heat' }).innerText(), /pump-2\s+41.5/);
   await page.getByRole('button', { name: 'Pause' }).click();
   await send('pump-2', { heat: 43 });
@@ -136,6 +136,8 @@ test('telemetry is drawn as it comes, a line for each device, and said as a tabl
   assert.strictEqual(await page.getByText('43', { exact: true }).count(), 0);
   await page.getByRole('button', { name: 'Go on' }).click();
   await page.getByRole('button', { name: 'pump-2 43', exact: true }).waitFor();
+  await page.getByRole('link', { name: 'Explore in time series' }).click();
+  await page.getByText('pump-2 heat').first().waitFor();
   await leave(page);
 });
 
@@ -271,7 +273,7 @@ test('alarms are narrowed, looked at, acknowledged, closed and deleted, one or m
   await shows(0);
   assert.strictEqual((await service('GET', '/telemetry/v1/alarmsbyrule/shaky')).Items.length, 1);
   await page.goto(`https://${host}/portal/devices/pump-1`);
-  await page.getByRole('link', { name: 'Alarms', exact: true }).last().click();
+  await page.locator('main').getByRole('link', { name: 'Alarms', exact: true }).click();
   await shows(3);
   await page.getByRole('button', { name: /of other devices than pump-1/ }).click();
   await until('those of others', async () => (await rows.count()) > 3);

@@ -64,15 +64,3 @@ export class SeriesSet {
 function remember(set: Set<string>, name: string) {
     if (set.size < 1000) set.add(name);
 }
-
-/** Round values between the least and the most, about `count` of them. */
-export function ticks(least: number, most: number, count: number): number[] {
-    if (least === most) return [least];
-    const rough = (most - least) / count;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10);
-    const found: number[] = [];
-    for (let i = Math.ceil(least / step - 1e-9); i * step <= most + step * 1e-9; i++)
-        found.push(Number((i * step).toPrecision(12)));
-    return found;
-}

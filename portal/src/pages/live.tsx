@@ -1,14 +1,23 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { TimeChart } from '../chart';
+import { TimeChart, type Line } from '../chart';
 import { follow, StreamPill, type StreamState } from '../follow';
+import { addLines, freshView, writeView } from '../logic/explorer';
 import { DEVICES_MAX, METRICS_MAX, SeriesSet } from '../logic/series';
-import { changeQuery, useRoute } from '../route';
+import { changeQuery, hrefWith, useRoute } from '../route';
 import { useApi } from '../ui';
 
 const FIRST_MS = 15 * 60_000; // how far back it begins
 const DRAW_MS = 500;
 const BEHIND_MS = 60_000; // so far behind the hub, what is older is skipped
 const CATCH_UP_MS = 10_000;
+const EXPLORED = 12; // lines that a link takes along
+
+/** The same metric in the explorer; a module's series has another id. */
+function explorer(metric: string, names: string[]): string {
+    const ids = names.filter((name) => !name.includes('/')).map((name) => ({ id: [name] }));
+    const lines = addLines([], ids.slice(0, EXPLORED), metric);
+    return hrefWith(writeView({ ...freshView, axis: 'shared', lines }), 'series');
+}
 
 /** Numbers of the event stream as lines. `devices`: only theirs; null: everybody's. */
 export function LiveTelemetry(props: { devices: Set<string> | null }) {
@@ -17,7 +26,7 @@ export function LiveTelemetry(props: { devices: Set<string> | null }) {
     const [paused, setPaused] = useState(false);
     const [state, setState] = useState<StreamState>({ name: 'connecting' });
     const [skipped, setSkipped] = useState(false);
-    const [, draw] = useState(0);
+    const [turn, draw] = useState(0);
     const series = useRef(new SeriesSet());
     const allowed = useRef(props.devices);
     allowed.current = props.devices;
@@ -57,16 +66,19 @@ export function LiveTelemetry(props: { devices: Set<string> | null }) {
             clearInterval(drawing);
         };
     }, [skipped]);
-    const held = useRef<{ names: [string, number][]; lines: ReturnType<SeriesSet['of']>; metric: string } | null>(null);
+    const held = useRef<{ names: [string, number][]; lines: Line[]; metric: string; turn: number } | null>(null);
     const names = series.current.names();
     const asked = query.get('metric') ?? '';
     const metric = names.some(([name]) => name === asked) ? asked : (names[0]?.[0] ?? '');
-    if (!paused || !held.current || held.current.metric !== metric)
+    const old = held.current;
+    if (!old || old.metric !== metric || (!paused && old.turn !== turn))
         held.current = {
             names,
             metric,
-            lines: series.current.of(metric).map(([name, points]) => [name, [...points]]),
+            turn,
+            lines: series.current.of(metric).map(([name, points]) => ({ name, points: [...points] })),
         };
+    const now = held.current as NonNullable<typeof held.current>;
     const { left } = series.current;
     return (
         <>
@@ -75,13 +87,23 @@ export function LiveTelemetry(props: { devices: Set<string> | null }) {
                 <button type="button" class="small" aria-pressed={paused} onClick={() => setPaused(!paused)}>
                     {paused ? 'Go on' : 'Pause'}
                 </button>
+                {now.lines.length > 0 && (
+                    <a
+                        href={explorer(
+                            metric,
+                            now.lines.map((line) => line.name),
+                        )}
+                    >
+                        Explore in time series
+                    </a>
+                )}
                 {skipped && (
                     <span class="quiet">The hub sent more than this page takes; what was older is skipped.</span>
                 )}
             </div>
             {names.length > 0 && (
                 <div class="chips" role="group" aria-label="Metric">
-                    {held.current.names.map(([name, count]) => (
+                    {now.names.map(([name, count]) => (
                         <button
                             key={name}
                             type="button"
@@ -98,7 +120,7 @@ export function LiveTelemetry(props: { devices: Set<string> | null }) {
                 key={metric}
                 title={metric || 'Telemetry'}
                 empty="No numbers have come in the last quarter of an hour."
-                lines={held.current.lines.map(([name, points]) => ({ name, points }))}
+                lines={now.lines}
             />
             {(left.devices.size > 0 || left.metrics.size > 0) && (
                 <p class="quiet">

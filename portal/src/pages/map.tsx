@@ -1,5 +1,4 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { useSize } from '../chart';
 import { clustered, fit, isPlace, project, within, WORLD, type Cluster, type View } from '../logic/map';
 import { rank, type Severity } from '../logic/monitoring';
 import { SeverityPill, type FleetDevice } from '../monitoring';
@@ -74,6 +73,21 @@ function PinMark(props: { cluster: Cluster<Pin>; x: number; y: number; chosen: b
             )}
         </g>
     );
+}
+
+/** How large an element is drawn. */
+function useSize<T extends Element>() {
+    const at = useRef<T>(null);
+    const [size, setSize] = useState({ width: 0, height: 0 });
+    useEffect(() => {
+        if (!at.current) return;
+        const watch = new ResizeObserver(([entry]) => {
+            if (entry) setSize({ width: entry.contentRect.width, height: entry.contentRect.height });
+        });
+        watch.observe(at.current);
+        return () => watch.disconnect();
+    }, []);
+    return { at, size };
 }
 
 interface Drag {
