@@ -26,6 +26,8 @@ struct sk_series_asking {
     struct sk_arena rows; /* of one block of them */
     struct sk_arena kept; /* of the answer */
     enum sk_status status;
+    size_t nodes; /* of all expressions, and one */
+    uint64_t work;
     struct sk_series_property *wanted;
     size_t wanted_count;
     /* of events */
@@ -41,6 +43,7 @@ struct sk_series_asking {
 /* ---- which properties are read ---- */
 
 static void want(struct sk_series_asking *it, const struct sk_tsx *tsx) {
+    it->nodes += tsx ? tsx->nodes : 0;
     for (size_t i = 0; tsx && i < tsx->property_count; i++)
         it->wanted[it->wanted_count++] = tsx->properties[i];
 }
@@ -243,7 +246,7 @@ static bool take_rows(struct sk_series_asking *it, const struct sk_series_rows *
         if (time != next->time) *next = (struct sk_series_place){.time = time};
         bool before = time == first->time && next->skip < first->skip;
         it->answer.more =
-            it->seen++ >= SK_SERIES_PAGE_ROWS ||
+            it->seen++ >= SK_SERIES_PAGE_ROWS || it->work > SK_SERIES_PAGE_WORK ||
             (!before && !(fits && !fits[row]) && !take_row(it, time, row, sources, count));
         if (it->answer.more) return false;
         next->skip++;
@@ -307,8 +310,12 @@ static bool gather_rows(struct sk_series_asking *it, const struct sk_series_rows
 
 static bool on_rows(void *arg, const struct sk_series_rows *rows) {
     struct sk_series_asking *it = arg;
+    bool intervals = it->query.ask == SK_SERIES_ASK_INTERVALS;
     sk_arena_reset(&it->rows);
-    return it->query.ask == SK_SERIES_ASK_INTERVALS ? gather_rows(it, rows) : take_rows(it, rows);
+    bool more = intervals ? gather_rows(it, rows) : take_rows(it, rows);
+    it->work += rows->count * it->nodes;
+    if (intervals && it->work > SK_SERIES_WORK_MAX) it->status = SK_TOO_LARGE;
+    return more && !it->status;
 }
 
 /* A block's summary instead of its rows: of functions over a property, or of all rows. */
@@ -498,6 +505,13 @@ static enum sk_status begin_intervals(struct sk_series_asking *it, int64_t *from
     return status;
 }
 
+/* So many at once that a turn of the loop stays short, whatever is computed of them. */
+static size_t rows_most(const struct sk_series_asking *it) {
+    enum { STEPS = 1000000, LEAST = 16 };
+    size_t most = STEPS / it->nodes;
+    return most < LEAST ? LEAST : most < SK_SERIES_BLOCK_ROWS ? most : SK_SERIES_BLOCK_ROWS;
+}
+
 enum sk_status sk_series_query(struct sk_series *store, const struct sk_series_query *query,
                                sk_series_answered *done, void *arg,
                                struct sk_series_asking **asking) {
@@ -511,11 +525,13 @@ enum sk_status sk_series_query(struct sk_series *store, const struct sk_series_q
     int64_t from = query->place.time, to = query->to;
     it->answer.next = (struct sk_series_place){.time = from};
     enum sk_status status = intervals ? begin_intervals(it, &from, &to) : SK_OK;
+    it->nodes = 1;
+    want_all(it);
+    if (!status && it->nodes > SK_SERIES_NODES_MAX) status = SK_TOO_LARGE;
     if (status) {
         free_asking(it);
         return status;
     }
-    want_all(it);
     bool every = query->ask == SK_SERIES_ASK_EVENTS && query->properties == NULL;
     it->read = sk_series_read(
         store,
@@ -523,7 +539,8 @@ enum sk_status sk_series_query(struct sk_series *store, const struct sk_series_q
                                 .from = from,
                                 .to = to,
                                 .properties = every ? NULL : it->wanted,
-                                .property_count = it->wanted_count},
+                                .property_count = it->wanted_count,
+                                .rows_most = rows_most(it)},
         &(struct sk_series_reader){
             .rows = on_rows, .block = intervals ? on_block : NULL, .done = on_done, .arg = it});
     *asking = it;

@@ -15,6 +15,11 @@
 #define SK_SERIES_PAGE_BYTES 4194304 /* of their texts */
 #define SK_SERIES_PAGE_NUMBERS 30000 /* of one answer about intervals, times among them */
 #define SK_SERIES_PAGE_ROWS 10000000 /* that are looked at for one about events */
+#define SK_SERIES_NODES_MAX 50000    /* of all expressions of a query */
+/* Rows times the nodes of the expressions over them: an answer about events ends there as a page;
+ * one about intervals is refused. */
+#define SK_SERIES_PAGE_WORK 200000000ull
+#define SK_SERIES_WORK_MAX 4000000000ull
 
 enum sk_series_kind { SK_SERIES_NUMERIC, SK_SERIES_CATEGORICAL, SK_SERIES_AGGREGATED };
 
@@ -80,14 +85,15 @@ struct sk_series_answer {
 };
 
 /* `done` comes once, never from inside sk_series_query; then all of it is gone. SK_OK: `answer`;
- * SK_TOO_LARGE: texts that expressions make; SK_CLOSED, SK_IO, SK_MALFORMED as of
+ * SK_TOO_LARGE: more work, or texts that
+ * expressions make, than there may be; SK_CLOSED, SK_IO, SK_MALFORMED as of
  * sk_series_read. */
 typedef void sk_series_answered(void *arg, enum sk_status status,
                                 const struct sk_series_answer *answer);
 struct sk_series_asking;
 /* The query and all it points to is borrowed until then. SK_INVALID: an aggregate needs a signal,
- * or has no use for one; SK_TOO_LARGE: more than SK_SERIES_INTERVALS_MAX intervals. Then nothing is
- * called. */
+ * or has no use for one; SK_TOO_LARGE: more than SK_SERIES_INTERVALS_MAX intervals or
+ * SK_SERIES_NODES_MAX nodes. Then nothing is called. */
 enum sk_status sk_series_query(struct sk_series *store, const struct sk_series_query *query,
                                sk_series_answered *done, void *arg,
                                struct sk_series_asking **asking);

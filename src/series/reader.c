@@ -34,7 +34,9 @@ struct sk_series_read {
     uint8_t *wanted; /* by number of the property; NULL: all */
     size_t wanted_count;
     struct source *sources;
-    size_t count, at;       /* at: the next that is not unpacked */
+    size_t count, at; /* at: the next that is not unpacked */
+    size_t rows_most;
+    struct unpacked *alone; /* that is being given */
     struct sk_list cluster; /* struct unpacked */
     size_t cluster_end;     /* sources up to there belong to it */
     struct sk_task task;
@@ -268,10 +270,18 @@ static enum sk_status read_alone(struct sk_series_read *read, const struct sourc
         status = offer(read, source, &enough);
     if (status || enough || read->over) return status;
     status = unpack(read, source, &unpacked);
-    if (status) return status;
-    if (!give(read, unpacked, rows_before(unpacked, read->to))) read->over = true;
-    unpacked_free(unpacked);
-    return SK_OK;
+    if (!status) read->alone = unpacked;
+    return status;
+}
+
+/* The next rows of it. */
+static void give_alone(struct sk_series_read *read) {
+    size_t count = rows_before(read->alone, read->to);
+    size_t now = count < read->rows_most ? count : read->rows_most;
+    if (!give(read, read->alone, now)) read->over = true;
+    if (now < count && !read->over) return;
+    unpacked_free(read->alone);
+    read->alone = NULL;
 }
 
 /* ---- blocks that overlap ---- */
@@ -336,7 +346,7 @@ static enum sk_status read_slice(struct sk_series_read *read) {
     struct slice *slice = SK_NEW(struct slice);
     enum sk_status status = SK_OK;
     struct unpacked *next = NULL;
-    while (slice->count < SK_SERIES_BLOCK_ROWS && !status) {
+    while (slice->count < read->rows_most && !status) {
         next = next_of(&read->cluster, read->to);
         if (read->at < read->cluster_end &&
             (next == NULL ||
@@ -384,6 +394,8 @@ static size_t cluster_of(const struct sk_series_read *read) {
 /* ---- a read's life ---- */
 
 static void drop_cluster(struct sk_series_read *read) {
+    if (read->alone) unpacked_free(read->alone);
+    read->alone = NULL;
     SK_LIST_EACH(&read->cluster, node, following)
     unpacked_free(SK_CONTAINER(node, struct unpacked, link));
 }
@@ -406,6 +418,10 @@ static void end(struct sk_series_read *read, enum sk_status status) {
 }
 
 static enum sk_status step(struct sk_series_read *read) {
+    if (read->alone) {
+        give_alone(read);
+        return SK_OK;
+    }
     if (read->cluster_end) {
         enum sk_status status = read_slice(read);
         if (status != SK_AGAIN) {
@@ -429,7 +445,7 @@ static void go_on(struct sk_task *task) {
     enum sk_status status = SK_OK;
     sk_share_begin(&share, read->store->io);
     read->busy = true;
-    while (!read->over && !status && (read->cluster_end || read->at < read->count)) {
+    while (!read->over && !status && (read->alone || read->cluster_end || read->at < read->count)) {
         if (!sk_share_go_on(&share, 1)) {
             read->busy = false;
             sk_io_yield(read->store->io, &read->task, go_on);
@@ -448,6 +464,7 @@ static struct sk_series_read *begin(struct sk_series *store, int64_t from, int64
     read->reader = *reader;
     read->from = from;
     read->to = to;
+    read->rows_most = SK_SERIES_BLOCK_ROWS;
     sk_list_init(&read->cluster);
     sk_list_append(&store->reads, &read->link);
     sk_io_yield(store->io, &read->task, go_on);
@@ -471,6 +488,7 @@ struct sk_series_read *sk_series_read(struct sk_series *store, const struct sk_s
     const struct series_instance *instance = series_instance_of(store, ask->instance, false);
     size_t room = 0;
     if (ask->properties) want(read, ask);
+    if (ask->rows_most && ask->rows_most < read->rows_most) read->rows_most = ask->rows_most;
     if (instance) {
         gather_parts(read, instance, 0, UINT32_MAX, &room);
         gather_memory(read, instance, &room);

@@ -88,10 +88,11 @@ struct sk_series_ask {
     int64_t from, to;                            /* ms since 1970; `from` included, `to` not */
     const struct sk_series_property *properties; /* NULL: all */
     size_t property_count;
+    size_t rows_most; /* that are given at once; 0: SK_SERIES_BLOCK_ROWS */
 };
 struct sk_series_reader {
     /* Rows in order of time, those of one time in the order in which they came, at most
-     * SK_SERIES_BLOCK_ROWS at once; all rows of the instance, also those that have none of the
+     * as many at once as is asked; all rows of the instance, also those that have none of the
      * properties asked for. Columns in no order; those without a value in these rows may be left
      * out. False: enough; `done` comes with SK_OK and nothing more. */
     bool (*rows)(void *arg, const struct sk_series_rows *rows);

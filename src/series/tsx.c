@@ -85,6 +85,7 @@ static struct tsx_node *fail(struct parser *p, const char *why) {
 static struct tsx_node *node(struct parser *p, enum tsx_op op, enum sk_series_type type,
                              size_t count) {
     struct tsx_node *it = sk_arena_alloc(p->arena, sizeof *it);
+    p->tsx->nodes++;
     it->op = op;
     it->type = type;
     it->count = count;
@@ -288,6 +289,7 @@ static struct tsx_node *value_of(struct parser *p) {
                                 : "$value stands in aggregations of a value only.");
     for (size_t i = 0; i < p->value->property_count; i++)
         if (!named(p, p->value->properties[i].name, p->value->properties[i].type)) return NULL;
+    p->tsx->nodes += p->value->nodes;
     return p->value->root;
 }
 

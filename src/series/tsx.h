@@ -29,6 +29,7 @@ struct sk_tsx {
     struct tsx_node *root;
     struct sk_series_property properties[SK_TSX_PROPERTIES_MAX]; /* by flattened names */
     size_t property_count;
+    size_t nodes; /* steps that a row takes */
 };
 /* Lives in the arena, as `text` must. SK_MALFORMED, SK_TOO_LARGE: `error` says where (a byte, from
  * 1) and why. */

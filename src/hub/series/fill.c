@@ -42,6 +42,26 @@ static void take(struct series *series, const struct sk_record *record) {
         series->refused_total++;
 }
 
+/* The log lets go of messages by size whoever has read them: a part of what it may keep is written
+ * at a time, and what has gone already, and is in memory still, at once. */
+static void write_in_time(struct series *series) {
+    const struct sk_hub *hub = series->hub;
+    uint64_t most = hub->options->retention_bytes / 8;
+    uint64_t position = sk_series_position(series->store);
+    if (series->taken == position) return;
+    if ((most && series->taken_bytes > most) || sk_log_first_sequence(hub->log) > position) {
+        series->taken_bytes = 0;
+        sk_series_flush(series->store);
+    }
+}
+
+static void lost(const struct series *series) {
+    SK_SELDOM(SK_LEVEL_WARN, "hub",
+              "%s: the log has let go of messages before time series had them: give it more room "
+              "(retention_bytes, reserve_bytes)",
+              series->hub->options->name);
+}
+
 static void pump(struct series *series) {
     struct sk_record record;
     struct sk_share share;
@@ -53,11 +73,16 @@ static void pump(struct series *series) {
             return;
         }
         enum sk_status status = sk_cursor_next(series->cursor, &record);
-        if (status == SK_NOT_FOUND) continue; /* gone before it was seen */
-        if (status) return;
+        if (status == SK_NOT_FOUND) lost(series);
+        if (status == SK_NOT_FOUND) continue;
+        if (status) break;
         take(series, &record);
-        sk_series_reach(series->store, record.sequence + 1);
+        series->taken = record.sequence + 1;
+        series->taken_bytes += record.body.n;
+        sk_series_reach(series->store, series->taken);
+        write_in_time(series);
     }
+    write_in_time(series);
 }
 
 void series_fill_go_on(struct series *series) {
@@ -73,6 +98,8 @@ enum sk_status series_fill_begin(struct series *series) {
     if (status) return status;
     hub->inside_readers++;
     uint64_t there = sk_series_position(series->store);
+    series->taken = there;
+    if (there && sk_log_first_sequence(hub->log) > there) lost(series);
     if (there > sk_log_next_sequence(hub->log))
         SK_WARN("hub", "%s: the log is older than its time series; they go on with what comes",
                 hub->options->name);

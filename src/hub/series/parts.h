@@ -68,6 +68,8 @@ struct series {
     struct sk_task task;
     struct sk_arena arena;  /* of one message */
     uint64_t refused_total; /* messages that are no JSON objects */
+    uint64_t taken;         /* messages below are in the store */
+    uint64_t taken_bytes;   /* of them, since it was told to write */
     struct series_model model;
     struct sk_list searches, remotes; /* under way; see remote_read.c */
 };

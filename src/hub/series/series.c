@@ -54,7 +54,10 @@ static void free_asked(struct asked *asked) {
 static void refuse_read(struct sk_request *request, enum sk_status status) {
     switch (status) {
     case SK_CLOSED: sk_request_refuse(request, SK_FAULT_UNAVAILABLE, NULL); break;
-    case SK_TOO_LARGE: invalid(request, "the texts that the expressions make are too long"); break;
+    case SK_TOO_LARGE:
+        invalid(request, "the query takes more work or memory than it may: ask for a shorter time, "
+                         "or by simpler expressions");
+        break;
     default: sk_request_refuse(request, SK_FAULT_SERVER_ERROR, NULL);
     }
 }
@@ -83,7 +86,7 @@ static void query(struct sk_hub *hub, struct sk_request *request) {
     if (fine && sk_series_query(hub->series->store, &asked->query, answered, asked,
                                 &asked->asking) == SK_OK)
         return;
-    invalid(request, fine ? "the query cannot be done" : error);
+    invalid(request, fine ? "the expressions of the query are too long together" : error);
     free_asked(asked);
 }
 

@@ -22,6 +22,7 @@ struct world {
     double sum;
     bool in_order;
     enum sk_status status;
+    size_t most; /* rows at once; 0: any number */
 };
 
 static void open_store(struct world *w) {
@@ -87,7 +88,7 @@ static void flush(struct world *w) {
 
 static bool on_rows(void *arg, const struct sk_series_rows *rows) {
     struct world *w = arg;
-    assert_in_range(rows->count, 1, SK_SERIES_BLOCK_ROWS);
+    assert_in_range(rows->count, 1, w->most ? w->most : SK_SERIES_BLOCK_ROWS);
     for (size_t i = 0; i < rows->count; i++) {
         if (w->rows && rows->times[i] < w->last) w->in_order = false;
         w->last = rows->times[i];
@@ -130,7 +131,10 @@ static void read_with(struct world *w, const char *instance, int64_t from, int64
     w->done = false;
     sk_series_read(
         w->store,
-        &(struct sk_series_ask){.instance = sk_span_z(instance), .from = T0 + from, .to = T0 + to},
+        &(struct sk_series_ask){.instance = sk_span_z(instance),
+                                .from = T0 + from,
+                                .to = T0 + to,
+                                .rows_most = w->most},
         &(struct sk_series_reader){
             .rows = on_rows, .block = summaries ? on_block : NULL, .done = on_done, .arg = w});
     sk_sim_run(w->sim, SK_S);
@@ -220,6 +224,18 @@ TEST(blocks_that_touch_in_one_time_are_known_without_being_read_too) {
     add(w, "[\"a\"]", 5, 5);
     add(w, "[\"a\"]", 10, 6); /* came later: behind the first row of the first block */
     EXPECT(w, "[\"a\"]", 0, 100, "5 1 6 2 3 4 ");
+}
+
+TEST(rows_come_as_few_at_once_as_is_asked) {
+    struct world *w = *state;
+    for (int i = 0; i < 10; i++) add(w, "[\"a\"]", i * 10, i);
+    flush(w);
+    w->most = 3;
+    EXPECT(w, "[\"a\"]", 0, 100, "0 1 2 3 4 5 6 7 8 9 ");
+    EXPECT(w, "[\"a\"]", 0, 60, "0 1 2 3 4 5 ");
+    for (int i = 0; i < 5; i++) add(w, "[\"a\"]", i * 20 + 5, 10 + i); /* overlapping */
+    EXPECT(w, "[\"a\"]", 0, 100, "0 10 1 2 11 3 4 12 5 6 13 7 8 14 9 ");
+    w->most = 0;
 }
 
 TEST(a_deleted_instance_is_gone_and_begins_anew) {
