@@ -102,6 +102,7 @@ int cli_login(void *cli);
 int cli_hub_show(void *cli);
 int cli_policy_list(void *cli);
 int cli_policy_add(void *cli);
+int cli_policy_sas(void *cli);
 int cli_policy_renew_key(void *cli);
 int cli_policy_remove(void *cli);
 int cli_group_list(void *cli);

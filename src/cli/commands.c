@@ -77,9 +77,10 @@ static const struct sk_option_row events_watch[] = {
 static const struct sk_option_row series_show[] = {
     {"from", "TIME", "such as NOW-PT24H; else the last hour", false},
     {"to", "TIME", "else NOW", false},
-    {"property", "NAME", "a number of messages; else all properties are shown", true},
+    {"property", "NAME", "a property of messages; else all are shown", true},
     {"interval", "DURATION", "such as PT1M: one value for each", false},
-    {"aggregate", "avg|min|max|sum|first|last|median|stdev", "what is computed of it: avg", false},
+    {"aggregate", "avg|min|max|sum|first|last|median|stdev",
+     "what is computed of each interval: avg", false},
     {"filter", "TSX", "which events, such as \"$event.temperature > 20.0\"", false},
     {0}};
 static const struct sk_option_row configuration_write[] = {
@@ -338,6 +339,8 @@ static const struct sk_command commands[] = {
      cli_policy_list, false},
     {"policy add", "POLICY", policy_add, "Adds a policy, with keys that are made.",
      "dashboard --right RegistryRead --right ServiceConnect", cli_policy_add, false},
+    {"policy sas", "", sas, "Prints a token of the login's policy, for programs such as curl.",
+     "--duration 86400", cli_policy_sas, false},
     {"policy renew-key", "POLICY", policy_renew_key,
      "Makes a key anew; who came by the old one is closed.", "dashboard --key secondary",
      cli_policy_renew_key, false},

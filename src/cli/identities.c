@@ -142,6 +142,22 @@ int cli_sas(void *arg) {
     return print_credentials(cli, true);
 }
 
+int cli_policy_sas(void *arg) {
+    struct cli *cli = arg;
+    struct sk_buffer text = {0};
+    int64_t seconds = 3600;
+    if (!sk_typed_number(&cli->typed, "duration", 1, INT32_MAX, &seconds)) return SK_EXIT_USAGE;
+    sk_sas_create(&text, cli->host, cli->key, cli->policy, sk_io_wall(cli->io) / 1000000 + seconds);
+    json_t *value = json_pack("{s:s%}", "sas", text.p, text.n);
+    if (cli->output == CLI_TABLE)
+        printf("%.*s\n", SK_ARG(sk_buffer_span(&text)));
+    else
+        cli_print(cli, value, NULL);
+    json_decref(value);
+    sk_buffer_free(&text);
+    return SK_EXIT_FINE;
+}
+
 int cli_device_list(void *arg) {
     struct cli *cli = arg;
     return cli_show(cli, SK_HTTP_GET, "/devices?top=1000", NULL, NULL, device_columns);

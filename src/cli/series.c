@@ -70,14 +70,19 @@ static json_t *time_of(struct cli *cli, const char *option, const char *otherwis
     return json_string(text);
 }
 
-/* $event['…'] with what a name's quotes need. */
+/* A flattened name as expressions write it: s.['v.w'] is $event['s']['v.w']. */
 static void put_property(struct sk_buffer *to, const char *name, const char *type) {
-    sk_buffer_text(to, "$event['");
-    for (; *name; name++) {
-        if (*name == '\'' || *name == '\\') sk_buffer_byte(to, '\\');
-        sk_buffer_byte(to, *name);
+    sk_buffer_text(to, "$event");
+    while (*name) {
+        bool quoted = strncmp(name, "['", 2) == 0;
+        const char *end = quoted ? strstr(name, "']") : strchr(name, '.');
+        if (quoted) end = end ? end + 2 : end;
+        size_t n = end ? (size_t)(end - name) : strlen(name);
+        sk_buffer_print(to, quoted ? "%.*s" : "['%.*s']", (int)n, name);
+        name += n;
+        if (*name == '.') name++;
     }
-    sk_buffer_print(to, "'].%s", type);
+    sk_buffer_print(to, ".%s", type);
 }
 
 /* A variable over a number, however it was sent. */
@@ -97,25 +102,45 @@ static json_t *variable_of(const char *name, const char *aggregate) {
     return variable;
 }
 
-static json_t *variables_of(struct cli *cli, const char *aggregate) {
-    json_t *all = json_object();
-    const char *names[PROPERTIES_MAX];
+/* What is asked of the properties that were named: a variable each, or, as they are, each with all
+ * types that it may have. */
+static void add_properties(struct cli *cli, json_t *ask, bool computed) {
+    static const char *const types[] = {"Double", "Long", "Bool", "String", "DateTime", "Dynamic"};
+    const char *names[PROPERTIES_MAX], *aggregate = sk_typed_option(&cli->typed, "aggregate");
     size_t n = sk_typed_all(&cli->typed, "property", names, PROPERTIES_MAX);
-    for (size_t i = 0; i < n && i < PROPERTIES_MAX; i++)
-        json_object_set_new(all, names[i], variable_of(names[i], aggregate));
-    return all;
+    if (n > PROPERTIES_MAX) n = PROPERTIES_MAX;
+    json_t *variables = json_object(), *projected = json_array();
+    for (size_t i = 0; i < n; i++) {
+        if (computed) {
+            json_object_set_new(variables, names[i],
+                                variable_of(names[i], aggregate ? aggregate : "avg"));
+            json_array_append_new(projected, json_string(names[i]));
+        }
+        for (size_t t = 0; !computed && t < sizeof types / sizeof *types; t++)
+            json_array_append_new(projected,
+                                  json_pack("{s:s,s:s}", "name", names[i], "type", types[t]));
+    }
+    if (computed) json_object_set(ask, "inlineVariables", variables);
+    if (n) json_object_set(ask, computed ? "projectedVariables" : "projectedProperties", projected);
+    json_decref(variables);
+    json_decref(projected);
 }
 
 /* NULL with a message. */
 static json_t *query_of(struct cli *cli) {
     const char *interval = sk_typed_option(&cli->typed, "interval"),
-               *aggregate = sk_typed_option(&cli->typed, "aggregate"),
                *filter = sk_typed_option(&cli->typed, "filter");
-    bool any = sk_typed_option(&cli->typed, "property") != NULL;
+    if (interval && sk_typed_option(&cli->typed, "property") == NULL) {
+        cli_fail("--interval needs a --property to compute");
+        return NULL;
+    }
+    if (!interval && sk_typed_option(&cli->typed, "aggregate")) {
+        cli_fail("--aggregate needs an --interval, such as PT1M");
+        return NULL;
+    }
     json_t *id = id_of(cli), *from = time_of(cli, "from", "NOW-PT1H"),
            *to = time_of(cli, "to", "NOW");
-    if (interval && !any) cli_fail("--interval needs a --property to compute");
-    if (id == NULL || from == NULL || to == NULL || (interval && !any)) {
+    if (id == NULL || from == NULL || to == NULL) {
         json_decref(id);
         json_decref(from);
         json_decref(to);
@@ -128,10 +153,8 @@ static json_t *query_of(struct cli *cli) {
         json_object_set_new(ask, "interval", json_string(interval));
     else
         json_object_set_new(ask, "take", json_integer(250000));
-    if (any)
-        json_object_set_new(ask, "inlineVariables",
-                            variables_of(cli, aggregate ? aggregate : "avg"));
-    return json_pack("{s:o}", interval ? "aggregateSeries" : any ? "getSeries" : "getEvents", ask);
+    add_properties(cli, ask, interval != NULL);
+    return json_pack("{s:o}", interval ? "aggregateSeries" : "getEvents", ask);
 }
 
 /* A page's columns as rows; names of columns that are new are added. */
@@ -178,6 +201,8 @@ int cli_series_show(void *arg) {
         json_decref(answer.body);
     } while (answer.continuation);
     if (!code) print_rows(cli, rows, names);
+    if (!code && json_array_size(rows) == 0)
+        fprintf(stderr, "%s has nothing of that in this time\n", cli->typed.words[0]);
     json_decref(query);
     json_decref(rows);
     json_decref(names);

@@ -173,7 +173,8 @@ enum sk_status sk_series_add(struct sk_series *store, const struct sk_series_eve
                                         store->property_count < properties);
         if (numbers[i] != UINT32_MAX) continue;
         store->counts.dropped_total++;
-        refuse(store, &store->said_properties, "there are as many properties as there may be",
+        refuse(store, &store->said_properties,
+               "there are as many names of properties as there may be (raise max_properties)",
                properties);
     }
     series_open_add(store, instance, event, numbers);

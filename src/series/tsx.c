@@ -203,6 +203,12 @@ static struct tsx_node *property(struct parser *p) {
         if (take(p, ".['") || take(p, "['")) {
             if (!quoted(p, &token)) return NULL;
             if (!take(p, "]")) return fail(p, "']' is missing behind a name.");
+        } else if (take(p, ".[") || take(p, "[")) { /* as samples of Azure have it */
+            struct sk_span here = rest(p);
+            size_t end = sk_span_find(here, ']');
+            if (end == 0 || end == here.n) return fail(p, "A name and ']' are expected.");
+            token = sk_span_first(here, end);
+            p->at += end + 1;
         } else if (take(p, ".")) {
             token = word(p);
             if (token.n == 0) return fail(p, "A name is expected behind '.'.");
@@ -303,7 +309,10 @@ static struct tsx_node *call(struct parser *p, struct sk_span name) {
         }
     for (size_t i = 0; i < sizeof functions / sizeof *functions && !f; i++)
         if (sk_span_eq_nocase(name, sk_span_z(functions[i].name))) f = &functions[i];
-    if (f == NULL) return fail(p, "There is no such function.");
+    if (f == NULL)
+        return fail(p, sk_span_find(p->text, '(') == p->text.n
+                           ? "A property is written $event.name."
+                           : "There is no such function; a property is written $event.name.");
     p->at += name.n;
     if (!take(p, "(")) return fail(p, "'(' is expected behind a function's name.");
     struct tsx_node *it = node(p, TSX_CALL, f->gives, SK_TSX_ARGUMENTS_MAX);
@@ -412,9 +421,12 @@ static struct tsx_node *comparison(struct parser *p) {
             return pair(p, op, SK_SERIES_BOOL, a->null ? b : a, a);
         }
         if (a->type == b->type) return pair(p, op, SK_SERIES_BOOL, a, b);
-        char why[120];
-        snprintf(why, sizeof why, "A %s cannot be compared with a %s.", type_names[a->type],
-                 type_names[b->type]);
+        char why[160];
+        bool numbers = (a->type == SK_SERIES_DOUBLE && b->type == SK_SERIES_LONG) ||
+                       (b->type == SK_SERIES_DOUBLE && a->type == SK_SERIES_LONG);
+        snprintf(why, sizeof why, "A %s cannot be compared with a %s%s.", type_names[a->type],
+                 type_names[b->type],
+                 numbers ? ": write 1.0 for 1, or $event.name.Long for $event.name" : "");
         return fail(p, why);
     }
     return a;

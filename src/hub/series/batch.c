@@ -89,7 +89,11 @@ static void put(struct batch *batch, size_t at, const json_t *json) {
     char error[SERIES_ERROR], *id;
     json_t *document = series_object_read(batch->series, batch->kind, json, &id, error);
     const char *why = document ? NULL : error;
-    bool there = id && series_object_find(model, batch->kind, sk_span_z(id));
+    struct sk_series_instance stored;
+    bool there =
+        id && (series_object_find(model, batch->kind, sk_span_z(id)) ||
+               (batch->kind == SERIES_INSTANCE &&
+                sk_series_instance_find(batch->series->store, sk_span_z(id), &stored) == SK_OK));
     if (!why && !there && strcmp(batch->verb, "update") == 0)
         why = "there is no such object";
     else if (!why && !there &&

@@ -58,9 +58,9 @@ static bool fields_fine(const json_t *json, char error[SERIES_ERROR]) {
     if (fields == NULL || json_is_null(fields)) return true;
     bool fine = json_is_object(fields) && json_object_size(fields) <= SERIES_FIELDS_MAX;
     json_object_foreach(fields, name, value) {
-        fine = fine && series_name_fine(name) && (json_is_string(value) || json_is_null(value));
+        fine = fine && series_name_fine(name) && !json_is_object(value) && !json_is_array(value);
     }
-    return fine || fail(error, "instanceFields are at most 100 names with texts");
+    return fine || fail(error, "instanceFields are at most 100 names with plain values");
 }
 
 static bool instance_fine(const struct series_model *model, const json_t *json,

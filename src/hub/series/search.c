@@ -281,6 +281,15 @@ struct marking {
 /* The text with <hit> around what was looked for. */
 static void mark(void *arg, const char *what, struct sk_span text) {
     struct marking *marking = arg;
+    if (text.n && text.p[0] == '[' && strcmp(what, "timeSeriesId") == 0) { /* its parts */
+        json_t *id = sk_json_load(text, 0, NULL), *part;
+        size_t i;
+        json_array_foreach(id, i, part) {
+            if (json_is_string(part)) mark(arg, "timeSeriesId", sk_span_z(json_string_value(part)));
+        }
+        json_decref(id);
+        return;
+    }
     struct sk_buffer marked = {0};
     while (text.n) {
         size_t first = SIZE_MAX, length = 0;

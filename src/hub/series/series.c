@@ -395,7 +395,8 @@ static const struct sk_config_key keys[] = {
      .most = 1073741824, .otherwise = "33554432",
      .does = "Memory for what is not on disk yet, at most a minute's"},
     {"hub[].series.max_instances", &sk_config_integer, AT(instances), .least = 1, .most = 10000000,
-     .otherwise = "1000000", .does = "More series are not kept"},
+     .otherwise = "100000",
+     .does = "More series are not kept; each takes about 400 bytes of memory"},
     {"hub[].series.max_properties", &sk_config_integer, AT(properties), .least = 1, .most = 100000,
      .otherwise = "1000", .does = "More names of properties are not kept"},
     {0}};

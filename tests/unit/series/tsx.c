@@ -80,7 +80,7 @@ TEST(what_the_reference_calls_valid_is) {
 TEST(what_the_reference_calls_invalid_says_why) {
     refused("$event.p3.Double = 'abc'", "A Double cannot be compared with a String.");
     refused("$event.p1 = 'abc'", "A Double cannot be compared with a String.");
-    refused("$event.p1 = 1", "A Double cannot be compared with a Long.");
+    refused("$event.p1 = 1", "A Double cannot be compared with a Long");
     refused("$event.p4.p5 = 0.0", "A nested property ends in its type");
 }
 
@@ -131,7 +131,7 @@ TEST(mistakes_are_said_with_their_place) {
     refused("(1", "')' is missing");
     refused("'abc", "A quote is not closed.");
     refused("1 2", "should end here");
-    refused("sinus(1.0)", "There is no such function.");
+    refused("sinus(1.0)", "There is no such function");
     refused("sin(1)", "sin does not take these arguments.");
     refused("coalesce(1)", "does not take");
     refused("iff(1, 2, 3)", "does not take");
@@ -202,6 +202,7 @@ TEST(what_is_no_aggregation_is_refused) {
     not_aggregated("avg($value)", NULL, "of a value only");
     not_aggregated("$value", "$event.t", "stands in an aggregate function");
     not_aggregated("avg(max($event.t))", NULL, "no such function");
+    aggregates("max($event.[t].Double)", NULL, "1 of 1, 10");
     not_aggregated("avg($event.s.String)", NULL, "Double or a Long");
     not_aggregated("count($event.t)", NULL, "takes nothing");
     not_aggregated("count() > 1", NULL, "comes to a Double or a Long");
