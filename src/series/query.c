@@ -507,7 +507,7 @@ static enum sk_status begin_intervals(struct sk_series_asking *it, int64_t *from
 
 /* So many at once that a turn of the loop stays short, whatever is computed of them. */
 static size_t rows_most(const struct sk_series_asking *it) {
-    enum { STEPS = 1000000, LEAST = 16 };
+    enum { STEPS = 100000, LEAST = 4 };
     size_t most = STEPS / it->nodes;
     return most < LEAST ? LEAST : most < SK_SERIES_BLOCK_ROWS ? most : SK_SERIES_BLOCK_ROWS;
 }
