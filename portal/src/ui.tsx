@@ -335,6 +335,20 @@ export function Dialog(props: { title: string; close: () => void; children: Comp
     );
 }
 
+// What is done with one row of a table: its word, and for who does not see the row what it is about.
+export function RowButton(props: { act: string; of: string; danger?: boolean; click: () => void }) {
+    return (
+        <button
+            type="button"
+            class={props.danger ? 'small danger' : 'small'}
+            aria-label={`${props.act} ${props.of}`}
+            onClick={props.click}
+        >
+            {props.act}
+        </button>
+    );
+}
+
 export function Tabs(props: { label: string; of: [string, string][]; at: string }) {
     return (
         <nav class="tabs" aria-label={props.label}>

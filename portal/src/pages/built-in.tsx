@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
 import { FormDialog } from '../forms';
 import { useHub, type Hub } from '../hub';
-import { Copy, Denied, Failure, notify, Shimmer, Table, Text, useApi, useLoad } from '../ui';
+import { Copy, Denied, Failure, notify, RowButton, Shimmer, Table, Text, useApi, useLoad } from '../ui';
 
 const GROUPS = '/eventHubEndpoints/events/ConsumerGroups';
 const wrongGroup = (name: string) =>
@@ -80,14 +80,12 @@ function BuiltIn(props: { hub: Hub }) {
                             group.name === '$Default' ? (
                                 <span class="quiet">always there</span>
                             ) : (
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Delete ${String(group.name)}`}
-                                    onClick={() => setRemoved(String(group.name))}
-                                >
-                                    Delete
-                                </button>
+                                <RowButton
+                                    act="Delete"
+                                    of={String(group.name)}
+                                    danger
+                                    click={() => setRemoved(String(group.name))}
+                                />
                             ),
                     },
                 ]}

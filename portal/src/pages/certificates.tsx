@@ -2,7 +2,22 @@
 import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
 import { Check, FormDialog } from '../forms';
-import { Area, Copy, Denied, Failure, Field, notify, Pill, Shimmer, Table, Text, useApi, useLoad, When } from '../ui';
+import {
+    Area,
+    Copy,
+    Denied,
+    Failure,
+    Field,
+    notify,
+    Pill,
+    RowButton,
+    Shimmer,
+    Table,
+    Text,
+    useApi,
+    useLoad,
+    When,
+} from '../ui';
 
 interface Certificate {
     name: string;
@@ -88,23 +103,9 @@ export function CertificatesPage() {
                             ) : api.can('write') ? (
                                 <span class="actions">
                                     {!one.properties.isVerified && (
-                                        <button
-                                            type="button"
-                                            class="small"
-                                            aria-label={`Verify ${one.name}`}
-                                            onClick={() => setVerified(one.name)}
-                                        >
-                                            Verify
-                                        </button>
+                                        <RowButton act="Verify" of={one.name} click={() => setVerified(one.name)} />
                                     )}
-                                    <button
-                                        type="button"
-                                        class="small danger"
-                                        aria-label={`Delete ${one.name}`}
-                                        onClick={() => setRemoved(one.name)}
-                                    >
-                                        Delete
-                                    </button>
+                                    <RowButton act="Delete" of={one.name} danger click={() => setRemoved(one.name)} />
                                 </span>
                             ) : (
                                 ''

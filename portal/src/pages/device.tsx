@@ -10,6 +10,7 @@ import {
     Failure,
     messageOf,
     notify,
+    RowButton,
     Secret,
     Shimmer,
     Show,
@@ -363,14 +364,12 @@ function ModulesTab(props: { device: string }) {
                         name: 'Actions',
                         cell: (one) =>
                             api.can('write') && !String(one.moduleId).startsWith('$') ? (
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Delete ${String(one.moduleId)}`}
-                                    onClick={() => setRemoved(String(one.moduleId))}
-                                >
-                                    Delete
-                                </button>
+                                <RowButton
+                                    act="Delete"
+                                    of={String(one.moduleId)}
+                                    danger
+                                    click={() => setRemoved(String(one.moduleId))}
+                                />
                             ) : (
                                 ''
                             ),

@@ -15,7 +15,7 @@ import {
     type ModuleForm,
 } from '../logic/configurations';
 import { readObject, type Tree } from '../logic/json';
-import { Area, Choice, notify, Pill, Show, Table, Text } from '../ui';
+import { Area, Choice, notify, Pill, RowButton, Show, Table, Text } from '../ui';
 
 const pairs = (words: string[]) => words.map((word): [string, string] => [word, word]);
 const whatRuns = (module: ModuleForm) => module.image || module.command.replace(/\n/g, ' ');
@@ -289,24 +289,19 @@ function ModulesStep(props: { form: EdgeForm; set: (form: EdgeForm) => void }) {
                         name: 'Actions',
                         cell: (module) => (
                             <span class="actions">
-                                <button
-                                    type="button"
-                                    class="small"
-                                    aria-label={`Edit ${module.name}`}
-                                    onClick={() => setDialog({ at: form.modules.indexOf(module) })}
-                                >
-                                    Edit
-                                </button>
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Remove ${module.name}`}
-                                    onClick={() =>
+                                <RowButton
+                                    act="Edit"
+                                    of={module.name}
+                                    click={() => setDialog({ at: form.modules.indexOf(module) })}
+                                />
+                                <RowButton
+                                    act="Remove"
+                                    of={module.name}
+                                    danger
+                                    click={() =>
                                         set({ ...form, modules: form.modules.filter((other) => other !== module) })
                                     }
-                                >
-                                    Remove
-                                </button>
+                                />
                             </span>
                         ),
                     },

@@ -4,7 +4,7 @@ import { ApiError, enc, type Api, type Doc } from '../api';
 import { FormDialog, Pager } from '../forms';
 import { useHub } from '../hub';
 import { readBlobs, signatureQuery, signedText, sizeText } from '../logic/blobs';
-import { Denied, Failure, messageOf, notify, Shimmer, Table, useApi, useLoad, When } from '../ui';
+import { Denied, Failure, messageOf, notify, RowButton, Shimmer, Table, useApi, useLoad, When } from '../ui';
 
 const PER_PAGE = 50;
 const SIGNED_MS = 600_000;
@@ -123,14 +123,12 @@ function Files(props: { device: string; container: string }) {
                                 >
                                     {file.size > SAVED_MOST ? 'Too large here' : 'Save'}
                                 </button>
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Delete ${short(file.name)}`}
-                                    onClick={() => setRemoved(file.name)}
-                                >
-                                    Delete
-                                </button>
+                                <RowButton
+                                    act="Delete"
+                                    of={short(file.name)}
+                                    danger
+                                    click={() => setRemoved(file.name)}
+                                />
                             </span>
                         ),
                     },

@@ -14,7 +14,7 @@ import {
 } from '../logic/monitoring';
 import { listGroups } from '../monitoring';
 import { hrefWith } from '../route';
-import { Denied, Failure, notify, Table, Text, useApi, useLoad } from '../ui';
+import { Denied, Failure, notify, RowButton, Table, Text, useApi, useLoad } from '../ui';
 
 const CONDITIONS_MAX = 20;
 const SHOWN = 5; // ids of the preview
@@ -70,22 +70,17 @@ export function GroupsPage() {
                         cell: (group) =>
                             write && (
                                 <span class="actions">
-                                    <button
-                                        type="button"
-                                        class="small"
-                                        aria-label={`Edit ${group.DisplayName}`}
-                                        onClick={() => setDialog({ edit: group })}
-                                    >
-                                        Edit
-                                    </button>
-                                    <button
-                                        type="button"
-                                        class="small danger"
-                                        aria-label={`Delete ${group.DisplayName}`}
-                                        onClick={() => setDialog({ remove: group })}
-                                    >
-                                        Delete
-                                    </button>
+                                    <RowButton
+                                        act="Edit"
+                                        of={group.DisplayName}
+                                        click={() => setDialog({ edit: group })}
+                                    />
+                                    <RowButton
+                                        act="Delete"
+                                        of={group.DisplayName}
+                                        danger
+                                        click={() => setDialog({ remove: group })}
+                                    />
                                 </span>
                             ),
                     },

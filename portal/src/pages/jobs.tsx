@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
 import { Pager } from '../forms';
 import { href } from '../route';
-import { Choice, Denied, Failure, messageOf, notify, Pill, Table, useApi, useLoad, When } from '../ui';
+import { Choice, Denied, Failure, messageOf, notify, Pill, RowButton, Table, useApi, useLoad, When } from '../ui';
 
 const kinds = { completed: 'good', failed: 'bad', cancelled: '', running: 'warn', queued: '' } as const;
 
@@ -93,14 +93,12 @@ export function JobsPage() {
                         name: 'Actions',
                         cell: (job) =>
                             !hasEnded(job) && (
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Cancel ${String(job.jobId)}`}
-                                    onClick={() => void stop(String(job.jobId))}
-                                >
-                                    Cancel
-                                </button>
+                                <RowButton
+                                    act="Cancel"
+                                    of={String(job.jobId)}
+                                    danger
+                                    click={() => void stop(String(job.jobId))}
+                                />
                             ),
                     },
                 ]}

@@ -4,7 +4,7 @@ import type { Doc } from '../api';
 import { Check, FormDialog } from '../forms';
 import { useHub } from '../hub';
 import { newKey } from '../session';
-import { Denied, Failure, notify, Secret, Shimmer, Table, Text, useApi, useLoad } from '../ui';
+import { Denied, Failure, notify, RowButton, Secret, Shimmer, Table, Text, useApi, useLoad } from '../ui';
 
 interface Policy extends Doc {
     keyName: string;
@@ -73,14 +73,12 @@ export function PoliciesPage() {
                                 >
                                     Keys
                                 </button>
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Delete ${policy.keyName}`}
-                                    onClick={() => setRemoved(policy.keyName)}
-                                >
-                                    Delete
-                                </button>
+                                <RowButton
+                                    act="Delete"
+                                    of={policy.keyName}
+                                    danger
+                                    click={() => setRemoved(policy.keyName)}
+                                />
                             </span>
                         ),
                     },

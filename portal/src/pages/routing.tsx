@@ -26,6 +26,7 @@ import {
     Failure,
     notify,
     Pill,
+    RowButton,
     Shimmer,
     Show,
     Table,
@@ -154,14 +155,7 @@ function RoutesTab(props: TabProps) {
                         name: 'Actions',
                         cell: (route) => (
                             <span class="actions">
-                                <button
-                                    type="button"
-                                    class="small"
-                                    aria-label={`Edit ${route.name}`}
-                                    onClick={() => setEdited(route)}
-                                >
-                                    Edit
-                                </button>
+                                <RowButton act="Edit" of={route.name} click={() => setEdited(route)} />
                                 <button
                                     type="button"
                                     class="small"
@@ -178,14 +172,7 @@ function RoutesTab(props: TabProps) {
                                 >
                                     {route.isEnabled ? 'Disable' : 'Enable'}
                                 </button>
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Delete ${route.name}`}
-                                    onClick={() => setRemoved(route.name)}
-                                >
-                                    Delete
-                                </button>
+                                <RowButton act="Delete" of={route.name} danger click={() => setRemoved(route.name)} />
                             </span>
                         ),
                     },
@@ -369,23 +356,18 @@ function EndpointsTab(props: TabProps) {
                         cell: (endpoint) => (
                             <span class="actions">
                                 {endpoint.kind && (
-                                    <button
-                                        type="button"
-                                        class="small"
-                                        aria-label={`Edit ${String(endpoint.item.name)}`}
-                                        onClick={() => setEdited(endpoint)}
-                                    >
-                                        Edit
-                                    </button>
+                                    <RowButton
+                                        act="Edit"
+                                        of={String(endpoint.item.name)}
+                                        click={() => setEdited(endpoint)}
+                                    />
                                 )}
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Delete ${String(endpoint.item.name)}`}
-                                    onClick={() => setRemoved(endpoint)}
-                                >
-                                    Delete
-                                </button>
+                                <RowButton
+                                    act="Delete"
+                                    of={String(endpoint.item.name)}
+                                    danger
+                                    click={() => setRemoved(endpoint)}
+                                />
                             </span>
                         ),
                     },
@@ -548,22 +530,8 @@ function EnrichmentsTab(props: TabProps) {
                         name: 'Actions',
                         cell: (one) => (
                             <span class="actions">
-                                <button
-                                    type="button"
-                                    class="small"
-                                    aria-label={`Edit ${one.key}`}
-                                    onClick={() => setEdited(one)}
-                                >
-                                    Edit
-                                </button>
-                                <button
-                                    type="button"
-                                    class="small danger"
-                                    aria-label={`Delete ${one.key}`}
-                                    onClick={() => setRemoved(one.key)}
-                                >
-                                    Delete
-                                </button>
+                                <RowButton act="Edit" of={one.key} click={() => setEdited(one)} />
+                                <RowButton act="Delete" of={one.key} danger click={() => setRemoved(one.key)} />
                             </span>
                         ),
                     },

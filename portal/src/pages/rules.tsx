@@ -4,7 +4,7 @@ import { FormDialog } from '../forms';
 import { calculationText, triggerText, type Rule } from '../logic/monitoring';
 import { listByRule, listGroups, listRules, SeverityPill, useTick } from '../monitoring';
 import { href, hrefWith } from '../route';
-import { Denied, Failure, messageOf, notify, Switch, Table, Text, useApi, useLoad, When } from '../ui';
+import { Denied, Failure, messageOf, notify, RowButton, Switch, Table, Text, useApi, useLoad, When } from '../ui';
 import { RuleForm } from './rule-form';
 
 export function RulesPage() {
@@ -135,22 +135,13 @@ export function RulesPage() {
                             cell: (rule) =>
                                 write && (
                                     <span class="actions">
-                                        <button
-                                            type="button"
-                                            class="small"
-                                            aria-label={`Edit ${rule.Name}`}
-                                            onClick={() => setDialog({ edit: rule })}
-                                        >
-                                            Edit
-                                        </button>
-                                        <button
-                                            type="button"
-                                            class="small danger"
-                                            aria-label={`Delete ${rule.Name}`}
-                                            onClick={() => setDialog({ remove: rule })}
-                                        >
-                                            Delete
-                                        </button>
+                                        <RowButton act="Edit" of={rule.Name} click={() => setDialog({ edit: rule })} />
+                                        <RowButton
+                                            act="Delete"
+                                            of={rule.Name}
+                                            danger
+                                            click={() => setDialog({ remove: rule })}
+                                        />
                                     </span>
                                 ),
                         },

@@ -15,7 +15,7 @@ import {
 import { FormDialog } from '../forms';
 import { href } from '../route';
 import { askSeries, lineKey, type LoadedLines } from '../series-data';
-import { Failure, notify, Table, Text, useApi, useLoad } from '../ui';
+import { Failure, notify, RowButton, Table, Text, useApi, useLoad } from '../ui';
 
 const ROWS_MAX = 500; // of a table; files have all
 
@@ -160,14 +160,12 @@ export function SavedViews(props: { view: View; close: () => void }) {
                             <a href={one.at} onClick={props.close}>
                                 {one.name}
                             </a>
-                            <button
-                                type="button"
-                                class="small danger"
-                                aria-label={`Delete ${one.name}`}
-                                onClick={() => write(all.filter((other) => other !== one))}
-                            >
-                                Delete
-                            </button>
+                            <RowButton
+                                act="Delete"
+                                of={one.name}
+                                danger
+                                click={() => write(all.filter((other) => other !== one))}
+                            />
                         </li>
                     ))}
                 </ul>
