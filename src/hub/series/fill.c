@@ -4,6 +4,9 @@
 
 #define CURSOR "series"
 
+/* Between shares of the loop while there is much to read: devices come first, and the log waits. */
+#define PAUSE (8 * SK_MS)
+
 static void pump(struct series *series);
 
 static void on_task(struct sk_task *task) {
@@ -12,6 +15,10 @@ static void on_task(struct sk_task *task) {
 
 static void pump_soon(struct series *series) {
     sk_io_yield(series->hub->backend.io, &series->task, on_task);
+}
+
+static void on_pause(struct sk_timer *timer) {
+    pump(SK_CONTAINER(timer, struct series, pause));
 }
 
 static void on_readable(void *arg) {
@@ -65,11 +72,11 @@ static void lost(const struct series *series) {
 static void pump(struct series *series) {
     struct sk_record record;
     struct sk_share share;
-    if (series->cursor == NULL || series->hub->closing) return;
+    if (series->cursor == NULL || series->hub->closing || sk_timer_running(&series->pause)) return;
     sk_share_begin(&share, series->hub->backend.io);
     while (sk_series_has_room(series->store)) {
         if (!sk_share_go_on(&share, 1)) {
-            pump_soon(series);
+            sk_timer_start(series->hub->backend.io, &series->pause, PAUSE, on_pause);
             return;
         }
         enum sk_status status = sk_cursor_next(series->cursor, &record);
@@ -112,6 +119,7 @@ enum sk_status series_fill_begin(struct series *series) {
 void series_fill_end(struct series *series) {
     if (series->cursor == NULL) return;
     sk_io_undefer(&series->task);
+    sk_timer_stop(&series->pause);
     sk_cursor_close(series->cursor);
     series->cursor = NULL;
     series->hub->inside_readers--;

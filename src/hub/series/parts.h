@@ -66,6 +66,7 @@ struct series {
     struct sk_series_flatten_options flatten;
     struct sk_cursor *cursor;
     struct sk_task task;
+    struct sk_timer pause;
     struct sk_arena arena;  /* of one message */
     uint64_t refused_total; /* messages that are no JSON objects */
     uint64_t taken;         /* messages below are in the store */
