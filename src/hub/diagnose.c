@@ -143,8 +143,7 @@ static void got(void *arg, const struct sk_registry_end *end, struct sk_registry
                             json_string(entry->identity.disabled ? "disabled" : "enabled"));
     if (entry && entry->identity.status_reason)
         json_object_set_new(document, "statusReason", json_string(entry->identity.status_reason));
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
 }
 
 static void diagnose(struct sk_hub *hub, struct sk_request *request) {

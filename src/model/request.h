@@ -194,6 +194,12 @@ static inline void sk_request_answer(struct sk_request *request) {
     request->done(request, &(struct sk_answer){0});
 }
 
+/* Answers with a document, which it takes; NULL: with nothing. */
+static inline void sk_request_answer_json(struct sk_request *request, json_t *document) {
+    request->done(request, &(struct sk_answer){.document = document});
+    json_decref(document);
+}
+
 /* A readable stream of stored messages, for SK_OP_EVENTS_WATCH. */
 struct sk_event_source {
     /* The next message; its spans live until the next call. SK_AGAIN: none now; `readable` will be

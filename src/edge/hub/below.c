@@ -65,8 +65,7 @@ static void answer(struct sk_request *request, struct sk_edge_identity *const *l
                               entry_of(request, list[i]));
     json_t *document = json_pack("{s:o,s:o,s:s?,s:s?}", "devices", devices, "modules", modules,
                                  "continuationLink", link, "continuationToken", link);
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
 }
 
 struct find {

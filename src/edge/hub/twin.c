@@ -333,8 +333,7 @@ static void answer_from_copy(struct get_call *call) {
         reported, "$version",
         json_integer((json_int_t)(twin->reported_version ? twin->reported_version : 1)));
     json_t *document = json_pack("{s:o,s:o}", "desired", desired, "reported", reported);
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
 }
 
 static void too_slow(struct sk_timer *timer) {

@@ -507,8 +507,7 @@ static void purged(void *arg, const struct sk_registry_end *end,
         json_t *document =
             json_pack("{s:I,s:s%,s:n}", "totalMessagesPurged", (json_int_t)ended->count, "deviceId",
                       request->device.p, request->device.n, "moduleId");
-        request->done(request, &(struct sk_answer){.document = document});
-        json_decref(document);
+        sk_request_answer_json(request, document);
     }
     unpin(q);
 }

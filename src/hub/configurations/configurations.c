@@ -51,11 +51,6 @@ static void put_in(struct configurations *all, struct configuration *c) {
 
 /* ---- answers ---- */
 
-static void answer(struct sk_request *request, json_t *document) {
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
-}
-
 static void answer_one(struct sk_request *request, const struct configuration *c) {
     char etag[SK_ETAG_MAX];
     json_t *document = configuration_json(c);
@@ -135,8 +130,8 @@ static void test(struct sk_hub *hub, struct sk_request *request) {
         }
         if (sentence) json_object_set_new(errors, name, json_string(sentence));
     }
-    answer(request, json_pack("{s:o,s:o}", "targetConditionError", condition_error,
-                              "customMetricQueryErrors", errors));
+    sk_request_answer_json(request, json_pack("{s:o,s:o}", "targetConditionError", condition_error,
+                                              "customMetricQueryErrors", errors));
 }
 
 /* ---- explaining ---- */
@@ -176,7 +171,7 @@ static void explain_entry(void *arg, const struct sk_registry_end *end,
                                  "pending", plan.patch, "modulesContent", plan.modules);
     plan_free(&plan);
     json_decref(twin);
-    answer(request, document);
+    sk_request_answer_json(request, document);
 }
 
 static void explain(struct sk_hub *hub, struct sk_request *request) {

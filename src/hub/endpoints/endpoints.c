@@ -247,8 +247,7 @@ static void list(struct sk_hub *hub, struct sk_request *request) {
     for (size_t i = 0; i < hub->endpoints->count; i++)
         json_array_append_new(value, health_json(hub->endpoints->list[i]));
     json_t *document = json_pack("{s:o}", "value", value);
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
 }
 
 static void dead_letters(struct sk_hub *hub, struct sk_request *request) {

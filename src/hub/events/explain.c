@@ -173,8 +173,7 @@ static void test_all(struct sk_hub *hub, struct sk_request *request) {
         json_object_set_new(document, "fallback",
                             json_boolean(!taken && hub->options->fallback &&
                                          t.message.source == SK_SOURCE_TELEMETRY));
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
     end_trial(&t);
 }
 
@@ -207,8 +206,7 @@ static void test_new(struct sk_hub *hub, struct sk_request *request) {
     json_t *document =
         json_pack("{s:s,s:o}", "result", word_of(truth), "details",
                   fine ? json_pack("{s:[]}", "compilationErrors") : error_json(&error));
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
     end_trial(&t);
 }
 

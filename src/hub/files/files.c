@@ -94,8 +94,7 @@ static void stored(void *arg, const struct sk_registry_end *end) {
     }
     json_t *answer = answer_of(start, until_of(start->hub));
     struct sk_request *request = end_start(start);
-    request->done(request, &(struct sk_answer){.document = answer});
-    json_decref(answer);
+    sk_request_answer_json(request, answer);
 }
 
 static int64_t expiry_of(const struct sk_registry_document *document) {

@@ -66,11 +66,6 @@ struct creation {
     struct sk_request *request;
 };
 
-static void answer(struct sk_request *request, json_t *document) {
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
-}
-
 static void refuse_unknown(struct sk_request *request) {
     sk_request_refuse(request, SK_FAULT_JOB_NOT_FOUND, "there is no job '%.*s'",
                       SK_ARG(request->name));
@@ -94,7 +89,7 @@ static void created(void *arg, const struct sk_registry_end *end) {
     json_t *shown = job_json(job->document, &job->counts);
     hub_job_changed(jobs->hub, shown);
     begin_due(&jobs->next);
-    answer(creation.request, shown);
+    sk_request_answer_json(creation.request, shown);
 }
 
 static void put(struct sk_hub *hub, struct sk_request *request) {
@@ -129,7 +124,7 @@ static void got(void *arg, const struct sk_registry_end *end,
                           SK_ARG(request->name));
     } else {
         json_t *document = sk_json_load(found->bytes, 0, NULL);
-        answer(request, job_json(document, NULL));
+        sk_request_answer_json(request, job_json(document, NULL));
         json_decref(document);
     }
 }
@@ -137,7 +132,7 @@ static void got(void *arg, const struct sk_registry_end *end,
 static void get(struct sk_hub *hub, struct sk_request *request) {
     const struct job *job = find(hub->jobs, request->name);
     if (job)
-        answer(request, job_json(job->document, &job->counts));
+        sk_request_answer_json(request, job_json(job->document, &job->counts));
     else
         sk_registry_job_get(hub->registry, request->name, got, request);
 }
@@ -148,7 +143,8 @@ static void cancelled(void *arg, const struct sk_registry_end *end) {
     if (end->status)
         hub_refuse_status(creation.request, end);
     else
-        answer(creation.request, job_json(creation.job->document, &creation.job->counts));
+        sk_request_answer_json(creation.request,
+                               job_json(creation.job->document, &creation.job->counts));
 }
 
 static void cancel(struct sk_hub *hub, struct sk_request *request) {

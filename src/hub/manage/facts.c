@@ -3,8 +3,7 @@
 
 static void answer_list(struct sk_request *request, json_t *value) {
     json_t *document = json_pack("{s:o}", "value", value);
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
 }
 
 /* Without a limit it is ARM's largest number. */
@@ -61,6 +60,5 @@ void manage_name(struct sk_hub *hub, struct sk_request *request) {
                                               : "a name has 3 to 50 letters, digits and hyphens, "
                                                 "none at its ends"));
     }
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
 }

@@ -6,13 +6,8 @@
 
 #include "hub/manage/parts.h"
 
-static void answer(struct sk_request *request, json_t *document) {
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
-}
-
 static void answer_list(struct sk_request *request, json_t *value) {
-    answer(request, json_pack("{s:o}", "value", value));
+    sk_request_answer_json(request, json_pack("{s:o}", "value", value));
 }
 
 /* ---- writing ---- */
@@ -106,7 +101,7 @@ static void list_keys(struct sk_hub *hub, struct sk_request *request) {
 static void get_key(struct sk_hub *hub, struct sk_request *request) {
     for (size_t i = 0; i < hub->options->policy_count; i++) {
         if (!sk_span_is(request->name, hub->options->policies[i].name)) continue;
-        answer(request, manage_policy_json(&hub->options->policies[i]));
+        sk_request_answer_json(request, manage_policy_json(&hub->options->policies[i]));
         return;
     }
     sk_request_refuse(request, SK_FAULT_NOT_FOUND, "there is no policy '%.*s'",
@@ -138,7 +133,7 @@ static void refuse_group(struct sk_request *request) {
 static void get_group(struct sk_hub *hub, struct sk_request *request) {
     const char *found = hub_consumer_group(hub, request->name);
     if (found)
-        answer(request, group_json(hub, found));
+        sk_request_answer_json(request, group_json(hub, found));
     else
         refuse_group(request);
 }
@@ -170,7 +165,7 @@ static void delete_group(struct sk_hub *hub, struct sk_request *request) {
     json_array_foreach(groups, i, name) if (strcmp(json_string_value(name), found) == 0) break;
     json_array_remove(groups, i);
     if (json_array_size(groups) == 0) json_object_del(table, "consumer_groups");
-    if (write_table(hub, request, table)) answer(request, json_object());
+    if (write_table(hub, request, table)) sk_request_answer_json(request, json_object());
     json_decref(table);
 }
 

@@ -125,16 +125,11 @@ static json_t *certificate_json(const struct certificate *c) {
     return json_pack("{s:s,s:o}", "name", c->name, "properties", properties);
 }
 
-static void answer(struct sk_request *request, json_t *document) {
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
-}
-
 static void list(struct sk_hub *hub, struct sk_request *request) {
     json_t *value = json_array();
     SK_LIST_EACH(&hub->certificates, node, following)
     json_array_append_new(value, certificate_json(SK_CONTAINER(node, struct certificate, link)));
-    answer(request, json_pack("{s:o}", "value", value));
+    sk_request_answer_json(request, json_pack("{s:o}", "value", value));
 }
 
 /* ---- changes ---- */
@@ -155,7 +150,7 @@ static void stored(void *arg, const struct sk_registry_end *end) {
     if (change.fresh) sk_list_append(&change.hub->certificates, &change.fresh->link);
     trust_again(change.hub);
     if (change.fresh)
-        answer(change.request, certificate_json(change.fresh));
+        sk_request_answer_json(change.request, certificate_json(change.fresh));
     else
         sk_request_answer(change.request);
 }
@@ -278,7 +273,7 @@ static bool may_change(struct sk_request *request, const struct certificate *c) 
 
 static void serve_get(struct sk_hub *hub, struct sk_request *request) {
     const struct certificate *c = wanted(hub, request);
-    if (c) answer(request, certificate_json(c));
+    if (c) sk_request_answer_json(request, certificate_json(c));
 }
 
 static void serve_put(struct sk_hub *hub, struct sk_request *request) {

@@ -47,8 +47,7 @@ static void answer(struct sk_request *request, json_t *devices, json_t *modules,
     json_t *link = continuation.n ? json_stringn(continuation.p, continuation.n) : json_null();
     json_t *document = json_pack("{s:o,s:o,s:O,s:o}", "devices", devices, "modules", modules,
                                  "continuationLink", link, "continuationToken", link);
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
 }
 
 static void listed(void *arg, const struct sk_registry_end *end,

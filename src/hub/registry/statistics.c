@@ -12,8 +12,7 @@ static void statistics(struct sk_hub *hub, struct sk_request *request) {
             json_pack("{s:I,s:I,s:I}", "totalDeviceCount", (json_int_t)counts.devices,
                       "enabledDeviceCount", (json_int_t)counts.enabled_devices,
                       "disabledDeviceCount", (json_int_t)(counts.devices - counts.enabled_devices));
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
+    sk_request_answer_json(request, document);
 }
 
 /* ---- its metrics ---- */

@@ -33,11 +33,6 @@ static struct group *find_group(const struct rules *rules, struct sk_span id) {
 
 /* ---- answers ---- */
 
-static void answer(struct sk_request *request, json_t *document) {
-    request->done(request, &(struct sk_answer){.document = document});
-    json_decref(document);
-}
-
 /* As it is shown: with its ETag in place of our number. */
 static json_t *shown(const json_t *document, uint64_t version) {
     char etag[SK_ETAG_MAX];
@@ -49,7 +44,7 @@ static json_t *shown(const json_t *document, uint64_t version) {
 }
 
 static void answer_list(struct sk_request *request, json_t *items) {
-    answer(request, json_pack("{s:o}", "Items", items));
+    sk_request_answer_json(request, json_pack("{s:o}", "Items", items));
 }
 
 static void refuse_rule(struct sk_request *request) {
@@ -134,7 +129,7 @@ static void changed(void *arg, const struct sk_registry_end *end) {
         put_group(rules, change.group);
     }
     rules_changed(rules);
-    answer(change.request, document);
+    sk_request_answer_json(change.request, document);
 }
 
 static void write(struct rules *rules, struct change change) {
@@ -215,7 +210,7 @@ static void delete_rule(struct sk_hub *hub, struct sk_request *request) {
     const struct rule *before = find_rule(hub->rules, request->name);
     char error[SK_MODEL_ERROR_MAX];
     if (before == NULL || before->deleted) {
-        answer(request, NULL);
+        sk_request_answer_json(request, NULL);
         return;
     }
     json_t *document = json_deep_copy(before->document);
@@ -246,7 +241,7 @@ static void list_rules(struct sk_hub *hub, struct sk_request *request) {
 static void show_rule(struct sk_hub *hub, struct sk_request *request) {
     const struct rule *rule = find_rule(hub->rules, request->name);
     if (rule)
-        answer(request, shown(rule->document, rule->etag));
+        sk_request_answer_json(request, shown(rule->document, rule->etag));
     else
         refuse_rule(request);
 }
@@ -265,7 +260,7 @@ static void list_groups(struct sk_hub *hub, struct sk_request *request) {
 static void show_group(struct sk_hub *hub, struct sk_request *request) {
     const struct group *group = find_group(hub->rules, request->name);
     if (group)
-        answer(request, shown(group->document, group->etag));
+        sk_request_answer_json(request, shown(group->document, group->etag));
     else
         sk_request_refuse(request, SK_FAULT_GROUP_NOT_FOUND, "there is no device group '%.*s'",
                           SK_ARG(request->name));
@@ -503,7 +498,7 @@ static void list_by_rule(struct sk_hub *hub, struct sk_request *request) {
 static void show_alarm(struct sk_hub *hub, struct sk_request *request) {
     const struct alarm *alarm = alarms_get(&hub->rules->alarms, request->name);
     if (alarm)
-        answer(request, alarm_json(alarm));
+        sk_request_answer_json(request, alarm_json(alarm));
     else
         refuse_alarm(request);
 }
@@ -520,7 +515,7 @@ static void alarm_changed(void *arg, const struct sk_registry_end *end) {
         json_decref(call.document);
         hub_refuse_status(call.request, end);
     } else {
-        answer(call.request, call.document);
+        sk_request_answer_json(call.request, call.document);
     }
 }
 
@@ -545,7 +540,7 @@ static void patch_alarm(struct sk_hub *hub, struct sk_request *request) {
 static void delete_alarm(struct sk_hub *hub, struct sk_request *request) {
     struct alarm *alarm = alarms_get(&hub->rules->alarms, request->name);
     if (alarm == NULL) {
-        answer(request, NULL);
+        sk_request_answer_json(request, NULL);
         return;
     }
     struct alarm_call *call = SK_NEW(struct alarm_call);
@@ -571,7 +566,7 @@ static void delete_alarms(struct sk_hub *hub, struct sk_request *request) {
         last = alarm;
     }
     if (last == NULL) {
-        answer(request, NULL);
+        sk_request_answer_json(request, NULL);
         return;
     }
     struct alarm_call *call = SK_NEW(struct alarm_call);

@@ -45,8 +45,7 @@ static void answer_object(struct batch *batch, size_t at, struct sk_span id,
 static void one_done(struct batch *batch) {
     if (--batch->left) return;
     json_t *json = json_pack("{s:o}", batch->verb, batch->answers);
-    batch->request->done(batch->request, &(struct sk_answer){.document = json});
-    json_decref(json);
+    sk_request_answer_json(batch->request, json);
     free(batch);
 }
 

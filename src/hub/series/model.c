@@ -122,8 +122,7 @@ static void patched(void *arg, const struct sk_registry_end *end) {
         if (patch.name) set(&model->name, patch.name);
         if (patch.default_type) set(&model->default_type, patch.default_type);
         json_t *json = series_settings_json(patch.series);
-        patch.request->done(patch.request, &(struct sk_answer){.document = json});
-        json_decref(json);
+        sk_request_answer_json(patch.request, json);
     }
     free(patch.name);
     free(patch.default_type);

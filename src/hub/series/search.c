@@ -377,8 +377,7 @@ static void finish(struct search *search) {
         if (search->wants_nodes) json_object_set_new(json, "hierarchyNodes", nodes_json(search));
     }
     free_search(search);
-    request->done(request, &(struct sk_answer){.document = json});
-    json_decref(json);
+    sk_request_answer_json(request, json);
 }
 
 static void go_on(struct sk_task *task) {

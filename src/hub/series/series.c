@@ -144,18 +144,13 @@ static void availability(struct sk_hub *hub, struct sk_request *request) {
 
 /* ---- the model ---- */
 
-static void answer_json(struct sk_request *request, json_t *json) {
-    request->done(request, &(struct sk_answer){.document = json});
-    json_decref(json);
-}
-
 static void list_objects(struct sk_hub *hub, struct sk_request *request, enum series_kind kind) {
     json_t *list = json_array();
     const struct series_objects *objects = &hub->series->model.kinds[kind];
     for (size_t i = 0; i < objects->count; i++)
         if (objects->list[i]) json_array_append(list, objects->list[i]->document);
-    answer_json(request,
-                json_pack("{s:o,s:n}", series_kinds[kind].list, list, "continuationToken"));
+    sk_request_answer_json(
+        request, json_pack("{s:o,s:n}", series_kinds[kind].list, list, "continuationToken"));
 }
 
 static void list_types(struct sk_hub *hub, struct sk_request *request) {
@@ -183,7 +178,7 @@ static void remote_read(struct sk_hub *hub, struct sk_request *request) {
 }
 
 static void show_settings(struct sk_hub *hub, struct sk_request *request) {
-    if (has_model(hub, request)) answer_json(request, series_settings_json(hub->series));
+    if (has_model(hub, request)) sk_request_answer_json(request, series_settings_json(hub->series));
 }
 
 static void patch_settings(struct sk_hub *hub, struct sk_request *request) {

@@ -37,8 +37,7 @@ static json_t *as_arm_json(const json_t *job) {
 
 void transfer_answer(struct sk_request *request, const json_t *job) {
     json_t *shown = request->hub.n ? as_arm_json(job) : json_deep_copy(job);
-    request->done(request, &(struct sk_answer){.document = shown});
-    json_decref(shown);
+    sk_request_answer_json(request, shown);
 }
 
 void transfer_answer_list(struct sk_request *request, const json_t *jobs) {
@@ -50,6 +49,5 @@ void transfer_answer_list(struct sk_request *request, const json_t *jobs) {
             json_array_append_new(value, as_arm_json(json_array_get(jobs, i)));
         shown = json_pack("{s:o}", "value", value);
     }
-    request->done(request, &(struct sk_answer){.document = shown});
-    json_decref(shown);
+    sk_request_answer_json(request, shown);
 }

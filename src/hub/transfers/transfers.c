@@ -269,8 +269,7 @@ static void cancel(struct sk_hub *hub, struct sk_request *request) {
     }
     json_t *shown = json_incref(hub->transfers->active->job);
     close_job(hub->transfers->active, "cancelled", "it was cancelled");
-    request->done(request, &(struct sk_answer){.document = shown});
-    json_decref(shown);
+    sk_request_answer_json(request, shown);
 }
 
 static void listed(void *arg, const struct sk_registry_end *end,
