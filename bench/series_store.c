@@ -253,9 +253,8 @@ static int ask_store(const char *folder) {
                                     .place = {.time = BEGIN}};
     size_t rounds = sizeof took / sizeof *took;
     for (size_t i = 0; i < rounds; i++) {
-        struct sk_series_asking *at;
         double began = seconds();
-        if (sk_series_query(filling.store, &query, answered, &asking, &at)) abort();
+        if (sk_series_query(filling.store, &query, answered, &asking, NULL)) abort();
         sk_io_run(filling.io);
         took[i] = seconds() - began;
     }

@@ -48,6 +48,11 @@ static inline bool sk_series_is_text(enum sk_series_type type) {
     return type == SK_SERIES_STRING || type == SK_SERIES_DYNAMIC;
 }
 
+static inline bool sk_series_same_property(const struct sk_series_property *a,
+                                           const struct sk_series_property *b) {
+    return a->type == b->type && sk_span_eq(a->name, b->name);
+}
+
 /* The last multiple of `width` that is not behind `time`. */
 static inline int64_t sk_series_floor(int64_t time, int64_t width) {
     int64_t rest = time % width;

@@ -110,19 +110,17 @@ static size_t label_of(struct variable *variable, const value *a) {
 
 /* ---- events and series: rows stay rows ---- */
 
-static size_t column_at(struct sk_series_asking *it, struct sk_span name,
-                        enum sk_series_type type) {
+static size_t column_at(struct sk_series_asking *it, struct sk_series_property as) {
     struct sk_series_answer *answer = &it->answer;
     for (size_t i = 0; i < answer->column_count; i++)
-        if (answer->columns[i].type == type && sk_span_eq(answer->columns[i].name, name)) return i;
+        if (sk_series_same_property(&answer->columns[i].property, &as)) return i;
     if (answer->column_count == it->column_room) {
         it->column_room = it->column_room ? it->column_room * 2 : 16;
         answer->columns = sk_realloc(answer->columns, it->column_room * sizeof *answer->columns);
     }
     struct sk_series_answer_column *column = &answer->columns[answer->column_count];
     *column = (struct sk_series_answer_column){
-        .name = sk_arena_copy(&it->kept, name),
-        .type = type,
+        .property = {sk_arena_copy(&it->kept, as.name), as.type},
         .values = sk_alloc(it->room * sizeof(value) + 1),
         .null = sk_alloc(it->room + 1),
     };
@@ -166,8 +164,7 @@ static size_t sources_of_events(struct sk_series_asking *it, const struct sk_ser
         const struct sk_series_column *column = &rows->columns[c];
         bool asked = query->properties == NULL;
         for (size_t i = 0; i < query->property_count && !asked; i++)
-            asked = query->properties[i].type == column->property.type &&
-                    sk_span_eq(query->properties[i].name, column->property.name);
+            asked = sk_series_same_property(&query->properties[i], &column->property);
         if (!asked) continue;
         sources[count++] =
             (struct source){column->property, NOT_YET, column->values, NULL, column->present};
@@ -186,7 +183,7 @@ static struct source source_of_variable(struct sk_series_asking *it, struct vari
                             .values = values.values,
                             .null = values.null,
                             .present = fits};
-    source.to = column_at(it, source.as.name, source.as.type);
+    source.to = column_at(it, source.as);
     if (!labels || it->status) return source;
     value *texts = sk_arena_alloc(&it->rows, rows->count * sizeof *texts);
     for (size_t i = 0; i < rows->count; i++) {
@@ -217,12 +214,11 @@ static bool take_row(struct sk_series_asking *it, int64_t time, size_t row, stru
     make_room(it);
     for (size_t s = 0; s < count; s++) {
         if (!has(&sources[s], row)) continue;
-        if (sources[s].to == NOT_YET)
-            sources[s].to = column_at(it, sources[s].as.name, sources[s].as.type);
+        if (sources[s].to == NOT_YET) sources[s].to = column_at(it, sources[s].as);
         struct sk_series_answer_column *column = &answer->columns[sources[s].to];
         column->values[answer->count] = sources[s].values[row];
         column->null[answer->count] = 0;
-        if (sk_series_is_text(column->type))
+        if (sk_series_is_text(column->property.type))
             column->values[answer->count].text =
                 sk_arena_copy(&it->kept, sources[s].values[row].text);
     }
@@ -331,8 +327,7 @@ static bool know(const struct sk_series_asking *it, const struct sk_series_varia
     }
     if (property == NULL) return false;
     for (size_t c = 0; c < block->column_count; c++)
-        if (block->columns[c].property.type == property->type &&
-            sk_span_eq(block->columns[c].property.name, property->name))
+        if (sk_series_same_property(&block->columns[c].property, property))
             return sk_series_intervals_add_block(intervals, block->first_time, block->last_time,
                                                  &block->columns[c]);
     return measure->by <= SK_SERIES_AVG; /* which know no nulls */
@@ -389,7 +384,7 @@ static void compute(struct sk_series_asking *it, struct variable *variable,
         if (it->status) return;
         memcpy(to->values + at, values.values, n * sizeof *to->values);
         memcpy(to->null + at, values.null, n);
-        for (size_t i = 0; i < n && to->type == SK_SERIES_DOUBLE; i++)
+        for (size_t i = 0; i < n && to->property.type == SK_SERIES_DOUBLE; i++)
             if (!isfinite(to->values[at + i].number)) to->null[at + i] = 1;
     }
 }
@@ -401,7 +396,7 @@ static void tell_labels(struct sk_series_asking *it, struct variable *variable) 
         struct sk_span label = l < of->category_count ? of->categories[l].label : of->otherwise;
         struct sk_span name =
             sk_arena_print(&it->kept, "%.*s[%.*s]", SK_ARG(of->name), SK_ARG(label));
-        size_t column = column_at(it, name, SK_SERIES_DOUBLE);
+        size_t column = column_at(it, (struct sk_series_property){name, SK_SERIES_DOUBLE});
         struct sk_series_answer_column *to = &it->answer.columns[column];
         for (size_t i = 0; i < it->grid.count; i++) {
             to->values[i].number = shares[l * it->grid.count + i];
@@ -422,7 +417,8 @@ static void tell_intervals(struct sk_series_asking *it) {
             tell_labels(it, variable);
             continue;
         }
-        size_t to = column_at(it, variable->of->name, variable->of->aggregation->result.type);
+        size_t to = column_at(it, (struct sk_series_property){
+                                      variable->of->name, variable->of->aggregation->result.type});
         compute(it, variable, &answer->columns[to]);
     }
     answer->more = it->grid.to < it->query.to;
@@ -543,7 +539,7 @@ enum sk_status sk_series_query(struct sk_series *store, const struct sk_series_q
                                 .rows_most = rows_most(it)},
         &(struct sk_series_reader){
             .rows = on_rows, .block = intervals ? on_block : NULL, .done = on_done, .arg = it});
-    *asking = it;
+    if (asking) *asking = it;
     return SK_OK;
 }
 

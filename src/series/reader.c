@@ -477,8 +477,7 @@ static void want(struct sk_series_read *read, const struct sk_series_ask *ask) {
     read->wanted = sk_alloc(read->wanted_count + 1);
     for (size_t i = 0; i < store->property_count; i++)
         for (size_t k = 0; k < ask->property_count; k++)
-            if (store->properties[i].type == ask->properties[k].type &&
-                sk_span_eq(store->properties[i].name, ask->properties[k].name))
+            if (sk_series_same_property(&store->properties[i], &ask->properties[k]))
                 read->wanted[i] = 1;
 }
 

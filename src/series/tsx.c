@@ -186,9 +186,7 @@ static struct tsx_node *named(struct parser *p, struct sk_span name, enum sk_ser
     struct tsx_node *it = node(p, TSX_PROPERTY, type, 0);
     it->property = (struct sk_series_property){sk_series_name_cut(p->arena, name), type};
     for (size_t i = 0; i < tsx->property_count; i++)
-        if (tsx->properties[i].type == type &&
-            sk_span_eq(tsx->properties[i].name, it->property.name))
-            return it;
+        if (sk_series_same_property(&tsx->properties[i], &it->property)) return it;
     if (tsx->property_count == SK_TSX_PROPERTIES_MAX)
         return fail(p, "There are more than 50 properties.");
     tsx->properties[tsx->property_count++] = it->property;

@@ -31,9 +31,7 @@ static struct vector column(struct eval *e, const struct tsx_node *node) {
     struct vector to = {NULL, NULL};
     for (size_t c = 0; c < rows->column_count; c++) {
         const struct sk_series_column *column = &rows->columns[c];
-        if (column->property.type != node->type ||
-            !sk_span_eq(column->property.name, node->property.name))
-            continue;
+        if (!sk_series_same_property(&column->property, &node->property)) continue;
         to.values = (value *)column->values; /* nobody writes to it */
         to.null = sk_arena_alloc(e->arena, rows->count);
         for (size_t i = 0; column->present && i < rows->count; i++)

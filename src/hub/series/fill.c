@@ -80,8 +80,10 @@ static void pump(struct series *series) {
             return;
         }
         enum sk_status status = sk_cursor_next(series->cursor, &record);
-        if (status == SK_NOT_FOUND) lost(series);
-        if (status == SK_NOT_FOUND) continue;
+        if (status == SK_NOT_FOUND) {
+            lost(series);
+            continue;
+        }
         if (status) break;
         take(series, &record);
         series->taken = record.sequence + 1;

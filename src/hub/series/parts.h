@@ -157,6 +157,8 @@ json_t *series_instance_json(const struct series *series, struct sk_span id,
 
 /* ---- answer.c ---- */
 
+/* "2026-01-01T00:00:00Z", with .123 where there are milliseconds. */
+void series_time_text(int64_t ms, char text[SK_TIME_TEXT]);
 void series_put_time(struct sk_buffer *to, int64_t ms); /* in quotes */
 void series_put_answer(struct sk_buffer *to, const struct sk_series_answer *answer,
                        const char *continuation /* NULL: it is the last */);

@@ -223,8 +223,7 @@ static struct metric *metric_of(struct remote *remote,
                                 const struct sk_series_answer_column *column) {
     for (size_t m = 0; m < remote->metric_count; m++)
         for (size_t p = 0; p < remote->metrics[m].count; p++)
-            if (remote->metrics[m].properties[p].type == column->type &&
-                sk_span_eq(remote->metrics[m].properties[p].name, column->name))
+            if (sk_series_same_property(&remote->metrics[m].properties[p], &column->property))
                 return &remote->metrics[m];
     return NULL;
 }
@@ -238,7 +237,7 @@ static void put_samples(struct remote *remote, const struct sk_series_answer *an
             struct metric *metric = column->null[row] ? NULL : metric_of(remote, column);
             if (metric == NULL) continue;
             sk_prometheus_put_sample(&metric->series, answer->times[row],
-                                     number_of(column->type, column->values[row]));
+                                     number_of(column->property.type, column->values[row]));
             metric->any = true;
             remote->samples++;
         }

@@ -52,15 +52,11 @@ json_t *series_instance_json(const struct series *series, struct sk_span id,
     if (!json_object_get(json, "typeId"))
         json_object_set_new(json, "typeId", json_string(series->model.default_type));
     if (sk_series_instance_find(series->store, id, &stored) == SK_OK) {
-        struct sk_buffer text = {0};
-        sk_buffer_text(&text, "{\"from\":");
-        series_put_time(&text, stored.first_time);
-        sk_buffer_text(&text, ",\"to\":");
-        series_put_time(&text, stored.last_time);
-        sk_buffer_byte(&text, '}');
-        json_object_set_new(json, "range", sk_json_load(sk_buffer_span(&text), 0, NULL));
+        char from[SK_TIME_TEXT], to[SK_TIME_TEXT];
+        series_time_text(stored.first_time, from);
+        series_time_text(stored.last_time, to);
+        json_object_set_new(json, "range", json_pack("{s:s,s:s}", "from", from, "to", to));
         json_object_set_new(json, "events", json_integer((json_int_t)stored.rows));
-        sk_buffer_free(&text);
     }
     return json;
 }

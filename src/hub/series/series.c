@@ -41,7 +41,6 @@ struct asked {
     struct sk_arena arena;
     struct sk_series_query query;
     json_t *type; /* whose variables it may use */
-    struct sk_series_asking *asking;
     uint64_t hash;
 };
 
@@ -83,8 +82,7 @@ static void query(struct sk_hub *hub, struct sk_request *request) {
     asked->request = request;
     bool fine = series_ask_read(hub->series, request->body, request->continuation, &asked->arena,
                                 &asked->query, &asked->type, &asked->hash, error);
-    if (fine && sk_series_query(hub->series->store, &asked->query, answered, asked,
-                                &asked->asking) == SK_OK)
+    if (fine && sk_series_query(hub->series->store, &asked->query, answered, asked, NULL) == SK_OK)
         return;
     invalid(request, fine ? "the expressions of the query are too long together" : error);
     free_asked(asked);
