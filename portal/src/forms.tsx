@@ -57,6 +57,11 @@ export function FormDialog(props: FormDialogProps) {
     );
 }
 
+/** The question before one thing is deleted. */
+export function DeleteDialog(props: { what: string } & Omit<FormDialogProps, 'title' | 'action' | 'danger'>) {
+    return <FormDialog {...props} title={`Delete ${props.what}?`} action="Delete" danger />;
+}
+
 export function Check(props: { label: string; value: boolean; set: (value: boolean) => void; disabled?: boolean }) {
     return (
         <label class="check">

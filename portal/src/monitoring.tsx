@@ -14,8 +14,8 @@ import {
     type Rule,
     type Severity,
 } from './logic/monitoring';
-import { changeQuery, href, useRoute } from './route';
-import { Choice, Failure, Pill, Shimmer, useApi, useLoad, type Loaded } from './ui';
+import { changeQuery, href, hrefWith, useRoute } from './route';
+import { Choice, Failure, Pill, Shimmer, useApi, useLoad, type Column, type Loaded } from './ui';
 
 const REFRESH_MS = 15_000;
 const FLEET_MAX = 1000; // devices, which are also as many as alarms can be asked of
@@ -90,6 +90,16 @@ export function namesOf(rules: Rule[] | null) {
     const names = new Map(rules?.map((rule) => [rule.Id, rule.Name]));
     return (id: string) => names.get(id) ?? id;
 }
+
+/** Of a table of alarms by rule: the rule, which leads to its alarms, and its severity. */
+export const ruleColumns = (scope: Scope, nameOf: (id: string) => string): Column<ByRule>[] => [
+    {
+        name: 'Rule',
+        wrap: true,
+        cell: (row) => <a href={hrefWith({ ...scope.query, rule: row.Rule.Id }, 'alarms')}>{nameOf(row.Rule.Id)}</a>,
+    },
+    { name: 'Severity', cell: (row) => <SeverityPill severity={row.Rule.Severity} /> },
+];
 
 export interface Scope {
     group: Group | null; // null: all devices

@@ -335,6 +335,21 @@ export function Dialog(props: { title: string; close: () => void; children: Comp
     );
 }
 
+// A page's name, and what is done with all of it, Refresh the last.
+export function PageHead(props: { title: string; reload: () => void; children?: ComponentChildren }) {
+    return (
+        <div class="head">
+            <h1>{props.title}</h1>
+            <div class="actions">
+                {props.children}
+                <button type="button" onClick={props.reload}>
+                    Refresh
+                </button>
+            </div>
+        </div>
+    );
+}
+
 // What is done with one row of a table: its word, and for who does not see the row what it is about.
 export function RowButton(props: { act: string; of: string; danger?: boolean; click: () => void }) {
     return (

@@ -15,7 +15,7 @@ import {
     useTick,
 } from '../monitoring';
 import { changeQuery, href, hrefWith, useRoute } from '../route';
-import { Choice, Denied, Dialog, Failure, messageOf, notify, Table, useApi, useLoad, When } from '../ui';
+import { Choice, Denied, Dialog, Failure, messageOf, notify, PageHead, Table, useApi, useLoad, When } from '../ui';
 
 const PER_PAGE = 50;
 const statuses: [string, string][] = [
@@ -102,23 +102,17 @@ function Alarms() {
     const live = (rules.data ?? []).sort((a, b) => a.Name.localeCompare(b.Name));
     return (
         <>
-            <div class="head">
-                <h1>Alarms</h1>
-                <div class="actions">
-                    <button type="button" disabled={!count || busy} onClick={() => void set(picked, 'acknowledged')}>
-                        Acknowledge{count}
-                    </button>
-                    <button type="button" disabled={!count || busy} onClick={() => void set(picked, 'closed')}>
-                        Close{count}
-                    </button>
-                    <button type="button" class="danger" disabled={!count || busy} onClick={() => setRemoving(true)}>
-                        Delete{count}
-                    </button>
-                    <button type="button" onClick={alarms.reload}>
-                        Refresh
-                    </button>
-                </div>
-            </div>
+            <PageHead title="Alarms" reload={alarms.reload}>
+                <button type="button" disabled={!count || busy} onClick={() => void set(picked, 'acknowledged')}>
+                    Acknowledge{count}
+                </button>
+                <button type="button" disabled={!count || busy} onClick={() => void set(picked, 'closed')}>
+                    Close{count}
+                </button>
+                <button type="button" class="danger" disabled={!count || busy} onClick={() => setRemoving(true)}>
+                    Delete{count}
+                </button>
+            </PageHead>
             <div class="row">
                 <Choice
                     label="Time"

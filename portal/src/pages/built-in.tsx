@@ -1,7 +1,7 @@
 // The built-in endpoint, from which events are read: its names and consumer groups.
 import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
-import { FormDialog } from '../forms';
+import { DeleteDialog, FormDialog } from '../forms';
 import { useHub, type Hub } from '../hub';
 import { Copy, Denied, Failure, notify, RowButton, Shimmer, Table, Text, useApi, useLoad } from '../ui';
 
@@ -92,10 +92,8 @@ function BuiltIn(props: { hub: Hub }) {
             />
             {adding && <NewGroup hub={name} close={() => setAdding(false)} done={groups.reload} />}
             {removed && (
-                <FormDialog
-                    title={`Delete ${removed}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={removed}
                     close={() => setRemoved('')}
                     send={async () => {
                         await api.arm(name, `${GROUPS}/${enc(removed)}`, { method: 'DELETE' });
@@ -104,7 +102,7 @@ function BuiltIn(props: { hub: Hub }) {
                     }}
                 >
                     <p class="note warn">Whoever reads by this group is cut off. The events stay.</p>
-                </FormDialog>
+                </DeleteDialog>
             )}
         </>
     );

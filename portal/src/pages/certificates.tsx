@@ -1,7 +1,7 @@
 // CA certificates: whose devices are known by what these have signed.
 import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
-import { Check, FormDialog } from '../forms';
+import { Check, DeleteDialog, FormDialog } from '../forms';
 import {
     Area,
     Copy,
@@ -9,6 +9,7 @@ import {
     Failure,
     Field,
     notify,
+    PageHead,
     Pill,
     RowButton,
     Shimmer,
@@ -57,19 +58,13 @@ export function CertificatesPage() {
     const expired = (one: Certificate) => new Date(one.properties.expiry).getTime() < Date.now();
     return (
         <>
-            <div class="head">
-                <h1>Certificates</h1>
-                <div class="actions">
-                    {api.can('write') && (
-                        <button type="button" class="first" onClick={() => setAdding(true)}>
-                            Add a certificate
-                        </button>
-                    )}
-                    <button type="button" onClick={list.reload}>
-                        Refresh
+            <PageHead title="Certificates" reload={list.reload}>
+                {api.can('write') && (
+                    <button type="button" class="first" onClick={() => setAdding(true)}>
+                        Add a certificate
                     </button>
-                </div>
-            </div>
+                )}
+            </PageHead>
             <p class="quiet">
                 Devices whose certificate one of these CAs has signed are known by its common name. A CA counts when it
                 is verified.
@@ -118,10 +113,8 @@ export function CertificatesPage() {
             {adding && <NewCertificate close={() => setAdding(false)} done={list.reload} />}
             {verified && <Verify name={verified} close={() => setVerified('')} done={list.reload} />}
             {removed && (
-                <FormDialog
-                    title={`Delete ${removed}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={removed}
                     close={() => setRemoved('')}
                     send={async () => {
                         await api.ask(pathOf(removed), { method: 'DELETE' });
@@ -132,7 +125,7 @@ export function CertificatesPage() {
                     <p class="note warn">
                         Devices that it vouches for do not get in any more; who is connected stays until then.
                     </p>
-                </FormDialog>
+                </DeleteDialog>
             )}
         </>
     );

@@ -21,14 +21,13 @@ import {
     namesOf,
     Panel,
     ScopeBar,
-    SeverityPill,
+    ruleColumns,
     Tile,
     useFleet,
     useScope,
     useTick,
     type Fleet,
 } from '../monitoring';
-import { hrefWith } from '../route';
 import { Denied, Shimmer, Table, useApi, useLoad, When, type Loaded } from '../ui';
 import { LiveTelemetry } from './live';
 import { FleetMap } from './map';
@@ -112,16 +111,7 @@ function Dashboard() {
                                 empty="No alarms that are open or acknowledged"
                                 rows={[...byRule].sort((a, b) => (a.Created < b.Created ? 1 : -1))}
                                 columns={[
-                                    {
-                                        name: 'Rule',
-                                        wrap: true,
-                                        cell: (row) => (
-                                            <a href={hrefWith({ ...scope.query, rule: row.Rule.Id }, 'alarms')}>
-                                                {nameOf(row.Rule.Id)}
-                                            </a>
-                                        ),
-                                    },
-                                    { name: 'Severity', cell: (row) => <SeverityPill severity={row.Rule.Severity} /> },
+                                    ...ruleColumns(scope, nameOf),
                                     { name: 'Open', number: true, cell: (row) => row.Open.toLocaleString() },
                                     { name: 'Last incident', cell: (row) => <When at={row.Created} short /> },
                                 ]}

@@ -3,7 +3,7 @@ import { enc, literal, twinPath, type Doc, type Page } from '../api';
 import { edgeClients, edgeModules, isUnhealthy, runtimeResponse, type EdgeModule } from '../logic/edge';
 import { Pager } from '../forms';
 import { href } from '../route';
-import { Denied, Failure, Pill, Shimmer, Show, Table, Tabs, useApi, useLoad, When } from '../ui';
+import { Denied, Failure, PageHead, Pill, Shimmer, Show, Table, Tabs, useApi, useLoad, When } from '../ui';
 import type { Api } from '../api';
 
 const PER_PAGE = 25;
@@ -76,17 +76,11 @@ export function EdgesPage() {
         edgeClients(edge.hub.reported).filter((client) => client.status === 'Connected').length;
     return (
         <>
-            <div class="head">
-                <h1>IoT Edge devices</h1>
-                <div class="actions">
-                    <a class="button" href={href('deployments')}>
-                        Deployments
-                    </a>
-                    <button type="button" onClick={edges.reload}>
-                        Refresh
-                    </button>
-                </div>
-            </div>
+            <PageHead title="IoT Edge devices" reload={edges.reload}>
+                <a class="button" href={href('deployments')}>
+                    Deployments
+                </a>
+            </PageHead>
             <Failure text={edges.error} retry={edges.reload} />
             <Table
                 label="IoT Edge devices"

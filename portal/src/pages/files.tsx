@@ -1,7 +1,7 @@
 // Files that a device has uploaded to the hub's own blob service.
 import { useState } from 'preact/hooks';
 import { ApiError, enc, type Api, type Doc } from '../api';
-import { FormDialog, Pager } from '../forms';
+import { DeleteDialog, Pager } from '../forms';
 import { useHub } from '../hub';
 import { readBlobs, signatureQuery, signedText, sizeText } from '../logic/blobs';
 import { Denied, Failure, messageOf, notify, RowButton, Shimmer, Table, useApi, useLoad, When } from '../ui';
@@ -136,10 +136,8 @@ function Files(props: { device: string; container: string }) {
             />
             <Pager from={from} next={list.data?.next} set={setFrom} />
             {removed && (
-                <FormDialog
-                    title={`Delete ${short(removed)}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={short(removed)}
                     close={() => setRemoved('')}
                     send={async () => {
                         await askBlobs(api, props.container, 'd', pathOf(removed), '', 'DELETE');
@@ -148,7 +146,7 @@ function Files(props: { device: string; container: string }) {
                     }}
                 >
                     <p class="note warn">It cannot be undone.</p>
-                </FormDialog>
+                </DeleteDialog>
             )}
         </>
     );

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
-import { FormDialog, Rows, type Row } from '../forms';
+import { DeleteDialog, FormDialog, type Row, Rows } from '../forms';
 import {
     groupOperators,
     groupQuery,
@@ -14,7 +14,7 @@ import {
 } from '../logic/monitoring';
 import { listGroups } from '../monitoring';
 import { hrefWith } from '../route';
-import { Denied, Failure, notify, RowButton, Table, Text, useApi, useLoad } from '../ui';
+import { Denied, Failure, notify, PageHead, RowButton, Table, Text, useApi, useLoad } from '../ui';
 
 const CONDITIONS_MAX = 20;
 const SHOWN = 5; // ids of the preview
@@ -28,19 +28,13 @@ export function GroupsPage() {
     const write = api.can('write');
     return (
         <>
-            <div class="head">
-                <h1>Device groups</h1>
-                <div class="actions">
-                    {write && (
-                        <button type="button" class="first" onClick={() => setDialog({ edit: null })}>
-                            New device group
-                        </button>
-                    )}
-                    <button type="button" onClick={groups.reload}>
-                        Refresh
+            <PageHead title="Device groups" reload={groups.reload}>
+                {write && (
+                    <button type="button" class="first" onClick={() => setDialog({ edit: null })}>
+                        New device group
                     </button>
-                </div>
-            </div>
+                )}
+            </PageHead>
             <p class="quiet">
                 A device is in a group by its twin, at each moment. Rules are for the devices of a group.
             </p>
@@ -88,10 +82,8 @@ export function GroupsPage() {
             />
             {dialog && 'edit' in dialog && <GroupForm group={dialog.edit} close={close} done={groups.reload} />}
             {dialog && 'remove' in dialog && (
-                <FormDialog
-                    title={`Delete ${dialog.remove.DisplayName}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={dialog.remove.DisplayName}
                     close={close}
                     send={async () => {
                         await api.ask(`/config/v1/devicegroups/${enc(dialog.remove.Id)}`, {
@@ -103,7 +95,7 @@ export function GroupsPage() {
                     }}
                 >
                     <p>Its devices stay as they are. A group that a rule is for cannot be deleted.</p>
-                </FormDialog>
+                </DeleteDialog>
             )}
         </>
     );

@@ -2,7 +2,20 @@ import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
 import { Pager } from '../forms';
 import { href } from '../route';
-import { Choice, Denied, Failure, messageOf, notify, Pill, RowButton, Table, useApi, useLoad, When } from '../ui';
+import {
+    Choice,
+    Denied,
+    Failure,
+    messageOf,
+    notify,
+    PageHead,
+    Pill,
+    RowButton,
+    Table,
+    useApi,
+    useLoad,
+    When,
+} from '../ui';
 
 const kinds = { completed: 'good', failed: 'bad', cancelled: '', running: 'warn', queued: '' } as const;
 
@@ -53,14 +66,7 @@ export function JobsPage() {
     };
     return (
         <>
-            <div class="head">
-                <h1>Jobs</h1>
-                <div class="actions">
-                    <button type="button" onClick={jobs.reload}>
-                        Refresh
-                    </button>
-                </div>
-            </div>
+            <PageHead title="Jobs" reload={jobs.reload} />
             <div class="row">
                 <Choice
                     label="Status"

@@ -7,13 +7,13 @@ import {
     namesOf,
     Panel,
     ScopeBar,
-    SeverityPill,
+    ruleColumns,
     Tile,
     useFleet,
     useScope,
     useTick,
 } from '../monitoring';
-import { href, hrefWith } from '../route';
+import { href } from '../route';
 import { Denied, Table, useApi, useLoad, When, type Loaded } from '../ui';
 import { JobPill, jobCounts, jobProgress } from './jobs';
 
@@ -120,16 +120,7 @@ function Maintenance() {
                             empty="No alarms"
                             rows={list}
                             columns={[
-                                {
-                                    name: 'Rule',
-                                    wrap: true,
-                                    cell: (row) => (
-                                        <a href={hrefWith({ ...scope.query, rule: row.Rule.Id }, 'alarms')}>
-                                            {nameOf(row.Rule.Id)}
-                                        </a>
-                                    ),
-                                },
-                                { name: 'Severity', cell: (row) => <SeverityPill severity={row.Rule.Severity} /> },
+                                ...ruleColumns(scope, nameOf),
                                 { name: 'Total', number: true, cell: (row) => said(row.Count + row.closed) },
                                 { name: 'Open', number: true, cell: (row) => said(row.Open) },
                                 { name: 'Ack.', number: true, cell: (row) => said(row.Count - row.Open) },

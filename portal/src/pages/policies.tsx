@@ -1,10 +1,10 @@
 // Shared access policies: who may do what with which key.
 import { useState } from 'preact/hooks';
 import type { Doc } from '../api';
-import { Check, FormDialog } from '../forms';
+import { Check, DeleteDialog, FormDialog } from '../forms';
 import { useHub } from '../hub';
 import { newKey } from '../session';
-import { Denied, Failure, notify, RowButton, Secret, Shimmer, Table, Text, useApi, useLoad } from '../ui';
+import { Denied, Failure, notify, PageHead, RowButton, Secret, Shimmer, Table, Text, useApi, useLoad } from '../ui';
 
 interface Policy extends Doc {
     keyName: string;
@@ -40,17 +40,11 @@ export function PoliciesPage() {
     const one = list.find((policy) => policy.keyName === shown);
     return (
         <>
-            <div class="head">
-                <h1>Shared access policies</h1>
-                <div class="actions">
-                    <button type="button" class="first" disabled={!policies.data} onClick={() => setAdding(true)}>
-                        Add a policy
-                    </button>
-                    <button type="button" onClick={hub.reload}>
-                        Refresh
-                    </button>
-                </div>
-            </div>
+            <PageHead title="Shared access policies" reload={hub.reload}>
+                <button type="button" class="first" disabled={!policies.data} onClick={() => setAdding(true)}>
+                    Add a policy
+                </button>
+            </PageHead>
             <Failure text={hub.error || policies.error} retry={hub.reload} />
             <Table
                 label="Shared access policies"
@@ -108,10 +102,8 @@ export function PoliciesPage() {
                 />
             )}
             {removed && (
-                <FormDialog
-                    title={`Delete ${removed}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={removed}
                     close={() => setRemoved('')}
                     send={async () => {
                         await save(
@@ -125,7 +117,7 @@ export function PoliciesPage() {
                         Whoever has its keys is cut off at once.
                         {removed === api.session.name && ' You are signed in with it, and will be, too.'}
                     </p>
-                </FormDialog>
+                </DeleteDialog>
             )}
         </>
     );

@@ -5,7 +5,7 @@ import type { Doc } from '../api';
 import { Check, Rows, SaveRow, useAct, type Row } from '../forms';
 import { useHub, type Hub, type HubState } from '../hub';
 import { rowsOf, tableOf, wrongRows } from '../logic/configurations';
-import { Choice, Copy, Denied, Failure, notify, Shimmer, Text, useApi, useLoad } from '../ui';
+import { Choice, Copy, Denied, Failure, notify, PageHead, Shimmer, Text, useApi, useLoad } from '../ui';
 
 const NO_LIMIT = 1e15; // a hub without a tier says 2^63-1
 
@@ -23,14 +23,7 @@ export function PropertiesPage() {
     if (!api.can('owner')) return <Denied what="see the hub’s properties (it needs a policy with all rights)" />;
     return (
         <>
-            <div class="head">
-                <h1>Hub properties</h1>
-                <div class="actions">
-                    <button type="button" onClick={hub.reload}>
-                        Refresh
-                    </button>
-                </div>
-            </div>
+            <PageHead title="Hub properties" reload={hub.reload} />
             <Failure text={hub.error} retry={hub.reload} />
             {!hub.data && !hub.error && <Shimmer />}
             {hub.data && <Parts hub={hub} now={hub.data} />}

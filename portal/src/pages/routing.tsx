@@ -1,7 +1,7 @@
 // Message routing: routes, the endpoints where they lead, enrichments, and what would become of a message.
 import { useMemo, useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
-import { Check, FormDialog, Pager, Rows, useAct, type Row } from '../forms';
+import { Check, DeleteDialog, FormDialog, Pager, type Row, Rows, useAct } from '../forms';
 import { useHub } from '../hub';
 import { readObject } from '../logic/json';
 import {
@@ -25,6 +25,7 @@ import {
     Dialog,
     Failure,
     notify,
+    PageHead,
     Pill,
     RowButton,
     Shimmer,
@@ -61,14 +62,7 @@ export function RoutingPage(props: { tab: string }) {
     const parts = hub.data && { routing: hub.data.properties.routing as Doc, save };
     return (
         <>
-            <div class="head">
-                <h1>Message routing</h1>
-                <div class="actions">
-                    <button type="button" onClick={hub.reload}>
-                        Refresh
-                    </button>
-                </div>
-            </div>
+            <PageHead title="Message routing" reload={hub.reload} />
             <Tabs
                 label="Parts of message routing"
                 at={href('routing', props.tab)}
@@ -204,10 +198,8 @@ function RoutesTab(props: TabProps) {
                 />
             )}
             {removed && (
-                <FormDialog
-                    title={`Delete ${removed}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={removed}
                     close={() => setRemoved('')}
                     send={() =>
                         props.save(
@@ -217,7 +209,7 @@ function RoutesTab(props: TabProps) {
                     }
                 >
                     <p class="note warn">What it has taken is on its way; what comes from now on it does not take.</p>
-                </FormDialog>
+                </DeleteDialog>
             )}
         </>
     );
@@ -388,10 +380,8 @@ function EndpointsTab(props: TabProps) {
                 />
             )}
             {removed && (
-                <FormDialog
-                    title={`Delete ${String(removed.item.name)}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={String(removed.item.name)}
                     ready={!users(removed.item.name).length}
                     close={() => setRemoved(null)}
                     send={() =>
@@ -407,7 +397,7 @@ function EndpointsTab(props: TabProps) {
                             ? `Routes lead there: ${users(removed.item.name).join(', ')}. Change or delete them first.`
                             : 'What waits for it is dropped; its dead letters stay.'}
                     </p>
-                </FormDialog>
+                </DeleteDialog>
             )}
             {letters && <DeadLetters name={letters} close={() => setLetters('')} />}
         </>
@@ -554,10 +544,8 @@ function EnrichmentsTab(props: TabProps) {
                 />
             )}
             {removed && (
-                <FormDialog
-                    title={`Delete ${removed}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={removed}
                     close={() => setRemoved('')}
                     send={() =>
                         save(
@@ -567,7 +555,7 @@ function EnrichmentsTab(props: TabProps) {
                     }
                 >
                     <p class="note warn">Messages that come from now on do not have it.</p>
-                </FormDialog>
+                </DeleteDialog>
             )}
         </>
     );

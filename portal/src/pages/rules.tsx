@@ -1,10 +1,23 @@
 import { useState } from 'preact/hooks';
 import { enc } from '../api';
-import { FormDialog } from '../forms';
+import { DeleteDialog } from '../forms';
 import { calculationText, triggerText, type Rule } from '../logic/monitoring';
 import { listByRule, listGroups, listRules, SeverityPill, useTick } from '../monitoring';
 import { href, hrefWith } from '../route';
-import { Denied, Failure, messageOf, notify, RowButton, Switch, Table, Text, useApi, useLoad, When } from '../ui';
+import {
+    Denied,
+    Failure,
+    messageOf,
+    notify,
+    PageHead,
+    RowButton,
+    Switch,
+    Table,
+    Text,
+    useApi,
+    useLoad,
+    When,
+} from '../ui';
 import { RuleForm } from './rule-form';
 
 export function RulesPage() {
@@ -55,22 +68,16 @@ export function RulesPage() {
     );
     return (
         <>
-            <div class="head">
-                <h1>Rules</h1>
-                <div class="actions">
-                    {write && groups.length > 0 && (
-                        <button type="button" class="first" onClick={() => setDialog({ edit: null })}>
-                            New rule
-                        </button>
-                    )}
-                    <a class="button" href={href('groups')}>
-                        Manage device groups
-                    </a>
-                    <button type="button" onClick={list.reload}>
-                        Refresh
+            <PageHead title="Rules" reload={list.reload}>
+                {write && groups.length > 0 && (
+                    <button type="button" class="first" onClick={() => setDialog({ edit: null })}>
+                        New rule
                     </button>
-                </div>
-            </div>
+                )}
+                <a class="button" href={href('groups')}>
+                    Manage device groups
+                </a>
+            </PageHead>
             {list.data && groups.length === 0 && (
                 <p class="note">
                     A rule is for a device group, and there is none yet. <a href={href('groups')}>Make one first.</a>
@@ -152,10 +159,8 @@ export function RulesPage() {
                 <RuleForm rule={dialog.edit} groups={groups} close={close} done={list.reload} />
             )}
             {dialog && 'remove' in dialog && (
-                <FormDialog
-                    title={`Delete ${dialog.remove.Name}?`}
-                    action="Delete"
-                    danger
+                <DeleteDialog
+                    what={dialog.remove.Name}
                     close={close}
                     send={async () => {
                         await api.ask(`/telemetry/v1/rules/${enc(dialog.remove.Id)}`, {
@@ -167,7 +172,7 @@ export function RulesPage() {
                     }}
                 >
                     <p>It finds nothing more. Its alarms stay.</p>
-                </FormDialog>
+                </DeleteDialog>
             )}
         </>
     );

@@ -21,7 +21,7 @@ import {
 import { Plot } from '../plot';
 import { go, useRoute } from '../route';
 import { download, lineKey, plotLinesOf, useAvailability, useLines } from '../series-data';
-import { Choice, Copy, Denied, Failure, useApi } from '../ui';
+import { Choice, Copy, Denied, Failure, PageHead, useApi } from '../ui';
 import { Events } from './series-events';
 import { SavedViews, Statistics, ValueRows, viewHref } from './series-more';
 import { SeriesPicker } from './series-list';
@@ -134,21 +134,15 @@ function Explorer() {
     };
     return (
         <>
-            <div class="head">
-                <h1>Time series</h1>
-                <div class="actions">
-                    <button type="button" onClick={() => setViews(true)}>
-                        Views…
-                    </button>
-                    <Copy long label="link" text={location.origin + viewHref({ ...view, last: 0, ...span })} />
-                    <button type="button" disabled={!shown.length} onClick={save}>
-                        Download CSV
-                    </button>
-                    <button type="button" onClick={next}>
-                        Refresh
-                    </button>
-                </div>
-            </div>
+            <PageHead title="Time series" reload={next}>
+                <button type="button" onClick={() => setViews(true)}>
+                    Views…
+                </button>
+                <Copy long label="link" text={location.origin + viewHref({ ...view, last: 0, ...span })} />
+                <button type="button" disabled={!shown.length} onClick={save}>
+                    Download CSV
+                </button>
+            </PageHead>
             <div class="explorer">
                 <SeriesPicker
                     count={view.lines.length}
