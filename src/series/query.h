@@ -90,9 +90,9 @@ struct sk_series_answer {
 typedef void sk_series_answered(void *arg, enum sk_status status,
                                 const struct sk_series_answer *answer);
 struct sk_series_asking;
-/* The query and all it points to is borrowed until then. `asking` (may be NULL): to cancel it. SK_INVALID: an aggregate needs a signal,
- * or has no use for one; SK_TOO_LARGE: more than SK_SERIES_INTERVALS_MAX intervals or
- * SK_SERIES_NODES_MAX nodes. Then nothing is called. */
+/* The query and all it points to is borrowed until then. `asking` (may be NULL): to cancel it.
+ * SK_INVALID: an aggregate needs a signal, or has no use for one; SK_TOO_LARGE: more than
+ * SK_SERIES_INTERVALS_MAX intervals or SK_SERIES_NODES_MAX nodes. Then nothing is called. */
 enum sk_status sk_series_query(struct sk_series *store, const struct sk_series_query *query,
                                sk_series_answered *done, void *arg,
                                struct sk_series_asking **asking);
