@@ -72,13 +72,15 @@ class Proton(unittest.TestCase):
     def test_a_message_is_accepted_rejected_or_released(self):
         device = create_device()
         address = f"/devices/{urllib.parse.quote(device.device_id)}/messages/devicebound"
-        receiver = self.connection(device).create_receiver(address, credit=1)
+        connection = self.connection(device)
+        receiver = connection.create_receiver(address, credit=1)
         for body, verdict in (("a", "accept"), ("b", "reject"), ("c", "release"), ("c", "accept")):
             if verdict != "accept" or body == "a":
                 registry.send_c2d_message(device.device_id, body)
             message = receiver.receive(timeout=20)
             self.assertEqual(bytes(message.body).decode(), body)
             getattr(receiver, verdict)()
+        connection.close()  # Proton writes a verdict with the next call that waits: the last one with this
         until("an empty queue", lambda: registry.get_device(device.device_id).cloud_to_device_message_count == 0)
 
 
