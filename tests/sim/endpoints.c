@@ -89,14 +89,15 @@ static void close_web(void) {
 static const char *to_app[] = {"app"}, *to_both[] = {"app", "events"}, *to_events[] = {"events"};
 
 static struct sk_hub_endpoint app_endpoint(void) {
-    return (struct sk_hub_endpoint){.name = "app",
-                                    .to = "http://app.test/events",
-                                    .timeout_us = 10000000,
-                                    .batch_count = 50,
-                                    .batch_bytes = 1 << 20,
-                                    .batch_wait_us = 10000,
-                                    .ttl_us = 2 * 86400000000ull,
-                                    .dead_letter_bytes = 1 << 20};
+    return (struct sk_hub_endpoint){
+        .name = "app",
+        .to = "http://app.test/events?code=secret", /* errors do not tell it */
+        .timeout_us = 10000000,
+        .batch_count = 50,
+        .batch_bytes = 1 << 20,
+        .batch_wait_us = 10000,
+        .ttl_us = 2 * 86400000000ull,
+        .dead_letter_bytes = 1 << 20};
 }
 
 static struct sk_hub_endpoint endpoints[2];

@@ -2,6 +2,7 @@
 #include "hub/endpoints/parts.h"
 #include "hub/endpoints/mail.h"
 #include "hub/endpoints/message_file.h"
+#include "hub/endpoints/sender.h"
 #include "hub/endpoints/table.h"
 #include "net/smtp.h"
 #include "wire/mqtt.h"
@@ -27,6 +28,16 @@ static const struct endpoint_kind *const kinds[] = {EACH_KIND(KIND_OF, COMMA)};
 
 const char *sk_hub_endpoint_folder(const struct sk_hub_endpoint *endpoint) {
     return kinds[endpoint->kind] == &endpoint_folder ? endpoint->to : NULL;
+}
+
+const struct sk_hub_endpoint *sk_hub_mail_endpoint(const struct sk_hub *hub, const char *name) {
+    for (size_t i = 0; i < hub->options->endpoint_count; i++) {
+        const struct sk_hub_endpoint *endpoint = &hub->options->endpoints[i];
+        if (kinds[endpoint->kind] == &endpoint_mail &&
+            (name == NULL || *name == '\0' || strcmp(name, endpoint->name) == 0))
+            return endpoint;
+    }
+    return NULL;
 }
 
 /* Of a kind; static. */

@@ -7,11 +7,11 @@
 #include <stdio.h>
 
 #include "hub/endpoints/parts.h"
-#include "net/smtp.h"
+#include "hub/endpoints/sender.h"
 
 enum { BODY_MAX = 8 * 1024, SECRET_MAX = 500 };
 
-struct mail {
+struct sk_hub_mail {
     struct sk_arena arena; /* what the configuration says */
     struct endpoint_url url;
     struct sk_tls *tls;
@@ -127,21 +127,26 @@ static void put_id(const struct endpoint *e, struct sk_buffer *to) {
                     (unsigned long long)batch->items[batch->count - 1].sequence);
 }
 
+void sk_hub_mail_send(struct sk_hub_mail *m, const struct sk_hub_endpoint *options,
+                      const struct sk_mail *mail, sk_smtp_done *done, void *arg) {
+    sk_smtp_send(m->smtp, mail, options->mails_per_minute, (uint32_t)(options->timeout_us / 1000),
+                 done, arg);
+}
+
 static void send_mail(struct endpoint *e) {
-    struct mail *m = e->state;
     const struct sk_hub_endpoint *options = e->options;
     struct sk_buffer subject = {0}, text = {0}, id = {0};
     put_batch(e, &subject, &text);
     put_id(e, &id);
-    sk_smtp_send(m->smtp,
-                 &(struct sk_mail){.from = sk_span_z(options->from),
-                                   .to = options->recipients,
-                                   .to_count = options->recipient_count,
-                                   .subject = sk_buffer_span(&subject),
-                                   .text = sk_buffer_span(&text),
-                                   .id = sk_buffer_span(&id),
-                                   .wall_us = sk_io_wall(e->hub->backend.io)},
-                 options->mails_per_minute, (uint32_t)(options->timeout_us / 1000), sent, e);
+    sk_hub_mail_send(e->state, options,
+                     &(struct sk_mail){.from = sk_span_z(options->from),
+                                       .to = options->recipients,
+                                       .to_count = options->recipient_count,
+                                       .subject = sk_buffer_span(&subject),
+                                       .text = sk_buffer_span(&text),
+                                       .id = sk_buffer_span(&id),
+                                       .wall_us = sk_io_wall(e->hub->backend.io)},
+                     sent, e);
     sk_buffer_free(&subject);
     sk_buffer_free(&text);
     sk_buffer_free(&id);
@@ -149,32 +154,48 @@ static void send_mail(struct endpoint *e) {
 
 /* ---- life ---- */
 
-static void close_mail(struct endpoint *e) {
-    struct mail *m = e->state;
+void sk_hub_mail_free(struct sk_hub_mail *m) {
     if (m == NULL) return;
-    e->state = NULL;
     sk_smtp_free(m->smtp);
     if (m->tls) sk_tls_free(m->tls);
     sk_arena_free(&m->arena);
     free(m);
 }
 
-static enum sk_status open_mail(struct endpoint *e, char reason[512]) {
-    struct mail *m = e->state = SK_NEW(struct mail);
-    const struct sk_hub_options *hub = e->hub->options;
-    bool fine = endpoint_url_parse(sk_span_z(e->options->to), schemes, &m->arena, &m->url);
+enum sk_status sk_hub_mail_new(struct sk_hub *hub, const struct sk_hub_endpoint *options,
+                               struct sk_hub_mail **sender, char reason[512]) {
+    struct sk_hub_mail *m = *sender = SK_NEW(struct sk_hub_mail);
+    struct endpoint e = {.hub = hub, .options = options};
+    bool fine = endpoint_url_parse(sk_span_z(options->to), schemes, &m->arena, &m->url);
     SK_ASSERT(fine); /* check() has seen it */
-    enum sk_status status = endpoint_trust(e, m->url.secure, &m->tls, reason);
-    if (status) return status;
+    enum sk_status status = endpoint_trust(&e, m->url.secure, &m->tls, reason);
+    if (status) {
+        sk_hub_mail_free(m);
+        *sender = NULL;
+        return status;
+    }
     m->smtp = sk_smtp_new(
-        e->hub->backend.io,
-        &(struct sk_smtp_options){.to = {.host = m->url.host, .port = m->url.port},
-                                  .security = security_of(e->options),
-                                  .tls = m->tls,
-                                  .user = m->url.user,
-                                  .password = m->url.password,
-                                  .name = hub->host_name_count ? hub->host_names[0] : "localhost"});
+        hub->backend.io, &(struct sk_smtp_options){.to = {.host = m->url.host, .port = m->url.port},
+                                                   .security = security_of(options),
+                                                   .tls = m->tls,
+                                                   .user = m->url.user,
+                                                   .password = m->url.password,
+                                                   .name = hub->options->host_name_count
+                                                               ? hub->options->host_names[0]
+                                                               : "localhost"});
     return SK_OK;
+}
+
+static void close_mail(struct endpoint *e) {
+    sk_hub_mail_free(e->state);
+    e->state = NULL;
+}
+
+static enum sk_status open_mail(struct endpoint *e, char reason[512]) {
+    struct sk_hub_mail *m;
+    enum sk_status status = sk_hub_mail_new(e->hub, e->options, &m, reason);
+    e->state = m;
+    return status;
 }
 
 const struct endpoint_kind endpoint_mail = {

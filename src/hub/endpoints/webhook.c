@@ -83,11 +83,17 @@ static enum sk_status open_webhook(struct endpoint *e, char reason[512]) {
 
 /* ---- sending ---- */
 
+/* Without its query, in which a secret may be. */
+static struct sk_span shown_url(const struct endpoint *e) {
+    struct sk_span to = sk_span_z(e->options->to), path = sk_span_first(to, sk_span_find(to, '?'));
+    return sk_span_first(path, sk_span_find(path, '#'));
+}
+
 static void answered(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
     struct endpoint *e = arg;
     if (e->stopped) return; /* cancelled, as the client goes */
     if (status) {
-        endpoint_ended(e, ENDPOINT_AGAIN, 0, "no answer of %s: %s", e->options->to,
+        endpoint_ended(e, ENDPOINT_AGAIN, 0, "no answer of %.*s: %s", SK_ARG(shown_url(e)),
                        sk_status_text(status));
         return;
     }
@@ -96,8 +102,8 @@ static void answered(void *arg, enum sk_status status, const struct sk_http_pars
     if (code / 100 == 2)
         endpoint_ended(e, ENDPOINT_SENT, e->batch.count, NULL);
     else
-        endpoint_ended(e, refused ? ENDPOINT_REFUSED : ENDPOINT_AGAIN, 0, "%s answered %u",
-                       e->options->to, code);
+        endpoint_ended(e, refused ? ENDPOINT_REFUSED : ENDPOINT_AGAIN, 0, "%.*s answered %u",
+                       SK_ARG(shown_url(e)), code);
 }
 
 static void put_batch(struct endpoint *e, struct sk_buffer *to) {

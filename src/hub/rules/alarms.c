@@ -7,14 +7,6 @@
 
 #define KIND SK_SPAN("alarm")
 
-const char *const alarm_statuses[ALARM_STATUSES + 1] = {"open", "acknowledged", "closed", NULL};
-
-void alarm_id(const struct alarm *alarm, char to[ALARM_ID]) {
-    snprintf(to, ALARM_ID, "%012llx%016llx",
-             (unsigned long long)alarm->received_ms & 0xffffffffffff,
-             (unsigned long long)alarm->hash);
-}
-
 static uint64_t hash_of(const struct rule_found *found) {
     uint64_t h = sk_fnv1a(SK_FNV1A, sk_span_z(found->rule->id));
     h = sk_fnv1a(h, SK_SPAN("\n"));
@@ -73,6 +65,7 @@ static void put_in(struct alarms *alarms, struct alarm *alarm) {
 }
 
 static void alarm_free(struct alarm *alarm) {
+    actions_forget(alarm);
     free(alarm->device);
     free(alarm);
 }
@@ -90,30 +83,46 @@ void alarms_free(struct alarms *alarms) {
     free(alarms->sorted);
 }
 
-/* ---- as documents ---- */
+/* ---- as documents; of each action its type, its state, how often it was tried, and why it
+ * failed ---- */
 
-static void set_time(json_t *to, const char *name, int64_t ms) {
-    char time[SK_TIME_TEXT];
-    sk_time_text(ms * 1000, time);
-    json_object_set_new(to, name, json_string(time));
+static json_t *actions_json(const struct alarm *alarm) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < alarm->action_count; i++) {
+        const struct alarm_action *action = &alarm->actions[i];
+        json_array_append_new(list,
+                              json_pack("[i,i,i,o]", action->type, action->state, action->tries,
+                                        sk_json_of_text(sk_span_z(action->why))));
+    }
+    return list;
 }
 
-json_t *alarm_json(const struct alarm *alarm) {
-    char id[ALARM_ID], etag[SK_ETAG_MAX];
-    alarm_id(alarm, id);
-    sk_identity_etag(alarm->version, etag);
-    json_t *json =
-        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s,s:s}}", "Id", id, "ETag", etag,
-                  "DeviceId", alarm->device, "Status", alarm_statuses[alarm->status], "GroupId",
-                  alarm->rule->group, "Description", alarm->rule->description, "Logic",
-                  alarm->rule->calculation == RULE_INSTANT ? "1Rule-1Device-1Message"
-                                                           : "1Rule-1Device-NMessage",
-                  "Rule", "Id", alarm->rule->id, "Severity", rule_severities[alarm->severity],
-                  "Description", alarm->rule->description);
-    set_time(json, "DateCreated", alarm->created_ms);
-    set_time(json, "DateModified", alarm->modified_ms);
-    set_time(json, "DateReceived", alarm->received_ms);
-    return json;
+static void make_actions(struct alarm *alarm, size_t count) {
+    if (count == 0) return;
+    alarm->action_count = (uint8_t)count;
+    alarm->actions = sk_alloc(count * sizeof *alarm->actions);
+    for (size_t i = 0; i < count; i++) {
+        sk_list_init(&alarm->actions[i].link);
+        alarm->actions[i].alarm = alarm;
+    }
+}
+
+static uint8_t number_at(const json_t *list, size_t i, size_t end) {
+    json_int_t number = json_integer_value(json_array_get(list, i));
+    return (uint8_t)(number >= 0 && number < (json_int_t)end ? number : 0);
+}
+
+static void load_actions(struct alarm *alarm, const json_t *list) {
+    size_t count = json_array_size(list);
+    make_actions(alarm, count < RULE_ACTIONS_MAX ? count : RULE_ACTIONS_MAX);
+    for (size_t i = 0; i < alarm->action_count; i++) {
+        const json_t *one = json_array_get(list, i);
+        const char *why = json_string_value(json_array_get(one, 3));
+        alarm->actions[i].type = number_at(one, 0, RULE_ACTION_TYPES);
+        alarm->actions[i].state = number_at(one, 1, ACTION_STATES);
+        alarm->actions[i].tries = number_at(one, 2, ACTION_TRIES + 1);
+        if (why && *why) alarm->actions[i].why = sk_text_dup(why);
+    }
 }
 
 static void put(struct alarms *alarms, const struct alarm *alarm, sk_registry_done *done,
@@ -124,6 +133,7 @@ static void put(struct alarms *alarms, const struct alarm *alarm, sk_registry_do
                              alarm->rule->id, "created", (json_int_t)alarm->created_ms, "modified",
                              (json_int_t)alarm->modified_ms, "status", alarm->status, "severity",
                              alarm->severity, "version", (int)alarm->version);
+    if (alarm->action_count) json_object_set_new(json, "actions", actions_json(alarm));
     alarm_id(alarm, id);
     sk_json_put(&text, json, 0);
     sk_registry_document_put(alarms->rules->hub->registry, KIND, sk_span_z(id),
@@ -161,7 +171,9 @@ void alarms_load(struct alarms *alarms, struct sk_span key, struct sk_span bytes
             .status = (uint8_t)(status >= 0 && status < ALARM_STATUSES ? status : ALARM_OPEN),
             .severity = (uint8_t)(severity >= 0 && severity < RULE_SEVERITIES ? severity : 0),
             .stored = true};
+        load_actions(alarm, json_object_get(json, "actions"));
         put_in(alarms, alarm);
+        actions_add(&alarms->rules->actions, alarm);
     }
     json_decref(json);
 }
@@ -185,6 +197,7 @@ static void stored(void *arg, const struct sk_registry_end *end) {
         if (alarm) take_out(alarms, alarm);
     } else if (alarm) {
         alarm->stored = true;
+        actions_add(&alarms->rules->actions, alarm);
     }
     alarms->on_their_way--;
     rules_settled(alarms->rules);
@@ -228,6 +241,9 @@ void alarms_found(struct alarms *alarms, const struct rule_found *found) {
                             .version = 1,
                             .severity = (uint8_t)found->rule->severity};
     *storing = (struct storing){alarms, received_ms, h};
+    make_actions(alarm, found->rule->action_count);
+    for (size_t i = 0; i < alarm->action_count; i++)
+        alarm->actions[i].type = (uint8_t)found->rule->actions[i].type;
     put_in(alarms, alarm);
     alarms->on_their_way++;
     alarms->found_total++;
@@ -252,36 +268,45 @@ static void alarm_settled(void *arg, const struct sk_registry_end *end) {
     free(arg);
     struct alarm *alarm = at_place(alarms, place(alarms, next->received_ms, next->hash),
                                    next->received_ms, next->hash);
+    if (alarm) alarm->changes--;
     if (end->status == SK_OK && alarm && changing.removes) {
         take_out(alarms, alarm);
+        alarm = NULL;
     } else if (end->status == SK_OK && alarm) {
         alarm->status = next->status;
         alarm->version = next->version;
         alarm->modified_ms = next->modified_ms;
     }
+    if (alarm && alarm->noted) alarms_note(alarms, alarm);
     if (changing.done) changing.done(changing.arg, end);
 }
 
-static struct changing *change_of(struct alarms *alarms, const struct alarm *alarm,
+static struct changing *change_of(struct alarms *alarms, struct alarm *alarm,
                                   sk_registry_done *done, void *arg) {
     struct changing *changing = SK_NEW(struct changing);
+    alarm->changes++;
     *changing = (struct changing){.alarms = alarms, .next = *alarm, .done = done, .arg = arg};
     return changing;
 }
 
-json_t *alarms_set(struct alarms *alarms, const struct alarm *alarm, enum alarm_status status,
+/* Changes that are on their way know nothing of it, and it nothing of them: it comes behind. */
+void alarms_note(struct alarms *alarms, struct alarm *alarm) {
+    alarm->noted = alarm->changes > 0;
+    if (!alarm->noted) put(alarms, alarm, NULL, NULL);
+}
+
+json_t *alarms_set(struct alarms *alarms, struct alarm *alarm, enum alarm_status status,
                    sk_registry_done *done, void *arg) {
     struct changing *changing = change_of(alarms, alarm, done, arg);
     changing->next.status = (uint8_t)status;
     changing->next.version++;
     changing->next.modified_ms = sk_io_wall(alarms->rules->hub->backend.io) / 1000;
-    json_t *shown = alarm_json(&changing->next);
+    json_t *shown = alarm_shown(&changing->next);
     put(alarms, &changing->next, alarm_settled, changing);
     return shown;
 }
 
-void alarms_remove(struct alarms *alarms, const struct alarm *alarm, sk_registry_done *done,
-                   void *arg) {
+void alarms_remove(struct alarms *alarms, struct alarm *alarm, sk_registry_done *done, void *arg) {
     char id[ALARM_ID];
     struct changing *changing = change_of(alarms, alarm, done, arg);
     changing->removes = true;

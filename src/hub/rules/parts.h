@@ -4,19 +4,27 @@
  *   rule.c    a rule and a group as documents: read, checked, shown
  *   engine.c  rules over a stream of messages, without I/O
  *   member.c  which groups a device is in
- *   alarms.c  the alarms: stored, told to routes, listed, counted
+ *   alarm.c   an alarm as others see it
+ *   alarms.c  the alarms: stored, told to routes
+ *   action.c  what a rule does with its alarms, as documents, and its texts
+ *   deliver.c when the actions of alarms are done, and what becomes of them
+ *   perform.c one attempt at one
  *   watch.c   reads the hub's log through the engine
- *   rules.c   the operations, and the part
+ *   shown.c   the operations on alarms: listed, counted, changed
+ *   rules.c   those on rules and groups, and the part
  *
  * A window lives in memory; the log's cursor stays in front of the oldest message of an open one,
  * so what a crash takes is read again. An alarm has an id made of what it is about: found again it
- * is the same (docs/decisions/0045-alarms-once.md).
+ * is the same (docs/decisions/0045-alarms-once.md). What is to be done with an alarm is
+ * stored with it (docs/decisions/0047-actions-with-the-alarm.md).
  * Reference: docs/protocols/remote-monitoring.md. */
 #ifndef SK_HUB_RULES_PARTS_H
 #define SK_HUB_RULES_PARTS_H
 
 #include "expr/json_scan.h"
+#include "hub/endpoints/sender.h"
 #include "hub/parts.h"
+#include "net/http_client.h"
 
 enum {
     RULES_MAX = 200, /* deleted ones are not counted */
@@ -26,6 +34,10 @@ enum {
     GROUP_CONDITIONS_MAX = 20,
     ALARM_ID = 29, /* characters and a NUL */
     ALARMS_MAX = 100000,
+    RULE_ACTIONS_MAX = 5,
+    RULE_RECIPIENTS_MAX = 20,
+    ACTION_TRIES = 8,
+    ACTION_KEY = ALARM_ID + 2,
 };
 
 enum rule_severity { RULE_CRITICAL, RULE_WARNING, RULE_INFO, RULE_SEVERITIES };
@@ -41,13 +53,21 @@ enum rule_calculation {
 };
 enum rule_operator { RULE_GREATER, RULE_GREATER_EQUAL, RULE_LESS, RULE_LESS_EQUAL, RULE_EQUALS };
 
+enum rule_action_type { RULE_EMAIL, RULE_WEBHOOK, RULE_METHOD, RULE_MESSAGE, RULE_ACTION_TYPES };
+
 struct rules;
+struct alarm;
 
 struct rule_condition {
     struct sk_json_step steps[RULE_STEPS_MAX];
     size_t step_count;
     enum rule_operator by;
     double value;
+};
+
+struct rule_action {
+    enum rule_action_type type;
+    const json_t *parameters; /* of the rule's document */
 };
 
 struct rule {
@@ -61,6 +81,8 @@ struct rule {
     int64_t period_us; /* of windows */
     struct rule_condition conditions[RULE_CONDITIONS_MAX];
     size_t condition_count;
+    struct rule_action actions[RULE_ACTIONS_MAX];
+    size_t action_count;
     size_t place; /* its group's bit, as of rules_changed; GROUPS_MAX: there is no such group */
 };
 
@@ -77,14 +99,36 @@ struct group {
 
 struct rule *rule_read(json_t *document /* taken */, char error[SK_MODEL_ERROR_MAX]);
 void rule_free(struct rule *rule);
-/* What is to be stored of a request: checked, with what was left out, and what the hub sets. */
-json_t *rule_document(const json_t *body, const char *id, int64_t created_us, int64_t now_us,
-                      uint64_t etag, char error[SK_MODEL_ERROR_MAX]);
+/* What is to be stored of a request: checked, with what was left out, and what the hub sets.
+ * `before`: the rule in whose place it comes, or NULL. */
+json_t *rule_document(const json_t *body, const char *id, const struct rule *before, int64_t now_us,
+                      char error[SK_MODEL_ERROR_MAX]);
 struct group *group_read(json_t *document /* taken */, char error[SK_MODEL_ERROR_MAX]);
 void group_free(struct group *group);
 json_t *group_document(const json_t *body, const char *id, uint64_t etag,
                        char error[SK_MODEL_ERROR_MAX]);
-extern const char *const rule_severities[RULE_SEVERITIES + 1];
+
+/* ---- action.c ---- */
+
+/* The actions of a request (NULL: none) as they are stored: checked, their members spelled as we
+ * spell them. `before`: those of the rule as it is, whose secrets go on where they come back as
+ * they were shown; or NULL. NULL: `error` says why not. */
+json_t *rule_actions_document(const json_t *actions, const json_t *before,
+                              char error[SK_MODEL_ERROR_MAX]);
+/* Fills rule->actions from its document. */
+void rule_actions_read(struct rule *rule);
+/* As they are shown: without secrets. */
+json_t *rule_actions_shown(const json_t *actions);
+/* Appends a webhook's signature ("v1,…", Standard Webhooks); false: `secret` is none. */
+bool rule_action_sign(const char *secret, struct sk_span id, int64_t now_s, struct sk_span body,
+                      struct sk_buffer *to);
+/* Appends a text with the alarm's values in the place of ${deviceId} and the like; what is no such
+ * name stays. `of`: the action's parameters. */
+void rule_action_fill(struct sk_buffer *to, struct sk_span form, const struct alarm *alarm,
+                      const struct sk_hub *hub, const json_t *of);
+/* The same with each text in a document, which so stays one; owned by the caller. */
+json_t *rule_action_filled(const json_t *form, const struct alarm *alarm, const struct sk_hub *hub,
+                           const json_t *of);
 
 /* ---- engine.c ---- */
 
@@ -141,7 +185,19 @@ uint64_t members_learn(struct members *members, const struct sk_list *groups, st
 void members_forget(struct members *members, struct sk_span device);
 void members_free(struct members *members); /* of all; usable again */
 
-/* ---- alarms.c ---- */
+/* ---- alarm.c ---- */
+
+/* What is to be done with an alarm, or was: of the rule's action in its place. */
+enum alarm_action_state { ACTION_WAITING, ACTION_DONE, ACTION_FAILED, ACTION_STATES };
+struct alarm_action {
+    struct sk_list link; /* in its lane, while it waits */
+    struct alarm *alarm;
+    struct action_attempt *attempt; /* that is under way, or NULL */
+    uint64_t due_ns;
+    char *why;           /* the last attempt failed, or NULL */
+    uint8_t type, state; /* enum rule_action_type, enum alarm_action_state */
+    uint8_t tries;
+};
 
 enum alarm_status { ALARM_OPEN, ALARM_ACKNOWLEDGED, ALARM_CLOSED, ALARM_STATUSES };
 
@@ -152,8 +208,23 @@ struct alarm {
     char *device;
     uint32_t version;
     uint8_t status, severity;
-    bool stored; /* else it is on its way */
+    bool stored;     /* else it is on its way */
+    bool noted;      /* what became of its actions is to be stored behind its changes */
+    uint8_t changes; /* on their way to the registry */
+    uint8_t action_count;
+    struct alarm_action *actions;
 };
+
+void alarm_id(const struct alarm *alarm, char to[ALARM_ID]);
+/* As events and webhooks have it; as it is shown: with what became of its actions. */
+json_t *alarm_json(const struct alarm *alarm);
+json_t *alarm_shown(const struct alarm *alarm);
+/* Words; the last is NULL. */
+extern const char *const rule_severities[RULE_SEVERITIES + 1];
+extern const char *const rule_action_types[RULE_ACTION_TYPES + 1];
+extern const char *const alarm_statuses[ALARM_STATUSES + 1];
+
+/* ---- alarms.c ---- */
 
 struct alarms {
     struct rules *rules;
@@ -165,8 +236,6 @@ struct alarms {
     uint64_t found_total;
 };
 
-void alarm_id(const struct alarm *alarm, char to[ALARM_ID]);
-json_t *alarm_json(const struct alarm *alarm);
 /* Makes it, unless it is there already. */
 void alarms_found(struct alarms *alarms, const struct rule_found *found);
 /* A document of the registry. */
@@ -174,13 +243,91 @@ void alarms_load(struct alarms *alarms, struct sk_span key, struct sk_span bytes
 struct alarm *alarms_get(const struct alarms *alarms, struct sk_span id);
 /* Takes one out of the registry, then out of the list. `done` (may be NULL), here and below, never
  * from inside the call. */
-void alarms_remove(struct alarms *alarms, const struct alarm *alarm, sk_registry_done *done,
-                   void *arg);
+void alarms_remove(struct alarms *alarms, struct alarm *alarm, sk_registry_done *done, void *arg);
 /* Returns what it will be, once it is stored; owned by the caller. */
-json_t *alarms_set(struct alarms *alarms, const struct alarm *alarm, enum alarm_status status,
+json_t *alarms_set(struct alarms *alarms, struct alarm *alarm, enum alarm_status status,
                    sk_registry_done *done, void *arg);
+/* Stores what became of its actions. */
+void alarms_note(struct alarms *alarms, struct alarm *alarm);
 void alarms_free(struct alarms *alarms);
-extern const char *const alarm_statuses[ALARM_STATUSES + 1];
+
+/* ---- deliver.c ---- */
+
+struct actions {
+    struct sk_hub *hub;
+    void (*changed)(void *arg, struct alarm *alarm);
+    void *arg;
+    struct sk_map lanes;     /* by their keys */
+    struct sk_list attempts; /* that are under way */
+    struct sk_tls *tls;      /* of webhooks; NULL: not needed yet */
+    bool stopped;
+    uint64_t ended_total[RULE_ACTION_TYPES][ACTION_STATES]; /* WAITING: attempts that failed */
+};
+/* Where actions wait for their receiver. */
+struct action_lane {
+    struct actions *actions;
+    char *key;
+    struct sk_list waiting[ACTION_TRIES]; /* by how often they were tried */
+    unsigned under_way, most;
+    unsigned failures; /* in a row */
+    uint64_t paused_until_ns;
+    struct sk_timer timer;
+    struct sk_task task;
+    struct sk_hub_mail *mail; /* of mails; NULL: not opened yet */
+};
+struct action_attempt {
+    struct sk_request request; /* first: of a method, or a message */
+    struct sk_list link;
+    struct action_lane *lane;
+    struct alarm_action *action; /* NULL: its alarm has gone */
+    char key[ACTION_KEY];        /* the same each time */
+    struct sk_arena arena;
+    struct sk_http_client *client;
+    const char *host; /* of a webhook */
+    struct sk_message message;
+    struct sk_property properties[2];
+};
+/* `changed`: what became of an alarm's actions is to be stored. */
+void actions_open(struct actions *actions, struct sk_hub *hub,
+                  void (*changed)(void *arg, struct alarm *alarm), void *arg);
+/* An alarm is stored, or loaded: what waits of it is begun. */
+void actions_add(struct actions *actions, struct alarm *alarm);
+/* It goes: its actions are freed, and what is under way of them ends unheard. */
+void actions_forget(struct alarm *alarm);
+/* hub.toml was read again: mail servers may be others. */
+void actions_reload(struct actions *actions);
+void actions_stop(struct actions *actions);
+void actions_free(struct actions *actions);
+/* The rule's action that it is; NULL: the rule has none of its type there any more. */
+const struct rule_action *action_of(const struct alarm_action *action);
+enum action_end { ACTION_END_DONE, ACTION_END_AGAIN, ACTION_END_REFUSED /* never */ };
+/* An attempt has ended, and is freed. `wait_s`: how long its receiver asks to be left alone;
+ * `format`: one sentence where it failed, else "". */
+void action_ended(struct action_attempt *attempt, enum action_end end, unsigned wait_s,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- perform.c ---- */
+
+void action_key(const struct alarm_action *action, char key[ACTION_KEY]);
+/* Begins it; action_ended follows once, maybe from inside. */
+void action_perform(struct action_attempt *attempt);
+
+/* ---- shown.c ---- */
+
+void serve_alarms(struct sk_hub *hub, struct sk_request *request);
+void serve_alarm(struct sk_hub *hub, struct sk_request *request);
+void serve_alarm_patch(struct sk_hub *hub, struct sk_request *request);
+void serve_alarm_delete(struct sk_hub *hub, struct sk_request *request);
+void serve_alarms_delete(struct sk_hub *hub, struct sk_request *request);
+void serve_alarms_by_rule(struct sk_hub *hub, struct sk_request *request);
+void serve_alarms_of_rule(struct sk_hub *hub, struct sk_request *request);
+
+/* ---- rules.c ---- */
+
+struct rule *rules_find(const struct rules *rules, struct sk_span id);
+void rules_refuse(struct sk_request *request); /* there is no rule of this name */
+/* Whether a change is of what is there, by If-Match or ETag; false: refused. */
+bool rules_matches(struct sk_request *request, uint64_t version);
 
 /* ---- watch.c: the log's messages through the engine ---- */
 
@@ -192,6 +339,7 @@ struct rules {
     struct rule_engine engine;
     struct members members;
     struct alarms alarms;
+    struct actions actions;
     struct sk_cursor *cursor; /* NULL: no rule is enabled */
     struct sk_task task;
     struct sk_timer window, retry, save;

@@ -4,7 +4,6 @@
 #include "hub/rules/parts.h"
 #include "model/json_text.h"
 
-const char *const rule_severities[RULE_SEVERITIES + 1] = {"Critical", "Warning", "Info", NULL};
 static const char *const calculations[] = {"Instant", "Average", "Minimum", "Maximum",
                                            "Count",   "Change",  "Missing", NULL};
 static const char *const operators[] = {
@@ -119,6 +118,7 @@ static bool read_rule(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
     rule->deleted = json_is_true(json_object_get(d, "Deleted"));
     rule->etag = (uint64_t)json_integer_value(json_object_get(d, "Version"));
     rule->place = GROUPS_MAX;
+    rule_actions_read(rule);
     if (rule->id == NULL || rule->group == NULL || *rule->group == '\0')
         return wrong(error, "GroupId is missing");
     return read_period(rule, error) && read_conditions(rule, error);
@@ -157,29 +157,38 @@ static void set_time(json_t *to, const char *name, int64_t us) {
     json_object_set_new(to, name, json_string(time));
 }
 
-json_t *rule_document(const json_t *body, const char *id, int64_t created_us, int64_t now_us,
-                      uint64_t etag, char error[SK_MODEL_ERROR_MAX]) {
+/* "2026-01-05T10:00:00.0000000Z" of the rule that is there. */
+static int64_t created_of(const struct rule *rule, int64_t otherwise) {
+    int64_t us;
+    const char *text = rule ? sk_json_member_text(rule->document, "DateCreated") : NULL;
+    return text && sk_time_parse(sk_span_z(text), &us) == SK_OK ? us : otherwise;
+}
+
+json_t *rule_document(const json_t *body, const char *id, const struct rule *before, int64_t now_us,
+                      char error[SK_MODEL_ERROR_MAX]) {
     static const char *const same[] = {"Severity", "Calculation", "TimePeriod", "Conditions"};
-    const json_t *enabled = json_object_get(body, "Enabled"),
-                 *actions = json_object_get(body, "Actions");
+    const json_t *enabled = json_object_get(body, "Enabled");
     json_t *to = json_pack("{s:s,s:b,s:b,s:I}", "Id", id, "Enabled",
                            enabled == NULL || json_is_true(enabled), "Deleted", 0, "Version",
-                           (json_int_t)etag);
+                           (json_int_t)(before ? before->etag + 1 : 1));
     bool fine = copy_text(to, body, "Name", 256, error) &&
                 copy_text(to, body, "Description", 2048, error) &&
                 copy_text(to, body, "GroupId", 128, error);
     if (fine && enabled && !json_is_boolean(enabled))
         fine = wrong(error, "Enabled is true or false");
     if (fine && text_of(to, "Name").n == 0) fine = wrong(error, "Name is missing");
-    if (fine && json_array_size(actions))
-        fine = wrong(error, "Actions is empty: what alarms lead to are routes from AlarmEvents to "
-                            "endpoints, such as mail and webhooks");
+    json_t *actions =
+        fine ? rule_actions_document(json_object_get(body, "Actions"),
+                                     before ? json_object_get(before->document, "Actions") : NULL,
+                                     error)
+             : NULL;
+    fine = actions != NULL;
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
         const json_t *value = json_object_get(body, same[i]);
         if (value) json_object_set_new(to, same[i], json_deep_copy(value));
     }
-    json_object_set_new(to, "Actions", json_array());
-    set_time(to, "DateCreated", created_us);
+    if (actions) json_object_set_new(to, "Actions", actions);
+    set_time(to, "DateCreated", created_of(before, now_us));
     set_time(to, "DateModified", now_us);
     struct rule *rule = fine ? rule_read(json_incref(to), error) : NULL;
     if (rule) { /* words as we have them */

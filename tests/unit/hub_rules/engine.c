@@ -36,7 +36,7 @@ static struct rule *add(struct world *w, const char *id, const char *calculation
              "\"Conditions\":[%s]}",
              calculation, period, conditions);
     json_t *body = sk_json_load(sk_span_z(text), 0, NULL),
-           *document = rule_document(body, id, 0, 0, 1, error);
+           *document = rule_document(body, id, NULL, 0, error);
     json_decref(body);
     if (document == NULL) fail_msg("%s", error);
     struct rule *rule = rule_read(document, error);
@@ -287,7 +287,7 @@ TEST(rules_and_groups_are_read_or_refused_with_a_sentence) {
         {R(WHERE(IS("a", "Equals", "1x"))), "Value"},
         {R("\"Severity\":\"Bad\"," ONE), "Critical, Warning, Info"},
         {R("\"Calculation\":\"Average\",\"TimePeriod\":\"1000\"," ONE), "TimePeriod"},
-        {R("\"Actions\":[{\"Type\":\"Email\"}]," ONE), "AlarmEvents"},
+        {R("\"Actions\":[{\"Type\":\"Email\"}]," ONE), "Recipients of Email"},
         {R("\"Calculation\":\"Missing\",\"TimePeriod\":60000"), NULL},
         {R("\"Calculation\":\"Missing\""), "TimePeriod"},
         {true, "{\"DisplayName\":\"all\"}", NULL},
@@ -306,7 +306,7 @@ TEST(rules_and_groups_are_read_or_refused_with_a_sentence) {
         json_t *body = sk_json_load(sk_span_z(cases[i].text), 0, NULL);
         assert_non_null(body);
         json_t *document = cases[i].group ? group_document(body, "id", 1, error)
-                                          : rule_document(body, "id", 0, 0, 1, error);
+                                          : rule_document(body, "id", NULL, 0, error);
         if ((document == NULL) != (cases[i].why != NULL) ||
             (cases[i].why && strstr(error, cases[i].why) == NULL))
             fail_msg("%s: %s", cases[i].text, error);
