@@ -192,6 +192,11 @@ static int fill_store(const char *folder, bool bodies) {
     sk_io_yield(filling.io, &filling.task, fill);
     sk_io_run(filling.io);
     double took = seconds() - began;
+    if (sk_series_position(filling.store) != filling.count) {
+        fprintf(stderr, "it stopped at %llu of %zu\n",
+                (unsigned long long)sk_series_position(filling.store), filling.count);
+        exit(1);
+    }
     settle(&filling.settling);
     sk_io_run(filling.io);
     double busy = processor() - used;

@@ -24,26 +24,22 @@ struct series_instance *series_instance_of(struct sk_series *store, struct sk_sp
     return instance;
 }
 
-/* The map's keys are a type's digit and the name. */
 uint32_t series_property_of(struct sk_series *store, const struct sk_series_property *property,
                             bool make) {
-    struct sk_buffer key = {0};
-    sk_buffer_print(&key, "%d", property->type);
-    sk_buffer_append(&key, property->name);
-    uintptr_t number = (uintptr_t)sk_map_get(&store->property_map, sk_buffer_span(&key));
+    struct sk_map *map = &store->property_maps[property->type];
+    uintptr_t number = (uintptr_t)sk_map_get(map, property->name);
     if (number == 0 && make) {
         if (store->property_count == store->property_room) {
             store->property_room = store->property_room ? 2 * store->property_room : 64;
             store->properties =
                 sk_realloc(store->properties, store->property_room * sizeof *store->properties);
         }
-        struct sk_span copy = sk_arena_copy(&store->names, sk_buffer_span(&key));
+        struct sk_span name = sk_arena_copy(&store->names, property->name);
         store->properties[store->property_count] =
-            (struct sk_series_property){sk_span_skip(copy, 1), property->type};
+            (struct sk_series_property){name, property->type};
         number = ++store->property_count;
-        sk_map_put(&store->property_map, copy, (void *)number);
+        sk_map_put(map, name, (void *)number);
     }
-    sk_buffer_free(&key);
     return (uint32_t)number - 1; /* of 0: UINT32_MAX */
 }
 

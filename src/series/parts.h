@@ -61,7 +61,9 @@ struct sk_series {
     struct sk_series_options options;
     char *folder;
     struct sk_arena names;
-    struct sk_map property_map, instance_map;
+    struct sk_arena event; /* of the one that is being added */
+    struct sk_map instance_map;
+    struct sk_map property_maps[SK_SERIES_TYPES]; /* of names; a number and one */
     struct sk_series_property *properties;
     size_t property_count, property_room;
     struct series_instance **instances;
@@ -80,7 +82,7 @@ struct sk_series {
     bool merge_failed;
     struct sk_timer merge_again;
     struct sk_timer flush;
-    bool flush_again, closing;
+    bool flush_again, flush_failed, closing;
     void (*closed)(void *arg);
     void *closed_arg;
     struct sk_task end;

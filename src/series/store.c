@@ -25,6 +25,7 @@ static void memory_written(struct sk_series *store, void *arg, struct series_par
     const struct series_sealed *last = store->flushing;
     (void)arg;
     store->flushing = NULL;
+    store->flush_failed = part == NULL;
     if (part == NULL) {
         sk_timer_start(store->io, &store->flush, RETRY_S * SK_S, flush_later);
         return;
@@ -103,6 +104,7 @@ static void write_memory(struct sk_series *store) {
 void sk_series_flush(struct sk_series *store) {
     if (store->closing) return;
     store->flush_again = store->writing != NULL;
+    store->flush_failed = false;
     sk_timer_stop(&store->flush);
     if (!store->flush_again) write_memory(store);
 }
@@ -141,12 +143,13 @@ bool sk_series_has_room(const struct sk_series *store) {
     return memory_of(store) < memory_max(store);
 }
 
+/* At once where much is in memory; what waits after a write that failed goes on waiting. */
 static void flush_in_time(struct sk_series *store) {
     uint64_t us = store->options.flush_us ? store->options.flush_us : 60000000;
-    if (memory_of(store) > memory_max(store) / 2 && store->writing == NULL)
-        sk_timer_start(store->io, &store->flush, 0, flush_later);
-    else if (!sk_timer_running(&store->flush) && !store->writing)
-        sk_timer_start(store->io, &store->flush, us * 1000, flush_later);
+    bool much = memory_of(store) > memory_max(store) / 2;
+    if (store->writing || store->flush_failed) return;
+    if (much || !sk_timer_running(&store->flush))
+        sk_timer_start(store->io, &store->flush, much ? 0 : us * 1000, flush_later);
 }
 
 enum sk_status sk_series_add(struct sk_series *store, const struct sk_series_event *event,
@@ -166,8 +169,8 @@ enum sk_status sk_series_add(struct sk_series *store, const struct sk_series_eve
     }
     if (instance == NULL) instance = series_instance_of(store, event->instance, true);
     if (instance->hidden && position < instance->hidden_at) return SK_OK; /* deleted since */
-    struct sk_arena arena = {0};
-    uint32_t *numbers = sk_arena_alloc(&arena, (event->field_count + 1) * sizeof *numbers);
+    sk_arena_reset(&store->event);
+    uint32_t *numbers = sk_arena_alloc(&store->event, (event->field_count + 1) * sizeof *numbers);
     for (size_t i = 0; i < event->field_count; i++) {
         numbers[i] = series_property_of(store, &event->fields[i].property,
                                         store->property_count < properties);
@@ -178,7 +181,6 @@ enum sk_status sk_series_add(struct sk_series *store, const struct sk_series_eve
                properties);
     }
     series_open_add(store, instance, event, numbers);
-    sk_arena_free(&arena);
     store->counts.events_total++;
     flush_in_time(store);
     return SK_OK;
@@ -270,7 +272,8 @@ static void free_store(struct sk_task *task) {
     free(store->instances);
     free(store->properties);
     sk_map_free(&store->instance_map);
-    sk_map_free(&store->property_map);
+    for (size_t i = 0; i < SK_SERIES_TYPES; i++) sk_map_free(&store->property_maps[i]);
+    sk_arena_free(&store->event);
     sk_arena_free(&store->names);
     free(store->folder);
     free(store);
@@ -279,12 +282,13 @@ static void free_store(struct sk_task *task) {
 
 /* Nothing is being written any more. */
 static void idle(struct sk_series *store) {
-    if (store->closing)
+    if (store->closing) {
         sk_io_defer(store->io, &store->end, free_store);
-    else if (store->flush_again)
-        sk_series_flush(store);
-    else
-        series_merge(store);
+        return;
+    }
+    if (store->flush_again) sk_series_flush(store);
+    if (memory_of(store)) flush_in_time(store); /* what has come meanwhile */
+    series_merge(store);
 }
 
 enum sk_status sk_series_open(struct sk_io *io, const struct sk_series_options *options,

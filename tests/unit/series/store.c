@@ -210,6 +210,24 @@ TEST(parts_are_merged_and_blocks_are_known_without_being_read) {
     assert_int_equal(sk_series_position(w->store), w->next);
 }
 
+TEST(memory_that_fills_while_parts_are_merged_is_written_then) {
+    struct world *w = *state;
+    enum { EVENTS = 100000, STEPS = 10000 };
+    close_store(w);
+    w->options.memory_bytes = 64 << 10;
+    open_store(w);
+    sk_sim_disk_slow(w->io, 50 * SK_MS);
+    for (size_t i = 0; i < STEPS && w->next <= EVENTS; i++) {
+        for (size_t n = 0; n < 100 && sk_series_has_room(w->store); n++)
+            add(w, "[\"a\"]", (int64_t)w->next * 1000, 1);
+        sk_sim_run(w->sim, SK_MS);
+    }
+    assert_true(w->next > EVENTS);
+    /* and what is left in memory waits for the next minute, not for the next event */
+    sk_sim_run(w->sim, 70 * SK_S);
+    assert_int_equal(sk_series_position(w->store), w->next);
+}
+
 TEST(blocks_that_touch_in_one_time_are_known_without_being_read_too) {
     struct world *w = *state;
     add(w, "[\"a\"]", 10, 1);
