@@ -41,7 +41,8 @@ struct sk_series_message {
     int64_t enqueued;         /* ms since 1970 */
 };
 
-/* An event and what it points to live until the call returns. */
+/* An event lives until the call returns; what it points to, as long as the arena and the message
+ * have what is theirs. */
 typedef void sk_series_on_event(void *arg, const struct sk_series_event *event);
 
 /* Calls on_event for each event, in the body's order. The arena has what they need; the caller

@@ -37,6 +37,7 @@ struct sk_series_intervals {
     enum sk_series_interpolation interpolation;
     size_t at; /* the interval that is gathered; all before it are in `values` */
     /* of its points */
+    int64_t behind;         /* a time from there on is a later interval's, or may be */
     uint64_t points, count; /* with and without nulls */
     double least, most, sum, mean, squares, first, last;
     double *kept; /* for the median */
@@ -60,6 +61,7 @@ enum sk_status sk_series_intervals_new(const struct sk_series_grid *grid,
     it->aggregate = aggregate;
     it->interpolation = interpolation;
     it->left = it->right = NAN;
+    it->behind = grid->from;
     *intervals = it;
     return SK_OK;
 }
@@ -149,7 +151,10 @@ static void add_piece(struct sk_series_intervals *it, int64_t to, double value, 
 void sk_series_intervals_add(struct sk_series_intervals *it, int64_t time, double value) {
     if (it->interpolation == SK_SERIES_NO_SIGNAL) {
         if (!within(&it->grid, time)) return;
-        move_to(it, interval_of(&it->grid, time));
+        if (time >= it->behind) {
+            move_to(it, interval_of(&it->grid, time));
+            it->behind = end(&it->grid, it->at);
+        }
         add_point(it, value);
         return;
     }
