@@ -1,11 +1,26 @@
-/* The log's telemetry into the store. The log's cursor follows what the store has on disk, so a
- * crash costs nothing but reading again. */
+/* The log's telemetry into the store, a lot of messages at a time: while there is much to read, a
+ * worker flattens them, and devices come first. The log's cursor follows what the store has on
+ * disk, so a crash costs nothing but reading again. */
 #include "hub/series/parts.h"
 
 #define CURSOR "series"
 
-/* Between shares of the loop while there is much to read: devices come first, and the log waits. */
-#define PAUSE (8 * SK_MS)
+/* From one large lot to the next: the longer one while the loop is busy for most of its time, as
+ * devices come first, unless what waits in the log has waited for long. */
+#define PAUSE (1 * SK_MS)
+#define LONG_PAUSE (20 * SK_MS)
+#define LATE_US (60 * 1000000ll)
+enum { LARGE = 16 << 10 }; /* bytes that are worth a worker */
+
+/* What is under way. While a worker has it nobody else looks at it. */
+struct filling {
+    struct sk_hub *hub;
+    struct series *series; /* NULL: it has ended */
+    struct series_lot lot;
+    bool away;                  /* a worker has it */
+    bool late;                  /* what is in it had waited long */
+    uint64_t since_ns, busy_ns; /* the last pause, and how long the loop had been busy till then */
+};
 
 static void pump(struct series *series);
 
@@ -23,30 +38,6 @@ static void on_pause(struct sk_timer *timer) {
 
 static void on_readable(void *arg) {
     pump_soon(arg);
-}
-
-struct taking {
-    struct series *series;
-    uint64_t sequence;
-};
-
-static void on_event(void *arg, const struct sk_series_event *event) {
-    struct taking *taking = arg;
-    sk_series_add(taking->series->store, event, taking->sequence); /* it counts what it refuses */
-}
-
-static void take(struct series *series, const struct sk_record *record) {
-    struct sk_message message;
-    sk_arena_reset(&series->arena);
-    if (sk_message_decode(record->body, &series->arena, &message)) return;
-    struct taking taking = {series, record->sequence};
-    if (sk_series_flatten(&series->flatten,
-                          &(struct sk_series_message){.body = message.body,
-                                                      .device_id = message.device,
-                                                      .module_id = message.module,
-                                                      .enqueued = record->wall_us / 1000},
-                          &series->arena, on_event, &taking))
-        series->refused_total++;
 }
 
 /* The log lets go of messages by size whoever has read them: a part of what it may keep is written
@@ -69,27 +60,106 @@ static void lost(const struct series *series) {
               series->hub->options->name);
 }
 
-static void pump(struct series *series) {
-    struct sk_record record;
+static void put_record(struct series *series, struct series_lot *lot) {
+    const struct series_lot_record *record = &lot->records[lot->put];
+    size_t event = lot->put ? lot->records[lot->put - 1].events_end : 0;
+    for (; event < record->events_end; event++) /* the store counts what it refuses */
+        sk_series_add(series->store, &lot->events[event], record->sequence);
+    series->refused_total += record->refused;
+    series->taken = record->sequence + 1;
+    series->taken_bytes += record->n;
+    sk_series_reach(series->store, series->taken);
+    write_in_time(series);
+    lot->put++;
+}
+
+/* False: not all of it yet; the store that has moved goes on, or the next turn. */
+static bool put(struct series *series, struct series_lot *lot) {
     struct sk_share share;
-    if (series->cursor == NULL || series->hub->closing || sk_timer_running(&series->pause)) return;
     sk_share_begin(&share, series->hub->backend.io);
-    while (sk_series_has_room(series->store)) {
+    while (lot->put < lot->count) {
+        if (!sk_series_has_room(series->store)) return false;
         if (!sk_share_go_on(&share, 1)) {
-            sk_timer_start(series->hub->backend.io, &series->pause, PAUSE, on_pause);
-            return;
+            pump_soon(series);
+            return false;
         }
+        put_record(series, lot);
+    }
+    return true;
+}
+
+static void gather(struct series *series, struct series_lot *lot) {
+    struct sk_record record;
+    series_lot_begin(lot, &series->flatten);
+    while (!series_lot_full(lot)) {
         enum sk_status status = sk_cursor_next(series->cursor, &record);
-        if (status == SK_NOT_FOUND) {
+        if (status == SK_OK) {
+            if (lot->count == 0)
+                series->filling->late = sk_cursor_age(series->cursor, &record) > LATE_US;
+            series_lot_add(lot, &record);
+        } else if (status == SK_NOT_FOUND) {
             lost(series);
-            continue;
+        } else {
+            break;
         }
-        if (status) break;
-        take(series, &record);
-        series->taken = record.sequence + 1;
-        series->taken_bytes += record.body.n;
-        sk_series_reach(series->store, series->taken);
-        write_in_time(series);
+    }
+}
+
+static void on_worker(void *arg) {
+    struct filling *filling = arg;
+    series_lot_flatten(&filling->lot);
+}
+
+static void filling_free(struct filling *filling) {
+    series_lot_free(&filling->lot);
+    free(filling);
+}
+
+static void on_flattened(void *arg) {
+    struct filling *filling = arg;
+    struct sk_hub *hub = filling->hub;
+    filling->away = false;
+    if (filling->series)
+        pump(filling->series);
+    else
+        filling_free(filling);
+    hub->store_closed(hub);
+}
+
+static uint64_t pause_of(struct filling *filling) {
+    struct sk_io *io = filling->hub->backend.io;
+    uint64_t now = sk_io_now(io), busy_ns = sk_io_counts(io)->turns_ns;
+    bool busy = busy_ns - filling->busy_ns > (now - filling->since_ns) / 2;
+    filling->since_ns = now;
+    filling->busy_ns = busy_ns;
+    return busy && !filling->late ? LONG_PAUSE : PAUSE;
+}
+
+static void send_away(struct filling *filling) {
+    struct sk_io *io = filling->hub->backend.io;
+    filling->away = true;
+    filling->hub->stores++; /* it is not freed before this has come back */
+    sk_timer_start(io, &filling->series->pause, pause_of(filling), on_pause);
+    sk_io_work(io, on_worker, on_flattened, filling);
+}
+
+static void pump(struct series *series) {
+    struct filling *filling = series->filling;
+    if (filling == NULL || filling->away || series->hub->closing ||
+        sk_timer_running(&series->pause))
+        return;
+    struct series_lot *lot = &filling->lot;
+    while (put(series, lot)) {
+        gather(series, lot);
+        if (lot->count == 0) {
+            series_lot_free(lot);
+            break;
+        }
+        if (lot->bytes.n >= LARGE) {
+            send_away(filling);
+            break;
+        }
+        series_lot_flatten(lot);
     }
     write_in_time(series);
 }
@@ -106,6 +176,9 @@ enum sk_status series_fill_begin(struct series *series) {
                                            series, &series->cursor);
     if (status) return status;
     hub->inside_readers++;
+    series->filling = SK_NEW(struct filling);
+    series->filling->hub = hub;
+    series->filling->series = series;
     uint64_t there = sk_series_position(series->store);
     series->taken = there;
     if (there && sk_log_first_sequence(hub->log) > there) lost(series);
@@ -119,7 +192,11 @@ enum sk_status series_fill_begin(struct series *series) {
 }
 
 void series_fill_end(struct series *series) {
+    struct filling *filling = series->filling;
     if (series->cursor == NULL) return;
+    series->filling = NULL;
+    filling->series = NULL;
+    if (!filling->away) filling_free(filling);
     sk_io_undefer(&series->task);
     sk_timer_stop(&series->pause);
     sk_cursor_close(series->cursor);

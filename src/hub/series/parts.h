@@ -1,7 +1,8 @@
 /* Time series: what devices say, kept by time, and what is asked of it. Inside src/hub/series
  * only.
  *
- *   fill.c      the log's telemetry into the store
+ *   lot.c       records of the log, and the events that they become
+ *   fill.c      the log's telemetry into the store, a lot at a time
  *   variable.c  a variable of a query or a type: JSON to expressions
  *   ask.c       a query: JSON to struct sk_series_query
  *   answer.c    what comes of it: columns to JSON
@@ -60,14 +61,41 @@ struct series_model {
     struct sk_list waiting; /* see hub_wait */
 };
 
+/* ---- lot.c ---- */
+
+struct series_lot_record {
+    uint64_t sequence;
+    int64_t enqueued;  /* ms */
+    size_t at, n;      /* its bytes */
+    size_t events_end; /* of all events, its own and those before it */
+    bool refused;      /* it is no message with JSON objects, or not to its end */
+};
+/* Zero-initialised it is empty. */
+struct series_lot {
+    struct sk_series_flatten_options flatten; /* its own */
+    struct sk_buffer bytes;
+    struct series_lot_record *records;
+    struct sk_series_event *events;
+    size_t count, event_count, event_room;
+    size_t put;            /* records whose events are in the store */
+    struct sk_arena arena; /* of options and events */
+};
+/* Empties it; what comes is flattened as `flatten` says, which is copied. */
+void series_lot_begin(struct series_lot *lot, const struct sk_series_flatten_options *flatten);
+bool series_lot_full(const struct series_lot *lot);
+void series_lot_add(struct series_lot *lot, const struct sk_record *record); /* copies it */
+void series_lot_flatten(struct series_lot *lot); /* on any thread that has it for itself */
+void series_lot_free(struct series_lot *lot);    /* then it is empty */
+
+struct filling; /* fill.c's */
 struct series {
     struct sk_hub *hub;
     struct sk_series *store; /* NULL: it is off, or closes */
     struct sk_series_flatten_options flatten;
     struct sk_cursor *cursor;
+    struct filling *filling; /* NULL: nothing is read */
     struct sk_task task;
     struct sk_timer pause;
-    struct sk_arena arena;  /* of one message */
     uint64_t refused_total; /* messages that are no JSON objects */
     uint64_t taken;         /* messages below are in the store */
     uint64_t taken_bytes;   /* of them, since it was told to write */

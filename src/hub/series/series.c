@@ -350,7 +350,6 @@ static void free_series(struct sk_hub *hub) {
         sk_series_close(series->store, NULL, NULL);
     }
     series_model_free(&series->model);
-    sk_arena_free(&series->arena);
     free(series);
 }
 
