@@ -178,6 +178,9 @@ struct sk_request {
     void *backend_data;
     void *chaos; /* the fault that the message asks for: gateway/chaos.h */
     uint64_t backend_number;
+    /* Set by a backend that works long on it, optional: nobody waits for the answer any more. It is
+     * due still, the sooner the better, maybe from inside. Not all heads tell. */
+    void (*gone)(struct sk_request *request);
     void (*done)(struct sk_request *request, const struct sk_answer *answer);
     /* Of who looks at it and its answer: see sk_backend_ops.asked. */
     bool recorded;

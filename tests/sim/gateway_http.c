@@ -713,3 +713,49 @@ TEST(a_client_that_goes_before_its_answer_does_no_harm) {
     }
     raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION}, 200, NULL, "\"d1\"");
 }
+
+/* ---- who works long hears that nobody waits ---- */
+
+static struct {
+    struct sk_backend_ops ops; /* the hub's, with ours in between */
+    struct sk_request *held;
+    unsigned gone;
+} slow;
+
+static void slow_gone(struct sk_request *request) {
+    assert_ptr_equal(request, slow.held);
+    slow.gone++;
+    slow.held = NULL;
+    sk_request_refuse(request, SK_FAULT_UNAVAILABLE, NULL);
+}
+
+static void slow_submit(struct sk_backend *backend, struct sk_request *request) {
+    (void)backend;
+    slow.held = request;
+    request->gone = slow_gone;
+}
+
+TEST(who_works_on_a_long_query_hears_that_its_client_has_gone) {
+    struct fleet *f = *state;
+    struct sk_backend *backend = sk_hub_backend(sk_hub_server_hub(f->hub, 0));
+    const struct sk_backend_ops *own = backend->ops;
+    struct raw_client c;
+    struct sk_buffer out = {0};
+    struct raw_ask ask = {.method = "POST",
+                          .target = "/timeseries/query?api-version=2020-07-31",
+                          .body = sk_span_z("{\"getEvents\":{}}")};
+    memset(&slow, 0, sizeof slow);
+    slow.ops = *own;
+    slow.ops.submit = slow_submit;
+    backend->ops = &slow.ops;
+    raw_open(&c, f, "hub.test");
+    raw_put_ask(&out, f, &ask);
+    raw_send_buffer(&c, &out);
+    sk_sim_run(f->sim, SK_S);
+    assert_non_null(slow.held);
+    raw_free(&c);
+    sk_sim_run(f->sim, SK_S);
+    assert_int_equal(slow.gone, 1);
+    backend->ops = own;
+    raw_gets(f, &ask, 400, "InvalidOperation", "time series are off");
+}

@@ -300,6 +300,18 @@ static bool read_body(struct sk_http_request *r) {
     return false;
 }
 
+static void asker_gone(struct sk_http_exchange *exchange) {
+    struct sk_http_request *r = exchange->data;
+    if (r->request.gone) r->request.gone(&r->request);
+}
+
+/* The backend works long on it: the client's going is looked for meanwhile, which is paid for with
+ * a connection that has to be read. */
+static void look_for_its_going(struct sk_http_request *r) {
+    r->exchange->data = r;
+    r->exchange->gone = asker_gone;
+}
+
 /* Everything that depends on the operation; false: already refused. */
 static bool read_request(struct sk_http_request *r) {
     struct sk_http_parser *http = r->exchange->request;
@@ -336,7 +348,11 @@ static bool read_request(struct sk_http_request *r) {
         fine = r->request.name.n > 0 && r->request.name.n <= 8192;
         break;
     case SK_OP_JOB_LIST: read_job_list(r); break;
-    case SK_OP_SERIES_REMOTE_READ: r->request.payload = sk_buffer_span(&http->body); break;
+    case SK_OP_SERIES_QUERY: look_for_its_going(r); break;
+    case SK_OP_SERIES_REMOTE_READ:
+        r->request.payload = sk_buffer_span(&http->body);
+        look_for_its_going(r);
+        break;
     case SK_OP_DEVICE_LIST:
     case SK_OP_CONFIGURATION_LIST:
         r->request.max = number(sk_http_query(http->query, "top"), LIST_MAX);

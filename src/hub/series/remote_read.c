@@ -365,10 +365,16 @@ static bool unpack(struct remote *remote, struct sk_span body) {
     return sk_prometheus_read_parse(sk_span(bytes, n), &remote->arena, &remote->read) == SK_OK;
 }
 
+static void asker_gone(struct sk_request *request) {
+    refuse(request->backend_data, SK_FAULT_UNAVAILABLE, NULL);
+}
+
 void series_remote_read(struct series *series, struct sk_request *request) {
     struct remote *remote = SK_NEW(struct remote);
     remote->series = series;
     remote->request = request;
+    request->backend_data = remote;
+    request->gone = asker_gone;
     sk_list_append(&series->remotes, &remote->link);
     if (unpack(remote, request->payload))
         begin_query(remote);

@@ -38,6 +38,7 @@ static void answer_text(struct sk_request *request, struct sk_buffer *text,
 
 struct asked {
     struct sk_request *request;
+    struct sk_series_asking *asking;
     struct sk_arena arena;
     struct sk_series_query query;
     json_t *type; /* whose variables it may use */
@@ -75,6 +76,13 @@ static void answered(void *arg, enum sk_status status, const struct sk_series_an
     free_asked(asked);
 }
 
+static void asker_gone(struct sk_request *request) {
+    struct asked *asked = request->backend_data;
+    sk_series_query_cancel(asked->asking);
+    free_asked(asked);
+    sk_request_refuse(request, SK_FAULT_UNAVAILABLE, NULL);
+}
+
 static void query(struct sk_hub *hub, struct sk_request *request) {
     char error[SERIES_ERROR];
     if (!has_model(hub, request)) return;
@@ -82,8 +90,12 @@ static void query(struct sk_hub *hub, struct sk_request *request) {
     asked->request = request;
     bool fine = series_ask_read(hub->series, request->body, request->continuation, &asked->arena,
                                 &asked->query, &asked->type, &asked->hash, error);
-    if (fine && sk_series_query(hub->series->store, &asked->query, answered, asked, NULL) == SK_OK)
+    if (fine && sk_series_query(hub->series->store, &asked->query, answered, asked,
+                                &asked->asking) == SK_OK) {
+        request->backend_data = asked;
+        request->gone = asker_gone;
         return;
+    }
     invalid(request, fine ? "the expressions of the query are too long together" : error);
     free_asked(asked);
 }
