@@ -50,6 +50,7 @@ struct series_instance {
     uint32_t number;
     struct series_open open;
     size_t sealed; /* blocks in memory */
+    size_t named;  /* properties that nobody had had before, since the store was opened */
     /* Deleted: what is in parts up to this one, and events of records below. */
     bool hidden;
     uint32_t hidden_last;
@@ -87,7 +88,7 @@ struct sk_series {
     void *closed_arg;
     struct sk_task end;
     struct sk_series_counts counts;
-    bool said_properties, said_instances, said_names;
+    bool said_properties, said_instances, said_names, said_names_of_one;
 };
 
 /* ---- head.c ---- */

@@ -152,10 +152,32 @@ static void flush_in_time(struct sk_series *store) {
         sk_timer_start(store->io, &store->flush, much ? 0 : us * 1000, flush_later);
 }
 
+/* Half of the names are whoever's comes first; of the other half one series gets no more than that
+ * a quarter of all are its, so that a device that invents names leaves some to the others. */
+static uint32_t number_of(struct sk_series *store, struct series_instance *instance,
+                          const struct sk_series_property *property) {
+    size_t most = store->options.properties ? store->options.properties : SERIES_PROPERTIES;
+    size_t before = store->property_count;
+    bool many = before >= (most + 1) / 2 && instance->named >= (most + 3) / 4;
+    uint32_t number = series_property_of(store, property, before < most && !many);
+    if (store->property_count > before) instance->named++;
+    if (number != UINT32_MAX) return number;
+    store->counts.dropped_total++;
+    if (before < most)
+        refuse(store, &store->said_names_of_one,
+               "a series has named as many properties as one may while half of all that there may "
+               "be are there (raise max_properties)",
+               most);
+    else
+        refuse(store, &store->said_properties,
+               "there are as many names of properties as there may be (raise max_properties)",
+               most);
+    return UINT32_MAX;
+}
+
 enum sk_status sk_series_add(struct sk_series *store, const struct sk_series_event *event,
                              uint64_t position) {
-    size_t instances = store->options.instances ? store->options.instances : SERIES_INSTANCES,
-           properties = store->options.properties ? store->options.properties : SERIES_PROPERTIES;
+    size_t instances = store->options.instances ? store->options.instances : SERIES_INSTANCES;
     if (!names_fine(store, event)) {
         store->counts.refused_total++;
         return SK_INVALID;
@@ -171,15 +193,8 @@ enum sk_status sk_series_add(struct sk_series *store, const struct sk_series_eve
     if (instance->hidden && position < instance->hidden_at) return SK_OK; /* deleted since */
     sk_arena_reset(&store->event);
     uint32_t *numbers = sk_arena_alloc(&store->event, (event->field_count + 1) * sizeof *numbers);
-    for (size_t i = 0; i < event->field_count; i++) {
-        numbers[i] = series_property_of(store, &event->fields[i].property,
-                                        store->property_count < properties);
-        if (numbers[i] != UINT32_MAX) continue;
-        store->counts.dropped_total++;
-        refuse(store, &store->said_properties,
-               "there are as many names of properties as there may be (raise max_properties)",
-               properties);
-    }
+    for (size_t i = 0; i < event->field_count; i++)
+        numbers[i] = number_of(store, instance, &event->fields[i].property);
     series_open_add(store, instance, event, numbers);
     store->counts.events_total++;
     flush_in_time(store);

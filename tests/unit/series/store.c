@@ -329,6 +329,38 @@ TEST(limits_hold_and_what_is_beyond_is_counted) {
     EXPECT(w, "[\"a\"]", SK_SERIES_TIME_MIN - T0, SK_SERIES_TIME_MAX - T0 + 1, "3 1 2 ");
 }
 
+/* How many of `count` names, from p`first` on, a series gets. */
+static size_t name_properties(struct world *w, const char *instance, unsigned first, size_t count) {
+    size_t before = sk_series_property_count(w->store);
+    for (unsigned i = first; i < first + count; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p%u", i);
+        struct sk_series_field field = {{sk_span_z(name), SK_SERIES_LONG}, {.integer = 1}};
+        assert_int_equal(sk_series_add(w->store,
+                                       &(struct sk_series_event){.instance = sk_span_z(instance),
+                                                                 .time = T0,
+                                                                 .fields = &field,
+                                                                 .field_count = 1},
+                                       w->next++),
+                         SK_OK);
+    }
+    return sk_series_property_count(w->store) - before;
+}
+
+TEST(a_series_that_invents_names_leaves_some_to_others) {
+    struct world *w = *state;
+    close_store(w);
+    w->options.properties = 8;
+    open_store(w);
+    assert_int_equal(name_properties(w, "[\"a\"]", 0, 9), 4);
+    assert_int_equal(name_properties(w, "[\"b\"]", 0, 9), 2); /* beside those of `a` */
+    assert_int_equal(name_properties(w, "[\"c\"]", 100, 1), 1);
+    assert_int_equal(name_properties(w, "[\"d\"]", 200, 3), 1);
+    assert_int_equal(sk_series_counts(w->store).dropped_total, 5 + 3 + 0 + 2);
+    assert_int_equal(name_properties(w, "[\"e\"]", 0, 4), 0);
+    assert_int_equal(sk_series_counts(w->store).dropped_total, 10);
+}
+
 TEST(texts_of_every_size_come_back_and_instances_are_listed) {
     struct world *w = *state;
     static char large[256 * 1024];
