@@ -13,11 +13,13 @@ import { GroupsPage } from './pages/groups';
 import { JobPage } from './pages/job';
 import { JobsPage } from './pages/jobs';
 import { MaintenancePage } from './pages/maintenance';
+import { MetricsPage } from './pages/metrics';
 import { NetworkPage } from './pages/network';
 import { OverviewPage } from './pages/overview';
 import { QueryPage } from './pages/query';
 import { PoliciesPage } from './pages/policies';
 import { PropertiesPage } from './pages/properties';
+import { RecordsPage } from './pages/records';
 import { RoutingPage } from './pages/routing';
 import { RulesPage } from './pages/rules';
 import { SeriesPage } from './pages/series';
@@ -41,6 +43,7 @@ const places: [string, Place[]][] = [
             { at: 'rules', name: 'Rules', key: 'r' },
             { at: 'groups', name: 'Device groups', key: 'g' },
             { at: 'maintenance', name: 'Maintenance', key: 'y' },
+            { at: 'metrics', name: 'Metrics', key: 'x' },
         ],
     ],
     [
@@ -69,6 +72,7 @@ const places: [string, Place[]][] = [
             { at: 'certificates', name: 'Certificates', key: 'k' },
             { at: 'network', name: 'IP filter', key: 'i' },
             { at: 'properties', name: 'Properties', key: 'h' },
+            { at: 'records', name: 'Audit log', key: 'z' },
         ],
     ],
 ];
@@ -194,6 +198,8 @@ function page(path: string[]): ComponentChildren {
     if (place === 'groups') return <GroupsPage />;
     if (place === 'alarms') return <AlarmsPage />;
     if (place === 'maintenance') return <MaintenancePage />;
+    if (place === 'metrics') return <MetricsPage />;
+    if (place === 'records') return <RecordsPage />;
     return (
         <>
             <h1>There is no such page</h1>

@@ -6,6 +6,7 @@
 /* As Azure Resource Manager names a hub; whose subscription and group it is does not matter. */
 #define SUBSCRIPTION "/subscriptions/{subscription}"
 #define HUBS "/providers/Microsoft.Devices/IotHubs"
+#define INSIGHTS "/providers/microsoft.insights"
 #define HUB SUBSCRIPTION "/resourceGroups/{group}" HUBS "/{hub}"
 
 static const struct sk_http_route routes[] = {
@@ -113,6 +114,11 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, HUB "/IotHubStats", SK_OP_STATISTICS_DEVICES},
     {SK_HTTP_GET, "/statistics/devices", SK_OP_STATISTICS_DEVICES},
     {SK_HTTP_GET, "/statistics/service", SK_OP_STATISTICS_SERVICE},
+    {SK_HTTP_GET, HUB INSIGHTS "/metricDefinitions", SK_OP_METRIC_LIST},
+    {SK_HTTP_GET, HUB INSIGHTS "/metrics", SK_OP_METRIC_READ},
+    {SK_HTTP_GET, "/insights/metricDefinitions", SK_OP_METRIC_LIST},
+    {SK_HTTP_GET, "/insights/metrics", SK_OP_METRIC_READ},
+    {SK_HTTP_GET, "/insights/records", SK_OP_RECORD_LIST},
     {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},
     {SK_HTTP_GET, "/telemetry/v1/rules", SK_OP_RULE_LIST},
     {SK_HTTP_POST, "/telemetry/v1/rules", SK_OP_RULE_PUT},

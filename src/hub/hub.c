@@ -21,7 +21,8 @@ static const struct sk_hub_part *const parts[] = {
     &hub_part_jobs,       &hub_part_bulk,          &hub_part_network,    &hub_part_blobs,
     &hub_part_files,      &hub_part_digital_twins, &hub_part_quota,      &hub_part_records,
     &hub_part_diagnose,   &hub_part_transfers,     &hub_part_tracing,    &hub_part_measures,
-    &hub_part_manage,     &hub_part_explain,       &hub_part_rules,      &hub_part_series};
+    &hub_part_manage,     &hub_part_explain,       &hub_part_rules,      &hub_part_series,
+    &hub_part_insights};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \
@@ -233,11 +234,19 @@ static void take_options(struct sk_hub *hub, const struct sk_hub_options *option
                                .rights = options->policies[i].rights};
 }
 
+static uint64_t number(struct sk_hub *hub, const struct sk_hub_metric *row) {
+    struct sk_hub_counts counts = sk_hub_counts(hub);
+    uint64_t value;
+    memcpy(&value, (char *)&counts + row->at, sizeof value);
+    return value;
+}
+
 static struct sk_hub *make_hub(struct sk_io *io, const struct sk_hub_options *options) {
     struct sk_hub *hub = SK_NEW(struct sk_hub);
     hub->parts = parts;
     hub->open_log = open_log_beside;
     hub->close_log = close_log;
+    hub->number = number;
     hub->store_closed = store_closed;
     hub->stores = 1; /* its log */
     hub->part_count = PARTS;

@@ -197,12 +197,17 @@ struct sk_hub_counts {
 struct sk_hub_counts sk_hub_counts(struct sk_hub *hub);
 
 /* A number as Prometheus reads it; one that never falls ends in _total. Of struct sk_hub_counts,
- * or, with labels of its own, lines that `put` appends. */
+ * or what `each` tells: of each thing that has such a number, or (NULL) of the hub. */
+typedef void sk_hub_metric_take(void *arg, const char *of, uint64_t value);
 struct sk_hub_metric {
     const char *name, *help;
     size_t at; /* SK_HUB_COUNT: a uint64_t */
+    void (*each)(const struct sk_hub *hub, const struct sk_hub_metric *row,
+                 sk_hub_metric_take *take, void *arg);
+    const char *label, *dimension; /* what these things are, to Prometheus and to Azure Monitor */
+    /* Or, for Prometheus alone, lines with labels of their own that it appends. */
     void (*put)(const struct sk_hub *hub, const struct sk_hub_metric *row, struct sk_buffer *to);
-    const char *azure; /* what Azure calls it, or NULL */
+    const char *azure;             /* what Azure calls it, or NULL */
 };
 #define SK_HUB_COUNT(field) .at = offsetof(struct sk_hub_counts, field)
 /* The metrics that the parts of a hub bring, one table of rows after the other; NULL behind the

@@ -13,6 +13,7 @@ struct transfers;
 struct configurations;
 struct endpoints;
 struct files;
+struct insights;
 struct jobs;
 struct rules;
 struct series;
@@ -113,6 +114,7 @@ struct sk_hub {
     struct files *files;                    /* see files/files.c */
     struct rules *rules;                    /* see rules/parts.h */
     struct series *series;                  /* see series/parts.h */
+    struct insights *insights;              /* see insights/parts.h */
     const struct sk_hub_part *const *parts; /* what it is made of */
     size_t part_count;
     size_t opened; /* parts */
@@ -122,6 +124,8 @@ struct sk_hub {
     enum sk_status (*open_log)(struct sk_hub *hub, const char *folder, uint64_t bytes,
                                struct sk_log **log);
     void (*close_log)(struct sk_hub *hub, struct sk_log *log);
+    /* hub.c's: what a metric of counts is now. */
+    uint64_t (*number)(struct sk_hub *hub, const struct sk_hub_metric *row);
     sk_hub_write *write; /* changes hub.toml; NULL: nobody can */
     void *write_arg;
     /* That are still to be closed, each of which then calls this, which is hub.c's. */
@@ -258,7 +262,7 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
     hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers,
     hub_part_tracing, hub_part_measures, hub_part_manage, hub_part_explain, hub_part_rules,
-    hub_part_series;
+    hub_part_series, hub_part_insights;
 
 /* Of the hub as a resource of ARM, in front of its name; whose it is does not matter. */
 #define HUB_RESOURCE                                                                               \

@@ -7,6 +7,7 @@ struct record_file {
     char *folder, *name;
     uint64_t bytes_max, at; /* `at`: where the next write goes */
     unsigned files;
+    uint64_t generation;  /* of the file that is written; another one after each start */
     struct sk_file *file; /* NULL: it could not be opened; tried again with the next line */
     struct sk_buffer waiting, writing;
     uint64_t waiting_lines, writing_lines, lost;
@@ -38,6 +39,7 @@ enum sk_status record_file_open(struct sk_io *io, const struct record_file_optio
     f->folder = sk_text_dup(options->folder);
     f->name = sk_text_dup(options->name);
     f->bytes_max = options->bytes;
+    f->generation = (uint64_t)(sk_io_wall(io) / 1000);
     f->files = options->files;
     enum sk_status status = sk_folder_make(io, options->folder, 0700);
     if (!status) status = open_file(f);
@@ -53,6 +55,7 @@ static void turn_over(struct record_file *f) {
     char from[1024], to[1024];
     sk_file_close(f->file);
     f->file = NULL;
+    f->generation++;
     for (unsigned i = f->files; i-- > 0;) {
         put_path(f, i, from);
         put_path(f, i + 1, to);
@@ -115,6 +118,18 @@ void record_file_put(struct record_file *f, struct sk_span line) {
     sk_buffer_append(&f->waiting, line);
     f->waiting_lines++;
     go_on(f);
+}
+
+uint64_t record_file_newest(const struct record_file *f) {
+    return f->generation;
+}
+
+enum sk_status record_file_read(const struct record_file *f, uint64_t generation,
+                                struct sk_file **opened) {
+    char path[1024];
+    if (generation > f->generation || f->generation - generation >= f->files) return SK_NOT_FOUND;
+    put_path(f, (unsigned)(f->generation - generation), path);
+    return sk_file_open(f->io, path, SK_FILE_READ, opened);
 }
 
 uint64_t record_file_lost(const struct record_file *f) {

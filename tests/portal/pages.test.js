@@ -54,6 +54,8 @@ const pages = [
   ['ip-filter', 'network', /In their order/],
   ['properties', 'properties', /Messages today/],
   ['built-in-endpoint', 'events', /archive/],
+  ['metrics', 'metrics', /Remove/],
+  ['audit-log', 'records?category=DeviceIdentityOperations', /create/],
 ];
 
 const long = { overview: 32000, dashboard: 15000, stored: 1500 }; // ms: charts want points

@@ -353,6 +353,9 @@ static bool read_request(struct sk_http_request *r) {
         r->request.payload = sk_buffer_span(&http->body);
         look_for_its_going(r);
         break;
+    case SK_OP_RECORD_LIST:
+        r->request.max = number(sk_http_header(http, "x-ms-max-item-count"), 100);
+        break;
     case SK_OP_DEVICE_LIST:
     case SK_OP_CONFIGURATION_LIST:
         r->request.max = number(sk_http_query(http->query, "top"), LIST_MAX);

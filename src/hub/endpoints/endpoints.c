@@ -287,29 +287,26 @@ static uint64_t number_of(const struct endpoint *e, size_t which) {
     }
 }
 
-static void put_each(const struct sk_hub *hub, const struct sk_hub_metric *row,
-                     struct sk_buffer *to) {
+static void each(const struct sk_hub *hub, const struct sk_hub_metric *row,
+                 sk_hub_metric_take *take, void *arg) {
     for (size_t i = 0; i < hub->endpoints->count; i++) {
         const struct endpoint *e = hub->endpoints->list[i];
-        sk_buffer_print(to, "%s{hub=\"%s\",endpoint=\"%s\"} %llu\n", row->name, hub->options->name,
-                        e->options->name, (unsigned long long)number_of(e, row->at));
+        take(arg, e->options->name, number_of(e, row->at));
     }
 }
+#define METRIC(which, name, help)                                                                  \
+    { name, help, .at = which, .each = each, .label = "endpoint", .dimension = "EndpointName" }
 
 static const struct sk_hub_metric metrics[] = {
-    {"skerry_hub_endpoint_delivered_total", "Messages that an endpoint has taken.", .at = 0,
-     .put = put_each},
-    {"skerry_hub_endpoint_failed_total", "Attempts to send to an endpoint that failed.", .at = 1,
-     .put = put_each},
-    {"skerry_hub_endpoint_dead_letters_total",
-     "Messages that an endpoint refused, or that became too old.", .at = 2, .put = put_each},
-    {"skerry_hub_endpoint_lost_total",
-     "Events that went by size before an endpoint had seen them, others' among them.", .at = 3,
-     .put = put_each},
-    {"skerry_hub_endpoint_health", "0 unknown, 1 healthy, 2 degraded, 3 unhealthy, 4 dead.",
-     .at = 4, .put = put_each},
-    {"skerry_hub_endpoint_waiting_seconds", "Age of the oldest message that waits.", .at = 5,
-     .put = put_each},
+    METRIC(0, "skerry_hub_endpoint_delivered_total", "Messages that an endpoint has taken."),
+    METRIC(1, "skerry_hub_endpoint_failed_total", "Attempts to send to an endpoint that failed."),
+    METRIC(2, "skerry_hub_endpoint_dead_letters_total",
+           "Messages that an endpoint refused, or that became too old."),
+    METRIC(3, "skerry_hub_endpoint_lost_total",
+           "Events that went by size before an endpoint had seen them, others' among them."),
+    METRIC(4, "skerry_hub_endpoint_health",
+           "0 unknown, 1 healthy, 2 degraded, 3 unhealthy, 4 dead."),
+    METRIC(5, "skerry_hub_endpoint_waiting_seconds", "Age of the oldest message that waits."),
     {0}};
 
 /* ---- keys ---- */

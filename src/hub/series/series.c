@@ -422,14 +422,12 @@ static uint64_t number_of(const struct series *series, size_t which) {
     return numbers[which];
 }
 
-static void put_number(const struct sk_hub *hub, const struct sk_hub_metric *row,
-                       struct sk_buffer *to) {
-    if (hub->series->store)
-        sk_buffer_print(to, "%s{hub=\"%s\"} %llu\n", row->name, hub->options->name,
-                        (unsigned long long)number_of(hub->series, row->at));
+static void tell_number(const struct sk_hub *hub, const struct sk_hub_metric *row,
+                        sk_hub_metric_take *take, void *arg) {
+    if (hub->series->store) take(arg, NULL, number_of(hub->series, row->at));
 }
 #define METRIC(name, help, which)                                                                  \
-    { name, help, .at = which, .put = put_number }
+    { name, help, .at = which, .each = tell_number }
 static const struct sk_hub_metric metrics[] = {
     METRIC("skerry_hub_series_events_total", "Events that time series have taken.", EVENTS),
     METRIC("skerry_hub_series_values_total", "Values of these events.", VALUES),

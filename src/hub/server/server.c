@@ -24,20 +24,38 @@ struct sk_hub_server {
 
 /* ---- metrics: Prometheus text, and health ---- */
 
+/* A metric of a hub, while it is put. */
+struct putting {
+    struct sk_hub *hub;
+    const struct sk_hub_metric *row;
+    struct sk_buffer *to;
+};
+
+static void put_value(void *arg, const char *of, uint64_t value) {
+    const struct putting *putting = arg;
+    sk_buffer_print(putting->to, "%s{hub=\"%s\"", putting->row->name, sk_hub_name(putting->hub));
+    if (of) sk_buffer_print(putting->to, ",%s=\"%s\"", putting->row->label, of);
+    sk_buffer_print(putting->to, "} %llu\n", (unsigned long long)value);
+}
+
 static void put_metric(const struct sk_hub_server *s, const struct sk_hub_metric *row,
                        struct sk_buffer *to) {
     bool counter = sk_span_ends(sk_span_z(row->name), SK_SPAN("_total"));
     sk_metric_put_name(to, row->name, counter ? "counter" : "gauge", row->help);
     for (size_t h = 0; h < s->open_hubs; h++) {
+        struct putting putting = {s->hubs[h], row, to};
         if (row->put) {
             row->put(s->hubs[h], row, to);
+            continue;
+        }
+        if (row->each) {
+            row->each(s->hubs[h], row, put_value, &putting);
             continue;
         }
         struct sk_hub_counts counts = sk_hub_counts(s->hubs[h]);
         uint64_t value;
         memcpy(&value, (char *)&counts + row->at, sizeof value);
-        sk_buffer_print(to, "%s{hub=\"%s\"} %llu\n", row->name, sk_hub_name(s->hubs[h]),
-                        (unsigned long long)value);
+        put_value(&putting, NULL, value);
     }
 }
 
