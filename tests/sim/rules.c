@@ -352,3 +352,22 @@ TEST(alarms_come_once_across_power_losses) {
     assert_int_equal(count(f, BY_RULE "/minute"), windows);
     assert_true(windows > 5);
 }
+
+/* What a day's window holds is in memory alone, and is made again of the log. */
+TEST(a_window_of_a_day_outlives_power_losses) {
+    struct fleet *f = *state;
+    put(f, GROUP("all", ""));
+    put(f, RULE("day", "all",
+                "\"Calculation\":\"Count\",\"TimePeriod\":\"86400000\"," WHEN("t", "Equals", "6")));
+    for (int i = 0; i < 6; i++) {
+        say(f, "d1", "{\"t\":1}");
+        pass(f, 3 * 3600);
+        fleet_fall(f);
+    }
+    assert_int_equal(count(f, ALARMS), 0);
+    pass(f, 6 * 3600);
+    assert_int_equal(count(f, ALARMS), 1);
+    fleet_fall(f);
+    pass(f, 3600);
+    assert_int_equal(count(f, ALARMS), 1);
+}

@@ -34,6 +34,10 @@ static size_t place(const struct alarms *alarms, int64_t received_ms, uint64_t h
     return low;
 }
 
+size_t alarms_since(const struct alarms *alarms, int64_t received_ms) {
+    return place(alarms, received_ms, 0);
+}
+
 static struct alarm *at_place(const struct alarms *alarms, size_t at, int64_t received_ms,
                               uint64_t h) {
     return at < alarms->count && compare(alarms->sorted[at], received_ms, h) == 0
@@ -142,9 +146,9 @@ static void put(struct alarms *alarms, const struct alarm *alarm, sk_registry_do
     json_decref(json);
 }
 
-static const struct rule *rule_of(const struct rules *rules, const char *id) {
+static struct rule *rule_of(const struct rules *rules, const char *id) {
     SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
-        const struct rule *rule = SK_CONTAINER(node, struct rule, link);
+        struct rule *rule = SK_CONTAINER(node, struct rule, link);
         if (id && strcmp(rule->id, id) == 0) return rule;
     }
     return NULL;
@@ -153,7 +157,7 @@ static const struct rule *rule_of(const struct rules *rules, const char *id) {
 void alarms_load(struct alarms *alarms, struct sk_span key, struct sk_span bytes) {
     json_t *json = sk_json_load(bytes, 0, NULL);
     const char *device = sk_json_member_text(json, "device");
-    const struct rule *rule = rule_of(alarms->rules, sk_json_member_text(json, "rule"));
+    struct rule *rule = rule_of(alarms->rules, sk_json_member_text(json, "rule"));
     unsigned long long ms, h;
     SK_CLEANUP_FREE char *id = sk_span_dup(key);
     if (device && rule && sscanf(id, "%12llx%16llx", &ms, &h) == 2) {

@@ -5,16 +5,21 @@
 
 #include "hub/rules/parts.h"
 
-const int64_t rule_periods[RULE_PERIODS] = {60000000, 300000000, 600000000, 3600000000};
-
 struct value {
     double sum, least, most;
     uint64_t count;
 };
 
+/* Windows that are equally long end in the order in which they are opened. */
+struct period {
+    struct sk_list link;
+    int64_t us;
+    struct sk_list windows;
+};
+
 struct window {
     struct sk_list link;
-    const struct rule *rule;
+    struct rule *rule;
     struct sk_span device; /* into `key` */
     char *key;
     int64_t end_us, last_us;
@@ -23,8 +28,8 @@ struct window {
 };
 
 void rule_engine_init(struct rule_engine *engine, rule_on_found *found, void *arg) {
-    *engine = (struct rule_engine){.found = found, .arg = arg};
-    for (size_t i = 0; i < RULE_PERIODS; i++) sk_list_init(&engine->windows[i]);
+    *engine = (struct rule_engine){.found = found, .arg = arg, .next_us = INT64_MAX};
+    sk_list_init(&engine->periods);
 }
 
 static struct sk_span key_of(const struct window *window) {
@@ -41,18 +46,36 @@ static void window_free(struct rule_engine *engine, struct window *window) {
     free(window);
 }
 
+/* Those of one rule, or (NULL) all. */
+static void forget(struct rule_engine *engine, const struct rule *rule) {
+    SK_LIST_EACH(&engine->periods, each, after) {
+        struct period *period = SK_CONTAINER(each, struct period, link);
+        SK_LIST_EACH(&period->windows, node, following) {
+            struct window *window = SK_CONTAINER(node, struct window, link);
+            if (rule == NULL || window->rule == rule) window_free(engine, window);
+        }
+    }
+}
+
 void rule_engine_free(struct rule_engine *engine) {
-    for (size_t i = 0; i < RULE_PERIODS; i++) SK_LIST_EACH(&engine->windows[i], node, following)
-    window_free(engine, SK_CONTAINER(node, struct window, link));
+    struct period *period;
+    forget(engine, NULL);
+    while ((period = SK_LIST_FIRST(&engine->periods, struct period, link)) != NULL) {
+        sk_list_remove(&period->link);
+        free(period);
+    }
     sk_map_free(&engine->open);
     engine->open = (struct sk_map){0};
+    engine->next_us = INT64_MAX;
 }
 
 void rule_engine_forget(struct rule_engine *engine, const struct rule *rule) {
-    for (size_t i = 0; i < RULE_PERIODS; i++) SK_LIST_EACH(&engine->windows[i], node, following) {
-            struct window *window = SK_CONTAINER(node, struct window, link);
-            if (window->rule == rule) window_free(engine, window);
-        }
+    forget(engine, rule);
+}
+
+void rule_engine_gap(struct rule_engine *engine, int64_t time_us) {
+    forget(engine, NULL);
+    engine->whole_us = time_us;
 }
 
 /* ---- conditions ---- */
@@ -97,7 +120,7 @@ static double of_window(enum rule_calculation calculation, const struct value *v
 }
 
 static void close_window(struct rule_engine *engine, struct window *window) {
-    const struct rule *rule = window->rule;
+    struct rule *rule = window->rule;
     bool all = true;
     for (size_t i = 0; i < rule->condition_count && all && rule->calculation != RULE_MISSING; i++)
         all = window->values[i].count &&
@@ -112,10 +135,23 @@ static void close_window(struct rule_engine *engine, struct window *window) {
 
 /* ---- messages ---- */
 
-static size_t period_of(const struct rule *rule) {
-    size_t i = 0;
-    while (i + 1 < RULE_PERIODS && rule_periods[i] != rule->period_us) i++;
-    return i;
+static struct period *period_of(struct rule_engine *engine, int64_t us) {
+    struct period *period;
+    SK_LIST_EACH(&engine->periods, node, following) {
+        period = SK_CONTAINER(node, struct period, link);
+        if (period->us == us) return period;
+    }
+    period = SK_NEW(struct period);
+    period->us = us;
+    sk_list_init(&period->windows);
+    sk_list_append(&engine->periods, &period->link);
+    return period;
+}
+
+static void put_last(struct rule_engine *engine, struct window *window) {
+    sk_list_remove(&window->link);
+    sk_list_append(&period_of(engine, window->rule->period_us)->windows, &window->link);
+    if (window->end_us < engine->next_us) engine->next_us = window->end_us;
 }
 
 static int64_t end_of(int64_t time_us, int64_t period_us) {
@@ -128,9 +164,11 @@ static bool goes_on(const struct window *window, int64_t end_us) {
     return window && (window->end_us == end_us || window->rule->calculation == RULE_MISSING);
 }
 
-static struct window *window_of(struct rule_engine *engine, const struct rule *rule,
+static struct window *window_of(struct rule_engine *engine, struct rule *rule,
                                 const struct rule_message *message, int64_t end_us) {
+    bool silence = rule->calculation == RULE_MISSING; /* that begins with the message */
     if (end_us <= engine->passed_us) return NULL;
+    if (!silence && end_us - rule->period_us < engine->whole_us) return NULL;
     struct sk_buffer key = {0};
     sk_buffer_print(&key, "%s\n%.*s", rule->id, SK_ARG(message->device));
     struct window *window = sk_map_get(&engine->open, sk_buffer_span(&key));
@@ -142,7 +180,8 @@ static struct window *window_of(struct rule_engine *engine, const struct rule *r
         window->end_us = end_us;
         window->first = message->sequence;
         sk_map_put(&engine->open, key_of(window), window);
-        sk_list_append(&engine->windows[period_of(rule)], &window->link);
+        sk_list_init(&window->link);
+        put_last(engine, window);
         engine->count++;
     }
     sk_buffer_free(&key);
@@ -156,7 +195,7 @@ static void add(struct value *value, double number) {
     value->count++;
 }
 
-static void take_into_window(struct rule_engine *engine, const struct rule *rule,
+static void take_into_window(struct rule_engine *engine, struct rule *rule,
                              const struct rule_message *message) {
     struct window *window = NULL;
     double number;
@@ -171,7 +210,7 @@ static void take_into_window(struct rule_engine *engine, const struct rule *rule
 }
 
 /* What is missing is whatever has all the fields of the rule. */
-static void take_sign_of_life(struct rule_engine *engine, const struct rule *rule,
+static void take_sign_of_life(struct rule_engine *engine, struct rule *rule,
                               const struct rule_message *message) {
     struct sk_json json;
     int64_t end_us = end_of(message->time_us, rule->period_us) + rule->period_us;
@@ -184,15 +223,14 @@ static void take_sign_of_life(struct rule_engine *engine, const struct rule *rul
     window->end_us = end_us;
     window->first = message->sequence;
     window->last_us = message->time_us;
-    sk_list_remove(&window->link); /* ends behind all others of its period */
-    sk_list_append(&engine->windows[period_of(rule)], &window->link);
+    put_last(engine, window); /* ends behind all others of its period */
 }
 
 void rule_engine_take(struct rule_engine *engine, const struct sk_list *rules, uint64_t groups,
                       const struct rule_message *message) {
     rule_engine_pass(engine, message->time_us - 1);
     SK_LIST_EACH((struct sk_list *)rules, node, following) {
-        const struct rule *rule = SK_CONTAINER(node, struct rule, link);
+        struct rule *rule = SK_CONTAINER(node, struct rule, link);
         if (!rule->enabled || rule->deleted || rule->place >= GROUPS_MAX ||
             !(groups >> rule->place & 1))
             continue;
@@ -208,34 +246,43 @@ void rule_engine_take(struct rule_engine *engine, const struct sk_list *rules, u
     }
 }
 
+/* When the next window ends, exactly. */
+static int64_t next_end(const struct rule_engine *engine) {
+    int64_t next = INT64_MAX;
+    SK_LIST_EACH((struct sk_list *)&engine->periods, node, following) {
+        const struct period *period = SK_CONTAINER(node, struct period, link);
+        if (sk_list_empty(&period->windows)) continue;
+        const struct window *window = SK_CONTAINER(period->windows.next, struct window, link);
+        if (window->end_us < next) next = window->end_us;
+    }
+    return next;
+}
+
 void rule_engine_pass(struct rule_engine *engine, int64_t time_us) {
     if (time_us > engine->passed_us) engine->passed_us = time_us;
-    for (size_t i = 0; i < RULE_PERIODS; i++)
-        while (!sk_list_empty(&engine->windows[i])) {
-            struct window *window = SK_CONTAINER(engine->windows[i].next, struct window, link);
+    if (time_us < engine->next_us) return; /* as with nearly every message */
+    SK_LIST_EACH(&engine->periods, node, following) {
+        struct period *period = SK_CONTAINER(node, struct period, link);
+        while (!sk_list_empty(&period->windows)) {
+            struct window *window = SK_CONTAINER(period->windows.next, struct window, link);
             if (window->end_us > time_us) break;
             close_window(engine, window);
         }
+    }
+    engine->next_us = next_end(engine);
 }
 
 uint64_t rule_engine_least(const struct rule_engine *engine) {
     uint64_t least = UINT64_MAX;
-    for (size_t i = 0; i < RULE_PERIODS; i++) {
-        const struct sk_list *list = &engine->windows[i];
-        if (sk_list_empty(list)) continue;
-        const struct window *window = SK_CONTAINER(list->next, struct window, link);
+    SK_LIST_EACH((struct sk_list *)&engine->periods, node, following) {
+        const struct period *period = SK_CONTAINER(node, struct period, link);
+        if (sk_list_empty(&period->windows)) continue;
+        const struct window *window = SK_CONTAINER(period->windows.next, struct window, link);
         if (window->first < least) least = window->first;
     }
     return least;
 }
 
 int64_t rule_engine_next(const struct rule_engine *engine) {
-    int64_t next = INT64_MAX;
-    for (size_t i = 0; i < RULE_PERIODS; i++) {
-        const struct sk_list *list = &engine->windows[i];
-        if (sk_list_empty(list)) continue;
-        const struct window *window = SK_CONTAINER(list->next, struct window, link);
-        if (window->end_us < next) next = window->end_us;
-    }
-    return next;
+    return next_end(engine);
 }

@@ -70,6 +70,12 @@ struct rule_action {
     const json_t *parameters; /* of the rule's document */
 };
 
+/* Of one list, while it is made. */
+struct rule_tally {
+    size_t count, open;
+    const struct alarm *last;
+};
+
 struct rule {
     struct sk_list link;
     json_t *document; /* as it is stored and shown; what is named below lives in it */
@@ -83,6 +89,7 @@ struct rule {
     size_t condition_count;
     struct rule_action actions[RULE_ACTIONS_MAX];
     size_t action_count;
+    struct rule_tally tally;
     size_t place; /* its group's bit, as of rules_changed; GROUPS_MAX: there is no such group */
 };
 
@@ -134,7 +141,7 @@ json_t *rule_action_filled(const json_t *form, const struct alarm *alarm, const 
 
 /* Something that a rule is about has happened. */
 struct rule_found {
-    const struct rule *rule;
+    struct rule *rule;
     struct sk_span device;
     int64_t received_us; /* of the message; of a window: of the last one in it */
     uint64_t mark;       /* tells it from others of the rule and the device */
@@ -142,21 +149,27 @@ struct rule_found {
 typedef void rule_on_found(void *arg, const struct rule_found *found);
 
 struct rule_engine {
-    struct sk_list windows[4]; /* open ones by period, the first to close first */
-    struct sk_map open;        /* rule and device → the last window */
+    struct sk_list periods; /* of open windows, the first to close first: see engine.c */
+    struct sk_map open;     /* rule and device → the last window */
     size_t count;
     int64_t passed_us; /* windows that end then or before have been closed */
+    int64_t whole_us;  /* of those that began before, messages are gone: there are none */
+    int64_t next_us;   /* no window ends before */
     uint64_t seen;     /* messages before this one have been looked at by themselves */
     rule_on_found *found;
     void *arg;
 };
-enum { RULE_PERIODS = 4 };
-extern const int64_t rule_periods[RULE_PERIODS]; /* µs */
+/* Windows have whole minutes. */
+#define RULE_PERIOD_LEAST_US 60000000ll
+#define RULE_PERIOD_MOST_US 86400000000ll
 
 void rule_engine_init(struct rule_engine *engine, rule_on_found *found, void *arg);
 void rule_engine_free(struct rule_engine *engine); /* forgets all windows; usable again */
 /* A rule changes or goes: its windows are forgotten. */
 void rule_engine_forget(struct rule_engine *engine, const struct rule *rule);
+/* Messages before this time are gone unseen: open windows are forgotten, and those that would lack
+ * some of theirs are not opened. */
+void rule_engine_gap(struct rule_engine *engine, int64_t time_us);
 struct rule_message {
     struct sk_span device, body;
     int64_t time_us; /* when it was enqueued; never before that of an earlier one */
@@ -204,7 +217,7 @@ enum alarm_status { ALARM_OPEN, ALARM_ACKNOWLEDGED, ALARM_CLOSED, ALARM_STATUSES
 struct alarm {
     int64_t received_ms, created_ms, modified_ms;
     uint64_t hash;
-    const struct rule *rule;
+    struct rule *rule;
     char *device;
     uint32_t version;
     uint8_t status, severity;
@@ -240,6 +253,8 @@ struct alarms {
 void alarms_found(struct alarms *alarms, const struct rule_found *found);
 /* A document of the registry. */
 void alarms_load(struct alarms *alarms, struct sk_span key, struct sk_span bytes);
+/* The place of the first that was received then or later. */
+size_t alarms_since(const struct alarms *alarms, int64_t received_ms);
 struct alarm *alarms_get(const struct alarms *alarms, struct sk_span id);
 /* Takes one out of the registry, then out of the list. `done` (may be NULL), here and below, never
  * from inside the call. */
@@ -349,6 +364,7 @@ struct rules {
     uint64_t seen;
     const char *asking; /* the device whose twin is being read, or NULL */
     bool asking_stale, loaded, saving;
+    bool gap;               /* messages have gone unseen since the last */
     struct sk_list waiting; /* see hub_wait */
 };
 /* Rules or groups have changed: gives groups their bits, and reads or does not. */

@@ -97,10 +97,12 @@ static bool read_period(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
     const json_t *value = json_object_get(rule->document, "TimePeriod");
     double ms = 0;
     if (rule->calculation == RULE_INSTANT) return true;
-    if (number_of(value, &ms))
-        for (size_t i = 0; i < RULE_PERIODS; i++)
-            if ((int64_t)(ms * 1000) == rule_periods[i]) rule->period_us = rule_periods[i];
-    return rule->period_us || wrong(error, "TimePeriod is 60000, 300000, 600000 or 3600000 (ms)");
+    bool fine = number_of(value, &ms) && ms >= (double)RULE_PERIOD_LEAST_US / 1000 &&
+                ms <= (double)RULE_PERIOD_MOST_US / 1000;
+    if (fine) rule->period_us = (int64_t)(ms * 1000);
+    fine = fine && rule->period_us % RULE_PERIOD_LEAST_US == 0;
+    return fine ||
+           wrong(error, "TimePeriod is whole minutes in ms, from 60000 to 86400000 (a day)");
 }
 
 static bool read_rule(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {

@@ -130,11 +130,17 @@ static bool read_ask(struct sk_hub *hub, struct sk_request *request, struct sk_a
 }
 
 static bool is_asked_for(const struct alarm_ask *ask, const struct alarm *alarm) {
-    return alarm->stored && alarm->received_ms >= ask->from_ms &&
-           alarm->received_ms <= ask->to_ms && ask->statuses >> alarm->status & 1 &&
+    return alarm->stored && ask->statuses >> alarm->status & 1 &&
            ask->severities >> alarm->severity & 1 &&
            (ask->rule == NULL || alarm->rule == ask->rule) &&
            (ask->devices.count == 0 || sk_map_get(&ask->devices, sk_span_z(alarm->device)));
+}
+
+/* Those of the time that is asked for: from `*first` on, before the place that is returned. */
+static size_t within(const struct alarms *alarms, const struct alarm_ask *ask, size_t *first) {
+    size_t end = ask->to_ms == INT64_MAX ? alarms->count : alarms_since(alarms, ask->to_ms + 1);
+    *first = alarms_since(alarms, ask->from_ms);
+    return end > *first ? end : *first;
 }
 
 static void list_alarms_of(struct sk_hub *hub, struct sk_request *request,
@@ -144,9 +150,10 @@ static void list_alarms_of(struct sk_hub *hub, struct sk_request *request,
     struct alarm_ask ask;
     if (read_ask(hub, request, &arena, ALL_OF, &ask)) {
         json_t *items = json_array();
+        size_t first, end = within(alarms, &ask, &first);
         ask.rule = rule;
-        for (size_t i = 0; i < alarms->count && json_array_size(items) < ask.limit; i++) {
-            const struct alarm *alarm = alarms->sorted[ask.descending ? alarms->count - 1 - i : i];
+        for (size_t i = first; i < end && json_array_size(items) < ask.limit; i++) {
+            const struct alarm *alarm = alarms->sorted[ask.descending ? end - 1 - (i - first) : i];
             if (!is_asked_for(&ask, alarm)) continue;
             if (ask.skip)
                 ask.skip--;
@@ -171,24 +178,29 @@ void serve_alarms_of_rule(struct sk_hub *hub, struct sk_request *request) {
         rules_refuse(request);
 }
 
-/* Of each rule that has some that are asked for: how many, and the last. */
-static json_t *count_by_rule(const struct alarms *alarms, const struct alarm_ask *ask,
-                             const struct rule *rule) {
-    const struct alarm *last = NULL;
-    char time[SK_TIME_TEXT];
-    json_int_t count = 0, open = 0;
-    for (size_t i = 0; i < alarms->count; i++) {
-        const struct alarm *alarm = alarms->sorted[i];
-        if (alarm->rule != rule || !is_asked_for(ask, alarm)) continue;
-        count++;
-        open += alarm->status == ALARM_OPEN;
-        last = alarm;
+/* Each rule's own into its tally, in one walk. */
+static void count_alarms(const struct rules *rules, const struct alarm_ask *ask) {
+    size_t first, end = within(&rules->alarms, ask, &first);
+    SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
+        SK_CONTAINER(node, struct rule, link)->tally = (struct rule_tally){0};
     }
-    if (last == NULL) return NULL;
-    sk_time_text(last->received_ms * 1000, time);
+    for (size_t i = first; i < end; i++) {
+        const struct alarm *alarm = rules->alarms.sorted[i];
+        if (!is_asked_for(ask, alarm)) continue;
+        alarm->rule->tally.count++;
+        alarm->rule->tally.open += alarm->status == ALARM_OPEN;
+        alarm->rule->tally.last = alarm;
+    }
+}
+
+static json_t *tally_json(const struct rule *rule) {
+    char time[SK_TIME_TEXT];
+    const struct rule_tally *tally = &rule->tally;
+    sk_time_text(tally->last->received_ms * 1000, time);
     return json_pack("{s:{s:s,s:s,s:s},s:I,s:I,s:s,s:s}", "Rule", "Id", rule->id, "Severity",
                      rule_severities[rule->severity], "Description", rule->description, "Count",
-                     count, "Open", open, "Status", alarm_statuses[last->status], "Created", time);
+                     (json_int_t)tally->count, "Open", (json_int_t)tally->open, "Status",
+                     alarm_statuses[tally->last->status], "Created", time);
 }
 
 void serve_alarms_by_rule(struct sk_hub *hub, struct sk_request *request) {
@@ -197,10 +209,10 @@ void serve_alarms_by_rule(struct sk_hub *hub, struct sk_request *request) {
     struct alarm_ask ask;
     if (read_ask(hub, request, &arena, ALL_OF & ~(1U << ALARM_CLOSED), &ask)) {
         json_t *items = json_array();
+        count_alarms(rules, &ask);
         SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
-            json_t *row =
-                count_by_rule(&rules->alarms, &ask, SK_CONTAINER(node, struct rule, link));
-            if (row) json_array_append_new(items, row);
+            const struct rule *rule = SK_CONTAINER(node, struct rule, link);
+            if (rule->tally.last) json_array_append_new(items, tally_json(rule));
         }
         sk_request_answer_json(request, json_pack("{s:o}", "Items", items));
     }

@@ -133,6 +133,10 @@ static bool take(struct rules *rules, const struct sk_record *record, struct sk_
         sk_cursor_seek(rules->cursor, sequence);
         return false;
     }
+    if (rules->gap) { /* what the log has lost of it is not in its windows */
+        rule_engine_gap(&rules->engine, record->wall_us);
+        rules->gap = false;
+    }
     rule_engine_take(&rules->engine, &rules->list, groups,
                      &(struct rule_message){.device = message.device,
                                             .body = message.body,
@@ -166,7 +170,10 @@ static void pump(struct rules *rules) {
             break;
         }
         enum sk_status status = sk_cursor_next(rules->cursor, &record);
-        if (status == SK_NOT_FOUND) continue; /* gone before it was seen */
+        if (status == SK_NOT_FOUND) { /* gone before it was seen */
+            rules->gap = true;
+            continue;
+        }
         if (status) {
             at_end(rules);
             break;
@@ -184,6 +191,7 @@ static void pump(struct rules *rules) {
 static void go_back(struct rules *rules) {
     rule_engine_free(&rules->engine);
     rules->engine.passed_us = rules->passed_us;
+    rules->gap = false;
     rules->engine.seen = rules->seen;
     rules->next = sk_cursor_committed(rules->cursor);
     sk_cursor_seek(rules->cursor, rules->next);

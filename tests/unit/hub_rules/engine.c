@@ -244,6 +244,52 @@ TEST(windows_tell_what_they_need_to_be_made_again) {
     end(&w);
 }
 
+TEST(a_window_has_any_whole_minutes_up_to_a_day) {
+    struct world w;
+    begin(&w);
+    add(&w, "seven", "Count", "420000", IS("v", "Equals", "2"));
+    add(&w, "day", "Count", "86400000", IS("v", "Equals", "4"));
+    add(&w, "silent", "Missing", "86400000", "");
+    send(&w, "d", 1, "{\"v\":1}");
+    send(&w, "d", 360, "{\"v\":1}"); /* where 7 minutes end, counted from 1970 */
+    pass(&w, 360);
+    expect(&w, "seven d 360\n");
+    send(&w, "d", 4 * 3600, "{\"v\":1}");
+    send(&w, "d", 8 * 3600, "{\"v\":1}"); /* midnight */
+    pass(&w, 8 * 3600);
+    expect(&w, "day d 28800\n");
+    pass(&w, 32 * 3600 - 1);
+    expect(&w, "");
+    pass(&w, 32 * 3600);
+    expect(&w, "silent d 28800\n");
+    assert_int_equal(w.engine.count, 0);
+    end(&w);
+}
+
+/* The log was cut while nobody read it. */
+TEST(a_window_that_lacks_messages_is_none) {
+    struct world w;
+    begin(&w);
+    add(&w, "hour", "Count", "3600000", IS("v", "GreaterThan", "0"));
+    add(&w, "minute", "Count", "60000", IS("v", "GreaterThan", "0"));
+    add(&w, "silent", "Missing", "60000", "");
+    send(&w, "d", 10, "{\"v\":1}");
+    rule_engine_gap(&w.engine, (int64_t)((double)FOUR * 1e6 + 30e6));
+    assert_int_equal(w.engine.count, 0);
+    send(&w, "d", 30, "{\"v\":1}");
+    send(&w, "d", 70, "{\"v\":1}");
+    pass(&w, 120);
+    expect(&w, "minute d 70\n");
+    pass(&w, 180);
+    expect(&w, "silent d 70\n");
+    pass(&w, 3600);
+    expect(&w, "");
+    send(&w, "d", 3610, "{\"v\":1}");
+    pass(&w, 7200);
+    expect(&w, "hour d 3610\nminute d 3610\nsilent d 3610\n");
+    end(&w);
+}
+
 /* Read again from the middle of a window that had been closed, it would be half a window. */
 TEST(what_was_passed_before_a_crash_is_not_found_again) {
     struct world w;
@@ -286,7 +332,18 @@ TEST(rules_and_groups_are_read_or_refused_with_a_sentence) {
         {R(WHERE(IS("a", "Like", "1"))), "GreaterThan"},
         {R(WHERE(IS("a", "Equals", "1x"))), "Value"},
         {R("\"Severity\":\"Bad\"," ONE), "Critical, Warning, Info"},
-        {R("\"Calculation\":\"Average\",\"TimePeriod\":\"1000\"," ONE), "TimePeriod"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":\"1000\"," ONE), "whole minutes"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":60000," ONE), NULL},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":60000.5," ONE), "whole minutes"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":90000," ONE), "whole minutes"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":\"86400000\"," ONE), NULL},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":\"86460000\"," ONE), "a day"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":0," ONE), "whole minutes"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":-60000," ONE), "whole minutes"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":1e300," ONE), "whole minutes"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":\"1e999\"," ONE), "whole minutes"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":\"NaN\"," ONE), "whole minutes"},
+        {R("\"Calculation\":\"Average\",\"TimePeriod\":[]," ONE), "whole minutes"},
         {R("\"Actions\":[{\"Type\":\"Email\"}]," ONE), "Recipients of Email"},
         {R("\"Calculation\":\"Missing\",\"TimePeriod\":60000"), NULL},
         {R("\"Calculation\":\"Missing\""), "TimePeriod"},
