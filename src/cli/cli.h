@@ -143,6 +143,21 @@ int cli_sim_remove(void *cli);
 int cli_series_list(void *cli);
 int cli_series_show(void *cli);
 int cli_series_remove(void *cli);
+int cli_alert_list(void *cli); /* `rule`, as the others of these */
+int cli_alert_show(void *cli);
+int cli_alert_set(void *cli);
+int cli_alert_enable(void *cli);
+int cli_alert_disable(void *cli);
+int cli_alert_remove(void *cli);
+int cli_alarm_list(void *cli);
+int cli_alarm_show(void *cli);
+int cli_alarm_acknowledge(void *cli);
+int cli_alarm_close(void *cli);
+int cli_alarm_remove(void *cli);
+int cli_device_group_list(void *cli); /* `group` */
+int cli_device_group_show(void *cli);
+int cli_device_group_set(void *cli);
+int cli_device_group_remove(void *cli);
 int cli_twin_show(void *cli);
 int cli_twin_history(void *cli);
 int cli_twin_diff(void *cli);

@@ -83,6 +83,17 @@ static const struct sk_option_row series_show[] = {
      "what is computed of each interval: avg", false},
     {"filter", "TSX", "which events, such as \"$event.temperature > 20.0\"", false},
     {0}};
+static const struct sk_option_row rule_list[] = {
+    {"group", "GROUP", "only those for this group of devices", false}, {0}};
+static const struct sk_option_row alarm_list[] = {
+    {"status", "STATUS", "open, acknowledged or closed, or several with commas between", false},
+    {"severity", "SEVERITY", "Critical, Warning or Info, likewise", false},
+    {"rule", "RULE", "of this one only", false},
+    {"device", "DEVICE", "of this one only", false},
+    {"from", "TIME", "such as NOW-PT1H", false},
+    {"to", "TIME", "likewise", false},
+    {"limit", "N", "the newest so many: 100; at most 1000", false},
+    {0}};
 static const struct sk_option_row configuration_write[] = {
     {"target", "CONDITION", "on twins, as behind WHERE of a query; * is everybody", false},
     {"priority", "N", "the higher wins: 0", false},
@@ -284,6 +295,41 @@ static const struct sk_command commands[] = {
      "truck1 --property speed --interval PT1M --output csv", cli_series_show, false},
     {"series remove", "SERIES", NULL, "Forgets what a device has sent.", "truck1",
      cli_series_remove, false},
+
+    {"group list", "", NULL, "Lists the groups of devices that rules are for.", "",
+     cli_device_group_list, false},
+    {"group show", "GROUP", NULL, "Shows a group of devices.", "north", cli_device_group_show,
+     false},
+    {"group set", "GROUP FILE", NULL,
+     "Makes a group of devices what a file says: {\"DisplayName\", \"Conditions\"}.",
+     "north north.json", cli_device_group_set, false},
+    {"group remove", "GROUP", NULL, "Removes a group of devices that no rule is for.", "north",
+     cli_device_group_remove, false},
+
+    {"rule list", "", rule_list, "Lists the rules that find alarms in telemetry.", "",
+     cli_alert_list, false},
+    {"rule show", "RULE", NULL, "Shows a rule, with its conditions and actions.",
+     "pressure --output json", cli_alert_show, false},
+    {"rule set", "RULE FILE", NULL,
+     "Makes a rule what a file says; with an ETag in it only if the rule is still that.",
+     "pressure pressure.json", cli_alert_set, false},
+    {"rule enable", "RULE", NULL, "Lets a rule find alarms again.", "pressure", cli_alert_enable,
+     false},
+    {"rule disable", "RULE", NULL, "Lets a rule find nothing for now.", "pressure",
+     cli_alert_disable, false},
+    {"rule remove", "RULE", NULL, "Removes a rule; its alarms stay.", "pressure", cli_alert_remove,
+     false},
+
+    {"alarm list", "", alarm_list, "Lists alarms, the newest first.",
+     "--status open --severity Critical --from NOW-PT1H", cli_alarm_list, false},
+    {"alarm show", "ALARM", NULL, "Shows an alarm, and what became of its actions.",
+     "019b76daabfeff33b0d8900ab205", cli_alarm_show, false},
+    {"alarm acknowledge", "ALARM", NULL, "Says that somebody looks after an alarm.",
+     "019b76daabfeff33b0d8900ab205", cli_alarm_acknowledge, false},
+    {"alarm close", "ALARM", NULL, "Says that an alarm is dealt with.",
+     "019b76daabfeff33b0d8900ab205", cli_alarm_close, false},
+    {"alarm remove", "ALARM", NULL, "Forgets an alarm.", "019b76daabfeff33b0d8900ab205",
+     cli_alarm_remove, false},
 
     {"job update-twins", "ID", job_twins,
      "Merges into tags and desired properties of all that a query selects.",

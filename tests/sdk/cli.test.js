@@ -223,3 +223,46 @@ test('series list, show and remove what a device has sent, as CSV too', async ()
   assert.match((await skerry('series', 'show', id, '--filter', '$event.speed > 1')).error, /A Double cannot be compared with a Long/);
   assert.match((await skerry('series', 'show', id, '--from', 'soon')).error, /NOW-PT1H/);
 });
+
+test('groups, rules and alarms are set from files, listed, changed and removed', async () => {
+  const device = await createDevice();
+  const id = uniqueId('rule');
+  const file = (name, value) => {
+    const at = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'rules-')), name);
+    fs.writeFileSync(at, JSON.stringify(value));
+    return at;
+  };
+  const fine = async (...args) => {
+    const result = await skerry(...args, '--output', 'json');
+    assert.strictEqual(result.code, 0, result.error);
+    return result.out ? JSON.parse(result.out) : null;
+  };
+  const group = { DisplayName: 'One', Conditions: [{ Key: 'DeviceId', Operator: 'EQ', Value: device.deviceId }] };
+  await fine('group', 'set', id, file('group.json', group));
+  assert.deepStrictEqual((await fine('group', 'list')).find((one) => one.Id === id).Conditions, group.Conditions);
+  const rule = { Name: 'Hot', GroupId: id, Conditions: [{ Field: 't', Operator: 'GreaterThan', Value: '5' }],
+    Actions: [{ Type: 'Message', Parameters: { Body: 'cool down' } }] };
+  await fine('rule', 'set', id, file('rule.json', rule));
+  assert.strictEqual((await fine('rule', 'disable', id)).Enabled, false);
+  const shown = await fine('rule', 'show', id);
+  assert.deepStrictEqual([shown.Enabled, shown.Actions], [false, rule.Actions]);
+  assert.match((await skerry('rule', 'set', id, file('old.json', { ...shown, ETag: 'old' }))).error, /etag|changed|412|Precondition/i);
+  await fine('rule', 'enable', id);
+  assert.deepStrictEqual((await fine('rule', 'list', '--group', id)).map((one) => one.Name), ['Hot']);
+  assert.match((await skerry('group', 'remove', id)).error, /delete it first/);
+  await skerry('telemetry', 'send', device.deviceId, '{"t": 9}');
+  let alarms = [];
+  await until('the alarm', async () => (alarms = await fine('alarm', 'list', '--rule', id, '--status', 'open')).length === 1);
+  const [{ Id }] = alarms;
+  await until('its action', async () => (await fine('alarm', 'show', Id)).Actions[0].Status === 'done');
+  assert.strictEqual((await fine('alarm', 'acknowledge', Id)).Status, 'acknowledged');
+  assert.strictEqual((await fine('alarm', 'close', Id)).Status, 'closed');
+  const csv = await skerry('alarm', 'list', '--device', device.deviceId, '--from', 'NOW-PT1H', '--output', 'csv');
+  assert.match(csv.out, new RegExp(`Critical,closed,${id},${device.deviceId},${Id}`));
+  assert.deepStrictEqual(await fine('alarm', 'list', '--device', device.deviceId, '--to', 'NOW-PT1H'), []);
+  await fine('alarm', 'remove', Id);
+  assert.match((await skerry('alarm', 'show', Id)).error, /no alarm/);
+  assert.strictEqual((await skerry('alarm', 'list', '--limit', '1001')).code, 2);
+  assert.strictEqual((await skerry('rule', 'remove', id)).code, 0);
+  assert.strictEqual((await skerry('group', 'remove', id)).code, 0);
+});
