@@ -207,7 +207,7 @@ struct sk_hub_metric {
     const char *label, *dimension; /* what these things are, to Prometheus and to Azure Monitor */
     /* Or, for Prometheus alone, lines with labels of their own that it appends. */
     void (*put)(const struct sk_hub *hub, const struct sk_hub_metric *row, struct sk_buffer *to);
-    const char *azure;             /* what Azure calls it, or NULL */
+    const char *azure; /* what Azure calls it, or NULL */
 };
 #define SK_HUB_COUNT(field) .at = offsetof(struct sk_hub_counts, field)
 /* The metrics that the parts of a hub bring, one table of rows after the other; NULL behind the

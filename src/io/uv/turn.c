@@ -160,7 +160,7 @@ void sk_uv_turn_run(struct sk_uv *uv) {
         sk_loop_run_tasks(&uv->io, UINT64_MAX);
         prepare_to_wait(uv);
         uv_run(&uv->loop, UV_RUN_DEFAULT);
-    } while (!uv->stopping && !sk_list_empty(&uv->io.tasks));
+    } while (!uv->stopping && (work_is_left(uv) || sk_loop_next_timer(&uv->io) != UINT64_MAX));
 }
 
 void sk_uv_turn_init(struct sk_uv *uv) {

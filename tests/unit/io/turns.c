@@ -233,3 +233,32 @@ TEST(a_turn_that_takes_too_long_is_written_down_while_it_lasts) {
     assert_true(counts->longest_ns >= 500 * SK_MS);
     tear_down(&p);
 }
+
+/* ---- its end ---- */
+
+static struct {
+    struct sk_timer timer;
+    bool fired;
+} ended;
+
+static void timer_fires(struct sk_timer *timer) {
+    (void)timer;
+    ended.fired = true;
+}
+
+static void work_nothing(void *arg) {
+    (void)arg;
+}
+
+static void start_timer(void *arg) {
+    sk_timer_start(arg, &ended.timer, 0, timer_fires);
+}
+
+TEST(a_timer_that_is_started_with_nothing_else_left_fires_before_the_loop_ends) {
+    (void)state;
+    struct sk_io *io = sk_io_uv_new();
+    sk_io_work(io, work_nothing, start_timer, io);
+    sk_io_run(io);
+    assert_true(ended.fired);
+    sk_io_free(io);
+}
