@@ -30,7 +30,10 @@ struct cli {
     uint16_t port, amqp_port;
     struct sk_tls *tls;
     struct sk_http_client *http;
-    bool sends_message; /* the next call does: its message says that it is JSON in UTF-8 */
+    bool sends_message;        /* the next call does: its message says that it is JSON in UTF-8 */
+    uint32_t timeout_ms;       /* of calls; 0: longer than a direct method takes */
+    struct sk_http_call *call; /* under way; a signal may cancel it */
+    char why[512];             /* of the last cli_try that failed */
 };
 
 /* One sentence to stderr; returns SK_EXIT_REFUSED. */
@@ -51,10 +54,17 @@ struct cli_answer {
 /* A call to its end. `body` borrowed. Refusals are printed and give SK_EXIT_REFUSED. */
 int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
              const char *if_match, const char *continuation, struct cli_answer *answer);
+/* The same for who goes on after a failure: nothing is printed. NULL, or one sentence, which is
+ * cli->why; then answer->status is that of the hub's refusal, or 0: there was no answer. */
+const char *cli_try(struct cli *cli, enum sk_http_method method, const char *path,
+                    const json_t *body, const char *if_match, const char *continuation,
+                    struct cli_answer *answer);
 /* The pages of a list, one call after the other; `*all` is owned, also after a failure. Printed as
  * one. */
 int cli_pages(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
               json_t **all);
+const char *cli_try_pages(struct cli *cli, enum sk_http_method method, const char *path,
+                          const json_t *body, json_t **all);
 int cli_show_pages(struct cli *cli, enum sk_http_method method, const char *path,
                    const json_t *body, const char *const *columns);
 /* Prints why host:port could not be talked to; SK_EXIT_REFUSED. */
@@ -140,6 +150,7 @@ int cli_sim_list(void *cli);
 int cli_sim_show(void *cli);
 int cli_sim_run(void *cli);
 int cli_sim_remove(void *cli);
+int cli_sim_follow(void *cli);
 int cli_series_list(void *cli);
 int cli_series_show(void *cli);
 int cli_series_remove(void *cli);

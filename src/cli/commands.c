@@ -62,6 +62,10 @@ static const struct sk_option_row sim_run[] = {
     {"protocol", "amqp|mqtt", "thousands on a connection (amqp), or one for each device", false},
     {"delete", NULL, "removes its devices at the end", false},
     {0}};
+static const struct sk_option_row sim_follow[] = {
+    {"runner", "NAME", "by which the hub knows it, no other's; else one is made up", false},
+    {"only", "ID", "this simulation, in this process, and ends when it does", false},
+    {0}};
 static const struct sk_option_row file_list[] = {
     {"prefix", "TEXT", "only those whose names begin so, such as sensor1/", false},
     {"container", "NAME", "else uploads", false},
@@ -238,6 +242,9 @@ static const struct sk_command commands[] = {
      "plant --devices chiller-01=100 --devices pump.json=5 --for 10m", cli_sim_run, false},
     {"sim remove", "NAME", NULL, "Removes the devices of a simulation.", "plant", cli_sim_remove,
      false},
+    {"sim follow", "", sim_follow,
+     "Runs the simulations that are kept in the hub, and starts and stops them as they say.",
+     "--runner lab", cli_sim_follow, false},
 
     {"query", "QUERY", NULL, "Runs a query over devices or modules.",
      "\"SELECT * FROM devices WHERE tags.site = 'north'\"", cli_query, false},

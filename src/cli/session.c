@@ -45,8 +45,9 @@ static bool split_port(struct cli *cli) {
 static int use_login(struct cli *cli, const char *text) {
     struct sk_connection_string parts;
     char error[SK_MODEL_ERROR_MAX];
-    if (sk_connection_string_parse(sk_arena_copy(&cli->arena, sk_span_trim(sk_span_z(text))),
-                                   &parts, error))
+    struct sk_span own = sk_arena_copy(&cli->arena, sk_span_trim(sk_span_z(text)));
+    cli->login = own.p;
+    if (sk_connection_string_parse(own, &parts, error))
         return cli_fail("the connection string is not usable: %s", error);
     if (parts.shared_access_key_name.n == 0 || parts.shared_access_key.n == 0)
         return cli_fail(
@@ -160,31 +161,43 @@ struct call {
     struct cli *cli;
     struct cli_answer *answer;
     enum sk_status status;
+    bool ended;
 };
 
 static void put_token(struct cli *cli, struct sk_buffer *to) {
     sk_sas_create(to, cli->host, cli->key, cli->policy, sk_io_wall(cli->io) / 1000000 + 3600);
 }
 
-static int refused(unsigned status, const json_t *body) {
+__attribute__((format(printf, 2, 3))) static const char *why(struct cli *cli, const char *format,
+                                                             ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(cli->why, sizeof cli->why, format, args);
+    va_end(args);
+    return cli->why;
+}
+
+static const char *refused(struct cli *cli, unsigned status, const json_t *body) {
     const char *message = json_string_value(json_object_get(body, "Message"));
     if (message && strncmp(message, "ErrorCode:", 10) == 0) {
         const char *text = strchr(message, ';');
-        return cli_fail("%s (%.*s)", text ? text + 1 : message,
-                        text ? (int)(text - message - 10) : 0, message + 10);
+        return why(cli, "%s (%.*s)", text ? text + 1 : message,
+                   text ? (int)(text - message - 10) : 0, message + 10);
     }
     json_t *inner =
         message ? json_loads(message, 0, NULL) : NULL; /* methods answer with JSON inside */
     const char *text = json_string_value(json_object_get(inner, "message"));
-    int code = cli_fail("%s (HTTP %u)", text ? text : message ? message : "refused", status);
+    why(cli, "%s (HTTP %u)", text ? text : message ? message : "refused", status);
     json_decref(inner);
-    return code;
+    return cli->why;
 }
 
 static void on_done(void *arg, enum sk_status status, const struct sk_http_parser *response) {
     struct call *call = arg;
     struct cli *cli = call->cli;
     call->status = status;
+    call->ended = true;
+    cli->call = NULL;
     if (response) {
         struct sk_span body = sk_buffer_span(&response->body),
                        continuation = sk_http_header(response, "x-ms-continuation");
@@ -196,28 +209,28 @@ static void on_done(void *arg, enum sk_status status, const struct sk_http_parse
     sk_io_stop(cli->io);
 }
 
-int cli_explain(const char *host, uint16_t port, enum sk_status status) {
+static void explain(char *to, size_t room, const char *host, uint16_t port, enum sk_status status) {
     if (status == SK_UNAUTHORIZED)
-        return cli_fail("the certificate of %s is not trusted; give the hub's ca.pem with --ca",
-                        host);
-    if (status == SK_NOT_FOUND)
-        return cli_fail("the name %s has no address; put it into DNS, or \"ADDRESS %s\" into "
-                        "/etc/hosts",
-                        host, host);
-    return cli_fail("%s:%u did not answer (%s); is the hub running?", host, port,
-                    sk_status_text(status));
+        snprintf(to, room, "the certificate of %s is not trusted; give the hub's ca.pem with --ca",
+                 host);
+    else if (status == SK_NOT_FOUND)
+        snprintf(to, room,
+                 "the name %s has no address; put it into DNS, or \"ADDRESS %s\" into /etc/hosts",
+                 host, host);
+    else
+        snprintf(to, room, "%s:%u did not answer (%s); is the hub running?", host, port,
+                 sk_status_text(status));
 }
 
-int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
-             const char *if_match, const char *continuation, struct cli_answer *answer) {
-    struct call call = {.cli = cli, .answer = answer};
-    struct sk_buffer token = {0}, target = {0};
-    struct sk_http_pair headers[6];
+int cli_explain(const char *host, uint16_t port, enum sk_status status) {
+    char text[512];
+    explain(text, sizeof text, host, port, status);
+    return cli_fail("%s", text);
+}
+
+static size_t put_headers(const struct cli *cli, bool body, const char *if_match,
+                          const char *continuation, struct sk_http_pair headers[5]) {
     size_t n = 0;
-    put_token(cli, &token);
-    sk_buffer_print(&target, "%s%sapi-version=2021-04-12", path, strchr(path, '?') ? "&" : "?");
-    SK_CLEANUP_FREE char *text = body ? sk_json_text(body) : NULL;
-    headers[n++] = (struct sk_http_pair){"Authorization", sk_buffer_span(&token)};
     if (body)
         headers[n++] =
             (struct sk_http_pair){"Content-Type", SK_SPAN("application/json; charset=utf-8")};
@@ -228,29 +241,53 @@ int cli_call(struct cli *cli, enum sk_http_method method, const char *path, cons
     if (if_match) headers[n++] = (struct sk_http_pair){"If-Match", sk_span_z(if_match)};
     if (continuation)
         headers[n++] = (struct sk_http_pair){"x-ms-continuation", sk_span_z(continuation)};
+    return n;
+}
+
+const char *cli_try(struct cli *cli, enum sk_http_method method, const char *path,
+                    const json_t *body, const char *if_match, const char *continuation,
+                    struct cli_answer *answer) {
+    struct call call = {.cli = cli, .answer = answer};
+    struct sk_buffer token = {0}, target = {0};
+    struct sk_http_pair headers[6];
+    put_token(cli, &token);
+    sk_buffer_print(&target, "%s%sapi-version=2021-04-12", path, strchr(path, '?') ? "&" : "?");
+    SK_CLEANUP_FREE char *text = body ? sk_json_text(body) : NULL;
+    headers[0] = (struct sk_http_pair){"Authorization", sk_buffer_span(&token)};
+    size_t n = 1 + put_headers(cli, body != NULL, if_match, continuation, headers + 1);
     *answer = (struct cli_answer){0};
-    sk_http_client_send(cli->http,
-                        &(struct sk_http_ask){.method = method,
-                                              .target = sk_buffer_span(&target),
-                                              .headers = headers,
-                                              .header_count = n,
-                                              .body = sk_span_z(text),
-                                              .timeout_ms = 310000, /* a direct method: 300 s */
-                                              .answer_max = 64 * 1024 * 1024,
-                                              .done = on_done,
-                                              .arg = &call});
+    cli->call = sk_http_client_send(
+        cli->http, &(struct sk_http_ask){.method = method,
+                                         .target = sk_buffer_span(&target),
+                                         .headers = headers,
+                                         .header_count = n,
+                                         .body = sk_span_z(text),
+                                         /* a direct method: 300 s */
+                                         .timeout_ms = cli->timeout_ms ? cli->timeout_ms : 310000,
+                                         .answer_max = 64 * 1024 * 1024,
+                                         .done = on_done,
+                                         .arg = &call});
     sk_buffer_free(&token);
     sk_buffer_free(&target);
-    sk_io_run(cli->io);
+    while (!call.ended) sk_io_run(cli->io);
     if (call.status) {
         SK_CLEANUP_FREE char *host = sk_span_dup(cli->host);
-        return cli_explain(host, cli->port, call.status);
+        explain(cli->why, sizeof cli->why, host, cli->port, call.status);
+        return cli->why;
     }
-    if (answer->status < 300) return SK_EXIT_FINE;
-    int code = refused(answer->status, answer->body);
+    /* Of many identities it tells what became of each, whatever its status is. */
+    if (answer->status < 300 || json_object_get(answer->body, "isSuccessful")) return NULL;
+    refused(cli, answer->status, answer->body);
     json_decref(answer->body);
     answer->body = NULL;
-    return code;
+    return cli->why;
+}
+
+int cli_call(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+             const char *if_match, const char *continuation, struct cli_answer *answer) {
+    return cli_try(cli, method, path, body, if_match, continuation, answer)
+               ? cli_fail("%s", cli->why)
+               : SK_EXIT_FINE;
 }
 
 int cli_show(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
@@ -262,20 +299,24 @@ int cli_show(struct cli *cli, enum sk_http_method method, const char *path, cons
     return code;
 }
 
-int cli_pages(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
-              json_t **all) {
-    const char *continuation = NULL;
-    int code;
+const char *cli_try_pages(struct cli *cli, enum sk_http_method method, const char *path,
+                          const json_t *body, json_t **all) {
+    const char *continuation = NULL, *failed;
     *all = json_array();
     do {
         struct cli_answer answer;
-        code = cli_call(cli, method, path, body, NULL, continuation, &answer);
-        if (code) break;
+        failed = cli_try(cli, method, path, body, NULL, continuation, &answer);
+        if (failed) break;
         json_array_extend(*all, answer.body);
         json_decref(answer.body);
         continuation = answer.continuation;
     } while (continuation);
-    return code;
+    return failed;
+}
+
+int cli_pages(struct cli *cli, enum sk_http_method method, const char *path, const json_t *body,
+              json_t **all) {
+    return cli_try_pages(cli, method, path, body, all) ? cli_fail("%s", cli->why) : SK_EXIT_FINE;
 }
 
 int cli_show_pages(struct cli *cli, enum sk_http_method method, const char *path,

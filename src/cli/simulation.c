@@ -2,15 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
-#include "simulation/simulation.h"
+#include "cli/simulation_parts.h"
 #include "model/json_text.h"
-
-enum {
-    BATCH = 100, /* identities that one request makes or deletes */
-    KINDS_MAX = 64,
-    COUNT_MAX = 100000, /* devices of a simulation */
-};
 
 /* ---- models ---- */
 
@@ -111,104 +104,14 @@ int cli_sim_show(void *arg) {
     return SK_EXIT_FINE;
 }
 
-/* ---- identities ---- */
-
-struct kind {
-    struct sk_simulation_model *model;
-    int64_t count;
-};
-
-struct simulation {
-    struct cli *cli;
-    const char *name;
-    struct kind kinds[KINDS_MAX];
-    size_t kind_count;
-    int64_t devices;
-    struct sk_simulation *simulation;
-    struct sk_timer end, second;
-    struct sk_simulation_statistics before;
-    uint64_t began_ns;
-    bool ended;
-};
-
-static struct sk_span device_id(struct simulation *s, const struct kind *kind, int64_t n) {
-    return sk_arena_print(&s->cli->arena, "%s.%s.%lld", s->name, kind->model->id, (long long)n);
-}
-
-/* Has the hub do what a batch says; what is there already, or gone already, is as it should be. */
-static int send_batch(struct cli *cli, json_t *batch) {
-    struct cli_answer answer = {0};
-    int code = SK_EXIT_FINE;
-    size_t i;
-    json_t *error;
-    if (json_array_size(batch) == 0) return code;
-    code = cli_call(cli, SK_HTTP_POST, "/devices", batch, NULL, NULL, &answer);
-    json_array_clear(batch);
-    if (code) return code;
-    json_array_foreach(json_object_get(answer.body, "errors"), i, error) {
-        const char *what = sk_json_member_text(error, "errorCode"),
-                   *why = sk_json_member_text(error, "errorStatus"),
-                   *id = sk_json_member_text(error, "deviceId");
-        if (what &&
-            (strcmp(what, "DeviceAlreadyExists") == 0 || strcmp(what, "DeviceNotFound") == 0))
-            continue;
-        code = cli_fail("%s: %s", id ? id : "", why ? why : what ? what : "refused");
-        break;
-    }
-    json_decref(answer.body);
-    return code;
-}
-
-static json_t *identity(struct simulation *s, const struct kind *kind, int64_t n) {
-    json_t *tags = kind->model->tags ? json_deep_copy(kind->model->tags) : json_object();
-    struct sk_span id = device_id(s, kind, n);
-    json_object_set_new(tags, "IsSimulated", json_string("Y"));
-    json_object_set_new(tags, "Simulation", json_string(s->name));
-    return json_pack("{s:s%,s:s,s:s,s:o}", "id", id.p, id.n, "importMode", "create", "status",
-                     "enabled", "tags", tags);
-}
-
-static int make_identities(struct simulation *s) {
-    json_t *batch = json_array();
-    int code = SK_EXIT_FINE;
-    for (size_t i = 0; i < s->kind_count && !code; i++)
-        for (int64_t n = 1; n <= s->kinds[i].count && !code; n++) {
-            json_array_append_new(batch, identity(s, &s->kinds[i], n));
-            if (json_array_size(batch) == BATCH) code = send_batch(s->cli, batch);
-        }
-    if (!code) code = send_batch(s->cli, batch);
-    json_decref(batch);
-    return code;
-}
-
-static int remove_identities(struct cli *cli, const char *name, size_t *count) {
-    json_t *all = NULL, *batch = json_array(), *row, *query = json_object();
-    size_t i;
-    struct sk_span text = sk_arena_print(
-        &cli->arena, "SELECT deviceId FROM devices WHERE tags.Simulation = '%s'", name);
-    json_object_set_new(query, "query", json_stringn(text.p, text.n));
-    int code = cli_pages(cli, SK_HTTP_POST, "/devices/query", query, &all);
-    *count = json_array_size(all);
-    json_array_foreach(all, i, row) {
-        json_array_append_new(batch, json_pack("{s:O,s:s}", "id", json_object_get(row, "deviceId"),
-                                               "importMode", "delete"));
-        if (!code && json_array_size(batch) == BATCH) code = send_batch(cli, batch);
-    }
-    if (!code) code = send_batch(cli, batch);
-    json_decref(batch);
-    json_decref(query);
-    json_decref(all);
-    return code;
-}
+/* ---- a simulation by its name ---- */
 
 /* Part of device ids, and of a query. */
 static bool name_fine(const struct cli *cli) {
     const char *name = cli->typed.words[0];
-    size_t n = strlen(name);
-    if (n <= 32 &&
-        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n)
-        return true;
-    sk_typed_usage(&cli->typed, "NAME is at most 32 letters, digits, and any of - _");
+    if (sk_simulation_id_fine(sk_span_z(name))) return true;
+    sk_typed_usage(&cli->typed, "NAME is 1 to %d letters, digits, and any of - _",
+                   SK_SIMULATION_ID_MAX);
     return false;
 }
 
@@ -216,12 +119,24 @@ int cli_sim_remove(void *arg) {
     struct cli *cli = arg;
     size_t count;
     if (!name_fine(cli)) return SK_EXIT_USAGE;
-    int code = remove_identities(cli, cli->typed.words[0], &count);
-    if (!code && cli->output == CLI_TABLE) printf("removed %zu devices\n", count);
-    return code;
+    struct fleet fleet = {.cli = cli, .name = cli->typed.words[0]};
+    const char *why = fleet_remove(&fleet, &count);
+    if (why) return cli_fail("%s", why);
+    if (cli->output == CLI_TABLE) printf("removed %zu devices\n", count);
+    return SK_EXIT_FINE;
 }
 
 /* ---- a run ---- */
+
+struct simulation {
+    struct cli *cli;
+    struct fleet fleet;
+    struct sk_simulation *simulation;
+    struct sk_timer end, second;
+    struct sk_simulation_statistics before;
+    uint64_t began_ns;
+    bool ended;
+};
 
 static void show(struct sk_timer *timer) {
     struct simulation *s = SK_CONTAINER(timer, struct simulation, second);
@@ -258,29 +173,29 @@ static void end(struct sk_timer *timer) {
 }
 
 static int read_kinds(struct simulation *s) {
-    const char *texts[KINDS_MAX];
+    const char *texts[SK_SIMULATION_MODELS_MAX];
     struct cli *cli = s->cli;
-    size_t count = sk_typed_all(&cli->typed, "devices", texts, KINDS_MAX);
-    if (count == 0 || count > KINDS_MAX)
+    size_t count = sk_typed_all(&cli->typed, "devices", texts, SK_SIMULATION_MODELS_MAX);
+    if (count == 0 || count > SK_SIMULATION_MODELS_MAX)
         return sk_typed_usage(&cli->typed,
                               "--devices MODEL=COUNT says what is simulated, at most "
                               "%d times",
-                              KINDS_MAX);
+                              SK_SIMULATION_MODELS_MAX);
     for (size_t i = 0; i < count; i++) {
-        struct kind *kind = &s->kinds[s->kind_count];
+        struct fleet_kind *kind = &s->fleet.kinds[s->fleet.kind_count];
         struct sk_span text = sk_span_z(texts[i]);
         size_t sign = sk_span_find(text, '=');
         int64_t number = 1;
         if (sign < text.n && (sk_span_to_int(sk_span_skip(text, sign + 1), &number) || number < 1 ||
-                              number > COUNT_MAX))
+                              number > SK_SIMULATION_DEVICES_MAX))
             return sk_typed_usage(&cli->typed, "--devices MODEL=COUNT: COUNT is 1 to %d",
-                                  COUNT_MAX);
+                                  SK_SIMULATION_DEVICES_MAX);
         int code =
             read_model(cli, sk_arena_copy(&cli->arena, sk_span_first(text, sign)).p, &kind->model);
         if (code) return code;
         kind->count = number;
-        s->devices += kind->count;
-        s->kind_count++;
+        s->fleet.devices += kind->count;
+        s->fleet.kind_count++;
     }
     return SK_EXIT_FINE;
 }
@@ -300,19 +215,14 @@ static int start(struct simulation *s, int64_t interval_s, int64_t rate) {
                                                  .key = cli->key,
                                                  .connects_per_s = (unsigned)rate,
                                                  .interval_ms = (uint64_t)interval_s * 1000});
-    for (size_t i = 0; i < s->kind_count; i++)
-        for (int64_t n = 1; n <= s->kinds[i].count; n++)
-            if (sk_simulation_add(s->simulation, s->kinds[i].model, device_id(s, &s->kinds[i], n),
-                                  reason))
-                return cli_fail("%s: %s", s->kinds[i].model->id, reason);
-    return SK_EXIT_FINE;
+    return fleet_add(&s->fleet, s->simulation, reason) ? cli_fail("%s", reason) : SK_EXIT_FINE;
 }
 
 static int run(struct simulation *s, int64_t interval_s, int64_t rate, int64_t life_us) {
     struct cli *cli = s->cli;
     size_t removed;
-    int code = make_identities(s);
-    if (!code) code = start(s, interval_s, rate);
+    const char *why = fleet_make(&s->fleet);
+    int code = why ? cli_fail("%s", why) : start(s, interval_s, rate);
     if (!code) {
         s->began_ns = sk_io_now(cli->io);
         sk_timer_start(cli->io, &s->second, SK_S, show);
@@ -323,8 +233,9 @@ static int run(struct simulation *s, int64_t interval_s, int64_t rate, int64_t l
         if (cli->output == CLI_TABLE) fprintf(stderr, "\n");
     }
     sk_simulation_free(s->simulation);
-    if (!code && sk_typed_option(&cli->typed, "delete"))
-        code = remove_identities(cli, s->name, &removed);
+    if (!code && sk_typed_option(&cli->typed, "delete") &&
+        (why = fleet_remove(&s->fleet, &removed)) != NULL)
+        code = cli_fail("%s", why);
     return code;
 }
 
@@ -335,7 +246,7 @@ int cli_sim_run(void *arg) {
     int64_t interval_s = 0, rate = 200, life_us = 0;
     int code = SK_EXIT_USAGE;
     s->cli = cli;
-    s->name = cli->typed.words[0];
+    s->fleet = (struct fleet){.cli = cli, .name = cli->typed.words[0]};
     if (!name_fine(cli) || !sk_typed_number(&cli->typed, "interval", 1, 86400, &interval_s) ||
         !sk_typed_number(&cli->typed, "rate", 1, 10000, &rate)) {
     } else if (life && (sk_duration_parse(sk_span_z(life), &life_us) || life_us <= 0)) {
@@ -345,11 +256,12 @@ int cli_sim_run(void *arg) {
                                            "`skerry sim remove NAME` afterwards");
     } else {
         code = read_kinds(s);
-        if (!code && s->devices > COUNT_MAX)
-            code = sk_typed_usage(&cli->typed, "a simulation has at most %d devices", COUNT_MAX);
+        if (!code && s->fleet.devices > SK_SIMULATION_DEVICES_MAX)
+            code = sk_typed_usage(&cli->typed, "a simulation has at most %d devices",
+                                  SK_SIMULATION_DEVICES_MAX);
         if (!code) code = run(s, interval_s, rate, life_us);
     }
-    for (size_t i = 0; i < s->kind_count; i++) sk_simulation_model_free(s->kinds[i].model);
+    fleet_free(&s->fleet);
     free(s);
     return code;
 }

@@ -17,6 +17,7 @@ struct insights;
 struct jobs;
 struct rules;
 struct series;
+struct simulations;
 struct sk_once;
 struct sk_partitions;
 
@@ -115,6 +116,7 @@ struct sk_hub {
     struct rules *rules;                    /* see rules/parts.h */
     struct series *series;                  /* see series/parts.h */
     struct insights *insights;              /* see insights/parts.h */
+    struct simulations *simulations;        /* see simulations/parts.h */
     const struct sk_hub_part *const *parts; /* what it is made of */
     size_t part_count;
     size_t opened; /* parts */
@@ -192,6 +194,21 @@ void hub_import(struct sk_hub *hub, json_t *json, const struct hub_import_note *
                 hub_import_done *done, void *arg);
 /* Stores the error of a line that comes to nothing. */
 void hub_import_failed(struct sk_hub *hub, const struct hub_import_note *note, const json_t *error);
+/* documents.c: what is kept as JSON documents, and written by requests. */
+enum { HUB_DOCUMENT_ID = 129 }; /* bytes of an id with its NUL */
+/* Writes a sentence; false. */
+bool hub_document_wrong(char error[SK_MODEL_ERROR_MAX], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A text of at most so many bytes from a request into the document; false: it is none. */
+bool hub_document_text(json_t *to, const json_t *body, const char *name, size_t max,
+                       char error[SK_MODEL_ERROR_MAX]);
+void hub_document_time(json_t *to, const char *name, int64_t us);
+/* As it is shown: a copy, with its ETag in place of its Version. */
+json_t *hub_document_shown(const json_t *document, uint64_t version);
+/* Whether If-Match, or the body's ETag, is that of the version; false: refused. */
+bool hub_document_matches(struct sk_request *request, uint64_t version);
+/* The id of the path, or a new one; false: refused. */
+bool hub_document_id(struct sk_hub *hub, struct sk_request *request, char id[HUB_DOCUMENT_ID]);
 /* wait.c: requests that wait for something; `list` is initialised by who has it. */
 void hub_wait(struct sk_list *list, struct sk_request *request);
 struct sk_request *hub_wait_take(struct sk_list *list); /* the first, or NULL */
@@ -262,7 +279,7 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
     hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers,
     hub_part_tracing, hub_part_measures, hub_part_manage, hub_part_explain, hub_part_rules,
-    hub_part_series, hub_part_insights;
+    hub_part_series, hub_part_insights, hub_part_simulations;
 
 /* Of the hub as a resource of ARM, in front of its name; whose it is does not matter. */
 #define HUB_RESOURCE                                                                               \

@@ -182,7 +182,10 @@ static void reported(void *arg, enum sk_status status, unsigned code, struct sk_
     struct simulation_device *device = arg;
     (void)body;
     (void)version;
-    if (!status && code / 100 == 2) device->simulation->counts.reports++;
+    if (!status && code / 100 == 2)
+        device->simulation->counts.reports++;
+    else if (status != SK_CLOSED) /* the simulation ends */
+        device->simulation->counts.report_failures++;
 }
 
 static void tell(struct sk_timer *timer) {
@@ -292,7 +295,10 @@ static void on_connected(void *arg, bool session_present) {
 static void on_disconnected(void *arg, const struct sk_client_down *down) {
     struct simulation_device *device = arg;
     (void)down;
-    if (device->connected) device->simulation->counts.connected--;
+    if (device->connected)
+        device->simulation->counts.connected--;
+    else
+        device->simulation->counts.connect_failures++;
     device->connected = false;
 }
 

@@ -7,7 +7,7 @@
 #ifndef SK_SIMULATION_SCRIPT_H
 #define SK_SIMULATION_SCRIPT_H
 
-#include "simulation/model.h"
+#include "simulation/models/model.h"
 
 enum { SK_SIMULATION_SCRIPT_BYTES = 8 * 1024 * 1024 };
 

@@ -7,7 +7,7 @@
 #ifndef SK_SIMULATION_SIMULATION_H
 #define SK_SIMULATION_SIMULATION_H
 
-#include "simulation/model.h"
+#include "simulation/models/model.h"
 #include "io/io.h"
 
 struct sk_simulation;
@@ -40,7 +40,8 @@ enum sk_status sk_simulation_add(struct sk_simulation *simulation,
 struct sk_simulation_statistics {
     size_t devices, connected;
     uint64_t sent, acknowledged, failed; /* messages; failed: refused, or no room to wait */
-    uint64_t methods, reports, script_errors;
+    uint64_t connect_failures;           /* attempts of devices */
+    uint64_t methods, reports, report_failures, script_errors;
 };
 void sk_simulation_statistics(const struct sk_simulation *simulation,
                               struct sk_simulation_statistics *to);

@@ -1,7 +1,7 @@
 /* Any text is a device model or is refused with a sentence; what is one fills its templates. */
 #include <stdlib.h>
 
-#include "simulation/model.h"
+#include "simulation/models/model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -341,8 +341,6 @@ void serve_alarms_of_rule(struct sk_hub *hub, struct sk_request *request);
 
 struct rule *rules_find(const struct rules *rules, struct sk_span id);
 void rules_refuse(struct sk_request *request); /* there is no rule of this name */
-/* Whether a change is of what is there, by If-Match or ETag; false: refused. */
-bool rules_matches(struct sk_request *request, uint64_t version);
 
 /* ---- watch.c: the log's messages through the engine ---- */
 

@@ -9,15 +9,6 @@ static const char *const calculations[] = {"Instant", "Average", "Minimum", "Max
 static const char *const operators[] = {
     "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual", "Equals", NULL};
 
-__attribute__((format(printf, 2, 3))) static bool wrong(char error[SK_MODEL_ERROR_MAX],
-                                                        const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error, SK_MODEL_ERROR_MAX, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
 static struct sk_span text_of(const json_t *object, const char *name) {
     return sk_span_z(sk_json_member_text(object, name));
 }
@@ -35,7 +26,7 @@ static bool choose(const json_t *in, const char *name, const char *const *words,
         }
         sk_buffer_print(&all, "%s%s", *place ? ", " : "", words[*place]);
     }
-    wrong(error, "%s is one of %.*s", name, (int)all.n, all.p);
+    hub_document_wrong(error, "%s is one of %.*s", name, (int)all.n, all.p);
     sk_buffer_free(&all);
     return false;
 }
@@ -70,7 +61,8 @@ static bool read_field(struct sk_span field, struct rule_condition *to,
         to->steps[to->step_count++] = (struct sk_json_step){.key = part};
     }
     return to->step_count ||
-           wrong(error, "a condition's Field is 1 to %d names with dots between", RULE_STEPS_MAX);
+           hub_document_wrong(error, "a condition's Field is 1 to %d names with dots between",
+                              RULE_STEPS_MAX);
 }
 
 static bool read_conditions(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
@@ -79,7 +71,7 @@ static bool read_conditions(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
     bool missing = rule->calculation == RULE_MISSING;
     if (missing && list == NULL) return true;
     if (!json_is_array(list) || (count == 0 && !missing) || count > RULE_CONDITIONS_MAX)
-        return wrong(error, "Conditions has 1 to %d of them", RULE_CONDITIONS_MAX);
+        return hub_document_wrong(error, "Conditions has 1 to %d of them", RULE_CONDITIONS_MAX);
     for (size_t i = 0; i < count; i++) {
         const json_t *item = json_array_get(list, i);
         struct rule_condition *to = &rule->conditions[rule->condition_count++];
@@ -87,7 +79,7 @@ static bool read_conditions(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
         if (missing) continue; /* that it is there is all */
         if (!choose(item, "Operator", operators, "", &by, error)) return false;
         if (!number_of(json_object_get(item, "Value"), &to->value))
-            return wrong(error, "a condition's Value is a number");
+            return hub_document_wrong(error, "a condition's Value is a number");
         to->by = (enum rule_operator)by;
     }
     return true;
@@ -101,8 +93,8 @@ static bool read_period(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
                 ms <= (double)RULE_PERIOD_MOST_US / 1000;
     if (fine) rule->period_us = (int64_t)(ms * 1000);
     fine = fine && rule->period_us % RULE_PERIOD_LEAST_US == 0;
-    return fine ||
-           wrong(error, "TimePeriod is whole minutes in ms, from 60000 to 86400000 (a day)");
+    return fine || hub_document_wrong(
+                       error, "TimePeriod is whole minutes in ms, from 60000 to 86400000 (a day)");
 }
 
 static bool read_rule(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
@@ -122,7 +114,7 @@ static bool read_rule(struct rule *rule, char error[SK_MODEL_ERROR_MAX]) {
     rule->place = GROUPS_MAX;
     rule_actions_read(rule);
     if (rule->id == NULL || rule->group == NULL || *rule->group == '\0')
-        return wrong(error, "GroupId is missing");
+        return hub_document_wrong(error, "GroupId is missing");
     return read_period(rule, error) && read_conditions(rule, error);
 }
 
@@ -141,24 +133,6 @@ void rule_free(struct rule *rule) {
     free(rule);
 }
 
-/* A text of at most so many bytes into the document; false: it is none. */
-static bool copy_text(json_t *to, const json_t *body, const char *name, size_t max,
-                      char error[SK_MODEL_ERROR_MAX]) {
-    const json_t *value = json_object_get(body, name);
-    if (value && !json_is_null(value) && !json_is_string(value))
-        return wrong(error, "%s is a text", name);
-    struct sk_span text = text_of(body, name);
-    if (text.n > max) return wrong(error, "%s has at most %zu bytes", name, max);
-    json_object_set_new(to, name, json_stringn(text.n ? text.p : "", text.n));
-    return true;
-}
-
-static void set_time(json_t *to, const char *name, int64_t us) {
-    char time[SK_TIME_TEXT];
-    sk_time_text(us, time);
-    json_object_set_new(to, name, json_string(time));
-}
-
 /* "2026-01-05T10:00:00.0000000Z" of the rule that is there. */
 static int64_t created_of(const struct rule *rule, int64_t otherwise) {
     int64_t us;
@@ -173,12 +147,12 @@ json_t *rule_document(const json_t *body, const char *id, const struct rule *bef
     json_t *to = json_pack("{s:s,s:b,s:b,s:I}", "Id", id, "Enabled",
                            enabled == NULL || json_is_true(enabled), "Deleted", 0, "Version",
                            (json_int_t)(before ? before->etag + 1 : 1));
-    bool fine = copy_text(to, body, "Name", 256, error) &&
-                copy_text(to, body, "Description", 2048, error) &&
-                copy_text(to, body, "GroupId", 128, error);
+    bool fine = hub_document_text(to, body, "Name", 256, error) &&
+                hub_document_text(to, body, "Description", 2048, error) &&
+                hub_document_text(to, body, "GroupId", 128, error);
     if (fine && enabled && !json_is_boolean(enabled))
-        fine = wrong(error, "Enabled is true or false");
-    if (fine && text_of(to, "Name").n == 0) fine = wrong(error, "Name is missing");
+        fine = hub_document_wrong(error, "Enabled is true or false");
+    if (fine && text_of(to, "Name").n == 0) fine = hub_document_wrong(error, "Name is missing");
     json_t *actions =
         fine ? rule_actions_document(json_object_get(body, "Actions"),
                                      before ? json_object_get(before->document, "Actions") : NULL,
@@ -190,8 +164,8 @@ json_t *rule_document(const json_t *body, const char *id, const struct rule *bef
         if (value) json_object_set_new(to, same[i], json_deep_copy(value));
     }
     if (actions) json_object_set_new(to, "Actions", actions);
-    set_time(to, "DateCreated", created_of(before, now_us));
-    set_time(to, "DateModified", now_us);
+    hub_document_time(to, "DateCreated", created_of(before, now_us));
+    hub_document_time(to, "DateModified", now_us);
     struct rule *rule = fine ? rule_read(json_incref(to), error) : NULL;
     if (rule) { /* words as we have them */
         json_object_set_new(to, "Severity", json_string(rule_severities[rule->severity]));
@@ -222,8 +196,9 @@ static bool put_key(struct sk_buffer *to, struct sk_span key, char error[SK_MODE
         sk_buffer_append(to, rest);
         return true;
     }
-    return wrong(error, "a condition's Key is Tags.…, Properties.Reported.… or "
-                        "Properties.Desired.… of letters, digits, _ and dots, or DeviceId");
+    return hub_document_wrong(error,
+                              "a condition's Key is Tags.…, Properties.Reported.… or "
+                              "Properties.Desired.… of letters, digits, _ and dots, or DeviceId");
 }
 
 static bool put_value(struct sk_buffer *to, const json_t *value, char error[SK_MODEL_ERROR_MAX]) {
@@ -234,8 +209,9 @@ static bool put_value(struct sk_buffer *to, const json_t *value, char error[SK_M
     }
     if (!json_is_string(value) || text.n > 256 || sk_span_find(text, '\'') < text.n ||
         sk_span_find(text, '\\') < text.n)
-        return wrong(error, "a condition's Value is a number, or a text of at most 256 bytes "
-                            "without ' and \\");
+        return hub_document_wrong(error,
+                                  "a condition's Value is a number, or a text of at most 256 bytes "
+                                  "without ' and \\");
     sk_buffer_print(to, "'%.*s'", SK_ARG(text));
     return true;
 }
@@ -255,7 +231,7 @@ static bool put_condition(struct sk_buffer *to, const json_t *item,
     }
     sk_buffer_text(to, " IN [");
     if (json_array_size(value) == 0)
-        return wrong(error, "the Value of IN is an array that is not empty");
+        return hub_document_wrong(error, "the Value of IN is an array that is not empty");
     for (size_t i = 0; i < json_array_size(value); i++) {
         if (i) sk_buffer_byte(to, ',');
         if (!put_value(to, json_array_get(value, i), error)) return false;
@@ -267,9 +243,9 @@ static bool put_condition(struct sk_buffer *to, const json_t *item,
 static bool put_query(struct sk_buffer *to, const json_t *document,
                       char error[SK_MODEL_ERROR_MAX]) {
     const json_t *list = json_object_get(document, "Conditions");
-    if (list && !json_is_array(list)) return wrong(error, "Conditions is an array");
+    if (list && !json_is_array(list)) return hub_document_wrong(error, "Conditions is an array");
     if (json_array_size(list) > GROUP_CONDITIONS_MAX)
-        return wrong(error, "a group has at most %d conditions", GROUP_CONDITIONS_MAX);
+        return hub_document_wrong(error, "a group has at most %d conditions", GROUP_CONDITIONS_MAX);
     sk_buffer_text(to, "SELECT * FROM devices");
     for (size_t i = 0; i < json_array_size(list); i++) {
         sk_buffer_text(to, i ? " AND " : " WHERE ");
@@ -289,7 +265,7 @@ struct group *group_read(json_t *document, char error[SK_MODEL_ERROR_MAX]) {
     bool fine = put_query(&text, document, error);
     if (fine) group->text = sk_span_dup(sk_buffer_span(&text));
     if (fine && sk_query_parse(sk_span_z(group->text), &group->query, &why))
-        fine = wrong(error, "%s", why.sentence);
+        fine = hub_document_wrong(error, "%s", why.sentence);
     sk_buffer_free(&text);
     if (fine) return group;
     group_free(group);
@@ -308,8 +284,9 @@ json_t *group_document(const json_t *body, const char *id, uint64_t etag,
                        char error[SK_MODEL_ERROR_MAX]) {
     json_t *to = json_pack("{s:s,s:I}", "Id", id, "Version", (json_int_t)etag);
     const json_t *conditions = json_object_get(body, "Conditions");
-    bool fine = copy_text(to, body, "DisplayName", 256, error);
-    if (fine && text_of(to, "DisplayName").n == 0) fine = wrong(error, "DisplayName is missing");
+    bool fine = hub_document_text(to, body, "DisplayName", 256, error);
+    if (fine && text_of(to, "DisplayName").n == 0)
+        fine = hub_document_wrong(error, "DisplayName is missing");
     json_object_set_new(to, "Conditions", conditions ? json_deep_copy(conditions) : json_array());
     struct group *group = fine ? group_read(json_incref(to), error) : NULL;
     if (group) {

@@ -35,11 +35,7 @@ static struct group *find_group(const struct rules *rules, struct sk_span id) {
 
 /* As it is shown: with its ETag in place of our number. */
 static json_t *shown(const json_t *document, uint64_t version) {
-    char etag[SK_ETAG_MAX];
-    json_t *json = json_copy((json_t *)document);
-    sk_identity_etag(version, etag);
-    json_object_del(json, "Version");
-    json_object_set_new(json, "ETag", json_string(etag));
+    json_t *json = hub_document_shown(document, version);
     const json_t *actions = json_object_get(document, "Actions");
     if (actions) json_object_set_new(json, "Actions", rule_actions_shown(actions));
     return json;
@@ -52,16 +48,6 @@ static void answer_list(struct sk_request *request, json_t *items) {
 void rules_refuse(struct sk_request *request) {
     sk_request_refuse(request, SK_FAULT_RULE_NOT_FOUND, "there is no rule '%.*s'",
                       SK_ARG(request->name));
-}
-
-bool rules_matches(struct sk_request *request, uint64_t version) {
-    char etag[SK_ETAG_MAX];
-    struct sk_span said = request->if_match;
-    if (said.n == 0) said = sk_span_z(sk_json_member_text(request->body, "ETag"));
-    sk_identity_etag(version, etag);
-    if (sk_etag_matches(said, etag)) return true;
-    sk_request_refuse(request, SK_FAULT_PRECONDITION_FAILED, NULL);
-    return false;
 }
 
 /* ---- changes: one at a time is written, then it counts ---- */
@@ -146,23 +132,6 @@ static void write(struct rules *rules, struct change change) {
     sk_buffer_free(&text);
 }
 
-/* An id of the request, or a new one; false: refused. */
-static bool take_id(struct sk_hub *hub, struct sk_request *request, char id[129]) {
-    struct sk_span said = request->name;
-    if (said.n == 0) {
-        sk_io_guid(hub->backend.io, id);
-        return true;
-    }
-    if (said.n > 128 || !sk_span_only(said, "-_.")) {
-        sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
-                          "an id is at most 128 letters, digits, and any of - _ .");
-        return false;
-    }
-    memcpy(id, said.p, said.n);
-    id[said.n] = '\0';
-    return true;
-}
-
 /* ---- rules ---- */
 
 /* Mails need a server that there is. */
@@ -188,13 +157,13 @@ static bool mails_can_go(const struct sk_hub *hub, const struct rule *rule,
 static void write_rule(struct sk_hub *hub, struct sk_request *request) {
     struct rules *rules = hub->rules;
     const struct rule *before = rules_find(rules, request->name);
-    char error[SK_MODEL_ERROR_MAX], id[129];
-    if (!take_id(hub, request, id)) return;
+    char error[SK_MODEL_ERROR_MAX], id[HUB_DOCUMENT_ID];
+    if (!hub_document_id(hub, request, id)) return;
     if (before && before->deleted) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID, "the rule has been deleted");
         return;
     }
-    if (before && !rules_matches(request, before->etag)) return;
+    if (before && !hub_document_matches(request, before->etag)) return;
     json_t *document = rule_document(request->body, id, before, now_us(hub), error);
     struct rule *rule = document ? rule_read(document, error) : NULL;
     if (rule && find_group(rules, sk_span_z(rule->group)) == NULL) {
@@ -281,8 +250,10 @@ static void show_group(struct sk_hub *hub, struct sk_request *request) {
 static void write_group(struct sk_hub *hub, struct sk_request *request) {
     struct rules *rules = hub->rules;
     const struct group *before = find_group(rules, request->name);
-    char error[SK_MODEL_ERROR_MAX], id[129];
-    if (!take_id(hub, request, id) || (before && !rules_matches(request, before->etag))) return;
+    char error[SK_MODEL_ERROR_MAX], id[HUB_DOCUMENT_ID];
+    if (!hub_document_id(hub, request, id) ||
+        (before && !hub_document_matches(request, before->etag)))
+        return;
     json_t *document = group_document(request->body, id, before ? before->etag + 1 : 1, error);
     struct group *group = document ? group_read(document, error) : NULL;
     if (group == NULL) {

@@ -254,7 +254,7 @@ void serve_alarm_patch(struct sk_hub *hub, struct sk_request *request) {
     } else if (alarm_statuses[i] == NULL) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
                           "Status is open, acknowledged or closed");
-    } else if (rules_matches(request, alarm->version)) {
+    } else if (hub_document_matches(request, alarm->version)) {
         struct alarm_call *call = SK_NEW(struct alarm_call);
         *call = (struct alarm_call){request, NULL};
         call->document =

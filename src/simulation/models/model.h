@@ -1,8 +1,8 @@
 /* A device model: what a simulated device is, in the form of Azure's device simulation (JSON, with
  * behaviour in JavaScript or of the simulator's own).
  * Reference: docs/protocols/device-simulation.md. */
-#ifndef SK_SIMULATION_MODEL_H
-#define SK_SIMULATION_MODEL_H
+#ifndef SK_SIMULATION_MODELS_MODEL_H
+#define SK_SIMULATION_MODELS_MODEL_H
 
 #include <jansson.h>
 
@@ -57,17 +57,29 @@ struct sk_simulation_files {
 enum {
     SK_SIMULATION_REASON = 320,
     SK_SIMULATION_MODEL_MAX = 256 * 1024, /* bytes of its text, and of each script */
+    SK_SIMULATION_MODELS_MAX = 64,        /* of a simulation */
+    SK_SIMULATION_DEVICES_MAX = 100000,   /* likewise */
+    SK_SIMULATION_ID_MAX = 36,            /* bytes of its id, which begins those of its devices */
     SK_SIMULATION_STATE_MS_MIN = 1000,
     SK_SIMULATION_TELEMETRY_MS_MIN = 500,
 };
 
-/* Reads a model. SK_MALFORMED: it is no JSON; SK_INVALID; SK_NOT_FOUND: a script; SK_UNSUPPORTED;
- * SK_TOO_LARGE. Then `reason` has one sentence. */
+/* Reads a model. A script is looked for in its member Files ({name: source}), then by `files`.
+ * SK_MALFORMED: it is no JSON; SK_INVALID; SK_NOT_FOUND: a script; SK_UNSUPPORTED; SK_TOO_LARGE.
+ * Then `reason` has one sentence. */
 enum sk_status sk_simulation_model_read(struct sk_span text,
                                         const struct sk_simulation_files *files,
                                         struct sk_simulation_model **model,
                                         char reason[SK_SIMULATION_REASON]);
 void sk_simulation_model_free(struct sk_simulation_model *model);
+
+/* Changes a model's document as an Override of a simulation says: members of Simulation, and of
+ * each entry of Telemetry by its place. SK_INVALID: it is none, or has more Telemetry than the
+ * model. */
+enum sk_status sk_simulation_override(json_t *model, const json_t *with,
+                                      char reason[SK_SIMULATION_REASON]);
+/* An id that a simulation may have: 1 to SK_SIMULATION_ID_MAX letters, digits, and any of - _. */
+bool sk_simulation_id_fine(struct sk_span id);
 
 /* Appends the template with each ${key} replaced by the state's value: texts as they are within
  * JSON, without quotes of their own; what the state does not have stays. */

@@ -1,5 +1,5 @@
 /* The models that come along: files of models/, built in. */
-#include "simulation/model.h"
+#include "simulation/models/model.h"
 
 /* What cmake has made of models/: bytes, one array a file (sk_embed in CMakeLists.txt). */
 #include "simulation_models.inc"

@@ -1,4 +1,4 @@
-#include "simulation/model.h"
+#include "simulation/models/model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -89,8 +89,11 @@ static bool read_script(struct reading *r, const json_t *object, struct sk_simul
         return read_internal(r, json_object_get(object, "Params"), to);
     if (!sk_span_eq_nocase(sk_span_z(type), SK_SPAN("javascript")))
         return wrong(r, SK_UNSUPPORTED, "script %s: Type is javascript or internal", to->path);
+    const char *own = sk_json_member_text(json_object_get(r->model->document, "Files"), to->path);
     struct sk_buffer source = {.limit = SK_SIMULATION_MODEL_MAX};
     to->behaviour = SK_SIMULATION_JAVASCRIPT;
+    to->source = sk_span_z(own); /* lives in the document */
+    if (own) return true;
     enum sk_status status = r->files->load(r->files->arg, to->path, &source);
     if (!status) to->source = sk_arena_copy(&r->model->arena, sk_buffer_span(&source));
     sk_buffer_free(&source);
@@ -118,6 +121,24 @@ static bool read_object(struct reading *r, const json_t *in, const char *name, c
     *to = json_object_get(in, name);
     if (json_is_null(*to)) *to = NULL;
     return *to == NULL || json_is_object(*to) || wrong(r, SK_INVALID, "%s must be an object", name);
+}
+
+/* Members that are there are of the type that they shall have. */
+static bool types_fine(struct reading *r) {
+    static const char *const texts[] = {"Id",   "Name",     "Description", "Version",
+                                        "Type", "Protocol", "ReplayFile"};
+    const json_t *document = r->model->document, *value,
+                 *lists[] = {json_object_get(document, "Telemetry"),
+                             json_object_get(json_object_get(document, "Simulation"), "Scripts")};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        value = json_object_get(document, texts[i]);
+        if (value && !json_is_null(value) && !json_is_string(value))
+            return wrong(r, SK_INVALID, "%s must be a text", texts[i]);
+    }
+    for (size_t i = 0; i < 2; i++)
+        if (lists[i] && !json_is_null(lists[i]) && !json_is_array(lists[i]))
+            return wrong(r, SK_INVALID, "%s must be an array", i ? "Scripts" : "Telemetry");
+    return true;
 }
 
 static bool read_about(struct reading *r) {
@@ -156,12 +177,25 @@ static bool read_simulation(struct reading *r) {
     return true;
 }
 
+/* Scripts that the model has with it: each a text. */
+static bool read_files(struct reading *r) {
+    const json_t *files;
+    const char *name;
+    json_t *source;
+    if (!read_object(r, r->model->document, "Files", &files)) return false;
+    json_object_foreach((json_t *)files, name, source) {
+        if (!json_is_string(source))
+            return wrong(r, SK_INVALID, "Files: %.64s must be a text, its source", name);
+    }
+    return true;
+}
+
 static bool read_document(struct reading *r) {
     struct sk_simulation_model *m = r->model;
     const json_t *telemetry = json_object_get(m->document, "Telemetry"), *methods;
     const char *name;
     json_t *method;
-    if (!read_about(r) || !read_simulation(r) ||
+    if (!types_fine(r) || !read_about(r) || !read_files(r) || !read_simulation(r) ||
         !read_object(r, m->document, "Properties", &m->properties) ||
         !read_object(r, m->document, "Tags", &m->tags) ||
         !read_object(r, m->document, "CloudToDeviceMethods", &methods))
@@ -266,4 +300,41 @@ void sk_simulation_behave(const struct sk_simulation_script *script, json_t *sta
         }
         json_object_set_new(state, sensor, json_real(value));
     }
+}
+
+/* ---- of simulations ---- */
+
+static enum sk_status override_is(char reason[SK_SIMULATION_REASON], const char *why) {
+    snprintf(reason, SK_SIMULATION_REASON, "%s", why);
+    return SK_INVALID;
+}
+
+enum sk_status sk_simulation_override(json_t *model, const json_t *with,
+                                      char reason[SK_SIMULATION_REASON]) {
+    json_t *simulation = json_object_get(with, "Simulation"),
+           *telemetry = json_object_get(with, "Telemetry"),
+           *own = json_object_get(model, "Telemetry"), *one;
+    size_t i;
+    if (with == NULL || json_is_null(with)) return SK_OK;
+    if (!json_is_object(with)) return override_is(reason, "Override must be an object");
+    if (simulation && !json_is_object(simulation))
+        return override_is(reason, "Override.Simulation must be an object");
+    if (telemetry && !json_is_array(telemetry))
+        return override_is(reason, "Override.Telemetry must be an array");
+    if (json_array_size(telemetry) > json_array_size(own))
+        return override_is(reason, "Override.Telemetry has more entries than the model");
+    if (simulation && json_object_get(model, "Simulation"))
+        json_object_update(json_object_get(model, "Simulation"), simulation);
+    else if (simulation)
+        json_object_set(model, "Simulation", simulation);
+    json_array_foreach(telemetry, i, one) {
+        if (!json_is_object(one) || !json_is_object(json_array_get(own, i)))
+            return override_is(reason, "Override.Telemetry has objects, one for each of the model");
+        json_object_update(json_array_get(own, i), one);
+    }
+    return SK_OK;
+}
+
+bool sk_simulation_id_fine(struct sk_span id) {
+    return id.n > 0 && id.n <= SK_SIMULATION_ID_MAX && sk_span_only(id, "-_");
 }

@@ -1,8 +1,10 @@
 /* Device models: what is one, what is none, and what they make of a device's state. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "model/json_text.h"
-#include "simulation/model.h"
+#include "simulation/models/model.h"
 #include "support/test.h"
 
 static const struct sk_simulation_files stock = {.load = sk_simulation_stock_load};
@@ -39,6 +41,9 @@ TEST(models_are_read_or_refused_with_a_sentence) {
         {"{\"Id\":\"a\",\"SchemaVersion\":\"2.0.0\"}", SK_UNSUPPORTED, "1.0.0"},
         {"{\"Id\":\"a\",\"ReplayFile\":\"r\"}", SK_UNSUPPORTED, "ReplayFile"},
         {"{\"Id\":\"a\",\"Properties\":[]}", SK_INVALID, "Properties must be an object"},
+        {"{\"Id\":\"a\",\"Name\":7}", SK_INVALID, "Name must be a text"},
+        {"{\"Id\":\"a\",\"Telemetry\":{}}", SK_INVALID, "Telemetry must be an array"},
+        {"{\"Id\":\"a\",\"Simulation\":{\"Scripts\":1}}", SK_INVALID, "Scripts must be an array"},
         {"{\"Id\":\"a\"," TELEMETRY("00:00:10", "JSON") "}", SK_OK, NULL},
         {"{\"Id\":\"a\"," TELEMETRY("00:00:01", "JSON") "}", SK_OK, NULL},
         {"{\"Id\":\"a\"," TELEMETRY("00:00:00", "JSON") "}", SK_INVALID, "at least 0.5 s"},
@@ -130,4 +135,79 @@ TEST(internal_behaviours_stay_within_their_range_and_wrap) {
         json_decref(values);
         sk_simulation_model_free(model);
     }
+}
+
+/* A model of so many bytes, by a script that it has with it. */
+static char *sized(size_t bytes) {
+    static const char head[] = "{\"Id\":\"a\",\"Files\":{\"s.js\":\"", tail[] = "\"}}";
+    char *text = malloc(bytes + 1);
+    memset(text, ' ', bytes);
+    memcpy(text, head, sizeof head - 1);
+    memcpy(text + bytes - (sizeof tail - 1), tail, sizeof tail);
+    return text;
+}
+
+TEST(a_model_has_at_most_256_kb_with_its_scripts) {
+    char *most = sized(SK_SIMULATION_MODEL_MAX), *more = sized(SK_SIMULATION_MODEL_MAX + 1);
+    expect(most, SK_OK, NULL);
+    expect(more, SK_TOO_LARGE, "256 KB");
+    free(most);
+    free(more);
+}
+
+TEST(scripts_of_a_model_are_looked_for_in_its_files_first) {
+    char reason[SK_SIMULATION_REASON];
+    struct sk_simulation_model *model;
+    static const char text[] =
+        "{\"Id\":\"a\",\"Simulation\":{\"Interval\":\"00:00:05\",\"Scripts\":["
+        "{\"Type\":\"javascript\",\"Path\":\"state-truck.js\"},"
+        "{\"Type\":\"javascript\",\"Path\":\"state-engine.js\"}]},"
+        "\"Files\":{\"state-truck.js\":\"function main(){}\"}}";
+    assert_int_equal(sk_simulation_model_read(SK_SPAN(text), &stock, &model, reason), SK_OK);
+    assert_true(sk_span_eq(model->scripts[0].source, SK_SPAN("function main(){}")));
+    assert_true(model->scripts[1].source.n > 100);
+    sk_simulation_model_free(model);
+    expect("{\"Id\":\"a\",\"Files\":[]}", SK_INVALID, "Files must be an object");
+    expect("{\"Id\":\"a\",\"Files\":{\"s.js\":1}}", SK_INVALID, "s.js must be a text");
+}
+
+static void overridden(const char *with, const char *becomes, const char *why) {
+    static const char model[] =
+        "{\"Id\":\"a\",\"Simulation\":{\"Interval\":\"00:00:05\"},"
+        "\"Telemetry\":[{\"Interval\":\"00:00:10\",\"MessageTemplate\":\"{}\"}]}";
+    char reason[SK_SIMULATION_REASON] = "";
+    json_t *json = json_loads(model, 0, NULL), *override = json_loads(with, JSON_DECODE_ANY, NULL),
+           *expected = becomes ? json_loads(becomes, 0, NULL) : NULL;
+    enum sk_status status = sk_simulation_override(json, override, reason);
+    if ((status == SK_OK) != (why == NULL) || (why && strstr(reason, why) == NULL))
+        fail_msg("%s: %s (%s)", with, sk_status_text(status), reason);
+    if (expected) assert_true(json_equal(json, expected));
+    json_decref(json);
+    json_decref(override);
+    json_decref(expected);
+}
+
+TEST(an_override_changes_members_by_their_place) {
+    overridden("null", NULL, NULL);
+    overridden(
+        "{\"Telemetry\":[{\"Interval\":\"00:00:01\"}],"
+        "\"Simulation\":{\"InitialState\":{\"t\":1}}}",
+        "{\"Id\":\"a\",\"Simulation\":{\"Interval\":\"00:00:05\",\"InitialState\":{\"t\":1}},"
+        "\"Telemetry\":[{\"Interval\":\"00:00:01\",\"MessageTemplate\":\"{}\"}]}",
+        NULL);
+    overridden("[]", NULL, "must be an object");
+    overridden("{\"Simulation\":[]}", NULL, "Override.Simulation must be");
+    overridden("{\"Telemetry\":{}}", NULL, "must be an array");
+    overridden("{\"Telemetry\":[1]}", NULL, "objects");
+    overridden("{\"Telemetry\":[{},{}]}", NULL, "more entries than the model");
+}
+
+TEST(an_id_of_a_simulation_begins_ids_of_devices) {
+    static const char most[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-Z"; /* 37 */
+    assert_true(sk_simulation_id_fine(SK_SPAN("a-B_9")));
+    assert_true(sk_simulation_id_fine(sk_span(most, SK_SIMULATION_ID_MAX)));
+    assert_false(sk_simulation_id_fine(sk_span(most, SK_SIMULATION_ID_MAX + 1)));
+    assert_false(sk_simulation_id_fine(SK_NONE));
+    assert_false(sk_simulation_id_fine(SK_SPAN("a.b")));
+    assert_false(sk_simulation_id_fine(SK_SPAN("a'b")));
 }
