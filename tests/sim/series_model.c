@@ -131,6 +131,17 @@ TEST(instances_are_found_by_words_and_in_their_hierarchies) {
        "instances/hits/0/highlights/name", "\"<hit>pump</hit> 7\"");
     is(f, SEARCH, "{\"searchString\":\"\",\"hierarchies\":{}}", "hierarchyNodes/hits",
        "[{\"name\":\"Location\",\"cumulativeInstanceCount\":2}]");
+    is(f, SEARCH,
+       "{\"searchString\":\"\",\"hierarchies\":{\"expand\":{\"kind\":\"UntilChildren\"}}}",
+       "hierarchyNodes/hits",
+       "[{\"name\":\"Location\",\"cumulativeInstanceCount\":2,\"hierarchyNodes\":{\"hits\":["
+       "{\"name\":\"North\",\"cumulativeInstanceCount\":2,\"hierarchyNodes\":{\"hits\":["
+       "{\"name\":\"A\",\"cumulativeInstanceCount\":1},"
+       "{\"name\":\"B\",\"cumulativeInstanceCount\":1}],\"hitCount\":2}}],\"hitCount\":1}}]");
+    is(f, SEARCH,
+       "{\"searchString\":\"\",\"path\":[\"Location\",\"North\",\"B\"],"
+       "\"hierarchies\":{\"expand\":{\"kind\":\"UntilChildren\"}}}",
+       "hierarchyNodes", "{\"hits\":[],\"hitCount\":0}");
     is(f, SEARCH, "{\"searchString\":\"\",\"instances\":{}}", "instances/hits/0/name", "\"fan\"");
     is(f, SEARCH, "{\"searchString\":\"\",\"path\":[\"Location\",\"North\"],\"hierarchies\":{}}",
        "hierarchyNodes/hits/1/name", "\"B\"");
@@ -167,6 +178,7 @@ static void bad(struct fleet *f, const char *path, const char *object, const cha
 
 TEST(mistakes_are_said) {
     struct fleet *f = *state;
+    refused(f, SEARCH, "{\"searchString\":\"\",\"hierarchies\":{\"expand\":{\"kind\":\"All\"}}}");
     refused(f, BATCH("types"), "{}");
     refused(f, BATCH("types"), "{\"get\":{},\"put\":[]}");
     refused(f, BATCH("types"), "{\"update\":[]}");

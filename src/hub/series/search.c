@@ -32,7 +32,7 @@ struct search {
     size_t word_count;
     struct sk_span path[SERIES_DEPTH_MAX + 1]; /* a hierarchy's name, then values of its levels */
     size_t depth;
-    bool recursive, by_name, highlights, wants_hits, wants_nodes, suggests;
+    bool recursive, by_name, highlights, wants_hits, wants_nodes, suggests, until_children;
     size_t hits_max, nodes_max, skip;
     size_t place; /* in the store's list, then in the model's */
     bool of_model;
@@ -40,6 +40,9 @@ struct search {
     size_t hit_count, hit_room;
     struct node *nodes;
     size_t node_count;
+    /* Nodes that had no brother, from the one that was asked for down: below the last are `nodes`. */
+    struct node alone[SERIES_DEPTH_MAX + 1];
+    size_t alone_count;
 };
 
 /* ---- an instance ---- */
@@ -335,15 +338,24 @@ static json_t *hits_json(struct search *search) {
                      "continuationToken", *token ? token : NULL);
 }
 
-static json_t *nodes_json(struct search *search) {
+static json_t *level_json(const struct node *nodes, size_t count, size_t shown, json_t *below) {
     json_t *list = json_array();
+    for (size_t i = 0; i < count && i < shown; i++)
+        json_array_append_new(list,
+                              json_pack("{s:o,s:I,s:o*}", "name", sk_json_of_text(nodes[i].name),
+                                        "cumulativeInstanceCount", (json_int_t)nodes[i].count,
+                                        "hierarchyNodes", below));
+    return json_pack("{s:o,s:I}", "hits", list, "hitCount", (json_int_t)count);
+}
+
+static json_t *nodes_json(struct search *search) {
     sort(search->nodes, search->node_count, sizeof *search->nodes,
          search->by_name ? by_node_name : by_count);
-    for (size_t i = 0; i < search->node_count && i < search->nodes_max; i++)
-        json_array_append_new(
-            list, json_pack("{s:o,s:I}", "name", sk_json_of_text(search->nodes[i].name),
-                            "cumulativeInstanceCount", (json_int_t)search->nodes[i].count));
-    return json_pack("{s:o,s:I}", "hits", list, "hitCount", (json_int_t)search->node_count);
+    json_t *json = NULL;
+    if (search->node_count || search->alone_count == 0)
+        json = level_json(search->nodes, search->node_count, search->nodes_max, NULL);
+    for (size_t i = search->alone_count; i-- > 0;) json = level_json(&search->alone[i], 1, 1, json);
+    return json;
 }
 
 static json_t *suggestions_json(struct search *search) {
@@ -376,6 +388,17 @@ static void finish(struct search *search) {
     sk_request_answer_json(request, json);
 }
 
+/* A node without a brother is opened: all are gone over again for what is below it. */
+static bool opens(struct search *search) {
+    if (!search->until_children || search->node_count != 1 || search->depth > SERIES_DEPTH_MAX)
+        return false;
+    search->alone[search->alone_count++] = search->nodes[0];
+    search->path[search->depth++] = search->nodes[0].name;
+    search->place = search->node_count = 0;
+    search->of_model = false;
+    return true;
+}
+
 static void go_on(struct sk_task *task) {
     struct search *search = SK_CONTAINER(task, struct search, task);
     struct sk_io *io = search->series->hub->backend.io;
@@ -387,8 +410,11 @@ static void go_on(struct sk_task *task) {
             sk_io_yield(io, &search->task, go_on);
             return;
         }
-        if (!next(search, &hit)) break;
-        if (!has_words(search, &hit) || !is_there(search, &hit)) continue;
+        if (!next(search, &hit)) {
+            if (opens(search)) continue;
+            break;
+        }
+        if (!has_words(search, &hit) || !is_there(search, &hit) || search->alone_count) continue;
         json_incref(hit.document);
         hit.id = search->of_model ? sk_arena_copy(&search->arena, hit.id) : hit.id;
         keep(search, hit);
@@ -433,6 +459,7 @@ static bool read_search(struct search *search, const json_t *body) {
     const json_t *instances = json_object_get(body, "instances"),
                  *nodes = json_object_get(body, "hierarchies");
     const char *sort = sk_json_member_text(json_object_get(instances, "sort"), "by");
+    const char *expand = sk_json_member_text(json_object_get(nodes, "expand"), "kind");
     const char *continuation = sk_json_member_text(body, "continuationToken");
     struct sk_span token = search->request->continuation;
     bool fine = read_path(search, json_object_get(body, "path"));
@@ -443,6 +470,8 @@ static bool read_search(struct search *search, const json_t *body) {
     if (!search->wants_hits && !search->wants_nodes) search->wants_hits = true;
     search->recursive = is_true(instances, "recursive");
     search->highlights = is_true(instances, "highlights");
+    search->until_children = expand && sk_span_is(SK_SPAN("UntilChildren"), expand);
+    fine &= expand == NULL || search->until_children || sk_span_is(SK_SPAN("OneLevel"), expand);
     search->by_name = sort && sk_span_eq_nocase(sk_span_z(sort), SK_SPAN("DisplayName"));
     search->hits_max = size_of(instances, "pageSize", HITS_DEFAULT, HITS_MAX, &fine);
     search->nodes_max = size_of(nodes, "pageSize", HITS_DEFAULT, HITS_MAX, &fine);
@@ -474,7 +503,8 @@ static void start(struct series *series, struct sk_request *request, bool sugges
     free_search(search);
     sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
                       "a search has a searchString of at most 1024 bytes, a path of texts, page "
-                      "sizes from 1 to 100, and a continuation token of its own");
+                      "sizes from 1 to 100, an expand of kind OneLevel or UntilChildren, and a "
+                      "continuation token of its own");
 }
 
 void series_search(struct series *series, struct sk_request *request) {
