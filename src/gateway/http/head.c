@@ -348,7 +348,7 @@ static bool read_request(struct sk_http_request *r) {
         fine = r->request.name.n > 0 && r->request.name.n <= 8192;
         break;
     case SK_OP_JOB_LIST: read_job_list(r); break;
-    case SK_OP_SERIES_QUERY: look_for_its_going(r); break;
+    case SK_OP_SERIES_QUERY:
     case SK_OP_SERIES_REMOTE_READ:
         r->request.payload = sk_buffer_span(&http->body);
         look_for_its_going(r);

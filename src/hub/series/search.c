@@ -40,7 +40,7 @@ struct search {
     size_t hit_count, hit_room;
     struct node *nodes;
     size_t node_count;
-    /* Nodes that had no brother, from the one that was asked for down: below the last are `nodes`. */
+    /* Nodes without a brother, from the first level down: below the last are `nodes`. */
     struct node alone[SERIES_DEPTH_MAX + 1];
     size_t alone_count;
 };
