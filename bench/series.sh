@@ -64,6 +64,18 @@ line=$(DEVICES=1 FIELDS=1 ROWS=$many STEP_MS=$(calculate %.9f "86400000 / $many"
 asked=$(DEVICES=1 FIELDS=1 ROWS=$many STEP_MS=$(calculate %.9f "86400000 / $many") "$bin/bench-series_store" ask "$dir/day")
 echo "  $many points of a day, averages of its minutes: $(field first_ms <<<"$asked") ms, again $(field last_ms <<<"$asked") ms; written with $(field rate <<<"$line") points a second, $(field bytes_a_point <<<"$line") bytes each, $(field memory_mb <<<"$line") MB"
 
+day="{\"points\": $many, \"first_ms\": $(field first_ms <<<"$asked"), \"last_ms\": $(field last_ms <<<"$asked"), \"memory_mb\": $(field memory_mb <<<"$line")}"
+
+# HUGE=1: a thousand million points of 100 devices, which take minutes: what they take on disk and in memory, and a page of minutes of one.
+huge='{}'
+if [ -n "${HUGE:-}" ]; then
+    line=$(DEVICES=100 FIELDS=10 ROWS=1000000 STEP_MS=1000 "$bin/bench-series_store" values "$dir/huge")
+    asked=$(DEVICES=100 FIELDS=10 ROWS=1000000 STEP_MS=1000 "$bin/bench-series_store" ask "$dir/huge")
+    rm -rf "$dir/huge"
+    huge="{\"bytes_a_point\": $(field bytes_a_point <<<"$line"), \"memory_mb\": $(field memory_mb <<<"$line"), \"rate\": $(field rate <<<"$line"), \"first_ms\": $(field first_ms <<<"$asked"), \"last_ms\": $(field last_ms <<<"$asked")}"
+    echo "  1e9 points: $huge"
+fi
+
 # What a message costs the hub, without the store and with it, by turns.
 make_hub
 start_hub
@@ -94,4 +106,4 @@ for _ in $(seq "${ROUNDS:-3}"); do
 done
 echo "  ingest over MQTT and TLS: $(median "${without[@]}") µs a message and $(median "${without_rates[@]}") a second without the store, $(median "${with[@]}") µs and $(median "${with_rates[@]}") with it"
 
-write_result series "\"points\": $points, \"processor_s\": {\"ours\": $ours, \"influxdb\": $influx, \"victoriametrics\": $victoria}, \"bytes_a_point\": {\"ours\": $ours_bytes, \"influxdb\": $influx_bytes, \"victoriametrics\": $victoria_bytes}, \"day\": {\"points\": $many, \"first_ms\": $(field first_ms <<<"$asked"), \"last_ms\": $(field last_ms <<<"$asked"), \"memory_mb\": $(field memory_mb <<<"$line")}, \"ingest_us\": {\"without\": $(median "${without[@]}"), \"with\": $(median "${with[@]}")}, \"ingest_rate\": {\"without\": $(median "${without_rates[@]}"), \"with\": $(median "${with_rates[@]}")}"
+write_result series "\"points\": $points, \"processor_s\": {\"ours\": $ours, \"influxdb\": $influx, \"victoriametrics\": $victoria}, \"bytes_a_point\": {\"ours\": $ours_bytes, \"influxdb\": $influx_bytes, \"victoriametrics\": $victoria_bytes}, \"day\": $day, \"huge\": $huge, \"ingest_us\": {\"without\": $(median "${without[@]}"), \"with\": $(median "${with[@]}")}, \"ingest_rate\": {\"without\": $(median "${without_rates[@]}"), \"with\": $(median "${with_rates[@]}")}"
