@@ -18,6 +18,7 @@ const { readObject, mergePatch, diffLines, withoutMetadata } = load('json.ts');
 const { EventReader, backOff } = load('stream.ts');
 const { runtimeResponse, edgeModules, edgeClients, isUnhealthy } = load('edge.ts');
 const { alarmsByType, calculationText, changeText, criticalShare, fieldOf, groupQuery, openOf, patchOf, toCondition, topRules, toRow, triggerText, worstByDevice, wrongCondition, wrongPatch } = load('monitoring.ts');
+const { actionFields, endText, newAction, toAction, toActionRow, wrongAction, wrongField } = load('rule-actions.ts');
 const { clustered, fit, isPlace, landPaths, project, within, WORLD } = load('map.ts');
 const { SeriesSet, POINTS_MAX, DEVICES_MAX, METRICS_MAX } = load('series.ts');
 const { readBlobs, sizeText } = load('blobs.ts');
@@ -157,6 +158,9 @@ test('a rule is said in words', () => {
   assert.strictEqual(triggerText({ Calculation: 'Instant', Conditions: conditions }), 'pressure > 250 and humidity ≤ 8');
   assert.strictEqual(triggerText({ Calculation: 'Missing' }), 'any message');
   assert.strictEqual(calculationText({ Calculation: 'Average', TimePeriod: '300000' }), 'Average of 5 minutes');
+  assert.strictEqual(calculationText({ Calculation: 'Count', TimePeriod: 5_400_000 }), 'Count of 90 minutes');
+  assert.strictEqual(calculationText({ Calculation: 'Missing', TimePeriod: '7200000' }), 'No data for 2 hours');
+  assert.strictEqual(calculationText({ Calculation: 'Change', TimePeriod: 86_400_000 }), 'Change of 1 day');
   assert.strictEqual(calculationText({ Calculation: 'Missing', TimePeriod: 3600000 }), 'No data for 1 hour');
 });
 
@@ -235,10 +239,28 @@ test('a form of a group has text, and the condition that it is', () => {
     row('Tags.a', 'EQ', 'boolean', 'yes'), row('Tags.a', 'IN', 'text', ' , '), row('Tags.a', 'IN', 'number', '1, x')]) assert.ok(wrongCondition(one), JSON.stringify(one));
 });
 
+test('an action is a line of a form and back', () => {
+  for (const one of [{ Type: 'Email', Parameters: { Recipients: ['a@x.test', 'b@x.test'], Subject: 's', Notes: 'n', Endpoint: 'mail' } },
+    { Type: 'Webhook', Parameters: { Url: 'https://x.test/', Secret: '********', Body: { a: [1, '${deviceId}'] } } }, { Type: 'Method', Parameters: { Name: 'stop', Payload: null } },
+    { Type: 'Message', Parameters: { Body: 'stop' } }]) {
+    assert.strictEqual(wrongAction(toActionRow(one)), '');
+    assert.deepStrictEqual(toAction(toActionRow(one)), one);
+  }
+  assert.deepStrictEqual(toAction({ type: 'Email', Recipients: ' a@x.test;b@x.test,  c@x.test ', Subject: 's', Url: 'of another type' }).Parameters,
+    { Recipients: ['a@x.test', 'b@x.test', 'c@x.test'], Subject: 's' });
+  assert.match(wrongAction(newAction('')), /Recipients is missing/);
+  assert.match(wrongAction({ type: 'Message', Body: '{' }), /not JSON/);
+  assert.strictEqual(wrongField(actionFields.Method[1], ''), '');
+  assert.strictEqual(endText({ Type: 'Email', Status: 'failed', Tries: 8, Error: 'mail.test does not answer in time' }), 'Send a mail: failed after 8 tries: mail.test does not answer in time');
+  assert.strictEqual(endText({ Type: 'Sms', Status: 'waiting', Tries: 0 }), 'Sms: waits');
+  assert.strictEqual(endText({ Type: 'Method', Status: 'waiting', Tries: 1, Error: 'e' }), 'Call a method of the device: waits for its next try, after 1 try: e');
+  assert.strictEqual(endText({ Type: 'Message', Status: 'done', Tries: 1 }), 'Send a message to the device: done');
+});
+
 test('a refusal of a rule is about a field', () => {
-  assert.deepStrictEqual(["Name is missing", "Description has at most 2048 bytes", "GroupId is missing", "there is no device group 'x'", 'TimePeriod is 60000, 300000, 600000 or 3600000 (ms)',
+  assert.deepStrictEqual(["Name is missing", "Description has at most 2048 bytes", "GroupId is missing", "there is no device group 'x'", 'TimePeriod is whole minutes in ms, from 60000 to 86400000 (a day)', 'Actions: Email needs a mail server',
     "a condition's Value is a number", 'Conditions has 1 to 10 of them', 'a hub has at most 200 rules'].map(fieldOf),
-  ['Name', 'Description', 'GroupId', 'GroupId', 'TimePeriod', 'Conditions', 'Conditions', '']);
+  ['Name', 'Description', 'GroupId', 'GroupId', 'TimePeriod', 'Actions', 'Conditions', 'Conditions', '']);
 });
 
 test('lines of a form are a patch, names of JavaScript included', () => {

@@ -221,7 +221,10 @@ test('a rule is made and changed; what the hub refuses is said at its field; a d
   await until('the alarm', async () => (await service('GET', '/telemetry/v1/alarms?severity=Info')).Items.length === 1);
   await row.getByRole('button', { name: 'Edit Pump runs dry' }).click();
   await dialog.getByLabel('Calculation').selectOption('Missing');
-  await dialog.getByLabel('Window').selectOption('60000');
+  await dialog.getByLabel('Window (minutes)').fill('1441');
+  await save();
+  await dialog.getByText(/TimePeriod is whole minutes/).waitFor();
+  await dialog.getByLabel('Window (minutes)').fill('1');
   await save();
   await row.getByText('No data for 1 minute').waitFor();
   const made = (await service('GET', '/telemetry/v1/rules')).Items.find((one) => one.Name === 'Pump runs dry');
@@ -236,6 +239,63 @@ test('a rule is made and changed; what the hub refuses is said at its field; a d
   await row.waitFor({ state: 'detached' });
   assert.strictEqual((await service('GET', `/telemetry/v1/alarmsbyrule/${made.Id}`)).Items.length, 1);
   assert.ok(page.said.every((text) => /status of 4\d\d/.test(text)));
+  await page.context().close();
+});
+
+test('what a rule does with its alarms is said in its form, kept, and told by the alarm', async () => {
+  const page = await open('rules');
+  await page.getByRole('button', { name: 'New rule' }).click();
+  const dialog = page.getByRole('dialog');
+  const save = () => dialog.getByRole('button', { name: 'Save' }).click();
+  const action = (n) => dialog.getByRole('group', { name: `action ${n}` });
+  const add = () => dialog.getByRole('button', { name: 'Add an action' }).click();
+  await dialog.getByLabel('Name').fill('Pump leaks');
+  await dialog.getByLabel('Device group').selectOption('pumps');
+  await dialog.getByLabel('Field').fill('leak');
+  await dialog.getByLabel('Value').fill('0');
+  await add();
+  assert.strictEqual(await action(1).getByLabel('Subject').inputValue(), 'Alarm: Pump leaks was triggered');
+  await save();
+  await dialog.getByText('Recipients is missing.').waitFor();
+  await action(1).getByLabel('Recipients').fill('a@plant.example, nobody');
+  await save();
+  await dialog.getByRole('alert').filter({ hasText: /Recipients of Email is a list of 1 to 20 mail addresses/ }).waitFor();
+  await action(1).getByLabel('Recipients').fill('a@plant.example');
+  await save();
+  await dialog.getByRole('alert').filter({ hasText: /Email needs a mail server/ }).waitFor();
+  await action(1).getByLabel('What').selectOption('Webhook');
+  await action(1).getByLabel('URL').fill('http://127.0.0.1:1/hook');
+  await action(1).getByLabel('Secret').fill('whsec_c2VjcmV0LWZvci10ZXN0cy0wMDAwMDAx');
+  await action(1).getByLabel('Body (JSON)').fill('{"text": ');
+  await dialog.getByText('This is not JSON.').waitFor();
+  await action(1).getByLabel('Body (JSON)').fill('{"text": "${deviceId}"}');
+  await add();
+  await action(2).getByLabel('What').selectOption('Message');
+  await action(2).getByLabel('Body (JSON)').fill('"stop"');
+  await add();
+  await action(3).getByLabel('What').selectOption('Method');
+  await action(3).getByLabel('Method').fill(hostile);
+  await save();
+  await page.getByText('Pump leaks is saved.').waitFor();
+  const made = (await service('GET', '/telemetry/v1/rules')).Items.find((one) => one.Name === 'Pump leaks');
+  assert.deepStrictEqual(made.Actions, [
+    { Type: 'Webhook', Parameters: { Url: 'http://127.0.0.1:1/hook', Secret: '********', Body: { text: '${deviceId}' } } },
+    { Type: 'Message', Parameters: { Body: 'stop' } }, { Type: 'Method', Parameters: { Name: hostile } }]);
+  await page.getByRole('button', { name: 'Edit Pump leaks' }).click(); // what is not shown stays
+  await action(3).getByRole('button', { name: 'Remove action 3' }).click();
+  await save();
+  await until('two actions', async () => (await service('GET', `/telemetry/v1/rules/${made.Id}`)).Actions.length === 2);
+  await send('pump-2', { leak: 1 });
+  const [alarm] = await until('the alarm', async () => {
+    const { Items } = await service('GET', `/telemetry/v1/alarmsbyrule/${made.Id}`);
+    return Items.length && Items[0].Actions[0].Tries && Items[0].Actions[1].Status === 'done' ? Items : null;
+  });
+  await page.goto(`https://${host}/portal/alarms?rule=${made.Id}&id=${alarm.Id}`);
+  await dialog.getByText(/Call a webhook: waits for its next try, after \d (try|tries): no answer of 127\.0\.0\.1/).waitFor();
+  await dialog.getByText('Send a message to the device: done').waitFor();
+  await service('DELETE', `/telemetry/v1/rules/${made.Id}`);
+  await service('DELETE', `/telemetry/v1/alarms/${alarm.Id}`);
+  assert.ok(page.said.every((text) => /status of 400/.test(text)));
   await page.context().close();
 });
 

@@ -17,6 +17,16 @@ const pages = [
   ['dashboard', 'dashboard?metric=temperature', /Chiller pressure/],
   ['alarms', 'alarms', /plant\.(truck|chiller)/],
   ['rules', 'rules', /Chiller pressure/],
+  ['rule', 'rules', /Chiller pressure/, { act: async (page) => {
+    await page.getByRole('button', { name: 'Edit Chiller pressure' }).click();
+    await page.getByRole('button', { name: 'Add an action' }).click();
+    await page.getByRole('group', { name: 'action 3' }).getByLabel('Recipients').fill('shift@plant.example');
+    await page.getByRole('group', { name: 'action 1' }).scrollIntoViewIfNeeded();
+  } }],
+  ['alarm', 'alarms?rule=pressure', /plant\.chiller/, { act: async (page) => {
+    await page.getByRole('region', { name: 'Alarms' }).getByRole('row').nth(1).getByRole('button').click();
+    await page.getByText(/Call a webhook: waits/).waitFor();
+  } }],
   ['groups', 'groups', /every device|Chillers/],
   ['maintenance', 'maintenance', /Truck too fast/],
   ['job', 'jobs/fleet-colour', /2 of 2 done/],
@@ -72,7 +82,8 @@ before(async () => {
   for (const type of ['Chiller', 'Truck'])
     await service('PUT', `/config/v1/devicegroups/${type}`, { DisplayName: `${type}s`, Conditions: [{ Key: 'Properties.Reported.Type', Operator: 'EQ', Value: type }] });
   const rule = (id, more) => service('PUT', `/telemetry/v1/rules/${id}`, { Calculation: 'Instant', ...more });
-  await rule('pressure', { Name: 'Chiller pressure', GroupId: 'Chiller', Severity: 'Critical', Conditions: [{ Field: 'pressure', Operator: 'GreaterThan', Value: '157' }] });
+  await rule('pressure', { Name: 'Chiller pressure', GroupId: 'Chiller', Severity: 'Critical', Conditions: [{ Field: 'pressure', Operator: 'GreaterThan', Value: '157' }],
+    Actions: [{ Type: 'Webhook', Parameters: { Url: 'http://127.0.0.1:1/hooks', Body: { text: '${ruleName}: ${deviceId}' } } }, { Type: 'Message', Parameters: { Body: { valve: 'open' } } }] });
   await rule('speed', { Name: 'Truck too fast', GroupId: 'Truck', Severity: 'Warning', Conditions: [{ Field: 'speed', Operator: 'GreaterThan', Value: '30.8' }] });
   await rule('cold', { Name: 'Cargo too warm', GroupId: 'Truck', Severity: 'Info', Calculation: 'Average', TimePeriod: '300000',
     Conditions: [{ Field: 'temperature', Operator: 'GreaterThan', Value: '45' }, { Field: 'speed', Operator: 'GreaterThan', Value: '10' }] });

@@ -1,5 +1,6 @@
 // Remote monitoring as docs/protocols/remote-monitoring.md has it: groups, rules, alarms, and what is counted of them. No browser in here.
 import { literal } from '../api';
+import type { AlarmAction, RuleAction } from './rule-actions';
 
 export type Severity = 'Critical' | 'Warning' | 'Info';
 export type AlarmStatus = 'open' | 'acknowledged' | 'closed';
@@ -33,6 +34,7 @@ export interface Rule {
     Calculation: string;
     TimePeriod?: string | number;
     Conditions?: RuleCondition[];
+    Actions?: RuleAction[];
 }
 export interface Alarm {
     Id: string;
@@ -46,6 +48,7 @@ export interface Alarm {
     Status: AlarmStatus;
     Logic: string;
     Rule: { Id: string; Severity: Severity; Description: string };
+    Actions?: AlarmAction[];
 }
 export interface ByRule {
     Rule: { Id: string; Severity: Severity; Description: string };
@@ -107,7 +110,8 @@ const signs: Record<string, string> = {
 };
 const minutes = (period: unknown) => {
     const count = Number(period) / 60_000;
-    return count === 60 ? '1 hour' : `${count} minute${count === 1 ? '' : 's'}`;
+    const [unit, size] = count % 1440 === 0 ? ['day', 1440] : count % 60 === 0 ? ['hour', 60] : ['minute', 1];
+    return `${count / (size as number)} ${unit}${count === size ? '' : 's'}`;
 };
 
 /** "Average of 5 minutes" */
@@ -248,6 +252,7 @@ export function fieldOf(message: string): string {
         [/^Description\b/, 'Description'],
         [/GroupId|device group/, 'GroupId'],
         [/^TimePeriod/, 'TimePeriod'],
+        [/^Actions/, 'Actions'],
         [/condition|^Operator/i, 'Conditions'],
         [/^Severity/, 'Severity'],
         [/^Calculation/, 'Calculation'],
@@ -264,7 +269,8 @@ export const calculations: [string, string][] = [
     ['Change', 'Change over a window (greatest minus least)'],
     ['Missing', 'Missing: no data for a window'],
 ];
-export const periods: [string, string][] = [60_000, 300_000, 600_000, 3_600_000].map((ms) => [String(ms), minutes(ms)]);
+/** The minutes of a form as the hub has them; what is no number goes as it is, and is refused. */
+export const periodOf = (minutes: string) => (isNumber(minutes) ? String(Number(minutes) * 60_000) : minutes);
 export const ruleOperators: [string, string][] = [
     ['GreaterThan', '>'],
     ['GreaterThanOrEqual', '≥'],

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { enc } from '../api';
 import { FormDialog } from '../forms';
 import { ranges, severities, type Alarm, type AlarmStatus } from '../logic/monitoring';
+import { endText } from '../logic/rule-actions';
 import {
     AlarmPill,
     devicesOf,
@@ -276,6 +277,20 @@ function Alarms() {
                             {opened.Logic.endsWith('NMessage') ? 'messages of a window' : 'one message'} (rule{' '}
                             <code>{opened.Rule.Id}</code>)
                         </dd>
+                        {opened.Actions?.length ? (
+                            <>
+                                <dt>Actions</dt>
+                                <dd>
+                                    <ul>
+                                        {opened.Actions.map((action, i) => (
+                                            <li key={i} class={action.Status === 'failed' ? 'wrong' : undefined}>
+                                                {endText(action)}
+                                            </li>
+                                        ))}
+                                    </ul>
+                                </dd>
+                            </>
+                        ) : null}
                         <dt>Id</dt>
                         <dd>
                             <code>{opened.Id}</code>

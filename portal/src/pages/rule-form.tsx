@@ -5,15 +5,17 @@ import {
     calculations,
     fieldOf,
     isNumber,
-    periods,
+    periodOf,
     ruleOperators,
     severities,
     type Group,
     type Rule,
     type Severity,
 } from '../logic/monitoring';
+import { toAction, toActionRow, wrongAction } from '../logic/rule-actions';
 import { Area, Choice, notify, Text, useApi } from '../ui';
 import { Counted } from './groups';
+import { RuleActions } from './rule-actions';
 
 const CONDITIONS_MAX = 10;
 
@@ -26,7 +28,7 @@ export function RuleForm(props: { rule: Rule | null; groups: Group[]; close: () 
     const [group, setGroup] = useState(rule?.GroupId ?? groups[0]?.Id ?? '');
     const [severity, setSeverity] = useState<string>(rule?.Severity ?? 'Critical');
     const [calculation, setCalculation] = useState(rule?.Calculation ?? 'Instant');
-    const [period, setPeriod] = useState(String(rule?.TimePeriod ?? periods[1]?.[0]));
+    const [period, setPeriod] = useState(rule?.TimePeriod ? String(Number(rule.TimePeriod) / 60_000) : '5');
     const [enabled, setEnabled] = useState(rule?.Enabled ?? true);
     const [rows, setRows] = useState<Row[]>(
         rule?.Conditions?.map((one) => ({
@@ -36,12 +38,18 @@ export function RuleForm(props: { rule: Rule | null; groups: Group[]; close: () 
             value: String(one.Value ?? ''),
         })) ?? [{ field: '', operator: 'GreaterThan', value: '' }],
     );
+    const [actions, setActions] = useState(rule?.Actions?.map(toActionRow) ?? []);
     const [wrong, setWrong] = useState<{ field: string; text: string }>({ field: '', text: '' });
     const at = (field: string) => (wrong.field === field ? wrong.text : '');
     const instant = calculation === 'Instant';
     const missing = calculation === 'Missing';
     const send = async () => {
         setWrong({ field: '', text: '' });
+        const unfinished = actions.map(wrongAction).find(Boolean);
+        if (unfinished) {
+            setWrong({ field: 'Actions', text: unfinished });
+            throw new Error('An action is not whole yet: see what is marked above.');
+        }
         const body = {
             ...(rule && { ETag: rule.ETag }),
             Name: name.trim(),
@@ -50,12 +58,13 @@ export function RuleForm(props: { rule: Rule | null; groups: Group[]; close: () 
             Severity: severity as Severity,
             Calculation: calculation,
             Enabled: enabled,
-            ...(!instant && { TimePeriod: period }),
+            ...(!instant && { TimePeriod: periodOf(period.trim()) }),
             Conditions: rows.map((row) =>
                 missing
                     ? { Field: row.field?.trim() }
                     : { Field: row.field?.trim(), Operator: row.operator, Value: row.value?.trim() },
             ),
+            Actions: actions.map(toAction),
         };
         try {
             await api.ask(`/telemetry/v1/rules${rule ? `/${enc(rule.Id)}` : ''}`, {
@@ -101,7 +110,13 @@ export function RuleForm(props: { rule: Rule | null; groups: Group[]; close: () 
                     of={calculations}
                 />
                 {!instant && (
-                    <Choice label="Window" value={period} set={setPeriod} wrong={at('TimePeriod')} of={periods} />
+                    <Text
+                        label="Window (minutes)"
+                        type="number"
+                        value={period}
+                        set={setPeriod}
+                        wrong={at('TimePeriod')}
+                    />
                 )}
                 <Choice
                     label="Severity"
@@ -141,6 +156,7 @@ export function RuleForm(props: { rule: Rule | null; groups: Group[]; close: () 
                     {at('Conditions')}
                 </p>
             )}
+            <RuleActions rule={name.trim()} rows={actions} set={setActions} wrong={at('Actions')} />
             <Check label="Enabled" value={enabled} set={setEnabled} />
         </FormDialog>
     );
