@@ -120,6 +120,7 @@ static const struct sk_http_route routes[] = {
     {SK_HTTP_GET, "/insights/metrics", SK_OP_METRIC_READ},
     {SK_HTTP_GET, "/insights/records", SK_OP_RECORD_LIST},
     {SK_HTTP_GET, "/messages/events", SK_OP_EVENTS_WATCH},
+    {SK_HTTP_GET, "/messages/notices", SK_OP_NOTICES_WATCH},
     {SK_HTTP_GET, "/telemetry/v1/rules", SK_OP_RULE_LIST},
     {SK_HTTP_POST, "/telemetry/v1/rules", SK_OP_RULE_PUT},
     {SK_HTTP_GET, "/telemetry/v1/rules/{name}", SK_OP_RULE_GET},

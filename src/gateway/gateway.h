@@ -70,6 +70,7 @@ struct sk_backend_ops {
     bool (*exchange)(struct sk_backend *, struct sk_http_exchange *, bool waits);
 };
 
+enum { SK_HTTP_STREAMS_MAX = 1000 };
 struct sk_backend {
     const struct sk_backend_ops *ops;
     struct sk_io *io;
@@ -86,6 +87,7 @@ struct sk_backend {
     struct sk_chaos *chaos;         /* NULL: clients may not ask for faults */
     struct sk_quota *quota;         /* NULL: there is none */
     size_t sessions_max;            /* clients at a time; 0: no limit */
+    size_t streams;                 /* of server-sent events, open now: SK_HTTP_STREAMS_MAX */
 };
 
 /* ---- sessions: one authenticated identity on one connection ---- */

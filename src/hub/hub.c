@@ -22,7 +22,7 @@ static const struct sk_hub_part *const parts[] = {
     &hub_part_files,      &hub_part_digital_twins, &hub_part_quota,      &hub_part_records,
     &hub_part_diagnose,   &hub_part_transfers,     &hub_part_tracing,    &hub_part_measures,
     &hub_part_manage,     &hub_part_explain,       &hub_part_rules,      &hub_part_series,
-    &hub_part_insights,   &hub_part_simulations};
+    &hub_part_live,       &hub_part_insights,      &hub_part_simulations};
 
 #define PARTS (sizeof parts / sizeof *parts)
 #define EACH_PART(part)                                                                            \

@@ -15,6 +15,7 @@ struct endpoints;
 struct files;
 struct insights;
 struct jobs;
+struct live;
 struct rules;
 struct series;
 struct simulations;
@@ -115,6 +116,7 @@ struct sk_hub {
     struct files *files;                    /* see files/files.c */
     struct rules *rules;                    /* see rules/parts.h */
     struct series *series;                  /* see series/parts.h */
+    struct live *live;                      /* NULL: nobody watches. See events/live.c */
     struct insights *insights;              /* see insights/parts.h */
     struct simulations *simulations;        /* see simulations/parts.h */
     const struct sk_hub_part *const *parts; /* what it is made of */
@@ -279,7 +281,7 @@ extern const struct sk_hub_part hub_part_ingest, hub_part_routing, hub_part_noti
     hub_part_bulk, hub_part_network, hub_part_blobs, hub_part_files, hub_part_digital_twins,
     hub_part_quota, hub_part_endpoints, hub_part_records, hub_part_diagnose, hub_part_transfers,
     hub_part_tracing, hub_part_measures, hub_part_manage, hub_part_explain, hub_part_rules,
-    hub_part_series, hub_part_insights, hub_part_simulations;
+    hub_part_series, hub_part_insights, hub_part_live, hub_part_simulations;
 
 /* Of the hub as a resource of ARM, in front of its name; whose it is does not matter. */
 #define HUB_RESOURCE                                                                               \
@@ -340,6 +342,13 @@ void hub_job_changed(struct sk_hub *hub, const json_t *job);
 /* events/notices.c: an alarm has been found; `done` comes once, maybe from inside the call: its
  * event is in the log, if a route asks for such, or cannot be. */
 void hub_alarm_found(struct sk_hub *hub, const json_t *alarm, hub_emitted *done, void *arg);
+/* To those that watch, and to no route: how far a job is, if somebody watches jobs; an alarm was
+ * stored, changed or deleted. */
+void hub_job_moves(struct sk_hub *hub, const json_t *job);
+void hub_alarm_changed(struct sk_hub *hub, const char *id, const char *device, bool there);
+/* events/live.c: whether anybody watches such events; all who do get it. */
+bool hub_live_wants(const struct sk_hub *hub, enum sk_source source);
+void hub_live_put(struct sk_hub *hub, const struct sk_message *message);
 /* rules/rules.c: that have been found since the start */
 uint64_t hub_alarm_count(const struct sk_hub *hub);
 /* Azure's names of enum sk_source, in its order; the last is ours. */

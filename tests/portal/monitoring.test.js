@@ -130,11 +130,11 @@ test('telemetry is drawn as it comes, a line for each device, and said as a tabl
   await line.click();
   await page.locator('section', { hasText: 'Telemetry' }).getByText('Show as table').last().click();
   assert.match(await page.getByRole('region', { name: 'heat' }).innerText(), /pump-2\s+41.5/);
-  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('button', { name: 'Pause', exact: true }).click();
   await send('pump-2', { heat: 43 });
   await page.getByText('Paused').waitFor();
   assert.strictEqual(await page.getByText('43', { exact: true }).count(), 0);
-  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByRole('button', { name: 'Go on', exact: true }).click();
   await page.getByRole('button', { name: 'pump-2 43', exact: true }).waitFor();
   await page.getByRole('link', { name: 'Explore in time series' }).click();
   await page.getByText('pump-2 heat').first().waitFor();

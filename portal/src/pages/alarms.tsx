@@ -13,8 +13,8 @@ import {
     SeverityPill,
     useFleet,
     useScope,
-    useTick,
 } from '../monitoring';
+import { LiveBar, useNotices } from '../notices';
 import { changeQuery, href, hrefWith, useRoute } from '../route';
 import { Choice, Denied, Dialog, Failure, messageOf, notify, PageHead, Table, useApi, useLoad, When } from '../ui';
 
@@ -35,7 +35,8 @@ function Alarms() {
     const api = useApi();
     const { query } = useRoute();
     const scope = useScope();
-    const tick = useTick();
+    const live = useNotices('AlarmEvents', { slow: true });
+    const { tick } = live;
     const said = (name: string) => query.get(name) ?? '';
     const [rule, device, status, severity] = [said('rule'), said('device'), said('status'), said('severity')];
     const skip = Math.max(0, Number(said('skip')) || 0);
@@ -100,10 +101,11 @@ function Alarms() {
         setChosen(next);
     };
     const count = picked.length ? ` (${picked.length})` : '';
-    const live = (rules.data ?? []).sort((a, b) => a.Name.localeCompare(b.Name));
+    const there = (rules.data ?? []).sort((a, b) => a.Name.localeCompare(b.Name));
     return (
         <>
             <PageHead title="Alarms" reload={alarms.reload}>
+                <LiveBar live={live} />
                 <button type="button" disabled={!count || busy} onClick={() => void set(picked, 'acknowledged')}>
                     Acknowledge{count}
                 </button>
@@ -135,8 +137,8 @@ function Alarms() {
                     set={(to) => change({ rule: to })}
                     of={[
                         ['', 'Any'],
-                        ...(rule && !live.some((one) => one.Id === rule) ? [[rule, rule] as [string, string]] : []),
-                        ...live.map((one): [string, string] => [
+                        ...(rule && !there.some((one) => one.Id === rule) ? [[rule, rule] as [string, string]] : []),
+                        ...there.map((one): [string, string] => [
                             one.Id,
                             one.Deleted ? `${one.Name} (deleted)` : one.Name,
                         ]),

@@ -25,9 +25,9 @@ import {
     Tile,
     useFleet,
     useScope,
-    useTick,
     type Fleet,
 } from '../monitoring';
+import { LiveBar, useNotices } from '../notices';
 import { Denied, Shimmer, Table, useApi, useLoad, When, type Loaded } from '../ui';
 import { LiveTelemetry } from './live';
 import { FleetMap } from './map';
@@ -63,7 +63,11 @@ export function DashboardPage() {
 function Dashboard() {
     const api = useApi();
     const scope = useScope();
-    const tick = useTick();
+    const live = useNotices('AlarmEvents,DeviceConnectionStateEvents,DeviceLifecycleEvents,TwinChangeEvents', {
+        slow: true,
+        least: 5000,
+    });
+    const { tick } = live;
     const fleet = useFleet(scope, tick);
     const devices = devicesOf(scope, fleet.data);
     const rules = useLoad((signal) => (api.can('read') ? listRules(api, signal) : Promise.resolve([])), [], tick);
@@ -84,6 +88,9 @@ function Dashboard() {
         <>
             <div class="head">
                 <h1>Dashboard</h1>
+                <div class="actions">
+                    <LiveBar live={live} />
+                </div>
             </div>
             <ScopeBar scope={scope} refresh={refresh} at={fleet.data?.at ?? 0} />
             <Panel title={scope.group?.DisplayName ?? 'All devices'} of={fleet}>

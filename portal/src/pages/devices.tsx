@@ -1,11 +1,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { enc, literal, type Doc } from '../api';
+import { LiveBar, useNotices, type Notice } from '../notices';
 import { href, setQuery, useRoute } from '../route';
 import { Choice, Denied, Dialog, Failure, messageOf, notify, Pill, Text, useApi, When } from '../ui';
 import { MassAction } from './mass';
 
 const ROW = 40; // px, as style.css has it
 const PAGE = 100;
+const HELD = 5000; // notices that wait
 const SELECTED = 'deviceId, status, connectionState, authenticationType, statusUpdateTime, modelId, capabilities';
 
 interface Device extends Doc {
@@ -100,7 +102,28 @@ function usePages(text: string) {
             at.current = null;
         };
     }, [text, turn]);
-    return { rows, more, failure, load, reload: () => setTurn((n) => n + 1) };
+    /** Puts into the rows that are there what has become of their devices; what has been made is counted, and is there after a look anew. */
+    const take = (list: Notice[]) => {
+        const states = new Map<string, string | null>();
+        for (const { what, device, module } of list) {
+            if (module) continue;
+            if (what === 'deviceConnected') states.set(device, 'Connected');
+            if (what === 'deviceDisconnected') states.set(device, 'Disconnected');
+            if (what === 'deleteDeviceIdentity') states.set(device, null);
+        }
+        if (states.size)
+            setRows((before) =>
+                before.some((row) => states.has(row.deviceId))
+                    ? before
+                          .filter((row) => states.get(row.deviceId) !== null)
+                          .map((row) => {
+                              const state = states.get(row.deviceId);
+                              return state ? { ...row, connectionState: state } : row;
+                          })
+                    : before,
+            );
+    };
+    return { rows, more, failure, load, take, reload: () => setTurn((n) => n + 1) };
 }
 
 const authentications: Record<string, string> = {
@@ -132,7 +155,25 @@ export function DevicesPage() {
     const [dialog, setDialog] = useState<'' | 'new' | 'delete' | 'clause' | 'job'>('');
     const pages = usePages(`SELECT ${SELECTED} FROM devices${condition(prefix, clauses)}`);
     const show = (id: string, where: Clause[]) => setQuery({ id, where: where.length ? JSON.stringify(where) : '' });
+    const [made, setMade] = useState(0);
+    const held = useRef<Notice[]>([]); // while it stands still
+    const live = useNotices('DeviceConnectionStateEvents,DeviceLifecycleEvents', {
+        heard: (list) => void held.current.push(...list.slice(-HELD)),
+    });
+    useEffect(() => {
+        if (live.paused) return;
+        const timer = setInterval(() => {
+            const list = held.current.slice(-HELD);
+            held.current = [];
+            if (!list.length) return;
+            pages.take(list);
+            const more = list.filter((one) => one.what === 'createDeviceIdentity' && !one.module).length;
+            if (more) setMade((before) => before + more);
+        }, 500);
+        return () => clearInterval(timer);
+    }, [live.paused]);
     const reload = () => {
+        setMade(0);
         setChosen(new Set());
         pages.reload();
     };
@@ -147,13 +188,14 @@ export function DevicesPage() {
             <div class="head">
                 <h1>Devices</h1>
                 <div class="actions">
+                    <LiveBar live={live} />
                     {api.can('write') && (
                         <button type="button" class="first" onClick={() => setDialog('new')}>
                             New device
                         </button>
                     )}
                     <button type="button" onClick={reload}>
-                        Refresh
+                        Refresh{made ? ` (${made.toLocaleString()} new)` : ''}
                     </button>
                     {api.can('write') && api.can('service') && (
                         <button type="button" disabled={!pages.rows.length} onClick={() => setDialog('job')}>

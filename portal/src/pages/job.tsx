@@ -1,11 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
 import { enc, literal, type Doc } from '../api';
 import { Pager, useAct } from '../forms';
+import { LiveBar, useNotices } from '../notices';
 import { href } from '../route';
 import { Denied, Failure, Shimmer, Show, Table, useApi, useLoad, When } from '../ui';
 import { hasEnded, JobPill, jobCounts, jobProgress, jobType, useCancelJob } from './jobs';
 
-const EVERY_MS = 2000;
 const PER_PAGE = 50;
 
 const errorOf = (row: Doc) => {
@@ -18,7 +18,9 @@ const errorOf = (row: Doc) => {
 /** One job: how far it is, and what became of each device. */
 export function JobPage(props: { id: string }) {
     const api = useApi();
-    const [tick, setTick] = useState(0);
+    const [ended, setEnded] = useState(false);
+    const live = useNotices('DeviceJobLifecycleEvents', { off: ended });
+    const { tick } = live;
     const [from, setFrom] = useState<string | null>(null);
     const service = api.can('service');
     const cancel = useCancelJob();
@@ -36,12 +38,7 @@ export function JobPage(props: { id: string }) {
         [props.id, from],
         tick,
     );
-    const ended = job.data !== null && hasEnded(job.data);
-    useEffect(() => {
-        if (ended) return;
-        const timer = setInterval(() => !document.hidden && setTick((n) => n + 1), EVERY_MS);
-        return () => clearInterval(timer);
-    }, [ended]);
+    useEffect(() => setEnded(job.data !== null && hasEnded(job.data)), [job.data]);
     useEffect(() => void (ended && devices.reload()), [ended]);
     if (!service) return <Denied what="read jobs (it lacks ServiceConnect)" />;
     const counts = job.data && jobCounts(job.data);
@@ -55,6 +52,7 @@ export function JobPage(props: { id: string }) {
                 {job.data && <JobPill job={job.data} />}
                 {job.data && !ended && (
                     <div class="actions">
+                        <LiveBar live={live} />
                         <button
                             type="button"
                             class="danger"

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { enc, type Doc } from '../api';
 import { Pager } from '../forms';
+import { LiveBar, useNotices } from '../notices';
 import { href } from '../route';
 import {
     Choice,
@@ -53,10 +54,12 @@ export function JobsPage() {
     const [status, setStatus] = useState('');
     const [from, setFrom] = useState<string | null>(null);
     const path = '/jobs/v2/query' + (status ? `?jobStatus=${enc(status)}` : '');
+    const live = useNotices('DeviceJobLifecycleEvents');
     const jobs = useLoad(
         () =>
             api.can('service') ? api.page<Doc>(path, {}, from, 50) : Promise.resolve({ items: [], continuation: null }),
         [path, from],
+        live.tick,
     );
     const cancel = useCancelJob();
     if (!api.can('service')) return <Denied what="read jobs (it lacks ServiceConnect)" />;
@@ -66,7 +69,9 @@ export function JobsPage() {
     };
     return (
         <>
-            <PageHead title="Jobs" reload={jobs.reload} />
+            <PageHead title="Jobs" reload={jobs.reload}>
+                <LiveBar live={live} />
+            </PageHead>
             <div class="row">
                 <Choice
                     label="Status"
@@ -82,7 +87,7 @@ export function JobsPage() {
             <Table
                 label="Jobs"
                 rows={jobs.data?.items ?? []}
-                loading={jobs.loading}
+                loading={jobs.loading && !jobs.data}
                 empty="No jobs to display"
                 columns={[
                     {

@@ -11,8 +11,8 @@ import {
     Tile,
     useFleet,
     useScope,
-    useTick,
 } from '../monitoring';
+import { LiveBar, useNotices } from '../notices';
 import { href } from '../route';
 import { Denied, Table, useApi, useLoad, When, type Loaded } from '../ui';
 import { JobPill, jobCounts, jobProgress } from './jobs';
@@ -44,7 +44,8 @@ function joined(active: ByRule[], closed: ByRule[]): Row[] {
 function Maintenance() {
     const api = useApi();
     const scope = useScope();
-    const tick = useTick();
+    const live = useNotices('AlarmEvents,DeviceJobLifecycleEvents', { slow: true });
+    const { tick } = live;
     const fleet = useFleet(scope, tick);
     const devices = devicesOf(scope, fleet.data);
     const rules = useLoad((signal) => (api.can('read') ? listRules(api, signal) : Promise.resolve([])), []);
@@ -80,6 +81,9 @@ function Maintenance() {
         <>
             <div class="head">
                 <h1>Maintenance</h1>
+                <div class="actions">
+                    <LiveBar live={live} />
+                </div>
             </div>
             <ScopeBar
                 scope={scope}

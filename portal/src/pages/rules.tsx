@@ -2,7 +2,8 @@ import { useState } from 'preact/hooks';
 import { enc } from '../api';
 import { DeleteDialog } from '../forms';
 import { calculationText, triggerText, type Rule } from '../logic/monitoring';
-import { listByRule, listGroups, listRules, SeverityPill, useTick } from '../monitoring';
+import { listByRule, listGroups, listRules, SeverityPill } from '../monitoring';
+import { useNotices } from '../notices';
 import { href, hrefWith } from '../route';
 import {
     Denied,
@@ -22,7 +23,7 @@ import { RuleForm } from './rule-form';
 
 export function RulesPage() {
     const api = useApi();
-    const tick = useTick();
+    const { tick } = useNotices('AlarmEvents', { slow: true });
     const [wanted, setWanted] = useState('');
     const [busy, setBusy] = useState('');
     const [dialog, setDialog] = useState<{ edit: Rule | null } | { remove: Rule } | null>(null);

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { twinPath, type Doc } from '../api';
 import { mergePatch, readObject, withoutMetadata, type Tree } from '../logic/json';
+import { LiveBar, useNotices } from '../notices';
 import { Area, Denied, Dialog, Diff, Failure, messageOf, notify, pretty, Shimmer, Show, useApi, useLoad } from '../ui';
 
 /** What of a twin services change. */
@@ -13,6 +14,8 @@ function editable(twin: Doc): Tree {
 export function TwinTab(props: { device: string; module?: string }) {
     const api = useApi();
     const path = twinPath(props.device, props.module);
+    const live = useNotices('TwinChangeEvents', { device: props.device });
+    const [behind, setBehind] = useState(false); // it has changed, and somebody is writing
     const twin = useLoad(() => (api.can('service') ? api.ask(path) : Promise.resolve(null)), [path]);
     const [text, setText] = useState('');
     const [asked, setAsked] = useState<Tree | null>(null);
@@ -20,7 +23,13 @@ export function TwinTab(props: { device: string; module?: string }) {
     const stored = twin.data ? editable(twin.data) : null;
     useEffect(() => {
         if (stored) setText(pretty(stored));
+        setBehind(false);
     }, [twin.data]);
+    useEffect(() => {
+        if (!live.tick || !stored) return;
+        if (text === pretty(stored)) twin.reload();
+        else setBehind(true);
+    }, [live.tick]);
     if (!api.can('service')) return <Denied what="read twins (it lacks ServiceConnect)" />;
     if (twin.error) return <Failure text={twin.error} retry={twin.reload} />;
     if (!twin.data || !stored) return <Shimmer lines={8} />;
@@ -61,8 +70,14 @@ export function TwinTab(props: { device: string; module?: string }) {
                 <button type="button" onClick={twin.reload}>
                     Refresh
                 </button>
+                <LiveBar live={live} />
                 <span class="quiet">Version {String(twin.data.version)}</span>
             </div>
+            {behind && (
+                <p class="note warn" role="status">
+                    The twin has been changed meanwhile. Refresh shows what it is now, without what you have written.
+                </p>
+            )}
             <Failure text={failure} />
             <div class="two">
                 <section class="panel">

@@ -347,14 +347,12 @@ static bool read_request(struct sk_http_request *r) {
         why = "the body has no \"query\" of at most 8192 characters";
         fine = r->request.name.n > 0 && r->request.name.n <= 8192;
         break;
+    case SK_OP_RECORD_LIST:
     case SK_OP_JOB_LIST: read_job_list(r); break;
     case SK_OP_SERIES_QUERY:
     case SK_OP_SERIES_REMOTE_READ:
         r->request.payload = sk_buffer_span(&http->body);
         look_for_its_going(r);
-        break;
-    case SK_OP_RECORD_LIST:
-        r->request.max = number(sk_http_header(http, "x-ms-max-item-count"), 100);
         break;
     case SK_OP_DEVICE_LIST:
     case SK_OP_CONFIGURATION_LIST:

@@ -1,33 +1,52 @@
-/* For people, as server-sent events: GET /messages/events, one JSON message each, its id the
- * sequence number; feedback and notifications of files, as they are told to one receiver. */
+/* For people, as server-sent events: GET /messages/events and /messages/notices, one JSON message
+ * each, its id the sequence number; feedback and notifications of files, as they are told to one
+ * receiver. A stream holds SK_STREAM_HIGH bytes and an event, however slowly its client reads; one
+ * of whose bytes nothing has left for STALLED heartbeats is cut. */
 #include "gateway/http/head.h"
 
 #include <stdio.h>
 
-enum { HEARTBEAT_S = 15 };
+enum { HEARTBEAT_S = 15, STALLED = 4 };
 
 static void pump_again(struct sk_task *task);
 
-/* A stored message as JSON; false: there is none now. An empty text: it is another device's. */
-static bool next_event(struct sk_http_request *r, struct sk_buffer *json, char id[40]) {
+/* A message as JSON; SK_AGAIN: there is none now. An empty text: it is another device's. */
+static enum sk_status next_event(struct sk_http_request *r, struct sk_buffer *json, char id[40]) {
     struct sk_message message;
-    if (r->events->next(r->events, &message)) return false;
-    if (r->device.n && !sk_span_eq(r->device, message.device)) return true;
+    enum sk_status status = r->events->next(r->events, &message);
+    if (status || (r->device.n && !sk_span_eq(r->device, message.device))) return status;
     snprintf(id, 40, "%llu", (unsigned long long)message.sequence);
     sk_message_json(json, &message);
-    return true;
+    return SK_OK;
 }
 
 /* What is told to one receiver is JSON itself. Nobody says that it has come: what is written counts
  * as taken. */
-static bool next_told(struct sk_http_request *r, struct sk_buffer *json, char id[40]) {
+static enum sk_status next_told(struct sk_http_request *r, struct sk_buffer *json, char id[40]) {
     struct sk_message message;
     uint64_t delivery;
-    if (r->outbox->next(r->outbox, &message, &delivery)) return false;
+    enum sk_status status = r->outbox->next(r->outbox, &message, &delivery);
+    if (status) return status;
     snprintf(id, 40, "%.*s", SK_ARG(message.c2d->lock_token));
     sk_buffer_append(json, message.body);
     r->outbox->settle(r->outbox, delivery, SK_COMPLETE, NULL, NULL);
-    return true;
+    return SK_OK;
+}
+
+/* Ends it, and lets go of all that it has. */
+static void release(struct sk_http_request *r) {
+    sk_timer_stop(&r->heartbeat);
+    sk_list_remove(&r->grant.link);
+    sk_io_undefer(&r->again);
+    if (r->events) r->events->close(r->events);
+    if (r->outbox) r->outbox->close(r->outbox);
+    r->backend->streams--;
+    sk_http_request_free(r);
+}
+
+static void gone(struct sk_http_exchange *exchange) {
+    release(exchange->data);
+    sk_http_respond_end(exchange);
 }
 
 static void pump(struct sk_http_request *r) {
@@ -41,7 +60,9 @@ static void pump(struct sk_http_request *r) {
             sk_io_yield(r->exchange->io, &r->again, pump_again);
             return;
         }
-        if (!(r->events ? next_event(r, &json, id) : next_told(r, &json, id))) return;
+        enum sk_status status = r->events ? next_event(r, &json, id) : next_told(r, &json, id);
+        if (status == SK_CLOSED) gone(r->exchange); /* it has not kept up */
+        if (status) return;
         /* Event data may not hold line breaks; a JSON body that came with some is one line as well
          * without them. */
         for (size_t i = 0; i < json.n; i++)
@@ -65,20 +86,17 @@ static void drained(struct sk_http_exchange *exchange) {
     pump(exchange->data);
 }
 
-static void gone(struct sk_http_exchange *exchange) {
-    struct sk_http_request *r = exchange->data;
-    sk_timer_stop(&r->heartbeat);
-    sk_list_remove(&r->grant.link);
-    sk_io_undefer(&r->again);
-    if (r->events) r->events->close(r->events);
-    if (r->outbox) r->outbox->close(r->outbox);
-    sk_http_request_free(r);
-    sk_http_respond_end(exchange);
-}
-
 static void revoke(struct sk_grant *grant, const struct sk_error *error) {
     (void)error; /* the answer has begun */
     gone(SK_CONTAINER(grant, struct sk_http_request, grant)->exchange);
+}
+
+/* Nothing of what waits has left for a while: its client does not read, or is not there. */
+static bool is_stalled(struct sk_http_request *r) {
+    size_t waiting = sk_stream_pending(r->exchange->stream);
+    r->stalled = waiting && waiting >= r->waiting ? r->stalled + 1 : 0;
+    r->waiting = waiting;
+    return r->stalled >= STALLED;
 }
 
 static void heartbeat(struct sk_timer *timer) {
@@ -87,12 +105,35 @@ static void heartbeat(struct sk_timer *timer) {
         gone(r->exchange);
         return;
     }
-    sk_http_respond_part(
-        r->exchange, SK_SPAN(":\n\n")); /* a comment: finds out whether the client is still there */
+    if (is_stalled(r)) {
+        struct sk_http_exchange *exchange = r->exchange;
+        release(r);
+        sk_http_respond_cut(exchange);
+        return;
+    }
+    /* A comment finds out whether the client is still there; one that reads nothing gets none. */
+    if (r->stalled == 0) sk_http_respond_part(r->exchange, SK_SPAN(":\n\n"));
     sk_timer_start(timer->io, timer, HEARTBEAT_S * SK_S, heartbeat);
 }
 
+static void refuse(struct sk_http_request *r) {
+    struct sk_error error;
+    struct sk_http_exchange *exchange = r->exchange;
+    sk_error_set(&error, SK_FAULT_THROTTLED,
+                 "%d streams of events are open, as many as a hub has: close some",
+                 SK_HTTP_STREAMS_MAX);
+    if (r->events) r->events->close(r->events);
+    if (r->outbox) r->outbox->close(r->outbox);
+    sk_http_request_free(r);
+    sk_http_head_refuse(exchange, &error, false, NULL);
+}
+
 static void start(struct sk_http_request *r) {
+    if (r->backend->streams >= SK_HTTP_STREAMS_MAX) {
+        refuse(r);
+        return;
+    }
+    r->backend->streams++;
     r->exchange->data = r;
     if (r->exchange->stream == NULL) {
         gone(r->exchange);

@@ -1,6 +1,6 @@
 /* Events that the hub itself makes: twins that change, identities that are made and deleted,
- * clients that come and go, jobs. Nothing is composed unless a route asks for it. Reference:
- * docs/protocols/service-api.md, section 5. */
+ * clients that come and go, jobs. Nothing is composed unless a route asks for it, or somebody
+ * watches (live.c). Reference: docs/protocols/service-api.md, section 5. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -48,8 +48,17 @@ static void emit_then(struct sk_hub *hub, enum sk_source source, const char *ope
     message.system[SK_SYS_CORRELATION_ID] = sk_span_z(id);
     message.system[SK_SYS_USER_ID] = sk_span_z(hub->options->name);
     message.system[SK_SYS_MESSAGE_ID] = sk_span_z(sk_json_member_text(body, "Id"));
-    hub_emit_then(hub, &message, done, arg);
+    if (hub_live_wants(hub, source)) hub_live_put(hub, &message);
+    if (hub_routes_take(hub, source))
+        hub_emit_then(hub, &message, done, arg);
+    else if (done)
+        done(arg, true);
     json_decref(body);
+}
+
+/* Whether anybody wants to hear of it. */
+static bool is_wanted(const struct sk_hub *hub, enum sk_source source) {
+    return hub_live_wants(hub, source) || hub_routes_take(hub, source);
 }
 
 static void emit(struct sk_hub *hub, enum sk_source source, const char *operation,
@@ -61,7 +70,7 @@ static void emit(struct sk_hub *hub, enum sk_source source, const char *operatio
 static void tell_digital_twin(struct sk_hub *hub, const struct sk_hub_twin_change *change) {
     const struct sk_identity *identity = &change->entry->identity;
     if (identity->model_id == NULL || (!change->desired && !change->reported)) return;
-    if (!hub_routes_take(hub, SK_SOURCE_DIGITAL_TWIN_CHANGES)) return;
+    if (!is_wanted(hub, SK_SOURCE_DIGITAL_TWIN_CHANGES)) return;
     json_t *changes =
         sk_digital_twin_changes(&change->entry->twin, identity, change->desired, change->reported);
     if (json_array_size(changes))
@@ -76,7 +85,7 @@ static void twin_changed(struct sk_hub *hub, const struct sk_hub_twin_change *ch
     const struct sk_identity *identity = &change->entry->identity;
     const struct sk_twin *twin = &change->entry->twin;
     if (!change->tags && !change->reported && !change->desired) return;
-    if (!hub_routes_take(hub, SK_SOURCE_TWIN_CHANGES)) return;
+    if (!is_wanted(hub, SK_SOURCE_TWIN_CHANGES)) return;
     emit(hub, SK_SOURCE_TWIN_CHANGES, change->replaced ? "replaceTwin" : "updateTwin",
          identity->device_id, identity->module_id,
          change->replaced
@@ -85,7 +94,7 @@ static void twin_changed(struct sk_hub *hub, const struct sk_hub_twin_change *ch
 }
 
 static void identity_changed(struct sk_hub *hub, const struct sk_identity *identity, bool made) {
-    if (!hub_routes_take(hub, SK_SOURCE_DEVICE_LIFECYCLE)) return;
+    if (!is_wanted(hub, SK_SOURCE_DEVICE_LIFECYCLE)) return;
     struct sk_twin fresh = sk_twin_new();
     emit(hub, SK_SOURCE_DEVICE_LIFECYCLE, made ? "createDeviceIdentity" : "deleteDeviceIdentity",
          identity->device_id, identity->module_id, sk_twin_whole_json(&fresh, identity));
@@ -103,7 +112,7 @@ static void number_text(const struct sk_hub *hub, char to[65]) {
 
 static void tell_connection(struct sk_hub *hub, const struct sk_session *session, bool connected) {
     char number[65];
-    if (!hub_routes_take(hub, SK_SOURCE_CONNECTION_STATE)) return;
+    if (!is_wanted(hub, SK_SOURCE_CONNECTION_STATE)) return;
     hub->counts.connection_events_total++;
     number_text(hub, number);
     emit(hub, SK_SOURCE_CONNECTION_STATE, connected ? "deviceConnected" : "deviceDisconnected",
@@ -113,17 +122,43 @@ static void tell_connection(struct sk_hub *hub, const struct sk_session *session
 
 void hub_job_changed(struct sk_hub *hub, const json_t *job) {
     const char *status = json_string_value(json_object_get(job, "status"));
-    if (!hub_routes_take(hub, SK_SOURCE_JOB_LIFECYCLE)) return;
+    if (!is_wanted(hub, SK_SOURCE_JOB_LIFECYCLE)) return;
     emit(hub, SK_SOURCE_JOB_LIFECYCLE, status, NULL, NULL, json_deep_copy(job));
 }
 
 /* Told twice, after a crash, it has the same message id. */
 void hub_alarm_found(struct sk_hub *hub, const json_t *alarm, hub_emitted *done, void *arg) {
-    if (hub_routes_take(hub, SK_SOURCE_ALARMS))
+    if (is_wanted(hub, SK_SOURCE_ALARMS))
         emit_then(hub, SK_SOURCE_ALARMS, "alarm", sk_json_member_text(alarm, "DeviceId"), NULL,
                   json_deep_copy(alarm), done, arg);
     else
         done(arg, true);
+}
+
+/* What routes do not hear of: who looks at it does. Takes `body`. */
+static void tell_watchers(struct sk_hub *hub, enum sk_source source, const char *operation,
+                          const char *device, json_t *body) {
+    SK_CLEANUP_FREE char *text = sk_json_text(body);
+    struct sk_property property = {SK_SPAN("opType"), sk_span_z(operation)};
+    struct sk_message message = {.source = source,
+                                 .device = sk_span_z(device),
+                                 .properties = &property,
+                                 .property_count = 1,
+                                 .body = sk_span_z(text)};
+    message.system[SK_SYS_CONTENT_TYPE] = SK_SPAN("application/json");
+    message.system[SK_SYS_CONTENT_ENCODING] = SK_SPAN("utf-8");
+    hub_live_put(hub, &message);
+    json_decref(body);
+}
+
+void hub_job_moves(struct sk_hub *hub, const json_t *job) {
+    tell_watchers(hub, SK_SOURCE_JOB_LIFECYCLE, "progress", NULL, json_deep_copy(job));
+}
+
+void hub_alarm_changed(struct sk_hub *hub, const char *id, const char *device, bool there) {
+    if (hub_live_wants(hub, SK_SOURCE_ALARMS))
+        tell_watchers(hub, SK_SOURCE_ALARMS, there ? "alarmStored" : "alarmDeleted", device,
+                      json_pack("{s:s,s:s}", "Id", id, "DeviceId", device));
 }
 
 static void opened(struct sk_hub *hub, struct sk_session *session) {

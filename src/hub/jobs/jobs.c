@@ -43,6 +43,15 @@ void jobs_tell(struct job *job) {
     json_decref(shown);
 }
 
+void jobs_moved(struct job *job) {
+    uint64_t now = sk_io_now(job->hub->backend.io);
+    if (!hub_live_wants(job->hub, SK_SOURCE_JOB_LIFECYCLE) || now - job->told_ns < SK_S) return;
+    job->told_ns = now;
+    json_t *shown = job_json(job->document, &job->counts);
+    hub_job_moves(job->hub, shown);
+    json_decref(shown);
+}
+
 static void add(struct jobs *jobs, struct job *job) {
     sk_list_append(&jobs->list, &job->link);
     jobs->count++;

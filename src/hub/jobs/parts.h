@@ -50,6 +50,7 @@ struct job {
     struct sk_timer deadline;          /* after its end: when that is written again */
     struct sk_timer pace;              /* until the tier permits the next row */
     bool paced;
+    uint64_t told_ns; /* when who watches was told last how far it is */
 };
 
 struct job_target {
@@ -105,5 +106,6 @@ void job_end(struct job *job, const char *status, const char *why, enum sk_job_s
 void jobs_ended(struct job *job);
 /* jobs.c: tells routes that ask for such events what the job is now. */
 void jobs_tell(struct job *job);
+void jobs_moved(struct job *job); /* likewise who watches, at most once a second */
 
 #endif

@@ -169,6 +169,7 @@ static void move(struct job *job, enum sk_job_state from, enum sk_job_state to) 
     if (rows[from] == 0) return; /* the job has been ended meanwhile */
     rows[from]--;
     rows[to]++;
+    jobs_moved(job);
 }
 
 static void row_stored(void *arg, const struct sk_registry_end *end) {

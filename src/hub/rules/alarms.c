@@ -190,6 +190,13 @@ struct storing {
     uint64_t hash;
 };
 
+/* To who looks at alarms just now. */
+static void tell_change(struct alarms *alarms, const struct alarm *alarm, bool there) {
+    char id[ALARM_ID];
+    alarm_id(alarm, id);
+    hub_alarm_changed(alarms->rules->hub, id, alarm->device, there);
+}
+
 static void stored(void *arg, const struct sk_registry_end *end) {
     struct storing storing = *(struct storing *)arg;
     struct alarms *alarms = storing.alarms;
@@ -201,6 +208,7 @@ static void stored(void *arg, const struct sk_registry_end *end) {
         if (alarm) take_out(alarms, alarm);
     } else if (alarm) {
         alarm->stored = true;
+        tell_change(alarms, alarm, true);
         actions_add(&alarms->rules->actions, alarm);
     }
     alarms->on_their_way--;
@@ -274,12 +282,14 @@ static void alarm_settled(void *arg, const struct sk_registry_end *end) {
                                    next->received_ms, next->hash);
     if (alarm) alarm->changes--;
     if (end->status == SK_OK && alarm && changing.removes) {
+        tell_change(alarms, alarm, false);
         take_out(alarms, alarm);
         alarm = NULL;
     } else if (end->status == SK_OK && alarm) {
         alarm->status = next->status;
         alarm->version = next->version;
         alarm->modified_ms = next->modified_ms;
+        tell_change(alarms, alarm, true);
     }
     if (alarm && alarm->noted) alarms_note(alarms, alarm);
     if (changing.done) changing.done(changing.arg, end);
