@@ -260,15 +260,15 @@ static int call_group(struct cli *cli, enum sk_http_method method, bool one) {
     return code;
 }
 
-int cli_group_list(void *arg) {
+int cli_consumer_group_list(void *arg) {
     return call_group(arg, SK_HTTP_GET, false);
 }
 
-int cli_group_add(void *arg) {
+int cli_consumer_group_add(void *arg) {
     return call_group(arg, SK_HTTP_PUT, true);
 }
 
-int cli_group_remove(void *arg) {
+int cli_consumer_group_remove(void *arg) {
     return call_group(arg, SK_HTTP_DELETE, true);
 }
 
@@ -320,7 +320,7 @@ int cli_enrichment_remove(void *arg) {
     return take_away(arg, &enrichments);
 }
 
-int cli_rule_list(void *arg) {
+int cli_ip_rule_list(void *arg) {
     return show(arg, &rules);
 }
 
@@ -331,11 +331,11 @@ static bool fill_rule(struct cli *cli, json_t *item) {
     return true;
 }
 
-int cli_rule_add(void *arg) {
+int cli_ip_rule_add(void *arg) {
     return add_or_change(arg, &rules, true, fill_rule);
 }
 
-int cli_rule_remove(void *arg) {
+int cli_ip_rule_remove(void *arg) {
     return take_away(arg, &rules);
 }
 

@@ -48,9 +48,9 @@ static int remove_one(struct cli *cli, const char *format) {
     return code;
 }
 
-/* ---- alert rules ---- */
+/* ---- rules ---- */
 
-int cli_alert_list(void *arg) {
+int cli_rule_list(void *arg) {
     struct cli *cli = arg;
     const char *group = sk_typed_option(&cli->typed, "group");
     return list(cli,
@@ -59,15 +59,15 @@ int cli_alert_list(void *arg) {
                 rule_columns);
 }
 
-int cli_alert_show(void *arg) {
+int cli_rule_show(void *arg) {
     return show(arg, RULE);
 }
 
-int cli_alert_set(void *arg) {
+int cli_rule_set(void *arg) {
     return set(arg, RULE, rule_columns);
 }
 
-int cli_alert_remove(void *arg) {
+int cli_rule_remove(void *arg) {
     return remove_one(arg, RULE);
 }
 
@@ -82,11 +82,11 @@ static int enable(struct cli *cli, bool enabled) {
     return code;
 }
 
-int cli_alert_enable(void *arg) {
+int cli_rule_enable(void *arg) {
     return enable(arg, true);
 }
 
-int cli_alert_disable(void *arg) {
+int cli_rule_disable(void *arg) {
     return enable(arg, false);
 }
 
@@ -139,18 +139,18 @@ int cli_alarm_remove(void *arg) {
 
 /* ---- groups of devices ---- */
 
-int cli_device_group_list(void *arg) {
+int cli_group_list(void *arg) {
     return list(arg, "/config/v1/devicegroups", group_columns);
 }
 
-int cli_device_group_show(void *arg) {
+int cli_group_show(void *arg) {
     return show(arg, GROUP);
 }
 
-int cli_device_group_set(void *arg) {
+int cli_group_set(void *arg) {
     return set(arg, GROUP, group_columns);
 }
 
-int cli_device_group_remove(void *arg) {
+int cli_group_remove(void *arg) {
     return remove_one(arg, GROUP);
 }
