@@ -371,3 +371,43 @@ TEST(a_window_of_a_day_outlives_power_losses) {
     pass(f, 3600);
     assert_int_equal(count(f, ALARMS), 1);
 }
+
+/* The items of a page, each behind the one before it by time; how many of them there are. */
+static size_t page(struct fleet *f, const char *path, bool down, char last[64]) {
+    json_t *items = list(f, path), *item;
+    size_t n = json_array_size(items), i;
+    json_array_foreach(items, i, item) {
+        const char *id = json_string_value(json_object_get(item, "Id"));
+        int order = strcmp(id, last);
+        if (*last && (down ? order >= 0 : order <= 0)) fail_msg("%s behind %s", id, last);
+        snprintf(last, 64, "%s", id);
+    }
+    json_decref(items);
+    return n;
+}
+
+TEST(lists_of_many_alarms_have_each_once_over_many_turns) {
+    enum { RULES = 20, MESSAGES = 75 };
+    struct fleet *f = *state;
+    put(f, GROUP("all", ""));
+    for (int i = 0; i < RULES; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/telemetry/v1/rules/r%d", i);
+        put(f, path, "{\"Name\":\"n\",\"GroupId\":\"all\"," WHEN("t", "GreaterThan", "0") "}");
+    }
+    for (int i = 0; i < MESSAGES; i++) {
+        say(f, i % 2 ? "d1" : "d2", "{\"t\":1}");
+        pass(f, 1);
+    }
+    char last[64] = "";
+    assert_int_equal(page(f, ALARMS, false, last), 1000);
+    assert_int_equal(page(f, ALARMS "?skip=1000", false, last), RULES * MESSAGES - 1000);
+    *last = 0;
+    assert_int_equal(page(f, ALARMS "?order=desc&limit=700", true, last), 700);
+    assert_int_equal(page(f, ALARMS "?order=desc&skip=700", true, last), RULES * MESSAGES - 700);
+    *last = 0;
+    assert_int_equal(page(f, ALARMS "?order=desc&devices=d2", true, last), RULES * 38);
+    fleet_shows(f, BY_RULE, "Items/19/Count", "75");
+    fleet_shows(f, BY_RULE, "Items/20", NULL);
+    fleet_shows(f, BY_RULE "?devices=d1", "Items/7/Open", "37");
+}

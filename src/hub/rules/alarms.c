@@ -22,7 +22,7 @@ static int compare(const struct alarm *a, int64_t received_ms, uint64_t h) {
 }
 
 /* Where one of that name is, or would be. */
-static size_t place(const struct alarms *alarms, int64_t received_ms, uint64_t h) {
+size_t alarms_place(const struct alarms *alarms, int64_t received_ms, uint64_t h) {
     size_t low = 0, high = alarms->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -32,10 +32,6 @@ static size_t place(const struct alarms *alarms, int64_t received_ms, uint64_t h
             high = middle;
     }
     return low;
-}
-
-size_t alarms_since(const struct alarms *alarms, int64_t received_ms) {
-    return place(alarms, received_ms, 0);
 }
 
 static struct alarm *at_place(const struct alarms *alarms, size_t at, int64_t received_ms,
@@ -52,12 +48,12 @@ struct alarm *alarms_get(const struct alarms *alarms, struct sk_span id) {
     memcpy(text, id.p, id.n);
     text[id.n] = '\0';
     if (sscanf(text, "%12llx%16llx", &ms, &h) != 2) return NULL;
-    struct alarm *alarm = at_place(alarms, place(alarms, (int64_t)ms, h), (int64_t)ms, h);
+    struct alarm *alarm = at_place(alarms, alarms_place(alarms, (int64_t)ms, h), (int64_t)ms, h);
     return alarm && alarm->stored ? alarm : NULL;
 }
 
 static void put_in(struct alarms *alarms, struct alarm *alarm) {
-    size_t at = place(alarms, alarm->received_ms, alarm->hash);
+    size_t at = alarms_place(alarms, alarm->received_ms, alarm->hash);
     if (alarms->count == alarms->room) {
         alarms->room = alarms->room ? 2 * alarms->room : 64;
         alarms->sorted = sk_realloc(alarms->sorted, alarms->room * sizeof(struct alarm *));
@@ -75,7 +71,7 @@ static void alarm_free(struct alarm *alarm) {
 }
 
 static void take_out(struct alarms *alarms, struct alarm *alarm) {
-    size_t at = place(alarms, alarm->received_ms, alarm->hash);
+    size_t at = alarms_place(alarms, alarm->received_ms, alarm->hash);
     alarms->count--;
     memmove(alarms->sorted + at, alarms->sorted + at + 1,
             (alarms->count - at) * sizeof(struct alarm *));
@@ -201,7 +197,7 @@ static void stored(void *arg, const struct sk_registry_end *end) {
     struct storing storing = *(struct storing *)arg;
     struct alarms *alarms = storing.alarms;
     free(arg);
-    struct alarm *alarm = at_place(alarms, place(alarms, storing.received_ms, storing.hash),
+    struct alarm *alarm = at_place(alarms, alarms_place(alarms, storing.received_ms, storing.hash),
                                    storing.received_ms, storing.hash);
     if (end->status) {
         alarms->failed = true;
@@ -220,8 +216,9 @@ static void stored(void *arg, const struct sk_registry_end *end) {
 static void told(void *arg, bool fine) {
     struct storing *storing = arg;
     struct alarms *alarms = storing->alarms;
-    struct alarm *alarm = at_place(alarms, place(alarms, storing->received_ms, storing->hash),
-                                   storing->received_ms, storing->hash);
+    struct alarm *alarm =
+        at_place(alarms, alarms_place(alarms, storing->received_ms, storing->hash),
+                 storing->received_ms, storing->hash);
     if (fine && alarm)
         put(alarms, alarm, stored, storing);
     else
@@ -239,7 +236,7 @@ static void drop_oldest(struct alarms *alarms) {
 void alarms_found(struct alarms *alarms, const struct rule_found *found) {
     int64_t received_ms = found->received_us / 1000;
     uint64_t h = hash_of(found);
-    if (at_place(alarms, place(alarms, received_ms, h), received_ms, h)) return;
+    if (at_place(alarms, alarms_place(alarms, received_ms, h), received_ms, h)) return;
     drop_oldest(alarms);
     int64_t now_ms = sk_io_wall(alarms->rules->hub->backend.io) / 1000;
     struct alarm *alarm = SK_NEW(struct alarm);
@@ -278,7 +275,7 @@ static void alarm_settled(void *arg, const struct sk_registry_end *end) {
     struct alarms *alarms = changing.alarms;
     const struct alarm *next = &changing.next;
     free(arg);
-    struct alarm *alarm = at_place(alarms, place(alarms, next->received_ms, next->hash),
+    struct alarm *alarm = at_place(alarms, alarms_place(alarms, next->received_ms, next->hash),
                                    next->received_ms, next->hash);
     if (alarm) alarm->changes--;
     if (end->status == SK_OK && alarm && changing.removes) {

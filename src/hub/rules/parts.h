@@ -70,12 +70,6 @@ struct rule_action {
     const json_t *parameters; /* of the rule's document */
 };
 
-/* Of one list, while it is made. */
-struct rule_tally {
-    size_t count, open;
-    const struct alarm *last;
-};
-
 struct rule {
     struct sk_list link;
     json_t *document; /* as it is stored and shown; what is named below lives in it */
@@ -89,8 +83,8 @@ struct rule {
     size_t condition_count;
     struct rule_action actions[RULE_ACTIONS_MAX];
     size_t action_count;
-    struct rule_tally tally;
-    size_t place; /* its group's bit, as of rules_changed; GROUPS_MAX: there is no such group */
+    size_t number; /* how many were made before it */
+    size_t place;  /* its group's bit, as of rules_changed; GROUPS_MAX: there is no such group */
 };
 
 struct group {
@@ -253,8 +247,8 @@ struct alarms {
 void alarms_found(struct alarms *alarms, const struct rule_found *found);
 /* A document of the registry. */
 void alarms_load(struct alarms *alarms, struct sk_span key, struct sk_span bytes);
-/* The place of the first that was received then or later. */
-size_t alarms_since(const struct alarms *alarms, int64_t received_ms);
+/* The place of the first that is this one, or behind it. */
+size_t alarms_place(const struct alarms *alarms, int64_t received_ms, uint64_t hash);
 struct alarm *alarms_get(const struct alarms *alarms, struct sk_span id);
 /* Takes one out of the registry, then out of the list. `done` (may be NULL), here and below, never
  * from inside the call. */
@@ -336,6 +330,7 @@ void serve_alarm_delete(struct sk_hub *hub, struct sk_request *request);
 void serve_alarms_delete(struct sk_hub *hub, struct sk_request *request);
 void serve_alarms_by_rule(struct sk_hub *hub, struct sk_request *request);
 void serve_alarms_of_rule(struct sk_hub *hub, struct sk_request *request);
+void alarm_walks_stop(struct rules *rules); /* refuses those who wait for a list */
 
 /* ---- rules.c ---- */
 
@@ -364,6 +359,8 @@ struct rules {
     bool asking_stale, loaded, saving;
     bool gap;               /* messages have gone unseen since the last */
     struct sk_list waiting; /* see hub_wait */
+    struct sk_list walks;   /* over alarms: see shown.c */
+    size_t numbers;         /* given to rules */
 };
 /* Rules or groups have changed: gives groups their bits, and reads or does not. */
 void rules_changed(struct rules *rules);

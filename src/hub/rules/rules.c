@@ -64,6 +64,7 @@ static void put_rule(struct rules *rules, struct rule *rule) {
     struct rule *before = rules_find(rules, sk_span_z(rule->id));
     rules->count += !rule->deleted;
     if (before == NULL) {
+        rule->number = rules->numbers++;
         sk_list_append(&rules->list, &rule->link);
         return;
     }
@@ -71,6 +72,7 @@ static void put_rule(struct rules *rules, struct rule *rule) {
     rules->count -= !before->deleted;
     rule_engine_forget(&rules->engine, before);
     struct sk_list link = before->link;
+    rule->number = before->number;
     json_decref(before->document);
     *before = *rule;
     before->link = link;
@@ -386,6 +388,7 @@ static enum sk_status open_rules(struct sk_hub *hub, char reason[512]) {
     sk_list_init(&rules->list);
     sk_list_init(&rules->groups);
     sk_list_init(&rules->waiting);
+    sk_list_init(&rules->walks);
     rule_engine_init(&rules->engine, on_found, rules);
     actions_open(&rules->actions, hub, on_action, rules);
     return SK_OK;
@@ -398,6 +401,7 @@ static void start(struct sk_hub *hub) {
 static void stop(struct sk_hub *hub) {
     rules_stop(hub->rules);
     actions_stop(&hub->rules->actions);
+    alarm_walks_stop(hub->rules);
     hub_wait_refuse(&hub->rules->waiting);
 }
 

@@ -136,88 +136,163 @@ static bool is_asked_for(const struct alarm_ask *ask, const struct alarm *alarm)
            (ask->devices.count == 0 || sk_map_get(&ask->devices, sk_span_z(alarm->device)));
 }
 
-/* Those of the time that is asked for: from `*first` on, before the place that is returned. */
-static size_t within(const struct alarms *alarms, const struct alarm_ask *ask, size_t *first) {
-    size_t end = ask->to_ms == INT64_MAX ? alarms->count : alarms_since(alarms, ask->to_ms + 1);
-    *first = alarms_since(alarms, ask->from_ms);
-    return end > *first ? end : *first;
+/* ---- walks over alarms, a little of them each turn of the loop ---- */
+
+struct tally {
+    size_t count, open;
+    int64_t last_ms; /* the newest */
+    enum alarm_status status;
+};
+
+struct walk {
+    struct sk_list link; /* rules->walks */
+    struct sk_task task;
+    struct rules *rules;
+    struct sk_request *request;
+    struct sk_arena arena; /* what is asked points into it */
+    struct alarm_ask ask;
+    struct sk_buffer items;
+    size_t item_count;
+    struct tally *tallies; /* by a rule's number; NULL: alarms are listed */
+    size_t rule_count;
+    int64_t at_ms; /* it goes on at the first alarm from here on, or backwards in front of it */
+    uint64_t at_hash;
+};
+
+static void free_walk(struct walk *w) {
+    sk_list_remove(&w->link);
+    sk_io_undefer(&w->task);
+    sk_map_free(&w->ask.devices);
+    sk_arena_free(&w->arena);
+    sk_buffer_free(&w->items);
+    free(w->tallies);
+    free(w);
 }
 
-static void list_alarms_of(struct sk_hub *hub, struct sk_request *request,
-                           const struct rule *rule) {
-    const struct alarms *alarms = &hub->rules->alarms;
-    struct sk_arena arena = {0};
-    struct alarm_ask ask;
-    if (read_ask(hub, request, &arena, ALL_OF, &ask)) {
-        json_t *items = json_array();
-        size_t first, end = within(alarms, &ask, &first);
-        ask.rule = rule;
-        for (size_t i = first; i < end && json_array_size(items) < ask.limit; i++) {
-            const struct alarm *alarm = alarms->sorted[ask.descending ? end - 1 - (i - first) : i];
-            if (!is_asked_for(&ask, alarm)) continue;
-            if (ask.skip)
-                ask.skip--;
-            else
-                json_array_append_new(items, alarm_shown(alarm));
-        }
-        sk_request_answer_json(request, json_pack("{s:o}", "Items", items));
+static void put_item(struct walk *w, json_t *item /* taken */) {
+    sk_buffer_text(&w->items, w->item_count++ ? "," : "{\"Items\":[");
+    sk_json_put(&w->items, item, 0);
+    json_decref(item);
+}
+
+static void put_tallies(struct walk *w) {
+    char time[SK_TIME_TEXT];
+    SK_LIST_EACH(&w->rules->list, node, following) {
+        const struct rule *rule = SK_CONTAINER(node, struct rule, link);
+        if (rule->number >= w->rule_count || w->tallies[rule->number].count == 0) continue;
+        const struct tally *tally = &w->tallies[rule->number];
+        sk_time_text(tally->last_ms * 1000, time);
+        put_item(w,
+                 json_pack("{s:{s:s,s:s,s:s},s:I,s:I,s:s,s:s}", "Rule", "Id", rule->id, "Severity",
+                           rule_severities[rule->severity], "Description", rule->description,
+                           "Count", (json_int_t)tally->count, "Open", (json_int_t)tally->open,
+                           "Status", alarm_statuses[tally->status], "Created", time));
     }
-    sk_map_free(&ask.devices);
-    sk_arena_free(&arena);
+}
+
+static void answer(struct walk *w) {
+    struct sk_request *request = w->request;
+    if (w->tallies) put_tallies(w);
+    sk_buffer_text(&w->items, w->item_count ? "]}" : "{\"Items\":[]}");
+    request->done(request, &(struct sk_answer){.text = sk_buffer_span(&w->items)});
+    free_walk(w);
+}
+
+/* Returns how many steps of a share it took. */
+static unsigned take(struct walk *w, const struct alarm *alarm) {
+    enum { ITEM = 16 };
+    if (!is_asked_for(&w->ask, alarm)) return 1;
+    if (w->tallies && alarm->rule->number < w->rule_count) {
+        struct tally *tally = &w->tallies[alarm->rule->number];
+        tally->count++;
+        tally->open += alarm->status == ALARM_OPEN;
+        tally->last_ms = alarm->received_ms;
+        tally->status = (enum alarm_status)alarm->status;
+    } else if (w->ask.skip) {
+        w->ask.skip--;
+    } else if (w->tallies == NULL) {
+        put_item(w, alarm_shown(alarm));
+        return ITEM;
+    }
+    return 1;
+}
+
+/* The one that is next, from a place on or backwards from in front of it; NULL: there is none of
+ * the time that is asked for. */
+static const struct alarm *at_place(const struct walk *w, size_t place) {
+    const struct alarms *alarms = &w->rules->alarms;
+    bool down = w->ask.descending;
+    if (down ? place == 0 : place >= alarms->count) return NULL;
+    const struct alarm *alarm = alarms->sorted[down ? place - 1 : place];
+    bool within = down ? alarm->received_ms >= w->ask.from_ms : alarm->received_ms <= w->ask.to_ms;
+    return within ? alarm : NULL;
+}
+
+static void go_on(struct sk_task *task) {
+    struct walk *w = SK_CONTAINER(task, struct walk, task);
+    struct sk_io *io = w->rules->hub->backend.io;
+    struct sk_share share;
+    const struct alarm *alarm;
+    size_t place = alarms_place(&w->rules->alarms, w->at_ms, w->at_hash);
+    sk_share_begin(&share, io);
+    while ((alarm = at_place(w, place)) != NULL && (w->tallies || w->item_count < w->ask.limit)) {
+        bool more = sk_share_go_on(&share, take(w, alarm));
+        place = w->ask.descending ? place - 1 : place + 1;
+        /* The alarm that was looked at has been: behind it, or in front of it. */
+        w->at_ms = alarm->received_ms;
+        w->at_hash = alarm->hash;
+        if (!w->ask.descending && ++w->at_hash == 0) w->at_ms++;
+        if (more) continue;
+        sk_io_yield(io, &w->task, go_on);
+        return;
+    }
+    answer(w);
+}
+
+/* `rule` NULL: of all; `statuses`: see read_ask. */
+static void begin_walk(struct sk_hub *hub, struct sk_request *request, const struct rule *rule,
+                       bool counts, unsigned statuses) {
+    struct walk *w = SK_NEW(struct walk);
+    w->rules = hub->rules;
+    w->request = request;
+    sk_list_append(&hub->rules->walks, &w->link);
+    if (!read_ask(hub, request, &w->arena, statuses, &w->ask)) {
+        free_walk(w);
+        return;
+    }
+    w->ask.rule = rule;
+    if (counts) {
+        w->rule_count = hub->rules->numbers;
+        w->tallies = sk_alloc((w->rule_count + 1) * sizeof *w->tallies);
+        w->ask.descending = false;
+    }
+    w->at_ms = w->ask.descending ? w->ask.to_ms : w->ask.from_ms;
+    w->at_hash = w->ask.descending ? UINT64_MAX : 0;
+    go_on(&w->task);
+}
+
+void alarm_walks_stop(struct rules *rules) {
+    SK_LIST_EACH(&rules->walks, node, following) {
+        struct walk *w = SK_CONTAINER(node, struct walk, link);
+        sk_request_refuse(w->request, SK_FAULT_UNAVAILABLE, NULL);
+        free_walk(w);
+    }
 }
 
 void serve_alarms(struct sk_hub *hub, struct sk_request *request) {
-    list_alarms_of(hub, request, NULL);
+    begin_walk(hub, request, NULL, false, ALL_OF);
 }
 
 void serve_alarms_of_rule(struct sk_hub *hub, struct sk_request *request) {
     const struct rule *rule = rules_find(hub->rules, request->name);
     if (rule)
-        list_alarms_of(hub, request, rule);
+        begin_walk(hub, request, rule, false, ALL_OF);
     else
         rules_refuse(request);
 }
 
-/* Each rule's own into its tally, in one walk. */
-static void count_alarms(const struct rules *rules, const struct alarm_ask *ask) {
-    size_t first, end = within(&rules->alarms, ask, &first);
-    SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
-        SK_CONTAINER(node, struct rule, link)->tally = (struct rule_tally){0};
-    }
-    for (size_t i = first; i < end; i++) {
-        const struct alarm *alarm = rules->alarms.sorted[i];
-        if (!is_asked_for(ask, alarm)) continue;
-        alarm->rule->tally.count++;
-        alarm->rule->tally.open += alarm->status == ALARM_OPEN;
-        alarm->rule->tally.last = alarm;
-    }
-}
-
-static json_t *tally_json(const struct rule *rule) {
-    char time[SK_TIME_TEXT];
-    const struct rule_tally *tally = &rule->tally;
-    sk_time_text(tally->last->received_ms * 1000, time);
-    return json_pack("{s:{s:s,s:s,s:s},s:I,s:I,s:s,s:s}", "Rule", "Id", rule->id, "Severity",
-                     rule_severities[rule->severity], "Description", rule->description, "Count",
-                     (json_int_t)tally->count, "Open", (json_int_t)tally->open, "Status",
-                     alarm_statuses[tally->last->status], "Created", time);
-}
-
 void serve_alarms_by_rule(struct sk_hub *hub, struct sk_request *request) {
-    const struct rules *rules = hub->rules;
-    struct sk_arena arena = {0};
-    struct alarm_ask ask;
-    if (read_ask(hub, request, &arena, ALL_OF & ~(1U << ALARM_CLOSED), &ask)) {
-        json_t *items = json_array();
-        count_alarms(rules, &ask);
-        SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
-            const struct rule *rule = SK_CONTAINER(node, struct rule, link);
-            if (rule->tally.last) json_array_append_new(items, tally_json(rule));
-        }
-        sk_request_answer_json(request, json_pack("{s:o}", "Items", items));
-    }
-    sk_map_free(&ask.devices);
-    sk_arena_free(&arena);
+    begin_walk(hub, request, NULL, true, ALL_OF & ~(1U << ALARM_CLOSED));
 }
 
 void serve_alarm(struct sk_hub *hub, struct sk_request *request) {
