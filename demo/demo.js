@@ -188,6 +188,7 @@ async function setUp() {
     console.log(`\nThe portal: ${portal} (the browser warns of a certificate it does not know)\n  sign in with ${owner}\n` +
       `\nTry it (in another terminal):\n  export SKERRY_CONNECTION_STRING='${owner}' SKERRY_CA_FILE='${ca}' PATH="${bin}:$PATH"\n` +
       '  skerry events watch\n  skerry twin update edge1/sim --desired \'{"SendInterval": 0.1}\'\n  skerry method call leaf1 blink --payload 3\n' +
+      '  skerry sim follow        # and the portal’s page Simulations starts and stops more devices\n' +
       `  skerry-edge list --config ${state}/config.toml\nA device of yours: skerry device add mine --parent edge1; ` +
       `skerry device connection-string mine --gateway ${edgeHost}\n`);
   }

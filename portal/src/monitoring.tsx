@@ -65,11 +65,11 @@ export function Panel<T>(props: {
     );
 }
 
-/** Counts up every quarter of a minute, while somebody looks. */
-export function useTick(): number {
+/** Counts up every quarter of a minute, or as often as is said, while somebody looks. */
+export function useTick(every = REFRESH_MS): number {
     const [tick, setTick] = useState(0);
     useEffect(() => {
-        const timer = setInterval(() => !document.hidden && setTick((n) => n + 1), REFRESH_MS);
+        const timer = setInterval(() => !document.hidden && setTick((n) => n + 1), every);
         return () => clearInterval(timer);
     }, []);
     return tick;

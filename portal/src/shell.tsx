@@ -7,6 +7,7 @@ import { CertificatesPage } from './pages/certificates';
 import { ConfigurationPage, ConfigurationsPage } from './pages/configurations';
 import { DashboardPage } from './pages/dashboard';
 import { DevicePage } from './pages/device';
+import { DeviceModelPage, DeviceModelsPage } from './pages/device-models';
 import { DevicesPage } from './pages/devices';
 import { EdgePage, EdgesPage } from './pages/edge';
 import { GroupsPage } from './pages/groups';
@@ -24,6 +25,8 @@ import { RoutingPage } from './pages/routing';
 import { RulesPage } from './pages/rules';
 import { SeriesPage } from './pages/series';
 import { SetModulesPage } from './pages/set-modules';
+import { SimulationPage } from './pages/simulation';
+import { SimulationsPage } from './pages/simulations';
 import { go, href, useRoute } from './route';
 import { applyTheme, keysOn, setKeys, theme, type Theme } from './theme';
 import { Dialog, Notices, useApi } from './ui';
@@ -61,6 +64,7 @@ const places: [string, Place[]][] = [
             { at: 'deployments', name: 'Deployments', key: 'l' },
             { at: 'configurations', name: 'Configurations', key: 'c' },
             { at: 'jobs', name: 'Jobs', key: 'j' },
+            { at: 'simulations', name: 'Simulations', key: 's' },
         ],
     ],
     [
@@ -200,6 +204,10 @@ function page(path: string[]): ComponentChildren {
     if (place === 'maintenance') return <MaintenancePage />;
     if (place === 'metrics') return <MetricsPage />;
     if (place === 'records') return <RecordsPage />;
+    if (place === 'simulations' && id === '$models' && rest[0]) return <DeviceModelPage key={rest[0]} id={rest[0]} />;
+    if (place === 'simulations' && id === '$models') return <DeviceModelsPage />;
+    if (place === 'simulations' && id) return <SimulationPage key={id} id={id} />;
+    if (place === 'simulations') return <SimulationsPage />;
     return (
         <>
             <h1>There is no such page</h1>

@@ -362,3 +362,56 @@ test('the point next to a time is one that has a value and is near', () => {
   assert.strictEqual(plot.nearest({ times: [], values: [] }, 0, 1), -1);
   assert.strictEqual(plot.gapOf({ times: [0, 10, 20, 90], values: [1, 1, 1, 1] }), 50);
 });
+
+const simulations = load('simulations.ts');
+
+test('a simulation is of some models, each once, and its id comes of its name', () => {
+  const { idOf, wrongKinds, toModels, againTimes, stateOf } = simulations;
+  assert.strictEqual(idOf('  Kälte & Co. ', []), 'kalte-co');
+  assert.strictEqual(idOf('<b>', ['b', 'b-2']), 'b-3');
+  assert.strictEqual(idOf('日本', []), 'simulation');
+  assert.ok(idOf('x'.repeat(200), ['x'.repeat(30)]).length <= 36);
+  const row = { model: 'a', count: '5', interval: '' };
+  assert.strictEqual(wrongKinds([row]), '');
+  assert.match(wrongKinds([]), /at least one/);
+  assert.match(wrongKinds([row, row]), /once/);
+  assert.strictEqual(wrongKinds([{ ...row, count: '99999' }, { ...row, model: 'b', count: '1' }]), '');
+  assert.match(wrongKinds([{ ...row, count: '99999' }, { ...row, model: 'b', count: '2' }]), /Together/);
+  assert.match(wrongKinds([{ ...row, count: '1.5' }]), /amount/);
+  assert.match(wrongKinds([{ ...row, interval: '0' }]), /interval/);
+  assert.deepStrictEqual(toModels([{ ...row, interval: '3661' }], [{ Id: 'a', Telemetry: [{}, {}] }]),
+    [{ Id: 'a', Count: 5, Override: { Telemetry: [{ Interval: '01:01:01' }, { Interval: '01:01:01' }] } }]);
+  assert.deepStrictEqual(toModels([row], []), [{ Id: 'a', Count: 5 }]);
+  assert.deepStrictEqual(againTimes({ EndTime: '' }), {});
+  assert.strictEqual(againTimes({ StartTime: '2026-01-01T00:00:00.0000000Z', EndTime: '2026-01-01T02:00:00.0000000Z' }).EndTime, 'NOW+PT7200S');
+  const one = { Enabled: true, StartTime: '2026-01-01T00:00:00Z', Error: '', DevicesDeletionComplete: true };
+  assert.strictEqual(stateOf({ ...one, Running: true, ActiveNow: true }, 0), 'running');
+  assert.strictEqual(stateOf({ ...one, ActiveNow: true }, 0), 'waiting');
+  assert.strictEqual(stateOf({ ...one, ActiveNow: true, Error: 'x' }, 0), 'failed');
+  assert.strictEqual(stateOf(one, 0), 'scheduled');
+  assert.strictEqual(stateOf(one, Date.now()), 'ended');
+  assert.strictEqual(stateOf({ ...one, Enabled: false }, Date.now()), 'stopped');
+  assert.strictEqual(stateOf({ ...one, DeleteDevicesWhenSimulationEnds: true, DevicesDeletionComplete: false }, Date.now()), 'removing');
+});
+
+test('a model is made of up to ten sensors', () => {
+  const { sensorModel, wrongSensors } = simulations;
+  const row = (name, more) => ({ name, behaviour: 'Math.Increasing', min: '0', max: '50', unit: 'C', ...more });
+  const many = Array.from({ length: 11 }, (_, i) => row(`s${i}`));
+  assert.strictEqual(wrongSensors(many.slice(0, 10)), '');
+  assert.match(wrongSensors(many), /1 to 10/);
+  assert.match(wrongSensors([]), /1 to 10/);
+  assert.match(wrongSensors([row('a b')]), /letters/);
+  assert.match(wrongSensors([row('a'), row('a')]), /of its own/);
+  assert.match(wrongSensors([row('a'), row('a_unit')]), /of its own/);
+  assert.match(wrongSensors([row('a', { min: '' })]), /numbers/);
+  assert.match(wrongSensors([row('a', { min: '51' })]), /below/);
+  const model = sensorModel({ id: 'm', name: 'M', description: '', interval: '90' }, [row('up'), row('down', { behaviour: 'Math.Decreasing' }), row('any', { behaviour: 'Math.Random.WithinRange', unit: '' })]);
+  assert.strictEqual(model.Simulation.Interval, '00:01:30');
+  assert.deepStrictEqual(model.Simulation.Scripts.map((one) => [one.Path, one.Params]), [
+    ['Math.Random.WithinRange', { any: { Min: 0, Max: 50 } }],
+    ['Math.Increasing', { up: { Min: 0, Max: 50, Step: 0.5 } }],
+    ['Math.Decreasing', { down: { Min: 0, Max: 50, Step: 0.5 } }]]);
+  assert.deepStrictEqual([model.Simulation.InitialState.up, model.Simulation.InitialState.down], [0, 50]);
+  assert.match(model.Telemetry[0].MessageTemplate, /^\{"up":\$\{up\},"up_unit":"\$\{up_unit\}",/);
+});

@@ -2,6 +2,7 @@
 // Every page in both themes and on a phone: without a finding of axe, and without a way to scroll sideways. With PICTURES set, a picture of each.
 const { after, before, test } = require('node:test');
 const assert = require('node:assert');
+const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { start, end, open, audit, service, upload, edge, kiln, until, host } = require('./support');
@@ -65,12 +66,18 @@ const pages = [
   ['properties', 'properties', /Messages today/],
   ['built-in-endpoint', 'events', /archive/],
   ['metrics', 'metrics', /Remove/],
+  ['simulations', 'simulations', /Cold chain/, { act: (page) => page.getByText('28 of 28').waitFor({ timeout: 30000 }) }],
+  ['simulation', 'simulations/cold-chain', /Device types|chiller-01/, { act: (page) => page.locator('.pill', { hasText: 'Running' }).first().waitFor({ timeout: 30000 }) }],
+  ['new-simulation', 'simulations', /Cold chain/, { act: (page) => page.getByRole('button', { name: 'New simulation' }).click() }],
+  ['device-models', 'simulations/$models', /truck-02/],
+  ['device-model', 'simulations/$models/chiller-01', /MessageTemplate/],
+  ['new-device-model', 'simulations/$models', /truck-02/, { act: (page) => page.getByRole('button', { name: 'New model' }).click() }],
   ['audit-log', 'records?category=DeviceIdentityOperations', /create/],
 ];
 
-const long = { overview: 32000, dashboard: 15000, stored: 1500 }; // ms: charts want points
+const long = { overview: 32000, dashboard: 15000, simulation: 30000, stored: 1500 }; // ms: charts want points
 
-let signedIn;
+let signedIn, runner;
 before(async () => {
   await start();
   signedIn = await open();
@@ -100,6 +107,12 @@ before(async () => {
       { name: 'twins', source: 'TwinChangeEvents', condition: "$twin.tags.site = 'north'", endpointNames: ['events'], isEnabled: true }],
     enrichments: [{ key: 'site', value: '$twin.tags.site', endpointNames: ['alarms'] }] } } });
   await service('PUT', '/certificates/plant-ca', { properties: { certificate: fs.readFileSync(process.env.HUB_CA, 'utf8') } });
+  const simulate = (id, Name, more) => service('PUT', `/devicesimulation/v1/simulations/${id}`, { Name, DeleteDevicesWhenSimulationEnds: true, ...more });
+  const often = { Telemetry: [{ Interval: '00:00:02' }] };
+  await simulate('cold-chain', 'Cold chain', { Description: 'Chillers of the stores and the trucks between them', DeviceModels: [{ Id: 'chiller-01', Count: 20, Override: often }, { Id: 'truck-01', Count: 8 }] });
+  await simulate('night', 'Night shift', { StartTime: 'NOW+PT6H', EndTime: 'NOW+PT14H', DeviceModels: [{ Id: 'engine-01', Count: 250 }] });
+  await simulate('load', 'Load test', { Enabled: false, DeviceModels: [{ Id: 'prototype-01', Count: 5000 }] });
+  runner = spawn(path.join(process.env.BIN, 'skerry'), ['sim', 'follow', '--runner', 'plant'], { stdio: 'ignore', env: { ...process.env, SKERRY_CONNECTION_STRING: process.env.HUB_CS, SKERRY_CA_FILE: process.env.HUB_CA } });
   await upload(device_, 'logs/today.csv', 'time,speed\n10:00,42\n'.repeat(90), 'text/csv');
   await upload(device_, 'logs/yesterday.csv', 'time,speed\n10:00,41\n'.repeat(4000), 'text/csv');
   const module = (name) => ({ version: '1.0', type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: `registry.local/${name}:1.4` } });
@@ -115,7 +128,11 @@ before(async () => {
   await service('PUT', '/configurations/cold-store', { id: 'cold-store', priority: 5, targetCondition: "STARTSWITH(deviceId, 'plant.chiller')",
     content: { deviceContent: { 'properties.desired.chiller': { temp: 70 } } } });
 });
-after(end);
+after(async () => {
+  runner?.kill();
+  for (const id of ['cold-chain', 'night', 'load']) await service('DELETE', `/devicesimulation/v1/simulations/${id}`); // other files count them
+  await end();
+});
 
 for (const [name, at, holds, { act, ...how } = {}] of pages)
   test(`${name} is accessible in light and dark, and fits a phone`, async () => {
