@@ -31,7 +31,7 @@ function App() {
         setFailure('');
         setApi(null);
     };
-    if (waiting) return <p class="unseen">Loading</p>;
+    if (waiting) return <p class="boot">Skerry</p>;
     if (!api) return <SignIn failure={failure} done={setApi} />;
     return (
         <ApiContext.Provider value={api}>

@@ -22,6 +22,7 @@ const { actionFields, endText, newAction, toAction, toActionRow, wrongAction, wr
 const { clustered, fit, isPlace, landPaths, project, within, WORLD } = load('map.ts');
 const { SeriesSet, POINTS_MAX, DEVICES_MAX, METRICS_MAX } = load('series.ts');
 const { readBlobs, sizeText } = load('blobs.ts');
+const { fresh, grainFor, grouped, linesOf, readChosen, wholeOf, writeChosen, METRICS_MAX: CHOSEN_MAX } = load('metrics.ts');
 const { kindOf, readEdge, writeEdge, wrongModule, wrongId, wrongPriority, freshModule, settingsOf, settingRows, wrongSettings } = load('configurations.ts');
 
 // RFC 7396
@@ -414,4 +415,37 @@ test('a model is made of up to ten sensors', () => {
     ['Math.Decreasing', { down: { Min: 0, Max: 50, Step: 0.5 } }]]);
   assert.deepStrictEqual([model.Simulation.InitialState.up, model.Simulation.InitialState.down], [0, 50]);
   assert.match(model.Telemetry[0].MessageTemplate, /^\{"up":\$\{up\},"up_unit":"\$\{up_unit\}",/);
+});
+
+const counter = (name) => ({ name: { value: name, localizedValue: name }, unit: 'Count', primaryAggregationType: 'Total', supportedAggregationTypes: ['Total'] });
+const gauge = (name) => ({ ...counter(name), primaryAggregationType: 'Average', supportedAggregationTypes: ['Average', 'Minimum', 'Maximum'] });
+
+test('an address says which metrics are drawn; what the hub has not, twice or too much, is left out', () => {
+  const known = [...fresh.map((name) => (name === 'connectedDeviceCount' ? gauge(name) : counter(name))), ...Array.from({ length: 30 }, (_, i) => gauge(`g${i}`))];
+  assert.deepStrictEqual(readChosen(null, known).map((one) => one.name), fresh);
+  assert.deepStrictEqual(readChosen('g1~Maximum,g1,nothing,g2~Total', known), [{ name: 'g1', aggregation: 'Maximum' }, { name: 'g2', aggregation: 'Average' }]);
+  assert.deepStrictEqual(readChosen(',', known), []);
+  assert.strictEqual(readChosen(known.map((one) => one.name.value).join(','), known).length, CHOSEN_MAX);
+  for (const text of ['g1~Maximum,g2', 'connectedDeviceCount']) assert.strictEqual(writeChosen(readChosen(text, known), known), text);
+});
+
+test('metrics are in groups, each once', () => {
+  const names = ['d2c.telemetry.ingress.success', 'connectedDeviceCount', 'C2DMessagesExpired', 'c2d.twin.read.success', 'c2d.methods.failure', 'jobs.failed', 'skerry_hub_endpoint_health', 'skerry_hub_log_bytes'];
+  const found = Object.fromEntries(grouped(names.map(counter)).map(([name, list]) => [name, list.map((one) => one.name.value)]));
+  assert.deepStrictEqual(Object.values(found).flat().sort(), [...names].sort());
+  assert.deepStrictEqual(found['Cloud-to-device messages'], ['C2DMessagesExpired']);
+  assert.deepStrictEqual(found['The hub'], ['skerry_hub_log_bytes']);
+});
+
+test('points of a metric become lines: sums, averages with their band, endpoints apart', () => {
+  const at = '2026-11-29T10:00:00Z';
+  const metric = (name, ...timeseries) => ({ name: { value: name }, timeseries });
+  const lines = linesOf([{ name: 'sent', aggregation: 'Total' }, { name: 'there', aggregation: 'Average' }], [
+    metric('there', { metadatavalues: [], data: [{ timeStamp: at, average: 2, minimum: 1, maximum: 4 }] }),
+    metric('sent', { metadatavalues: [{ value: 'east' }], data: [{ timeStamp: at, total: 3 }, { timeStamp: '2026-11-29T10:01:00Z', total: 4 }] }, { metadatavalues: [{ value: 'west' }], data: [] })]);
+  assert.deepStrictEqual(lines.map((line) => [line.name, line.points.values]), [['east: sent', [3, 4]], ['west: sent', []], ['there', [2]]]);
+  assert.deepStrictEqual([lines[2].points.low, lines[2].points.high], [[1], [4]]);
+  assert.deepStrictEqual([wholeOf(lines[0], 'Total'), wholeOf(lines[1], 'Total'), wholeOf(lines[2], 'Average')], [7, null, 2]);
+  assert.deepStrictEqual([30, 240, 720, 1440].map((minutes) => grainFor({ from: 0, to: minutes * 60_000 }, 0)), [1, 1, 5, 15]);
+  assert.strictEqual(grainFor({ from: 0, to: 1 }, 60), 60);
 });
