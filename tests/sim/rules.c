@@ -252,6 +252,51 @@ TEST(a_rule_that_is_disabled_or_deleted_finds_nothing_and_its_alarms_stay) {
     assert_int_equal(count(f, "/config/v1/devicegroups"), 0);
 }
 
+static void count_changed(void *arg, enum sk_status status, const struct sk_http_parser *answer) {
+    assert_int_equal(status, SK_OK);
+    if (answer->status == 200)
+        ++*(unsigned *)arg;
+    else
+        assert_int_equal(answer->status, 412);
+}
+
+TEST(of_many_who_change_the_same_version_of_a_rule_at_once_one_does) {
+    static const char *const versions[] = {"\"MQ==\"", "\"Mg==\"", "\"Mw==\"", "\"NA==\"",
+                                           "\"NQ==\""};
+    static const char *const rule[] = {RULE("hot", "all", WHEN("t", "GreaterThan", "1"))};
+    enum { WRITERS = 32, ROUNDS = sizeof versions / sizeof *versions };
+    struct fleet *f = *state;
+    struct sk_http_client *clients[WRITERS];
+    struct sk_buffer token = {0}, target = {0};
+    put(f, GROUP("all", ""));
+    put(f, rule[0], rule[1]);
+    sk_sas_create(&token, SK_SPAN("hub.test"), SK_SPAN(FLEET_KEY), SK_SPAN("owner"),
+                  sk_io_wall(f->field_io) / 1000000 + 3600);
+    sk_buffer_print(&target, "%s?api-version=2021-04-12", rule[0]);
+    for (size_t i = 0; i < WRITERS; i++)
+        sk_http_client_new(
+            f->field_io, &(struct sk_http_client_options){.to = {.host = "hub.test", .port = 8883}},
+            &clients[i]);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        struct sk_http_pair headers[] = {{"Authorization", sk_buffer_span(&token)},
+                                         {"If-Match", sk_span_z(versions[round])}};
+        unsigned changed = 0;
+        for (size_t i = 0; i < WRITERS; i++)
+            sk_http_client_send(clients[i], &(struct sk_http_ask){.method = SK_HTTP_PUT,
+                                                                  .target = sk_buffer_span(&target),
+                                                                  .headers = headers,
+                                                                  .header_count = 2,
+                                                                  .body = sk_span_z(rule[1]),
+                                                                  .done = count_changed,
+                                                                  .arg = &changed});
+        pass(f, 5);
+        assert_int_equal(changed, 1);
+    }
+    for (size_t i = 0; i < WRITERS; i++) sk_http_client_free(clients[i]);
+    sk_buffer_free(&token);
+    sk_buffer_free(&target);
+}
+
 TEST(what_is_wrong_is_refused) {
     struct fleet *f = *state;
     refused(f, RULE("r", "none", WHEN("t", "GreaterThan", "0")), 400); /* no such group */

@@ -5,8 +5,6 @@
 #include "hub/rules/parts.h"
 #include "model/json_text.h"
 
-#define KIND SK_SPAN("alarm")
-
 static uint64_t hash_of(const struct rule_found *found) {
     uint64_t h = sk_fnv1a(SK_FNV1A, sk_span_z(found->rule->id));
     h = sk_fnv1a(h, SK_SPAN("\n"));
@@ -136,24 +134,16 @@ static void put(struct alarms *alarms, const struct alarm *alarm, sk_registry_do
     if (alarm->action_count) json_object_set_new(json, "actions", actions_json(alarm));
     alarm_id(alarm, id);
     sk_json_put(&text, json, 0);
-    sk_registry_document_put(alarms->rules->hub->registry, KIND, sk_span_z(id),
+    sk_registry_document_put(alarms->rules->hub->registry, ALARMS_KIND, sk_span_z(id),
                              sk_buffer_span(&text), done, arg);
     sk_buffer_free(&text);
     json_decref(json);
 }
 
-static struct rule *rule_of(const struct rules *rules, const char *id) {
-    SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
-        struct rule *rule = SK_CONTAINER(node, struct rule, link);
-        if (id && strcmp(rule->id, id) == 0) return rule;
-    }
-    return NULL;
-}
-
 void alarms_load(struct alarms *alarms, struct sk_span key, struct sk_span bytes) {
     json_t *json = sk_json_load(bytes, 0, NULL);
     const char *device = sk_json_member_text(json, "device");
-    struct rule *rule = rule_of(alarms->rules, sk_json_member_text(json, "rule"));
+    struct rule *rule = rules_find(alarms->rules, sk_span_z(sk_json_member_text(json, "rule")));
     unsigned long long ms, h;
     SK_CLEANUP_FREE char *id = sk_span_dup(key);
     if (device && rule && sscanf(id, "%12llx%16llx", &ms, &h) == 2) {
@@ -322,6 +312,6 @@ void alarms_remove(struct alarms *alarms, struct alarm *alarm, sk_registry_done 
     struct changing *changing = change_of(alarms, alarm, done, arg);
     changing->removes = true;
     alarm_id(alarm, id);
-    sk_registry_document_delete(alarms->rules->hub->registry, KIND, sk_span_z(id), alarm_settled,
-                                changing);
+    sk_registry_document_delete(alarms->rules->hub->registry, ALARMS_KIND, sk_span_z(id),
+                                alarm_settled, changing);
 }

@@ -37,7 +37,7 @@ enum {
     RULE_ACTIONS_MAX = 5,
     RULE_RECIPIENTS_MAX = 20,
     ACTION_TRIES = 8,
-    ACTION_KEY = ALARM_ID + 2,
+    ACTION_KEY = ALARM_ID + 2, /* an alarm's id, '-' and the action's place */
 };
 
 enum rule_severity { RULE_CRITICAL, RULE_WARNING, RULE_INFO, RULE_SEVERITIES };
@@ -100,6 +100,8 @@ struct group {
 
 struct rule *rule_read(json_t *document /* taken */, char error[SK_MODEL_ERROR_MAX]);
 void rule_free(struct rule *rule);
+/* The rule of this id, deleted ones too; NULL: there is none. */
+struct rule *rules_find(const struct rules *rules, struct sk_span id);
 /* What is to be stored of a request: checked, with what was left out, and what the hub sets.
  * `before`: the rule in whose place it comes, or NULL. */
 json_t *rule_document(const json_t *body, const char *id, const struct rule *before, int64_t now_us,
@@ -233,6 +235,8 @@ extern const char *const alarm_statuses[ALARM_STATUSES + 1];
 
 /* ---- alarms.c ---- */
 
+#define ALARMS_KIND SK_SPAN("alarm") /* of their documents */
+
 struct alarms {
     struct rules *rules;
     struct alarm **sorted; /* by time, then by hash */
@@ -334,7 +338,6 @@ void alarm_walks_stop(struct rules *rules); /* refuses those who wait for a list
 
 /* ---- rules.c ---- */
 
-struct rule *rules_find(const struct rules *rules, struct sk_span id);
 void rules_refuse(struct sk_request *request); /* there is no rule of this name */
 
 /* ---- watch.c: the log's messages through the engine ---- */
@@ -357,8 +360,9 @@ struct rules {
     uint64_t seen;
     const char *asking; /* the device whose twin is being read, or NULL */
     bool asking_stale, loaded, saving;
+    bool writing;           /* one change of a rule or a group at a time */
     bool gap;               /* messages have gone unseen since the last */
-    struct sk_list waiting; /* see hub_wait */
+    struct sk_list waiting; /* until all is loaded, or that change is: see hub_wait */
     struct sk_list walks;   /* over alarms: see shown.c */
     size_t numbers;         /* given to rules */
 };

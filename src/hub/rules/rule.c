@@ -49,6 +49,14 @@ static bool number_of(const json_t *value, double *number) {
 
 /* ---- rules ---- */
 
+struct rule *rules_find(const struct rules *rules, struct sk_span id) {
+    SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
+        struct rule *rule = SK_CONTAINER(node, struct rule, link);
+        if (sk_span_is(id, rule->id)) return rule;
+    }
+    return NULL;
+}
+
 /* "machine.temperature": members below each other. */
 static bool read_field(struct sk_span field, struct rule_condition *to,
                        char error[SK_MODEL_ERROR_MAX]) {

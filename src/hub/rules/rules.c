@@ -7,20 +7,11 @@
 
 #define RULES SK_SPAN("rule")
 #define GROUPS SK_SPAN("device-group")
-#define ALARMS SK_SPAN("alarm")
 
 enum { PAGE = 1000 };
 
 static int64_t now_us(const struct sk_hub *hub) {
     return sk_io_wall(hub->backend.io);
-}
-
-struct rule *rules_find(const struct rules *rules, struct sk_span id) {
-    SK_LIST_EACH((struct sk_list *)&rules->list, node, following) {
-        struct rule *rule = SK_CONTAINER(node, struct rule, link);
-        if (sk_span_is(id, rule->id)) return rule;
-    }
-    return NULL;
 }
 
 static struct group *find_group(const struct rules *rules, struct sk_span id) {
@@ -92,29 +83,42 @@ static void put_group(struct rules *rules, struct group *group) {
     rules->group_count++;
 }
 
-static void changed(void *arg, const struct sk_registry_end *end) {
+/* It is stored: it counts. */
+static void take_change(struct rules *rules, const struct change *change) {
+    json_t *document = NULL;
+    if (change->rule) {
+        document = shown(change->rule->document, change->rule->etag);
+        put_rule(rules, change->rule);
+    } else if (change->removes) {
+        struct group *group = find_group(rules, change->request->name);
+        if (group) remove_group(rules, group);
+    } else {
+        document = shown(change->group->document, change->group->etag);
+        put_group(rules, change->group);
+    }
+    rules_changed(rules);
+    sk_request_answer_json(change->request, document);
+}
+
+static void serve_waiting(struct rules *rules) {
+    struct sk_request *request;
+    while (!rules->writing && (request = hub_wait_take(&rules->waiting)) != NULL)
+        rules->hub->serve[request->op](rules->hub, request);
+}
+
+static void written(void *arg, const struct sk_registry_end *end) {
     struct change change = *(struct change *)arg;
     struct rules *rules = change.rules;
     free(arg);
+    rules->writing = false;
     if (end->status) {
         if (change.rule) rule_free(change.rule);
-        if (change.group && !change.removes) group_free(change.group);
+        if (change.group) group_free(change.group);
         hub_refuse_status(change.request, end);
-        return;
-    }
-    json_t *document = NULL;
-    if (change.rule) {
-        document = shown(change.rule->document, change.rule->etag);
-        put_rule(rules, change.rule);
-    } else if (change.removes) {
-        struct group *group = find_group(rules, change.request->name);
-        if (group) remove_group(rules, group);
     } else {
-        document = shown(change.group->document, change.group->etag);
-        put_group(rules, change.group);
+        take_change(rules, &change);
     }
-    rules_changed(rules);
-    sk_request_answer_json(change.request, document);
+    if (!rules->hub->closing) serve_waiting(rules);
 }
 
 static void write(struct rules *rules, struct change change) {
@@ -123,14 +127,15 @@ static void write(struct rules *rules, struct change change) {
     const char *id = change.rule ? change.rule->id : change.group ? change.group->id : NULL;
     *copy = change;
     copy->rules = rules;
+    rules->writing = true;
     if (change.removes) {
-        sk_registry_document_delete(rules->hub->registry, GROUPS, change.request->name, changed,
+        sk_registry_document_delete(rules->hub->registry, GROUPS, change.request->name, written,
                                     copy);
         return;
     }
     sk_json_put(&text, change.rule ? change.rule->document : change.group->document, 0);
     sk_registry_document_put(rules->hub->registry, change.rule ? RULES : GROUPS, sk_span_z(id),
-                             sk_buffer_span(&text), changed, copy);
+                             sk_buffer_span(&text), written, copy);
     sk_buffer_free(&text);
 }
 
@@ -300,11 +305,9 @@ static void load(struct rules *rules, const struct sk_registry_documents *list, 
 }
 
 static void ready(struct rules *rules) {
-    struct sk_request *request;
     rules->loaded = true;
     rules_changed(rules);
-    while ((request = hub_wait_take(&rules->waiting)) != NULL)
-        rules->hub->serve[request->op](rules->hub, request);
+    serve_waiting(rules);
 }
 
 static void have_passed(void *arg, const struct sk_registry_end *end,
@@ -322,7 +325,7 @@ static void have_alarms(void *arg, const struct sk_registry_end *end,
     for (size_t i = 0; i < list->count; i++)
         alarms_load(&rules->alarms, list->documents[i].key, list->documents[i].bytes);
     if (list->count == PAGE)
-        load(rules, list, ALARMS, have_alarms, SK_NONE, NULL);
+        load(rules, list, ALARMS_KIND, have_alarms, SK_NONE, NULL);
     else
         sk_registry_document_get(rules->hub->registry, RULES_PASSED_KIND, RULES_PASSED_KEY,
                                  have_passed, rules);
@@ -357,7 +360,7 @@ static void have_rules(void *arg, const struct sk_registry_end *end,
     struct rules *rules = arg;
     if (end->status || rules->hub->closing) return;
     take_all(rules, list, take_rule);
-    load(rules, list, RULES, have_rules, ALARMS, have_alarms);
+    load(rules, list, RULES, have_rules, ALARMS_KIND, have_alarms);
 }
 
 static void have_groups(void *arg, const struct sk_registry_end *end,
@@ -436,29 +439,30 @@ uint64_t hub_alarm_count(const struct sk_hub *hub) {
     return hub->rules->alarms.found_total;
 }
 
-/* Until all is loaded, requests wait. */
-#define SERVE(operation)                                                                           \
+/* Until all is loaded requests wait; those that change a rule or a group while another one is
+ * written, as well. */
+#define SERVE(operation, is_change)                                                                \
     static void when_loaded_##operation(struct sk_hub *hub, struct sk_request *request) {          \
-        if (hub->rules->loaded)                                                                    \
+        if (hub->rules->loaded && !(is_change && hub->rules->writing))                             \
             operation(hub, request);                                                               \
         else                                                                                       \
             hub_wait(&hub->rules->waiting, request);                                               \
     }
-SERVE(list_rules)
-SERVE(show_rule)
-SERVE(write_rule)
-SERVE(delete_rule)
-SERVE(list_groups)
-SERVE(show_group)
-SERVE(write_group)
-SERVE(delete_group)
-SERVE(serve_alarms)
-SERVE(serve_alarm)
-SERVE(serve_alarm_patch)
-SERVE(serve_alarm_delete)
-SERVE(serve_alarms_delete)
-SERVE(serve_alarms_by_rule)
-SERVE(serve_alarms_of_rule)
+SERVE(list_rules, false)
+SERVE(show_rule, false)
+SERVE(write_rule, true)
+SERVE(delete_rule, true)
+SERVE(list_groups, false)
+SERVE(show_group, false)
+SERVE(write_group, true)
+SERVE(delete_group, true)
+SERVE(serve_alarms, false)
+SERVE(serve_alarm, false)
+SERVE(serve_alarm_patch, false)
+SERVE(serve_alarm_delete, false)
+SERVE(serve_alarms_delete, false)
+SERVE(serve_alarms_by_rule, false)
+SERVE(serve_alarms_of_rule, false)
 
 static void put_actions(const struct sk_hub *hub, const struct sk_hub_metric *row,
                         struct sk_buffer *to) {
