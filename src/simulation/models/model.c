@@ -97,6 +97,11 @@ static bool read_script(struct reading *r, const json_t *object, struct sk_simul
     enum sk_status status = r->files->load(r->files->arg, to->path, &source);
     if (!status) to->source = sk_arena_copy(&r->model->arena, sk_buffer_span(&source));
     sk_buffer_free(&source);
+    if (status == SK_NOT_FOUND)
+        return wrong(r, status,
+                     "there is no script %s: put it into the model's Files, or (where the model is "
+                     "a file) beside that",
+                     to->path);
     return !status ||
            wrong(r, status, "script %s cannot be read (%s)", to->path, sk_status_text(status));
 }

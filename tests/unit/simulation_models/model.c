@@ -61,7 +61,8 @@ TEST(models_are_read_or_refused_with_a_sentence) {
         {"{\"Id\":\"a\"," SCRIPT("internal", "Math.Sine", "{}") "}", SK_UNSUPPORTED, "not known"},
         {"{\"Id\":\"a\"," SCRIPT("python", "x", "{}") "}", SK_UNSUPPORTED,
          "javascript or internal"},
-        {"{\"Id\":\"a\"," SCRIPT("javascript", "none.js", "{}") "}", SK_NOT_FOUND, "none.js"},
+        {"{\"Id\":\"a\"," SCRIPT("javascript", "none.js", "{}") "}", SK_NOT_FOUND,
+         "there is no script none.js: put it into"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect(cases[i].text, cases[i].status, cases[i].why);
