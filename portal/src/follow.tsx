@@ -1,4 +1,4 @@
-// The hub's event stream, as pages follow it.
+// Streams of the hub, telemetry or its own events, as pages follow them.
 import type { Api, Doc } from './api';
 import { backOff, EventReader } from './logic/stream';
 import { messageOf, Pill } from './ui';

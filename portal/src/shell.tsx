@@ -29,7 +29,7 @@ import { SimulationPage } from './pages/simulation';
 import { SimulationsPage } from './pages/simulations';
 import { go, href, useRoute } from './route';
 import { applyTheme, keysOn, setKeys, theme, type Theme } from './theme';
-import { Dialog, Notices, useApi } from './ui';
+import { Dialog, Toasts, useApi } from './ui';
 
 interface Place {
     at: string; // first part of the path
@@ -268,7 +268,7 @@ export function Shell(props: { signOut: () => void }) {
             <main id="main" tabIndex={-1}>
                 {page(route.path)}
             </main>
-            <Notices />
+            <Toasts />
             {help && <Shortcuts close={() => setHelp(false)} />}
         </div>
     );

@@ -51,29 +51,29 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, inputs: un
     return { ...state, reload: useCallback(() => setTurn((n) => n + 1), []) };
 }
 
-/* ---- notices: the polite live region says them once ---- */
+/* ---- toasts: the polite live region says them once ---- */
 
-interface Notice {
+interface Toast {
     id: number;
     text: string;
     bad: boolean;
 }
-let notices: Notice[] = [];
-let nextNotice = 1;
+let toasts: Toast[] = [];
+let nextToast = 1;
 const listeners = new Set<() => void>();
-const NOTICE_MS = 7000;
+const TOAST_MS = 7000;
 
 export function notify(text: string, bad = false) {
-    const notice = { id: nextNotice++, text, bad };
-    notices = [...notices.slice(-3), notice];
+    const toast = { id: nextToast++, text, bad };
+    toasts = [...toasts.slice(-3), toast];
     listeners.forEach((listener) => listener());
     setTimeout(() => {
-        notices = notices.filter((other) => other !== notice);
+        toasts = toasts.filter((other) => other !== toast);
         listeners.forEach((listener) => listener());
-    }, NOTICE_MS);
+    }, TOAST_MS);
 }
 
-export function Notices() {
+export function Toasts() {
     const [, draw] = useState(0);
     useEffect(() => {
         const listener = () => draw((n) => n + 1);
@@ -82,9 +82,9 @@ export function Notices() {
     }, []);
     return (
         <div class="toasts" role="status" aria-live="polite">
-            {notices.map((notice) => (
-                <div key={notice.id} class={`note ${notice.bad ? 'bad' : ''}`}>
-                    {notice.text}
+            {toasts.map((toast) => (
+                <div key={toast.id} class={`note ${toast.bad ? 'bad' : ''}`}>
+                    {toast.text}
                 </div>
             ))}
         </div>

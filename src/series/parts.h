@@ -93,14 +93,13 @@ struct sk_series {
 
 /* ---- head.c ---- */
 
-/* Adds a row, in any order of time. `numbers` are those of its fields' properties; UINT32_MAX: a
- * field that is left out. */
-/* The next row would not fit into a block any more. */
+/* The next row, of so many fields, would not fit into a block any more. */
 bool series_open_full(const struct series_open *open, size_t fields);
-/* Returns how many of its fields were taken: each property once. */
+/* Adds a row, in any order of time. `numbers` are those of its fields' properties; UINT32_MAX: a
+ * field that is left out. Returns how many of its fields were taken: each property once. */
 size_t series_open_put(struct series_open *open, const struct sk_series_event *event,
                        const uint32_t *numbers);
-/* Those of the store's memory. */
+/* The same in the store's memory; what is full becomes a block first. */
 void series_open_add(struct sk_series *store, struct series_instance *instance,
                      const struct sk_series_event *event, const uint32_t *numbers);
 /* Appends a block of the open rows, and says what it is; they stay. False: there are none. */

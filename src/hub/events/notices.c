@@ -1,6 +1,6 @@
 /* Events that the hub itself makes: twins that change, identities that are made and deleted,
- * clients that come and go, jobs. Nothing is composed unless a route asks for it, or somebody
- * watches (live.c). Reference: docs/protocols/service-api.md, section 5. */
+ * clients that come and go, jobs, alarms. Nothing is composed unless a route asks for it, or
+ * somebody watches (live.c). Reference: docs/protocols/service-api.md, section 5. */
 #include <inttypes.h>
 #include <stdio.h>
 

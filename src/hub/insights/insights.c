@@ -1,8 +1,6 @@
 /* Samples what the hub counts, each minute. */
 #include "hub/insights/parts.h"
 
-enum { MINUTE_US = 60000000 };
-
 struct sample {
     struct samples *samples;
     const struct sk_hub_metric *row;
@@ -16,16 +14,14 @@ static void take(void *arg, const char *of, uint64_t value) {
 static void sample(struct sk_hub *hub, int64_t minute) {
     struct samples *samples = &hub->insights->samples;
     samples_begin(samples, minute);
-    for (size_t part = 0; part < hub->part_count; part++)
-        for (const struct sk_hub_metric *row = hub->parts[part]->metrics; row && row->name; row++) {
-            struct sample sample = {samples, row};
-            if (!insights_row_told(hub, row)) continue;
-            if (row->each) {
-                row->each(hub, row, take, &sample);
-                continue;
-            }
+    EACH_ROW(hub, row) {
+        struct sample sample = {samples, row};
+        if (!insights_row_told(hub, row)) continue;
+        if (row->each)
+            row->each(hub, row, take, &sample);
+        else
             take(&sample, NULL, hub->number(hub, row));
-        }
+    }
     samples_end(samples, minute);
 }
 

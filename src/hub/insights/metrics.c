@@ -8,7 +8,6 @@ enum {
     METRICS_MAX = 20, /* of a request, as in Azure */
     POINTS_MAX = 40000,
     FILTER_MAX = 10, /* values */
-    MINUTE_US = 60000000,
 };
 
 static bool is_counter(const struct sk_hub_metric *row) {
@@ -20,10 +19,6 @@ static const char *name_of(const struct sk_hub_metric *row) {
 }
 
 /* ---- which there are ---- */
-
-#define EACH_ROW(hub, row)                                                                         \
-    for (size_t part = 0; part < (hub)->part_count; part++)                                        \
-        for (const struct sk_hub_metric *row = (hub)->parts[part]->metrics; row && row->name; row++)
 
 bool insights_row_told(const struct sk_hub *hub, const struct sk_hub_metric *row) {
     if (row->put) return false;

@@ -1,5 +1,10 @@
 /* What a hub tells of itself: its metrics over time, and its records. Inside src/hub/insights
- * only. */
+ * only.
+ *
+ *   insights.c      takes a sample of what the hub counts, each minute; the part
+ *   samples.c       samples of a day
+ *   metrics.c       the operations on metrics
+ *   record_pages.c  the operation on records */
 #ifndef SK_HUB_INSIGHTS_PARTS_H
 #define SK_HUB_INSIGHTS_PARTS_H
 
@@ -57,6 +62,11 @@ struct insights {
     struct sk_list readings; /* of records, that go on in another turn */
 };
 
+enum { MINUTE_US = 60000000 };
+/* Goes over the metrics of all parts: `row`. */
+#define EACH_ROW(hub, row)                                                                         \
+    for (size_t part = 0; part < (hub)->part_count; part++)                                        \
+        for (const struct sk_hub_metric *row = (hub)->parts[part]->metrics; row && row->name; row++)
 /* Whether a row is told of: those that Azure calls otherwise come once, and what has several labels
  * is Prometheus' alone. */
 bool insights_row_told(const struct sk_hub *hub, const struct sk_hub_metric *row);

@@ -1,3 +1,5 @@
+/* Which groups devices are in, as far as somebody has asked: read of a twin once, and forgotten
+ * when that, or a group, changes. */
 #include "hub/rules/parts.h"
 
 enum { KNOWN_MAX = 100000 };

@@ -165,7 +165,7 @@ static bool put_body(struct action_attempt *a, const json_t *of, struct sk_span 
 }
 
 /* Headers of Standard Webhooks; the id is the same with each attempt. */
-static void post(struct action_attempt *a, const json_t *of) {
+static void call_webhook(struct action_attempt *a, const json_t *of) {
     struct sk_url url;
     struct sk_span body;
     struct sk_buffer signature = {0};
@@ -250,7 +250,7 @@ static void send_message(struct action_attempt *a, const json_t *of) {
 void action_perform(struct action_attempt *a) {
     static void (*const perform[RULE_ACTION_TYPES])(struct action_attempt *, const json_t *) = {
         [RULE_EMAIL] = send_mail,
-        [RULE_WEBHOOK] = post,
+        [RULE_WEBHOOK] = call_webhook,
         [RULE_METHOD] = call_method,
         [RULE_MESSAGE] = send_message};
     perform[a->action->type](a, action_of(a->action)->parameters);

@@ -147,6 +147,7 @@ void series_continuation(uint64_t hash, const struct sk_series_place *place,
  * not. */
 json_t *series_object_read(struct series *series, enum series_kind kind, const json_t *json,
                            char **id, char error[SERIES_ERROR]);
+
 /* ---- model.c ---- */
 
 /* Whether a name that people give is fine. */
