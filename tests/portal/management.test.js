@@ -83,7 +83,7 @@ test('a deployment is made step by step, converges, is retargeted and deleted', 
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved.').waitFor();
   assert.strictEqual((await service('GET', '/configurations/base')).priority, 12);
-  await page.getByRole('link', { name: 'Metrics' }).click();
+  await page.getByLabel('Parts of base').getByRole('link', { name: 'Metrics' }).click();
   await page.getByLabel('Metric', { exact: true }).selectOption({ label: 'welds' });
   await page.getByRole('region', { name: 'Rows of welds' }).getByRole('link', { name: 'line-2' }).waitFor();
   await page.getByRole('link', { name: 'Modules' }).click();
