@@ -37,6 +37,18 @@ TEST(an_api_version_must_be_there_and_be_a_date) {
              NULL, "\"d1\"");
 }
 
+TEST(a_path_that_has_its_version_needs_no_api_version) {
+    struct fleet *f = *state;
+    static const char *const targets[] = {"/config/v1/devicegroups", "/telemetry/v1/rules",
+                                          "/telemetry/v1/alarms?limit=1",
+                                          "/DeviceSimulation/v1/devicemodels"};
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        raw_gets(f, &(struct raw_ask){.target = targets[i]}, 200, NULL, "\"Items\"");
+    raw_gets(f, &(struct raw_ask){.target = "/telemetry/v1/rules?api-version=latest"}, 400,
+             "InvalidProtocolVersion", "");
+    raw_gets(f, &(struct raw_ask){.target = "/devices/v1"}, 400, "InvalidProtocolVersion", "");
+}
+
 TEST(another_hub_is_not_served) {
     struct fleet *f = *state;
     raw_gets(f, &(struct raw_ask){.target = "/devices/d1" VERSION, .host = "other.test"}, 401,

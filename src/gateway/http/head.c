@@ -443,6 +443,15 @@ static bool version_known(struct sk_span version) {
     return false;
 }
 
+/* Remote monitoring, device simulation and Prometheus have their version in the path. */
+static bool has_version(struct sk_span path) {
+    static const char *const starts[] = {"/config/v1/", "/telemetry/v1/", "/devicesimulation/v1/",
+                                         "/api/v1/"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (sk_span_starts_nocase(path, sk_span_z(starts[i]))) return true;
+    return false;
+}
+
 /* A device's own calls: made as that identity, whoever signed; it must exist and be enabled. */
 static bool is_own_call(enum sk_op op) {
     return op == SK_OP_TELEMETRY || op == SK_OP_C2D_RECEIVE || op == SK_OP_C2D_SETTLE ||
@@ -500,7 +509,8 @@ static void begin(struct sk_gateway *gateway, struct sk_http_exchange *exchange,
                status == SK_UNSUPPORTED ? SK_FAULT_METHOD_NOT_ALLOWED : SK_FAULT_NOT_FOUND, NULL);
         return;
     }
-    if (!version_known(sk_http_query(http->query, "api-version"))) {
+    struct sk_span version = sk_http_query(http->query, "api-version");
+    if (!version_known(version) && (version.n > 0 || !has_version(http->path))) {
         refuse(exchange, SK_FAULT_INVALID_PROTOCOL_VERSION, "send ?api-version=2021-04-12");
         return;
     }
