@@ -204,6 +204,15 @@ test('land is made of arcs, forwards and backwards; borders are those that no co
   assert.match(borders, /^M200 180L201 180$/);
 });
 
+test('land that leaves the world at one side comes in at the other, and no coast cuts across it', () => {
+  const { land } = landPaths(JSON.parse(fs.readFileSync(path.join(portal, 'node_modules/world-atlas/countries-110m.json'), 'utf8')));
+  const pieces = land.split(/[MZ]+/).filter(Boolean).map((piece) => piece.split('L').map((at) => at.split(' ').map(Number)));
+  const atSide = ([x]) => x < 0.01 || x > WORLD - 0.01;
+  const open = pieces.filter((piece) => String(piece[0]) !== String(piece.at(-1)));
+  assert.ok(open.length >= 4); // the east of Asia, and what it has beyond the line
+  for (const piece of open) assert.ok(atSide(piece[0]) && atSide(piece.at(-1)), `${piece[0]} to ${piece.at(-1)}`);
+});
+
 test('pins that would lie on each other are one, and none is lost', () => {
   const points = Array.from({ length: 500 }, (_, i) => ({ x: (i * 37) % 200, y: (i * 91) % 150 }));
   const clusters = clustered(points, 34);
@@ -307,6 +316,7 @@ test('a scale holds its values between round ticks', () => {
   }
   assert.strictEqual(axes.tickText(1013.5, 1), '1,013.5');
   assert.strictEqual(axes.valueScale(0, 1, 5).digits, 1);
+  assert.strictEqual(axes.valueScale(0, 0, 2).low, 0); // a count that stays 0
 });
 
 test('intervals fit a span: at most 2000, and 400 where nobody has said', () => {

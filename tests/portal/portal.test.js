@@ -56,6 +56,7 @@ test('signing in wants a policy, survives a reload, and ends', async () => {
   assert.match(await say('nonsense'), /HostName, SharedAccessKeyName/);
   assert.match(await say(`HostName=${host};DeviceId=d;SharedAccessKey=aGVsbG8=`), /device’s/);
   assert.match(await say(`HostName=${host};SharedAccessKeyName=iothubowner;SharedAccessKey=aGVsbG8=`), /credentials|wrong/);
+  assert.match(await say('HostName=other.test;SharedAccessKeyName=nobody;SharedAccessKey=aGVsbG8='), /is of other\.test, this page of/);
   await page.getByLabel('Connection string').fill(process.env.HUB_CS);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { level: 1 }).waitFor();
@@ -158,7 +159,10 @@ test('keys are masked, regenerated and swapped only when they are saved', async 
   await page.getByText('Saved.').waitFor();
   assert.deepStrictEqual(await keys(), { primaryKey: before_.secondaryKey, secondaryKey: before_.primaryKey });
   assert.strictEqual((await service('GET', '/devices/lamp-2')).status, 'enabled');
-  await page.getByRole('button', { name: 'Generate', exact: true }).click();
+  const generate = page.getByRole('button', { name: 'Generate', exact: true });
+  const [key, button] = await Promise.all([page.getByLabel('Key', { exact: true }).boundingBox(), generate.boundingBox()]);
+  assert.ok(key.x < button.x && Math.abs(key.y + key.height - button.y - button.height) < 4); // one line, from the left
+  await generate.click();
   await page.getByRole('button', { name: 'Show connection string with token' }).click();
   const made = await page.locator('code', { hasText: 'SharedAccessSignature=' }).innerText();
   const answer = await ask('GET', '/devices/lamp-2/twin?api-version=2021-04-12', { authorization: made.slice(made.indexOf('SharedAccessSignature=') + 22) });

@@ -139,6 +139,7 @@ export interface Scale {
 /** A scale that holds `low` and `high`, with round ticks, at most about `most`. */
 export function valueScale(low: number, high: number, most: number): Scale {
     if (!(low <= high)) [low, high] = [0, 1];
+    if (low === 0 && high === 0) high = 1; // what counts is never less than nothing
     if (low === high) {
         const room = Math.abs(low) / 10 || 1;
         [low, high] = [low - room, high + room];

@@ -52,14 +52,34 @@ function ringsOf(geometry: Geometry): number[][] {
     return rings;
 }
 
+const isFar = (at: Point, before?: Point) => Math.abs(at.x - (before?.x ?? Infinity)) > WORLD / 2;
+
 /** A line, lifted where it leaves the world at one side and comes back at the other. */
 function path(points: Point[]): string {
     return points
-        .map((at, i) => {
-            const far = Math.abs(at.x - (points[i - 1]?.x ?? Infinity)) > WORLD / 2;
-            return `${far ? 'M' : 'L'}${+at.x.toFixed(2)} ${+at.y.toFixed(2)}`;
-        })
+        .map((at, i) => `${isFar(at, points[i - 1]) ? 'M' : 'L'}${+at.x.toFixed(2)} ${+at.y.toFixed(2)}`)
         .join('');
+}
+
+/** Where a line from `a` to `b` goes over the world's side: out at the one, in at the other. */
+function over(a: Point, b: Point): [Point, Point] {
+    const [out, back] = a.x > b.x ? [WORLD, 0] : [0, WORLD];
+    const [before, behind] = [Math.abs(out - a.x), Math.abs(back - b.x)];
+    const y = a.y + ((b.y - a.y) * before) / (before + behind || 1);
+    return [
+        { x: out, y },
+        { x: back, y },
+    ];
+}
+
+/** A ring begins where it comes back into the world, so that each of its pieces is closed along the world's side. */
+function filled(ring: Point[]): string {
+    const whole = ring.flatMap((at, i) => {
+        const before = ring[i - 1];
+        return before && isFar(at, before) ? [...over(before, at), at] : [at];
+    });
+    const start = whole.findIndex((at, i) => i > 0 && isFar(at, whole[i - 1]));
+    return `${path(start < 0 ? whole : [...whole.slice(start), ...whole.slice(1, start)])}Z`;
 }
 
 /** Paths for SVG: all land, and the borders within it. */
@@ -77,7 +97,7 @@ export function landPaths(world: Topology): { land: string; borders: string } {
     });
     const along = (arc: number) => (arc < 0 ? [...(lines[~arc] ?? [])].reverse() : (lines[arc] ?? []));
     const coast = ringsOf(world.objects.land);
-    const land = coast.map((ring) => `${path(ring.flatMap((arc, i) => along(arc).slice(i ? 1 : 0)))}Z`).join('');
+    const land = coast.map((ring) => filled(ring.flatMap((arc, i) => along(arc).slice(i ? 1 : 0)))).join('');
     const onCoast = new Set(coast.flat().map((arc) => (arc < 0 ? ~arc : arc)));
     const inner = new Set(
         ringsOf(world.objects.countries)

@@ -206,7 +206,7 @@ const typeOf = (value: Value) => (typeof value === 'string' ? 'text' : typeof va
 
 const KEY = /^(deviceid|(tags|properties\.(reported|desired))(\.\w+)+)$/i;
 export const wrongKey = (key: string) =>
-    KEY.test(key) ? '' : 'Tags.site, Properties.Reported.Type, Properties.Desired.… or DeviceId';
+    KEY.test(key) ? '' : 'a key is such as Tags.site, Properties.Reported.Type, Properties.Desired.Mode or DeviceId.';
 
 const items = (text: string) =>
     text

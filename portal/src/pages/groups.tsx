@@ -18,6 +18,7 @@ import { Denied, Failure, notify, PageHead, RowButton, Table, Text, useApi, useL
 
 const CONDITIONS_MAX = 20;
 const SHOWN = 5; // ids of the preview
+const START = 'Tags.'; // of a key that is still to be written
 
 export function GroupsPage() {
     const api = useApi();
@@ -43,7 +44,7 @@ export function GroupsPage() {
                 label="Device groups"
                 rows={groups.data ?? []}
                 loading={groups.loading && !groups.data}
-                empty="No device groups to display"
+                empty="No device groups to display: one is all devices of a kind or a place, such as Tags.site = north."
                 columns={[
                     {
                         name: 'Device group',
@@ -122,12 +123,12 @@ function useCounted(conditions: Group['Conditions'] | null) {
     );
 }
 
-/** How many devices a group has; a query of its own. */
-export function Counted(props: { conditions: Group['Conditions'] }) {
+/** How many devices a group has, in words if they are asked for; a query of its own. */
+export function Counted(props: { conditions: Group['Conditions']; words?: boolean }) {
     const counted = useCounted(props.conditions);
-    return (
-        <>{counted.data && !counted.loading ? counted.data.count.toLocaleString() : counted.error ? 'unknown' : '--'}</>
-    );
+    const count = counted.data && !counted.loading ? counted.data.count : null;
+    const number = count !== null ? count.toLocaleString() : counted.error ? 'unknown' : '--';
+    return <>{props.words ? `${number} ${count === 1 ? 'device' : 'devices'}` : number}</>;
 }
 
 function GroupForm(props: { group: Group | null; close: () => void; done: () => void }) {
@@ -135,7 +136,7 @@ function GroupForm(props: { group: Group | null; close: () => void; done: () => 
     const { group } = props;
     const [name, setName] = useState(group?.DisplayName ?? '');
     const [rows, setRows] = useState<Row[]>(
-        group?.Conditions.map(toRow) ?? [{ key: 'Tags.', operator: 'EQ', type: 'text', value: '' }],
+        group?.Conditions.map(toRow) ?? [{ key: START, operator: 'EQ', type: 'text', value: '' }],
     );
     const wrong = rows.map((row) => wrongCondition(row as ConditionRow)).find(Boolean) ?? '';
     const send = async () => {
@@ -166,7 +167,7 @@ function GroupForm(props: { group: Group | null; close: () => void; done: () => 
                 one="condition"
                 most={CONDITIONS_MAX}
                 fields={[
-                    { key: 'key', label: 'Key', wide: true, wrong: wrongKey },
+                    { key: 'key', label: 'Key', wide: true, wrong: (key) => (key === START ? '' : wrongKey(key)) },
                     { key: 'operator', label: 'Operator', of: groupOperators },
                     { key: 'type', label: 'Type', of: valueTypes },
                     { key: 'value', label: 'Value' },

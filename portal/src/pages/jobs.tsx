@@ -88,7 +88,7 @@ export function JobsPage() {
                 label="Jobs"
                 rows={jobs.data?.items ?? []}
                 loading={jobs.loading && !jobs.data}
-                empty="No jobs to display"
+                empty="No jobs to display: Devices, Run a job starts one."
                 columns={[
                     {
                         name: 'Job id',

@@ -96,7 +96,7 @@ export function RuleForm(props: { rule: Rule | null; groups: Group[]; close: () 
                 />
                 {api.can('service') && selected && (
                     <p class="quiet">
-                        <Counted conditions={selected.Conditions} /> devices now
+                        <Counted conditions={selected.Conditions} words /> now
                     </p>
                 )}
             </div>

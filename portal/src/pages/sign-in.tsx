@@ -13,14 +13,17 @@ export function SignIn(props: { failure: string; done: (api: Api) => void }) {
         event.preventDefault();
         setBusy(true);
         setFailure('');
+        let of = '';
         try {
             const policy = parseConnectionString(text);
+            if (policy.host.toLowerCase() !== location.hostname.toLowerCase())
+                of = ` The string is of ${policy.host}, this page of ${location.hostname}.`;
             const api = new Api(policySession(policy));
             await api.learnRights();
             if (stays) keep(policy);
             props.done(api);
         } catch (error) {
-            setFailure(messageOf(error));
+            setFailure(messageOf(error) + (of && `.${of}`));
             setBusy(false);
         }
     };

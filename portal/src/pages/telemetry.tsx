@@ -122,7 +122,20 @@ function LiveTelemetry(props: { device: string }) {
                         </div>
                     </article>
                 ))}
-                {!rows.length && <div class="empty">{shown.length ? 'No event holds this.' : 'No events yet.'}</div>}
+                {!rows.length && (
+                    <div class="empty">
+                        {shown.length ? (
+                            'No event holds this.'
+                        ) : (
+                            <>
+                                No events yet. What was sent before is there from the oldest kept on; to send one:{' '}
+                                <code>
+                                    skerry telemetry send {props.device} '{'{"temperature": 21}'}'
+                                </code>
+                            </>
+                        )}
+                    </div>
+                )}
             </div>
         </>
     );
