@@ -32,6 +32,18 @@ static enum sk_status open_file(struct record_file *f) {
     return SK_OK;
 }
 
+/* Whether what was written is still there: somebody may have moved, removed or cut the file. */
+static bool is_there(const struct record_file *f) {
+    char path[1024];
+    struct sk_file *file;
+    put_path(f, 0, path);
+    enum sk_status status = sk_file_open(f->io, path, SK_FILE_READ, &file);
+    if (status) return status != SK_NOT_FOUND;
+    bool whole = sk_file_size(file) >= f->at;
+    sk_file_close(file);
+    return whole;
+}
+
 enum sk_status record_file_open(struct sk_io *io, const struct record_file_options *options,
                                 struct record_file **file) {
     struct record_file *f = SK_NEW(struct record_file);
@@ -95,6 +107,10 @@ static void written(void *arg, enum sk_status status) {
 
 static void go_on(struct record_file *f) {
     if (f->busy) return;
+    if (f->file && !is_there(f)) {
+        sk_file_close(f->file);
+        f->file = NULL;
+    }
     if (f->file && f->at + f->waiting.n > f->bytes_max && f->at) turn_over(f);
     struct sk_buffer empty = f->writing;
     f->writing = f->waiting;

@@ -18,8 +18,10 @@ expect "--user root" "$(status Uid)" 0
 kill "$hub_pid"
 wait "$hub_pid" || true
 
+printf '\n[hub.records]\nfolder = "records"\n' >>"$dir/hub/hub.toml" # in a folder that is root's
 start_hub
 wait_for $hub_ready
+expect "the folder of its records" "$(stat -c '%u %a' "$dir/hub/records")" "61170 700"
 expect "its user" "$(status Uid)" 61170
 expect "its group" "$(status Gid)" 61170
 expect "its capabilities: ports below 1024" "$(status CapEff)" 0000000000000400

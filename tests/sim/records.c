@@ -214,3 +214,25 @@ TEST(files_stay_within_their_bounds_and_the_oldest_go) {
     free(now);
     free(before);
 }
+
+/* As by a tool that turns logs over, or by somebody who makes room. */
+TEST(a_file_that_was_removed_or_cut_begins_anew) {
+    struct fleet *f = *state;
+    takes(f, RECORDS(""));
+    for (int i = 0; i < 2; i++) {
+        fleet_call(f, SK_HTTP_GET, "/devices/before", NULL);
+        free(read_file(f, "/records/test.jsonl"));
+        if (i == 0)
+            assert_int_equal(sk_file_remove(f->hub_io, "/records/test.jsonl"), SK_OK);
+        else
+            assert_int_equal(sk_file_replace(f->hub_io, "/records/test.jsonl", SK_NONE), SK_OK);
+        fleet_shows(f, "/insights/records", "enabled", "true");
+        fleet_call(f, SK_HTTP_GET, "/devices/after", NULL);
+        char *text = read_file(f, "/records/test.jsonl");
+        assert_non_null(text);
+        assert_non_null(strstr(text, "after"));
+        assert_null(strstr(text, "before"));
+        assert_int_equal(text[0], '{');
+        free(text);
+    }
+}

@@ -199,7 +199,8 @@ static bool find_place(struct reading *reading) {
                     sk_span_to_int(sk_span_skip(place, dot + 1), &at) || generation < 0 || at < 0))
         return false;
     if (place.n) reading->generation = (uint64_t)generation;
-    if (record_file_read(records, reading->generation, &reading->file)) return false;
+    enum sk_status status = record_file_read(records, reading->generation, &reading->file);
+    if (status) return status == SK_NOT_FOUND && place.n == 0; /* somebody has removed the newest */
     reading->at = sk_file_size(reading->file);
     if (place.n && (uint64_t)at > reading->at) return false;
     if (place.n) reading->at = (uint64_t)at;

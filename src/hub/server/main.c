@@ -245,13 +245,16 @@ static enum sk_status keep_reading(const struct sk_hub_config *config) {
     return sk_keep_reading(paths, n);
 }
 
-/* Folders that endpoints write into, where they are not there yet. One that is there stays whose it
- * is. */
+static void give_new(const char *folder, unsigned mode, uint32_t uid, uint32_t gid) {
+    if (folder && sk_path_owner(folder) == UINT32_MAX) sk_folder_give(folder, mode, uid, gid);
+}
+
+/* Folders that endpoints and records write into, where they are not there yet. One that is there
+ * stays whose it is. */
 static void give_folders(const struct sk_hub_options *hub, uint32_t uid, uint32_t gid) {
-    for (size_t i = 0; i < hub->endpoint_count; i++) {
-        const char *folder = sk_hub_endpoint_folder(&hub->endpoints[i]);
-        if (folder && sk_path_owner(folder) == UINT32_MAX) sk_folder_give(folder, 0755, uid, gid);
-    }
+    for (size_t i = 0; i < hub->endpoint_count; i++)
+        give_new(sk_hub_endpoint_folder(&hub->endpoints[i]), 0755, uid, gid);
+    give_new(hub->records.folder, 0700, uid, gid);
 }
 
 /* Nothing of root is needed from here on but the files of keep_reading(). */
