@@ -55,9 +55,12 @@ bool hub_document_id(struct sk_hub *hub, struct sk_request *request, char id[HUB
         sk_io_guid(hub->backend.io, id);
         return true;
     }
-    if (said.n >= HUB_DOCUMENT_ID || !sk_span_only(said, "-_.")) {
+    /* Browsers and proxies take "." and ".." out of a path: nobody could ask for it again. */
+    bool dots = sk_span_is(said, ".") || sk_span_is(said, "..");
+    if (said.n >= HUB_DOCUMENT_ID || dots || !sk_span_only(said, "-_.")) {
         sk_request_refuse(request, SK_FAULT_ARGUMENT_INVALID,
-                          "an id is at most 128 letters, digits, and any of - _ .");
+                          "an id is at most 128 letters, digits, and any of - _ . , and not . or "
+                          "..");
         return false;
     }
     memcpy(id, said.p, said.n);

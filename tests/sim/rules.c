@@ -301,6 +301,11 @@ TEST(what_is_wrong_is_refused) {
     struct fleet *f = *state;
     refused(f, RULE("r", "none", WHEN("t", "GreaterThan", "0")), 400); /* no such group */
     refused(f, "/telemetry/v1/rules/a%20b", "{}", 400);
+    put(f, GROUP("...", ""));
+    refused(f, GROUP("..", ""), 400); /* a browser asks for the list instead */
+    refused(f, GROUP("%2e", ""), 400);
+    refused(f, RULE("%2e%2E", "...", WHEN("t", "GreaterThan", "0")), 400);
+    fleet_call(f, SK_HTTP_DELETE, "/config/v1/devicegroups/...", NULL);
     refused(f, GROUP("g", "{\"Key\":\"Tags.x\",\"Operator\":\"EQ\",\"Value\":\"'\"}"), 400);
     fleet_call(f, SK_HTTP_GET, ALARMS "?from=yesterday", NULL);
     assert_int_equal(f->status, 400);

@@ -1,4 +1,5 @@
 /* Rules and groups as documents, in the form of Azure's remote monitoring. */
+#include <math.h>
 #include <stdio.h>
 
 #include "hub/rules/parts.h"
@@ -31,7 +32,8 @@ static bool choose(const json_t *in, const char *name, const char *const *words,
     return false;
 }
 
-/* A number, or a text that holds one, as Azure's have it. */
+/* A number, or a text that holds one, as Azure's have it; 1e999 is none that anything could be
+ * compared with. */
 static bool number_of(const json_t *value, double *number) {
     struct sk_json json;
     size_t used;
@@ -41,7 +43,7 @@ static bool number_of(const json_t *value, double *number) {
     }
     struct sk_span text = sk_span_trim(sk_span_z(json_string_value(value)));
     if (text.n == 0 || sk_json_read(text, &json, &used) || used != text.n ||
-        json.type != SK_VALUE_NUMBER)
+        json.type != SK_VALUE_NUMBER || !isfinite(json.number))
         return false;
     *number = json.number;
     return true;
