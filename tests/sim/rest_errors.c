@@ -104,8 +104,8 @@ static bool takes_json(const struct sk_http_route *route) {
 
 /* Server-sent events. */
 static bool never_ends(size_t op) {
-    return op == SK_OP_EVENTS_WATCH || op == SK_OP_FEEDBACK_SUBSCRIBE ||
-           op == SK_OP_FILE_NOTICE_SUBSCRIBE;
+    return op == SK_OP_EVENTS_WATCH || op == SK_OP_NOTICES_WATCH ||
+           op == SK_OP_FEEDBACK_SUBSCRIBE || op == SK_OP_FILE_NOTICE_SUBSCRIBE;
 }
 
 static void try_all(struct fleet *f, const struct wrong *wrong, bool may_pass) {
