@@ -70,7 +70,8 @@ struct sk_backend_ops {
     bool (*exchange)(struct sk_backend *, struct sk_http_exchange *, bool waits);
 };
 
-enum { SK_HTTP_STREAMS_MAX = 1000 };
+/* Server-sent events: streams, and bytes that wait for clients of all of them to read. */
+enum { SK_HTTP_STREAMS_MAX = 1000, SK_HTTP_STREAMS_BYTES = 32 * 1024 * 1024 };
 struct sk_backend {
     const struct sk_backend_ops *ops;
     struct sk_io *io;
@@ -87,7 +88,9 @@ struct sk_backend {
     struct sk_chaos *chaos;         /* NULL: clients may not ask for faults */
     struct sk_quota *quota;         /* NULL: there is none */
     size_t sessions_max;            /* clients at a time; 0: no limit */
-    size_t streams;                 /* of server-sent events, open now: SK_HTTP_STREAMS_MAX */
+    size_t streams;                 /* of server-sent events, open now */
+    struct sk_list slow;            /* of them those that held bytes when they were looked at */
+    size_t slow_bytes;              /* which are these, about */
 };
 
 /* ---- sessions: one authenticated identity on one connection ---- */

@@ -169,6 +169,38 @@ TEST(a_stream_of_telemetry_that_nobody_reads_is_cut) {
     raw_free(&c);
 }
 
+TEST(what_waits_for_many_that_do_not_read_is_bounded_and_who_reads_hears_all) {
+    struct fleet *f = *state;
+    enum { SLEEPERS = 200, EVENTS = 12 };
+    static struct raw_client sleeps[SLEEPERS];
+    struct raw_client reads;
+    static char body[200000];
+    memset(body, 'x', sizeof body - 1);
+    for (size_t i = 0; i < SLEEPERS; i++) {
+        watch_as(&sleeps[i], f, "/messages/events" VERSION "&from=latest");
+        if (i % 50 == 49) sk_sim_run(f->sim, SK_S);
+        sk_stream_pause(sleeps[i].stream, true);
+    }
+    watch(&reads, f, "/messages/events" VERSION "&from=latest");
+    size_t heard = 0, most = 0;
+    for (unsigned i = 0; i < EVENTS; i++) {
+        fleet_call(f, SK_HTTP_POST, "/devices/d1/messages/events", body);
+        assert_int_equal(f->status, 204);
+        const char *text = hear(&reads, f);
+        while ((text = strstr(text, "data:")) != NULL) heard++, text++;
+        size_t waits = backend_of(f)->slow_bytes;
+        if (waits > most) most = waits;
+    }
+    assert_int_equal(heard, EVENTS);
+    assert_in_range(most, SK_HTTP_STREAMS_BYTES / 2, SK_HTTP_STREAMS_BYTES);
+    assert_in_range(backend_of(f)->streams, 2, SLEEPERS);
+    raw_free(&reads);
+    for (size_t i = 0; i < SLEEPERS; i++) raw_free(&sleeps[i]);
+    sk_sim_run(f->sim, 2 * SK_S);
+    assert_int_equal(backend_of(f)->streams, 0);
+    assert_int_equal(backend_of(f)->slow_bytes, 0);
+}
+
 TEST(a_thousand_watch_and_one_more_is_refused) {
     struct fleet *f = *state;
     static struct raw_client all[SK_HTTP_STREAMS_MAX];

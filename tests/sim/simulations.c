@@ -109,6 +109,10 @@ TEST(one_runner_has_a_simulation_until_it_has_been_silent_for_15_s) {
     fleet_shows(f, ONE, "Running", "false");
     says(f, "r2", 1, "");
     fleet_shows(f, ONE, "Statistics/TotalMessagesSent", "2"); /* it goes on from there */
+    fleet_shows(f, ONE, "Error",
+                "\"its runner r1 fell silent, as with a script that never ends; r2 goes on\"");
+    says(f, "r2", 1, "");
+    fleet_shows(f, ONE, "Error", "\"\"");
     say(f, "r1", 1, SENT("3"));
     assert_int_equal(f->status, 409);
     says(f, "r2", 1, ",\"Done\":true");

@@ -20,6 +20,10 @@ struct sk_http_request {
     unsigned stalled; /* heartbeats since then, without anything leaving */
     struct sk_grant grant;
     struct sk_task again;  /* there is more to read */
+    struct sk_timer later; /* or there is, but no room for it among what others do not read */
+    struct sk_list slow;   /* of the backend's */
+    size_t held;           /* bytes that waited when it was looked at, */
+    uint64_t since_ns;     /* and since when it has read none of them */
     struct sk_span device; /* show only this one's messages; empty: all */
 };
 

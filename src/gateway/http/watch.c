@@ -1,14 +1,19 @@
 /* For people, as server-sent events: GET /messages/events and /messages/notices, one JSON message
  * each, its id the sequence number; feedback and notifications of files, as they are told to one
- * receiver. A stream holds SK_STREAM_HIGH bytes and an event, however slowly its client reads; one
- * of whose bytes nothing has left for STALLED heartbeats is cut. */
+ * receiver. A stream holds SK_STREAM_HIGH bytes and an event, however slowly its client reads, and
+ * all together hold SK_HTTP_STREAMS_BYTES: where there would be more, those that have read nothing
+ * for a while are cut. So is one of whose bytes nothing has left for STALLED heartbeats. */
 #include "gateway/http/head.h"
 
 #include <stdio.h>
 
 enum { HEARTBEAT_S = 15, STALLED = 4 };
+#define PATIENCE (1 * SK_S)      /* with one that reads nothing while others need its room */
+#define ROOM_AGAIN (200 * SK_MS) /* until it is looked for again */
+enum { EVENT_ROOM = 2 << 20 };   /* which a large event may need, as text */
 
 static void pump_again(struct sk_task *task);
+static void pump_later(struct sk_timer *timer);
 
 /* A message as JSON; SK_AGAIN: there is none now. An empty text: it is another device's. */
 static enum sk_status next_event(struct sk_http_request *r, struct sk_buffer *json, char id[40]) {
@@ -33,8 +38,29 @@ static enum sk_status next_told(struct sk_http_request *r, struct sk_buffer *jso
     return SK_OK;
 }
 
+/* ---- what waits for clients ---- */
+
+/* Looks how much of it there is now. */
+static void look(struct sk_http_request *r) {
+    struct sk_backend *backend = r->backend;
+    size_t pending = r->exchange->stream ? sk_stream_pending(r->exchange->stream) : 0;
+    if (pending < r->held || r->held == 0) r->since_ns = sk_io_now(r->exchange->io);
+    backend->slow_bytes += pending - r->held;
+    if (r->held == 0 && pending) sk_list_append(&backend->slow, &r->slow);
+    if (r->held && pending == 0) sk_list_remove(&r->slow);
+    r->held = pending;
+}
+
+static void forget(struct sk_http_request *r) {
+    if (r->held) sk_list_remove(&r->slow);
+    r->backend->slow_bytes -= r->held;
+    r->held = 0;
+}
+
 /* Ends it, and lets go of all that it has. */
 static void release(struct sk_http_request *r) {
+    forget(r);
+    sk_timer_stop(&r->later);
     sk_timer_stop(&r->heartbeat);
     sk_list_remove(&r->grant.link);
     sk_io_undefer(&r->again);
@@ -49,15 +75,41 @@ static void gone(struct sk_http_exchange *exchange) {
     sk_http_respond_end(exchange);
 }
 
+static void cut(struct sk_http_request *r) {
+    struct sk_http_exchange *exchange = r->exchange;
+    release(r);
+    sk_http_respond_cut(exchange);
+}
+
+/* Whether one more event may wait for this client, at whose expense there has to be. */
+static bool make_room(struct sk_http_request *r) {
+    struct sk_backend *backend = r->backend;
+    uint64_t now = sk_io_now(r->exchange->io);
+    if (backend->slow_bytes + EVENT_ROOM <= SK_HTTP_STREAMS_BYTES) return true;
+    SK_LIST_EACH(&backend->slow, node, following) {
+        struct sk_http_request *one = SK_CONTAINER(node, struct sk_http_request, slow);
+        look(one);
+        if (one != r && one->held && now - one->since_ns >= PATIENCE) cut(one);
+        if (backend->slow_bytes + EVENT_ROOM <= SK_HTTP_STREAMS_BYTES) return true;
+    }
+    return false;
+}
+
 static void pump(struct sk_http_request *r) {
     struct sk_share share;
     bool room = true;
+    if (sk_timer_running(&r->later)) return;
     sk_share_begin(&share, r->exchange->io);
     while (room && r->exchange->stream) {
         struct sk_buffer json = {0};
         char id[40];
         if (!sk_share_go_on(&share, 1)) { /* those of other devices may be many */
             sk_io_yield(r->exchange->io, &r->again, pump_again);
+            return;
+        }
+        look(r);
+        if (!make_room(r)) {
+            sk_timer_start(r->exchange->io, &r->later, ROOM_AGAIN, pump_later);
             return;
         }
         enum sk_status status = r->events ? next_event(r, &json, id) : next_told(r, &json, id);
@@ -71,7 +123,12 @@ static void pump(struct sk_http_request *r) {
             room =
                 sk_http_respond_event(r->exchange, SK_NONE, sk_span_z(id), sk_buffer_span(&json));
         sk_buffer_free(&json);
+        look(r);
     }
+}
+
+static void pump_later(struct sk_timer *timer) {
+    pump(SK_CONTAINER(timer, struct sk_http_request, later));
 }
 
 static void pump_again(struct sk_task *task) {
@@ -83,6 +140,7 @@ static void readable(void *arg) {
 }
 
 static void drained(struct sk_http_exchange *exchange) {
+    look(exchange->data);
     pump(exchange->data);
 }
 
@@ -105,10 +163,9 @@ static void heartbeat(struct sk_timer *timer) {
         gone(r->exchange);
         return;
     }
+    look(r);
     if (is_stalled(r)) {
-        struct sk_http_exchange *exchange = r->exchange;
-        release(r);
-        sk_http_respond_cut(exchange);
+        cut(r);
         return;
     }
     /* A comment finds out whether the client is still there; one that reads nothing gets none. */
@@ -134,6 +191,8 @@ static void start(struct sk_http_request *r) {
         return;
     }
     r->backend->streams++;
+    if (r->backend->slow.next == NULL) sk_list_init(&r->backend->slow);
+    sk_list_init(&r->slow);
     r->exchange->data = r;
     if (r->exchange->stream == NULL) {
         gone(r->exchange);

@@ -97,14 +97,25 @@ static bool put(json_t *run, const char *name, json_t *value /* taken */) {
     return other;
 }
 
+/* Why it stands as it does: as its runner says. With the first word of one that takes it over it is
+ * what became of the other; a script that never ends silences one after the other. */
+static json_t *why_of(const json_t *run, const json_t *body) {
+    const char *why = sk_json_member_text(body, "Error"),
+               *before = sk_json_member_text(run, "Runner"),
+               *now = sk_json_member_text(body, "Runner");
+    if (why && *why) return json_string(why);
+    if (before == NULL || strcmp(before, now) == 0) return json_string("");
+    return json_sprintf("its runner %s fell silent, as with a script that never ends; %s goes on",
+                        before, now);
+}
+
 bool run_take(json_t *run, const json_t *body, bool active, int64_t now_us) {
-    json_t *numbers = json_object_get(run, "Statistics");
-    const char *why = sk_json_member_text(body, "Error");
+    json_t *numbers = json_object_get(run, "Statistics"), *why = why_of(run, body);
     bool gone = json_is_true(json_object_get(body, "DevicesDeletionComplete")),
          done = json_is_true(json_object_get(body, "Done")),
          changed = put(run, "Runner",
                        done ? json_null() : json_string(sk_json_member_text(body, "Runner")));
-    changed |= put(run, "Error", json_string(why ? why : ""));
+    changed |= put(run, "Error", why);
     for (size_t i = 0; i < STATISTICS; i++) {
         json_t *number = json_object_get(json_object_get(body, "Statistics"), statistics[i]);
         if (number) json_object_set(numbers, statistics[i], number);
