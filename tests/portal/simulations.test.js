@@ -129,7 +129,7 @@ test('a model is made of sensors, shown and simulated; another one is uploaded w
   ];
   await page.getByLabel('Model (JSON) and scripts').setInputFiles(files.slice(0, 1));
   await page.getByRole('button', { name: 'Save' }).click();
-  await page.getByText('script pump.js cannot be read').waitFor(); // the hub says so
+  await page.getByText('there is no script pump.js').waitFor(); // the hub says so
   await page.getByLabel('Model (JSON) and scripts').setInputFiles(files.slice(1));
   await page.getByText('Scripts: pump.js').waitFor();
   await page.getByRole('button', { name: 'Save' }).click();
