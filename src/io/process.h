@@ -18,9 +18,9 @@ enum sk_status sk_process_run(enum sk_status (*work)(void *arg, struct sk_buffer
 
 /* Gives back memory that only starting up has needed. Loops of sk_io_uv_new do it by themselves. */
 void sk_process_settle(void);
-/* The half of it that costs next to nothing: what a rare deed has mapped of the program's code. The
- * loops do that each minute. */
-void sk_process_unmap_code(void);
+/* What costs next to nothing, each minute: what a rare deed has mapped of the program's code, and
+ * of the heap what a burst has left behind. The loops do that, too. */
+void sk_process_give_back(void);
 
 /* Takes a data folder for this process (it is made with `mode` when it is not there), and for
  * those that it forks, until the last of them has ended, by kill -9 too; what they start by exec

@@ -1,5 +1,5 @@
-/* Memory that only starting up has needed goes back, some seconds after the start; and of code,
- * each minute, what a rare deed has mapped since.
+/* Memory that only starting up has needed goes back, some seconds after the start; and each minute
+ * what a rare deed has mapped of code since, and what a burst has left in the heap.
  *
  * A fault in a program's code maps 64 KB around it, so that after reading its configuration,
  * certificates and databases a process has nearly all of its file mapped, most of it never to be
@@ -44,12 +44,20 @@ static int let_go(struct dl_phdr_info *file, size_t size, void *arg) {
     return 0;
 }
 
-void sk_process_unmap_code(void) {
+static void unmap_code(void) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     if (!traced()) dl_iterate_phdr(let_go, &page);
 }
 
+/* Blocks that were freed between others stay the process's until somebody asks. */
+enum { FREE_KEPT = 16 << 20 };
+
+void sk_process_give_back(void) {
+    if (mallinfo2().fordblks > FREE_KEPT) malloc_trim(0);
+    unmap_code();
+}
+
 void sk_process_settle(void) {
     malloc_trim(0);
-    sk_process_unmap_code();
+    unmap_code();
 }

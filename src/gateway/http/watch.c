@@ -135,8 +135,10 @@ static void pump_again(struct sk_task *task) {
     pump(SK_CONTAINER(task, struct sk_http_request, again));
 }
 
+/* Many watch the same: who asks for other things is served between them. */
 static void readable(void *arg) {
-    pump(arg);
+    struct sk_http_request *r = arg;
+    sk_io_yield(r->exchange->io, &r->again, pump_again);
 }
 
 static void drained(struct sk_http_exchange *exchange) {

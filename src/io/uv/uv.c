@@ -29,7 +29,7 @@ static void on_settle(uv_timer_t *timer) {
     if (uv_timer_get_repeat(timer) == 0)
         sk_process_settle();
     else
-        sk_process_unmap_code();
+        sk_process_give_back();
     uv_timer_start(timer, on_settle, UNMAP_MS, UNMAP_MS);
 }
 
