@@ -8,7 +8,7 @@
 /* From one large lot to the next: the longer one while the loop is busy for most of its time, as
  * devices come first, unless what waits in the log has waited for long. */
 #define PAUSE (1 * SK_MS)
-#define LONG_PAUSE (20 * SK_MS)
+#define LONG_PAUSE (30 * SK_MS)
 #define LATE_US (60 * 1000000ll)
 enum { LARGE = 16 << 10 }; /* bytes that are worth a worker */
 
