@@ -16,8 +16,6 @@ struct sk_http_request {
     struct sk_event_source *events; /* or: */
     struct sk_outbox_source *outbox;
     struct sk_timer heartbeat;
-    size_t waiting;   /* bytes that had not left at the last heartbeat */
-    unsigned stalled; /* heartbeats since then, without anything leaving */
     struct sk_grant grant;
     struct sk_task again;  /* there is more to read */
     struct sk_timer later; /* or there is, but no room for it among what others do not read */

@@ -151,12 +151,10 @@ static void revoke(struct sk_grant *grant, const struct sk_error *error) {
     gone(SK_CONTAINER(grant, struct sk_http_request, grant)->exchange);
 }
 
-/* Nothing of what waits has left for a while: its client does not read, or is not there. */
-static bool is_stalled(struct sk_http_request *r) {
-    size_t waiting = sk_stream_pending(r->exchange->stream);
-    r->stalled = waiting && waiting >= r->waiting ? r->stalled + 1 : 0;
-    r->waiting = waiting;
-    return r->stalled >= STALLED;
+/* For so many heartbeats nothing of what waits has left: its client does not read, or is away. */
+static bool has_read_nothing(const struct sk_http_request *r, unsigned heartbeats) {
+    uint64_t since = sk_io_now(r->exchange->io) - r->since_ns;
+    return r->held && since >= heartbeats * HEARTBEAT_S * SK_S;
 }
 
 static void heartbeat(struct sk_timer *timer) {
@@ -166,12 +164,12 @@ static void heartbeat(struct sk_timer *timer) {
         return;
     }
     look(r);
-    if (is_stalled(r)) {
+    if (has_read_nothing(r, STALLED)) {
         cut(r);
         return;
     }
     /* A comment finds out whether the client is still there; one that reads nothing gets none. */
-    if (r->stalled == 0) sk_http_respond_part(r->exchange, SK_SPAN(":\n\n"));
+    if (!has_read_nothing(r, 1)) sk_http_respond_part(r->exchange, SK_SPAN(":\n\n"));
     sk_timer_start(timer->io, timer, HEARTBEAT_S * SK_S, heartbeat);
 }
 
